@@ -1,0 +1,105 @@
+# Every command does its own set-up: `make test` on a fresh clone is enough.
+# ARGS goes to the command behind a target: make test ARGS="-k merkle", make demo ARGS=--serve
+
+VENV := .venv
+BIN := $(VENV)/bin
+# Java's and Maven's names, and Debian's for the packages that bring them.
+KAFKA_PROGRAMS := java mvn
+KAFKA_PACKAGES := default-jdk-headless maven
+
+# Great Expectations reports its use to its makers unless told not to.
+export GX_ANALYTICS_ENABLED := false
+# apt-get must not ask: CI has no stdin.
+export DEBIAN_FRONTEND := noninteractive
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test lint bench kafka prometheus clean lock
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.synced ## make the environment .venv from requirements.lock
+
+demo: setup ## the whole story on real pair counts with planted attacks; no service needed
+	@$(BIN)/integrity demo $(ARGS)
+
+# A part of the suite (ARGS) need not cover 80% of the code. .venv/bin holds promtool.
+test: setup kafka prometheus ## the whole suite, against a real Kafka and a real PostgreSQL
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest \
+		--cov --cov-report=term:skip-covered $(if $(ARGS),--cov-fail-under=0) $(ARGS)
+
+lint: setup ## style, types and the order of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup kafka ## votes per second through a real Kafka and a real PostgreSQL
+	@$(BIN)/integrity bench stream $(ARGS)
+
+kafka: $(VENV)/kafka/.copied ## Kafka's jars into .venv/kafka/libs (needs Java 17 and Maven)
+
+prometheus: $(BIN)/promtool ## promtool, the checker of alert rules, into .venv/bin
+
+clean: ## remove everything that can be made again
+	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	find dags pipeline tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+lock: | $(BIN)/python ## choose versions anew where pyproject.toml asks for it
+	$(get_uv)
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --all-extras --group dev pyproject.toml -o requirements.lock
+
+# `uv pip sync` removes whatever the lock does not name, uv and pip themselves included: they are brought each time.
+define get_uv
+@$(BIN)/python -m ensurepip >/dev/null
+@$(BIN)/python -m pip install --quiet --disable-pip-version-check --root-user-action=ignore uv
+endef
+
+$(VENV)/.synced: requirements.lock pyproject.toml | $(BIN)/python
+	$(get_uv)
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	$(get_uv)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+$(BIN)/python:
+	@for python in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
+		if $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null; then \
+			$$python -m venv $(VENV) || { rm -rf $(VENV); exit 1; }; exit 0; \
+		fi; \
+	done; \
+	echo "expected Python 3.11, 3.12 or 3.13 on PATH, got none; name one: make setup PYTHON=/path/to/python" >&2; \
+	exit 1
+
+# Debian's packages are installed where that is possible without asking: as root, with apt-get.
+may_install = [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null
+has = command -v $(1) >/dev/null
+# Without a service the suite runs and says what it left out. CI has no such choice.
+go_without = { echo "!!! $(1)" >&2; [ "$$CI" != true ]; }
+
+$(VENV)/kafka/.copied: deploy/kafka/pom.xml | $(BIN)/python
+	@if ! { $(call has,java) && $(call has,mvn); } && $(may_install); then \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends $(KAFKA_PACKAGES); \
+	fi; \
+	if ! { $(call has,java) && $(call has,mvn); }; then \
+		$(call go_without,no java or no mvn on PATH: the tests with the real Kafka WILL BE SKIPPED); \
+	else \
+		rm -rf $(@D) && mvn -q -B -f $< dependency:copy-dependencies \
+			-DoutputDirectory="$(CURDIR)/$(@D)/libs" -DincludeScope=runtime && touch $@; \
+	fi
+
+# Unpacked, not installed: Debian's package would start a Prometheus as a service of this machine.
+# as_root: apt's own user may not write into a temporary folder of root's.
+as_root := -o APT::Sandbox::User=root
+$(BIN)/promtool: | $(BIN)/python
+	@if $(call has,promtool); then ln -sf "$$(command -v promtool)" $@; exit; fi; \
+	unpacked=$$(mktemp -d) && trap 'rm -rf "$$unpacked"' EXIT && \
+	if $(may_install); then apt-get update -qq; fi; \
+	if (cd "$$unpacked" && apt-get $(as_root) download -qq prometheus && dpkg-deb -x prometheus_*.deb .); then \
+		cp "$$unpacked/usr/bin/promtool" $@; \
+	else \
+		$(call go_without,no promtool and no way to get it: the tests of the alert rules WILL BE SKIPPED); \
+	fi

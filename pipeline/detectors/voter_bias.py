@@ -1,0 +1,215 @@
+"""`voter_bias`: does one voter's choice of winners differ from what an honest voter would choose?
+
+Formula: E = Σ_k w_k Π_t LR_k,t, the average over alternatives of their likelihood ratio against the
+worst honest voter in the band (`pipeline.evidence.outcomes`). Half of the weight is on targets: the
+r-th model that the voter meets has 1/(r(r+1)) of it, over "promotes" and "demotes" and three sizes
+δ. Half is on always-left, always-right and anti-rating. The weights are predictable and sum to at
+most 1, so E is an e-process for every voter in the band: P(ever ≥ 1/α) ≤ α (Ville 1939).
+
+*Uniform random clicking* is an alert of its own (direction `random`), on decisive votes and, beside
+them, on the share of ties. It has no band, its error rate is measured and not proved, and so it is
+never more than a warning.
+
+Source: mixture likelihood ratio e-processes (Ramdas et al. 2023); the alternatives are the attackers
+of Huang et al. 2025, "Exploring and mitigating adversarial manipulation of voting-based leaderboards".
+
+Blind spot: a voter who stays within the band (δ below 0.5 logits); many voters with a few votes each
+(that is a cohort's business); votes before the first snapshot, and models that it lacks (LR = 1).
+Rounding is downward throughout. A late vote counts as evidence; a quarantined one does not.
+
+>>> import numpy as np
+>>> from pipeline.alerts import VoterVotes
+>>> from pipeline.evidence import Reference
+>>> board = Reference(1, np.arange(2), np.zeros(2), np.zeros((2, 2)), 0.3, (3.0, 7.0))
+>>> always = VoterVotes(np.zeros(40, int), np.array([7]), 0, np.arange(40), np.zeros(40, int),
+...                     np.tile([0, 1], 20), np.tile([1, 0], 20), np.tile([0, 1], 20).astype(np.int8))
+>>> _, raised = VoterBias().observe(always, [None], board)
+>>> first = raised[0]
+>>> first.offset, first.direction, first.severity, first.evidence["likeliest"][0]["what"]
+(10, 'biased', 'warning', 'promotes')
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.alerts import CRITICAL, LEVELS, Raised, VoterVotes, voter_label
+from pipeline.detectors.voter_bias_state import Tally, Targets, join_targets, pack, unpack
+from pipeline.evidence import DELTAS, E_UNIT, Reference, e_units, running_sums, starts, to_e_value
+from pipeline.evidence.fixed import Int64
+
+_GENERIC = ("always votes for the left side", "always votes for the right side", "swaps win and loss")
+_GENERIC_WEIGHT = 0.5 / len(_GENERIC)
+_LEVEL_UNITS = np.array([level / E_UNIT for level in LEVELS])
+
+
+@dataclass(frozen=True)
+class VoterBias:
+    """The detector; see the module for formula, source, blind spot and false-alarm rate."""
+
+    name: str = "voter_bias"
+
+    def observe(
+        self, votes: VoterVotes, prior: Sequence[bytes | None], reference: Reference
+    ) -> tuple[list[bytes], list[Raised]]:
+        """See `VoterDetector`. Cost: a few vector operations on two rows a vote."""
+        tally, targets = unpack(prior)
+        a, b = reference.index_of(votes.model_a), reference.index_of(votes.model_b)
+        known = (a >= 0) & (b >= 0)
+        if not known.all():
+            votes, a, b = votes.only(known), a[known], b[known]
+        if not len(votes.voter):
+            return pack(tally, targets), []
+        path = _follow(votes, a, b, tally, targets, reference)
+        raised = [
+            raise_
+            for column, direction in enumerate(("biased", "random"))
+            for raise_ in self._raise(path, tally, column, direction)
+        ]
+        return pack(path.close(tally), path.targets_after()), sorted(raised, key=lambda r: (r.offset, r.direction))
+
+    def _raise(self, path: _Path, tally: Tally, column: int, direction: str) -> list[Raised]:
+        """The votes at which the evidence first reached each level that was not told before."""
+        level = np.searchsorted(_LEVEL_UNITS, path.e[:, column], side="right")
+        told = tally.told[:, column]
+        raised = []
+        for i in np.flatnonzero(level > told[path.votes.voter]).tolist():
+            voter = int(path.votes.voter[i])
+            if level[i] > told[voter]:
+                told[voter] = level[i]
+                raised.append(self._describe(path, i, int(level[i]), column, direction))
+        return raised
+
+    def _describe(self, path: _Path, i: int, level: int, column: int, direction: str) -> Raised:
+        votes, voter = path.votes, int(path.votes.voter[i])
+        e_value = to_e_value(int(path.e[i, column]))
+        proved = direction == "biased"
+        return Raised(
+            detector=self.name,
+            subject_kind="voter",
+            subject=voter_label(int(votes.names[voter])),
+            direction=direction,
+            severity="critical" if proved and e_value >= CRITICAL else "warning",
+            e_value=e_value,
+            level=level,
+            partition=votes.partition,
+            offset=int(votes.offset[i]),
+            at=int(votes.at[i]),
+            evidence={
+                "votes": int(path.seen[i]),
+                "ties": int(path.ties[i]),
+                "snapshot": path.sequence,
+                "proved": proved,
+                "likeliest": path.likeliest(i) if proved else [{"what": "clicks at random", "share": 1.0}],
+            },
+        )
+
+
+@dataclass(frozen=True)
+class _Path:
+    """The evidence after every vote of a call (n votes, 2n rows: model a and model b of each)."""
+
+    votes: VoterVotes
+    sequence: int
+    targets: Targets
+    rows: Int64  # [2n] position in targets
+    sums: Int64  # [2n, 6] log-ratio sums of the row's model after the vote
+    generic: Int64  # [n, 5]
+    biased: Int64  # [n] the target half of the e-value
+    e: Int64  # [n, 2] e-values of biased and random
+    seen: Int64  # [n] votes of the voter so far
+    ties: Int64  # [n] ties among them
+
+    def close(self, tally: Tally) -> Tally:
+        """The tally after the last vote of each voter."""
+        last = np.append(starts(self.votes.voter)[1:], True)
+        who = self.votes.voter[last]
+        tally.votes[who], tally.ties[who] = self.seen[last], self.ties[last]
+        tally.generic[who], tally.total[who] = self.generic[last], self.biased[last]
+        return tally
+
+    def targets_after(self) -> Targets:
+        """The targets after the last vote (of equal positions the last assignment stays)."""
+        self.targets.sums[self.rows] = self.sums
+        return self.targets
+
+    def likeliest(self, i: int) -> list[dict[str, Any]]:
+        """The three alternatives that hold most of the evidence after vote i."""
+        voter = self.votes.voter[i]
+        here = np.flatnonzero(np.repeat(self.votes.voter == voter, 2)[: 2 * i + 2])
+        sums = self.targets.sums.copy()
+        sums[self.rows[here]] = self.sums[here]
+        mine = np.flatnonzero(self.targets.voter == voter)
+        met = mine[np.isin(mine, self.rows[here]) | (self.targets.sums[mine] != 0).any(axis=1)]
+        held = e_units(_weight(self.targets.rank[met]), sums[met])
+        found = [
+            {"what": verb, "model": int(self.targets.model[m]), "delta": delta, "share": float(held[r, c])}
+            for r, m in enumerate(met.tolist())
+            for c, (verb, delta) in enumerate((v, d) for v in ("promotes", "demotes") for d in DELTAS)
+        ]
+        generic = e_units(_GENERIC_WEIGHT, self.generic[i, :3])
+        found += [{"what": what, "share": float(generic[c])} for c, what in enumerate(_GENERIC)]
+        whole = sum(f["share"] for f in found)
+        best = sorted(found, key=lambda f: -f["share"])[:3]
+        return [{**f, "share": round(f["share"] / whole, 3)} for f in best]
+
+
+def _follow(
+    votes: VoterVotes, a: Int64, b: Int64, tally: Tally, targets: Targets, reference: Reference
+) -> _Path:
+    outcome = np.minimum(votes.outcome, 2)  # both kinds of tie are "neither won"
+    tied = outcome == 2
+    one = np.ones(len(a), dtype=np.int64)
+    seen = running_sums(one, votes.voter, tally.votes)
+    ties = running_sums(tied.astype(np.int64), votes.voter, tally.ties)
+    tie_step = reference.tie_ratio(tied, ties - tied, seen - 1)
+    step = np.column_stack([reference.generic[a, b, outcome], tie_step])
+    generic = running_sums(step, votes.voter, tally.generic)
+    joined, rows = join_targets(votes, targets, tally)
+    sums, change = _target_sums(joined, rows, a, b, outcome, reference)
+    biased = running_sums(change, votes.voter, tally.total)
+    e = np.column_stack(
+        [
+            biased + e_units(_GENERIC_WEIGHT, generic[:, :3]).sum(axis=1),
+            e_units(0.5, generic[:, 3]) + e_units(0.5, generic[:, 3] + generic[:, 4]),
+        ]
+    )
+    return _Path(votes, reference.sequence, joined, rows, sums, generic, biased, e, seen, ties)
+
+
+def _target_sums(
+    targets: Targets, rows: Int64, a: Int64, b: Int64, outcome: npt.NDArray[np.int8], reference: Reference
+) -> tuple[Int64, Int64]:
+    """Log-ratio sums after each row, int64[2n, 6], and the change of the e-value at each vote, int64[n].
+
+    "a is promoted" and "b is demoted by a's winning more" are the same ratio, and the other way round.
+    """
+    for_a = reference.targets[a, b, (outcome == 0).astype(np.int64)]
+    for_b = reference.targets[b, a, (outcome == 1).astype(np.int64)]
+    steps = np.concatenate([for_a, for_b, for_b, for_a], axis=1).reshape(-1, 6)
+    order = np.argsort(rows, kind="stable")
+    group = rows[order]
+    sums = running_sums(steps[order], group, targets.sums)
+    after = e_units(_weight(targets.rank[group]), sums).sum(axis=1)
+    first = starts(group)
+    before = np.empty_like(after)
+    before[1:] = after[:-1]
+    at_start = group[first]
+    held = e_units(_weight(targets.rank[at_start]), targets.sums[at_start]).sum(axis=1)
+    # A model met in this call has no part in the e-value so far.
+    before[first] = np.where(targets.old[at_start], held, 0)
+    change = np.empty_like(after)
+    change[order] = after - before
+    unsorted = np.empty_like(sums)
+    unsorted[order] = sums
+    return unsorted, change.reshape(-1, 2).sum(axis=1)
+
+
+def _weight(rank: Int64) -> npt.NDArray[np.float64]:
+    """The weight of each of the six alternatives about the r-th model met: ½ · 1/(r(r+1)) · ⅙."""
+    return (1 / (12.0 * rank * (rank + 1)))[:, None]

@@ -1,0 +1,116 @@
+"""What a strict reader refuses and a fast decoder lets through.
+
+The decoder (msgspec) takes the last of two equal keys, any nesting and any character. A cheap
+count over the raw bytes proves most votes clean; only the others take the slow, exact road.
+
+The proof: without a backslash every quote is structural, two for each key and two for each string
+value. A decoded vote says how many quotes its known fields need. More means an unknown key, an
+explicit null or a repeated key, so equality proves that no key is repeated.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Sequence
+
+from pipeline.events.vote import Vote
+
+MAX_BYTES = 64 * 1024
+MAX_DEPTH = 8
+# Categories of characters that do not show, or that reorder what does: control, format
+# (bidirectional marks are among them), surrogates, line and paragraph separators.
+HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+# Two quotes a key and two a string value: schema is a number; vote_id, cast_at, model_a, model_b
+# and winner are strings; a style is its own key and five keys of numbers.
+_QUOTES_REQUIRED = 2 + 5 * 4
+_QUOTES_STYLE = 2 + 5 * 2
+
+
+class DuplicateKey(ValueError):
+    """A JSON object has the same key twice."""
+
+
+def expected_quotes(vote: Vote) -> int:
+    """The number of quote signs in a vote whose keys each stand once."""
+    quotes = _QUOTES_REQUIRED
+    for value in (vote.voter_id, vote.language, vote.category, vote.prompt_hash, vote.network, vote.voter_since):
+        if value is not None:
+            quotes += 4
+    for style in (vote.style_a, vote.style_b):
+        if style is not None:
+            quotes += _QUOTES_STYLE
+    return quotes
+
+
+def plainly_clean(raw: bytes, vote: Vote) -> bool:
+    """True if counts alone prove that the bytes hide nothing; False says only "look closer"."""
+    return (
+        raw.isascii()
+        and raw.count(b'"') == expected_quotes(vote)
+        and b"\\" not in raw
+        and raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH
+        and raw.decode("ascii").isprintable()
+    )
+
+
+def fault(raw: bytes) -> tuple[str, str] | None:
+    """The exact check of one JSON text that the decoder has accepted.
+
+    Returns:
+        (reason, detail) of the first thing that is wrong, or None.
+    """
+    try:
+        value = json.loads(raw, object_pairs_hook=_once, parse_constant=_no_constant)
+    except DuplicateKey as error:
+        return "duplicate_key", str(error)
+    except RecursionError:
+        return "too_deep", f"expected at most {MAX_DEPTH} levels"
+    except ValueError as error:
+        return "malformed", str(error)
+    return _walk(value, 1)
+
+
+def hidden(text: str) -> str | None:
+    """What is wrong with a string that people will read, or None."""
+    if text.isascii():
+        if text.isprintable():
+            return None
+    elif not unicodedata.is_normalized("NFC", text):
+        return f"expected normal form C, got {ascii(text)}"
+    for char in text:
+        if unicodedata.category(char) in HIDDEN:
+            return f"expected characters that show, got U+{ord(char):04X} in {ascii(text)}"
+    return None
+
+
+def _once(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise DuplicateKey(f"expected each key once, got {key!r} twice")
+            seen.add(key)
+    return result
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"expected a JSON number, got {name}")
+
+
+def _walk(value: object, depth: int) -> tuple[str, str] | None:
+    if isinstance(value, str):
+        wrong = hidden(value)
+        return ("text", wrong) if wrong else None
+    if not isinstance(value, dict | list):
+        return None
+    if depth > MAX_DEPTH:
+        return "too_deep", f"expected at most {MAX_DEPTH} levels"
+    children = [*value.keys(), *value.values()] if isinstance(value, dict) else value
+    for child in children:
+        wrong_child = _walk(child, depth + 1)
+        if wrong_child:
+            return wrong_child
+    return None

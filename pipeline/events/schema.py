@@ -1,0 +1,24 @@
+"""The JSON Schema of each event, generated from the classes that decode it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pipeline.events.registry import RegistryEvent
+from pipeline.events.vote import SCHEMA, Vote
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """File name → JSON Schema (draft 2020-12) of the events on a topic."""
+    vote = msgspec.json.schema(Vote)
+    vote["$defs"]["Vote"]["properties"]["schema"] = {"const": SCHEMA}
+    return {
+        "vote.schema.json": _titled(vote, "vote, schema 1: one outcome of one battle"),
+        "registry.schema.json": _titled(msgspec.json.schema(RegistryEvent), "registry event, schema 1"),
+    }
+
+
+def _titled(schema: dict[str, Any], title: str) -> dict[str, Any]:
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title, **schema}

@@ -1,0 +1,37 @@
+"""Running sums within groups of a sorted array: the loop over voters, vectorised."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Int64 = npt.NDArray[np.int64]
+
+
+def starts(group: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """True where a new group begins in a sorted array of length n."""
+    first = np.ones(len(group), dtype=np.bool_)
+    np.not_equal(group[1:], group[:-1], out=first[1:])
+    return first
+
+
+def running_sums(values: Int64, group: Int64, prior: Int64) -> Int64:
+    """Inclusive running sums that begin anew in each group.
+
+    Args:
+        values: int64[n] or int64[n, c], sorted by group.
+        group: int64[n], the group of each row, ascending.
+        prior: int64[g] or int64[g, c], what each group's sum starts from, indexed by group.
+
+    Returns:
+        An array of the shape of `values`: the sum after each row.
+    """
+    if not len(values):
+        return values.copy()
+    total = np.cumsum(values, axis=0)
+    first = np.flatnonzero(starts(group))
+    before = total[first] - values[first]
+    lengths = np.diff(np.append(first, len(group)))
+    return np.asarray(total - np.repeat(before, lengths, axis=0) + prior[group])

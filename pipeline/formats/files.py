@@ -1,0 +1,195 @@
+"""Which reader a battle file needs, and the loop over its records.
+
+JSON Lines are read line by line. A JSON array is read whole: its first and last byte belong together.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import UnknownFormat
+from pipeline.events.vote import SCHEMA, derived_id, to_bytes
+from pipeline.formats import foreign
+
+_BATCH_ROWS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnMap:
+    """How a table calls our fields (`columns`: field → header) and outcomes (`outcomes`: theirs → ours)."""
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    outcomes: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, columns: str = "", outcomes: str = "") -> ColumnMap:
+        """From "field=header,…" and "theirs=ours,…".
+
+        Raises:
+            UnknownFormat: a pair without "=", or a field that a vote does not have.
+        """
+        parsed = cls(_pairs(columns), _pairs(outcomes))
+        for name in parsed.columns:
+            if name not in foreign.SYNONYMS:
+                raise UnknownFormat(f"expected a field of {', '.join(foreign.SYNONYMS)}, got {name!r}")
+        return parsed
+
+
+def read_records(path: Path, mapping: ColumnMap | None = None) -> Iterator[bytes]:
+    """Every record of a battle file as one event in bytes, in the order of the file.
+
+    Args:
+        path: .json, .jsonl, .ndjson, .csv or .parquet.
+        mapping: names and spellings of a table that has its own.
+
+    Raises:
+        UnknownFormat: no reader for this file; says what it looks like.
+    """
+    mapping = mapping or ColumnMap()
+    suffix = path.suffix.lower()
+    try:
+        reader = READERS[suffix]
+    except KeyError:
+        raise UnknownFormat(f"expected one of {', '.join(READERS)}, got {path.name!r}") from None
+    return _identified(reader(path, mapping))
+
+
+def is_registry(raw: bytes) -> bool:
+    """True for a registry event, which goes to a topic of its own."""
+    return b'"event_id"' in raw and b'"type"' in raw and b'"winner"' not in raw
+
+
+def _identified(records: Iterable[bytes | dict[str, Any]]) -> Iterator[bytes]:
+    """Give an id to each vote that came without; bytes go on as they are."""
+    seen: Counter[str] = Counter()
+    for record in records:
+        if isinstance(record, bytes):
+            yield record
+            continue
+        event = {k: v for k, v in record.items() if v is not None}
+        if "vote_id" not in event:
+            first = derived_id(event, 0)
+            event["vote_id"] = derived_id(event, seen[first]) if first in seen else first
+            seen[first] += 1
+        yield to_bytes(event)
+
+
+def _json_array(path: Path, mapping: ColumnMap) -> Iterator[bytes | dict[str, Any]]:
+    try:
+        rows = msgspec.json.decode(path.read_bytes(), type=list[msgspec.Raw])
+    except (msgspec.DecodeError, ValueError) as error:
+        raise UnknownFormat(f"{path.name}: expected a JSON array of battles: {error}") from None
+    for raw in rows:
+        yield _one(bytes(raw), mapping)
+
+
+def _json_lines(path: Path, mapping: ColumnMap) -> Iterator[bytes | dict[str, Any]]:
+    with path.open("rb") as lines:
+        for line in lines:
+            yield _one(line.rstrip(b"\r\n"), mapping)
+
+
+def _one(raw: bytes, mapping: ColumnMap) -> bytes | dict[str, Any]:
+    """Our own events go on as they are; a battle is mapped; anything else is the decoder's to reject."""
+    try:
+        record = msgspec.json.decode(raw)
+    except (ValueError, RecursionError):
+        return raw
+    if not isinstance(record, dict):
+        return raw
+    if "schema" in record:
+        needs_id = "vote_id" not in record and "event_id" not in record
+        return record if needs_id and isinstance(record["schema"], int) else raw
+    if mapping.columns:
+        return _finish(foreign.table(list(record), mapping.columns)(record), mapping)
+    return _finish(_battle_reader(record)(record), mapping)
+
+
+def _battle_reader(record: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    if "evaluation_session_id" in record:
+        return foreign.preference_140k
+    if "tstamp" in record or "judge" in record:
+        return foreign.fastchat
+    return foreign.table(list(record), {})
+
+
+def _csv(path: Path, mapping: ColumnMap) -> Iterator[dict[str, Any]]:
+    with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as text:
+        rows = csv.DictReader(text)
+        read = _table(path, list(rows.fieldnames or ()), mapping)
+        for row in rows:
+            yield _finish(read({k: _printable(v) for k, v in row.items() if k}), mapping)
+
+
+def _printable(cell: str | None) -> str | None:
+    """A cell of bad UTF-8 keeps its bytes visible; the decoder then rejects what it cannot mean."""
+    if cell is None or cell.isascii():
+        return cell
+    return cell.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _parquet(path: Path, mapping: ColumnMap) -> Iterator[dict[str, Any]]:
+    try:
+        file = pq.ParquetFile(path)
+    except pa.ArrowInvalid as error:
+        raise UnknownFormat(f"{path.name}: expected Parquet: {error}") from None
+    headers = file.schema_arrow.names
+    if "evaluation_session_id" in headers and not mapping.columns:
+        read: Callable[[Mapping[str, Any]], dict[str, Any]] = foreign.preference_140k
+    else:
+        read = _table(path, headers, mapping)
+    wanted = [n for n in headers if not n.startswith(("conversation", "full_conversation"))]
+    for batch in file.iter_batches(_BATCH_ROWS, columns=wanted):
+        for row in batch.to_pylist():
+            yield _finish(read(row), mapping)
+
+
+def _table(
+    path: Path, headers: list[str], mapping: ColumnMap
+) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    missing = [c for c in mapping.columns.values() if c and c not in headers]
+    if missing:
+        raise UnknownFormat(f"{path.name}: expected columns {missing}, got {headers}")
+    for name in ("model_a", "model_b", "winner"):
+        names = foreign.SYNONYMS[name]
+        if name not in mapping.columns and not set(names) & set(headers):
+            raise UnknownFormat(
+                f"{path.name}: expected a column for {name} ({', '.join(names)}), got {headers}; "
+                f"name it with --columns {name}=HEADER"
+            )
+    return foreign.table(headers, mapping.columns)
+
+
+def _finish(fields: dict[str, Any], mapping: ColumnMap) -> dict[str, Any]:
+    winner = fields.get("winner")
+    if isinstance(winner, str) and winner in mapping.outcomes:
+        fields["winner"] = mapping.outcomes[winner]
+    return {"schema": SCHEMA, **fields}
+
+
+def _pairs(text: str) -> dict[str, str]:
+    result = {}
+    for part in filter(None, text.split(",")):
+        name, sign, value = part.partition("=")
+        if not sign:
+            raise UnknownFormat(f"expected NAME=VALUE, got {part!r}")
+        result[name.strip()] = value.strip()
+    return result
+
+
+READERS: dict[str, Callable[[Path, ColumnMap], Iterator[bytes | dict[str, Any]]]] = {
+    ".json": _json_array,
+    ".jsonl": _json_lines,
+    ".ndjson": _json_lines,
+    ".csv": _csv,
+    ".parquet": _parquet,
+}

@@ -1,0 +1,130 @@
+"""Foreign battle records → the fields of our vote event.
+
+A new format is one function here and one line in `READERS` of files.py. A function maps names and
+spellings only. It never judges: an unknown outcome stays as it is, and the decoder rejects it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pipeline.formats.times import rfc3339
+
+Record = Mapping[str, Any]
+Fields = dict[str, Any]
+
+WINNERS = {
+    "tie (bothbad)": "both_bad",
+    "tie(bothbad)": "both_bad",
+    "bothbad": "both_bad",
+    "both bad": "both_bad",
+}
+# FastChat writes the client's address as judge; behind a proxy on the same host every judge is the
+# proxy, which is nobody's pseudonym (the public GenAI-Arena file has one such judge for 2,061 votes).
+_PROXY_JUDGES = frozenset({"arena_user", "arena_user_::1", "arena_user_127.0.0.1", "arena_user_localhost"})
+
+
+def _winner(value: Any) -> Any:
+    return WINNERS.get(value, value) if isinstance(value, str) else value
+
+
+def _text(value: Any) -> str | None:
+    """An identifier as text; numbers stand for themselves, absent stays absent."""
+    if value is None or value == "" or value != value:
+        return None
+    return str(value)
+
+
+def fastchat(record: Record) -> Fields:
+    """FastChat battles: question_id, model_a, model_b, winner, judge, anony, language, tstamp."""
+    judge = _text(record.get("judge"))
+    return {
+        "vote_id": _text(record.get("question_id")),
+        "cast_at": rfc3339(record.get("tstamp")),
+        "model_a": record.get("model_a"),
+        "model_b": record.get("model_b"),
+        "winner": _winner(record.get("winner")),
+        "voter_id": None if judge in _PROXY_JUDGES else judge,
+        "language": _text(record.get("language")),
+    }
+
+
+def preference_140k(record: Record) -> Fields:
+    """The 140k preference schema: id, evaluation_session_id, conv_metadata, language, timestamp.
+
+    An evaluation session is one person's, so it stands for the voter.
+    """
+    metadata = record.get("conv_metadata") or {}
+    return {
+        "vote_id": _text(record.get("id")),
+        "cast_at": rfc3339(record.get("timestamp")),
+        "model_a": record.get("model_a"),
+        "model_b": record.get("model_b"),
+        "winner": _winner(record.get("winner")),
+        "voter_id": _text(record.get("evaluation_session_id")),
+        "language": _text(record.get("language")),
+        "style_a": _style(metadata, "a"),
+        "style_b": _style(metadata, "b"),
+    }
+
+
+def _style(metadata: Record, side: str) -> dict[str, int] | None:
+    tokens = metadata.get(f"sum_assistant_{side}_tokens")
+    if tokens is None:
+        return None
+    return {
+        "tokens": int(tokens),
+        "headers": _sum(metadata.get(f"header_count_{side}")),
+        "lists": _sum(metadata.get(f"list_count_{side}")),
+        "bold": _sum(metadata.get(f"bold_count_{side}")),
+    }
+
+
+def _sum(counts: Any) -> int:
+    if isinstance(counts, Mapping):
+        return int(sum(v or 0 for v in counts.values()))
+    return int(counts or 0)
+
+
+# What public tables call our fields, most usual first. A header is used for one field only.
+SYNONYMS: dict[str, tuple[str, ...]] = {
+    "vote_id": ("vote_id", "id", "question_id", "battle_id"),
+    "cast_at": ("cast_at", "created_at", "timestamp", "tstamp", "time", "date"),
+    "model_a": ("model_a", "model_a_name", "left_model"),
+    "model_b": ("model_b", "model_b_name", "right_model"),
+    "winner": ("winner", "outcome"),
+    "voter_id": ("voter_id", "voter", "judge", "user_id", "visitor_id", "worker"),
+    "language": ("language", "lang"),
+    "category": ("category",),
+    "prompt_hash": ("prompt_hash",),
+    "network": ("network",),
+    "voter_since": ("voter_since",),
+}
+
+
+def table(headers: list[str], chosen: Mapping[str, str]) -> Callable[[Record], Fields]:
+    """A reader for a table, by its headers.
+
+    Args:
+        headers: the columns that the table has.
+        chosen: our field → its column, where the usual names do not fit; "" leaves a field out.
+    """
+    by_field = {
+        field: chosen.get(field, next((n for n in names if n in headers), ""))
+        for field, names in SYNONYMS.items()
+    }
+
+    def read(record: Record) -> Fields:
+        fields: Fields = {f: record.get(column) if column else None for f, column in by_field.items()}
+        for name in ("vote_id", "voter_id", "language", "category", "prompt_hash", "network"):
+            fields[name] = _text(fields[name])
+        for name in ("cast_at", "voter_since"):
+            fields[name] = rfc3339(fields[name])
+        fields["winner"] = _winner(fields["winner"])
+        for name in ("style_a", "style_b"):
+            if record.get(name) is not None:
+                fields[name] = record[name]
+        return fields
+
+    return read

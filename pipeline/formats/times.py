@@ -1,0 +1,60 @@
+"""The ways in which public battle files write a time → RFC 3339 in UTC."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Seconds up to the year 5138; a larger number is milliseconds (up to there: microseconds).
+_SECONDS_BELOW = 1e11
+_MILLISECONDS_BELOW = 1e14
+
+
+def rfc3339(value: object) -> str | None:
+    """A time in UTC as text; a naive time is UTC; what is no time is handed on as its text.
+
+    Args:
+        value: seconds, milliseconds or microseconds since 1970, ISO 8601 text, or a datetime.
+
+    Returns:
+        RFC 3339 ending in Z, the text of a value that is no time, or None for an absent one.
+    """
+    if value is None or value == "" or value != value:  # NaN is how tables write "absent"
+        return None
+    if isinstance(value, bool):
+        return str(value)
+    if isinstance(value, int | float):
+        return _from_number(float(value))
+    if isinstance(value, datetime):
+        return _text(value)
+    return _from_text(str(value))
+
+
+def _from_number(number: float) -> str:
+    if not math.isfinite(number) or number < 0:
+        return str(number)
+    if number >= _MILLISECONDS_BELOW:
+        number /= 1e6
+    elif number >= _SECONDS_BELOW:
+        number /= 1e3
+    try:
+        return _text(_EPOCH + timedelta(microseconds=round(number * 1e6)))
+    except OverflowError:
+        return str(number)
+
+
+def _from_text(text: str) -> str:
+    try:
+        return _from_number(float(text))
+    except ValueError:
+        pass
+    try:
+        return _text(datetime.fromisoformat(text.strip()))
+    except ValueError:
+        return text
+
+
+def _text(time: datetime) -> str:
+    aware = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    return aware.replace(tzinfo=None).isoformat() + "Z"

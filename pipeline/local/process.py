@@ -1,0 +1,185 @@
+"""A server as a child process: started, waited for, frozen, killed and stopped by its own id."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, Self
+
+from pipeline.errors import Unavailable
+
+LOOPBACK = "127.0.0.1"
+# Below the ports that Linux gives to outgoing connections (from 32768). From among those, a client that
+# retries while its server is down can be given the server's own port as its source: it then connects to
+# itself, gets no answer, and keeps the server from starting again.
+_PORTS = range(20_000, 32_000)
+_handed_out: set[int] = set()
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody listens on and that was not handed out before."""
+    while True:
+        port = secrets.choice(_PORTS)
+        if port not in _handed_out and not _is_taken(port):
+            _handed_out.add(port)
+            return port
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return True
+    return False
+
+
+class LocalServer(ABC):
+    """One server process and its directory; a context manager that starts and stops it.
+
+    Args:
+        directory: holds the data, the configuration and the log; made if missing, kept on `stop`.
+        port: where clients connect, a free one by default.
+
+    Attributes:
+        log: the file that takes everything the server prints.
+    """
+
+    name: ClassVar[str]
+    stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
+    # Bounds, not expectations: a server is up in 1 to 4 s here, and four times slower on a busy CI machine.
+    start_seconds: ClassVar[float] = 60.0
+    stop_seconds: ClassVar[float] = 20.0
+
+    def __init__(self, directory: Path, *, port: int | None = None) -> None:
+        self.directory = directory.resolve()
+        self.port = port or free_port()
+        self.log = self.directory / f"{self.name}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._owner = os.getpid()
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise `Unavailable` where this machine lacks what the server needs; starts nothing."""
+
+    @abstractmethod
+    def _prepare(self) -> None:
+        """Write what the server needs before it starts; called again at every start."""
+
+    @abstractmethod
+    def _command(self) -> Sequence[str]:
+        """The command line; the process that it starts must be the server, not a wrapper that stays."""
+
+    @abstractmethod
+    def _answers(self) -> bool:
+        """Whether a client gets an answer now."""
+
+    @property
+    def pid(self) -> int | None:
+        """The id of the running process, None when there is none."""
+        return self._process.pid if self._process and self._process.poll() is None else None
+
+    def start(self) -> Self:
+        """Start, and return once a client gets an answer.
+
+        Raises:
+            Unavailable: a program is missing, the server stopped, or it gave no answer in time.
+        """
+        if self.pid is not None:
+            return self
+        self.check()
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self._prepare()
+        with self.log.open("ab") as log:
+            # A session of its own: Ctrl-C reaches the tests first, and they stop the server in order.
+            self._process = subprocess.Popen(
+                self._command(),
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        atexit.register(self._kill_at_exit)
+        self._wait()
+        return self
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + self.start_seconds
+        while self.pid is not None and time.monotonic() < deadline:
+            if self._answers():
+                return
+            time.sleep(0.05)
+        found = "no answer" if self.pid is not None else "the process ended"
+        self.kill()
+        raise Unavailable(
+            f"expected {self.name} to answer on port {self.port} within {self.start_seconds:.0f} s, "
+            f"got {found}; the end of {self.log}:\n{self.log_tail()}"
+        )
+
+    def stop(self, how: signal.Signals | None = None) -> None:
+        """Ask the server to end, and kill it if it has not within `stop_seconds`."""
+        if self._process is None or self.pid is None:
+            return
+        self.resume()
+        self._process.send_signal(how or self.stop_signal)
+        try:
+            self._process.wait(self.stop_seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        atexit.unregister(self._kill_at_exit)
+
+    def kill(self) -> None:
+        """SIGKILL: no goodbye to clients, nothing flushed."""
+        self._signal(signal.SIGKILL)
+        if self._process is not None:
+            self._process.wait()
+
+    def pause(self) -> None:
+        """SIGSTOP: connections stay open and nothing answers, as after a long garbage collection."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT: go on after `pause`."""
+        self._signal(signal.SIGCONT)
+
+    def restart(self) -> None:
+        """Stop and start on the same port and data."""
+        self.stop()
+        self.start()
+
+    def log_tail(self, lines: int = 20) -> str:
+        """The last lines that the server printed."""
+        if not self.log.exists():
+            return "(no log)"
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def _processes(self) -> list[int]:
+        """The ids of the server's processes, the first one first."""
+        return [] if self.pid is None else [self.pid]
+
+    def _signal(self, number: signal.Signals) -> None:
+        for pid in self._processes():
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:  # a child of the server that ended meanwhile
+                continue
+
+    def _kill_at_exit(self) -> None:
+        if os.getpid() == self._owner:  # a fork has the same object and did not start the server
+            self.kill()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()

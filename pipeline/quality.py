@@ -1,0 +1,169 @@
+"""Expectations on whole batches: the gate in front of a refresh. Only this module knows Great Expectations.
+
+1. A suite is a file `expectations/NAME.json`, one expectation a line, each with a severity and a reason.
+2. A failed `critical` closes the gate; `warning` is told to a person; `info` is only kept.
+3. An expectation that cannot be evaluated (no such column) has failed: a rule never vanishes.
+4. What comes back is plain data: rows that go into the store as JSON, without a type of the library.
+
+Not handled: single events (Great Expectations takes 0.1 s at least, so events.py checks those), and what to
+do with a closed gate (jobs.py).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipeline.errors import Usage
+
+# Values shown with a failed expectation: enough to find the fault, few enough to store at every refresh.
+EXAMPLES = 5
+
+# In the wheel the suites are inside the package (pyproject, force-include), in the repository next to it.
+_FOLDERS = (Path(__file__).parent / "_expectations", Path(__file__).parents[1] / "expectations")
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a suite found in a frame.
+
+    Attributes:
+        suite: its name.
+        success: no critical expectation failed.
+        critical_failures: "column: expectation" of each critical one that failed, in the order of the suite.
+        warnings: the same for severity `warning`.
+        results: a JSON-safe row for every expectation: expectation, column, severity, success, observed,
+            unexpected_count, examples.
+    """
+
+    suite: str
+    success: bool
+    critical_failures: tuple[str, ...]
+    warnings: tuple[str, ...]
+    results: list[Row]
+
+    def as_json(self) -> str:
+        """One JSON document, keys sorted: the same verdict is the same text."""
+        return json.dumps(asdict(self), sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+
+def suites() -> tuple[str, ...]:
+    """The names of the suites there are."""
+    return tuple(sorted(path.stem for path in _folder().glob("*.json")))
+
+
+def check(suite: str, frame: pd.DataFrame) -> Verdict:
+    """Hold a frame against a suite.
+
+    Args:
+        suite: `votes`, `registry` or `snapshot`.
+        frame: the columns that the suite names; it is not changed.
+
+    Raises:
+        Usage: there is no such suite.
+    """
+    if suite not in suites():
+        raise Usage(f"expected a suite out of {', '.join(suites())}, got {suite!r}")
+    expectations = json.loads((_folder() / f"{suite}.json").read_text(encoding="utf-8"))["expectations"]
+    outcomes = _validate(suite, expectations, _with_derived(frame))
+    return _verdict(suite, [_row(outcome) for outcome in outcomes])
+
+
+def _folder() -> Path:
+    return next((folder for folder in _FOLDERS if folder.is_dir()), _FOLDERS[-1])
+
+
+def _with_derived(frame: pd.DataFrame) -> pd.DataFrame:
+    """Add to votes what compares two of their columns, which the library does row by row or not at all."""
+    if not {"cast_at", "appended_at", "model_a", "model_b"} <= set(frame.columns):
+        return frame  # not votes, or votes without a column: then the rules on these fail by law 3
+    return frame.assign(
+        lead_seconds=(frame["cast_at"] - frame["appended_at"]).dt.total_seconds(),
+        against_itself=(frame["model_a"] == frame["model_b"]).astype(bool),
+    )
+
+
+def _validate(suite: str, expectations: list[Row], frame: pd.DataFrame) -> list[Row]:
+    """Run Great Expectations quietly; its results in the order of the suite, which it does not keep."""
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # read at import by releases that phone home
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecations inside the library are nothing an operator can act on
+        import great_expectations as gx  # noqa: PLC0415 - 5 to 7 s: only who checks pays for it
+        from great_expectations.data_context.types.base import ProgressBarsConfig  # noqa: PLC0415
+
+        logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
+        context = gx.get_context(mode="ephemeral")
+        context.variables.progress_bars = ProgressBarsConfig(globally=False)
+        numbered = [row | {"meta": row["meta"] | {"line": n}} for n, row in enumerate(expectations)]
+        batch = context.data_sources.add_pandas(suite).add_dataframe_asset(suite)
+        result = (
+            batch.add_batch_definition_whole_dataframe(suite)
+            .get_batch(batch_parameters={"dataframe": frame})
+            .validate(
+                gx.ExpectationSuite(name=suite, expectations=numbered),
+                result_format={"result_format": "BASIC", "partial_unexpected_count": EXAMPLES},
+            )
+        )
+        outcomes: list[Row] = [each.to_json_dict() for each in result.results]
+    return sorted(outcomes, key=lambda outcome: int(outcome["expectation_config"]["meta"]["line"]))
+
+
+def _row(outcome: Row) -> Row:
+    config, result = outcome["expectation_config"], outcome["result"]
+    return {
+        "expectation": config["type"],
+        "column": _column(config["kwargs"]),
+        "severity": config["severity"],
+        "success": bool(outcome["success"]),
+        "observed": _observed(outcome),
+        "unexpected_count": int(result.get("unexpected_count") or 0),
+        "examples": _plain(result.get("partial_unexpected_list") or []),
+    }
+
+
+def _column(kwargs: Mapping[str, Any]) -> str:
+    """The column, or the two with a comma between, or `table`."""
+    if "column_A" in kwargs:
+        return f"{kwargs['column_A']}, {kwargs['column_B']}"
+    return str(kwargs.get("column", "table"))
+
+
+def _observed(outcome: Row) -> Any:
+    """The observed value; else the share that breaks the rule; else why it could not be evaluated."""
+    result = outcome["result"]
+    if "observed_value" in result:
+        return _plain(result["observed_value"])
+    if "unexpected_percent" in result:
+        return _plain((result["unexpected_percent"] or 0.0) / 100)
+    faults = [info for info in outcome["exception_info"].values() if isinstance(info, dict)]
+    return next((str(info["exception_message"]).splitlines()[0] for info in faults), None)
+
+
+def _plain(value: Any) -> Any:
+    """JSON without NaN: what JSON cannot say is said in words."""
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value if value is None or isinstance(value, str | int | float) else str(value)
+
+
+def _verdict(suite: str, rows: list[Row]) -> Verdict:
+    critical = _failed(rows, "critical")
+    return Verdict(suite, not critical, critical, _failed(rows, "warning"), rows)
+
+
+def _failed(rows: Iterable[Row], severity: str) -> tuple[str, ...]:
+    failed = (row for row in rows if not row["success"] and row["severity"] == severity)
+    return tuple(f"{row['column']}: {row['expectation']}" for row in failed)

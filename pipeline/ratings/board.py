@@ -1,0 +1,128 @@
+"""The leaderboard: one row a model, best first.
+
+Laws: nothing is rounded here, except by `Board.rounded`; no model vanishes (each is a row or is named in
+`unrated`); ranks come from unrounded numbers.
+
+Not handled: views, snapshots, names for display; the callers choose the votes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import ROUND_HALF_EVEN, Decimal
+
+import numpy as np
+
+from pipeline.errors import BadCounts
+from pipeline.ratings.admission import Unrated, rate_component
+from pipeline.ratings.bradley_terry import fit
+from pipeline.ratings.checks import Counts, Floats
+from pipeline.ratings.counts import PairCounts
+from pipeline.ratings.intervals import Intervals, intervals, ranks
+
+_CENT = Decimal("0.01")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Board:
+    """Ratings as columns of one length, sorted by rating from high to low, then by name.
+
+    Attributes:
+        models: the R rated models.
+        rating: float64[R], points.
+        se: float64[R], points, mean-zero gauge.
+        lower: float64[R], points.
+        upper: float64[R], points.
+        rank: int64[R], 1 the best.
+        rank_best: int64[R], the best place its interval allows.
+        rank_worst: int64[R], the worst.
+        votes: int64[R], battles counted, ties included.
+        unrated: models without a rating, each with its reason.
+        gradient_norm: of the fit, in votes.
+        converged: always true; an unconverged fit raises.
+        iterations: Newton steps of the fit.
+    """
+
+    models: tuple[str, ...]
+    rating: Floats
+    se: Floats
+    lower: Floats
+    upper: Floats
+    rank: Counts
+    rank_best: Counts
+    rank_worst: Counts
+    votes: Counts
+    unrated: tuple[Unrated, ...]
+    gradient_norm: float
+    converged: bool
+    iterations: int
+
+    def rounded(self) -> Board:
+        """Round the four columns in points to 0.01, half to even, in decimal as the number is written."""
+        return replace(
+            self,
+            rating=_cents(self.rating),
+            se=_cents(self.se),
+            lower=_cents(self.lower),
+            upper=_cents(self.upper),
+        )
+
+
+def leaderboard(
+    counts: PairCounts,
+    *,
+    anchor: tuple[str, float] | None = None,
+    level: float = 0.95,
+    least_share: float | None = None,
+) -> Board:
+    """Rate the models and put them in order.
+
+    Args:
+        counts: the votes of one view.
+        anchor: a model and the points it is shown at; without it the rated models' mean is 1000.
+        level: coverage of the intervals.
+        least_share: None is strict, every model must be comparable. A refresh gives 0.95: the component with
+            most votes is rated when it holds that share, and the others are listed in `unrated`.
+
+    Raises:
+        BadCounts: no votes, fewer than two models, or an anchor that is not rated.
+        Disconnected: no finite estimate, or a component below `least_share`.
+        NotConverged: Newton stopped early.
+    """
+    rated, unrated = (counts, ()) if least_share is None else rate_component(counts, least_share=least_share)
+    fitted = fit(rated)
+    shown = _anchored(rated.models, intervals(fitted, level=level), anchor)
+    places = ranks(shown)
+    # Battles with unrated models are counted votes of the view too.
+    votes = dict(zip(counts.models, counts.battles().tolist(), strict=True))
+    order = sorted(range(len(rated.models)), key=lambda i: (-shown.rating[i], rated.models[i]))
+    names = tuple(rated.models[i] for i in order)
+    return Board(
+        models=names,
+        rating=shown.rating[order],
+        se=shown.se[order],
+        lower=shown.lower[order],
+        upper=shown.upper[order],
+        rank=places.rank[order],
+        rank_best=places.best[order],
+        rank_worst=places.worst[order],
+        votes=np.array([votes[name] for name in names], dtype=np.int64),
+        unrated=unrated,
+        gradient_norm=fitted.gradient_norm,
+        converged=fitted.converged,
+        iterations=fitted.iterations,
+    )
+
+
+def _anchored(models: tuple[str, ...], shown: Intervals, anchor: tuple[str, float] | None) -> Intervals:
+    if anchor is None:
+        return shown
+    name, points = anchor
+    if name not in models:
+        raise BadCounts(f"expected the anchor among the {len(models)} rated models, got {name!r}")
+    return shown.shifted(points - float(shown.rating[models.index(name)]))
+
+
+def _cents(column: Floats) -> Floats:
+    # Decimal of the shortest form: 1.005 is rounded as written, not as the binary 1.00499999…
+    return np.array([float(Decimal(repr(x)).quantize(_CENT, ROUND_HALF_EVEN)) for x in column.tolist()])

@@ -1,0 +1,107 @@
+"""What counts must be before anything is computed from them.
+
+Law: whatever is wrong raises `BadCounts` with the culprit's name and its place, or the arrays come back
+whole, with the right type, and read-only. Nothing is repaired: a NaN or half a vote is refused, not rounded.
+
+Not handled: whether the counts have an estimate; that is `graph` (connected) and `bradley_terry` (converged).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.errors import BadCounts
+
+Codes = npt.NDArray[np.int32]
+Counts = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+# Every sum below this is exact in float64 as well as in int64, so both forms of a count agree.
+MOST_VOTES = 2**53
+
+
+def model_names(models: Sequence[str]) -> tuple[str, ...]:
+    """Return the names as a tuple; each must be a text, not empty, and named once."""
+    names = tuple(models)
+    seen: set[str] = set()
+    for code, name in enumerate(names):
+        if not isinstance(name, str) or not name:
+            raise BadCounts(f"expected a model name, got {name!r} at code {code}")
+        if name in seen:
+            raise BadCounts(f"expected each model once, got {name!r} again at code {code}")
+        seen.add(name)
+    return names
+
+
+def codes(values: npt.ArrayLike, what: str, size: int) -> Codes:
+    """Return int32[P]; each must be a code in [0, size)."""
+    array = _whole(values, what)
+    # The two extremes first: millions of votes come through here, and nearly all of them are right.
+    if array.size and not 0 <= array.min() <= array.max() < size:
+        row = int(np.argmax((array < 0) | (array >= size)))
+        raise BadCounts(f"expected {what} to be a code in [0, {size}), got {array[row]} at row {row}")
+    return _frozen(array.astype(np.int32))
+
+
+def counts(values: npt.ArrayLike, what: str, names: Sequence[str], a: Codes, b: Codes) -> Counts:
+    """Return int64[P]; each must be a whole number of votes, at least 0."""
+    array = _whole(values, what)
+    if array.shape != a.shape:
+        raise BadCounts(f"expected {len(a)} rows of {what}, got shape {array.shape}")
+    bad = np.flatnonzero((array < 0) | (array > MOST_VOTES))
+    if bad.size:
+        row = int(bad[0])
+        pair = f"{names[a[row]]} against {names[b[row]]}"
+        raise BadCounts(f"expected {what} in [0, 2^53], got {array[row]} for {pair} at row {row}")
+    return _frozen(array.astype(np.int64))
+
+
+def no_self_pairs(a: Codes, b: Codes, names: Sequence[str]) -> None:
+    """Refuse a model against itself: it says nothing about anybody's strength."""
+    same = np.flatnonzero(a == b)
+    if same.size:
+        row = int(same[0])
+        raise BadCounts(f"expected two models, got {names[a[row]]} against itself at row {row}")
+
+
+def square(values: npt.ArrayLike, what: str, names: Sequence[str | int] | None) -> Floats:
+    """Return float64[K, K]; finite, at least 0, with nothing on the diagonal."""
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise BadCounts(f"expected {what} to be a matrix of numbers, got {type(values).__name__}") from error
+    if array.ndim != 2 or array.shape[0] != array.shape[1]:
+        raise BadCounts(f"expected {what} of shape (K, K), got {array.shape}")
+    if names is not None and len(names) != len(array):
+        raise BadCounts(f"expected {len(array)} model names for {what}, got {len(names)}")
+    bad = np.argwhere(~np.isfinite(array) | (array < 0) | (np.eye(len(array), dtype=bool) & (array != 0)))
+    if bad.size:
+        i, j = (int(k) for k in bad[0])
+        pair = f"{names[i]} against {names[j]}" if names is not None else f"model {i} against model {j}"
+        rule = "nothing on the diagonal" if i == j else "a finite number at least 0"
+        raise BadCounts(f"expected {rule} in {what}, got {array[i, j]} for {pair}")
+    return array
+
+
+def _whole(values: npt.ArrayLike, what: str) -> npt.NDArray[Any]:
+    array = np.asarray(values)
+    if array.ndim != 1:
+        raise BadCounts(f"expected {what} to have one dimension, got shape {array.shape}")
+    if array.size == 0:
+        return np.zeros(0, dtype=np.int64)
+    if array.dtype.kind not in "iuf":
+        raise BadCounts(f"expected whole numbers in {what}, got {array.dtype} (first: {array[0]!r})")
+    if array.dtype.kind == "f":
+        bad = np.flatnonzero(~np.isfinite(array) | (array != np.floor(array)))
+        if bad.size:
+            raise BadCounts(f"expected whole numbers in {what}, got {array[bad[0]]} at row {bad[0]}")
+    return array
+
+
+def _frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    array.setflags(write=False)
+    return array

@@ -1,0 +1,206 @@
+"""Pair counts: everything a rating needs to know about the votes.
+
+Laws: a fit never needs the votes, only these sums; sums are whole numbers and exact, so any split of the
+votes merges to the same counts; a tie and a "both bad" are half a win for each side (`win_matrix`).
+Every constructor but the class itself returns the canonical form: a < b, sorted, each pair once, none empty.
+
+Not handled: who voted and when (clustered intervals need voters), and style features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.errors import BadCounts
+from pipeline.ratings import checks
+from pipeline.ratings.checks import Codes, Counts, Floats
+from pipeline.ratings.encode import OUTCOMES, encode_battles
+from pipeline.ratings.tally import collapse, scatter, tally
+
+_COLUMNS = ("wins_a", "wins_b", "ties", "both_bad")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PairCounts:
+    """Votes by pair of models and outcome.
+
+    Attributes:
+        models: the K model names; codes index into them. A model without votes may stand here.
+        a: int32[P], code of the first model of each pair.
+        b: int32[P], code of the second.
+        wins_a: int64[P], votes for a.
+        wins_b: int64[P], votes for b.
+        ties: int64[P], votes for neither.
+        both_bad: int64[P], votes against both.
+
+    Raises:
+        BadCounts: a negative, fractional or missing number, columns of different lengths, a code off the
+            axis, or a model against itself; the message names the pair and the row.
+    """
+
+    models: tuple[str, ...]
+    a: Codes
+    b: Codes
+    wins_a: Counts
+    wins_b: Counts
+    ties: Counts
+    both_bad: Counts
+
+    def __post_init__(self) -> None:
+        names = checks.model_names(self.models)
+        a, b = (checks.codes(values, what, len(names)) for what, values in (("a", self.a), ("b", self.b)))
+        if a.shape != b.shape:
+            raise BadCounts(f"expected a and b of one length, got {len(a)} and {len(b)}")
+        checks.no_self_pairs(a, b, names)
+        columns = {what: checks.counts(getattr(self, what), what, names, a, b) for what in _COLUMNS}
+        votes = sum(float(column.sum(dtype=np.float64)) for column in columns.values())
+        if votes > checks.MOST_VOTES:
+            raise BadCounts(f"expected at most 2^53 votes, got {votes:.4g}")
+        for what, value in {"models": names, "a": a, "b": b, **columns}.items():
+            object.__setattr__(self, what, value)
+
+    @classmethod
+    def from_rows(
+        cls, models: Sequence[str], a: npt.ArrayLike, b: npt.ArrayLike, outcome_counts: npt.ArrayLike
+    ) -> PairCounts:
+        """Build from a table of pairs, in any order, a pair on as many rows as it likes.
+
+        Args:
+            models: K names.
+            a: P codes.
+            b: P codes.
+            outcome_counts: [P, 4], columns in the order of `OUTCOMES`.
+
+        Raises:
+            BadCounts: as the class.
+        """
+        table = np.asarray(outcome_counts)
+        if table.ndim != 2 or table.shape[1] != len(OUTCOMES):
+            raise BadCounts(f"expected outcome_counts of shape (P, 4), got {table.shape}")
+        given = cls(tuple(models), np.asarray(a), np.asarray(b), *table.T)
+        return _canonical(given.models, given.a, given.b, given.table())
+
+    @classmethod
+    def from_codes(
+        cls, models: Sequence[str], a: npt.ArrayLike, b: npt.ArrayLike, outcome: npt.ArrayLike
+    ) -> PairCounts:
+        """Count N votes given as integer codes (outcome: an index into `OUTCOMES`).
+
+        Raises:
+            BadCounts: a code off its axis or a model against itself, with its row.
+        """
+        names = checks.model_names(models)
+        left, right = checks.codes(a, "a", len(names)), checks.codes(b, "b", len(names))
+        result = checks.codes(outcome, "outcome", len(OUTCOMES))
+        if not left.shape == right.shape == result.shape:
+            raise BadCounts(f"expected one length, got {len(left)} a, {len(right)} b, {len(result)} outcome")
+        checks.no_self_pairs(left, right, names)
+        pairs, table = tally(left, right, result, len(names))
+        return _canonical(names, pairs // len(names), pairs % len(names), table)
+
+    @classmethod
+    def from_labels(cls, model_a: Iterable[Any], model_b: Iterable[Any], winner: Iterable[Any]) -> PairCounts:
+        """Count N votes given as text; the axis is the sorted names.
+
+        Raises:
+            BadCounts: an unknown outcome, a name that is not text, or a model against itself, with its row.
+        """
+        return cls.from_codes(*encode_battles(model_a, model_b, winner))
+
+    @staticmethod
+    def merge(parts: Iterable[PairCounts]) -> PairCounts:
+        """Sum counts over one model axis.
+
+        Raises:
+            BadCounts: no part at all, or parts with different axes.
+        """
+        every = list(parts)
+        if not every:
+            raise BadCounts("expected at least one part to merge, got none")
+        for place, part in enumerate(every):
+            _same_axis(every[0], part, f"part {place}")
+        a, b = np.concatenate([p.a for p in every]), np.concatenate([p.b for p in every])
+        return _canonical(every[0].models, a, b, np.concatenate([p.table() for p in every]))
+
+    def minus(self, other: PairCounts) -> PairCounts:
+        """Take votes away (the defended counts are all votes minus the excluded ones).
+
+        Raises:
+            BadCounts: different axes, or more votes taken than are there, with the pair.
+        """
+        _same_axis(self, other, "other")
+        a, b = np.concatenate([self.a, other.a]), np.concatenate([self.b, other.b])
+        return _canonical(self.models, a, b, np.concatenate([self.table(), -other.table()]))
+
+    def subset(self, codes: npt.ArrayLike) -> PairCounts:
+        """Keep only the models with these codes, and the votes between them."""
+        kept = np.unique(np.asarray(codes, dtype=np.int64))
+        place = np.full(len(self.models), -1)
+        place[kept] = np.arange(len(kept))
+        rows = (place[self.a] >= 0) & (place[self.b] >= 0)
+        names = tuple(self.models[code] for code in kept)
+        return _canonical(names, place[self.a[rows]], place[self.b[rows]], self.table()[rows])
+
+    def decisive(self) -> PairCounts:
+        """Keep only the votes that name a winner."""
+        none = np.zeros_like(self.ties)
+        clear = replace(self, ties=none, both_bad=none)
+        return _canonical(clear.models, clear.a, clear.b, clear.table())
+
+    def table(self) -> Counts:
+        """Return int64[P, 4], columns in the order of `OUTCOMES`."""
+        return np.stack([self.wins_a, self.wins_b, self.ties, self.both_bad], axis=1)
+
+    def win_matrix(self) -> Floats:
+        """Return float64[K, K]: W[i, j] = votes for i over j, ties and both bad half each."""
+        return self.decisive_matrix() + self.tie_matrix() / 2
+
+    def decisive_matrix(self) -> Floats:
+        """Return float64[K, K]: votes for i over j that name a winner."""
+        return scatter(len(self.models), (self.a, self.b, self.wins_a), (self.b, self.a, self.wins_b))
+
+    def tie_matrix(self) -> Floats:
+        """Return float64[K, K], symmetric: votes between i and j that name no winner."""
+        none = self.ties + self.both_bad
+        return scatter(len(self.models), (self.a, self.b, none), (self.b, self.a, none))
+
+    def battles(self) -> Counts:
+        """Return int64[K]: battles of each model, ties included."""
+        result = np.zeros(len(self.models), dtype=np.int64)
+        votes = self.table().sum(axis=1)
+        np.add.at(result, self.a, votes)
+        np.add.at(result, self.b, votes)
+        return result
+
+    @property
+    def total(self) -> int:
+        """All votes."""
+        return int(self.table().sum())
+
+    def tie_share(self) -> float:
+        """Return the share of votes that name no winner.
+
+        Raises:
+            BadCounts: there are no votes.
+        """
+        if self.total == 0:
+            raise BadCounts("expected at least one vote for a tie share, got none")
+        return int(self.ties.sum() + self.both_bad.sum()) / self.total
+
+
+def _same_axis(first: PairCounts, other: PairCounts, what: str) -> None:
+    if first.models != other.models:
+        sizes = f"{len(first.models)} models, got {len(other.models)}"
+        raise BadCounts(f"expected {what} on the same axis of {sizes} of another axis")
+
+
+def _canonical(
+    models: tuple[str, ...], a: npt.NDArray[Any], b: npt.NDArray[Any], table: Counts
+) -> PairCounts:
+    low, high, summed = collapse(a, b, table, len(models))
+    return PairCounts(models, low, high, *summed.T)

@@ -1,0 +1,81 @@
+"""Who can be compared with whom: strongly connected components of the win digraph.
+
+Law: a finite Bradley-Terry estimate exists exactly when the digraph "i won something against j" is strongly
+connected (Ford 1957, "Solution of a ranking problem from binary comparisons", Amer. Math. Monthly 64(8)).
+Two components joined by a pseudo-inverse still print a plausible SE of 24 points on a nonsense order, so
+nothing here joins them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+
+from pipeline.errors import BadCounts, Disconnected
+from pipeline.ratings.checks import Floats
+
+Members = npt.NDArray[np.int64]
+
+# A message is read by a person: so many components, and models in each, are spelt out.
+_SHOWN = 6
+
+
+def components(W: Floats) -> list[Members]:
+    """Split the models into strongly connected components.
+
+    Args:
+        W: float64[K, K], wins of i over j, ties half each.
+
+    Returns:
+        The codes of each component, ascending; first the component whose members hold most votes among
+        themselves, then the one with more models, then the one with the lowest code.
+    """
+    count, label = connected_components(
+        csr_array(np.asarray(W > 0, dtype=np.int8)), directed=True, connection="strong"
+    )
+    inside = np.where(label[:, None] == label[None, :], W, 0.0).sum(axis=1)
+    votes = np.bincount(label, weights=inside, minlength=count)
+    parts = [np.flatnonzero(label == k).astype(np.int64) for k in range(count)]
+    order = sorted(range(count), key=lambda k: (-votes[k], -len(parts[k]), int(parts[k][0])))
+    return [parts[k] for k in order]
+
+
+def largest_component(W: Floats) -> tuple[Members, float]:
+    """Return the codes of the component that holds most votes, and its share of all votes.
+
+    Raises:
+        BadCounts: there are no models or no votes.
+    """
+    total = float(W.sum())
+    if total == 0:
+        raise BadCounts(f"expected at least one vote, got none on {len(W)} models")
+    members = components(W)[0]
+    return members, float(W[np.ix_(members, members)].sum()) / total
+
+
+def require_connected(W: Floats, names: Sequence[str | int] | None = None) -> None:
+    """Refuse counts without a finite estimate.
+
+    Raises:
+        Disconnected: lists the components by name, or by code where no names are given.
+    """
+    parts = components(W)
+    if len(parts) > 1:
+        raise disconnected(parts, names, "expected one strongly connected component")
+
+
+def disconnected(parts: Sequence[Members], names: Sequence[str | int] | None, expected: str) -> Disconnected:
+    """Build the error that lists the components, with the first few in its message."""
+    called = range(sum(len(part) for part in parts)) if names is None else names
+    named = [[called[int(code)] for code in part] for part in parts]
+    listed = "; ".join(_spelt(part) for part in named[:_SHOWN]) + ("; …" if len(named) > _SHOWN else "")
+    return Disconnected(f"{expected}, got {len(named)} components (Ford 1957): {listed}", named)
+
+
+def _spelt(part: Sequence[str | int]) -> str:
+    more = f", … {len(part) - _SHOWN} more" if len(part) > _SHOWN else ""
+    return "{" + ", ".join(str(name) for name in part[:_SHOWN]) + more + "}"

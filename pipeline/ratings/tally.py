@@ -1,0 +1,54 @@
+"""Sums over pairs: votes as codes → rows by pair → matrices. Bare arrays, already checked.
+
+Law: everything is added up in int64, so the order of the votes never shows in a sum.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.ratings.checks import Codes, Counts, Floats
+from pipeline.ratings.encode import OUTCOMES
+
+_CELLS = len(OUTCOMES)
+# Up to this many cells a dense tally (128 MB) beats sorting the votes; 2,048 models fill it.
+_DENSE_CELLS = 2**24
+
+
+def tally(a: Codes, b: Codes, outcome: Codes, size: int) -> tuple[Counts, Counts]:
+    """Count N votes by ordered pair: the keys a·K + b, and int64[P, 4] by outcome."""
+    keys = (a.astype(np.int64) * size + b) * _CELLS + outcome
+    if size * size * _CELLS <= _DENSE_CELLS:
+        dense = np.bincount(keys, minlength=size * size * _CELLS).reshape(-1, _CELLS)
+        pairs = np.flatnonzero(dense.any(axis=1))
+        return pairs, dense[pairs]
+    held, votes = np.unique(keys, return_counts=True)
+    pairs, row = np.unique(held // _CELLS, return_inverse=True)
+    table = np.zeros((len(pairs), _CELLS), dtype=np.int64)
+    table[row, held % _CELLS] = votes
+    return pairs, table
+
+
+def collapse(
+    a: npt.NDArray[Any], b: npt.NDArray[Any], table: Counts, size: int
+) -> tuple[Codes, Codes, Counts]:
+    """Sum rows to one per unordered pair: a < b (wins swapped where needed), sorted, none empty."""
+    mirrored = np.where((a > b)[:, None], table[:, [1, 0, 2, 3]], table)
+    keys = np.minimum(a, b).astype(np.int64) * size + np.maximum(a, b)
+    pairs, row = np.unique(keys, return_inverse=True)
+    summed = np.zeros((len(pairs), _CELLS), dtype=np.int64)
+    np.add.at(summed, row, mirrored)
+    held = summed.any(axis=1)
+    low, high = np.divmod(pairs[held], max(size, 1))
+    return low.astype(np.int32), high.astype(np.int32), summed[held]
+
+
+def scatter(size: int, *entries: tuple[Codes, Codes, Counts]) -> Floats:
+    """Add votes into float64[K, K] at (row, column)."""
+    matrix = np.zeros((size, size))
+    for row, column, votes in entries:
+        np.add.at(matrix, (row, column), votes)
+    return matrix

@@ -1,0 +1,131 @@
+"""The only reader of the environment. Every setting has a name, a default and a reason.
+
+A setting NAME is read from INTEGRITY_NAME. `SHAPING` are the settings that can change a rating or an
+alert: their digest goes into each snapshot.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from pipeline.errors import Usage
+
+PREFIX = "INTEGRITY_"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What can be set.
+
+    Attributes:
+        store: the store's URL or file.
+        voter_key: key of the pseudonyms, 64 hexadecimal digits; default: the store's key file.
+        lateness_minutes: how far the watermark trails the newest vote.
+        anchor: MODEL=POINTS, the model whose rating is fixed for display; "" for mean 1000.
+        auto_voter: exclude the votes of a voter whose critical alert is open (policy auto-voter/1).
+        least_share: a refresh refuses when the largest comparable group of models holds less of the votes.
+        topic_votes, topic_registry, topic_alerts, topic_rejected: topics.
+        partitions: of a votes topic that `publish` has to create.
+        batch_votes: the most votes of one transaction.
+        session_seconds, poll_seconds: when Kafka gives a silent worker's partitions to another.
+        max_consecutive_rejects: the worker stops after so many records in a row without a vote.
+        max_reject_ratio: … or when more than this share of the last 2,000 records are rejects.
+        progress_seconds: a worker that moved nothing for so long, with work to do, is unhealthy.
+        lease_seconds: a silent monitor's lease runs out after this.
+    """
+
+    store: str = "integrity.db"
+    voter_key: str = ""
+    lateness_minutes: float = 60.0
+    anchor: str = "mixtral-8x7b-instruct-v0.1=1114"
+    auto_voter: bool = True
+    least_share: float = 0.95
+    topic_votes: str = "arena.votes"
+    topic_registry: str = "arena.registry"
+    topic_alerts: str = "arena.alerts"
+    topic_rejected: str = "arena.votes.rejected"
+    partitions: int = 4
+    batch_votes: int = 5_000
+    session_seconds: float = 10.0
+    poll_seconds: float = 60.0
+    max_consecutive_rejects: int = 200
+    max_reject_ratio: float = 0.5
+    progress_seconds: float = 60.0
+    lease_seconds: float = 15.0
+
+    @property
+    def lateness(self) -> int:
+        """Microseconds by which the watermark trails."""
+        return round(self.lateness_minutes * 60e6)
+
+    @property
+    def key(self) -> bytes | None:
+        """The voter key as bytes, None if it is not set.
+
+        Raises:
+            Usage: not 64 hexadecimal digits.
+        """
+        if not self.voter_key:
+            return None
+        try:
+            raw = bytes.fromhex(self.voter_key)
+        except ValueError:
+            raw = b""
+        if len(raw) != 32:
+            raise Usage(f"{PREFIX}VOTER_KEY: expected 64 hexadecimal digits (`openssl rand -hex 32` makes them)")
+        return raw
+
+    @property
+    def anchor_points(self) -> tuple[str, float] | None:
+        """The anchor model and its rating, None for mean 1000.
+
+        Raises:
+            Usage: not MODEL=POINTS.
+        """
+        if not self.anchor:
+            return None
+        model, _, points = self.anchor.rpartition("=")
+        try:
+            return model, float(points)
+        except ValueError:
+            raise Usage(f"{PREFIX}ANCHOR: expected MODEL=POINTS, got {self.anchor!r}") from None
+
+    def shaping(self) -> dict[str, Any]:
+        """The settings that can change a rating or an alert."""
+        return {name: getattr(self, name) for name in SHAPING}
+
+    def digest(self) -> str:
+        """SHA-256 over the shaping settings, 64 hexadecimal digits."""
+        text = "\n".join(f"{name}={value!r}" for name, value in sorted(self.shaping().items()))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+SHAPING = ("lateness_minutes", "anchor", "auto_voter", "least_share")
+
+
+def load(environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings of this process.
+
+    Raises:
+        Usage: a value that is not of the setting's kind; names the variable.
+    """
+    given = os.environ if environment is None else environment
+    values: dict[str, Any] = {}
+    for field in fields(Settings):
+        name = PREFIX + field.name.upper()
+        if name in given:
+            values[field.name] = _parse(name, given[name], field.default)
+    return Settings(**values)
+
+
+def _parse(name: str, text: str, default: Any) -> Any:
+    try:
+        if isinstance(default, bool):
+            return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[text.lower()]
+        return type(default)(text)
+    except (KeyError, ValueError):
+        raise Usage(f"{name}: expected {type(default).__name__}, got {text!r}") from None

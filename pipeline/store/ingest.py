@@ -1,0 +1,302 @@
+"""A worker's statements: claim, fence, probe, write.
+
+The database holds the truth about how far each partition is read. `claim` takes the partition and
+raises its epoch; `fence` is the first statement of every batch and fails for a former owner; whatever
+else the batch writes is in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.engine import Connection
+
+from pipeline.errors import Fenced
+from pipeline.events.batch import NO_TIME, Int64, VoteBatch
+from pipeline.events.decode import Reject
+from pipeline.store import schema
+from pipeline.store.bulk import load
+from pipeline.store.names import insert_or_ignore
+
+_CHUNK = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A partition that this worker owns now.
+
+    Attributes:
+        partition_no: the store's number of it.
+        number: the source's number of it.
+        next_offset: the next offset to read.
+        epoch: the number that fences former owners off.
+        event_time: its largest event time so far, None before the first vote.
+        fresh: True if it was never read before.
+    """
+
+    partition_no: int
+    number: int
+    next_offset: int
+    epoch: int
+    event_time: int | None
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Where the vote with a known id stands, and the digest of what it says."""
+
+    partition_no: int
+    offset: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What one batch did to one partition: a row of the ledger of offsets."""
+
+    partition_no: int
+    epoch: int
+    first_offset: int
+    next_offset: int
+    event_time: int | None
+    read: int
+    accepted: int
+    late: int
+    quarantined: int
+    duplicate: int
+    rejected: int
+
+
+def source_number(connection: Connection, name: str) -> int:
+    """The store's number of a source; a new source gets one."""
+    connection.execute(insert_or_ignore(connection, schema.source), {"name": name})
+    number = connection.scalar(sa.select(schema.source.c.source_no).where(schema.source.c.name == name))
+    return int(number)  # type: ignore[arg-type]  # the row is there: it was just put there
+
+
+def claim(connection: Connection, source_no: int, number: int, first: int, owner: str, now: int) -> Claim:
+    """Take a partition over. From here on its former owner's batches fail.
+
+    Args:
+        first: the offset to begin at if the partition was never read.
+        owner: who takes it, for people to read.
+        now: wall clock in microseconds.
+    """
+    table = schema.partition
+    insert = pg_insert if connection.dialect.name == "postgresql" else sqlite_insert
+    statement = insert(table).values(
+        source_no=source_no,
+        number=number,
+        next_offset=first,
+        epoch=1,
+        owner=owner,
+        sealed_offset=first,
+        updated_at=now,
+    )
+    upsert = statement.on_conflict_do_update(
+        index_elements=["source_no", "number"], set_={"epoch": table.c.epoch + 1, "owner": owner}
+    ).returning(table.c.partition_no, table.c.next_offset, table.c.epoch, table.c.event_time)
+    partition_no, next_offset, epoch, event_time = connection.execute(upsert).one()
+    return Claim(partition_no, number, next_offset, epoch, event_time, fresh=epoch == 1)
+
+
+def fence(connection: Connection, progress: Progress, now: int) -> None:
+    """Move a partition's next offset on, if it is still ours.
+
+    Raises:
+        Fenced: somebody else claimed it, or these offsets are already done.
+    """
+    table = schema.partition
+    moved = connection.execute(
+        sa.update(table)
+        .where(
+            table.c.partition_no == progress.partition_no,
+            table.c.epoch == progress.epoch,
+            table.c.next_offset <= progress.first_offset,
+        )
+        .values(next_offset=progress.next_offset, event_time=progress.event_time, updated_at=now)
+    )
+    if moved.rowcount != 1:
+        raise Fenced(f"partition {progress.partition_no}, epoch {progress.epoch}: another worker owns it now")
+
+
+def record(connection: Connection, progress: Iterable[Progress]) -> None:
+    """Write the batch into the ledger of offsets."""
+    rows = [
+        {name: getattr(p, name) for name in p.__slots__ if name != "event_time"}  # the partition has it
+        for p in progress
+    ]
+    connection.execute(schema.batch.insert(), rows)
+
+
+def probe(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, Known]:
+    """Which ids are in the store already."""
+    c = schema.vote_key.c
+    known: dict[bytes, Known] = {}
+    postgres = connection.dialect.name == "postgresql"
+    # one array parameter for PostgreSQL; SQLite has no arrays, and at most 32,766 parameters
+    for start in range(0, len(keys), _CHUNK):
+        part = list(keys[start : start + _CHUNK])
+        where = c.key == sa.any_(sa.bindparam("keys", part, type_=ARRAY(sa.LargeBinary))) if postgres else c.key.in_(part)
+        rows = connection.execute(sa.select(c.key, c.partition_no, c.offset, c.body).where(where))
+        known.update((bytes(key), Known(p, o, bytes(body))) for key, p, o, body in rows)
+    return known
+
+
+def write_votes(connection: Connection, votes: VoteBatch, numbers: Mapping[str, Any], fate: Any) -> None:
+    """New votes and their keys.
+
+    Args:
+        votes: new votes only.
+        numbers: model_a, model_b, language, category, network as int32[n]; prompt as int64[n].
+        fate: int8[n].
+    """
+    load(
+        connection,
+        schema.vote,
+        {
+            "partition_no": votes.partition.astype(np.int64),
+            "offset": votes.offset,
+            "vote_id": votes.vote_id,
+            "voter": np.where(votes.has_voter, votes.voter, 0),
+            "cast_at": votes.cast_at,
+            "appended_at": votes.appended_at,
+            "outcome": votes.outcome,
+            "fate": fate,
+            **numbers,
+            "voter_since": np.ma.masked_equal(votes.voter_since, NO_TIME),  # type: ignore[no-untyped-call]
+            "style": _styles(votes),
+        },
+    )
+    keys = votes.key.astype(">u8").tobytes()
+    order = np.lexsort((votes.key[:, 1], votes.key[:, 0]))  # neighbours in the index, not all over it
+    load(
+        connection,
+        schema.vote_key,
+        {
+            "key": [keys[16 * i : 16 * i + 16] for i in order.tolist()],
+            "partition_no": votes.partition.astype(np.int64)[order],
+            "offset": votes.offset[order],
+            "body": [votes.body[i] for i in order.tolist()],
+        },
+    )
+
+
+def _styles(votes: VoteBatch) -> list[bytes | None]:
+    present = (votes.style >= 0).any(axis=1)
+    if not present.any():
+        return [None] * len(votes)
+    raw = votes.style.astype("<i4").tobytes()
+    return [raw[40 * i : 40 * i + 40] if there else None for i, there in enumerate(present.tolist())]
+
+
+def write_duplicates(
+    connection: Connection, votes: VoteBatch, firsts: Sequence[Known], same: Sequence[bool]
+) -> None:
+    """Repeats of known ids: where each stands, and where the vote that counts is."""
+    load(
+        connection,
+        schema.duplicate,
+        {
+            "partition_no": votes.partition.astype(np.int64),
+            "offset": votes.offset,
+            "first_partition_no": np.array([k.partition_no for k in firsts], dtype=np.int64),
+            "first_offset": np.array([k.offset for k in firsts], dtype=np.int64),
+            "same_body": np.array(same, dtype=np.bool_),
+        },
+    )
+
+
+def write_rejects(
+    connection: Connection,
+    rejects: Sequence[Reject],
+    partition: Int64,
+    offset: Int64,
+    appended_at: Int64,
+    origins: Sequence[str | None],
+) -> None:
+    """What is not a vote, with its place and the reason."""
+    rows = [
+        {
+            "partition_no": int(partition[r.position]),
+            "offset": int(offset[r.position]),
+            "appended_at": int(appended_at[r.position]),
+            "reason": r.reason,
+            "detail": r.detail.replace("\x00", "\\0"),  # PostgreSQL's text holds no NUL
+            "origin": origins[r.position],
+            "sha256": r.sha256,
+            "sample": r.sample,
+        }
+        for r in rejects
+    ]
+    if rows:
+        connection.execute(schema.reject.insert(), rows)
+
+
+def read_states(
+    connection: Connection, keys: Sequence[tuple[int, str, int]]
+) -> dict[tuple[int, str, int], bytes]:
+    """The states of (partition, detector, voter) that exist."""
+    c = schema.voter_state.c
+    found: dict[tuple[int, str, int], bytes] = {}
+    groups: dict[tuple[int, str], list[int]] = {}
+    for part, detector, voter in keys:
+        groups.setdefault((part, detector), []).append(voter)
+    for (part, detector), voters in groups.items():
+        for start in range(0, len(voters), _CHUNK):
+            chunk = voters[start : start + _CHUNK]
+            rows = connection.execute(
+                sa.select(c.voter, c.state).where(
+                    c.partition_no == part, c.detector == detector, _one_of(connection, c.voter, chunk)
+                )
+            )
+            found.update(((part, detector, voter), bytes(state)) for voter, state in rows)
+    return found
+
+
+def write_states(connection: Connection, states: Mapping[tuple[int, str, int], bytes]) -> None:
+    """Put each state in the place of the one before."""
+    if not states:
+        return
+    rows = [(part, detector, voter, state) for (part, detector, voter), state in sorted(states.items())]
+    if connection.dialect.name == "postgresql":
+        connection.execute(
+            sa.text(
+                "INSERT INTO voter_state (partition_no, detector, voter, state)"
+                " SELECT * FROM unnest(:p, :d, :v, :s)"
+                " ON CONFLICT (partition_no, detector, voter) DO UPDATE SET state = EXCLUDED.state"
+            ).bindparams(
+                sa.bindparam("p", type_=ARRAY(sa.BigInteger)),
+                sa.bindparam("d", type_=ARRAY(sa.Text)),
+                sa.bindparam("v", type_=ARRAY(sa.BigInteger)),
+                sa.bindparam("s", type_=ARRAY(sa.LargeBinary)),
+            ),
+            dict(zip("pdvs", (list(column) for column in zip(*rows, strict=True)), strict=True)),
+        )
+    else:
+        connection.exec_driver_sql(
+            "INSERT INTO voter_state (partition_no, detector, voter, state) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (partition_no, detector, voter) DO UPDATE SET state = excluded.state",
+            rows,
+        )
+
+
+def next_offsets(connection: Connection, source_no: int) -> dict[int, int]:
+    """Partition number of the source → next offset to read."""
+    c = schema.partition.c
+    rows = connection.execute(sa.select(c.number, c.next_offset).where(c.source_no == source_no))
+    return {int(number): int(offset) for number, offset in rows}
+
+
+def _one_of(connection: Connection, column: Any, values: list[int]) -> sa.ColumnElement[bool]:
+    if connection.dialect.name == "postgresql":
+        return column == sa.any_(sa.bindparam(None, values, type_=ARRAY(sa.BigInteger)))
+    return column.in_(values)  # type: ignore[no-any-return]

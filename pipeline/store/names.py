@@ -1,0 +1,87 @@
+"""Names → small integers, the same for every worker.
+
+Numbers are given out in a transaction of their own, before the batch that uses them: two workers
+that meet a new name at once agree on its number, and neither waits for the other's batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.engine import Connection
+
+from pipeline.store import schema
+from pipeline.store.engine import Store
+
+
+def insert_or_ignore(connection: Connection, table: sa.Table) -> sa.Insert:
+    """INSERT … ON CONFLICT DO NOTHING in this database's words."""
+    if connection.dialect.name == "postgresql":
+        return pg_insert(table).on_conflict_do_nothing()
+    return sqlite_insert(table).on_conflict_do_nothing()
+
+
+class Names:
+    """The dictionary tables, with everything met so far in memory.
+
+    Kinds: "model", and the terms "language", "category", "network". Absent (None) is 0.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: dict[str, dict[str, int]] = {"model": {}, "language": {}, "category": {}, "network": {}}
+
+    def numbers(self, kind: str, names: Sequence[str | None]) -> npt.NDArray[np.int32]:
+        """The number of each name; new names get one."""
+        known = self._known[kind]
+        missing = {name for name in names if name is not None} - known.keys()
+        if missing:
+            known.update(self._register(kind, sorted(missing)))
+        return np.array([0 if name is None else known[name] for name in names], dtype=np.int32)
+
+    def _register(self, kind: str, names: list[str]) -> dict[str, int]:
+        found = self._look_up(kind, names)
+        fresh = [name for name in names if name not in found]
+        if fresh:
+            with self._store.write() as connection:
+                if kind == "model":
+                    rows = [{"name": name} for name in fresh]
+                    connection.execute(insert_or_ignore(connection, schema.model), rows)
+                else:
+                    rows = [{"kind": kind, "text": name} for name in fresh]
+                    connection.execute(insert_or_ignore(connection, schema.term), rows)
+            found |= self._look_up(kind, fresh)
+        return found
+
+    def _look_up(self, kind: str, names: list[str]) -> dict[str, int]:
+        with self._store.read() as connection:
+            found: dict[str, int] = {}
+            for start in range(0, len(names), 500):  # a bound on parameters that every database takes
+                found |= {n: no for no, n in connection.execute(_named(kind, names[start : start + 500]))}
+            return found
+
+
+def model_names(connection: Connection) -> dict[int, str]:
+    """Every model's number and name."""
+    rows = connection.execute(sa.select(schema.model.c.model_no, schema.model.c.name))
+    return {int(number): name for number, name in rows}
+
+
+def term_texts(connection: Connection, numbers: Iterable[int]) -> dict[int, str]:
+    """The texts of some terms."""
+    term = schema.term.c
+    rows = connection.execute(sa.select(term.term_no, term.text).where(term.term_no.in_(list(numbers))))
+    return {int(number): text for number, text in rows}
+
+
+def _named(kind: str, names: list[str]) -> sa.Select[tuple[int, str]]:
+    if kind == "model":
+        model = schema.model.c
+        return sa.select(model.model_no, model.name).where(model.name.in_(names))
+    term = schema.term.c
+    return sa.select(term.term_no, term.text).where(term.kind == kind, term.text.in_(names))

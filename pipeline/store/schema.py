@@ -1,0 +1,331 @@
+"""Every table. The migrations build them; this file is what queries are written against.
+
+Times are microseconds since 1970 UTC. Models and terms (language, category, network) stand in the
+votes as small integers, 0 for absent. A voter is a 64-bit keyed pseudonym, 0 for absent.
+`next_offset` is always the next offset to read.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+# SQLite gives out row numbers for INTEGER alone; PostgreSQL wants the wider type.
+_Number = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _numbered(name: str) -> Column[int]:
+    return Column(name, _Number, Identity(), primary_key=True)
+
+
+# Facts about the store itself: its id, a check of the key that made its pseudonyms.
+meta = Table("meta", metadata, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
+
+source = Table("source", metadata, _numbered("source_no"), Column("name", Text, nullable=False, unique=True))
+
+# One row a partition: the truth about how far we have read. The epoch fences off a former owner.
+partition = Table(
+    "partition",
+    metadata,
+    _numbered("partition_no"),
+    Column("source_no", BigInteger, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("next_offset", BigInteger, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("owner", Text, nullable=False),
+    # max over its events of min(cast, append); the watermark is this minus the lateness
+    Column("event_time", BigInteger),
+    Column("sealed_offset", BigInteger, nullable=False),
+    # wall clock of the last batch, for the staleness alert alone
+    Column("updated_at", BigInteger, nullable=False),
+    UniqueConstraint("source_no", "number"),
+)
+
+# The ledger of offsets: one row a batch, each beginning where the one before ended.
+batch = Table(
+    "batch",
+    metadata,
+    Column("partition_no", BigInteger, primary_key=True),
+    Column("first_offset", BigInteger, primary_key=True),
+    Column("next_offset", BigInteger, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    *(
+        Column(name, Integer, nullable=False)
+        for name in ("read", "accepted", "late", "quarantined", "duplicate", "rejected")
+    ),
+    sqlite_with_rowid=False,
+)
+
+vote = Table(
+    "vote",
+    metadata,
+    Column("partition_no", BigInteger, primary_key=True),
+    Column("offset", BigInteger, primary_key=True),
+    Column("vote_id", Text, nullable=False),
+    Column("voter", BigInteger, nullable=False),
+    Column("cast_at", BigInteger, nullable=False),
+    Column("appended_at", BigInteger, nullable=False),
+    Column("model_a", Integer, nullable=False),
+    Column("model_b", Integer, nullable=False),
+    Column("outcome", SmallInteger, nullable=False),
+    Column("fate", SmallInteger, nullable=False),
+    Column("language", Integer, nullable=False),
+    Column("category", Integer, nullable=False),
+    Column("network", Integer, nullable=False),
+    Column("prompt", BigInteger, nullable=False),
+    Column("voter_since", BigInteger),
+    Column("style", LargeBinary),
+    sqlite_with_rowid=False,
+)
+# An excluded voter's votes are looked up by voter.
+Index("ix_vote_voter", vote.c.voter, vote.c.partition_no, vote.c.offset)
+
+# The id of every stored vote as 128 bits: the unique key that has the last word on duplicates.
+vote_key = Table(
+    "vote_key",
+    metadata,
+    Column("key", LargeBinary, primary_key=True),
+    Column("partition_no", BigInteger, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+duplicate = Table(
+    "duplicate",
+    metadata,
+    Column("partition_no", BigInteger, primary_key=True),
+    Column("offset", BigInteger, primary_key=True),
+    Column("first_partition_no", BigInteger, nullable=False),
+    Column("first_offset", BigInteger, nullable=False),
+    Column("same_body", Boolean, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+reject = Table(
+    "reject",
+    metadata,
+    Column("partition_no", BigInteger, primary_key=True),
+    Column("offset", BigInteger, primary_key=True),
+    Column("appended_at", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("origin", Text),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("sample", LargeBinary, nullable=False),
+)
+
+model = Table("model", metadata, _numbered("model_no"), Column("name", Text, nullable=False, unique=True))
+
+term = Table(
+    "term",
+    metadata,
+    _numbered("term_no"),
+    Column("kind", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    UniqueConstraint("kind", "text"),
+)
+
+voter_state = Table(
+    "voter_state",
+    metadata,
+    Column("partition_no", BigInteger, primary_key=True),
+    Column("detector", Text, primary_key=True),
+    Column("voter", BigInteger, primary_key=True),
+    Column("state", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# One row a five-minute window and partition; `counts` is a compressed array (stream/windows.py).
+window = Table(
+    "window",
+    metadata,
+    Column("start", BigInteger, primary_key=True),
+    Column("partition_no", BigInteger, primary_key=True),
+    Column("accepted", Integer, nullable=False),
+    Column("late", Integer, nullable=False),
+    Column("counts", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Which snapshot gave the probabilities for a partition's votes, from which offset on.
+in_force = Table(
+    "in_force",
+    metadata,
+    Column("partition_no", BigInteger, primary_key=True),
+    Column("from_offset", BigInteger, primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+alert = Table(
+    "alert",
+    metadata,
+    Column("alert_id", Text, primary_key=True),
+    Column("detector", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("subject_kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("direction", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("opened_at", BigInteger, nullable=False),
+    Column("partition_no", BigInteger, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("level", Integer, nullable=False),
+    Column("e_value", Double),
+    Column("evidence", Text, nullable=False),
+)
+Index("ix_alert_subject", alert.c.detector, alert.c.subject, alert.c.direction)
+
+# What became of an alert, and by whose hand. Nothing is changed or deleted here.
+alert_event = Table(
+    "alert_event",
+    metadata,
+    _numbered("event_no"),
+    Column("alert_id", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+# A dated list: an exclusion is undone by another entry, never removed.
+exclusion = Table(
+    "exclusion",
+    metadata,
+    _numbered("exclusion_no"),
+    Column("action", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("alert_id", Text),
+)
+
+# A seal: the committed votes of each partition's [first, next), in the order (partition, offset).
+segment = Table(
+    "segment",
+    metadata,
+    _numbered("segment_no"),
+    Column("log_size", BigInteger, nullable=False, unique=True),
+    Column("digest", Text, nullable=False),
+    Column("counts", LargeBinary, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+segment_range = Table(
+    "segment_range",
+    metadata,
+    Column("segment_no", BigInteger, primary_key=True),
+    Column("partition_no", BigInteger, primary_key=True),
+    Column("first_offset", BigInteger, nullable=False),
+    Column("next_offset", BigInteger, nullable=False),
+)
+
+verdict = Table(
+    "verdict",
+    metadata,
+    Column("verdict_id", Text, primary_key=True),
+    Column("suite", Text, nullable=False),
+    Column("log_size", BigInteger, nullable=False),
+    Column("success", Boolean, nullable=False),
+    Column("results", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+# A candidate has no sequence; publishing gives it one. UNIQUE(previous) makes a fork impossible.
+snapshot = Table(
+    "snapshot",
+    metadata,
+    Column("snapshot_id", Text, primary_key=True),
+    Column("work_key", Text, nullable=False, unique=True),
+    Column("log_size", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("reference", LargeBinary, nullable=False),
+    Column("rated_at", BigInteger, nullable=False),
+    Column("sequence", BigInteger, unique=True),
+    Column("previous", Text, unique=True),
+    Column("digest", Text, unique=True),
+    Column("published_at", BigInteger),
+)
+snapshot_row = Table(
+    "snapshot_row",
+    metadata,
+    Column("snapshot_id", Text, primary_key=True),
+    Column("view", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("rating", Double, nullable=False),
+    Column("lower", Double, nullable=False),
+    Column("upper", Double, nullable=False),
+    Column("rank", Integer, nullable=False),
+    Column("rank_best", Integer, nullable=False),
+    Column("rank_worst", Integer, nullable=False),
+    Column("votes", BigInteger, nullable=False),
+)
+
+registry_event = Table(
+    "registry_event",
+    metadata,
+    _numbered("event_no"),
+    Column("event_id", Text, nullable=False, unique=True),
+    Column("at", BigInteger, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("body", Text, nullable=False),
+)
+
+# What must still reach a topic: written with the batch, removed when the broker has it.
+outbox = Table(
+    "outbox",
+    metadata,
+    _numbered("outbox_no"),
+    Column("source_no", BigInteger, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("key", LargeBinary, nullable=False),
+    Column("value", LargeBinary, nullable=False),
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+)
+
+# How far the monitor has come: every window that starts before `position` is closed.
+position = Table(
+    "position",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+)
+closed_window = Table(
+    "closed_window",
+    metadata,
+    Column("start", BigInteger, primary_key=True),
+    Column("accepted", Integer, nullable=False),
+    Column("late", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)

@@ -1,0 +1,152 @@
+"""The pure heart of a worker: a batch and the state before it → what is to be written.
+
+Laws: no clock, no database, no network; the same votes and the same state give the same result
+however they are cut into batches; a quarantined vote moves nothing; a late vote is evidence about its
+voter and counts in no window's rating.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.alerts import Raised, VoterDetector, VoterVotes
+from pipeline.events.batch import Int64, VoteBatch
+from pipeline.evidence import Reference
+from pipeline.stream import windows
+
+ACCEPTED, LATE, QUARANTINED = 0, 1, 2
+FATES = ("accepted", "late", "quarantined")
+"""Fates of a stored vote; its code is the position here."""
+
+MAX_AHEAD = 5 * 60 * 1_000_000
+"""Microseconds that a vote may be dated after its append time (clocks differ); beyond: quarantined."""
+
+StateKey = tuple[int, str, int]
+"""(partition, detector, voter)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """New states of voters, and what was raised."""
+
+    states: dict[StateKey, bytes]
+    raised: list[Raised]
+
+
+def judge(
+    batch: VoteBatch, event_time: Mapping[int, int | None], lateness: int
+) -> tuple[npt.NDArray[np.int8], dict[int, int | None]]:
+    """The fate that time gives each vote, repeats included.
+
+    A vote is late if it was cast before the watermark of its partition as the votes before it (in
+    offset order) left it. Repeats move the watermark too: which of two equal votes on different
+    partitions is the repeat depends on who came first, and a fate must not.
+
+    Args:
+        batch: votes in the order (partition, offset).
+        event_time: per partition, the largest min(cast, append) so far; None before the first vote.
+        lateness: microseconds by which the watermark trails.
+
+    Returns:
+        int8[n] fates, and the new event times.
+    """
+    fate = np.zeros(len(batch), dtype=np.int8)
+    fate[batch.cast_at > batch.appended_at + MAX_AHEAD] = QUARANTINED
+    after = dict(event_time)
+    for part in np.unique(batch.partition).tolist():
+        rows = np.flatnonzero((batch.partition == part) & (fate != QUARANTINED))
+        if not len(rows):
+            continue
+        seen = np.maximum.accumulate(np.minimum(batch.cast_at[rows], batch.appended_at[rows]))
+        before = event_time.get(part)
+        start = np.iinfo(np.int64).min + lateness if before is None else before
+        mark = np.maximum(np.append(start, seen[:-1]), start)
+        fate[rows[batch.cast_at[rows] < mark - lateness]] = LATE
+        after[part] = int(max(seen[-1], start))
+    return fate, after
+
+
+def first_of_each(key: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+    """True for the first of equal ids in a batch; uint64[n, 2]."""
+    pair = np.ascontiguousarray(key).view([("high", np.uint64), ("low", np.uint64)]).ravel()
+    _, first = np.unique(pair, return_index=True)
+    mask = np.zeros(len(key), dtype=np.bool_)
+    mask[first] = True
+    return mask
+
+
+def needed_states(
+    batch: VoteBatch, fate: npt.NDArray[np.int8], detectors: Sequence[VoterDetector]
+) -> list[StateKey]:
+    """Whose states the detectors will want."""
+    rows = _visible(batch, fate)
+    pairs = np.unique(np.column_stack([batch.partition[rows].astype(np.int64), batch.voter[rows]]), axis=0)
+    return [(part, d.name, voter) for part, voter in pairs.tolist() for d in detectors]
+
+
+def observe(
+    batch: VoteBatch,
+    models: Int64,
+    fate: npt.NDArray[np.int8],
+    states: Mapping[StateKey, bytes],
+    reference: Reference | None,
+    detectors: Sequence[VoterDetector],
+) -> Observed:
+    """Run the voter detectors over new votes.
+
+    Args:
+        batch: new votes only, sorted by (partition, offset).
+        models: int64[n, 2], the store's numbers of model a and b.
+        fate: int8[n].
+        states: those of `needed_states` that exist.
+        reference: of the snapshot in force; None before the first: then there is no evidence, ever.
+        detectors: what to run.
+    """
+    if reference is None:
+        return Observed({}, [])
+    new: dict[StateKey, bytes] = {}
+    raised: list[Raised] = []
+    visible = _visible(batch, fate)
+    for part in np.unique(batch.partition[visible]).tolist():
+        rows = visible[batch.partition[visible] == part]
+        names, voter = np.unique(batch.voter[rows], return_inverse=True)
+        order = np.argsort(voter, kind="stable")  # keeps the order of offsets
+        rows = rows[order]
+        votes = VoterVotes(
+            voter[order],
+            names,
+            part,
+            batch.offset[rows],
+            batch.cast_at[rows],
+            models[rows, 0],
+            models[rows, 1],
+            batch.outcome[rows],
+        )
+        for detector in detectors:
+            keys = [(part, detector.name, name) for name in names.tolist()]
+            after, said = detector.observe(votes, [states.get(key) for key in keys], reference)
+            new.update(zip(keys, after, strict=True))
+            raised.extend(said)
+    return Observed(new, raised)
+
+
+def count_windows(batch: VoteBatch, models: Int64, fate: npt.NDArray[np.int8]) -> list[windows.WindowCounts]:
+    """Window counts of new votes; quarantined ones belong to no window."""
+    rows = np.flatnonzero(fate != QUARANTINED)
+    return windows.count(
+        batch.partition[rows].astype(np.int64),
+        batch.cast_at[rows],
+        fate[rows] == LATE,
+        models[rows],
+        batch.outcome[rows],
+        batch.side[rows],
+        windows.cohorts(batch.cast_at[rows], batch.voter_since[rows]),
+    )
+
+
+def _visible(batch: VoteBatch, fate: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:
+    return np.flatnonzero(batch.has_voter & (fate != QUARANTINED))

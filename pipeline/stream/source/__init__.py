@@ -1,0 +1,7 @@
+"""Where events come from. A new source is one class here that keeps `contract.Source`."""
+
+from pipeline.stream.source.contract import Chunk, Source
+from pipeline.stream.source.file import FileSource
+from pipeline.stream.source.kafka import KafkaSource
+
+__all__ = ["Chunk", "FileSource", "KafkaSource", "Source"]

@@ -1,0 +1,89 @@
+"""What a source of events is.
+
+Laws (tests/integration/test_sources.py runs them over every source):
+
+1. A partition is a sequence of records with growing offsets; reading from an offset gives the same
+   records every time.
+2. An offset is always the *next* one to read. Offsets may have gaps: compare with <=, never = + 1.
+3. `partitions()` is what this worker may read now. When it changes, `generation()` has grown; a batch
+   polled before that is dropped by the worker, never written.
+4. Nothing is read from a partition before `seek`.
+5. The source keeps no truth about progress: the store does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Int64 = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Records of one partition, in order.
+
+    Attributes:
+        partition: the source's number of it.
+        offsets: int64[n].
+        appended_at: int64[n], microseconds; for a file −1: the vote's own time stands for it.
+        values: n values, None for a record without one.
+        origins: where each record came from before (file and row), if it says so.
+        next_offset: the next offset to read after these.
+    """
+
+    partition: int
+    offsets: Int64
+    appended_at: Int64
+    values: list[bytes | None]
+    origins: list[str | None]
+    next_offset: int
+
+
+class Source(Protocol):
+    """A source of events; see the module's laws."""
+
+    @property
+    def name(self) -> str:
+        """What the store calls it: the same for the same log, another for another log."""
+        ...
+
+    def generation(self) -> int:
+        """Grows whenever `partitions` changed."""
+        ...
+
+    def partitions(self) -> list[int]:
+        """The partitions that this worker may read now."""
+        ...
+
+    def bounds(self, partitions: list[int]) -> Mapping[int, tuple[int, int]]:
+        """First offset still there and next offset to be written, for each partition."""
+        ...
+
+    def all_partitions(self) -> list[int]:
+        """Every partition, whoever reads it."""
+        ...
+
+    def seek(self, offsets: Mapping[int, int]) -> None:
+        """Read on from these offsets."""
+        ...
+
+    def poll(self, limit: int, seconds: float) -> list[Chunk]:
+        """Up to `limit` records; waits at most `seconds` for the first one."""
+        ...
+
+    def positions(self) -> Mapping[int, int]:
+        """The next offset to read of each partition, past gaps at the end of the log too."""
+        ...
+
+    def done(self, offsets: Mapping[int, int]) -> None:
+        """These are safely stored; for displays of lag only."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everything."""
+        ...

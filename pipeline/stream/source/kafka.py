@@ -1,0 +1,197 @@
+"""A Kafka topic as a source, by kafka-python.
+
+Of the client's defaults four are unsafe and set here: auto-commit, reset to latest, reading of
+uncommitted records, and creation of topics by accident. Rebalance listeners run on the client's IO
+thread, where a blocking call raises: they set a flag, and the worker's own loop does the rest.
+"""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import BrokerUnavailable, OffsetGap
+from pipeline.stream.source.contract import Chunk
+
+with warnings.catch_warnings():  # the client reads its own package data in a deprecated way
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from kafka import (
+        ConsumerRebalanceListener,
+        KafkaAdminClient,
+        KafkaConsumer,
+        OffsetAndMetadata,
+        TopicPartition,
+    )
+    from kafka.errors import (
+        KafkaError,
+        LogTruncationError,
+        NoOffsetForPartitionError,
+        OffsetOutOfRangeError,
+    )
+
+# A restarted broker is back within seconds; the client's default waits up to 30 before it looks again.
+RECONNECT_MS = 500
+# The header in which `publish` says which file and row a record came from.
+ORIGIN_HEADER = "ce_origin"
+
+
+class _Flag(ConsumerRebalanceListener):  # type: ignore[misc]  # the client is not typed
+    """Counts rebalances, on the client's thread."""
+
+    def __init__(self) -> None:
+        self.generation = 0
+
+    def on_partitions_revoked(self, revoked: Any) -> None:  # noqa: ARG002
+        self.generation += 1
+
+    def on_partitions_assigned(self, assigned: Any) -> None:  # noqa: ARG002
+        self.generation += 1
+
+    def on_partitions_lost(self, lost: Any) -> None:  # noqa: ARG002
+        self.generation += 1
+
+
+class KafkaSource:
+    """One worker's share of a topic, as a member of a consumer group."""
+
+    def __init__(
+        self, bootstrap: str, topic: str, group: str, *, session_seconds: float = 10, poll_seconds: float = 60
+    ) -> None:
+        """Join a group.
+
+        Args:
+            bootstrap: HOST:PORT of a broker.
+            topic: the votes topic; it must exist.
+            group: the consumer group; all workers of one store share it.
+            session_seconds: Kafka gives the partitions away when it hears nothing for so long.
+            poll_seconds: … or when the worker does not poll for so long.
+
+        Raises:
+            BrokerUnavailable: no broker answers, or it has no such topic.
+        """
+        self._topic = topic
+        self.name = f"kafka:{describe(bootstrap, topic)}/{topic}"
+        self._flag = _Flag()
+        self._consumer = KafkaConsumer(
+            bootstrap_servers=bootstrap,
+            group_id=group,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            allow_auto_create_topics=False,
+            session_timeout_ms=int(session_seconds * 1000),
+            heartbeat_interval_ms=int(session_seconds * 1000 / 6),
+            max_poll_interval_ms=int(poll_seconds * 1000),
+            reconnect_backoff_max_ms=RECONNECT_MS,
+            # Votes are 200 to 400 bytes: 1 MiB (the default) is 4,000 of them, less than a batch.
+            max_partition_fetch_bytes=4 * 1024 * 1024,
+            metrics_enabled=False,
+        )
+        self._consumer.subscribe([topic], listener=self._flag)
+        self._sought: set[int] = set()
+
+    def generation(self) -> int:
+        """Rebalances so far."""
+        return self._flag.generation
+
+    def partitions(self) -> list[int]:
+        """The share of this member now."""
+        return sorted(tp.partition for tp in self._consumer.assignment())
+
+    def all_partitions(self) -> list[int]:
+        """Every partition of the topic."""
+        return sorted(self._consumer.partitions_for_topic(self._topic) or ())
+
+    def bounds(self, partitions: list[int]) -> Mapping[int, tuple[int, int]]:
+        """First and next offset of each partition, asked of the broker.
+
+        Raises:
+            BrokerUnavailable: it does not answer.
+        """
+        topic_partitions = [TopicPartition(self._topic, number) for number in partitions]
+        try:
+            first = self._consumer.beginning_offsets(topic_partitions)
+            end = self._consumer.end_offsets(topic_partitions)
+        except KafkaError as error:
+            raise BrokerUnavailable(f"{self.name}: the broker does not say its offsets: {error}") from error
+        return {tp.partition: (first[tp], end[tp]) for tp in topic_partitions}
+
+    def seek(self, offsets: Mapping[int, int]) -> None:
+        """Read on from these offsets; partitions that are not ours any more are passed over."""
+        mine = set(self.partitions())
+        self._sought = {number for number in offsets if number in mine}
+        for number in self._sought:
+            self._consumer.seek(TopicPartition(self._topic, number), offsets[number])
+
+    def poll(self, limit: int, seconds: float) -> list[Chunk]:
+        """Records of the partitions that were sought; those of others are left for after their seek.
+
+        Raises:
+            OffsetGap: the log does not hold our next offset.
+        """
+        try:
+            polled = self._consumer.poll(timeout_ms=int(seconds * 1000), max_records=limit)
+        except NoOffsetForPartitionError:
+            return []  # assigned a moment ago and not sought yet: the worker claims, then seeks
+        except (OffsetOutOfRangeError, LogTruncationError) as error:
+            raise OffsetGap(f"{self.name}: {error}") from error
+        return [
+            _chunk(tp.partition, records)
+            for tp, records in sorted(polled.items())
+            if records and tp.partition in self._sought
+        ]
+
+    def positions(self) -> Mapping[int, int]:
+        """The next offset of each sought partition."""
+        return {
+            number: self._consumer.position(TopicPartition(self._topic, number), timeout_ms=1000)
+            for number in self._sought
+        }
+
+    def done(self, offsets: Mapping[int, int]) -> None:
+        """Tell the group coordinator, so that lag displays are right. Nothing depends on it."""
+        self._consumer.commit_async(
+            {TopicPartition(self._topic, n): OffsetAndMetadata(o, "", -1) for n, o in offsets.items()}
+        )
+
+    def close(self) -> None:
+        """Leave the group, so that others get the partitions at once."""
+        self._consumer.close(autocommit=False, timeout_ms=3000)
+
+
+def describe(bootstrap: str, topic: str) -> str:
+    """The id of the cluster that has a topic.
+
+    Raises:
+        BrokerUnavailable: no broker answers, or it has no such topic.
+    """
+    try:
+        admin = KafkaAdminClient(bootstrap_servers=bootstrap, bootstrap_timeout_ms=10_000)
+    except KafkaError as error:
+        raise BrokerUnavailable(f"no Kafka broker answers at {bootstrap}: {error}") from error
+    try:
+        if topic not in set(admin.list_topics()):
+            raise BrokerUnavailable(f"{bootstrap} has no topic {topic!r}: `integrity publish` creates it")
+        return str(admin.describe_cluster()["cluster_id"])
+    finally:
+        admin.close()
+
+
+def _chunk(partition: int, records: list[Any]) -> Chunk:
+    return Chunk(
+        partition,
+        np.array([r.offset for r in records], dtype=np.int64),
+        np.array([r.timestamp for r in records], dtype=np.int64) * 1000,
+        [r.value for r in records],
+        [_origin(r.headers) if r.headers else None for r in records],
+        records[-1].offset + 1,
+    )
+
+
+def _origin(headers: Iterable[tuple[str, bytes]]) -> str | None:
+    found = next(itertools.islice((v for k, v in headers if k == ORIGIN_HEADER), 1), None)
+    return found.decode("utf-8", "replace")[:500] if found else None

@@ -1,0 +1,171 @@
+"""Fixtures with real servers, and the count of what really used them.
+
+A test that asks for one of the fixtures in FIXTURES gets the marker of its service. Where a service cannot
+be had the test is skipped and the summary says so; with CI=true or INTEGRITY_REQUIRE_SERVICES=1 it fails,
+because a suite that skips quietly proves nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from pipeline.errors import Unavailable
+from pipeline.local import KafkaServer, PostgresServer
+from pipeline.local.process import LocalServer
+
+SERVICES = {
+    "kafka": "the real Kafka broker",
+    "postgres": "the real PostgreSQL",
+    "airflow": "Airflow",
+    "prometheus": "Prometheus",
+}
+FIXTURES = {
+    "kafka_server": "kafka",
+    "kafka_url": "kafka",
+    "make_kafka": "kafka",
+    "postgres_server": "postgres",
+    "postgres_url": "postgres",
+    "make_postgres": "postgres",
+    "promtool": "prometheus",
+}
+# The services that no complete run under CI may do without, whatever became of the tests that use them.
+REQUIRED = ("kafka", "postgres")
+WANT = "for want of a service: "
+# `make prometheus` puts promtool beside the interpreter, which is on PATH under `make test` alone.
+SEARCH = os.pathsep.join([str(Path(sys.prefix) / "bin"), os.environ.get("PATH", "")])
+
+Server = TypeVar("Server", bound=LocalServer)
+# By test, from its markers: a report's keywords would also match a folder of the same name.
+services_of: dict[str, list[str]] = {}
+ran: Counter[str] = Counter()
+wanting: Counter[str] = Counter()
+
+
+def services_required() -> bool:
+    return os.environ.get("CI") == "true" or os.environ.get("INTEGRITY_REQUIRE_SERVICES") == "1"
+
+
+def give_up(reason: str) -> None:
+    if services_required():
+        pytest.fail(WANT + reason, pytrace=False)
+    pytest.skip(WANT + reason)
+
+
+def started(server: Server) -> Server:
+    """Start a server: what the machine lacks is a skip, a server that does not come up is a failure."""
+    try:
+        server.check()
+    except Unavailable as error:
+        give_up(str(error))
+    return server.start()
+
+
+@pytest.fixture(scope="session")
+def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
+    """One broker for the session. Kill and freeze your own, from `make_kafka`."""
+    with started(KafkaServer(tmp_path_factory.mktemp("kafka"))) as server:
+        yield server
+
+
+@pytest.fixture
+def kafka_url(kafka_server: KafkaServer) -> str:
+    """kafka://HOST:PORT of the session's broker; name topics so that tests do not meet."""
+    return kafka_server.url
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """One PostgreSQL for the session. Roles are shared by all its databases."""
+    with started(PostgresServer(tmp_path_factory.mktemp("postgres"))) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """The SQLAlchemy URL of an empty database, dropped after the test."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    yield postgres_server.create_database(name)
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def make_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., KafkaServer]]:
+    """Start brokers of the test's own, to be killed and frozen; takes the options of KafkaServer."""
+    with ExitStack() as stack:
+
+        def make(**options: Any) -> KafkaServer:
+            server = KafkaServer(tmp_path_factory.mktemp("own_kafka"), **options)
+            return stack.enter_context(started(server))
+
+        yield make
+
+
+@pytest.fixture
+def make_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., PostgresServer]]:
+    """Start servers of the test's own, to be killed and frozen; takes the options of PostgresServer."""
+    with ExitStack() as stack:
+
+        def make(**options: Any) -> PostgresServer:
+            server = PostgresServer(tmp_path_factory.mktemp("own_postgres"), **options)
+            return stack.enter_context(started(server))
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+def promtool() -> str:
+    """The path of promtool, Prometheus's checker of rules."""
+    path = shutil.which("promtool", path=SEARCH)
+    if path is None:
+        give_up("expected promtool on PATH, got none: run `make prometheus`")
+    return str(path)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for service in {FIXTURES[name] for name in getattr(item, "fixturenames", ()) if name in FIXTURES}:
+            item.add_marker(service)
+        services_of[item.nodeid] = [name for name in SERVICES if item.get_closest_marker(name)]
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.when == "call" and report.outcome in ("passed", "failed"):
+        ran.update(services_of[report.nodeid])
+    if report.skipped and WANT in str(report.longrepr):
+        wanting.update(services_of[report.nodeid])
+
+
+def unused(config: pytest.Config) -> list[str]:
+    """The required services that a complete run under CI did not use."""
+    chosen = config.option.keyword or config.option.markexpr or config.option.collectonly
+    complete = config.args_source is not pytest.Config.ArgsSource.ARGS and not chosen
+    return [name for name in REQUIRED if not ran[name]] if complete and services_required() else []
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    if exitstatus == pytest.ExitCode.OK and unused(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    counts = ", ".join(f"{ran[name]} {words}" for name, words in SERVICES.items())
+    verb = "tests used "
+    terminalreporter.write_line(
+        f"real services: {counts.replace(' ', ' ' + verb, 1)}; "
+        f"{wanting.total()} skipped for want of a service"
+    )
+    for name in wanting:
+        terminalreporter.write_line(f"NOT TESTED: {wanting[name]} tests of {SERVICES[name]}", red=True)
+    for name in unused(config):
+        terminalreporter.write_line(f"FAILED: no test used {SERVICES[name]}", red=True)

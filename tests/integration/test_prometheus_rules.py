@@ -1,0 +1,129 @@
+"""Alert rules: valid to Prometheus's own tools, tested, and each with somebody to read about it."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline.metrics import StoreCollector, StoreStatus, WorkerMetrics
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+PROMETHEUS = DEPLOY / "prometheus"
+TESTS = sorted((PROMETHEUS / "tests").glob("*.yml"))
+SECTIONS = ["What it means", "How urgent", "First three commands", "When to ignore it"]
+SCRAPE_SECONDS = 15
+
+
+def load(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+RULES = [
+    rule
+    for path in sorted((PROMETHEUS / "rules").glob("*.yml"))
+    for group in load(path)["groups"]
+    for rule in group["rules"]
+]
+CASES = [case for path in TESTS for test in load(path)["tests"] for case in test["alert_rule_test"]]
+PER_RULE = pytest.mark.parametrize(
+    "rule", RULES, ids=[f"{rule['alert']}-{rule['labels']['severity']}" for rule in RULES]
+)
+
+
+def seconds(duration: str) -> int:
+    number, unit = re.fullmatch(r"(\d+)([smh])", duration).groups()
+    return int(number) * {"s": 1, "m": 60, "h": 3600}[unit]
+
+
+def succeeds(*command: str | Path) -> None:
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_configuration_and_the_rules_are_valid(promtool):
+    succeeds(promtool, "check", "config", PROMETHEUS / "prometheus.yml")
+    succeeds(promtool, "check", "rules", *(PROMETHEUS / "rules").glob("*.yml"))
+
+
+@pytest.mark.parametrize("path", TESTS, ids=[path.stem for path in TESTS])
+def test_rules_fire_and_do_not_fire_as_they_should(promtool, path):
+    succeeds(promtool, "test", "rules", path)
+
+
+@pytest.mark.prometheus
+def test_alertmanager_accepts_its_configuration():
+    amtool = shutil.which("amtool")
+    if amtool is None:
+        pytest.skip("amtool is not installed")
+    succeeds(amtool, "check-config", DEPLOY / "alertmanager" / "alertmanager.yml")
+
+
+@PER_RULE
+def test_a_rule_says_what_is_wrong_how_bad_it_is_and_where_to_read_on(rule):
+    assert rule["annotations"]["summary"]
+    assert rule["annotations"]["description"]
+    assert rule["labels"]["severity"] in {"critical", "warning"}
+    assert (DEPLOY / rule["annotations"]["runbook_url"]).is_file()
+
+
+@PER_RULE
+def test_a_rule_waits_for_two_scrapes(rule):
+    assert seconds(rule["for"]) >= 2 * SCRAPE_SECONDS
+    assert load(PROMETHEUS / "prometheus.yml")["global"]["scrape_interval"] == f"{SCRAPE_SECONDS}s"
+
+
+@PER_RULE
+def test_a_rule_has_a_test_that_fires_and_one_that_does_not(rule):
+    cases = [case["exp_alerts"] for case in CASES if case["alertname"] == rule["alert"]]
+    fired = [alert["exp_labels"]["severity"] for alerts in cases for alert in alerts]
+    assert rule["labels"]["severity"] in fired
+    assert [] in cases
+
+
+def test_a_detector_outlasts_every_alert_that_inhibits_it():
+    blind = max(seconds(rule["for"]) for rule in RULES if rule["labels"]["stage"] == "pipeline")
+    detectors = [rule for rule in RULES if rule["labels"]["stage"] == "detector"]
+    assert detectors
+    assert all(seconds(rule["keep_firing_for"]) > blind for rule in detectors)
+
+
+def test_the_pipeline_inhibits_the_detectors():
+    inhibitions = load(DEPLOY / "alertmanager" / "alertmanager.yml")["inhibit_rules"]
+    assert {
+        "source_matchers": ['stage="pipeline"'],
+        "target_matchers": ['stage="detector"'],
+        "equal": ["board"],
+    } in inhibitions
+
+
+def test_every_name_in_an_inhibition_is_a_rule():
+    text = (DEPLOY / "alertmanager" / "alertmanager.yml").read_text(encoding="utf-8")
+    named = {name for names in re.findall(r'alertname=~?"([^"]+)"', text) for name in names.split("|")}
+    assert named <= {rule["alert"] for rule in RULES}
+
+
+@PER_RULE
+def test_a_rule_only_uses_metrics_that_there_are(rule):
+    families = [*StoreCollector(StoreStatus).collect(), *WorkerMetrics().registry.collect()]
+    suffixes = {"counter": "_total", "histogram": "_bucket"}
+    there = {family.name + suffixes.get(family.type, "") for family in families}
+    there |= {each.metadata["name"] for each in StoreStatus.__dataclass_fields__.values()}
+    used = set(re.findall(r"integrity_\w+", rule["expr"]))
+    assert used <= there
+
+
+@pytest.mark.parametrize("path", sorted((DEPLOY / "runbooks").glob("*.md")), ids=lambda path: path.stem)
+def test_a_runbook_answers_the_four_questions(path):
+    text = path.read_text(encoding="utf-8")
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == SECTIONS
+    assert len(re.findall(r"^integrity \w+", text, re.MULTILINE)) == 3
+    assert all((path.parent / link).is_file() for link in re.findall(r"\]\(([\w-]+\.md)\)", text))
+
+
+@pytest.mark.parametrize("name", ["worker-halted", "too-many-rejects", "offset-gap", "quality-gate"])
+def test_every_halt_of_the_error_tree_has_its_runbook(name):
+    assert (DEPLOY / "runbooks" / f"{name}.md").is_file()
