@@ -94,10 +94,7 @@ class VoterVotes:
         """The votes at `rows`; the voters keep their indices."""
         return replace(
             self,
-            **{
-                name: getattr(self, name)[rows]
-                for name in ("voter", "offset", "at", "model_a", "model_b", "outcome")
-            },
+            **{name: getattr(self, name)[rows] for name in ("voter", "offset", "at", "model_a", "model_b", "outcome")},
         )
 
 

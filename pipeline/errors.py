@@ -89,8 +89,7 @@ class NotConverged(RatingError):
 
     def __init__(self, iterations: int, gradient_norm: float) -> None:
         super().__init__(
-            f"expected convergence, got a gradient of {gradient_norm:.3g} votes "
-            f"after {iterations} Newton steps"
+            f"expected convergence, got a gradient of {gradient_norm:.3g} votes after {iterations} Newton steps"
         )
         self.iterations = iterations
         self.gradient_norm = gradient_norm

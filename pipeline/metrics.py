@@ -86,9 +86,7 @@ class WorkerMetrics:
             registry=self.registry,
         )
         # Batches dropped because another worker owns the partition now. A few a rebalance are healthy.
-        self.fenced = Counter(
-            "integrity_worker_fenced_total", "Batches dropped by the fence.", registry=self.registry
-        )
+        self.fenced = Counter("integrity_worker_fenced_total", "Batches dropped by the fence.", registry=self.registry)
         # 1 from a stop limit or an offset gap until the process ends: it does not go on by itself.
         self.halted = Gauge(
             "integrity_worker_halted",
@@ -137,9 +135,7 @@ class StoreStatus:
     alerts_open: Labelled = _gauge("integrity_alerts_open", "Open alerts.", "detector", "severity")
     # Alerts ever opened. One counts once under every severity it has reached: when a warning turns critical,
     # `critical` rises and `warning` stays, else this counter would fall.
-    alerts_opened: Labelled = _counter(
-        "integrity_alerts_opened_total", "Alerts ever opened.", "detector", "severity"
-    )
+    alerts_opened: Labelled = _counter("integrity_alerts_opened_total", "Alerts ever opened.", "detector", "severity")
     # Halts that nobody has resolved: too_many_rejects, offset_gap, quality_gate.
     halts_open: Labelled = _gauge("integrity_halts_open", "Halts that wait for a person.", "reason")
     # Stored votes: accepted, late, quarantined.
@@ -147,9 +143,7 @@ class StoreStatus:
     # Stored rejects.
     rejects: Labelled = _counter("integrity_rejects_total", "Records rejected, by reason.", "reason")
     # The next offset to read of each partition.
-    next_offset: Labelled = _gauge(
-        "integrity_partition_next_offset", "Next offset to read.", "source", "partition"
-    )
+    next_offset: Labelled = _gauge("integrity_partition_next_offset", "Next offset to read.", "source", "partition")
     # next_offset - sealed_offset: votes that no snapshot can hold yet.
     unsealed_offsets: Labelled = _gauge(
         "integrity_unsealed_offsets", "Offsets committed and not sealed.", "source", "partition"
@@ -171,9 +165,7 @@ class StoreStatus:
         "integrity_quality_gate_success", "1 if the last quality check passed, 0 if it failed."
     )
     # Counts up by one a snapshot.
-    snapshot_sequence: float | None = _gauge(
-        "integrity_snapshot_sequence", "Sequence of the latest snapshot."
-    )
+    snapshot_sequence: float | None = _gauge("integrity_snapshot_sequence", "Sequence of the latest snapshot.")
     # Votes that the latest snapshot counted in raw, defended and style.
     snapshot_votes: Labelled = _gauge(
         "integrity_snapshot_votes", "Votes counted in the latest snapshot, by view.", "view"
@@ -185,9 +177,7 @@ class StoreStatus:
     # Models outside the rated component. A jump means a split graph.
     unrated_models: float | None = _gauge("integrity_unrated_models", "Models without a rating.")
     # Points as on the leaderboard, of the first MODELS of each view.
-    rating_points: Labelled = _gauge(
-        "integrity_rating_points", "Rating in the latest snapshot.", "model", "view"
-    )
+    rating_points: Labelled = _gauge("integrity_rating_points", "Rating in the latest snapshot.", "model", "view")
     # 1 is the top. Also decides which models are shown at all.
     rating_rank: Labelled = _gauge("integrity_rating_rank", "Rank in the latest snapshot.", "model", "view")
 
@@ -208,6 +198,12 @@ class StoreCollector(Collector):
         self._version = version
         self.error: str | None = None
 
+    def alone(self) -> CollectorRegistry:
+        """A registry with this collector and nothing else."""
+        registry = CollectorRegistry()
+        registry.register(self)
+        return registry
+
     def describe(self) -> Iterable[Metric]:
         """Nothing: registering must not wait for the store."""
         return ()
@@ -220,9 +216,7 @@ class StoreCollector(Collector):
         build.add_metric((self._version,), 1)
         yield build
         # 1 if the numbers below were read just now, 0 if there are none because the store does not answer.
-        yield GaugeMetricFamily(
-            "integrity_exporter_store_up", "1 if the store was read.", value=status is not None
-        )
+        yield GaugeMetricFamily("integrity_exporter_store_up", "1 if the store was read.", value=status is not None)
         if status is not None:
             yield from _families(status)
 
@@ -319,9 +313,7 @@ def serve(
         if path == "/metrics":
             answer: Iterable[bytes] = metrics(environ, start)
             return answer
-        status, text = (
-            _healthz(health) if path == "/healthz" else ("404 Not Found", "see /metrics and /healthz")
-        )
+        status, text = _healthz(health) if path == "/healthz" else ("404 Not Found", "see /metrics and /healthz")
         start(status, [("Content-Type", "text/plain; charset=utf-8")])
         return [f"{text}\n".encode()]
 

@@ -162,8 +162,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     counts = ", ".join(f"{ran[name]} {words}" for name, words in SERVICES.items())
     verb = "tests used "
     terminalreporter.write_line(
-        f"real services: {counts.replace(' ', ' ' + verb, 1)}; "
-        f"{wanting.total()} skipped for want of a service"
+        f"real services: {counts.replace(' ', ' ' + verb, 1)}; {wanting.total()} skipped for want of a service"
     )
     for name in wanting:
         terminalreporter.write_line(f"NOT TESTED: {wanting[name]} tests of {SERVICES[name]}", red=True)

@@ -52,7 +52,7 @@ _LEVEL_UNITS = np.array([level / E_UNIT for level in LEVELS])
 class VoterBias:
     """The detector; see the module for formula, source, blind spot and false-alarm rate."""
 
-    name: str = "voter_bias"
+    name = "voter_bias"
 
     def observe(
         self, votes: VoterVotes, prior: Sequence[bytes | None], reference: Reference
@@ -147,7 +147,7 @@ class _Path:
         mine = np.flatnonzero(self.targets.voter == voter)
         met = mine[np.isin(mine, self.rows[here]) | (self.targets.sums[mine] != 0).any(axis=1)]
         held = e_units(_weight(self.targets.rank[met]), sums[met])
-        found = [
+        found: list[dict[str, Any]] = [
             {"what": verb, "model": int(self.targets.model[m]), "delta": delta, "share": float(held[r, c])}
             for r, m in enumerate(met.tolist())
             for c, (verb, delta) in enumerate((v, d) for v in ("promotes", "demotes") for d in DELTAS)
@@ -159,9 +159,7 @@ class _Path:
         return [{**f, "share": round(f["share"] / whole, 3)} for f in best]
 
 
-def _follow(
-    votes: VoterVotes, a: Int64, b: Int64, tally: Tally, targets: Targets, reference: Reference
-) -> _Path:
+def _follow(votes: VoterVotes, a: Int64, b: Int64, tally: Tally, targets: Targets, reference: Reference) -> _Path:
     outcome = np.minimum(votes.outcome, 2)  # both kinds of tie are "neither won"
     tied = outcome == 2
     one = np.ones(len(a), dtype=np.int64)

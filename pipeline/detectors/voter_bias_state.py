@@ -17,7 +17,14 @@ from pipeline.evidence import starts
 from pipeline.evidence.fixed import Int64
 
 _HEAD = np.dtype(
-    [("votes", "<i4"), ("ties", "<i4"), ("met", "<i4"), ("told", "<i2", 2), ("generic", "<i8", 5), ("total", "<i8")]
+    [
+        ("votes", "<i4"),
+        ("ties", "<i4"),
+        ("met", "<i4"),
+        ("told", "<i2", 2),
+        ("generic", "<i8", 5),
+        ("total", "<i8"),
+    ]
 )
 _ENTRY = np.dtype([("model", "<i4"), ("rank", "<i4"), ("sums", "<i8", 6)])
 
@@ -62,9 +69,7 @@ class Targets:
 
     def take(self, order: Int64) -> Targets:
         """The entries in another order."""
-        return Targets(
-            self.voter[order], self.model[order], self.rank[order], self.sums[order], self.old[order]
-        )
+        return Targets(self.voter[order], self.model[order], self.rank[order], self.sums[order], self.old[order])
 
 
 def unpack(states: Sequence[bytes | None]) -> tuple[Tally, Targets]:
@@ -73,12 +78,10 @@ def unpack(states: Sequence[bytes | None]) -> tuple[Tally, Targets]:
     known = [blank if state is None else state for state in states]
     head = np.frombuffer(b"".join([s[: _HEAD.itemsize] for s in known]), dtype=_HEAD)
     entries = np.frombuffer(b"".join([s[_HEAD.itemsize :] for s in known]), dtype=_ENTRY)
-    tally = Tally(
-        *(head[name].astype(np.int64) for name in ("votes", "ties", "met", "told", "generic", "total"))
-    )
+    tally = Tally(*(head[name].astype(np.int64) for name in ("votes", "ties", "met", "told", "generic", "total")))
     voter = np.repeat(np.arange(len(known)), tally.met)
-    columns = (entries[name].astype(np.int64) for name in ("model", "rank", "sums"))
-    return tally, Targets(voter, *columns, old=np.ones(len(voter), dtype=np.bool_))
+    model, rank, sums = (entries[name].astype(np.int64) for name in ("model", "rank", "sums"))
+    return tally, Targets(voter, model, rank, sums, np.ones(len(voter), dtype=np.bool_))
 
 
 def pack(tally: Tally, targets: Targets) -> list[bytes]:

@@ -86,13 +86,12 @@ class VoteBatch:
         if len(index) == len(self) and rows.dtype == np.bool_:
             return self
         chosen = index.tolist()
-        return VoteBatch(
-            **{
-                name: [value[i] for i in chosen] if isinstance(value, list) else value[index]
-                for name in self.__slots__
-                for value in (getattr(self, name),)
-            }
-        )
+        taken: dict[str, Any] = {
+            name: [value[i] for i in chosen] if isinstance(value, list) else value[index]
+            for name in self.__slots__
+            for value in (getattr(self, name),)
+        }
+        return VoteBatch(**taken)
 
 
 def columns(
@@ -117,7 +116,7 @@ def columns(
         appended_at=appended_at,
         cast_at=_times([v.cast_at for v in votes]),
         key=np.ascontiguousarray(heads[:, :16]).view(">u8").astype(np.uint64),
-        side=heads[:, 31] & 1,
+        side=(heads[:, 31] & 1).astype(np.uint8),
         body=[_body(v, name_of) for v in votes],
         vote_id=[v.vote_id for v in votes],
         model_a=[v.model_a for v in votes],

@@ -35,7 +35,14 @@ class DuplicateKey(ValueError):
 def expected_quotes(vote: Vote) -> int:
     """The number of quote signs in a vote whose keys each stand once."""
     quotes = _QUOTES_REQUIRED
-    for value in (vote.voter_id, vote.language, vote.category, vote.prompt_hash, vote.network, vote.voter_since):
+    for value in (
+        vote.voter_id,
+        vote.language,
+        vote.category,
+        vote.prompt_hash,
+        vote.network,
+        vote.voter_since,
+    ):
         if value is not None:
             quotes += 4
     for style in (vote.style_a, vote.style_b):
@@ -78,10 +85,10 @@ def hidden(text: str) -> str | None:
         if text.isprintable():
             return None
     elif not unicodedata.is_normalized("NFC", text):
-        return f"expected normal form C, got {ascii(text)}"
+        return f"expected normal form C, got {text!a}"
     for char in text:
         if unicodedata.category(char) in HIDDEN:
-            return f"expected characters that show, got U+{ord(char):04X} in {ascii(text)}"
+            return f"expected characters that show, got U+{ord(char):04X} in {text!a}"
     return None
 
 

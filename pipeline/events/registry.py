@@ -108,4 +108,5 @@ def decode(raw: bytes) -> RegistryEvent:
         msgspec.ValidationError: the field and what was expected of it.
         msgspec.DecodeError: not JSON.
     """
-    return _decoder.decode(raw)
+    event: RegistryEvent = _decoder.decode(raw)
+    return event

@@ -25,7 +25,8 @@ LOG_LIMIT = int(2000 / LOG_UNIT)
 
 def log_units(log_ratio: Float64) -> Int64:
     """Natural logarithms → integers of 2⁻²⁰ nats, rounded down. Any shape."""
-    return np.floor(log_ratio / LOG_UNIT).astype(np.int64)
+    units: Int64 = np.floor(log_ratio / LOG_UNIT).astype(np.int64)
+    return units
 
 
 def e_units(weight: Float64 | float, log_sum: Int64) -> Int64:
@@ -36,7 +37,8 @@ def e_units(weight: Float64 | float, log_sum: Int64) -> Int64:
         log_sum: sums of log-likelihood ratios in units of 2⁻²⁰ nats.
     """
     ratio = np.exp(np.minimum(log_sum * LOG_UNIT, _MAX_LOG))
-    return np.floor(weight * ratio / E_UNIT).astype(np.int64)
+    units: Int64 = np.floor(weight * ratio / E_UNIT).astype(np.int64)
+    return units
 
 
 def to_e_value(units: int) -> float:

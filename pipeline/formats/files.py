@@ -153,9 +153,7 @@ def _parquet(path: Path, mapping: ColumnMap) -> Iterator[dict[str, Any]]:
             yield _finish(read(row), mapping)
 
 
-def _table(
-    path: Path, headers: list[str], mapping: ColumnMap
-) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+def _table(path: Path, headers: list[str], mapping: ColumnMap) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
     missing = [c for c in mapping.columns.values() if c and c not in headers]
     if missing:
         raise UnknownFormat(f"{path.name}: expected columns {missing}, got {headers}")

@@ -111,8 +111,7 @@ def table(headers: list[str], chosen: Mapping[str, str]) -> Callable[[Record], F
         chosen: our field → its column, where the usual names do not fit; "" leaves a field out.
     """
     by_field = {
-        field: chosen.get(field, next((n for n in names if n in headers), ""))
-        for field, names in SYNONYMS.items()
+        field: chosen.get(field, next((n for n in names if n in headers), "")) for field, names in SYNONYMS.items()
     }
 
     def read(record: Record) -> Fields:

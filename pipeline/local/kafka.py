@@ -122,9 +122,7 @@ class KafkaServer(LocalServer):
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
         done = subprocess.run(
             # --cluster-id=…: as two words, one id in 64 would begin with a dash and be taken for an option.
-            self._jvm(
-                "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(self._properties)
-            ),
+            self._jvm("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(self._properties)),
             capture_output=True,
             text=True,
             check=False,

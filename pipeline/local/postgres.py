@@ -85,9 +85,7 @@ class PostgresServer(LocalServer):
     # SIGTERM would wait until the last client leaves by itself.
     stop_signal: ClassVar[signal.Signals] = signal.SIGINT
 
-    def __init__(
-        self, directory: Path, *, port: int | None = None, settings: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, directory: Path, *, port: int | None = None, settings: Mapping[str, str] | None = None) -> None:
         super().__init__(directory, port=port)
         self.settings = dict(settings or {})
         self._data = self.directory / "data"

@@ -24,9 +24,7 @@ class Unrated(NamedTuple):
     reason: str
 
 
-def rate_component(
-    counts: PairCounts, *, least_share: float = 0.95
-) -> tuple[PairCounts, tuple[Unrated, ...]]:
+def rate_component(counts: PairCounts, *, least_share: float = 0.95) -> tuple[PairCounts, tuple[Unrated, ...]]:
     """Keep the strongly connected component that holds most votes.
 
     Args:
@@ -43,9 +41,7 @@ def rate_component(
     W = counts.win_matrix()
     members, share = largest_component(W)
     if share < least_share:
-        expected = (
-            f"expected a component with at least {least_share:.1%} of the votes, the largest has {share:.1%}"
-        )
+        expected = f"expected a component with at least {least_share:.1%} of the votes, the largest has {share:.1%}"
         raise disconnected(components(W), counts.models, expected)
     return counts.subset(members), _left_out(counts, members)
 
@@ -56,8 +52,7 @@ def _left_out(counts: PairCounts, members: Members) -> tuple[Unrated, ...]:
     battles = counts.battles()
     outside = np.setdiff1d(np.arange(len(counts.models)), members)
     return tuple(
-        Unrated(counts.models[i], _reason(int(won[i]), int(lost[i]), int(battles[i])))
-        for i in outside.tolist()
+        Unrated(counts.models[i], _reason(int(won[i]), int(lost[i]), int(battles[i]))) for i in outside.tolist()
     )
 
 

@@ -199,8 +199,6 @@ def _same_axis(first: PairCounts, other: PairCounts, what: str) -> None:
         raise BadCounts(f"expected {what} on the same axis of {sizes} of another axis")
 
 
-def _canonical(
-    models: tuple[str, ...], a: npt.NDArray[Any], b: npt.NDArray[Any], table: Counts
-) -> PairCounts:
+def _canonical(models: tuple[str, ...], a: npt.NDArray[Any], b: npt.NDArray[Any], table: Counts) -> PairCounts:
     low, high, summed = collapse(a, b, table, len(models))
     return PairCounts(models, low, high, *summed.T)

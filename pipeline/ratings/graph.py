@@ -34,9 +34,7 @@ def components(W: Floats) -> list[Members]:
         The codes of each component, ascending; first the component whose members hold most votes among
         themselves, then the one with more models, then the one with the lowest code.
     """
-    count, label = connected_components(
-        csr_array(np.asarray(W > 0, dtype=np.int8)), directed=True, connection="strong"
-    )
+    count, label = connected_components(csr_array(np.asarray(W > 0, dtype=np.int8)), directed=True, connection="strong")
     inside = np.where(label[:, None] == label[None, :], W, 0.0).sum(axis=1)
     votes = np.bincount(label, weights=inside, minlength=count)
     parts = [np.flatnonzero(label == k).astype(np.int64) for k in range(count)]

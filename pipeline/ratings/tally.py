@@ -32,9 +32,7 @@ def tally(a: Codes, b: Codes, outcome: Codes, size: int) -> tuple[Counts, Counts
     return pairs, table
 
 
-def collapse(
-    a: npt.NDArray[Any], b: npt.NDArray[Any], table: Counts, size: int
-) -> tuple[Codes, Codes, Counts]:
+def collapse(a: npt.NDArray[Any], b: npt.NDArray[Any], table: Counts, size: int) -> tuple[Codes, Codes, Counts]:
     """Sum rows to one per unordered pair: a < b (wins swapped where needed), sorted, none empty."""
     mirrored = np.where((a > b)[:, None], table[:, [1, 0, 2, 3]], table)
     keys = np.minimum(a, b).astype(np.int64) * size + np.maximum(a, b)

@@ -48,9 +48,7 @@ def hourly_rates(rng: np.random.Generator, start: datetime, days: float, burstin
     return np.asarray(rhythm * np.where(weekend, _WEEKEND, 1.0) * shock, dtype=np.float64)
 
 
-def draw_times(
-    rng: np.random.Generator, n: int, *, rates: Floats, start: int, begin: float, end: float
-) -> Int64:
+def draw_times(rng: np.random.Generator, n: int, *, rates: Floats, start: int, begin: float, end: float) -> Int64:
     """Draw n times between two days by the inverse of the cumulated rate.
 
     Args:

@@ -114,18 +114,14 @@ class _Cast:
 def _honest_part(world: World) -> Stream:
     spec = world.spec
     rng = np.random.default_rng([spec.seed, 1])
-    cast_at = np.sort(
-        draw_times(rng, spec.votes, rates=world.rates, start=world.start, begin=0, end=spec.days)
-    )
+    cast_at = np.sort(draw_times(rng, spec.votes, rates=world.rates, start=world.start, begin=0, end=spec.days))
     busy = people.activity(rng, spec.votes, spec.voter_count)
     shown = world.show(rng, rng.permutation(np.repeat(np.arange(spec.voter_count), busy)))
     cast = _Cast(shown, world.vote(rng, shown), cast_at, people.prompts(rng, spec.votes))
     return _part(world, rng, cast, _First(0, 0), spec.voter_count)
 
 
-def _attack_part(
-    world: World, rng: np.random.Generator, attack: Attack, first: _First, number: int
-) -> Stream:
+def _attack_part(world: World, rng: np.random.Generator, attack: Attack, first: _First, number: int) -> Stream:
     voter = first.voter + np.repeat(np.arange(attack.voters), attack.workload(rng))
     begin, end = attack.from_day, attack.until(world.spec.days)
     cast_at = draw_times(rng, len(voter), rates=world.rates, start=world.start, begin=begin, end=end)

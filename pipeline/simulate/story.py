@@ -88,9 +88,7 @@ def cast_of_attackers(target: str, rival: str) -> tuple[Attack, ...]:
     # voter but the random clicker, whose votes earn no more than a warning.
     return (
         TargetOnly(target=target, voters=8, votes_each=(120, 200), sampling=0.2, from_day=begin),
-        TargetOnly(
-            target=rival, direction="demote", voters=4, votes_each=(140, 170), sampling=0.2, from_day=begin
-        ),
+        TargetOnly(target=rival, direction="demote", voters=4, votes_each=(140, 170), sampling=0.2, from_day=begin),
         Omnidirectional(voters=2, votes_each=(110, 150), from_day=begin),
         AlwaysLeft(voters=2, votes_each=(30, 50), from_day=begin),
         RandomClicks(voters=1, votes_each=(150, 190), from_day=begin),

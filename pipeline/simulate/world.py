@@ -58,9 +58,7 @@ class World:
         self.spec = spec
         self.truth: Truth = truth(spec.models)
         self.start = microseconds(spec.start)
-        self.rates = hourly_rates(
-            np.random.default_rng([spec.seed, 0]), spec.start, spec.days, spec.burstiness
-        )
+        self.rates = hourly_rates(np.random.default_rng([spec.seed, 0]), spec.start, spec.days, spec.burstiness)
         # The difference of two tastes has √2 times their spread.
         self._wins = averaged_logit(self.truth.wins, spec.taste_sd * 2**0.5)
         self._ties = averaged_logit(self.truth.ties, spec.tie_sd)

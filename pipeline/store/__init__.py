@@ -1,17 +1,17 @@
 """Everything that is kept, and every SQL statement. SQLite and PostgreSQL, one code.
 
-    schema.py      the tables
-    migrations/    how a store of an earlier version becomes one of this
-    engine.py      opening a store: URL, transactions, migrations, the key of the pseudonyms
-    names.py       names → small integers (models, languages, categories, networks)
-    ingest.py      a worker's batch: claim, fence, probe, write
-    bulk.py        new rows straight into the tables (binary COPY, executemany)
-    alerts.py      alerts and what became of them
-    exclusions.py  the dated list of what does not count, and why
-    seals.py       segments: the append-only log of votes and its counts
-    snapshots.py   candidates, published snapshots, what is in force where
-    windows.py     five-minute windows, the monitor's lease and position
-    status.py      what the exporter shows, and the recount that proves completeness
+schema.py      the tables
+migrations/    how a store of an earlier version becomes one of this
+engine.py      opening a store: URL, transactions, migrations, the key of the pseudonyms
+names.py       names → small integers (models, languages, categories, networks)
+ingest.py      a worker's batch: claim, fence, probe, write
+bulk.py        new rows straight into the tables (binary COPY, executemany)
+alerts.py      alerts and what became of them
+exclusions.py  the dated list of what does not count, and why
+seals.py       segments: the append-only log of votes and its counts
+snapshots.py   candidates, published snapshots, what is in force where
+windows.py     five-minute windows, the monitor's lease and position
+status.py      what the exporter shows, and the recount that proves completeness
 """
 
 from pipeline.store.engine import Store

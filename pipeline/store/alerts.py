@@ -62,7 +62,7 @@ def listed(connection: Connection, state: str | None = None) -> list[dict[str, A
     query = sa.select(schema.alert).order_by(c.opened_at.desc(), c.alert_id)
     if state is not None:
         query = query.where(c.state == state)
-    return [_shown_alert(row) for row in connection.execute(query).mappings()]
+    return [_shown_alert(dict(row)) for row in connection.execute(query).mappings()]
 
 
 def one(connection: Connection, alert_id: str) -> dict[str, Any]:
@@ -71,9 +71,9 @@ def one(connection: Connection, alert_id: str) -> dict[str, Any]:
     Raises:
         UnknownAlert: there is none of this id.
     """
-    row = connection.execute(
-        sa.select(schema.alert).where(schema.alert.c.alert_id == alert_id)
-    ).mappings().one_or_none()
+    row = (
+        connection.execute(sa.select(schema.alert).where(schema.alert.c.alert_id == alert_id)).mappings().one_or_none()
+    )
     if row is None:
         raise UnknownAlert(f"expected the id of an alert, got {alert_id!r}: `integrity alerts` lists them")
     e = schema.alert_event.c
@@ -81,7 +81,7 @@ def one(connection: Connection, alert_id: str) -> dict[str, Any]:
         sa.select(e.at, e.action, e.name, e.reason).where(e.alert_id == alert_id).order_by(e.event_no)
     )
     return {
-        **_shown_alert(row),
+        **_shown_alert(dict(row)),
         "partition": row["partition_no"],
         "offset": row["offset"],
         "history": [{**h, "at": _text(h["at"])} for h in history.mappings()],
@@ -96,9 +96,7 @@ def move(connection: Connection, alert_id: str, action: str, name: str, reason: 
     """
     one(connection, alert_id)
     state = _ACTIONS[action]
-    connection.execute(
-        sa.update(schema.alert).where(schema.alert.c.alert_id == alert_id).values(state=state)
-    )
+    connection.execute(sa.update(schema.alert).where(schema.alert.c.alert_id == alert_id).values(state=state))
     _log(connection, alert_id, now, action, name, reason)
     return state
 
@@ -107,7 +105,10 @@ def _current(connection: Connection, r: Raised) -> str | None:
     c = schema.alert.c
     return connection.scalar(
         sa.select(c.alert_id).where(
-            c.detector == r.detector, c.subject == r.subject, c.direction == r.direction, c.state != "resolved"
+            c.detector == r.detector,
+            c.subject == r.subject,
+            c.direction == r.direction,
+            c.state != "resolved",
         )
     )
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from sqlalchemy import BigInteger, Boolean, LargeBinary, SmallInteger, Table, Text
 from sqlalchemy.engine import Connection
 
-Values = npt.NDArray[Any] | list[bytes | None] | list[str]
+Values = npt.NDArray[Any] | Sequence[bytes | None] | Sequence[str]
 
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = b"\xff\xff"
@@ -58,7 +58,7 @@ def load(connection: Connection, table: Table, columns: dict[str, Values]) -> No
 def _execute_many(connection: Connection, table: Table, columns: dict[str, Values]) -> None:
     marks = ", ".join("?" * len(columns))
     names = ", ".join(f'"{name}"' for name in columns)
-    rows = list(zip(*(v if isinstance(v, list) else v.tolist() for v in columns.values()), strict=True))
+    rows = list(zip(*(v.tolist() if isinstance(v, np.ndarray) else v for v in columns.values()), strict=True))
     connection.exec_driver_sql(f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})', rows)  # noqa: S608
 
 
@@ -76,8 +76,8 @@ def _copy(connection: Connection, table: Table, columns: dict[str, Values], n: i
 
 def _field(kind: Any, values: Values, n: int) -> _Field:
     if isinstance(kind, Text):
-        values = [str(v).encode() for v in values]
-        kind = LargeBinary()
+        texts = [str(v).encode() for v in values]
+        return _Field(np.array([len(t) for t in texts], dtype=np.int64), texts, None)
     if isinstance(kind, LargeBinary):
         lengths = np.array([-1 if v is None else len(v) for v in values], dtype=np.int64)
         return _Field(lengths, values, None)
@@ -87,7 +87,7 @@ def _field(kind: Any, values: Values, n: int) -> _Field:
     lengths = np.full(n, size, dtype=np.int64)
     if mask is not None:
         lengths[mask] = -1
-    return _Field(lengths, np.ma.getdata(values), dtype)  # type: ignore[no-untyped-call]
+    return _Field(lengths, np.ma.getdata(np.ma.asanyarray(values)), dtype)
 
 
 def _dtype(kind: Any) -> str:

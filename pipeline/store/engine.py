@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,11 +37,13 @@ class Store:
         engine: SQLAlchemy's engine.
         url: as given, without a password.
         voter_key: the key of the pseudonyms.
+        store_id: 16 hexadecimal digits, made with the store.
     """
 
     engine: Engine
     url: str
     voter_key: bytes
+    store_id: str
 
     @classmethod
     def open(cls, url: str, *, voter_key: bytes | None = None, create: bool = True, worker: bool = False) -> Store:
@@ -62,11 +65,11 @@ class Store:
             if not create and not migrate.exists(engine):
                 raise StoreUnavailable(f"expected a store at {_shown(parsed)}, got none: `integrity work` makes one")
             migrate.upgrade(engine)
-            key = _agreed_key(engine, parsed, voter_key)
+            key, store_id = _identity(engine, parsed, voter_key)
         except OperationalError as error:
             engine.dispose()
             raise StoreUnavailable(f"{_shown(parsed)} does not answer: {str(error.orig).strip()}") from error
-        return cls(engine, _shown(parsed), key)
+        return cls(engine, _shown(parsed), key, store_id)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -116,7 +119,7 @@ def transient(error: DBAPIError) -> bool:
     code = getattr(error.orig, "sqlstate", None)
     if code is None:
         return error.connection_invalidated or isinstance(error, OperationalError)
-    return code[:2] in {"08", "40", "53", "55", "57"} or code == "23505" or code == "25P03"
+    return code[:2] in {"08", "40", "53", "55", "57"} or code in {"23505", "25P03"}
 
 
 def _engine(url: sa.URL, worker: bool) -> Engine:
@@ -153,26 +156,30 @@ def _shown(url: sa.URL) -> str:
     return url.render_as_string(hide_password=True)
 
 
-def _agreed_key(engine: Engine, url: sa.URL, given: bytes | None) -> bytes:
-    """The key that this store's pseudonyms were made with."""
+def _identity(engine: Engine, url: sa.URL, given: bytes | None) -> tuple[bytes, str]:
+    """The key that this store's pseudonyms are made with, and the store's id; a new store gets both."""
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(sa.text("LOCK TABLE meta IN EXCLUSIVE MODE"))
-        check = connection.scalar(sa.select(schema.meta.c.value).where(schema.meta.c.name == "voter_key_check"))
+        known = {row.name: row.value for row in connection.execute(sa.select(schema.meta))}
+        check = known.get("voter_key_check")
         key = given or keys.read(url) or (keys.make(url) if check is None else None)
         if key is None:
             raise MissingKey(
-                f"expected the voter key of {_shown(url)} in INTEGRITY_VOTER_KEY or {keys.folder(url)}, got none: "
-                "without it known voters would come back as strangers"
+                f"expected the voter key of {_shown(url)} in INTEGRITY_VOTER_KEY or {keys.folder(url)}, "
+                "got none: without it known voters would come back as strangers"
             )
-        if check is None:
-            connection.execute(
-                schema.meta.insert(),
-                [{"name": "voter_key_check", "value": _check(key)}],
-            )
-        elif not hmac.compare_digest(check, _check(key)):
-            raise MissingKey(f"the voter key given is not the one that {_shown(url)} was made with")
-        return key
+        if check is not None:
+            if not hmac.compare_digest(check, _check(key)):
+                raise MissingKey(f"the voter key given is not the one that {_shown(url)} was made with")
+            return key, known["store_id"]
+        store_id = secrets.token_hex(8)
+        rows = [
+            {"name": "voter_key_check", "value": _check(key)},
+            {"name": "store_id", "value": store_id},
+        ]
+        connection.execute(schema.meta.insert(), rows)
+        return key, store_id
 
 
 def _check(key: bytes) -> str:

@@ -7,6 +7,7 @@ policy `auto-voter/1` is such a name: it excludes the votes of a voter whose cri
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -120,37 +121,61 @@ def apply_auto_voter(connection: Connection, now: int) -> int:
 def flagged_voters(connection: Connection) -> list[int]:
     """Voters with an alert that is not resolved: their votes train nothing."""
     a = schema.alert.c
-    rows = connection.scalars(
-        sa.select(a.subject).where(a.subject_kind == "voter", a.state != "resolved").distinct()
-    )
+    rows = connection.scalars(sa.select(a.subject).where(a.subject_kind == "voter", a.state != "resolved").distinct())
     return sorted(voter_number(subject) for subject in rows)
 
 
 def pair_counts(
-    connection: Connection, voters: Collection[int], vote_ids: Iterable[str]
+    connection: Connection,
+    log_size: int,
+    voters: Collection[int],
+    vote_ids: Collection[str],
+    but: Collection[str] = (),
 ) -> list[tuple[int, int, int, int]]:
-    """Sealed accepted votes of these voters or with these ids, as (model_a, model_b, outcome, count)."""
-    v, p = schema.vote.c, schema.partition.c
-    sealed = (
-        sa.select(v.model_a, v.model_b, v.outcome, sa.func.count())
-        .join(schema.partition, p.partition_no == v.partition_no)
-        .where(v.fate == 0, v.offset < p.sealed_offset)
-        .group_by(v.model_a, v.model_b, v.outcome)
+    """Accepted votes in the log at a size, of these voters or with these ids.
+
+    Args:
+        log_size: votes sealed later do not count.
+        voters: pseudonyms.
+        vote_ids: single votes; one of a voter above counts once.
+        but: ids that do not count here.
+
+    Returns:
+        (model_a, model_b, outcome, votes)
+    """
+    v, r, s = schema.vote.c, schema.segment_range.c, schema.segment.c
+    ends = dict(
+        connection.execute(
+            sa.select(r.partition_no, sa.func.max(r.next_offset))
+            .join(schema.segment, s.segment_no == r.segment_no)
+            .where(s.log_size <= log_size)
+            .group_by(r.partition_no)
+        ).all()
     )
-    wanted = [v.voter.in_(chunk) for chunk in _chunks(sorted(voters))]
-    keys = [hashlib.sha256(vote_id.encode()).digest()[:16] for vote_id in vote_ids]
+    singles = _places(connection, vote_ids)
+    omitted = _places(connection, but)
+    counts: Counter[tuple[int, int, int]] = Counter()
+    found: list[Any] = []
+    columns = (v.partition_no, v.offset, v.voter, v.model_a, v.model_b, v.outcome)
+    for chunk in _chunks(sorted(voters)):
+        found += connection.execute(sa.select(*columns).where(v.voter.in_(chunk), v.fate == 0))
+    for part, offset in singles:
+        row = connection.execute(sa.select(*columns).where(v.partition_no == part, v.offset == offset, v.fate == 0))
+        found += [one for one in row if one.voter not in voters]
+    for one in found:
+        if one.offset < ends.get(one.partition_no, 0) and (one.partition_no, one.offset) not in omitted:
+            counts[one.model_a, one.model_b, one.outcome] += 1
+    return [(*cell, votes) for cell, votes in sorted(counts.items())]
+
+
+def _places(connection: Connection, vote_ids: Iterable[str]) -> set[tuple[int, int]]:
     k = schema.vote_key.c
-    for chunk in _chunks(keys):
-        places = sa.select(k.partition_no, k.offset).where(k.key.in_(chunk))
-        wanted += [
-            sa.and_(v.partition_no == part, v.offset == offset, v.voter.not_in(list(voters)))
-            for part, offset in connection.execute(places)
-        ]
-    return [
-        (int(a), int(b), int(o), int(n))
-        for where in wanted
-        for a, b, o, n in connection.execute(sealed.where(where))
-    ]
+    keys = [hashlib.sha256(vote_id.encode()).digest()[:16] for vote_id in vote_ids]
+    return {
+        (part, offset)
+        for chunk in _chunks(keys)
+        for part, offset in connection.execute(sa.select(k.partition_no, k.offset).where(k.key.in_(chunk)))
+    }
 
 
 def _chunks(values: Sequence[Any], size: int = 5_000) -> list[list[Any]]:
@@ -159,7 +184,5 @@ def _chunks(values: Sequence[Any], size: int = 5_000) -> list[list[Any]]:
 
 def _last_by_target(connection: Connection) -> dict[str, Any]:
     c = schema.exclusion.c
-    rows = connection.execute(
-        sa.select(schema.exclusion).where(c.kind == "voter").order_by(c.exclusion_no)
-    ).mappings()
+    rows = connection.execute(sa.select(schema.exclusion).where(c.kind == "voter").order_by(c.exclusion_no)).mappings()
     return {row["target"]: row for row in rows}

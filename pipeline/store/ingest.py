@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as pg_insert
@@ -145,7 +146,9 @@ def probe(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, Known]:
     # one array parameter for PostgreSQL; SQLite has no arrays, and at most 32,766 parameters
     for start in range(0, len(keys), _CHUNK):
         part = list(keys[start : start + _CHUNK])
-        where = c.key == sa.any_(sa.bindparam("keys", part, type_=ARRAY(sa.LargeBinary))) if postgres else c.key.in_(part)
+        where = (
+            c.key == sa.any_(sa.bindparam("keys", part, type_=ARRAY(sa.LargeBinary))) if postgres else c.key.in_(part)
+        )
         rows = connection.execute(sa.select(c.key, c.partition_no, c.offset, c.body).where(where))
         known.update((bytes(key), Known(p, o, bytes(body))) for key, p, o, body in rows)
     return known
@@ -172,7 +175,7 @@ def write_votes(connection: Connection, votes: VoteBatch, numbers: Mapping[str, 
             "outcome": votes.outcome,
             "fate": fate,
             **numbers,
-            "voter_since": np.ma.masked_equal(votes.voter_since, NO_TIME),  # type: ignore[no-untyped-call]
+            "voter_since": np.ma.masked_equal(votes.voter_since, NO_TIME),
             "style": _styles(votes),
         },
     )
@@ -191,16 +194,14 @@ def write_votes(connection: Connection, votes: VoteBatch, numbers: Mapping[str, 
 
 
 def _styles(votes: VoteBatch) -> list[bytes | None]:
-    present = (votes.style >= 0).any(axis=1)
+    present = np.asarray((votes.style >= 0).any(axis=1))
     if not present.any():
         return [None] * len(votes)
     raw = votes.style.astype("<i4").tobytes()
     return [raw[40 * i : 40 * i + 40] if there else None for i, there in enumerate(present.tolist())]
 
 
-def write_duplicates(
-    connection: Connection, votes: VoteBatch, firsts: Sequence[Known], same: Sequence[bool]
-) -> None:
+def write_duplicates(connection: Connection, votes: VoteBatch, firsts: Sequence[Known], same: Sequence[bool]) -> None:
     """Repeats of known ids: where each stands, and where the vote that counts is."""
     load(
         connection,
@@ -241,9 +242,7 @@ def write_rejects(
         connection.execute(schema.reject.insert(), rows)
 
 
-def read_states(
-    connection: Connection, keys: Sequence[tuple[int, str, int]]
-) -> dict[tuple[int, str, int], bytes]:
+def read_states(connection: Connection, keys: Sequence[tuple[int, str, int]]) -> dict[tuple[int, str, int], bytes]:
     """The states of (partition, detector, voter) that exist."""
     c = schema.voter_state.c
     found: dict[tuple[int, str, int], bytes] = {}
@@ -298,5 +297,7 @@ def next_offsets(connection: Connection, source_no: int) -> dict[int, int]:
 
 def _one_of(connection: Connection, column: Any, values: list[int]) -> sa.ColumnElement[bool]:
     if connection.dialect.name == "postgresql":
-        return column == sa.any_(sa.bindparam(None, values, type_=ARRAY(sa.BigInteger)))
-    return column.in_(values)  # type: ignore[no-any-return]
+        matched: sa.ColumnElement[bool] = column == sa.any_(sa.bindparam(None, values, type_=ARRAY(sa.BigInteger)))
+        return matched
+    found: sa.ColumnElement[bool] = column.in_(values)
+    return found

@@ -75,9 +75,7 @@ def seal(connection: Connection, now: int) -> int:
             schema.segment_range.insert(),
             {"segment_no": segment, "partition_no": part, "first_offset": first, "next_offset": end},
         )
-        connection.execute(
-            sa.update(schema.partition).where(p.partition_no == part).values(sealed_offset=end)
-        )
+        connection.execute(sa.update(schema.partition).where(p.partition_no == part).values(sealed_offset=end))
     return size + chain.size
 
 
@@ -152,7 +150,9 @@ class _Chain:
         cells = np.array([(v.model_a, v.model_b, v.outcome, v.fate, 1) for v in rows], dtype=np.int64)
         self._pairs.append(_summed(cells))
         self._voters.append(
-            np.array([(v.voter, v.outcome >= 2) for v in rows if v.fate == 0 and v.voter], dtype=np.int64).reshape(-1, 2)
+            np.array([(v.voter, v.outcome >= 2) for v in rows if v.fate == 0 and v.voter], dtype=np.int64).reshape(
+                -1, 2
+            )
         )
 
     @property

@@ -81,7 +81,8 @@ def add_candidate(
         reference=reference,
         rated_at=now,
     )
-    if connection.execute(statement).rowcount == 1:
+    # RETURNING, not the row count: PostgreSQL's driver gives none for this statement.
+    if connection.scalar(statement.returning(schema.snapshot.c.snapshot_id)) is not None:
         lines = [
             {"snapshot_id": snapshot_id, "view": view, **{name: row[name] for name in _ROW}}
             for view, of_view in rows.items()
@@ -90,9 +91,7 @@ def add_candidate(
         if lines:
             connection.execute(schema.snapshot_row.insert(), lines)
         return snapshot_id
-    found = connection.scalar(
-        sa.select(schema.snapshot.c.snapshot_id).where(schema.snapshot.c.work_key == work_key)
-    )
+    found = connection.scalar(sa.select(schema.snapshot.c.snapshot_id).where(schema.snapshot.c.work_key == work_key))
     return str(found)
 
 
@@ -105,9 +104,7 @@ def publish(connection: Connection, snapshot_id: str, now: int) -> Snapshot:
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
     c = schema.snapshot.c
-    row = connection.execute(
-        sa.select(schema.snapshot).where(c.snapshot_id == snapshot_id)
-    ).mappings().one_or_none()
+    row = connection.execute(sa.select(schema.snapshot).where(c.snapshot_id == snapshot_id)).mappings().one_or_none()
     if row is None:
         raise Usage(f"expected the id of a candidate, got {snapshot_id!r}")
     if row["sequence"] is None:
@@ -127,7 +124,7 @@ def latest(connection: Connection) -> Snapshot | None:
     c = schema.snapshot.c
     query = sa.select(schema.snapshot).where(c.sequence.is_not(None)).order_by(c.sequence.desc()).limit(1)
     row = connection.execute(query).mappings().one_or_none()
-    return _snapshot(row) if row else None
+    return _snapshot(dict(row)) if row else None
 
 
 def find(connection: Connection, snapshot_id: str | None = None, at: int | None = None) -> Snapshot:
@@ -146,14 +143,19 @@ def find(connection: Connection, snapshot_id: str | None = None, at: int | None 
     if row is None:
         what = f"a snapshot {snapshot_id}" if snapshot_id else "a published snapshot"
         raise Usage(f"expected {what}, got none: `integrity refresh` publishes one")
-    return _snapshot(row)
+    return _snapshot(dict(row))
+
+
+def newest_sequence(connection: Connection) -> int:
+    """The sequence number of the newest published snapshot, 0 before the first."""
+    return int(connection.scalar(sa.select(sa.func.max(schema.snapshot.c.sequence))) or 0)
 
 
 def chain(connection: Connection) -> list[Snapshot]:
     """Every published snapshot, oldest first."""
     c = schema.snapshot.c
     query = sa.select(schema.snapshot).where(c.sequence.is_not(None)).order_by(c.sequence)
-    return [_snapshot(row) for row in connection.execute(query).mappings()]
+    return [_snapshot(dict(row)) for row in connection.execute(query).mappings()]
 
 
 def count_published(connection: Connection) -> int:
@@ -212,9 +214,7 @@ def unpack_reference(sequence: int, raw: bytes) -> Reference:
     """The reference of `pack_reference`."""
     with np.load(io.BytesIO(raw), allow_pickle=False) as data:
         share, alpha, beta = data["ties"].tolist()
-        return Reference(
-            sequence, data["model_no"], data["theta"], data["covariance"], share, (alpha, beta)
-        )
+        return Reference(sequence, data["model_no"], data["theta"], data["covariance"], share, (alpha, beta))
 
 
 def _snapshot(row: Mapping[str, Any]) -> Snapshot:

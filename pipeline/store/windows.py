@@ -37,9 +37,7 @@ def add(connection: Connection, counted: Iterable[WindowCounts]) -> None:
         stored: dict[int, Any] = {}
         for first in range(0, len(starts), 5_000):
             found = connection.execute(
-                sa.select(schema.window).where(
-                    c.partition_no == part, c.start.in_(starts[first : first + 5_000])
-                )
+                sa.select(schema.window).where(c.partition_no == part, c.start.in_(starts[first : first + 5_000]))
             )
             stored |= {row["start"]: row for row in found.mappings()}
         rows += [_sum(w, stored.get(w.start)) for w in group]
@@ -60,12 +58,14 @@ def _sum(new: WindowCounts, old: Mapping[str, Any] | None) -> dict[str, Any]:
 def between(connection: Connection, first: int, end: int) -> list[WindowCounts]:
     """Every partition's windows that start in [first, end), in the order of time and partition."""
     c = schema.window.c
-    query = (
-        sa.select(schema.window).where(c.start >= first, c.start < end).order_by(c.start, c.partition_no)
-    )
+    query = sa.select(schema.window).where(c.start >= first, c.start < end).order_by(c.start, c.partition_no)
     return [
         WindowCounts(
-            row["start"], row["partition_no"], row["accepted"], row["late"], windows.unpack(bytes(row["counts"]))
+            row["start"],
+            row["partition_no"],
+            row["accepted"],
+            row["late"],
+            windows.unpack(bytes(row["counts"])),
         )
         for row in connection.execute(query).mappings()
     ]

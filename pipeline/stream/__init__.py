@@ -1,8 +1,8 @@
 """The way of a vote.
 
-    source/       where events come from: Kafka, a file; one contract
-    processor.py  pure: a batch and the state before it → fates, evidence, window counts
-    windows.py    five-minute window counts as arrays
-    worker.py     claim, fence, one transaction a batch
-    monitor.py    merged closed windows → what concerns models and the board
+source/       where events come from: Kafka, a file; one contract
+processor.py  pure: a batch and the state before it → fates, evidence, window counts
+windows.py    five-minute window counts as arrays
+worker.py     claim, fence, one transaction a batch
+monitor.py    merged closed windows → what concerns models and the board
 """

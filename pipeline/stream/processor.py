@@ -79,9 +79,7 @@ def first_of_each(key: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
     return mask
 
 
-def needed_states(
-    batch: VoteBatch, fate: npt.NDArray[np.int8], detectors: Sequence[VoterDetector]
-) -> list[StateKey]:
+def needed_states(batch: VoteBatch, fate: npt.NDArray[np.int8], detectors: Sequence[VoterDetector]) -> list[StateKey]:
     """Whose states the detectors will want."""
     rows = _visible(batch, fate)
     pairs = np.unique(np.column_stack([batch.partition[rows].astype(np.int64), batch.voter[rows]]), axis=0)

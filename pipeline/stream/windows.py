@@ -81,9 +81,7 @@ def count(
     return result
 
 
-def _counts(
-    models: Int64, outcome: npt.NDArray[np.int8], side: npt.NDArray[np.uint8], cohort: Int64
-) -> Counts:
+def _counts(models: Int64, outcome: npt.NDArray[np.int8], side: npt.NDArray[np.uint8], cohort: Int64) -> Counts:
     rows = np.zeros((2 * len(outcome), 6), dtype=np.int32)
     rows[:, 0] = models.T.ravel()
     rows[:, 1] = np.tile(cohort, 2)

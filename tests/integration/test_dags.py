@@ -96,9 +96,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def filled_store(
-    store: str, vote_file: Path, airflow_environment: dict[str, str]
-) -> tuple[str, dict[str, str]]:
+def filled_store(store: str, vote_file: Path, airflow_environment: dict[str, str]) -> tuple[str, dict[str, str]]:
     """A store with VOTES votes in it, and the environment in which a DAG finds it."""
     environment = airflow_environment | {"INTEGRITY_STORE": store}
     if store.startswith("postgresql"):  # an embedded store makes its own key

@@ -230,7 +230,5 @@ def test_a_check_says_nothing_and_importing_the_module_does_not_import_the_libra
         "quality.check('registry', pd.DataFrame(rows))"
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment
-    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment)
     assert (done.stdout, done.stderr) == ("", "")

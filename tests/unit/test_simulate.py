@@ -215,9 +215,7 @@ def test_pairs_meet_as_often_as_they_really_did(big: Stream) -> None:
 def test_the_votes_of_all_voters_together_favour_as_strongly_as_the_real_ones(big: Stream) -> None:
     # Tastes would pull every rate towards one half: 1.4 points here, eight standard errors.
     board, mine = truth(), big.pair_counts()
-    rate = {
-        (a, b): p for a, b, p in zip(board.a.tolist(), board.b.tolist(), board.wins.tolist(), strict=True)
-    }
+    rate = {(a, b): p for a, b, p in zip(board.a.tolist(), board.b.tolist(), board.wins.tolist(), strict=True)}
     p = np.array([rate[pair] for pair in zip(mine.a.tolist(), mine.b.tolist(), strict=True)])
     decided = mine.wins_a + mine.wins_b
     favourites = np.where(p > 0.5, mine.wins_a, mine.wins_b).sum() / decided.sum()
@@ -259,9 +257,7 @@ def test_prompts_repeat_and_accounts_have_all_ages(big: Stream) -> None:
 
 def test_each_voter_has_one_account(attacked: Stream) -> None:
     for column in (attacked.voter_since, attacked.language, attacked.network):
-        assert len({*zip(attacked.voter.tolist(), column.tolist(), strict=True)}) == len(
-            np.unique(attacked.voter)
-        )
+        assert len({*zip(attacked.voter.tolist(), column.tolist(), strict=True)}) == len(np.unique(attacked.voter))
 
 
 def test_nights_are_quiet_and_hours_are_overdispersed(big: Stream) -> None:
@@ -310,9 +306,7 @@ def test_an_attacker_who_recognises_half_promotes_half(attacked: Stream) -> None
     holds, wins = wins_of(mine, TARGET)
     # Half is recognised, and of the other half a quarter of random clicks still goes to the target.
     assert wins[holds].mean() == pytest.approx(0.5 + 0.5 * 0.25, abs=0.06)
-    assert np.bincount(mine.outcome[~holds], minlength=4) / (~holds).sum() == pytest.approx(
-        [0.25] * 4, abs=0.06
-    )
+    assert np.bincount(mine.outcome[~holds], minlength=4) / (~holds).sum() == pytest.approx([0.25] * 4, abs=0.06)
     assert (mine.cast_at - mine.voter_since <= 32 * DAY).all()
     _, first = np.unique(mine.voter, return_index=True)
     assert (mine.cast_at - mine.voter_since)[first].max() <= 2 * DAY + 1_000_000
@@ -356,9 +350,7 @@ def test_the_truth_names_every_attacker_and_nobody_else(attacked: Stream) -> Non
 
 def test_a_board_of_two_models_can_be_attacked() -> None:
     name = truth(2).models[0]
-    stream = plant(
-        Honest(votes=100, seed=0, models=2), [TargetOnly(target=name, voters=1, votes_each=9, sampling=0.1)]
-    )
+    stream = plant(Honest(votes=100, seed=0, models=2), [TargetOnly(target=name, voters=1, votes_each=9, sampling=0.1)])
     assert stream.is_attack.sum() == 9
 
 

@@ -70,9 +70,7 @@ def test_votes_equal_the_golden(golden, board: Board) -> None:
 
 
 def test_ratings_agree_with_those_published(golden, board: Board) -> None:
-    published = {
-        m: float(row["published_20240813"]) for m, row in golden.items() if row["published_20240813"]
-    }
+    published = {m: float(row["published_20240813"]) for m, row in golden.items() if row["published_20240813"]}
     ours = dict(zip(board.models, board.rating.tolist(), strict=True))
     delta = np.array([abs(ours[model] - published[model]) for model in published])
     assert len(delta) == 127

@@ -112,9 +112,7 @@ def test_the_order_of_the_models_does_not_matter(counts: PairCounts, random) -> 
     place = list(range(len(counts.models)))
     random.shuffle(place)
     shuffled = tuple(counts.models[place.index(k)] for k in range(len(place)))
-    moved = PairCounts.from_rows(
-        shuffled, np.array(place)[counts.a], np.array(place)[counts.b], counts.table()
-    )
+    moved = PairCounts.from_rows(shuffled, np.array(place)[counts.a], np.array(place)[counts.b], counts.table())
     one, other = fit(counts), fit(moved)
     assert other.theta[place] == pytest.approx(one.theta, abs=1e-9)
     assert other.covariance[np.ix_(place, place)] == pytest.approx(one.covariance, rel=1e-7, abs=1e-9)
@@ -180,9 +178,7 @@ def test_rank_sets_follow_their_definition(counts: PairCounts, level: float) -> 
 def test_anything_gives_numbers_or_a_named_error_never_nan(rows: list[tuple[int, ...]]) -> None:
     table = np.array(rows, dtype=np.int64).reshape(-1, 6)
     try:
-        board = leaderboard(
-            PairCounts.from_rows(NAMES[:5], table[:, 0], table[:, 1], table[:, 2:]), least_share=0.5
-        )
+        board = leaderboard(PairCounts.from_rows(NAMES[:5], table[:, 0], table[:, 1], table[:, 2:]), least_share=0.5)
     except RatingError:
         return
     for column in (board.rating, board.se, board.lower, board.upper):

@@ -1,0 +1,15 @@
+"""`integrity`: one command, a verb for each thing that people do.
+
+app.py        the command itself: exit status, --json, errors in plain words
+stream.py     publish, work, monitor
+board.py      refresh, leaderboard, verify, rate
+alerts.py     alerts and exclusions
+operate.py    exporter, doctor, pseudonym, rejects
+bench.py      measurements as ratios within one run
+demo.py       the whole story on real pair counts
+show.py       how things look in a terminal
+"""
+
+from pipeline.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,151 @@
+"""exporter, doctor, pseudonym, rejects: keeping it running."""
+
+from __future__ import annotations
+
+import platform
+import signal
+import threading
+from dataclasses import fields
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import typer
+from sqlalchemy.exc import DBAPIError
+
+from pipeline import jobs
+from pipeline import settings as configuration
+from pipeline.alerts import voter_label
+from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out
+from pipeline.errors import IntegrityError
+from pipeline.metrics import StoreCollector, serve
+from pipeline.settings import PREFIX, SHAPING, Settings
+from pipeline.store import Store
+from pipeline.store import status as figures
+
+_PACKAGES = (
+    "apache-airflow",
+    "great-expectations",
+    "kafka-python",
+    "numpy",
+    "prometheus-client",
+    "sqlalchemy",
+)
+
+
+@app.command()
+def exporter(
+    store: StoreOption = None,
+    port: Annotated[int, typer.Option(help="0 picks a free one.")] = 9464,
+    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
+) -> None:
+    """Serve the store's state as Prometheus metrics until SIGTERM."""
+    options = configuration.load()
+    opened = Store.open(store or options.store, voter_key=options.key)
+    collector = StoreCollector(lambda: jobs.status(opened), version("leaderboard-integrity"))
+    server = serve(collector.alone(), port, host=host)
+    err.print(f"metrics on http://{host}:{server.port}/metrics", highlight=False)
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    ended.wait()
+    server.close()
+    opened.close()
+
+
+@app.command()
+def pseudonym(
+    voter_id: Annotated[str, typer.Argument(help="A voter's id as the board knows it.")],
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What a voter is called in this store."""
+    options = configuration.load()
+    opened = Store.open(store or options.store, voter_key=options.key, create=False)
+    label = voter_label(opened.pseudonym(voter_id))
+    opened.close()
+    if as_json:
+        emit({"pseudonym": label})
+    else:
+        out.print(label, highlight=False)
+
+
+@app.command()
+def rejects(
+    store: StoreOption = None,
+    limit: Annotated[int, typer.Option(help="How many to show.")] = 1000,
+    as_json: JsonOption = False,
+) -> None:
+    """Records that are no votes, each with its place and the reason."""
+    options = configuration.load()
+    opened = Store.open(store or options.store, voter_key=options.key, create=False)
+    with opened.read() as connection:
+        listed = figures.rejected(connection, limit)
+    opened.close()
+    if as_json:
+        emit(listed)
+        return
+    for r in listed:
+        place = r["origin"] or r["source"].rpartition(":")[2]
+        out.print(
+            f"{place} partition {r['partition']} offset {r['offset']}: {r['reason']}: {r['detail']}",
+            highlight=False,
+        )
+    err.print(f"{len(listed)} rejects")
+
+
+@app.command()
+def doctor(store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """Versions, every setting with its value and source, and whether the store is whole; exit 1 if it is not."""
+    options = configuration.load()
+    url = store or options.store
+    report: dict[str, Any] = {
+        "versions": {"python": platform.python_version(), "leaderboard-integrity": version("leaderboard-integrity"),
+                     **{name: _version(name) for name in _PACKAGES}},
+        "settings": [_setting(options, field.name) for field in fields(Settings)],
+        "settings_digest": options.digest(),
+        "store": _store(url, options),
+    }  # fmt: skip
+    healthy = not report["store"].get("error") and not report["store"].get("incomplete")
+    if as_json:
+        emit({"healthy": healthy, **report})
+    else:
+        for name, number in report["versions"].items():
+            out.print(f"{name:24} {number}", highlight=False)
+        for one in report["settings"]:
+            out.print(f"{one['name']:42} {one['value']!s:36} {one['source']}", highlight=False)
+        out.print(f"settings digest {report['settings_digest'][:16]}; store: {report['store']}", highlight=False)
+    if not healthy:
+        raise typer.Exit(1)
+
+
+def _setting(options: Settings, name: str) -> dict[str, Any]:
+    value = getattr(options, name)
+    default = value == Settings.__dataclass_fields__[name].default
+    return {
+        "name": PREFIX + name.upper(),
+        "value": ("(set)" if value else "") if name == "voter_key" else value,
+        "source": "default" if default else "environment",
+        "shapes_ratings": name in SHAPING,
+    }
+
+
+def _store(url: str, options: Settings) -> dict[str, Any]:
+    try:
+        opened = Store.open(url, voter_key=options.key, create=False)
+        with opened.read() as connection:
+            result = {
+                "url": opened.url,
+                "fates": figures.fates(connection),
+                "incomplete": figures.incomplete(connection),
+            }
+        opened.close()
+    except (IntegrityError, DBAPIError) as error:
+        return {"error": str(error)}
+    return result
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except ModuleNotFoundError:
+        return "not installed"

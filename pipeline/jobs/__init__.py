@@ -1,0 +1,19 @@
+"""The verbs that the DAGs and the command line share.
+
+A refresh is four steps, each short, each safe to run again: seal (append committed votes to the log),
+check (expectations on what is new), rate (boards of the log at a size), publish (give the result its
+place in the chain). The same log, exclusions and configuration give one snapshot, however often and by
+however many it is asked for.
+
+    refresh.py        seal, check, rate, publish
+    counting.py       what a refresh rates: views, exclusions, the baseline of the evidence
+    verification.py   recomputing what is published, from the votes
+    status.py         what the exporter shows
+"""
+
+from pipeline.errors import QualityGate
+from pipeline.jobs.refresh import check, publish, rate, refresh, seal, store_url
+from pipeline.jobs.status import status
+from pipeline.jobs.verification import verify
+
+__all__ = ["QualityGate", "check", "publish", "rate", "refresh", "seal", "status", "store_url", "verify"]

@@ -1,0 +1,142 @@
+"""The four steps of a refresh."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from pipeline import settings as configuration
+from pipeline.errors import QualityGate
+from pipeline.jobs.counting import VIEWS, about, board, inputs, reference, rows_of
+from pipeline.jobs.opening import now, opened
+from pipeline.settings import Settings
+from pipeline.store import exclusions, seals, snapshots, verdicts
+from pipeline.store import status as figures
+
+
+def store_url() -> str:
+    """The store of the settings."""
+    return configuration.load().store
+
+
+def seal(store: str) -> int:
+    """Append committed votes to the log.
+
+    Returns:
+        The size of the log.
+    """
+    with opened(store) as it, it.write() as connection:
+        return seals.seal(connection, now())
+
+
+def check(store: str, log_size: int) -> str:
+    """Hold the votes that are new since the last good verdict against the expectations.
+
+    Returns:
+        The id of the verdict.
+
+    Raises:
+        QualityGate: a critical expectation failed; the verdict is stored.
+    """
+    import pandas as pd  # noqa: PLC0415  # slow to import, and only this step needs them
+
+    from pipeline import quality  # noqa: PLC0415
+
+    with opened(store) as it:
+        with it.read() as connection:
+            good = verdicts.last_good(connection, "votes")
+            if good is not None and good.log_size == log_size:
+                return good.verdict_id
+            columns = verdicts.votes_between(connection, good.log_size if good else 0, log_size)
+        frame = pd.DataFrame(columns)
+        for name in ("cast_at", "appended_at"):
+            frame[name] = pd.to_datetime(frame[name], unit="us", utc=True)
+        verdict = quality.check("votes", frame)
+        with it.write() as connection:
+            verdict_id = verdicts.add(connection, "votes", log_size, verdict.success, verdict.as_json(), now())
+    if not verdict.success:
+        raise QualityGate(
+            f"votes up to {log_size} fail: {'; '.join(verdict.critical_failures)} (verdict {verdict_id}): "
+            "nothing is published, see deploy/runbooks/quality-gate.md"
+        )
+    return verdict_id
+
+
+def rate(store: str, log_size: int) -> str:
+    """Rate the log at a size, in the raw and the defended view.
+
+    Returns:
+        The id of the candidate.
+
+    Raises:
+        RatingError: the votes allow no comparison (too small a connected part, or no convergence).
+    """
+    options = configuration.load()
+    with opened(store) as it, it.write() as connection:
+        if options.auto_voter:
+            exclusions.apply_auto_voter(connection, now())
+        work = _work(connection, log_size, options)
+        newest = snapshots.latest(connection)
+        if newest is not None and newest.body["work"] == work:
+            return newest.snapshot_id
+        given = inputs(connection, log_size)
+        boards = {view: board(given.views[view], options) for view in VIEWS}
+        number = snapshots.count_published(connection)
+        body = {
+            "work": work,
+            "log_size": log_size,
+            "log_digest": work["log_digest"],
+            "settings": options.shaping(),
+            "code": version("leaderboard-integrity"),
+            "votes_counted": given.views["defended"].total,
+            "votes_excluded": given.excluded,
+            "votes_flagged": given.flagged,
+            "exclusions": given.exclusions,
+            "verdict": verdicts.last_id(connection, "votes"),
+            "views": {view: about(shown) for view, shown in boards.items()},
+            "rows": {view: snapshots.digest_of({"rows": rows_of(shown)}) for view, shown in boards.items()},
+            "after": number,
+        }
+        rows = {view: rows_of(shown) for view, shown in boards.items()}
+        key = snapshots.digest_of({"work": work, "after": number})
+        return snapshots.add_candidate(connection, key, body, rows, reference(given), now())
+
+
+def publish(store: str, candidate: str) -> dict[str, Any]:
+    """Publish a candidate: from here on it is the board, and judges the votes to come.
+
+    Returns:
+        The snapshot as `integrity refresh --json` shows it.
+    """
+    with opened(store) as it, it.write() as connection:
+        found = snapshots.publish(connection, candidate, now())
+        figures.note(connection, "refresh_last_success", now())
+    return {
+        "snapshot": found.snapshot_id,
+        "sequence": found.sequence,
+        "log_size": found.log_size,
+        "votes_counted": found.body["votes_counted"],
+        "votes_excluded": found.body["votes_excluded"],
+        "unrated": found.body["views"]["defended"]["unrated"],
+    }
+
+
+def refresh(store: str) -> dict[str, Any]:
+    """Seal, check, rate, publish."""
+    size = seal(store)
+    check(store, size)
+    return publish(store, rate(store, size))
+
+
+def _work(connection: Connection, log_size: int, options: Settings) -> dict[str, Any]:
+    """What decides the content of a snapshot: the same work is done once."""
+    current = [[e.kind, e.target, e.reason, e.name] for e in exclusions.current(connection)]
+    flagged = [str(voter) for voter in exclusions.flagged_voters(connection)]
+    return {
+        "log_size": log_size,
+        "log_digest": seals.digest_at(connection, log_size),
+        "configuration": options.digest(),
+        "exclusions": snapshots.digest_of({"exclusions": current, "flagged": flagged}),
+    }

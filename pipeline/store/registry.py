@@ -1,0 +1,43 @@
+"""Registry events as they came, for the fold "state as of t"."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from pipeline.errors import BadRecord
+from pipeline.events import registry as events
+from pipeline.events.batch import microseconds
+from pipeline.store import schema
+from pipeline.store.engine import Store
+from pipeline.store.names import insert_or_ignore
+
+
+def load(store: Store, path: Path) -> int:
+    """Take a file of registry events (JSON Lines) into the store, which keeps it; known events stay.
+
+    Returns:
+        The number of events that are new.
+
+    Raises:
+        BadRecord: an event that is none; names its line. Then nothing of the file is kept.
+    """
+    rows = []
+    with path.open("rb") as lines:
+        for position, line in enumerate(lines):
+            try:
+                event = events.decode(line)
+            except (msgspec.DecodeError, ValueError, RecursionError) as error:
+                raise BadRecord(path.name, position, "registry", str(error)) from None
+            rows.append(
+                {
+                    "event_id": event.event_id,
+                    "at": microseconds(event.at),
+                    "type": str(msgspec.to_builtins(event)["type"]),
+                    "body": line.decode(),
+                }
+            )
+    with store.write() as connection:
+        statement = insert_or_ignore(connection, schema.registry_event).returning(schema.registry_event.c.event_no)
+        return sum(connection.scalar(statement, row) is not None for row in rows)

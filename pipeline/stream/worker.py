@@ -1,0 +1,330 @@
+"""The worker: claims partitions, writes batches, stops cleanly.
+
+Laws: every acknowledged vote is stored exactly once, with its fate; a batch of a partition that is no
+longer ours is dropped, never flushed; SIGTERM ends the batch in hand and then the process; liveness is
+progress or proven idleness, never "the loop turned".
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy.exc import DBAPIError
+
+from pipeline.alerts import Raised, VoterDetector
+from pipeline.errors import BrokerUnavailable, Fenced, OffsetGap, StoreUnavailable, TooManyRejects
+from pipeline.metrics import WorkerMetrics
+from pipeline.settings import Settings
+from pipeline.store import Store, alerts, ingest, outbox, snapshots
+from pipeline.store.engine import transient
+from pipeline.store.names import Names
+from pipeline.stream.batch import Decoded, decode
+from pipeline.stream.commit import Context, Judge, Owned, Tally, write_batch
+from pipeline.stream.source.contract import Chunk, Source
+
+# Waits between tries of a batch that the database rolled back: 0.1 s doubling to 5 s, then it is down.
+_FIRST_WAIT, _LONGEST_WAIT, _GIVE_UP = 0.1, 5.0, 60.0
+# Pseudonyms are kept for voters who come again; beyond this many the memory is let go.
+_VOTERS_KEPT = 200_000
+_RATIO_OVER = 2_000
+_OUTBOX_BATCH = 1_000
+
+Send = Callable[[Sequence[tuple[str, bytes, bytes]]], None]
+
+
+@dataclass
+class Worker:
+    """One worker over one source and one store.
+
+    Attributes:
+        source, store, settings: where from, where to, how.
+        detectors: the voter detectors to run.
+        owner: who this is, for people to read.
+        metrics: what it counts about itself.
+        send: delivers outbox messages and returns when they are acknowledged; None without a broker.
+        progress: called after every batch with the tally so far.
+    """
+
+    source: Source
+    store: Store
+    settings: Settings
+    detectors: Sequence[VoterDetector]
+    owner: str
+    metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
+    send: Send | None = None
+    progress: Callable[[Tally], None] = lambda _: None
+    tally: Tally = field(default_factory=Tally)
+
+    def __post_init__(self) -> None:
+        """Register the source and prepare what lasts from batch to batch."""
+        with self.store.write() as connection:
+            self._source_no = ingest.source_number(connection, self.source.name)
+        topics = {"alerts": self.settings.topic_alerts, "rejected": self.settings.topic_rejected}
+        self._context = Context(
+            self._source_no,
+            Names(self.store),
+            self.detectors,
+            self.settings.lateness,
+            topics if self.send else None,
+        )
+        self._judge = Judge()
+        self._owned: dict[int, Owned] = {}
+        self._generation = -1
+        self._pseudonyms: dict[str, int] = {}
+        self._stopping = False
+        self._recent: deque[tuple[int, int]] = deque()
+        self._in_a_row = 0
+        self._last_progress = time.monotonic()
+
+    def stop(self) -> None:
+        """Finish the batch in hand, then end. Safe to call from a signal handler."""
+        self._stopping = True
+
+    def healthy(self) -> tuple[bool, str]:
+        """Whether something was stored, or was proved to be all there is, within the bound."""
+        silent = time.monotonic() - self._last_progress
+        return silent < self.settings.progress_seconds, f"last progress {silent:.0f} s ago"
+
+    def run(self, *, until_end: bool = False) -> Tally:
+        """Work until stopped, or until everything there was at the start is stored.
+
+        Raises:
+            OffsetGap: votes that we have not read are gone.
+            TooManyRejects: the stream is mostly not votes.
+            StoreUnavailable: the database stayed away.
+        """
+        ends = self._ends() if until_end else None
+        try:
+            while not self._stopping:
+                if self.source.generation() != self._generation:
+                    self._claim()
+                chunks = self.source.poll(self.settings.batch_votes, 0.25)
+                if self.source.generation() != self._generation:
+                    continue  # not surely ours any more: dropped, and read again by whoever owns it
+                if chunks:
+                    self._take(chunks)
+                elif self._idle(ends):
+                    break
+        except (OffsetGap, TooManyRejects) as error:
+            self._halt(error)
+            raise
+        finally:
+            self._deliver()
+        return self.tally
+
+    def _claim(self) -> None:
+        """Take over the partitions of this generation, and read on where the store says."""
+        generation = self.source.generation()
+        numbers = self.source.partitions()
+        for gone in self._owned.keys() - set(numbers):
+            self.metrics.revoked(self.source.name, gone)
+        bounds = self.source.bounds(numbers) if numbers else {}
+        self._owned = {}
+        now = _now()
+        with self.store.write() as connection:
+            for number in sorted(numbers):
+                claim = ingest.claim(connection, self._source_no, number, bounds[number][0], self.owner, now)
+                snapshot = snapshots.in_force(connection, claim.partition_no)
+                self._owned[number] = Owned(claim, claim.next_offset, claim.event_time, snapshot)
+        for number, owned in self._owned.items():
+            _check_gap(self.source.name, number, owned.next_offset, *bounds[number])
+        self.source.seek({number: owned.next_offset for number, owned in self._owned.items()})
+        self._generation = generation
+
+    def _take(self, chunks: list[Chunk]) -> None:
+        started = time.monotonic()
+        partition_no = {number: owned.claim.partition_no for number, owned in self._owned.items()}
+        decoded = decode(chunks, partition_no, self._pseudonym)
+        try:
+            done = self._write(chunks, decoded)
+        except Fenced:
+            self.metrics.fenced.inc()
+            self._generation = -1  # claim again what is still ours
+            return
+        self.tally.add(done)
+        self._count(done, time.monotonic() - started)
+        self.source.done({number: owned.next_offset for number, owned in self._owned.items()})
+        self.progress(self.tally)
+        self._deliver()
+        self._check_rejects(decoded, done)
+
+    def _write(self, chunks: list[Chunk], decoded: Decoded) -> Tally:
+        """Write the batch; take it again when a race or a lost connection rolled it back."""
+        votes = decoded.votes
+        wait, waited = _FIRST_WAIT, 0.0
+        while True:
+            try:
+                numbers = {
+                    kind: self._context.names.numbers("model" if kind.startswith("model") else kind, names)
+                    for kind, names in (
+                        ("model_a", votes.model_a),
+                        ("model_b", votes.model_b),
+                        ("language", votes.language),
+                        ("category", votes.category),
+                        ("network", votes.network),
+                    )
+                }
+                with self.store.write() as connection:
+                    done, event_time = write_batch(
+                        connection, chunks, decoded, numbers, self._owned, self._judge, self._context, _now()
+                    )
+            except DBAPIError as error:
+                if not transient(error):
+                    raise
+                if waited >= _GIVE_UP:
+                    raise StoreUnavailable(f"{self.store.url}: {error.orig}") from error
+                time.sleep(wait)
+                waited, wait = waited + wait, min(2 * wait, _LONGEST_WAIT)
+                continue
+            self._moved(chunks, event_time)
+            return done
+
+    def _moved(self, chunks: list[Chunk], event_time: Mapping[int, int | None]) -> None:
+        for chunk in chunks:
+            owned = self._owned[chunk.partition]
+            owned.next_offset = chunk.next_offset
+            owned.event_time = event_time.get(owned.claim.partition_no, owned.event_time)
+            owned.snapshot = self._judge.sequence
+        self._last_progress = time.monotonic()
+
+    def _idle(self, ends: Mapping[int, int] | None) -> bool:
+        """Nothing came. True if everything that was there at the start is stored."""
+        self._skip_gaps()
+        if all(owned.next_offset >= self._end(number) for number, owned in self._owned.items()):
+            self._last_progress = time.monotonic()
+            self.metrics.last_progress.set_to_current_time()
+        if ends is None:
+            return False
+        if self.source.name.startswith("file:"):
+            return True  # a file that gives nothing more is at its end
+        with self.store.read() as connection:
+            stored = ingest.next_offsets(connection, self._source_no)
+        return all(stored.get(number, 0) >= end for number, end in ends.items())
+
+    def _end(self, number: int) -> int:
+        return self.source.positions().get(number, 0)
+
+    def _skip_gaps(self) -> None:
+        """Offsets that hold no record (transaction markers) are passed over, in the ledger too."""
+        positions = self.source.positions()
+        behind = {n: o for n, o in self._owned.items() if positions.get(n, 0) > o.next_offset}
+        for number, owned in behind.items():
+            progress = ingest.Progress(
+                owned.claim.partition_no, owned.claim.epoch, owned.next_offset, positions[number],
+                owned.event_time, 0, 0, 0, 0, 0, 0,
+            )  # fmt: skip
+            try:
+                with self.store.write() as connection:
+                    ingest.fence(connection, progress, _now())
+                    ingest.record(connection, [progress])
+            except Fenced:
+                self._generation = -1
+                return
+            owned.next_offset = positions[number]
+
+    def _ends(self) -> dict[int, int]:
+        """The end of every partition now, of those that hold anything; a fresh log may hold nothing."""
+        bounds = self.source.bounds(self.source.all_partitions())
+        return {number: end for number, (first, end) in bounds.items() if end > first}
+
+    def _count(self, done: Tally, seconds: float) -> None:
+        for fate in ("accepted", "late", "quarantined", "duplicate", "rejected"):
+            self.metrics.votes.labels(fate).inc(getattr(done, fate))
+        for reason, count in done.reasons.items():
+            self.metrics.rejects.labels(reason).inc(count)
+        self.metrics.batches.inc()
+        self.metrics.batch_seconds.observe(seconds)
+        self.metrics.last_progress.set_to_current_time()
+
+    def _check_rejects(self, decoded: Decoded, done: Tally) -> None:
+        """A bad deploy must not drain the topic into the rejects.
+
+        Raises:
+            TooManyRejects: too many in a row, or too large a share of the last 2,000 records.
+        """
+        bad = {reject.position for reject in decoded.rejects}
+        for position in range(done.read):
+            self._in_a_row = self._in_a_row + 1 if position in bad else 0
+            if self._in_a_row >= self.settings.max_consecutive_rejects:
+                raise TooManyRejects(self._too_many(decoded, f"{self._in_a_row} records in a row"))
+        self._recent.append((done.read, done.rejected))
+        while sum(read for read, _ in self._recent) - self._recent[0][0] >= _RATIO_OVER:
+            self._recent.popleft()
+        read, rejected = (sum(column) for column in zip(*self._recent, strict=True))
+        if read >= _RATIO_OVER and rejected > self.settings.max_reject_ratio * read:
+            raise TooManyRejects(self._too_many(decoded, f"{rejected} of the last {read} records"))
+
+    def _too_many(self, decoded: Decoded, what: str) -> str:
+        first = decoded.rejects[0]
+        place = f"partition {decoded.partition[first.position]}, offset {decoded.offset[first.position]}"
+        return f"{self.source.name}: {what} are no votes (first of this batch: {place}: {first.reason}: {first.detail})"
+
+    def _halt(self, error: OffsetGap | TooManyRejects) -> None:
+        """Leave an alert behind: nobody watches a process that has ended."""
+        self.metrics.halted.set(1)
+        reason = "offset_gap" if isinstance(error, OffsetGap) else "too_many_rejects"
+        some = next(iter(self._owned.values()), None)
+        raised = Raised(
+            detector="worker_halted",
+            subject_kind="board",
+            subject=self.source.name,
+            direction=reason,
+            severity="critical",
+            e_value=None,
+            level=1,
+            partition=some.claim.partition_no if some else 0,
+            offset=some.next_offset if some else 0,
+            at=some.event_time if some and some.event_time is not None else _now(),
+            evidence={"what": str(error), "runbook": f"deploy/runbooks/{error.runbook}.md"},
+        )
+        with self.store.write() as connection:
+            alerts.write(connection, [raised], {}, _now())
+
+    def _deliver(self) -> None:
+        """Send what waits in the outbox. A broker that is away gets it later."""
+        if self.send is None:
+            return
+        with self.store.read() as connection:
+            waiting = outbox.waiting(connection, self._source_no, _OUTBOX_BATCH)
+        if not waiting:
+            return
+        try:
+            self.send([message[1:] for message in waiting])
+        except BrokerUnavailable:
+            return
+        with self.store.write() as connection:
+            outbox.delivered(connection, [message[0] for message in waiting])
+
+    def _pseudonym(self, voter_id: str) -> int:
+        found = self._pseudonyms.get(voter_id)
+        if found is None:
+            if len(self._pseudonyms) >= _VOTERS_KEPT:
+                self._pseudonyms.clear()
+            found = self._pseudonyms[voter_id] = self.store.pseudonym(voter_id)
+        return found
+
+
+def _check_gap(source: str, number: int, wanted: int, first: int, end: int) -> None:
+    """Halt rather than reset.
+
+    Raises:
+        OffsetGap: retention passed our offset, or the log was truncated below it.
+    """
+    if wanted < first:
+        raise OffsetGap(
+            f"{source}, partition {number}: offsets {wanted} to {first - 1} ({first - wanted} records) are gone "
+            "before they were read: retention has passed"
+        )
+    if wanted > end:
+        raise OffsetGap(
+            f"{source}, partition {number}: the log ends at {end}, but {wanted - end} records beyond it were "
+            "read: it was truncated or made anew"
+        )
+
+
+def _now() -> int:
+    """Wall clock in microseconds: for people and leases, never for a fate."""
+    return time.time_ns() // 1000
