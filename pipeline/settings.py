@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -107,12 +109,28 @@ class Settings:
 SHAPING = ("lateness_minutes", "anchor", "auto_voter", "least_share")
 
 
+_overridden: ContextVar[Settings | None] = ContextVar("settings", default=None)
+
+
+@contextmanager
+def override(options: Settings) -> Iterator[None]:
+    """Within the block, these are the settings: for the demo and the benchmarks."""
+    token = _overridden.set(options)
+    try:
+        yield
+    finally:
+        _overridden.reset(token)
+
+
 def load(environment: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process.
 
     Raises:
         Usage: a value that is not of the setting's kind; names the variable.
     """
+    fixed = _overridden.get()
+    if fixed is not None and environment is None:
+        return fixed
     given = os.environ if environment is None else environment
     values: dict[str, Any] = {}
     for field in fields(Settings):

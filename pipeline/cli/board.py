@@ -58,7 +58,7 @@ def leaderboard(
         emit({"snapshot": found.snapshot_id, "view": view, "rows": rows})
         return
     day = instant(found.published_at).strftime("%Y-%m-%d %H:%M UTC")
-    out.print(show.board(rows, f"Snapshot {found.sequence} ({found.snapshot_id[:12]}), {view}, {day}"))
+    out.print(show.board(rows, f"Snapshot {found.sequence} ({found.snapshot_id[:12]}), {view}, {day}", out.width))
     for model in found.body["views"][view]["unrated"]:
         out.print(f"not rated: {model['model']}: {model['reason']}", highlight=False)
 
@@ -95,7 +95,7 @@ def rate(
     if as_json:
         emit({"rows": rows, "gradient_norm": shown.gradient_norm, "converged": shown.converged})
     else:
-        out.print(show.board(rows, f"{file.name}: {counts.total:,} votes"))
+        out.print(show.board(rows, f"{file.name}: {counts.total:,} votes", out.width))
 
 
 def _time(text: str | None) -> int | None:

@@ -1,0 +1,176 @@
+"""demo: the whole story on real pair counts, embedded: no service is needed.
+
+Honest votes are read and rated; then the stream goes on with a handful of attackers in it. The worker
+judges every vote against the board as it stood before, the monitor closes the windows, a refresh leaves
+the attackers' votes out, and everything that was published is recomputed from the votes.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from pipeline import jobs
+from pipeline import settings as configuration
+from pipeline.alerts import voter_label
+from pipeline.cli import show
+from pipeline.cli.app import JsonOption, app, emit, err, out
+from pipeline.detectors import VOTER
+from pipeline.errors import Usage
+from pipeline.settings import Settings
+from pipeline.simulate import Story, demo_story
+from pipeline.store import Store, alerts, snapshots
+from pipeline.stream.commit import Tally
+from pipeline.stream.monitor import Monitor
+from pipeline.stream.source import FileSource
+from pipeline.stream.worker import Worker
+
+
+@app.command()
+def demo(
+    votes: Annotated[int, typer.Option(help="Honest votes of the story.")] = 200_000,
+    store: Annotated[Path | None, typer.Option(help="Keep the store here; default: a folder that is told.")] = None,
+    seed: Annotated[int, typer.Option(help="Another seed, another story.")] = 20240814,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell the whole story: real pair counts, planted attackers, alerts, the board with and without them."""
+    path = store or Path(tempfile.mkdtemp(prefix="integrity-demo-")) / "demo.db"
+    if path.exists():
+        raise Usage(f"expected a place for a new store, got one that exists: {path}")
+    options = configuration.load()
+    with configuration.override(options), _bar(as_json) as bar:
+        story = _step(bar, "simulating votes from 1.67 million real ones", lambda: demo_story(votes, seed))
+        opened = Store.open(str(path), voter_key=options.key)
+        before = _work(bar, opened, options, story, "before")
+        _step(bar, "first refresh: seal, check, rate, publish", lambda: jobs.refresh(str(path)))
+        after = _work(bar, opened, options, story, "after")
+        monitor = Monitor(opened, options, f"demo:{os.getpid()}")
+        windows = _step(bar, "closing windows", lambda: monitor.run(until_end=True, close=True))
+        refreshed = _step(bar, "second refresh", lambda: jobs.refresh(str(path)))
+        verified = _step(bar, "recomputing everything from the votes", lambda: jobs.verify(str(path)))
+    with opened.read() as connection:
+        listed = alerts.listed(connection)
+        rows = {view: snapshots.rows(connection, refreshed["snapshot"], view) for view in ("raw", "defended")}
+    caught = _caught(opened, story, listed)
+    opened.close()
+    result = {
+        "store": str(path),
+        "votes": before.read + after.read,
+        "attack_votes": sum(a.votes for a in story.attackers),
+        "windows_closed": windows,
+        "snapshot": refreshed,
+        "verified": verified,
+        "alerts": listed,
+        "attackers": caught,
+        "target": _gain(rows, story.target),
+        "rows": rows,
+    }
+    if as_json:
+        emit(result)
+    else:
+        _tell(result)
+
+
+def _work(bar: Progress, store: Store, options: Settings, story: Story, part: str) -> Tally:
+    stream = getattr(story, part)
+    file = Path(str(store.engine.url.database)).parent / f"{part}.jsonl"
+    stream.write_jsonl(file)
+    what = "honest votes" if part == "before" else "votes with attackers among them"
+    task = bar.add_task(f"worker: {what}", total=len(stream))
+    worker = Worker(
+        FileSource(file), store, options, VOTER, "demo",
+        progress=lambda tally: bar.update(task, completed=tally.read),
+    )  # fmt: skip
+    tally = worker.run(until_end=True)
+    file.unlink()
+    return tally
+
+
+def _step(bar: Progress, what: str, run: Any) -> Any:
+    task = bar.add_task(what, total=1)
+    result = run()
+    bar.update(task, completed=1)
+    return result
+
+
+def _caught(store: Store, story: Story, listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each planted kind of attacker: how many there were, how many raised an alert, how many are excluded."""
+    severity: dict[str, str] = {}
+    for alert in sorted(listed, key=lambda a: a["severity"] != "warning"):
+        severity[alert["subject"]["id"]] = alert["severity"]
+    found: dict[str, Counter[str]] = {}
+    for attacker in story.attackers:
+        label = voter_label(store.pseudonym(attacker.voter))
+        kind = f"{attacker.kind} {attacker.aim or ''}".strip()
+        found.setdefault(kind, Counter()).update(["voters", severity.pop(label, "none")])
+    rows = [
+        {"kind": kind, "voters": c["voters"], "warned": c["warning"], "excluded": c["critical"]}
+        for kind, c in found.items()
+    ]
+    rest = Counter(severity.values())
+    return [*rows, {"kind": "honest voters", "voters": None, "warned": rest["warning"], "excluded": rest["critical"]}]
+
+
+def _gain(rows: Mapping[str, list[dict[str, Any]]], target: str) -> dict[str, Any]:
+    """What the attack would have won for its target."""
+    raw, defended = ({r["model"]: r for r in rows[view]}[target] for view in ("raw", "defended"))
+    return {
+        "model": target,
+        "raw_rank": raw["rank"],
+        "defended_rank": defended["rank"],
+        "raw_rating": raw["rating"],
+        "defended_rating": defended["rating"],
+        "points": round(raw["rating"] - defended["rating"], 2),
+    }
+
+
+def _tell(result: Mapping[str, Any]) -> None:
+    gain, refreshed = result["target"], result["snapshot"]
+    out.print(show.side_by_side(result["rows"]["raw"], result["rows"]["defended"], 25, out.width))
+    out.print(show.alerts(result["alerts"][:20]))
+    critical = [a for a in result["alerts"] if a["severity"] == "critical"]
+    if critical:
+        out.print(show.explained(critical[0]), highlight=False, soft_wrap=True)
+        out.print()
+    table = Table(title="What was planted, and what was found", title_justify="left", header_style="bold")
+    for name in ("kind", "voters", "warned", "critical (excluded)"):
+        table.add_column(name, justify="left" if name == "kind" else "right")
+    for row in result["attackers"]:
+        voters = "the others" if row["voters"] is None else str(row["voters"])
+        table.add_row(row["kind"], voters, str(row["warned"]), str(row["excluded"]))
+    out.print(table)
+    out.print(
+        f"\n[bold]What the attack would have gained:[/] with {result['attack_votes']:,} votes among "
+        f"{result['votes']:,}, {gain['model']} stands at rank {gain['raw_rank']} ({gain['raw_rating']:.1f}) in the raw "
+        f"view; without the excluded votes at rank {gain['defended_rank']} ({gain['defended_rating']:.1f}): "
+        f"{gain['points']:+.1f} points, {gain['defended_rank'] - gain['raw_rank']} places.",
+        highlight=False,
+    )
+    out.print(
+        f"Snapshot {refreshed['sequence']} counts {refreshed['votes_counted']:,} votes and leaves "
+        f"{refreshed['votes_excluded']:,} out; {result['verified']['votes']:,} votes and "
+        f"{result['verified']['snapshots']} snapshots were recomputed and agree.",
+        highlight=False,
+    )
+    out.print(
+        f"\nThe store is {result['store']}. Look around:\n"
+        f"  integrity alerts --store {result['store']}\n"
+        f"  integrity leaderboard --view raw --store {result['store']}\n"
+        f"  integrity verify --store {result['store']}",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip
+
+
+def _bar(quiet: bool) -> Progress:
+    return Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(),
+        console=err, disable=quiet,
+    )  # fmt: skip

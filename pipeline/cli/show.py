@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 _WIDTH = 24
+
+# A column: its name, the narrowest terminal that shows it, and a row's cell.
+_Column = tuple[str, int, Callable[[Mapping[str, Any]], str | Text]]
 
 
 def interval(lower: float, rating: float, upper: float, low: float, high: float) -> str:
@@ -20,38 +23,48 @@ def interval(lower: float, rating: float, upper: float, low: float, high: float)
     return "".join(cells)
 
 
-def board(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
-    """One view of a snapshot."""
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for name, side in (("rank", "right"), ("model", "left"), ("rating", "right"), ("95% interval", "left"),
-                       ("", "left"), ("rank set", "right"), ("votes", "right")):  # fmt: skip
-        table.add_column(name, justify=side, no_wrap=True)  # type: ignore[arg-type]
+def board(rows: Sequence[Mapping[str, Any]], title: str, width: int = 120) -> Table:
+    """One view of a snapshot; a narrow terminal gets fewer columns rather than broken ones."""
     low, high = (f(r[k] for r in rows) if rows else 0.0 for f, k in ((min, "lower"), (max, "upper")))
-    for r in rows:
-        table.add_row(
-            str(r["rank"]), r["model"], f"{r['rating']:.2f}", f"{r['lower']:.2f} … {r['upper']:.2f}",
-            interval(r["lower"], r["rating"], r["upper"], low, high),
-            f"{r['rank_best']}–{r['rank_worst']}", f"{r['votes']:,}",
-        )  # fmt: skip
-    return table
+    columns: list[_Column] = [
+        ("rank", 0, lambda r: str(r["rank"])),
+        ("model", 0, lambda r: r["model"]),
+        ("rating", 0, lambda r: f"{r['rating']:.2f}"),
+        ("95% interval", 80, lambda r: f"{r['lower']:.2f} … {r['upper']:.2f}"),
+        ("", 120, lambda r: interval(r["lower"], r["rating"], r["upper"], low, high)),
+        ("rank set", 95, lambda r: f"{r['rank_best']}–{r['rank_worst']}"),
+        ("votes", 0, lambda r: f"{r['votes']:,}"),
+    ]
+    return _table(title, columns, rows, width)
 
 
-def side_by_side(raw: Sequence[Mapping[str, Any]], defended: Sequence[Mapping[str, Any]], most: int) -> Table:
+def side_by_side(
+    raw: Sequence[Mapping[str, Any]], defended: Sequence[Mapping[str, Any]], most: int, width: int = 120
+) -> Table:
     """Raw beside defended, with the ranks that moved marked."""
-    table = Table(title="Raw beside defended", title_justify="left", header_style="bold")
-    for name, side in (("model", "left"), ("raw", "right"), ("rank", "right"), ("defended", "right"),
-                       ("rank", "right"), ("95% interval", "left"), ("", "left"), ("moved", "right")):  # fmt: skip
-        table.add_column(name, justify=side, no_wrap=True)  # type: ignore[arg-type]
-    before = {r["model"]: r for r in raw}
-    shown = defended[:most]
+    before, shown = {r["model"]: r for r in raw}, defended[:most]
     low, high = (f(r[k] for r in shown) if shown else 0.0 for f, k in ((min, "lower"), (max, "upper")))
-    for r in shown:
-        was = before[r["model"]]
-        table.add_row(
-            r["model"], f"{was['rating']:.1f}", str(was["rank"]), f"{r['rating']:.1f}", str(r["rank"]),
-            f"{r['lower']:.1f} … {r['upper']:.1f}",
-            interval(r["lower"], r["rating"], r["upper"], low, high), moved(was["rank"] - r["rank"]),
-        )  # fmt: skip
+    columns: list[_Column] = [
+        ("model", 0, lambda r: r["model"]),
+        ("raw", 0, lambda r: f"{before[r['model']]['rating']:.1f}"),
+        ("rank", 0, lambda r: str(before[r["model"]]["rank"])),
+        ("defended", 0, lambda r: f"{r['rating']:.1f}"),
+        ("rank", 0, lambda r: str(r["rank"])),
+        ("95% interval", 100, lambda r: f"{r['lower']:.1f} … {r['upper']:.1f}"),
+        ("", 125, lambda r: interval(r["lower"], r["rating"], r["upper"], low, high)),
+        ("moved", 0, lambda r: moved(before[r["model"]]["rank"] - r["rank"])),
+    ]
+    return _table("Raw beside defended", columns, shown, width)
+
+
+def _table(title: str, columns: Sequence[_Column], rows: Sequence[Mapping[str, Any]], width: int) -> Table:
+    table = Table(title=title, title_justify="left", header_style="bold")
+    kept = [column for column in columns if width >= column[1]]
+    for name, _, _ in kept:
+        left = name in {"model", "", "95% interval"}
+        table.add_column(name, justify="left" if left else "right", overflow="fold" if left else "ellipsis")
+    for row in rows:
+        table.add_row(*(cell(row) for _, _, cell in kept))
     return table
 
 
@@ -119,6 +132,10 @@ def explained(alert: Mapping[str, Any]) -> str:
     else:
         lines += [f"{key}: {value}" for key, value in evidence.items()]
     lines.append(f"Which votes: those of this subject up to partition {alert['partition']}, offset {alert['offset']}.")
+    lines += [
+        f"  {v['cast_at'][:19]}  {v['model_a']} against {v['model_b']}: {v['winner']}  ({v['vote_id']})"
+        for v in alert.get("votes", [])
+    ]
     lines.append(f"State: {alert['state']}.")
     lines += [f"  {h['at']}  {h['action']} by {h['name']}: {h['reason']}" for h in alert.get("history", [])]
     if alert["subject"]["kind"] == "voter":

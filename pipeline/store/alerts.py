@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.alerts import Raised, UnknownAlert
+from pipeline.alerts import Raised, UnknownAlert, voter_number
+from pipeline.events import OUTCOMES
 from pipeline.events.batch import instant
 from pipeline.store import schema
+from pipeline.store.names import model_names
+
+# Enough to see what a voter did; the store has them all.
+_VOTES_SHOWN = 20
 
 _ACTIONS = {
     "ack": "acknowledged",
@@ -29,6 +35,9 @@ _ACTIONS = {
 def write(connection: Connection, raised: Iterable[Raised], names: Mapping[int, str], now: int) -> list[str]:
     """Open alerts, or tell of more evidence for those that are open.
 
+    An alert is known by the place of its vote in the source: the store's own number of a partition depends
+    on who claimed first. One that was resolved and comes back from the same place is open again.
+
     Args:
         raised: what detectors said, in order.
         names: model number → name, for the numbers in the evidence.
@@ -39,27 +48,27 @@ def write(connection: Connection, raised: Iterable[Raised], names: Mapping[int, 
     """
     ids = []
     for r in raised:
-        evidence = json.dumps(_named(r.evidence, names), sort_keys=True)
-        current = _current(connection, r)
+        evidence = json.dumps(_named(connection, r.evidence, names), sort_keys=True)
+        alert_id = replace(r, partition=_number(connection, r.partition)).alert_id
+        current, action = _current(connection, r), "escalated"
         if current is None:
-            connection.execute(schema.alert.insert(), _row(r, evidence))
-            _log(connection, r.alert_id, now, "opened", r.detector, f"e-value {_shown(r.e_value)}")
-            ids.append(r.alert_id)
-        else:
-            connection.execute(
-                sa.update(schema.alert)
-                .where(schema.alert.c.alert_id == current)
-                .values(severity=r.severity, level=r.level, e_value=r.e_value, evidence=evidence)
-            )
-            _log(connection, current, now, "escalated", r.detector, f"e-value {_shown(r.e_value)}")
-            ids.append(current)
+            current, action = alert_id, "reopened"
+        told = {"severity": r.severity, "level": r.level, "e_value": r.e_value, "evidence": evidence}
+        if action == "reopened":
+            told["state"] = "open"
+        moved = connection.execute(sa.update(schema.alert).where(schema.alert.c.alert_id == current).values(**told))
+        if not moved.rowcount:
+            connection.execute(schema.alert.insert(), _row(r, alert_id, evidence))
+            action = "opened"
+        _log(connection, current, now, action, r.detector, f"e-value {_shown(r.e_value)}")
+        ids.append(current)
     return ids
 
 
 def listed(connection: Connection, state: str | None = None) -> list[dict[str, Any]]:
     """Alerts, newest first, as `integrity alerts --json` shows them."""
     c = schema.alert.c
-    query = sa.select(schema.alert).order_by(c.opened_at.desc(), c.alert_id)
+    query = _placed().order_by(c.opened_at.desc(), c.alert_id)
     if state is not None:
         query = query.where(c.state == state)
     return [_shown_alert(dict(row)) for row in connection.execute(query).mappings()]
@@ -71,9 +80,7 @@ def one(connection: Connection, alert_id: str) -> dict[str, Any]:
     Raises:
         UnknownAlert: there is none of this id.
     """
-    row = (
-        connection.execute(sa.select(schema.alert).where(schema.alert.c.alert_id == alert_id)).mappings().one_or_none()
-    )
+    row = connection.execute(_placed().where(schema.alert.c.alert_id == alert_id)).mappings().one_or_none()
     if row is None:
         raise UnknownAlert(f"expected the id of an alert, got {alert_id!r}: `integrity alerts` lists them")
     e = schema.alert_event.c
@@ -82,8 +89,7 @@ def one(connection: Connection, alert_id: str) -> dict[str, Any]:
     )
     return {
         **_shown_alert(dict(row)),
-        "partition": row["partition_no"],
-        "offset": row["offset"],
+        "votes": _votes(connection, dict(row)),
         "history": [{**h, "at": _text(h["at"])} for h in history.mappings()],
     }
 
@@ -113,9 +119,23 @@ def _current(connection: Connection, r: Raised) -> str | None:
     )
 
 
-def _row(r: Raised, evidence: str) -> dict[str, Any]:
+def _placed() -> sa.Select[Any]:
+    """Alerts with the source's number of the partition; none for a halt before any partition was claimed."""
+    p = schema.partition.c
+    on = p.partition_no == schema.alert.c.partition_no
+    return sa.select(schema.alert, p.number).outerjoin_from(schema.alert, schema.partition, on)
+
+
+def _number(connection: Connection, partition_no: int) -> int:
+    """The source's number of a partition; itself for a halt before any partition was claimed."""
+    p = schema.partition.c
+    found = connection.scalar(sa.select(p.number).where(p.partition_no == partition_no))
+    return partition_no if found is None else int(found)
+
+
+def _row(r: Raised, alert_id: str, evidence: str) -> dict[str, Any]:
     return {
-        "alert_id": r.alert_id,
+        "alert_id": alert_id,
         "detector": r.detector,
         "severity": r.severity,
         "subject_kind": r.subject_kind,
@@ -131,15 +151,21 @@ def _row(r: Raised, evidence: str) -> dict[str, Any]:
     }
 
 
-def _named(evidence: Any, names: Mapping[int, str]) -> Any:
+def _named(connection: Connection, evidence: Any, names: Mapping[int, str]) -> Any:
+    """Evidence as people read it: models by name, partitions by the source's number."""
     if isinstance(evidence, Mapping):
-        return {
-            key: names.get(value, str(value)) if key == "model" and isinstance(value, int) else _named(value, names)
-            for key, value in evidence.items()
-        }
+        return {key: _readable(connection, key, value, names) for key, value in evidence.items()}
     if isinstance(evidence, list | tuple):
-        return [_named(item, names) for item in evidence]
+        return [_named(connection, item, names) for item in evidence]
     return evidence
+
+
+def _readable(connection: Connection, key: str, value: Any, names: Mapping[int, str]) -> Any:
+    if key == "model" and isinstance(value, int):
+        return names.get(value, str(value))
+    if key == "partition" and isinstance(value, int):
+        return _number(connection, value)
+    return _named(connection, value, names)
 
 
 def _log(connection: Connection, alert_id: str, now: int, action: str, name: str, reason: str) -> None:
@@ -159,8 +185,35 @@ def _shown_alert(row: Mapping[str, Any]) -> dict[str, Any]:
         "state": row["state"],
         "opened_at": _text(row["opened_at"]),
         "e_value": row["e_value"],
+        "partition": row["partition_no"] if row["number"] is None else row["number"],
+        "offset": row["offset"],
         "evidence": json.loads(row["evidence"]),
     }
+
+
+def _votes(connection: Connection, row: dict[str, Any]) -> list[dict[str, Any]]:
+    """The newest votes of a voter up to the one at which the alert stands, newest first."""
+    if row["subject_kind"] != "voter":
+        return []
+    v, known = schema.vote.c, model_names(connection)
+    found = connection.execute(
+        sa.select(v.vote_id, v.cast_at, v.model_a, v.model_b, v.outcome)
+        .where(
+            v.voter == voter_number(row["subject"]), v.partition_no == row["partition_no"], v.offset <= row["offset"]
+        )
+        .order_by(v.offset.desc())
+        .limit(_VOTES_SHOWN)
+    )
+    return [
+        {
+            "vote_id": one.vote_id,
+            "cast_at": _text(one.cast_at),
+            "model_a": known[one.model_a],
+            "model_b": known[one.model_b],
+            "winner": OUTCOMES[one.outcome],
+        }
+        for one in found
+    ]
 
 
 def _text(time: int) -> str:

@@ -62,7 +62,7 @@ class Names:
         with self._store.read() as connection:
             found: dict[str, int] = {}
             for start in range(0, len(names), 500):  # a bound on parameters that every database takes
-                rows = connection.execute(_named(kind, names[start : start + 500])).tuples()
+                rows = connection.execute(_named(kind, names[start : start + 500]))
                 found |= {name: int(number) for number, name in rows}
             return found
 

@@ -120,11 +120,12 @@ def _recount(connection: Connection, part: int) -> list[str]:
     ledger = connection.execute(
         sa.select(*(sa.func.coalesce(sa.func.sum(b[name]), 0) for name in _FATES)).where(b.partition_no == part)
     ).one()
-    by_fate: dict[int, int] = dict(
-        connection.execute(sa.select(v.fate, sa.func.count()).where(v.partition_no == part).group_by(v.fate))
-        .tuples()
-        .all()
-    )
+    by_fate = {
+        int(fate): int(n)
+        for fate, n in connection.execute(
+            sa.select(v.fate, sa.func.count()).where(v.partition_no == part).group_by(v.fate)
+        )
+    }
     counted = [by_fate.get(code, 0) for code in range(3)]
     counted += [
         connection.scalar(sa.select(sa.func.count()).select_from(table).where(table.c.partition_no == part)) or 0

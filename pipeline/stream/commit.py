@@ -141,7 +141,8 @@ def write_batch(
     )
     ids = alerts.write(connection, raised, names_of(connection, raised), now)
     if context.topics:
-        outbox.add(connection, context.source_no, _messages(context.topics, ids, raised, decoded))
+        numbers_of = {no: o.claim.number for no, o in by_no.items()}
+        outbox.add(connection, context.source_no, _messages(context.topics, ids, raised, decoded, numbers_of))
     progress = [_counted(one, new, fate, votes, repeats, decoded) for one in progress]
     ingest.record(connection, progress)
     return _tally(progress, ids, decoded.rejects), event_time
@@ -253,20 +254,24 @@ def _tally(progress: Sequence[ingest.Progress], ids: Sequence[str], rejects: Seq
 
 
 def _messages(
-    topics: Mapping[str, str], ids: Sequence[str], raised: Sequence[Raised], decoded: Decoded
+    topics: Mapping[str, str],
+    ids: Sequence[str],
+    raised: Sequence[Raised],
+    decoded: Decoded,
+    number: Mapping[int, int],
 ) -> list[tuple[str, bytes, bytes]]:
-    """(topic, key, value) for every alert and reject of the batch."""
+    """(topic, key, value) for every alert and reject of the batch; a reader knows the source's numbers only."""
     messages = []
     for alert_id, r in zip(ids, raised, strict=True):
         value = {
             "schema": 1, "id": alert_id, "detector": r.detector, "severity": r.severity,
             "subject": {"kind": r.subject_kind, "id": r.subject}, "direction": r.direction,
-            "e_value": r.e_value, "partition": r.partition, "offset": r.offset,
+            "e_value": r.e_value, "partition": number[r.partition], "offset": r.offset,
         }  # fmt: skip
         messages.append((topics["alerts"], alert_id.encode(), _json(value)))
     for reject in decoded.rejects:
         value = {
-            "schema": 1, "partition": int(decoded.partition[reject.position]),
+            "schema": 1, "partition": number[int(decoded.partition[reject.position])],
             "offset": int(decoded.offset[reject.position]), "reason": reject.reason, "detail": reject.detail,
             "origin": decoded.origins[reject.position], "sha256": reject.sha256.hex(),
             "sample": base64.b64encode(reject.sample).decode(),

@@ -259,7 +259,9 @@ class Worker:
 
     def _too_many(self, decoded: Decoded, what: str) -> str:
         first = decoded.rejects[0]
-        place = f"partition {decoded.partition[first.position]}, offset {decoded.offset[first.position]}"
+        number = {owned.claim.partition_no: number for number, owned in self._owned.items()}
+        partition = number[int(decoded.partition[first.position])]
+        place = f"partition {partition}, offset {decoded.offset[first.position]}"
         return f"{self.source.name}: {what} are no votes (first of this batch: {place}: {first.reason}: {first.detail})"
 
     def _halt(self, error: OffsetGap | TooManyRejects) -> None:
@@ -285,18 +287,19 @@ class Worker:
 
     def _deliver(self) -> None:
         """Send what waits in the outbox. A broker that is away gets it later."""
-        if self.send is None:
-            return
-        with self.store.read() as connection:
-            waiting = outbox.waiting(connection, self._source_no, _OUTBOX_BATCH)
-        if not waiting:
-            return
-        try:
-            self.send([message[1:] for message in waiting])
-        except BrokerUnavailable:
-            return
-        with self.store.write() as connection:
-            outbox.delivered(connection, [message[0] for message in waiting])
+        more = self.send is not None
+        while more and self.send is not None:
+            with self.store.read() as connection:
+                waiting = outbox.waiting(connection, self._source_no, _OUTBOX_BATCH)
+            more = len(waiting) == _OUTBOX_BATCH
+            if not waiting:
+                return
+            try:
+                self.send([message[1:] for message in waiting])
+            except BrokerUnavailable:
+                return
+            with self.store.write() as connection:
+                outbox.delivered(connection, [message[0] for message in waiting])
 
     def _pseudonym(self, voter_id: str) -> int:
         found = self._pseudonyms.get(voter_id)

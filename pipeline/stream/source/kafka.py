@@ -93,6 +93,7 @@ class KafkaSource:
         )
         self._consumer.subscribe([topic], listener=self._flag)
         self._sought: set[int] = set()
+        self._sought_in = -1
 
     def generation(self) -> int:
         """Rebalances so far."""
@@ -122,6 +123,7 @@ class KafkaSource:
 
     def seek(self, offsets: Mapping[int, int]) -> None:
         """Read on from these offsets; partitions that are not ours any more are passed over."""
+        self._sought_in = self.generation()
         mine = set(self.partitions())
         self._sought = {number for number in offsets if number in mine}
         for number in self._sought:
@@ -138,6 +140,8 @@ class KafkaSource:
         except NoOffsetForPartitionError:
             return []  # assigned a moment ago and not sought yet: the worker claims, then seeks
         except (OffsetOutOfRangeError, LogTruncationError) as error:
+            if self.generation() != self._sought_in:
+                return []  # the group's own offset, which proves nothing: the store's comes with the seek
             raise OffsetGap(f"{self.name}: {error}") from error
         return [
             _chunk(tp.partition, records)
@@ -194,4 +198,5 @@ def _chunk(partition: int, records: list[Any]) -> Chunk:
 
 def _origin(headers: Iterable[tuple[str, bytes]]) -> str | None:
     found = next(itertools.islice((v for k, v in headers if k == ORIGIN_HEADER), 1), None)
-    return found.decode("utf-8", "replace")[:500] if found else None
+    # PostgreSQL's text holds no NUL, and a header may hold anything.
+    return found.decode("utf-8", "replace").replace("\x00", "\\0")[:500] if found else None

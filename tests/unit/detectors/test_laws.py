@@ -1,0 +1,264 @@
+"""The laws of a voter detector, run over every one there is: a new detector is tested by being listed.
+
+The laws stand in the docstring of `VoterDetector` (pipeline/alerts.py).
+"""
+
+import copy
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.alerts import CRITICAL, LEVELS, Raised, VoterDetector, VoterVotes, voter_label
+from pipeline.detectors import VOTER
+from pipeline.evidence import Reference
+
+every_detector = pytest.mark.parametrize("detector", VOTER, ids=lambda d: d.name)
+
+MODELS = 12
+UNKNOWN = MODELS  # a number that the snapshot lacks
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-x))
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Votes of one partition in the order of offsets."""
+
+    voter: np.ndarray  # a position in `names`
+    a: np.ndarray
+    b: np.ndarray
+    outcome: np.ndarray
+    offset: np.ndarray
+    names: np.ndarray
+
+    def take(self, rows: np.ndarray) -> "Stream":
+        return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name != "names"})
+
+    def __len__(self) -> int:
+        return len(self.voter)
+
+
+def board(models: int = MODELS, votes_each: int = 2000, seed: int = 0) -> tuple[Reference, np.ndarray]:
+    """A snapshot estimated from so many votes a model, and the truth behind it."""
+    rng = np.random.default_rng(seed)
+    truth = rng.normal(0, 0.75, models)
+    error = 2.2 / np.sqrt(votes_each)
+    theta = truth + rng.normal(0, error, models)
+    return Reference(4, np.arange(models), theta, np.eye(models) * error**2, 0.32, (3.2, 6.8)), truth
+
+
+def honest(truth: np.ndarray, voters: int, each: int, seed: int, taste: float = 0.5, tie: float = 0.5) -> Stream:
+    """Voters with a taste of their own for every model and a readiness of their own to tie."""
+    rng = np.random.default_rng(seed)
+    likes = truth + rng.normal(0, taste, (voters, len(truth)))
+    ease = np.log(0.32 / 0.68) + rng.normal(0, tie, voters)
+    n = voters * each
+    voter = rng.permutation(np.repeat(np.arange(voters), each))
+    a = rng.integers(0, len(truth), n)
+    b = (a + rng.integers(1, len(truth), n)) % len(truth)
+    win = rng.random(n) < sigmoid(likes[voter, a] - likes[voter, b])
+    outcome = np.where(rng.random(n) < sigmoid(ease[voter]), rng.integers(2, 4, n), np.where(win, 0, 1))
+    names = rng.integers(-(2**63), 2**63 - 1, voters)
+    return Stream(voter, a, b, outcome.astype(np.int8), np.arange(n) * 3 + 10, np.sort(names))
+
+
+def mixed(seed: int, n: int = 240) -> Stream:
+    """Honest voters, pressers of one side, friends of a model and random clickers; some models are unknown."""
+    _, truth = board()
+    stream = honest(truth, 8, n // 8, seed)
+    outcome, a, b = stream.outcome.copy(), stream.a.copy(), stream.b.copy()
+    outcome[stream.voter == 1] = 0
+    mine = (stream.voter == 2) & ((a < 4) | (b < 4))
+    outcome[mine] = np.where(a[mine] < b[mine], 0, 1)
+    outcome[stream.voter == 3] = np.random.default_rng(seed).integers(0, 4, (stream.voter == 3).sum())
+    rare = stream.offset % 11 == 0
+    a[rare & (b != 0)] = UNKNOWN
+    return replace(stream, a=a, b=b, outcome=outcome)
+
+
+def call(detector: VoterDetector, stream: Stream, states: dict[int, bytes], reference: Reference) -> list[Raised]:
+    """One call with one chunk of a stream; the states are brought up to date, as a store would."""
+    here, voter = np.unique(stream.voter, return_inverse=True)
+    order = np.argsort(voter, kind="stable")
+    votes = VoterVotes(
+        voter[order],
+        stream.names[here],
+        5,
+        stream.offset[order],
+        stream.offset[order] * 1000,
+        stream.a[order],
+        stream.b[order],
+        stream.outcome[order],
+    )
+    names = votes.names.tolist()
+    # A state goes through bytes of its own, as it does through a database.
+    prior = [bytes(bytearray(states[name])) if name in states else None for name in names]
+    after, raised = detector.observe(votes, prior, reference)
+    assert len(after) == len(names)
+    assert all(type(state) is bytes for state in after)
+    states.update(zip(names, after, strict=True))
+    return raised
+
+
+def run(
+    detector: VoterDetector, stream: Stream, reference: Reference, cuts: Iterable[int] = ()
+) -> tuple[dict[int, bytes], list[Raised]]:
+    states: dict[int, bytes] = {}
+    raised: list[Raised] = []
+    for rows in np.split(np.arange(len(stream)), sorted(cuts)):
+        if len(rows):
+            raised += call(detector, stream.take(rows), states, reference)
+    return states, raised
+
+
+@every_detector
+@given(seed=st.integers(0, 50), cuts=st.sets(st.integers(1, 239), max_size=8))
+@settings(max_examples=60, deadline=None)
+def test_however_the_votes_are_cut_states_and_alerts_are_the_same_to_the_bit(
+    detector: VoterDetector, seed: int, cuts: set[int]
+) -> None:
+    reference, _ = board()
+    stream = mixed(seed)
+    assert run(detector, stream, reference, cuts) == run(detector, stream, reference)
+
+
+@every_detector
+def test_a_call_a_vote_is_the_same_as_one_call(detector: VoterDetector) -> None:
+    reference, _ = board()
+    stream = mixed(7)
+    states, raised = run(detector, stream, reference)
+    assert run(detector, stream, reference, range(1, len(stream))) == (states, raised)
+    assert raised
+
+
+@every_detector
+def test_a_detector_that_is_restored_from_bytes_goes_on_where_it_was(detector: VoterDetector) -> None:
+    reference, _ = board()
+    stream = mixed(8)
+    whole = run(detector, stream, reference)
+    half = np.arange(len(stream)) < len(stream) // 2
+    states: dict[int, bytes] = {}
+    first = call(detector, stream.take(half), states, reference)
+    stored = {name: state.hex() for name, state in states.items()}
+    restored = {name: bytes.fromhex(state) for name, state in stored.items()}
+    other = copy.deepcopy(detector)
+    second = call(other, stream.take(~half), restored, board()[0])
+    assert (restored, first + second) == whole
+
+
+@every_detector
+def test_the_same_votes_give_the_same_and_nothing_else_changes(detector: VoterDetector) -> None:
+    reference, _ = board()
+    stream = mixed(9)
+    kept, said = copy.deepcopy(stream), repr(detector)
+    once, again = run(detector, stream, reference), run(detector, stream, reference)
+    assert once == again
+    assert [r.alert_id for r in once[1]] == [r.alert_id for r in again[1]]
+    assert repr(detector) == said
+    assert all(np.array_equal(getattr(stream, f.name), getattr(kept, f.name)) for f in fields(Stream))
+
+
+@every_detector
+@given(seed=st.integers(0, 50))
+@settings(max_examples=15, deadline=None)
+def test_voters_know_nothing_of_each_other(detector: VoterDetector, seed: int) -> None:
+    reference, _ = board()
+    stream = mixed(seed)
+    states, raised = run(detector, stream, reference)
+    alone_raised: list[Raised] = []
+    for voter, name in enumerate(stream.names.tolist()):
+        alone, said = run(detector, stream.take(stream.voter == voter), reference)
+        assert alone == {name: states[name]}
+        assert {r.subject for r in said} <= {voter_label(name)}
+        alone_raised += said
+    assert sorted(alone_raised, key=lambda r: (r.offset, r.direction)) == raised
+
+
+@every_detector
+def test_models_that_the_snapshot_lacks_are_no_evidence(detector: VoterDetector) -> None:
+    reference, truth = board()
+    stream = honest(truth, 5, 60, 1)
+    left = replace(stream, outcome=np.zeros_like(stream.outcome))
+    for unknown in (UNKNOWN, 10**6):
+        for strange in (replace(left, a=np.full_like(left.a, unknown)), replace(left, b=np.full_like(left.b, unknown))):
+            states, raised = run(detector, strange, reference)
+            assert raised == []
+            # A voter of such votes alone is a voter who is not known.
+            assert call(detector, stream, states, reference) == run(detector, stream, reference)[1]
+            assert states == run(detector, stream, reference)[0]
+
+
+@every_detector
+def test_votes_on_unknown_models_between_others_change_nothing(detector: VoterDetector) -> None:
+    reference, _ = board()
+    stream = mixed(4)
+    known = (stream.a < MODELS) & (stream.b < MODELS)
+    assert 0 < known.sum() < len(stream)
+    assert run(detector, stream, reference) == run(detector, stream.take(known), reference)
+
+
+@every_detector
+def test_no_votes_change_nothing(detector: VoterDetector) -> None:
+    reference, _ = board()
+    none = np.zeros(0, dtype=np.int64)
+    assert detector.observe(VoterVotes(none, none, 0, none, none, none, none, none.astype(np.int8)), [], reference) == (
+        [],
+        [],
+    )
+
+
+@every_detector
+def test_what_is_raised_has_a_place_a_level_and_evidence(detector: VoterDetector) -> None:
+    reference, _ = board()
+    stream = mixed(7)
+    _, raised = run(detector, stream, reference)
+    assert [r.offset for r in raised] == sorted(r.offset for r in raised)
+    place = {int(o): int(v) for o, v in zip(stream.offset, stream.voter, strict=True)}
+    told: dict[tuple[str, str], int] = {}
+    for r in raised:
+        assert (r.detector, r.subject_kind, r.partition) == (detector.name, "voter", 5)
+        assert r.subject == voter_label(int(stream.names[place[r.offset]]))
+        assert r.at == r.offset * 1000
+        assert r.e_value is None or r.e_value >= LEVELS[r.level - 1]
+        assert r.severity == "warning" or r.e_value is None or r.e_value >= CRITICAL
+        assert told.get((r.subject, r.direction), 0) < r.level <= len(LEVELS)
+        assert r.evidence
+        told[r.subject, r.direction] = r.level
+
+
+def proved(raised: Sequence[Raised]) -> set[str]:
+    return {r.subject for r in raised if r.evidence.get("proved", True)}
+
+
+@every_detector
+@pytest.mark.parametrize("seed", [1, 2])
+def test_on_clean_data_false_alarms_are_at_most_one_in_a_hundred(detector: VoterDetector, seed: int) -> None:
+    # 600 voters × 200 votes: one in a hundred is 6, and 3 standard deviations of noise are 7.3 more.
+    reference, truth = board(models=30, seed=seed)
+    stream = honest(truth, 600, 200, seed)
+    _, raised = run(detector, stream, reference, range(30_000, 120_000, 30_000))
+    assert len(proved(raised)) <= 6 + 3 * np.sqrt(6)
+
+
+@every_detector
+def test_on_clean_data_a_board_of_few_models_and_rough_estimates_is_as_quiet(detector: VoterDetector) -> None:
+    reference, truth = board(models=4, votes_each=100, seed=3)
+    _, raised = run(detector, honest(truth, 600, 200, 5), reference)
+    assert len(proved(raised)) <= 6 + 3 * np.sqrt(6)
+
+
+@every_detector
+def test_somebody_who_presses_one_side_all_day_is_not_missed_by_every_detector(detector: VoterDetector) -> None:
+    # Quiet on clean data would be easy for a detector that never speaks.
+    reference, truth = board(models=30, seed=1)
+    stream = honest(truth, 20, 200, 1)
+    if detector.name != "voter_bias":
+        pytest.skip(f"{detector.name} looks for something else: its own tests say what it finds")
+    _, raised = run(detector, replace(stream, outcome=np.zeros_like(stream.outcome)), reference)
+    assert len(proved(raised)) == 20

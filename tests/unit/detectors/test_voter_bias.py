@@ -1,0 +1,275 @@
+"""`voter_bias`: agreement with a slow loop written from its docstring, and whom it finds."""
+
+import hashlib
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.alerts import CRITICAL, LEVELS, Raised, VoterVotes, voter_label, voter_number
+from pipeline.detectors import VoterBias
+from pipeline.detectors.voter_bias_state import unpack
+from pipeline.evidence import DELTAS, Reference
+
+MODELS = 20
+NUMBERS = np.arange(MODELS) + 3
+
+
+def board(seed: int = 0, size: int = MODELS, tie_share: float = 0.32) -> Reference:
+    rng = np.random.default_rng(seed)
+    return Reference(5, NUMBERS[:size], rng.normal(0, 0.75, size), np.eye(size) * 0.002, tie_share, (3.2, 6.8))
+
+
+def votes_of(rows: list[tuple[int, int, int, int]], voters: int) -> VoterVotes:
+    """(voter, a, b, outcome) in the order of offsets → as a detector sees them."""
+    table = np.array(rows, dtype=np.int64).reshape(-1, 4)
+    order = np.argsort(table[:, 0], kind="stable")
+    voter, a, b, outcome = table[order].T
+    return VoterVotes(
+        voter, np.arange(voters) * 7 - 3, 2, order + 100, (order + 1) * 1000, a, b, outcome.astype(np.int8)
+    )
+
+
+@dataclass
+class Slow:
+    """One voter, one vote at a time, in plain Python."""
+
+    votes: int = 0
+    ties: int = 0
+    generic: list[int] = field(default_factory=lambda: [0] * 5)
+    met: dict[int, list[int]] = field(default_factory=dict)
+    told: list[int] = field(default_factory=lambda: [0, 0])
+
+    def see(self, a: int, b: int, outcome: int, reference: Reference) -> list[tuple[str, int, float]]:
+        position = {int(n): i for i, n in enumerate(reference.model_no)}
+        if a not in position or b not in position:
+            return []
+        i, j = position[a], position[b]
+        outcome = min(outcome, 2)
+        alpha, beta = reference.tie_prior
+        honest = (alpha + self.ties) / (alpha + beta + self.votes)
+        ratio = 0.5 / (honest if outcome == 2 else 1 - honest)
+        steps = [*reference.generic[i, j, outcome].tolist(), math.floor(math.log(ratio) / 2**-20)]
+        self.generic = [old + step for old, step in zip(self.generic, steps, strict=True)]
+        for_a = reference.targets[i, j, int(outcome == 0)].tolist()
+        for_b = reference.targets[j, i, int(outcome == 1)].tolist()
+        for model, steps_ in ((a, for_a + for_b), (b, for_b + for_a)):
+            sums = self.met.setdefault(model, [0] * 6)
+            self.met[model] = [old + step for old, step in zip(sums, steps_, strict=True)]
+        self.votes += 1
+        self.ties += outcome == 2
+        raised = []
+        for column, (direction, units) in enumerate((("biased", self.biased()), ("random", self.random()))):
+            level = sum(units * 2.0**-24 >= bar for bar in LEVELS)
+            if level > self.told[column]:
+                self.told[column] = level
+                raised.append((direction, level, units * 2.0**-24))
+        return raised
+
+    def target_half(self) -> int:
+        return sum(
+            _units(1 / (12.0 * rank * (rank + 1)), log_sum)
+            for rank, sums in enumerate(self.met.values(), 1)
+            for log_sum in sums
+        )
+
+    def biased(self) -> int:
+        return self.target_half() + sum(_units(0.5 / 3, log_sum) for log_sum in self.generic[:3])
+
+    def random(self) -> int:
+        return _units(0.5, self.generic[3]) + _units(0.5, self.generic[3] + self.generic[4])
+
+
+def _units(weight: float, log_sum: int) -> int:
+    return math.floor(weight * math.exp(min(log_sum * 2**-20, 32 * math.log(2))) / 2**-24)
+
+
+def close(fast: float, slow: float) -> bool:
+    # Two exponentials may differ in their last bit, which moves a rounded unit by one.
+    return math.isclose(fast, slow, rel_tol=1e-12, abs_tol=20 * 2**-24)
+
+
+numbers = st.sampled_from([*NUMBERS[:4].tolist(), *NUMBERS[:4].tolist(), 1, 99])  # 1 and 99 are unknown
+one_vote = st.tuples(st.integers(0, 3), numbers, numbers, st.integers(0, 3)).filter(lambda v: v[1] != v[2])
+# Voters who press one button get far enough for every level to be told.
+streams = st.lists(one_vote, max_size=60) | st.tuples(
+    st.integers(0, 3), st.lists(one_vote, min_size=20, max_size=80)
+).map(lambda t: [(v, a, b, t[0]) for v, a, b, _ in t[1]])
+
+
+@given(streams, st.integers(0, 3))
+@settings(max_examples=120, deadline=None)
+def test_states_and_alerts_are_those_of_a_slow_loop(rows: list[tuple[int, int, int, int]], seed: int) -> None:
+    reference = board(seed, size=4)
+    slow = [Slow() for _ in range(4)]
+    expected = [
+        (offset + 100, voter, *said)
+        for offset, (voter, a, b, outcome) in enumerate(rows)
+        for said in slow[voter].see(a, b, outcome, reference)
+    ]
+    votes = votes_of(rows, 4)
+    states, raised = VoterBias().observe(votes, [None] * 4, reference)
+    tally, targets = unpack(states)
+    for v, voter in enumerate(slow):
+        mine = targets.voter == v
+        assert (tally.votes[v], tally.ties[v], tally.met[v]) == (voter.votes, voter.ties, len(voter.met))
+        assert tally.generic[v, :4].tolist() == voter.generic[:4]
+        assert abs(int(tally.generic[v, 4]) - voter.generic[4]) <= voter.votes
+        assert tally.told[v].tolist() == voter.told
+        assert targets.model[mine].tolist() == list(voter.met)
+        assert targets.rank[mine].tolist() == list(range(1, len(voter.met) + 1))
+        assert targets.sums[mine].tolist() == list(voter.met.values())
+        assert close(int(tally.total[v]) * 2.0**-24, voter.target_half() * 2.0**-24)
+    labels = [voter_label(int(name)) for name in votes.names]
+    assert [(r.offset, r.subject, r.direction, r.level) for r in raised] == [
+        (offset, labels[voter], direction, level) for offset, voter, direction, level, _ in expected
+    ]
+    for found, (*_, e_value) in zip(raised, expected, strict=True):
+        assert close(found.e_value or 0, e_value)
+        assert found.at == (found.offset - 99) * 1000
+
+
+def play(
+    rng: np.random.Generator, reference: Reference, choose: str, n: int, target: int | None = None
+) -> list[tuple[int, int, int, int]]:
+    """One voter's votes on random pairs."""
+    rows = []
+    for _ in range(n):
+        i, j = rng.choice(len(reference.theta), 2, replace=False).tolist()
+        tie = rng.random() < reference.tie_share
+        win = rng.random() < 1 / (1 + math.exp(reference.theta[j] - reference.theta[i]))
+        outcome = 2 if tie else 0 if win else 1
+        if choose == "target" and target in (i, j):
+            outcome = 0 if i == target else 1
+        elif choose == "against" and target in (i, j):
+            outcome = 1 if i == target else 0
+        elif choose == "left":
+            outcome = 0
+        elif choose == "right":
+            outcome = 1
+        elif choose == "swap" and not tie:
+            outcome = 1 if reference.theta[i] > reference.theta[j] else 0
+        elif choose == "random":
+            outcome = int(rng.integers(0, 4))
+        rows.append((0, int(reference.model_no[i]), int(reference.model_no[j]), outcome))
+    return rows
+
+
+def alarms(choose: str, n: int, seeds: int, target: int | None = None, only: bool = False) -> list[Raised | None]:
+    """The first proved alert on each of several voters, None where there is none."""
+    first: list[Raised | None] = []
+    for seed in range(seeds):
+        reference = board(seed)
+        rows = play(np.random.default_rng(1000 + seed), reference, choose, n, target)
+        if only:
+            rows = [r for r in rows if target is not None and NUMBERS[target] in r[1:3]]
+        _, raised = VoterBias().observe(votes_of(rows, 1), [None], reference)
+        first.append(next((r for r in raised if r.direction == "biased"), None))
+    return first
+
+
+@pytest.mark.parametrize(
+    ("side", "what"), [("left", "always votes for the left side"), ("right", "always votes for the right side")]
+)
+def test_a_voter_who_always_presses_one_side_is_found_within_20_votes(side: str, what: str) -> None:
+    found = alarms(side, 20, seeds=20)
+    assert all(found)
+    assert np.median([r.evidence["votes"] for r in found if r]) <= 12
+    assert all(r.evidence["likeliest"][0]["what"] == what for r in found if r)
+
+
+@pytest.mark.parametrize(("choose", "verb"), [("target", "promotes"), ("against", "demotes")])
+def test_a_voter_with_a_target_only_is_found_and_the_target_is_named(choose: str, verb: str) -> None:
+    found = [r for r in alarms(choose, 500, seeds=20, target=4, only=True) if r]
+    assert len(found) >= 18
+    # A friend of a weak model may look like one who swaps win and loss, but the target is always among the three.
+    named = [[(a["what"], a.get("model")) for a in r.evidence["likeliest"]] for r in found]
+    assert all((verb, NUMBERS[4]) in three for three in named)
+    assert sum(three[0] == (verb, NUMBERS[4]) for three in named) >= 0.75 * len(found)
+    assert np.median([r.evidence["votes"] for r in found]) <= 30
+
+
+def test_a_voter_who_swaps_win_and_loss_is_found() -> None:
+    assert sum(r is not None for r in alarms("swap", 100, seeds=20)) >= 18
+
+
+def test_clicking_at_random_is_a_warning_and_never_more() -> None:
+    raised = []
+    for seed in range(5):
+        reference = Reference(5, NUMBERS, np.linspace(-3, 3, MODELS), np.eye(MODELS) * 0.002, 0.3, (3.2, 6.8))
+        rows = play(np.random.default_rng(seed), reference, "random", 400)
+        raised += VoterBias().observe(votes_of(rows, 1), [None], reference)[1]
+    random = [r for r in raised if r.direction == "random"]
+    assert max(r.level for r in random) == len(LEVELS)
+    assert {r.severity for r in random} == {"warning"}
+    assert {r.evidence["proved"] for r in random} == {False}
+
+
+def test_a_biased_voter_is_told_once_a_level_and_is_critical_from_ten_thousand() -> None:
+    reference = board()
+    rows = play(np.random.default_rng(3), reference, "left", 60)
+    _, raised = VoterBias().observe(votes_of(rows, 1), [None], reference)
+    biased = [r for r in raised if r.direction == "biased"]
+    assert [r.level for r in biased] == [1, 2, 3, 4]
+    for r in biased:
+        assert r.e_value is not None
+        assert LEVELS[r.level - 1] <= r.e_value
+        assert r.severity == ("critical" if r.e_value >= CRITICAL else "warning")
+        assert r.evidence["snapshot"] == reference.sequence
+        assert r.evidence["votes"] == r.offset - 99
+        assert 0 < sum(a["share"] for a in r.evidence["likeliest"]) <= 1.001
+
+
+def test_both_kinds_of_tie_are_the_same_evidence() -> None:
+    rows = play(np.random.default_rng(3), board(), "honest", 40)
+    bad = [(v, a, b, 3 if o == 2 else o) for v, a, b, o in rows]
+    assert VoterBias().observe(votes_of(rows, 1), [None], board()) == VoterBias().observe(
+        votes_of(bad, 1), [None], board()
+    )
+
+
+def test_a_state_grows_with_the_models_met_and_not_with_the_votes() -> None:
+    reference = board()
+    few = votes_of([(0, int(NUMBERS[0]), int(NUMBERS[1]), 0)] * 2, 1)
+    many = votes_of([(0, int(NUMBERS[0]), int(NUMBERS[1]), k % 3) for k in range(500)], 1)
+    (small,), _ = VoterBias().observe(few, [None], reference)
+    (large,), _ = VoterBias().observe(many, [None], reference)
+    assert len(small) == len(large)
+
+
+# -- what an alert is -------------------------------------------------------------------------
+
+
+def test_an_alert_id_is_the_hash_of_its_key_and_its_place() -> None:
+    raised = Raised("voter_bias", "voter", "00ff", "biased", "warning", 101.0, 1, 3, 77, 5, {"x": 1})
+    assert raised.alert_id == hashlib.sha256(b"voter_bias|00ff|biased|3|77").hexdigest()[:16]
+    later = Raised("voter_bias", "voter", "00ff", "biased", "critical", 1e5, 2, 3, 77, 9)
+    assert later.alert_id == raised.alert_id
+    assert {Raised("voter_bias", "voter", s, d, "warning", 1.0, 1, p, o, 5).alert_id for s, d, p, o in (
+        ("00fe", "biased", 3, 77), ("00ff", "random", 3, 77), ("00ff", "biased", 4, 77), ("00ff", "biased", 3, 78),
+    )}.isdisjoint({raised.alert_id})  # fmt: skip
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_a_voter_label_is_16_digits_and_stands_for_one_voter(number: int) -> None:
+    label = voter_label(number)
+    assert len(label) == 16
+    assert voter_number(label) == number
+    assert int(label, 16) == number % 2**64
+
+
+@pytest.mark.parametrize("label", ["", "0" * 15, "0" * 17, "g" * 16])
+def test_a_label_that_is_none_is_refused(label: str) -> None:
+    with pytest.raises(ValueError, match=r"hexadecimal digits|invalid literal"):
+        voter_number(label)
+
+
+def test_the_sizes_of_bias_are_those_of_the_alternatives() -> None:
+    reference = board(size=2)
+    _, raised = VoterBias().observe(
+        votes_of([(0, int(NUMBERS[k % 2]), int(NUMBERS[1 - k % 2]), k % 2) for k in range(60)], 1), [None], reference
+    )
+    assert {a["delta"] for r in raised for a in r.evidence["likeliest"] if "delta" in a} <= set(DELTAS)

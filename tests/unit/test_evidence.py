@@ -1,0 +1,254 @@
+"""Evidence: exact integers, rounded down, and e-values for every honest voter in the band."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.evidence import (
+    DELTAS,
+    E_UNIT,
+    LOG_UNIT,
+    Reference,
+    e_units,
+    log_units,
+    running_sums,
+    starts,
+    to_e_value,
+)
+from pipeline.evidence.outcomes import TASTE
+
+CAP = 2.0**32
+ONE_SIDED = {"same": 0.96, "other": 0.02, "tie": 0.02}
+
+
+def sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
+
+
+def log_odds(p: float) -> float:
+    return math.log(p / (1 - p))
+
+
+def board(
+    size: int = 5, seed: int = 1, tie_share: float = 0.32, spread: float = 0.75, noise: float = 0.15
+) -> Reference:
+    rng = np.random.default_rng(seed)
+    root = rng.normal(0, noise, (size, size))
+    return Reference(
+        sequence=3,
+        model_no=rng.permutation(3 * size)[:size].astype(np.int64),
+        theta=rng.normal(0, spread, size),
+        covariance=root @ root.T / size,
+        tie_share=tie_share,
+        tie_prior=(3.2, 6.8),
+    )
+
+
+def band(reference: Reference, i: int, j: int) -> float:
+    c = reference.covariance
+    return 0.5 + 2 * math.sqrt(max(c[i, i] + c[j, j] - 2 * c[i, j], 0))
+
+
+BOARDS = [
+    board(),
+    board(4, 2, tie_share=0.0001),
+    board(4, 3, tie_share=0.7, spread=3),
+    board(3, 4, noise=0.0),
+    board(4, 5, spread=0.0),
+    board(4, 6, noise=2.0),
+]
+each_board = pytest.mark.parametrize("reference", BOARDS, ids=range(len(BOARDS)))
+
+
+# -- fixed point ------------------------------------------------------------------------------
+
+
+def test_the_units_are_what_stored_states_are_made_of() -> None:
+    assert (LOG_UNIT, E_UNIT) == (2.0**-20, 2.0**-24)
+    assert TASTE == 0.5
+    assert DELTAS == (0.7, 1.5, 3.0)
+
+
+@given(st.lists(st.floats(-2000, 2000), max_size=8))
+def test_a_logarithm_is_rounded_down_by_less_than_a_unit(values: list[float]) -> None:
+    units = log_units(np.array(values))
+    assert units.dtype == np.int64
+    for value, unit in zip(values, units.tolist(), strict=True):
+        assert unit * LOG_UNIT <= value < (unit + 1) * LOG_UNIT
+
+
+@given(st.floats(0, 1), st.lists(st.integers(-(2**31), 2**31), min_size=1, max_size=8))
+def test_an_e_value_is_rounded_down_and_capped(weight: float, sums: list[int]) -> None:
+    units = e_units(weight, np.array(sums, dtype=np.int64))
+    assert units.dtype == np.int64
+    for log_sum, unit in zip(sums, units.tolist(), strict=True):
+        ratio = min(math.exp(min(log_sum * LOG_UNIT, 40.0)), CAP)
+        # An exponential is known to about 1e-15 of itself; beyond that the rounding is exact.
+        assert weight * ratio * (1 - 1e-14) - E_UNIT <= to_e_value(unit) <= weight * ratio * (1 + 1e-14)
+    assert (units >= 0).all()
+
+
+def test_a_sum_of_capped_components_fits_an_int64_however_many_there_are() -> None:
+    ranks = np.arange(1, 2001)
+    weights = np.append(np.repeat(1 / (12.0 * ranks * (ranks + 1)), 6), [0.5 / 3] * 3)
+    assert weights.sum() <= 1
+    total = e_units(weights, np.full(len(weights), 2**62, dtype=np.int64)).sum()
+    assert 0 < total <= 2**56
+
+
+def test_sums_of_units_are_the_same_in_any_order_and_any_cut() -> None:
+    rng = np.random.default_rng(5)
+    steps = log_units(rng.normal(0, 1, 500))
+    assert steps.sum() == steps[::-1].sum() == rng.permutation(steps).sum() == steps[:77].sum() + steps[77:].sum()
+
+
+# -- running sums -----------------------------------------------------------------------------
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(-9, 9)), max_size=25), st.sampled_from([(), (3,)]))
+@settings(deadline=None)
+def test_running_sums_are_those_of_a_loop(rows: list[tuple[int, int]], extra: tuple[int, ...]) -> None:
+    group = np.array(sorted(g for g, _ in rows), dtype=np.int64)
+    shape = (len(rows), *extra)
+    values = np.array([v for _, v in rows], dtype=np.int64).reshape(-1, *(1 for _ in extra)) * np.ones(shape, int)
+    if extra:
+        values = values * np.array([1, 10, -1])
+    prior = np.arange(5 * int(np.prod(extra, dtype=int)), dtype=np.int64).reshape(5, *extra)
+    total, expected = prior.copy(), []
+    for g, value in zip(group.tolist(), values, strict=True):
+        total[g] += value
+        expected.append(total[g].copy())
+    before = values.copy()
+    assert running_sums(values, group, prior).tolist() == [np.asarray(e).tolist() for e in expected]
+    assert np.array_equal(values, before)
+
+
+def test_a_group_starts_where_its_number_changes() -> None:
+    assert starts(np.array([], dtype=np.int64)).tolist() == []
+    assert starts(np.array([2, 2, 5, 5, 5, 9])).tolist() == [True, False, True, False, False, True]
+
+
+# -- the reference ----------------------------------------------------------------------------
+
+
+def test_models_are_found_by_their_number_and_unknown_ones_are_minus_one() -> None:
+    reference = board()
+    assert reference.index_of(reference.model_no).tolist() == list(range(5))
+    absent = sorted(set(range(-3, 40)) - set(reference.model_no.tolist()))
+    assert set(reference.index_of(np.array(absent)).tolist()) == {-1}
+    assert reference.index_of(np.array([], dtype=np.int64)).tolist() == []
+    nobody = Reference(1, np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros((0, 0)), 0.3, (1.0, 1.0))
+    assert nobody.index_of(np.array([0, 1])).tolist() == [-1, -1]
+
+
+@each_board
+def test_target_ratios_are_those_of_the_formula(reference: Reference) -> None:
+    n = len(reference.theta)
+    for i in range(n):
+        for j in range(n):
+            p = (1 - reference.tie_share) * sigmoid(reference.theta[i] - reference.theta[j])
+            worst = sigmoid(log_odds(p) + band(reference, i, j))
+            for d, delta in enumerate((0.7, 1.5, 3.0)):
+                q = math.exp(delta) * worst / (math.exp(delta) * worst + 1 - worst)
+                got = reference.targets[i, j, :, d].tolist()
+                for unit, ratio in zip(got, [(1 - q) / (1 - worst), q / worst], strict=True):
+                    assert abs(unit - math.floor(math.log(ratio) / 2**-20)) <= 1
+
+
+@each_board
+def test_generic_ratios_are_those_of_the_formula(reference: Reference) -> None:
+    n, t = len(reference.theta), reference.tie_share
+    for i in range(n):
+        for j in range(n):
+            d, eta = reference.theta[i] - reference.theta[j], band(reference, i, j)
+            worst_a, worst_b = (1 - t) * sigmoid(d + eta), (1 - t) * sigmoid(-d + eta)
+            same, other, tie = ONE_SIDED["same"], ONE_SIDED["other"], ONE_SIDED["tie"]
+            expected = [
+                [same / worst_a, other / worst_a, (1 - t) * sigmoid(-d) / worst_a, 0.5 / sigmoid(d)],
+                [other / worst_b, same / worst_b, (1 - t) * sigmoid(d) / worst_b, 0.5 / sigmoid(-d)],
+                [tie / t, tie / t, 1.0, 1.0],
+            ]
+            slow = np.floor(np.log(expected) / 2**-20)
+            assert np.abs(reference.generic[i, j] - slow).max() <= 1
+
+
+def honest(reference: Reference, i: int, j: int, shift: float) -> tuple[float, float, float]:
+    """P(i wins), P(j wins), P(tie) of a voter who likes i more by `shift` logits."""
+    t = reference.tie_share
+    p = sigmoid(reference.theta[i] - reference.theta[j] + shift)
+    return (1 - t) * p, (1 - t) * (1 - p), t
+
+
+@each_board
+def test_every_banded_ratio_is_an_e_value_for_every_honest_voter_in_the_band(reference: Reference) -> None:
+    n = len(reference.theta)
+    targets, generic = np.exp(reference.targets * LOG_UNIT), np.exp(reference.generic * LOG_UNIT)
+    highest = 0.0
+    for i in range(n):
+        for j in range(n):
+            for shift in np.linspace(-1, 1, 41) * band(reference, i, j):
+                p = honest(reference, i, j, shift)
+                promoted = p[0] * targets[i, j, 1] + (1 - p[0]) * targets[i, j, 0]
+                one_sided = np.array(p) @ generic[i, j, :, :3]
+                assert (promoted <= 1 + 1e-12).all()
+                assert (one_sided <= 1 + 1e-12).all()
+                highest = max(highest, promoted.max(), one_sided.max())
+    assert highest > 0.9  # the bound is used, not merely kept
+
+
+@each_board
+def test_target_ratios_are_e_values_for_every_voter_whose_model_wins_less(reference: Reference) -> None:
+    # Ties count as "did not win": a voter of any tie share is covered while P(win) stays below p⁺.
+    n = len(reference.theta)
+    targets = np.exp(reference.targets * LOG_UNIT)
+    for i in range(n):
+        for j in range(n):
+            p = (1 - reference.tie_share) * sigmoid(reference.theta[i] - reference.theta[j])
+            for win in np.linspace(0, sigmoid(log_odds(p) + band(reference, i, j)), 21):
+                assert (win * targets[i, j, 1] + (1 - win) * targets[i, j, 0] <= 1 + 1e-12).all()
+
+
+@each_board
+def test_uniform_is_an_e_value_for_the_voter_that_the_board_describes(reference: Reference) -> None:
+    generic = np.exp(reference.generic * LOG_UNIT)
+    n = len(reference.theta)
+    for i in range(n):
+        for j in range(n):
+            expectation = np.array(honest(reference, i, j, 0.0)) @ generic[i, j, :, 3]
+            assert 1 - 1e-5 < expectation <= 1 + 1e-12
+
+
+def test_ratios_turn_with_the_sides() -> None:
+    generic = board().generic
+    assert np.array_equal(generic[:, :, 0, 0], generic.transpose(1, 0, 2, 3)[:, :, 1, 1])
+    assert np.array_equal(generic[:, :, 0, 1], generic.transpose(1, 0, 2, 3)[:, :, 1, 0])
+    assert np.array_equal(generic[:, :, 0, 2], generic.transpose(1, 0, 2, 3)[:, :, 1, 2])
+
+
+def test_a_stronger_bias_is_believed_more_when_its_model_wins_and_less_when_not() -> None:
+    targets = board().targets
+    assert (targets[:, :, 1] > 0).all()
+    assert (targets[:, :, 0] < 0).all()
+    assert (np.diff(targets[:, :, 0]) < 0).all()
+    assert (np.diff(targets[:, :, 1]) > 0).all()
+
+
+def test_models_far_apart_and_boards_without_ties_give_finite_ratios() -> None:
+    for tie_share in (0.0, 0.5, 1.0):
+        far = Reference(1, np.arange(2), np.array([30.0, -30.0]), np.zeros((2, 2)), tie_share, (1.0, 1.0))
+        assert np.abs(far.targets * LOG_UNIT).max() < 100
+        assert np.abs(far.generic * LOG_UNIT).max() < 100
+
+
+@given(st.integers(0, 400), st.integers(0, 400))
+def test_the_tie_ratio_is_an_e_value_under_the_beta_binomial(ties: int, others: int) -> None:
+    reference = board()
+    alpha, beta = reference.tie_prior
+    p = (alpha + ties) / (alpha + beta + ties + others)
+    units = reference.tie_ratio(np.array([True, False]), np.full(2, ties), np.full(2, ties + others))
+    assert np.abs(units - np.floor(np.log([0.5 / p, 0.5 / (1 - p)]) / LOG_UNIT)).max() <= 1
+    yes, no = np.exp(units * LOG_UNIT)
+    assert 1 - 1e-5 < p * yes + (1 - p) * no <= 1 + 1e-12
