@@ -58,7 +58,7 @@ def alerts(
             if as_json or action == "export":
                 emit(listed)
             else:
-                out.print(show.alerts(listed))
+                out.print(show.alerts(listed, out.width))
             if check and any(a["state"] == "open" for a in listed):
                 raise typer.Exit(1)
         elif action == "exclusions":

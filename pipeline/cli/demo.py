@@ -135,7 +135,7 @@ def _gain(rows: Mapping[str, list[dict[str, Any]]], target: str) -> dict[str, An
 def _tell(result: Mapping[str, Any]) -> None:
     gain, refreshed = result["target"], result["snapshot"]
     out.print(show.side_by_side(result["rows"]["raw"], result["rows"]["defended"], 25, out.width))
-    out.print(show.alerts(result["alerts"][:20]))
+    out.print(show.alerts(result["alerts"][:20], out.width))
     critical = [a for a in result["alerts"] if a["severity"] == "critical"]
     if critical:
         out.print(show.explained(critical[0]), highlight=False, soft_wrap=True)

@@ -10,6 +10,8 @@ from rich.text import Text
 
 _WIDTH = 24
 
+_RIGHT = frozenset({"rank", "rating", "raw", "defended", "moved", "rank set", "votes", "e-value"})
+
 # A column: its name, the narrowest terminal that shows it, and a row's cell.
 _Column = tuple[str, int, Callable[[Mapping[str, Any]], str | Text]]
 
@@ -61,7 +63,7 @@ def _table(title: str, columns: Sequence[_Column], rows: Sequence[Mapping[str, A
     table = Table(title=title, title_justify="left", header_style="bold")
     kept = [column for column in columns if width >= column[1]]
     for name, _, _ in kept:
-        left = name in {"model", "", "95% interval"}
+        left = name not in _RIGHT
         table.add_column(name, justify="left" if left else "right", overflow="fold" if left else "ellipsis")
     for row in rows:
         table.add_row(*(cell(row) for _, _, cell in kept))
@@ -75,18 +77,18 @@ def moved(places: int) -> Text:
     return Text(f"{places:+d}", style="green" if places > 0 else "red")
 
 
-def alerts(listed: Sequence[Mapping[str, Any]]) -> Table:
+def alerts(listed: Sequence[Mapping[str, Any]], width: int = 120) -> Table:
     """Alerts, a line each."""
-    table = Table(title=f"{len(listed)} alerts", title_justify="left", header_style="bold")
-    for name in ("id", "severity", "detector", "subject", "e-value", "state", "seen"):
-        table.add_column(name, no_wrap=name != "seen")
-    for a in listed:
-        style = "red" if a["severity"] == "critical" else "yellow"
-        table.add_row(
-            a["id"], Text(a["severity"], style=style), a["detector"],
-            f"{a['subject']['kind']} {a['subject']['id'][:40]}", e_value(a["e_value"]), a["state"], seen(a),
-        )  # fmt: skip
-    return table
+    columns: list[_Column] = [
+        ("id", 0, lambda a: a["id"]),
+        ("severity", 0, lambda a: Text(a["severity"], style="red" if a["severity"] == "critical" else "yellow")),
+        ("detector", 150, lambda a: a["detector"]),
+        ("subject", 115, lambda a: f"{a['subject']['kind']} {a['subject']['id'][:40]}"),
+        ("e-value", 0, lambda a: e_value(a["e_value"])),
+        ("state", 90, lambda a: a["state"]),
+        ("seen", 0, seen),
+    ]
+    return _table(f"{len(listed)} alerts", columns, listed, width)
 
 
 def e_value(value: float | None) -> str:

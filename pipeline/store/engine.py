@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from pipeline.errors import MissingKey, StoreUnavailable, Usage
 from pipeline.events import pseudonym
-from pipeline.store import keys, migrate, schema
+from pipeline.store import arrays, keys, migrate, schema
 
 # A worker frozen inside a transaction must not block the partition's next owner for longer than the
 # consumer group waits (reliability pattern): 3 s idle, 1 s for a lock.
@@ -125,7 +125,9 @@ def transient(error: DBAPIError) -> bool:
 def _engine(url: sa.URL, worker: bool) -> Engine:
     if url.get_backend_name() == "postgresql":
         options = {"options": _WORKER_OPTIONS} if worker else {}
-        return sa.create_engine(url, pool_size=2, max_overflow=4, connect_args={"connect_timeout": 5, **options})
+        engine = sa.create_engine(url, pool_size=2, max_overflow=4, connect_args={"connect_timeout": 5, **options})
+        sa.event.listen(engine, "connect", lambda connection, _record: arrays.register(connection))
+        return engine
     assert url.database is not None  # noqa: S101  # parse() refuses it
     Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(url, connect_args={"timeout": 10})

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Connection
@@ -22,6 +21,7 @@ from pipeline.errors import Fenced
 from pipeline.events.batch import NO_TIME, Int64, VoteBatch
 from pipeline.events.decode import Reject
 from pipeline.store import schema
+from pipeline.store.arrays import BigIntegers, Bytes
 from pipeline.store.bulk import load
 from pipeline.store.names import insert_or_ignore
 
@@ -139,16 +139,13 @@ def record(connection: Connection, progress: Iterable[Progress]) -> None:
 
 def probe(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, Known]:
     """Which ids are in the store already."""
-    c = schema.vote_key.c
     known: dict[bytes, Known] = {}
-    postgres = connection.dialect.name == "postgresql"
-    # one array parameter for PostgreSQL; SQLite has no arrays, and at most 32,766 parameters
     for start in range(0, len(keys), _CHUNK):
-        part = list(keys[start : start + _CHUNK])
-        where = (
-            c.key == sa.any_(sa.bindparam("keys", part, type_=ARRAY(sa.LargeBinary))) if postgres else c.key.in_(part)
+        where, parameters = _one_of(connection, "key", keys[start : start + _CHUNK])
+        rows = connection.exec_driver_sql(
+            f'SELECT "key", partition_no, "offset", body FROM vote_key WHERE {where}',  # noqa: S608
+            parameters,
         )
-        rows = connection.execute(sa.select(c.key, c.partition_no, c.offset, c.body).where(where))
         known.update((bytes(key), Known(p, o, bytes(body))) for key, p, o, body in rows)
     return known
 
@@ -243,48 +240,38 @@ def write_rejects(
 
 def read_states(connection: Connection, keys: Sequence[tuple[int, str, int]]) -> dict[tuple[int, str, int], bytes]:
     """The states of (partition, detector, voter) that exist."""
-    c = schema.voter_state.c
     found: dict[tuple[int, str, int], bytes] = {}
     groups: dict[tuple[int, str], list[int]] = {}
     for part, detector, voter in keys:
         groups.setdefault((part, detector), []).append(voter)
     for (part, detector), voters in groups.items():
         for start in range(0, len(voters), _CHUNK):
-            chunk = voters[start : start + _CHUNK]
-            rows = connection.execute(
-                sa.select(c.voter, c.state).where(
-                    c.partition_no == part, c.detector == detector, _one_of(connection, c.voter, chunk)
-                )
-            )
+            where, parameters = _one_of(connection, "voter", voters[start : start + _CHUNK], part, detector)
+            rows = connection.exec_driver_sql(f"SELECT voter, state FROM voter_state WHERE {where}", parameters)  # noqa: S608
             found.update(((part, detector, voter), bytes(state)) for voter, state in rows)
     return found
 
 
 def write_states(connection: Connection, states: Mapping[tuple[int, str, int], bytes]) -> None:
     """Put each state in the place of the one before."""
-    if not states:
-        return
-    rows = [(part, detector, voter, state) for (part, detector, voter), state in sorted(states.items())]
-    if connection.dialect.name == "postgresql":
-        connection.execute(
-            sa.text(
-                "INSERT INTO voter_state (partition_no, detector, voter, state)"
-                " SELECT * FROM unnest(:p, :d, :v, :s)"
-                " ON CONFLICT (partition_no, detector, voter) DO UPDATE SET state = EXCLUDED.state"
-            ).bindparams(
-                sa.bindparam("p", type_=ARRAY(sa.BigInteger)),
-                sa.bindparam("d", type_=ARRAY(sa.Text)),
-                sa.bindparam("v", type_=ARRAY(sa.BigInteger)),
-                sa.bindparam("s", type_=ARRAY(sa.LargeBinary)),
-            ),
-            dict(zip("pdvs", (list(column) for column in zip(*rows, strict=True)), strict=True)),
-        )
-    else:
-        connection.exec_driver_sql(
-            "INSERT INTO voter_state (partition_no, detector, voter, state) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT (partition_no, detector, voter) DO UPDATE SET state = excluded.state",
-            rows,
-        )
+    groups: dict[tuple[int, str], list[tuple[int, bytes]]] = {}
+    for (part, detector, voter), state in states.items():
+        groups.setdefault((part, detector), []).append((voter, state))
+    upsert = (
+        "INSERT INTO voter_state (partition_no, detector, voter, state) {values}"
+        " ON CONFLICT (partition_no, detector, voter) DO UPDATE SET state = excluded.state"
+    )
+    for (part, detector), group in sorted(groups.items()):
+        group.sort()
+        if connection.dialect.name == "postgresql":
+            voters = BigIntegers(np.array([voter for voter, _ in group], dtype=np.int64))
+            connection.exec_driver_sql(
+                upsert.format(values="SELECT %s, %s, v, s FROM unnest(%s, %s) AS one(v, s)"),
+                (part, detector, voters, Bytes([state for _, state in group])),
+            )
+        else:
+            rows = [(part, detector, voter, state) for voter, state in group]
+            connection.exec_driver_sql(upsert.format(values="VALUES (?, ?, ?, ?)"), rows)
 
 
 def next_offsets(connection: Connection, source_no: int) -> dict[int, int]:
@@ -294,9 +281,18 @@ def next_offsets(connection: Connection, source_no: int) -> dict[int, int]:
     return {int(number): int(offset) for number, offset in rows}
 
 
-def _one_of(connection: Connection, column: Any, values: list[int]) -> sa.ColumnElement[bool]:
+def _one_of(connection: Connection, column: str, values: Sequence[Any], *fixed: Any) -> tuple[str, tuple[Any, ...]]:
+    """A condition "this column is one of these", and its parameters.
+
+    One array for PostgreSQL; SQLite has no arrays and takes at most 32,766 parameters.
+
+    Args:
+        fixed: values of partition_no and detector, where the table has them.
+    """
     if connection.dialect.name == "postgresql":
-        matched: sa.ColumnElement[bool] = column == sa.any_(sa.bindparam(None, values, type_=ARRAY(sa.BigInteger)))
-        return matched
-    found: sa.ColumnElement[bool] = column.in_(values)
-    return found
+        many = Bytes(values) if isinstance(values[0], bytes) else BigIntegers(np.array(values, dtype=np.int64))
+        parameters, mark, condition = (*fixed, many), "%s", f'"{column}" = ANY(%s)'
+    else:
+        parameters, mark, condition = (*fixed, *values), "?", f'"{column}" IN ({", ".join("?" * len(values))})'
+    before = [f"{name} = {mark}" for name, _ in zip(("partition_no", "detector"), fixed, strict=False)]
+    return " AND ".join([*before, condition]), parameters

@@ -62,8 +62,8 @@ class Names:
         with self._store.read() as connection:
             found: dict[str, int] = {}
             for start in range(0, len(names), 500):  # a bound on parameters that every database takes
-                rows = connection.execute(_named(kind, names[start : start + 500]))
-                found |= {name: int(number) for number, name in rows}
+                for number, name in connection.execute(_named(kind, names[start : start + 500])).tuples():
+                    found[name] = number
             return found
 
 
@@ -80,7 +80,7 @@ def term_texts(connection: Connection, numbers: Iterable[int]) -> dict[int, str]
     return {int(number): text for number, text in rows}
 
 
-def _named(kind: str, names: list[str]) -> sa.Select[tuple[int, str]]:
+def _named(kind: str, names: list[str]) -> sa.Select[int, str]:
     if kind == "model":
         model = schema.model.c
         return sa.select(model.model_no, model.name).where(model.name.in_(names))
