@@ -8,7 +8,7 @@ only at 100 times more evidence.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
@@ -90,8 +90,8 @@ class VoterVotes:
     model_b: Int64
     outcome: npt.NDArray[np.int8]
 
-    def only(self, rows: npt.NDArray[np.bool_]) -> VoterVotes:
-        """The votes at `rows`; the voters keep their indices."""
+    def only(self, rows: npt.NDArray[Any]) -> VoterVotes:
+        """The votes at `rows` (a mask or positions); the voters keep their indices."""
         return replace(
             self,
             **{name: getattr(self, name)[rows] for name in ("voter", "offset", "at", "model_a", "model_b", "outcome")},
@@ -109,7 +109,11 @@ class VoterDetector(Protocol):
     name: str
 
     def observe(
-        self, votes: VoterVotes, prior: Sequence[bytes | None], reference: Any
+        self,
+        votes: VoterVotes,
+        prior: Sequence[bytes | None],
+        reference: Any,
+        earlier: Callable[[int], Any] | None = None,
     ) -> tuple[list[bytes], list[Raised]]:
         """Take in votes.
 
@@ -117,6 +121,8 @@ class VoterDetector(Protocol):
             votes: new votes of v voters.
             prior: the state of each of them, None for a voter not met before.
             reference: honest behaviour as of the snapshot in force.
+            earlier: sequence number → reference of a snapshot that was in force before: a state may speak
+                of one.
 
         Returns:
             The new state of each voter, and what was raised, in order of offset.

@@ -31,7 +31,7 @@ Rounding is downward throughout. A late vote counts as evidence; a quarantined o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +39,16 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.alerts import CRITICAL, LEVELS, Raised, VoterVotes, voter_label
-from pipeline.detectors.voter_bias_state import Tally, Targets, join_targets, pack, unpack
+from pipeline.detectors.voter_bias_state import (
+    LONGEST_HISTORY,
+    History,
+    Tally,
+    Targets,
+    join_targets,
+    pack,
+    pack_histories,
+    unpack,
+)
 from pipeline.evidence import DELTAS, E_UNIT, Reference, e_units, running_sums, starts, to_e_value
 from pipeline.evidence.fixed import Int64
 
@@ -55,27 +64,62 @@ class VoterBias:
     name = "voter_bias"
 
     def observe(
-        self, votes: VoterVotes, prior: Sequence[bytes | None], reference: Reference
+        self,
+        votes: VoterVotes,
+        prior: Sequence[bytes | None],
+        reference: Reference,
+        earlier: Callable[[int], Reference] | None = None,
     ) -> tuple[list[bytes], list[Raised]]:
         """See `VoterDetector`. Cost: a few vector operations on two rows a vote."""
-        tally, targets = unpack(prior)
-        a, b = reference.index_of(votes.model_a), reference.index_of(votes.model_b)
-        known = (a >= 0) & (b >= 0)
-        if not known.all():
-            votes, a, b = votes.only(known), a[known], b[known]
-        if not len(votes.voter):
-            return pack(tally, targets), []
-        path = _follow(votes, a, b, tally, targets, reference)
+        histories = [History.parse(state) for state in prior]
+        prior = self._closed(prior, histories, reference, earlier)
+        tally, targets = unpack([None if h else state for h, state in zip(histories, prior, strict=True)])
+        everything, fresh = _with_past(votes, histories, tally)
+        path = _follow(everything, tally, targets, reference)
         raised = [
             raise_
             for column, direction in enumerate(("biased", "random"))
-            for raise_ in self._raise(path, tally, column, direction)
+            for raise_ in self._raise(path, tally, column, direction, fresh)
         ]
-        return pack(path.close(tally), path.targets_after()), sorted(raised, key=lambda r: (r.offset, r.direction))
+        after = pack(path.close(tally), path.targets_after())
+        whole = [h is not None or state is None for h, state in zip(histories, prior, strict=True)]
+        short = np.array(whole, dtype=np.bool_) & (tally.votes <= LONGEST_HISTORY)
+        for i, state in pack_histories(tally.told, reference.sequence, path.votes, path.outcome, short).items():
+            after[i] = state
+        return after, sorted(raised, key=lambda r: (r.offset, r.direction))
 
-    def _raise(self, path: _Path, tally: Tally, column: int, direction: str) -> list[Raised]:
-        """The votes at which the evidence first reached each level that was not told before."""
+    def _closed(
+        self,
+        prior: Sequence[bytes | None],
+        histories: list[History | None],
+        reference: Reference,
+        earlier: Callable[[int], Reference] | None,
+    ) -> list[bytes | None]:
+        """Histories under another snapshot become components, by the probabilities that judged them."""
+        closed = list(prior)
+        by_snapshot: dict[int, list[int]] = {}
+        for i, history in enumerate(histories):
+            if history and history.snapshot != reference.sequence:
+                histories[i] = closed[i] = None
+                if len(history.votes):
+                    by_snapshot.setdefault(history.snapshot, []).append(i)
+        for snapshot, voters in by_snapshot.items():
+            if earlier is None:
+                raise ValueError(f"expected the reference of snapshot {snapshot}: a voter was judged by it")
+            past: list[History | None] = [History.parse(prior[i]) for i in voters]
+            tally, targets = unpack([None] * len(voters))
+            votes, _ = _with_past(_none(len(voters)), past, tally)
+            path = _follow(votes, tally, targets, earlier(snapshot))
+            for i, state in zip(voters, pack(path.close(tally), path.targets_after()), strict=True):
+                closed[i] = state
+        return closed
+
+    def _raise(
+        self, path: _Path, tally: Tally, column: int, direction: str, fresh: npt.NDArray[np.bool_]
+    ) -> list[Raised]:
+        """The new votes at which the evidence first reached each level that was not told before."""
         level = np.searchsorted(_LEVEL_UNITS, path.e[:, column], side="right")
+        level = np.where(fresh[path.rows_of_votes], level, 0)
         told = tally.told[:, column]
         raised = []
         for i in np.flatnonzero(level > told[path.votes.voter]).tolist():
@@ -114,7 +158,9 @@ class VoterBias:
 class _Path:
     """The evidence after every vote of a call (n votes, 2n rows: model a and model b of each)."""
 
-    votes: VoterVotes
+    votes: VoterVotes  # the votes that count: both models are in the snapshot
+    outcome: npt.NDArray[np.int8]  # [n] 0, 1, or 2 for both kinds of tie
+    rows_of_votes: Int64  # [n] their rows among the votes of the call
     sequence: int
     targets: Targets
     rows: Int64  # [2n] position in targets
@@ -127,7 +173,7 @@ class _Path:
 
     def close(self, tally: Tally) -> Tally:
         """The tally after the last vote of each voter."""
-        last = np.append(starts(self.votes.voter)[1:], True)
+        last = np.append(starts(self.votes.voter)[1:], True)[: len(self.votes.voter)]
         who = self.votes.voter[last]
         tally.votes[who], tally.ties[who] = self.seen[last], self.ties[last]
         tally.generic[who], tally.total[who] = self.generic[last], self.biased[last]
@@ -159,8 +205,49 @@ class _Path:
         return [{**f, "share": round(f["share"] / whole, 3)} for f in best]
 
 
-def _follow(votes: VoterVotes, a: Int64, b: Int64, tally: Tally, targets: Targets, reference: Reference) -> _Path:
-    outcome = np.minimum(votes.outcome, 2)  # both kinds of tie are "neither won"
+def _none(voters: int) -> VoterVotes:
+    """No votes of so many voters."""
+    empty = np.zeros(0, dtype=np.int64)
+    names = np.zeros(voters, dtype=np.int64)
+    return VoterVotes(empty, names, 0, empty, empty, empty, empty, empty.astype(np.int8))
+
+
+def _with_past(
+    votes: VoterVotes, histories: Sequence[History | None], tally: Tally
+) -> tuple[VoterVotes, npt.NDArray[np.bool_]]:
+    """The votes with the histories before them, and which of them are new; `tally.told` is filled in."""
+    past = [(i, h) for i, h in enumerate(histories) if h]
+    for i, history in past:
+        tally.told[i] = history.told
+    if not past:
+        return votes, np.ones(len(votes.voter), dtype=np.bool_)
+    old = np.concatenate([h.votes for _, h in past])
+    whose = np.repeat([i for i, _ in past], [len(h.votes) for _, h in past])
+    order = np.argsort(np.concatenate([whose, votes.voter]), kind="stable")
+    nowhere = np.full(len(old), -1, dtype=np.int64)  # a history keeps no offsets: nothing is raised from it
+
+    def joined(before: npt.NDArray[Any], after: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return np.concatenate([before.astype(after.dtype), after])[order]
+
+    everything = VoterVotes(
+        joined(whose, votes.voter),
+        votes.names,
+        votes.partition,
+        joined(nowhere, votes.offset),
+        joined(nowhere, votes.at),
+        joined(old["model_a"], votes.model_a),
+        joined(old["model_b"], votes.model_b),
+        joined(old["outcome"], votes.outcome),
+    )
+    return everything, joined(np.zeros(len(old), dtype=np.bool_), np.ones(len(votes.voter), dtype=np.bool_))
+
+
+def _follow(votes: VoterVotes, tally: Tally, targets: Targets, reference: Reference) -> _Path:
+    a, b = reference.index_of(votes.model_a), reference.index_of(votes.model_b)
+    rows_of_votes = np.flatnonzero((a >= 0) & (b >= 0))
+    if len(rows_of_votes) < len(votes.voter):
+        votes, a, b = votes.only(rows_of_votes), a[rows_of_votes], b[rows_of_votes]
+    outcome = np.minimum(votes.outcome, 2).astype(np.int8)
     tied = outcome == 2
     one = np.ones(len(a), dtype=np.int64)
     seen = running_sums(one, votes.voter, tally.votes)
@@ -177,7 +264,7 @@ def _follow(votes: VoterVotes, a: Int64, b: Int64, tally: Tally, targets: Target
             e_units(0.5, generic[:, 3]) + e_units(0.5, generic[:, 3] + generic[:, 4]),
         ]
     )
-    return _Path(votes, reference.sequence, joined, rows, sums, generic, biased, e, seen, ties)
+    return _Path(votes, outcome, rows_of_votes, reference.sequence, joined, rows, sums, generic, biased, e, seen, ties)
 
 
 def _target_sums(

@@ -1,11 +1,13 @@
 """What `voter_bias` remembers of a voter, and how it becomes bytes.
 
-A state is a fixed head (counts, the sums of the generic alternatives) and one entry for each model
-the voter has met: sparse, so a voter of three votes costs three votes' worth.
+A voter of up to 32 votes under one snapshot is a *history*: the votes themselves, five bytes each,
+folded again when the voter comes back. Most voters never cast more. Later, or under another snapshot,
+a state is *components*: counts, the sums of the generic alternatives, and one entry for each model met.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +18,12 @@ from pipeline.alerts import VoterVotes
 from pipeline.evidence import starts
 from pipeline.evidence.fixed import Int64
 
+LONGEST_HISTORY = 32
+"""Votes. Folding them again costs less than the components of as many votes cost to store."""
+
+_HISTORY, _COMPONENTS = b"H", b"C"
+_HISTORY_HEAD = struct.Struct("<cBBI")  # kind, level told of `biased` and of `random`, snapshot
+_PAST = np.dtype([("model_a", "<u2"), ("model_b", "<u2"), ("outcome", "u1")])
 _HEAD = np.dtype(
     [
         ("votes", "<i4"),
@@ -27,6 +35,58 @@ _HEAD = np.dtype(
     ]
 )
 _ENTRY = np.dtype([("model", "<i4"), ("rank", "<i4"), ("sums", "<i8", 6)])
+
+
+@dataclass(frozen=True)
+class History:
+    """A voter's votes so far, all under one snapshot.
+
+    Attributes:
+        told: the levels told of `biased` and of `random`.
+        snapshot: sequence number of the snapshot.
+        votes: model_a, model_b, outcome of each.
+    """
+
+    told: tuple[int, int]
+    snapshot: int
+    votes: npt.NDArray[np.void]
+
+    @classmethod
+    def parse(cls, state: bytes | None) -> History | None:
+        """The history in a state, None if it is none."""
+        if state is None or state[:1] != _HISTORY:
+            return None
+        _, biased, random, snapshot = _HISTORY_HEAD.unpack_from(state)
+        return cls((biased, random), snapshot, np.frombuffer(state, dtype=_PAST, offset=_HISTORY_HEAD.size))
+
+
+def pack_histories(
+    told: Int64, snapshot: int, votes: VoterVotes, outcome: npt.NDArray[np.int8], chosen: npt.NDArray[np.bool_]
+) -> dict[int, bytes]:
+    """States of the chosen voters as histories.
+
+    Args:
+        told: int64[v, 2], levels told.
+        snapshot: the one that all the votes were judged by.
+        votes: all votes of the voters, sorted by voter.
+        outcome: int8[n], 0, 1 or 2.
+        chosen: bool[v].
+
+    Returns:
+        Index of a voter → state. Empty if a model's number does not fit.
+    """
+    if max(votes.model_a.max(initial=0), votes.model_b.max(initial=0)) > np.iinfo(np.uint16).max:
+        return {}
+    past = np.zeros(len(votes.voter), dtype=_PAST)
+    past["model_a"], past["model_b"], past["outcome"] = votes.model_a, votes.model_b, outcome
+    raw, size = past.tobytes(), _PAST.itemsize
+    ends = np.cumsum(np.bincount(votes.voter, minlength=len(told))).tolist()
+    begins = [0, *ends[:-1]]
+    levels = told.tolist()
+    return {
+        i: _HISTORY_HEAD.pack(_HISTORY, *levels[i], snapshot) + raw[size * begins[i] : size * ends[i]]
+        for i in np.flatnonzero(chosen).tolist()
+    }
 
 
 @dataclass
@@ -73,9 +133,9 @@ class Targets:
 
 
 def unpack(states: Sequence[bytes | None]) -> tuple[Tally, Targets]:
-    """Bytes → arrays. None is a voter not met before."""
+    """Components → arrays. None is a voter not met before."""
     blank = bytes(_HEAD.itemsize)
-    known = [blank if state is None else state for state in states]
+    known = [blank if state is None else state[1:] for state in states]
     head = np.frombuffer(b"".join([s[: _HEAD.itemsize] for s in known]), dtype=_HEAD)
     entries = np.frombuffer(b"".join([s[_HEAD.itemsize :] for s in known]), dtype=_ENTRY)
     tally = Tally(*(head[name].astype(np.int64) for name in ("votes", "ties", "met", "told", "generic", "total")))
@@ -85,7 +145,7 @@ def unpack(states: Sequence[bytes | None]) -> tuple[Tally, Targets]:
 
 
 def pack(tally: Tally, targets: Targets) -> list[bytes]:
-    """Arrays → bytes, one state a voter."""
+    """Arrays → components, one state a voter."""
     head = np.zeros(len(tally.votes), dtype=_HEAD)
     for name in ("votes", "ties", "met", "told", "generic", "total"):
         head[name] = getattr(tally, name)
@@ -96,7 +156,7 @@ def pack(tally: Tally, targets: Targets) -> list[bytes]:
     ends = np.cumsum(tally.met) * _ENTRY.itemsize
     size = _HEAD.itemsize
     return [
-        heads[i * size : (i + 1) * size] + body[end - met * _ENTRY.itemsize : end]
+        _COMPONENTS + heads[i * size : (i + 1) * size] + body[end - met * _ENTRY.itemsize : end]
         for i, (end, met) in enumerate(zip(ends.tolist(), tally.met.tolist(), strict=True))
     ]
 

@@ -62,8 +62,9 @@ class Names:
         with self._store.read() as connection:
             found: dict[str, int] = {}
             for start in range(0, len(names), 500):  # a bound on parameters that every database takes
-                for number, name in connection.execute(_named(kind, names[start : start + 500])).tuples():
-                    found[name] = number
+                # not .tuples(): SQLAlchemy 2.1 deprecates it, and our own warnings are errors
+                rows = connection.execute(_named(kind, names[start : start + 500]))
+                found |= {name: int(number) for number, name in rows}
             return found
 
 

@@ -11,7 +11,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
 
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
 from pipeline.alerts import Raised, VoterDetector
@@ -33,6 +36,7 @@ _RATIO_OVER = 2_000
 _OUTBOX_BATCH = 1_000
 
 Send = Callable[[Sequence[tuple[str, bytes, bytes]]], None]
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -110,9 +114,9 @@ class Worker:
                     break
         except (OffsetGap, TooManyRejects) as error:
             self._halt(error)
-            raise
-        finally:
             self._deliver()
+            raise
+        self._deliver()
         return self.tally
 
     def _claim(self) -> None:
@@ -122,17 +126,53 @@ class Worker:
         for gone in self._owned.keys() - set(numbers):
             self.metrics.revoked(self.source.name, gone)
         bounds = self.source.bounds(numbers) if numbers else {}
-        self._owned = {}
-        now = _now()
-        with self.store.write() as connection:
-            for number in sorted(numbers):
-                claim = ingest.claim(connection, self._source_no, number, bounds[number][0], self.owner, now)
-                snapshot = snapshots.in_force(connection, claim.partition_no)
-                self._owned[number] = Owned(claim, claim.next_offset, claim.event_time, snapshot)
+        self._owned = self._change(partial(self._claimed, bounds))
         for number, owned in self._owned.items():
             _check_gap(self.source.name, number, owned.next_offset, *bounds[number])
         self.source.seek({number: owned.next_offset for number, owned in self._owned.items()})
         self._generation = generation
+
+    def _claimed(self, bounds: Mapping[int, tuple[int, int]], connection: Connection) -> dict[int, Owned]:
+        owned = {}
+        for number in sorted(bounds):
+            claim = ingest.claim(connection, self._source_no, number, bounds[number][0], self.owner, _now())
+            snapshot = snapshots.in_force(connection, claim.partition_no)
+            owned[number] = Owned(claim, claim.next_offset, claim.event_time, snapshot)
+        return owned
+
+    def _change(self, statements: Callable[[Connection], Result]) -> Result:
+        def transaction() -> Result:
+            with self.store.write() as connection:
+                return statements(connection)
+
+        return self._patiently(transaction)
+
+    def _ask(self, query: Callable[[Connection, int], Result]) -> Result:
+        """What a query says about this source."""
+
+        def transaction() -> Result:
+            with self.store.read() as connection:
+                return query(connection, self._source_no)
+
+        return self._patiently(transaction)
+
+    def _patiently(self, transaction: Callable[[], Result]) -> Result:
+        """The result of a transaction; it is tried again when a race or a lost connection rolled it back.
+
+        Raises:
+            StoreUnavailable: the database stayed away.
+        """
+        wait, waited = _FIRST_WAIT, 0.0
+        while True:
+            try:
+                return transaction()
+            except DBAPIError as error:
+                if not transient(error):
+                    raise
+                if waited >= _GIVE_UP:
+                    raise StoreUnavailable(f"{self.store.url}: {error.orig}") from error
+            time.sleep(wait)
+            waited, wait = waited + wait, min(2 * wait, _LONGEST_WAIT)
 
     def _take(self, chunks: list[Chunk]) -> None:
         started = time.monotonic()
@@ -152,35 +192,24 @@ class Worker:
         self._check_rejects(decoded, done)
 
     def _write(self, chunks: list[Chunk], decoded: Decoded) -> Tally:
-        """Write the batch; take it again when a race or a lost connection rolled it back."""
+        done, event_time = self._patiently(lambda: self._written(chunks, decoded))
+        self._moved(chunks, event_time)
+        return done
+
+    def _written(self, chunks: list[Chunk], decoded: Decoded) -> tuple[Tally, dict[int, int | None]]:
         votes = decoded.votes
-        wait, waited = _FIRST_WAIT, 0.0
-        while True:
-            try:
-                numbers = {
-                    kind: self._context.names.numbers("model" if kind.startswith("model") else kind, names)
-                    for kind, names in (
-                        ("model_a", votes.model_a),
-                        ("model_b", votes.model_b),
-                        ("language", votes.language),
-                        ("category", votes.category),
-                        ("network", votes.network),
-                    )
-                }
-                with self.store.write() as connection:
-                    done, event_time = write_batch(
-                        connection, chunks, decoded, numbers, self._owned, self._judge, self._context, _now()
-                    )
-            except DBAPIError as error:
-                if not transient(error):
-                    raise
-                if waited >= _GIVE_UP:
-                    raise StoreUnavailable(f"{self.store.url}: {error.orig}") from error
-                time.sleep(wait)
-                waited, wait = waited + wait, min(2 * wait, _LONGEST_WAIT)
-                continue
-            self._moved(chunks, event_time)
-            return done
+        numbers = {
+            kind: self._context.names.numbers("model" if kind.startswith("model") else kind, names)
+            for kind, names in (
+                ("model_a", votes.model_a),
+                ("model_b", votes.model_b),
+                ("language", votes.language),
+                ("category", votes.category),
+                ("network", votes.network),
+            )
+        }
+        with self.store.write() as connection:
+            return write_batch(connection, chunks, decoded, numbers, self._owned, self._judge, self._context, _now())
 
     def _moved(self, chunks: list[Chunk], event_time: Mapping[int, int | None]) -> None:
         for chunk in chunks:
@@ -200,8 +229,7 @@ class Worker:
             return False
         if self.source.name.startswith("file:"):
             return True  # a file that gives nothing more is at its end
-        with self.store.read() as connection:
-            stored = ingest.next_offsets(connection, self._source_no)
+        stored = self._ask(ingest.next_offsets)
         return all(stored.get(number, 0) >= end for number, end in ends.items())
 
     def _end(self, number: int) -> int:
@@ -217,9 +245,7 @@ class Worker:
                 owned.event_time, 0, 0, 0, 0, 0, 0,
             )  # fmt: skip
             try:
-                with self.store.write() as connection:
-                    ingest.fence(connection, progress, _now())
-                    ingest.record(connection, [progress])
+                self._change(partial(_pass_over, progress))
             except Fenced:
                 self._generation = -1
                 return
@@ -282,15 +308,13 @@ class Worker:
             at=some.event_time if some and some.event_time is not None else _now(),
             evidence={"what": str(error), "runbook": f"deploy/runbooks/{error.runbook}.md"},
         )
-        with self.store.write() as connection:
-            alerts.write(connection, [raised], {}, _now())
+        self._change(lambda connection: alerts.write(connection, [raised], {}, _now()))
 
     def _deliver(self) -> None:
         """Send what waits in the outbox. A broker that is away gets it later."""
         more = self.send is not None
         while more and self.send is not None:
-            with self.store.read() as connection:
-                waiting = outbox.waiting(connection, self._source_no, _OUTBOX_BATCH)
+            waiting = self._ask(partial(outbox.waiting, limit=_OUTBOX_BATCH))
             more = len(waiting) == _OUTBOX_BATCH
             if not waiting:
                 return
@@ -298,8 +322,7 @@ class Worker:
                 self.send([message[1:] for message in waiting])
             except BrokerUnavailable:
                 return
-            with self.store.write() as connection:
-                outbox.delivered(connection, [message[0] for message in waiting])
+            self._change(partial(outbox.delivered, numbers=[message[0] for message in waiting]))
 
     def _pseudonym(self, voter_id: str) -> int:
         found = self._pseudonyms.get(voter_id)
@@ -308,6 +331,11 @@ class Worker:
                 self._pseudonyms.clear()
             found = self._pseudonyms[voter_id] = self.store.pseudonym(voter_id)
         return found
+
+
+def _pass_over(progress: ingest.Progress, connection: Connection) -> None:
+    ingest.fence(connection, progress, _now())
+    ingest.record(connection, [progress])
 
 
 def _check_gap(source: str, number: int, wanted: int, first: int, end: int) -> None:

@@ -175,7 +175,8 @@ TABLES = {
     "alerts": 'SELECT alert_id, p.number, "offset", severity, subject, direction, opened_at, level, e_value, evidence'
     " FROM alert JOIN partition p USING (partition_no)",
     "alert history": "SELECT alert_id, action, name, reason FROM alert_event",
-    "duplicates": 'SELECT p.number, "offset", first_offset, same_body FROM duplicate JOIN partition p USING (partition_no)',
+    "duplicates": 'SELECT p.number, "offset", first_offset, same_body'
+    " FROM duplicate JOIN partition p USING (partition_no)",
     "rejects": 'SELECT p.number, "offset", reason, sha256 FROM reject JOIN partition p USING (partition_no)',
     "in force": "SELECT p.number, from_offset, sequence FROM in_force JOIN partition p USING (partition_no)",
     "partitions": "SELECT number, next_offset, event_time FROM partition",
@@ -423,7 +424,7 @@ def test_each_snapshot_is_in_force_from_the_first_batch_that_uses_it(tmp_path: P
         log.append(encoded([vote(n) for n in range(part * 600, (part + 1) * 600)]))
         work(log, url)
         refresh(url)
-    assert rows(url, TABLES["in force"]) == [(0, 600, 1), (0, 1_200, 2)]
+    assert set(rows(url, TABLES["in force"])) == {(0, 600, 1), (0, 1_200, 2)}
 
 
 # Processes.

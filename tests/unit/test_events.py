@@ -453,6 +453,14 @@ def test_times_are_exact_to_the_microsecond(cast: list[datetime]) -> None:
     assert [instant(n) for n in exact] == cast
 
 
+def test_times_are_exact_for_many_instants() -> None:
+    # A double of seconds times a million falls below the whole number for one instant in a hundred.
+    exact = np.random.default_rng(1).integers(0, 4 * 10**15, 5000).tolist()
+    votes = [msgspec.structs.replace(votes_of(EVENT)[0], cast_at=instant(n)) for n in exact]
+    zero = np.zeros(len(votes), dtype=np.int64)
+    assert columns(votes, zero.astype(np.int32), zero, zero, name_of).cast_at.tolist() == exact
+
+
 def test_an_offset_from_utc_moves_the_clock_and_not_the_instant() -> None:
     east = datetime(2024, 7, 1, 14, tzinfo=timezone(timedelta(hours=2)))
     batch = batch_of({**EVENT, "cast_at": east.isoformat()}, EVENT)

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 import pytest
 
 from pipeline.errors import Usage
-from pipeline.settings import PREFIX, SHAPING, Settings, load
+from pipeline.settings import PREFIX, SHAPING, Settings, load, override
 
 OTHER = {bool: lambda v: not v, int: lambda v: v + 1, float: lambda v: v / 2, str: lambda v: f"{v}x=1"}
 NAMES = [f.name for f in fields(Settings)]
@@ -19,6 +19,18 @@ def test_the_process_environment_is_read_when_none_is_given(monkeypatch: pytest.
     monkeypatch.setenv("INTEGRITY_PARTITIONS", "9")
     assert load().partitions == 9
     assert load({}).partitions == Settings().partitions
+
+
+def test_settings_are_overridden_within_a_block_only_and_a_given_environment_is_heard() -> None:
+    before = load()
+    outer, inner = Settings(partitions=7), Settings(partitions=8)
+    with override(outer):
+        with pytest.raises(ZeroDivisionError), override(inner):
+            assert load() is inner
+            raise ZeroDivisionError
+        assert load() is outer
+        assert load({"INTEGRITY_PARTITIONS": "9"}) == Settings(partitions=9)
+    assert load() == before
 
 
 @pytest.mark.parametrize("name", NAMES)

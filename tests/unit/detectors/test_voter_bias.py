@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.alerts import CRITICAL, LEVELS, Raised, VoterVotes, voter_label, voter_number
 from pipeline.detectors import VoterBias
-from pipeline.detectors.voter_bias_state import unpack
+from pipeline.detectors.voter_bias_state import LONGEST_HISTORY, Tally, Targets, unpack
 from pipeline.evidence import DELTAS, Reference
 
 MODELS = 20
@@ -100,6 +100,18 @@ streams = st.lists(one_vote, max_size=60) | st.tuples(
 ).map(lambda t: [(v, a, b, t[0]) for v, a, b, _ in t[1]])
 
 
+def as_components(states: list[bytes], reference: Reference) -> tuple[Tally, Targets]:
+    """What the states hold: under another snapshot a history becomes components."""
+    later = replace(reference, sequence=reference.sequence + 1)
+    closed, raised = VoterBias().observe(votes_of([], len(states)), states, later, lambda _: reference)
+    assert not raised
+    assert all(state[:1] == b"C" or len(state) == len(empty) for state in closed)
+    return unpack([None if len(state) == len(empty) else state for state in closed])
+
+
+empty = VoterBias().observe(votes_of([], 1), [None], board())[0][0]
+
+
 @given(streams, st.integers(0, 3))
 @settings(max_examples=120, deadline=None)
 def test_states_and_alerts_are_those_of_a_slow_loop(rows: list[tuple[int, int, int, int]], seed: int) -> None:
@@ -112,7 +124,7 @@ def test_states_and_alerts_are_those_of_a_slow_loop(rows: list[tuple[int, int, i
     ]
     votes = votes_of(rows, 4)
     states, raised = VoterBias().observe(votes, [None] * 4, reference)
-    tally, targets = unpack(states)
+    tally, targets = as_components(states, reference)
     for v, voter in enumerate(slow):
         mine = targets.voter == v
         assert (tally.votes[v], tally.ties[v], tally.met[v]) == (voter.votes, voter.ties, len(voter.met))
@@ -233,11 +245,41 @@ def test_both_kinds_of_tie_are_the_same_evidence() -> None:
 
 def test_a_state_grows_with_the_models_met_and_not_with_the_votes() -> None:
     reference = board()
-    few = votes_of([(0, int(NUMBERS[0]), int(NUMBERS[1]), 0)] * 2, 1)
+    some = votes_of([(0, int(NUMBERS[0]), int(NUMBERS[1]), k % 3) for k in range(LONGEST_HISTORY + 1)], 1)
     many = votes_of([(0, int(NUMBERS[0]), int(NUMBERS[1]), k % 3) for k in range(500)], 1)
-    (small,), _ = VoterBias().observe(few, [None], reference)
+    (small,), _ = VoterBias().observe(some, [None], reference)
     (large,), _ = VoterBias().observe(many, [None], reference)
     assert len(small) == len(large)
+
+
+def test_a_voter_of_few_votes_costs_five_bytes_a_vote() -> None:
+    reference = board()
+    sizes = [
+        len(VoterBias().observe(votes_of([(0, int(NUMBERS[0]), int(NUMBERS[1]), 0)] * n, 1), [None], reference)[0][0])
+        for n in range(LONGEST_HISTORY + 2)
+    ]
+    assert np.diff(sizes[: LONGEST_HISTORY + 1]).tolist() == [5] * LONGEST_HISTORY
+    assert sizes[-1] > sizes[-2] + 5
+
+
+@given(streams, st.integers(0, 3), st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_history_folded_later_is_what_it_would_have_been_at_once(
+    rows: list[tuple[int, int, int, int]], seed: int, data: st.DataObject
+) -> None:
+    first, second = board(seed, size=4), replace(board(seed + 10, size=4), sequence=6)
+    cut = data.draw(st.integers(0, len(rows)))
+    expected: list[tuple[int, str, int]] = []
+    slow = [Slow() for _ in range(4)]
+    for offset, (voter, a, b, outcome) in enumerate(rows):
+        reference = first if offset < cut else second
+        expected += [(voter, direction, level) for direction, level, _ in slow[voter].see(a, b, outcome, reference)]
+    labels = [voter_label(int(name)) for name in votes_of([], 4).names]
+    states, before = VoterBias().observe(votes_of(rows[:cut], 4), [None] * 4, first)
+    _, after = VoterBias().observe(votes_of(rows[cut:], 4), states, second, lambda _: first)
+    assert [(r.subject, r.direction, r.level) for r in [*before, *after]] == [
+        (labels[voter], direction, level) for voter, direction, level in expected
+    ]
 
 
 # -- what an alert is -------------------------------------------------------------------------

@@ -1,0 +1,107 @@
+"""What a stack is given when it is first brought up, and keeps: ports, the voter key, passwords.
+
+They stand in one file that nobody else may read. Without the voter key the store would not open again, and
+with new ports every address that somebody noted would be wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import Unavailable, Usage
+from pipeline.local.process import LOOPBACK
+
+# Below the ports that the servers of tests are given (process.py), so that a stack that is down and a test
+# never meet.
+_PORTS = range(10_000, 20_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """Ports by name, and secrets.
+
+    Attributes:
+        ports: where each part listens.
+        voter_key: what the pseudonyms of the stack's store are made with, 64 hexadecimal digits.
+        airflow_password: of Airflow's user.
+        airflow_secret: signs Airflow's tokens.
+        supervisor_password: of whoever gives the supervisor orders.
+    """
+
+    ports: Mapping[str, int]
+    voter_key: str
+    airflow_password: str
+    airflow_secret: str
+    supervisor_password: str
+
+    @classmethod
+    def read(cls, file: Path) -> Kept:
+        """Read the file of a stack that is up."""
+        return cls(**json.loads(file.read_text()))
+
+    @classmethod
+    def load(cls, file: Path, names: Sequence[str], fixed: Mapping[str, int]) -> Kept:
+        """Read the file, or make it.
+
+        Args:
+            file: where it is.
+            names: whose ports are wanted.
+            fixed: ports that were asked for; the others are kept, or free ones at first.
+
+        Raises:
+            Usage: a port for a part that there is not.
+            Unavailable: somebody else listens on one of the ports.
+        """
+        if unknown := fixed.keys() - set(names):
+            raise Usage(f"expected a port of {', '.join(names)}, got {', '.join(sorted(unknown))}")
+        found = json.loads(file.read_text()) if file.exists() else _made()
+        ports = found["ports"] | fixed
+        for name in names:
+            ports.setdefault(name, _free(ports.values()))
+            if _taken(ports[name]):
+                raise Unavailable(f"expected port {ports[name]} ({name}) to be free, got one that somebody listens on")
+        kept = cls(**found | {"ports": ports})
+        write_private(file, json.dumps(asdict(kept), indent=1))
+        return kept
+
+
+def write_private(file: Path, text: str) -> None:
+    """Write a file that nobody else may read, at once: a reader finds the old text or the new one."""
+    draft = file.with_suffix(".new")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+        out.write(text + "\n")
+    draft.replace(file)
+
+
+def _made() -> dict[str, Any]:
+    return {
+        "ports": {},
+        "voter_key": secrets.token_hex(32),
+        "airflow_password": secrets.token_urlsafe(12),
+        "airflow_secret": secrets.token_hex(32),
+        "supervisor_password": secrets.token_hex(16),
+    }
+
+
+def _free(used: Container[int]) -> int:
+    while (port := secrets.choice(_PORTS)) in used or _taken(port):
+        pass
+    return port
+
+
+def _taken(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return True
+    return False

@@ -1,0 +1,197 @@
+"""The processes of the stack under supervisord (the package `supervisor`).
+
+What becomes of a process that ends by itself: it is started again. One that does not live for 5 s is tried
+ten times, a second later each time, then given up (FATAL): told by `status`, by Prometheus' `up` and by the
+alert rules. Worker processes that ended on purpose are not started again (`Part.restart`): a stop limit is
+there so that a bad deploy does not drain the topic into the rejects.
+
+supervisord leads a session of its own, and everything that it starts belongs to it. So what is left over when
+it has ended, or was killed, is found by the session and by descent, never by name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+import xmlrpc.client
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil  # type: ignore[import-untyped]
+
+from pipeline.errors import Unavailable, Usage
+from pipeline.local.kept import write_private
+from pipeline.local.leftovers import Leader
+from pipeline.local.part import Part
+from pipeline.local.process import LOOPBACK
+
+_STARTING_SECONDS = 20.0
+_RUNNING = ("RUNNING", "STARTING", "BACKOFF")
+# What configparser and supervisord would take for something else, however it is quoted.
+_UNFIT = frozenset(';#"\n')
+_HEAD = """\
+[supervisord]
+nodaemon = true
+silent = true
+logfile = {logs}/supervisord.log
+pidfile = {directory}/supervisord.pid
+childlogdir = {logs}
+{user}
+
+[inet_http_server]
+port = {address}
+username = stack
+password = {password}
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
+"""
+_PROGRAM = """
+[program:{name}]
+command = {command}
+directory = {directory}
+environment = {environment}
+autostart = false
+autorestart = {autorestart}
+exitcodes = 0,3
+startsecs = 5
+startretries = 10
+stopsignal = {signal}
+stopwaitsecs = {seconds:.0f}
+killasgroup = true
+redirect_stderr = true
+stdout_logfile = {log}
+stdout_logfile_maxbytes = 10MB
+stdout_logfile_backups = 1
+"""
+# Services end last: what the others still write must arrive.
+_TIERS = {"services": 1, "pipeline": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Supervisor:
+    """The supervisor of one state directory.
+
+    Attributes:
+        directory: of the state: the configuration (0600: it holds the voter key), logs, who leads.
+        port: where orders are taken, on the loopback, with a password.
+        password: that one.
+    """
+
+    directory: Path
+    port: int
+    password: str
+
+    def log(self, name: str) -> Path:
+        """The file that takes everything a part prints."""
+        return self.directory / "logs" / f"{name}.log"
+
+    def launch(self, parts: Sequence[Part], environment: Mapping[str, str]) -> Leader:
+        """Start supervisord, and none of the parts.
+
+        Raises:
+            Unavailable: it gave no answer in time.
+        """
+        self.log("").parent.mkdir(parents=True, exist_ok=True)
+        configuration = self.directory / "supervisord.conf"
+        write_private(configuration, self._configured(parts))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "supervisor.supervisord", "-c", str(configuration)],
+            cwd=self.directory,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        leader = Leader.of(process.pid)
+        leader.write(self.directory)
+        deadline = time.monotonic() + _STARTING_SECONDS
+        while not self.states():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise Unavailable(f"expected supervisord to answer, got none: see {self.log('supervisord')}")
+            time.sleep(0.1)
+        return leader
+
+    def states(self) -> dict[str, dict[str, Any]]:
+        """What supervisord says of each part: statename, pid, exitstatus …; nothing if it does not answer."""
+        try:
+            listed = self._call("getAllProcessInfo")
+        except (OSError, xmlrpc.client.Error):
+            return {}
+        return {one["name"]: one for one in listed}
+
+    def start(self, parts: Iterable[Part], seconds: float) -> None:
+        """Start parts, and return once each does its work.
+
+        Raises:
+            Unavailable: one was given up or did not answer in time; quotes the end of its log.
+        """
+        waiting = {part.name: part for part in parts}
+        for part in waiting.values():
+            self._call("startProcess", f"{part.tier}:{part.name}", False)
+        deadline = time.monotonic() + seconds
+        while waiting := {name: part for name, part in waiting.items() if not self._works(part)}:
+            for name in waiting:
+                state = self.state(name)
+                if state not in _RUNNING or time.monotonic() > deadline:
+                    raise Unavailable(
+                        f"expected {name} to do its work within {seconds:.0f} s, got {state}; the end of "
+                        f"{self.log(name)}:\n{self._tail(name)}"
+                    )
+            time.sleep(0.2)
+
+    def state(self, name: str) -> str:
+        """What supervisord calls the state of a part: RUNNING, BACKOFF, EXITED, FATAL …"""
+        return str(self.states().get(name, {}).get("statename", "gone"))
+
+    def _works(self, part: Part) -> bool:
+        return part.answers() if part.answers else self.state(part.name) == "RUNNING"
+
+    def _call(self, method: str, *arguments: Any) -> Any:
+        url = f"http://stack:{self.password}@{LOOPBACK}:{self.port}/RPC2"
+        with xmlrpc.client.ServerProxy(url) as proxy:
+            return getattr(proxy.supervisor, method)(*arguments)
+
+    def _tail(self, name: str, lines: int = 20) -> str:
+        log = self.log(name)
+        return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else "(no log)"
+
+    def _configured(self, parts: Sequence[Part]) -> str:
+        head = _HEAD.format(
+            directory=_fit(str(self.directory)),
+            logs=_fit(str(self.log("").parent)),
+            # supervisord wants to be told that root is meant.
+            user="user = root" if os.geteuid() == 0 else "",
+            address=f"{LOOPBACK}:{self.port}",
+            password=self.password,
+        )
+        groups = "".join(
+            f"\n[group:{tier}]\nprograms = {','.join(p.name for p in parts if p.tier == tier)}\npriority = {place}\n"
+            for tier, place in _TIERS.items()
+        )
+        return head + groups + "".join(self._program(part) for part in parts)
+
+    def _program(self, part: Part) -> str:
+        return _PROGRAM.format(
+            name=part.name,
+            command=_fit(shlex.join(part.command)),
+            directory=_fit(str(part.directory)),
+            environment=",".join(f'{key}="{_fit(value)}"' for key, value in part.environment.items()),
+            autorestart={"always": "true", "unless_stopped": "unexpected"}[part.restart],
+            signal=part.stop_signal.name.removeprefix("SIG"),
+            seconds=part.stop_seconds,
+            log=_fit(str(self.log(part.name))),
+        )
+
+
+def _fit(text: str) -> str:
+    if bad := _UNFIT & set(text):
+        raise Usage(f"expected no {' '.join(sorted(bad))!r} in what supervisord is told, got {text!r}")
+    return text.replace("%", "%%")
