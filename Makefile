@@ -14,10 +14,10 @@ export DEBIAN_FRONTEND := noninteractive
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint bench kafka prometheus clean lock
+.PHONY: help setup demo test test-stack lint bench up down kafka prometheus clean lock
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.synced ## make the environment .venv from requirements.lock
 
@@ -38,9 +38,18 @@ lint: setup ## style, types and the order of imports
 bench: setup kafka ## votes per second through a real Kafka and a real PostgreSQL
 	@$(BIN)/integrity bench stream $(ARGS)
 
+up: setup kafka prometheus ## the real thing as local processes in .stack, under a supervisor
+	@$(BIN)/python -m pipeline.local.stack up $(ARGS)
+
+down: setup ## end all of it; the data stays in .stack
+	@$(BIN)/python -m pipeline.local.stack down $(ARGS)
+
+test-stack: setup kafka prometheus ## up, an attack, the page, the refresh, down; for real, 3 to 5 minutes
+	$(BIN)/pytest tests/stack $(ARGS)
+
 kafka: $(VENV)/kafka/.copied ## Kafka's jars into .venv/kafka/libs (needs Java 17 and Maven)
 
-prometheus: $(BIN)/promtool ## promtool, the checker of alert rules, into .venv/bin
+prometheus: $(BIN)/prometheus $(BIN)/prometheus-alertmanager ## Prometheus, promtool and Alertmanager into .venv/bin
 
 clean: ## remove everything that can be made again
 	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis
@@ -91,15 +100,26 @@ $(VENV)/kafka/.copied: deploy/kafka/pom.xml | $(BIN)/python
 			-DoutputDirectory="$(CURDIR)/$(@D)/libs" -DincludeScope=runtime && touch $@; \
 	fi
 
-# Unpacked, not installed: Debian's package would start a Prometheus as a service of this machine.
+# Unpacked, not installed: Debian's packages would start services on this machine. The programs need libc alone.
 # as_root: apt's own user may not write into a temporary folder of root's.
 as_root := -o APT::Sandbox::User=root
-$(BIN)/promtool: | $(BIN)/python
-	@if $(call has,promtool); then ln -sf "$$(command -v promtool)" $@; exit; fi; \
-	unpacked=$$(mktemp -d) && trap 'rm -rf "$$unpacked"' EXIT && \
-	if $(may_install); then apt-get update -qq; fi; \
-	if (cd "$$unpacked" && apt-get $(as_root) download -qq prometheus && dpkg-deb -x prometheus_*.deb .); then \
-		cp "$$unpacked/usr/bin/promtool" $@; \
-	else \
-		$(call go_without,no promtool and no way to get it: the tests of the alert rules WILL BE SKIPPED); \
-	fi
+# What a package of Debian's brings, from this machine if all of it is installed: $(call unpack,PACKAGE,PROGRAMS)
+define unpack
+@if found=$$(for program in $(2); do command -v $$program || exit 1; done); then \
+	ln -sf $$found $(BIN)/; exit; \
+fi; \
+unpacked=$$(mktemp -d) && trap 'rm -rf "$$unpacked"' EXIT && \
+if $(may_install); then apt-get update -qq; fi; \
+if (cd "$$unpacked" && apt-get $(as_root) download -qq $(1) && dpkg-deb -x $(1)_*.deb .); then \
+	cp $(addprefix "$$unpacked"/usr/bin/,$(2)) $(BIN)/; \
+else \
+	$(call go_without,no $(2) and no way to get Debian's package $(1): what needs it WILL BE SKIPPED); \
+fi
+endef
+
+# promtool, the checker of alert rules, comes with it.
+$(BIN)/prometheus: | $(BIN)/python
+	$(call unpack,prometheus,prometheus promtool)
+
+$(BIN)/prometheus-alertmanager: | $(BIN)/python
+	$(call unpack,prometheus-alertmanager,prometheus-alertmanager)

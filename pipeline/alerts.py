@@ -8,6 +8,7 @@ only at 100 times more evidence.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
@@ -141,7 +142,7 @@ def voter_number(label: str) -> int:
     Raises:
         ValueError: not 16 hexadecimal digits.
     """
-    if len(label) != 16:
-        raise ValueError(f"expected 16 hexadecimal digits, got {label!r}")
+    if not re.fullmatch("[0-9a-f]{16}", label):
+        raise ValueError(f"expected 16 lower-case hexadecimal digits, got {label!r}")
     value = int(label, 16)
     return value - (1 << 64) if value >= 1 << 63 else value

@@ -7,6 +7,7 @@ alert: their digest goes into each snapshot.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,20 @@ from typing import Any
 from pipeline.errors import Usage
 
 PREFIX = "INTEGRITY_"
+
+# Setting, least, most.
+_RANGES: tuple[tuple[str, float, float], ...] = (
+    ("lateness_minutes", 0, 60 * 24 * 365),
+    ("least_share", 0, 1),
+    ("partitions", 1, 10_000),
+    ("batch_votes", 1, 1_000_000),
+    ("session_seconds", 1, 3600),
+    ("poll_seconds", 1, 86_400),
+    ("max_consecutive_rejects", 1, 1_000_000_000),
+    ("max_reject_ratio", 0, 1),
+    ("progress_seconds", 1, 86_400),
+    ("lease_seconds", 1, 86_400),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +74,17 @@ class Settings:
     progress_seconds: float = 60.0
     lease_seconds: float = 15.0
 
+    def __post_init__(self) -> None:
+        """Refuse what means nothing.
+
+        Raises:
+            Usage: names the variable, what it must be and what it is.
+        """
+        for name, low, high in _RANGES:
+            value = getattr(self, name)
+            if not low <= value <= high:  # also when it is not a number
+                raise Usage(f"{PREFIX}{name.upper()}: expected {low} to {high}, got {value}")
+
     @property
     def lateness(self) -> int:
         """Microseconds by which the watermark trails."""
@@ -92,9 +118,12 @@ class Settings:
             return None
         model, _, points = self.anchor.rpartition("=")
         try:
-            return model, float(points)
+            rating = float(points)
         except ValueError:
-            raise Usage(f"{PREFIX}ANCHOR: expected MODEL=POINTS, got {self.anchor!r}") from None
+            rating = math.nan
+        if not model or not math.isfinite(rating):
+            raise Usage(f"{PREFIX}ANCHOR: expected MODEL=POINTS, got {self.anchor!r}")
+        return model, rating
 
     def shaping(self) -> dict[str, Any]:
         """The settings that can change a rating or an alert."""

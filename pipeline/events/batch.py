@@ -146,9 +146,14 @@ def _body(vote: Vote, name_of: Callable[[str], int]) -> bytes:
 
 def _times(times: Sequence[datetime | None]) -> Int64:
     return np.array(
-        [NO_TIME if t is None else round(t.timestamp() * 1e6) for t in times],
+        [NO_TIME if t is None else _exact(t) for t in times],
         dtype=np.int64,
     )
+
+
+def _exact(time: datetime) -> int:
+    # A float of seconds is exact to the microsecond until 2106, and twice as quick.
+    return round(time.timestamp() * 1e6) if time.year < 2100 else microseconds(time)
 
 
 def microseconds(time: datetime) -> int:

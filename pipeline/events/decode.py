@@ -7,9 +7,11 @@ knows them).
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -114,27 +116,46 @@ def _explain(raw: bytes | None, error: Exception) -> tuple[str, str]:
         return "bad_utf8", f"expected UTF-8, got byte 0x{raw[bad.start]:02x} at {bad.start}"
     if not isinstance(error, msgspec.ValidationError):
         return "malformed", str(error)
-    return _explain_field(raw, str(error))
+    return fault(raw) or _explain_field(raw, str(error))
 
 
 def _explain_field(raw: bytes, message: str) -> tuple[str, str]:
-    if "missing required field" in message:
+    if message.startswith("Object missing required field"):
         return "missing_field", message
-    if "$.winner" in message:
-        winner = msgspec.json.decode(raw).get("winner")
+    if message.endswith("`$.winner`"):
+        winner = msgspec.json.decode(raw).get("winner")  # `fault` has read it to the end: it is JSON
         return "unknown_outcome", f"expected one of {', '.join(OUTCOMES)}, got {str(winner)[:80]!r}"
-    if "$.cast_at" in message or "$.voter_since" in message:
+    if message.endswith(("`$.cast_at`", "`$.voter_since`")):
         return "bad_time", message
     return "wrong_type", message
 
 
-# A broken record may still name its voter; the name must not reach the store.
-_VOTER = re.compile(rb'("voter_id"\s*:\s*)"(?:[^"\\]|\\.)*"?')
-
-
 def _reject(position: int, raw: bytes | None, reason: str, detail: str) -> Reject:
     raw = raw or b""
-    sample = _VOTER.sub(rb'\1"(removed)"', raw[:MAX_BYTES])
-    if reason in {"bad_utf8", "malformed", "too_large", "too_deep"}:
-        sample = sample[:SAMPLE_BYTES]
-    return Reject(position, reason, detail[:500], hashlib.sha256(raw).digest(), sample)
+    return Reject(position, reason, detail[:500], hashlib.sha256(raw).digest(), _sample(raw, reason))
+
+
+def _sample(raw: bytes, reason: str) -> bytes:
+    """A record to recognise its producer by; the voter's name must not reach the store.
+
+    What can be read is kept with the voter replaced. What cannot is cut off where a voter may begin.
+    """
+    if reason not in {"bad_utf8", "malformed", "too_large", "too_deep", "duplicate_key"}:
+        try:
+            value = json.loads(raw)
+        except (ValueError, RecursionError):
+            value = None
+        if isinstance(value, dict):
+            return json.dumps(_without_voter(value), ensure_ascii=False).encode("utf-8", "backslashreplace")
+    before, *after = _VOTER.split(raw[:SAMPLE_BYTES], maxsplit=1)
+    return before + (b"(removed)" if after else b"")
+
+
+def _without_voter(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: "(removed)" if k == "voter_id" else _without_voter(v) for k, v in value.items()}
+    return [_without_voter(v) for v in value] if isinstance(value, list) else value
+
+
+# "voter" as it stands, in UTF-16, or hidden behind an escape.
+_VOTER = re.compile(rb"v\x00?o\x00?t\x00?e\x00?r|\\u", re.IGNORECASE)

@@ -5,7 +5,8 @@ count over the raw bytes proves most votes clean; only the others take the slow,
 
 The proof: without a backslash every quote is structural, two for each key and two for each string
 value. A decoded vote says how many quotes its known fields need. More means an unknown key, an
-explicit null or a repeated key, so equality proves that no key is repeated.
+explicit null or a repeated key, so equality proves that no key is repeated. The keys within a style may
+be left out, so a vote with a style is clean only if it is its own canonical form, byte for byte.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import json
 import unicodedata
 from collections.abc import Sequence
 
-from pipeline.events.vote import Vote
+from pipeline.events.vote import Vote, to_bytes
 
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 8
@@ -23,9 +24,8 @@ MAX_DEPTH = 8
 HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 # Two quotes a key and two a string value: schema is a number; vote_id, cast_at, model_a, model_b
-# and winner are strings; a style is its own key and five keys of numbers.
+# and winner are strings.
 _QUOTES_REQUIRED = 2 + 5 * 4
-_QUOTES_STYLE = 2 + 5 * 2
 
 
 class DuplicateKey(ValueError):
@@ -33,7 +33,7 @@ class DuplicateKey(ValueError):
 
 
 def expected_quotes(vote: Vote) -> int:
-    """The number of quote signs in a vote whose keys each stand once."""
+    """The number of quote signs in a vote without styles whose keys each stand once."""
     quotes = _QUOTES_REQUIRED
     for value in (
         vote.voter_id,
@@ -45,14 +45,13 @@ def expected_quotes(vote: Vote) -> int:
     ):
         if value is not None:
             quotes += 4
-    for style in (vote.style_a, vote.style_b):
-        if style is not None:
-            quotes += _QUOTES_STYLE
     return quotes
 
 
 def plainly_clean(raw: bytes, vote: Vote) -> bool:
     """True if counts alone prove that the bytes hide nothing; False says only "look closer"."""
+    if vote.style_a is not None or vote.style_b is not None:
+        return raw.isascii() and b"\\" not in raw and raw.decode("ascii").isprintable() and raw == to_bytes(vote)
     return (
         raw.isascii()
         and raw.count(b'"') == expected_quotes(vote)
@@ -80,15 +79,15 @@ def fault(raw: bytes) -> tuple[str, str] | None:
 
 
 def hidden(text: str) -> str | None:
-    """What is wrong with a string that people will read, or None."""
+    """What is wrong with a string that people will read, or None. The string itself is not told."""
     if text.isascii():
         if text.isprintable():
             return None
     elif not unicodedata.is_normalized("NFC", text):
-        return f"expected normal form C, got {text!a}"
+        return "expected normal form C (NFC)"
     for char in text:
         if unicodedata.category(char) in HIDDEN:
-            return f"expected characters that show, got U+{ord(char):04X} in {text!a}"
+            return f"expected characters that show, got U+{ord(char):04X}"
     return None
 
 
@@ -107,17 +106,22 @@ def _no_constant(name: str) -> object:
     raise ValueError(f"expected a JSON number, got {name}")
 
 
-def _walk(value: object, depth: int) -> tuple[str, str] | None:
+def _walk(value: object, depth: int, where: str = "the event") -> tuple[str, str] | None:
     if isinstance(value, str):
         wrong = hidden(value)
-        return ("text", wrong) if wrong else None
+        return ("text", f"{wrong} in {where}") if wrong else None
     if not isinstance(value, dict | list):
         return None
     if depth > MAX_DEPTH:
         return "too_deep", f"expected at most {MAX_DEPTH} levels"
-    children = [*value.keys(), *value.values()] if isinstance(value, dict) else value
-    for child in children:
-        wrong_child = _walk(child, depth + 1)
+    for child, place in _children(value, where):
+        wrong_child = _walk(child, depth + 1, place)
         if wrong_child:
             return wrong_child
     return None
+
+
+def _children(value: dict[str, object] | list[object], where: str) -> list[tuple[object, str]]:
+    if isinstance(value, list):
+        return [(child, where) for child in value]
+    return [*((key, "a key") for key in value), *((child, ascii(key)) for key, child in value.items())]

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from pipeline.events.vote import Name, Time
+from pipeline.events.vote import SCHEMA, Name, Time
 
 Weight = Annotated[float, msgspec.Meta(ge=0)]
 
@@ -105,8 +105,10 @@ def decode(raw: bytes) -> RegistryEvent:
     """One registry event.
 
     Raises:
-        msgspec.ValidationError: the field and what was expected of it.
+        msgspec.ValidationError: the field and what was expected of it, or another major schema.
         msgspec.DecodeError: not JSON.
     """
     event: RegistryEvent = _decoder.decode(raw)
+    if event.schema != SCHEMA:
+        raise msgspec.ValidationError(f"expected schema {SCHEMA}, got {event.schema}")
     return event

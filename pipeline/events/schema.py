@@ -13,10 +13,13 @@ from pipeline.events.vote import SCHEMA, Vote
 def schemas() -> dict[str, dict[str, Any]]:
     """File name → JSON Schema (draft 2020-12) of the events on a topic."""
     vote = msgspec.json.schema(Vote)
-    vote["$defs"]["Vote"]["properties"]["schema"] = {"const": SCHEMA}
+    registry = msgspec.json.schema(RegistryEvent)
+    for definition in (*vote["$defs"].values(), *registry["$defs"].values()):
+        if "schema" in definition["properties"]:
+            definition["properties"]["schema"] = {"const": SCHEMA}
     return {
         "vote.schema.json": _titled(vote, "vote, schema 1: one outcome of one battle"),
-        "registry.schema.json": _titled(msgspec.json.schema(RegistryEvent), "registry event, schema 1"),
+        "registry.schema.json": _titled(registry, "registry event, schema 1"),
     }
 
 

@@ -61,7 +61,7 @@ class Vote(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
 _encoder = msgspec.json.Encoder(order="sorted")
 
 
-def to_bytes(event: Vote | dict[str, object]) -> bytes:
+def to_bytes(event: msgspec.Struct | dict[str, object]) -> bytes:
     """One event as canonical JSON: keys sorted, nothing optional written out.
 
     For the strings and integers of our events this is the form of RFC 8785.

@@ -19,8 +19,6 @@ Int64 = npt.NDArray[np.int64]
 LOG_UNIT = 2.0**-20
 E_UNIT = 2.0**-24
 _MAX_LOG = 32 * np.log(2.0)
-# Sums are stored as int32: ±2000 nats. Below, a component is dead for good (e⁻²⁰⁰⁰).
-LOG_LIMIT = int(2000 / LOG_UNIT)
 
 
 def log_units(log_ratio: Float64) -> Int64:

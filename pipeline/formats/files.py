@@ -17,10 +17,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import UnknownFormat
+from pipeline.events.hygiene import fault
 from pipeline.events.vote import SCHEMA, derived_id, to_bytes
 from pipeline.formats import foreign
 
 _BATCH_ROWS = 5_000
+# Tables of battles carry whole prompts in a cell; the module's own limit is 128 KiB.
+csv.field_size_limit(64 * 1024 * 1024)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ def _identified(records: Iterable[bytes | dict[str, Any]]) -> Iterator[bytes]:
 def _json_array(path: Path, mapping: ColumnMap) -> Iterator[bytes | dict[str, Any]]:
     try:
         rows = msgspec.json.decode(path.read_bytes(), type=list[msgspec.Raw])
-    except (msgspec.DecodeError, ValueError) as error:
+    except (ValueError, RecursionError) as error:
         raise UnknownFormat(f"{path.name}: expected a JSON array of battles: {error}") from None
     for raw in rows:
         yield _one(bytes(raw), mapping)
@@ -104,7 +107,7 @@ def _one(raw: bytes, mapping: ColumnMap) -> bytes | dict[str, Any]:
         record = msgspec.json.decode(raw)
     except (ValueError, RecursionError):
         return raw
-    if not isinstance(record, dict):
+    if not isinstance(record, dict) or fault(raw):
         return raw
     if "schema" in record:
         needs_id = "vote_id" not in record and "event_id" not in record
@@ -126,8 +129,11 @@ def _csv(path: Path, mapping: ColumnMap) -> Iterator[dict[str, Any]]:
     with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as text:
         rows = csv.DictReader(text)
         read = _table(path, list(rows.fieldnames or ()), mapping)
-        for row in rows:
-            yield _finish(read({k: _printable(v) for k, v in row.items() if k}), mapping)
+        try:
+            for row in rows:
+                yield _finish(read({k: _printable(v) for k, v in row.items() if k}), mapping)
+        except csv.Error as error:
+            raise UnknownFormat(f"{path.name}, line {rows.line_num}: {error}") from None
 
 
 def _printable(cell: str | None) -> str | None:
@@ -147,7 +153,8 @@ def _parquet(path: Path, mapping: ColumnMap) -> Iterator[dict[str, Any]]:
         read: Callable[[Mapping[str, Any]], dict[str, Any]] = foreign.preference_140k
     else:
         read = _table(path, headers, mapping)
-    wanted = [n for n in headers if not n.startswith(("conversation", "full_conversation"))]
+    named = set(mapping.columns.values())
+    wanted = [n for n in headers if n in named or not n.startswith(("conversation", "full_conversation"))]
     for batch in file.iter_batches(_BATCH_ROWS, columns=wanted):
         for row in batch.to_pylist():
             yield _finish(read(row), mapping)

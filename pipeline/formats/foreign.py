@@ -69,22 +69,32 @@ def preference_140k(record: Record) -> Fields:
     }
 
 
-def _style(metadata: Record, side: str) -> dict[str, int] | None:
+def _style(metadata: Any, side: str) -> Any:
+    """Style counts; what cannot be counted goes on as it is, for the decoder to reject with its row."""
+    if not isinstance(metadata, Mapping):
+        return metadata
     tokens = metadata.get(f"sum_assistant_{side}_tokens")
-    if tokens is None:
+    if tokens is None or tokens != tokens:
         return None
     return {
-        "tokens": int(tokens),
+        "tokens": _whole(tokens),
         "headers": _sum(metadata.get(f"header_count_{side}")),
         "lists": _sum(metadata.get(f"list_count_{side}")),
         "bold": _sum(metadata.get(f"bold_count_{side}")),
     }
 
 
-def _sum(counts: Any) -> int:
-    if isinstance(counts, Mapping):
-        return int(sum(v or 0 for v in counts.values()))
-    return int(counts or 0)
+def _sum(counts: Any) -> Any:
+    """A count, or the counts of each level added up."""
+    if not isinstance(counts, Mapping):
+        return _whole(counts or 0)
+    parts = [_whole(v or 0) for v in counts.values()]
+    return sum(parts) if all(isinstance(part, int) for part in parts) else counts
+
+
+def _whole(value: Any) -> Any:
+    """A whole number that a table holds as a float."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 # What public tables call our fields, most usual first. A header is used for one field only.
@@ -123,7 +133,10 @@ def table(headers: list[str], chosen: Mapping[str, str]) -> Callable[[Record], F
         fields["winner"] = _winner(fields["winner"])
         for name in ("style_a", "style_b"):
             if record.get(name) is not None:
-                fields[name] = record[name]
+                style = record[name]
+                fields[name] = {k: v for k, v in style.items() if v is not None} if isinstance(style, dict) else style
+        if record.get("schema") is not None:
+            fields["schema"] = record["schema"]
         return fields
 
     return read

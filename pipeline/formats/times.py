@@ -9,6 +9,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Seconds up to the year 5138; a larger number is milliseconds (up to there: microseconds).
 _SECONDS_BELOW = 1e11
 _MILLISECONDS_BELOW = 1e14
+# What is no time is shown to people, but not all of it.
+_LONGEST = 100
 
 
 def rfc3339(value: object) -> str | None:
@@ -24,35 +26,34 @@ def rfc3339(value: object) -> str | None:
         return None
     if isinstance(value, bool):
         return str(value)
-    if isinstance(value, int | float):
-        return _from_number(float(value))
-    if isinstance(value, datetime):
-        return _text(value)
-    return _from_text(str(value))
+    try:
+        if isinstance(value, int | float):
+            return _from_number(float(value))
+        return _text(value) if isinstance(value, datetime) else _from_text(str(value))
+    except OverflowError:
+        return f"out of range: {str(value)[:_LONGEST]}"
+    except ValueError:
+        return str(value)[:_LONGEST]
 
 
 def _from_number(number: float) -> str:
     if not math.isfinite(number) or number < 0:
-        return str(number)
+        raise ValueError(number)
     if number >= _MILLISECONDS_BELOW:
         number /= 1e6
     elif number >= _SECONDS_BELOW:
         number /= 1e3
-    try:
-        return _text(_EPOCH + timedelta(microseconds=round(number * 1e6)))
-    except OverflowError:
-        return str(number)
+    return _text(_EPOCH + timedelta(microseconds=round(number * 1e6)))
 
 
 def _from_text(text: str) -> str:
     try:
-        return _from_number(float(text))
-    except ValueError:
-        pass
-    try:
         return _text(datetime.fromisoformat(text.strip()))
     except ValueError:
-        return text
+        number = float(text)
+    if len(text) == len("2024") and number >= 1900:
+        raise ValueError(text)  # a year and no number of seconds
+    return _from_number(number)
 
 
 def _text(time: datetime) -> str:

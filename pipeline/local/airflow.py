@@ -34,7 +34,6 @@ class Airflow:
         home: holds the task logs and the password file.
         database: an SQLAlchemy URL; psycopg is replaced by psycopg2, which Airflow wants.
         port: of the API server and the page.
-        log_port: where the scheduler shows the logs of running tasks.
         password: of the user `admin`.
         secret: what the tokens of tasks and sessions are signed with.
         tasks: what the tasks are told: the store and the voter key.
@@ -43,7 +42,6 @@ class Airflow:
     home: Path
     database: str
     port: int
-    log_port: int
     password: str
     secret: str
     tasks: Mapping[str, str]
@@ -70,7 +68,6 @@ class Airflow:
             "AIRFLOW__API__SECRET_KEY": self.secret,
             "AIRFLOW__API_AUTH__JWT_SECRET": self.secret,
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": self.database.replace("+psycopg:", "+psycopg2:"),
-            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(self.log_port),
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "false",
             "PYTHONDONTWRITEBYTECODE": "1",  # no __pycache__ in dags/
             **self.tasks,
@@ -117,8 +114,12 @@ class Airflow:
         ]
 
     def _options(self, process: str) -> tuple[str, ...]:
-        # One worker: each takes 200 MB, and nobody but the tasks and one reader asks.
-        return ("--host", LOOPBACK, "--port", str(self.port), "--workers", "1") if process == "api-server" else ()
+        return {
+            # One worker: each takes 200 MB, and nobody but the tasks and one reader asks.
+            "api-server": ("--host", LOOPBACK, "--port", str(self.port), "--workers", "1"),
+            # The server of task logs listens on every address; here the API server reads the files.
+            "scheduler": ("--skip-serve-logs",),
+        }.get(process, ())
 
     def _healthy(self, process: str) -> bool:
         answer = fetched(self.port, "/api/v2/monitor/health")

@@ -21,6 +21,8 @@ from pipeline.errors import Unavailable
 from pipeline.local.kept import write_private
 
 _FILE = "supervisor.json"
+# Times of start are told in ticks of 10 ms.
+_TICK = 0.02
 # Tiers end one after the other, the slowest part of one may take 30 s.
 _LEADER_SECONDS, _ASKED_SECONDS, _KILLED_SECONDS = 80.0, 10.0, 10.0
 
@@ -57,7 +59,8 @@ class Leader:
     @property
     def alive(self) -> bool:
         """Whether it still runs, and is not a stranger with its id."""
-        return any(_same(process, self) and _alive(process) for process in _found([self.pid]))
+        process = self._holder()
+        return process is not None and self._same(process) and _alive(process)
 
     def members(self) -> set[psutil.Process]:
         """Everything of it that runs now."""
@@ -69,14 +72,24 @@ class Leader:
                 mine.update(process.children(recursive=True))
         return {process for process in mine if _alive(process)}
 
+    def _holder(self) -> psutil.Process | None:
+        """Who has the leader's id now."""
+        try:
+            return psutil.Process(self.pid)
+        except psutil.NoSuchProcess:
+            return None
+
+    def _same(self, process: psutil.Process) -> bool:
+        return bool(abs(process.create_time() - self.created) < _TICK)
+
     def _replaced(self) -> bool:
         """Whether its id belongs to somebody else by now; then nothing of its session is left."""
-        return psutil.boot_time() > self.created or any(not _same(p, self) for p in _found([self.pid]))
+        holder = self._holder()
+        return psutil.boot_time() > self.created or (holder is not None and not self._same(holder))
 
     def _mine(self, process: psutil.Process) -> bool:
         try:
-            # The clock's resolution is a tick of 10 ms.
-            return os.getsid(process.pid) == self.pid and process.create_time() >= self.created - 0.02
+            return bool(os.getsid(process.pid) == self.pid and process.create_time() >= self.created - _TICK)
         except (ProcessLookupError, PermissionError, psutil.NoSuchProcess):
             return False
 
@@ -91,7 +104,7 @@ class Leader:
         """
         mine = self.members()
         if self.alive:
-            _found([self.pid])[0].terminate()
+            _signal({process for process in mine if process.pid == self.pid}, "terminate")
             mine |= self._wait()
         left = {process for process in mine | self.members() if _alive(process)}
         _signal(left, "terminate")
@@ -116,14 +129,6 @@ class Leader:
             seen |= self.members()
             time.sleep(0.2)
         return seen
-
-
-def _found(pids: Iterable[int]) -> list[psutil.Process]:
-    return [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
-
-
-def _same(process: psutil.Process, leader: Leader) -> bool:
-    return abs(process.create_time() - leader.created) < 0.02
 
 
 def _alive(process: psutil.Process) -> bool:

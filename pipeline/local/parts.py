@@ -22,11 +22,8 @@ from pipeline.local.process import LOOPBACK
 
 INTEGRITY = Path(sys.executable).with_name("integrity")
 WORKERS = ("worker-1", "worker-2")
-# Whoever has a port: "supervisor" takes orders, "airflow-logs" shows the logs of running tasks.
-PORTS = (
-    "kafka", "postgres", *WORKERS, "exporter", "airflow-api", "airflow-logs", "prometheus", "alertmanager",
-    "supervisor",
-)  # fmt: skip
+# Whoever has a port; "supervisor" takes orders.
+PORTS = ("kafka", "postgres", *WORKERS, "exporter", "airflow-api", "prometheus", "alertmanager", "supervisor")
 
 
 @dataclass(frozen=True)
@@ -80,7 +77,6 @@ class Parts:
             home=self.directory / "airflow",
             database=self._database("airflow"),
             port=self.kept.ports["airflow-api"],
-            log_port=self.kept.ports["airflow-logs"],
             password=self.kept.airflow_password,
             secret=self.kept.airflow_secret,
             tasks=self.environment,

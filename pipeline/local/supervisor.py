@@ -11,7 +11,6 @@ it has ended, or was killed, is found by the session and by descent, never by na
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import subprocess
@@ -22,8 +21,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import psutil  # type: ignore[import-untyped]
 
 from pipeline.errors import Unavailable, Usage
 from pipeline.local.kept import write_private
@@ -148,7 +145,7 @@ class Supervisor:
             time.sleep(0.2)
 
     def state(self, name: str) -> str:
-        """What supervisord calls the state of a part: RUNNING, BACKOFF, EXITED, FATAL …"""
+        """What supervisord calls the state of a part: RUNNING, BACKOFF, EXITED, FATAL."""
         return str(self.states().get(name, {}).get("statename", "gone"))
 
     def _works(self, part: Part) -> bool:

@@ -82,6 +82,26 @@ def source_number(connection: Connection, name: str) -> int:
     return int(number)  # type: ignore[arg-type]  # the row is there: it was just put there
 
 
+def end_frozen(connection: Connection, source_no: int, numbers: Iterable[int]) -> None:
+    """End transactions that have held one of these partitions for more than 3 s; their batch is rolled back.
+
+    A worker frozen in the middle of a COPY is not idle: no timeout of PostgreSQL ends its transaction (statement
+    and transaction timeouts wait for the client's next message), and the partition's next owner would wait for
+    ever. Nothing is lost by it: whoever asks is the owner now, and the other one's batch would be fenced.
+    """
+    if connection.dialect.name != "postgresql":
+        return
+    connection.execute(
+        sa.text(
+            "SELECT pg_terminate_backend(l.pid) FROM partition p"
+            " JOIN pg_locks l ON l.locktype = 'transactionid' AND l.granted AND l.transactionid = p.xmax"
+            " JOIN pg_stat_activity a ON a.pid = l.pid AND a.xact_start < clock_timestamp() - interval '3 seconds'"
+            " WHERE p.source_no = :source_no AND p.number = ANY(:numbers)"
+        ),
+        {"source_no": source_no, "numbers": list(numbers)},
+    )
+
+
 def claim(connection: Connection, source_no: int, number: int, first: int, owner: str, now: int) -> Claim:
     """Take a partition over. From here on its former owner's batches fail.
 

@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,10 @@ from pipeline.stream.batch import Decoded
 from pipeline.stream.source.contract import Chunk
 
 Fates = npt.NDArray[np.int8]
+
+# Snapshots whose probabilities are held for voters who come back: a day of hourly refreshes. The tables of
+# 300 models take 13 MB.
+_EARLIER_KEPT = 24
 
 
 @dataclass
@@ -79,6 +84,7 @@ class Judge:
 
     sequence: int = 0
     reference: Reference | None = None
+    _earlier: dict[int, Reference] = field(default_factory=dict)
 
     def refresh(self, connection: Connection) -> None:
         """Take up the newest published snapshot."""
@@ -86,6 +92,17 @@ class Judge:
         if newest != self.sequence:
             self.reference = snapshots.reference(connection, newest)
             self.sequence = newest
+
+    def earlier(self, connection: Connection, sequence: int) -> Reference:
+        """The probabilities of a snapshot that was in force before; the last few stay in memory."""
+        found = self._earlier.get(sequence) or snapshots.reference(connection, sequence)
+        if found is None:
+            raise ValueError(f"snapshot {sequence} judged votes and is not in the store")
+        self._earlier.pop(sequence, None)
+        self._earlier[sequence] = found
+        while len(self._earlier) > _EARLIER_KEPT:
+            del self._earlier[next(iter(self._earlier))]
+        return found
 
 
 def write_batch(
@@ -130,7 +147,9 @@ def write_batch(
     models = np.column_stack([numbers["model_a"][new], numbers["model_b"][new]]).astype(np.int64)
     keys = processor.needed_states(fresh, fates, context.detectors) if judge.reference else []
     states = ingest.read_states(connection, keys)
-    observed = processor.observe(fresh, models, fates, states, judge.reference, context.detectors)
+    observed = processor.observe(
+        fresh, models, fates, states, judge.reference, context.detectors, partial(judge.earlier, connection)
+    )
     terms = {name: values[new] for name, values in numbers.items()}
     ingest.write_votes(connection, fresh, {**terms, "prompt": _prompts(fresh)}, fates)
     raised = [*observed.raised, *_write_repeats(connection, votes, repeats)]

@@ -7,7 +7,7 @@ voter and counts in no window's rating.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,6 +93,7 @@ def observe(
     states: Mapping[StateKey, bytes],
     reference: Reference | None,
     detectors: Sequence[VoterDetector],
+    earlier: Callable[[int], Reference] | None = None,
 ) -> Observed:
     """Run the voter detectors over new votes.
 
@@ -103,6 +104,7 @@ def observe(
         states: those of `needed_states` that exist.
         reference: of the snapshot in force; None before the first: then there is no evidence, ever.
         detectors: what to run.
+        earlier: sequence number → reference of a snapshot that was in force before.
     """
     if reference is None:
         return Observed({}, [])
@@ -126,7 +128,7 @@ def observe(
         )
         for detector in detectors:
             keys = [(part, detector.name, name) for name in names.tolist()]
-            after, said = detector.observe(votes, [states.get(key) for key in keys], reference)
+            after, said = detector.observe(votes, [states.get(key) for key in keys], reference, earlier)
             new.update(zip(keys, after, strict=True))
             raised.extend(said)
     return Observed(new, raised)

@@ -134,6 +134,7 @@ class Worker:
 
     def _claimed(self, bounds: Mapping[int, tuple[int, int]], connection: Connection) -> dict[int, Owned]:
         owned = {}
+        ingest.end_frozen(connection, self._source_no, bounds)
         for number in sorted(bounds):
             claim = ingest.claim(connection, self._source_no, number, bounds[number][0], self.owner, _now())
             snapshot = snapshots.in_force(connection, claim.partition_no)

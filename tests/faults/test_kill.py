@@ -329,5 +329,5 @@ def in_a_batch(watch: psycopg.Connection) -> bool:
 
 def fenced(port: int) -> float:
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-        found = re.search(r"integrity_worker_fenced_total (\S+)", answer.read().decode())
+        found = re.search(r"(?m)^integrity_worker_fenced_total (\S+)", answer.read().decode())
     return float(found[1]) if found else 0.0

@@ -1,0 +1,490 @@
+"""The laws of a store, over SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.exc import DBAPIError
+
+from pipeline.alerts import Raised, voter_label
+from pipeline.errors import Fenced, MissingKey, StoreUnavailable, Usage
+from pipeline.events import Reject, VoteBatch, columns, decode_votes
+from pipeline.evidence import Reference
+from pipeline.store import Store, alerts, exclusions, ingest, keys, migrate, outbox, schema, snapshots, status, windows
+from pipeline.store.engine import parse, transient
+from pipeline.store.names import Names, model_names
+from pipeline.stream.windows import WindowCounts
+
+KEY, OTHER_KEY = b"k" * 32, b"o" * 32
+SECOND = 1_000_000
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return str(tmp_path / "store.db")
+    return str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    opened = Store.open(url, voter_key=KEY, worker=True)
+    yield opened
+    opened.close()
+
+
+def batch(store: Store, ids: list[str], partition: int, first: int, **other: str) -> VoteBatch:
+    """Votes with these ids at the offsets from `first` on."""
+    said = "".join(f', "{name}": "{value}"' for name, value in other.items())
+    votes, _, rejects = decode_votes(
+        [
+            f'{{"schema": 1, "vote_id": "{i}", "cast_at": "2026-03-01T00:00:00Z", "model_a": "m1", "model_b": "m2",'
+            f' "winner": "tie", "voter_id": "voter of {i}"{said}}}'.encode()
+            for i in ids
+        ]
+    )
+    assert not rejects
+    n = len(votes)
+    at = np.full(n, 1_772_323_200 * SECOND)
+    return columns(votes, np.full(n, partition, np.int32), np.arange(first, first + n), at, store.pseudonym)
+
+
+def numbers(n: int) -> dict[str, Any]:
+    terms = {name: np.zeros(n, np.int32) for name in ("language", "category", "network")}
+    return {**terms, "model_a": np.full(n, 1, np.int32), "model_b": np.full(n, 2, np.int32), "prompt": np.zeros(n, int)}
+
+
+def keys_of(votes: VoteBatch) -> list[bytes]:
+    raw = votes.key.astype(">u8").tobytes()
+    return [raw[16 * i : 16 * i + 16] for i in range(len(votes))]
+
+
+def progress(claim: ingest.Claim, first: int, end: int, **counts: int) -> ingest.Progress:
+    zero = dict.fromkeys(("read", "accepted", "late", "quarantined", "duplicate", "rejected"), 0)
+    return ingest.Progress(claim.partition_no, claim.epoch, first, end, None, **(zero | counts))
+
+
+def claimed(store: Store, number: int = 0, source: str = "kafka:c/votes", owner: str = "one") -> ingest.Claim:
+    with store.write() as connection:
+        return ingest.claim(connection, ingest.source_number(connection, source), number, 0, owner, 0)
+
+
+def write(store: Store, claim: ingest.Claim, ids: list[str], first: int) -> None:
+    """A batch of new votes as a worker writes it."""
+    votes = batch(store, ids, claim.partition_no, first)
+    with store.write() as connection:
+        one = progress(claim, first, first + len(ids), read=len(ids), accepted=len(ids))
+        ingest.fence(connection, one, 0)
+        ingest.write_votes(connection, votes, numbers(len(ids)), np.zeros(len(ids), np.int8))
+        ingest.record(connection, [one])
+
+
+def raised(store: Store, voter: str, **other: Any) -> Raised:
+    told: dict[str, Any] = {
+        "detector": "voter_bias", "subject_kind": "voter", "subject": voter_label(store.pseudonym(voter)),
+        "direction": "biased", "severity": "critical", "e_value": 2e4, "level": 2, "partition": 1, "offset": 7,
+        "at": SECOND, "evidence": {"model": 1},
+    }  # fmt: skip
+    return Raised(**(told | other))
+
+
+# Opening.
+
+
+def test_the_migrations_make_the_tables_that_queries_are_written_against(store: Store) -> None:
+    with store.read() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
+
+
+def test_the_version_of_the_code_is_the_head_of_the_migrations() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations"))
+    assert ScriptDirectory.from_config(config).get_heads() == [migrate.NEWEST]
+
+
+def test_processes_that_open_a_new_store_at_once_agree_on_its_tables_id_and_key(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))  # the key of a PostgreSQL store that was given none
+    script = "import sys; from pipeline.store import Store; s = Store.open(sys.argv[1]); print(s.store_id, s.voter_key.hex())"
+    running = [
+        subprocess.Popen([sys.executable, "-c", script, url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    ended = [process.communicate(timeout=60) for process in running]
+    assert [process.returncode for process in running] == [0, 0, 0], ended
+    assert len({printed for printed, _ in ended}) == 1
+    assert keys.folder(parse(url)).stat().st_mode & 0o777 == 0o700
+    assert (keys.folder(parse(url)) / "voter.key").stat().st_mode & 0o777 == 0o600
+    again = Store.open(url)
+    assert [again.store_id, again.voter_key.hex()] == ended[0][0].split()
+    again.close()
+
+
+def test_a_store_without_its_key_or_with_another_one_does_not_open(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    Store.open(url).close()
+    with pytest.raises(MissingKey, match="not the one"):
+        Store.open(url, voter_key=OTHER_KEY)
+    shutil.rmtree(keys.folder(parse(url)))
+    with pytest.raises(MissingKey, match="expected the voter key"):
+        Store.open(url)
+    assert not keys.folder(parse(url)).exists()
+
+
+def test_a_reader_makes_no_store(url: str) -> None:
+    with pytest.raises(StoreUnavailable, match="expected a store"):
+        Store.open(url, voter_key=KEY, create=False)
+
+
+# A batch.
+
+
+def test_a_former_owner_is_fenced_and_offsets_never_move_back(store: Store) -> None:
+    first = claimed(store)
+    write(store, first, ["a", "b"], 0)
+    second = claimed(store, owner="two")
+    assert (second.partition_no, second.epoch, second.next_offset, second.fresh) == (first.partition_no, 2, 2, False)
+    with pytest.raises(Fenced):
+        write(store, first, ["c"], 2)
+    with pytest.raises(Fenced):
+        write(store, second, ["c"], 1)  # done already
+    write(store, second, ["c"], 5)  # offsets may have gaps
+    with store.read() as connection:
+        assert ingest.next_offsets(connection, 1) == {0: 6}
+        assert connection.scalar(sa.select(sa.func.count()).select_from(schema.vote)) == 3
+
+
+def test_known_ids_are_found_with_their_place_and_body_and_repeats_are_kept(store: Store) -> None:
+    claim = claimed(store)
+    write(store, claim, ["a", "b"], 0)
+    again = batch(store, ["a", "new", "b"], claim.partition_no, 2)
+    other = batch(store, ["b"], claim.partition_no, 2, language="fr")
+    with store.write() as connection:
+        known = ingest.probe(connection, keys_of(again))
+        assert set(known) == {keys_of(again)[0], keys_of(again)[2]}
+        found = known[keys_of(again)[2]]
+        assert (found.partition_no, found.offset, found.body) == (claim.partition_no, 1, again.body[2])
+        assert found.body != other.body[0]
+        ingest.write_duplicates(connection, other, [found], [False])
+        rows = connection.execute(sa.select(schema.duplicate)).all()
+    assert [tuple(row) for row in rows] == [(claim.partition_no, 2, claim.partition_no, 1, False)]
+
+
+def test_more_ids_than_a_statement_takes_are_probed(store: Store) -> None:
+    claim = claimed(store)
+    write(store, claim, [f"v{n}" for n in range(40)], 0)
+    many = batch(store, [f"v{n}" for n in range(12_000)], claim.partition_no, 40)
+    with store.read() as connection:
+        assert len(ingest.probe(connection, keys_of(many))) == 40
+
+
+def test_the_unique_key_has_the_last_word_between_two_transactions(store: Store) -> None:
+    """Both have asked, both found nothing: one rolls back whole, and finds a duplicate when it comes again."""
+    claims = [claimed(store, 0), claimed(store, 1)]
+    errors: list[DBAPIError] = []
+    both = threading.Barrier(2, timeout=20)
+
+    def bring(claim: ingest.Claim) -> None:
+        votes = batch(store, ["same", f"own {claim.number}"], claim.partition_no, 0)
+        with store.read() as connection:
+            assert ingest.probe(connection, keys_of(votes)) == {}
+        both.wait()
+        try:
+            write(store, claim, ["same", f"own {claim.number}"], 0)
+        except DBAPIError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=bring, args=(claim,)) for claim in claims]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(errors) == 1
+    assert transient(errors[0]) or store.engine.dialect.name == "sqlite"  # one SQLite writer probes inside its lock
+    with store.read() as connection:
+        done = ingest.next_offsets(connection, 1)
+        assert sorted(done.values()) == [0, 2]
+        winner = next(number for number, end in done.items() if end)
+        stored = connection.scalars(sa.select(schema.vote.c.vote_id)).all()
+        assert sorted(stored) == [f"own {winner}", "same"]
+        assert len(ingest.probe(connection, keys_of(batch(store, ["same"], 1, 0)))) == 1
+        assert status.incomplete(connection) == []
+
+
+def test_two_connections_give_a_new_name_the_same_number(store: Store, url: str) -> None:
+    other = Store.open(url, voter_key=KEY)
+    texts = [f"model {n}" for n in range(700)]
+    found: dict[int, Any] = {}
+
+    def ask(at: int, names: Names, given: list[str]) -> None:
+        found[at] = dict(zip(given, names.numbers("model", given).tolist(), strict=True))
+
+    threads = [
+        threading.Thread(target=ask, args=(0, Names(store), texts)),
+        threading.Thread(target=ask, args=(1, Names(other), texts[::-1])),
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert found[0] == found[1]
+    assert len(set(found[0].values())) == 700
+    assert Names(store).numbers("language", ["fr", None, "fr"]).tolist()[1] == 0
+    with store.read() as connection:
+        assert {name: number for number, name in model_names(connection).items()} == found[0]
+    other.close()
+
+
+def test_states_come_back_as_they_were_written_and_the_last_one_counts(store: Store) -> None:
+    states = {(1, "d", voter): bytes([voter % 251, 0, 255]) for voter in range(-6_000, 6_000)}
+    with store.write() as connection:
+        ingest.write_states(connection, states)
+        ingest.write_states(connection, {(1, "d", 5): b"newer", (2, "d", 5): b"", (1, "e", 5): b"e"})
+        asked = [*states, (2, "d", 5), (1, "e", 5), (3, "d", 5)]
+        found = ingest.read_states(connection, asked)
+    assert found == states | {(1, "d", 5): b"newer", (2, "d", 5): b"", (1, "e", 5): b"e"}
+
+
+def test_a_reject_with_nul_bytes_is_kept(store: Store) -> None:
+    reject = Reject(0, "text", "got 'm\x00'", b"\x00" * 32, b"a\x00b")
+    one = np.array([1])
+    with store.write() as connection:
+        ingest.write_rejects(connection, [reject], one, one, one, ["file#1"])
+        row = connection.execute(sa.select(schema.reject.c.detail, schema.reject.c.sample)).one()
+    assert (row.detail, bytes(row.sample)) == (r"got 'm\0'", b"a\x00b")
+
+
+def test_windows_add_up_over_batches(store: Store) -> None:
+    def counted(accepted: int, *rows: tuple[int, ...]) -> WindowCounts:
+        return WindowCounts(300 * SECOND, 1, accepted, 1, np.array(rows, np.int32).reshape(-1, 6))
+
+    with store.write() as connection:
+        windows.add(connection, [counted(2, (1, 0, 2, 1, 1, 0), (2, 0, 2, 1, 1, 0))])
+        windows.add(connection, [counted(1, (1, 2, 1, 0, 0, 1), (2, 0, 1, 1, 1, 0)), counted(0)][:1])
+        [found] = windows.between(connection, 0, 600 * SECOND)
+        assert windows.between(connection, 301 * SECOND, 600 * SECOND) == []
+    assert (found.accepted, found.late) == (3, 2)
+    assert found.counts.tolist() == [[1, 0, 2, 1, 1, 0], [1, 2, 1, 0, 0, 1], [2, 0, 3, 2, 2, 0]]
+
+
+def test_the_outbox_gives_the_oldest_of_its_source_until_they_are_delivered(store: Store) -> None:
+    with store.write() as connection:
+        outbox.add(connection, 1, [("t", b"%d" % n, b"\x00v") for n in range(5)])
+        outbox.add(connection, 2, [("t", b"other", b"")])
+        first = outbox.waiting(connection, 1, 3)
+        assert [(topic, key, value) for _, topic, key, value in first] == [("t", b"%d" % n, b"\x00v") for n in range(3)]
+        outbox.delivered(connection, [number for number, *_ in first])
+        assert [key for _, _, key, _ in outbox.waiting(connection, 1, 9)] == [b"3", b"4"]
+        assert len(outbox.waiting(connection, 2, 9)) == 1
+
+
+# The recount.
+
+
+@pytest.mark.parametrize(
+    ("damage", "found"),
+    [
+        ("DELETE FROM batch WHERE first_offset = 2", "expected a batch at 2, got 4"),
+        ("UPDATE batch SET next_offset = 3 WHERE first_offset = 0", "expected a batch at 3, got 2"),
+        ("DELETE FROM batch WHERE first_offset = 4", "batches end at 4, the partition at 6"),
+        ('DELETE FROM vote WHERE "offset" = 3', "the ledger says 6 accepted, the tables hold 5"),
+        ('UPDATE vote SET fate = 1 WHERE "offset" = 3', "the ledger says 0 late, the tables hold 1"),
+    ],
+)
+def test_the_recount_finds_a_hole_an_overlap_and_a_vote_that_is_gone(store: Store, damage: str, found: str) -> None:
+    claim = claimed(store)
+    for first in (0, 2, 4):
+        write(store, claim, [f"v{first}", f"v{first + 1}"], first)
+    with store.write() as connection:
+        assert status.incomplete(connection) == []
+        connection.execute(sa.text(damage))
+        assert f"partition {claim.partition_no}: {found}" in status.incomplete(connection)
+
+
+# Alerts and exclusions.
+
+
+def test_an_alert_is_known_by_its_place_in_the_source_whoever_claimed_first(store: Store) -> None:
+    """The store's own number of a partition depends on chance, the alert must not."""
+    late, early = claimed(store, 1), claimed(store, 0)
+    assert (late.partition_no, early.partition_no) != (1, 0)
+    with store.write() as connection:
+        [told] = alerts.write(connection, [raised(store, "v", partition=early.partition_no)], {1: "m1"}, 0)
+        assert told == raised(store, "v", partition=0).alert_id
+        [shown] = alerts.listed(connection)
+    assert (shown["id"], shown["evidence"]) == (told, {"model": "m1"})
+
+
+def test_more_evidence_escalates_an_open_alert_and_a_resolved_one_stays_resolved(store: Store) -> None:
+    claimed(store)
+    with store.write() as connection:
+        [first] = alerts.write(connection, [raised(store, "v", severity="warning", e_value=150.0, level=1)], {}, 0)
+        assert alerts.write(connection, [raised(store, "v", offset=9)], {}, 1) == [first]
+        alerts.move(connection, first, "resolve", "ann", "a test", 2)
+        [second] = alerts.write(connection, [raised(store, "v", offset=12)], {}, 3)
+        assert second != first
+        states = {alert["id"]: alert["state"] for alert in alerts.listed(connection)}
+        assert states == {first: "resolved", second: "open"}
+        history = [(h["action"], h["name"]) for h in alerts.one(connection, first)["history"]]
+    assert history == [("opened", "voter_bias"), ("escalated", "voter_bias"), ("resolve", "ann")]
+
+
+def test_an_exclusion_needs_a_reason_and_a_name_and_the_last_entry_decides(store: Store) -> None:
+    voter = voter_label(store.pseudonym("v"))
+    with store.write() as connection:
+        for action, target, reason, name in (
+            ("exclude", voter, " ", "ann"), ("exclude", voter, "bought", ""), ("restore", voter, "", "ann"),
+            ("delete", voter, "bought", "ann"), ("exclude", "not hex", "bought", "ann"),
+        ):  # fmt: skip
+            with pytest.raises(Usage):
+                exclusions.add(connection, action, "voter", target, reason, name, 0)
+        exclusions.add(connection, "exclude", "voter", voter, "bought", "ann", 1)
+        exclusions.add(connection, "exclude", "vote", "v7", "typo", "bob", 2)
+        exclusions.add(connection, "restore", "voter", voter, "a mistake", "bob", 3)
+        assert exclusions.current(connection) == [exclusions.Exclusion("vote", "v7", "typo", "bob")]
+        exclusions.add(connection, "exclude", "voter", voter, "bought indeed", "ann", 4)
+        assert [(e.kind, e.reason) for e in exclusions.current(connection)] == [
+            ("vote", "typo"), ("voter", "bought indeed"),
+        ]  # fmt: skip
+        assert connection.scalar(sa.select(sa.func.count()).select_from(schema.exclusion)) == 4
+
+
+def test_auto_voter_follows_critical_alerts_and_leaves_what_a_person_decided(store: Store) -> None:
+    claimed(store)
+    label = {name: voter_label(store.pseudonym(name)) for name in ("bad", "warned", "forgiven", "by hand")}
+
+    def excluded() -> dict[str, str]:
+        return {e.target: e.name for e in exclusions.current(connection)}
+
+    with store.write() as connection:
+        exclusions.add(connection, "restore", "voter", label["forgiven"], "known to us", "ann", 0)
+        exclusions.add(connection, "exclude", "voter", label["by hand"], "bought", "ann", 0)
+        bad, *_ = alerts.write(
+            connection,
+            [raised(store, "bad"), raised(store, "warned", severity="warning"), raised(store, "forgiven")],
+            {},
+            1,
+        )
+        assert exclusions.apply_auto_voter(connection, 2) == 1
+        assert exclusions.apply_auto_voter(connection, 3) == 0
+        assert excluded() == {label["bad"]: exclusions.AUTO_VOTER, label["by hand"]: "ann"}
+        alerts.move(connection, bad, "ack", "ann", "looking", 4)
+        assert exclusions.apply_auto_voter(connection, 5) == 0
+        alerts.move(connection, bad, "resolve", "ann", "a class", 6)
+        assert exclusions.apply_auto_voter(connection, 7) == 1
+        assert excluded() == {label["by hand"]: "ann"}
+        alerts.move(connection, bad, "reopen", "ann", "after all", 8)
+        assert exclusions.apply_auto_voter(connection, 9) == 1
+        assert excluded() == {label["bad"]: exclusions.AUTO_VOTER, label["by hand"]: "ann"}
+
+
+# Snapshots.
+
+
+def reference() -> bytes:
+    return snapshots.pack_reference(Reference(0, np.arange(2), np.zeros(2), np.eye(2), 0.3, (3.0, 7.0)))
+
+
+def candidate(connection: sa.Connection, name: str) -> str:
+    row = {"model": "m1", "rating": 1000.0, "lower": 990.0, "upper": 1010.0, "rank": 1, "rank_best": 1,
+           "rank_worst": 1, "votes": 3}  # fmt: skip
+    return snapshots.add_candidate(connection, name, {"log_size": 3, "name": name}, {"raw": [row]}, reference(), 0)
+
+
+def test_published_snapshots_are_a_chain_and_publishing_twice_changes_nothing(store: Store) -> None:
+    with store.write() as connection:
+        one, two = candidate(connection, "one"), candidate(connection, "two")
+        assert candidate(connection, "one") == one
+        with pytest.raises(Usage):
+            snapshots.find(connection)
+        assert snapshots.reference(connection, 1) is None
+        first = snapshots.publish(connection, one, 10)
+        assert snapshots.publish(connection, one, 99) == first
+        second = snapshots.publish(connection, two, 20)
+        assert (first.sequence, first.previous) == (1, snapshots.GENESIS)
+        assert (second.sequence, second.previous) == (2, first.digest)
+        assert snapshots.chain(connection) == [first, second]
+        assert snapshots.find(connection, one[:8]) == first
+        assert snapshots.find(connection, at=19) == first
+        assert snapshots.latest(connection) == second
+        found = snapshots.reference(connection, 2)
+        assert found is not None
+        assert (found.sequence, found.tie_prior) == (2, (3.0, 7.0))
+        with pytest.raises(Usage):
+            snapshots.publish(connection, "no such", 0)
+
+
+def test_a_second_successor_of_a_snapshot_is_impossible(store: Store) -> None:
+    with store.write() as connection:
+        first, second = candidate(connection, "one"), candidate(connection, "two")
+        snapshots.publish(connection, first, 0)
+    c = schema.snapshot.c
+    fork = sa.update(schema.snapshot).where(c.snapshot_id == second)
+    with pytest.raises(sa.exc.IntegrityError), store.write() as connection:
+        connection.execute(fork.values(sequence=2, previous=snapshots.GENESIS, digest="d", published_at=0))
+
+
+def test_what_is_in_force_is_the_newest_of_its_partition(store: Store) -> None:
+    with store.write() as connection:
+        assert snapshots.in_force(connection, 1) == 0
+        snapshots.put_in_force(connection, 1, 100, 1)
+        snapshots.put_in_force(connection, 1, 200, 2)
+        snapshots.put_in_force(connection, 2, 50, 1)
+        assert (snapshots.in_force(connection, 1), snapshots.in_force(connection, 2)) == (2, 1)
+
+
+# The lease.
+
+
+def test_a_lease_is_taken_kept_refused_and_runs_out(store: Store) -> None:
+    def take(owner: str, at: int) -> bool:
+        with store.write() as connection:
+            return windows.take_lease(connection, "monitor", owner, at * SECOND, 15)
+
+    assert take("one", 0)
+    assert take("one", 10)
+    assert not take("two", 24)
+    assert take("two", 26)
+    assert not take("one", 27)
+    with store.write() as connection:
+        windows.drop_lease(connection, "monitor", "one")  # not its own
+    assert not take("one", 28)
+    with store.write() as connection:
+        windows.drop_lease(connection, "monitor", "two")
+    assert take("one", 29)
+
+
+def test_a_batch_that_fails_leaves_nothing(store: Store) -> None:
+    claim = claimed(store)
+    votes = batch(store, ["a"], claim.partition_no, 0)
+
+    def failing(do: Callable[[sa.Connection], None]) -> None:
+        with pytest.raises(RuntimeError), store.write() as connection:
+            do(connection)
+            raise RuntimeError
+
+    def some(connection: sa.Connection) -> None:
+        ingest.fence(connection, progress(claim, 0, 1), 0)
+        ingest.write_votes(connection, votes, numbers(1), np.zeros(1, np.int8))
+
+    failing(some)
+    with store.read() as connection:
+        assert ingest.next_offsets(connection, 1) == {0: 0}
+        assert ingest.probe(connection, keys_of(votes)) == {}
+    write(store, claim, ["a"], 0)
