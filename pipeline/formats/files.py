@@ -103,6 +103,8 @@ def _json_lines(path: Path, mapping: ColumnMap) -> Iterator[bytes | dict[str, An
 
 def _one(raw: bytes, mapping: ColumnMap) -> bytes | dict[str, Any]:
     """Our own events go on as they are; a battle is mapped; anything else is the decoder's to reject."""
+    if b'"schema"' in raw and (b'"vote_id"' in raw or b'"event_id"' in raw):
+        return raw
     try:
         record = msgspec.json.decode(raw)
     except (ValueError, RecursionError):
@@ -110,8 +112,7 @@ def _one(raw: bytes, mapping: ColumnMap) -> bytes | dict[str, Any]:
     if not isinstance(record, dict) or fault(raw):
         return raw
     if "schema" in record:
-        needs_id = "vote_id" not in record and "event_id" not in record
-        return record if needs_id and isinstance(record["schema"], int) else raw
+        return record if isinstance(record["schema"], int) else raw
     if mapping.columns:
         return _finish(foreign.table(list(record), mapping.columns)(record), mapping)
     return _finish(_battle_reader(record)(record), mapping)

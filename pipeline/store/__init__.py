@@ -11,6 +11,13 @@ exclusions.py  the dated list of what does not count, and why
 seals.py       segments: the append-only log of votes and its counts
 snapshots.py   candidates, published snapshots, what is in force where
 windows.py     five-minute windows, the monitor's lease and position
+history.py     stored votes as a detector saw them, for folding them again
+outbox.py      what must still reach a topic
+verdicts.py    what the expectations said
+registry.py    registry events as they came
+arrays.py      arrays as one parameter of PostgreSQL
+keys.py        the key file beside a store
+migrate.py     bringing a store to this version
 status.py      what the exporter shows, and the recount that proves completeness
 """
 

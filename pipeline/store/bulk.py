@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import psycopg
 from sqlalchemy import BigInteger, Boolean, LargeBinary, SmallInteger, Table, Text
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
 
 Values = npt.NDArray[Any] | Sequence[bytes | None] | Sequence[str]
 
@@ -67,11 +69,19 @@ def _copy(connection: Connection, table: Table, columns: dict[str, Values], n: i
     fields = [_field(table.c[name].type, values, n) for name, values in columns.items()]
     cursor: Any = connection.connection.cursor()
     statement = f'COPY "{table.name}" ({names}) FROM STDIN (FORMAT BINARY)'
-    with cursor.copy(statement) as copy:
-        copy.write(_HEADER)
-        for block in _blocks(fields, n):
-            copy.write(block)
-        copy.write(_TRAILER)
+    blocks = [_HEADER, *_blocks(fields, n), _TRAILER]  # made first: a COPY that waits for its client holds locks
+    try:
+        with cursor.copy(statement) as copy:
+            for block in blocks:
+                copy.write(block)
+    except psycopg.Error as error:
+        # SQLAlchemy does not see this cursor: without this its users would not know the race or the lost connection.
+        lost = bool(cursor.connection.closed)
+        if lost:
+            connection.invalidate(error)
+        raise DBAPIError.instance(
+            statement, None, error, psycopg.Error, connection_invalidated=lost, dialect=connection.dialect
+        ) from error
 
 
 def _field(kind: Any, values: Values, n: int) -> _Field:

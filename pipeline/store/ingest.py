@@ -38,6 +38,7 @@ class Claim:
         next_offset: the next offset to read.
         epoch: the number that fences former owners off.
         event_time: its largest event time so far, None before the first vote.
+        state_offset: the stored voter states hold up to here.
         fresh: True if it was never read before.
     """
 
@@ -46,6 +47,7 @@ class Claim:
     next_offset: int
     epoch: int
     event_time: int | None
+    state_offset: int
     fresh: bool
 
 
@@ -119,13 +121,14 @@ def claim(connection: Connection, source_no: int, number: int, first: int, owner
         epoch=1,
         owner=owner,
         sealed_offset=first,
+        state_offset=first,
         updated_at=now,
     )
     upsert = statement.on_conflict_do_update(
         index_elements=["source_no", "number"], set_={"epoch": table.c.epoch + 1, "owner": owner}
-    ).returning(table.c.partition_no, table.c.next_offset, table.c.epoch, table.c.event_time)
-    partition_no, next_offset, epoch, event_time = connection.execute(upsert).one()
-    return Claim(partition_no, number, next_offset, epoch, event_time, fresh=epoch == 1)
+    ).returning(table.c.partition_no, table.c.next_offset, table.c.epoch, table.c.event_time, table.c.state_offset)
+    partition_no, next_offset, epoch, event_time, state_offset = connection.execute(upsert).one()
+    return Claim(partition_no, number, next_offset, epoch, event_time, state_offset, fresh=epoch == 1)
 
 
 def fence(connection: Connection, progress: Progress, now: int) -> None:
@@ -146,6 +149,20 @@ def fence(connection: Connection, progress: Progress, now: int) -> None:
     )
     if moved.rowcount != 1:
         raise Fenced(f"partition {progress.partition_no}, epoch {progress.epoch}: another worker owns it now")
+
+
+def states_hold_to(connection: Connection, partition_no: int, epoch: int, offset: int) -> None:
+    """The stored voter states of a partition hold up to this offset now.
+
+    Raises:
+        Fenced: somebody else claimed it.
+    """
+    table = schema.partition
+    moved = connection.execute(
+        sa.update(table).where(table.c.partition_no == partition_no, table.c.epoch == epoch).values(state_offset=offset)
+    )
+    if moved.rowcount != 1:
+        raise Fenced(f"partition {partition_no}, epoch {epoch}: another worker owns it now")
 
 
 def record(connection: Connection, progress: Iterable[Progress]) -> None:

@@ -57,6 +57,8 @@ partition = Table(
     # max over its events of min(cast, append); the watermark is this minus the lateness
     Column("event_time", BigInteger),
     Column("sealed_offset", BigInteger, nullable=False),
+    # the voter states in the store hold up to here; votes after it are folded again by the next owner
+    Column("state_offset", BigInteger, nullable=False),
     # wall clock of the last batch, for the staleness alert alone
     Column("updated_at", BigInteger, nullable=False),
     UniqueConstraint("source_no", "number"),

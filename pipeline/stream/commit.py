@@ -28,6 +28,7 @@ from pipeline.store.names import Names, model_names
 from pipeline.stream import processor
 from pipeline.stream.batch import Decoded
 from pipeline.stream.source.contract import Chunk
+from pipeline.stream.states import States
 
 Fates = npt.NDArray[np.int8]
 
@@ -76,6 +77,24 @@ class Context:
     detectors: Sequence[VoterDetector]
     lateness: int
     topics: Mapping[str, str] | None  # "alerts" and "rejected"; None where there is no broker
+    states: States = field(default_factory=States)
+
+
+@dataclass(frozen=True)
+class Written:
+    """What one batch did.
+
+    Attributes:
+        tally: what became of the records.
+        event_time: the new event time by the store's partition number.
+        states: voter states that changed.
+        flushed: whether all voter states were written with it.
+    """
+
+    tally: Tally
+    event_time: Mapping[int, int | None]
+    states: Mapping[processor.StateKey, bytes]
+    flushed: bool
 
 
 @dataclass
@@ -114,7 +133,7 @@ def write_batch(
     judge: Judge,
     context: Context,
     now: int,
-) -> tuple[Tally, dict[int, int | None]]:
+) -> Written:
     """Write one batch inside the caller's transaction.
 
     Args:
@@ -126,7 +145,7 @@ def write_batch(
         now: wall clock in microseconds.
 
     Returns:
-        What became of the records, and the new event time by the store's partition number.
+        What became of it; to be taken up by the caller when it has committed.
 
     Raises:
         Fenced: a partition is somebody else's now.
@@ -146,14 +165,17 @@ def write_batch(
     fates = fate[new]
     models = np.column_stack([numbers["model_a"][new], numbers["model_b"][new]]).astype(np.int64)
     keys = processor.needed_states(fresh, fates, context.detectors) if judge.reference else []
-    states = ingest.read_states(connection, keys)
+    states = context.states.get(connection, keys)
     observed = processor.observe(
         fresh, models, fates, states, judge.reference, context.detectors, partial(judge.earlier, connection)
     )
     terms = {name: values[new] for name, values in numbers.items()}
     ingest.write_votes(connection, fresh, {**terms, "prompt": _prompts(fresh)}, fates)
     raised = [*observed.raised, *_write_repeats(connection, votes, repeats)]
-    ingest.write_states(connection, observed.states)
+    flushed = context.states.due()
+    if flushed:
+        offsets = {chunk.partition: chunk.next_offset for chunk in chunks}
+        write_states(connection, {**context.states.unwritten, **observed.states}, owned, offsets)
     windows.add(connection, processor.count_windows(fresh, models, fates))
     ingest.write_rejects(
         connection, decoded.rejects, decoded.partition, decoded.offset, decoded.appended_at, decoded.origins
@@ -164,7 +186,27 @@ def write_batch(
         outbox.add(connection, context.source_no, _messages(context.topics, ids, raised, decoded, numbers_of))
     progress = [_counted(one, new, fate, votes, repeats, decoded) for one in progress]
     ingest.record(connection, progress)
-    return _tally(progress, ids, decoded.rejects), event_time
+    return Written(_tally(progress, ids, decoded.rejects), event_time, observed.states, flushed)
+
+
+def write_states(
+    connection: Connection,
+    states: Mapping[processor.StateKey, bytes],
+    owned: Mapping[int, Owned],
+    offsets: Mapping[int, int],
+) -> None:
+    """Write voter states, and up to which offset of each owned partition they hold.
+
+    Args:
+        offsets: by the source's number, where it is not the partition's next offset.
+
+    Raises:
+        Fenced: a partition is somebody else's now.
+    """
+    for number, one in owned.items():
+        offset = offsets.get(number, one.next_offset)
+        ingest.states_hold_to(connection, one.claim.partition_no, one.claim.epoch, offset)
+    ingest.write_states(connection, states)
 
 
 def names_of(connection: Connection, raised: Sequence[Raised]) -> dict[int, str]:

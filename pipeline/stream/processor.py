@@ -30,6 +30,25 @@ StateKey = tuple[int, str, int]
 
 
 @dataclass(frozen=True, slots=True)
+class PartitionVotes:
+    """Votes of one partition that have a voter, arrays of length n in the order of offsets.
+
+    Attributes:
+        voter: pseudonyms.
+        offset, at: coordinates and event time (microseconds).
+        model_a, model_b: the store's numbers.
+        outcome: int8[n].
+    """
+
+    voter: Int64
+    offset: Int64
+    at: Int64
+    model_a: Int64
+    model_b: Int64
+    outcome: npt.NDArray[np.int8]
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """New states of voters, and what was raised."""
 
@@ -113,24 +132,48 @@ def observe(
     visible = _visible(batch, fate)
     for part in np.unique(batch.partition[visible]).tolist():
         rows = visible[batch.partition[visible] == part]
-        names, voter = np.unique(batch.voter[rows], return_inverse=True)
-        order = np.argsort(voter, kind="stable")  # keeps the order of offsets
-        rows = rows[order]
-        votes = VoterVotes(
-            voter[order],
-            names,
-            part,
+        votes = PartitionVotes(
+            batch.voter[rows],
             batch.offset[rows],
             batch.cast_at[rows],
             models[rows, 0],
             models[rows, 1],
             batch.outcome[rows],
         )
-        for detector in detectors:
-            keys = [(part, detector.name, name) for name in names.tolist()]
-            after, said = detector.observe(votes, [states.get(key) for key in keys], reference, earlier)
-            new.update(zip(keys, after, strict=True))
-            raised.extend(said)
+        observed = observe_partition(part, votes, states, reference, detectors, earlier)
+        new.update(observed.states)
+        raised.extend(observed.raised)
+    return Observed(new, raised)
+
+
+def observe_partition(
+    partition: int,
+    given: PartitionVotes,
+    states: Mapping[StateKey, bytes],
+    reference: Reference,
+    detectors: Sequence[VoterDetector],
+    earlier: Callable[[int], Reference] | None = None,
+) -> Observed:
+    """Run the voter detectors over votes of one partition, in the order of offsets."""
+    names, voter = np.unique(given.voter, return_inverse=True)
+    order = np.argsort(voter, kind="stable")  # keeps the order of offsets
+    votes = VoterVotes(
+        voter[order],
+        names,
+        partition,
+        given.offset[order],
+        given.at[order],
+        given.model_a[order],
+        given.model_b[order],
+        given.outcome[order],
+    )
+    new: dict[StateKey, bytes] = {}
+    raised: list[Raised] = []
+    for detector in detectors:
+        keys = [(partition, detector.name, name) for name in names.tolist()]
+        after, said = detector.observe(votes, [states.get(key) for key in keys], reference, earlier)
+        new.update(zip(keys, after, strict=True))
+        raised.extend(said)
     return Observed(new, raised)
 
 

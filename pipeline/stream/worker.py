@@ -25,8 +25,9 @@ from pipeline.store import Store, alerts, ingest, outbox, snapshots
 from pipeline.store.engine import transient
 from pipeline.store.names import Names
 from pipeline.stream.batch import Decoded, decode
-from pipeline.stream.commit import Context, Judge, Owned, Tally, write_batch
+from pipeline.stream.commit import Context, Judge, Owned, Tally, Written, write_batch, write_states
 from pipeline.stream.source.contract import Chunk, Source
+from pipeline.stream.states import refold
 
 # Waits between tries of a batch that the database rolled back: 0.1 s doubling to 5 s, then it is down.
 _FIRST_WAIT, _LONGEST_WAIT, _GIVE_UP = 0.1, 5.0, 60.0
@@ -116,6 +117,7 @@ class Worker:
             self._halt(error)
             self._deliver()
             raise
+        self._flush()
         self._deliver()
         return self.tally
 
@@ -127,6 +129,8 @@ class Worker:
             self.metrics.revoked(self.source.name, gone)
         bounds = self.source.bounds(numbers) if numbers else {}
         self._owned = self._change(partial(self._claimed, bounds))
+        self._context.states.forget()
+        self._patiently(self._refold)
         for number, owned in self._owned.items():
             _check_gap(self.source.name, number, owned.next_offset, *bounds[number])
         self.source.seek({number: owned.next_offset for number, owned in self._owned.items()})
@@ -140,6 +144,28 @@ class Worker:
             snapshot = snapshots.in_force(connection, claim.partition_no)
             owned[number] = Owned(claim, claim.next_offset, claim.event_time, snapshot)
         return owned
+
+    def _refold(self) -> None:
+        """Bring the voter states up to the votes that a former owner stored and did not fold into them."""
+        states = self._context.states
+        states.forget()  # a try that a lost connection ended may have folded a part
+        with self.store.read() as connection:
+            judged_by = partial(self._judge.earlier, connection)
+            for owned in self._owned.values():
+                if owned.claim.state_offset < owned.next_offset:
+                    no, first = owned.claim.partition_no, owned.claim.state_offset
+                    refold(connection, states, no, first, owned.next_offset, self.detectors, judged_by)
+
+    def _flush(self) -> None:
+        """Write the voter states that are only in memory."""
+        states = self._context.states
+        if states.unwritten:
+            try:
+                self._change(lambda c: write_states(c, states.unwritten, self._owned, {}))
+            except Fenced:
+                self._generation = -1  # the next owner folds them again
+                return
+            states.written()
 
     def _change(self, statements: Callable[[Connection], Result]) -> Result:
         def transaction() -> Result:
@@ -193,11 +219,14 @@ class Worker:
         self._check_rejects(decoded, done)
 
     def _write(self, chunks: list[Chunk], decoded: Decoded) -> Tally:
-        done, event_time = self._patiently(lambda: self._written(chunks, decoded))
-        self._moved(chunks, event_time)
-        return done
+        done = self._patiently(lambda: self._written(chunks, decoded))
+        self._moved(chunks, done.event_time)
+        self._context.states.put(done.states)
+        if done.flushed:
+            self._context.states.written()
+        return done.tally
 
-    def _written(self, chunks: list[Chunk], decoded: Decoded) -> tuple[Tally, dict[int, int | None]]:
+    def _written(self, chunks: list[Chunk], decoded: Decoded) -> Written:
         votes = decoded.votes
         numbers = {
             kind: self._context.names.numbers("model" if kind.startswith("model") else kind, names)
@@ -223,6 +252,8 @@ class Worker:
     def _idle(self, ends: Mapping[int, int] | None) -> bool:
         """Nothing came. True if everything that was there at the start is stored."""
         self._skip_gaps()
+        if self._context.states.due():
+            self._flush()
         if all(owned.next_offset >= self._end(number) for number, owned in self._owned.items()):
             self._last_progress = time.monotonic()
             self.metrics.last_progress.set_to_current_time()

@@ -32,7 +32,7 @@ KEY, OTHER_KEY = b"k" * 32, b"o" * 32
 SECOND = 1_000_000
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return str(tmp_path / "store.db")
@@ -119,7 +119,10 @@ def test_processes_that_open_a_new_store_at_once_agree_on_its_tables_id_and_key(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))  # the key of a PostgreSQL store that was given none
-    script = "import sys; from pipeline.store import Store; s = Store.open(sys.argv[1]); print(s.store_id, s.voter_key.hex())"
+    script = (
+        "import sys; from pipeline.store import Store; s = Store.open(sys.argv[1]);"
+        " print(s.store_id, s.voter_key.hex())"
+    )
     running = [
         subprocess.Popen([sys.executable, "-c", script, url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(3)

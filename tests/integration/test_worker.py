@@ -54,7 +54,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INTEGRITY_ANCHOR", "")
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return str(tmp_path / "store.db")
@@ -86,7 +86,7 @@ class Log:
         return KafkaSource(self.bootstrap, self.topic, f"integrity-{store.store_id}", session_seconds=SESSION)
 
 
-@pytest.fixture(params=["file", "kafka"])
+@pytest.fixture(params=["file", pytest.param("kafka", marks=pytest.mark.kafka)])
 def log(request: pytest.FixtureRequest, tmp_path: Path) -> Log:
     if request.param == "file":
         return Log(tmp_path)

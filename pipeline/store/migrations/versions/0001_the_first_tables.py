@@ -32,10 +32,7 @@ def upgrade() -> None:
     op.create_table(
         "alert_event",
         sa.Column(
-            "event_no",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            sa.Identity(always=False),
-            nullable=False,
+            "event_no", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), sa.Identity(always=False), nullable=False
         ),
         sa.Column("alert_id", sa.Text(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
@@ -119,10 +116,7 @@ def upgrade() -> None:
     op.create_table(
         "model",
         sa.Column(
-            "model_no",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            sa.Identity(always=False),
-            nullable=False,
+            "model_no", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), sa.Identity(always=False), nullable=False
         ),
         sa.Column("name", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("model_no", name=op.f("pk_model")),
@@ -131,10 +125,7 @@ def upgrade() -> None:
     op.create_table(
         "outbox",
         sa.Column(
-            "outbox_no",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            sa.Identity(always=False),
-            nullable=False,
+            "outbox_no", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), sa.Identity(always=False), nullable=False
         ),
         sa.Column("source_no", sa.BigInteger(), nullable=False),
         sa.Column("topic", sa.Text(), nullable=False),
@@ -157,6 +148,7 @@ def upgrade() -> None:
         sa.Column("owner", sa.Text(), nullable=False),
         sa.Column("event_time", sa.BigInteger(), nullable=True),
         sa.Column("sealed_offset", sa.BigInteger(), nullable=False),
+        sa.Column("state_offset", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("partition_no", name=op.f("pk_partition")),
         sa.UniqueConstraint("source_no", "number", name=op.f("uq_partition_source_no_number")),
@@ -170,10 +162,7 @@ def upgrade() -> None:
     op.create_table(
         "registry_event",
         sa.Column(
-            "event_no",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            sa.Identity(always=False),
-            nullable=False,
+            "event_no", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), sa.Identity(always=False), nullable=False
         ),
         sa.Column("event_id", sa.Text(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
@@ -252,10 +241,7 @@ def upgrade() -> None:
     op.create_table(
         "source",
         sa.Column(
-            "source_no",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            sa.Identity(always=False),
-            nullable=False,
+            "source_no", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), sa.Identity(always=False), nullable=False
         ),
         sa.Column("name", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("source_no", name=op.f("pk_source")),
@@ -264,10 +250,7 @@ def upgrade() -> None:
     op.create_table(
         "term",
         sa.Column(
-            "term_no",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            sa.Identity(always=False),
-            nullable=False,
+            "term_no", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), sa.Identity(always=False), nullable=False
         ),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),

@@ -1,0 +1,40 @@
+-- What each role may do with the tables (pipeline/store/schema.py). Run by integrity_migrate after each migration;
+-- running it again changes nothing. tests/integration/test_roles.py holds it against the real verbs.
+--
+-- A stored vote is not changed, deleted or truncated by anybody but the owner of the tables, and what the owner or a
+-- superuser does to it breaks the log's digests (`integrity verify`).
+BEGIN;
+
+REVOKE ALL ON ALL TABLES IN SCHEMA public FROM integrity_ingest, integrity_rate, integrity_publish, integrity_read;
+
+-- Opening a store reads both. It also takes a lock on `meta` for a moment, so that of two processes that make a
+-- store one waits: MAINTAIN (PostgreSQL 17 and later) allows a lock and no change.
+GRANT SELECT ON alembic_version, meta TO integrity_ingest, integrity_rate, integrity_read;
+GRANT MAINTAIN ON meta TO integrity_ingest, integrity_rate, integrity_read;
+
+-- integrity_ingest: of a vote it may ask for the id and the place, not for who voted how.
+GRANT INSERT ON vote, vote_key, duplicate, reject, batch TO integrity_ingest;
+GRANT SELECT (partition_no, "offset", vote_id) ON vote TO integrity_ingest;
+GRANT SELECT ON vote_key TO integrity_ingest;
+GRANT SELECT, INSERT ON source, model, term, registry_event, in_force, alert_event TO integrity_ingest;
+GRANT SELECT, INSERT ON partition TO integrity_ingest;
+-- Not sealed_offset: what is sealed is not the worker's to say.
+GRANT UPDATE (next_offset, epoch, owner, event_time, updated_at) ON partition TO integrity_ingest;
+GRANT SELECT, INSERT, UPDATE ON voter_state, "window", closed_window, position, alert TO integrity_ingest;
+GRANT SELECT, INSERT, UPDATE, DELETE ON lease TO integrity_ingest;
+GRANT SELECT, INSERT, DELETE ON outbox TO integrity_ingest;
+GRANT SELECT ON snapshot TO integrity_ingest;
+
+-- integrity_rate: reads what is stored, appends to the log, the verdicts, the exclusions and the candidates.
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO integrity_rate, integrity_read;
+GRANT INSERT ON segment, segment_range, verdict, exclusion, alert_event, snapshot_row TO integrity_rate;
+GRANT UPDATE (sealed_offset) ON partition TO integrity_rate;
+GRANT UPDATE (state) ON alert TO integrity_rate;
+-- A candidate has no place in the chain, and only integrity_publish gives it one.
+GRANT INSERT (snapshot_id, work_key, log_size, body, reference, rated_at) ON snapshot TO integrity_rate;
+
+-- integrity_publish: besides, gives a candidate its place in the chain, and notes when (in `meta`).
+GRANT UPDATE (sequence, previous, digest, published_at) ON snapshot TO integrity_publish;
+GRANT INSERT, UPDATE ON meta TO integrity_publish;
+
+COMMIT;

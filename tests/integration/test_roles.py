@@ -1,0 +1,131 @@
+"""deploy/postgres: every verb does its work as its role, and no role does another's."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from pipeline.simulate import Honest, plant
+from pipeline.simulate.targeted import TargetOnly
+from pipeline.simulate.truth import truth
+
+DEPLOY = Path(__file__).parents[2] / "deploy" / "postgres"
+INTEGRITY = Path(sys.executable).with_name("integrity")
+ROLES = ("migrate", "ingest", "rate", "publish", "read")
+
+
+class Board:
+    """A database with roles; verbs and statements as one of them."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def of(self, role: str) -> str:
+        return self.url.replace("//postgres@", f"//integrity_{role}@")
+
+    def run(self, role: str, *words: str) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {"INTEGRITY_STORE": self.of(role), "INTEGRITY_VOTER_KEY": "5e" * 32}
+        return subprocess.run(
+            [str(INTEGRITY), *words, "--json"], env=environment, capture_output=True, text=True, check=False
+        )
+
+    def result(self, role: str, *words: str) -> dict[str, object]:
+        done = self.run(role, *words)
+        assert done.returncode == 0, f"{role}: {words}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+        document: dict[str, object] = json.loads(done.stdout)
+        return document
+
+    def sql(self, role: str, statement: str) -> None:
+        url = (self.of(role) if role != "postgres" else self.url).replace("+psycopg", "")
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+
+@pytest.fixture
+def board(postgres_url: str, tmp_path: Path) -> Iterator[Board]:
+    """A store made by the migrating role, with the grants."""
+    board = Board(postgres_url)
+    board.sql("postgres", (DEPLOY / "roles.sql").read_text())
+    empty = tmp_path / "empty.jsonl"
+    empty.touch()
+    board.result("migrate", "work", "--source", str(empty))
+    for _ in range(2):  # a second time it changes nothing
+        board.sql("migrate", (DEPLOY / "grants.sql").read_text())
+    yield board
+    # Roles belong to the whole server: other tests' databases must not keep ours from being dropped.
+    for role in ROLES:
+        board.sql("postgres", f"DROP OWNED BY integrity_{role} CASCADE")
+    for role in ROLES:
+        board.sql("postgres", f"DROP ROLE integrity_{role}")
+
+
+@pytest.fixture
+def votes(tmp_path: Path) -> list[Path]:
+    """Honest votes, then votes with a promoter of one model among them."""
+    spec = Honest(votes=12_000, seed=7, days=20.0, models=12)
+    attack = TargetOnly(target=truth(12).models[5], voters=3, votes_each=(150, 200), sampling=0.3, from_day=10.0)
+    stream = plant(spec, (attack,))
+    half = len(stream) // 2
+    files = []
+    for name, rows in (("before", slice(None, half)), ("after", slice(half, None))):
+        part = stream.take(range(len(stream))[rows])  # type: ignore[arg-type]
+        part.write_jsonl(tmp_path / f"{name}.jsonl")
+        files.append(tmp_path / f"{name}.jsonl")
+    return files
+
+
+def test_every_verb_does_its_work_as_its_role(board, votes):
+    board.result("ingest", "work", "--source", str(votes[0]))
+    board.result("publish", "refresh")
+    assert board.result("ingest", "work", "--source", str(votes[1]))["alerts"]
+    assert board.result("ingest", "monitor", "--close")["windows_closed"]
+    assert board.result("publish", "refresh")["votes_excluded"]
+    for verb in ("leaderboard", "alerts", "verify", "doctor", "rejects"):
+        board.run("read", verb)
+        done = board.run("read", verb)
+        assert done.returncode == 0, f"{verb}: {done.stderr[-3000:]}"
+
+
+def test_no_role_does_anothers_work(board, votes):
+    board.result("ingest", "work", "--source", str(votes[0]))
+    for role in ("ingest", "read"):
+        assert "permission denied" in board.run(role, "refresh").stderr
+    for role in ("read", "rate"):
+        assert "permission denied" in board.run(role, "work", "--source", str(votes[1])).stderr
+    assert "permission denied" in board.run("rate", "refresh").stderr  # up to the publication
+
+
+@pytest.mark.parametrize("role", ["ingest", "rate", "publish", "read"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE vote SET outcome = 0",
+        "DELETE FROM vote",
+        "TRUNCATE vote",
+        "UPDATE vote_key SET body = ''",
+        "DELETE FROM segment",
+        "DELETE FROM exclusion",
+        "UPDATE snapshot SET body = ''",
+        "UPDATE snapshot_row SET rating = 0",
+        "DELETE FROM alert_event",
+        "CREATE TABLE more ()",
+        "DROP TABLE vote",
+    ],
+)
+def test_nobody_changes_what_is_stored(board, role, statement):
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        board.sql(role, statement)
+
+
+@pytest.mark.parametrize("column", ["voter", "outcome", "model_a", "network"])
+def test_ingest_may_not_ask_who_voted_how(board, column):
+    board.sql("ingest", 'SELECT partition_no, "offset", vote_id FROM vote')
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        board.sql("ingest", f"SELECT {column} FROM vote")

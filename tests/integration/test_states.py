@@ -1,0 +1,97 @@
+"""Voter states are written behind: what was only in memory when a worker died is folded again by the next one."""
+
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from pipeline import jobs
+from pipeline.detectors import VOTER
+from pipeline.settings import Settings, override
+from pipeline.simulate import Story, demo_story
+from pipeline.store import Store, schema
+from pipeline.stream.source import FileSource
+from pipeline.stream.source.contract import Chunk
+from pipeline.stream.worker import Worker
+
+OPTIONS = Settings(voter_key="11" * 32, batch_votes=700, max_consecutive_rejects=10**6)
+
+
+class Died(Exception):
+    """The worker's process is gone."""
+
+
+class Dying(FileSource):
+    """A file whose reader dies after so many polls."""
+
+    polls = 0
+
+    def poll(self, limit: int, seconds: float) -> list[Chunk]:
+        self.polls -= 1
+        if self.polls < 0:
+            raise Died
+        return super().poll(limit, seconds)
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> tuple[Story, Path]:
+    folder = tmp_path_factory.mktemp("story")
+    told = demo_story(50_000, 5)
+    cut = len(told.after) // 2
+    told.before.write_jsonl(folder / "before.jsonl")
+    told.after.take(slice(0, cut)).write_jsonl(folder / "first.jsonl")
+    told.after.take(slice(cut, None)).write_jsonl(folder / "second.jsonl")
+    return told, folder
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def urls(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
+    """Two fresh stores of a kind."""
+    if request.param == "sqlite":
+        return str(tmp_path / "a.db"), str(tmp_path / "b.db")
+    server = request.getfixturevalue("postgres_server")
+    first = request.getfixturevalue("postgres_url")
+    return first, server.create_database(f"states_{tmp_path.name.replace('-', '_')}".lower()[:60])
+
+
+def worked(url: str, files: list[Path], dying: int | None) -> tuple[list[tuple], list[tuple]]:
+    """Read the files with a refresh after each; the worker dies every `dying` polls. States and alerts at the end."""
+    store = Store.open(url, voter_key=OPTIONS.key, worker=True)
+    for file in files:
+        alive = False
+        while not alive:
+            source = Dying(file)
+            source.polls = dying if dying is not None else 10**9
+            try:
+                Worker(source, store, OPTIONS, VOTER, "test").run(until_end=True)
+                alive = True
+            except Died:
+                continue
+        with override(OPTIONS):
+            jobs.refresh(url)
+    with store.read() as connection:
+        states = connection.execute(
+            sa.select(schema.voter_state.c["voter", "state"]).order_by(schema.voter_state.c.partition_no, "voter")
+        ).all()
+        alerts = connection.execute(
+            sa.select(schema.alert.c["alert_id", "severity", "level", "e_value", "evidence"]).order_by("alert_id")
+        ).all()
+    store.close()
+    return [tuple(map(_plain, row)) for row in states], [tuple(row) for row in alerts]
+
+
+def _plain(value: object) -> object:
+    return bytes(value) if isinstance(value, memoryview) else value
+
+
+def test_a_worker_that_dies_with_unwritten_states_changes_no_state_and_no_alert(
+    story: tuple[Story, Path], urls: tuple[str, str]
+) -> None:
+    _, folder = story
+    files = [folder / name for name in ("before.jsonl", "first.jsonl", "second.jsonl")]
+    states, alerts = worked(urls[0], files, None)
+    again, same_alerts = worked(urls[1], files, 7)
+    assert len(alerts) >= 10
+    assert same_alerts == alerts
+    assert again == states
+    assert {state[:1] for _, state in states} == {b"H", b"C"}  # both kinds of state were at stake

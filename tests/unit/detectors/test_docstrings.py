@@ -1,0 +1,32 @@
+"""A detector's module says what it computes, where that is from, what it cannot see and how often it is wrong."""
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+from pipeline import detectors
+from pipeline.detectors import VOTER
+
+modules = pytest.mark.parametrize("module", sorted({type(d).__module__ for d in VOTER}))
+
+
+@modules
+def test_a_detector_states_formula_source_blind_spot_and_false_alarms(module: str) -> None:
+    text = importlib.import_module(module).__doc__ or ""
+    for word in ("Formula:", "Source:", "Blind spot:", "False alarms"):
+        assert word in text, f"{module} does not say: {word}"
+
+
+@modules
+def test_the_example_in_the_docstring_gives_the_alarm_it_says(module: str) -> None:
+    result = doctest.testmod(importlib.import_module(module))
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+def test_every_module_of_the_room_is_a_listed_detector_or_a_part_of_one() -> None:
+    listed = {type(d).__module__.rpartition(".")[2] for d in VOTER}
+    for found in pkgutil.iter_modules(detectors.__path__):
+        assert any(found.name.startswith(name) for name in listed), f"{found.name} is in no list of __init__"
