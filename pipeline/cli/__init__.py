@@ -1,6 +1,7 @@
 """`integrity`: one command, a verb for each thing that people do.
 
-app.py        the command itself: exit status, --json, errors in plain words
+main.py       the command itself: its verbs, errors as an exit status and a sentence
+app.py        what every verb shares: options, --json
 stream.py     publish, work, monitor
 board.py      refresh, leaderboard, verify, rate
 alerts.py     alerts and exclusions
@@ -10,6 +11,6 @@ demo.py       the whole story on real pair counts
 show.py       how things look in a terminal
 """
 
-from pipeline.cli.app import main
+from pipeline.cli.main import main
 
 __all__ = ["main"]

@@ -83,6 +83,7 @@ class Worker:
         self._recent: deque[tuple[int, int]] = deque()
         self._in_a_row = 0
         self._last_progress = time.monotonic()
+        self._look_again = 0.0
 
     def stop(self) -> None:
         """Finish the batch in hand, then end. Safe to call from a signal handler."""
@@ -254,7 +255,7 @@ class Worker:
         self._skip_gaps()
         if self._context.states.due():
             self._flush()
-        if all(owned.next_offset >= self._end(number) for number, owned in self._owned.items()):
+        if self._nothing_more():
             self._last_progress = time.monotonic()
             self.metrics.last_progress.set_to_current_time()
         if ends is None:
@@ -264,8 +265,17 @@ class Worker:
         stored = self._ask(ingest.next_offsets)
         return all(stored.get(number, 0) >= end for number, end in ends.items())
 
-    def _end(self, number: int) -> int:
-        return self.source.positions().get(number, 0)
+    def _nothing_more(self) -> bool:
+        """Whether the source itself says so; our own position says nothing about a broker that is away."""
+        if time.monotonic() < self._look_again:
+            return False
+        self._look_again = time.monotonic() + self.settings.progress_seconds / 4
+        numbers = sorted(self._owned) or self.source.all_partitions()
+        try:
+            bounds = self.source.bounds(numbers)
+        except BrokerUnavailable:
+            return False
+        return all(owned.next_offset >= bounds[number][1] for number, owned in self._owned.items())
 
     def _skip_gaps(self) -> None:
         """Offsets that hold no record (transaction markers) are passed over, in the ledger too."""

@@ -14,6 +14,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 import uuid
@@ -319,6 +320,33 @@ def test_a_worker_frozen_in_a_transaction_does_not_block_the_next_owner_and_its_
         assert ended(frozen)["read"] == begun - BEFORE
     board.quiet(quiet)
     expect_whole(url, stream, quiet)
+
+
+def test_a_worker_whose_broker_is_away_is_not_healthy_and_is_again_when_it_is_back(
+    kafka: KafkaServer, tmp_path: Path
+) -> None:
+    """Nothing to read looks like idleness; only a broker that answers proves it."""
+    create_topics(kafka.bootstrap, Settings(), "votes", 1)
+    store = Store.open(str(tmp_path / "store.db"), voter_key=bytes.fromhex(KEY))
+    source = KafkaSource(kafka.bootstrap, "votes", "g", session_seconds=SESSION)
+    worker = Worker(source, store, Settings(progress_seconds=1.5), VOTER, "idle")
+    thread = threading.Thread(target=worker.run, daemon=True)
+    thread.start()
+    try:
+        wait(source.partitions)
+        time.sleep(2)
+        assert worker.healthy()[0]
+        kafka.pause()
+        wait(lambda: not worker.healthy()[0], 10)
+        kafka.resume()
+        wait(lambda: worker.healthy()[0], 20)
+    finally:
+        kafka.resume()
+        worker.stop()
+        thread.join(20)
+        source.close()
+        store.close()
+    assert not thread.is_alive()
 
 
 def in_a_batch(watch: psycopg.Connection) -> bool:

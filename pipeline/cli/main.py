@@ -1,0 +1,35 @@
+"""The command: its verbs, and our errors as an exit status and a sentence.
+
+Exit 0: did its job, whatever it found. 1: a finding, from verbs that ask whether something is wrong.
+2: usage, bad input. 3: something is unavailable, or a stop limit tripped. 4: verification failed.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from pipeline.cli import alerts, bench, board, demo, operate, stream
+from pipeline.cli.app import app, emit, err
+from pipeline.errors import Halted, IntegrityError, Unavailable, VerificationFailed
+
+# Importing a module registers its verbs.
+_VERBS = (alerts, bench, board, demo, operate, stream)
+
+
+def main() -> None:
+    """Run the command."""
+    try:
+        app()
+    except IntegrityError as error:
+        if "--json" in sys.argv:
+            emit({"error": type(error).__name__, "message": str(error)})
+        err.print(f"[bold red]{type(error).__name__}[/]: {error}", highlight=False, soft_wrap=True)
+        sys.exit(_status(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _status(error: IntegrityError) -> int:
+    if isinstance(error, VerificationFailed):
+        return 4
+    return 3 if isinstance(error, Unavailable | Halted) else 2
