@@ -45,8 +45,11 @@ WANT = "for want of a service: "
 SEARCH = os.pathsep.join([str(Path(sys.prefix) / "bin"), os.environ.get("PATH", "")])
 
 Server = TypeVar("Server", bound=LocalServer)
-# By test, from its markers: a report's keywords would also match a folder of the same name.
-services_of: dict[str, list[str]] = {}
+# The markers of a test travel with its reports, from the process that ran it to the one that counts. A report's
+# keywords would also match a folder of the same name.
+PROPERTY = "services"
+# The expression of pyproject.toml: the stack walk has a command of its own.
+DEFAULT_CHOICE = "not stack"
 ran: Counter[str] = Counter()
 wanting: Counter[str] = Counter()
 
@@ -135,19 +138,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for service in {FIXTURES[name] for name in getattr(item, "fixturenames", ()) if name in FIXTURES}:
             item.add_marker(service)
-        services_of[item.nodeid] = [name for name in SERVICES if item.get_closest_marker(name)]
+        item.user_properties.append((PROPERTY, [name for name in SERVICES if item.get_closest_marker(name)]))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    services = dict(report.user_properties).get(PROPERTY, [])
     if report.when == "call" and report.outcome in ("passed", "failed"):
-        ran.update(services_of[report.nodeid])
+        ran.update(services)
     if report.skipped and WANT in str(report.longrepr):
-        wanting.update(services_of[report.nodeid])
+        wanting.update(services)
 
 
 def unused(config: pytest.Config) -> list[str]:
     """The required services that a complete run under CI did not use."""
-    chosen = config.option.keyword or config.option.markexpr or config.option.collectonly
+    chosen = config.option.keyword or config.option.markexpr != DEFAULT_CHOICE or config.option.collectonly
+    if hasattr(config, "workerinput"):
+        return []  # a part of a run: the process that counts the whole says
     complete = config.args_source is not pytest.Config.ArgsSource.ARGS and not chosen
     return [name for name in REQUIRED if not ran[name]] if complete and services_required() else []
 
