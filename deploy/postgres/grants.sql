@@ -12,14 +12,16 @@ REVOKE ALL ON ALL TABLES IN SCHEMA public FROM integrity_ingest, integrity_rate,
 GRANT SELECT ON alembic_version, meta TO integrity_ingest, integrity_rate, integrity_read;
 GRANT MAINTAIN ON meta TO integrity_ingest, integrity_rate, integrity_read;
 
--- integrity_ingest: of a vote it may ask for the id and the place, not for who voted how.
+-- integrity_ingest: writes votes and never changes one.
 GRANT INSERT ON vote, vote_key, duplicate, reject, batch TO integrity_ingest;
-GRANT SELECT (partition_no, "offset", vote_id) ON vote TO integrity_ingest;
+-- Beside ids, what folding voter states again needs: states are written behind, and a new owner catches up.
+GRANT SELECT (partition_no, "offset", vote_id, voter, cast_at, model_a, model_b, outcome, fate) ON vote
+  TO integrity_ingest;
 GRANT SELECT ON vote_key TO integrity_ingest;
 GRANT SELECT, INSERT ON source, model, term, registry_event, in_force, alert_event TO integrity_ingest;
 GRANT SELECT, INSERT ON partition TO integrity_ingest;
 -- Not sealed_offset: what is sealed is not the worker's to say.
-GRANT UPDATE (next_offset, epoch, owner, event_time, updated_at) ON partition TO integrity_ingest;
+GRANT UPDATE (next_offset, epoch, owner, event_time, state_offset, updated_at) ON partition TO integrity_ingest;
 GRANT SELECT, INSERT, UPDATE ON voter_state, "window", closed_window, position, alert TO integrity_ingest;
 GRANT SELECT, INSERT, UPDATE, DELETE ON lease TO integrity_ingest;
 GRANT SELECT, INSERT, DELETE ON outbox TO integrity_ingest;

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from sqlalchemy.engine import Connection
 
 from pipeline.alerts import voter_number
+from pipeline.errors import RatingError
 from pipeline.evidence import Reference
 from pipeline.ratings import Board, PairCounts, fit, leaderboard, rate_component
 from pipeline.settings import Settings
@@ -77,8 +78,11 @@ def _pairs(labels: tuple[str, ...], axis: list[int], rows: Any) -> PairCounts:
 
 def reference(given: Inputs) -> bytes:
     """Honest behaviour for the votes to come, from votes that nobody suspects."""
-    counts, _ = rate_component(given.baseline.decisive(), least_share=0.0)
-    estimate = fit(counts)
+    try:
+        counts, _ = rate_component(given.baseline.decisive(), least_share=0.0)
+        estimate = fit(counts)
+    except RatingError:
+        return b""  # too few votes that nobody suspects: the votes to come get no evidence, and the board is rated
     share = float(np.clip(given.baseline.tie_share(), 1e-6, 1 - 1e-6))
     concentration = _tie_concentration(given.tie_moments)
     return snapshots.pack_reference(

@@ -88,7 +88,6 @@ def test_every_verb_does_its_work_as_its_role(board, votes):
     assert board.result("ingest", "monitor", "--close")["windows_closed"]
     assert board.result("publish", "refresh")["votes_excluded"]
     for verb in ("leaderboard", "alerts", "verify", "doctor", "rejects"):
-        board.run("read", verb)
         done = board.run("read", verb)
         assert done.returncode == 0, f"{verb}: {done.stderr[-3000:]}"
 
@@ -102,30 +101,30 @@ def test_no_role_does_anothers_work(board, votes):
     assert "permission denied" in board.run("rate", "refresh").stderr  # up to the publication
 
 
-@pytest.mark.parametrize("role", ["ingest", "rate", "publish", "read"])
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "UPDATE vote SET outcome = 0",
-        "DELETE FROM vote",
-        "TRUNCATE vote",
-        "UPDATE vote_key SET body = ''",
-        "DELETE FROM segment",
-        "DELETE FROM exclusion",
-        "UPDATE snapshot SET body = ''",
-        "UPDATE snapshot_row SET rating = 0",
-        "DELETE FROM alert_event",
-        "CREATE TABLE more ()",
-        "DROP TABLE vote",
-    ],
+FORBIDDEN = (
+    "UPDATE vote SET outcome = 0",
+    "DELETE FROM vote",
+    "TRUNCATE vote",
+    "UPDATE vote_key SET body = ''",
+    "DELETE FROM segment",
+    "DELETE FROM exclusion",
+    "UPDATE snapshot SET body = ''",
+    "UPDATE snapshot_row SET rating = 0",
+    "DELETE FROM alert_event",
+    "CREATE TABLE more ()",
+    "DROP TABLE vote",
 )
-def test_nobody_changes_what_is_stored(board, role, statement):
-    with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        board.sql(role, statement)
 
 
-@pytest.mark.parametrize("column", ["voter", "outcome", "model_a", "network"])
-def test_ingest_may_not_ask_who_voted_how(board, column):
-    board.sql("ingest", 'SELECT partition_no, "offset", vote_id FROM vote')
-    with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        board.sql("ingest", f"SELECT {column} FROM vote")
+def test_nobody_changes_what_is_stored(board):
+    for role in ("ingest", "rate", "publish", "read"):
+        for statement in FORBIDDEN:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                board.sql(role, statement)
+
+
+def test_ingest_reads_of_a_vote_no_more_than_folding_states_again_takes(board):
+    board.sql("ingest", 'SELECT partition_no, "offset", vote_id, voter, cast_at, model_a, outcome, fate FROM vote')
+    for column in ("network", "prompt", "language", "voter_since", "style"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            board.sql("ingest", f"SELECT {column} FROM vote")
