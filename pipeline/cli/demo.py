@@ -8,6 +8,7 @@ the attackers' votes out, and everything that was published is recomputed from t
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
@@ -162,9 +163,9 @@ def _tell(result: Mapping[str, Any]) -> None:
     )
     out.print(
         f"\nThe store is {result['store']}. Look around:\n"
-        f"  integrity alerts --store {result['store']}\n"
-        f"  integrity leaderboard --view raw --store {result['store']}\n"
-        f"  integrity verify --store {result['store']}",
+        f"  {sys.argv[0]} alerts --store {result['store']}\n"
+        f"  {sys.argv[0]} leaderboard --view raw --store {result['store']}\n"
+        f"  {sys.argv[0]} verify --store {result['store']}",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
 
