@@ -7,6 +7,7 @@ worker.py     claim, poll, write, stop: the loop
 batch.py      what was polled, decoded
 commit.py     one batch, one transaction
 states.py     voter states in memory, written behind
+limits.py     when a worker stops reading
 publisher.py  files → topics
 monitor.py    merged closed windows → what concerns models and the board
 """

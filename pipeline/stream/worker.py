@@ -8,7 +8,6 @@ progress or proven idleness, never "the loop turned".
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,6 +25,7 @@ from pipeline.store.engine import transient
 from pipeline.store.names import Names
 from pipeline.stream.batch import Decoded, decode
 from pipeline.stream.commit import Context, Judge, Owned, Tally, Written, write_batch, write_states
+from pipeline.stream.limits import RejectLimit
 from pipeline.stream.source.contract import Chunk, Source
 from pipeline.stream.states import refold
 
@@ -33,7 +33,6 @@ from pipeline.stream.states import refold
 _FIRST_WAIT, _LONGEST_WAIT, _GIVE_UP = 0.1, 5.0, 60.0
 # Pseudonyms are kept for voters who come again; beyond this many the memory is let go.
 _VOTERS_KEPT = 200_000
-_RATIO_OVER = 2_000
 _OUTBOX_BATCH = 1_000
 
 Send = Callable[[Sequence[tuple[str, bytes, bytes]]], None]
@@ -80,8 +79,7 @@ class Worker:
         self._generation = -1
         self._pseudonyms: dict[str, int] = {}
         self._stopping = False
-        self._recent: deque[tuple[int, int]] = deque()
-        self._in_a_row = 0
+        self._limit = RejectLimit(self.settings.max_consecutive_rejects, self.settings.max_reject_ratio)
         self._last_progress = time.monotonic()
         self._look_again = 0.0
 
@@ -308,29 +306,17 @@ class Worker:
         self.metrics.last_progress.set_to_current_time()
 
     def _check_rejects(self, decoded: Decoded, done: Tally) -> None:
-        """A bad deploy must not drain the topic into the rejects.
-
-        Raises:
-            TooManyRejects: too many in a row, or too large a share of the last 2,000 records.
-        """
-        bad = {reject.position for reject in decoded.rejects}
-        for position in range(done.read):
-            self._in_a_row = self._in_a_row + 1 if position in bad else 0
-            if self._in_a_row >= self.settings.max_consecutive_rejects:
-                raise TooManyRejects(self._too_many(decoded, f"{self._in_a_row} records in a row"))
-        self._recent.append((done.read, done.rejected))
-        while sum(read for read, _ in self._recent) - self._recent[0][0] >= _RATIO_OVER:
-            self._recent.popleft()
-        read, rejected = (sum(column) for column in zip(*self._recent, strict=True))
-        if read >= _RATIO_OVER and rejected > self.settings.max_reject_ratio * read:
-            raise TooManyRejects(self._too_many(decoded, f"{rejected} of the last {read} records"))
-
-    def _too_many(self, decoded: Decoded, what: str) -> str:
-        first = decoded.rejects[0]
-        number = {owned.claim.partition_no: number for number, owned in self._owned.items()}
-        partition = number[int(decoded.partition[first.position])]
-        place = f"partition {partition}, offset {decoded.offset[first.position]}"
-        return f"{self.source.name}: {what} are no votes (first of this batch: {place}: {first.reason}: {first.detail})"
+        try:
+            self._limit.check(done.read, decoded.rejects)
+        except TooManyRejects as error:
+            first = decoded.rejects[0]
+            number = {owned.claim.partition_no: number for number, owned in self._owned.items()}
+            place = (
+                f"partition {number[int(decoded.partition[first.position])]}, offset {decoded.offset[first.position]}"
+            )
+            raise TooManyRejects(
+                f"{self.source.name}: {error} (first of this batch: {place}: {first.reason}: {first.detail})"
+            ) from None
 
     def _halt(self, error: OffsetGap | TooManyRejects) -> None:
         """Leave an alert behind: nobody watches a process that has ended."""
