@@ -43,6 +43,20 @@ def _is_taken(port: int) -> bool:
     return False
 
 
+# Seconds for every thread of a frozen server to stop.
+_STANDSTILL = 5.0
+
+
+def _stands_still(pid: int) -> bool:
+    try:
+        states = [
+            (task / "stat").read_text().rpartition(")")[2].split()[0] for task in Path(f"/proc/{pid}/task").iterdir()
+        ]
+    except (FileNotFoundError, ProcessLookupError):
+        return True  # it ended, or this system has no /proc
+    return all(state in "TtZX" for state in states)
+
+
 class LocalServer(ABC):
     """One server process and its directory; a context manager that starts and stops it.
 
@@ -147,6 +161,10 @@ class LocalServer(ABC):
     def pause(self) -> None:
         """SIGSTOP: connections stay open and nothing answers, as after a long garbage collection."""
         self._signal(signal.SIGSTOP)
+        # A signal is taken by one thread after another: until the last one stands still something may answer.
+        deadline = time.monotonic() + _STANDSTILL
+        while time.monotonic() < deadline and not all(map(_stands_still, self._processes())):
+            time.sleep(0.01)
 
     def resume(self) -> None:
         """SIGCONT: go on after `pause`."""

@@ -35,6 +35,8 @@ with warnings.catch_warnings():  # the client reads its own package data in a de
 
 # A restarted broker is back within seconds; the client's default waits up to 30 before it looks again.
 RECONNECT_MS = 500
+# How soon partitions that were added to a topic are read.
+METADATA_MS = 30_000
 # A broker that answers at all answers in milliseconds; a worker that is told to stop must not wait the client's 30 s.
 ANSWER_MS = 5_000
 # The header in which `publish` says which file and row a record came from.
@@ -89,10 +91,14 @@ class KafkaSource:
             heartbeat_interval_ms=int(session_seconds * 1000 / 6),
             max_poll_interval_ms=int(poll_seconds * 1000),
             reconnect_backoff_max_ms=RECONNECT_MS,
+            metadata_max_age_ms=METADATA_MS,
             # Votes are 200 to 400 bytes: 1 MiB (the default) is 4,000 of them, less than a batch.
             max_partition_fetch_bytes=4 * 1024 * 1024,
             metrics_enabled=False,
         )
+        # A member that joins without knowing the topic's partitions is given none, learns of them while it joins,
+        # and then its second join may never end (kafka-python 3.0.12): they must be known before the first.
+        self._consumer.partitions_for_topic(topic)
         self._consumer.subscribe([topic], listener=self._flag)
         self._sought: set[int] = set()
         self._sought_in = -1
