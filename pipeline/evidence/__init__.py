@@ -4,6 +4,10 @@
     segments.py   running sums within groups of a sorted array
     outcomes.py   what an honest voter would do: probabilities from a snapshot, and the
                   likelihood ratios of each alternative against them
+    counts.py     likelihood ratios of counts: binomial share, Poisson, negative binomial, a shift of chances
+    changes.py    e-detectors, Shiryaev-Roberts and CUSUM: a change at a time that nobody named
+    bayes.py      Bayes factors of declared shares: Dirichlet-multinomial, beta-binomial
+    many.py       many keys at once: e-BH, e-LOND
 
 An e-value is a non-negative number whose expectation is at most 1 when nothing is wrong, so
 P(it ever reaches 1/α) ≤ α (Ville 1939). Alternatives are averaged with weights that sum to at most

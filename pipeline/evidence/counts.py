@@ -1,0 +1,110 @@
+"""Likelihood ratios of counts: is a rate ρ times what it should be?
+
+Law: with x drawn from the family at its null, the expectation of exp(ratio) is at most 1; so it is for every
+smaller mean where ρ > 1, and for every larger one where ρ < 1. A baseline that must be estimated is therefore
+passed in as its upper (lower) confidence bound.
+
+Sources: the binomial share given the total, and the negative binomial, as in Shin, Ramdas & Rinaldo 2024,
+"E-detectors" (New England Journal of Statistics in Data Science), section 5: likelihood ratios as increments.
+
+Not handled: dependence between the counts of one window beyond the families' own over-dispersion.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import xlog1py, xlogy
+
+from pipeline.evidence.fixed import Int64, log_units
+
+Float64 = npt.NDArray[np.float64]
+Array = npt.ArrayLike
+
+RATIOS = (1.25, 1.5, 2.0, 3.0, 5.0)
+"""ρ, the sizes of a rise: a quarter more, to five times as much."""
+
+FALLS = (0.8, 2 / 3, 0.5, 1 / 3, 0.2)
+"""ρ, the sizes of a fall: the same turned round."""
+
+# A share that ρ carries to 1 or beyond is as high as one can tell: from .95 on every vote would be expected.
+_HIGHEST = 0.95
+
+
+def raised_share(share: Array, ratio: Array) -> Float64:
+    """Give q = min(ρπ, .95), never below π for ρ ≥ 1: the share under the alternative."""
+    p = np.asarray(share, dtype=np.float64)
+    q = np.minimum(np.asarray(ratio) * p, _HIGHEST)
+    return np.where(np.asarray(ratio) >= 1, np.maximum(q, p), q)
+
+
+def binomial(x: Array, n: Array, share: Array, ratio: Array) -> Int64:
+    """The logarithm of L of x | n ~ Bin(n, π): L = (q/π)^x ((1−q)/(1−π))^(n−x), in units of 2⁻²⁰ nats.
+
+    Args:
+        x: how many of n; all arguments broadcast.
+        n: the total.
+        share: π, within (0, 1).
+        ratio: ρ.
+    """
+    x, n, p = (np.asarray(value, dtype=np.float64) for value in (x, n, share))
+    q = raised_share(p, ratio)
+    return log_units(np.asarray(xlogy(x, q / p) + (n - x) * (np.log1p(-q) - np.log1p(-p))))
+
+
+def dispersed_share(x: Array, n: Array, share: Array, ratio: Array, concentration: Array) -> Int64:
+    """The logarithm of L of x | n where the share itself varies: the negative binomial of mean nπ and size kπ.
+
+    It is an e-value when x is BetaBin(n, kπ, k(1−π)), and for every share that varies less: L is
+    ρ to the power x, convex and rising, and the binomial, the beta-binomial and smaller shares lie below this
+    negative binomial in the increasing convex order (Shaked & Shanthikumar 2007, chapter 4). The plain ratio of two
+    beta-binomials is not: with less spread than k its expectation reaches 3.6.
+
+    Args:
+        x, n, share, ratio: as in `binomial`; ρ > 1.
+        concentration: k; the variance of the share is π(1−π)/(1+k).
+    """
+    pi, k = np.asarray(share, dtype=np.float64), np.asarray(concentration, dtype=np.float64)
+    return negative_binomial(x, np.asarray(n, dtype=np.float64) * pi, ratio, k * pi)
+
+
+def poisson(x: Array, mean: Array, ratio: Array) -> Int64:
+    """The logarithm of L of x ~ Poisson(μ): L = ρ^x e^(μ(1−ρ)), in units of 2⁻²⁰ nats."""
+    x, mu, rho = (np.asarray(value, dtype=np.float64) for value in (x, mean, ratio))
+    return log_units(np.asarray(xlogy(x, rho) + mu * (1 - rho)))
+
+
+def negative_binomial(x: Array, mean: Array, ratio: Array, size: Array) -> Int64:
+    """The logarithm of L of x ~ NB(mean μ, size r): L = ρ^x ((r+μ)/(r+ρμ))^(r+x), in units of 2⁻²⁰ nats.
+
+    Args:
+        x, mean, ratio: as in `poisson`; all arguments broadcast.
+        size: r; the variance is μ + μ²/r.
+    """
+    x, mu, rho, r = (np.asarray(value, dtype=np.float64) for value in (x, mean, ratio, size))
+    return log_units(np.asarray(xlogy(x, rho) - xlog1py(r + x, (rho - 1) * mu / (r + mu))))
+
+
+def shifted_mean(wins: Array, n: Array, expected: Array, shift: Array, base: Array) -> Int64:
+    """The logarithm of L of "the logit of a win is `shift` higher" for n unequal chances of which the sum is known.
+
+    Each chance p_i is first raised by `base` logits (the band of what is still honest). Both the raised chance
+    p e^b/(1 + p(e^b − 1)) and ln(1 + p(e^δ − 1)) are concave in p, so by Jensen the mean may stand for all of
+    them: L = e^(δ·wins) / (1 + p̄⁺(e^δ − 1))^n is an e-value for every set of chances with that mean, raised by
+    no more than `base`.
+
+    Args:
+        wins: of n.
+        n: votes.
+        expected: Σ p_i.
+        shift: δ > 0.
+        base: b ≥ 0.
+
+    Returns:
+        Units of 2⁻²⁰ nats; 0 where n is 0.
+    """
+    wins, n, expected = (np.asarray(value, dtype=np.float64) for value in (wins, n, expected))
+    delta, b = np.asarray(shift, dtype=np.float64), np.asarray(base, dtype=np.float64)
+    mean = np.clip(np.divide(expected, n, out=np.zeros_like(n + expected), where=n > 0), 0, 1)
+    honest = mean * np.exp(b) / (1 + mean * np.expm1(b))
+    return log_units(np.asarray(delta * wins - n * np.log1p(honest * np.expm1(delta))))

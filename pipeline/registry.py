@@ -1,0 +1,167 @@
+"""The registry as of a time: a pure fold of its events.
+
+Laws: the same events in any order of arrival give the same state, but for events of one microsecond, where the
+one that came first goes first; an event changes nothing before its `at`; the first name of a model stays its key.
+
+Not handled: what is claimed about a model (`benchmark.*`): the audits read those events themselves.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from pipeline.events.batch import microseconds
+from pipeline.events.registry import (
+    Deprecated,
+    RegistryEvent,
+    Released,
+    Renamed,
+    Retracted,
+    SamplingPolicy,
+    Submitted,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What is known of a model. Times are microseconds since 1970 UTC, None before it happened.
+
+    Attributes:
+        name: its first name, the key.
+        provider, family, visibility, license, checkpoint_digest: as submitted; None where no submission was seen.
+        submitted_at: when it came under test.
+        released_at: when it went public.
+        released_as: the registered model that is now public, if that is another one.
+        variants_tested: the disclosed number of variants.
+        deprecated_at: when it left the sampling.
+        retracted_at: when it was withdrawn.
+        noticed: whether a public notice was given of its deprecation.
+    """
+
+    name: str
+    provider: str | None = None
+    family: str | None = None
+    visibility: str | None = None
+    license: str | None = None
+    checkpoint_digest: str | None = None
+    submitted_at: int | None = None
+    released_at: int | None = None
+    released_as: str | None = None
+    variants_tested: int | None = None
+    deprecated_at: int | None = None
+    retracted_at: int | None = None
+    noticed: bool = False
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How models are drawn: the first in proportion to weight, the second likewise among the others.
+
+    Attributes:
+        since: in force from here on, microseconds since 1970 UTC.
+        weights: by the model's key, none negative.
+    """
+
+    since: int
+    weights: Mapping[str, float]
+
+    @cached_property
+    def appearance(self) -> Mapping[str, float]:
+        """π of each model: the probability that a battle holds it. Their sum is 2.
+
+        With p = w/W and S = Σ p/(1−p): π = p(1 + S − p/(1−p)). Empty where fewer than two models have weight:
+        no battle can be drawn by such a policy.
+        """
+        drawn = {model: weight for model, weight in self.weights.items() if weight > 0}
+        if len(drawn) < 2:
+            return {}
+        total = sum(drawn.values())
+        odds = {model: weight / (total - weight) for model, weight in drawn.items()}
+        whole = sum(odds.values())
+        return {model: weight / total * (1 + whole - odds[model]) for model, weight in drawn.items()} | {
+            model: 0.0 for model, weight in self.weights.items() if weight == 0
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The registry as of a time.
+
+    Attributes:
+        models: by key.
+        aliases: a later name → the key.
+        policy: in force, None before the first.
+    """
+
+    models: Mapping[str, Model] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    policy: Policy | None = None
+
+    def key(self, name: str) -> str:
+        """The model that votes for a name are votes for."""
+        return self.aliases.get(name, name)
+
+    def provider(self, name: str) -> str | None:
+        """Who made a model, None where nobody said."""
+        model = self.models.get(self.key(name))
+        return model.provider if model else None
+
+    @property
+    def last_release(self) -> int | None:
+        """When a model last went public."""
+        return max((m.released_at for m in self.models.values() if m.released_at is not None), default=None)
+
+
+class Registry:
+    """Events, and the state that they give as of any time."""
+
+    def __init__(self, events: Iterable[RegistryEvent] = ()) -> None:
+        """Sort the events by time; of one moment the one given first goes first."""
+        self._events = sorted(events, key=lambda event: event.at)
+        self._times = [microseconds(event.at) for event in self._events]
+        self._states: list[State] = [State()]
+
+    def as_of(self, time: int) -> State:
+        """The state that every event up to and including a time gives."""
+        count = bisect_right(self._times, time)
+        while len(self._states) <= count:
+            done = len(self._states) - 1
+            self._states.append(_after(self._states[-1], self._events[done], self._times[done]))
+        return self._states[count]
+
+    def policy_changes(self, start: int, end: int) -> bool:
+        """Whether another policy comes into force within [start, end)."""
+        first, last = (bisect_right(self._times, time - 1) for time in (start, end))
+        return any(isinstance(event, SamplingPolicy) for event in self._events[first:last])
+
+
+def _after(state: State, event: RegistryEvent, at: int) -> State:
+    match event:
+        case Submitted():
+            said = ("provider", "family", "visibility", "license", "checkpoint_digest")
+            state = _changed(state, event.model, submitted_at=at, **{name: getattr(event, name) for name in said})
+        case Released():
+            state = _changed(
+                state, event.model, released_at=at, released_as=event.as_, variants_tested=event.variants_tested
+            )
+        case Renamed():
+            state = replace(state, aliases={**state.aliases, event.to: state.key(event.model)})
+        case Deprecated():
+            state = _changed(state, event.model, deprecated_at=at, noticed=event.notice_url is not None)
+        case Retracted():
+            state = _changed(state, event.model, retracted_at=at)
+        case SamplingPolicy():
+            weights: dict[str, float] = {}
+            for name, weight in event.weights.items():
+                weights[state.key(name)] = weights.get(state.key(name), 0.0) + weight
+            state = replace(state, policy=Policy(at, weights))
+    return state
+
+
+def _changed(state: State, name: str, **changes: object) -> State:
+    key = state.key(name)
+    model = replace(state.models.get(key, Model(key)), **changes)  # type: ignore[arg-type]  # field names, above
+    return replace(state, models={**state.models, key: model})

@@ -1,0 +1,132 @@
+"""The registry as of a time is a fold of its events."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.events.batch import microseconds
+from pipeline.events.registry import (
+    Deprecated,
+    RegistryEvent,
+    Released,
+    Renamed,
+    Retracted,
+    SamplingPolicy,
+    Submitted,
+)
+from pipeline.registry import Policy, Registry, State
+
+START = datetime(2024, 7, 1, tzinfo=UTC)
+
+
+def day(number: float) -> int:
+    return microseconds(START + timedelta(days=number))
+
+
+def common(number: float) -> dict[str, object]:
+    return {"schema": 1, "event_id": f"e{number}", "at": START + timedelta(days=number)}
+
+
+def submitted(at: float, model: str, provider: str = "acme", visibility: str = "private") -> Submitted:
+    return Submitted(**common(at), model=model, provider=provider, visibility=visibility, license="open")  # type: ignore[arg-type]
+
+
+def policy(at: float, **weights: float) -> SamplingPolicy:
+    return SamplingPolicy(**common(at), weights=weights)  # type: ignore[arg-type]
+
+
+EVENTS: list[RegistryEvent] = [
+    submitted(1, "tested"),
+    submitted(2, "public", visibility="public"),
+    policy(3, tested=1.0, public=3.0),
+    Released(**common(4), model="tested", as_="public", variants_tested=7),  # type: ignore[arg-type]
+    Renamed(**common(5), model="public", to="shiny"),  # type: ignore[arg-type]
+    policy(6, shiny=2.0, other=1.0, public=1.0),
+    Deprecated(**common(7), model="shiny", reason="old", notice_url="https://example.org/notice"),  # type: ignore[arg-type]
+    Retracted(**common(8), model="tested", reason="withdrawn"),  # type: ignore[arg-type]
+]
+
+
+def test_before_the_first_event_nothing_is_known() -> None:
+    assert Registry(EVENTS).as_of(day(0.5)) == State()
+    assert Registry().as_of(day(99)) == State()
+    assert State().provider("nobody") is None
+    assert State().last_release is None
+
+
+def test_an_event_holds_from_its_own_microsecond_on() -> None:
+    registry = Registry(EVENTS)
+    assert "tested" not in registry.as_of(day(1) - 1).models
+    assert registry.as_of(day(1)).models["tested"].submitted_at == day(1)
+    assert registry.as_of(day(7) - 1).models["public"].deprecated_at is None
+
+
+def test_the_end_of_a_model_s_life_as_a_fold_tells_it() -> None:
+    state = Registry(EVENTS).as_of(day(10))
+    tested, public = state.models["tested"], state.models["public"]
+    assert (tested.released_at, tested.released_as, tested.variants_tested) == (day(4), "public", 7)
+    assert (tested.retracted_at, tested.provider, tested.license) == (day(8), "acme", "open")
+    assert (public.deprecated_at, public.noticed, public.visibility) == (day(7), True, "public")
+    assert state.last_release == day(4)
+
+
+def test_votes_for_the_new_name_are_votes_for_the_model_from_the_renaming_on() -> None:
+    registry = Registry(EVENTS)
+    assert registry.as_of(day(5) - 1).key("shiny") == "shiny"
+    assert registry.as_of(day(5)).key("shiny") == "public"
+    assert registry.as_of(day(5)).provider("shiny") == "acme"
+    # Weights of both names are the weight of one model.
+    assert registry.as_of(day(6)).policy == Policy(day(6), {"public": 3.0, "other": 1.0})
+
+
+def test_a_model_renamed_twice_keeps_its_first_name() -> None:
+    twice = [*EVENTS[:5], Renamed(**common(5.5), model="shiny", to="shinier")]  # type: ignore[arg-type]
+    assert Registry(twice).as_of(day(9)).key("shinier") == "public"
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4)))[::5])
+def test_the_order_of_arrival_does_not_matter(order: tuple[int, ...]) -> None:
+    shuffled = [EVENTS[i] for i in order] + EVENTS[4:]
+    for at in (0, 3.5, 4, 6, 9):
+        assert Registry(shuffled).as_of(day(at)) == Registry(EVENTS).as_of(day(at))
+
+
+@given(st.lists(st.floats(0, 10), max_size=8))
+def test_a_state_asked_for_in_any_order_is_the_fold_up_to_that_time(times: list[float]) -> None:
+    registry = Registry(EVENTS)
+    for at in times:
+        upto = [event for event in EVENTS if microseconds(event.at) <= day(at)]
+        assert registry.as_of(day(at)) == Registry(upto).as_of(day(10))
+
+
+def test_a_change_of_policy_within_a_window_is_seen() -> None:
+    registry = Registry(EVENTS)
+    assert not registry.policy_changes(day(0), day(3))
+    assert registry.policy_changes(day(3), day(3) + 1)
+    assert registry.policy_changes(day(2.9), day(6.1))
+    assert not registry.policy_changes(day(3) + 1, day(6))
+
+
+@given(st.lists(st.floats(0.01, 10), min_size=2, max_size=6), st.integers(0, 99))
+def test_appearances_are_those_of_drawing_pairs(weights: list[float], zero: int) -> None:
+    names = [f"m{i}" for i in range(len(weights))]
+    given_weights = dict(zip(names, weights, strict=True)) | ({"silent": 0.0} if zero % 2 else {})
+    pi = Policy(0, given_weights).appearance
+    p = np.array(weights) / sum(weights)
+    slow = np.zeros(len(weights))
+    for i in range(len(weights)):
+        for j in range(len(weights)):
+            if i != j:
+                slow[[i, j]] += p[i] * p[j] / (1 - p[i])
+    assert [pi[name] for name in names] == pytest.approx(slow.tolist())
+    assert sum(pi.values()) == pytest.approx(2)
+    assert pi.get("silent", 0.0) == 0.0
+
+
+@pytest.mark.parametrize("weights", [{}, {"a": 1.0}, {"a": 0.0, "b": 0.0}, {"a": 1.0, "b": 0.0}])
+def test_a_policy_that_can_draw_no_battle_expects_nothing(weights: dict[str, float]) -> None:
+    assert Policy(0, weights).appearance == {}
