@@ -14,7 +14,7 @@ export DEBIAN_FRONTEND := noninteractive
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-stack lint bench up down kafka prometheus clean lock
+.PHONY: help setup demo test test-stack lint bench up status down kafka prometheus clean lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,13 +40,16 @@ bench: setup kafka ## votes per second through a real Kafka and a real PostgreSQ
 	@$(BIN)/integrity bench stream $(ARGS)
 
 up: setup kafka prometheus ## the real thing as local processes in .stack, under a supervisor
-	@$(BIN)/python -m pipeline.local.stack up $(ARGS)
+	@$(BIN)/python -m pipeline.local up $(ARGS)
+
+status: setup ## what of it runs, where, and which alerts fire
+	@$(BIN)/python -m pipeline.local status $(ARGS)
 
 down: setup ## end all of it; the data stays in .stack
-	@$(BIN)/python -m pipeline.local.stack down $(ARGS)
+	@$(BIN)/python -m pipeline.local down $(ARGS)
 
 test-stack: setup kafka prometheus ## up, an attack, the page, the refresh, down; for real, 3 to 5 minutes
-	$(BIN)/pytest tests/stack $(ARGS)
+	$(BIN)/pytest tests/stack -m stack -rP $(ARGS)
 
 kafka: $(VENV)/kafka/.copied ## Kafka's jars into .venv/kafka/libs (needs Java 17 and Maven)
 
@@ -104,17 +107,18 @@ $(VENV)/kafka/.copied: deploy/kafka/pom.xml | $(BIN)/python
 # Unpacked, not installed: Debian's packages would start services on this machine. The programs need libc alone.
 # as_root: apt's own user may not write into a temporary folder of root's.
 as_root := -o APT::Sandbox::User=root
-# What a package of Debian's brings, from this machine if all of it is installed: $(call unpack,PACKAGE,PROGRAMS)
+# What a package of Debian's brings, from this machine if all of it is installed:
+# $(call unpack,PACKAGE,PROGRAMS[,what must work first, in the folder of the unpacked package])
 define unpack
 @if found=$$(for program in $(2); do command -v $$program || exit 1; done); then \
 	ln -sf $$found $(BIN)/; exit; \
 fi; \
 unpacked=$$(mktemp -d) && trap 'rm -rf "$$unpacked"' EXIT && \
 if $(may_install); then apt-get update -qq; fi; \
-if (cd "$$unpacked" && apt-get $(as_root) download -qq $(1) && dpkg-deb -x $(1)_*.deb .); then \
+if (cd "$$unpacked" && apt-get $(as_root) download -qq $(1) && dpkg-deb -x $(1)_*.deb . && $(or $(3),true)); then \
 	cp $(addprefix "$$unpacked"/usr/bin/,$(2)) $(BIN)/; \
 else \
-	$(call go_without,no $(2) and no way to get Debian's package $(1): what needs it WILL BE SKIPPED); \
+	$(call go_without,no $(2) and no way to get Debian's package $(1): install it; what needs it WILL BE SKIPPED); \
 fi
 endef
 
@@ -122,5 +126,7 @@ endef
 $(BIN)/prometheus: | $(BIN)/python
 	$(call unpack,prometheus,prometheus promtool)
 
+# Debian's build does not start without the files in this folder: the one thing that is put outside of .venv.
+templates := usr/share/prometheus/alertmanager
 $(BIN)/prometheus-alertmanager: | $(BIN)/python
-	$(call unpack,prometheus-alertmanager,prometheus-alertmanager)
+	$(call unpack,prometheus-alertmanager,prometheus-alertmanager,install -D -m 644 -t /$(templates) $(templates)/*.tmpl)

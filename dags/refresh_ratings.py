@@ -1,4 +1,4 @@
-"""Refresh the ratings every hour: seal the new votes, check them, rate them, publish a signed snapshot.
+"""Refresh the ratings on a schedule: seal the new votes, check them, rate them, publish a signed snapshot.
 
 What a failure means, task by task. In every case the last snapshot stands and stays valid, and votes go on
 being read; a run that is repeated finds what is already done and publishes nothing twice.
@@ -10,9 +10,13 @@ being read; a run that is repeated finds what is already done and publishes noth
 | rate    | the fit is refused: the board is split       | `integrity refresh --store URL`    | 3 hours     |
 | publish | the signing key or the ledger's disk is away | `integrity doctor`                 | 3 hours     |
 
+A run whose log is still empty is skipped: there is nothing to check or rate before the first vote.
 One failed run may be ignored: the next one takes its votes along. From three hours on RatingRefreshStale
 tells (deploy/runbooks/rating-refresh-stale.md). Clearing a task is always safe. Backfilling is pointless: a
 run rates the log as it is now, whatever its date says.
+
+Every hour, unless Airflow's own configuration has another cron: section `integrity`, key `refresh_cron`
+(as a variable of the environment AIRFLOW__INTEGRITY__REFRESH_CRON).
 """
 
 from __future__ import annotations
@@ -20,7 +24,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import Asset, dag, task
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.configuration import conf
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 EVERY_HOUR = "0 * * * *"
 
@@ -30,7 +35,7 @@ SNAPSHOT = Asset(name="integrity_snapshot", uri="integrity://snapshots/latest")
 
 @dag(
     dag_id="refresh_ratings",
-    schedule=EVERY_HOUR,
+    schedule=conf.get("integrity", "refresh_cron", fallback=EVERY_HOUR),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,  # after an outage one run rates everything
     max_active_runs=1,
@@ -55,7 +60,10 @@ def refresh_ratings() -> None:
         """Append committed votes to the log; its size is what this run is about."""
         from pipeline import jobs  # noqa: PLC0415 - this file is parsed every 30 s
 
-        return jobs.seal(jobs.store_url())
+        log_size = jobs.seal(jobs.store_url())
+        if not log_size:
+            raise AirflowSkipException("expected votes in the log, got none yet")
+        return log_size
 
     @task
     def check(log_size: int) -> str:

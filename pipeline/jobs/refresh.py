@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from pipeline import settings as configuration
-from pipeline.errors import QualityGate
+from pipeline.errors import BadCounts, QualityGate
 from pipeline.jobs.counting import VIEWS, about, board, inputs, reference, rows_of
 from pipeline.jobs.opening import now, opened
 from pipeline.settings import Settings
@@ -38,8 +38,11 @@ def check(store: str, log_size: int) -> str:
         The id of the verdict.
 
     Raises:
+        BadCounts: the log is empty. That is no verdict: a board that has just been made must page nobody.
         QualityGate: a critical expectation failed; the verdict is stored.
     """
+    if not log_size:
+        raise BadCounts("expected votes in the log, got none yet: there is nothing to check or to rate")
     import pandas as pd  # noqa: PLC0415  # slow to import, and only this step needs them
 
     from pipeline import quality  # noqa: PLC0415

@@ -18,8 +18,19 @@ from typing import Any
 from pipeline.errors import Unavailable, Usage
 from pipeline.local.process import LOOPBACK
 
-# Below the ports that the servers of tests are given (process.py), so that a stack that is down and a test
-# never meet.
+# Where each is looked for, and is found if the port is free when the stack is first brought up.
+_USUAL = {
+    "kafka": 9092,
+    "postgres": 5432,
+    "worker-1": 9465,
+    "worker-2": 9466,
+    "exporter": 9464,
+    "airflow-api": 8080,
+    "prometheus": 9090,
+    "alertmanager": 9093,
+}
+# Else one of these: below the ports that the servers of tests are given (process.py), so that a stack that is
+# down and a test never meet.
 _PORTS = range(10_000, 20_000)
 
 
@@ -53,7 +64,8 @@ class Kept:
         Args:
             file: where it is.
             names: whose ports are wanted.
-            fixed: ports that were asked for; the others are kept, or free ones at first.
+            fixed: ports that were asked for; the others are kept. At first they are the usual ones where those are
+                free.
 
         Raises:
             Usage: a port for a part that there is not.
@@ -64,9 +76,12 @@ class Kept:
         found = json.loads(file.read_text()) if file.exists() else _made()
         ports = found["ports"] | fixed
         for name in names:
-            ports.setdefault(name, _free(ports.values()))
+            ports.setdefault(name, _free(name, ports.values()))
             if _taken(ports[name]):
-                raise Unavailable(f"expected port {ports[name]} ({name}) to be free, got one that somebody listens on")
+                raise Unavailable(
+                    f"expected port {ports[name]} ({name}) to be free, got one that somebody listens on: end that "
+                    f'program, or name another port: make up ARGS="--port {name}={_free("", ports.values())}"'
+                )
         kept = cls(**found | {"ports": ports})
         write_private(file, json.dumps(asdict(kept), indent=1))
         return kept
@@ -78,6 +93,8 @@ def write_private(file: Path, text: str) -> None:
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
         out.write(text + "\n")
+        out.flush()
+        os.fsync(out.fileno())  # else a power loss may leave the new name and no text: the voter key would be gone
     draft.replace(file)
 
 
@@ -91,9 +108,19 @@ def _made() -> dict[str, Any]:
     }
 
 
-def _free(used: Container[int]) -> int:
-    while (port := secrets.choice(_PORTS)) in used or _taken(port):
-        pass
+def free_ports(names: Sequence[str]) -> dict[str, int]:
+    """A free port for each name, none of them a usual one: for a stack beside others."""
+    ports: dict[str, int] = {}
+    for name in names:
+        ports[name] = _free("", ports.values())
+    return ports
+
+
+def _free(name: str, used: Container[int]) -> int:
+    """The usual port of a name; another one where it has none or somebody listens there."""
+    port = _USUAL.get(name, 0)
+    while not port or port in used or _taken(port):
+        port = secrets.choice(_PORTS)
     return port
 
 

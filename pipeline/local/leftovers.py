@@ -2,7 +2,7 @@
 
 A process belongs to it by its session (which the kernel does not give to anybody else while one member
 lives) or by descent (PostgreSQL's children each lead a session of their own). An id alone is not enough: it
-may have been given to a stranger since, so the time of its start is compared too.
+may have been given to a stranger since, so the boot and the time of its start are compared too.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ from pipeline.errors import Unavailable
 from pipeline.local.kept import write_private
 
 _FILE = "supervisor.json"
-# Times of start are told in ticks of 10 ms.
-_TICK = 0.02
+_PROC = Path("/proc")
 # Tiers end one after the other, the slowest part of one may take 30 s.
 _LEADER_SECONDS, _ASKED_SECONDS, _KILLED_SECONDS = 80.0, 10.0, 10.0
 
@@ -33,16 +32,18 @@ class Leader:
 
     Attributes:
         pid: its id, which is its session's too.
-        created: when it was started, seconds since 1970.
+        boot: of which boot of the machine; "" where the system does not tell.
+        started: when, as `_started` says it.
     """
 
     pid: int
-    created: float
+    boot: str
+    started: float
 
     @classmethod
     def of(cls, pid: int) -> Leader:
         """The leader that a process just started is."""
-        return cls(pid, psutil.Process(pid).create_time())
+        return cls(pid, _boot(), _started(psutil.Process(pid)))
 
     @classmethod
     def read(cls, directory: Path) -> Leader | None:
@@ -59,8 +60,10 @@ class Leader:
     @property
     def alive(self) -> bool:
         """Whether it still runs, and is not a stranger with its id."""
-        process = self._holder()
-        return process is not None and self._same(process) and _alive(process)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(self.pid)
+            return self.boot == _boot() and _started(process) == self.started and _alive(process)
+        return False
 
     def members(self) -> set[psutil.Process]:
         """Everything of it that runs now."""
@@ -72,24 +75,20 @@ class Leader:
                 mine.update(process.children(recursive=True))
         return {process for process in mine if _alive(process)}
 
-    def _holder(self) -> psutil.Process | None:
-        """Who has the leader's id now."""
+    def _holder(self) -> float | None:
+        """When whoever has the leader's id now was started, None if nobody has it."""
         try:
-            return psutil.Process(self.pid)
+            return _started(psutil.Process(self.pid))
         except psutil.NoSuchProcess:
             return None
 
-    def _same(self, process: psutil.Process) -> bool:
-        return bool(abs(process.create_time() - self.created) < _TICK)
-
     def _replaced(self) -> bool:
         """Whether its id belongs to somebody else by now; then nothing of its session is left."""
-        holder = self._holder()
-        return psutil.boot_time() > self.created or (holder is not None and not self._same(holder))
+        return self.boot != _boot() or self._holder() not in (None, self.started)
 
     def _mine(self, process: psutil.Process) -> bool:
         try:
-            return bool(os.getsid(process.pid) == self.pid and process.create_time() >= self.created - _TICK)
+            return os.getsid(process.pid) == self.pid and _started(process) >= self.started
         except (ProcessLookupError, PermissionError, psutil.NoSuchProcess):
             return False
 
@@ -129,6 +128,27 @@ class Leader:
             seen |= self.members()
             time.sleep(0.2)
         return seen
+
+
+def _boot() -> str:
+    file = _PROC / "sys" / "kernel" / "random" / "boot_id"
+    return file.read_text().strip() if file.exists() else ""
+
+
+def _started(process: psutil.Process) -> float:
+    """When a process was started: on Linux in ticks since the boot, elsewhere in seconds since 1970.
+
+    Not psutil's answer on Linux: that moves with the clock, and after a correction of it every process of the
+    stack would be taken for a stranger.
+    """
+    if not (_PROC / "self" / "stat").exists():
+        return float(process.create_time())
+    try:
+        stat = (_PROC / str(process.pid) / "stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        raise psutil.NoSuchProcess(process.pid) from None
+    # The name, in parentheses, may hold anything; the 22nd field is the 20th after it.
+    return float(stat.rpartition(")")[2].split()[19])
 
 
 def _alive(process: psutil.Process) -> bool:

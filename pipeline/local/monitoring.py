@@ -29,7 +29,9 @@ def program(*names: str) -> str:
     search = os.pathsep.join([str(Path(sys.prefix) / "bin"), os.environ.get("PATH", "")])
     found = next(filter(None, (shutil.which(name, path=search) for name in names)), None)
     if found is None:
-        raise Unavailable(f"expected {names[0]} on PATH, got none: run `make prometheus`")
+        raise Unavailable(
+            f"expected {names[0]} on PATH, got none: run `make prometheus`, or install Debian's package {names[0]}"
+        )
     return found
 
 

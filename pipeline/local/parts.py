@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-
-from psycopg.errors import DuplicateDatabase
 
 from pipeline.errors import Unavailable
 from pipeline.local.airflow import Airflow
@@ -149,9 +146,8 @@ class Parts:
         Raises:
             Unavailable: the topics could not be made.
         """
-        for name in ("board", "airflow"):
-            with suppress(DuplicateDatabase):
-                self.postgres.create_database(name)
+        for name in {"board", "airflow"} - self.postgres.databases():
+            self.postgres.create_database(name)
         # The publisher owns the topics: publishing nothing makes them.
         nothing = self.directory / "nothing.jsonl"
         nothing.touch()

@@ -103,6 +103,11 @@ class PostgresServer(LocalServer):
         self._run("CREATE DATABASE {}", name)
         return self._url(name)
 
+    def databases(self) -> set[str]:
+        """The names of the databases there are."""
+        with self._connect() as connection:
+            return {str(name) for (name,) in connection.execute("SELECT datname FROM pg_database")}
+
     def drop_database(self, name: str) -> None:
         """Drop a database, whoever is connected to it."""
         self._run("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)

@@ -1,65 +1,68 @@
-"""`make up` and `make down`: the real thing as local processes, for one machine and whoever sits at it.
+"""The real thing as local processes, for one machine and whoever sits at it: `make up`, `status` and `down`.
 
 Kafka, PostgreSQL, two workers, the monitor, the exporter, Airflow, Prometheus and Alertmanager, under a
 supervisor (supervisor.py says what becomes of a process that ends). Everything is in one state directory;
-`down` keeps the data, and the next `up` goes on with it, on the same ports and with the same keys.
-
-    python -m pipeline.local.stack up [--directory D] [--port prometheus=9090 …] [--scrape SECONDS]
-    python -m pipeline.local.stack status [--directory D]
-    python -m pipeline.local.stack down [--directory D]
-
-Exit 0: all of it runs (up, status), nothing of it runs (down). 2: usage. 3: something is missing or failed.
+`down` keeps the data, and the next `up` goes on with it, on the same ports and with the same keys. `up` over a
+stack that is up starts what has ended of it.
 The caller's environment reaches every part. Whoever can connect to the loopback is trusted.
 """
 
 from __future__ import annotations
 
-import argparse
 import fcntl
 import json
 import os
 import shlex
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import IntegrityError, Unavailable, Usage
+from pipeline.errors import Unavailable, Usage
 from pipeline.local.airflow import USER
 from pipeline.local.kept import Kept, write_private
 from pipeline.local.leftovers import Leader
 from pipeline.local.part import Part
 from pipeline.local.parts import PORTS, Parts
 from pipeline.local.process import LOOPBACK
-from pipeline.local.supervisor import Supervisor
+from pipeline.local.supervisor import STARTED, Supervisor
 
-DIRECTORY = Path(__file__).parents[2] / ".stack"
+Tell = Callable[[str], object]
+
 # A bound, not an expectation: each step takes 2 to 25 s on two cores, and CI may be four times slower.
 _STEP_SECONDS = 120.0
 
 
-def up(directory: Path, ports: dict[str, int], scrape: int) -> dict[str, Any]:
-    """Bring everything up, or say that it is up.
+def up(directory: Path, ports: Mapping[str, int], scrape: int, tell: Tell) -> dict[str, Any]:
+    """Bring everything up, or what has ended of a stack that is up.
+
+    Args:
+        directory: of the state.
+        ports: that were asked for, by name; the others are kept.
+        scrape: seconds between two scrapes of Prometheus.
+        tell: is given a line for each step.
 
     Returns:
-        What stack.json says.
+        What stack.json says, with the state of every part.
 
     Raises:
-        Unavailable: something is missing or does not come up; then nothing is left running.
+        Unavailable: something is missing or does not come up; then nothing is left running, unless the stack was
+            up already.
+        Usage: other ports than those of the stack that is up.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _alone(directory):
-        leader = Leader.read(directory)
-        if leader is not None and leader.alive:
-            return status(directory) | {"already": True}
-        _end(directory)  # the parts of a supervisor that was killed
+        if _is_up(directory):
+            return _mend(directory, ports, tell)
+        _end(directory)  # the parts of a supervisor that was killed, or of an `up` that was
         parts = Parts(directory, Kept.load(directory / "kept.json", PORTS, ports), scrape)
         parts.check()
         try:
-            return _bring_up(parts)
+            return _bring_up(parts, tell)
         except BaseException:  # Ctrl-C included: half a stack is no use to anybody
+            tell("it did not come up: ending what was started")
             _end(directory)
             raise
 
@@ -82,8 +85,7 @@ def status(directory: Path) -> dict[str, Any]:
     Raises:
         Unavailable: no stack is up here.
     """
-    leader = Leader.read(directory)
-    if leader is None or not leader.alive or not (directory / "stack.json").exists():
+    if not _is_up(directory):
         raise Unavailable(f"expected a stack that is up in {directory}, got none: run `make up`")
     found: dict[str, Any] = json.loads((directory / "stack.json").read_text())
     states = _supervisor(Kept.read(directory / "kept.json"), directory).states()
@@ -93,18 +95,44 @@ def status(directory: Path) -> dict[str, Any]:
     return found
 
 
-def _bring_up(parts: Parts) -> dict[str, Any]:
+def _is_up(directory: Path) -> bool:
+    """Whether an `up` came to its end here and the supervisor still runs."""
+    leader = Leader.read(directory)
+    return leader is not None and leader.alive and (directory / "stack.json").exists()
+
+
+def _mend(directory: Path, ports: Mapping[str, int], tell: Tell) -> dict[str, Any]:
+    """Start what has ended: what was given up, and workers that ended on purpose."""
+    kept, found = Kept.read(directory / "kept.json"), status(directory)
+    if other := {name: port for name, port in ports.items() if kept.ports.get(name) != port}:
+        raise Usage(f"expected the ports of the stack that is up, got {other}: run `make down` first")
+    ended = [name for name, part in found["parts"].items() if part["state"] not in STARTED]
+    if ended:
+        tell(f"starting again: {', '.join(ended)}")
+        parts = Parts(directory, kept, found["scrape"])
+        _supervisor(kept, directory).start([part for part in parts.all if part.name in ended], _STEP_SECONDS)
+    return status(directory) | {"already": True}
+
+
+def _bring_up(parts: Parts, tell: Tell) -> dict[str, Any]:
     """Each step needs the one before: services, the store's databases and topics, whoever reads them."""
     started = time.monotonic()
     supervisor = _supervisor(parts.kept, parts.directory)
     # A proxy of the environment must not be asked for the loopback.
     leader = supervisor.launch(parts.all, os.environ | {"NO_PROXY": LOOPBACK, "no_proxy": LOOPBACK})
-    supervisor.start(parts.services, _STEP_SECONDS)
+
+    def step(some: Sequence[Part]) -> None:
+        tell(f"{time.monotonic() - started:4.0f} s  starting {', '.join(part.name for part in some)}")
+        supervisor.start(some, _STEP_SECONDS)
+
+    step(parts.services)
     parts.fill_services()
-    supervisor.start(parts.workers[:1], _STEP_SECONDS)  # it makes the store that the others want to find
-    supervisor.start([*parts.workers[1:], *parts.watchers], _STEP_SECONDS)
-    parts.airflow.prepare()
-    supervisor.start(parts.airflow.parts(), _STEP_SECONDS)
+    with ThreadPoolExecutor(1) as beside:
+        migrated = beside.submit(parts.airflow.prepare)
+        step(parts.workers[:1])  # it makes the store that the others want to find
+        step([*parts.workers[1:], *parts.watchers])
+        migrated.result()
+    step(parts.airflow.parts())
     described = _described(parts) | {"supervisor": leader.pid, "seconds": round(time.monotonic() - started, 1)}
     write_private(parts.directory / "stack.json", json.dumps(described, indent=1))
     exports = (f"export {name}={shlex.quote(value)}" for name, value in parts.environment.items())
@@ -117,6 +145,7 @@ def _described(parts: Parts) -> dict[str, Any]:
     web = {"prometheus": "prometheus", "alertmanager": "alertmanager", "airflow": "airflow-api"}
     return {
         "directory": str(parts.directory),
+        "scrape": parts.scrape,
         "urls": {
             "kafka": parts.kafka.url,
             "store": parts.environment["INTEGRITY_STORE"],
@@ -151,52 +180,3 @@ def _alone(directory: Path) -> Iterator[None]:
     with (directory / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _tell(found: dict[str, Any]) -> None:
-    say = sys.stdout.write
-    say(f"already up in {found['directory']}\n" if found.get("already") else f"up after {found['seconds']} s\n")
-    for name, url in found["urls"].items():
-        say(f"  {name:14}{url}\n")
-    for name, part in found["parts"].items():
-        say(f"  {name:18}{part['state']:10}{part['pid'] or '-':>8}  {part['log']}\n")
-    say(f"Airflow: user {found['airflow']['user']}, password {found['airflow']['password']}\n")
-    say(f"For the command `integrity`:  . {shlex.quote(str(Path(found['directory']) / 'env'))}\n")
-
-
-def _ports(given: list[str]) -> dict[str, int]:
-    try:
-        return {name: int(port) for name, port in (each.split("=") for each in given)}
-    except ValueError:
-        raise Usage(f"expected --port NAME=NUMBER, NAME one of {', '.join(PORTS)}; got {' '.join(given)}") from None
-
-
-def _run(options: argparse.Namespace) -> int:
-    directory = options.directory.resolve()
-    if options.verb == "down":
-        sys.stdout.write(f"ended {down(directory)} processes; nothing of the stack in {directory} runs\n")
-        return 0
-    found = up(directory, _ports(options.port), options.scrape) if options.verb == "up" else status(directory)
-    _tell(found)
-    return 0 if all(part["state"] == "RUNNING" for part in found["parts"].values()) else 3
-
-
-def main() -> int:
-    """The command; its exit status."""
-    parser = argparse.ArgumentParser(prog="stack", description="The real thing as local processes.")
-    parser.add_argument("verb", choices=("up", "down", "status"))
-    parser.add_argument("--directory", type=Path, default=DIRECTORY, help="of the state; default: .stack")
-    parser.add_argument("--port", action="append", default=[], metavar="NAME=NUMBER", help="default: free ones, kept")
-    parser.add_argument("--scrape", type=int, default=15, help="seconds between two scrapes of Prometheus")
-    try:
-        return _run(parser.parse_args())
-    except IntegrityError as error:
-        sys.stderr.write(f"{type(error).__name__}: {error}\n")
-        return 2 if isinstance(error, Usage) else 3
-    except KeyboardInterrupt:
-        return 130
-
-
-if __name__ == "__main__":
-    with suppress(BrokenPipeError):
-        sys.exit(main())

@@ -29,7 +29,11 @@ from pipeline.local.part import Part
 from pipeline.local.process import LOOPBACK
 
 _STARTING_SECONDS = 20.0
-_RUNNING = ("RUNNING", "STARTING", "BACKOFF")
+# Of a log, in a message.
+_LINES = 20
+STARTED = ("RUNNING", "STARTING", "BACKOFF")
+# While a stack comes up: what ended five times (10 s) is not going to live. Later, supervisord itself gives up.
+_TRIES = 5
 # What configparser and supervisord would take for something else, however it is quoted.
 _UNFIT = frozenset(';#"\n')
 _HEAD = """\
@@ -128,37 +132,42 @@ class Supervisor:
         """Start parts, and return once each does its work.
 
         Raises:
-            Unavailable: one was given up or did not answer in time; quotes the end of its log.
+            Unavailable: one ended again and again or did not answer in time; quotes the end of its log.
         """
         waiting = {part.name: part for part in parts}
         for part in waiting.values():
-            self._call("startProcess", f"{part.tier}:{part.name}", False)
+            try:
+                self._call("startProcess", f"{part.tier}:{part.name}", False)
+            except (OSError, xmlrpc.client.Error) as error:
+                # Not the error itself: a ProtocolError names the password.
+                found = getattr(error, "faultString", type(error).__name__)
+                raise Unavailable(f"expected supervisord to start {part.name}, got {found}") from error
+        tries: dict[str, set[int]] = {name: set() for name in waiting}
         deadline = time.monotonic() + seconds
         while waiting := {name: part for name, part in waiting.items() if not self._works(part)}:
+            states = self.states()
             for name in waiting:
-                state = self.state(name)
-                if state not in _RUNNING or time.monotonic() > deadline:
-                    raise Unavailable(
-                        f"expected {name} to do its work within {seconds:.0f} s, got {state}; the end of "
-                        f"{self.log(name)}:\n{self._tail(name)}"
-                    )
+                state = states.get(name, {"statename": "gone", "start": 0})
+                tries[name].add(state["start"])
+                late = time.monotonic() > deadline or len(tries[name]) > _TRIES
+                if state["statename"] not in STARTED or late:
+                    raise Unavailable(self._failed(name, state["statename"], seconds))
             time.sleep(0.2)
 
-    def state(self, name: str) -> str:
-        """What supervisord calls the state of a part: RUNNING, BACKOFF, EXITED, FATAL."""
-        return str(self.states().get(name, {}).get("statename", "gone"))
+    def _failed(self, name: str, state: str, seconds: float) -> str:
+        log = self.log(name)
+        tail = log.read_text(errors="replace").splitlines()[-_LINES:] if log.exists() else ["(no log)"]
+        return "\n".join([f"expected {name} to do its work within {seconds:.0f} s, got {state}; see {log}:", *tail])
 
     def _works(self, part: Part) -> bool:
-        return part.answers() if part.answers else self.state(part.name) == "RUNNING"
+        if part.answers:
+            return part.answers()
+        return bool(self.states().get(part.name, {}).get("statename") == "RUNNING")
 
     def _call(self, method: str, *arguments: Any) -> Any:
         url = f"http://stack:{self.password}@{LOOPBACK}:{self.port}/RPC2"
         with xmlrpc.client.ServerProxy(url) as proxy:
             return getattr(proxy.supervisor, method)(*arguments)
-
-    def _tail(self, name: str, lines: int = 20) -> str:
-        log = self.log(name)
-        return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else "(no log)"
 
     def _configured(self, parts: Sequence[Part]) -> str:
         head = _HEAD.format(
