@@ -48,8 +48,8 @@ Server = TypeVar("Server", bound=LocalServer)
 # The markers of a test travel with its reports, from the process that ran it to the one that counts. A report's
 # keywords would also match a folder of the same name.
 PROPERTY = "services"
-# The expression of pyproject.toml: the stack walk has a command of its own.
-DEFAULT_CHOICE = "not stack"
+# The expression of pyproject.toml: the stack walk and the long faults have commands of their own.
+DEFAULT_CHOICE = "not stack and not slow"
 ran: Counter[str] = Counter()
 wanting: Counter[str] = Counter()
 

@@ -20,6 +20,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.errors import OffsetGap
+
 Int64 = npt.NDArray[np.int64]
 
 
@@ -87,3 +89,26 @@ class Source(Protocol):
     def close(self) -> None:
         """Let go of everything."""
         ...
+
+
+def gap(source: str, number: int, wanted: int, first: int, end: int) -> OffsetGap | None:
+    """What keeps a partition from being read on at an offset, None if nothing does.
+
+    Args:
+        source: its name.
+        number: of the partition.
+        wanted: the next offset to read.
+        first, end: the first offset that is there and the next one to be written.
+    """
+    where = f"{source}, partition {number}"
+    if wanted < first:
+        return OffsetGap(
+            f"{where}: offsets {wanted} to {first - 1} ({first - wanted} records) are gone "
+            "before they were read: retention has passed"
+        )
+    if wanted > end:
+        return OffsetGap(
+            f"{where}: the log ends at {end}, but {wanted - end} records beyond it were "
+            "read: it was truncated or made anew"
+        )
+    return None

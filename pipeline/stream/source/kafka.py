@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import BrokerUnavailable, OffsetGap
-from pipeline.stream.source.contract import Chunk
+from pipeline.stream.source.contract import Chunk, gap
 
 with warnings.catch_warnings():  # the client reads its own package data in a deprecated way
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -100,7 +100,7 @@ class KafkaSource:
         # and then its second join may never end (kafka-python 3.0.12): they must be known before the first.
         self._consumer.partitions_for_topic(topic)
         self._consumer.subscribe([topic], listener=self._flag)
-        self._sought: set[int] = set()
+        self._sought: dict[int, int] = {}  # the next offset of each partition that was sought
         self._sought_in = -1
 
     def generation(self) -> int:
@@ -133,9 +133,9 @@ class KafkaSource:
         """Read on from these offsets; partitions that are not ours any more are passed over."""
         self._sought_in = self.generation()
         mine = set(self.partitions())
-        self._sought = {number for number in offsets if number in mine}
-        for number in self._sought:
-            self._consumer.seek(TopicPartition(self._topic, number), offsets[number])
+        self._sought = {number: offset for number, offset in offsets.items() if number in mine}
+        for number, offset in self._sought.items():
+            self._consumer.seek(TopicPartition(self._topic, number), offset)
 
     def poll(self, limit: int, seconds: float) -> list[Chunk]:
         """Records of the partitions that were sought; those of others are left for after their seek.
@@ -150,12 +150,27 @@ class KafkaSource:
         except (OffsetOutOfRangeError, LogTruncationError) as error:
             if self.generation() != self._sought_in:
                 return []  # the group's own offset, which proves nothing: the store's comes with the seek
-            raise OffsetGap(f"{self.name}: {error}") from error
-        return [
+            raise self._gap(error) from error
+        chunks = [
             _chunk(tp.partition, records)
             for tp, records in sorted(polled.items())
             if records and tp.partition in self._sought
         ]
+        self._sought |= {chunk.partition: chunk.next_offset for chunk in chunks}
+        return chunks
+
+    def _gap(self, error: OffsetOutOfRangeError | LogTruncationError) -> OffsetGap:
+        """What is missing, with its size: the client names a partition and an offset at most."""
+        about = error.divergent_offsets if isinstance(error, LogTruncationError) else error.args[0]
+        numbers = sorted({tp.partition for tp in about} & self._sought.keys())
+        try:
+            bounds = self.bounds(numbers)
+        except BrokerUnavailable:
+            return OffsetGap(f"{self.name}: {error}")
+        gaps = (gap(self.name, number, self._sought[number], *bounds[number]) for number in numbers)
+        # The end has passed our offset again: the broker's epochs say that other records stand before it.
+        again = f"{self.name}, partition {', '.join(map(str, numbers))}: the log was truncated and written to again"
+        return next(filter(None, gaps), OffsetGap(f"{again}: {error}"))
 
     def positions(self) -> Mapping[int, int]:
         """The next offset of each sought partition."""

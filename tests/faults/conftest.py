@@ -1,0 +1,55 @@
+"""A broker whose groups may have short sessions, a database server, and a scene on the two.
+
+All three last for the session: a test that breaks one of them mends it before it ends, or makes its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from pipeline.local import KafkaServer, PostgresServer
+from tests.conftest import started
+from tests.faults.scene import GROUPS, SETTINGS, Scene, Stream, make_stream
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the workers of these tests are told; jobs in this process read it too."""
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
+    """A broker for the fault tests of this process."""
+    with started(KafkaServer(tmp_path_factory.mktemp("broker"), heap="384m", overrides=GROUPS)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def database_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A PostgreSQL for the fault tests of this process; deadlocks are looked for soon."""
+    directory = tmp_path_factory.mktemp("database")
+    with started(PostgresServer(directory, settings={"deadlock_timeout": "300ms"})) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def stream() -> Stream:
+    """20,000 votes, 200 of them late, 2% repeats, six attackers."""
+    return make_stream(votes=20_000, before=4_000, seed=77)
+
+
+@pytest.fixture(scope="session")
+def scene(
+    broker: KafkaServer, database_server: PostgresServer, stream: Stream, tmp_path_factory: pytest.TempPathFactory
+) -> Scene:
+    """A topic that holds the whole stream; no test appends to it."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in SETTINGS.items():
+            patch.setenv(name, value)
+        made = Scene(broker, database_server, tmp_path_factory.mktemp("scene"), stream)
+        made.publish(stream.after)
+        return made

@@ -1,0 +1,69 @@
+"""A slow recount of what must follow from a log: fates, pairs, windows. Shares no code with the pipeline."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Set
+from typing import Any
+
+from tests.faults.log import Log, Place, Record, microseconds
+
+ACCEPTED, LATE, QUARANTINED = 0, 1, 2
+OUTCOMES = ("model_a", "model_b", "tie", "both_bad")
+MINUTE = 60_000_000
+WEEK = 7 * 24 * 60 * MINUTE
+
+Row = tuple[int, int, int, int]
+"""appearances, chosen, wins, ties"""
+
+
+def fates(log: Log, lateness: int) -> dict[Place, int]:
+    """The fate that time gives every vote of the log, repeats included."""
+    found: dict[Place, int] = {}
+    mark: dict[int, int] = {}
+    for (partition, offset), record in log.records.items():
+        if record.vote is None:
+            continue
+        cast = record.cast_at
+        if cast > record.appended_at + 5 * MINUTE:
+            found[partition, offset] = QUARANTINED
+            continue
+        seen = mark.get(partition)
+        found[partition, offset] = LATE if seen is not None and cast < seen - lateness else ACCEPTED
+        now = min(cast, record.appended_at)
+        mark[partition] = now if seen is None else max(now, seen)
+    return found
+
+
+def pairs(log: Log, counted: Set[Place]) -> Counter[tuple[str, str, int]]:
+    """(model_a, model_b, outcome) → votes."""
+    votes = (record.vote for place, record in log.records.items() if place in counted)
+    return Counter((v["model_a"], v["model_b"], OUTCOMES.index(v["winner"])) for v in votes if v is not None)
+
+
+def windows(log: Log, fate: Mapping[Place, int]) -> dict[tuple[int, int], Any]:
+    """(partition, start) → accepted, late, and (model, cohort) → row, of the votes that count."""
+    found: dict[tuple[int, int], list[Any]] = {}
+    for place, its in fate.items():
+        if its == QUARANTINED:
+            continue
+        record = log.records[place]
+        key = place[0], record.cast_at - record.cast_at % (5 * MINUTE)
+        window = found.setdefault(key, [0, 0, {}])
+        window[its] += 1
+        if its == ACCEPTED:
+            _add(window[2], record)
+    return {key: (accepted, late, rows) for key, (accepted, late, rows) in found.items()}
+
+
+def _add(rows: dict[tuple[str, int], Row], record: Record) -> None:
+    vote = record.vote
+    assert vote is not None
+    since = vote.get("voter_since")
+    cohort = 0 if since is None else 2 if record.cast_at - microseconds(since) <= WEEK else 1
+    side = hashlib.sha256(vote["vote_id"].encode()).digest()[-1] & 1
+    outcome = OUTCOMES.index(vote["winner"])
+    for which, model in enumerate((vote["model_a"], vote["model_b"])):
+        seen, chosen, wins, ties = rows.get((model, cohort), (0, 0, 0, 0))
+        rows[model, cohort] = (seen + 1, chosen + (side == which), wins + (outcome == which), ties + (outcome >= 2))

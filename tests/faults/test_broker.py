@@ -1,0 +1,157 @@
+"""Faults 9 to 13: a broker that is away is waited for, and a log that lost votes is never read on in silence."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kafka import KafkaAdminClient, TopicPartition
+
+from pipeline.local import KafkaServer, PostgresServer
+from tests.faults.scene import (
+    GROUPS,
+    Scene,
+    Stream,
+    Watch,
+    alerts_of,
+    ended,
+    killed_at_the_end,
+    plain_votes,
+    progress,
+    wait,
+    worker_on,
+    working,
+)
+
+pytestmark = [pytest.mark.faults, pytest.mark.kafka, pytest.mark.postgres]
+
+RUNBOOK = "deploy/runbooks/offset-gap.md"
+
+
+@pytest.fixture
+def own(make_kafka: Callable[..., KafkaServer]) -> KafkaServer:
+    """A broker to be hurt."""
+    return make_kafka(heap="256m", overrides=GROUPS)
+
+
+def plain(own: KafkaServer, database_server: PostgresServer, folder: Path) -> Scene:
+    """One partition, 200 votes that are read and 400 that are not."""
+    scene = Scene(own, database_server, folder, Stream(plain_votes(0, 200), plain_votes(200, 600)), partitions=1)
+    scene.publish(scene.stream.after)
+    return scene
+
+
+# 9 and 10.
+
+
+def test_a_worker_whose_broker_is_away_is_not_healthy_and_is_again_when_it_is_back(
+    own: KafkaServer, database_server: PostgresServer, tmp_path: Path
+) -> None:
+    """Nothing to read looks like idleness; only a broker that answers proves it."""
+    scene = plain(own, database_server, tmp_path)
+    with worker_on(scene, scene.database(), progress_seconds=1.5) as worker, working(worker):
+        wait(lambda: worker.tally.read == 400)
+        idle = time.monotonic() + 3
+        while time.monotonic() < idle:
+            assert worker.healthy()[0]
+            time.sleep(0.1)
+        own.pause()
+        try:
+            wait(lambda: not worker.healthy()[0], 15, "a worker that is not healthy")
+        finally:
+            own.resume()
+        wait(lambda: worker.healthy()[0], 30, "a healthy worker")
+
+
+def test_a_broker_killed_under_publisher_and_worker_is_waited_for(
+    own: KafkaServer, database_server: PostgresServer, stream: Stream, tmp_path: Path
+) -> None:
+    """What the publisher has an acknowledgement for is in the store once; it and the worker live through the kill."""
+    scene = Scene(own, database_server, tmp_path, stream)
+    url, half = scene.database(), len(stream.after) // 2
+    with killed_at_the_end(worker := scene.start(url)), Watch(url, lambda: len(stream)) as watch:
+        scene.publish(stream.after[:half])
+        wait(lambda: progress(url) > len(stream.before) + 1_000)
+        publisher = threading.Thread(target=scene.publish, args=(stream.after[half:],))
+        publisher.start()
+        own.kill()
+        time.sleep(2)  # both find it gone
+        own.start()
+        publisher.join(120)
+        assert scene.acknowledged.total() == len(stream), "expected everything to be acknowledged at last"
+        wait(lambda: progress(url) == len(stream), what="the end")
+        worker.send_signal(signal.SIGTERM)
+        ended(worker)
+    scene.expect_kept(url, watch, announced=scene.announced())
+
+
+# 11.
+
+
+def halted(worker: Any, url: str, before: int) -> dict[str, Any]:
+    """The worker ends with exit 3 and an open alert that names the page, and has not moved."""
+    said = ended(worker, code=3)
+    assert said["error"] == "OffsetGap"
+    assert progress(url) == before, "expected the offset to stay: a reset in silence would lose votes"
+    expect_alert(url, said)
+    return said
+
+
+def expect_alert(url: str, said: dict[str, Any]) -> None:
+    """One open alert says what the worker said, and names the page that says what to do."""
+    [alert] = alerts_of(url)
+    assert (alert["detector"], alert["direction"], alert["severity"]) == ("worker_halted", "offset_gap", "critical")
+    assert alert["evidence"]["runbook"] == RUNBOOK
+    assert Path(RUNBOOK).is_file()
+    assert alert["evidence"]["what"] == said["message"]
+
+
+def cut(broker: KafkaServer, topic: str, share: float) -> None:
+    """Kill the broker and take the end of a partition's log away, as a disk does that lies about what it wrote."""
+    broker.kill()
+    [segment] = (broker.directory / "data" / f"{topic}-0").glob("*.log")
+    with segment.open("r+b") as file:
+        file.truncate(int(segment.stat().st_size * share))
+    broker.start()
+
+
+def test_a_log_truncated_under_a_worker_halts_it_with_an_alert_and_again_when_it_is_started_again(
+    own: KafkaServer, database_server: PostgresServer, tmp_path: Path
+) -> None:
+    scene = plain(own, database_server, tmp_path)
+    url = scene.database()
+    with killed_at_the_end(worker := scene.start(url)):
+        wait(lambda: progress(url) == 600)
+        cut(own, scene.topic, 0.7)
+        said = halted(worker, url, 600)
+    assert "partition 0: the log ends at 200, but 400 records beyond it were read" in said["message"]
+    halted(scene.start(url, "--until-end"), url, 600)
+
+
+# 12.
+
+
+def test_retention_that_passed_a_frozen_worker_halts_it_with_the_size_of_the_gap(
+    own: KafkaServer, database_server: PostgresServer, tmp_path: Path
+) -> None:
+    scene = plain(own, database_server, tmp_path)
+    url = scene.database()
+    with killed_at_the_end(worker := scene.start(url)):
+        wait(lambda: progress(url) == 600)
+        worker.send_signal(signal.SIGSTOP)
+        scene.publish(plain_votes(600, 620))  # these may answer a fetch that is under way
+        scene.publish(plain_votes(620, 900))
+        admin = KafkaAdminClient(bootstrap_servers=own.bootstrap)
+        admin.delete_records({TopicPartition(scene.topic, 0): 850})
+        admin.close()
+        worker.send_signal(signal.SIGCONT)
+        said = ended(worker, code=3)
+    at = progress(url)
+    assert at in (600, 620)
+    assert f"partition 0: offsets {at} to 849 ({850 - at} records) are gone" in said["message"]
+    expect_alert(url, said)
