@@ -14,7 +14,7 @@ export DEBIAN_FRONTEND := noninteractive
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-stack lint bench up status down kafka prometheus clean lock
+.PHONY: help setup demo test test-faults test-stack lint bench up status down kafka prometheus clean lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ status: setup ## what of it runs, where, and which alerts fire
 
 down: setup ## end all of it; the data stays in .stack
 	@$(BIN)/python -m pipeline.local down $(ARGS)
+
+test-faults: setup kafka prometheus ## the long faults: kill -9 again and again, storms, stuck groups
+	$(BIN)/pytest tests/faults -m slow --numprocesses 2 --dist load $(ARGS)
 
 test-stack: setup kafka prometheus ## up, an attack, the page, the refresh, down; for real, 3 to 5 minutes
 	$(BIN)/pytest tests/stack -m stack -rP $(ARGS)

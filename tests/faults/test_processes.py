@@ -129,6 +129,7 @@ def state_of(pid: int) -> str:
 # 5.
 
 
+@pytest.mark.slow
 def test_sigterm_twenty_times_drains_and_exits_0_each_time(scene: Scene) -> None:
     """A rolling deploy: each worker is told to end while the next one is starting."""
     url, total, chance = scene.database(), len(scene.stream), random.Random(5)  # noqa: S311
@@ -158,6 +159,7 @@ def test_sigterm_twenty_times_drains_and_exits_0_each_time(scene: Scene) -> None
 # 6 and 7.
 
 
+@pytest.mark.slow
 def test_a_storm_of_rebalances_loses_nothing_and_work_goes_on(scene: Scene) -> None:
     """Somebody joins or leaves about every second; the group has one steady member."""
     url, total, chance = scene.database(), len(scene.stream), random.Random(6)  # noqa: S311
