@@ -7,7 +7,10 @@ IntegrityError
 │   └── RatingError             counts that have no Bradley-Terry estimate
 │       ├── BadCounts           negative, NaN, of the wrong shape, or no votes at all
 │       ├── Disconnected        the win graph is not strongly connected (components)
-│       └── NotConverged        Newton stopped before the gradient did (iterations, gradient_norm)
+│       ├── NotConverged        Newton stopped before the gradient did (iterations, gradient_norm)
+│       └── BadFeature          a style feature without a finite coefficient of its own (feature)
+│           ├── Collinear       the models, or other features, already determine it
+│           └── Separated       no vote speaks against it: the likelihood rises for ever
 ├── Usage                       the command cannot mean anything as given
 ├── Unavailable                 a service or a file that we need is not there
 │   ├── StoreUnavailable
@@ -93,6 +96,26 @@ class NotConverged(RatingError):
         )
         self.iterations = iterations
         self.gradient_norm = gradient_norm
+
+
+class BadFeature(RatingError):
+    """A style feature has no finite coefficient of its own.
+
+    Attributes:
+        feature: its name.
+    """
+
+    def __init__(self, message: str, feature: str) -> None:
+        super().__init__(message)
+        self.feature = feature
+
+
+class Collinear(BadFeature):
+    """The models, or the features before it, already determine the feature."""
+
+
+class Separated(BadFeature):
+    """No vote speaks against the feature, so the likelihood has no maximum (Albert & Anderson 1984)."""
 
 
 class Usage(IntegrityError):

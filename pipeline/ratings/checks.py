@@ -39,7 +39,7 @@ def model_names(models: Sequence[str]) -> tuple[str, ...]:
 
 def codes(values: npt.ArrayLike, what: str, size: int) -> Codes:
     """Return int32[P]; each must be a code in [0, size)."""
-    array = _whole(values, what)
+    array = whole(values, what)
     # The two extremes first: millions of votes come through here, and nearly all of them are right.
     if array.size and not 0 <= array.min() <= array.max() < size:
         row = int(np.argmax((array < 0) | (array >= size)))
@@ -49,7 +49,7 @@ def codes(values: npt.ArrayLike, what: str, size: int) -> Codes:
 
 def counts(values: npt.ArrayLike, what: str, names: Sequence[str], a: Codes, b: Codes) -> Counts:
     """Return int64[P]; each must be a whole number of votes, at least 0."""
-    array = _whole(values, what)
+    array = whole(values, what)
     if array.shape != a.shape:
         raise BadCounts(f"expected {len(a)} rows of {what}, got shape {array.shape}")
     bad = np.flatnonzero((array < 0) | (array > MOST_VOTES))
@@ -87,7 +87,7 @@ def square(values: npt.ArrayLike, what: str, names: Sequence[str | int] | None) 
     return array
 
 
-def _whole(values: npt.ArrayLike, what: str) -> npt.NDArray[Any]:
+def whole(values: npt.ArrayLike, what: str) -> npt.NDArray[Any]:
     array = np.asarray(values)
     if array.ndim != 1:
         raise BadCounts(f"expected {what} to have one dimension, got shape {array.shape}")

@@ -99,9 +99,7 @@ class PairCounts:
         result = checks.codes(outcome, "outcome", len(OUTCOMES))
         if not left.shape == right.shape == result.shape:
             raise BadCounts(f"expected one length, got {len(left)} a, {len(right)} b, {len(result)} outcome")
-        checks.no_self_pairs(left, right, names)
-        pairs, table = tally(left, right, result, len(names))
-        return _canonical(names, pairs // len(names), pairs % len(names), table)
+        return _counted(names, left, right, result)
 
     @classmethod
     def from_labels(cls, model_a: Iterable[Any], model_b: Iterable[Any], winner: Iterable[Any]) -> PairCounts:
@@ -110,7 +108,7 @@ class PairCounts:
         Raises:
             BadCounts: an unknown outcome, a name that is not text, or a model against itself, with its row.
         """
-        return cls.from_codes(*encode_battles(model_a, model_b, winner))
+        return _counted(*encode_battles(model_a, model_b, winner))
 
     @staticmethod
     def merge(parts: Iterable[PairCounts]) -> PairCounts:
@@ -191,6 +189,15 @@ class PairCounts:
         if self.total == 0:
             raise BadCounts("expected at least one vote for a tie share, got none")
         return int(self.ties.sum() + self.both_bad.sum()) / self.total
+
+
+def _counted(models: tuple[str, ...], a: Codes, b: Codes, outcome: Codes) -> PairCounts:
+    """Count N votes whose codes are known to be on their axes."""
+    pairs, table = tally(a, b, outcome, len(models))
+    first, second = np.divmod(pairs, max(len(models), 1))
+    if (first == second).any():
+        checks.no_self_pairs(a, b, models)
+    return _canonical(models, first, second, table)
 
 
 def _same_axis(first: PairCounts, other: PairCounts, what: str) -> None:

@@ -4,22 +4,32 @@ Laws: an outcome that is not one of the four is an error, never a tie (a peer th
 ties turned every rating into NaN); a model against itself is an error; the axis is the sorted names, so it
 does not depend on the order of the votes.
 
+A column goes through Arrow's dictionary encoding, one thread a column, some 10 ns a value. A column that Arrow
+cannot take as text (a number among the names, half a surrogate pair, a hole) is read value by value instead,
+which either names the culprit or succeeds: the answer never depends on the road.
+
 Not handled: other spellings of an outcome ("tie (bothbad)"); `pipeline.formats` maps those.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
 from pipeline.errors import BadCounts
 from pipeline.ratings.checks import Codes
 
 OUTCOMES = ("model_a", "model_b", "tie", "both_bad")
 _OUTCOME_CODES = {name: code for code, name in enumerate(OUTCOMES)}
+
+# Distinct texts of a column, and each row's position among them.
+_Encoded = tuple[list[str], npt.NDArray[np.integer[Any]]]
 
 
 def encode_battles(
@@ -28,7 +38,7 @@ def encode_battles(
     """Turn three columns of text into the model axis and three columns of codes.
 
     Args:
-        model_a: N names; a list, a numpy array or a pandas column.
+        model_a: N names; a list, a numpy array, a pandas column (categories too) or an Arrow array.
         model_b: N names.
         winner: N outcomes, each one of `OUTCOMES`.
 
@@ -39,10 +49,87 @@ def encode_battles(
         BadCounts: columns of different lengths, a name that is not text, or an unknown outcome; the message
             gives the 0-based row and the value.
     """
-    left, right, outcomes = _texts(model_a), _texts(model_b), _texts(winner)
-    if not len(left) == len(right) == len(outcomes):
-        lengths = f"{len(left)} model_a, {len(right)} model_b, {len(outcomes)} winner"
+    given = [_sized(column) for column in (model_a, model_b, winner)]
+    if len({len(column) for column in given}) != 1:
+        lengths = ", ".join(f"{len(c)} {what}" for c, what in zip(given, ("model_a", "model_b", "winner"), strict=True))
         raise BadCounts(f"expected columns of one length, got {lengths}")
+    with ThreadPoolExecutor(len(given)) as threads:
+        left, right, outcomes = threads.map(_encode, given)
+    if left is None or right is None or outcomes is None or not set(outcomes[0]) <= set(OUTCOMES):
+        return _one_by_one(*given)
+    models = tuple(sorted({*left[0], *right[0]} - {""}))
+    if "" in left[0] or "" in right[0]:
+        return _one_by_one(*given)
+    place = {name: code for code, name in enumerate(models)}
+    return models, _placed(left, place), _placed(right, place), _placed(outcomes, _OUTCOME_CODES)
+
+
+def encode_groups(column: Iterable[Any], what: str) -> tuple[tuple[str, ...], Codes]:
+    """Turn a column of text into its sorted distinct values and int32[N] codes, −1 where there is none.
+
+    Raises:
+        BadCounts: a value that is neither text nor absent, with its row.
+    """
+    given = _sized(column)
+    encoded = _encode(given, holes=True)
+    if encoded is None:
+        texts = _texts(given)
+        bad = next((row for row, x in enumerate(texts) if not (x is None or isinstance(x, str) or x != x)), None)
+        if bad is not None:
+            raise BadCounts(f"expected a text for {what}, got {texts[bad]!r} at row {bad}")
+        known = sorted({x for x in texts if isinstance(x, str)})
+        place = {name: code for code, name in enumerate(known)}
+        return tuple(known), np.array([place.get(x, -1) if isinstance(x, str) else -1 for x in texts], dtype=np.int32)
+    known = sorted(encoded[0])
+    return tuple(known), _placed(encoded, {name: code for code, name in enumerate(known)})
+
+
+def _sized(column: Iterable[Any]) -> Any:
+    return column if hasattr(column, "__len__") else list(column)
+
+
+def _encode(column: Any, *, holes: bool = False) -> _Encoded | None:
+    """Dictionary-encode a column; None if Arrow has no text for each of its values."""
+    try:
+        array = column if isinstance(column, pa.Array | pa.ChunkedArray) else pa.array(column)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        return None
+    kind = array.type.value_type if pa.types.is_dictionary(array.type) else array.type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
+        return ([], np.zeros(0, dtype=np.int32)) if not len(array) else None
+    if array.null_count and not holes:
+        return None
+    if not pa.types.is_dictionary(array.type):
+        array = array.cast(pa.large_string()) if pa.types.is_string_view(kind) else array
+        array = array.dictionary_encode()
+    if isinstance(array, pa.ChunkedArray):
+        array = array.unify_dictionaries().combine_chunks()
+        array = array.chunk(0) if isinstance(array, pa.ChunkedArray) else array
+    return _split(array)
+
+
+def _split(array: Any) -> _Encoded | None:
+    indices = array.indices.fill_null(-1) if array.null_count else array.indices
+    try:
+        texts = array.dictionary.to_pylist()
+    except UnicodeDecodeError:
+        return None
+    if None in texts or len(set(texts)) < len(texts):
+        return None  # an odd dictionary of the caller's making: value by value
+    return texts, indices.to_numpy(zero_copy_only=False)
+
+
+def _placed(encoded: _Encoded, place: dict[str, int]) -> Codes:
+    # One entry more: position −1 is "absent", and numpy reads it from the end.
+    codes = np.array([*(place[text] for text in encoded[0]), -1], dtype=np.int32)
+    result: Codes = codes[encoded[1]]
+    return result
+
+
+def _one_by_one(
+    model_a: Iterable[Any], model_b: Iterable[Any], winner: Iterable[Any]
+) -> tuple[tuple[str, ...], Codes, Codes, Codes]:
+    left, right, outcomes = _texts(model_a), _texts(model_b), _texts(winner)
     models = _axis(left, right)
     index = {name: code for code, name in enumerate(models)}
     result = _lookup(_OUTCOME_CODES, outcomes)
@@ -52,9 +139,13 @@ def encode_battles(
     return models, _lookup(index, left), _lookup(index, right), result
 
 
-def _texts(column: Iterable[Any]) -> Sequence[Any]:
+def _texts(column: Any) -> Sequence[Any]:
     # Plain strings keep their hash between look-ups; numpy's own scalars are made anew for each.
-    return column.tolist() if hasattr(column, "tolist") else list(column)
+    for plain in ("to_pylist", "tolist"):
+        if hasattr(column, plain):
+            texts: Sequence[Any] = getattr(column, plain)()
+            return texts
+    return list(column)
 
 
 def _axis(left: Sequence[Any], right: Sequence[Any]) -> tuple[str, ...]:

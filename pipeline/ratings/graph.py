@@ -42,6 +42,22 @@ def components(W: Floats) -> list[Members]:
     return [parts[k] for k in order]
 
 
+def is_connected(W: Floats) -> bool:
+    """True if the win digraph is one strongly connected component: from one model to all, and back."""
+    beats = W > 0
+    return len(W) > 0 and _reaches_all(beats) and _reaches_all(beats.T)
+
+
+def _reaches_all(edges: npt.NDArray[np.bool_]) -> bool:
+    reached = np.zeros(len(edges), dtype=bool)
+    reached[0] = True
+    fresh = reached
+    while fresh.any():
+        fresh = edges[fresh].any(axis=0) & ~reached
+        reached = reached | fresh
+    return bool(reached.all())
+
+
 def largest_component(W: Floats) -> tuple[Members, float]:
     """Return the codes of the component that holds most votes, and its share of all votes.
 
@@ -61,8 +77,8 @@ def require_connected(W: Floats, names: Sequence[str | int] | None = None) -> No
     Raises:
         Disconnected: lists the components by name, or by code where no names are given.
     """
-    parts = components(W)
-    if len(parts) > 1:
+    if not is_connected(W):
+        parts = components(W)
         raise disconnected(parts, names, "expected one strongly connected component")
 
 

@@ -42,7 +42,7 @@ def maximise(W: Floats, tolerance: float, max_iterations: int) -> tuple[Floats, 
     for iteration in range(max_iterations + 1):
         gradient = _gradient(W, theta)
         norm = float(np.abs(gradient).max())
-        step = solve(laplacian(weights(W, theta)), gradient)
+        step = solve(laplacian(information(W, theta)), gradient)
         if step is None:
             break
         if np.abs(step).max() <= tolerance and (np.abs(gradient) / battles).max() <= tolerance:
@@ -60,7 +60,7 @@ def win_probability(theta: Floats) -> Floats:
     return result
 
 
-def weights(W: Floats, theta: Floats) -> Floats:
+def information(W: Floats, theta: Floats) -> Floats:
     """Return float64[K, K], N_ij p_ij (1 − p_ij)."""
     P = win_probability(theta)
     result: Floats = (W + W.T) * P * P.T
