@@ -55,9 +55,7 @@ class Fit:
     converged: bool
 
 
-def fit(
-    counts: PairCounts, *, reweight: int | None = None, tolerance: float = 1e-10, max_iterations: int = 100
-) -> Fit:
+def fit(counts: PairCounts, *, reweight: int | None = None, tolerance: float = 1e-10, max_iterations: int = 100) -> Fit:
     """Fit all votes, ties half a win for each side.
 
     Args:

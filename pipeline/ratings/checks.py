@@ -88,6 +88,7 @@ def square(values: npt.ArrayLike, what: str, names: Sequence[str | int] | None) 
 
 
 def whole(values: npt.ArrayLike, what: str) -> npt.NDArray[Any]:
+    """Return whole numbers of one dimension, in whatever type they came."""
     array = np.asarray(values)
     if array.ndim != 1:
         raise BadCounts(f"expected {what} to have one dimension, got shape {array.shape}")

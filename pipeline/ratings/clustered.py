@@ -14,6 +14,7 @@ pseudonyms looks like many voters.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,11 +23,9 @@ from scipy.sparse import coo_array
 from pipeline.errors import BadCounts, NotConverged
 from pipeline.ratings import checks
 from pipeline.ratings.bradley_terry import Fit, sandwich
-from pipeline.ratings.checks import Floats
+from pipeline.ratings.checks import Counts, Floats
 from pipeline.ratings.encode import OUTCOMES
-
-# y of each outcome for model a.
-SCORES = np.array([1.0, 0.0, 0.5, 0.5])
+from pipeline.ratings.votes import residuals
 
 
 def clustered(
@@ -57,26 +56,29 @@ def clustered(
     lengths = [len(column) for column in (left, right, result, who)]
     if len(set(lengths)) != 1:
         raise BadCounts("expected one length, got {} a, {} b, {} outcome, {} voter".format(*lengths))
-    theta = fitted.theta
-    residual = SCORES[result] - 1.0 / (1.0 + np.exp(np.minimum(theta[right] - theta[left], 700.0)))
+    residual = residuals(fitted.theta, left, right, result)
     if weights is not None:
         # As in `fit`: only the ratios matter, with a mean of 1 over the votes.
         each = np.asarray(weights, dtype=np.float64)[left, right]
         residual *= each / each.mean()
-    covariance = sandwich(fitted.hessian, _scatter(left, right, residual, _clusters(who), size))
+    covariance = sandwich(fitted.hessian, _scatter(left, right, residual, voter_clusters(who)[0], size))
     if covariance is None:
         raise NotConverged(fitted.iterations, fitted.gradient_norm)
     return replace(fitted, covariance=covariance)
 
 
-def _clusters(voter: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Number the voters from 0; each vote without one gets a number of its own."""
-    known = voter >= 0
+def voter_clusters(voter: npt.NDArray[np.integer[Any]]) -> tuple[Counts, Counts]:
+    """Number the voters from 0; each vote without one (−1) gets a number of its own after them.
+
+    Returns:
+        int64[N], the number of each vote's voter, and the known voters by number.
+    """
+    known = voter != -1
     names, numbers = np.unique(voter[known], return_inverse=True)
     result = np.empty(len(voter), dtype=np.int64)
     result[known] = numbers
     result[~known] = len(names) + np.arange(len(voter) - len(numbers))
-    return result
+    return result, names
 
 
 def voter_scores(
@@ -88,9 +90,7 @@ def voter_scores(
     return coo_array((np.concatenate([residual, -residual]), (rows, columns)), shape=(voters, size))
 
 
-def _scatter(
-    a: checks.Codes, b: checks.Codes, residual: Floats, cluster: npt.NDArray[np.int64], size: int
-) -> Floats:
+def _scatter(a: checks.Codes, b: checks.Codes, residual: Floats, cluster: npt.NDArray[np.int64], size: int) -> Floats:
     scores = voter_scores(a, b, residual, cluster, size).tocsr()
     result: Floats = (scores.T @ scores).toarray()
     return result

@@ -22,13 +22,16 @@ _HALVINGS = 30
 _ROUNDING = 1e-12
 
 
-def maximise(W: Floats, tolerance: float, max_iterations: int) -> tuple[Floats, int, float]:
-    """Climb from 0 until both the step and the gradient are within tolerance.
+def maximise(
+    W: Floats, tolerance: float, max_iterations: int, start: Floats | None = None
+) -> tuple[Floats, int, float]:
+    """Climb from 0, or from `start`, until both the step and the gradient are within tolerance.
 
     Args:
         W: float64[K, K], strongly connected.
         tolerance: on the step in logits, and on the gradient per battle of the model.
         max_iterations: Newton steps before giving up.
+        start: float64[K], mean zero: θ of votes much like these.
 
     Returns:
         θ (mean zero), the steps taken, and the largest absolute component of the gradient at θ, in votes.
@@ -36,7 +39,7 @@ def maximise(W: Floats, tolerance: float, max_iterations: int) -> tuple[Floats, 
     Raises:
         NotConverged: out of steps, no step raises the likelihood, or H has no inverse in this arithmetic.
     """
-    theta, norm, iteration = np.zeros(len(W)), float("inf"), 0
+    theta, norm, iteration = np.zeros(len(W)) if start is None else start, float("inf"), 0
     # The gradient's own rounding grows with the votes, so it is measured per battle.
     battles = np.maximum((W + W.T).sum(axis=1), 1.0)
     for iteration in range(max_iterations + 1):

@@ -6,7 +6,7 @@ is above i only if (θ_j − θ_i) / SE > c, and i's set is 1 + #{j above i} …
 & Wilhelm 2024, "Inference for Ranks", Review of Economic Studies 91; the one-step version).
 
 Laws: the differences are tested, not the intervals compared, so correlation between models counts; the same seed
-gives the same sets, whatever the order of the models decides about the draws only within Monte Carlo error.
+gives the same sets, and another order of the models moves c within its Monte Carlo error only.
 
 Blind spots: as good as the covariance (give a clustered fit where voters are known); a pair whose SE is 0 (every
 vote a tie, or no difference left) is never called apart.

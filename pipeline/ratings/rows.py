@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +56,17 @@ class Pass:
     scatter: Sums | None
 
 
+def asked(sums: Sums | None) -> Sums:
+    """Sums that a pass was asked for.
+
+    Raises:
+        ValueError: it was not.
+    """
+    if sums is None:
+        raise ValueError("expected sums that the pass was asked for, got none")
+    return sums
+
+
 class Rows:
     """N votes sorted by pair.
 
@@ -77,9 +89,7 @@ class Rows:
         with ThreadPoolExecutor() as threads:
             list(threads.map(lambda block: self._fill(order[block[1]], block[1], a, b, outcome, z), self._blocks))
 
-    def _fill(
-        self, order: npt.NDArray[np.intp], rows: slice, a: Codes, b: Codes, outcome: Codes, z: Floats
-    ) -> None:
+    def _fill(self, order: npt.NDArray[np.intp], rows: slice, a: Codes, b: Codes, outcome: Codes, z: Floats) -> None:
         side = np.where(a[order] < b[order], 1.0, -1.0)
         self._centred[rows] = _CENTRED[outcome[order]] * side
         np.multiply(z.take(order, axis=0).T, side, out=self._z[:, rows])
@@ -92,7 +102,7 @@ class Rows:
             wanted = np.arange(_BLOCK, end, _BLOCK)
             cuts = [0, *np.unique(np.searchsorted(self._starts, wanted)).tolist(), pairs]
         edges = np.append(self._starts, end)
-        for first, last in zip(cuts, cuts[1:], strict=False):
+        for first, last in pairwise(cuts):
             if last > first:
                 yield slice(first, last), slice(int(edges[first]), int(edges[last]))
 

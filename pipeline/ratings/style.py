@@ -30,7 +30,7 @@ from pipeline.ratings.checks import Floats
 from pipeline.ratings.counts import PairCounts
 from pipeline.ratings.encode import OUTCOMES
 from pipeline.ratings.newton import laplacian
-from pipeline.ratings.rows import Pass, Rows, Sums
+from pipeline.ratings.rows import Pass, Rows, Sums, asked
 
 STYLE_FEATURES = ("tokens", "headers", "lists", "bold", "emoji")
 
@@ -138,8 +138,8 @@ def fit_style(
     given = _feature_matrix(z, names, counts.total)
     start = fit(counts, reweight=reweight)
     size = len(counts.models)
-    codes = (checks.codes(values, "code", size) for values in (a, b))
-    rows = Rows(*codes, checks.codes(outcome, "outcome", len(OUTCOMES)), given, size)
+    left, right = checks.codes(a, "a", size), checks.codes(b, "b", size)
+    rows = Rows(left, right, checks.codes(outcome, "outcome", len(OUTCOMES)), given, size)
     scale = np.sqrt(rows.second_moments())
     for name, sd in zip(names, scale.tolist(), strict=True):
         if sd == 0:
@@ -173,7 +173,8 @@ class _Newton:
         at its beginning; then half of it is tried. The likelihood is concave, so that is enough.
         """
         at = np.concatenate([start.theta, np.zeros(len(self._names))])
-        step, slope, length, factor = np.zeros_like(at), 0.0, np.inf, None
+        step, slope, length = np.zeros_like(at), 0.0, np.inf
+        factor: tuple[Floats, bool] | None = None
         gradient = step
         for passes in range(_PASSES):
             found = self._run(at, information=factor is None)
@@ -182,8 +183,8 @@ class _Newton:
                 step, slope = step / 2, slope / 2
                 at = at - step
                 continue
-            if found.information is not None:
-                factor = self._factor(found.information, at, step)
+            if factor is None:
+                factor = self._factor(asked(found.information), step)
             step, before = cho_solve(factor, gradient, check_finite=False), length
             slope, length = float(gradient @ step), float(np.abs(step).max())
             if length <= self._tolerance and (np.abs(gradient) / self._unit).max() <= self._tolerance:
@@ -215,7 +216,7 @@ class _Newton:
         result[size:, size:] = sums.features / np.outer(self._scale, self._scale)
         return result
 
-    def _factor(self, sums: Sums, at: Floats, step: Floats) -> tuple[Floats, bool]:
+    def _factor(self, sums: Sums, step: Floats) -> tuple[Floats, bool]:
         """Cholesky factor of the information in the gauge H + c·11ᵀ; refuses what has none."""
         matrix = self._matrix(sums)
         self._require_distinct(matrix, step)
@@ -224,7 +225,7 @@ class _Newton:
         try:
             factor: tuple[Floats, bool] = cho_factor(matrix, check_finite=False)
         except LinAlgError:
-            raise self._unsettled(step, 0, np.zeros_like(at)) from None
+            raise self._unsettled(step, 0, np.zeros(len(matrix))) from None
         return factor
 
     def _require_distinct(self, matrix: Floats, step: Floats) -> None:
@@ -247,9 +248,9 @@ class _Newton:
 
     def _result(self, at: Floats, iterations: int, gradient: Floats, step: Floats) -> StyleFit:
         found = self._run(at, information=True, scatter=True)
-        information, scatter = (sums for sums in (found.information, found.scatter) if sums is not None)
+        information, scatter = asked(found.information), asked(found.scatter)
         size = self._size
-        factor = self._factor(information, at, step)
+        factor = self._factor(information, step)
         half = cho_solve(factor, self._matrix(scatter), check_finite=False)
         full = cho_solve(factor, half.T, check_finite=False)
         V = (full + full.T) / 2

@@ -1,0 +1,164 @@
+"""What each voter moves, and what a quarantine moves.
+
+Dropping a voter's votes moves θ by −H⁺ s to first order, s the sum of the voter's scores (y − p)(e_a − e_b)
+(Cook & Weisberg 1982). The few voters that are reported are then dropped for real: `exact` is a refit.
+
+Laws: sums over voters in one sparse product, no loop over votes; a vote without a voter is a voter of its own and
+never reported; what a quarantine won and lost is read off two boards, both fitted.
+
+Blind spot: many voters who act together are each of them small; that is what detectors are for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg import inv
+
+from pipeline.errors import BadCounts, RatingError
+from pipeline.ratings import checks
+from pipeline.ratings.board import Board
+from pipeline.ratings.bradley_terry import Fit, fit
+from pipeline.ratings.checks import Counts, Floats
+from pipeline.ratings.clustered import voter_clusters, voter_scores
+from pipeline.ratings.counts import PairCounts
+from pipeline.ratings.encode import OUTCOMES
+from pipeline.ratings.intervals import POINTS_PER_LOGIT
+from pipeline.ratings.votes import residuals
+
+# Voters whose shifts are held at once: 16,384 × 243 numbers are 32 MB.
+_TOGETHER = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class VoterInfluence:
+    """One voter, and the model that the voter's votes move most.
+
+    Attributes:
+        voter: its number, as given.
+        votes: votes of the voter.
+        model: the model moved most.
+        points: what the votes add to its rating (to first order; negative: they push it down).
+        exact: the same by refit without them, None if the rest has no estimate.
+    """
+
+    voter: int
+    votes: int
+    model: str
+    points: float
+    exact: float | None
+
+
+def voter_influence(
+    counts: PairCounts,
+    a: npt.ArrayLike,
+    b: npt.ArrayLike,
+    outcome: npt.ArrayLike,
+    voter: npt.ArrayLike,
+    *,
+    top: int = 10,
+    fitted: Fit | None = None,
+) -> tuple[VoterInfluence, ...]:
+    """Find the voters whose votes move a rating most.
+
+    Args:
+        counts: all votes, on the axis of the codes.
+        a, b, outcome: N codes.
+        voter: N whole numbers; −1 where the voter is unknown.
+        top: how many voters, at least 1.
+        fitted: the fit of the votes, if it is at hand.
+
+    Returns:
+        The voters, the most influential first, equal ones by number.
+
+    Raises:
+        BadCounts: columns of different lengths, or a code off its axis, with its row.
+        Disconnected, NotConverged: as `fit`.
+    """
+    size = len(counts.models)
+    left, right = checks.codes(a, "a", size), checks.codes(b, "b", size)
+    result, who = checks.codes(outcome, "outcome", len(OUTCOMES)), checks.whole(voter, "voter")
+    if len({len(column) for column in (left, right, result, who)}) != 1 or top < 1:
+        raise BadCounts(f"expected four columns of one length and a top from 1, got {len(left)} a and top {top}")
+    start = fit(counts) if fitted is None else fitted
+    known = np.flatnonzero(who != -1)
+    left, right, result, who = (column[known] for column in (left, right, result, who))
+    cluster, numbers = voter_clusters(who)
+    scores = voter_scores(left, right, residuals(start.theta, left, right, result), cluster, size).tocsr()
+    model, points = _largest_shifts(scores, start.hessian)
+    chosen = np.lexsort((numbers, -np.abs(points)))[:top]
+    return tuple(
+        VoterInfluence(
+            voter=int(numbers[k]),
+            votes=int((rows := np.flatnonzero(cluster == k)).size),
+            model=counts.models[int(model[k])],
+            points=float(points[k]),
+            exact=_exact(counts, start, (left[rows], right[rows], result[rows]), int(model[k])),
+        )
+        for k in chosen.tolist()
+    )
+
+
+def _largest_shifts(scores: object, hessian: Floats) -> tuple[Counts, Floats]:
+    """Of each voter: the model moved most, and by how many points the votes move it."""
+    size = len(hessian)
+    inverse = inv(hessian + np.trace(hessian) / size**2)
+    voters = scores.shape[0]  # type: ignore[attr-defined]
+    model, points = np.zeros(voters, dtype=np.int64), np.zeros(voters)
+    for start in range(0, voters, _TOGETHER):
+        rows = slice(start, min(start + _TOGETHER, voters))
+        shift = scores[rows] @ inverse * POINTS_PER_LOGIT  # type: ignore[index]
+        model[rows] = np.abs(shift).argmax(axis=1)
+        points[rows] = shift[np.arange(len(shift)), model[rows]]
+    return model, points
+
+
+def _exact(
+    counts: PairCounts, start: Fit, votes: tuple[checks.Codes, checks.Codes, checks.Codes], model: int
+) -> float | None:
+    try:
+        without = fit(counts.minus(PairCounts.from_codes(counts.models, *votes)))
+    except RatingError:
+        return None
+    return float(start.theta[model] - without.theta[model]) * POINTS_PER_LOGIT
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A model on two boards.
+
+    Attributes:
+        model: its name.
+        before: its rank on the first board, None if it was not rated there.
+        after: its rank on the second, None if it is not rated there.
+        won: places won (+) or lost (−), 0 if it is missing from either.
+        points: rating after − rating before, None if it is missing from either.
+    """
+
+    model: str
+    before: int | None
+    after: int | None
+    won: int
+    points: float | None
+
+
+def moves(before: Board, after: Board) -> tuple[Move, ...]:
+    """Ranks won and lost from one board to another, as by a quarantine.
+
+    Returns:
+        Every model of either board, in the order of the second, then those only the first has.
+    """
+    first, second = (
+        {m: (r, p) for m, r, p in zip(board.models, board.rank.tolist(), board.rating.tolist(), strict=True)}
+        for board in (before, after)
+    )
+    names = [*after.models, *(name for name in before.models if name not in second)]
+    return tuple(_move(name, first.get(name), second.get(name)) for name in names)
+
+
+def _move(model: str, before: tuple[int, float] | None, after: tuple[int, float] | None) -> Move:
+    if before is None or after is None:
+        return Move(model, before and before[0], after and after[0], 0, None)
+    return Move(model, before[0], after[0], before[0] - after[0], after[1] - before[1])

@@ -1,0 +1,18 @@
+"""Votes as codes, one by one: what is common to everything that cannot be read off pair counts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.ratings.checks import Codes, Floats
+
+# y of each outcome, for model a.
+SCORES = np.array([1.0, 0.0, 0.5, 0.5])
+
+
+def residuals(theta: Floats, a: Codes, b: Codes, outcome: Codes) -> Floats:
+    """Return float64[N], y − p for model a."""
+    # 700 is where exp ends; p is 0 to all digits long before.
+    p = 1.0 / (1.0 + np.exp(np.minimum(theta[b] - theta[a], 700.0)))
+    result: Floats = SCORES[outcome] - p
+    return result
