@@ -24,6 +24,7 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import csr_array
 
 from pipeline.errors import BadCounts, Disconnected
+from pipeline.ratings.blas import one_thread
 from pipeline.ratings.bradley_terry import Fit, fit_matrix, pair_weights
 from pipeline.ratings.checks import Floats
 from pipeline.ratings.counts import PairCounts
@@ -70,6 +71,7 @@ class Bootstrap:
         return result
 
 
+@one_thread
 def bootstrap(
     counts: PairCounts, fitted: Fit, rounds: int = 100, *, seed: int = 0, reweight: int | None = None
 ) -> Bootstrap:

@@ -26,6 +26,7 @@ import numpy.typing as npt
 from pipeline.errors import BadCounts, NotConverged
 from pipeline.ratings import checks
 from pipeline.ratings.admission import Unrated, rate_component
+from pipeline.ratings.blas import one_thread
 from pipeline.ratings.checks import Floats
 from pipeline.ratings.counts import PairCounts
 from pipeline.ratings.graph import require_connected
@@ -102,6 +103,7 @@ def fit_decisive(counts: PairCounts, *, tolerance: float = 1e-10, max_iterations
     return fit(counts.decisive(), tolerance=tolerance, max_iterations=max_iterations)
 
 
+@one_thread
 def fit_matrix(
     wins: npt.ArrayLike,
     ties: npt.ArrayLike | None = None,

@@ -22,12 +22,14 @@ from scipy.sparse import coo_array
 
 from pipeline.errors import BadCounts, NotConverged
 from pipeline.ratings import checks
+from pipeline.ratings.blas import one_thread
 from pipeline.ratings.bradley_terry import Fit, sandwich
 from pipeline.ratings.checks import Counts, Floats
 from pipeline.ratings.encode import OUTCOMES
 from pipeline.ratings.votes import residuals
 
 
+@one_thread
 def clustered(
     fitted: Fit,
     a: npt.ArrayLike,

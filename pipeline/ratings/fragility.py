@@ -23,6 +23,7 @@ import numpy as np
 from scipy.special import expit
 
 from pipeline.errors import BadCounts, NotConverged
+from pipeline.ratings.blas import one_thread
 from pipeline.ratings.bradley_terry import Fit, fit
 from pipeline.ratings.checks import Counts, Floats
 from pipeline.ratings.counts import PairCounts
@@ -58,6 +59,7 @@ class Swap:
     gap_after: float
 
 
+@one_thread
 def fewest_to_swap(counts: PairCounts, above: str, below: str, *, fitted: Fit | None = None) -> Swap | None:
     """Find few votes without which `below` is rated higher than `above`.
 
@@ -81,6 +83,7 @@ def fewest_to_swap(counts: PairCounts, above: str, below: str, *, fitted: Fit | 
     return _Search(counts, start, *places).smallest()
 
 
+@one_thread
 def fewest_to_dethrone(counts: PairCounts, *, fitted: Fit | None = None) -> Swap | None:
     """Find few votes without which the first model is not first: the cheapest swap with any other.
 
@@ -149,6 +152,7 @@ class _Search:
         short = gap - (float(moved[cell - 1]) if cell else 0.0)
         return float(votes[:cell].sum()) + short / float(influence[order[cell]])
 
+    @one_thread
     def smallest(self) -> Swap | None:
         """The smallest set that some look finds."""
         best: _Refit | None = None

@@ -19,6 +19,7 @@ from scipy.linalg import inv
 
 from pipeline.errors import BadCounts, RatingError
 from pipeline.ratings import checks
+from pipeline.ratings.blas import one_thread
 from pipeline.ratings.board import Board
 from pipeline.ratings.bradley_terry import Fit, fit
 from pipeline.ratings.checks import Counts, Floats
@@ -51,6 +52,7 @@ class VoterInfluence:
     exact: float | None
 
 
+@one_thread
 def voter_influence(
     counts: PairCounts,
     a: npt.ArrayLike,

@@ -20,6 +20,7 @@ import numpy as np
 from scipy.linalg import eigh
 
 from pipeline.errors import BadCounts
+from pipeline.ratings.blas import one_thread
 from pipeline.ratings.bradley_terry import Fit
 from pipeline.ratings.checks import Counts, Floats
 
@@ -43,6 +44,7 @@ class RankSets:
     level: float
 
 
+@one_thread
 def rank_sets(fitted: Fit, *, level: float = 0.95, draws: int = _DRAWS, seed: int = 0) -> RankSets:
     """Compute simultaneous rank sets from θ and its covariance.
 

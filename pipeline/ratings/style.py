@@ -25,6 +25,7 @@ from scipy.special import ndtri
 
 from pipeline.errors import BadCounts, Collinear, NotConverged, Separated
 from pipeline.ratings import checks
+from pipeline.ratings.blas import one_thread
 from pipeline.ratings.bradley_terry import Fit, fit, pair_weights
 from pipeline.ratings.checks import Floats
 from pipeline.ratings.counts import PairCounts
@@ -105,6 +106,7 @@ def style_contrast(
     return z
 
 
+@one_thread
 def fit_style(
     models: Sequence[str],
     a: npt.ArrayLike,
