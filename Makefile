@@ -56,7 +56,7 @@ test-stack: setup kafka prometheus ## up, an attack, the page, the refresh, down
 
 kafka: $(VENV)/kafka/.copied ## Kafka's jars into .venv/kafka/libs (needs Java 17 and Maven)
 
-prometheus: $(BIN)/prometheus $(BIN)/prometheus-alertmanager ## Prometheus, promtool and Alertmanager into .venv/bin
+prometheus: $(BIN)/prometheus $(BIN)/prometheus-alertmanager ## Prometheus, Alertmanager and their tools into .venv/bin
 
 clean: ## remove everything that can be made again
 	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis
@@ -132,4 +132,4 @@ $(BIN)/prometheus: | $(BIN)/python
 # Debian's build does not start without the files in this folder: the one thing that is put outside of .venv.
 templates := usr/share/prometheus/alertmanager
 $(BIN)/prometheus-alertmanager: | $(BIN)/python
-	$(call unpack,prometheus-alertmanager,prometheus-alertmanager,install -D -m 644 -t /$(templates) $(templates)/*.tmpl)
+	$(call unpack,prometheus-alertmanager,prometheus-alertmanager amtool,install -D -m 644 -t /$(templates) $(templates)/*.tmpl)

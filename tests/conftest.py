@@ -21,6 +21,7 @@ import pytest
 
 from pipeline.errors import Unavailable
 from pipeline.local import KafkaServer, PostgresServer
+from pipeline.local.monitoring import AlertmanagerServer
 from pipeline.local.process import LocalServer
 
 SERVICES = {
@@ -37,6 +38,8 @@ FIXTURES = {
     "postgres_url": "postgres",
     "make_postgres": "postgres",
     "promtool": "prometheus",
+    "amtool": "prometheus",
+    "alertmanager": "prometheus",
 }
 # The services that no complete run under CI may do without, whatever became of the tests that use them.
 REQUIRED = ("kafka", "postgres")
@@ -128,10 +131,27 @@ def make_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
 @pytest.fixture(scope="session")
 def promtool() -> str:
     """The path of promtool, Prometheus's checker of rules."""
-    path = shutil.which("promtool", path=SEARCH)
+    return _tool("promtool")
+
+
+@pytest.fixture(scope="session")
+def amtool() -> str:
+    """The path of amtool, Alertmanager's checker of its configuration."""
+    return _tool("amtool")
+
+
+def _tool(name: str) -> str:
+    path = shutil.which(name, path=SEARCH)
     if path is None:
-        give_up("expected promtool on PATH, got none: run `make prometheus`")
+        give_up(f"expected {name} on PATH, got none: run `make prometheus`")
     return str(path)
+
+
+@pytest.fixture
+def alertmanager(tmp_path: Path) -> Iterator[AlertmanagerServer]:
+    """A running Alertmanager that knows of no alert."""
+    with started(AlertmanagerServer(tmp_path / "alertmanager")) as server:
+        yield server
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,8 +2,9 @@
 
 What becomes of a process that ends by itself: it is started again. One that does not live for 5 s is tried
 ten times, a second later each time, then given up (FATAL): told by `status`, by Prometheus' `up` and by the
-alert rules. Worker processes that ended on purpose are not started again (`Part.restart`): a stop limit is
-there so that a bad deploy does not drain the topic into the rejects.
+alert rules. Worker processes that ended on purpose are not started again (`Part.restart`), however soon they
+did: a stop limit is there so that a bad deploy does not drain the topic into the rejects. One that crashes is
+always started again.
 
 supervisord leads a session of its own, and everything that it starts belongs to it. So what is left over when
 it has ended, or was killed, is found by the session and by descent, never by name.
@@ -36,6 +37,8 @@ STARTED = ("RUNNING", "STARTING", "BACKOFF")
 _TRIES = 5
 # What configparser and supervisord would take for something else, however it is quoted.
 _UNFIT = frozenset(';#"\n')
+# And in a value of the environment, from whose end it would be taken off.
+_QUOTE = "'"
 _HEAD = """\
 [supervisord]
 nodaemon = true
@@ -61,7 +64,7 @@ environment = {environment}
 autostart = false
 autorestart = {autorestart}
 exitcodes = 0,3
-startsecs = 5
+startsecs = {living}
 startretries = 10
 stopsignal = {signal}
 stopwaitsecs = {seconds:.0f}
@@ -189,7 +192,9 @@ class Supervisor:
             name=part.name,
             command=_fit(shlex.join(part.command)),
             directory=_fit(str(part.directory)),
-            environment=",".join(f'{key}="{_fit(value)}"' for key, value in part.environment.items()),
+            environment=",".join(f'{key}="{_fit(value, _QUOTE)}"' for key, value in part.environment.items()),
+            # 0: whatever it ends with is taken for what it says, also in its first second.
+            living=0 if part.restart == "unless_stopped" else 5,
             autorestart={"always": "true", "unless_stopped": "unexpected"}[part.restart],
             signal=part.stop_signal.name.removeprefix("SIG"),
             seconds=part.stop_seconds,
@@ -197,7 +202,7 @@ class Supervisor:
         )
 
 
-def _fit(text: str) -> str:
-    if bad := _UNFIT & set(text):
+def _fit(text: str, also: str = "") -> str:
+    if bad := (_UNFIT | set(also)) & set(text):
         raise Usage(f"expected no {' '.join(sorted(bad))!r} in what supervisord is told, got {text!r}")
     return text.replace("%", "%%")

@@ -1,7 +1,6 @@
 """Alert rules: valid to Prometheus's own tools, tested, and each with somebody to read about it."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -54,11 +53,7 @@ def test_rules_fire_and_do_not_fire_as_they_should(promtool, path):
     succeeds(promtool, "test", "rules", path)
 
 
-@pytest.mark.prometheus
-def test_alertmanager_accepts_its_configuration():
-    amtool = shutil.which("amtool")
-    if amtool is None:
-        pytest.skip("amtool is not installed")
+def test_alertmanager_accepts_its_configuration(amtool):
     succeeds(amtool, "check-config", DEPLOY / "alertmanager" / "alertmanager.yml")
 
 
