@@ -2,7 +2,8 @@
 
 Law: an alert is known by detector, subject, direction and the vote (or window) at which it opened,
 so the same events give the same alert ids. It opens when the evidence reaches 1/α, and is told again
-only at 100 times more evidence.
+only at 100 times more evidence. One about a model, a provider, a network or the board is cleared when the
+evidence has stayed low for a while.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import IntegrityError
+from pipeline.registry import State as RegistryState
 
 Int64 = npt.NDArray[np.int64]
 Severity = Literal["warning", "critical"]
@@ -28,6 +30,9 @@ ALPHA = 0.01
 CRITICAL = 1e4
 LEVELS = (1 / ALPHA, CRITICAL, 1e6, 1e8)
 """e-values at which an alert opens and is told again."""
+
+NO_PARTITION = 0
+"""Stands for the partition of what was seen in a window: the store numbers partitions from 1."""
 
 STATES = ("open", "acknowledged", "snoozed", "appealed", "resolved")
 
@@ -45,7 +50,7 @@ class Raised:
         severity: warning from e ≥ 1/α, critical from e ≥ 10⁴ where the detector is proved.
         e_value: the evidence at that moment; None where there is a fact and no doubt.
         level: how many of LEVELS it has reached (1 opens the alert).
-        partition, offset: the vote at which it was reached.
+        partition, offset: the vote at which it was reached; of a window NO_PARTITION and its start.
         at: event time in microseconds.
         evidence: what was seen, in words and figures a person can check.
     """
@@ -67,6 +72,20 @@ class Raised:
         """16 hexadecimal digits from the key and the place of opening."""
         key = f"{self.detector}|{self.subject}|{self.direction}|{self.partition}|{self.offset}"
         return hashlib.sha256(key.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """A detector's word that what it told of is over: the evidence stayed low, or the fact is none any more."""
+
+    detector: str
+    subject: str
+    direction: str
+    at: int
+    reason: str
+
+
+Said = Raised | Cleared
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +147,105 @@ class VoterDetector(Protocol):
         Returns:
             The new state of each voter, and what was raised, in order of offset.
         """
+        ...
+
+
+MEASURES = (
+    "appearances",
+    "chosen",
+    "wins",
+    "losses",
+    "judged",
+    "judged_wins",
+    "judged_losses",
+    "expected_wins",
+    "expected_losses",
+)
+"""What is counted of a model in a window, a column each. `chosen`: it stood on the side that bit 0 of
+SHA-256(vote_id) names. `judged`: votes whose two models both are in the snapshot in force; of those alone the
+wins, the losses, and what the snapshot expects of both, in 2⁻¹⁰ votes, rounded up."""
+
+COHORTS = ("unknown", "established", "new")
+"""How old the voter's account is: a position here is the code of a cohort."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Counts of models within groups of votes, r rows.
+
+    Attributes:
+        group: what the votes have in common: a cohort, a network, a prompt.
+        model: the model that is counted, by its registered name.
+        counts: int64[r, 9], in the order of MEASURES.
+    """
+
+    group: tuple[str, ...]
+    model: tuple[str, ...]
+    counts: Int64
+
+    def column(self, measure: str) -> Int64:
+        """int64[r] of one measure."""
+        return np.asarray(self.counts[:, MEASURES.index(measure)])
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Five minutes of accepted votes of all partitions.
+
+    Attributes:
+        start, end: microseconds since 1970 UTC.
+        accepted, late: votes.
+        models, totals: every model of the window, sorted, and its counts, int64[m, 9] in the order of MEASURES.
+        cohorts: one row a (cohort, model); the groups are names in COHORTS.
+        networks, prompts: one row a (network, model) and a (prompt, model).
+        votes_of: votes of each network.
+    """
+
+    start: int
+    end: int
+    accepted: int
+    late: int
+    models: tuple[str, ...]
+    totals: Int64
+    cohorts: Cells
+    networks: Cells
+    prompts: Cells
+    votes_of: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a window detector may know beside the votes.
+
+    Attributes:
+        registry: as of the window's start.
+        steady: one sampling policy held during the whole window and the whole one before it.
+        false_alarms: how many a month the operator puts up with, for each detector over all of its keys.
+        false_share: and which share of those that open together.
+    """
+
+    registry: RegistryState
+    steady: bool = True
+    false_alarms: float = 1.0
+    false_share: float = 0.1
+
+
+WindowState = Mapping[str, npt.NDArray[Any]]
+"""Named arrays: all that a window detector remembers. Empty before the first window."""
+
+
+class WindowDetector(Protocol):
+    """Evidence about models, providers, networks and the board, window by window.
+
+    Laws (tests/unit/detectors/test_laws_windows.py runs them over every detector): `observe` changes neither the
+    detector nor the state it is given; a state that went through bytes gives the same; the same windows give the
+    same alerts; a state holds a bounded number of bytes a key.
+    """
+
+    name: str
+
+    def observe(self, window: Window, state: WindowState, context: Context) -> tuple[WindowState, list[Said]]:
+        """Take in the next window. Windows come in the order of time, each once, empty ones too."""
         ...
 
 

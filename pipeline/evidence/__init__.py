@@ -8,6 +8,8 @@
     changes.py    e-detectors, Shiryaev-Roberts and CUSUM: a change at a time that nobody named
     bayes.py      Bayes factors of declared shares: Dirichlet-multinomial, beta-binomial
     many.py       many keys at once: e-BH, e-LOND
+    telling.py    when to open, escalate and clear an alert
+    keyed.py      state a key as named arrays, and their bytes
 
 An e-value is a non-negative number whose expectation is at most 1 when nothing is wrong, so
 P(it ever reaches 1/α) ≤ α (Ville 1939). Alternatives are averaged with weights that sum to at most
@@ -16,11 +18,12 @@ inference", section 3).
 """
 
 from pipeline.evidence.fixed import E_UNIT, LOG_UNIT, e_units, log_units, to_e_value
-from pipeline.evidence.outcomes import DELTAS, Reference
+from pipeline.evidence.outcomes import DELTAS, EXPECTED_UNIT, Reference
 from pipeline.evidence.segments import running_sums, starts
 
 __all__ = [
     "DELTAS",
+    "EXPECTED_UNIT",
     "E_UNIT",
     "LOG_UNIT",
     "Reference",

@@ -28,7 +28,7 @@ def e_bh(log_e: Int64, alpha: float) -> npt.NDArray[np.bool_]:
 
     Args:
         log_e: int64[m], logarithms of current e-values in units of 2⁻²⁰ nats.
-        alpha: the false discovery rate, or, for e-detector values over a horizon, the false alarms within it.
+        alpha: the false discovery rate, below 1.
 
     Returns:
         bool[m].

@@ -29,6 +29,10 @@ DELTAS = (0.7, 1.5, 3.0)
 TASTE = 0.5
 """η, the band of honest taste in logits (one standard deviation of the simulated honest voters)."""
 
+EXPECTED_UNIT = 2.0**-10
+"""Unit of an expected win where it is summed over a window: rounding up by up to a thousandth costs a little power
+and no validity, and the sums compress to a few bytes."""
+
 # A voter who always presses one side, with room for a slip: (that side, the other, tie).
 _ONE_SIDED = (0.96, 0.02, 0.02)
 # Keeps logarithms finite where two models are 25 logits apart.
@@ -72,6 +76,13 @@ class Reference:
         variance = np.diag(self.covariance)
         spread = variance[:, None] + variance[None, :] - 2 * self.covariance
         return self.theta[:, None] - self.theta[None, :], TASTE + 2 * np.sqrt(np.maximum(spread, 0))
+
+    @cached_property
+    def wins(self) -> Int64:
+        """int64[K, K]: P(i wins against j), ties being no win, in units of 2⁻¹⁰, rounded up."""
+        difference, _ = self._difference
+        units: Int64 = np.ceil((1 - self.tie_share) * expit(difference) / EXPECTED_UNIT).astype(np.int64)
+        return units
 
     @cached_property
     def targets(self) -> Int64:

@@ -7,9 +7,9 @@ import pkgutil
 import pytest
 
 from pipeline import detectors
-from pipeline.detectors import VOTER
+from pipeline.detectors import VOTER, WINDOW
 
-modules = pytest.mark.parametrize("module", sorted({type(d).__module__ for d in VOTER}))
+modules = pytest.mark.parametrize("module", sorted({type(d).__module__ for d in (*VOTER, *WINDOW)}))
 
 
 @modules
@@ -27,6 +27,6 @@ def test_the_example_in_the_docstring_gives_the_alarm_it_says(module: str) -> No
 
 
 def test_every_module_of_the_room_is_a_listed_detector_or_a_part_of_one() -> None:
-    listed = {type(d).__module__.rpartition(".")[2] for d in VOTER}
+    listed = {type(d).__module__.rpartition(".")[2] for d in (*VOTER, *WINDOW)}
     for found in pkgutil.iter_modules(detectors.__path__):
         assert any(found.name.startswith(name) for name in listed), f"{found.name} is in no list of __init__"

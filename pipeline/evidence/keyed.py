@@ -1,0 +1,84 @@
+"""State a key: named arrays whose first axis is the key, sorted, and their bytes.
+
+Laws: a key's row depends on nothing but what happened to that key; growing, pruning and packing change no other
+row; the arrays that are given are never changed.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.evidence.fixed import Int64
+
+Columns = dict[str, npt.NDArray[Any]]
+KEY = "key"
+
+_LENGTH = struct.Struct("<I")
+
+
+def grow(state: Mapping[str, npt.NDArray[Any]], keys: Iterable[str], blank: Mapping[str, Any]) -> tuple[Columns, Int64]:
+    """The state with a row for every one of these keys; where there is one already, the same arrays.
+
+    Args:
+        state: columns by name, and KEY, the sorted keys; empty at the start.
+        keys: any order; each at most once.
+        blank: for every column the row that a new key gets (a number or an array).
+
+    Returns:
+        The columns and the row of each of `keys`.
+    """
+    wanted = list(keys)
+    known = state.get(KEY, np.zeros(0, dtype=np.str_))
+    place = {key: i for i, key in enumerate(known.tolist())}
+    fresh = [key for key in wanted if key not in place]
+    grown: Columns = {}
+    if not fresh:
+        grown = {name: state[name] if name in state else _blank(row, 0) for name, row in blank.items()}
+        grown[KEY] = known
+    else:
+        joined = np.concatenate([known, np.array(fresh, dtype=np.str_)])
+        order = np.argsort(joined)
+        grown = {KEY: joined[order]}
+        for name, row in blank.items():
+            new = _blank(row, len(fresh))
+            grown[name] = np.concatenate([state[name], new])[order] if name in state else new[order]
+        place = {key: i for i, key in enumerate(grown[KEY].tolist())}
+    return grown, np.array([place[key] for key in wanted], dtype=np.int64)
+
+
+def _blank(row: Any, count: int) -> npt.NDArray[Any]:
+    one = np.asarray(row)
+    return np.repeat(one[None], count, axis=0)
+
+
+def keep(columns: Columns, rows: npt.NDArray[Any]) -> Columns:
+    """The columns with only these rows (a mask or ascending positions)."""
+    return {name: values[rows] for name, values in columns.items()}
+
+
+def pack(state: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    """Named arrays as bytes: the same arrays give the same bytes on every machine."""
+    arrays = {name: np.ascontiguousarray(state[name]) for name in sorted(state)}
+    arrays = {name: a.astype(a.dtype.newbyteorder("<")) for name, a in arrays.items()}
+    head = json.dumps({name: [a.dtype.str, list(a.shape)] for name, a in arrays.items()}).encode()
+    return zlib.compress(_LENGTH.pack(len(head)) + head + b"".join(a.tobytes() for a in arrays.values()), 1)
+
+
+def unpack(raw: bytes) -> Columns:
+    """The arrays of `pack`."""
+    body = zlib.decompress(raw)
+    (length,) = _LENGTH.unpack_from(body)
+    at = _LENGTH.size + length
+    state: Columns = {}
+    for name, (dtype, shape) in json.loads(body[_LENGTH.size : at]).items():
+        array = np.frombuffer(body, dtype=dtype, count=int(np.prod(shape)), offset=at).reshape(shape)
+        at += array.nbytes
+        state[name] = array.astype(array.dtype.newbyteorder("="))
+    return state

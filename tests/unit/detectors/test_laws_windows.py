@@ -1,0 +1,188 @@
+"""The laws of a window detector, run over every one there is: a new detector is tested by being listed.
+
+The laws stand in the docstring of `WindowDetector` (pipeline/alerts.py).
+"""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.alerts import NO_PARTITION, Cleared, Context, Raised, Said, Window, WindowDetector, WindowState
+from pipeline.detectors import WINDOW
+from pipeline.evidence import keyed
+from pipeline.registry import State
+from pipeline.simulate.board import Board, Effect
+
+every_detector = pytest.mark.parametrize("detector", WINDOW, ids=lambda d: d.name)
+
+Stream = list[tuple[Window, Context]]
+
+
+@cache
+def stream(board_days: float, seed: int, attacked: bool) -> Stream:
+    """Windows of a small board; with everything wrong that a window detector looks for, or with nothing."""
+    board = Board(days=board_days, votes=30, seed=seed, models=12, providers=4, effects=wrong(board_days) * attacked)
+    windows = [(window, board.context(i)) for i, window in enumerate(board.windows())]
+    if not attacked:
+        return windows
+    # From the last quarter on the registry has forgotten a model.
+    late = len(windows) * 3 // 4
+    return windows[:late] + [(w, replace(c, registry=without(c.registry, "m002"))) for w, c in windows[late:]]
+
+
+def wrong(days: float) -> list[Effect]:
+    end = round(days * 288)
+    return [
+        Effect(first=end // 4, end=end, sampling={"m003": 4.0}),
+        Effect(first=end // 2, end=end, sampling={"m005": 0.0}),
+        Effect(first=end * 3 // 5, end=end - 240, target="m007", votes=6.0, prompt=77),
+        Effect(first=end - 240, end=end - 120, traffic=8.0),
+        Effect(first=end - 120, end=end, traffic=0.0),
+    ]
+
+
+def without(registry: State, name: str) -> State:
+    return replace(registry, models={k: m for k, m in registry.models.items() if k != name})
+
+
+def frozen(state: WindowState) -> WindowState:
+    """A state that nobody can write into."""
+    arrays = {name: np.array(values) for name, values in state.items()}
+    for values in arrays.values():
+        values.setflags(write=False)
+    return arrays
+
+
+def run(
+    detector: WindowDetector, windows: Stream, state: Mapping[str, Any] | None = None
+) -> tuple[WindowState, list[Said]]:
+    now: WindowState = dict(state or {})
+    said: list[Said] = []
+    for window, context in windows:
+        now, more = detector.observe(window, now, context)
+        said += more
+    return now, said
+
+
+def same(one: WindowState, other: WindowState) -> bool:
+    return one.keys() == other.keys() and all(
+        one[name].dtype == other[name].dtype and np.array_equal(one[name], other[name]) for name in one
+    )
+
+
+@every_detector
+@given(cuts=st.sets(st.integers(1, 1295), max_size=6))
+@settings(max_examples=3, deadline=None)
+def test_a_state_that_went_through_bytes_gives_the_same_to_the_bit(detector: WindowDetector, cuts: set[int]) -> None:
+    windows = stream(4.5, 1, True)
+    state: WindowState = {}
+    said: list[Said] = []
+    other = copy.deepcopy(detector)
+    for first, end in zip([0, *sorted(cuts)], [*sorted(cuts), len(windows)], strict=True):
+        state, more = run(other, windows[first:end], keyed.unpack(keyed.pack(state)))
+        said += more
+    whole, expected = run(detector, windows)
+    assert said == expected
+    assert same(state, whole)
+
+
+@every_detector
+def test_what_it_was_given_is_never_changed(detector: WindowDetector) -> None:
+    windows, state, shown = stream(4.5, 1, True), frozen({}), repr(detector)
+    for window, context in windows:
+        window.totals.setflags(write=False)
+        for cells in (window.cohorts, window.networks, window.prompts):
+            cells.counts.setflags(write=False)
+        state = frozen(detector.observe(window, state, context)[0])
+    assert repr(detector) == shown
+    assert same(state, run(detector, windows)[0])
+
+
+@every_detector
+def test_the_same_windows_give_the_same_alerts(detector: WindowDetector) -> None:
+    once, again = run(detector, stream(4.5, 2, True))[1], run(detector, stream(4.5, 2, True))[1]
+    assert once == again
+    assert [one.alert_id for one in once if isinstance(one, Raised)] == [
+        one.alert_id for one in again if isinstance(one, Raised)
+    ]
+
+
+@every_detector
+def test_everything_that_is_wrong_is_not_missed(detector: WindowDetector) -> None:
+    # Quiet on clean data would be easy for a detector that never speaks.
+    _, said = run(detector, stream(4.5, 1, True))
+    assert any(isinstance(one, Raised) for one in said)
+
+
+@every_detector
+@pytest.mark.parametrize("seed", [3, 4])
+def test_on_clean_data_it_is_quiet(detector: WindowDetector, seed: int) -> None:
+    # At most one false alarm a month is promised; eight days of two boards would hold one half.
+    _, said = run(detector, stream(8, seed, False))
+    assert said == []
+
+
+@every_detector
+def test_windows_without_votes_say_nothing_before_there_is_a_baseline(detector: WindowDetector) -> None:
+    silence = Board(days=2, votes=0.0, seed=1, models=12)
+    _, said = run(detector, [(w, silence.context(i)) for i, w in enumerate(silence.windows())])
+    assert said == []
+
+
+@every_detector
+def test_what_is_said_has_a_place_a_level_and_evidence(detector: WindowDetector) -> None:
+    windows = stream(4.5, 1, True)
+    state: WindowState = {}
+    open_alerts: dict[tuple[str, str], int] = {}
+    for window, context in windows:
+        state, said = detector.observe(window, state, context)
+        for one in said:
+            key = (one.subject, one.direction)
+            assert one.detector == detector.name
+            if isinstance(one, Cleared):
+                assert open_alerts.pop(key)  # only what is open is cleared
+                assert one.reason
+                continue
+            assert (one.partition, one.offset, one.at) == (NO_PARTITION, window.start, window.end)
+            assert one.subject_kind in {"model", "provider", "network", "board"}
+            assert open_alerts.get(key, 0) < one.level
+            assert one.severity == ("critical" if one.level > 1 else "warning")
+            assert one.e_value is None or one.e_value > 1
+            assert one.evidence["what"]
+            first, end = one.evidence["window"]
+            assert first < end <= window.end
+            open_alerts[key] = one.level
+
+
+@every_detector
+def test_a_state_costs_a_bounded_number_of_bytes_a_key(detector: WindowDetector) -> None:
+    # 12 models, 4 providers and 300 networks, each with 24 hours, or 52 days, or eight log-ratios of its own.
+    early, late = run(detector, stream(4.5, 1, True))[0], run(detector, stream(8, 3, False))[0]
+    for state in (early, late):
+        assert sum(values.nbytes for values in state.values()) <= 3 * (12 + 4 + 300) * 700
+        assert len(keyed.pack(state)) <= 256 * 1024
+
+
+@every_detector
+def test_more_false_alarms_allowed_never_means_fewer_alerts(detector: WindowDetector) -> None:
+    windows = stream(4.5, 1, True)
+    strict = run(detector, [(w, replace(c, false_alarms=0.01)) for w, c in windows])[1]
+    usual = run(detector, windows)[1]
+
+    def first_of_each(said: list[Said]) -> dict[tuple[str, str], int]:
+        first: dict[tuple[str, str], int] = {}
+        for one in said:
+            if isinstance(one, Raised):
+                first.setdefault((one.subject, one.direction), one.offset)
+        return first
+
+    early, careful = first_of_each(usual), first_of_each(strict)
+    assert careful.keys() <= early.keys()
+    assert all(early[key] <= careful[key] for key in careful)

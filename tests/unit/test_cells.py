@@ -1,0 +1,203 @@
+"""Window counts: exact in any order and any grouping, bounded, and all in the bytes."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.alerts import COHORTS, MEASURES
+from pipeline.evidence import EXPECTED_UNIT, Reference
+from pipeline.stream import cells
+from pipeline.stream.cells import MOST, WIDTH, Counted, WindowCounts
+
+BOARD = Reference(1, np.array([1, 2, 3]), np.array([0.5, 0.0, -0.5]), np.zeros((3, 3)), 0.3, (3.0, 7.0))
+UNKNOWN = 4
+
+one_vote = st.tuples(
+    st.integers(0, 2),  # window
+    st.integers(1, 2),  # partition
+    st.booleans(),  # late
+    st.permutations([1, 2, 3, UNKNOWN]).map(lambda p: p[:2]),
+    st.integers(0, 3),  # outcome
+    st.integers(0, 1),  # side
+    st.integers(0, 2),  # cohort
+    st.integers(-1, 3),  # network
+    st.integers(-1, 3),  # prompt
+)
+
+
+def counted(rows: list[tuple]) -> Counted:  # type: ignore[type-arg]
+    window, part, late, models, outcome, side, cohort, network, prompt = zip(*rows, strict=True) if rows else [()] * 9
+    ints = [np.array(column, dtype=np.int64) for column in (part, outcome, side, cohort, network, prompt)]
+    return Counted(
+        ints[0],
+        np.array(window, dtype=np.int64) * WIDTH + 5,
+        np.array(late, dtype=np.bool_),
+        np.array(models, dtype=np.int64).reshape(-1, 2),
+        ints[1].astype(np.int8),
+        ints[2].astype(np.uint8),
+        *ints[3:],
+    )
+
+
+def slow(rows: list[tuple]) -> dict[tuple[int, int], Counter[tuple[int, ...]]]:  # type: ignore[type-arg]
+    """(window, partition) → (kind, group, model, measure) → sum."""
+    total: dict[tuple[int, int], Counter[tuple[int, ...]]] = {}
+    theta = dict(zip([1, 2, 3], BOARD.theta.tolist(), strict=True))
+    for window, part, late, models, outcome, side, cohort, network, prompt in rows:
+        into = total.setdefault((window, part), Counter())
+        if late:
+            continue
+        for place, model in enumerate(models):
+            other = models[1 - place]
+            won, lost = outcome == place, outcome == 1 - place
+            values = {0: 1, 1: side == place, 2: won, 3: lost}
+            if UNKNOWN not in models:
+                p = [0.7 / (1 + np.exp(theta[b] - theta[a])) for a, b in ((model, other), (other, model))]
+                values |= {4: 1, 5: won, 6: lost, 7: int(np.ceil(p[0] * 1024)), 8: int(np.ceil(p[1] * 1024))}
+            for kind, group in ((0, cohort), (1, network), (2, prompt)):
+                if group >= 0:
+                    for measure, value in values.items():
+                        into[kind, group, model, measure] += int(value)
+        if network >= 0:
+            into[3, network, 0, 0] += 1
+    return total
+
+
+def as_counter(one: WindowCounts) -> Counter[tuple[int, ...]]:
+    return Counter(
+        {
+            (kind, group, model, measure): value
+            for kind, group, model, *values in one.counts.tolist()
+            for measure, value in enumerate(values)
+        }
+    )
+
+
+@given(st.lists(one_vote, max_size=25))
+@settings(deadline=None)
+def test_counts_are_those_of_a_slow_loop(rows: list[tuple]) -> None:  # type: ignore[type-arg]
+    found = cells.count(counted(rows), BOARD)
+    expected = slow(rows)
+    assert [(w.start // WIDTH, w.partition) for w in found] == sorted(expected)
+    for one in found:
+        mine = [r for r in rows if (r[0], r[1]) == (one.start // WIDTH, one.partition)]
+        assert (one.accepted, one.late) == (sum(not r[2] for r in mine), sum(r[2] for r in mine))
+        assert +as_counter(one) == +expected[one.start // WIDTH, one.partition]
+
+
+@given(st.lists(one_vote, min_size=1, max_size=25), st.sets(st.integers(1, 24), max_size=3))
+@settings(deadline=None)
+def test_however_votes_are_cut_the_sum_is_the_same(rows: list[tuple], cuts: set[int]) -> None:  # type: ignore[type-arg]
+    rows = [(0, 1, *r[2:]) for r in rows]
+    parts = [rows[a:b] for a, b in zip([0, *sorted(cuts)], [*sorted(cuts), len(rows)], strict=True)]
+    counts = [cells.count(counted(part), BOARD)[0].counts for part in parts if part]
+    (whole,) = cells.count(counted(rows), BOARD)
+    assert cells.add(*counts).tolist() == whole.counts.tolist()
+    assert cells.add(*reversed(counts)).tolist() == whole.counts.tolist()
+
+
+def busy(seed: int, votes: int, networks: int = 2**32) -> Counted:
+    rng = np.random.default_rng(seed)
+    a = rng.integers(1, 4, votes)
+    return Counted(
+        np.ones(votes, dtype=np.int64),
+        np.zeros(votes, dtype=np.int64),
+        np.zeros(votes, dtype=np.bool_),
+        np.stack([a, a % 3 + 1], axis=1),
+        rng.integers(0, 4, votes).astype(np.int8),
+        rng.integers(0, 2, votes).astype(np.uint8),
+        rng.integers(0, 3, votes),
+        rng.integers(0, networks, votes),
+        rng.integers(0, 2**32, votes),
+    )
+
+
+@pytest.mark.parametrize("networks", [300, 2**32])
+def test_a_busy_window_is_bounded_and_the_bits_that_stay_do_not_depend_on_the_order(networks: int) -> None:
+    parts = [
+        cells.count(busy(seed, votes, networks), BOARD)[0].counts for seed, votes in enumerate((400, 5000, 20, 9000))
+    ]
+    whole = cells.add(*parts)
+    assert cells.add(cells.add(parts[3], parts[0]), cells.add(parts[2], parts[1])).tolist() == whole.tolist()
+    for kind in (cells.NETWORK, cells.PROMPT):
+        mine = whole[whole[:, 0] & 3 == kind]
+        assert len(mine) <= MOST
+        assert len(np.unique(mine[:, 0])) == 1
+        assert mine[:, 3].sum() == 2 * 14420  # nothing is lost: every vote is in some row
+    exact = networks == 300
+    assert (whole[whole[:, 0] & 3 == cells.NETWORK][0, 0] == cells.NETWORK) == exact
+
+
+def test_the_busiest_window_fits_into_64_kib_beside_its_networks_traffic() -> None:
+    counts = cells.count(busy(1, 100_000, 300), BOARD)[0].counts
+    assert len(cells.pack(counts)) <= 64 * 1024
+
+
+@given(st.lists(one_vote, max_size=25))
+@settings(deadline=None)
+def test_bytes_hold_all_there_is_to_know(rows: list[tuple]) -> None:  # type: ignore[type-arg]
+    for one in cells.count(counted(rows), None):
+        again = cells.unpack(cells.pack(one.counts))
+        assert again.dtype == np.int64
+        assert again.tolist() == one.counts.tolist()
+
+
+def test_numbers_of_every_size_survive_the_bytes() -> None:
+    rows = np.zeros((4, len(cells.COLUMNS)), dtype=np.int64)
+    rows[:, 3] = [0, 2**7 - 1, 2**31, 2**62]
+    rows[:, 4] = [-1, -(2**40), 5, 6]
+    rows[:, 1] = [0, 2**32 - 1, 7, 9]
+    assert cells.unpack(cells.pack(rows)).tolist() == rows.tolist()
+    none = np.zeros((0, len(cells.COLUMNS)), dtype=np.int64)
+    assert cells.unpack(cells.pack(none)).shape == none.shape
+
+
+@given(st.lists(one_vote, max_size=25))
+@settings(deadline=None)
+def test_a_merged_window_is_the_same_whatever_the_partitions_and_numbers(rows: list[tuple]) -> None:  # type: ignore[type-arg]
+    """Detectors see names; which number a model has depends on who came first."""
+    rows = [(0, *r[1:]) for r in rows]
+    one = [(0, 1, *r[2:]) for r in rows]
+    swapped = {1: 9, 2: 3, 3: 2, UNKNOWN: 5}
+    renumbered = [(*r[:3], [swapped[m] for m in r[3]], *r[4:]) for r in rows]
+    names = {1: "a", 2: "b", 3: "c", UNKNOWN: "d"}
+    other_names = {swapped[number]: name for number, name in names.items()}
+    networks = {0: "AS1", 1: "AS2"}
+    windows = [
+        cells.merged(0, cells.count(counted(rows), None), names, networks, {}),
+        cells.merged(0, cells.count(counted(one), None), names, networks, {}),
+        cells.merged(0, cells.count(counted(renumbered), None), other_names, networks, {}),
+    ]
+    for window in windows[1:]:
+        for name in ("start", "end", "accepted", "late", "models", "votes_of"):
+            assert getattr(window, name) == getattr(windows[0], name)
+        assert window.totals.tolist() == windows[0].totals.tolist()
+        for name in ("cohorts", "networks", "prompts"):
+            mine, other = getattr(window, name), getattr(windows[0], name)
+            assert (mine.group, mine.model, mine.counts.tolist()) == (other.group, other.model, other.counts.tolist())
+
+
+def test_votes_on_a_later_name_are_the_first_name_s() -> None:
+    rows = [(0, 1, False, [1, 2], 0, 0, 1, 0, -1), (0, 1, False, [3, 2], 0, 0, 1, 0, -1)]
+    parts = cells.count(counted(rows), None)
+    window = cells.merged(0, parts, {1: "old", 2: "b", 3: "new"}, {0: "AS1"}, {"new": "old"})
+    assert window.models == ("b", "old")
+    assert window.totals[:, MEASURES.index("appearances")].tolist() == [2, 2]
+    assert window.networks.group == ("AS1", "AS1")
+    assert window.votes_of == {"AS1": 2}
+    assert window.cohorts.group == (COHORTS[1], COHORTS[1])
+
+
+def test_a_window_without_votes_has_none() -> None:
+    window = cells.merged(7 * WIDTH, [], {}, {}, {})
+    assert (window.start, window.end, window.accepted, window.models) == (7 * WIDTH, 8 * WIDTH, 0, ())
+    assert window.totals.shape == (0, len(MEASURES))
+
+
+def test_what_the_snapshot_expects_is_rounded_up_by_less_than_a_unit() -> None:
+    exact = 0.7 / (1 + np.exp(BOARD.theta[None, :] - BOARD.theta[:, None]))
+    assert (BOARD.wins * EXPECTED_UNIT >= exact - 1e-12).all()
+    assert (BOARD.wins * EXPECTED_UNIT < exact + EXPECTED_UNIT).all()
