@@ -1,7 +1,7 @@
 -- The five roles of a board's database, and the database's own doors. Run by a superuser, in that database, before
 -- the store is made; running it again changes nothing. Passwords are set elsewhere (logins.sh for compose).
 --
---   integrity_migrate   owns the tables: `integrity work` or any other verb makes or migrates the store as this role
+--   integrity_migrate   owns the tables: `integrity migrate` as this role makes the store and brings it up to date
 --   integrity_ingest    workers and the monitor
 --   integrity_rate      seal, check, rate; and whoever acknowledges an alert or excludes a vote by hand
 --   integrity_publish   all of that, and makes a candidate the latest snapshot: the refresh in Airflow

@@ -1,4 +1,4 @@
-"""exporter, doctor, pseudonym, rejects: keeping it running."""
+"""migrate, exporter, doctor, pseudonym, rejects: keeping it running."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from pipeline.metrics import StoreCollector, serve
 from pipeline.settings import PREFIX, SHAPING, Settings
 from pipeline.store import Store
 from pipeline.store import status as figures
+from pipeline.store.migrate import NEWEST
 
 _PACKAGES = (
     "apache-airflow",
@@ -30,6 +31,18 @@ _PACKAGES = (
     "prometheus-client",
     "sqlalchemy",
 )
+
+
+@app.command()
+def migrate(store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """Make the store, or bring its tables up to date: as the role that owns them, before anybody else is let in."""
+    options = configuration.load()
+    opened = Store.open(store or options.store, voter_key=options.key)
+    opened.close()
+    if as_json:
+        emit({"store": opened.url, "tables": NEWEST})
+    else:
+        err.print(f"{opened.url} has the tables of version {NEWEST}", highlight=False)
 
 
 @app.command()

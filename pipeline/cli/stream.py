@@ -35,8 +35,10 @@ Outcomes = Annotated[str, typer.Option(help="How it calls outcomes: left=model_a
 
 @app.command()
 def publish(
-    files: Annotated[list[Path], typer.Argument(help="Battle files: .json, .jsonl, .csv, .parquet.")],
     to: Annotated[str, typer.Option("--to", help="kafka://HOST:PORT")],
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Battle files: .json, .jsonl, .csv, .parquet; none: make the topics.")
+    ] = None,
     topic: Annotated[str | None, typer.Option(help="Default: arena.votes.")] = None,
     partitions: Annotated[int | None, typer.Option(help="Of a votes topic that must be made.")] = None,
     columns: Columns = "",
@@ -48,6 +50,7 @@ def publish(
     bootstrap, from_url = _kafka(to)
     name = topic or from_url or options.topic_votes
     mapping = ColumnMap.parse(columns, outcomes)
+    files = files or []
     for path in files:
         if not path.is_file():
             raise Usage(f"expected a file, got {path}")
@@ -75,6 +78,7 @@ def work(
     until_end: Annotated[bool, typer.Option("--until-end", help="Stop at the end that there is now.")] = False,
     topic: Annotated[str | None, typer.Option(help="Default: arena.votes.")] = None,
     metrics_port: Annotated[int | None, typer.Option(help="Serve /metrics and /healthz here.")] = None,
+    metrics_host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
     columns: Columns = "",
     outcomes: Outcomes = "",
     as_json: JsonOption = False,
@@ -94,7 +98,11 @@ def work(
         )  # fmt: skip
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: worker.stop())
-        server = serve(metrics.registry, metrics_port, health=worker.healthy) if metrics_port is not None else None
+        server = (
+            serve(metrics.registry, metrics_port, host=metrics_host, health=worker.healthy)
+            if metrics_port is not None
+            else None
+        )
         started = time.monotonic()
         try:
             tally = worker.run(until_end=until_end or isinstance(origin, FileSource))
