@@ -22,7 +22,8 @@ GRANT SELECT, INSERT ON source, model, term, registry_event, in_force, alert_eve
 GRANT SELECT, INSERT ON partition TO integrity_ingest;
 -- Not sealed_offset: what is sealed is not the worker's to say.
 GRANT UPDATE (next_offset, epoch, owner, event_time, state_offset, updated_at) ON partition TO integrity_ingest;
-GRANT SELECT, INSERT, UPDATE ON voter_state, "window", closed_window, position, alert TO integrity_ingest;
+GRANT SELECT, INSERT, UPDATE ON voter_state, "window", closed_window, detector_state, left_out, position, alert
+  TO integrity_ingest;
 GRANT SELECT, INSERT, UPDATE, DELETE ON lease TO integrity_ingest;
 GRANT SELECT, INSERT, DELETE ON outbox TO integrity_ingest;
 GRANT SELECT ON snapshot TO integrity_ingest;
@@ -31,7 +32,7 @@ GRANT SELECT ON snapshot TO integrity_ingest;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO integrity_rate, integrity_read;
 GRANT INSERT ON segment, segment_range, verdict, exclusion, alert_event, snapshot_row TO integrity_rate;
 GRANT UPDATE (sealed_offset) ON partition TO integrity_rate;
-GRANT UPDATE (state) ON alert TO integrity_rate;
+GRANT UPDATE (state, snoozed_until) ON alert TO integrity_rate;
 -- A candidate has no place in the chain, and only integrity_publish gives it one.
 GRANT INSERT (snapshot_id, work_key, log_size, body, reference, rated_at) ON snapshot TO integrity_rate;
 

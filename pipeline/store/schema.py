@@ -197,6 +197,8 @@ alert = Table(
     Column("level", Integer, nullable=False),
     Column("e_value", Double),
     Column("evidence", Text, nullable=False),
+    # wall clock; a snoozed alert is open again from here on
+    Column("snoozed_until", BigInteger),
 )
 Index("ix_alert_subject", alert.c.detector, alert.c.subject, alert.c.direction)
 
@@ -314,6 +316,25 @@ lease = Table(
     Column("owner", Text, nullable=False),
     Column("epoch", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
+)
+
+# What a window detector remembers as of the monitor's position: named arrays (evidence/keyed.py).
+detector_state = Table(
+    "detector_state",
+    metadata,
+    Column("detector", Text, primary_key=True),
+    Column("state", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Partitions without events that windows were closed without: those starting in [first, end) hold none of their votes.
+left_out = Table(
+    "left_out",
+    metadata,
+    Column("partition_no", BigInteger, primary_key=True),
+    Column("first", BigInteger, primary_key=True),
+    Column("end", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 # How far the monitor has come: every window that starts before `position` is closed.

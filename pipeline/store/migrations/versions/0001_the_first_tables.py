@@ -26,6 +26,7 @@ def upgrade() -> None:
         sa.Column("level", sa.Integer(), nullable=False),
         sa.Column("e_value", sa.Double(), nullable=True),
         sa.Column("evidence", sa.Text(), nullable=False),
+        sa.Column("snoozed_until", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("alert_id", name=op.f("pk_alert")),
     )
     op.create_index("ix_alert_subject", "alert", ["detector", "subject", "direction"], unique=False)
@@ -62,6 +63,21 @@ def upgrade() -> None:
         sa.Column("accepted", sa.Integer(), nullable=False),
         sa.Column("late", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("start", name=op.f("pk_closed_window")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "detector_state",
+        sa.Column("detector", sa.Text(), nullable=False),
+        sa.Column("state", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("detector", name=op.f("pk_detector_state")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "left_out",
+        sa.Column("partition_no", sa.BigInteger(), nullable=False),
+        sa.Column("first", sa.BigInteger(), nullable=False),
+        sa.Column("end", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("partition_no", "first", name=op.f("pk_left_out")),
         sqlite_with_rowid=False,
     )
     op.create_table(
