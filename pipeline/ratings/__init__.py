@@ -1,43 +1,84 @@
 """Ratings: arrays in, frozen results out; no clock, no files, no store.
 
 Where is what:
-    counts          PairCounts: votes by pair and outcome, made, merged, subtracted and checked
     encode          OUTCOMES, and columns of text to codes
+    counts          PairCounts: votes by pair and outcome, made, merged, subtracted and checked
+    groups          the same by category or language, and a board for each
     graph           strongly connected components of the win digraph (Ford 1957)
     admission       rate_component: which models a refresh can rate, and why the others wait
-    bradley_terry   fit, fit_decisive, fit_matrix: exact maximum likelihood, sandwich covariance
+    bradley_terry   fit, fit_decisive, fit_matrix, pair_weights: exact maximum likelihood, sandwich covariance
+    style           fit_style: the same with style control, and coefficients with intervals
+    clusters        clustered: the covariance when votes of one voter are not independent
+    resampling      bootstrap: ratings of resampled votes
     intervals       points, standard errors, intervals, rank sets
+    ranksets        rank_sets: ranks that hold for all models at once
     board           leaderboard: the rows that people see
+    selection       best of N: the winner's curse, and scores without it
+    fragility       the fewest votes that swap two models or dethrone the first
+    influence       what each voter moves, what a quarantine moves
     checks          what counts must be (BadCounts names the culprit and its place)
+    newton, rows, style_newton, tally, votes, blas      inside: steps, sums, threads
 
 All of it is strict: no estimate, no answer. The one lenient rule is `rate_component`, and `leaderboard` when
 `least_share` is given.
 """
 
 from pipeline.ratings.admission import Unrated, rate_component
-from pipeline.ratings.board import Board, leaderboard
-from pipeline.ratings.bradley_terry import Fit, fit, fit_decisive, fit_matrix
+from pipeline.ratings.board import Board, board_of, leaderboard
+from pipeline.ratings.bradley_terry import Fit, fit, fit_decisive, fit_matrix, pair_weights
+from pipeline.ratings.clusters import clustered
 from pipeline.ratings.counts import PairCounts
-from pipeline.ratings.encode import OUTCOMES
+from pipeline.ratings.encode import OUTCOMES, encode_battles, encode_groups
+from pipeline.ratings.fragility import Swap, fewest_to_dethrone, fewest_to_swap, neighbours
 from pipeline.ratings.graph import components, largest_component
+from pipeline.ratings.groups import GroupBoard, GroupedCounts, count_groups, group_boards
+from pipeline.ratings.influence import Move, VoterInfluence, moves, voter_influence
 from pipeline.ratings.intervals import POINTS_PER_LOGIT, Intervals, Ranks, intervals, ranks
+from pipeline.ratings.ranksets import RankSets, rank_sets
+from pipeline.ratings.resampling import Bootstrap, bootstrap
+from pipeline.ratings.style import STYLE_FEATURES, StyleFit, fit_style, style_contrast
 
 __all__ = [
     "OUTCOMES",
     "POINTS_PER_LOGIT",
+    "STYLE_FEATURES",
     "Board",
+    "Bootstrap",
     "Fit",
+    "GroupBoard",
+    "GroupedCounts",
     "Intervals",
+    "Move",
     "PairCounts",
+    "RankSets",
     "Ranks",
+    "StyleFit",
+    "Swap",
     "Unrated",
+    "VoterInfluence",
+    "board_of",
+    "bootstrap",
+    "clustered",
     "components",
+    "count_groups",
+    "encode_battles",
+    "encode_groups",
+    "fewest_to_dethrone",
+    "fewest_to_swap",
     "fit",
     "fit_decisive",
     "fit_matrix",
+    "fit_style",
+    "group_boards",
     "intervals",
     "largest_component",
     "leaderboard",
+    "moves",
+    "neighbours",
+    "pair_weights",
+    "rank_sets",
     "ranks",
     "rate_component",
+    "style_contrast",
+    "voter_influence",
 ]

@@ -15,10 +15,11 @@ import numpy as np
 
 from pipeline.errors import BadCounts
 from pipeline.ratings.admission import Unrated, rate_component
-from pipeline.ratings.bradley_terry import fit
+from pipeline.ratings.bradley_terry import Fit, fit
 from pipeline.ratings.checks import Counts, Floats
 from pipeline.ratings.counts import PairCounts
 from pipeline.ratings.intervals import Intervals, intervals, ranks
+from pipeline.ratings.ranksets import RankSets, rank_sets
 
 _CENT = Decimal("0.01")
 
@@ -41,6 +42,7 @@ class Board:
         gradient_norm: of the fit, in votes.
         converged: always true; an unconverged fit raises.
         iterations: Newton steps of the fit.
+        joint: rank sets that hold for all models at once, in the order of `models`; None if not asked for.
     """
 
     models: tuple[str, ...]
@@ -56,6 +58,11 @@ class Board:
     gradient_norm: float
     converged: bool
     iterations: int
+    joint: RankSets | None = None
+
+    def shifted(self, points: float) -> Board:
+        """Move what is shown by some points; nothing gets wider, no rank changes."""
+        return replace(self, rating=self.rating + points, lower=self.lower + points, upper=self.upper + points)
 
     def rounded(self) -> Board:
         """Round the four columns in points to 0.01, half to even, in decimal as the number is written."""
@@ -74,6 +81,8 @@ def leaderboard(
     anchor: tuple[str, float] | None = None,
     level: float = 0.95,
     least_share: float | None = None,
+    reweight: int | None = None,
+    joint: bool = False,
 ) -> Board:
     """Rate the models and put them in order.
 
@@ -83,6 +92,8 @@ def leaderboard(
         level: coverage of the intervals.
         least_share: None is strict, every model must be comparable. A refresh gives 0.95: the component with
             most votes is rated when it holds that share, and the others are listed in `unrated`.
+        reweight: as `fit`.
+        joint: also compute rank sets that hold for all models at once.
 
     Raises:
         BadCounts: no votes, fewer than two models, or an anchor that is not rated.
@@ -90,15 +101,49 @@ def leaderboard(
         NotConverged: Newton stopped early.
     """
     rated, unrated = (counts, ()) if least_share is None else rate_component(counts, least_share=least_share)
-    fitted = fit(rated)
-    shown = _anchored(rated.models, intervals(fitted, level=level), anchor)
-    places = ranks(shown)
+    fitted = fit(rated, reweight=reweight)
     # Battles with unrated models are counted votes of the view too.
     votes = dict(zip(counts.models, counts.battles().tolist(), strict=True))
-    order = sorted(range(len(rated.models)), key=lambda i: (-shown.rating[i], rated.models[i]))
-    names = tuple(rated.models[i] for i in order)
+    return board_of(
+        rated.models,
+        fitted,
+        intervals(fitted, level=level),
+        votes=np.array([votes[name] for name in rated.models], dtype=np.int64),
+        anchor=anchor,
+        unrated=unrated,
+        joint=rank_sets(fitted, level=level) if joint else None,
+    )
+
+
+def board_of(
+    models: tuple[str, ...],
+    fitted: Fit,
+    shown: Intervals,
+    *,
+    votes: Counts,
+    anchor: tuple[str, float] | None = None,
+    unrated: tuple[Unrated, ...] = (),
+    joint: RankSets | None = None,
+) -> Board:
+    """Put rated models in order, whatever the fit and the intervals came from.
+
+    Args:
+        models: K names, the axis of all the rest.
+        fitted: their fit.
+        shown: ratings and intervals in points, in the mean-zero gauge.
+        votes: int64[K], battles.
+        anchor: as `leaderboard`.
+        unrated: models left out.
+        joint: joint rank sets.
+
+    Raises:
+        BadCounts: the anchor is not among the models.
+    """
+    shown = _anchored(models, shown, anchor)
+    places = ranks(shown)
+    order = np.array(sorted(range(len(models)), key=lambda i: (-shown.rating[i], models[i])), dtype=np.int64)
     return Board(
-        models=names,
+        models=tuple(models[i] for i in order),
         rating=shown.rating[order],
         se=shown.se[order],
         lower=shown.lower[order],
@@ -106,11 +151,12 @@ def leaderboard(
         rank=places.rank[order],
         rank_best=places.best[order],
         rank_worst=places.worst[order],
-        votes=np.array([votes[name] for name in names], dtype=np.int64),
+        votes=votes[order],
         unrated=unrated,
         gradient_norm=fitted.gradient_norm,
         converged=fitted.converged,
         iterations=fitted.iterations,
+        joint=joint and replace(joint, best=joint.best[order], worst=joint.worst[order]),
     )
 
 

@@ -11,7 +11,7 @@ Reweighting (optional): pair weights w multiply each vote's score, so the sandwi
 `pair_weights` gives 1 / max(n_pair, least), the published choice; on real votes it moves ratings by up to 23.8
 points, which is why it is off unless asked for.
 
-Blind spots: the votes of one voter count as independent (`clustered` counts voters instead); a pair of models
+Blind spots: the votes of one voter count as independent (`clusters` counts voters instead); a pair of models
 whose every vote is a tie has residuals 0, so its SE is 0, which is the formula's answer and not certainty.
 """
 

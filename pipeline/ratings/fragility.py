@@ -34,6 +34,8 @@ from pipeline.ratings.newton import information, laplacian, maximise, solve
 # Looks at the influence after dropping; on real votes the second gains the most, the fourth nothing.
 _LOOKS = 8
 _TOLERANCE = 1e-10
+# Logits by which two models must be apart to have changed places: ten times what a fit leaves open.
+_MARGIN = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,7 +80,7 @@ def fewest_to_swap(counts: PairCounts, above: str, below: str, *, fitted: Fit | 
     places = [_place(counts, name) for name in (above, below)]
     start = fit(counts) if fitted is None else fitted
     gap = float(start.theta[places[0]] - start.theta[places[1]])
-    if places[0] == places[1] or gap <= 0:
+    if places[0] == places[1] or gap <= _MARGIN:
         raise BadCounts(f"expected a model rated above {below}, got {above}, {gap * POINTS_PER_LOGIT:.3f} points above")
     return _Search(counts, start, *places).smallest()
 
@@ -118,7 +120,7 @@ def neighbours(counts: PairCounts, top: int, *, fitted: Fit | None = None) -> It
     start = fit(counts) if fitted is None else fitted
     order = np.argsort(-start.theta, kind="stable").tolist()
     for i, j in pairwise(order[: top + 1]):
-        tied = start.theta[i] <= start.theta[j]
+        tied = start.theta[i] <= start.theta[j] + _MARGIN
         yield None if tied else _Search(counts, start, i, j).smallest()
 
 
@@ -191,7 +193,7 @@ class _Search:
         k, stride, bounded = int(min(max(guess, 1), top - 1)), max(1, int(min(guess, top)) // 16), False
         while low + 1 < top:
             refit = self._refit(order, ends, k)
-            swapped = refit is not None and self._gap(refit.theta) < 0
+            swapped = refit is not None and self._gap(refit.theta) < -_MARGIN
             if swapped:
                 found = refit
             if swapped or refit is None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import inv
+from scipy.sparse import csr_array
 
 from pipeline.errors import BadCounts, RatingError
 from pipeline.ratings import checks
@@ -23,7 +24,7 @@ from pipeline.ratings.blas import one_thread
 from pipeline.ratings.board import Board
 from pipeline.ratings.bradley_terry import Fit, fit
 from pipeline.ratings.checks import Counts, Floats
-from pipeline.ratings.clustered import voter_clusters, voter_scores
+from pipeline.ratings.clusters import voter_clusters, voter_scores
 from pipeline.ratings.counts import PairCounts
 from pipeline.ratings.encode import OUTCOMES
 from pipeline.ratings.intervals import POINTS_PER_LOGIT
@@ -88,7 +89,7 @@ def voter_influence(
     known = np.flatnonzero(who != -1)
     left, right, result, who = (column[known] for column in (left, right, result, who))
     cluster, numbers = voter_clusters(who)
-    scores = voter_scores(left, right, residuals(start.theta, left, right, result), cluster, size).tocsr()
+    scores = voter_scores(left, right, residuals(start.theta, left, right, result), cluster, size)
     model, points = _largest_shifts(scores, start.hessian)
     chosen = np.lexsort((numbers, -np.abs(points)))[:top]
     return tuple(
@@ -103,15 +104,15 @@ def voter_influence(
     )
 
 
-def _largest_shifts(scores: object, hessian: Floats) -> tuple[Counts, Floats]:
+def _largest_shifts(scores: csr_array, hessian: Floats) -> tuple[Counts, Floats]:
     """Of each voter: the model moved most, and by how many points the votes move it."""
     size = len(hessian)
     inverse = inv(hessian + np.trace(hessian) / size**2)
-    voters = scores.shape[0]  # type: ignore[attr-defined]
+    voters = scores.shape[0]
     model, points = np.zeros(voters, dtype=np.int64), np.zeros(voters)
     for start in range(0, voters, _TOGETHER):
         rows = slice(start, min(start + _TOGETHER, voters))
-        shift = scores[rows] @ inverse * POINTS_PER_LOGIT  # type: ignore[index]
+        shift = scores[rows] @ inverse * POINTS_PER_LOGIT
         model[rows] = np.abs(shift).argmax(axis=1)
         points[rows] = shift[np.arange(len(shift)), model[rows]]
     return model, points

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from pipeline.errors import BadCounts, Disconnected, NotConverged
-from pipeline.ratings import PairCounts, fit, fit_decisive, fit_matrix, intervals, leaderboard, rate_component
+from pipeline.ratings import (
+    PairCounts,
+    fit,
+    fit_decisive,
+    fit_matrix,
+    intervals,
+    leaderboard,
+    pair_weights,
+    rate_component,
+)
 
 AB = ("ant", "bee")
 ABC = ("ant", "bee", "cat")
@@ -155,3 +164,24 @@ def test_more_votes_cannot_be_taken_than_there_are() -> None:
     one, more = _rows([0], [1], [[2, 1, 0, 0]], AB), _rows([1], [0], [[0, 3, 0, 0]], AB)
     with pytest.raises(BadCounts, match="-1 for ant against bee"):
         one.minus(more)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([[0, 0], [1, 0]], "symmetric weights"),
+        ([[0, np.nan], [np.nan, 0]], r"finite number at least 0 in weights, got nan for ant against bee"),
+        ([[0, 0], [0, 0]], r"weight above 0, got 0\.0 for ant against bee"),
+        (np.ones((3, 3)), r"weights of shape \(2, 2\), got \(3, 3\)"),
+    ],
+)
+def test_a_bad_weight_is_named(weights, message: str) -> None:
+    with pytest.raises(BadCounts, match=message):
+        fit_matrix([[0, 3], [1, 0]], weights=weights, names=AB)
+
+
+@pytest.mark.parametrize("least", [0, -1, 2.5, True, None])
+def test_a_bad_least_count_is_named(least) -> None:
+    counts = _rows([0], [1], [[2, 1, 0, 0]], AB)
+    with pytest.raises(BadCounts, match="whole number from 1"):
+        pair_weights(counts, least)

@@ -1,40 +1,13 @@
 """Proof 2 of 3: the golden file, from 1,670,250 real votes (tests/golden/, pipeline/data/NOTICE.md)."""
 
-import csv
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from pipeline.ratings import Board, PairCounts, fit_decisive, leaderboard, rate_component
+from pipeline.ratings import POINTS_PER_LOGIT, Board, PairCounts, fit, fit_decisive, leaderboard, rate_component
 
-ROOT = Path(__file__).parents[3]
 ANCHOR = ("mixtral-8x7b-instruct-v0.1", 1114.0)
 # The golden file has six decimals, so half of the last one is its own rounding.
 POINTS = 1e-6
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-@pytest.fixture(scope="module")
-def golden() -> dict[str, dict[str, str]]:
-    return {row["model"]: row for row in _rows(ROOT / "tests/golden/golden_bt_exact_20240814.csv")}
-
-
-@pytest.fixture(scope="module")
-def real() -> PairCounts:
-    rows = _rows(ROOT / "pipeline/data/chatbot_arena_20240814_pair_counts.csv")
-    names = sorted({row[side] for row in rows for side in ("model_a", "model_b")})
-    code = {name: place for place, name in enumerate(names)}
-    return PairCounts.from_rows(
-        names,
-        [code[row["model_a"]] for row in rows],
-        [code[row["model_b"]] for row in rows],
-        [[int(row[column]) for column in ("win_a", "win_b", "tie", "tie_bothbad")] for row in rows],
-    )
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +78,8 @@ def test_decisive_votes_alone_spread_the_board_wider(real: PairCounts, board: Bo
     fitted = fit_decisive(real)
     assert fitted.converged
     assert np.ptp(fitted.theta) * 400 / np.log(10) > np.ptp(board.rating)
+
+
+def test_reweighting_by_pair_moves_the_real_board_by_as_much_as_published(real: PairCounts) -> None:
+    moved = (fit(real, reweight=50).theta - fit(real).theta) * POINTS_PER_LOGIT
+    assert np.abs(moved).max() == pytest.approx(23.8, abs=0.1)

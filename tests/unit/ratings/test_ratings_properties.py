@@ -1,6 +1,5 @@
 """Proof 3 of 3: properties, and agreement with slow references written from the formulas alone."""
 
-import itertools
 import math
 
 import numpy as np
@@ -9,23 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import RatingError
-from pipeline.ratings import OUTCOMES, PairCounts, fit, fit_decisive, leaderboard
-
-NAMES = ("ant", "bee", "cat", "dog", "elk", "fox")
-
-
-@st.composite
-def connected(draw: st.DrawFn) -> PairCounts:
-    """Counts with an estimate: a cycle of wins through every model, and anything on top."""
-    size = draw(st.integers(2, len(NAMES)))
-    pairs = list(itertools.combinations(range(size), 2))
-    cells = st.tuples(*[st.integers(0, 8)] * 4)
-    table = np.array(draw(st.lists(cells, min_size=len(pairs), max_size=len(pairs))), dtype=np.int64)
-    for i in range(size):
-        j = (i + 1) % size
-        table[pairs.index((min(i, j), max(i, j))), 0 if i < j else 1] += 1
-    a, b = np.array(pairs).T
-    return PairCounts.from_rows(NAMES[:size], a, b, table)
+from pipeline.ratings import OUTCOMES, PairCounts, fit, fit_decisive, fit_matrix, leaderboard, pair_weights
+from tests.unit.ratings.strategies import NAMES, connected
 
 
 def _votes(counts: PairCounts) -> list[tuple[int, int, float]]:
@@ -86,6 +70,49 @@ def test_covariance_equals_the_vote_by_vote_sandwich(counts: PairCounts) -> None
     fitted = fit(counts)
     slow = _slow_covariance(counts, fitted.theta)
     assert fitted.covariance == pytest.approx(slow, abs=1e-9 * max(1.0, np.abs(slow).max()))
+
+
+def _slow_reweighted(counts: PairCounts, least: int) -> tuple[np.ndarray, np.ndarray]:
+    """Vote by vote: every vote weighs 1 / max(votes of its pair, least); dense Newton with the last model at 0."""
+    votes, size = _votes(counts), len(counts.models)
+    met: dict[tuple[int, int], int] = {}
+    for a, b, _ in votes:
+        met[a, b] = met.get((a, b), 0) + 1
+    theta = np.zeros(size)
+    for _ in range(50):
+        gradient, H, B = np.zeros(size), np.zeros((size, size)), np.zeros((size, size))
+        for a, b, y in votes:
+            w = 1 / max(met[a, b], least)
+            p = 1 / (1 + math.exp(theta[b] - theta[a]))
+            e = np.zeros(size)
+            e[a], e[b] = 1, -1
+            gradient += w * (y - p) * e
+            H += w * p * (1 - p) * np.outer(e, e)
+            B += (w * (y - p)) ** 2 * np.outer(e, e)
+        theta[:-1] += np.linalg.solve(H[:-1, :-1], gradient[:-1])
+    inverse = np.linalg.inv(H[:-1, :-1])
+    centre = (np.eye(size) - 1 / size)[:, :-1]
+    return theta - theta.mean(), centre @ inverse @ B[:-1, :-1] @ inverse @ centre.T
+
+
+@settings(max_examples=15, deadline=None)
+@given(connected(4), st.integers(1, 12))
+def test_a_reweighted_fit_equals_the_slow_reference(counts: PairCounts, least: int) -> None:
+    theta, V = _slow_reweighted(counts, least)
+    found = fit(counts, reweight=least)
+    assert found.theta == pytest.approx(theta, abs=1e-8)
+    assert found.covariance == pytest.approx(V, rel=1e-6, abs=1e-8)
+
+
+@settings(max_examples=40, deadline=None)
+@given(connected(), st.floats(1e-6, 1e6))
+def test_only_the_ratios_of_weights_matter(counts: PairCounts, scale: float) -> None:
+    weights = pair_weights(counts, 5)
+    one, other = (
+        fit_matrix(counts.decisive_matrix(), counts.tie_matrix(), weights=w) for w in (weights, weights * scale)
+    )
+    assert other.theta == pytest.approx(one.theta, abs=1e-8)
+    assert other.covariance == pytest.approx(one.covariance, rel=1e-6, abs=1e-9)
 
 
 @settings(max_examples=60, deadline=None)

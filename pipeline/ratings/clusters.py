@@ -18,13 +18,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_array
+from scipy.sparse import coo_array, csr_array
 
 from pipeline.errors import BadCounts, NotConverged
 from pipeline.ratings import checks
 from pipeline.ratings.blas import one_thread
 from pipeline.ratings.bradley_terry import Fit, sandwich
-from pipeline.ratings.checks import Counts, Floats
+from pipeline.ratings.checks import Codes, Counts, Floats
 from pipeline.ratings.encode import OUTCOMES
 from pipeline.ratings.votes import residuals
 
@@ -63,7 +63,7 @@ def clustered(
         # As in `fit`: only the ratios matter, with a mean of 1 over the votes.
         each = np.asarray(weights, dtype=np.float64)[left, right]
         residual *= each / each.mean()
-    covariance = sandwich(fitted.hessian, _scatter(left, right, residual, voter_clusters(who)[0], size))
+    covariance = sandwich(fitted.hessian, clustered_scatter(left, right, residual, voter_clusters(who)[0], size))
     if covariance is None:
         raise NotConverged(fitted.iterations, fitted.gradient_norm)
     return replace(fitted, covariance=covariance)
@@ -83,16 +83,22 @@ def voter_clusters(voter: npt.NDArray[np.integer[Any]]) -> tuple[Counts, Counts]
     return result, names
 
 
-def voter_scores(
-    a: checks.Codes, b: checks.Codes, residual: Floats, cluster: npt.NDArray[np.int64], size: int
-) -> coo_array:
+def voter_scores(a: Codes, b: Codes, residual: Floats, cluster: Counts, size: int) -> csr_array:
     """Scores as a sparse [voters, K]: what each voter's votes pull each model by."""
     rows, columns = np.concatenate([cluster, cluster]), np.concatenate([a, b])
     voters = int(cluster.max()) + 1 if len(cluster) else 0
-    return coo_array((np.concatenate([residual, -residual]), (rows, columns)), shape=(voters, size))
+    return coo_array((np.concatenate([residual, -residual]), (rows, columns)), shape=(voters, size)).tocsr()
 
 
-def _scatter(a: checks.Codes, b: checks.Codes, residual: Floats, cluster: npt.NDArray[np.int64], size: int) -> Floats:
-    scores = voter_scores(a, b, residual, cluster, size).tocsr()
-    result: Floats = (scores.T @ scores).toarray()
+def clustered_scatter(
+    a: Codes, b: Codes, residual: Floats, cluster: Counts, size: int, z: Floats | None = None
+) -> Floats:
+    """Σ over voters of s sᵀ: float64[K, K], or [K + F, K + F] with features z, float64[N, F]."""
+    scores = voter_scores(a, b, residual, cluster, size)
+    models: Floats = (scores.T @ scores).toarray()
+    if z is None:
+        return models
+    features = np.stack([np.bincount(cluster, residual * column, scores.shape[0]) for column in z.T], axis=1)
+    cross = scores.T @ features
+    result: Floats = np.block([[models, cross], [cross.T, features.T @ features]])
     return result

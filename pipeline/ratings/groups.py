@@ -1,0 +1,168 @@
+"""Boards by category, language or any other property of a vote, from one pass over the votes.
+
+Laws: a vote is counted once in the whole and once in its group, so the groups and the votes without one add up to
+the whole; counts of segments merge to the counts of all votes, group by group. A group whose votes allow no
+comparison has no board but a reason.
+
+Not handled: a vote in several categories at once; the caller counts each property by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.errors import BadCounts, RatingError
+from pipeline.ratings import checks
+from pipeline.ratings.board import Board, leaderboard
+from pipeline.ratings.checks import Codes
+from pipeline.ratings.counts import PairCounts
+from pipeline.ratings.encode import OUTCOMES
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GroupedCounts:
+    """Pair counts of all votes and of each group.
+
+    Attributes:
+        whole: all votes, those without a group included.
+        groups: label → its votes, on the same axis, sorted by label; none is empty.
+    """
+
+    whole: PairCounts
+    groups: Mapping[str, PairCounts]
+
+    @staticmethod
+    def merge(parts: Iterable[GroupedCounts]) -> GroupedCounts:
+        """Sum the counts of segments, group by group.
+
+        Raises:
+            BadCounts: no part at all, or parts with different axes.
+        """
+        every = list(parts)
+        labels = sorted({label for part in every for label in part.groups})
+        return GroupedCounts(
+            PairCounts.merge(part.whole for part in every),
+            MappingProxyType(
+                {
+                    label: PairCounts.merge(part.groups[label] for part in every if label in part.groups)
+                    for label in labels
+                }
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GroupBoard:
+    """The board of a group, or why it has none.
+
+    Attributes:
+        label: of the group.
+        votes: votes of the group.
+        board: None if its votes allow no comparison.
+        reason: why; empty for a board.
+    """
+
+    label: str
+    votes: int
+    board: Board | None
+    reason: str
+
+
+def count_groups(
+    models: Sequence[str],
+    a: npt.ArrayLike,
+    b: npt.ArrayLike,
+    outcome: npt.ArrayLike,
+    labels: Sequence[str],
+    group: npt.ArrayLike,
+) -> GroupedCounts:
+    """Count N votes as a whole and by group.
+
+    Args:
+        models: K names.
+        a, b, outcome: N codes, as `PairCounts.from_codes`.
+        labels: G names of groups, each once.
+        group: N codes into `labels`, −1 where a vote has none.
+
+    Raises:
+        BadCounts: a code off its axis with its row, columns of different lengths, or a label given twice.
+    """
+    names = checks.model_names(models)
+    left, right = checks.codes(a, "a", len(names)), checks.codes(b, "b", len(names))
+    result, each = checks.codes(outcome, "outcome", len(OUTCOMES)), _group_codes(group, labels)
+    lengths = [len(column) for column in (left, right, result, each)]
+    if len(set(lengths)) != 1:
+        raise BadCounts("expected one length, got {} a, {} b, {} outcome, {} group".format(*lengths))
+    checks.no_self_pairs(left, right, names)
+    low, high, table = _cells(left, right, result, each + 1, (len(names), len(labels) + 1))
+    parts = [PairCounts.from_rows(names, low, high, of_group) for of_group in table]
+    found = {label: part for label, part in zip(labels, parts[1:], strict=True) if part.total}
+    return GroupedCounts(PairCounts.merge(parts), MappingProxyType(dict(sorted(found.items()))))
+
+
+def group_boards(
+    grouped: GroupedCounts,
+    *,
+    anchor: tuple[str, float] | None = None,
+    level: float = 0.95,
+    least_share: float | None = 0.95,
+) -> tuple[GroupBoard, ...]:
+    """Rate every group by itself.
+
+    Args:
+        grouped: the counts.
+        anchor: as `leaderboard`; a group that does not rate the anchor keeps its mean at 1000.
+        level: coverage of the intervals.
+        least_share: as `leaderboard`.
+
+    Returns:
+        One entry a group, most votes first, then by label.
+    """
+    order = sorted(grouped.groups.items(), key=lambda item: (-item[1].total, item[0]))
+    return tuple(_group_board(label, counts, anchor, level, least_share) for label, counts in order)
+
+
+def _group_board(
+    label: str, counts: PairCounts, anchor: tuple[str, float] | None, level: float, least_share: float | None
+) -> GroupBoard:
+    try:
+        board = leaderboard(counts, level=level, least_share=least_share)
+        if anchor is not None and anchor[0] in board.models:
+            board = board.shifted(anchor[1] - float(board.rating[board.models.index(anchor[0])]))
+    except RatingError as error:
+        return GroupBoard(label, counts.total, None, str(error))
+    return GroupBoard(label, counts.total, board, "")
+
+
+def _group_codes(group: npt.ArrayLike, labels: Sequence[str]) -> npt.NDArray[np.int64]:
+    if len(set(labels)) != len(labels):
+        raise BadCounts(f"expected each group once, got {len(labels)} labels, {len(set(labels))} of them different")
+    array = checks.whole(group, "group")
+    bad = (array < -1) | (array >= len(labels))
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise BadCounts(f"expected group to be a code in [-1, {len(labels)}), got {array[row]} at row {row}")
+    result: npt.NDArray[np.int64] = array.astype(np.int64)
+    return result
+
+
+def _cells(
+    a: Codes, b: Codes, outcome: Codes, group: npt.NDArray[np.int64], sizes: tuple[int, int]
+) -> tuple[Codes, Codes, npt.NDArray[np.int64]]:
+    """The ordered pairs that occur, and int64[groups, P, 4] by outcome."""
+    size, groups = sizes
+    keys = a.astype(np.int64) * size + b
+    held = np.zeros(size * size, dtype=bool)
+    held[keys] = True
+    pairs = np.flatnonzero(held)
+    place = np.zeros(size * size, dtype=np.int64)
+    place[pairs] = np.arange(len(pairs))
+    cells = (group * len(pairs) + place[keys]) * len(OUTCOMES) + outcome
+    table = np.bincount(cells, minlength=groups * len(pairs) * len(OUTCOMES))
+    low, high = np.divmod(pairs, max(size, 1))
+    return low.astype(np.int32), high.astype(np.int32), table.reshape(groups, len(pairs), len(OUTCOMES))
