@@ -36,7 +36,8 @@ from pipeline.ratings.influence import Move, VoterInfluence, moves, voter_influe
 from pipeline.ratings.intervals import POINTS_PER_LOGIT, Intervals, Ranks, intervals, ranks
 from pipeline.ratings.ranksets import RankSets, rank_sets
 from pipeline.ratings.resampling import Bootstrap, bootstrap
-from pipeline.ratings.style import STYLE_FEATURES, StyleFit, fit_style, style_contrast
+from pipeline.ratings.style import STYLE_FEATURES, fit_style, style_contrast
+from pipeline.ratings.style_newton import StyleFit
 
 __all__ = [
     "OUTCOMES",
