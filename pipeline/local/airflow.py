@@ -68,7 +68,6 @@ class Airflow:
             "AIRFLOW__API__SECRET_KEY": self.secret,
             "AIRFLOW__API_AUTH__JWT_SECRET": self.secret,
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": self.database.replace("+psycopg:", "+psycopg2:"),
-            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "false",
             "PYTHONDONTWRITEBYTECODE": "1",  # no __pycache__ in dags/
             **self.tasks,
         }

@@ -68,7 +68,7 @@ class PrometheusServer(LocalServer):
 
     Args:
         directory: holds the configuration, the data (15 days of it) and the log.
-        targets: an address of `deploy/prometheus/prometheus.yml` and the ports that take its place.
+        targets: an address of `deploy/prometheus/prometheus.yml` and the port that takes its place.
         seconds: between two scrapes, and between two evaluations of the rules.
         port: where clients connect, a free one by default.
     """
@@ -79,12 +79,12 @@ class PrometheusServer(LocalServer):
         self,
         directory: Path,
         *,
-        targets: Mapping[str, Sequence[int]],
+        targets: Mapping[str, int],
         seconds: int = 15,
         port: int | None = None,
     ) -> None:
         super().__init__(directory, port=port)
-        self.targets = {**targets, f"{LOOPBACK}:9090": [self.port]}
+        self.targets = {**targets, f"{LOOPBACK}:9090": self.port}
         self.seconds = seconds
         self._configuration = self.directory / "prometheus.yml"
 
@@ -102,9 +102,7 @@ class PrometheusServer(LocalServer):
 
     def _changes(self) -> dict[str, str]:
         """What stands in the deployed configuration, and what takes its place."""
-        addresses = {
-            f'"{old}"': ", ".join(f'"{LOOPBACK}:{port}"' for port in ports) for old, ports in self.targets.items()
-        }
+        addresses = {f'"{old}"': f'"{LOOPBACK}:{port}"' for old, port in self.targets.items()}
         return addresses | {
             "rules/*.yml": str(DEPLOY / "prometheus" / "rules" / "*.yml"),
             "scrape_interval: 15s": f"scrape_interval: {self.seconds}s",

@@ -15,7 +15,6 @@ from pipeline.local.kept import Kept
 from pipeline.local.monitoring import AlertmanagerServer, PrometheusServer
 from pipeline.local.part import Part, fetched
 from pipeline.local.postgres import PostgresServer
-from pipeline.local.process import LOOPBACK
 
 INTEGRITY = Path(sys.executable).with_name("integrity")
 WORKERS = ("worker-1", "worker-2")
@@ -54,9 +53,9 @@ class Parts:
         return PrometheusServer(
             self.directory / "prometheus",
             targets={
-                f"{LOOPBACK}:9464": [ports["exporter"]],
-                f"{LOOPBACK}:9465": [ports[name] for name in WORKERS],
-                f"{LOOPBACK}:9093": [ports["alertmanager"]],
+                "exporter:9464": ports["exporter"],
+                **{f"{name}:9465": ports[name] for name in WORKERS},
+                "alertmanager:9093": ports["alertmanager"],
             },
             seconds=self.scrape,
             port=ports["prometheus"],

@@ -19,7 +19,6 @@ from importlib import util
 from pathlib import Path
 from typing import ClassVar, Literal, LiteralString
 
-import psutil  # type: ignore[import-untyped]
 import psycopg
 from psycopg import sql
 
@@ -176,6 +175,8 @@ class PostgresServer(LocalServer):
     def _processes(self) -> list[int]:
         # A connection is a process of its own: freezing or killing the first one alone leaves them at work,
         # and what they hold of the shared memory keeps the next server from starting.
+        import psutil  # type: ignore[import-untyped]  # noqa: PLC0415 - of the extra `local`; the command must start without
+
         first = super()._processes()
         try:
             return [*first, *(child.pid for pid in first for child in psutil.Process(pid).children())]
