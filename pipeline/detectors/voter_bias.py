@@ -23,6 +23,11 @@ Blind spot: a voter who stays within the band (δ below 0.5 logits); many voters
 (that is a cohort's business); votes before the first snapshot, and models that it lacks (LR = 1).
 Rounding is downward throughout. A late vote counts as evidence; a quarantined one does not.
 
+Cost: the exact e-value is computed only when it may have reached the next level. No vote multiplies it by more
+than the largest likelihood ratio among the alternatives, so a running product of those is a bound on it (a few
+vector operations a vote); when the bound reaches the level, the pending votes are folded and the bound starts
+again from the exact value. The alerts are the same as if every vote had been folded.
+
 >>> import numpy as np
 >>> from pipeline.alerts import VoterVotes
 >>> from pipeline.evidence import Reference
@@ -45,27 +50,34 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.alerts import CRITICAL, LEVELS, Raised, VoterVotes, voter_label
+from pipeline.detectors.voter_bias_path import Judged, Path, follow
 from pipeline.detectors.voter_bias_state import (
-    LONGEST_HISTORY,
-    History,
-    Tally,
-    Targets,
-    join_targets,
+    COMPONENTS_HEAD,
+    HISTORY_HEAD,
+    LARGEST_NUMBER,
+    LONGEST_PENDING,
+    PENDING_SIZE,
+    Heads,
+    Pending,
+    marker,
     pack,
-    pack_histories,
+    pending_bytes,
     unpack,
 )
-from pipeline.evidence import DELTAS, E_UNIT, Reference, e_units, running_sums, starts, to_e_value
+from pipeline.evidence import E_UNIT, LOG_UNIT, Reference, e_units, running_sums, starts, to_e_value
 from pipeline.evidence.fixed import Int64
 
-_GENERIC = ("always votes for the left side", "always votes for the right side", "swaps win and loss")
-_GENERIC_WEIGHT = 0.5 / len(_GENERIC)
 _LEVEL_UNITS = np.array([level / E_UNIT for level in LEVELS])
+# The bound at which each next level may be reached; after the last one nothing more is told.
+_NEVER = 2**30
+_BARS = np.array([*(int(np.floor(np.log(level) / LOG_UNIT)) for level in LEVELS), _NEVER])
+
+Earlier = Callable[[int], Reference]
 
 
 @dataclass(frozen=True)
 class VoterBias:
-    """The detector; see the module for formula, source, blind spot and false-alarm rate."""
+    """The detector; see the module for formula, source, blind spot, false-alarm rate and cost."""
 
     name = "voter_bias"
 
@@ -74,233 +86,281 @@ class VoterBias:
         votes: VoterVotes,
         prior: Sequence[bytes | None],
         reference: Reference,
-        earlier: Callable[[int], Reference] | None = None,
+        earlier: Earlier | None = None,
     ) -> tuple[list[bytes], list[Raised]]:
-        """See `VoterDetector`. Cost: a few vector operations on two rows a vote."""
-        histories = [History.parse(state) for state in prior]
-        prior = self._closed(prior, histories, reference, earlier)
-        tally, targets = unpack([None if h else state for h, state in zip(histories, prior, strict=True)])
-        everything, fresh = _with_past(votes, histories, tally)
-        path = _follow(everything, tally, targets, reference)
-        raised = [
-            raise_
-            for column, direction in enumerate(("biased", "random"))
-            for raise_ in self._raise(path, tally, column, direction, fresh)
-        ]
-        after = pack(path.close(tally), path.targets_after())
-        whole = [h is not None or state is None for h, state in zip(histories, prior, strict=True)]
-        short = np.array(whole, dtype=np.bool_) & (tally.votes <= LONGEST_HISTORY)
-        for i, state in pack_histories(tally.told, reference.sequence, path.votes, path.outcome, short).items():
-            after[i] = state
-        return after, sorted(raised, key=lambda r: (r.offset, r.direction))
+        """See `VoterDetector`."""
+        heads = Heads.parse(prior)
+        counted = _Counted.of(votes, heads, reference)
+        raised = self._raise_random(votes, heads, counted, reference.sequence)
+        marked = (heads.pending > 0) & (heads.snapshot != reference.sequence) & (counted.new > 0)
+        pending = heads.pending + marked + counted.new
+        near = pending > LONGEST_PENDING
+        near[counted.voter[(counted.bound >= _BARS[heads.told[counted.voter, 0]]) | counted.large]] = True
+        exact = _Exact.of(np.flatnonzero(near), prior, heads, counted, marked, reference, earlier)
+        raised += [self._describe_biased(votes, counted, exact, *said, reference.sequence) for said in exact.raised]
+        before = heads.snapshot.copy()
+        counted.close(heads, pending, reference.sequence)
+        exact.close(heads)
+        return _states(prior, heads, counted, marked, before, exact), sorted(raised, key=lambda r: (r.offset, r.direction))
 
-    def _closed(
-        self,
-        prior: Sequence[bytes | None],
-        histories: list[History | None],
-        reference: Reference,
-        earlier: Callable[[int], Reference] | None,
-    ) -> list[bytes | None]:
-        """Histories under another snapshot become components, by the probabilities that judged them."""
-        closed = list(prior)
-        by_snapshot: dict[int, list[int]] = {}
-        for i, history in enumerate(histories):
-            if history and history.snapshot != reference.sequence:
-                histories[i] = closed[i] = None
-                if len(history.votes):
-                    by_snapshot.setdefault(history.snapshot, []).append(i)
-        for snapshot, voters in by_snapshot.items():
-            if earlier is None:
-                raise ValueError(f"expected the reference of snapshot {snapshot}: a voter was judged by it")
-            past: list[History | None] = [History.parse(prior[i]) for i in voters]
-            tally, targets = unpack([None] * len(voters))
-            votes, _ = _with_past(_none(len(voters)), past, tally)
-            path = _follow(votes, tally, targets, earlier(snapshot))
-            for i, state in zip(voters, pack(path.close(tally), path.targets_after()), strict=True):
-                closed[i] = state
-        return closed
-
-    def _raise(
-        self, path: _Path, tally: Tally, column: int, direction: str, fresh: npt.NDArray[np.bool_]
-    ) -> list[Raised]:
-        """The new votes at which the evidence first reached each level that was not told before."""
-        level = np.searchsorted(_LEVEL_UNITS, path.e[:, column], side="right")
-        level = np.where(fresh[path.rows_of_votes], level, 0)
-        told = tally.told[:, column]
+    def _raise_random(self, votes: VoterVotes, heads: Heads, counted: _Counted, snapshot: int) -> list[Raised]:
+        """The votes at which "clicks at random" first reached each level that was not told before."""
+        e = e_units(0.5, counted.uniform) + e_units(0.5, counted.uniform + counted.tie)
+        level = np.searchsorted(_LEVEL_UNITS, e, side="right")
+        told = heads.told[:, 1]
         raised = []
-        for i in np.flatnonzero(level > told[path.votes.voter]).tolist():
-            voter = int(path.votes.voter[i])
-            if level[i] > told[voter]:
-                told[voter] = level[i]
-                raised.append(self._describe(path, i, int(level[i]), column, direction))
+        for i in np.flatnonzero(level > told[counted.voter]).tolist():
+            if level[i] > told[counted.voter[i]]:
+                told[counted.voter[i]] = level[i]
+                likeliest = [{"what": "clicks at random", "share": 1.0}]
+                raised.append(self._describe(votes, counted, i, int(level[i]), int(e[i]), likeliest, snapshot))
         return raised
 
-    def _describe(self, path: _Path, i: int, level: int, column: int, direction: str) -> Raised:
-        votes, voter = path.votes, int(path.votes.voter[i])
-        e_value = to_e_value(int(path.e[i, column]))
-        proved = direction == "biased"
+    def _describe_biased(
+        self, votes: VoterVotes, counted: _Counted, exact: _Exact, i: int, level: int, snapshot: int
+    ) -> Raised:
+        return self._describe(
+            votes,
+            counted,
+            int(exact.row[i]),
+            level,
+            int(exact.path.e[i]),
+            exact.path.likeliest(i),
+            snapshot,
+            proved=True,
+        )
+
+    def _describe(
+        self,
+        votes: VoterVotes,
+        counted: _Counted,
+        i: int,
+        level: int,
+        e: int,
+        likeliest: list[dict[str, Any]],
+        snapshot: int,
+        proved: bool = False,
+    ) -> Raised:
+        place, e_value = int(counted.rows[i]), to_e_value(e)
         return Raised(
             detector=self.name,
             subject_kind="voter",
-            subject=voter_label(int(votes.names[voter])),
-            direction=direction,
+            subject=voter_label(int(votes.names[counted.voter[i]])),
+            direction="biased" if proved else "random",
             severity="critical" if proved and e_value >= CRITICAL else "warning",
             e_value=e_value,
             level=level,
             partition=votes.partition,
-            offset=int(votes.offset[i]),
-            at=int(votes.at[i]),
+            offset=int(votes.offset[place]),
+            at=int(votes.at[place]),
             evidence={
-                "votes": int(path.seen[i]),
-                "ties": int(path.ties[i]),
-                "snapshot": path.sequence,
+                "votes": int(counted.seen[i]),
+                "ties": int(counted.ties[i]),
+                "snapshot": snapshot,
                 "proved": proved,
-                "likeliest": path.likeliest(i) if proved else [{"what": "clicks at random", "share": 1.0}],
+                "likeliest": likeliest,
             },
         )
 
 
 @dataclass(frozen=True)
-class _Path:
-    """The evidence after every vote of a call (n votes, 2n rows: model a and model b of each)."""
+class _Counted:
+    """The votes of a call that count as evidence (both models are in the snapshot), arrays of length n."""
 
-    votes: VoterVotes  # the votes that count: both models are in the snapshot
-    outcome: npt.NDArray[np.int8]  # [n] 0, 1, or 2 for both kinds of tie
-    rows_of_votes: Int64  # [n] their rows among the votes of the call
-    sequence: int
-    targets: Targets
-    rows: Int64  # [2n] position in targets
-    sums: Int64  # [2n, 6] log-ratio sums of the row's model after the vote
-    generic: Int64  # [n, 5]
-    biased: Int64  # [n] the target half of the e-value
-    e: Int64  # [n, 2] e-values of biased and random
-    seen: Int64  # [n] votes of the voter so far
-    ties: Int64  # [n] ties among them
+    voter: Int64
+    rows: Int64  # their rows among the votes of the call
+    model_a: Int64
+    model_b: Int64
+    outcome: npt.NDArray[np.int8]  # 0, 1, or 2 for both kinds of tie
+    large: npt.NDArray[np.bool_]  # a model's number does not fit a pending entry
+    factor: Int64  # the largest log-ratio of the vote
+    seen: Int64  # votes of the voter so far
+    ties: Int64
+    uniform: Int64
+    tie: Int64
+    bound: Int64
+    new: Int64  # [v] counted votes of each voter of the call
 
-    def close(self, tally: Tally) -> Tally:
-        """The tally after the last vote of each voter."""
-        last = np.append(starts(self.votes.voter)[1:], True)[: len(self.votes.voter)]
-        who = self.votes.voter[last]
-        tally.votes[who], tally.ties[who] = self.seen[last], self.ties[last]
-        tally.generic[who], tally.total[who] = self.generic[last], self.biased[last]
-        return tally
+    @classmethod
+    def of(cls, votes: VoterVotes, heads: Heads, reference: Reference) -> _Counted:
+        a, b = reference.index_of(votes.model_a), reference.index_of(votes.model_b)
+        rows = np.flatnonzero((a >= 0) & (b >= 0))
+        a, b, voter = a[rows], b[rows], votes.voter[rows]
+        outcome = np.minimum(votes.outcome[rows], 2).astype(np.int8)
+        tied = (outcome == 2).astype(np.int64)
+        seen = running_sums(np.ones_like(tied), voter, heads.votes)
+        ties = running_sums(tied, voter, heads.ties)
+        factor = reference.largest[a, b, outcome].astype(np.int64)
+        steps = [reference.generic[a, b, outcome, 3], reference.tie_ratio(tied == 1, ties - tied, seen - 1), factor]
+        prior = np.column_stack([heads.uniform, heads.tie, heads.bound])
+        uniform, tie, bound = running_sums(np.column_stack(steps), voter, prior).T
+        model_a, model_b = votes.model_a[rows], votes.model_b[rows]
+        large = np.maximum(model_a, model_b) > LARGEST_NUMBER
+        new = np.bincount(voter, minlength=len(votes.names))
+        return cls(
+            voter, rows, model_a, model_b, outcome, large, factor, seen, ties, uniform, tie, bound, new
+        )  # fmt: skip
 
-    def targets_after(self) -> Targets:
-        """The targets after the last vote (of equal positions the last assignment stays)."""
-        self.targets.sums[self.rows] = self.sums
-        return self.targets
-
-    def likeliest(self, i: int) -> list[dict[str, Any]]:
-        """The three alternatives that hold most of the evidence after vote i."""
-        voter = self.votes.voter[i]
-        here = np.flatnonzero(np.repeat(self.votes.voter == voter, 2)[: 2 * i + 2])
-        sums = self.targets.sums.copy()
-        sums[self.rows[here]] = self.sums[here]
-        mine = np.flatnonzero(self.targets.voter == voter)
-        met = mine[np.isin(mine, self.rows[here]) | (self.targets.sums[mine] != 0).any(axis=1)]
-        held = e_units(_weight(self.targets.rank[met]), sums[met])
-        found: list[dict[str, Any]] = [
-            {"what": verb, "model": int(self.targets.model[m]), "delta": delta, "share": float(held[r, c])}
-            for r, m in enumerate(met.tolist())
-            for c, (verb, delta) in enumerate((v, d) for v in ("promotes", "demotes") for d in DELTAS)
-        ]
-        generic = e_units(_GENERIC_WEIGHT, self.generic[i, :3])
-        found += [{"what": what, "share": float(generic[c])} for c, what in enumerate(_GENERIC)]
-        whole = sum(f["share"] for f in found)
-        best = sorted(found, key=lambda f: -f["share"])[:3]
-        return [{**f, "share": round(f["share"] / whole, 3)} for f in best]
+    def close(self, heads: Heads, pending: Int64, snapshot: int) -> None:
+        """Bring the heads up to the last vote, as if nothing had been folded."""
+        last = np.append(starts(self.voter)[1:], True)[: len(self.voter)]
+        who = self.voter[last]
+        heads.votes[who], heads.ties[who] = self.seen[last], self.ties[last]
+        heads.uniform[who], heads.tie[who] = self.uniform[last], self.tie[last]
+        heads.bound[who] = np.minimum(self.bound[last], _NEVER)
+        heads.snapshot[who] = snapshot
+        heads.pending = pending
 
 
-def _none(voters: int) -> VoterVotes:
-    """No votes of so many voters."""
-    empty = np.zeros(0, dtype=np.int64)
-    names = np.zeros(voters, dtype=np.int64)
-    return VoterVotes(empty, names, 0, empty, empty, empty, empty, empty.astype(np.int8))
+@dataclass(frozen=True)
+class _Exact:
+    """Voters whose bound reached their next level, or whose pending votes are many: what folding them says.
 
-
-def _with_past(
-    votes: VoterVotes, histories: Sequence[History | None], tally: Tally
-) -> tuple[VoterVotes, npt.NDArray[np.bool_]]:
-    """The votes with the histories before them, and which of them are new; `tally.told` is filled in."""
-    past = [(i, h) for i, h in enumerate(histories) if h]
-    for i, history in past:
-        tally.told[i] = history.told
-    if not past:
-        return votes, np.ones(len(votes.voter), dtype=np.bool_)
-    old = np.concatenate([h.votes for _, h in past])
-    whose = np.repeat([i for i, _ in past], [len(h.votes) for _, h in past])
-    order = np.argsort(np.concatenate([whose, votes.voter]), kind="stable")
-    nowhere = np.full(len(old), -1, dtype=np.int64)  # a history keeps no offsets: nothing is raised from it
-
-    def joined(before: npt.NDArray[Any], after: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return np.concatenate([before.astype(after.dtype), after])[order]
-
-    everything = VoterVotes(
-        joined(whose, votes.voter),
-        votes.names,
-        votes.partition,
-        joined(nowhere, votes.offset),
-        joined(nowhere, votes.at),
-        joined(old["model_a"], votes.model_a),
-        joined(old["model_b"], votes.model_b),
-        joined(old["outcome"], votes.outcome),
-    )
-    return everything, joined(np.zeros(len(old), dtype=np.bool_), np.ones(len(votes.voter), dtype=np.bool_))
-
-
-def _follow(votes: VoterVotes, tally: Tally, targets: Targets, reference: Reference) -> _Path:
-    a, b = reference.index_of(votes.model_a), reference.index_of(votes.model_b)
-    rows_of_votes = np.flatnonzero((a >= 0) & (b >= 0))
-    if len(rows_of_votes) < len(votes.voter):
-        votes, a, b = votes.only(rows_of_votes), a[rows_of_votes], b[rows_of_votes]
-    outcome = np.minimum(votes.outcome, 2).astype(np.int8)
-    tied = outcome == 2
-    one = np.ones(len(a), dtype=np.int64)
-    seen = running_sums(one, votes.voter, tally.votes)
-    ties = running_sums(tied.astype(np.int64), votes.voter, tally.ties)
-    tie_step = reference.tie_ratio(tied, ties - tied, seen - 1)
-    step = np.column_stack([reference.generic[a, b, outcome], tie_step])
-    generic = running_sums(step, votes.voter, tally.generic)
-    joined, rows = join_targets(votes, targets, tally)
-    sums, change = _target_sums(joined, rows, a, b, outcome, reference)
-    biased = running_sums(change, votes.voter, tally.total)
-    e = np.column_stack(
-        [
-            biased + e_units(_GENERIC_WEIGHT, generic[:, :3]).sum(axis=1),
-            e_units(0.5, generic[:, 3]) + e_units(0.5, generic[:, 3] + generic[:, 4]),
-        ]
-    )
-    return _Path(votes, outcome, rows_of_votes, reference.sequence, joined, rows, sums, generic, biased, e, seen, ties)
-
-
-def _target_sums(
-    targets: Targets, rows: Int64, a: Int64, b: Int64, outcome: npt.NDArray[np.int8], reference: Reference
-) -> tuple[Int64, Int64]:
-    """Log-ratio sums after each row, int64[2n, 6], and the change of the e-value at each vote, int64[n].
-
-    "a is promoted" and "b is demoted by a's winning more" are the same ratio, and the other way round.
+    m voters, n votes: the pending ones and those of the call.
     """
-    for_a = reference.targets[a, b, (outcome == 0).astype(np.int64)]
-    for_b = reference.targets[b, a, (outcome == 1).astype(np.int64)]
-    steps = np.concatenate([for_a, for_b, for_b, for_a], axis=1).reshape(-1, 6)
-    order = np.argsort(rows, kind="stable")
-    group = rows[order]
-    sums = running_sums(steps[order], group, targets.sums)
-    after = e_units(_weight(targets.rank[group]), sums).sum(axis=1)
-    first = starts(group)
-    before = np.empty_like(after)
-    before[1:] = after[:-1]
-    at_start = group[first]
-    held = e_units(_weight(targets.rank[at_start]), targets.sums[at_start]).sum(axis=1)
-    # A model met in this call has no part in the e-value so far.
-    before[first] = np.where(targets.old[at_start], held, 0)
-    change = np.empty_like(after)
-    change[order] = after - before
-    unsorted = np.empty_like(sums)
-    unsorted[order] = sums
-    return unsorted, change.reshape(-1, 2).sum(axis=1)
+
+    voters: Int64  # [m] positions in the call
+    path: Path
+    row: Int64  # [n] row among the counted votes of the call, −1 for a pending one
+    raised: list[tuple[int, int]]  # (vote, level)
+    told: list[int]  # [m]
+    bound: list[int]  # [m]
+    folded: dict[int, tuple[bytes, int, int]]  # position in the call → folded part, models met, votes since
+
+    @classmethod
+    def of(
+        cls,
+        voters: Int64,
+        prior: Sequence[bytes | None],
+        heads: Heads,
+        counted: _Counted,
+        marked: npt.NDArray[np.bool_],
+        reference: Reference,
+        earlier: Earlier | None,
+    ) -> _Exact:
+        def judging(sequence: int) -> Reference:
+            if sequence == reference.sequence:
+                return reference
+            if earlier is None:
+                raise ValueError(f"expected the reference of snapshot {sequence}: a voter was judged by it")
+            return earlier(sequence)
+
+        states = [prior[i] for i in voters.tolist()]
+        votes, row = _with_pending(voters, states, heads, counted, reference.sequence)
+        tally, targets = unpack(states)
+        path = follow(votes, tally, targets, judging)
+        raised: list[tuple[int, int]] = []
+        told, bound, last = [], [], {}
+        ends = np.cumsum(np.bincount(votes.voter, minlength=len(voters))).tolist()
+        for v, (i, end) in enumerate(zip(voters.tolist(), ends, strict=True)):
+            walk = _Walk(int(heads.told[i, 0]), int(heads.bound[i]), int(heads.pending[i] + marked[i]))
+            walk.folds = bool(heads.folded[i])
+            for vote in range(end - int(counted.new[i]), end):
+                walk.step(path, vote, int(counted.factor[row[vote]]), bool(counted.large[row[vote]]), raised)
+            told.append(walk.told)
+            bound.append(walk.bound)
+            if walk.folded_at >= 0:
+                last[v] = (walk.folded_at, walk.pending)
+        kept = np.zeros(len(votes.voter), dtype=np.bool_)
+        for v, (vote, _) in last.items():
+            kept[(ends[v - 1] if v else 0) : vote + 1] = True
+        parts, met = [], []
+        if last:
+            closed = follow(votes.take(kept), tally, targets, judging).close(tally)
+            parts, met = pack(*closed), closed[0].met.tolist()
+        where = voters.tolist()
+        folded = {where[v]: (parts[v], met[v], pending) for v, (_, pending) in last.items()}
+        return cls(voters, path, row, raised, told, bound, folded)
+
+    def close(self, heads: Heads) -> None:
+        """Bring the heads of these voters up to the last vote."""
+        heads.told[self.voters, 0] = self.told
+        heads.bound[self.voters] = self.bound
+        for i, (_, _, pending) in self.folded.items():
+            heads.pending[i] = pending
 
 
-def _weight(rank: Int64) -> npt.NDArray[np.float64]:
-    """The weight of each of the six alternatives about the r-th model met: ½ · 1/(r(r+1)) · ⅙."""
-    return (1 / (12.0 * rank * (rank + 1)))[:, None]
+@dataclass
+class _Walk:
+    """One voter, vote by vote: when is the exact e-value looked at, and when is everything folded?"""
+
+    told: int
+    bound: int
+    pending: int
+    folds: bool = False  # holds components: whatever is computed is kept
+    folded_at: int = -1
+
+    def step(self, path: Path, vote: int, factor: int, large: bool, raised: list[tuple[int, int]]) -> None:
+        self.pending += 1
+        self.bound = min(self.bound + factor, _NEVER)
+        full = self.pending > LONGEST_PENDING or large
+        if self.bound < _BARS[self.told] and not full:
+            return
+        level = int(np.searchsorted(_LEVEL_UNITS, path.e[vote], side="right"))
+        if level > self.told:
+            self.told = level
+            raised.append((vote, level))
+        self.bound = path.bound(vote)
+        if self.folds or full:
+            self.folds, self.folded_at, self.pending = True, vote, 0
+
+
+def _with_pending(
+    voters: Int64, states: list[bytes | None], heads: Heads, counted: _Counted, snapshot: int
+) -> tuple[Judged, Int64]:
+    """The pending votes of some voters and the counted ones of the call after them; and whence each comes."""
+    past = Pending.parse(states, heads.pending[voters], heads.snapshot[voters])
+    place = np.full(len(counted.new), -1, dtype=np.int64)
+    place[voters] = np.arange(len(voters))
+    rows = np.flatnonzero(place[counted.voter] >= 0)
+    whose = np.concatenate([past.voter, place[counted.voter[rows]]])
+    order = np.argsort(whose, kind="stable")
+    judged = Judged(
+        whose,
+        np.concatenate([past.model_a, counted.model_a[rows]]),
+        np.concatenate([past.model_b, counted.model_b[rows]]),
+        np.concatenate([past.outcome, counted.outcome[rows]]),
+        np.concatenate([past.snapshot, np.full(len(rows), snapshot, dtype=np.int64)]),
+    )
+    return judged.take(order), np.concatenate([np.full(len(past.voter), -1, dtype=np.int64), rows])[order]
+
+
+def _states(
+    prior: Sequence[bytes | None],
+    heads: Heads,
+    counted: _Counted,
+    marked: npt.NDArray[np.bool_],
+    before: Int64,
+    exact: _Exact,
+) -> list[bytes]:
+    """The state of each voter of the call: head, what is folded, pending votes."""
+    entries = pending_bytes(counted.model_a, counted.model_b, counted.outcome)
+    ends = (np.cumsum(counted.new) * PENDING_SIZE).tolist()
+    begins = [0, *ends][: len(ends)]
+    short = heads.histories()
+    states = [
+        short[HISTORY_HEAD * i : HISTORY_HEAD * (i + 1)] + (b"" if state is None else state[HISTORY_HEAD:])
+        + entries[begin:end]
+        for i, (state, begin, end) in enumerate(zip(prior, begins, ends, strict=True))
+    ]  # fmt: skip
+    if not (exact.folded or marked.any() or heads.folded.any()):
+        return states
+    met = np.zeros(len(states), dtype=np.int64)
+    known = np.flatnonzero(heads.folded).tolist()
+    met[known] = unpack([prior[i] for i in known])[0].met
+    for i, (_, count, _) in exact.folded.items():
+        met[i] = count
+    long = heads.components(met)
+    for i in sorted({*known, *exact.folded, *np.flatnonzero(marked).tolist()}):
+        state = prior[i] or b""
+        head = long[COMPONENTS_HEAD * i : COMPONENTS_HEAD * (i + 1)]
+        between = marker(int(before[i])) if marked[i] else b""
+        new = entries[begins[i] : ends[i]]
+        if i in exact.folded:
+            part, _, pending = exact.folded[i]
+            states[i] = head + part + new[len(new) - PENDING_SIZE * pending :]
+        elif heads.folded[i]:
+            states[i] = head + state[COMPONENTS_HEAD:] + between + new
+        else:
+            states[i] = short[HISTORY_HEAD * i : HISTORY_HEAD * (i + 1)] + state[HISTORY_HEAD:] + between + new
+    return states

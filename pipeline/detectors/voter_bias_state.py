@@ -1,124 +1,204 @@
 """What `voter_bias` remembers of a voter, and how it becomes bytes.
 
-A voter of up to 32 votes under one snapshot is a *history*: the votes themselves, five bytes each,
-folded again when the voter comes back. Most voters never cast more. Later, or under another snapshot,
-a state is *components*: counts, the sums of the generic alternatives, and one entry for each model met.
+Every state is a *head* and a list of *pending* votes, five bytes each, that no exact e-value needed so far.
+A voter of up to 32 votes is nothing else: a *history*. Most voters never cast more. Beyond that the older
+votes are folded into *components* between the head and the pending votes: the sums of the generic
+alternatives, and one entry for each model met.
+
+    history      head (21 bytes) · pending
+    components   head (40) · generic sums and target half (32) · met entries (56 each) · pending
+
+A pending entry with outcome 255 is a marker: the votes before it were judged by the snapshot that it names,
+those after it by a later marker's, or by the head's.
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.alerts import VoterVotes
 from pipeline.evidence import starts
 from pipeline.evidence.fixed import Int64
 
-LONGEST_HISTORY = 32
-"""Votes. Folding them again costs less than the components of as many votes cost to store."""
+LONGEST_PENDING = 32
+"""Entries. Folding them again costs less than the components of as many votes cost to store."""
 
-_HISTORY, _COMPONENTS = b"H", b"C"
-_HISTORY_HEAD = struct.Struct("<cBBI")  # kind, level told of `biased` and of `random`, snapshot
-_PAST = np.dtype([("model_a", "<u2"), ("model_b", "<u2"), ("outcome", "u1")])
-_HEAD = np.dtype(
-    [
-        ("votes", "<i4"),
-        ("ties", "<i4"),
-        ("met", "<i4"),
-        ("told", "<i2", 2),
-        ("generic", "<i8", 5),
-        ("total", "<i8"),
-    ]
+LARGEST_NUMBER = np.iinfo(np.uint16).max
+"""Of a model in a pending entry; a vote on a model with a larger number is folded at once."""
+
+_HISTORY, _COMPONENTS, _MARKER = ord("H"), ord("C"), 255
+_SHORT = np.dtype(
+    [("kind", "u1"), ("told", "u1", 2), ("votes", "u1"), ("ties", "u1")]
+    + [("bound", "<i4"), ("uniform", "<i4"), ("tie", "<i4"), ("snapshot", "<u4")]
 )
+_LONG = np.dtype(
+    [("kind", "u1"), ("told", "u1", 2), ("pending", "u1"), ("votes", "<u4"), ("ties", "<u4"), ("bound", "<i4")]
+    + [("uniform", "<i8"), ("tie", "<i8"), ("snapshot", "<u4"), ("met", "<u4")]
+)
+_FOLDED = np.dtype([("generic", "<i8", 3), ("total", "<i8")])
 _ENTRY = np.dtype([("model", "<i4"), ("rank", "<i4"), ("sums", "<i8", 6)])
+_PENDING = np.dtype([("model_a", "<u2"), ("model_b", "<u2"), ("outcome", "u1")])
+_BARE_MARKER = bytes([0, 0, 0, 0, _MARKER])
+
+
+@dataclass
+class Heads:
+    """The heads of the v voters of a call, arrays of length v.
+
+    Attributes:
+        folded: bool, whether the state holds components.
+        told: int64[v, 2], the level told of `biased` and of `random`.
+        votes, ties: votes that counted as evidence, and how many of them were ties.
+        bound: no less than the logarithm of the e-value of `biased`, in units of 2⁻²⁰ nats.
+        uniform, tie: log-ratio sums of "clicks at random" on decisive votes and on ties; exact.
+        snapshot: the one that judged the last pending votes.
+        pending: entries, markers included.
+    """
+
+    folded: npt.NDArray[np.bool_]
+    told: Int64
+    votes: Int64
+    ties: Int64
+    bound: Int64
+    uniform: Int64
+    tie: Int64
+    snapshot: Int64
+    pending: Int64
+
+    @classmethod
+    def parse(cls, states: Sequence[bytes | None]) -> Heads:
+        """The heads of states; None is a voter not met before."""
+        v = len(states)
+        kinds = np.frombuffer(b"".join([b"\0" if s is None else s[:1] for s in states]), dtype=np.uint8)
+        lengths = np.array([0 if s is None else len(s) for s in states], dtype=np.int64)
+        zeros = [np.zeros(v, dtype=np.int64) for _ in range(7)]
+        heads = cls(kinds == _COMPONENTS, np.zeros((v, 2), dtype=np.int64), *zeros)
+        for kind, dtype in ((_HISTORY, _SHORT), (_COMPONENTS, _LONG)):
+            rows = np.flatnonzero(kinds == kind)
+            size = dtype.itemsize
+            found = np.frombuffer(b"".join([_bytes(states[i])[:size] for i in rows.tolist()]), dtype=dtype)
+            for name in ("told", "votes", "ties", "bound", "uniform", "tie", "snapshot"):
+                getattr(heads, name)[rows] = found[name]
+            if kind == _HISTORY:
+                heads.pending[rows] = (lengths[rows] - size) // _PENDING.itemsize
+            else:
+                heads.pending[rows] = found["pending"]
+        return heads
+
+    def histories(self) -> bytes:
+        """21 bytes a voter: heads of histories. Those of components are not meant to be used."""
+        return self._packed(_SHORT, _HISTORY)
+
+    def components(self, met: Int64) -> bytes:
+        """40 bytes a voter: heads of components.
+
+        Args:
+            met: int64[v], models met.
+        """
+        return self._packed(_LONG, _COMPONENTS, pending=self.pending, met=met)
+
+    def _packed(self, dtype: np.dtype[np.void], kind: int, **more: Int64) -> bytes:
+        head = np.zeros(len(self.votes), dtype=dtype)
+        head["kind"] = kind
+        with np.errstate(over="ignore"):
+            for name in ("told", "votes", "ties", "bound", "uniform", "tie", "snapshot"):
+                head[name] = getattr(self, name).astype(dtype[name].base)
+        for name, values in more.items():
+            head[name] = values
+        return head.tobytes()
+
+
+HISTORY_HEAD, COMPONENTS_HEAD, PENDING_SIZE = _SHORT.itemsize, _LONG.itemsize, _PENDING.itemsize
+
+
+def pending_bytes(model_a: Int64, model_b: Int64, outcome: npt.NDArray[np.int8]) -> bytes:
+    """Votes as pending entries; numbers above LARGEST_NUMBER are not meant to be used."""
+    entries = np.zeros(len(outcome), dtype=_PENDING)
+    entries["model_a"], entries["model_b"] = model_a.astype(np.uint16), model_b.astype(np.uint16)
+    entries["outcome"] = outcome
+    return entries.tobytes()
+
+
+def marker(snapshot: int) -> bytes:
+    """The entry that says which snapshot judged the votes before it."""
+    return snapshot.to_bytes(4, "little") + _BARE_MARKER[4:]
 
 
 @dataclass(frozen=True)
-class History:
-    """A voter's votes so far, all under one snapshot.
+class Pending:
+    """The pending votes of m voters, arrays of length n sorted by voter, markers taken out.
 
     Attributes:
-        told: the levels told of `biased` and of `random`.
-        snapshot: sequence number of the snapshot.
-        votes: model_a, model_b, outcome of each.
+        voter: position of the voter in the call.
+        model_a, model_b, outcome: of each vote.
+        snapshot: the one that judged it.
     """
 
-    told: tuple[int, int]
-    snapshot: int
-    votes: npt.NDArray[np.void]
+    voter: Int64
+    model_a: Int64
+    model_b: Int64
+    outcome: npt.NDArray[np.int8]
+    snapshot: Int64
 
     @classmethod
-    def parse(cls, state: bytes | None) -> History | None:
-        """The history in a state, None if it is none."""
-        if state is None or state[:1] != _HISTORY:
-            return None
-        _, biased, random, snapshot = _HISTORY_HEAD.unpack_from(state)
-        return cls((biased, random), snapshot, np.frombuffer(state, dtype=_PAST, offset=_HISTORY_HEAD.size))
+    def parse(cls, states: Sequence[bytes | None], pending: Int64, snapshot: Int64) -> Pending:
+        """The pending votes of states.
 
-
-def pack_histories(
-    told: Int64, snapshot: int, votes: VoterVotes, outcome: npt.NDArray[np.int8], chosen: npt.NDArray[np.bool_]
-) -> dict[int, bytes]:
-    """States of the chosen voters as histories.
-
-    Args:
-        told: int64[v, 2], levels told.
-        snapshot: the one that all the votes were judged by.
-        votes: all votes of the voters, sorted by voter.
-        outcome: int8[n], 0, 1 or 2.
-        chosen: bool[v].
-
-    Returns:
-        Index of a voter → state. Empty if a model's number does not fit.
-    """
-    if max(votes.model_a.max(initial=0), votes.model_b.max(initial=0)) > np.iinfo(np.uint16).max:
-        return {}
-    past = np.zeros(len(votes.voter), dtype=_PAST)
-    past["model_a"], past["model_b"], past["outcome"] = votes.model_a, votes.model_b, outcome
-    raw, size = past.tobytes(), _PAST.itemsize
-    ends = np.cumsum(np.bincount(votes.voter, minlength=len(told))).tolist()
-    begins = [0, *ends[:-1]]
-    levels = told.tolist()
-    return {
-        i: _HISTORY_HEAD.pack(_HISTORY, *levels[i], snapshot) + raw[size * begins[i] : size * ends[i]]
-        for i in np.flatnonzero(chosen).tolist()
-    }
+        Args:
+            states: m of them.
+            pending, snapshot: int64[m], of their heads.
+        """
+        size = _PENDING.itemsize
+        tails = [_bytes(s)[-size * n :] if n else b"" for s, n in zip(states, pending.tolist(), strict=True)]
+        entries = np.frombuffer(b"".join(tails), dtype=_PENDING)
+        voter = np.repeat(np.arange(len(states)), pending)
+        marked = np.flatnonzero(entries["outcome"] == _MARKER)
+        named = entries["model_a"][marked].astype(np.int64) | entries["model_b"][marked].astype(np.int64) << 16
+        following = np.searchsorted(marked, np.arange(len(entries)))
+        beside = np.minimum(following, max(len(marked) - 1, 0))
+        judged = snapshot[voter]
+        if len(marked):
+            same = (following < len(marked)) & (voter[marked[beside]] == voter)
+            judged = np.where(same, named[beside], judged)
+        rows = entries["outcome"] != _MARKER
+        kept = entries[rows]
+        return cls(
+            voter[rows],
+            kept["model_a"].astype(np.int64),
+            kept["model_b"].astype(np.int64),
+            kept["outcome"].astype(np.int8),
+            judged[rows],
+        )
 
 
 @dataclass
 class Tally:
-    """Per voter of a call, arrays of length v.
+    """What is folded of m voters, arrays of length m.
 
     Attributes:
-        votes, ties: votes that counted as evidence, and how many of them were ties.
         met: models met.
-        told: int64[v, 2], the level told of `biased` and of `random`.
-        generic: int64[v, 5], log-ratio sums of left, right, anti-rating, uniform, ties at random.
-        total: int64[v], the target half of the e-value in units of 2⁻²⁴.
+        generic: int64[m, 3], log-ratio sums of left, right, anti-rating.
+        total: int64[m], the target half of the e-value in units of 2⁻²⁴.
     """
 
-    votes: Int64
-    ties: Int64
     met: Int64
-    told: Int64
     generic: Int64
     total: Int64
 
 
 @dataclass
 class Targets:
-    """The models that the voters of a call have met, arrays of length m sorted by voter and rank.
+    """The models that m voters have met, arrays of length t sorted by voter and rank.
 
     Attributes:
-        voter: index of the voter.
+        voter: position of the voter.
         model: the store's number.
         rank: r, 1 for the first model the voter met.
-        sums: int64[m, 6], log-ratio sums: promotes by each δ, then demotes by each δ.
-        old: bool[m], met in an earlier call, so part of the e-value so far.
+        sums: int64[t, 6], log-ratio sums: promotes by each δ, then demotes by each δ.
+        old: bool[t], met before these votes, so part of the e-value so far.
     """
 
     voter: Int64
@@ -133,63 +213,74 @@ class Targets:
 
 
 def unpack(states: Sequence[bytes | None]) -> tuple[Tally, Targets]:
-    """Components → arrays. None is a voter not met before."""
-    blank = bytes(_HEAD.itemsize)
-    known = [blank if state is None else state[1:] for state in states]
-    head = np.frombuffer(b"".join([s[: _HEAD.itemsize] for s in known]), dtype=_HEAD)
-    entries = np.frombuffer(b"".join([s[_HEAD.itemsize :] for s in known]), dtype=_ENTRY)
-    tally = Tally(*(head[name].astype(np.int64) for name in ("votes", "ties", "met", "told", "generic", "total")))
-    voter = np.repeat(np.arange(len(known)), tally.met)
+    """What is folded in states: nothing in a history, nor of a voter not met before."""
+    m, size = len(states), _LONG.itemsize
+    tally = Tally(np.zeros(m, dtype=np.int64), np.zeros((m, 3), dtype=np.int64), np.zeros(m, dtype=np.int64))
+    rows = [i for i, s in enumerate(states) if s is not None and s[0] == _COMPONENTS]
+    known = [_bytes(states[i]) for i in rows]
+    folded = np.frombuffer(b"".join([s[size : size + _FOLDED.itemsize] for s in known]), dtype=_FOLDED)
+    tally.met[rows] = np.frombuffer(b"".join([s[:size] for s in known]), dtype=_LONG)["met"]
+    tally.generic[rows], tally.total[rows] = folded["generic"], folded["total"]
+    first = size + _FOLDED.itemsize
+    ends = (first + tally.met[rows] * _ENTRY.itemsize).tolist()
+    entries = np.frombuffer(b"".join([s[first:end] for s, end in zip(known, ends, strict=True)]), dtype=_ENTRY)
     model, rank, sums = (entries[name].astype(np.int64) for name in ("model", "rank", "sums"))
+    voter = np.repeat(np.arange(m), tally.met)
     return tally, Targets(voter, model, rank, sums, np.ones(len(voter), dtype=np.bool_))
 
 
 def pack(tally: Tally, targets: Targets) -> list[bytes]:
-    """Arrays → components, one state a voter."""
-    head = np.zeros(len(tally.votes), dtype=_HEAD)
-    for name in ("votes", "ties", "met", "told", "generic", "total"):
-        head[name] = getattr(tally, name)
+    """What is folded as bytes, one a voter: what stands between the head and the pending votes."""
+    folded = np.zeros(len(tally.met), dtype=_FOLDED)
+    folded["generic"], folded["total"] = tally.generic, tally.total
     entries = np.zeros(len(targets.voter), dtype=_ENTRY)
     for name in ("model", "rank", "sums"):
         entries[name] = getattr(targets, name)
-    heads, body = head.tobytes(), entries.tobytes()
+    heads, body = folded.tobytes(), entries.tobytes()
     ends = np.cumsum(tally.met) * _ENTRY.itemsize
-    size = _HEAD.itemsize
+    size = _FOLDED.itemsize
     return [
-        _COMPONENTS + heads[i * size : (i + 1) * size] + body[end - met * _ENTRY.itemsize : end]
+        heads[i * size : (i + 1) * size] + body[end - met * _ENTRY.itemsize : end]
         for i, (end, met) in enumerate(zip(ends.tolist(), tally.met.tolist(), strict=True))
     ]
 
 
-def join_targets(votes: VoterVotes, targets: Targets, tally: Tally) -> tuple[Targets, Int64]:
-    """Add the models that the voters meet for the first time, and say where each vote's models are.
+def join_targets(
+    voter: Int64, model_a: Int64, model_b: Int64, targets: Targets, met: Int64
+) -> tuple[Targets, Int64, Int64]:
+    """Add the models that voters meet for the first time, and say where each vote's models are.
 
-    Of a vote's two models the one shown as a is met first. `tally.met` is brought up to date.
+    Of a vote's two models the one shown as a is met first.
+
+    Args:
+        voter, model_a, model_b: int64[n], votes sorted by voter.
+        targets: what the voters met before.
+        met: int64[m], how many that is.
 
     Returns:
-        The joined targets, and int64[2n]: the position in them of a and b of vote 0, of vote 1, …
+        The joined targets; int64[2n], the position in them of a and b of vote 0, of vote 1, …; and int64[n],
+        how many models each vote is the first to meet.
     """
-    voter = np.repeat(votes.voter, 2)
-    model = np.stack([votes.model_a, votes.model_b], axis=1).ravel()
+    who = np.repeat(voter, 2)
+    model = np.stack([model_a, model_b], axis=1).ravel()
     width = int(max(model.max(initial=0), targets.model.max(initial=0))) + 1
-    code, known = voter * width + model, targets.voter * width + targets.model
+    code, known = who * width + model, targets.voter * width + targets.model
     fresh, first = np.unique(code, return_index=True)
     unmet = ~np.isin(fresh, known, assume_unique=True)
     first = np.sort(first[unmet])  # rows stand in the order of voter and vote
-    new_voter = voter[first]
-    rank = _rank_within(new_voter) + tally.met[new_voter]
-    tally.met = tally.met + np.bincount(new_voter, minlength=len(tally.met))
+    new_voter = who[first]
     joined = Targets(
         np.concatenate([targets.voter, new_voter]),
         np.concatenate([targets.model, model[first]]),
-        np.concatenate([targets.rank, rank]),
+        np.concatenate([targets.rank, _rank_within(new_voter) + met[new_voter]]),
         np.concatenate([targets.sums, np.zeros((len(first), 6), dtype=np.int64)]),
         np.concatenate([targets.old, np.zeros(len(first), dtype=np.bool_)]),
     )
     joined = joined.take(np.lexsort((joined.rank, joined.voter)))
     codes = joined.voter * width + joined.model
     by_code = np.argsort(codes)
-    return joined, by_code[np.searchsorted(codes, code, sorter=by_code)]
+    rows = by_code[np.searchsorted(codes, code, sorter=by_code)]
+    return joined, rows, np.bincount(first // 2, minlength=len(voter))
 
 
 def _rank_within(group: npt.NDArray[np.int64]) -> Int64:
@@ -197,3 +288,7 @@ def _rank_within(group: npt.NDArray[np.int64]) -> Int64:
     index = np.arange(len(group))
     first = index[starts(group)] if len(group) else index
     return index - np.repeat(first, np.diff(np.append(first, len(group)))) + 1
+
+
+def _bytes(state: bytes | None) -> bytes:
+    return b"" if state is None else state

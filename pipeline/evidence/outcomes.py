@@ -121,6 +121,19 @@ class Reference:
         ratios[..., 1, 3] = np.log(0.5) - np.log(expit(-difference))
         return log_units(ratios)
 
+    @cached_property
+    def largest(self) -> npt.NDArray[np.int32]:
+        """int32[K, K, 3]: the largest banded log-ratio of any alternative for outcome a, b, tie; at least 0.
+
+        0 stands for the alternatives about models that are not in the vote.
+        """
+        best = np.maximum(self.generic[..., :3].max(axis=3), 0)
+        target = self.targets.max(axis=3)
+        for outcome in range(3):
+            about_a, about_b = target[..., int(outcome == 0)], target[..., int(outcome == 1)].T
+            np.maximum(best[..., outcome], np.maximum(about_a, about_b), out=best[..., outcome])
+        return best.astype(np.int32)
+
     def tie_ratio(self, tied: npt.NDArray[np.bool_], ties_before: Int64, votes_before: Int64) -> Int64:
         """Log-ratio of "ties at random" (half of the time) against the voters' own tie shares.
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from pipeline.alerts import CRITICAL, LEVELS, Raised, VoterVotes, voter_label, voter_number
 from pipeline.detectors import VoterBias
-from pipeline.detectors.voter_bias_state import LONGEST_HISTORY, Tally, Targets, unpack
+from pipeline.detectors.voter_bias_path import Judged, follow
+from pipeline.detectors.voter_bias_state import COMPONENTS_HEAD, LONGEST_PENDING, Heads, Pending, Tally, Targets, unpack
 from pipeline.evidence import DELTAS, Reference
 
 MODELS = 20
@@ -100,16 +101,13 @@ streams = st.lists(one_vote, max_size=60) | st.tuples(
 ).map(lambda t: [(v, a, b, t[0]) for v, a, b, _ in t[1]])
 
 
-def as_components(states: list[bytes], reference: Reference) -> tuple[Tally, Targets]:
-    """What the states hold: under another snapshot a history becomes components."""
-    later = replace(reference, sequence=reference.sequence + 1)
-    closed, raised = VoterBias().observe(votes_of([], len(states)), states, later, lambda _: reference)
-    assert not raised
-    assert all(state[:1] == b"C" or len(state) == len(empty) for state in closed)
-    return unpack([None if len(state) == len(empty) else state for state in closed])
-
-
-empty = VoterBias().observe(votes_of([], 1), [None], board())[0][0]
+def as_components(states: list[bytes], *references: Reference) -> tuple[Heads, Tally, Targets]:
+    """What the states hold, with the pending votes folded in."""
+    heads, (tally, targets) = Heads.parse(states), unpack(states)
+    past = Pending.parse(states, heads.pending, heads.snapshot)
+    votes = Judged(past.voter, past.model_a, past.model_b, past.outcome, past.snapshot)
+    path = follow(votes, tally, targets, {r.sequence: r for r in references}.__getitem__)
+    return heads, *path.close(tally)
 
 
 @given(streams, st.integers(0, 3))
@@ -124,13 +122,14 @@ def test_states_and_alerts_are_those_of_a_slow_loop(rows: list[tuple[int, int, i
     ]
     votes = votes_of(rows, 4)
     states, raised = VoterBias().observe(votes, [None] * 4, reference)
-    tally, targets = as_components(states, reference)
+    heads, tally, targets = as_components(states, reference)
     for v, voter in enumerate(slow):
         mine = targets.voter == v
-        assert (tally.votes[v], tally.ties[v], tally.met[v]) == (voter.votes, voter.ties, len(voter.met))
-        assert tally.generic[v, :4].tolist() == voter.generic[:4]
-        assert abs(int(tally.generic[v, 4]) - voter.generic[4]) <= voter.votes
-        assert tally.told[v].tolist() == voter.told
+        assert (heads.votes[v], heads.ties[v], tally.met[v]) == (voter.votes, voter.ties, len(voter.met))
+        assert [*tally.generic[v].tolist(), heads.uniform[v]] == voter.generic[:4]
+        assert abs(int(heads.tie[v]) - voter.generic[4]) <= voter.votes
+        assert heads.told[v].tolist() == voter.told
+        assert heads.bound[v] * 2.0**-20 >= math.log(max(voter.biased() * 2.0**-24, 1e-300)) or heads.told[v, 0] == 4
         assert targets.model[mine].tolist() == list(voter.met)
         assert targets.rank[mine].tolist() == list(range(1, len(voter.met) + 1))
         assert targets.sums[mine].tolist() == list(voter.met.values())
@@ -245,21 +244,22 @@ def test_both_kinds_of_tie_are_the_same_evidence() -> None:
 
 def test_a_state_grows_with_the_models_met_and_not_with_the_votes() -> None:
     reference = board()
-    some = votes_of([(0, int(NUMBERS[0]), int(NUMBERS[1]), k % 3) for k in range(LONGEST_HISTORY + 1)], 1)
-    many = votes_of([(0, int(NUMBERS[0]), int(NUMBERS[1]), k % 3) for k in range(500)], 1)
-    (small,), _ = VoterBias().observe(some, [None], reference)
-    (large,), _ = VoterBias().observe(many, [None], reference)
-    assert len(small) == len(large)
+    sizes = []
+    for votes in range(LONGEST_PENDING + 1, 500):
+        rows = [(0, int(NUMBERS[0]), int(NUMBERS[1]), k % 3) for k in range(votes)]
+        (state,), _ = VoterBias().observe(votes_of(rows, 1), [None], reference)
+        sizes.append(len(state))
+    assert max(sizes) <= min(sizes) + 5 * LONGEST_PENDING
 
 
 def test_a_voter_of_few_votes_costs_five_bytes_a_vote() -> None:
     reference = board()
     sizes = [
         len(VoterBias().observe(votes_of([(0, int(NUMBERS[0]), int(NUMBERS[1]), 0)] * n, 1), [None], reference)[0][0])
-        for n in range(LONGEST_HISTORY + 2)
+        for n in range(LONGEST_PENDING + 2)
     ]
-    assert np.diff(sizes[: LONGEST_HISTORY + 1]).tolist() == [5] * LONGEST_HISTORY
-    assert sizes[-1] > sizes[-2] + 5
+    assert np.diff(sizes[: LONGEST_PENDING + 1]).tolist() == [5] * LONGEST_PENDING
+    assert sizes[-1] == COMPONENTS_HEAD + 32 + 2 * 56
 
 
 @given(streams, st.integers(0, 3), st.data())
