@@ -101,7 +101,9 @@ class VoterBias:
         before = heads.snapshot.copy()
         counted.close(heads, pending, reference.sequence)
         exact.close(heads)
-        return _states(prior, heads, counted, marked, before, exact), sorted(raised, key=lambda r: (r.offset, r.direction))
+        return _states(prior, heads, counted, marked, before, exact), sorted(
+            raised, key=lambda r: (r.offset, r.direction)
+        )
 
     def _raise_random(self, votes: VoterVotes, heads: Heads, counted: _Counted, snapshot: int) -> list[Raised]:
         """The votes at which "clicks at random" first reached each level that was not told before."""

@@ -36,9 +36,7 @@ class Judged:
 
     def take(self, rows: npt.NDArray[Any]) -> Judged:
         """Some of the votes."""
-        return Judged(
-            self.voter[rows], self.model_a[rows], self.model_b[rows], self.outcome[rows], self.snapshot[rows]
-        )
+        return Judged(self.voter[rows], self.model_a[rows], self.model_b[rows], self.outcome[rows], self.snapshot[rows])
 
 
 @dataclass(frozen=True)

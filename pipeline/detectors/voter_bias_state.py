@@ -31,12 +31,30 @@ LARGEST_NUMBER = np.iinfo(np.uint16).max
 
 _HISTORY, _COMPONENTS, _MARKER = ord("H"), ord("C"), 255
 _SHORT = np.dtype(
-    [("kind", "u1"), ("told", "u1", 2), ("votes", "u1"), ("ties", "u1")]
-    + [("bound", "<i4"), ("uniform", "<i4"), ("tie", "<i4"), ("snapshot", "<u4")]
+    [
+        ("kind", "u1"),
+        ("told", "u1", 2),
+        ("votes", "u1"),
+        ("ties", "u1"),
+        ("bound", "<i4"),
+        ("uniform", "<i4"),
+        ("tie", "<i4"),
+        ("snapshot", "<u4"),
+    ]
 )
 _LONG = np.dtype(
-    [("kind", "u1"), ("told", "u1", 2), ("pending", "u1"), ("votes", "<u4"), ("ties", "<u4"), ("bound", "<i4")]
-    + [("uniform", "<i8"), ("tie", "<i8"), ("snapshot", "<u4"), ("met", "<u4")]
+    [
+        ("kind", "u1"),
+        ("told", "u1", 2),
+        ("pending", "u1"),
+        ("votes", "<u4"),
+        ("ties", "<u4"),
+        ("bound", "<i4"),
+        ("uniform", "<i8"),
+        ("tie", "<i8"),
+        ("snapshot", "<u4"),
+        ("met", "<u4"),
+    ]
 )
 _FOLDED = np.dtype([("generic", "<i8", 3), ("total", "<i8")])
 _ENTRY = np.dtype([("model", "<i4"), ("rank", "<i4"), ("sums", "<i8", 6)])

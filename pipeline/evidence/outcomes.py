@@ -132,7 +132,8 @@ class Reference:
         for outcome in range(3):
             about_a, about_b = target[..., int(outcome == 0)], target[..., int(outcome == 1)].T
             np.maximum(best[..., outcome], np.maximum(about_a, about_b), out=best[..., outcome])
-        return best.astype(np.int32)
+        small: npt.NDArray[np.int32] = best.astype(np.int32)
+        return small
 
     def tie_ratio(self, tied: npt.NDArray[np.bool_], ties_before: Int64, votes_before: Int64) -> Int64:
         """Log-ratio of "ties at random" (half of the time) against the voters' own tie shares.

@@ -5,6 +5,7 @@ migrations/    how a store of an earlier version becomes one of this
 engine.py      opening a store: URL, transactions, migrations, the key of the pseudonyms
 names.py       names → small integers (models, languages, categories, networks)
 ingest.py      a worker's batch: claim, fence, probe, write
+voter_states.py  what detectors remember of voters, written behind
 bulk.py        new rows straight into the tables (binary COPY, executemany)
 alerts.py      alerts and what became of them
 exclusions.py  the dated list of what does not count, and why

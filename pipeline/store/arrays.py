@@ -18,7 +18,7 @@ from psycopg import AsyncConnection, Connection
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
-_INT8, _BYTEA, _INT8_ARRAY, _BYTEA_ARRAY = 20, 17, 1016, 1001
+_INT8, _BYTEA, _UUID, _INT8_ARRAY, _BYTEA_ARRAY, _UUID_ARRAY = 20, 17, 2950, 1016, 1001, 2951
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,23 @@ class Bytes:
     """A parameter of type bytea[]; elements of any lengths."""
 
     values: Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """A parameter of type uuid[]: 16 bytes an element (V16[n])."""
+
+    values: npt.NDArray[np.void]
+
+
+class _KeysDumper(Dumper):
+    format = Format.BINARY
+    oid = _UUID_ARRAY
+
+    def dump(self, obj: Keys) -> bytes:
+        rows = np.empty(len(obj.values), dtype=[("length", ">i4"), ("value", "V16")])
+        rows["length"], rows["value"] = 16, obj.values
+        return _header(_UUID, len(rows)) + rows.tobytes()
 
 
 class _BigIntegersDumper(Dumper):
@@ -64,3 +81,4 @@ def register(connection: Connection[Any] | AsyncConnection[Any]) -> None:
     """Teach a driver's connection these parameters."""
     connection.adapters.register_dumper(BigIntegers, _BigIntegersDumper)
     connection.adapters.register_dumper(Bytes, _BytesDumper)
+    connection.adapters.register_dumper(Keys, _KeysDumper)

@@ -35,7 +35,8 @@ class _Field:
     def of(self, rows: npt.NDArray[np.int64], length: int) -> npt.NDArray[Any]:
         if self.dtype is not None:
             return np.asarray(self.values[rows])
-        return np.array([self.values[i] for i in rows.tolist()], dtype=f"V{length}")
+        values = self.values if len(rows) == len(self.values) else [self.values[i] for i in rows.tolist()]
+        return np.frombuffer(b"".join(values), dtype=f"V{length}")
 
 
 def load(connection: Connection, table: Table, columns: dict[str, Values]) -> None:
@@ -88,6 +89,8 @@ def _field(kind: Any, values: Values, n: int) -> _Field:
     if isinstance(kind, Text):
         texts = [str(v).encode() for v in values]
         return _Field(np.array([len(t) for t in texts], dtype=np.int64), texts, None)
+    if isinstance(values, np.ndarray) and values.dtype.kind == "V":
+        return _Field(np.full(n, values.dtype.itemsize, dtype=np.int64), values, values.dtype.str)
     if isinstance(kind, LargeBinary):
         lengths = np.array([-1 if v is None else len(v) for v in values], dtype=np.int64)
         return _Field(lengths, values, None)

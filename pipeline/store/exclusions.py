@@ -12,12 +12,13 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.alerts import voter_number
 from pipeline.errors import Usage
-from pipeline.store import schema
+from pipeline.store import ingest, schema
 
 AUTO_VOTER = "auto-voter/1"
 KINDS = ("voter", "vote")
@@ -169,13 +170,8 @@ def pair_counts(
 
 
 def _places(connection: Connection, vote_ids: Iterable[str]) -> set[tuple[int, int]]:
-    k = schema.vote_key.c
-    keys = [hashlib.sha256(vote_id.encode()).digest()[:16] for vote_id in vote_ids]
-    return {
-        (part, offset)
-        for chunk in _chunks(keys)
-        for part, offset in connection.execute(sa.select(k.partition_no, k.offset).where(k.key.in_(chunk)))
-    }
+    keys = b"".join(hashlib.sha256(vote_id.encode()).digest()[:16] for vote_id in vote_ids)
+    return set(ingest.probe(connection, np.frombuffer(keys, dtype="V16")).values())
 
 
 def _chunks(values: Sequence[Any], size: int = 5_000) -> list[list[Any]]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -20,12 +21,13 @@ from sqlalchemy.engine import Connection
 from pipeline.errors import Fenced
 from pipeline.events.batch import NO_TIME, Int64, VoteBatch
 from pipeline.events.decode import Reject
-from pipeline.store import schema
-from pipeline.store.arrays import BigIntegers, Bytes
+from pipeline.store import arrays, schema
+from pipeline.store.arrays import BigIntegers
 from pipeline.store.bulk import load
 from pipeline.store.names import insert_or_ignore
 
-_CHUNK = 5_000
+CHUNK = 5_000
+"""Values of one statement: SQLite takes at most 32,766 parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +53,11 @@ class Claim:
     fresh: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """Where the vote with a known id stands, and the digest of what it says."""
+Place = tuple[int, int]
+"""(the store's number of a partition, offset)"""
 
-    partition_no: int
-    offset: int
-    body: bytes
+Keys = npt.NDArray[np.void]
+"""V16[n]: the first 128 bits of SHA-256(vote_id)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,20 +151,6 @@ def fence(connection: Connection, progress: Progress, now: int) -> None:
         raise Fenced(f"partition {progress.partition_no}, epoch {progress.epoch}: another worker owns it now")
 
 
-def states_hold_to(connection: Connection, partition_no: int, epoch: int, offset: int) -> None:
-    """The stored voter states of a partition hold up to this offset now.
-
-    Raises:
-        Fenced: somebody else claimed it.
-    """
-    table = schema.partition
-    moved = connection.execute(
-        sa.update(table).where(table.c.partition_no == partition_no, table.c.epoch == epoch).values(state_offset=offset)
-    )
-    if moved.rowcount != 1:
-        raise Fenced(f"partition {partition_no}, epoch {epoch}: another worker owns it now")
-
-
 def record(connection: Connection, progress: Iterable[Progress]) -> None:
     """Write the batch into the ledger of offsets."""
     rows = [
@@ -174,17 +160,55 @@ def record(connection: Connection, progress: Iterable[Progress]) -> None:
     connection.execute(schema.batch.insert(), rows)
 
 
-def probe(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, Known]:
-    """Which ids are in the store already."""
-    known: dict[bytes, Known] = {}
-    for start in range(0, len(keys), _CHUNK):
-        where, parameters = _one_of(connection, "key", keys[start : start + _CHUNK])
-        rows = connection.exec_driver_sql(
-            f'SELECT "key", partition_no, "offset", body FROM vote_key WHERE {where}',  # noqa: S608
-            parameters,
-        )
-        known.update((bytes(key), Known(p, o, bytes(body))) for key, p, o, body in rows)
+def keys_of(votes: VoteBatch) -> Keys:
+    """The keys of votes as the store has them."""
+    return np.ascontiguousarray(votes.key.astype(">u8")).view("V16").ravel()
+
+
+def probe(connection: Connection, keys: Keys) -> dict[bytes, Place]:
+    """Which ids are in the store already, and where the vote with that id stands."""
+    known: dict[bytes, Place] = {}
+    key = 'uuid_send("key")' if connection.dialect.name == "postgresql" else '"key"'
+    for start in range(0, len(keys), CHUNK):
+        where, parameters = one_of(connection, "key", keys[start : start + CHUNK])
+        query = f'SELECT {key}, partition_no, "offset" FROM vote_key WHERE {where}'  # noqa: S608
+        known.update((bytes(k), (p, o)) for k, p, o in connection.exec_driver_sql(query, parameters))
     return known
+
+
+_SAID = (
+    "v.voter, v.cast_at, v.model_a, v.model_b, v.outcome, v.language, v.category, v.network, v.prompt,"
+    " v.voter_since, v.style"
+)
+
+
+def said(connection: Connection, places: Sequence[Place]) -> list[tuple[Any, ...]]:
+    """What the votes at these places say, in the same order: see `saying`."""
+    if connection.dialect.name == "postgresql":
+        part, offset = (BigIntegers(np.array(column, dtype=np.int64)) for column in zip(*places, strict=True))
+        query = (
+            f"SELECT {_SAID} FROM unnest(%s, %s) WITH ORDINALITY AS k(p, o, i)"  # noqa: S608
+            ' JOIN vote v ON v.partition_no = k.p AND v."offset" = k.o ORDER BY k.i'
+        )
+        rows = connection.exec_driver_sql(query, (part, offset)).all()
+    else:
+        query = f'SELECT {_SAID} FROM vote v WHERE v.partition_no = ? AND v."offset" = ?'  # noqa: S608
+        rows = [connection.exec_driver_sql(query, place).one() for place in places]
+    return [tuple(row) for row in rows]
+
+
+def saying(votes: VoteBatch, numbers: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """Everything that votes say, as `said` finds it in the store; two votes are the same if these are equal.
+
+    Args:
+        numbers: of the votes.
+    """
+    columns = (
+        np.where(votes.has_voter, votes.voter, 0), votes.cast_at, numbers["model_a"], numbers["model_b"], votes.outcome,
+        numbers["language"], numbers["category"], numbers["network"], votes.prompt,
+    )  # fmt: skip
+    since = [None if time == NO_TIME else time for time in votes.voter_since.tolist()]
+    return list(zip(*(column.tolist() for column in columns), since, _styles(votes), strict=True))
 
 
 def write_votes(connection: Connection, votes: VoteBatch, numbers: Mapping[str, Any], fate: Any) -> None:
@@ -192,7 +216,7 @@ def write_votes(connection: Connection, votes: VoteBatch, numbers: Mapping[str, 
 
     Args:
         votes: new votes only.
-        numbers: model_a, model_b, language, category, network as int32[n]; prompt as int64[n].
+        numbers: model_a, model_b, language, category, network as int32[n].
         fate: int8[n].
     """
     load(
@@ -208,20 +232,19 @@ def write_votes(connection: Connection, votes: VoteBatch, numbers: Mapping[str, 
             "outcome": votes.outcome,
             "fate": fate,
             **numbers,
+            "prompt": votes.prompt,
             "voter_since": np.ma.masked_equal(votes.voter_since, NO_TIME),
             "style": _styles(votes),
         },
     )
-    keys = votes.key.astype(">u8").tobytes()
     order = np.lexsort((votes.key[:, 1], votes.key[:, 0]))  # neighbours in the index, not all over it
     load(
         connection,
         schema.vote_key,
         {
-            "key": [keys[16 * i : 16 * i + 16] for i in order.tolist()],
+            "key": keys_of(votes)[order],
             "partition_no": votes.partition.astype(np.int64)[order],
             "offset": votes.offset[order],
-            "body": [votes.body[i] for i in order.tolist()],
         },
     )
 
@@ -234,16 +257,16 @@ def _styles(votes: VoteBatch) -> list[bytes | None]:
     return [raw[40 * i : 40 * i + 40] if there else None for i, there in enumerate(present.tolist())]
 
 
-def write_duplicates(connection: Connection, votes: VoteBatch, firsts: Sequence[Known], same: Sequence[bool]) -> None:
-    """Repeats of known ids: where each stands, and where the vote that counts is."""
+def write_duplicates(connection: Connection, votes: VoteBatch, firsts: Sequence[Place], same: Sequence[bool]) -> None:
+    """Repeats of known ids: where each stands, where the vote that counts is, and whether it says the same."""
     load(
         connection,
         schema.duplicate,
         {
             "partition_no": votes.partition.astype(np.int64),
             "offset": votes.offset,
-            "first_partition_no": np.array([k.partition_no for k in firsts], dtype=np.int64),
-            "first_offset": np.array([k.offset for k in firsts], dtype=np.int64),
+            "first_partition_no": np.array([part for part, _ in firsts], dtype=np.int64),
+            "first_offset": np.array([offset for _, offset in firsts], dtype=np.int64),
             "same_body": np.array(same, dtype=np.bool_),
         },
     )
@@ -275,42 +298,6 @@ def write_rejects(
         connection.execute(schema.reject.insert(), rows)
 
 
-def read_states(connection: Connection, keys: Sequence[tuple[int, str, int]]) -> dict[tuple[int, str, int], bytes]:
-    """The states of (partition, detector, voter) that exist."""
-    found: dict[tuple[int, str, int], bytes] = {}
-    groups: dict[tuple[int, str], list[int]] = {}
-    for part, detector, voter in keys:
-        groups.setdefault((part, detector), []).append(voter)
-    for (part, detector), voters in groups.items():
-        for start in range(0, len(voters), _CHUNK):
-            where, parameters = _one_of(connection, "voter", voters[start : start + _CHUNK], part, detector)
-            rows = connection.exec_driver_sql(f"SELECT voter, state FROM voter_state WHERE {where}", parameters)  # noqa: S608
-            found.update(((part, detector, voter), bytes(state)) for voter, state in rows)
-    return found
-
-
-def write_states(connection: Connection, states: Mapping[tuple[int, str, int], bytes]) -> None:
-    """Put each state in the place of the one before."""
-    groups: dict[tuple[int, str], list[tuple[int, bytes]]] = {}
-    for (part, detector, voter), state in states.items():
-        groups.setdefault((part, detector), []).append((voter, state))
-    upsert = (
-        "INSERT INTO voter_state (partition_no, detector, voter, state) {values}"
-        " ON CONFLICT (partition_no, detector, voter) DO UPDATE SET state = excluded.state"
-    )
-    for (part, detector), group in sorted(groups.items()):
-        group.sort()
-        if connection.dialect.name == "postgresql":
-            voters = BigIntegers(np.array([voter for voter, _ in group], dtype=np.int64))
-            connection.exec_driver_sql(
-                upsert.format(values="SELECT %s, %s, v, s FROM unnest(%s, %s) AS one(v, s)"),
-                (part, detector, voters, Bytes([state for _, state in group])),
-            )
-        else:
-            rows = [(part, detector, voter, state) for voter, state in group]
-            connection.exec_driver_sql(upsert.format(values="VALUES (?, ?, ?, ?)"), rows)
-
-
 def next_offsets(connection: Connection, source_no: int) -> dict[int, int]:
     """Partition number of the source → next offset to read."""
     c = schema.partition.c
@@ -318,7 +305,9 @@ def next_offsets(connection: Connection, source_no: int) -> dict[int, int]:
     return {int(number): int(offset) for number, offset in rows}
 
 
-def _one_of(connection: Connection, column: str, values: Sequence[Any], *fixed: Any) -> tuple[str, tuple[Any, ...]]:
+def one_of(
+    connection: Connection, column: str, values: Keys | Sequence[int], *fixed: Any
+) -> tuple[str, tuple[Any, ...]]:
     """A condition "this column is one of these", and its parameters.
 
     One array for PostgreSQL; SQLite has no arrays and takes at most 32,766 parameters.
@@ -326,10 +315,15 @@ def _one_of(connection: Connection, column: str, values: Sequence[Any], *fixed: 
     Args:
         fixed: values of partition_no and detector, where the table has them.
     """
+    many: tuple[Any, ...]
     if connection.dialect.name == "postgresql":
-        many = Bytes(values) if isinstance(values[0], bytes) else BigIntegers(np.array(values, dtype=np.int64))
-        parameters, mark, condition = (*fixed, many), "%s", f'"{column}" = ANY(%s)'
+        if isinstance(values, np.ndarray):
+            many = (arrays.Keys(values),)
+        else:
+            many = (BigIntegers(np.array(values, dtype=np.int64)),)
+        mark, condition = "%s", f'"{column}" = ANY(%s)'
     else:
-        parameters, mark, condition = (*fixed, *values), "?", f'"{column}" IN ({", ".join("?" * len(values))})'
+        many = tuple(values.tolist() if isinstance(values, np.ndarray) else values)
+        mark, condition = "?", f'"{column}" IN ({", ".join("?" * len(many))})'
     before = [f"{name} = {mark}" for name, _ in zip(("partition_no", "detector"), fixed, strict=False)]
-    return " AND ".join([*before, condition]), parameters
+    return " AND ".join([*before, condition]), (*fixed, *many)

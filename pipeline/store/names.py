@@ -34,15 +34,17 @@ class Names:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._known: dict[str, dict[str, int]] = {"model": {}, "language": {}, "category": {}, "network": {}}
+        self._known: dict[str, dict[str | None, int]] = {
+            kind: {None: 0} for kind in ("model", "language", "category", "network")
+        }
 
     def numbers(self, kind: str, names: Sequence[str | None]) -> npt.NDArray[np.int32]:
         """The number of each name; new names get one."""
         known = self._known[kind]
-        missing = {name for name in names if name is not None} - known.keys()
+        missing = set(names) - known.keys()
         if missing:
-            known.update(self._register(kind, sorted(missing)))
-        return np.array([0 if name is None else known[name] for name in names], dtype=np.int32)
+            known.update(self._register(kind, sorted(name for name in missing if name is not None)))
+        return np.fromiter(map(known.__getitem__, names), dtype=np.int32, count=len(names))
 
     def _register(self, kind: str, names: list[str]) -> dict[str, int]:
         found = self._look_up(kind, names)

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
+from sqlalchemy.dialects.postgresql import UUID
 
 metadata = MetaData(
     naming_convention={
@@ -103,14 +104,14 @@ vote = Table(
 # An excluded voter's votes are looked up by voter.
 Index("ix_vote_voter", vote.c.voter, vote.c.partition_no, vote.c.offset)
 
-# The id of every stored vote as 128 bits: the unique key that has the last word on duplicates.
+# The id of every stored vote as 128 bits: the unique key that has the last word on duplicates. It is no UUID; that
+# is PostgreSQL's type for 16 bytes that are compared as such.
 vote_key = Table(
     "vote_key",
     metadata,
-    Column("key", LargeBinary, primary_key=True),
+    Column("key", LargeBinary().with_variant(UUID(), "postgresql"), primary_key=True),
     Column("partition_no", BigInteger, nullable=False),
     Column("offset", BigInteger, nullable=False),
-    Column("body", LargeBinary, nullable=False),
     sqlite_with_rowid=False,
 )
 

@@ -32,13 +32,32 @@ class Decoded:
     origins: list[str | None]
 
 
-def decode(chunks: Sequence[Chunk], partition_no: Mapping[int, int], name_of: Callable[[str], int]) -> Decoded:
+class Pseudonyms:
+    """voter_ids → pseudonyms; those of voters met lately are kept, for who comes comes again."""
+
+    def __init__(self, pseudonym: Callable[[str], int], kept: int = 200_000) -> None:
+        """Keep up to so many (100 bytes each); beyond that the memory is let go."""
+        self._pseudonym, self._kept = pseudonym, kept
+        self._known: dict[str | None, int] = {None: 0}
+
+    def __call__(self, voters: Sequence[str | None]) -> Int64:
+        """The pseudonym of each; 0 for None."""
+        if len(self._known) > self._kept:
+            self._known = {None: 0}
+        for voter in set(voters) - self._known.keys():
+            self._known[voter] = 0 if voter is None else self._pseudonym(voter)
+        return np.fromiter(map(self._known.__getitem__, voters), dtype=np.int64, count=len(voters))
+
+
+def decode(
+    chunks: Sequence[Chunk], partition_no: Mapping[int, int], names_of: Callable[[Sequence[str | None]], Int64]
+) -> Decoded:
     """Decode what was polled.
 
     Args:
         chunks: from the source, one a partition.
         partition_no: the source's number of a partition → the store's.
-        name_of: voter_id → pseudonym.
+        names_of: voter_ids → pseudonyms.
     """
     ordered = sorted(chunks, key=lambda chunk: partition_no[chunk.partition])
     lengths = [len(chunk.values) for chunk in ordered]
@@ -47,7 +66,7 @@ def decode(chunks: Sequence[Chunk], partition_no: Mapping[int, int], name_of: Ca
     appended = np.concatenate([chunk.appended_at for chunk in ordered])
     votes, positions, rejects = decode_votes([value for chunk in ordered for value in chunk.values])
     at = np.array(positions, dtype=np.int64)
-    batch = columns(votes, partition[at].astype(np.int32), offset[at], appended[at], name_of)
+    batch = columns(votes, partition[at].astype(np.int32), offset[at], appended[at], names_of)
     # A file has no append time of its own: the vote's stands for it.
     np.copyto(batch.appended_at, batch.cast_at, where=batch.appended_at < 0)
     origins = [origin for chunk in ordered for origin in chunk.origins]

@@ -8,7 +8,6 @@ or nothing does; a batch that a race or a lost connection rolled back is simply 
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,14 +18,14 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy.engine import Connection
 
-from pipeline.alerts import Raised, VoterDetector, voter_label
+from pipeline.alerts import Raised, VoterDetector
 from pipeline.events import Reject, VoteBatch
-from pipeline.events.batch import Int64
 from pipeline.evidence import Reference
-from pipeline.store import alerts, ingest, outbox, snapshots, windows
+from pipeline.store import alerts, ingest, outbox, snapshots, voter_states, windows
 from pipeline.store.names import Names, model_names
 from pipeline.stream import processor
 from pipeline.stream.batch import Decoded
+from pipeline.stream.repeats import Sifted, sift, write_repeats
 from pipeline.stream.source.contract import Chunk
 from pipeline.stream.states import States
 
@@ -93,7 +92,7 @@ class Written:
 
     tally: Tally
     event_time: Mapping[int, int | None]
-    states: Mapping[processor.StateKey, bytes]
+    states: Mapping[processor.StateKey, Mapping[int, bytes]]
     flushed: bool
 
 
@@ -160,22 +159,26 @@ def write_batch(
     for one in progress:
         if by_no[one.partition_no].snapshot < judge.sequence:
             snapshots.put_in_force(connection, one.partition_no, one.first_offset, judge.sequence)
-    new, repeats = _sift(connection, votes)
+    repeats = sift(connection, votes, numbers)
+    new = repeats.new
     fresh = votes.take(new)
     fates = fate[new]
     models = np.column_stack([numbers["model_a"][new], numbers["model_b"][new]]).astype(np.int64)
-    keys = processor.needed_states(fresh, fates, context.detectors) if judge.reference else []
-    states = context.states.get(connection, keys)
     observed = processor.observe(
-        fresh, models, fates, states, judge.reference, context.detectors, partial(judge.earlier, connection)
+        fresh,
+        models,
+        fates,
+        partial(context.states.get, connection),
+        judge.reference,
+        context.detectors,
+        partial(judge.earlier, connection),
     )
-    terms = {name: values[new] for name, values in numbers.items()}
-    ingest.write_votes(connection, fresh, {**terms, "prompt": _prompts(fresh)}, fates)
-    raised = [*observed.raised, *_write_repeats(connection, votes, repeats)]
+    ingest.write_votes(connection, fresh, {name: values[new] for name, values in numbers.items()}, fates)
+    raised = [*observed.raised, *write_repeats(connection, votes, repeats)]
     flushed = context.states.due()
     if flushed:
         offsets = {chunk.partition: chunk.next_offset for chunk in chunks}
-        write_states(connection, {**context.states.unwritten, **observed.states}, owned, offsets)
+        write_states(connection, context.states.unwritten(observed.states), owned, offsets)
     windows.add(connection, processor.count_windows(fresh, models, fates))
     ingest.write_rejects(
         connection, decoded.rejects, decoded.partition, decoded.offset, decoded.appended_at, decoded.origins
@@ -191,7 +194,7 @@ def write_batch(
 
 def write_states(
     connection: Connection,
-    states: Mapping[processor.StateKey, bytes],
+    states: Mapping[processor.StateKey, Mapping[int, bytes]],
     owned: Mapping[int, Owned],
     offsets: Mapping[int, int],
 ) -> None:
@@ -205,8 +208,8 @@ def write_states(
     """
     for number, one in owned.items():
         offset = offsets.get(number, one.next_offset)
-        ingest.states_hold_to(connection, one.claim.partition_no, one.claim.epoch, offset)
-    ingest.write_states(connection, states)
+        voter_states.hold_to(connection, one.claim.partition_no, one.claim.epoch, offset)
+    voter_states.write(connection, states)
 
 
 def names_of(connection: Connection, raised: Sequence[Raised]) -> dict[int, str]:
@@ -222,74 +225,12 @@ def _progress(owned: Owned, chunk: Chunk, event_time: Mapping[int, int | None]) 
     )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Repeats:
-    """Votes whose id is known: their rows, where the first stands, and whether it says the same."""
-
-    rows: Int64
-    firsts: list[ingest.Known]
-    same: list[bool]
-
-
-def _sift(connection: Connection, votes: VoteBatch) -> tuple[npt.NDArray[np.bool_], _Repeats]:
-    """True for votes with a new id, and the others with what they repeat."""
-    raw = votes.key.astype(">u8").tobytes()
-    keys = [raw[16 * i : 16 * i + 16] for i in range(len(votes))]
-    first = processor.first_of_each(votes.key)
-    stored = ingest.probe(connection, [keys[i] for i in np.flatnonzero(first).tolist()])
-    new = first & np.array([key not in stored for key in keys], dtype=np.bool_)
-    known = dict(stored)
-    for i in np.flatnonzero(new).tolist():
-        known[keys[i]] = ingest.Known(int(votes.partition[i]), int(votes.offset[i]), votes.body[i])
-    rows = np.flatnonzero(~new)
-    firsts = [known[keys[i]] for i in rows.tolist()]
-    same = [f.body == votes.body[i] for f, i in zip(firsts, rows.tolist(), strict=True)]
-    return new, _Repeats(rows, firsts, same)
-
-
-def _write_repeats(connection: Connection, votes: VoteBatch, repeats: _Repeats) -> list[Raised]:
-    """Write duplicates; an id that comes back saying something else is an alert: the first one counts."""
-    ingest.write_duplicates(connection, votes.take(repeats.rows), repeats.firsts, repeats.same)
-    return [
-        Raised(
-            detector="duplicate_votes",
-            subject_kind="voter" if votes.has_voter[i] else "board",
-            subject=voter_label(int(votes.voter[i])) if votes.has_voter[i] else "votes",
-            direction="same id, other vote",
-            severity="warning",
-            e_value=None,
-            level=1,
-            partition=int(votes.partition[i]),
-            offset=int(votes.offset[i]),
-            at=int(votes.cast_at[i]),
-            evidence={
-                "vote_id": votes.vote_id[i],
-                "counted": {"partition": first.partition_no, "offset": first.offset},
-                "ignored": {"partition": int(votes.partition[i]), "offset": int(votes.offset[i])},
-            },
-        )
-        for i, first, same in zip(repeats.rows.tolist(), repeats.firsts, repeats.same, strict=True)
-        if not same
-    ]
-
-
-def _prompts(votes: VoteBatch) -> Int64:
-    """Prompts as 64 bits of their hash, 0 where there is none."""
-    return np.array(
-        [
-            0 if p is None else int.from_bytes(hashlib.sha256(p.encode()).digest()[:8], "big", signed=True)
-            for p in votes.prompt_hash
-        ],
-        dtype=np.int64,
-    )
-
-
 def _counted(
     one: ingest.Progress,
     new: npt.NDArray[np.bool_],
     fate: Fates,
     votes: VoteBatch,
-    repeats: _Repeats,
+    repeats: Sifted,
     decoded: Decoded,
 ) -> ingest.Progress:
     mine = votes.partition == one.partition_no

@@ -25,8 +25,11 @@ FATES = ("accepted", "late", "quarantined")
 MAX_AHEAD = 5 * 60 * 1_000_000
 """Microseconds that a vote may be dated after its append time (clocks differ); beyond: quarantined."""
 
-StateKey = tuple[int, str, int]
-"""(partition, detector, voter)"""
+StateKey = tuple[int, str]
+"""(partition, detector)"""
+
+Prior = Callable[[int, str, Sequence[int]], Sequence[bytes | None]]
+"""(partition, detector, voters) → the state of each of them, None where there is none yet"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +53,9 @@ class PartitionVotes:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """New states of voters, and what was raised."""
+    """New states by voter, and what was raised."""
 
-    states: dict[StateKey, bytes]
+    states: dict[StateKey, dict[int, bytes]]
     raised: list[Raised]
 
 
@@ -89,27 +92,23 @@ def judge(
     return fate, after
 
 
-def first_of_each(key: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
-    """True for the first of equal ids in a batch; uint64[n, 2]."""
-    pair = np.ascontiguousarray(key).view([("high", np.uint64), ("low", np.uint64)]).ravel()
-    _, first = np.unique(pair, return_index=True)
-    mask = np.zeros(len(key), dtype=np.bool_)
-    mask[first] = True
-    return mask
-
-
-def needed_states(batch: VoteBatch, fate: npt.NDArray[np.int8], detectors: Sequence[VoterDetector]) -> list[StateKey]:
-    """Whose states the detectors will want."""
-    rows = _visible(batch, fate)
-    pairs = np.unique(np.column_stack([batch.partition[rows].astype(np.int64), batch.voter[rows]]), axis=0)
-    return [(part, d.name, voter) for part, voter in pairs.tolist() for d in detectors]
+def first_of_each(key: npt.NDArray[np.uint64]) -> Int64:
+    """int64[n]: for each id of a batch (uint64[n, 2]) the row in which it stands first."""
+    if not len(key):
+        return np.zeros(0, dtype=np.int64)
+    order = np.lexsort((key[:, 1], key[:, 0]))  # stable: of equal ids the first row comes first
+    ordered = key[order]
+    fresh = np.append(True, (ordered[1:] != ordered[:-1]).any(axis=1))
+    first = np.empty(len(key), dtype=np.int64)
+    first[order] = order[np.maximum.accumulate(np.where(fresh, np.arange(len(key)), 0))]
+    return first
 
 
 def observe(
     batch: VoteBatch,
     models: Int64,
     fate: npt.NDArray[np.int8],
-    states: Mapping[StateKey, bytes],
+    prior: Prior,
     reference: Reference | None,
     detectors: Sequence[VoterDetector],
     earlier: Callable[[int], Reference] | None = None,
@@ -120,14 +119,14 @@ def observe(
         batch: new votes only, sorted by (partition, offset).
         models: int64[n, 2], the store's numbers of model a and b.
         fate: int8[n].
-        states: those of `needed_states` that exist.
+        prior: the states before these votes.
         reference: of the snapshot in force; None before the first: then there is no evidence, ever.
         detectors: what to run.
         earlier: sequence number → reference of a snapshot that was in force before.
     """
     if reference is None:
         return Observed({}, [])
-    new: dict[StateKey, bytes] = {}
+    new: dict[StateKey, dict[int, bytes]] = {}
     raised: list[Raised] = []
     visible = _visible(batch, fate)
     for part in np.unique(batch.partition[visible]).tolist():
@@ -140,7 +139,7 @@ def observe(
             models[rows, 1],
             batch.outcome[rows],
         )
-        observed = observe_partition(part, votes, states, reference, detectors, earlier)
+        observed = observe_partition(part, votes, prior, reference, detectors, earlier)
         new.update(observed.states)
         raised.extend(observed.raised)
     return Observed(new, raised)
@@ -149,7 +148,7 @@ def observe(
 def observe_partition(
     partition: int,
     given: PartitionVotes,
-    states: Mapping[StateKey, bytes],
+    prior: Prior,
     reference: Reference,
     detectors: Sequence[VoterDetector],
     earlier: Callable[[int], Reference] | None = None,
@@ -167,12 +166,12 @@ def observe_partition(
         given.model_b[order],
         given.outcome[order],
     )
-    new: dict[StateKey, bytes] = {}
+    new: dict[StateKey, dict[int, bytes]] = {}
     raised: list[Raised] = []
+    voters = names.tolist()
     for detector in detectors:
-        keys = [(partition, detector.name, name) for name in names.tolist()]
-        after, said = detector.observe(votes, [states.get(key) for key in keys], reference, earlier)
-        new.update(zip(keys, after, strict=True))
+        after, said = detector.observe(votes, prior(partition, detector.name, voters), reference, earlier)
+        new[partition, detector.name] = dict(zip(voters, after, strict=True))
         raised.extend(said)
     return Observed(new, raised)
 

@@ -2,7 +2,8 @@
 
 Laws: every acknowledged vote is stored exactly once, with its fate; a batch of a partition that is no
 longer ours is dropped, never flushed; SIGTERM ends the batch in hand and then the process; liveness is
-progress or proven idleness, never "the loop turned".
+progress or proven idleness, never "the loop turned"; memory holds at most two batches, one being written and
+one waiting for it, so a slow store slows the reading down.
 """
 
 from __future__ import annotations
@@ -11,32 +12,38 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
 
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
 
-from pipeline.alerts import Raised, VoterDetector
-from pipeline.errors import BrokerUnavailable, Fenced, OffsetGap, StoreUnavailable, TooManyRejects
+from pipeline.alerts import VoterDetector
+from pipeline.errors import BrokerUnavailable, Fenced, OffsetGap, TooManyRejects
 from pipeline.metrics import WorkerMetrics
 from pipeline.settings import Settings
-from pipeline.store import Store, alerts, ingest, outbox, snapshots
-from pipeline.store.engine import transient
+from pipeline.store import Store, ingest, outbox, snapshots
 from pipeline.store.names import Names
-from pipeline.stream.batch import Decoded, decode
+from pipeline.stream.batch import Decoded, Pseudonyms, decode
 from pipeline.stream.commit import Context, Judge, Owned, Tally, Written, write_batch, write_states
+from pipeline.stream.halt import leave_alert
 from pipeline.stream.limits import RejectLimit
-from pipeline.stream.source.contract import Chunk, Source
+from pipeline.stream.patience import Patience
+from pipeline.stream.pen import Pen
+from pipeline.stream.source.contract import Chunk, Source, gap
 from pipeline.stream.states import refold
 
-# Waits between tries of a batch that the database rolled back: 0.1 s doubling to 5 s, then it is down.
-_FIRST_WAIT, _LONGEST_WAIT, _GIVE_UP = 0.1, 5.0, 60.0
-# Pseudonyms are kept for voters who come again; beyond this many the memory is let go.
-_VOTERS_KEPT = 200_000
 _OUTBOX_BATCH = 1_000
+# Seconds that a poll waits for a record: while a batch is being written, not long after it may be done.
+_POLL, _BUSY_POLL = 0.25, 0.05
 
 Send = Callable[[Sequence[tuple[str, bytes, bytes]]], None]
-Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What was polled, decoded, and when."""
+
+    chunks: list[Chunk]
+    decoded: Decoded
+    started: float
 
 
 @dataclass
@@ -77,7 +84,11 @@ class Worker:
         self._judge = Judge()
         self._owned: dict[int, Owned] = {}
         self._generation = -1
-        self._pseudonyms: dict[str, int] = {}
+        self._pseudonyms = Pseudonyms(self.store.pseudonym)
+        self._patience = Patience(self.store)
+        self._pen: Pen[Written] = Pen(beside=self.store.engine.dialect.name == "postgresql")
+        self._batch: _Batch | None = None  # being written
+        self._undelivered = self.send is not None
         self._stopping = False
         self._limit = RejectLimit(self.settings.max_consecutive_rejects, self.settings.max_reject_ratio)
         self._last_progress = time.monotonic()
@@ -102,23 +113,32 @@ class Worker:
         """
         ends = self._ends() if until_end else None
         try:
-            while not self._stopping:
-                if self.source.generation() != self._generation:
-                    self._claim()
-                chunks = self.source.poll(self.settings.batch_votes, 0.25)
-                if self.source.generation() != self._generation:
-                    continue  # not surely ours any more: dropped, and read again by whoever owns it
-                if chunks:
-                    self._take(chunks)
-                elif self._idle(ends):
-                    break
+            self._loop(ends)
+            self._flush()
         except (OffsetGap, TooManyRejects) as error:
             self._halt(error)
             self._deliver()
             raise
-        self._flush()
+        finally:
+            self._pen.close()
         self._deliver()
         return self.tally
+
+    def _loop(self, ends: Mapping[int, int] | None) -> None:
+        while not self._stopping:
+            if self.source.generation() != self._generation:
+                self._settle()
+                self._claim()
+            chunks = self.source.poll(self.settings.batch_votes, _BUSY_POLL if self._pen.busy else _POLL)
+            if self.source.generation() != self._generation:
+                continue  # not surely ours any more: dropped, and read again by whoever owns it
+            if chunks:
+                self._take(chunks)
+            elif self._pen.busy:
+                self._settle()
+            elif self._idle(ends):
+                break
+        self._settle()
 
     def _claim(self) -> None:
         """Take over the partitions of this generation, and read on where the store says."""
@@ -127,11 +147,12 @@ class Worker:
         for gone in self._owned.keys() - set(numbers):
             self.metrics.revoked(self.source.name, gone)
         bounds = self.source.bounds(numbers) if numbers else {}
-        self._owned = self._change(partial(self._claimed, bounds))
+        self._owned = self._patience.write(partial(self._claimed, bounds))
         self._context.states.forget()
-        self._patiently(self._refold)
+        self._patience.of(self._refold)
         for number, owned in self._owned.items():
-            _check_gap(self.source.name, number, owned.next_offset, *bounds[number])
+            if missing := gap(self.source.name, number, owned.next_offset, *bounds[number]):
+                raise missing
         self.source.seek({number: owned.next_offset for number, owned in self._owned.items()})
         self._generation = generation
 
@@ -158,72 +179,49 @@ class Worker:
     def _flush(self) -> None:
         """Write the voter states that are only in memory."""
         states = self._context.states
-        if states.unwritten:
+        if states.unwritten():
             try:
-                self._change(lambda c: write_states(c, states.unwritten, self._owned, {}))
+                self._patience.write(lambda c: write_states(c, states.unwritten(), self._owned, {}))
             except Fenced:
                 self._generation = -1  # the next owner folds them again
                 return
             states.written()
 
-    def _change(self, statements: Callable[[Connection], Result]) -> Result:
-        def transaction() -> Result:
-            with self.store.write() as connection:
-                return statements(connection)
-
-        return self._patiently(transaction)
-
-    def _ask(self, query: Callable[[Connection, int], Result]) -> Result:
-        """What a query says about this source."""
-
-        def transaction() -> Result:
-            with self.store.read() as connection:
-                return query(connection, self._source_no)
-
-        return self._patiently(transaction)
-
-    def _patiently(self, transaction: Callable[[], Result]) -> Result:
-        """The result of a transaction; it is tried again when a race or a lost connection rolled it back.
-
-        Raises:
-            StoreUnavailable: the database stayed away.
-        """
-        wait, waited = _FIRST_WAIT, 0.0
-        while True:
-            try:
-                return transaction()
-            except DBAPIError as error:
-                if not transient(error):
-                    raise
-                if waited >= _GIVE_UP:
-                    raise StoreUnavailable(f"{self.store.url}: {error.orig}") from error
-            time.sleep(wait)
-            waited, wait = waited + wait, min(2 * wait, _LONGEST_WAIT)
-
     def _take(self, chunks: list[Chunk]) -> None:
+        """Decode what was polled while the batch before is being written, then begin to write this one."""
         started = time.monotonic()
         partition_no = {number: owned.claim.partition_no for number, owned in self._owned.items()}
-        decoded = decode(chunks, partition_no, self._pseudonym)
+        decoded = decode(chunks, partition_no, self._pseudonyms)
+        self._settle()
+        if self.source.generation() != self._generation:
+            return  # fenced, or not surely ours any more: read again by whoever owns it
+        self._batch = _Batch(chunks, decoded, started)
+        self._pen.start(partial(self._patience.of, partial(self._written, chunks, decoded)))
+        if not self._pen.beside:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Wait for the batch that is being written, if one is, and take up what it did."""
+        if not self._pen.busy or self._batch is None:
+            return
+        batch, self._batch = self._batch, None
         try:
-            done = self._write(chunks, decoded)
+            done = self._pen.finish(self.source.keep)
         except Fenced:
             self.metrics.fenced.inc()
             self._generation = -1  # claim again what is still ours
             return
-        self.tally.add(done)
-        self._count(done, time.monotonic() - started)
-        self.source.done({number: owned.next_offset for number, owned in self._owned.items()})
-        self.progress(self.tally)
-        self._deliver()
-        self._check_rejects(decoded, done)
-
-    def _write(self, chunks: list[Chunk], decoded: Decoded) -> Tally:
-        done = self._patiently(lambda: self._written(chunks, decoded))
-        self._moved(chunks, done.event_time)
+        self._moved(batch.chunks, done.event_time)
         self._context.states.put(done.states)
         if done.flushed:
             self._context.states.written()
-        return done.tally
+        self.tally.add(done.tally)
+        self._count(done.tally, time.monotonic() - batch.started)
+        self.source.done({chunk.partition: chunk.next_offset for chunk in batch.chunks})
+        self.progress(self.tally)
+        self._undelivered |= bool(done.tally.alerts or done.tally.rejected)
+        self._deliver()
+        self._check_rejects(batch.decoded, done.tally)
 
     def _written(self, chunks: list[Chunk], decoded: Decoded) -> Written:
         votes = decoded.votes
@@ -260,7 +258,7 @@ class Worker:
             return False
         if self.source.name.startswith("file:"):
             return True  # a file that gives nothing more is at its end
-        stored = self._ask(ingest.next_offsets)
+        stored = self._patience.read(partial(ingest.next_offsets, source_no=self._source_no))
         return all(stored.get(number, 0) >= end for number, end in ends.items())
 
     def _nothing_more(self) -> bool:
@@ -285,7 +283,7 @@ class Worker:
                 owned.event_time, 0, 0, 0, 0, 0, 0,
             )  # fmt: skip
             try:
-                self._change(partial(_pass_over, progress))
+                self._patience.write(partial(_pass_over, progress))
             except Fenced:
                 self._generation = -1
                 return
@@ -319,69 +317,28 @@ class Worker:
             ) from None
 
     def _halt(self, error: OffsetGap | TooManyRejects) -> None:
-        """Leave an alert behind: nobody watches a process that has ended."""
+        self._settle()
         self.metrics.halted.set(1)
-        reason = "offset_gap" if isinstance(error, OffsetGap) else "too_many_rejects"
-        some = next(iter(self._owned.values()), None)
-        raised = Raised(
-            detector="worker_halted",
-            subject_kind="board",
-            subject=self.source.name,
-            direction=reason,
-            severity="critical",
-            e_value=None,
-            level=1,
-            partition=some.claim.partition_no if some else 0,
-            offset=some.next_offset if some else 0,
-            at=some.event_time if some and some.event_time is not None else _now(),
-            evidence={"what": str(error), "runbook": f"deploy/runbooks/{error.runbook}.md"},
-        )
-        self._change(lambda connection: alerts.write(connection, [raised], {}, _now()))
+        self._patience.write(lambda c: leave_alert(c, error, self.source.name, self._owned, _now()))
+        self._undelivered = self.send is not None
 
     def _deliver(self) -> None:
         """Send what waits in the outbox. A broker that is away gets it later."""
-        more = self.send is not None
-        while more and self.send is not None:
-            waiting = self._ask(partial(outbox.waiting, limit=_OUTBOX_BATCH))
-            more = len(waiting) == _OUTBOX_BATCH
-            if not waiting:
-                return
-            try:
-                self.send([message[1:] for message in waiting])
-            except BrokerUnavailable:
-                return
-            self._change(partial(outbox.delivered, numbers=[message[0] for message in waiting]))
-
-    def _pseudonym(self, voter_id: str) -> int:
-        found = self._pseudonyms.get(voter_id)
-        if found is None:
-            if len(self._pseudonyms) >= _VOTERS_KEPT:
-                self._pseudonyms.clear()
-            found = self._pseudonyms[voter_id] = self.store.pseudonym(voter_id)
-        return found
+        while self.send is not None and self._undelivered:
+            query = partial(outbox.waiting, source_no=self._source_no, limit=_OUTBOX_BATCH)
+            waiting = self._patience.read(query)
+            if waiting:
+                try:
+                    self.send([message[1:] for message in waiting])
+                except BrokerUnavailable:
+                    return
+                self._patience.write(partial(outbox.delivered, numbers=[message[0] for message in waiting]))
+            self._undelivered = len(waiting) == _OUTBOX_BATCH
 
 
 def _pass_over(progress: ingest.Progress, connection: Connection) -> None:
     ingest.fence(connection, progress, _now())
     ingest.record(connection, [progress])
-
-
-def _check_gap(source: str, number: int, wanted: int, first: int, end: int) -> None:
-    """Halt rather than reset.
-
-    Raises:
-        OffsetGap: retention passed our offset, or the log was truncated below it.
-    """
-    if wanted < first:
-        raise OffsetGap(
-            f"{source}, partition {number}: offsets {wanted} to {first - 1} ({first - wanted} records) are gone "
-            "before they were read: retention has passed"
-        )
-    if wanted > end:
-        raise OffsetGap(
-            f"{source}, partition {number}: the log ends at {end}, but {wanted - end} records beyond it were "
-            "read: it was truncated or made anew"
-        )
 
 
 def _now() -> int:

@@ -104,7 +104,7 @@ FORBIDDEN = (
     "UPDATE vote SET outcome = 0",
     "DELETE FROM vote",
     "TRUNCATE vote",
-    "UPDATE vote_key SET body = ''",
+    'UPDATE vote_key SET "offset" = 0',
     "DELETE FROM segment",
     "DELETE FROM exclusion",
     "UPDATE snapshot SET body = ''",
@@ -122,8 +122,9 @@ def test_nobody_changes_what_is_stored(board):
                 board.sql(role, statement)
 
 
-def test_ingest_reads_of_a_vote_no_more_than_folding_states_again_takes(board):
+def test_ingest_reads_of_a_vote_what_folding_states_and_telling_repeats_takes_and_nothing_of_the_log(board):
     board.sql("ingest", 'SELECT partition_no, "offset", vote_id, voter, cast_at, model_a, outcome, fate FROM vote')
-    for column in ("network", "prompt", "language", "voter_since", "style"):
+    board.sql("ingest", "SELECT language, category, network, prompt, voter_since, style FROM vote")
+    for query in ("appended_at FROM vote", "* FROM segment", "* FROM snapshot_row", "* FROM exclusion"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            board.sql("ingest", f"SELECT {column} FROM vote")
+            board.sql("ingest", f"SELECT {query}")

@@ -23,9 +23,23 @@ from pipeline.alerts import Raised, voter_label
 from pipeline.errors import Fenced, MissingKey, StoreUnavailable, Usage
 from pipeline.events import Reject, VoteBatch, columns, decode_votes
 from pipeline.evidence import Reference
-from pipeline.store import Store, alerts, exclusions, ingest, keys, migrate, outbox, schema, snapshots, status, windows
+from pipeline.store import (
+    Store,
+    alerts,
+    exclusions,
+    ingest,
+    keys,
+    migrate,
+    outbox,
+    schema,
+    snapshots,
+    status,
+    voter_states,
+    windows,
+)
 from pipeline.store.engine import parse, transient
 from pipeline.store.names import Names, model_names
+from pipeline.stream.batch import Pseudonyms
 from pipeline.stream.windows import WindowCounts
 
 KEY, OTHER_KEY = b"k" * 32, b"o" * 32
@@ -59,17 +73,12 @@ def batch(store: Store, ids: list[str], partition: int, first: int, **other: str
     assert not rejects
     n = len(votes)
     at = np.full(n, 1_772_323_200 * SECOND)
-    return columns(votes, np.full(n, partition, np.int32), np.arange(first, first + n), at, store.pseudonym)
+    return columns(votes, np.full(n, partition, np.int32), np.arange(first, first + n), at, Pseudonyms(store.pseudonym))
 
 
 def numbers(n: int) -> dict[str, Any]:
     terms = {name: np.zeros(n, np.int32) for name in ("language", "category", "network")}
-    return {**terms, "model_a": np.full(n, 1, np.int32), "model_b": np.full(n, 2, np.int32), "prompt": np.zeros(n, int)}
-
-
-def keys_of(votes: VoteBatch) -> list[bytes]:
-    raw = votes.key.astype(">u8").tobytes()
-    return [raw[16 * i : 16 * i + 16] for i in range(len(votes))]
+    return {**terms, "model_a": np.full(n, 1, np.int32), "model_b": np.full(n, 2, np.int32)}
 
 
 def progress(claim: ingest.Claim, first: int, end: int, **counts: int) -> ingest.Progress:
@@ -173,18 +182,21 @@ def test_a_former_owner_is_fenced_and_offsets_never_move_back(store: Store) -> N
         assert connection.scalar(sa.select(sa.func.count()).select_from(schema.vote)) == 3
 
 
-def test_known_ids_are_found_with_their_place_and_body_and_repeats_are_kept(store: Store) -> None:
+def test_known_ids_are_found_with_their_place_and_what_they_say_and_repeats_are_kept(store: Store) -> None:
     claim = claimed(store)
     write(store, claim, ["a", "b"], 0)
     again = batch(store, ["a", "new", "b"], claim.partition_no, 2)
     other = batch(store, ["b"], claim.partition_no, 2, language="fr")
     with store.write() as connection:
-        known = ingest.probe(connection, keys_of(again))
-        assert set(known) == {keys_of(again)[0], keys_of(again)[2]}
-        found = known[keys_of(again)[2]]
-        assert (found.partition_no, found.offset, found.body) == (claim.partition_no, 1, again.body[2])
-        assert found.body != other.body[0]
-        ingest.write_duplicates(connection, other, [found], [False])
+        keys = ingest.keys_of(again)
+        known = ingest.probe(connection, keys)
+        assert known == {keys[0].tobytes(): (claim.partition_no, 0), keys[2].tobytes(): (claim.partition_no, 1)}
+        place = known[keys[2].tobytes()]
+        assert ingest.said(connection, [place, known[keys[0].tobytes()]]) == [
+            ingest.saying(again, numbers(3))[at] for at in (2, 0)
+        ]
+        assert ingest.said(connection, [place]) != ingest.saying(other, numbers(1) | {"language": np.array([1])})
+        ingest.write_duplicates(connection, other, [place], [False])
         rows = connection.execute(sa.select(schema.duplicate)).all()
     assert [tuple(row) for row in rows] == [(claim.partition_no, 2, claim.partition_no, 1, False)]
 
@@ -194,7 +206,7 @@ def test_more_ids_than_a_statement_takes_are_probed(store: Store) -> None:
     write(store, claim, [f"v{n}" for n in range(40)], 0)
     many = batch(store, [f"v{n}" for n in range(12_000)], claim.partition_no, 40)
     with store.read() as connection:
-        assert len(ingest.probe(connection, keys_of(many))) == 40
+        assert len(ingest.probe(connection, ingest.keys_of(many))) == 40
 
 
 def test_the_unique_key_has_the_last_word_between_two_transactions(store: Store) -> None:
@@ -206,7 +218,7 @@ def test_the_unique_key_has_the_last_word_between_two_transactions(store: Store)
     def bring(claim: ingest.Claim) -> None:
         votes = batch(store, ["same", f"own {claim.number}"], claim.partition_no, 0)
         with store.read() as connection:
-            assert ingest.probe(connection, keys_of(votes)) == {}
+            assert ingest.probe(connection, ingest.keys_of(votes)) == {}
         both.wait()
         try:
             write(store, claim, ["same", f"own {claim.number}"], 0)
@@ -226,7 +238,7 @@ def test_the_unique_key_has_the_last_word_between_two_transactions(store: Store)
         winner = next(number for number, end in done.items() if end)
         stored = connection.scalars(sa.select(schema.vote.c.vote_id)).all()
         assert sorted(stored) == [f"own {winner}", "same"]
-        assert len(ingest.probe(connection, keys_of(batch(store, ["same"], 1, 0)))) == 1
+        assert len(ingest.probe(connection, ingest.keys_of(batch(store, ["same"], 1, 0)))) == 1
         assert status.incomplete(connection) == []
 
 
@@ -255,13 +267,15 @@ def test_two_connections_give_a_new_name_the_same_number(store: Store, url: str)
 
 
 def test_states_come_back_as_they_were_written_and_the_last_one_counts(store: Store) -> None:
-    states = {(1, "d", voter): bytes([voter % 251, 0, 255]) for voter in range(-6_000, 6_000)}
+    states = {voter: bytes([voter % 251, 0, 255]) for voter in range(-6_000, 6_000)}
     with store.write() as connection:
-        ingest.write_states(connection, states)
-        ingest.write_states(connection, {(1, "d", 5): b"newer", (2, "d", 5): b"", (1, "e", 5): b"e"})
-        asked = [*states, (2, "d", 5), (1, "e", 5), (3, "d", 5)]
-        found = ingest.read_states(connection, asked)
-    assert found == states | {(1, "d", 5): b"newer", (2, "d", 5): b"", (1, "e", 5): b"e"}
+        voter_states.write(connection, {(1, "d"): states})
+        voter_states.write(connection, {(1, "d"): {5: b"newer"}, (2, "d"): {5: b""}, (1, "e"): {5: b"e"}})
+        asked = [*states, 7_000]
+        assert voter_states.read(connection, 1, "d", asked) == states | {5: b"newer"}
+        assert voter_states.read(connection, 2, "d", asked) == {5: b""}
+        assert voter_states.read(connection, 1, "e", asked) == {5: b"e"}
+        assert voter_states.read(connection, 3, "d", asked) == {}
 
 
 def test_a_reject_with_nul_bytes_is_kept(store: Store) -> None:
@@ -489,5 +503,5 @@ def test_a_batch_that_fails_leaves_nothing(store: Store) -> None:
     failing(some)
     with store.read() as connection:
         assert ingest.next_offsets(connection, 1) == {0: 0}
-        assert ingest.probe(connection, keys_of(votes)) == {}
+        assert ingest.probe(connection, ingest.keys_of(votes)) == {}
     write(store, claim, ["a"], 0)

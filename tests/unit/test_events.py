@@ -15,6 +15,7 @@ import json
 import unicodedata
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -43,6 +44,7 @@ from pipeline.events.decode import SAMPLE_BYTES
 from pipeline.events.hygiene import HIDDEN, MAX_BYTES, MAX_DEPTH, fault, hidden, plainly_clean
 from pipeline.events.schema import schemas
 from pipeline.events.vote import MAX_NAME
+from pipeline.stream.batch import Pseudonyms
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 KEY = bytes(range(32))
@@ -394,7 +396,7 @@ def batch_of(*records_: dict[str, object], key: bytes = KEY) -> VoteBatch:
         np.zeros(len(records_), dtype=np.int32),
         offset,
         offset + 5,
-        lambda voter: pseudonym(key, voter),
+        Pseudonyms(partial(pseudonym, key)),
     )
 
 
@@ -420,7 +422,8 @@ def test_columns_say_what_the_votes_say() -> None:
     assert batch.style.tolist() == [[5, 1, 2, 3, 4, 6, 1, 2, 3, 4], [-1] * 10]
     assert (batch.vote_id, batch.model_a, batch.model_b) == (["v-1"] * 2, ["ant"] * 2, ["bee"] * 2)
     assert (batch.language, batch.category) == (["de", None], ["maths", None])
-    assert (batch.prompt_hash, batch.network) == (["p1", None], ["n1", None])
+    prompt = int.from_bytes(hashlib.sha256(b"p1").digest()[:8], "big", signed=True)
+    assert (batch.prompt.tolist(), batch.network) == ([prompt, 0], ["n1", None])
     assert (batch.offset.tolist(), batch.appended_at.tolist()) == ([0, 1], [5, 6])
 
 
@@ -458,55 +461,13 @@ def test_times_are_exact_for_many_instants() -> None:
     exact = np.random.default_rng(1).integers(0, 4 * 10**15, 5000).tolist()
     votes = [msgspec.structs.replace(votes_of(EVENT)[0], cast_at=instant(n)) for n in exact]
     zero = np.zeros(len(votes), dtype=np.int64)
-    assert columns(votes, zero.astype(np.int32), zero, zero, name_of).cast_at.tolist() == exact
+    assert columns(votes, zero.astype(np.int32), zero, zero, Pseudonyms(name_of)).cast_at.tolist() == exact
 
 
 def test_an_offset_from_utc_moves_the_clock_and_not_the_instant() -> None:
     east = datetime(2024, 7, 1, 14, tzinfo=timezone(timedelta(hours=2)))
     batch = batch_of({**EVENT, "cast_at": east.isoformat()}, EVENT)
     assert batch.cast_at[0] == batch.cast_at[1]
-
-
-DIFFERENT = {
-    "vote_id": "v-2",
-    "cast_at": "2024-07-01T12:00:00.000001Z",
-    "model_a": "cat",
-    "model_b": "cat",
-    "winner": "tie",
-    "voter_id": "bob",
-    "language": "fr",
-    "category": "code",
-    "prompt_hash": "p2",
-    "network": "n2",
-    "voter_since": "2024-06-30T12:00:00.000001Z",
-    **{f"style_{side}": {**STYLE, "tokens": 7} for side in "ab"},
-}
-
-
-@pytest.mark.parametrize("name", [f.name for f in msgspec.structs.fields(Vote) if f.name != "schema"])
-def test_the_body_digest_differs_when_any_field_differs(name: str) -> None:
-    changed_ = [{**FULL, name: DIFFERENT[name]}]
-    if name not in EVENT:
-        changed_.append({k: v for k, v in FULL.items() if k != name})
-    if name.startswith("style"):
-        changed_ += [{**FULL, name: {**FULL[name], part: 99}} for part in STYLE]
-    bodies = batch_of(FULL, *changed_).body
-    assert len(set(bodies)) == len(bodies)
-    assert {len(body) for body in bodies} == {8}
-
-
-def test_equal_votes_have_equal_bodies_however_they_were_written() -> None:
-    rewritten = accepted(json.dumps({**dict(reversed(FULL.items())), "new": 1}, indent=1).encode())
-    assert batch_of(FULL, msgspec.to_builtins(rewritten)).body[0] == batch_of(FULL).body[0]
-    first, second = batch_of(FULL, FULL).body
-    assert first == second
-
-
-def test_the_body_digest_knows_the_voter_by_pseudonym_only() -> None:
-    plain = {hashlib.sha256(to_bytes(v)).digest()[:8] for v in votes_of(FULL)}
-    assert batch_of(FULL).body[0] not in plain
-    assert batch_of(FULL).body != batch_of(FULL, key=bytes(32)).body
-    assert batch_of(EVENT).body == batch_of(EVENT, key=bytes(32)).body
 
 
 @given(st.lists(st.integers(0, 5), max_size=9))

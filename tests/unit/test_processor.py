@@ -1,7 +1,7 @@
 """The pure heart of a worker: agreement with slow loops, and the laws of time and fate."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -39,7 +39,6 @@ def batch_of(
         cast_at=np.array(cast, dtype=np.int64),
         key=np.arange(2 * n, dtype=np.uint64).reshape(n, 2),
         side=np.array(side or [0] * n, dtype=np.uint8),
-        body=[bytes(8)] * n,
         vote_id=[str(i) for i in range(n)],
         model_a=["a"] * n,
         model_b=["b"] * n,
@@ -48,7 +47,7 @@ def batch_of(
         has_voter=np.array([v is not None for v in voters], dtype=np.bool_),
         language=[None] * n,
         category=[None] * n,
-        prompt_hash=[None] * n,
+        prompt=np.zeros(n, dtype=np.int64),
         network=[None] * n,
         voter_since=np.array(since or [NO_TIME] * n, dtype=np.int64),
         style=np.full((n, 10), -1, dtype=np.int32),
@@ -152,11 +151,7 @@ def test_history_is_welcome_before_the_first_vote_and_partitions_have_their_own_
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from([0, 1, 2**64 - 1])), max_size=20))
 def test_the_first_of_equal_ids_is_the_one_a_loop_would_keep(pairs: list[tuple[int, int]]) -> None:
-    seen: set[tuple[int, int]] = set()
-    expected = []
-    for pair in pairs:
-        expected.append(pair not in seen)
-        seen.add(pair)
+    expected = [pairs.index(pair) for pair in pairs]
     key = np.array(pairs, dtype=np.uint64).reshape(-1, 2)
     assert processor.first_of_each(key).tolist() == expected
     assert processor.first_of_each(np.asfortranarray(key)).tolist() == expected
@@ -168,16 +163,22 @@ voters = st.none() | st.integers(-2, 3)
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), voters, st.integers(0, 2)), max_size=20))
-def test_the_states_needed_are_those_of_voters_with_a_visible_vote(
+def test_the_states_asked_for_are_those_of_voters_with_a_visible_vote(
     rows: list[tuple[int, int | None, int]],
 ) -> None:
     rows = sorted(rows, key=lambda r: r[0])
     batch = batch_of([0] * len(rows), partition=[r[0] for r in rows], voter=[r[1] for r in rows])
     fate = np.array([r[2] for r in rows], dtype=np.int8)
-    needed = processor.needed_states(batch, fate, VOTER)
+    asked: list[tuple[int, str, int]] = []
+
+    def prior(part: int, detector: str, voters: Sequence[int]) -> list[None]:
+        asked.extend((part, detector, voter) for voter in voters)
+        return [None] * len(voters)
+
+    models = np.tile([0, 1], (len(rows), 1))
+    processor.observe(batch, models, fate, prior, REFERENCE, VOTER)
     wanted = {(part, voter) for part, voter, f in rows if voter is not None and f != QUARANTINED}
-    assert sorted(needed) == sorted((part, d.name, voter) for part, voter in wanted for d in VOTER)
-    assert len(set(needed)) == len(needed)
+    assert sorted(asked) == sorted((part, d.name, voter) for part, voter in wanted for d in VOTER)
 
 
 REFERENCE = Reference(1, np.arange(4), np.zeros(4), np.zeros((4, 4)), 0.3, (3.0, 7.0))
@@ -198,23 +199,27 @@ def stream(n: int = 120, partitions: int = 2) -> tuple[VoteBatch, np.ndarray]:
 
 
 def observe(
-    batch: VoteBatch, models: np.ndarray, fate: np.ndarray, states: Mapping[StateKey, bytes]
+    batch: VoteBatch, models: np.ndarray, fate: np.ndarray, states: Mapping[StateKey, Mapping[int, bytes]]
 ) -> processor.Observed:
-    return processor.observe(batch, models, fate, states, REFERENCE, VOTER)
+    def prior(part: int, detector: str, voters: Sequence[int]) -> list[bytes | None]:
+        return [states.get((part, detector), {}).get(voter) for voter in voters]
+
+    return processor.observe(batch, models, fate, prior, REFERENCE, VOTER)
 
 
 def test_before_the_first_snapshot_there_is_no_evidence() -> None:
     batch, models = stream()
     fate = np.zeros(len(batch), dtype=np.int8)
-    assert processor.observe(batch, models, fate, {}, None, VOTER) == processor.Observed({}, [])
+    assert processor.observe(batch, models, fate, lambda *_: [], None, VOTER) == processor.Observed({}, [])
 
 
 def test_every_visible_voter_gets_a_state_on_its_own_partition() -> None:
     batch, models = stream()
     fate = np.zeros(len(batch), dtype=np.int8)
     found = observe(batch, models, fate, {})
-    assert list(found.states) == processor.needed_states(batch, fate, VOTER)
-    assert set(found.states) == {(part, d.name, voter) for part in (0, 1) for voter in (1, 2) for d in VOTER}
+    assert {key: set(group) for key, group in found.states.items()} == {
+        (part, d.name): {1, 2} for part in (0, 1) for d in VOTER
+    }
     assert {(r.partition, r.subject) for r in found.raised} == {(0, f"{1:016x}"), (1, f"{1:016x}")}
     for r in found.raised:
         row = batch.offset.tolist().index(r.offset)
@@ -226,11 +231,12 @@ def test_evidence_does_not_depend_on_where_a_batch_is_cut(cut: int) -> None:
     batch, models = stream()
     fate = np.where(np.arange(len(batch)) % 10 == 4, QUARANTINED, ACCEPTED).astype(np.int8)
     whole = observe(batch, models, fate, {})
-    states: dict[StateKey, bytes] = {}
+    states: dict[StateKey, dict[int, bytes]] = {}
     raised = []
     for rows in (np.arange(cut), np.arange(cut, len(batch))):
         part = observe(batch.take(rows), models[rows], fate[rows], states)
-        states.update(part.states)
+        for key, group in part.states.items():
+            states.setdefault(key, {}).update(group)
         raised += part.raised
     assert states == whole.states
     assert sorted(raised, key=lambda r: (r.partition, r.offset)) == whole.raised
@@ -259,7 +265,7 @@ def test_a_stored_state_is_taken_up_on_its_own_partition_only() -> None:
     fate = np.zeros(len(batch), dtype=np.int8)
     before = observe(batch, models, fate, {}).states
     later = replace(batch, offset=batch.offset + 1000)
-    elsewhere = {(9, name, voter): state for (_, name, voter), state in before.items()}
+    elsewhere = {(9, name): group for (_, name), group in before.items()}
     assert observe(later, models, fate, elsewhere).states == before
     assert observe(later, models, fate, before).states != before
 

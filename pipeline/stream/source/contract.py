@@ -78,6 +78,10 @@ class Source(Protocol):
         """Up to `limit` records; waits at most `seconds` for the first one."""
         ...
 
+    def keep(self) -> None:
+        """Read nothing, but show that this worker lives: called every second while it waits for a slow store."""
+        ...
+
     def positions(self) -> Mapping[int, int]:
         """The next offset to read of each partition, past gaps at the end of the log too."""
         ...

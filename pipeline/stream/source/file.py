@@ -71,6 +71,9 @@ class FileSource:
         unknown = np.full(len(values), -1, dtype=np.int64)
         return [Chunk(0, offsets, unknown, values, origins, self._next)]
 
+    def keep(self) -> None:
+        """Nobody takes a file away."""
+
     def positions(self) -> Mapping[int, int]:
         """The next record to read."""
         return {0: self._next}

@@ -8,6 +8,7 @@ thread, where a blocking call raises: they set a flag, and the worker's own loop
 from __future__ import annotations
 
 import itertools
+import time
 import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -44,16 +45,19 @@ ORIGIN_HEADER = "ce_origin"
 
 
 class _Flag(ConsumerRebalanceListener):  # type: ignore[misc]  # the client is not typed
-    """Counts rebalances, on the client's thread."""
+    """Counts rebalances, on the client's thread, and says since when one goes on."""
 
     def __init__(self) -> None:
         self.generation = 0
+        self.joining_since: float | None = None
 
     def on_partitions_revoked(self, revoked: Any) -> None:  # noqa: ARG002
         self.generation += 1
+        self.joining_since = time.monotonic()
 
     def on_partitions_assigned(self, assigned: Any) -> None:  # noqa: ARG002
         self.generation += 1
+        self.joining_since = None
 
     def on_partitions_lost(self, lost: Any) -> None:  # noqa: ARG002
         self.generation += 1
@@ -96,12 +100,22 @@ class KafkaSource:
             max_partition_fetch_bytes=4 * 1024 * 1024,
             metrics_enabled=False,
         )
-        # A member that joins without knowing the topic's partitions is given none, learns of them while it joins,
-        # and then its second join may never end (kafka-python 3.0.12): they must be known before the first.
-        self._consumer.partitions_for_topic(topic)
-        self._consumer.subscribe([topic], listener=self._flag)
+        # A rebalance waits for members that have died, one session at most, and for busy ones, until they must poll.
+        self._stuck_after = session_seconds + poll_seconds
+        self._met: OffsetOutOfRangeError | LogTruncationError | None = None  # while nothing was to be read
+        self._subscribe()
         self._sought: dict[int, int] = {}  # the next offset of each partition that was sought
         self._sought_in = -1
+
+    def _subscribe(self) -> None:
+        """Join the group, knowing the topic's partitions.
+
+        A leader that learns of partitions after it joined joins again, and if a poll runs out of time meanwhile,
+        kafka-python 3.0.12 forgets that join for ever: nothing is read, and the heartbeats go on. It must know them
+        between subscribing and the first poll (before, it does not take notice).
+        """
+        self._consumer.subscribe([self._topic], listener=self._flag)
+        self._consumer.topics()
 
     def generation(self) -> int:
         """Rebalances so far."""
@@ -143,7 +157,11 @@ class KafkaSource:
         Raises:
             OffsetGap: the log does not hold our next offset.
         """
+        self._unstick()
+        met, self._met = self._met, None
         try:
+            if met is not None:
+                raise met
             polled = self._consumer.poll(timeout_ms=int(seconds * 1000), max_records=limit)
         except NoOffsetForPartitionError:
             return []  # assigned a moment ago and not sought yet: the worker claims, then seeks
@@ -171,6 +189,27 @@ class KafkaSource:
         # The end has passed our offset again: the broker's epochs say that other records stand before it.
         again = f"{self.name}, partition {', '.join(map(str, numbers))}: the log was truncated and written to again"
         return next(filter(None, gaps), OffsetGap(f"{again}: {error}"))
+
+    def _unstick(self) -> None:
+        """Join anew when a join does not end: partitions added to the topic may bring that about."""
+        since = self._flag.joining_since
+        if since is not None and time.monotonic() - since > self._stuck_after:
+            self._flag.joining_since = None
+            self._consumer.unsubscribe()
+            self._subscribe()
+
+    def keep(self) -> None:
+        """Stay in the group: poll with every partition paused."""
+        mine = self._consumer.assignment()
+        self._consumer.pause(*mine)
+        try:
+            self._consumer.poll(timeout_ms=0)
+        except NoOffsetForPartitionError:
+            return
+        except (OffsetOutOfRangeError, LogTruncationError) as error:
+            self._met = error  # the next poll says what it means
+        finally:
+            self._consumer.resume(*(mine & self._consumer.assignment()))
 
     def positions(self) -> Mapping[int, int]:
         """The next offset of each sought partition."""

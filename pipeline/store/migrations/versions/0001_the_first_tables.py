@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects.postgresql import UUID
 
 revision = "0001"
 down_revision = None
@@ -307,10 +308,9 @@ def upgrade() -> None:
     op.create_index("ix_vote_voter", "vote", ["voter", "partition_no", "offset"], unique=False)
     op.create_table(
         "vote_key",
-        sa.Column("key", sa.LargeBinary(), nullable=False),
+        sa.Column("key", sa.LargeBinary().with_variant(UUID(), "postgresql"), nullable=False),
         sa.Column("partition_no", sa.BigInteger(), nullable=False),
         sa.Column("offset", sa.BigInteger(), nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_vote_key")),
         sqlite_with_rowid=False,
     )
