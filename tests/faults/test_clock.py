@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import give_up
-from tests.faults.scene import INTEGRITY, SETTINGS, Scene, Watch, ended, killed_at_the_end, progress, rows, wait
+from tests.faults.scene import SETTINGS, Scene, Watch, ended, killed_at_the_end, progress, rows, wait
 
 pytestmark = [pytest.mark.faults, pytest.mark.kafka, pytest.mark.postgres]
 
+COMMAND = (sys.executable, "-m", "tests.faults.skewed")
 # Waits are measured by the monotonic clock, which no administrator sets.
 ALONE = {"FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1"}
 
@@ -35,7 +36,8 @@ def skewed(library: str, by: str) -> dict[str, str]:
 def test_workers_with_clocks_hours_apart_leave_what_one_with_the_right_time_leaves(scene: Scene, library: str) -> None:
     url, total = scene.database(), len(scene.stream)
     before = rows(url, "SELECT max(updated_at) FROM partition")[0][0]
-    workers = [scene.start(url, INTEGRITY_BATCH_VOTES="100", **skewed(library, by)) for by in ("+3h", "-3h")]
+    skews = [skewed(library, by) for by in ("+3h", "-3h")]
+    workers = [scene.start(url, command=COMMAND, INTEGRITY_BATCH_VOTES="100", **skew) for skew in skews]
     with killed_at_the_end(*workers), Watch(url, lambda: total) as watch:
         wait(lambda: progress(url) == total, what="the end")
         for worker in workers:
@@ -51,7 +53,7 @@ def test_monitors_with_clocks_hours_apart_close_every_window_once(scene: Scene, 
     """Their lease is a matter of clocks; what they write is one transaction with their position."""
     url = scene.database()
     scene.run(url)
-    command = [INTEGRITY, "monitor", "--store", url, "--close", "--json"]
+    command = [*COMMAND, "monitor", "--store", url, "--close", "--json"]
     monitors = [
         subprocess.Popen(
             command,
