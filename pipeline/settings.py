@@ -31,6 +31,9 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("max_reject_ratio", 0, 1),
     ("progress_seconds", 1, 86_400),
     ("lease_seconds", 1, 86_400),
+    ("idle_seconds", 1, 86_400 * 365),
+    ("false_alarms", 1e-6, 1_000),
+    ("false_share", 1e-6, 0.5),
 )
 
 
@@ -53,6 +56,9 @@ class Settings:
         max_reject_ratio: … or when more than this share of the last 2,000 records are rejects.
         progress_seconds: a worker that moved nothing for so long, with work to do, is unhealthy.
         lease_seconds: a silent monitor's lease runs out after this.
+        idle_seconds: windows are closed without a partition that has had nothing for so long.
+        false_alarms: how many a month are put up with, of each window detector.
+        false_share: … and which share of the alerts that open together.
     """
 
     store: str = "integrity.db"
@@ -73,6 +79,9 @@ class Settings:
     max_reject_ratio: float = 0.5
     progress_seconds: float = 60.0
     lease_seconds: float = 15.0
+    idle_seconds: float = 300.0
+    false_alarms: float = 1.0
+    false_share: float = 0.1
 
     def __post_init__(self) -> None:
         """Refuse what means nothing.
@@ -89,6 +98,11 @@ class Settings:
     def lateness(self) -> int:
         """Microseconds by which the watermark trails."""
         return round(self.lateness_minutes * 60e6)
+
+    @property
+    def idle_after(self) -> int:
+        """Microseconds without a batch after which a partition no longer holds windows open."""
+        return round(self.idle_seconds * 1e6)
 
     @property
     def key(self) -> bytes | None:
@@ -135,7 +149,7 @@ class Settings:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-SHAPING = ("lateness_minutes", "anchor", "auto_voter", "least_share")
+SHAPING = ("lateness_minutes", "anchor", "auto_voter", "least_share", "false_alarms", "false_share")
 
 
 _overridden: ContextVar[Settings | None] = ContextVar("settings", default=None)

@@ -16,6 +16,7 @@ from pipeline.errors import Usage
 from pipeline.jobs.opening import now
 from pipeline.store import Store, exclusions
 from pipeline.store import alerts as kept
+from pipeline.store.selections import Selection
 
 Action = Literal[
     "list",
@@ -37,12 +38,17 @@ _MOVES = ("ack", "snooze", "appeal", "resolve", "reopen")
 def alerts(
     action: Annotated[Action, typer.Argument(help="What to do.")] = "list",
     target: Annotated[
-        str | None, typer.Argument(help="An alert's id; for exclude and restore also voter:ID or vote:ID.")
+        str | None,
+        typer.Argument(
+            help="An alert's id; for exclude and restore also voter:ID, vote:ID, or "
+            "votes:from=TIME,to=TIME[,model=…][,cohort=new][,network=…][,prompt=…]."
+        ),
     ] = None,
     store: StoreOption = None,
     state: Annotated[str | None, typer.Option(help=f"Only alerts in this state: {', '.join(STATES)}.")] = None,
     name: Annotated[str | None, typer.Option(help="Who does it; default: your login.")] = None,
     reason: Annotated[str, typer.Option(help="Why. Needed to exclude and restore.")] = "",
+    hours: Annotated[float | None, typer.Option(help="How long a snooze lasts; default: until somebody acts.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Exit 1 if an alert is open.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -54,7 +60,7 @@ def alerts(
     try:
         if action in {"list", "export"}:
             with opened.read() as connection:
-                listed = kept.listed(connection, state)
+                listed = kept.listed(connection, state, now())
             if as_json or action == "export":
                 emit(listed)
             else:
@@ -71,28 +77,43 @@ def alerts(
             _print(found, show.explained(found), as_json)
         else:
             with opened.write() as connection:
-                result = _decide(connection, action, target, name or getpass.getuser(), reason)
+                result = _decide(connection, action, target, name or getpass.getuser(), reason, hours)
             _print(result, result["done"], as_json)
     finally:
         opened.close()
 
 
-def _decide(connection: Connection, action: str, target: str, name: str, reason: str) -> dict[str, Any]:
+def _decide(
+    connection: Connection, action: str, target: str, name: str, reason: str, hours: float | None
+) -> dict[str, Any]:
     if action in _MOVES:
-        state = kept.move(connection, target, action, name, reason, now())
-        return {"alert": target, "state": state, "done": f"{target} is {state}"}
-    kind, sign, subject = target.partition(":")
-    alert_id = None
-    if not sign:
-        found = kept.one(connection, target)
-        if found["subject"]["kind"] != "voter":
-            raise Usage(
-                f"alert {target} is about a {found['subject']['kind']}: votes are excluded by voter:ID or vote:ID"
-            )
-        kind, subject, alert_id = "voter", found["subject"]["id"], target
-    exclusions.add(connection, action, kind, subject, reason, name, now(), alert_id)
-    done = f"{action}d {kind} {subject} ({reason}): the defended board follows at the next refresh"
+        until = now() + round(hours * 3.6e9) if action == "snooze" and hours is not None else None
+        state = kept.move(connection, target, action, name, reason, now(), until)
+        for_long = f" for {hours:g} hours" if until is not None else ""
+        return {"alert": target, "state": state, "done": f"{target} is {state}{for_long}"}
+    targets, alert_id = _targets(connection, action, target)
+    for kind, subject in targets:
+        exclusions.add(connection, action, kind, subject, reason, name, now(), alert_id)
+    kind, subject = targets[0]
+    what = ", ".join(f"{k} {s}" for k, s in targets)
+    done = f"{action}d {what} ({reason}): the defended board follows at the next refresh"
     return {"action": action, "kind": kind, "target": subject, "name": name, "reason": reason, "done": done}
+
+
+def _targets(connection: Connection, action: str, target: str) -> tuple[list[tuple[str, str]], str | None]:
+    """What to exclude or restore, and the alert that it is about."""
+    kind, sign, subject = target.partition(":")
+    if sign:
+        return [(kind, str(Selection.parse(subject)) if kind == "votes" else subject)], None
+    found = kept.one(connection, target)
+    if action == "restore":
+        excluded = [(e.kind, e.target) for e in exclusions.of_alert(connection, target)]
+        if not excluded:
+            raise Usage(f"alert {target}: none of its votes are excluded; `integrity alerts exclusions` lists what is")
+        return excluded, target
+    if found["subject"]["kind"] == "voter":
+        return [("voter", found["subject"]["id"])], target
+    return [("votes", str(kept.selection(found)))], target
 
 
 def _list_exclusions(store: Store, as_json: bool) -> None:

@@ -24,7 +24,7 @@ from pipeline import settings as configuration
 from pipeline.alerts import voter_label
 from pipeline.cli import show
 from pipeline.cli.app import JsonOption, app, emit, err, out
-from pipeline.detectors import VOTER
+from pipeline.detectors import VOTER, WINDOW
 from pipeline.errors import Usage
 from pipeline.settings import Settings
 from pipeline.simulate import Story, demo_story
@@ -53,7 +53,7 @@ def demo(
         before = _work(bar, opened, options, story, "before")
         _step(bar, "first refresh: seal, check, rate, publish", lambda: jobs.refresh(str(path)))
         after = _work(bar, opened, options, story, "after")
-        monitor = Monitor(opened, options, f"demo:{os.getpid()}")
+        monitor = Monitor(opened, options, f"demo:{os.getpid()}", WINDOW)
         windows = _step(bar, "closing windows", lambda: monitor.run(until_end=True, close=True))
         refreshed = _step(bar, "second refresh", lambda: jobs.refresh(str(path)))
         verified = _step(bar, "recomputing everything from the votes", lambda: jobs.verify(str(path)))

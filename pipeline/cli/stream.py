@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from pipeline import settings as configuration
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, err
-from pipeline.detectors import VOTER
+from pipeline.detectors import VOTER, WINDOW
 from pipeline.errors import BrokerUnavailable, Usage
 from pipeline.formats import ColumnMap
 from pipeline.metrics import WorkerMetrics, serve
@@ -126,10 +126,10 @@ def monitor(
     close: Annotated[bool, typer.Option("--close", help="Close windows above the watermark too.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Merge closed five-minute windows of all partitions, in order, once."""
+    """Close five-minute windows over all partitions, in order, once, and run the window detectors over them."""
     options = configuration.load()
     opened = Store.open(store or options.store, voter_key=options.key, create=False)
-    running = Monitor(opened, options, f"{socket.gethostname()}:{os.getpid()}")
+    running = Monitor(opened, options, f"{socket.gethostname()}:{os.getpid()}", WINDOW)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: running.stop())
     closed = running.run(until_end=until_end or close, close=close)

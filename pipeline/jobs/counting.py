@@ -15,6 +15,7 @@ from pipeline.evidence import Reference
 from pipeline.ratings import Board, PairCounts, fit, leaderboard, rate_component
 from pipeline.settings import Settings
 from pipeline.store import exclusions, names, seals, snapshots
+from pipeline.store.selections import Selection
 from pipeline.stream.processor import ACCEPTED, LATE
 
 VIEWS = ("raw", "defended")
@@ -48,12 +49,14 @@ def inputs(connection: Connection, log_size: int, listed: list[dict[str, str]] |
         ]
     voters = [voter_number(e["target"]) for e in listed if e["kind"] == "voter"]
     vote_ids = [e["target"] for e in listed if e["kind"] == "vote"]
+    selections = [Selection.parse(e["target"]) for e in listed if e["kind"] == "votes"]
     flagged = sorted(set(exclusions.flagged_voters(connection)) - set(voters))
     fate = sealed.pairs[:, 3]
     raw = _pairs(labels, axis, sealed.pairs[(fate == ACCEPTED) | (fate == LATE)])
     accepted = _pairs(labels, axis, sealed.pairs[fate == ACCEPTED])
-    out = _pairs(labels, axis, exclusions.pair_counts(connection, log_size, voters, vote_ids))
-    flags = _pairs(labels, axis, exclusions.pair_counts(connection, log_size, flagged, [], but=vote_ids))
+    out = _pairs(labels, axis, exclusions.pair_counts(connection, log_size, voters, vote_ids, selections))
+    suspects = exclusions.pair_counts(connection, log_size, flagged, [], but=vote_ids, but_selections=selections)
+    flags = _pairs(labels, axis, suspects)
     defended = accepted.minus(out)
     return Inputs(
         {name: number for number, name in numbers.items()},

@@ -27,7 +27,7 @@ from pipeline.evidence import Reference
 from pipeline.registry import Registry
 from pipeline.simulate.clock import hourly_rates, microseconds
 from pipeline.simulate.people import NETWORKS
-from pipeline.stream import cells
+from pipeline.stream import windows as counting
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -155,24 +155,24 @@ class Board:
     def context(self, window: int, false_alarms: float = 1.0) -> Context:
         """What a detector may know at a window."""
         start = microseconds(self.at(window))
-        changes = self.registry.policy_changes(start - cells.WIDTH + 1, start + cells.WIDTH)
+        changes = self.registry.policy_changes(start - counting.WIDTH + 1, start + counting.WIDTH)
         return Context(self.registry.as_of(start), not changes, false_alarms)
 
     def windows(self) -> Iterator[Window]:
         """Every window, in order."""
         rates = hourly_rates(np.random.default_rng([self.seed, 2]), self.start, self.days, self.burstiness)
         rates /= _RHYTHM
-        networks = {cells.group_of(name): name for name in NETWORKS}
+        networks = {counting.group_of(name): name for name in NETWORKS}
         numbers = dict(enumerate(("", *self.names)))
         for first in range(0, self.count, _DAY):
             end = min(first + _DAY, self.count)
-            counted = {w.start: w for w in cells.count(self._votes(first, end, rates), self.reference)}
+            counted = {w.start: w for w in counting.count(self._votes(first, end, rates), self.reference)}
             for window in range(first, end):
                 start = microseconds(self.at(window))
                 parts = [counted[start]] if start in counted else []
-                yield cells.merged(start, parts, numbers, networks, {})
+                yield counting.merged(start, parts, numbers, networks, {})
 
-    def _votes(self, first: int, end: int, rates: Floats) -> cells.Counted:
+    def _votes(self, first: int, end: int, rates: Floats) -> counting.Counted:
         rng = np.random.default_rng([self.seed, 3, first])
         at = np.arange(first, end)
         factor, parts = np.ones(end - first), []
@@ -191,9 +191,9 @@ class Board:
         window, a, b, outcome, cohort, network, prompt = joined
         n = len(window)
         start = microseconds(self.start)
-        return cells.Counted(
+        return counting.Counted(
             np.ones(n, dtype=np.int64),
-            start + window * cells.WIDTH + rng.integers(0, cells.WIDTH, n),
+            start + window * counting.WIDTH + rng.integers(0, counting.WIDTH, n),
             np.zeros(n, dtype=np.bool_),
             np.column_stack([a, b]) + 1,
             outcome.astype(np.int8),
@@ -253,4 +253,4 @@ class Board:
 
 
 def _groups() -> Ints:
-    return np.array([cells.group_of(name) for name in NETWORKS], dtype=np.int64)
+    return np.array([counting.group_of(name) for name in NETWORKS], dtype=np.int64)

@@ -9,9 +9,11 @@ voter_states.py  what detectors remember of voters, written behind
 bulk.py        new rows straight into the tables (binary COPY, executemany)
 alerts.py      alerts and what became of them
 exclusions.py  the dated list of what does not count, and why
+selections.py  votes chosen by what they have in common
 seals.py       segments: the append-only log of votes and its counts
 snapshots.py   candidates, published snapshots, what is in force where
 windows.py     five-minute windows, the monitor's lease and position
+monitoring.py  window detectors' states, partitions left out
 history.py     stored votes as a detector saw them, for folding them again
 outbox.py      what must still reach a topic
 verdicts.py    what the expectations said

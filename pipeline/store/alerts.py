@@ -9,19 +9,24 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.alerts import Raised, UnknownAlert, voter_number
+from pipeline.alerts import NO_PARTITION, Cleared, Raised, Said, UnknownAlert, voter_number
+from pipeline.errors import Usage
 from pipeline.events import OUTCOMES
-from pipeline.events.batch import instant
+from pipeline.events.batch import instant, microseconds
 from pipeline.store import schema
 from pipeline.store.names import model_names
+from pipeline.store.selections import Selection
 
 # Enough to see what a voter did; the store has them all.
 _VOTES_SHOWN = 20
+# What these tell of is not done by votes: models are not drawn as declared, or votes do not come.
+_NO_VOTES = frozenset({"sampling_skew", "silent_deprecation", "traffic_gap", "unknown_model"})
 
 _ACTIONS = {
     "ack": "acknowledged",
@@ -54,8 +59,8 @@ def write(connection: Connection, raised: Iterable[Raised], names: Mapping[int, 
         if current is None:
             current, action = alert_id, "reopened"
         told = {"severity": r.severity, "level": r.level, "e_value": r.e_value, "evidence": evidence}
-        if action == "reopened":
-            told["state"] = "open"
+        if action == "reopened" or _worse(connection, current, r):
+            told |= {"state": "open", "snoozed_until": None}
         moved = connection.execute(sa.update(schema.alert).where(schema.alert.c.alert_id == current).values(**told))
         if not moved.rowcount:
             connection.execute(schema.alert.insert(), _row(r, alert_id, evidence))
@@ -65,13 +70,81 @@ def write(connection: Connection, raised: Iterable[Raised], names: Mapping[int, 
     return ids
 
 
-def listed(connection: Connection, state: str | None = None) -> list[dict[str, Any]]:
-    """Alerts, newest first, as `integrity alerts --json` shows them."""
+def say(connection: Connection, said: Iterable[Said], names: Mapping[int, str], now: int) -> list[str | None]:
+    """Take in what detectors said, in order: alerts open, escalate, or are over.
+
+    Returns:
+        The id of the alert that each is about; None for one that is over and was closed by a person before.
+    """
+    ids: list[str | None] = []
+    for one in said:
+        if isinstance(one, Raised):
+            ids += write(connection, [one], names, now)
+        else:
+            ids.append(_clear(connection, one, now))
+    return ids
+
+
+def _clear(connection: Connection, over: Cleared, now: int) -> str | None:
+    current = _current(connection, over)
+    if current is None:
+        return None
+    connection.execute(
+        sa.update(schema.alert).where(schema.alert.c.alert_id == current).values(state="resolved", snoozed_until=None)
+    )
+    _log(connection, current, now, "cleared", over.detector, over.reason)
+    return current
+
+
+def wake(connection: Connection, now: int) -> int:
+    """Open the alerts again whose snooze is over.
+
+    Returns:
+        How many.
+    """
+    c = schema.alert.c
+    over = list(connection.scalars(sa.select(c.alert_id).where(c.state == "snoozed", c.snoozed_until <= now)))
+    for alert_id in over:
+        connection.execute(
+            sa.update(schema.alert).where(c.alert_id == alert_id).values(state="open", snoozed_until=None)
+        )
+        _log(connection, alert_id, now, "woke", "the clock", "the snooze is over")
+    return len(over)
+
+
+def listed(connection: Connection, state: str | None = None, now: int | None = None) -> list[dict[str, Any]]:
+    """Alerts, newest first, as `integrity alerts --json` shows them.
+
+    Args:
+        state: only those in this one.
+        now: wall clock; an alert whose snooze is over by then is shown as open.
+    """
     c = schema.alert.c
     query = _placed().order_by(c.opened_at.desc(), c.alert_id)
-    if state is not None:
-        query = query.where(c.state == state)
-    return [_shown_alert(dict(row)) for row in connection.execute(query).mappings()]
+    found = [_shown_alert(dict(row), now) for row in connection.execute(query).mappings()]
+    return [one for one in found if state is None or one["state"] == state]
+
+
+def selection(shown: Mapping[str, Any]) -> Selection:
+    """The votes that an alert about a window speaks of.
+
+    Args:
+        shown: an alert as `one` gives it.
+
+    Raises:
+        Usage: an alert that is about no votes in particular.
+    """
+    evidence, subject = shown["evidence"], shown["subject"]
+    if "window" not in evidence or subject["kind"] == "provider" or shown["detector"] in _NO_VOTES:
+        raise Usage(
+            f"alert {shown['id']} speaks of no votes that could be left out; name them: "
+            "votes:from=TIME,to=TIME[,model=…][,cohort=new][,network=…][,prompt=…]"
+        )
+    first, end = (microseconds(datetime.fromisoformat(text)) for text in evidence["window"])
+    filters = {name: evidence[name] for name in ("cohort", "network", "prompt") if name in evidence}
+    if subject["kind"] in ("model", "network"):
+        filters[subject["kind"]] = subject["id"]
+    return Selection(first, end, **filters)
 
 
 def one(connection: Connection, alert_id: str) -> dict[str, Any]:
@@ -94,20 +167,26 @@ def one(connection: Connection, alert_id: str) -> dict[str, Any]:
     }
 
 
-def move(connection: Connection, alert_id: str, action: str, name: str, reason: str, now: int) -> str:
+def move(
+    connection: Connection, alert_id: str, action: str, name: str, reason: str, now: int, until: int | None = None
+) -> str:
     """Take an alert to another state, by somebody's hand.
+
+    Args:
+        until: of a snooze, when it ends (wall clock); None: when somebody says so.
 
     Returns:
         The new state.
     """
     one(connection, alert_id)
     state = _ACTIONS[action]
-    connection.execute(sa.update(schema.alert).where(schema.alert.c.alert_id == alert_id).values(state=state))
+    values = {"state": state, "snoozed_until": until if state == "snoozed" else None}
+    connection.execute(sa.update(schema.alert).where(schema.alert.c.alert_id == alert_id).values(**values))
     _log(connection, alert_id, now, action, name, reason)
     return state
 
 
-def _current(connection: Connection, r: Raised) -> str | None:
+def _current(connection: Connection, r: Said) -> str | None:
     c = schema.alert.c
     return connection.scalar(
         sa.select(c.alert_id).where(
@@ -117,6 +196,14 @@ def _current(connection: Connection, r: Raised) -> str | None:
             c.state != "resolved",
         )
     )
+
+
+def _worse(connection: Connection, alert_id: str, r: Raised) -> bool:
+    """Whether a snoozed alert becomes critical: that is news, whoever sleeps."""
+    c = schema.alert.c
+    query = sa.select(c.state, c.severity).where(c.alert_id == alert_id)
+    row = connection.execute(query).one_or_none()
+    return row is not None and tuple(row) == ("snoozed", "warning") and r.severity == "critical"
 
 
 def _placed() -> sa.Select[Any]:
@@ -165,6 +252,8 @@ def _readable(connection: Connection, key: str, value: Any, names: Mapping[int, 
         return names.get(value, str(value))
     if key == "partition" and isinstance(value, int):
         return _number(connection, value)
+    if key == "window" and isinstance(value, list | tuple):
+        return [_text(time) for time in value]
     return _named(connection, value, names)
 
 
@@ -175,35 +264,44 @@ def _log(connection: Connection, alert_id: str, now: int, action: str, name: str
     )
 
 
-def _shown_alert(row: Mapping[str, Any]) -> dict[str, Any]:
+def _shown_alert(row: Mapping[str, Any], now: int | None = None) -> dict[str, Any]:
+    until = row["snoozed_until"]
+    awake = row["state"] == "snoozed" and until is not None and now is not None and until <= now
     return {
         "id": row["alert_id"],
         "detector": row["detector"],
         "severity": row["severity"],
         "subject": {"kind": row["subject_kind"], "id": row["subject"]},
         "direction": row["direction"],
-        "state": row["state"],
+        "state": "open" if awake else row["state"],
         "opened_at": _text(row["opened_at"]),
         "e_value": row["e_value"],
-        "partition": row["partition_no"] if row["number"] is None else row["number"],
-        "offset": row["offset"],
+        **_place(row),
         "evidence": json.loads(row["evidence"]),
     }
 
 
+def _place(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Where an alert stands: a vote in a partition, or a window."""
+    if row["partition_no"] == NO_PARTITION and row["detector"] != "worker_halted":
+        return {"partition": None, "offset": None, "window": _text(row["offset"])}
+    return {"partition": row["partition_no"] if row["number"] is None else row["number"], "offset": row["offset"]}
+
+
 def _votes(connection: Connection, row: dict[str, Any]) -> list[dict[str, Any]]:
-    """The newest votes of a voter up to the one at which the alert stands, newest first."""
-    if row["subject_kind"] != "voter":
-        return []
+    """The newest votes that an alert is about, newest first."""
     v, known = schema.vote.c, model_names(connection)
-    found = connection.execute(
-        sa.select(v.vote_id, v.cast_at, v.model_a, v.model_b, v.outcome)
-        .where(
-            v.voter == voter_number(row["subject"]), v.partition_no == row["partition_no"], v.offset <= row["offset"]
-        )
-        .order_by(v.offset.desc())
-        .limit(_VOTES_SHOWN)
-    )
+    query = sa.select(v.vote_id, v.cast_at, v.model_a, v.model_b, v.outcome).limit(_VOTES_SHOWN)
+    if row["subject_kind"] == "voter":
+        mine = (v.voter == voter_number(row["subject"]), v.partition_no == row["partition_no"])
+        query = query.where(*mine, v.offset <= row["offset"]).order_by(v.offset.desc())
+    else:
+        try:
+            chosen = selection(_shown_alert(row))
+        except Usage:
+            return []
+        query = query.where(v.fate == 0, *chosen.where()).order_by(v.cast_at.desc(), v.vote_id)
+    found = connection.execute(query)
     return [
         {
             "vote_id": one.vote_id,

@@ -19,14 +19,15 @@ from sqlalchemy.engine import Connection
 from pipeline.alerts import voter_number
 from pipeline.errors import Usage
 from pipeline.store import ingest, schema
+from pipeline.store.selections import Selection
 
 AUTO_VOTER = "auto-voter/1"
-KINDS = ("voter", "vote")
+KINDS = ("voter", "vote", "votes")
 
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """What is excluded now: a voter's pseudonym as shown, or a vote id."""
+    """What is excluded now: a voter's pseudonym as shown, a vote id, or a selection of votes as its text."""
 
     kind: str
     target: str
@@ -58,6 +59,8 @@ def add(
             voter_number(target)
         except ValueError as error:
             raise Usage(f"voter: {error}; `integrity pseudonym VOTER_ID` gives it") from None
+    if kind == "votes":
+        target = str(Selection.parse(target))
     connection.execute(
         schema.exclusion.insert(),
         {
@@ -83,6 +86,14 @@ def current(connection: Connection) -> list[Exclusion]:
         for (kind, target), row in sorted(last.items())
         if row["action"] == "exclude"
     ]
+
+
+def of_alert(connection: Connection, alert_id: str) -> list[Exclusion]:
+    """What is excluded now by an entry that names this alert."""
+    e = schema.exclusion.c
+    rows = connection.execute(sa.select(e.kind, e.target).where(e.alert_id == alert_id, e.action == "exclude"))
+    named = {tuple(row) for row in rows}
+    return [one for one in current(connection) if (one.kind, one.target) in named]
 
 
 def apply_auto_voter(connection: Connection, now: int) -> int:
@@ -131,15 +142,19 @@ def pair_counts(
     log_size: int,
     voters: Collection[int],
     vote_ids: Collection[str],
+    selections: Collection[Selection] = (),
+    *,
     but: Collection[str] = (),
+    but_selections: Collection[Selection] = (),
 ) -> list[tuple[int, int, int, int]]:
-    """Accepted votes in the log at a size, of these voters or with these ids.
+    """Accepted votes in the log at a size, of these voters, with these ids, or of these selections; each once.
 
     Args:
         log_size: votes sealed later do not count.
         voters: pseudonyms.
-        vote_ids: single votes; one of a voter above counts once.
-        but: ids that do not count here.
+        vote_ids: single votes.
+        selections: votes that have something in common.
+        but, but_selections: votes that do not count here.
 
     Returns:
         (model_a, model_b, outcome, votes)
@@ -155,16 +170,17 @@ def pair_counts(
     )
     singles = _places(connection, vote_ids)
     omitted = _places(connection, but)
-    counts: Counter[tuple[int, int, int]] = Counter()
-    found: list[Any] = []
+    omitted |= {(row.partition_no, row.offset) for chosen in but_selections for row in chosen.votes(connection)}
+    found: list[Any] = [row for chosen in selections for row in chosen.votes(connection)]
     columns = (v.partition_no, v.offset, v.voter, v.model_a, v.model_b, v.outcome)
     for chunk in _chunks(sorted(voters)):
         found += connection.execute(sa.select(*columns).where(v.voter.in_(chunk), v.fate == 0))
     for part, offset in singles:
         row = connection.execute(sa.select(*columns).where(v.partition_no == part, v.offset == offset, v.fate == 0))
-        found += [one for one in row if one.voter not in voters]
-    for one in found:
-        if one.offset < ends.get(one.partition_no, 0) and (one.partition_no, one.offset) not in omitted:
+        found += row
+    counts: Counter[tuple[int, int, int]] = Counter()
+    for place, one in {(one.partition_no, one.offset): one for one in found}.items():
+        if one.offset < ends.get(one.partition_no, 0) and place not in omitted:
             counts[one.model_a, one.model_b, one.outcome] += 1
     return [(*cell, votes) for cell, votes in sorted(counts.items())]
 

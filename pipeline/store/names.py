@@ -76,6 +76,12 @@ def model_names(connection: Connection) -> dict[int, str]:
     return {int(number): name for number, name in rows}
 
 
+def terms(connection: Connection, kind: str) -> list[str]:
+    """Every text of a kind."""
+    term = schema.term.c
+    return list(connection.scalars(sa.select(term.text).where(term.kind == kind)))
+
+
 def term_texts(connection: Connection, numbers: Iterable[int]) -> dict[int, str]:
     """The texts of some terms."""
     term = schema.term.c

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from pipeline.errors import BadRecord
 from pipeline.events import registry as events
@@ -41,3 +43,10 @@ def load(store: Store, path: Path) -> int:
     with store.write() as connection:
         statement = insert_or_ignore(connection, schema.registry_event).returning(schema.registry_event.c.event_no)
         return sum(connection.scalar(statement, row) is not None for row in rows)
+
+
+def events_since(connection: Connection, event_no: int) -> tuple[list[events.RegistryEvent], int]:
+    """Events that came after the one with this number, in the order of arrival, and the number of the last."""
+    c = schema.registry_event.c
+    rows = connection.execute(sa.select(c.event_no, c.body).where(c.event_no > event_no).order_by(c.event_no)).all()
+    return [events.decode(body.encode()) for _, body in rows], int(rows[-1][0]) if rows else event_no

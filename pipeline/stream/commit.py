@@ -179,7 +179,7 @@ def write_batch(
     if flushed:
         offsets = {chunk.partition: chunk.next_offset for chunk in chunks}
         write_states(connection, context.states.unwritten(observed.states), owned, offsets)
-    windows.add(connection, processor.count_windows(fresh, models, fates))
+    windows.add(connection, processor.count_windows(fresh, models, fates, judge.reference))
     ingest.write_rejects(
         connection, decoded.rejects, decoded.partition, decoded.offset, decoded.appended_at, decoded.origins
     )

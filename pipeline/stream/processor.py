@@ -176,10 +176,18 @@ def observe_partition(
     return Observed(new, raised)
 
 
-def count_windows(batch: VoteBatch, models: Int64, fate: npt.NDArray[np.int8]) -> list[windows.WindowCounts]:
-    """Window counts of new votes; quarantined ones belong to no window."""
+def count_windows(
+    batch: VoteBatch, models: Int64, fate: npt.NDArray[np.int8], reference: Reference | None
+) -> list[windows.WindowCounts]:
+    """Window counts of new votes; quarantined ones belong to no window.
+
+    Args:
+        reference: of the snapshot in force, for what it expects; None before the first.
+    """
     rows = np.flatnonzero(fate != QUARANTINED)
-    return windows.count(
+    networks = [-1 if name is None else windows.group_of(name) for name in batch.network]
+    prompt = np.where(batch.prompt == 0, -1, batch.prompt & 0xFFFFFFFF)
+    counted = windows.Counted(
         batch.partition[rows].astype(np.int64),
         batch.cast_at[rows],
         fate[rows] == LATE,
@@ -187,7 +195,10 @@ def count_windows(batch: VoteBatch, models: Int64, fate: npt.NDArray[np.int8]) -
         batch.outcome[rows],
         batch.side[rows],
         windows.cohorts(batch.cast_at[rows], batch.voter_since[rows]),
+        np.array(networks, dtype=np.int64)[rows],
+        prompt[rows],
     )
+    return windows.count(counted, reference)
 
 
 def _visible(batch: VoteBatch, fate: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:

@@ -2,15 +2,19 @@
 
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from pipeline.detectors import VOTER
+from pipeline import jobs
+from pipeline import settings as configuration
+from pipeline.detectors import VOTER, WINDOW
 from pipeline.settings import Settings
-from pipeline.simulate import Honest, plant
-from pipeline.store import Store, schema, windows
+from pipeline.simulate import Burst, Honest, Stream, plant
+from pipeline.store import Store, alerts, monitoring, schema, windows
 from pipeline.stream.monitor import Monitor
 from pipeline.stream.source import FileSource
 from pipeline.stream.windows import WIDTH
@@ -115,3 +119,120 @@ def test_a_stopped_monitor_gives_its_lease_back(store: Store, tmp_path: Path) ->
     thread.join(10)
     with store.write() as connection:
         assert windows.take_lease(connection, "monitor", "two", time.time_ns() // 1000, 1.0)
+
+
+# -- the window detectors ---------------------------------------------------------------------
+
+ATTACKED = Honest(votes=30_000, seed=8, days=6.0, models=30)
+ATTACK = Burst(target="claude-3-haiku-20240307", voters=60, votes=240, minutes=90, from_day=5.5)
+
+
+@pytest.fixture(scope="module")
+def attacked() -> tuple[Stream, Stream]:
+    """Five honest days, and one with a burst of bought votes in it."""
+    stream = plant(ATTACKED, [ATTACK])
+    parting = np.searchsorted(stream.cast_at, stream.cast_at[0] + 5 * 86_400_000_000)
+    return stream.take(slice(0, parting)), stream.take(slice(parting, None))
+
+
+def watched(url: str, folder: Path, streams: tuple[Stream, Stream], parts: int) -> Store:
+    """Both parts over so many partitions, a refresh between them; nothing is closed yet."""
+    options = replace(OPTIONS, lateness_minutes=60 * 24.0)
+    store = Store.open(url, voter_key=OPTIONS.key)
+    for name, stream in zip(("before", "after"), streams, strict=True):
+        for part in range(parts):
+            path = folder / f"{parts}-{name}-{part}.jsonl"
+            stream.take(slice(part, None, parts)).write_jsonl(path)
+            Worker(FileSource(path), store, options, (), "test").run(until_end=True)
+        if name == "before":
+            with configuration.override(options):
+                jobs.refresh(url)
+    return store
+
+
+def told(store: Store) -> list[tuple[object, ...]]:
+    """Everything that was said about windows, and when."""
+    with store.read() as connection:
+        listed = alerts.listed(connection)
+        history = [
+            (a["id"], h["action"], h["reason"]) for a in listed for h in alerts.one(connection, a["id"])["history"]
+        ]
+    shown = [
+        (a["id"], a["detector"], a["severity"], a["state"], a["window"], a["e_value"], str(a["evidence"]))
+        for a in listed
+    ]
+    return sorted([*shown, *history], key=str)
+
+
+def states_of(store: Store) -> dict[str, dict[str, list[object]]]:
+    with store.read() as connection:
+        return {n: {k: v.tolist() for k, v in s.items()} for n, s in monitoring.states(connection).items()}
+
+
+def test_a_burst_is_told_the_same_with_one_partition_or_eight_and_however_often_the_monitor_dies(
+    attacked: tuple[Stream, Stream], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = watched(str(tmp_path / "one.db"), tmp_path, attacked, 1)
+    assert Monitor(one, OPTIONS, "a", WINDOW).run(until_end=True, close=True)
+    expected, states = told(one), states_of(one)
+    assert any(row[1] == "vote_burst" for row in expected)
+    eight = watched(str(tmp_path / "eight.db"), tmp_path, attacked, 8)
+    monkeypatch.setattr("pipeline.stream.monitor._BATCH", 100)
+    number, step = 0, 1
+    while step:  # every step by another monitor, which dies without a word
+        with eight.write() as connection:
+            connection.execute(sa.delete(schema.lease))
+        number += 1
+        step = Monitor(eight, OPTIONS, f"monitor {number}", WINDOW)._step(close=True) or 0
+    assert number > 15
+    assert told(eight) == expected
+    assert states_of(eight) == states
+    one.close()
+    eight.close()
+
+
+def test_a_step_that_fails_leaves_nothing_behind(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    worked(store, tmp_path)
+    running = Monitor(store, OPTIONS, "one", WINDOW)
+    assert running._step(close=True)
+    before = (closed(store), states_of(store), told(store))
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(windows, "close", broken)
+        with pytest.raises(RuntimeError, match="disk"):
+            running._step(close=True)
+    assert (closed(store), states_of(store), told(store)) == before
+    assert running._step(close=True)
+    fresh_states = states_of(store)
+    other = Store.open(str(tmp_path / "other.db"), voter_key=OPTIONS.key)
+    worked(other, tmp_path)
+    Monitor(other, OPTIONS, "two", WINDOW).run(until_end=True, close=True)
+    running.run(until_end=True, close=True)
+    assert states_of(store) == states_of(other)
+    assert fresh_states != before[1]
+    other.close()
+
+
+def test_windows_are_closed_without_a_partition_that_has_gone_idle_and_that_is_kept(
+    store: Store, tmp_path: Path
+) -> None:
+    worked(store, tmp_path, parts=2)
+    hour = 3_600_000_000
+    now = time.time_ns() // 1000
+    with store.write() as connection:  # as if the second source had been a broker that fell silent yesterday
+        p, s = schema.partition.c, schema.source.c
+        last = connection.scalar(sa.select(p.event_time).where(p.partition_no == 2))
+        assert last is not None
+        connection.execute(sa.update(schema.source).where(s.source_no == 2).values(name="kafka:topic"))
+        connection.execute(sa.update(schema.partition).where(p.partition_no == 2).values(event_time=last - 24 * hour))
+        connection.execute(sa.update(schema.partition).where(p.partition_no == 2).values(updated_at=now - hour))
+    Monitor(store, OPTIONS, "one", WINDOW).run(until_end=True)
+    with store.read() as connection:
+        end = windows.position(connection)
+        left = monitoring.left_out(connection, 0, 2**62)
+    assert end is not None
+    assert end > last - 24 * hour
+    assert left == [(2, left[0][1], end)]

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.alerts import MEASURES
 from pipeline.detectors import VOTER
 from pipeline.events.batch import NO_TIME, VoteBatch
 from pipeline.evidence import Reference
@@ -283,6 +284,18 @@ window_votes = st.tuples(
 )
 
 
+def test_windows_count_networks_and_prompts_of_votes_that_have_them() -> None:
+    prompts = np.array([-1, 2**40 + 3, 0], dtype=np.int64)
+    batch = replace(batch_of([5, 6, 7]), network=["AS1", None, "AS1"], prompt=prompts)
+    models = np.array([[0, 1], [0, 1], [1, 0]])
+    (found,) = processor.count_windows(batch, models, np.array([0, 0, 2], dtype=np.int8), None)
+    rows = [[kind, group, model] for kind, group, model, *_ in found.counts.tolist()]
+    cohorts = [[windows.COHORT, 0, 0], [windows.COHORT, 0, 1]]
+    network = [[windows.NETWORK, windows.group_of("AS1"), model] for model in (0, 1)]
+    asked = [[windows.PROMPT, group, model] for group in (3, 2**32 - 1) for model in (0, 1)]
+    assert rows == [*cohorts, *network, *asked, [windows.TRAFFIC, windows.group_of("AS1"), 0]]
+
+
 @given(st.lists(window_votes, max_size=25))
 @settings(max_examples=200, deadline=None)
 def test_window_counts_are_those_of_a_slow_loop(rows: list[tuple]) -> None:
@@ -298,11 +311,11 @@ def test_window_counts_are_those_of_a_slow_loop(rows: list[tuple]) -> None:
         votes[key][f] += 1
         cohort = 0 if born == NO_TIME else 2 if at - born <= 7 * DAY else 1
         for place in (0, 1) if f == ACCEPTED else ():
-            cell = cells[key].setdefault((pair[place], cohort), [0, 0, 0, 0])
-            for i, yes in enumerate((True, chosen == place, won == place, won >= 2)):
+            cell = cells[key].setdefault((windows.COHORT, cohort, pair[place]), [0] * len(MEASURES))
+            for i, yes in enumerate((True, chosen == place, won == place, won == 1 - place)):
                 cell[i] += yes
     found = processor.count_windows(
-        batch, np.array(models, dtype=np.int64).reshape(-1, 2), np.array(fate, dtype=np.int8)
+        batch, np.array(models, dtype=np.int64).reshape(-1, 2), np.array(fate, dtype=np.int8), None
     )
     assert [(w.start, w.partition) for w in found] == sorted(votes)
     for window in found:
@@ -310,7 +323,7 @@ def test_window_counts_are_those_of_a_slow_loop(rows: list[tuple]) -> None:
         assert (window.accepted, window.late) == (votes[key][ACCEPTED], votes[key][LATE])
         expected = [[*cell, *values] for cell, values in sorted(cells[key].items())]
         assert window.counts.tolist() == expected
-        assert window.counts.dtype == np.int32
+        assert window.counts.dtype == np.int64
 
 
 @given(st.lists(window_votes, max_size=25), st.integers(0, 25))
@@ -320,7 +333,7 @@ def test_window_counts_of_two_batches_add_up_to_those_of_one(rows: list[tuple], 
         part, cast, models, outcome, side, since, fate = zip(*some, strict=True) if some else ([],) * 7
         batch = batch_of(list(cast), partition=list(part), outcome=list(outcome), side=list(side), since=list(since))
         pairs = np.array(models, dtype=np.int64).reshape(-1, 2)
-        found = processor.count_windows(batch, pairs, np.array(fate, dtype=np.int8))
+        found = processor.count_windows(batch, pairs, np.array(fate, dtype=np.int8), None)
         return {(w.start, w.partition): [w.accepted, w.late, w.counts] for w in found}
 
     whole, first, second = counted(rows), counted(rows[:cut]), counted(rows[cut:])

@@ -110,7 +110,8 @@ def test_the_digest_is_64_hexadecimal_digits_and_the_shaping_settings_are_named(
     assert len(bytes.fromhex(Settings().digest())) == 32
     assert Settings().digest() == Settings().digest()
     assert set(Settings().shaping()) == set(SHAPING) <= set(NAMES)
-    assert {"lateness_minutes", "anchor", "auto_voter", "least_share"} == set(SHAPING)
+    shaping = {"lateness_minutes", "anchor", "auto_voter", "least_share", "false_alarms", "false_share"}
+    assert shaping == set(SHAPING)
 
 
 def test_a_key_is_never_in_the_digest_or_among_the_shaping_settings() -> None:

@@ -1,105 +1,203 @@
-"""Five-minute windows: counts add up in any order, and bytes hold them all."""
+"""Window counts: exact in any order and any grouping, bounded, and all in the bytes."""
 
 from collections import Counter
-from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as st_numpy
 
-from pipeline.events.batch import NO_TIME, microseconds
+from pipeline.alerts import COHORTS, MEASURES
+from pipeline.evidence import EXPECTED_UNIT, Reference
 from pipeline.stream import windows
+from pipeline.stream.windows import MOST, WIDTH, Counted, WindowCounts
 
-DAY = 24 * 3600 * 1_000_000
-numbers = st.integers(0, 2**31 - 1)
+BOARD = Reference(1, np.array([1, 2, 3]), np.array([0.5, 0.0, -0.5]), np.zeros((3, 3)), 0.3, (3.0, 7.0))
+UNKNOWN = 4
 
-
-@st.composite
-def counts(draw: st.DrawFn) -> windows.Counts:
-    keys = sorted(draw(st.sets(st.tuples(st.integers(0, 5), st.integers(0, 2)), max_size=8)))
-    rows = [(*key, *draw(st.tuples(*[st.integers(0, 1000)] * 4))) for key in keys]
-    return np.array(rows, dtype=np.int32).reshape(-1, len(windows.COLUMNS))
-
-
-def slow_sum(*parts: windows.Counts) -> list[list[int]]:
-    total: dict[tuple[int, int], Counter[int]] = {}
-    for part in parts:
-        for model, cohort, *values in part.tolist():
-            into = total.setdefault((model, cohort), Counter())
-            for i, value in enumerate(values):
-                into[i] += value
-    return [[*key, *(total[key][i] for i in range(4))] for key in sorted(total)]
-
-
-@given(st.lists(counts(), min_size=1, max_size=4))
-def test_adding_is_what_a_loop_would_add_in_any_order_and_any_grouping(parts: list[windows.Counts]) -> None:
-    whole = windows.add(*parts)
-    assert whole.dtype == np.int32
-    assert whole.tolist() == slow_sum(*parts)
-    assert windows.add(*reversed(parts)).tolist() == whole.tolist()
-    assert windows.add(windows.add(*parts[:2]), *parts[2:]).tolist() == whole.tolist()
-
-
-@given(st_numpy.arrays(np.int32, st.tuples(st.integers(0, 9), st.just(6)), elements=numbers))
-def test_bytes_hold_all_there_is_to_know(rows: windows.Counts) -> None:
-    again = windows.unpack(windows.pack(rows))
-    assert again.dtype == np.int32
-    assert again.shape == rows.shape
-    assert np.array_equal(again, rows)
-    assert windows.add(again).flags.writeable
-
-
-def test_packed_counts_do_not_depend_on_the_machine() -> None:
-    rows = np.arange(12, dtype=np.int32).reshape(2, 6)
-    assert windows.unpack(windows.pack(rows.astype(">i4"))).tolist() == rows.tolist()
-    assert windows.unpack(windows.pack(np.asfortranarray(rows))).tolist() == rows.tolist()
-
-
-@given(st.datetimes(datetime(1960, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)))
-def test_a_window_is_five_minutes_of_utc_and_holds_its_start(time: datetime) -> None:
-    start = windows.start_of(np.array([microseconds(time)]))[0]
-    expected = time.replace(minute=time.minute // 5 * 5, second=0, microsecond=0)
-    assert start == microseconds(expected)
-    assert timedelta(0) <= time - expected < timedelta(minutes=5)
-
-
-@pytest.mark.parametrize(
-    ("since", "cohort"),
-    [(NO_TIME, 0), (100 * DAY - 1, 2), (93 * DAY, 2), (93 * DAY - 1, 1), (0, 1), (100 * DAY, 2), (101 * DAY, 2)],
+one_vote = st.tuples(
+    st.integers(0, 2),  # window
+    st.integers(1, 2),  # partition
+    st.booleans(),  # late
+    st.permutations([1, 2, 3, UNKNOWN]).map(lambda p: p[:2]),
+    st.integers(0, 3),  # outcome
+    st.integers(0, 1),  # side
+    st.integers(0, 2),  # cohort
+    st.integers(-1, 3),  # network
+    st.integers(-1, 3),  # prompt
 )
-def test_an_account_is_new_for_seven_days_and_unknown_without_a_date(since: int, cohort: int) -> None:
-    assert windows.cohorts(np.array([100 * DAY]), np.array([since])).tolist() == [cohort]
 
 
-def test_no_votes_make_no_windows() -> None:
-    none = np.zeros(0, dtype=np.int64)
-    assert (
-        windows.count(none, none, none == 1, none.reshape(0, 2), none.astype(np.int8), none.astype(np.uint8), none)
-        == []
+def counted(rows: list[tuple]) -> Counted:  # type: ignore[type-arg]
+    window, part, late, models, outcome, side, cohort, network, prompt = zip(*rows, strict=True) if rows else [()] * 9
+    ints = [np.array(column, dtype=np.int64) for column in (part, outcome, side, cohort, network, prompt)]
+    return Counted(
+        ints[0],
+        np.array(window, dtype=np.int64) * WIDTH + 5,
+        np.array(late, dtype=np.bool_),
+        np.array(models, dtype=np.int64).reshape(-1, 2),
+        ints[1].astype(np.int8),
+        ints[2].astype(np.uint8),
+        *ints[3:],
     )
 
 
-def test_a_window_of_late_votes_only_counts_them_and_rates_nothing() -> None:
-    one = np.ones(1, dtype=np.int64)
-    (found,) = windows.count(one, one, one == 1, np.array([[3, 4]]), one.astype(np.int8), one.astype(np.uint8), one)
-    assert (found.start, found.partition, found.accepted, found.late) == (0, 1, 0, 1)
-    assert found.counts.shape == (0, 6)
-    assert windows.unpack(windows.pack(found.counts)).shape == (0, 6)
+def slow(rows: list[tuple]) -> dict[tuple[int, int], Counter[tuple[int, ...]]]:  # type: ignore[type-arg]
+    """(window, partition) → (kind, group, model, measure) → sum."""
+    total: dict[tuple[int, int], Counter[tuple[int, ...]]] = {}
+    theta = dict(zip([1, 2, 3], BOARD.theta.tolist(), strict=True))
+    for window, part, late, models, outcome, side, cohort, network, prompt in rows:
+        into = total.setdefault((window, part), Counter())
+        if late:
+            continue
+        for place, model in enumerate(models):
+            other = models[1 - place]
+            won, lost = outcome == place, outcome == 1 - place
+            values = {0: 1, 1: side == place, 2: won, 3: lost}
+            if UNKNOWN not in models:
+                p = [0.7 / (1 + np.exp(theta[b] - theta[a])) for a, b in ((model, other), (other, model))]
+                values |= {4: 1, 5: won, 6: lost, 7: int(np.ceil(p[0] * 1024)), 8: int(np.ceil(p[1] * 1024))}
+            for kind, group in ((0, cohort), (1, network), (2, prompt)):
+                if group >= 0:
+                    for measure, value in values.items():
+                        into[kind, group, model, measure] += int(value)
+        if network >= 0:
+            into[3, network, 0, 0] += 1
+    return total
 
 
-def test_a_vote_counts_once_for_each_of_its_models() -> None:
-    start = 7 * windows.WIDTH
-    (found,) = windows.count(
-        np.zeros(3, dtype=np.int64),
-        np.array([start, start + 1, start + windows.WIDTH - 1]),
-        np.zeros(3, dtype=np.bool_),
-        np.array([[3, 4], [4, 3], [3, 4]]),
-        np.array([0, 3, 1], dtype=np.int8),
-        np.array([0, 1, 1], dtype=np.uint8),
-        np.array([0, 0, 2]),
+def as_counter(one: WindowCounts) -> Counter[tuple[int, ...]]:
+    return Counter(
+        {
+            (kind, group, model, measure): value
+            for kind, group, model, *values in one.counts.tolist()
+            for measure, value in enumerate(values)
+        }
     )
-    assert (found.start, found.accepted) == (start, 3)
-    # model, cohort, appearances, chosen, wins, ties
-    assert found.counts.tolist() == [[3, 0, 2, 2, 1, 1], [3, 2, 1, 0, 0, 0], [4, 0, 2, 0, 0, 1], [4, 2, 1, 1, 1, 0]]
+
+
+@given(st.lists(one_vote, max_size=25))
+@settings(deadline=None)
+def test_counts_are_those_of_a_slow_loop(rows: list[tuple]) -> None:  # type: ignore[type-arg]
+    found = windows.count(counted(rows), BOARD)
+    expected = slow(rows)
+    assert [(w.start // WIDTH, w.partition) for w in found] == sorted(expected)
+    for one in found:
+        mine = [r for r in rows if (r[0], r[1]) == (one.start // WIDTH, one.partition)]
+        assert (one.accepted, one.late) == (sum(not r[2] for r in mine), sum(r[2] for r in mine))
+        assert +as_counter(one) == +expected[one.start // WIDTH, one.partition]
+
+
+@given(st.lists(one_vote, min_size=1, max_size=25), st.sets(st.integers(1, 24), max_size=3))
+@settings(deadline=None)
+def test_however_votes_are_cut_the_sum_is_the_same(rows: list[tuple], cuts: set[int]) -> None:  # type: ignore[type-arg]
+    rows = [(0, 1, *r[2:]) for r in rows]
+    parts = [rows[a:b] for a, b in zip([0, *sorted(cuts)], [*sorted(cuts), len(rows)], strict=True)]
+    counts = [windows.count(counted(part), BOARD)[0].counts for part in parts if part]
+    (whole,) = windows.count(counted(rows), BOARD)
+    assert windows.add(*counts).tolist() == whole.counts.tolist()
+    assert windows.add(*reversed(counts)).tolist() == whole.counts.tolist()
+
+
+def busy(seed: int, votes: int, networks: int = 2**32) -> Counted:
+    rng = np.random.default_rng(seed)
+    a = rng.integers(1, 4, votes)
+    return Counted(
+        np.ones(votes, dtype=np.int64),
+        np.zeros(votes, dtype=np.int64),
+        np.zeros(votes, dtype=np.bool_),
+        np.stack([a, a % 3 + 1], axis=1),
+        rng.integers(0, 4, votes).astype(np.int8),
+        rng.integers(0, 2, votes).astype(np.uint8),
+        rng.integers(0, 3, votes),
+        rng.integers(0, networks, votes),
+        rng.integers(0, 2**32, votes),
+    )
+
+
+@pytest.mark.parametrize("networks", [300, 2**32])
+def test_a_busy_window_is_bounded_and_the_bits_that_stay_do_not_depend_on_the_order(networks: int) -> None:
+    parts = [
+        windows.count(busy(seed, votes, networks), BOARD)[0].counts for seed, votes in enumerate((400, 5000, 20, 9000))
+    ]
+    whole = windows.add(*parts)
+    assert windows.add(windows.add(parts[3], parts[0]), windows.add(parts[2], parts[1])).tolist() == whole.tolist()
+    for kind in (windows.NETWORK, windows.PROMPT):
+        mine = whole[whole[:, 0] & 3 == kind]
+        assert len(mine) <= MOST
+        assert len(np.unique(mine[:, 0])) == 1
+        assert mine[:, 3].sum() == 2 * 14420  # nothing is lost: every vote is in some row
+    exact = networks == 300
+    assert (whole[whole[:, 0] & 3 == windows.NETWORK][0, 0] == windows.NETWORK) == exact
+
+
+def test_the_busiest_window_fits_into_64_kib_beside_its_networks_traffic() -> None:
+    counts = windows.count(busy(1, 100_000, 300), BOARD)[0].counts
+    assert len(windows.pack(counts)) <= 64 * 1024
+
+
+@given(st.lists(one_vote, max_size=25))
+@settings(deadline=None)
+def test_bytes_hold_all_there_is_to_know(rows: list[tuple]) -> None:  # type: ignore[type-arg]
+    for one in windows.count(counted(rows), None):
+        again = windows.unpack(windows.pack(one.counts))
+        assert again.dtype == np.int64
+        assert again.tolist() == one.counts.tolist()
+
+
+@pytest.mark.parametrize("most", [1, 2**31 - 1, 2**31, 2**62])
+def test_numbers_of_every_size_survive_the_bytes(most: int) -> None:
+    rows = np.zeros((3, len(windows.COLUMNS)), dtype=np.int64)
+    rows[:, 3] = [0, 7, most]
+    rows[:, 1] = [0, 2**32 - 1, 2**31]
+    assert windows.unpack(windows.pack(rows)).tolist() == rows.tolist()
+    none = np.zeros((0, len(windows.COLUMNS)), dtype=np.int64)
+    assert windows.unpack(windows.pack(none)).shape == none.shape
+
+
+@given(st.lists(one_vote, max_size=25))
+@settings(deadline=None)
+def test_a_merged_window_is_the_same_whatever_the_partitions_and_numbers(rows: list[tuple]) -> None:  # type: ignore[type-arg]
+    """Detectors see names; which number a model has depends on who came first."""
+    rows = [(0, *r[1:]) for r in rows]
+    one = [(0, 1, *r[2:]) for r in rows]
+    swapped = {1: 9, 2: 3, 3: 2, UNKNOWN: 5}
+    renumbered = [(*r[:3], [swapped[m] for m in r[3]], *r[4:]) for r in rows]
+    names = {1: "a", 2: "b", 3: "c", UNKNOWN: "d"}
+    other_names = {swapped[number]: name for number, name in names.items()}
+    networks = {0: "AS1", 1: "AS2"}
+    first, *others = [
+        windows.merged(0, windows.count(counted(rows), None), names, networks, {}),
+        windows.merged(0, windows.count(counted(one), None), names, networks, {}),
+        windows.merged(0, windows.count(counted(renumbered), None), other_names, networks, {}),
+    ]
+    for window in others:
+        for name in ("start", "end", "accepted", "late", "models", "votes_of"):
+            assert getattr(window, name) == getattr(first, name)
+        assert window.totals.tolist() == first.totals.tolist()
+        for name in ("cohorts", "networks", "prompts"):
+            mine, other = getattr(window, name), getattr(first, name)
+            assert (mine.group, mine.model, mine.counts.tolist()) == (other.group, other.model, other.counts.tolist())
+
+
+def test_votes_on_a_later_name_are_the_first_name_s() -> None:
+    rows = [(0, 1, False, [1, 2], 0, 0, 1, 0, -1), (0, 1, False, [3, 2], 0, 0, 1, 0, -1)]
+    parts = windows.count(counted(rows), None)
+    window = windows.merged(0, parts, {1: "old", 2: "b", 3: "new"}, {0: "AS1"}, {"new": "old"})
+    assert window.models == ("b", "old")
+    assert window.totals[:, MEASURES.index("appearances")].tolist() == [2, 2]
+    assert window.networks.group == ("AS1", "AS1")
+    assert window.votes_of == {"AS1": 2}
+    assert window.cohorts.group == (COHORTS[1], COHORTS[1])
+
+
+def test_a_window_without_votes_has_none() -> None:
+    window = windows.merged(7 * WIDTH, [], {}, {}, {})
+    assert (window.start, window.end, window.accepted, window.models) == (7 * WIDTH, 8 * WIDTH, 0, ())
+    assert window.totals.shape == (0, len(MEASURES))
+
+
+def test_what_the_snapshot_expects_is_rounded_up_by_less_than_a_unit() -> None:
+    exact = 0.7 / (1 + np.exp(BOARD.theta[None, :] - BOARD.theta[:, None]))
+    assert (BOARD.wins * EXPECTED_UNIT >= exact - 1e-12).all()
+    assert (BOARD.wins * EXPECTED_UNIT < exact + EXPECTED_UNIT).all()

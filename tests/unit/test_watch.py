@@ -1,0 +1,124 @@
+"""Closed windows through detectors: each once, in order, however grouped; and how far windows are complete."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.alerts import Context, Said, Window, WindowState
+from pipeline.registry import Registry
+from pipeline.store.monitoring import Progress
+from pipeline.stream.monitor import Mark, merged_watermark
+from pipeline.stream.watch import LONGEST_SILENCE, Levels, Names, Seen, watch, windows
+from pipeline.stream.windows import COLUMNS, WIDTH, WindowCounts
+
+NAMES = Names({1: "a"}, {})
+WEEK = LONGEST_SILENCE // WIDTH
+HOUR = 3_600_000_000
+
+
+def part(number: int, accepted: int = 1, partition: int = 1) -> WindowCounts:
+    rows = np.zeros((1, len(COLUMNS)), dtype=np.int64)
+    rows[0, [2, 3]] = 1, accepted
+    return WindowCounts(number * WIDTH, partition, accepted, 0, rows)
+
+
+def numbers(parts: list[WindowCounts], first: int, end: int, last: int | None) -> list[int]:
+    before = None if last is None else last * WIDTH
+    return [w.start // WIDTH for w in windows(parts, first * WIDTH, end * WIDTH, before, NAMES, Registry())]
+
+
+def test_empty_windows_between_votes_are_seen() -> None:
+    assert numbers([part(3), part(6)], 3, 9, None) == [3, 4, 5, 6, 7, 8]
+
+
+def test_nothing_is_seen_before_the_first_vote() -> None:
+    assert numbers([part(5)], 0, 7, None) == [5, 6]
+    assert numbers([], 0, 100, None) == []
+
+
+def test_a_long_silence_is_watched_for_a_week_and_then_passed_over() -> None:
+    far = 3 * WEEK
+    seen = numbers([part(0), part(far)], 0, far + 2, None)
+    assert seen == [*range(WEEK + 1), far, far + 1]
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.sets(st.integers(0, 5 * WEEK), min_size=1, max_size=6), st.sets(st.integers(1, 5 * WEEK), max_size=4))
+def test_however_windows_are_grouped_into_steps_the_same_are_seen(starts: set[int], cuts: set[int]) -> None:
+    parts, end = [part(s) for s in sorted(starts)], 5 * WEEK + 10
+    whole = numbers(parts, 0, end, None)
+    stepped: list[int] = []
+    for first, stop in zip([0, *sorted(cuts)], [*sorted(cuts), end], strict=True):
+        last = max((s for s in starts if s < first), default=None)
+        stepped += numbers([p for p in parts if first <= p.start // WIDTH < stop], first, stop, last)
+    assert stepped == whole
+
+
+def test_partitions_are_merged() -> None:
+    found = list(windows([part(0, 2, 1), part(0, 3, 2)], 0, WIDTH, None, NAMES, Registry()))
+    assert [(w.accepted, w.models, w.totals[0, 0]) for w in found] == [(5, ("a",), 5)]
+
+
+@dataclass(frozen=True)
+class Counting:
+    """A detector that keeps what it was given."""
+
+    name: str = "counting"
+
+    def observe(self, window: Window, state: WindowState, context: Context) -> tuple[WindowState, list[Said]]:
+        seen = np.append(state.get("seen", np.zeros(0, dtype=np.int64)), window.start // WIDTH)
+        steady = np.append(state.get("steady", np.zeros(0, dtype=np.bool_)), context.steady)
+        return {"seen": seen, "steady": steady}, []
+
+
+def test_every_detector_sees_every_window_once_and_goes_on_from_its_state() -> None:
+    told: list[Seen] = []
+    given_windows = list(windows([part(0)], 0, 6 * WIDTH, None, NAMES, Registry()))
+    detectors: Any = [Counting(), Counting("other")]
+    half = watch(given_windows[:2], {}, Registry(), detectors, Levels(), told.append)
+    whole = watch(given_windows[2:], half, Registry(), detectors, Levels(), told.append)
+    assert {name: state["seen"].tolist() for name, state in whole.items()} == {
+        "counting": [0, 1, 2, 3, 4, 5],
+        "other": [0, 1, 2, 3, 4, 5],
+    }
+    assert [seen.window.start // WIDTH for seen in told] == [0, 1, 2, 3, 4, 5]
+
+
+# -- the merged watermark ---------------------------------------------------------------------
+
+NOW = 1000 * HOUR
+
+
+def at(no: int, event: int, updated: int = NOW, live: bool = True) -> Progress:
+    return Progress(no, event, updated, live)
+
+
+def mark(*partitions: Progress, floor: int | None = None) -> Mark:
+    return merged_watermark(partitions, HOUR, HOUR // 12, NOW, floor)
+
+
+def test_the_watermark_is_the_smallest_of_the_active_partitions() -> None:
+    assert mark(at(1, NOW), at(2, NOW - 7)) == Mark(NOW - 7 - HOUR)
+    assert mark() == Mark(None)
+
+
+def test_an_idle_partition_is_left_out_and_named_where_it_would_hold_windows_back() -> None:
+    assert mark(at(1, NOW), at(2, NOW - 5 * HOUR, NOW - 5 * HOUR)) == Mark(NOW - HOUR, (2,))
+    assert mark(at(1, NOW), at(2, NOW, NOW - 5 * HOUR)) == Mark(NOW - HOUR)
+
+
+def test_when_a_live_source_falls_silent_the_clock_stands_for_the_watermark() -> None:
+    silent = at(1, NOW - 5 * HOUR, NOW - 5 * HOUR + 1)
+    assert mark(silent) == Mark(NOW - HOUR - HOUR // 12, (1,))
+
+
+def test_a_log_of_old_votes_that_has_ended_is_no_silence() -> None:
+    assert mark(at(1, NOW - 900 * HOUR, NOW - 5 * HOUR)) == Mark(NOW - 901 * HOUR)
+    assert mark(at(1, NOW - 5 * HOUR, NOW - 5 * HOUR, live=False)) == Mark(NOW - 6 * HOUR)
+
+
+def test_the_watermark_never_goes_back_behind_what_is_closed() -> None:
+    assert mark(at(1, NOW - 50 * HOUR), floor=NOW - 3 * HOUR) == Mark(NOW - 3 * HOUR)
