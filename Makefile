@@ -14,7 +14,7 @@ export DEBIAN_FRONTEND := noninteractive
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-faults test-stack lint bench up status down kafka prometheus clean lock
+.PHONY: help setup demo test test-faults test-stack lint bench up status down kafka prometheus faketime clean lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ demo: setup ## the whole story on real pair counts with planted attacks; no serv
 	@$(BIN)/integrity demo $(ARGS)
 
 # A part of the suite (ARGS) need not cover 80% of the code. .venv/bin holds promtool.
-test: setup kafka prometheus ## the whole suite, against a real Kafka and a real PostgreSQL
+test: setup kafka prometheus faketime ## the whole suite, against a real Kafka and a real PostgreSQL
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest \
 		--numprocesses 2 --dist loadfile \
 		--cov --cov-report=term:skip-covered $(if $(ARGS),--cov-fail-under=0) $(ARGS)
@@ -48,7 +48,7 @@ status: setup ## what of it runs, where, and which alerts fire
 down: setup ## end all of it; the data stays in .stack
 	@$(BIN)/python -m pipeline.local down $(ARGS)
 
-test-faults: setup kafka prometheus ## the long faults: kill -9 again and again, storms, stuck groups
+test-faults: setup kafka prometheus faketime ## the long faults: kill -9 again and again, storms, stuck groups
 	$(BIN)/pytest tests/faults -m slow --numprocesses 2 --dist load $(ARGS)
 
 test-stack: setup kafka prometheus ## up, an attack, the page, the refresh, down; for real, 3 to 5 minutes
@@ -57,6 +57,8 @@ test-stack: setup kafka prometheus ## up, an attack, the page, the refresh, down
 kafka: $(VENV)/kafka/.copied ## Kafka's jars into .venv/kafka/libs (needs Java 17 and Maven)
 
 prometheus: $(BIN)/prometheus $(BIN)/prometheus-alertmanager ## Prometheus, Alertmanager and their tools into .venv/bin
+
+faketime: $(VENV)/faketime/libfaketimeMT.so.1 ## a library that sets a process's clock wrong, for the tests
 
 clean: ## remove everything that can be made again
 	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis
@@ -133,3 +135,14 @@ $(BIN)/prometheus: | $(BIN)/python
 templates := usr/share/prometheus/alertmanager
 $(BIN)/prometheus-alertmanager: | $(BIN)/python
 	$(call unpack,prometheus-alertmanager,prometheus-alertmanager amtool,install -D -m 644 -t /$(templates) $(templates)/*.tmpl)
+
+# A library has no place on PATH; the machine's own is taken if it is there.
+$(VENV)/faketime/libfaketimeMT.so.1: | $(BIN)/python
+	@mkdir -p $(@D) && unpacked=$$(mktemp -d) && trap 'rm -rf "$$unpacked"' EXIT && \
+	if cp /usr/lib/*/faketime/$(@F) $(@D)/ 2>/dev/null; then exit; fi; \
+	if $(may_install); then apt-get update -qq; fi; \
+	if (cd "$$unpacked" && apt-get $(as_root) download -qq libfaketime && dpkg-deb -x libfaketime_*.deb .); then \
+		cp "$$unpacked"/usr/lib/*/faketime/$(@F) $(@D)/; \
+	else \
+		$(call go_without,no $(@F) and no way to get Debian's package libfaketime: what needs it WILL BE SKIPPED); \
+	fi

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -64,6 +64,13 @@ def parsed(value: bytes | None) -> Mapping[str, Any] | None:
     except ValueError:
         return None
     return vote if isinstance(vote, dict) and vote.get("schema") == 1 and "vote_id" in vote else None
+
+
+def file_log(lines: Sequence[bytes]) -> Log:
+    """The log that a file of these lines is: append time is cast time."""
+    votes = [parsed(line) for line in lines]
+    records = {(0, n): Record(microseconds(vote["cast_at"]) if vote else 0, vote) for n, vote in enumerate(votes)}
+    return Log(records, {0: (0, len(lines))})
 
 
 def read_log(bootstrap: str, topic: str) -> Log:

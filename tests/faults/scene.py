@@ -17,7 +17,7 @@ import time
 import urllib.request
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -142,11 +142,13 @@ class Scene:
             connection.execute("UPDATE meta SET value = %s WHERE name = 'store_id'", [secrets.token_hex(8)])
         return url
 
-    def start(self, url: str, *words: str, before: tuple[str, ...] = (), **more: str) -> subprocess.Popen[str]:
-        """A worker as a process. `before` goes before the command, `more` into its environment."""
+    def start(
+        self, url: str, *words: str, command: Sequence[str | Path] = (INTEGRITY,), **more: str
+    ) -> subprocess.Popen[str]:
+        """A worker as a process; `more` goes into its environment."""
         names = {f"INTEGRITY_TOPIC_{name.upper()}": topic for name, topic in self.topics.items()}
         return subprocess.Popen(
-            [*before, INTEGRITY, "work", "--source", self.source, "--store", url, "--json", *words],
+            [*command, "work", "--source", self.source, "--store", url, "--json", *words],
             env=os.environ | SETTINGS | names | more,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

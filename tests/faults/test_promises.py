@@ -17,7 +17,7 @@ from pipeline.store import Store
 from pipeline.stream.source import FileSource
 from pipeline.stream.worker import Worker
 from tests.faults.held import read
-from tests.faults.log import Log, Record, microseconds, parsed
+from tests.faults.log import Log, Record, file_log
 from tests.faults.promises import Case, findings
 from tests.faults.scene import KEY, SETTINGS, make_stream, refresh
 
@@ -48,11 +48,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
             file.writelines(line + b"\n" for line in lines[len(stream.before) :])
         work(path, store)
         refresh(str(store))
-    votes = [parsed(line) for line in lines]
-    records = {(0, n): Record(microseconds(v["cast_at"]) if v else 0, v) for n, v in enumerate(votes)}
-    acknowledged = Counter(v["vote_id"] for v in votes if v)
-    held = read(str(store), KEY)
-    log = Log(records, {0: (0, len(lines))})
+    log, held = file_log(lines), read(str(store), KEY)
+    acknowledged = Counter(record.vote["vote_id"] for record in log.records.values() if record.vote)
     case = Case(log, str(store), KEY, acknowledged, held, announced=[key[0] for key in held.tables["alerts"]])
     return Whole(store, case)
 
