@@ -14,10 +14,10 @@ export DEBIAN_FRONTEND := noninteractive
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-faults test-stack lint bench up status down kafka prometheus faketime clean lock
+.PHONY: help setup demo test test-faults test-stack lint bench bench-ratings up status down kafka prometheus faketime clean lock
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.synced ## make the environment .venv from requirements.lock
 
@@ -38,6 +38,9 @@ lint: setup ## style, types and the order of imports
 
 bench: setup kafka ## votes per second through a real Kafka and a real PostgreSQL
 	@$(BIN)/integrity bench stream $(ARGS)
+
+bench-ratings: setup .venv-bench/.synced ## the rating engine beside arena-rank and evalica, as ratios of one run
+	@$(BIN)/integrity bench ratings $(ARGS)
 
 up: setup kafka prometheus ## the real thing as local processes in .stack, under a supervisor
 	@$(BIN)/python -m pipeline.local up $(ARGS)
@@ -61,7 +64,7 @@ prometheus: $(BIN)/prometheus $(BIN)/prometheus-alertmanager ## Prometheus, Aler
 faketime: $(VENV)/faketime/libfaketimeMT.so.1 ## a library that sets a process's clock wrong, for the tests
 
 clean: ## remove everything that can be made again
-	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis
+	rm -rf $(VENV) .venv-bench build dist htmlcov .coverage .coverage.* .hypothesis
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find dags pipeline tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -69,6 +72,8 @@ lock: | $(BIN)/python ## choose versions anew where pyproject.toml asks for it
 	$(get_uv)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --all-extras --group dev pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --group pyproject.toml:bench -o requirements-bench.lock
 
 # `uv pip sync` removes whatever the lock does not name, uv and pip themselves included: they are brought each time.
 define get_uv
@@ -81,6 +86,13 @@ $(VENV)/.synced: requirements.lock pyproject.toml | $(BIN)/python
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
 	$(get_uv)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+# The peers' own environment: one of them pins numpy and brings JAX.
+.venv-bench/.synced: requirements-bench.lock | $(BIN)/python
+	$(get_uv)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D)
+	$(BIN)/uv pip sync --quiet --python $(@D)/bin/python --require-hashes requirements-bench.lock
 	@touch $@
 
 $(BIN)/python:

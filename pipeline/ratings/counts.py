@@ -19,7 +19,7 @@ import numpy.typing as npt
 from pipeline.errors import BadCounts
 from pipeline.ratings import checks
 from pipeline.ratings.checks import Codes, Counts, Floats
-from pipeline.ratings.encode import OUTCOMES, encode_battles
+from pipeline.ratings.encode import OUTCOMES, Coded, encode_columns
 from pipeline.ratings.tally import collapse, scatter, tally
 
 _COLUMNS = ("wins_a", "wins_b", "ties", "both_bad")
@@ -99,7 +99,8 @@ class PairCounts:
         result = checks.codes(outcome, "outcome", len(OUTCOMES))
         if not left.shape == right.shape == result.shape:
             raise BadCounts(f"expected one length, got {len(left)} a, {len(right)} b, {len(result)} outcome")
-        return _counted(names, left, right, result)
+        axis, outcomes = np.arange(len(names), dtype=np.int32), np.arange(len(OUTCOMES), dtype=np.int32)
+        return _counted(names, Coded(axis, left), Coded(axis, right), Coded(outcomes, result))
 
     @classmethod
     def from_labels(cls, model_a: Iterable[Any], model_b: Iterable[Any], winner: Iterable[Any]) -> PairCounts:
@@ -108,7 +109,7 @@ class PairCounts:
         Raises:
             BadCounts: an unknown outcome, a name that is not text, or a model against itself, with its row.
         """
-        return _counted(*encode_battles(model_a, model_b, winner))
+        return _counted(*encode_columns(model_a, model_b, winner))
 
     @staticmethod
     def merge(parts: Iterable[PairCounts]) -> PairCounts:
@@ -191,12 +192,12 @@ class PairCounts:
         return int(self.ties.sum() + self.both_bad.sum()) / self.total
 
 
-def _counted(models: tuple[str, ...], a: Codes, b: Codes, outcome: Codes) -> PairCounts:
+def _counted(models: tuple[str, ...], a: Coded, b: Coded, outcome: Coded) -> PairCounts:
     """Count N votes whose codes are known to be on their axes."""
     pairs, table = tally(a, b, outcome, len(models))
     first, second = np.divmod(pairs, max(len(models), 1))
     if (first == second).any():
-        checks.no_self_pairs(a, b, models)
+        checks.no_self_pairs(a.codes, b.codes, models)
     return _canonical(models, first, second, table)
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
 
@@ -30,6 +31,25 @@ _OUTCOME_CODES = {name: code for code, name in enumerate(OUTCOMES)}
 
 # Distinct texts of a column, and each row's position among them.
 _Encoded = tuple[list[str], npt.NDArray[np.integer[Any]]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Coded:
+    """A column of N codes, kept as a small table and positions in it: adding up needs nothing more.
+
+    Attributes:
+        table: int32[D], the code of each distinct value.
+        position: int32[N].
+    """
+
+    table: Codes
+    position: npt.NDArray[np.integer[Any]]
+
+    @property
+    def codes(self) -> Codes:
+        """int32[N]."""
+        result: Codes = self.table.take(self.position)
+        return result
 
 
 def encode_battles(
@@ -49,17 +69,26 @@ def encode_battles(
         BadCounts: columns of different lengths, a name that is not text, or an unknown outcome; the message
             gives the 0-based row and the value.
     """
+    models, *columns = encode_columns(model_a, model_b, winner)
+    return models, columns[0].codes, columns[1].codes, columns[2].codes
+
+
+def encode_columns(
+    model_a: Iterable[Any], model_b: Iterable[Any], winner: Iterable[Any]
+) -> tuple[tuple[str, ...], Coded, Coded, Coded]:
+    """As `encode_battles`, codes not written out yet."""
     given = [_sized(column) for column in (model_a, model_b, winner)]
     if len({len(column) for column in given}) != 1:
         lengths = ", ".join(f"{len(c)} {what}" for c, what in zip(given, ("model_a", "model_b", "winner"), strict=True))
         raise BadCounts(f"expected columns of one length, got {lengths}")
     with ThreadPoolExecutor(len(given)) as threads:
         left, right, outcomes = threads.map(_encode, given)
-    if left is None or right is None or outcomes is None or not set(outcomes[0]) <= set(OUTCOMES):
+    if left is None or right is None or outcomes is None:
         return _one_by_one(*given)
-    models = tuple(sorted({*left[0], *right[0]} - {""}))
-    if "" in left[0] or "" in right[0]:
+    names = {*left[0], *right[0]}
+    if "" in names or not set(outcomes[0]) <= set(OUTCOMES):
         return _one_by_one(*given)
+    models = tuple(sorted(names))
     place = {name: code for code, name in enumerate(models)}
     return models, _placed(left, place), _placed(right, place), _placed(outcomes, _OUTCOME_CODES)
 
@@ -81,7 +110,7 @@ def encode_groups(column: Iterable[Any], what: str) -> tuple[tuple[str, ...], Co
         place = {name: code for code, name in enumerate(known)}
         return tuple(known), np.array([place.get(x, -1) if isinstance(x, str) else -1 for x in texts], dtype=np.int32)
     known = sorted(encoded[0])
-    return tuple(known), _placed(encoded, {name: code for code, name in enumerate(known)})
+    return tuple(known), _placed(encoded, {name: code for code, name in enumerate(known)}).codes
 
 
 def _sized(column: Iterable[Any]) -> Any:
@@ -119,16 +148,14 @@ def _split(array: Any) -> _Encoded | None:
     return texts, indices.to_numpy(zero_copy_only=False)
 
 
-def _placed(encoded: _Encoded, place: dict[str, int]) -> Codes:
+def _placed(encoded: _Encoded, place: dict[str, int]) -> Coded:
     # One entry more: position −1 is "absent", and numpy reads it from the end.
-    codes = np.array([*(place[text] for text in encoded[0]), -1], dtype=np.int32)
-    result: Codes = codes[encoded[1]]
-    return result
+    return Coded(np.array([*(place[text] for text in encoded[0]), -1], dtype=np.int32), encoded[1])
 
 
 def _one_by_one(
     model_a: Iterable[Any], model_b: Iterable[Any], winner: Iterable[Any]
-) -> tuple[tuple[str, ...], Codes, Codes, Codes]:
+) -> tuple[tuple[str, ...], Coded, Coded, Coded]:
     left, right, outcomes = _texts(model_a), _texts(model_b), _texts(winner)
     models = _axis(left, right)
     index = {name: code for code, name in enumerate(models)}
@@ -136,7 +163,13 @@ def _one_by_one(
     if (result < 0).any():
         row = int(np.argmax(result < 0))
         raise BadCounts(f"expected a winner in {OUTCOMES}, got {outcomes[row]!r} at row {row}")
-    return models, _lookup(index, left), _lookup(index, right), result
+    axis = np.arange(len(models), dtype=np.int32)
+    return (
+        models,
+        Coded(axis, _lookup(index, left)),
+        Coded(axis, _lookup(index, right)),
+        Coded(np.arange(len(OUTCOMES), dtype=np.int32), result),
+    )
 
 
 def _texts(column: Any) -> Sequence[Any]:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.ratings.checks import Codes, Counts, Floats
-from pipeline.ratings.encode import OUTCOMES
+from pipeline.ratings.encode import OUTCOMES, Coded
 
 _CELLS = len(OUTCOMES)
 # Up to this many cells a dense tally (128 MB) beats sorting the votes; 2,048 models fill it.
@@ -21,39 +21,40 @@ _DENSE_CELLS = 2**24
 _WORTH_A_THREAD = 200_000
 
 
-def tally(a: Codes, b: Codes, outcome: Codes, size: int) -> tuple[Counts, Counts]:
+def tally(a: Coded, b: Coded, outcome: Coded, size: int) -> tuple[Counts, Counts]:
     """Count N votes by ordered pair: the keys a·K + b, and int64[P, 4] by outcome."""
     cells = size * size * _CELLS
     if cells <= _DENSE_CELLS:
-        dense = _dense(a, b, outcome, size).reshape(-1, _CELLS)
+        dense = _dense((a, b, outcome), size).reshape(-1, _CELLS)
         pairs = np.flatnonzero(dense.any(axis=1))
         return pairs, dense[pairs]
-    held, votes = np.unique(_keys(a, b, outcome, size), return_counts=True)
+    held, votes = np.unique(_keys((a, b, outcome), size, slice(None)), return_counts=True)
     pairs, row = np.unique(held // _CELLS, return_inverse=True)
     table = np.zeros((len(pairs), _CELLS), dtype=np.int64)
     table[row, held % _CELLS] = votes
     return pairs, table
 
 
-def _keys(a: Codes, b: Codes, outcome: Codes, size: int) -> npt.NDArray[np.intp]:
-    """(a·K + b)·4 + outcome; rows of a small table are added up faster than codes are multiplied."""
-    codes = np.arange(size)
-    keys: npt.NDArray[np.intp] = (codes * size * _CELLS).take(a)
-    keys += (codes * _CELLS).take(b)
-    keys += outcome
-    return keys
+def _keys(columns: tuple[Coded, Coded, Coded], size: int, rows: slice) -> npt.NDArray[np.int64]:
+    """(a·K + b)·4 + outcome, multiplied in the small tables and added up by row."""
+    scales = (size * _CELLS, _CELLS, 1)
+    first, second, third = (
+        (column.table.astype(np.int64) * scale).take(column.position[rows])
+        for column, scale in zip(columns, scales, strict=True)
+    )
+    first += second
+    first += third
+    return first
 
 
-def _dense(a: Codes, b: Codes, outcome: Codes, size: int) -> Counts:
+def _dense(columns: tuple[Coded, Coded, Coded], size: int) -> Counts:
     """Votes of every cell, half of them in a thread of its own: numpy lets go of the interpreter."""
-    cells = size * size * _CELLS
-    if len(a) < _WORTH_A_THREAD:
-        return np.bincount(_keys(a, b, outcome, size), minlength=cells)
-    halves = slice(0, len(a) // 2), slice(len(a) // 2, len(a))
+    cells, votes = size * size * _CELLS, len(columns[0].position)
+    if votes < _WORTH_A_THREAD:
+        return np.bincount(_keys(columns, size, slice(None)), minlength=cells)
+    halves = slice(0, votes // 2), slice(votes // 2, votes)
     with ThreadPoolExecutor(len(halves)) as threads:
-        first, second = threads.map(
-            lambda rows: np.bincount(_keys(a[rows], b[rows], outcome[rows], size), minlength=cells), halves
-        )
+        first, second = threads.map(lambda rows: np.bincount(_keys(columns, size, rows), minlength=cells), halves)
     return first + second
 
 

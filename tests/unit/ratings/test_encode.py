@@ -71,7 +71,7 @@ def _outcome(function, columns):
         models, *codes = function(*columns)
     except BadCounts as error:
         return str(error).replace("None", "nan")
-    return models, *(code.tolist() for code in codes)
+    return models, *(getattr(code, "codes", code).tolist() for code in codes)
 
 
 @pytest.mark.parametrize("make", [list, pd.Series, lambda x: pa.array(x, from_pandas=True)])

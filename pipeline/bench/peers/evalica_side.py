@@ -1,0 +1,76 @@
+"""evalica's side of each task, in the fastest way to call it: lists, not columns.
+
+    python evalica_side.py TASK FILE REPEATS ROUNDS
+
+Tasks: ratings (it has no intervals but by bootstrap), bootstrap (ROUNDS, percentile: its default needs a refit a vote).
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+import evalica
+import numpy as np
+import pandas as pd
+from evalica import Winner
+
+WINNERS = {"model_a": Winner.X, "model_b": Winner.Y, "tie": Winner.Draw, "both_bad": Winner.Draw}
+
+
+def battles(table: pd.DataFrame) -> dict[str, list[Any]]:
+    """Columns as lists."""
+    return {
+        "xs": table["model_a"].tolist(),
+        "ys": table["model_b"].tolist(),
+        "winners": [WINNERS[name] for name in table["winner"].tolist()],
+    }
+
+
+def ratings(table: pd.DataFrame) -> Any:
+    """Strings → ratings."""
+    return evalica.bradley_terry(**battles(table)).scores
+
+
+def bootstrap(table: pd.DataFrame, rounds: int) -> Any:
+    """Strings → ratings with percentile intervals."""
+    found = evalica.bootstrap(
+        method=evalica.bradley_terry,
+        n_resamples=rounds,
+        bootstrap_method="percentile",
+        random_state=0,
+        **battles(table),
+    )
+    return found.result.scores
+
+
+def main() -> None:
+    """Run one task in this process."""
+    task, path, repeats, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    table = pd.read_parquet(path, columns=["model_a", "model_b", "winner"])
+    tasks: dict[str, Callable[[], Any]] = {
+        "ratings": lambda: ratings(table),
+        "bootstrap": lambda: bootstrap(table, rounds),
+    }
+    seconds = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        scores = tasks[task]()
+        seconds.append(time.perf_counter() - started)
+    result = {
+        "seconds": seconds,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "theta": {str(name): float(np.log(score)) for name, score in scores.items()},
+        "coefficients": [],
+        "version": version("evalica"),
+    }
+    sys.stdout.write(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""bench ratings: the rating engine beside arena-rank and evalica, as ratios of one run."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from pipeline.bench import comparison, tables
+from pipeline.bench.coverage import Band, coverage
+from pipeline.bench.environment import peers_python
+from pipeline.cli.app import JsonOption, emit, err, out
+from pipeline.cli.bench import bench
+from pipeline.errors import Usage
+
+_TASKS = ("ratings", "bootstrap", "style", "coverage")
+
+
+@bench.command()
+def ratings(
+    only: Annotated[str, typer.Option(help="Tasks, by comma: ratings, bootstrap, style, coverage.")] = "",
+    repeats: Annotated[int, typer.Option(min=2, help="Calls of each task in a process.")] = 3,
+    peer_rounds: Annotated[
+        int, typer.Option(min=4, help="Bootstrap rounds that a peer runs; the rest of 100 is extrapolated.")
+    ] = 6,
+    boards: Annotated[int, typer.Option(min=10, help="Boards of the coverage simulation.")] = 1000,
+    votes: Annotated[int, typer.Option(min=1000, help="Rows of the synthetic table.")] = 2_000_000,
+    as_json: JsonOption = False,
+) -> None:
+    """Seconds, peak memory and error beside the peers; sets up their environment, .venv-bench, if need be."""
+    wanted = tuple(only.split(",")) if only else _TASKS
+    for name in wanted:
+        if name not in _TASKS:
+            raise Usage(f"--only: expected some of {', '.join(_TASKS)}, got {name!r}")
+    measured: list[comparison.Task] = []
+    versions: dict[str, str] = {}
+    if set(wanted) != {"coverage"}:
+        measured, versions = _compared(wanted, repeats, peer_rounds, votes)
+    bands = _covered(boards) if "coverage" in wanted else ()
+    if as_json:
+        emit(_document(measured, bands, versions))
+        return
+    for task in measured:
+        out.print(_table(task))
+        bar = f"bar {comparison.BARS[task.task]:.0f}×, less memory than every peer: "
+        out.print(
+            f"{task.ratio:.1f}× as fast as {task.faster.engine} (first call {task.ratio_first:.1f}×); {bar}"
+            + ("[green]met[/]" if task.passed else "[red]missed[/]"),
+            highlight=False,
+        )
+    if bands:
+        out.print(_coverage_table(bands, boards))
+    if measured:
+        told = ", ".join(f"{peer} {version}" for peer, version in sorted(versions.items()))
+        out.print(f"{told}; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", highlight=False)
+
+
+def _compared(
+    wanted: tuple[str, ...], repeats: int, peer_rounds: int, votes: int
+) -> tuple[list[comparison.Task], dict[str, str]]:
+    runner = comparison.Bench(peers_python(), repeats, peer_rounds, lambda text: err.print(text, highlight=False))
+    measured = []
+    with tempfile.TemporaryDirectory(prefix="integrity-bench-") as name:
+        real, synthetic = Path(name) / "real.parquet", Path(name) / "synthetic.parquet"
+        err.print(f"real counts as {tables.write_real(real):,} rows; {votes:,} synthetic rows …", highlight=False)
+        tables.write_synthetic(synthetic, votes)
+        for task in wanted:
+            for table, path in (("real", real), ("synthetic", synthetic)):
+                if task == "style" and table == "real":
+                    continue  # the real counts hold no style
+                if task in comparison.BARS:
+                    measured.append(getattr(runner, task)(table, path))
+    return measured, runner.versions
+
+
+def _covered(boards: int) -> tuple[Band, ...]:
+    columns = (TextColumn("coverage of 95% intervals"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task("", total=boards)
+        return coverage(boards, step=lambda: bar.advance(task))
+
+
+def _table(task: comparison.Task) -> Table:
+    rows = "1,670,250 real votes, 129 models" if task.table == "real" else "synthetic votes, 243 models"
+    table = Table(title=f"{_TITLES[task.task]}: {rows}", title_justify="left", header_style="bold")
+    for name in ("", "first s", "warm s", "peak MB", "worst error, points"):
+        table.add_column(name, justify="left" if not name else "right")
+    for run in task.runs:
+        engine = f"{run.engine} ({run.extrapolated} rounds run)" if run.extrapolated else run.engine
+        table.add_row(engine, f"{run.first:.3f}", f"{run.warm:.3f}", f"{run.peak_mb:,.0f}", f"{run.error:.2g}")
+    return table
+
+
+_TITLES = {
+    "ratings": "Strings to ratings with intervals",
+    "bootstrap": "Strings to ratings with 100 bootstraps",
+    "style": "Strings and style counts to ratings and coefficients with intervals",
+}
+
+
+def _coverage_table(bands: tuple[Band, ...], boards: int) -> Table:
+    table = Table(title=f"Coverage of 95% intervals, {boards:,} boards", title_justify="left", header_style="bold")
+    for name in ("votes", "models", "ours", "with a peer's ridge", "94% to 96%"):
+        table.add_column(name, justify="right")
+    for band in bands:
+        reach = f"{band.low:,} – {band.high:,}" if band.high < 10**9 else f"{band.low:,} –"
+        met = "[green]met[/]" if band.passed else "[red]missed[/]"
+        table.add_row(reach, str(band.models), f"{band.exact:.1%}", f"{band.ridge:.1%}", met)
+    return table
+
+
+def _document(measured: list[comparison.Task], bands: tuple[Band, ...], versions: dict[str, str]) -> dict[str, Any]:
+    return {
+        "tasks": [
+            {
+                "task": task.task,
+                "table": task.table,
+                "runs": [asdict(run) for run in task.runs],
+                "ratio": task.ratio,
+                "ratio_first": task.ratio_first,
+                "bar": comparison.BARS[task.task],
+                "less_memory": task.lean,
+                "passed": task.passed,
+            }
+            for task in measured
+        ],
+        "coverage": [{**asdict(band), "passed": band.passed} for band in bands],
+        "versions": versions,
+    }
