@@ -40,7 +40,8 @@ class Run:
         engine: us or a peer, with the setting if it has several.
         first: seconds of the first call of the process.
         warm: seconds of the fastest later call, or of the only one.
-        peak_mb: largest resident set of the process (of the largest, where it starts several).
+        cpu: CPU seconds of the leanest call of the process itself: what a busy machine does not blur.
+        peak_mb: largest resident set of the process; of the one that reads the table, where a peer starts several.
         error: worst |Δ| from the exact optimum, points; NaN where there is none to compare with.
         extrapolated: rounds that were run of those that the seconds stand for; 0 if all were.
     """
@@ -48,6 +49,7 @@ class Run:
     engine: str
     first: float
     warm: float
+    cpu: float
     peak_mb: float
     error: float
     extrapolated: int = 0
@@ -135,7 +137,7 @@ class Bench:
         each = (large["seconds"][0] - small["seconds"][0]) / (more - few)
         seconds = small["seconds"][0] + max(each, 0.0) * (ROUNDS - few)
         run = self._run(peer, large, exact)
-        return Run(peer, seconds, seconds, run.peak_mb, run.error, extrapolated=more)
+        return Run(peer, seconds, seconds, float("nan"), run.peak_mb, run.error, extrapolated=more)
 
     def _ours(self, task: str, path: Path, repeats: int, rounds: int = 0) -> dict[str, Any]:
         self._say(f"{OURS}: {task}")
@@ -150,7 +152,8 @@ class Bench:
 
     def _run(self, engine: str, found: Mapping[str, Any], exact: Mapping[str, Any]) -> Run:
         seconds = found["seconds"]
-        return Run(engine, seconds[0], min(seconds[1:] or seconds), found["peak_mb"], _error(found, exact))
+        warm = min(seconds[1:] or seconds)
+        return Run(engine, seconds[0], warm, min(found["cpu"]), found["peak_mb"], _error(found, exact))
 
 
 def _error(found: Mapping[str, Any], exact: Mapping[str, Any]) -> float:

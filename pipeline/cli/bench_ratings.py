@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from dataclasses import asdict
+from math import isnan
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -89,11 +90,12 @@ def _covered(boards: int) -> tuple[Band, ...]:
 def _table(task: comparison.Task) -> Table:
     rows = "1,670,250 real votes, 129 models" if task.table == "real" else "synthetic votes, 243 models"
     table = Table(title=f"{_TITLES[task.task]}: {rows}", title_justify="left", header_style="bold")
-    for name in ("", "first s", "warm s", "peak MB", "worst error, points"):
+    for name in ("", "first s", "warm s", "CPU s", "peak MB", "worst error, points"):
         table.add_column(name, justify="left" if not name else "right")
     for run in task.runs:
         engine = f"{run.engine} ({run.extrapolated} rounds run)" if run.extrapolated else run.engine
-        table.add_row(engine, f"{run.first:.3f}", f"{run.warm:.3f}", f"{run.peak_mb:,.0f}", f"{run.error:.2g}")
+        cpu = "" if isnan(run.cpu) else f"{run.cpu:.3f}"
+        table.add_row(engine, f"{run.first:.3f}", f"{run.warm:.3f}", cpu, f"{run.peak_mb:,.0f}", f"{run.error:.2g}")
     return table
 
 
@@ -121,7 +123,7 @@ def _document(measured: list[comparison.Task], bands: tuple[Band, ...], versions
             {
                 "task": task.task,
                 "table": task.table,
-                "runs": [asdict(run) for run in task.runs],
+                "runs": [{k: None if v != v else v for k, v in asdict(run).items()} for run in task.runs],
                 "ratio": task.ratio,
                 "ratio_first": task.ratio_first,
                 "bar": comparison.BARS[task.task],

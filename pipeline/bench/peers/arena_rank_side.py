@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -48,6 +49,18 @@ def style(table: pd.DataFrame, reg: float) -> tuple[list[str], Any, list[float]]
     return dataset.competitors, (np.asarray(found["ratings"]) - 1000) / POINTS, np.asarray(found["coeffs"]).tolist()
 
 
+def peak_mb() -> float:
+    """The largest resident set of this process, MB.
+
+    Not `ru_maxrss` where /proc is there: Linux hands that down from the parent through exec.
+    """
+    status = Path("/proc/self/status")
+    if status.is_file():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def main() -> None:
     """Run one task in this process."""
     task, path, repeats, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
@@ -61,15 +74,16 @@ def main() -> None:
         "style": lambda: style(table, 1.0),
         "style-unpenalised": lambda: style(table, 0.0),
     }
-    seconds = []
+    seconds, cpu = [], []
     for _ in range(repeats):
-        started = time.perf_counter()
+        started, used = time.perf_counter(), time.process_time()
         models, theta, coefficients = tasks[task]()
         seconds.append(time.perf_counter() - started)
-    usage = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        cpu.append(time.process_time() - used)
     result = {
         "seconds": seconds,
-        "peak_mb": usage / 1024,
+        "cpu": cpu,
+        "peak_mb": peak_mb(),
         "theta": dict(zip(models, np.asarray(theta).tolist(), strict=True)),
         "coefficients": coefficients,
         "version": version("arena-rank"),

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import evalica
@@ -49,6 +50,18 @@ def bootstrap(table: pd.DataFrame, rounds: int) -> Any:
     return found.result.scores
 
 
+def peak_mb() -> float:
+    """The largest resident set of this process, MB.
+
+    Not `ru_maxrss` where /proc is there: Linux hands that down from the parent through exec.
+    """
+    status = Path("/proc/self/status")
+    if status.is_file():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def main() -> None:
     """Run one task in this process."""
     task, path, repeats, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
@@ -57,14 +70,16 @@ def main() -> None:
         "ratings": lambda: ratings(table),
         "bootstrap": lambda: bootstrap(table, rounds),
     }
-    seconds = []
+    seconds, cpu = [], []
     for _ in range(repeats):
-        started = time.perf_counter()
+        started, used = time.perf_counter(), time.process_time()
         scores = tasks[task]()
         seconds.append(time.perf_counter() - started)
+        cpu.append(time.process_time() - used)
     result = {
         "seconds": seconds,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "cpu": cpu,
+        "peak_mb": peak_mb(),
         "theta": {str(name): float(np.log(score)) for name, score in scores.items()},
         "coefficients": [],
         "version": version("evalica"),
