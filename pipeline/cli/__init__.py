@@ -3,10 +3,11 @@
 main.py       the command itself: its verbs, errors as an exit status and a sentence
 app.py        what every verb shares: options, --json
 stream.py     publish, work, monitor
-board.py      refresh, leaderboard, verify, rate
+board.py      refresh, leaderboard, verify
+rate.py       rate: a battle file, no store
 alerts.py     alerts and exclusions
 operate.py    exporter, doctor, pseudonym, rejects
-bench.py      measurements as ratios within one run
+bench.py      measurements as ratios within one run; bench_ratings.py: beside the peers
 demo.py       the whole story on real pair counts
 show.py       how things look in a terminal
 """

@@ -1,10 +1,9 @@
-"""refresh, leaderboard, verify, rate: the board and whether it can be trusted."""
+"""refresh, leaderboard, verify: the board and whether it can be trusted."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,13 +11,8 @@ from pipeline import jobs
 from pipeline import settings as configuration
 from pipeline.cli import show
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out
-from pipeline.errors import BadRecord, Usage
-from pipeline.events import decode_votes
+from pipeline.errors import Usage
 from pipeline.events.batch import instant, microseconds
-from pipeline.formats import ColumnMap, read_records
-from pipeline.jobs.counting import board, rows_of
-from pipeline.ratings import PairCounts
-from pipeline.settings import Settings
 from pipeline.store import Store, snapshots
 
 
@@ -74,28 +68,6 @@ def verify(store: StoreOption = None, as_json: JsonOption = False) -> None:
             f"verified: {result['votes']:,} votes in {result['segments']} segments, {result['snapshots']} snapshots; "
             "every rating follows from its votes"
         )
-
-
-@app.command()
-def rate(
-    file: Annotated[Path, typer.Argument(help="A battle file: .json, .jsonl, .csv, .parquet.")],
-    columns: Annotated[str, typer.Option(help="How a table calls our fields.")] = "",
-    outcomes: Annotated[str, typer.Option(help="How it calls outcomes.")] = "",
-    as_json: JsonOption = False,
-) -> None:
-    """Rate a battle file, no store: strict, the first record that is no battle is an error."""
-    if not file.is_file():
-        raise Usage(f"expected a file, got {file}")
-    votes, _, rejects = decode_votes(list(read_records(file, ColumnMap.parse(columns, outcomes))))
-    if rejects:
-        raise BadRecord(file.name, rejects[0].position, rejects[0].reason, rejects[0].detail)
-    counts = PairCounts.from_labels([v.model_a for v in votes], [v.model_b for v in votes], [v.winner for v in votes])
-    shown = board(counts, Settings(anchor="", least_share=1.0))
-    rows: list[dict[str, Any]] = sorted(rows_of(shown), key=lambda r: (r["rank"], -r["rating"], r["model"]))
-    if as_json:
-        emit({"rows": rows, "gradient_norm": shown.gradient_norm, "converged": shown.converged})
-    else:
-        out.print(show.board(rows, f"{file.name}: {counts.total:,} votes", out.width))
 
 
 def _time(text: str | None) -> int | None:

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 _WIDTH = 24
+_NARROW = 14
 
 _RIGHT = frozenset({"rank", "rating", "raw", "defended", "moved", "rank set", "votes", "e-value"})
 
@@ -16,11 +17,11 @@ _RIGHT = frozenset({"rank", "rating", "raw", "defended", "moved", "rank set", "v
 _Column = tuple[str, int, Callable[[Mapping[str, Any]], str | Text]]
 
 
-def interval(lower: float, rating: float, upper: float, low: float, high: float) -> str:
+def interval(lower: float, rating: float, upper: float, low: float, high: float, width: int = _WIDTH) -> str:
     """An interval drawn between the board's lowest and highest bound: ──●──."""
     span = max(high - low, 1e-9)
-    at = [min(_WIDTH - 1, max(0, round((x - low) / span * (_WIDTH - 1)))) for x in (lower, rating, upper)]
-    cells = ["─" if at[0] <= i <= at[2] else " " for i in range(_WIDTH)]
+    at = [min(width - 1, max(0, round((x - low) / span * (width - 1)))) for x in (lower, rating, upper)]
+    cells = ["─" if at[0] <= i <= at[2] else " " for i in range(width)]
     cells[at[1]] = "●"
     return "".join(cells)
 
@@ -28,12 +29,13 @@ def interval(lower: float, rating: float, upper: float, low: float, high: float)
 def board(rows: Sequence[Mapping[str, Any]], title: str, width: int = 120) -> Table:
     """One view of a snapshot; a narrow terminal gets fewer columns rather than broken ones."""
     low, high = (f(r[k] for r in rows) if rows else 0.0 for f, k in ((min, "lower"), (max, "upper")))
+    drawn = _WIDTH if width >= 120 else _NARROW
     columns: list[_Column] = [
         ("rank", 0, lambda r: str(r["rank"])),
         ("model", 0, lambda r: r["model"]),
         ("rating", 0, lambda r: f"{r['rating']:.2f}"),
-        ("95% interval", 80, lambda r: f"{r['lower']:.2f} … {r['upper']:.2f}"),
-        ("", 120, lambda r: interval(r["lower"], r["rating"], r["upper"], low, high)),
+        ("interval", 100, lambda r: f"{r['lower']:.2f} … {r['upper']:.2f}"),
+        ("", 72, lambda r: interval(r["lower"], r["rating"], r["upper"], low, high, drawn)),
         ("rank set", 95, lambda r: f"{r['rank_best']}–{r['rank_worst']}"),
         ("votes", 0, lambda r: f"{r['votes']:,}"),
     ]

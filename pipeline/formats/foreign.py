@@ -97,6 +97,21 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+_STYLE = ("tokens", "headers", "lists", "bold", "emoji")
+
+
+def _counts(record: Record, side: str, features: list[str]) -> Any:
+    """Style from columns tokens_a, tokens_b, …; absent where all of them are."""
+    found = {name: record.get(f"{name}_{side}") for name in features}
+    given = {name: _number(value) for name, value in found.items() if not (value is None or value == "")}
+    return given or None
+
+
+def _number(value: Any) -> Any:
+    """A count that a table of text holds as digits; anything else is the decoder's to reject."""
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else _whole(value)
+
+
 # What public tables call our fields, most usual first. A header is used for one field only.
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "vote_id": ("vote_id", "id", "question_id", "battle_id"),
@@ -120,6 +135,7 @@ def table(headers: list[str], chosen: Mapping[str, str]) -> Callable[[Record], F
         headers: the columns that the table has.
         chosen: our field → its column, where the usual names do not fit; "" leaves a field out.
     """
+    flat = {side: [f for f in _STYLE if f"{f}_{side}" in headers] for side in ("a", "b")}
     by_field = {
         field: chosen.get(field, next((n for n in names if n in headers), "")) for field, names in SYNONYMS.items()
     }
@@ -135,6 +151,8 @@ def table(headers: list[str], chosen: Mapping[str, str]) -> Callable[[Record], F
             if record.get(name) is not None:
                 style = record[name]
                 fields[name] = {k: v for k, v in style.items() if v is not None} if isinstance(style, dict) else style
+            elif flat[name[-1]]:
+                fields[name] = _counts(record, name[-1], flat[name[-1]])
         if record.get("schema") is not None:
             fields["schema"] = record["schema"]
         return fields

@@ -16,6 +16,7 @@ Not handled: votes of one voter count as independent, as in the sandwich.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,7 +74,13 @@ class Bootstrap:
 
 @one_thread
 def bootstrap(
-    counts: PairCounts, fitted: Fit, rounds: int = 100, *, seed: int = 0, reweight: int | None = None
+    counts: PairCounts,
+    fitted: Fit,
+    rounds: int = 100,
+    *,
+    seed: int = 0,
+    reweight: int | None = None,
+    step: Callable[[int], None] | None = None,
 ) -> Bootstrap:
     """Rate `rounds` resamples of the votes.
 
@@ -83,6 +90,7 @@ def bootstrap(
         rounds: R; 100 give the standard error to 7%, 1,000 the 95% bounds to a tenth of it.
         seed: of the draws.
         reweight: as `fit`; the weights of the votes at hand are kept for every round.
+        step: called with the number of rounds done since the last call.
 
     Raises:
         BadCounts: fewer than two rounds, or a fit of other models.
@@ -106,6 +114,8 @@ def bootstrap(
             theta[row] = cells.exact(votes[row])
         newton += len(restless)
         drawn[start : start + len(rngs)] = theta
+        if step is not None:
+            step(len(rngs))
     return Bootstrap(drawn, seed, sum(lost.values()), newton)
 
 

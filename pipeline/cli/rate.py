@@ -1,0 +1,225 @@
+"""rate: the ratings of a battle file, no store."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from pipeline.cli import show
+from pipeline.cli.app import JsonOption, app, emit, err, out
+from pipeline.errors import Usage
+from pipeline.formats import ColumnMap
+from pipeline.jobs.battle_tables import read_battles
+from pipeline.jobs.rating import Rated, Wanted, rate_battles
+from pipeline.ratings import Board, Swap
+from pipeline.settings import Settings
+
+_COLUMNS = (
+    "model", "rating", "se", "lower", "upper", "rank", "rank_best", "rank_worst", "rank_best_joint",
+    "rank_worst_joint", "votes",
+)  # fmt: skip
+
+
+@app.command()
+def rate(
+    file: Annotated[Path, typer.Argument(help="A battle file: .json, .jsonl, .csv, .parquet.")],
+    style: Annotated[bool, typer.Option("--style", help="Control for style: needs style counts in the file.")] = False,
+    bootstrap: Annotated[int, typer.Option(help="Intervals from so many resamples of the votes.")] = 0,
+    by_voter: Annotated[bool, typer.Option("--by-voter", help="Intervals that count voters, not votes.")] = False,
+    reweight: Annotated[int, typer.Option(min=0, help="Pairs weigh 1 / max(votes, N); 0: votes count alike.")] = 0,
+    group: Annotated[
+        Literal["category", "language"] | None, typer.Option(help="Also a board for each of these.")
+    ] = None,
+    fragility: Annotated[int, typer.Option(min=0, help="Fewest votes that swap neighbours, so far down.")] = 0,
+    influence: Annotated[int, typer.Option(min=0, help="So many voters whose votes move a rating most.")] = 0,
+    level: Annotated[float, typer.Option(help="Coverage of the intervals.")] = 0.95,
+    anchor: Annotated[str, typer.Option(help="MODEL=POINTS, for display; default: mean 1000.")] = "",
+    seed: Annotated[int, typer.Option(min=0, help="Of everything that is drawn.")] = 0,
+    save: Annotated[
+        list[Path] | None, typer.Option("--out", help="Also write the board here: .csv or .parquet; repeatable.")
+    ] = None,
+    columns: Annotated[str, typer.Option(help="How a table calls our fields.")] = "",
+    outcomes: Annotated[str, typer.Option(help="How it calls outcomes.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Rate a battle file, no store: strict, the first record that is no battle is an error."""
+    if not file.is_file():
+        raise Usage(f"expected a file, got {file}")
+    for path in save or []:
+        if path.suffix not in _WRITERS:
+            raise Usage(f"--out: expected a name that ends in {' or '.join(_WRITERS)}, got {path}")
+    wanted = Wanted(
+        style=style, bootstrap=bootstrap, by_voter=by_voter, reweight=reweight, level=level,
+        anchor=Settings(anchor=anchor).anchor_points, group=group or "", fragility=fragility, influence=influence,
+        seed=seed,
+    )  # fmt: skip
+    with _progress(as_json) as progress:
+        with progress("reading", 0) as step:
+            battles = read_battles(file, ColumnMap.parse(columns, outcomes), step)
+        rated = rate_battles(battles, wanted, progress)
+    rows = rows_of(rated.board)
+    for path in save or []:
+        _WRITERS[path.suffix](path, rows)
+    if as_json:
+        emit(_document(rated, rows, wanted))
+    else:
+        _print(rated, rows, file.name, wanted)
+
+
+def rows_of(board: Board) -> list[dict[str, Any]]:
+    """A board as rows, best first."""
+    joint = board.joint
+    if joint is None:
+        raise Usage("expected a board with joint rank sets")
+    columns = (
+        board.rating, board.se, board.lower, board.upper, board.rank, board.rank_best, board.rank_worst,
+        joint.best, joint.worst, board.votes,
+    )  # fmt: skip
+    return [
+        dict(zip(_COLUMNS, (model, *(column[i].item() for column in columns)), strict=True))
+        for i, model in enumerate(board.models)
+    ]
+
+
+def _plain_rows(board: Board) -> list[dict[str, Any]]:
+    columns = (board.rating, board.lower, board.upper, board.rank, board.rank_best, board.rank_worst, board.votes)
+    names = ("model", "rating", "lower", "upper", "rank", "rank_best", "rank_worst", "votes")
+    return [
+        dict(zip(names, (model, *(column[i].item() for column in columns)), strict=True))
+        for i, model in enumerate(board.models)
+    ]
+
+
+def _document(rated: Rated, rows: list[dict[str, Any]], wanted: Wanted) -> dict[str, Any]:
+    board = rated.board
+    result: dict[str, Any] = {
+        "rows": rows,
+        "votes": rated.votes,
+        "gradient_norm": board.gradient_norm,
+        "converged": board.converged,
+    }
+    if rated.style is not None:
+        result["coefficients"] = _coefficients(rated, wanted.level)
+        result["votes_without_style"] = rated.without_style
+        result["features_without_effect"] = list(rated.constant)
+    if rated.resampled is not None:
+        drawn = rated.resampled
+        result["bootstrap"] = {"rounds": len(drawn.theta), "seed": drawn.seed, "redrawn": drawn.redrawn}
+    if wanted.group:
+        result["groups"] = [
+            {"group": g.label, "votes": g.votes, "reason": g.reason, "rows": _plain_rows(g.board) if g.board else []}
+            for g in rated.groups
+        ]
+    if wanted.fragility:
+        result["fragility"] = [_swap(swap) for swap in rated.swaps]
+        result["dethroned"] = _swap(rated.dethroned)
+    if wanted.influence:
+        result["influence"] = [
+            {"voter": voter, "votes": v.votes, "model": v.model, "points": v.points, "exact": v.exact}
+            for voter, v in rated.voters
+        ]
+    return result
+
+
+def _coefficients(rated: Rated, level: float) -> list[dict[str, Any]]:
+    found = rated.style
+    if found is None:
+        return []
+    columns = (found.coefficients, *found.coefficient_intervals(level))
+    return [
+        {"feature": name, **dict(zip(("coefficient", "lower", "upper"), (c[k].item() for c in columns), strict=True))}
+        for k, name in enumerate(found.features)
+    ]
+
+
+def _swap(swap: Swap | None) -> dict[str, Any] | None:
+    if swap is None:
+        return None
+    return {
+        "above": swap.above, "below": swap.below, "votes": swap.votes, "share": swap.share, "gap": swap.gap,
+        "gap_after": swap.gap_after,
+    }  # fmt: skip
+
+
+def _print(rated: Rated, rows: list[dict[str, Any]], name: str, wanted: Wanted) -> None:
+    how = "style control, " if wanted.style else ""
+    interval = f"{wanted.bootstrap} bootstraps" if wanted.bootstrap else f"{wanted.level:.0%} intervals"
+    by = " by voter" if wanted.by_voter else ""
+    out.print(show.board(rows, f"{name}: {rated.votes:,} votes, {how}{interval}{by}", out.width))
+    if rated.without_style:
+        out.print(f"{rated.without_style:,} votes without style counts were left out", highlight=False)
+    for row in _coefficients(rated, wanted.level):
+        out.print(
+            f"{row['feature']:8} {row['coefficient']:+.4f}  [{row['lower']:+.4f}, {row['upper']:+.4f}]"
+            "  logits per standard deviation",
+            highlight=False,
+            markup=False,
+        )
+    for name_left in rated.constant:
+        out.print(f"{name_left:8} is the same on both sides of every vote", highlight=False)
+    for group in rated.groups:
+        title = f"{group.label}: {group.votes:,} votes"
+        if group.board is None:
+            out.print(f"{title}: not rated: {group.reason}", highlight=False, markup=False)
+        else:
+            out.print(show.board(_plain_rows(group.board), title, out.width))
+    for swap in rated.swaps:
+        if swap is not None:
+            out.print(_sentence(swap), highlight=False, markup=False)
+    if rated.dethroned is not None:
+        out.print(f"First place: {_sentence(rated.dethroned)}", highlight=False, markup=False)
+    for voter, v in rated.voters:
+        exact = "" if v.exact is None else f" ({v.exact:+.2f} by refit)"
+        told = f"voter {voter}: {v.votes:,} votes move {v.model} by {v.points:+.2f} points{exact}"
+        out.print(told, highlight=False, markup=False)
+
+
+def _sentence(swap: Swap) -> str:
+    votes = f"{swap.votes:,} votes ({swap.share:.4%})"
+    return f"without {votes}, {swap.below} is above {swap.above} (now {swap.gap:.2f} points below)"
+
+
+def _write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as text:
+        writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _write_parquet(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    pq.write_table(pa.Table.from_pylist(list(rows)), path)
+
+
+_WRITERS: dict[str, Callable[[Path, Sequence[dict[str, Any]]], None]] = {
+    ".csv": _write_csv,
+    ".parquet": _write_parquet,
+}
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Any]:
+    """Steps with a bar on stderr, where a person looks."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=err, transient=True, disable=quiet) as bar:
+
+        @contextmanager
+        def step(what: str, total: int) -> Iterator[Callable[[int], None]]:
+            task = bar.add_task(what, total=total or None)
+            yield lambda done: bar.advance(task, done)
+            bar.update(task, total=total or 1, completed=total or 1)
+
+        yield step

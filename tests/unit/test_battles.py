@@ -1,0 +1,195 @@
+"""Battle files as columns: the way by column reads what the way by record reads, or leaves it to it."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline.errors import BadRecord, UnknownFormat
+from pipeline.formats import ColumnMap
+from pipeline.jobs.battle_tables import by_column, read_battles
+from pipeline.jobs.battles import Battles, by_record
+
+ROOT = Path(__file__).parents[2]
+PLAIN = ColumnMap()
+
+
+def _same(one: Battles, other: Battles) -> None:
+    assert one.models == other.models
+    assert one.voters == other.voters
+    for name in ("a", "b", "outcome", "voter"):
+        assert getattr(one, name).tolist() == getattr(other, name).tolist(), name
+    assert {n: (labels, codes.tolist()) for n, (labels, codes) in one.groups.items()} == {
+        n: (labels, codes.tolist()) for n, (labels, codes) in other.groups.items()
+    }
+    for of_one, of_other in zip(one.style, other.style, strict=True):
+        assert of_one.tolist() == of_other.tolist()
+
+
+def _csv(path: Path, rows: list[dict[str, object]]) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as text:
+        writer = csv.DictWriter(text, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def _battle(a: str = "ant", b: str = "bee", winner: str = "model_a", **more: object) -> dict[str, object]:
+    return {"model_a": a, "model_b": b, "winner": winner, **more}
+
+
+_NAMES = st.one_of(st.sampled_from(["ant", "bee", "cat, the", 'the "dog"']), st.text(min_size=1, max_size=4))
+_CELLS = st.one_of(st.none(), st.sampled_from(["", "en", "Ünïcode", "a\nb", "x" * 300]), st.text(max_size=3))
+_ROW = st.fixed_dictionaries(
+    {
+        "model_a": _NAMES,
+        "model_b": _NAMES,
+        "winner": st.sampled_from(["model_a", "model_b", "tie", "tie (bothbad)", "both_bad"]),
+        "voter_id": _CELLS,
+        "language": _CELLS,
+        "tokens_a": st.one_of(st.none(), st.integers(0, 500)),
+        "tokens_b": st.one_of(st.none(), st.integers(0, 500)),
+    }
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(_ROW, min_size=1, max_size=6), st.sampled_from([".csv", ".parquet"]))
+def test_what_is_read_by_column_is_what_is_read_by_record(tmp_path: Path, rows, suffix: str) -> None:
+    path = tmp_path / f"battles{suffix}"
+    try:
+        if suffix == ".csv":
+            _csv(path, rows)
+        else:
+            pq.write_table(pa.Table.from_pylist(rows), path)
+    except (UnicodeEncodeError, pa.ArrowException):
+        return  # no file can hold it
+    found = by_column(path, PLAIN)
+    if found is None:
+        return
+    if _voters_are_names(rows):  # a voter that the decoder refuses stops the other way alone
+        _same(found, by_record(path, PLAIN, None))
+
+
+def _voters_are_names(rows: list[dict[str, object]]) -> bool:
+    return all(len(str(row["voter_id"] or "")) <= 200 and str(row["voter_id"] or "").isprintable() for row in rows)
+
+
+def test_a_plain_table_goes_by_column(tmp_path: Path) -> None:
+    rows = [_battle(voter_id="v1", language="en"), _battle("bee", "cat", "tie (bothbad)", voter_id="", language="fr")]
+    for path in (_csv(tmp_path / "a.csv", rows), tmp_path / "a.parquet"):
+        if path.suffix == ".parquet":
+            pq.write_table(pa.Table.from_pylist(rows), path)
+        found = by_column(path, PLAIN)
+        assert found is not None
+        assert (found.models, found.voters) == (("ant", "bee", "cat"), ("v1",))
+        assert (found.a.tolist(), found.b.tolist(), found.outcome.tolist()) == ([0, 1], [1, 2], [0, 3])
+        assert found.voter.tolist() == [0, -1]
+        assert found.groups["language"][1].tolist() == [0, 1]
+        _same(found, by_record(path, PLAIN, None))
+
+
+def test_style_comes_from_structs_columns_and_events_alike(tmp_path: Path) -> None:
+    style = {"tokens": 9, "headers": 1, "lists": 0, "bold": 2, "emoji": 0}
+    nested = [_battle(style_a=style, style_b={**style, "tokens": 3}), _battle(style_a=None, style_b=None)]
+    pq.write_table(pa.Table.from_pylist(nested), tmp_path / "nested.parquet")
+    flat = [_battle(**{f"{f}_{s}": style[f] for f in style for s in "ab"} | {"tokens_b": 3})]
+    _csv(tmp_path / "flat.csv", flat)
+    event = {"schema": 1, "vote_id": "1", "cast_at": "2024-08-14T00:00:00Z", **nested[0]}
+    (tmp_path / "events.jsonl").write_text(json.dumps(event) + "\n")
+    nests, flats, events = (read_battles(tmp_path / name) for name in ("nested.parquet", "flat.csv", "events.jsonl"))
+    assert by_column(tmp_path / "nested.parquet", PLAIN) is not None
+    assert by_column(tmp_path / "flat.csv", PLAIN) is not None
+    assert nests.styled.tolist() == [True, False]
+    for found in (nests, flats, events):
+        assert (found.style[0][0].tolist(), found.style[1][0].tolist()) == ([9, 1, 0, 2, 0], [3, 1, 0, 2, 0])
+    assert nests.style[0][1].tolist() == [-1] * 5
+    for name in ("nested.parquet", "flat.csv"):
+        _same(read_battles(tmp_path / name), by_record(tmp_path / name, PLAIN, None))
+
+
+def test_other_names_and_spellings_go_by_column_too(tmp_path: Path) -> None:
+    rows = [
+        {"left": "ant", "right": "bee", "choice": "L", "worker": "w"},
+        {"left": "bee", "right": "ant", "choice": "T", "worker": "w"},
+    ]
+    path = _csv(tmp_path / "a.csv", rows)
+    mapping = ColumnMap.parse("model_a=left,model_b=right,winner=choice", "L=model_a,T=tie")
+    found = by_column(path, mapping)
+    assert found is not None
+    assert found.outcome.tolist() == [0, 2]
+    assert found.voters == ("w",)
+    _same(found, by_record(path, mapping, None))
+
+
+@pytest.mark.parametrize(
+    ("rows", "place", "reason"),
+    [
+        ([_battle(), _battle("bee", "bee")], 1, "self_battle"),
+        ([_battle(), _battle(), _battle(winner="draw")], 2, "unknown_outcome"),
+        ([_battle(""), _battle()], 0, "wrong_type"),
+        ([_battle(), _battle("x" * 201)], 1, "wrong_type"),
+        ([_battle(), _battle("a\u202eb")], 1, "text"),
+        ([_battle(tokens_a=3, tokens_b=4), _battle(tokens_a=-1, tokens_b=4)], 1, "wrong_type"),
+        ([_battle(tokens_a="many", tokens_b=4)], 0, "wrong_type"),
+    ],
+)
+def test_what_is_no_battle_is_named_with_its_row(tmp_path: Path, rows, place: int, reason: str) -> None:
+    path = _csv(tmp_path / "a.csv", rows)
+    assert by_column(path, PLAIN) is None
+    with pytest.raises(BadRecord) as caught:
+        read_battles(path)
+    assert caught.value.position == place
+    assert caught.value.reason == reason
+
+
+def test_a_battle_without_a_time_or_with_a_strange_one_can_be_rated(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps([_battle(), _battle(tstamp="yesterday"), _battle(tstamp=1.7e9)]))
+    assert len(read_battles(path)) == 3
+    path.write_text(json.dumps([_battle(), _battle(winner="draw")]))
+    with pytest.raises(BadRecord, match="record 1: unknown_outcome"):
+        read_battles(path)
+
+
+def test_progress_counts_every_vote(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps(_battle(tstamp=1.7e9)) + "\n" for _ in range(20_500)))
+    steps: list[int] = []
+    assert len(read_battles(path, step=steps.append)) == 20_500
+    assert steps == [20_000, 500]
+    small = ROOT / "tests/golden/small_votes.csv"
+    assert len(read_battles(small, step=steps.append)) == 900
+    assert steps[2:] == [900]
+
+
+def test_a_file_in_no_format_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("x")
+    with pytest.raises(UnknownFormat):
+        read_battles(tmp_path / "a.txt")
+    (tmp_path / "a.parquet").write_text("x")
+    with pytest.raises(UnknownFormat):
+        read_battles(tmp_path / "a.parquet")
+    (tmp_path / "a.csv").write_text("one,two\n1,2\n")
+    with pytest.raises(UnknownFormat, match="column for model_a"):
+        read_battles(tmp_path / "a.csv")
+
+
+def test_a_table_with_a_quoted_line_break_and_a_mark_in_front(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b'\xef\xbb\xbfprompt,model_a,model_b,winner\n"two\nlines",ant,bee,tie\nx,bee,ant,model_a\n')
+    found = read_battles(path)
+    assert found.models == ("ant", "bee")
+    _same(found, by_record(path, PLAIN, None))
+
+
+def test_an_empty_table_has_no_votes(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("model_a,model_b,winner\n")
+    assert len(read_battles(tmp_path / "a.csv")) == 0
+    assert np.array_equal(read_battles(tmp_path / "a.csv").styled, [])

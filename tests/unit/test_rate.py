@@ -1,0 +1,163 @@
+"""`integrity rate`: a battle file in; a board, coefficients, swaps and files out."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from pipeline.cli.app import app
+from pipeline.cli.main import main
+from pipeline.cli.show import interval
+
+ROOT = Path(__file__).parents[2]
+SMALL = ROOT / "tests/golden/small_votes.csv"
+EXPECTED = json.loads((ROOT / "tests/golden/small_votes_expected.json").read_text("utf-8"))
+POINTS = 400 / np.log(10)
+ROW = {
+    "model", "rating", "se", "lower", "upper", "rank", "rank_best", "rank_worst", "rank_best_joint",
+    "rank_worst_joint", "votes",
+}  # fmt: skip
+
+
+def run(*arguments: str | Path) -> str:
+    main_modules = main.__module__  # importing it registers the verbs
+    assert main_modules
+    result = CliRunner().invoke(app, ["rate", *map(str, arguments)], catch_exceptions=False, env={"COLUMNS": "140"})
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def document(*arguments: str | Path) -> dict:
+    found: dict = json.loads(run(*arguments, "--json"))
+    return found
+
+
+def _ratings(found: dict, key: str = "rating") -> np.ndarray:
+    by_model = {row["model"]: row[key] for row in found["rows"]}
+    return np.array([by_model[model] for model in EXPECTED["models"]])
+
+
+def test_a_board_as_json() -> None:
+    found = document(SMALL)
+    assert set(found) == {"rows", "votes", "gradient_norm", "converged"}
+    assert [set(row) for row in found["rows"]] == [ROW] * 6
+    assert (found["votes"], found["converged"]) == (900, True)
+    assert found["gradient_norm"] < 1e-8
+    assert _ratings(found) == pytest.approx(1000 + np.array(EXPECTED["theta"]) * POINTS, abs=0.0051)
+    assert _ratings(found, "se") == pytest.approx(np.array(EXPECTED["se"]) * POINTS, abs=0.0051)
+    assert [row["rank"] for row in found["rows"]] == [1, 2, 3, 4, 5, 6]
+
+
+def test_voters_and_style_change_what_they_should() -> None:
+    by_voter = document(SMALL, "--by-voter")
+    assert _ratings(by_voter).tolist() == _ratings(document(SMALL)).tolist()
+    assert _ratings(by_voter, "se") == pytest.approx(np.array(EXPECTED["clustered_se"]) * POINTS, abs=0.0051)
+    style, expected = document(SMALL, "--style"), EXPECTED["style"]
+    assert _ratings(style) == pytest.approx(1000 + np.array(expected["theta"]) * POINTS, abs=0.0051)
+    assert [c["feature"] for c in style["coefficients"]] == ["tokens", "headers", "lists"]
+    assert [c["coefficient"] for c in style["coefficients"]] == pytest.approx(expected["coefficients"], abs=1e-8)
+    assert style["features_without_effect"] == ["bold", "emoji"]
+    assert style["votes_without_style"] == 0
+    for one, se in zip(style["coefficients"], expected["coefficient_se"], strict=True):
+        assert one["upper"] - one["lower"] == pytest.approx(2 * 1.959964 * se, rel=1e-5)
+
+
+def test_bootstrap_intervals_come_with_their_seed() -> None:
+    one, again = (document(SMALL, "--bootstrap", "300", "--seed", "4") for _ in range(2))
+    assert one == again
+    assert one["bootstrap"] == {"rounds": 300, "seed": 4, "redrawn": 0}
+    assert _ratings(one).tolist() == _ratings(document(SMALL)).tolist()
+    assert _ratings(one, "se") == pytest.approx(_ratings(document(SMALL), "se"), rel=0.15)
+    assert all(row["lower"] <= row["rating"] <= row["upper"] for row in one["rows"])
+
+
+def test_level_anchor_and_weights() -> None:
+    plain, narrow = document(SMALL), document(SMALL, "--level", "0.5", "--anchor", "cat=1234.5")
+    assert {row["model"]: row["rating"] for row in narrow["rows"]}["cat"] == 1234.5
+    assert _ratings(narrow, "se").tolist() == _ratings(plain, "se").tolist()
+    assert _ratings(narrow, "upper") - _ratings(narrow, "lower") == pytest.approx(
+        1.349 * _ratings(plain, "se"), abs=0.02
+    )
+    assert _ratings(document(SMALL, "--reweight", "5")).tolist() != _ratings(plain).tolist()
+
+
+def test_fragility_and_influence() -> None:
+    found = document(SMALL, "--fragility", "2", "--influence", "2")
+    assert [(s["above"], s["below"]) for s in found["fragility"]] == [("bee", "ant"), ("ant", "dog")]
+    assert found["dethroned"]["votes"] <= found["fragility"][0]["votes"]
+    assert [v["voter"] for v in found["influence"]] == ["voter-2", "voter-1"]
+
+
+def test_boards_by_group(tmp_path: Path) -> None:
+    rows = list(csv.DictReader(SMALL.read_text("utf-8").splitlines()))
+    path = tmp_path / "grouped.csv"
+    with path.open("w", newline="") as text:
+        writer = csv.DictWriter(text, [*rows[0], "language"])
+        writer.writeheader()
+        writer.writerows({**row, "language": ("en", "fr", "")[k % 3]} for k, row in enumerate(rows))
+    found = document(path, "--group", "language")
+    assert [(g["group"], g["votes"], len(g["rows"])) for g in found["groups"]] == [("en", 300, 6), ("fr", 300, 6)]
+    assert "fr: 300 votes" in run(path, "--group", "language")
+    assert document(path, "--group", "category")["groups"] == []
+
+
+def test_files_hold_the_same_rows(tmp_path: Path) -> None:
+    rows = document(SMALL, "--out", tmp_path / "a.csv", "--out", tmp_path / "a.parquet")["rows"]
+    assert pq.read_table(tmp_path / "a.parquet").to_pylist() == rows
+    read = list(csv.DictReader((tmp_path / "a.csv").read_text("utf-8").splitlines()))
+    assert [{k: type(rows[0][k])(v) for k, v in row.items()} for row in read] == rows
+
+
+def test_a_person_sees_a_picture() -> None:
+    told = run(SMALL, "--style", "--by-voter", "--influence", "0")
+    assert "900 votes, style control" in told
+    assert told.count("●") == 6
+    assert "tokens   +0.1517" in told
+    assert interval(0, 5, 10, 0, 10, width=11) == "─────●─────"
+    assert interval(4, 5, 6, 0, 10, width=11) == "    ─●─    "
+    assert "without 4 votes" in run(SMALL, "--fragility", "1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere.csv"], "expected a file, got nowhere.csv"),
+        ([SMALL, "--out", "a.txt"], "--out: expected a name that ends in .csv or .parquet, got a.txt"),
+        ([SMALL, "--bootstrap", "1"], "at least 2 rounds, got 1"),
+        ([SMALL, "--bootstrap", "9", "--style"], "without --style"),
+        ([SMALL, "--anchor", "cat"], "ANCHOR: expected MODEL=POINTS"),
+        ([SMALL, "--anchor", "owl=3"], "expected the anchor among the 6 rated models, got 'owl'"),
+        ([SMALL, "--level", "2"], "level between 0 and 1, got 2.0"),
+        ([SMALL, "--style", "--fragility", "1"], "without --style"),
+        ([SMALL, "--style", "--group", "language"], "without --style"),
+    ],
+)
+def test_what_means_nothing_is_named(arguments, message: str, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.setattr("sys.argv", ["integrity", "rate", *map(str, arguments), "--json"])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 2
+    assert message in json.loads(capsys.readouterr().out)["message"]
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--style", "expected votes with style counts"),
+        ("--by-voter", "expected votes with voters"),
+        ("--influence=2", "voters"),
+    ],
+)
+def test_a_file_without_what_is_asked_for_says_so(
+    tmp_path: Path, option: str, message: str, monkeypatch, capsys
+) -> None:
+    path = tmp_path / "bare.csv"
+    path.write_text("model_a,model_b,winner\nant,bee,model_a\nant,bee,model_b\n")
+    monkeypatch.setattr("sys.argv", ["integrity", "rate", str(path), option, "--json"])
+    with pytest.raises(SystemExit):
+        main()
+    assert message in json.loads(capsys.readouterr().out)["message"]
