@@ -72,7 +72,7 @@ class Settings:
     topic_alerts: str = "arena.alerts"
     topic_rejected: str = "arena.votes.rejected"
     partitions: int = 4
-    batch_votes: int = 5_000
+    batch_votes: int = 10_000
     session_seconds: float = 10.0
     poll_seconds: float = 60.0
     max_consecutive_rejects: int = 200

@@ -1,145 +1,186 @@
 """bench: measurements as ratios within one run, because a machine's speed drifts twofold.
 
-`bench stream` starts a real Kafka and a real PostgreSQL of its own, publishes one stream, and reads it
-three times: the bare client loop (poll and decode), the worker into SQLite, the worker into PostgreSQL.
-A rate counts from the end of the first batch to the end of the last: joining a group is not work.
+`bench stream` starts a real Kafka and a real PostgreSQL of its own and publishes one stream. It measures the bare
+client loop (poll and decode) and the worker over the same topic, the worker over a file into SQLite beside a bare
+`executemany` of the same rows, and two workers beside one.
 """
 
 from __future__ import annotations
 
-import resource
+import os
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
-from uuid import uuid4
 
 import typer
 
-from pipeline import jobs
-from pipeline import settings as configuration
+from pipeline.bench import streams
+from pipeline.bench.streams import TOPIC, Measured, apart
 from pipeline.cli.app import JsonOption, app, emit, err, out
-from pipeline.detectors import VOTER
-from pipeline.events import decode_votes
 from pipeline.local import KafkaServer, PostgresServer
 from pipeline.settings import Settings
 from pipeline.simulate import Honest, plant
-from pipeline.store import Store
-from pipeline.stream.commit import Tally
 from pipeline.stream.publisher import create_topics, publish
-from pipeline.stream.source import FileSource, KafkaSource
-from pipeline.stream.worker import Worker
 
 bench = typer.Typer(help="Measure, as ratios within one run.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
 
-_TOPIC = "bench.votes"
 # Of the stream, read and rated before the clock starts: voters are judged against a snapshot.
 _BEFORE = 0.1
+# What two workers, the broker and the database want for themselves.
+_CORES = 4
+_BARS = {"postgresql": 0.4, "sqlite": 0.3, "two_workers": 1.6, "detectors": 0.5}
 
 
-class _Clock:
-    """A rate from the end of the first batch to the end of the last."""
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """Where everything is."""
 
-    def __init__(self) -> None:
-        self._marks: list[tuple[float, int]] = []
+    folder: Path
+    kafka: KafkaServer
+    postgres: PostgresServer
+    options: Settings
+    partitions: int
 
-    def mark(self, votes: int) -> None:
-        self._marks.append((time.perf_counter(), votes))
-
-    @property
-    def rate(self) -> float:
-        (start, first), (end, last) = self._marks[0], self._marks[-1]
-        return (last - first) / (end - start) if end > start else float("nan")
+    def database(self, name: str) -> str:
+        """A store that has read and rated the first part of the stream."""
+        url = self.postgres.create_database(name)
+        apart(streams.prepare, url, self.folder / "before.jsonl", self.options)
+        return url
 
 
 @bench.command()
 def stream(
-    votes: Annotated[int, typer.Option(help="Votes of the stream.")] = 200_000,
-    voters: Annotated[int | None, typer.Option(help="Voters; default: as on the real board.")] = None,
-    partitions: Annotated[int, typer.Option(help="Partitions of the topic.")] = 4,
-    batch: Annotated[int, typer.Option(help="Most votes of one transaction.")] = 5_000,
+    votes: Annotated[int, typer.Option(help="Votes of the stream.")] = 2_000_000,
+    voters: Annotated[int | None, typer.Option(help="Voters; default: as on the real board, votes / 4.05.")] = None,
+    partitions: Annotated[int, typer.Option(help="Partitions of the topic, an even number.")] = 4,
+    batch: Annotated[int, typer.Option(help="Most votes of one transaction.")] = Settings().batch_votes,
+    file_votes: Annotated[int, typer.Option(help="Votes of the file that is read into SQLite.")] = 500_000,
+    only_postgresql: Annotated[
+        bool, typer.Option("--only-postgresql", help="The bare loop and PostgreSQL alone.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Votes per second of the bare client loop, and of the worker into SQLite and PostgreSQL."""
+    """Votes per second of the bare client loop and of the worker into SQLite and PostgreSQL, and the ratios."""
     options = Settings(batch_votes=batch, voter_key="00" * 32)
     with tempfile.TemporaryDirectory(prefix="integrity-bench-") as name, _servers(Path(name)) as (kafka, postgres):
-        folder = Path(name)
-        err.print(f"making {votes:,} votes …")
-        made = plant(Honest(votes=votes, voters=voters, seed=1))
-        cut = int(len(made) * _BEFORE)
-        made.take(slice(0, cut)).write_jsonl(folder / "before.jsonl")
-        made.take(slice(cut, None)).write_jsonl(folder / "votes.jsonl")
-        create_topics(kafka.bootstrap, options, _TOPIC, partitions)
-        started = time.perf_counter()
-        sent = publish(folder / "votes.jsonl", kafka.bootstrap, _TOPIC, options)["votes"]
-        result: dict[str, Any] = {
-            "votes": sent,
-            "voters": len(set(made.voter.tolist())),
-            "publish": sent / (time.perf_counter() - started),
-            "bare_loop": _bare(kafka, sent, batch),
-        }
-        del made
-        for kind, url in (("sqlite", f"{folder}/bench.db"), ("postgresql", postgres.create_database("bench"))):
-            err.print(f"worker into {kind} …")
-            result[kind] = _worked(kafka, url, folder / "before.jsonl", options)
-            result[f"{kind}_ratio"] = result[kind] / result["bare_loop"]
-        result["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    if as_json:
-        emit({k: round(v, 3) if isinstance(v, float) else v for k, v in result.items()})
-        return
-    for key, what in (("publish", "publish"), ("bare_loop", "bare client loop (poll + decode)"),
-                      ("sqlite", "worker into SQLite"), ("postgresql", "worker into PostgreSQL")):  # fmt: skip
-        ratio = f"{result[f'{key}_ratio']:.2f} of the bare loop" if f"{key}_ratio" in result else ""
-        out.print(f"{what:36} {result[key]:>10,.0f} votes/s  {ratio}", highlight=False)
-    out.print(f"{sent:,} votes, {result['voters']:,} voters, peak memory {result['peak_mb']:,.0f} MB", highlight=False)
+        stage = _Stage(Path(name), kafka, postgres, options, partitions)
+        result: dict[str, Any] = {"cores": os.cpu_count()}
+        sent, result["voters"], result["publish"] = _published(stage, votes, voters or int(votes / 4.05))
+        result["votes"] = sent
+        err.print("bare client loop …")
+        bare = apart(streams.bare_loop, kafka.bootstrap, sent, batch)
+        result["bare_loop"] = _figures(bare)
+        result["postgresql"] = _postgresql(stage, bare)
+        if not only_postgresql:
+            result["postgresql_no_detectors"] = _without_detectors(stage, result["postgresql"]["rate"])
+            result["sqlite"] = _sqlite(stage, min(file_votes, sent))
+            result["two_workers"] = _two_workers(stage, result["postgresql"]["rate"])
+    emit(result) if as_json else _print(result)
+
+
+def _published(stage: _Stage, votes: int, voters: int) -> tuple[int, int, float]:
+    err.print(f"making {votes:,} votes of {voters:,} voters …")
+    # The first part comes on top of the votes that are measured.
+    made = plant(Honest(votes=int(votes / (1 - _BEFORE)), voters=voters, seed=1))
+    cut = len(made) - votes
+    made.take(slice(0, cut)).write_jsonl(stage.folder / "before.jsonl")
+    made.take(slice(cut, None)).write_jsonl(stage.folder / "votes.jsonl")
+    create_topics(stage.kafka.bootstrap, stage.options, TOPIC, stage.partitions)
+    err.print("publishing …")
+    started = time.perf_counter()
+    sent = publish(stage.folder / "votes.jsonl", stage.kafka.bootstrap, TOPIC, stage.options)["votes"]
+    return sent, len(set(made.voter.tolist())), round(sent / (time.perf_counter() - started), 1)
+
+
+def _postgresql(stage: _Stage, bare: Measured) -> dict[str, Any]:
+    err.print("worker into PostgreSQL …")
+    url = stage.database("bench_one")
+    done = apart(streams.from_kafka, stage.kafka.bootstrap, url, stage.options)
+    return _figures(done) | _ratio("postgresql", done.rate, bare.rate, "the bare loop")
+
+
+def _without_detectors(stage: _Stage, watched: float) -> dict[str, Any]:
+    err.print("worker into PostgreSQL without detectors …")
+    url = stage.database("bench_bare")
+    done = apart(streams.from_kafka, stage.kafka.bootstrap, url, stage.options, False)
+    return _figures(done) | _ratio("detectors", watched, done.rate, "the worker without detectors")
+
+
+def _sqlite(stage: _Stage, votes: int) -> dict[str, Any]:
+    err.print("worker from a file into SQLite …")
+    file, filled = stage.folder / "file.jsonl", f"{stage.folder}/bench.db"
+    with (stage.folder / "votes.jsonl").open("rb") as lines, file.open("wb") as part:
+        part.writelines(line for _, line in zip(range(votes), lines, strict=False))
+    apart(streams.prepare, filled, stage.folder / "before.jsonl", stage.options)
+    # The bar names batches of 5,000 for both.
+    options = replace(stage.options, batch_votes=5_000)
+    done = apart(streams.from_file, file, filled, options)
+    bare = apart(streams.executemany, filled, f"{stage.folder}/bare.db", stage.options, votes)
+    return (
+        _figures(done)
+        | {"executemany": round(bare.rate, 1)}
+        | _ratio("sqlite", done.rate, bare.rate, "a bare executemany of the same rows")
+    )
+
+
+def _two_workers(stage: _Stage, one: float) -> dict[str, Any]:
+    err.print("two workers into PostgreSQL …")
+    url = stage.database("bench_two")
+    rate = streams.several(stage.kafka.bootstrap, url, stage.options, 2, stage.partitions)
+    figures = {"rate": round(rate, 1)} | _ratio("two_workers", rate, one, "one worker")
+    cores = os.cpu_count() or 1
+    if cores < _CORES:
+        figures |= {"met": None, "why": f"{cores} cores; two workers, a broker and a database want {_CORES}"}
+    return figures
+
+
+def _figures(done: Measured) -> dict[str, Any]:
+    figures = {k: v for k, v in asdict(done).items() if k in {"votes", "peak_mb", "memory_mb"}}
+    figures["peak_mb"], figures["memory_mb"] = round(done.peak_mb), [round(mb) for mb in done.memory_mb]
+    return {"rate": round(done.rate, 1), **figures}
+
+
+def _ratio(name: str, rate: float, other: float, of: str) -> dict[str, Any]:
+    ratio = rate / other
+    return {"ratio": round(ratio, 3), "of": of, "bar": _BARS[name], "met": ratio >= _BARS[name]}
+
+
+_WHAT = {
+    "bare_loop": "bare client loop (poll + decode)",
+    "postgresql": "worker into PostgreSQL",
+    "postgresql_no_detectors": "  without detectors",
+    "sqlite": "worker from a file into SQLite",
+    "two_workers": "two workers into PostgreSQL",
+}
+
+
+def _print(result: dict[str, Any]) -> None:
+    """One line a measurement: rate, ratio, whether the bar is met, memory."""
+    out.print(
+        f"{result['votes']:,} votes, {result['voters']:,} voters, {result['cores']} cores;"
+        f" published at {result['publish']:,.0f}/s",
+        highlight=False,
+    )
+    for name, what in _WHAT.items():
+        if name not in result:
+            continue
+        one = result[name]
+        line = f"{what:34} {one['rate']:>10,.0f} votes/s"
+        if "ratio" in one:
+            said = {True: "met", False: "NOT MET", None: f"not judged: {one.get('why')}"}[one["met"]]
+            line += f"   {one['ratio']:.2f} of {one['of']} (bar {one['bar']}: {said})"
+        out.print(line, highlight=False, soft_wrap=True)
+        if one.get("memory_mb"):
+            after = ", ".join(f"{mb:,}" for mb in one["memory_mb"])
+            out.print(f"{'':34} memory {after} MB after 20, 60 and 100%; peak {one['peak_mb']:,} MB", highlight=False)
 
 
 @contextmanager
 def _servers(folder: Path) -> Iterator[tuple[KafkaServer, PostgresServer]]:
     with KafkaServer(folder / "kafka") as kafka, PostgresServer(folder / "postgres") as postgres:
         yield kafka, postgres
-
-
-def _source(kafka: KafkaServer) -> KafkaSource:
-    return KafkaSource(kafka.bootstrap, _TOPIC, f"bench-{uuid4().hex}")
-
-
-def _bare(kafka: KafkaServer, votes: int, batch: int) -> float:
-    """What the client alone can do: every record polled and decoded, nothing kept."""
-    source, clock, seen = _source(kafka), _Clock(), 0
-    generation = -1
-    while seen < votes:
-        if source.generation() != generation:
-            generation = source.generation()
-            source.seek(dict.fromkeys(source.partitions(), 0))
-        for chunk in source.poll(batch, 0.25):
-            decoded, _, _ = decode_votes(chunk.values)
-            seen += len(decoded)
-            clock.mark(seen)
-    source.close()
-    return clock.rate
-
-
-def _worked(kafka: KafkaServer, url: str, before: Path, options: Settings) -> float:
-    """The worker with every detector on, over a store that has a snapshot."""
-    store = Store.open(url, voter_key=options.key, worker=True)
-    Worker(FileSource(before), store, options, VOTER, "bench").run(until_end=True)
-    _refresh(url, options)
-    source, clock = _source(kafka), _Clock()
-
-    def mark(tally: Tally) -> None:
-        clock.mark(tally.read)
-
-    Worker(source, store, options, VOTER, "bench", progress=mark).run(until_end=True)
-    source.close()
-    store.close()
-    return clock.rate
-
-
-def _refresh(url: str, options: Settings) -> None:
-    """A refresh under the benchmark's own key, whatever the environment says."""
-    with configuration.override(options):
-        jobs.refresh(url)

@@ -44,9 +44,12 @@ class Pseudonyms:
         """The pseudonym of each; 0 for None."""
         if len(self._known) > self._kept:
             self._known = {None: 0}
-        for voter in set(voters) - self._known.keys():
-            self._known[voter] = 0 if voter is None else self._pseudonym(voter)
-        return np.fromiter(map(self._known.__getitem__, voters), dtype=np.int64, count=len(voters))
+        found = list(map(self._known.get, voters))
+        if None in found:
+            for row, voter in enumerate(voters):
+                if found[row] is None and voter is not None:
+                    found[row] = self._known[voter] = self._known.get(voter) or self._pseudonym(voter)
+        return np.array(found, dtype=np.int64)
 
 
 def decode(
