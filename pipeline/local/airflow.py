@@ -100,7 +100,7 @@ class Airflow:
         return [
             Part(
                 name=name,
-                tier="pipeline",
+                tier="scheduler" if process == "scheduler" else "pipeline",
                 command=self._command(process, *self._options(process)),
                 directory=self.home,
                 environment=self.environment(),

@@ -14,6 +14,9 @@ from pipeline.local.process import LOOPBACK, LocalServer
 # always: whatever it ended with. unless_stopped: exit 0 (somebody asked it to end) and 3 (a limit or a gap
 # stopped it on purpose, or the store stayed away for a minute) are final; a crash and a kill are not.
 Restart = Literal["always", "unless_stopped"]
+# The scheduler first: a task in hand cannot end once the API server is gone. Services last: what the others still
+# write must arrive.
+Tier = Literal["services", "pipeline", "scheduler"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +25,7 @@ class Part:
 
     Attributes:
         name: what it is called, in the state and in its log's name.
-        tier: a tier is stopped as a whole before the one below it.
+        tier: each is stopped as a whole before the one before it in `Tier`.
         command: the command line.
         directory: where it runs.
         answers: whether it does its work now; None if nobody can ask: it does once it has lived for 5 s.
@@ -34,7 +37,7 @@ class Part:
     """
 
     name: str
-    tier: Literal["services", "pipeline"]
+    tier: Tier
     command: Sequence[str]
     directory: Path
     answers: Callable[[], bool] | None
@@ -45,7 +48,7 @@ class Part:
     restart: Restart = "always"
 
     @classmethod
-    def of(cls, server: LocalServer, tier: Literal["services", "pipeline"]) -> Part:
+    def of(cls, server: LocalServer, tier: Tier) -> Part:
         """A server that somebody else starts: its files are written, its process is the supervisor's."""
         server.directory.mkdir(parents=True, exist_ok=True)
         server._prepare()

@@ -26,7 +26,7 @@ from typing import Any
 from pipeline.errors import Unavailable, Usage
 from pipeline.local.kept import write_private
 from pipeline.local.leftovers import Leader
-from pipeline.local.part import Part
+from pipeline.local.part import Part, Tier
 from pipeline.local.process import LOOPBACK
 
 _STARTING_SECONDS = 20.0
@@ -74,8 +74,8 @@ stdout_logfile = {log}
 stdout_logfile_maxbytes = 10MB
 stdout_logfile_backups = 1
 """
-# Services end last: what the others still write must arrive.
-_TIERS = {"services": 1, "pipeline": 2}
+# supervisord stops the groups of higher numbers first.
+_TIERS: dict[Tier, int] = {"services": 1, "pipeline": 2, "scheduler": 3}
 
 
 @dataclass(frozen=True, slots=True)
