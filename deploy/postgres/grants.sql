@@ -32,6 +32,7 @@ GRANT SELECT ON snapshot TO integrity_ingest;
 -- integrity_rate: reads what is stored, appends to the log, the verdicts, the exclusions and the candidates.
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO integrity_rate, integrity_read;
 GRANT INSERT ON segment, segment_range, verdict, exclusion, alert_event, snapshot_row TO integrity_rate;
+GRANT INSERT, UPDATE ON sealed_total TO integrity_rate;
 GRANT UPDATE (sealed_offset) ON partition TO integrity_rate;
 GRANT UPDATE (state, snoozed_until) ON alert TO integrity_rate;
 -- A candidate has no place in the chain, and only integrity_publish gives it one.

@@ -34,6 +34,8 @@ def verify(store: str) -> dict[str, Any]:
             if not np.array_equal(counted.pairs, recounted.pairs):
                 raise VerificationFailed(f"segment {number}: its counts are not those of its votes")
             segments += 1
+        if not seals.total_agrees(connection):
+            raise VerificationFailed("the sum of all segments, which refreshes read, is not the sum of the segments")
         before = snapshots.GENESIS
         published = snapshots.chain(connection)
         for snapshot in published:

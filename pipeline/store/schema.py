@@ -247,6 +247,14 @@ segment_range = Table(
     Column("first_offset", BigInteger, nullable=False),
     Column("next_offset", BigInteger, nullable=False),
 )
+# The sum of all segments, one row: a refresh reads this, however old the log is.
+sealed_total = Table(
+    "sealed_total",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("log_size", BigInteger, nullable=False),
+    Column("counts", LargeBinary, nullable=False),
+)
 
 verdict = Table(
     "verdict",

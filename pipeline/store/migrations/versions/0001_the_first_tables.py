@@ -216,6 +216,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("log_size", name=op.f("uq_segment_log_size")),
     )
     op.create_table(
+        "sealed_total",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("log_size", sa.BigInteger(), nullable=False),
+        sa.Column("counts", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_sealed_total")),
+    )
+    op.create_table(
         "segment_range",
         sa.Column("segment_no", sa.BigInteger(), nullable=False),
         sa.Column("partition_no", sa.BigInteger(), nullable=False),
