@@ -6,7 +6,7 @@ votes are folded into *components* between the head and the pending votes: the s
 alternatives, and one entry for each model met.
 
     history      head (21 bytes) · pending
-    components   head (40) · generic sums and target half (32) · met entries (56 each) · pending
+    components   head (40) · generic sums and target half (32) · met entries (32 each) · pending
 
 A pending entry with outcome 255 is a marker: the votes before it were judged by the snapshot that it names,
 those after it by a later marker's, or by the head's.
@@ -20,11 +20,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.evidence import starts
+from pipeline.evidence import running_sums, starts
 from pipeline.evidence.fixed import Int64
 
 LONGEST_PENDING = 32
 """Entries. Folding them again costs less than the components of as many votes cost to store."""
+
+RANKED = 4
+"""Votes on a model after which it has a rank. An attacker's target gets there first; see `voter_bias`."""
+
+_MOST_VOTES = np.iinfo(np.uint16).max
+# Sums of an entry are kept to ±2,047 nats. Below, e^−2047 is 0 as it is; above, every level was told long ago.
+_FARTHEST = np.iinfo(np.int32).max
 
 LARGEST_NUMBER = np.iinfo(np.uint16).max
 """Of a model in a pending entry; a vote on a model with a larger number is folded at once."""
@@ -57,7 +64,7 @@ _LONG = np.dtype(
     ]
 )
 _FOLDED = np.dtype([("generic", "<i8", 3), ("total", "<i8")])
-_ENTRY = np.dtype([("model", "<i4"), ("rank", "<i4"), ("sums", "<i8", 6)])
+_ENTRY = np.dtype([("model", "<i4"), ("rank", "<u2"), ("votes", "<u2"), ("sums", "<i4", 6)])
 _PENDING = np.dtype([("model_a", "<u2"), ("model_b", "<u2"), ("outcome", "u1")])
 _BARE_MARKER = bytes([0, 0, 0, 0, _MARKER])
 
@@ -209,25 +216,25 @@ class Tally:
 
 @dataclass
 class Targets:
-    """The models that m voters have met, arrays of length t sorted by voter and rank.
+    """The models that m voters have met, arrays of length t sorted by voter and in the order of meeting.
 
     Attributes:
         voter: position of the voter.
         model: the store's number.
-        rank: r, 1 for the first model the voter met.
+        rank: r, 1 for the first model that got RANKED votes of the voter; 0 for one that has fewer.
+        votes: the voter's votes on it, 65,535 for more.
         sums: int64[t, 6], log-ratio sums: promotes by each δ, then demotes by each δ.
-        old: bool[t], met before these votes, so part of the e-value so far.
     """
 
     voter: Int64
     model: Int64
     rank: Int64
+    votes: Int64
     sums: Int64
-    old: npt.NDArray[np.bool_]
 
     def take(self, order: Int64) -> Targets:
         """The entries in another order."""
-        return Targets(self.voter[order], self.model[order], self.rank[order], self.sums[order], self.old[order])
+        return Targets(self.voter[order], self.model[order], self.rank[order], self.votes[order], self.sums[order])
 
 
 def unpack(states: Sequence[bytes | None]) -> tuple[Tally, Targets]:
@@ -242,9 +249,8 @@ def unpack(states: Sequence[bytes | None]) -> tuple[Tally, Targets]:
     first = size + _FOLDED.itemsize
     ends = (first + tally.met[rows] * _ENTRY.itemsize).tolist()
     entries = np.frombuffer(b"".join([s[first:end] for s, end in zip(known, ends, strict=True)]), dtype=_ENTRY)
-    model, rank, sums = (entries[name].astype(np.int64) for name in ("model", "rank", "sums"))
-    voter = np.repeat(np.arange(m), tally.met)
-    return tally, Targets(voter, model, rank, sums, np.ones(len(voter), dtype=np.bool_))
+    columns = [entries[name].astype(np.int64) for name in ("model", "rank", "votes", "sums")]
+    return tally, Targets(np.repeat(np.arange(m), tally.met), *columns)
 
 
 def pack(tally: Tally, targets: Targets) -> list[bytes]:
@@ -252,8 +258,9 @@ def pack(tally: Tally, targets: Targets) -> list[bytes]:
     folded = np.zeros(len(tally.met), dtype=_FOLDED)
     folded["generic"], folded["total"] = tally.generic, tally.total
     entries = np.zeros(len(targets.voter), dtype=_ENTRY)
-    for name in ("model", "rank", "sums"):
-        entries[name] = getattr(targets, name)
+    entries["model"], entries["rank"] = targets.model, targets.rank
+    entries["sums"] = np.clip(targets.sums, -_FARTHEST, _FARTHEST)
+    entries["votes"] = np.minimum(targets.votes, _MOST_VOTES)
     heads, body = folded.tobytes(), entries.tobytes()
     ends = np.cumsum(tally.met) * _ENTRY.itemsize
     size = _FOLDED.itemsize
@@ -263,21 +270,34 @@ def pack(tally: Tally, targets: Targets) -> list[bytes]:
     ]
 
 
-def join_targets(
-    voter: Int64, model_a: Int64, model_b: Int64, targets: Targets, met: Int64
-) -> tuple[Targets, Int64, Int64]:
-    """Add the models that voters meet for the first time, and say where each vote's models are.
+@dataclass(frozen=True)
+class Joined:
+    """Votes beside the models they are about: n votes, 2n rows (a and b of vote 0, of vote 1 and so on).
 
-    Of a vote's two models the one shown as a is met first.
+    Attributes:
+        targets: with the models that were met for the first time, and rank and votes as after the last vote.
+        rows: int64[2n], the position in `targets` of each row's model.
+        before: int64[2n], the voter's votes on that model before this one.
+        met: int64[n], models that the voter has met after each vote.
+        ranked: int64[n], and of those the ones that have a rank.
+    """
+
+    targets: Targets
+    rows: Int64
+    before: Int64
+    met: Int64
+    ranked: Int64
+
+
+def join_targets(voter: Int64, model_a: Int64, model_b: Int64, targets: Targets, met: Int64) -> Joined:
+    """Add the models that voters meet for the first time, and rank those that get their RANKED-th vote.
+
+    Of a vote's two models the one shown as a comes first.
 
     Args:
         voter, model_a, model_b: int64[n], votes sorted by voter.
         targets: what the voters met before.
         met: int64[m], how many that is.
-
-    Returns:
-        The joined targets; int64[2n], the position in them of a and b of vote 0, of vote 1, …; and int64[n],
-        how many models each vote is the first to meet.
     """
     who = np.repeat(voter, 2)
     model = np.stack([model_a, model_b], axis=1).ravel()
@@ -286,22 +306,42 @@ def join_targets(
     fresh, first = np.unique(code, return_index=True)
     unmet = ~np.isin(fresh, known, assume_unique=True)
     first = np.sort(first[unmet])  # rows stand in the order of voter and vote
-    new_voter = who[first]
+    zeros = np.zeros(len(first), dtype=np.int64)
     joined = Targets(
-        np.concatenate([targets.voter, new_voter]),
+        np.concatenate([targets.voter, who[first]]),
         np.concatenate([targets.model, model[first]]),
-        np.concatenate([targets.rank, _rank_within(new_voter) + met[new_voter]]),
+        np.concatenate([targets.rank, zeros]),
+        np.concatenate([targets.votes, zeros]),
         np.concatenate([targets.sums, np.zeros((len(first), 6), dtype=np.int64)]),
-        np.concatenate([targets.old, np.zeros(len(first), dtype=np.bool_)]),
     )
-    joined = joined.take(np.lexsort((joined.rank, joined.voter)))
+    joined = joined.take(np.argsort(joined.voter, kind="stable"))
     codes = joined.voter * width + joined.model
     by_code = np.argsort(codes)
     rows = by_code[np.searchsorted(codes, code, sorter=by_code)]
-    return joined, rows, np.bincount(first // 2, minlength=len(voter))
+    before = _count_before(rows) + joined.votes[rows]
+    reach = np.flatnonzero(before == RANKED - 1)
+    had = np.bincount(joined.voter, weights=joined.rank > 0, minlength=len(met)).astype(np.int64)
+    rank = joined.rank.copy()
+    rank[rows[reach]] = _place_within(who[reach]) + had[who[reach]]
+    votes = joined.votes + np.bincount(rows, minlength=len(joined.votes))
+    return Joined(
+        Targets(joined.voter, joined.model, rank, votes, joined.sums),
+        rows,
+        before,
+        running_sums(np.bincount(first // 2, minlength=len(voter)), voter, met),
+        running_sums(np.bincount(reach // 2, minlength=len(voter)), voter, had),
+    )
 
 
-def _rank_within(group: npt.NDArray[np.int64]) -> Int64:
+def _count_before(group: Int64) -> Int64:
+    """How many equal values stand before each."""
+    order = np.argsort(group, kind="stable")
+    count = np.empty(len(group), dtype=np.int64)
+    count[order] = _place_within(group[order]) - 1
+    return count
+
+
+def _place_within(group: npt.NDArray[np.int64]) -> Int64:
     """1, 2, 3 … within each run of equal values."""
     index = np.arange(len(group))
     first = index[starts(group)] if len(group) else index

@@ -18,10 +18,11 @@ inference", section 3).
 """
 
 from pipeline.evidence.fixed import E_UNIT, LOG_UNIT, e_units, log_units, to_e_value
-from pipeline.evidence.outcomes import DELTAS, EXPECTED_UNIT, Reference
+from pipeline.evidence.outcomes import BANDS, DELTAS, EXPECTED_UNIT, Reference
 from pipeline.evidence.segments import running_sums, starts
 
 __all__ = [
+    "BANDS",
     "DELTAS",
     "EXPECTED_UNIT",
     "E_UNIT",

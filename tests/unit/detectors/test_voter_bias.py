@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from pipeline.alerts import CRITICAL, LEVELS, Raised, VoterVotes, voter_label, voter_number
 from pipeline.detectors import VoterBias
 from pipeline.detectors.voter_bias_path import Judged, follow
-from pipeline.detectors.voter_bias_state import COMPONENTS_HEAD, LONGEST_PENDING, Heads, Pending, Tally, Targets, unpack
+from pipeline.detectors.voter_bias_state import (
+    COMPONENTS_HEAD,
+    LONGEST_PENDING,
+    RANKED,
+    Heads,
+    Pending,
+    Tally,
+    Targets,
+    unpack,
+)
 from pipeline.evidence import DELTAS, Reference
 
 MODELS = 20
@@ -42,6 +51,8 @@ class Slow:
     ties: int = 0
     generic: list[int] = field(default_factory=lambda: [0] * 5)
     met: dict[int, list[int]] = field(default_factory=dict)
+    count: dict[int, int] = field(default_factory=dict)
+    rank: dict[int, int] = field(default_factory=dict)
     told: list[int] = field(default_factory=lambda: [0, 0])
 
     def see(self, a: int, b: int, outcome: int, reference: Reference) -> list[tuple[str, int, float]]:
@@ -55,11 +66,15 @@ class Slow:
         ratio = 0.5 / (honest if outcome == 2 else 1 - honest)
         steps = [*reference.generic[i, j, outcome].tolist(), math.floor(math.log(ratio) / 2**-20)]
         self.generic = [old + step for old, step in zip(self.generic, steps, strict=True)]
-        for_a = reference.targets[i, j, int(outcome == 0)].tolist()
-        for_b = reference.targets[j, i, int(outcome == 1)].tolist()
-        for model, steps_ in ((a, for_a + for_b), (b, for_b + for_a)):
+        for model, (mine, other, won, lost) in {a: (i, j, 0, 1), b: (j, i, 1, 0)}.items():
+            seen = self.count.get(model, 0)
+            band = reference.targets[0 if seen < 30 else 1 if seen < 80 else 2]
+            promoted, demoted = band[mine, other, int(outcome == won)], band[other, mine, int(outcome == lost)]
             sums = self.met.setdefault(model, [0] * 6)
-            self.met[model] = [old + step for old, step in zip(sums, steps_, strict=True)]
+            self.met[model] = [old + step for old, step in zip(sums, [*promoted, *demoted], strict=True)]
+            self.count[model] = seen + 1
+            if seen + 1 == RANKED:
+                self.rank[model] = len(self.rank) + 1
         self.votes += 1
         self.ties += outcome == 2
         raised = []
@@ -72,9 +87,9 @@ class Slow:
 
     def target_half(self) -> int:
         return sum(
-            _units(1 / (12.0 * rank * (rank + 1)), log_sum)
-            for rank, sums in enumerate(self.met.values(), 1)
-            for log_sum in sums
+            _units(1 / (12.0 * rank * (rank + 1)), int(log_sum))
+            for model, rank in self.rank.items()
+            for log_sum in self.met[model]
         )
 
     def biased(self) -> int:
@@ -131,7 +146,8 @@ def test_states_and_alerts_are_those_of_a_slow_loop(rows: list[tuple[int, int, i
         assert heads.told[v].tolist() == voter.told
         assert heads.bound[v] * 2.0**-20 >= math.log(max(voter.biased() * 2.0**-24, 1e-300)) or heads.told[v, 0] == 4
         assert targets.model[mine].tolist() == list(voter.met)
-        assert targets.rank[mine].tolist() == list(range(1, len(voter.met) + 1))
+        assert targets.rank[mine].tolist() == [voter.rank.get(model, 0) for model in voter.met]
+        assert targets.votes[mine].tolist() == list(voter.count.values())
         assert targets.sums[mine].tolist() == list(voter.met.values())
         assert close(int(tally.total[v]) * 2.0**-24, voter.target_half() * 2.0**-24)
     labels = [voter_label(int(name)) for name in votes.names]

@@ -18,7 +18,7 @@ from pipeline.evidence import (
     starts,
     to_e_value,
 )
-from pipeline.evidence.outcomes import TASTE
+from pipeline.evidence.outcomes import BANDS, TASTE
 
 CAP = 2.0**32
 ONE_SIDED = {"same": 0.96, "other": 0.02, "tie": 0.02}
@@ -47,9 +47,9 @@ def board(
     )
 
 
-def band(reference: Reference, i: int, j: int) -> float:
+def band(reference: Reference, i: int, j: int, taste: float = 0.5) -> float:
     c = reference.covariance
-    return 0.5 + 2 * math.sqrt(max(c[i, i] + c[j, j] - 2 * c[i, j], 0))
+    return taste + 2 * math.sqrt(max(c[i, i] + c[j, j] - 2 * c[i, j], 0))
 
 
 BOARDS = [
@@ -150,12 +150,18 @@ def test_target_ratios_are_those_of_the_formula(reference: Reference) -> None:
     for i in range(n):
         for j in range(n):
             p = (1 - reference.tie_share) * sigmoid(reference.theta[i] - reference.theta[j])
-            worst = sigmoid(log_odds(p) + band(reference, i, j))
-            for d, delta in enumerate((0.7, 1.5, 3.0)):
-                q = math.exp(delta) * worst / (math.exp(delta) * worst + 1 - worst)
-                got = reference.targets[i, j, :, d].tolist()
-                for unit, ratio in zip(got, [(1 - q) / (1 - worst), q / worst], strict=True):
-                    assert abs(unit - math.floor(math.log(ratio) / 2**-20)) <= 1
+            for k, taste in enumerate((0.4, 0.6, 1.0)):
+                worst = sigmoid(log_odds(p) + band(reference, i, j, taste))
+                for d, delta in enumerate((0.7, 1.5, 3.0)):
+                    q = math.exp(delta) * worst / (math.exp(delta) * worst + 1 - worst)
+                    got = reference.targets[k, i, j, :, d].tolist()
+                    for unit, ratio in zip(got, [(1 - q) / (1 - worst), q / worst], strict=True):
+                        assert abs(unit - math.floor(math.log(ratio) / 2**-20)) <= 1
+
+
+def test_the_band_widens_with_the_votes_on_a_model() -> None:
+    assert BANDS == (0.4, 0.6, 1.0)
+    assert Reference.band_of(np.array([0, 29, 30, 79, 80, 10**6])).tolist() == [0, 0, 1, 1, 2, 2]
 
 
 @each_board
@@ -189,13 +195,14 @@ def test_every_banded_ratio_is_an_e_value_for_every_honest_voter_in_the_band(ref
     highest = 0.0
     for i in range(n):
         for j in range(n):
-            for shift in np.linspace(-1, 1, 41) * band(reference, i, j):
-                p = honest(reference, i, j, shift)
-                promoted = p[0] * targets[i, j, 1] + (1 - p[0]) * targets[i, j, 0]
-                one_sided = np.array(p) @ generic[i, j, :, :3]
-                assert (promoted <= 1 + 1e-12).all()
+            for part in np.linspace(-1, 1, 41):
+                one_sided = np.array(honest(reference, i, j, part * band(reference, i, j))) @ generic[i, j, :, :3]
                 assert (one_sided <= 1 + 1e-12).all()
-                highest = max(highest, promoted.max(), one_sided.max())
+                for k, taste in enumerate(BANDS):
+                    p = honest(reference, i, j, part * band(reference, i, j, taste))
+                    promoted = p[0] * targets[k, i, j, 1] + (1 - p[0]) * targets[k, i, j, 0]
+                    assert (promoted <= 1 + 1e-12).all()
+                    highest = max(highest, promoted.max(), one_sided.max())
     assert highest > 0.9  # the bound is used, not merely kept
 
 
@@ -207,8 +214,9 @@ def test_target_ratios_are_e_values_for_every_voter_whose_model_wins_less(refere
     for i in range(n):
         for j in range(n):
             p = (1 - reference.tie_share) * sigmoid(reference.theta[i] - reference.theta[j])
-            for win in np.linspace(0, sigmoid(log_odds(p) + band(reference, i, j)), 21):
-                assert (win * targets[i, j, 1] + (1 - win) * targets[i, j, 0] <= 1 + 1e-12).all()
+            for k, taste in enumerate(BANDS):
+                for win in np.linspace(0, sigmoid(log_odds(p) + band(reference, i, j, taste)), 21):
+                    assert (win * targets[k, i, j, 1] + (1 - win) * targets[k, i, j, 0] <= 1 + 1e-12).all()
 
 
 @each_board
@@ -230,10 +238,12 @@ def test_ratios_turn_with_the_sides() -> None:
 
 def test_a_stronger_bias_is_believed_more_when_its_model_wins_and_less_when_not() -> None:
     targets = board().targets
-    assert (targets[:, :, 1] > 0).all()
-    assert (targets[:, :, 0] < 0).all()
-    assert (np.diff(targets[:, :, 0]) < 0).all()
-    assert (np.diff(targets[:, :, 1]) > 0).all()
+    assert (targets[..., 1, :] > 0).all()
+    assert (targets[..., 0, :] < 0).all()
+    assert (np.diff(targets[..., 0, :]) < 0).all()
+    assert (np.diff(targets[..., 1, :]) > 0).all()
+    # And in a wider band less, either way.
+    assert (np.diff(targets[..., 1, :], axis=0) < 0).all()
 
 
 def test_models_far_apart_and_boards_without_ties_give_finite_ratios() -> None:
