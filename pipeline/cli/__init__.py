@@ -5,6 +5,7 @@ app.py        what every verb shares: options, --json
 stream.py     publish, work, monitor
 board.py      refresh, leaderboard, verify
 rate.py       rate: a battle file, no store
+history.py    history: published snapshots of a board, no store
 alerts.py     alerts and exclusions
 operate.py    exporter, doctor, pseudonym, rejects
 bench.py      measurements as ratios within one run; bench_ratings.py: beside the peers

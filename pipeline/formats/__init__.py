@@ -2,6 +2,7 @@
 
     files.py      which reader a file needs, and the loop over its records
     foreign.py    one function a foreign format: a record → the fields of our vote event
+    history.py    published leaderboard snapshots, a row a model
     times.py      the ways in which public files write a time
 
 Laws: record i of a file is row i of what comes out, whatever is wrong with it (a record that
@@ -10,5 +11,6 @@ the same bytes on every road, missing ids included.
 """
 
 from pipeline.formats.files import ColumnMap, is_registry, read_records
+from pipeline.formats.history import PublishedBoard, read_history
 
-__all__ = ["ColumnMap", "is_registry", "read_records"]
+__all__ = ["ColumnMap", "PublishedBoard", "is_registry", "read_history", "read_records"]

@@ -1,0 +1,11 @@
+"""Audits: what can be said of a board from its registry, its counts and its published snapshots.
+
+Slower than a detector and not tied to a vote: each is a function of what it is given, arrays and frozen results.
+
+    shares            who got how much: shares of groups, concentration (HHI), inequality (Gini)
+    history           published snapshots: votes that fell, names that vanished, ranks under style control
+    top_churn         how often #1 changes, against what the intervals allow
+
+Laws: pure: no clock, no chance, no file; a figure comes with what it was computed from; what cannot be computed is
+None or an error, never a guess.
+"""

@@ -1,0 +1,81 @@
+"""Who got how much: shares of groups, how concentrated and how unequal.
+
+Formulas, of shares s_1 … s_K that sum to 1: HHI = Σ s² (Herfindahl 1950, Hirschman 1945), from 1/K to 1;
+Gini = Σ_i (2i − K − 1) s_(i) / K with s ascending (Gini 1912), from 0 to 1 − 1/K.
+
+>>> shares({"x": 3, "y": 1})
+{'x': 0.75, 'y': 0.25}
+>>> hhi([3, 1]), gini([3, 1]), gini([2, 2])
+(0.625, 0.25, 0.0)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import SequenceMatcher
+
+import numpy as np
+
+from pipeline.errors import BadCounts
+
+OPEN, PROPRIETARY, UNKNOWN = "open", "proprietary", "unknown"
+LICENSE_GROUPS = (OPEN, PROPRIETARY, UNKNOWN)
+
+_NOT_SAID = frozenset({"", "-", "?", "n/a", "none", "other", "unknown"})
+# Public tables misspell it ("Propretary", 62 rows of one board's history); no licence's own name comes near.
+_ALIKE = 0.9
+
+
+def shares(amounts: Mapping[str, float]) -> dict[str, float]:
+    """Share of each in the sum, in the order given.
+
+    Raises:
+        BadCounts: a negative or infinite amount, by name, or a sum of 0.
+    """
+    for name, amount in amounts.items():
+        if not 0 <= amount < float("inf"):
+            raise BadCounts(f"expected amounts of at least 0, got {amount} of {name}")
+    total = sum(amounts.values())
+    if total == 0:
+        raise BadCounts(f"expected a sum above 0, got 0 over {len(amounts)} groups")
+    return {name: amount / total for name, amount in amounts.items()}
+
+
+def summed(groups: Iterable[str], amounts: Iterable[float]) -> dict[str, float]:
+    """Sum amounts by group, sorted by group."""
+    result: dict[str, float] = {}
+    for group, amount in zip(groups, amounts, strict=True):
+        result[group] = result.get(group, 0.0) + float(amount)
+    return dict(sorted(result.items()))
+
+
+def hhi(amounts: Sequence[float]) -> float:
+    """Concentration: the probability that two draws in proportion to the amounts are of one group.
+
+    Raises:
+        BadCounts: as `shares`.
+    """
+    return float(sum(share**2 for share in shares({str(i): a for i, a in enumerate(amounts)}).values()))
+
+
+def gini(amounts: Sequence[float]) -> float:
+    """Inequality: half the mean difference of two amounts over their mean.
+
+    Raises:
+        BadCounts: as `shares`.
+    """
+    s = np.sort(list(shares({str(i): a for i, a in enumerate(amounts)}).values()))
+    place = np.arange(1, len(s) + 1)
+    return float(((2 * place - len(s) - 1) * s).sum() / len(s))
+
+
+def license_group(license_name: str | None) -> str:
+    """Whether weights can be had under a licence: open, proprietary, or unknown where nobody said.
+
+    >>> [license_group(name) for name in ("Proprietary", "Propretary", "Apache 2.0", "Llama 3.1 Community", "-")]
+    ['proprietary', 'proprietary', 'open', 'open', 'unknown']
+    """
+    name = (license_name or "").strip().lower()
+    if name in _NOT_SAID:
+        return UNKNOWN
+    return PROPRIETARY if SequenceMatcher(None, name, PROPRIETARY).ratio() >= _ALIKE else OPEN

@@ -1,0 +1,134 @@
+"""`top_churn`: how often, and by whom, #1 changes, against what the intervals allow.
+
+Formula: a score s with standard error e and n votes, that has n' votes in the next snapshot, moves by chance with
+variance e² (1 − n/n'): the later estimate holds the earlier one's votes, and increments of a maximum-likelihood
+estimate are uncorrelated with where they end. So a model d points behind #1 overtakes by chance with probability
+Φ(−d/√(v_1 + v)), and the sum over all models and transitions is at least the number of changes that chance explains
+(the union bound). More changes than that are held against Poisson(that sum).
+
+Blind spot: a newcomer at #1 is counted apart: nothing is known of it before. Intervals of public boards are rounded
+to points; a board that was re-anchored or refitted by another method moves by more than its intervals say.
+
+Source of the question: Singh et al. 2025, "The Leaderboard Illusion", section 3: the first place changed hands
+between two providers several times within days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr
+from scipy.stats import poisson
+
+from pipeline.formats.history import PublishedBoard
+
+WEEK = 7
+# Half the width of a 95% interval in standard errors.
+_Z = 1.959964
+
+
+@dataclass(frozen=True, slots=True)
+class Crowned:
+    """Another model is first.
+
+    Attributes:
+        before, day: the two snapshots.
+        old, new: the first of each.
+        organization: whose the new one is, as published.
+        gap: points between the new and the old one in the later snapshot; None if the old one is gone.
+        overlap: whether their intervals overlap there; None if one of the two has none.
+        newcomer: whether the new one was not on the earlier board.
+        within_week: whether the last change, or the first snapshot, was at most seven days before.
+    """
+
+    before: date
+    day: date
+    old: str
+    new: str
+    organization: str
+    gap: float | None
+    overlap: bool | None
+    newcomer: bool
+    within_week: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TopChurn:
+    """Changes of the first place.
+
+    Attributes:
+        changes: each of them, the oldest first.
+        by_chance: at most so many changes between listed models are expected by chance.
+        p_value: the probability of as many changes between listed models, or more, if chance were all.
+    """
+
+    changes: tuple[Crowned, ...]
+    by_chance: float
+    p_value: float
+
+    @property
+    def overtakings(self) -> int:
+        """Changes between models that both were listed before."""
+        return sum(not change.newcomer for change in self.changes)
+
+
+def top_churn(snapshots: Sequence[PublishedBoard]) -> TopChurn:
+    """Changes of the first place on one board.
+
+    Args:
+        snapshots: the oldest first. First is who has the highest score; of equals the one with more votes.
+    """
+    changes: list[Crowned] = []
+    by_chance, since = 0.0, snapshots[0].day
+    for earlier, later in pairwise(snapshots):
+        by_chance += _expected(earlier, later)
+        change = _change(earlier, later, since)
+        if change:
+            changes.append(change)
+            since = later.day
+    overtakings = sum(not change.newcomer for change in changes)
+    p = float(poisson.sf(overtakings - 1, by_chance)) if overtakings else 1.0
+    return TopChurn(tuple(changes), by_chance, p)
+
+
+def _first(board: PublishedBoard) -> int:
+    return int(np.lexsort((board.votes, board.score))[-1])
+
+
+def _change(earlier: PublishedBoard, later: PublishedBoard, since: date) -> Crowned | None:
+    old, i = earlier.models[_first(earlier)], _first(later)
+    new = later.models[i]
+    if new == old:
+        return None
+    gap, overlap = None, None
+    if old in later.models:
+        j = later.models.index(old)
+        gap = float(later.score[i] - later.score[j])
+        if np.isfinite(later.lower[i]) and np.isfinite(later.upper[j]):
+            overlap = bool(later.lower[i] <= later.upper[j])
+    newcomer, soon = new not in earlier.models, (later.day - since).days <= WEEK
+    return Crowned(earlier.day, later.day, old, new, later.organizations[i], gap, overlap, newcomer, soon)
+
+
+def _expected(earlier: PublishedBoard, later: PublishedBoard) -> float:
+    """At most so many changes by chance between two snapshots."""
+    after = dict(zip(later.models, later.votes.tolist(), strict=True))
+    moved = _variance(earlier, np.array([after.get(model, 0) for model in earlier.models], dtype=np.float64))
+    first = _first(earlier)
+    rivals = np.array([m in after and m != earlier.models[first] for m in earlier.models])
+    spread = np.sqrt(moved + moved[first])[rivals]
+    behind = (earlier.score[first] - earlier.score)[rivals]
+    chance = np.where(spread > 0, ndtr(-behind / np.where(spread > 0, spread, 1.0)), 0.0)
+    return float(chance.sum())
+
+
+def _variance(board: PublishedBoard, votes_after: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    se = np.nan_to_num((board.upper - board.lower) / (2 * _Z))
+    kept = np.divide(board.votes, votes_after, out=np.ones_like(votes_after), where=votes_after > 0)
+    result: npt.NDArray[np.float64] = se**2 * np.clip(1 - kept, 0.0, 1.0)
+    return result

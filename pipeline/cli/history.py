@@ -1,0 +1,151 @@
+"""history: what a public board's snapshots take back."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from pipeline.audits.history import BoardHistory, Fall, StyleShifts, VoteShares, board_history
+from pipeline.cli.app import JsonOption, app, emit, out
+from pipeline.errors import Usage
+from pipeline.formats.history import read_history
+
+_SHOWN = 5
+
+
+@app.command()
+def history(
+    file: Annotated[Path, typer.Argument(help="Published snapshots, .csv: snapshot, board, model, score, votes, …")],
+    as_json: JsonOption = False,
+) -> None:
+    """Audit published snapshots of boards: votes that fell, names that vanished, shares, changes of #1.
+
+    Exit 1 if a vote count fell or a name is gone.
+    """
+    if not file.is_file():
+        raise Usage(f"expected a file, got {file}")
+    found = {board: board_history(snapshots) for board, snapshots in read_history(file).items()}
+    if as_json:
+        emit({"boards": {board: document(one) for board, one in found.items()}})
+    else:
+        for one in found.values():
+            _print(one)
+    if any(one.suspicious for one in found.values()):
+        raise typer.Exit(1)
+
+
+def document(one: BoardHistory) -> dict[str, Any]:
+    """A board's history as JSON: days as YYYY-MM-DD, shares of 1."""
+    return {
+        "snapshots": len(one.days),
+        "first": str(one.days[0]),
+        "last": str(one.days[-1]),
+        "transitions": one.transitions,
+        "transitions_with_falling_votes": one.transitions_with_falling_votes,
+        "names_seen": one.names_seen,
+        "names_gone": len(one.gone),
+        "total_falls": [_fall(fall) for fall in one.total_falls],
+        "falls": [{"model": fall.model, **_fall(fall)} for fall in one.falls],
+        "gone": [{"model": g.model, "last_seen": str(g.last_seen), "votes": g.votes} for g in one.gone],
+        "names_twice": [{"snapshot": str(day), "model": model} for day, model in one.names_twice],
+        "style_shifts": [_style(style) for style in one.style],
+        "shares": [_shares(shares) for shares in one.shares],
+        "top_churn": {
+            "changes": [
+                {**asdict(change), "before": str(change.before), "day": str(change.day)} for change in one.top.changes
+            ],
+            "overtakings": one.top.overtakings,
+            "by_chance_at_most": one.top.by_chance,
+            "p_value": one.top.p_value,
+        },
+    }
+
+
+def _fall(fall: Fall) -> dict[str, Any]:
+    return {"from": str(fall.start), "to": str(fall.end), "before": fall.before, "after": fall.after}
+
+
+def _style(style: StyleShifts) -> dict[str, Any]:
+    return {
+        "snapshot": str(style.day),
+        "compared": style.compared,
+        "shifted": style.shifted,
+        "mean_places": style.mean,
+        "models": [{"model": m, "rank": rank, "style_rank": controlled} for m, rank, controlled in style.models],
+    }
+
+
+def _shares(shares: VoteShares) -> dict[str, Any]:
+    return {
+        "snapshot": str(shares.day),
+        "votes": shares.total,
+        "organizations": shares.organizations,
+        "licenses": shares.licenses,
+        "license_groups": shares.groups,
+        "hhi": shares.hhi,
+        "gini": shares.gini,
+    }
+
+
+def _print(one: BoardHistory) -> None:
+    def say(text: str) -> None:
+        out.print(text, highlight=False, markup=False)
+
+    out.rule(f"{one.board}: {len(one.days)} snapshots, {one.days[0]} to {one.days[-1]}", align="left")
+    say(
+        f"vote counts fell in {one.transitions_with_falling_votes} of {one.transitions} transitions; "
+        f"{len(one.gone)} of {one.names_seen} names are gone by the last snapshot"
+    )
+    for fall in one.total_falls:
+        say(f"the board's total fell from {fall.before:,} on {fall.start} to {fall.after:,} on {fall.end}")
+    for day, model in one.names_twice:
+        say(f"{model} stands there twice on {day}")
+    if one.falls:
+        out.print(_largest_falls(one))
+    if one.shares:
+        out.print(_share_table(one))
+    if one.style:
+        last = one.style[-1]
+        say(
+            f"style control on {last.day}: {last.shifted} of {last.compared} ranks shift, by {last.mean:.1f} on average"
+        )
+        for model, rank, controlled in last.models[:_SHOWN]:
+            say(f"  {model}: #{rank}, under style control #{controlled}")
+    soon = sum(change.within_week for change in one.top.changes)
+    say(
+        f"#1 changed {len(one.top.changes)} times, {soon} within a week of the last change; {one.top.overtakings} "
+        f"between listed models, where chance explains at most {one.top.by_chance:.2f} (p = {one.top.p_value:.2g})"
+    )
+
+
+def _largest_falls(one: BoardHistory) -> Table:
+    table = Table(title="Largest falls of a model's votes", title_justify="left", header_style="bold")
+    for name in ("model", "from", "to"):
+        table.add_column(name, overflow="fold")
+    table.add_column("before", justify="right")
+    table.add_column("after", justify="right")
+    for fall in sorted(one.falls, key=lambda f: f.after - f.before)[:_SHOWN]:
+        table.add_row(str(fall.model), str(fall.start), str(fall.end), f"{fall.before:,}", f"{fall.after:,}")
+    return table
+
+
+def _share_table(one: BoardHistory) -> Table:
+    first, last = one.shares[0], one.shares[-1]
+    table = Table(title="Shares of the votes", title_justify="left", header_style="bold")
+    table.add_column("organisation or licence group", overflow="fold")
+    table.add_column(str(first.day), justify="right")
+    table.add_column(str(last.day), justify="right")
+    top = sorted(last.organizations, key=lambda name: -last.organizations[name])[:_SHOWN]
+    for names, before, after in (
+        (top, first.organizations, last.organizations),
+        (sorted(last.groups), first.groups, last.groups),
+    ):
+        for name in names:
+            table.add_row(name or "(none given)", f"{before.get(name, 0):.1%}", f"{after[name]:.1%}")
+    table.add_row("concentration (HHI)", f"{first.hhi:.3f}", f"{last.hhi:.3f}")
+    table.add_row("inequality of models (Gini)", f"{first.gini:.3f}", f"{last.gini:.3f}")
+    return table

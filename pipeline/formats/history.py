@@ -1,0 +1,183 @@
+"""Published leaderboard snapshots in: a table with a row a (board, snapshot, model), as public archives keep them.
+
+Laws: strict: the first row that cannot be read is an error with its 0-based row; nothing is guessed. A rank under
+style control, an interval, an organisation or a licence that a row does not give is missing, never zero. Names are
+kept as they were published: two spellings of an organisation are two organisations.
+
+Not handled: when within its day a snapshot was taken; a board in a file of its own without a `snapshot` column.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from math import isfinite, nan
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.errors import BadRecord, UnknownFormat
+
+SYNONYMS: Mapping[str, tuple[str, ...]] = {
+    "snapshot": ("snapshot", "date", "leaderboard_publish_date", "publish_date"),
+    "board": ("board", "arena", "category"),
+    "model": ("model", "model_name", "name"),
+    "rank": ("rank", "rank_ub"),
+    "style_rank": ("rank_stylectrl", "rank_style_control", "style_rank"),
+    "score": ("arena_score", "score", "rating"),
+    "interval": ("95_pct_ci", "ci", "95% ci"),
+    "lower": ("rating_lower", "lower"),
+    "upper": ("rating_upper", "upper"),
+    "votes": ("votes", "vote_count", "num_battles"),
+    "organization": ("organization", "organisation", "provider"),
+    "license": ("license", "licence"),
+}
+"""How public tables call each of our fields; the first that a table has is taken."""
+
+_NEEDED = ("snapshot", "model", "score", "votes")
+# "+5/-4": what the score may be higher or lower by.
+_MARGINS = re.compile(r"\+\s*(\d+(?:\.\d+)?)\s*/\s*[-−]\s*(\d+(?:\.\d+)?)")
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PublishedBoard:
+    """One board as it stood on a day: m rows, in the order of the file.
+
+    Attributes:
+        board: its name.
+        day: of the snapshot.
+        models: as published; a name may stand there twice.
+        rank, style_rank: float64[m], NaN where the row gives none.
+        score, lower, upper: float64[m] points; NaN where the row gives no interval.
+        votes: int64[m].
+        organizations, licenses: as published, "" where the row gives none.
+    """
+
+    board: str
+    day: date
+    models: tuple[str, ...]
+    rank: Floats
+    style_rank: Floats
+    score: Floats
+    lower: Floats
+    upper: Floats
+    votes: npt.NDArray[np.int64]
+    organizations: tuple[str, ...]
+    licenses: tuple[str, ...]
+
+
+def read_history(path: Path) -> dict[str, tuple[PublishedBoard, ...]]:
+    """Every board of a table of snapshots.
+
+    Args:
+        path: .csv with a header; `SYNONYMS` says which names of columns are known.
+
+    Returns:
+        Board → its snapshots, the oldest first; boards sorted by name. A table without a board is one board, "board".
+
+    Raises:
+        UnknownFormat: no snapshots, or a column that is needed is missing.
+        BadRecord: a row that cannot be read, with its 0-based row.
+    """
+    parts: dict[tuple[str, date], list[_Row]] = {}
+    with path.open(newline="", encoding="utf-8-sig", errors="backslashreplace") as text:
+        table = csv.DictReader(text)
+        named = _columns(path, [header for header in table.fieldnames or () if header])
+        try:
+            for position, cells in enumerate(table):
+                row = _row(path.name, position, {name: (cells.get(h) or "").strip() for name, h in named.items()})
+                parts.setdefault((row.board, row.day), []).append(row)
+        except csv.Error as error:
+            raise UnknownFormat(f"{path.name}, line {table.line_num}: {error}") from None
+    if not parts:
+        raise UnknownFormat(f"{path.name}: expected rows of snapshots, got none")
+    boards: dict[str, list[PublishedBoard]] = {}
+    for board, day in sorted(parts):
+        boards.setdefault(board, []).append(_board(board, day, parts[board, day]))
+    return {board: tuple(snapshots) for board, snapshots in boards.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    board: str
+    day: date
+    model: str
+    rank: float
+    style_rank: float
+    score: float
+    lower: float
+    upper: float
+    votes: int
+    organization: str
+    license: str
+
+
+def _columns(path: Path, headers: list[str]) -> dict[str, str]:
+    lowered = {header.strip().lower(): header for header in reversed(headers)}
+    named = {
+        name: next(lowered[known] for known in names if known in lowered)
+        for name, names in SYNONYMS.items()
+        if any(known in lowered for known in names)
+    }
+    for name in _NEEDED:
+        if name not in named:
+            known = ", ".join(SYNONYMS[name])
+            raise UnknownFormat(f"{path.name}: expected a column for {name} ({known}), got {headers}")
+    return named
+
+
+def _row(source: str, position: int, cells: Mapping[str, str]) -> _Row:
+    def bad(name: str, expected: str) -> BadRecord:
+        return BadRecord(source, position, name, f"expected {expected}, got {cells.get(name, '')!r}")
+
+    def number(name: str) -> float:
+        if not cells.get(name):
+            return nan
+        try:
+            value = float(cells[name])
+        except ValueError:
+            raise bad(name, "a number") from None
+        if not isfinite(value):
+            raise bad(name, "a finite number")
+        return value
+
+    if not cells["model"]:
+        raise bad("model", "a name")
+    try:
+        day = date.fromisoformat(cells["snapshot"][:10])
+    except ValueError:
+        raise bad("snapshot", "a day as YYYY-MM-DD") from None
+    score, votes = number("score"), number("votes")
+    if score != score:
+        raise bad("score", "a number")
+    if not votes >= 0 or votes != int(votes):
+        raise bad("votes", "a whole number of at least 0")
+    lower, upper = number("lower"), number("upper")
+    if cells.get("interval"):
+        margins = _MARGINS.fullmatch(cells["interval"])
+        if not margins:
+            raise bad("interval", "margins as +5/-4")
+        lower, upper = score - float(margins[2]), score + float(margins[1])
+    return _Row(
+        cells.get("board") or "board", day, cells["model"], number("rank"), number("style_rank"), score, lower, upper,
+        int(votes), cells.get("organization", ""), cells.get("license", ""),
+    )  # fmt: skip
+
+
+def _board(board: str, day: date, rows: Iterable[_Row]) -> PublishedBoard:
+    kept = list(rows)
+
+    def floats(name: str) -> Floats:
+        return np.array([getattr(row, name) for row in kept], dtype=np.float64)
+
+    return PublishedBoard(
+        board, day, tuple(row.model for row in kept), floats("rank"), floats("style_rank"), floats("score"),
+        floats("lower"), floats("upper"), np.array([row.votes for row in kept], dtype=np.int64),
+        tuple(row.organization for row in kept), tuple(row.license for row in kept),
+    )  # fmt: skip
