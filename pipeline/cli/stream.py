@@ -167,13 +167,13 @@ def _sender(bootstrap: str) -> Send:
     def send(messages: Any) -> None:
         nonlocal client
         client = client or producer(bootstrap)
-        futures = [client.send(name, value=value, key=key) for name, key, value in messages]
-        client.flush()
-        for future in futures:
-            try:
+        try:
+            futures = [client.send(name, value=value, key=key) for name, key, value in messages]
+            client.flush()
+            for future in futures:
                 future.get(timeout=30)
-            except Exception as error:  # the client raises many kinds; all mean "not there yet"
-                raise BrokerUnavailable(f"outbox: {error}") from error
+        except Exception as error:  # the client raises many kinds; all mean "not there yet"
+            raise BrokerUnavailable(f"outbox: {error}") from error
 
     return send
 

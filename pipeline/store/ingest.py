@@ -298,6 +298,17 @@ def write_rejects(
         connection.execute(schema.reject.insert(), rows)
 
 
+def last_votes(connection: Connection, partitions: Sequence[int]) -> dict[int, tuple[int, int]]:
+    """By the store's number of a partition: offset and append time of its last vote, where it has one."""
+    v = schema.vote.c
+    found = {}
+    for part in partitions:
+        query = sa.select(v.offset, v.appended_at).where(v.partition_no == part).order_by(v.offset.desc()).limit(1)
+        for offset, appended_at in connection.execute(query):
+            found[part] = (int(offset), int(appended_at))
+    return found
+
+
 def next_offsets(connection: Connection, source_no: int) -> dict[int, int]:
     """Partition number of the source → next offset to read."""
     c = schema.partition.c

@@ -3,13 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from sqlalchemy.engine import Connection
 
 from pipeline.alerts import Raised
 from pipeline.errors import OffsetGap, TooManyRejects
-from pipeline.store import alerts
+from pipeline.store import alerts, ingest
 from pipeline.stream.commit import Owned
+from pipeline.stream.patience import Patience
+from pipeline.stream.source.contract import Source, gap
+
+
+def expect_the_same_log(
+    source: Source, patience: Patience, owned: Mapping[int, Owned], bounds: Mapping[int, tuple[int, int]]
+) -> None:
+    """Halt rather than reset, and rather than read on in a log that was written anew.
+
+    Args:
+        patience: of the store.
+        owned: the worker's partitions.
+        bounds: first and next offset of each.
+
+    Raises:
+        OffsetGap: our next offset is not there, or what stands before it is not what we read.
+        BrokerUnavailable: the broker does not say.
+    """
+    for number, one in owned.items():
+        if missing := gap(source.name, number, one.next_offset, *bounds[number]):
+            raise missing
+    numbers = {one.claim.partition_no: number for number, one in owned.items()}
+    last = patience.read(partial(ingest.last_votes, partitions=list(numbers)))
+    read = {numbers[no]: place for no, place in last.items() if place[0] >= bounds[numbers[no]][0]}
+    for number in source.replaced(read):
+        raise OffsetGap(
+            f"{source.name}, partition {number}: offset {read[number][0]} does not hold the record that was read "
+            "there: the log was truncated and written to again"
+        )
 
 
 def leave_alert(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -23,11 +24,12 @@ from pipeline.store import Store, ingest, outbox, snapshots
 from pipeline.store.names import Names
 from pipeline.stream.batch import Decoded, Pseudonyms, decode
 from pipeline.stream.commit import Context, Judge, Owned, Tally, Written, write_batch, write_states
-from pipeline.stream.halt import leave_alert
+from pipeline.stream.halt import expect_the_same_log, leave_alert
 from pipeline.stream.limits import RejectLimit
+from pipeline.stream.liveness import Liveness
 from pipeline.stream.patience import Patience
 from pipeline.stream.pen import Pen
-from pipeline.stream.source.contract import Chunk, Source, gap
+from pipeline.stream.source.contract import Chunk, Source
 from pipeline.stream.states import refold
 
 _OUTBOX_BATCH = 1_000
@@ -91,8 +93,9 @@ class Worker:
         self._undelivered = self.send is not None
         self._stopping = False
         self._limit = RejectLimit(self.settings.max_consecutive_rejects, self.settings.max_reject_ratio)
-        self._last_progress = time.monotonic()
-        self._look_again = 0.0
+        self._liveness = Liveness(
+            self.source, self._source_no, self._patience, self.settings.progress_seconds, self.metrics
+        )
 
     def stop(self) -> None:
         """Finish the batch in hand, then end. Safe to call from a signal handler."""
@@ -100,8 +103,7 @@ class Worker:
 
     def healthy(self) -> tuple[bool, str]:
         """Whether something was stored, or was proved to be all there is, within the bound."""
-        silent = time.monotonic() - self._last_progress
-        return silent < self.settings.progress_seconds, f"last progress {silent:.0f} s ago"
+        return self._liveness.healthy()
 
     def run(self, *, until_end: bool = False) -> Tally:
         """Work until stopped, or until everything there was at the start is stored.
@@ -128,7 +130,8 @@ class Worker:
         while not self._stopping:
             if self.source.generation() != self._generation:
                 self._settle()
-                self._claim()
+                with suppress(BrokerUnavailable):  # claimed after a later poll; it is not healthy meanwhile
+                    self._claim()
             chunks = self.source.poll(self.settings.batch_votes, _BUSY_POLL if self._pen.busy else _POLL)
             if self.source.generation() != self._generation:
                 continue  # not surely ours any more: dropped, and read again by whoever owns it
@@ -150,9 +153,7 @@ class Worker:
         self._owned = self._patience.write(partial(self._claimed, bounds))
         self._context.states.forget()
         self._patience.of(self._refold)
-        for number, owned in self._owned.items():
-            if missing := gap(self.source.name, number, owned.next_offset, *bounds[number]):
-                raise missing
+        expect_the_same_log(self.source, self._patience, self._owned, bounds)
         self.source.seek({number: owned.next_offset for number, owned in self._owned.items()})
         self._generation = generation
 
@@ -212,6 +213,7 @@ class Worker:
             self._generation = -1  # claim again what is still ours
             return
         self._moved(batch.chunks, done.event_time)
+        self._liveness.progress(self._owned)
         self._context.states.put(done.states)
         if done.flushed:
             self._context.states.written()
@@ -244,34 +246,20 @@ class Worker:
             owned.next_offset = chunk.next_offset
             owned.event_time = event_time.get(owned.claim.partition_no, owned.event_time)
             owned.snapshot = self._judge.sequence
-        self._last_progress = time.monotonic()
 
     def _idle(self, ends: Mapping[int, int] | None) -> bool:
         """Nothing came. True if everything that was there at the start is stored."""
         self._skip_gaps()
         if self._context.states.due():
             self._flush()
-        if self._nothing_more():
-            self._last_progress = time.monotonic()
-            self.metrics.last_progress.set_to_current_time()
+        self._deliver()
+        self._liveness.idle(self._owned)
         if ends is None:
             return False
         if self.source.name.startswith("file:"):
             return True  # a file that gives nothing more is at its end
         stored = self._patience.read(partial(ingest.next_offsets, source_no=self._source_no))
         return all(stored.get(number, 0) >= end for number, end in ends.items())
-
-    def _nothing_more(self) -> bool:
-        """Whether the source itself says so; our own position says nothing about a broker that is away."""
-        if time.monotonic() < self._look_again:
-            return False
-        self._look_again = time.monotonic() + self.settings.progress_seconds / 4
-        numbers = sorted(self._owned) or self.source.all_partitions()
-        try:
-            bounds = self.source.bounds(numbers)
-        except BrokerUnavailable:
-            return False
-        return all(owned.next_offset >= bounds[number][1] for number, owned in self._owned.items())
 
     def _skip_gaps(self) -> None:
         """Offsets that hold no record (transaction markers) are passed over, in the ledger too."""
@@ -301,7 +289,6 @@ class Worker:
             self.metrics.rejects.labels(reason).inc(count)
         self.metrics.batches.inc()
         self.metrics.batch_seconds.observe(seconds)
-        self.metrics.last_progress.set_to_current_time()
 
     def _check_rejects(self, decoded: Decoded, done: Tally) -> None:
         try:

@@ -12,8 +12,6 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.detectors.voter_bias_state import History
-from pipeline.detectors.voter_bias_state import unpack as components
 from pipeline.store import Store, windows
 
 Table = dict[Any, Any]
@@ -42,8 +40,10 @@ class Held:
 
     Attributes:
         tables: name → rows. Votes, duplicates and rejects are keyed by their place.
-        windows: (partition, start) → accepted, late, (model, cohort) → row.
-        states: (partition, detector, voter) → the state with its models by name.
+        windows: (partition, start) → accepted, late, (kind, group, model) → row.
+        states: (partition, detector, voter) → the state. Its bytes hold numbers of models, so they can be compared
+            only between stores that gave the models the same numbers.
+        models: number → name.
         history: alert id → what became of it, in order.
         batches: partition → (first, next, read, sum of the fates) in order.
         marks: partition → first, next, sealed and state offset.
@@ -54,6 +54,7 @@ class Held:
     tables: Mapping[str, Table]
     windows: Table
     states: Table
+    models: Mapping[int, str]
     history: Mapping[str, list[tuple[str, str]]]
     batches: Mapping[int, list[tuple[int, int, int, int]]]
     marks: Mapping[int, tuple[int, int, int]]
@@ -95,14 +96,15 @@ def _held(connection: Connection) -> Held:
             (numbers[w.partition], w.start): (
                 w.accepted,
                 w.late,
-                {(models[m], cohort): tuple(row) for m, cohort, *row in w.counts.tolist()},
+                {(k, group, models.get(m, "")): tuple(row) for k, group, m, *row in w.counts.tolist()},
             )
             for w in windows.between(connection, -_ALWAYS, _ALWAYS)
         },
         states={
-            (numbers[no], detector, voter): _state(state, models)
+            (numbers[no], detector, voter): state
             for no, detector, voter, state in ask("SELECT partition_no, detector, voter, state FROM voter_state")
         },
+        models=models,
         history=history,
         batches=batches,
         marks={
@@ -119,19 +121,9 @@ def _rows(connection: Connection, query: str) -> list[Any]:
     return [tuple(bytes(c) if isinstance(c, memoryview) else c for c in row) for row in found]
 
 
-def _state(state: bytes, models: Mapping[int, str]) -> Any:
-    history = History.parse(state)
-    if history is not None:
-        past = [(models[a], models[b], outcome) for a, b, outcome in history.votes.tolist()]
-        return history.told, history.snapshot, past
-    tally, targets = components([state])
-    entries = zip(targets.model.tolist(), targets.rank.tolist(), targets.sums.tolist(), strict=True)
-    heads = [getattr(tally, name).tolist() for name in ("votes", "ties", "met", "told", "generic", "total")]
-    return heads, [(models[model], rank, sums) for model, rank, sums in entries]
-
-
 def differences(one: Held, other: Held) -> Iterable[str]:
     """Where two stores of one log say different things, a sentence each; at most three a table."""
+    assert one.models == other.models, "expected stores that began as copies of one: their models have the same numbers"
     tables = {**one.tables, "windows": one.windows, "voter states": one.states, "alert histories": one.history}
     others = {**other.tables, "windows": other.windows, "voter states": other.states, "alert histories": other.history}
     for name, here in tables.items():

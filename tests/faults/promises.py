@@ -120,8 +120,9 @@ def _recounted(case: Case, held: Held) -> Iterator[str]:
             yield f"{pair}: expected {pairs[pair]} votes, got {stored[pair]}"
     windows = recount.windows(case.log, counted)
     for key in sorted(windows.keys() | held.windows.keys()):
-        if windows.get(key) != held.windows.get(key):
-            yield f"window {key}: expected {windows.get(key)}, got {held.windows.get(key)}"
+        stored_window = recount.comparable(held.windows.get(key))
+        if windows.get(key) != stored_window:
+            yield f"window {key}: expected {windows.get(key)}, got {stored_window}"
 
 
 def _covered(case: Case, held: Held) -> Iterator[str]:

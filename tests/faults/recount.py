@@ -14,8 +14,11 @@ OUTCOMES = ("model_a", "model_b", "tie", "both_bad")
 MINUTE = 60_000_000
 WEEK = 7 * 24 * 60 * MINUTE
 
+COHORT, TRAFFIC = 0, 3
+"""Kinds of rows. Of the other two, networks and prompts by model, the hashes are cut where there are many."""
+
 Row = tuple[int, int, int, int]
-"""appearances, chosen, wins, ties"""
+"""appearances, chosen, wins, losses"""
 
 
 def fates(log: Log, lateness: int) -> dict[Place, int]:
@@ -43,7 +46,7 @@ def pairs(log: Log, counted: Set[Place]) -> Counter[tuple[str, str, int]]:
 
 
 def windows(log: Log, fate: Mapping[Place, int]) -> dict[tuple[int, int], Any]:
-    """(partition, start) → accepted, late, and (model, cohort) → row, of the votes that count."""
+    """(partition, start) → accepted, late, and (kind, group, model) → row, of the votes that count."""
     found: dict[tuple[int, int], list[Any]] = {}
     for place, its in fate.items():
         if its == QUARANTINED:
@@ -57,13 +60,24 @@ def windows(log: Log, fate: Mapping[Place, int]) -> dict[tuple[int, int], Any]:
     return {key: (accepted, late, rows) for key, (accepted, late, rows) in found.items()}
 
 
-def _add(rows: dict[tuple[str, int], Row], record: Record) -> None:
+def _add(rows: dict[tuple[int, int, str], Row], record: Record) -> None:
     vote = record.vote
     assert vote is not None
     since = vote.get("voter_since")
     cohort = 0 if since is None else 2 if record.cast_at - microseconds(since) <= WEEK else 1
     side = hashlib.sha256(vote["vote_id"].encode()).digest()[-1] & 1
-    outcome = OUTCOMES.index(vote["winner"])
     for which, model in enumerate((vote["model_a"], vote["model_b"])):
-        seen, chosen, wins, ties = rows.get((model, cohort), (0, 0, 0, 0))
-        rows[model, cohort] = (seen + 1, chosen + (side == which), wins + (outcome == which), ties + (outcome >= 2))
+        seen, chosen, wins, losses = rows.get((COHORT, cohort, model), (0, 0, 0, 0))
+        won, lost = vote["winner"] == OUTCOMES[which], vote["winner"] == OUTCOMES[1 - which]
+        rows[COHORT, cohort, model] = (seen + 1, chosen + (side == which), wins + won, losses + lost)
+    if vote.get("network") is not None:
+        network = int.from_bytes(hashlib.sha256(vote["network"].encode()).digest()[:4], "big")
+        rows[TRAFFIC, network, ""] = (rows.get((TRAFFIC, network, ""), (0,))[0] + 1, 0, 0, 0)
+
+
+def comparable(window: Any) -> Any:
+    """What of a stored window is counted again here."""
+    if window is None:
+        return None
+    accepted, late, rows = window
+    return accepted, late, {key: row[:4] for key, row in rows.items() if key[0] in (COHORT, TRAFFIC)}

@@ -155,3 +155,17 @@ def test_retention_that_passed_a_frozen_worker_halts_it_with_the_size_of_the_gap
     assert at in (600, 620)
     assert f"partition 0: offsets {at} to 849 ({850 - at} records) are gone" in said["message"]
     expect_alert(url, said)
+
+
+def test_a_log_truncated_and_filled_again_beyond_our_offset_is_a_gap_too(
+    own: KafkaServer, database_server: PostgresServer, tmp_path: Path
+) -> None:
+    """Our offset is there again, and what stands before it are other votes, which nobody would ever read."""
+    scene = plain(own, database_server, tmp_path)
+    url = scene.database()
+    assert scene.run(url)["read"] == 400
+    cut(own, scene.topic, 0.7)
+    scene.publish(plain_votes(1_000, 1_700))
+    said = halted(scene.start(url, "--until-end"), url, 600)
+    assert "partition 0" in said["message"]
+    assert "truncated" in said["message"]

@@ -169,3 +169,45 @@ def test_a_lock_that_never_ends_ends_the_worker_within_two_minutes_and_names_the
     assert url.rpartition("/")[2] in said["message"]
     scene.run(url)
     scene.expect_kept(url)
+
+
+# Backpressure.
+
+
+def test_a_store_slower_than_the_poll_limit_costs_the_worker_no_membership(scene: Scene) -> None:
+    """Kafka takes a member's partitions away that does not poll; waiting for the store is not silence."""
+    url, total = scene.database(), len(scene.stream)
+    limits = {"INTEGRITY_POLL_SECONDS": "5", "INTEGRITY_BATCH_VOTES": "200"}
+    with (
+        connected(url) as beside,
+        killed_at_the_end(worker := scene.start(url, **limits)),
+        Watch(url, lambda: total) as watch,
+    ):
+        wait(lambda: progress(url) > len(scene.stream.before) + 400)
+        member = members(scene, url)
+        assert len(member) == 1
+        with beside.transaction():
+            beside.execute("LOCK TABLE vote IN ACCESS EXCLUSIVE MODE")
+            end = time.monotonic() + 12
+            while time.monotonic() < end:
+                assert members(scene, url) == member, "expected the worker to stay in its group"
+                time.sleep(0.5)
+        wait(lambda: progress(url) == total, what="the end")
+        assert members(scene, url) == member
+        worker.send_signal(signal.SIGTERM)
+        ended(worker)
+    scene.expect_kept(url, watch)
+
+
+def members(scene: Scene, url: str) -> set[str]:
+    """The ids of the members of a store's consumer group."""
+    from kafka import KafkaAdminClient
+
+    with connected(url) as connection:
+        [(store_id,)] = connection.execute("SELECT value FROM meta WHERE name = 'store_id'").fetchall()
+    admin = KafkaAdminClient(bootstrap_servers=scene.kafka.bootstrap)
+    try:
+        groups = admin.describe_groups([f"integrity-{store_id}"])
+    finally:
+        admin.close()
+    return {member["member_id"] for group in groups.values() for member in group["members"]}

@@ -68,8 +68,11 @@ def broken(whole: Whole, tmp_path: Path) -> Callable[[str], list[str]]:
         copy = tmp_path / "copy.db"
         with sqlite3.connect(whole.path) as source, sqlite3.connect(copy) as target:
             source.backup(target)
-            others = [f'"{name}"' for _, name, *_ in target.execute("PRAGMA table_info(vote)") if name != "offset"]
-            changed = target.execute(statement.replace("{others}", ", ".join(others)))
+            for table, its_own in (("vote", "offset"), ("alert", "alert_id")):
+                names = [name for _, name, *_ in target.execute(f"PRAGMA table_info({table})") if name != its_own]
+                others = ", ".join(f'"{name}"' for name in names)
+                statement = statement.replace(f"{{others of {table}}}", others)
+            changed = target.execute(statement)
             assert changed.rowcount != 0, f"expected {statement!r} to change something"
         shutil.rmtree(tmp_path / "copy.db.keys", ignore_errors=True)
         return findings(replace(whole.case, url=str(copy)))
@@ -95,7 +98,8 @@ BROKEN = {
     "a vote is gone": (f'DELETE FROM vote WHERE "offset" = {SOME}', "C1"),
     "a vote stands somewhere else": (f'UPDATE vote SET "offset" = 10000000 WHERE "offset" = {SOME}', "C1"),
     "a vote counts twice": (
-        'INSERT INTO vote ("offset", {others}) SELECT (SELECT min("offset") FROM duplicate), {others} FROM vote'
+        'INSERT INTO vote ("offset", {others of vote}) SELECT (SELECT min("offset") FROM duplicate),'
+        " {others of vote} FROM vote"
         ' WHERE "offset" = (SELECT first_offset FROM duplicate ORDER BY "offset" LIMIT 1)',
         "C1",
     ),
@@ -172,8 +176,7 @@ BROKEN = {
         "C7",
     ),
     "two alerts say the same": (
-        "INSERT INTO alert SELECT 'other', detector, severity, subject_kind, subject, direction, state, opened_at,"
-        ' partition_no, "offset", level, e_value, evidence FROM alert LIMIT 1',
+        "INSERT INTO alert (alert_id, {others of alert}) SELECT 'other', {others of alert} FROM alert LIMIT 1",
         "C7",
     ),
     "an alert is gone": ("DELETE FROM alert WHERE alert_id = (SELECT min(alert_id) FROM alert)", "C7"),

@@ -310,3 +310,24 @@ def test_no_broker_and_no_topic_are_unavailable_and_say_which(
     message = "no Kafka broker answers" if what == "broker" else "has no topic 'no.such.topic'"
     with pytest.raises(BrokerUnavailable, match=message):
         KafkaSource(bootstrap, "no.such.topic", "g")
+
+
+def test_a_log_that_was_read_is_told_from_another_by_its_append_times_even_where_clocks_went_back(topic: Log) -> None:
+    """A topic whose producers say the time: they grow in no order, so an earlier record may have a later time."""
+    admin = KafkaAdminClient(bootstrap_servers=topic.bootstrap)
+    admin.create_topics({topic.name: {"num_partitions": 1, "replication_factor": 1}}, wait_for_metadata=True)
+    admin.close()
+    times = [5_000, 9_000, 3_000, 9_000, 4_000, 7_000]
+    client = producer(topic.bootstrap)
+    for at in times:
+        client.send(topic.name, value=b"x", timestamp_ms=1_700_000_000_000 + at).get(timeout=30)
+    client.close()
+    source = joined(topic.source(), 1)
+    source.seek({0: 0})
+    [*chunks] = take(source, len(times))
+    read = [(int(o), int(t)) for c in chunks for o, t in zip(c.offsets, c.appended_at, strict=True)]
+    assert [source.replaced({0: place}) for place in read] == [[]] * len(times)
+    assert [source.replaced({0: (offset, at + 1_000_000)}) for offset, at in read] == [[0]] * len(times)
+    with pytest.raises(BrokerUnavailable, match="does not give what was read"):
+        source.replaced({0: (len(times), read[0][1])})  # nothing stands there yet: the worker asks for its end first
+    assert source.ends() == {0: len(times)}

@@ -66,6 +66,18 @@ class Source(Protocol):
         """First offset still there and next offset to be written, for each partition."""
         ...
 
+    def ends(self) -> Mapping[int, int]:
+        """Next offset to be written, of the partitions of which the last answers told; asks nobody."""
+        ...
+
+    def replaced(self, read: Mapping[int, tuple[int, int]]) -> list[int]:
+        """The partitions whose log is not the one that was read.
+
+        Args:
+            read: partition → offset of a record that was read, and its append time in microseconds.
+        """
+        ...
+
     def all_partitions(self) -> list[int]:
         """Every partition, whoever reads it."""
         ...

@@ -53,6 +53,14 @@ class FileSource:
         """A file's end shows only when it is read: the bound is open."""
         return {number: (0, np.iinfo(np.int64).max) for number in partitions}
 
+    def ends(self) -> Mapping[int, int]:
+        """Unknown until it is read."""
+        return {}
+
+    def replaced(self, read: Mapping[int, tuple[int, int]]) -> list[int]:  # noqa: ARG002
+        """None: another beginning would be another name."""
+        return []
+
     def seek(self, offsets: Mapping[int, int]) -> None:
         """Read on from a record. Ids of records without one depend on those before, so they are read too."""
         self._next = offsets[0]

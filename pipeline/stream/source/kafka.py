@@ -29,9 +29,11 @@ with warnings.catch_warnings():  # the client reads its own package data in a de
     )
     from kafka.errors import (
         KafkaError,
+        KafkaTimeoutError,
         LogTruncationError,
         NoOffsetForPartitionError,
         OffsetOutOfRangeError,
+        RetriableError,
     )
 
 # A restarted broker is back within seconds; the client's default waits up to 30 before it looks again.
@@ -81,7 +83,7 @@ class KafkaSource:
         Raises:
             BrokerUnavailable: no broker answers, or it has no such topic.
         """
-        self._topic = topic
+        self._bootstrap, self._topic = bootstrap, topic
         self.name = f"kafka:{describe(bootstrap, topic)}/{topic}"
         self._flag = _Flag()
         self._consumer = KafkaConsumer(
@@ -102,7 +104,7 @@ class KafkaSource:
         )
         # A rebalance waits for members that have died, one session at most, and for busy ones, until they must poll.
         self._stuck_after = session_seconds + poll_seconds
-        self._met: OffsetOutOfRangeError | LogTruncationError | None = None  # while nothing was to be read
+        self._met: KafkaError | None = None  # while nothing was to be read
         self._subscribe()
         self._sought: dict[int, int] = {}  # the next offset of each partition that was sought
         self._sought_in = -1
@@ -126,8 +128,15 @@ class KafkaSource:
         return sorted(tp.partition for tp in self._consumer.assignment())
 
     def all_partitions(self) -> list[int]:
-        """Every partition of the topic."""
-        return sorted(self._consumer.partitions_for_topic(self._topic) or ())
+        """Every partition of the topic.
+
+        Raises:
+            BrokerUnavailable: it does not answer.
+        """
+        try:
+            return sorted(self._consumer.partitions_for_topic(self._topic) or ())
+        except KafkaError as error:
+            raise BrokerUnavailable(f"{self.name}: the broker does not say its partitions: {error}") from error
 
     def bounds(self, partitions: list[int]) -> Mapping[int, tuple[int, int]]:
         """First and next offset of each partition, asked of the broker.
@@ -151,17 +160,70 @@ class KafkaSource:
         for number, offset in self._sought.items():
             self._consumer.seek(TopicPartition(self._topic, number), offset)
 
+    def ends(self) -> Mapping[int, int]:
+        """Of the sought partitions, as the last fetches told."""
+        known = ((n, self._consumer.highwater(tp)) for n, tp in self._places(self._sought) if n in self.partitions())
+        return {number: end for number, end in known if end is not None}
+
+    def replaced(self, read: Mapping[int, tuple[int, int]]) -> list[int]:
+        """The partitions whose log was truncated and written to again, beyond what was read.
+
+        Each of the records is fetched again, by a client of its own: the group's position stays where it is.
+
+        Raises:
+            BrokerUnavailable: the broker does not answer.
+        """
+        wanted = dict(self._places(read))
+        try:
+            found = self._fetched({tp: read[number][0] for number, tp in wanted.items()}) if read else {}
+        except OffsetOutOfRangeError as error:
+            return sorted(tp.partition for tp in error.args[0])
+        except KafkaError as error:
+            raise BrokerUnavailable(f"{self.name}: the broker does not give what was read: {error}") from error
+        return [n for n, (offset, at) in read.items() if found[wanted[n]] != (offset, at // 1000)]
+
+    def _fetched(self, offsets: Mapping[Any, int]) -> dict[Any, tuple[int, int]]:
+        """Offset and append time in milliseconds of the first record from each offset on."""
+        consumer = KafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            group_id=None,
+            auto_offset_reset="none",
+            max_partition_fetch_bytes=1,  # one batch all the same
+            metrics_enabled=False,
+        )
+        found: dict[Any, tuple[int, int]] = {}
+        deadline = time.monotonic() + ANSWER_MS / 1000
+        try:
+            consumer.assign(list(offsets))
+            for tp, offset in offsets.items():
+                consumer.seek(tp, offset)
+            while len(found) < len(offsets) and time.monotonic() < deadline:
+                for tp, records in consumer.poll(timeout_ms=100).items():
+                    found[tp] = records[0].offset, records[0].timestamp
+                    consumer.pause(tp)
+        finally:
+            consumer.close()
+        if missing := offsets.keys() - found.keys():
+            raise KafkaTimeoutError(f"no answer about {sorted(missing)} within {ANSWER_MS} ms")
+        return found
+
+    def _places(self, numbers: Iterable[int]) -> list[tuple[int, Any]]:
+        return [(number, TopicPartition(self._topic, number)) for number in numbers]
+
     def poll(self, limit: int, seconds: float) -> list[Chunk]:
         """Records of the partitions that were sought; those of others are left for after their seek.
 
+        None while the broker is away: the client connects again by itself, twice a second.
+
         Raises:
             OffsetGap: the log does not hold our next offset.
+            BrokerUnavailable: the broker refuses us for good.
         """
-        self._unstick()
         met, self._met = self._met, None
         try:
             if met is not None:
                 raise met
+            self._unstick()
             polled = self._consumer.poll(timeout_ms=int(seconds * 1000), max_records=limit)
         except NoOffsetForPartitionError:
             return []  # assigned a moment ago and not sought yet: the worker claims, then seeks
@@ -169,6 +231,11 @@ class KafkaSource:
             if self.generation() != self._sought_in:
                 return []  # the group's own offset, which proves nothing: the store's comes with the seek
             raise self._gap(error) from error
+        except RetriableError:
+            time.sleep(seconds)  # it may be refused at once
+            return []
+        except KafkaError as error:
+            raise BrokerUnavailable(f"{self.name}: {error}") from error
         chunks = [
             _chunk(tp.partition, records)
             for tp, records in sorted(polled.items())
@@ -204,9 +271,7 @@ class KafkaSource:
         self._consumer.pause(*mine)
         try:
             self._consumer.poll(timeout_ms=0)
-        except NoOffsetForPartitionError:
-            return
-        except (OffsetOutOfRangeError, LogTruncationError) as error:
+        except KafkaError as error:
             self._met = error  # the next poll says what it means
         finally:
             self._consumer.resume(*(mine & self._consumer.assignment()))
