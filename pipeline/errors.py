@@ -22,6 +22,7 @@ IntegrityError
 │   └── QualityGate             a critical expectation failed: nothing is published
 ├── Fenced                      another worker owns the partition now: drop the batch
 └── VerificationFailed          what is stored does not follow from the votes (what, where)
+    └── Refuted                 a check of the public ledger fails (reason, where)
 
 Messages read "expected X, got Y"; places are fields, so that a caller never parses a message.
 """
@@ -172,3 +173,17 @@ class Fenced(IntegrityError):
 
 class VerificationFailed(IntegrityError):
     """What is stored does not follow from the votes; names the first thing that is wrong."""
+
+
+class Refuted(VerificationFailed):
+    """A check of the ledger fails: a proof, a signature, a file of a bundle, a figure of a manifest.
+
+    Attributes:
+        reason: one word for the kind of fault, for programs; the message is for people.
+        where: the file, leaf or field that is wrong.
+    """
+
+    def __init__(self, reason: str, where: str, detail: str) -> None:
+        super().__init__(f"{where}: {detail} [{reason}]")
+        self.reason = reason
+        self.where = where

@@ -1,0 +1,274 @@
+"""Signed notes (C2SP signed-note) with Ed25519, and what a checkpoint says in one (C2SP tlog-checkpoint).
+
+    origin                          the name of the log
+    size                            in decimal
+    root                            in base64
+    (an empty line)
+    — name base64(key id ‖ signature)
+
+Laws: bytes are verified, never a parsed value written anew; base64 has one spelling (the last symbol has spare bits
+that a decoder ignores, so the text is encoded again and compared); a signature by a key that we were not given is an
+error of the caller's choice, never counted. A witness signs with a time (C2SP tlog-cosignature).
+
+A key's id is 32 bits: it tells keys apart, it proves nothing. Whoever shows a key must be believed by other means.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from pipeline.errors import Refuted
+from pipeline.ledger.merkle import WIDTH
+
+ED25519 = 1
+COSIGNATURE = 4
+_KEY_BYTES = 32
+_SIGNATURE_BYTES = 64
+# A checkpoint has some 200 bytes; witnesses add 100 each.
+MAX_NOTE = 64 * 1024
+# Beyond it a JSON reader elsewhere would round the number.
+_MOST_LEAVES = 2**53
+
+_NAME = re.compile(r"[^\s+]+")
+_SIZE = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class VerifierKey:
+    """A public key with its name, written `name+id+base64(type ‖ key)`.
+
+    Attributes:
+        name: of whoever signs; without white space and "+".
+        kind: ED25519 for a log, COSIGNATURE for a witness.
+        public: 32 bytes.
+    """
+
+    name: str
+    kind: int
+    public: bytes
+
+    @property
+    def key_id(self) -> bytes:
+        """4 bytes: the beginning of SHA-256(name ‖ newline ‖ type ‖ key)."""
+        return sha256(self.name.encode() + b"\n" + bytes([self.kind]) + self.public).digest()[:4]
+
+    def __str__(self) -> str:
+        """The key as it is published."""
+        return f"{self.name}+{self.key_id.hex()}+{_text64(bytes([self.kind]) + self.public)}"
+
+    @classmethod
+    def parse(cls, text: str, where: str = "key") -> VerifierKey:
+        """Read a published key.
+
+        Raises:
+            Refuted: reason `key`; it is not written in the one way, or its id is not its own.
+        """
+        parts = text.split("+", 2)
+        data = decode64(parts[2]) if len(parts) == 3 else None
+        if data is None or not _NAME.fullmatch(parts[0]) or len(data) != 1 + _KEY_BYTES:
+            raise Refuted("key", where, "expected name+id+base64 of an Ed25519 key")
+        key = cls(parts[0], data[0], data[1:])
+        if key.kind not in (ED25519, COSIGNATURE):
+            raise Refuted("key", where, f"expected a key of type {ED25519} or {COSIGNATURE}, got {key.kind}")
+        if str(key) != text:
+            raise Refuted("key", where, f"expected {key}, got {text}")
+        return key
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Signer:
+    """A private key with its name; never shown, never in a message.
+
+    Attributes:
+        name: of whoever signs.
+        seed: 32 secret bytes.
+        kind: ED25519 for a log, COSIGNATURE for a witness.
+    """
+
+    name: str
+    seed: bytes
+    kind: int = ED25519
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name) or len(self.seed) != _KEY_BYTES:
+            raise ValueError(f"expected a name without white space and '+', and a seed of {_KEY_BYTES} bytes")
+
+    @property
+    def verifier(self) -> VerifierKey:
+        """The public half."""
+        public = Ed25519PrivateKey.from_private_bytes(self.seed).public_key().public_bytes_raw()
+        return VerifierKey(self.name, self.kind, public)
+
+    def sign(self, text: bytes, seconds: int = 0) -> bytes:
+        """A signature line for a note's text.
+
+        Args:
+            text: ends in a newline.
+            seconds: since 1970 UTC; what a witness says about when it saw the text.
+        """
+        key = Ed25519PrivateKey.from_private_bytes(self.seed)
+        stamp = seconds.to_bytes(8, "big") if self.kind == COSIGNATURE else b""
+        signature = stamp + key.sign(_signed(self.kind, text, stamp))
+        return f"— {self.name} {_text64(self.verifier.key_id + signature)}\n".encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """One line under a note, not yet verified."""
+
+    name: str
+    key_id: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A text and the lines under it.
+
+    Attributes:
+        text: ends in a newline; what is signed.
+        signatures: in the order of the lines.
+    """
+
+    text: bytes
+    signatures: tuple[Signature, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The head of a log: its name, size and root."""
+
+    origin: str
+    size: int
+    root: bytes
+
+    @property
+    def text(self) -> bytes:
+        """What is signed."""
+        return f"{self.origin}\n{self.size}\n{_text64(self.root)}\n".encode()
+
+
+def sign(text: bytes, signers: Iterable[Signer]) -> bytes:
+    """A note with a line of each signer (a witness signs with its own time: `Signer.sign`)."""
+    return text + b"\n" + b"".join(signer.sign(text) for signer in signers)
+
+
+def parse(note: bytes, where: str) -> Note:
+    """Take a note apart.
+
+    Raises:
+        Refuted: reason `note`.
+    """
+    if len(note) > MAX_NOTE:
+        raise Refuted("note", where, f"expected at most {MAX_NOTE} bytes, got {len(note)}")
+    try:
+        decoded = note.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Refuted("note", where, f"expected UTF-8, got byte {error.start} that is none") from None
+    text, gap, lines = decoded.rpartition("\n\n")
+    if not gap or not lines.endswith("\n") or _CONTROL.search(decoded):
+        raise Refuted("note", where, "expected a text, an empty line and signature lines")
+    signatures = tuple(_signature(line, where) for line in lines[:-1].split("\n"))
+    if len({(one.name, one.key_id) for one in signatures}) < len(signatures):
+        raise Refuted("note", where, "expected one signature a key, got two")
+    return Note(text.encode() + b"\n", signatures)
+
+
+def verify(note: Note, keys: Iterable[VerifierKey], where: str, *, strict: bool = True) -> tuple[VerifierKey, ...]:
+    """Check every signature whose key is known.
+
+    Args:
+        note: the note.
+        keys: the keys that are known.
+        where: the file, for messages.
+        strict: refuse a signature by an unknown key instead of leaving it out.
+
+    Returns:
+        The keys whose signature is good, in the order of the lines.
+
+    Raises:
+        Refuted: reason `signature` (a known key's is wrong), or `unknown_key` in the strict case.
+    """
+    known = {(key.name, key.key_id): key for key in keys}
+    good = []
+    for one in note.signatures:
+        key = known.get((one.name, one.key_id))
+        if key is not None:
+            _check(key, note.text, one.signature, where)
+            good.append(key)
+        elif strict:
+            raise Refuted(
+                "unknown_key", where, f"expected a signature by a known key, got {one.name} {one.key_id.hex()}"
+            )
+    return tuple(good)
+
+
+def checkpoint(note: Note, where: str) -> Checkpoint:
+    """Read what a checkpoint says; extension lines are refused, for they would be signed and unread.
+
+    Raises:
+        Refuted: reason `checkpoint`.
+    """
+    lines = note.text.decode().split("\n")
+    if len(lines) != 4:
+        raise Refuted("checkpoint", where, f"expected origin, size and root, got {len(lines) - 1} lines")
+    origin, size, root = lines[0], lines[1], decode64(lines[2])
+    if not origin or not _SIZE.fullmatch(size) or int(size) > _MOST_LEAVES:
+        raise Refuted("checkpoint", where, f"expected an origin and a size, got {origin!r} and {size!r}")
+    if root is None or len(root) != WIDTH:
+        raise Refuted("checkpoint", where, f"expected the base64 of {WIDTH} bytes, got {lines[2]!r}")
+    return Checkpoint(origin, int(size), root)
+
+
+def cosigned_at(one: Signature) -> int:
+    """The time of a witness's signature, seconds since 1970 UTC."""
+    return int.from_bytes(one.signature[:8], "big")
+
+
+def decode64(text: str) -> bytes | None:
+    """The bytes of standard base64 in its one spelling, or None."""
+    try:
+        data = base64.b64decode(text.encode("ascii"), validate=True)
+    except (binascii.Error, UnicodeEncodeError):
+        return None
+    return data if _text64(data) == text else None
+
+
+def _text64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def _signature(line: str, where: str) -> Signature:
+    parts = line.split(" ")
+    data = decode64(parts[2]) if len(parts) == 3 else None
+    if data is None or len(data) < 5 or parts[0] != "—" or not _NAME.fullmatch(parts[1]):
+        raise Refuted("note", where, f"expected '— name base64', got {line!r}")
+    return Signature(parts[1], data[:4], data[4:])
+
+
+def _check(key: VerifierKey, text: bytes, signature: bytes, where: str) -> None:
+    stamp = signature[:8] if key.kind == COSIGNATURE else b""
+    bare = signature[len(stamp) :]
+    wrong = Refuted("signature", where, f"the signature of {key.name} {key.key_id.hex()} is not of this text")
+    if len(bare) != _SIGNATURE_BYTES:
+        raise wrong
+    try:
+        Ed25519PublicKey.from_public_bytes(key.public).verify(bare, _signed(key.kind, text, stamp))
+    except (InvalidSignature, ValueError):
+        raise wrong from None
+
+
+def _signed(kind: int, text: bytes, stamp: bytes) -> bytes:
+    """What the key signs: the text; for a witness with a line about the time above it."""
+    if kind == ED25519:
+        return text
+    return b"cosignature/v1\ntime %d\n" % int.from_bytes(stamp, "big") + text

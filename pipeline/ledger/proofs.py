@@ -1,0 +1,155 @@
+"""Proofs that a leaf is in a log, and that a log only ever grew (RFC 9162, sections 2.1.3 and 2.1.4).
+
+Laws: a proof has exactly the hashes it needs, one more or one less refutes it; sizes and indices come from signed
+or remembered places, never from the proof; the checks walk the path upwards bit by bit and share no code with what
+makes the proofs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.errors import Refuted
+from pipeline.ledger.merkle import EMPTY_ROOT, WIDTH, Node, node_hash
+
+
+def inclusion_path(index: int, size: int, node: Node) -> list[bytes]:
+    """The proof that leaf `index` is in a tree of `size` leaves; O(log size) hashes, the lowest first.
+
+    Raises:
+        ValueError: there is no such leaf.
+    """
+    if not 0 <= index < size:
+        raise ValueError(f"expected the index of one of {size} leaves, got {index}")
+    path, low, high = [], 0, size
+    while high - low > 1:
+        middle = low + _split(high - low)
+        if index < middle:
+            path.append(subtree(middle, high, node))
+            high = middle
+        else:
+            path.append(subtree(low, middle, node))
+            low = middle
+    return path[::-1]
+
+
+def consistency_path(old: int, new: int, node: Node) -> list[bytes]:
+    """The proof that a tree of `new` leaves begins with the tree of `old` leaves; empty for old = 0 and old = new.
+
+    Raises:
+        ValueError: expected 0 ≤ old ≤ new.
+    """
+    if not 0 <= old <= new:
+        raise ValueError(f"expected sizes 0 ≤ old ≤ new, got {old} and {new}")
+    path, low, high, known = [], 0, new, True
+    while old and old != high:
+        middle = low + _split(high - low)
+        if old <= middle:
+            path.append(subtree(middle, high, node))
+            high = middle
+        else:
+            path.append(subtree(low, middle, node))
+            low, known = middle, False
+    if old and not known:
+        path.append(subtree(low, high, node))
+    return path[::-1]
+
+
+def subtree(low: int, high: int, node: Node) -> bytes:
+    """The root over leaves [low, high), where `low` is a multiple of the next power of two from high − low."""
+    found, end = b"", high
+    while end > low:
+        level = ((end - low) & -(end - low)).bit_length() - 1
+        end -= 1 << level
+        one = node(level, end >> level)
+        found = node_hash(one, found) if found else one
+    return found
+
+
+def check_inclusion(
+    leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes, where: str = "leaf"
+) -> None:
+    """Check that a leaf hash stands at `index` of the tree with this size and root.
+
+    Raises:
+        Refuted: reason `inclusion`.
+    """
+    if not 0 <= index < size:
+        raise Refuted("inclusion", where, f"expected an index below the size {size}, got {index}")
+    _check_hashes(path, "inclusion", where)
+    found, at, last = leaf, index, size - 1
+    for one in path:
+        if last == 0:
+            raise Refuted("inclusion", where, f"expected a shorter proof for leaf {index} of {size}")
+        if at & 1 or at == last:
+            found = node_hash(one, found)
+            while at and not at & 1:
+                at, last = at >> 1, last >> 1
+        else:
+            found = node_hash(found, one)
+        at, last = at >> 1, last >> 1
+    if last:
+        raise Refuted("inclusion", where, f"expected a longer proof for leaf {index} of {size}")
+    if found != root:
+        raise Refuted("inclusion", where, f"leaf {index} of {size} gives root {found.hex()}, expected {root.hex()}")
+
+
+def check_consistency(
+    old: int, old_root: bytes, new: int, new_root: bytes, path: Sequence[bytes], where: str = "log"
+) -> None:
+    """Check that the tree (new, new_root) begins with the tree (old, old_root).
+
+    Raises:
+        Refuted: reason `rollback` (the log shrank), `fork` (one size, two roots) or `consistency`.
+    """
+    if not 0 <= old <= new:
+        raise Refuted("rollback", where, f"expected at least {old} leaves, got {new}")
+    if old == new and old_root != new_root:
+        raise Refuted("fork", where, f"{old} leaves have root {old_root.hex()} and root {new_root.hex()}")
+    _check_hashes(path, "consistency", where)
+    if old in (0, new):
+        if path:
+            raise Refuted("consistency", where, f"expected no hashes between {old} and {new} leaves, got {len(path)}")
+        if old == 0 and old_root != EMPTY_ROOT:
+            raise Refuted("consistency", where, "expected the root of the empty log for no leaves")
+        return
+    before, after = _both_roots(old, new, old_root, path, where)
+    if before != old_root:
+        raise Refuted("consistency", where, f"the proof gives root {before.hex()} at {old}, expected {old_root.hex()}")
+    if after != new_root:
+        raise Refuted("consistency", where, f"the proof gives root {after.hex()} at {new}, expected {new_root.hex()}")
+
+
+def _both_roots(old: int, new: int, old_root: bytes, path: Sequence[bytes], where: str) -> tuple[bytes, bytes]:
+    # A tree of a power of two is itself the first hash, which a proof leaves out.
+    hashes = [old_root, *path] if old & (old - 1) == 0 else list(path)
+    wrong_length = Refuted("consistency", where, f"expected another number of hashes between {old} and {new} leaves")
+    if not hashes:
+        raise wrong_length
+    at, last = old - 1, new - 1
+    while at & 1:
+        at, last = at >> 1, last >> 1
+    before = after = hashes[0]
+    for one in hashes[1:]:
+        if last == 0:
+            raise wrong_length
+        if at & 1 or at == last:
+            before, after = node_hash(one, before), node_hash(one, after)
+            while at and not at & 1:
+                at, last = at >> 1, last >> 1
+        else:
+            after = node_hash(after, one)
+        at, last = at >> 1, last >> 1
+    if last:
+        raise wrong_length
+    return before, after
+
+
+def _check_hashes(path: Sequence[bytes], reason: str, where: str) -> None:
+    if any(len(one) != WIDTH for one in path):
+        raise Refuted(reason, where, f"expected hashes of {WIDTH} bytes in the proof")
+
+
+def _split(size: int) -> int:
+    """The largest power of two below a size."""
+    return 1 << ((size - 1).bit_length() - 1)

@@ -1,0 +1,159 @@
+"""Tiles: the hashes of a log as immutable files (C2SP tlog-tiles).
+
+Laws: a tile of level L holds up to 256 hashes of complete subtrees of 2^(8·L) leaves; a full tile never changes; a
+partial one has its width in its path, so that it never changes either; any proof reads O(log n) tiles.
+
+Not handled: where the files are; reading is passed in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from pipeline.ledger.merkle import WIDTH, Frontier, parents
+
+HEIGHT = 8
+FULL = 1 << HEIGHT
+# 6 levels of 8 bits are 2^48 leaves: at 1,000 votes a second, 9,000 years.
+_LEVELS = 6
+
+_PATH = re.compile(r"tile/(0|[1-9][0-9]?)/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Tile:
+    """The place of a tile.
+
+    Attributes:
+        level: 0 holds leaf hashes, 1 the roots of 256 leaves, …
+        index: 0 holds the first 256 of them.
+        width: hashes in it, 1 to 256.
+    """
+
+    level: int
+    index: int
+    width: int = FULL
+
+    @property
+    def path(self) -> str:
+        """`tile/LEVEL/INDEX`, the index in groups of three digits, `.p/WIDTH` behind a partial one."""
+        digits = f"{self.index:03d}"
+        digits = digits.zfill(-(-len(digits) // 3) * 3)
+        groups = [digits[at : at + 3] for at in range(0, len(digits), 3)]
+        name = "/".join([*("x" + group for group in groups[:-1]), groups[-1]])
+        return f"tile/{self.level}/{name}" + ("" if self.width == FULL else f".p/{self.width}")
+
+    @classmethod
+    def parse(cls, path: str) -> Tile:
+        """The tile of a path.
+
+        Raises:
+            ValueError: this is no path of a tile, or not the one way to write it.
+        """
+        found = _PATH.fullmatch(path)
+        if found is None:
+            raise ValueError(f"expected the path of a tile, got {path!r}")
+        level, name, width = found.groups()
+        tile = cls(int(level), int(name.replace("x", "").replace("/", "")), int(width or FULL))
+        if tile.path != path:
+            raise ValueError(f"expected {tile.path!r}, got {path!r}")
+        return tile
+
+
+Read = Callable[[Tile], bytes]
+
+
+def tiles_of(size: int) -> Iterator[Tile]:
+    """Every tile of a log with this many leaves, the partial one of each level last."""
+    for level in range(_LEVELS):
+        hashes = size >> (HEIGHT * level)
+        for index in range(hashes >> HEIGHT):
+            yield Tile(level, index)
+        if hashes % FULL:
+            yield Tile(level, hashes >> HEIGHT, hashes % FULL)
+
+
+def at_size(level: int, index: int, size: int) -> Tile:
+    """The tile as it is in a log of this size."""
+    return Tile(level, index, min(FULL, (size >> (HEIGHT * level)) - index * FULL))
+
+
+class Tiles:
+    """A log read through its tiles; each is read once.
+
+    Attributes:
+        size: leaves of the log.
+        reads: tiles read so far.
+    """
+
+    def __init__(self, size: int, read: Read) -> None:
+        self.size = size
+        self.reads = 0
+        self._read = read
+        self._held: dict[Tile, bytes] = {}
+
+    def node(self, level: int, index: int) -> bytes:
+        """The root of the complete subtree over leaves [index·2^level, (index + 1)·2^level).
+
+        Raises:
+            ValueError: a tile has not the length that its place asks for.
+        """
+        below = level % HEIGHT
+        first = index << below
+        tile = at_size(level // HEIGHT, first >> HEIGHT, self.size)
+        start = first % FULL * WIDTH
+        hashes = self.hashes(tile)[start : start + (WIDTH << below)]
+        for _ in range(below):
+            hashes = parents(hashes)
+        return hashes
+
+    def frontier(self) -> Frontier:
+        """The right edge of the log, to append to it."""
+        edge, at = [], 0
+        for level in range(self.size.bit_length() - 1, -1, -1):
+            if self.size >> level & 1:
+                edge.append(self.node(level, at >> level))
+                at += 1 << level
+        return Frontier(self.size, edge)
+
+    def hashes(self, tile: Tile) -> bytes:
+        """The hashes of a tile, 32·width bytes."""
+        found = self._held.get(tile)
+        if found is None:
+            found = self._held[tile] = self._read(tile)
+            self.reads += 1
+            if len(found) != tile.width * WIDTH:
+                raise ValueError(f"{tile.path}: expected {tile.width * WIDTH} bytes, got {len(found)}")
+        return found
+
+
+def append(size: int, read: Read, hashes: bytes) -> tuple[bytes, dict[Tile, bytes]]:
+    """Append leaf hashes to a log.
+
+    Args:
+        size: leaves that it has.
+        read: reads a tile of it; at most two a level are read.
+        hashes: 32·n bytes.
+
+    Returns:
+        The new root, and the tiles to write before anything names that root.
+    """
+    log = Tiles(size, read)
+    frontier = log.frontier()
+    written: dict[Tile, bytes] = {}
+    for level, (first, made) in enumerate(frontier.extend(hashes)):
+        if level % HEIGHT == 0:
+            written.update(_cut(log, level // HEIGHT, first, made))
+    return frontier.root(), written
+
+
+def _cut(log: Tiles, level: int, first: int, made: bytes) -> Iterator[tuple[Tile, bytes]]:
+    """The tiles that hold the hashes from `first` on, with what was there before them."""
+    index, held = divmod(first, FULL)
+    if held:
+        made = log.hashes(at_size(level, index, log.size))[: held * WIDTH] + made
+    for at in range(0, len(made), FULL * WIDTH):
+        piece = made[at : at + FULL * WIDTH]
+        yield Tile(level, index + at // (FULL * WIDTH), len(piece) // WIDTH), piece

@@ -1,0 +1,191 @@
+"""Merkle trees: the published example, the golden vectors, and the definitions word for word."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import Refuted
+from pipeline.ledger import merkle, proofs, tiles
+from tests.unit.ledger import make_vectors, slow_merkle
+
+VECTORS = json.loads(make_vectors.FILE.read_text("utf-8"))
+HASHES = merkle.leaf_hashes(make_vectors.ENTRIES)
+# The eight entries that the logs of Certificate Transparency are tested with, and their roots.
+PUBLISHED = [
+    ("", "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"),
+    ("00", "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125"),
+    ("10", "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77"),
+    ("2021", "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7"),
+    ("3031", "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4"),
+    ("40414243", "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef"),
+    ("5051525354555657", "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c"),
+    ("606162636465666768696a6b6c6d6e6f", "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"),
+]
+
+
+def test_the_published_roots() -> None:
+    frontier = merkle.Frontier()
+    for entry, root in PUBLISHED:
+        frontier.extend(merkle.leaf_hash(bytes.fromhex(entry)))
+        assert frontier.root().hex() == root
+
+
+def test_the_golden_roots_of_every_size_from_0_to_130() -> None:
+    for size, expected in enumerate(VECTORS["roots"]):
+        assert merkle.root(HASHES[: size * merkle.WIDTH]).hex() == expected
+
+
+def test_the_vectors_hold_more_bad_cases_than_good_and_say_what_the_definition_says() -> None:
+    for kind, judge in (("inclusion", make_vectors.included), ("consistency", make_vectors.consistent)):
+        good = sum(case["good"] for case in VECTORS[kind])
+        assert 50 < good < len(VECTORS[kind]) / 6
+        assert all(bool(judge(case)) == case["good"] for case in VECTORS[kind])
+
+
+def accepts(check: Any, case: dict[str, Any], reasons: set[str]) -> bool:
+    try:
+        check()
+    except Refuted as error:
+        assert error.reason in reasons, case
+        return False
+    return True
+
+
+def test_the_golden_inclusion_proofs() -> None:
+    for case in VECTORS["inclusion"]:
+        leaf, root, *path = map(bytes.fromhex, [case["leaf"], case["root"], *case["path"]])
+        check = lambda: proofs.check_inclusion(leaf, case["index"], case["size"], path, root)  # noqa: B023, E731
+        assert accepts(check, case, {"inclusion"}) == case["good"], case
+
+
+def test_the_golden_consistency_proofs() -> None:
+    for case in VECTORS["consistency"]:
+        old_root, new_root, *path = map(bytes.fromhex, [case["old_root"], case["new_root"], *case["path"]])
+        check = lambda: proofs.check_consistency(case["old"], old_root, case["new"], new_root, path)  # noqa: B023, E731
+        assert accepts(check, case, {"consistency", "rollback", "fork"}) == case["good"], case
+
+
+def test_an_older_size_is_a_rollback_and_one_size_with_two_roots_a_fork() -> None:
+    a, b = bytes(32), b"\x01" * 32
+    with pytest.raises(Refuted, match="rollback"):
+        proofs.check_consistency(5, a, 4, a, [])
+    with pytest.raises(Refuted, match="fork"):
+        proofs.check_consistency(5, a, 5, b, [])
+
+
+def test_every_proof_of_every_size_is_the_definition_s() -> None:
+    entries = make_vectors.ENTRIES
+    tree = merkle.Tree(HASHES)
+    for size in (1, 2, 3, 7, 8, 9, 31, 33, 64, 100, 127, 128, 129):
+        for index in range(0, size, max(1, size // 9)):
+            assert proofs.inclusion_path(index, size, tree.node) == slow_merkle.path(index, entries[:size])
+            assert proofs.consistency_path(index, size, tree.node) == slow_merkle.proof(index, entries[:size])
+
+
+@given(st.lists(st.integers(0, 40), max_size=8), st.integers(0, 10**6))
+def test_a_tree_is_the_same_however_it_is_appended(cuts: list[int], seed: int) -> None:
+    hashes = merkle.leaf_hashes([b"%d %d" % (seed, i) for i in range(sum(cuts))])
+    frontier, held = merkle.Frontier(), 0
+    for cut in cuts:
+        frontier.extend(hashes[held * 32 : (held + cut) * 32])
+        held += cut
+        frontier = merkle.Frontier(frontier.size, frontier.edge)
+        assert frontier.root() == merkle.root(hashes[: held * 32])
+
+
+@given(st.integers(1, 130), st.data())
+def test_a_flipped_bit_anywhere_in_a_proof_refutes_it(size: int, data: st.DataObject) -> None:
+    index = data.draw(st.integers(0, size - 1))
+    tree, root = merkle.Tree(HASHES), merkle.root(HASHES[: size * 32])
+    path = proofs.inclusion_path(index, size, tree.node)
+    leaf = HASHES[index * 32 : index * 32 + 32]
+    proofs.check_inclusion(leaf, index, size, path, root)
+    whole = bytearray(b"".join([leaf, root, *path]))
+    bit = data.draw(st.integers(0, len(whole) * 8 - 1))
+    whole[bit // 8] ^= 1 << bit % 8
+    parts = [bytes(whole[at : at + 32]) for at in range(0, len(whole), 32)]
+    with pytest.raises(Refuted):
+        proofs.check_inclusion(parts[0], index, size, parts[2:], parts[1])
+
+
+class Disk:
+    """Tiles as files: what is written stays, and is never written otherwise."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+
+    def read(self, tile: tiles.Tile) -> bytes:
+        return self.files[tile.path]
+
+    def write(self, made: dict[tiles.Tile, bytes]) -> None:
+        for tile, data in made.items():
+            assert self.files.setdefault(tile.path, data) == data
+
+
+@given(st.lists(st.integers(1, 700), min_size=1, max_size=5))
+def test_tiles_give_the_roots_and_proofs_of_the_tree_whatever_the_appends(cuts: list[int]) -> None:
+    hashes = merkle.leaf_hashes([b"%d" % i for i in range(sum(cuts))])
+    disk, size = Disk(), 0
+    for cut in cuts:
+        root, made = tiles.append(size, disk.read, hashes[size * 32 : (size + cut) * 32])
+        disk.write(made)
+        size += cut
+        assert root == merkle.root(hashes[: size * 32])
+        assert {tile.path for tile in tiles.tiles_of(size)} <= set(disk.files)
+    tree, log = merkle.Tree(hashes), tiles.Tiles(size, disk.read)
+    for index in {0, size // 3, size - 1}:
+        path = proofs.inclusion_path(index, size, log.node)
+        assert path == proofs.inclusion_path(index, size, tree.node)
+        proofs.check_inclusion(hashes[index * 32 : index * 32 + 32], index, size, path, root)
+    assert proofs.consistency_path(cuts[0], size, log.node) == proofs.consistency_path(cuts[0], size, tree.node)
+
+
+def test_a_proof_in_a_log_of_70_000_leaves_reads_a_few_tiles() -> None:
+    hashes, disk = b"".join(i.to_bytes(32, "big") for i in range(70_000)), Disk()
+    root, made = tiles.append(0, disk.read, hashes)
+    disk.write(made)
+    log = tiles.Tiles(70_000, disk.read)
+    path = proofs.inclusion_path(12_345, 70_000, log.node)
+    proofs.check_inclusion((12_345).to_bytes(32, "big"), 12_345, 70_000, path, root)
+    # One for the leaf's own tile, and per level the one above it and the right edge.
+    assert log.reads <= 2 * 3
+
+
+@pytest.mark.parametrize(
+    ("tile", "path"),
+    [
+        (tiles.Tile(0, 0), "tile/0/000"),
+        (tiles.Tile(0, 999, 1), "tile/0/999.p/1"),
+        (tiles.Tile(1, 1234067), "tile/1/x001/x234/067"),
+        (tiles.Tile(3, 1000, 255), "tile/3/x001/000.p/255"),
+    ],
+)
+def test_the_path_of_a_tile(tile: tiles.Tile, path: str) -> None:
+    assert tile.path == path
+    assert tiles.Tile.parse(path) == tile
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "tile/0/0",
+        "tile/00/000",
+        "tile/0/x000/000",
+        "tile/0/000.p/256",
+        "tile/0/000.p/0",
+        "tile/0/001/x002",
+        "tile/0/000/",
+        "tile/0/٠٠٠",
+    ],
+)
+def test_another_way_to_write_a_tile_s_path_is_refused(path: str) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        tiles.Tile.parse(path)
+
+
+def test_a_tile_of_the_wrong_length_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"tile/0/000\.p/3: expected 96 bytes, got 64"):
+        tiles.Tiles(3, lambda _: bytes(64)).node(0, 0)
