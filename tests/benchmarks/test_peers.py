@@ -1,0 +1,43 @@
+"""The peers as oracles, where their environment is there (`make .venv-bench/.synced`): who is at the optimum?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.bench import tables
+from pipeline.bench.comparison import Bench
+
+ROOT = Path(__file__).parents[2]
+PYTHON = ROOT / ".venv-bench/bin/python"
+
+pytestmark = pytest.mark.skipif(not PYTHON.exists(), reason="expected .venv-bench (make bench-ratings), got none")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("peers") / "small.parquet"
+    tables.write_synthetic(path, 60_000, 20, seed=2)
+    return path
+
+
+@pytest.fixture(scope="module")
+def bench() -> Bench:
+    return Bench(PYTHON, repeats=2, peer_rounds=4, say=lambda _: None)
+
+
+def test_peers_agree_with_us_as_closely_as_they_converge(bench: Bench, small: Path) -> None:
+    task = bench.ratings("synthetic", small)
+    assert [run.engine for run in task.runs] == ["integrity", "arena-rank", "evalica"]
+    assert task.ours.error == 0
+    assert all(run.error < 2 for run in task.runs[1:])
+    assert task.runs[2].error < 1e-2
+    assert bench.versions["arena-rank"] == "0.1.1"
+
+
+def test_the_peer_without_its_ridge_agrees_on_style_and_with_it_does_not(bench: Bench, small: Path) -> None:
+    task = bench.style("synthetic", small)
+    ridge, plain = task.runs[1:]
+    assert plain.error < 2
+    assert ridge.error > 5 * plain.error
