@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -214,3 +216,18 @@ def test_a_closed_gate_ends_the_run_at_once_and_nothing_is_rated(closed_gate):
         "publish": "upstream_failed",
     }
     assert run["tries"]["check"] == 1
+
+
+def test_a_board_without_votes_skips_the_run_and_leaves_no_verdict(tmp_path, airflow_environment):
+    environment = airflow_environment | {"INTEGRITY_STORE": f"sqlite:///{tmp_path / 'board.db'}"}
+    output([str(INTEGRITY), "migrate", "--json"], environment)
+    run = run_refresh(environment)
+    assert run["state"] == "success"
+    assert set(run["tasks"].values()) == {"skipped"}
+    refused = subprocess.run(
+        [str(INTEGRITY), "refresh", "--json"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert refused.returncode == 2
+    assert "expected votes in the log, got none yet" in json.loads(refused.stdout)["message"]
+    with closing(sqlite3.connect(tmp_path / "board.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM verdict").fetchone() == (0,)

@@ -119,8 +119,9 @@ class Stack:
         return [a for a in alerts if a["labels"]["alertname"] == name and a["state"] == "firing"]
 
     def paged(self, name: str) -> list[dict[str, Any]]:
-        alerts = json.loads(self.fetch("alertmanager", "/api/v2/alerts"))
-        return [a for a in alerts if a["labels"]["alertname"] == name]
+        """Alerts that somebody is told of: neither inhibited nor silenced."""
+        alerts = json.loads(self.fetch("alertmanager", "/api/v2/alerts?inhibited=false&silenced=false"))
+        return [a for a in alerts if a["labels"]["alertname"] == name and a["receivers"] == [{"name": "page"}]]
 
 
 def say(line: str) -> None:
