@@ -4,6 +4,12 @@ Slower than a detector and not tied to a vote: each is a function of what it is 
 
     shares            who got how much: shares of groups, concentration (HHI), inequality (Gini)
     history           published snapshots: votes that fell, names that vanished, ranks under style control
+    claims            benchmark_claim, perturbation_gap, arena_gap
+    variants          variant_churn, best_of_n: private variants, disclosed N, the selection-corrected score
+    families          names of one provider that are likely one model
+    retraction        score_retraction: scored and taken back
+    version           version_mismatch: the released model against the tested one
+    finding           what an audit says, and p-values as evidence
     top_churn         how often #1 changes, against what the intervals allow
 
 Laws: pure: no clock, no chance, no file; a figure comes with what it was computed from; what cannot be computed is

@@ -1,0 +1,206 @@
+"""`benchmark_claim`, `perturbation_gap`, `arena_gap`: are claimed scores what others measure?
+
+benchmark_claim    z = (claimed − measured)/√(p(1−p)/n + q(1−q)/m), unpooled: the two are not thought equal. Published:
+                   GSM8K 92.1 → 78.8 (n = 1,319) z = 9.9, HumanEval 74.3 → 62.9 (n = 164) z = 2.2: not below .01.
+perturbation_gap   the same questions asked another way. McNemar (1947, Psychometrika 12): only questions answered
+                   rightly once and wrongly once count. A harder wording costs every model something: a model's loss is
+                   held against the median loss of its peers.
+arena_gap          difference in differences: a model trained on an arena's prompts gains on benchmarks of such prompts
+                   and on no others. Published: 0, 30, 70% of the training from an arena → 23.5, 42.7, 49.9% on one,
+                   while another stayed at 66.5, 64.4, 65.9% (Singh et al. 2025, "The Leaderboard Illusion", section 4).
+
+Laws: proportions in [0, 1]; a test fires only in the direction of the suspicion, with the p-value of both.
+Blind spot: a different prompt, harness or number of shots explains a gap as well as a false claim does. Two results
+on the same questions are correlated: the independent errors used for claims are then too large, never too small.
+
+>>> claim = benchmark_claim("m", "GSM8K", Score(0.921, 1319), Score(0.788, 1319))
+>>> round(claim.z, 1), claim.fires
+(9.9, True)
+>>> benchmark_claim("m", "HumanEval", Score(0.743, 164), Score(0.629, 164)).fires
+False
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import sqrt
+from statistics import median
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import binomtest
+
+from pipeline.audits.finding import ALPHA, Finding, two_sided
+from pipeline.errors import BadCounts
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A share of n questions answered rightly.
+
+    Raises:
+        BadCounts: not a share, or of no question.
+    """
+
+    share: float
+    n: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share <= 1 or self.n < 1:
+            raise BadCounts(f"expected a share in [0, 1] of at least one question, got {self.share} of {self.n}")
+
+    @property
+    def variance(self) -> float:
+        """Of the share; with the Agresti-Coull half answer where it is 0 or 1, which would otherwise be certain."""
+        inside = min(max(self.share, 0.5 / self.n), 1 - 0.5 / self.n)
+        return inside * (1 - inside) / self.n
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """A difference of scores against what is expected of it.
+
+    Attributes:
+        model, benchmark: of what.
+        gap: the difference in the direction of the suspicion.
+        expected: what was expected of it.
+        z: (gap − expected) over its standard error.
+        p_value: two-sided.
+    """
+
+    model: str
+    benchmark: str
+    gap: float
+    expected: float
+    z: float
+    p_value: float
+
+    @property
+    def fires(self) -> bool:
+        """Whether it is larger than expected, at level ALPHA."""
+        return self.gap > self.expected and self.p_value < ALPHA
+
+
+def score_pair(claimed: float, claimed_n: int | None, measured: float, n: int) -> tuple[Score, Score]:
+    """Scores as registry events write them: both as shares, or, where either is above 1, both as percentages.
+
+    Raises:
+        BadCounts: as `Score`.
+    """
+    scale = 100.0 if max(claimed, measured) > 1 else 1.0
+    return Score(claimed / scale, claimed_n or n), Score(measured / scale, n)
+
+
+def benchmark_claim(model: str, benchmark: str, claimed: Score, measured: Score) -> Tested:
+    """Hold a claim against a reproduction."""
+    gap = claimed.share - measured.share
+    return _tested(model, benchmark, gap, 0.0, claimed.variance + measured.variance)
+
+
+def claim_finding(test: Tested, claimed: Score, measured: Score, source: str, evaluator: str) -> Finding | None:
+    """What is said of a claim; None if it stands."""
+    if not test.fires:
+        return None
+    what = (
+        f"{test.benchmark}: claimed {claimed.share:.1%} ({source}), measured {measured.share:.1%} of {measured.n:,} "
+        f"questions by {evaluator}: {test.gap * 100:.1f} points apart, z = {test.z:.1f}"
+    )
+    figures = {
+        "benchmark": test.benchmark, "claimed": claimed.share, "claimed_n": claimed.n, "measured": measured.share,
+        "n": measured.n, "z": test.z, "source": source, "evaluator": evaluator,
+    }  # fmt: skip
+    direction = f"claims too much on {test.benchmark}"
+    return Finding("benchmark_claim", "model", test.model, direction, "warning", what, test.p_value, figures)
+
+
+def mcnemar(lost: int, won: int) -> float:
+    """Exact two-sided p-value of McNemar's test.
+
+    Args:
+        lost: questions answered rightly before and wrongly after.
+        won: the other way round.
+
+    >>> round(mcnemar(10, 2), 4)
+    0.0386
+
+    Raises:
+        BadCounts: a negative number.
+    """
+    if lost < 0 or won < 0:
+        raise BadCounts(f"expected numbers of questions, got {lost} lost and {won} won")
+    return float(binomtest(lost, lost + won).pvalue) if lost + won else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """What another wording of n questions costs a model.
+
+    Attributes:
+        n: questions.
+        loss: share before − share after.
+        variance: of the loss.
+    """
+
+    n: int
+    loss: float
+    variance: float
+
+
+def drop_of_answers(before: npt.ArrayLike, after: npt.ArrayLike) -> Drop:
+    """The loss of a model whose answers are known question by question: the paired variance.
+
+    Args:
+        before, after: bool[n], whether the answer was right.
+
+    Raises:
+        BadCounts: different lengths, or no question.
+    """
+    first, second = np.asarray(before, dtype=bool), np.asarray(after, dtype=bool)
+    if first.ndim != 1 or first.shape != second.shape or not len(first):
+        raise BadCounts(f"expected answers to the same questions, got shapes {first.shape} and {second.shape}")
+    n, lost, won = len(first), int((first & ~second).sum()), int((~first & second).sum())
+    loss = (lost - won) / n
+    return Drop(n, loss, max((lost + won) / n - loss**2, 0.5 / n) / n)
+
+
+def drop_of_scores(before: Score, after: Score) -> Drop:
+    """The loss where only the two scores are known: as if of different questions, which errs on the safe side."""
+    return Drop(min(before.n, after.n), before.share - after.share, before.variance + after.variance)
+
+
+def perturbation_gap(benchmark: str, drops: Mapping[str, Drop]) -> tuple[Tested, ...]:
+    """Each model's loss against the median loss of the others.
+
+    The median of m losses of standard deviation s has standard error 1.2533 s/√m (normal losses); it is counted too.
+
+    Raises:
+        BadCounts: fewer than three models: there are no peers.
+    """
+    if len(drops) < 3:
+        raise BadCounts(f"expected at least three models to be peers of each other, got {len(drops)}")
+    result = []
+    for model, drop in drops.items():
+        peers = [other.loss for name, other in drops.items() if name != model]
+        spread = float(np.std(peers, ddof=1))
+        variance = drop.variance + (1.2533 * spread) ** 2 / len(peers)
+        result.append(_tested(model, benchmark, drop.loss, median(peers), variance))
+    return tuple(result)
+
+
+def arena_gap(model: str, benchmark: str, arena: tuple[Score, Score], other: tuple[Score, Score]) -> Tested:
+    """Whether a model gained more on arena-like prompts than on others.
+
+    Args:
+        model, benchmark: of what.
+        arena: scores on arena-like prompts: of the model it is compared with (its base, a sibling), then its own.
+        other: the same on a benchmark of other prompts.
+    """
+    gained, elsewhere = arena[1].share - arena[0].share, other[1].share - other[0].share
+    variance = sum(score.variance for score in (*arena, *other))
+    return _tested(model, benchmark, gained, elsewhere, variance)
+
+
+def _tested(model: str, benchmark: str, gap: float, expected: float, variance: float) -> Tested:
+    z = (gap - expected) / sqrt(variance)
+    return Tested(model, benchmark, gap, expected, z, two_sided(z))

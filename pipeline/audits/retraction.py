@@ -1,0 +1,75 @@
+"""`score_retraction`: a score that people saw and that is taken back.
+
+Facts, no test: a model retracted after it was scored; one deprecated or renamed after it was scored without a public
+notice; a vote count that goes down between two snapshots of a board.
+
+Source: Singh et al. 2025, "The Leaderboard Illusion", section 3 (private scores withdrawn) and 5 (205 models silently
+deprecated, 47 listed). Blind spot: votes that are taken out for a published reason fall as well; the snapshot's own
+exclusions are not counted here, its raw view is what is compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+
+from pipeline.audits.finding import Finding
+from pipeline.events.batch import microseconds
+from pipeline.events.registry import Deprecated, RegistryEvent, Renamed, Retracted
+from pipeline.registry import Registry
+
+AUDIT = "score_retraction"
+
+
+def withdrawn(events: Sequence[RegistryEvent], scored_at: Mapping[str, int]) -> tuple[Finding, ...]:
+    """Models that were scored and then retracted, or deprecated or renamed in silence.
+
+    Args:
+        events: all of the registry.
+        scored_at: when each model, by key, was first rated in public, microseconds since 1970 UTC.
+    """
+    registry = Registry(events)
+    findings = []
+    for event in sorted(events, key=lambda e: e.at):
+        if not isinstance(event, Retracted | Deprecated | Renamed):
+            continue
+        at = microseconds(event.at)
+        key = registry.as_of(at).key(event.model)
+        if scored_at.get(key, at + 1) <= at:
+            finding = _withdrawal(event, key, scored_at[key])
+            findings += [finding] if finding else []
+    return tuple(findings)
+
+
+def _withdrawal(event: Retracted | Deprecated | Renamed, key: str, scored: int) -> Finding | None:
+    figures = {"event": event.event_id, "at": event.at.isoformat(), "scored_at": scored, "reason": event.reason}
+    if isinstance(event, Retracted):
+        what = f"{key} was scored and then retracted: {event.reason}"
+        return Finding(AUDIT, "model", key, "retracted after it was scored", "critical", what, None, figures)
+    if event.notice_url is not None:
+        return None
+    if isinstance(event, Renamed):
+        what = f"{key} was scored and then renamed to {event.to} without a public notice"
+        return Finding(AUDIT, "model", key, "renamed in silence", "warning", what, None, {**figures, "to": event.to})
+    what = f"{key} was scored and then deprecated without a public notice"
+    return Finding(AUDIT, "model", key, "deprecated in silence", "warning", what, None, figures)
+
+
+def falling_votes(snapshots: Iterable[tuple[str, Mapping[str, int]]]) -> tuple[Finding, ...]:
+    """Vote counts that go down from one snapshot to the next, and names that are gone.
+
+    Args:
+        snapshots: name of the snapshot and votes by model, in order.
+    """
+    findings = []
+    for (earlier, before), (later, after) in pairwise(snapshots):
+        for model, votes in sorted(before.items()):
+            left = after.get(model)
+            if left is not None and left >= votes:
+                continue
+            gone = left is None
+            what = f"{model} had {votes:,} votes in {earlier} and " + ("is gone from" if gone else f"{left:,} in")
+            figures = {"from": earlier, "to": later, "before": votes, "after": left}
+            direction = "name gone" if gone else "votes fell"
+            findings.append(Finding(AUDIT, "model", model, direction, "warning", f"{what} {later}", None, figures))
+    return tuple(findings)

@@ -1,0 +1,136 @@
+"""`version_mismatch`: is the released model the one that was tested?
+
+    rating   z = (β_tested − β_released − curse)/√(s² + s²), the curse being what choosing the best of N is worth
+    style    standardised mean difference d of each style feature, z = d/√(1/n + 1/m); both d ≥ .2 (Cohen's small
+             effect) and p < .01, Bonferroni over the features: with enough votes any difference is significant
+    rank     under style control against plain, of both: a chat-tuned variant gains by style
+    digest   of the checkpoints, where both are registered: a fact
+
+The case that this is for: 1417 points and #2 as tested, #5 under style control, the released model about #32. Two
+identical checkpoints that scored 1069 and 1052, or 1097 and 1059, must not fire.
+
+Blind spot: the same weights behind another prompt or sampling temperature are another model to voters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import sqrt
+
+from pipeline.audits.finding import ALPHA, Finding, two_sided
+from pipeline.errors import BadCounts
+from pipeline.ratings.selection import mismatch
+
+AUDIT = "version_mismatch"
+_SMALL = 0.2
+# Features are whole numbers: rounding alone has this deviation, also where all answers seem alike.
+_ROUNDING = 12**-0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """A style feature of a model's answers: mean and standard deviation over n answers."""
+
+    mean: float
+    sd: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A model as a board shows it.
+
+    Attributes:
+        model: its key.
+        rating, se: points; None if it is not rated.
+        rank, style_rank: plain, and under style control; None where there is none.
+        digest: of its checkpoint, None where nobody said.
+        style: by feature.
+    """
+
+    model: str
+    rating: float | None = None
+    se: float | None = None
+    rank: int | None = None
+    style_rank: int | None = None
+    digest: str | None = None
+    style: Mapping[str, Style] = field(default_factory=dict)
+
+
+def style_difference(tested: Style, released: Style) -> tuple[float, float]:
+    """Standardised mean difference d, tested − released over the pooled deviation, and its z.
+
+    Raises:
+        BadCounts: fewer than two answers, or a negative deviation.
+    """
+    for style in (tested, released):
+        if style.n < 2 or not style.sd >= 0:
+            raise BadCounts(f"expected two or more answers and a deviation of at least 0, got {style}")
+    degrees = tested.n + released.n - 2
+    pooled = sqrt(((tested.n - 1) * tested.sd**2 + (released.n - 1) * released.sd**2) / degrees)
+    d = (tested.mean - released.mean) / max(pooled, _ROUNDING)
+    return d, d / sqrt(1 / tested.n + 1 / released.n)
+
+
+def version_mismatch(tested: Version, released: Version, curse: float = 0.0) -> tuple[Finding, ...]:
+    """Hold the released model against the tested one.
+
+    Args:
+        tested, released: the two.
+        curse: points that the tested one's score owes to having been chosen (`ratings.selection`).
+    """
+    findings = [*_digests(tested, released), *_ratings(tested, released, curse), *_styles(tested, released)]
+    return tuple(findings)
+
+
+def _digests(tested: Version, released: Version) -> list[Finding]:
+    if None in (tested.digest, released.digest) or tested.digest == released.digest:
+        return []
+    what = f"{tested.model} was tested with checkpoint {tested.digest}, {released.model} is {released.digest}"
+    figures = {"tested": tested.digest, "released": released.digest}
+    return [Finding(AUDIT, "model", released.model, "another checkpoint", "critical", what, None, figures)]
+
+
+def _ratings(tested: Version, released: Version, curse: float) -> list[Finding]:
+    if tested.rating is None or released.rating is None or tested.se is None or released.se is None:
+        return []
+    z = mismatch(tested.rating, tested.se, released.rating, released.se, curse)
+    p = two_sided(z)
+    if p >= ALPHA:
+        return []
+    what = (
+        f"{tested.model} scored {tested.rating:.0f} as tested{_ranks(tested)}, {released.model} scores "
+        f"{released.rating:.0f}{_ranks(released)}: z = {z:.1f}"
+    )
+    figures = {
+        "tested": tested.model, "tested_rating": tested.rating, "tested_se": tested.se, "tested_rank": tested.rank,
+        "tested_style_rank": tested.style_rank, "released_rating": released.rating, "released_se": released.se,
+        "released_rank": released.rank, "released_style_rank": released.style_rank, "curse": curse, "z": z,
+    }  # fmt: skip
+    direction = "weaker than tested" if z > 0 else "stronger than tested"
+    return [Finding(AUDIT, "model", released.model, direction, "critical" if z > 0 else "warning", what, p, figures)]
+
+
+def _ranks(version: Version) -> str:
+    if version.rank is None:
+        return ""
+    controlled = "" if version.style_rank is None else f", #{version.style_rank} under style control"
+    return f" (#{version.rank}{controlled})"
+
+
+def _styles(tested: Version, released: Version) -> list[Finding]:
+    names = sorted(tested.style.keys() & released.style.keys())
+    findings = []
+    for name in names:
+        d, z = style_difference(tested.style[name], released.style[name])
+        p = min(1.0, two_sided(z) * len(names))
+        if abs(d) < _SMALL or p >= ALPHA:
+            continue
+        what = (
+            f"{name}: {tested.style[name].mean:.1f} an answer as tested, {released.style[name].mean:.1f} as released: "
+            f"d = {d:.2f}, z = {z:.1f}"
+        )
+        figures = {"tested": tested.model, "feature": name, "d": d, "z": z}
+        findings.append(Finding(AUDIT, "model", released.model, f"another style: {name}", "warning", what, p, figures))
+    return findings
