@@ -99,6 +99,7 @@ class VoterVotes:
         offset, at: int64[n], coordinates and event time (microseconds).
         model_a, model_b: int64[n], the store's numbers.
         outcome: int8[n], a position in OUTCOMES.
+        prompt: int64[n], 64 bits of the prompt's hash, 0 where there is none.
     """
 
     voter: Int64
@@ -109,13 +110,12 @@ class VoterVotes:
     model_a: Int64
     model_b: Int64
     outcome: npt.NDArray[np.int8]
+    prompt: Int64
 
     def only(self, rows: npt.NDArray[Any]) -> VoterVotes:
         """The votes at `rows` (a mask or positions); the voters keep their indices."""
-        return replace(
-            self,
-            **{name: getattr(self, name)[rows] for name in ("voter", "offset", "at", "model_a", "model_b", "outcome")},
-        )
+        columns = ("voter", "offset", "at", "model_a", "model_b", "outcome", "prompt")
+        return replace(self, **{name: getattr(self, name)[rows] for name in columns})
 
 
 class VoterDetector(Protocol):
@@ -123,7 +123,7 @@ class VoterDetector(Protocol):
 
     Laws (tests/unit/detectors/test_laws.py runs them over every detector): however the votes are cut
     into calls, the states and alerts are the same; a state is bytes and holds all there is to know;
-    the detector itself never changes.
+    the detector itself never changes; a vote on a model that the snapshot lacks is no evidence of anything.
     """
 
     name: str

@@ -5,14 +5,16 @@ A new detector is one file here and one line below; the law suite then tests it 
 
 from pipeline.alerts import VoterDetector, WindowDetector
 from pipeline.detectors.cohort_bias import CohortBias
+from pipeline.detectors.duplicate_votes import DuplicateVotes
 from pipeline.detectors.sampling_skew import SamplingSkew
 from pipeline.detectors.silent_deprecation import SilentDeprecation
 from pipeline.detectors.traffic import Traffic, TrafficGap
 from pipeline.detectors.unknown_model import UnknownModel
 from pipeline.detectors.vote_burst import VoteBurst
 from pipeline.detectors.voter_bias import VoterBias
+from pipeline.detectors.voter_rate import VoterRate
 
-VOTER: tuple[VoterDetector, ...] = (VoterBias(),)
+VOTER: tuple[VoterDetector, ...] = (VoterBias(), VoterRate(), DuplicateVotes())
 """Evidence about one voter: run by the worker, local to a partition."""
 
 WINDOW: tuple[WindowDetector, ...] = (
@@ -30,6 +32,7 @@ __all__ = [
     "VOTER",
     "WINDOW",
     "CohortBias",
+    "DuplicateVotes",
     "SamplingSkew",
     "SilentDeprecation",
     "Traffic",
@@ -37,4 +40,5 @@ __all__ = [
     "UnknownModel",
     "VoteBurst",
     "VoterBias",
+    "VoterRate",
 ]

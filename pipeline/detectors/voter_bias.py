@@ -38,7 +38,8 @@ again from the exact value. The alerts are the same as if every vote had been fo
 >>> from pipeline.evidence import Reference
 >>> board = Reference(1, np.arange(2), np.zeros(2), np.zeros((2, 2)), 0.3, (3.0, 7.0))
 >>> always = VoterVotes(np.zeros(40, int), np.array([7]), 0, np.arange(40), np.zeros(40, int),
-...                     np.tile([0, 1], 20), np.tile([1, 0], 20), np.tile([0, 1], 20).astype(np.int8))
+...                     np.tile([0, 1], 20), np.tile([1, 0], 20), np.tile([0, 1], 20).astype(np.int8),
+...                     np.zeros(40, int))
 >>> _, raised = VoterBias().observe(always, [None], board)
 >>> first = raised[0]
 >>> first.offset, first.direction, first.severity, first.evidence["likeliest"][0]["what"]

@@ -41,6 +41,7 @@ class PartitionVotes:
         offset, at: coordinates and event time (microseconds).
         model_a, model_b: the store's numbers.
         outcome: int8[n].
+        prompt: 64 bits of each prompt's hash, 0 where there is none.
     """
 
     voter: Int64
@@ -49,6 +50,7 @@ class PartitionVotes:
     model_a: Int64
     model_b: Int64
     outcome: npt.NDArray[np.int8]
+    prompt: Int64
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,7 @@ def observe(
             models[rows, 0],
             models[rows, 1],
             batch.outcome[rows],
+            batch.prompt[rows],
         )
         observed = observe_partition(part, votes, prior, reference, detectors, earlier)
         new.update(observed.states)
@@ -165,6 +168,7 @@ def observe_partition(
         given.model_a[order],
         given.model_b[order],
         given.outcome[order],
+        given.prompt[order],
     )
     new: dict[StateKey, dict[int, bytes]] = {}
     raised: list[Raised] = []

@@ -39,7 +39,7 @@ def votes_of(rows: list[tuple[int, int, int, int]], voters: int) -> VoterVotes:
     order = np.argsort(table[:, 0], kind="stable")
     voter, a, b, outcome = table[order].T
     return VoterVotes(
-        voter, np.arange(voters) * 7 - 3, 2, order + 100, (order + 1) * 1000, a, b, outcome.astype(np.int8)
+        voter, np.arange(voters) * 7 - 3, 2, order + 100, (order + 1) * 1000, a, b, outcome.astype(np.int8), order * 0
     )
 
 
@@ -275,7 +275,7 @@ def test_a_voter_of_few_votes_costs_five_bytes_a_vote() -> None:
         for n in range(LONGEST_PENDING + 2)
     ]
     assert np.diff(sizes[: LONGEST_PENDING + 1]).tolist() == [5] * LONGEST_PENDING
-    assert sizes[-1] == COMPONENTS_HEAD + 32 + 2 * 56
+    assert sizes[-1] == COMPONENTS_HEAD + 32 + 2 * 32
 
 
 @given(streams, st.integers(0, 3), st.data())
