@@ -51,18 +51,30 @@ class Path:
     generic: Int64  # [n, 3]
     half: Int64  # [n] the target half of the e-value, units of 2⁻²⁴
     e: Int64  # [n] the e-value
-    waiting: Int64  # [n] no less than any log-ratio sum of a model without a rank, met or not
 
     def bound(self, i: int) -> int:
         """No less than the logarithm of the e-value after vote i, models without a rank included; units of 2⁻²⁰.
 
-        The components of those are at most e^waiting, and their weights sum to ½ · 1/(ranked + 1). Each component
-        was rounded down by less than one unit.
+        The components of those are 1 where they are not met yet, and their weights sum to ½ · 1/(ranked + 1). Each
+        component was rounded down by less than one unit. It must follow from the votes up to this one alone, and not
+        from how they were cut into calls: a state holds it.
         """
         ranked = int(self.joined.ranked[i])
-        rest = 0.5 / (ranked + 1) * np.exp(min(int(self.waiting[i]) * LOG_UNIT, _LARGEST))
+        rest = 0.5 / (ranked + 1) * np.exp(min(self._waiting(i) * LOG_UNIT, _LARGEST))
         whole = (int(self.e[i]) + 6 * ranked + 4) * E_UNIT + rest
         return int(np.ceil(np.log(whole) / LOG_UNIT)) + 2
+
+    def _waiting(self, i: int) -> int:
+        """The largest log-ratio sum after vote i of a model of the voter's without a rank; at least 0."""
+        voter, targets, rows = int(self.voter[i]), self.joined.targets, self.joined.rows
+        low, high = np.searchsorted(targets.voter, [voter, voter + 1]).tolist()
+        first = int(np.searchsorted(self.voter, voter))
+        here = rows[2 * first : 2 * i + 2] - low
+        later = rows[2 * i + 2 : 2 * int(np.searchsorted(self.voter, voter, side="right"))] - low
+        votes = targets.votes[low:high] - np.bincount(later, minlength=high - low)
+        largest = targets.sums[low:high].max(axis=1)
+        largest[here] = self.sums[2 * first : 2 * i + 2].max(axis=1)  # of equal positions the last one stays
+        return int(largest[votes < RANKED].max(initial=0))
 
     def close(self, tally: Tally) -> tuple[Tally, Targets]:
         """What is folded after the last vote of each voter."""
@@ -109,10 +121,10 @@ def follow(votes: Judged, tally: Tally, targets: Targets, reference_of: Callable
     joined = join_targets(votes.voter, votes.model_a, votes.model_b, targets, tally.met)
     steps, generic_steps = _steps(votes, Reference.band_of(joined.before), reference_of)
     generic = running_sums(generic_steps, votes.voter, tally.generic)
-    sums, change, waiting = _target_sums(joined, steps)
+    sums, change = _target_sums(joined, steps)
     half = running_sums(change, votes.voter, tally.total)
     e = half + e_units(_GENERIC_WEIGHT, generic).sum(axis=1)
-    return Path(votes.voter, joined, sums, generic, half, e, _highest(waiting, votes.voter, joined, targets))
+    return Path(votes.voter, joined, sums, generic, half, e)
 
 
 def _steps(votes: Judged, band: Int64, reference_of: Callable[[int], Reference]) -> tuple[Int64, Int64]:
@@ -136,13 +148,8 @@ def _steps(votes: Judged, band: Int64, reference_of: Callable[[int], Reference])
     return about.reshape(2 * n, 6), generic
 
 
-def _target_sums(joined: Joined, steps: Int64) -> tuple[Int64, Int64, Int64]:
-    """What each row makes of the sums.
-
-    Returns:
-        The log-ratio sums after each row, int64[2n, 6]; the change of the e-value at each vote, int64[n]; and the
-        largest sum of the row's model while it has no rank (else 0), int64[2n].
-    """
+def _target_sums(joined: Joined, steps: Int64) -> tuple[Int64, Int64]:
+    """Log-ratio sums after each row, int64[2n, 6], and the change of the e-value at each vote, int64[n]."""
     targets, rows = joined.targets, joined.rows
     order = np.argsort(rows, kind="stable")
     group, before = rows[order], joined.before[order]
@@ -156,21 +163,9 @@ def _target_sums(joined: Joined, steps: Int64) -> tuple[Int64, Int64, Int64]:
     at_start = group[first]
     held = e_units(weight[first], targets.sums[at_start]).sum(axis=1)
     earlier[first] = np.where(before[first] >= RANKED, held, 0)
-    change, unsorted, waiting = np.empty_like(after), np.empty_like(sums), np.empty_like(after)
+    change, unsorted = np.empty_like(after), np.empty_like(sums)
     change[order], unsorted[order] = after - earlier, sums
-    waiting[order] = np.where(has_rank, 0, sums.max(axis=1))
-    return unsorted, change.reshape(-1, 2).sum(axis=1), waiting
-
-
-def _highest(waiting: Int64, voter: Int64, joined: Joined, before: Targets) -> Int64:
-    """After each vote no less than any sum of a model of the voter's without a rank: the highest one so far."""
-    highest = np.zeros(len(joined.targets.voter) and int(joined.targets.voter[-1]) + 1, dtype=np.int64)
-    mine = before.rank == 0
-    np.maximum.at(highest, before.voter[mine], before.sums[mine].max(axis=1, initial=0))
-    own = np.maximum(waiting.reshape(-1, 2).max(axis=1, initial=0), highest[voter])
-    # Each voter's stretch lies above the one before it: one running maximum serves all of them.
-    lift = voter * (1 << 44)
-    return np.asarray(np.maximum.accumulate(own + lift) - lift)
+    return unsorted, change.reshape(-1, 2).sum(axis=1)
 
 
 def _weight(rank: Int64) -> npt.NDArray[np.float64]:

@@ -71,7 +71,9 @@ def worked(url: str, files: list[Path], dying: int | None) -> tuple[list[tuple],
             jobs.refresh(url)
     with store.read() as connection:
         states = connection.execute(
-            sa.select(schema.voter_state.c["voter", "state"]).order_by(schema.voter_state.c.partition_no, "voter")
+            sa.select(schema.voter_state.c["voter", "state"]).order_by(
+                *schema.voter_state.c["partition_no", "voter", "detector"]
+            )
         ).all()
         alerts = connection.execute(
             sa.select(schema.alert.c["alert_id", "severity", "level", "e_value", "evidence"]).order_by("alert_id")
@@ -94,4 +96,4 @@ def test_a_worker_that_dies_with_unwritten_states_changes_no_state_and_no_alert(
     assert len(alerts) >= 10
     assert same_alerts == alerts
     assert again == states
-    assert {state[:1] for _, state in states} == {b"H", b"C"}  # both kinds of state were at stake
+    assert {b"H", b"C"} <= {state[:1] for _, state in states}  # both kinds of state were at stake
