@@ -65,6 +65,12 @@ class Measured:
         return self.votes / self.seconds if self.seconds > 0 else float("nan")
 
 
+def both(one: Measured, other: Measured) -> Measured:
+    """Two measurements of the same thing as one."""
+    peak = max(one.peak_mb, other.peak_mb)
+    return Measured(one.votes + other.votes, one.seconds + other.seconds, peak, other.memory_mb)
+
+
 @dataclass
 class _Marks:
     """When how many votes were done, and the memory at that moment."""

@@ -19,7 +19,7 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.bench import streams
-from pipeline.bench.streams import TOPIC, Measured, apart
+from pipeline.bench.streams import TOPIC, Measured, apart, both
 from pipeline.cli.app import JsonOption, app, emit, err, out
 from pipeline.local import KafkaServer, PostgresServer
 from pipeline.settings import Settings
@@ -72,10 +72,13 @@ def stream(
         result: dict[str, Any] = {"cores": os.cpu_count()}
         sent, result["voters"], result["publish"] = _published(stage, votes, voters or int(votes / 4.05))
         result["votes"] = sent
-        err.print("bare client loop …")
-        bare = apart(streams.bare_loop, kafka.bootstrap, sent, batch)
+        url = stage.database("bench_one")
+        before = _bare(stage, sent)
+        err.print("worker into PostgreSQL …")
+        worked = apart(streams.from_kafka, kafka.bootstrap, url, options)
+        bare = both(before, _bare(stage, sent))
         result["bare_loop"] = _figures(bare)
-        result["postgresql"] = _postgresql(stage, bare)
+        result["postgresql"] = _figures(worked) | _ratio("postgresql", worked.rate, bare.rate, "the bare loop")
         if not only_postgresql:
             result["postgresql_no_detectors"] = _without_detectors(stage, result["postgresql"]["rate"])
             result["sqlite"] = _sqlite(stage, min(file_votes, sent))
@@ -97,11 +100,10 @@ def _published(stage: _Stage, votes: int, voters: int) -> tuple[int, int, float]
     return sent, len(set(made.voter.tolist())), round(sent / (time.perf_counter() - started), 1)
 
 
-def _postgresql(stage: _Stage, bare: Measured) -> dict[str, Any]:
-    err.print("worker into PostgreSQL …")
-    url = stage.database("bench_one")
-    done = apart(streams.from_kafka, stage.kafka.bootstrap, url, stage.options)
-    return _figures(done) | _ratio("postgresql", done.rate, bare.rate, "the bare loop")
+def _bare(stage: _Stage, votes: int) -> Measured:
+    """The bare loop over half of the votes: once before the worker and once after it, for the machine drifts."""
+    err.print("bare client loop …")
+    return apart(streams.bare_loop, stage.kafka.bootstrap, votes // 2, stage.options.batch_votes)
 
 
 def _without_detectors(stage: _Stage, watched: float) -> dict[str, Any]:
