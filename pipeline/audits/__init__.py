@@ -9,6 +9,12 @@ Slower than a detector and not tied to a vote: each is a function of what it is 
     families          names of one provider that are likely one model
     retraction        score_retraction: scored and taken back
     version           version_mismatch: the released model against the tested one
+    sampling          sampling-fairness ledger: rates and shares against the policy
+    graph_health      components, λ₂, effective resistance, weak bridges
+    lockstep          voters who vote on the same things at the same time
+    prompts           prompt duplication
+    task_mix          deprecation under a shifting task mix
+    second_opinion    rank agreement with another board
     finding           what an audit says, and p-values as evidence
     top_churn         how often #1 changes, against what the intervals allow
 

@@ -1,0 +1,139 @@
+"""Graph health: does the board hang together, and where is it thin?
+
+First the strongly connected components of "won something against": with more than one there is no rating (Ford 1957),
+and the audit refuses. Then, on the Laplacian of the information N_ij p_ij (1 − p_ij):
+    λ₂             its second smallest eigenvalue (algebraic connectivity, Fiedler 1973): 0 for a split board
+    resistance     R_ij = (e_i − e_j)ᵀ H⁺ (e_i − e_j), the variance of θ_i − θ_j; the largest is the worst comparison
+    conductance    of the cut that the Fiedler order finds: votes across over votes of the smaller side. By the
+                   inequality of Cheeger it is small exactly where the normalised λ₂ is
+
+A bridge is weak where fewer than one in eight votes of the smaller side cross it: all comparisons of the two sides then
+hang on those few. Two halves whose pairs across were compared a thirty-third as often as those within have .07 to .11;
+the thinnest cut of a real board of 129 models has .27, one that is sampled at random .5.
+
+>>> from pipeline.ratings import PairCounts
+>>> pairs = [(0, 1), (0, 2), (1, 2), (3, 4), (3, 5), (4, 5)]
+>>> rows = [[a, b, 500, 500, 0, 0] for a, b in pairs] + [[2, 3, 15, 15, 0, 0]]
+>>> import numpy as np
+>>> a, b, *counts = np.array(rows).T
+>>> health = graph_health(PairCounts.from_rows(tuple("abcdef"), a, b, np.stack(counts, axis=1)))
+>>> round(health.lambda2, 1), round(health.worst_se), health.weak, health.side
+(4.9, 65, True, ('d', 'e', 'f'))
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+from scipy.linalg import eigh
+
+from pipeline.audits.finding import Finding
+from pipeline.errors import Disconnected
+from pipeline.ratings import POINTS_PER_LOGIT, PairCounts, fit
+from pipeline.ratings.blas import one_thread
+from pipeline.ratings.checks import Floats
+from pipeline.ratings.graph import require_connected
+
+AUDIT = "graph_health"
+_WEAK = 0.125
+_SHOWN = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How well a board hangs together.
+
+    Attributes:
+        models: rated.
+        lambda2: algebraic connectivity of the information, votes.
+        worst: the two models that are compared worst.
+        worst_se, median_se: standard error of their difference, and of the median pair, points.
+        conductance: of the thinnest cut found, 0 to 1.
+        side: the models on the smaller side of that cut.
+        crossing: votes across it.
+        crossing_pairs: pairs of models that were ever compared across it.
+    """
+
+    models: int
+    lambda2: float
+    worst: tuple[str, str]
+    worst_se: float
+    median_se: float
+    conductance: float
+    side: tuple[str, ...]
+    crossing: int
+    crossing_pairs: int
+
+    @property
+    def weak(self) -> bool:
+        """Whether the two sides of the cut hang together by few votes."""
+        return self.conductance < _WEAK
+
+
+@one_thread
+def graph_health(counts: PairCounts) -> Health:
+    """Look at a board's comparison graph.
+
+    Raises:
+        Disconnected: there is none to speak of: it is split; lists the components by name.
+        BadCounts, NotConverged: as `ratings.fit`.
+    """
+    W = counts.win_matrix()
+    require_connected(W, counts.models)
+    fitted = fit(counts)
+    values, vectors = eigh(fitted.hessian)
+    # R = diag + diagᵀ − 2 H⁺, without the direction that H is blind to.
+    inverse = (vectors[:, 1:] / values[1:]) @ vectors[:, 1:].T
+    R = np.add.outer(np.diag(inverse), np.diag(inverse)) - 2 * inverse
+    i, j = (int(k) for k in np.unravel_index(int(R.argmax()), R.shape))
+    pairs = R[np.triu_indices(len(R), 1)]
+    conductance, side = _thinnest(W + W.T)
+    away = np.setdiff1d(np.arange(len(W)), side)
+    across = (W + W.T)[np.ix_(np.array(side), away)]
+    return Health(
+        len(W), float(values[1]), (counts.models[min(i, j)], counts.models[max(i, j)]),
+        sqrt(float(R.max())) * POINTS_PER_LOGIT, sqrt(float(np.median(pairs))) * POINTS_PER_LOGIT, conductance,
+        tuple(counts.models[k] for k in side), round(float(across.sum())), int((across > 0).sum()),
+    )  # fmt: skip
+
+
+def graph_findings(counts: PairCounts) -> tuple[Finding, ...]:
+    """What is wrong with a board's comparison graph: split, or held together by few votes."""
+    try:
+        health = graph_health(counts)
+    except Disconnected as error:
+        what = f"ratings are not comparable: {error}"
+        parts = [list(map(str, part)) for part in error.components]
+        return (Finding(AUDIT, "board", "board", "split", "critical", what, None, {"components": parts}),)
+    if not health.weak:
+        return ()
+    listed = ", ".join(health.side[:_SHOWN]) + (", …" if len(health.side) > _SHOWN else "")
+    what = (
+        f"{len(health.side)} models ({listed}) are compared with the others by {health.crossing:,} votes only, "
+        f"{health.conductance:.1%} of theirs; {health.worst[0]} against {health.worst[1]} is known to "
+        f"{health.worst_se:.0f} points (standard error), the median pair to {health.median_se:.0f}"
+    )
+    figures = {
+        "side": list(health.side), "crossing": health.crossing, "conductance": health.conductance,
+        "lambda2": health.lambda2, "worst": list(health.worst), "worst_se": health.worst_se,
+        "median_se": health.median_se,
+    }  # fmt: skip
+    return (Finding(AUDIT, "board", "board", "weak bridge", "warning", what, None, figures),)
+
+
+def _thinnest(N: Floats) -> tuple[float, list[int]]:
+    """The sweep cut of the Fiedler order with the smallest conductance, and its smaller side."""
+    volume = N.sum(axis=1)
+    scale = 1 / np.sqrt(volume)
+    normal = np.eye(len(N)) - scale[:, None] * N * scale[None, :]
+    order = np.argsort(eigh(normal, subset_by_index=[1, 1])[1][:, 0] * scale, kind="stable")
+    sorted_N = N[np.ix_(order, order)]
+    inside = 2 * np.cumsum(np.tril(sorted_N, -1).sum(axis=1))
+    left = np.cumsum(volume[order])
+    cut = left - inside
+    phi = cut[:-1] / np.minimum(left[:-1], left[-1] - left[:-1])
+    k = int(phi.argmin()) + 1
+    smaller = order[:k] if left[k - 1] <= left[-1] / 2 else order[k:]
+    return float(phi[k - 1]), sorted(int(code) for code in smaller)

@@ -1,0 +1,174 @@
+"""`lockstep`: voters who vote on the same things at the same time more often than strangers do.
+
+Cell = (pair, outcome, ten-minute bucket, prompt); its probability π_c is the product of the shares of its pair with its
+outcome, of its bucket and of its prompt, so that a group does not make its own cells likely. Under independence a voter
+of n votes has one in a given cell with probability of at most n π_c, hence k given cells all with at most Π n π_c, and
+    s(u, v) = Σ over shared cells of ln(1 / (n π_c)),  n the larger number of votes of the two,
+links two voters where s ≥ ln(V²/2 / α): expected false links are at most about α a board. Cells of more than 50 votes
+are skipped: a popular prompt at a busy hour says nothing. Linked voters are joined by union-find, and groups are ranked
+by the density of FRAUDAR (Hooi et al. 2016, KDD): edges to cells that two or more of them share, each weighing
+1/log(x + 5) for a cell of x votes, over voters and cells, after peeling off what lowers it.
+
+Law: evidence for a person, never for an automatic removal. Blind spot: friends who test the same prompt together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import log
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+
+from pipeline.audits.finding import ALPHA, Finding
+
+AUDIT = "lockstep"
+BUCKET = 10 * 60 * 1_000_000
+_HEAVY = 50
+_SHOWN = 20
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Voters in lockstep.
+
+    Attributes:
+        voters: their codes, ascending.
+        cells: cells that at least two of them share.
+        density: of FRAUDAR, after peeling.
+        score: s of the strongest link, nats.
+    """
+
+    voters: tuple[int, ...]
+    cells: int
+    density: float
+    score: float
+
+
+def lockstep(
+    voter: npt.ArrayLike, pair: npt.ArrayLike, outcome: npt.ArrayLike, at: npt.ArrayLike, prompt: npt.ArrayLike
+) -> tuple[Group, ...]:
+    """Find groups among n votes, the densest first.
+
+    Args:
+        voter: codes, −1 where a vote has none: such votes are left out.
+        pair: a code a pair of models, in one order.
+        outcome: a code an outcome.
+        at: microseconds.
+        prompt: a code a prompt; votes without a prompt share one.
+    """
+    who, *rest = (np.asarray(column, dtype=np.int64) for column in (voter, pair, outcome, at, prompt))
+    known = who >= 0
+    who, what, when, asked = (
+        who[known],
+        _codes(rest[0][known], rest[1][known]),
+        rest[2][known] // BUCKET,
+        rest[3][known],
+    )
+    if not len(who):
+        return ()
+    log_p = _log_share(what) + _log_share(when) + _log_share(asked)
+    cell = _codes(what, when, asked)
+    edges = np.unique(np.stack([cell, who], axis=1), axis=0)
+    size = np.bincount(cell)
+    log_of_cell = np.zeros(len(size))
+    log_of_cell[cell] = log_p
+    edges = edges[(size[edges[:, 0]] > 1) & (size[edges[:, 0]] <= _HEAVY)]
+    votes = np.bincount(who)
+    first, second, shared = _pairs(edges)
+    if not len(first):
+        return ()
+    each = -(log_of_cell[shared] + np.log(np.maximum(votes[first], votes[second])))
+    key, place = np.unique(first * len(votes) + second, return_inverse=True)
+    score = np.bincount(place, weights=np.maximum(each, 0.0)).astype(np.float64)
+    needed = log((votes > 0).sum() ** 2 / 2 / ALPHA)
+    linked = score >= needed
+    return _groups(key[linked] // len(votes), key[linked] % len(votes), score[linked], edges, size)
+
+
+def lockstep_findings(groups: tuple[Group, ...], names: list[str]) -> tuple[Finding, ...]:
+    """A finding a group, under its first voter.
+
+    Args:
+        groups: of `lockstep`.
+        names: label of each voter code.
+    """
+    findings = []
+    for group in groups:
+        who = sorted(names[code] for code in group.voters)
+        what = (
+            f"{len(who)} voters vote in lockstep: {group.cells} times two or more of them voted alike on one pair and "
+            "prompt within ten minutes"
+        )
+        figures = {"voters": who[:_SHOWN], "number": len(who), "cells": group.cells, "density": group.density}
+        p = float(np.exp(-group.score)) * max(len(names), 2) ** 2 / 2
+        findings.append(Finding(AUDIT, "voter", who[0], "in lockstep", "warning", what, min(p, 1.0), figures))
+    return tuple(findings)
+
+
+def _codes(*columns: Ints) -> Ints:
+    """One code a combination, from 0."""
+    result = np.zeros(len(columns[0]), dtype=np.int64)
+    for column in columns:
+        _, codes = np.unique(column, return_inverse=True)
+        joined = result * (int(codes.max(initial=0)) + 1) + codes
+        _, result = np.unique(joined, return_inverse=True)
+    return result.astype(np.int64)
+
+
+def _log_share(column: Ints) -> npt.NDArray[np.float64]:
+    _, codes, count = np.unique(column, return_inverse=True, return_counts=True)
+    result: npt.NDArray[np.float64] = np.log(count / len(column))[codes]
+    return result
+
+
+def _pairs(edges: Ints) -> tuple[Ints, Ints, Ints]:
+    """Every two voters of a cell, and the cell; edges are sorted by cell, then voter."""
+    found = []
+    for step in range(1, _HEAVY):
+        same = edges[step:, 0] == edges[:-step, 0]
+        if not same.any():
+            break
+        found.append(np.stack([edges[:-step][same, 1], edges[step:][same, 1], edges[step:][same, 0]]))
+    if not found:
+        empty = np.zeros(0, dtype=np.int64)
+        return empty, empty, empty
+    first, second, cell = np.concatenate(found, axis=1)
+    return first, second, cell
+
+
+def _groups(first: Ints, second: Ints, score: npt.NDArray[np.float64], edges: Ints, size: Ints) -> tuple[Group, ...]:
+    members = np.unique(np.concatenate([first, second]))
+    if not len(members):
+        return ()
+    i, j = np.searchsorted(members, first), np.searchsorted(members, second)
+    graph = csr_array((np.ones(len(i), dtype=np.int8), (i, j)), shape=(len(members),) * 2)
+    count, label = connected_components(graph, directed=False)
+    groups = []
+    for part in range(count):
+        voters = members[label == part]
+        own = edges[np.isin(edges[:, 1], voters)]
+        density, kept, cells = _peel(own, size)
+        groups.append(Group(tuple(kept), cells, density, float(score[label[i] == part].max())))
+    return tuple(sorted(groups, key=lambda g: (-g.density, g.voters)))
+
+
+def _peel(edges: Ints, size: Ints) -> tuple[float, list[int], int]:
+    """The densest set of voters that taking the weakest voter away, one after another, leaves; at least two."""
+    best: tuple[float, list[int], int] = (-1.0, [], 0)
+    while True:
+        _, place, count = np.unique(edges[:, 0], return_inverse=True, return_counts=True)
+        kept = edges[count[place] > 1]
+        voters, who = np.unique(kept[:, 1], return_inverse=True)
+        if len(voters) < 2:
+            return best
+        weight = 1 / np.log(size[kept[:, 0]] + 5)
+        shared = int((count > 1).sum())
+        density = float(weight.sum()) / (len(voters) + shared)
+        if density > best[0]:
+            best = density, [int(v) for v in voters], shared
+        weakest = voters[np.bincount(who, weights=weight).argmin()]
+        edges = kept[kept[:, 1] != weakest]

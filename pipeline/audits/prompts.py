@@ -1,0 +1,72 @@
+"""Prompt duplication: how often the same prompt is asked again.
+
+Within a month: 1 − distinct prompts / votes. From month to month: the share of a month's votes whose prompt was asked
+in the month before. Published: 20% within a month, 7.3% from month to month exactly alike, 26.5% when near copies count
+(Singh et al. 2025, "The Leaderboard Illusion", section 4): models can be trained on what will be asked.
+
+Blind spot: hashes see exact copies only.
+
+>>> prompt_duplication([1, 1, 1, 1, 2, 2], [7, 7, 7, 8, 8, 9])
+(Month(month=1, votes=4, within=0.5, across=None), Month(month=2, votes=2, within=0.0, across=0.5))
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.audits.finding import Finding
+
+LIMIT = 0.25
+"""Share within a month above which it is told of: the published board had .20."""
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """Repeats of a month.
+
+    Attributes:
+        month: its number.
+        votes: votes with a prompt.
+        within: share of them that repeat a prompt of this month.
+        across: share of them whose prompt was asked in the month before; None where that had no votes.
+    """
+
+    month: int
+    votes: int
+    within: float
+    across: float | None
+
+
+def prompt_duplication(month: npt.ArrayLike, prompt: npt.ArrayLike) -> tuple[Month, ...]:
+    """Repeats, month by month.
+
+    Args:
+        month: whole numbers, one a vote; neighbours follow each other.
+        prompt: codes of prompts, −1 where a vote has none: such votes are left out.
+    """
+    when, asked = np.asarray(month, dtype=np.int64), np.asarray(prompt, dtype=np.int64)
+    when, asked = when[asked >= 0], asked[asked >= 0]
+    months = np.unique(when)
+    of = {int(m): asked[when == m] for m in months}
+    result = []
+    for m, prompts in of.items():
+        before = of.get(m - 1)
+        across = None if before is None else float(np.isin(prompts, before).mean())
+        result.append(Month(m, len(prompts), 1 - len(np.unique(prompts)) / len(prompts), across))
+    return tuple(result)
+
+
+def prompt_findings(months: tuple[Month, ...]) -> tuple[Finding, ...]:
+    """Months in which prompts repeat more often than LIMIT."""
+    return tuple(
+        Finding(
+            "prompt_duplication", "board", "board", f"prompts repeat in month {one.month}", "warning",
+            f"{one.within:.1%} of {one.votes:,} votes repeat a prompt of the month; {LIMIT:.0%} is the limit",
+            None, {"month": one.month, "votes": one.votes, "within": one.within, "across": one.across},
+        )
+        for one in months
+        if one.within > LIMIT
+    )  # fmt: skip

@@ -1,0 +1,213 @@
+"""Sampling-fairness ledger: who was shown how often, against what was declared.
+
+Rates: the share of a day's battles that hold a model; of a provider or a licence group the sum over its models (a
+battle between two of them counts twice). Shares are of all appearances and sum to 1.
+
+Formulas: a model with declared probability π in n battles appears x ~ Bin(n, π): the exact two-sided test. A group's
+appearances a battle are 0, 1 or 2 with mean m: their variance is at most m(2 − m), so z = (x − nm)/√(nm(2 − m)) errs on
+the safe side. The daily tests are as many as there are days and subjects: Bonferroni.
+
+Published: two providers with 19.2% and 20.4% of the data, 83 open-weight models with 29.7% in all; peak daily rates of
+34.2% for one provider and 3.3% for another; a model drawn in 34% of a day's battles against a declared 13.6% (Singh et
+al. 2025, "The Leaderboard Illusion", section 4).
+
+Blind spot: why. A provider with twenty models has a larger share than one with two by right; the policy knows that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import binomtest
+
+from pipeline.alerts import SubjectKind
+from pipeline.audits import shares
+from pipeline.audits.finding import ALPHA, Finding, two_sided
+from pipeline.errors import BadCounts
+
+AUDIT = "sampling_fairness"
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
+    """How often K models were shown on D days.
+
+    Attributes:
+        models: K names.
+        days: D labels, ascending.
+        battles: int64[D].
+        appearances: int64[D, K].
+        declared: float64[D, K], π by the policy in force; NaN on days without one.
+
+    Raises:
+        BadCounts: shapes that do not fit, or more appearances of a model than battles, with the day.
+    """
+
+    models: tuple[str, ...]
+    days: tuple[str, ...]
+    battles: Ints
+    appearances: Ints
+    declared: Floats
+
+    def __post_init__(self) -> None:
+        shape = (len(self.days), len(self.models))
+        if self.battles.shape != shape[:1] or self.appearances.shape != shape or self.declared.shape != shape:
+            raise BadCounts(f"expected {shape[0]} days by {shape[1]} models, got {self.appearances.shape}")
+        bad = (self.appearances < 0) | (self.appearances > self.battles[:, None])
+        if bad.any():
+            d, k = (int(place) for place in np.argwhere(bad)[0])
+            found = f"{self.appearances[d, k]} of {self.battles[d]} on {self.days[d]}"
+            raise BadCounts(f"expected 0 to all battles to hold {self.models[k]}, got {found}")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the ledger.
+
+    Attributes:
+        kind: model, provider or license.
+        name: of whom.
+        models: how many models that is.
+        appearances: of them.
+        share: of all appearances.
+        rate: appearances a battle, over all days.
+        peak, peak_day: the highest daily rate, and when.
+        declared: appearances a battle by the policy, over the days that have one; None without a policy.
+        p_value: of the days with a policy together; None without one.
+        peak_p_value: of the day that departs most, Bonferroni over the days.
+    """
+
+    kind: str
+    name: str
+    models: int
+    appearances: int
+    share: float
+    rate: float
+    peak: float
+    peak_day: str
+    declared: float | None
+    p_value: float | None
+    peak_p_value: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Who was shown how often.
+
+    Attributes:
+        battles: in all.
+        models, providers, licenses: lines, the largest share first.
+        hhi: concentration over providers.
+        gini: inequality over models.
+    """
+
+    battles: int
+    models: tuple[Line, ...]
+    providers: tuple[Line, ...]
+    licenses: tuple[Line, ...]
+    hhi: float
+    gini: float
+
+
+def ledger(shown: Shown, provider: Mapping[str, str], license_group: Mapping[str, str]) -> Ledger:
+    """Book every model, provider and licence group.
+
+    Args:
+        shown: appearances and policy.
+        provider, license_group: by model; a model without one is booked under "unknown".
+
+    Raises:
+        BadCounts: there was no battle.
+    """
+    if not shown.battles.sum():
+        raise BadCounts("expected at least one battle, got none")
+    by_provider = [provider.get(model, shares.UNKNOWN) for model in shown.models]
+    by_license = [license_group.get(model, shares.UNKNOWN) for model in shown.models]
+    models = _lines(shown, "model", list(shown.models))
+    providers = _lines(shown, "provider", by_provider)
+    return Ledger(
+        int(shown.battles.sum()), models, providers, _lines(shown, "license", by_license),
+        shares.hhi([line.appearances for line in providers]), shares.gini([line.appearances for line in models]),
+    )  # fmt: skip
+
+
+def unfair(book: Ledger) -> tuple[Finding, ...]:
+    """Models, providers and licence groups that were shown more or less often than declared.
+
+    Level: ALPHA over all lines of a kind, of all days together or of a single one, whichever departs more.
+    """
+    findings = []
+    for kind, lines in (("model", book.models), ("provider", book.providers), ("board", book.licenses)):
+        for line in lines:
+            if line.p_value is None or line.peak_p_value is None or line.declared is None:
+                continue
+            daily = line.peak_p_value < line.p_value
+            p = min(1.0, 2 * len(lines) * min(line.p_value, line.peak_p_value))
+            if p < ALPHA:
+                findings.append(_finding(kind, line, daily, p))  # type: ignore[arg-type]  # a SubjectKind, above
+    return tuple(findings)
+
+
+def _finding(kind: SubjectKind, line: Line, daily: bool, p: float) -> Finding:
+    declared = line.declared or 0.0
+    seen = line.peak if daily else line.rate
+    when = f"on {line.peak_day}" if daily else "over all days"
+    what = f"{line.name} was shown in {seen:.1%} of the battles {when}, declared are {declared:.1%}"
+    direction = "more than declared" if seen > declared else "less than declared"
+    figures = {
+        "kind": line.kind, "appearances": line.appearances, "share": line.share, "rate": line.rate, "peak": line.peak,
+        "peak_day": line.peak_day, "declared": line.declared,
+    }  # fmt: skip
+    severity = "critical" if p < ALPHA**4 else "warning"
+    return Finding(AUDIT, kind, line.name, direction, severity, what, p, figures)  # type: ignore[arg-type]
+
+
+def _lines(shown: Shown, kind: str, group: Sequence[str]) -> tuple[Line, ...]:
+    names = sorted(set(group))
+    member = np.array([[name == one for one in group] for name in names], dtype=np.int64)
+    count, declared = shown.appearances @ member.T, shown.declared @ member.T
+    total = int(shown.appearances.sum())
+    lines = [
+        _line(shown, kind, name, int(member[i].sum()), count[:, i], declared[:, i], total)
+        for i, name in enumerate(names)
+    ]
+    return tuple(sorted(lines, key=lambda line: (-line.share, line.name)))
+
+
+def _line(shown: Shown, kind: str, name: str, models: int, count: Ints, declared: Floats, total: int) -> Line:
+    live = shown.battles > 0
+    rates = np.divide(count, shown.battles, out=np.zeros(len(count)), where=live)
+    peak = int(rates.argmax())
+    told = live & np.isfinite(declared)
+    expected, p, worst = None, None, None
+    if told.any():
+        n, x = shown.battles[told], count[told]
+        mean = float((declared[told] * n).sum() / n.sum())
+        expected, p = mean, _p_value(int(x.sum()), int(n.sum()), mean, models)
+        days = [
+            (_p_value(int(a), int(b), float(m), models), d)
+            for a, b, m, d in zip(x, n, declared[told], np.flatnonzero(told), strict=True)
+        ]
+        least, at = min(days)
+        peak = int(at)
+        worst = min(1.0, least * len(days))
+    sum_of_battles = int(shown.battles.sum())
+    return Line(
+        kind, name, models, int(count.sum()), int(count.sum()) / total, int(count.sum()) / sum_of_battles,
+        float(rates[peak]), shown.days[peak], expected, p, worst,
+    )  # fmt: skip
+
+
+def _p_value(x: int, n: int, mean: float, models: int) -> float:
+    if models == 1 and mean <= 1:
+        return float(binomtest(x, n, mean).pvalue)
+    spread = sqrt(n * mean * (2 - mean)) if 0 < mean < 2 else 0.0
+    if spread == 0:
+        return 1.0 if x == n * mean else 0.0
+    return two_sided((x - n * mean) / spread)

@@ -1,0 +1,77 @@
+"""Second opinion: does another board, such as a ranking by usage, order the models alike?
+
+Kendall's τ_b (1945, Biometrika 33) and Spearman's ρ (1904) over the models that both have, and those whose places among
+them differ most. Names are matched without regard to case and punctuation, and nothing is guessed beyond that.
+
+Blind spot: two boards that measure different things may both be right; disagreement is a question, not a finding.
+
+>>> opinion = second_opinion({"a": 1300, "b": 1200, "c": 1100, "d": 1000}, {"A": 9, "b": 1, "C": 5, "e": 2})
+>>> opinion.common, round(opinion.tau, 2), opinion.apart[0]
+(3, 0.33, Apart(model='b', place=2, other_place=3))
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import kendalltau, rankdata, spearmanr
+
+from pipeline.errors import BadCounts
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """A model and its places among the models in common (1 the best; of equals the better place)."""
+
+    model: str
+    place: int
+    other_place: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """How far two boards agree.
+
+    Attributes:
+        common: models on both.
+        tau, tau_p: Kendall's τ_b and the p-value of "no association".
+        rho: Spearman's.
+        apart: models by how far their places differ, the farthest first; none that agree.
+    """
+
+    common: int
+    tau: float
+    tau_p: float
+    rho: float
+    apart: tuple[Apart, ...]
+
+
+def second_opinion(board: Mapping[str, float], other: Mapping[str, float]) -> Opinion:
+    """Compare two boards.
+
+    Args:
+        board, other: score by name, the more the better.
+
+    Raises:
+        BadCounts: fewer than three models in common: every order of two is one of two.
+    """
+    named = {_plain(name): value for name, value in other.items()}
+    common = sorted((name for name in board if _plain(name) in named), key=lambda name: (-board[name], name))
+    if len(common) < 3:
+        raise BadCounts(f"expected at least three models on both boards, got {common}")
+    x = np.array([board[name] for name in common])
+    y = np.array([named[_plain(name)] for name in common])
+    places = rankdata(-x, method="min"), rankdata(-y, method="min")
+    found = [Apart(name, int(a), int(b)) for name, a, b in zip(common, *places, strict=True) if a != b]
+    tau = kendalltau(x, y)
+    return Opinion(
+        len(common), float(tau.statistic), float(tau.pvalue), float(spearmanr(x, y).statistic),
+        tuple(sorted(found, key=lambda one: (-abs(one.place - one.other_place), one.place))),
+    )  # fmt: skip
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name.lower())

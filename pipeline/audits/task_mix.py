@@ -1,0 +1,129 @@
+"""Deprecation under a shifting task mix: does the order hang on who was retired when?
+
+Votes of one pair are a mix of tasks (categories, languages). Where the mix drifts and a model is retired on the way,
+its comparisons keep the old mix and all others get the new one: Bradley-Terry then compares answers to different
+questions, and the order of the models that *stayed* may change (Singh et al. 2025, "The Leaderboard Illusion",
+section 5).
+
+The audit rates the board twice: with the votes as they are, and with every pair's votes reweighted to one common mix
+(post-stratification: within a pair, task by task, the share of each outcome counts as much as the task has in the whole
+board). Pairs that change order between the two hang on the mix.
+
+Blind spot: a task in which a pair never met has no share to weigh; the pair's other tasks stand in for it. Where models
+beat each other in a circle, how many votes a pair has decides too, and those are left as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.audits.finding import Finding
+from pipeline.errors import BadCounts
+from pipeline.ratings import PairCounts, fit_matrix
+from pipeline.ratings.checks import Floats
+from pipeline.ratings.intervals import POINTS_PER_LOGIT
+
+AUDIT = "task_mix"
+
+
+@dataclass(frozen=True, slots=True)
+class Reordered:
+    """Two models whose order hangs on the mix.
+
+    Attributes:
+        above, below: as the votes are.
+        gap: points between them as the votes are, above 0.
+        gap_at_one_mix: points between them at a common mix, below 0.
+        z: the difference of the two gaps in standard errors of the first: how much of it could be chance.
+    """
+
+    above: str
+    below: str
+    gap: float
+    gap_at_one_mix: float
+    z: float
+
+
+@dataclass(frozen=True, slots=True)
+class TaskMix:
+    """A board as its votes are, and at a common mix.
+
+    Attributes:
+        order, order_at_one_mix: names, the best first.
+        reordered: pairs that change, the largest change first.
+    """
+
+    order: tuple[str, ...]
+    order_at_one_mix: tuple[str, ...]
+    reordered: tuple[Reordered, ...]
+
+
+def task_mix(tasks: Mapping[str, PairCounts]) -> TaskMix:
+    """Rate a board as it is and at a common mix of tasks.
+
+    Args:
+        tasks: task → its votes, on one axis of models that its votes connect.
+
+    Raises:
+        BadCounts: no task, or different axes.
+        Disconnected, NotConverged: as `ratings.fit`.
+    """
+    parts = list(tasks.values())
+    if not parts or any(part.models != parts[0].models for part in parts):
+        raise BadCounts(f"expected tasks on one axis of models, got {len(parts)} tasks")
+    wins = np.stack([part.decisive_matrix() for part in parts])
+    ties = np.stack([part.tie_matrix() for part in parts])
+    plain = fit_matrix(wins.sum(axis=0), ties.sum(axis=0))
+    level = fit_matrix(*_levelled(wins, ties))
+    return TaskMix(
+        _order(parts[0].models, plain.theta),
+        _order(parts[0].models, level.theta),
+        _reordered(parts[0].models, plain.theta, plain.covariance, level.theta),
+    )
+
+
+def task_mix_findings(found: TaskMix) -> tuple[Finding, ...]:
+    """One finding for the board if the order of any two models hangs on the mix by more than chance explains."""
+    sure = [pair for pair in found.reordered if pair.z > _SURE]
+    if not sure:
+        return ()
+    first = sure[0]
+    what = (
+        f"{len(sure)} pairs change order when every pair's votes are weighed to one mix of tasks: {first.above} is "
+        f"{first.gap:.1f} points above {first.below} as the votes are and {-first.gap_at_one_mix:.1f} below it then"
+    )
+    figures = {"pairs": [[p.above, p.below, p.gap, p.gap_at_one_mix, p.z] for p in sure]}
+    return (Finding(AUDIT, "board", "board", "order hangs on the task mix", "warning", what, None, figures),)
+
+
+# Two-sided .01 of a standard normal.
+_SURE = 2.576
+
+
+def _levelled(wins: Floats, ties: Floats) -> tuple[Floats, Floats]:
+    """Wins and ties [K, K] with the shares of tasks alike in every pair, and as many votes a pair as there were."""
+    votes = wins + wins.transpose(0, 2, 1) + ties
+    whole = votes.sum(axis=(1, 2)) / votes.sum()
+    met = votes > 0
+    weight = np.where(met, whole[:, None, None], 0.0)
+    weight = np.divide(weight, weight.sum(axis=0), out=np.zeros_like(weight), where=met.any(axis=0))
+    scale = np.divide(weight * votes.sum(axis=0), votes, out=np.zeros_like(weight), where=met)
+    return (wins * scale).sum(axis=0), (ties * scale).sum(axis=0)
+
+
+def _order(models: tuple[str, ...], theta: Floats) -> tuple[str, ...]:
+    return tuple(models[k] for k in np.argsort(-theta, kind="stable"))
+
+
+def _reordered(models: tuple[str, ...], plain: Floats, V: Floats, level: Floats) -> tuple[Reordered, ...]:
+    found = []
+    for i, j in np.argwhere(np.subtract.outer(plain, plain) > 0).tolist():
+        gap, then = plain[i] - plain[j], level[i] - level[j]
+        if then < 0:
+            se = float(np.sqrt(V[i, i] + V[j, j] - 2 * V[i, j]))
+            pair = gap * POINTS_PER_LOGIT, then * POINTS_PER_LOGIT
+            found.append(Reordered(models[i], models[j], float(pair[0]), float(pair[1]), float((gap - then) / se)))
+    return tuple(sorted(found, key=lambda pair: pair.gap_at_one_mix - pair.gap))
