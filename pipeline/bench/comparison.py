@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ class Run:
         peak_mb: largest resident set of the process; of the one that reads the table, where a peer starts several.
         error: worst |Δ| from the exact optimum, points; NaN where there is none to compare with.
         extrapolated: rounds that were run of those that the seconds stand for; 0 if all were.
+        failed: why there are no figures; empty if there are.
     """
 
     engine: str
@@ -53,6 +55,7 @@ class Run:
     peak_mb: float
     error: float
     extrapolated: int = 0
+    failed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +78,14 @@ class Task:
         return self.runs[0]
 
     @property
+    def peers(self) -> tuple[Run, ...]:
+        """The peers that finished."""
+        return tuple(run for run in self.runs[1:] if not run.failed)
+
+    @property
     def faster(self) -> Run:
         """The fastest peer."""
-        return min(self.runs[1:], key=lambda run: run.warm)
+        return min(self.peers, key=lambda run: run.warm)
 
     @property
     def ratio(self) -> float:
@@ -87,12 +95,12 @@ class Task:
     @property
     def ratio_first(self) -> float:
         """The same for the first call of a process."""
-        return min(run.first for run in self.runs[1:]) / self.ours.first
+        return min(run.first for run in self.peers) / self.ours.first
 
     @property
     def lean(self) -> bool:
         """Less peak memory than every peer."""
-        return all(self.ours.peak_mb < run.peak_mb for run in self.runs[1:])
+        return all(self.ours.peak_mb < run.peak_mb for run in self.peers)
 
     @property
     def passed(self) -> bool:
@@ -112,22 +120,26 @@ class Bench:
         """Strings → ratings with intervals."""
         exact = self._ours("ratings", path, 2 * self._repeats)
         runs = [self._run(OURS, exact, exact)]
-        runs += [self._run(peer, self._peer(peer, "ratings", path, self._repeats, 0), exact) for peer in _SCRIPTS]
-        return Task("ratings", table, tuple(runs))
+        runs += [_tried(peer, partial(self._plain, peer, "ratings", path, exact)) for peer in _SCRIPTS]
+        return _task("ratings", table, runs)
 
     def bootstrap(self, table: str, path: Path) -> Task:
         """Strings → ratings with the intervals of 100 bootstraps."""
         exact = self._ours("bootstrap", path, self._repeats, ROUNDS)
         runs = [self._run(OURS, exact, exact)]
-        return Task("bootstrap", table, (*runs, *(self._rounds(peer, path, exact) for peer in _SCRIPTS)))
+        runs += [_tried(peer, partial(self._rounds, peer, path, exact)) for peer in _SCRIPTS]
+        return _task("bootstrap", table, runs)
 
     def style(self, table: str, path: Path) -> Task:
         """Strings and style counts → ratings and coefficients with intervals."""
         ours, exact = self._ours("style", path, self._repeats), self._ours("style-centred", path, 1)
         runs = [self._run(OURS, ours, ours)]
         for task, called in (("style", "arena-rank"), ("style-unpenalised", "arena-rank, reg=0")):
-            runs.append(self._run(called, self._peer("arena-rank", task, path, max(2, self._repeats - 1), 0), exact))
-        return Task("style", table, tuple(runs))
+            runs.append(_tried(called, partial(self._plain, "arena-rank", task, path, exact, called)))
+        return _task("style", table, runs)
+
+    def _plain(self, peer: str, task: str, path: Path, exact: Mapping[str, Any], called: str = "") -> Run:
+        return self._run(called or peer, self._peer(peer, task, path, self._repeats), exact)
 
     def _rounds(self, peer: str, path: Path, exact: Mapping[str, Any]) -> Run:
         if self._peer_rounds >= ROUNDS:
@@ -143,7 +155,7 @@ class Bench:
         self._say(f"{OURS}: {task}")
         return _child([sys.executable, "-m", "pipeline.bench.tasks", task, str(path), str(repeats), str(rounds)])
 
-    def _peer(self, peer: str, task: str, path: Path, repeats: int, rounds: int) -> dict[str, Any]:
+    def _peer(self, peer: str, task: str, path: Path, repeats: int, rounds: int = 0) -> dict[str, Any]:
         self._say(f"{peer}: {task}" + (f", {rounds} rounds" if rounds else ""))
         script = str(_PEERS / _SCRIPTS[peer])
         found = _child([str(self._python), "-W", "ignore", script, task, str(path), str(repeats), str(rounds)])
@@ -154,6 +166,27 @@ class Bench:
         seconds = found["seconds"]
         warm = min(seconds[1:] or seconds)
         return Run(engine, seconds[0], warm, min(found["cpu"]), found["peak_mb"], _error(found, exact))
+
+
+def _tried(engine: str, run: Callable[[], Run]) -> Run:
+    """A peer's run; one that fails (for want of memory, say) is a line that says so and ends nothing."""
+    try:
+        return run()
+    except Unavailable as error:
+        nan = float("nan")
+        return Run(engine, nan, nan, nan, nan, nan, failed=str(error))
+
+
+def _task(task: str, table: str, runs: list[Run]) -> Task:
+    """Law: a bar needs a peer.
+
+    Raises:
+        Unavailable: every peer failed.
+    """
+    found = Task(task, table, tuple(runs))
+    if not found.peers:
+        raise Unavailable(f"{task}: no peer finished: {'; '.join(run.failed for run in runs[1:])}")
+    return found
 
 
 def _error(found: Mapping[str, Any], exact: Mapping[str, Any]) -> float:
@@ -173,6 +206,7 @@ def _child(command: list[str]) -> dict[str, Any]:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise Unavailable(f"expected {Path(command[-4]).name} {command[-3]} to finish, got: {last}")
+        told = f"signal {-done.returncode}" if done.returncode < 0 else last
+        raise Unavailable(f"expected {' '.join(Path(word).name for word in command[-5:])} to finish, got: {told}")
     found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return found

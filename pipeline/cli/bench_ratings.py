@@ -94,6 +94,9 @@ def _table(task: comparison.Task) -> Table:
         table.add_column(name, justify="left" if not name else "right")
     for run in task.runs:
         engine = f"{run.engine} ({run.extrapolated} rounds run)" if run.extrapolated else run.engine
+        if run.failed:
+            table.add_row(run.engine, "failed", "", "", "", run.failed)
+            continue
         cpu = "" if isnan(run.cpu) else f"{run.cpu:.3f}"
         table.add_row(engine, f"{run.first:.3f}", f"{run.warm:.3f}", cpu, f"{run.peak_mb:,.0f}", f"{run.error:.2g}")
     return table
