@@ -38,7 +38,8 @@ def leaderboard(
     snapshot: Annotated[str | None, typer.Option(help="A snapshot's id, or its beginning.")] = None,
     at: Annotated[str | None, typer.Option(help="The snapshot that stood at this time (ISO 8601).")] = None,
     view: Annotated[
-        Literal["raw", "defended"], typer.Option(help="raw: all votes; defended: without exclusions.")
+        Literal["raw", "defended", "style"],
+        typer.Option(help="raw: all votes; defended: without exclusions; style: those under style control."),
     ] = "defended",
     as_json: JsonOption = False,
 ) -> None:
@@ -48,11 +49,19 @@ def leaderboard(
         found = snapshots.find(connection, snapshot, _time(at))
         rows = snapshots.rows(connection, found.snapshot_id, view)
     opened.close()
+    if view not in found.body["views"]:
+        raise Usage(
+            f"expected a snapshot with a view {view}, got {found.snapshot_id[:12]}: {found.body['style']['reason']}"
+        )
+    coefficients = found.body["style"]["coefficients"] if view == "style" else []
     if as_json:
-        emit({"snapshot": found.snapshot_id, "view": view, "rows": rows})
+        more = {"coefficients": coefficients} if view == "style" else {}
+        emit({"snapshot": found.snapshot_id, "view": view, "rows": rows, **more})
         return
     day = instant(found.published_at).strftime("%Y-%m-%d %H:%M UTC")
     out.print(show.board(rows, f"Snapshot {found.sequence} ({found.snapshot_id[:12]}), {view}, {day}", out.width))
+    for line in show.coefficients(coefficients):
+        out.print(line, highlight=False, markup=False)
     for model in found.body["views"][view]["unrated"]:
         out.print(f"not rated: {model['model']}: {model['reason']}", highlight=False)
 

@@ -156,13 +156,8 @@ def _print(rated: Rated, rows: list[dict[str, Any]], name: str, wanted: Wanted) 
     out.print(show.board(rows, f"{name}: {rated.votes:,} votes, {how}{interval}{by}", out.width))
     if rated.without_style:
         out.print(f"{rated.without_style:,} votes without style counts were left out", highlight=False)
-    for row in _coefficients(rated, wanted.level):
-        out.print(
-            f"{row['feature']:8} {row['coefficient']:+.4f}  [{row['lower']:+.4f}, {row['upper']:+.4f}]"
-            "  logits per standard deviation",
-            highlight=False,
-            markup=False,
-        )
+    for line in show.coefficients(_coefficients(rated, wanted.level)):
+        out.print(line, highlight=False, markup=False)
     for name_left in rated.constant:
         out.print(f"{name_left:8} is the same on both sides of every vote", highlight=False)
     for group in rated.groups:

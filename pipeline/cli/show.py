@@ -42,6 +42,15 @@ def board(rows: Sequence[Mapping[str, Any]], title: str, width: int = 120) -> Ta
     return _table(title, columns, rows, width)
 
 
+def coefficients(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What style is worth, a line a feature."""
+    return [
+        f"{row['feature']:8} {row['coefficient']:+.4f}  [{row['lower']:+.4f}, {row['upper']:+.4f}]"
+        "  logits per standard deviation"
+        for row in rows
+    ]
+
+
 def side_by_side(
     raw: Sequence[Mapping[str, Any]], defended: Sequence[Mapping[str, Any]], most: int, width: int = 120
 ) -> Table:

@@ -14,8 +14,9 @@ from pipeline.errors import RatingError
 from pipeline.evidence import Reference
 from pipeline.ratings import Board, PairCounts, fit, leaderboard, rate_component
 from pipeline.settings import Settings
-from pipeline.store import exclusions, names, seals, snapshots
+from pipeline.store import exclusions, names, seals, snapshots, styles
 from pipeline.store.selections import Selection
+from pipeline.store.styles import StyledVotes
 from pipeline.stream.processor import ACCEPTED, LATE
 
 VIEWS = ("raw", "defended")
@@ -25,7 +26,7 @@ _TIE_CONCENTRATION = 10.0
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a refresh rates: counts of each view, of the baseline, and what was left out."""
+    """What a refresh rates: counts of each view, of the baseline, what was left out, and votes with style."""
 
     model_no: dict[str, int]
     views: dict[str, PairCounts]
@@ -34,6 +35,7 @@ class Inputs:
     excluded: int
     flagged: int
     exclusions: list[dict[str, str]]
+    styled: StyledVotes
 
 
 def inputs(connection: Connection, log_size: int, listed: list[dict[str, str]] | None = None) -> Inputs:
@@ -54,7 +56,8 @@ def inputs(connection: Connection, log_size: int, listed: list[dict[str, str]] |
     fate = sealed.pairs[:, 3]
     raw = _pairs(labels, axis, sealed.pairs[(fate == ACCEPTED) | (fate == LATE)])
     accepted = _pairs(labels, axis, sealed.pairs[fate == ACCEPTED])
-    out = _pairs(labels, axis, exclusions.pair_counts(connection, log_size, voters, vote_ids, selections))
+    left_out = exclusions.excluded(connection, log_size, voters, vote_ids, selections)
+    out = _pairs(labels, axis, exclusions.summed(left_out))
     suspects = exclusions.pair_counts(connection, log_size, flagged, [], but=vote_ids, but_selections=selections)
     flags = _pairs(labels, axis, suspects)
     defended = accepted.minus(out)
@@ -66,6 +69,7 @@ def inputs(connection: Connection, log_size: int, listed: list[dict[str, str]] |
         out.total,
         flags.total,
         listed,
+        styles.styled(connection, log_size).without(left_out),
     )
 
 

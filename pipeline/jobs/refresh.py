@@ -11,6 +11,7 @@ from pipeline import settings as configuration
 from pipeline.errors import BadCounts, QualityGate
 from pipeline.jobs.counting import VIEWS, about, board, inputs, reference, rows_of
 from pipeline.jobs.opening import now, opened
+from pipeline.jobs.styling import style_view
 from pipeline.settings import Settings
 from pipeline.store import exclusions, seals, snapshots, verdicts
 from pipeline.store import status as figures
@@ -68,7 +69,7 @@ def check(store: str, log_size: int) -> str:
 
 
 def rate(store: str, log_size: int) -> str:
-    """Rate the log at a size, in the raw and the defended view.
+    """Rate the log at a size: raw, defended, and under style control where votes have style counts.
 
     Returns:
         The id of the candidate.
@@ -86,6 +87,9 @@ def rate(store: str, log_size: int) -> str:
             return newest.snapshot_id
         given = inputs(connection, log_size)
         boards = {view: board(given.views[view], options) for view in VIEWS}
+        style = style_view(given.styled, {number: name for name, number in given.model_no.items()}, options)
+        if style.board is not None:
+            boards["style"] = style.board
         number = snapshots.count_published(connection)
         body = {
             "work": work,
@@ -99,6 +103,7 @@ def rate(store: str, log_size: int) -> str:
             "exclusions": given.exclusions,
             "verdict": verdicts.last_id(connection, "votes"),
             "views": {view: about(shown) for view, shown in boards.items()},
+            "style": {"votes": style.votes, "coefficients": style.coefficients, "reason": style.reason},
             "rows": {view: snapshots.digest_of({"rows": rows_of(shown)}) for view, shown in boards.items()},
             "after": number,
         }

@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 from pipeline.errors import VerificationFailed
 from pipeline.jobs.counting import VIEWS, board, by_model, inputs, rows_of
 from pipeline.jobs.opening import opened
+from pipeline.jobs.styling import same_coefficients, style_view
 from pipeline.settings import Settings
 from pipeline.store import seals, snapshots
 
@@ -57,12 +58,23 @@ def _verify_snapshot(connection: Connection, snapshot: snapshots.Snapshot, befor
         raise VerificationFailed(f"{where}: the log at {snapshot.log_size} votes is not the one that it rates")
     found = inputs(connection, snapshot.log_size, snapshot.body["exclusions"])
     options = Settings(**snapshot.body["settings"])
-    for view in VIEWS:
-        shown = snapshots.rows(connection, snapshot.snapshot_id, view)
-        if snapshots.digest_of({"rows": by_model(shown)}) != snapshot.body["rows"][view]:
-            raise VerificationFailed(f"{where}, {view}: its rows do not have their digest")
-        recomputed = {row["model"]: row for row in rows_of(board(found.views[view], options))}
-        for row in shown:
-            again = recomputed.get(row["model"])
-            if again is None or any(abs(row[k] - again[k]) > _ROUNDING for k in ("rating", "lower", "upper", "votes")):
-                raise VerificationFailed(f"{where}, {view}: {row['model']} is not what its votes give")
+    boards = {view: board(found.views[view], options) for view in VIEWS}
+    if "style" in snapshot.body["views"]:
+        style = style_view(found.styled, {number: name for name, number in found.model_no.items()}, options)
+        if style.board is None or not same_coefficients(style.coefficients, snapshot.body["style"]["coefficients"]):
+            raise VerificationFailed(f"{where}, style: its coefficients are not what its votes give")
+        boards["style"] = style.board
+    for view, again in boards.items():
+        _verify_view(connection, snapshot, f"{where}, {view}", view, {row["model"]: row for row in rows_of(again)})
+
+
+def _verify_view(
+    connection: Connection, snapshot: snapshots.Snapshot, where: str, view: str, recomputed: dict[str, dict[str, Any]]
+) -> None:
+    shown = snapshots.rows(connection, snapshot.snapshot_id, view)
+    if snapshots.digest_of({"rows": by_model(shown)}) != snapshot.body["rows"][view]:
+        raise VerificationFailed(f"{where}: its rows do not have their digest")
+    for row in shown:
+        again = recomputed.get(row["model"])
+        if again is None or any(abs(row[k] - again[k]) > _ROUNDING for k in ("rating", "lower", "upper", "votes")):
+            raise VerificationFailed(f"{where}: {row['model']} is not what its votes give")

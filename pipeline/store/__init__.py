@@ -11,6 +11,7 @@ alerts.py      alerts and what became of them
 exclusions.py  the dated list of what does not count, and why
 selections.py  votes chosen by what they have in common
 seals.py       segments: the append-only log of votes and its counts
+styles.py      votes with style counts, by segment
 snapshots.py   candidates, published snapshots, what is in force where
 windows.py     five-minute windows, the monitor's lease and position
 monitoring.py  window detectors' states, partitions left out

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -159,6 +159,26 @@ def pair_counts(
     Returns:
         (model_a, model_b, outcome, votes)
     """
+    return summed(excluded(connection, log_size, voters, vote_ids, selections, but=but, but_selections=but_selections))
+
+
+def summed(votes: Mapping[tuple[int, int], Any]) -> list[tuple[int, int, int, int]]:
+    """(model_a, model_b, outcome, votes) of `excluded`."""
+    counts = Counter((one.model_a, one.model_b, one.outcome) for one in votes.values())
+    return [(*cell, number) for cell, number in sorted(counts.items())]
+
+
+def excluded(
+    connection: Connection,
+    log_size: int,
+    voters: Collection[int],
+    vote_ids: Collection[str],
+    selections: Collection[Selection] = (),
+    *,
+    but: Collection[str] = (),
+    but_selections: Collection[Selection] = (),
+) -> dict[tuple[int, int], Any]:
+    """The votes of `pair_counts`, by (partition, offset)."""
     v, r, s = schema.vote.c, schema.segment_range.c, schema.segment.c
     ends = dict(
         connection.execute(
@@ -178,11 +198,12 @@ def pair_counts(
     for part, offset in singles:
         row = connection.execute(sa.select(*columns).where(v.partition_no == part, v.offset == offset, v.fate == 0))
         found += row
-    counts: Counter[tuple[int, int, int]] = Counter()
-    for place, one in {(one.partition_no, one.offset): one for one in found}.items():
-        if one.offset < ends.get(one.partition_no, 0) and place not in omitted:
-            counts[one.model_a, one.model_b, one.outcome] += 1
-    return [(*cell, votes) for cell, votes in sorted(counts.items())]
+    by_place = {(one.partition_no, one.offset): one for one in found}
+    return {
+        place: one
+        for place, one in by_place.items()
+        if one.offset < ends.get(one.partition_no, 0) and place not in omitted
+    }
 
 
 def _places(connection: Connection, vote_ids: Iterable[str]) -> set[tuple[int, int]]:

@@ -237,6 +237,8 @@ segment = Table(
     Column("log_size", BigInteger, nullable=False, unique=True),
     Column("digest", Text, nullable=False),
     Column("counts", LargeBinary, nullable=False),
+    # its accepted votes with style counts (store/styles.py), null where there are none
+    Column("styles", LargeBinary),
     Column("at", BigInteger, nullable=False),
 )
 segment_range = Table(

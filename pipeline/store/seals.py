@@ -19,7 +19,8 @@ import numpy.typing as npt
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.store import names, schema
+from pipeline.errors import VerificationFailed
+from pipeline.store import names, schema, styles
 
 _GENESIS = hashlib.sha256(b"leaderboard-integrity vote log 1").hexdigest()
 _LOCK = 0x5EA1
@@ -60,7 +61,7 @@ def seal(connection: Connection, now: int) -> int:
     chain = _Chain(digest, names.model_names(connection))
     for part, first, end in ranges:
         for rows in _stored(connection, part, first, end):
-            chain.append(rows)
+            chain.append(part, rows)
     if not chain.size:
         return size
     segment = connection.execute(
@@ -69,6 +70,7 @@ def seal(connection: Connection, now: int) -> int:
             "log_size": size + chain.size,
             "digest": chain.digest,
             "counts": _pack(chain.counts()),
+            "styles": styles.pack(chain.styled),
             "at": now,
         },
     ).scalar_one()
@@ -151,12 +153,15 @@ def recount(connection: Connection) -> Iterator[tuple[int, str, str, SealedCount
 
     Yields:
         (segment number, digest recorded, digest found, counts recorded, counts found)
+
+    Raises:
+        VerificationFailed: the style counts recorded are not those of the votes.
     """
     s, r = schema.segment.c, schema.segment_range.c
     known = names.model_names(connection)
     before = _GENESIS
-    for number, digest, stored in connection.execute(
-        sa.select(s.segment_no, s.digest, s.counts).order_by(s.segment_no)
+    for number, digest, stored, styled in connection.execute(
+        sa.select(s.segment_no, s.digest, s.counts, s.styles).order_by(s.segment_no)
     ).all():
         chain = _Chain(before, known)
         ranges = connection.execute(
@@ -166,7 +171,9 @@ def recount(connection: Connection) -> Iterator[tuple[int, str, str, SealedCount
         ).all()
         for part, first, end in ranges:
             for rows in _stored(connection, part, first, end):
-                chain.append(rows)
+                chain.append(part, rows)
+        if not styles.same(chain.styled, None if styled is None else bytes(styled)):
+            raise VerificationFailed(f"segment {number}: its style counts are not those of its votes")
         yield number, digest, chain.digest, _unpack(bytes(stored)), chain.counts()
         before = digest
 
@@ -179,9 +186,10 @@ class _Chain:
         self._models = models
         self._pairs: list[Counts] = []
         self._voters: list[Counts] = []
+        self.styled: list[npt.NDArray[np.void]] = []
         self.size = 0
 
-    def append(self, rows: list[Any]) -> None:
+    def append(self, part: int, rows: list[Any]) -> None:
         name = self._models
         for v in rows:
             line = (
@@ -190,6 +198,7 @@ class _Chain:
             )
             self._hash.update(line.encode())
         self.size += len(rows)
+        self.styled.append(styles.block(part, rows))
         cells = np.array([(v.model_a, v.model_b, v.outcome, v.fate, 1) for v in rows], dtype=np.int64)
         self._pairs.append(_summed(cells))
         self._voters.append(
@@ -211,7 +220,7 @@ def _stored(connection: Connection, part: int, first: int, end: int) -> Iterator
     query = (
         sa.select(
             s.name.label("source"), p.number, v.offset, v.vote_id, v.model_a, v.model_b, v.outcome, v.fate,
-            v.cast_at, v.voter,
+            v.cast_at, v.voter, v.style,
         )
         .select_from(schema.vote)
         .join(schema.partition, p.partition_no == v.partition_no)

@@ -211,6 +211,7 @@ def upgrade() -> None:
         sa.Column("log_size", sa.BigInteger(), nullable=False),
         sa.Column("digest", sa.Text(), nullable=False),
         sa.Column("counts", sa.LargeBinary(), nullable=False),
+        sa.Column("styles", sa.LargeBinary(), nullable=True),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("segment_no", name=op.f("pk_segment")),
         sa.UniqueConstraint("log_size", name=op.f("uq_segment_log_size")),
