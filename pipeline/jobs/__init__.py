@@ -7,6 +7,9 @@ however many it is asked for.
 
     refresh.py        seal, check, rate, publish
     counting.py       what a refresh rates: views, exclusions, the baseline of the evidence
+    styling.py        the view under style control
+    battles.py        a battle file as columns, record by record; battle_tables.py: by column
+    rating.py         rating a battle file, no store
     verification.py   recomputing what is published, from the votes
     status.py         what the exporter shows
 """
