@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 from sqlalchemy.engine import Connection
 
+from pipeline import jobs
 from pipeline import settings as configuration
 from pipeline.alerts import STATES
 from pipeline.cli import show
@@ -81,6 +82,33 @@ def alerts(
             _print(result, result["done"], as_json)
     finally:
         opened.close()
+
+
+@app.command()
+def replay(
+    detector: Annotated[str, typer.Option(help="Its name, as alerts show it.")],
+    store: StoreOption = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Open the alerts; default: only say what they would be.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Run one detector over everything that is stored: what would it have raised?"""
+    said = jobs.replay(store or configuration.load().store, detector, write)
+    if as_json:
+        emit(said)
+        return
+    for one in said:
+        e = "" if one["e_value"] is None else f"  e-value {show.e_value(one['e_value'])}"
+        kind = one["subject"]["kind"] or ""
+        out.print(
+            f"{one['at'][:16]}  {one['severity']:8}  {kind} {one['subject']['id']}: {one['direction']}{e}"
+            f"  {show.seen(one)}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    raised = sum(one["severity"] != "cleared" for one in said)
+    err.print(f"{detector}: {raised} alerts raised or escalated, {'written' if write else 'nothing was written'}")
 
 
 def _decide(

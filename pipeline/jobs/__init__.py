@@ -11,12 +11,14 @@ however many it is asked for.
     battles.py        a battle file as columns, record by record; battle_tables.py: by column
     rating.py         rating a battle file, no store
     verification.py   recomputing what is published, from the votes
+    replay.py         what a detector would have said about all that is stored
     status.py         what the exporter shows
 """
 
 from pipeline.errors import QualityGate
 from pipeline.jobs.refresh import check, publish, rate, refresh, seal, store_url
+from pipeline.jobs.replay import replay
 from pipeline.jobs.status import status
 from pipeline.jobs.verification import verify
 
-__all__ = ["QualityGate", "check", "publish", "rate", "refresh", "seal", "status", "store_url", "verify"]
+__all__ = ["QualityGate", "check", "publish", "rate", "refresh", "replay", "seal", "status", "store_url", "verify"]

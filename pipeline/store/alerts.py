@@ -53,7 +53,7 @@ def write(connection: Connection, raised: Iterable[Raised], names: Mapping[int, 
     """
     ids = []
     for r in raised:
-        evidence = json.dumps(_named(connection, r.evidence, names), sort_keys=True)
+        evidence = json.dumps(readable(connection, r.evidence, names), sort_keys=True)
         alert_id = replace(r, partition=_number(connection, r.partition)).alert_id
         current, action = _current(connection, r), "escalated"
         if current is None:
@@ -238,12 +238,12 @@ def _row(r: Raised, alert_id: str, evidence: str) -> dict[str, Any]:
     }
 
 
-def _named(connection: Connection, evidence: Any, names: Mapping[int, str]) -> Any:
+def readable(connection: Connection, evidence: Any, names: Mapping[int, str]) -> Any:
     """Evidence as people read it: models by name, partitions by the source's number."""
     if isinstance(evidence, Mapping):
         return {key: _readable(connection, key, value, names) for key, value in evidence.items()}
     if isinstance(evidence, list | tuple):
-        return [_named(connection, item, names) for item in evidence]
+        return [readable(connection, item, names) for item in evidence]
     return evidence
 
 
@@ -254,7 +254,7 @@ def _readable(connection: Connection, key: str, value: Any, names: Mapping[int, 
         return _number(connection, value)
     if key == "window" and isinstance(value, list | tuple):
         return [_text(time) for time in value]
-    return _named(connection, value, names)
+    return readable(connection, value, names)
 
 
 def _log(connection: Connection, alert_id: str, now: int, action: str, name: str, reason: str) -> None:

@@ -4,6 +4,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 from pipeline import jobs
 from pipeline import settings as configuration
 from pipeline.detectors import VOTER, WINDOW
+from pipeline.errors import Usage
 from pipeline.settings import Settings
 from pipeline.simulate import Burst, Honest, Stream, plant
 from pipeline.store import Store, alerts, monitoring, schema, windows
@@ -189,6 +191,40 @@ def test_a_burst_is_told_the_same_with_one_partition_or_eight_and_however_often_
     assert states_of(eight) == states
     one.close()
     eight.close()
+
+
+def _replayed(url: str, detector: str, write: bool = False) -> list[dict[str, Any]]:
+    with configuration.override(OPTIONS):
+        return jobs.replay(url, detector, write)
+
+
+def test_a_replay_says_what_the_monitor_and_the_worker_said_and_writes_nothing(
+    attacked: tuple[Stream, Stream], tmp_path: Path
+) -> None:
+    url = str(tmp_path / "one.db")
+    store = watched(url, tmp_path, attacked, 1)
+    Monitor(store, OPTIONS, "a", WINDOW).run(until_end=True, close=True)
+    before = told(store)
+    again = _replayed(url, "vote_burst")
+    levels = {(one["subject"]["id"], one["level"]) for one in again if one["severity"] != "cleared"}
+    with store.read() as connection:
+        listed = [a for a in alerts.listed(connection) if a["detector"] == "vote_burst"]
+    assert levels
+    assert {a["subject"]["id"] for a in listed} == {subject for subject, _ in levels}
+    assert next(one["evidence"]["window"][0] for one in again) == min(a["window"] for a in listed)
+    # The worker ran no detector; asked afterwards, one says what it would have found.
+    assert _replayed(url, "voter_rate") == []
+    biased = _replayed(url, "voter_bias")
+    assert all(one["subject"]["kind"] == "voter" for one in biased)
+    assert told(store) == before
+    written = _replayed(url, "voter_bias", write=True)
+    assert written == biased
+    with store.read() as connection:
+        kept = {a["subject"]["id"] for a in alerts.listed(connection) if a["detector"] == "voter_bias"}
+    assert kept == {one["subject"]["id"] for one in biased}
+    with pytest.raises(Usage, match="vote_burst"):
+        _replayed(url, "nobody")
+    store.close()
 
 
 def test_a_step_that_fails_leaves_nothing_behind(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
