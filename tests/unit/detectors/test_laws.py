@@ -139,6 +139,21 @@ def test_however_the_votes_are_cut_states_and_alerts_are_the_same_to_the_bit(
 
 
 @every_detector
+@pytest.mark.parametrize("seed", range(6))
+def test_hundreds_of_votes_of_a_voter_in_one_call_leave_what_they_leave_in_many(
+    detector: VoterDetector, seed: int
+) -> None:
+    """More votes than a state keeps as votes, over models that the voter met before and others that come new."""
+    reference, truth = board(models=40, seed=seed)
+    stream = honest(truth, 4, 400, seed)
+    outcome = stream.outcome.copy()
+    outcome[stream.voter == 1] = 0
+    stream = replace(stream, outcome=outcome)
+    states, raised = run(detector, stream, reference)
+    assert run(detector, stream, reference, range(37, len(stream), 37)) == (states, raised)
+
+
+@every_detector
 def test_a_call_a_vote_is_the_same_as_one_call(detector: VoterDetector) -> None:
     reference, _ = board()
     stream = mixed(7)
