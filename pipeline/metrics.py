@@ -152,6 +152,10 @@ class StoreStatus:
     watermark: Labelled = _gauge(
         "integrity_partition_watermark_timestamp_seconds", "Watermark, event time.", "source", "partition"
     )
+    # Event time up to which the monitor has closed windows. It follows the smallest watermark, five minutes behind.
+    monitor_position: float | None = _gauge(
+        "integrity_monitor_position_timestamp_seconds", "End of the last closed window, event time."
+    )
     # Time of the last committed batch that held a vote, on the database's clock.
     last_ingest: float | None = _gauge(
         "integrity_last_ingest_timestamp_seconds", "Unix time of the last committed batch with votes."

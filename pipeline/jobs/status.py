@@ -7,7 +7,7 @@ from sqlalchemy.engine import Connection
 from pipeline import settings as configuration
 from pipeline.jobs.counting import VIEWS
 from pipeline.metrics import StoreStatus
-from pipeline.store import Store, snapshots
+from pipeline.store import Store, snapshots, windows
 from pipeline.store import status as figures
 
 _OPEN = ("open", "acknowledged")
@@ -46,6 +46,7 @@ def status(store: Store) -> StoreStatus:
                 for p in places
                 if p["event_time"] is not None
             },
+            monitor_position=_seconds(windows.position(connection)),
             last_ingest=max((p["updated_at"] / 1e6 for p in places), default=None),
             refresh_last_success=_seconds(figures.noted(connection, "refresh_last_success")),
             quality_gate_success=None if gate is None else float(gate),

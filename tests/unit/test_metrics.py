@@ -19,6 +19,7 @@ FULL = StoreStatus(
     next_offset={("arena.votes", 0): 107},
     unsealed_offsets={("arena.votes", 0): 7},
     watermark={("arena.votes", 0): 1.7e9},
+    monitor_position=1.69e9,
     last_ingest=1.7e9,
     refresh_last_success=1.7e9,
     quality_gate_success=1,
