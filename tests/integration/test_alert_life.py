@@ -1,0 +1,227 @@
+"""The life of an alert about a window: opened, escalated, over; and what people do about it."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from pipeline.alerts import NO_PARTITION, Cleared, Raised
+from pipeline.detectors import VOTER
+from pipeline.errors import Usage
+from pipeline.events.batch import microseconds
+from pipeline.settings import Settings
+from pipeline.simulate import Honest, Stream, plant
+from pipeline.simulate.people import NETWORKS
+from pipeline.store import Store, alerts, exclusions, schema
+from pipeline.store.selections import Selection
+from pipeline.stream.source import FileSource
+from pipeline.stream.windows import NEW_ACCOUNT
+from pipeline.stream.worker import Worker
+
+OPTIONS = Settings(voter_key="33" * 32)
+HOUR = 3_600_000_000
+START = microseconds(datetime(2024, 7, 1, 12, tzinfo=UTC))
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    url = str(tmp_path / "a.db") if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    opened = Store.open(url, voter_key=OPTIONS.key)
+    request.addfinalizer(opened.close)
+    return opened
+
+
+def burst(level: int, e: float, start: int = START, **evidence: Any) -> Raised:
+    seen = {"what": "too many", "window": [START - HOUR, start + HOUR], **evidence}
+    severity: Any = "critical" if level > 1 else "warning"
+    return Raised("vote_burst", "model", "m", "up", severity, e, level, NO_PARTITION, start, start + HOUR, seen)
+
+
+OVER = Cleared("vote_burst", "m", "up", START + 9 * HOUR, "normal again")
+
+
+def say(store: Store, *said: Raised | Cleared, now: int = 5) -> list[str | None]:
+    with store.write() as connection:
+        return alerts.say(connection, said, {}, now)
+
+
+def shown(store: Store, now: int | None = None) -> list[tuple[str, str, float | None]]:
+    with store.read() as connection:
+        return [(a["state"], a["severity"], a["e_value"]) for a in alerts.listed(connection, None, now)]
+
+
+def actions(store: Store, alert_id: str) -> list[str]:
+    with store.read() as connection:
+        return [h["action"] for h in alerts.one(connection, alert_id)["history"]]
+
+
+def test_an_alert_opens_escalates_is_over_and_opens_anew(store: Store) -> None:
+    first, second = say(store, burst(1, 150.0), burst(2, 2e4, START + HOUR))
+    assert first == second
+    assert shown(store) == [("open", "critical", 2e4)]
+    assert say(store, OVER) == [first]
+    assert shown(store) == [("resolved", "critical", 2e4)]
+    again = say(store, burst(1, 200.0, START + 20 * HOUR))[0]
+    assert again != first
+    assert sorted(shown(store)) == [("open", "warning", 200.0), ("resolved", "critical", 2e4)]
+    assert actions(store, str(first)) == ["opened", "escalated", "cleared"]
+
+
+def test_what_a_person_resolved_is_not_over_a_second_time(store: Store) -> None:
+    (alert_id,) = say(store, burst(1, 150.0))
+    with store.write() as connection:
+        alerts.move(connection, str(alert_id), "resolve", "ann", "looked", 6)
+    assert say(store, OVER) == [None]
+    assert actions(store, str(alert_id)) == ["opened", "resolve"]
+
+
+def test_a_snooze_ends_by_the_clock_and_is_written_down(store: Store) -> None:
+    (alert_id,) = say(store, burst(1, 150.0))
+    with store.write() as connection:
+        assert alerts.move(connection, str(alert_id), "snooze", "ann", "tonight", 10, until=50) == "snoozed"
+        assert alerts.wake(connection, 49) == 0
+    assert shown(store, 49)[0][0] == "snoozed"
+    assert shown(store, 50)[0][0] == "open"  # whoever lists sees it in time, before the monitor writes it down
+    with store.write() as connection:
+        assert alerts.wake(connection, 50) == 1
+    assert shown(store)[0][0] == "open"
+    assert actions(store, str(alert_id)) == ["opened", "snooze", "woke"]
+
+
+def test_a_snooze_without_an_end_lasts_until_somebody_acts(store: Store) -> None:
+    (alert_id,) = say(store, burst(1, 150.0))
+    with store.write() as connection:
+        alerts.move(connection, str(alert_id), "snooze", "ann", "", 10)
+        assert alerts.wake(connection, 10**18) == 0
+        alerts.move(connection, str(alert_id), "reopen", "ann", "", 11)
+    assert shown(store)[0][0] == "open"
+
+
+@pytest.mark.parametrize(("action", "after"), [("snooze", "open"), ("ack", "acknowledged"), ("appeal", "appealed")])
+def test_only_a_sleeper_is_woken_when_a_warning_becomes_critical(store: Store, action: str, after: str) -> None:
+    (alert_id,) = say(store, burst(1, 150.0))
+    with store.write() as connection:
+        alerts.move(connection, str(alert_id), action, "ann", "", 10)
+    say(store, burst(2, 2e4, START + HOUR))
+    assert shown(store) == [(after, "critical", 2e4)]
+
+
+# -- which votes ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def stream() -> Stream:
+    return plant(Honest(votes=3_000, seed=5, days=3.0, models=20))
+
+
+def stored(store: Store, stream: Stream, tmp_path: Path) -> None:
+    path = tmp_path / "votes.jsonl"
+    stream.write_jsonl(path)
+    Worker(FileSource(path), store, OPTIONS, VOTER, "test").run(until_end=True)
+
+
+FILTERS: dict[str, tuple[dict[str, str], Callable[[Stream], np.ndarray]]] = {
+    "time": ({}, lambda s: np.ones(len(s), dtype=bool)),
+    "model": (
+        {"model": "gpt-4-turbo-2024-04-09"},
+        lambda s: (
+            (s.model_a == s.models.index("gpt-4-turbo-2024-04-09"))
+            | (s.model_b == s.models.index("gpt-4-turbo-2024-04-09"))
+        ),
+    ),
+    "new": ({"cohort": "new"}, lambda s: s.cast_at - s.voter_since <= NEW_ACCOUNT),
+    "established": ({"cohort": "established"}, lambda s: s.cast_at - s.voter_since > NEW_ACCOUNT),
+    "unknown": ({"cohort": "unknown"}, lambda s: np.zeros(len(s), dtype=bool)),
+    "network": ({"network": NETWORKS[0]}, lambda s: s.network == 0),
+    "both": (
+        {"network": NETWORKS[0], "cohort": "new"},
+        lambda s: (s.network == 0) & (s.cast_at - s.voter_since <= NEW_ACCOUNT),
+    ),
+}
+
+
+def test_a_selection_holds_the_votes_that_a_loop_would_choose(store: Store, stream: Stream, tmp_path: Path) -> None:
+    stored(store, stream, tmp_path)
+    first, end = int(stream.cast_at[500]), int(stream.cast_at[2200])
+    inside = (stream.cast_at >= first) & (stream.cast_at < end)
+    with store.read() as connection:
+        for filters, chosen in FILTERS.values():
+            found = Selection(first, end, **filters).votes(connection)
+            assert sorted(row.offset for row in found) == np.flatnonzero(inside & chosen(stream)).tolist()
+        some = connection.execute(sa.select(schema.vote.c["prompt"]).where(schema.vote.c.offset == 700)).scalar_one()
+        for bits in (32, 4):
+            text = f"{some & ((1 << bits) - 1):x}" + ("" if bits == 32 else f"/{bits}")
+            found = Selection(first, end, prompt=text).votes(connection)
+            every = connection.execute(sa.select(schema.vote.c["offset", "prompt"])).all()
+            alike = [o for o, p in every if inside[o] and (p ^ some) & ((1 << bits) - 1) == 0]
+            assert sorted(row.offset for row in found) == sorted(alike)
+            assert 700 in alike
+
+
+@pytest.mark.parametrize("text", [
+    "from=2024-07-01T00:00:00Z,to=2024-07-01T01:00:00Z,model=a,cohort=new",
+    '{"from": "2024-07-01T02:00:00+02:00", "to": "2024-07-01T01:00:00Z", "cohort": "new", "model": "a"}',
+])  # fmt: skip
+def test_one_selection_has_one_text(text: str) -> None:
+    canonical = '{"from": "2024-07-01T00:00:00Z", "to": "2024-07-01T01:00:00Z", "model": "a", "cohort": "new"}'
+    assert str(Selection.parse(text)) == canonical
+    assert Selection.parse(canonical) == Selection.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "from=TIME"),
+        ("from=2024-07-01T00:00:00Z", "from=TIME"),
+        ("from=yesterday,to=today", "from=TIME"),
+        ("from=2024-07-01T00:00:00,to=2024-07-01T01:00:00", "from=TIME"),  # no zone
+        ("from=2024-07-01T01:00:00Z,to=2024-07-01T01:00:00Z", "before"),
+        ("from=2024-07-01T00:00:00Z,to=2024-07-01T01:00:00Z,voter=x", "'voter'"),
+        ("from=2024-07-01T00:00:00Z,to=2024-07-01T01:00:00Z,cohort=old", "'old'"),
+        ("from=2024-07-01T00:00:00Z,to=2024-07-01T01:00:00Z,prompt=xyz", "'xyz'"),
+        ("[1, 2]", "from=TIME"),
+        ('{"from": 1, "to": 2}', "from=TIME"),
+    ],
+)
+def test_a_selection_that_is_none_is_refused_with_what_was_expected(text: str, says: str) -> None:
+    with pytest.raises(Usage, match=says):
+        Selection.parse(text)
+
+
+def test_excluded_votes_count_once_however_many_entries_name_them(store: Store, stream: Stream, tmp_path: Path) -> None:
+    stored(store, stream, tmp_path)
+    first, end = int(stream.cast_at[100]), int(stream.cast_at[400])
+    with store.write() as connection:
+        connection.execute(sa.update(schema.partition).values(sealed_offset=3_000))
+        connection.execute(
+            schema.segment.insert(), {"segment_no": 1, "log_size": 3_000, "digest": "d", "counts": b"", "at": 0}
+        )
+        one_range = {"segment_no": 1, "partition_no": 1, "first_offset": 0, "next_offset": 3_000}
+        connection.execute(schema.segment_range.insert(), one_range)
+        both = [Selection(first, end), Selection(first, end, cohort="new")]
+        voter = connection.execute(sa.select(schema.vote.c.voter).where(schema.vote.c.offset == 150)).scalar_one()
+        counted = exclusions.pair_counts(connection, 3_000, [voter], [], both)
+        mine = connection.scalar(
+            sa.select(sa.func.count()).where(
+                schema.vote.c.voter == voter, sa.or_(schema.vote.c.cast_at < first, schema.vote.c.cast_at >= end)
+            )
+        )
+        assert sum(votes for *_, votes in counted) == 300 + (mine or 0)
+        rest = exclusions.pair_counts(connection, 3_000, [voter], [], but_selections=both)
+        assert sum(votes for *_, votes in rest) == mine
+
+
+def test_an_entry_about_votes_is_undone_by_one_with_the_same_text(store: Store) -> None:
+    text = "from=2024-07-01T00:00:00Z,to=2024-07-01T01:00:00Z,cohort=new"
+    with store.write() as connection:
+        exclusions.add(connection, "exclude", "votes", str(Selection.parse(text)), "bought", "ann", 1, "alert")
+        assert [e.target for e in exclusions.of_alert(connection, "alert")] == [str(Selection.parse(text))]
+        exclusions.add(connection, "restore", "votes", str(Selection.parse(text)), "no, honest", "bob", 2)
+        assert exclusions.current(connection) == []
+        assert exclusions.of_alert(connection, "alert") == []
+        with pytest.raises(Usage, match="from=TIME"):
+            exclusions.add(connection, "exclude", "votes", "everything", "bought", "ann", 3)
