@@ -1,7 +1,12 @@
 """The registry as of a time: a pure fold of its events.
 
 Laws: the same events in any order of arrival give the same state, but for events of one microsecond, where the
-one that came first goes first; an event changes nothing before its `at`; the first name of a model stays its key.
+one that came first goes first; an event changes nothing before its `at`; the first name of a model stays its key;
+an event that contradicts the state before it changes nothing, and is listed with the reason.
+
+Contradictions (`REASONS`): the release of a variant that nobody submitted, or as a model that nobody submitted; a
+retraction after the release; a model submitted by a second owner; a new name that is another model's. Because events
+are judged in the order of their own time, one that arrives before the event that it rests on is no contradiction.
 
 Not handled: what is claimed about a model (`benchmark.*`): the audits read those events themselves.
 """
@@ -115,6 +120,24 @@ class State:
         return max((m.released_at for m in self.models.values() if m.released_at is not None), default=None)
 
 
+REASONS = ("unknown_variant", "retracted_after_release", "two_owners", "name_taken")
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """An event that changed nothing because it contradicts what was known before it.
+
+    Attributes:
+        event: as it came.
+        reason: one of REASONS.
+        detail: a sentence with what was expected and what was found.
+    """
+
+    event: RegistryEvent
+    reason: str
+    detail: str
+
+
 class Registry:
     """Events, and the state that they give as of any time."""
 
@@ -123,19 +146,58 @@ class Registry:
         self._events = sorted(events, key=lambda event: event.at)
         self._times = [microseconds(event.at) for event in self._events]
         self._states: list[State] = [State()]
+        self._rejected: list[Contradiction] = []
 
     def as_of(self, time: int) -> State:
         """The state that every event up to and including a time gives."""
         count = bisect_right(self._times, time)
         while len(self._states) <= count:
             done = len(self._states) - 1
-            self._states.append(_after(self._states[-1], self._events[done], self._times[done]))
+            before, event = self._states[-1], self._events[done]
+            wrong = contradiction(before, event)
+            if wrong:
+                self._rejected.append(wrong)
+            self._states.append(before if wrong else _after(before, event, self._times[done]))
         return self._states[count]
+
+    @property
+    def rejected(self) -> tuple[Contradiction, ...]:
+        """Every event that contradicts what was known before it, in the order of time."""
+        if self._times:
+            self.as_of(self._times[-1])
+        return tuple(self._rejected)
 
     def policy_changes(self, start: int, end: int) -> bool:
         """Whether another policy comes into force within [start, end)."""
         first, last = (bisect_right(self._times, time - 1) for time in (start, end))
         return any(isinstance(event, SamplingPolicy) for event in self._events[first:last])
+
+
+def contradiction(state: State, event: RegistryEvent) -> Contradiction | None:
+    """Why an event cannot follow on a state; None if it can."""
+    match event:
+        case Submitted():
+            owner = state.provider(event.model)
+            if owner is not None and owner != event.provider:
+                detail = f"expected {event.model} of {owner}, got a submission by {event.provider}"
+                return Contradiction(event, "two_owners", detail)
+        case Released():
+            for name in filter(None, (event.model, event.as_)):
+                model = state.models.get(state.key(name))
+                if model is None or model.submitted_at is None:
+                    detail = f"expected the release of a submitted model, got {name}"
+                    return Contradiction(event, "unknown_variant", detail)
+        case Renamed():
+            taken = state.key(event.to)
+            if taken != state.key(event.model) and (taken in state.models or event.to in state.aliases):
+                detail = f"expected a new name for {event.model}, got {event.to}, a name of {taken}"
+                return Contradiction(event, "name_taken", detail)
+        case Retracted():
+            model = state.models.get(state.key(event.model))
+            if model is not None and model.released_at is not None:
+                detail = f"expected a model under test, got {event.model}, which is released"
+                return Contradiction(event, "retracted_after_release", detail)
+    return None
 
 
 def _after(state: State, event: RegistryEvent, at: int) -> State:

@@ -20,6 +20,7 @@ from pipeline.errors import IntegrityError
 from pipeline.metrics import StoreCollector, serve
 from pipeline.settings import PREFIX, SHAPING, Settings
 from pipeline.store import Store
+from pipeline.store import registry as registry_events
 from pipeline.store import status as figures
 from pipeline.store.migrate import NEWEST
 
@@ -88,11 +89,11 @@ def rejects(
     limit: Annotated[int, typer.Option(help="How many to show.")] = 1000,
     as_json: JsonOption = False,
 ) -> None:
-    """Records that are no votes, each with its place and the reason."""
+    """Records that are no votes, and registry events that contradict others, each with its place and the reason."""
     options = configuration.load()
     opened = Store.open(store or options.store, voter_key=options.key, create=False)
     with opened.read() as connection:
-        listed = figures.rejected(connection, limit)
+        listed = [*figures.rejected(connection, limit), *registry_events.rejected(connection)][:limit]
     opened.close()
     if as_json:
         emit(listed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -11,6 +12,7 @@ from sqlalchemy.engine import Connection
 from pipeline.errors import BadRecord
 from pipeline.events import registry as events
 from pipeline.events.batch import microseconds
+from pipeline.registry import Registry
 from pipeline.store import schema
 from pipeline.store.engine import Store
 from pipeline.store.names import insert_or_ignore
@@ -50,3 +52,24 @@ def events_since(connection: Connection, event_no: int) -> tuple[list[events.Reg
     c = schema.registry_event.c
     rows = connection.execute(sa.select(c.event_no, c.body).where(c.event_no > event_no).order_by(c.event_no)).all()
     return [events.decode(body.encode()) for _, body in rows], int(rows[-1][0]) if rows else event_no
+
+
+def rejected(connection: Connection) -> list[dict[str, Any]]:
+    """Registry events that contradict what was known before them, as `status.rejected` shows votes that are none.
+
+    They are kept like any other event: what contradicts follows from all of them, and a later one may settle it.
+    """
+    c = schema.registry_event.c
+    numbers = {event_id: int(no) for event_id, no in connection.execute(sa.select(c.event_id, c.event_no))}
+    events_so_far, _ = events_since(connection, 0)
+    return [
+        {
+            "source": "registry",
+            "partition": 0,
+            "offset": numbers[one.event.event_id],
+            "origin": one.event.event_id,
+            "reason": one.reason,
+            "detail": one.detail,
+        }
+        for one in Registry(events_so_far).rejected
+    ]

@@ -47,7 +47,8 @@ EVENTS: list[RegistryEvent] = [
     Renamed(**common(5), model="public", to="shiny"),  # type: ignore[arg-type]
     policy(6, shiny=2.0, other=1.0, public=1.0),
     Deprecated(**common(7), model="shiny", reason="old", notice_url="https://example.org/notice"),  # type: ignore[arg-type]
-    Retracted(**common(8), model="tested", reason="withdrawn"),  # type: ignore[arg-type]
+    submitted(7.5, "failed"),
+    Retracted(**common(8), model="failed", reason="withdrawn"),  # type: ignore[arg-type]
 ]
 
 
@@ -69,7 +70,8 @@ def test_the_end_of_a_model_s_life_as_a_fold_tells_it() -> None:
     state = Registry(EVENTS).as_of(day(10))
     tested, public = state.models["tested"], state.models["public"]
     assert (tested.released_at, tested.released_as, tested.variants_tested) == (day(4), "public", 7)
-    assert (tested.retracted_at, tested.provider, tested.license) == (day(8), "acme", "open")
+    assert (tested.retracted_at, tested.provider, tested.license) == (None, "acme", "open")
+    assert state.models["failed"].retracted_at == day(8)
     assert (public.deprecated_at, public.noticed, public.visibility) == (day(7), True, "public")
     assert state.last_release == day(4)
 
@@ -130,3 +132,53 @@ def test_appearances_are_those_of_drawing_pairs(weights: list[float], zero: int)
 @pytest.mark.parametrize("weights", [{}, {"a": 1.0}, {"a": 0.0, "b": 0.0}, {"a": 1.0, "b": 0.0}])
 def test_a_policy_that_can_draw_no_battle_expects_nothing(weights: dict[str, float]) -> None:
     assert Policy(0, weights).appearance == {}
+
+
+def released(at: float, model: str, as_: str | None = None) -> Released:
+    return Released(**common(at), model=model, as_=as_)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("event", "reason", "detail"),
+    [
+        (released(9, "nobody"), "unknown_variant", "got nobody"),
+        (released(9, "failed", "ghost"), "unknown_variant", "got ghost"),
+        (Retracted(**common(9), model="tested", reason="late"), "retracted_after_release", "got tested"),  # type: ignore[arg-type]
+        (submitted(9, "tested", provider="other"), "two_owners", "tested of acme, got a submission by other"),
+        (submitted(9, "shiny", provider="other"), "two_owners", "of acme"),
+        (Renamed(**common(9), model="failed", to="public"), "name_taken", "a name of public"),  # type: ignore[arg-type]
+        (Renamed(**common(9), model="failed", to="shiny"), "name_taken", "a name of public"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_contradiction_changes_nothing_and_is_listed_with_its_reason(
+    event: RegistryEvent, reason: str, detail: str
+) -> None:
+    registry = Registry([*EVENTS, event])
+    (found,) = registry.rejected
+    assert (found.event, found.reason) == (event, reason)
+    assert detail in found.detail
+    assert registry.as_of(day(10)) == Registry(EVENTS).as_of(day(10))
+
+
+def test_what_does_not_contradict_is_not_listed() -> None:
+    again = [
+        submitted(9, "tested"),
+        Renamed(**common(9.5), model="public", to="shiny"),
+        released(10, "tested", "public"),
+    ]  # type: ignore[arg-type]
+    assert Registry([*EVENTS, *again]).rejected == ()
+    assert Registry().rejected == ()
+
+
+def test_a_release_that_arrives_before_its_submission_is_no_contradiction() -> None:
+    assert Registry([released(2, "early"), submitted(1, "early")]).rejected == ()
+    assert [c.reason for c in Registry([released(1, "early"), submitted(2, "early")]).rejected] == ["unknown_variant"]
+
+
+def test_contradictions_are_the_same_whenever_states_were_asked_for() -> None:
+    events = [*EVENTS, released(3, "nobody"), submitted(9, "tested", provider="other")]
+    asked = Registry(events)
+    asked.as_of(day(5))
+    assert asked.rejected == Registry(events).rejected
+    assert [c.reason for c in asked.rejected] == ["unknown_variant", "two_owners"]
+    assert asked.rejected == asked.rejected
