@@ -1,0 +1,156 @@
+"""A proof bundle: one snapshot, and everything that a stranger needs to check it offline.
+
+    manifest.json           what the snapshot claims: the leaf of the snapshot log
+    previous.json           the manifest before it (not for the first snapshot)
+    checkpoint              the signed head of the snapshot log
+    previous-checkpoint     the head that it grew from (not for the first snapshot)
+    proof.json              inclusion of both manifests, consistency of both heads
+    votes/….parquet         the vote log, a file a seal
+    excluded.parquet        which leaves the defended view does not count
+    key.txt                 the key that signed, which proves nothing by itself
+    README.txt              how to check, in words
+
+Laws: the first five are bound by proofs and signatures; every other file is listed with its SHA-256 in the manifest; a
+file that is not listed is a fault, as is a link or anything else that is no file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import Refuted
+from pipeline.ledger import strict
+from pipeline.ledger.manifest import Manifest, digest
+from pipeline.ledger.merkle import Node
+from pipeline.ledger.note import VerifierKey
+from pipeline.ledger.proofs import consistency_path, inclusion_path
+from pipeline.ledger.strict import Digest
+
+MANIFEST, PREVIOUS, PROOF = "manifest.json", "previous.json", "proof.json"
+CHECKPOINT, PREVIOUS_CHECKPOINT = "checkpoint", "previous-checkpoint"
+KEY, README, EXCLUDED = "key.txt", "README.txt", "excluded.parquet"
+
+Files = Mapping[str, bytes]
+"""Path → content; a path has "/" between its parts."""
+
+_README = """\
+A snapshot of a leaderboard, with everything needed to check it without asking the operator.
+
+    integrity verify DIRECTORY --key KEY
+
+checks, offline, that the operator signed it, that it is in the log of snapshots, that both logs only ever grew, that
+the votes are those of the log, and that the ratings follow from them and from the exclusions in manifest.json.
+
+Get KEY from the operator by another way than this bundle: key.txt could have been replaced together with all the rest.
+
+The public part of a vote is its id, the two models, the outcome and the hour. The voter and everything else is behind
+SHA-256(blind + private fields). That is pseudonymous, not anonymous. Why a voter was excluded cannot be proved from
+public data; that exactly the listed votes were left out can, and is checked.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Paths through the snapshot log, as hexadecimal digests, the lowest first.
+
+    Attributes:
+        inclusion: of the manifest in the checkpoint.
+        previous_inclusion: of the manifest before it in the checkpoint.
+        consistency: from the previous checkpoint to the checkpoint.
+    """
+
+    inclusion: tuple[Digest, ...]
+    previous_inclusion: tuple[Digest, ...]
+    consistency: tuple[Digest, ...]
+
+
+def stated(key: VerifierKey, excluded: bytes) -> dict[str, bytes]:
+    """The files of a bundle that the manifest lists in `files`."""
+    return {KEY: f"{key}\n".encode(), README: _README.encode(), EXCLUDED: excluded}
+
+
+def listed(files: Files) -> dict[str, Digest]:
+    """Their digests, for the manifest."""
+    return {name: digest(data) for name, data in sorted(files.items())}
+
+
+def prove(sequence: int, size: int, previous_size: int, node: Node) -> Proof:
+    """The proofs of a bundle.
+
+    Args:
+        sequence: of the snapshot; its leaf is sequence − 1.
+        size: of the checkpoint.
+        previous_size: of the checkpoint before it, 0 for none.
+        node: the snapshot log.
+    """
+    paths = (
+        inclusion_path(sequence - 1, size, node),
+        inclusion_path(sequence - 2, size, node) if sequence > 1 else [],
+        consistency_path(previous_size, size, node),
+    )
+    return Proof(*(tuple(Digest(one.hex()) for one in path) for path in paths))
+
+
+def pack(
+    manifest: bytes, checkpoint: bytes, proof: Proof, files: Files, *, before: tuple[bytes, bytes] | None = None
+) -> dict[str, bytes]:
+    """Put a bundle together.
+
+    Args:
+        manifest: its bytes, as in the log.
+        checkpoint: the signed note.
+        proof: as `prove`.
+        files: segments, and what `stated` gives.
+        before: the manifest and the checkpoint before, None for the first snapshot.
+    """
+    older = {} if before is None else {PREVIOUS: before[0], PREVIOUS_CHECKPOINT: before[1]}
+    return {MANIFEST: manifest, CHECKPOINT: checkpoint, PROOF: strict.dump(proof), **older, **files}
+
+
+def expected(manifest: Manifest) -> set[str]:
+    """The paths that a bundle of this manifest has, no more and no less."""
+    bound = {MANIFEST, CHECKPOINT, PROOF} | ({PREVIOUS, PREVIOUS_CHECKPOINT} if manifest.sequence > 1 else set())
+    return bound | {segment.path for segment in manifest.segments} | set(manifest.files)
+
+
+def write(folder: Path, files: Files) -> None:
+    """Write a bundle into a folder that is not there yet, or empty."""
+    for name, data in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
+class Folder(Files):
+    """A bundle in a folder; a file is read when it is asked for.
+
+    Raises:
+        Refuted: reason `missing`; there is no such folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        if not folder.is_dir():
+            raise Refuted("missing", str(folder), "expected the folder of a bundle")
+        self._folder = folder
+
+    def __iter__(self) -> Iterator[str]:
+        """Every path below the folder that is no folder.
+
+        Raises:
+            Refuted: reason `not_a_file`; a link, a device, a pipe.
+        """
+        for path in sorted(self._folder.rglob("*")):
+            name = path.relative_to(self._folder).as_posix()
+            if path.is_symlink() or not (path.is_dir() or path.is_file()):
+                raise Refuted("not_a_file", name, "expected a file, got a link or a device")
+            if path.is_file():
+                yield name
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __getitem__(self, name: str) -> bytes:
+        """The content of a file that the iteration names."""
+        return (self._folder / name).read_bytes()

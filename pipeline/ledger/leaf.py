@@ -1,0 +1,242 @@
+"""The public leaf of a vote, and the leaf that takes a vote back.
+
+    {"at":"2024-08-14T12:00:00Z","commitment":"…","fate":"accepted","model_a":"…","model_b":"…","outcome":"tie",
+     "type":"vote","vote":"…"}                                                       (without the line break)
+    {"at":"2024-08-15T07:00:00Z","reason":"…","retracts":1234,"type":"retraction","vote":"…"}
+
+Laws: a leaf is the canonical JSON (RFC 8785) of its row, so rows and bytes say the same; the time is the hour; who
+voted and everything else that is private is behind SHA-256(blind ‖ private fields), 32 random bytes a vote. Whoever
+deletes the blind and the private fields leaves a leaf that still proves and no longer tells: pseudonymous, never
+anonymous.
+
+Rows are Arrow columns, and the bytes of many leaves are put together by Arrow: a loop in Python over a million
+votes costs more than hashing them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from hashlib import sha256
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import rfc8785
+
+from pipeline.errors import Refuted
+from pipeline.ledger.merkle import WIDTH
+from pipeline.ratings import OUTCOMES
+
+ACCEPTED, LATE, QUARANTINED = FATES = ("accepted", "late", "quarantined")
+
+TERMS = ("at", "fate", "model_a", "model_b", "outcome")
+"""Columns with few distinct values, kept as codes."""
+
+_TERM = pa.dictionary(pa.int32(), pa.string())
+SCHEMA = pa.schema(
+    [
+        pa.field("at", _TERM, nullable=False),
+        pa.field("commitment", pa.binary(WIDTH)),
+        pa.field("fate", _TERM),
+        pa.field("model_a", _TERM),
+        pa.field("model_b", _TERM),
+        pa.field("outcome", _TERM),
+        pa.field("reason", pa.string()),
+        pa.field("retracts", pa.int64()),
+        pa.field("vote", pa.string(), nullable=False),
+    ]
+)
+"""One row a leaf. A retraction has `reason` and `retracts` and none of what only a vote has."""
+
+MAX_TEXT = 200
+_OF_A_VOTE = ("commitment", "fate", "model_a", "model_b", "outcome")
+_OF_A_RETRACTION = ("reason", "retracts")
+_HOUR = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:00:00Z", re.ASCII)
+# What JSON escapes; everything else stands in RFC 8785 as it is.
+_ESCAPED = r'["\\\x00-\x1f]'
+# Leaves put together at a time: some 10 MB.
+_ROWS = 50_000
+
+
+def commitment(blind: bytes, private: dict[str, Any]) -> bytes:
+    """SHA-256(blind ‖ canonical JSON of the private fields); the blind is 32 random bytes, used once."""
+    if len(blind) != WIDTH:
+        raise ValueError(f"expected a blind of {WIDTH} bytes, got {len(blind)}")
+    return sha256(blind + rfc8785.dumps(private)).digest()
+
+
+def votes(
+    vote: Any,
+    cast_at: npt.NDArray[np.int64],
+    model_a: Any,
+    model_b: Any,
+    outcome: npt.NDArray[np.integer[Any]],
+    fate: npt.NDArray[np.integer[Any]],
+    commitments: bytes,
+) -> pa.Table:
+    """Rows of n votes.
+
+    Args:
+        vote: n ids.
+        cast_at: int64[n], microseconds since 1970 UTC; the hour becomes public.
+        model_a: n names (a dictionary array is quickest).
+        model_b: n names.
+        outcome: n positions in OUTCOMES.
+        fate: n positions in FATES.
+        commitments: 32·n bytes.
+    """
+    size = len(cast_at)
+    columns = {
+        "at": hours(cast_at),
+        "commitment": pa.FixedSizeBinaryArray.from_buffers(pa.binary(WIDTH), size, [None, pa.py_buffer(commitments)]),
+        "fate": _coded(fate, FATES),
+        "model_a": pa.array(model_a).cast(_TERM),
+        "model_b": pa.array(model_b).cast(_TERM),
+        "outcome": _coded(outcome, OUTCOMES),
+        "reason": pa.nulls(size, pa.string()),
+        "retracts": pa.nulls(size, pa.int64()),
+        "vote": pa.array(vote, pa.string()),
+    }
+    return pa.table(columns, schema=SCHEMA)
+
+
+def retractions(vote: list[str], at: npt.NDArray[np.int64], retracts: list[int], reason: list[str]) -> pa.Table:
+    """Rows of n retractions: the ids and the leaves of the votes that stop counting, and why."""
+    given = {"at": hours(at), "reason": reason, "retracts": retracts, "vote": vote}
+    columns = [pa.array(given[f.name], f.type) if f.name in given else pa.nulls(len(vote), f.type) for f in SCHEMA]
+    return pa.table(columns, schema=SCHEMA)
+
+
+def hours(times: npt.NDArray[np.int64]) -> pa.DictionaryArray:
+    """Microseconds since 1970 UTC as the text of their hour."""
+    distinct, code = np.unique(times // 3_600_000_000, return_inverse=True)
+    texts = [f"{hour}:00:00Z" for hour in distinct.astype("datetime64[h]").astype(str).tolist()]
+    return pa.DictionaryArray.from_arrays(pa.array(code.astype(np.int32)), pa.array(texts, pa.string()))
+
+
+def entries(rows: pa.Table) -> list[bytes]:
+    """The leaves as bytes."""
+    return [entry[1:] for part in _parts(rows) for entry in _prefixed(part)]
+
+
+def hashes(rows: pa.Table) -> bytes:
+    """The leaf hashes, 32·n bytes."""
+    return b"".join([sha256(entry).digest() for part in _parts(rows) for entry in _prefixed(part)])
+
+
+def check(rows: pa.Table, first: int) -> None:
+    """Check that rows are votes and retractions and nothing in between.
+
+    Args:
+        rows: as SCHEMA.
+        first: the leaf of the first row, for messages.
+
+    Raises:
+        Refuted: reason `leaf`, names the first leaf of the first kind of fault.
+    """
+    is_vote = rows["retracts"].is_null()
+    for name in _OF_A_VOTE:
+        _require(pc.equal(rows[name].is_valid(), is_vote), first, f"{name} where, and only where, it is a vote")
+    for name in _OF_A_RETRACTION:
+        _require(pc.xor(rows[name].is_valid(), is_vote), first, f"{name} where, and only where, it is a retraction")
+    for name in TERMS:
+        _require_terms(rows[name], name, first)
+    length = pc.utf8_length(rows["vote"])
+    _require(
+        pc.and_(pc.greater(length, 0), pc.less_equal(length, MAX_TEXT)), first, f"an id of 1 to {MAX_TEXT} characters"
+    )
+    same = pc.equal(rows["model_a"].cast(pa.string()), rows["model_b"].cast(pa.string()))
+    _require(pc.invert(same), first, "a model against another model")
+    leaf = pa.array(np.arange(first, first + len(rows)))
+    earlier = pc.and_(pc.greater_equal(rows["retracts"], 0), pc.less(rows["retracts"], leaf))
+    _require(earlier, first, "a retraction of an earlier leaf")
+
+
+def _require(good: pa.ChunkedArray, first: int, what: str) -> None:
+    """Null means that the question does not arise."""
+    if not pc.all(good, skip_nulls=True, min_count=0).as_py():
+        row = pc.index(good, pa.scalar(value=False)).as_py()
+        raise Refuted("leaf", f"leaf {first + row}", f"expected {what}")
+
+
+def _require_terms(column: pa.ChunkedArray, name: str, first: int) -> None:
+    known = {"fate": FATES, "outcome": OUTCOMES}.get(name)
+    for text in pc.unique(column).drop_null().to_pylist():
+        if known is not None:
+            good, what = text in known, f"{name} to be one of {', '.join(known)}"
+        elif name == "at":
+            good, what = bool(_HOUR.fullmatch(text)), "at to be an hour"
+        else:
+            good, what = 0 < len(text) <= MAX_TEXT, f"{name} of 1 to {MAX_TEXT} characters"
+        if not good:
+            row = pc.index(column.cast(pa.string()), pa.scalar(text)).as_py()
+            raise Refuted("leaf", f"leaf {first + row}", f"expected {what}, got {text[:80]!r}")
+
+
+def _parts(rows: pa.Table) -> Iterable[pa.Table]:
+    return (rows.slice(at, _ROWS).unify_dictionaries().combine_chunks() for at in range(0, len(rows), _ROWS))
+
+
+def _prefixed(rows: pa.Table) -> list[bytes]:
+    """The leaves with 0x00 before each, so that hashing needs no copy."""
+    joined = pc.binary_join_element_wise(
+        _spelt(rows, "at", '\0{"at":', ',"commitment":"'),
+        _hexadecimal(rows["commitment"]),
+        _spelt(rows, "fate", '","fate":', ","),
+        _spelt(rows, "model_a", '"model_a":', ","),
+        _spelt(rows, "model_b", '"model_b":', ","),
+        _spelt(rows, "outcome", '"outcome":', ',"type":"vote","vote":'),
+        _quoted(_only(rows["vote"])),
+        "}",
+        "",
+    )
+    offsets = np.frombuffer(joined.buffers()[1], dtype=np.int32, count=len(rows) + 1, offset=joined.offset * 4)
+    data = joined.buffers()[2].to_pybytes()
+    found = [data[start:end] for start, end in pairwise(offsets.tolist())]
+    for row in np.flatnonzero(rows["retracts"].is_valid().to_numpy()).tolist():
+        found[row] = b"\0" + _retraction({name: rows[name][row].as_py() for name in rows.column_names})
+    return found
+
+
+def _retraction(row: dict[str, Any]) -> bytes:
+    kept = {name: row[name] for name in ("at", "reason", "retracts", "vote")}
+    return rfc8785.dumps({**kept, "type": "retraction"})
+
+
+def _spelt(rows: pa.Table, name: str, before: str, after: str) -> pa.Array:
+    """A column of codes as JSON, each distinct value spelt once."""
+    column = _only(rows[name])
+    texts = [before + _json(text) + after for text in column.dictionary.to_pylist()]
+    return pa.DictionaryArray.from_arrays(column.indices, pa.array(texts, pa.string())).cast(pa.string())
+
+
+def _quoted(column: pa.StringArray) -> pa.StringArray:
+    if pc.any(pc.match_substring_regex(column, _ESCAPED)).as_py():
+        return pa.array([_json(text) for text in column.to_pylist()], pa.string())
+    return pc.binary_join_element_wise('"', column, '"', "")
+
+
+def _hexadecimal(column: pa.ChunkedArray) -> pa.Array:
+    given = _only(column)
+    data = pa.array(given.fill_null(bytes(WIDTH))) if given.null_count else given
+    raw = data.buffers()[1][data.offset * WIDTH : (data.offset + len(data)) * WIDTH]
+    offsets = pa.py_buffer(np.arange(0, (len(data) + 1) * 2 * WIDTH, 2 * WIDTH, dtype=np.int32))
+    spelt = pa.StringArray.from_buffers(len(data), offsets, pa.py_buffer(raw.to_pybytes().hex().encode()))
+    return pc.if_else(given.is_valid(), spelt, None) if given.null_count else spelt
+
+
+def _only(column: pa.ChunkedArray) -> Any:
+    """The one chunk of a combined column."""
+    return column.chunk(0)
+
+
+def _coded(codes: npt.NDArray[np.integer[Any]], names: tuple[str, ...]) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(names, pa.string()))
+
+
+def _json(text: str) -> str:
+    return rfc8785.dumps(text).decode()

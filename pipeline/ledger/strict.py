@@ -1,0 +1,110 @@
+"""JSON that has one spelling (RFC 8785), and records that have exactly the fields they declare.
+
+Laws: bytes that are not the canonical form of their own value are refused, so nothing can be changed in a file without
+changing what it says; a missing field and a field that nobody declared are errors; a digest is 64 lower-case
+hexadecimal digits.
+
+Not handled: what the fields mean.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, fields, is_dataclass
+from functools import cache
+from math import isfinite
+from types import UnionType
+from typing import Any, NewType, TypeVar, get_args, get_origin, get_type_hints
+
+import rfc8785
+
+from pipeline.errors import Refuted
+
+Digest = NewType("Digest", str)
+"""SHA-256 as 64 lower-case hexadecimal digits."""
+
+T = TypeVar("T")
+
+_DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
+# Beyond it a JSON reader elsewhere would round the number.
+_MOST = 2**53 - 1
+
+
+def dump(record: Any) -> bytes:
+    """The canonical bytes of a record (a dataclass) or of a JSON value."""
+    return rfc8785.dumps(asdict(record) if is_dataclass(record) and not isinstance(record, type) else record)
+
+
+def load(kind: type[T], data: bytes, where: str) -> T:
+    """Read a record from its canonical bytes.
+
+    Args:
+        kind: a dataclass.
+        data: the file.
+        where: its name, for messages.
+
+    Raises:
+        Refuted: reason `canonical` (not the one spelling), or `fields` (not the declared fields), with the place.
+    """
+    try:
+        value = json.loads(data)
+        spelling = rfc8785.dumps(value)
+    except (ValueError, RecursionError) as error:
+        raise Refuted("canonical", where, f"expected JSON in the form of RFC 8785: {error}") from None
+    if spelling != data:
+        place = next((at for at, (a, b) in enumerate(zip(spelling, data, strict=False)) if a != b), len(spelling))
+        raise Refuted("canonical", where, f"expected JSON in the form of RFC 8785, which it leaves at byte {place}")
+    result: T = _read(kind, value, where)
+    return result
+
+
+def _read(kind: Any, value: Any, where: str) -> Any:
+    if is_dataclass(kind):
+        return _record(kind, value, where)
+    origin = get_origin(kind)
+    if origin is tuple:
+        _expect(isinstance(value, list), "a list", value, where)
+        return tuple(_read(get_args(kind)[0], one, f"{where}[{place}]") for place, one in enumerate(value))
+    if origin is not None and origin is not UnionType:
+        _expect(isinstance(value, dict), "an object", value, where)
+        return {name: _read(get_args(kind)[1], one, f"{where}.{name}") for name, one in value.items()}
+    return _scalar(kind, value, where)
+
+
+def _record(kind: Any, value: Any, where: str) -> Any:
+    _expect(isinstance(value, dict), "an object", value, where)
+    hints = _hints(kind)
+    for name in sorted(hints.keys() ^ value.keys()):
+        expected = "expected" if name in hints else "unexpected"
+        raise Refuted("fields", f"{where}.{name}", f"{expected} field is {'missing' if name in hints else 'there'}")
+    return kind(**{name: _read(hint, value[name], f"{where}.{name}") for name, hint in hints.items()})
+
+
+def _scalar(kind: Any, value: Any, where: str) -> Any:
+    if kind is Digest:
+        _expect(isinstance(value, str) and bool(_DIGEST.fullmatch(value)), "64 hexadecimal digits", value, where)
+    elif kind is int:
+        _expect(type(value) is int and 0 <= value <= _MOST, "a whole number from 0", value, where)
+    elif kind is float:
+        _expect(type(value) in (int, float) and isfinite(value), "a number", value, where)
+        return float(value)
+    elif kind is str:
+        _expect(isinstance(value, str), "a text", value, where)
+    elif kind is bool:
+        _expect(isinstance(value, bool), "true or false", value, where)
+    else:
+        _expect(isinstance(value, str | int | float | bool | None), "a plain value", value, where)
+    return value
+
+
+def _expect(good: bool, what: str, value: Any, where: str) -> None:
+    if not good:
+        raise Refuted("fields", where, f"expected {what}, got {str(value)[:80]!r}")
+
+
+@cache
+def _hints(kind: Any) -> Mapping[str, Any]:
+    hints = get_type_hints(kind)
+    return {field.name: hints[field.name] for field in fields(kind)}

@@ -1,0 +1,172 @@
+"""A board as a manifest publishes it, and whether a published one follows from the votes.
+
+Laws: the counts are compared exactly, by a digest over whole numbers; a published figure is at most half of its last
+digit from the one that the votes give, on whatever machine (`_SLACK` is for the last bits of floating point); a rank is
+right if it is right for ratings within that slack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isfinite
+
+import numpy as np
+
+from pipeline.errors import RatingError, Refuted
+from pipeline.ledger import strict
+from pipeline.ledger.manifest import Configuration, Plain, Row, Unrated, View, digest
+from pipeline.ledger.strict import Digest
+from pipeline.ratings import Board, PairCounts, leaderboard, rate_component
+
+# Half of 0.01 point, the last digit that is published.
+_ROUNDING = 0.005
+# Two machines' BLAS differ by 1e-9 points on the real board.
+_SLACK = 1e-6
+# Of the gradient, per battle: a hundred times what the fit stops at.
+_GRADIENT = 1e-8
+
+_COLUMNS = ("rating", "lower", "upper", "rank", "rank_best", "rank_worst", "votes")
+
+
+def counts_digest(counts: PairCounts) -> Digest:
+    """SHA-256 over canonical JSON [[model, model, wins, losses, ties, both bad], …], sorted by names."""
+    rows = []
+    for a, b, (wins, losses, *none) in zip(counts.a.tolist(), counts.b.tolist(), counts.table().tolist(), strict=True):
+        first, second = counts.models[a], counts.models[b]
+        rows.append([first, second, wins, losses, *none] if first < second else [second, first, losses, wins, *none])
+    return digest(strict.dump(sorted(rows)))
+
+
+def configuration(values: Mapping[str, Plain]) -> Configuration:
+    """Settings with their digest."""
+    return Configuration(digest(strict.dump(dict(values))), dict(values))
+
+
+def check_configuration(found: Configuration, where: str) -> None:
+    """Check the digest, and that what a rating needs is there.
+
+    Raises:
+        Refuted: reason `configuration`.
+    """
+    expected = configuration(found.values).sha256
+    if found.sha256 != expected:
+        raise Refuted("configuration", where, f"expected digest {expected}, got {found.sha256}")
+    share = found.values.get("least_share")
+    if type(share) not in (int, float) or not isinstance(found.values.get("anchor"), str):
+        raise Refuted("configuration", where, "expected a number `least_share` and a text `anchor`")
+    try:
+        _anchor(found)
+    except ValueError:
+        raise Refuted("configuration", where, f"expected MODEL=POINTS, got {found.values['anchor']!r}") from None
+
+
+def board(counts: PairCounts, settings: Configuration) -> Board:
+    """The board of counts under settings, not rounded.
+
+    Raises:
+        RatingError: the votes allow no comparison.
+    """
+    share = float(settings.values["least_share"] or 0)
+    anchor = _anchor(settings)
+    if anchor is not None and anchor[0] not in rate_component(counts, least_share=share)[0].models:
+        anchor = None
+    return leaderboard(counts, anchor=anchor, least_share=share)
+
+
+def view(counts: PairCounts, settings: Configuration) -> View:
+    """A view, rounded as it is published.
+
+    Raises:
+        RatingError: as `board`.
+    """
+    shown = board(counts, settings).rounded()
+    columns = [getattr(shown, name).tolist() for name in _COLUMNS]
+    return View(
+        votes=counts.total,
+        counts_sha256=counts_digest(counts),
+        gradient_norm=shown.gradient_norm,
+        rows=tuple(Row(model, *row) for model, *row in zip(shown.models, *columns, strict=True)),
+        unrated=tuple(sorted((Unrated(*one) for one in shown.unrated), key=lambda one: one.model)),
+    )
+
+
+def check(published: View, counts: PairCounts, settings: Configuration, where: str) -> None:
+    """Check that a published view follows from the votes.
+
+    Raises:
+        Refuted: reason `counts`, `gradient`, `unrated`, `rows`, `rating`, `rank` or `rated`, with the model.
+    """
+    found = counts_digest(counts)
+    if published.votes != counts.total or published.counts_sha256 != found:
+        raise Refuted(
+            "counts",
+            where,
+            f"the votes are {counts.total}, {found}, published are {published.votes}, {published.counts_sha256}",
+        )
+    try:
+        again = board(counts, settings)
+    except RatingError as error:
+        raise Refuted("rated", where, f"the votes have no ratings: {error}") from None
+    limit = _GRADIENT * max(1, int(counts.battles().max(initial=1)))
+    if not (isfinite(published.gradient_norm) and 0 <= published.gradient_norm <= limit):
+        raise Refuted(
+            "gradient", where, f"expected a gradient of at most {limit:g} votes, got {published.gradient_norm:g}"
+        )
+    unrated = tuple(sorted((Unrated(*one) for one in again.unrated), key=lambda one: one.model))
+    if published.unrated != unrated:
+        raise Refuted(
+            "unrated", where, f"expected {len(unrated)} unrated models with their reasons, got {len(published.unrated)}"
+        )
+    _check_rows(published.rows, again, where)
+
+
+def _check_rows(rows: tuple[Row, ...], again: Board, where: str) -> None:
+    names = [row.model for row in rows]
+    if sorted(names) != sorted(again.models):
+        odd = sorted(set(names) ^ set(again.models)) or sorted({name for name in names if names.count(name) > 1})
+        raise Refuted(
+            "rows", where, f"expected {len(again.models)} rated models, each once, got {len(names)}: {odd[0]}"
+        )
+    place = {model: at for at, model in enumerate(again.models)}
+    for row in rows:
+        at = place[row.model]
+        for name in ("rating", "lower", "upper"):
+            expected, got = float(getattr(again, name)[at]), getattr(row, name)
+            if not abs(expected - got) <= _ROUNDING + _SLACK:
+                raise Refuted(
+                    "rating", f"{where}, {row.model}", f"the votes give {name} {expected:.4f}, published is {got}"
+                )
+            if round(got, 2) != got:
+                raise Refuted("rating", f"{where}, {row.model}", f"expected {name} rounded to 0.01, got {got}")
+        if row.votes != int(again.votes[at]):
+            raise Refuted(
+                "counts", f"{where}, {row.model}", f"the log gives {again.votes[at]} votes, published are {row.votes}"
+            )
+        _check_ranks(row, again, at, f"{where}, {row.model}")
+    if [row.rank for row in rows] != sorted(row.rank for row in rows):
+        raise Refuted("rows", where, "expected the rows by rank")
+
+
+def _check_ranks(row: Row, again: Board, at: int, where: str) -> None:
+    others = np.arange(len(again.models)) != at
+    rating, lower, upper = again.rating[at], again.lower[at], again.upper[at]
+    # What each rank counts, as gaps: a model counts where its gap is above 0.
+    gaps = {
+        "rank": again.rating - rating,
+        "rank_best": again.lower - upper,
+        "rank_worst": again.upper - lower,
+    }
+    for name, gap in gaps.items():
+        least, most = (1 + int((gap[others] > slack).sum()) for slack in (_SLACK, -_SLACK))
+        if not least <= getattr(row, name) <= most:
+            raise Refuted("rank", where, f"the votes give {name} {least}, published is {getattr(row, name)}")
+
+
+def _anchor(settings: Configuration) -> tuple[str, float] | None:
+    text = str(settings.values["anchor"])
+    if not text:
+        return None
+    model, _, points = text.rpartition("=")
+    if not model or not isfinite(float(points)):
+        raise ValueError(text)
+    return model, float(points)

@@ -1,0 +1,130 @@
+"""The vote log read leaf by leaf: its root, and what counts in each view.
+
+Laws: raw = accepted and late votes; defended = accepted votes that no exclusion names; a retracted vote counts in
+neither; an id stands in the log once, and a retraction names a vote by leaf and id, once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.errors import Refuted
+from pipeline.ledger import leaf
+from pipeline.ledger.merkle import Frontier
+from pipeline.ratings import OUTCOMES, PairCounts
+
+Mask = npt.NDArray[np.bool_]
+_RETRACTION = -1
+
+
+class VoteLog:
+    """Leaves in order, a segment at a time; some 80 bytes a vote stay in memory, the ids most of them.
+
+    Attributes:
+        frontier: the tree so far.
+    """
+
+    def __init__(self) -> None:
+        self.frontier = Frontier()
+        self._models: dict[str, int] = {}
+        self._columns: list[dict[str, npt.NDArray[Any]]] = []
+        self._ids: list[pa.Array] = []
+        self._retracts: list[tuple[int, int, str]] = []
+
+    def extend(self, rows: pa.Table, hashes: bytes) -> None:
+        """Append checked rows (`leaf.check`) with their hashes."""
+        if not len(rows):
+            return
+        first, rows = self.frontier.size, rows.unify_dictionaries().combine_chunks()
+        self.frontier.extend(hashes)
+        self._columns.append(
+            {
+                "model_a": self._coded(rows["model_a"], self._model),
+                "model_b": self._coded(rows["model_b"], self._model),
+                "outcome": self._coded(rows["outcome"], OUTCOMES.index),
+                "fate": self._coded(rows["fate"], leaf.FATES.index),
+            }
+        )
+        retraction = np.flatnonzero(rows["retracts"].is_valid().to_numpy())
+        for row in retraction.tolist():
+            self._retracts.append((first + row, rows["retracts"][row].as_py(), rows["vote"][row].as_py()))
+        self._ids.extend(rows["vote"].chunks)
+
+    def counted(self, excluded: pa.Table, exclusions: int) -> tuple[Mask, Mask, list[int]]:
+        """Which leaves count in the raw and in the defended view, and how many votes each exclusion takes.
+
+        Args:
+            excluded: leaf and exclusion, as `segment.read_excluded`.
+            exclusions: how many the manifest lists.
+
+        Raises:
+            Refuted: reason `duplicate_vote`, `retraction` or `exclusion`, with the leaf.
+        """
+        ids = pa.chunked_array(self._ids, pa.string())
+        fate = self._whole("fate")
+        self._check_ids(ids, fate)
+        counts = np.ones(len(fate), dtype=np.bool_)
+        self._take_back(ids, fate, counts)
+        raw = counts & ((fate == leaf.FATES.index(leaf.ACCEPTED)) | (fate == leaf.FATES.index(leaf.LATE)))
+        defended = counts & (fate == leaf.FATES.index(leaf.ACCEPTED))
+        leaves, reason = excluded["leaf"].to_numpy(), excluded["exclusion"].to_numpy()
+        _check_excluded(leaves, reason, defended, exclusions)
+        defended[leaves] = False
+        return raw, defended, np.bincount(reason, minlength=exclusions).tolist()
+
+    def counts(self, counted: Mask, also: list[str]) -> PairCounts:
+        """The votes that a mask keeps, over the sorted names of all models of the log and of `also`."""
+        names = sorted({*self._models, *also})
+        place = {name: at for at, name in enumerate(names)}
+        axis = np.array([place[name] for name in self._models], dtype=np.int32)
+        a, b, outcome = (self._whole(name)[counted] for name in ("model_a", "model_b", "outcome"))
+        return PairCounts.from_codes(names, axis[a], axis[b], outcome)
+
+    def _whole(self, name: str) -> npt.NDArray[Any]:
+        return np.concatenate([part[name] for part in self._columns] or [np.zeros(0, dtype=np.int32)])
+
+    def _model(self, name: str) -> int:
+        return self._models.setdefault(name, len(self._models))
+
+    def _coded(self, column: pa.ChunkedArray, code: Any) -> npt.NDArray[Any]:
+        """Each row's code, −1 for a retraction."""
+        terms = column.chunk(0)
+        codes = np.array([code(text) for text in terms.dictionary.to_pylist()] + [_RETRACTION], dtype=np.int32)
+        # A null has no code: it takes the last place of the table.
+        result: npt.NDArray[Any] = codes[terms.indices.fill_null(len(codes) - 1).to_numpy()]
+        return result
+
+    def _check_ids(self, ids: pa.ChunkedArray, fate: npt.NDArray[Any]) -> None:
+        of_votes = ids.filter(pa.array(fate != _RETRACTION))
+        if pc.count_distinct(of_votes).as_py() == len(of_votes):
+            return
+        seen: set[str] = set()
+        for at, (one, kind) in enumerate(zip(ids.to_pylist(), fate.tolist(), strict=True)):
+            if kind != _RETRACTION and one in seen:
+                raise Refuted("duplicate_vote", f"leaf {at}", f"expected each vote once, got {one} again")
+            seen.add(one)
+
+    def _take_back(self, ids: pa.ChunkedArray, fate: npt.NDArray[Any], counts: Mask) -> None:
+        for at, retracted, name in self._retracts:
+            where = f"leaf {at}"
+            if fate[retracted] == _RETRACTION or ids[retracted].as_py() != name:
+                raise Refuted("retraction", where, f"expected leaf {retracted} to be vote {name}")
+            if not counts[retracted]:
+                raise Refuted("retraction", where, f"expected vote {name} to be taken back once")
+            counts[retracted] = False
+
+
+def _check_excluded(leaves: npt.NDArray[Any], reason: npt.NDArray[Any], defended: Mask, exclusions: int) -> None:
+    if len(leaves) and not (leaves[0] >= 0 and leaves[-1] < len(defended)):
+        raise Refuted("exclusion", "excluded.parquet", f"expected leaves below {len(defended)}, got {leaves[-1]}")
+    for wrong, what in (
+        (np.flatnonzero((reason < 0) | (reason >= exclusions)), f"one of {exclusions} exclusions"),
+        (np.flatnonzero(~defended[leaves]), "an accepted vote that was not taken back"),
+    ):
+        if len(wrong):
+            raise Refuted("exclusion", f"leaf {leaves[wrong[0]]}", f"expected {what}")

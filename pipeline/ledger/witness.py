@@ -1,0 +1,77 @@
+"""A witness: signs a log's checkpoints that continue what it has signed before, and nothing else (C2SP tlog-witness).
+
+Laws: for each log a witness knows one head; a new head is signed only with a proof that it continues that one; what was
+known is changed only together with the signature (store the new state before handing the signature out). Whoever runs
+a witness should not be the operator.
+
+Not handled: keeping the state, and the wire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.errors import Refuted
+from pipeline.ledger import note
+from pipeline.ledger.note import Checkpoint, Signer, VerifierKey
+from pipeline.ledger.proofs import check_consistency
+
+STATUS = {
+    "note": 400,
+    "checkpoint": 400,
+    "rollback": 400,
+    "key": 403,
+    "signature": 403,
+    "unsigned": 403,
+    "unknown_log": 404,
+    "stale": 409,
+    "fork": 409,
+    "inclusion": 422,
+    "consistency": 422,
+}
+"""The HTTP status of each refusal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A log that a witness watches, and the newest head of it that it signed (size 0 before the first)."""
+
+    key: VerifierKey
+    head: Checkpoint
+
+
+def cosign(
+    known: Known | None, checkpoint: bytes, old_size: int, proof: Sequence[bytes], witness: Signer, seconds: int
+) -> tuple[Known, bytes]:
+    """Sign a checkpoint that continues the known head.
+
+    Args:
+        known: the log as the witness knows it, None if it does not watch it.
+        checkpoint: the signed note of the new head.
+        old_size: the size that the proof starts from.
+        proof: consistency from `old_size`.
+        witness: the witness's key.
+        seconds: the time, since 1970 UTC.
+
+    Returns:
+        What is known from now on, and the signature line.
+
+    Raises:
+        Refuted: `unknown_log`, `stale` (the proof starts from another size than the known one), `rollback`, `fork`,
+            `consistency`, or a bad note; `STATUS` has the HTTP status.
+    """
+    if witness.kind != note.COSIGNATURE:
+        raise ValueError("expected the key of a witness")
+    parsed = note.parse(checkpoint, "checkpoint")
+    head = note.checkpoint(parsed, "checkpoint")
+    if known is None or known.head.origin != head.origin:
+        raise Refuted("unknown_log", "checkpoint", f"expected a log that is watched, got {head.origin}")
+    if known.key not in note.verify(parsed, [known.key], "checkpoint", strict=False):
+        raise Refuted("unsigned", "checkpoint", f"expected the signature of {known.key.name}")
+    if old_size > head.size:
+        raise Refuted("rollback", "checkpoint", f"expected at least {old_size} leaves, got {head.size}")
+    if old_size != known.head.size:
+        raise Refuted("stale", "proof", f"expected a proof from {known.head.size} leaves on, got one from {old_size}")
+    check_consistency(known.head.size, known.head.root, head.size, head.root, proof, "proof")
+    return Known(known.key, head), witness.sign(parsed.text, seconds)

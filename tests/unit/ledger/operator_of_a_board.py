@@ -1,0 +1,207 @@
+"""An operator who seals, publishes and bundles by pure code, honest unless told otherwise."""
+
+import csv
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from pipeline.errors import Refuted
+from pipeline.ledger import bundle, leaf, manifest, merkle, note, segment, strict, views
+from pipeline.ledger.manifest import Manifest
+from pipeline.ledger.strict import Digest
+from pipeline.ledger.verify import verify
+from pipeline.ledger.votelog import VoteLog
+from pipeline.ratings import OUTCOMES
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+BOARD = "arena.example/text"
+SIGNER = note.Signer(f"{BOARD}/snapshots", sha256(b"operator").digest())
+STRANGER = note.Signer(f"{BOARD}/snapshots", sha256(b"stranger").digest())
+WITNESS = note.Signer("witness.example", sha256(b"witness").digest(), note.COSIGNATURE)
+SETTINGS: dict[str, manifest.Plain] = {"anchor": "ant=1100", "least_share": 0.95, "lateness_minutes": 60}
+START = 1_723_636_800_000_000
+MINUTE = 60_000_000
+
+Change = Callable[[Manifest], Manifest]
+Files = dict[str, bytes]
+FIRST, SECOND, THIRD = (f"votes/{at:012d}.parquet" for at in (0, 300, 700))
+
+
+def small_votes() -> pa.Table:
+    """The 900 votes of tests/golden/small_votes.csv as leaves, a minute apart; some late, some quarantined."""
+    with (GOLDEN / "small_votes.csv").open(newline="", encoding="utf-8") as file:
+        table = list(csv.DictReader(file))
+    numbers = np.arange(len(table))
+    fate = np.where(numbers % 37 == 5, 1, np.where(numbers % 101 == 7, 2, 0))
+    return leaf.votes(
+        [sha256(b"vote %d" % i).hexdigest() for i in range(len(table))],
+        START + numbers * MINUTE,
+        [row["model_a"] for row in table],
+        [row["model_b"] for row in table],
+        np.array([OUTCOMES.index(row["winner"]) for row in table]),
+        fate,
+        b"".join(
+            leaf.commitment(sha256(b"blind %d" % i).digest(), {"voter": row["voter"]}) for i, row in enumerate(table)
+        ),
+    )
+
+
+def changed(rows: pa.Table, row: int, **values: Any) -> pa.Table:
+    """The rows with other values in one of them."""
+    plain = rows.to_pylist()
+    plain[row].update(values)
+    return pa.Table.from_pylist(plain, leaf.SCHEMA)
+
+
+class Operator:
+    """Both logs of a board in memory.
+
+    Attributes:
+        seals: rows and hashes of each segment.
+        files: the file of each segment.
+        manifests, heads: of each snapshot.
+    """
+
+    def __init__(self, signer: note.Signer = SIGNER) -> None:
+        self.signer = signer
+        self.seals: list[tuple[pa.Table, bytes]] = []
+        self.files: list[bytes] = []
+        self.manifests: list[bytes] = []
+        self.heads: list[bytes] = []
+        self.stated: list[dict[str, bytes]] = []
+
+    def seal(self, rows: pa.Table) -> None:
+        hashes = leaf.hashes(rows)
+        self.seals.append((rows, hashes))
+        self.files.append(segment.write(rows, hashes))
+
+    def publish(
+        self,
+        excluded: dict[int, int] | None = None,
+        reasons: tuple[str, ...] = (),
+        change: Change = lambda it: it,
+        excluded_file: bytes | None = None,
+    ) -> None:
+        """Append a snapshot of everything sealed; `change` is the lie."""
+        leaves = sorted(excluded or {})
+        given = pa.array(leaves, pa.int64()), pa.array([(excluded or {})[one] for one in leaves], pa.int32())
+        stated = bundle.stated(self.signer.verifier, excluded_file or segment.excluded(*given))
+        said = change(self._honest(pa.table(dict(zip(("leaf", "exclusion"), given, strict=True))), reasons, stated))
+        self.manifests.append(said.dump())
+        self.stated.append(stated)
+        tree = merkle.leaf_hashes(self.manifests)
+        head = note.Checkpoint(said.origin, len(self.manifests), merkle.root(tree))
+        self.heads.append(note.sign(head.text, [self.signer]))
+
+    def bundle(self, sequence: int | None = None) -> dict[str, bytes]:
+        """The bundle of a snapshot, by default of the newest."""
+        at = sequence or len(self.manifests)
+        said = strict.load(Manifest, self.manifests[at - 1], "manifest")
+        node = merkle.Tree(merkle.leaf_hashes(self.manifests)).node
+        proof = bundle.prove(at, at, at - 1, node)
+        segments = {one.path: data for one, data in zip(said.segments, self.files, strict=False)}
+        before = (self.manifests[at - 2], self.heads[at - 2]) if at > 1 else None
+        return bundle.pack(
+            self.manifests[at - 1], self.heads[at - 1], proof, {**segments, **self.stated[at - 1]}, before=before
+        )
+
+    def _honest(self, excluded: pa.Table, reasons: tuple[str, ...], stated: dict[str, bytes]) -> Manifest:
+        log = VoteLog()
+        segments = []
+        for (rows, hashes), data in zip(self.seals, self.files, strict=True):
+            segments.append(manifest.Segment(log.frontier.size, len(rows), manifest.digest(data)))
+            log.extend(rows, hashes)
+        raw, defended, taken = log.counted(excluded, len(reasons))
+        settings = views.configuration(SETTINGS)
+        return Manifest(
+            schema=manifest.SCHEMA,
+            board=BOARD,
+            sequence=len(self.manifests) + 1,
+            previous=manifest.digest(self.manifests[-1]) if self.manifests else manifest.NO_PREVIOUS,
+            at="2024-08-15T07:00:00Z",
+            vote_log=manifest.VoteLog(log.frontier.size, Digest(log.frontier.root().hex())),
+            segments=tuple(segments),
+            exclusions=tuple(
+                manifest.Exclusion("voter", "00000000000000aa", reason, "auto-voter/1", votes)
+                for reason, votes in zip(reasons, taken, strict=True)
+            ),
+            configuration=settings,
+            code=manifest.Code("0.1.0", ""),
+            quality=manifest.DataQuality("a verdict", success=True),
+            views=manifest.Views(
+                views.view(log.counts(raw, ["yak"]), settings), views.view(log.counts(defended, ["yak"]), settings)
+            ),
+            alerts=(manifest.OpenAlert("an alert", "voter_bias", "warning"),),
+            watermark=(manifest.Position("kafka:arena.votes", 0, 900),),
+            witnesses=(str(WITNESS.verifier),),
+            files=bundle.listed(stated),
+        )
+
+
+EXCLUDED = {10: 0, 20: 0, 640: 0, 641: 1}
+REASONS = ("voted against the board", "asked for by a person")
+
+
+def honest(signer: note.Signer = SIGNER) -> Operator:
+    """Three seals, three snapshots; the last seal takes a vote back, the last snapshot excludes four."""
+    it, rows = Operator(signer), small_votes()
+    it.seal(rows.slice(0, 300))
+    it.publish()
+    it.seal(rows.slice(300, 400))
+    it.publish({10: 0, 20: 0}, REASONS[:1])
+    it.seal(last_seal(rows))
+    it.publish(EXCLUDED, REASONS)
+    return it
+
+
+def last_seal(rows: pa.Table) -> pa.Table:
+    back = leaf.retractions([rows["vote"][33].as_py()], np.array([START]), [33], ["the voter asked"])
+    return pa.concat_tables([rows.slice(700, 200), back])
+
+
+def lying(change: Change) -> dict[str, bytes]:
+    """The bundle of an operator who signs a lie in the third snapshot."""
+    it, rows = honest(), small_votes()
+    del it.manifests[2], it.heads[2], it.stated[2]
+    assert len(rows) == 900
+    it.publish(EXCLUDED, REASONS, change)
+    return it.bundle()
+
+
+def with_view(name: str, **values: Any) -> Change:
+    """Other values in a view."""
+    return lambda it: replace(it, views=replace(it.views, **{name: replace(getattr(it.views, name), **values)}))
+
+
+def with_row(name: str, row: int, **values: Any) -> Change:
+    """Other values in a row of a view."""
+
+    def change(it: Manifest) -> Manifest:
+        rows = list(getattr(it.views, name).rows)
+        rows[row] = replace(rows[row], **{key: value(getattr(rows[row], key)) for key, value in values.items()})
+        return with_view(name, rows=tuple(rows))(it)
+
+    return change
+
+
+@cache
+def operator() -> Operator:
+    return honest()
+
+
+@cache
+def good() -> Files:
+    return operator().bundle()
+
+
+def refuted(files: Files, **options: Any) -> Refuted:
+    with pytest.raises(Refuted) as found:
+        verify(files, options.pop("keys", [SIGNER.verifier]), **options)
+    return found.value
