@@ -163,7 +163,7 @@ def _about_voter(alert: Mapping[str, Any]) -> list[str]:
 
 def _about_window(alert: Mapping[str, Any]) -> list[str]:
     e, evidence = alert["e_value"], alert["evidence"]
-    first, end = evidence["window"]
+    first, end = evidence["window"][0], alert["until"] or evidence["window"][1]
     lines = [f"Seen: {alert['direction']}: {evidence['what']}."]
     if e is None:
         lines.append("How unlikely: a fact; there is no chance in it.")
@@ -177,7 +177,7 @@ def _about_window(alert: Mapping[str, Any]) -> list[str]:
             f"How unlikely: the e-value over thirty days is {e:,.0f}. Of a board on which nothing is wrong, one such "
             f"alert about this {alert['subject']['kind']} is expected in {e:,.0f} months, or fewer."
         )
-    lines.append(f"Which votes: of {first[:16]} to {end[:16]} UTC; the newest of those that the alert speaks of:")
+    lines.append(f"Which votes: those of {first[:16]} to {end[:16]} UTC that it speaks of, the newest first:")
     return lines
 
 

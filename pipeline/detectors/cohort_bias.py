@@ -232,12 +232,11 @@ def _sum_up(
     columns: keyed.Columns, rows: npt.NDArray[np.int64], table: Float64, mixed: npt.NDArray[np.int64], start: int
 ) -> None:
     """Keep what was seen since the evidence last was nothing, for people to read."""
-    idle = mixed < _IDLE
-    begin = (columns["votes"] == 0) | idle
+    begin = (columns["votes"] == 0) | (mixed < _IDLE)
     for name, column in (("votes", 0), ("won", 1), ("expected", 2)):
         more = np.zeros(len(mixed))
         more[rows] = table[:, column]
-        columns[name] = np.where(idle, 0, columns[name] + more)
+        columns[name] = np.where(begin, 0, columns[name]) + more
     columns["since"] = np.where(begin, start, columns["since"])
 
 

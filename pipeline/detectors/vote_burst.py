@@ -37,14 +37,14 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.alerts import MEASURES, NO_PARTITION, Cleared, Context, Raised, Said, Window, WindowState
-from pipeline.evidence import counts, keyed, telling
+from pipeline.evidence import LOG_UNIT, counts, keyed, telling
 from pipeline.evidence.changes import NOTHING, log_mixture, shiryaev_roberts, to_value
 
 Float64 = npt.NDArray[np.float64]
 
 _RATIOS = np.array(counts.RATIOS)
 _WEIGHTS = np.full(len(_RATIOS), 1 / len(_RATIOS))
-_KINDS = ("model", "provider", "network")
+_SIDE = " (one side of each battle)"
 _APPEARANCES, _CHOSEN = MEASURES.index("appearances"), MEASURES.index("chosen")
 
 # What is learned is judged after a day and so many votes; it loses half of its weight in two weeks.
@@ -59,6 +59,8 @@ _MOST_NETWORKS = 1_000
 _SPREAD = (1 / 2_000, 1 / 20)
 # An hour of quiet ends an alert; one that has stood for a week is the new normal and is learned.
 _QUIET_FOR, _NEW_NORMAL = 12, 7 * 288
+# Below M = 50 there is nothing to explain: what was seen is counted anew.
+_IDLE = int(np.log(50.0) / LOG_UNIT)
 
 _BLANK: dict[str, Any] = {
     **telling.BLANK,
@@ -68,6 +70,9 @@ _BLANK: dict[str, Any] = {
     "seen": np.zeros(24),
     "windows": np.int64(0),
     "stood": np.int64(0),
+    "seen_since": 0.0,
+    "expected_since": 0.0,
+    "since": np.int64(0),
 }
 
 
@@ -106,8 +111,9 @@ class VoteBurst:
             stepped=judged,
         )
         columns |= decision.columns
-        right = np.where(np.isnan(share), learned, share)
-        said = self._said(window, columns, decision, mixed, count, right)
+        fair = np.where(np.isnan(share), learned, share) * window.accepted
+        _sum_up(columns, count, np.nan_to_num(fair), mixed, window.start)
+        said = self._said(window, columns, decision, mixed, count, fair)
         _learn(columns, count, window.accepted, hour)
         spread = _spread(spread, count, window.accepted, expected, kind, columns["level"] == 0)
         board[hour] += window.accepted
@@ -120,7 +126,7 @@ class VoteBurst:
         decision: telling.Decision,
         mixed: npt.NDArray[np.int64],
         count: Float64,
-        share: Float64,
+        fair: Float64,
     ) -> list[Said]:
         said: list[Said] = []
         for i in decision.raised.tolist():
@@ -131,13 +137,12 @@ class VoteBurst:
                     self.name, kind, subject, "more than its share", "critical" if level > 1 else "warning",  # type: ignore[arg-type]
                     to_value(int(telling.over(mixed[i], telling.MONTH))), level, NO_PARTITION, window.start, window.end,
                     {
-                        "what": f"{count[i]:.0f} of {window.accepted} votes in five minutes"
-                        f"{' (one side of each)' if kind == 'provider' else ''}, "
-                        f"where {share[i] * window.accepted:.1f} are expected",
-                        "window": [window.start, window.end],
-                        "votes": int(count[i]),
-                        "of": window.accepted,
-                        "share": round(float(share[i]), 6),
+                        "what": f"{columns['seen_since'][i]:.0f} votes{_SIDE if kind == 'provider' else ''} where "
+                        f"{columns['expected_since'][i]:.1f} are expected, in the last five minutes {count[i]:.0f} of "
+                        f"{window.accepted} where {fair[i]:.1f} are",
+                        "window": [int(columns["since"][i]), window.end],
+                        "votes": int(columns["seen_since"][i]),
+                        "expected": round(float(columns["expected_since"][i]), 1),
                     },
                 )
             )  # fmt: skip
@@ -165,6 +170,14 @@ def _seen(window: Window, context: Context) -> dict[str, list[float]]:
             one[0] += chosen.get(name, 0)
             one[1] += declared.get(name, nothing) / 2
     return found | {f"network:{network}": [votes, np.nan] for network, votes in window.votes_of.items()}
+
+
+def _sum_up(columns: keyed.Columns, x: Float64, fair: Float64, mixed: npt.NDArray[np.int64], start: int) -> None:
+    """Keep what was seen since the evidence last was nothing, for people to read."""
+    begins = (columns["seen_since"] == 0) | (mixed < _IDLE)
+    columns["since"] = np.where(begins, start, columns["since"])
+    for name, more in (("seen_since", x), ("expected_since", fair)):
+        columns[name] = np.where(begins, 0, columns[name]) + more
 
 
 def _learned(

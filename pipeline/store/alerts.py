@@ -60,7 +60,7 @@ def write(connection: Connection, raised: Iterable[Raised], names: Mapping[int, 
             current, action = alert_id, "reopened"
         told = {"severity": r.severity, "level": r.level, "e_value": r.e_value, "evidence": evidence}
         if action == "reopened" or _worse(connection, current, r):
-            told |= {"state": "open", "snoozed_until": None}
+            told |= {"state": "open", "snoozed_until": None, "over_at": None}
         moved = connection.execute(sa.update(schema.alert).where(schema.alert.c.alert_id == current).values(**told))
         if not moved.rowcount:
             connection.execute(schema.alert.insert(), _row(r, alert_id, evidence))
@@ -90,7 +90,9 @@ def _clear(connection: Connection, over: Cleared, now: int) -> str | None:
     if current is None:
         return None
     connection.execute(
-        sa.update(schema.alert).where(schema.alert.c.alert_id == current).values(state="resolved", snoozed_until=None)
+        sa.update(schema.alert)
+        .where(schema.alert.c.alert_id == current)
+        .values(state="resolved", snoozed_until=None, over_at=over.at)
     )
     _log(connection, current, now, "cleared", over.detector, over.reason)
     return current
@@ -126,7 +128,7 @@ def listed(connection: Connection, state: str | None = None, now: int | None = N
 
 
 def selection(shown: Mapping[str, Any]) -> Selection:
-    """The votes that an alert about a window speaks of.
+    """The votes that an alert about a window speaks of, up to now or to when it was over.
 
     Args:
         shown: an alert as `one` gives it.
@@ -140,7 +142,7 @@ def selection(shown: Mapping[str, Any]) -> Selection:
             f"alert {shown['id']} speaks of no votes that could be left out; name them: "
             "votes:from=TIME,to=TIME[,model=…][,cohort=new][,network=…][,prompt=…]"
         )
-    first, end = (microseconds(datetime.fromisoformat(text)) for text in evidence["window"])
+    first, end = (microseconds(datetime.fromisoformat(text)) for text in (evidence["window"][0], shown["until"]))
     filters = {name: evidence[name] for name in ("cohort", "network", "prompt") if name in evidence}
     if subject["kind"] in ("model", "network"):
         filters[subject["kind"]] = subject["id"]
@@ -160,9 +162,14 @@ def one(connection: Connection, alert_id: str) -> dict[str, Any]:
     history = connection.execute(
         sa.select(e.at, e.action, e.name, e.reason).where(e.alert_id == alert_id).order_by(e.event_no)
     )
+    shown = _shown_alert(dict(row))
+    if shown.get("window") is not None and shown["until"] is None:
+        # It stands: its votes go on up to where windows are closed.
+        at = connection.scalar(sa.select(schema.position.c.position).where(schema.position.c.name == "monitor"))
+        shown["until"] = shown["evidence"]["window"][1] if at is None else _text(at)
     return {
-        **_shown_alert(dict(row)),
-        "votes": _votes(connection, dict(row)),
+        **shown,
+        "votes": _votes(connection, dict(row), shown),
         "history": [{**h, "at": _text(h["at"])} for h in history.mappings()],
     }
 
@@ -282,13 +289,14 @@ def _shown_alert(row: Mapping[str, Any], now: int | None = None) -> dict[str, An
 
 
 def _place(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Where an alert stands: a vote in a partition, or a window."""
+    """Where an alert stands: a vote in a partition, or a window and until when it lasted."""
     if row["partition_no"] == NO_PARTITION and row["detector"] != "worker_halted":
-        return {"partition": None, "offset": None, "window": _text(row["offset"])}
+        until = None if row["over_at"] is None else _text(row["over_at"])
+        return {"partition": None, "offset": None, "window": _text(row["offset"]), "until": until}
     return {"partition": row["partition_no"] if row["number"] is None else row["number"], "offset": row["offset"]}
 
 
-def _votes(connection: Connection, row: dict[str, Any]) -> list[dict[str, Any]]:
+def _votes(connection: Connection, row: Mapping[str, Any], shown: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The newest votes that an alert is about, newest first."""
     v, known = schema.vote.c, model_names(connection)
     query = sa.select(v.vote_id, v.cast_at, v.model_a, v.model_b, v.outcome).limit(_VOTES_SHOWN)
@@ -297,7 +305,7 @@ def _votes(connection: Connection, row: dict[str, Any]) -> list[dict[str, Any]]:
         query = query.where(*mine, v.offset <= row["offset"]).order_by(v.offset.desc())
     else:
         try:
-            chosen = selection(_shown_alert(row))
+            chosen = selection(shown)
         except Usage:
             return []
         query = query.where(v.fate == 0, *chosen.where()).order_by(v.cast_at.desc(), v.vote_id)

@@ -200,6 +200,8 @@ alert = Table(
     Column("evidence", Text, nullable=False),
     # wall clock; a snoozed alert is open again from here on
     Column("snoozed_until", BigInteger),
+    # event time at which its detector said that it is over; votes after it are none of its
+    Column("over_at", BigInteger),
 )
 Index("ix_alert_subject", alert.c.detector, alert.c.subject, alert.c.direction)
 

@@ -28,6 +28,7 @@ def upgrade() -> None:
         sa.Column("e_value", sa.Double(), nullable=True),
         sa.Column("evidence", sa.Text(), nullable=False),
         sa.Column("snoozed_until", sa.BigInteger(), nullable=True),
+        sa.Column("over_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("alert_id", name=op.f("pk_alert")),
     )
     op.create_index("ix_alert_subject", "alert", ["detector", "subject", "direction"], unique=False)

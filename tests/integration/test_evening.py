@@ -1,0 +1,193 @@
+"""An operator's evening: a planted burst, from the first line on the screen to the board without it, and back.
+
+Every step is the command that the operator would type; the firing rule is Prometheus's own verdict on what the
+exporter shows.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from pipeline.simulate import Burst, Honest, plant
+
+INTEGRITY = str(Path(sys.executable).parent / "integrity")
+SETTINGS = {"INTEGRITY_VOTER_KEY": "44" * 32, "INTEGRITY_ANCHOR": ""}
+RULES = Path(__file__).parents[2] / "deploy" / "prometheus" / "rules"
+TARGET = "claude-3-haiku-20240307"
+ATTACK = Burst(target=TARGET, voters=80, votes=320, minutes=120, from_day=5.5)
+WHO = ("--name", "ann")
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [INTEGRITY, *words], env=os.environ | SETTINGS, capture_output=True, text=True, check=False, timeout=240
+    )
+
+
+def integrity(*words: str, code: int = 0) -> Any:
+    done = run(*words, "--json")
+    assert done.returncode == code, f"{words}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """Five honest days and a refresh; then a sixth day with a burst in it, read and watched."""
+    folder = tmp_path_factory.mktemp("evening")
+    stream = plant(Honest(votes=30_000, seed=8, days=6.0, models=30), [ATTACK])
+    parting = np.searchsorted(stream.cast_at, stream.cast_at[0] + 5 * 86_400_000_000)
+    stream.take(slice(0, parting)).write_jsonl(folder / "before.jsonl")
+    stream.take(slice(parting, None)).write_jsonl(folder / "after.jsonl")
+    store = str(folder / "board.db")
+    integrity("work", "--source", str(folder / "before.jsonl"), "--store", store)
+    integrity("refresh", "--store", store)
+    integrity("work", "--source", str(folder / "after.jsonl"), "--store", store)
+    integrity("monitor", "--close", "--store", store)
+    return store, folder
+
+
+@pytest.fixture(scope="module")
+def burst(board: tuple[str, Path]) -> dict[str, Any]:
+    """The alert about the target, as `integrity alerts` lists it."""
+    listed = integrity("alerts", "--state", "open", "--store", board[0])
+    mine = [a for a in listed if a["detector"] == "vote_burst" and a["subject"] == {"kind": "model", "id": TARGET}]
+    assert len(mine) == 1, [(a["detector"], a["subject"]) for a in listed]
+    return mine[0]
+
+
+def test_the_burst_stands_in_the_list_with_most_evidence(board: tuple[str, Path], burst: dict[str, Any]) -> None:
+    assert burst["severity"] == "critical"
+    assert burst["e_value"] > 1e4
+    assert integrity("alerts", "--check", "--store", board[0], code=1)
+    bursts = [a for a in integrity("alerts", "--store", board[0]) if a["detector"] == "vote_burst"]
+    # The models that it is most often shown with get more votes too; evidence is strongest where they were bought.
+    assert max(bursts, key=lambda a: a["e_value"])["id"] == burst["id"]
+
+
+def scraped(store: str) -> str:
+    exporter = subprocess.Popen(
+        [INTEGRITY, "exporter", "--store", store, "--port", "0"],
+        env=os.environ | SETTINGS, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert exporter.stderr is not None
+        url = re.search(r"http://\S+/metrics", exporter.stderr.readline())
+        assert url
+        with urllib.request.urlopen(url[0], timeout=30) as answer:  # noqa: S310  # our own exporter
+            text: str = answer.read().decode()
+            return text
+    finally:
+        exporter.terminate()
+        exporter.wait(20)
+
+
+def test_the_burst_is_in_the_metrics_and_a_rule_fires(
+    board: tuple[str, Path], burst: dict[str, Any], promtool: str
+) -> None:
+    assert burst
+    text = scraped(board[0])
+    shown = re.search(r'^integrity_alerts_open\{detector="vote_burst",severity="critical"\} (\S+)$', text, re.MULTILINE)
+    assert shown
+    assert float(shown[1]) >= 1
+    series = 'integrity_alerts_open{board="text",detector="vote_burst",severity="critical"}'
+    name = "IntegrityCriticalAlertOpen"
+    group = yaml.safe_load((RULES / "integrity.yml").read_text())["groups"]
+    rule = next(r for g in group for r in g["rules"] if r["alert"] == name)
+    summary = rule["annotations"]["summary"].replace("{{ $labels.detector }}", "vote_burst")
+    fires = {
+        "exp_labels": {"board": "text", "detector": "vote_burst", **rule["labels"]},
+        "exp_annotations": {
+            **rule["annotations"],
+            "summary": summary.replace("{{ $value }}", f"{float(shown[1]):g}"),
+            "description": rule["annotations"]["description"].replace("{{ $labels.board }}", "text"),
+        },
+    }
+    check = {
+        "rule_files": [str(RULES / "integrity.yml")],
+        "evaluation_interval": "15s",
+        "tests": [{
+            "interval": "15s",
+            "input_series": [{"series": series, "values": f"{float(shown[1]):g}x20"}],
+            "alert_rule_test": [{"eval_time": "2m", "alertname": name, "exp_alerts": [fires]}],
+        }],
+    }  # fmt: skip
+    path = board[1] / "rules.yml"
+    path.write_text(yaml.safe_dump(check))
+    done = subprocess.run([promtool, "test", "rules", str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_show_says_in_plain_words_what_how_unlikely_and_which_votes(
+    board: tuple[str, Path], burst: dict[str, Any]
+) -> None:
+    said = run("alerts", "show", burst["id"], "--store", board[0]).stdout
+    assert re.search(r"Seen: more than its share: \d+ votes where \d+\.\d are expected, in the last five minutes", said)
+    assert re.search(
+        r"How unlikely: the e-value over thirty days is [\d,]+\. Of a board on which nothing is wrong", said
+    )
+    votes = re.findall(
+        r"^  2024-07-06T\d\d:\d\d:\d\d  .*: (?:model_a|model_b|tie|both_bad)  \(\w+\)$", said, re.MULTILINE
+    )
+    assert len(votes) == 20
+    assert all(TARGET in vote for vote in votes)
+    assert f"integrity alerts exclude {burst['id']} --name YOU --reason WHY" in said
+    assert "Nothing is left out by itself" in said
+
+
+def rows(store: str, view: str) -> dict[str, dict[str, Any]]:
+    return {row["model"]: row for row in integrity("leaderboard", "--view", view, "--store", store)["rows"]}
+
+
+def test_exclude_changes_the_defended_board_at_the_next_refresh_and_restore_brings_it_back(
+    board: tuple[str, Path], burst: dict[str, Any]
+) -> None:
+    store = board[0]
+    integrity("refresh", "--store", store)
+    before = rows(store, "defended")
+    refused = run("alerts", "exclude", burst["id"], *WHO, "--store", store)
+    assert refused.returncode == 2
+    assert "reason" in refused.stderr
+    done = integrity("alerts", "exclude", burst["id"], *WHO, "--reason", "bought", "--store", store)
+    assert (done["action"], done["kind"], done["name"]) == ("exclude", "votes", "ann")
+    assert json.loads(done["target"])["model"] == TARGET
+    assert rows(store, "defended") == before  # not before the next refresh
+    excluded = integrity("refresh", "--store", store)
+    without, raw = rows(store, "defended"), rows(store, "raw")
+    assert 250 <= excluded["votes_excluded"] < 1_500
+    assert without[TARGET]["votes"] == raw[TARGET]["votes"] - excluded["votes_excluded"]
+    assert without[TARGET]["rating"] < before[TARGET]["rating"] - 3
+    assert raw[TARGET] == before[TARGET]  # law 7: raw stands beside it
+    assert integrity("verify", "--store", store)["snapshots"] >= 3
+    integrity("alerts", "restore", burst["id"], *WHO, "--reason", "they are honest after all", "--store", store)
+    assert integrity("refresh", "--store", store)["votes_excluded"] == 0
+    assert rows(store, "defended") == before
+    again = run("alerts", "restore", burst["id"], *WHO, "--reason", "again", "--store", store)
+    assert again.returncode == 2
+    assert "none of its votes are excluded" in again.stderr
+    history = integrity("alerts", "show", burst["id"], "--store", store)["history"]
+    assert history[0]["action"] == "opened"
+
+
+def test_a_snooze_an_appeal_and_a_resolution_are_dated_and_named(
+    board: tuple[str, Path], burst: dict[str, Any]
+) -> None:
+    store = board[0]
+    assert integrity("alerts", "snooze", burst["id"], *WHO, "--hours", "8", "--store", store)["state"] == "snoozed"
+    assert (
+        integrity("alerts", "appeal", burst["id"], *WHO, "--reason", "they wrote", "--store", store)["state"]
+        == "appealed"
+    )
+    assert (
+        integrity("alerts", "resolve", burst["id"], *WHO, "--reason", "done", "--store", store)["state"] == "resolved"
+    )
+    last = integrity("alerts", "show", burst["id"], "--store", store)["history"][-3:]
+    assert [(h["action"], h["name"]) for h in last] == [("snooze", "ann"), ("appeal", "ann"), ("resolve", "ann")]
