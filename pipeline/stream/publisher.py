@@ -38,21 +38,23 @@ _KEY = re.compile(rb'"(voter_id|vote_id)"\s*:\s*"((?:[^"\\]|\\.)+)"')
 def create_topics(bootstrap: str, settings: Settings, topic: str, partitions: int) -> None:
     """Create the topics that are not there.
 
-    Votes and registry are kept for ever and stamped by the broker: append time is part of an event.
+    All are stamped by the broker; votes and registry, of whose events append time is a part, are kept for ever.
 
     Raises:
         BrokerUnavailable: no broker answers.
     """
+    # Also where nobody asks for the time: a broker refuses what a producer whose clock is fast has stamped itself.
+    stamped = {"message.timestamp.type": "LogAppendTime"}
     kept = {
-        "message.timestamp.type": "LogAppendTime",
+        **stamped,
         "retention.ms": "-1",
         "max.message.bytes": str(_MAX_MESSAGE),
     }
     wanted = {
         topic: {"num_partitions": partitions, "replication_factor": -1, "configs": kept},
         settings.topic_registry: {"num_partitions": 1, "replication_factor": -1, "configs": kept},
-        settings.topic_alerts: {"num_partitions": 1, "replication_factor": -1},
-        settings.topic_rejected: {"num_partitions": 1, "replication_factor": -1},
+        settings.topic_alerts: {"num_partitions": 1, "replication_factor": -1, "configs": stamped},
+        settings.topic_rejected: {"num_partitions": 1, "replication_factor": -1, "configs": stamped},
     }
     try:
         admin = KafkaAdminClient(bootstrap_servers=bootstrap, bootstrap_timeout_ms=10_000)

@@ -202,9 +202,10 @@ class Scene:
         """Critical alerts."""
         return sum(row[2] == "critical" for row in held.tables["alerts"].values())
 
-    def announced(self) -> list[str]:
-        """The ids in the alerts topic, one a message."""
-        return [json.loads(value)["id"] for value in messages(self.kafka.bootstrap, self.topics["alerts"])]
+    def announced(self, since: int = 0) -> list[str]:
+        """The ids in the alerts topic, one a message, without the first `since` of them."""
+        found = messages(self.kafka.bootstrap, self.topics["alerts"])
+        return [json.loads(value)["id"] for value in found[since:]]
 
 
 @contextmanager
