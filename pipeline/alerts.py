@@ -124,9 +124,14 @@ class VoterDetector(Protocol):
     Laws (tests/unit/detectors/test_laws.py runs them over every detector): however the votes are cut
     into calls, the states and alerts are the same; a state is bytes and holds all there is to know;
     the detector itself never changes; a vote on a model that the snapshot lacks is no evidence of anything.
+
+    Attributes:
+        name: as alerts carry it.
+        tag: 1 to 255, what its states are known by in the store; never that of another detector.
     """
 
     name: str
+    tag: int
 
     def observe(
         self,

@@ -54,6 +54,7 @@ class DuplicateVotes:
     """The detector; see the module for formula, source, blind spot and false-alarm rate."""
 
     name = "duplicate_votes"
+    tag = 3
 
     def observe(
         self,

@@ -86,6 +86,7 @@ class VoterBias:
     """The detector; see the module for formula, source, blind spot, false-alarm rate and cost."""
 
     name = "voter_bias"
+    tag = 1
 
     def observe(
         self,

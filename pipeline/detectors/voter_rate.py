@@ -53,6 +53,7 @@ class VoterRate:
     """The detector; see the module for formula, source, blind spot and false-alarm rate."""
 
     name = "voter_rate"
+    tag = 2
 
     def observe(
         self,

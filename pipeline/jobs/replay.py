@@ -23,7 +23,7 @@ from pipeline.jobs.opening import opened
 from pipeline.registry import Registry
 from pipeline.store import alerts, history, monitoring, registry, snapshots, windows
 from pipeline.store.names import model_names, terms
-from pipeline.stream.processor import PartitionVotes, observe_partition
+from pipeline.stream.processor import PartitionVotes, Parts, observe_partition
 from pipeline.stream.watch import Levels, Names, Seen, watch
 from pipeline.stream.watch import windows as windows_between
 from pipeline.stream.windows import WIDTH, group_of
@@ -98,14 +98,14 @@ def _voters(connection: Connection, detector: VoterDetector) -> list[Said]:
         return kept[sequence]
 
     for part in monitoring.partitions(connection):
-        states: dict[int, bytes] = {}
+        states: dict[int, Parts] = {}
         for votes, judged_by in _votes(connection, part.partition_no, reference):
 
-            def prior(_: int, __: str, voters: Sequence[int], states: dict[int, bytes] = states) -> list[bytes | None]:
+            def prior(_: int, voters: Sequence[int], states: dict[int, Parts] = states) -> list[Parts | None]:
                 return [states.get(voter) for voter in voters]
 
             observed = observe_partition(part.partition_no, votes, prior, judged_by, [detector], reference)
-            states.update(observed.states[part.partition_no, detector.name])
+            states.update(observed.states[part.partition_no])
             said += observed.raised
     return [*sorted(said, key=lambda one: (one.at, one.partition, one.offset))]
 

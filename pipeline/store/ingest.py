@@ -324,7 +324,7 @@ def one_of(
     One array for PostgreSQL; SQLite has no arrays and takes at most 32,766 parameters.
 
     Args:
-        fixed: values of partition_no and detector, where the table has them.
+        fixed: the value of partition_no, where it is part of the condition.
     """
     many: tuple[Any, ...]
     if connection.dialect.name == "postgresql":
@@ -336,5 +336,5 @@ def one_of(
     else:
         many = tuple(values.tolist() if isinstance(values, np.ndarray) else values)
         mark, condition = "?", f'"{column}" IN ({", ".join("?" * len(many))})'
-    before = [f"{name} = {mark}" for name, _ in zip(("partition_no", "detector"), fixed, strict=False)]
+    before = [f"{name} = {mark}" for name, _ in zip(("partition_no",), fixed, strict=False)]
     return " AND ".join([*before, condition]), (*fixed, *many)

@@ -150,11 +150,12 @@ term = Table(
     UniqueConstraint("kind", "text"),
 )
 
+# What all voter detectors remember of a voter, in one row (stream/states.py): a row a detector would cost as many
+# times as much to write.
 voter_state = Table(
     "voter_state",
     metadata,
     Column("partition_no", BigInteger, primary_key=True),
-    Column("detector", Text, primary_key=True),
     Column("voter", BigInteger, primary_key=True),
     Column("state", LargeBinary, nullable=False),
     sqlite_with_rowid=False,

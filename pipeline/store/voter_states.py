@@ -14,35 +14,35 @@ from pipeline.store.arrays import BigIntegers, Bytes
 from pipeline.store.ingest import CHUNK, one_of
 
 
-def read(connection: Connection, partition_no: int, detector: str, voters: Sequence[int]) -> dict[int, bytes]:
+def read(connection: Connection, partition_no: int, voters: Sequence[int]) -> dict[int, bytes]:
     """Voter → state, of those voters that have one."""
     found: dict[int, bytes] = {}
     for start in range(0, len(voters), CHUNK):
-        where, parameters = one_of(connection, "voter", voters[start : start + CHUNK], partition_no, detector)
+        where, parameters = one_of(connection, "voter", voters[start : start + CHUNK], partition_no)
         query = f"SELECT voter, state FROM voter_state WHERE {where}"  # noqa: S608
         found.update((voter, bytes(state)) for voter, state in connection.exec_driver_sql(query, parameters))
     return found
 
 
-def write(connection: Connection, states: Mapping[tuple[int, str], Mapping[int, bytes]]) -> None:
-    """Put each state in the place of the one before; by (partition, detector), then by voter."""
+def write(connection: Connection, states: Mapping[int, Mapping[int, bytes]]) -> None:
+    """Put each state in the place of the one before; by partition, then by voter."""
     upsert = (
-        "INSERT INTO voter_state (partition_no, detector, voter, state) {values}"
-        " ON CONFLICT (partition_no, detector, voter) DO UPDATE SET state = excluded.state"
+        "INSERT INTO voter_state (partition_no, voter, state) {values}"
+        " ON CONFLICT (partition_no, voter) DO UPDATE SET state = excluded.state"
     )
-    for (part, detector), by_voter in sorted(states.items()):
+    for part, by_voter in sorted(states.items()):
         group = sorted(by_voter.items())
         if not group:
             continue
         if connection.dialect.name == "postgresql":
             voters = BigIntegers(np.array([voter for voter, _ in group], dtype=np.int64))
             connection.exec_driver_sql(
-                upsert.format(values="SELECT %s, %s, v, s FROM unnest(%s, %s) AS one(v, s)"),
-                (part, detector, voters, Bytes([state for _, state in group])),
+                upsert.format(values="SELECT %s, v, s FROM unnest(%s, %s) AS one(v, s)"),
+                (part, voters, Bytes([state for _, state in group])),
             )
         else:
-            rows = [(part, detector, voter, state) for voter, state in group]
-            connection.exec_driver_sql(upsert.format(values="VALUES (?, ?, ?, ?)"), rows)
+            rows = [(part, voter, state) for voter, state in group]
+            connection.exec_driver_sql(upsert.format(values="VALUES (?, ?, ?)"), rows)
 
 
 def hold_to(connection: Connection, partition_no: int, epoch: int, offset: int) -> None:

@@ -76,7 +76,7 @@ class Context:
     detectors: Sequence[VoterDetector]
     lateness: int
     topics: Mapping[str, str] | None  # "alerts" and "rejected"; None where there is no broker
-    states: States = field(default_factory=States)
+    states: States
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Written:
 
     tally: Tally
     event_time: Mapping[int, int | None]
-    states: Mapping[processor.StateKey, Mapping[int, bytes]]
+    states: Mapping[int, Mapping[int, processor.Parts]]
     flushed: bool
 
 
@@ -194,7 +194,7 @@ def write_batch(
 
 def write_states(
     connection: Connection,
-    states: Mapping[processor.StateKey, Mapping[int, bytes]],
+    states: Mapping[int, Mapping[int, bytes]],
     owned: Mapping[int, Owned],
     offsets: Mapping[int, int],
 ) -> None:

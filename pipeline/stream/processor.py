@@ -25,11 +25,11 @@ FATES = ("accepted", "late", "quarantined")
 MAX_AHEAD = 5 * 60 * 1_000_000
 """Microseconds that a vote may be dated after its append time (clocks differ); beyond: quarantined."""
 
-StateKey = tuple[int, str]
-"""(partition, detector)"""
+Parts = tuple[bytes | None, ...]
+"""What each detector remembers of one voter, in the order of the detectors; None where it does not know the voter."""
 
-Prior = Callable[[int, str, Sequence[int]], Sequence[bytes | None]]
-"""(partition, detector, voters) → the state of each of them, None where there is none yet"""
+Prior = Callable[[int, Sequence[int]], Sequence[Parts | None]]
+"""(partition, voters) → what is remembered of each of them, None of who is not known"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +55,9 @@ class PartitionVotes:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """New states by voter, and what was raised."""
+    """What is remembered by partition and voter, and what was raised."""
 
-    states: dict[StateKey, dict[int, bytes]]
+    states: dict[int, dict[int, Parts]]
     raised: list[Raised]
 
 
@@ -121,14 +121,14 @@ def observe(
         batch: new votes only, sorted by (partition, offset).
         models: int64[n, 2], the store's numbers of model a and b.
         fate: int8[n].
-        prior: the states before these votes.
+        prior: what was remembered before these votes.
         reference: of the snapshot in force; None before the first: then there is no evidence, ever.
         detectors: what to run.
         earlier: sequence number → reference of a snapshot that was in force before.
     """
     if reference is None:
         return Observed({}, [])
-    new: dict[StateKey, dict[int, bytes]] = {}
+    new: dict[int, dict[int, Parts]] = {}
     raised: list[Raised] = []
     visible = _visible(batch, fate)
     for part in np.unique(batch.partition[visible]).tolist():
@@ -170,14 +170,15 @@ def observe_partition(
         given.outcome[order],
         given.prompt[order],
     )
-    new: dict[StateKey, dict[int, bytes]] = {}
     raised: list[Raised] = []
-    voters = names.tolist()
-    for detector in detectors:
-        after, said = detector.observe(votes, prior(partition, detector.name, voters), reference, earlier)
-        new[partition, detector.name] = dict(zip(voters, after, strict=True))
+    voters, after = names.tolist(), []
+    known = prior(partition, voters) if detectors else []
+    for k, detector in enumerate(detectors):
+        before = [None if parts is None else parts[k] for parts in known]
+        states, said = detector.observe(votes, before, reference, earlier)
+        after.append(states)
         raised.extend(said)
-    return Observed(new, raised)
+    return Observed({partition: dict(zip(voters, zip(*after, strict=True), strict=True))} if after else {}, raised)
 
 
 def count_windows(

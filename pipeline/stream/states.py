@@ -6,6 +6,10 @@ partition over folds the votes after that offset again (`refold`), raising nothi
 
 Laws: a state that is not written yet is never let go of; memory is bounded; what is held is forgotten
 when partitions change hands.
+
+In the store what all detectors remember of a voter is one *bundle*: of each the byte that stands for it, a length
+and its state. A detector that is new finds nothing of its own there; what one that was taken out left is dropped
+when the voter comes back.
 """
 
 from __future__ import annotations
@@ -18,13 +22,46 @@ from sqlalchemy.engine import Connection
 from pipeline.alerts import VoterDetector
 from pipeline.evidence import Reference
 from pipeline.store import history, voter_states
-from pipeline.stream.processor import Observed, StateKey, observe_partition
+from pipeline.stream.processor import Observed, Parts, observe_partition
 
-# Written states that stay in memory: about 200 bytes each with their place in the dictionary, so 40 MB.
+# Written states that stay in memory: about 400 bytes each with their place in the dictionary, so 80 MB.
 _HELD = 200_000
 _BATCHES, _SECONDS = 20, 5.0
+# A length that does not fit one byte follows in four.
+_LONG = 255
 
-ByVoter = dict[StateKey, dict[int, bytes]]
+ByVoter = dict[int, dict[int, Parts]]
+
+
+def bundle(parts: Parts, tags: bytes) -> bytes:
+    """What all detectors remember of a voter, as one state.
+
+    Args:
+        parts: of each detector.
+        tags: the byte that stands for each detector.
+    """
+    joined = []
+    for tag, part in zip(tags, parts, strict=True):
+        if part:
+            n = len(part)
+            joined.append(bytes((tag, n)) if n < _LONG else bytes((tag, _LONG)) + n.to_bytes(4, "little"))
+            joined.append(part)
+    return b"".join(joined)
+
+
+def parts_of(state: bytes, tags: bytes) -> Parts:
+    """The parts of a bundle, None for a detector that has none in it."""
+    found: list[bytes | None] = [None] * len(tags)
+    at, end = 0, len(state)
+    while at < end:
+        place, n = tags.find(state[at]), state[at + 1]
+        at += 2
+        if n == _LONG:
+            n, at = int.from_bytes(state[at : at + 4], "little"), at + 4
+        if place >= 0:
+            found[place] = state[at : at + n]
+        at += n
+    return tuple(found)
 
 
 class States:
@@ -34,7 +71,8 @@ class States:
     go of. Whoever is met in the old half is young again. That is a queue of least recent use, without its cost.
     """
 
-    def __init__(self, held: int = _HELD) -> None:
+    def __init__(self, detectors: Sequence[VoterDetector], held: int = _HELD) -> None:
+        self._tags = bytes(detector.tag for detector in detectors)
         self._half = max(held // 2, 1)
         self._young: ByVoter = {}
         self._old: ByVoter = {}
@@ -47,22 +85,22 @@ class States:
         """States in memory."""
         return sum(len(group) for half in (self._young, self._old, self._unwritten) for group in half.values())
 
-    def get(self, connection: Connection, part: int, detector: str, voters: Sequence[int]) -> list[bytes | None]:
-        """The state of each of these voters, None of those without; asks the store for what is not in memory."""
-        key = (part, detector)
-        unwritten, young, old = (half.get(key, {}) for half in (self._unwritten, self._young, self._old))
+    def get(self, connection: Connection, part: int, voters: Sequence[int]) -> list[Parts | None]:
+        """What is remembered of each of these voters, None of who is not known; asks the store for the rest."""
+        unwritten, young, old = (half.get(part, {}) for half in (self._unwritten, self._young, self._old))
         found = [unwritten.get(v) or young.get(v) or old.get(v) for v in voters]
-        missing = [v for v, state in zip(voters, found, strict=True) if state is None]
+        missing = [v for v, parts in zip(voters, found, strict=True) if parts is None]
         if missing:
-            stored = voter_states.read(connection, part, detector, missing)
-            if stored:
-                found = [stored.get(v) if state is None else state for v, state in zip(voters, found, strict=True)]
+            stored = voter_states.read(connection, part, missing)
+            for row, voter in enumerate(voters) if stored else ():
+                if found[row] is None and voter in stored:
+                    found[row] = parts_of(stored[voter], self._tags)
         return found
 
-    def put(self, states: Mapping[StateKey, Mapping[int, bytes]]) -> None:
+    def put(self, states: Mapping[int, Mapping[int, Parts]]) -> None:
         """Take in what a committed batch changed."""
-        for key, group in states.items():
-            self._unwritten.setdefault(key, {}).update(group)
+        for part, group in states.items():
+            self._unwritten.setdefault(part, {}).update(group)
         self._batches += 1
 
     def due(self) -> bool:
@@ -71,17 +109,18 @@ class States:
         many = sum(map(len, self._unwritten.values())) >= self._half
         return self._batches >= _BATCHES or many or waited >= _SECONDS
 
-    def unwritten(self, more: Mapping[StateKey, Mapping[int, bytes]] | None = None) -> ByVoter:
-        """What must still be written, together with the changes of a batch that is not taken in yet."""
-        whole = {key: dict(group) for key, group in self._unwritten.items()} if more else self._unwritten
-        for key, group in (more or {}).items():
-            whole.setdefault(key, {}).update(group)
+    def unwritten(self, more: Mapping[int, Mapping[int, Parts]] | None = None) -> dict[int, dict[int, bytes]]:
+        """The bundles that must still be written, with the changes of a batch that is not taken in yet."""
+        tags, whole = self._tags, {}
+        for part in self._unwritten.keys() | (more or {}).keys():
+            group = {**self._unwritten.get(part, {}), **(more or {}).get(part, {})}
+            whole[part] = {voter: bundle(parts, tags) for voter, parts in group.items()}
         return whole
 
     def written(self) -> None:
         """Everything is in the store: from here on it may be let go of."""
-        for key, group in self._unwritten.items():
-            young = self._young.setdefault(key, {})
+        for part, group in self._unwritten.items():
+            young = self._young.setdefault(part, {})
             before = len(young)
             young.update(group)
             self._count += len(young) - before
@@ -110,8 +149,8 @@ def refold(
     Each vote is judged by the snapshot that was in force for it. Nothing is raised.
     """
 
-    def prior(part: int, detector: str, voters: Sequence[int]) -> list[bytes | None]:
-        return states.get(connection, part, detector, voters)
+    def prior(part: int, voters: Sequence[int]) -> list[Parts | None]:
+        return states.get(connection, part, voters)
 
     periods = history.in_force(connection, partition_no)
     for sequence, start, stop in history.within(periods, first, end):

@@ -30,7 +30,7 @@ from pipeline.stream.liveness import Liveness
 from pipeline.stream.patience import Patience
 from pipeline.stream.pen import Pen
 from pipeline.stream.source.contract import Chunk, Source
-from pipeline.stream.states import refold
+from pipeline.stream.states import States, refold
 
 _OUTBOX_BATCH = 1_000
 # Seconds that a poll waits for a record: while a batch is being written, not long after it may be done.
@@ -82,6 +82,7 @@ class Worker:
             self.detectors,
             self.settings.lateness,
             topics if self.send else None,
+            States(self.detectors),
         )
         self._judge = Judge()
         self._owned: dict[int, Owned] = {}
@@ -180,9 +181,9 @@ class Worker:
     def _flush(self) -> None:
         """Write the voter states that are only in memory."""
         states = self._context.states
-        if states.unwritten():
+        if unwritten := states.unwritten():
             try:
-                self._patience.write(lambda c: write_states(c, states.unwritten(), self._owned, {}))
+                self._patience.write(lambda c: write_states(c, unwritten, self._owned, {}))
             except Fenced:
                 self._generation = -1  # the next owner folds them again
                 return

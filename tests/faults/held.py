@@ -41,7 +41,7 @@ class Held:
     Attributes:
         tables: name → rows. Votes, duplicates and rejects are keyed by their place.
         windows: (partition, start) → accepted, late, (kind, group, model) → row.
-        states: (partition, detector, voter) → the state. Its bytes hold numbers of models, so they can be compared
+        states: (partition, voter) → the state. Its bytes hold numbers of models, so they can be compared
             only between stores that gave the models the same numbers.
         models: number → name.
         history: alert id → what became of it, in order.
@@ -101,8 +101,8 @@ def _held(connection: Connection) -> Held:
             for w in windows.between(connection, -_ALWAYS, _ALWAYS)
         },
         states={
-            (numbers[no], detector, voter): state
-            for no, detector, voter, state in ask("SELECT partition_no, detector, voter, state FROM voter_state")
+            (numbers[no], voter): state
+            for no, voter, state in ask("SELECT partition_no, voter, state FROM voter_state")
         },
         models=models,
         history=history,

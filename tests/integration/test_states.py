@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline import jobs
 from pipeline.detectors import VOTER
@@ -12,6 +14,7 @@ from pipeline.simulate import Story, demo_story
 from pipeline.store import Store, schema
 from pipeline.stream.source import FileSource
 from pipeline.stream.source.contract import Chunk
+from pipeline.stream.states import bundle, parts_of
 from pipeline.stream.worker import Worker
 
 OPTIONS = Settings(voter_key="11" * 32, batch_votes=700, max_consecutive_rejects=10**6)
@@ -71,9 +74,7 @@ def worked(url: str, files: list[Path], dying: int | None) -> tuple[list[tuple],
             jobs.refresh(url)
     with store.read() as connection:
         states = connection.execute(
-            sa.select(schema.voter_state.c["voter", "state"]).order_by(
-                *schema.voter_state.c["partition_no", "voter", "detector"]
-            )
+            sa.select(schema.voter_state.c["voter", "state"]).order_by(*schema.voter_state.c["partition_no", "voter"])
         ).all()
         alerts = connection.execute(
             sa.select(schema.alert.c["alert_id", "severity", "level", "e_value", "evidence"]).order_by("alert_id")
@@ -96,4 +97,13 @@ def test_a_worker_that_dies_with_unwritten_states_changes_no_state_and_no_alert(
     assert len(alerts) >= 10
     assert same_alerts == alerts
     assert again == states
-    assert {b"H", b"C"} <= {state[:1] for _, state in states}  # both kinds of state were at stake
+    tags = bytes(detector.tag for detector in VOTER)
+    bias = [parts_of(state, tags)[0] for _, state in states]
+    assert {b"H", b"C"} <= {part[:1] for part in bias if part}  # both kinds of state were at stake
+
+
+@given(st.lists(st.none() | st.binary(min_size=1, max_size=700), min_size=3, max_size=3))
+def test_a_bundle_gives_back_its_parts_and_those_of_others_are_passed_over(parts: list[bytes | None]) -> None:
+    packed = bundle(tuple(parts), b"\x01\x07\xff")
+    assert parts_of(packed, b"\x01\x07\xff") == tuple(parts)
+    assert parts_of(packed, b"\xff\x02\x01") == (parts[2], None, parts[0])

@@ -170,7 +170,7 @@ TABLES = {
     " (SELECT text FROM term WHERE term_no = category), (SELECT text FROM term WHERE term_no = network)"
     " FROM vote v JOIN partition p USING (partition_no)"
     " JOIN model a ON a.model_no = v.model_a JOIN model b ON b.model_no = v.model_b",
-    "states": "SELECT p.number, detector, voter, state FROM voter_state JOIN partition p USING (partition_no)",
+    "states": "SELECT p.number, voter, state FROM voter_state JOIN partition p USING (partition_no)",
     "windows": 'SELECT p.number, start, accepted, late, counts FROM "window" JOIN partition p USING (partition_no)',
     "alerts": 'SELECT alert_id, p.number, "offset", severity, subject, direction, opened_at, level, e_value, evidence'
     " FROM alert JOIN partition p USING (partition_no)",

@@ -14,7 +14,7 @@ from pipeline.detectors import VOTER
 from pipeline.events.batch import NO_TIME, VoteBatch
 from pipeline.evidence import Reference
 from pipeline.stream import processor, windows
-from pipeline.stream.processor import ACCEPTED, FATES, LATE, MAX_AHEAD, QUARANTINED, StateKey
+from pipeline.stream.processor import ACCEPTED, FATES, LATE, MAX_AHEAD, QUARANTINED, Parts
 
 MINUTE = 60 * 1_000_000
 DAY = 24 * 60 * MINUTE
@@ -170,16 +170,16 @@ def test_the_states_asked_for_are_those_of_voters_with_a_visible_vote(
     rows = sorted(rows, key=lambda r: r[0])
     batch = batch_of([0] * len(rows), partition=[r[0] for r in rows], voter=[r[1] for r in rows])
     fate = np.array([r[2] for r in rows], dtype=np.int8)
-    asked: list[tuple[int, str, int]] = []
+    asked: list[tuple[int, int]] = []
 
-    def prior(part: int, detector: str, voters: Sequence[int]) -> list[None]:
-        asked.extend((part, detector, voter) for voter in voters)
+    def prior(part: int, voters: Sequence[int]) -> list[None]:
+        asked.extend((part, voter) for voter in voters)
         return [None] * len(voters)
 
     models = np.tile([0, 1], (len(rows), 1))
     processor.observe(batch, models, fate, prior, REFERENCE, VOTER)
     wanted = {(part, voter) for part, voter, f in rows if voter is not None and f != QUARANTINED}
-    assert sorted(asked) == sorted((part, d.name, voter) for part, voter in wanted for d in VOTER)
+    assert sorted(asked) == sorted(wanted)
 
 
 REFERENCE = Reference(1, np.arange(4), np.zeros(4), np.zeros((4, 4)), 0.3, (3.0, 7.0))
@@ -200,10 +200,10 @@ def stream(n: int = 120, partitions: int = 2) -> tuple[VoteBatch, np.ndarray]:
 
 
 def observe(
-    batch: VoteBatch, models: np.ndarray, fate: np.ndarray, states: Mapping[StateKey, Mapping[int, bytes]]
+    batch: VoteBatch, models: np.ndarray, fate: np.ndarray, states: Mapping[int, Mapping[int, Parts]]
 ) -> processor.Observed:
-    def prior(part: int, detector: str, voters: Sequence[int]) -> list[bytes | None]:
-        return [states.get((part, detector), {}).get(voter) for voter in voters]
+    def prior(part: int, voters: Sequence[int]) -> list[Parts | None]:
+        return [states.get(part, {}).get(voter) for voter in voters]
 
     return processor.observe(batch, models, fate, prior, REFERENCE, VOTER)
 
@@ -218,9 +218,8 @@ def test_every_visible_voter_gets_a_state_on_its_own_partition() -> None:
     batch, models = stream()
     fate = np.zeros(len(batch), dtype=np.int8)
     found = observe(batch, models, fate, {})
-    assert {key: set(group) for key, group in found.states.items()} == {
-        (part, d.name): {1, 2} for part in (0, 1) for d in VOTER
-    }
+    assert {part: set(group) for part, group in found.states.items()} == {0: {1, 2}, 1: {1, 2}}
+    assert {len(parts) for group in found.states.values() for parts in group.values()} == {len(VOTER)}
     assert {(r.partition, r.subject) for r in found.raised} == {(0, f"{1:016x}"), (1, f"{1:016x}")}
     for r in found.raised:
         row = batch.offset.tolist().index(r.offset)
@@ -232,7 +231,7 @@ def test_evidence_does_not_depend_on_where_a_batch_is_cut(cut: int) -> None:
     batch, models = stream()
     fate = np.where(np.arange(len(batch)) % 10 == 4, QUARANTINED, ACCEPTED).astype(np.int8)
     whole = observe(batch, models, fate, {})
-    states: dict[StateKey, dict[int, bytes]] = {}
+    states: dict[int, dict[int, Parts]] = {}
     raised = []
     for rows in (np.arange(cut), np.arange(cut, len(batch))):
         part = observe(batch.take(rows), models[rows], fate[rows], states)
@@ -266,7 +265,7 @@ def test_a_stored_state_is_taken_up_on_its_own_partition_only() -> None:
     fate = np.zeros(len(batch), dtype=np.int8)
     before = observe(batch, models, fate, {}).states
     later = replace(batch, offset=batch.offset + 1000)
-    elsewhere = {(9, name): group for (_, name), group in before.items()}
+    elsewhere = {9: before[0]}
     assert observe(later, models, fate, elsewhere).states == before
     assert observe(later, models, fate, before).states != before
 

@@ -127,6 +127,12 @@ def run(
     return states, raised
 
 
+def test_every_detector_is_known_in_the_store_by_a_byte_of_its_own() -> None:
+    tags = [detector.tag for detector in VOTER]
+    assert len(set(tags)) == len(tags)
+    assert all(1 <= tag <= 255 for tag in tags)
+
+
 @every_detector
 @given(seed=st.integers(0, 50), cuts=st.sets(st.integers(1, 239), max_size=8))
 @settings(max_examples=60, deadline=None)

@@ -326,10 +326,9 @@ def upgrade() -> None:
     op.create_table(
         "voter_state",
         sa.Column("partition_no", sa.BigInteger(), nullable=False),
-        sa.Column("detector", sa.Text(), nullable=False),
         sa.Column("voter", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("partition_no", "detector", "voter", name=op.f("pk_voter_state")),
+        sa.PrimaryKeyConstraint("partition_no", "voter", name=op.f("pk_voter_state")),
         sqlite_with_rowid=False,
     )
     op.create_table(
