@@ -125,6 +125,6 @@ def test_nobody_changes_what_is_stored(board):
 def test_ingest_reads_of_a_vote_what_folding_states_and_telling_repeats_takes_and_nothing_of_the_log(board):
     board.sql("ingest", 'SELECT partition_no, "offset", vote_id, voter, cast_at, model_a, outcome, fate FROM vote')
     board.sql("ingest", "SELECT language, category, network, prompt, voter_since, style FROM vote")
-    for query in ("appended_at FROM vote", "* FROM segment", "* FROM snapshot_row", "* FROM exclusion"):
+    for query in ("* FROM segment", "* FROM snapshot_row", "* FROM exclusion"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             board.sql("ingest", f"SELECT {query}")
