@@ -98,6 +98,11 @@ class Task:
         return min(run.first for run in self.peers) / self.ours.first
 
     @property
+    def ratio_cpu(self) -> float:
+        """The same in CPU seconds, which a busy machine blurs less; NaN where a peer's processes are not counted."""
+        return min(run.cpu for run in self.peers) / self.ours.cpu
+
+    @property
     def lean(self) -> bool:
         """Less peak memory than every peer."""
         return all(self.ours.peak_mb < run.peak_mb for run in self.peers)

@@ -51,7 +51,7 @@ def ratings(
         out.print(_table(task))
         bar = f"bar {comparison.BARS[task.task]:.0f}×, less memory than every peer: "
         out.print(
-            f"{task.ratio:.1f}× as fast as {task.faster.engine} (first call {task.ratio_first:.1f}×); {bar}"
+            f"{task.ratio:.1f}× as fast as {task.faster.engine} (first call {task.ratio_first:.1f}×{_cpu(task)}); {bar}"
             + ("[green]met[/]" if task.passed else "[red]missed[/]"),
             highlight=False,
         )
@@ -85,6 +85,10 @@ def _covered(boards: int) -> tuple[Band, ...]:
     with Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task("", total=boards)
         return coverage(boards, step=lambda: bar.advance(task))
+
+
+def _cpu(task: comparison.Task) -> str:
+    return "" if isnan(task.ratio_cpu) else f", CPU seconds {task.ratio_cpu:.1f}×"
 
 
 def _table(task: comparison.Task) -> Table:
@@ -129,6 +133,7 @@ def _document(measured: list[comparison.Task], bands: tuple[Band, ...], versions
                 "runs": [{k: None if v != v else v for k, v in asdict(run).items()} for run in task.runs],
                 "ratio": task.ratio,
                 "ratio_first": task.ratio_first,
+                "ratio_cpu": None if isnan(task.ratio_cpu) else task.ratio_cpu,
                 "bar": comparison.BARS[task.task],
                 "less_memory": task.lean,
                 "passed": task.passed,
