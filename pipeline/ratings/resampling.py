@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +38,8 @@ _STEP = 1e-7
 _CHORDS = 25
 # Share of rounds without an estimate up to which leaving them out is harmless to a 95% interval.
 _LOST = 0.05
+# Draws of one round before it counts as hopeless, whatever the number of rounds.
+_TRIES = 1_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,19 +107,35 @@ def bootstrap(
     cells = _Cells(counts, fitted, reweight)
     streams = np.random.SeedSequence(seed).spawn(rounds)
     drawn = np.empty((rounds, len(counts.models)))
-    lost: Counter[str] = Counter()
+    lost: Counter[tuple[str, ...]] = Counter()
     newton = 0
-    for start in range(0, rounds, _TOGETHER):
-        rngs = [np.random.default_rng(stream) for stream in streams[start : start + _TOGETHER]]
-        votes = np.stack([cells.draw(rng, lost, rounds) for rng in rngs])
-        theta, restless = cells.settle(votes)
-        for row in restless:
-            theta[row] = cells.exact(votes[row])
-        newton += len(restless)
-        drawn[start : start + len(rngs)] = theta
-        if step is not None:
-            step(len(rngs))
+    with ThreadPoolExecutor() as threads:
+        for start in range(0, rounds, _TOGETHER):
+            some = streams[start : start + _TOGETHER]
+            found = list(threads.map(cells.draw, some))
+            lost.update(apart for _, failed in found for apart in failed)
+            _require_few(lost, rounds, hopeless=any(len(failed) >= _TRIES for _, failed in found))
+            votes = np.stack([one for one, _ in found])
+            theta, restless = cells.settle(votes)
+            for row in restless:
+                theta[row] = cells.exact(votes[row])
+            newton += len(restless)
+            drawn[start : start + len(some)] = theta
+            if step is not None:
+                step(len(some))
     return Bootstrap(drawn, seed, sum(lost.values()), newton)
+
+
+def _require_few(lost: Counter[tuple[str, ...]], rounds: int, *, hopeless: bool) -> None:
+    """Few enough rounds without an estimate: leaving them out must not colour the interval."""
+    total = sum(lost.values())
+    if hopeless or total > max(1.0, _LOST * rounds):
+        apart, times = lost.most_common(1)[0]
+        raise Disconnected(
+            f"expected at most {_LOST:.0%} of {rounds} rounds without an estimate, got {total} so far: "
+            f"{', '.join(apart)} came apart {times} times, for want of wins or losses; use the sandwich",
+            [apart],
+        )
 
 
 class _Cells:
@@ -143,22 +162,17 @@ class _Cells:
         gauge = np.trace(fitted.hessian) / size**2
         self._factor = cho_factor(fitted.hessian + gauge, check_finite=False)
 
-    def draw(self, rng: np.random.Generator, lost: Counter[str], rounds: int) -> Floats:
-        """One round of votes that has an estimate."""
-        while True:
+    def draw(self, stream: np.random.SeedSequence) -> tuple[Floats, list[tuple[str, ...]]]:
+        """One round of votes that has an estimate, and who came apart in those before it that had none."""
+        rng = np.random.default_rng(stream)
+        failed: list[tuple[str, ...]] = []
+        while len(failed) < _TRIES:
             votes = rng.multinomial(self._total, self._shares).astype(np.float64)
-            if is_connected(W := self._wins(votes)):
-                return votes
-            parts = components(W)
-            apart = ", ".join(self._counts.models[int(part[0])] for part in parts[1:4])
-            lost[apart] += 1
-            if sum(lost.values()) > max(1.0, _LOST * rounds):
-                who, times = lost.most_common(1)[0]
-                raise Disconnected(
-                    f"expected at most {_LOST:.0%} of {rounds} rounds without an estimate, got {sum(lost.values())} so "
-                    f"far: {who} came apart {times} times, for want of wins or losses; use the sandwich",
-                    [[self._counts.models[int(code)] for code in part] for part in parts],
-                )
+            W = self._wins(votes)
+            if is_connected(W):
+                return votes, failed
+            failed.append(tuple(self._counts.models[int(part[0])] for part in components(W)[1:4]))
+        return votes, failed
 
     def settle(self, votes: Floats) -> tuple[Floats, list[int]]:
         """Chord Newton for R rounds at once; the rows that did not settle."""
