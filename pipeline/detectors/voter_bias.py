@@ -4,16 +4,16 @@ Formula: E = Σ_k w_k Π_t LR_k,t, the average over alternatives of their likeli
 worst honest voter in the band (`pipeline.evidence.outcomes`). Half of the weight is on targets: the
 r-th model that gets four of the voter's votes has 1/(r(r+1)) of it, over "promotes" and "demotes" and
 three sizes δ. An attacker's target gets there first, and pays least for being one of many. Half is on
-always-left, always-right and anti-rating. The weights follow from which battles the voter voted on,
+always-left, always-right and against the rating. The weights follow from which battles the voter voted on,
 never from how, and sum to at most 1; so E is an e-process, P(ever ≥ 1/α) ≤ α (Ville 1939), for every
 voter in the band who does not choose the next battle by the last outcomes. A voter is in the band when
 the logit of "m wins" is within η, and two standard errors of the pair, of the board's, and the share of
-ties is the board's. η is 0.4 for the first 30 votes on m, 0.6 up to the 80th, 1.0 beyond (0.5 for the
-generic alternatives): tastes of sd 0.5 lie outside now and then, and only many votes tell so.
+ties is the board's. η is 0.4 for the first 30 votes on m, 0.6 up to the 80th, 1.0 beyond (0.5 for one
+side, 0.71 against the rating): tastes of sd 0.5 lie outside now and then, and only many votes tell so.
 
 False alarms outside the band, measured (taste sd 0.5 for each model, tie propensity sd 0.5, α = 1%):
-none among 1,000 voters of 400 votes on 100 models; 1.3% of voters of 1,500 votes on 30; 1.0% and 0.3%
-of voters of 400 votes on boards of four and of two models, where one taste is seen again and again.
+none among 1,000 voters of 400 votes on 100 models; 0.3% of 300 voters of 1,500 votes on 30; 0.7% and
+1.3% of voters of 400 votes on boards of four and of two models, where one taste is seen again and again.
 
 *Uniform random clicking* is an alert of its own (direction `random`), on decisive votes and, beside
 them, on the share of ties. It has no band, its error rate is measured and not proved, and so it is

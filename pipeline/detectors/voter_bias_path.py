@@ -13,7 +13,7 @@ from pipeline.detectors.voter_bias_state import RANKED, Joined, Tally, Targets, 
 from pipeline.evidence import DELTAS, E_UNIT, LOG_UNIT, Reference, e_units, running_sums, starts
 from pipeline.evidence.fixed import Int64
 
-GENERIC = ("always votes for the left side", "always votes for the right side", "swaps win and loss")
+GENERIC = ("always votes for the left side", "always votes for the right side", "votes against the rating")
 _GENERIC_WEIGHT = 0.5 / len(GENERIC)
 # Where exp() is still a number; more than any level.
 _LARGEST = 600.0

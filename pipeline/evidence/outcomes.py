@@ -6,9 +6,9 @@ decisive votes and t the share of ties. With the Bradley-Terry probability and t
 alternatives lose power (8 to 9 of 12 planted voters found instead of 12).
 
 Honest taste differs: every ratio is taken against the worst honest voter whose logit is within
-η + 2 SE(θ_a − θ_b) of the board's. It is an e-value for every such voter. For the generic alternatives η = 0.5. For
-those about one model η is wider the more votes the voter has cast on it (BANDS): a few votes tell nothing about a
-taste, and hundreds tell a taste from nothing.
+η + 2 SE(θ_a − θ_b) of the board's. It is an e-value for every such voter. For one side η = 0.5; against the rating √2
+times as much, as a pair's logit differs by two tastes. For alternatives about one model η is wider the more votes the
+voter has cast on it (BANDS): a few votes tell nothing about a taste, and hundreds tell a taste from nothing.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ and no validity, and the sums compress to a few bytes."""
 
 # A voter who always presses one side, with room for a slip: (that side, the other, tie).
 _ONE_SIDED = (0.96, 0.02, 0.02)
+# Of "against the rating" the share that is as one-sided; the rest is honest with win and loss swapped.
+_PLAIN = 0.5
 # Keeps logarithms finite where two models are 25 logits apart.
 _TINY = 1e-12
 
@@ -111,9 +113,10 @@ class Reference:
 
     @cached_property
     def generic(self) -> Int64:
-        """int64[K, K, 3, 4]: log-ratio of left, right, anti-rating and uniform for outcome a, b, tie.
+        """int64[K, K, 3, 4]: log-ratio of left, right, against the rating and uniform for outcome a, b, tie.
 
-        The first three are banded. Uniform is not (a band would take all its power): it looks at
+        Against the rating: half the time for the weaker model as such, half the time as an honest voter would with
+        win and loss swapped. The first three are banded. Uniform is not (a band would take all its power): it looks at
         decisive votes only, and its error rate is measured, not proved.
         """
         difference, error = self._difference
@@ -127,8 +130,12 @@ class Reference:
             ratios[..., 0, column] = np.log(on_a / worst_a)
             ratios[..., 1, column] = np.log(on_b / worst_b)
             ratios[..., 2, column] = np.log(tie / t)
-        ratios[..., 0, 2] = np.log((1 - t) * expit(-difference) / worst_a)
-        ratios[..., 1, 2] = np.log((1 - t) * expit(difference) / worst_b)
+        for outcome, sign in enumerate((-1, 1)):
+            worst = (1 - t) * expit(error + TASTE * 2**0.5 - sign * difference)
+            plain = np.where(sign * difference > 0, same, other)
+            swapped = (1 - t) * expit(sign * difference)
+            ratios[..., outcome, 2] = np.log((_PLAIN * plain + (1 - _PLAIN) * swapped) / worst)
+        ratios[..., 2, 2] = np.log((_PLAIN * tie + (1 - _PLAIN) * t) / t)
         ratios[..., 0, 3] = np.log(0.5) - np.log(expit(difference))
         ratios[..., 1, 3] = np.log(0.5) - np.log(expit(-difference))
         return log_units(ratios)

@@ -172,10 +172,14 @@ def test_generic_ratios_are_those_of_the_formula(reference: Reference) -> None:
             d, eta = reference.theta[i] - reference.theta[j], band(reference, i, j)
             worst_a, worst_b = (1 - t) * sigmoid(d + eta), (1 - t) * sigmoid(-d + eta)
             same, other, tie = ONE_SIDED["same"], ONE_SIDED["other"], ONE_SIDED["tie"]
+            pair = band(reference, i, j, 0.5 * math.sqrt(2))  # two tastes
+            most_a, most_b = (1 - t) * sigmoid(d + pair), (1 - t) * sigmoid(-d + pair)
+            against_a = 0.5 * (same if d < 0 else other) + 0.5 * (1 - t) * sigmoid(-d)
+            against_b = 0.5 * (same if d > 0 else other) + 0.5 * (1 - t) * sigmoid(d)
             expected = [
-                [same / worst_a, other / worst_a, (1 - t) * sigmoid(-d) / worst_a, 0.5 / sigmoid(d)],
-                [other / worst_b, same / worst_b, (1 - t) * sigmoid(d) / worst_b, 0.5 / sigmoid(-d)],
-                [tie / t, tie / t, 1.0, 1.0],
+                [same / worst_a, other / worst_a, against_a / most_a, 0.5 / sigmoid(d)],
+                [other / worst_b, same / worst_b, against_b / most_b, 0.5 / sigmoid(-d)],
+                [tie / t, tie / t, (0.5 * tie + 0.5 * t) / t, 1.0],
             ]
             slow = np.floor(np.log(expected) / 2**-20)
             assert np.abs(reference.generic[i, j] - slow).max() <= 1
