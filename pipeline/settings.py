@@ -49,6 +49,8 @@ class Settings:
         auto_voter: exclude the votes of a voter whose critical alert is open (policy auto-voter/1).
         least_share: a refresh refuses when the largest comparable group of models holds less of the votes.
         topic_votes, topic_registry, topic_alerts, topic_rejected: topics.
+        group: the workers' consumer group; "" for one named after the store. The store holds the offsets, so another
+            name is a safe way out of a group that is stuck.
         partitions: of a votes topic that `publish` has to create.
         batch_votes: the most votes of one transaction.
         session_seconds, poll_seconds: when Kafka gives a silent worker's partitions to another.
@@ -71,6 +73,7 @@ class Settings:
     topic_registry: str = "arena.registry"
     topic_alerts: str = "arena.alerts"
     topic_rejected: str = "arena.votes.rejected"
+    group: str = ""
     partitions: int = 4
     batch_votes: int = 10_000
     session_seconds: float = 10.0

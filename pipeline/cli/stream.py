@@ -154,7 +154,7 @@ def _source(
     source = KafkaSource(
         bootstrap,
         topic or from_url or options.topic_votes,
-        f"integrity-{store.store_id}",
+        options.group or f"integrity-{store.store_id}",
         session_seconds=options.session_seconds,
         poll_seconds=options.poll_seconds,
     )

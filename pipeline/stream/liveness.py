@@ -18,6 +18,9 @@ from pipeline.stream.commit import Owned
 from pipeline.stream.patience import Patience
 from pipeline.stream.source.contract import Source
 
+# Seconds between two proofs of idleness: with a scrape every 5 s, an idle worker never looks older than 10.
+_LOOK = 5.0
+
 
 class Liveness:
     """When something was last stored, or proved to be all there is."""
@@ -35,6 +38,7 @@ class Liveness:
         self._source, self._source_no, self._patience = source, source_no, patience
         self._seconds, self._metrics = seconds, metrics
         self._last = time.monotonic()
+        self._metrics.last_progress.set_to_current_time()
         self._look_again = 0.0
         self._stored: Mapping[int, int] | None = None
 
@@ -50,10 +54,10 @@ class Liveness:
         self._show_lag(owned, self._source.ends())
 
     def idle(self, owned: Mapping[int, Owned]) -> None:
-        """Nothing came: find out whether there is nothing, four times within the bound."""
+        """Nothing came: find out whether there is nothing."""
         if time.monotonic() < self._look_again:
             return
-        self._look_again = time.monotonic() + self._seconds / 4
+        self._look_again = time.monotonic() + min(self._seconds / 4, _LOOK)
         try:
             numbers = sorted(owned) or self._source.all_partitions()
             ends = {number: end for number, (_, end) in self._source.bounds(numbers).items()}

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import threading
 import time
-from collections.abc import Callable
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka import KafkaAdminClient, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
 from pipeline.local import KafkaServer, PostgresServer
+from pipeline.local.monitoring import PrometheusServer
+from pipeline.local.process import free_port
+from tests.conftest import started
 from tests.faults.scene import (
     GROUPS,
     Scene,
@@ -22,6 +29,7 @@ from tests.faults.scene import (
     alerts_of,
     ended,
     killed_at_the_end,
+    metrics,
     plain_votes,
     progress,
     wait,
@@ -172,3 +180,91 @@ def test_a_log_truncated_and_filled_again_beyond_our_offset_is_a_gap_too(
     said = halted(scene.start(url, "--until-end"), url, 600)
     assert "partition 0" in said["message"]
     assert "truncated" in said["message"]
+
+
+# 13.
+
+
+@contextmanager
+def member(scene: Scene, group: str) -> Iterator[KafkaConsumer]:
+    """A member of a group that lives, heartbeats and all, and is patient for five minutes."""
+    consumer = KafkaConsumer(
+        bootstrap_servers=scene.kafka.bootstrap,
+        group_id=group,
+        session_timeout_ms=30_000,
+        heartbeat_interval_ms=1_000,
+        max_poll_interval_ms=300_000,
+        enable_auto_commit=False,
+    )
+    consumer.topics()
+    consumer.subscribe([scene.topic])
+    try:
+        yield consumer
+    finally:
+        consumer.close(autocommit=False)
+
+
+def state_of_group(scene: Scene, group: str) -> str:
+    admin = KafkaAdminClient(bootstrap_servers=scene.kafka.bootstrap)
+    try:
+        return str(next(iter(admin.describe_groups([group]).values()))["group_state"])
+    finally:
+        admin.close()
+
+
+def firing(port: int, name: str, instance: str) -> bool:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/alerts", timeout=10) as answer:
+        alerts = json.load(answer)["data"]["alerts"]
+    return any(
+        a["state"] == "firing" and a["labels"]["alertname"] == name and a["labels"].get("instance") == instance
+        for a in alerts
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.prometheus
+def test_a_stuck_group_is_told_within_a_minute_and_another_group_reads_on(
+    broker: KafkaServer, database_server: PostgresServer, tmp_path: Path
+) -> None:
+    """One member answers and never joins again: the coordinator waits for it, and everybody else with it."""
+    scene = Scene(broker, database_server, tmp_path, Stream(plain_votes(0, 200), []), partitions=2)
+    url, port, group = scene.database(), free_port(), f"stuck-{scene.topic}"
+    targets = {"exporter:9464": free_port(), "worker-1:9465": port, "worker-2:9465": free_port()}
+    targets["alertmanager:9093"] = free_port()
+    prometheus = started(PrometheusServer(tmp_path / "prometheus", targets=targets))
+    worker = scene.start(url, "--metrics-port", str(port), INTEGRITY_GROUP=group, INTEGRITY_PROGRESS_SECONDS="20")
+    instance = f"127.0.0.1:{port}"
+    with prometheus, killed_at_the_end(worker):
+        wait(lambda: state_of_group(scene, group) == "Stable")
+        idle = time.monotonic() + 20
+        while time.monotonic() < idle:
+            silent = time.time() - metrics(port)["integrity_worker_last_progress_timestamp_seconds"]
+            assert silent < 15, f"expected idleness to be proved, got a silence of {silent:.0f} s"
+            time.sleep(1)
+        assert not firing(prometheus.port, "WorkerStalled", instance)
+        with member(scene, group) as frozen:
+            wait(lambda: frozen.poll(timeout_ms=200) is not None and frozen.assignment(), what="the member's share")
+            with member(scene, group) as newcomer:
+                newcomer.poll(timeout_ms=500)  # it wants to join, and from now on `frozen` says nothing
+                wait(lambda: state_of_group(scene, group) == "PreparingRebalance", what="the group stuck")
+                stuck = time.monotonic()
+                scene.publish(plain_votes(200, 400))
+                wait(lambda: firing(prometheus.port, "WorkerStalled", instance), what="the alert")
+                seconds = time.monotonic() - stuck
+                assert state_of_group(scene, group) == "PreparingRebalance"
+                assert progress(url) == 200, "expected nobody to read"
+                assert not healthy(port)
+                # What the runbook says.
+                worker.send_signal(signal.SIGTERM)
+                worker.wait(60)
+                assert ended(scene.start(url, "--until-end", INTEGRITY_GROUP=f"{group}-2"))["read"] == 200
+    assert seconds <= 65, f"expected the alert within a minute, got it after {seconds:.0f} s"
+    assert progress(url) == 400
+
+
+def healthy(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as answer:
+            return bool(answer.status == 200)
+    except urllib.error.HTTPError:
+        return False
