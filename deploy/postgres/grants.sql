@@ -34,7 +34,9 @@ GRANT SELECT ON ALL TABLES IN SCHEMA public TO integrity_rate, integrity_read;
 GRANT INSERT ON segment, segment_range, verdict, exclusion, alert_event, snapshot_row TO integrity_rate;
 GRANT INSERT, UPDATE ON sealed_total TO integrity_rate;
 GRANT UPDATE (sealed_offset) ON partition TO integrity_rate;
-GRANT UPDATE (state, snoozed_until) ON alert TO integrity_rate;
+-- A sweep opens alerts too, and tells of more evidence for those that are open.
+GRANT INSERT ON alert TO integrity_rate;
+GRANT UPDATE (state, snoozed_until, severity, level, e_value, evidence) ON alert TO integrity_rate;
 -- A candidate has no place in the chain, and only integrity_publish gives it one.
 GRANT INSERT (snapshot_id, work_key, log_size, body, reference, rated_at) ON snapshot TO integrity_rate;
 

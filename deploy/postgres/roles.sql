@@ -3,7 +3,7 @@
 --
 --   integrity_migrate   owns the tables: `integrity migrate` as this role makes the store and brings it up to date
 --   integrity_ingest    workers and the monitor
---   integrity_rate      seal, check, rate; and whoever acknowledges an alert or excludes a vote by hand
+--   integrity_rate      seal, check, rate, sweep; and whoever acknowledges an alert or excludes a vote by hand
 --   integrity_publish   all of that, and makes a candidate the latest snapshot: the refresh in Airflow
 --   integrity_read      the exporter, the leaderboard, verification
 --

@@ -5,6 +5,7 @@ app.py        what every verb shares: options, --json
 stream.py     publish, work, monitor
 board.py      refresh, leaderboard, verify
 rate.py       rate: a battle file, no store
+sweep.py      sweep: the slow audits and the policy
 history.py    history: published snapshots of a board, no store
 alerts.py     alerts and exclusions
 operate.py    exporter, doctor, pseudonym, rejects

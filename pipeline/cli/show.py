@@ -125,8 +125,10 @@ def explained(alert: Mapping[str, Any]) -> str:
     lines = [f"{alert['severity'].upper()}  {alert['detector']}  about {subject['kind']} {subject['id']}"]
     if "likeliest" in alert["evidence"]:
         lines += _about_voter(alert)
-    elif alert.get("window") is not None:
+    elif "window" in alert["evidence"]:
         lines += _about_window(alert)
+    elif alert.get("window") is not None:
+        lines += _about_sweep(alert)
     else:
         lines += [f"{key}: {value}" for key, value in alert["evidence"].items()]
         lines.append(f"Which votes: up to partition {alert['partition']}, offset {alert['offset']}.")
@@ -178,6 +180,23 @@ def _about_window(alert: Mapping[str, Any]) -> list[str]:
             f"alert about this {alert['subject']['kind']} is expected in {e:,.0f} months, or fewer."
         )
     lines.append(f"Which votes: those of {first[:16]} to {end[:16]} UTC that it speaks of, the newest first:")
+    return lines
+
+
+def _about_sweep(alert: Mapping[str, Any]) -> list[str]:
+    e, evidence = alert["e_value"], alert["evidence"]
+    lines = [f"Seen: {alert['direction']}: {evidence['what']}."]
+    if e is None:
+        lines.append("How unlikely: a fact; there is no chance in it.")
+    else:
+        lines.append(
+            f"How unlikely: the e-value is {e:,.0f}. If nothing were wrong, one test reaches that with probability of "
+            f"at most 1 in {e:,.0f}."
+        )
+    lines += [f"  {name}: {value}" for name, value in evidence.items() if name != "what"]
+    lines.append(
+        f"When: by the sweep of the board as of {alert['window'][:10]}; a sweep that no longer finds it clears it."
+    )
     return lines
 
 

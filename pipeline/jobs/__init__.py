@@ -12,6 +12,8 @@ however many it is asked for.
     rating.py         rating a battle file, no store
     verification.py   recomputing what is published, from the votes
     replay.py         what a detector would have said about all that is stored
+    gathering.py      one look at a store, for audits
+    sweep.py          the slow audits, the policy, and the alerts that follow
     status.py         what the exporter shows
 """
 
@@ -19,6 +21,19 @@ from pipeline.errors import QualityGate
 from pipeline.jobs.refresh import check, publish, rate, refresh, seal, store_url
 from pipeline.jobs.replay import replay
 from pipeline.jobs.status import status
+from pipeline.jobs.sweep import sweep
 from pipeline.jobs.verification import verify
 
-__all__ = ["QualityGate", "check", "publish", "rate", "refresh", "replay", "seal", "status", "store_url", "verify"]
+__all__ = [
+    "QualityGate",
+    "check",
+    "publish",
+    "rate",
+    "refresh",
+    "replay",
+    "seal",
+    "status",
+    "store_url",
+    "sweep",
+    "verify",
+]

@@ -163,7 +163,7 @@ def one(connection: Connection, alert_id: str) -> dict[str, Any]:
         sa.select(e.at, e.action, e.name, e.reason).where(e.alert_id == alert_id).order_by(e.event_no)
     )
     shown = _shown_alert(dict(row))
-    if shown.get("window") is not None and shown["until"] is None:
+    if "window" in shown["evidence"] and shown.get("window") is not None and shown["until"] is None:
         # It stands: its votes go on up to where windows are closed.
         at = connection.scalar(sa.select(schema.position.c.position).where(schema.position.c.name == "monitor"))
         shown["until"] = shown["evidence"]["window"][1] if at is None else _text(at)

@@ -59,7 +59,11 @@ def last_document(text: str) -> dict[str, Any]:
 
 
 def run_refresh(environment: dict[str, str]) -> dict[str, Any]:
-    command = [sys.executable, str(SCRIPT), "run", str(DAGS), "refresh_ratings"]
+    return run_dag("refresh_ratings", environment)
+
+
+def run_dag(name: str, environment: dict[str, str]) -> dict[str, Any]:
+    command = [sys.executable, str(SCRIPT), "run", str(DAGS), name]
     return last_document(output(command, environment))
 
 
@@ -204,6 +208,29 @@ def test_a_refresh_publishes_every_vote_and_a_second_one_publishes_nothing_new(f
     for key in ("snapshot", "sequence"):
         assert second["returned"]["publish"][key] == first["returned"]["publish"][key]
     assert leaderboard(store, environment) == board
+
+
+def test_a_sweep_looks_at_every_sealed_vote_and_a_second_one_tells_nothing_new(filled_store):
+    store, environment = filled_store
+    first = run_dag("sweep_integrity", environment)
+    assert first["state"] == "success", first
+    assert set(first["tasks"].values()) == {"success"}
+    told = first["returned"]["sweep"]
+    assert (told["log_size"], told["votes"]) == (VOTES, VOTES)
+    assert told["policy"]["no_retraction"] is True
+    assert told["policy"]["fair_sampling"] is None  # no policy is declared
+
+    # The sixty voters of this file meet the same prompts and pairs in turn: whatever is found is found again.
+    command = [str(INTEGRITY), "alerts", "--store", store, "--json"]
+    alerts = json.loads(output(command, environment))
+    assert len(alerts) == told["alerts"]["told"]
+    assert run_dag("sweep_integrity", environment)["returned"]["sweep"] == told
+    assert [a["id"] for a in json.loads(output(command, environment))] == [a["id"] for a in alerts]
+
+
+def test_the_sweep_is_seal_then_sweep(bag):
+    tasks = bag["dags"]["sweep_integrity"]["tasks"]
+    assert {name: task["downstream"] for name, task in tasks.items()} == {"seal": ["sweep"], "sweep": []}
 
 
 def test_a_closed_gate_ends_the_run_at_once_and_nothing_is_rated(closed_gate):

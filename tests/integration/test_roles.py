@@ -86,6 +86,8 @@ def test_every_verb_does_its_work_as_its_role(board, votes):
     assert board.result("ingest", "work", "--source", str(votes[1]))["alerts"]
     assert board.result("ingest", "monitor", "--close")["windows_closed"]
     assert board.result("publish", "refresh")["votes_excluded"]
+    swept = board.run("rate", "sweep")
+    assert swept.returncode in (0, 1), swept.stderr[-3000:]  # 1: it found something
     for verb in ("leaderboard", "alerts", "verify", "doctor", "rejects"):
         done = board.run("read", verb)
         assert done.returncode == 0, f"{verb}: {done.stderr[-3000:]}"

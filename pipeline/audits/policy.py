@@ -1,0 +1,193 @@
+"""The five recommendations as a policy: each rule with its parameters, pass or fail, and what it rests on.
+
+no_retraction            a score that was seen stays
+private_variants         at most so many private variants of a provider at once
+deprecation_by_license   licence groups lose models alike: shares retired within `most_apart`, or Fisher's exact test
+                         (1922) above `level` for every two groups
+fair_sampling            sampled as declared, and near the active-sampling rule: a pair is drawn in proportion to
+                         √(v/n) − √(v/(n+1)), by how much one more vote narrows its interval (Chiang et al. 2024,
+                         "Chatbot Arena", equation 9)
+public_removal           every removal has a public notice; silence of so many days is a removal
+
+Source: Singh et al. 2025, "The Leaderboard Illusion", section 6. Law: a rule that cannot be judged is neither passed
+nor failed. Blind spot: whether a notice says the truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from scipy.stats import fisher_exact
+
+from pipeline.audits.finding import Finding
+from pipeline.audits.shares import OPEN, PROPRIETARY
+from pipeline.errors import BadCounts
+from pipeline.ratings import PairCounts
+from pipeline.ratings.checks import Floats
+
+RULES: Mapping[str, Mapping[str, float]] = {
+    "no_retraction": {},
+    "private_variants": {"most": 3},
+    "deprecation_by_license": {"most_apart": 0.10, "level": 0.01},
+    "fair_sampling": {"most_distance": 0.5},
+    "public_removal": {"votes": 10, "days": 52},
+}
+"""Every rule and its parameters, as the shipped policy sets them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one rule.
+
+    Attributes:
+        rule: its name.
+        passed: None if it cannot be judged.
+        what: a sentence with its figures.
+        parameters: as the policy sets them.
+        evidence: what it rests on.
+    """
+
+    rule: str
+    passed: bool | None
+    what: str
+    parameters: Mapping[str, float]
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the rules are held against.
+
+    Attributes:
+        retractions: findings of `score_retraction`.
+        under_test: provider → private variants under test.
+        retired, listed: number of models by licence group, retired ones and all that were ever public.
+        unfair: findings of the sampling ledger; None where no policy is declared.
+        distance: total variation distance of practice and the active-sampling rule; None where it is not known.
+        removals: model → how it was removed, for removals without a public notice.
+    """
+
+    retractions: Sequence[Finding]
+    under_test: Mapping[str, Sequence[str]]
+    retired: Mapping[str, int]
+    listed: Mapping[str, int]
+    unfair: Sequence[Finding] | None
+    distance: float | None
+    removals: Mapping[str, str]
+
+
+def parameters(policy: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """A policy as its file holds it, checked: defaults for what a rule leaves out.
+
+    Raises:
+        BadCounts: a rule or a parameter that does not exist, or a value that is no number of at least 0.
+    """
+    result: dict[str, dict[str, float]] = {}
+    for rule, given in policy.items():
+        if rule not in RULES or not isinstance(given, Mapping):
+            raise BadCounts(f"expected a rule of {', '.join(RULES)}, got {rule!r}")
+        for name, value in given.items():
+            number = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+            if name not in RULES[rule] or not number:
+                known = ", ".join(RULES[rule]) or "no parameter"
+                raise BadCounts(f"{rule}: expected {known}, each a number of at least 0, got {name} = {value!r}")
+        result[rule] = {**RULES[rule], **given}
+    return result
+
+
+def judge(policy: Mapping[str, Mapping[str, float]], facts: Facts) -> tuple[Verdict, ...]:
+    """Hold the facts against every rule of a policy.
+
+    Args:
+        policy: as `parameters` gives it.
+        facts: what is known.
+    """
+    return tuple(_JUDGES[rule](given, facts) for rule, given in policy.items())
+
+
+def active_shares(counts: PairCounts) -> Floats:
+    """Share of appearances of each model by the active-sampling rule: float64[K], of sum 1.
+
+    A pair that never met counts as met once, with the largest variance that a vote can have.
+
+    Raises:
+        BadCounts: fewer than two models.
+    """
+    if len(counts.models) < 2:
+        raise BadCounts(f"expected at least two models to draw pairs of, got {len(counts.models)}")
+    wins, ties = counts.decisive_matrix(), counts.tie_matrix()
+    n = wins + wins.T + ties
+    met = np.maximum(n, 1)
+    p = np.where(n > 0, (wins + ties / 2) / met, 0.5)
+    # E[y²] − p² of y = 1, ½ or 0; where all votes said one thing, half a vote says the other.
+    v = np.where(n > 0, np.maximum((wins + ties / 4) / met - p**2, 0.25 / met), 0.25)
+    weight = np.sqrt(v / met) - np.sqrt(v / (met + 1))
+    np.fill_diagonal(weight, 0.0)
+    result: Floats = weight.sum(axis=1) / weight.sum()
+    return result
+
+
+def distance(first: Floats, second: Floats) -> float:
+    """Total variation distance of two distributions: half the sum of absolute differences."""
+    return float(np.abs(first - second).sum() / 2)
+
+
+def _no_retraction(given: Mapping[str, float], facts: Facts) -> Verdict:
+    models = sorted({finding.subject for finding in facts.retractions})
+    what = f"{len(models)} models had a score that was taken back" if models else "no score was taken back"
+    return Verdict("no_retraction", not models, what, given, {"models": models})
+
+
+def _private_variants(given: Mapping[str, float], facts: Facts) -> Verdict:
+    over = {provider: len(names) for provider, names in facts.under_test.items() if len(names) > given["most"]}
+    most = max((len(names) for names in facts.under_test.values()), default=0)
+    what = f"the most private variants of one provider under test are {most}; {given['most']:g} are allowed"
+    return Verdict("private_variants", not over, what, given, {"over": over})
+
+
+def _deprecation_by_license(given: Mapping[str, float], facts: Facts) -> Verdict:
+    groups = [group for group in (OPEN, PROPRIETARY) if facts.listed.get(group)]
+    evidence = {group: {"retired": facts.retired.get(group, 0), "listed": facts.listed[group]} for group in groups}
+    if len(groups) < 2:
+        return Verdict("deprecation_by_license", None, "fewer than two licence groups are listed", given, evidence)
+    apart: list[tuple[float, float]] = []
+    for a, b in combinations(groups, 2):
+        table = [[facts.retired.get(g, 0), facts.listed[g] - facts.retired.get(g, 0)] for g in (a, b)]
+        shares = [row[0] / sum(row) for row in table]
+        apart.append((abs(shares[0] - shares[1]), float(fisher_exact(np.array(table)).pvalue)))
+    failed = any(gap > given["most_apart"] and p < given["level"] for gap, p in apart)
+    told = ", ".join(f"{facts.retired.get(g, 0)} of {facts.listed[g]} {g}" for g in groups)
+    gap, p = max(apart)
+    what = f"retired are {told}: {gap:.1%} apart, p = {p:.2g}"
+    return Verdict("deprecation_by_license", not failed, what, given, {**evidence, "apart": gap, "p_value": p})
+
+
+def _fair_sampling(given: Mapping[str, float], facts: Facts) -> Verdict:
+    if facts.unfair is None:
+        return Verdict("fair_sampling", None, "no sampling policy is declared", given, {"distance": facts.distance})
+    far = facts.distance is not None and facts.distance > given["most_distance"]
+    shown = "unknown" if facts.distance is None else f"{facts.distance:.2f}"
+    what = (
+        f"{len(facts.unfair)} models, providers or licence groups are not sampled as declared; distance to the "
+        f"active-sampling rule {shown}, {given['most_distance']:g} is allowed"
+    )
+    evidence = {"not as declared": [finding.what for finding in facts.unfair], "distance": facts.distance}
+    return Verdict("fair_sampling", not facts.unfair and not far, what, given, evidence)
+
+
+def _public_removal(given: Mapping[str, float], facts: Facts) -> Verdict:
+    what = f"{len(facts.removals)} models were removed without a public notice"
+    return Verdict("public_removal", not facts.removals, what, given, {"models": dict(facts.removals)})
+
+
+_JUDGES = {
+    "no_retraction": _no_retraction,
+    "private_variants": _private_variants,
+    "deprecation_by_license": _deprecation_by_license,
+    "fair_sampling": _fair_sampling,
+    "public_removal": _public_removal,
+}

@@ -1,0 +1,157 @@
+"""What audits are about: one consistent look at a store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy.engine import Connection
+
+from pipeline.audits import shares
+from pipeline.audits.sampling import Ledger, Shown, ledger
+from pipeline.audits.variants import Release, Scored, releases
+from pipeline.events.batch import microseconds
+from pipeline.events.registry import RegistryEvent
+from pipeline.ratings import PairCounts
+from pipeline.registry import Registry, State
+from pipeline.store import audits, names, seals, snapshots
+from pipeline.store import registry as registry_events
+
+DAY = 24 * 3600 * 1_000_000
+# Half the width of a 95% interval in standard errors.
+_Z = 1.959964
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """A store as a sweep sees it.
+
+    Attributes:
+        events: of the registry, as they came.
+        registry: their fold.
+        votes: accepted and sealed votes; models are positions in `models`.
+        models: keys of the models, sorted: votes for a later name are votes for the first.
+        categories: number of a category → its text.
+        published: (sequence, published at, votes by model in the raw view) of each snapshot.
+        board: rows of the newest snapshot by view and model; empty before the first.
+        at: the time that the registry is looked at: the newest vote or event.
+    """
+
+    events: tuple[RegistryEvent, ...]
+    registry: Registry
+    votes: audits.VoteColumns
+    models: tuple[str, ...]
+    categories: Mapping[int, str]
+    published: tuple[tuple[int, int, Mapping[str, int]], ...]
+    board: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    at: int
+
+    @property
+    def state(self) -> State:
+        """The registry as of now."""
+        return self.registry.as_of(self.at)
+
+    @cached_property
+    def counts(self) -> PairCounts:
+        """All accepted votes by pair, on the axis `models`."""
+        return PairCounts.from_codes(self.models, self.votes.model_a, self.votes.model_b, self.votes.outcome)
+
+    @cached_property
+    def days(self) -> npt.NDArray[np.int64]:
+        """int64[n], the day of each vote since 1970."""
+        result: npt.NDArray[np.int64] = self.votes.cast_at // DAY
+        return result
+
+    @cached_property
+    def shown(self) -> Shown:
+        """How often each model was shown a day, and what was declared."""
+        days, place = np.unique(self.days, return_inverse=True)
+        k = len(self.models)
+        both = np.concatenate([place * k + self.votes.model_a, place * k + self.votes.model_b])
+        appearances = np.bincount(both, minlength=len(days) * k).reshape(len(days), k)
+        labels = tuple(datetime.fromtimestamp(int(day) * 86400, UTC).date().isoformat() for day in days)
+        declared = np.array([self._declared(int(day) * DAY) for day in days]).reshape(len(days), k)
+        return Shown(self.models, labels, np.bincount(place, minlength=len(days)), appearances, declared)
+
+    def _declared(self, start: int) -> list[float]:
+        """π of each model; NaN on a day without a policy, or on which another one comes into force."""
+        policy = self.registry.as_of(start).policy
+        if policy is None or not policy.appearance or self.registry.policy_changes(start, start + DAY):
+            return [float("nan")] * len(self.models)
+        return [policy.appearance.get(model, 0.0) for model in self.models]
+
+    @cached_property
+    def book(self) -> Ledger:
+        """The sampling-fairness ledger."""
+        known = {name: self.state.models.get(name) for name in self.models}
+        providers = {name: m.provider for name, m in known.items() if m and m.provider}
+        licenses = {name: shares.license_group(m.license) for name, m in known.items() if m}
+        return ledger(self.shown, providers, licenses)
+
+    @cached_property
+    def scores(self) -> dict[str, Scored]:
+        """Ratings of the newest snapshot, defended view."""
+        rows = self.board.get("defended", {})
+        return {
+            model: Scored(row["rating"], (row["upper"] - row["lower"]) / (2 * _Z), row["votes"])
+            for model, row in rows.items()
+            if row["upper"] > row["lower"]
+        }
+
+    @cached_property
+    def releases(self) -> tuple[Release, ...]:
+        """Every release, and the selection behind it."""
+        return releases(self.state, self.scores)
+
+    @cached_property
+    def scored_at(self) -> dict[str, int]:
+        """When each model was first rated in public."""
+        first: dict[str, int] = {}
+        for _, at, votes in self.published:
+            for model in votes:
+                first.setdefault(self.state.key(model), at)
+        return first
+
+    def last_shown(self, days: int) -> dict[str, int]:
+        """Votes of each model in the last so many days of the board."""
+        recent = self.votes.cast_at > (int(self.votes.cast_at.max()) if len(self.votes.cast_at) else 0) - days * DAY
+        both = np.concatenate([self.votes.model_a[recent], self.votes.model_b[recent]])
+        return dict(zip(self.models, np.bincount(both, minlength=len(self.models)).tolist(), strict=True))
+
+
+def gather(connection: Connection) -> Gathered:
+    """Read a store once."""
+    events, _ = registry_events.events_since(connection, 0)
+    registry, votes = Registry(events), audits.vote_columns(connection)
+    newest = [microseconds(event.at) for event in events]
+    at = max([*newest, int(votes.cast_at.max(initial=0))], default=0)
+    aliases = registry.as_of(at).aliases
+    numbers = {number: aliases.get(name, name) for number, name in names.model_names(connection).items()}
+    axis = {name: place for place, name in enumerate(sorted(set(numbers.values())))}
+    place = np.zeros(max(numbers, default=0) + 1, dtype=np.int64)
+    for number, name in numbers.items():
+        place[number] = axis[name]
+    kept = place[votes.model_a] != place[votes.model_b]  # two names of one model, set against each other
+    coded = audits.VoteColumns(
+        votes.voter[kept], place[votes.model_a[kept]], place[votes.model_b[kept]], votes.outcome[kept],
+        votes.cast_at[kept], votes.prompt[kept], votes.category[kept],
+    )  # fmt: skip
+    latest = snapshots.latest(connection)
+    board = {}
+    for view in ("raw", "defended", "style") if latest else ():
+        rows = snapshots.rows(connection, latest.snapshot_id, view) if latest else []
+        board[view] = {row["model"]: row for row in rows}
+    return Gathered(
+        tuple(events), registry, coded, tuple(axis), names.term_texts(connection, np.unique(coded.category).tolist()),
+        tuple(audits.snapshot_votes(connection)), board, at,
+    )  # fmt: skip
+
+
+def log_size(connection: Connection) -> int:
+    """How many votes are sealed."""
+    return seals.head(connection)[0]

@@ -1,0 +1,208 @@
+"""A sweep over a made board with planted scandals, on both stores; and over an honest one, which must be quiet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from pipeline.cli.main import app
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+MODELS = [f"m{k}" for k in range(8)]
+VOTES = 6_000
+KEY = "6b" * 32
+OUTCOMES = ("model_a", "model_b", "tie", "both_bad")
+
+
+def at(day: float) -> str:
+    return (START + timedelta(days=day)).isoformat()
+
+
+def event(number: int, day: float, kind: str, **more: Any) -> dict[str, Any]:
+    return {"schema": 1, "event_id": f"e{number}", "at": at(day), "type": kind, **more}
+
+
+def made_votes(favoured: float, ring: int, seed: int = 3) -> list[dict[str, Any]]:
+    """Six days of votes; m0 is drawn `favoured` times its weight; `ring` voters answer five battles alike."""
+    rng = np.random.default_rng(seed)
+    weight = np.ones(len(MODELS))
+    weight[0] = favoured
+    strength = np.linspace(0.6, -0.6, len(MODELS))
+    votes = []
+    for n in range(VOTES):
+        a = int(rng.choice(8, p=weight / weight.sum()))
+        rest = np.where(np.arange(8) == a, 0, weight)
+        b = int(rng.choice(8, p=rest / rest.sum()))
+        tie = rng.random() < 0.3
+        won = rng.random() < 1 / (1 + np.exp(strength[b] - strength[a]))
+        votes.append(vote(n, f"voter {rng.integers(2_000)}", 6 * n / VOTES, a, b, 2 if tie else int(not won), f"p{n}"))
+    for k in range(5 * ring):
+        battle, member = divmod(k, ring)
+        day = 0.5 + battle + member * 1e-4
+        votes.append(vote(VOTES + k, f"ring {member}", day, battle, battle + 1, 0, f"ring prompt {battle}"))
+    return sorted(votes, key=lambda v: v["cast_at"])
+
+
+def vote(n: int, who: str, day: float, a: int, b: int, outcome: int, prompt: str) -> dict[str, Any]:
+    return {
+        "schema": 1, "vote_id": f"v{n}", "voter_id": who, "cast_at": at(day), "model_a": MODELS[a],
+        "model_b": MODELS[b], "winner": OUTCOMES[outcome], "prompt_hash": prompt,
+    }  # fmt: skip
+
+
+def made_registry() -> list[dict[str, Any]]:
+    """Eight models of four providers under an even policy: nothing is wrong."""
+    events = [
+        event(k, -2, "model.submitted", model=m, provider=f"provider {k % 4}", visibility="public", license=lic)
+        for k, m in enumerate(MODELS)
+        for lic in [("open", "proprietary")[k // 4]]
+    ]
+    return [*events, event(100, -1, "sampling.policy", weights=dict.fromkeys(MODELS, 1.0))]
+
+
+def scandals() -> list[dict[str, Any]]:
+    """Twelve private variants, a release without N and with another checkpoint, a claim, a contradiction."""
+    common = {"provider": "provider 0", "visibility": "private", "license": "proprietary"}
+    return [
+        *(event(200 + k, -1, "model.submitted", model=f"m0-variant{k}", **common) for k in range(12)),
+        event(300, -1, "model.submitted", model="m0-exp", checkpoint_digest="tested", **common),
+        event(301, -0.5, "model.submitted", model="m0-open", checkpoint_digest="other", **common),
+        event(302, -0.4, "model.released", model="m0-exp", **{"as": "m0-open"}),
+        event(303, 0, "benchmark.claim", model="m1", benchmark="GSM8K", score=92.1, source="release notes"),
+        event(304, 1, "benchmark.result", model="m1", benchmark="GSM8K", score=78.8, n=1319, evaluator="a lab"),
+        event(305, 2, "model.retracted", model="m0-exp", reason="second thoughts"),
+    ]
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    url = str(tmp_path / "b.db") if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
+    monkeypatch.setenv("INTEGRITY_VOTER_KEY", KEY)
+    monkeypatch.setenv("INTEGRITY_STORE", url)
+    monkeypatch.setenv("INTEGRITY_ANCHOR", "")
+    yield url
+
+
+def run(*command: str, code: int = 0) -> Any:
+    result = CliRunner().invoke(app, [*command, "--json"])
+    assert result.exit_code == code, result.output
+    return json.loads(result.stdout)
+
+
+def filled(tmp_path: Path, votes: list[dict[str, Any]], registry: list[dict[str, Any]]) -> None:
+    files = tmp_path / "votes.jsonl", tmp_path / "registry.jsonl"
+    for path, records in zip(files, (votes, registry), strict=True):
+        path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    report = run("work", "--source", str(files[0]), "--registry", str(files[1]), "--until-end")
+    assert report["accepted"] == len(votes)
+    run("refresh")
+
+
+@pytest.mark.usefixtures("url")
+def test_an_honest_board_is_quiet(tmp_path: Path) -> None:
+    filled(tmp_path, made_votes(1.0, 0), made_registry())
+    report = run("sweep")
+    assert (report["votes"], report["findings"]) == (VOTES, [])
+    assert {v["rule"]: v["passed"] for v in report["policy"]} == {
+        "no_retraction": True,
+        "private_variants": True,
+        "deprecation_by_license": True,
+        "fair_sampling": True,
+        "public_removal": True,
+    }
+    assert report["alerts"] == {"told": 0, "cleared": 0}
+    assert report["audits"]["fragility"]["fewest"] > 0
+    assert report["audits"]["graph_health"]["models"] == 8
+    assert "expected two categories" in report["audits"]["task_mix"]["not looked at"]
+    book = report["audits"]["sampling_fairness"]
+    assert sum(line["appearances"] for line in book["models"]) == 2 * VOTES == 2 * book["battles"]
+
+
+@pytest.mark.usefixtures("url")
+def test_every_planted_scandal_is_found_told_once_and_cleared_when_it_is_over(tmp_path: Path) -> None:
+    filled(tmp_path, made_votes(2.0, 6), [*made_registry(), *scandals()])
+    report = run("sweep", code=1)
+    found = {(f["audit"], f["subject"]["id"], f["direction"]): f for f in report["findings"]}
+    assert ("variant_churn", "provider 0", "private variants") in found
+    assert ("best_of_n", "m0-exp", "N not disclosed") in found
+    assert ("version_mismatch", "m0-open", "another checkpoint") in found
+    assert ("benchmark_claim", "m1", "claims too much on GSM8K") in found
+    assert ("sampling_fairness", "m0", "more than declared") in found
+    (ring,) = [f for f in report["findings"] if f["audit"] == "lockstep"]
+    assert ring["evidence"]["number"] == 6
+    verdicts = {v["rule"]: v["passed"] for v in report["policy"]}
+    assert (verdicts["private_variants"], verdicts["fair_sampling"]) == (False, False)
+
+    opened = [a for a in run("alerts") if a["detector"] in report["audits"]]
+    sure = [f for f in report["findings"] if f["e_value"] is None or f["e_value"] >= 100]
+    assert len(opened) == len(sure) == report["alerts"]["told"]
+    assert {a["state"] for a in opened} == {"open"}
+    assert all(a["evidence"]["what"] for a in opened)
+
+    for alert in opened:
+        result = CliRunner().invoke(app, ["alerts", "show", alert["id"]])
+        assert result.exit_code == 0, result.output
+        assert "How unlikely: " in result.stdout
+        assert "a sweep that no longer finds it clears it" in " ".join(result.stdout.split())
+        moved = CliRunner().invoke(app, ["alerts", "ack", alert["id"], "--name", "ann", "--reason", "seen"])
+        assert moved.exit_code == 0, moved.output
+
+    assert run("sweep", code=1)["findings"] == report["findings"]
+    assert len([a for a in run("alerts") if a["detector"] in report["audits"]]) == len(opened)
+
+    more = tmp_path / "more.jsonl"
+    gone = [event(400 + k, 5.5, "model.retracted", model=f"m0-variant{k}", reason="done") for k in range(12)]
+    more.write_text("".join(json.dumps(e) + "\n" for e in gone))
+    run("work", "--source", str(tmp_path / "votes.jsonl"), "--registry", str(more), "--until-end")
+    again = run("sweep", code=1)
+    assert again["alerts"]["cleared"] == 1
+    churn = [a for a in run("alerts") if a["detector"] == "variant_churn"]
+    assert [a["state"] for a in churn] == ["resolved"]
+
+
+@pytest.mark.usefixtures("url")
+def test_a_contradiction_of_the_registry_is_a_reject_and_no_retraction(tmp_path: Path) -> None:
+    filled(tmp_path, made_votes(1.0, 0), [*made_registry(), *scandals()])
+    assert [(r["origin"], r["reason"]) for r in run("rejects")] == [("e305", "retracted_after_release")]
+
+
+@pytest.mark.usefixtures("url")
+def test_a_policy_of_one_s_own_is_judged_and_a_wrong_one_refused(tmp_path: Path) -> None:
+    filled(tmp_path, made_votes(1.0, 0), [*made_registry(), *scandals()])
+    mine = tmp_path / "mine.toml"
+    mine.write_text("[private_variants]\nmost = 20\n")
+    (verdict,) = run("sweep", "--policy", str(mine), code=1)["policy"]
+    assert (verdict["rule"], verdict["passed"], verdict["parameters"]) == ("private_variants", True, {"most": 20})
+    for text in ("[private_variants]\nleast = 3\n", "[no_such_rule]\n", "[private_variants]\nmost = -1\n", "not toml"):
+        mine.write_text(text)
+        result = CliRunner().invoke(app, ["sweep", "--policy", str(mine)])
+        assert type(result.exception).__name__ == "Usage", text
+
+
+@pytest.mark.usefixtures("url")
+def test_another_board_gives_a_second_opinion(tmp_path: Path) -> None:
+    filled(tmp_path, made_votes(1.0, 0), made_registry())
+    other = tmp_path / "usage.csv"
+    rows = [f"2026-03-06,{m},{100 - k},10" for k, m in enumerate(reversed(MODELS))]
+    other.write_text("snapshot,model,score,votes\n" + "\n".join(rows) + "\n")
+    opinion = run("sweep", "--against", str(other))["audits"]["second_opinion"]
+    assert (opinion["common"], opinion["tau"] < -0.5) == (8, True)
+    assert opinion["apart"][0]["model"] in MODELS
+
+
+@pytest.mark.usefixtures("url")
+def test_the_report_for_people_says_what_was_found(tmp_path: Path) -> None:
+    filled(tmp_path, made_votes(1.0, 0), [*made_registry(), *scandals()])
+    result = CliRunner().invoke(app, ["sweep"])
+    assert result.exit_code == 1
+    text = " ".join(result.stdout.split())
+    assert "13 private variants of provider 0 are under test at once" in text
+    assert "FAIL private_variants" in text
+    assert "not looked at: task_mix" in text
