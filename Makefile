@@ -14,7 +14,7 @@ export DEBIAN_FRONTEND := noninteractive
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-faults test-stack lint bench bench-ratings up status down kafka prometheus faketime clean lock
+.PHONY: help setup demo test test-faults nemesis test-stack lint bench bench-ratings up status down kafka prometheus faketime clean lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,10 @@ down: setup ## end all of it; the data stays in .stack
 
 test-faults: setup kafka prometheus faketime ## the long faults: kill -9 again and again, storms, stuck groups
 	$(BIN)/pytest tests/faults -m slow --numprocesses 2 --dist load $(ARGS)
+
+# The seed of the release check; ARGS="--seed N" takes another.
+nemesis: setup kafka ## over three minutes of faults at random under 200,000 votes, then every promise is checked; 6 to 10 minutes
+	$(BIN)/python -m tests.faults.nemesis --seed 20260817 $(ARGS)
 
 test-stack: setup kafka prometheus ## up, an attack, the page, the refresh, down; for real, 3 to 5 minutes
 	$(BIN)/pytest tests/stack -m stack -rP $(ARGS)
