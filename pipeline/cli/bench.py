@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -119,9 +119,7 @@ def _sqlite(stage: _Stage, votes: int) -> dict[str, Any]:
     with (stage.folder / "votes.jsonl").open("rb") as lines, file.open("wb") as part:
         part.writelines(line for _, line in zip(range(votes), lines, strict=False))
     apart(streams.prepare, filled, stage.folder / "before.jsonl", stage.options)
-    # The bar names batches of 5,000 for both.
-    options = replace(stage.options, batch_votes=5_000)
-    done = apart(streams.from_file, file, filled, options)
+    done = apart(streams.from_file, file, filled, stage.options)
     bare = apart(streams.executemany, filled, f"{stage.folder}/bare.db", stage.options, votes)
     return (
         _figures(done)
