@@ -75,7 +75,7 @@ class Settings:
     topic_rejected: str = "arena.votes.rejected"
     group: str = ""
     partitions: int = 4
-    batch_votes: int = 10_000
+    batch_votes: int = 20_000
     session_seconds: float = 10.0
     poll_seconds: float = 60.0
     max_consecutive_rejects: int = 200

@@ -1,8 +1,8 @@
 """bench: measurements as ratios within one run, because a machine's speed drifts twofold.
 
 `bench stream` starts a real Kafka and a real PostgreSQL of its own and publishes one stream. It measures the bare
-client loop (poll and decode) and the worker over the same topic, the worker over a file into SQLite beside a bare
-`executemany` of the same rows, and two workers beside one.
+client loop (poll and decode, as the client comes) and the worker (as `integrity work` runs it) over the same topic,
+the worker over a file into SQLite beside a bare `executemany` of the same rows, and two workers beside one.
 """
 
 from __future__ import annotations

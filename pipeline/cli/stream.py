@@ -22,6 +22,7 @@ from pipeline.formats import ColumnMap
 from pipeline.metrics import WorkerMetrics, serve
 from pipeline.settings import Settings
 from pipeline.store import Store, registry
+from pipeline.stream.collector import collect_rarely
 from pipeline.stream.commit import Tally
 from pipeline.stream.monitor import Monitor
 from pipeline.stream.publisher import create_topics, producer
@@ -90,6 +91,7 @@ def work(
         registry.load(opened, registry_file)
     metrics = WorkerMetrics()
     origin, send = _source(source, topic, opened, options, ColumnMap.parse(columns, outcomes))
+    collect_rarely()
     with _bar(as_json) as bar:
         task = bar.add_task("votes", total=None)
         worker = Worker(

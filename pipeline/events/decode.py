@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from pipeline.events.hygiene import MAX_BYTES, MAX_DEPTH, fault, plainly_clean
+from pipeline.events.hygiene import MAX_BYTES, MAX_DEPTH, all_plainly_clean, fault, plainly_clean
 from pipeline.events.vote import OUTCOMES, SCHEMA, Vote
 
 # Enough of an unreadable record to recognise its producer; the hash names the rest.
@@ -55,25 +55,34 @@ def decode_votes(values: Sequence[bytes | None]) -> tuple[list[Vote], list[int],
     Returns:
         The votes, their positions in `values`, and the rejects in order of position.
     """
-    votes: list[Vote] = []
-    positions: list[int] = []
-    rejects: list[Reject] = []
+    found: list[tuple[int, bytes, Vote]] = []
+    wrong: dict[int, tuple[str, str]] = {}
     decode = _votes.decode
     for position, raw in enumerate(values):
         try:
-            vote = decode(raw)  # type: ignore[arg-type]  # None raises TypeError, caught below
-            if plainly_clean(raw, vote) and len(raw) <= MAX_BYTES:  # type: ignore[arg-type]
-                wrong = _meaning(vote)
-            else:
-                wrong = _size(raw) or _schema(raw) or fault(raw) or _meaning(vote)  # type: ignore[arg-type]
+            found.append((position, raw, decode(raw)))  # type: ignore[arg-type]  # None raises TypeError, caught below
         except (ValueError, TypeError, RecursionError) as error:
-            wrong = _explain(raw, error)
-        if wrong is None:
-            votes.append(vote)
-            positions.append(position)
-        else:
-            rejects.append(_reject(position, raw, *wrong))
-    return votes, positions, rejects
+            wrong[position] = _explain(raw, error)
+    positions, raws, votes = (list(column) for column in zip(*found, strict=True)) if found else ([], [], [])
+    if all_plainly_clean(raws, votes):
+        suspects = [i for i, v in enumerate(votes) if v.schema != SCHEMA or v.model_a == v.model_b]
+    else:
+        suspects = list(range(len(votes)))
+    for i in suspects:
+        if reason := _hidden(raws[i], votes[i]) or _meaning(votes[i]):
+            wrong[positions[i]] = reason
+    rejects = [_reject(position, values[position], *wrong[position]) for position in sorted(wrong)]
+    if not wrong:
+        return votes, positions, rejects
+    kept = [i for i, position in enumerate(positions) if position not in wrong]
+    return [votes[i] for i in kept], [positions[i] for i in kept], rejects
+
+
+def _hidden(raw: bytes, vote: Vote) -> tuple[str, str] | None:
+    """What the decoder let through and a strict reader does not."""
+    if plainly_clean(raw, vote) and len(raw) <= MAX_BYTES:
+        return None
+    return _size(raw) or _schema(raw) or fault(raw)
 
 
 def _meaning(vote: Vote) -> tuple[str, str] | None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Sequence
+from operator import attrgetter
 
 from pipeline.events.vote import Vote, to_bytes
 
@@ -58,6 +59,26 @@ def plainly_clean(raw: bytes, vote: Vote) -> bool:
         and b"\\" not in raw
         and raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH
         and raw.decode("ascii").isprintable()
+    )
+
+
+def all_plainly_clean(raws: Sequence[bytes], votes: Sequence[Vote]) -> bool:
+    """True if counts over all records together prove that none hides anything; False says only "look closer".
+
+    A record has at least one brace, and at least the quotes that its vote needs. So where the sums are no larger than
+    that, no record has more.
+    """
+    if max(map(len, raws), default=0) > MAX_BYTES:
+        return False
+    optional = ("voter_id", "language", "category", "prompt_hash", "network", "voter_since")
+    absent = sum(list(map(attrgetter(name), votes)).count(None) for name in optional)
+    together = b"".join(raws)
+    return (
+        together.isascii()
+        and together.count(b'"') == len(votes) * (_QUOTES_REQUIRED + 4 * len(optional)) - 4 * absent
+        and b"\\" not in together
+        and together.count(b"{") + together.count(b"[") == len(votes)
+        and together.decode("ascii").isprintable()
     )
 
 

@@ -117,10 +117,7 @@ def count(votes: Counted, reference: Reference | None) -> list[WindowCounts]:
     """
     if not len(votes.cast_at):
         return []
-    starts, window = np.unique(
-        np.stack([start_of(votes.cast_at), votes.partition], axis=1), axis=0, return_inverse=True
-    )
-    window = window.ravel()
+    starts, window = _windows(start_of(votes.cast_at), votes.partition)
     late = np.bincount(window, weights=votes.late, minlength=len(starts)).astype(np.int64)
     accepted = np.bincount(window, minlength=len(starts)) - late
     place, rows = _rows(votes, window, reference)
@@ -128,8 +125,16 @@ def count(votes: Counted, reference: Reference | None) -> list[WindowCounts]:
     cuts = np.searchsorted(summed_place, np.arange(len(starts) + 1))
     return [
         WindowCounts(int(start), int(part), int(accepted[i]), int(late[i]), _folded(summed[cuts[i] : cuts[i + 1]]))
-        for i, (start, part) in enumerate(starts.tolist())
+        for i, (start, part) in enumerate(starts)
     ]
+
+
+def _windows(start: Int64, partition: Int64) -> tuple[list[tuple[int, int]], Int64]:
+    """The (start, partition) that there are, sorted, and which of them each vote belongs to."""
+    parts, part = np.unique(partition, return_inverse=True)
+    codes, window = np.unique(start // WIDTH * len(parts) + part, return_inverse=True)
+    there = zip((codes // len(parts) * WIDTH).tolist(), parts[codes % len(parts)].tolist(), strict=True)
+    return list(there), window
 
 
 def _rows(votes: Counted, window: Int64, reference: Reference | None) -> tuple[Int64, Counts]:
@@ -175,7 +180,7 @@ def _sum(rows: Counts, place: Int64 | None = None) -> tuple[Int64, Counts]:
         place = np.zeros(len(rows), dtype=np.int64)
     if not len(rows):
         return place, rows
-    order = np.lexsort((rows[:, 2], rows[:, 1], rows[:, 0], place))
+    order = _order(place, rows)
     ordered, where = rows[order], place[order]
     fresh = np.ones(len(rows), dtype=np.bool_)
     fresh[1:] = (ordered[1:, :3] != ordered[:-1, :3]).any(axis=1) | (where[1:] != where[:-1])
@@ -183,6 +188,14 @@ def _sum(rows: Counts, place: Int64 | None = None) -> tuple[Int64, Counts]:
     summed = np.add.reduceat(ordered, first, axis=0)
     summed[:, :3] = ordered[first, :3]
     return where[first], summed
+
+
+def _order(place: Int64, rows: Counts) -> Int64:
+    """Sorts rows by place, kind, group and model; as one number where that fits, which sorts three times as fast."""
+    kinds, groups, models = (int(rows[:, i].max()) + 1 for i in range(3))
+    if (int(place.max()) + 1) * kinds * groups * models >= 2**63:
+        return np.lexsort((rows[:, 2], rows[:, 1], rows[:, 0], place))
+    return np.argsort(((place * kinds + rows[:, 0]) * groups + rows[:, 1]) * models + rows[:, 2], kind="stable")
 
 
 def add(*counts: Counts) -> Counts:
