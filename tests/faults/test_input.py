@@ -1,7 +1,7 @@
-"""Faults 27, 30 and 31: votes out of order, partitions without votes, events of tomorrow's schema.
+"""Faults 26, 27, 30 and 31: one id at two workers, votes out of order, partitions without votes, tomorrow's schema.
 
-Elsewhere, over real services too: poison (24, 25) in tests/integration/test_poison.py; duplicates (26) and votes from
-the future (28) in tests/integration/test_worker.py.
+Elsewhere, over real services too: poison (24, 25) in tests/integration/test_poison.py; repeats that one worker meets
+(26) and votes from the future (28) in tests/integration/test_worker.py.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from pipeline.local import KafkaServer, PostgresServer
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.stream.monitor import Monitor
+from pipeline.stream.publisher import producer
 from tests.faults.held import board_of, read
 from tests.faults.promises import Case, expect_kept
-from tests.faults.scene import KEY, Scene, Stream, plain_votes, refresh, rows, wait, worker_on, working
+from tests.faults.scene import KEY, Scene, Stream, connected, plain_votes, refresh, rows, wait, worker_on, working
 
 pytestmark = [pytest.mark.faults, pytest.mark.kafka, pytest.mark.postgres]
 
@@ -60,6 +62,60 @@ def fates(url: str) -> dict[str, str]:
 def expect_recounted(scene: Scene, url: str) -> None:
     refresh(url)
     expect_kept(Case(scene.log(), url, KEY, scene.acknowledged))
+
+
+# 26.
+
+
+def test_an_id_that_two_workers_bring_at_one_moment_is_counted_once(
+    broker: KafkaServer, database_server: PostgresServer, tmp_path: Path
+) -> None:
+    """Both have asked the store and found nothing when they write: the key has the last word, and the loser asks again.
+
+    A lock holds both up between the two; which of them comes first is nobody's choice.
+    """
+    scene = Scene(broker, database_server, tmp_path, Stream(plain_votes(0, 200), []), partitions=2)
+    url, met = scene.database(), collisions(database_server)
+    with (
+        connected(url) as beside,
+        connected(url) as watcher,
+        worker_on(scene, url) as one,
+        worker_on(scene, url) as two,
+        working(one),
+        working(two),
+    ):
+        wait(lambda: len(one.source.partitions()) == len(two.source.partitions()) == 1)
+        for first in (200, 300, 400):
+            with beside.transaction():
+                beside.execute("LOCK TABLE vote IN SHARE MODE")
+                twice(scene, plain_votes(first, first + 100))
+                wait(lambda: waiting_for_votes(watcher) == 2, what="both about to write")
+            wait(lambda first=first: one.tally.read + two.tally.read == 2 * (first - 100), what="both to have written")
+    assert rows(url, "SELECT count(*), count(DISTINCT vote_id) FROM vote") == [(500, 500)]
+    assert rows(url, "SELECT count(*) FROM duplicate WHERE same_body") == [(300,)]
+    expect_recounted(scene, url)
+    assert collisions(database_server) > met, "expected one to have been refused an id at least once"
+
+
+def collisions(server: PostgresServer) -> int:
+    """How often the database refused an id that was there."""
+    return server.log.read_text(errors="replace").count('violates unique constraint "pk_vote_key"')
+
+
+def twice(scene: Scene, lines: list[bytes]) -> None:
+    """The same votes on both partitions, as two publishers do that do not agree on the key."""
+    client = producer(scene.kafka.bootstrap)
+    sent = [client.send(scene.topic, value=line, partition=number) for line in lines for number in range(2)]
+    for future in sent:
+        future.get(timeout=60)
+    client.close()
+    scene.acknowledged.update(json.loads(line)["vote_id"] for line in lines for _ in range(2))
+
+
+def waiting_for_votes(watcher: psycopg.Connection) -> int:
+    """Transactions that wait for the table of votes."""
+    query = "SELECT count(*) FROM pg_locks WHERE relation = 'vote'::regclass AND NOT granted"
+    return int(watcher.execute(query).fetchall()[0][0])
 
 
 # 27.
