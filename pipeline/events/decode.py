@@ -132,7 +132,7 @@ def _explain_field(raw: bytes, message: str) -> tuple[str, str]:
     if message.startswith("Object missing required field"):
         return "missing_field", message
     if message.endswith("`$.winner`"):
-        winner = msgspec.json.decode(raw).get("winner")  # `fault` has read it to the end: it is JSON
+        winner = json.loads(raw).get("winner")  # as `fault` has read it to its end: another reader may refuse it there
         return "unknown_outcome", f"expected one of {', '.join(OUTCOMES)}, got {str(winner)[:80]!r}"
     if message.endswith(("`$.cast_at`", "`$.voter_since`")):
         return "bad_time", message

@@ -12,6 +12,7 @@ be left out, so a vote with a style is clean only if it is its own canonical for
 from __future__ import annotations
 
 import json
+import math
 import unicodedata
 from collections.abc import Sequence
 from operator import attrgetter
@@ -89,7 +90,7 @@ def fault(raw: bytes) -> tuple[str, str] | None:
         (reason, detail) of the first thing that is wrong, or None.
     """
     try:
-        value = json.loads(raw, object_pairs_hook=_once, parse_constant=_no_constant)
+        value = json.loads(raw, object_pairs_hook=_once, parse_constant=_no_constant, parse_float=_finite)
     except DuplicateKey as error:
         return "duplicate_key", str(error)
     except RecursionError:
@@ -125,6 +126,13 @@ def _once(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
 
 def _no_constant(name: str) -> object:
     raise ValueError(f"expected a JSON number, got {name}")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"expected a number of 64 bits, got {text[:40]}")
+    return number
 
 
 def _walk(value: object, depth: int, where: str = "the event") -> tuple[str, str] | None:

@@ -41,6 +41,14 @@ def test_a_bad_winner_before_broken_json_is_a_reject(raw):
     assert len(decode_votes([raw])[2]) == 1
 
 
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "Infinity", "[1e999]"])
+@pytest.mark.parametrize("winner", ["tie", "draw"])
+def test_a_number_beyond_64_bits_is_a_reject_also_behind_a_bad_winner(winner, number):
+    """Of two readers one took it, and the other ended the worker when it was to say what the winner was."""
+    raw = ending(f',"more":{number}').replace(b'"tie"', f'"{winner}"'.encode())
+    assert [r.reason for r in decode_votes([raw])[2]] == ["malformed"]
+
+
 @pytest.mark.parametrize(
     "text",
     [
