@@ -1,5 +1,6 @@
 """Measurements, as ratios within one run: the worker beside the bare loop, the rating engine beside its peers.
 
+evidence.py      how often detectors are wrong, and how soon they are right
 streams.py       votes through the worker: the bare client loop, PostgreSQL, SQLite, several workers
 tables.py        the tables that everybody rates: the real counts as 1.67 million rows, and a synthetic one with style
 tasks.py         our side of each task; `python -m pipeline.bench.tasks` is the child process that runs one

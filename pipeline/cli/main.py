@@ -8,12 +8,38 @@ from __future__ import annotations
 
 import sys
 
-from pipeline.cli import alerts, bench, bench_ratings, board, demo, history, operate, rate, stream, sweep
+from pipeline.cli import (
+    alerts,
+    bench,
+    bench_evidence,
+    bench_ratings,
+    board,
+    demo,
+    history,
+    operate,
+    rate,
+    redteam,
+    stream,
+    sweep,
+)
 from pipeline.cli.app import app, emit, err
 from pipeline.errors import Halted, IntegrityError, Unavailable, VerificationFailed
 
 # Importing a module registers its verbs.
-_VERBS = (alerts, bench, bench_ratings, board, demo, history, operate, rate, stream, sweep)
+_VERBS = (
+    alerts,
+    bench,
+    bench_evidence,
+    bench_ratings,
+    board,
+    demo,
+    history,
+    operate,
+    rate,
+    redteam,
+    stream,
+    sweep,
+)
 
 
 def main() -> None:

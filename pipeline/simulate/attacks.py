@@ -32,6 +32,7 @@ class Attack(ABC):
         from_day: days after the stream's start when it begins.
         to_day: when it is over; by default the end of the stream.
         new_accounts: accounts are at most two days old at their first vote.
+        prompts: how many prompts they have between them; by default every vote has one of its own.
 
     Raises:
         Usage: a value that describes no attack.
@@ -44,8 +45,10 @@ class Attack(ABC):
     from_day: float = 0.0
     to_day: float | None = None
     new_accounts: bool = False
+    prompts: int | None = None
 
     def __post_init__(self) -> None:
+        expect(self.prompts is None or self.prompts >= 1, "at least one prompt", self.prompts)
         low, high = self.bounds()
         expect(self.voters >= 1, "at least one voter", self.voters)
         expect(1 <= low <= high, "votes_each of at least one, the lower bound first", self.votes_each)

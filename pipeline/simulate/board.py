@@ -81,7 +81,8 @@ class Board:
         new, unknown: shares of votes from new accounts, and from accounts of unknown age.
         repeats: share of votes whose prompt is one of a hundred popular ones.
         earlier: votes a model that the snapshot in force was estimated from; None: it is the truth.
-        policy: whether the registry declares a policy (equal weights).
+        policy: whether the registry declares a policy.
+        weights: of the models in it, and in truth; default: equal ones.
         effects: what is different, when.
         start: of the first window; the default is a Monday.
     """
@@ -97,6 +98,7 @@ class Board:
     repeats: float = 0.073
     earlier: int | None = 2_000
     policy: bool = True
+    weights: tuple[float, ...] | None = None
     effects: Sequence[Effect] = ()
     start: datetime = datetime(2024, 7, 1, tzinfo=UTC)
 
@@ -124,6 +126,10 @@ class Board:
             1, np.arange(self.models) + 1, self.theta + noise, np.eye(self.models) * error**2, TIES, (3.2, 6.8)
         )
 
+    @property
+    def _weights(self) -> Floats:
+        return np.ones(self.models) if self.weights is None else np.array(self.weights, dtype=np.float64)
+
     def at(self, window: int) -> datetime:
         """When a window starts."""
         return self.start + timedelta(minutes=5 * window)
@@ -149,7 +155,9 @@ class Board:
         return Registry(events)
 
     def _policy(self, at: datetime, sampling: dict[str, float]) -> SamplingPolicy:
-        weights = dict.fromkeys(self.names, 1.0) | sampling
+        weights = dict(zip(self.names, self._weights.tolist(), strict=True))
+        for name, times in sampling.items():
+            weights[name] *= times
         return SamplingPolicy(schema=1, event_id=f"policy {at}", at=at, weights=weights)
 
     def context(self, window: int, false_alarms: float = 1.0) -> Context:
@@ -215,13 +223,13 @@ class Board:
         return window, a, b, self._outcomes(rng, a, b), cohort, network, prompt
 
     def _pairs(self, rng: np.random.Generator, window: Ints, active: Sequence[Effect]) -> tuple[Ints, Ints]:
-        weights: Floats = np.ones((1, self.models))
+        weights: Floats = self._weights[None]
         which = np.zeros(len(window), dtype=np.int64)
         for effect in active:
             if effect.sampling:
-                row = np.ones(self.models)
+                row = self._weights
                 for name, times in effect.sampling.items():
-                    row[self.names.index(name)] = times
+                    row[self.names.index(name)] *= times
                 which[(window >= effect.first) & (window < effect.end)] = len(weights)
                 weights = np.vstack([weights, row])
         a, b = np.zeros(len(window), dtype=np.int64), np.zeros(len(window), dtype=np.int64)

@@ -127,7 +127,8 @@ def _attack_part(world: World, rng: np.random.Generator, attack: Attack, first: 
     cast_at = draw_times(rng, len(voter), rates=world.rates, start=world.start, begin=begin, end=end)
     shown = attack.show(world, rng, voter)
     # Attackers write prompts of their own: numbers that no honest vote has.
-    cast = _Cast(shown, attack.vote(world, rng, shown), cast_at, first.serial + np.arange(len(voter)))
+    prompt = np.arange(len(voter)) if attack.prompts is None else rng.integers(0, attack.prompts, len(voter))
+    cast = _Cast(shown, attack.vote(world, rng, shown), cast_at, first.serial + prompt)
     return _part(world, rng, cast, first, attack.voters, number=number, new=attack.new_accounts)
 
 

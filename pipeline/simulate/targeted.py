@@ -16,7 +16,7 @@ from pipeline.simulate.attacks import Attack, Outcomes, any_button, expect
 from pipeline.simulate.world import Battles, Ints, World
 
 Direction = Literal["promote", "demote"]
-Otherwise = Literal["abstain", "normal", "random"]
+Otherwise = Literal["abstain", "normal", "random", "ranking"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class TargetOnly(Attack):
         direction: "promote" makes the target win, "demote" makes it lose.
         otherwise: what it does when it does not recognise the target. "abstain" casts no vote, so all of
             `votes_each` hold the target; "normal" votes like an honest voter with tastes of its own; "random"
-            presses any of the four buttons.
+            presses any of the four buttons; "ranking" votes for the stronger model, always.
         sampling: share of its battles that hold the target; by default the share that everybody is shown.
         accuracy: probability that it recognises a target that is there (it never sees one that is not).
     """
@@ -44,7 +44,8 @@ class TargetOnly(Attack):
     def __post_init__(self) -> None:
         Attack.__post_init__(self)
         expect(self.direction in ("promote", "demote"), "promote or demote", self.direction)
-        expect(self.otherwise in ("abstain", "normal", "random"), "abstain, normal or random", self.otherwise)
+        ways = ("abstain", "normal", "random", "ranking")
+        expect(self.otherwise in ways, "abstain, normal, random or ranking", self.otherwise)
         expect(self.sampling is None or 0 <= self.sampling <= 1, "sampling within 0 and 1", self.sampling)
         expect(0 <= self.accuracy <= 1, "accuracy within 0 and 1", self.accuracy)
 
@@ -75,6 +76,8 @@ class TargetOnly(Attack):
         seen = there & (rng.random(len(there)) < (1.0 if self.otherwise == "abstain" else self.accuracy))
         right_wins = (shown.right == target) == (self.direction == "promote")
         other = any_button(rng, shown) if self.otherwise == "random" else world.vote(rng, shown)
+        if self.otherwise == "ranking":
+            other = (world.truth.theta[shown.right] > world.truth.theta[shown.left]).astype(np.int8)
         return np.where(seen, right_wins, other).astype(np.int8)
 
 

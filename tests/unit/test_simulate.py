@@ -415,7 +415,7 @@ def test_a_stream_that_cannot_be_is_refused(wrong: dict[str, Any], words: str) -
         ({"sampling": 1.1}, "sampling within 0 and 1"),
         ({"accuracy": -0.1}, "accuracy within 0 and 1"),
         ({"direction": "up"}, "promote or demote, got up"),
-        ({"otherwise": "sleep"}, "abstain, normal or random, got sleep"),
+        ({"otherwise": "sleep"}, "abstain, normal, random or ranking, got sleep"),
     ],
 )
 def test_an_attack_that_cannot_be_is_refused(wrong: dict[str, Any], words: str) -> None:

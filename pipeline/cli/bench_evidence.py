@@ -1,0 +1,60 @@
+"""bench evidence: how often detectors are wrong, and how soon they are right, beside what is asked of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from pipeline.bench.evidence import PARTS, Figure
+from pipeline.cli.app import JsonOption, emit, err, out
+from pipeline.cli.bench import bench
+from pipeline.errors import Usage
+
+
+@bench.command()
+def evidence(
+    only: Annotated[str, typer.Option(help=f"Parts, by comma: {', '.join(PARTS)}.")] = "",
+    scale: Annotated[float, typer.Option(help="Smaller samples for a quick look: .1 is a tenth.")] = 1.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Calibration and power of every detector, with estimated ratings; some five minutes."""
+    chosen = only.split(",") if only else list(PARTS)
+    unknown = [name for name in chosen if name not in PARTS]
+    if unknown:
+        raise Usage(f"--only: expected some of {', '.join(PARTS)}, got {unknown[0]!r}")
+    if not 0 < scale <= 1:
+        raise Usage(f"--scale: expected above 0 and at most 1, got {scale}")
+    figures: list[Figure] = []
+    for name in chosen:
+        err.print(f"{name} …")
+        figures += PARTS[name](scale)
+    if as_json:
+        emit([_shown(figure) for figure in figures])
+    else:
+        out.print(_table(figures))
+
+
+def _shown(figure: Figure) -> dict[str, Any]:
+    value = None if figure.value == float("inf") else round(figure.value, 4)
+    return {
+        "what": figure.what,
+        "value": value,
+        "unit": figure.unit,
+        "relation": figure.relation,
+        "bar": figure.bar,
+        "holds": figure.holds,
+    }
+
+
+def _table(figures: list[Figure]) -> Table:
+    table = Table(title="Calibration and power", title_justify="left", header_style="bold")
+    for name, justify in (("", "left"), ("figure", "right"), ("asked", "right"), ("holds", "left")):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for one in figures:
+        asked = "" if one.bar is None else f"{'≤' if one.relation == 'at most' else '≥'} {one.bar:g}"
+        holds = {None: "", True: "yes", False: "[red]no[/]"}[one.holds]
+        value = "never" if one.value == float("inf") else f"{one.value:,.4g} {one.unit}"
+        table.add_row(one.what, value, asked, holds)
+    return table

@@ -1,0 +1,108 @@
+"""redteam: attackers whose every vote is known, against the pipeline and against what others do."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from pipeline.cli.app import JsonOption, app, emit, err, out
+from pipeline.errors import Usage
+from pipeline.redteam import sampling
+from pipeline.redteam.baselines import BASELINES
+from pipeline.redteam.report import Row, judge
+from pipeline.redteam.scenarios import SCENARIOS
+
+_SAMPLING = ("S9", "S10", "S11", "S14")
+
+
+@app.command()
+def redteam(
+    scenario: Annotated[
+        str, typer.Option(help="Only these, by comma: S1a, S18, …; S1 stands for all of its kind.")
+    ] = "",
+    votes: Annotated[int, typer.Option(min=20_000, help="Honest votes of a month.")] = 60_000,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, other people.")] = 7,
+    as_json: JsonOption = False,
+) -> None:
+    """Play attacks of the literature and show what was found, what the board lost, and what others would find."""
+    wanted = [name for name in scenario.split(",") if name]
+    names = [s.name for s in SCENARIOS]
+    for name in wanted:
+        if name not in (*names, *_SAMPLING) and not any(_of(name, n) for n in names):
+            raise Usage(f"--scenario: expected some of {', '.join([*names, *_SAMPLING])}, got {name!r}")
+    rows: list[Row] = []
+    for one in SCENARIOS:
+        if not wanted or any(_of(name, one.name) for name in wanted):
+            err.print(f"{one.name}: {one.what} …", highlight=False)
+            rows.append(judge(one, votes, seed))
+    skewed = []
+    if not wanted or set(wanted) & set(_SAMPLING):
+        err.print("S9, S10, S11, S14: four boards of a month …", highlight=False)
+        skewed = [one for one in sampling.months(seed) if not wanted or one.scenario in wanted]
+    if as_json:
+        emit({"scenarios": [row.shown() for row in rows], "sampling": [asdict(one) for one in skewed]})
+    else:
+        if rows:
+            out.print(_found(rows))
+            out.print(_beside(rows))
+        if skewed:
+            out.print(_sampled(skewed))
+    if not all(one.passed for one in (*rows, *skewed)):
+        raise typer.Exit(1)
+
+
+def _of(name: str, scenario: str) -> bool:
+    return scenario == name or (scenario.startswith(name) and scenario[len(name) :].isalpha())
+
+
+def _found(rows: list[Row]) -> Table:
+    columns = {
+        "": lambda r: r.scenario,
+        "attack": lambda r: r.what,
+        "votes": lambda r: f"{r.attack_votes:,}",
+        "voters found": lambda r: _share(r.found),
+        "excluded": lambda r: _share(r.excluded),
+        "admitted": lambda r: f"{r.admitted:,}",
+        "told of the model": lambda r: ", ".join(f"{k} ({v})" for k, v in sorted(r.told.items())),
+        "places: raw, policy, person": lambda r: " → ".join(map(str, r.places_lost)),
+        "honest votes out": lambda r: " · ".join(map(str, r.honest_excluded)),
+        "false voters": lambda r: " · ".join(f"{x:.2%}" for x in r.false_voters),
+        "ok": lambda r: "yes" if r.passed else "[red]no[/]",
+    }
+    return _table("What was found, and what the board lost", columns, rows)
+
+
+def _beside(rows: list[Row]) -> Table:
+    columns: dict[str, Any] = {"": lambda r: r.scenario, "ours": lambda r: _share(r.found)}
+    for name in BASELINES:
+        columns[name] = lambda r, name=name: (
+            f"{_share(r.baselines[name][0])} (false {r.baselines[name][1]:.1%})".removeprefix("– ")
+        )
+    return _table("Share of the attackers found, beside what others do (and of the honest)", columns, rows)
+
+
+def _sampled(rows: list[sampling.Skewed]) -> Table:
+    columns = {
+        "": lambda r: r.scenario,
+        "board": lambda r: r.what,
+        "told, after battles": lambda r: ", ".join(f"{k} {at:,}" for k, (_, at) in r.told.items()) or "nothing",
+        "others told of": lambda r: ", ".join(f"{k} {n}" for k, n in r.other.items()),
+        "ok": lambda r: "yes" if r.passed else "[red]no[/]",
+    }
+    return _table("Boards that are not sampled as they declare", columns, rows)
+
+
+def _table(title: str, columns: dict[str, Any], rows: list[Any]) -> Table:
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(cell(row) for cell in columns.values()))
+    return table
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0%}"

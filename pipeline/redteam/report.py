@@ -1,0 +1,152 @@
+"""The table: one row a scenario."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.redteam import trial as trials
+from pipeline.redteam.baselines import BASELINES
+from pipeline.redteam.scenarios import HONEST_DAYS, Scenario, actors, spec
+from pipeline.simulate import plant
+from pipeline.simulate.people import DAY
+from pipeline.simulate.world import World
+
+
+@dataclass(frozen=True)
+class Row:
+    """What became of one scenario.
+
+    Attributes:
+        scenario, what: name and words.
+        attack_votes: planted.
+        found: share of the attackers with an alert of their own; None where there are none.
+        excluded: share of them whose votes the policy leaves out.
+        told: detectors that spoke about the model or the board, with the most severe word of each.
+        admitted: attack votes cast before the first alert about the attack; all of them where there was none.
+        places_lost: places that the model is away from where it belongs: raw, under the policy, and when a person
+            besides leaves out the votes that the alerts about it speak of.
+        honest_excluded: honest votes left out, under the policy and then by that person.
+        false_voters: share of the honest voters with an alert (proved ones, and "clicks at random").
+        false_windows: alerts about models other than those attacked, networks, providers and the board.
+        baselines: of each, the share of attackers and of honest voters (20 votes or more) that it flags.
+        passed: False where something was said that must not be, or a framed model lost by it.
+    """
+
+    scenario: str
+    what: str
+    attack_votes: int
+    found: float | None
+    excluded: float | None
+    told: dict[str, str]
+    admitted: int
+    places_lost: tuple[int, int, int]
+    honest_excluded: tuple[int, int]
+    false_voters: tuple[float, float]
+    false_windows: dict[str, int]
+    baselines: dict[str, tuple[float | None, float]]
+    passed: bool
+
+    def shown(self) -> dict[str, Any]:
+        """As one JSON object."""
+        return asdict(self)
+
+
+# Baselines judge a hundred votes; with fewer than this they have nothing to judge.
+_ENOUGH = 20
+
+
+def judge(scenario: Scenario, votes: int, seed: int) -> Row:
+    """Play a scenario.
+
+    Args:
+        votes: honest votes of the month.
+        seed: of everything.
+    """
+    target, rival = actors()
+    honest = spec(votes, seed)
+    stream = plant(honest, scenario.plan(target, rival))
+    parting = int(np.searchsorted(stream.cast_at, World(honest).start + int(HONEST_DAYS * DAY)))
+    held = trials.hold(stream, parting)
+    about = target if scenario.about == "target" else rival
+    attackers = np.unique(stream.voter[stream.is_attack])
+    flagged = {int(one.subject, 16) for one in held.told if one.row >= 0}
+    unproved = {int(o.subject, 16) for o in held.told if o.row >= 0 and o.direction == "random"}
+    proved = {int(o.subject, 16) for o in held.told if o.row >= 0 and o.direction != "random"}
+    others = np.setdiff1d(np.unique(stream.voter[parting:]), attackers)
+    windows_ = [one for one in held.told if one.row < 0]
+    mine = [one for one in windows_ if one.subject in (about, "board")]
+    places, honest_out, lost = _board(held, about)
+    row = Row(
+        scenario.name,
+        scenario.what,
+        int(stream.is_attack.sum()),
+        _share(attackers, flagged),
+        _share(attackers, held.critical_voters),
+        _worst(mine),
+        _admitted(held, set(attackers.tolist()), about),
+        places,
+        honest_out,
+        (_share(others, proved) or 0.0, _share(others, unproved) or 0.0),
+        dict(Counter(one.detector for one in windows_ if one not in mine)),
+        _baselines(held, attackers),
+        True,
+    )
+    wrong = scenario.silent and (windows_ or row.false_voters[0] > 0.01)
+    framed = scenario.about == "rival" and scenario.name == "S18" and lost > 0
+    return Row(**{**row.__dict__, "passed": not (wrong or framed)})
+
+
+def _share(codes: np.ndarray, flagged: set[int]) -> float | None:
+    return float(np.isin(codes, list(flagged)).mean()) if len(codes) else None
+
+
+def _worst(told: list[trials.Told]) -> dict[str, str]:
+    worst: dict[str, str] = {}
+    for one in told:
+        if worst.get(one.detector) != "critical":
+            worst[one.detector] = one.severity
+    return worst
+
+
+def _admitted(held: trials.Trial, attackers: set[int], about: str) -> int:
+    """Attack votes before the first alert on an attacker, or about the model."""
+    about_it = [
+        one.at
+        for one in held.told
+        if (one.row >= 0 and int(one.subject, 16) in attackers) or (one.row < 0 and one.subject in (about, "board"))
+    ]
+    planted = np.sort(held.stream.cast_at[held.stream.is_attack])
+    return int(np.searchsorted(planted, min(about_it, default=np.iinfo(np.int64).max)))
+
+
+def _board(held: trials.Trial, about: str) -> tuple[tuple[int, int, int], tuple[int, int], int]:
+    """Places lost; honest votes left out; and places that a model lost below where it belongs, by the policy."""
+    stream = held.stream
+    model = stream.models.index(about)
+    clean = trials.place(trials.ratings(stream, ~stream.is_attack), model)
+    auto = ~np.isin(stream.voter, list(held.critical_voters))
+    person = auto & ~trials.selected(stream, held.told, about)
+    stands = [trials.place(trials.ratings(stream, kept), model) for kept in (np.ones(len(stream), bool), auto, person)]
+    raw, policy, decided = (abs(clean - at) for at in stands)
+    honest = ~stream.is_attack
+    out = (int((honest & ~auto).sum()), int((honest & ~person).sum()))
+    return (raw, policy, decided), out, max(stands[1] - clean, 0)
+
+
+def _baselines(held: trials.Trial, attackers: np.ndarray) -> dict[str, tuple[float | None, float]]:
+    votes, reference = held.votes, held.reference
+    count = np.bincount(votes.voter, minlength=len(votes.names))
+    bad = np.isin(votes.names, attackers)
+    good = ~bad & (count >= _ENOUGH)
+    found: dict[str, tuple[float | None, float]] = {}
+    for name, rule in BASELINES.items():
+        flags = rule(votes, reference)
+        found[name] = (
+            float(flags[bad].mean()) if bad.any() else None,
+            float(flags[good].mean()) if good.any() else 0.0,
+        )
+    return found
