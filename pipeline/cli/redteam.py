@@ -12,46 +12,73 @@ from pipeline.cli.app import JsonOption, app, emit, err, out
 from pipeline.errors import Usage
 from pipeline.redteam import sampling
 from pipeline.redteam.baselines import BASELINES
+from pipeline.redteam.peers import Peer, compare
 from pipeline.redteam.report import Row, judge
 from pipeline.redteam.scenarios import SCENARIOS
-
-_SAMPLING = ("S9", "S10", "S11", "S14")
 
 
 @app.command()
 def redteam(
     scenario: Annotated[
-        str, typer.Option(help="Only these, by comma: S1a, S18, …; S1 stands for all of its kind.")
+        str, typer.Option(help="Only these, by comma: S1a, S18, …; S1 stands for all of its kind, S0 for clean months.")
     ] = "",
-    votes: Annotated[int, typer.Option(min=20_000, help="Honest votes of a month.")] = 60_000,
+    votes: Annotated[
+        int, typer.Option(min=20_000, help="Honest votes of a month; of the boards S9 to S14 six times as many.")
+    ] = 60_000,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, other people.")] = 7,
     as_json: JsonOption = False,
 ) -> None:
-    """Play attacks of the literature and show what was found, what the board lost, and what others would find."""
-    wanted = [name for name in scenario.split(",") if name]
-    names = [s.name for s in SCENARIOS]
-    for name in wanted:
-        if name not in (*names, *_SAMPLING) and not any(_of(name, n) for n in names):
-            raise Usage(f"--scenario: expected some of {', '.join([*names, *_SAMPLING])}, got {name!r}")
+    """Play attacks of the literature and show what was found, what the board lost, and what others would find.
+
+    Exit 1 if nobody was told of what must be found, or something was said where nothing is wrong; some five minutes.
+    """
+    wanted = _wanted(scenario)
     rows: list[Row] = []
     for one in SCENARIOS:
-        if not wanted or any(_of(name, one.name) for name in wanted):
+        if one.name in wanted:
             err.print(f"{one.name}: {one.what} …", highlight=False)
             rows.append(judge(one, votes, seed))
-    skewed = []
-    if not wanted or set(wanted) & set(_SAMPLING):
-        err.print("S9, S10, S11, S14: four boards of a month …", highlight=False)
-        skewed = [one for one in sampling.months(seed) if not wanted or one.scenario in wanted]
+    skewed: list[sampling.Skewed] = []
+    for name in sampling.NAMES:
+        if name in wanted:
+            err.print(f"{name}: a board of a month …", highlight=False)
+            skewed.append(sampling.play(name, 6 * votes, seed))
+    peers: list[Peer] = []
+    if not scenario:
+        err.print("voters of a hundred votes, beside what others do …", highlight=False)
+        peers = compare(seed=seed)
     if as_json:
-        emit({"scenarios": [row.shown() for row in rows], "sampling": [asdict(one) for one in skewed]})
+        emit(
+            {
+                "scenarios": [row.shown() for row in rows],
+                "sampling": [asdict(one) for one in skewed],
+                "peers": [asdict(one) for one in peers],
+            }
+        )
     else:
         if rows:
             out.print(_found(rows))
             out.print(_beside(rows))
         if skewed:
             out.print(_sampled(skewed))
-    if not all(one.passed for one in (*rows, *skewed)):
+        if peers:
+            out.print(_peers(peers))
+    if not all([*(row.passed for row in rows), *(one.passed for one in skewed)]):
         raise typer.Exit(1)
+
+
+def _wanted(scenario: str) -> list[str]:
+    """The scenarios that are meant, all if none is named."""
+    names = [*(one.name for one in SCENARIOS), *sampling.NAMES]
+    if not scenario:
+        return names
+    chosen: list[str] = []
+    for name in scenario.split(","):
+        mine = [one for one in names if _of(name, one)]
+        if not mine:
+            raise Usage(f"--scenario: expected some of {', '.join(names)}, got {name!r}")
+        chosen += mine
+    return chosen
 
 
 def _of(name: str, scenario: str) -> bool:
@@ -70,7 +97,9 @@ def _found(rows: list[Row]) -> Table:
         "places: raw, policy, person": lambda r: " → ".join(map(str, r.places_lost)),
         "honest votes out": lambda r: " · ".join(map(str, r.honest_excluded)),
         "false voters": lambda r: " · ".join(f"{x:.2%}" for x in r.false_voters),
-        "ok": lambda r: "yes" if r.passed else "[red]no[/]",
+        "told of others": lambda r: ", ".join(f"{k} {n}" for k, n in sorted(r.elsewhere.items())),
+        "must": lambda r: r.must,
+        "ok": lambda r: "yes" if r.passed else "[red]NO[/]",
     }
     return _table("What was found, and what the board lost", columns, rows)
 
@@ -88,11 +117,23 @@ def _sampled(rows: list[sampling.Skewed]) -> Table:
     columns = {
         "": lambda r: r.scenario,
         "board": lambda r: r.what,
-        "told, after battles": lambda r: ", ".join(f"{k} {at:,}" for k, (_, at) in r.told.items()) or "nothing",
+        "told, after battles": lambda r: ", ".join(f"{k} {at:,}" for k, (_, at) in sorted(r.told.items())) or "nothing",
         "others told of": lambda r: ", ".join(f"{k} {n}" for k, n in r.other.items()),
-        "ok": lambda r: "yes" if r.passed else "[red]no[/]",
+        "false before": lambda r: ", ".join(f"{k} {n}" for k, n in r.false.items()) or "none",
+        "ok": lambda r: "yes" if r.passed else "[red]NO[/]",
     }
     return _table("Boards that are not sampled as they declare", columns, rows)
+
+
+def _peers(rows: list[Peer]) -> Table:
+    columns: dict[str, Any] = {
+        "voters of 100 votes": lambda r: r.voters,
+        "ours": lambda r: _share(r.ours[0]),
+        "ours, unproved too": lambda r: _share(r.ours[1]),
+    }
+    for name in BASELINES:
+        columns[name] = lambda r, name=name: f"{_share(r.published[name])} · {_share(r.fixed[name])}"
+    return _table("Share flagged: as published · where 1% of the honest are flagged", columns, rows)
 
 
 def _table(title: str, columns: dict[str, Any], rows: list[Any]) -> Table:

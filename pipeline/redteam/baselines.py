@@ -1,12 +1,14 @@
 """What others do against manipulated votes, from their published formulas: to stand beside, not to be used.
 
-Each takes a voter's first hundred votes and says whether it would flag the voter. All judge by the same snapshot as
-our detectors.
+Each gives every voter a score from its first hundred votes, and flags those whose score reaches a bar. All judge by the
+same snapshot as our detectors. Where a formula needs an outcome's side, the model of the lower number is the first one:
+a vote's screen position is no part of the published rules.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -18,94 +20,128 @@ from pipeline.evidence import Reference, running_sums, starts
 
 Flags = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 FIRST = 100
 """Votes of a voter that are looked at."""
 
+_LEAST_P = 1e-12
+_HOUR = 3_600_000_000
+_UNIT = 2**20
+# Fisher's test is looked at five times; the paper draws the places, we take them evenly.
+_LOOKS = (20, 40, 60, 80, 100)
 
-def outcome_probabilities(votes: VoterVotes, reference: Reference) -> tuple[Floats, npt.NDArray[np.int64]]:
-    """P(a wins), P(b wins), P(tie) of each vote, float64[n, 3], and which of them came true, int64[n].
+
+@dataclass(frozen=True)
+class Baseline:
+    """A rule.
+
+    Attributes:
+        score: (votes, snapshot) → float64[voters], the higher the more suspect.
+        bar: a voter is flagged at this score.
+    """
+
+    score: Callable[[VoterVotes, Reference], Floats]
+    bar: float
+
+    def flags(self, votes: VoterVotes, reference: Reference) -> Flags:
+        """bool[voters]."""
+        return np.asarray(self.score(votes, reference) >= self.bar)
+
+
+def outcome_probabilities(votes: VoterVotes, reference: Reference) -> tuple[Floats, Ints]:
+    """P(first wins), P(second wins), P(tie) of each vote, float64[n, 3], and which of them came true, int64[n].
 
     Votes on models that the snapshot lacks have NaN.
     """
     a, b = reference.index_of(votes.model_a), reference.index_of(votes.model_b)
-    known = (a >= 0) & (b >= 0)
-    difference = np.where(known, reference.theta[a] - reference.theta[b], np.nan)
+    known, turned = (a >= 0) & (b >= 0), votes.model_a > votes.model_b
+    difference = np.where(known, reference.theta[a] - reference.theta[b], np.nan) * np.where(turned, -1, 1)
     t = reference.tie_share
     decided = (1 - t) * np.stack([expit(difference), expit(-difference)], axis=1)
-    return np.column_stack([decided, np.where(known, t, np.nan)]), np.minimum(votes.outcome, 2).astype(np.int64)
+    outcome = np.minimum(votes.outcome, 2).astype(np.int64)
+    outcome = np.where(turned & (outcome < 2), 1 - outcome, outcome)
+    return np.column_stack([decided, np.where(known, t, np.nan)]), outcome
 
 
 def _p_values(votes: VoterVotes, reference: Reference) -> Floats:
-    """P(an outcome at least as good for a as this one): a win over a tie over a loss; 1 where nothing is known."""
+    """P(an outcome at least as good for the first model): a win over a tie over a loss; 1 where nothing is known."""
     p, outcome = outcome_probabilities(votes, reference)
     at_least = np.stack([p[:, 0], np.ones(len(p)), p[:, 0] + p[:, 2]], axis=1)
-    return np.nan_to_num(at_least[np.arange(len(p)), outcome], nan=1.0)
+    chosen = at_least[np.arange(len(p)), outcome]
+    return np.asarray(np.clip(np.nan_to_num(chosen, nan=1.0), _LEAST_P, 1))
+
+
+def _place(votes: VoterVotes) -> Ints:
+    """Which vote of its voter each one is, from 0."""
+    order = np.arange(len(votes.voter))
+    begin = order[starts(votes.voter)] if len(order) else order
+    return np.asarray(order - np.repeat(begin, np.diff(np.append(begin, len(order)))))
 
 
 def _first(votes: VoterVotes) -> VoterVotes:
-    order = np.arange(len(votes.voter))
-    begin = order[starts(votes.voter)] if len(order) else order
-    place = order - np.repeat(begin, np.diff(np.append(begin, len(order))))
-    return votes.only(place < FIRST)
+    return votes.only(_place(votes) < FIRST)
 
 
-def production_rule(votes: VoterVotes, reference: Reference, alpha: float = 0.05) -> Flags:
-    """M = Π 1/(2p), flagged when it ever reaches 1/α within the first hundred votes: the public board's rule."""
+def _running(values: Floats, votes: VoterVotes) -> Floats:
+    units = np.floor(values * _UNIT).astype(np.int64)
+    return np.asarray(running_sums(units, votes.voter, np.zeros(len(votes.names), dtype=np.int64)) / _UNIT)
+
+
+def _highest(values: Floats, votes: VoterVotes) -> Floats:
+    highest = np.full(len(votes.names), -np.inf)
+    np.maximum.at(highest, votes.voter, values)
+    return highest
+
+
+def production_rule(votes: VoterVotes, reference: Reference) -> Floats:
+    """The highest ln M, M = Π 1/(2p), within the first hundred votes: the public board's rule."""
     votes = _first(votes)
-    log_m = -np.log(2 * np.maximum(_p_values(votes, reference), 1e-12))
-    units = np.floor(log_m * 2**20).astype(np.int64)
-    running = running_sums(units, votes.voter, np.zeros(len(votes.names), dtype=np.int64))
-    highest = np.full(len(votes.names), -(2**62), dtype=np.int64)
-    np.maximum.at(highest, votes.voter, running)
-    return np.asarray(highest >= np.log(1 / alpha) * 2**20)
+    return _highest(_running(-np.log(2 * _p_values(votes, reference)), votes), votes)
 
 
-def fisher(votes: VoterVotes, reference: Reference, alpha: float = 0.01) -> Flags:
-    """−2 Σ ln p against χ² of 2n degrees: Fisher's combination, as in Chiang et al. 2024, section 5.3."""
+def fisher(votes: VoterVotes, reference: Reference) -> Floats:
+    """1 − the least P(χ² of 2n degrees ≥ −2 Σ ln p) at five looks, times five: Chiang et al. 2024, section 5.3."""
     votes = _first(votes)
-    sums = np.bincount(
-        votes.voter, weights=-2 * np.log(np.maximum(_p_values(votes, reference), 1e-12)), minlength=len(votes.names)
-    )
-    count = np.bincount(votes.voter, minlength=len(votes.names))
-    return np.asarray((count > 0) & (sums > stats.chi2.ppf(1 - alpha, 2 * np.maximum(count, 1))))
+    sums, count = _running(-2 * np.log(_p_values(votes, reference)), votes), _place(votes) + 1
+    looked = np.isin(count, _LOOKS)
+    p = np.where(looked, stats.chi2.sf(sums, 2 * count), 1.0)
+    return 1 - len(_LOOKS) * -_highest(-p, votes)
 
 
-def likelihood_ratio(votes: VoterVotes, reference: Reference, alpha: float = 0.01) -> Flags:
-    """Σ ln P(outcome) below what an honest voter's would be, at level α: the test of Huang et al. 2025.
+def likelihood_ratio(votes: VoterVotes, reference: Reference) -> Floats:
+    """How many standard deviations Σ ln P(outcome) lies below an honest voter's: the test of Huang et al. 2025.
 
     The honest distribution of the sum is taken as normal with the exact mean and variance of the battles shown.
     """
     votes = _first(votes)
     p, outcome = outcome_probabilities(votes, reference)
-    safe = np.clip(np.nan_to_num(p, nan=1.0), 1e-12, 1)
-    logs = np.log(safe)
-    seen = logs[np.arange(len(p)), outcome]
+    logs = np.log(np.clip(np.nan_to_num(p, nan=1.0), _LEAST_P, 1))
     weight = np.nan_to_num(p, nan=0.0)
     mean = (weight * logs).sum(axis=1)
     variance = (weight * logs**2).sum(axis=1) - mean**2
+    seen = np.where(weight.any(axis=1), logs[np.arange(len(p)), outcome], 0.0)
     n = len(votes.names)
     total, expected, spread = (np.bincount(votes.voter, weights=w, minlength=n) for w in (seen, mean, variance))
-    z = np.divide(total - expected, np.sqrt(spread), out=np.zeros(n), where=spread > 0)
-    return np.asarray(z < stats.norm.ppf(alpha))
+    return np.asarray(np.divide(expected - total, np.sqrt(spread), out=np.zeros(n), where=spread > 0))
 
 
-def fixed_rule(votes: VoterVotes, reference: Reference, most: int = 30) -> Flags:  # noqa: ARG001
-    """More than thirty votes within any hour: a rule of thumb without an error rate."""
+def fixed_rule(votes: VoterVotes, reference: Reference) -> Floats:  # noqa: ARG001
+    """Most votes within any hour: a rule of thumb without an error rate."""
     order = np.lexsort((votes.at, votes.voter))
     voter, at = votes.voter[order], votes.at[order]
     # Times of one voter stand together, and no two voters' come within an hour of each other.
-    line = at - at.min(initial=0) + voter * (int(np.ptp(at) if len(at) else 0) + 2 * 3_600_000_000)
-    after = np.searchsorted(line, line + 3_600_000_000, side="left") - np.arange(len(line))
-    flags = np.zeros(len(votes.names), dtype=np.bool_)
-    flags[voter[after > most]] = True
-    return flags
+    line = at - at.min(initial=0) + voter * (int(np.ptp(at) if len(at) else 0) + 2 * _HOUR)
+    within = np.searchsorted(line, line + _HOUR, side="left") - np.arange(len(line))
+    most = np.zeros(len(votes.names))
+    np.maximum.at(most, voter, within)
+    return most
 
 
-BASELINES: dict[str, Callable[[VoterVotes, Reference], Flags]] = {
-    "production rule": production_rule,
-    "Fisher": fisher,
-    "likelihood ratio": likelihood_ratio,
-    "30 an hour": fixed_rule,
+BASELINES: dict[str, Baseline] = {
+    "production rule": Baseline(production_rule, float(np.log(1 / 0.05))),
+    "Fisher": Baseline(fisher, 0.9),
+    "likelihood ratio": Baseline(likelihood_ratio, float(stats.norm.isf(0.01))),
+    "30 an hour": Baseline(fixed_rule, 31.0),
 }
-"""By the name that the table shows."""
+"""By the name that the table shows, at the levels they are published with: 5%, 10%, 1%, none."""

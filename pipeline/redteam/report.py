@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from pipeline.alerts import ALPHA
 from pipeline.redteam import trial as trials
 from pipeline.redteam.baselines import BASELINES
 from pipeline.redteam.scenarios import HONEST_DAYS, Scenario, actors, spec
@@ -31,9 +32,10 @@ class Row:
             besides leaves out the votes that the alerts about it speak of.
         honest_excluded: honest votes left out, under the policy and then by that person.
         false_voters: share of the honest voters with an alert (proved ones, and "clicks at random").
-        false_windows: alerts about models other than those attacked, networks, providers and the board.
+        elsewhere: alerts about models other than those attacked, networks, providers and the board.
         baselines: of each, the share of attackers and of honest voters (20 votes or more) that it flags.
-        passed: False where something was said that must not be, or a framed model lost by it.
+        must: what the scenario asks; see `Scenario`.
+        passed: False where nothing was said that must be, something that must not be, or a framed model lost by it.
     """
 
     scenario: str
@@ -46,8 +48,9 @@ class Row:
     places_lost: tuple[int, int, int]
     honest_excluded: tuple[int, int]
     false_voters: tuple[float, float]
-    false_windows: dict[str, int]
+    elsewhere: dict[str, int]
     baselines: dict[str, tuple[float | None, float]]
+    must: str
     passed: bool
 
     def shown(self) -> dict[str, Any]:
@@ -63,41 +66,62 @@ def judge(scenario: Scenario, votes: int, seed: int) -> Row:
     """Play a scenario.
 
     Args:
-        votes: honest votes of the month.
+        votes: honest votes of a month.
         seed: of everything.
     """
+    return describe(scenario, play(scenario, votes, seed))
+
+
+def play(scenario: Scenario, votes: int, seed: int) -> trials.Trial:
+    """Plant it and run every detector; see `judge`."""
     target, rival = actors()
-    honest = spec(votes, seed)
+    honest = spec(scenario, votes, seed)
     stream = plant(honest, scenario.plan(target, rival))
+    if scenario.twins:
+        stream = trials.with_twin(stream, target)
     parting = int(np.searchsorted(stream.cast_at, World(honest).start + int(HONEST_DAYS * DAY)))
-    held = trials.hold(stream, parting)
-    about = target if scenario.about == "target" else rival
+    return trials.hold(stream, parting)
+
+
+def describe(scenario: Scenario, held: trials.Trial) -> Row:
+    """What became of a scenario that was played."""
+    stream = held.stream
+    about = dict(zip(("target", "rival"), actors(), strict=True))[scenario.about]
     attackers = np.unique(stream.voter[stream.is_attack])
-    flagged = {int(one.subject, 16) for one in held.told if one.row >= 0}
-    unproved = {int(o.subject, 16) for o in held.told if o.row >= 0 and o.direction == "random"}
-    proved = {int(o.subject, 16) for o in held.told if o.row >= 0 and o.direction != "random"}
-    others = np.setdiff1d(np.unique(stream.voter[parting:]), attackers)
-    windows_ = [one for one in held.told if one.row < 0]
-    mine = [one for one in windows_ if one.subject in (about, "board")]
+    others = np.setdiff1d(np.unique(stream.voter[held.parting :]), attackers)
+    proved, unproved = held.voters_told("biased"), held.voters_told("random")
+    mine, elsewhere = _of_windows(held, about)
     places, honest_out, lost = _board(held, about)
+    told_of = _share(attackers, held.voters_told()) or 0.0
     row = Row(
         scenario.name,
         scenario.what,
         int(stream.is_attack.sum()),
-        _share(attackers, flagged),
+        _share(attackers, held.voters_told()),
         _share(attackers, held.critical_voters),
         _worst(mine),
-        _admitted(held, set(attackers.tolist()), about),
+        _admitted(held, set(attackers.tolist()), mine),
         places,
         honest_out,
         (_share(others, proved) or 0.0, _share(others, unproved) or 0.0),
-        dict(Counter(one.detector for one in windows_ if one not in mine)),
+        dict(Counter(one.detector for one in elsewhere)),
         _baselines(held, attackers),
-        True,
+        scenario.must,
+        (told_of > 0 or bool(mine)) if scenario.must == "be told" else True,
     )
-    wrong = scenario.silent and (windows_ or row.false_voters[0] > 0.01)
-    framed = scenario.about == "rival" and scenario.name == "S18" and lost > 0
-    return Row(**{**row.__dict__, "passed": not (wrong or framed)})
+    noisy = scenario.must == "be silent" and (mine or elsewhere or row.false_voters[0] > ALPHA)
+    # Whoever is framed must never stand lower than without the votes that frame it, unless a person decides so.
+    framed = scenario.about == "rival" and scenario.name.startswith("S18") and lost > 0
+    return replace(row, passed=row.passed and not noisy and not framed)
+
+
+def _of_windows(held: trials.Trial, about: str) -> tuple[list[trials.Told], list[trials.Told]]:
+    """What was said of the model or the board since the first attack vote, and everything else."""
+    windows = [one for one in held.told if one.row < 0]
+    planted = held.stream.cast_at[held.stream.is_attack]
+    since = planted.min(initial=np.iinfo(np.int64).max)
+    mine = [one for one in windows if one.subject in (about, "board") and one.at >= since]
+    return mine, [one for one in windows if one not in mine]
 
 
 def _share(codes: np.ndarray, flagged: set[int]) -> float | None:
@@ -112,13 +136,10 @@ def _worst(told: list[trials.Told]) -> dict[str, str]:
     return worst
 
 
-def _admitted(held: trials.Trial, attackers: set[int], about: str) -> int:
+def _admitted(held: trials.Trial, attackers: set[int], mine: list[trials.Told]) -> int:
     """Attack votes before the first alert on an attacker, or about the model."""
-    about_it = [
-        one.at
-        for one in held.told
-        if (one.row >= 0 and int(one.subject, 16) in attackers) or (one.row < 0 and one.subject in (about, "board"))
-    ]
+    about_it = [one.at for one in held.told if one.row >= 0 and int(one.subject, 16) in attackers]
+    about_it += [one.at for one in mine]
     planted = np.sort(held.stream.cast_at[held.stream.is_attack])
     return int(np.searchsorted(planted, min(about_it, default=np.iinfo(np.int64).max)))
 
@@ -144,7 +165,7 @@ def _baselines(held: trials.Trial, attackers: np.ndarray) -> dict[str, tuple[flo
     good = ~bad & (count >= _ENOUGH)
     found: dict[str, tuple[float | None, float]] = {}
     for name, rule in BASELINES.items():
-        flags = rule(votes, reference)
+        flags = rule.flags(votes, reference)
         found[name] = (
             float(flags[bad].mean()) if bad.any() else None,
             float(flags[good].mean()) if good.any() else 0.0,

@@ -7,12 +7,12 @@ states and the way votes become windows are the pipeline's own; only the store i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.alerts import Raised, VoterVotes, WindowState, voter_label
+from pipeline.alerts import Raised, VoterVotes, WindowState
 from pipeline.detectors import VOTER, WINDOW
 from pipeline.evidence import Reference
 from pipeline.ratings import PairCounts, fit, rate_component
@@ -70,6 +70,14 @@ class Trial:
     votes: VoterVotes
     rows: npt.NDArray[np.int64] = field(repr=False)
 
+    def voters_told(self, direction: str | None = None) -> set[int]:
+        """Codes of voters with an alert; of `voter_bias`' direction "random", or of every other, if one is named."""
+        return {
+            int(one.subject, 16)
+            for one in self.told
+            if one.row >= 0 and (direction is None or (one.direction == "random") == (direction == "random"))
+        }
+
     @property
     def critical_voters(self) -> set[int]:
         """Codes of voters whose votes the policy auto-voter/1 leaves out."""
@@ -87,6 +95,14 @@ def hold(stream: Stream, parting: int) -> Trial:
     told = [*_voters(stream, parting, reference), *_windows(stream, parting, reference)]
     told.sort(key=lambda one: (one.at, one.detector))
     return Trial(stream, parting, reference, told, votes, rows)
+
+
+def with_twin(stream: Stream, model: str) -> Stream:
+    """The stream with a model under two names, each of its votes under either by chance: identical checkpoints."""
+    code, twin = stream.models.index(model), len(stream.models)
+    second = np.random.default_rng([stream.seed, 8]).random(len(stream)) < 0.5
+    a, b = (np.where(second & (side == code), twin, side).astype(np.int16) for side in (stream.model_a, stream.model_b))
+    return replace(stream, models=(*stream.models, f"{model} (twin)"), model_a=a, model_b=b)
 
 
 def estimate(stream: Stream) -> Reference:
@@ -194,11 +210,6 @@ def _count(stream: Stream, rows: npt.NDArray[np.int64], reference: Reference | N
 
 def _told(one: Raised, row: int) -> Told:
     return Told(one.detector, one.subject, one.direction, one.severity, one.at, row, dict(one.evidence))
-
-
-def label(code: int) -> str:
-    """How a voter's alerts name it."""
-    return voter_label(code)
 
 
 def selected(stream: Stream, told: Sequence[Told], about: str) -> Mask:

@@ -1,0 +1,198 @@
+"""The red team's own laws: what it plants, what it counts, and when it says that something fails."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from pipeline.cli.app import app
+from pipeline.errors import Usage
+from pipeline.ratings import PairCounts
+from pipeline.redteam import report, sampling, trial
+from pipeline.redteam.report import Row
+from pipeline.redteam.scenarios import HONEST_DAYS, SCENARIOS, actors, spec
+from pipeline.simulate import Honest, TargetOnly, plant
+from pipeline.simulate.stream import Stream
+
+VOTES = 20_000
+BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
+
+
+def parting(stream: Stream) -> int:
+    return int(np.searchsorted(stream.cast_at, stream.cast_at[0] + HONEST_DAYS * 86_400 * 1e6))
+
+
+@pytest.fixture(scope="module")
+def held() -> trial.Trial:
+    return report.play(BY_NAME["S1a"], VOTES, seed=3)
+
+
+@pytest.fixture(scope="module")
+def abstainers(held: trial.Trial) -> Row:
+    return report.describe(BY_NAME["S1a"], held)
+
+
+def test_every_scenario_that_is_asked_for_is_there_once() -> None:
+    names = [scenario.name for scenario in SCENARIOS]
+    assert len(set(names)) == len(names)
+    kinds = {name.rstrip("abcdefghij") for name in names} | set(sampling.NAMES)
+    assert kinds == {f"S{i}" for i in (0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 14, 16, 18)}
+    # Honest until the snapshot is made, whatever is planted later.
+    for scenario in SCENARIOS:
+        for attack in scenario.plan(*actors()):
+            assert attack.from_day >= HONEST_DAYS
+    assert {s.must for s in SCENARIOS if not s.plan(*actors())} == {"be silent"}
+
+
+def test_attackers_are_found_and_the_board_is_put_right(abstainers: Row) -> None:
+    row = abstainers
+    assert (row.attack_votes, row.must, row.passed) == (2_000, "be told", True)
+    assert row.found == 1.0
+    assert row.excluded is not None and row.excluded >= 0.9
+    assert row.admitted < 300
+    raw, policy, person = row.places_lost
+    assert raw >= 5
+    assert policy <= 1
+    assert person < raw
+    assert row.honest_excluded[0] <= row.honest_excluded[1]
+    assert row.false_voters[0] <= 0.01
+
+
+def test_where_something_must_be_told_and_nothing_is_the_scenario_fails(held: trial.Trial) -> None:
+    deaf = replace(held, told=[])
+    row = report.describe(BY_NAME["S1a"], deaf)
+    assert (row.found, row.excluded, row.told, row.passed) == (0.0, 0.0, {}, False)
+    assert row.admitted == row.attack_votes
+    assert row.places_lost[0] == row.places_lost[1] == row.places_lost[2]
+    assert report.describe(replace(BY_NAME["S1a"], must="be shown"), deaf).passed
+
+
+def test_what_was_said_before_the_attack_is_no_answer_to_it(held: trial.Trial) -> None:
+    target, _ = actors()
+    early = trial.Told("vote_burst", target, "more", "warning", int(held.stream.cast_at[0]), -1, {}, 0)
+    row = report.describe(BY_NAME["S1a"], replace(held, told=[early]))
+    assert (row.told, row.elsewhere, row.passed) == ({}, {"vote_burst": 1}, False)
+
+
+def test_where_nothing_may_be_said_and_something_is_the_scenario_fails(held: trial.Trial) -> None:
+    silent = replace(BY_NAME["S1a"], must="be silent")
+    assert not report.describe(silent, held).passed
+    assert report.describe(silent, replace(held, told=[])).passed
+
+
+def test_a_clean_month_is_thirty_judged_days_of_other_people_each() -> None:
+    months = [BY_NAME[name] for name in ("S0a", "S0b", "S0c")]
+    specs = [spec(month, VOTES, 7) for month in months]
+    assert [s.days - HONEST_DAYS for s in specs] == [30.0] * 3
+    assert [s.votes for s in specs] == [32_000] * 3
+    assert len({s.seed for s in specs}) == 3
+
+
+# -- the trial -----------------------------------------------------------------------------------
+
+
+def test_twins_share_the_battles_of_a_model_and_change_nothing_else() -> None:
+    stream = plant(Honest(votes=20_000, seed=1, models=12))
+    model = stream.models[3]
+    split = trial.with_twin(stream, model)
+    assert split.models == (*stream.models, f"{model} (twin)")
+    for before, after in ((stream.model_a, split.model_a), (stream.model_b, split.model_b)):
+        mine = before == 3
+        assert np.array_equal(before[~mine], after[~mine])
+        assert set(after[mine].tolist()) == {3, 12}
+        assert (after[mine] == 12).mean() == pytest.approx(0.5, abs=0.03)
+    assert np.array_equal(stream.outcome, split.outcome)
+
+
+def test_the_snapshot_of_the_trial_knows_only_the_honest_part() -> None:
+    target, _ = actors()
+    attack = TargetOnly(target=target, voters=20, votes_each=50, otherwise="abstain", from_day=HONEST_DAYS)
+    scenario = BY_NAME["S1a"]
+    attacked = plant(spec(scenario, VOTES, 5), [attack])
+    honest = plant(spec(scenario, VOTES, 5))
+    first = trial.estimate(attacked.take(slice(0, parting(attacked))))
+    second = trial.estimate(honest.take(slice(0, parting(honest))))
+    assert np.array_equal(first.theta, second.theta)
+    assert first.tie_share == second.tie_share
+
+
+def test_the_place_of_a_model_is_one_more_than_the_models_above_it() -> None:
+    stream = plant(Honest(votes=20_000, seed=1, models=8))
+    theta = trial.ratings(stream, np.ones(len(stream), dtype=bool))
+    places = [trial.place(theta, model) for model in range(8)]
+    assert sorted(places) == list(range(1, 9))
+    counts = PairCounts.from_codes(stream.models, stream.model_a, stream.model_b, stream.outcome)
+    best = counts.models[int(np.argmax(theta))]
+    assert places[stream.models.index(best)] == 1
+
+
+def test_a_person_leaves_out_votes_on_the_model_since_the_alert_and_no_other(held: trial.Trial) -> None:
+    target, _ = actors()
+    stream = held.stream
+    chosen = trial.selected(stream, held.told, target)
+    code = stream.models.index(target)
+    assert chosen.any()
+    assert ((stream.model_a[chosen] == code) | (stream.model_b[chosen] == code)).all()
+    assert (stream.cast_at[chosen] >= stream.cast_at[parting(stream)]).all()
+    assert stream.is_attack[chosen].mean() > 0.7
+
+
+# -- boards that are not sampled as declared ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["S9", "S10", "S11"])
+def test_a_board_that_is_not_sampled_as_declared_is_told_of(name: str) -> None:
+    found = sampling.play(name, votes=360_000, seed=2, days=3)
+    assert found.passed
+    assert found.told
+    assert found.false == {}
+    assert found.battles is not None
+    assert found.battles < 10_000
+
+
+def test_a_policy_that_says_what_is_done_is_silent() -> None:
+    found = sampling.play("S14", votes=360_000, seed=2, days=9)
+    assert (found.passed, found.told, found.other, found.false) == (True, {}, {}, {})
+
+
+def test_a_release_that_nobody_declares_is_told_of_and_then_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = sampling.cases()["S14"]()
+    hidden = replace(case, effect=lambda first, end: replace(case.effect(first, end), declared=False))
+    monkeypatch.setattr(sampling, "cases", lambda: {"S14": lambda: hidden})
+    found = sampling.play("S14", votes=360_000, seed=2, days=3)
+    assert not found.passed
+    assert found.other
+
+
+# -- the verb --------------------------------------------------------------------------------------
+
+
+def test_the_verb_prints_one_document_and_the_same_seed_gives_the_same_row(abstainers: Row) -> None:
+    told = CliRunner().invoke(app, ["redteam", "--scenario", "S1a", "--votes", str(VOTES), "--seed", "3", "--json"])
+    assert told.exit_code == 0, told.output
+    document = json.loads(told.stdout)
+    assert (document["sampling"], document["peers"]) == ([], [])
+    assert document["scenarios"] == [json.loads(json.dumps(abstainers.shown()))]
+    assert set(abstainers.baselines) == {"production rule", "Fisher", "likelihood ratio", "30 an hour"}
+
+
+def test_the_verb_exits_1_where_something_did_not(abstainers: Row, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.cli.redteam.judge", lambda *_: replace(abstainers, passed=False))
+    told = CliRunner().invoke(app, ["redteam", "--scenario", "S1a,S1b"])
+    assert told.exit_code == 1
+    assert "NO" in told.stdout
+    monkeypatch.setattr("pipeline.cli.redteam.judge", lambda *_: abstainers)
+    assert CliRunner().invoke(app, ["redteam", "--scenario", "S1"]).exit_code == 0
+
+
+def test_a_scenario_that_there_is_not_is_refused() -> None:
+    told = CliRunner().invoke(app, ["redteam", "--scenario", "S7"])
+    assert isinstance(told.exception, Usage)
+    assert "got 'S7'" in str(told.exception)
+
+
+def test_the_row_counts_places_from_where_the_model_belongs() -> None:
+    assert report._share(np.array([], dtype=np.int64), {1}) is None
+    assert report._share(np.array([1, 2, 3, 4]), {2, 9}) == 0.25
