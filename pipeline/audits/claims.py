@@ -29,7 +29,7 @@ from statistics import median
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binomtest
+import scipy
 
 from pipeline.audits.finding import ALPHA, Finding, two_sided
 from pipeline.errors import BadCounts
@@ -129,7 +129,7 @@ def mcnemar(lost: int, won: int) -> float:
     """
     if lost < 0 or won < 0:
         raise BadCounts(f"expected numbers of questions, got {lost} lost and {won} won")
-    return float(binomtest(lost, lost + won).pvalue) if lost + won else 1.0
+    return float(scipy.stats.binomtest(lost, lost + won).pvalue) if lost + won else 1.0
 
 
 @dataclass(frozen=True, slots=True)

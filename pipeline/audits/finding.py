@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from pipeline.alerts import Severity, SubjectKind
 from pipeline.errors import BadCounts
@@ -68,4 +68,4 @@ def calibrated(p: float) -> float:
 
 def two_sided(z: float) -> float:
     """P(|Z| ≥ |z|) of a standard normal."""
-    return float(2 * norm.sf(abs(z)))
+    return float(2 * ndtr(-abs(z)))

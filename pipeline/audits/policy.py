@@ -21,7 +21,7 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-from scipy.stats import fisher_exact
+import scipy
 
 from pipeline.audits.finding import Finding
 from pipeline.audits.shares import OPEN, PROPRIETARY
@@ -158,7 +158,7 @@ def _deprecation_by_license(given: Mapping[str, float], facts: Facts) -> Verdict
     for a, b in combinations(groups, 2):
         table = [[facts.retired.get(g, 0), facts.listed[g] - facts.retired.get(g, 0)] for g in (a, b)]
         shares = [row[0] / sum(row) for row in table]
-        apart.append((abs(shares[0] - shares[1]), float(fisher_exact(np.array(table)).pvalue)))
+        apart.append((abs(shares[0] - shares[1]), float(scipy.stats.fisher_exact(np.array(table)).pvalue)))
     failed = any(gap > given["most_apart"] and p < given["level"] for gap, p in apart)
     told = ", ".join(f"{facts.retired.get(g, 0)} of {facts.listed[g]} {g}" for g in groups)
     gap, p = max(apart)

@@ -22,7 +22,7 @@ from math import sqrt
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binomtest
+import scipy
 
 from pipeline.alerts import SubjectKind
 from pipeline.audits import shares
@@ -206,7 +206,7 @@ def _line(shown: Shown, kind: str, name: str, models: int, count: Ints, declared
 
 def _p_value(x: int, n: int, mean: float, models: int) -> float:
     if models == 1 and mean <= 1:
-        return float(binomtest(x, n, mean).pvalue)
+        return float(scipy.stats.binomtest(x, n, mean).pvalue)
     spread = sqrt(n * mean * (2 - mean)) if 0 < mean < 2 else 0.0
     if spread == 0:
         return 1.0 if x == n * mean else 0.0

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import kendalltau, rankdata, spearmanr
+import scipy
 
 from pipeline.errors import BadCounts
 
@@ -64,11 +64,11 @@ def second_opinion(board: Mapping[str, float], other: Mapping[str, float]) -> Op
         raise BadCounts(f"expected at least three models on both boards, got {common}")
     x = np.array([board[name] for name in common])
     y = np.array([named[_plain(name)] for name in common])
-    places = rankdata(-x, method="min"), rankdata(-y, method="min")
+    places = scipy.stats.rankdata(-x, method="min"), scipy.stats.rankdata(-y, method="min")
     found = [Apart(name, int(a), int(b)) for name, a, b in zip(common, *places, strict=True) if a != b]
-    tau = kendalltau(x, y)
+    tau = scipy.stats.kendalltau(x, y)
     return Opinion(
-        len(common), float(tau.statistic), float(tau.pvalue), float(spearmanr(x, y).statistic),
+        len(common), float(tau.statistic), float(tau.pvalue), float(scipy.stats.spearmanr(x, y).statistic),
         tuple(sorted(found, key=lambda one: (-abs(one.place - one.other_place), one.place))),
     )  # fmt: skip
 

@@ -22,8 +22,7 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
-from scipy.stats import poisson
+from scipy.special import ndtr, pdtrc
 
 from pipeline.formats.history import PublishedBoard
 
@@ -92,7 +91,7 @@ def top_churn(snapshots: Sequence[PublishedBoard]) -> TopChurn:
             changes.append(change)
             since = later.day
     overtakings = sum(not change.newcomer for change in changes)
-    p = float(poisson.sf(overtakings - 1, by_chance)) if overtakings else 1.0
+    p = float(pdtrc(overtakings - 1, by_chance)) if overtakings else 1.0
     return TopChurn(tuple(changes), by_chance, p)
 
 

@@ -1,6 +1,7 @@
 """`integrity`: one command, a verb for each thing that people do.
 
 main.py       the command itself: its verbs, errors as an exit status and a sentence
+verbs.py      which module brings which verb; every.py: with all of them loaded
 app.py        what every verb shares: options, --json
 stream.py     publish, work, monitor
 board.py      refresh, leaderboard, verify
@@ -13,7 +14,3 @@ bench.py      measurements as ratios within one run; bench_ratings.py: beside th
 demo.py       the whole story on real pair counts
 show.py       how things look in a terminal
 """
-
-from pipeline.cli.main import main
-
-__all__ = ["main"]

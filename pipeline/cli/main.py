@@ -8,43 +8,15 @@ from __future__ import annotations
 
 import sys
 
-from pipeline.cli import (
-    alerts,
-    bench,
-    bench_evidence,
-    bench_ratings,
-    board,
-    demo,
-    history,
-    operate,
-    rate,
-    redteam,
-    stream,
-    sweep,
-)
 from pipeline.cli.app import app, emit, err
+from pipeline.cli.verbs import load
 from pipeline.errors import Halted, IntegrityError, Unavailable, VerificationFailed
-
-# Importing a module registers its verbs.
-_VERBS = (
-    alerts,
-    bench,
-    bench_evidence,
-    bench_ratings,
-    board,
-    demo,
-    history,
-    operate,
-    rate,
-    redteam,
-    stream,
-    sweep,
-)
 
 
 def main() -> None:
     """Run the command."""
     try:
+        load(sys.argv[1:])
         app()
     except IntegrityError as error:
         if "--json" in sys.argv:

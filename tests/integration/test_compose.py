@@ -21,7 +21,7 @@ import pytest
 import typer
 import yaml
 
-from pipeline.cli.main import app
+from pipeline.cli.every import app
 from pipeline.local.airflow import Airflow
 from pipeline.local.kafka import TEMPLATE
 from pipeline.local.parts import WORKERS

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.cli.main import app
+from pipeline.cli.every import app
 from pipeline.store import Store, registry
 
 KEY = "6b" * 32

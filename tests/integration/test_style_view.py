@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from pipeline import jobs
 from pipeline import settings as configuration
 from pipeline.alerts import voter_label
-from pipeline.cli.app import app
+from pipeline.cli.every import app
 from pipeline.cli.main import main
 from pipeline.detectors import VOTER
 from pipeline.errors import Usage, VerificationFailed

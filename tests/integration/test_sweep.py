@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.cli.main import app
+from pipeline.cli.every import app
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 MODELS = [f"m{k}" for k in range(8)]

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from pipeline.bench import comparison, tables
 from pipeline.bench.comparison import Run, Task
 from pipeline.bench.coverage import BANDS, coverage
-from pipeline.cli.app import app
+from pipeline.cli.every import app
 from pipeline.cli.main import main
 from pipeline.errors import Unavailable
 from pipeline.ratings import POINTS_PER_LOGIT, PairCounts, fit

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.cli.app import app
+from pipeline.cli.every import app
 from pipeline.errors import Usage
 from pipeline.ratings import PairCounts
 from pipeline.redteam import report, sampling, trial
