@@ -15,6 +15,7 @@ Slower than a detector and not tied to a vote: each is a function of what it is 
     prompts           prompt duplication
     task_mix          deprecation under a shifting task mix
     second_opinion    rank agreement with another board
+    facts             a provider's page of facts: each figure with definition, source and uncertainty
     finding           what an audit says, and p-values as evidence
     top_churn         how often #1 changes, against what the intervals allow
 

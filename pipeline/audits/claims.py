@@ -92,6 +92,18 @@ def score_pair(claimed: float, claimed_n: int | None, measured: float, n: int) -
     return Score(claimed / scale, claimed_n or n), Score(measured / scale, n)
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A claim and a reproduction of it: of which model and benchmark, who says so and who measured."""
+
+    model: str
+    benchmark: str
+    claimed: Score
+    measured: Score
+    source: str
+    evaluator: str
+
+
 def benchmark_claim(model: str, benchmark: str, claimed: Score, measured: Score) -> Tested:
     """Hold a claim against a reproduction."""
     gap = claimed.share - measured.share

@@ -16,7 +16,7 @@ from itertools import pairwise
 from pipeline.audits.finding import Finding
 from pipeline.events.batch import microseconds
 from pipeline.events.registry import Deprecated, RegistryEvent, Renamed, Retracted
-from pipeline.registry import Registry
+from pipeline.registry import Model, Registry, State
 
 AUDIT = "score_retraction"
 
@@ -53,6 +53,37 @@ def _withdrawal(event: Retracted | Deprecated | Renamed, key: str, scored: int) 
         return Finding(AUDIT, "model", key, "renamed in silence", "warning", what, None, {**figures, "to": event.to})
     what = f"{key} was scored and then deprecated without a public notice"
     return Finding(AUDIT, "model", key, "deprecated in silence", "warning", what, None, figures)
+
+
+def unannounced(
+    state: State, scored_at: Mapping[str, int], recent: Mapping[str, int], votes: float, days: float
+) -> dict[str, str]:
+    """Models that were removed without a public notice, and how: by event, or by not being shown any more.
+
+    Args:
+        state: the registry as of now.
+        scored_at: when each model was first rated in public.
+        recent: votes of each model in the last `days` days; empty where the board is younger than that.
+        votes: a model with at most so many of them is removed, said or not (published: 10 in 52 days).
+        days: of those votes.
+    """
+    result = {}
+    for name, model in sorted(state.models.items()):
+        if model.retracted_at is not None and name in scored_at:
+            result[name] = "retracted after it was scored"
+        elif model.deprecated_at is not None and not model.noticed:
+            result[name] = "deprecated without a notice"
+        elif _over(model):
+            continue
+        elif recent.get(name, votes + 1) <= votes:
+            result[name] = f"{recent[name]} votes in {days:g} days and never deprecated"
+    return result
+
+
+def _over(model: Model) -> bool:
+    """Retired in the open, retracted before it had a score, or released as another model."""
+    other = model.released_as not in (None, model.name)
+    return model.deprecated_at is not None or model.retracted_at is not None or other
 
 
 def falling_votes(snapshots: Iterable[tuple[str, Mapping[str, int]]]) -> tuple[Finding, ...]:

@@ -80,7 +80,8 @@ class Line:
         peak, peak_day: the highest daily rate, and when.
         declared: appearances a battle by the policy, over the days that have one; None without a policy.
         p_value: of the days with a policy together; None without one.
-        peak_p_value: of the day that departs most, Bonferroni over the days.
+        far: rate of the day that departs most from the policy, that day, and what was declared for it.
+        peak_p_value: of that day, Bonferroni over the days.
     """
 
     kind: str
@@ -93,6 +94,7 @@ class Line:
     peak_day: str
     declared: float | None
     p_value: float | None
+    far: tuple[float, str, float] | None
     peak_p_value: float | None
 
 
@@ -101,12 +103,14 @@ class Ledger:
     """Who was shown how often.
 
     Attributes:
+        days: on which there was one, as labels.
         battles: in all.
         models, providers, licenses: lines, the largest share first.
         hhi: concentration over providers.
         gini: inequality over models.
     """
 
+    days: tuple[str, ...]
     battles: int
     models: tuple[Line, ...]
     providers: tuple[Line, ...]
@@ -132,7 +136,7 @@ def ledger(shown: Shown, provider: Mapping[str, str], license_group: Mapping[str
     models = _lines(shown, "model", list(shown.models))
     providers = _lines(shown, "provider", by_provider)
     return Ledger(
-        int(shown.battles.sum()), models, providers, _lines(shown, "license", by_license),
+        shown.days, int(shown.battles.sum()), models, providers, _lines(shown, "license", by_license),
         shares.hhi([line.appearances for line in providers]), shares.gini([line.appearances for line in models]),
     )  # fmt: skip
 
@@ -155,14 +159,14 @@ def unfair(book: Ledger) -> tuple[Finding, ...]:
 
 
 def _finding(kind: SubjectKind, line: Line, daily: bool, p: float) -> Finding:
-    declared = line.declared or 0.0
-    seen = line.peak if daily else line.rate
-    when = f"on {line.peak_day}" if daily else "over all days"
+    seen, when, declared = line.rate, "over all days", line.declared or 0.0
+    if daily and line.far is not None:
+        seen, when, declared = line.far[0], f"on {line.far[1]}", line.far[2]
     what = f"{line.name} was shown in {seen:.1%} of the battles {when}, declared are {declared:.1%}"
     direction = "more than declared" if seen > declared else "less than declared"
     figures = {
         "kind": line.kind, "appearances": line.appearances, "share": line.share, "rate": line.rate, "peak": line.peak,
-        "peak_day": line.peak_day, "declared": line.declared,
+        "peak_day": line.peak_day, "declared": line.declared, "far": line.far,
     }  # fmt: skip
     severity = "critical" if p < ALPHA**4 else "warning"
     return Finding(AUDIT, kind, line.name, direction, severity, what, p, figures)  # type: ignore[arg-type]
@@ -185,7 +189,7 @@ def _line(shown: Shown, kind: str, name: str, models: int, count: Ints, declared
     rates = np.divide(count, shown.battles, out=np.zeros(len(count)), where=live)
     peak = int(rates.argmax())
     told = live & np.isfinite(declared)
-    expected, p, worst = None, None, None
+    expected, p, far, worst = None, None, None, None
     if told.any():
         n, x = shown.battles[told], count[told]
         mean = float((declared[told] * n).sum() / n.sum())
@@ -195,12 +199,12 @@ def _line(shown: Shown, kind: str, name: str, models: int, count: Ints, declared
             for a, b, m, d in zip(x, n, declared[told], np.flatnonzero(told), strict=True)
         ]
         least, at = min(days)
-        peak = int(at)
+        far = float(rates[at]), shown.days[int(at)], float(declared[at])
         worst = min(1.0, least * len(days))
     sum_of_battles = int(shown.battles.sum())
     return Line(
         kind, name, models, int(count.sum()), int(count.sum()) / total, int(count.sum()) / sum_of_battles,
-        float(rates[peak]), shown.days[peak], expected, p, worst,
+        float(rates[peak]), shown.days[peak], expected, p, far, worst,
     )  # fmt: skip
 
 

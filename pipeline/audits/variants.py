@@ -16,13 +16,15 @@ retraction or deprecation. Blind spot: variants that were never submitted under 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import sqrt
+from typing import Any
 
 from pipeline.alerts import Severity
 from pipeline.audits.families import similarity
 from pipeline.audits.finding import Finding
 from pipeline.errors import BadCounts
-from pipeline.ratings.selection import Gain, disclosed, gain_of_best, shrink
+from pipeline.ratings.selection import Gain, disclosed_se, gain_of_best, shrink
 from pipeline.registry import Model, State
 
 MANY, TOO_MANY = 3, 10
@@ -31,11 +33,25 @@ _ALIKE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A model's score: points, its standard error in points, and the votes it rests on."""
+    """A model's score.
+
+    Attributes:
+        rating, se: points.
+        votes: it rests on.
+        before: those of them from before its release, of which alone the choice can have been lucky; None for all.
+    """
 
     rating: float
     se: float
     votes: int
+    before: int | None = None
+
+    @property
+    def kept(self) -> float:
+        """Share of the votes that the choice was made by."""
+        if self.before is None or self.votes <= 0:
+            return 1.0
+        return min(1.0, self.before / self.votes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +66,12 @@ class Release:
         disclosed_n: what the provider said.
         seen: the variants of the family that the registry saw before the release, itself included.
         raw: its score; None if it was never rated.
-        corrected: its score without the winner's curse of N, for τ = 0; None if it was never rated.
+        se: of the raw score, points.
+        corrected: its score without what is left of the winner's curse of N, for τ = 0; None if it was never rated.
+        corrected_se: its standard error.
         shrunk: the same from the scores of all N variants; None unless all were rated, and at least two.
-        gain: what the best of N gains, of which the curse is luck.
+        shrunk_se: its standard error.
+        gain: what the best of N gained when it was chosen, of which the curse is luck.
     """
 
     model: str
@@ -62,8 +81,11 @@ class Release:
     disclosed_n: int | None
     seen: tuple[str, ...]
     raw: float | None = None
+    se: float | None = None
     corrected: float | None = None
+    corrected_se: float | None = None
     shrunk: float | None = None
+    shrunk_se: float | None = None
     gain: Gain | None = None
 
     @property
@@ -71,15 +93,61 @@ class Release:
         """Variants tested: as disclosed or as seen, whichever is more."""
         return max(self.disclosed_n or 1, len(self.seen))
 
+    @property
+    def curse(self) -> float:
+        """Points of the raw score that are luck."""
+        return 0.0 if self.raw is None or self.corrected is None else self.raw - self.corrected
+
+
+def released_since(state: State) -> dict[str, int]:
+    """Model → when it went public: itself, or as the model that another one was released as."""
+    found: dict[str, int] = {}
+    for model in state.models.values():
+        for name in (model.name, state.key(model.released_as or model.name)):
+            if model.released_at is not None:
+                found[name] = min(found.get(name, model.released_at), model.released_at)
+    return found
+
+
+def _tested_until(state: State) -> dict[str, tuple[int, int | None]]:
+    """Private variant → from when to when it was under test; None where it still is."""
+    public, result = released_since(state), {}
+    for model in state.models.values():
+        if model.provider and model.visibility == "private" and model.submitted_at is not None:
+            ends = [t for t in (public.get(model.name), model.retracted_at, model.deprecated_at) if t is not None]
+            result[model.name] = (model.submitted_at, min(ends, default=None))
+    return result
+
 
 def under_test(state: State) -> dict[str, tuple[str, ...]]:
     """Provider → its private variants under test, sorted by both."""
     result: dict[str, list[str]] = {}
-    for model in sorted(state.models.values(), key=lambda m: m.name):
-        over = (model.released_at, model.retracted_at, model.deprecated_at)
-        if model.provider and model.visibility == "private" and all(time is None for time in over):
-            result.setdefault(model.provider, []).append(model.name)
+    for name, (_, end) in sorted(_tested_until(state).items()):
+        if end is None:
+            result.setdefault(state.models[name].provider or "", []).append(name)
     return {provider: tuple(names) for provider, names in sorted(result.items())}
+
+
+@dataclass(frozen=True, slots=True)
+class Concurrent:
+    """The most private variants of a provider under test at one moment, and the first moment when."""
+
+    most: int
+    at: int
+
+
+def most_at_once(state: State, provider: str) -> Concurrent | None:
+    """The peak of concurrent private variants over all time; None if there never was one."""
+    steps: list[tuple[int, int]] = []
+    for name, (start, end) in _tested_until(state).items():
+        if state.models[name].provider == provider:
+            steps += [(start, 1), *([] if end is None else [(end, -1)])]
+    most, at, now = 0, 0, 0
+    for time, step in sorted(steps):
+        now += step
+        if now > most:
+            most, at = now, time
+    return Concurrent(most, at) if most else None
 
 
 def variant_churn(state: State) -> tuple[Finding, ...]:
@@ -152,15 +220,27 @@ def _release(model: Model, state: State, scores: Mapping[str, Scored], tau: floa
         return plain
     if not score.se > 0:
         raise BadCounts(f"expected a standard error above 0, got {score.se} of {model.name}")
-    rated = [scores[name] for name in seen if name in scores]
-    shrunk = None
-    if len(rated) == plain.n > 1:
-        place = [name for name in seen if name in scores].index(model.name)
-        shrunk = float(shrink([s.rating for s in rated], [s.se for s in rated]).scores[place])
-    return Release(
-        plain.model, plain.released_as, plain.provider, at, plain.disclosed_n, seen, score.rating,
-        disclosed(score.rating, plain.n, score.se, tau), shrunk, gain_of_best(plain.n, score.se, tau),
-    )  # fmt: skip
+    return replace(plain, raw=score.rating, se=score.se, **_corrected(plain, score, tau), **_shrunk(plain, scores))
+
+
+def _corrected(plain: Release, score: Scored, tau: float) -> dict[str, Any]:
+    """Without the curse; votes since the release dilute it (`ratings.selection.residual_curse`)."""
+    kept = score.kept
+    if kept == 0:
+        return {"corrected": score.rating, "corrected_se": score.se, "gain": Gain(0.0, 0.0)}
+    se = score.se / sqrt(kept)
+    gain = gain_of_best(plain.n, se, tau)
+    variance = (kept * disclosed_se(plain.n, se, tau)) ** 2 + score.se**2 * (1 - kept)
+    return {"corrected": score.rating - gain.curse * kept, "corrected_se": sqrt(variance), "gain": gain}
+
+
+def _shrunk(plain: Release, scores: Mapping[str, Scored]) -> dict[str, Any]:
+    rated = [scores[name] for name in plain.seen if name in scores]
+    if not len(rated) == plain.n > 1:
+        return {}
+    place = [name for name in plain.seen if name in scores].index(plain.model)
+    found = shrink([s.rating for s in rated], [s.se for s in rated])
+    return {"shrunk": float(found.scores[place]), "shrunk_se": float(found.se[place])}
 
 
 def _variant_of(other: Model, model: Model) -> bool:
@@ -176,5 +256,5 @@ def _figures(one: Release) -> dict[str, object]:
     return {
         "provider": one.provider, "released_as": one.released_as, "disclosed": one.disclosed_n, "seen": list(one.seen),
         "n": one.n, "raw": one.raw, "corrected": one.corrected, "shrunk": one.shrunk,
-        "curse": one.gain.curse if one.gain else None,
+        "curse": one.curse if one.gain else None,
     }  # fmt: skip

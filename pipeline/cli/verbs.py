@@ -23,13 +23,14 @@ HOMES = {
     "rate": ("rate",),
     "history": ("history",),
     "sweep": ("sweep",),
+    "provider": ("provider",),
     "redteam": ("redteam",),
     "migrate": ("operate",),
     "exporter": ("operate",),
     "pseudonym": ("operate",),
     "rejects": ("operate",),
     "doctor": ("operate",),
-    "bench": ("bench", "bench_ratings", "bench_evidence"),
+    "bench": ("bench", "bench_ratings", "bench_evidence", "bench_selection"),
     "demo": ("demo",),
 }
 

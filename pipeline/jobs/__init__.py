@@ -13,11 +13,14 @@ however many it is asked for.
     verification.py   recomputing what is published, from the votes
     replay.py         what a detector would have said about all that is stored
     gathering.py      one look at a store, for audits
-    sweep.py          the slow audits, the policy, and the alerts that follow
+    auditing.py       every audit over such a look
+    sweep.py          the audits, the policy, and the alerts that follow
+    provider.py       a provider's page of facts
     status.py         what the exporter shows
 """
 
 from pipeline.errors import QualityGate
+from pipeline.jobs.provider import provider
 from pipeline.jobs.refresh import check, publish, rate, refresh, seal, store_url
 from pipeline.jobs.replay import replay
 from pipeline.jobs.status import status
@@ -27,6 +30,7 @@ from pipeline.jobs.verification import verify
 __all__ = [
     "QualityGate",
     "check",
+    "provider",
     "publish",
     "rate",
     "refresh",

@@ -39,6 +39,8 @@ class Gathered:
         categories: number of a category → its text.
         published: (sequence, published at, votes by model in the raw view) of each snapshot.
         board: rows of the newest snapshot by view and model; empty before the first.
+        snapshot: the newest, None before the first.
+        log_size, log_digest: of the sealed votes.
         at: the time that the registry is looked at: the newest vote or event.
     """
 
@@ -49,6 +51,9 @@ class Gathered:
     categories: Mapping[int, str]
     published: tuple[tuple[int, int, Mapping[str, int]], ...]
     board: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    snapshot: snapshots.Snapshot | None
+    log_size: int
+    log_digest: str
     at: int
 
     @property
@@ -96,12 +101,24 @@ class Gathered:
     @cached_property
     def scores(self) -> dict[str, Scored]:
         """Ratings of the newest snapshot, defended view."""
-        rows = self.board.get("defended", {})
+        rows, before = self.board.get("defended", {}), self._before_release
         return {
-            model: Scored(row["rating"], (row["upper"] - row["lower"]) / (2 * _Z), row["votes"])
+            model: Scored(row["rating"], (row["upper"] - row["lower"]) / (2 * _Z), row["votes"], before.get(model))
             for model, row in rows.items()
             if row["upper"] > row["lower"]
         }
+
+    @cached_property
+    def _before_release(self) -> dict[str, int]:
+        """Votes of each released model up to its release."""
+        never = np.iinfo(np.int64).min
+        known = [self.state.models.get(name) for name in self.models]
+        until = np.array([never if m is None or m.released_at is None else m.released_at for m in known], np.int64)
+        votes, k = self.votes, len(self.models)
+        count = sum(
+            np.bincount(side[votes.cast_at <= until[side]], minlength=k) for side in (votes.model_a, votes.model_b)
+        )
+        return {name: int(n) for name, n, at in zip(self.models, count, until, strict=True) if at != never}
 
     @cached_property
     def releases(self) -> tuple[Release, ...]:
@@ -148,10 +165,5 @@ def gather(connection: Connection) -> Gathered:
         board[view] = {row["model"]: row for row in rows}
     return Gathered(
         tuple(events), registry, coded, tuple(axis), names.term_texts(connection, np.unique(coded.category).tolist()),
-        tuple(audits.snapshot_votes(connection)), board, at,
+        tuple(audits.snapshot_votes(connection)), board, latest, *seals.head(connection), at,
     )  # fmt: skip
-
-
-def log_size(connection: Connection) -> int:
-    """How many votes are sealed."""
-    return seals.head(connection)[0]

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.cli.every import app
+from pipeline.errors import Usage
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 MODELS = [f"m{k}" for k in range(8)]
@@ -140,6 +141,20 @@ def test_every_planted_scandal_is_found_told_once_and_cleared_when_it_is_over(tm
     verdicts = {v["rule"]: v["passed"] for v in report["policy"]}
     assert (verdicts["private_variants"], verdicts["fair_sampling"]) == (False, False)
 
+    page = run("provider", "provider 0")
+    figures = {(f["about"], f["fact"]): f for f in page["facts"]}
+    assert figures["provider 0", "most private variants at once"]["value"] == 14
+    assert figures["m0-exp", "variants tested, disclosed"]["value"] is None
+    assert figures["m0-exp", "variants tested, seen"]["value"] == 13
+    mine = next(line for line in report["audits"]["sampling_fairness"]["providers"] if line["name"] == "provider 0")
+    assert figures["provider 0", "share of votes"]["value"] == mine["share"]
+    assert all(f["definition"] and f["source"] and f["uncertainty"] for f in page["facts"])
+    assert {f["audit"] for f in page["findings"]} >= {"variant_churn", "best_of_n", "version_mismatch"}
+    told = CliRunner().invoke(app, ["provider", "provider 0"])
+    assert told.exit_code == 0, told.output
+    assert "Uncertainty: Not known: the provider disclosed no number." in told.stdout
+    assert isinstance(CliRunner().invoke(app, ["provider", "nobody"]).exception, Usage)
+
     opened = [a for a in run("alerts") if a["detector"] in report["audits"]]
     sure = [f for f in report["findings"] if f["e_value"] is None or f["e_value"] >= 100]
     assert len(opened) == len(sure) == report["alerts"]["told"]
@@ -203,6 +218,6 @@ def test_the_report_for_people_says_what_was_found(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["sweep"])
     assert result.exit_code == 1
     text = " ".join(result.stdout.split())
-    assert "13 private variants of provider 0 are under test at once" in text
+    assert "12 private variants of provider 0 are under test at once" in text
     assert "FAIL private_variants" in text
     assert "not looked at: task_mix" in text

@@ -55,7 +55,7 @@ def test_one_day_is_found_among_many_fair_ones() -> None:
     count[17, 5] -= 30
     found = unfair(ledger(Shown(fair.models, fair.days, fair.battles, count, fair.declared), {}, {}))
     assert ("m3", "more than declared") in [(f.subject, f.direction) for f in found]
-    assert next(f for f in found if f.subject == "m3").evidence["peak_day"] == "2025-01-18"
+    assert next(f for f in found if f.subject == "m3").evidence["far"][1] == "2025-01-18"
 
 
 def test_fair_sampling_is_called_unfair_in_at_most_a_few_of_a_hundred_boards() -> None:

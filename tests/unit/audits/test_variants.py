@@ -28,6 +28,13 @@ def test_concurrent_private_variants_are_counted_to_their_end() -> None:
     assert [len(under_test(registry.as_of(day(d)))["acme"]) for d in (0, 4, 6, 7, 8)] == [1, 5, 4, 3, 2]
 
 
+def test_the_model_that_a_variant_is_released_as_is_under_test_no_more() -> None:
+    events = [submitted(0, "v0"), submitted(0, "v1"), submitted(0, "v2"), released(3, "v0", "v1")]
+    registry = Registry(events)
+    assert under_test(registry.as_of(day(2))) == {"acme": ("v0", "v1", "v2")}
+    assert under_test(registry.as_of(day(3))) == {"acme": ("v2",)}
+
+
 @pytest.mark.parametrize(("variants", "said"), [(3, None), (4, "warning"), (10, "warning"), (11, "critical")])
 def test_more_than_three_warn_and_more_than_ten_are_critical(variants: int, said: str | None) -> None:
     events = [submitted(0, f"v{i}") for i in range(variants)] + [submitted(0, "p", visibility="public")]

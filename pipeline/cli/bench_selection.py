@@ -1,0 +1,59 @@
+"""bench selection: what is left of the winner's curse, by simulation."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from pipeline.bench import selection as simulation
+from pipeline.cli.app import JsonOption, emit, err, out
+from pipeline.cli.bench import bench
+
+
+@bench.command()
+def selection(
+    rounds: Annotated[int, typer.Option(min=100, help="Families whose scores are drawn as normals.")] = 100_000,
+    boards: Annotated[int, typer.Option(min=10, help="Boards of which every vote is drawn.")] = 1_000,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Bias and error of a score that was chosen as the best of 27: as scored, and without the winner's curse."""
+    columns = (TextColumn("boards"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task("", total=boards)
+        found = (
+            simulation.by_normals(rounds, seed=seed),
+            simulation.by_votes(boards, seed=seed, step=lambda: bar.advance(task)),
+        )
+    if as_json:
+        bars = {"bias": simulation.MOST_BIAS, "rmse": simulation.MOST_RMSE}
+        emit({"n": simulation.N, "tau": simulation.TAU, "bars": bars, "simulations": [_document(one) for one in found]})
+        return
+    for one in found:
+        out.print(_table(one))
+    out.print(
+        f"Bars where N is disclosed: bias at most {simulation.MOST_BIAS}, RMSE at most {simulation.MOST_RMSE} "
+        f"(N = {simulation.N}, τ = {simulation.TAU:g}, s = {simulation.SE})",
+        highlight=False,
+    )
+
+
+def _document(one: simulation.Simulated) -> dict[str, object]:
+    listed = [{**asdict(each), "passed": each.passed} for each in one.estimators]
+    return {"what": one.what, "rounds": one.rounds, "se": one.se, "estimators": listed}
+
+
+def _table(one: simulation.Simulated) -> Table:
+    title = f"{one.what}: {one.rounds:,} rounds, s = {one.se:.2f} points"
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for name in ("", "bias", "RMSE", "95% intervals hold", "bar"):
+        table.add_column(name, justify="right" if name else "left")
+    for each in one.estimators:
+        met = {None: "", True: "[green]met[/]", False: "[red]missed[/]"}[each.passed]
+        share = "" if each.coverage is None else f"{each.coverage:.1%}"
+        table.add_row(each.name, f"{each.bias:+.2f}", f"{each.rmse:.2f}", share, met)
+    return table

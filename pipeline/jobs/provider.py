@@ -1,0 +1,78 @@
+"""A provider's page of facts, from one look at a store."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from pipeline.audits import facts, policy
+from pipeline.errors import BadCounts, Usage
+from pipeline.events.batch import instant
+from pipeline.jobs.auditing import checked_claims, falls, run
+from pipeline.jobs.gathering import Gathered, gather
+from pipeline.jobs.opening import opened
+from pipeline.jobs.sweep import document, removals
+
+
+def provider(store: str, name: str) -> dict[str, Any]:
+    """All that the store's registry, votes and snapshots say of one provider.
+
+    Args:
+        store: its URL.
+        name: as the registry spells it.
+
+    Returns:
+        {"provider", "as_of", "sources", "facts", "findings"}: facts as `audits.facts.Fact` (its name as "fact"),
+        findings of the sweep about the provider or its models.
+
+    Raises:
+        Usage: the registry knows no such provider; names those that it knows.
+    """
+    with opened(store) as it, it.read() as connection:
+        given = gather(connection)
+    known = sorted({m.provider for m in given.state.models.values() if m.provider})
+    if name not in known:
+        told = ", ".join(known) or "none: the registry is empty"
+        raise Usage(f"expected a provider that the registry knows ({told}), got {name!r}")
+    sources = _sources(given)
+    found, _ = run(given)
+    mine = {model.name for model in given.state.models.values() if model.provider == name}
+    return {
+        "provider": name,
+        "as_of": instant(given.at).isoformat(),
+        "sources": asdict(sources),
+        "facts": [_document(fact) for fact in _facts(name, given, sources)],
+        "findings": [document(one) for one in found if one.subject == name or given.state.key(one.subject) in mine],
+    }
+
+
+def _document(fact: facts.Fact) -> dict[str, Any]:
+    told = asdict(fact)
+    return {"about": told.pop("about"), "fact": told.pop("name"), **told}
+
+
+def _facts(name: str, given: Gathered, sources: facts.Sources) -> tuple[facts.Fact, ...]:
+    try:
+        book = given.book
+    except BadCounts:
+        book = None  # no battle yet
+    removed = removals(given, policy.RULES["public_removal"])
+    fallen = {one.subject: one.what for one in falls(given)}
+    return (
+        *facts.variant_facts(name, given.state, sources),
+        *facts.release_facts(name, given.releases, sources),
+        *facts.share_facts(name, book, sources),
+        *facts.claim_facts((one for one in checked_claims(given) if given.state.provider(one.model) == name), sources),
+        *facts.removal_facts(name, given.state, removed, fallen, sources),
+    )
+
+
+def _sources(given: Gathered) -> facts.Sources:
+    events, newest = len(given.events), max((event.at for event in given.events), default=None)
+    registry = f"registry: {events:,} events" + (f" up to {newest.isoformat()}" if newest else "")
+    votes = f"log: {given.log_size:,} sealed votes, digest {given.log_digest}; {len(given.votes.voter):,} accepted"
+    snapshot = "no snapshot is published"
+    if given.snapshot is not None:
+        at = instant(given.snapshot.published_at or 0).isoformat(timespec="seconds")
+        snapshot = f"snapshot {given.snapshot.snapshot_id} (number {given.snapshot.sequence}, {at})"
+    return facts.Sources(registry, votes, snapshot, f"{len(given.published):,} published snapshots, raw view")
