@@ -3,9 +3,9 @@
 Rates: the share of a day's battles that hold a model; of a provider or a licence group the sum over its models (a
 battle between two of them counts twice). Shares are of all appearances and sum to 1.
 
-Formulas: a model with declared probability π in n battles appears x ~ Bin(n, π): the exact two-sided test. A group's
-appearances a battle are 0, 1 or 2 with mean m: their variance is at most m(2 − m), so z = (x − nm)/√(nm(2 − m)) errs on
-the safe side. The daily tests are as many as there are days and subjects: Bonferroni.
+Formulas: a model with declared probability π in n battles appears x ~ Bin(n, π): twice the smaller exact tail. A
+group's appearances a battle are 0, 1 or 2 with mean m: their variance is at most m(2 − m), so z = (x − nm)/√(nm(2 − m))
+errs on the safe side. The daily tests are as many as there are days and subjects: Bonferroni.
 
 Published: two providers with 19.2% and 20.4% of the data, 83 open-weight models with 29.7% in all; peak daily rates of
 34.2% for one provider and 3.3% for another; a model drawn in 34% of a day's battles against a declared 13.6% (Singh et
@@ -18,15 +18,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
 
 import numpy as np
 import numpy.typing as npt
-import scipy
+from scipy.special import bdtr, bdtrc, ndtr
 
 from pipeline.alerts import SubjectKind
 from pipeline.audits import shares
-from pipeline.audits.finding import ALPHA, Finding, two_sided
+from pipeline.audits.finding import ALPHA, Finding
 from pipeline.errors import BadCounts
 
 AUDIT = "sampling_fairness"
@@ -188,19 +187,16 @@ def _line(shown: Shown, kind: str, name: str, models: int, count: Ints, declared
     live = shown.battles > 0
     rates = np.divide(count, shown.battles, out=np.zeros(len(count)), where=live)
     peak = int(rates.argmax())
-    told = live & np.isfinite(declared)
+    told = np.flatnonzero(live & np.isfinite(declared))
     expected, p, far, worst = None, None, None, None
-    if told.any():
+    if len(told):
         n, x = shown.battles[told], count[told]
-        mean = float((declared[told] * n).sum() / n.sum())
-        expected, p = mean, _p_value(int(x.sum()), int(n.sum()), mean, models)
-        days = [
-            (_p_value(int(a), int(b), float(m), models), d)
-            for a, b, m, d in zip(x, n, declared[told], np.flatnonzero(told), strict=True)
-        ]
-        least, at = min(days)
-        far = float(rates[at]), shown.days[int(at)], float(declared[at])
-        worst = min(1.0, least * len(days))
+        expected = float((declared[told] * n).sum() / n.sum())
+        p = float(_p_values(x.sum(), n.sum(), np.float64(expected), models))
+        days = _p_values(x, n, declared[told], models)
+        at = int(told[int(days.argmin())])
+        far = float(rates[at]), shown.days[at], float(declared[at])
+        worst = min(1.0, float(days.min()) * len(days))
     sum_of_battles = int(shown.battles.sum())
     return Line(
         kind, name, models, int(count.sum()), int(count.sum()) / total, int(count.sum()) / sum_of_battles,
@@ -208,10 +204,16 @@ def _line(shown: Shown, kind: str, name: str, models: int, count: Ints, declared
     )  # fmt: skip
 
 
-def _p_value(x: int, n: int, mean: float, models: int) -> float:
-    if models == 1 and mean <= 1:
-        return float(scipy.stats.binomtest(x, n, mean).pvalue)
-    spread = sqrt(n * mean * (2 - mean)) if 0 < mean < 2 else 0.0
-    if spread == 0:
-        return 1.0 if x == n * mean else 0.0
-    return two_sided((x - n * mean) / spread)
+def _p_values(x: npt.ArrayLike, n: npt.ArrayLike, mean: npt.ArrayLike, models: int) -> Floats:
+    """Two-sided: of one model twice the smaller exact tail, of a group by the bound of its variance."""
+    shown, battles = (np.asarray(value, dtype=np.int64) for value in (x, n))
+    m = np.asarray(mean, dtype=np.float64)
+    if models == 1 and (m <= 1).all():
+        tails = np.minimum(bdtr(shown, battles, m), np.where(shown > 0, bdtrc(np.maximum(shown - 1, 0), battles, m), 1))
+        result: Floats = np.minimum(2 * tails, 1.0)
+        return result
+    spread = np.sqrt(battles * np.clip(m * (2 - m), 0, None))
+    off = shown - battles * m
+    tails = ndtr(-np.abs(off) / np.where(spread > 0, spread, 1.0))
+    result = np.where(spread > 0, 2 * tails, np.where(off == 0, 1.0, 0.0))
+    return result  # noqa: RET504  # the name has the type

@@ -30,7 +30,7 @@ HOMES = {
     "pseudonym": ("operate",),
     "rejects": ("operate",),
     "doctor": ("operate",),
-    "bench": ("bench", "bench_ratings", "bench_evidence", "bench_selection"),
+    "bench": ("bench", "bench_ratings", "bench_evidence", "bench_selection", "bench_sweep"),
     "demo": ("demo",),
 }
 

@@ -1,0 +1,60 @@
+"""bench sweep: what the slow audits cost, beside one read of the same votes with a fit."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.bench import sweeps
+from pipeline.cli.app import JsonOption, emit, err, out
+from pipeline.cli.bench import bench
+from pipeline.local import PostgresServer
+from pipeline.settings import Settings
+
+
+@bench.command()
+def sweep(
+    votes: Annotated[int, typer.Option(min=10_000, help="Votes of the store.")] = 2_000_000,
+    models: Annotated[int, typer.Option(min=20, help="Models; a tenth of them private.")] = 300,
+    providers: Annotated[int, typer.Option(min=2)] = 40,
+    repeats: Annotated[int, typer.Option(min=1, help="Reads and sweeps, in turn.")] = 2,
+    postgresql: Annotated[bool, typer.Option("--postgresql", help="A real PostgreSQL; default: SQLite.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Seconds and memory of a sweep over a large board, beside one read of its segments with a fit."""
+    options = Settings(voter_key="00" * 32, anchor="")
+    err.print(f"{votes:,} votes on {models} models of {providers} providers: made, sealed, rated …", highlight=False)
+    with tempfile.TemporaryDirectory(prefix="integrity-bench-") as name:
+        folder = Path(name)
+        if postgresql:
+            with PostgresServer(folder / "postgres") as server:
+                url = server.create_database("bench_sweep")
+                found = sweeps.compare(url, options, votes, models, providers, repeats)
+        else:
+            found = sweeps.compare(str(folder / "bench.db"), options, votes, models, providers, repeats)
+    if as_json:
+        emit(
+            {
+                **asdict(found),
+                "ratio": found.ratio,
+                "memory_mb": found.memory_mb,
+                "bars": {"ratio": sweeps.MOST_TIMES, "memory_mb": sweeps.MOST_MB},
+                "passed": found.passed,
+            }
+        )
+        return
+    for what, looks in (("one read with a fit", found.read), ("a sweep", found.sweep)):
+        told = ", ".join(f"{one.seconds:.1f} s (CPU {one.cpu:.1f} s, {one.peak_mb:,.0f} MB)" for one in looks)
+        out.print(f"{what}: {told}", highlight=False)
+    longest = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in list(found.parts.items())[:6])
+    out.print(f"of a sweep: {longest}", highlight=False)
+    met = "[green]met[/]" if found.passed else "[red]missed[/]"
+    out.print(
+        f"{found.ratio:.2f} times one read (bar {sweeps.MOST_TIMES:g}), {found.memory_mb:,.0f} MB "
+        f"(bar {sweeps.MOST_MB:,.0f}): {met}",
+        highlight=False,
+    )
