@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.ratings import PairCounts, fit
-from pipeline.ratings.checks import Floats
+from pipeline.ratings.checks import Counts, Floats
 from pipeline.ratings.intervals import POINTS_PER_LOGIT
 from pipeline.ratings.selection import disclosed, disclosed_se, fresh_only, shrink
 
@@ -136,7 +136,7 @@ def _estimator(name: str, error: Floats, se: Floats) -> Estimator:
     return Estimator(name, float(error.mean()), float(np.sqrt((error**2).mean())), float(held.mean()))
 
 
-def _base(n: int) -> Floats:
+def _base(n: int) -> Counts:
     """int[K, K], upper triangle: how many votes each pair has."""
     k = _MODELS + n
     votes = np.zeros((k, k), dtype=np.int64)
@@ -145,11 +145,11 @@ def _base(n: int) -> Floats:
     return np.triu(votes, 1)
 
 
-def _board(rng: np.random.Generator, theta: Floats, votes: Floats) -> PairCounts:
+def _board(rng: np.random.Generator, theta: Floats, votes: Counts) -> PairCounts:
     a, b = np.nonzero(votes)
     p = 1 / (1 + np.exp(theta[b] - theta[a]))
     tie = 2 * _TIES * np.minimum(p, 1 - p)
-    drawn = rng.multinomial(votes[a, b].astype(np.int64), np.stack([p - tie / 2, 1 - p - tie / 2, tie], axis=1))
+    drawn = rng.multinomial(votes[a, b], np.stack([p - tie / 2, 1 - p - tie / 2, tie], axis=1))
     names = tuple(f"m{i:03}" for i in range(len(theta)))
     return PairCounts.from_rows(names, a, b, np.c_[drawn, np.zeros(len(a), dtype=np.int64)])
 

@@ -273,6 +273,6 @@ def _rows(rng: np.random.Generator, some: dict[str, Any], part: int, start: int)
         "appended_at": some["cast_at"],
         "fate": none,
         "network": none,
-        "voter_since": np.ma.masked_all(n, dtype=np.int64),
+        "voter_since": np.ma.array(none, mask=True),
         "style": [row.tobytes() if there else None for row, there in zip(style, styled.tolist(), strict=True)],
     }

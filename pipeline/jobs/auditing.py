@@ -151,7 +151,7 @@ def _lockstep(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
     seen = np.where((votes.model_a != left) & (votes.outcome < 2), 1 - votes.outcome, votes.outcome)
     pair = left * len(given.models) + np.maximum(votes.model_a, votes.model_b)
     groups = lockstep.lockstep(voter, pair, seen, votes.cast_at, votes.prompt)
-    found = lockstep.lockstep_findings(groups, [voter_label(int(name)) for name in names])
+    found = lockstep.lockstep_findings(groups, len(names), lambda code: voter_label(int(names[code])))
     return found, {"groups": len(groups)}
 
 

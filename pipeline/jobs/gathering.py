@@ -115,9 +115,8 @@ class Gathered:
         known = [self.state.models.get(name) for name in self.models]
         until = np.array([never if m is None or m.released_at is None else m.released_at for m in known], np.int64)
         votes, k = self.votes, len(self.models)
-        count = sum(
-            np.bincount(side[votes.cast_at <= until[side]], minlength=k) for side in (votes.model_a, votes.model_b)
-        )
+        sides = [side[votes.cast_at <= until[side]] for side in (votes.model_a, votes.model_b)]
+        count = np.bincount(np.concatenate(sides), minlength=k)
         return {name: int(n) for name, n, at in zip(self.models, count, until, strict=True) if at != never}
 
     @cached_property

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 from itertools import pairwise
 
 import numpy as np
@@ -97,17 +98,43 @@ def fewest_to_dethrone(counts: PairCounts, *, fitted: Fit | None = None) -> Swap
     """
     start = fit(counts) if fitted is None else fitted
     first = int(np.argmax(start.theta))
-    searches = [_Search(counts, start, first, k) for k in range(len(counts.models)) if k != first]
-    guessed = sorted(((search.linear(), k) for k, search in enumerate(searches)), key=lambda pair: pair[0])
+    # Three prices of a challenger, each at least the one before: a bound, the linear guess, the exact search.
+    waiting: list[tuple[float, int, _Search | None]] = [
+        (bound, k, None) for k, bound in enumerate(_bounds(counts, start, first).tolist()) if k != first
+    ]
+    heapify(waiting)
     best: Swap | None = None
-    for votes, k in guessed:
+    while waiting:
+        votes, k, search = heappop(waiting)
         # The linear guess errs by some per cent; a challenger at twice the price is out of the race.
         if best is not None and votes > 2 * best.votes:
             break
-        found = searches[k].smallest()
+        if search is None:
+            search = _Search(counts, start, first, k)
+            heappush(waiting, (search.linear(), k, search))
+            continue
+        found = search.smallest()
         if found is not None and (best is None or found.votes < best.votes):
             best = found
     return best
+
+
+def _bounds(counts: PairCounts, start: Fit, first: int) -> Floats:
+    """float64[K], no more than the linear guess of each challenger: its gap over the influence of its best vote."""
+    units = np.eye(len(counts.models))
+    u = solve(start.hessian, units[:, [first]] - units)
+    if u is None:
+        raise NotConverged(0, float("inf"))
+    a, b = counts.a, counts.b
+    p = expit(start.theta[a] - start.theta[b])
+    there = np.stack([counts.wins_a, counts.wins_b, counts.ties + counts.both_bad]) > 0
+    # The most that a vote of the pair adds to the gap, where u_a − u_b is positive and where it is negative.
+    up = np.where(there, np.stack([1 - p, -p, 0.5 - p]), 0.0).max(axis=0)
+    down = np.where(there, np.stack([p - 1, p, p - 0.5]), 0.0).max(axis=0)
+    most = np.array([np.where(d > 0, d * up, -d * down).max(initial=0.0) for d in (u[a] - u[b]).T])
+    gap = start.theta[first] - start.theta
+    result: Floats = np.divide(gap, most, out=np.full(len(gap), np.inf), where=most > 0)
+    return result
 
 
 def neighbours(counts: PairCounts, top: int, *, fitted: Fit | None = None) -> Iterator[Swap | None]:

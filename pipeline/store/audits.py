@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from itertools import chain
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +15,7 @@ from sqlalchemy.engine import Connection
 from pipeline.store import schema
 from pipeline.stream.processor import ACCEPTED
 
-# Rows of one statement: some 5 MB of Python objects at a time, however long the log is.
+# Rows of one block: some 5 MB of Python objects at a time, however long the log is.
 _ROWS = 50_000
 Ints = npt.NDArray[np.int64]
 
@@ -47,18 +50,61 @@ def vote_columns(connection: Connection) -> VoteColumns:
     v, p = schema.vote.c, schema.partition.c
     parts: list[Ints] = []
     for part, end in connection.execute(sa.select(p.partition_no, p.sealed_offset).order_by(p.partition_no)).all():
-        after = -1
-        while True:
-            query = sa.select(v.offset, *(v[name] for name in _NAMES)).where(
-                v.partition_no == part, v.offset > after, v.offset < end, v.fate == ACCEPTED
-            )
-            rows = connection.execute(query.order_by(v.offset).limit(_ROWS)).all()
-            if not rows:
-                break
-            parts.append(np.array(rows, dtype=np.int64)[:, 1:])
-            after = int(rows[-1][0])
-    table = np.concatenate(parts) if parts else np.zeros((0, len(_NAMES)), dtype=np.int64)
-    return VoteColumns(*(np.ascontiguousarray(column) for column in table.T))
+        query = sa.select(*(v[name] for name in _NAMES)).where(
+            v.partition_no == part, v.offset < end, v.fate == ACCEPTED
+        )
+        parts += _read(connection, query.order_by(v.offset))
+    table = np.concatenate(parts, axis=1) if parts else np.zeros((len(_NAMES), 0), dtype=np.int64)
+    return VoteColumns(*table)
+
+
+def _read(connection: Connection, query: sa.Select[Any]) -> Iterator[Ints]:
+    """A query for whole numbers as columns, int64[columns, rows] a block.
+
+    Straight from the driver: SQLAlchemy's rows cost 15 µs a vote, twenty times as much as the votes themselves.
+    """
+    text = str(query.compile(connection, compile_kwargs={"literal_binds": True}))
+    cursor: Any = connection.connection.cursor()
+    try:
+        yield from _copied(cursor, text) if connection.dialect.name == "postgresql" else _fetched(cursor, text)
+    finally:
+        cursor.close()
+
+
+def _fetched(cursor: Any, text: str) -> Iterator[Ints]:
+    cursor.execute(text)
+    while rows := cursor.fetchmany(_ROWS):
+        flat = np.fromiter(chain.from_iterable(rows), dtype=np.int64, count=len(rows) * len(_NAMES))
+        yield np.ascontiguousarray(flat.reshape(len(rows), -1).T)
+
+
+def _copied(cursor: Any, text: str) -> Iterator[Ints]:
+    """PostgreSQL's binary COPY: no column is NULL, so every row has the same length and a block is one array."""
+    row = np.dtype([("n", ">i2"), *(pair for name in _NAMES for pair in ((f"l{name}", ">i4"), (name, _WIDTH[name])))])
+    rest, head = b"", _HEAD
+    with cursor.copy(f"COPY ({text}) TO STDOUT (FORMAT BINARY)") as copy:
+        while data := bytes(copy.read()):
+            rest += data
+            if len(rest) - head < _ROWS * row.itemsize:
+                continue
+            yield _block(rest[head : (end := head + _ROWS * row.itemsize)], row)
+            rest, head = rest[end:], 0
+    whole = (len(rest) - head) // row.itemsize
+    if whole:
+        yield _block(rest[head : head + whole * row.itemsize], row)
+
+
+def _block(raw: bytes, row: np.dtype[np.void]) -> Ints:
+    rows = np.frombuffer(raw, dtype=row)
+    return np.stack([rows[name].astype(np.int64) for name in _NAMES])
+
+
+# Signature, flags and the length of what follows them: PostgreSQL documentation, "COPY", "Binary Format".
+_HEAD = 19
+_WIDTH = {
+    name: ">i8" if isinstance(kind, sa.BigInteger) else ">i2" if isinstance(kind, sa.SmallInteger) else ">i4"
+    for name, kind in ((name, schema.vote.c[name].type) for name in _NAMES)
+}
 
 
 def snapshot_votes(connection: Connection, view: str = "raw") -> list[tuple[int, int, dict[str, int]]]:

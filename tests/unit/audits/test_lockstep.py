@@ -33,7 +33,7 @@ def test_a_ring_is_found_and_ranked_first() -> None:
     groups = lockstep(*columns)
     assert groups[0].voters == tuple(range(4_000, 4_006))
     assert groups[0].cells == 5
-    (finding,) = lockstep_findings(groups[:1], [f"{k:05}" for k in range(4_006)])
+    (finding,) = lockstep_findings(groups[:1], 4_006, lambda code: f"{code:05}")
     assert (finding.subject, finding.severity, finding.evidence["number"]) == ("04000", "warning", 6)
     assert finding.p_value < 0.01
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 from pipeline.errors import BadCounts, RatingError
-from pipeline.ratings import PairCounts, fit, fit_matrix
+from pipeline.ratings import PairCounts, fit, fit_matrix, fragility
 from pipeline.ratings.fragility import Swap, fewest_to_dethrone, fewest_to_swap, neighbours
 from tests.unit.ratings.strategies import NAMES, connected
 
@@ -41,6 +41,20 @@ def test_the_real_first_is_dethroned_by_its_runner_up(real: PairCounts) -> None:
     assert (found.above, found.below, found.votes) == ("chatgpt-4o-latest", "gemini-1.5-pro-exp-0801", 462)
     after = fit(real.minus(found.dropped)).theta
     assert real.models[int(np.argmax(after))] == found.below
+
+
+def test_no_challenger_is_passed_over_that_might_be_cheaper(real: PairCounts) -> None:
+    start = fit(real)
+    first = int(np.argmax(start.theta))
+    bounds = fragility._bounds(real, start, first)
+    for k in range(0, len(bounds), 9):
+        if k != first:
+            assert bounds[k] <= fragility._Search(real, start, first, k).linear() + 1e-9
+    top = np.argsort(-start.theta)[:5].tolist()
+    swaps = [fewest_to_swap(real, real.models[first], real.models[k]) for k in top if k != first]
+    found = fewest_to_dethrone(real)
+    assert found is not None
+    assert found.votes == min(swap.votes for swap in swaps if swap is not None)
 
 
 def test_one_vote_fewer_from_the_front_of_the_order_is_not_enough(real: PairCounts) -> None:
