@@ -14,6 +14,7 @@ from pipeline.alerts import STATES
 from pipeline.cli import show
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out
 from pipeline.errors import Usage
+from pipeline.jobs import explaining
 from pipeline.jobs.opening import now
 from pipeline.store import Store, exclusions
 from pipeline.store import alerts as kept
@@ -75,7 +76,7 @@ def alerts(
         elif action == "show":
             with opened.read() as connection:
                 found = kept.one(connection, target)
-            _print(found, show.explained(found), as_json)
+            _print(found, explaining.explained(found), as_json)
         else:
             with opened.write() as connection:
                 result = _decide(connection, action, target, name or getpass.getuser(), reason, hours)
@@ -99,11 +100,11 @@ def replay(
         emit(said)
         return
     for one in said:
-        e = "" if one["e_value"] is None else f"  e-value {show.e_value(one['e_value'])}"
+        e = "" if one["e_value"] is None else f"  e-value {explaining.e_value(one['e_value'])}"
         kind = one["subject"]["kind"] or ""
         out.print(
             f"{one['at'][:16]}  {one['severity']:8}  {kind} {one['subject']['id']}: {one['direction']}{e}"
-            f"  {show.seen(one)}",
+            f"  {explaining.seen(one)}",
             highlight=False,
             soft_wrap=True,
         )

@@ -26,6 +26,7 @@ from pipeline.cli import show
 from pipeline.cli.app import JsonOption, app, emit, err, out
 from pipeline.detectors import VOTER, WINDOW
 from pipeline.errors import Usage
+from pipeline.jobs import explaining
 from pipeline.settings import Settings
 from pipeline.simulate import Story, demo_story
 from pipeline.store import Store, alerts, snapshots
@@ -139,7 +140,7 @@ def _tell(result: Mapping[str, Any]) -> None:
     out.print(show.alerts(result["alerts"][:20], out.width))
     critical = [a for a in result["alerts"] if a["severity"] == "critical"]
     if critical:
-        out.print(show.explained(critical[0]), highlight=False, soft_wrap=True)
+        out.print(explaining.explained(critical[0]), highlight=False, soft_wrap=True)
         out.print()
     table = Table(title="What was planted, and what was found", title_justify="left", header_style="bold")
     for name in ("kind", "voters", "warned", "critical (excluded)"):

@@ -30,6 +30,7 @@ HOMES = {
     "pseudonym": ("operate",),
     "rejects": ("operate",),
     "doctor": ("operate",),
+    "serve": ("serve",),
     "bench": ("bench", "bench_ratings", "bench_evidence", "bench_selection", "bench_sweep"),
     "demo": ("demo",),
 }

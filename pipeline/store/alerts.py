@@ -122,8 +122,8 @@ def listed(connection: Connection, state: str | None = None, now: int | None = N
         now: wall clock; an alert whose snooze is over by then is shown as open.
     """
     c = schema.alert.c
-    query = _placed().order_by(c.opened_at.desc(), c.alert_id)
-    found = [_shown_alert(dict(row), now) for row in connection.execute(query).mappings()]
+    query = placed().order_by(c.opened_at.desc(), c.alert_id)
+    found = [as_shown(dict(row), now) for row in connection.execute(query).mappings()]
     return [one for one in found if state is None or one["state"] == state]
 
 
@@ -155,14 +155,14 @@ def one(connection: Connection, alert_id: str) -> dict[str, Any]:
     Raises:
         UnknownAlert: there is none of this id.
     """
-    row = connection.execute(_placed().where(schema.alert.c.alert_id == alert_id)).mappings().one_or_none()
+    row = connection.execute(placed().where(schema.alert.c.alert_id == alert_id)).mappings().one_or_none()
     if row is None:
         raise UnknownAlert(f"expected the id of an alert, got {alert_id!r}: `integrity alerts` lists them")
     e = schema.alert_event.c
     history = connection.execute(
         sa.select(e.at, e.action, e.name, e.reason).where(e.alert_id == alert_id).order_by(e.event_no)
     )
-    shown = _shown_alert(dict(row))
+    shown = as_shown(dict(row))
     if "window" in shown["evidence"] and shown.get("window") is not None and shown["until"] is None:
         # It stands: its votes go on up to where windows are closed.
         at = connection.scalar(sa.select(schema.position.c.position).where(schema.position.c.name == "monitor"))
@@ -213,8 +213,8 @@ def _worse(connection: Connection, alert_id: str, r: Raised) -> bool:
     return row is not None and tuple(row) == ("snoozed", "warning") and r.severity == "critical"
 
 
-def _placed() -> sa.Select[Any]:
-    """Alerts with the source's number of the partition; none for a halt before any partition was claimed."""
+def placed() -> sa.Select[Any]:
+    """Every alert with the source's number of the partition; none for a halt before any partition was claimed."""
     p = schema.partition.c
     on = p.partition_no == schema.alert.c.partition_no
     return sa.select(schema.alert, p.number).outerjoin_from(schema.alert, schema.partition, on)
@@ -271,7 +271,8 @@ def _log(connection: Connection, alert_id: str, now: int, action: str, name: str
     )
 
 
-def _shown_alert(row: Mapping[str, Any], now: int | None = None) -> dict[str, Any]:
+def as_shown(row: Mapping[str, Any], now: int | None = None) -> dict[str, Any]:
+    """A row of `placed` as `integrity alerts --json` shows it; one whose snooze is over by `now` is open."""
     until = row["snoozed_until"]
     awake = row["state"] == "snoozed" and until is not None and now is not None and until <= now
     return {

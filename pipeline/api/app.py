@@ -1,0 +1,115 @@
+"""The application: routes, errors, headers.
+
+Laws: every answer carries the headers that keep a browser from doing more than showing it; the API may be read from any
+other page, and changed from none; nothing is loaded from elsewhere, so a page works behind any wall.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+import anyio.to_thread
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pipeline.api import alerts, documents, models, moves, pages, problems, snapshots, status
+from pipeline.api.kept import Kept, Pulse
+from pipeline.api.reader import NEVER, Reader
+from pipeline.store import Store, reading
+
+# Each holds a connection of the pool (2, and 4 more when needed) while it reads: more would only wait for one.
+_READERS = 6
+
+_HEADERS = (
+    (
+        b"content-security-policy",
+        b"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
+        b"frame-ancestors 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+)
+_OPEN = (
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", b"ETag, X-Next-Cursor, Content-Disposition"),
+    (b"cross-origin-resource-policy", b"cross-origin"),
+)
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    code: {"description": what, "content": {problems.MEDIA_TYPE: {"schema": documents.Problem.model_json_schema()}}}
+    for code, what in (("4XX", "The request is wrong; says where."), ("503", "The store does not answer; try again."))
+}
+
+
+def create_app(store: Store) -> FastAPI:
+    """The API and the pages over a store.
+
+    Args:
+        store: open; the caller closes it.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = _READERS
+        yield
+
+    app = FastAPI(
+        title="Leaderboard integrity",
+        summary="Audited snapshots of a leaderboard: boards, moves and their reasons, alerts, proofs.",
+        version=version("leaderboard-integrity"),
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,  # its page loads scripts from elsewhere; /api lists the routes
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    reader = Reader(store)
+    pulse = Pulse(lambda: anyio.to_thread.run_sync(_pulse, store))
+    api = APIRouter(prefix="/api/v1", responses=_ERRORS)
+    for part in (snapshots, models, moves, alerts, status):
+        api.include_router(part.routes(reader))
+    app.include_router(api)
+    templates = pages.Templates()
+    app.include_router(pages.routes(reader, templates, app))
+    problems.install(app, templates.problem)
+
+    @app.get("/empty", include_in_schema=False)
+    async def empty() -> Response:
+        """Nothing: what the benchmark measures the others against."""
+        return Response(b"{}", media_type="application/json", headers=NEVER)
+
+    app.add_middleware(Kept, pulse=pulse)
+    app.add_middleware(_Headers)
+    return app
+
+
+def _pulse(store: Store) -> tuple[int, ...]:
+    with store.read() as connection:
+        return reading.pulse(connection)
+
+
+class _Headers:
+    """ASGI middleware: the headers of every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Add them."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        more = _HEADERS + _OPEN if scope["path"].startswith("/api/") else _HEADERS
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], *more]}
+            await send(message)
+
+        await self._app(scope, receive, with_headers)

@@ -1,0 +1,87 @@
+"""Charts, drawn on the server: Vega-Lite to SVG.
+
+Law: the same snapshot and model give the same picture, so it is drawn once. A picture carries no script and is shown by
+<img>, where a browser would run none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import vl_convert
+
+_BLUE, _DEEP, _QUIET, _GRID = "#0b4f8a", "#16324f", "#52606d", "#e4e8ec"
+_SANS = "Helvetica, Arial, sans-serif"
+_CONFIG = {
+    "font": _SANS,
+    "background": "white",
+    "view": {"stroke": None},
+    "axis": {"labelColor": _QUIET, "titleColor": _QUIET, "gridColor": _GRID, "domain": False, "labelFontSize": 12,
+             "titleFontSize": 12, "titleFontWeight": "normal", "tickColor": _GRID},
+}  # fmt: skip
+
+Row = Mapping[str, Any]
+
+
+def rating(defended: Sequence[Row], raw: Sequence[Row]) -> bytes:
+    """A model's rating over time: the defended one with its interval, the raw one dashed.
+
+    Args:
+        defended, raw: points in time, as `documents.Standpoint`.
+    """
+    values = [_point(row, "defended") for row in defended]
+    values += [_point(row, "raw") | {"lower": None, "upper": None} for row in raw]
+    time = _time()
+    layers = [
+        {"transform": [{"filter": "datum.view == 'defended'"}],
+         "mark": {"type": "area", "color": _BLUE, "opacity": 0.18, "interpolate": "step-after"},
+         "encoding": {"x": time, "y": _points("lower"), "y2": {"field": "upper"}}},
+        {"transform": [{"filter": "datum.view == 'raw'"}],
+         "mark": {"type": "line", "color": _QUIET, "strokeDash": [4, 3], "strokeWidth": 1.5},
+         "encoding": {"x": time, "y": _points("rating")}},
+        {"transform": [{"filter": "datum.view == 'defended'"}],
+         "mark": {"type": "line", "color": _BLUE, "strokeWidth": 2.5, "point": {"color": _DEEP, "size": 45}},
+         "encoding": {"x": time, "y": _points("rating")}},
+    ]  # fmt: skip
+    if len(defended) == 1:
+        layers[0]["mark"] = {"type": "rule", "color": _BLUE, "strokeWidth": 3}
+    return _svg(values, layers, height=210)
+
+
+def share(rows: Sequence[Row]) -> bytes:
+    """A model's share of the battles over time."""
+    layers = [
+        {"mark": {"type": "line", "color": _BLUE, "strokeWidth": 2.5, "point": {"color": _DEEP, "size": 45}},
+         "encoding": {"x": _time(), "y": {"field": "share", "type": "quantitative", "title": "share of battles",
+                                          "axis": {"format": ".1%", "tickCount": 4}}}},
+    ]  # fmt: skip
+    return _svg([_point(row, "defended") for row in rows], layers, height=130)
+
+
+def _point(row: Row, view: str) -> dict[str, Any]:
+    kept = ("rating", "lower", "upper", "share")
+    return {"at": row["data_until"] or row["published_at"], "view": view, **{name: row[name] for name in kept}}
+
+
+def _time() -> dict[str, Any]:
+    return {
+        "field": "at", "type": "temporal", "title": None, "scale": {"type": "utc"},
+        "axis": {"grid": False, "tickCount": 6, "format": "%-d %b %Y", "labelOverlap": True},
+    }  # fmt: skip
+
+
+def _points(field: str) -> dict[str, Any]:
+    return {
+        "field": field, "type": "quantitative", "title": "rating, points",
+        "scale": {"zero": False, "nice": True}, "axis": {"tickCount": 5},
+    }  # fmt: skip
+
+
+def _svg(values: list[dict[str, Any]], layers: list[dict[str, Any]], height: int) -> bytes:
+    spec = {
+        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
+        "width": 640, "height": height, "padding": 4, "config": _CONFIG, "data": {"values": values}, "layer": layers,
+    }  # fmt: skip
+    svg: str = vl_convert.vegalite_to_svg(spec)
+    return svg.encode()

@@ -1,0 +1,142 @@
+"""Models: what the registry says, where they stand, and how they came there."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from sqlalchemy.engine import Connection
+
+from pipeline.api import documents
+from pipeline.api.asking import TEXT, Cursor, FormOf, Limit, ViewOf, cursor_of, form_of, key_of
+from pipeline.api.problems import not_found
+from pipeline.api.reader import WHILE_IT_HOLDS, Reader, time_text
+from pipeline.api.snapshots import TABLE, VIEWS
+from pipeline.api.tables import answer, as_json
+from pipeline.registry import Model, Registry, State
+from pipeline.store import names, reading, registry, snapshots
+from pipeline.store.snapshots import Snapshot
+
+_REGISTRY = (
+    "provider", "family", "visibility", "license", "submitted_at", "released_at", "released_as", "variants_tested",
+    "deprecated_at", "retracted_at",
+)  # fmt: skip
+_TIMES = ("submitted_at", "released_at", "deprecated_at", "retracted_at")
+_NEVER_MET = Model("")
+_FOREVER = 2**62
+
+ModelName = Annotated[str, Query(min_length=1, max_length=300, pattern=TEXT, description="A model's name.")]
+
+
+def routes(reader: Reader) -> APIRouter:
+    """The routes, in the order in which OpenAPI lists them."""
+    router = APIRouter(tags=["models"])
+
+    @router.get("/models", response_model=documents.Models, responses=TABLE)
+    def listed(request: Request, form: FormOf = None, limit: Limit = 100, cursor: Cursor = None) -> Response:
+        """Every model that a vote or the registry has named, by name."""
+        key = key_of(cursor, str)
+        with reader.read() as connection:
+            found = [one for one in every(connection) if key is None or one["model"] > key[0]]
+        rows = found[:limit]
+        after = cursor_of(rows[-1]["model"]) if len(found) > limit else None
+        form = form_of(form, request.headers.get("accept", ""))
+        if form != "json":
+            rows = [_line(row) for row in rows]
+        return answer({"rows": rows, "next": after}, form, "models", WHILE_IT_HOLDS)
+
+    # A name may hold a slash, so it is no part of the address.
+    @router.get("/model", response_model=documents.Model)
+    def one(model: ModelName) -> Response:
+        """A model: what the registry says, and its places in the newest snapshot."""
+        with reader.read() as connection:
+            return as_json(about(connection, model), WHILE_IT_HOLDS)
+
+    @router.get("/history", response_model=documents.History, responses=TABLE)
+    def history(request: Request, model: ModelName, view: ViewOf = "defended", form: FormOf = None) -> Response:
+        """A model in every published snapshot, oldest first."""
+        with reader.read() as connection:
+            about(connection, model)
+            rows = points(reader, connection, model, view)
+        form = form_of(form, request.headers.get("accept", ""))
+        return answer({"model": model, "view": view, "rows": rows}, form, "history", WHILE_IT_HOLDS)
+
+    return router
+
+
+def points(reader: Reader, connection: Connection, model: str, view: str) -> list[dict[str, Any]]:
+    """A model in every snapshot, as `documents.Standpoint`."""
+    kept = ("rating", "lower", "upper", "rank", "rank_best", "rank_worst", "votes")
+    return [
+        {
+            "sequence": row["sequence"],
+            "snapshot": row["snapshot_id"],
+            "published_at": time_text(row["published_at"]),
+            "data_until": reader.until_text(connection, row["log_size"]),
+            **{name: row[name] for name in kept},
+            # Every battle is one of two models.
+            "share": round(2 * row["votes"] / int(row["battles"]), 6) if row["battles"] else 0.0,
+        }
+        for row in reading.history(connection, model, view)
+    ]
+
+
+def state_of(connection: Connection) -> State:
+    """The registry with all of its events."""
+    events, _ = registry.events_since(connection, 0)
+    return Registry(events).as_of(_FOREVER)
+
+
+def every(connection: Connection) -> list[dict[str, Any]]:
+    """Every model, by name."""
+    state = state_of(connection)
+    newest = snapshots.latest(connection)
+    met = {state.key(name) for name in names.model_names(connection).values()}
+    places = _places(connection, newest)
+    return [_about(name, state, newest, places) for name in sorted(met | state.models.keys())]
+
+
+def about(connection: Connection, name: str) -> dict[str, Any]:
+    """One model, by any of its names.
+
+    Raises:
+        Problem: 404, nobody has named it.
+    """
+    state = state_of(connection)
+    key = state.key(name)
+    if key not in state.models and not reading.knows_model(connection, key):
+        raise not_found("the name of a model", name)
+    newest = snapshots.latest(connection)
+    return _about(key, state, newest, _places(connection, newest))
+
+
+def _places(connection: Connection, newest: Snapshot | None) -> dict[str, dict[str, dict[str, Any]]]:
+    if newest is None:
+        return {view: {} for view in VIEWS}
+    return {view: {r["model"]: r for r in snapshots.rows(connection, newest.snapshot_id, view)} for view in VIEWS}
+
+
+def _about(
+    key: str, state: State, newest: Snapshot | None, places: dict[str, dict[str, dict[str, Any]]]
+) -> dict[str, Any]:
+    known = state.models.get(key, _NEVER_MET)
+    told: dict[str, Any] = {name: getattr(known, name) for name in _REGISTRY}
+    for name in _TIMES:
+        told[name] = None if told[name] is None else time_text(told[name])
+    unrated = {} if newest is None else {u["model"]: u["reason"] for u in newest.body["views"]["defended"]["unrated"]}
+    return {
+        "model": key,
+        **told,
+        "names": sorted(alias for alias, first in state.aliases.items() if first == key),
+        "snapshot": newest.snapshot_id if newest else None,
+        **{view: places[view].get(key) for view in VIEWS},
+        "unrated": unrated.get(key),
+    }
+
+
+def _line(model: dict[str, Any]) -> dict[str, Any]:
+    """A model as one line, the same columns in each."""
+    figures = ("rank", "rating", "lower", "upper", "votes")
+    flat = {name: value for name, value in model.items() if name not in VIEWS}
+    return flat | {f"{view}_{name}": (model[view] or {}).get(name) for view in VIEWS for name in figures}

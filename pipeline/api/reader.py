@@ -1,0 +1,111 @@
+"""The store as readers see it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from pipeline.api.problems import Problem, not_found
+from pipeline.events.batch import instant
+from pipeline.store import Store, reading, snapshots
+from pipeline.store.snapshots import Snapshot
+
+FOREVER = {"cache-control": "public, max-age=31536000, immutable"}
+"""Of what a digest names."""
+
+SETTLED = {"cache-control": "public, max-age=300", "x-kept": "forever"}
+"""Of what this program makes of snapshots, in words or pictures: the same for as long as the program is."""
+
+WHILE_IT_HOLDS = {"cache-control": "no-cache"}
+"""Of what the next snapshot, alert or exclusion may change: ask whether it still holds."""
+
+NEVER = {"cache-control": "no-store"}
+
+
+@dataclass
+class Reader:
+    """What every route reads with.
+
+    Attributes:
+        store: open.
+    """
+
+    store: Store
+    _until: dict[int, int | None] = field(default_factory=dict)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One moment of the store."""
+        with self.store.read() as connection:
+            yield connection
+
+    def snapshot(self, connection: Connection, snapshot_id: str) -> Snapshot:
+        """A published snapshot.
+
+        Raises:
+            Problem: 404.
+        """
+        found = reading.snapshot(connection, snapshot_id)
+        if found is None:
+            raise not_found("the digest of a published snapshot", snapshot_id)
+        return found
+
+    def latest(self, connection: Connection) -> Snapshot:
+        """The newest published snapshot.
+
+        Raises:
+            Problem: 404, nothing is published yet.
+        """
+        found = snapshots.latest(connection)
+        if found is None:
+            raise Problem(404, "no snapshot is published yet: `integrity refresh` publishes one", NEVER)
+        return found
+
+    def rows(self, connection: Connection, snapshot: Snapshot, view: str) -> list[dict[str, Any]]:
+        """A view's rows, best first.
+
+        Raises:
+            Problem: 404, the snapshot has no such view; says why.
+        """
+        if view not in snapshot.body["views"]:
+            reason = snapshot.body.get("style", {}).get("reason", "")
+            raise Problem(404, f"snapshot {snapshot.snapshot_id[:12]} has no view {view}: {reason}")
+        return snapshots.rows(connection, snapshot.snapshot_id, view)
+
+    def until(self, connection: Connection, log_size: int) -> int | None:
+        """When the newest vote of a log was cast: a board is as of then. A log of one size is always the same."""
+        if log_size not in self._until:
+            self._until[log_size] = reading.data_until(connection, log_size)
+        return self._until[log_size]
+
+    def until_text(self, connection: Connection, log_size: int) -> str | None:
+        """The same as RFC 3339."""
+        at = self.until(connection, log_size)
+        return None if at is None else time_text(at)
+
+
+def time_text(at: int) -> str:
+    """Microseconds since 1970 UTC as RFC 3339."""
+    return instant(at).isoformat().replace("+00:00", "Z")
+
+
+def summary(reader: Reader, connection: Connection, snapshot: Snapshot) -> dict[str, Any]:
+    """A snapshot without its body, as `documents.Snapshot`."""
+    body = snapshot.body
+    return {
+        "snapshot": snapshot.snapshot_id,
+        "sequence": snapshot.sequence,
+        "previous": snapshot.previous,
+        "digest": snapshot.digest,
+        "published_at": time_text(snapshot.published_at),
+        "data_until": reader.until_text(connection, snapshot.log_size),
+        "log_size": snapshot.log_size,
+        "votes_counted": body["votes_counted"],
+        "votes_excluded": body["votes_excluded"],
+        "votes_flagged": body["votes_flagged"],
+        "views": sorted(body["views"]),
+    }

@@ -1,0 +1,86 @@
+"""Rows as JSON, CSV and Parquet.
+
+Law: a cell of a CSV file that a spreadsheet would take for a formula begins with an apostrophe.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from fastapi.responses import Response
+
+from pipeline.api.asking import Form
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+CSV = "text/csv; charset=utf-8"
+PARQUET = "application/vnd.apache.parquet"
+# Where the page goes on, for forms that have no place for it in themselves.
+NEXT = "x-next-cursor"
+
+
+def answer(document: Mapping[str, Any], form: Form, name: str, headers: Mapping[str, str] | None = None) -> Response:
+    """A page of rows in a form.
+
+    Args:
+        document: {"rows": […], "next": cursor or None, …}.
+        form: JSON gets all of it, the others the rows.
+        name: of the file that a browser would save, without its ending.
+        headers: besides.
+    """
+    more = {"vary": "Accept", **(headers or {})}
+    if form == "json":
+        return as_json(document, more)
+    if document.get("next"):
+        more[NEXT] = document["next"]
+    more["content-disposition"] = f'attachment; filename="{name}.{form}"'
+    rows = [_flat(row) for row in document["rows"]]
+    if form == "csv":
+        return Response(csv_of(rows), media_type=CSV, headers=more)
+    return Response(parquet_of(rows), media_type=PARQUET, headers=more)
+
+
+def as_json(document: Any, headers: Mapping[str, str] | None = None) -> Response:
+    """One JSON document."""
+    body = json.dumps(document, ensure_ascii=False, allow_nan=False)
+    return Response(body.encode(), media_type="application/json", headers=dict(headers or {}))
+
+
+def csv_of(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """Rows of the same fields as CSV (RFC 4180)."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(rows[0] if rows else [])
+    writer.writerows([_cell(value) for value in row.values()] for row in rows)
+    return out.getvalue().encode()
+
+
+def parquet_of(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """Rows of the same fields as a Parquet file."""
+    out = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist([dict(row) for row in rows]), out)
+    return out.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return "'" + value
+    return value
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row whose values are no documents: {"raw": {"rank": 1}} becomes {"raw_rank": 1}, lists become JSON."""
+    flat: dict[str, Any] = {}
+    for key, value in row.items():
+        if isinstance(value, Mapping) and key != "evidence":
+            flat |= {f"{key}_{inner}": one for inner, one in _flat(value).items()}
+        elif isinstance(value, list | Mapping):
+            flat[key] = json.dumps(value, ensure_ascii=False)
+        else:
+            flat[key] = value
+    return flat

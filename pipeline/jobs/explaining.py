@@ -1,0 +1,128 @@
+"""An alert in words: what was seen, how unlikely, which votes, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def e_value(value: float | None) -> str:
+    """An e-value for people; a fact has none."""
+    return "fact" if value is None else f"{value:,.0f}"
+
+
+def seen(alert: Mapping[str, Any]) -> str:
+    """What was seen, in a few words."""
+    evidence = alert["evidence"]
+    if "likeliest" in evidence:
+        best = evidence["likeliest"][0]
+        what = " ".join(str(best[k]) for k in ("what", "model") if k in best)
+        return f"{what} ({evidence['votes']} votes, {best['share']:.0%} of the evidence)"
+    if "vote_id" in evidence:
+        return f"vote {evidence['vote_id'][:24]} came back saying something else"
+    return str(evidence.get("what", ""))
+
+
+def explained(alert: Mapping[str, Any]) -> str:
+    """An alert in whole sentences: what was seen, how unlikely, which votes, what to do."""
+    subject = alert["subject"]
+    lines = [
+        f"{alert['severity'].upper()}  {alert['detector']}  about {subject['kind']} {subject['id']}",
+        *facts(alert),
+    ]
+    lines += [
+        f"  {v['cast_at'][:19]}  {v['model_a']} against {v['model_b']}: {v['winner']}  ({v['vote_id']})"
+        for v in alert.get("votes", [])
+    ]
+    lines.append(f"State: {alert['state']}.")
+    lines += [f"  {h['at']}  {h['action']} by {h['name']}: {h['reason']}" for h in alert.get("history", [])]
+    return "\n".join([*lines, *_what_to_do(alert)])
+
+
+def facts(alert: Mapping[str, Any]) -> list[str]:
+    """What was seen, how unlikely, which votes: a line each."""
+    if "likeliest" in alert["evidence"]:
+        return _about_voter(alert)
+    if "window" in alert["evidence"]:
+        return _about_window(alert)
+    if alert.get("window") is not None:
+        return _about_sweep(alert)
+    lines = [f"{key}: {value}" for key, value in alert["evidence"].items()]
+    return [*lines, f"Which votes: up to partition {alert['partition']}, offset {alert['offset']}."]
+
+
+def _about_voter(alert: Mapping[str, Any]) -> list[str]:
+    e, evidence = alert["e_value"], alert["evidence"]
+    lines = [f"Seen: after {evidence['votes']} votes ({evidence['ties']} ties) the choices fit best with:"]
+    for one in evidence["likeliest"]:
+        what = " ".join(str(one[k]) for k in ("what", "model") if k in one)
+        by = f" by {one['delta']} logits" if "delta" in one else ""
+        lines.append(f"  {one['share']:6.1%}  {what}{by}")
+    if evidence["proved"]:
+        lines.append(
+            f"How unlikely: the e-value is {e:,.0f}. An honest voter, whatever the taste within the band, "
+            f"ever reaches that with probability of at most 1 in {e:,.0f}."
+        )
+    else:
+        lines.append(
+            f"How unlikely: the e-value is {e:,.0f}, without a proved bound (honest voters differ in how "
+            "often they call a tie): a reason to look, never more."
+        )
+    lines.append(f"Against: snapshot {evidence['snapshot']}, in force before these votes.")
+    lines.append(f"Which votes: this voter's up to partition {alert['partition']}, offset {alert['offset']}.")
+    return lines
+
+
+def _about_window(alert: Mapping[str, Any]) -> list[str]:
+    e, evidence = alert["e_value"], alert["evidence"]
+    first, end = evidence["window"][0], alert["until"] or evidence["window"][1]
+    lines = [f"Seen: {alert['direction']}: {evidence['what']}."]
+    if e is None:
+        lines.append("How unlikely: a fact; there is no chance in it.")
+    elif alert["detector"] == "sampling_skew":
+        lines.append(
+            f"How unlikely: the e-value is {e:,.0f}. Sampling as declared ever reaches that with probability of at "
+            f"most 1 in {e:,.0f}."
+        )
+    else:
+        lines.append(
+            f"How unlikely: the e-value over thirty days is {e:,.0f}. Of a board on which nothing is wrong, one such "
+            f"alert about this {alert['subject']['kind']} is expected in {e:,.0f} months, or fewer."
+        )
+    lines.append(f"Which votes: those of {first[:16]} to {end[:16]} UTC that it speaks of, the newest first:")
+    return lines
+
+
+def _about_sweep(alert: Mapping[str, Any]) -> list[str]:
+    e, evidence = alert["e_value"], alert["evidence"]
+    lines = [f"Seen: {alert['direction']}: {evidence['what']}."]
+    if e is None:
+        lines.append("How unlikely: a fact; there is no chance in it.")
+    else:
+        lines.append(
+            f"How unlikely: the e-value is {e:,.0f}. If nothing were wrong, one test reaches that with probability of "
+            f"at most 1 in {e:,.0f}."
+        )
+    lines += [f"  {name}: {value}" for name, value in evidence.items() if name != "what"]
+    lines.append(
+        f"When: by the sweep of the board as of {alert['window'][:10]}; a sweep that no longer finds it clears it."
+    )
+    return lines
+
+
+def _what_to_do(alert: Mapping[str, Any]) -> list[str]:
+    decide = f"`integrity alerts exclude {alert['id']} --name YOU --reason WHY`"
+    kind = alert["subject"]["kind"]
+    if kind == "voter":
+        return [
+            f"What to do: look at the votes; then {decide}, or `resolve` or `appeal` it the same way. A critical "
+            "alert's votes are left out of the defended view by the policy auto-voter/1 while it is open."
+        ]
+    if alert.get("votes"):
+        return [
+            f"What to do: look at the votes. {decide} leaves them, and no others, out of the defended view; `restore` "
+            f"undoes it. Nothing is left out by itself: the votes for a {kind} may be a rival's."
+        ]
+    if alert.get("window") is not None:
+        return ["What to do: ask whoever runs the board; there are no votes to leave out."]
+    return []

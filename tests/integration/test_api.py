@@ -1,0 +1,184 @@
+"""The API over both stores, as its readers use it."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import rfc8785
+from fastapi.testclient import TestClient
+
+from pipeline.api import create_app
+from pipeline.store import Store
+from tests.integration import readable
+
+API = "/api/v1"
+KINDS = {"text/csv": "text/csv; charset=utf-8", "application/vnd.apache.parquet": "application/vnd.apache.parquet"}
+
+
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    folder = tmp_path_factory.mktemp("readable")
+    url = str(folder / "board.db")
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres_server").create_database("readable")
+    made = readable.made(url, folder)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def client(store: Store) -> Iterator[TestClient]:
+    with TestClient(create_app(store)) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def ids(client: TestClient) -> list[str]:
+    """The snapshots, oldest first."""
+    return [row["snapshot"] for row in reversed(client.get(f"{API}/snapshots").json()["rows"])]
+
+
+def test_latest_leads_to_a_snapshot_whose_name_is_its_digest(client: TestClient, ids: list[str]) -> None:
+    found = client.get(f"{API}/latest").json()
+    assert found["snapshot"] == ids[-1]
+    assert hashlib.sha256(rfc8785.dumps(found["body"])).hexdigest() == ids[-1]
+    assert client.get(f"{API}/snapshots/{ids[0][:12]}").json()["snapshot"] == ids[0]
+
+
+def test_a_snapshot_never_changes_and_says_so(client: TestClient, ids: list[str]) -> None:
+    first = client.get(f"{API}/snapshots/{ids[0]}/leaderboard")
+    assert "immutable" in first.headers["cache-control"]
+    again = client.get(f"{API}/snapshots/{ids[0]}/leaderboard", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    head = client.head(f"{API}/snapshots/{ids[0]}/leaderboard")
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["etag"] == first.headers["etag"]
+
+
+def test_every_form_holds_the_same_rows(client: TestClient, ids: list[str]) -> None:
+    where = f"{API}/snapshots/{ids[-1]}/leaderboard"
+    rows = client.get(where).json()["rows"]
+    assert [row["rank"] for row in rows] == sorted(row["rank"] for row in rows)
+    assert {row["model"] for row in rows} == set(readable.MODELS)
+    answers = {kind: client.get(where, headers={"Accept": kind}) for kind in KINDS}
+    assert {kind: answer.headers["content-type"] for kind, answer in answers.items()} == KINDS
+    assert pq.read_table(io.BytesIO(answers["application/vnd.apache.parquet"].content)).to_pylist() == rows
+    lines = list(csv.DictReader(io.StringIO(answers["text/csv"].text)))
+    assert [float(line["rating"]) for line in lines] == [row["rating"] for row in rows]
+    # A spreadsheet would run a name that begins with "=".
+    assert [line["model"] for line in lines] == [row["model"].replace("=cmd", "'=cmd") for row in rows]
+
+
+@pytest.mark.parametrize("where", ["snapshots", "models", "alerts", "exclusions", "latest/leaderboard"])
+def test_pages_hold_every_row_once(client: TestClient, ids: list[str], where: str) -> None:
+    where = f"{API}/{where.replace('latest', f'snapshots/{ids[-1]}')}"
+    whole = client.get(where, params={"limit": 1000}).json()
+    assert whole["next"] is None
+    assert whole["rows"]
+    walked: list[Any] = []
+    cursor: dict[str, str] = {}
+    while cursor is not None:
+        page = client.get(where, params={"limit": 1, **cursor}).json()
+        walked += page["rows"]
+        cursor = {"cursor": page["next"]} if page["next"] else None
+    assert walked == whole["rows"]
+
+
+def test_views_stand_side_by_side(client: TestClient, ids: list[str]) -> None:
+    rows = client.get(f"{API}/snapshots/{ids[-1]}/standings").json()["rows"]
+    zeta = next(row for row in rows if row["model"] == "zeta")
+    assert zeta["raw"]["rating"] > zeta["defended"]["rating"]
+    assert zeta["style"] is None
+    columns = client.get(f"{API}/snapshots/{ids[-1]}/standings?format=csv").text.splitlines()[0]
+    assert "raw_rank,raw_rating" in columns
+
+
+def test_a_move_is_told_apart_into_exclusions_and_votes(client: TestClient, ids: list[str]) -> None:
+    found = client.get(f"{API}/diff/{ids[1]}..{ids[2]}").json()
+    rows = {row["model"]: row for row in found["rows"]}
+    for row in found["rows"]:
+        assert sum(row["points"].values()) == pytest.approx(row["rating"], abs=0.021)
+        assert row["places"] == row["before"]["rank"] - row["after"]["rank"]
+    # Its friend's votes of the week before count no longer; nobody else lost as much by that.
+    assert rows["zeta"]["points"]["exclusions"] == min(row["points"]["exclusions"] for row in found["rows"]) < -5
+    assert [entry["name"] for entry in found["excluded"]] == ["an operator"]
+    assert "by exclusions" in rows["zeta"]["reason"]
+    raw = client.get(f"{API}/diff/{ids[1]}..{ids[2]}?view=raw").json()
+    assert {row["points"]["exclusions"] for row in raw["rows"]} == {0.0}
+    assert sum(row["battles"]["votes"] for row in raw["rows"]) == 2 * readable.WEEK
+
+
+def test_a_models_history_and_what_the_registry_says(client: TestClient, ids: list[str]) -> None:
+    history = client.get(f"{API}/history", params={"model": "gamma/7b"}).json()["rows"]
+    assert [row["snapshot"] for row in history] == ids
+    assert all(0 < row["share"] < 1 for row in history)
+    assert [row["data_until"][:10] for row in history] == ["2026-03-07", "2026-03-14", "2026-03-21"]
+    assert client.get(f"{API}/model", params={"model": "gamma/7b"}).json()["provider"] == "Acme & Sons"
+
+
+def test_alerts_are_found_by_what_they_are_about(client: TestClient) -> None:
+    found = client.get(f"{API}/alerts", params={"subject_kind": "provider"}).json()["rows"]
+    assert [alert["subject"]["id"] for alert in found] == ["Beta"]
+    whole = client.get(f"{API}/alerts/{found[0]['id']}").json()
+    assert [entry["action"] for entry in whole["history"]] == ["opened"]
+    assert client.get(f"{API}/alerts", params={"detector": "no such"}).json()["rows"] == []
+
+
+@pytest.mark.parametrize(
+    ("where", "status", "says"),
+    [
+        ("/snapshots/" + "0" * 64, 404, "expected the digest of a published snapshot"),
+        ("/snapshots/NOT-A-DIGEST", 422, "path snapshot"),
+        ("/snapshots?limit=0", 422, "query limit"),
+        ("/snapshots?limit=1001", 422, "query limit"),
+        ("/snapshots?cursor=WzFd!", 422, "query cursor"),
+        ("/alerts?cursor=W10", 422, "query cursor"),
+        ("/alerts/0000000000000000", 404, "expected the id of an alert"),
+        ("/alerts?state=asleep", 422, "query state"),
+        ("/alerts?detector=%00", 422, "query detector"),
+        ("/model?model=nobody", 404, "expected the name of a model"),
+        ("/model", 422, "query model"),
+        ("/leaderboard?at=yesterday", 422, "ISO 8601"),
+        ("/leaderboard?at=1999-01-01", 404, "no snapshot was published by"),
+        ("/leaderboard?view=rosy", 422, "query view"),
+        ("/diff/a..b", 422, "path pair"),
+        ("/no/such/thing", 404, "nothing at this address"),
+    ],
+)
+def test_bad_input_is_a_problem_document(client: TestClient, where: str, status: int, says: str) -> None:
+    answer = client.get(API + where)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    document = answer.json()
+    assert (document["status"], document["instance"]) == (status, API + where.partition("?")[0])
+    assert says in document["detail"]
+
+
+def test_the_newer_snapshot_first_and_a_view_that_is_not_there(client: TestClient, ids: list[str]) -> None:
+    assert client.get(f"{API}/diff/{ids[2]}..{ids[1]}").status_code == 422
+    assert client.get(f"{API}/snapshots/{ids[0]}/leaderboard?view=style").status_code == 404
+    assert client.post(f"{API}/snapshots").status_code == 405
+
+
+def test_what_is_published_meanwhile_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline.api import kept
+    from pipeline.store import exclusions
+
+    monkeypatch.setattr(kept, "PERIOD", 0.0)
+    store = readable.made(str(tmp_path / "board.db"), tmp_path)
+    with TestClient(create_app(store)) as client:
+        before = client.get("/").text
+        assert client.get("/").text == before
+        with store.write() as connection:
+            exclusions.add(connection, "exclude", "vote", "v0-1", "a test", "a tester", 1)
+        readable.published(str(tmp_path / "board.db"))
+        assert client.get("/").text != before
+        assert client.get(f"{API}/snapshots").json()["rows"][0]["sequence"] == 4
+    store.close()
