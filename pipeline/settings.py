@@ -44,6 +44,12 @@ class Settings:
     Attributes:
         store: the store's URL or file.
         voter_key: key of the pseudonyms, 64 hexadecimal digits; default: the store's key file.
+        board: the public name of the board, as its logs are called from the first snapshot on; default: made of the
+            store's id. Without white space and "+".
+        ledger: folder of the public ledger's files, shared by all that seal and publish; default: `<store>.ledger/`.
+        ledger_key: seed of the key that signs snapshots, 64 hexadecimal digits; default: the store's key file.
+        ledger_key_before: the one before it, until a snapshot is signed by both.
+        witnesses: public keys of witnesses whose signatures may stand under checkpoints, with commas between.
         lateness_minutes: how far the watermark trails the newest vote.
         anchor: MODEL=POINTS, the model whose rating is fixed for display; "" for mean 1000.
         auto_voter: exclude the votes of a voter whose critical alert is open (policy auto-voter/1).
@@ -65,6 +71,11 @@ class Settings:
 
     store: str = "integrity.db"
     voter_key: str = ""
+    board: str = ""
+    ledger: str = ""
+    ledger_key: str = ""
+    ledger_key_before: str = ""
+    witnesses: str = ""
     lateness_minutes: float = 60.0
     anchor: str = "mixtral-8x7b-instruct-v0.1=1114"
     auto_voter: bool = True
@@ -114,15 +125,16 @@ class Settings:
         Raises:
             Usage: not 64 hexadecimal digits.
         """
-        if not self.voter_key:
-            return None
-        try:
-            raw = bytes.fromhex(self.voter_key)
-        except ValueError:
-            raw = b""
-        if len(raw) != 32:
-            raise Usage(f"{PREFIX}VOTER_KEY: expected 64 hexadecimal digits (`openssl rand -hex 32` makes them)")
-        return raw
+        return _key("VOTER_KEY", self.voter_key)
+
+    @property
+    def ledger_seeds(self) -> tuple[bytes | None, bytes | None]:
+        """The seeds of the ledger's key and of the one before it, None where it is not set.
+
+        Raises:
+            Usage: not 64 hexadecimal digits.
+        """
+        return _key("LEDGER_KEY", self.ledger_key), _key("LEDGER_KEY_BEFORE", self.ledger_key_before)
 
     @property
     def anchor_points(self) -> tuple[str, float] | None:
@@ -184,6 +196,18 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         if name in given:
             values[field.name] = _parse(name, given[name], field.default)
     return Settings(**values)
+
+
+def _key(name: str, text: str) -> bytes | None:
+    if not text:
+        return None
+    try:
+        raw = bytes.fromhex(text)
+    except ValueError:
+        raw = b""
+    if len(raw) != 32:
+        raise Usage(f"{PREFIX}{name}: expected 64 hexadecimal digits (`openssl rand -hex 32` makes them)")
+    return raw
 
 
 def _parse(name: str, text: str, default: Any) -> Any:

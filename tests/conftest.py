@@ -154,6 +154,14 @@ def alertmanager(tmp_path: Path) -> Iterator[AlertmanagerServer]:
         yield server
 
 
+@pytest.fixture(scope="session", autouse=True)
+def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keys and ledgers of stores in a database are the tests' own, not the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for service in {FIXTURES[name] for name in getattr(item, "fixturenames", ()) if name in FIXTURES}:

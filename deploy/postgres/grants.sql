@@ -2,7 +2,7 @@
 -- running it again changes nothing. tests/integration/test_roles.py holds it against the real verbs.
 --
 -- A stored vote is not changed, deleted or truncated by anybody but the owner of the tables, and what the owner or a
--- superuser does to it breaks the log's digests (`integrity verify`).
+-- superuser does to it breaks the log's root (`integrity verify` names the leaf).
 BEGIN;
 
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM integrity_ingest, integrity_rate, integrity_publish, integrity_read;
@@ -31,8 +31,11 @@ GRANT SELECT ON snapshot TO integrity_ingest;
 
 -- integrity_rate: reads what is stored, appends to the log, the verdicts, the exclusions and the candidates.
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO integrity_rate, integrity_read;
-GRANT INSERT ON segment, segment_range, verdict, exclusion, alert_event, snapshot_row TO integrity_rate;
+GRANT INSERT ON segment, segment_range, blind, verdict, exclusion, alert_event, snapshot_row TO integrity_rate;
 GRANT INSERT, UPDATE ON sealed_total TO integrity_rate;
+-- A retraction is asked for by a person and gets its leaf with the seal.
+GRANT INSERT ON retraction TO integrity_rate;
+GRANT UPDATE (leaf) ON retraction TO integrity_rate;
 GRANT UPDATE (sealed_offset) ON partition TO integrity_rate;
 -- A sweep opens alerts too, and tells of more evidence for those that are open.
 GRANT INSERT ON alert TO integrity_rate;
@@ -40,8 +43,9 @@ GRANT UPDATE (state, snoozed_until, severity, level, e_value, evidence) ON alert
 -- A candidate has no place in the chain, and only integrity_publish gives it one.
 GRANT INSERT (snapshot_id, work_key, log_size, body, reference, rated_at) ON snapshot TO integrity_rate;
 
--- integrity_publish: besides, gives a candidate its place in the chain, and notes when (in `meta`).
+-- integrity_publish: besides, gives a candidate its place in the log, signs it, and notes when (in `meta`).
 GRANT UPDATE (sequence, previous, digest, published_at) ON snapshot TO integrity_publish;
+GRANT INSERT ON manifest, cosignature TO integrity_publish;
 GRANT INSERT, UPDATE ON meta TO integrity_publish;
 
 COMMIT;

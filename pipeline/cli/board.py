@@ -1,4 +1,4 @@
-"""refresh, leaderboard, verify: the board and whether it can be trusted."""
+"""refresh, leaderboard: the board."""
 
 from __future__ import annotations
 
@@ -64,19 +64,6 @@ def leaderboard(
         out.print(line, highlight=False, markup=False)
     for model in found.body["views"][view]["unrated"]:
         out.print(f"not rated: {model['model']}: {model['reason']}", highlight=False)
-
-
-@app.command()
-def verify(store: StoreOption = None, as_json: JsonOption = False) -> None:
-    """Recompute everything that is published from the votes; exit 4 if something does not follow."""
-    result = jobs.verify(store or configuration.load().store)
-    if as_json:
-        emit({"verified": True, **result})
-    else:
-        err.print(
-            f"verified: {result['votes']:,} votes in {result['segments']} segments, {result['snapshots']} snapshots; "
-            "every rating follows from its votes"
-        )
 
 
 def _time(text: str | None) -> int | None:

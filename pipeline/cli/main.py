@@ -10,7 +10,7 @@ import sys
 
 from pipeline.cli.app import app, emit, err
 from pipeline.cli.verbs import load
-from pipeline.errors import Halted, IntegrityError, Unavailable, VerificationFailed
+from pipeline.errors import Halted, IntegrityError, Refuted, Unavailable, VerificationFailed
 
 
 def main() -> None:
@@ -20,7 +20,8 @@ def main() -> None:
         app()
     except IntegrityError as error:
         if "--json" in sys.argv:
-            emit({"error": type(error).__name__, "message": str(error)})
+            place = {"reason": error.reason, "where": error.where} if isinstance(error, Refuted) else {}
+            emit({"error": type(error).__name__, "message": str(error), **place})
         err.print(f"[bold red]{type(error).__name__}[/]: {error}", highlight=False, soft_wrap=True)
         sys.exit(_status(error))
     except KeyboardInterrupt:

@@ -137,7 +137,7 @@ def _setting(options: Settings, name: str) -> dict[str, Any]:
     default = value == Settings.__dataclass_fields__[name].default
     return {
         "name": PREFIX + name.upper(),
-        "value": ("(set)" if value else "") if name == "voter_key" else value,
+        "value": ("(set)" if value else "") if name.endswith(("_key", "_key_before")) else value,
         "source": "default" if default else "environment",
         "shapes_ratings": name in SHAPING,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +13,10 @@ from sqlalchemy.engine import Connection
 from pipeline.alerts import voter_number
 from pipeline.errors import RatingError
 from pipeline.evidence import Reference
+from pipeline.ledger.views import counts_digest
 from pipeline.ratings import Board, PairCounts, fit, leaderboard, rate_component
 from pipeline.settings import Settings
-from pipeline.store import exclusions, names, seals, snapshots, styles
+from pipeline.store import exclusions, names, places, retractions, seals, snapshots, styles
 from pipeline.store.selections import Selection
 from pipeline.store.styles import StyledVotes
 from pipeline.stream.processor import ACCEPTED, LATE
@@ -26,7 +28,10 @@ _TIE_CONCENTRATION = 10.0
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a refresh rates: counts of each view, of the baseline, what was left out, and votes with style."""
+    """What a refresh rates: counts of each view, of the baseline, what was left out, and votes with style.
+
+    `left_out` is the leaf of each excluded vote with its position in `exclusions`.
+    """
 
     model_no: dict[str, int]
     views: dict[str, PairCounts]
@@ -36,10 +41,23 @@ class Inputs:
     flagged: int
     exclusions: list[dict[str, str]]
     styled: StyledVotes
+    left_out: dict[int, int]
 
 
-def inputs(connection: Connection, log_size: int, listed: list[dict[str, str]] | None = None) -> Inputs:
-    """Defended = accepted − exclusions; the baseline leaves out flagged votes too: they train nothing."""
+def inputs(
+    connection: Connection,
+    log_size: int,
+    listed: list[dict[str, str]] | None = None,
+    left_out: Mapping[tuple[int, int], Any] | None = None,
+) -> Inputs:
+    """Defended = accepted − exclusions; the baseline leaves out flagged votes too: they train nothing.
+
+    Args:
+        connection: reads.
+        log_size: of the log.
+        listed: exclusions; those of now if none are given.
+        left_out: the votes that they take out, if that is known.
+    """
     sealed = seals.counts(connection, log_size)
     numbers = names.model_names(connection)
     axis = sorted(numbers)
@@ -56,11 +74,14 @@ def inputs(connection: Connection, log_size: int, listed: list[dict[str, str]] |
     fate = sealed.pairs[:, 3]
     raw = _pairs(labels, axis, sealed.pairs[(fate == ACCEPTED) | (fate == LATE)])
     accepted = _pairs(labels, axis, sealed.pairs[fate == ACCEPTED])
-    left_out = exclusions.excluded(connection, log_size, voters, vote_ids, selections)
+    if left_out is None:
+        left_out = exclusions.excluded(connection, log_size, voters, vote_ids, selections)
     out = _pairs(labels, axis, exclusions.summed(left_out))
     suspects = exclusions.pair_counts(connection, log_size, flagged, [], but=vote_ids, but_selections=selections)
     flags = _pairs(labels, axis, suspects)
     defended = accepted.minus(out)
+    entry = exclusions.attributed(connection, left_out, listed)
+    leaves = places.leaves(connection, left_out)
     return Inputs(
         {name: number for number, name in numbers.items()},
         {"raw": raw, "defended": defended},
@@ -69,7 +90,8 @@ def inputs(connection: Connection, log_size: int, listed: list[dict[str, str]] |
         out.total,
         flags.total,
         listed,
-        styles.styled(connection, log_size).without(left_out),
+        styles.styled(connection, log_size).without(left_out.keys() | retractions.taken_back(connection, log_size)),
+        {leaf: entry[place] for place, leaf in leaves.items()},
     )
 
 
@@ -165,9 +187,11 @@ def by_model(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: str(row["model"]))
 
 
-def about(shown: Board) -> dict[str, Any]:
-    """What a snapshot says about the fit of a view."""
+def about(shown: Board, counts: PairCounts | None = None) -> dict[str, Any]:
+    """What a snapshot says about the fit of a view, and of which counts it is."""
+    counted = {} if counts is None else {"votes": counts.total, "counts_sha256": counts_digest(counts)}
     return {
+        **counted,
         "models": len(shown.models),
         "gradient_norm": float(shown.gradient_norm),
         "iterations": int(shown.iterations),

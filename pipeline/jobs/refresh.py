@@ -9,12 +9,16 @@ from sqlalchemy.engine import Connection
 
 from pipeline import settings as configuration
 from pipeline.errors import BadCounts, QualityGate
+from pipeline.jobs import publishing, signing
 from pipeline.jobs.counting import VIEWS, about, board, inputs, reference, rows_of
 from pipeline.jobs.opening import now, opened
 from pipeline.jobs.styling import style_view
 from pipeline.settings import Settings
-from pipeline.store import exclusions, seals, snapshots, verdicts
+from pipeline.store import exclusions, seals, snapshots, tile_cache, verdicts
 from pipeline.store import status as figures
+
+# Of a refresh that others overtake: the scheduler's and a person's are two.
+_TRIES = 3
 
 
 def store_url() -> str:
@@ -28,8 +32,12 @@ def seal(store: str) -> int:
     Returns:
         The size of the log.
     """
-    with opened(store) as it, it.write() as connection:
-        return seals.seal(connection, now())
+    with opened(store) as it:
+        with it.write() as connection:
+            size = seals.seal(connection, it.files, now())
+        with it.read() as connection:
+            tile_cache.bring_up(connection, it.files)
+    return size
 
 
 def check(store: str, log_size: int) -> str:
@@ -94,15 +102,18 @@ def rate(store: str, log_size: int) -> str:
         body = {
             "work": work,
             "log_size": log_size,
-            "log_digest": work["log_digest"],
+            "log_root": work["log_root"],
             "settings": options.shaping(),
             "code": version("leaderboard-integrity"),
             "votes_counted": given.views["defended"].total,
             "votes_excluded": given.excluded,
             "votes_flagged": given.flagged,
             "exclusions": given.exclusions,
+            "excluded": publishing.keep_excluded(it.files, given),
+            "alerts": publishing.open_alerts(connection),
+            "watermark": publishing.positions(connection, log_size),
             "verdict": verdicts.last_id(connection, "votes"),
-            "views": {view: about(shown) for view, shown in boards.items()},
+            "views": {view: about(shown, given.views.get(view)) for view, shown in boards.items()},
             "style": {"votes": style.votes, "coefficients": style.coefficients, "reason": style.reason},
             "rows": {view: snapshots.digest_of({"rows": rows_of(shown)}) for view, shown in boards.items()},
             "after": number,
@@ -113,14 +124,23 @@ def rate(store: str, log_size: int) -> str:
 
 
 def publish(store: str, candidate: str) -> dict[str, Any]:
-    """Publish a candidate: from here on it is the board, and judges the votes to come.
+    """Sign a candidate and publish it: from here on it is the board, and judges the votes to come.
+
+    A candidate that another snapshot has overtaken is left alone, and that snapshot is what stands.
 
     Returns:
-        The snapshot as `integrity refresh --json` shows it.
+        The snapshot that stands, as `integrity refresh --json` shows it.
+
+    Raises:
+        MissingKey: the key that signed the snapshot before is not here.
+        Usage: there is no such candidate.
     """
-    with opened(store) as it, it.write() as connection:
-        found = snapshots.publish(connection, candidate, now())
-        figures.note(connection, "refresh_last_success", now())
+    with opened(store) as it:
+        signers = signing.signers(it)
+        with it.write() as connection:
+            found = publishing.publish(connection, it, signers, candidate, now())
+            figures.note(connection, "refresh_last_success", now())
+        signing.handed_over(it, signers)
     return {
         "snapshot": found.snapshot_id,
         "sequence": found.sequence,
@@ -132,10 +152,15 @@ def publish(store: str, candidate: str) -> dict[str, Any]:
 
 
 def refresh(store: str) -> dict[str, Any]:
-    """Seal, check, rate, publish."""
-    size = seal(store)
-    check(store, size)
-    return publish(store, rate(store, size))
+    """Seal, check, rate, publish; again if another refresh was quicker and did not rate the same."""
+    for _ in range(_TRIES):
+        size = seal(store)
+        check(store, size)
+        candidate = rate(store, size)
+        result = publish(store, candidate)
+        if result["snapshot"] == candidate:
+            break
+    return result
 
 
 def _work(connection: Connection, log_size: int, options: Settings) -> dict[str, Any]:
@@ -144,7 +169,7 @@ def _work(connection: Connection, log_size: int, options: Settings) -> dict[str,
     flagged = [str(voter) for voter in exclusions.flagged_voters(connection)]
     return {
         "log_size": log_size,
-        "log_digest": seals.digest_at(connection, log_size),
+        "log_root": seals.root_at(connection, log_size),
         "configuration": options.digest(),
         "exclusions": snapshots.digest_of({"exclusions": current, "flagged": flagged}),
     }

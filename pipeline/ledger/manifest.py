@@ -165,6 +165,8 @@ class Manifest:
         views: the boards.
         alerts: open alerts, by id.
         watermark: how far each source was read.
+        keys: the keys that have signed this log, oldest first; the last one signs this manifest, and a new one signs
+            its first together with the one before it.
         witnesses: the keys of witnesses whose signatures may stand under a checkpoint.
         files: every other file of a bundle, by path.
     """
@@ -183,6 +185,7 @@ class Manifest:
     views: Views
     alerts: tuple[OpenAlert, ...]
     watermark: tuple[Position, ...]
+    keys: tuple[str, ...]
     witnesses: tuple[str, ...]
     files: Mapping[str, Digest]
 
@@ -190,6 +193,11 @@ class Manifest:
     def origin(self) -> str:
         """The name of the log whose leaf it is."""
         return f"{self.board}/snapshots"
+
+    @property
+    def votes_origin(self) -> str:
+        """The name of the vote log."""
+        return f"{self.board}/votes"
 
     def dump(self) -> bytes:
         """Its bytes: the leaf."""

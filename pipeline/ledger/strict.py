@@ -37,6 +37,11 @@ def dump(record: Any) -> bytes:
     return rfc8785.dumps(asdict(record) if is_dataclass(record) and not isinstance(record, type) else record)
 
 
+def plain(record: Any) -> Any:
+    """A record as a JSON value."""
+    return json.loads(dump(record))
+
+
 def load(kind: type[T], data: bytes, where: str) -> T:
     """Read a record from its canonical bytes.
 

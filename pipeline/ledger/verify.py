@@ -70,14 +70,15 @@ def verify(files: Files, keys: Sequence[VerifierKey] = (), remembered: bytes | N
     raw = _file(files, names, MANIFEST)
     said = manifest.load(raw)
     trusted = tuple(keys) or (_own_key(_file(files, names, KEY)),)
-    witnesses = tuple(VerifierKey.parse(one, f"{MANIFEST}.witnesses") for one in said.witnesses)
-    head, signers = _head(_file(files, names, CHECKPOINT), CHECKPOINT, trusted, witnesses)
+    known = _Known.of(said)
+    head, signers = _head(_file(files, names, CHECKPOINT), CHECKPOINT, trusted, known)
     proof = strict.load(bundle.Proof, _file(files, names, PROOF), PROOF)
     if head.origin != said.origin:
         raise Refuted("checkpoint", CHECKPOINT, f"expected the log {said.origin}, got {head.origin}")
     check_inclusion(leaf_hash(raw), said.sequence - 1, head.size, _hashes(proof.inclusion), head.root, MANIFEST)
-    before = _growth(files, names, said, head, proof, (trusted, witnesses))
-    _remembered(remembered, head, trusted, witnesses)
+    before = _growth(files, names, said, head, proof, trusted)
+    _rotation(said, before, signers)
+    _remembered(remembered, head, trusted, known)
     _layout(names, said)
     _digests(files, said)
     _votes(files, said, before)
@@ -85,7 +86,7 @@ def verify(files: Files, keys: Sequence[VerifierKey] = (), remembered: bytes | N
         said,
         manifest.digest(raw),
         head,
-        next(key for key in signers if key.kind == note.ED25519),
+        next(key for key in signers if key in trusted),
         bool(keys),
         tuple(key.name for key in signers if key.kind == note.COSIGNATURE),
     )
@@ -111,16 +112,42 @@ def _own_key(data: bytes) -> VerifierKey:
     return VerifierKey.parse(text[:-1], KEY)
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The keys that a manifest names: of the log itself, and of witnesses. Their signatures must be good."""
+
+    log: tuple[VerifierKey, ...]
+    witnesses: tuple[VerifierKey, ...]
+
+    @classmethod
+    def of(cls, said: Manifest, where: str = MANIFEST) -> _Known:
+        log = tuple(VerifierKey.parse(one, f"{where}.keys") for one in said.keys)
+        if not log or any(key.kind != note.ED25519 or key.name != said.origin for key in log):
+            raise Refuted("key", f"{where}.keys", f"expected Ed25519 keys of {said.origin}")
+        return cls(log, tuple(VerifierKey.parse(one, f"{where}.witnesses") for one in said.witnesses))
+
+
 def _head(
-    data: bytes, where: str, keys: Sequence[VerifierKey], witnesses: Sequence[VerifierKey]
+    data: bytes, where: str, trusted: Sequence[VerifierKey], known: _Known
 ) -> tuple[Checkpoint, tuple[VerifierKey, ...]]:
-    """A checkpoint whose every signature is good, one of them the log's."""
+    """A checkpoint whose every signature is good, one of them by a trusted key of the log."""
     parsed = note.parse(data, where)
-    signers = note.verify(parsed, [*keys, *witnesses], where)
+    signers = note.verify(parsed, dict.fromkeys([*trusted, *known.log, *known.witnesses]), where)
     head = note.checkpoint(parsed, where)
-    if not any(key in keys and key.kind == note.ED25519 and key.name == head.origin for key in signers):
-        raise Refuted("unsigned", where, f"expected the signature of {head.origin} itself")
+    if not any(key in trusted and key.kind == note.ED25519 and key.name == head.origin for key in signers):
+        raise Refuted("unsigned", where, f"expected the signature of {head.origin} by a key that is trusted")
     return head, signers
+
+
+def _rotation(said: Manifest, before: Manifest | None, signers: tuple[VerifierKey, ...]) -> None:
+    """Keys are added one at a time, and a new one is introduced by the signature of the one before it."""
+    keys = before.keys if before is not None else said.keys[:1]
+    if said.keys[: len(keys)] != keys or len(said.keys) > len(keys) + 1:
+        raise Refuted("key", f"{MANIFEST}.keys", "expected the keys of the manifest before, and at most one more")
+    names = {str(key) for key in signers}
+    for one in said.keys[len(keys) - 1 :]:
+        if one not in names:
+            raise Refuted("unsigned", CHECKPOINT, f"expected the signature of {one.rsplit('+', 1)[0]}")
 
 
 def _growth(
@@ -129,7 +156,7 @@ def _growth(
     said: Manifest,
     head: Checkpoint,
     proof: bundle.Proof,
-    keys: tuple[Sequence[VerifierKey], Sequence[VerifierKey]],
+    trusted: Sequence[VerifierKey],
 ) -> Manifest | None:
     """The manifest before, which the log holds one leaf earlier; the log at its time is the beginning of this one."""
     if said.sequence == 1:
@@ -142,7 +169,9 @@ def _growth(
         raise Refuted("previous", PREVIOUS, f"expected manifest {said.sequence - 1} with SHA-256 {said.previous}")
     path = _hashes(proof.previous_inclusion)
     check_inclusion(leaf_hash(raw), said.sequence - 2, head.size, path, head.root, PREVIOUS)
-    older, _ = _head(_file(files, names, PREVIOUS_CHECKPOINT), PREVIOUS_CHECKPOINT, *keys)
+    known = _Known.of(before, PREVIOUS)
+    # What is signed by a trusted key names the keys of the log before it.
+    older, _ = _head(_file(files, names, PREVIOUS_CHECKPOINT), PREVIOUS_CHECKPOINT, [*trusted, *known.log], known)
     if older.origin != head.origin:
         raise Refuted("checkpoint", PREVIOUS_CHECKPOINT, f"expected the log {head.origin}, got {older.origin}")
     check_consistency(older.size, older.root, head.size, head.root, _hashes(proof.consistency), PREVIOUS_CHECKPOINT)
@@ -151,13 +180,11 @@ def _growth(
     return before
 
 
-def _remembered(
-    data: bytes | None, head: Checkpoint, keys: Sequence[VerifierKey], witnesses: Sequence[VerifierKey]
-) -> None:
+def _remembered(data: bytes | None, head: Checkpoint, trusted: Sequence[VerifierKey], known: _Known) -> None:
     """Without a proof between them, two heads can be compared if they are of one size, or the log shrank."""
     if data is None:
         return
-    kept, _ = _head(data, "remembered checkpoint", keys, witnesses)
+    kept, _ = _head(data, "remembered checkpoint", [*trusted, *known.log], known)
     if kept.origin != head.origin:
         raise Refuted("checkpoint", "remembered checkpoint", f"expected the log {head.origin}, got {kept.origin}")
     if kept.size >= head.size:

@@ -41,6 +41,7 @@ class Kept:
     Attributes:
         ports: where each part listens.
         voter_key: what the pseudonyms of the stack's store are made with, 64 hexadecimal digits.
+        ledger_key: what signs its snapshots, 64 hexadecimal digits.
         airflow_password: of Airflow's user.
         airflow_secret: signs Airflow's tokens.
         supervisor_password: of whoever gives the supervisor orders.
@@ -48,6 +49,7 @@ class Kept:
 
     ports: Mapping[str, int]
     voter_key: str
+    ledger_key: str
     airflow_password: str
     airflow_secret: str
     supervisor_password: str
@@ -73,7 +75,8 @@ class Kept:
         """
         if unknown := fixed.keys() - set(names):
             raise Usage(f"expected a port of {', '.join(names)}, got {', '.join(sorted(unknown))}")
-        found = json.loads(file.read_text()) if file.exists() else _made()
+        # A file of an earlier version lacks what is new.
+        found = _made() | (json.loads(file.read_text()) if file.exists() else {})
         ports = found["ports"] | fixed
         for name in names:
             ports.setdefault(name, _free(name, ports.values()))
@@ -102,6 +105,7 @@ def _made() -> dict[str, Any]:
     return {
         "ports": {},
         "voter_key": secrets.token_hex(32),
+        "ledger_key": secrets.token_hex(32),
         "airflow_password": secrets.token_urlsafe(12),
         "airflow_secret": secrets.token_hex(32),
         "supervisor_password": secrets.token_hex(16),

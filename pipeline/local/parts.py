@@ -81,7 +81,12 @@ class Parts:
     @cached_property
     def environment(self) -> dict[str, str]:
         """What a command needs to be about this stack's store."""
-        return {"INTEGRITY_STORE": self._database("board"), "INTEGRITY_VOTER_KEY": self.kept.voter_key}
+        return {
+            "INTEGRITY_STORE": self._database("board"),
+            "INTEGRITY_VOTER_KEY": self.kept.voter_key,
+            "INTEGRITY_LEDGER": str(self.directory / "ledger"),
+            "INTEGRITY_LEDGER_KEY": self.kept.ledger_key,
+        }
 
     def _database(self, name: str) -> str:
         return self.postgres.url.removesuffix("postgres") + name

@@ -20,9 +20,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from pipeline import settings
 from pipeline.errors import MissingKey, StoreUnavailable, Usage
 from pipeline.events import pseudonym
 from pipeline.store import arrays, keys, migrate, schema
+from pipeline.store.ledger_files import LedgerFiles
 
 # A worker frozen inside a transaction must not block the partition's next owner for longer than the
 # consumer group waits (reliability pattern): 3 s idle, 1 s for a lock.
@@ -40,12 +42,16 @@ class Store:
         url: as given, without a password.
         voter_key: the key of the pseudonyms.
         store_id: 16 hexadecimal digits, made with the store.
+        keys: the folder of its key files.
+        files: of its public ledger.
     """
 
     engine: Engine
     url: str
     voter_key: bytes
     store_id: str
+    keys: Path
+    files: LedgerFiles
 
     @classmethod
     def open(cls, url: str, *, voter_key: bytes | None = None, create: bool = True, worker: bool = False) -> Store:
@@ -71,7 +77,9 @@ class Store:
         except OperationalError as error:
             engine.dispose()
             raise StoreUnavailable(f"{_shown(parsed)} does not answer: {str(error.orig).strip()}") from error
-        return cls(engine, _shown(parsed), key, store_id)
+        # Below the store's id: two stores that are given one folder do not write over each other's tiles.
+        ledger = Path(settings.load().ledger or keys.ledger(parsed)) / store_id
+        return cls(engine, _shown(parsed), key, store_id, keys.folder(parsed), LedgerFiles(ledger))
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -167,7 +175,7 @@ def _identity(engine: Engine, url: sa.URL, given: bytes | None) -> tuple[bytes, 
             connection.execute(sa.text("LOCK TABLE meta IN EXCLUSIVE MODE"))
         known = {row.name: row.value for row in connection.execute(sa.select(schema.meta))}
         check = known.get("voter_key_check")
-        key = given or keys.read(url) or (keys.make(url) if check is None else None)
+        key = given or keys.read(keys.folder(url)) or (keys.make(keys.folder(url)) if check is None else None)
         if key is None:
             raise MissingKey(
                 f"expected the voter key of {_shown(url)} in INTEGRITY_VOTER_KEY or {keys.folder(url)}, "

@@ -16,9 +16,9 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.alerts import voter_number
+from pipeline.alerts import voter_label, voter_number
 from pipeline.errors import Usage
-from pipeline.store import ingest, schema
+from pipeline.store import ingest, retractions, schema
 from pipeline.store.selections import Selection
 
 AUTO_VOTER = "auto-voter/1"
@@ -189,7 +189,8 @@ def excluded(
         ).all()
     )
     singles = _places(connection, vote_ids)
-    omitted = _places(connection, but)
+    # What was taken back is in no count already.
+    omitted = _places(connection, but) | retractions.taken_back(connection, log_size)
     omitted |= {(row.partition_no, row.offset) for chosen in but_selections for row in chosen.votes(connection)}
     found: list[Any] = [row for chosen in selections for row in chosen.votes(connection)]
     columns = (v.partition_no, v.offset, v.voter, v.model_a, v.model_b, v.outcome)
@@ -203,6 +204,61 @@ def excluded(
         place: one
         for place, one in by_place.items()
         if one.offset < ends.get(one.partition_no, 0) and place not in omitted
+    }
+
+
+def of_list(connection: Connection, log_size: int, listed: Iterable[Mapping[str, str]]) -> dict[tuple[int, int], Any]:
+    """The accepted votes in the log at a size that a list of exclusions takes out, by (partition, offset)."""
+    by_kind: dict[str, list[str]] = {kind: [] for kind in KINDS}
+    for entry in listed:
+        by_kind[entry["kind"]].append(entry["target"])
+    voters = [voter_number(target) for target in by_kind["voter"]]
+    return excluded(connection, log_size, voters, by_kind["vote"], [Selection.parse(one) for one in by_kind["votes"]])
+
+
+def at_places(connection: Connection, places: Iterable[tuple[int, int]]) -> dict[tuple[int, int], Any]:
+    """The votes at some places, as `excluded` gives them."""
+    v = schema.vote.c
+    columns = (v.partition_no, v.offset, v.voter, v.model_a, v.model_b, v.outcome)
+    by_part: dict[int, list[int]] = {}
+    for part, offset in places:
+        by_part.setdefault(part, []).append(offset)
+    rows: list[Any] = []
+    for part, offsets in by_part.items():
+        for chunk in _chunks(sorted(offsets)):
+            rows += connection.execute(sa.select(*columns).where(v.partition_no == part, v.offset.in_(chunk)))
+    return {(one.partition_no, one.offset): one for one in rows}
+
+
+def attributed(
+    connection: Connection, votes: Mapping[tuple[int, int], Any], listed: Sequence[Mapping[str, str]]
+) -> dict[tuple[int, int], int]:
+    """Which entry of the list takes each vote out: the first one that names it.
+
+    Args:
+        connection: reads.
+        votes: of `excluded`.
+        listed: entries with kind and target.
+
+    Returns:
+        (partition, offset) → position in the list.
+    """
+    first: dict[tuple[str, str], int] = {}
+    by_place: dict[tuple[int, int], int] = {}
+    for at, entry in enumerate(listed):
+        first.setdefault((entry["kind"], entry["target"]), at)
+        if entry["kind"] == "vote":
+            named = _places(connection, [entry["target"]])
+        elif entry["kind"] == "votes":
+            named = {(row.partition_no, row.offset) for row in Selection.parse(entry["target"]).votes(connection)}
+        else:
+            continue
+        for place in named:
+            by_place.setdefault(place, at)
+    last = len(listed)
+    return {
+        place: min(by_place.get(place, last), first.get(("voter", voter_label(one.voter)), last))
+        for place, one in votes.items()
     }
 
 

@@ -1,33 +1,44 @@
 """Segments: the append-only log of votes, and its counts.
 
-A seal takes every partition's [sealed_offset, next_offset) in the order (partition, offset). Its
-digest continues the one before, so no vote can be changed, added or taken out later without every
-later digest changing. Its counts, and their sum over all segments, make a refresh as cheap after
-years as on the first day.
+A seal takes every partition's [sealed_offset, next_offset) in the order (partition, offset), then the retractions
+that are new, as leaves of the public log (RFC 6962). Its root continues the log before it, so no vote can be changed,
+added or taken out later without every later root changing. Its counts, and their sum over all segments, make a refresh
+as cheap after years as on the first day.
+
+Laws: one writer at a time (a lock); a segment's file is written before the row that names it, and that row in the
+transaction that moves `sealed_offset`; tiles are written afterwards, from what is committed (`tile_cache`). So a crash
+anywhere leaves either the log of before or the log with the whole seal.
 """
 
 from __future__ import annotations
 
-import hashlib
+import secrets
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.errors import VerificationFailed
-from pipeline.store import names, schema, styles
+from pipeline.ledger import leaf, segment
+from pipeline.ledger.merkle import EMPTY_ROOT, WIDTH, Frontier
+from pipeline.ratings import OUTCOMES
+from pipeline.store import leaves, places, retractions, schema, stored_votes, styles
+from pipeline.store.ledger_files import LedgerFiles
+from pipeline.store.stored_votes import numbers
 
-_GENESIS = hashlib.sha256(b"leaderboard-integrity vote log 1").hexdigest()
 _LOCK = 0x5EA1
-_ROWS = 20_000
 _TOTAL = "votes"
+# A segment is made in memory, some 600 bytes a vote.
+MOST_VOTES = 1_000_000
+# Blinds of a row: erasing one writes a row anew.
+_BLINDS = 65_536
 
 Counts = npt.NDArray[np.int64]
+_OUTCOMES, _FATES = len(OUTCOMES), len(leaf.FATES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +46,7 @@ class SealedCounts:
     """What a refresh needs of sealed votes.
 
     Attributes:
-        pairs: int64[n, 5], model_a, model_b, outcome, fate, votes.
+        pairs: int64[n, 5], model_a, model_b, outcome, fate, votes; below 0 for votes taken back.
         ties: int64[4], over voters: Σn, Σk, Σn(n−1), Σk(k−1) of n votes with k ties each.
     """
 
@@ -43,59 +54,177 @@ class SealedCounts:
     ties: Counts
 
 
-def seal(connection: Connection, now: int) -> int:
+def seal(connection: Connection, files: LedgerFiles, now: int) -> int:
     """Append the committed votes that are not in the log yet.
 
     Returns:
-        The size of the log: votes sealed so far.
+        The size of the log: leaves so far.
+
+    Raises:
+        Unavailable: the ledger's folder cannot be written to.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
-    size, digest = head(connection)
+    frontier = _frontier(connection)
+    before = frontier.size
     p = schema.partition.c
     ranges = connection.execute(
         sa.select(p.partition_no, p.sealed_offset, p.next_offset)
         .where(p.next_offset > p.sealed_offset)
         .order_by(p.partition_no)
     ).all()
-    chain = _Chain(digest, names.model_names(connection))
+    building = Building(before, leaves.Texts.load(connection))
     for part, first, end in ranges:
-        for rows in _stored(connection, part, first, end):
-            chain.append(part, rows)
-    if not chain.size:
-        return size
-    segment = connection.execute(
-        schema.segment.insert().returning(schema.segment.c.segment_no),
-        {
-            "log_size": size + chain.size,
-            "digest": chain.digest,
-            "counts": _pack(chain.counts()),
-            "styles": styles.pack(chain.styled),
-            "at": now,
-        },
-    ).scalar_one()
-    for part, first, end in ranges:
-        connection.execute(
-            schema.segment_range.insert(),
-            {"segment_no": segment, "partition_no": part, "first_offset": first, "next_offset": end},
+        building.open(part, first)
+        for batch in stored_votes.batches(connection, part, first, end):
+            building.add(batch, secrets.token_bytes(WIDTH * len(batch)))
+            if building.size >= MOST_VOTES:
+                cut = batch["offset"][-1].as_py() + 1
+                building.close(cut)
+                _append(connection, files, building, frontier, now)
+                building = Building(frontier.size, building.texts)
+                building.open(part, cut)
+        building.close(end)
+    building.take_back(retractions.waiting(connection))
+    if building.size:
+        _append(connection, files, building, frontier, now)
+    if frontier.size > before:
+        for part, _, end in ranges:
+            connection.execute(sa.update(schema.partition).where(p.partition_no == part).values(sealed_offset=end))
+    return frontier.size
+
+
+@dataclass(slots=True)
+class _Range:
+    """What a segment takes of a partition."""
+
+    part: int
+    first: int
+    first_leaf: int
+    offsets: list[Counts] = field(default_factory=list)
+    end: int = 0
+
+
+class Building:
+    """A segment that is being put together.
+
+    Attributes:
+        first_leaf: the log's size before it.
+        texts: names.
+        size: leaves so far.
+    """
+
+    def __init__(self, first_leaf: int, texts: leaves.Texts) -> None:
+        self.first_leaf = first_leaf
+        self.texts = texts
+        self.size = 0
+        self.ranges: list[_Range] = []
+        self.rows: list[pa.Table] = []
+        self.hashes: list[bytes] = []
+        self.blinds: list[bytes] = []
+        self.taken_back: list[retractions.Waiting] = []
+        self.styled: list[npt.NDArray[np.void]] = []
+        self.counting = Counting()
+
+    def open(self, part: int, first: int) -> None:
+        """From here on votes of a partition follow."""
+        self.ranges.append(_Range(part, first, self.first_leaf + self.size))
+
+    def add(self, batch: pa.RecordBatch, blinds: bytes) -> None:
+        """Append votes of the open partition."""
+        here = self.ranges[-1]
+        here.offsets.append(numbers(batch, "offset"))
+        made = leaves.rows(batch, here.part, blinds, self.texts)
+        self._append(made, blinds)
+        self.styled.append(styles.block(here.part, batch))
+        self.counting.add(batch)
+
+    def close(self, end: int) -> None:
+        """No more of the open partition: it is taken up to here."""
+        self.ranges[-1].end = end
+
+    def take_back(self, waiting: list[retractions.Waiting]) -> None:
+        """Append retractions: what they take back counts no more."""
+        if not waiting:
+            return
+        self.taken_back = waiting
+        self._append(
+            retractions.rows([(0, one.vote_id, one.retracts, one.reason, one.at) for one in waiting]),
+            bytes(WIDTH * len(waiting)),
         )
-        connection.execute(sa.update(schema.partition).where(p.partition_no == part).values(sealed_offset=end))
-    _add_to_total(connection, size, size + chain.size, chain.counts())
-    return size + chain.size
+        self.counting.take_back([one.cell for one in waiting])
+
+    def _append(self, made: pa.Table, blinds: bytes) -> None:
+        self.rows.append(made)
+        self.hashes.append(leaf.hashes(made))
+        self.blinds.append(blinds)
+        self.size += len(made)
+
+
+def _append(connection: Connection, files: LedgerFiles, built: Building, frontier: Frontier, now: int) -> None:
+    """Write a segment, and let the frontier grow by it."""
+    hashes, counted = b"".join(built.hashes), built.counting.done()
+    digest = files.put(segment.write(pa.concat_tables(built.rows), hashes))
+    frontier.extend(hashes)
+    row = {
+        "log_size": frontier.size,
+        "leaves": built.size,
+        "root": frontier.root().hex(),
+        "edge": b"".join(frontier.edge),
+        "sha256": digest,
+        "counts": _pack(counted),
+        "styles": styles.pack(built.styled),
+        "at": now,
+    }
+    insert = schema.segment.insert().returning(schema.segment.c.segment_no)
+    number = connection.execute(insert, row).scalar_one()
+    connection.execute(schema.segment_range.insert(), [_range_row(number, one) for one in built.ranges])
+    blinds = b"".join(built.blinds)
+    step = _BLINDS * WIDTH
+    connection.execute(
+        schema.blind.insert(),
+        [
+            {"first_leaf": built.first_leaf + at // WIDTH, "blinds": blinds[at : at + step]}
+            for at in range(0, len(blinds), step)
+        ],
+    )
+    retractions.sealed(connection, built.taken_back, frontier.size - len(built.taken_back))
+    _add_to_total(connection, built.first_leaf, frontier.size, counted)
+
+
+def _range_row(segment_no: int, one: _Range) -> dict[str, Any]:
+    offsets = np.concatenate([np.zeros(0, dtype=np.int64), *one.offsets])
+    return {
+        "segment_no": segment_no,
+        "partition_no": one.part,
+        "first_offset": one.first,
+        "next_offset": one.end,
+        "first_leaf": one.first_leaf,
+        "runs": places.runs(offsets, one.first, one.end),
+    }
 
 
 def head(connection: Connection) -> tuple[int, str]:
-    """The size of the log and the digest of its last segment."""
+    """The size of the log and its root."""
     s = schema.segment.c
-    row = connection.execute(sa.select(s.log_size, s.digest).order_by(s.log_size.desc()).limit(1)).one_or_none()
-    return (int(row.log_size), row.digest) if row else (0, _GENESIS)
+    row = connection.execute(sa.select(s.log_size, s.root).order_by(s.log_size.desc()).limit(1)).one_or_none()
+    return (int(row.log_size), row.root) if row else (0, EMPTY_ROOT.hex())
 
 
-def digest_at(connection: Connection, log_size: int) -> str:
-    """The digest of the log when it had this size."""
+def root_at(connection: Connection, log_size: int) -> str:
+    """The root of the log when it had this size."""
     s = schema.segment.c
-    found = connection.scalar(sa.select(s.digest).where(s.log_size == log_size))
-    return _GENESIS if log_size == 0 else str(found)
+    found = connection.scalar(sa.select(s.root).where(s.log_size == log_size))
+    return EMPTY_ROOT.hex() if log_size == 0 else str(found)
+
+
+def _frontier(connection: Connection) -> Frontier:
+    s = schema.segment.c
+    row = connection.execute(sa.select(s.log_size, s.edge).order_by(s.log_size.desc()).limit(1)).one_or_none()
+    if row is None:
+        return Frontier()
+    edge = bytes(row.edge)
+    return Frontier(int(row.log_size), [edge[at : at + WIDTH] for at in range(0, len(edge), WIDTH)])
 
 
 def counts(connection: Connection, log_size: int) -> SealedCounts:
@@ -123,12 +252,12 @@ def total_agrees(connection: Connection) -> bool:
 
 def _total(connection: Connection) -> SealedCounts | None:
     raw = connection.scalar(sa.select(schema.sealed_total.c.counts).where(schema.sealed_total.c.name == _TOTAL))
-    return None if raw is None else _unpack(bytes(raw))
+    return None if raw is None else unpack(bytes(raw))
 
 
 def _segments(connection: Connection, which: sa.ColumnElement[bool]) -> list[SealedCounts]:
     s = schema.segment.c
-    return [_unpack(bytes(raw)) for raw in connection.scalars(sa.select(s.counts).where(which).order_by(s.segment_no))]
+    return [unpack(bytes(raw)) for raw in connection.scalars(sa.select(s.counts).where(which).order_by(s.segment_no))]
 
 
 def _added(parts: list[SealedCounts]) -> SealedCounts:
@@ -148,99 +277,49 @@ def _add_to_total(connection: Connection, before: int, size: int, fresh: SealedC
     connection.execute(sa.update(table).where(t.name == _TOTAL).values(row))
 
 
-def recount(connection: Connection) -> Iterator[tuple[int, str, str, SealedCounts, SealedCounts]]:
-    """Go through the votes again, segment by segment.
+class Counting:
+    """The counts of a segment, grown batch by batch."""
 
-    Yields:
-        (segment number, digest recorded, digest found, counts recorded, counts found)
+    def __init__(self) -> None:
+        self._pairs: list[Counts] = [np.zeros((0, 5), dtype=np.int64)]
+        self._voters: list[Counts] = [np.zeros((0, 2), dtype=np.int64)]
 
-    Raises:
-        VerificationFailed: the style counts recorded are not those of the votes.
-    """
-    s, r = schema.segment.c, schema.segment_range.c
-    known = names.model_names(connection)
-    before = _GENESIS
-    for number, digest, stored, styled in connection.execute(
-        sa.select(s.segment_no, s.digest, s.counts, s.styles).order_by(s.segment_no)
-    ).all():
-        chain = _Chain(before, known)
-        ranges = connection.execute(
-            sa.select(r.partition_no, r.first_offset, r.next_offset)
-            .where(r.segment_no == number)
-            .order_by(r.partition_no)
-        ).all()
-        for part, first, end in ranges:
-            for rows in _stored(connection, part, first, end):
-                chain.append(part, rows)
-        if not styles.same(chain.styled, None if styled is None else bytes(styled)):
-            raise VerificationFailed(f"segment {number}: its style counts are not those of its votes")
-        yield number, digest, chain.digest, _unpack(bytes(stored)), chain.counts()
-        before = digest
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Count votes (`stored_votes.SCHEMA`)."""
+        self._pairs.append(_cells(batch))
+        self._voters.append(_ties(batch))
 
+    def take_back(self, cells: list[retractions.Cell]) -> None:
+        """Count votes no more: model_a, model_b, outcome, fate of each."""
+        self._pairs.append(_summed(np.array([(*cell, -1) for cell in cells], dtype=np.int64).reshape(-1, 5)))
 
-class _Chain:
-    """A digest over votes, and their counts, grown a few thousand rows at a time."""
-
-    def __init__(self, before: str, models: dict[int, str]) -> None:
-        self._hash = hashlib.sha256(before.encode())
-        self._models = models
-        self._pairs: list[Counts] = []
-        self._voters: list[Counts] = []
-        self.styled: list[npt.NDArray[np.void]] = []
-        self.size = 0
-
-    def append(self, part: int, rows: list[Any]) -> None:
-        name = self._models
-        for v in rows:
-            line = (
-                f"{v.source}|{v.number}|{v.offset}|{v.vote_id}|{name[v.model_a]}|{name[v.model_b]}"
-                f"|{v.outcome}|{v.fate}|{v.cast_at}|{v.voter}\n"
-            )
-            self._hash.update(line.encode())
-        self.size += len(rows)
-        self.styled.append(styles.block(part, rows))
-        cells = np.array([(v.model_a, v.model_b, v.outcome, v.fate, 1) for v in rows], dtype=np.int64)
-        self._pairs.append(_summed(cells))
-        self._voters.append(
-            np.array([(v.voter, v.outcome >= 2) for v in rows if v.fate == 0 and v.voter], dtype=np.int64).reshape(
-                -1, 2
-            )
-        )
-
-    @property
-    def digest(self) -> str:
-        return self._hash.hexdigest()
-
-    def counts(self) -> SealedCounts:
+    def done(self) -> SealedCounts:
+        """The counts."""
         return SealedCounts(_summed(np.concatenate(self._pairs)), _tie_moments(np.concatenate(self._voters)))
 
 
-def _stored(connection: Connection, part: int, first: int, end: int) -> Iterator[list[Any]]:
-    v, p, s = schema.vote.c, schema.partition.c, schema.source.c
-    query = (
-        sa.select(
-            s.name.label("source"), p.number, v.offset, v.vote_id, v.model_a, v.model_b, v.outcome, v.fate,
-            v.cast_at, v.voter, v.style,
-        )
-        .select_from(schema.vote)
-        .join(schema.partition, p.partition_no == v.partition_no)
-        .join(schema.source, s.source_no == p.source_no)
-        .where(v.partition_no == part, v.offset >= first, v.offset < end)
-        .order_by(v.offset)
-        .execution_options(yield_per=_ROWS)
-    )  # fmt: skip
-    for rows in connection.execute(query).partitions():
-        yield list(rows)
+def _cells(batch: pa.RecordBatch) -> Counts:
+    columns = [numbers(batch, name).astype(np.int64) for name in ("model_a", "model_b", "outcome", "fate")]
+    return _summed(np.column_stack([*columns, np.ones(len(batch), dtype=np.int64)]))
+
+
+def _ties(batch: pa.RecordBatch) -> Counts:
+    """Voter and "was a tie" of each accepted vote that has a voter."""
+    voter, outcome = numbers(batch, "voter"), numbers(batch, "outcome")
+    counts = (numbers(batch, "fate") == 0) & (voter != 0)
+    return np.column_stack([voter[counts], outcome[counts] >= 2]).astype(np.int64)
 
 
 def _summed(rows: Counts) -> Counts:
     """One row a (model_a, model_b, outcome, fate), sorted."""
     if not len(rows):
         return rows.reshape(0, 5)
-    cells, group = np.unique(rows[:, :4], axis=0, return_inverse=True)
+    models = int(rows[:, :2].max()) + 1
+    key = ((rows[:, 0] * models + rows[:, 1]) * _OUTCOMES + rows[:, 2]) * _FATES + rows[:, 3]
+    cells, first, group = np.unique(key, return_index=True, return_inverse=True)
     total = np.zeros(len(cells), dtype=np.int64)
     np.add.at(total, group.ravel(), rows[:, 4])
-    return np.column_stack([cells, total])
+    return np.column_stack([rows[first, :4], total])
 
 
 def _tie_moments(votes: Counts) -> Counts:
@@ -258,6 +337,7 @@ def _pack(sealed: SealedCounts) -> bytes:
     return zlib.compress(raw, 1)
 
 
-def _unpack(raw: bytes) -> SealedCounts:
+def unpack(raw: bytes) -> SealedCounts:
+    """The counts of a segment's row."""
     flat = np.frombuffer(zlib.decompress(raw), dtype="<i8").astype(np.int64)
     return SealedCounts(flat[4:].reshape(-1, 5), flat[:4])

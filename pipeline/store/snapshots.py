@@ -1,7 +1,7 @@
 """Candidates, published snapshots, and what is in force where.
 
-A refresh first writes a candidate, which nobody sees; publishing gives it a sequence number and binds
-it to the one before by its digest. UNIQUE(previous) makes a second successor impossible.
+A refresh first writes a candidate, which nobody sees; publishing signs a manifest of it and gives it a sequence number,
+in one transaction. A manifest names the one before it, and UNIQUE(previous) makes a second successor impossible.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class Snapshot:
     Attributes:
         snapshot_id: digest of its body.
         sequence: 1 for the first.
-        previous: digest of the snapshot before it, 64 zeros for the first.
-        digest: of body, sequence and previous: a link of the chain.
-        log_size: votes in the log that it rates.
+        previous: SHA-256 of the manifest before it, 64 zeros for the first.
+        digest: SHA-256 of its manifest, the leaf of the snapshot log.
+        log_size: leaves of the log that it rates.
         body: configuration, exclusions, counts, verdict: everything but the rows.
         published_at: microseconds since 1970 UTC.
     """
@@ -49,6 +49,23 @@ class Snapshot:
     log_size: int
     body: dict[str, Any]
     published_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What `rate` made.
+
+    Attributes:
+        snapshot_id: digest of its body.
+        raw: the body's bytes.
+        body: the body.
+        sequence: None until it is published.
+    """
+
+    snapshot_id: str
+    raw: bytes
+    body: dict[str, Any]
+    sequence: int | None
 
 
 def digest_of(value: Mapping[str, Any]) -> str:
@@ -95,27 +112,41 @@ def add_candidate(
     return str(found)
 
 
-def publish(connection: Connection, snapshot_id: str, now: int) -> Snapshot:
-    """Give a candidate its place in the chain; a published one stays as it is.
+def lock(connection: Connection) -> None:
+    """Nobody else publishes until the end of this transaction."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+
+
+def candidate(connection: Connection, snapshot_id: str) -> Candidate:
+    """A candidate, published or not.
 
     Raises:
         Usage: there is no such candidate.
     """
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
     c = schema.snapshot.c
-    row = connection.execute(sa.select(schema.snapshot).where(c.snapshot_id == snapshot_id)).mappings().one_or_none()
+    row = connection.execute(sa.select(c.body, c.sequence).where(c.snapshot_id == snapshot_id)).one_or_none()
     if row is None:
         raise Usage(f"expected the id of a candidate, got {snapshot_id!r}")
-    if row["sequence"] is None:
-        last = latest(connection)
-        sequence, previous = (last.sequence + 1, last.digest) if last else (1, GENESIS)
-        link = {"snapshot": snapshot_id, "sequence": sequence, "previous": previous}
-        connection.execute(
-            sa.update(schema.snapshot)
-            .where(c.snapshot_id == snapshot_id)
-            .values(sequence=sequence, previous=previous, digest=digest_of(link), published_at=now)
-        )
+    return Candidate(snapshot_id, row.body.encode(), json.loads(row.body), row.sequence)
+
+
+def publish(connection: Connection, snapshot_id: str, sequence: int, previous: str, digest: str, now: int) -> Snapshot:
+    """Give a candidate its place in the snapshot log, in the transaction that writes its signed manifest.
+
+    Args:
+        connection: with the `lock`.
+        snapshot_id: the candidate.
+        sequence: 1 for the first.
+        previous: SHA-256 of the manifest before it, GENESIS for the first.
+        digest: SHA-256 of its manifest.
+        now: wall clock in microseconds.
+    """
+    connection.execute(
+        sa.update(schema.snapshot)
+        .where(schema.snapshot.c.snapshot_id == snapshot_id)
+        .values(sequence=sequence, previous=previous, digest=digest, published_at=now)
+    )
     return find(connection, snapshot_id)
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -61,14 +63,16 @@ def place(partition_no: int, offset: int) -> int:
     return partition_no * _OFFSETS + offset
 
 
-def block(partition_no: int, rows: Collection[Any]) -> npt.NDArray[np.void]:
-    """Stored votes → those that are accepted and have style counts of both answers."""
-    held = [
-        (place(partition_no, v.offset), v.model_a, v.model_b, v.outcome, np.frombuffer(v.style, dtype="<i4"))
-        for v in rows
-        if v.fate == 0 and v.style is not None
-    ]
-    made = np.array(held, dtype=_DTYPE)
+def block(partition_no: int, batch: pa.RecordBatch) -> npt.NDArray[np.void]:
+    """Stored votes (`stored_votes.SCHEMA`) → those that are accepted and have style counts of both answers."""
+    if batch["style"].null_count == len(batch):
+        return np.zeros(0, dtype=_DTYPE)
+    held = batch.filter(pc.and_(pc.equal(batch["fate"], 0), batch["style"].is_valid()))
+    made = np.zeros(len(held), dtype=_DTYPE)
+    made["place"] = partition_no * _OFFSETS + held["offset"].to_numpy()
+    for name in ("model_a", "model_b", "outcome"):
+        made[name] = held[name].to_numpy()
+    made["style"] = np.frombuffer(b"".join(held["style"].to_pylist()), dtype="<i4").reshape(-1, _FIELDS)
     return made[(made["style"] >= 0).all(axis=1)]
 
 

@@ -74,13 +74,13 @@ def test_counts_at_every_size_are_those_of_the_votes(sealed: Store) -> None:
 
 def test_the_newest_counts_cost_one_row_however_many_segments(sealed: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     unpacked: list[int] = []
-    plain = seals._unpack
+    plain = seals.unpack
 
     def counted(raw: bytes) -> seals.SealedCounts:
         unpacked.append(len(raw))
         return plain(raw)
 
-    monkeypatch.setattr(seals, "_unpack", counted)
+    monkeypatch.setattr(seals, "unpack", counted)
     with sealed.read() as connection:
         seals.counts(connection, SEGMENTS * VOTES)
         assert len(unpacked) == 1

@@ -425,16 +425,15 @@ def candidate(connection: sa.Connection, name: str) -> str:
     return snapshots.add_candidate(connection, name, {"log_size": 3, "name": name}, {"raw": [row]}, reference(), 0)
 
 
-def test_published_snapshots_are_a_chain_and_publishing_twice_changes_nothing(store: Store) -> None:
+def test_published_snapshots_have_a_place_and_are_found_by_it(store: Store) -> None:
     with store.write() as connection:
         one, two = candidate(connection, "one"), candidate(connection, "two")
         assert candidate(connection, "one") == one
         with pytest.raises(Usage):
             snapshots.find(connection)
         assert snapshots.reference(connection, 1) is None
-        first = snapshots.publish(connection, one, 10)
-        assert snapshots.publish(connection, one, 99) == first
-        second = snapshots.publish(connection, two, 20)
+        first = snapshots.publish(connection, one, 1, snapshots.GENESIS, "first", 10)
+        second = snapshots.publish(connection, two, 2, first.digest, "second", 20)
         assert (first.sequence, first.previous) == (1, snapshots.GENESIS)
         assert (second.sequence, second.previous) == (2, first.digest)
         assert snapshots.chain(connection) == [first, second]
@@ -445,13 +444,13 @@ def test_published_snapshots_are_a_chain_and_publishing_twice_changes_nothing(st
         assert found is not None
         assert (found.sequence, found.tie_prior) == (2, (3.0, 7.0))
         with pytest.raises(Usage):
-            snapshots.publish(connection, "no such", 0)
+            snapshots.candidate(connection, "no such")
 
 
 def test_a_second_successor_of_a_snapshot_is_impossible(store: Store) -> None:
     with store.write() as connection:
         first, second = candidate(connection, "one"), candidate(connection, "two")
-        snapshots.publish(connection, first, 0)
+        snapshots.publish(connection, first, 1, snapshots.GENESIS, "first", 0)
     c = schema.snapshot.c
     fork = sa.update(schema.snapshot).where(c.snapshot_id == second)
     with pytest.raises(sa.exc.IntegrityError), store.write() as connection:

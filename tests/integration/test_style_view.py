@@ -145,5 +145,5 @@ def test_verify_finds_style_counts_that_were_changed(store: Store, url: str, tmp
         changed = np.frombuffer(bytes(raw), dtype="<i4").copy()
         changed[0] += 1
         connection.execute(sa.update(schema.vote).where(v.offset == 3).values(style=changed.tobytes()))
-    with pytest.raises(VerificationFailed, match="segment 1: its style counts are not those of its votes"):
+    with pytest.raises(VerificationFailed, match="leaf 3: expected vote vote 3 as it was sealed"):
         jobs.verify(url)

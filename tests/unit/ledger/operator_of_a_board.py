@@ -140,6 +140,7 @@ class Operator:
             ),
             alerts=(manifest.OpenAlert("an alert", "voter_bias", "warning"),),
             watermark=(manifest.Position("kafka:arena.votes", 0, 900),),
+            keys=(str(self.signer.verifier),),
             witnesses=(str(WITNESS.verifier),),
             files=bundle.listed(stated),
         )

@@ -66,7 +66,7 @@ def test_without_a_key_the_verdict_says_that_the_key_was_not_checked() -> None:
 def test_a_whole_bundle_of_a_stranger_is_consistent_and_falls_with_the_key() -> None:
     forged = honest(STRANGER).bundle()
     assert not verify(forged).key_checked
-    assert refuted(forged).reason == "unknown_key"
+    assert refuted(forged).reason == "unsigned"
 
 
 def test_a_witness_that_the_manifest_names_is_told() -> None:

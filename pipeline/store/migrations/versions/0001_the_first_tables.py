@@ -210,12 +210,61 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("log_size", sa.BigInteger(), nullable=False),
-        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("leaves", sa.BigInteger(), nullable=False),
+        sa.Column("root", sa.Text(), nullable=False),
+        sa.Column("edge", sa.LargeBinary(), nullable=False),
+        sa.Column("sha256", sa.Text(), nullable=False),
         sa.Column("counts", sa.LargeBinary(), nullable=False),
         sa.Column("styles", sa.LargeBinary(), nullable=True),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("segment_no", name=op.f("pk_segment")),
         sa.UniqueConstraint("log_size", name=op.f("uq_segment_log_size")),
+    )
+    op.create_table(
+        "blind",
+        sa.Column("first_leaf", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("blinds", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("first_leaf", name=op.f("pk_blind")),
+    )
+    op.create_table(
+        "retraction",
+        sa.Column(
+            "retraction_no",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            sa.Identity(always=False),
+            nullable=False,
+        ),
+        sa.Column("partition_no", sa.BigInteger(), nullable=False),
+        sa.Column("offset", sa.BigInteger(), nullable=False),
+        sa.Column("vote_id", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("retracts", sa.BigInteger(), nullable=True),
+        sa.Column("leaf", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("retraction_no", name=op.f("pk_retraction")),
+        sa.UniqueConstraint("leaf", name=op.f("uq_retraction_leaf")),
+        sa.UniqueConstraint("partition_no", "offset", name=op.f("uq_retraction_partition_no_offset")),
+    )
+    op.create_table(
+        "manifest",
+        sa.Column("sequence", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("snapshot_id", sa.Text(), nullable=False),
+        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("leaf", sa.LargeBinary(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("checkpoint", sa.LargeBinary(), nullable=False),
+        sa.Column("votes_checkpoint", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("sequence", name=op.f("pk_manifest")),
+        sa.UniqueConstraint("sha256", name=op.f("uq_manifest_sha256")),
+        sa.UniqueConstraint("snapshot_id", name=op.f("uq_manifest_snapshot_id")),
+    )
+    op.create_table(
+        "cosignature",
+        sa.Column("sequence", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("witness", sa.Text(), nullable=False),
+        sa.Column("line", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("sequence", "witness", name=op.f("pk_cosignature")),
     )
     op.create_table(
         "sealed_total",
@@ -230,6 +279,8 @@ def upgrade() -> None:
         sa.Column("partition_no", sa.BigInteger(), nullable=False),
         sa.Column("first_offset", sa.BigInteger(), nullable=False),
         sa.Column("next_offset", sa.BigInteger(), nullable=False),
+        sa.Column("first_leaf", sa.BigInteger(), nullable=False),
+        sa.Column("runs", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("segment_no", "partition_no", name=op.f("pk_segment_range")),
     )
     op.create_table(

@@ -1,0 +1,146 @@
+"""verify, bundle, receipt: what a reader who trusts nobody can check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipeline import jobs
+from pipeline import settings as configuration
+from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out
+from pipeline.errors import Usage
+from pipeline.jobs.opening import opened
+from pipeline.ledger import bundle as bundles
+from pipeline.ledger import opening, strict
+from pipeline.ledger.note import VerifierKey
+from pipeline.ledger.verify import verify as verify_bundle
+from pipeline.store import proofs
+
+KeyOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--key", help="The operator's key (name+id+base64), got by another way than the bundle; may be repeated."
+    ),
+]
+RememberedOption = Annotated[
+    Path | None,
+    typer.Option("--checkpoint", help="A checkpoint of the same log that you kept: finds forks and rollbacks."),
+]
+
+
+@app.command()
+def verify(
+    bundle: Annotated[
+        Path | None, typer.Argument(help="A bundle: a folder or a zip. Without one the store is verified.")
+    ] = None,
+    key: KeyOption = None,
+    checkpoint: RememberedOption = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check a bundle offline, or recompute all that a store has published; exit 4 if something does not follow."""
+    if bundle is None:
+        if key or checkpoint:
+            raise Usage("--key and --checkpoint are for a bundle: integrity verify BUNDLE --key KEY")
+        _verify_store(store or configuration.load().store, as_json)
+        return
+    if store is not None:
+        raise Usage("expected a bundle or --store, got both")
+    _verify_bundle(bundle, key or [], checkpoint, as_json)
+
+
+def _verify_store(store: str, as_json: bool) -> None:
+    result = jobs.verify(store)
+    if as_json:
+        emit({"verified": True, **result})
+    else:
+        err.print(
+            f"verified: {result['votes']:,} leaves in {result['segments']} segments, {result['snapshots']} snapshots; "
+            "every rating follows from its votes"
+        )
+
+
+def _verify_bundle(path: Path, key: list[str], checkpoint: Path | None, as_json: bool) -> None:
+    keys = [VerifierKey.parse(text, "--key") for text in key]
+    kept = None if checkpoint is None else _read(checkpoint)
+    found = verify_bundle(opening.files(path), keys, kept)
+    if as_json:
+        emit(
+            {
+                "verified": True,
+                "snapshot": found.sha256,
+                "sequence": found.manifest.sequence,
+                "board": found.manifest.board,
+                "leaves": found.manifest.vote_log.size,
+                "signer": str(found.signer),
+                "key_checked": found.key_checked,
+                "witnesses": list(found.witnesses),
+            }
+        )
+    else:
+        err.print(str(found), highlight=False, markup=False)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Usage(f"--checkpoint: {path}: {error.strerror}") from None
+
+
+@app.command()
+def bundle(
+    to: Annotated[Path, typer.Option("--out", help="A folder that is not there yet, or a file ending in .zip.")],
+    snapshot: Annotated[
+        str | None, typer.Option(help="A snapshot's id, or its beginning; default: the newest.")
+    ] = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a snapshot with all that a stranger needs to check it offline."""
+    with opened(store or configuration.load().store) as it:
+        if to.suffix == ".zip":
+            with to.open("xb") as file:
+                proofs.archive(it, file, snapshot)
+        else:
+            _require_free(to)
+            bundles.write(to, proofs.bundle(it, snapshot))
+        key = proofs.keys(it)[-1]
+    if as_json:
+        emit({"bundle": str(to), "key": key})
+    else:
+        out.print(f"integrity verify {to} --key {key}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _require_free(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise Usage(f"--out: expected a folder that is not there or is empty, got {folder}")
+
+
+@app.command()
+def receipt(
+    vote: Annotated[str | None, typer.Argument(help="The id of a vote.")] = None,
+    voter: Annotated[str | None, typer.Option(help="All votes of a voter, by the id that the board knows.")] = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Was my vote counted? The proof that it is in the log, and what counts it."""
+    if (vote is None) == (voter is None):
+        raise Usage("expected a vote's id, or --voter ID")
+    with opened(store or configuration.load().store) as it:
+        found = [proofs.receipt(it, vote)] if vote is not None else proofs.receipts_of(it, it.pseudonym(str(voter)))
+    shown: list[Any] = [strict.plain(one) for one in found]
+    if as_json:
+        emit(shown[0] if vote is not None else shown)
+        return
+    for one in found:
+        counted = "counts in both views" if one.defended else f"counts in raw only: {one.reason}"
+        out.print(
+            f"{one.vote}: leaf {one.leaf} of {one.size}, {counted if one.raw else 'does not count: ' + one.reason}; "
+            f"{len(one.path)} hashes from {one.tiles_read} tiles",
+            highlight=False,
+            markup=False,
+        )
+    err.print(f"{len(found)} receipts")

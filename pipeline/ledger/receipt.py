@@ -1,0 +1,96 @@
+"""A receipt: one vote's leaf, and the proof that the vote log holds it.
+
+Laws: the log is the one whose head the operator signed (the checkpoint in the receipt); the entry is the canonical
+leaf, so that whoever cast the vote can read what was counted. `raw` and `defended` say in which views of that head's
+snapshot the vote counts: that is the snapshot's claim, and follows from its bundle, not from the receipt alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.errors import Refuted
+from pipeline.ledger import note, strict
+from pipeline.ledger.merkle import leaf_hash
+from pipeline.ledger.note import Checkpoint, VerifierKey
+from pipeline.ledger.proofs import check_inclusion
+from pipeline.ledger.strict import Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A vote's place in the log.
+
+    Attributes:
+        vote: its id.
+        leaf: its index.
+        entry: the leaf, canonical JSON.
+        size: leaves of the log that the proof is about.
+        path: the proof, hexadecimal digests, the lowest first.
+        checkpoint: the signed head of the vote log.
+        snapshot: SHA-256 of the manifest of the snapshot that rates this log.
+        raw: it counts in the raw view.
+        defended: it counts in the defended view.
+        reason: why not, "" where it does.
+        tiles_read: tiles that were read for the proof.
+    """
+
+    vote: str
+    leaf: int
+    entry: str
+    size: int
+    path: tuple[Digest, ...]
+    checkpoint: str
+    snapshot: Digest
+    raw: bool
+    defended: bool
+    reason: str
+    tiles_read: int
+
+
+def votes_key(key: VerifierKey) -> VerifierKey:
+    """The key that signs a board's snapshot log, as its vote log knows it."""
+    board, _, log = key.name.rpartition("/")
+    if log != "snapshots":
+        raise Refuted("key", "key", f"expected the key of a snapshot log (…/snapshots), got {key.name}")
+    return VerifierKey(f"{board}/votes", key.kind, key.public)
+
+
+def check(receipt: Receipt, keys: Sequence[VerifierKey]) -> Checkpoint:
+    """Check a receipt offline.
+
+    Args:
+        receipt: to be checked.
+        keys: of the board's snapshot log, known from elsewhere.
+
+    Returns:
+        The head that holds the vote.
+
+    Raises:
+        Refuted: names what is wrong.
+    """
+    known = [votes_key(key) for key in keys]
+    parsed = note.parse(receipt.checkpoint.encode(), "checkpoint")
+    signers = note.verify(parsed, known, "checkpoint")
+    head = note.checkpoint(parsed, "checkpoint")
+    if not any(key.name == head.origin for key in signers):
+        raise Refuted("unsigned", "checkpoint", f"expected the signature of {head.origin}")
+    if head.size != receipt.size:
+        raise Refuted("size", "receipt", f"expected a proof for {head.size} leaves, got one for {receipt.size}")
+    entry = receipt.entry.encode()
+    path = [bytes.fromhex(one) for one in receipt.path]
+    check_inclusion(leaf_hash(entry), receipt.leaf, head.size, path, head.root, "receipt")
+    if json.loads(entry).get("vote") != receipt.vote:
+        raise Refuted("leaf", "receipt", f"expected the leaf of vote {receipt.vote}")
+    return head
+
+
+def load(data: bytes) -> Receipt:
+    """Read a receipt from its canonical bytes.
+
+    Raises:
+        Refuted: reason `canonical` or `fields`.
+    """
+    return strict.load(Receipt, data, "receipt")

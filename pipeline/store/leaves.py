@@ -1,0 +1,165 @@
+"""Stored votes as public leaves: what a seal appends, and what an audit makes again to compare.
+
+Law: the same vote, names and blind give the same leaf, on either database. The private fields are canonical JSON
+(RFC 8785), put together by Arrow: vote by vote in Python it would cost more than everything else of a seal.
+
+    {"appended_at":…,"cast_at":…,"category":…,"language":…,"network":…,"offset":…,"partition":…,"prompt":"…",
+     "source":"…","style":"…","voter":"…","voter_since":…}                                (without the line break)
+
+Times are microseconds, `prompt` and `voter` 16 hexadecimal digits, `style` the stored counts in hexadecimal; what is
+absent is null.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import rfc8785
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.ledger import leaf
+from pipeline.ledger.merkle import WIDTH
+from pipeline.store import names, schema
+from pipeline.store.stored_votes import numbers, sources
+
+_NULL = b"null"
+_Codes = npt.NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """What the small integers of stored votes stand for.
+
+    Attributes:
+        models: number → name.
+        terms: number → text.
+        sources: partition → source and number.
+    """
+
+    models: dict[int, str]
+    terms: dict[int, str]
+    sources: dict[int, tuple[str, int]]
+
+    @classmethod
+    def load(cls, connection: Connection) -> Texts:
+        """All of a store."""
+        t = schema.term.c
+        terms = {int(row.term_no): row.text for row in connection.execute(sa.select(t.term_no, t.text))}
+        return cls(names.model_names(connection), terms, sources(connection))
+
+
+def rows(batch: pa.RecordBatch, part: int, blinds: bytes, texts: Texts) -> pa.Table:
+    """The leaves of a batch, as `ledger.leaf.SCHEMA`.
+
+    Args:
+        batch: as `stored_votes.SCHEMA`.
+        part: its partition.
+        blinds: 32 bytes a vote.
+        texts: names.
+    """
+    return public(batch, texts, commitments(batch, part, blinds, texts))
+
+
+def public(batch: pa.RecordBatch, texts: Texts, committed: bytes) -> pa.Table:
+    """The leaves of a batch whose commitments are known (32 bytes a vote)."""
+    return leaf.votes(
+        batch["vote_id"],
+        numbers(batch, "cast_at"),
+        _named(numbers(batch, "model_a"), texts.models),
+        _named(numbers(batch, "model_b"), texts.models),
+        numbers(batch, "outcome"),
+        numbers(batch, "fate"),
+        committed,
+    )
+
+
+def commitments(batch: pa.RecordBatch, part: int, blinds: bytes, texts: Texts) -> bytes:
+    """SHA-256(blind ‖ private fields) of each vote, 32·n bytes."""
+    size = len(batch)
+    blind = pa.FixedSizeBinaryArray.from_buffers(pa.binary(WIDTH), size, [None, pa.py_buffer(blinds)])
+    joined = pc.binary_join_element_wise(blind.cast(pa.binary()), *_private(batch, part, texts), b"")
+    offsets = np.frombuffer(joined.buffers()[1], dtype=np.int32, count=size + 1).tolist()
+    data = joined.buffers()[2].to_pybytes()
+    return b"".join([sha256(data[start:end]).digest() for start, end in pairwise(offsets)])
+
+
+def private(batch: pa.RecordBatch, part: int, texts: Texts) -> list[bytes]:
+    """The private fields of each vote: what a commitment is of, without the blind."""
+    joined: list[bytes] = pc.binary_join_element_wise(*_private(batch, part, texts), b"").to_pylist()
+    return joined
+
+
+def _private(batch: pa.RecordBatch, part: int, texts: Texts) -> list[Any]:
+    """The pieces of the private fields, to be joined vote by vote."""
+    source, number = texts.sources[part]
+    since, style = batch["voter_since"], batch["style"]
+    voter = numbers(batch, "voter")
+    return [
+        b'{"appended_at":',
+        _decimal(batch["appended_at"]),
+        b',"cast_at":',
+        _decimal(batch["cast_at"]),
+        _spelt(numbers(batch, "category"), texts.terms, ',"category":', ',"language":'),
+        _spelt(numbers(batch, "language"), texts.terms, "", ',"network":'),
+        _spelt(numbers(batch, "network"), texts.terms, "", ',"offset":'),
+        _decimal(batch["offset"]),
+        f',"partition":{number},"prompt":"'.encode(),
+        _hexadecimal(numbers(batch, "prompt")),
+        b'","source":' + rfc8785.dumps(source) + b',"style":',
+        _style(style),
+        b',"voter":',
+        _or_null(_quoted(_hexadecimal(voter)), voter != 0),
+        b',"voter_since":',
+        pc.fill_null(_decimal(since), _NULL) if since.null_count else _decimal(since),
+        b"}",
+    ]
+
+
+def _decimal(column: Any) -> Any:
+    return column.cast(pa.string()).cast(pa.binary())
+
+
+def _style(column: Any) -> Any:
+    if column.null_count == len(column):
+        return _NULL
+    texts = pa.array([None if one is None else f'"{one.hex()}"'.encode() for one in column.to_pylist()], pa.binary())
+    return pc.fill_null(texts, _NULL)
+
+
+def _hexadecimal(values: npt.NDArray[np.int64]) -> Any:
+    """64-bit numbers as 16 digits each."""
+    digits = values.astype(">i8").tobytes().hex().encode()
+    offsets = np.arange(0, 16 * (len(values) + 1), 16, dtype=np.int32)
+    return pa.BinaryArray.from_buffers(pa.binary(), len(values), [None, pa.py_buffer(offsets), pa.py_buffer(digits)])
+
+
+def _quoted(column: Any) -> Any:
+    return pc.binary_join_element_wise(b'"', column, b'"', b"")
+
+
+def _or_null(column: Any, there: npt.NDArray[np.bool_]) -> Any:
+    return column if there.all() else pc.if_else(pa.array(there), column, _NULL)
+
+
+def _named(codes: _Codes, known: dict[int, str]) -> pa.DictionaryArray:
+    distinct, code = np.unique(codes, return_inverse=True)
+    texts = pa.array([known[number] for number in distinct.tolist()], pa.string())
+    return pa.DictionaryArray.from_arrays(pa.array(code.astype(np.int32)), texts)
+
+
+def _spelt(codes: _Codes, known: dict[int, str], before: str, after: str) -> Any:
+    """Terms as JSON, 0 as null, with what stands around them."""
+    distinct, code = np.unique(codes, return_inverse=True)
+    spelt = [before + rfc8785.dumps(known.get(number)).decode() + after for number in distinct.tolist()]
+    if len(spelt) == 1:
+        return spelt[0].encode()
+    chosen = pa.DictionaryArray.from_arrays(pa.array(code.astype(np.int32)), pa.array(spelt, pa.string()))
+    return chosen.cast(pa.string()).cast(pa.binary())
