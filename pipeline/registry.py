@@ -40,6 +40,7 @@ class Model:
         submitted_at: when it came under test.
         released_at: when it went public.
         released_as: the registered model that is now public, if that is another one.
+        released_digest: of the checkpoint that went public, as the release says.
         variants_tested: the disclosed number of variants.
         deprecated_at: when it left the sampling.
         retracted_at: when it was withdrawn.
@@ -55,6 +56,7 @@ class Model:
     submitted_at: int | None = None
     released_at: int | None = None
     released_as: str | None = None
+    released_digest: str | None = None
     variants_tested: int | None = None
     deprecated_at: int | None = None
     retracted_at: int | None = None
@@ -207,7 +209,12 @@ def _after(state: State, event: RegistryEvent, at: int) -> State:
             state = _changed(state, event.model, submitted_at=at, **{name: getattr(event, name) for name in said})
         case Released():
             state = _changed(
-                state, event.model, released_at=at, released_as=event.as_, variants_tested=event.variants_tested
+                state,
+                event.model,
+                released_at=at,
+                released_as=event.as_,
+                released_digest=event.checkpoint_digest,
+                variants_tested=event.variants_tested,
             )
         case Renamed():
             state = replace(state, aliases={**state.aliases, event.to: state.key(event.model)})

@@ -66,7 +66,9 @@ class Settings:
         lease_seconds: a silent monitor's lease runs out after this.
         idle_seconds: windows are closed without a partition that has had nothing for so long.
         false_alarms: how many a month are put up with, of each window detector.
-        false_share: … and which share of the alerts that open together.
+        false_share: … and which share of the alerts that open together, and of the discoveries of all sweeps.
+        policy: a policy in TOML that sweeps judge; "" for the shipped one.
+        second_board: published snapshots of another board, for a second opinion in every sweep; "" for none.
     """
 
     store: str = "integrity.db"
@@ -96,6 +98,8 @@ class Settings:
     idle_seconds: float = 300.0
     false_alarms: float = 1.0
     false_share: float = 0.1
+    policy: str = ""
+    second_board: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what means nothing.

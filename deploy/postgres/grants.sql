@@ -13,7 +13,7 @@ GRANT SELECT ON alembic_version, meta TO integrity_ingest, integrity_rate, integ
 GRANT MAINTAIN ON meta TO integrity_ingest, integrity_rate, integrity_read;
 
 -- integrity_ingest: writes votes and never changes one.
-GRANT INSERT ON vote, vote_key, duplicate, reject, batch TO integrity_ingest;
+GRANT INSERT ON vote, vote_key, duplicate, reject, batch, registry_reject TO integrity_ingest;
 -- Beside ids, what folding voter states again needs (states are written behind, and a new owner catches up), and what
 -- telling a repeat that says the same from one that does not needs.
 GRANT SELECT (partition_no, "offset", vote_id, voter, cast_at, appended_at, model_a, model_b, outcome, fate,
@@ -38,7 +38,7 @@ GRANT INSERT ON retraction TO integrity_rate;
 GRANT UPDATE (leaf) ON retraction TO integrity_rate;
 GRANT UPDATE (sealed_offset) ON partition TO integrity_rate;
 -- A sweep opens alerts too, and tells of more evidence for those that are open.
-GRANT INSERT ON alert TO integrity_rate;
+GRANT INSERT ON alert, sweep TO integrity_rate;
 GRANT UPDATE (state, snoozed_until, severity, level, e_value, evidence) ON alert TO integrity_rate;
 -- A candidate has no place in the chain, and only integrity_publish gives it one.
 GRANT INSERT (snapshot_id, work_key, log_size, body, reference, rated_at) ON snapshot TO integrity_rate;

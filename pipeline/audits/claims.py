@@ -213,6 +213,20 @@ def arena_gap(model: str, benchmark: str, arena: tuple[Score, Score], other: tup
     return _tested(model, benchmark, gained, elsewhere, variance)
 
 
+def arena_finding(test: Tested, base: str, other: str) -> Finding:
+    """What is said of a model that gained more on arena-like prompts than elsewhere."""
+    what = (
+        f"{test.model} gained {test.gap * 100:.1f} points over {base} on {test.benchmark}, whose prompts are like the "
+        f"board's, and {test.expected * 100:.1f} on {other}: z = {test.z:.1f}"
+    )
+    figures = {
+        "base": base, "benchmark": test.benchmark, "other": other, "gained": test.gap,
+        "gained_elsewhere": test.expected, "z": test.z,
+    }  # fmt: skip
+    direction = f"gains on {test.benchmark} more than on {other}"
+    return Finding("arena_gap", "model", test.model, direction, "warning", what, test.p_value, figures)
+
+
 def _tested(model: str, benchmark: str, gap: float, expected: float, variance: float) -> Tested:
     z = (gap - expected) / sqrt(variance)
     return Tested(model, benchmark, gap, expected, z, two_sided(z))

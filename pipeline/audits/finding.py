@@ -36,8 +36,9 @@ class Finding:
         direction: which of the audit's rules; with audit and subject the key.
         severity: how much it matters if it is true.
         what: a sentence with its figures.
-        p_value: of the test; None for a fact.
+        p_value: of this test alone; None for a fact.
         evidence: the figures, by name.
+        tests: how many tests its audit made at the same time; its evidence is shared among them.
     """
 
     audit: str
@@ -48,11 +49,12 @@ class Finding:
     what: str
     p_value: float | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    tests: int = 1
 
     @property
     def e_value(self) -> float | None:
-        """The evidence; None for a fact."""
-        return None if self.p_value is None else calibrated(self.p_value)
+        """The evidence; None for a fact. The mean of m e-values is one, and this is the test's part of the mean."""
+        return None if self.p_value is None else calibrated(self.p_value) / self.tests
 
 
 def calibrated(p: float) -> float:

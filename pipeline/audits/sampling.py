@@ -151,8 +151,8 @@ def unfair(book: Ledger) -> tuple[Finding, ...]:
             if line.p_value is None or line.peak_p_value is None or line.declared is None:
                 continue
             daily = line.peak_p_value < line.p_value
-            p = min(1.0, 2 * len(lines) * min(line.p_value, line.peak_p_value))
-            if p < ALPHA:
+            p = min(1.0, 2 * min(line.p_value, line.peak_p_value))
+            if p * len(lines) < ALPHA:
                 findings.append(_finding(kind, line, daily, p))  # type: ignore[arg-type]  # a SubjectKind, above
     return tuple(findings)
 

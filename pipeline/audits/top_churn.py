@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, pdtrc
 
+from pipeline.audits.finding import ALPHA, Finding
 from pipeline.formats.history import PublishedBoard
 
 WEEK = 7
@@ -93,6 +94,23 @@ def top_churn(snapshots: Sequence[PublishedBoard]) -> TopChurn:
     overtakings = sum(not change.newcomer for change in changes)
     p = float(pdtrc(overtakings - 1, by_chance)) if overtakings else 1.0
     return TopChurn(tuple(changes), by_chance, p)
+
+
+def top_churn_findings(found: TopChurn) -> tuple[Finding, ...]:
+    """A finding for the board if the first place changed more often than the intervals allow."""
+    if found.p_value >= ALPHA:
+        return ()
+    soon = sum(change.within_week for change in found.changes)
+    who = sorted({change.organization or change.new for change in found.changes})
+    what = (
+        f"#1 changed {found.overtakings} times between models that were listed before ({soon} of all "
+        f"{len(found.changes)} changes within a week of the last), by {', '.join(who)}; the intervals allow at most "
+        f"{found.by_chance:.1f}"
+    )
+    figures = {"overtakings": found.overtakings, "by_chance": found.by_chance, "within_week": soon, "by": who}
+    return (
+        Finding("top_churn", "board", "board", "#1 changes too often", "warning", what, found.p_value, figures),
+    )  # fmt: skip
 
 
 def _first(board: PublishedBoard) -> int:

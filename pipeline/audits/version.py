@@ -124,8 +124,8 @@ def _styles(tested: Version, released: Version) -> list[Finding]:
     findings = []
     for name in names:
         d, z = style_difference(tested.style[name], released.style[name])
-        p = min(1.0, two_sided(z) * len(names))
-        if abs(d) < _SMALL or p >= ALPHA:
+        p = two_sided(z)
+        if abs(d) < _SMALL or p * len(names) >= ALPHA:
             continue
         what = (
             f"{name}: {tested.style[name].mean:.1f} an answer as tested, {released.style[name].mean:.1f} as released: "

@@ -83,7 +83,7 @@ class BenchmarkClaim(Event, frozen=True, tag="benchmark.claim", kw_only=True):
 
 
 class BenchmarkResult(Event, frozen=True, tag="benchmark.result", kw_only=True):
-    """A score that somebody else measured."""
+    """A score that somebody else measured; `arena_like` if its prompts are like a board's."""
 
     model: Name
     benchmark: Name
@@ -92,6 +92,7 @@ class BenchmarkResult(Event, frozen=True, tag="benchmark.result", kw_only=True):
     evaluator: Name
     perturbed: bool | None = None
     paired_with: Name | None = None
+    arena_like: bool | None = None
 
 
 RegistryEvent = (

@@ -72,3 +72,21 @@ class ELond:
         """Take in the next hypothesis: the state after it, and whether it is a discovery."""
         found = bool(e_value >= 1 / self.level)
         return ELond(self.alpha, self.submitted + 1, self.rejected + found), found
+
+    def submit_family(self, e_values: npt.NDArray[np.float64]) -> tuple[ELond, npt.NDArray[np.bool_]]:
+        """Take in m hypotheses that are looked at together, as one of the stream: each has 1/m of its level.
+
+        Every one of them is held against m/α_t. The rate stays below α under any dependence within the family:
+        1{e_i ≥ m/α_t} ≤ α_t e_i/m, and the sum of that over i has an expectation of at most α_t.
+
+        Args:
+            e_values: float64[m]; m = 0 is no hypothesis, and takes nothing of the stream.
+
+        Returns:
+            The state after it, and bool[m] of what is a discovery.
+        """
+        m = len(e_values)
+        if not m:
+            return self, np.zeros(0, dtype=np.bool_)
+        found = np.asarray(e_values / m >= 1 / self.level)
+        return ELond(self.alpha, self.submitted + 1, self.rejected + int(found.sum())), found

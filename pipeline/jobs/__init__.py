@@ -13,7 +13,7 @@ however many it is asked for.
     verification.py   recomputing what is published, from the votes
     replay.py         what a detector would have said about all that is stored
     gathering.py      one look at a store, for audits
-    auditing.py       every audit over such a look
+    auditing.py       every audit over such a look; registry_audits.py: those of variants and claims
     sweep.py          the audits, the policy, and the alerts that follow
     provider.py       a provider's page of facts
     status.py         what the exporter shows

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipeline.alerts import voter_label
-from pipeline.audits import claims, graph_health, lockstep, prompts, retraction, sampling, task_mix, variants
+from pipeline.audits import graph_health, lockstep, prompts, sampling, task_mix
 from pipeline.audits.finding import Finding
 from pipeline.audits.second_opinion import second_opinion
-from pipeline.audits.version import Version, version_mismatch
-from pipeline.errors import BadCounts, BadInput, RatingError
-from pipeline.events.batch import instant
-from pipeline.events.registry import BenchmarkClaim, BenchmarkResult
+from pipeline.audits.top_churn import top_churn, top_churn_findings
+from pipeline.errors import BadCounts, BadInput, RatingError, Usage
 from pipeline.formats.history import read_history
+from pipeline.jobs import registry_audits
 from pipeline.jobs.gathering import DAY, Gathered
-from pipeline.ratings import PairCounts, fewest_to_dethrone, rate_component
+from pipeline.ratings import PairCounts, Swap, fewest_to_dethrone, fit, neighbours, rate_component
 
 # A task with fewer votes has no shares to speak of; a month has 30 days here.
 _LEAST_VOTES = 1_000
 _MONTH = 30 * DAY
+# How far down the board it is asked how few votes would swap two neighbours.
+_PLACES = 5
 
 Audit = Callable[[Gathered], tuple[Sequence[Finding], Mapping[str, Any]]]
 
@@ -38,94 +39,17 @@ def run(given: Gathered) -> tuple[list[Finding], dict[str, Any]]:
         except (RatingError, BadCounts) as error:
             reports[name] = {"not looked at": str(error)}
             continue
-        findings += found
+        tests = int(report.get("tests", len(found)))
+        findings += [replace(one, tests=max(tests, 1)) for one in found]
         reports[name] = {"findings": len(found), **report}
     return findings, reports
-
-
-def _churn(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
-    return variants.variant_churn(given.state), {"under_test": variants.under_test(given.state)}
-
-
-def _best(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
-    shown = [{**asdict(one), "n": one.n, "at": instant(one.at).isoformat()} for one in given.releases]
-    return variants.best_of_n(given.releases), {"releases": shown}
-
-
-def _retraction(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
-    found = (*retraction.withdrawn(given.events, given.scored_at), *falls(given))
-    return found, {"snapshots": len(given.published)}
-
-
-def falls(given: Gathered) -> tuple[Finding, ...]:
-    """Vote counts that went down between this store's own snapshots."""
-    return retraction.falling_votes((f"snapshot {number}", votes) for number, _, votes in given.published)
-
-
-def _version(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
-    found: list[Finding] = []
-    linked = [one for one in given.releases if one.released_as != one.model]
-    for one in linked:
-        found += version_mismatch(_as_version(given, one.model), _as_version(given, one.released_as), one.curse)
-    return found, {"releases": len(linked)}
-
-
-def _as_version(given: Gathered, name: str) -> Version:
-    score, model = given.scores.get(name), given.state.models.get(name)
-    rank, style_rank = (given.board.get(view, {}).get(name, {}).get("rank") for view in ("defended", "style"))
-    rating, se = (score.rating, score.se) if score else (None, None)
-    return Version(name, rating, se, rank, style_rank, model.checkpoint_digest if model else None)
-
-
-def _claims(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
-    found, checked = [], checked_claims(given)
-    for one in checked:
-        test = claims.benchmark_claim(one.model, one.benchmark, one.claimed, one.measured)
-        finding = claims.claim_finding(test, one.claimed, one.measured, one.source, one.evaluator)
-        found += [finding] if finding else []
-    return found, {"checked": len(checked)}
-
-
-def checked_claims(given: Gathered) -> list[claims.Checked]:
-    """Every claim beside every reproduction of it."""
-    key, found = given.state.key, []
-    results = [e for e in given.events if isinstance(e, BenchmarkResult) and not e.perturbed]
-    for claim in (e for e in given.events if isinstance(e, BenchmarkClaim)):
-        for result in results:
-            if (result.benchmark, key(result.model)) == (claim.benchmark, key(claim.model)):
-                pair = claims.score_pair(claim.score, claim.n, result.score, result.n)
-                found.append(claims.Checked(key(claim.model), claim.benchmark, *pair, claim.source, result.evaluator))
-    return found
-
-
-def _perturbed(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
-    results = [e for e in given.events if isinstance(e, BenchmarkResult)]
-    plain = {(e.benchmark, given.state.key(e.model)): e for e in results if not e.perturbed}
-    drops: dict[str, dict[str, claims.Drop]] = {}
-    for e in results:
-        base = plain.get((e.paired_with or e.benchmark, given.state.key(e.model)))
-        if e.perturbed and base is not None:
-            pair = claims.score_pair(base.score, base.n, e.score, e.n)
-            drops.setdefault(base.benchmark, {})[given.state.key(e.model)] = claims.drop_of_scores(*pair)
-    found = []
-    for benchmark, of in drops.items():
-        for test in claims.perturbation_gap(benchmark, of) if len(of) > 2 else ():
-            if test.fires:
-                what = (
-                    f"another wording of {benchmark} costs {test.model} {test.gap * 100:.1f} points, its peers "
-                    f"{test.expected * 100:.1f}: z = {test.z:.1f}"
-                )
-                direction, figures = f"falls on another wording of {benchmark}", asdict(test)
-                found.append(
-                    Finding("perturbation_gap", "model", test.model, direction, "warning", what, test.p_value, figures)
-                )
-    return found, {"benchmarks": sorted(drops)}
 
 
 def _sampling(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
     book = given.book
     lines = {kind: [asdict(line) for line in getattr(book, kind)] for kind in ("models", "providers", "licenses")}
-    return sampling.unfair(book), {"battles": book.battles, "hhi": book.hhi, "gini": book.gini, **lines}
+    tests = sum(line.p_value is not None for of in (book.models, book.providers, book.licenses) for line in of)
+    return sampling.unfair(book), {"tests": tests, "battles": book.battles, "hhi": book.hhi, "gini": book.gini, **lines}
 
 
 def _graph(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
@@ -136,10 +60,28 @@ def _graph(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
 
 def _fragility(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
     rated, _ = rate_component(given.counts, least_share=0.0)
-    swap = fewest_to_dethrone(rated)
+    fitted = fit(rated)
+    swap = fewest_to_dethrone(rated, fitted=fitted)
+    places = [_swap(one) for one in neighbours(rated, _PLACES, fitted=fitted)]
     if swap is None:
-        return (), {"fewest": None}
-    return (), {"first": swap.above, "then_first": swap.below, "fewest": swap.votes, "share": swap.share}
+        return (), {"fewest": None, "places": places}
+    top = {"first": swap.above, "then_first": swap.below, "fewest": swap.votes, "share": swap.share}
+    return (), {**top, "places": places}
+
+
+def _swap(swap: Swap | None) -> dict[str, Any] | None:
+    if swap is None:
+        return None
+    return {"above": swap.above, "below": swap.below, "votes": swap.votes, "share": swap.share, "gap": swap.gap}
+
+
+def _top(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
+    if len(given.boards) < 2:
+        raise BadCounts(f"expected snapshots of at least two days, got {len(given.boards)}")
+    found = top_churn(given.boards)
+    changes = [{**asdict(one), "before": str(one.before), "day": str(one.day)} for one in found.changes]
+    figures = {"overtakings": found.overtakings, "by_chance_at_most": found.by_chance, "p_value": found.p_value}
+    return top_churn_findings(found), {"days": len(given.boards), "tests": 1, "changes": changes, **figures}
 
 
 def _lockstep(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
@@ -152,7 +94,7 @@ def _lockstep(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
     pair = left * len(given.models) + np.maximum(votes.model_a, votes.model_b)
     groups = lockstep.lockstep(voter, pair, seen, votes.cast_at, votes.prompt)
     found = lockstep.lockstep_findings(groups, len(names), lambda code: voter_label(int(names[code])))
-    return found, {"groups": len(groups)}
+    return found, {"groups": len(groups), "tests": 1}
 
 
 def _prompts(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
@@ -182,6 +124,8 @@ def _task_mix(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
 
 def opinion(given: Gathered, path: Path) -> dict[str, Any]:
     """How far another board's newest snapshot orders the models alike."""
+    if not path.is_file():
+        raise Usage(f"expected another board's snapshots, got no file {path}")
     snapshots = next(iter(read_history(path).values()))[-1]
     ours = {model: score.rating for model, score in given.scores.items()}
     try:
@@ -191,17 +135,19 @@ def opinion(given: Gathered, path: Path) -> dict[str, Any]:
 
 
 AUDITS: dict[str, Audit] = {
-    "variant_churn": _churn,
-    "best_of_n": _best,
-    "score_retraction": _retraction,
-    "version_mismatch": _version,
-    "benchmark_claim": _claims,
-    "perturbation_gap": _perturbed,
+    "variant_churn": registry_audits.churn,
+    "best_of_n": registry_audits.best,
+    "score_retraction": registry_audits.withdrawn,
+    "version_mismatch": registry_audits.version,
+    "benchmark_claim": registry_audits.claimed,
+    "perturbation_gap": registry_audits.perturbed,
+    "arena_gap": registry_audits.arena,
     "sampling_fairness": _sampling,
     "graph_health": _graph,
     "fragility": _fragility,
+    "top_churn": _top,
     "lockstep": _lockstep,
     "prompt_duplication": _prompts,
     "task_mix": _task_mix,
 }
-"""Every audit of a sweep, by the name that its findings and alerts have."""
+"""Every audit of a sweep, by the name that its findings and alerts have; in this order they are hypotheses."""

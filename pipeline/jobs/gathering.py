@@ -15,11 +15,13 @@ from sqlalchemy.engine import Connection
 from pipeline.audits import shares
 from pipeline.audits.sampling import Ledger, Shown, ledger
 from pipeline.audits.variants import Release, Scored, releases
+from pipeline.audits.version import Style
 from pipeline.events.batch import microseconds
 from pipeline.events.registry import RegistryEvent
-from pipeline.ratings import PairCounts
+from pipeline.formats.history import PublishedBoard
+from pipeline.ratings import STYLE_FEATURES, PairCounts
 from pipeline.registry import Registry, State
-from pipeline.store import audits, names, seals, snapshots
+from pipeline.store import audits, names, seals, snapshots, styles
 from pipeline.store import registry as registry_events
 
 DAY = 24 * 3600 * 1_000_000
@@ -40,6 +42,8 @@ class Gathered:
         published: (sequence, published at, votes by model in the raw view) of each snapshot.
         board: rows of the newest snapshot by view and model; empty before the first.
         snapshot: the newest, None before the first.
+        boards: the last snapshot of each day, defended view, the oldest first.
+        style: of models that were tested or released as another one, by model and feature.
         log_size, log_digest: of the sealed votes.
         at: the time that the registry is looked at: the newest vote or event.
     """
@@ -52,6 +56,8 @@ class Gathered:
     published: tuple[tuple[int, int, Mapping[str, int]], ...]
     board: Mapping[str, Mapping[str, Mapping[str, Any]]]
     snapshot: snapshots.Snapshot | None
+    boards: tuple[PublishedBoard, ...]
+    style: Mapping[str, Mapping[str, Style]]
     log_size: int
     log_digest: str
     at: int
@@ -162,7 +168,55 @@ def gather(connection: Connection) -> Gathered:
     for view in ("raw", "defended", "style") if latest else ():
         rows = snapshots.rows(connection, latest.snapshot_id, view) if latest else []
         board[view] = {row["model"]: row for row in rows}
+    size, digest = seals.head(connection)
+    state = registry.as_of(at)
+    styles_of = _styles(connection, size, state, numbers)
     return Gathered(
         tuple(events), registry, coded, tuple(axis), names.term_texts(connection, np.unique(coded.category).tolist()),
-        tuple(audits.snapshot_votes(connection)), board, latest, *seals.head(connection), at,
+        tuple(audits.snapshot_votes(connection)), board, latest, _boards(connection, state),
+        styles_of, size, digest, at,
     )  # fmt: skip
+
+
+def _boards(connection: Connection, state: State) -> tuple[PublishedBoard, ...]:
+    """The store's own snapshots as published boards, a day each."""
+    found = []
+    for at, rows in audits.snapshot_boards(connection, "defended"):
+        models, rating, lower, upper, votes = zip(*rows, strict=True)
+        nothing = np.full(len(rows), np.nan)
+        day = datetime.fromtimestamp(at / 1e6, UTC).date()
+        found.append(
+            PublishedBoard(
+                "board", day, models, nothing, nothing, np.array(rating), np.array(lower), np.array(upper),
+                np.array(votes, dtype=np.int64), tuple(state.provider(name) or "" for name in models),
+                ("",) * len(rows),
+            )
+        )  # fmt: skip
+    return tuple(found)
+
+
+def _styles(
+    connection: Connection, log_size: int, state: State, numbers: Mapping[int, str]
+) -> dict[str, dict[str, Style]]:
+    """Mean and deviation of each style feature, of models that were released as another one and of those others."""
+    linked = {
+        name
+        for model in state.models.values()
+        if model.released_as not in (None, model.name)
+        for name in (model.name, state.key(model.released_as or ""))
+    }
+    known = {number: name for number, name in numbers.items() if name in linked}
+    summed: dict[str, styles.Moments] = {}
+    for number, found in styles.moments(connection, log_size, known).items() if known else ():
+        before = summed.get(known[number])
+        summed[known[number]] = found if before is None else before.plus(found)
+    return {name: _described(moments) for name, moments in summed.items() if moments.n > 1}
+
+
+def _described(moments: styles.Moments) -> dict[str, Style]:
+    mean = moments.sums / moments.n
+    spread = np.sqrt(np.maximum(moments.squares - moments.n * mean**2, 0.0) / (moments.n - 1))
+    return {
+        feature: Style(float(m), float(sd), moments.n)
+        for feature, m, sd in zip(STYLE_FEATURES, mean, spread, strict=True)
+    }

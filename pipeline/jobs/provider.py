@@ -8,9 +8,10 @@ from typing import Any
 from pipeline.audits import facts, policy
 from pipeline.errors import BadCounts, Usage
 from pipeline.events.batch import instant
-from pipeline.jobs.auditing import checked_claims, falls, run
+from pipeline.jobs.auditing import run
 from pipeline.jobs.gathering import Gathered, gather
 from pipeline.jobs.opening import opened
+from pipeline.jobs.registry_audits import checked_claims, falls
 from pipeline.jobs.sweep import document, removals
 
 

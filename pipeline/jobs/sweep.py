@@ -1,7 +1,9 @@
 """The slow audits over a store, the policy, and the alerts that follow.
 
-A finding becomes an alert where it is a fact, or where its e-value is at least 1/α, as of any detector; a finding of
-less is in the report alone. An alert of an audit is cleared by the sweep that no longer finds what it told of.
+A finding becomes an alert where it is a fact, or a discovery at the operator's level (`false_share`): every audit that
+tests is one family of hypotheses a sweep, in a stream over all sweeps ever (e-LOND, `evidence.many`), and the same log
+and registry are submitted once. A finding of less is in the report alone. An open alert is told of as long as a sweep
+finds what it told of, and cleared by the one that does not.
 """
 
 from __future__ import annotations
@@ -16,17 +18,19 @@ from typing import Any
 import numpy as np
 from sqlalchemy.engine import Connection
 
-from pipeline.alerts import ALPHA, CRITICAL, LEVELS, NO_PARTITION, Cleared, Raised, Severity
+from pipeline import settings as configuration
+from pipeline.alerts import CRITICAL, LEVELS, NO_PARTITION, Cleared, Raised, Severity
 from pipeline.audits import policy, retraction, sampling, variants
 from pipeline.audits.finding import Finding
 from pipeline.audits.shares import license_group
 from pipeline.errors import BadCounts, Usage
 from pipeline.events.batch import instant
+from pipeline.evidence.many import ELond
 from pipeline.jobs.auditing import AUDITS, opinion, run
 from pipeline.jobs.gathering import DAY, Gathered, gather
 from pipeline.jobs.opening import now, opened
 from pipeline.ratings import PairCounts
-from pipeline.store import alerts
+from pipeline.store import alerts, sweeps
 
 
 def sweep(store: str, policy_file: Path | None = None, against: Path | None = None) -> dict[str, Any]:
@@ -34,16 +38,21 @@ def sweep(store: str, policy_file: Path | None = None, against: Path | None = No
 
     Args:
         store: its URL.
-        policy_file: a policy in TOML; without it the one that is shipped.
-        against: published snapshots of another board, the newest of which gives a second opinion.
+        policy_file: a policy in TOML; without it the one of the settings, else the one that is shipped.
+        against: published snapshots of another board, the newest of which gives a second opinion; without it that of
+            the settings, if there is one.
 
     Returns:
-        {"at", "votes", "findings", "audits", "policy", "alerts"}; an audit that had nothing to look at says why.
+        {"at", "votes", "findings", "audits", "policy", "alerts", "hypotheses"}; an audit that had nothing to look at
+        says why. A finding's "discovery" is None for a fact.
 
     Raises:
-        Usage: a policy that is none.
+        Usage: a policy that is none, or another board's file that is not there.
         BadInput: another board that cannot be read.
     """
+    options = configuration.load()
+    policy_file = policy_file or (Path(options.policy) if options.policy else None)
+    against = against or (Path(options.second_board) if options.second_board else None)
     rules = read_policy(policy_file)
     with opened(store) as it:
         with it.read() as connection:
@@ -53,14 +62,18 @@ def sweep(store: str, policy_file: Path | None = None, against: Path | None = No
             reports["second_opinion"] = opinion(given, against)
         verdicts = policy.judge(rules, facts(given, rules, findings))
         with it.write() as connection:
-            told = _tell(connection, findings, given.at)
+            start = sweeps.before(connection, given.log_size, len(given.events), options.false_share)
+            end, sure = discoveries(start, findings, reports)
+            sweeps.submit(connection, given.log_size, len(given.events), start, end, now())
+            told = _tell(connection, findings, sure, given.at)
     return {
         "at": instant(given.at).isoformat(),
         "votes": len(given.votes.voter),
-        "findings": [document(finding) for finding in findings],
+        "findings": [{**document(one), "discovery": yes} for one, yes in zip(findings, sure, strict=True)],
         "audits": reports,
         "policy": [asdict(verdict) for verdict in verdicts],
         "alerts": told,
+        "hypotheses": {"level": start.alpha, "families": end.submitted, "discoveries": end.rejected},
     }
 
 
@@ -114,16 +127,37 @@ def _distance(counts: PairCounts) -> float | None:
     return policy.distance(policy.active_shares(counts), shown / shown.sum())
 
 
-def _tell(connection: Connection, findings: Sequence[Finding], at: int) -> dict[str, int]:
-    """Open alerts for what is certain enough, and clear those of audits that found nothing more."""
-    told = {(f.audit, f.subject, f.direction): f for f in findings if f.e_value is None or f.e_value >= 1 / ALPHA}
+def discoveries(
+    start: ELond, findings: Sequence[Finding], reports: Mapping[str, Mapping[str, Any]]
+) -> tuple[ELond, list[bool | None]]:
+    """Submit every audit that tested as one family, in the order of AUDITS.
+
+    Returns:
+        e-LOND's state after the sweep, and of each finding whether it is a discovery; None for a fact.
+    """
+    sure: dict[int, bool | None] = dict.fromkeys(range(len(findings)))
+    state = start
+    for audit in AUDITS:
+        tests = int(reports.get(audit, {}).get("tests", 0))
+        mine = [(i, f.e_value * f.tests) for i, f in enumerate(findings) if f.audit == audit and f.e_value is not None]
+        e_values = np.zeros(max(tests, len(mine)))
+        e_values[: len(mine)] = [e for _, e in mine]
+        state, found = state.submit_family(e_values)
+        sure |= {i: bool(yes) for (i, _), yes in zip(mine, found[: len(mine)], strict=True)}
+    return state, list(sure.values())
+
+
+def _tell(connection: Connection, findings: Sequence[Finding], sure: Sequence[bool | None], at: int) -> dict[str, int]:
+    """Open alerts for facts and discoveries, and clear those of which nothing is found any more."""
+    found = {(f.audit, f.subject, f.direction): (f, yes) for f, yes in zip(findings, sure, strict=True)}
     standing = {
         (a["detector"], a["subject"]["id"], a["direction"])
         for a in alerts.listed(connection)
         if a["detector"] in AUDITS and a["state"] != "resolved"
     }
+    told = {key: f for key, (f, yes) in found.items() if yes is not False or key in standing}
     said: list[Raised | Cleared] = [_raised(told[key], at) for key in sorted(told)]
-    over = sorted(standing - told.keys())
+    over = sorted(standing - found.keys())
     said += [Cleared(*key, at, "the sweep no longer finds it") for key in over]
     alerts.say(connection, said, {}, now())
     return {"told": len(told), "cleared": len(over)}

@@ -17,6 +17,7 @@ from pipeline.stream.processor import ACCEPTED
 
 # Rows of one block: some 5 MB of Python objects at a time, however long the log is.
 _ROWS = 50_000
+_DAY = 24 * 3600 * 1_000_000
 Ints = npt.NDArray[np.int64]
 
 
@@ -105,6 +106,30 @@ _WIDTH = {
     name: ">i8" if isinstance(kind, sa.BigInteger) else ">i2" if isinstance(kind, sa.SmallInteger) else ">i4"
     for name, kind in ((name, schema.vote.c[name].type) for name in _NAMES)
 }
+
+
+def snapshot_boards(connection: Connection, view: str) -> list[tuple[int, list[Any]]]:
+    """The last snapshot of each day (UTC) that has a view, the oldest first.
+
+    Returns:
+        (published at, rows of model, rating, lower, upper, votes) of each.
+    """
+    s, r = schema.snapshot.c, schema.snapshot_row.c
+    last = (
+        sa.select(sa.func.max(s.sequence))
+        .where(s.sequence.is_not(None))
+        .group_by(s.published_at - s.published_at % _DAY)
+    )
+    query = (
+        sa.select(s.published_at, r.model, r.rating, r.lower, r.upper, r.votes)
+        .join(schema.snapshot_row, r.snapshot_id == s.snapshot_id)
+        .where(s.sequence.in_(last), r.view == view)
+        .order_by(s.sequence, r.model)
+    )
+    found: dict[int, list[Any]] = {}
+    for at, *row in connection.execute(query):
+        found.setdefault(int(at), []).append(row)
+    return list(found.items())
 
 
 def snapshot_votes(connection: Connection, view: str = "raw") -> list[tuple[int, int, dict[str, int]]]:

@@ -366,6 +366,21 @@ registry_event = Table(
     Column("body", Text, nullable=False),
 )
 
+# Records of a registry topic that are no events; those that contradict others are kept as events (pipeline.registry).
+registry_reject = Table(
+    "registry_reject",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("offset", BigInteger, primary_key=True),
+    Column("appended_at", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("origin", Text),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("sample", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # What must still reach a topic: written with the batch, removed when the broker has it.
 outbox = Table(
     "outbox",
@@ -375,6 +390,23 @@ outbox = Table(
     Column("topic", Text, nullable=False),
     Column("key", LargeBinary, nullable=False),
     Column("value", LargeBinary, nullable=False),
+)
+
+# A sweep's place in the stream of hypotheses (evidence/many.py, e-LOND). The same log and registry are looked at once.
+sweep = Table(
+    "sweep",
+    metadata,
+    _numbered("sweep_no"),
+    Column("log_size", BigInteger, nullable=False),
+    Column("event_no", BigInteger, nullable=False),
+    # families of hypotheses and discoveries, before this sweep and after it
+    Column("submitted_before", BigInteger, nullable=False),
+    Column("rejected_before", BigInteger, nullable=False),
+    Column("submitted", BigInteger, nullable=False),
+    Column("rejected", BigInteger, nullable=False),
+    # wall clock, for people
+    Column("at", BigInteger, nullable=False),
+    UniqueConstraint("log_size", "event_no"),
 )
 
 lease = Table(

@@ -23,6 +23,7 @@ from pipeline.store import schema
 # A place as one number: partition above, offset below. 2⁴⁰ offsets are a thousand years of a busy partition.
 _OFFSETS = 2**40
 _FIELDS = 10
+_SIDE = _FIELDS // 2
 _DTYPE = np.dtype(
     [("place", "<i8"), ("model_a", "<i4"), ("model_b", "<i4"), ("outcome", "<i4"), ("style", "<i4", (_FIELDS,))]
 )
@@ -56,6 +57,19 @@ class StyledVotes:
         return StyledVotes(
             self.place[kept], self.model_a[kept], self.model_b[kept], self.outcome[kept], self.style[kept]
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moments:
+    """n answers of a model: Σx and Σx² of tokens, headers, lists, bold, emoji, float64[5] each."""
+
+    n: int
+    sums: npt.NDArray[np.float64]
+    squares: npt.NDArray[np.float64]
+
+    def plus(self, other: Moments) -> Moments:
+        """Both together."""
+        return Moments(self.n + other.n, self.sums + other.sums, self.squares + other.squares)
 
 
 def place(partition_no: int, offset: int) -> int:
@@ -97,6 +111,23 @@ def styled(connection: Connection, log_size: int) -> StyledVotes:
     parts = [unpack(bytes(raw)) for raw in connection.scalars(query)]
     columns = [np.concatenate([part[name] for part in parts] or [np.zeros(0, _DTYPE)[name]]) for name in _NAMES]
     return StyledVotes(*columns)
+
+
+def moments(connection: Connection, log_size: int, models: Collection[int]) -> dict[int, Moments]:
+    """The answers of some models among the first `log_size` votes: their number, and sums by feature."""
+    axis = np.array(sorted(models), dtype=np.int64)
+    n, sums, squares = np.zeros(len(axis), np.int64), np.zeros((len(axis), _SIDE)), np.zeros((len(axis), _SIDE))
+    s = schema.segment.c
+    query = sa.select(s.styles).where(s.log_size <= log_size, s.styles.is_not(None)).order_by(s.segment_no)
+    for raw in connection.scalars(query) if len(axis) else ():
+        part = unpack(bytes(raw))
+        for side, half in (("model_a", part["style"][:, :_SIDE]), ("model_b", part["style"][:, _SIDE:])):
+            rows = np.isin(part[side], axis)
+            code, x = np.searchsorted(axis, part[side][rows]), half[rows].astype(np.float64)
+            n += np.bincount(code, minlength=len(axis))
+            np.add.at(sums, code, x)
+            np.add.at(squares, code, x**2)
+    return {int(no): Moments(int(n[i]), sums[i], squares[i]) for i, no in enumerate(axis)}
 
 
 _NAMES = tuple(_DTYPE.names or ())

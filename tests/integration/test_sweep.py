@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli.every import app
 from pipeline.errors import Usage
+from pipeline.store import Store, schema
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 MODELS = [f"m{k}" for k in range(8)]
@@ -156,7 +157,9 @@ def test_every_planted_scandal_is_found_told_once_and_cleared_when_it_is_over(tm
     assert isinstance(CliRunner().invoke(app, ["provider", "nobody"]).exception, Usage)
 
     opened = [a for a in run("alerts") if a["detector"] in report["audits"]]
-    sure = [f for f in report["findings"] if f["e_value"] is None or f["e_value"] >= 100]
+    sure = [f for f in report["findings"] if f["discovery"] is not False]
+    assert {f["discovery"] for f in report["findings"] if f["p_value"] is None} == {None}
+    assert report["hypotheses"]["discoveries"] == sum(f["discovery"] is True for f in report["findings"]) > 0
     assert len(opened) == len(sure) == report["alerts"]["told"]
     assert {a["state"] for a in opened} == {"open"}
     assert all(a["evidence"]["what"] for a in opened)
@@ -199,6 +202,78 @@ def test_a_policy_of_one_s_own_is_judged_and_a_wrong_one_refused(tmp_path: Path)
         mine.write_text(text)
         result = CliRunner().invoke(app, ["sweep", "--policy", str(mine)])
         assert type(result.exception).__name__ == "Usage", text
+
+
+def styled(votes: list[dict[str, Any]], categories: int) -> list[dict[str, Any]]:
+    """The same votes with style counts (m6 writes twice as much as the others), tasks, and prompts asked again."""
+    rng = np.random.default_rng(9)
+    for n, one in enumerate(votes):
+        for side in ("a", "b"):
+            mean = 400 if one[f"model_{side}"] == "m6" else 200
+            counts = {"headers": 1, "lists": int(rng.integers(0, 4)), "bold": 2, "emoji": 0}
+            one[f"style_{side}"] = {"tokens": int(rng.normal(mean, 50)), **counts}
+        one["category"] = f"task {n % categories}"
+        one["prompt_hash"] = f"p{n % 4_000}"
+    return votes
+
+
+def versions() -> list[dict[str, Any]]:
+    """m6 is tested and m7 released in its place, with a digest; the family of m3 gains on arena-like prompts alone."""
+    family = {"provider": "provider 3", "visibility": "public", "license": "open", "family": "three"}
+    scores = [("m3", "arena", 23.5, True), ("m3", "plain", 66.5, False), ("m3-b", "arena", 49.9, True)]
+    results = [*scores, ("m3-b", "plain", 65.9, False)]
+    return [
+        event(500, -1.9, "model.submitted", model="m3", **family),
+        event(501, -1.8, "model.submitted", model="m3-b", **family),
+        event(502, 2, "model.released", model="m6", checkpoint_digest="public", **{"as": "m7"}),
+        event(503, -1.7, "model.submitted", model="m6", provider="provider 2", visibility="public",
+              license="proprietary", checkpoint_digest="tested"),
+        *(
+            event(510 + k, 3, "benchmark.result", model=m, benchmark=b, score=s, n=500, evaluator="a lab", arena_like=a)
+            for k, (m, b, s, a) in enumerate(results)
+        ),
+    ]  # fmt: skip
+
+
+@pytest.mark.usefixtures("url")
+def test_releases_results_and_the_board_s_own_snapshots_are_looked_at(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(tmp_path, styled(made_votes(1.0, 0), 3), [*made_registry(), *versions()])
+    other = tmp_path / "usage.csv"
+    other.write_text("snapshot,model,score,votes\n" + "".join(f"2026-03-06,{m},1{k},9\n" for k, m in enumerate(MODELS)))
+    monkeypatch.setenv("INTEGRITY_SECOND_BOARD", str(other))
+    report = run("sweep", code=1)
+    found = {(f["audit"], f["subject"]["id"], f["direction"]): f for f in report["findings"]}
+    assert found["version_mismatch", "m7", "another checkpoint"]["evidence"]["released"] == "public"
+    style = found["version_mismatch", "m7", "another style: tokens"]["evidence"]
+    assert style["d"] == pytest.approx(200 / 50, rel=0.05)
+    assert ("version_mismatch", "m7", "another style: lists") not in found
+    assert found["arena_gap", "m3-b", "gains on arena more than on plain"]["evidence"]["base"] == "m3"
+    assert any(audit == "prompt_duplication" for audit, _, _ in found)
+    audits = report["audits"]
+    assert audits["task_mix"]["tasks"] == ["task 0", "task 1", "task 2"]
+    assert audits["second_opinion"]["common"] == 8
+    assert audits["fragility"]["places"][0]["above"] == audits["fragility"]["first"]
+    assert "two days" in audits["top_churn"]["not looked at"]
+
+    more = tmp_path / "more.jsonl"
+    late = [vote(9_000 + n, f"late {n}", 5.99, 1 + n % 7, 0, 1, f"late {n}") for n in range(40)]
+    more.write_text("".join(json.dumps(one) + "\n" for one in late))
+    run("work", "--source", str(more), "--until-end")
+    run("refresh")
+    store = Store.open(url, voter_key=bytes.fromhex(KEY))
+    with store.write() as connection:  # as if the second one were of the next day
+        s = schema.snapshot.c
+        day = 24 * 3600 * 1_000_000
+        connection.execute(schema.snapshot.update().where(s.sequence == 2).values(published_at=s.published_at + day))
+    store.close()
+    top = run("sweep", code=1)["audits"]["top_churn"]
+    assert (top["days"], top["overtakings"], top["changes"], top["p_value"]) == (2, 0, [], 1.0)
+    assert top["by_chance_at_most"] >= 0
+
+    monkeypatch.setenv("INTEGRITY_SECOND_BOARD", str(tmp_path / "none.csv"))
+    assert isinstance(CliRunner().invoke(app, ["sweep"]).exception, Usage)
 
 
 @pytest.mark.usefixtures("url")

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.audits.history import board_history
-from pipeline.audits.top_churn import top_churn
+from pipeline.audits.top_churn import top_churn, top_churn_findings
 from pipeline.cli.every import app
 from pipeline.errors import BadRecord, UnknownFormat
 from pipeline.formats.history import read_history
@@ -39,6 +39,26 @@ def made(tmp_path: Path) -> Path:
     path = tmp_path / "made.csv"
     path.write_text(MADE)
     return path
+
+
+def test_a_first_place_that_flaps_beyond_its_intervals_is_a_finding(tmp_path: Path) -> None:
+    """Two models a hundred points apart that change places every day; and a board where nothing moves."""
+    rows = [
+        f"2025-01-{day:02},text,1,,{name},{1300 - 100 * ((day + turn) % 2)},+4/-4,{1000 + day},Hill,MIT"
+        for day in range(1, 9)
+        for turn, name in enumerate(("ant", "bee"))
+    ]
+    path = tmp_path / "flaps.csv"
+    path.write_text(HEAD + "\n".join(rows) + "\n")
+    found = top_churn(read_history(path)["text"])
+    assert found.overtakings == 7
+    (told,) = top_churn_findings(found)
+    assert (told.direction, told.evidence["within_week"], told.evidence["by"]) == ("#1 changes too often", 7, ["Hill"])
+    still = [row for row in rows if ",ant," in row] + [
+        row.replace("ant", "cat").replace("13", "12") for row in rows[:1]
+    ]
+    path.write_text(HEAD + "\n".join(still) + "\n")
+    assert top_churn_findings(top_churn(read_history(path)["text"])) == ()
 
 
 def reported(path: Path) -> tuple[int, dict]:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from online_fdr.core.abstract.abstract_gamma_seq import AbstractGammaSequence
 from online_fdr.e_values import ELond as OtherELond
 from online_fdr.e_values import e_bh as other_e_bh
+from scipy.stats import norm
 
 from pipeline.evidence import LOG_UNIT, many
 
@@ -55,6 +56,38 @@ def test_e_lond_discovers_what_another_library_discovers(values: list[float], al
         ours, found = ours.submit(value)
         assert found == other.test_one(value)
     assert (ours.submitted, ours.rejected) == (len(values), other.num_reject)
+
+
+def test_a_family_of_one_is_a_hypothesis_and_of_none_is_nothing() -> None:
+    state = many.ELond(0.1, 3, 1)
+    for e in (1.0, 1e3, 1e9):
+        alone, found = state.submit(e)
+        family, each = state.submit_family(np.array([e]))
+        assert (family, each.tolist()) == (alone, [found])
+    assert state.submit_family(np.zeros(0))[0] == state
+
+
+@given(st.lists(st.floats(0, 1e9), min_size=1, max_size=30), levels)
+def test_each_of_a_family_has_its_part_of_the_level(values: list[float], alpha: float) -> None:
+    start = many.ELond(alpha, 5, 2)
+    end, found = start.submit_family(np.array(values))
+    assert found.tolist() == [e / len(values) >= 1 / start.level for e in values]
+    assert (end.submitted, end.rejected) == (6, 2 + sum(found.tolist()))
+
+
+def test_families_over_many_days_keep_the_false_share_below_alpha() -> None:
+    rng, shares = np.random.default_rng(4), []
+    for _ in range(200):
+        state, false, true = many.ELond(0.1), 0, 0
+        for _day in range(30):
+            z = rng.normal(np.where(np.arange(20) < 2, 8.0, 0.0))
+            p = 2 * norm.sf(np.abs(z))
+            state, found = state.submit_family(0.5 / np.sqrt(p))
+            false, true = false + int(found[2:].sum()), true + int(found[:2].sum())
+        shares.append(false / max(false + true, 1))
+        assert state.rejected == false + true
+    assert np.mean(shares) <= 0.1
+    assert true > 10  # it does discover
 
 
 def test_the_levels_of_all_hypotheses_that_will_ever_come_sum_to_at_most_alpha() -> None:

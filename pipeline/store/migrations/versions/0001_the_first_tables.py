@@ -316,6 +316,34 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("snapshot_id", "view", "model", name=op.f("pk_snapshot_row")),
     )
     op.create_table(
+        "sweep",
+        sa.Column(
+            "sweep_no", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), sa.Identity(always=False), nullable=False
+        ),
+        sa.Column("log_size", sa.BigInteger(), nullable=False),
+        sa.Column("event_no", sa.BigInteger(), nullable=False),
+        sa.Column("submitted_before", sa.BigInteger(), nullable=False),
+        sa.Column("rejected_before", sa.BigInteger(), nullable=False),
+        sa.Column("submitted", sa.BigInteger(), nullable=False),
+        sa.Column("rejected", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("sweep_no", name=op.f("pk_sweep")),
+        sa.UniqueConstraint("log_size", "event_no", name=op.f("uq_sweep_log_size_event_no")),
+    )
+    op.create_table(
+        "registry_reject",
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("offset", sa.BigInteger(), nullable=False),
+        sa.Column("appended_at", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("origin", sa.Text(), nullable=True),
+        sa.Column("sha256", sa.LargeBinary(), nullable=False),
+        sa.Column("sample", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("source", "offset", name=op.f("pk_registry_reject")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "source",
         sa.Column(
             "source_no", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), sa.Identity(always=False), nullable=False
