@@ -13,13 +13,13 @@ GRANT SELECT ON alembic_version, meta TO integrity_ingest, integrity_rate, integ
 GRANT MAINTAIN ON meta TO integrity_ingest, integrity_rate, integrity_read;
 
 -- integrity_ingest: writes votes and never changes one.
-GRANT INSERT ON vote, vote_key, duplicate, reject, batch, registry_reject TO integrity_ingest;
+GRANT INSERT ON vote, vote_key, duplicate, reject, batch TO integrity_ingest;
 -- Beside ids, what folding voter states again needs (states are written behind, and a new owner catches up), and what
 -- telling a repeat that says the same from one that does not needs.
 GRANT SELECT (partition_no, "offset", vote_id, voter, cast_at, appended_at, model_a, model_b, outcome, fate,
               language, category, network, prompt, voter_since, style) ON vote TO integrity_ingest;
 GRANT SELECT ON vote_key TO integrity_ingest;
-GRANT SELECT, INSERT ON source, model, term, registry_event, in_force, alert_event TO integrity_ingest;
+GRANT SELECT, INSERT ON source, model, term, registry_event, registry_reject, in_force, alert_event TO integrity_ingest;
 GRANT SELECT, INSERT ON partition TO integrity_ingest;
 -- Not sealed_offset: what is sealed is not the worker's to say.
 GRANT UPDATE (next_offset, epoch, owner, event_time, state_offset, updated_at) ON partition TO integrity_ingest;

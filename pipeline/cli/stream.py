@@ -6,6 +6,8 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,7 +29,8 @@ from pipeline.stream.commit import Tally
 from pipeline.stream.monitor import Monitor
 from pipeline.stream.publisher import create_topics, producer
 from pipeline.stream.publisher import publish as publish_file
-from pipeline.stream.source import FileSource, KafkaSource, Source
+from pipeline.stream.registry_reader import RegistryReader, beside
+from pipeline.stream.source import FileSource, KafkaSource, RegistryTopic, Source
 from pipeline.stream.worker import Send, Worker
 
 Columns = Annotated[str, typer.Option(help="How a table calls our fields: model_a=left,winner=choice,…")]
@@ -107,7 +110,8 @@ def work(
         )
         started = time.monotonic()
         try:
-            tally = worker.run(until_end=until_end or isinstance(origin, FileSource))
+            with _registry(source, opened, options, origin, worker.stop, until_end):
+                tally = worker.run(until_end=until_end or isinstance(origin, FileSource))
         finally:
             origin.close()
             if server:
@@ -161,6 +165,18 @@ def _source(
         poll_seconds=options.poll_seconds,
     )
     return source, _sender(bootstrap)
+
+
+def _registry(
+    given: str, store: Store, options: Settings, votes: Source, halt: Callable[[], None], until_end: bool
+) -> AbstractContextManager[None]:
+    """The registry topic beside votes from Kafka; a file has its registry from `--registry`."""
+    if isinstance(votes, FileSource):
+        return nullcontext()
+    bootstrap, _ = _kafka(given)
+    connect = partial(RegistryTopic, bootstrap, options.topic_registry)
+    reader = RegistryReader(connect, store, votes=votes.name, rejected_topic=options.topic_rejected)
+    return beside(reader, until_end=until_end, halt=halt)
 
 
 def _sender(bootstrap: str) -> Send:

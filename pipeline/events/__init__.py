@@ -2,14 +2,14 @@
 
 vote.py       the vote event, outcomes, the canonical record and the id derived from it
 registry.py   the registry events
-decode.py     bytes → votes, each one decoded or rejected with a reason; never an exception
+decode.py     bytes → votes or registry events, each one decoded or rejected with a reason; never an exception
 hygiene.py    what a strict reader refuses: duplicate keys, deep nesting, hidden characters
 batch.py      votes → numpy columns (VoteBatch)
 schema.py     the JSON Schema of each event, generated from the same classes
 """
 
 from pipeline.events.batch import VoteBatch, columns, pseudonym
-from pipeline.events.decode import Reject, decode_votes
+from pipeline.events.decode import Reject, decode_registry, decode_votes
 from pipeline.events.vote import OUTCOMES, Style, Vote, canonical, derived_id, to_bytes
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "VoteBatch",
     "canonical",
     "columns",
+    "decode_registry",
     "decode_votes",
     "derived_id",
     "pseudonym",

@@ -1,4 +1,4 @@
-"""Bytes → votes. Every record becomes a vote or a reject with a reason; nothing raises.
+"""Bytes → votes or registry events. Every record becomes one or a reject with a reason; nothing raises.
 
 Not handled here: time limits (the processor knows the append time) and repeated ids (the store
 knows them).
@@ -15,7 +15,9 @@ from typing import Any
 
 import msgspec
 
+from pipeline.events import registry
 from pipeline.events.hygiene import MAX_BYTES, MAX_DEPTH, all_plainly_clean, fault, plainly_clean
+from pipeline.events.registry import RegistryEvent
 from pipeline.events.vote import OUTCOMES, SCHEMA, Vote
 
 # Enough of an unreadable record to recognise its producer; the hash names the rest.
@@ -76,6 +78,32 @@ def decode_votes(values: Sequence[bytes | None]) -> tuple[list[Vote], list[int],
         return votes, positions, rejects
     kept = [i for i, position in enumerate(positions) if position not in wrong]
     return [votes[i] for i in kept], [positions[i] for i in kept], rejects
+
+
+def decode_registry(values: Sequence[bytes | None]) -> tuple[list[RegistryEvent], list[int], list[Reject]]:
+    """Decode records into registry events, as strictly as votes.
+
+    Args:
+        values: one JSON text each; None is a record without a value (a Kafka tombstone).
+
+    Returns:
+        The events, their positions in `values`, and the rejects in order of position.
+    """
+    events: list[RegistryEvent] = []
+    positions: list[int] = []
+    rejects: list[Reject] = []
+    for position, raw in enumerate(values):
+        try:
+            event = registry.decode(raw)  # type: ignore[arg-type]  # None raises TypeError, caught below
+            wrong = _size(raw or b"") or fault(raw or b"")
+        except (ValueError, TypeError, RecursionError) as error:
+            wrong = _explain(raw, error)
+        if wrong:
+            rejects.append(_reject(position, raw, *wrong))
+        else:
+            events.append(event)
+            positions.append(position)
+    return events, positions, rejects
 
 
 def _hidden(raw: bytes, vote: Vote) -> tuple[str, str] | None:

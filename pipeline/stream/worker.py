@@ -33,6 +33,8 @@ from pipeline.stream.source.contract import Chunk, Source
 from pipeline.stream.states import States, refold
 
 _OUTBOX_BATCH = 1_000
+# How often it is asked whether others, the monitor say, have left something in the outbox.
+_OUTBOX_SECONDS = 1.0
 # Seconds that a poll waits for a record: while a batch is being written, not long after it may be done.
 _POLL, _BUSY_POLL = 0.25, 0.05
 
@@ -91,7 +93,7 @@ class Worker:
         self._patience = Patience(self.store)
         self._pen: Pen[Written] = Pen(beside=self.store.engine.dialect.name == "postgresql")
         self._batch: _Batch | None = None  # being written
-        self._undelivered = self.send is not None
+        self._undelivered, self._look_again = self.send is not None, 0.0
         self._stopping = False
         self._limit = RejectLimit(self.settings.max_consecutive_rejects, self.settings.max_reject_ratio)
         self._liveness = Liveness(
@@ -312,6 +314,8 @@ class Worker:
 
     def _deliver(self) -> None:
         """Send what waits in the outbox. A broker that is away gets it later."""
+        if self.send is not None and time.monotonic() >= self._look_again:
+            self._undelivered, self._look_again = True, time.monotonic() + _OUTBOX_SECONDS
         while self.send is not None and self._undelivered:
             query = partial(outbox.waiting, source_no=self._source_no, limit=_OUTBOX_BATCH)
             waiting = self._patience.read(query)

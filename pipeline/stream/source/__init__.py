@@ -3,5 +3,6 @@
 from pipeline.stream.source.contract import Chunk, Source
 from pipeline.stream.source.file import FileSource
 from pipeline.stream.source.kafka import KafkaSource
+from pipeline.stream.source.registry import RegistryTopic
 
-__all__ = ["Chunk", "FileSource", "KafkaSource", "Source"]
+__all__ = ["Chunk", "FileSource", "KafkaSource", "RegistryTopic", "Source"]

@@ -237,7 +237,7 @@ class KafkaSource:
         except KafkaError as error:
             raise BrokerUnavailable(f"{self.name}: {error}") from error
         chunks = [
-            _chunk(tp.partition, records)
+            chunk_of(tp.partition, records)
             for tp, records in sorted(polled.items())
             if records and tp.partition in self._sought
         ]
@@ -312,7 +312,8 @@ def describe(bootstrap: str, topic: str) -> str:
         admin.close()
 
 
-def _chunk(partition: int, records: list[Any]) -> Chunk:
+def chunk_of(partition: int, records: list[Any]) -> Chunk:
+    """What the client polled of one partition."""
     return Chunk(
         partition,
         np.array([r.offset for r in records], dtype=np.int64),

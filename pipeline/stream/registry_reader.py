@@ -1,0 +1,157 @@
+"""Registry topic → store, beside the worker.
+
+Every worker reads the topic, and the store's position decides whose chunk is written: events, rejects and position in
+one transaction, so that each event is taken once however many readers there are. A record that is no event is a reject
+with its reason; one that contradicts what is known is kept, changes nothing, and is a reject as long as it contradicts
+(`pipeline.registry`). Both are told on the topic of rejects, by way of the worker's outbox.
+
+Law: an event is in the store before its offset is passed. Not handled: a registry topic of several partitions.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from pipeline.errors import BrokerUnavailable, OffsetGap, StoreUnavailable
+from pipeline.events import decode_registry
+from pipeline.store import Store, ingest, outbox, registry
+from pipeline.stream.patience import Patience
+from pipeline.stream.source import Chunk, RegistryTopic
+
+_LIMIT = 1_000
+# Seconds that a poll waits, and until a broker or a database that is away is asked again.
+_POLL, _AGAIN = 0.5, 5.0
+
+
+class RegistryReader:
+    """Reads one registry topic into one store."""
+
+    def __init__(
+        self, connect: Callable[[], RegistryTopic], store: Store, *, votes: str, rejected_topic: str | None
+    ) -> None:
+        """Prepare to read on where the store says.
+
+        Args:
+            connect: opens the topic; asked again as long as there is none.
+            store: where to.
+            votes: name of the votes' source, whose worker empties the outbox.
+            rejected_topic: where rejects are told; None for nowhere.
+        """
+        self._connect, self._store, self._patience = connect, store, Patience(store)
+        self._votes, self._rejected = votes, rejected_topic
+        self._opened: RegistryTopic | None = None
+        self.read = 0
+
+    @property
+    def _topic(self) -> RegistryTopic:
+        self._opened = self._opened or self._connect()
+        return self._opened
+
+    def catch_up(self) -> int:
+        """Read everything that is there now; how many records that was.
+
+        Raises:
+            OffsetGap: records that were not read are gone.
+            BrokerUnavailable: the broker does not answer.
+        """
+        end, before = self._topic.end(), self.read
+        while self._position() < end:
+            self.step(_POLL)
+        return self.read - before
+
+    def step(self, seconds: float) -> int:
+        """Read and write one chunk; waits so long for it. Returns its number of records.
+
+        Raises:
+            OffsetGap: records that were not read are gone.
+            BrokerUnavailable: the broker does not answer.
+            StoreUnavailable: the database stayed away.
+        """
+        chunk = self._topic.poll(self._position(), _LIMIT, seconds)
+        if chunk is None:
+            return 0
+        _, positions, rejects = decode_registry(chunk.values)
+        written = self._patience.write(partial(self._write, chunk=chunk, decoded=(positions, rejects)))
+        self.read += len(chunk.values) if written else 0
+        return len(chunk.values)
+
+    def follow(self, stopped: threading.Event, halt: Callable[[OffsetGap], None] = lambda _: None) -> None:
+        """Read until told to stop; what is away is asked again.
+
+        Args:
+            stopped: set to end it.
+            halt: told of records that are gone: nothing is read after that.
+        """
+        while not stopped.is_set():
+            try:
+                self.step(_POLL)
+            except OffsetGap as error:
+                halt(error)
+                return
+            except (BrokerUnavailable, StoreUnavailable):
+                stopped.wait(_AGAIN)
+
+    def close(self) -> None:
+        """Let go of the topic."""
+        if self._opened is not None:
+            self._opened.close()
+
+    def _position(self) -> int:
+        return self._patience.read(partial(registry.position, source=self._topic.name))
+
+    def _write(self, connection: Connection, chunk: Chunk, decoded: Any) -> bool:
+        told = registry.append(connection, self._topic.name, chunk, decoded)
+        if told and self._rejected is not None:
+            source_no = ingest.source_number(connection, self._votes)
+            outbox.add(connection, source_no, [_message(self._rejected, one) for one in told])
+        return told is not None
+
+
+def _message(topic: str, one: dict[str, Any]) -> tuple[str, bytes, bytes]:
+    """The form of rejected votes, with the topic that it came from."""
+    value = {"schema": 1, **one}
+    return topic, str(one["origin"] or one["offset"]).encode(), json.dumps(value, sort_keys=True).encode()
+
+
+@contextmanager
+def beside(reader: RegistryReader, *, until_end: bool, halt: Callable[[], None]) -> Iterator[None]:
+    """Keep the registry up to date while a worker works.
+
+    Args:
+        reader: of the registry topic.
+        until_end: read what is there before the work begins, and nothing after that; a broker without a registry topic
+            is a board without one. Else a thread of its own follows the topic.
+        halt: ends the work when registry events are gone that were not read.
+
+    Raises:
+        OffsetGap: they are; after the work has ended.
+    """
+    gone: list[OffsetGap] = []
+
+    def stop(error: OffsetGap) -> None:
+        gone.append(error)
+        halt()
+
+    stopped = threading.Event()
+    thread = threading.Thread(target=reader.follow, args=(stopped, stop), name="registry", daemon=True)
+    if until_end:
+        with suppress(BrokerUnavailable):
+            reader.catch_up()
+    else:
+        thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        if thread.is_alive():
+            thread.join(_AGAIN)
+        reader.close()
+    if gone:
+        raise gone[0]
