@@ -36,6 +36,7 @@ GRANT INSERT, UPDATE ON sealed_total TO integrity_rate;
 -- A retraction is asked for by a person and gets its leaf with the seal.
 GRANT INSERT ON retraction TO integrity_rate;
 GRANT UPDATE (leaf) ON retraction TO integrity_rate;
+GRANT INSERT, UPDATE (revoked_at, revoked_by, revoked_reason) ON token TO integrity_rate;
 GRANT UPDATE (sealed_offset) ON partition TO integrity_rate;
 -- A sweep opens alerts too, and tells of more evidence for those that are open.
 GRANT INSERT ON alert, sweep TO integrity_rate;

@@ -14,13 +14,15 @@ from typing import Any
 import anyio.to_thread
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import Response
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pipeline.api import alerts, documents, models, moves, pages, problems, snapshots, status
+from pipeline.api import alerts, documents, models, moves, operators, pages, problems, snapshots, status
 from pipeline.api.kept import Kept, Pulse
 from pipeline.api.reader import NEVER, Reader
 from pipeline.store import Store, reading
 
+_LONGEST_BODY = 64 << 10
 # Each holds a connection of the pool (2, and 4 more when needed) while it reads: more would only wait for one.
 _READERS = 6
 
@@ -74,6 +76,7 @@ def create_app(store: Store) -> FastAPI:
     api = APIRouter(prefix="/api/v1", responses=_ERRORS)
     for part in (snapshots, models, moves, alerts, status):
         api.include_router(part.routes(reader))
+    api.include_router(operators.routes(reader, pulse))
     app.include_router(api)
     templates = pages.Templates()
     app.include_router(pages.routes(reader, templates, app))
@@ -84,6 +87,7 @@ def create_app(store: Store) -> FastAPI:
         """Nothing: what the benchmark measures the others against."""
         return Response(b"{}", media_type="application/json", headers=NEVER)
 
+    app.add_middleware(_Bounded)
     app.add_middleware(Kept, pulse=pulse)
     app.add_middleware(_Headers)
     return app
@@ -92,6 +96,27 @@ def create_app(store: Store) -> FastAPI:
 def _pulse(store: Store) -> tuple[int, ...]:
     with store.read() as connection:
         return reading.pulse(connection)
+
+
+class _Bounded:
+    """ASGI middleware: a body that is longer than any decision is refused while it comes."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count what comes."""
+        taken = 0
+
+        async def counted() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > _LONGEST_BODY:
+                raise HTTPException(413, f"expected a body of at most {_LONGEST_BODY:,} bytes")
+            return message
+
+        await self._app(scope, counted if scope["type"] == "http" else receive, send)
 
 
 class _Headers:

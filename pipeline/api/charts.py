@@ -35,7 +35,7 @@ def rating(defended: Sequence[Row], raw: Sequence[Row]) -> bytes:
     time = _time()
     layers = [
         {"transform": [{"filter": "datum.view == 'defended'"}],
-         "mark": {"type": "area", "color": _BLUE, "opacity": 0.18, "interpolate": "step-after"},
+         "mark": {"type": "area", "color": _BLUE, "opacity": 0.18},
          "encoding": {"x": time, "y": _points("lower"), "y2": {"field": "upper"}}},
         {"transform": [{"filter": "datum.view == 'raw'"}],
          "mark": {"type": "line", "color": _QUIET, "strokeDash": [4, 3], "strokeWidth": 1.5},

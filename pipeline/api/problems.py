@@ -25,6 +25,9 @@ from pipeline.errors import BadInput, IntegrityError, Unavailable, Usage
 _log = logging.getLogger("integrity.api")
 MEDIA_TYPE = "application/problem+json"
 
+# PostgreSQL: insufficient_privilege.
+_DENIED = "42501"
+
 PageOf = Callable[[Request, dict[str, Any]], Response]
 
 
@@ -127,6 +130,8 @@ def _of_ours(error: IntegrityError) -> Problem:
 
 
 def _of_database(error: Exception) -> Problem:
+    if getattr(getattr(error, "orig", None), "sqlstate", None) == _DENIED:
+        return Problem(403, "this server may only read: its role in the database decides nothing")
     _log.error("the store: %s", error)
     return Problem(503, "the store does not answer; try again", {"retry-after": "5"})
 

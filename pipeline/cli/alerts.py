@@ -6,7 +6,6 @@ import getpass
 from typing import Annotated, Any, Literal
 
 import typer
-from sqlalchemy.engine import Connection
 
 from pipeline import jobs
 from pipeline import settings as configuration
@@ -14,11 +13,10 @@ from pipeline.alerts import STATES
 from pipeline.cli import show
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out
 from pipeline.errors import Usage
-from pipeline.jobs import explaining
+from pipeline.jobs import deciding, explaining
 from pipeline.jobs.opening import now
 from pipeline.store import Store, exclusions
 from pipeline.store import alerts as kept
-from pipeline.store.selections import Selection
 
 Action = Literal[
     "list",
@@ -33,7 +31,6 @@ Action = Literal[
     "exclusions",
     "export",
 ]
-_MOVES = ("ack", "snooze", "appeal", "resolve", "reopen")
 
 
 @app.command()
@@ -78,8 +75,12 @@ def alerts(
                 found = kept.one(connection, target)
             _print(found, explaining.explained(found), as_json)
         else:
+            who = name or getpass.getuser()
             with opened.write() as connection:
-                result = _decide(connection, action, target, name or getpass.getuser(), reason, hours)
+                if action in deciding.MOVES:
+                    result = deciding.move(connection, target, action, who, reason, hours)
+                else:
+                    result = deciding.count(connection, action, target, who, reason)
             _print(result, result["done"], as_json)
     finally:
         opened.close()
@@ -110,39 +111,6 @@ def replay(
         )
     raised = sum(one["severity"] != "cleared" for one in said)
     err.print(f"{detector}: {raised} alerts raised or escalated, {'written' if write else 'nothing was written'}")
-
-
-def _decide(
-    connection: Connection, action: str, target: str, name: str, reason: str, hours: float | None
-) -> dict[str, Any]:
-    if action in _MOVES:
-        until = now() + round(hours * 3.6e9) if action == "snooze" and hours is not None else None
-        state = kept.move(connection, target, action, name, reason, now(), until)
-        for_long = f" for {hours:g} hours" if until is not None else ""
-        return {"alert": target, "state": state, "done": f"{target} is {state}{for_long}"}
-    targets, alert_id = _targets(connection, action, target)
-    for kind, subject in targets:
-        exclusions.add(connection, action, kind, subject, reason, name, now(), alert_id)
-    kind, subject = targets[0]
-    what = ", ".join(f"{k} {s}" for k, s in targets)
-    done = f"{action}d {what} ({reason}): the defended board follows at the next refresh"
-    return {"action": action, "kind": kind, "target": subject, "name": name, "reason": reason, "done": done}
-
-
-def _targets(connection: Connection, action: str, target: str) -> tuple[list[tuple[str, str]], str | None]:
-    """What to exclude or restore, and the alert that it is about."""
-    kind, sign, subject = target.partition(":")
-    if sign:
-        return [(kind, str(Selection.parse(subject)) if kind == "votes" else subject)], None
-    found = kept.one(connection, target)
-    if action == "restore":
-        excluded = [(e.kind, e.target) for e in exclusions.of_alert(connection, target)]
-        if not excluded:
-            raise Usage(f"alert {target}: none of its votes are excluded; `integrity alerts exclusions` lists what is")
-        return excluded, target
-    if found["subject"]["kind"] == "voter":
-        return [("voter", found["subject"]["id"])], target
-    return [("votes", str(kept.selection(found)))], target
 
 
 def _list_exclusions(store: Store, as_json: bool) -> None:

@@ -158,24 +158,30 @@ def reason(move: Move) -> str:
         return f"New on the board, at place {move.after['rank']}." if move.after else ""
     if move.after is None:
         return "No longer on the board."
-    parts = [_because(step, move) for step in STEPS]
-    moved = f"{move.rated:+.1f} points" if move.rated else "The same rating"
-    because = ", ".join(part for part in parts if part)
-    sentence = f"{moved}: {because}." if because else f"{moved}."
-    return " ".join([sentence, *_neighbours(move)])
+    parts = [_because(step, move) for step in STEPS if move.points[step]]
+    if len(parts) > 1:
+        told = ", ".join(f"{_signed(move.points[step])} {part}" for step, part in parts)
+        sentences = [f"{_signed(move.rated)} points: {told}."]
+    else:
+        sentences = [f"{_signed(move.rated)} points{''.join(f' {part}' for _, part in parts)}."]
+    if (move.places or 0) * (move.rated or 0.0) < 0:
+        sentences.append(
+            "The models around it lost more." if (move.rated or 0.0) < 0 else "The models around it won more."
+        )
+    return " ".join([*sentences, *_neighbours(move)])
 
 
-def _because(step: str, move: Move) -> str:
-    points = move.points[step]
-    if not points:
-        return ""
+def _because(step: str, move: Move) -> tuple[str, str]:
     if step == "votes":
         b = move.battles
-        score = f", won {b.score:.0%} of them" if b.score is not None else ""
-        expected = f" where {b.expected:.0%} were expected" if score and b.expected is not None else ""
-        return f"{points:+.1f} by the votes that came ({b.votes:,} of its own{score}{expected})"
-    what = {"exclusions": "by exclusions that came or went", "settings": "by other settings"}[step]
-    return f"{points:+.1f} {what}"
+        score = f": it scored {b.score:.1%}" if b.score is not None else ""
+        expected = f" where {b.expected:.1%} was expected" if score and b.expected is not None else ""
+        return step, f"by the votes that came ({b.votes:,} of them its own{score}{expected})"
+    return step, {"exclusions": "by exclusions that came or went", "settings": "by other settings"}[step]
+
+
+def _signed(points: float | None) -> str:
+    return "?" if points is None else f"{points:+.1f}".replace("-", "−")
 
 
 def _neighbours(move: Move) -> list[str]:

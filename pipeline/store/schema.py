@@ -218,6 +218,23 @@ alert_event = Table(
     Column("reason", Text, nullable=False),
 )
 
+# Whoever shows one may decide over HTTP. Only its hash is kept; a revoked one stays listed.
+token = Table(
+    "token",
+    metadata,
+    _numbered("token_no"),
+    Column("name", Text, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("sha256", Text, nullable=False, unique=True),
+    Column("made_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("made_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+    Column("revoked_by", Text),
+    Column("revoked_reason", Text),
+)
+
 # A dated list: an exclusion is undone by another entry, never removed.
 exclusion = Table(
     "exclusion",

@@ -12,10 +12,12 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import rfc8785
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from pipeline.api import create_app
-from pipeline.store import Store
+from pipeline.jobs.opening import now
+from pipeline.store import Store, schema, tokens
 from tests.integration import readable
 
 API = "/api/v1"
@@ -181,4 +183,39 @@ def test_what_is_published_meanwhile_is_shown(tmp_path: Path, monkeypatch: pytes
         readable.published(str(tmp_path / "board.db"))
         assert client.get("/").text != before
         assert client.get(f"{API}/snapshots").json()["rows"][0]["sequence"] == 4
+    store.close()
+
+
+def test_only_a_token_decides_and_only_what_it_may(tmp_path: Path) -> None:
+    store = readable.made(str(tmp_path / "board.db"), tmp_path)
+    at = now()
+    with store.write() as connection:
+        moves = tokens.add(connection, "moves", ["alerts"], "a tester", "a test", at, at + 10**9)
+        counts = tokens.add(connection, "counts", ["exclusions"], "a tester", "a test", at, at + 10**9)
+        late = tokens.add(connection, "late", ["alerts"], "a tester", "a test", at, at)
+    with TestClient(create_app(store)) as client:
+        alert = client.get(f"{API}/alerts?subject_kind=model").json()["rows"][0]["id"]
+        where, why = f"{API}/alerts/{alert}/ack", {"reason": "seen"}
+
+        def status(path: str, token: str, body: dict[str, Any] = why) -> int:
+            headers = {"Authorization": f"Bearer {token}"} if token else {}
+            return client.post(path, json=body, headers=headers).status_code
+
+        assert [status(where, token) for token in ("", "wrong", late, counts, moves)] == [401, 401, 401, 403, 200]
+        assert status(where, moves, {"reason": " "}) == 422
+        assert status(f"{API}/alerts/{'0' * 16}/ack", moves) == 404
+        shown = client.get(f"{API}/alerts/{alert}").json()
+        assert shown["state"] == "acknowledged"
+        assert shown["history"][-1] | {"at": ""} == {"at": "", "action": "ack", "name": "moves", "reason": "seen"}
+        assert status(f"{API}/alerts/{alert}/votes/exclude", moves) == 403
+        assert status(f"{API}/alerts/{alert}/votes/exclude", counts) == 200
+        assert client.get(f"{API}/exclusions").json()["rows"][0]["name"] == "counts"
+        excluded = {"action": "exclude", "kind": "voter", "target": "no pseudonym", "reason": "x"}
+        assert status(f"{API}/exclusions", counts, excluded) == 422
+        assert status(f"{API}/exclusions", counts, why | {"reason": "x" * 100_000}) == 413
+        with store.write() as connection:
+            tokens.revoke(connection, "moves", "a tester", "it leaked", now())
+        assert status(where, moves) == 401
+        with store.read() as connection:
+            assert all(moves not in str(row) for row in connection.execute(sa.select(schema.token)))
     store.close()

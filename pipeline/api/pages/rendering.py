@@ -83,6 +83,6 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "percent": lambda value: "–" if value is None else f"{value:.1%}",
     "day": _day,
     "url": lambda text: quote(str(text), safe=""),
-    "e": explaining.e_value,
+    "evalue": explaining.e_value,
     "seen": explaining.seen,
 }

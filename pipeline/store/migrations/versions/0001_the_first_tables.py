@@ -373,6 +373,24 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("verdict_id", name=op.f("pk_verdict")),
     )
     op.create_table(
+        "token",
+        sa.Column(
+            "token_no", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), sa.Identity(always=False), nullable=False
+        ),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("scopes", sa.Text(), nullable=False),
+        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("made_by", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("made_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("revoked_at", sa.BigInteger(), nullable=True),
+        sa.Column("revoked_by", sa.Text(), nullable=True),
+        sa.Column("revoked_reason", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("token_no", name=op.f("pk_token")),
+        sa.UniqueConstraint("sha256", name=op.f("uq_token_sha256")),
+    )
+    op.create_table(
         "vote",
         sa.Column("partition_no", sa.BigInteger(), nullable=False),
         sa.Column("offset", sa.BigInteger(), nullable=False),

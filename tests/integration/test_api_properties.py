@@ -1,0 +1,60 @@
+"""OpenAPI as schemathesis reads it: requests that it allows and requests that it forbids, and never a 500.
+
+Every answer is held against what OpenAPI says of it: status, media type, headers, schema; what it forbids must be
+refused, and what asks for a token must refuse whoever has none. Left out is that whatever it allows must be accepted:
+a cursor, a date or a target is text to OpenAPI, and most texts are none.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from pipeline.api import create_app
+from pipeline.jobs.opening import now
+from pipeline.store import Store, tokens
+from tests.integration import readable
+
+EXAMPLES = int(os.environ.get("INTEGRITY_API_EXAMPLES", "12"))
+QUIET = list(HealthCheck)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    folder = tmp_path_factory.mktemp("described")
+    made = readable.made(str(folder / "board.db"), folder)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=lambda mode: mode.value)
+def test_every_answer_is_as_described(store: Store, mode: GenerationMode) -> None:
+    at = now()
+    with store.write() as connection:
+        token = tokens.add(connection, f"a {mode.value} test", tokens.SCOPES, "a tester", "a test", at, at + 10**12)
+    described = schemathesis.openapi.from_asgi("/api/v1/openapi.json", create_app(store))
+    operations = [found.ok() for found in described.get_all_operations()]
+    if mode is GenerationMode.NEGATIVE:  # what takes nothing can be asked nothing wrong
+        operations = [one for one in operations if one.body or list(one.iter_parameters())]
+    assert len(operations) >= 12
+    for operation in operations:
+        checked(operation, mode, {"Authorization": f"Bearer {token}"} if operation.method == "post" else {})
+
+
+def checked(operation: schemathesis.APIOperation, mode: GenerationMode, headers: dict[str, str]) -> None:
+    @given(case=operation.as_strategy(generation_mode=mode))
+    @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=QUIET)
+    def holds(case: schemathesis.Case) -> None:
+        case.call_and_validate(headers=headers, excluded_checks=[positive_data_acceptance])
+
+    try:
+        holds()
+    except Exception as error:
+        error.add_note(operation.label)
+        raise
