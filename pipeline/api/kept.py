@@ -208,6 +208,7 @@ class _Catching:
             self._chunks.append(chunk)
             self._size += len(chunk)
             if self._size > _LARGEST:
+                self.unkeepable = True  # whoever asks for it next waits for nobody
                 more = message.get("more_body", False)
                 await self._let_through()
                 body = b"" if self._bodiless else b"".join(self._chunks)

@@ -17,6 +17,9 @@ from fastapi.testclient import TestClient
 
 from pipeline.api import create_app
 from pipeline.jobs.opening import now
+from pipeline.ledger import merkle, note, opening, proofs, receipt
+from pipeline.ledger.note import VerifierKey
+from pipeline.ledger.verify import verify as verify_bundle
 from pipeline.store import Store, schema, tokens
 from tests.integration import readable
 
@@ -219,3 +222,34 @@ def test_only_a_token_decides_and_only_what_it_may(tmp_path: Path) -> None:
         with store.read() as connection:
             assert all(moves not in str(row) for row in connection.execute(sa.select(schema.token)))
     store.close()
+
+
+def test_a_stranger_verifies_what_was_downloaded(client: TestClient, ids: list[str], tmp_path: Path) -> None:
+    keys = client.get(f"{API}/keys").json()["keys"]
+    where = f"{API}/snapshots/{ids[-1]}"
+    (tmp_path / "bundle.zip").write_bytes(client.get(f"{where}/bundle").content)
+    verified = verify_bundle(opening.files(tmp_path / "bundle.zip"), [VerifierKey.parse(key) for key in keys])
+    assert verified.key_checked
+    found = client.get(where).json()
+    assert verified.sha256 == found["digest"] == hashlib.sha256(client.get(f"{where}/manifest").content).hexdigest()
+    proof = client.get(f"{where}/proof").json()
+    assert proof["checkpoint"] == client.get(f"{API}/checkpoint").text
+    path = [bytes.fromhex(one) for one in proof["path"]]
+    head = note.checkpoint(note.parse(proof["checkpoint"].encode(), "checkpoint"), "checkpoint")
+    leaf = merkle.leaf_hash(client.get(f"{where}/manifest").content)
+    proofs.check_inclusion(leaf, proof["leaf"], proof["size"], path, head.root)
+    tile = client.get(f"{API}/log/snapshots/tile/0/000.p/{len(ids)}").content
+    assert tile[-32:] == leaf
+    grown = client.get(f"{API}/consistency", params={"old": 1, "new": len(ids)}).json()
+    assert (grown["old"], grown["new"]) == (1, 3)
+    assert client.get(f"{API}/consistency", params={"old": 3, "new": 9}).status_code == 422
+
+
+def test_a_voter_gets_a_receipt(client: TestClient) -> None:
+    keys = [VerifierKey.parse(key) for key in client.get(f"{API}/keys").json()["keys"]]
+    counted, left_out = (client.get(f"{API}/receipt", params={"vote": vote}).json() for vote in ("v0-1", "v1-20"))
+    for document in (counted, left_out):
+        receipt.check(receipt.Receipt(**document | {"path": tuple(document["path"])}), keys)
+    assert (counted["defended"], left_out["raw"], left_out["defended"]) == (True, True, False)
+    assert "an operator" in left_out["reason"]
+    assert client.get(f"{API}/receipt", params={"vote": "no such"}).status_code == 404

@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI
 from fastapi.responses import Response
 
 from pipeline.api import charts, models
 from pipeline.api.asking import SnapshotId
+from pipeline.api.ledger import VoteId, found
 from pipeline.api.models import ModelName
 from pipeline.api.pages.rendering import Templates
 from pipeline.api.reader import SETTLED, WHILE_IT_HOLDS, Reader
+from pipeline.errors import Usage
+from pipeline.store import proofs
 
 _STATIC = Path(__file__).parents[1] / "static"
 _KINDS = {"site.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
@@ -28,11 +31,21 @@ def routes(reader: Reader, templates: Templates, app: FastAPI) -> APIRouter:
 
     @router.get("/verify")
     def verify() -> Response:
-        return templates.page("verify", WHILE_IT_HOLDS)
+        try:
+            known, head = proofs.keys(reader.store), proofs.checkpoint(reader.store).decode()
+        except Usage:  # nothing is published yet
+            known, head = (), ""
+        return templates.page("verify", WHILE_IT_HOLDS, keys=known, checkpoint=head)
+
+    @router.get("/receipt")
+    def receipt(vote: VoteId) -> Response:
+        with found():
+            shown = proofs.receipt(reader.store, vote)
+        return templates.page("receipt", WHILE_IT_HOLDS, receipt=shown)
 
     @router.get("/api")
-    def addresses(request: Request) -> Response:
-        return templates.page("api", WHILE_IT_HOLDS, tags=_addresses(app.openapi()), base=str(request.base_url))
+    def addresses() -> Response:
+        return templates.page("api", WHILE_IT_HOLDS, tags=_addresses(app.openapi()))
 
     @router.get("/charts/{snapshot}/{name}.svg")
     def chart(snapshot: SnapshotId, name: Literal["rating", "share"], model: ModelName) -> Response:

@@ -16,7 +16,7 @@ from pipeline.api.pages.rendering import PAGE, Drawn, Templates
 from pipeline.api.problems import Problem
 from pipeline.api.reader import SETTLED, WHILE_IT_HOLDS, Reader, summary
 from pipeline.api.snapshots import VIEWS, standings
-from pipeline.store import reading, snapshots, status
+from pipeline.store import proofs, reading, snapshots, status
 from pipeline.store.snapshots import Snapshot
 
 _A_DAY = 86_400 * 1_000_000
@@ -58,10 +58,13 @@ def routes(reader: Reader, templates: Templates) -> APIRouter:  # a list of rout
     def one(snapshot: SnapshotId) -> Response:
         with reader.read() as connection:
             found = reader.snapshot(connection, snapshot)
-            earlier = reading.published(connection, 1, found.sequence)
+            before = reading.published(connection, 1, found.sequence)
             shown = summary(reader, connection, found)
-        before = earlier[0].snapshot_id if earlier else None
-        return templates.page("snapshot", SETTLED, snapshot=shown, body=found.body, before=before)
+        # Against the newest head, which the next snapshot changes.
+        return templates.page(
+            "snapshot", WHILE_IT_HOLDS, snapshot=shown, body=found.body, keys=proofs.keys(reader.store),
+            before=before[0].snapshot_id if before else None, proof=proofs.prove_snapshot(reader.store, snapshot),
+        )  # fmt: skip
 
     @router.get("/changes")
     def changes(days: Days = WEEK, view: ViewOf = "defended") -> Response:
