@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -9,8 +10,9 @@ import typer
 from rich.table import Table
 
 from pipeline.cli.app import JsonOption, app, emit, err, out
+from pipeline.cli.redteam_audited import table as audited_table
 from pipeline.errors import Usage
-from pipeline.redteam import sampling
+from pipeline.redteam import audited, sampling
 from pipeline.redteam.baselines import BASELINES
 from pipeline.redteam.peers import Peer, compare
 from pipeline.redteam.report import Row, judge
@@ -43,6 +45,7 @@ def redteam(
         if name in wanted:
             err.print(f"{name}: a board of a month …", highlight=False)
             skewed.append(sampling.play(name, 6 * votes, seed))
+    said = _audited(wanted, seed)
     peers: list[Peer] = []
     if not scenario:
         err.print("voters of a hundred votes, beside what others do …", highlight=False)
@@ -52,24 +55,37 @@ def redteam(
             {
                 "scenarios": [row.shown() for row in rows],
                 "sampling": [asdict(one) for one in skewed],
+                "audits": [asdict(one) for one in said],
                 "peers": [asdict(one) for one in peers],
             }
         )
     else:
-        if rows:
-            out.print(_found(rows))
-            out.print(_beside(rows))
-        if skewed:
-            out.print(_sampled(skewed))
-        if peers:
-            out.print(_peers(peers))
-    if not all([*(row.passed for row in rows), *(one.passed for one in skewed)]):
+        tables: tuple[tuple[Callable[..., Table], list[Any]], ...] = (
+            (_found, rows),
+            (_beside, rows),
+            (_sampled, skewed),
+            (audited_table, said),
+            (_peers, peers),
+        )
+        for table, shown in tables:
+            if shown:
+                out.print(table(shown))
+    if not all([*(row.passed for row in rows), *(one.passed for one in skewed), *(one.passed for one in said)]):
         raise typer.Exit(1)
+
+
+def _audited(wanted: list[str], seed: int) -> list[audited.Audited]:
+    said: list[audited.Audited] = []
+    for name, case in audited.CASES.items():
+        if name in wanted:
+            err.print(f"{name}: the slow audits …", highlight=False)
+            said += case(seed)
+    return said
 
 
 def _wanted(scenario: str) -> list[str]:
     """The scenarios that are meant, all if none is named."""
-    names = [*(one.name for one in SCENARIOS), *sampling.NAMES]
+    names = [*(one.name for one in SCENARIOS), *sampling.NAMES, *audited.CASES]
     if not scenario:
         return names
     chosen: list[str] = []
