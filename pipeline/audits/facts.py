@@ -20,7 +20,7 @@ from pipeline.audits import variants
 from pipeline.audits.claims import Checked
 from pipeline.audits.sampling import Ledger, Line
 from pipeline.audits.variants import Release
-from pipeline.registry import Model, State
+from pipeline.registry import Contradiction, Model, State
 
 _Z = 1.959964
 _COMPLETE = "None: a complete count."
@@ -56,12 +56,12 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What the figures rest on, in words that let a reader find it."""
+    """What the figures call what they rest on; the page says once what each is (`jobs.provider`)."""
 
-    registry: str
-    votes: str
-    snapshot: str
-    snapshots: str
+    registry: str = "registry"
+    votes: str = "log"
+    snapshot: str = "newest snapshot"
+    snapshots: str = "snapshots"
 
 
 def variant_facts(provider: str, state: State, sources: Sources) -> tuple[Fact, ...]:
@@ -176,6 +176,26 @@ def removal_facts(
     )  # fmt: skip
 
 
+def contradiction_facts(provider: str, rejected: Iterable[Contradiction], sources: Sources) -> tuple[Fact, ...]:
+    """Registry events by or about the provider that were refused: what somebody tried to say.
+
+    Args:
+        provider: whose.
+        rejected: events about its models, or by it.
+        sources: as they are to be named.
+    """
+    told = [f"{one.event.event_id} ({one.event.at.isoformat()}): {one.reason}: {one.detail}" for one in rejected]
+    return (
+        Fact(
+            provider, "registry events refused", len(told), "events",
+            "Events about the provider's models that contradict what was known before them: the release of a variant "
+            "that nobody submitted, a retraction after the release, a second owner, a name that is another model's.",
+            sources.registry, "None: a complete count. An event that it rests on may still arrive and settle it.",
+            detail=tuple(told),
+        ),
+    )  # fmt: skip
+
+
 def _tried(one: Release, sources: Sources) -> tuple[Fact, ...]:
     said = "As the provider says; nobody has checked it."
     missing = "Not known: the provider disclosed no number."
@@ -272,7 +292,8 @@ def _declared(line: Line, half: float, sources: Sources) -> tuple[Fact, ...]:
         return (Fact(line.name, "rate declared", None, "appearances a battle", definition, sources.registry, why),)
     return (
         Fact(
-            line.name, "rate declared", line.declared, "appearances a battle", definition, sources.registry, _COMPLETE
+            line.name, "rate declared", line.declared, "appearances a battle", definition,
+            f"{sources.registry}; {sources.votes}", "None: it follows from the policy and the number of battles a day.",
         ),
         Fact(
             line.name, "rate in practice", line.rate, "appearances a battle",

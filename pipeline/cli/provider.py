@@ -12,6 +12,11 @@ from pipeline import jobs
 from pipeline import settings as configuration
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, out
 
+_READ = (
+    "p is the probability of a figure as far off if nothing were wrong, of that test alone; a fact has none. "
+    "`integrity sweep --json` holds the figures behind each finding, `integrity verify` recomputes log and snapshots."
+)
+
 
 @app.command()
 def provider(
@@ -25,8 +30,8 @@ def provider(
         emit(page)
         return
     out.print(Text(f"{page['provider']}: facts as of {page['as_of']}", style="bold"))
-    for source in page["sources"].values():
-        out.print(Text(f"  {source}"), soft_wrap=True)
+    for source, what in page["sources"].items():
+        out.print(Text(f"  {source}: {what}"), soft_wrap=True)
     out.print(_table(page["facts"]))
     _details(page["facts"])
     _notes(page["facts"])
@@ -34,6 +39,7 @@ def provider(
     for one in page["findings"]:
         sure = "a fact" if one["p_value"] is None else f"p = {one['p_value']:.2g}"
         out.print(Text(f"  {one['severity']}: {one['audit']}: {one['what']} ({sure})"), soft_wrap=True)
+    out.print(Text(_READ), soft_wrap=True)
 
 
 def _table(facts: list[dict[str, Any]]) -> Table:

@@ -13,6 +13,7 @@ from pipeline.jobs.gathering import Gathered, gather
 from pipeline.jobs.opening import opened
 from pipeline.jobs.registry_audits import checked_claims, falls
 from pipeline.jobs.sweep import document, removals
+from pipeline.registry import Contradiction
 
 
 def provider(store: str, name: str) -> dict[str, Any]:
@@ -35,13 +36,13 @@ def provider(store: str, name: str) -> dict[str, Any]:
     if name not in known:
         told = ", ".join(known) or "none: the registry is empty"
         raise Usage(f"expected a provider that the registry knows ({told}), got {name!r}")
-    sources = _sources(given)
+    sources = facts.Sources()
     found, _ = run(given)
     mine = {model.name for model in given.state.models.values() if model.provider == name}
     return {
         "provider": name,
         "as_of": instant(given.at).isoformat(),
-        "sources": asdict(sources),
+        "sources": _sources(given),
         "facts": [_document(fact) for fact in _facts(name, given, sources)],
         "findings": [document(one) for one in found if one.subject == name or given.state.key(one.subject) in mine],
     }
@@ -65,15 +66,27 @@ def _facts(name: str, given: Gathered, sources: facts.Sources) -> tuple[facts.Fa
         *facts.share_facts(name, book, sources),
         *facts.claim_facts((one for one in checked_claims(given) if given.state.provider(one.model) == name), sources),
         *facts.removal_facts(name, given.state, removed, fallen, sources),
+        *facts.contradiction_facts(name, (one for one in given.registry.rejected if _about(name, one, given)), sources),
     )
 
 
-def _sources(given: Gathered) -> facts.Sources:
+def _about(name: str, one: Contradiction, given: Gathered) -> bool:
+    """Whether a refused event is about a provider's model, or by the provider."""
+    model, by = getattr(one.event, "model", None), getattr(one.event, "provider", None)
+    return by == name or (model is not None and given.state.provider(model) == name)
+
+
+def _sources(given: Gathered) -> dict[str, str]:
+    """What each name of a source in the facts stands for, so that a reader can find and check it."""
     events, newest = len(given.events), max((event.at for event in given.events), default=None)
-    registry = f"registry: {events:,} events" + (f" up to {newest.isoformat()}" if newest else "")
-    votes = f"log: {given.log_size:,} sealed votes, digest {given.log_digest}; {len(given.votes.voter):,} accepted"
-    snapshot = "no snapshot is published"
+    named, snapshot = facts.Sources(), "none is published"
     if given.snapshot is not None:
         at = instant(given.snapshot.published_at or 0).isoformat(timespec="seconds")
-        snapshot = f"snapshot {given.snapshot.snapshot_id} (number {given.snapshot.sequence}, {at})"
-    return facts.Sources(registry, votes, snapshot, f"{len(given.published):,} published snapshots, raw view")
+        snapshot = f"{given.snapshot.snapshot_id}, number {given.snapshot.sequence}, published {at}, defended view"
+    accepted = len(given.votes.voter)
+    return {
+        named.registry: f"{events:,} events" + (f" up to {newest.isoformat()}" if newest else ""),
+        named.votes: f"{given.log_size:,} sealed votes with root {given.log_digest}, {accepted:,} accepted",
+        named.snapshot: snapshot,
+        named.snapshots: f"the {len(given.published):,} that are published, raw view",
+    }
