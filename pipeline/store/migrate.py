@@ -27,14 +27,18 @@ def exists(engine: Engine) -> bool:
 
 def upgrade(engine: Engine) -> None:
     """Migrate to the newest version."""
-    with engine.begin() as connection:
+    with engine.connect() as connection:
         if _version(connection) == NEWEST:
             return
-        if engine.dialect.name == "postgresql":
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
-        from alembic import command  # noqa: PLC0415  # slow to import, and hardly ever needed
-        from alembic.config import Config  # noqa: PLC0415
+    from alembic import command  # noqa: PLC0415  # slow to import, and hardly ever needed
+    from alembic.config import Config  # noqa: PLC0415
 
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            # A worker's transactions may not idle or wait for seconds; a migration does, on a busy machine.
+            connection.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+            connection.execute(sa.text("SET LOCAL lock_timeout = 0"))
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         config.attributes["connection"] = connection

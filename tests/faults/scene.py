@@ -11,6 +11,7 @@ import os
 import random
 import re
 import secrets
+import shutil
 import subprocess
 import sys
 import time
@@ -142,6 +143,9 @@ class Scene:
         url = self.template.removesuffix(template) + name
         with connected(url) as connection:
             connection.execute("UPDATE meta SET value = %s WHERE name = 'store_id'", [secrets.token_hex(8)])
+        # What was sealed and signed with which key belongs to the store as well.
+        for there, here in zip(folders(self.template), folders(url), strict=True):
+            shutil.copytree(there, here, dirs_exist_ok=True)
         return url
 
     def start(
@@ -333,6 +337,13 @@ def rows(url: str, query: str) -> list[tuple[Any, ...]]:
     """The rows of a query, sorted."""
     with connected(url) as connection:
         return sorted(connection.execute(query).fetchall(), key=repr)
+
+
+def folders(url: str) -> tuple[Path, Path]:
+    """Where a store's public ledger is, and where its keys are."""
+    store = Store.open(url, voter_key=KEY)
+    store.close()
+    return store.files.folder, store.keys
 
 
 def progress(url: str) -> int:
