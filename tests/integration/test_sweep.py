@@ -127,20 +127,15 @@ def test_an_honest_board_is_quiet(tmp_path: Path) -> None:
     assert sum(line["appearances"] for line in book["models"]) == 2 * VOTES == 2 * book["battles"]
 
 
-@pytest.mark.usefixtures("url")
-def test_every_planted_scandal_is_found_told_once_and_cleared_when_it_is_over(tmp_path: Path) -> None:
-    filled(tmp_path, made_votes(2.0, 6), [*made_registry(), *scandals()])
-    report = run("sweep", code=1)
-    found = {(f["audit"], f["subject"]["id"], f["direction"]): f for f in report["findings"]}
-    assert ("variant_churn", "provider 0", "private variants") in found
-    assert ("best_of_n", "m0-exp", "N not disclosed") in found
-    assert ("version_mismatch", "m0-open", "another checkpoint") in found
-    assert ("benchmark_claim", "m1", "claims too much on GSM8K") in found
-    assert ("sampling_fairness", "m0", "more than declared") in found
-    (ring,) = [f for f in report["findings"] if f["audit"] == "lockstep"]
-    assert ring["evidence"]["number"] == 6
-    verdicts = {v["rule"]: v["passed"] for v in report["policy"]}
-    assert (verdicts["private_variants"], verdicts["fair_sampling"]) == (False, False)
+def people_are_told(report: dict[str, Any]) -> None:
+    """Rejects, the report in words, and the page of facts of the provider with the scandals."""
+    assert [(r["origin"], r["reason"]) for r in run("rejects")] == [("e305", "retracted_after_release")]
+    people = CliRunner().invoke(app, ["sweep"])
+    assert people.exit_code == 1
+    text = " ".join(people.stdout.split())
+    assert "12 private variants of provider 0 are under test at once" in text
+    assert "FAIL private_variants" in text
+    assert "not looked at: task_mix" in text
 
     page = run("provider", "provider 0")
     figures = {(f["about"], f["fact"]): f for f in page["facts"]}
@@ -157,6 +152,24 @@ def test_every_planted_scandal_is_found_told_once_and_cleared_when_it_is_over(tm
     assert told.exit_code == 0, told.output
     assert "Uncertainty: Not known: the provider disclosed no number." in told.stdout
     assert isinstance(CliRunner().invoke(app, ["provider", "nobody"]).exception, Usage)
+
+
+@pytest.mark.usefixtures("url")
+def test_every_planted_scandal_is_found_told_once_and_cleared_when_it_is_over(tmp_path: Path) -> None:
+    filled(tmp_path, made_votes(2.0, 6), [*made_registry(), *scandals()])
+    report = run("sweep", code=1)
+    found = {(f["audit"], f["subject"]["id"], f["direction"]): f for f in report["findings"]}
+    assert ("variant_churn", "provider 0", "private variants") in found
+    assert ("best_of_n", "m0-exp", "N not disclosed") in found
+    assert ("version_mismatch", "m0-open", "another checkpoint") in found
+    assert ("benchmark_claim", "m1", "claims too much on GSM8K") in found
+    assert ("sampling_fairness", "m0", "more than declared") in found
+    (ring,) = [f for f in report["findings"] if f["audit"] == "lockstep"]
+    assert ring["evidence"]["number"] == 6
+    verdicts = {v["rule"]: v["passed"] for v in report["policy"]}
+    assert (verdicts["private_variants"], verdicts["fair_sampling"]) == (False, False)
+
+    people_are_told(report)
 
     opened = [a for a in run("alerts") if a["detector"] in report["audits"]]
     sure = [f for f in report["findings"] if f["discovery"] is not False]
@@ -185,12 +198,6 @@ def test_every_planted_scandal_is_found_told_once_and_cleared_when_it_is_over(tm
     assert again["alerts"]["cleared"] == 1
     churn = [a for a in run("alerts") if a["detector"] == "variant_churn"]
     assert [a["state"] for a in churn] == ["resolved"]
-
-
-@pytest.mark.usefixtures("url")
-def test_a_contradiction_of_the_registry_is_a_reject_and_no_retraction(tmp_path: Path) -> None:
-    filled(tmp_path, made_votes(1.0, 0), [*made_registry(), *scandals()])
-    assert [(r["origin"], r["reason"]) for r in run("rejects")] == [("e305", "retracted_after_release")]
 
 
 @pytest.mark.usefixtures("url")
@@ -274,27 +281,10 @@ def test_releases_results_and_the_board_s_own_snapshots_are_looked_at(
     assert (top["days"], top["overtakings"], top["changes"], top["p_value"]) == (2, 0, [], 1.0)
     assert top["by_chance_at_most"] >= 0
 
-    monkeypatch.setenv("INTEGRITY_SECOND_BOARD", str(tmp_path / "none.csv"))
-    assert isinstance(CliRunner().invoke(app, ["sweep"]).exception, Usage)
-
-
-@pytest.mark.usefixtures("url")
-def test_another_board_gives_a_second_opinion(tmp_path: Path) -> None:
-    filled(tmp_path, made_votes(1.0, 0), made_registry())
-    other = tmp_path / "usage.csv"
     rows = [f"2026-03-06,{m},{100 - k},10" for k, m in enumerate(reversed(MODELS))]
     other.write_text("snapshot,model,score,votes\n" + "\n".join(rows) + "\n")
-    opinion = run("sweep", "--against", str(other))["audits"]["second_opinion"]
+    opinion = run("sweep", "--against", str(other), code=1)["audits"]["second_opinion"]
     assert (opinion["common"], opinion["tau"] < -0.5) == (8, True)
     assert opinion["apart"][0]["model"] in MODELS
-
-
-@pytest.mark.usefixtures("url")
-def test_the_report_for_people_says_what_was_found(tmp_path: Path) -> None:
-    filled(tmp_path, made_votes(1.0, 0), [*made_registry(), *scandals()])
-    result = CliRunner().invoke(app, ["sweep"])
-    assert result.exit_code == 1
-    text = " ".join(result.stdout.split())
-    assert "12 private variants of provider 0 are under test at once" in text
-    assert "FAIL private_variants" in text
-    assert "not looked at: task_mix" in text
+    monkeypatch.setenv("INTEGRITY_SECOND_BOARD", str(tmp_path / "none.csv"))
+    assert isinstance(CliRunner().invoke(app, ["sweep"]).exception, Usage)
