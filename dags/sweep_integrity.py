@@ -6,8 +6,10 @@ an alert; a failed run has looked at nothing and changed nothing, and the next o
 | task  | it failed because                          | look at                      | it can wait |
 |-------|--------------------------------------------|------------------------------|-------------|
 | seal  | the store is away                          | `integrity doctor`           | a day       |
-| sweep | the store is away, or the policy is no TOML | `integrity sweep --store URL` | a day       |
+| sweep | the store is away, or a file is wrong   | `integrity sweep --store URL` | a day       |
 
+`INTEGRITY_POLICY` names a policy of one's own, `INTEGRITY_SECOND_BOARD` another board's snapshots for a second opinion;
+a wrong file is named in the task's log.
 A run whose log is still empty is skipped. Clearing a task is always safe: the same votes and registry give the same
 findings, and an alert that is open is not opened twice. Backfilling is pointless: a run looks at the log as it is now.
 """
