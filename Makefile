@@ -14,7 +14,7 @@ export DEBIAN_FRONTEND := noninteractive
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-faults nemesis test-stack lint bench bench-ratings up status down kafka prometheus faketime clean lock
+.PHONY: help setup demo test test-faults nemesis test-stack lint bench bench-ratings up status down kafka prometheus faketime chromium clean lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ demo: setup ## the whole story on real pair counts with planted attacks; no serv
 	@$(BIN)/integrity demo $(ARGS)
 
 # A part of the suite (ARGS) need not cover 80% of the code. .venv/bin holds promtool.
-test: setup kafka prometheus faketime ## the whole suite, against a real Kafka and a real PostgreSQL
+test: setup kafka prometheus faketime chromium ## the whole suite, against a real Kafka and a real PostgreSQL
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest \
 		--numprocesses 2 --dist loadfile \
 		--cov --cov-report=term:skip-covered $(if $(ARGS),--cov-fail-under=0) $(ARGS)
@@ -66,6 +66,8 @@ kafka: $(VENV)/kafka/.copied ## Kafka's jars into .venv/kafka/libs (needs Java 1
 prometheus: $(BIN)/prometheus $(BIN)/prometheus-alertmanager ## Prometheus, Alertmanager and their tools into .venv/bin
 
 faketime: $(VENV)/faketime/libfaketimeMT.so.1 ## a library that sets a process's clock wrong, for the tests
+
+chromium: $(BIN)/chromium ## Debian's browser, for the tests of the page
 
 clean: ## remove everything that can be made again
 	rm -rf $(VENV) .venv-bench build dist htmlcov .coverage .coverage.* .hypothesis
@@ -161,4 +163,15 @@ $(VENV)/faketime/libfaketimeMT.so.1: | $(BIN)/python
 		cp "$$unpacked"/usr/lib/*/faketime/$(@F) $(@D)/; \
 	else \
 		$(call go_without,no $(@F) and no way to get Debian's package libfaketime: what needs it WILL BE SKIPPED); \
+	fi
+
+# Installed, not unpacked: it needs two dozen libraries. Nothing of it starts by itself.
+$(BIN)/chromium: | $(BIN)/python
+	@if ! $(call has,chromium) && $(may_install); then \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
+	fi; \
+	if $(call has,chromium); then \
+		ln -sf "$$(command -v chromium)" $@; \
+	else \
+		$(call go_without,no chromium on PATH: the tests of the page WILL BE SKIPPED); \
 	fi

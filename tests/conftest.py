@@ -29,6 +29,7 @@ SERVICES = {
     "postgres": "the real PostgreSQL",
     "airflow": "Airflow",
     "prometheus": "Prometheus",
+    "chromium": "Chromium",
 }
 FIXTURES = {
     "kafka_server": "kafka",
@@ -40,6 +41,7 @@ FIXTURES = {
     "promtool": "prometheus",
     "amtool": "prometheus",
     "alertmanager": "prometheus",
+    "chromium": "chromium",
 }
 # The services that no complete run under CI may do without, whatever became of the tests that use them.
 REQUIRED = ("kafka", "postgres")
@@ -140,10 +142,16 @@ def amtool() -> str:
     return _tool("amtool")
 
 
-def _tool(name: str) -> str:
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of Debian's Chromium."""
+    return _tool("chromium", "chromium")
+
+
+def _tool(name: str, target: str = "prometheus") -> str:
     path = shutil.which(name, path=SEARCH)
     if path is None:
-        give_up(f"expected {name} on PATH, got none: run `make prometheus`")
+        give_up(f"expected {name} on PATH, got none: run `make {target}`")
     return str(path)
 
 

@@ -21,18 +21,22 @@ _CONFIG = {
              "titleFontSize": 12, "titleFontWeight": "normal", "tickColor": _GRID},
 }  # fmt: skip
 
+# What fits beside the axis on a desktop and on a phone.
+WIDE, NARROW = 640, 270
+
 Row = Mapping[str, Any]
 
 
-def rating(defended: Sequence[Row], raw: Sequence[Row]) -> bytes:
+def rating(defended: Sequence[Row], raw: Sequence[Row], width: int = WIDE) -> bytes:
     """A model's rating over time: the defended one with its interval, the raw one dashed.
 
     Args:
         defended, raw: points in time, as `documents.Standpoint`.
+        width: of what is drawn between the axes, pixels.
     """
     values = [_point(row, "defended") for row in defended]
     values += [_point(row, "raw") | {"lower": None, "upper": None} for row in raw]
-    time = _time()
+    time = _time(width)
     layers = [
         {"transform": [{"filter": "datum.view == 'defended'"}],
          "mark": {"type": "area", "color": _BLUE, "opacity": 0.18},
@@ -46,17 +50,17 @@ def rating(defended: Sequence[Row], raw: Sequence[Row]) -> bytes:
     ]  # fmt: skip
     if len(defended) == 1:
         layers[0]["mark"] = {"type": "rule", "color": _BLUE, "strokeWidth": 3}
-    return _svg(values, layers, height=210)
+    return _svg(values, layers, width, height=210)
 
 
-def share(rows: Sequence[Row]) -> bytes:
+def share(rows: Sequence[Row], width: int = WIDE) -> bytes:
     """A model's share of the battles over time."""
     layers = [
         {"mark": {"type": "line", "color": _BLUE, "strokeWidth": 2.5, "point": {"color": _DEEP, "size": 45}},
-         "encoding": {"x": _time(), "y": {"field": "share", "type": "quantitative", "title": "share of battles",
+         "encoding": {"x": _time(width), "y": {"field": "share", "type": "quantitative", "title": "share of battles",
                                           "axis": {"format": ".1%", "tickCount": 4}}}},
     ]  # fmt: skip
-    return _svg([_point(row, "defended") for row in rows], layers, height=130)
+    return _svg([_point(row, "defended") for row in rows], layers, width, height=130)
 
 
 def _point(row: Row, view: str) -> dict[str, Any]:
@@ -64,10 +68,10 @@ def _point(row: Row, view: str) -> dict[str, Any]:
     return {"at": row["data_until"] or row["published_at"], "view": view, **{name: row[name] for name in kept}}
 
 
-def _time() -> dict[str, Any]:
+def _time(width: int) -> dict[str, Any]:
     return {
         "field": "at", "type": "temporal", "title": None, "scale": {"type": "utc"},
-        "axis": {"grid": False, "tickCount": 6, "format": "%-d %b %Y", "labelOverlap": True},
+        "axis": {"grid": False, "tickCount": width // 100, "format": "%-d %b %Y", "labelOverlap": True},
     }  # fmt: skip
 
 
@@ -78,10 +82,10 @@ def _points(field: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _svg(values: list[dict[str, Any]], layers: list[dict[str, Any]], height: int) -> bytes:
+def _svg(values: list[dict[str, Any]], layers: list[dict[str, Any]], width: int, height: int) -> bytes:
     spec = {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
-        "width": 640, "height": height, "padding": 4, "config": _CONFIG, "data": {"values": values}, "layer": layers,
+        "width": width, "height": height, "padding": 4, "config": _CONFIG, "data": {"values": values}, "layer": layers,
     }  # fmt: skip
     svg: str = vl_convert.vegalite_to_svg(spec)
     return svg.encode()

@@ -81,6 +81,7 @@ class Answer:
     """A kept answer.
 
     Attributes:
+        status: 200, or that of a redirect.
         headers: all but content-length and content-encoding.
         body: as it is.
         packed: gzip, None where it is not worth it.
@@ -88,6 +89,7 @@ class Answer:
         beat: the pulse it holds for, None for ever.
     """
 
+    status: int
     headers: tuple[Header, ...]
     body: bytes
     packed: bytes | None
@@ -197,9 +199,9 @@ class _Catching:
             headers = dict(message["headers"])
             policy = headers.get(b"cache-control", b"no-store")
             self._immutable = b"immutable" in policy or _FOREVER in headers
-            self.unkeepable = message["status"] == _OK and b"no-store" in policy
+            self.unkeepable = message["status"] in _KEPT and b"no-store" in policy
             self._start = message
-            if message["status"] != _OK or self.unkeepable:
+            if message["status"] not in _KEPT or self.unkeepable:
                 await self._let_through()
         elif self._through:
             await self._send({**message, "body": b""} if self._bodiless else message)
@@ -230,7 +232,8 @@ class _Catching:
         kept += [(b"etag", etag), (b"vary", b"Accept-Encoding" + (b", " + vary if vary else b""))]
         packed = gzip.compress(body, 6, mtime=0) if len(body) > _WORTH_COMPRESSING else None
         worth = packed is not None and len(packed) < 0.9 * len(body)
-        return Answer(tuple(kept), body, packed if worth else None, etag, None if self._immutable else beat)
+        status = self._start["status"]
+        return Answer(status, tuple(kept), body, packed if worth else None, etag, None if self._immutable else beat)
 
 
 async def _send(answer: Answer, asked: dict[bytes, bytes], bodiless: bool, send: Send) -> None:
@@ -245,11 +248,12 @@ async def _send(answer: Answer, asked: dict[bytes, bytes], bodiless: bool, send:
         body = answer.packed
         headers.append((b"content-encoding", b"gzip"))
     headers.append((b"content-length", str(len(body)).encode()))
-    await send({"type": "http.response.start", "status": _OK, "headers": headers})
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if bodiless else body})
 
 
-_OK, _NOT_MODIFIED = 200, 304
+_NOT_MODIFIED = 304
+_KEPT = frozenset({200, 307})
 _READING = frozenset({"GET", "HEAD"})
 _ASKED = frozenset({b"accept", b"accept-encoding", b"if-none-match"})
 _FOREVER = b"x-kept"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from typing import Annotated
 
@@ -43,6 +44,7 @@ def listen(store: Store, host: str, port: int) -> None:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, port))
+            listener.listen(128)
         except OSError as error:
             raise Unavailable(f"expected a free port at {host}:{port}, got: {error.strerror}") from error
         shown = f"[{host}]" if ":" in host else host
@@ -51,4 +53,7 @@ def listen(store: Store, host: str, port: int) -> None:
             create_app(store), log_level="warning", access_log=False, server_header=False, timeout_keep_alive=15,
             limit_concurrency=1_000, h11_max_incomplete_event_size=65_536, timeout_graceful_shutdown=5,
         )  # fmt: skip
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # uvicorn ends well by itself, and then sends itself the signal again.
+            signal.signal(number, lambda *_: None)
         uvicorn.Server(config).run(sockets=[listener])

@@ -34,7 +34,7 @@ HOMES = {
     "doctor": ("operate",),
     "serve": ("serve",),
     "tokens": ("tokens",),
-    "bench": ("bench", "bench_ratings", "bench_evidence", "bench_selection", "bench_sweep"),
+    "bench": ("bench", "bench_ratings", "bench_evidence", "bench_selection", "bench_sweep", "bench_api"),
     "demo": ("demo",),
 }
 

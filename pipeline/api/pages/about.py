@@ -48,13 +48,19 @@ def routes(reader: Reader, templates: Templates, app: FastAPI) -> APIRouter:
         return templates.page("api", WHILE_IT_HOLDS, tags=_addresses(app.openapi()))
 
     @router.get("/charts/{snapshot}/{name}.svg")
-    def chart(snapshot: SnapshotId, name: Literal["rating", "share"], model: ModelName) -> Response:
+    def chart(
+        snapshot: SnapshotId,
+        name: Literal["rating", "share"],
+        model: ModelName,
+        size: Literal["wide", "narrow"] = "wide",
+    ) -> Response:
         """A model's history up to a snapshot."""
         with reader.read() as connection:
             newest = reader.snapshot(connection, snapshot).sequence
             views = {view: models.points(reader, connection, model, view) for view in ("defended", "raw")}
         defended, raw = ([row for row in views[view] if row["sequence"] <= newest] for view in ("defended", "raw"))
-        svg = charts.rating(defended, raw) if name == "rating" else charts.share(defended)
+        width = charts.WIDE if size == "wide" else charts.NARROW
+        svg = charts.rating(defended, raw, width) if name == "rating" else charts.share(defended, width)
         return Response(svg, media_type=_SVG, headers=SETTLED)
 
     @router.get("/static/{name}")

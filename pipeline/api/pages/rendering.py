@@ -78,6 +78,7 @@ def _day(text: str | None) -> str:
 
 _FILTERS: dict[str, Callable[..., Any]] = {
     "n": lambda value: f"{value:,}",
+    "many": lambda value, one, more: f"{value:,} {one if value == 1 else more}",
     "points": lambda value: "–" if value is None else f"{value:,.1f}",
     "signed": signed,
     "percent": lambda value: "–" if value is None else f"{value:.1%}",

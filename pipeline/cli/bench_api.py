@@ -1,0 +1,87 @@
+"""bench api: mixed reads beside a running worker, against an empty route of the same process."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipeline.bench import apis, served
+from pipeline.cli.app import JsonOption, emit, err, out
+from pipeline.cli.bench import bench
+from pipeline.local import PostgresServer
+from pipeline.settings import Settings
+
+LEAST_RATIO = 0.3
+MOST_P99 = 5.0
+_HOST = "127.0.0.1"
+
+
+@bench.command()
+def api(
+    votes: Annotated[int, typer.Option(min=10_000, help="Votes that the worker reads meanwhile.")] = 600_000,
+    turns: Annotated[int, typer.Option(min=1, help="Turns of the empty route and of the mix.")] = 4,
+    seconds: Annotated[float, typer.Option(min=0.5, help="Of a turn.")] = 3.0,
+    connections: Annotated[int, typer.Option(min=1, help="Kept open, each asks again when it has its answer.")] = 16,
+    postgresql: Annotated[bool, typer.Option("--postgresql", help="A real PostgreSQL; default: SQLite.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Requests a second and p99 of mixed reads beside a running worker, as ratios to an empty route."""
+    options = Settings(voter_key="00" * 32, anchor="")
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="integrity-bench-")))
+        url = str(folder / "bench.db")
+        if postgresql:
+            url = stack.enter_context(PostgresServer(folder / "postgres")).create_database("bench_api")
+        err.print("three snapshots, and votes for the worker …")
+        rest = served.prepare(folder, url, options, votes)
+        port = served.free_port()
+        stack.enter_context(served.command(url, options, "serve", "--port", str(port)))
+        asyncio.run(apis.waited(_HOST, port))
+        paths = served.reads(url, options)
+        err.print(f"a worker, and {connections} connections: {turns} turns of {seconds:g} s each …")
+        worker = stack.enter_context(served.command(url, options, "work", "--source", str(rest), "--json"))
+        empty, mixed = asyncio.run(apis.drive(_HOST, port, paths, turns, seconds, connections))
+        busy = worker.poll() is None
+        read = served.read_by(worker)
+    ratio, p99 = mixed.rate / empty.rate, mixed.p99 / empty.p99
+    result: dict[str, Any] = {
+        "empty": _told(empty),
+        "mixed": _told(mixed),
+        "ratio": round(ratio, 3),
+        "p99_ratio": round(p99, 3),
+        "worker": {"votes": read, "running_all_the_time": busy},
+        "bars": {"ratio": LEAST_RATIO, "p99_ratio": MOST_P99},
+        "passed": busy and ratio >= LEAST_RATIO and p99 <= MOST_P99 and set(mixed.statuses) <= {200, 307},
+    }
+    if as_json:
+        emit(result)
+        return
+    for what, one in (("an empty route", empty), ("mixed reads", mixed)):
+        out.print(
+            f"{what}: {one.rate:,.0f} requests/s, p50 {one.p50 * 1e3:.1f} ms, p99 {one.p99 * 1e3:.1f} ms, "
+            f"by status {one.statuses}",
+            highlight=False,
+        )
+    meanwhile = "all the time" if busy else "NOT all the time: give it more --votes"
+    out.print(f"the worker read {read:,} votes meanwhile, {meanwhile}", highlight=False)
+    met = "[green]met[/]" if result["passed"] else "[red]missed[/]"
+    out.print(
+        f"{ratio:.2f} of the empty route's requests/s (bar {LEAST_RATIO}), p99 {p99:.2f} times its p99 "
+        f"(bar {MOST_P99:g}): {met}",
+        highlight=False,
+    )
+
+
+def _told(load: apis.Load) -> dict[str, Any]:
+    return {
+        "requests": load.requests,
+        "rate": round(load.rate, 1),
+        "p50_ms": round(load.p50 * 1e3, 2),
+        "p99_ms": round(load.p99 * 1e3, 2),
+        "statuses": load.statuses,
+    }

@@ -1,0 +1,155 @@
+"""The pages in a real Chromium: as a phone and a desktop show them, by keyboard, and as a journalist uses them.
+
+With INTEGRITY_SHOTS=FOLDER every page is kept there as a picture.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from pipeline.ledger import opening
+from pipeline.ledger.note import VerifierKey
+from pipeline.ledger.verify import verify as verify_bundle
+from tests.integration import readable
+
+WIDTHS = {"phone": (390, 844), "desktop": (1280, 900)}
+# A browser that asks nobody for updates, lists or safety.
+SWITCHES = (
+    "--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--disable-default-apps", "--disable-domain-reliability", "--no-first-run", "--no-pings",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+)  # fmt: skip
+# axe: what WCAG 2.1 A and AA ask for, names, order and contrast among it.
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
+PAGES = {
+    "board": "/",
+    "board-raw": "/?by=raw",
+    "changes": "/changes",
+    "changes-raw": "/changes?days=14&view=raw",
+    "model": "/model?model=zeta",
+    "model-hostile": "/model?model=%3Cb%3Eepsilon%3C%2Fb%3E",
+    "providers": "/providers",
+    "provider": "/provider?provider=Acme+%26+Sons",
+    "alerts": "/alerts",
+    "exclusions": "/exclusions",
+    "snapshots": "/snapshots",
+    "verify": "/verify",
+    "receipt": "/receipt?vote=v1-20",
+    "api": "/api",
+    "nowhere": "/no/such/page",
+}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`integrity serve` over the small board."""
+    folder = tmp_path_factory.mktemp("pages")
+    url = str(folder / "board.db")
+    readable.made(url, folder).close()
+    environment = os.environ | {"INTEGRITY_VOTER_KEY": readable.OPTIONS.voter_key}
+    words = [Path(sys.executable).with_name("integrity"), "serve", "--store", url, "--port", "0"]
+    with subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        found = re.search(r"http://\S+", process.stderr.readline())
+        assert found is not None
+        yield found.group().rstrip("/")
+        process.terminate()
+        assert process.wait(10) == 0
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(SWITCHES))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=WIDTHS)
+def page(request: pytest.FixtureRequest, browser: Browser, site: str) -> Iterator[Page]:
+    """A page of one width; whatever the browser complains of fails the test."""
+    width, height = WIDTHS[request.param]
+    context = browser.new_context(viewport={"width": width, "height": height}, base_url=site)
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    yield page
+    context.close()
+    assert [one for one in complaints if "404 (Not Found)" not in one] == []
+
+
+@pytest.mark.chromium
+def test_every_page_can_be_read_by_everybody(page: Page) -> None:
+    axe, wrong = Axe(), {}
+    assert page.viewport_size is not None
+    for name, path in PAGES.items():
+        answer = page.goto(path)
+        assert answer is not None
+        assert answer.status == (404 if name == "nowhere" else 200), name
+        shots = os.environ.get("INTEGRITY_SHOTS")
+        if shots:
+            page.screenshot(path=f"{shots}/{name}-{page.viewport_size['width']}.png", full_page=True)
+        assert page.locator("h1").count() == 1, name
+        assert page.locator("script").count() == 0, name
+        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 0, f"{name} is {wide} pixels too wide"
+        found = axe.run(page, options=RULES).response["violations"]
+        if found:
+            wrong[name] = [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found]
+    assert wrong == {}
+
+
+@pytest.mark.chromium
+def test_a_keyboard_is_enough(page: Page) -> None:
+    page.goto("/")
+    page.keyboard.press("Tab")
+    assert page.locator(":focus").inner_text() == "Skip to the content"
+    assert page.locator(":focus").bounding_box() is not None
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid"
+    page.keyboard.press("Enter")
+    assert page.url.endswith("#main")
+    reached = set()
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        reached.add(page.locator(":focus").inner_text())
+    assert any("Who rose and who fell" in text for text in reached)
+
+
+@pytest.mark.chromium
+def test_names_are_shown_as_they_are_and_run_nothing(page: Page) -> None:
+    page.goto("/")
+    assert page.get_by_role("link", name="<b>epsilon</b>").count() == 1
+    assert page.locator("td b, th b").count() == 0
+    page.get_by_role("link", name="gamma/7b").click()
+    assert page.locator("h1").inner_text() == "gamma/7b"
+
+
+@pytest.mark.chromium
+def test_a_journalist_finds_who_rose_why_and_verifies_it(page: Page, tmp_path: Path) -> None:
+    page.goto("/")
+    page.get_by_role("link", name=re.compile("Who rose and who fell")).click()
+    assert page.locator("h1").inner_text() == "Who rose, who fell, and why"
+    fell = page.get_by_role("region", name="Fell").get_by_role("row", name=re.compile("zeta"))
+    assert "by exclusions that came or went" in fell.inner_text()
+    page.get_by_role("listitem").filter(has_text="an operator").get_by_role("link").click()
+    assert "An honest voter" in page.locator("main").inner_text()
+    page.get_by_role("navigation", name="Site").get_by_role("link", name="Snapshots").click()
+    page.get_by_role("row").nth(1).get_by_role("link").first.click()
+    key = re.search(r"--key '(\S+)'", page.locator("main").inner_text())
+    assert key is not None
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download the bundle").click()
+    download.value.save_as(tmp_path / "bundle.zip")
+    verified = verify_bundle(opening.files(tmp_path / "bundle.zip"), [VerifierKey.parse(key.group(1))])
+    assert verified.key_checked
