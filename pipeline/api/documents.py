@@ -207,6 +207,31 @@ class Models(Document):
     next: str | None
 
 
+class Fact(Document):
+    """One figure about a provider or one of its models."""
+
+    about: str
+    fact: str
+    value: float | int | None
+    unit: str
+    definition: str
+    source: str = Field(description="A name in `sources`.")
+    uncertainty: str
+    lower: float | None
+    upper: float | None
+    detail: list[str]
+
+
+class Provider(Document):
+    """All that registry, votes and snapshots say of a provider."""
+
+    provider: str
+    as_of: str
+    sources: dict[str, str]
+    facts: list[Fact]
+    findings: list[dict[str, Any]] = Field(description="What the audits found about it or its models.")
+
+
 class Battles(Document):
     """What a model did in the battles that are new."""
 

@@ -28,6 +28,8 @@ _FOREVER = 2**62
 
 ModelName = Annotated[str, Query(min_length=1, max_length=300, pattern=TEXT, description="A model's name.")]
 
+ProviderName = Annotated[str, Query(min_length=1, max_length=300, pattern=TEXT, description="As the registry has it.")]
+
 
 def routes(reader: Reader) -> APIRouter:
     """The routes, in the order in which OpenAPI lists them."""
@@ -52,6 +54,15 @@ def routes(reader: Reader) -> APIRouter:
         """A model: what the registry says, and its places in the newest snapshot."""
         with reader.read() as connection:
             return as_json(about(connection, model), WHILE_IT_HOLDS)
+
+    @router.get("/provider", response_model=documents.Provider)
+    def provider(provider: ProviderName) -> Response:
+        """A provider's facts: variants, disclosed N, shares, removals, claims; each with its source and uncertainty."""
+        with reader.read() as connection:
+            found = reader.providers(connection).get(provider)
+        if found is None:
+            raise not_found("the name of a provider in the registry", provider)
+        return as_json(found, WHILE_IT_HOLDS)
 
     @router.get("/history", response_model=documents.History, responses=TABLE)
     def history(request: Request, model: ModelName, view: ViewOf = "defended", form: FormOf = None) -> Response:

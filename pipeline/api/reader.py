@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.api.problems import Problem, not_found
 from pipeline.events.batch import instant
+from pipeline.jobs.provider import every_provider
 from pipeline.store import Store, reading, snapshots
 from pipeline.store.snapshots import Snapshot
 
@@ -35,6 +37,8 @@ class Reader:
     """
 
     store: Store
+    _facts: tuple[object, dict[str, dict[str, Any]]] = (None, {})
+    _looking: threading.Lock = field(default_factory=threading.Lock)
     _until: dict[int, int | None] = field(default_factory=dict)
 
     @contextmanager
@@ -75,6 +79,24 @@ class Reader:
             reason = snapshot.body.get("style", {}).get("reason", "")
             raise Problem(404, f"snapshot {snapshot.snapshot_id[:12]} has no view {view}: {reason}")
         return snapshots.rows(connection, snapshot.snapshot_id, view)
+
+    def providers(self, connection: Connection) -> dict[str, dict[str, Any]]:
+        """The facts of every provider, by name: looked up once a snapshot, for it takes all votes and every audit.
+
+        Raises:
+            Problem: 503, somebody else's look takes long.
+        """
+        newest = snapshots.latest(connection)
+        key = (newest.snapshot_id if newest else None, reading.pulse(connection)[-1])
+        if self._facts[0] != key:
+            if not self._looking.acquire(timeout=20):
+                raise Problem(503, "the audits are looking at the votes; try again", {"retry-after": "20"})
+            try:
+                if self._facts[0] != key:
+                    self._facts = (key, every_provider(connection))
+            finally:
+                self._looking.release()
+        return self._facts[1]
 
     def until(self, connection: Connection, log_size: int) -> int | None:
         """When the newest vote of a log was cast: a board is as of then. A log of one size is always the same."""

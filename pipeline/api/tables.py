@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -47,8 +48,20 @@ def answer(document: Mapping[str, Any], form: Form, name: str, headers: Mapping[
 
 def as_json(document: Any, headers: Mapping[str, str] | None = None) -> Response:
     """One JSON document."""
-    body = json.dumps(document, ensure_ascii=False, allow_nan=False)
+    try:
+        body = json.dumps(document, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        body = json.dumps(_finite(document), ensure_ascii=False, allow_nan=False)
     return Response(body.encode(), media_type="application/json", headers=dict(headers or {}))
+
+
+def _finite(value: Any) -> Any:
+    """The same, with None for what JSON has no number for."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _finite(one) for key, one in value.items()}
+    return [_finite(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def csv_of(rows: Sequence[Mapping[str, Any]]) -> bytes:

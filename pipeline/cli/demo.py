@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -24,16 +25,20 @@ from pipeline import settings as configuration
 from pipeline.alerts import voter_label
 from pipeline.cli import show
 from pipeline.cli.app import JsonOption, app, emit, err, out
+from pipeline.cli.serve import listen
 from pipeline.detectors import VOTER, WINDOW
 from pipeline.errors import Usage
 from pipeline.jobs import explaining
 from pipeline.settings import Settings
-from pipeline.simulate import Story, demo_story
+from pipeline.simulate import Story, Stream, demo_story
 from pipeline.store import Store, alerts, snapshots
 from pipeline.stream.commit import Tally
 from pipeline.stream.monitor import Monitor
 from pipeline.stream.source import FileSource
 from pipeline.stream.worker import Worker
+
+# And an hour, so that the snapshot is a week old however its last votes fall.
+_A_WEEK = (7 * 24 + 1) * 3_600_000_000
 
 
 @app.command()
@@ -41,6 +46,8 @@ def demo(
     votes: Annotated[int, typer.Option(help="Honest votes of the story.")] = 200_000,
     store: Annotated[Path | None, typer.Option(help="Keep the store here; default: a folder that is told.")] = None,
     seed: Annotated[int, typer.Option(help="Another seed, another story.")] = 20240814,
+    serve: Annotated[bool, typer.Option("--serve", help="Then serve the page, until Ctrl-C.")] = False,
+    port: Annotated[int, typer.Option(help="Where --serve listens.")] = 8000,
     as_json: JsonOption = False,
 ) -> None:
     """Tell the whole story: real pair counts, planted attackers, alerts, the board with and without them."""
@@ -51,21 +58,24 @@ def demo(
     with configuration.override(options), _bar(as_json) as bar:
         story = _step(bar, "simulating votes from 1.67 million real ones", lambda: demo_story(votes, seed))
         opened = Store.open(str(path), voter_key=options.key)
-        before = _work(bar, opened, options, story, "before")
+        before = _work(bar, opened, options, story.before, "honest votes")
         _step(bar, "first refresh: seal, check, rate, publish", lambda: jobs.refresh(str(path)))
-        after = _work(bar, opened, options, story, "after")
+        # A snapshot of a week before the end: the page tells who rose since, and why.
+        week = int(np.searchsorted(story.after.cast_at, story.after.cast_at[-1] - _A_WEEK))
+        early = _work(bar, opened, options, story.after.take(slice(0, week)), "votes with attackers among them")
+        _step(bar, "second refresh", lambda: jobs.refresh(str(path)))
+        late = _work(bar, opened, options, story.after.take(slice(week, None)), "the votes of the last week")
         monitor = Monitor(opened, options, f"demo:{os.getpid()}", WINDOW)
         windows = _step(bar, "closing windows", lambda: monitor.run(until_end=True, close=True))
-        refreshed = _step(bar, "second refresh", lambda: jobs.refresh(str(path)))
+        refreshed = _step(bar, "third refresh", lambda: jobs.refresh(str(path)))
         verified = _step(bar, "recomputing everything from the votes", lambda: jobs.verify(str(path)))
     with opened.read() as connection:
         listed = alerts.listed(connection)
         rows = {view: snapshots.rows(connection, refreshed["snapshot"], view) for view in ("raw", "defended")}
     caught = _caught(opened, story, listed)
-    opened.close()
     result = {
         "store": str(path),
-        "votes": before.read + after.read,
+        "votes": before.read + early.read + late.read,
         "attack_votes": sum(a.votes for a in story.attackers),
         "windows_closed": windows,
         "snapshot": refreshed,
@@ -79,13 +89,14 @@ def demo(
         emit(result)
     else:
         _tell(result)
+    if serve:
+        listen(opened, "127.0.0.1", port)
+    opened.close()
 
 
-def _work(bar: Progress, store: Store, options: Settings, story: Story, part: str) -> Tally:
-    stream = getattr(story, part)
-    file = Path(str(store.engine.url.database)).parent / f"{part}.jsonl"
+def _work(bar: Progress, store: Store, options: Settings, stream: Stream, what: str) -> Tally:
+    file = Path(str(store.engine.url.database)).parent / f"{what.replace(' ', '-')}.jsonl"
     stream.write_jsonl(file)
-    what = "honest votes" if part == "before" else "votes with attackers among them"
     task = bar.add_task(f"worker: {what}", total=len(stream))
     worker = Worker(
         FileSource(file), store, options, VOTER, "demo",
@@ -164,6 +175,7 @@ def _tell(result: Mapping[str, Any]) -> None:
     )
     out.print(
         f"\nThe store is {result['store']}. Look around:\n"
+        f"  {sys.argv[0]} serve --store {result['store']}\n"
         f"  {sys.argv[0]} alerts --store {result['store']}\n"
         f"  {sys.argv[0]} leaderboard --view raw --store {result['store']}\n"
         f"  {sys.argv[0]} verify --store {result['store']}",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from sqlalchemy.engine import Connection
+
 from pipeline.audits import facts, policy
+from pipeline.audits.finding import Finding
 from pipeline.errors import BadCounts, Usage
 from pipeline.events.batch import instant
 from pipeline.jobs.auditing import run
@@ -32,12 +36,27 @@ def provider(store: str, name: str) -> dict[str, Any]:
     """
     with opened(store) as it, it.read() as connection:
         given = gather(connection)
-    known = sorted({m.provider for m in given.state.models.values() if m.provider})
+    known = _known(given)
     if name not in known:
         told = ", ".join(known) or "none: the registry is empty"
         raise Usage(f"expected a provider that the registry knows ({told}), got {name!r}")
+    return _page(name, given, run(given)[0])
+
+
+def every_provider(connection: Connection) -> dict[str, dict[str, Any]]:
+    """The page of every provider that the registry knows, by name: one look and one run of the audits for all."""
+    given = gather(connection)
+    known = _known(given)
+    found = run(given)[0] if known else []
+    return {name: _page(name, given, found) for name in known}
+
+
+def _known(given: Gathered) -> list[str]:
+    return sorted({model.provider for model in given.state.models.values() if model.provider})
+
+
+def _page(name: str, given: Gathered, found: Sequence[Finding]) -> dict[str, Any]:
     sources = facts.Sources()
-    found, _ = run(given)
     mine = {model.name for model in given.state.models.values() if model.provider == name}
     return {
         "provider": name,

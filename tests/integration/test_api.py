@@ -126,6 +126,9 @@ def test_a_models_history_and_what_the_registry_says(client: TestClient, ids: li
     assert all(0 < row["share"] < 1 for row in history)
     assert [row["data_until"][:10] for row in history] == ["2026-03-07", "2026-03-14", "2026-03-21"]
     assert client.get(f"{API}/model", params={"model": "gamma/7b"}).json()["provider"] == "Acme & Sons"
+    facts = client.get(f"{API}/provider", params={"provider": "Acme & Sons"}).json()["facts"]
+    assert {fact["about"] for fact in facts} >= {"Acme & Sons"}
+    assert client.get(f"{API}/provider", params={"provider": "nobody"}).status_code == 404
 
 
 def test_alerts_are_found_by_what_they_are_about(client: TestClient) -> None:

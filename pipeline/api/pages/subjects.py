@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from fastapi.responses import Response
 
 from pipeline.api import models
-from pipeline.api.asking import TEXT
-from pipeline.api.models import ModelName
+from pipeline.api.models import ModelName, ProviderName
 from pipeline.api.pages.rendering import Drawn, Templates
 from pipeline.api.problems import not_found
 from pipeline.api.reader import WHILE_IT_HOLDS, Reader
@@ -22,7 +21,6 @@ _REGISTRY = (
     "provider", "family", "visibility", "license", "submitted_at", "released_at", "released_as", "variants_tested",
     "deprecated_at", "retracted_at",
 )  # fmt: skip
-ProviderName = Annotated[str, Query(min_length=1, max_length=300, pattern=TEXT)]
 
 
 def routes(reader: Reader, templates: Templates) -> APIRouter:
@@ -60,6 +58,7 @@ def routes(reader: Reader, templates: Templates) -> APIRouter:
             mine = [one for one in every if one["provider"] == provider]
             if not mine:
                 raise not_found("the name of a provider in the registry", provider)
+            facts = reader.providers(connection).get(provider)
             alerts = reading.alerts(connection, _ALERTS, subject_kind="provider", subject=provider)
             for one in mine:
                 alerts += reading.alerts(connection, _ALERTS, subject_kind="model", subject=one["model"])
@@ -70,7 +69,7 @@ def routes(reader: Reader, templates: Templates) -> APIRouter:
         alerts.sort(key=lambda one: one[0], reverse=True)
         return templates.page(
             "provider", WHILE_IT_HOLDS, provider=_provider(provider, every), models=mine,
-            alerts=[one for _, one in alerts],
+            alerts=[one for _, one in alerts], facts=facts,
         )  # fmt: skip
 
     return router
