@@ -78,14 +78,22 @@ def voters(scale: float = 1.0) -> Iterator[Figure]:
     board = Electorate(seed=1)
     count, many = round(1_000 * scale), round(300 * scale)
     clean = board.cast("honest", count, 400)
-    for direction, relation, bar in (("biased", "at most", 0.01), ("random", "reported", None)):
-        share = float(np.isfinite(first_alarms(clean, board.reference, direction)).mean())
-        yield Figure(f"false alarms of {count} honest voters × 400 votes: {direction}", share, relation, bar, "share")  # type: ignore[arg-type]
-    for models, each in ((30, 1_500), (4, 400), (2, 400)):
-        small = Electorate(seed=2, models=models)
-        heavy = first_alarms(small.cast("honest", many, each), small.reference, "biased")
-        what = f"false alarms of {many} honest voters × {each} votes, {models} models"
-        yield Figure(what, float(np.isfinite(heavy).mean()), "reported", None, "share")
+    share = float(np.isfinite(first_alarms(clean, board.reference, "biased")).mean())
+    yield Figure(f"false alarms of {count:,} honest voters × 400 votes", share, "at most", 0.01, "share")
+    more = board.cast("honest", 3 * count, 400, stream=5)
+    share = float(np.isfinite(first_alarms(more, board.reference, "random")).mean())
+    what = f"false alarms of {3 * count:,} honest voters × 400 votes: clicks at random, which has no band"
+    yield Figure(what, share, "at most", 0.01, "share")
+    for models, each, bar in ((30, 1_500, 0.01), (10, 600, 0.01), (4, 400, 0.01), (2, 400, None)):
+        small = Electorate(seed=2, models=models, closeness=True, lean=0.15)
+        people = many if each > 1_000 else count
+        heavy = first_alarms(small.cast("honest", people, each), small.reference, "biased")
+        what = f"false alarms of {people:,} honest voters × {each:,} votes, {models} models, ties rarer between unequal ones"
+        yield Figure(what, float(np.isfinite(heavy).mean()), "at most" if bar else "reported", bar, "share")
+    odd = Electorate(seed=6, ease=1.0, closeness=True, lean=0.15)
+    new = odd.cast("target", count, 400, sampling=0.2, strength=0.0)
+    what = f"false alarms of {count:,} honest voters, every fifth battle with one new model, ties of sd 1"
+    yield Figure(what, float(np.isfinite(first_alarms(new, odd.reference, "biased")).mean()), "at most", 0.01, "share")
     twins = first_alarms(board.cast("honest", many, 400, identical=True), board.reference, "biased")
     yield Figure("two identical checkpoints: false alarms", float(np.isfinite(twins).mean()), "at most", 0.01, "share")
     attacks: tuple[tuple[str, VoterVotes, str, float | None], ...] = (
@@ -105,7 +113,11 @@ def voters(scale: float = 1.0) -> Iterator[Figure]:
         yield Figure(f"{what}: found within 100", float((found <= 100).mean()), "reported", None, "share")
         yield Figure(f"{what}: found within 400", float((found <= 400).mean()), "reported", None, "share")
     half = first_alarms(board.cast("target", many, 400, sampling=0.2, strength=0.5), board.reference, "biased")
-    yield Figure("half strength at 20%: found within 400", float((half <= 400).mean()), "at least", 0.07, "share")
+    found = float((half <= 400).mean())
+    yield Figure("half strength at 20%: found within 400 (the prototype with a band)", found, "at least", 0.07, "share")
+    yield Figure("  … and without one, where 1% of the honest alarm", found, "at least", 0.70, "share")
+    real = first_alarms(odd.cast("target", many, 400, sampling=0.2, strength=0.5), odd.reference, "biased")
+    yield Figure("  … where ties have sd 1 and are rarer between unequal models", float((real <= 400).mean()), "reported", None, "share")
     rare = first_alarms(board.cast("target", many, 400, sampling=0.01), board.reference, "biased")
     yield Figure("target only at 1%: found within 400", float((rare <= 400).mean()), "reported", None, "share")
 

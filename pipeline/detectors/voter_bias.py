@@ -1,19 +1,24 @@
 """`voter_bias`: does one voter's choice of winners differ from what an honest voter would choose?
 
 Formula: E = Σ_k w_k Π_t LR_k,t, the average over alternatives of their likelihood ratio against the
-worst honest voter in the band (`pipeline.evidence.outcomes`). Half of the weight is on targets: the
-r-th model that gets four of the voter's votes has 1/(r(r+1)) of it, over "promotes" and "demotes" and
-three sizes δ. An attacker's target gets there first, and pays least for being one of many. Half is on
+worst honest voter in the band (`pipeline.evidence.outcomes`). Six tenths of the weight are on targets: the
+r-th model that gets four of the voter's votes has 1/(r(r+1)) of it, over "promotes" (⅔) and "demotes" and
+three sizes δ. An attacker's target gets there first, and pays least for being one of many. The rest is on
 always-left, always-right and against the rating. The weights follow from which battles the voter voted on,
 never from how, and sum to at most 1; so E is an e-process, P(ever ≥ 1/α) ≤ α (Ville 1939), for every
-voter in the band who does not choose the next battle by the last outcomes. A voter is in the band when
-the logit of "m wins" is within η, and two standard errors of the pair, of the board's, and the share of
-ties is the board's. η is 0.4 for the first 30 votes on m, 0.6 up to the 80th, 1.0 beyond (0.5 for one
-side, 0.71 against the rating): tastes of sd 0.5 lie outside now and then, and only many votes tell so.
+voter in the band who does not choose the next battle by the last outcomes. Of a target two things are asked
+on each of its battles: was it a tie, beside how often this voter ties elsewhere; and if not, did it win. A voter
+is in the band when the logit of "m wins, if somebody does" is within η, and two standard errors of the pair, of
+the board's, and its ties on m are no rarer than its ties elsewhere, which are drawn from the voters' own (a beta
+distribution, estimated). η is 0.25 for the first 30 votes on the model that the voter got to first, 0.3 up to the
+90th, and wider beyond and for every other model (0.5 for one side, 0.71 against the rating): tastes of sd 0.5 lie
+outside now and then, and only many votes tell so.
 
-False alarms outside the band, measured (taste sd 0.5 for each model, tie propensity sd 0.5, α = 1%):
-none among 1,000 voters of 400 votes on 100 models; 0.3% of 300 voters of 1,500 votes on 30; 0.7% and
-1.3% of voters of 400 votes on boards of four and of two models, where one taste is seen again and again.
+False alarms outside the band, measured (taste sd 0.5 for each model, α = 1%, `integrity bench evidence`): none
+among 1,000 voters of 400 votes on 100 models; with ties that are rarer between unequal models, and rarer on some
+models than on others, 0.7% of 300 voters of 1,500 votes on 30 models, 0.6% of 1,000 of 600 on ten, 0.2% and 0.8%
+of 1,000 of 400 on four and on two; 0.4% of 1,000 who saw one new model in every fifth battle and whose readiness
+to tie has sd 1.
 
 *Uniform random clicking* is an alert of its own (direction `random`), on decisive votes and, beside
 them, on the share of ties. It has no band, its error rate is measured and not proved, and so it is
@@ -22,10 +27,10 @@ never more than a warning.
 Source: mixture likelihood ratio e-processes (Ramdas et al. 2023); the alternatives are the attackers
 of Huang et al. 2025, "Exploring and mitigating adversarial manipulation of voting-based leaderboards".
 
-Blind spot: a voter who stays within the band; one at half strength, whose target wins 1.4 logits more
-than it should, is 2.7 standard deviations of honest taste away and is found about half of the time; many
-voters with a few votes each (that is a cohort's business); votes before the first snapshot, and models
-that it lacks (LR = 1).
+Blind spot: a voter who stays within the band and ties as often as elsewhere; one at half strength, whose target
+wins 1.4 logits more than it should, is 2.7 standard deviations of honest taste away, and is found by its missing
+ties: seven of ten within 80 votes on the target; many voters with a few votes each (that is a cohort's business);
+votes before the first snapshot, and models that it lacks (LR = 1).
 Rounding is downward throughout. A late vote counts as evidence; a quarantined one does not.
 
 Cost: the exact e-value is computed only when it may have reached the next level. No vote multiplies it by more
@@ -43,7 +48,7 @@ again from the exact value. The alerts are the same as if every vote had been fo
 >>> _, raised = VoterBias().observe(always, [None], board)
 >>> first = raised[0]
 >>> first.offset, first.direction, first.severity, first.evidence["likeliest"][0]["what"]
-(9, 'biased', 'warning', 'demotes')
+(13, 'biased', 'warning', 'demotes')
 """
 
 from __future__ import annotations
@@ -72,6 +77,7 @@ from pipeline.detectors.voter_bias_state import (
 )
 from pipeline.evidence import E_UNIT, LOG_UNIT, Reference, e_units, running_sums, starts, to_e_value
 from pipeline.evidence.fixed import Int64
+from pipeline.evidence.outcomes import MOST_BY_TIES
 
 _LEVEL_UNITS = np.array([level / E_UNIT for level in LEVELS])
 # The bound at which each next level may be reached; after the last one nothing more is told.
@@ -199,8 +205,10 @@ class _Counted:
         tied = (outcome == 2).astype(np.int64)
         seen = running_sums(np.ones_like(tied), voter, heads.votes)
         ties = running_sums(tied, voter, heads.ties)
-        factor = reference.largest[a, b, outcome].astype(np.int64)
-        steps = [reference.generic[a, b, outcome, 3], reference.tie_ratio(tied == 1, ties - tied, seen - 1), factor]
+        own = reference.own_ties(ties - tied, seen - 1)
+        decided = MOST_BY_TIES[reference.tie_level(a, b, own)] * (1 - tied)
+        factor = reference.largest[a, b, outcome] + decided
+        steps = [reference.generic[a, b, outcome, 3], reference.tie_ratio(tied == 1, own), factor]
         prior = np.column_stack([heads.uniform, heads.tie, heads.bound])
         uniform, tie, bound = running_sums(np.column_stack(steps), voter, prior).T
         model_a, model_b = votes.model_a[rows], votes.model_b[rows]
@@ -324,14 +332,21 @@ def _with_pending(
     rows = np.flatnonzero(place[counted.voter] >= 0)
     whose = np.concatenate([past.voter, place[counted.voter[rows]]])
     order = np.argsort(whose, kind="stable")
+    outcome = np.concatenate([past.outcome, counted.outcome[rows]])[order]
+    # The votes and ties that heads speak of hold the pending ones.
+    waiting = np.bincount(past.voter, minlength=len(voters))
+    waiting_ties = np.bincount(past.voter[past.outcome == 2], minlength=len(voters))
+    tied = (outcome == 2).astype(np.int64)
     judged = Judged(
-        whose,
-        np.concatenate([past.model_a, counted.model_a[rows]]),
-        np.concatenate([past.model_b, counted.model_b[rows]]),
-        np.concatenate([past.outcome, counted.outcome[rows]]),
-        np.concatenate([past.snapshot, np.full(len(rows), snapshot, dtype=np.int64)]),
+        whose[order],
+        np.concatenate([past.model_a, counted.model_a[rows]])[order],
+        np.concatenate([past.model_b, counted.model_b[rows]])[order],
+        outcome,
+        np.concatenate([past.snapshot, np.full(len(rows), snapshot, dtype=np.int64)])[order],
+        running_sums(np.ones_like(tied), whose[order], heads.votes[voters] - waiting) - 1,
+        running_sums(tied, whose[order], heads.ties[voters] - waiting_ties) - tied,
     )
-    return judged.take(order), np.concatenate([np.full(len(past.voter), -1, dtype=np.int64), rows])[order]
+    return judged, np.concatenate([np.full(len(past.voter), -1, dtype=np.int64), rows])[order]
 
 
 def _states(

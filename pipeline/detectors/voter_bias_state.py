@@ -6,7 +6,7 @@ votes are folded into *components* between the head and the pending votes: the s
 alternatives, and one entry for each model met.
 
     history      head (21 bytes) · pending
-    components   head (40) · generic sums and target half (32) · met entries (32 each) · pending
+    components   head (40) · generic sums and e-value about models (32) · met entries (32 each) · pending
 
 A pending entry with outcome 255 is a marker: the votes before it were judged by the snapshot that it names,
 those after it by a later marker's, or by the head's.
@@ -206,7 +206,7 @@ class Tally:
     Attributes:
         met: models met.
         generic: int64[m, 3], log-ratio sums of left, right, anti-rating.
-        total: int64[m], the target half of the e-value in units of 2⁻²⁴.
+        total: int64[m], what alternatives about models have of the e-value in units of 2⁻²⁴.
     """
 
     met: Int64

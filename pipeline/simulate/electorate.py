@@ -40,6 +40,9 @@ class Electorate:
         models: how many.
         spread: sd of the models' strengths, logits.
         taste, ease: sd of a voter's taste for a model, and of its readiness to tie, logits.
+        closeness: ties are rarer between models that are further apart in the voter's eyes, as on the real board
+            (Davidson 1970); else every pair has as many.
+        lean: sd of what a model adds to the logarithm of the odds of a tie; the real board's is .1.
         earlier: honest votes that the snapshot was estimated from, for each model.
     """
 
@@ -48,6 +51,8 @@ class Electorate:
     spread: float = 0.75
     taste: float = 0.5
     ease: float = 0.5
+    closeness: bool = False
+    lean: float = 0.0
     earlier: int = 2_000
 
     @cached_property
@@ -107,8 +112,12 @@ class Electorate:
         a, b = self._pairs(rng, n)
         if kind == "target":
             a, b = self._with_target(rng, a, b, target, 1.0 if otherwise == "abstain" else sampling)
-        decided = rng.random(n) >= expit(liking[voter, a] - liking[voter, b])
-        outcome = np.where(rng.random(n) < expit(ease[voter]), 2, decided).astype(np.int8)
+        apart = liking[voter, a] - liking[voter, b]
+        decided = rng.random(n) >= expit(apart)
+        readiness = ease[voter] + self._leaning[a] + self._leaning[b]
+        if self.closeness:
+            readiness -= np.log(np.cosh(apart / 2))
+        outcome = np.where(rng.random(n) < expit(readiness), 2, decided).astype(np.int8)
         any_button = rng.integers(0, 4, n).astype(np.int8)
         if kind == "target":
             has = (a == target) | (b == target)
@@ -124,6 +133,10 @@ class Electorate:
         at = np.tile(np.arange(1, each + 1) * 600_000_001, voters)
         prompt = rng.integers(1, 2**62, n)
         return VoterVotes(voter, np.arange(voters), 0, np.arange(n), at, a, b, outcome, prompt)
+
+    @cached_property
+    def _leaning(self) -> Floats:
+        return np.random.default_rng([self.seed, 4]).normal(0, self.lean, self.models)
 
     def _pairs(self, rng: np.random.Generator, n: int) -> tuple[Ints, Ints]:
         a = rng.integers(0, self.models, n)

@@ -22,7 +22,7 @@ from pipeline.detectors.voter_bias_state import (
     Targets,
     unpack,
 )
-from pipeline.evidence import DELTAS, Reference
+from pipeline.evidence import DELTAS, Reference, running_sums
 
 MODELS = 20
 NUMBERS = np.arange(MODELS) + 3
@@ -41,6 +41,9 @@ def votes_of(rows: list[tuple[int, int, int, int]], voters: int) -> VoterVotes:
     return VoterVotes(
         voter, np.arange(voters) * 7 - 3, 2, order + 100, (order + 1) * 1000, a, b, outcome.astype(np.int8), order * 0
     )
+
+
+WEIGHTS = [verb * size for verb in (2 / 3, 1 / 3) for size in (0.6, 0.2, 0.2)]
 
 
 @dataclass
@@ -64,14 +67,23 @@ class Slow:
         alpha, beta = reference.tie_prior
         honest = (alpha + self.ties) / (alpha + beta + self.votes)
         ratio = 0.5 / (honest if outcome == 2 else 1 - honest)
+        nu = 2 * reference.tie_share / (1 - reference.tie_share)
+        apart = math.cosh((reference.theta[i] - reference.theta[j]) / 2)
+        least = math.floor(256 * honest * nu / (nu + 2 * apart) / reference.tie_share) / 256
+        by_ties = [
+            math.floor(math.log(kept if outcome == 2 else (1 - kept * least) / (1 - least)) / 2**-20)
+            for kept in (0.65, 0.4, 0.15)
+        ]
         steps = [*reference.generic[i, j, outcome].tolist(), math.floor(math.log(ratio) / 2**-20)]
         self.generic = [old + step for old, step in zip(self.generic, steps, strict=True)]
         for model, (mine, other, won, lost) in {a: (i, j, 0, 1), b: (j, i, 1, 0)}.items():
             seen = self.count.get(model, 0)
-            band = reference.targets[0 if seen < 30 else 1 if seen < 80 else 2]
+            step = 0 if seen < 30 else 1 if seen < 90 else 2 if seen < 140 else 3
+            band = reference.targets[step if self.rank.get(model) == 1 else 4 + step]
             promoted, demoted = band[mine, other, int(outcome == won)], band[other, mine, int(outcome == lost)]
+            steps = [0] * 6 if outcome == 2 else [*promoted, *demoted]
             sums = self.met.setdefault(model, [0] * 6)
-            self.met[model] = [old + step for old, step in zip(sums, [*promoted, *demoted], strict=True)]
+            self.met[model] = [old + step + more for old, step, more in zip(sums, steps, [*by_ties] * 2, strict=True)]
             self.count[model] = seen + 1
             if seen + 1 == RANKED:
                 self.rank[model] = len(self.rank) + 1
@@ -85,15 +97,15 @@ class Slow:
                 raised.append((direction, level, units * 2.0**-24))
         return raised
 
-    def target_half(self) -> int:
+    def about_models(self) -> int:
         return sum(
-            _units(1 / (12.0 * rank * (rank + 1)), int(log_sum))
+            _units(0.6 / (rank * (rank + 1)) * weight, int(log_sum))
             for model, rank in self.rank.items()
-            for log_sum in self.met[model]
+            for log_sum, weight in zip(self.met[model], WEIGHTS, strict=True)
         )
 
     def biased(self) -> int:
-        return self.target_half() + sum(_units(0.5 / 3, log_sum) for log_sum in self.generic[:3])
+        return self.about_models() + sum(_units(0.4 / 3, log_sum) for log_sum in self.generic[:3])
 
     def random(self) -> int:
         return _units(0.5, self.generic[3]) + _units(0.5, self.generic[3] + self.generic[4])
@@ -120,7 +132,12 @@ def as_components(states: list[bytes], *references: Reference) -> tuple[Heads, T
     """What the states hold, with the pending votes folded in."""
     heads, (tally, targets) = Heads.parse(states), unpack(states)
     past = Pending.parse(states, heads.pending, heads.snapshot)
-    votes = Judged(past.voter, past.model_a, past.model_b, past.outcome, past.snapshot)
+    tied = (past.outcome == 2).astype(np.int64)
+    first = heads.votes - np.bincount(past.voter, minlength=len(states))
+    first_ties = heads.ties - np.bincount(past.voter, weights=tied, minlength=len(states)).astype(np.int64)
+    before = running_sums(np.ones_like(tied), past.voter, first) - 1
+    ties = running_sums(tied, past.voter, first_ties) - tied
+    votes = Judged(past.voter, past.model_a, past.model_b, past.outcome, past.snapshot, before, ties)
     path = follow(votes, tally, targets, {r.sequence: r for r in references}.__getitem__)
     return heads, *path.close(tally)
 
@@ -149,7 +166,7 @@ def test_states_and_alerts_are_those_of_a_slow_loop(rows: list[tuple[int, int, i
         assert targets.rank[mine].tolist() == [voter.rank.get(model, 0) for model in voter.met]
         assert targets.votes[mine].tolist() == list(voter.count.values())
         assert targets.sums[mine].tolist() == list(voter.met.values())
-        assert close(int(tally.total[v]) * 2.0**-24, voter.target_half() * 2.0**-24)
+        assert close(int(tally.total[v]) * 2.0**-24, voter.about_models() * 2.0**-24)
     labels = [voter_label(int(name)) for name in votes.names]
     assert [(r.offset, r.subject, r.direction, r.level) for r in raised] == [
         (offset, labels[voter], direction, level) for offset, voter, direction, level, _ in expected

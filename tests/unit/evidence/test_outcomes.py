@@ -18,7 +18,7 @@ from pipeline.evidence import (
     starts,
     to_e_value,
 )
-from pipeline.evidence.outcomes import BANDS, TASTE
+from pipeline.evidence.outcomes import BANDS, MOST_BY_TIES, TARGET_TIES, TASTE, TIE_LEVELS, TIES_KEPT
 
 CAP = 2.0**32
 ONE_SIDED = {"same": 0.96, "other": 0.02, "tie": 0.02}
@@ -93,7 +93,7 @@ def test_an_e_value_is_rounded_down_and_capped(weight: float, sums: list[int]) -
 
 def test_a_sum_of_capped_components_fits_an_int64_however_many_there_are() -> None:
     ranks = np.arange(1, 2001)
-    weights = np.append(np.repeat(1 / (12.0 * ranks * (ranks + 1)), 6), [0.5 / 3] * 3)
+    weights = np.append((0.6 / (ranks * (ranks + 1)))[:, None] * np.outer([2 / 3, 1 / 3], [0.6, 0.2, 0.2]).ravel(), [0.4 / 3] * 3)
     assert weights.sum() <= 1
     total = e_units(weights, np.full(len(weights), 2**62, dtype=np.int64)).sum()
     assert 0 < total <= 2**56
@@ -149,9 +149,9 @@ def test_target_ratios_are_those_of_the_formula(reference: Reference) -> None:
     n = len(reference.theta)
     for i in range(n):
         for j in range(n):
-            p = (1 - reference.tie_share) * sigmoid(reference.theta[i] - reference.theta[j])
-            for k, taste in enumerate((0.4, 0.6, 1.0)):
-                worst = sigmoid(log_odds(p) + band(reference, i, j, taste))
+            p = sigmoid(reference.theta[i] - reference.theta[j])
+            for k, taste in enumerate(2 * (0.5, 0.8, 1.2, 1.5)):  # so few models that all bands are wide
+                worst = sigmoid(log_odds(p) + band(reference, i, j, taste * math.sqrt(n / (n - 1))))
                 for d, delta in enumerate((0.7, 1.5, 3.0)):
                     q = math.exp(delta) * worst / (math.exp(delta) * worst + 1 - worst)
                     got = reference.targets[k, i, j, :, d].tolist()
@@ -160,8 +160,21 @@ def test_target_ratios_are_those_of_the_formula(reference: Reference) -> None:
 
 
 def test_the_band_widens_with_the_votes_on_a_model() -> None:
-    assert BANDS == (0.4, 0.6, 1.0)
-    assert Reference.band_of(np.array([0, 29, 30, 79, 80, 10**6])).tolist() == [0, 0, 1, 1, 2, 2]
+    votes, first = np.array([0, 29, 30, 89, 90, 139, 140, 10**6]), np.array([True, False] * 4)
+    assert Reference.band_of(votes, first).tolist() == [0, 4, 1, 5, 2, 6, 3, 7]
+
+
+def test_on_a_board_of_many_models_the_first_one_has_the_narrow_band() -> None:
+    assert BANDS == ((0.25, 0.3, 0.9, 1.5), (0.5, 0.8, 1.2, 1.5))
+    for size in (9, 10):
+        reference = board(size, spread=0.0, noise=0.0)
+        narrow, wide = np.exp(reference.targets[:4] * LOG_UNIT), np.exp(reference.targets[4:] * LOG_UNIT)
+        assert np.array_equal(narrow, wide) == (size == 9)
+        # Between equals and with no error the worst honest voter wins σ(η), and δ = 3 more than that.
+        for table, bands in ((narrow, BANDS[size == 9]), (wide, BANDS[1])):
+            for ratios, taste in zip(table[:, 0, 1, 1, 2], bands, strict=True):
+                worst = sigmoid(taste * math.sqrt(size / (size - 1)))
+                assert ratios == pytest.approx(math.exp(3) / (math.exp(3) * worst + 1 - worst), rel=1e-5)
 
 
 @each_board
@@ -193,34 +206,66 @@ def honest(reference: Reference, i: int, j: int, shift: float) -> tuple[float, f
 
 
 @each_board
-def test_every_banded_ratio_is_an_e_value_for_every_honest_voter_in_the_band(reference: Reference) -> None:
+def test_every_generic_ratio_is_an_e_value_for_every_honest_voter_in_the_band(reference: Reference) -> None:
     n = len(reference.theta)
-    targets, generic = np.exp(reference.targets * LOG_UNIT), np.exp(reference.generic * LOG_UNIT)
+    generic = np.exp(reference.generic * LOG_UNIT)
     highest = 0.0
     for i in range(n):
         for j in range(n):
             for part in np.linspace(-1, 1, 41):
                 one_sided = np.array(honest(reference, i, j, part * band(reference, i, j))) @ generic[i, j, :, :3]
                 assert (one_sided <= 1 + 1e-12).all()
-                for k, taste in enumerate(BANDS):
-                    p = honest(reference, i, j, part * band(reference, i, j, taste))
-                    promoted = p[0] * targets[k, i, j, 1] + (1 - p[0]) * targets[k, i, j, 0]
-                    assert (promoted <= 1 + 1e-12).all()
-                    highest = max(highest, promoted.max(), one_sided.max())
+                highest = max(highest, one_sided.max())
     assert highest > 0.9  # the bound is used, not merely kept
 
 
 @each_board
-def test_target_ratios_are_e_values_for_every_voter_whose_model_wins_less(reference: Reference) -> None:
-    # Ties count as "did not win": a voter of any tie share is covered while P(win) stays below p⁺.
-    n = len(reference.theta)
-    targets = np.exp(reference.targets * LOG_UNIT)
+def test_target_ratios_are_e_values_for_every_voter_in_the_band_who_ties_as_it_does_elsewhere(
+    reference: Reference,
+) -> None:
+    n, nu = len(reference.theta), 2 * reference.tie_share / (1 - reference.tie_share)
+    targets, by_ties = np.exp(reference.targets * LOG_UNIT), np.exp(TARGET_TIES * LOG_UNIT)
+    highest = 0.0
     for i in range(n):
         for j in range(n):
-            p = (1 - reference.tie_share) * sigmoid(reference.theta[i] - reference.theta[j])
-            for k, taste in enumerate(BANDS):
-                for win in np.linspace(0, sigmoid(log_odds(p) + band(reference, i, j, taste)), 21):
-                    assert (win * targets[k, i, j, 1] + (1 - win) * targets[k, i, j, 0] <= 1 + 1e-12).all()
+            p = sigmoid(reference.theta[i] - reference.theta[j])
+            apart = math.cosh((reference.theta[i] - reference.theta[j]) / 2)
+            for own in (0.001, 0.1, 0.32, 0.9):
+                decided, tied = by_ties[int(reference.tie_level(np.array(i), np.array(j), np.array(own)))]
+                least = own * nu / (nu + 2 * apart) / reference.tie_share
+                for k, taste in enumerate(2 * BANDS[1]):
+                    most = sigmoid(log_odds(p) + band(reference, i, j, taste * math.sqrt(n / (n - 1))))
+                    for win in np.linspace(0, most, 9):
+                        either = win * targets[k, i, j, 1] + (1 - win) * targets[k, i, j, 0]
+                        for tie in np.linspace(min(least, 1), 1, 5):
+                            assert (tie * tied + (1 - tie) * either * decided <= 1 + 1e-12).all()
+                        highest = max(highest, (least * tied + (1 - least) * either * decided).max())
+    assert highest > 0.99  # the bound is used, not merely kept
+
+
+def test_ties_speak_against_a_bias_and_decided_battles_for_it() -> None:
+    assert TARGET_TIES.shape == (TIE_LEVELS, 2, len(DELTAS))
+    assert (np.diff(TARGET_TIES[:, 0], axis=0) > 0).all()
+    assert (np.diff(TARGET_TIES[1:, 0]) > 0).all()
+    assert (TARGET_TIES[0, 0] == 0).all()
+    for kept, units in zip(TIES_KEPT, TARGET_TIES[7, 1].tolist(), strict=True):
+        assert units == math.floor(math.log(kept) / LOG_UNIT)
+    assert np.array_equal(MOST_BY_TIES, TARGET_TIES[:, 0, 2])
+
+
+def test_no_alternative_grows_faster_in_a_vote_than_the_bound_says() -> None:
+    for reference in BOARDS:
+        n = len(reference.theta)
+        i, j = (side.ravel() for side in np.indices((n, n)))
+        level = reference.tie_level(i, j, np.full(n * n, 0.4))
+        for outcome in range(3):
+            decided, by_ties = outcome < 2, TARGET_TIES[level, int(outcome == 2)]
+            most = reference.largest[i, j, outcome] + MOST_BY_TIES[level] * decided
+            assert (reference.generic[i, j, outcome, :3].max(axis=1) <= most).all()
+            for band_ in reference.targets:
+                promoted = band_[i, j, int(outcome == 0)] * decided + by_ties
+                demoted = band_[j, i, int(outcome == 1)] * decided + by_ties
+                assert (np.maximum(promoted, demoted).max(axis=1) <= most).all()
 
 
 @each_board
@@ -247,7 +292,7 @@ def test_a_stronger_bias_is_believed_more_when_its_model_wins_and_less_when_not(
     assert (np.diff(targets[..., 0, :]) < 0).all()
     assert (np.diff(targets[..., 1, :]) > 0).all()
     # And in a wider band less, either way.
-    assert (np.diff(targets[..., 1, :], axis=0) < 0).all()
+    assert (np.diff(targets[4:, ..., 1, :], axis=0) < 0).all()
 
 
 def test_models_far_apart_and_boards_without_ties_give_finite_ratios() -> None:
@@ -262,7 +307,8 @@ def test_the_tie_ratio_is_an_e_value_under_the_beta_binomial(ties: int, others: 
     reference = board()
     alpha, beta = reference.tie_prior
     p = (alpha + ties) / (alpha + beta + ties + others)
-    units = reference.tie_ratio(np.array([True, False]), np.full(2, ties), np.full(2, ties + others))
+    own = reference.own_ties(np.full(2, ties), np.full(2, ties + others))
+    units = reference.tie_ratio(np.array([True, False]), own)
     assert np.abs(units - np.floor(np.log([0.5 / p, 0.5 / (1 - p)]) / LOG_UNIT)).max() <= 1
     yes, no = np.exp(units * LOG_UNIT)
     assert 1 - 1e-5 < p * yes + (1 - p) * no <= 1 + 1e-12
