@@ -88,11 +88,11 @@ def voters(scale: float = 1.0) -> Iterator[Figure]:
         small = Electorate(seed=2, models=models, closeness=True, lean=0.15)
         people = many if each > 1_000 else count
         heavy = first_alarms(small.cast("honest", people, each), small.reference, "biased")
-        what = f"false alarms of {people:,} honest voters × {each:,} votes, {models} models, ties rarer between unequal ones"
+        what = f"  … of {people:,} × {each:,} votes, {models} models, ties rarer between unequal ones"
         yield Figure(what, float(np.isfinite(heavy).mean()), "at most" if bar else "reported", bar, "share")
     odd = Electorate(seed=6, ease=1.0, closeness=True, lean=0.15)
     new = odd.cast("target", count, 400, sampling=0.2, strength=0.0)
-    what = f"false alarms of {count:,} honest voters, every fifth battle with one new model, ties of sd 1"
+    what = f"  … of {count:,} × 400, every fifth battle with one new model, readiness to tie of sd 1"
     yield Figure(what, float(np.isfinite(first_alarms(new, odd.reference, "biased")).mean()), "at most", 0.01, "share")
     twins = first_alarms(board.cast("honest", many, 400, identical=True), board.reference, "biased")
     yield Figure("two identical checkpoints: false alarms", float(np.isfinite(twins).mean()), "at most", 0.01, "share")
@@ -117,7 +117,8 @@ def voters(scale: float = 1.0) -> Iterator[Figure]:
     yield Figure("half strength at 20%: found within 400 (the prototype with a band)", found, "at least", 0.07, "share")
     yield Figure("  … and without one, where 1% of the honest alarm", found, "at least", 0.70, "share")
     real = first_alarms(odd.cast("target", many, 400, sampling=0.2, strength=0.5), odd.reference, "biased")
-    yield Figure("  … where ties have sd 1 and are rarer between unequal models", float((real <= 400).mean()), "reported", None, "share")
+    what = "  … where ties have sd 1 and are rarer between unequal models"
+    yield Figure(what, float((real <= 400).mean()), "reported", None, "share")
     rare = first_alarms(board.cast("target", many, 400, sampling=0.01), board.reference, "biased")
     yield Figure("target only at 1%: found within 400", float((rare <= 400).mean()), "reported", None, "share")
 

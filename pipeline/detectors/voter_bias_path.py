@@ -68,9 +68,9 @@ class Path:
     def bound(self, i: int) -> int:
         """No less than the logarithm of the e-value after vote i, models without a rank included; units of 2⁻²⁰.
 
-        The components of those are 1 where they are not met yet, and their weights sum to TARGET_WEIGHT/(ranked + 1). Each
-        component was rounded down by less than one unit. It must follow from the votes up to this one alone, and not
-        from how they were cut into calls: a state holds it.
+        The components of those are 1 where they are not met yet, and their weights sum to TARGET_WEIGHT/(ranked + 1).
+        Each component was rounded down by less than one unit. It must follow from the votes up to this one alone, and
+        not from how they were cut into calls: a state holds it.
         """
         ranked = int(self.joined.ranked[i])
         rest = TARGET_WEIGHT / (ranked + 1) * np.exp(min(self._waiting(i) * LOG_UNIT, _LARGEST))

@@ -41,10 +41,10 @@ BANDS = ((0.25, 0.3, 0.9, 1.5), (0.5, 0.8, 1.2, 1.5))
 """η about one model, for the first 30 votes on it, up to the 90th, up to the 140th, and beyond: of the model that a
 voter gets to first, and of every other.
 
-An attacker's target is the one it gets to first. A busy honest voter has a taste for every model, and that ten of them
-each lie outside a narrow band now and then is ten false alarms; so only one model has the narrow one. Measured on voters
-with tastes of sd .5 for every model: of 1,000 with 120 votes on each of ten models .6% to 1.0% alarm. One band for all
-(.3, .4, .8) alarms on 1.8% of them, and finds fewer of those at half strength.
+An attacker's target is the one it gets to first. A busy honest voter has a taste for every model, and that each of ten
+may lie outside a narrow band is ten times as many false alarms; so only one model has the narrow one. Measured on
+voters with tastes of sd .5 for every model: of 1,000 with 120 votes on each of ten models .6% to 1.0% alarm. One band
+for all (.3, .4, .8) alarms on 1.8% of them, and finds fewer of those at half strength.
 """
 
 FEWEST_MODELS = 10

@@ -93,7 +93,8 @@ def test_an_e_value_is_rounded_down_and_capped(weight: float, sums: list[int]) -
 
 def test_a_sum_of_capped_components_fits_an_int64_however_many_there_are() -> None:
     ranks = np.arange(1, 2001)
-    weights = np.append((0.6 / (ranks * (ranks + 1)))[:, None] * np.outer([2 / 3, 1 / 3], [0.6, 0.2, 0.2]).ravel(), [0.4 / 3] * 3)
+    about_a_model = np.outer([2 / 3, 1 / 3], [0.6, 0.2, 0.2]).ravel()
+    weights = np.append((0.6 / (ranks * (ranks + 1)))[:, None] * about_a_model, [0.4 / 3] * 3)
     assert weights.sum() <= 1
     total = e_units(weights, np.full(len(weights), 2**62, dtype=np.int64)).sum()
     assert 0 < total <= 2**56

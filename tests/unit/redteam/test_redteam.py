@@ -13,11 +13,13 @@ from pipeline.ratings import PairCounts
 from pipeline.redteam import report, sampling, trial
 from pipeline.redteam.report import Row
 from pipeline.redteam.scenarios import HONEST_DAYS, SCENARIOS, actors, spec
-from pipeline.simulate import Honest, TargetOnly, plant
+from pipeline.simulate import Burst, Honest, TargetOnly, plant
 from pipeline.simulate.stream import Stream
 
 VOTES = 20_000
 BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
+# Six days are attacked instead of twelve: half of the windows, half of the time.
+ABSTAINERS = replace(BY_NAME["S1a"], days=24.0)
 
 
 def parting(stream: Stream) -> int:
@@ -26,12 +28,12 @@ def parting(stream: Stream) -> int:
 
 @pytest.fixture(scope="module")
 def held() -> trial.Trial:
-    return report.play(BY_NAME["S1a"], VOTES, seed=3)
+    return report.play(ABSTAINERS, VOTES, seed=3)
 
 
 @pytest.fixture(scope="module")
 def abstainers(held: trial.Trial) -> Row:
-    return report.describe(BY_NAME["S1a"], held)
+    return report.describe(ABSTAINERS, held)
 
 
 def test_every_scenario_that_is_asked_for_is_there_once() -> None:
@@ -62,22 +64,22 @@ def test_attackers_are_found_and_the_board_is_put_right(abstainers: Row) -> None
 
 def test_where_something_must_be_told_and_nothing_is_the_scenario_fails(held: trial.Trial) -> None:
     deaf = replace(held, told=[])
-    row = report.describe(BY_NAME["S1a"], deaf)
+    row = report.describe(ABSTAINERS, deaf)
     assert (row.found, row.excluded, row.told, row.passed) == (0.0, 0.0, {}, False)
     assert row.admitted == row.attack_votes
     assert row.places_lost[0] == row.places_lost[1] == row.places_lost[2]
-    assert report.describe(replace(BY_NAME["S1a"], must="be shown"), deaf).passed
+    assert report.describe(replace(ABSTAINERS, must="be shown"), deaf).passed
 
 
 def test_what_was_said_before_the_attack_is_no_answer_to_it(held: trial.Trial) -> None:
     target, _ = actors()
     early = trial.Told("vote_burst", target, "more", "warning", int(held.stream.cast_at[0]), -1, {}, 0)
-    row = report.describe(BY_NAME["S1a"], replace(held, told=[early]))
+    row = report.describe(ABSTAINERS, replace(held, told=[early]))
     assert (row.told, row.elsewhere, row.passed) == ({}, {"vote_burst": 1}, False)
 
 
 def test_where_nothing_may_be_said_and_something_is_the_scenario_fails(held: trial.Trial) -> None:
-    silent = replace(BY_NAME["S1a"], must="be silent")
+    silent = replace(ABSTAINERS, must="be silent")
     assert not report.describe(silent, held).passed
     assert report.describe(silent, replace(held, told=[])).passed
 
@@ -88,6 +90,38 @@ def test_a_clean_month_is_thirty_judged_days_of_other_people_each() -> None:
     assert [s.days - HONEST_DAYS for s in specs] == [30.0] * 3
     assert [s.votes for s in specs] == [32_000] * 3
     assert len({s.seed for s in specs}) == 3
+
+
+def test_two_identical_checkpoints_under_two_names_are_no_news() -> None:
+    twins = replace(BY_NAME["S8"], days=21.0)
+    held = report.play(twins, VOTES, seed=4)
+    row = report.describe(twins, held)
+    assert (row.told, row.elsewhere, row.passed, row.attack_votes) == ({}, {}, True, 0)
+    # They were shown, and are as good as each other, so there was something to say something about.
+    twin = len(held.stream.models) - 1
+    assert ((held.stream.model_a == twin) | (held.stream.model_b == twin)).sum() > 50
+
+
+@pytest.mark.parametrize(("voters", "each"), [(100, 5), (8, 100)])
+def test_whoever_is_framed_loses_nothing_until_a_person_decides(voters: int, each: int) -> None:
+    _, rival = actors()
+    bought = Burst(target=rival, voters=voters, votes=voters * each, minutes=180, from_day=HONEST_DAYS + 1)
+    framing = replace(BY_NAME["S18"], plan=lambda _, __: (bought,), days=20.5)
+    held = report.play(framing, VOTES, seed=5)
+    row = report.describe(framing, held)
+    assert row.passed
+    assert row.told  # the operator hears of it, as loudly as may be
+    assert "critical" in row.told.values()
+    honest, auto = ~held.stream.is_attack, np.isin(held.stream.voter, list(held.critical_voters))
+    assert not (auto & honest).any()
+    theta = {
+        name: trial.ratings(held.stream, kept)[held.stream.models.index(rival)]
+        for name, kept in (("clean", honest), ("policy", ~auto))
+    }
+    # Whatever the policy leaves out was bought for it: the framed model stands no lower than without the attack.
+    assert theta["policy"] >= theta["clean"] - 1e-9
+    # Only a person takes honest votes of its; that is counted, and not done.
+    assert row.honest_excluded[0] == 0
 
 
 # -- the trial -----------------------------------------------------------------------------------
@@ -135,7 +169,9 @@ def test_a_person_leaves_out_votes_on_the_model_since_the_alert_and_no_other(hel
     code = stream.models.index(target)
     assert chosen.any()
     assert ((stream.model_a[chosen] == code) | (stream.model_b[chosen] == code)).all()
-    assert (stream.cast_at[chosen] >= stream.cast_at[parting(stream)]).all()
+    began = min(one.evidence["window"][0] for one in held.told if one.row < 0 and one.subject == target)  # type: ignore[index]
+    assert stream.cast_at[chosen].min() >= began
+    assert began >= stream.cast_at[parting(stream)] - 3_600_000_000
     assert stream.is_attack[chosen].mean() > 0.7
 
 
@@ -153,7 +189,7 @@ def test_a_board_that_is_not_sampled_as_declared_is_told_of(name: str) -> None:
 
 
 def test_a_policy_that_says_what_is_done_is_silent() -> None:
-    found = sampling.play("S14", votes=360_000, seed=2, days=9)
+    found = sampling.play("S14", votes=360_000, seed=2, days=4.5)
     assert (found.passed, found.told, found.other, found.false) == (True, {}, {}, {})
 
 
@@ -169,7 +205,10 @@ def test_a_release_that_nobody_declares_is_told_of_and_then_fails(monkeypatch: p
 # -- the verb --------------------------------------------------------------------------------------
 
 
-def test_the_verb_prints_one_document_and_the_same_seed_gives_the_same_row(abstainers: Row) -> None:
+def test_the_verb_prints_one_document_and_the_same_seed_gives_the_same_row(
+    abstainers: Row, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.cli.redteam.SCENARIOS", (ABSTAINERS,))
     told = CliRunner().invoke(app, ["redteam", "--scenario", "S1a", "--votes", str(VOTES), "--seed", "3", "--json"])
     assert told.exit_code == 0, told.output
     document = json.loads(told.stdout)
