@@ -27,7 +27,7 @@ from pipeline.detectors.silent_deprecation import battles_until
 from pipeline.evidence import Reference
 from pipeline.evidence.counts import raised_share
 from pipeline.simulate.board import Board, Effect
-from pipeline.simulate.electorate import Electorate
+from pipeline.simulate.electorate import Electorate, Kind
 from pipeline.simulate.people import activity
 from pipeline.simulate.truth import truth
 
@@ -73,29 +73,53 @@ def first_alarms(votes: VoterVotes, reference: Reference, direction: str) -> np.
     return first
 
 
-def voters(scale: float = 1.0) -> Iterator[Figure]:
-    """Calibration and power of `voter_bias`."""
-    board = Electorate(seed=1)
+def calibration(scale: float = 1.0) -> Iterator[Figure]:
+    """False alarms of `voter_bias`; the ratings that judge are estimated from earlier votes."""
     count, many = round(1_000 * scale), round(300 * scale)
-    clean = board.cast("honest", count, 400)
-    share = float(np.isfinite(first_alarms(clean, board.reference, "biased")).mean())
-    yield Figure(f"false alarms of {count:,} honest voters × 400 votes", share, "at most", 0.01, "share")
-    more = board.cast("honest", 3 * count, 400, stream=5)
-    share = float(np.isfinite(first_alarms(more, board.reference, "random")).mean())
-    what = f"false alarms of {3 * count:,} honest voters × 400 votes: clicks at random, which has no band"
-    yield Figure(what, share, "at most", 0.01, "share")
+    board = Electorate(seed=1)
+    alarmed = _alarmed(board, "biased", voters=count)
+    yield Figure(f"false alarms of {count:,} honest voters × 400 votes", alarmed, "at most", 0.01, "share")
+    alarmed = _alarmed(board, "random", voters=3 * count, stream=5)
+    what = f"  … of {3 * count:,}: clicks at random, which has no band and is never more than a warning"
+    yield Figure(what, alarmed, "at most", 0.01, "share")
     for models, each, bar in ((30, 1_500, 0.01), (10, 600, 0.01), (4, 400, 0.01), (2, 400, None)):
         small = Electorate(seed=2, models=models, closeness=True, lean=0.15)
         people = many if each > 1_000 else count
-        heavy = first_alarms(small.cast("honest", people, each), small.reference, "biased")
+        alarmed = _alarmed(small, "biased", voters=people, each=each)
         what = f"  … of {people:,} × {each:,} votes, {models} models, ties rarer between unequal ones"
-        yield Figure(what, float(np.isfinite(heavy).mean()), "at most" if bar else "reported", bar, "share")
-    odd = Electorate(seed=6, ease=1.0, closeness=True, lean=0.15)
-    new = odd.cast("target", count, 400, sampling=0.2, strength=0.0)
+        yield Figure(what, alarmed, "at most" if bar else "reported", bar, "share")
+    alarmed = _alarmed(_odd(), "biased", voters=count, sampling=0.2)
     what = f"  … of {count:,} × 400, every fifth battle with one new model, readiness to tie of sd 1"
-    yield Figure(what, float(np.isfinite(first_alarms(new, odd.reference, "biased")).mean()), "at most", 0.01, "share")
-    twins = first_alarms(board.cast("honest", many, 400, identical=True), board.reference, "biased")
-    yield Figure("two identical checkpoints: false alarms", float(np.isfinite(twins).mean()), "at most", 0.01, "share")
+    yield Figure(what, alarmed, "at most", 0.01, "share")
+    alarmed = _alarmed(board, "biased", voters=many, identical=True)
+    yield Figure("two identical checkpoints: false alarms", alarmed, "at most", 0.01, "share")
+
+
+def _alarmed(
+    board: Electorate,
+    direction: str,
+    *,
+    voters: int,
+    each: int = 400,
+    stream: int = 2,
+    sampling: float | None = None,
+    identical: bool = False,
+) -> float:
+    """Share of honest voters of whom `voter_bias` ever speaks."""
+    # Friends of a model that never act on it are honest voters who see it often.
+    kind: Kind = "target" if sampling else "honest"
+    votes = board.cast(kind, voters, each, sampling=sampling, strength=0.0, stream=stream, identical=identical)
+    return float(np.isfinite(first_alarms(votes, board.reference, direction)).mean())
+
+
+def _odd() -> Electorate:
+    """A board as real as may be: ties rarer between unequal models and on some of them, and on some voters' side."""
+    return Electorate(seed=6, ease=1.0, closeness=True, lean=0.15)
+
+
+def power(scale: float = 1.0) -> Iterator[Figure]:
+    """How soon `voter_bias` finds whom."""
+    board, many = Electorate(seed=1), round(300 * scale)
     attacks: tuple[tuple[str, VoterVotes, str, float | None], ...] = (
         ("target only, abstains otherwise", board.cast("target", many, 400, otherwise="abstain"), "biased", 20),
         ("target only at 20%, normal otherwise", board.cast("target", many, 400, sampling=0.2), "biased", 100),
@@ -110,17 +134,23 @@ def voters(scale: float = 1.0) -> Iterator[Figure]:
         yield Figure(
             f"{what}: median own votes", float(np.median(found)), "at most" if most else "reported", most, "votes"
         )
-        yield Figure(f"{what}: found within 100", float((found <= 100).mean()), "reported", None, "share")
-        yield Figure(f"{what}: found within 400", float((found <= 400).mean()), "reported", None, "share")
-    half = first_alarms(board.cast("target", many, 400, sampling=0.2, strength=0.5), board.reference, "biased")
-    found = float((half <= 400).mean())
-    yield Figure("half strength at 20%: found within 400 (the prototype with a band)", found, "at least", 0.07, "share")
-    yield Figure("  … and without one, where 1% of the honest alarm", found, "at least", 0.70, "share")
-    real = first_alarms(odd.cast("target", many, 400, sampling=0.2, strength=0.5), odd.reference, "biased")
-    what = "  … where ties have sd 1 and are rarer between unequal models"
-    yield Figure(what, float((real <= 400).mean()), "reported", None, "share")
-    rare = first_alarms(board.cast("target", many, 400, sampling=0.01), board.reference, "biased")
-    yield Figure("target only at 1%: found within 400", float((rare <= 400).mean()), "reported", None, "share")
+        yield Figure("  … found within 100", float((found <= 100).mean()), "reported", None, "share")
+        yield Figure("  … found within 400", float((found <= 400).mean()), "reported", None, "share")
+    half = _within_400(board, many, sampling=0.2, strength=0.5)
+    yield Figure("half strength at 20%: found within 400 (a prototype with a band)", half, "at least", 0.07, "share")
+    yield Figure("  … (one without, which alarms on 1% of the honest)", half, "at least", 0.70, "share")
+    half = _within_400(_odd(), many, sampling=0.2, strength=0.5)
+    what = "  … readiness to tie of sd 1, ties rarer between unequal models"
+    yield Figure(what, half, "reported", None, "share")
+    for sampling, strength in ((0.1, 0.5), (0.05, 1.0), (0.01, 1.0)):
+        what = f"target only at {sampling:.0%}, {'half' if strength < 1 else 'full'} strength: found within 400"
+        found_ = _within_400(board, many, sampling=sampling, strength=strength)
+        yield Figure(what, found_, "reported", None, "share")
+
+
+def _within_400(board: Electorate, voters: int, *, sampling: float, strength: float) -> float:
+    votes = board.cast("target", voters, 400, sampling=sampling, strength=strength)
+    return float((first_alarms(votes, board.reference, "biased") <= 400).mean())
 
 
 def run(board: Board, detector: WindowDetector, until: Callable[[int, Raised], bool]) -> tuple[int, int] | None:
@@ -278,7 +308,8 @@ def state_sizes(scale: float = 1.0) -> Iterator[Figure]:
 
 
 PARTS: dict[str, Callable[[float], Iterator[Figure]]] = {
-    "voters": voters,
+    "calibration": calibration,
+    "power": power,
     "month": clean_month,
     "bursts": bursts,
     "cohorts": cohorts,
