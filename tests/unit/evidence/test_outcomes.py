@@ -167,12 +167,12 @@ def test_the_band_widens_with_the_votes_on_a_model() -> None:
 
 def test_on_a_board_of_many_models_the_first_one_has_the_narrow_band() -> None:
     assert BANDS == ((0.25, 0.3, 0.9, 1.5), (0.5, 0.8, 1.2, 1.5))
-    for size in (9, 10):
+    for size in (19, 20):
         reference = board(size, spread=0.0, noise=0.0)
         narrow, wide = np.exp(reference.targets[:4] * LOG_UNIT), np.exp(reference.targets[4:] * LOG_UNIT)
-        assert np.array_equal(narrow, wide) == (size == 9)
+        assert np.array_equal(narrow, wide) == (size == 19)
         # Between equals and with no error the worst honest voter wins σ(η), and δ = 3 more than that.
-        for table, bands in ((narrow, BANDS[size == 9]), (wide, BANDS[1])):
+        for table, bands in ((narrow, BANDS[size == 19]), (wide, BANDS[1])):
             for ratios, taste in zip(table[:, 0, 1, 1, 2], bands, strict=True):
                 worst = sigmoid(taste * math.sqrt(size / (size - 1)))
                 assert ratios == pytest.approx(math.exp(3) / (math.exp(3) * worst + 1 - worst), rel=1e-5)
