@@ -6,9 +6,21 @@ from collections.abc import Mapping
 from typing import Any
 
 
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+# From here on a number is a power of ten: nobody reads fourteen digits.
+_READABLE = 1e7
+# Alternatives that hold less of the evidence say nothing.
+_LEAST_SHARE = 0.005
+
+
 def e_value(value: float | None) -> str:
     """An e-value for people; a fact has none."""
-    return "fact" if value is None else f"{value:,.0f}"
+    if value is None:
+        return "fact"
+    if value < _READABLE:
+        return f"{value:,.0f}"
+    digits, _, power = f"{value:.1e}".partition("e")
+    return f"{digits}·10{str(int(power)).translate(_RAISED)}"
 
 
 def seen(alert: Mapping[str, Any]) -> str:
@@ -52,20 +64,23 @@ def facts(alert: Mapping[str, Any]) -> list[str]:
 
 
 def _about_voter(alert: Mapping[str, Any]) -> list[str]:
-    e, evidence = alert["e_value"], alert["evidence"]
+    e, evidence = e_value(alert["e_value"]), alert["evidence"]
     lines = [f"Seen: after {evidence['votes']} votes ({evidence['ties']} ties) the choices fit best with:"]
     for one in evidence["likeliest"]:
+        if one["share"] < _LEAST_SHARE:
+            continue
         what = " ".join(str(one[k]) for k in ("what", "model") if k in one)
         by = f" by {one['delta']} logits" if "delta" in one else ""
         lines.append(f"  {one['share']:6.1%}  {what}{by}")
+    lines += _record(alert["record"]) if "record" in alert else []
     if evidence["proved"]:
         lines.append(
-            f"How unlikely: the e-value is {e:,.0f}. An honest voter, whatever the taste within the band, "
-            f"ever reaches that with probability of at most 1 in {e:,.0f}."
+            f"How unlikely: the e-value is {e}. An honest voter, whatever the taste and the readiness to tie "
+            f"within the band, ever reaches that with probability of at most 1 in {e}."
         )
     else:
         lines.append(
-            f"How unlikely: the e-value is {e:,.0f}, without a proved bound (honest voters differ in how "
+            f"How unlikely: the e-value is {e}, without a proved bound (honest voters differ in how "
             "often they call a tie): a reason to look, never more."
         )
     lines.append(f"Against: snapshot {evidence['snapshot']}, in force before these votes.")
@@ -73,35 +88,52 @@ def _about_voter(alert: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def _record(record: Mapping[str, Any]) -> list[str]:
+    """What a person can count: how the voter voted on the models that were named, and altogether."""
+    lines = [
+        f"  {name} won {one['won']}, lost {one['lost']} and tied {one['tied']} of its {one['battles']} battles here"
+        for name, one in record["models"].items()
+    ]
+    whole = f"  all {record['battles']} votes: {record['left']} for the left side, {record['right']} for the right"
+    return [*lines, f"{whole}, {record['tied']} ties"]
+
+
 def _about_window(alert: Mapping[str, Any]) -> list[str]:
-    e, evidence = alert["e_value"], alert["evidence"]
+    e, evidence = e_value(alert["e_value"]), alert["evidence"]
     first, end = evidence["window"][0], alert["until"] or evidence["window"][1]
     lines = [f"Seen: {alert['direction']}: {evidence['what']}."]
-    if e is None:
+    if alert["e_value"] is None:
         lines.append("How unlikely: a fact; there is no chance in it.")
     elif alert["detector"] == "sampling_skew":
         lines.append(
-            f"How unlikely: the e-value is {e:,.0f}. Sampling as declared ever reaches that with probability of at "
-            f"most 1 in {e:,.0f}."
+            f"How unlikely: the e-value is {e}. Sampling as declared ever reaches that with probability of at "
+            f"most 1 in {e}."
         )
     else:
         lines.append(
-            f"How unlikely: the e-value over thirty days is {e:,.0f}. Of a board on which nothing is wrong, one such "
-            f"alert about this {alert['subject']['kind']} is expected in {e:,.0f} months, or fewer."
+            f"How unlikely: the e-value over thirty days is {e}. Of a board on which nothing is wrong, one such "
+            f"alert about this {alert['subject']['kind']} is expected in {e} months, or fewer."
         )
-    lines.append(f"Which votes: those of {first[:16]} to {end[:16]} UTC that it speaks of, the newest first:")
+    if "selected" not in alert:
+        lines.append(f"When: {first[:16]} to {end[:16]} UTC.")
+        return lines
+    selected = alert["selected"]
+    lines.append(
+        f"Which votes: {selected['votes']:,} by {selected['voters']:,} voters, {first[:16]} to {end[:16]} UTC. The newest "
+        f"up to {evidence['window'][1][:16]}, when there was most evidence:"
+    )
     return lines
 
 
 def _about_sweep(alert: Mapping[str, Any]) -> list[str]:
-    e, evidence = alert["e_value"], alert["evidence"]
+    e, evidence = e_value(alert["e_value"]), alert["evidence"]
     lines = [f"Seen: {alert['direction']}: {evidence['what']}."]
-    if e is None:
+    if alert["e_value"] is None:
         lines.append("How unlikely: a fact; there is no chance in it.")
     else:
         lines.append(
-            f"How unlikely: the e-value is {e:,.0f}. If nothing were wrong, one test reaches that with probability of "
-            f"at most 1 in {e:,.0f}."
+            f"How unlikely: the e-value is {e}. If nothing were wrong, one test reaches that with probability of "
+            f"at most 1 in {e}."
         )
     lines += [f"  {name}: {value}" for name, value in evidence.items() if name != "what"]
     lines.append(
@@ -120,7 +152,8 @@ def _what_to_do(alert: Mapping[str, Any]) -> list[str]:
         ]
     if alert.get("votes"):
         return [
-            f"What to do: look at the votes. {decide} leaves them, and no others, out of the defended view; `restore` "
+            f"What to do: look at the votes. {decide} leaves all of them, honest ones too, out of the defended view "
+            "(votes:from=TIME,to=TIME,model=…,cohort=new instead of the id leaves out fewer); `restore` "
             f"undoes it. Nothing is left out by itself: the votes for a {kind} may be a rival's."
         ]
     if alert.get("window") is not None:

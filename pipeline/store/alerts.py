@@ -19,7 +19,7 @@ from pipeline.alerts import NO_PARTITION, Cleared, Raised, Said, UnknownAlert, v
 from pipeline.errors import Usage
 from pipeline.events import OUTCOMES
 from pipeline.events.batch import instant, microseconds
-from pipeline.store import schema
+from pipeline.store import records, schema
 from pipeline.store.names import model_names
 from pipeline.store.selections import Selection
 
@@ -150,7 +150,7 @@ def selection(shown: Mapping[str, Any]) -> Selection:
 
 
 def one(connection: Connection, alert_id: str) -> dict[str, Any]:
-    """One alert with its history.
+    """One alert with its history, the newest votes that it is about, and of a voter the record on the models named.
 
     Raises:
         UnknownAlert: there is none of this id.
@@ -167,8 +167,11 @@ def one(connection: Connection, alert_id: str) -> dict[str, Any]:
         # It stands: its votes go on up to where windows are closed.
         at = connection.scalar(sa.select(schema.position.c.position).where(schema.position.c.name == "monitor"))
         shown["until"] = shown["evidence"]["window"][1] if at is None else _text(at)
+    if "likeliest" in shown["evidence"]:
+        shown["record"] = records.of_voter(connection, row["subject"], row["partition_no"], shown["evidence"])
     return {
         **shown,
+        **_selected(connection, shown),
         "votes": _votes(connection, dict(row), shown),
         "history": [{**h, "at": _text(h["at"])} for h in history.mappings()],
     }
@@ -297,6 +300,14 @@ def _place(row: Mapping[str, Any]) -> dict[str, Any]:
     return {"partition": row["partition_no"] if row["number"] is None else row["number"], "offset": row["offset"]}
 
 
+def _selected(connection: Connection, shown: Mapping[str, Any]) -> dict[str, Any]:
+    """How many votes an alert about a window speaks of; nothing where it speaks of none in particular."""
+    try:
+        return {"selected": records.of_selection(connection, selection(shown))}
+    except Usage:
+        return {}
+
+
 def _votes(connection: Connection, row: Mapping[str, Any], shown: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The newest votes that an alert is about, newest first."""
     v, known = schema.vote.c, model_names(connection)
@@ -309,7 +320,9 @@ def _votes(connection: Connection, row: Mapping[str, Any], shown: Mapping[str, A
             chosen = selection(shown)
         except Usage:
             return []
-        query = query.where(v.fate == 0, *chosen.where()).order_by(v.cast_at.desc(), v.vote_id)
+        # Those up to the strongest evidence: while an alert stands, honest votes come on top.
+        told = microseconds(datetime.fromisoformat(shown["evidence"]["window"][1]))
+        query = query.where(v.fate == 0, v.cast_at < told, *chosen.where()).order_by(v.cast_at.desc(), v.vote_id)
     found = connection.execute(query)
     return [
         {
