@@ -12,6 +12,8 @@ from pipeline.jobs.explaining import e_value, seen
 
 _WIDTH = 24
 _NARROW = 14
+# Columns of a terminal that has room for what an alert is about; in a narrower one it is said with what was seen.
+_SUBJECT = 115
 
 _RIGHT = frozenset({"rank", "rating", "raw", "defended", "moved", "rank set", "votes", "e-value"})
 
@@ -90,15 +92,19 @@ def moved(places: int) -> Text:
     return Text(f"{places:+d}", style="green" if places > 0 else "red")
 
 
+def _about(alert: Mapping[str, Any]) -> str:
+    return f"{alert['subject']['id'][:40]}: {seen(alert)}"
+
+
 def alerts(listed: Sequence[Mapping[str, Any]], width: int = 120) -> Table:
     """Alerts, a line each."""
     columns: list[_Column] = [
         ("id", 0, lambda a: a["id"]),
         ("severity", 0, lambda a: Text(a["severity"], style="red" if a["severity"] == "critical" else "yellow")),
         ("detector", 150, lambda a: a["detector"]),
-        ("subject", 115, lambda a: f"{a['subject']['kind']} {a['subject']['id'][:40]}"),
+        ("subject", _SUBJECT, lambda a: f"{a['subject']['kind']} {a['subject']['id'][:40]}"),
         ("e-value", 0, lambda a: e_value(a["e_value"])),
         ("state", 90, lambda a: a["state"]),
-        ("seen", 0, seen),
+        ("seen", 0, seen if width >= _SUBJECT else _about),
     ]
     return _table(f"{len(listed)} alerts", columns, listed, width)

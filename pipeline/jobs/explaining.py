@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 # From here on a number is a power of ten: nobody reads fourteen digits.
 _READABLE = 1e7
@@ -119,8 +118,8 @@ def _about_window(alert: Mapping[str, Any]) -> list[str]:
         return lines
     selected = alert["selected"]
     lines.append(
-        f"Which votes: {selected['votes']:,} by {selected['voters']:,} voters, {first[:16]} to {end[:16]} UTC. The newest "
-        f"up to {evidence['window'][1][:16]}, when there was most evidence:"
+        f"Which votes: {selected['votes']:,} by {selected['voters']:,} voters, {first[:16]} to {end[:16]} UTC. The "
+        f"newest up to {evidence['window'][1][:16]}, when there was most evidence:"
     )
     return lines
 

@@ -132,13 +132,17 @@ def test_show_says_in_plain_words_what_how_unlikely_and_which_votes(
     said = run("alerts", "show", burst["id"], "--store", board[0]).stdout
     assert re.search(r"Seen: more than its share: \d+ votes where \d+\.\d are expected, in the last five minutes", said)
     assert re.search(
-        r"How unlikely: the e-value over thirty days is [\d,]+\. Of a board on which nothing is wrong", said
+        r"How unlikely: the e-value over thirty days is [\d,.]+(·10[⁰-⁹]+|)\. Of a board on which nothing", said
     )
+    assert re.search(r"Which votes: \d+ by \d+ voters, 2024-07-06T\d\d:\d\d to 2024-07-0\dT\d\d:\d\d UTC", said)
     votes = re.findall(
         r"^  2024-07-06T\d\d:\d\d:\d\d  .*: (?:model_a|model_b|tie|both_bad)  \(\w+\)$", said, re.MULTILINE
     )
     assert len(votes) == 20
     assert all(TARGET in vote for vote in votes)
+    # They are those of the burst, not the honest ones that came after it.
+    won = re.compile(rf"  {re.escape(TARGET)} against .*: model_a|against {re.escape(TARGET)}: model_b")
+    assert sum(won.search(vote) is not None for vote in votes) >= 14
     assert f"integrity alerts exclude {burst['id']} --name YOU --reason WHY" in said
     assert "Nothing is left out by itself" in said
 

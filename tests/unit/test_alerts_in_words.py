@@ -1,0 +1,62 @@
+"""Alerts in words: numbers that a person can read, and what was counted."""
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from pipeline.cli import show
+from pipeline.jobs.explaining import e_value, explained
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "fact"), (100.4, "100"), (9_999_999.0, "9,999,999"), (1e7, "1.0·10⁷"), (4.72e13, "4.7·10¹³"),
+     (9.96e9, "1.0·10¹⁰")],
+)  # fmt: skip
+def test_an_e_value_is_written_so_that_a_person_can_read_it(value: float | None, text: str) -> None:
+    assert e_value(value) == text
+
+
+def of_voter(**more: Any) -> dict[str, Any]:
+    evidence = {
+        "votes": 40, "ties": 9, "snapshot": 3, "proved": True,
+        "likeliest": [
+            {"what": "promotes", "model": "m1", "delta": 3.0, "share": 0.997},
+            {"what": "demotes", "model": "m2", "delta": 0.7, "share": 0.003},
+        ],
+    }  # fmt: skip
+    record = {
+        "battles": 52, "left": 20, "right": 21, "tied": 11,
+        "models": {"m1": {"battles": 18, "won": 17, "lost": 1, "tied": 0}},
+    }  # fmt: skip
+    return {
+        "id": "ab", "detector": "voter_bias", "severity": "critical", "subject": {"kind": "voter", "id": "00ff"},
+        "direction": "biased", "state": "open", "e_value": 2.5e8, "partition": 1, "offset": 77, "evidence": evidence,
+        "record": record, **more,
+    }  # fmt: skip
+
+
+def test_an_alert_about_a_voter_says_what_can_be_counted_and_nothing_that_says_nothing() -> None:
+    said = explained(of_voter())
+    assert "99.7%  promotes m1 by 3.0 logits" in said
+    assert "m1 won 17, lost 1 and tied 0 of its 18 battles here" in said
+    assert "all 52 votes: 20 for the left side, 21 for the right, 11 ties" in said
+    assert "probability of at most 1 in 2.5·10⁸" in said
+    assert "m2" not in said
+    assert "alerts exclude ab" in said
+
+
+def test_a_narrow_terminal_says_whom_a_row_is_about() -> None:
+    about = {
+        "id": "cd", "detector": "cohort_bias", "severity": "warning", "subject": {"kind": "model", "id": "m7"},
+        "state": "open", "e_value": 300.0, "evidence": {"what": "of 44 votes on it it lost 35"},
+    }  # fmt: skip
+    for width in (70, 150):
+        screen = Console(width=width, file=io.StringIO())
+        screen.print(show.alerts([about, of_voter()], width))
+        shown = screen.file.getvalue()  # type: ignore[attr-defined]
+        assert "m7" in shown
+        assert "00ff" in shown
+        assert "2.5·10⁸" in shown
