@@ -198,7 +198,17 @@ def test_excluded_votes_count_once_however_many_entries_name_them(store: Store, 
     with store.write() as connection:
         connection.execute(sa.update(schema.partition).values(sealed_offset=3_000))
         connection.execute(
-            schema.segment.insert(), {"segment_no": 1, "log_size": 3_000, "digest": "d", "counts": b"", "at": 0}
+            schema.segment.insert(),
+            {
+                "segment_no": 1,
+                "log_size": 3_000,
+                "leaves": 3_000,
+                "root": "r",
+                "edge": b"",
+                "sha256": "s",
+                "counts": b"",
+                "at": 0,
+            },
         )
         one_range = {"segment_no": 1, "partition_no": 1, "first_offset": 0, "next_offset": 3_000}
         connection.execute(schema.segment_range.insert(), one_range)
