@@ -3,7 +3,9 @@
 The server is one process, the load another, the worker a third that reads the rest of the story over and over into the
 served store. The load is a closed loop of connections that are kept open; the empty route and the mix take turns on the
 same connections, so that both meet the same machine. The mix: what browsers and programs ask for, each with its weight;
-one read in fifty is a receipt of a vote that nobody has asked for before, which no kept answer helps.
+one read in a hundred is a receipt of a vote that nobody has asked for before, which no kept answer helps. Every other
+address is asked for once before the clock starts (how long that takes is told too): what is immutable is made once in
+the life of a server; what is not, the worker's alerts make again while the clock runs.
 """
 
 from __future__ import annotations
@@ -123,6 +125,21 @@ async def drive(host: str, port: int, paths: Sequence[str], turns: int, seconds:
     for one in opened:
         one.close()
     return [one.load() for one in kinds]
+
+
+async def made_once(host: str, port: int, paths: Sequence[str]) -> float:
+    """Ask for each address once: what is immutable is made here, before the clock.
+
+    Returns:
+        Seconds.
+    """
+    one = Connection(host, port)
+    await one.open()
+    started = time.perf_counter()
+    for path in paths:
+        await one.get(path)
+    one.close()
+    return time.perf_counter() - started
 
 
 async def waited(host: str, port: int, seconds: float = 30.0) -> None:

@@ -23,6 +23,7 @@ from pipeline.store import Store, reading, schema, snapshots
 SNAPSHOTS = 3
 # What one snapshot is made of, beside all that came before.
 _PART = 20_000
+RECEIPT = "/api/v1/receipt?vote="
 # Of the reads: pages and answers by weight. One in a hundred is a receipt that nobody has asked for.
 _READS = 20_000
 _RECEIPTS = 0.01
@@ -72,7 +73,7 @@ def reads(url: str, options: Settings, seed: int = 1) -> list[str]:
     kinds = draws.choices([addresses for _, addresses in weighted], [weight for weight, _ in weighted], k=_READS)
     chosen = [draws.choice(addresses) for addresses in kinds]
     for place, vote in zip(range(0, _READS, round(1 / _RECEIPTS)), votes, strict=False):
-        chosen[place] = f"/api/v1/receipt?vote={quote(vote, safe='')}"
+        chosen[place] = RECEIPT + quote(vote, safe="")
     return chosen
 
 

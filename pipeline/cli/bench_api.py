@@ -43,6 +43,8 @@ def api(
         stack.enter_context(served.command(url, options, "serve", "--port", str(port)))
         asyncio.run(apis.waited(_HOST, port))
         paths = served.reads(url, options)
+        once = sorted({path for path in paths if not path.startswith(served.RECEIPT)})
+        made = asyncio.run(apis.made_once(_HOST, port, once))
         err.print(f"a worker, and {connections} connections: {turns} turns of {seconds:g} s each …")
         worker = stack.enter_context(served.command(url, options, "work", "--source", str(rest), "--json"))
         empty, mixed = asyncio.run(apis.drive(_HOST, port, paths, turns, seconds, connections))
@@ -50,6 +52,7 @@ def api(
         read = served.read_by(worker)
     ratio, p99 = mixed.rate / empty.rate, mixed.p99 / empty.p99
     result: dict[str, Any] = {
+        "made_once": {"addresses": len(once), "seconds": round(made, 2)},
         "empty": _told(empty),
         "mixed": _told(mixed),
         "ratio": round(ratio, 3),
@@ -67,6 +70,7 @@ def api(
             f"by status {one.statuses}",
             highlight=False,
         )
+    out.print(f"{len(once)} addresses made once, before the clock: {made:.1f} s", highlight=False)
     meanwhile = "all the time" if busy else "NOT all the time: give it more --votes"
     out.print(f"the worker read {read:,} votes meanwhile, {meanwhile}", highlight=False)
     met = "[green]met[/]" if result["passed"] else "[red]missed[/]"

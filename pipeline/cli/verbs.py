@@ -33,6 +33,7 @@ HOMES = {
     "rejects": ("operate",),
     "doctor": ("operate",),
     "serve": ("serve",),
+    "diff": ("diff",),
     "tokens": ("tokens",),
     "bench": ("bench", "bench_ratings", "bench_evidence", "bench_selection", "bench_sweep", "bench_api"),
     "demo": ("demo",),
