@@ -1,0 +1,46 @@
+"""Cursors and cells: nothing of a caller's is taken for more than it is."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.api.asking import cursor_of, key_of, preferred
+from pipeline.api.problems import Problem
+from pipeline.api.tables import csv_of
+
+
+@given(st.integers(-(2**63) + 1, 2**63 - 1), st.text(st.characters(categories=["L", "N"]), max_size=100))
+def test_a_cursor_gives_back_its_key(number: int, text: str) -> None:
+    assert key_of(cursor_of(number, text), int, str) == (number, text)
+
+
+@given(st.text(max_size=60))
+def test_what_is_no_cursor_of_ours_is_refused_and_breaks_nothing(text: str) -> None:
+    try:
+        key = key_of(text, int, str)
+    except Problem as problem:
+        assert problem.status == 422
+    else:
+        assert key is not None
+        assert [type(part) for part in key] == [int, str]
+
+
+@pytest.mark.parametrize("key", [(1,), ("a", 1), (2**64, "a"), (True, "a"), (1.5, "a"), (1, "a\x00")])
+def test_a_cursor_of_another_shape_is_refused(key: tuple[object, ...]) -> None:
+    with pytest.raises(Problem):
+        key_of(cursor_of(*key), int, str)
+
+
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t", "\r"])
+def test_a_cell_that_a_spreadsheet_would_run_is_text(sign: str) -> None:
+    table = csv_of([{"model": f"{sign}1+1", "rating": -1.5}]).decode()
+    assert f"'{sign}1+1" in table
+    assert "-1.5" in table  # a number stays one
+
+
+def test_accept_chooses_the_form() -> None:
+    assert preferred("text/csv;q=0.9, */*") == "csv"
+    assert preferred("application/vnd.apache.parquet") == "parquet"
+    assert preferred("text/html,application/xhtml+xml,*/*;q=0.8") == "json"
