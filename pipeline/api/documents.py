@@ -35,11 +35,11 @@ class Snapshot(Document):
 
     snapshot: str
     sequence: int
-    previous: str = Field(description="The link of the snapshot before it, 64 zeros for the first.")
-    digest: str = Field(description="The link: SHA-256 over snapshot, sequence and previous.")
+    previous: str = Field(description="`digest` of the snapshot before it, 64 zeros for the first.")
+    digest: str = Field(description="SHA-256 of its manifest, the leaf of the snapshot log.")
     published_at: str
     data_until: str | None = Field(description="When the newest vote of its log was cast.")
-    log_size: int = Field(description="Votes in the log that it rates.")
+    log_size: int = Field(description="Leaves of the vote log that it rates.")
     votes_counted: int = Field(description="Of the defended view.")
     votes_excluded: int
     votes_flagged: int = Field(description="Counted, though an alert speaks of them.")
