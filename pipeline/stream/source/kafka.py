@@ -86,26 +86,25 @@ class KafkaSource:
         self._bootstrap, self._topic = bootstrap, topic
         self.name = f"kafka:{describe(bootstrap, topic)}/{topic}"
         self._flag = _Flag()
-        self._consumer = KafkaConsumer(
-            bootstrap_servers=bootstrap,
+        self._consumer = consumer(
+            bootstrap,
             group_id=group,
             enable_auto_commit=False,
-            auto_offset_reset="none",
-            isolation_level="read_committed",
-            allow_auto_create_topics=False,
             session_timeout_ms=int(session_seconds * 1000),
             heartbeat_interval_ms=int(session_seconds * 1000 / 6),
             max_poll_interval_ms=int(poll_seconds * 1000),
-            reconnect_backoff_max_ms=RECONNECT_MS,
             metadata_max_age_ms=METADATA_MS,
             # Votes are 200 to 400 bytes: 1 MiB (the default) is 4,000 of them, less than a batch.
             max_partition_fetch_bytes=4 * 1024 * 1024,
-            metrics_enabled=False,
         )
         # A rebalance waits for members that have died, one session at most, and for busy ones, until they must poll.
         self._stuck_after = session_seconds + poll_seconds
         self._met: KafkaError | None = None  # while nothing was to be read
-        self._subscribe()
+        try:
+            self._subscribe()
+        except KafkaError as error:
+            self.close()
+            raise BrokerUnavailable(f"{self.name}: the broker does not say its topics: {error}") from error
         self._sought: dict[int, int] = {}  # the next offset of each partition that was sought
         self._sought_in = -1
 
@@ -294,6 +293,26 @@ class KafkaSource:
         self._consumer.close(autocommit=False, timeout_ms=3000)
 
 
+def consumer(bootstrap: str, **options: Any) -> KafkaConsumer:
+    """A client that reads committed records, makes no topic and never chooses an offset by itself.
+
+    Raises:
+        BrokerUnavailable: no broker answers.
+    """
+    try:
+        return KafkaConsumer(
+            bootstrap_servers=bootstrap,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            allow_auto_create_topics=False,
+            reconnect_backoff_max_ms=RECONNECT_MS,
+            metrics_enabled=False,
+            **options,
+        )
+    except KafkaError as error:
+        raise BrokerUnavailable(f"no Kafka broker answers at {bootstrap}: {error}") from error
+
+
 def describe(bootstrap: str, topic: str) -> str:
     """The id of the cluster that has a topic.
 
@@ -308,6 +327,8 @@ def describe(bootstrap: str, topic: str) -> str:
         if topic not in set(admin.list_topics()):
             raise BrokerUnavailable(f"{bootstrap} has no topic {topic!r}: `integrity publish` creates it")
         return str(admin.describe_cluster()["cluster_id"])
+    except KafkaError as error:  # it went away meanwhile
+        raise BrokerUnavailable(f"the Kafka broker at {bootstrap} does not say what it has: {error}") from error
     finally:
         admin.close()
 

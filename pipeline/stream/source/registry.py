@@ -10,11 +10,11 @@ import warnings
 
 from pipeline.errors import BrokerUnavailable
 from pipeline.stream.source.contract import Chunk, gap
-from pipeline.stream.source.kafka import ANSWER_MS, RECONNECT_MS, chunk_of, describe
+from pipeline.stream.source.kafka import ANSWER_MS, chunk_of, consumer, describe
 
 with warnings.catch_warnings():  # the client reads its own package data in a deprecated way
     warnings.simplefilter("ignore", DeprecationWarning)
-    from kafka import KafkaConsumer, TopicPartition
+    from kafka import TopicPartition
     from kafka.errors import KafkaError, OffsetOutOfRangeError, RetriableError
 
 
@@ -33,15 +33,7 @@ class RegistryTopic:
         """
         self.name = f"kafka:{describe(bootstrap, topic)}/{topic}"
         self._place = TopicPartition(topic, 0)
-        self._consumer = KafkaConsumer(
-            bootstrap_servers=bootstrap,
-            group_id=None,
-            auto_offset_reset="none",
-            isolation_level="read_committed",
-            allow_auto_create_topics=False,
-            reconnect_backoff_max_ms=RECONNECT_MS,
-            metrics_enabled=False,
-        )
+        self._consumer = consumer(bootstrap, group_id=None)
         try:
             partitions = sorted(self._consumer.partitions_for_topic(topic) or ())
         except KafkaError as error:
