@@ -92,15 +92,18 @@ def falling_votes(snapshots: Iterable[tuple[str, Mapping[str, int]]]) -> tuple[F
     Args:
         snapshots: name of the snapshot and votes by model, in order.
     """
-    findings = []
-    for (earlier, before), (later, after) in pairwise(snapshots):
-        for model, votes in sorted(before.items()):
-            left = after.get(model)
-            if left is not None and left >= votes:
-                continue
-            gone = left is None
-            what = f"{model} had {votes:,} votes in {earlier} and " + ("is gone from" if gone else f"{left:,} in")
-            figures = {"from": earlier, "to": later, "before": votes, "after": left}
-            direction = "name gone" if gone else "votes fell"
-            findings.append(Finding(AUDIT, "model", model, direction, "warning", f"{what} {later}", None, figures))
-    return tuple(findings)
+    return tuple(
+        fall(model, earlier, later, votes, after.get(model))
+        for (earlier, before), (later, after) in pairwise(snapshots)
+        for model, votes in sorted(before.items())
+        if after.get(model, -1) < votes
+    )
+
+
+def fall(model: str, earlier: str, later: str, before: int, after: int | None) -> Finding:
+    """What is said of a vote count that went down between two snapshots; None after it is a name that is gone."""
+    left = "is gone from" if after is None else f"{after:,} in"
+    what = f"{model} had {before:,} votes in {earlier} and {left} {later}"
+    figures = {"from": earlier, "to": later, "before": before, "after": after}
+    direction = "name gone" if after is None else "votes fell"
+    return Finding(AUDIT, "model", model, direction, "warning", what, None, figures)

@@ -131,10 +131,11 @@ def _about_sweep(alert: Mapping[str, Any]) -> list[str]:
         lines.append("How unlikely: a fact; there is no chance in it.")
     else:
         lines.append(
-            f"How unlikely: the e-value is {e}. If nothing were wrong, one test reaches that with probability of "
-            f"at most 1 in {e}."
+            f"How unlikely: the e-value is {e}. If nothing were wrong, any of this audit's {evidence['tests']:,} "
+            f"tests of that day reaches it with probability of at most 1 in {e}; of all that sweeps ever tell on "
+            "such evidence, the share that is false is expected to stay below INTEGRITY_FALSE_SHARE."
         )
-    lines += [f"  {name}: {value}" for name, value in evidence.items() if name != "what"]
+    lines += [f"  {name}: {value}" for name, value in evidence.items() if name not in {"what", "tests"}]
     lines.append(
         f"When: by the sweep of the board as of {alert['window'][:10]}; a sweep that no longer finds it clears it."
     )

@@ -39,7 +39,9 @@ class Gathered:
         votes: accepted and sealed votes; models are positions in `models`.
         models: keys of the models, sorted: votes for a later name are votes for the first.
         categories: number of a category → its text.
-        published: (sequence, published at, votes by model in the raw view) of each snapshot.
+        published: how many snapshots are.
+        falls: what they took back: model, two sequence numbers, votes before and after (`store.audits.falls`).
+        first_shown: when each name first stood in one.
         board: rows of the newest snapshot by view and model; empty before the first.
         snapshot: the newest, None before the first.
         boards: the last snapshot of each day, defended view, the oldest first.
@@ -53,7 +55,9 @@ class Gathered:
     votes: audits.VoteColumns
     models: tuple[str, ...]
     categories: Mapping[int, str]
-    published: tuple[tuple[int, int, Mapping[str, int]], ...]
+    published: int
+    falls: tuple[tuple[str, int, int, int, int | None], ...]
+    first_shown: Mapping[str, int]
     board: Mapping[str, Mapping[str, Mapping[str, Any]]]
     snapshot: snapshots.Snapshot | None
     boards: tuple[PublishedBoard, ...]
@@ -134,9 +138,9 @@ class Gathered:
     def scored_at(self) -> dict[str, int]:
         """When each model was first rated in public."""
         first: dict[str, int] = {}
-        for _, at, votes in self.published:
-            for model in votes:
-                first.setdefault(self.state.key(model), at)
+        for name, at in self.first_shown.items():
+            key = self.state.key(name)
+            first[key] = min(at, first.get(key, at))
         return first
 
     def last_shown(self, days: int) -> dict[str, int]:
@@ -173,7 +177,8 @@ def gather(connection: Connection) -> Gathered:
     styles_of = _styles(connection, size, state, numbers)
     return Gathered(
         tuple(events), registry, coded, tuple(axis), names.term_texts(connection, np.unique(coded.category).tolist()),
-        tuple(audits.snapshot_votes(connection)), board, latest, _boards(connection, state),
+        snapshots.count_published(connection), tuple(audits.falls(connection)), audits.first_shown(connection), board,
+        latest, _boards(connection, state),
         styles_of, size, digest, at,
     )  # fmt: skip
 

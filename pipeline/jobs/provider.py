@@ -107,5 +107,5 @@ def _sources(given: Gathered) -> dict[str, str]:
         named.registry: f"{events:,} events" + (f" up to {newest.isoformat()}" if newest else ""),
         named.votes: f"{given.log_size:,} sealed votes with root {given.log_digest}, {accepted:,} accepted",
         named.snapshot: snapshot,
-        named.snapshots: f"the {len(given.published):,} that are published, raw view",
+        named.snapshots: f"the {given.published:,} that are published, raw view",
     }

@@ -43,12 +43,15 @@ def best(given: Gathered) -> Audited:
 def withdrawn(given: Gathered) -> Audited:
     """Scores that were taken back."""
     found = (*retraction.withdrawn(given.events, given.scored_at), *falls(given))
-    return found, {"snapshots": len(given.published)}
+    return found, {"snapshots": given.published}
 
 
 def falls(given: Gathered) -> tuple[Finding, ...]:
     """Vote counts that went down between this store's own snapshots."""
-    return retraction.falling_votes((f"snapshot {number}", votes) for number, _, votes in given.published)
+    return tuple(
+        retraction.fall(model, f"snapshot {earlier}", f"snapshot {later}", before, after)
+        for model, earlier, later, before, after in given.falls
+    )
 
 
 def version(given: Gathered) -> Audited:

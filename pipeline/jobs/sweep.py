@@ -169,7 +169,7 @@ def _raised(finding: Finding, at: int) -> Raised:
     level = 1 if e is None else sum(e >= bound for bound in LEVELS)
     return Raised(
         finding.audit, finding.subject_kind, finding.subject, finding.direction, severity, e, level, NO_PARTITION,
-        at - at % DAY, at, {"what": finding.what, **finding.evidence},
+        at - at % DAY, at, {"what": finding.what, **finding.evidence, "tests": finding.tests},
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What a sweep reads of the store: votes as columns, and the votes of every published snapshot."""
+"""What a sweep reads of the store: votes as columns, and what published snapshots took back."""
 
 from __future__ import annotations
 
@@ -132,16 +132,45 @@ def snapshot_boards(connection: Connection, view: str) -> list[tuple[int, list[A
     return list(found.items())
 
 
-def snapshot_votes(connection: Connection, view: str = "raw") -> list[tuple[int, int, dict[str, int]]]:
-    """Every published snapshot: its sequence number, when it was published, and the votes of each model in a view."""
+def falls(connection: Connection, view: str = "raw") -> list[tuple[str, int, int, int, int | None]]:
+    """Vote counts that went down from one published snapshot to the next, and names that were gone from it.
+
+    Found by the database: a year of hourly snapshots is millions of rows, of which hardly one is told of.
+
+    Returns:
+        (model, the two sequence numbers, votes before, votes after or None), by sequence number and model.
+    """
     s, r = schema.snapshot.c, schema.snapshot_row.c
-    query = (
-        sa.select(s.sequence, s.published_at, r.model, r.votes)
+    rows = (
+        sa.select(
+            r.model,
+            s.sequence,
+            r.votes,
+            sa.func.lead(s.sequence).over(partition_by=r.model, order_by=s.sequence).label("next"),
+            sa.func.lead(r.votes).over(partition_by=r.model, order_by=s.sequence).label("after"),
+        )
         .join(schema.snapshot_row, r.snapshot_id == s.snapshot_id)
         .where(s.sequence.is_not(None), r.view == view)
-        .order_by(s.sequence, r.model)
+        .subquery()
+        .c
     )
-    found: dict[tuple[int, int], dict[str, int]] = {}
-    for sequence, at, model, votes in connection.execute(query):
-        found.setdefault((int(sequence), int(at)), {})[model] = int(votes)
-    return [(sequence, at, votes) for (sequence, at), votes in found.items()]
+    newest = sa.select(sa.func.max(s.sequence)).scalar_subquery()
+    gone = sa.and_(rows.sequence < newest, sa.func.coalesce(rows.next, newest + 1) > rows.sequence + 1)
+    fell = sa.and_(rows.next == rows.sequence + 1, rows.after < rows.votes)
+    query = sa.select(
+        rows.model, rows.sequence, rows.votes, sa.case((gone, sa.null()), else_=rows.after).label("left")
+    ).where(sa.or_(gone, fell))
+    found = connection.execute(query.order_by(rows.sequence, rows.model))
+    return [(m, int(n), int(n) + 1, int(votes), None if left is None else int(left)) for m, n, votes, left in found]
+
+
+def first_shown(connection: Connection, view: str = "raw") -> dict[str, int]:
+    """When each model first stood in a published snapshot."""
+    s, r = schema.snapshot.c, schema.snapshot_row.c
+    query = (
+        sa.select(r.model, sa.func.min(s.published_at))
+        .join(schema.snapshot_row, r.snapshot_id == s.snapshot_id)
+        .where(s.sequence.is_not(None), r.view == view)
+        .group_by(r.model)
+    )
+    return {model: int(at) for model, at in connection.execute(query)}

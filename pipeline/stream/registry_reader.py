@@ -19,7 +19,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from pipeline.errors import BrokerUnavailable, OffsetGap, StoreUnavailable
+from pipeline.errors import BrokerUnavailable, StoreUnavailable
 from pipeline.events import decode_registry
 from pipeline.store import Store, ingest, outbox, registry
 from pipeline.stream.patience import Patience
@@ -82,21 +82,21 @@ class RegistryReader:
         self.read += len(chunk.values) if written else 0
         return len(chunk.values)
 
-    def follow(self, stopped: threading.Event, halt: Callable[[OffsetGap], None] = lambda _: None) -> None:
+    def follow(self, stopped: threading.Event, halt: Callable[[Exception], None]) -> None:
         """Read until told to stop; what is away is asked again.
 
         Args:
             stopped: set to end it.
-            halt: told of records that are gone: nothing is read after that.
+            halt: told why nothing is read any more: records that are gone, or what nobody expected.
         """
         while not stopped.is_set():
             try:
                 self.step(_POLL)
-            except OffsetGap as error:
-                halt(error)
-                return
             except (BrokerUnavailable, StoreUnavailable):
                 stopped.wait(_AGAIN)
+            except Exception as error:  # a thread that dies in silence would leave the registry behind
+                halt(error)
+                return
 
     def close(self) -> None:
         """Let go of the topic."""
@@ -131,11 +131,11 @@ def beside(reader: RegistryReader, *, until_end: bool, halt: Callable[[], None])
         halt: ends the work when registry events are gone that were not read.
 
     Raises:
-        OffsetGap: they are; after the work has ended.
+        OffsetGap: they are; after the work has ended. So is anything else that ended the thread.
     """
-    gone: list[OffsetGap] = []
+    gone: list[Exception] = []
 
-    def stop(error: OffsetGap) -> None:
+    def stop(error: Exception) -> None:
         gone.append(error)
         halt()
 
@@ -152,6 +152,7 @@ def beside(reader: RegistryReader, *, until_end: bool, halt: Callable[[], None])
         stopped.set()
         if thread.is_alive():
             thread.join(_AGAIN)
-        reader.close()
+        if not thread.is_alive():  # else it waits for a database that is away, and ends with the process
+            reader.close()
     if gone:
         raise gone[0]

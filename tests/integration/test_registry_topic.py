@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from typer.testing import CliRunner
 
 from pipeline.cli.every import app
@@ -21,7 +23,7 @@ from pipeline.local import KafkaServer
 from pipeline.settings import Settings
 from pipeline.store import Store, outbox, registry
 from pipeline.stream.publisher import create_topics, producer
-from pipeline.stream.registry_reader import RegistryReader
+from pipeline.stream.registry_reader import RegistryReader, beside
 from pipeline.stream.source import RegistryTopic
 
 KEY = bytes.fromhex("6b" * 32)
@@ -136,13 +138,35 @@ def test_two_readers_take_every_event_once(board: Board, store: Store) -> None:
 
 def test_events_that_are_gone_before_they_were_read_are_named(board: Board, store: Store) -> None:
     board.send(submitted(1), submitted(2, "bee"), submitted(3, "cow"))
-    from kafka import KafkaAdminClient
-
-    admin = KafkaAdminClient(bootstrap_servers=board.kafka.bootstrap)
-    admin.delete_records({TopicPartition(board.names.topic_registry, 0): 2})
-    admin.close()
+    forget(board, 2)
     with closing(board.reader(store)) as reader, pytest.raises(OffsetGap, match="offsets 0 to 1"):
         reader.catch_up()
+
+
+def test_a_worker_beside_which_the_registry_is_gone_stops_and_says_why(board: Board, store: Store) -> None:
+    board.send(submitted(1), submitted(2, "bee"))
+    forget(board, 1)
+    stopped = threading.Event()
+    with (
+        pytest.raises(OffsetGap, match="offsets 0 to 0"),
+        beside(board.reader(store), until_end=False, halt=stopped.set),
+    ):
+        assert stopped.wait(20)
+
+
+def test_events_that_come_while_a_worker_works_are_taken(board: Board, store: Store) -> None:
+    with beside(board.reader(store), until_end=False, halt=lambda: None):
+        board.send(submitted(1))
+        deadline = time.monotonic() + 20
+        while known(store) != ["e1"] and time.monotonic() < deadline:
+            time.sleep(0.1)
+    assert known(store) == ["e1"]
+
+
+def forget(board: Board, before: int) -> None:
+    admin = KafkaAdminClient(bootstrap_servers=board.kafka.bootstrap)
+    admin.delete_records({TopicPartition(board.names.topic_registry, 0): before})
+    admin.close()
 
 
 def test_a_topic_of_several_partitions_is_no_registry(board: Board) -> None:

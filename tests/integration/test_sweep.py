@@ -10,11 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from typer.testing import CliRunner
 
+from pipeline.audits.retraction import falling_votes
 from pipeline.cli.every import app
 from pipeline.errors import Usage
 from pipeline.store import Store, schema
+from pipeline.store import audits as stored
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 MODELS = [f"m{k}" for k in range(8)]
@@ -127,6 +130,33 @@ def test_an_honest_board_is_quiet(tmp_path: Path) -> None:
     assert sum(line["appearances"] for line in book["models"]) == 2 * VOTES == 2 * book["battles"]
 
 
+def falls_are_found_by_the_database_as_by_the_audit(store: Store) -> None:
+    """Made snapshots, of a view that nobody else has: counts that fall, names that go and come back."""
+    rng = np.random.default_rng(5)
+    shown = [{f"m{k}": int(rng.integers(0, 4)) for k in range(6) if rng.random() < 0.7} for _ in range(12)]
+    s, r = schema.snapshot, schema.snapshot_row
+    with store.engine.connect() as connection, connection.begin() as transaction:
+        for n, votes in enumerate(shown):
+            sequence = n + 1
+            if n > 1:  # the first two are the board's own
+                row = {"snapshot_id": f"s{n}", "work_key": f"w{n}", "log_size": 0, "body": "{}", "reference": b""}
+                connection.execute(s.insert(), {**row, "rated_at": 0, "sequence": sequence, "published_at": n})
+            key = connection.scalar(sa.select(s.c.snapshot_id).where(s.c.sequence == sequence))
+            for model, count in votes.items():
+                figures = dict.fromkeys(("rating", "lower", "upper"), 0.0) | dict.fromkeys(
+                    ("rank", "rank_best", "rank_worst"), 1
+                )
+                row = {"snapshot_id": key, "view": "made", "model": model, "votes": count}
+                connection.execute(r.insert(), row | figures)
+        found = stored.falls(connection, "made")
+        transaction.rollback()
+    slow = falling_votes((str(n + 1), votes) for n, votes in enumerate(shown))
+    assert len(slow) > 5
+    assert [
+        (f.subject, f.evidence["from"], f.evidence["to"], f.evidence["before"], f.evidence["after"]) for f in slow
+    ] == [(model, str(earlier), str(later), before, after) for model, earlier, later, before, after in found]
+
+
 def people_are_told(report: dict[str, Any]) -> None:
     """Rejects, the report in words, and the page of facts of the provider with the scandals."""
     assert [(r["origin"], r["reason"]) for r in run("rejects")] == [("e305", "retracted_after_release")]
@@ -183,6 +213,7 @@ def test_every_planted_scandal_is_found_told_once_and_cleared_when_it_is_over(tm
         result = CliRunner().invoke(app, ["alerts", "show", alert["id"]])
         assert result.exit_code == 0, result.output
         assert "How unlikely: " in result.stdout
+        assert "INTEGRITY_FALSE_SHARE" in result.stdout or "a fact" in result.stdout
         assert "a sweep that no longer finds it clears it" in " ".join(result.stdout.split())
         moved = CliRunner().invoke(app, ["alerts", "ack", alert["id"], "--name", "ann", "--reason", "seen"])
         assert moved.exit_code == 0, moved.output
@@ -272,6 +303,7 @@ def test_releases_results_and_the_board_s_own_snapshots_are_looked_at(
     run("work", "--source", str(more), "--until-end")
     run("refresh")
     store = Store.open(url, voter_key=bytes.fromhex(KEY))
+    falls_are_found_by_the_database_as_by_the_audit(store)
     with store.write() as connection:  # as if the second one were of the next day
         s = schema.snapshot.c
         day = 24 * 3600 * 1_000_000
