@@ -19,6 +19,8 @@ import numpy.typing as npt
 
 from pipeline.audits.finding import Finding
 
+Ints = npt.NDArray[np.int64]
+
 LIMIT = 0.25
 """Share within a month above which it is told of: the published board had .20."""
 
@@ -45,18 +47,27 @@ def prompt_duplication(month: npt.ArrayLike, prompt: npt.ArrayLike) -> tuple[Mon
 
     Args:
         month: whole numbers, one a vote; neighbours follow each other.
-        prompt: codes of prompts, −1 where a vote has none: such votes are left out.
+        prompt: whole numbers, −1 where a vote has none: such votes are left out.
     """
     when, asked = np.asarray(month, dtype=np.int64), np.asarray(prompt, dtype=np.int64)
-    when, asked = when[asked >= 0], asked[asked >= 0]
-    months = np.unique(when)
-    of = {int(m): asked[when == m] for m in months}
+    when, asked = when[asked != -1], asked[asked != -1]
+    of = {int(m): np.sort(asked[when == m]) for m in _distinct(np.sort(when))}
     result = []
     for m, prompts in of.items():
         before = of.get(m - 1)
-        across = None if before is None else float(np.isin(prompts, before).mean())
-        result.append(Month(m, len(prompts), 1 - len(np.unique(prompts)) / len(prompts), across))
+        across = None if before is None else float(_among(prompts, before).mean())
+        result.append(Month(m, len(prompts), 1 - len(_distinct(prompts)) / len(prompts), across))
     return tuple(result)
+
+
+def _distinct(ascending: Ints) -> Ints:
+    return ascending[np.append(True, ascending[1:] != ascending[:-1])] if len(ascending) else ascending
+
+
+def _among(ascending: Ints, others: Ints) -> npt.NDArray[np.bool_]:
+    """Which of them stand among others, ascending too."""
+    place = np.minimum(np.searchsorted(others, ascending), len(others) - 1)
+    return np.asarray(others[place] == ascending)
 
 
 def prompt_findings(months: tuple[Month, ...]) -> tuple[Finding, ...]:

@@ -24,7 +24,7 @@ from pipeline.ratings import PairCounts, Swap, fewest_to_dethrone, fit, neighbou
 _LEAST_VOTES = 1_000
 _MONTH = 30 * DAY
 # How far down the board it is asked how few votes would swap two neighbours.
-_PLACES = 5
+_PLACES = 3
 
 Audit = Callable[[Gathered], tuple[Sequence[Finding], Mapping[str, Any]]]
 
@@ -86,19 +86,18 @@ def _top(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
 
 def _lockstep(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
     votes = given.votes
-    names, voter = np.unique(votes.voter, return_inverse=True)
-    voter = np.where(votes.voter == 0, -1, voter)
+    voter = np.where(votes.voter == 0, -1, votes.voter)
     left = np.minimum(votes.model_a, votes.model_b)
     # The same judgement whatever the sides: the outcome as the lower model saw it.
     seen = np.where((votes.model_a != left) & (votes.outcome < 2), 1 - votes.outcome, votes.outcome)
     pair = left * len(given.models) + np.maximum(votes.model_a, votes.model_b)
     groups = lockstep.lockstep(voter, pair, seen, votes.cast_at, votes.prompt)
-    found = lockstep.lockstep_findings(groups, len(names), lambda code: voter_label(int(names[code])))
+    found = lockstep.lockstep_findings(groups, len(np.unique(votes.voter)) if groups else 0, voter_label)
     return found, {"groups": len(groups), "tests": 1}
 
 
 def _prompts(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
-    asked = np.where(given.votes.prompt == 0, -1, np.unique(given.votes.prompt, return_inverse=True)[1])
+    asked = np.where(given.votes.prompt == 0, -1, given.votes.prompt)
     months = prompts.prompt_duplication(given.votes.cast_at // _MONTH, asked)
     return prompts.prompt_findings(months), {"months": [asdict(month) for month in months]}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -85,8 +85,9 @@ class Gathered:
     @cached_property
     def shown(self) -> Shown:
         """How often each model was shown a day, and what was declared."""
-        days, place = np.unique(self.days, return_inverse=True)
-        k = len(self.models)
+        first, k = int(self.days.min()) if len(self.days) else 0, len(self.models)
+        days = first + np.flatnonzero(np.bincount(self.days - first))
+        place = np.searchsorted(days, self.days)
         both = np.concatenate([place * k + self.votes.model_a, place * k + self.votes.model_b])
         appearances = np.bincount(both, minlength=len(days) * k).reshape(len(days), k)
         labels = tuple(datetime.fromtimestamp(int(day) * 86400, UTC).date().isoformat() for day in days)
@@ -162,11 +163,9 @@ def gather(connection: Connection) -> Gathered:
     place = np.zeros(max(numbers, default=0) + 1, dtype=np.int64)
     for number, name in numbers.items():
         place[number] = axis[name]
-    kept = place[votes.model_a] != place[votes.model_b]  # two names of one model, set against each other
-    coded = audits.VoteColumns(
-        votes.voter[kept], place[votes.model_a[kept]], place[votes.model_b[kept]], votes.outcome[kept],
-        votes.cast_at[kept], votes.prompt[kept], votes.category[kept],
-    )  # fmt: skip
+    votes = replace(votes, model_a=place[votes.model_a], model_b=place[votes.model_b])
+    same = votes.model_a == votes.model_b  # two names of one model, set against each other
+    coded = votes.only(~same) if same.any() else votes
     latest = snapshots.latest(connection)
     board = {}
     for view in ("raw", "defended", "style") if latest else ():
@@ -175,8 +174,9 @@ def gather(connection: Connection) -> Gathered:
     size, digest = seals.head(connection)
     state = registry.as_of(at)
     styles_of = _styles(connection, size, state, numbers)
+    categories = np.flatnonzero(np.bincount(coded.category)).tolist()
     return Gathered(
-        tuple(events), registry, coded, tuple(axis), names.term_texts(connection, np.unique(coded.category).tolist()),
+        tuple(events), registry, coded, tuple(axis), names.term_texts(connection, categories),
         snapshots.count_published(connection), tuple(audits.falls(connection)), audits.first_shown(connection), board,
         latest, _boards(connection, state),
         styles_of, size, digest, at,

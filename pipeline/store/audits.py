@@ -42,6 +42,10 @@ class VoteColumns:
     prompt: Ints
     category: Ints
 
+    def only(self, rows: npt.NDArray[np.bool_]) -> VoteColumns:
+        """Some of the votes."""
+        return VoteColumns(*(getattr(self, name)[rows] for name in _NAMES))
+
 
 _NAMES = tuple(field.name for field in fields(VoteColumns))
 

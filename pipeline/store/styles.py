@@ -123,10 +123,12 @@ def moments(connection: Connection, log_size: int, models: Collection[int]) -> d
         part = unpack(bytes(raw))
         for side, half in (("model_a", part["style"][:, :_SIDE]), ("model_b", part["style"][:, _SIDE:])):
             rows = np.isin(part[side], axis)
-            code, x = np.searchsorted(axis, part[side][rows]), half[rows].astype(np.float64)
+            code = np.searchsorted(axis, part[side][rows])
             n += np.bincount(code, minlength=len(axis))
-            np.add.at(sums, code, x)
-            np.add.at(squares, code, x**2)
+            for k in range(_SIDE):
+                x = half[rows, k].astype(np.float64)
+                sums[:, k] += np.bincount(code, weights=x, minlength=len(axis))
+                squares[:, k] += np.bincount(code, weights=x**2, minlength=len(axis))
     return {int(no): Moments(int(n[i]), sums[i], squares[i]) for i, no in enumerate(axis)}
 
 
