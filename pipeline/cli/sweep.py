@@ -34,7 +34,8 @@ def sweep(
         for one in report["findings"][:_SHOWN]:
             style = "red" if one["severity"] == "critical" else "yellow"
             where = f"{one['audit']} {one['subject']['kind']} {one['subject']['id']}: {one['direction']}"
-            out.print(Text(f"{one['severity']:8} ", style=style) + Text(f"{where}\n         {one['what']}"))
+            alone = "" if one["discovery"] is not False else " (too little for an alert, over all that sweeps look at)"
+            out.print(Text(f"{one['severity']:8} ", style=style) + Text(f"{where}\n         {one['what']}{alone}"))
         if len(report["findings"]) > _SHOWN:
             out.print(f"… {len(report['findings']) - _SHOWN} more; --json has them all", highlight=False)
         for name, about in report["audits"].items():

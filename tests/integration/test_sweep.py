@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from pipeline.audits.retraction import falling_votes
 from pipeline.cli.every import app
 from pipeline.errors import Usage
+from pipeline.ratings.selection import expected_max
 from pipeline.store import Store, schema
 from pipeline.store import audits as stored
 
@@ -265,7 +266,7 @@ def versions() -> list[dict[str, Any]]:
     return [
         event(500, -1.9, "model.submitted", model="m3", **family),
         event(501, -1.8, "model.submitted", model="m3-b", **family),
-        event(502, 2, "model.released", model="m6", checkpoint_digest="public", **{"as": "m7"}),
+        event(502, 2, "model.released", model="m6", checkpoint_digest="public", variants_tested=9, **{"as": "m7"}),
         event(503, -1.7, "model.submitted", model="m6", provider="provider 2", visibility="public",
               license="proprietary", checkpoint_digest="tested"),
         *(
@@ -279,7 +280,8 @@ def versions() -> list[dict[str, Any]]:
 def test_releases_results_and_the_board_s_own_snapshots_are_looked_at(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    filled(tmp_path, styled(made_votes(1.0, 0), 3), [*made_registry(), *versions()])
+    votes = styled(made_votes(1.0, 0), 3)
+    filled(tmp_path, votes, [*made_registry(), *versions()])
     other = tmp_path / "usage.csv"
     other.write_text("snapshot,model,score,votes\n" + "".join(f"2026-03-06,{m},1{k},9\n" for k, m in enumerate(MODELS)))
     monkeypatch.setenv("INTEGRITY_SECOND_BOARD", str(other))
@@ -292,6 +294,9 @@ def test_releases_results_and_the_board_s_own_snapshots_are_looked_at(
     assert found["arena_gap", "m3-b", "gains on arena more than on plain"]["evidence"]["base"] == "m3"
     assert any(audit == "prompt_duplication" for audit, _, _ in found)
     audits = report["audits"]
+    (one,) = audits["best_of_n"]["releases"]
+    mine = [vote["cast_at"] <= at(2) for vote in votes if "m6" in (vote["model_a"], vote["model_b"])]
+    assert one["raw"] - one["corrected"] == pytest.approx(expected_max(9) * one["se"] * np.sqrt(np.mean(mine)))
     assert audits["task_mix"]["tasks"] == ["task 0", "task 1", "task 2"]
     assert audits["second_opinion"]["common"] == 8
     assert audits["fragility"]["places"][0]["above"] == audits["fragility"]["first"]
