@@ -92,7 +92,8 @@ def task_mix_findings(found: TaskMix) -> tuple[Finding, ...]:
         return ()
     first = sure[0]
     what = (
-        f"{len(sure)} pairs change order when every pair's votes are weighed to one mix of tasks: {first.above} is "
+        f"{len(sure)} {'pair changes' if len(sure) == 1 else 'pairs change'} order when every pair's votes are weighed "
+        f"to one mix of tasks: {first.above} is "
         f"{first.gap:.1f} points above {first.below} as the votes are and {-first.gap_at_one_mix:.1f} below it then"
     )
     figures = {"pairs": [[p.above, p.below, p.gap, p.gap_at_one_mix, p.z] for p in sure]}

@@ -182,6 +182,9 @@ def people_are_told(report: dict[str, Any]) -> None:
     told = CliRunner().invoke(app, ["provider", "provider 0"])
     assert told.exit_code == 0, told.output
     assert "Uncertainty: Not known: the provider disclosed no number." in told.stdout
+    paper = CliRunner().invoke(app, ["provider", "provider 0", "--markdown"]).stdout
+    assert "| provider 0 | most private variants at once | 14 |" in paper
+    assert "Uncertainty: Not known: the provider disclosed no number." in paper
     assert isinstance(CliRunner().invoke(app, ["provider", "nobody"]).exception, Usage)
 
 
