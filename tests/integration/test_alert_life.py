@@ -210,7 +210,14 @@ def test_excluded_votes_count_once_however_many_entries_name_them(store: Store, 
                 "at": 0,
             },
         )
-        one_range = {"segment_no": 1, "partition_no": 1, "first_offset": 0, "next_offset": 3_000}
+        one_range = {
+            "segment_no": 1,
+            "partition_no": 1,
+            "first_offset": 0,
+            "next_offset": 3_000,
+            "first_leaf": 0,
+            "leaves": 3_000,
+        }
         connection.execute(schema.segment_range.insert(), one_range)
         both = [Selection(first, end), Selection(first, end, cohort="new")]
         voter = connection.execute(sa.select(schema.vote.c.voter).where(schema.vote.c.offset == 150)).scalar_one()
