@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -73,21 +74,27 @@ class Path:
         not from how they were cut into calls: a state holds it.
         """
         ranked = int(self.joined.ranked[i])
-        rest = TARGET_WEIGHT / (ranked + 1) * np.exp(min(self._waiting(i) * LOG_UNIT, _LARGEST))
+        rest = TARGET_WEIGHT / (ranked + 1) * self._waiting(i)
         whole = (int(self.e[i]) + 6 * ranked + 4) * E_UNIT + rest
         return int(np.ceil(np.log(whole) / LOG_UNIT)) + 2
 
-    def _waiting(self, i: int) -> int:
-        """The largest log-ratio sum after vote i of a model of the voter's without a rank; at least 0."""
+    def _waiting(self, i: int) -> float:
+        """The largest average ratio after vote i of a model of the voter's without a rank; at least 1."""
         voter, targets, rows = int(self.voter[i]), self.joined.targets, self.joined.rows
         low, high = np.searchsorted(targets.voter, [voter, voter + 1]).tolist()
         first = int(np.searchsorted(self.voter, voter))
         here = rows[2 * first : 2 * i + 2] - low
         later = rows[2 * i + 2 : 2 * int(np.searchsorted(self.voter, voter, side="right"))] - low
         votes = targets.votes[low:high] - np.bincount(later, minlength=high - low)
-        largest = targets.sums[low:high].max(axis=1)
-        largest[here] = self.sums[2 * first : 2 * i + 2].max(axis=1)  # of equal positions the last one stays
-        return int(largest[votes < RANKED].max(initial=0))
+        before, after = self._averages
+        average = before[low:high].copy()
+        average[here] = after[2 * first : 2 * i + 2]  # of equal positions the last one stays
+        return float(average[votes < RANKED].max(initial=1.0))
+
+    @cached_property
+    def _averages(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """The average ratio of the alternatives about each target before these votes, and about each row's after."""
+        return _average(self.joined.targets.sums), _average(self.sums)
 
     def close(self, tally: Tally) -> tuple[Tally, Targets]:
         """What is folded after the last vote of each voter."""
@@ -183,6 +190,14 @@ def _target_sums(joined: Joined, steps: Int64) -> tuple[Int64, Int64]:
     change, unsorted = np.empty_like(after), np.empty_like(sums)
     change[order], unsorted[order] = after - earlier, sums
     return unsorted, change.reshape(-1, 2).sum(axis=1)
+
+
+def _average(sums: Int64) -> npt.NDArray[np.float64]:
+    """What a model's alternatives make of their weight, float64[n]: added up column by column, in one order."""
+    average = np.zeros(len(sums))
+    for weight, column in zip(_ALTERNATIVES.tolist(), sums.T, strict=True):
+        average += weight * np.exp(np.minimum(column * LOG_UNIT, _LARGEST))
+    return average
 
 
 def _weight(rank: Int64) -> npt.NDArray[np.float64]:
