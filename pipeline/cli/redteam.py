@@ -121,8 +121,8 @@ def _found(rows: list[Row]) -> Table:
 
 
 def _beside(rows: list[Row]) -> Table:
-    columns: dict[str, Any] = {"": lambda r: r.scenario, "ours": lambda r: _share(r.found)}
-    for name in BASELINES:
+    columns: dict[str, Any] = {"": lambda r: r.scenario}
+    for name in ("ours", *BASELINES):
         columns[name] = lambda r, name=name: (
             f"{_share(r.baselines[name][0])} (false {r.baselines[name][1]:.1%})".removeprefix("– ")
         )

@@ -33,7 +33,7 @@ class Row:
         honest_excluded: honest votes left out, under the policy and then by that person.
         false_voters: share of the honest voters with an alert (proved ones, and "clicks at random").
         elsewhere: alerts about models other than those attacked, networks, providers and the board.
-        baselines: of each, the share of attackers and of honest voters (20 votes or more) that it flags.
+        baselines: of each, and of us, the share of attackers and of honest voters (20 votes or more) that it flags.
         must: what the scenario asks; see `Scenario`.
         passed: False where nothing was said that must be, something that must not be, or a framed model lost by it.
     """
@@ -164,8 +164,8 @@ def _baselines(held: trials.Trial, attackers: np.ndarray) -> dict[str, tuple[flo
     bad = np.isin(votes.names, attackers)
     good = ~bad & (count >= _ENOUGH)
     found: dict[str, tuple[float | None, float]] = {}
-    for name, rule in BASELINES.items():
-        flags = rule.flags(votes, reference)
+    flagged = {name: rule.flags(votes, reference) for name, rule in BASELINES.items()}
+    for name, flags in {"ours": np.isin(votes.names, list(held.voters_told())), **flagged}.items():
         found[name] = (
             float(flags[bad].mean()) if bad.any() else None,
             float(flags[good].mean()) if good.any() else 0.0,

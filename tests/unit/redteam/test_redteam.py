@@ -214,7 +214,8 @@ def test_the_verb_prints_one_document_and_the_same_seed_gives_the_same_row(
     document = json.loads(told.stdout)
     assert (document["sampling"], document["peers"]) == ([], [])
     assert document["scenarios"] == [json.loads(json.dumps(abstainers.shown()))]
-    assert set(abstainers.baselines) == {"production rule", "Fisher", "likelihood ratio", "30 an hour"}
+    assert set(abstainers.baselines) == {"ours", "production rule", "Fisher", "likelihood ratio", "30 an hour"}
+    assert abstainers.baselines["ours"][0] == abstainers.found
 
 
 def test_the_verb_exits_1_where_something_did_not(abstainers: Row, monkeypatch: pytest.MonkeyPatch) -> None:
