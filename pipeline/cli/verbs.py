@@ -35,7 +35,15 @@ HOMES = {
     "serve": ("serve",),
     "diff": ("diff",),
     "tokens": ("tokens",),
-    "bench": ("bench", "bench_ratings", "bench_evidence", "bench_selection", "bench_sweep", "bench_api"),
+    "bench": (
+        "bench",
+        "bench_ratings",
+        "bench_evidence",
+        "bench_selection",
+        "bench_sweep",
+        "bench_api",
+        "bench_ledger",
+    ),
     "demo": ("demo",),
 }
 

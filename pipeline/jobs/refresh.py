@@ -34,10 +34,11 @@ def seal(store: str) -> int:
     """
     with opened(store) as it:
         with it.write() as connection:
-            size = seals.seal(connection, it.files, now())
+            sealed = seals.seal(connection, it.files, now())
+        tile_cache.write(it.files, sealed.grown)
         with it.read() as connection:
             tile_cache.bring_up(connection, it.files)
-    return size
+    return sealed.size
 
 
 def check(store: str, log_size: int) -> str:

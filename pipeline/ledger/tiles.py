@@ -129,6 +129,24 @@ class Tiles:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """What a log has grown by.
+
+    Attributes:
+        size: leaves that it had.
+        levels: what became complete, (index of the first, hashes) of each level from the leaves up.
+    """
+
+    size: int
+    levels: tuple[tuple[int, bytes], ...]
+
+    @property
+    def after(self) -> int:
+        """Leaves that it has."""
+        return self.size + (len(self.levels[0][1]) // WIDTH if self.levels else 0)
+
+
 def append(size: int, read: Read, hashes: bytes) -> tuple[bytes, dict[Tile, bytes]]:
     """Append leaf hashes to a log.
 
@@ -140,13 +158,24 @@ def append(size: int, read: Read, hashes: bytes) -> tuple[bytes, dict[Tile, byte
     Returns:
         The new root, and the tiles to write before anything names that root.
     """
-    log = Tiles(size, read)
-    frontier = log.frontier()
+    frontier = Tiles(size, read).frontier()
+    made = cut(Grown(size, tuple(frontier.extend(hashes))), read)
+    return frontier.root(), made
+
+
+def cut(grown: Grown, read: Read) -> dict[Tile, bytes]:
+    """The tiles to write where a log has grown, with what was there before them.
+
+    Args:
+        grown: what is new.
+        read: reads a tile of the log as it was, at most one a level.
+    """
+    log = Tiles(grown.size, read)
     written: dict[Tile, bytes] = {}
-    for level, (first, made) in enumerate(frontier.extend(hashes)):
+    for level, (first, made) in enumerate(grown.levels):
         if level % HEIGHT == 0:
             written.update(_cut(log, level // HEIGHT, first, made))
-    return frontier.root(), written
+    return written
 
 
 def _cut(log: Tiles, level: int, first: int, made: bytes) -> Iterator[tuple[Tile, bytes]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
+import threading
 from pathlib import Path
 
 from pipeline.errors import Unavailable
@@ -81,20 +81,28 @@ class LedgerFiles:
         return self.folder / "votes" / tile.path
 
     def _write(self, path: Path, data: bytes, *, flush: bool) -> None:
+        draft = path.with_name(f".new-{os.getpid()}-{threading.get_ident()}-{path.name}")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+            descriptor = self._create(draft)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(data)
-                os.fchmod(file.fileno(), 0o644)  # it is public
                 if flush:
                     file.flush()
-                    os.fsync(file.fileno())
-            Path(draft).replace(path)
+                    os.fsync(descriptor)
+            draft.replace(path)
             if flush:
                 _flush(path.parent)
         except OSError as error:
             raise Unavailable(f"the ledger's file {path} cannot be written: {error.strerror}") from error
+
+    def _create(self, draft: Path) -> int:
+        """A new file that everybody may read: it is public."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        try:
+            return os.open(draft, flags, 0o644)
+        except FileNotFoundError:
+            draft.parent.mkdir(parents=True, exist_ok=True)
+            return os.open(draft, flags, 0o644)
 
 
 def _read(path: Path) -> bytes:

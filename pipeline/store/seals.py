@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import secrets
 import zlib
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +24,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.ledger import leaf, segment
+from pipeline.ledger import leaf, segment, tiles
 from pipeline.ledger.merkle import EMPTY_ROOT, WIDTH, Frontier
 from pipeline.ratings import OUTCOMES
 from pipeline.store import leaves, places, retractions, schema, stored_votes, styles
@@ -54,11 +55,21 @@ class SealedCounts:
     ties: Counts
 
 
-def seal(connection: Connection, files: LedgerFiles, now: int) -> int:
-    """Append the committed votes that are not in the log yet.
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """What a seal did.
 
-    Returns:
-        The size of the log: leaves so far.
+    Attributes:
+        size: leaves of the log.
+        grown: what the log has grown by, for its tiles (`tile_cache.write`), once this is committed.
+    """
+
+    size: int
+    grown: tuple[tiles.Grown, ...]
+
+
+def seal(connection: Connection, files: LedgerFiles, now: int) -> Sealed:
+    """Append the committed votes that are not in the log yet.
 
     Raises:
         Unavailable: the ledger's folder cannot be written to.
@@ -74,24 +85,21 @@ def seal(connection: Connection, files: LedgerFiles, now: int) -> int:
         .order_by(p.partition_no)
     ).all()
     building = Building(before, leaves.Texts.load(connection))
+    grown: list[tiles.Grown] = []
     for part, first, end in ranges:
         building.open(part, first)
-        for batch in stored_votes.batches(connection, part, first, end):
-            building.add(batch, secrets.token_bytes(WIDTH * len(batch)))
-            if building.size >= MOST_VOTES:
-                cut = batch["offset"][-1].as_py() + 1
-                building.close(cut)
-                _append(connection, files, building, frontier, now)
-                building = Building(frontier.size, building.texts)
-                building.open(part, cut)
-        building.close(end)
+        while not building.read(connection, end):
+            cut = building.cut()
+            grown.append(_append(connection, files, building, frontier, now))
+            building = Building(frontier.size, building.texts)
+            building.open(part, cut)
     building.take_back(retractions.waiting(connection))
     if building.size:
-        _append(connection, files, building, frontier, now)
+        grown.append(_append(connection, files, building, frontier, now))
     if frontier.size > before:
         for part, _, end in ranges:
             connection.execute(sa.update(schema.partition).where(p.partition_no == part).values(sealed_offset=end))
-    return frontier.size
+    return Sealed(frontier.size, tuple(grown))
 
 
 @dataclass(slots=True)
@@ -139,9 +147,26 @@ class Building:
         self.styled.append(styles.block(here.part, batch))
         self.counting.add(batch)
 
-    def close(self, end: int) -> None:
-        """No more of the open partition: it is taken up to here."""
-        self.ranges[-1].end = end
+    def read(self, connection: Connection, end: int) -> bool:
+        """Append the votes of the open partition up to an offset.
+
+        Returns:
+            False if the segment was full before.
+        """
+        here = self.ranges[-1]
+        here.end = end
+        with closing(stored_votes.batches(connection, here.part, here.first, end)) as batches:
+            for batch in batches:
+                self.add(batch, secrets.token_bytes(WIDTH * len(batch)))
+                if self.size >= MOST_VOTES:
+                    return False
+        return True
+
+    def cut(self) -> int:
+        """Take the open partition only as far as it was read: the next offset."""
+        here = self.ranges[-1]
+        here.end = int(here.offsets[-1][-1]) + 1
+        return here.end
 
     def take_back(self, waiting: list[retractions.Waiting]) -> None:
         """Append retractions: what they take back counts no more."""
@@ -161,11 +186,11 @@ class Building:
         self.size += len(made)
 
 
-def _append(connection: Connection, files: LedgerFiles, built: Building, frontier: Frontier, now: int) -> None:
+def _append(connection: Connection, files: LedgerFiles, built: Building, frontier: Frontier, now: int) -> tiles.Grown:
     """Write a segment, and let the frontier grow by it."""
     hashes, counted = b"".join(built.hashes), built.counting.done()
     digest = files.put(segment.write(pa.concat_tables(built.rows), hashes))
-    frontier.extend(hashes)
+    grown = tiles.Grown(frontier.size, tuple(frontier.extend(hashes)))
     row = {
         "log_size": frontier.size,
         "leaves": built.size,
@@ -190,6 +215,7 @@ def _append(connection: Connection, files: LedgerFiles, built: Building, frontie
     )
     retractions.sealed(connection, built.taken_back, frontier.size - len(built.taken_back))
     _add_to_total(connection, built.first_leaf, frontier.size, counted)
+    return grown
 
 
 def _range_row(segment_no: int, one: _Range) -> dict[str, Any]:

@@ -6,6 +6,8 @@ the root that the store has, and tiles that do not give that root are made again
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -14,6 +16,18 @@ from pipeline.ledger import segment, tiles
 from pipeline.ledger.tiles import Tile
 from pipeline.store import schema
 from pipeline.store.ledger_files import LedgerFiles
+
+
+def write(files: LedgerFiles, grown: Iterable[tiles.Grown]) -> None:
+    """Write the tiles of what a seal has committed; tiles that are missing before it are left to `bring_up`.
+
+    Raises:
+        Unavailable: the folder cannot be written to.
+    """
+    for one in grown:
+        if one.size and not files.tile(_marker(one.size)).exists():
+            return
+        _put(files, tiles.cut(one, files.get_tile), one.after)
 
 
 def bring_up(connection: Connection, files: LedgerFiles) -> int:
@@ -63,12 +77,15 @@ def _write(files: LedgerFiles, row: sa.Row[int, int, str, str]) -> int:
     root, made = tiles.append(row.log_size - row.leaves, files.get_tile, hashes)
     if root.hex() != row.root:
         raise Refuted("root", where, f"expected root {row.root} after it, its file gives {root.hex()}")
-    marker, written = _marker(row.log_size), 0
+    changed = {tile: data for tile, data in made.items() if not files.has_tile(tile, data)}
+    _put(files, changed, row.log_size)
+    return len(changed)
+
+
+def _put(files: LedgerFiles, made: Mapping[Tile, bytes], size: int) -> None:
+    marker = _marker(size)
     for tile in sorted(made, key=lambda one: one == marker):
-        if not files.has_tile(tile, made[tile]):
-            files.put_tile(tile, made[tile])
-            written += 1
-    return written
+        files.put_tile(tile, made[tile])
 
 
 def _marker(size: int) -> Tile:

@@ -1,0 +1,53 @@
+"""bench ledger: sealing, verifying and refreshing, beside what cannot be had for less."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.bench import ledgers
+from pipeline.cli.app import JsonOption, emit, err, out
+from pipeline.cli.bench import bench
+from pipeline.local import PostgresServer
+
+
+@bench.command()
+def ledger(
+    votes: Annotated[int, typer.Option(min=20_000, help="Votes of the log.")] = 1_000_000,
+    postgresql: Annotated[bool, typer.Option("--postgresql", help="A real PostgreSQL; default: SQLite.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Ratios within one run: a seal, the verification of its bundle, a refresh of a long log, the proof of a vote."""
+
+    def tell(what: str) -> None:
+        err.print(what, highlight=False)
+
+    with tempfile.TemporaryDirectory(prefix="integrity-bench-") as name:
+        folder = Path(name)
+        if postgresql:
+            with PostgresServer(folder / "postgres") as server:
+                found = ledgers.measure(server.create_database, folder, votes, tell)
+        else:
+            found = ledgers.measure(lambda one: str(folder / f"{one}.db"), folder, votes, tell)
+    ratios = found.ratios
+    bars = {"seal": ledgers.LEAST_SEAL, "verify": ledgers.MOST_VERIFY, "refresh": ledgers.MOST_REFRESH}
+    if as_json:
+        emit({**asdict(found), "ratios": ratios, "bars": bars, "most_tiles": found.most_tiles, "passed": found.passed})
+        return
+    per = 1e6 / found.votes
+    for line in (
+        f"{found.votes:,} leaves: bare SHA-256 loop {found.bare_hashing * per:.2f} µs a leaf, "
+        f"reading {found.reading * per:.2f} µs",
+        f"seal {found.seal * per:.2f} µs a vote: {ratios['seal']:.3f} of the bare loop (bar: at least {bars['seal']})",
+        f"verify {found.verify * per:.2f} µs a leaf: {ratios['verify']:.2f} times reading and the bare loop "
+        f"(bar: at most {bars['verify']:g})",
+        f"refresh after {ledgers.NEW_VOTES:,} votes more: {ratios['refresh']:.2f} times that of the first "
+        f"{ledgers.NEW_VOTES:,} (bar: at most {bars['refresh']:g})",
+        f"proof of a vote: {found.tiles_read} tiles read, {found.path} hashes (bar: {found.most_tiles} tiles)",
+    ):
+        out.print(line, highlight=False)
+    out.print("[green]met[/]" if found.passed else "[red]missed[/]")
