@@ -1,16 +1,19 @@
 """The verbs that the DAGs and the command line share.
 
 A refresh is four steps, each short, each safe to run again: seal (append committed votes to the log),
-check (expectations on what is new), rate (boards of the log at a size), publish (give the result its
-place in the chain). The same log, exclusions and configuration give one snapshot, however often and by
+check (expectations on what is new), rate (boards of the log at a size), publish (sign the result and
+give it its place in the log). The same log, exclusions and configuration give one snapshot, however often and by
 however many it is asked for.
 
     refresh.py        seal, check, rate, publish
     counting.py       what a refresh rates: views, exclusions, the baseline of the evidence
+    publishing.py     the signed manifest of a snapshot
+    signing.py        whose signature stands under it, and how a key takes over
     styling.py        the view under style control
     battles.py        a battle file as columns, record by record; battle_tables.py: by column
     rating.py         rating a battle file, no store
     verification.py   recomputing what is published, from the votes
+    ledger_audit.py   the daily audit of the ledger
     replay.py         what a detector would have said about all that is stored
     gathering.py      one look at a store, for audits
     auditing.py       every audit over such a look; registry_audits.py: those of variants and claims
@@ -20,6 +23,7 @@ however many it is asked for.
 """
 
 from pipeline.errors import QualityGate
+from pipeline.jobs.ledger_audit import audit
 from pipeline.jobs.provider import provider
 from pipeline.jobs.refresh import check, publish, rate, refresh, seal, store_url
 from pipeline.jobs.replay import replay
@@ -29,6 +33,7 @@ from pipeline.jobs.verification import verify
 
 __all__ = [
     "QualityGate",
+    "audit",
     "check",
     "provider",
     "publish",

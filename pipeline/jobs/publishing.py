@@ -101,6 +101,15 @@ def publish(connection: Connection, store: Store, signers: Signers, candidate_id
     return snapshots.publish(connection, candidate_id, said.sequence, said.previous, signed.sha256, now)
 
 
+def keep_head(store: Store, published: Snapshot) -> None:
+    """Keep the signed head of a published snapshot beside the database, for the audit."""
+    with store.read() as connection:
+        signed = manifests.at(connection, published.sequence)
+    # What was kept first stays: another head at its place is what the audit looks for.
+    if signed is not None and not store.files.has_head(signed.sequence):
+        store.files.put_head(signed.sequence, signed.checkpoint)
+
+
 def _manifest(
     connection: Connection, store: Store, signers: Signers, found: Candidate, before: Manifest | None, now: int
 ) -> tuple[Manifest, list[note.Signer]]:

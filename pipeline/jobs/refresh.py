@@ -141,6 +141,7 @@ def publish(store: str, candidate: str) -> dict[str, Any]:
         with it.write() as connection:
             found = publishing.publish(connection, it, signers, candidate, now())
             figures.note(connection, "refresh_last_success", now())
+        publishing.keep_head(it, found)
         signing.handed_over(it, signers)
     return {
         "snapshot": found.snapshot_id,

@@ -69,6 +69,23 @@ class LedgerFiles:
         """
         return _read(self.tile(tile))
 
+    def put_head(self, sequence: int, checkpoint: bytes) -> None:
+        """Keep a signed head beside the database: a database that is set back no longer has it.
+
+        Raises:
+            Unavailable: the folder cannot be written to.
+        """
+        self._write(self.folder / "heads" / f"{sequence:09d}", checkpoint, flush=True)
+
+    def has_head(self, sequence: int) -> bool:
+        """True if a head was kept."""
+        return (self.folder / "heads" / f"{sequence:09d}").exists()
+
+    def heads(self) -> dict[int, bytes]:
+        """Every head that was kept, by sequence number."""
+        found = sorted((self.folder / "heads").glob("[0-9]*"))
+        return {int(path.name): path.read_bytes() for path in found}
+
     def has_tile(self, tile: Tile, data: bytes) -> bool:
         """True if the tile is there and holds this."""
         try:

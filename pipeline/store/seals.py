@@ -203,7 +203,8 @@ def _append(connection: Connection, files: LedgerFiles, built: Building, frontie
     }
     insert = schema.segment.insert().returning(schema.segment.c.segment_no)
     number = connection.execute(insert, row).scalar_one()
-    connection.execute(schema.segment_range.insert(), [_range_row(number, one) for one in built.ranges])
+    if built.ranges:
+        connection.execute(schema.segment_range.insert(), [_range_row(number, one) for one in built.ranges])
     blinds = b"".join(built.blinds)
     step = _BLINDS * WIDTH
     connection.execute(

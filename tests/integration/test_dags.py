@@ -228,6 +228,25 @@ def test_a_sweep_looks_at_every_sealed_vote_and_a_second_one_tells_nothing_new(f
     assert [a["id"] for a in json.loads(output(command, environment))] == [a["id"] for a in alerts]
 
 
+def test_the_audit_of_the_ledger_names_the_leaf_of_a_row_that_was_changed(filled_store):
+    store, environment = filled_store
+    publish = "from pipeline import jobs; u = jobs.store_url(); jobs.publish(u, jobs.rate(u, jobs.seal(u)))"
+    output([sys.executable, "-c", publish], environment)
+    if store.startswith("sqlite"):  # a run costs six seconds
+        first = run_dag("audit_ledger", environment)
+        assert first["state"] == "success", first
+        assert first["returned"]["audit"]["votes"] == f"{VOTES} leaves in 1 segments, 1 snapshots"
+    change = "import sys, sqlalchemy as sa; e = sa.create_engine(sys.argv[1]); c = e.begin().__enter__()"
+    statement = "UPDATE vote SET outcome = 3 WHERE vote_id = 'v77'"
+    driver = store.replace("postgresql://", "postgresql+psycopg://")
+    output([sys.executable, "-c", f'{change}; c.exec_driver_sql("{statement}"); c.commit()', driver], environment)
+    second = run_dag("audit_ledger", environment)
+    assert (second["state"], second["tasks"], second["tries"]) == ("failed", {"audit": "failed"}, {"audit": 1})
+    alerts = json.loads(output([str(INTEGRITY), "alerts", "--store", store, "--json"], environment))
+    told = {(one["detector"], one["severity"], one["evidence"]["where"]) for one in alerts}
+    assert ("audit_ledger", "critical", "leaf 77") in told
+
+
 def test_the_sweep_is_seal_then_sweep(bag):
     tasks = bag["dags"]["sweep_integrity"]["tasks"]
     assert {name: task["downstream"] for name, task in tasks.items()} == {"seal": ["sweep"], "sweep": []}

@@ -1,0 +1,61 @@
+"""What a log asks of a witness: the body of `add-checkpoint` (C2SP tlog-witness).
+
+    old 7
+    base64 of a hash                  (as many lines as the consistency proof has)
+    (an empty line)
+    the checkpoint
+
+Law: bytes have one reading; a proof has at most 63 hashes.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.errors import Refuted
+from pipeline.ledger.merkle import WIDTH
+from pipeline.ledger.note import decode64
+
+_OLD = re.compile(rb"old (0|[1-9][0-9]{0,15})", re.ASCII)
+_MOST_HASHES = 63
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A new head, and the proof that it continues the one of `old` leaves.
+
+    Attributes:
+        old: the size that the witness knows.
+        proof: hashes, the lowest first.
+        checkpoint: the signed note.
+    """
+
+    old: int
+    proof: tuple[bytes, ...]
+    checkpoint: bytes
+
+    def dump(self) -> bytes:
+        """Its bytes."""
+        return b"old %d\n%b\n%b" % (self.old, _lines(self.proof), self.checkpoint)
+
+
+def _lines(proof: Sequence[bytes]) -> bytes:
+    return b"".join(base64.b64encode(one) + b"\n" for one in proof)
+
+
+def load(data: bytes) -> Request:
+    """Read a request.
+
+    Raises:
+        Refuted: reason `note`.
+    """
+    head, gap, checkpoint = data.partition(b"\n\n")
+    old, *hashes = head.split(b"\n")
+    found = _OLD.fullmatch(old)
+    proof = [decode64(one.decode("ascii", "replace")) for one in hashes]
+    if not gap or found is None or len(proof) > _MOST_HASHES or any(len(one or b"") != WIDTH for one in proof):
+        raise Refuted("note", "request", "expected 'old SIZE', base64 hashes, an empty line and a checkpoint")
+    return Request(int(found[1]), tuple(one for one in proof if one is not None), checkpoint)

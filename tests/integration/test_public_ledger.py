@@ -1,0 +1,645 @@
+"""The ledger of a store on both databases: what is signed, proved, taken back, forgotten; crashes; races; tampering."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from pipeline import jobs
+from pipeline.alerts import voter_label
+from pipeline.errors import MissingKey, Refuted, Unavailable, Usage, VerificationFailed
+from pipeline.jobs import custody, witnessing
+from pipeline.ledger import archive, leaf, manifest, merkle, note, receipt, segment, strict
+from pipeline.ledger.proofs import check_consistency, check_inclusion
+from pipeline.ledger.tiles import Tile
+from pipeline.ledger.verify import verify
+from pipeline.store import Store, exclusions, manifests, proofs, schema, seals, snapshots, tile_cache
+from pipeline.store.ledger_files import LedgerFiles
+from tests.integration.board_of_votes import OPTIONS, Board, event, using
+
+FIRST, MORE = 300, 40
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def board(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Board]:
+    """An empty board."""
+    sqlite = request.param == "sqlite"
+    url = str(tmp_path / "store.db") if sqlite else str(request.getfixturevalue("postgres_url"))
+    with using(OPTIONS):
+        yield Board(url, tmp_path)
+
+
+@pytest.fixture
+def published(board: Board) -> Board:
+    """Two snapshots: 300 votes, then 40 more."""
+    board.vote(FIRST)
+    board.refresh()
+    board.vote(MORE)
+    board.refresh()
+    return board
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Board]:
+    """The same on SQLite alone, for what has nothing to do with the database."""
+    with using(OPTIONS):
+        it = Board(str(tmp_path / "store.db"), tmp_path)
+        it.vote(FIRST)
+        it.refresh()
+        it.vote(MORE)
+        it.refresh()
+        yield it
+
+
+# Bundles and proofs.
+
+
+def test_a_stranger_verifies_each_snapshot_from_its_bundle_and_the_key(published: Board) -> None:
+    with published.store() as store, store.read() as connection:
+        chain = snapshots.chain(connection)
+    assert [one.sequence for one in chain] == [1, 2]
+    for one in chain:
+        files = published.bundle(one.snapshot_id)
+        found = verify(files, published.trusted())
+        assert (found.sha256, found.manifest.previous) == (one.digest, one.previous)
+        assert manifest.digest(files["snapshot.json"]) == one.snapshot_id
+        assert found.key_checked
+    assert jobs.verify(published.url) == {"segments": 2, "votes": FIRST + MORE, "snapshots": 2, "erased": 0}
+
+
+def test_both_databases_give_the_same_leaves_for_the_same_blinds(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        seals.secrets, "token_bytes", lambda size: bytes(range(256)) * (size // 256) + bytes(size % 256)
+    )
+    board.read(
+        *(event(n) for n in range(FIRST)),
+        event(FIRST, vote_id='a "quoted", id\\', language='de,"at"', voter_id=None),
+        event(FIRST + 1, vote_id="ünï 票", style_a=STYLE, style_b=STYLE, voter_since="2026-01-01T00:00:00Z"),
+    )
+    with board.store() as store:
+        with store.write() as connection:
+            # The names of a file's source differ with its folder; nothing else may.
+            connection.execute(sa.update(schema.source).values(name="file:votes"))
+        jobs.seal(board.url)
+        with store.read() as connection:
+            assert seals.head(connection) == (FIRST + 2, ROOT)
+            digest = str(connection.scalar(sa.select(schema.segment.c.sha256)))
+            blinds = bytes(connection.scalars(sa.select(schema.blind.c.blinds)).one())
+            rows = connection.execute(sa.select(schema.vote).order_by(schema.vote.c.offset)).all()
+            terms = {row.term_no: row.text for row in connection.execute(sa.select(schema.term))}
+        held = segment.read(store.files.get(digest), "segment")[0]["commitment"].to_pylist()
+    for place, row in enumerate(rows):
+        private = {
+            "appended_at": row.appended_at,
+            "cast_at": row.cast_at,
+            "category": terms.get(row.category),
+            "language": terms.get(row.language),
+            "network": terms.get(row.network),
+            "offset": row.offset,
+            "partition": 0,
+            "prompt": f"{row.prompt % 2**64:016x}",
+            "source": "file:votes",
+            "style": None if row.style is None else bytes(row.style).hex(),
+            "voter": voter_label(row.voter) if row.voter else None,
+            "voter_since": row.voter_since,
+        }
+        assert held[place] == leaf.commitment(blinds[32 * place : 32 * place + 32], private), row
+
+
+STYLE = {"tokens": 120, "headers": 1, "lists": 2, "bold": 3, "emoji": 0}
+ROOT = "925a7755a34b9cb6fadea1abc3d298c775f2fdefa10dc1b8b8aa9df497884c4e"
+
+
+def test_a_zip_of_a_bundle_is_always_the_same_and_no_byte_of_it_can_be_changed(small: Board, tmp_path: Path) -> None:
+    with small.store() as store:
+        one, other = io.BytesIO(), io.BytesIO()
+        proofs.archive(store, one)
+        proofs.archive(store, other)
+    assert one.getvalue() == other.getvalue()
+    packed, path = one.getvalue(), tmp_path / "bundle.zip"
+    path.write_bytes(packed)
+    verify(archive.Archive(path), small.trusted())
+    names = [packed.rindex(name.encode()) for name in ("proof.json", "README.txt", "votes/")]
+    places = {*range(0, len(packed), len(packed) // 150), *range(30), *names, len(packed) - 1}
+    for place in sorted(places):
+        path.write_bytes(packed[:place] + bytes([packed[place] ^ 1]) + packed[place + 1 :])
+        with pytest.raises(Refuted):
+            verify(archive.Archive(path), small.trusted())
+    for odd in (packed + b"x", packed[:-1], b"", b"PK"):
+        path.write_bytes(odd)
+        with pytest.raises(Refuted):
+            verify(archive.Archive(path), small.trusted())
+
+
+def test_no_bit_of_a_store_s_bundle_can_be_changed(small: Board) -> None:
+    files = small.bundle()
+    for name, data in files.items():
+        for place in sorted({0, len(data) // 3, len(data) // 2, len(data) - 1}):
+            for bit in (1, 128):
+                changed = data[:place] + bytes([data[place] ^ bit]) + data[place + 1 :]
+                with pytest.raises(Refuted):
+                    verify({**files, name: changed}, small.trusted())
+
+
+def test_proofs_of_votes_and_snapshots_hold_against_the_signed_heads(published: Board) -> None:
+    with published.store() as store:
+        head = _head(proofs.checkpoint(store, "votes"))
+        for n in (0, 7, FIRST - 1, FIRST, FIRST + MORE - 1):
+            got = proofs.receipt(store, f"vote {n}")
+            receipt.check(receipt.load(strict.dump(got)), published.trusted())
+            assert (got.raw, got.defended, got.reason) == (True, True, "")
+            assert json.loads(got.entry)["vote"] == f"vote {n}"
+            assert got.tiles_read <= 4  # two levels of tiles
+            for changed in (
+                replace(got, leaf=got.leaf ^ 1),
+                replace(got, entry=got.entry.replace("accepted", "late")),
+                replace(got, vote="vote 1000"),
+                replace(got, size=got.size + 1),
+                replace(got, path=got.path[1:]),
+            ):
+                with pytest.raises(Refuted):
+                    receipt.check(changed, published.trusted())
+        proof = proofs.prove_snapshot(store, None)
+        top = _head(proofs.checkpoint(store))
+        path = [bytes.fromhex(one) for one in proof.path]
+        check_inclusion(merkle.leaf_hash(proofs.manifest(store)), proof.leaf, proof.size, path, top.root)
+        grown = [bytes.fromhex(one) for one in proofs.prove_growth(store, FIRST, head.size, "votes")]
+        with store.read() as connection:
+            older = bytes.fromhex(seals.root_at(connection, FIRST))
+        check_consistency(FIRST, older, head.size, head.root, grown)
+        assert len(proofs.receipts_of(store, store.pseudonym("voter 3"))) == len(range(3, FIRST + MORE, 30))
+        for unknown in ("no vote", ""):
+            with pytest.raises(Usage):
+                proofs.receipt(store, unknown)
+        published.vote(1)
+        jobs.seal(published.url)
+        with pytest.raises(Usage, match="which the next"):
+            proofs.receipt(store, f"vote {FIRST + MORE}")
+
+
+def test_tiles_give_the_root_and_only_tiles_of_the_head_are_given(small: Board) -> None:
+    size = FIRST + MORE
+    with small.store() as store:
+        leaves = proofs.tile(store, "votes", "tile/0/000") + proofs.tile(store, "votes", f"tile/0/001.p/{size - 256}")
+        assert merkle.root(leaves) == _head(proofs.checkpoint(store, "votes")).root
+        assert proofs.tile(store, "votes", "tile/1/000.p/1") == merkle.root(leaves[: 256 * 32])
+        assert merkle.root(proofs.tile(store, "snapshots", "tile/0/000.p/2")) == _head(proofs.checkpoint(store)).root
+        for path in ("tile/0/001", "tile/0/002.p/1", "tile/2/000.p/1", "tile/0/1", "../votes/tile/0/000"):
+            with pytest.raises(Usage):
+                proofs.tile(store, "votes", path)
+        with pytest.raises(Usage):
+            proofs.tile(store, "snapshots", "tile/0/000.p/3")
+
+
+def _head(data: bytes) -> note.Checkpoint:
+    return note.checkpoint(note.parse(data, "checkpoint"), "checkpoint")
+
+
+# What does not count.
+
+
+def test_exclusions_retractions_and_erasure_go_into_the_proofs_and_nothing_breaks(published: Board) -> None:
+    with published.store() as store:
+        guilty = voter_label(store.pseudonym("voter 5"))
+        with store.write() as connection:
+            exclusions.add(connection, "exclude", "voter", guilty, "asked to", "a person", 1)
+            exclusions.add(connection, "exclude", "vote", "vote 8", "a test", "a person", 2)
+    before = published.refresh()
+    taken = len(range(5, FIRST + MORE, 30))
+    assert before["votes_excluded"] == taken + 1
+    for vote in ("vote 5", "vote 9"):  # one that is excluded, one that is not
+        custody.retract(published.url, vote, "cast by a test", "a person")
+    with pytest.raises(Usage, match="taken back already"):
+        custody.retract(published.url, "vote 9", "again", "a person")
+    after = published.refresh()
+    assert (after["votes_excluded"], after["votes_counted"]) == (taken, before["votes_counted"] - 1)
+    assert after["log_size"] == FIRST + MORE + 2
+    reasons = _reasons(published, "vote 5", "vote 8", "vote 9", "vote 35", "vote 1")
+    assert reasons == {
+        "vote 5": (False, False, "taken back: cast by a test"),
+        "vote 8": (True, False, "excluded: a test (a person)"),
+        "vote 9": (False, False, "taken back: cast by a test"),
+        "vote 35": (True, False, "excluded: asked to (a person)"),
+        "vote 1": (True, True, ""),
+    }
+    assert custody.erase(published.url, voter_id="voter 5") == {"erased": taken}
+    assert custody.erase(published.url, vote_id="vote 1") == {"erased": 1}
+    assert _reasons(published, "vote 35")["vote 35"] == reasons["vote 35"]
+    published.vote(MORE)  # a third of a second voter 5's votes may come again: a pseudonym is no memory of the erased
+    final = published.refresh()
+    again = len(range(FIRST + MORE + 25, FIRST + 2 * MORE, 30))
+    assert final["votes_excluded"] == taken + again
+    assert jobs.verify(published.url)["erased"] == taken + 1
+    for sequence in range(1, 6):
+        with published.store() as store, store.read() as connection:
+            name = snapshots.chain(connection)[sequence - 1].snapshot_id
+        verify(published.bundle(name), published.trusted())
+    with published.store() as store, store.read() as connection:
+        v = schema.vote.c
+        gone = connection.execute(sa.select(v.voter, v.network, v.prompt).where(v.vote_id == "vote 35")).one()
+        assert tuple(gone) == (0, 0, 0)
+        blinds = b"".join(bytes(one) for one in connection.scalars(sa.select(schema.blind.c.blinds)))
+        assert bytes(32) in blinds
+
+
+def _reasons(board: Board, *votes: str) -> dict[str, tuple[bool, bool, str]]:
+    with board.store() as store:
+        found = [proofs.receipt(store, vote) for vote in votes]
+    for one in found:
+        receipt.check(one, board.trusted())
+    return {one.vote: (one.raw, one.defended, one.reason) for one in found}
+
+
+def test_late_and_quarantined_votes_say_so(board: Board) -> None:
+    board.vote(FIRST)
+    board.read(event(900), event(901, cast_at="2020-01-01T00:00:00Z"))
+    board.refresh()
+    assert _reasons(board, "vote 901") == {"vote 901": (True, False, "late")}
+
+
+# A crash at every step.
+
+
+class Crashed(BaseException):
+    """Not an error that anybody catches: the process is gone."""
+
+
+class Steps:
+    """Crashes at the n-th statement or file."""
+
+    def __init__(self, at: int) -> None:
+        self.left = at
+
+    def step(self, *_: Any) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise Crashed
+
+
+def test_a_crash_at_every_statement_and_file_shows_nothing_unsigned_or_half(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the seal to the signature, and on: each attempt dies one step later, with something new to seal."""
+    board.vote(FIRST)
+    board.refresh()
+    written = LedgerFiles._write
+    steps = Steps(0)
+
+    def write(self: LedgerFiles, path: Path, data: bytes, *, flush: bool) -> None:
+        steps.step()
+        written(self, path, data, flush=flush)
+        steps.step()
+
+    monkeypatch.setattr(LedgerFiles, "_write", write)
+    listeners = [("before_cursor_execute", steps.step), ("commit", steps.step)]
+    for name, listener in listeners:
+        sa.event.listen(sa.Engine, name, listener)
+    seen: Counter[int] = Counter()
+    try:
+        for at in range(1, 1000):
+            if _sealed(board) == board.votes:
+                board.vote(1)
+            steps.left = at
+            try:
+                board.refresh()
+            except Crashed:
+                steps.left = 0
+                seen[_nothing_half(board)] += 1
+            else:
+                break
+    finally:
+        steps.left = 0
+        for name, listener in listeners:
+            sa.event.remove(sa.Engine, name, listener)
+    assert at > 60
+    assert len(seen) >= 2  # some died before the snapshot was there, some after
+    assert board.refresh()["log_size"] == board.votes
+    assert jobs.verify(board.url)["votes"] == board.votes
+    assert jobs.audit(board.url)["passed"]
+
+
+def _sealed(board: Board) -> int:
+    with board.store() as store, store.read() as connection:
+        return seals.head(connection)[0]
+
+
+def _nothing_half(board: Board) -> int:
+    """What is visible is signed and whole.
+
+    Returns:
+        How many snapshots are.
+    """
+    with board.store() as store:
+        with store.read() as connection:
+            chain, signed = snapshots.chain(connection), list(manifests.all_of(connection))
+            assert [one.digest for one in chain] == [one.sha256 for one in signed]
+            assert [one.sequence for one in chain] == list(range(1, len(chain) + 1))
+        verify(proofs.bundle(store), [note.VerifierKey.parse(proofs.keys(store)[-1])])
+    return len(chain)
+
+
+def test_two_refreshes_at_once_give_one_snapshot(board: Board) -> None:
+    board.vote(FIRST)
+    for number in range(1, 6):
+        board.vote(5)
+        ready = threading.Barrier(3)
+
+        def refresh(ready: threading.Barrier = ready) -> dict[str, Any]:
+            with using(OPTIONS):
+                ready.wait()
+                return board.refresh()
+
+        with ThreadPoolExecutor(3) as threads:
+            results = [one.result() for one in [threads.submit(refresh) for _ in range(3)]]
+        assert [one["sequence"] for one in results] == [number] * 3
+        assert len({one["snapshot"] for one in results}) == 1
+    assert jobs.verify(board.url)["snapshots"] == 5
+
+
+def test_a_candidate_that_was_overtaken_is_not_published(published: Board) -> None:
+    published.vote(3)
+    slow = jobs.rate(published.url, jobs.seal(published.url))
+    published.vote(3)
+    quick = published.refresh()
+    assert quick["sequence"] == 3
+    assert jobs.publish(published.url, slow) == quick
+    with published.store() as store, store.read() as connection:
+        assert len(snapshots.chain(connection)) == 3
+
+
+def test_a_long_log_is_cut_into_segments(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seals, "MOST_VOTES", 128)
+    monkeypatch.setattr("pipeline.store.stored_votes.ROWS", 50)
+    board.vote(FIRST)
+    board.read(event(0), event(1), *(event(n) for n in range(1000, 1060)))
+    assert board.refresh()["log_size"] == FIRST + 60
+    with board.store() as store, store.read() as connection:
+        sizes = list(connection.scalars(sa.select(schema.segment.c.leaves).order_by(schema.segment.c.log_size)))
+    assert sizes == [150, 150, 60]
+    verify(board.bundle(), board.trusted())
+    assert jobs.verify(board.url)["segments"] == 3
+    assert _reasons(board, "vote 1059", "vote 299")["vote 1059"] == (True, True, "")
+
+
+# Tampering, as somebody who may.
+
+
+def _changed(**values: Any) -> Callable[[sa.Connection], None]:
+    def change(connection: sa.Connection) -> None:
+        connection.execute(sa.update(schema.vote).where(schema.vote.c.vote_id == "vote 77").values(**values))
+
+    return change
+
+
+def _deleted(connection: sa.Connection) -> None:
+    connection.execute(sa.delete(schema.vote).where(schema.vote.c.vote_id == "vote 77"))
+
+
+def _swapped(connection: sa.Connection) -> None:
+    v = schema.vote.c
+    for vote, name in (("vote 77", "x"), ("vote 78", "vote 77"), ("x", "vote 78")):
+        connection.execute(sa.update(schema.vote).where(v.vote_id == vote).values(vote_id=name))
+
+
+TAMPERING: dict[str, Callable[[sa.Connection], None]] = {
+    "outcome": _changed(outcome=3),
+    "fate": _changed(fate=1),
+    "voter": _changed(voter=12345),
+    "time within the hour": _changed(cast_at=1_772_323_971_000_000),
+    "network": _changed(network=0),
+    "deleted": _deleted,
+    "two ids swapped": _swapped,
+}
+
+
+def test_a_row_changed_by_a_superuser_is_named_with_its_leaf_and_is_a_critical_alert(published: Board) -> None:
+    assert jobs.audit(published.url)["passed"]
+    with published.store() as store:
+        for what, change in TAMPERING.items():
+            report = _audited(published, store, change)
+            part = report["parts"][0]
+            assert (part["name"], part["passed"], part["where"]) == ("votes", False, "leaf 77"), (what, part)
+            assert "vote 77" in part["what"]
+            assert len(report["alerts"]) >= 1
+            assert part["name"] in {one["direction"] for one in report["opened"]}
+            assert {one["severity"] for one in report["opened"]} == {"critical"}
+    assert jobs.audit(published.url)["passed"]
+
+
+def _audited(board: Board, store: Store, change: Callable[[sa.Connection], None]) -> dict[str, Any]:
+    """Change the store, audit it, put the votes back."""
+    v = schema.vote.c
+    with store.read() as connection:
+        rows = [
+            dict(row)
+            for row in connection.execute(
+                sa.select(schema.vote).where(v.vote_id.in_(("vote 77", "vote 78")))
+            ).mappings()
+        ]
+    with store.write() as connection:
+        change(connection)
+    report = jobs.audit(board.url)
+    with store.write() as connection:
+        opened = connection.execute(sa.select(schema.alert).where(schema.alert.c.detector == "audit_ledger")).mappings()
+        report["opened"] = [dict(row) for row in opened]
+        for row in rows:
+            connection.execute(
+                sa.delete(schema.vote).where(v.partition_no == row["partition_no"], v.offset == row["offset"])
+            )
+        connection.execute(schema.vote.insert(), rows)
+    return report
+
+
+def test_a_published_figure_that_was_changed_is_found(small: Board) -> None:
+    r, m = schema.snapshot_row.c, schema.manifest.c
+    with small.store() as store:
+        with store.write() as connection:
+            connection.execute(sa.update(schema.snapshot_row).where(r.model == "ant").values(rating=r.rating + 0.02))
+        with pytest.raises(VerificationFailed, match="its rows do not have their digest"):
+            jobs.verify(small.url)
+        with store.write() as connection:
+            connection.execute(sa.update(schema.snapshot_row).where(r.model == "ant").values(rating=r.rating - 0.02))
+            connection.execute(sa.update(schema.manifest).where(m.sequence == 1).values(checkpoint=b"x"))
+        report = jobs.audit(small.url)
+        assert {part["name"] for part in report["parts"] if not part["passed"]} >= {"votes", "heads"}
+
+
+def test_a_database_set_back_is_a_rollback_and_a_file_changed_is_named(small: Board, tmp_path: Path) -> None:
+    shutil.copy(small.url, tmp_path / "old.db")
+    small.vote(5)
+    small.refresh()
+    now = Path(small.url).read_bytes()
+    for name in ("", "-wal", "-shm"):
+        Path(small.url + name).unlink(missing_ok=True)
+    shutil.copy(tmp_path / "old.db", small.url)
+    report = {part["name"]: part for part in jobs.audit(small.url)["parts"]}
+    assert report["heads"]["where"] == "head 3"
+    assert "rollback" in report["heads"]["what"]
+    small.vote(4)
+    small.refresh()  # another third snapshot: a fork
+    report = {part["name"]: part for part in jobs.audit(small.url)["parts"]}
+    assert "[fork]" in report["heads"]["what"]
+    assert len(now) > 0
+    with small.store() as store:
+        with store.read() as connection:
+            digest = connection.scalar(sa.select(schema.segment.c.sha256).limit(1))
+        path = store.files.place(str(digest))
+        data = path.read_bytes()
+        path.write_bytes(data[:3000] + bytes([data[3000] ^ 1]) + data[3001:])
+        failed = {part["name"] for part in jobs.audit(small.url)["parts"] if not part["passed"]}
+        assert failed >= {"votes", "bundle"}
+
+
+def test_tiles_are_made_again_from_the_segments(small: Board) -> None:
+    with small.store() as store:
+        shutil.rmtree(store.files.folder / "votes")
+        with store.read() as connection:
+            assert tile_cache.bring_up(connection, store.files) > 0
+        path = store.files.tile(Tile(0, 0))
+        path.write_bytes(bytes(256 * 32))
+        part = jobs.audit(small.url)["parts"][-1]
+        assert (part["passed"], part["what"][:1]) == (True, "1")
+        shutil.rmtree(store.files.folder / "votes")
+    small.vote(7)
+    small.refresh()
+    assert _reasons(small, "vote 0")["vote 0"] == (True, True, "")
+
+
+def test_a_ledger_that_cannot_be_written_leaves_the_log_as_it_was(small: Board) -> None:
+    small.vote(5)
+    with small.store() as store, store.read() as connection:
+        before = seals.head(connection)
+    with using(replace(OPTIONS, ledger="/dev/null/ledger")), pytest.raises(Unavailable, match="cannot be written"):
+        jobs.seal(small.url)
+    with small.store() as store, store.read() as connection:
+        assert seals.head(connection) == before
+    assert small.refresh()["log_size"] == FIRST + MORE + 5
+
+
+# Keys and witnesses.
+
+
+def test_a_key_hands_over_by_signing_once_beside_the_new_one(published: Board) -> None:
+    old = published.trusted()[0]
+    made = custody.rotate_key(published.url)
+    with pytest.raises(Usage, match="waits for"):
+        custody.rotate_key(published.url)
+    published.vote(5)
+    published.refresh()
+    new = published.trusted()[1]
+    assert (str(new), len(published.trusted())) == (made["key"], 2)
+    handover = published.bundle()
+    for keys in ([old], [new], [old, new]):
+        verify(handover, keys)
+    published.vote(5)
+    published.refresh()
+    with published.store() as store:
+        assert not (store.keys / "ledger-before.key").exists()
+        got = proofs.receipt(store, "vote 1")
+    later = published.bundle()
+    verify(later, [new])
+    with pytest.raises(Refuted) as refused:
+        verify(later, [old])
+    assert refused.value.reason == "unsigned"
+    receipt.check(got, [new])
+    assert jobs.verify(published.url)["snapshots"] == 4
+
+
+def test_without_its_key_or_with_a_stranger_s_a_board_publishes_nothing(published: Board) -> None:
+    with published.store() as store:
+        path = store.keys / "ledger.key"
+        seed = path.read_text()
+        path.unlink()
+    published.vote(5)
+    with pytest.raises(MissingKey, match=r"ledger\.key"):
+        published.refresh()
+    path.write_text("77" * 32 + "\n")
+    with pytest.raises(MissingKey, match="which signed the snapshot before"):
+        published.refresh()
+    assert _nothing_half(published) == 2
+    path.write_text(seed)
+    assert published.refresh()["sequence"] == 3
+    with using(replace(OPTIONS, board="another")), pytest.raises(Usage, match="as its checkpoints call it"):
+        published.vote(5)
+        published.refresh()
+
+
+def test_a_key_of_the_environment_hands_over_too(board: Board) -> None:
+    one, other = (
+        replace(OPTIONS, ledger_key="01" * 32, board="arena.example/text"),
+        replace(OPTIONS, ledger_key="02" * 32),
+    )
+    board.vote(FIRST)
+    with using(one):
+        board.refresh()
+        board.vote(5)
+    with using(other), pytest.raises(MissingKey):
+        board.refresh()
+    with using(replace(other, ledger_key_before="01" * 32)):
+        assert board.refresh()["sequence"] == 2
+        with pytest.raises(Usage, match="INTEGRITY_LEDGER_KEY_BEFORE"):
+            custody.rotate_key(board.url)
+    board.vote(5)
+    with using(other):
+        assert board.refresh()["sequence"] == 3
+    assert [key.name for key in board.trusted()] == ["arena.example/text/snapshots"] * 2
+    verify(board.bundle(), board.trusted()[1:])
+
+
+def test_a_witness_signs_what_grows_and_refuses_what_does_not(board: Board, tmp_path: Path) -> None:
+    folder = tmp_path / "witness"
+    key = witnessing.init(folder, "witness.example")
+    with using(replace(OPTIONS, witnesses=key)):
+        board.vote(FIRST)
+        board.refresh()
+        witnessing.watch(folder, str(board.trusted()[0]))
+        first = witnessing.ask(board.url, 0)
+        line = witnessing.sign(folder, first)
+        assert witnessing.keep(board.url, line) == {"sequence": 1, "witness": "witness.example"}
+        assert verify(board.bundle(), board.trusted()).witnesses == ("witness.example",)
+        with pytest.raises(Refuted) as refused:  # the witness knows more than an empty log by now
+            witnessing.sign(folder, first)
+        assert refused.value.reason == "stale"
+        board.vote(MORE)
+        board.refresh()
+        with pytest.raises(Refuted):  # a line of another head
+            witnessing.keep(board.url, line)
+        witnessing.keep(board.url, witnessing.sign(folder, witnessing.ask(board.url, 1)))
+        part = next(one for one in jobs.audit(board.url)["parts"] if one["name"] == "heads")
+        assert part["passed"]
+        assert part["what"].endswith("a witness signed is 2")
+        # Another operator with the same key and another history: a fork.
+        with board.store() as store:
+            seed = (store.keys / "ledger.key").read_text().strip()
+            name = manifest.load(proofs.manifest(store)).board
+        fork = Board(str(tmp_path / "fork.db"), tmp_path / "fork")
+        fork.folder.mkdir()
+        with using(replace(OPTIONS, witnesses=key, ledger_key=seed, board=name)):
+            for votes in (FIRST, MORE, 5):
+                fork.vote(votes)
+                fork.refresh()
+            with pytest.raises(Refuted) as refused:
+                witnessing.sign(folder, witnessing.ask(fork.url, 2))
+            assert refused.value.reason == "consistency"
+    assert witnessing.known(folder)[f"{name}/snapshots"]["size"] == 2
+
+
+def test_a_retraction_leaf_is_canonical_and_points_back(published: Board) -> None:
+    custody.retract(published.url, "vote 3", "published by mistake", "a person")
+    published.refresh()
+    with published.store() as store, store.read() as connection:
+        said = manifest.load(proofs.manifest(store))
+        row = connection.execute(sa.select(schema.retraction)).one()
+    assert (row.retracts, row.leaf) == (3, FIRST + MORE)
+    assert said.vote_log.size == FIRST + MORE + 1
