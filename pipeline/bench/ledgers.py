@@ -210,7 +210,7 @@ def _insert(connection: sa.Connection, rng: np.random.Generator, a: Any, b: Any,
         "category": zeros,
         "network": zeros,
         "prompt": rng.integers(1, 2**62, size),
-        "voter_since": np.ma.masked_all(size, dtype=np.int64),
+        "voter_since": np.ma.masked_equal(zeros.astype(np.int64), 0),
         "style": [None] * size,
     }
     load(connection, schema.vote, columns)

@@ -8,7 +8,7 @@ seal. A thread reads the next batch while the caller works on this one, without 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -40,7 +40,7 @@ SCHEMA = pa.schema(
 _NAMES = tuple(SCHEMA.names)
 
 
-def batches(connection: Connection, part: int, first: int, end: int) -> Iterator[pa.RecordBatch]:
+def batches(connection: Connection, part: int, first: int, end: int) -> Generator[pa.RecordBatch, None, None]:
     """The votes of a partition's [first, end), some at a time.
 
     Between two batches the connection is busy with the next one: close the iterator before using it otherwise.
