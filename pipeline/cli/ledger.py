@@ -1,4 +1,7 @@
-"""verify, bundle, receipt: what a reader who trusts nobody can check."""
+"""verify, bundle, receipt: what a reader who trusts nobody can check.
+
+Law: `verify BUNDLE` imports nothing of the store: what reads one is imported by the verbs that do.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,13 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline import jobs
 from pipeline import settings as configuration
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out
 from pipeline.errors import Usage
-from pipeline.jobs.opening import opened
 from pipeline.ledger import bundle as bundles
 from pipeline.ledger import opening, strict
 from pipeline.ledger.note import VerifierKey
 from pipeline.ledger.verify import verify as verify_bundle
-from pipeline.store import proofs
 
 KeyOption = Annotated[
     list[str] | None,
@@ -52,6 +52,8 @@ def verify(
 
 
 def _verify_store(store: str, as_json: bool) -> None:
+    from pipeline import jobs  # noqa: PLC0415
+
     result = jobs.verify(store)
     if as_json:
         emit({"verified": True, **result})
@@ -100,6 +102,9 @@ def bundle(
     as_json: JsonOption = False,
 ) -> None:
     """Write a snapshot with all that a stranger needs to check it offline."""
+    from pipeline.jobs.opening import opened  # noqa: PLC0415
+    from pipeline.store import proofs  # noqa: PLC0415
+
     with opened(store or configuration.load().store) as it:
         if to.suffix == ".zip":
             with to.open("xb") as file:
@@ -129,6 +134,9 @@ def receipt(
     """Was my vote counted? The proof that it is in the log, and what counts it."""
     if (vote is None) == (voter is None):
         raise Usage("expected a vote's id, or --voter ID")
+    from pipeline.jobs.opening import opened  # noqa: PLC0415
+    from pipeline.store import proofs  # noqa: PLC0415
+
     with opened(store or configuration.load().store) as it:
         found = [proofs.receipt(it, vote)] if vote is not None else proofs.receipts_of(it, it.pseudonym(str(voter)))
     shown: list[Any] = [strict.plain(one) for one in found]
