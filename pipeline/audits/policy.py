@@ -168,7 +168,13 @@ def _deprecation_by_license(given: Mapping[str, float], facts: Facts) -> Verdict
 
 def _fair_sampling(given: Mapping[str, float], facts: Facts) -> Verdict:
     if facts.unfair is None:
-        return Verdict("fair_sampling", None, "no sampling policy is declared", given, {"distance": facts.distance})
+        return Verdict(
+            "fair_sampling",
+            None,
+            "no sampling policy was in force for a whole day with sealed votes",
+            given,
+            {"distance": facts.distance},
+        )
     far = facts.distance is not None and facts.distance > given["most_distance"]
     shown = "unknown" if facts.distance is None else f"{facts.distance:.2f}"
     what = (
