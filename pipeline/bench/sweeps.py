@@ -89,6 +89,11 @@ class Compared:
         return median(one.seconds for one in self.sweep) / median(one.seconds for one in self.read)
 
     @property
+    def ratio_cpu(self) -> float:
+        """The same in seconds of the processors: what is left of it where other work takes turns."""
+        return median(one.cpu for one in self.sweep) / median(one.cpu for one in self.read)
+
+    @property
     def memory_mb(self) -> float:
         """The largest memory of any sweep."""
         return max(one.peak_mb for one in self.sweep)

@@ -41,6 +41,7 @@ def sweep(
             {
                 **asdict(found),
                 "ratio": found.ratio,
+                "ratio_cpu": found.ratio_cpu,
                 "memory_mb": found.memory_mb,
                 "bars": {"ratio": sweeps.MOST_TIMES, "memory_mb": sweeps.MOST_MB},
                 "passed": found.passed,
@@ -54,7 +55,7 @@ def sweep(
     out.print(f"of a sweep: {longest}", highlight=False)
     met = "[green]met[/]" if found.passed else "[red]missed[/]"
     out.print(
-        f"{found.ratio:.2f} times one read (bar {sweeps.MOST_TIMES:g}), {found.memory_mb:,.0f} MB "
+        f"{found.ratio:.2f} times one read (bar {sweeps.MOST_TIMES:g}; in CPU seconds {found.ratio_cpu:.2f}), {found.memory_mb:,.0f} MB "
         f"(bar {sweeps.MOST_MB:,.0f}): {met}",
         highlight=False,
     )
