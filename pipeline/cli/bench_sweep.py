@@ -55,7 +55,8 @@ def sweep(
     out.print(f"of a sweep: {longest}", highlight=False)
     met = "[green]met[/]" if found.passed else "[red]missed[/]"
     out.print(
-        f"{found.ratio:.2f} times one read (bar {sweeps.MOST_TIMES:g}; in CPU seconds {found.ratio_cpu:.2f}), {found.memory_mb:,.0f} MB "
+        f"{found.ratio:.2f} times one read (bar {sweeps.MOST_TIMES:g}; in CPU seconds {found.ratio_cpu:.2f}), "
+        f"{found.memory_mb:,.0f} MB "
         f"(bar {sweeps.MOST_MB:,.0f}): {met}",
         highlight=False,
     )
