@@ -98,43 +98,49 @@ def fewest_to_dethrone(counts: PairCounts, *, fitted: Fit | None = None) -> Swap
     """
     start = fit(counts) if fitted is None else fitted
     first = int(np.argmax(start.theta))
-    # Three prices of a challenger, each at least the one before: a bound, the linear guess, the exact search.
-    waiting: list[tuple[float, int, _Search | None]] = [
-        (bound, k, None) for k, bound in enumerate(_bounds(counts, start, first).tolist()) if k != first
-    ]
+    # Four prices of a challenger, each at least the one before and dearer to work out: two bounds, a guess, the search.
+    lifts = _lifts(start, first)
+    gap = start.theta[first] - start.theta
+    waiting = [(float(gap[k] / (lifts[first, k] - lifts[k, k])), 0, k) for k in range(len(gap)) if k != first]
     heapify(waiting)
     best: Swap | None = None
+    searches: dict[int, _Search] = {}
     while waiting:
-        votes, k, search = heappop(waiting)
+        votes, step, k = heappop(waiting)
         # The linear guess errs by some per cent; a challenger at twice the price is out of the race.
         if best is not None and votes > 2 * best.votes:
             break
-        if search is None:
-            search = _Search(counts, start, first, k)
-            heappush(waiting, (search.linear(), k, search))
-            continue
-        found = search.smallest()
-        if found is not None and (best is None or found.votes < best.votes):
-            best = found
+        if step == 0:
+            heappush(waiting, (_least(counts, start, lifts[:, k], float(gap[k])), 1, k))
+        elif step == 1:
+            searches[k] = _Search(counts, start, first, k)
+            heappush(waiting, (searches[k].linear(), 2, k))
+        else:
+            found = searches.pop(k).smallest()
+            if found is not None and (best is None or found.votes < best.votes):
+                best = found
     return best
 
 
-def _bounds(counts: PairCounts, start: Fit, first: int) -> Floats:
-    """float64[K], no more than the linear guess of each challenger: its gap over the influence of its best vote."""
-    units = np.eye(len(counts.models))
-    u = solve(start.hessian, units[:, [first]] - units)
-    if u is None:
+def _lifts(start: Fit, first: int) -> Floats:
+    """float64[K, K], column k is H⁺(e_first − e_k).
+
+    As a potential it is highest at `first` and lowest at k, so no vote has more influence on their gap than the
+    difference of these two: the effective resistance.
+    """
+    units = np.eye(len(start.theta))
+    lifts = solve(start.hessian, units[:, [first]] - units)
+    if lifts is None:
         raise NotConverged(0, float("inf"))
-    a, b = counts.a, counts.b
-    p = expit(start.theta[a] - start.theta[b])
+    return lifts
+
+
+def _least(counts: PairCounts, start: Fit, lift: Floats, gap: float) -> float:
+    """No more votes than the linear guess asks for: the gap over the influence of the best vote."""
+    p, steep = expit(start.theta[counts.a] - start.theta[counts.b]), lift[counts.a] - lift[counts.b]
     there = np.stack([counts.wins_a, counts.wins_b, counts.ties + counts.both_bad]) > 0
-    # The most that a vote of the pair adds to the gap, where u_a − u_b is positive and where it is negative.
-    up = np.where(there, np.stack([1 - p, -p, 0.5 - p]), 0.0).max(axis=0)
-    down = np.where(there, np.stack([p - 1, p, p - 0.5]), 0.0).max(axis=0)
-    most = np.array([np.where(d > 0, d * up, -d * down).max(initial=0.0) for d in (u[a] - u[b]).T])
-    gap = start.theta[first] - start.theta
-    result: Floats = np.divide(gap, most, out=np.full(len(gap), np.inf), where=most > 0)
-    return result
+    most = float(np.where(there, np.stack([1 - p, -p, 0.5 - p]) * steep, 0.0).max(initial=0.0))
+    return gap / most if most > 0 else float("inf")
 
 
 def neighbours(counts: PairCounts, top: int, *, fitted: Fit | None = None) -> Iterator[Swap | None]:

@@ -46,10 +46,14 @@ def test_the_real_first_is_dethroned_by_its_runner_up(real: PairCounts) -> None:
 def test_no_challenger_is_passed_over_that_might_be_cheaper(real: PairCounts) -> None:
     start = fit(real)
     first = int(np.argmax(start.theta))
-    bounds = fragility._bounds(real, start, first)
-    for k in range(0, len(bounds), 9):
+    lifts = fragility._lifts(start, first)
+    for k in range(0, len(start.theta), 9):
         if k != first:
-            assert bounds[k] <= fragility._Search(real, start, first, k).linear() + 1e-9
+            gap = float(start.theta[first] - start.theta[k])
+            price = gap / (lifts[first, k] - lifts[k, k])
+            least = fragility._least(real, start, lifts[:, k], gap)
+            assert price <= least + 1e-9
+            assert least <= fragility._Search(real, start, first, k).linear() + 1e-9
     top = np.argsort(-start.theta)[:5].tolist()
     swaps = [fewest_to_swap(real, real.models[first], real.models[k]) for k in top if k != first]
     found = fewest_to_dethrone(real)
