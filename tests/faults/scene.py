@@ -351,6 +351,11 @@ def progress(url: str) -> int:
     return int(rows(url, "SELECT coalesce(sum(next_offset), 0) FROM partition")[0][0])
 
 
+def owners(url: str) -> set[str]:
+    """The processes that have claimed a partition."""
+    return {owner.rpartition(":")[2] for (owner,) in rows(url, "SELECT owner FROM partition")}
+
+
 def messages(bootstrap: str, topic: str) -> list[bytes]:
     """Every value of a topic of one partition."""
     consumer = KafkaConsumer(bootstrap_servers=bootstrap, group_id=None)

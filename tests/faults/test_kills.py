@@ -20,6 +20,7 @@ from tests.faults.scene import (
     ended,
     killed_at_the_end,
     make_stream,
+    owners,
     progress,
     rows,
     wait,
@@ -63,7 +64,7 @@ def test_ten_kills_of_two_workers_lose_and_double_nothing_and_every_alert_fires_
         assert progress(url) < total, "expected all kills in mid-run"
         wait(lambda: progress(url) == total, 120, "the end")
         # The newest may still be starting: whoever is asked to end before it is up ends by the signal alone.
-        wait(lambda: owners(url) == {worker.pid for worker in workers}, what="a partition for both")
+        wait(lambda: owners(url) == {str(worker.pid) for worker in workers}, what="a partition for both")
         for worker in workers:
             worker.send_signal(signal.SIGTERM)
         for worker in workers:
@@ -97,11 +98,6 @@ def test_a_store_that_stands_holds_the_worker_up_and_its_memory_still(scene: Sce
         worker.send_signal(signal.SIGTERM)
         ended(worker)
     scene.expect_kept(url, watch)
-
-
-def owners(url: str) -> set[int]:
-    """The processes that have claimed a partition."""
-    return {int(owner.rpartition(":")[2]) for (owner,) in rows(url, "SELECT owner FROM partition")}
 
 
 def resident(pid: int) -> int:

@@ -23,6 +23,7 @@ from tests.faults.scene import (
     ended,
     killed_at_the_end,
     metrics,
+    owners,
     progress,
     rows,
     wait,
@@ -141,12 +142,14 @@ def test_sigterm_twenty_times_drains_and_exits_0_each_time(scene: Scene) -> None
             following = scene.start(url, **small)
             stack.enter_context(killed_at_the_end(following))
             if current is not None:
+                up(url, current)
                 at = progress(url) + chance.randrange(100)
                 wait(lambda at=at: progress(url) > at or progress(url) == total, what="the worker at work")
                 current.send_signal(signal.SIGTERM)
                 read.append(ended(current)["read"])
             current = following
         assert current is not None
+        up(url, current)
         wait(lambda: progress(url) > begun + sum(read) or progress(url) == total)
         current.send_signal(signal.SIGTERM)
         read.append(ended(current)["read"])
@@ -154,6 +157,11 @@ def test_sigterm_twenty_times_drains_and_exits_0_each_time(scene: Scene) -> None
         assert sum(r > 0 for r in read) >= 10, f"expected most of them to be met at work, got {read}"
         scene.run(url)
     scene.expect_kept(url, watch)
+
+
+def up(url: str, worker: subprocess.Popen[str]) -> None:
+    """Wait until a worker has a share: whoever is asked to end while it starts ends by the signal alone."""
+    wait(lambda: str(worker.pid) in owners(url), what="a share for the worker")
 
 
 # 6 and 7.
