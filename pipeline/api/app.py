@@ -12,12 +12,13 @@ from importlib.metadata import version
 from typing import Any
 
 import anyio.to_thread
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.api import alerts, documents, ledger, models, moves, operators, pages, problems, snapshots, status
+from pipeline.api.asking import nothing_else
 from pipeline.api.kept import Kept, Pulse
 from pipeline.api.reader import NEVER, Reader
 from pipeline.store import Store, reading
@@ -73,7 +74,7 @@ def create_app(store: Store) -> FastAPI:
     )
     reader = Reader(store)
     pulse = Pulse(lambda: anyio.to_thread.run_sync(_pulse, store))
-    api = APIRouter(prefix="/api/v1", responses=_ERRORS)
+    api = APIRouter(prefix="/api/v1", responses=_ERRORS, dependencies=[Depends(nothing_else)])
     for part in (snapshots, models, moves, alerts, ledger, status):
         api.include_router(part.routes(reader))
     api.include_router(operators.routes(reader, pulse))

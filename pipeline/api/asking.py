@@ -11,7 +11,7 @@ import binascii
 import json
 from typing import Annotated, Any, Literal
 
-from fastapi import Path, Query
+from fastapi import Path, Query, Request
 
 from pipeline.api.problems import Problem
 
@@ -37,6 +37,23 @@ FormOf = Annotated[
 ]
 SnapshotId = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="A snapshot's digest.")]
 Name = Annotated[str, Path(max_length=300, min_length=1)]
+
+
+async def nothing_else(request: Request) -> None:
+    """Refuse a query that holds what its route does not know: a slip of the pen must not be taken for the default.
+
+    Nor can anybody make one answer be made, and kept, over and over under other names.
+
+    Raises:
+        Problem: 422, names it and what is known.
+    """
+    known = [one.alias for one in request.scope["route"].dependant.query_params]
+    given = [name for name, _ in request.query_params.multi_items()]
+    for name in given:
+        if name not in known:
+            raise Problem(422, f"query {name[:100]}: expected one of {', '.join(known) or 'nothing'}")
+        if given.count(name) > 1:
+            raise Problem(422, f"query {name}: expected it once, got it {given.count(name)} times")
 
 
 def form_of(asked: Form | None, accept: str) -> Form:

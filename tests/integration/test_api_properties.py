@@ -40,6 +40,8 @@ def test_every_answer_is_as_described(store: Store, mode: GenerationMode) -> Non
         token = tokens.add(connection, f"a {mode.value} test", tokens.SCOPES, "a tester", "a test", at, at + 10**12)
     described = schemathesis.openapi.from_asgi("/api/v1/openapi.json", create_app(store))
     operations = [found.ok() for found in described.get_all_operations()]
+    # A tile's path holds slashes, which schemathesis puts into no path; test_api.py asks for one.
+    operations = [one for one in operations if "{tile}" not in one.path]
     if mode is GenerationMode.NEGATIVE:  # what takes nothing can be asked nothing wrong
         operations = [one for one in operations if one.body or list(one.iter_parameters())]
     assert len(operations) >= 12

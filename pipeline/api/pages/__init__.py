@@ -12,9 +12,10 @@ it; a picture is never the only place of a figure.
 
 from __future__ import annotations
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.responses import HTMLResponse
 
+from pipeline.api.asking import nothing_else
 from pipeline.api.pages import about, boards, evidence, subjects
 from pipeline.api.pages.rendering import Templates
 from pipeline.api.reader import Reader
@@ -24,7 +25,9 @@ __all__ = ["Templates", "routes"]
 
 def routes(reader: Reader, templates: Templates, app: FastAPI) -> APIRouter:
     """Every page."""
-    router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+    router = APIRouter(
+        include_in_schema=False, default_response_class=HTMLResponse, dependencies=[Depends(nothing_else)]
+    )
     for part in (boards, subjects, evidence):
         router.include_router(part.routes(reader, templates))
     router.include_router(about.routes(reader, templates, app))
