@@ -7,14 +7,18 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
 import pytest
+from fastapi.testclient import TestClient
 
+from pipeline.api import create_app
 from pipeline.simulate import Honest, plant
 from pipeline.simulate.targeted import TargetOnly
 from pipeline.simulate.truth import truth
+from pipeline.store import Store
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "postgres"
 INTEGRITY = Path(sys.executable).with_name("integrity")
@@ -130,3 +134,19 @@ def test_ingest_reads_of_a_vote_what_folding_states_and_telling_repeats_takes_an
     for query in ("* FROM segment", "* FROM snapshot_row", "* FROM exclusion"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             board.sql("ingest", f"SELECT {query}")
+
+
+def test_the_page_of_the_reading_role_decides_nothing(board: Board) -> None:
+    made = board.result(
+        "rate", "tokens", "add", "ada", "--scope", "exclusions", "--reason", "a test", "--name", "a tester"
+    )
+    body = {"action": "exclude", "kind": "vote", "target": "v1", "reason": "a test"}
+    statuses = {}
+    for role in ("read", "rate"):
+        opened = closing(Store.open(board.of(role), voter_key=bytes.fromhex("5e" * 32), create=False))
+        with opened as store, TestClient(create_app(store)) as client:
+            assert client.get("/alerts").status_code == 200
+            headers = {"Authorization": f"Bearer {made['token']}"}
+            answer = client.post("/api/v1/exclusions", json=body, headers=headers)
+            statuses[role] = (answer.status_code, answer.headers["content-type"])
+    assert statuses == {"read": (403, "application/problem+json"), "rate": (200, "application/json")}
