@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,6 +16,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 
 from pipeline.bench import streams
+from pipeline.errors import Unavailable
 from pipeline.settings import Settings
 from pipeline.simulate import Honest, plant
 from pipeline.store import Store, reading, schema, snapshots
@@ -82,7 +83,9 @@ def command(url: str, options: Settings, *words: str) -> Iterator[subprocess.Pop
     """`integrity …` over a store, ended with the block."""
     environment = os.environ | {"INTEGRITY_STORE": url, "INTEGRITY_VOTER_KEY": options.voter_key}
     integrity = Path(sys.executable).with_name("integrity")
-    process = subprocess.Popen([integrity, *words], env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [integrity, *words], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         yield process
     finally:
@@ -90,11 +93,24 @@ def command(url: str, options: Settings, *words: str) -> Iterator[subprocess.Pop
         process.wait()
 
 
-def read_by(worker: subprocess.Popen[bytes]) -> int:
-    """Votes that a worker has read when it is ended."""
-    worker.terminate()
-    said, _ = worker.communicate()
-    return int(json.loads(said)["read"]) if said.strip() else 0
+def votes_read(url: str, options: Settings) -> int:
+    """Votes that workers have read into a store."""
+    with closing(Store.open(url, voter_key=options.key)) as store, store.read() as connection:
+        return int(connection.scalar(sa.select(sa.func.sum(schema.batch.c.read))) or 0)
+
+
+def working(url: str, options: Settings, worker: subprocess.Popen[bytes], seconds: float = 60.0) -> int:
+    """Votes that were read before, as soon as a worker has read more.
+
+    Raises:
+        Unavailable: it does not.
+    """
+    before, until = votes_read(url, options), time.monotonic() + seconds
+    while time.monotonic() < until and worker.poll() is None:
+        if votes_read(url, options) > before:
+            return before
+        time.sleep(0.1)
+    raise Unavailable("expected the worker to read votes, got none")
 
 
 def free_port() -> int:

@@ -46,10 +46,11 @@ def api(
         once = sorted({path for path in paths if not path.startswith(served.RECEIPT)})
         made = asyncio.run(apis.made_once(_HOST, port, once))
         err.print(f"a worker, and {connections} connections: {turns} turns of {seconds:g} s each …")
-        worker = stack.enter_context(served.command(url, options, "work", "--source", str(rest), "--json"))
+        worker = stack.enter_context(served.command(url, options, "work", "--source", str(rest)))
+        before = served.working(url, options, worker)
         empty, mixed = asyncio.run(apis.drive(_HOST, port, paths, turns, seconds, connections))
         busy = worker.poll() is None
-        read = served.read_by(worker)
+        read = served.votes_read(url, options) - before
     ratio, p99 = mixed.rate / empty.rate, mixed.p99 / empty.p99
     result: dict[str, Any] = {
         "made_once": {"addresses": len(once), "seconds": round(made, 2)},
