@@ -13,6 +13,7 @@ from pipeline.api.asking import SnapshotId
 from pipeline.api.ledger import VoteId, found
 from pipeline.api.models import ModelName
 from pipeline.api.pages.rendering import Templates
+from pipeline.api.problems import not_found
 from pipeline.api.reader import SETTLED, WHILE_IT_HOLDS, Reader
 from pipeline.errors import Usage
 from pipeline.store import proofs
@@ -59,6 +60,8 @@ def routes(reader: Reader, templates: Templates, app: FastAPI) -> APIRouter:
             newest = reader.snapshot(connection, snapshot).sequence
             views = {view: models.points(reader, connection, model, view) for view in ("defended", "raw")}
         defended, raw = ([row for row in views[view] if row["sequence"] <= newest] for view in ("defended", "raw"))
+        if not defended and not raw:
+            raise not_found("a model that the snapshot rates", model)
         width = charts.WIDE if size == "wide" else charts.NARROW
         svg = charts.rating(defended, raw, width) if name == "rating" else charts.share(defended, width)
         return Response(svg, media_type=_SVG, headers=SETTLED)
