@@ -17,6 +17,11 @@ from pipeline.store import alerts, reading
 State = Literal["open", "acknowledged", "snoozed", "appealed", "resolved"]
 Kind = Literal["voter", "model", "provider", "network", "board"]
 AlertId = Annotated[str, Path(pattern="^[0-9a-f]{16}$", description="An alert's id.")]
+_SHOWN = ("id", "detector", "severity", "subject", "direction", "state", "opened_at", "e_value", "evidence")
+_PLACE = ("partition", "offset", "window", "until")
+# As they are in a table: `subject` is two columns there.
+_COLUMNS = ("id", "detector", "severity", "subject_kind", "subject_id", *_SHOWN[4:], *_PLACE)
+_ENTRY = ("number", "action", "kind", "target", "reason", "name", "at", "alert")
 _Text = Annotated[str | None, Query(max_length=300, pattern=TEXT)]
 
 
@@ -46,7 +51,7 @@ def routes(reader: Reader) -> APIRouter:
         form = form_of(form, request.headers.get("accept", ""))
         if form != "json":
             rows = [_line(alert) for alert in rows]
-        return answer({"rows": rows, "next": after}, form, "alerts", WHILE_IT_HOLDS)
+        return answer({"rows": rows, "next": after}, form, "alerts", WHILE_IT_HOLDS, _COLUMNS)
 
     @router.get("/alerts/{alert}", response_model=documents.AlertWhole)
     def one(alert: AlertId) -> Response:
@@ -63,7 +68,7 @@ def routes(reader: Reader) -> APIRouter:
         rows = [entry(row) for row in found[:limit]]
         after = cursor_of(rows[-1]["number"]) if len(found) > limit else None
         form = form_of(form, request.headers.get("accept", ""))
-        return answer({"rows": rows, "next": after}, form, "exclusions", WHILE_IT_HOLDS)
+        return answer({"rows": rows, "next": after}, form, "exclusions", WHILE_IT_HOLDS, _ENTRY)
 
     return router
 
@@ -84,6 +89,4 @@ def entry(row: dict[str, Any]) -> dict[str, Any]:
 
 def _line(alert: dict[str, Any]) -> dict[str, Any]:
     """An alert as one line, the same columns in each."""
-    columns = ("id", "detector", "severity", "subject", "direction", "state", "opened_at", "e_value", "evidence")
-    places = ("partition", "offset", "window", "until")
-    return {name: alert[name] for name in columns} | {name: alert.get(name) for name in places}
+    return {name: alert[name] for name in _SHOWN} | {name: alert.get(name) for name in _PLACE}

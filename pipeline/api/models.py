@@ -24,6 +24,8 @@ _REGISTRY = (
 )  # fmt: skip
 _TIMES = ("submitted_at", "released_at", "deprecated_at", "retracted_at")
 _NEVER_MET = Model("")
+_FIGURES = ("rating", "lower", "upper", "rank", "rank_best", "rank_worst", "votes")
+_POINT = ("sequence", "snapshot", "published_at", "data_until", *_FIGURES, "share")
 _FOREVER = 2**62
 
 ModelName = Annotated[str, Query(min_length=1, max_length=300, pattern=TEXT, description="A model's name.")]
@@ -71,21 +73,20 @@ def routes(reader: Reader) -> APIRouter:
             about(connection, model)
             rows = points(reader, connection, model, view)
         form = form_of(form, request.headers.get("accept", ""))
-        return answer({"model": model, "view": view, "rows": rows}, form, "history", WHILE_IT_HOLDS)
+        return answer({"model": model, "view": view, "rows": rows}, form, "history", WHILE_IT_HOLDS, _POINT)
 
     return router
 
 
 def points(reader: Reader, connection: Connection, model: str, view: str) -> list[dict[str, Any]]:
     """A model in every snapshot, as `documents.Standpoint`."""
-    kept = ("rating", "lower", "upper", "rank", "rank_best", "rank_worst", "votes")
     return [
         {
             "sequence": row["sequence"],
             "snapshot": row["snapshot_id"],
             "published_at": time_text(row["published_at"]),
             "data_until": reader.until_text(connection, row["log_size"]),
-            **{name: row[name] for name in kept},
+            **{name: row[name] for name in _FIGURES},
             # Every battle is one of two models.
             "share": round(2 * row["votes"] / int(row["battles"]), 6) if row["battles"] else 0.0,
         }

@@ -21,11 +21,26 @@ from pipeline.api.asking import Form
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 CSV = "text/csv; charset=utf-8"
 PARQUET = "application/vnd.apache.parquet"
+_WHOSE = ("raw_", "defended_", "style_", "before_", "after_", "battles_")
+_WHOLE = frozenset(
+    {"rank", "rank_best", "rank_worst", "votes", "wins", "losses", "places", "sequence", "log_size", "votes_counted",
+     "votes_excluded", "votes_flagged", "partition", "offset", "number", "variants_tested"}
+)  # fmt: skip
+_REAL = frozenset(
+    {"rating", "lower", "upper", "share", "e_value", "score", "expected", "points_settings", "points_exclusions",
+     "points_votes"}
+)  # fmt: skip
 # Where the page goes on, for forms that have no place for it in themselves.
 NEXT = "x-next-cursor"
 
 
-def answer(document: Mapping[str, Any], form: Form, name: str, headers: Mapping[str, str] | None = None) -> Response:
+def answer(
+    document: Mapping[str, Any],
+    form: Form,
+    name: str,
+    headers: Mapping[str, str] | None = None,
+    columns: Sequence[str] = (),
+) -> Response:
     """A page of rows in a form.
 
     Args:
@@ -33,6 +48,7 @@ def answer(document: Mapping[str, Any], form: Form, name: str, headers: Mapping[
         form: JSON gets all of it, the others the rows.
         name: of the file that a browser would save, without its ending.
         headers: besides.
+        columns: of a table that may have no rows.
     """
     more = {"vary": "Accept", **(headers or {})}
     if form == "json":
@@ -42,8 +58,8 @@ def answer(document: Mapping[str, Any], form: Form, name: str, headers: Mapping[
     more["content-disposition"] = f'attachment; filename="{name}.{form}"'
     rows = [_flat(row) for row in document["rows"]]
     if form == "csv":
-        return Response(csv_of(rows), media_type=CSV, headers=more)
-    return Response(parquet_of(rows), media_type=PARQUET, headers=more)
+        return Response(csv_of(rows, columns), media_type=CSV, headers=more)
+    return Response(parquet_of(rows, columns), media_type=PARQUET, headers=more)
 
 
 def as_json(document: Any, headers: Mapping[str, str] | None = None) -> Response:
@@ -64,20 +80,29 @@ def _finite(value: Any) -> Any:
     return [_finite(one) for one in value] if isinstance(value, list | tuple) else value
 
 
-def csv_of(rows: Sequence[Mapping[str, Any]]) -> bytes:
+def csv_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> bytes:
     """Rows of the same fields as CSV (RFC 4180)."""
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(rows[0] if rows else [])
+    writer.writerow(rows[0] if rows else columns)
     writer.writerows([_cell(value) for value in row.values()] for row in rows)
     return out.getvalue().encode()
 
 
-def parquet_of(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """Rows of the same fields as a Parquet file."""
+def parquet_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> bytes:
+    """Rows of the same fields as a Parquet file; a column has one type on every page, rows or none."""
+    schema = pa.schema([(name, _type(name)) for name in (rows[0] if rows else columns)])
     out = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist([dict(row) for row in rows]), out)
+    pq.write_table(pa.Table.from_pylist([dict(row) for row in rows], schema=schema), out)
     return out.getvalue()
+
+
+def _type(name: str) -> pa.DataType:
+    """The type of a column by its name; what stands in front of it says whose it is."""
+    figure = name.removeprefix(next((before for before in _WHOSE if name.startswith(before)), ""))
+    if figure in _WHOLE:
+        return pa.int64()
+    return pa.float64() if figure in _REAL else pa.string()
 
 
 def _cell(value: Any) -> Any:

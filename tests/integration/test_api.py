@@ -96,6 +96,17 @@ def test_pages_hold_every_row_once(client: TestClient, ids: list[str], where: st
     assert walked == whole["rows"]
 
 
+@pytest.mark.parametrize("what", ["alerts?", "exclusions?", "history?model=zeta&"])
+def test_a_table_has_the_same_columns_with_rows_and_without(client: TestClient, what: str) -> None:
+    nothing = {"alerts?": "state=snoozed&", "exclusions?": "cursor=WzFd&", "history?model=zeta&": "view=style&"}[what]
+    full, empty = (f"{API}/{what}{more}format=" for more in ("", nothing))
+    tables = [pq.read_table(io.BytesIO(client.get(where + "parquet").content)) for where in (full, empty)]
+    assert len(tables[0]) > len(tables[1]) == 0
+    assert tables[0].schema == tables[1].schema
+    heads = {client.get(where + "csv").text.splitlines()[0] for where in (full, empty)}
+    assert heads == {",".join(tables[0].column_names)}
+
+
 def test_views_stand_side_by_side(client: TestClient, ids: list[str]) -> None:
     rows = client.get(f"{API}/snapshots/{ids[-1]}/standings").json()["rows"]
     zeta = next(row for row in rows if row["model"] == "zeta")
