@@ -14,7 +14,7 @@ export DEBIAN_FRONTEND := noninteractive
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-faults nemesis test-stack lint bench bench-ratings up status down kafka prometheus faketime chromium clean lock
+.PHONY: help setup demo test test-faults nemesis test-stack wheel-verify lint bench bench-ratings up status down kafka prometheus faketime chromium clean lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ prometheus: $(BIN)/prometheus $(BIN)/prometheus-alertmanager ## Prometheus, Aler
 faketime: $(VENV)/faketime/libfaketimeMT.so.1 ## a library that sets a process's clock wrong, for the tests
 
 chromium: $(BIN)/chromium ## Debian's browser, for the tests of the page
+
+wheel-verify: setup ## the verifier as a wheel of its own, for readers: dist/leaderboard_verify-….whl
+	$(BIN)/uv build --quiet --wheel --out-dir dist verifier
 
 clean: ## remove everything that can be made again
 	rm -rf $(VENV) .venv-bench build dist htmlcov .coverage .coverage.* .hypothesis

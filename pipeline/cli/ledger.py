@@ -15,6 +15,7 @@ from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out
 from pipeline.errors import Usage
 from pipeline.ledger import bundle as bundles
 from pipeline.ledger import opening, strict
+from pipeline.ledger.command import about
 from pipeline.ledger.note import VerifierKey
 from pipeline.ledger.verify import verify as verify_bundle
 
@@ -69,18 +70,7 @@ def _verify_bundle(path: Path, key: list[str], checkpoint: Path | None, as_json:
     kept = None if checkpoint is None else _read(checkpoint)
     found = verify_bundle(opening.files(path), keys, kept)
     if as_json:
-        emit(
-            {
-                "verified": True,
-                "snapshot": found.sha256,
-                "sequence": found.manifest.sequence,
-                "board": found.manifest.board,
-                "leaves": found.manifest.vote_log.size,
-                "signer": str(found.signer),
-                "key_checked": found.key_checked,
-                "witnesses": list(found.witnesses),
-            }
-        )
+        emit(about(found))
     else:
         err.print(str(found), highlight=False, markup=False)
 
@@ -128,18 +118,25 @@ def _require_free(folder: Path) -> None:
 def receipt(
     vote: Annotated[str | None, typer.Argument(help="The id of a vote.")] = None,
     voter: Annotated[str | None, typer.Option(help="All votes of a voter, by the id that the board knows.")] = None,
+    to: Annotated[
+        Path | None, typer.Option("--out", help="Write the vote's receipt: leaderboard-verify --receipt checks it.")
+    ] = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Was my vote counted? The proof that it is in the log, and what counts it."""
     if (vote is None) == (voter is None):
         raise Usage("expected a vote's id, or --voter ID")
+    if to is not None and vote is None:
+        raise Usage("--out: expected one vote's id, got --voter")
     from pipeline.jobs.opening import opened  # noqa: PLC0415
     from pipeline.store import proofs  # noqa: PLC0415
 
     with opened(store or configuration.load().store) as it:
         found = [proofs.receipt(it, vote)] if vote is not None else proofs.receipts_of(it, it.pseudonym(str(voter)))
     shown: list[Any] = [strict.plain(one) for one in found]
+    if to is not None:
+        to.write_bytes(strict.dump(found[0]))
     if as_json:
         emit(shown[0] if vote is not None else shown)
         return

@@ -11,8 +11,11 @@ Where is what:
     manifest    what a snapshot claims: the leaf of the snapshot log
     votelog     the vote log read leaf by leaf: its root, what counts in each view
     views       a board as it is published, and whether it follows from the votes
-    bundle      the files of a snapshot for strangers
+    bundle      the files of a snapshot for strangers; archive: as one zip; opening: whichever it is
+    receipt     one vote's place in the log
     verify      is a bundle what it says? names the first thing that is wrong
+    command     `leaderboard-verify`, the package of verifier/
+    request     what a log asks of a witness
     witness     cosigns what continues the known head, refuses forks and rollbacks
 
 What "audited" means: every counted vote is in an append-only log, the log only ever grew, the ratings follow from those

@@ -1,0 +1,93 @@
+"""`leaderboard-verify`: the verifier as a command of its own, for readers who do not install the pipeline.
+
+Exit 0: it is what it says. 2: usage. 4: it is not; the first thing that is wrong is on standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import Refuted
+from pipeline.ledger import opening, receipt
+from pipeline.ledger.note import VerifierKey
+from pipeline.ledger.verify import Verified, verify
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Check what the arguments name.
+
+    Returns:
+        The exit status.
+    """
+    given = _parser().parse_args(arguments)
+    if (given.bundle is None) == (given.receipt is None):
+        _parser().error("expected a bundle, or --receipt FILE")
+    try:
+        keys = [VerifierKey.parse(text, "--key") for text in given.key]
+        found = _receipt(given.receipt, keys) if given.bundle is None else _bundle(given, keys)
+    except (Refuted, OSError) as fault:
+        if given.json:
+            place = {"reason": fault.reason, "where": fault.where} if isinstance(fault, Refuted) else {}
+            _print({"verified": False, "message": str(fault), **place})
+        sys.stderr.write(f"NOT verified: {fault}\n")
+        return 4
+    if given.json:
+        _print(found)
+    else:
+        sys.stderr.write(f"{found['verdict']}\n")
+    return 0
+
+
+def about(found: Verified) -> dict[str, Any]:
+    """A verdict as JSON."""
+    return {
+        "verified": True,
+        "snapshot": found.sha256,
+        "sequence": found.manifest.sequence,
+        "board": found.manifest.board,
+        "leaves": found.manifest.vote_log.size,
+        "signer": str(found.signer),
+        "key_checked": found.key_checked,
+        "witnesses": list(found.witnesses),
+        "verdict": str(found),
+    }
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="leaderboard-verify", description="Check a leaderboard's proofs, offline.")
+    parser.add_argument("bundle", nargs="?", type=Path, help="a folder or a zip")
+    parser.add_argument(
+        "--key", action="append", default=[], help="the operator's key, from elsewhere; may be repeated"
+    )
+    parser.add_argument("--checkpoint", type=Path, help="a checkpoint of the same log that you kept")
+    parser.add_argument("--receipt", type=Path, help="check a vote's receipt instead")
+    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    return parser
+
+
+def _bundle(given: argparse.Namespace, keys: list[VerifierKey]) -> dict[str, Any]:
+    kept = None if given.checkpoint is None else given.checkpoint.read_bytes()
+    return about(verify(opening.files(given.bundle), keys, kept))
+
+
+def _receipt(path: Path, keys: list[VerifierKey]) -> dict[str, Any]:
+    if not keys:
+        raise Refuted("key", "--key", "expected the operator's key: a receipt names none")
+    held = receipt.load(path.read_bytes())
+    head = receipt.check(held, keys)
+    verdict = f"vote {held.vote} is leaf {held.leaf} of the {head.size} leaves of {head.origin}"
+    return {"verified": True, "vote": held.vote, "leaf": held.leaf, "leaves": head.size, "verdict": verdict}
+
+
+def _print(document: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(document) + "\n")
