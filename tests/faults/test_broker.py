@@ -72,6 +72,10 @@ def test_a_worker_whose_broker_is_away_is_not_healthy_and_is_again_when_it_is_ba
         own.pause()
         try:
             wait(lambda: not worker.healthy()[0], 15, "a worker that is not healthy")
+            away = time.monotonic() + 12  # it asks again and again, and gives up after seconds
+            while time.monotonic() < away:
+                assert not worker.healthy()[0], "expected a broker that does not answer to prove nothing"
+                time.sleep(0.1)
         finally:
             own.resume()
         wait(lambda: worker.healthy()[0], 30, "a healthy worker")
