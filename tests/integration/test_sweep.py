@@ -236,12 +236,17 @@ def test_every_planted_scandal_is_found_told_once_and_cleared_when_it_is_over(tm
 
 
 @pytest.mark.usefixtures("url")
-def test_a_policy_of_one_s_own_is_judged_and_a_wrong_one_refused(tmp_path: Path) -> None:
+def test_a_policy_of_one_s_own_is_judged_and_a_wrong_one_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     filled(tmp_path, made_votes(1.0, 0), [*made_registry(), *scandals()])
     mine = tmp_path / "mine.toml"
     mine.write_text("[private_variants]\nmost = 20\n")
     (verdict,) = run("sweep", "--policy", str(mine), code=1)["policy"]
     assert (verdict["rule"], verdict["passed"], verdict["parameters"]) == ("private_variants", True, {"most": 20})
+    monkeypatch.setenv("INTEGRITY_POLICY", str(mine))  # as for the scheduled sweep
+    assert [one["rule"] for one in run("sweep", code=1)["policy"]] == ["private_variants"]
+    monkeypatch.delenv("INTEGRITY_POLICY")
     for text in ("[private_variants]\nleast = 3\n", "[no_such_rule]\n", "[private_variants]\nmost = -1\n", "not toml"):
         mine.write_text(text)
         result = CliRunner().invoke(app, ["sweep", "--policy", str(mine)])
