@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -29,11 +29,13 @@ _PLACES = 3
 Audit = Callable[[Gathered], tuple[Sequence[Finding], Mapping[str, Any]]]
 
 
-def run(given: Gathered) -> tuple[list[Finding], dict[str, Any]]:
-    """Every audit: what was found, and what each of them looked at."""
+def run(given: Gathered, only: Collection[str] | None = None) -> tuple[list[Finding], dict[str, Any]]:
+    """Every audit, or some of them: what was found, and what each of them looked at."""
     findings: list[Finding] = []
     reports: dict[str, Any] = {}
     for name, audit in AUDITS.items():
+        if only is not None and name not in only:
+            continue
         try:
             found, report = audit(given)
         except (RatingError, BadCounts) as error:
@@ -150,3 +152,11 @@ AUDITS: dict[str, Audit] = {
     "task_mix": _task_mix,
 }
 """Every audit of a sweep, by the name that its findings and alerts have; in this order they are hypotheses."""
+
+OF_PROVIDERS = frozenset(
+    {
+        "variant_churn", "best_of_n", "score_retraction", "version_mismatch", "benchmark_claim", "perturbation_gap",
+        "arena_gap", "sampling_fairness",
+    }
+)  # fmt: skip
+"""Those of them that speak of a provider or a model."""
