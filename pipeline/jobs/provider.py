@@ -40,14 +40,14 @@ def provider(store: str, name: str) -> dict[str, Any]:
     if name not in known:
         told = ", ".join(known) or "none: the registry is empty"
         raise Usage(f"expected a provider that the registry knows ({told}), got {name!r}")
-    return _page(name, given, run(given)[0])
+    return _page(name, given, run(given, OF_PROVIDERS)[0])
 
 
 def every_provider(connection: Connection) -> dict[str, dict[str, Any]]:
     """The page of every provider that the registry knows, by name: one look and one run of the audits for all."""
     given = gather(connection)
     known = _known(given)
-    found = run(given)[0] if known else []
+    found = run(given, OF_PROVIDERS)[0] if known else []
     return {name: _page(name, given, found) for name in known}
 
 
