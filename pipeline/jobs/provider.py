@@ -12,7 +12,7 @@ from pipeline.audits import facts, policy
 from pipeline.audits.finding import Finding
 from pipeline.errors import BadCounts, Usage
 from pipeline.events.batch import instant
-from pipeline.jobs.auditing import run
+from pipeline.jobs.auditing import OF_PROVIDERS, run
 from pipeline.jobs.gathering import Gathered, gather
 from pipeline.jobs.opening import opened
 from pipeline.jobs.registry_audits import checked_claims, falls
