@@ -25,6 +25,7 @@ from pipeline.api.problems import Problem
 from pipeline.api.reader import FOREVER, WHILE_IT_HOLDS, Reader
 from pipeline.api.tables import as_json
 from pipeline.errors import Usage
+from pipeline.ledger import strict
 from pipeline.store import Store, proofs
 
 Log = Annotated[Literal["snapshots", "votes"], Query(description="Which of the two logs.")]
@@ -90,7 +91,8 @@ def routes(reader: Reader) -> APIRouter:  # a list of routes
     def receipt(vote: VoteId) -> Response:
         """Was my vote counted? Its leaf, the proof that the log holds it, and whether it counts, or why not."""
         with found():
-            return as_json(asdict(proofs.receipt(store, vote)), WHILE_IT_HOLDS)
+            told = strict.dump(proofs.receipt(store, vote))  # canonical: as the verifier reads it
+        return Response(told, media_type="application/json", headers=WHILE_IT_HOLDS)
 
     # A log as C2SP tlog-tiles lays it out: `checkpoint` and `tile/…` below one prefix.
     @router.get("/log/{log}/checkpoint", response_class=Response, responses=_of("text/plain"))
