@@ -159,7 +159,8 @@ class Reference:
             a, b: positions of the models.
             own: as of `own_ties`.
         """
-        return np.asarray((own * self._least_ties[a, b] * TIE_LEVELS).astype(np.int64))
+        level = (own * self._least_ties[a, b] * TIE_LEVELS).astype(np.int64)
+        return np.minimum(level, TIE_LEVELS - 1)  # of a board of nothing but ties
 
     @cached_property
     def generic(self) -> Int64:

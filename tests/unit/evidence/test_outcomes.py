@@ -301,6 +301,9 @@ def test_models_far_apart_and_boards_without_ties_give_finite_ratios() -> None:
         far = Reference(1, np.arange(2), np.array([30.0, -30.0]), np.zeros((2, 2)), tie_share, (1.0, 1.0))
         assert np.abs(far.targets * LOG_UNIT).max() < 100
         assert np.abs(far.generic * LOG_UNIT).max() < 100
+        for own in (0.0, 1.0):
+            level = far.tie_level(np.array([0, 0]), np.array([0, 1]), np.full(2, own))
+            assert np.abs(TARGET_TIES[level] * LOG_UNIT).max() < 100
 
 
 @given(st.integers(0, 400), st.integers(0, 400))
