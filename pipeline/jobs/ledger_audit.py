@@ -147,7 +147,7 @@ def _offsets(store: Store) -> str:
 def _tiles(store: Store) -> str:
     with store.read() as connection:
         changed = tile_cache.repair(connection, store.files)
-    return "all whole" if not changed else f"{changed} were damaged or away and were made again"
+    return "all whole" if not changed else f"{changed} hashes were damaged or away and were made again"
 
 
 def _tell(connection: Connection, wrong: list[Part], at: int) -> list[str]:

@@ -56,18 +56,6 @@ class Texts:
         return cls(names.model_names(connection), terms, sources(connection))
 
 
-def rows(batch: pa.RecordBatch, part: int, blinds: bytes, texts: Texts) -> pa.Table:
-    """The leaves of a batch, as `ledger.leaf.SCHEMA`.
-
-    Args:
-        batch: as `stored_votes.SCHEMA`.
-        part: its partition.
-        blinds: 32 bytes a vote.
-        texts: names.
-    """
-    return public(batch, texts, commitments(batch, part, blinds, texts))
-
-
 def public(batch: pa.RecordBatch, texts: Texts, committed: bytes) -> pa.Table:
     """The leaves of a batch whose commitments are known (32 bytes a vote)."""
     return leaf.votes(
@@ -83,18 +71,27 @@ def public(batch: pa.RecordBatch, texts: Texts, committed: bytes) -> pa.Table:
 
 def commitments(batch: pa.RecordBatch, part: int, blinds: bytes, texts: Texts) -> bytes:
     """SHA-256(blind ‖ private fields) of each vote, 32·n bytes."""
-    size = len(batch)
-    blind = pa.FixedSizeBinaryArray.from_buffers(pa.binary(WIDTH), size, [None, pa.py_buffer(blinds)])
-    joined = pc.binary_join_element_wise(blind.cast(pa.binary()), *_private(batch, part, texts), b"")
-    offsets = np.frombuffer(joined.buffers()[1], dtype=np.int32, count=size + 1).tolist()
+    return digests(blinded(batch, part, blinds, texts))
+
+
+def blinded(batch: pa.RecordBatch, part: int, blinds: bytes, texts: Texts) -> pa.BinaryArray:
+    """Blind and private fields of each vote: what is committed to. Arrow's work, without Python's lock.
+
+    Args:
+        batch: as `stored_votes.SCHEMA`.
+        part: its partition.
+        blinds: 32 bytes a vote.
+        texts: names.
+    """
+    blind = pa.FixedSizeBinaryArray.from_buffers(pa.binary(WIDTH), len(batch), [None, pa.py_buffer(blinds)])
+    return pc.binary_join_element_wise(blind.cast(pa.binary()), *_private(batch, part, texts), b"")
+
+
+def digests(joined: pa.BinaryArray) -> bytes:
+    """SHA-256 of each, 32·n bytes."""
+    offsets = np.frombuffer(joined.buffers()[1], dtype=np.int32, count=len(joined) + 1).tolist()
     data = joined.buffers()[2].to_pybytes()
     return b"".join([sha256(data[start:end]).digest() for start, end in pairwise(offsets)])
-
-
-def private(batch: pa.RecordBatch, part: int, texts: Texts) -> list[bytes]:
-    """The private fields of each vote: what a commitment is of, without the blind."""
-    joined: list[bytes] = pc.binary_join_element_wise(*_private(batch, part, texts), b"").to_pylist()
-    return joined
 
 
 def _private(batch: pa.RecordBatch, part: int, texts: Texts) -> list[Any]:
@@ -104,7 +101,7 @@ def _private(batch: pa.RecordBatch, part: int, texts: Texts) -> list[Any]:
     voter = numbers(batch, "voter")
     return [
         b'{"appended_at":',
-        _decimal(batch["appended_at"]),
+        _bytes(batch["appended_at"]),
         b',"cast_at":',
         _decimal(batch["cast_at"]),
         _spelt(numbers(batch, "category"), texts.terms, ',"category":', ',"language":'),
@@ -112,19 +109,23 @@ def _private(batch: pa.RecordBatch, part: int, texts: Texts) -> list[Any]:
         _spelt(numbers(batch, "network"), texts.terms, "", ',"offset":'),
         _decimal(batch["offset"]),
         f',"partition":{number},"prompt":"'.encode(),
-        _hexadecimal(numbers(batch, "prompt")),
+        _bytes(batch["prompt"]),
         b'","source":' + rfc8785.dumps(source) + b',"style":',
         _style(style),
         b',"voter":',
         _or_null(_quoted(_hexadecimal(voter)), voter != 0),
         b',"voter_since":',
-        pc.fill_null(_decimal(since), _NULL) if since.null_count else _decimal(since),
+        _NULL if since.null_count == len(since) else pc.fill_null(_bytes(since), _NULL),
         b"}",
     ]
 
 
+def _bytes(column: Any) -> Any:
+    return column.cast(pa.binary())
+
+
 def _decimal(column: Any) -> Any:
-    return column.cast(pa.string()).cast(pa.binary())
+    return _bytes(column.cast(pa.string()))
 
 
 def _style(column: Any) -> Any:

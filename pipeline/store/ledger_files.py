@@ -1,9 +1,12 @@
-"""The files of the public ledger: segments and what goes with a manifest by their SHA-256, tiles by their place.
+"""The files of the public ledger: segments and what goes with a manifest by their SHA-256, hashes of the log, heads.
 
 Laws: a file is whole or not there (written beside, then renamed); what a row names is on the disk before the row is
-committed (flushed); a tile holds committed leaves alone, so whoever writes it writes the same bytes, and it is made
-again from the segments where it is missing. So tiles are not flushed, one by one: a log of a million leaves has four
-thousand of them.
+committed (flushed).
+
+The hashes of a level of the log stand one after the other in one file, and a tile is a part of it: a file a tile would
+be four thousand files for a million leaves, and cost more than hashing them. A hash is written to its place from
+committed leaves alone, so whoever writes it writes the same bytes; where hashes are missing they are made again from
+the segments, and so they are not flushed.
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ import threading
 from pathlib import Path
 
 from pipeline.errors import Unavailable
-from pipeline.ledger.tiles import Tile
+from pipeline.ledger.merkle import WIDTH
+from pipeline.ledger.tiles import FULL, Tile
 
 
 class LedgerFiles:
@@ -38,7 +42,7 @@ class LedgerFiles:
         """
         digest = hashlib.sha256(data).hexdigest()
         if not self.place(digest).exists():
-            self._write(self.place(digest), data, flush=True)
+            self._write(self.place(digest), data)
         return digest
 
     def get(self, digest: str) -> bytes:
@@ -53,13 +57,26 @@ class LedgerFiles:
         """Where a file is."""
         return self.folder / "files" / digest[:2] / digest
 
-    def put_tile(self, tile: Tile, data: bytes) -> None:
-        """Keep a tile of the vote log.
+    def put_hashes(self, level: int, first: int, hashes: bytes) -> None:
+        """Write hashes of a level of tiles to their places.
+
+        Args:
+            level: of the tiles: 0 holds leaf hashes, 1 the roots of 256 leaves, …
+            first: place of the first.
+            hashes: 32 bytes each.
 
         Raises:
             Unavailable: the folder cannot be written to.
         """
-        self._write(self.tile(tile), data, flush=False)
+        path = self.level(level)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
+            with os.fdopen(descriptor, "wb") as file:
+                file.seek(first * WIDTH)
+                file.write(hashes)
+        except OSError as error:
+            raise Unavailable(f"the ledger's file {path} cannot be written: {error.strerror}") from error
 
     def get_tile(self, tile: Tile) -> bytes:
         """A tile of the vote log.
@@ -67,7 +84,37 @@ class LedgerFiles:
         Raises:
             Unavailable: it is not there.
         """
-        return _read(self.tile(tile))
+        return self.get_hashes(tile.level, tile.index * FULL, tile.width)
+
+    def get_hashes(self, level: int, first: int, number: int) -> bytes:
+        """Hashes of a level of tiles.
+
+        Raises:
+            Unavailable: they are not there.
+        """
+        path = self.level(level)
+        try:
+            with path.open("rb") as file:
+                file.seek(first * WIDTH)
+                found = file.read(number * WIDTH)
+        except OSError as error:
+            raise Unavailable(f"expected the ledger's file {path}, got: {error.strerror}") from error
+        if len(found) != number * WIDTH:
+            raise Unavailable(
+                f"expected hashes {first} to {first + number - 1} in the ledger's file {path}, it ends before"
+            )
+        return found
+
+    def leaves(self) -> int:
+        """Leaf hashes that are there."""
+        try:
+            return self.level(0).stat().st_size // WIDTH
+        except OSError:
+            return 0
+
+    def level(self, level: int) -> Path:
+        """Where the hashes of a level of tiles are."""
+        return self.folder / "votes" / f"level-{level}"
 
     def put_head(self, sequence: int, checkpoint: bytes) -> None:
         """Keep a signed head beside the database: a database that is set back no longer has it.
@@ -75,7 +122,7 @@ class LedgerFiles:
         Raises:
             Unavailable: the folder cannot be written to.
         """
-        self._write(self.folder / "heads" / f"{sequence:09d}", checkpoint, flush=True)
+        self._write(self.folder / "heads" / f"{sequence:09d}", checkpoint)
 
     def has_head(self, sequence: int) -> bool:
         """True if a head was kept."""
@@ -86,40 +133,19 @@ class LedgerFiles:
         found = sorted((self.folder / "heads").glob("[0-9]*"))
         return {int(path.name): path.read_bytes() for path in found}
 
-    def has_tile(self, tile: Tile, data: bytes) -> bool:
-        """True if the tile is there and holds this."""
-        try:
-            return self.tile(tile).read_bytes() == data
-        except OSError:
-            return False
-
-    def tile(self, tile: Tile) -> Path:
-        """Where a tile is."""
-        return self.folder / "votes" / tile.path
-
-    def _write(self, path: Path, data: bytes, *, flush: bool) -> None:
+    def _write(self, path: Path, data: bytes) -> None:
         draft = path.with_name(f".new-{os.getpid()}-{threading.get_ident()}-{path.name}")
         try:
-            descriptor = self._create(draft)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)  # it is public
             with os.fdopen(descriptor, "wb") as file:
                 file.write(data)
-                if flush:
-                    file.flush()
-                    os.fsync(descriptor)
+                file.flush()
+                os.fsync(descriptor)
             draft.replace(path)
-            if flush:
-                _flush(path.parent)
+            _flush(path.parent)
         except OSError as error:
             raise Unavailable(f"the ledger's file {path} cannot be written: {error.strerror}") from error
-
-    def _create(self, draft: Path) -> int:
-        """A new file that everybody may read: it is public."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        try:
-            return os.open(draft, flags, 0o644)
-        except FileNotFoundError:
-            draft.parent.mkdir(parents=True, exist_ok=True)
-            return os.open(draft, flags, 0o644)
 
 
 def _read(path: Path) -> bytes:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import secrets
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -138,12 +139,11 @@ class Building:
         """From here on votes of a partition follow."""
         self.ranges.append(_Range(part, first, self.first_leaf + self.size))
 
-    def add(self, batch: pa.RecordBatch, blinds: bytes) -> None:
+    def add(self, batch: pa.RecordBatch, blinds: bytes, blinded: pa.BinaryArray) -> None:
         """Append votes of the open partition."""
         here = self.ranges[-1]
         here.offsets.append(numbers(batch, "offset"))
-        made = leaves.rows(batch, here.part, blinds, self.texts)
-        self._append(made, blinds)
+        self._append(leaves.public(batch, self.texts, leaves.digests(blinded)), blinds)
         self.styled.append(styles.block(here.part, batch))
         self.counting.add(batch)
 
@@ -155,9 +155,14 @@ class Building:
         """
         here = self.ranges[-1]
         here.end = end
-        with closing(stored_votes.batches(connection, here.part, here.first, end)) as batches:
-            for batch in batches:
-                self.add(batch, secrets.token_bytes(WIDTH * len(batch)))
+
+        def blinded(batch: pa.RecordBatch) -> tuple[bytes, pa.BinaryArray]:
+            blinds = secrets.token_bytes(WIDTH * len(batch))
+            return blinds, leaves.blinded(batch, here.part, blinds, self.texts)
+
+        with closing(stored_votes.prepared(connection, here.part, here.first, end, blinded)) as batches:
+            for batch, made in batches:
+                self.add(batch, *made)
                 if self.size >= MOST_VOTES:
                     return False
         return True
@@ -189,8 +194,11 @@ class Building:
 def _append(connection: Connection, files: LedgerFiles, built: Building, frontier: Frontier, now: int) -> tiles.Grown:
     """Write a segment, and let the frontier grow by it."""
     hashes, counted = b"".join(built.hashes), built.counting.done()
-    digest = files.put(segment.write(pa.concat_tables(built.rows), hashes))
-    grown = tiles.Grown(frontier.size, tuple(frontier.extend(hashes)))
+    with ThreadPoolExecutor(1) as thread:
+        # Arrow and the disk work without Python's lock, which hashing holds.
+        writing = thread.submit(lambda: files.put(segment.write(pa.concat_tables(built.rows), hashes)))
+        grown = tiles.Grown(frontier.size, tuple(frontier.extend(hashes)))
+        digest = writing.result()
     row = {
         "log_size": frontier.size,
         "leaves": built.size,

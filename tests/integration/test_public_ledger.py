@@ -22,7 +22,6 @@ from pipeline.errors import MissingKey, Refuted, Unavailable, Usage, Verificatio
 from pipeline.jobs import custody, witnessing
 from pipeline.ledger import archive, leaf, manifest, merkle, note, receipt, segment, strict
 from pipeline.ledger.proofs import check_consistency, check_inclusion
-from pipeline.ledger.tiles import Tile
 from pipeline.ledger.verify import verify
 from pipeline.store import Store, exclusions, manifests, proofs, schema, seals, snapshots, tile_cache
 from pipeline.store.ledger_files import LedgerFiles
@@ -287,21 +286,26 @@ class Steps:
             raise Crashed
 
 
+def _stepped(steps: Steps, written: Callable[..., None]) -> Callable[..., None]:
+    """A step before a file is written, and one after it."""
+
+    def write(*given: Any) -> None:
+        steps.step()
+        written(*given)
+        steps.step()
+
+    return write
+
+
 def test_a_crash_at_every_statement_and_file_shows_nothing_unsigned_or_half(
     board: Board, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From the seal to the signature, and on: each attempt dies one step later, with something new to seal."""
     board.vote(FIRST)
     board.refresh()
-    written = LedgerFiles._write
     steps = Steps(0)
-
-    def write(self: LedgerFiles, path: Path, data: bytes, *, flush: bool) -> None:
-        steps.step()
-        written(self, path, data, flush=flush)
-        steps.step()
-
-    monkeypatch.setattr(LedgerFiles, "_write", write)
+    for name in ("_write", "put_hashes"):
+        monkeypatch.setattr(LedgerFiles, name, _stepped(steps, getattr(LedgerFiles, name)))
     listeners = [("before_cursor_execute", steps.step), ("commit", steps.step)]
     for name, listener in listeners:
         sa.event.listen(sa.Engine, name, listener)
@@ -506,10 +510,14 @@ def test_tiles_are_made_again_from_the_segments(small: Board) -> None:
         shutil.rmtree(store.files.folder / "votes")
         with store.read() as connection:
             assert tile_cache.bring_up(connection, store.files) > 0
-        path = store.files.tile(Tile(0, 0))
-        path.write_bytes(bytes(256 * 32))
-        part = jobs.audit(small.url)["parts"][-1]
-        assert (part["passed"], part["what"][:1]) == (True, "1")
+        for level in (0, 1):
+            path = store.files.level(level)
+            whole = path.read_bytes()
+            path.write_bytes(whole[:10] + b"damaged" + whole[17:])
+            part = jobs.audit(small.url)["parts"][-1]
+            assert part["passed"]
+            assert "were made again" in part["what"]
+            assert path.read_bytes() == whole
         shutil.rmtree(store.files.folder / "votes")
     small.vote(7)
     small.refresh()
