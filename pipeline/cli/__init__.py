@@ -4,7 +4,8 @@ main.py       the command itself: its verbs, errors as an exit status and a sent
 verbs.py      which module brings which verb; every.py: with all of them loaded
 app.py        what every verb shares: options, --json
 stream.py     publish, work, monitor
-board.py      refresh, leaderboard, verify
+board.py      refresh, leaderboard
+ledger.py     verify, bundle, receipt; custody.py: audit, retract, erase, rotate-key, witness
 rate.py       rate: a battle file, no store
 sweep.py      sweep: the slow audits and the policy
 history.py    history: published snapshots of a board, no store

@@ -11,6 +11,12 @@ alerts.py      alerts and what became of them
 exclusions.py  the dated list of what does not count, and why
 selections.py  votes chosen by what they have in common
 seals.py       segments: the append-only log of votes and its counts
+stored_votes.py  stored votes as Arrow columns; leaves.py: as public leaves; places.py: which vote is which leaf
+rechecking.py  the log held against the votes
+ledger_files.py  the ledger's folder; tile_cache.py: the hashes that tiles are cut from
+manifests.py   the snapshot log
+proofs.py      what readers ask: heads, proofs, receipts, tiles, bundles
+retractions.py votes taken back; erasure.py: voters forgotten
 styles.py      votes with style counts, by segment
 snapshots.py   candidates, published snapshots, what is in force where
 windows.py     five-minute windows, the monitor's lease and position
@@ -20,7 +26,7 @@ outbox.py      what must still reach a topic
 verdicts.py    what the expectations said
 registry.py    registry events as they came
 arrays.py      arrays as one parameter of PostgreSQL
-keys.py        the key file beside a store
+keys.py        the key files beside a store
 migrate.py     bringing a store to this version
 status.py      what the exporter shows, and the recount that proves completeness
 """
