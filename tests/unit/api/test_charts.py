@@ -1,0 +1,31 @@
+"""A chart is the same picture each time, and nothing but a picture."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+from pipeline.api import charts
+
+POINTS = [
+    {"data_until": f"2026-03-{day:02d}T00:00:00Z", "published_at": "", "rating": 1000.0 + day, "lower": 990.0 + day,
+     "upper": 1010.0 + day, "share": 0.1}
+    for day in (7, 14, 21)
+]  # fmt: skip
+
+
+def test_the_same_history_gives_the_same_picture_without_a_script() -> None:
+    for draw in (lambda: charts.rating(POINTS, POINTS[1:]), lambda: charts.share(POINTS)):
+        svg = draw()
+        assert svg == draw()
+        names = {element.tag.rpartition("}")[2] for element in ElementTree.fromstring(svg).iter()}  # noqa: S314
+        assert "path" in names
+        assert not names & {"script", "foreignObject", "image", "use"}
+
+
+def test_one_snapshot_is_a_picture_too_and_a_phone_gets_a_narrower_one() -> None:
+    wide, narrow = (
+        ElementTree.fromstring(charts.rating(POINTS[:1], POINTS[:1], width))  # noqa: S314
+        for width in (charts.WIDE, charts.NARROW)
+    )
+    assert float(wide.attrib["width"]) > charts.WIDE
+    assert charts.NARROW < float(narrow.attrib["width"]) <= 390 - 32  # a phone's width without its margins
