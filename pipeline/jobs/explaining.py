@@ -71,7 +71,7 @@ def _about_voter(alert: Mapping[str, Any]) -> list[str]:
         what = " ".join(str(one[k]) for k in ("what", "model") if k in one)
         by = f" by {one['delta']} logits" if "delta" in one else ""
         lines.append(f"  {one['share']:6.1%}  {what}{by}")
-    lines += _record(alert["record"]) if "record" in alert else []
+    lines += _record(alert) if "record" in alert else []
     if evidence["proved"]:
         lines.append(
             f"How unlikely: the e-value is {e}. An honest voter, whatever the taste and the readiness to tie "
@@ -83,15 +83,20 @@ def _about_voter(alert: Mapping[str, Any]) -> list[str]:
             "often they call a tie): a reason to look, never more."
         )
     lines.append(f"Against: snapshot {evidence['snapshot']}, in force before these votes.")
-    lines.append(f"Which votes: this voter's up to partition {alert['partition']}, offset {alert['offset']}.")
+    lines.append(
+        f"Which votes: all of this voter's; it opened at partition {alert['partition']}, offset {alert['offset']}."
+    )
     return lines
 
 
-def _record(record: Mapping[str, Any]) -> list[str]:
+def _record(alert: Mapping[str, Any]) -> list[str]:
     """What a person can count: how the voter voted on the models that were named, and altogether."""
+    record = alert["record"]
+    said = {one.get("model") for one in alert["evidence"]["likeliest"] if one["share"] >= _LEAST_SHARE}
     lines = [
         f"  {name} won {one['won']}, lost {one['lost']} and tied {one['tied']} of its {one['battles']} battles here"
         for name, one in record["models"].items()
+        if name in said
     ]
     whole = f"  all {record['battles']} votes: {record['left']} for the left side, {record['right']} for the right"
     return [*lines, f"{whole}, {record['tied']} ties"]

@@ -314,7 +314,7 @@ def _votes(connection: Connection, row: Mapping[str, Any], shown: Mapping[str, A
     query = sa.select(v.vote_id, v.cast_at, v.model_a, v.model_b, v.outcome).limit(_VOTES_SHOWN)
     if row["subject_kind"] == "voter":
         mine = (v.voter == voter_number(row["subject"]), v.partition_no == row["partition_no"])
-        query = query.where(*mine, v.offset <= row["offset"]).order_by(v.offset.desc())
+        query = query.where(*mine).order_by(v.offset.desc())
     else:
         try:
             chosen = selection(shown)

@@ -29,7 +29,10 @@ def of_voter(**more: Any) -> dict[str, Any]:
     }  # fmt: skip
     record = {
         "battles": 52, "left": 20, "right": 21, "tied": 11,
-        "models": {"m1": {"battles": 18, "won": 17, "lost": 1, "tied": 0}},
+        "models": {
+            "m1": {"battles": 18, "won": 17, "lost": 1, "tied": 0},
+            "m2": {"battles": 2, "won": 1, "lost": 1, "tied": 0},
+        },
     }  # fmt: skip
     return {
         "id": "ab", "detector": "voter_bias", "severity": "critical", "subject": {"kind": "voter", "id": "00ff"},
