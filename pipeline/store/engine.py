@@ -74,8 +74,10 @@ class Store:
                 raise StoreUnavailable(f"expected a store at {_shown(parsed)}, got none: `integrity work` makes one")
             migrate.upgrade(engine)
             key, store_id = _identity(engine, parsed, voter_key)
-        except OperationalError as error:
+        except DBAPIError as error:
             engine.dispose()
+            if not transient(error):
+                raise
             raise StoreUnavailable(f"{_shown(parsed)} does not answer: {str(error.orig).strip()}") from error
         # Below the store's id: two stores that are given one folder do not write over each other's tiles.
         ledger = Path(settings.load().ledger or keys.ledger(parsed)) / store_id

@@ -15,9 +15,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import OperationalError
 
 from pipeline.alerts import NO_PARTITION, Raised, Said, WindowDetector, WindowState
 from pipeline.events.registry import RegistryEvent
@@ -127,7 +129,7 @@ class Monitor:
                 else:
                     time.sleep(_PAUSE)
         finally:
-            with self.store.write() as connection:
+            with suppress(OperationalError), self.store.write() as connection:  # it runs out by itself
                 windows.drop_lease(connection, "monitor", self.owner)
         return closed
 

@@ -75,8 +75,8 @@ class Worker:
 
     def __post_init__(self) -> None:
         """Register the source and prepare what lasts from batch to batch."""
-        with self.store.write() as connection:
-            self._source_no = ingest.source_number(connection, self.source.name)
+        self._patience = Patience(self.store)
+        self._source_no = self._patience.write(lambda c: ingest.source_number(c, self.source.name))
         topics = {"alerts": self.settings.topic_alerts, "rejected": self.settings.topic_rejected}
         self._context = Context(
             self._source_no,
@@ -90,7 +90,6 @@ class Worker:
         self._owned: dict[int, Owned] = {}
         self._generation = -1
         self._pseudonyms = Pseudonyms(self.store.pseudonym)
-        self._patience = Patience(self.store)
         self._pen: Pen[Written] = Pen(beside=self.store.engine.dialect.name == "postgresql")
         self._batch: _Batch | None = None  # being written
         self._undelivered, self._look_again = self.send is not None, 0.0
