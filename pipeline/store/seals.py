@@ -30,7 +30,7 @@ from pipeline.ledger.merkle import EMPTY_ROOT, WIDTH, Frontier
 from pipeline.ratings import OUTCOMES
 from pipeline.store import leaves, places, retractions, schema, stored_votes, styles
 from pipeline.store.ledger_files import LedgerFiles
-from pipeline.store.stored_votes import numbers
+from pipeline.store.stored_votes import Range, numbers
 
 _LOCK = 0x5EA1
 _TOTAL = "votes"
@@ -87,13 +87,10 @@ def seal(connection: Connection, files: LedgerFiles, now: int) -> Sealed:
     ).all()
     building = Building(before, leaves.Texts.load(connection))
     grown: list[tiles.Grown] = []
-    for part, first, end in ranges:
-        building.open(part, first)
-        while not building.read(connection, end):
-            cut = building.cut()
-            grown.append(_append(connection, files, building, frontier, now))
-            building = Building(frontier.size, building.texts)
-            building.open(part, cut)
+    left = [(row.partition_no, row.sealed_offset, row.next_offset) for row in ranges]
+    while left := building.read(connection, left):
+        grown.append(_append(connection, files, building, frontier, now))
+        building = Building(frontier.size, building.texts)
     building.take_back(retractions.waiting(connection))
     if building.size:
         grown.append(_append(connection, files, building, frontier, now))
@@ -135,43 +132,41 @@ class Building:
         self.styled: list[npt.NDArray[np.void]] = []
         self.counting = Counting()
 
-    def open(self, part: int, first: int) -> None:
-        """From here on votes of a partition follow."""
-        self.ranges.append(_Range(part, first, self.first_leaf + self.size))
+    def read(self, connection: Connection, ranges: list[Range]) -> list[Range]:
+        """Append the votes of ranges, until the segment is full.
 
-    def add(self, batch: pa.RecordBatch, blinds: bytes, blinded: pa.BinaryArray) -> None:
-        """Append votes of the open partition."""
+        Returns:
+            What is left of the ranges.
+        """
+
+        def blinded(part: int, batch: pa.RecordBatch) -> tuple[bytes, pa.BinaryArray]:
+            blinds = secrets.token_bytes(WIDTH * len(batch))
+            return blinds, leaves.blinded(batch, part, blinds, self.texts)
+
+        taken = 0
+        with closing(stored_votes.prepared(connection, ranges, blinded)) as batches:
+            for at, batch, made in batches:
+                self._take(ranges[taken : at + 1])
+                taken = at + 1
+                self._add(batch, *made)
+                if self.size >= MOST_VOTES:
+                    part, _, end = ranges[at]
+                    self.ranges[-1].end = int(self.ranges[-1].offsets[-1][-1]) + 1
+                    rest = [(part, self.ranges[-1].end, end)] if self.ranges[-1].end < end else []
+                    return [*rest, *ranges[at + 1 :]]
+        self._take(ranges[taken:])
+        return []
+
+    def _take(self, ranges: list[Range]) -> None:
+        self.ranges += [_Range(part, first, self.first_leaf + self.size, end=end) for part, first, end in ranges]
+
+    def _add(self, batch: pa.RecordBatch, blinds: bytes, blinded: pa.BinaryArray) -> None:
+        """Append votes of the last range."""
         here = self.ranges[-1]
         here.offsets.append(numbers(batch, "offset"))
         self._append(leaves.public(batch, self.texts, leaves.digests(blinded)), blinds)
         self.styled.append(styles.block(here.part, batch))
         self.counting.add(batch)
-
-    def read(self, connection: Connection, end: int) -> bool:
-        """Append the votes of the open partition up to an offset.
-
-        Returns:
-            False if the segment was full before.
-        """
-        here = self.ranges[-1]
-        here.end = end
-
-        def blinded(batch: pa.RecordBatch) -> tuple[bytes, pa.BinaryArray]:
-            blinds = secrets.token_bytes(WIDTH * len(batch))
-            return blinds, leaves.blinded(batch, here.part, blinds, self.texts)
-
-        with closing(stored_votes.prepared(connection, here.part, here.first, end, blinded)) as batches:
-            for batch, made in batches:
-                self.add(batch, *made)
-                if self.size >= MOST_VOTES:
-                    return False
-        return True
-
-    def cut(self) -> int:
-        """Take the open partition only as far as it was read: the next offset."""
-        here = self.ranges[-1]
-        here.end = int(here.offsets[-1][-1]) + 1
-        return here.end
 
     def take_back(self, waiting: list[retractions.Waiting]) -> None:
         """Append retractions: what they take back counts no more."""

@@ -8,7 +8,7 @@ seal. A thread reads the next batch while the caller works on this one, without 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any, TypeVar
@@ -23,6 +23,7 @@ from sqlalchemy.engine import Connection
 from pipeline.store import schema
 
 Made = TypeVar("Made")
+Range = tuple[int, int, int]
 
 ROWS = 16_384
 """Votes of a batch."""
@@ -56,28 +57,40 @@ def batches(connection: Connection, part: int, first: int, end: int) -> Generato
 
     Between two batches the connection is busy with the next one: close the iterator before using it otherwise.
     """
-    with closing(prepared(connection, part, first, end, len)) as found:
-        yield from (batch for batch, _ in found)
+    with closing(prepared(connection, [(part, first, end)], lambda _, batch: len(batch))) as found:
+        yield from (batch for _, batch, _ in found)
 
 
 def prepared(
-    connection: Connection, part: int, first: int, end: int, prepare: Callable[[pa.RecordBatch], Made]
-) -> Generator[tuple[pa.RecordBatch, Made], None, None]:
-    """As `batches`, each with what the thread that reads has made of it."""
+    connection: Connection, ranges: Sequence[Range], prepare: Callable[[int, pa.RecordBatch], Made]
+) -> Generator[tuple[int, pa.RecordBatch, Made], None, None]:
+    """The votes of ranges, one range after the other, read ahead by a thread.
+
+    Args:
+        connection: as for `batches`.
+        ranges: partition, first offset, end.
+        prepare: what the thread makes of a partition's batch besides.
+
+    Yields:
+        (position of the range, batch, what was made of it)
+    """
     read = _copied if connection.dialect.name == "postgresql" else _concatenated
 
-    def next_one(first: int) -> tuple[pa.RecordBatch, Made]:
-        found = read(connection, part, first, end)
-        return found, prepare(found)
+    def next_one(at: int, first: int | None) -> tuple[int, pa.RecordBatch, Made] | None:
+        for position in range(at, len(ranges)):
+            part, low, end = ranges[position]
+            batch = read(connection, part, low if first is None else first, end)
+            if len(batch):
+                return position, batch, prepare(part, batch)
+            first = None
+        return None
 
     with ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(next_one, first)
-        while len((found := coming.result())[0]):
-            batch = found[0]
-            if len(batch) < ROWS:
-                yield found
-                return
-            coming = thread.submit(next_one, batch["offset"][-1].as_py() + 1)
+        coming = thread.submit(next_one, 0, None)
+        while (found := coming.result()) is not None:
+            at, batch, _ = found
+            more = len(batch) == ROWS
+            coming = thread.submit(next_one, at if more else at + 1, batch["offset"][-1].as_py() + 1 if more else None)
             yield found
 
 
