@@ -60,6 +60,7 @@ _HOUR = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:00:00Z", re.ASCII)
 _ESCAPED = r'["\\\x00-\x1f]'
 # Leaves put together at a time: some 10 MB.
 _ROWS = 50_000
+_MOST_PAIRS = 50_000
 
 
 def commitment(blind: bytes, private: dict[str, Any]) -> bytes:
@@ -125,7 +126,7 @@ def entries(rows: pa.Table) -> list[bytes]:
 
 def hashes(rows: pa.Table) -> bytes:
     """The leaf hashes, 32·n bytes."""
-    return b"".join([sha256(entry).digest() for part in _parts(rows) for entry in _prefixed(part)])
+    return b"".join([digest for part in _parts(rows) for digest in _digests(part)])
 
 
 def check(rows: pa.Table, first: int) -> None:
@@ -181,25 +182,36 @@ def _parts(rows: pa.Table) -> Iterable[pa.Table]:
     return (rows.slice(at, _ROWS).unify_dictionaries().combine_chunks() for at in range(0, len(rows), _ROWS))
 
 
+def _digests(rows: pa.Table) -> list[bytes]:
+    if rows["retracts"].null_count < len(rows):
+        return [sha256(entry).digest() for entry in _prefixed(rows)]
+    # Cut and hashed one by one: a list of all of them would not stay in the processor's cache.
+    data, offsets = _joined(rows)
+    return [sha256(data[start:end]).digest() for start, end in pairwise(offsets)]
+
+
 def _prefixed(rows: pa.Table) -> list[bytes]:
     """The leaves with 0x00 before each, so that hashing needs no copy."""
+    data, offsets = _joined(rows)
+    found = [data[start:end] for start, end in pairwise(offsets)]
+    for row in np.flatnonzero(rows["retracts"].is_valid().to_numpy()).tolist():
+        found[row] = b"\0" + _retraction({name: rows[name][row].as_py() for name in rows.column_names})
+    return found
+
+
+def _joined(rows: pa.Table) -> tuple[bytes, list[int]]:
+    """The leaves of votes one after the other, with 0x00 before each, and where each begins and ends."""
     joined = pc.binary_join_element_wise(
         _spelt(rows, "at", '\0{"at":', ',"commitment":"'),
         _hexadecimal(rows["commitment"]),
-        _spelt(rows, "fate", '","fate":', ","),
-        _spelt(rows, "model_a", '"model_a":', ","),
-        _spelt(rows, "model_b", '"model_b":', ","),
-        _spelt(rows, "outcome", '"outcome":', ',"type":"vote","vote":'),
+        _spelt_together(rows, ("fate", '","fate":', ","), ("model_a", '"model_a":', ",")),
+        _spelt_together(rows, ("model_b", '"model_b":', ","), ("outcome", '"outcome":', ',"type":"vote","vote":')),
         _quoted(_only(rows["vote"])),
         "}",
         "",
     )
     offsets = np.frombuffer(joined.buffers()[1], dtype=np.int32, count=len(rows) + 1, offset=joined.offset * 4)
-    data = joined.buffers()[2].to_pybytes()
-    found = [data[start:end] for start, end in pairwise(offsets.tolist())]
-    for row in np.flatnonzero(rows["retracts"].is_valid().to_numpy()).tolist():
-        found[row] = b"\0" + _retraction({name: rows[name][row].as_py() for name in rows.column_names})
-    return found
+    return joined.buffers()[2].to_pybytes(), offsets.tolist()
 
 
 def _retraction(row: dict[str, Any]) -> bytes:
@@ -212,6 +224,21 @@ def _spelt(rows: pa.Table, name: str, before: str, after: str) -> pa.Array:
     column = _only(rows[name])
     texts = [before + _json(text) + after for text in column.dictionary.to_pylist()]
     return pa.DictionaryArray.from_arrays(column.indices, pa.array(texts, pa.string())).cast(pa.string())
+
+
+def _spelt_together(rows: pa.Table, one: tuple[str, str, str], other: tuple[str, str, str]) -> pa.Array:
+    """Two columns of codes as `_spelt`, side by side: their pairs are few, and one column less is to be joined."""
+    (name, before, between), (second, first, after) = one, other
+    left, right = _only(rows[name]), _only(rows[second])
+    # A stranger's file may bring dictionaries of any size.
+    if left.null_count or right.null_count or len(left.dictionary) * len(right.dictionary) > _MOST_PAIRS:
+        parts = _spelt(rows, name, before, between), _spelt(rows, second, first, after)
+        return pc.binary_join_element_wise(*parts, "")
+    starts = [before + _json(text) + between for text in left.dictionary.to_pylist()]
+    ends = [first + _json(text) + after for text in right.dictionary.to_pylist()]
+    code = left.indices.to_numpy() * len(ends) + right.indices.to_numpy()
+    texts = pa.array([start + end for start in starts for end in ends], pa.string())
+    return pa.DictionaryArray.from_arrays(pa.array(code.astype(np.int32)), texts).cast(pa.string())
 
 
 def _quoted(column: pa.StringArray) -> pa.StringArray:
