@@ -89,7 +89,7 @@ def create_app(store: Store) -> FastAPI:
         return Response(b"{}", media_type="application/json", headers=NEVER)
 
     app.add_middleware(_Bounded)
-    app.add_middleware(Kept, pulse=pulse)
+    app.add_middleware(Kept, pulse=pulse, published=reading.published_part)
     app.add_middleware(_Headers)
     return app
 

@@ -1,9 +1,9 @@
 """Answers that are made once.
 
-Laws: an answer that says `immutable` (or, to this middleware alone, `x-kept`) is kept until there is no room; any other
-that may be kept (`no-cache`: ask whether it still holds) is kept until the pulse of the store changes; what several ask
-for at once is made once; errors, and answers that say `no-store`, are never kept. Every kept answer has an ETag and is
-compressed once.
+Laws: an answer that says `immutable` (or, to this middleware alone, `x-kept: forever`) is kept until there is no room;
+any other that may be kept (`no-cache`: ask whether it still holds) is kept until the pulse of the store changes, or, if
+it says `x-kept: published`, the part of it that a publication changes; what several ask for at once is made once;
+errors, and answers that say `no-store`, are never kept. Every kept answer has an ETag and is compressed once.
 
 The pulse is read at most once in `PERIOD`, so an answer is behind the store by no more than that.
 """
@@ -87,6 +87,7 @@ class Answer:
         packed: gzip, None where it is not worth it.
         etag: of the body.
         beat: the pulse it holds for, None for ever.
+        published: of the pulse, only what a publication changes counts.
     """
 
     status: int
@@ -95,6 +96,7 @@ class Answer:
     packed: bytes | None
     etag: bytes
     beat: Any
+    published: bool = False
 
     @property
     def size(self) -> int:
@@ -109,10 +111,14 @@ class Kept:
         app: what answers.
         pulse: of the store.
         budget: bytes.
+        published: the part of a beat that a publication changes.
     """
 
-    def __init__(self, app: ASGIApp, pulse: Pulse, budget: int = BUDGET) -> None:
+    def __init__(
+        self, app: ASGIApp, pulse: Pulse, budget: int = BUDGET, published: Callable[[Any], Any] = lambda beat: beat
+    ) -> None:
         self._app = app
+        self._published = published
         self._pulse = pulse
         self._budget = budget
         self._size = 0
@@ -129,7 +135,7 @@ class Kept:
         asked = {name: value for name, value in scope["headers"] if name in _ASKED}
         key = (scope["path"], scope["query_string"], preferred(asked.get(b"accept", b"").decode("latin-1")))
         answer = self._answers.get(key)
-        if answer is not None and (answer.beat is None or answer.beat == await self._beat()):
+        if answer is not None and (answer.beat is None or answer.beat == await self._beat(answer.published)):
             self._answers.move_to_end(key)
         else:
             answer = await self._shared(key, scope, receive, send)
@@ -154,21 +160,22 @@ class Kept:
         return answer
 
     async def _made(self, key: Key, scope: Scope, receive: Receive, send: Send) -> Answer | None:
-        beat = await self._beat()
+        beats = await self._beat(), await self._beat(True)
         catching = _Catching(send, scope["method"] == "HEAD")
         # What answers GET answers HEAD: without the body.
         await self._app({**scope, "method": "GET"}, receive, catching)
-        answer = catching.answer(beat)
+        answer = catching.answer(*beats)
         if answer is not None:
             self._keep(key, answer)
         elif catching.unkeepable:
             self._never = {*self._never, scope["path"]} if len(self._never) < _MOST_NEVER else {scope["path"]}
         return answer
 
-    async def _beat(self) -> Any:
+    async def _beat(self, published: bool = False) -> Any:
         """The pulse; a store that does not answer has one that equals no other, and what is immutable still stands."""
         try:
-            return await self._pulse.current()
+            beat = await self._pulse.current()
+            return self._published(beat) if published else beat
         except (IntegrityError, SQLAlchemyError):
             return object()
 
@@ -191,6 +198,7 @@ class _Catching:
         self._chunks: list[bytes] = []
         self._size = 0
         self._immutable = False
+        self._published = False
         self._through = False
         self.unkeepable = False
 
@@ -198,7 +206,8 @@ class _Catching:
         if message["type"] == "http.response.start":
             headers = dict(message["headers"])
             policy = headers.get(b"cache-control", b"no-store")
-            self._immutable = b"immutable" in policy or _FOREVER in headers
+            self._immutable = b"immutable" in policy or headers.get(_HOW) == b"forever"
+            self._published = headers.get(_HOW) == b"published"
             self.unkeepable = message["status"] in _KEPT and b"no-store" in policy
             self._start = message
             if message["status"] not in _KEPT or self.unkeepable:
@@ -221,8 +230,13 @@ class _Catching:
         assert self._start is not None  # noqa: S101  # ASGI: the start comes first
         await self._send(self._start)
 
-    def answer(self, beat: Any) -> Answer | None:
-        """What was taken down."""
+    def answer(self, beat: Any, published: Any) -> Answer | None:
+        """What was taken down.
+
+        Args:
+            beat: the pulse before it was made.
+            published: the part of it that a publication changes.
+        """
         if self._through or self._start is None:
             return None
         body = b"".join(self._chunks)
@@ -233,7 +247,8 @@ class _Catching:
         packed = gzip.compress(body, 6, mtime=0) if len(body) > _WORTH_COMPRESSING else None
         worth = packed is not None and len(packed) < 0.9 * len(body)
         status = self._start["status"]
-        return Answer(status, tuple(kept), body, packed if worth else None, etag, None if self._immutable else beat)
+        beat = None if self._immutable else published if self._published else beat
+        return Answer(status, tuple(kept), body, packed if worth else None, etag, beat, self._published)
 
 
 async def _send(answer: Answer, asked: dict[bytes, bytes], bodiless: bool, send: Send) -> None:
@@ -256,6 +271,6 @@ _NOT_MODIFIED = 304
 _KEPT = frozenset({200, 307})
 _READING = frozenset({"GET", "HEAD"})
 _ASKED = frozenset({b"accept", b"accept-encoding", b"if-none-match"})
-_FOREVER = b"x-kept"
-_OURS = frozenset({b"content-length", b"etag", b"vary", _FOREVER})
+_HOW = b"x-kept"
+_OURS = frozenset({b"content-length", b"etag", b"vary", _HOW})
 _MOST_NEVER = 10_000

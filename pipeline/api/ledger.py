@@ -22,7 +22,7 @@ from fastapi.responses import FileResponse, Response
 from pipeline.api import documents
 from pipeline.api.asking import TEXT, SnapshotId
 from pipeline.api.problems import Problem
-from pipeline.api.reader import FOREVER, WHILE_IT_HOLDS, Reader
+from pipeline.api.reader import FOREVER, UNTIL_PUBLISHED, Reader
 from pipeline.api.tables import as_json
 from pipeline.errors import Usage
 from pipeline.ledger import strict
@@ -46,13 +46,13 @@ def routes(reader: Reader) -> APIRouter:  # a list of routes
     def checkpoint(log: Log = "snapshots") -> Response:
         """The newest signed head of a log (C2SP signed note), with the signatures of its witnesses."""
         with found():
-            return Response(proofs.checkpoint(store, log), media_type="text/plain", headers=WHILE_IT_HOLDS)
+            return Response(proofs.checkpoint(store, log), media_type="text/plain", headers=UNTIL_PUBLISHED)
 
     @router.get("/keys", response_model=documents.Keys)
     def keys() -> Response:
         """The keys that signed the log, oldest first. A key from here proves nothing by itself: compare it."""
         with found():
-            return as_json({"keys": list(proofs.keys(store))}, WHILE_IT_HOLDS)
+            return as_json({"keys": list(proofs.keys(store))}, UNTIL_PUBLISHED)
 
     @router.get("/snapshots/{snapshot}/manifest", response_class=Response, responses=_of("application/json"))
     def manifest(snapshot: SnapshotId) -> Response:
@@ -64,7 +64,7 @@ def routes(reader: Reader) -> APIRouter:  # a list of routes
     def proof(snapshot: SnapshotId) -> Response:
         """That the snapshot log holds this snapshot's manifest: an inclusion proof up to the newest signed head."""
         with found():
-            return as_json(asdict(proofs.prove_snapshot(store, snapshot)), WHILE_IT_HOLDS)
+            return as_json(asdict(proofs.prove_snapshot(store, snapshot)), UNTIL_PUBLISHED)
 
     @router.get("/snapshots/{snapshot}/bundle", response_class=FileResponse, responses=_of("application/zip"))
     def bundle(snapshot: SnapshotId) -> Response:
@@ -79,20 +79,20 @@ def routes(reader: Reader) -> APIRouter:  # a list of routes
         """That a log of `new` leaves begins with the one of `old` leaves: nothing was changed or taken out."""
         with found(422):
             path = proofs.prove_growth(store, old, new, log)
-        return as_json({"log": log, "old": old, "new": new, "path": list(path)}, WHILE_IT_HOLDS)
+        return as_json({"log": log, "old": old, "new": new, "path": list(path)}, UNTIL_PUBLISHED)
 
     @router.get("/proof", response_model=documents.VoteProof)
     def vote_proof(vote: VoteId) -> Response:
         """That the vote log holds a vote."""
         with found():
-            return as_json(asdict(proofs.prove_vote(store, vote)), WHILE_IT_HOLDS)
+            return as_json(asdict(proofs.prove_vote(store, vote)), UNTIL_PUBLISHED)
 
     @router.get("/receipt", response_model=documents.Receipt)
     def receipt(vote: VoteId) -> Response:
         """Was my vote counted? Its leaf, the proof that the log holds it, and whether it counts, or why not."""
         with found():
             told = strict.dump(proofs.receipt(store, vote))  # canonical: as the verifier reads it
-        return Response(told, media_type="application/json", headers=WHILE_IT_HOLDS)
+        return Response(told, media_type="application/json", headers=UNTIL_PUBLISHED)
 
     # A log as C2SP tlog-tiles lays it out: `checkpoint` and `tile/…` below one prefix.
     @router.get("/log/{log}/checkpoint", response_class=Response, responses=_of("text/plain"))

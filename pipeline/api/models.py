@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from pipeline.api import documents
 from pipeline.api.asking import TEXT, Cursor, FormOf, Limit, ViewOf, cursor_of, form_of, key_of
 from pipeline.api.problems import not_found
-from pipeline.api.reader import WHILE_IT_HOLDS, Reader, time_text
+from pipeline.api.reader import UNTIL_PUBLISHED, Reader, time_text
 from pipeline.api.snapshots import TABLE, VIEWS
 from pipeline.api.tables import answer, as_json
 from pipeline.registry import Model, Registry, State
@@ -48,14 +48,14 @@ def routes(reader: Reader) -> APIRouter:
         form = form_of(form, request.headers.get("accept", ""))
         if form != "json":
             rows = [_line(row) for row in rows]
-        return answer({"rows": rows, "next": after}, form, "models", WHILE_IT_HOLDS)
+        return answer({"rows": rows, "next": after}, form, "models", UNTIL_PUBLISHED)
 
     # A name may hold a slash, so it is no part of the address.
     @router.get("/model", response_model=documents.Model)
     def one(model: ModelName) -> Response:
         """A model: what the registry says, and its places in the newest snapshot."""
         with reader.read() as connection:
-            return as_json(about(connection, model), WHILE_IT_HOLDS)
+            return as_json(about(connection, model), UNTIL_PUBLISHED)
 
     @router.get("/provider", response_model=documents.Provider)
     def provider(provider: ProviderName) -> Response:
@@ -64,7 +64,7 @@ def routes(reader: Reader) -> APIRouter:
             found = reader.providers(connection).get(provider)
         if found is None:
             raise not_found("the name of a provider in the registry", provider)
-        return as_json(found, WHILE_IT_HOLDS)
+        return as_json(found, UNTIL_PUBLISHED)
 
     @router.get("/history", response_model=documents.History, responses=TABLE)
     def history(request: Request, model: ModelName, view: ViewOf = "defended", form: FormOf = None) -> Response:
@@ -73,7 +73,7 @@ def routes(reader: Reader) -> APIRouter:
             about(connection, model)
             rows = points(reader, connection, model, view)
         form = form_of(form, request.headers.get("accept", ""))
-        return answer({"model": model, "view": view, "rows": rows}, form, "history", WHILE_IT_HOLDS, _POINT)
+        return answer({"model": model, "view": view, "rows": rows}, form, "history", UNTIL_PUBLISHED, _POINT)
 
     return router
 

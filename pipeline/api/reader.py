@@ -25,6 +25,9 @@ SETTLED = {"cache-control": "public, max-age=300", "x-kept": "forever"}
 WHILE_IT_HOLDS = {"cache-control": "no-cache"}
 """Of what the next snapshot, alert or exclusion may change: ask whether it still holds."""
 
+UNTIL_PUBLISHED = {**WHILE_IT_HOLDS, "x-kept": "published"}
+"""Of what alerts and exclusions do not change, the next snapshot and the registry do."""
+
 NEVER = {"cache-control": "no-store"}
 
 
@@ -87,7 +90,7 @@ class Reader:
             Problem: 503, somebody else's look takes long.
         """
         newest = snapshots.latest(connection)
-        key = (newest.snapshot_id if newest else None, reading.pulse(connection)[-1])
+        key = (newest.snapshot_id if newest else None, reading.pulse(connection)[3])
         if self._facts[0] != key:
             if not self._looking.acquire(timeout=20):
                 raise Problem(503, "the audits are looking at the votes; try again", {"retry-after": "20"})

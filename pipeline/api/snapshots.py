@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse, Response
 from pipeline.api import documents
 from pipeline.api.asking import Cursor, FormOf, Limit, SnapshotId, ViewOf, cursor_of, form_of, key_of
 from pipeline.api.problems import Problem, not_found
-from pipeline.api.reader import FOREVER, WHILE_IT_HOLDS, Reader, summary
+from pipeline.api.reader import FOREVER, UNTIL_PUBLISHED, Reader, summary
 from pipeline.api.tables import PARQUET, answer, as_json
 from pipeline.errors import Usage
 from pipeline.events.batch import microseconds
@@ -43,7 +43,7 @@ def routes(reader: Reader) -> APIRouter:  # a list of routes
             found = reading.published(connection, limit + 1, key[0] if key else None)
             rows = [summary(reader, connection, one) for one in found[:limit]]
         after = cursor_of(rows[-1]["sequence"]) if len(found) > limit else None
-        return answer({"rows": rows, "next": after}, _form(form, request), "snapshots", WHILE_IT_HOLDS)
+        return answer({"rows": rows, "next": after}, _form(form, request), "snapshots", UNTIL_PUBLISHED)
 
     @router.get("/snapshots/{snapshot}", response_model=documents.SnapshotBody, responses=MOVED)
     def one(
@@ -148,4 +148,4 @@ def _form(form: Any, request: Request) -> Any:
 
 
 def _moved(where: str) -> Response:
-    return RedirectResponse(where, 307, headers=WHILE_IT_HOLDS)
+    return RedirectResponse(where, 307, headers=UNTIL_PUBLISHED)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import BinaryIO
 
 import numpy as np
@@ -85,7 +86,7 @@ def keys(store: Store) -> tuple[str, ...]:
         Usage: nothing is published.
     """
     with store.read() as connection:
-        return manifest_format.load(_newest(connection).body).keys
+        return _manifest(_newest(connection).body).keys
 
 
 def manifest(store: Store, snapshot_id: str | None = None) -> bytes:
@@ -121,7 +122,7 @@ def prove_growth(store: Store, old: int, new: int, log: str = SNAPSHOTS) -> tupl
     """
     with store.read() as connection:
         newest = _newest(connection)
-        size = newest.sequence if _checked(log) == SNAPSHOTS else manifest_format.load(newest.body).vote_log.size
+        size = newest.sequence if _checked(log) == SNAPSHOTS else _manifest(newest.body).vote_log.size
         if not 0 <= old <= new <= size:
             raise Usage(f"expected sizes 0 ≤ old ≤ new ≤ {size}, got {old} and {new}")
         tree = _snapshot_tree(connection, newest) if log == SNAPSHOTS else Tiles(size, store.files.get_tile)
@@ -135,7 +136,7 @@ def prove_vote(store: Store, vote_id: str) -> VoteProof:
         Usage: no such vote, or not yet in a published log.
     """
     with store.read() as connection:
-        said = manifest_format.load(_newest(connection).body)
+        said = _manifest(_newest(connection).body)
         return _proof(store, _leaf(connection, vote_id, said), said)
 
 
@@ -147,7 +148,7 @@ def receipt(store: Store, vote_id: str) -> Receipt:
     """
     with store.read() as connection:
         signed = _newest(connection)
-        said = manifest_format.load(signed.body)
+        said = _manifest(signed.body)
         return _receipt(store, connection, signed, said, _leaf(connection, vote_id, said))
 
 
@@ -160,7 +161,7 @@ def receipts_of(store: Store, voter: int) -> list[Receipt]:
     v = schema.vote.c
     with store.read() as connection:
         signed = _newest(connection)
-        said = manifest_format.load(signed.body)
+        said = _manifest(signed.body)
         mine = connection.execute(sa.select(v.partition_no, v.offset).where(v.voter == voter)).all()
         leaves = sorted(places.leaves(connection, [(row.partition_no, row.offset) for row in mine]).values())
         return [_receipt(store, connection, signed, said, at) for at in leaves if at < said.vote_log.size]
@@ -180,7 +181,7 @@ def tile(store: Store, log: str, path: str) -> bytes:
         newest = _newest(connection)
         if _checked(log) == SNAPSHOTS:
             return _tile_of(_snapshot_tree(connection, newest), asked)
-        size = manifest_format.load(newest.body).vote_log.size
+        size = _manifest(newest.body).vote_log.size
     if (asked.index * 256 + asked.width) << (8 * asked.level) > size:
         raise Usage(f"expected a tile of a log of {size} leaves, got {path}")
     return store.files.get_tile(asked)
@@ -194,7 +195,7 @@ def bundle(store: Store, snapshot_id: str | None = None) -> Mapping[str, bytes]:
     """
     with store.read() as connection:
         signed = _signed(connection, snapshot_id)
-        said = manifest_format.load(signed.body)
+        said = _manifest(signed.body)
         older = manifests.at(connection, signed.sequence - 1)
         tree = _snapshot_tree(connection, signed)
         proof = bundles.prove(signed.sequence, signed.sequence, signed.sequence - 1, tree.node)
@@ -228,6 +229,12 @@ class _Files(Mapping[str, bytes]):
 
     def __len__(self) -> int:
         return len(self._held) + len(self._digests)
+
+
+@lru_cache(maxsize=4)
+def _manifest(body: bytes) -> Manifest:
+    """A manifest from its bytes: reading one strictly takes longer than the proof that it is needed for."""
+    return manifest_format.load(body)
 
 
 def _checked(log: str) -> str:

@@ -21,8 +21,12 @@ _NEAR_THE_END = 1_000
 
 
 def pulse(connection: Connection) -> tuple[int, ...]:
-    """Numbers that grow when something that readers see has changed: snapshots, alerts, exclusions, the registry."""
-    newest = (
+    """Numbers that grow when something that readers see has changed.
+
+    Snapshots, alerts, exclusions, the registry, and the signatures of witnesses, in this order.
+    """
+    signed = sa.select(sa.func.count()).select_from(schema.cosignature).scalar_subquery()
+    newest = [
         sa.select(sa.func.max(column)).scalar_subquery()
         for column in (
             schema.snapshot.c.sequence,
@@ -30,8 +34,13 @@ def pulse(connection: Connection) -> tuple[int, ...]:
             schema.exclusion.c.exclusion_no,
             schema.registry_event.c.event_no,
         )
-    )
-    return tuple(value or 0 for value in connection.execute(sa.select(*newest)).one())
+    ]
+    return tuple(value or 0 for value in connection.execute(sa.select(*newest, signed)).one())
+
+
+def published_part(beat: tuple[int, ...]) -> tuple[int, ...]:
+    """Of a pulse, what a publication changes, a registry event, or a witness."""
+    return beat[0], beat[3], beat[4]
 
 
 def published(connection: Connection, limit: int, before: int | None = None) -> list[Snapshot]:

@@ -14,7 +14,7 @@ from pipeline.api.ledger import VoteId, found
 from pipeline.api.models import ModelName
 from pipeline.api.pages.rendering import Templates
 from pipeline.api.problems import not_found
-from pipeline.api.reader import SETTLED, WHILE_IT_HOLDS, Reader
+from pipeline.api.reader import SETTLED, UNTIL_PUBLISHED, Reader
 from pipeline.errors import Usage
 from pipeline.store import proofs
 
@@ -36,17 +36,17 @@ def routes(reader: Reader, templates: Templates, app: FastAPI) -> APIRouter:
             known, head = proofs.keys(reader.store), proofs.checkpoint(reader.store).decode()
         except Usage:  # nothing is published yet
             known, head = (), ""
-        return templates.page("verify", WHILE_IT_HOLDS, keys=known, checkpoint=head)
+        return templates.page("verify", UNTIL_PUBLISHED, keys=known, checkpoint=head)
 
     @router.get("/receipt")
     def receipt(vote: VoteId) -> Response:
         with found():
             shown = proofs.receipt(reader.store, vote)
-        return templates.page("receipt", WHILE_IT_HOLDS, receipt=shown)
+        return templates.page("receipt", UNTIL_PUBLISHED, receipt=shown)
 
     @router.get("/api")
     def addresses() -> Response:
-        return templates.page("api", WHILE_IT_HOLDS, tags=_addresses(app.openapi()))
+        return templates.page("api", UNTIL_PUBLISHED, tags=_addresses(app.openapi()))
 
     @router.get("/charts/{snapshot}/{name}.svg")
     def chart(

@@ -14,9 +14,9 @@ from pipeline.api.asking import Cursor, SnapshotId, View, ViewOf, cursor_of, key
 from pipeline.api.moves import Pair
 from pipeline.api.pages.rendering import PAGE, Drawn, Templates
 from pipeline.api.problems import Problem
-from pipeline.api.reader import SETTLED, WHILE_IT_HOLDS, Reader, summary
+from pipeline.api.reader import SETTLED, UNTIL_PUBLISHED, Reader, summary
 from pipeline.api.snapshots import VIEWS, standings
-from pipeline.store import proofs, reading, snapshots, status
+from pipeline.store import proofs, reading, snapshots
 from pipeline.store.snapshots import Snapshot
 
 _A_DAY = 86_400 * 1_000_000
@@ -33,15 +33,14 @@ def routes(reader: Reader, templates: Templates) -> APIRouter:  # a list of rout
         with reader.read() as connection:
             newest = snapshots.latest(connection)
             if newest is None:
-                return templates.page("empty", WHILE_IT_HOLDS)
-            alerts = status.alerts_by(connection, "state").get(("open",), 0)
-            return templates.page("board", WHILE_IT_HOLDS, **_board(reader, connection, newest, by), open_alerts=alerts)
+                return templates.page("empty", UNTIL_PUBLISHED)
+            return templates.page("board", UNTIL_PUBLISHED, **_board(reader, connection, newest, by))
 
     @router.get("/snapshots/{snapshot}/board")
     def board_of(snapshot: SnapshotId, by: ViewOf = "defended") -> Response:
         with reader.read() as connection:
             values = _board(reader, connection, reader.snapshot(connection, snapshot), by)
-        return templates.page("board", SETTLED, **values, open_alerts=None)
+        return templates.page("board", SETTLED, **values)
 
     @router.get("/snapshots")
     def listed(cursor: Cursor = None) -> Response:
@@ -52,7 +51,7 @@ def routes(reader: Reader, templates: Templates) -> APIRouter:  # a list of rout
         for row, before in zip(rows, [*rows[1:], None], strict=True):
             row["before"] = before["snapshot"] if before else None
         after = cursor_of(rows[PAGE - 1]["sequence"]) if len(rows) > PAGE else None
-        return templates.page("snapshots", WHILE_IT_HOLDS, rows=rows[:PAGE], next=after)
+        return templates.page("snapshots", UNTIL_PUBLISHED, rows=rows[:PAGE], next=after)
 
     @router.get("/snapshots/{snapshot}")
     def one(snapshot: SnapshotId) -> Response:
@@ -62,7 +61,7 @@ def routes(reader: Reader, templates: Templates) -> APIRouter:  # a list of rout
             shown = summary(reader, connection, found)
         # Against the newest head, which the next snapshot changes.
         return templates.page(
-            "snapshot", WHILE_IT_HOLDS, snapshot=shown, body=found.body, keys=proofs.keys(reader.store),
+            "snapshot", UNTIL_PUBLISHED, snapshot=shown, body=found.body, keys=proofs.keys(reader.store),
             before=before[0].snapshot_id if before else None, proof=proofs.prove_snapshot(reader.store, snapshot),
         )  # fmt: skip
 
@@ -75,7 +74,7 @@ def routes(reader: Reader, templates: Templates) -> APIRouter:  # a list of rout
         if before is None:
             raise Problem(404, "there is one snapshot only: nothing has moved yet")
         pair = f"{before.snapshot_id}..{newest.snapshot_id}"
-        return RedirectResponse(f"/diff/{pair}?view={view}", 307, headers=WHILE_IT_HOLDS)
+        return RedirectResponse(f"/diff/{pair}?view={view}", 307, headers=UNTIL_PUBLISHED)
 
     @router.get("/diff/{pair}")
     def diff(pair: Pair, view: ViewOf = "defended") -> Response:

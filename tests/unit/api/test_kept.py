@@ -94,6 +94,19 @@ def test_other_answers_hold_until_the_pulse_changes_and_it_is_read_once_a_second
     run(story)
 
 
+def test_what_a_publication_changes_stands_through_everything_else() -> None:
+    async def story() -> None:
+        clock, made = Clock(), Made("no-cache")
+        made.headers.append((b"x-kept", b"published"))
+        app = Kept(made, clock.pulse(), published=lambda beat: beat // 10)
+        for clock.now, clock.beat, times in ((0.0, 10, 1), (2.0, 11, 1), (4.0, 19, 1), (6.0, 20, 2)):
+            _, headers, _ = await asked(app)
+            assert made.times == times
+            assert "x-kept" not in headers
+
+    run(story)
+
+
 def test_what_many_ask_for_at_once_is_made_once_unless_it_is_never_kept() -> None:
     async def story() -> None:
         for policy, times in (("no-cache", 1), ("immutable", 1)):
