@@ -28,6 +28,7 @@ _USUAL = {
     "airflow-api": 8080,
     "prometheus": 9090,
     "alertmanager": 9093,
+    "page": 8000,
 }
 # Else one of these: below the ports that the servers of tests are given (process.py), so that a stack that is
 # down and a test never meet.

@@ -19,7 +19,7 @@ from pipeline.local.postgres import PostgresServer
 INTEGRITY = Path(sys.executable).with_name("integrity")
 WORKERS = ("worker-1", "worker-2")
 # Whoever has a port; "supervisor" takes orders.
-PORTS = ("kafka", "postgres", *WORKERS, "exporter", "airflow-api", "prometheus", "alertmanager", "supervisor")
+PORTS = ("kafka", "postgres", *WORKERS, "exporter", "airflow-api", "prometheus", "alertmanager", "page", "supervisor")
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,7 @@ class Parts:
         return [
             self._verb("monitor", "monitor", "--json"),
             self._verb("exporter", "exporter", "--port", str(self.kept.ports["exporter"])),
+            self._verb("page", "serve", "--port", str(self.kept.ports["page"]), asked="/static/site.css"),
             Part.of(self.alertmanager, "pipeline"),
             Part.of(self.prometheus, "pipeline"),
         ]
@@ -131,7 +132,7 @@ class Parts:
         """Every part, in the order in which they are started."""
         return [*self.services, *self.workers, *self.watchers, *self.airflow.parts()]
 
-    def _verb(self, name: str, *words: str) -> Part:
+    def _verb(self, name: str, *words: str, asked: str = "/metrics") -> Part:
         port = self.kept.ports.get(name)
         return Part(
             name=name,
@@ -139,7 +140,7 @@ class Parts:
             command=[str(INTEGRITY), *words],
             directory=self.directory,
             environment=self.environment,
-            answers=None if port is None else lambda: fetched(port, "/metrics") is not None,
+            answers=None if port is None else lambda: fetched(port, asked) is not None,
             port=port,
             restart="unless_stopped" if name in WORKERS else "always",
         )

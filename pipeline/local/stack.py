@@ -142,7 +142,7 @@ def _bring_up(parts: Parts, tell: Tell) -> dict[str, Any]:
 
 def _described(parts: Parts) -> dict[str, Any]:
     ports = parts.kept.ports
-    web = {"prometheus": "prometheus", "alertmanager": "alertmanager", "airflow": "airflow-api"}
+    web = {"page": "page", "prometheus": "prometheus", "alertmanager": "alertmanager", "airflow": "airflow-api"}
     return {
         "directory": str(parts.directory),
         "scrape": parts.scrape,
