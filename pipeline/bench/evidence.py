@@ -80,7 +80,7 @@ def calibration(scale: float = 1.0) -> Iterator[Figure]:
     alarmed = _alarmed(board, "biased", voters=count)
     yield Figure(f"false alarms of {count:,} honest voters × 400 votes", alarmed, "at most", 0.01, "share")
     alarmed = _alarmed(board, "random", voters=3 * count, stream=5)
-    what = f"  … of {3 * count:,}: clicks at random, which has no band and is never more than a warning"
+    what = f"  … of {3 * count:,}: clicks at random, which has next to no band and is never more than a warning"
     yield Figure(what, alarmed, "at most", 0.01, "share")
     for models, each, bar in ((30, 1_500, 0.01), (10, 600, 0.01), (4, 400, 0.01), (2, 400, None)):
         small = Electorate(seed=2, models=models, closeness=True, lean=0.15)
@@ -127,7 +127,7 @@ def power(scale: float = 1.0) -> Iterator[Figure]:
          board.cast("target", many, 400, sampling=0.2, otherwise="random"), "biased", None),
         ("omnidirectional", board.cast("omnidirectional", many, 400), "biased", 12),
         ("always left", board.cast("left", many, 400), "biased", 10),
-        ("clicks at random (unbanded component)", board.cast("random", many, 400), "random", 80),
+        ("clicks at random (all but unbanded component)", board.cast("random", many, 400), "random", 80),
     )  # fmt: skip
     for what, votes, direction, most in attacks:
         found = first_alarms(votes, board.reference, direction)

@@ -21,8 +21,8 @@ of 1,000 of 400 on four and on two; 0.4% of 1,000 who saw one new model in every
 to tie has sd 1.
 
 *Uniform random clicking* is an alert of its own (direction `random`), on decisive votes and, beside
-them, on the share of ties. It has no band; its error rate is measured and not proved (1.3% of 3,000 honest
-voters of 400 votes, 0.8% to 0.9% on two other boards), and so it is never more than a warning.
+them, on the share of ties. It has next to no band; its error rate is measured and not proved (1.0% of 3,000
+honest voters of 400 votes, 0.6% of 1,500 on another board), and so it is never more than a warning.
 
 Source: mixture likelihood ratio e-processes (Ramdas et al. 2023); the alternatives are the attackers
 of Huang et al. 2025, "Exploring and mitigating adversarial manipulation of voting-based leaderboards".

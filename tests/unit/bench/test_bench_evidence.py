@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from pipeline.bench import evidence
 from pipeline.bench.evidence import PARTS, Figure, first_alarms
-from pipeline.cli.app import app
+from pipeline.cli.every import app
 from pipeline.detectors import VoterBias
 from pipeline.errors import Usage
 from pipeline.simulate.electorate import Electorate
