@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from typer.testing import CliRunner
 
 from pipeline.cli.every import app
@@ -119,6 +119,21 @@ def test_a_contradiction_is_a_reject_until_what_it_rests_on_arrives(board: Board
         reader.catch_up()
     assert [reason for _, reason in rejects(store)] == ["retracted_after_release", "two_owners"]
     assert [one["reason"] for one in told(store)] == ["unknown_variant", "retracted_after_release", "two_owners"]
+
+
+def test_the_end_of_a_transaction_is_no_record(board: Board, store: Store) -> None:
+    client = KafkaProducer(bootstrap_servers=board.kafka.bootstrap, transactional_id=board.names.topic_registry)
+    client.init_transactions()
+    client.begin_transaction()
+    client.send(board.names.topic_registry, value=submitted(1), partition=0)
+    client.commit_transaction()
+    client.close()
+    with closing(board.reader(store)) as reader:
+        assert reader.catch_up() == 1
+        assert reader.catch_up() == 0
+        board.send(submitted(2, "bee"))
+        assert reader.catch_up() == 1
+    assert known(store) == ["e1", "e2"]
 
 
 def test_two_readers_take_every_event_once(board: Board, store: Store) -> None:

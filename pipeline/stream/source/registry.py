@@ -6,6 +6,7 @@ Law: an offset is always the next one to read; a record that was never read is n
 
 from __future__ import annotations
 
+import time
 import warnings
 
 from pipeline.errors import BrokerUnavailable
@@ -43,7 +44,13 @@ class RegistryTopic:
             self.close()
             raise BrokerUnavailable(f"{self.name}: expected one partition, got {len(partitions)}")
         self._consumer.assign([self._place])
-        self._next = -1
+        # Nothing is to be read from the first of the two up to the second, which is where the client stands.
+        self._free = (-1, -1)
+
+    @property
+    def next_offset(self) -> int:
+        """The next offset that the client reads: past gaps at the end of the log too."""
+        return self._free[1]
 
     def end(self) -> int:
         """The next offset to be written.
@@ -60,18 +67,20 @@ class RegistryTopic:
             OffsetGap: the log does not hold that offset.
             BrokerUnavailable: the broker refuses us.
         """
-        if offset != self._next:
+        if not self._free[0] <= offset <= self._free[1]:
             self._consumer.seek(self._place, offset)
-            self._next = offset
+            self._free = (offset, offset)
         try:
             polled = self._consumer.poll(timeout_ms=int(seconds * 1000), max_records=limit)
             records = polled.get(self._place)
-            self._next = self._consumer.position(self._place, timeout_ms=ANSWER_MS)
+            first = records[-1].offset + 1 if records else self._free[0]
+            self._free = (first, self._consumer.position(self._place, timeout_ms=ANSWER_MS))
         except OffsetOutOfRangeError as error:
             first, end = self._bounds()
             missing = gap(self.name, 0, offset, first, end)
             raise missing or BrokerUnavailable(f"{self.name}: {error}") from error
         except RetriableError:
+            time.sleep(seconds)  # it may be refused at once
             return None
         except KafkaError as error:
             raise BrokerUnavailable(f"{self.name}: {error}") from error
