@@ -86,17 +86,23 @@ def _fetched(cursor: Any, text: str) -> Iterator[Ints]:
 def _copied(cursor: Any, text: str) -> Iterator[Ints]:
     """PostgreSQL's binary COPY: no column is NULL, so every row has the same length and a block is one array."""
     row = np.dtype([("n", ">i2"), *(pair for name in _NAMES for pair in ((f"l{name}", ">i4"), (name, _WIDTH[name])))])
-    rest, head = b"", _HEAD
+    full = _ROWS * row.itemsize
     with cursor.copy(f"COPY ({text}) TO STDOUT (FORMAT BINARY)") as copy:
-        while data := bytes(copy.read()):
-            rest += data
-            if len(rest) - head < _ROWS * row.itemsize:
-                continue
-            yield _block(rest[head : (end := head + _ROWS * row.itemsize)], row)
-            rest, head = rest[end:], 0
-    whole = (len(rest) - head) // row.itemsize
-    if whole:
-        yield _block(rest[head : head + whole * row.itemsize], row)
+        # A row comes at a time: joined in hand, they would be copied again and again.
+        pieces: list[bytes] = []
+        held, head = 0, _HEAD
+        while data := copy.read():
+            pieces.append(bytes(data))
+            held += len(data)
+            if held - head >= full:
+                raw = b"".join(pieces)
+                yield _block(raw[head : head + full], row)
+                pieces, head = [raw[head + full :]], 0
+                held = len(pieces[0])
+    raw = b"".join(pieces)
+    whole = (held - head) // row.itemsize
+    if whole > 0:
+        yield _block(raw[head : head + whole * row.itemsize], row)
 
 
 def _block(raw: bytes, row: np.dtype[np.void]) -> Ints:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,27 @@ def falls_are_found_by_the_database_as_by_the_audit(store: Store) -> None:
     assert [
         (f.subject, f.evidence["from"], f.evidence["to"], f.evidence["before"], f.evidence["after"]) for f in slow
     ] == [(model, str(earlier), str(later), before, after) for model, earlier, later, before, after in found]
+
+
+def votes_are_read_alike_in_blocks_of_any_size(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    with store.read() as connection:
+        whole = stored.vote_columns(connection)
+        v = schema.vote.c
+        slow = connection.execute(
+            sa.select(v.voter, v.model_a, v.model_b, v.outcome, v.cast_at, v.prompt, v.category)
+            .where(v.fate == 0)
+            .order_by(v.partition_no, v.offset)
+        )
+        assert np.array_equal(np.array([tuple(row) for row in slow]).T, np.stack(list(columns_of(whole))))
+        for rows in (VOTES // 4, 1_000, VOTES + 39, VOTES + 40):
+            monkeypatch.setattr(stored, "_ROWS", rows)
+            assert np.array_equal(
+                np.stack(list(columns_of(stored.vote_columns(connection)))), np.stack(list(columns_of(whole)))
+            )
+
+
+def columns_of(votes: stored.VoteColumns) -> Iterator[np.ndarray]:
+    return (getattr(votes, one.name) for one in fields(votes))
 
 
 def people_are_told(report: dict[str, Any]) -> None:
@@ -317,6 +339,7 @@ def test_releases_results_and_the_board_s_own_snapshots_are_looked_at(
     run("refresh")
     store = Store.open(url, voter_key=bytes.fromhex(KEY))
     falls_are_found_by_the_database_as_by_the_audit(store)
+    votes_are_read_alike_in_blocks_of_any_size(store, monkeypatch)
     with store.write() as connection:  # as if the second one were of the next day
         s = schema.snapshot.c
         day = 24 * 3600 * 1_000_000
