@@ -38,9 +38,9 @@ GRANT INSERT ON retraction TO integrity_rate;
 GRANT UPDATE (leaf) ON retraction TO integrity_rate;
 GRANT INSERT, UPDATE (revoked_at, revoked_by, revoked_reason) ON token TO integrity_rate;
 GRANT UPDATE (sealed_offset) ON partition TO integrity_rate;
--- A sweep opens alerts too, and tells of more evidence for those that are open.
+-- A sweep and an audit open alerts too, and tell of more evidence for those that are open.
 GRANT INSERT ON alert, sweep TO integrity_rate;
-GRANT UPDATE (state, snoozed_until, severity, level, e_value, evidence) ON alert TO integrity_rate;
+GRANT UPDATE (state, snoozed_until, severity, level, e_value, evidence, over_at) ON alert TO integrity_rate;
 -- A candidate has no place in the chain, and only integrity_publish gives it one.
 GRANT INSERT (snapshot_id, work_key, log_size, body, reference, rated_at) ON snapshot TO integrity_rate;
 
@@ -48,5 +48,7 @@ GRANT INSERT (snapshot_id, work_key, log_size, body, reference, rated_at) ON sna
 GRANT UPDATE (sequence, previous, digest, published_at) ON snapshot TO integrity_publish;
 GRANT INSERT ON manifest, cosignature TO integrity_publish;
 GRANT INSERT, UPDATE ON meta TO integrity_publish;
+
+-- Nobody else changes a vote, not even to forget who cast it: `integrity erase` is run as integrity_migrate.
 
 COMMIT;

@@ -63,6 +63,8 @@ def check(store: str, log_size: int) -> str:
             if good is not None and good.log_size == log_size:
                 return good.verdict_id
             columns = verdicts.votes_between(connection, good.log_size if good else 0, log_size)
+        if good is not None and not columns["vote_id"]:
+            return good.verdict_id  # the log grew by retractions alone: there is no new vote to look at
         frame = pd.DataFrame(columns)
         for name in ("cast_at", "appended_at"):
             frame[name] = pd.to_datetime(frame[name], unit="us", utc=True)

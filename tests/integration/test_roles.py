@@ -92,6 +92,11 @@ def test_every_verb_does_its_work_as_its_role(board, votes):
     assert board.result("publish", "refresh")["votes_excluded"]
     swept = board.run("rate", "sweep")
     assert swept.returncode in (0, 1), swept.stderr[-3000:]  # 1: it found something
+    vote = json.loads(votes[0].read_text().splitlines()[0])["vote_id"]
+    board.result("rate", "retract", vote, "--reason", "cast by a test", "--name", "a person")
+    assert board.result("publish", "refresh")["sequence"] == 3
+    assert board.result("publish", "audit")["passed"]
+    assert board.result("migrate", "erase", vote) == {"erased": 1}
     for verb in ("leaderboard", "alerts", "verify", "doctor", "rejects"):
         done = board.run("read", verb)
         assert done.returncode == 0, f"{verb}: {done.stderr[-3000:]}"
@@ -112,6 +117,11 @@ FORBIDDEN = (
     "TRUNCATE vote",
     'UPDATE vote_key SET "offset" = 0',
     "DELETE FROM segment",
+    "UPDATE segment SET root = ''",
+    "UPDATE blind SET blinds = ''",
+    "UPDATE manifest SET body = ''",
+    "DELETE FROM manifest",
+    "DELETE FROM retraction",
     "DELETE FROM exclusion",
     "UPDATE snapshot SET body = ''",
     "UPDATE snapshot_row SET rating = 0",
