@@ -24,7 +24,7 @@ from pipeline.api.reader import NEVER, Reader
 from pipeline.store import Store, reading
 
 _LONGEST_BODY = 64 << 10
-# Each holds a connection of the pool (2, and 4 more when needed) while it reads: more would only wait for one.
+# Each holds a connection of the pool, which has six, while it reads: more would only wait for one.
 _READERS = 6
 
 _HEADERS = (

@@ -137,7 +137,8 @@ def transient(error: DBAPIError) -> bool:
 def _engine(url: sa.URL, worker: bool) -> Engine:
     if url.get_backend_name() == "postgresql":
         options = {"options": _WORKER_OPTIONS} if worker else {}
-        engine = sa.create_engine(url, pool_size=2, max_overflow=4, connect_args={"connect_timeout": 5, **options})
+        # Opened when they are needed and then kept: to connect takes as long as a dozen reads of the API.
+        engine = sa.create_engine(url, pool_size=6, max_overflow=0, connect_args={"connect_timeout": 5, **options})
         sa.event.listen(engine, "connect", lambda connection, _record: arrays.register(connection))
         return engine
     assert url.database is not None  # noqa: S101  # parse() refuses it
