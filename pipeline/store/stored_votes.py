@@ -110,13 +110,13 @@ def _concatenated(connection: Connection, part: int, first: int, end: int) -> pa
     """SQLite: one text of many rows is one step of the cursor, and is put together without Python."""
     columns = ", ".join(f'"{name}"' for name in _NAMES)
     text = (
-        f"SELECT group_concat(printf('{_LINE}', {_GIVEN}), char(10)) FROM (SELECT {columns} FROM vote "  # noqa: S608
+        f"SELECT CAST(group_concat(printf('{_LINE}', {_GIVEN}), char(10)) AS BLOB) FROM (SELECT {columns} FROM vote "  # noqa: S608
         'WHERE partition_no = ? AND "offset" >= ? AND "offset" < ? ORDER BY "offset" LIMIT ?)'
     )
     cursor = connection.connection.cursor()
     (data,) = cursor.execute(text, (part, first, end, ROWS)).fetchone()
     cursor.close()
-    found = _parsed((data or "").encode())
+    found = _parsed(data or b"")
     # The order within an aggregate is a habit of SQLite's, not a promise.
     ordered = pc.all(pc.greater(found["offset"][1:], found["offset"][:-1])).as_py()
     return found if ordered in (True, None) else found.sort_by("offset")
