@@ -70,7 +70,7 @@ faketime: $(VENV)/faketime/libfaketimeMT.so.1 ## a library that sets a process's
 chromium: $(BIN)/chromium ## Debian's browser, for the tests of the page
 
 wheel-verify: setup ## the verifier as a wheel of its own, for readers: dist/leaderboard_verify-….whl
-	$(BIN)/uv build --quiet --wheel --out-dir dist verifier
+	$(BIN)/uv build --quiet --wheel --out-dir dist deploy/verifier
 
 clean: ## remove everything that can be made again
 	rm -rf $(VENV) .venv-bench build dist htmlcov .coverage .coverage.* .hypothesis

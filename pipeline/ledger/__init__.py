@@ -14,7 +14,7 @@ Where is what:
     bundle      the files of a snapshot for strangers; archive: as one zip; opening: whichever it is
     receipt     one vote's place in the log
     verify      is a bundle what it says? names the first thing that is wrong
-    command     `leaderboard-verify`, the package of verifier/
+    command     `leaderboard-verify`, the package of deploy/verifier
     request     what a log asks of a witness
     witness     cosigns what continues the known head, refuses forks and rollbacks
 

@@ -29,7 +29,7 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("expected uv beside the interpreter (`make setup`), got none")
     folder = tmp_path_factory.mktemp("reader")
     for words in (
-        (UV, "build", "--wheel", "--out-dir", folder, ROOT / "verifier"),
+        (UV, "build", "--wheel", "--out-dir", folder, ROOT / "deploy" / "verifier"),
         (UV, "venv", "--python", sys.executable, folder / "venv"),
     ):
         done = run(*words)
@@ -71,7 +71,7 @@ def test_a_reader_verifies_bundles_and_receipts_without_the_pipeline(command: Pa
 
 def test_its_version_and_what_it_asks_for_are_the_pipelines() -> None:
     ours, theirs = (
-        tomllib.loads((ROOT / name / "pyproject.toml").read_text())["project"] for name in (".", "verifier")
+        tomllib.loads((ROOT / name / "pyproject.toml").read_text())["project"] for name in (".", "deploy/verifier")
     )
     assert ours["version"] == theirs["version"]
     known = {one.split(">=")[0]: one for one in ours["dependencies"]}
