@@ -14,6 +14,7 @@ import pwd
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from importlib import util
 from pathlib import Path
@@ -160,6 +161,9 @@ class PostgresServer(LocalServer):
             "unix_socket_directories": "",  # a path below pytest's folders is longer than a socket's may be
             "timezone": "UTC",
             "log_timezone": "UTC",
+            # After a crash every file of every database is flushed before anybody may connect; one by one that takes
+            # a minute where tests have made many.
+            **({"recovery_init_sync_method": "syncfs"} if sys.platform == "linux" else {}),
             **self.settings,
         }
         options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -15,6 +16,8 @@ from pipeline.store.engine import transient
 
 # Waits between tries: 0.1 s doubling to 5 s; after a minute the database is down and the worker ends.
 _FIRST_WAIT, _LONGEST_WAIT, _GIVE_UP = 0.1, 5.0, 60.0
+
+_log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
@@ -58,5 +61,6 @@ class Patience:
                     raise
                 if waited >= _GIVE_UP:
                     raise StoreUnavailable(f"{self._store.url}: {error.orig}") from error
+                _log.warning("the store is asked again in %.1f s: %s", wait, str(error.orig).strip())
             time.sleep(wait)
             waited, wait = waited + wait, min(2 * wait, _LONGEST_WAIT)

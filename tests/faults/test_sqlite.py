@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import sqlite3
 import subprocess
 import time
@@ -28,7 +29,7 @@ from pipeline.stream.worker import Worker
 from tests.faults.held import Held, read
 from tests.faults.log import Log, file_log
 from tests.faults.promises import Case, expect_kept
-from tests.faults.scene import INTEGRITY, KEY, SETTINGS, ended, killed_at_the_end, make_stream, refresh, wait
+from tests.faults.scene import INTEGRITY, KEY, SETTINGS, ended, folders, killed_at_the_end, make_stream, refresh, wait
 
 pytestmark = pytest.mark.faults
 
@@ -56,6 +57,8 @@ class Embedded:
         path = folder / "store.db"
         with sqlite3.connect(self.begun) as source, sqlite3.connect(path) as target:
             source.backup(target)
+        for there, here in zip(folders(str(self.begun)), folders(str(path)), strict=True):
+            shutil.copytree(there, here, dirs_exist_ok=True)
         return path
 
     def expect_kept(self, store: Path) -> None:

@@ -30,8 +30,8 @@ from scipy.optimize import minimize
 from scipy.sparse.csgraph import connected_components
 from scipy.special import expit
 
-from pipeline import cli
 from pipeline.alerts import voter_label
+from pipeline.cli.main import main
 from pipeline.events.batch import pseudonym
 from pipeline.local import KafkaServer, PostgresServer
 from pipeline.ratings import PairCounts, fit, rate_component
@@ -80,7 +80,7 @@ def command() -> Iterator[Command]:
             printed, status = io.StringIO(), 0
             with redirect_stdout(printed):
                 try:
-                    cli.main()
+                    main()
                 except SystemExit as end:
                     status = int(end.code or 0)
             assert status == code, f"{words}: {printed.getvalue()[-3000:]}"
