@@ -11,7 +11,6 @@ import os
 import random
 import re
 import secrets
-import shutil
 import subprocess
 import sys
 import time
@@ -40,6 +39,7 @@ from pipeline.store import Store, alerts
 from pipeline.stream.publisher import create_topics, publish
 from pipeline.stream.source import KafkaSource
 from pipeline.stream.worker import Worker
+from tests.copies import copy_files
 from tests.faults.held import Held, read
 from tests.faults.log import Log, read_log
 from tests.faults.promises import Case, expect_kept, same_board
@@ -143,9 +143,7 @@ class Scene:
         url = self.template.removesuffix(template) + name
         with connected(url) as connection:
             connection.execute("UPDATE meta SET value = %s WHERE name = 'store_id'", [secrets.token_hex(8)])
-        # What was sealed and signed with which key belongs to the store as well.
-        for there, here in zip(folders(self.template), folders(url), strict=True):
-            shutil.copytree(there, here, dirs_exist_ok=True)
+        copy_files(self.template, url, KEY)
         return url
 
     def start(
@@ -337,13 +335,6 @@ def rows(url: str, query: str) -> list[tuple[Any, ...]]:
     """The rows of a query, sorted."""
     with connected(url) as connection:
         return sorted(connection.execute(query).fetchall(), key=repr)
-
-
-def folders(url: str) -> tuple[Path, Path]:
-    """Where a store's public ledger is, and where its keys are."""
-    store = Store.open(url, voter_key=KEY)
-    store.close()
-    return store.files.folder, store.keys
 
 
 def progress(url: str) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import resource
-import shutil
 import sqlite3
 import subprocess
 import time
@@ -26,10 +25,11 @@ from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.stream.source import FileSource
 from pipeline.stream.worker import Worker
+from tests.copies import copy_files
 from tests.faults.held import Held, read
 from tests.faults.log import Log, file_log
 from tests.faults.promises import Case, expect_kept
-from tests.faults.scene import INTEGRITY, KEY, SETTINGS, ended, folders, killed_at_the_end, make_stream, refresh, wait
+from tests.faults.scene import INTEGRITY, KEY, SETTINGS, ended, killed_at_the_end, make_stream, refresh, wait
 
 pytestmark = pytest.mark.faults
 
@@ -57,8 +57,7 @@ class Embedded:
         path = folder / "store.db"
         with sqlite3.connect(self.begun) as source, sqlite3.connect(path) as target:
             source.backup(target)
-        for there, here in zip(folders(str(self.begun)), folders(str(path)), strict=True):
-            shutil.copytree(there, here, dirs_exist_ok=True)
+        copy_files(str(self.begun), str(path), KEY)
         return path
 
     def expect_kept(self, store: Path) -> None:

@@ -36,6 +36,7 @@ from pipeline.events.batch import pseudonym
 from pipeline.local import KafkaServer, PostgresServer
 from pipeline.ratings import PairCounts, fit, rate_component
 from pipeline.simulate import Honest, Stream, TargetOnly, attackers, plant, truth
+from tests.copies import copy_files
 
 INTEGRITY = Path(sys.executable).with_name("integrity")
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
@@ -244,7 +245,9 @@ def store(story: Story, postgres_server: PostgresServer) -> Iterator[str]:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [story.database]
         )
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {story.database}")
-    yield story.url.replace(story.database, name)
+    url = story.url.replace(story.database, name)
+    copy_files(story.url, url, bytes.fromhex(KEY))
+    yield url
     postgres_server.drop_database(name)
 
 
@@ -336,14 +339,14 @@ def test_verify_passes_on_what_is_untouched(story: Story, command: Command) -> N
     assert done["votes"] == story.answers["refresh second"]["log_size"]
 
 
-def test_verify_names_the_segment_of_a_vote_that_was_changed(store: str, command: Command) -> None:
-    tamper(
-        store,
-        'UPDATE vote SET outcome = 1 - outcome WHERE (partition_no, "offset") ='
-        ' (SELECT partition_no, "offset" FROM vote WHERE outcome < 2 ORDER BY cast_at LIMIT 1)',
-    )
+def test_verify_names_the_leaf_of_a_vote_that_was_changed(store: str, command: Command) -> None:
+    first = 'SELECT partition_no, "offset", vote_id FROM vote WHERE outcome < 2 ORDER BY cast_at LIMIT 1'
+    with psycopg.connect(native(store)) as connection:
+        part, offset, vote = connection.execute(first).fetchone() or pytest.fail("expected a vote")
+    tamper(store, f'UPDATE vote SET outcome = 1 - outcome WHERE partition_no = {part} AND "offset" = {offset}')
     message = command("verify", "--store", store, code=4)["message"]
-    assert re.match(r"segment \d+: expected digest [0-9a-f]{64}", message)
+    assert re.match(rf"leaf \d+: expected vote {str(vote).replace('-', '')} as it was sealed", message)
+    assert f"(partition {part}, offset {offset})" in message
 
 
 def test_verify_names_the_snapshot_and_view_of_a_rating_that_was_changed(
