@@ -127,11 +127,11 @@ class Scene:
         """As the command takes it."""
         return f"{self.kafka.url}/{self.topic}"
 
-    def publish(self, lines: list[bytes]) -> None:
+    def publish(self, lines: list[bytes], progress: Callable[[int], None] = lambda _: None) -> None:
         """Publish lines; they are acknowledged when this returns."""
         path = self.folder / f"{uuid.uuid4().hex}.jsonl"
         path.write_bytes(b"".join(line + b"\n" for line in lines))
-        publish(path, self.kafka.bootstrap, self.topic, self.settings)
+        publish(path, self.kafka.bootstrap, self.topic, self.settings, progress=progress)
         self.acknowledged.update(json.loads(line)["vote_id"] for line in lines)
 
     def database(self) -> str:

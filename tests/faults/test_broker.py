@@ -30,6 +30,7 @@ from tests.faults.scene import (
     ended,
     killed_at_the_end,
     metrics,
+    owners,
     plain_votes,
     progress,
     wait,
@@ -82,20 +83,28 @@ def test_a_worker_whose_broker_is_away_is_not_healthy_and_is_again_when_it_is_ba
 
 
 def test_a_broker_killed_under_publisher_and_worker_is_waited_for(
-    own: KafkaServer, database_server: PostgresServer, stream: Stream, tmp_path: Path
+    own: KafkaServer,
+    database_server: PostgresServer,
+    stream: Stream,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What the publisher has an acknowledgement for is in the store once; it and the worker live through the kill."""
+    monkeypatch.setattr("pipeline.stream.publisher._IN_FLIGHT", 2_000)
     scene = Scene(own, database_server, tmp_path, stream)
-    url, half = scene.database(), len(stream.after) // 2
+    url, kills = scene.database(), []
+
+    def kill(_: int) -> None:
+        """While the publisher has sent more than is acknowledged."""
+        if not kills:
+            own.kill()
+            kills.append(threading.Timer(2, own.start))  # both find it gone
+            kills[0].start()
+
     with killed_at_the_end(worker := scene.start(url)), Watch(url, lambda: len(stream)) as watch:
-        scene.publish(stream.after[:half])
-        wait(lambda: progress(url) > len(stream.before) + 1_000)
-        publisher = threading.Thread(target=scene.publish, args=(stream.after[half:],))
-        publisher.start()
-        own.kill()
-        time.sleep(2)  # both find it gone
-        own.start()
-        publisher.join(120)
+        wait(lambda: str(worker.pid) in owners(url))
+        scene.publish(stream.after, progress=kill)
+        kills[0].join()
         assert scene.acknowledged.total() == len(stream), "expected everything to be acknowledged at last"
         wait(lambda: progress(url) == len(stream), what="the end")
         worker.send_signal(signal.SIGTERM)
