@@ -30,9 +30,14 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
 
 @pytest.fixture(scope="session")
 def database_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    """A PostgreSQL for the fault tests of this process; deadlocks are looked for soon."""
+    """A PostgreSQL for the fault tests of this process; deadlocks are looked for soon.
+
+    Without fsync: what a crashed process has written the kernel keeps (only a power loss does not), and a recovery
+    that flushes a whole disk under other tests' load takes minutes.
+    """
     directory = tmp_path_factory.mktemp("database")
-    with started(PostgresServer(directory, settings={"deadlock_timeout": "300ms"})) as server:
+    settings = {"deadlock_timeout": "300ms", "fsync": "off"}
+    with started(PostgresServer(directory, settings=settings)) as server:
         yield server
 
 

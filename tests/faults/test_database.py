@@ -27,7 +27,7 @@ def test_a_database_that_crashes_three_times_under_two_workers_is_waited_for(sce
     with killed_at_the_end(*workers), Watch(url, lambda: total) as watch:
         for crash in range(3):
             goal = begun + (crash + 1) * (total - begun) // 5
-            wait(lambda goal=goal: progress(url) > goal)
+            wait(lambda goal=goal: progress(url) > goal, 200, "progress between two crashes")
             scene.postgres.restart("immediate")
         assert progress(url) < total, "expected the crashes in mid-run"
         wait(lambda: progress(url) == total, what="the end")
