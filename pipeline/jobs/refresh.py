@@ -101,7 +101,8 @@ def rate(store: str, log_size: int) -> str:
         style = style_view(given.styled, {number: name for name, number in given.model_no.items()}, options)
         if style.board is not None:
             boards["style"] = style.board
-        number = snapshots.count_published(connection)
+        # Of the same look as `newest`: one published since would be followed by its own double.
+        number = newest.sequence if newest is not None else 0
         body = {
             "work": work,
             "log_size": log_size,
