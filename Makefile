@@ -79,9 +79,9 @@ clean: ## remove everything that can be made again
 
 lock: | $(BIN)/python ## choose versions anew where pyproject.toml asks for it
 	$(get_uv)
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-header --all-extras --group dev pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-header --group pyproject.toml:bench -o requirements-bench.lock
 
 # `uv pip sync` removes whatever the lock does not name, uv and pip themselves included: they are brought each time.
