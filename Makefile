@@ -9,6 +9,8 @@ KAFKA_PACKAGES := default-jdk-headless maven
 
 # Great Expectations reports its use to its makers unless told not to.
 export GX_ANALYTICS_ENABLED := false
+# Tests start hundreds of processes: what one of them compiled, the next need not compile again.
+unexport PYTHONDONTWRITEBYTECODE
 # apt-get must not ask: CI has no stdin.
 export DEBIAN_FRONTEND := noninteractive
 
