@@ -72,6 +72,7 @@ class Joint:
         how: before, after, torn.
         home, name: of the call.
         sealed: what was new is in the log by then.
+        tiled: the tiles of all that is in the log are written.
         published: the new snapshot is.
     """
 
@@ -79,6 +80,7 @@ class Joint:
     home: Any
     name: str
     sealed: bool = True
+    tiled: bool = True
     published: bool = False
 
     def arm(self) -> None:
@@ -88,9 +90,9 @@ class Joint:
 
 JOINTS = {
     "a segment's file is written": Joint(after, LedgerFiles, "put", sealed=False),
-    "a segment is not committed": Joint(after, seals, "seal", sealed=False),
-    "a segment is committed": Joint(before, tile_cache, "write"),
-    "tiles are torn": Joint(torn, LedgerFiles, "put_hashes"),
+    "a segment's row is written": Joint(after, seals, "_append", sealed=False),
+    "a segment is committed": Joint(before, tile_cache, "write", tiled=False),
+    "tiles are torn": Joint(torn, LedgerFiles, "put_hashes", tiled=False),
     "it is sealed": Joint(before, refresh, "check"),
     "it is checked": Joint(before, refresh, "rate"),
     "a candidate is not committed": Joint(after, snapshots, "add_candidate"),
