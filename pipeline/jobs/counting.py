@@ -16,7 +16,7 @@ from pipeline.evidence import Reference
 from pipeline.ledger.views import counts_digest
 from pipeline.ratings import Board, PairCounts, fit, leaderboard, rate_component
 from pipeline.settings import Settings
-from pipeline.store import exclusions, names, places, retractions, seals, snapshots, styles
+from pipeline.store import exclusions, names, places, retractions, sealed_counts, snapshots, styles
 from pipeline.store.selections import Selection
 from pipeline.store.styles import StyledVotes
 from pipeline.stream.processor import ACCEPTED, LATE
@@ -58,7 +58,7 @@ def inputs(
         listed: exclusions; those of now if none are given.
         left_out: the votes that they take out, if that is known.
     """
-    sealed = seals.counts(connection, log_size)
+    sealed = sealed_counts.counts(connection, log_size)
     numbers = names.model_names(connection)
     axis = sorted(numbers)
     labels = tuple(numbers[number] for number in axis)

@@ -19,7 +19,7 @@ from pipeline.ledger import bundle, manifest, merkle, note, segment
 from pipeline.ledger.manifest import Manifest
 from pipeline.ledger.note import VerifierKey
 from pipeline.settings import Settings
-from pipeline.store import Store, erasure, exclusions, manifests, places, rechecking, seals, snapshots
+from pipeline.store import Store, erasure, exclusions, manifests, places, rechecking, sealed_counts, seals, snapshots
 from pipeline.store.manifests import Signed
 
 # Half of the last digit that is published, and a little for the way there and back.
@@ -37,7 +37,7 @@ def verify(store: str) -> dict[str, Any]:
     """
     with opened(store) as it, it.read() as connection:
         checked = rechecking.recheck(connection, it.files)
-        if not seals.total_agrees(connection):
+        if not sealed_counts.total_agrees(connection):
             raise VerificationFailed("the sum of all segments, which refreshes read, is not the sum of the segments")
         published = snapshots.chain(connection)
         signed = list(manifests.all_of(connection))

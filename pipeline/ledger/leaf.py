@@ -18,7 +18,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from hashlib import sha256
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -60,6 +59,8 @@ _HOUR = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:00:00Z", re.ASCII)
 _ESCAPED = r'["\\\x00-\x1f]'
 # Leaves put together at a time: some 10 MB.
 _ROWS = 50_000
+# Texts that become objects of Python at a time: more would not stay in the processor's cache until they are hashed.
+_HASHED = 1_024
 _MOST_PAIRS = 50_000
 
 
@@ -126,7 +127,13 @@ def entries(rows: pa.Table) -> list[bytes]:
 
 def hashes(rows: pa.Table) -> bytes:
     """The leaf hashes, 32·n bytes."""
-    return b"".join([digest for part in _parts(rows) for digest in _digests(part)])
+    return b"".join([_hashes(part) for part in _parts(rows)])
+
+
+def digests(texts: pa.Array) -> bytes:
+    """SHA-256 of each of n texts, 32·n bytes."""
+    pieces = (texts.slice(at, _HASHED) for at in range(0, len(texts), _HASHED))
+    return b"".join([sha256(one).digest() for piece in pieces for one in _objects(piece)])
 
 
 def check(rows: pa.Table, first: int) -> None:
@@ -182,26 +189,29 @@ def _parts(rows: pa.Table) -> Iterable[pa.Table]:
     return (rows.slice(at, _ROWS).unify_dictionaries().combine_chunks() for at in range(0, len(rows), _ROWS))
 
 
-def _digests(rows: pa.Table) -> list[bytes]:
-    if rows["retracts"].null_count < len(rows):
-        return [sha256(entry).digest() for entry in _prefixed(rows)]
-    # Cut and hashed one by one: a list of all of them would not stay in the processor's cache.
-    data, offsets = _joined(rows)
-    return [sha256(data[start:end]).digest() for start, end in pairwise(offsets)]
+def _hashes(rows: pa.Table) -> bytes:
+    if rows["retracts"].null_count == len(rows):
+        return digests(_joined(rows))
+    return b"".join([sha256(entry).digest() for entry in _prefixed(rows)])
 
 
 def _prefixed(rows: pa.Table) -> list[bytes]:
     """The leaves with 0x00 before each, so that hashing needs no copy."""
-    data, offsets = _joined(rows)
-    found = [data[start:end] for start, end in pairwise(offsets)]
+    found = _objects(_joined(rows))
     for row in np.flatnonzero(rows["retracts"].is_valid().to_numpy()).tolist():
         found[row] = b"\0" + _retraction({name: rows[name][row].as_py() for name in rows.column_names})
     return found
 
 
-def _joined(rows: pa.Table) -> tuple[bytes, list[int]]:
-    """The leaves of votes one after the other, with 0x00 before each, and where each begins and ends."""
-    joined = pc.binary_join_element_wise(
+def _objects(texts: pa.Array) -> list[bytes]:
+    """Texts as bytes; Arrow makes them in half the time that cutting takes."""
+    found: list[bytes] = texts.cast(pa.binary()).to_numpy(zero_copy_only=False).tolist()
+    return found
+
+
+def _joined(rows: pa.Table) -> pa.Array:
+    """The leaves of votes, with 0x00 before each; something else for a retraction."""
+    return pc.binary_join_element_wise(
         _spelt(rows, "at", '\0{"at":', ',"commitment":"'),
         _hexadecimal(rows["commitment"]),
         _spelt_together(rows, ("fate", '","fate":', ","), ("model_a", '"model_a":', ",")),
@@ -209,9 +219,9 @@ def _joined(rows: pa.Table) -> tuple[bytes, list[int]]:
         _quoted(_only(rows["vote"])),
         "}",
         "",
+        null_handling="replace",
+        null_replacement="",
     )
-    offsets = np.frombuffer(joined.buffers()[1], dtype=np.int32, count=len(rows) + 1, offset=joined.offset * 4)
-    return joined.buffers()[2].to_pybytes(), offsets.tolist()
 
 
 def _retraction(row: dict[str, Any]) -> bytes:

@@ -12,9 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from hashlib import sha256
+from struct import Struct
+
+import numpy as np
 
 WIDTH = 32
 """Bytes of a hash."""
+
+_NODE = Struct(f"{1 + 2 * WIDTH}s")
 
 EMPTY_ROOT = sha256(b"").digest()
 
@@ -39,8 +44,11 @@ def leaf_hashes(entries: Iterable[bytes]) -> bytes:
 
 def parents(level: bytes) -> bytes:
     """The hashes over pairs of neighbours; an odd last one is left out."""
-    pairs = range(0, len(level) - WIDTH, 2 * WIDTH)
-    return b"".join([sha256(b"\x01" + level[at : at + 2 * WIDTH]).digest() for at in pairs])
+    pairs = len(level) // (2 * WIDTH)
+    prefixed = np.empty((pairs, 1 + 2 * WIDTH), dtype=np.uint8)
+    prefixed[:, 0] = 1
+    prefixed[:, 1:] = np.frombuffer(level, dtype=np.uint8, count=pairs * 2 * WIDTH).reshape(pairs, 2 * WIDTH)
+    return b"".join([sha256(one).digest() for (one,) in _NODE.iter_unpack(prefixed.data)])
 
 
 class Frontier:

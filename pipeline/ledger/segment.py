@@ -8,7 +8,10 @@ Not handled: which segments there are, and their digests; that is the manifest's
 from __future__ import annotations
 
 import io
+from contextlib import suppress
+from typing import BinaryIO
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -18,18 +21,75 @@ from pipeline.ledger import leaf
 from pipeline.ledger.merkle import WIDTH
 
 _HASH = pa.field("leaf_hash", pa.binary(WIDTH), nullable=False)
+_ROWS = pa.schema([*leaf.SCHEMA, _HASH])
+# Digests are random: compressing them costs time and saves nothing.
+_COMPRESSION = {f.name: "none" if f.type == _HASH.type else "zstd" for f in _ROWS}
+GROUP = 131_072
+"""Leaves of a row group."""
 _FILE = pa.schema(
     [pa.field(f.name, pa.string(), f.nullable) if f.name in leaf.TERMS else f for f in leaf.SCHEMA] + [_HASH]
 )
 
 
+class Writer:
+    """A segment's file, written while its leaves are made.
+
+    Law: the same rows give the same bytes with the same version of Arrow, however many of them are added at a time.
+    """
+
+    def __init__(self, sink: BinaryIO | io.RawIOBase) -> None:
+        """Write to a file that is open."""
+        self._file = pq.ParquetWriter(
+            sink, _ROWS, compression=_COMPRESSION, use_dictionary=list(leaf.TERMS), store_schema=False
+        )
+        self._waiting = _ROWS.empty_table()
+
+    def add(self, rows: pa.Table, hashes: bytes) -> None:
+        """Append leaves and their hashes (32 bytes each)."""
+        column = pa.FixedSizeBinaryArray.from_buffers(_HASH.type, len(rows), [None, pa.py_buffer(hashes)])
+        self._waiting = pa.concat_tables([self._waiting, rows.append_column(_HASH, column)])
+        while len(self._waiting) >= GROUP:
+            self._write(self._waiting.slice(0, GROUP))
+            self._waiting = self._waiting.slice(GROUP)
+
+    def close(self) -> None:
+        """Write what is left, and the footer."""
+        if len(self._waiting):
+            self._write(self._waiting)
+        self._file.close()
+
+    def abandon(self) -> None:
+        """Write no more: the file is not wanted. Arrow writes a footer all the same, whatever becomes of it."""
+        with suppress(Exception):
+            self._file.close()
+
+    def _write(self, rows: pa.Table) -> None:
+        whole = rows.unify_dictionaries().combine_chunks()
+        for at, name in enumerate(whole.column_names):
+            if name in leaf.TERMS:
+                whole = whole.set_column(at, _ROWS.field(name), _sorted(whole[name].chunk(0)))
+        self._file.write_table(whole, row_group_size=GROUP)
+
+
+def _sorted(column: pa.DictionaryArray) -> pa.DictionaryArray:
+    """Codes of the texts that are there, in their order: Arrow's own depend on how the rows came together."""
+    texts, null = column.dictionary.to_pylist(), column.indices.is_null().to_numpy(zero_copy_only=False)
+    codes = column.indices.fill_null(0).to_numpy()
+    there = np.bincount(codes[~null], minlength=len(texts))
+    used = sorted(np.flatnonzero(there).tolist(), key=texts.__getitem__)
+    new = np.zeros(max(1, len(texts)), dtype=np.int32)
+    new[used] = np.arange(len(used))
+    return pa.DictionaryArray.from_arrays(
+        pa.array(new[codes], mask=null), pa.array([texts[one] for one in used], pa.string())
+    )
+
+
 def write(rows: pa.Table, hashes: bytes) -> bytes:
-    """A segment's file: the same rows give the same bytes with the same version of Arrow."""
-    column = pa.FixedSizeBinaryArray.from_buffers(_HASH.type, len(rows), [None, pa.py_buffer(hashes)])
+    """A segment's file, of all its rows at once."""
     sink = io.BytesIO()
-    # Ids and digests are random: compressing them costs time and saves nothing.
-    table = rows.append_column(_HASH, column).cast(_FILE)
-    pq.write_table(table, sink, compression="zstd", use_dictionary=list(leaf.TERMS), store_schema=False)
+    writer = Writer(sink)
+    writer.add(rows, hashes)
+    writer.close()
     return sink.getvalue()
 
 

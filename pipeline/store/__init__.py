@@ -10,7 +10,7 @@ bulk.py        new rows straight into the tables (binary COPY, executemany)
 alerts.py      alerts and what became of them
 exclusions.py  the dated list of what does not count, and why
 selections.py  votes chosen by what they have in common
-seals.py       segments: the append-only log of votes and its counts
+seals.py       segments: the append-only log of votes; building.py: one being made; sealed_counts.py: counts
 stored_votes.py  stored votes as Arrow columns; leaves.py: as public leaves; places.py: which vote is which leaf
 rechecking.py  the log held against the votes
 ledger_files.py  the ledger's folder; tile_cache.py: the hashes that tiles are cut from

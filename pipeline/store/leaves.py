@@ -13,8 +13,6 @@ absent is null.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import sha256
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -71,7 +69,7 @@ def public(batch: pa.RecordBatch, texts: Texts, committed: bytes) -> pa.Table:
 
 def commitments(batch: pa.RecordBatch, part: int, blinds: bytes, texts: Texts) -> bytes:
     """SHA-256(blind ‖ private fields) of each vote, 32·n bytes."""
-    return digests(blinded(batch, part, blinds, texts))
+    return leaf.digests(blinded(batch, part, blinds, texts))
 
 
 def blinded(batch: pa.RecordBatch, part: int, blinds: bytes, texts: Texts) -> pa.BinaryArray:
@@ -85,13 +83,6 @@ def blinded(batch: pa.RecordBatch, part: int, blinds: bytes, texts: Texts) -> pa
     """
     blind = pa.FixedSizeBinaryArray.from_buffers(pa.binary(WIDTH), len(batch), [None, pa.py_buffer(blinds)])
     return pc.binary_join_element_wise(blind.cast(pa.binary()), *_private(batch, part, texts), b"")
-
-
-def digests(joined: pa.BinaryArray) -> bytes:
-    """SHA-256 of each, 32·n bytes."""
-    offsets = np.frombuffer(joined.buffers()[1], dtype=np.int32, count=len(joined) + 1).tolist()
-    data = joined.buffers()[2].to_pybytes()
-    return b"".join([sha256(data[start:end]).digest() for start, end in pairwise(offsets)])
 
 
 def _private(batch: pa.RecordBatch, part: int, texts: Texts) -> list[Any]:

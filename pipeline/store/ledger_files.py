@@ -12,9 +12,12 @@ the segments, and so they are not flushed.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
+import secrets
 import threading
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from pipeline.errors import Unavailable
 from pipeline.ledger.merkle import WIDTH
@@ -44,6 +47,10 @@ class LedgerFiles:
         if not self.place(digest).exists():
             self._write(self.place(digest), data)
         return digest
+
+    def draft(self) -> Draft:
+        """A file that is kept like others (`put`) once it is whole."""
+        return Draft(self)
 
     def get(self, digest: str) -> bytes:
         """A file that was kept; its content is not checked.
@@ -134,18 +141,85 @@ class LedgerFiles:
         return {int(path.name): path.read_bytes() for path in found}
 
     def _write(self, path: Path, data: bytes) -> None:
-        draft = path.with_name(f".new-{os.getpid()}-{threading.get_ident()}-{path.name}")
+        draft = Draft(self)
         try:
+            draft.write(data)
+            draft.rename(path)
+        finally:
+            draft.discard()
+
+
+class Draft(io.RawIOBase):
+    """A file that nobody finds before it is whole; made with the first byte."""
+
+    def __init__(self, files: LedgerFiles) -> None:
+        self._files = files
+        self._path = files.folder / f".new-{os.getpid()}-{threading.get_ident()}-{secrets.token_hex(4)}"
+        self._file: BinaryIO | None = None
+        self._hash = hashlib.sha256()
+
+    def writable(self) -> bool:
+        """It is there to be written."""
+        return True
+
+    def write(self, data: Any, /) -> int:
+        """Append bytes.
+
+        Raises:
+            Unavailable: the folder cannot be written to.
+        """
+        try:
+            if self._file is None:
+                self._files.folder.mkdir(parents=True, exist_ok=True)
+                # It is public.
+                self._file = os.fdopen(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb")
+            self._hash.update(data)
+            return self._file.write(data)
+        except OSError as error:
+            raise self._unwritable(self._path, error) from error
+
+    def keep(self) -> str:
+        """Let it be found by its SHA-256.
+
+        Returns:
+            Its SHA-256.
+
+        Raises:
+            Unavailable: the folder cannot be written to.
+        """
+        digest = self._hash.hexdigest()
+        if not self._files.place(digest).exists():
+            self.rename(self._files.place(digest))
+        return digest
+
+    def rename(self, path: Path) -> None:
+        """Let it be found at a path of the ledger.
+
+        Raises:
+            Unavailable: the folder cannot be written to.
+        """
+        try:
+            if self._file is None:
+                self.write(b"")
+            assert self._file is not None  # noqa: S101
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
             path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)  # it is public
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(descriptor)
-            draft.replace(path)
+            self._path.replace(path)
             _flush(path.parent)
         except OSError as error:
-            raise Unavailable(f"the ledger's file {path} cannot be written: {error.strerror}") from error
+            raise self._unwritable(path, error) from error
+
+    def discard(self) -> None:
+        """Take away what was not kept."""
+        if self._file is not None:
+            self._file.close()
+            self._path.unlink(missing_ok=True)
+
+    @staticmethod
+    def _unwritable(path: Path, error: OSError) -> Unavailable:
+        return Unavailable(f"the ledger's file {path} cannot be written: {error.strerror}")
 
 
 def _read(path: Path) -> bytes:

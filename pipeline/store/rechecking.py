@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection
 from pipeline.errors import Refuted, VerificationFailed
 from pipeline.ledger import leaf, segment
 from pipeline.ledger.merkle import WIDTH, Frontier
-from pipeline.store import leaves, places, retractions, schema, seals, stored_votes, styles
+from pipeline.store import leaves, places, retractions, schema, sealed_counts, stored_votes, styles
 from pipeline.store.ledger_files import LedgerFiles
 
 _ERASED = bytes(WIDTH)
@@ -98,7 +98,7 @@ class _Made:
 
     hashes: bytes
     where: list[tuple[int, npt.NDArray[np.int64]]]
-    counts: seals.SealedCounts
+    counts: sealed_counts.SealedCounts
     styled: list[npt.NDArray[np.void]]
     erased: int
 
@@ -106,7 +106,7 @@ class _Made:
     def of(cls, connection: Connection, row: Any, held: _Held, texts: leaves.Texts) -> _Made:
         first = row.log_size - row.leaves
         blinds = _Blinds(connection, first, row.leaves)
-        counting, hashes = seals.Counting(), []
+        counting, hashes = sealed_counts.Counting(), []
         made = cls(b"", [], counting.done(), [], 0)
         at = 0
         for part, batch in _votes(connection, row.segment_no):
@@ -197,7 +197,7 @@ def _first_other(one: bytes, other: bytes) -> int:
 
 
 def _counts(connection: Connection, row: Any, made: _Made, where: str) -> None:
-    if not np.array_equal(seals.unpack(bytes(row.counts)).pairs, made.counts.pairs):
+    if not np.array_equal(sealed_counts.unpack(bytes(row.counts)).pairs, made.counts.pairs):
         raise Refuted("counts", where, "its counts are not those of its votes")
     if not styles.same(made.styled, None if row.styles is None else bytes(row.styles)):
         raise VerificationFailed(f"{where}: its style counts are not those of its votes")

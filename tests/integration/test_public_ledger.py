@@ -23,7 +23,7 @@ from pipeline.jobs import custody, witnessing
 from pipeline.ledger import archive, leaf, manifest, merkle, note, receipt, segment, strict
 from pipeline.ledger.proofs import check_consistency, check_inclusion
 from pipeline.ledger.verify import verify
-from pipeline.store import Store, exclusions, manifests, proofs, schema, seals, snapshots, tile_cache
+from pipeline.store import Store, building, exclusions, manifests, proofs, schema, seals, snapshots, tile_cache
 from pipeline.store.ledger_files import LedgerFiles
 from tests.integration.board_of_votes import OPTIONS, Board, event, using
 
@@ -79,7 +79,7 @@ def test_a_stranger_verifies_each_snapshot_from_its_bundle_and_the_key(published
 
 def test_both_databases_give_the_same_leaves_for_the_same_blinds(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        seals.secrets, "token_bytes", lambda size: bytes(range(256)) * (size // 256) + bytes(size % 256)
+        building.secrets, "token_bytes", lambda size: bytes(range(256)) * (size // 256) + bytes(size % 256)
     )
     board.read(
         *(event(n) for n in range(FIRST)),
@@ -383,7 +383,7 @@ def test_a_candidate_that_was_overtaken_is_not_published(published: Board) -> No
 
 
 def test_a_long_log_is_cut_into_segments(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seals, "MOST_VOTES", 128)
+    monkeypatch.setattr(building, "MOST_VOTES", 128)
     monkeypatch.setattr("pipeline.store.stored_votes.ROWS", 50)
     board.vote(FIRST)
     board.read(event(0), event(1), *(event(n) for n in range(1000, 1060)))

@@ -15,7 +15,7 @@ from pipeline.detectors import VOTER
 from pipeline.errors import VerificationFailed
 from pipeline.settings import Settings
 from pipeline.simulate import Honest, plant
-from pipeline.store import Store, schema, seals
+from pipeline.store import Store, schema, sealed_counts
 from pipeline.stream.source import FileSource
 from pipeline.stream.worker import Worker
 
@@ -68,23 +68,23 @@ def _from_votes(store: Store, log_size: int) -> np.ndarray:
 def test_counts_at_every_size_are_those_of_the_votes(sealed: Store) -> None:
     for segment in range(SEGMENTS + 1):
         with sealed.read() as connection:
-            found = seals.counts(connection, segment * VOTES)
+            found = sealed_counts.counts(connection, segment * VOTES)
         assert np.array_equal(found.pairs, _from_votes(sealed, segment * VOTES))
 
 
 def test_the_newest_counts_cost_one_row_however_many_segments(sealed: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     unpacked: list[int] = []
-    plain = seals.unpack
+    plain = sealed_counts.unpack
 
-    def counted(raw: bytes) -> seals.SealedCounts:
+    def counted(raw: bytes) -> sealed_counts.SealedCounts:
         unpacked.append(len(raw))
         return plain(raw)
 
-    monkeypatch.setattr(seals, "unpack", counted)
+    monkeypatch.setattr(sealed_counts, "unpack", counted)
     with sealed.read() as connection:
-        seals.counts(connection, SEGMENTS * VOTES)
+        sealed_counts.counts(connection, SEGMENTS * VOTES)
         assert len(unpacked) == 1
-        seals.counts(connection, (SEGMENTS - 1) * VOTES)
+        sealed_counts.counts(connection, (SEGMENTS - 1) * VOTES)
         assert len(unpacked) == 3  # the sum, and the segment that came since
 
 
@@ -92,23 +92,24 @@ def test_a_log_whose_sum_is_not_there_yet_makes_it_from_its_segments(sealed: Sto
     with sealed.write() as connection:
         connection.execute(sa.delete(schema.sealed_total))
     with sealed.read() as connection:
-        assert not seals.total_agrees(connection)
-        assert np.array_equal(seals.counts(connection, SEGMENTS * VOTES).pairs, _from_votes(sealed, SEGMENTS * VOTES))
+        assert not sealed_counts.total_agrees(connection)
+        found = sealed_counts.counts(connection, SEGMENTS * VOTES)
+        assert np.array_equal(found.pairs, _from_votes(sealed, SEGMENTS * VOTES))
     more = tmp_path / "more.jsonl"
     more.write_bytes(b"\n".join(plant(Honest(votes=40, seed=9)).to_bytes()))
     Worker(FileSource(more), sealed, OPTIONS, VOTER, "test").run(until_end=True)
     size = jobs.seal(url)
     with sealed.read() as connection:
-        assert seals.total_agrees(connection)
-        assert np.array_equal(seals.counts(connection, size).pairs, _from_votes(sealed, size))
+        assert sealed_counts.total_agrees(connection)
+        assert np.array_equal(sealed_counts.counts(connection, size).pairs, _from_votes(sealed, size))
 
 
 def test_verify_finds_a_sum_that_was_changed(sealed: Store, url: str) -> None:
     jobs.verify(url)
     with sealed.read() as connection:
-        found = seals.counts(connection, SEGMENTS * VOTES)
+        found = sealed_counts.counts(connection, SEGMENTS * VOTES)
     found.pairs[0, 4] += 1
     with sealed.write() as connection:
-        connection.execute(sa.update(schema.sealed_total).values(counts=seals._pack(found)))
+        connection.execute(sa.update(schema.sealed_total).values(counts=sealed_counts.pack(found)))
     with pytest.raises(VerificationFailed, match="the sum of all segments"):
         jobs.verify(url)

@@ -1,0 +1,71 @@
+"""Segments: the same rows give the same file, however they come."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.ledger import leaf, segment
+
+VOTES = 900
+CUTS = st.lists(st.integers(0, VOTES), max_size=6).map(sorted)
+
+
+def rows(seed: int = 3) -> pa.Table:
+    rng = np.random.default_rng(seed)
+    a = rng.integers(0, 9, VOTES)
+    return leaf.votes(
+        [f"v{i}" for i in range(VOTES)],
+        1_767_225_600_000_000 + np.sort(rng.integers(0, 50 * 3_600_000_000, VOTES)),
+        [f"m{i}" for i in a],
+        [f"m{i}" for i in (a + 1 + rng.integers(0, 8, VOTES)) % 9],
+        rng.integers(0, 4, VOTES),
+        rng.integers(0, 3, VOTES),
+        rng.bytes(32 * VOTES),
+    )
+
+
+def spelt(table: pa.Table) -> pa.Table:
+    """Rows whose texts are coded anew, as a batch of their own codes them."""
+    made = table.combine_chunks()
+    for at, name in enumerate(made.column_names):
+        if name in leaf.TERMS:
+            plain = made[name].cast(pa.string()).combine_chunks()
+            made = made.set_column(at, leaf.SCHEMA.field(name), pa.array(plain).dictionary_encode())
+    return made
+
+
+@settings(deadline=None, max_examples=40)
+@given(cuts=CUTS)
+def test_the_same_rows_give_the_same_file_however_many_come_at_a_time(cuts: list[int]) -> None:
+    whole = rows()
+    hashes = leaf.hashes(whole)
+    monkey = pytest.MonkeyPatch()
+    with monkey.context() as patched:
+        patched.setattr(segment, "GROUP", 250)
+        expected = segment.write(whole, hashes)
+        sink = io.BytesIO()
+        writer = segment.Writer(sink)
+        for start, end in zip([0, *cuts], [*cuts, VOTES], strict=True):
+            writer.add(spelt(whole.slice(start, end - start)), hashes[32 * start : 32 * end])
+        writer.close()
+    assert sink.getvalue() == expected
+    read, kept = segment.read(expected, "here")
+    assert kept == hashes
+    assert leaf.entries(read) == leaf.entries(whole)
+
+
+def test_retractions_stand_among_votes_in_their_order() -> None:
+    back = leaf.retractions(["v3"], np.array([1_767_225_600_000_000]), [3], ["cast by a test"])
+    sink = io.BytesIO()
+    writer = segment.Writer(sink)
+    writer.add(rows(), leaf.hashes(rows()))
+    writer.add(back, leaf.hashes(back))
+    writer.close()
+    read, _ = segment.read(sink.getvalue(), "here")
+    assert leaf.entries(read) == leaf.entries(rows()) + leaf.entries(back)
