@@ -7,6 +7,7 @@ hashes, one writes the file: the database, Arrow and the disk work without Pytho
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -132,21 +133,25 @@ class Building:
         self.back = waiting
         rows = retractions.rows([(0, one.vote_id, one.retracts, one.reason, one.at) for one in waiting])
         self._append(rows, bytes(WIDTH * len(waiting)))
-        self._counting.take_back([one.cell for one in waiting])
+        self._writing.append(self._thread.submit(self._counting.take_back, [one.cell for one in waiting]))
 
-    def done(self) -> Built:
-        """Write the file to its end and keep it.
+    def finish(self) -> Callable[[], Built]:
+        """Begin to write the file to its end and to keep it.
 
-        Raises:
-            Unavailable: the ledger's folder cannot be written to.
+        Returns:
+            What waits for it. Raises Unavailable: the ledger's folder cannot be written to.
         """
-        kept = self._thread.submit(self._keep)
-        counts = self._counting.done()
-        return Built(kept.result(), tiles.joined(self._grown), counts)
+        last = self._thread.submit(lambda: (self._counting.done(), self._keep()))
+
+        def wait() -> Built:
+            for one in self._writing:
+                one.result()
+            counts, digest = last.result()
+            return Built(digest, tiles.joined(self._grown), counts)
+
+        return wait
 
     def _keep(self) -> str:
-        for one in self._writing:
-            one.result()
         if self._file is not None:
             self._file.close()
         return self._draft.keep()
@@ -163,9 +168,9 @@ class Building:
         """Append votes of the last range."""
         here = self.taken[-1]
         here.offsets.append(numbers(batch, "offset"))
+        self._writing.append(self._thread.submit(self._counting.add, batch))
         self._append(leaves.public(batch, self._texts, leaf.digests(blinded)), blinds)
         self.styled.append(styles.block(here.part, batch))
-        self._counting.add(batch)
 
     def _append(self, made: pa.Table, blinds: bytes) -> None:
         hashes = leaf.hashes(made)

@@ -12,6 +12,7 @@ absent is null.
 
 from __future__ import annotations
 
+from binascii import hexlify
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,16 +82,14 @@ def blinded(batch: pa.RecordBatch, part: int, blinds: bytes, texts: Texts) -> pa
         blinds: 32 bytes a vote.
         texts: names.
     """
-    blind = pa.FixedSizeBinaryArray.from_buffers(pa.binary(WIDTH), len(batch), [None, pa.py_buffer(blinds)])
-    return pc.binary_join_element_wise(blind.cast(pa.binary()), *_private(batch, part, texts), b"")
+    return pc.binary_join_element_wise(_pieces(blinds, WIDTH), *_private(batch, part, texts), b"")
 
 
 def _private(batch: pa.RecordBatch, part: int, texts: Texts) -> list[Any]:
     """The pieces of the private fields, to be joined vote by vote."""
     source, number = texts.sources[part]
-    since, style = batch["voter_since"], batch["style"]
-    voter = numbers(batch, "voter")
-    return [
+    since, style, voter = batch["voter_since"], batch["style"], numbers(batch, "voter")
+    pieces = [
         b'{"appended_at":',
         _bytes(batch["appended_at"]),
         b',"cast_at":',
@@ -104,11 +103,30 @@ def _private(batch: pa.RecordBatch, part: int, texts: Texts) -> list[Any]:
         b'","source":' + rfc8785.dumps(source) + b',"style":',
         _style(style),
         b',"voter":',
-        _or_null(_quoted(_hexadecimal(voter)), voter != 0),
+        *_voter(voter),
         b',"voter_since":',
         _NULL if since.null_count == len(since) else pc.fill_null(_bytes(since), _NULL),
         b"}",
     ]
+    return _merged(pieces)
+
+
+def _merged(pieces: list[Any]) -> list[Any]:
+    """Neighbours that are the same for every vote as one piece."""
+    merged: list[Any] = []
+    for piece in pieces:
+        if merged and isinstance(piece, bytes) and isinstance(merged[-1], bytes):
+            merged[-1] += piece
+        else:
+            merged.append(piece)
+    return merged
+
+
+def _voter(voter: npt.NDArray[np.int64]) -> list[Any]:
+    known = voter != 0
+    if known.all():
+        return [b'"', _hexadecimal(voter), b'"']
+    return [pc.if_else(pa.array(known), pc.binary_join_element_wise(b'"', _hexadecimal(voter), b'"', b""), _NULL)]
 
 
 def _bytes(column: Any) -> Any:
@@ -128,30 +146,26 @@ def _style(column: Any) -> Any:
 
 def _hexadecimal(values: npt.NDArray[np.int64]) -> Any:
     """64-bit numbers as 16 digits each."""
-    digits = values.astype(">i8").tobytes().hex().encode()
-    offsets = np.arange(0, 16 * (len(values) + 1), 16, dtype=np.int32)
-    return pa.BinaryArray.from_buffers(pa.binary(), len(values), [None, pa.py_buffer(offsets), pa.py_buffer(digits)])
+    return _pieces(hexlify(values.astype(">i8").data), 16)
 
 
-def _quoted(column: Any) -> Any:
-    return pc.binary_join_element_wise(b'"', column, b'"', b"")
-
-
-def _or_null(column: Any, there: npt.NDArray[np.bool_]) -> Any:
-    return column if there.all() else pc.if_else(pa.array(there), column, _NULL)
+def _pieces(data: bytes, width: int) -> pa.BinaryArray:
+    """Texts of one width."""
+    offsets = np.arange(0, len(data) + 1, width, dtype=np.int32)
+    return pa.BinaryArray.from_buffers(pa.binary(), len(offsets) - 1, [None, pa.py_buffer(offsets), pa.py_buffer(data)])
 
 
 def _named(codes: _Codes, known: dict[int, str]) -> pa.DictionaryArray:
-    distinct, code = np.unique(codes, return_inverse=True)
+    distinct, code = leaf.distinct(codes)
     texts = pa.array([known[number] for number in distinct.tolist()], pa.string())
-    return pa.DictionaryArray.from_arrays(pa.array(code.astype(np.int32)), texts)
+    return pa.DictionaryArray.from_arrays(pa.array(code), texts)
 
 
 def _spelt(codes: _Codes, known: dict[int, str], before: str, after: str) -> Any:
     """Terms as JSON, 0 as null, with what stands around them."""
-    distinct, code = np.unique(codes, return_inverse=True)
+    distinct, code = leaf.distinct(codes)
     spelt = [before + rfc8785.dumps(known.get(number)).decode() + after for number in distinct.tolist()]
     if len(spelt) == 1:
         return spelt[0].encode()
-    chosen = pa.DictionaryArray.from_arrays(pa.array(code.astype(np.int32)), pa.array(spelt, pa.string()))
+    chosen = pa.DictionaryArray.from_arrays(pa.array(code), pa.array(spelt, pa.string()))
     return chosen.cast(pa.string()).cast(pa.binary())

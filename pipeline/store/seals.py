@@ -78,14 +78,17 @@ def seal(connection: Connection, files: LedgerFiles, now: int) -> Sealed:
 
 def _append(connection: Connection, building: Building, frontier: Frontier, now: int) -> tiles.Grown:
     """Write a segment's rows: the database's part."""
-    built = building.done()
+    built = building.finish()
+    # While the file is flushed: these 32 bytes a vote are most of what the database is to write.
+    connection.execute(schema.blind.insert(), _blind_rows(building))
+    made = built()
     row = {
         "log_size": frontier.size,
         "leaves": building.size,
         "root": frontier.root().hex(),
         "edge": b"".join(frontier.edge),
-        "sha256": built.sha256,
-        "counts": sealed_counts.pack(built.counts),
+        "sha256": made.sha256,
+        "counts": sealed_counts.pack(made.counts),
         "styles": styles.pack(building.styled),
         "at": now,
     }
@@ -93,14 +96,13 @@ def _append(connection: Connection, building: Building, frontier: Frontier, now:
     number = connection.execute(insert, row).scalar_one()
     if building.taken:
         connection.execute(schema.segment_range.insert(), [_range_row(number, one) for one in building.taken])
-    connection.execute(schema.blind.insert(), _blind_rows(building))
     retractions.sealed(connection, building.back, frontier.size - len(building.back))
-    sealed_counts.add_to_total(connection, building.first_leaf, frontier.size, built.counts)
-    return built.grown
+    sealed_counts.add_to_total(connection, building.first_leaf, frontier.size, made.counts)
+    return made.grown
 
 
 def _blind_rows(building: Building) -> list[dict[str, Any]]:
-    blinds = b"".join(building.blinds)
+    blinds = memoryview(b"".join(building.blinds))
     step = _BLINDS * WIDTH
     return [
         {"first_leaf": building.first_leaf + at // WIDTH, "blinds": blinds[at : at + step]}

@@ -8,8 +8,7 @@ seal. A thread reads the next batch while the caller works on this one, without 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from typing import Any, TypeVar
 
@@ -21,12 +20,15 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.store import schema
+from pipeline.threads import ahead
 
 Made = TypeVar("Made")
 Range = tuple[int, int, int]
 
 ROWS = 16_384
 """Votes of a batch."""
+# Batches that wait for the caller: one more than is needed, so that neither waits for the other's every pause.
+_AHEAD = 2
 
 SCHEMA = pa.schema(
     [
@@ -79,22 +81,16 @@ def prepared(
     """
     read = _copied if connection.dialect.name == "postgresql" else _concatenated
 
-    def next_one(at: int, first: int | None) -> tuple[int, pa.RecordBatch, Made] | None:
-        for position in range(at, len(ranges)):
-            part, low, end = ranges[position]
-            batch = read(connection, part, low if first is None else first, end)
-            if len(batch):
-                return position, batch, prepare(part, batch)
-            first = None
-        return None
+    def found() -> Iterator[tuple[int, pa.RecordBatch, Made]]:
+        for at, (part, first, end) in enumerate(ranges):
+            low = first
+            while len(batch := read(connection, part, low, end)):
+                yield at, batch, prepare(part, batch)
+                if len(batch) < ROWS:
+                    break
+                low = batch["offset"][-1].as_py() + 1
 
-    with ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(next_one, 0, None)
-        while (found := coming.result()) is not None:
-            at, batch, _ = found
-            more = len(batch) == ROWS
-            coming = thread.submit(next_one, at if more else at + 1, batch["offset"][-1].as_py() + 1 if more else None)
-            yield found
+    yield from ahead(found(), _AHEAD)
 
 
 def numbers(batch: pa.RecordBatch, name: str) -> Any:
@@ -111,13 +107,13 @@ def sources(connection: Connection) -> dict[int, tuple[str, int]]:
 
 def _concatenated(connection: Connection, part: int, first: int, end: int) -> pa.RecordBatch:
     """SQLite: one text of many rows is one step of the cursor, and is put together without Python."""
-    columns = ", ".join(f'"{name}"' for name in _NAMES)
-    text = (
-        f"SELECT CAST(group_concat(printf('{_LINE}', {_GIVEN}), char(10)) AS BLOB) FROM (SELECT {columns} FROM vote "  # noqa: S608
-        'WHERE partition_no = ? AND "offset" >= ? AND "offset" < ? ORDER BY "offset" LIMIT ?)'
-    )
+    rows = 'FROM vote WHERE partition_no = ? AND "offset" >= ? AND "offset" < ?'
+    # Where the batch ends is asked for first: an aggregate over a limited query copies every row before it reads it.
+    last = f'SELECT "offset" {rows} ORDER BY "offset" LIMIT 1 OFFSET ?'
+    text = f"SELECT CAST(group_concat(printf('{_LINE}', {_GIVEN}), char(10)) AS BLOB) {rows}"
     cursor = connection.connection.cursor()
-    (data,) = cursor.execute(text, (part, first, end, ROWS)).fetchone()
+    found = cursor.execute(last, (part, first, end, ROWS)).fetchone()
+    (data,) = cursor.execute(text, (part, first, end if found is None else found[0])).fetchone()
     cursor.close()
     found = _parsed(data or b"")
     # The order within an aggregate is a habit of SQLite's, not a promise.
