@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from queue import Queue
 from threading import Event, Thread
 from typing import TypeVar
 
 One = TypeVar("One")
+
+# Python's own 5 ms are as long as what a batch takes elsewhere: a thread that needs the lock for a moment, between two
+# calls of Arrow or of the database, would wait that long each time.
+_TURN = 0.0002
 _END = object()
 
 
-def ahead(given: Iterator[One], depth: int) -> Generator[One, None, None]:
+@contextmanager
+def short_turns() -> Iterator[None]:
+    """While threads work hand in hand: Python's lock changes hands after 0.2 ms, if another thread waits for it."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+def ahead(given: Generator[One, None, None], depth: int) -> Generator[One, None, None]:
     """What an iterator gives, made ahead by a thread.
 
     Args:
-        given: runs in the thread alone.
+        given: runs in the thread alone; is closed when the caller wants no more.
         depth: how many may wait for the caller.
 
     Raises:
         Exception: what `given` raised, in its place.
 
-    >>> list(ahead(iter("abc"), 2))
+    >>> list(ahead((letter for letter in "abc"), 2))
     ['a', 'b', 'c']
     """
     waiting: Queue[object] = Queue(depth)
@@ -36,6 +53,7 @@ def ahead(given: Iterator[One], depth: int) -> Generator[One, None, None]:
         except BaseException as error:
             failed.append(error)
         finally:
+            given.close()
             waiting.put(_END)
 
     thread = Thread(target=run, daemon=True)

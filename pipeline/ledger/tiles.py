@@ -9,7 +9,7 @@ Not handled: where the files are; reading is passed in.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from pipeline.ledger.merkle import WIDTH, Frontier, parents
@@ -145,17 +145,6 @@ class Grown:
     def after(self) -> int:
         """Leaves that it has."""
         return self.size + (len(self.levels[0][1]) // WIDTH if self.levels else 0)
-
-
-def joined(parts: Sequence[Grown]) -> Grown:
-    """What a log has grown by in several steps, as one."""
-    first: dict[int, int] = {}
-    hashes: dict[int, list[bytes]] = {}
-    for part in parts:
-        for level, (at, made) in enumerate(part.levels):
-            first.setdefault(level, at)
-            hashes.setdefault(level, []).append(made)
-    return Grown(parts[0].size, tuple((first[level], b"".join(hashes[level])) for level in range(len(first))))
 
 
 def append(size: int, read: Read, hashes: bytes) -> tuple[bytes, dict[Tile, bytes]]:

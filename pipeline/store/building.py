@@ -47,12 +47,10 @@ class Built:
 
     Attributes:
         sha256: of its file.
-        grown: what the log has grown by.
         counts: of its votes.
     """
 
     sha256: str
-    grown: tiles.Grown
     counts: SealedCounts
 
 
@@ -65,6 +63,7 @@ class Building:
         taken: ranges of partitions.
         blinds: 32 bytes a leaf, those of retractions zero.
         back: retractions.
+        grown: what the log has grown by, step by step.
         styled: votes with style counts.
     """
 
@@ -81,9 +80,9 @@ class Building:
         self.taken: list[Taken] = []
         self.blinds: list[bytes] = []
         self.back: list[retractions.Waiting] = []
+        self.grown: list[tiles.Grown] = []
         self.styled: list[npt.NDArray[np.void]] = []
         self._frontier, self._texts = frontier, texts
-        self._grown: list[tiles.Grown] = []
         self._counting = Counting()
         self._draft = files.draft()
         self._file: segment.Writer | None = None
@@ -147,7 +146,7 @@ class Building:
             for one in self._writing:
                 one.result()
             counts, digest = last.result()
-            return Built(digest, tiles.joined(self._grown), counts)
+            return Built(digest, counts)
 
         return wait
 
@@ -175,6 +174,6 @@ class Building:
     def _append(self, made: pa.Table, blinds: bytes) -> None:
         hashes = leaf.hashes(made)
         self._writing.append(self._thread.submit(self._write, made, hashes))
-        self._grown.append(tiles.Grown(self._frontier.size, tuple(self._frontier.extend(hashes))))
+        self.grown.append(tiles.Grown(self._frontier.size, tuple(self._frontier.extend(hashes))))
         self.blinds.append(blinds)
         self.size += len(made)

@@ -24,10 +24,11 @@ from pipeline.ledger.merkle import EMPTY_ROOT, WIDTH, Frontier
 from pipeline.store import leaves, places, retractions, schema, sealed_counts, styles
 from pipeline.store.building import Building, Taken
 from pipeline.store.ledger_files import LedgerFiles
+from pipeline.threads import short_turns
 
 _LOCK = 0x5EA1
 # Blinds of a row: erasing one writes a row anew.
-_BLINDS = 65_536
+_BLINDS = 32_768
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +64,21 @@ def seal(connection: Connection, files: LedgerFiles, now: int) -> Sealed:
     grown: list[tiles.Grown] = []
     left, more = [(row.partition_no, row.sealed_offset, row.next_offset) for row in ranges], True
     while more:
-        with Building(files, frontier, texts) as building:
+        with short_turns(), Building(files, frontier, texts) as building:
             left = building.read(connection, left)
             more = bool(left)
             if not more:
                 building.take_back(retractions.waiting(connection))
             if building.size:
-                grown.append(_append(connection, building, frontier, now))
+                _append(connection, building, frontier, now)
+                grown += building.grown
     if frontier.size > before:
         for part, _, end in ranges:
             connection.execute(sa.update(schema.partition).where(p.partition_no == part).values(sealed_offset=end))
     return Sealed(frontier.size, tuple(grown))
 
 
-def _append(connection: Connection, building: Building, frontier: Frontier, now: int) -> tiles.Grown:
+def _append(connection: Connection, building: Building, frontier: Frontier, now: int) -> None:
     """Write a segment's rows: the database's part."""
     built = building.finish()
     # While the file is flushed: these 32 bytes a vote are most of what the database is to write.
@@ -98,16 +100,18 @@ def _append(connection: Connection, building: Building, frontier: Frontier, now:
         connection.execute(schema.segment_range.insert(), [_range_row(number, one) for one in building.taken])
     retractions.sealed(connection, building.back, frontier.size - len(building.back))
     sealed_counts.add_to_total(connection, building.first_leaf, frontier.size, made.counts)
-    return made.grown
 
 
 def _blind_rows(building: Building) -> list[dict[str, Any]]:
-    blinds = memoryview(b"".join(building.blinds))
-    step = _BLINDS * WIDTH
-    return [
-        {"first_leaf": building.first_leaf + at // WIDTH, "blinds": blinds[at : at + step]}
-        for at in range(0, len(blinds), step)
-    ]
+    """Small batches share a row; large ones are not copied."""
+    rows, first = list[dict[str, Any]](), building.first_leaf
+    for blinds in building.blinds:
+        if rows and len(rows[-1]["blinds"]) + len(blinds) <= _BLINDS * WIDTH:
+            rows[-1]["blinds"] += blinds
+        else:
+            rows.append({"first_leaf": first, "blinds": blinds})
+        first += len(blinds) // WIDTH
+    return rows
 
 
 def _range_row(segment_no: int, one: Taken) -> dict[str, Any]:

@@ -8,7 +8,7 @@ seal. A thread reads the next batch while the caller works on this one, without 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from typing import Any, TypeVar
 
@@ -25,7 +25,7 @@ from pipeline.threads import ahead
 Made = TypeVar("Made")
 Range = tuple[int, int, int]
 
-ROWS = 16_384
+ROWS = 32_768
 """Votes of a batch."""
 # Batches that wait for the caller: one more than is needed, so that neither waits for the other's every pause.
 _AHEAD = 2
@@ -81,16 +81,20 @@ def prepared(
     """
     read = _copied if connection.dialect.name == "postgresql" else _concatenated
 
-    def found() -> Iterator[tuple[int, pa.RecordBatch, Made]]:
+    def found() -> Generator[tuple[int, pa.RecordBatch], None, None]:
         for at, (part, first, end) in enumerate(ranges):
             low = first
             while len(batch := read(connection, part, low, end)):
-                yield at, batch, prepare(part, batch)
+                yield at, batch
                 if len(batch) < ROWS:
                     break
                 low = batch["offset"][-1].as_py() + 1
 
-    yield from ahead(found(), _AHEAD)
+    def made() -> Generator[tuple[int, pa.RecordBatch, Made], None, None]:
+        with closing(ahead(found(), _AHEAD)) as batches:
+            yield from ((at, batch, prepare(ranges[at][0], batch)) for at, batch in batches)
+
+    yield from ahead(made(), _AHEAD)
 
 
 def numbers(batch: pa.RecordBatch, name: str) -> Any:
