@@ -2,13 +2,18 @@
 
 python dag_run.py list DAGS           what the folder holds, as one JSON document on the last line
 python dag_run.py run DAGS DAG_ID     one run by dag.test(): its state and its tasks' states and results
+python dag_run.py serve               one such run for each line of stdin, {environment, words, log}: in a process of
+                                      its own, forked from this one, which has imported what takes seconds; what it
+                                      prints is in the file `log`, its exit status is printed here
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +63,43 @@ def ran(folder: str, name: str) -> dict[str, Any]:
 
 
 BEFORE = set(sys.modules)
+VERBS = {"list": listed, "run": ran}
+
+
+def answer(verb: str, *words: str) -> None:
+    print("\n" + json.dumps(VERBS[verb](*words)), flush=True)  # noqa: T201
+
+
+def serve() -> None:
+    import great_expectations  # noqa: F401 - what a refresh spends its time on
+
+    import pipeline.jobs  # noqa: F401
+
+    for line in sys.stdin:
+        if (child := os.fork()) == 0:
+            forked(**json.loads(line))
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)  # noqa: T201
+
+
+def forked(environment: dict[str, str], words: list[str], log: str) -> None:
+    """Never returns: what follows is the parent's."""
+    status = 1
+    try:
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT, 0o600)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(descriptor, stream.fileno())
+        os.environ.update(environment)
+        answer(*words)
+        status = 0
+    except BaseException:  # whatever it is, it belongs into the log
+        traceback.print_exc()
+        sys.stderr.flush()
+    finally:
+        os._exit(status)
+
 
 if __name__ == "__main__":
-    verbs = {"list": listed, "run": ran}
-    print("\n" + json.dumps(verbs[sys.argv[1]](*sys.argv[2:])))  # noqa: T201
+    if sys.argv[1] == "serve":
+        serve()
+    else:
+        answer(*sys.argv[1:])

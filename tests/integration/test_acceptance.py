@@ -7,7 +7,6 @@ where only the answer matters: a process takes two seconds to import, and a refr
 from __future__ import annotations
 
 import csv
-import io
 import json
 import math
 import os
@@ -18,7 +17,6 @@ import urllib.request
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,11 +29,11 @@ from scipy.sparse.csgraph import connected_components
 from scipy.special import expit
 
 from pipeline.alerts import voter_label
-from pipeline.cli.main import main
 from pipeline.events.batch import pseudonym
 from pipeline.local import KafkaServer, PostgresServer
 from pipeline.ratings import PairCounts, fit, rate_component
 from pipeline.simulate import Honest, Stream, TargetOnly, attackers, plant, truth
+from tests.command import called
 from tests.copies import copy_files
 
 INTEGRITY = Path(sys.executable).with_name("integrity")
@@ -70,24 +68,15 @@ Command = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def command() -> Iterator[Command]:
+def command() -> Command:
     """The same verb in this process: its JSON document, and the exit status that it must have."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in SETTINGS.items():
-            patch.setenv(name, value)
 
-        def call(*words: str, code: int = 0) -> Any:
-            patch.setattr(sys, "argv", ["integrity", *words, "--json"])
-            printed, status = io.StringIO(), 0
-            with redirect_stdout(printed):
-                try:
-                    main()
-                except SystemExit as end:
-                    status = int(end.code or 0)
-            assert status == code, f"{words}: {printed.getvalue()[-3000:]}"
-            return json.loads(printed.getvalue())
+    def call(*words: str, code: int = 0) -> Any:
+        done = called(*words, "--json", settings=SETTINGS)
+        assert done.returncode == code, f"{words}: {done.stdout[-3000:]}"
+        return json.loads(done.stdout)
 
-        yield call
+    return call
 
 
 def topic() -> str:

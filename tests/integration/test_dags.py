@@ -8,7 +8,8 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,12 +18,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from pipeline import jobs
+from tests.command import called
+
 pytest.importorskip("airflow", reason="expected the extra `airflow`, got none")
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
 
 DAGS = Path(__file__).parents[2] / "dags"
 SCRIPT = Path(__file__).with_name("dag_run.py")
-INTEGRITY = Path(sys.executable).with_name("integrity")
 MODELS = ("m1", "m2", "m3", "m4")
 VOTES = 480
 
@@ -42,7 +45,6 @@ def airflow_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, s
         "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "false",
         "AIRFLOW__METRICS__STATSD_ON": "false",
-        "PYTHONDONTWRITEBYTECODE": "1",  # no __pycache__ in dags/
     }
     output([sys.executable, "-m", "airflow", "db", "migrate"], environment)
     return environment
@@ -59,13 +61,34 @@ def last_document(text: str) -> dict[str, Any]:
     return document
 
 
-def run_refresh(environment: dict[str, str]) -> dict[str, Any]:
-    return run_dag("refresh_ratings", environment)
+Settings = dict[str, str]
+Run = Callable[[str, Settings], dict[str, Any]]
 
 
-def run_dag(name: str, environment: dict[str, str]) -> dict[str, Any]:
-    command = [sys.executable, str(SCRIPT), "run", str(DAGS), name]
-    return last_document(output(command, environment))
+@pytest.fixture(scope="session")
+def run_dag(airflow_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """A run of a DAG with these variables beside Airflow's: a process of its own, forked where Airflow is imported."""
+    folder = tmp_path_factory.mktemp("runs")
+    with subprocess.Popen(
+        [sys.executable, str(SCRIPT), "serve"],
+        env=airflow_environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as server:  # fmt: skip
+        assert server.stdin is not None
+        assert server.stdout is not None
+
+        def run(name: str, settings: Settings) -> dict[str, Any]:
+            log = folder / f"{uuid.uuid4().hex}.log"
+            asked = {"environment": settings, "words": ["run", str(DAGS), name], "log": str(log)}
+            server.stdin.write(json.dumps(asked) + "\n")
+            server.stdin.flush()
+            while (said := server.stdout.readline()).strip() not in ("0", "1"):
+                assert said, "expected an answer, got the end of the server"
+            text = log.read_text(encoding="utf-8")
+            assert said.strip() == "0", f"{name}\n{text[-6000:]}"
+            return last_document(text)
+
+        yield run
+        server.stdin.close()
 
 
 def vote(n: int) -> dict[str, Any]:
@@ -102,15 +125,20 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def filled_store(store: str, vote_file: Path, airflow_environment: dict[str, str]) -> tuple[str, dict[str, str]]:
-    """A store with VOTES votes in it, and the environment in which a DAG finds it."""
-    environment = airflow_environment | {"INTEGRITY_STORE": store}
+def filled_store(store: str, vote_file: Path) -> tuple[str, Settings]:
+    """A store with VOTES votes in it, and the variables by which a DAG finds it."""
+    settings = {"INTEGRITY_STORE": store}
     if store.startswith("postgresql"):  # an embedded store makes its own key
-        environment["INTEGRITY_VOTER_KEY"] = "5e" * 32
-    command = [str(INTEGRITY), "work", "--source", str(vote_file), "--store", store, "--until-end", "--json"]
-    report = json.loads(output(command, environment))
+        settings["INTEGRITY_VOTER_KEY"] = "5e" * 32
+    report = integrity(settings, "work", "--source", str(vote_file), "--until-end")
     assert (report["accepted"], report["rejected"]) == (VOTES, 0)
-    return store, environment
+    return store, settings
+
+
+def integrity(settings: Settings, *words: str, code: int = 0) -> Any:
+    done = called(*words, "--json", settings=settings)
+    assert done.returncode == code, f"{words}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return json.loads(done.stdout)
 
 
 CLOSED_GATE = """
@@ -131,9 +159,8 @@ def closed_gate(tmp_path: Path, airflow_environment: dict[str, str]) -> dict[str
     return airflow_environment | {"PYTHONPATH": str(package.parent)}
 
 
-def leaderboard(store: str, environment: dict[str, str]) -> dict[str, Any]:
-    command = [str(INTEGRITY), "leaderboard", "--store", store, "--view", "raw", "--json"]
-    document: dict[str, Any] = json.loads(output(command, environment))
+def leaderboard(settings: Settings) -> dict[str, Any]:
+    document: dict[str, Any] = integrity(settings, "leaderboard", "--view", "raw")
     return document
 
 
@@ -192,28 +219,28 @@ def test_a_dag_imports_airflows_sdk_and_inside_its_tasks_jobs(path):
     assert all(name.startswith("airflow.sdk") for _, name in imports(tree) if name.startswith("airflow"))
 
 
-def test_a_refresh_publishes_every_vote_and_a_second_one_publishes_nothing_new(filled_store):
-    store, environment = filled_store
-    first = run_refresh(environment)
+def test_a_refresh_publishes_every_vote_and_a_second_one_publishes_nothing_new(filled_store, run_dag):
+    _, settings = filled_store
+    first = run_dag("refresh_ratings", settings)
     assert first["state"] == "success", first
     assert set(first["tasks"].values()) == {"success"}
     assert first["returned"]["seal"] == VOTES
 
-    board = leaderboard(store, environment)
+    board = leaderboard(settings)
     assert board["snapshot"] == first["returned"]["publish"]["snapshot"]
     assert [row["model"] for row in board["rows"]] == list(MODELS)
     assert sum(row["votes"] for row in board["rows"]) == 2 * VOTES  # a battle counts for both its models
 
-    second = run_refresh(environment)
+    second = run_dag("refresh_ratings", settings)
     assert second["state"] == "success", second
     for key in ("snapshot", "sequence"):
         assert second["returned"]["publish"][key] == first["returned"]["publish"][key]
-    assert leaderboard(store, environment) == board
+    assert leaderboard(settings) == board
 
 
-def test_a_sweep_looks_at_every_sealed_vote_and_a_second_one_tells_nothing_new(filled_store):
-    store, environment = filled_store
-    first = run_dag("sweep_integrity", environment)
+def test_a_sweep_looks_at_every_sealed_vote_and_a_second_one_tells_nothing_new(filled_store, run_dag):
+    _, settings = filled_store
+    first = run_dag("sweep_integrity", settings)
     assert first["state"] == "success", first
     assert set(first["tasks"].values()) == {"success"}
     told = first["returned"]["sweep"]
@@ -222,29 +249,27 @@ def test_a_sweep_looks_at_every_sealed_vote_and_a_second_one_tells_nothing_new(f
     assert told["policy"]["fair_sampling"] is None  # no policy is declared
 
     # The sixty voters of this file meet the same prompts and pairs in turn: whatever is found is found again.
-    command = [str(INTEGRITY), "alerts", "--store", store, "--json"]
-    alerts = json.loads(output(command, environment))
+    alerts = integrity(settings, "alerts")
     assert len(alerts) == told["alerts"]["told"]
-    assert run_dag("sweep_integrity", environment)["returned"]["sweep"] == told
-    assert [a["id"] for a in json.loads(output(command, environment))] == [a["id"] for a in alerts]
+    assert run_dag("sweep_integrity", settings)["returned"]["sweep"] == told
+    assert [a["id"] for a in integrity(settings, "alerts")] == [a["id"] for a in alerts]
 
 
-def test_the_audit_of_the_ledger_names_the_leaf_of_a_row_that_was_changed(filled_store):
-    store, environment = filled_store
-    publish = "from pipeline import jobs; u = jobs.store_url(); jobs.publish(u, jobs.rate(u, jobs.seal(u)))"
-    output([sys.executable, "-c", publish], environment)
-    if store.startswith("sqlite"):  # a run costs six seconds
-        first = run_dag("audit_ledger", environment)
-        assert first["state"] == "success", first
-        assert first["returned"]["audit"]["votes"] == f"{VOTES} leaves in 1 segments, 1 snapshots"
+def test_the_audit_of_the_ledger_names_the_leaf_of_a_row_that_was_changed(filled_store, run_dag, monkeypatch):
+    store, settings = filled_store
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    jobs.publish(store, jobs.rate(store, jobs.seal(store)))
+    first = run_dag("audit_ledger", settings)
+    assert first["state"] == "success", first
+    assert first["returned"]["audit"]["votes"] == f"{VOTES} leaves in 1 segments, 1 snapshots"
     engine = sa.create_engine(store.replace("postgresql://", "postgresql+psycopg://"))
     with engine.begin() as connection:  # as whoever owns the tables
         connection.execute(sa.text("UPDATE vote SET outcome = 3 WHERE vote_id = 'v77'"))
     engine.dispose()
-    second = run_dag("audit_ledger", environment)
+    second = run_dag("audit_ledger", settings)
     assert (second["state"], second["tasks"], second["tries"]) == ("failed", {"audit": "failed"}, {"audit": 1})
-    alerts = json.loads(output([str(INTEGRITY), "alerts", "--store", store, "--json"], environment))
-    told = {(one["detector"], one["severity"], one["evidence"]["where"]) for one in alerts}
+    told = {(one["detector"], one["severity"], one["evidence"]["where"]) for one in integrity(settings, "alerts")}
     assert ("audit_ledger", "critical", "leaf 77") in told
 
 
@@ -254,7 +279,8 @@ def test_the_sweep_is_seal_then_sweep(bag):
 
 
 def test_a_closed_gate_ends_the_run_at_once_and_nothing_is_rated(closed_gate):
-    run = run_refresh(closed_gate)
+    command = [sys.executable, str(SCRIPT), "run", str(DAGS), "refresh_ratings"]  # with its own `pipeline`
+    run = last_document(output(command, closed_gate))
     assert run["state"] == "failed"
     assert run["tasks"] == {
         "seal": "success",
@@ -265,16 +291,12 @@ def test_a_closed_gate_ends_the_run_at_once_and_nothing_is_rated(closed_gate):
     assert run["tries"]["check"] == 1
 
 
-def test_a_board_without_votes_skips_the_run_and_leaves_no_verdict(tmp_path, airflow_environment):
-    environment = airflow_environment | {"INTEGRITY_STORE": f"sqlite:///{tmp_path / 'board.db'}"}
-    output([str(INTEGRITY), "migrate", "--json"], environment)
-    run = run_refresh(environment)
+def test_a_board_without_votes_skips_the_run_and_leaves_no_verdict(tmp_path, run_dag):
+    settings = {"INTEGRITY_STORE": f"sqlite:///{tmp_path / 'board.db'}"}
+    integrity(settings, "migrate")
+    run = run_dag("refresh_ratings", settings)
     assert run["state"] == "success"
     assert set(run["tasks"].values()) == {"skipped"}
-    refused = subprocess.run(
-        [str(INTEGRITY), "refresh", "--json"], env=environment, capture_output=True, text=True, check=False
-    )
-    assert refused.returncode == 2
-    assert "expected votes in the log, got none yet" in json.loads(refused.stdout)["message"]
+    assert "expected votes in the log, got none yet" in integrity(settings, "refresh", code=2)["message"]
     with closing(sqlite3.connect(tmp_path / "board.db")) as connection:
         assert connection.execute("SELECT count(*) FROM verdict").fetchone() == (0,)

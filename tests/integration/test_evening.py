@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from pipeline.simulate import Burst, Honest, plant
+from tests.command import called
 
 INTEGRITY = str(Path(sys.executable).parent / "integrity")
 SETTINGS = {"INTEGRITY_VOTER_KEY": "44" * 32, "INTEGRITY_ANCHOR": ""}
@@ -28,9 +29,7 @@ WHO = ("--name", "ann")
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [INTEGRITY, *words], env=os.environ | SETTINGS, capture_output=True, text=True, check=False, timeout=240
-    )
+    return called(*words, settings=SETTINGS)
 
 
 def integrity(*words: str, code: int = 0) -> Any:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import random
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -25,8 +22,8 @@ from pipeline.store import Store, status
 from pipeline.stream.publisher import create_topics, producer
 from pipeline.stream.source import FileSource
 from pipeline.stream.worker import Worker
+from tests.command import called
 
-INTEGRITY = Path(sys.executable).with_name("integrity")
 KEY = "5a" * 32
 GOOD = 2_000
 NOW = datetime.now(UTC)
@@ -117,10 +114,8 @@ def send(bootstrap: str, topic: str, values: Sequence[bytes | None]) -> list[tup
 
 def integrity(topic: str, *words: str, code: int = 0, **more: str) -> Any:
     names = {"INTEGRITY_TOPIC_ALERTS": f"{topic}.alerts", "INTEGRITY_TOPIC_REJECTED": f"{topic}.rejected"}
-    environment = os.environ | names | {"INTEGRITY_VOTER_KEY": KEY, "INTEGRITY_SESSION_SECONDS": "6"} | more
-    done = subprocess.run(
-        [INTEGRITY, *words, "--json"], env=environment, capture_output=True, text=True, check=False, timeout=120
-    )
+    variables = names | {"INTEGRITY_VOTER_KEY": KEY, "INTEGRITY_SESSION_SECONDS": "6"} | more
+    done = called(*words, "--json", settings=variables)
     assert done.returncode == code, f"{words}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return json.loads(done.stdout)
 

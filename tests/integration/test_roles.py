@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -19,9 +17,9 @@ from pipeline.simulate import Honest, plant
 from pipeline.simulate.targeted import TargetOnly
 from pipeline.simulate.truth import truth
 from pipeline.store import Store
+from tests.command import called
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "postgres"
-INTEGRITY = Path(sys.executable).with_name("integrity")
 ROLES = ("migrate", "ingest", "rate", "publish", "read")
 
 
@@ -35,10 +33,8 @@ class Board:
         return self.url.replace("//postgres@", f"//integrity_{role}@")
 
     def run(self, role: str, *words: str) -> subprocess.CompletedProcess[str]:
-        environment = os.environ | {"INTEGRITY_STORE": self.of(role), "INTEGRITY_VOTER_KEY": "5e" * 32}
-        return subprocess.run(
-            [str(INTEGRITY), *words, "--json"], env=environment, capture_output=True, text=True, check=False
-        )
+        settings = {"INTEGRITY_STORE": self.of(role), "INTEGRITY_VOTER_KEY": "5e" * 32}
+        return called(*words, "--json", settings=settings)
 
     def result(self, role: str, *words: str) -> dict[str, object]:
         done = self.run(role, *words)

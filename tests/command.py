@@ -1,0 +1,34 @@
+"""The command in this process: the same `main`, without the second or two that a process takes to import.
+
+For tests of what a verb answers. Where a process is what is tested (it is killed, it stays, it imports little),
+start one.
+"""
+
+from __future__ import annotations
+
+import io
+import traceback
+from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
+from subprocess import CompletedProcess
+
+import pytest
+
+from pipeline.cli.main import main
+
+
+def called(*words: str, settings: Mapping[str, str]) -> CompletedProcess[str]:
+    """What `integrity WORDS` prints and its exit status, with these variables in the environment."""
+    printed, told, status = io.StringIO(), io.StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed), redirect_stderr(told):
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        patch.setattr("sys.argv", ["integrity", *words])
+        try:
+            main()
+        except SystemExit as end:
+            status = int(end.code or 0)
+        except Exception:  # nobody expected it: a process would print it and end like this
+            traceback.print_exc()
+            status = 1
+    return CompletedProcess(words, status, printed.getvalue(), told.getvalue())
