@@ -11,6 +11,7 @@ import os
 import random
 import re
 import secrets
+import signal
 import subprocess
 import sys
 import time
@@ -153,7 +154,7 @@ class Scene:
         names = {f"INTEGRITY_TOPIC_{name.upper()}": topic for name, topic in self.topics.items()}
         return subprocess.Popen(
             [*command, "work", "--source", self.source, "--store", url, "--json", *words],
-            env=os.environ | SETTINGS | names | more,
+            env=os.environ | SETTINGS | names | {"PYTHONFAULTHANDLER": "1"} | more,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -296,14 +297,27 @@ def refresh(url: str) -> None:
 
 @contextmanager
 def killed_at_the_end(*processes: subprocess.Popen[str]) -> Iterator[None]:
-    """Whatever happens, none of them outlives the test."""
+    """Whatever happens, none of them outlives the test; of one that failed, the report has what they said and did."""
     try:
         yield
+    except BaseException:
+        for process in processes:
+            _tell(process)
+        raise
     finally:
         for process in processes:
             process.kill()
             with suppress(ValueError):  # its output was read already
                 process.communicate()
+
+
+def _tell(process: subprocess.Popen[str]) -> None:
+    """Print how a process ended or, of one that runs, where each of its threads is, and the last that it said."""
+    code = process.poll()
+    process.send_signal(signal.SIGABRT)  # the fault handler prints the stacks
+    with suppress(ValueError, subprocess.TimeoutExpired):
+        _, said = process.communicate(timeout=5)
+        print(f"process {process.pid}, {'running' if code is None else f'exit {code}'}: {said[-6000:]}")  # noqa: T201
 
 
 def ended(process: subprocess.Popen[str], seconds: float = 120, code: int = 0) -> dict[str, Any]:
