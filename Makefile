@@ -29,7 +29,7 @@ demo: setup ## the whole story on real pair counts with planted attacks; no serv
 # A part of the suite (ARGS) need not cover 80% of the code. .venv/bin holds promtool.
 test: setup kafka prometheus faketime chromium ## the whole suite, against a real Kafka and a real PostgreSQL
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest \
-		--numprocesses 2 --dist loadfile \
+		--numprocesses 2 --dist loadfile --no-loadscope-reorder \
 		--cov --cov-report=term:skip-covered $(if $(ARGS),--cov-fail-under=0) $(ARGS)
 
 lint: setup ## style, types and the order of imports
