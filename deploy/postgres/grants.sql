@@ -1,4 +1,4 @@
--- What each role may do with the tables (pipeline/store/schema.py). Run by integrity_migrate after each migration;
+-- What each role may do with the tables (pipeline/store/schema). Run by integrity_migrate after each migration;
 -- running it again changes nothing. tests/integration/test_roles.py holds it against the real verbs.
 --
 -- A stored vote is not changed, deleted or truncated by anybody but the owner of the tables, and what the owner or a

@@ -79,7 +79,7 @@ class Reader:
             Problem: 404, the snapshot has no such view; says why.
         """
         if view not in snapshot.body["views"]:
-            reason = snapshot.body.get("style", {}).get("reason", "")
+            reason = snapshot.body.get("style", {}).get("reason", "it is of a version that had none")
             raise Problem(404, f"snapshot {snapshot.snapshot_id[:12]} has no view {view}: {reason}")
         return snapshots.rows(connection, snapshot.snapshot_id, view)
 

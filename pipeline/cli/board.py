@@ -50,9 +50,8 @@ def leaderboard(
         rows = snapshots.rows(connection, found.snapshot_id, view)
     opened.close()
     if view not in found.body["views"]:
-        raise Usage(
-            f"expected a snapshot with a view {view}, got {found.snapshot_id[:12]}: {found.body['style']['reason']}"
-        )
+        reason = found.body.get("style", {}).get("reason", "it is of a version that had none")
+        raise Usage(f"expected a snapshot with a view {view}, got {found.snapshot_id[:12]}: {reason}")
     coefficients = found.body["style"]["coefficients"] if view == "style" else []
     if as_json:
         more = {"coefficients": coefficients} if view == "style" else {}

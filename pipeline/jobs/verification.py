@@ -2,6 +2,7 @@
 
 Laws: the log is held against the votes, the manifests against the log, the boards against both; the first thing that
 does not follow is named. What a stranger checks from a bundle is in `ledger.verify`; here the rows are at hand too.
+Snapshots of the first version have no manifest: they are held against the chain that they form, and the votes.
 """
 
 from __future__ import annotations
@@ -19,7 +20,18 @@ from pipeline.ledger import bundle, manifest, merkle, note, segment
 from pipeline.ledger.manifest import Manifest
 from pipeline.ledger.note import VerifierKey
 from pipeline.settings import Settings
-from pipeline.store import Store, erasure, exclusions, manifests, places, rechecking, sealed_counts, seals, snapshots
+from pipeline.store import (
+    Store,
+    erasure,
+    exclusions,
+    first_chain,
+    manifests,
+    places,
+    rechecking,
+    sealed_counts,
+    seals,
+    snapshots,
+)
 from pipeline.store.manifests import Signed
 
 # Half of the last digit that is published, and a little for the way there and back.
@@ -41,13 +53,17 @@ def verify(store: str) -> dict[str, Any]:
             raise VerificationFailed("the sum of all segments, which refreshes read, is not the sum of the segments")
         published = snapshots.chain(connection)
         signed = list(manifests.all_of(connection))
-        if [one.sequence for one in published] != [one.sequence for one in signed]:
+        first = _first_version(connection, published, signed, checked.leaves)
+        if [one.snapshot_id for one in published[len(first) :]] != [one.snapshot_id for one in signed]:
             raise VerificationFailed(f"expected a signed manifest a snapshot, got {len(signed)} for {len(published)}")
         log, before = b"", None
-        for snapshot, one in zip(published, signed, strict=True):
+        for place, one in enumerate(signed, start=len(first)):
             said = _signed(one, before, log)
             log += merkle.leaf_hash(one.body)
-            _verify_snapshot(connection, it, snapshot, said)
+            if published[place].sequence != said.sequence + len(first):
+                raise VerificationFailed(f"manifest {said.sequence} is of snapshot {published[place].sequence}")
+            previous = published[place - 1].digest if place else manifest.NO_PREVIOUS
+            _verify_snapshot(connection, it, published[place], said, previous)
             before = said
     return {
         "segments": checked.segments,
@@ -55,6 +71,25 @@ def verify(store: str) -> dict[str, Any]:
         "snapshots": len(published),
         "erased": checked.erased,
     }
+
+
+def _first_version(
+    connection: Connection, published: list[snapshots.Snapshot], signed: list[Signed], sealed: int
+) -> list[snapshots.Snapshot]:
+    """Check what the first version published, and the chain that it is about.
+
+    Returns:
+        Its snapshots.
+    """
+    first = first_chain.unsigned(published, signed)
+    first_chain.recheck(connection)
+    first_chain.check_links(connection, first)
+    for one in first:
+        # Before the first seal after the migration the log holds nothing yet to rate.
+        if one.log_size <= sealed:
+            where = f"snapshot {one.sequence} ({one.snapshot_id[:12]})"
+            _verify_boards(connection, one, inputs(connection, one.log_size, one.body["exclusions"]), where)
+    return first
 
 
 def _signed(one: Signed, before: Manifest | None, log: bytes) -> Manifest:
@@ -84,15 +119,26 @@ def _check_head(data: bytes, expected: note.Checkpoint, keys: list[VerifierKey],
         raise Refuted("root", where, f"expected {expected.size} leaves with root {expected.root.hex()}")
 
 
-def _verify_snapshot(connection: Connection, store: Store, snapshot: snapshots.Snapshot, said: Manifest) -> None:
+def _verify_snapshot(
+    connection: Connection, store: Store, snapshot: snapshots.Snapshot, said: Manifest, previous: str
+) -> None:
     where = f"snapshot {snapshot.sequence} ({snapshot.snapshot_id[:12]})"
-    if (snapshot.digest, snapshot.previous) != (manifest.digest(said.dump()), said.previous):
+    if (snapshot.digest, snapshot.previous) != (manifest.digest(said.dump()), previous):
         raise VerificationFailed(f"{where}: its row does not name its manifest")
     if not snapshot.snapshot_id == snapshots.digest_of(snapshot.body) == said.files.get("snapshot.json"):
         raise VerificationFailed(f"{where}: its body does not have its digest")
     if (snapshot.log_size, seals.root_at(connection, snapshot.log_size)) != (said.vote_log.size, said.vote_log.root):
         raise VerificationFailed(f"{where}: the log at {snapshot.log_size} leaves is not the one that it rates")
     found = _inputs(connection, store, snapshot, said, where)
+    _verify_boards(connection, snapshot, found, where)
+    for view, published in (("raw", said.views.raw), ("defended", said.views.defended)):
+        shown = by_model(snapshots.rows(connection, snapshot.snapshot_id, view))
+        if shown != by_model([{name: getattr(row, name) for name in shown[0]} for row in published.rows]):
+            raise VerificationFailed(f"{where}, {view}: its rows are not those of its manifest")
+
+
+def _verify_boards(connection: Connection, snapshot: snapshots.Snapshot, found: Inputs, where: str) -> None:
+    """The published rows of each view are what its votes give."""
     options = Settings(**snapshot.body["settings"])
     boards = {view: board(found.views[view], options) for view in VIEWS}
     if "style" in snapshot.body["views"]:
@@ -102,10 +148,6 @@ def _verify_snapshot(connection: Connection, store: Store, snapshot: snapshots.S
         boards["style"] = style.board
     for view, again in boards.items():
         _verify_view(connection, snapshot, f"{where}, {view}", view, {row["model"]: row for row in rows_of(again)})
-    for view, published in (("raw", said.views.raw), ("defended", said.views.defended)):
-        shown = by_model(snapshots.rows(connection, snapshot.snapshot_id, view))
-        if shown != by_model([{name: getattr(row, name) for name in shown[0]} for row in published.rows]):
-            raise VerificationFailed(f"{where}, {view}: its rows are not those of its manifest")
 
 
 def _inputs(connection: Connection, store: Store, snapshot: snapshots.Snapshot, said: Manifest, where: str) -> Inputs:

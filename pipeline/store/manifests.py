@@ -22,7 +22,8 @@ class Signed:
     """A leaf of the snapshot log, and the heads with it.
 
     Attributes:
-        sequence: 1 for the first.
+        sequence: its number in the log, 1 for the first. That of its snapshot is larger by as many as were published by
+            the first version, which had no such log.
         snapshot_id: of the snapshot in the store.
         sha256: of the manifest.
         body: the manifest's bytes.
@@ -55,6 +56,15 @@ def at(connection: Connection, sequence: int) -> Signed | None:
     """The manifest of a sequence number."""
     m = schema.manifest.c
     row = connection.execute(sa.select(*(m[name] for name in _COLUMNS)).where(m.sequence == sequence)).one_or_none()
+    return None if row is None else _signed(row)
+
+
+def of(connection: Connection, snapshot_id: str) -> Signed | None:
+    """The manifest of a snapshot; None for one of the first version, which signed none."""
+    m = schema.manifest.c
+    row = connection.execute(
+        sa.select(*(m[name] for name in _COLUMNS)).where(m.snapshot_id == snapshot_id)
+    ).one_or_none()
     return None if row is None else _signed(row)
 
 

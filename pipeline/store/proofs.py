@@ -40,7 +40,7 @@ class SnapshotProof:
     """That a manifest is in the snapshot log.
 
     Attributes:
-        sequence: of the snapshot.
+        sequence: of its manifest.
         leaf: its index, sequence − 1.
         size: of the log's newest head.
         path: the proof, hexadecimal digests, the lowest first.
@@ -251,10 +251,13 @@ def _newest(connection: Connection) -> Signed:
 
 
 def _signed(connection: Connection, snapshot_id: str | None) -> Signed:
-    sequence = snapshots.find(connection, snapshot_id).sequence
-    found = manifests.at(connection, sequence)
+    asked = snapshots.find(connection, snapshot_id)
+    found = manifests.of(connection, asked.snapshot_id)
     if found is None:
-        raise Usage(f"expected snapshot {sequence} to be in the snapshot log, got a row without a manifest")
+        raise Usage(
+            f"expected a snapshot that was signed, got number {asked.sequence}, which the first version published: "
+            "there is no proof of it but the digests that it is chained by"
+        )
     return found
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.store import schema
+from pipeline.store import first_chain, schema
 from pipeline.store.alerts import as_shown, placed
 from pipeline.store.snapshots import Snapshot
 
@@ -76,6 +76,8 @@ def data_until(connection: Connection, log_size: int) -> int | None:
         .where(s.log_size <= log_size)
         .group_by(r.partition_no)
     ).all()
+    # Until the first seal after the migration, the sizes of the first version's log are those of its chain.
+    ends = [(row.partition_no, row[1]) for row in ends] or list(first_chain.ends(connection, log_size).items())
     newest = [
         connection.scalar(
             sa.select(sa.func.max(v.cast_at)).where(

@@ -21,7 +21,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.ledger import tiles
 from pipeline.ledger.merkle import EMPTY_ROOT, WIDTH, Frontier
-from pipeline.store import leaves, places, retractions, schema, sealed_counts, styles
+from pipeline.store import first_chain, leaves, places, retractions, schema, sealed_counts, styles
 from pipeline.store.building import Building, Taken
 from pipeline.store.ledger_files import LedgerFiles
 from pipeline.threads import short_turns
@@ -62,12 +62,13 @@ def seal(connection: Connection, files: LedgerFiles, now: int) -> Sealed:
     ).all()
     texts = leaves.Texts.load(connection)
     grown: list[tiles.Grown] = []
-    left, more = [(row.partition_no, row.sealed_offset, row.next_offset) for row in ranges], True
-    while more:
+    waiting = [(row.partition_no, row.sealed_offset, row.next_offset) for row in ranges]
+    rounds = first_chain.rounds(connection, before, waiting)
+    while rounds:
         with short_turns(), Building(files, frontier, texts) as building:
-            left = building.read(connection, left)
-            more = bool(left)
-            if not more:
+            left = building.read(connection, rounds[0])
+            rounds = [left, *rounds[1:]] if left else rounds[1:]
+            if not rounds:
                 building.take_back(retractions.waiting(connection))
             if building.size:
                 _append(connection, building, frontier, now)

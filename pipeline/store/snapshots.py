@@ -35,8 +35,9 @@ class Snapshot:
     Attributes:
         snapshot_id: digest of its body.
         sequence: 1 for the first.
-        previous: SHA-256 of the manifest before it, 64 zeros for the first.
-        digest: SHA-256 of its manifest, the leaf of the snapshot log.
+        previous: digest of the snapshot before it, 64 zeros for the first.
+        digest: SHA-256 of its manifest, the leaf of the snapshot log; of one that the first version published, of its
+            place in the chain (store/first_chain.py).
         log_size: leaves of the log that it rates.
         body: configuration, exclusions, counts, verdict: everything but the rows.
         published_at: microseconds since 1970 UTC.
@@ -138,7 +139,7 @@ def publish(connection: Connection, snapshot_id: str, sequence: int, previous: s
         connection: with the `lock`.
         snapshot_id: the candidate.
         sequence: 1 for the first.
-        previous: SHA-256 of the manifest before it, GENESIS for the first.
+        previous: digest of the snapshot before it, GENESIS for the first.
         digest: SHA-256 of its manifest.
         now: wall clock in microseconds.
     """
@@ -159,7 +160,7 @@ def latest(connection: Connection) -> Snapshot | None:
 
 
 def find(connection: Connection, snapshot_id: str | None = None, at: int | None = None) -> Snapshot:
-    """A published snapshot by its id (or the beginning of it), by time, or the newest.
+    """A published snapshot by its id or digest (or the beginning of it), by time, or the newest.
 
     Raises:
         Usage: none is published, or none matches.
@@ -167,7 +168,8 @@ def find(connection: Connection, snapshot_id: str | None = None, at: int | None 
     c = schema.snapshot.c
     query = sa.select(schema.snapshot).where(c.sequence.is_not(None)).order_by(c.sequence.desc()).limit(1)
     if snapshot_id is not None:
-        query = query.where(c.snapshot_id.startswith(snapshot_id, autoescape=True))
+        begins = [column.startswith(snapshot_id, autoescape=True) for column in (c.snapshot_id, c.digest)]
+        query = query.where(sa.or_(*begins))
     if at is not None:
         query = query.where(c.published_at <= at)
     row = connection.execute(query).mappings().one_or_none()

@@ -2,7 +2,6 @@
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects.postgresql import UUID
 
 revision = "0001"
 down_revision = None
@@ -27,8 +26,6 @@ def upgrade() -> None:
         sa.Column("level", sa.Integer(), nullable=False),
         sa.Column("e_value", sa.Double(), nullable=True),
         sa.Column("evidence", sa.Text(), nullable=False),
-        sa.Column("snoozed_until", sa.BigInteger(), nullable=True),
-        sa.Column("over_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("alert_id", name=op.f("pk_alert")),
     )
     op.create_index("ix_alert_subject", "alert", ["detector", "subject", "direction"], unique=False)
@@ -65,21 +62,6 @@ def upgrade() -> None:
         sa.Column("accepted", sa.Integer(), nullable=False),
         sa.Column("late", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("start", name=op.f("pk_closed_window")),
-        sqlite_with_rowid=False,
-    )
-    op.create_table(
-        "detector_state",
-        sa.Column("detector", sa.Text(), nullable=False),
-        sa.Column("state", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("detector", name=op.f("pk_detector_state")),
-        sqlite_with_rowid=False,
-    )
-    op.create_table(
-        "left_out",
-        sa.Column("partition_no", sa.BigInteger(), nullable=False),
-        sa.Column("first", sa.BigInteger(), nullable=False),
-        sa.Column("end", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("partition_no", "first", name=op.f("pk_left_out")),
         sqlite_with_rowid=False,
     )
     op.create_table(
@@ -210,68 +192,11 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("log_size", sa.BigInteger(), nullable=False),
-        sa.Column("leaves", sa.BigInteger(), nullable=False),
-        sa.Column("root", sa.Text(), nullable=False),
-        sa.Column("edge", sa.LargeBinary(), nullable=False),
-        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
         sa.Column("counts", sa.LargeBinary(), nullable=False),
-        sa.Column("styles", sa.LargeBinary(), nullable=True),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("segment_no", name=op.f("pk_segment")),
         sa.UniqueConstraint("log_size", name=op.f("uq_segment_log_size")),
-    )
-    op.create_table(
-        "blind",
-        sa.Column("first_leaf", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("blinds", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("first_leaf", name=op.f("pk_blind")),
-    )
-    op.create_table(
-        "retraction",
-        sa.Column(
-            "retraction_no",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            sa.Identity(always=False),
-            nullable=False,
-        ),
-        sa.Column("partition_no", sa.BigInteger(), nullable=False),
-        sa.Column("offset", sa.BigInteger(), nullable=False),
-        sa.Column("vote_id", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.Column("retracts", sa.BigInteger(), nullable=True),
-        sa.Column("leaf", sa.BigInteger(), nullable=True),
-        sa.PrimaryKeyConstraint("retraction_no", name=op.f("pk_retraction")),
-        sa.UniqueConstraint("leaf", name=op.f("uq_retraction_leaf")),
-        sa.UniqueConstraint("partition_no", "offset", name=op.f("uq_retraction_partition_no_offset")),
-    )
-    op.create_table(
-        "manifest",
-        sa.Column("sequence", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("snapshot_id", sa.Text(), nullable=False),
-        sa.Column("sha256", sa.Text(), nullable=False),
-        sa.Column("leaf", sa.LargeBinary(), nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.Column("checkpoint", sa.LargeBinary(), nullable=False),
-        sa.Column("votes_checkpoint", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("sequence", name=op.f("pk_manifest")),
-        sa.UniqueConstraint("sha256", name=op.f("uq_manifest_sha256")),
-        sa.UniqueConstraint("snapshot_id", name=op.f("uq_manifest_snapshot_id")),
-    )
-    op.create_table(
-        "cosignature",
-        sa.Column("sequence", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("witness", sa.Text(), nullable=False),
-        sa.Column("line", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("sequence", "witness", name=op.f("pk_cosignature")),
-    )
-    op.create_table(
-        "sealed_total",
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("log_size", sa.BigInteger(), nullable=False),
-        sa.Column("counts", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("name", name=op.f("pk_sealed_total")),
     )
     op.create_table(
         "segment_range",
@@ -279,8 +204,6 @@ def upgrade() -> None:
         sa.Column("partition_no", sa.BigInteger(), nullable=False),
         sa.Column("first_offset", sa.BigInteger(), nullable=False),
         sa.Column("next_offset", sa.BigInteger(), nullable=False),
-        sa.Column("first_leaf", sa.BigInteger(), nullable=False),
-        sa.Column("runs", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("segment_no", "partition_no", name=op.f("pk_segment_range")),
     )
     op.create_table(
@@ -316,34 +239,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("snapshot_id", "view", "model", name=op.f("pk_snapshot_row")),
     )
     op.create_table(
-        "sweep",
-        sa.Column(
-            "sweep_no", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), sa.Identity(always=False), nullable=False
-        ),
-        sa.Column("log_size", sa.BigInteger(), nullable=False),
-        sa.Column("event_no", sa.BigInteger(), nullable=False),
-        sa.Column("submitted_before", sa.BigInteger(), nullable=False),
-        sa.Column("rejected_before", sa.BigInteger(), nullable=False),
-        sa.Column("submitted", sa.BigInteger(), nullable=False),
-        sa.Column("rejected", sa.BigInteger(), nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("sweep_no", name=op.f("pk_sweep")),
-        sa.UniqueConstraint("log_size", "event_no", name=op.f("uq_sweep_log_size_event_no")),
-    )
-    op.create_table(
-        "registry_reject",
-        sa.Column("source", sa.Text(), nullable=False),
-        sa.Column("offset", sa.BigInteger(), nullable=False),
-        sa.Column("appended_at", sa.BigInteger(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("detail", sa.Text(), nullable=False),
-        sa.Column("origin", sa.Text(), nullable=True),
-        sa.Column("sha256", sa.LargeBinary(), nullable=False),
-        sa.Column("sample", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("source", "offset", name=op.f("pk_registry_reject")),
-        sqlite_with_rowid=False,
-    )
-    op.create_table(
         "source",
         sa.Column(
             "source_no", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), sa.Identity(always=False), nullable=False
@@ -373,24 +268,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("verdict_id", name=op.f("pk_verdict")),
     )
     op.create_table(
-        "token",
-        sa.Column(
-            "token_no", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), sa.Identity(always=False), nullable=False
-        ),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("scopes", sa.Text(), nullable=False),
-        sa.Column("sha256", sa.Text(), nullable=False),
-        sa.Column("made_by", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("made_at", sa.BigInteger(), nullable=False),
-        sa.Column("expires_at", sa.BigInteger(), nullable=False),
-        sa.Column("revoked_at", sa.BigInteger(), nullable=True),
-        sa.Column("revoked_by", sa.Text(), nullable=True),
-        sa.Column("revoked_reason", sa.Text(), nullable=True),
-        sa.PrimaryKeyConstraint("token_no", name=op.f("pk_token")),
-        sa.UniqueConstraint("sha256", name=op.f("uq_token_sha256")),
-    )
-    op.create_table(
         "vote",
         sa.Column("partition_no", sa.BigInteger(), nullable=False),
         sa.Column("offset", sa.BigInteger(), nullable=False),
@@ -414,18 +291,20 @@ def upgrade() -> None:
     op.create_index("ix_vote_voter", "vote", ["voter", "partition_no", "offset"], unique=False)
     op.create_table(
         "vote_key",
-        sa.Column("key", sa.LargeBinary().with_variant(UUID(), "postgresql"), nullable=False),
+        sa.Column("key", sa.LargeBinary(), nullable=False),
         sa.Column("partition_no", sa.BigInteger(), nullable=False),
         sa.Column("offset", sa.BigInteger(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_vote_key")),
         sqlite_with_rowid=False,
     )
     op.create_table(
         "voter_state",
         sa.Column("partition_no", sa.BigInteger(), nullable=False),
+        sa.Column("detector", sa.Text(), nullable=False),
         sa.Column("voter", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("partition_no", "voter", name=op.f("pk_voter_state")),
+        sa.PrimaryKeyConstraint("partition_no", "detector", "voter", name=op.f("pk_voter_state")),
         sqlite_with_rowid=False,
     )
     op.create_table(
