@@ -7,7 +7,7 @@ private fields were erased is held against the public part of its leaf, and noth
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -101,6 +101,7 @@ class _Made:
     counts: sealed_counts.SealedCounts
     styled: list[npt.NDArray[np.void]]
     erased: int
+    gone: list[int] = field(default_factory=list)  # places of the erased ones (store/styles.py)
 
     @classmethod
     def of(cls, connection: Connection, row: Any, held: _Held, texts: leaves.Texts) -> _Made:
@@ -115,6 +116,9 @@ class _Made:
             if _ERASED in blind:
                 committed, gone = _kept_where_erased(committed, held.commitments(at, len(batch)), blind)
                 made.erased += gone
+                made.gone += [
+                    styles.place(part, offset) for offset in batch["offset"].to_numpy()[_wiped(blind)].tolist()
+                ]
             hashes.append(leaf.hashes(leaves.public(batch, texts, committed)))
             made.where.append((part, batch["offset"].to_numpy()))
             made.styled.append(styles.block(part, batch))
@@ -166,13 +170,16 @@ def _votes(connection: Connection, segment_no: int) -> Iterator[tuple[int, pa.Re
 
 def _kept_where_erased(made: bytes, held: bytes, blinds: bytes) -> tuple[bytes, int]:
     """Commitments, those of the file where the blind is gone."""
-    size = len(blinds) // WIDTH
-    gone = ~np.frombuffer(blinds, dtype=np.uint8).reshape(size, WIDTH).any(axis=1)
+    gone = _wiped(blinds)
     if len(held) != len(made):
         return made, int(gone.sum())
     mixed = np.frombuffer(made, dtype=f"V{WIDTH}").copy()
     mixed[gone] = np.frombuffer(held, dtype=f"V{WIDTH}")[gone]
     return mixed.tobytes(), int(gone.sum())
+
+
+def _wiped(blinds: bytes) -> npt.NDArray[np.bool_]:
+    return ~np.frombuffer(blinds, dtype=np.uint8).reshape(-1, WIDTH).any(axis=1)
 
 
 def _compare(held: _Held, made: _Made, first: int) -> None:
@@ -199,7 +206,8 @@ def _first_other(one: bytes, other: bytes) -> int:
 def _counts(connection: Connection, row: Any, made: _Made, where: str) -> None:
     if not np.array_equal(sealed_counts.unpack(bytes(row.counts)).pairs, made.counts.pairs):
         raise Refuted("counts", where, "its counts are not those of its votes")
-    if not styles.same(made.styled, None if row.styles is None else bytes(row.styles)):
+    # An erased vote has lost its style counts; the segment keeps them, for the boards that they gave.
+    if not styles.same(made.styled, None if row.styles is None else bytes(row.styles), made.gone):
         raise VerificationFailed(f"{where}: its style counts are not those of its votes")
     r = schema.segment_range.c
     query = sa.select(r.partition_no, r.first_offset, r.next_offset, r.first_leaf, r.runs)

@@ -98,10 +98,11 @@ def pack(blocks: list[npt.NDArray[np.void]]) -> bytes | None:
     return zlib.compress(raw, 1) if len(whole) else None
 
 
-def same(blocks: list[npt.NDArray[np.void]], packed: bytes | None) -> bool:
-    """True if the bytes hold these votes, whatever compressed them."""
+def same(blocks: list[npt.NDArray[np.void]], packed: bytes | None, but: Collection[int] = ()) -> bool:
+    """True if the bytes hold these votes, whatever compressed them; those at the places `but` aside."""
     whole, found = np.concatenate(blocks) if blocks else np.zeros(0, dtype=_DTYPE), unpack(packed)
-    return all(np.array_equal(whole[name], found[name]) for name in _NAMES)
+    kept = ~np.isin(found["place"], np.array([*but], dtype=np.int64))
+    return all(np.array_equal(whole[name], found[name][kept]) for name in _NAMES)
 
 
 def styled(connection: Connection, log_size: int) -> StyledVotes:

@@ -1,0 +1,1393 @@
+PRAGMA foreign_keys=OFF;
+BEGIN TRANSACTION;
+CREATE TABLE alembic_version (
+	version_num VARCHAR(32) NOT NULL, 
+	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
+INSERT INTO alembic_version VALUES('0001');
+CREATE TABLE alert (
+	alert_id TEXT NOT NULL, 
+	detector TEXT NOT NULL, 
+	severity TEXT NOT NULL, 
+	subject_kind TEXT NOT NULL, 
+	subject TEXT NOT NULL, 
+	direction TEXT NOT NULL, 
+	state TEXT NOT NULL, 
+	opened_at BIGINT NOT NULL, 
+	partition_no BIGINT NOT NULL, 
+	"offset" BIGINT NOT NULL, 
+	level INTEGER NOT NULL, 
+	e_value DOUBLE, 
+	evidence TEXT NOT NULL, 
+	CONSTRAINT pk_alert PRIMARY KEY (alert_id)
+);
+INSERT INTO alert VALUES('d5c5eb24e039669c','voter_bias','warning','voter','44e744481903c608','random','snoozed',1772329500000000,2,16,4,210686970.04045730829,'{"likeliest": [{"share": 1.0, "what": "clicks at random"}], "proved": false, "snapshot": 1, "ties": 0, "votes": 21}');
+INSERT INTO alert VALUES('d8c8a3a3cb6e7f7e','voter_bias','critical','voter','44e744481903c608','biased','open',1772329580000000,2,21,4,129568287.85724759102,'{"likeliest": [{"delta": 3.0, "model": "fir", "share": 0.996, "what": "promotes"}, {"delta": 1.5, "model": "fir", "share": 0.003, "what": "promotes"}, {"share": 0.001, "what": "always votes for the left side"}], "proved": true, "snapshot": 1, "ties": 0, "votes": 27}');
+INSERT INTO alert VALUES('792a815008b39021','duplicate_votes','warning','voter','02ed44884ad53867','same id, other vote','acknowledged',1772323320000000,2,20,1,NULL,'{"counted": {"offset": 6, "partition": 0}, "ignored": {"offset": 20, "partition": 0}, "vote_id": "v0006"}');
+CREATE TABLE alert_event (
+	event_no INTEGER NOT NULL, 
+	alert_id TEXT NOT NULL, 
+	at BIGINT NOT NULL, 
+	action TEXT NOT NULL, 
+	name TEXT NOT NULL, 
+	reason TEXT NOT NULL, 
+	CONSTRAINT pk_alert_event PRIMARY KEY (event_no)
+);
+INSERT INTO alert_event VALUES(1,'d5c5eb24e039669c',1795629527946821,'opened','voter_bias','e-value 241');
+INSERT INTO alert_event VALUES(2,'d8c8a3a3cb6e7f7e',1795629527946821,'opened','voter_bias','e-value 165');
+INSERT INTO alert_event VALUES(3,'d5c5eb24e039669c',1795629527946821,'escalated','voter_bias','e-value 2.14e+04');
+INSERT INTO alert_event VALUES(4,'d8c8a3a3cb6e7f7e',1795629527946821,'escalated','voter_bias','e-value 2.37e+04');
+INSERT INTO alert_event VALUES(5,'d5c5eb24e039669c',1795629527946821,'escalated','voter_bias','e-value 2.67e+06');
+INSERT INTO alert_event VALUES(6,'d8c8a3a3cb6e7f7e',1795629527946821,'escalated','voter_bias','e-value 2.28e+06');
+INSERT INTO alert_event VALUES(7,'d5c5eb24e039669c',1795629527946821,'escalated','voter_bias','e-value 2.11e+08');
+INSERT INTO alert_event VALUES(8,'d8c8a3a3cb6e7f7e',1795629527946821,'escalated','voter_bias','e-value 1.3e+08');
+INSERT INTO alert_event VALUES(9,'792a815008b39021',1795629527946821,'opened','duplicate_votes','e-value none: a fact');
+INSERT INTO alert_event VALUES(10,'792a815008b39021',1795629567266455,'ack','ann','a client that sends twice');
+INSERT INTO alert_event VALUES(11,'d5c5eb24e039669c',1795629570634156,'snooze','ann','looked at with the other one');
+CREATE TABLE batch (
+	partition_no BIGINT NOT NULL, 
+	first_offset BIGINT NOT NULL, 
+	next_offset BIGINT NOT NULL, 
+	epoch BIGINT NOT NULL, 
+	read INTEGER NOT NULL, 
+	accepted INTEGER NOT NULL, 
+	late INTEGER NOT NULL, 
+	quarantined INTEGER NOT NULL, 
+	duplicate INTEGER NOT NULL, 
+	rejected INTEGER NOT NULL, 
+	CONSTRAINT pk_batch PRIMARY KEY (partition_no, first_offset)
+)
+ WITHOUT ROWID
+
+;
+INSERT INTO batch VALUES(1,0,300,1,300,300,0,0,0,0);
+INSERT INTO batch VALUES(2,0,144,1,144,139,1,0,2,2);
+INSERT INTO batch VALUES(3,0,25,1,25,25,0,0,0,0);
+CREATE TABLE closed_window (
+	start BIGINT NOT NULL, 
+	accepted INTEGER NOT NULL, 
+	late INTEGER NOT NULL, 
+	CONSTRAINT pk_closed_window PRIMARY KEY (start)
+)
+ WITHOUT ROWID
+
+;
+INSERT INTO closed_window VALUES(1772323200000000,15,1);
+INSERT INTO closed_window VALUES(1772323500000000,15,0);
+INSERT INTO closed_window VALUES(1772323800000000,15,0);
+INSERT INTO closed_window VALUES(1772324100000000,15,0);
+INSERT INTO closed_window VALUES(1772324400000000,15,0);
+INSERT INTO closed_window VALUES(1772324700000000,15,0);
+INSERT INTO closed_window VALUES(1772325000000000,15,0);
+CREATE TABLE duplicate (
+	partition_no BIGINT NOT NULL, 
+	"offset" BIGINT NOT NULL, 
+	first_partition_no BIGINT NOT NULL, 
+	first_offset BIGINT NOT NULL, 
+	same_body BOOLEAN NOT NULL, 
+	CONSTRAINT pk_duplicate PRIMARY KEY (partition_no, "offset")
+)
+ WITHOUT ROWID
+
+;
+INSERT INTO duplicate VALUES(2,10,1,5,1);
+INSERT INTO duplicate VALUES(2,20,1,6,0);
+CREATE TABLE exclusion (
+	exclusion_no INTEGER NOT NULL, 
+	action TEXT NOT NULL, 
+	kind TEXT NOT NULL, 
+	target TEXT NOT NULL, 
+	reason TEXT NOT NULL, 
+	name TEXT NOT NULL, 
+	at BIGINT NOT NULL, 
+	alert_id TEXT, 
+	CONSTRAINT pk_exclusion PRIMARY KEY (exclusion_no)
+);
+INSERT INTO exclusion VALUES(1,'exclude','voter','44e744481903c608','critical alert d8c8a3a3cb6e7f7e is open','auto-voter/1',1795629544860450,'d8c8a3a3cb6e7f7e');
+INSERT INTO exclusion VALUES(2,'exclude','voter','15d9ea6b2e44175f','two accounts of one person','ann',1772500000000000,NULL);
+INSERT INTO exclusion VALUES(3,'restore','voter','15d9ea6b2e44175f','they are two people','bob',1772500100000000,NULL);
+INSERT INTO exclusion VALUES(4,'exclude','vote','v0017','sent by a test','ann',1772500200000000,NULL);
+CREATE TABLE in_force (
+	partition_no BIGINT NOT NULL, 
+	from_offset BIGINT NOT NULL, 
+	sequence BIGINT NOT NULL, 
+	CONSTRAINT pk_in_force PRIMARY KEY (partition_no, from_offset)
+)
+ WITHOUT ROWID
+
+;
+INSERT INTO in_force VALUES(2,0,1);
+INSERT INTO in_force VALUES(3,0,3);
+CREATE TABLE lease (
+	name TEXT NOT NULL, 
+	owner TEXT NOT NULL, 
+	epoch BIGINT NOT NULL, 
+	expires_at BIGINT NOT NULL, 
+	CONSTRAINT pk_lease PRIMARY KEY (name)
+);
+CREATE TABLE meta (
+	name TEXT NOT NULL, 
+	value TEXT NOT NULL, 
+	CONSTRAINT pk_meta PRIMARY KEY (name)
+);
+INSERT INTO meta VALUES('voter_key_check','06320933c1611266e251907fc0b8b95f0e9837a816b4f4c38be1e3e1b89d9533');
+INSERT INTO meta VALUES('store_id','85cc0bcb9a8bcb5d');
+INSERT INTO meta VALUES('refresh_last_success','1795629580298808');
+CREATE TABLE model (
+	model_no INTEGER NOT NULL, 
+	name TEXT NOT NULL, 
+	CONSTRAINT pk_model PRIMARY KEY (model_no), 
+	CONSTRAINT uq_model_name UNIQUE (name)
+);
+INSERT INTO model VALUES(1,'aster');
+INSERT INTO model VALUES(2,'birch');
+INSERT INTO model VALUES(3,'cedar');
+INSERT INTO model VALUES(4,'dahlia');
+INSERT INTO model VALUES(5,'elm');
+INSERT INTO model VALUES(6,'fir');
+CREATE TABLE outbox (
+	outbox_no INTEGER NOT NULL, 
+	source_no BIGINT NOT NULL, 
+	topic TEXT NOT NULL, 
+	"key" BLOB NOT NULL, 
+	value BLOB NOT NULL, 
+	CONSTRAINT pk_outbox PRIMARY KEY (outbox_no)
+);
+CREATE TABLE partition (
+	partition_no INTEGER NOT NULL, 
+	source_no BIGINT NOT NULL, 
+	number INTEGER NOT NULL, 
+	next_offset BIGINT NOT NULL, 
+	epoch BIGINT NOT NULL, 
+	owner TEXT NOT NULL, 
+	event_time BIGINT, 
+	sealed_offset BIGINT NOT NULL, 
+	state_offset BIGINT NOT NULL, 
+	updated_at BIGINT NOT NULL, 
+	CONSTRAINT pk_partition PRIMARY KEY (partition_no), 
+	CONSTRAINT uq_partition_source_no_number UNIQUE (source_no, number)
+);
+INSERT INTO "partition" VALUES(1,1,0,300,1,'one:1',1772329180000000,300,0,1795629499936388);
+INSERT INTO "partition" VALUES(2,2,0,144,1,'one:1',1772331980000000,144,144,1795629527946821);
+INSERT INTO "partition" VALUES(3,3,0,25,1,'one:1',1772410080000000,0,25,1795629583420971);
+CREATE TABLE position (
+	name TEXT NOT NULL, 
+	position BIGINT NOT NULL, 
+	CONSTRAINT pk_position PRIMARY KEY (name)
+);
+INSERT INTO position VALUES('monitor',1772325300000000);
+CREATE TABLE registry_event (
+	event_no INTEGER NOT NULL, 
+	event_id TEXT NOT NULL, 
+	at BIGINT NOT NULL, 
+	type TEXT NOT NULL, 
+	body TEXT NOT NULL, 
+	CONSTRAINT pk_registry_event PRIMARY KEY (event_no), 
+	CONSTRAINT uq_registry_event_event_id UNIQUE (event_id)
+);
+INSERT INTO registry_event VALUES(1,'e0',1769904000000000,'model.submitted',replace('{"schema": 1, "event_id": "e0", "at": "2026-02-01T00:00:00Z", "type": "model.submitted", "model": "aster", "provider": "grove", "visibility": "public", "license": "open"}\n','\n',char(10)));
+INSERT INTO registry_event VALUES(2,'e1',1769904000000000,'model.submitted',replace('{"schema": 1, "event_id": "e1", "at": "2026-02-01T00:00:00Z", "type": "model.submitted", "model": "birch", "provider": "grove", "visibility": "public", "license": "open"}\n','\n',char(10)));
+INSERT INTO registry_event VALUES(3,'e2',1769904000000000,'model.submitted',replace('{"schema": 1, "event_id": "e2", "at": "2026-02-01T00:00:00Z", "type": "model.submitted", "model": "cedar", "provider": "grove", "visibility": "public", "license": "open"}\n','\n',char(10)));
+INSERT INTO registry_event VALUES(4,'e3',1769904000000000,'model.submitted',replace('{"schema": 1, "event_id": "e3", "at": "2026-02-01T00:00:00Z", "type": "model.submitted", "model": "dahlia", "provider": "grove", "visibility": "public", "license": "open"}\n','\n',char(10)));
+INSERT INTO registry_event VALUES(5,'e4',1769904000000000,'model.submitted',replace('{"schema": 1, "event_id": "e4", "at": "2026-02-01T00:00:00Z", "type": "model.submitted", "model": "elm", "provider": "grove", "visibility": "public", "license": "open"}\n','\n',char(10)));
+INSERT INTO registry_event VALUES(6,'e5',1769904000000000,'model.submitted',replace('{"schema": 1, "event_id": "e5", "at": "2026-02-01T00:00:00Z", "type": "model.submitted", "model": "fir", "provider": "grove", "visibility": "public", "license": "open"}\n','\n',char(10)));
+CREATE TABLE reject (
+	partition_no BIGINT NOT NULL, 
+	"offset" BIGINT NOT NULL, 
+	appended_at BIGINT NOT NULL, 
+	reason TEXT NOT NULL, 
+	detail TEXT NOT NULL, 
+	origin TEXT, 
+	sha256 BLOB NOT NULL, 
+	sample BLOB NOT NULL, 
+	CONSTRAINT pk_reject PRIMARY KEY (partition_no, "offset")
+);
+INSERT INTO reject VALUES(2,30,-1,'wrong_type','Expected `str`, got `int` - at `$.vote_id`',NULL,X'abb6a169720a51ad9e8b91b8a24412118906942475c89c39ad5dbdafb559e9d5',X'7b22736368656d61223a20312c2022766f74655f6964223a20377d');
+INSERT INTO reject VALUES(2,40,-1,'malformed','JSON is malformed: invalid character (byte 4)',NULL,X'29ecbeb830e3244605e5a88493e4088424a71780e5cf59bb3475f278f294335b',X'6e6f204a534f4e');
+CREATE TABLE segment (
+	segment_no INTEGER NOT NULL, 
+	log_size BIGINT NOT NULL, 
+	digest TEXT NOT NULL, 
+	counts BLOB NOT NULL, 
+	at BIGINT NOT NULL, 
+	CONSTRAINT pk_segment PRIMARY KEY (segment_no), 
+	CONSTRAINT uq_segment_log_size UNIQUE (log_size)
+);
+INSERT INTO segment VALUES(1,300,'a9375562c4876ef0a74725203cbd6e994e81e4dcaeb1b9270dfd0eb279e7717c',X'780185d4c16d02411044d1b1c1364238038743984442749660dee54badf5a5e8ee5fd533bb98bf8ff5fabbbf653d6eef0fcf5deff1fadc7545bf9c1a3f71fab8f3fec07f32885e068e0fceafafee5e7539bc3c73eabce6f4777f28a7c6f1ebab9d07674ebf0ca27d2e383eb87c7d9c3ecefdcbe9e3cce9b741b4f7c3075b3fbbe13c388ab7a79c1ae7bcfaeae6e99753cbeb3df8284e3e3f9f39d52fc78feb7df9ba572dcffb9543f971f2cde9c4f57c72a83cb53ce7a3cdc13977b9f2f6943bdadbb9bdd7fd411eae7bcd298eca539753e3e4eb7beee654bf1c3faecf8fcf79707cf2f8cca9ffcb72cd33a7de8f1cca57ce7970ea72fce5dc93cf9cea97d3c73977b9ee75ae72faf2e4e39a8333a7387e9cdffb72789c73e0d4e6d47b2fd7bd13d7bd6a797cf651dfab72fc38e728d7fb94f31ee5503914c78f5397ebf9d4eec927874e5c79efb779fcf2dc1fd7394e7e397d9cdfbf72cd35a7ce2187f295eb5ecfb71cbf3c3e1c9f39759e72fc475cf7aae5f9bec8a113d7bd13a72f8faf7bdd0fc7e75c7ce654bf9c3eaefbe497730e79383ae5f199533e79b8a3bd387e797cf27c5ff4717e87ca354f8df39ce4d089eb5edc3f3d9305a1',1795629513526708);
+INSERT INTO segment VALUES(2,440,'151ec17b66a7754cb8be7eef664e2c16840a731f2f022031a42fbc07260cc05d',X'78018dd14b6e02411004518c3fc8208164df92ab706916f4db84546ad824d51999d533f338bc7e7f4befffaf3fe7357f2c3d2eadf029ce8c37d34f46944f7166b8997e2dc33c71df8ca81cc5d90fe7d31f46b4ef012707d7ef1c278fe33b37f3299fe228ce5cce3c71ee4bf55079df430fe553ef994fdbe7bdf0a97be8c3c9e3dca79c1927a7d7cca7cecb9927ce3ef989735f3e95b707f76e9fbc3e397dd3f7b0a79cfcae6fb777fa6ef6d96f1fb5577f39e713c76f5ff7e2a83e397be5f874e29ce3f4b7afbd72b8e9bb957bf73de3dcc7fdf4d967a638f7c599cb99cbedf67a6e797bcdfa70bb3ecf2baf4f5e1fcef3e0e4f8663ebdad3fe5ca9bcbedf6f639edbd662fce1e9c7e7bcd7cfa9b3e5cfbccfabc4f3df4923e9c7be2dae7bbf0e9297d38799c7ef7c339c7c93d01c76a038e',1795629536853036);
+CREATE TABLE segment_range (
+	segment_no BIGINT NOT NULL, 
+	partition_no BIGINT NOT NULL, 
+	first_offset BIGINT NOT NULL, 
+	next_offset BIGINT NOT NULL, 
+	CONSTRAINT pk_segment_range PRIMARY KEY (segment_no, partition_no)
+);
+INSERT INTO segment_range VALUES(1,1,0,300);
+INSERT INTO segment_range VALUES(2,2,0,144);
+CREATE TABLE snapshot (
+	snapshot_id TEXT NOT NULL, 
+	work_key TEXT NOT NULL, 
+	log_size BIGINT NOT NULL, 
+	body TEXT NOT NULL, 
+	reference BLOB NOT NULL, 
+	rated_at BIGINT NOT NULL, 
+	sequence BIGINT, 
+	previous TEXT, 
+	digest TEXT, 
+	published_at BIGINT, 
+	CONSTRAINT pk_snapshot PRIMARY KEY (snapshot_id), 
+	CONSTRAINT uq_snapshot_digest UNIQUE (digest), 
+	CONSTRAINT uq_snapshot_previous UNIQUE (previous), 
+	CONSTRAINT uq_snapshot_sequence UNIQUE (sequence), 
+	CONSTRAINT uq_snapshot_work_key UNIQUE (work_key)
+);
+INSERT INTO snapshot VALUES('53b01e47a50110d10160c322368984ae35739c84e4d3b7d888d1d3d9a525f74f','06b4ce2e2a2f1473e82f6f98f96fcbc764d733fd03403f2bbb10a8503db44a99',300,'{"after":0,"code":"0.1.0","exclusions":[],"log_digest":"a9375562c4876ef0a74725203cbd6e994e81e4dcaeb1b9270dfd0eb279e7717c","log_size":300,"rows":{"defended":"e6d807c4f5a5be578bf438a78d7a49cab12b4ddfd27574a59507f545c80c5144","raw":"e6d807c4f5a5be578bf438a78d7a49cab12b4ddfd27574a59507f545c80c5144"},"settings":{"anchor":"mixtral-8x7b-instruct-v0.1=1114","auto_voter":true,"lateness_minutes":60,"least_share":0.5},"verdict":"040d813c8c1b9834","views":{"defended":{"converged":true,"gradient_norm":1.610755973047162e-11,"iterations":4,"models":6,"unrated":[]},"raw":{"converged":true,"gradient_norm":1.610755973047162e-11,"iterations":4,"models":6,"unrated":[]}},"votes_counted":300,"votes_excluded":0,"votes_flagged":0,"work":{"configuration":"45cebf68a1d02ea886cd4e1f995251e6b0767efbaf0234a50fa25df36c9d3b2b","exclusions":"b1d5fbf32edce175dacebe0dc81e382bc4bf7618cfad96d182257110808c54dd","log_digest":"a9375562c4876ef0a74725203cbd6e994e81e4dcaeb1b9270dfd0eb279e7717c","log_size":300}}',X'504b03042d0000000000000021008b561ecdffffffffffffffff0c0014006d6f64656c5f6e6f2e6e707901001000b000000000000000b000000000000000934e554d5059010076007b276465736372273a20273c6938272c2027666f727472616e5f6f72646572273a2046616c73652c20277368617065273a2028362c292c207d2020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020200a010000000000000002000000000000000300000000000000040000000000000005000000000000000600000000000000504b03042d00000000000000210090193a5dffffffffffffffff0900140074686574612e6e707901001000b000000000000000b000000000000000934e554d5059010076007b276465736372273a20273c6638272c2027666f727472616e5f6f72646572273a2046616c73652c20277368617065273a2028362c292c207d2020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020200a9c1b68090982ed3f7585d1d5755dd93f2e8b1167af8ce13ff41c45f38a7ecf3fe12a98193232f1bf80ad81f2589cf0bf504b03042d00000000000000210064bbf62affffffffffffffff0e001400636f76617269616e63652e6e707901001000a001000000000000a001000000000000934e554d5059010076007b276465736372273a20273c6638272c2027666f727472616e5f6f72646572273a2046616c73652c20277368617065273a2028362c2036292c207d202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020200af12b8fe97ca2a63fc80371c41da577bfa83d4ecb930c4c3f7acb0f04172840bf7857adfa1f6f92bf11b38e4db64b95bfc80371c41da577bfe186359db7d9a43f5a9535cb02146cbfcc8f4b7d0ac36abfbcd914fb5c4581bf4e3bb4a2974c94bfa83d4ecb930c4c3f5a9535cb02146cbf8e309e613878a83f3b45591472af6dbf4cb7d48f37c48dbf149cbafd4ab69bbf7acb0f04172840bfcc8f4b7d0ac36abf3b45591472af6dbf115a0d4e7571a13f20456539bc138cbf2cf1256af8928abf7857adfa1f6f92bfbcd914fb5c4581bf4cb7d48f37c48dbf20456539bc138cbf5f0b907f3f7fb13fdad5d6426bfe8bbf11b38e4db64b95bf4e3bb4a2974c94bf149cbafd4ab69bbf2cf1256af8928abfdad5d6426bfe8bbf7efb1eb1d225b83f504b03042d0000000000000021004c7ae07cffffffffffffffff08001400746965732e6e70790100100098000000000000009800000000000000934e554d5059010076007b276465736372273a20273c6638272c2027666f727472616e5f6f72646572273a2046616c73652c20277368617065273a2028332c292c207d2020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020200ab81e85eb51b8ce3fbdc27d3eb5bf6240acc9f1a289af7d40504b01022d032d0000000000000021008b561ecdb0000000b00000000c00000000000000000000008001000000006d6f64656c5f6e6f2e6e7079504b01022d032d00000000000000210090193a5db0000000b00000000900000000000000000000008001ee00000074686574612e6e7079504b01022d032d00000000000000210064bbf62aa0010000a00100000e00000000000000000000008001d9010000636f76617269616e63652e6e7079504b01022d032d0000000000000021004c7ae07c98000000980000000800000000000000000000008001b9030000746965732e6e7079504b05060000000004000400e30000008b0400000000',1795629522033716,1,'0000000000000000000000000000000000000000000000000000000000000000','3b513b56d212f32fd727ecf64d633b51ad8d57d1781772655d85656d8f668fac',1795629522071178);
+INSERT INTO snapshot VALUES('c523b615d40e4cbb9430192e88f7ad4d2508f84614f370e52b594d6119679902','f51540f17bd4f105d4f71b27ae8871345f717851ad9c9e32a9aa3293d22dc0f6',440,'{"after":1,"code":"0.1.0","exclusions":[{"kind":"voter","name":"auto-voter/1","reason":"critical alert d8c8a3a3cb6e7f7e is open","target":"44e744481903c608"}],"log_digest":"151ec17b66a7754cb8be7eef664e2c16840a731f2f022031a42fbc07260cc05d","log_size":440,"rows":{"defended":"d01ef1bc86d69b5986cb85cc560e701f0d392b4cb67ab000b715fb3d0c0f3ae0","raw":"233adafac1a60e2df04a2f23b2eb38116aebae06604a3b42b5a56867a49d1bd4"},"settings":{"anchor":"mixtral-8x7b-instruct-v0.1=1114","auto_voter":true,"lateness_minutes":60,"least_share":0.5},"verdict":"8378aa603683d425","views":{"defended":{"converged":true,"gradient_norm":1.9629631253792468e-11,"iterations":4,"models":6,"unrated":[]},"raw":{"converged":true,"gradient_norm":1.113686920461987e-11,"iterations":4,"models":6,"unrated":[]}},"votes_counted":369,"votes_excluded":70,"votes_flagged":15,"work":{"configuration":"45cebf68a1d02ea886cd4e1f995251e6b0767efbaf0234a50fa25df36c9d3b2b","exclusions":"ebddd97bbdd0e1eeb3c0659d5043396ff4873eeb4c1173bbd23fbfa812b98f8c","log_digest":"151ec17b66a7754cb8be7eef664e2c16840a731f2f022031a42fbc07260cc05d","log_size":440}}',X'504b03042d0000000000000021008b561ecdffffffffffffffff0c0014006d6f64656c5f6e6f2e6e707901001000b000000000000000b000000000000000934e554d5059010076007b276465736372273a20273c6938272c2027666f727472616e5f6f72646572273a2046616c73652c20277368617065273a2028362c292c207d2020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020200a010000000000000002000000000000000300000000000000040000000000000005000000000000000600000000000000504b03042d0000000000000021007c27e38bffffffffffffffff0900140074686574612e6e707901001000b000000000000000b000000000000000934e554d5059010076007b276465736372273a20273c6638272c2027666f727472616e5f6f72646572273a2046616c73652c20277368617065273a2028362c292c207d2020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020200af4b25ed775efec3fd2e0f68dad36e03f915c3e23cbede03f34917b43e378c23f3b47e2502abaf0bf1823d75be99ef0bf504b03042d000000000000002100c96cc127ffffffffffffffff0e001400636f76617269616e63652e6e707901001000a001000000000000a001000000000000934e554d5059010076007b276465736372273a20273c6638272c2027666f727472616e5f6f72646572273a2046616c73652c20277368617065273a2028362c2036292c207d202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020200a10720e77dd3da33f5b713f3c0ae671bfe3b571062e8432bf1b137964b97b52bf33c00e9262f68abfa74fa4c73a1593bf5b713f3c0ae671bfa40e0291f95fa23f1a06fc9cf89376bfc2614f43a19965bfa8a89b334dd080bfbafdfa522f0c8fbfe3b571062e8432bf1a06fc9cf89376bf97c4da6b5dd6a43faede5d241cdc65bf584e939b5d2e86bfce5d07a6f9ea95bf1b137964b97b52bfc2614f43a19965bfaede5d241cdc65bf5f125c92cbc29d3f26ac1718878285bf2006268629d688bf33c00e9262f68abfa8a89b334dd080bf584e939b5d2e86bf26ac1718878285bf6634b819127eab3f3e6e8bedb38086bfa74fa4c73a1593bfbafdfa522f0c8fbfce5d07a6f9ea95bf2006268629d688bf3e6e8bedb38086bfa07940b46e0cb43f504b03042d000000000000002100e6fa6749ffffffffffffffff08001400746965732e6e70790100100098000000000000009800000000000000934e554d5059010076007b276465736372273a20273c6638272c2027666f727472616e5f6f72646572273a2046616c73652c20277368617065273a2028332c292c207d2020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020200ad21f0ac905bcce3f13e353a69d036e403c076b9618bf8740504b01022d032d0000000000000021008b561ecdb0000000b00000000c00000000000000000000008001000000006d6f64656c5f6e6f2e6e7079504b01022d032d0000000000000021007c27e38bb0000000b00000000900000000000000000000008001ee00000074686574612e6e7079504b01022d032d000000000000002100c96cc127a0010000a00100000e00000000000000000000008001d9010000636f76617269616e63652e6e7079504b01022d032d000000000000002100e6fa674998000000980000000800000000000000000000008001b9030000746965732e6e7079504b05060000000004000400e30000008b0400000000',1795629544888585,2,'3b513b56d212f32fd727ecf64d633b51ad8d57d1781772655d85656d8f668fac','09064c58364838c888206fb481301ebb2f61ce85226d69c08a8c2f61521c5ff4',1795629544911821);
+INSERT INTO snapshot VALUES('797476779f8c05f0f919f8b68d4e97bb916ca1ef48729a9ef14ec3b2d6cc554a','7e371ca30c0f2ef54d1a096d873473aefbe57ffa4bf8a24057285a13f55f93e4',440,'{"after":2,"code":"0.1.0","exclusions":[{"kind":"vote","name":"ann","reason":"sent by a test","target":"v0017"},{"kind":"voter","name":"auto-voter/1","reason":"critical alert d8c8a3a3cb6e7f7e is open","target":"44e744481903c608"}],"log_digest":"151ec17b66a7754cb8be7eef664e2c16840a731f2f022031a42fbc07260cc05d","log_size":440,"rows":{"defended":"13cfe2a5baa61faf9a9b51dbb7226fd7bb3c489af0d874e770be0ac54706d75e","raw":"233adafac1a60e2df04a2f23b2eb38116aebae06604a3b42b5a56867a49d1bd4"},"settings":{"anchor":"mixtral-8x7b-instruct-v0.1=1114","auto_voter":true,"lateness_minutes":60,"least_share":0.95},"verdict":"8378aa603683d425","views":{"defended":{"converged":true,"gradient_norm":1.5147882947985636e-11,"iterations":4,"models":6,"unrated":[]},"raw":{"converged":true,"gradient_norm":1.113686920461987e-11,"iterations":4,"models":6,"unrated":[]}},"votes_counted":368,"votes_excluded":71,"votes_flagged":15,"work":{"configuration":"d906ba9bd934ba497aa91bd561e78beaa53170ddf8e40a5cd985cd0814c0a58b","exclusions":"f94eb22ff7d677fc7b49352cf8d4c6c311d1d844452996ed4a35e16e7a00c832","log_digest":"151ec17b66a7754cb8be7eef664e2c16840a731f2f022031a42fbc07260cc05d","log_size":440}}',X'504b03042d0000000000000021008b561ecdffffffffffffffff0c0014006d6f64656c5f6e6f2e6e707901001000b000000000000000b000000000000000934e554d5059010076007b276465736372273a20273c6938272c2027666f727472616e5f6f72646572273a2046616c73652c20277368617065273a2028362c292c207d2020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020200a010000000000000002000000000000000300000000000000040000000000000005000000000000000600000000000000504b03042d000000000000002100690e7b8dffffffffffffffff0900140074686574612e6e707901001000b000000000000000b000000000000000934e554d5059010076007b276465736372273a20273c6638272c2027666f727472616e5f6f72646572273a2046616c73652c20277368617065273a2028362c292c207d2020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020200a8183d52ec7beec3ffa594c0ffa2ee03f4e1aa5dc1ee4e03f6c42544c3956c23f0195d5118797f0bf316f1825309cf0bf504b03042d0000000000000021004253809dffffffffffffffff0e001400636f76617269616e63652e6e707901001000a001000000000000a001000000000000934e554d5059010076007b276465736372273a20273c6638272c2027666f727472616e5f6f72646572273a2046616c73652c20277368617065273a2028362c2036292c207d202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020200ac8ff05ac2c5ea33fef2535424dbd71bf928de4ed055f2fbf2c90d7031b9f51bf08074d0959d98bbf6ff0bec6a90793bfef2535424dbd71bf776adeb7da54a23f92ffda5660a076bfcf636944c8bd65bfbe6863a243be80bf65d5735fdef68ebf928de4ed055f2fbf92ffda5660a076bf769288ddbdc8a43f9fcc2878ebfe65bf7cdcb4af9e2086bf1a149fd278da95bf2c90d7031b9f51bfcf636944c8bd65bf9fcc2878ebfe65bf748b159d78b49d3fcc17982b357f85bffe80f3beabc688bf08074d0959d98bbfbe6863a243be80bf7cdcb4af9e2086bfcc17982b357f85bf8934b7a80ba6ab3f176edf1bbe6086bf6ff0bec6a90793bf65d5735fdef68ebf1a149fd278da95bffe80f3beabc688bf176edf1bbe6086bfb159a0ad51fcb33f504b03042d000000000000002100ae9a25edffffffffffffffff08001400746965732e6e70790100100098000000000000009800000000000000934e554d5059010076007b276465736372273a20273c6638272c2027666f727472616e5f6f72646572273a2046616c73652c20277368617065273a2028332c292c207d2020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020200a13a6fbc54fd2ce3f2fc057e761196e40f40f2a86a7b98740504b01022d032d0000000000000021008b561ecdb0000000b00000000c00000000000000000000008001000000006d6f64656c5f6e6f2e6e7079504b01022d032d000000000000002100690e7b8db0000000b00000000900000000000000000000008001ee00000074686574612e6e7079504b01022d032d0000000000000021004253809da0010000a00100000e00000000000000000000008001d9010000636f76617269616e63652e6e7079504b01022d032d000000000000002100ae9a25ed98000000980000000800000000000000000000008001b9030000746965732e6e7079504b05060000000004000400e30000008b0400000000',1795629580279153,3,'09064c58364838c888206fb481301ebb2f61ce85226d69c08a8c2f61521c5ff4','5f01ff135c56b6c804c1cd09ca47194d705f8518bbd678fdc37a9edf8e51ddef',1795629580296296);
+CREATE TABLE snapshot_row (
+	snapshot_id TEXT NOT NULL, 
+	"view" TEXT NOT NULL, 
+	model TEXT NOT NULL, 
+	rating DOUBLE NOT NULL, 
+	lower DOUBLE NOT NULL, 
+	upper DOUBLE NOT NULL, 
+	rank INTEGER NOT NULL, 
+	rank_best INTEGER NOT NULL, 
+	rank_worst INTEGER NOT NULL, 
+	votes BIGINT NOT NULL, 
+	CONSTRAINT pk_snapshot_row PRIMARY KEY (snapshot_id, "view", model)
+);
+INSERT INTO snapshot_row VALUES('53b01e47a50110d10160c322368984ae35739c84e4d3b7d888d1d3d9a525f74f','raw','aster',1117.1300000000001091,1066.6600000000000818,1167.599999999999909,1,1,4,118);
+INSERT INTO snapshot_row VALUES('53b01e47a50110d10160c322368984ae35739c84e4d3b7d888d1d3d9a525f74f','raw','birch',1041.6700000000000727,996.01999999999998184,1087.3099999999999453,3,1,4,113);
+INSERT INTO snapshot_row VALUES('53b01e47a50110d10160c322368984ae35739c84e4d3b7d888d1d3d9a525f74f','raw','cedar',1067.0499999999999544,1014.1299999999999954,1119.9800000000000181,2,1,4,101);
+INSERT INTO snapshot_row VALUES('53b01e47a50110d10160c322368984ae35739c84e4d3b7d888d1d3d9a525f74f','raw','dahlia',1025.1400000000001,977.25999999999999092,1073.0199999999999818,4,1,4,112);
+INSERT INTO snapshot_row VALUES('53b01e47a50110d10160c322368984ae35739c84e4d3b7d888d1d3d9a525f74f','raw','elm',873.37999999999999549,817.17999999999994999,929.59000000000003181,6,5,6,92);
+INSERT INTO snapshot_row VALUES('53b01e47a50110d10160c322368984ae35739c84e4d3b7d888d1d3d9a525f74f','raw','fir',875.62999999999999549,810.40999999999996815,940.85000000000002275,5,5,6,64);
+INSERT INTO snapshot_row VALUES('53b01e47a50110d10160c322368984ae35739c84e4d3b7d888d1d3d9a525f74f','defended','aster',1117.1300000000001091,1066.6600000000000818,1167.599999999999909,1,1,4,118);
+INSERT INTO snapshot_row VALUES('53b01e47a50110d10160c322368984ae35739c84e4d3b7d888d1d3d9a525f74f','defended','birch',1041.6700000000000727,996.01999999999998184,1087.3099999999999453,3,1,4,113);
+INSERT INTO snapshot_row VALUES('53b01e47a50110d10160c322368984ae35739c84e4d3b7d888d1d3d9a525f74f','defended','cedar',1067.0499999999999544,1014.1299999999999954,1119.9800000000000181,2,1,4,101);
+INSERT INTO snapshot_row VALUES('53b01e47a50110d10160c322368984ae35739c84e4d3b7d888d1d3d9a525f74f','defended','dahlia',1025.1400000000001,977.25999999999999092,1073.0199999999999818,4,1,4,112);
+INSERT INTO snapshot_row VALUES('53b01e47a50110d10160c322368984ae35739c84e4d3b7d888d1d3d9a525f74f','defended','elm',873.37999999999999549,817.17999999999994999,929.59000000000003181,6,5,6,92);
+INSERT INTO snapshot_row VALUES('53b01e47a50110d10160c322368984ae35739c84e4d3b7d888d1d3d9a525f74f','defended','fir',875.62999999999999549,810.40999999999996815,940.85000000000002275,5,5,6,64);
+INSERT INTO snapshot_row VALUES('c523b615d40e4cbb9430192e88f7ad4d2508f84614f370e52b594d6119679902','raw','aster',1052.2200000000000272,1011.5399999999999635,1092.8900000000001,2,1,5,161);
+INSERT INTO snapshot_row VALUES('c523b615d40e4cbb9430192e88f7ad4d2508f84614f370e52b594d6119679902','raw','birch',1026.5399999999999635,986.79999999999995453,1066.2699999999999818,3,1,5,153);
+INSERT INTO snapshot_row VALUES('c523b615d40e4cbb9430192e88f7ad4d2508f84614f370e52b594d6119679902','raw','cedar',1022.2599999999999909,978.7799999999999727,1065.7499999999999999,4,1,5,136);
+INSERT INTO snapshot_row VALUES('c523b615d40e4cbb9430192e88f7ad4d2508f84614f370e52b594d6119679902','raw','dahlia',976.23000000000001823,934.16999999999995908,1018.2999999999999545,5,2,5,150);
+INSERT INTO snapshot_row VALUES('c523b615d40e4cbb9430192e88f7ad4d2508f84614f370e52b594d6119679902','raw','elm',846.11000000000001364,796.59000000000003182,895.62000000000000455,6,6,6,124);
+INSERT INTO snapshot_row VALUES('c523b615d40e4cbb9430192e88f7ad4d2508f84614f370e52b594d6119679902','raw','fir',1076.6400000000001,1031.5099999999999909,1121.7799999999999726,1,1,4,156);
+INSERT INTO snapshot_row VALUES('c523b615d40e4cbb9430192e88f7ad4d2508f84614f370e52b594d6119679902','defended','aster',1106.0299999999999726,1061.4700000000000273,1150.5799999999999272,1,1,3,144);
+INSERT INTO snapshot_row VALUES('c523b615d40e4cbb9430192e88f7ad4d2508f84614f370e52b594d6119679902','defended','birch',1060.7499999999999999,1017.8999999999999772,1103.599999999999909,3,1,4,136);
+INSERT INTO snapshot_row VALUES('c523b615d40e4cbb9430192e88f7ad4d2508f84614f370e52b594d6119679902','defended','cedar',1071.099999999999909,1023.0,1119.1900000000000545,2,1,4,123);
+INSERT INTO snapshot_row VALUES('c523b615d40e4cbb9430192e88f7ad4d2508f84614f370e52b594d6119679902','defended','dahlia',1013.2599999999999908,970.52999999999997274,1055.990000000000009,4,2,4,136);
+INSERT INTO snapshot_row VALUES('c523b615d40e4cbb9430192e88f7ad4d2508f84614f370e52b594d6119679902','defended','elm',872.21000000000003639,823.13999999999998636,921.2699999999999818,6,5,6,113);
+INSERT INTO snapshot_row VALUES('c523b615d40e4cbb9430192e88f7ad4d2508f84614f370e52b594d6119679902','defended','fir',876.64999999999997726,819.34000000000003181,933.97000000000002725,5,5,6,86);
+INSERT INTO snapshot_row VALUES('797476779f8c05f0f919f8b68d4e97bb916ca1ef48729a9ef14ec3b2d6cc554a','raw','aster',1052.2200000000000272,1011.5399999999999635,1092.8900000000001,2,1,5,161);
+INSERT INTO snapshot_row VALUES('797476779f8c05f0f919f8b68d4e97bb916ca1ef48729a9ef14ec3b2d6cc554a','raw','birch',1026.5399999999999635,986.79999999999995453,1066.2699999999999818,3,1,5,153);
+INSERT INTO snapshot_row VALUES('797476779f8c05f0f919f8b68d4e97bb916ca1ef48729a9ef14ec3b2d6cc554a','raw','cedar',1022.2599999999999909,978.7799999999999727,1065.7499999999999999,4,1,5,136);
+INSERT INTO snapshot_row VALUES('797476779f8c05f0f919f8b68d4e97bb916ca1ef48729a9ef14ec3b2d6cc554a','raw','dahlia',976.23000000000001823,934.16999999999995908,1018.2999999999999545,5,2,5,150);
+INSERT INTO snapshot_row VALUES('797476779f8c05f0f919f8b68d4e97bb916ca1ef48729a9ef14ec3b2d6cc554a','raw','elm',846.11000000000001364,796.59000000000003182,895.62000000000000455,6,6,6,124);
+INSERT INTO snapshot_row VALUES('797476779f8c05f0f919f8b68d4e97bb916ca1ef48729a9ef14ec3b2d6cc554a','raw','fir',1076.6400000000001,1031.5099999999999909,1121.7799999999999726,1,1,4,156);
+INSERT INTO snapshot_row VALUES('797476779f8c05f0f919f8b68d4e97bb916ca1ef48729a9ef14ec3b2d6cc554a','defended','aster',1105.0,1060.349999999999909,1149.650000000000091,1,1,3,143);
+INSERT INTO snapshot_row VALUES('797476779f8c05f0f919f8b68d4e97bb916ca1ef48729a9ef14ec3b2d6cc554a','defended','birch',1060.6300000000001091,1017.8200000000000499,1103.4400000000000545,3,1,4,136);
+INSERT INTO snapshot_row VALUES('797476779f8c05f0f919f8b68d4e97bb916ca1ef48729a9ef14ec3b2d6cc554a','defended','cedar',1070.9700000000000273,1022.919999999999959,1119.0199999999999818,2,1,4,123);
+INSERT INTO snapshot_row VALUES('797476779f8c05f0f919f8b68d4e97bb916ca1ef48729a9ef14ec3b2d6cc554a','defended','dahlia',1013.1299999999999954,970.42999999999994993,1055.8399999999999181,4,2,4,136);
+INSERT INTO snapshot_row VALUES('797476779f8c05f0f919f8b68d4e97bb916ca1ef48729a9ef14ec3b2d6cc554a','defended','elm',873.54999999999995456,824.39999999999997726,922.70000000000004548,6,5,6,112);
+INSERT INTO snapshot_row VALUES('797476779f8c05f0f919f8b68d4e97bb916ca1ef48729a9ef14ec3b2d6cc554a','defended','fir',876.7100000000000364,819.45000000000004546,933.97000000000002725,5,5,6,86);
+CREATE TABLE source (
+	source_no INTEGER NOT NULL, 
+	name TEXT NOT NULL, 
+	CONSTRAINT pk_source PRIMARY KEY (source_no), 
+	CONSTRAINT uq_source_name UNIQUE (name)
+);
+INSERT INTO source VALUES(1,'file:74eb0ceac74debb9d313143d07abd6e326b670a5e0af359b82163b53052b9701:votes.jsonl');
+INSERT INTO source VALUES(2,'file:e88cc215e80c6058667c358cadd02327fc01dd0c33e20c08884a6e58a5c9740e:more.jsonl');
+INSERT INTO source VALUES(3,'file:3dd73da80d4b2250134088e3896a49b6014a1b98c4232db9c25a8e59c42e51af:rest.jsonl');
+CREATE TABLE term (
+	term_no INTEGER NOT NULL, 
+	kind TEXT NOT NULL, 
+	text TEXT NOT NULL, 
+	CONSTRAINT pk_term PRIMARY KEY (term_no), 
+	CONSTRAINT uq_term_kind_text UNIQUE (kind, text)
+);
+INSERT INTO term VALUES(1,'language','de');
+INSERT INTO term VALUES(2,'language','fr');
+INSERT INTO term VALUES(3,'category','code');
+INSERT INTO term VALUES(4,'network','net 0');
+INSERT INTO term VALUES(5,'network','net 1');
+INSERT INTO term VALUES(6,'network','net 2');
+CREATE TABLE verdict (
+	verdict_id TEXT NOT NULL, 
+	suite TEXT NOT NULL, 
+	log_size BIGINT NOT NULL, 
+	success BOOLEAN NOT NULL, 
+	results TEXT NOT NULL, 
+	at BIGINT NOT NULL, 
+	CONSTRAINT pk_verdict PRIMARY KEY (verdict_id)
+);
+INSERT INTO verdict VALUES('040d813c8c1b9834','votes',300,1,'{"critical_failures": [], "results": [{"column": "table", "examples": [], "expectation": "expect_table_columns_to_match_set", "observed": ["against_itself", "appended_at", "cast_at", "fate", "lead_seconds", "model_a", "model_b", "vote_id", "voter", "winner"], "severity": "critical", "success": true, "unexpected_count": 0}, {"column": "table", "examples": [], "expectation": "expect_table_row_count_to_be_between", "observed": 300, "severity": "critical", "success": true, "unexpected_count": 0}, {"column": "vote_id", "examples": [], "expectation": "expect_column_values_to_not_be_null", "observed": 0.0, "severity": "critical", "success": true, "unexpected_count": 0}, {"column": "vote_id", "examples": [], "expectation": "expect_column_values_to_be_unique", "observed": 0.0, "severity": "critical", "success": true, "unexpected_count": 0}, {"column": "model_a", "examples": [], "expectation": "expect_column_values_to_not_be_null", "observed": 0.0, "severity": "critical", "success": true, "unexpected_count": 0}, {"column": "model_b", "examples": [], "expectation": "expect_column_values_to_not_be_null", "observed": 0.0, "severity": "critical", "success": true, "unexpected_count": 0}, {"column": "against_itself", "examples": [], "expectation": "expect_column_values_to_be_in_set", "observed": 0.0, "severity": "critical", "success": true, "unexpected_count": 0}, {"column": "winner", "examples": [], "expectation": "expect_column_values_to_not_be_null", "observed": 0.0, "severity": "critical", "success": true, "unexpected_count": 0}, {"column": "winner", "examples": [], "expectation": "expect_column_values_to_be_in_set", "observed": 0.0, "severity": "critical", "success": true, "unexpected_count": 0}, {"column": "fate", "examples": [], "expectation": "expect_column_values_to_not_be_null", "observed": 0.0, "severity": "critical", "success": true, "unexpected_count": 0}, {"column": "fate", "examples": [], "expectation": "expect_column_values_to_be_in_set", "observed": 0.0, "severity": "critical", "success": true, "unexpected_count": 0}, {"column": "cast_at", "examples": [], "expectation": "expect_column_values_to_not_be_null", "observed": 0.0, "severity": "critical", "success": true, "unexpected_count": 0}, {"column": "appended_at", "examples": [], "expectation": "expect_column_values_to_not_be_null", "observed": 0.0, "severity": "critical", "success": true, "unexpected_count": 0}, {"column": "lead_seconds", "examples": [], "expectation": "expect_column_values_to_be_between", "observed": 0.0, "severity": "critical", "success": true, "unexpected_count": 0}, {"column": "winner", "examples": ["model_b", "model_b", "model_b", "model_a", "model_b"], "expectation": "expect_column_values_to_be_in_set", "observed": 0.76, "severity": "warning", "success": true, "unexpected_count": 228}, {"column": "winner", "examples": ["tie", "tie", "both_bad", "tie", "tie"], "expectation": "expect_column_values_to_be_in_set", "observed": 0.24, "severity": "warning", "success": true, "unexpected_count": 72}, {"column": "winner", "examples": ["model_b", "model_b", "model_b", "model_b", "model_b"], "expectation": "expect_column_values_to_be_in_set", "observed": 0.4824561403508772, "severity": "warning", "success": true, "unexpected_count": 110}, {"column": "winner", "examples": ["model_a", "model_a", "model_a", "model_a", "model_a"], "expectation": "expect_column_values_to_be_in_set", "observed": 0.5175438596491229, "severity": "warning", "success": true, "unexpected_count": 118}, {"column": "voter", "examples": [null, null, null, null, null], "expectation": "expect_column_values_to_not_be_null", "observed": 0.05333333333333334, "severity": "warning", "success": true, "unexpected_count": 16}, {"column": "fate", "examples": [], "expectation": "expect_column_values_to_be_in_set", "observed": 0.0, "severity": "warning", "success": true, "unexpected_count": 0}], "success": true, "suite": "votes", "warnings": []}',1795629521989074);
+INSERT INTO verdict VALUES('8378aa603683d425','votes',440,1,'{"critical_failures": [], "results": [{"column": "table", "examples": [], "expectation": "expect_table_columns_to_match_set", "observed": ["against_itself", "appended_at", "cast_at", "fate", "lead_seconds", "model_a", "model_b", "vote_id", "voter", "winner"], "severity": "critical", "success": true, "unexpected_count": 0}, {"column": "table", "examples": [], "expectation": "expect_table_row_count_to_be_between", "observed": 140, "severity": "critical", "success": true, "unexpected_count": 0}, {"column": "vote_id", "examples": [], "expectation": "expect_column_values_to_not_be_null", "observed": 0.0, "severity": "critical", "success": true, "unexpected_count": 0}, {"column": "vote_id", "examples": [], "expectation": "expect_column_values_to_be_unique", "observed": 0.0, "severity": "critical", "success": true, "unexpected_count": 0}, {"column": "model_a", "examples": [], "expectation": "expect_column_values_to_not_be_null", "observed": 0.0, "severity": "critical", "success": true, "unexpected_count": 0}, {"column": "model_b", "examples": [], "expectation": "expect_column_values_to_not_be_null", "observed": 0.0, "severity": "critical", "success": true, "unexpected_count": 0}, {"column": "against_itself", "examples": [], "expectation": "expect_column_values_to_be_in_set", "observed": 0.0, "severity": "critical", "success": true, "unexpected_count": 0}, {"column": "winner", "examples": [], "expectation": "expect_column_values_to_not_be_null", "observed": 0.0, "severity": "critical", "success": true, "unexpected_count": 0}, {"column": "winner", "examples": [], "expectation": "expect_column_values_to_be_in_set", "observed": 0.0, "severity": "critical", "success": true, "unexpected_count": 0}, {"column": "fate", "examples": [], "expectation": "expect_column_values_to_not_be_null", "observed": 0.0, "severity": "critical", "success": true, "unexpected_count": 0}, {"column": "fate", "examples": [], "expectation": "expect_column_values_to_be_in_set", "observed": 0.0, "severity": "critical", "success": true, "unexpected_count": 0}, {"column": "cast_at", "examples": [], "expectation": "expect_column_values_to_not_be_null", "observed": 0.0, "severity": "critical", "success": true, "unexpected_count": 0}, {"column": "appended_at", "examples": [], "expectation": "expect_column_values_to_not_be_null", "observed": 0.0, "severity": "critical", "success": true, "unexpected_count": 0}, {"column": "lead_seconds", "examples": [], "expectation": "expect_column_values_to_be_between", "observed": 0.0, "severity": "critical", "success": true, "unexpected_count": 0}, {"column": "winner", "examples": ["model_b", "model_b", "model_a", "model_b", "model_b"], "expectation": "expect_column_values_to_be_in_set", "observed": 0.8642857142857143, "severity": "warning", "success": true, "unexpected_count": 121}, {"column": "winner", "examples": ["tie", "tie", "tie", "both_bad", "both_bad"], "expectation": "expect_column_values_to_be_in_set", "observed": 0.1357142857142857, "severity": "warning", "success": true, "unexpected_count": 19}, {"column": "winner", "examples": ["model_b", "model_b", "model_b", "model_b", "model_b"], "expectation": "expect_column_values_to_be_in_set", "observed": 0.35537190082644626, "severity": "warning", "success": true, "unexpected_count": 43}, {"column": "winner", "examples": ["model_a", "model_a", "model_a", "model_a", "model_a"], "expectation": "expect_column_values_to_be_in_set", "observed": 0.6446280991735537, "severity": "warning", "success": false, "unexpected_count": 78}, {"column": "voter", "examples": [], "expectation": "expect_column_values_to_not_be_null", "observed": 0.0, "severity": "warning", "success": true, "unexpected_count": 0}, {"column": "fate", "examples": ["late"], "expectation": "expect_column_values_to_be_in_set", "observed": 0.007142857142857143, "severity": "warning", "success": true, "unexpected_count": 1}], "success": true, "suite": "votes", "warnings": ["winner: expect_column_values_to_be_in_set"]}',1795629544834991);
+CREATE TABLE vote (
+	partition_no BIGINT NOT NULL, 
+	"offset" BIGINT NOT NULL, 
+	vote_id TEXT NOT NULL, 
+	voter BIGINT NOT NULL, 
+	cast_at BIGINT NOT NULL, 
+	appended_at BIGINT NOT NULL, 
+	model_a INTEGER NOT NULL, 
+	model_b INTEGER NOT NULL, 
+	outcome SMALLINT NOT NULL, 
+	fate SMALLINT NOT NULL, 
+	language INTEGER NOT NULL, 
+	category INTEGER NOT NULL, 
+	network INTEGER NOT NULL, 
+	prompt BIGINT NOT NULL, 
+	voter_since BIGINT, 
+	style BLOB, 
+	CONSTRAINT pk_vote PRIMARY KEY (partition_no, "offset")
+)
+ WITHOUT ROWID
+
+;
+INSERT INTO vote VALUES(1,0,'v0000',0,1772323200000000,1772323200000000,3,2,0,0,0,3,0,0,1772323200000000,X'64000000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,1,'v0001',764569732318001967,1772323220000000,1772323220000000,5,1,0,0,1,0,5,9105023720772265355,NULL,NULL);
+INSERT INTO vote VALUES(1,2,'v0002',3313704502006335351,1772323240000000,1772323240000000,5,2,2,0,2,0,6,0,NULL,NULL);
+INSERT INTO vote VALUES(1,3,'v0003',1574547290801313631,1772323260000000,1772323260000000,4,6,2,0,0,0,4,-5392122429170783715,NULL,NULL);
+INSERT INTO vote VALUES(1,4,'v0004',3134729917669106212,1772323280000000,1772323280000000,1,5,1,0,2,3,5,0,NULL,NULL);
+INSERT INTO vote VALUES(1,5,'v0005',7399305977044876085,1772323300000000,1772323300000000,1,2,1,0,1,0,0,-7780692301541223276,NULL,NULL);
+INSERT INTO vote VALUES(1,6,'v0006',210900109718009959,1772323320000000,1772323320000000,1,5,0,0,0,0,4,0,1771804920000000,NULL);
+INSERT INTO vote VALUES(1,7,'v0007',8261968945609545952,1772323340000000,1772323340000000,2,1,0,0,1,0,5,3425447121145267935,NULL,X'6b000000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,8,'v0008',-8883241474738158580,1772323360000000,1772323360000000,4,2,1,0,2,3,6,0,NULL,NULL);
+INSERT INTO vote VALUES(1,9,'v0009',6638315015530622444,1772323380000000,1772323380000000,5,2,2,0,0,0,4,7528121142981754467,NULL,NULL);
+INSERT INTO vote VALUES(1,10,'v0010',-7029906650731772349,1772323400000000,1772323400000000,5,2,1,0,2,0,0,0,NULL,NULL);
+INSERT INTO vote VALUES(1,11,'v0011',5524516520561660185,1772323420000000,1772323420000000,1,5,2,0,1,0,6,-1049350305921461003,NULL,NULL);
+INSERT INTO vote VALUES(1,12,'v0012',1281847084476550074,1772323440000000,1772323440000000,2,4,0,0,0,3,4,0,1772323440000000,NULL);
+INSERT INTO vote VALUES(1,13,'v0013',-3509609270814528324,1772323460000000,1772323460000000,3,4,0,0,1,0,5,-8614560250096550724,NULL,NULL);
+INSERT INTO vote VALUES(1,14,'v0014',-4322709218265198319,1772323480000000,1772323480000000,3,2,1,0,2,0,6,0,NULL,X'72000000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,15,'v0015',-3844548478361577538,1772323500000000,1772323500000000,2,1,1,0,0,0,0,1512324144829911304,NULL,NULL);
+INSERT INTO vote VALUES(1,16,'v0016',-4218209824338490181,1772323520000000,1772323520000000,3,4,1,0,2,3,5,0,NULL,NULL);
+INSERT INTO vote VALUES(1,17,'v0017',-8006651956627023627,1772323540000000,1772323540000000,1,5,0,0,1,0,6,8740892144962021421,NULL,NULL);
+INSERT INTO vote VALUES(1,18,'v0018',-1462361572668280906,1772323560000000,1772323560000000,2,4,1,0,0,0,4,0,1771805160000000,NULL);
+INSERT INTO vote VALUES(1,19,'v0019',0,1772323580000000,1772323580000000,1,5,1,0,1,0,5,816346994690066489,NULL,NULL);
+INSERT INTO vote VALUES(1,20,'v0020',-6909411440639188397,1772323600000000,1772323600000000,3,6,0,0,2,3,0,0,NULL,NULL);
+INSERT INTO vote VALUES(1,21,'v0021',7570427036194516916,1772323620000000,1772323620000000,5,4,2,0,0,0,4,-4141508692371599590,NULL,X'79000000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,22,'v0022',-5468662497359698915,1772323640000000,1772323640000000,1,3,1,0,2,0,5,0,NULL,NULL);
+INSERT INTO vote VALUES(1,23,'v0023',2752358864309444466,1772323660000000,1772323660000000,1,3,1,0,1,0,6,7550146575639852121,NULL,NULL);
+INSERT INTO vote VALUES(1,24,'v0024',764569732318001967,1772323680000000,1772323680000000,4,3,1,0,0,3,4,0,1772323680000000,NULL);
+INSERT INTO vote VALUES(1,25,'v0025',3313704502006335351,1772323700000000,1772323700000000,3,1,1,0,1,0,0,2496737694200117413,NULL,NULL);
+INSERT INTO vote VALUES(1,26,'v0026',1574547290801313631,1772323720000000,1772323720000000,5,1,0,0,2,0,6,0,NULL,NULL);
+INSERT INTO vote VALUES(1,27,'v0027',3134729917669106212,1772323740000000,1772323740000000,3,2,0,0,0,0,4,-1947523154736407266,NULL,NULL);
+INSERT INTO vote VALUES(1,28,'v0028',7399305977044876085,1772323760000000,1772323760000000,4,1,2,0,2,3,5,0,NULL,X'80000000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,29,'v0029',210900109718009959,1772323780000000,1772323780000000,4,5,0,0,1,0,6,8808379682607127012,NULL,NULL);
+INSERT INTO vote VALUES(1,30,'v0030',8261968945609545952,1772323800000000,1772323800000000,4,5,0,0,0,0,0,0,1771805400000000,NULL);
+INSERT INTO vote VALUES(1,31,'v0031',-8883241474738158580,1772323820000000,1772323820000000,3,4,0,0,1,0,5,-4219149313507764036,NULL,NULL);
+INSERT INTO vote VALUES(1,32,'v0032',6638315015530622444,1772323840000000,1772323840000000,2,6,0,0,2,3,6,0,NULL,NULL);
+INSERT INTO vote VALUES(1,33,'v0033',-7029906650731772349,1772323860000000,1772323860000000,4,5,3,0,0,0,4,-4622096715575821211,NULL,NULL);
+INSERT INTO vote VALUES(1,34,'v0034',5524516520561660185,1772323880000000,1772323880000000,3,1,2,0,2,0,5,0,NULL,NULL);
+INSERT INTO vote VALUES(1,35,'v0035',1281847084476550074,1772323900000000,1772323900000000,5,3,0,0,1,0,0,6313159284323444940,NULL,X'87000000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,36,'v0036',-3509609270814528324,1772323920000000,1772323920000000,2,5,0,0,0,3,4,0,1772323920000000,NULL);
+INSERT INTO vote VALUES(1,37,'v0037',-4322709218265198319,1772323940000000,1772323940000000,6,1,1,0,1,0,5,5196314760435185803,NULL,NULL);
+INSERT INTO vote VALUES(1,38,'v0038',0,1772323960000000,1772323960000000,6,5,0,0,2,0,6,0,NULL,NULL);
+INSERT INTO vote VALUES(1,39,'v0039',-4218209824338490181,1772323980000000,1772323980000000,1,4,0,0,0,0,4,2709588680275097492,NULL,NULL);
+INSERT INTO vote VALUES(1,40,'v0040',-8006651956627023627,1772324000000000,1772324000000000,1,2,0,0,2,3,0,0,NULL,NULL);
+INSERT INTO vote VALUES(1,41,'v0041',-1462361572668280906,1772324020000000,1772324020000000,5,1,2,0,1,0,6,-4836296045646958798,NULL,NULL);
+INSERT INTO vote VALUES(1,42,'v0042',-375174194541882846,1772324040000000,1772324040000000,5,2,1,0,0,0,4,0,1771805640000000,X'8e000000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,43,'v0043',-6909411440639188397,1772324060000000,1772324060000000,5,1,2,0,1,0,5,2639918873995962215,NULL,NULL);
+INSERT INTO vote VALUES(1,44,'v0044',7570427036194516916,1772324080000000,1772324080000000,2,5,0,0,2,3,6,0,NULL,NULL);
+INSERT INTO vote VALUES(1,45,'v0045',-5468662497359698915,1772324100000000,1772324100000000,3,5,0,0,0,0,0,-4404546612083003664,NULL,NULL);
+INSERT INTO vote VALUES(1,46,'v0046',2752358864309444466,1772324120000000,1772324120000000,4,6,0,0,2,0,5,0,NULL,NULL);
+INSERT INTO vote VALUES(1,47,'v0047',764569732318001967,1772324140000000,1772324140000000,2,1,1,0,1,0,6,-896793077095413234,NULL,NULL);
+INSERT INTO vote VALUES(1,48,'v0048',3313704502006335351,1772324160000000,1772324160000000,4,2,0,0,0,3,4,0,1772324160000000,NULL);
+INSERT INTO vote VALUES(1,49,'v0049',1574547290801313631,1772324180000000,1772324180000000,5,3,2,0,1,0,5,-4210532298617612792,NULL,X'95000000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,50,'v0050',3134729917669106212,1772324200000000,1772324200000000,5,1,1,0,2,0,0,0,NULL,NULL);
+INSERT INTO vote VALUES(1,51,'v0051',7399305977044876085,1772324220000000,1772324220000000,6,1,1,0,0,0,4,1295781980019795874,NULL,NULL);
+INSERT INTO vote VALUES(1,52,'v0052',210900109718009959,1772324240000000,1772324240000000,3,2,0,0,2,3,5,0,NULL,NULL);
+INSERT INTO vote VALUES(1,53,'v0053',8261968945609545952,1772324260000000,1772324260000000,5,6,0,0,1,0,6,5793259723866219667,NULL,NULL);
+INSERT INTO vote VALUES(1,54,'v0054',-8883241474738158580,1772324280000000,1772324280000000,2,6,0,0,0,0,4,0,1771805880000000,NULL);
+INSERT INTO vote VALUES(1,55,'v0055',6638315015530622444,1772324300000000,1772324300000000,2,6,0,0,1,0,0,-1310558382612612285,NULL,NULL);
+INSERT INTO vote VALUES(1,56,'v0056',-7029906650731772349,1772324320000000,1772324320000000,1,6,0,0,2,3,6,0,NULL,X'9c000000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,57,'v0057',0,1772324340000000,1772324340000000,2,5,0,0,0,0,4,6336885396845677831,NULL,NULL);
+INSERT INTO vote VALUES(1,58,'v0058',1281847084476550074,1772324360000000,1772324360000000,6,3,1,0,2,0,5,0,NULL,NULL);
+INSERT INTO vote VALUES(1,59,'v0059',-3509609270814528324,1772324380000000,1772324380000000,2,1,0,0,1,0,6,-5843108111921470934,NULL,NULL);
+INSERT INTO vote VALUES(1,60,'v0060',-4322709218265198319,1772324400000000,1772324400000000,2,4,1,0,0,3,0,0,1772324400000000,NULL);
+INSERT INTO vote VALUES(1,61,'v0061',-3844548478361577538,1772324420000000,1772324420000000,1,4,0,0,1,0,5,4515199715037079503,NULL,NULL);
+INSERT INTO vote VALUES(1,62,'v0062',-4218209824338490181,1772324440000000,1772324440000000,6,1,0,0,2,0,6,0,NULL,NULL);
+INSERT INTO vote VALUES(1,63,'v0063',-8006651956627023627,1772324460000000,1772324460000000,4,2,0,0,0,0,4,3957546294541364750,NULL,X'a3000000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,64,'v0064',-1462361572668280906,1772324480000000,1772324480000000,6,3,2,0,2,3,5,0,NULL,NULL);
+INSERT INTO vote VALUES(1,65,'v0065',-375174194541882846,1772324500000000,1772324500000000,6,4,1,0,1,0,0,5691171389981135374,NULL,NULL);
+INSERT INTO vote VALUES(1,66,'v0066',-6909411440639188397,1772324520000000,1772324520000000,1,2,2,0,0,0,4,0,1771806120000000,NULL);
+INSERT INTO vote VALUES(1,67,'v0067',7570427036194516916,1772324540000000,1772324540000000,2,1,2,0,1,0,5,8921716514569304812,NULL,NULL);
+INSERT INTO vote VALUES(1,68,'v0068',-5468662497359698915,1772324560000000,1772324560000000,4,2,1,0,2,3,6,0,NULL,NULL);
+INSERT INTO vote VALUES(1,69,'v0069',2752358864309444466,1772324580000000,1772324580000000,4,3,2,0,0,0,4,-8646632040958836270,NULL,NULL);
+INSERT INTO vote VALUES(1,70,'v0070',764569732318001967,1772324600000000,1772324600000000,5,2,2,0,2,0,0,0,NULL,X'aa000000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,71,'v0071',3313704502006335351,1772324620000000,1772324620000000,6,1,1,0,1,0,6,2779178507520129051,NULL,NULL);
+INSERT INTO vote VALUES(1,72,'v0072',1574547290801313631,1772324640000000,1772324640000000,4,2,0,0,0,3,4,0,1772324640000000,NULL);
+INSERT INTO vote VALUES(1,73,'v0073',3134729917669106212,1772324660000000,1772324660000000,3,2,0,0,1,0,5,-5749634241469007084,NULL,NULL);
+INSERT INTO vote VALUES(1,74,'v0074',7399305977044876085,1772324680000000,1772324680000000,5,3,1,0,2,0,6,0,NULL,NULL);
+INSERT INTO vote VALUES(1,75,'v0075',210900109718009959,1772324700000000,1772324700000000,2,1,0,0,0,0,0,9105023720772265355,NULL,NULL);
+INSERT INTO vote VALUES(1,76,'v0076',0,1772324720000000,1772324720000000,4,5,0,0,2,3,5,0,NULL,NULL);
+INSERT INTO vote VALUES(1,77,'v0077',-8883241474738158580,1772324740000000,1772324740000000,5,2,1,0,1,0,6,-5392122429170783715,NULL,X'b1000000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,78,'v0078',6638315015530622444,1772324760000000,1772324760000000,1,4,0,0,0,0,4,0,1771806360000000,NULL);
+INSERT INTO vote VALUES(1,79,'v0079',-7029906650731772349,1772324780000000,1772324780000000,2,6,2,0,1,0,5,-7780692301541223276,NULL,NULL);
+INSERT INTO vote VALUES(1,80,'v0080',5524516520561660185,1772324800000000,1772324800000000,5,1,1,0,2,3,0,0,NULL,NULL);
+INSERT INTO vote VALUES(1,81,'v0081',1281847084476550074,1772324820000000,1772324820000000,5,6,1,0,0,0,4,3425447121145267935,NULL,NULL);
+INSERT INTO vote VALUES(1,82,'v0082',-3509609270814528324,1772324840000000,1772324840000000,1,5,2,0,2,0,5,0,NULL,NULL);
+INSERT INTO vote VALUES(1,83,'v0083',-4322709218265198319,1772324860000000,1772324860000000,2,3,2,0,1,0,6,7528121142981754467,NULL,NULL);
+INSERT INTO vote VALUES(1,84,'v0084',-3844548478361577538,1772324880000000,1772324880000000,1,5,0,0,0,3,4,0,1772324880000000,X'b8000000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,85,'v0085',-4218209824338490181,1772324900000000,1772324900000000,1,4,1,0,1,0,0,-1049350305921461003,NULL,NULL);
+INSERT INTO vote VALUES(1,86,'v0086',-8006651956627023627,1772324920000000,1772324920000000,5,6,3,0,2,0,6,0,NULL,NULL);
+INSERT INTO vote VALUES(1,87,'v0087',-1462361572668280906,1772324940000000,1772324940000000,3,4,1,0,0,0,4,-8614560250096550724,NULL,NULL);
+INSERT INTO vote VALUES(1,88,'v0088',-375174194541882846,1772324960000000,1772324960000000,5,2,1,0,2,3,5,0,NULL,NULL);
+INSERT INTO vote VALUES(1,89,'v0089',-6909411440639188397,1772324980000000,1772324980000000,3,5,0,0,1,0,6,1512324144829911304,NULL,NULL);
+INSERT INTO vote VALUES(1,90,'v0090',7570427036194516916,1772325000000000,1772325000000000,4,2,1,0,0,0,0,0,1771806600000000,NULL);
+INSERT INTO vote VALUES(1,91,'v0091',-5468662497359698915,1772325020000000,1772325020000000,3,1,1,0,1,0,5,8740892144962021421,NULL,X'bf000000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,92,'v0092',2752358864309444466,1772325040000000,1772325040000000,2,3,1,0,2,3,6,0,NULL,NULL);
+INSERT INTO vote VALUES(1,93,'v0093',764569732318001967,1772325060000000,1772325060000000,2,3,2,0,0,0,4,816346994690066489,NULL,NULL);
+INSERT INTO vote VALUES(1,94,'v0094',3313704502006335351,1772325080000000,1772325080000000,2,4,3,0,2,0,5,0,NULL,NULL);
+INSERT INTO vote VALUES(1,95,'v0095',0,1772325100000000,1772325100000000,1,4,0,0,1,0,0,-4141508692371599590,NULL,NULL);
+INSERT INTO vote VALUES(1,96,'v0096',3134729917669106212,1772325120000000,1772325120000000,6,2,2,0,0,3,4,0,1772325120000000,NULL);
+INSERT INTO vote VALUES(1,97,'v0097',7399305977044876085,1772325140000000,1772325140000000,4,5,0,0,1,0,5,7550146575639852121,NULL,NULL);
+INSERT INTO vote VALUES(1,98,'v0098',210900109718009959,1772325160000000,1772325160000000,3,6,2,0,2,0,6,0,NULL,X'c6000000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,99,'v0099',8261968945609545952,1772325180000000,1772325180000000,3,1,1,0,0,0,4,2496737694200117413,NULL,NULL);
+INSERT INTO vote VALUES(1,100,'v0100',-8883241474738158580,1772325200000000,1772325200000000,6,1,1,0,2,3,0,0,NULL,NULL);
+INSERT INTO vote VALUES(1,101,'v0101',6638315015530622444,1772325220000000,1772325220000000,3,5,0,0,1,0,6,-1947523154736407266,NULL,NULL);
+INSERT INTO vote VALUES(1,102,'v0102',-7029906650731772349,1772325240000000,1772325240000000,2,1,2,0,0,0,4,0,1771806840000000,NULL);
+INSERT INTO vote VALUES(1,103,'v0103',5524516520561660185,1772325260000000,1772325260000000,3,1,0,0,1,0,5,8808379682607127012,NULL,NULL);
+INSERT INTO vote VALUES(1,104,'v0104',1281847084476550074,1772325280000000,1772325280000000,2,4,1,0,2,3,6,0,NULL,NULL);
+INSERT INTO vote VALUES(1,105,'v0105',-3509609270814528324,1772325300000000,1772325300000000,3,4,2,0,0,0,0,-4219149313507764036,NULL,X'cd000000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,106,'v0106',-4322709218265198319,1772325320000000,1772325320000000,5,6,0,0,2,0,5,0,NULL,NULL);
+INSERT INTO vote VALUES(1,107,'v0107',-3844548478361577538,1772325340000000,1772325340000000,3,1,0,0,1,0,6,-4622096715575821211,NULL,NULL);
+INSERT INTO vote VALUES(1,108,'v0108',-4218209824338490181,1772325360000000,1772325360000000,1,3,0,0,0,3,4,0,1772325360000000,NULL);
+INSERT INTO vote VALUES(1,109,'v0109',-8006651956627023627,1772325380000000,1772325380000000,3,1,0,0,1,0,5,6313159284323444940,NULL,NULL);
+INSERT INTO vote VALUES(1,110,'v0110',-1462361572668280906,1772325400000000,1772325400000000,3,1,0,0,2,0,0,0,NULL,NULL);
+INSERT INTO vote VALUES(1,111,'v0111',-375174194541882846,1772325420000000,1772325420000000,5,4,0,0,0,0,4,5196314760435185803,NULL,NULL);
+INSERT INTO vote VALUES(1,112,'v0112',-6909411440639188397,1772325440000000,1772325440000000,2,1,0,0,2,3,5,0,NULL,X'd4000000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,113,'v0113',7570427036194516916,1772325460000000,1772325460000000,1,2,0,0,1,0,6,2709588680275097492,NULL,NULL);
+INSERT INTO vote VALUES(1,114,'v0114',0,1772325480000000,1772325480000000,3,6,0,0,0,0,4,0,1771807080000000,NULL);
+INSERT INTO vote VALUES(1,115,'v0115',2752358864309444466,1772325500000000,1772325500000000,4,5,0,0,1,0,0,-4836296045646958798,NULL,NULL);
+INSERT INTO vote VALUES(1,116,'v0116',764569732318001967,1772325520000000,1772325520000000,1,3,2,0,2,3,6,0,NULL,NULL);
+INSERT INTO vote VALUES(1,117,'v0117',3313704502006335351,1772325540000000,1772325540000000,1,5,0,0,0,0,4,2639918873995962215,NULL,NULL);
+INSERT INTO vote VALUES(1,118,'v0118',1574547290801313631,1772325560000000,1772325560000000,4,2,0,0,2,0,5,0,NULL,NULL);
+INSERT INTO vote VALUES(1,119,'v0119',3134729917669106212,1772325580000000,1772325580000000,6,4,1,0,1,0,6,-4404546612083003664,NULL,X'db000000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,120,'v0120',7399305977044876085,1772325600000000,1772325600000000,4,5,0,0,0,3,0,0,1772325600000000,NULL);
+INSERT INTO vote VALUES(1,121,'v0121',210900109718009959,1772325620000000,1772325620000000,2,3,3,0,1,0,5,-896793077095413234,NULL,NULL);
+INSERT INTO vote VALUES(1,122,'v0122',8261968945609545952,1772325640000000,1772325640000000,6,2,1,0,2,0,6,0,NULL,NULL);
+INSERT INTO vote VALUES(1,123,'v0123',-8883241474738158580,1772325660000000,1772325660000000,1,2,2,0,0,0,4,-4210532298617612792,NULL,NULL);
+INSERT INTO vote VALUES(1,124,'v0124',6638315015530622444,1772325680000000,1772325680000000,6,3,0,0,2,3,5,0,NULL,NULL);
+INSERT INTO vote VALUES(1,125,'v0125',-7029906650731772349,1772325700000000,1772325700000000,6,4,1,0,1,0,0,1295781980019795874,NULL,NULL);
+INSERT INTO vote VALUES(1,126,'v0126',5524516520561660185,1772325720000000,1772325720000000,3,5,0,0,0,0,4,0,1771807320000000,X'e2000000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,127,'v0127',1281847084476550074,1772325740000000,1772325740000000,4,2,2,0,1,0,5,5793259723866219667,NULL,NULL);
+INSERT INTO vote VALUES(1,128,'v0128',-3509609270814528324,1772325760000000,1772325760000000,4,1,1,0,2,3,6,0,NULL,NULL);
+INSERT INTO vote VALUES(1,129,'v0129',-4322709218265198319,1772325780000000,1772325780000000,5,3,1,0,0,0,4,-1310558382612612285,NULL,NULL);
+INSERT INTO vote VALUES(1,130,'v0130',-3844548478361577538,1772325800000000,1772325800000000,3,2,0,0,2,0,0,0,NULL,NULL);
+INSERT INTO vote VALUES(1,131,'v0131',-4218209824338490181,1772325820000000,1772325820000000,4,1,1,0,1,0,6,6336885396845677831,NULL,NULL);
+INSERT INTO vote VALUES(1,132,'v0132',-8006651956627023627,1772325840000000,1772325840000000,2,6,0,0,0,3,4,0,1772325840000000,NULL);
+INSERT INTO vote VALUES(1,133,'v0133',0,1772325860000000,1772325860000000,3,1,2,0,1,0,5,-5843108111921470934,NULL,X'e9000000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,134,'v0134',-375174194541882846,1772325880000000,1772325880000000,5,1,1,0,2,0,6,0,NULL,NULL);
+INSERT INTO vote VALUES(1,135,'v0135',-6909411440639188397,1772325900000000,1772325900000000,6,2,2,0,0,0,0,4515199715037079503,NULL,NULL);
+INSERT INTO vote VALUES(1,136,'v0136',7570427036194516916,1772325920000000,1772325920000000,5,2,1,0,2,3,5,0,NULL,NULL);
+INSERT INTO vote VALUES(1,137,'v0137',-5468662497359698915,1772325940000000,1772325940000000,5,4,1,0,1,0,6,3957546294541364750,NULL,NULL);
+INSERT INTO vote VALUES(1,138,'v0138',2752358864309444466,1772325960000000,1772325960000000,4,2,1,0,0,0,4,0,1771807560000000,NULL);
+INSERT INTO vote VALUES(1,139,'v0139',764569732318001967,1772325980000000,1772325980000000,2,1,1,0,1,0,5,5691171389981135374,NULL,NULL);
+INSERT INTO vote VALUES(1,140,'v0140',3313704502006335351,1772326000000000,1772326000000000,5,4,1,0,2,3,0,0,NULL,X'f0000000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,141,'v0141',1574547290801313631,1772326020000000,1772326020000000,2,5,0,0,0,0,4,8921716514569304812,NULL,NULL);
+INSERT INTO vote VALUES(1,142,'v0142',3134729917669106212,1772326040000000,1772326040000000,1,5,0,0,2,0,5,0,NULL,NULL);
+INSERT INTO vote VALUES(1,143,'v0143',7399305977044876085,1772326060000000,1772326060000000,6,2,2,0,1,0,6,-8646632040958836270,NULL,NULL);
+INSERT INTO vote VALUES(1,144,'v0144',210900109718009959,1772326080000000,1772326080000000,1,2,1,0,0,3,4,0,1772326080000000,NULL);
+INSERT INTO vote VALUES(1,145,'v0145',8261968945609545952,1772326100000000,1772326100000000,4,6,0,0,1,0,0,2779178507520129051,NULL,NULL);
+INSERT INTO vote VALUES(1,146,'v0146',-8883241474738158580,1772326120000000,1772326120000000,6,5,1,0,2,0,6,0,NULL,NULL);
+INSERT INTO vote VALUES(1,147,'v0147',6638315015530622444,1772326140000000,1772326140000000,1,4,1,0,0,0,4,-5749634241469007084,NULL,X'f7000000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,148,'v0148',-7029906650731772349,1772326160000000,1772326160000000,5,6,2,0,2,3,5,0,NULL,NULL);
+INSERT INTO vote VALUES(1,149,'v0149',5524516520561660185,1772326180000000,1772326180000000,5,1,1,0,1,0,6,9105023720772265355,NULL,NULL);
+INSERT INTO vote VALUES(1,150,'v0150',1281847084476550074,1772326200000000,1772326200000000,1,3,1,0,0,0,0,0,1771807800000000,NULL);
+INSERT INTO vote VALUES(1,151,'v0151',-3509609270814528324,1772326220000000,1772326220000000,2,4,0,0,1,0,5,-5392122429170783715,NULL,NULL);
+INSERT INTO vote VALUES(1,152,'v0152',0,1772326240000000,1772326240000000,4,3,1,0,2,3,6,0,NULL,NULL);
+INSERT INTO vote VALUES(1,153,'v0153',-3844548478361577538,1772326260000000,1772326260000000,6,2,2,0,0,0,4,-7780692301541223276,NULL,NULL);
+INSERT INTO vote VALUES(1,154,'v0154',-4218209824338490181,1772326280000000,1772326280000000,2,3,1,0,2,0,5,0,NULL,X'fe000000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,155,'v0155',-8006651956627023627,1772326300000000,1772326300000000,3,5,0,0,1,0,0,3425447121145267935,NULL,NULL);
+INSERT INTO vote VALUES(1,156,'v0156',-1462361572668280906,1772326320000000,1772326320000000,1,4,0,0,0,3,4,0,1772326320000000,NULL);
+INSERT INTO vote VALUES(1,157,'v0157',-375174194541882846,1772326340000000,1772326340000000,6,2,1,0,1,0,5,7528121142981754467,NULL,NULL);
+INSERT INTO vote VALUES(1,158,'v0158',-6909411440639188397,1772326360000000,1772326360000000,5,3,1,0,2,0,6,0,NULL,NULL);
+INSERT INTO vote VALUES(1,159,'v0159',7570427036194516916,1772326380000000,1772326380000000,1,5,3,0,0,0,4,-1049350305921461003,NULL,NULL);
+INSERT INTO vote VALUES(1,160,'v0160',-5468662497359698915,1772326400000000,1772326400000000,1,4,2,0,2,3,0,0,NULL,NULL);
+INSERT INTO vote VALUES(1,161,'v0161',2752358864309444466,1772326420000000,1772326420000000,4,1,1,0,1,0,6,-8614560250096550724,NULL,X'05010000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,162,'v0162',764569732318001967,1772326440000000,1772326440000000,4,3,1,0,0,0,4,0,1771808040000000,NULL);
+INSERT INTO vote VALUES(1,163,'v0163',3313704502006335351,1772326460000000,1772326460000000,2,1,0,0,1,0,5,1512324144829911304,NULL,NULL);
+INSERT INTO vote VALUES(1,164,'v0164',1574547290801313631,1772326480000000,1772326480000000,5,3,0,0,2,3,6,0,NULL,NULL);
+INSERT INTO vote VALUES(1,165,'v0165',3134729917669106212,1772326500000000,1772326500000000,6,5,0,0,0,0,0,8740892144962021421,NULL,NULL);
+INSERT INTO vote VALUES(1,166,'v0166',7399305977044876085,1772326520000000,1772326520000000,3,2,1,0,2,0,5,0,NULL,NULL);
+INSERT INTO vote VALUES(1,167,'v0167',210900109718009959,1772326540000000,1772326540000000,4,1,2,0,1,0,6,816346994690066489,NULL,NULL);
+INSERT INTO vote VALUES(1,168,'v0168',8261968945609545952,1772326560000000,1772326560000000,4,6,1,0,0,3,4,0,1772326560000000,X'0c010000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,169,'v0169',-8883241474738158580,1772326580000000,1772326580000000,4,3,0,0,1,0,5,-4141508692371599590,NULL,NULL);
+INSERT INTO vote VALUES(1,170,'v0170',6638315015530622444,1772326600000000,1772326600000000,3,1,0,0,2,0,0,0,NULL,NULL);
+INSERT INTO vote VALUES(1,171,'v0171',0,1772326620000000,1772326620000000,4,1,0,0,0,0,4,7550146575639852121,NULL,NULL);
+INSERT INTO vote VALUES(1,172,'v0172',5524516520561660185,1772326640000000,1772326640000000,1,3,0,0,2,3,5,0,NULL,NULL);
+INSERT INTO vote VALUES(1,173,'v0173',1281847084476550074,1772326660000000,1772326660000000,4,5,2,0,1,0,6,2496737694200117413,NULL,NULL);
+INSERT INTO vote VALUES(1,174,'v0174',-3509609270814528324,1772326680000000,1772326680000000,4,3,0,0,0,0,4,0,1771808280000000,NULL);
+INSERT INTO vote VALUES(1,175,'v0175',-4322709218265198319,1772326700000000,1772326700000000,1,3,0,0,1,0,0,-1947523154736407266,NULL,X'13010000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,176,'v0176',-3844548478361577538,1772326720000000,1772326720000000,3,4,0,0,2,3,6,0,NULL,NULL);
+INSERT INTO vote VALUES(1,177,'v0177',-4218209824338490181,1772326740000000,1772326740000000,3,4,1,0,0,0,4,8808379682607127012,NULL,NULL);
+INSERT INTO vote VALUES(1,178,'v0178',-8006651956627023627,1772326760000000,1772326760000000,6,4,1,0,2,0,5,0,NULL,NULL);
+INSERT INTO vote VALUES(1,179,'v0179',-1462361572668280906,1772326780000000,1772326780000000,5,2,0,0,1,0,6,-4219149313507764036,NULL,NULL);
+INSERT INTO vote VALUES(1,180,'v0180',-375174194541882846,1772326800000000,1772326800000000,6,4,1,0,0,3,0,0,1772326800000000,NULL);
+INSERT INTO vote VALUES(1,181,'v0181',-6909411440639188397,1772326820000000,1772326820000000,6,3,1,0,1,0,5,-4622096715575821211,NULL,NULL);
+INSERT INTO vote VALUES(1,182,'v0182',7570427036194516916,1772326840000000,1772326840000000,5,2,2,0,2,0,6,0,NULL,X'1a010000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,183,'v0183',-5468662497359698915,1772326860000000,1772326860000000,4,3,0,0,0,0,4,6313159284323444940,NULL,NULL);
+INSERT INTO vote VALUES(1,184,'v0184',2752358864309444466,1772326880000000,1772326880000000,6,3,0,0,2,3,5,0,NULL,NULL);
+INSERT INTO vote VALUES(1,185,'v0185',764569732318001967,1772326900000000,1772326900000000,4,5,0,0,1,0,0,5196314760435185803,NULL,NULL);
+INSERT INTO vote VALUES(1,186,'v0186',3313704502006335351,1772326920000000,1772326920000000,6,2,2,0,0,0,4,0,1771808520000000,NULL);
+INSERT INTO vote VALUES(1,187,'v0187',1574547290801313631,1772326940000000,1772326940000000,5,4,1,0,1,0,5,2709588680275097492,NULL,NULL);
+INSERT INTO vote VALUES(1,188,'v0188',3134729917669106212,1772326960000000,1772326960000000,3,4,0,0,2,3,6,0,NULL,NULL);
+INSERT INTO vote VALUES(1,189,'v0189',7399305977044876085,1772326980000000,1772326980000000,2,1,2,0,0,0,4,-4836296045646958798,NULL,X'21010000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,190,'v0190',0,1772327000000000,1772327000000000,5,1,1,0,2,0,0,0,NULL,NULL);
+INSERT INTO vote VALUES(1,191,'v0191',8261968945609545952,1772327020000000,1772327020000000,5,2,1,0,1,0,6,2639918873995962215,NULL,NULL);
+INSERT INTO vote VALUES(1,192,'v0192',-8883241474738158580,1772327040000000,1772327040000000,4,6,0,0,0,3,4,0,1772327040000000,NULL);
+INSERT INTO vote VALUES(1,193,'v0193',6638315015530622444,1772327060000000,1772327060000000,4,3,0,0,1,0,5,-4404546612083003664,NULL,NULL);
+INSERT INTO vote VALUES(1,194,'v0194',-7029906650731772349,1772327080000000,1772327080000000,3,5,0,0,2,0,6,0,NULL,NULL);
+INSERT INTO vote VALUES(1,195,'v0195',5524516520561660185,1772327100000000,1772327100000000,5,6,1,0,0,0,0,-896793077095413234,NULL,NULL);
+INSERT INTO vote VALUES(1,196,'v0196',1281847084476550074,1772327120000000,1772327120000000,2,1,0,0,2,3,5,0,NULL,X'28010000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,197,'v0197',-3509609270814528324,1772327140000000,1772327140000000,4,6,0,0,1,0,6,-4210532298617612792,NULL,NULL);
+INSERT INTO vote VALUES(1,198,'v0198',-4322709218265198319,1772327160000000,1772327160000000,1,2,2,0,0,0,4,0,1771808760000000,NULL);
+INSERT INTO vote VALUES(1,199,'v0199',-3844548478361577538,1772327180000000,1772327180000000,6,4,1,0,1,0,5,1295781980019795874,NULL,NULL);
+INSERT INTO vote VALUES(1,200,'v0200',-4218209824338490181,1772327200000000,1772327200000000,1,4,1,0,2,3,0,0,NULL,NULL);
+INSERT INTO vote VALUES(1,201,'v0201',-8006651956627023627,1772327220000000,1772327220000000,5,4,0,0,0,0,4,5793259723866219667,NULL,NULL);
+INSERT INTO vote VALUES(1,202,'v0202',-1462361572668280906,1772327240000000,1772327240000000,1,2,2,0,2,0,5,0,NULL,NULL);
+INSERT INTO vote VALUES(1,203,'v0203',-375174194541882846,1772327260000000,1772327260000000,5,1,1,0,1,0,6,-1310558382612612285,NULL,X'2f010000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,204,'v0204',-6909411440639188397,1772327280000000,1772327280000000,6,4,2,0,0,3,4,0,1772327280000000,NULL);
+INSERT INTO vote VALUES(1,205,'v0205',7570427036194516916,1772327300000000,1772327300000000,1,6,0,0,1,0,0,6336885396845677831,NULL,NULL);
+INSERT INTO vote VALUES(1,206,'v0206',-5468662497359698915,1772327320000000,1772327320000000,1,3,0,0,2,0,6,0,NULL,NULL);
+INSERT INTO vote VALUES(1,207,'v0207',2752358864309444466,1772327340000000,1772327340000000,5,4,0,0,0,0,4,-5843108111921470934,NULL,NULL);
+INSERT INTO vote VALUES(1,208,'v0208',764569732318001967,1772327360000000,1772327360000000,1,3,0,0,2,3,5,0,NULL,NULL);
+INSERT INTO vote VALUES(1,209,'v0209',0,1772327380000000,1772327380000000,4,3,1,0,1,0,6,4515199715037079503,NULL,NULL);
+INSERT INTO vote VALUES(1,210,'v0210',1574547290801313631,1772327400000000,1772327400000000,1,5,0,0,0,0,0,0,1771809000000000,X'36010000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,211,'v0211',3134729917669106212,1772327420000000,1772327420000000,3,2,0,0,1,0,5,3957546294541364750,NULL,NULL);
+INSERT INTO vote VALUES(1,212,'v0212',7399305977044876085,1772327440000000,1772327440000000,2,1,1,0,2,3,6,0,NULL,NULL);
+INSERT INTO vote VALUES(1,213,'v0213',210900109718009959,1772327460000000,1772327460000000,3,1,2,0,0,0,4,5691171389981135374,NULL,NULL);
+INSERT INTO vote VALUES(1,214,'v0214',8261968945609545952,1772327480000000,1772327480000000,4,6,2,0,2,0,5,0,NULL,NULL);
+INSERT INTO vote VALUES(1,215,'v0215',-8883241474738158580,1772327500000000,1772327500000000,2,4,0,0,1,0,0,8921716514569304812,NULL,NULL);
+INSERT INTO vote VALUES(1,216,'v0216',6638315015530622444,1772327520000000,1772327520000000,1,3,0,0,0,3,4,0,1772327520000000,NULL);
+INSERT INTO vote VALUES(1,217,'v0217',-7029906650731772349,1772327540000000,1772327540000000,4,2,2,0,1,0,5,-8646632040958836270,NULL,X'3d010000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,218,'v0218',5524516520561660185,1772327560000000,1772327560000000,3,5,2,0,2,0,6,0,NULL,NULL);
+INSERT INTO vote VALUES(1,219,'v0219',1281847084476550074,1772327580000000,1772327580000000,4,2,1,0,0,0,4,2779178507520129051,NULL,NULL);
+INSERT INTO vote VALUES(1,220,'v0220',-3509609270814528324,1772327600000000,1772327600000000,2,4,1,0,2,3,0,0,NULL,NULL);
+INSERT INTO vote VALUES(1,221,'v0221',-4322709218265198319,1772327620000000,1772327620000000,3,1,1,0,1,0,6,-5749634241469007084,NULL,NULL);
+INSERT INTO vote VALUES(1,222,'v0222',-3844548478361577538,1772327640000000,1772327640000000,2,6,1,0,0,0,4,0,1771809240000000,NULL);
+INSERT INTO vote VALUES(1,223,'v0223',-4218209824338490181,1772327660000000,1772327660000000,1,5,2,0,1,0,5,9105023720772265355,NULL,NULL);
+INSERT INTO vote VALUES(1,224,'v0224',-8006651956627023627,1772327680000000,1772327680000000,4,1,3,0,2,3,6,0,NULL,X'44010000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,225,'v0225',-1462361572668280906,1772327700000000,1772327700000000,5,2,1,0,0,0,0,-5392122429170783715,NULL,NULL);
+INSERT INTO vote VALUES(1,226,'v0226',-375174194541882846,1772327720000000,1772327720000000,2,4,1,0,2,0,5,0,NULL,NULL);
+INSERT INTO vote VALUES(1,227,'v0227',-6909411440639188397,1772327740000000,1772327740000000,3,1,1,0,1,0,6,-7780692301541223276,NULL,NULL);
+INSERT INTO vote VALUES(1,228,'v0228',0,1772327760000000,1772327760000000,3,2,3,0,0,3,4,0,1772327760000000,NULL);
+INSERT INTO vote VALUES(1,229,'v0229',-5468662497359698915,1772327780000000,1772327780000000,5,4,2,0,1,0,5,3425447121145267935,NULL,NULL);
+INSERT INTO vote VALUES(1,230,'v0230',2752358864309444466,1772327800000000,1772327800000000,6,4,1,0,2,0,0,0,NULL,NULL);
+INSERT INTO vote VALUES(1,231,'v0231',764569732318001967,1772327820000000,1772327820000000,4,2,2,0,0,0,4,7528121142981754467,NULL,X'4b010000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,232,'v0232',3313704502006335351,1772327840000000,1772327840000000,1,3,2,0,2,3,5,0,NULL,NULL);
+INSERT INTO vote VALUES(1,233,'v0233',1574547290801313631,1772327860000000,1772327860000000,4,1,1,0,1,0,6,-1049350305921461003,NULL,NULL);
+INSERT INTO vote VALUES(1,234,'v0234',3134729917669106212,1772327880000000,1772327880000000,4,3,0,0,0,0,4,0,1771809480000000,NULL);
+INSERT INTO vote VALUES(1,235,'v0235',7399305977044876085,1772327900000000,1772327900000000,4,1,2,0,1,0,0,-8614560250096550724,NULL,NULL);
+INSERT INTO vote VALUES(1,236,'v0236',210900109718009959,1772327920000000,1772327920000000,4,2,1,0,2,3,6,0,NULL,NULL);
+INSERT INTO vote VALUES(1,237,'v0237',8261968945609545952,1772327940000000,1772327940000000,2,3,1,0,0,0,4,1512324144829911304,NULL,NULL);
+INSERT INTO vote VALUES(1,238,'v0238',-8883241474738158580,1772327960000000,1772327960000000,1,4,0,0,2,0,5,0,NULL,X'52010000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,239,'v0239',6638315015530622444,1772327980000000,1772327980000000,4,1,1,0,1,0,6,8740892144962021421,NULL,NULL);
+INSERT INTO vote VALUES(1,240,'v0240',-7029906650731772349,1772328000000000,1772328000000000,1,3,3,0,0,3,0,0,1772328000000000,NULL);
+INSERT INTO vote VALUES(1,241,'v0241',5524516520561660185,1772328020000000,1772328020000000,1,5,0,0,1,0,5,816346994690066489,NULL,NULL);
+INSERT INTO vote VALUES(1,242,'v0242',1281847084476550074,1772328040000000,1772328040000000,5,1,1,0,2,0,6,0,NULL,NULL);
+INSERT INTO vote VALUES(1,243,'v0243',-3509609270814528324,1772328060000000,1772328060000000,3,6,1,0,0,0,4,-4141508692371599590,NULL,NULL);
+INSERT INTO vote VALUES(1,244,'v0244',-4322709218265198319,1772328080000000,1772328080000000,5,1,2,0,2,3,5,0,NULL,NULL);
+INSERT INTO vote VALUES(1,245,'v0245',-3844548478361577538,1772328100000000,1772328100000000,2,1,1,0,1,0,0,7550146575639852121,NULL,X'59010000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,246,'v0246',-4218209824338490181,1772328120000000,1772328120000000,4,3,1,0,0,0,4,0,1771809720000000,NULL);
+INSERT INTO vote VALUES(1,247,'v0247',0,1772328140000000,1772328140000000,2,4,3,0,1,0,5,2496737694200117413,NULL,NULL);
+INSERT INTO vote VALUES(1,248,'v0248',-1462361572668280906,1772328160000000,1772328160000000,6,3,1,0,2,3,6,0,NULL,NULL);
+INSERT INTO vote VALUES(1,249,'v0249',-375174194541882846,1772328180000000,1772328180000000,5,2,1,0,0,0,4,-1947523154736407266,NULL,NULL);
+INSERT INTO vote VALUES(1,250,'v0250',-6909411440639188397,1772328200000000,1772328200000000,3,5,2,0,2,0,0,0,NULL,NULL);
+INSERT INTO vote VALUES(1,251,'v0251',7570427036194516916,1772328220000000,1772328220000000,2,4,0,0,1,0,6,8808379682607127012,NULL,NULL);
+INSERT INTO vote VALUES(1,252,'v0252',-5468662497359698915,1772328240000000,1772328240000000,1,6,0,0,0,3,4,0,1772328240000000,X'60010000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,253,'v0253',2752358864309444466,1772328260000000,1772328260000000,2,4,1,0,1,0,5,-4219149313507764036,NULL,NULL);
+INSERT INTO vote VALUES(1,254,'v0254',764569732318001967,1772328280000000,1772328280000000,3,5,2,0,2,0,6,0,NULL,NULL);
+INSERT INTO vote VALUES(1,255,'v0255',3313704502006335351,1772328300000000,1772328300000000,1,4,0,0,0,0,0,-4622096715575821211,NULL,NULL);
+INSERT INTO vote VALUES(1,256,'v0256',1574547290801313631,1772328320000000,1772328320000000,4,2,1,0,2,3,5,0,NULL,NULL);
+INSERT INTO vote VALUES(1,257,'v0257',3134729917669106212,1772328340000000,1772328340000000,5,2,1,0,1,0,6,6313159284323444940,NULL,NULL);
+INSERT INTO vote VALUES(1,258,'v0258',7399305977044876085,1772328360000000,1772328360000000,6,1,1,0,0,0,4,0,1771809960000000,NULL);
+INSERT INTO vote VALUES(1,259,'v0259',210900109718009959,1772328380000000,1772328380000000,3,5,0,0,1,0,5,5196314760435185803,NULL,X'67010000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,260,'v0260',8261968945609545952,1772328400000000,1772328400000000,3,2,0,0,2,3,0,0,NULL,NULL);
+INSERT INTO vote VALUES(1,261,'v0261',-8883241474738158580,1772328420000000,1772328420000000,2,6,1,0,0,0,4,2709588680275097492,NULL,NULL);
+INSERT INTO vote VALUES(1,262,'v0262',6638315015530622444,1772328440000000,1772328440000000,2,3,2,0,2,0,5,0,NULL,NULL);
+INSERT INTO vote VALUES(1,263,'v0263',-7029906650731772349,1772328460000000,1772328460000000,3,2,0,0,1,0,6,-4836296045646958798,NULL,NULL);
+INSERT INTO vote VALUES(1,264,'v0264',5524516520561660185,1772328480000000,1772328480000000,1,4,0,0,0,3,4,0,1772328480000000,NULL);
+INSERT INTO vote VALUES(1,265,'v0265',1281847084476550074,1772328500000000,1772328500000000,4,2,1,0,1,0,0,2639918873995962215,NULL,NULL);
+INSERT INTO vote VALUES(1,266,'v0266',0,1772328520000000,1772328520000000,1,3,0,0,2,0,6,0,NULL,X'6e010000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,267,'v0267',-4322709218265198319,1772328540000000,1772328540000000,5,6,3,0,0,0,4,-4404546612083003664,NULL,NULL);
+INSERT INTO vote VALUES(1,268,'v0268',-3844548478361577538,1772328560000000,1772328560000000,1,3,0,0,2,3,5,0,NULL,NULL);
+INSERT INTO vote VALUES(1,269,'v0269',-4218209824338490181,1772328580000000,1772328580000000,5,3,1,0,1,0,6,-896793077095413234,NULL,NULL);
+INSERT INTO vote VALUES(1,270,'v0270',-8006651956627023627,1772328600000000,1772328600000000,1,6,0,0,0,0,0,0,1771810200000000,NULL);
+INSERT INTO vote VALUES(1,271,'v0271',-1462361572668280906,1772328620000000,1772328620000000,3,2,2,0,1,0,5,-4210532298617612792,NULL,NULL);
+INSERT INTO vote VALUES(1,272,'v0272',-375174194541882846,1772328640000000,1772328640000000,3,2,2,0,2,3,6,0,NULL,NULL);
+INSERT INTO vote VALUES(1,273,'v0273',-6909411440639188397,1772328660000000,1772328660000000,3,1,1,0,0,0,4,1295781980019795874,NULL,X'75010000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,274,'v0274',7570427036194516916,1772328680000000,1772328680000000,2,1,0,0,2,0,5,0,NULL,NULL);
+INSERT INTO vote VALUES(1,275,'v0275',-5468662497359698915,1772328700000000,1772328700000000,3,2,0,0,1,0,0,5793259723866219667,NULL,NULL);
+INSERT INTO vote VALUES(1,276,'v0276',2752358864309444466,1772328720000000,1772328720000000,1,4,0,0,0,3,4,0,1772328720000000,NULL);
+INSERT INTO vote VALUES(1,277,'v0277',764569732318001967,1772328740000000,1772328740000000,1,4,0,0,1,0,5,-1310558382612612285,NULL,NULL);
+INSERT INTO vote VALUES(1,278,'v0278',3313704502006335351,1772328760000000,1772328760000000,5,1,1,0,2,0,6,0,NULL,NULL);
+INSERT INTO vote VALUES(1,279,'v0279',1574547290801313631,1772328780000000,1772328780000000,3,4,1,0,0,0,4,6336885396845677831,NULL,NULL);
+INSERT INTO vote VALUES(1,280,'v0280',3134729917669106212,1772328800000000,1772328800000000,4,1,1,0,2,3,0,0,NULL,X'7c010000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,281,'v0281',7399305977044876085,1772328820000000,1772328820000000,3,4,1,0,1,0,6,-5843108111921470934,NULL,NULL);
+INSERT INTO vote VALUES(1,282,'v0282',210900109718009959,1772328840000000,1772328840000000,3,2,0,0,0,0,4,0,1771810440000000,NULL);
+INSERT INTO vote VALUES(1,283,'v0283',8261968945609545952,1772328860000000,1772328860000000,1,4,0,0,1,0,5,4515199715037079503,NULL,NULL);
+INSERT INTO vote VALUES(1,284,'v0284',-8883241474738158580,1772328880000000,1772328880000000,1,4,0,0,2,3,6,0,NULL,NULL);
+INSERT INTO vote VALUES(1,285,'v0285',0,1772328900000000,1772328900000000,2,6,2,0,0,0,0,3957546294541364750,NULL,NULL);
+INSERT INTO vote VALUES(1,286,'v0286',-7029906650731772349,1772328920000000,1772328920000000,5,2,1,0,2,0,5,0,NULL,NULL);
+INSERT INTO vote VALUES(1,287,'v0287',5524516520561660185,1772328940000000,1772328940000000,1,5,0,0,1,0,6,5691171389981135374,NULL,X'83010000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,288,'v0288',1281847084476550074,1772328960000000,1772328960000000,5,2,2,0,0,3,4,0,1772328960000000,NULL);
+INSERT INTO vote VALUES(1,289,'v0289',-3509609270814528324,1772328980000000,1772328980000000,3,2,1,0,1,0,5,8921716514569304812,NULL,NULL);
+INSERT INTO vote VALUES(1,290,'v0290',-4322709218265198319,1772329000000000,1772329000000000,1,4,1,0,2,0,0,0,NULL,NULL);
+INSERT INTO vote VALUES(1,291,'v0291',-3844548478361577538,1772329020000000,1772329020000000,2,3,2,0,0,0,4,-8646632040958836270,NULL,NULL);
+INSERT INTO vote VALUES(1,292,'v0292',-4218209824338490181,1772329040000000,1772329040000000,1,4,0,0,2,3,5,0,NULL,NULL);
+INSERT INTO vote VALUES(1,293,'v0293',-8006651956627023627,1772329060000000,1772329060000000,6,4,2,0,1,0,6,2779178507520129051,NULL,NULL);
+INSERT INTO vote VALUES(1,294,'v0294',-1462361572668280906,1772329080000000,1772329080000000,6,5,1,0,0,0,4,0,1771810680000000,X'8a010000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(1,295,'v0295',-375174194541882846,1772329100000000,1772329100000000,6,2,1,0,1,0,0,-5749634241469007084,NULL,NULL);
+INSERT INTO vote VALUES(1,296,'v0296',-6909411440639188397,1772329120000000,1772329120000000,2,4,3,0,2,3,6,0,NULL,NULL);
+INSERT INTO vote VALUES(1,297,'v0297',7570427036194516916,1772329140000000,1772329140000000,2,1,1,0,0,0,4,9105023720772265355,NULL,NULL);
+INSERT INTO vote VALUES(1,298,'v0298',-5468662497359698915,1772329160000000,1772329160000000,4,3,2,0,2,0,5,0,NULL,NULL);
+INSERT INTO vote VALUES(1,299,'v0299',2752358864309444466,1772329180000000,1772329180000000,2,6,2,0,1,0,6,-5392122429170783715,NULL,NULL);
+INSERT INTO vote VALUES(2,0,'v0300',764569732318001967,1772329200000000,1772329200000000,5,1,1,0,0,3,0,0,1772329200000000,NULL);
+INSERT INTO vote VALUES(2,1,'v0301',4965012190647272968,1772329220000000,1772329220000000,6,5,0,0,1,0,5,-7780692301541223276,NULL,X'91010000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(2,2,'v0302',1574547290801313631,1772329240000000,1772329240000000,3,4,0,0,2,0,6,0,NULL,NULL);
+INSERT INTO vote VALUES(2,3,'v0303',4965012190647272968,1772329260000000,1772329260000000,6,3,0,0,0,0,4,3425447121145267935,NULL,NULL);
+INSERT INTO vote VALUES(2,4,'v0304',7399305977044876085,1772329280000000,1772329280000000,1,6,0,0,2,3,5,0,NULL,NULL);
+INSERT INTO vote VALUES(2,5,'v0305',4965012190647272968,1772329300000000,1772329300000000,6,4,0,0,1,0,0,7528121142981754467,NULL,NULL);
+INSERT INTO vote VALUES(2,6,'v0306',8261968945609545952,1772329320000000,1772329320000000,4,2,1,0,0,0,4,0,1771810920000000,NULL);
+INSERT INTO vote VALUES(2,7,'v0307',4965012190647272968,1772329340000000,1772329340000000,6,2,0,0,1,0,5,-1049350305921461003,NULL,NULL);
+INSERT INTO vote VALUES(2,8,'v0308',6638315015530622444,1772329360000000,1772329360000000,4,5,0,0,2,3,6,0,NULL,X'98010000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(2,9,'v0309',4965012190647272968,1772329380000000,1772329380000000,6,2,0,0,0,0,4,-8614560250096550724,NULL,NULL);
+INSERT INTO vote VALUES(2,11,'v0310',5524516520561660185,1772329400000000,1772329400000000,6,3,1,0,2,0,0,0,NULL,NULL);
+INSERT INTO vote VALUES(2,12,'v0311',4965012190647272968,1772329420000000,1772329420000000,6,5,0,0,1,0,6,1512324144829911304,NULL,NULL);
+INSERT INTO vote VALUES(2,13,'v0312',-3509609270814528324,1772329440000000,1772329440000000,2,1,1,0,0,3,4,0,1772329440000000,NULL);
+INSERT INTO vote VALUES(2,14,'v0313',4965012190647272968,1772329460000000,1772329460000000,6,1,0,0,1,0,5,8740892144962021421,NULL,NULL);
+INSERT INTO vote VALUES(2,15,'v0314',-3844548478361577538,1772329480000000,1772329480000000,4,3,1,0,2,0,6,0,NULL,NULL);
+INSERT INTO vote VALUES(2,16,'v0315',4965012190647272968,1772329500000000,1772329500000000,2,6,1,0,0,0,0,816346994690066489,NULL,X'9f010000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(2,17,'v0316',-8006651956627023627,1772329520000000,1772329520000000,3,5,0,0,2,3,5,0,NULL,NULL);
+INSERT INTO vote VALUES(2,18,'v0317',4965012190647272968,1772329540000000,1772329540000000,6,3,0,0,1,0,6,-4141508692371599590,NULL,NULL);
+INSERT INTO vote VALUES(2,19,'v0318',-375174194541882846,1772329560000000,1772329560000000,3,5,0,0,0,0,4,0,1771811160000000,NULL);
+INSERT INTO vote VALUES(2,21,'v0319',4965012190647272968,1772329580000000,1772329580000000,6,3,0,0,1,0,5,7550146575639852121,NULL,NULL);
+INSERT INTO vote VALUES(2,22,'v0320',7570427036194516916,1772329600000000,1772329600000000,3,1,3,0,2,3,0,0,NULL,NULL);
+INSERT INTO vote VALUES(2,23,'v0321',4965012190647272968,1772329620000000,1772329620000000,6,2,0,0,0,0,4,2496737694200117413,NULL,NULL);
+INSERT INTO vote VALUES(2,24,'v0322',2752358864309444466,1772329640000000,1772329640000000,3,4,2,0,2,0,5,0,NULL,X'a6010000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(2,25,'v0323',4965012190647272968,1772329660000000,1772329660000000,6,1,0,0,1,0,6,-1947523154736407266,NULL,NULL);
+INSERT INTO vote VALUES(2,26,'v0324',3313704502006335351,1772329680000000,1772329680000000,3,4,1,0,0,3,4,0,1772329680000000,NULL);
+INSERT INTO vote VALUES(2,27,'v0325',4965012190647272968,1772329700000000,1772329700000000,6,3,0,0,1,0,0,8808379682607127012,NULL,NULL);
+INSERT INTO vote VALUES(2,28,'v0326',3134729917669106212,1772329720000000,1772329720000000,4,3,1,0,2,0,6,0,NULL,NULL);
+INSERT INTO vote VALUES(2,29,'v0327',4965012190647272968,1772329740000000,1772329740000000,6,2,0,0,0,0,4,-4219149313507764036,NULL,NULL);
+INSERT INTO vote VALUES(2,31,'v0328',210900109718009959,1772329760000000,1772329760000000,4,2,2,0,2,3,5,0,NULL,NULL);
+INSERT INTO vote VALUES(2,32,'v0329',4965012190647272968,1772329780000000,1772329780000000,6,1,0,0,1,0,6,-4622096715575821211,NULL,X'ad010000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(2,33,'v0330',-8883241474738158580,1772329800000000,1772329800000000,3,5,1,0,0,0,0,0,1771811400000000,NULL);
+INSERT INTO vote VALUES(2,34,'v0331',4965012190647272968,1772329820000000,1772329820000000,6,1,0,0,1,0,5,6313159284323444940,NULL,NULL);
+INSERT INTO vote VALUES(2,35,'v0332',-7029906650731772349,1772329840000000,1772329840000000,3,5,0,0,2,3,6,0,NULL,NULL);
+INSERT INTO vote VALUES(2,36,'v0333',4965012190647272968,1772329860000000,1772329860000000,6,1,0,0,0,0,4,5196314760435185803,NULL,NULL);
+INSERT INTO vote VALUES(2,37,'v0334',1281847084476550074,1772329880000000,1772329880000000,2,5,0,0,2,0,5,0,NULL,NULL);
+INSERT INTO vote VALUES(2,38,'v0335',4965012190647272968,1772329900000000,1772329900000000,6,5,0,0,1,0,0,2709588680275097492,NULL,NULL);
+INSERT INTO vote VALUES(2,39,'v0336',-4322709218265198319,1772329920000000,1772329920000000,3,5,0,0,0,3,4,0,1772329920000000,X'b4010000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(2,41,'v0337',4965012190647272968,1772329940000000,1772329940000000,6,2,0,0,1,0,5,-4836296045646958798,NULL,NULL);
+INSERT INTO vote VALUES(2,42,'v0338',-4218209824338490181,1772329960000000,1772329960000000,5,4,2,0,2,0,6,0,NULL,NULL);
+INSERT INTO vote VALUES(2,43,'v0339',4965012190647272968,1772329980000000,1772329980000000,6,2,0,0,0,0,4,2639918873995962215,NULL,NULL);
+INSERT INTO vote VALUES(2,44,'v0340',-1462361572668280906,1772330000000000,1772330000000000,1,2,1,0,2,3,0,0,NULL,NULL);
+INSERT INTO vote VALUES(2,45,'v0341',4965012190647272968,1772330020000000,1772330020000000,6,3,0,0,1,0,6,-4404546612083003664,NULL,NULL);
+INSERT INTO vote VALUES(2,46,'v0342',-6909411440639188397,1772330040000000,1772330040000000,5,3,1,0,0,0,4,0,1771811640000000,NULL);
+INSERT INTO vote VALUES(2,47,'v0343',4965012190647272968,1772330060000000,1772330060000000,5,6,1,0,1,0,5,-896793077095413234,NULL,X'bb010000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(2,48,'v0344',-5468662497359698915,1772330080000000,1772330080000000,1,6,2,0,2,3,6,0,NULL,NULL);
+INSERT INTO vote VALUES(2,49,'v0345',4965012190647272968,1772330100000000,1772330100000000,6,4,0,0,0,0,0,-4210532298617612792,NULL,NULL);
+INSERT INTO vote VALUES(2,50,'v0346',764569732318001967,1772330120000000,1772330120000000,2,1,0,0,2,0,5,0,NULL,NULL);
+INSERT INTO vote VALUES(2,51,'v0347',4965012190647272968,1772330140000000,1772330140000000,5,6,1,0,1,0,6,1295781980019795874,NULL,NULL);
+INSERT INTO vote VALUES(2,52,'v0348',1574547290801313631,1772330160000000,1772330160000000,4,2,1,0,0,3,4,0,1772330160000000,NULL);
+INSERT INTO vote VALUES(2,53,'v0349',4965012190647272968,1772330180000000,1772330180000000,6,4,0,0,1,0,5,5793259723866219667,NULL,NULL);
+INSERT INTO vote VALUES(2,54,'v0350',7399305977044876085,1772330200000000,1772330200000000,3,1,0,0,2,0,0,0,NULL,X'c2010000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(2,55,'v0351',4965012190647272968,1772330220000000,1772330220000000,6,4,0,0,0,0,4,-1310558382612612285,NULL,NULL);
+INSERT INTO vote VALUES(2,56,'v0352',8261968945609545952,1772330240000000,1772330240000000,4,6,2,0,2,3,5,0,NULL,NULL);
+INSERT INTO vote VALUES(2,57,'v0353',4965012190647272968,1772330260000000,1772330260000000,6,4,0,0,1,0,6,6336885396845677831,NULL,NULL);
+INSERT INTO vote VALUES(2,58,'v0354',6638315015530622444,1772330280000000,1772330280000000,1,3,0,0,0,0,4,0,1771811880000000,NULL);
+INSERT INTO vote VALUES(2,59,'v0355',4965012190647272968,1772330300000000,1772330300000000,3,6,1,0,1,0,0,-5843108111921470934,NULL,NULL);
+INSERT INTO vote VALUES(2,60,'v0356',5524516520561660185,1772330320000000,1772330320000000,5,4,1,0,2,3,6,0,NULL,NULL);
+INSERT INTO vote VALUES(2,61,'v0357',4965012190647272968,1772330340000000,1772330340000000,3,6,1,0,0,0,4,4515199715037079503,NULL,X'c9010000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(2,62,'v0358',-3509609270814528324,1772330360000000,1772330360000000,2,1,0,0,2,0,5,0,NULL,NULL);
+INSERT INTO vote VALUES(2,63,'v0359',4965012190647272968,1772330380000000,1772330380000000,6,2,0,0,1,0,6,3957546294541364750,NULL,NULL);
+INSERT INTO vote VALUES(2,64,'v0360',-3844548478361577538,1772323260000000,1772323260000000,2,3,3,1,0,3,0,0,1772330400000000,NULL);
+INSERT INTO vote VALUES(2,65,'v0361',4965012190647272968,1772330420000000,1772330420000000,6,3,0,0,1,0,5,5691171389981135374,NULL,NULL);
+INSERT INTO vote VALUES(2,66,'v0362',-8006651956627023627,1772330440000000,1772330440000000,6,5,1,0,2,0,6,0,NULL,NULL);
+INSERT INTO vote VALUES(2,67,'v0363',4965012190647272968,1772330460000000,1772330460000000,6,1,0,0,0,0,4,8921716514569304812,NULL,NULL);
+INSERT INTO vote VALUES(2,68,'v0364',-375174194541882846,1772330480000000,1772330480000000,6,2,1,0,2,3,5,0,NULL,X'd0010000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(2,69,'v0365',4965012190647272968,1772330500000000,1772330500000000,6,4,0,0,1,0,0,-8646632040958836270,NULL,NULL);
+INSERT INTO vote VALUES(2,70,'v0366',7570427036194516916,1772330520000000,1772330520000000,2,6,2,0,0,0,4,0,1771812120000000,NULL);
+INSERT INTO vote VALUES(2,71,'v0367',4965012190647272968,1772330540000000,1772330540000000,1,6,1,0,1,0,5,2779178507520129051,NULL,NULL);
+INSERT INTO vote VALUES(2,72,'v0368',2752358864309444466,1772330560000000,1772330560000000,2,1,2,0,2,3,6,0,NULL,NULL);
+INSERT INTO vote VALUES(2,73,'v0369',4965012190647272968,1772330580000000,1772330580000000,6,1,0,0,0,0,4,-5749634241469007084,NULL,NULL);
+INSERT INTO vote VALUES(2,74,'v0370',3313704502006335351,1772330600000000,1772330600000000,1,5,0,0,2,0,0,0,NULL,NULL);
+INSERT INTO vote VALUES(2,75,'v0371',4965012190647272968,1772330620000000,1772330620000000,6,1,0,0,1,0,6,9105023720772265355,NULL,X'd7010000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(2,76,'v0372',3134729917669106212,1772330640000000,1772330640000000,6,4,2,0,0,3,4,0,1772330640000000,NULL);
+INSERT INTO vote VALUES(2,77,'v0373',4965012190647272968,1772330660000000,1772330660000000,2,6,1,0,1,0,5,-5392122429170783715,NULL,NULL);
+INSERT INTO vote VALUES(2,78,'v0374',210900109718009959,1772330680000000,1772330680000000,1,6,0,0,2,0,6,0,NULL,NULL);
+INSERT INTO vote VALUES(2,79,'v0375',4965012190647272968,1772330700000000,1772330700000000,6,4,0,0,0,0,0,-7780692301541223276,NULL,NULL);
+INSERT INTO vote VALUES(2,80,'v0376',-8883241474738158580,1772330720000000,1772330720000000,1,2,0,0,2,3,5,0,NULL,NULL);
+INSERT INTO vote VALUES(2,81,'v0377',4965012190647272968,1772330740000000,1772330740000000,6,1,0,0,1,0,6,3425447121145267935,NULL,NULL);
+INSERT INTO vote VALUES(2,82,'v0378',-7029906650731772349,1772330760000000,1772330760000000,1,3,1,0,0,0,4,0,1771812360000000,X'de010000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(2,83,'v0379',4965012190647272968,1772330780000000,1772330780000000,5,6,1,0,1,0,5,7528121142981754467,NULL,NULL);
+INSERT INTO vote VALUES(2,84,'v0380',1281847084476550074,1772330800000000,1772330800000000,6,1,0,0,2,3,0,0,NULL,NULL);
+INSERT INTO vote VALUES(2,85,'v0381',4965012190647272968,1772330820000000,1772330820000000,6,1,0,0,0,0,4,-1049350305921461003,NULL,NULL);
+INSERT INTO vote VALUES(2,86,'v0382',-4322709218265198319,1772330840000000,1772330840000000,5,6,3,0,2,0,5,0,NULL,NULL);
+INSERT INTO vote VALUES(2,87,'v0383',4965012190647272968,1772330860000000,1772330860000000,6,5,0,0,1,0,6,-8614560250096550724,NULL,NULL);
+INSERT INTO vote VALUES(2,88,'v0384',-4218209824338490181,1772330880000000,1772330880000000,1,5,3,0,0,3,4,0,1772330880000000,NULL);
+INSERT INTO vote VALUES(2,89,'v0385',4965012190647272968,1772330900000000,1772330900000000,1,6,1,0,1,0,0,1512324144829911304,NULL,X'e5010000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(2,90,'v0386',-1462361572668280906,1772330920000000,1772330920000000,6,2,1,0,2,0,6,0,NULL,NULL);
+INSERT INTO vote VALUES(2,91,'v0387',4965012190647272968,1772330940000000,1772330940000000,6,3,0,0,0,0,4,8740892144962021421,NULL,NULL);
+INSERT INTO vote VALUES(2,92,'v0388',-6909411440639188397,1772330960000000,1772330960000000,2,6,0,0,2,3,5,0,NULL,NULL);
+INSERT INTO vote VALUES(2,93,'v0389',4965012190647272968,1772330980000000,1772330980000000,6,1,0,0,1,0,6,816346994690066489,NULL,NULL);
+INSERT INTO vote VALUES(2,94,'v0390',-5468662497359698915,1772331000000000,1772331000000000,5,1,1,0,0,0,0,0,1771812600000000,NULL);
+INSERT INTO vote VALUES(2,95,'v0391',4965012190647272968,1772331020000000,1772331020000000,4,6,1,0,1,0,5,-4141508692371599590,NULL,NULL);
+INSERT INTO vote VALUES(2,96,'v0392',764569732318001967,1772331040000000,1772331040000000,4,1,1,0,2,3,6,0,NULL,X'ec010000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(2,97,'v0393',4965012190647272968,1772331060000000,1772331060000000,6,5,0,0,0,0,4,7550146575639852121,NULL,NULL);
+INSERT INTO vote VALUES(2,98,'v0394',1574547290801313631,1772331080000000,1772331080000000,6,2,0,0,2,0,5,0,NULL,NULL);
+INSERT INTO vote VALUES(2,99,'v0395',4965012190647272968,1772331100000000,1772331100000000,5,6,1,0,1,0,0,2496737694200117413,NULL,NULL);
+INSERT INTO vote VALUES(2,100,'v0396',7399305977044876085,1772331120000000,1772331120000000,3,5,2,0,0,3,4,0,1772331120000000,NULL);
+INSERT INTO vote VALUES(2,101,'v0397',4965012190647272968,1772331140000000,1772331140000000,6,5,0,0,1,0,5,-1947523154736407266,NULL,NULL);
+INSERT INTO vote VALUES(2,102,'v0398',8261968945609545952,1772331160000000,1772331160000000,4,3,0,0,2,0,6,0,NULL,NULL);
+INSERT INTO vote VALUES(2,103,'v0399',4965012190647272968,1772331180000000,1772331180000000,6,2,0,0,0,0,4,8808379682607127012,NULL,X'f3010000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(2,104,'v0400',6638315015530622444,1772331200000000,1772331200000000,6,5,2,0,2,3,0,0,NULL,NULL);
+INSERT INTO vote VALUES(2,105,'v0401',4965012190647272968,1772331220000000,1772331220000000,2,6,1,0,1,0,6,-4219149313507764036,NULL,NULL);
+INSERT INTO vote VALUES(2,106,'v0402',5524516520561660185,1772331240000000,1772331240000000,3,2,1,0,0,0,4,0,1771812840000000,NULL);
+INSERT INTO vote VALUES(2,107,'v0403',4965012190647272968,1772331260000000,1772331260000000,6,1,0,0,1,0,5,-4622096715575821211,NULL,NULL);
+INSERT INTO vote VALUES(2,108,'v0404',-3509609270814528324,1772331280000000,1772331280000000,6,1,3,0,2,3,6,0,NULL,NULL);
+INSERT INTO vote VALUES(2,109,'v0405',4965012190647272968,1772331300000000,1772331300000000,2,6,1,0,0,0,0,6313159284323444940,NULL,NULL);
+INSERT INTO vote VALUES(2,110,'v0406',-3844548478361577538,1772331320000000,1772331320000000,4,3,3,0,2,0,5,0,NULL,X'fa010000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(2,111,'v0407',4965012190647272968,1772331340000000,1772331340000000,6,1,0,0,1,0,6,5196314760435185803,NULL,NULL);
+INSERT INTO vote VALUES(2,112,'v0408',-8006651956627023627,1772331360000000,1772331360000000,4,1,2,0,0,3,4,0,1772331360000000,NULL);
+INSERT INTO vote VALUES(2,113,'v0409',4965012190647272968,1772331380000000,1772331380000000,6,2,0,0,1,0,5,2709588680275097492,NULL,NULL);
+INSERT INTO vote VALUES(2,114,'v0410',-375174194541882846,1772331400000000,1772331400000000,4,1,2,0,2,0,0,0,NULL,NULL);
+INSERT INTO vote VALUES(2,115,'v0411',4965012190647272968,1772331420000000,1772331420000000,6,4,0,0,0,0,4,-4836296045646958798,NULL,NULL);
+INSERT INTO vote VALUES(2,116,'v0412',7570427036194516916,1772331440000000,1772331440000000,2,4,0,0,2,3,5,0,NULL,NULL);
+INSERT INTO vote VALUES(2,117,'v0413',4965012190647272968,1772331460000000,1772331460000000,6,4,0,0,1,0,6,2639918873995962215,NULL,X'01020000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(2,118,'v0414',2752358864309444466,1772331480000000,1772331480000000,6,5,1,0,0,0,4,0,1771813080000000,NULL);
+INSERT INTO vote VALUES(2,119,'v0415',4965012190647272968,1772331500000000,1772331500000000,6,1,0,0,1,0,0,-4404546612083003664,NULL,NULL);
+INSERT INTO vote VALUES(2,120,'v0416',3313704502006335351,1772331520000000,1772331520000000,6,1,1,0,2,3,6,0,NULL,NULL);
+INSERT INTO vote VALUES(2,121,'v0417',4965012190647272968,1772331540000000,1772331540000000,6,2,0,0,0,0,4,-896793077095413234,NULL,NULL);
+INSERT INTO vote VALUES(2,122,'v0418',3134729917669106212,1772331560000000,1772331560000000,4,1,1,0,2,0,5,0,NULL,NULL);
+INSERT INTO vote VALUES(2,123,'v0419',4965012190647272968,1772331580000000,1772331580000000,6,2,0,0,1,0,6,-4210532298617612792,NULL,NULL);
+INSERT INTO vote VALUES(2,124,'v0420',210900109718009959,1772331600000000,1772331600000000,1,4,1,0,0,3,0,0,1772331600000000,X'08020000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(2,125,'v0421',4965012190647272968,1772331620000000,1772331620000000,1,6,1,0,1,0,5,1295781980019795874,NULL,NULL);
+INSERT INTO vote VALUES(2,126,'v0422',-8883241474738158580,1772331640000000,1772331640000000,6,2,0,0,2,0,6,0,NULL,NULL);
+INSERT INTO vote VALUES(2,127,'v0423',4965012190647272968,1772331660000000,1772331660000000,6,4,0,0,0,0,4,5793259723866219667,NULL,NULL);
+INSERT INTO vote VALUES(2,128,'v0424',-7029906650731772349,1772331680000000,1772331680000000,5,1,1,0,2,3,5,0,NULL,NULL);
+INSERT INTO vote VALUES(2,129,'v0425',4965012190647272968,1772331700000000,1772331700000000,6,3,0,0,1,0,0,-1310558382612612285,NULL,NULL);
+INSERT INTO vote VALUES(2,130,'v0426',1281847084476550074,1772331720000000,1772331720000000,2,6,0,0,0,0,4,0,1771813320000000,NULL);
+INSERT INTO vote VALUES(2,131,'v0427',4965012190647272968,1772331740000000,1772331740000000,6,5,0,0,1,0,5,6336885396845677831,NULL,X'0f020000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(2,132,'v0428',-4322709218265198319,1772331760000000,1772331760000000,3,4,0,0,2,3,6,0,NULL,NULL);
+INSERT INTO vote VALUES(2,133,'v0429',4965012190647272968,1772331780000000,1772331780000000,4,6,1,0,0,0,4,-5843108111921470934,NULL,NULL);
+INSERT INTO vote VALUES(2,134,'v0430',-4218209824338490181,1772331800000000,1772331800000000,5,3,2,0,2,0,0,0,NULL,NULL);
+INSERT INTO vote VALUES(2,135,'v0431',4965012190647272968,1772331820000000,1772331820000000,6,4,0,0,1,0,6,4515199715037079503,NULL,NULL);
+INSERT INTO vote VALUES(2,136,'v0432',-1462361572668280906,1772331840000000,1772331840000000,2,4,0,0,0,3,4,0,1772331840000000,NULL);
+INSERT INTO vote VALUES(2,137,'v0433',4965012190647272968,1772331860000000,1772331860000000,6,2,0,0,1,0,5,3957546294541364750,NULL,NULL);
+INSERT INTO vote VALUES(2,138,'v0434',-6909411440639188397,1772331880000000,1772331880000000,2,6,0,0,2,0,6,0,NULL,X'16020000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(2,139,'v0435',4965012190647272968,1772331900000000,1772331900000000,4,6,1,0,0,0,0,5691171389981135374,NULL,NULL);
+INSERT INTO vote VALUES(2,140,'v0436',-5468662497359698915,1772331920000000,1772331920000000,6,2,1,0,2,3,5,0,NULL,NULL);
+INSERT INTO vote VALUES(2,141,'v0437',4965012190647272968,1772331940000000,1772331940000000,6,3,0,0,1,0,6,8921716514569304812,NULL,NULL);
+INSERT INTO vote VALUES(2,142,'v0438',764569732318001967,1772331960000000,1772331960000000,4,2,1,0,0,0,4,0,1771813560000000,NULL);
+INSERT INTO vote VALUES(2,143,'v0439',4965012190647272968,1772331980000000,1772331980000000,3,6,1,0,1,0,5,-8646632040958836270,NULL,NULL);
+INSERT INTO vote VALUES(3,0,'rv0000',0,1772409600000000,1772409600000000,3,2,0,0,0,3,0,0,1772323200000000,X'64000000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(3,1,'rv0001',764569732318001967,1772409620000000,1772409620000000,5,1,0,0,1,0,5,9105023720772265355,NULL,NULL);
+INSERT INTO vote VALUES(3,2,'rv0002',3313704502006335351,1772409640000000,1772409640000000,5,2,2,0,2,0,6,0,NULL,NULL);
+INSERT INTO vote VALUES(3,3,'rv0003',1574547290801313631,1772409660000000,1772409660000000,4,6,2,0,0,0,4,-5392122429170783715,NULL,NULL);
+INSERT INTO vote VALUES(3,4,'rv0004',3134729917669106212,1772409680000000,1772409680000000,1,5,1,0,2,3,5,0,NULL,NULL);
+INSERT INTO vote VALUES(3,5,'rv0005',7399305977044876085,1772409700000000,1772409700000000,1,2,1,0,1,0,0,-7780692301541223276,NULL,NULL);
+INSERT INTO vote VALUES(3,6,'rv0006',210900109718009959,1772409720000000,1772409720000000,1,5,0,0,0,0,4,0,1771804920000000,NULL);
+INSERT INTO vote VALUES(3,7,'rv0007',8261968945609545952,1772409740000000,1772409740000000,2,1,0,0,1,0,5,3425447121145267935,NULL,X'6b000000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(3,8,'rv0008',-8883241474738158580,1772409760000000,1772409760000000,4,2,1,0,2,3,6,0,NULL,NULL);
+INSERT INTO vote VALUES(3,9,'rv0009',6638315015530622444,1772409780000000,1772409780000000,5,2,2,0,0,0,4,7528121142981754467,NULL,NULL);
+INSERT INTO vote VALUES(3,10,'rv0010',-7029906650731772349,1772409800000000,1772409800000000,5,2,1,0,2,0,0,0,NULL,NULL);
+INSERT INTO vote VALUES(3,11,'rv0011',5524516520561660185,1772409820000000,1772409820000000,1,5,2,0,1,0,6,-1049350305921461003,NULL,NULL);
+INSERT INTO vote VALUES(3,12,'rv0012',1281847084476550074,1772409840000000,1772409840000000,2,4,0,0,0,3,4,0,1772323440000000,NULL);
+INSERT INTO vote VALUES(3,13,'rv0013',-3509609270814528324,1772409860000000,1772409860000000,3,4,0,0,1,0,5,-8614560250096550724,NULL,NULL);
+INSERT INTO vote VALUES(3,14,'rv0014',-4322709218265198319,1772409880000000,1772409880000000,3,2,1,0,2,0,6,0,NULL,X'72000000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(3,15,'rv0015',-3844548478361577538,1772409900000000,1772409900000000,2,1,1,0,0,0,0,1512324144829911304,NULL,NULL);
+INSERT INTO vote VALUES(3,16,'rv0016',-4218209824338490181,1772409920000000,1772409920000000,3,4,1,0,2,3,5,0,NULL,NULL);
+INSERT INTO vote VALUES(3,17,'rv0017',-8006651956627023627,1772409940000000,1772409940000000,1,5,0,0,1,0,6,8740892144962021421,NULL,NULL);
+INSERT INTO vote VALUES(3,18,'rv0018',-1462361572668280906,1772409960000000,1772409960000000,2,4,1,0,0,0,4,0,1771805160000000,NULL);
+INSERT INTO vote VALUES(3,19,'rv0019',0,1772409980000000,1772409980000000,1,5,1,0,1,0,5,816346994690066489,NULL,NULL);
+INSERT INTO vote VALUES(3,20,'rv0020',-6909411440639188397,1772410000000000,1772410000000000,3,6,0,0,2,3,0,0,NULL,NULL);
+INSERT INTO vote VALUES(3,21,'rv0021',7570427036194516916,1772410020000000,1772410020000000,5,4,2,0,0,0,4,-4141508692371599590,NULL,X'79000000010000000200000000000000000000005a00000000000000010000000300000001000000');
+INSERT INTO vote VALUES(3,22,'rv0022',-5468662497359698915,1772410040000000,1772410040000000,1,3,1,0,2,0,5,0,NULL,NULL);
+INSERT INTO vote VALUES(3,23,'rv0023',2752358864309444466,1772410060000000,1772410060000000,1,3,1,0,1,0,6,7550146575639852121,NULL,NULL);
+INSERT INTO vote VALUES(3,24,'rv0024',764569732318001967,1772410080000000,1772410080000000,4,3,1,0,0,3,4,0,1772323680000000,NULL);
+CREATE TABLE vote_key (
+	"key" BLOB NOT NULL, 
+	partition_no BIGINT NOT NULL, 
+	"offset" BIGINT NOT NULL, 
+	body BLOB NOT NULL, 
+	CONSTRAINT pk_vote_key PRIMARY KEY ("key")
+)
+ WITHOUT ROWID
+
+;
+INSERT INTO vote_key VALUES(X'0096da7a0dda2f6e0ce6d416eb105dc8',1,36,X'5b46af233270282f');
+INSERT INTO vote_key VALUES(X'0098f1dd726334f5b9dc5fbdb66aef9b',1,287,X'c09f4906b411c308');
+INSERT INTO vote_key VALUES(X'00e2048f26650e68e82148d1e5f3326f',1,37,X'f97ac16a89ec7128');
+INSERT INTO vote_key VALUES(X'01184ef19181ef78ea043e949e74b4c4',1,228,X'c597c4c163d54b1d');
+INSERT INTO vote_key VALUES(X'0190a926e99e0be3a860ba7ff6adeae6',2,74,X'db7654cd78a6019c');
+INSERT INTO vote_key VALUES(X'0191d6f4b1aa3d9e3b8aab4cfa87688c',1,153,X'a563b1dba5a4deb9');
+INSERT INTO vote_key VALUES(X'01dfe417d7deb2adda4c809f1184fe86',2,98,X'ea1843c70b52b223');
+INSERT INTO vote_key VALUES(X'02c1fb0a89b452b5452b123736b21391',1,16,X'add02e151b89bf8c');
+INSERT INTO vote_key VALUES(X'035bed0e5a4f7fea80dac4a75814b20a',1,10,X'ca44e6e21b5d7c2a');
+INSERT INTO vote_key VALUES(X'039aca3903077ff6ad303715621bd05c',1,207,X'f8534d0b26eba42f');
+INSERT INTO vote_key VALUES(X'03e498cc618ccf07e84ba867341c9f52',2,122,X'ef9012b0cbb0f13f');
+INSERT INTO vote_key VALUES(X'046e26fe718a150313cb14786e0f7efe',1,96,X'450cc213dd3b74a5');
+INSERT INTO vote_key VALUES(X'04a503d402c300ee8a21f6cfefe1e86f',2,123,X'76c55633cd5de201');
+INSERT INTO vote_key VALUES(X'0643076ff1f412cf5a0e1570b3e6c8a9',1,20,X'78ad2c82d35c378b');
+INSERT INTO vote_key VALUES(X'06d059191d4f3de677086ccc5e78a122',1,177,X'731ab511ab9222ff');
+INSERT INTO vote_key VALUES(X'06dad3b2fbd8d53646a64d2118618311',2,67,X'e62dc3e050b81462');
+INSERT INTO vote_key VALUES(X'076c0de6367e333ac0d9a6e84c67180d',1,226,X'853e4319550c92c7');
+INSERT INTO vote_key VALUES(X'089dd3a9fbf4f12537839c40611f4c55',2,25,X'650acdf9d29b761f');
+INSERT INTO vote_key VALUES(X'093b9435778a4d0aea8f754e2df3d278',1,44,X'cc2880abaf7f5976');
+INSERT INTO vote_key VALUES(X'0b8140a0ce4363717a8cd43b981d7ba8',1,203,X'd269f1418c0ffbb7');
+INSERT INTO vote_key VALUES(X'0b9ed41cbab4f8779bc970d975cd27d7',1,79,X'073c26d98575b763');
+INSERT INTO vote_key VALUES(X'0c6f0ad99ec23e9fb0348a0772c2b6bb',1,74,X'6ca13c083302d5b7');
+INSERT INTO vote_key VALUES(X'0cd87fcf029ef6191a12ab2c8143cdab',1,162,X'c0a435fd690a1b40');
+INSERT INTO vote_key VALUES(X'0d7f9443fcf3d520dbc54b8559862a58',1,128,X'1275fcbbc73a0adf');
+INSERT INTO vote_key VALUES(X'0ff9f318cc1dc1d090345dd867918a50',1,210,X'0c2ec35ef5d6bb9c');
+INSERT INTO vote_key VALUES(X'112d4244a3243da25e2005f05941cef7',1,57,X'61d439b2cf2af957');
+INSERT INTO vote_key VALUES(X'11c3657e9d99106f6b735060faad754e',2,51,X'8116c844d0018ecf');
+INSERT INTO vote_key VALUES(X'123e2c7bed8452307d2a798f93ec6588',2,75,X'083d61ba9404d3ba');
+INSERT INTO vote_key VALUES(X'1262731aff86df03cbcfda13cfc7bd6e',1,227,X'3857b1f9c9000863');
+INSERT INTO vote_key VALUES(X'134f1cebbf540322176d13d280df316b',1,25,X'f3720cdc183c90fe');
+INSERT INTO vote_key VALUES(X'14088ab29fdd917569a7d006ef1399b8',1,201,X'e2fde51586f76a13');
+INSERT INTO vote_key VALUES(X'146445e2704c7ada935226384e7f6c72',2,38,X'f87165310d72e279');
+INSERT INTO vote_key VALUES(X'15a25e16aee029331eeeeee4b3da6b90',1,116,X'0fcda68a11986d0a');
+INSERT INTO vote_key VALUES(X'16b689a5bd5868c0e8967a37709c06a1',2,8,X'cb51d2e107d13805');
+INSERT INTO vote_key VALUES(X'1701e1bcb8bea56f4a2982c49e7dc0a4',1,152,X'a7316ed0b46912a3');
+INSERT INTO vote_key VALUES(X'17547ef54994708902033ca875d6dc2e',2,46,X'a4d89358df3c9179');
+INSERT INTO vote_key VALUES(X'181fad7da176d0ce756cb3dc462801ab',1,125,X'1c0c40d3cfbfaaab');
+INSERT INTO vote_key VALUES(X'18441bf91d2f1a2bd7883f9b92fdf1a7',1,193,X'165bbbdf02a16d8d');
+INSERT INTO vote_key VALUES(X'18945650f1b0ff8851d7fb82f0910616',2,110,X'dd3e48f02717ca00');
+INSERT INTO vote_key VALUES(X'18d91628b83424df0bd4f986b104fa5e',1,78,X'7b105be788123128');
+INSERT INTO vote_key VALUES(X'1960425edd944efb92e2c797acc5d15f',2,88,X'ca4f5ad204480f51');
+INSERT INTO vote_key VALUES(X'1a164c2b589e51de6d414755caf865ee',2,104,X'af496aa28b240178');
+INSERT INTO vote_key VALUES(X'1a8d7214466417914be5b93b8fc1c26d',1,48,X'3e44d45e679a5aff');
+INSERT INTO vote_key VALUES(X'1aa6add1b740b3054a981b86f97887fd',2,52,X'2b8b56eff89dce37');
+INSERT INTO vote_key VALUES(X'1b3078c2d1802bab9bb0383b0e0e7ab8',2,4,X'7f100132ec9a7293');
+INSERT INTO vote_key VALUES(X'1bf6a5083af5d8b2ce4f74c954cbc214',2,22,X'e696b13e36a4ef4c');
+INSERT INTO vote_key VALUES(X'1c1958165b6a4ea42893e7734acc5f69',1,273,X'7176afce1d8ce962');
+INSERT INTO vote_key VALUES(X'1c53552d0e5d270f2a2d6b310b0865c6',1,212,X'3b8fec7ec4d5a123');
+INSERT INTO vote_key VALUES(X'1c93cf7de25653948ff6cd2c5f067a44',2,76,X'99c1ca9d297dbd83');
+INSERT INTO vote_key VALUES(X'1d49b2c8465e446dc99b6127e1e1d00d',2,78,X'8358a072e7c29403');
+INSERT INTO vote_key VALUES(X'1d74a87f5bc39823efb2dda8a1f12b8a',2,5,X'71bb82cc7243f810');
+INSERT INTO vote_key VALUES(X'1d87203ecb8f877b76ffbb90c9b9ee3f',1,182,X'2c9e90f8c4820dd7');
+INSERT INTO vote_key VALUES(X'1dc6be4589a97f37105c6ea8f35d99f2',1,245,X'ede6b944d2699890');
+INSERT INTO vote_key VALUES(X'1dde2cb3cb6bf9e7754f4158178f1503',2,12,X'2fc0b5c12a87fe36');
+INSERT INTO vote_key VALUES(X'1e39a275414fd13833493c3f3126550f',1,88,X'8ea2f8a435c56266');
+INSERT INTO vote_key VALUES(X'1ea782da193222275f1c3b092bffc5a9',1,82,X'fb1f8d3cd0843a40');
+INSERT INTO vote_key VALUES(X'1f1e5b45af787292f2c99aaf86f2ba9d',2,131,X'1778880f94eece58');
+INSERT INTO vote_key VALUES(X'1f23ca2ee8ffa0715c7a70cb3caf4c71',1,33,X'0627797e48398644');
+INSERT INTO vote_key VALUES(X'215bff7a27a6438a088e9158454e5a22',1,4,X'629cc90b97f8c0ea');
+INSERT INTO vote_key VALUES(X'2185dcaaf1a74830da77b7e98f1b9de5',3,23,X'e1ee63efbb732ae0');
+INSERT INTO vote_key VALUES(X'21facca2f8c4349e1bc1eb1f6d5b1302',2,81,X'6afcc9063e81c9e5');
+INSERT INTO vote_key VALUES(X'2246d575e5d0f7611d46814002ecb821',2,102,X'4cbd6eb1e3f08b10');
+INSERT INTO vote_key VALUES(X'234279301ce53e9ce069178a7faa15e1',1,269,X'07718b5d858cdcee');
+INSERT INTO vote_key VALUES(X'23c17a1c7a0729dea6cef6ced59316f1',1,266,X'aa14445d80b17d78');
+INSERT INTO vote_key VALUES(X'23e396a7da81436d22ace764cbd56d4b',1,110,X'615b8c1faac1fab2');
+INSERT INTO vote_key VALUES(X'24890687cbbe0c62743315627bf2384f',2,43,X'41bb59b6b5d2788b');
+INSERT INTO vote_key VALUES(X'24931f74757eea4c5a509f61c01d11f6',1,144,X'0b6506e39af0033d');
+INSERT INTO vote_key VALUES(X'24ad63f406e48de612e6ffb31cbbabae',1,100,X'2ff480ff51c1a4ed');
+INSERT INTO vote_key VALUES(X'24eca5d3900e8ccc3f5bbf603b7894a9',1,298,X'e825d6f7411d46c1');
+INSERT INTO vote_key VALUES(X'268dc0ba76551ab320e3db0bdc10ad5b',1,21,X'9993031ec1731f58');
+INSERT INTO vote_key VALUES(X'271469d56d9c3c901f9f80b8e8a9c2f8',2,36,X'e10e212aa8f32dec');
+INSERT INTO vote_key VALUES(X'2786197564ce025bf742766a660e90aa',2,60,X'a45dc97b7f30bafd');
+INSERT INTO vote_key VALUES(X'278dadeaaee6ea21ac106435b113eb8e',2,93,X'51ce6863ab1565be');
+INSERT INTO vote_key VALUES(X'27ed0b4109c93dd62ff45c402b53f534',1,221,X'dda32fa59cb84e4b');
+INSERT INTO vote_key VALUES(X'2878d17ad0f67871e64460485d718981',2,112,X'c5975bf5aef2b31c');
+INSERT INTO vote_key VALUES(X'288471e97259c488127623efb953ee65',2,77,X'e0f3e5845235fe57');
+INSERT INTO vote_key VALUES(X'2a983b1e6585ff70328e05f3f83f76c7',2,92,X'04c79d341987d7f6');
+INSERT INTO vote_key VALUES(X'2b56c08ca8c072dbb879bf82917c9a70',1,75,X'44b33b5893b6fdc4');
+INSERT INTO vote_key VALUES(X'2b68712b3a72386d7f3ba94bb9a3c898',1,236,X'63184f60a626ad04');
+INSERT INTO vote_key VALUES(X'2b79a6d5aad360c9cd67d0e233936be9',1,13,X'27f7d2f8178e0b9f');
+INSERT INTO vote_key VALUES(X'2bb56e705767567c855a963e4027625f',2,53,X'6a88f0afb15bd87a');
+INSERT INTO vote_key VALUES(X'2c7f841c96103571c00ee86583846de0',2,82,X'825ff057b8b3e6f5');
+INSERT INTO vote_key VALUES(X'2ca9a0df193d2ef64ee938cf533a421a',1,55,X'71f0a52291908466');
+INSERT INTO vote_key VALUES(X'2cd53698b10437056278ad2f5313d9d8',2,114,X'43eca567b9e9ba70');
+INSERT INTO vote_key VALUES(X'2d2fb06aeae06cff1cc43f250354cbf5',1,3,X'e73e90ac3d4beab6');
+INSERT INTO vote_key VALUES(X'2d46defba7f9c8780476e05357873f02',1,64,X'6704446aa7bc4901');
+INSERT INTO vote_key VALUES(X'2d4bff528885ab01ec615757d3605e2a',2,35,X'5bbdb1c1fe02f041');
+INSERT INTO vote_key VALUES(X'3066e5366f3eb791407ddc2cfc86a21d',3,8,X'8892daba8e54ac39');
+INSERT INTO vote_key VALUES(X'319f529b762ba2432bc1fb2250b0c8e4',1,299,X'4dcc9db0e54fa7f1');
+INSERT INTO vote_key VALUES(X'31a39175f1a4cac5ebbc9dd1c7224622',2,17,X'a4bbd0e89e733b99');
+INSERT INTO vote_key VALUES(X'3224e41ec03a837385c34fa46297a654',1,71,X'723f5fb16e969268');
+INSERT INTO vote_key VALUES(X'32d6df51e277a196c6cfdf85f35bea99',1,163,X'e73e3ed18c989086');
+INSERT INTO vote_key VALUES(X'335584d3402841fd06d4f2a82fdb6736',1,127,X'1991fe33710195bc');
+INSERT INTO vote_key VALUES(X'3394f35d08c2d5075bcb2cc5eeba68c7',2,124,X'a690ce41ecf9c492');
+INSERT INTO vote_key VALUES(X'33e32bd7f720de79ab850799980aeae7',1,112,X'a3bdf8a64bd0c777');
+INSERT INTO vote_key VALUES(X'3472406f5d6e1df67cfce2d876f6b18b',3,0,X'24287607db02e045');
+INSERT INTO vote_key VALUES(X'34e8a92ffa9c69a04a109c390030a0b5',2,21,X'020e2f1e52f7700d');
+INSERT INTO vote_key VALUES(X'34f7b1a37bd2a25f8a7fc7a451bad6e7',1,108,X'58a2d14eb2901f49');
+INSERT INTO vote_key VALUES(X'3731f66c6cbc1365aabc7696c38e1b35',3,22,X'66d73266cd460046');
+INSERT INTO vote_key VALUES(X'37ec191a8064056510b67717ea28135d',2,50,X'8178ddede3f98898');
+INSERT INTO vote_key VALUES(X'394ec3205bdb0b1b0952ac9065a943da',2,19,X'd71d8e531075ad3e');
+INSERT INTO vote_key VALUES(X'39d829e3e77b882e011a28aa9e7f2e7b',1,1,X'114a4ce619658b04');
+INSERT INTO vote_key VALUES(X'3a3b42c2d345c201d99001a5835229cf',1,45,X'4b166707db900f0b');
+INSERT INTO vote_key VALUES(X'3b44478a7a7333ce07a48a0b887776c6',1,29,X'b66cf9061a31bfb9');
+INSERT INTO vote_key VALUES(X'3c416394f2c49c68cf63318623c230a5',1,12,X'40d4fe0bacae6d81');
+INSERT INTO vote_key VALUES(X'3c8eb362e31d8ac6718a029c80d0b6f2',1,99,X'072e1ca613d0e9b4');
+INSERT INTO vote_key VALUES(X'3c8efa53a71a4b1b69aa1170c58bd42e',1,92,X'da556ae7585e1e65');
+INSERT INTO vote_key VALUES(X'3cf2567becaa9e69c732ba6b88f8030f',2,47,X'86c3696cb9610863');
+INSERT INTO vote_key VALUES(X'3cf7878c5810f33ea6351b5420e31174',1,192,X'c4b45bd696c8205b');
+INSERT INTO vote_key VALUES(X'3d450089622eca29aab3e31a8c61c3da',1,142,X'ad7cf2fb05110835');
+INSERT INTO vote_key VALUES(X'4059de80bf4c7b708384fd9ce14989e6',1,140,X'ef9c5aa5631bd262');
+INSERT INTO vote_key VALUES(X'40984aaa2f6c5ee555840cd5266a924e',1,204,X'98ccf0188ce1e1cf');
+INSERT INTO vote_key VALUES(X'41792af985e5086e1279b294c3b7af0a',1,267,X'a4ec940b9741e89c');
+INSERT INTO vote_key VALUES(X'43264c725ab4b1a51b1cc2bf922a6f78',1,208,X'de8a89c6f6d5af9b');
+INSERT INTO vote_key VALUES(X'433809b7b91eb91a9b46b139b9734bad',2,85,X'798de9be09315bfa');
+INSERT INTO vote_key VALUES(X'44e7f7b74afcbde5e5680dc211a85455',1,196,X'fb284bf777ef9689');
+INSERT INTO vote_key VALUES(X'44fa8e7cf607755e96d9604bbe2f375a',1,32,X'751461f35eba1a3f');
+INSERT INTO vote_key VALUES(X'453ef533ffa0010049df3e49db452095',2,41,X'b570b066ba535715');
+INSERT INTO vote_key VALUES(X'45e05f01a621a44e64e0789ae13da6a3',2,68,X'fe207fdfd4d27375');
+INSERT INTO vote_key VALUES(X'461968352cf4617c24ef5af58aa665cc',1,139,X'6a9424d05e7083c1');
+INSERT INTO vote_key VALUES(X'464a95d7fae8c2e860c622546222ea75',1,63,X'92c3b86f5c3aa011');
+INSERT INTO vote_key VALUES(X'466df9ce1345c9f77e7294a809e566b2',1,265,X'da4c76ffa4234101');
+INSERT INTO vote_key VALUES(X'47408137e6c3877f110921c102e81ce3',1,164,X'eb00b239cffa9f30');
+INSERT INTO vote_key VALUES(X'47a9a5a251d5e2a7502fa98002bf05de',1,241,X'65e4297e8e4ab760');
+INSERT INTO vote_key VALUES(X'47e14112b6694d84ec10ba154e1e6ced',1,161,X'd894a78041e2f008');
+INSERT INTO vote_key VALUES(X'484b07c31c24fdc99e7db8a0a320d64f',2,14,X'8a8ee1f81d68492f');
+INSERT INTO vote_key VALUES(X'489625a98ee22fec81a4db3bbf5255a5',1,103,X'9002327451117359');
+INSERT INTO vote_key VALUES(X'497f67002c4160e1e4fb8142285565f8',2,32,X'ed613241ea8dddef');
+INSERT INTO vote_key VALUES(X'49912ae4dc783dd77a224782d7c1c358',1,256,X'ce31995d36b1c3d0');
+INSERT INTO vote_key VALUES(X'4a878e404b848abf0e328767db2ee18b',1,107,X'979f9d4b8a16e8ef');
+INSERT INTO vote_key VALUES(X'4b34106e84da0401fd6c5e4a2ff3d274',1,149,X'b4c4ffe75fc3a3d0');
+INSERT INTO vote_key VALUES(X'4b5e46e531f799695537c56aaac0c7d2',1,118,X'0717716ca2d588ad');
+INSERT INTO vote_key VALUES(X'4b6ddf8cfb14c346072162a2173176fe',1,291,X'8e2d68511b8a0d07');
+INSERT INTO vote_key VALUES(X'4b9f0d3243b6d132829aa5c1d7e28032',1,264,X'2d0a867204ca12e1');
+INSERT INTO vote_key VALUES(X'4ba9ca068d4b5641c160c9aa9a9ffe89',2,130,X'47e3634407b55bf9');
+INSERT INTO vote_key VALUES(X'4bfe36dbbfe7fbedb958f7c1bfa7560b',2,69,X'ec26ca910f73fd87');
+INSERT INTO vote_key VALUES(X'4c1047665668c9ee7e3bb6f7017040ee',2,138,X'2306d92580f905b1');
+INSERT INTO vote_key VALUES(X'4c7c6c2abbb7835d876a7cb9dc753198',1,46,X'e5bc972566b61c8c');
+INSERT INTO vote_key VALUES(X'4ceadd5748f604ddfb198558f840a2ed',1,124,X'20a5e515de220c95');
+INSERT INTO vote_key VALUES(X'4cfdad93a9d558709a5de52dd03dc30b',1,242,X'29bc4bf54ad8dd60');
+INSERT INTO vote_key VALUES(X'4dd9bc5978121a34d53c07b1ad9f3630',3,9,X'880f5f637226325d');
+INSERT INTO vote_key VALUES(X'4e13baa38799eff508b66325ce89ba8c',1,81,X'242f4f8ee4a72eb4');
+INSERT INTO vote_key VALUES(X'4e6434dc183ee92395940c999863e223',1,284,X'f7d5c719fad48400');
+INSERT INTO vote_key VALUES(X'4e9287f8a6e899b7fc5c226fd3d42d00',1,8,X'747268ac73d74919');
+INSERT INTO vote_key VALUES(X'4f3b1e7eae5546f399720312f04c07aa',2,127,X'9154903fae0fa8ec');
+INSERT INTO vote_key VALUES(X'4f7ec2612ecb3c4d58d990fc46ba8bf2',2,11,X'a48bd92f86d6b070');
+INSERT INTO vote_key VALUES(X'4febab090dc6b0b9cee2c7dd7b3fac14',2,105,X'da3da90a681cd668');
+INSERT INTO vote_key VALUES(X'5079b9e6b5d26d86198fc4e138d5c7e9',3,11,X'fcbfc3128063c3d1');
+INSERT INTO vote_key VALUES(X'50b697aa23d088b3d2fb14c1dd83c502',1,278,X'f5159c1be8ad60ff');
+INSERT INTO vote_key VALUES(X'51ff92c8a2c08ff1dd15fb24310c98b6',1,24,X'd806739dc15114b7');
+INSERT INTO vote_key VALUES(X'52c159515b637954fe86eb3cf2c95ef4',1,50,X'4f66de692e3e574f');
+INSERT INTO vote_key VALUES(X'53675dcfef730ad8100323038b8f6ed8',1,217,X'b741f0a4603b7058');
+INSERT INTO vote_key VALUES(X'53fdb21139c943b7f5a2d8e016ed6667',1,205,X'07aa2b7b88862b3b');
+INSERT INTO vote_key VALUES(X'543417635a6c5bbad6d7886424c00334',2,65,X'94f8acd32dd448ac');
+INSERT INTO vote_key VALUES(X'548cbf13d689251374c2e9c43d335c40',1,238,X'dd72043a4bc03001');
+INSERT INTO vote_key VALUES(X'54d3b2ea4a26c13e44ddebe231167b85',1,246,X'c26856fdaa2d424c');
+INSERT INTO vote_key VALUES(X'5624ede7cddb346a2b3bc86a2f9056af',1,281,X'676df777e4e6215d');
+INSERT INTO vote_key VALUES(X'56a1db66d1c90c56fa817122ed1d771a',1,276,X'65466538bc75d177');
+INSERT INTO vote_key VALUES(X'56b2a58917d9bd86d0c90887dbf70aaa',1,222,X'7548fba9ec8ecedb');
+INSERT INTO vote_key VALUES(X'578ecb0ba680bdd3826a3d0cc9b90e99',2,100,X'f88b24e2878094b9');
+INSERT INTO vote_key VALUES(X'58de38f5da58ba42b0776c6051b5a98e',2,49,X'dfb7333bd598ce29');
+INSERT INTO vote_key VALUES(X'58e89157cc018f46b9683ddb1cf81f14',2,1,X'832b5161b6427bcb');
+INSERT INTO vote_key VALUES(X'59539f81f0274f7feb211bad0c5d59d6',2,143,X'3f3a62bab9f36ef1');
+INSERT INTO vote_key VALUES(X'5a359f95f8aad37bdf4c2d2f188e42c6',2,91,X'ac4674375ee86e12');
+INSERT INTO vote_key VALUES(X'5a6b7b992951766e35b5cb9e756310d8',2,2,X'cfb39e0a8b0b9a54');
+INSERT INTO vote_key VALUES(X'5a6d7eb861bb61ecdd232be06ea9ca6a',1,235,X'451f1f1b328fbae8');
+INSERT INTO vote_key VALUES(X'5aebfd332af7106f5dbf150f3d4c6e09',1,115,X'dfdc53a45661c3b7');
+INSERT INTO vote_key VALUES(X'5aff398959f42bdf346c7309459143c2',1,59,X'7d818534dc65ccd0');
+INSERT INTO vote_key VALUES(X'5b4cd790e2d8e51a675fef123e6d2365',1,289,X'3b4e63a5b591b7a7');
+INSERT INTO vote_key VALUES(X'5d34daa560b4f78338df965888368088',1,223,X'65d1acc3e4b88726');
+INSERT INTO vote_key VALUES(X'5de48386371369b9e667fa8925c22d15',1,133,X'1c7ff3c5c1d4abf2');
+INSERT INTO vote_key VALUES(X'5e3c28127f56286af68122fa3fe5250e',1,186,X'a8f4bb554cbce03b');
+INSERT INTO vote_key VALUES(X'5e9cb081826ac0c12220d7c3f0b01124',1,123,X'e021de322a68788a');
+INSERT INTO vote_key VALUES(X'6018170111cdee331d00fc549da43cd0',2,79,X'4ef5d568ef7257e9');
+INSERT INTO vote_key VALUES(X'62194d90923aad30236e3387850e8c51',2,142,X'57c606e1758b2681');
+INSERT INTO vote_key VALUES(X'62cde078867132fed10a782b09bb6b96',1,179,X'6f2cffe8cb12aa25');
+INSERT INTO vote_key VALUES(X'6313f4813c9d2844829d60a804c0a838',2,80,X'22424aebc3806fb4');
+INSERT INTO vote_key VALUES(X'632b1178c6655dcebfe25f746828d191',2,73,X'31d07ba292adcc46');
+INSERT INTO vote_key VALUES(X'65b42a3ff6527c37674209c85058b963',1,257,X'354bf751e3784db6');
+INSERT INTO vote_key VALUES(X'6604ad2988f899b422167bdf7004e229',1,69,X'7c0ceaee2d84f8bf');
+INSERT INTO vote_key VALUES(X'67f395b9f1667fa3298756a3510426ce',1,252,X'2de8ec117dd8069f');
+INSERT INTO vote_key VALUES(X'6885f61d3e38f0920ae960340659a37d',1,274,X'903b0844adb41cc8');
+INSERT INTO vote_key VALUES(X'68b710cf24dba097d4c68f79fcf15e70',1,216,X'11a2ed3e45069e5a');
+INSERT INTO vote_key VALUES(X'69463fb94ad1fab0e735c2ac42834646',2,23,X'9490b5b3d26a0636');
+INSERT INTO vote_key VALUES(X'6946efc4fdc7e594bab85878e9463f4f',2,7,X'a7a8acb026ef3b0d');
+INSERT INTO vote_key VALUES(X'69bff1317d4051c24c01af9ad78734fa',1,76,X'066d2ad9aa2219e9');
+INSERT INTO vote_key VALUES(X'6a041b4d12653f52d357b1b5fe5369bd',1,52,X'54ad72bb3acce0d3');
+INSERT INTO vote_key VALUES(X'6a2f28135d44599773ec6a35b4481ab0',1,214,X'08cd4e89d30039de');
+INSERT INTO vote_key VALUES(X'6b0525ec27c8c866c7b0572e36031dd7',1,27,X'34ae995132b9e2ae');
+INSERT INTO vote_key VALUES(X'6c208834f3fe1a5718e5a66837697a5e',1,49,X'0803b09ed45f0bf8');
+INSERT INTO vote_key VALUES(X'6c26f68b4309ed730b8488fb6007a113',3,24,X'197812c2b7937ebc');
+INSERT INTO vote_key VALUES(X'6d14ed538d211a6a274a223bb450b5bb',2,115,X'56b65169ca8926c6');
+INSERT INTO vote_key VALUES(X'6d3aeb74e7a9c73b3d5d0d5184bea63c',1,156,X'8718d31bdb0a64e7');
+INSERT INTO vote_key VALUES(X'6e49b9ae546eab2f9aaf73d300e8fb6c',1,146,X'a8330a1ed4bdb622');
+INSERT INTO vote_key VALUES(X'700a2b9dd6ccfd03b562d1fac233912b',1,187,X'99dcf062191eda71');
+INSERT INTO vote_key VALUES(X'7065f010e9ec3e5c0583c053cd3a3494',1,231,X'981c05fcd486a70c');
+INSERT INTO vote_key VALUES(X'708b24e02fdc813a17426b77248a8bbd',1,293,X'418d66ef899a3d67');
+INSERT INTO vote_key VALUES(X'70a7af8374174c8ca2c679d0c33b075e',1,219,X'ecbfd58a0e722bd1');
+INSERT INTO vote_key VALUES(X'70ea251d3fe6289380d46ca05df3a32d',2,31,X'0cb812354276e65a');
+INSERT INTO vote_key VALUES(X'7145d3ec1f04fb6e627d9e442c87f629',1,28,X'00a5f00de95ebdd7');
+INSERT INTO vote_key VALUES(X'714d946ace46114bbe13cc7497867931',1,168,X'22511439f2a9643a');
+INSERT INTO vote_key VALUES(X'71a932f24f54dfe4a9ea5154b842f438',1,165,X'055d6103d955563b');
+INSERT INTO vote_key VALUES(X'725ef4924750fa632bd66da874631618',1,120,X'100006ba916bb753');
+INSERT INTO vote_key VALUES(X'736fcaaf83e5967a8745937fdf0f2691',1,275,X'35587d8cf70684f7');
+INSERT INTO vote_key VALUES(X'73e0d93a3b7dae3dc808a21e9d630476',1,189,X'3032c2f848dd5425');
+INSERT INTO vote_key VALUES(X'74cec86d968f6833f96ab527f57a6613',1,31,X'4156910238f4201d');
+INSERT INTO vote_key VALUES(X'74dca4c8ea299f971b5f1e17286264b4',1,171,X'0d52992f6ac1e093');
+INSERT INTO vote_key VALUES(X'754277973d56d45054e660c1693cb780',2,59,X'6b78c67eb40b33d1');
+INSERT INTO vote_key VALUES(X'755653cd0afcea2fd4d0beb4a2c64c9f',1,230,X'bd4cc34c448253c7');
+INSERT INTO vote_key VALUES(X'75e26e035d13dad26b5528b2a3d749bd',2,116,X'c1c81129b4576101');
+INSERT INTO vote_key VALUES(X'75f5317cf823ed91f0564e2690baad68',1,154,X'a856a4282f85c029');
+INSERT INTO vote_key VALUES(X'784065017bc1660202bbcaaa941b8c88',1,253,X'55120ff8b08b9798');
+INSERT INTO vote_key VALUES(X'78df7920cdc3b8ad3ef09fd1e5f7f330',1,72,X'a454725fe83933ef');
+INSERT INTO vote_key VALUES(X'79132cb037507cdc3396dda76020a315',2,0,X'346b6451087c39ea');
+INSERT INTO vote_key VALUES(X'7968e4d8f1a13e9810249419a0113a3b',1,73,X'6a7ffc145e201968');
+INSERT INTO vote_key VALUES(X'79eae58d92405483e131398447d4e4c0',1,172,X'2442d92aa93e1bc2');
+INSERT INTO vote_key VALUES(X'7b9b5c1bd819c2ea7779996da9d721ce',1,17,X'969d936788dc60cd');
+INSERT INTO vote_key VALUES(X'7c2fa2350cc13930afd250ce89d96f23',1,14,X'14bf17c6543ae5c1');
+INSERT INTO vote_key VALUES(X'7c44b466793c6e5d90bd791cda99ca09',2,62,X'ce3b550edba4ba2c');
+INSERT INTO vote_key VALUES(X'7caefcbd3089c642f0fdf3efbe238dc6',3,16,X'a0ca111894e10c0a');
+INSERT INTO vote_key VALUES(X'7ed70d27b7a8d841e6e643f5ed006c71',2,3,X'80d9e993cd472024');
+INSERT INTO vote_key VALUES(X'7f9a9eea222c7dfac73692328e7efe22',1,225,X'06ec6274564dfc68');
+INSERT INTO vote_key VALUES(X'7fa95d2de4cb61758240e1a8b149e057',1,255,X'778f344c13bf84aa');
+INSERT INTO vote_key VALUES(X'80926600ddb20848cf3ecd81e797bf7c',3,2,X'3e33056caf1b3a29');
+INSERT INTO vote_key VALUES(X'80c6f338fff0dcd9e73b146ad3eb6b23',1,169,X'dbc7449b85499955');
+INSERT INTO vote_key VALUES(X'811c7a43cffd5e036c41a5d6dfa7c4fa',2,139,X'e031540c9e69fcf3');
+INSERT INTO vote_key VALUES(X'81d99273129d38563d9551f164a1405a',1,129,X'fa9ee731840a42dd');
+INSERT INTO vote_key VALUES(X'81e3e61788cf1cd004e74c3034dd514b',1,94,X'c2c92c1fd3618aad');
+INSERT INTO vote_key VALUES(X'83fd207857ca7bb8601efce937a492a3',1,84,X'60b1fd3e864ca3ff');
+INSERT INTO vote_key VALUES(X'848b396b782ad88c6272578a39a4d21b',1,271,X'90bf5928501fa691');
+INSERT INTO vote_key VALUES(X'85a0aae89902b2c65733705c2b3d1bdc',2,33,X'f478951a52803780');
+INSERT INTO vote_key VALUES(X'85fb58910f9d86116082acda5299a17b',2,136,X'ae19f6d18c6bf6ba');
+INSERT INTO vote_key VALUES(X'8654f0cff0add38f23c1de64dad20feb',1,117,X'647dddfd94c66ed5');
+INSERT INTO vote_key VALUES(X'883dd00ee83dbf616065c665845feb3b',2,9,X'e60d76d97b28df15');
+INSERT INTO vote_key VALUES(X'884806a9bace7b4eaa90433944567da6',1,176,X'a9ab372a2beb8597');
+INSERT INTO vote_key VALUES(X'8876c29c3a56f7b218c65fb119c01581',1,106,X'15a5e0316729f9c9');
+INSERT INTO vote_key VALUES(X'88bd6c3d1bf1d62aaaf628c2a5e0eb64',1,280,X'c54f7f1d1147b133');
+INSERT INTO vote_key VALUES(X'8914656ac90056a26759a7fcad69578b',1,279,X'fe6e0d1db2d51af9');
+INSERT INTO vote_key VALUES(X'89674bcb5cbafa2ea63e40b8978ad286',1,268,X'205e116cac14d3de');
+INSERT INTO vote_key VALUES(X'89a9f8cd860b5d257f8179d2df254f09',1,259,X'3fa26c24f0cfd37e');
+INSERT INTO vote_key VALUES(X'8a71a3310b4665a632f4ceb5a18ee45c',1,65,X'39d7f7317220f645');
+INSERT INTO vote_key VALUES(X'8aa46f93f56b2b7d0bf6f4931854fa80',1,258,X'e111bfa540b77eed');
+INSERT INTO vote_key VALUES(X'8b746d0428306e0c95e2865b9770b4f3',1,104,X'2b84b701c0995ded');
+INSERT INTO vote_key VALUES(X'8c24dc1acb9bfe123946b3841301e38e',1,41,X'fc78ebea2716d9d5');
+INSERT INTO vote_key VALUES(X'8c8390b67e4b69c1be15ec6f35f997e9',2,126,X'ceaea4e9bda9488f');
+INSERT INTO vote_key VALUES(X'8d2be0135c69cc1fda1437880a6e04b6',1,180,X'3ab28fd9d5ab34dc');
+INSERT INTO vote_key VALUES(X'8d3954987f1327055a5f4332235dc6ac',1,89,X'2f7756499b653d45');
+INSERT INTO vote_key VALUES(X'8d931f508861876d283e244c51c262fc',3,5,X'52f7a77c97fb11ca');
+INSERT INTO vote_key VALUES(X'8e5487bb8bed5c5ed3beeaa4e7496940',2,42,X'9f5634c2e7f0163b');
+INSERT INTO vote_key VALUES(X'8e6987b87f7e74b62a377e5f0a227355',1,97,X'5d3c42d973af3ada');
+INSERT INTO vote_key VALUES(X'8f73409e0ed1f5ad6d0367f159cdee39',2,34,X'5d57f8d67d96f49d');
+INSERT INTO vote_key VALUES(X'8f7f7069f26b31e2f07f038d0103288a',1,51,X'9213747737649de1');
+INSERT INTO vote_key VALUES(X'902f4a33ccbbee5ca44378311618d539',2,15,X'c52d92371fed871d');
+INSERT INTO vote_key VALUES(X'9257be7687e8b46de284a3b2593e3a87',1,119,X'6fa07a1fb9e52994');
+INSERT INTO vote_key VALUES(X'9355a951189f6770cccfcc2b4b795801',1,38,X'cdade3b9cf15ae33');
+INSERT INTO vote_key VALUES(X'943b577fc052660c9c24dd179e1ee21c',2,106,X'0e45288328e8113e');
+INSERT INTO vote_key VALUES(X'94d01c6b3a7575088e6047508f20f4f0',2,113,X'dc3d03dd8a3efd80');
+INSERT INTO vote_key VALUES(X'9532b8e6adbcf92add42cca56d6f7e5f',1,113,X'6545bc84f74cf5eb');
+INSERT INTO vote_key VALUES(X'95ab0311bdd9a1fc96283bf8b93ea3bc',1,135,X'788dd9fc90f8d7da');
+INSERT INTO vote_key VALUES(X'967ef1851cb1ffb7a843f49e9454b1bf',3,17,X'5738018ba3e4c8ed');
+INSERT INTO vote_key VALUES(X'96fe7d6e8d55a29f8d06084b063bc8fb',1,114,X'9c59d6bd8a44269f');
+INSERT INTO vote_key VALUES(X'974e21ca245592240a3f60a385f05d4e',1,18,X'f7795c3bc44672c5');
+INSERT INTO vote_key VALUES(X'989f5d4b578ad7fe2f09d7d71f62ce4c',1,233,X'00b71b1828c02650');
+INSERT INTO vote_key VALUES(X'999d8fc887c97ae087f7c68a909ed44d',1,86,X'44161d8f47a35a0b');
+INSERT INTO vote_key VALUES(X'99d3ce703585046598d941adcdb4366f',2,140,X'8e8ead3453dea6f8');
+INSERT INTO vote_key VALUES(X'9aad22f99d33b34fdc3c7ab6738b4d13',1,218,X'9b00a08df3420c64');
+INSERT INTO vote_key VALUES(X'9be24a1573df5e66afbae77bb2d6f19f',2,87,X'f316eae79c692fa4');
+INSERT INTO vote_key VALUES(X'9df066f82f08293f7a2ecdde4291b086',1,286,X'7f588431b8859ec6');
+INSERT INTO vote_key VALUES(X'9e34e8932646f2066edf019b87fda856',2,70,X'e659c1fd8394454b');
+INSERT INTO vote_key VALUES(X'9e4dd171d4c56f7c221c5df501a46927',2,135,X'3e9a67ec33c1d988');
+INSERT INTO vote_key VALUES(X'9e93fd07e987be3743e2274fd52c8f78',1,93,X'd26e4dab660eecf5');
+INSERT INTO vote_key VALUES(X'9ebb744c64b3bbdfff16e64605f70b40',1,272,X'176c3ee3e6139033');
+INSERT INTO vote_key VALUES(X'9eff49c029b9d8ec3510fa0e40c51c24',1,5,X'9c59cf4aae85bff0');
+INSERT INTO vote_key VALUES(X'a0d6a3df275ba9a002d6d331a53769e3',1,239,X'2087dd835badb018');
+INSERT INTO vote_key VALUES(X'a13274d5c1b0d95cbb21b6e6e7744ffc',1,170,X'617ba1b43214408e');
+INSERT INTO vote_key VALUES(X'a17cea9c2c359cf50f8ffe54d245d2ef',2,57,X'51a476434f4cc95e');
+INSERT INTO vote_key VALUES(X'a1adaa5fc2c4fe6e4e35d76ad6b92da0',3,10,X'5059699ec722b44e');
+INSERT INTO vote_key VALUES(X'a1ec358ec2fa3e359d9447b86d79a1d8',1,262,X'50e2dfdda831dfe4');
+INSERT INTO vote_key VALUES(X'a2d20efd1677dd60f84f5064eb597962',2,13,X'fedcbe3bcfd7e02e');
+INSERT INTO vote_key VALUES(X'a30e6606372e021cbfd7d7fe63d4c3dd',2,24,X'832b86ab4bfb36ab');
+INSERT INTO vote_key VALUES(X'a3385b17e9cdd41cd8870324109bab40',2,103,X'0b3763f364698452');
+INSERT INTO vote_key VALUES(X'a35d34c49550b84253788b7fe9c84c4e',1,197,X'af043f3a3eb169a5');
+INSERT INTO vote_key VALUES(X'a41c6507a7b9f62a530cc01dc1ffab4e',1,148,X'bed897c3f06361ee');
+INSERT INTO vote_key VALUES(X'a4aa935aaaed97eb3b6dea62b2e83734',1,11,X'9ef2f57fb83b92c5');
+INSERT INTO vote_key VALUES(X'a4ca560aedb9a473aba3c1a41b00742c',1,35,X'92459d32d81317a6');
+INSERT INTO vote_key VALUES(X'a5a8c266741210e1db74f812d465227a',1,209,X'2bacf4a095018d76');
+INSERT INTO vote_key VALUES(X'a5d6453a31f0d02e723205e624024dc1',1,43,X'e9dbdb30c3521830');
+INSERT INTO vote_key VALUES(X'a79d7544ad517be8943bb135ee3cfdb6',2,96,X'5997a7fc7731284d');
+INSERT INTO vote_key VALUES(X'a7c4a6ed6580fe3184dd4d1e405c89cf',3,20,X'26250ccd6442025a');
+INSERT INTO vote_key VALUES(X'a8add49136fa044212c88bc522313763',1,211,X'916e6750d7855265');
+INSERT INTO vote_key VALUES(X'aa3185fad80d1e2ad93f460e446e3008',1,122,X'bb9fc36fd0b34328');
+INSERT INTO vote_key VALUES(X'aa318f2a01ba1994d64864de933960f7',1,61,X'7c508915aa0467bf');
+INSERT INTO vote_key VALUES(X'ab1aed7de7b561e52e2ae4065ccf5113',1,261,X'f8342ebf373fdc29');
+INSERT INTO vote_key VALUES(X'abb45103d78c8bd86c7224ea3484da36',1,167,X'f398262bab62e037');
+INSERT INTO vote_key VALUES(X'abe08e196712c042dc76fe79052342a5',1,53,X'b364a340a844a8d5');
+INSERT INTO vote_key VALUES(X'ac868d2be08c7b80bf6e389800c0e0f9',1,174,X'24fddaea3eed53b4');
+INSERT INTO vote_key VALUES(X'accf601601e5c56065bd2e6d1760818b',1,297,X'9ca17c3e09bb9e7f');
+INSERT INTO vote_key VALUES(X'ad76994cffc69e329f1c099d9c48e7c3',2,86,X'ba489ff11fcd2637');
+INSERT INTO vote_key VALUES(X'addd16378f7b3ea771f1230a8dbd1f7a',1,60,X'd4e372972b0f40bb');
+INSERT INTO vote_key VALUES(X'aea09f9c9504f17cb4aa544d21bfd2a9',1,126,X'33c720740510af40');
+INSERT INTO vote_key VALUES(X'af936aec38a4b9c5b1475c499656e9bf',1,157,X'c366e088d131a8d6');
+INSERT INTO vote_key VALUES(X'affe9afc576ec008d166256533d9331d',1,247,X'9e8d20bc49cc9da1');
+INSERT INTO vote_key VALUES(X'b0c5d28788c9421934023255eb34ba55',2,125,X'59ac32e48780b409');
+INSERT INTO vote_key VALUES(X'b176d0ab678588e3cbd7cdcde221c11a',1,111,X'6657e2e1e54d94cc');
+INSERT INTO vote_key VALUES(X'b32925e23b5cf1b52e3d7a46bc11b2f5',1,137,X'477c277bbd72946e');
+INSERT INTO vote_key VALUES(X'b45b37d5c6394fb3a7b1ea2123ba3965',1,224,X'1e5578ecfcf57ea0');
+INSERT INTO vote_key VALUES(X'b5b4cd34ad4ba1332bd145eacce621c7',1,39,X'bf653903f98b0b64');
+INSERT INTO vote_key VALUES(X'b5bc78c314f5c6e7ccc15922ba8a5e4e',2,120,X'5c1195136dac59df');
+INSERT INTO vote_key VALUES(X'b67253235acb806cc98af46591893801',3,7,X'e8b033086d7b59de');
+INSERT INTO vote_key VALUES(X'b80ad21a88e4729b2b6c4fe52111bc5d',1,56,X'6358302749fe1bc6');
+INSERT INTO vote_key VALUES(X'b88518cf352effb4580bbf42d478d8a3',1,30,X'cbc01cd3b383f1f1');
+INSERT INTO vote_key VALUES(X'ba7c11e5bc4dfd8c7dde3f94330a61d2',3,15,X'58b3602cf44fd89a');
+INSERT INTO vote_key VALUES(X'be1f5a31e791dc2a14004a77d4c4d270',2,29,X'812b357dd1930020');
+INSERT INTO vote_key VALUES(X'c03c4392e559fc64e6dffc5f8ba259db',1,249,X'255dd44c98ae46b8');
+INSERT INTO vote_key VALUES(X'c10692d1732a59c7dbcddf0d3428f173',1,131,X'e6691376d0a66367');
+INSERT INTO vote_key VALUES(X'c146ee97201472d64f6840c5c2da75e0',1,250,X'9c34fa6df8c23d6f');
+INSERT INTO vote_key VALUES(X'c19378aeb30036b4bd5bbe5af9fbedc7',1,202,X'41871c389591a4e9');
+INSERT INTO vote_key VALUES(X'c1b344f3464568df4af982e9f8611aa0',3,19,X'f7e3d7e2a506aee5');
+INSERT INTO vote_key VALUES(X'c2bfeb351d345fe58197fb6132755971',2,56,X'c4c7e3bee36d0702');
+INSERT INTO vote_key VALUES(X'c3264584cf6d5dcebf4b7aff9ffdcf6a',2,55,X'68f2140ac15be6c5');
+INSERT INTO vote_key VALUES(X'c3cab2224f68cc4c6c176b0a525b79b2',1,105,X'cb5e19abe7e6a1bb');
+INSERT INTO vote_key VALUES(X'c3e51abd29ccd84ebd31bfd213f67d7b',2,134,X'9ed0cefbfef96229');
+INSERT INTO vote_key VALUES(X'c3efd22c64c145bae35acafb3d952825',1,285,X'3b6833624b711593');
+INSERT INTO vote_key VALUES(X'c406e37b965d52c63f7ac80051408f08',3,12,X'524256bfcb20009f');
+INSERT INTO vote_key VALUES(X'c4c9acc4a09c02bdad1cc1af36e694b9',1,283,X'f7eb6d9565cf60f6');
+INSERT INTO vote_key VALUES(X'c4cec28972a1f9bf4b76102edb133e9f',2,63,X'516e400dc41bda7d');
+INSERT INTO vote_key VALUES(X'c4e58f1ede20158cfd8536fd8f0ab96a',2,97,X'69c2b798162a3e40');
+INSERT INTO vote_key VALUES(X'c5a429a94d72eb6acd5e56bba940c576',1,290,X'57da895b37b224b9');
+INSERT INTO vote_key VALUES(X'c79da8a414c5c62b5f71000ff5ebce00',1,294,X'4054de9ff18d124d');
+INSERT INTO vote_key VALUES(X'c7b58325a01fd91a0354637682647b43',1,195,X'fc4e352733cf8742');
+INSERT INTO vote_key VALUES(X'c7dc537cc4fdfa444adcbbe8512f6da5',1,194,X'da0d48827884df6e');
+INSERT INTO vote_key VALUES(X'c81e0d7bd16b1908be863733195b975b',2,95,X'e9174422daf98664');
+INSERT INTO vote_key VALUES(X'c8231a1edf59a4ef53736a5a3666d9e7',1,175,X'c41c1fed1aed8543');
+INSERT INTO vote_key VALUES(X'c82824f4af7a535af27178379cf2e3e0',1,121,X'b2d5cae4f5ed1b1f');
+INSERT INTO vote_key VALUES(X'c871a4488647676342d0850d21459ca9',1,47,X'28fb5c26d1569612');
+INSERT INTO vote_key VALUES(X'c97d109b98d026c7a763d50e35a54c36',2,89,X'2b9c08fb3d8bd477');
+INSERT INTO vote_key VALUES(X'cb380071ee97ce762a228f28c64c388d',1,7,X'da54bca168e78a98');
+INSERT INTO vote_key VALUES(X'cb9eb9ccb78af871ce51a3725220e826',1,95,X'961c2e22bebcf835');
+INSERT INTO vote_key VALUES(X'cbae13a07b7d79eab1741bef892e9e12',1,23,X'e97bd6cd93e8ec7d');
+INSERT INTO vote_key VALUES(X'ccad9a08a5b079db35943b398bc328a1',1,85,X'b4e50e1f372cfe04');
+INSERT INTO vote_key VALUES(X'ccc5669c8423fa8d06877b3bf3cb01b0',3,14,X'8276922c4228ccb0');
+INSERT INTO vote_key VALUES(X'cd2dcdfbe1df5f5c15d4b649cc5b97a3',1,90,X'71cf7c8e8a487f67');
+INSERT INTO vote_key VALUES(X'cd5f2cc4a0ac55d129d8a8e8a758495b',1,68,X'525ede0281ea3805');
+INSERT INTO vote_key VALUES(X'cd686f9c066eb13db5bfe41162ff73ef',1,166,X'bf2a23f32053520f');
+INSERT INTO vote_key VALUES(X'ceb4230c0046189e9756d105f59373e4',1,198,X'83c93971edde7a6a');
+INSERT INTO vote_key VALUES(X'cf2bbea0c57497073b59fddbca03a613',1,295,X'16b41a70a59e9f37');
+INSERT INTO vote_key VALUES(X'cfd5f692a37f1e5b36226ab43be580c8',2,48,X'5318ca05c75bfb0e');
+INSERT INTO vote_key VALUES(X'd0b4d342a2001a5b72986e00f0c73c17',1,109,X'5ab067d86bd3f66d');
+INSERT INTO vote_key VALUES(X'd1066bdc669c4de940d51306acab96d2',1,243,X'c5e48e0579b22cb3');
+INSERT INTO vote_key VALUES(X'd12602f9a091107be51b1517030fbbf8',1,270,X'ba2c44363b0ffbb3');
+INSERT INTO vote_key VALUES(X'd16b00a68efc4988af95c63aeec46467',2,133,X'dbd88160a75083ba');
+INSERT INTO vote_key VALUES(X'd16dd5d32cb8c16d3431ea95c3880ce9',1,248,X'c90c3d389d2d9de1');
+INSERT INTO vote_key VALUES(X'd18de97ab4c1acdc5053263db179f471',2,37,X'920b83a4f1280642');
+INSERT INTO vote_key VALUES(X'd1e401f7cfb40ef9b05d88b5b022180d',3,13,X'a63628dd624bdd03');
+INSERT INTO vote_key VALUES(X'd21c72899a0c2c0be9470bab3074619f',1,200,X'2fc63de0a9c3a238');
+INSERT INTO vote_key VALUES(X'd225b886cc80806301eea1e133f60bd7',1,232,X'33b5794616d3f561');
+INSERT INTO vote_key VALUES(X'd28273e287eb38529ed1b89ae10db297',1,191,X'eccba5009e274f8e');
+INSERT INTO vote_key VALUES(X'd2c50d2dfea3d4030302ce44baaea650',2,117,X'3269dcb54ee46849');
+INSERT INTO vote_key VALUES(X'd2f899a8644419a5451495b23a5dfe05',1,292,X'408009028dbc0032');
+INSERT INTO vote_key VALUES(X'd303a6e931748f2a974be87a09084258',1,15,X'dded278b8cb0e9d9');
+INSERT INTO vote_key VALUES(X'd35d79474fa5005f689d2a0a338aa44b',1,277,X'c67583c19d356d56');
+INSERT INTO vote_key VALUES(X'd462cf629a56ea1967b0b0b908074600',1,155,X'1855faaaa4463674');
+INSERT INTO vote_key VALUES(X'd47696856299c4c45572da82f0c9b243',1,40,X'b872d8886894a2e3');
+INSERT INTO vote_key VALUES(X'd552556bbda2bf682cf9ce820488982e',1,244,X'cac60aaf41868fc1');
+INSERT INTO vote_key VALUES(X'd5552007220f74908d53cf5797cd6156',1,22,X'cc2b19a7140450f0');
+INSERT INTO vote_key VALUES(X'd56ab5ec7214c0b6e63ecbe37225cdb8',1,184,X'53c890a357ae979a');
+INSERT INTO vote_key VALUES(X'd5e6d0e14a2db35f192df0b43ff9412c',1,66,X'd1203b82cf616f8e');
+INSERT INTO vote_key VALUES(X'd647e1e0e6cb9d8bbd1e8135bbb90b02',1,130,X'010f38cbdab0ddfe');
+INSERT INTO vote_key VALUES(X'd6604457c95c11b58c4eb5c5ccd78c37',2,61,X'91486c9b6b9cb2e5');
+INSERT INTO vote_key VALUES(X'd8bb455f9b15ebace0043cae15ce4f29',2,129,X'63943a6ace702910');
+INSERT INTO vote_key VALUES(X'd8beb588fe6931377fd975726aa95bad',1,215,X'33f212f9de767e2a');
+INSERT INTO vote_key VALUES(X'da1681bd0bed3cc4f9c8558bece7dd42',1,150,X'7b11a0925c06405c');
+INSERT INTO vote_key VALUES(X'dad2b18d7e4216a4bec9206e531014ef',1,143,X'6518efd4c2afddf5');
+INSERT INTO vote_key VALUES(X'db3306fde4e04e09bf3ab8f14116b728',2,121,X'a593cc108b1801cc');
+INSERT INTO vote_key VALUES(X'dbbe5a33299de07c57b8d499f8fb865d',1,234,X'5870700753cad79e');
+INSERT INTO vote_key VALUES(X'dcb5f6c7195416b1fb080e9e137fc367',1,282,X'4f12044f04473f87');
+INSERT INTO vote_key VALUES(X'dcef25b0f1f0e6ebaef6d8aa42d44ece',2,132,X'1e939a95e50922cb');
+INSERT INTO vote_key VALUES(X'dd061364d681209174cb58eecf0c2397',1,151,X'928e6372b971d5d4');
+INSERT INTO vote_key VALUES(X'dd629b8734380d09f9dfc6994eb793ab',1,181,X'e62b3d841c394965');
+INSERT INTO vote_key VALUES(X'dec838b1b08e76459407f7606c2d0c64',2,64,X'577bb9103361cde5');
+INSERT INTO vote_key VALUES(X'df5b3d6771eccced6d1c29acf4f2905b',1,190,X'dd4ce7dceb7abf15');
+INSERT INTO vote_key VALUES(X'df9c36bd15a74e3a0ab2030983cf95af',3,3,X'0842cbad285eb0c4');
+INSERT INTO vote_key VALUES(X'dfc00b09d893aa43d5f25e037006ed21',1,58,X'92a66de2398a514c');
+INSERT INTO vote_key VALUES(X'e07bd435d08efd3a9af0f23a253944b4',2,54,X'0f98e971b1d38fa3');
+INSERT INTO vote_key VALUES(X'e0afc03a435f204d79c7b31b1ca0b6d8',1,173,X'f2bb06920911ffa0');
+INSERT INTO vote_key VALUES(X'e14cd105629df66ac01d43e6c187b254',2,27,X'f0974a5249d28923');
+INSERT INTO vote_key VALUES(X'e17e076ee96527bd6f4ec3f7e9da56b7',2,128,X'6030211a2277f4d1');
+INSERT INTO vote_key VALUES(X'e1944e417588b6639299700ac5f0a2cd',1,62,X'40bcb522f370cadd');
+INSERT INTO vote_key VALUES(X'e19f0bdbf81691f945df0dd7c059d8cc',1,70,X'67b6d46561d31e57');
+INSERT INTO vote_key VALUES(X'e260e78fac61e03f498556e6bb29a141',1,199,X'907071e67a6d3025');
+INSERT INTO vote_key VALUES(X'e2ccb832018642981dd99239fbc5a883',2,101,X'dad7536c89e98ead');
+INSERT INTO vote_key VALUES(X'e312bb459a4afef70c3051054e96907c',1,138,X'e75a13bcd599242b');
+INSERT INTO vote_key VALUES(X'e39056bcc3b221d92a57214faddfc225',1,206,X'd79da0f669483264');
+INSERT INTO vote_key VALUES(X'e44ff49f2d4009be5ab369f19269f47b',1,0,X'f2e3c63bb070ecb1');
+INSERT INTO vote_key VALUES(X'e5483bdeb7ad2f119a3794892acd03f1',1,134,X'a916ae68a03f0ed1');
+INSERT INTO vote_key VALUES(X'e59473d347b0df3fd44e9b277bdc1621',2,44,X'ef94da1d6432832d');
+INSERT INTO vote_key VALUES(X'e62936f5f7451945d3bd01a28b042c6e',1,260,X'dc434849a6b06894');
+INSERT INTO vote_key VALUES(X'e751167af3e3cb20cfb33e70aea4a94f',1,136,X'83acf673f8ad355a');
+INSERT INTO vote_key VALUES(X'e76d0e4d87813a7fff815f0afb2f6e41',1,26,X'e73bf642b6f5fb5a');
+INSERT INTO vote_key VALUES(X'e779da8bea214cf3ebb1c0241a5adb68',1,77,X'd0c42b8c099e34cc');
+INSERT INTO vote_key VALUES(X'e7ea39994640c6b47682bd4356d1ad89',2,90,X'd4c8399e1448d0c3');
+INSERT INTO vote_key VALUES(X'e8535b2a6174e1b7e94acd9b8bde4d73',1,80,X'a1b0738ca5d544db');
+INSERT INTO vote_key VALUES(X'e8730d6b532083928d4221542c958cbc',1,237,X'c697768f0d5f3bfc');
+INSERT INTO vote_key VALUES(X'e8feef14d57e35eb22ca1433c8e6d109',1,6,X'd2f9b9f04934c52b');
+INSERT INTO vote_key VALUES(X'ea1de440c9d64a98912cd7f575dcde17',2,141,X'cb626254ae118e54');
+INSERT INTO vote_key VALUES(X'ea516f61f9c0f71b09d81fc186048fe1',1,67,X'cc83acd83802dbf1');
+INSERT INTO vote_key VALUES(X'eaaab7330df298d52231696f36c346ba',2,137,X'23e252b45e9ca89e');
+INSERT INTO vote_key VALUES(X'eb2a6e1f3d59c302d8b0b47b70a5efc7',1,296,X'c3b63c4fa8a996e0');
+INSERT INTO vote_key VALUES(X'eb4feadd56af4ed631fc97954c8e522c',1,185,X'be0fc56a994d9b94');
+INSERT INTO vote_key VALUES(X'eb5e98698d56d2ec475275a388d54b9f',2,71,X'a126582b0e753cf2');
+INSERT INTO vote_key VALUES(X'eb80e80ccad1f9b6b1467b0743ab00df',1,132,X'9e8fc75fdf770303');
+INSERT INTO vote_key VALUES(X'ec2235f273cb8fd46a23fea823d4e676',1,87,X'c624c6c2dc8e8f18');
+INSERT INTO vote_key VALUES(X'ed6ec3612f963438bcb4837cb5a2bbff',1,213,X'a5f270574be6d272');
+INSERT INTO vote_key VALUES(X'ee89a9bea7ea70ca24058fb509768d00',1,19,X'53f7aa212a6f94af');
+INSERT INTO vote_key VALUES(X'ef8930b101dae4ec0d25c3e686b7a642',3,21,X'9551c844087bcf66');
+INSERT INTO vote_key VALUES(X'efb0bffd30cfbd707b18a1ad7919fad7',1,159,X'8b9f4cb84fb0d58d');
+INSERT INTO vote_key VALUES(X'efd1a02dfb869d2d302f57f2d1f25991',2,94,X'5c36c42464fd08b4');
+INSERT INTO vote_key VALUES(X'f0362dc27ce9a84a65aa6b5f7bd4a463',1,83,X'2f069feed9b89bc3');
+INSERT INTO vote_key VALUES(X'f0c7a0872095cfb2934266b58c91ca30',1,240,X'eb3cbfb0011abb30');
+INSERT INTO vote_key VALUES(X'f125784eb692ce54235e0ad2001f3482',1,42,X'3f10a2f131abe822');
+INSERT INTO vote_key VALUES(X'f160249d9fd3be5df02dc357ff706bea',2,84,X'7841be22d1d30cc1');
+INSERT INTO vote_key VALUES(X'f1f44bc851219eae80a1df9ca75a4912',2,107,X'c3ef8577fc5e9c98');
+INSERT INTO vote_key VALUES(X'f25f4bd1ff54f8c629cd317649ede072',3,18,X'862ce08fd8bef855');
+INSERT INTO vote_key VALUES(X'f25fc9ccfce4a3119384f43d8b48c791',1,288,X'f749aaf9e8a9ff40');
+INSERT INTO vote_key VALUES(X'f292fffe0591991484167dac4e51fef8',1,145,X'57d41796ace8c302');
+INSERT INTO vote_key VALUES(X'f2a84ac260b3f54c3aaf2b59f04afee7',1,160,X'2c5f1a2c11b44ccf');
+INSERT INTO vote_key VALUES(X'f2be3d8080811222dbfb0be7d769f806',1,9,X'0220fe3432464f15');
+INSERT INTO vote_key VALUES(X'f2dbef5f900ec4e8b38cd7443db69688',2,109,X'5588ace8db409890');
+INSERT INTO vote_key VALUES(X'f3320106937ce97ba716015316c6e6d2',3,4,X'7c997fbf0bbe7bc0');
+INSERT INTO vote_key VALUES(X'f38852c82628a9d53f67f12772d4c25b',2,111,X'203b0c609e6e6ea8');
+INSERT INTO vote_key VALUES(X'f3b4c31b6d478122a57a3189ed86e8ab',1,101,X'87c6f22a3608fec6');
+INSERT INTO vote_key VALUES(X'f3c72ac36d3f9483513518d463a9388a',3,6,X'2b1643fd7b8d6c52');
+INSERT INTO vote_key VALUES(X'f41b05369afdb1876102343f9fe2f8a1',2,26,X'64b5eaabd58b609a');
+INSERT INTO vote_key VALUES(X'f4224918018a5552ed43bbe283a7a217',2,39,X'b2afdaf267a0d201');
+INSERT INTO vote_key VALUES(X'f4b4ce2a5fc61f62fda95c0f4301b7e4',2,119,X'd9c8e79cb888ee9f');
+INSERT INTO vote_key VALUES(X'f54450ddd682a5a6c1ce146702c73010',2,58,X'2fa9c0b1aad9f9d4');
+INSERT INTO vote_key VALUES(X'f56170c2139732b5bb168e45bf7172f6',1,229,X'3fd8bd2466d121bd');
+INSERT INTO vote_key VALUES(X'f60eaf704d944b6423fa0bb4b7bb2afc',2,83,X'87d4541d7e3712a3');
+INSERT INTO vote_key VALUES(X'f7198696dc83d554b2e7f0a2d7c38091',1,91,X'ad1de03a75789f9d');
+INSERT INTO vote_key VALUES(X'f722391213d46bbce7d4b2d9458e6556',1,158,X'7a2874929e815f8a');
+INSERT INTO vote_key VALUES(X'f87462b4c0088e06a1b511e83936e55f',1,54,X'5d4e97dc2dd603b9');
+INSERT INTO vote_key VALUES(X'f87ed0dc8efd908ac0b21c116d6a30cb',2,99,X'91f3878ad1f9bd99');
+INSERT INTO vote_key VALUES(X'f8b64fe2b9ce7e5767dfbd0395ea2545',2,66,X'4cf24d4111838f7c');
+INSERT INTO vote_key VALUES(X'f8e553d3f87e596659a34796a4c3057a',1,2,X'b35f6969ef98dac1');
+INSERT INTO vote_key VALUES(X'f8eb2bca3e356a1263f49d006ee95c52',2,108,X'c8efb52e559324be');
+INSERT INTO vote_key VALUES(X'f93b556ea38ac279d11fe46006faa621',1,220,X'34d6e6a14c56d5c3');
+INSERT INTO vote_key VALUES(X'f9d8b95bc427b67907f5d168833448ce',1,34,X'ee262843c330e81b');
+INSERT INTO vote_key VALUES(X'fa92012ced3b50bf6e773f24b752de5e',2,6,X'fe6a20579f8177da');
+INSERT INTO vote_key VALUES(X'fae1ba02218168c11a296608224e5668',2,16,X'a942b676dc3932db');
+INSERT INTO vote_key VALUES(X'fb301213cc408bfbd335e245b8126450',1,188,X'c456bc99935b4373');
+INSERT INTO vote_key VALUES(X'fb5e72bd3953efb611d9b083fe38a00c',2,18,X'77ad67e6790e9606');
+INSERT INTO vote_key VALUES(X'fb60fb75c5451a217e9ab8a3c3394909',1,183,X'b5fa8472a3dc2ac7');
+INSERT INTO vote_key VALUES(X'fbb4f5c39296fa1382fe0cfedc937687',2,45,X'c04ae30c151e2a2a');
+INSERT INTO vote_key VALUES(X'fc25c53723e12c43f8bafcd21868e6f9',1,102,X'35d893bbb8be4e8b');
+INSERT INTO vote_key VALUES(X'fc27857ef1f00a0d36e8890596c31a6e',1,147,X'c3c3b8103dba4139');
+INSERT INTO vote_key VALUES(X'fc3cb51f52b398a362b0470029678d6c',1,98,X'acbeb4d2235fa7f3');
+INSERT INTO vote_key VALUES(X'fc42c325964dc4b03500ec8ff57eb3fd',1,254,X'928b3da3c338c196');
+INSERT INTO vote_key VALUES(X'fc465390b007383fa26274960ff850cd',2,118,X'60667a5d6ea8759c');
+INSERT INTO vote_key VALUES(X'fc51339e2e9f308550bc16f92eb287be',2,28,X'a5ae4510669d56f5');
+INSERT INTO vote_key VALUES(X'fc839a734b596f8a3d9fc09786ed7cb6',3,1,X'b800812a34834c7f');
+INSERT INTO vote_key VALUES(X'fda13c4d1bea40505e6afae1087e148c',1,178,X'dff13c18a87259af');
+INSERT INTO vote_key VALUES(X'fdbdcfad9c20c68baa7fd95d7956a9cd',1,251,X'771593fb6958cb45');
+INSERT INTO vote_key VALUES(X'fe57e91c2cae911f3575ffd60dc3895f',1,263,X'1e6b65c0ccccb3fc');
+INSERT INTO vote_key VALUES(X'fe85e68901114a8bf0508f372b0ac4fa',1,141,X'1690f86a8ce6378c');
+INSERT INTO vote_key VALUES(X'fedfbf84226aa12760264ccd4c61521e',2,72,X'3ee07e3e2c778c2f');
+CREATE TABLE voter_state (
+	partition_no BIGINT NOT NULL, 
+	detector TEXT NOT NULL, 
+	voter BIGINT NOT NULL, 
+	state BLOB NOT NULL, 
+	CONSTRAINT pk_voter_state PRIMARY KEY (partition_no, detector, voter)
+)
+ WITHOUT ROWID
+
+;
+INSERT INTO voter_state VALUES(2,'voter_bias',-8883241474738158580,X'48000001000000030005000101000200000600020000');
+INSERT INTO voter_state VALUES(2,'voter_bias',-8006651956627023627,X'48000001000000030005000006000500010400010002');
+INSERT INTO voter_state VALUES(2,'voter_bias',-7029906650731772349,X'48000001000000030005000001000300010500010001');
+INSERT INTO voter_state VALUES(2,'voter_bias',-6909411440639188397,X'48000001000000050003000102000600000200060000');
+INSERT INTO voter_state VALUES(2,'voter_bias',-5468662497359698915,X'48000001000000010006000205000100010600020001');
+INSERT INTO voter_state VALUES(2,'voter_bias',-4322709218265198319,X'48000001000000030005000005000600020300040000');
+INSERT INTO voter_state VALUES(2,'voter_bias',-4218209824338490181,X'48000001000000050004000201000500020500030002');
+INSERT INTO voter_state VALUES(2,'voter_bias',-3844548478361577538,X'48000001000000040003000102000300020400030002');
+INSERT INTO voter_state VALUES(2,'voter_bias',-3509609270814528324,X'48000001000000020001000102000100000600010002');
+INSERT INTO voter_state VALUES(2,'voter_bias',-1462361572668280906,X'48000001000000010002000106000200010200040000');
+INSERT INTO voter_state VALUES(2,'voter_bias',-375174194541882846,X'48000001000000030005000006000200010400010002');
+INSERT INTO voter_state VALUES(2,'voter_bias',210900109718009959,X'48000001000000040002000201000600000100040001');
+INSERT INTO voter_state VALUES(2,'voter_bias',764569732318001967,X'480000010000000500010001020001000004000100010400020001');
+INSERT INTO voter_state VALUES(2,'voter_bias',1281847084476550074,X'48000001000000020005000006000100000200060000');
+INSERT INTO voter_state VALUES(2,'voter_bias',1574547290801313631,X'48000001000000030004000004000200010600020000');
+INSERT INTO voter_state VALUES(2,'voter_bias',2752358864309444466,X'48000001000000030004000202000100020600050001');
+INSERT INTO voter_state VALUES(2,'voter_bias',3134729917669106212,X'48000001000000040003000106000400020400010001');
+INSERT INTO voter_state VALUES(2,'voter_bias',3313704502006335351,X'48000001000000030004000101000500000600010001');
+INSERT INTO voter_state VALUES(2,'voter_bias',4965012190647272968,X'4346000000000000000600000004000400ca2b1e0000000000ff5b68f7ffffffff8737030200000000523bf80300000000420c19feffffffff203117499c0720000600000001000000adb18801000000003a3cb30200000000ecf5ab03000000002a424ffdffffffff5c5207faffffffffe9b69cf3ffffffff0500000002000000907fa1ffffffffff3c8026ffffffffffd3cb2afeffffffffc86d1b0000000000c1562c00000000003ef737000000000003000000030000009c5986ffffffffff580cf4feffffffff84d2d8fdffffffff90f04800000000003070800000000000cc4bae00000000000400000004000000decb75ffffffffff8a62cdfeffffffffc88084fdffffffffb6e74d00000000009a45870000000000181ab500000000000200000005000000e0c75fffffffffffc0e99dfeffffffffd01725fdffffffff80155d000000000000bca200000000005049db0000000000010000000600000040d551ffffffffff7e7981fefffffffffa7feffcffffffff1f56790000000000af73dc00000000007a4f350100000000');
+INSERT INTO voter_state VALUES(2,'voter_bias',5524516520561660185,X'48000001000000060003000105000400010300020001');
+INSERT INTO voter_state VALUES(2,'voter_bias',6638315015530622444,X'48000001000000040005000001000300000600050002');
+INSERT INTO voter_state VALUES(2,'voter_bias',7399305977044876085,X'48000001000000010006000003000100000300050002');
+INSERT INTO voter_state VALUES(2,'voter_bias',7570427036194516916,X'48000001000000030001000202000600020200040000');
+INSERT INTO voter_state VALUES(2,'voter_bias',8261968945609545952,X'48000001000000040002000104000600020400030000');
+INSERT INTO voter_state VALUES(3,'voter_bias',-8883241474738158580,X'480000030000000400020001');
+INSERT INTO voter_state VALUES(3,'voter_bias',-8006651956627023627,X'480000030000000100050000');
+INSERT INTO voter_state VALUES(3,'voter_bias',-7029906650731772349,X'480000030000000500020001');
+INSERT INTO voter_state VALUES(3,'voter_bias',-6909411440639188397,X'480000030000000300060000');
+INSERT INTO voter_state VALUES(3,'voter_bias',-5468662497359698915,X'480000030000000100030001');
+INSERT INTO voter_state VALUES(3,'voter_bias',-4322709218265198319,X'480000030000000300020001');
+INSERT INTO voter_state VALUES(3,'voter_bias',-4218209824338490181,X'480000030000000300040001');
+INSERT INTO voter_state VALUES(3,'voter_bias',-3844548478361577538,X'480000030000000200010001');
+INSERT INTO voter_state VALUES(3,'voter_bias',-3509609270814528324,X'480000030000000300040000');
+INSERT INTO voter_state VALUES(3,'voter_bias',-1462361572668280906,X'480000030000000200040001');
+INSERT INTO voter_state VALUES(3,'voter_bias',210900109718009959,X'480000030000000100050000');
+INSERT INTO voter_state VALUES(3,'voter_bias',764569732318001967,X'4800000300000005000100000400030001');
+INSERT INTO voter_state VALUES(3,'voter_bias',1281847084476550074,X'480000030000000200040000');
+INSERT INTO voter_state VALUES(3,'voter_bias',1574547290801313631,X'480000030000000400060002');
+INSERT INTO voter_state VALUES(3,'voter_bias',2752358864309444466,X'480000030000000100030001');
+INSERT INTO voter_state VALUES(3,'voter_bias',3134729917669106212,X'480000030000000100050001');
+INSERT INTO voter_state VALUES(3,'voter_bias',3313704502006335351,X'480000030000000500020002');
+INSERT INTO voter_state VALUES(3,'voter_bias',5524516520561660185,X'480000030000000100050002');
+INSERT INTO voter_state VALUES(3,'voter_bias',6638315015530622444,X'480000030000000500020002');
+INSERT INTO voter_state VALUES(3,'voter_bias',7399305977044876085,X'480000030000000100020001');
+INSERT INTO voter_state VALUES(3,'voter_bias',7570427036194516916,X'480000030000000500040002');
+INSERT INTO voter_state VALUES(3,'voter_bias',8261968945609545952,X'480000030000000200010000');
+CREATE TABLE window (
+	start BIGINT NOT NULL, 
+	partition_no BIGINT NOT NULL, 
+	accepted INTEGER NOT NULL, 
+	late INTEGER NOT NULL, 
+	counts BLOB NOT NULL, 
+	CONSTRAINT pk_window PRIMARY KEY (start, partition_no)
+)
+ WITHOUT ROWID
+
+;
+INSERT INTO "window" VALUES(1772323200000000,1,15,0,X'78014d8e010ec0300802d7ad5dffffe37916164c0816413bae53abe8513f8ac12df69b311ab50b64005aa29e9d87bd3377594f8d1bd43cd4396799a1a75fb6be4fff4ac043cefff25e8d7f5feaf41f3cd4006f');
+INSERT INTO "window" VALUES(1772323200000000,2,0,1,X'7801030000000001');
+INSERT INTO "window" VALUES(1772323500000000,1,15,0,X'78014dcd8b0ac0300843d1752ff6ff5fbc1c4ac00b4163635dc7e64bb9a32b5ad119a175bbedcd6426f6f0467a7f41dfbc9deef5bd3765886f3ff34fe650e7bb7b9859fe072b5c0063');
+INSERT INTO "window" VALUES(1772323800000000,1,15,0,X'78014dce0b0ac0300c02d07eb6ddffc8cd63152288c6d8cf1c3fbe9255dc973c98f9ccf15dd38bdacdcb4758708f0ca8bcf7b27b150af98fdc59b93edfa107f2fec6012cdc0067');
+INSERT INTO "window" VALUES(1772324100000000,1,15,0,X'78014dcd010ec0200c02c03937ffff647b518c2484822db667e12f69c56ffb77abdcdcaf9c47fb0879778ffcdd97bda89d74d4787afc07341d6e86b040f3577c7ad22d9f2bd40065');
+INSERT INTO "window" VALUES(1772324400000000,1,15,0,X'78014dce0b0ec0200c0250759ffb1f79bcba269290528ac43936ee8c2b5ce1fc79ea58e5f3e009e56579cdee8855373be83fb376d0d3bec9efaec8d2a61cb8c981f996daeffa3ffc0f2a0c0064');
+INSERT INTO "window" VALUES(1772324700000000,1,15,0,X'78015d8d8b0a00200803b317fdff17b74b0569b0ce644c6bae2974d98af9e70ea2e4d28c47ec2082b5835ef4e7ea3d4ff84b273a72de82ec61766b7cdac17a97dc052b8c0066');
+INSERT INTO "window" VALUES(1772325000000000,1,15,0,X'78014d8d0b0ac0300c4297fd7aff1bd7b7e5410411ada675fc78225778b7afe819a2c20c4fcf377a921be476f16085fe41d77f50b76cf4de48f4812da03bf1b62167035072b3996f355c006c');
+INSERT INTO "window" VALUES(1772325300000000,1,15,0,X'78014dcd0b0a80300c0350a7d3ddffc6e6310306429b0fed383656c60ccf707cfcef3ce0c11536af36ef50b77967bbbde317e8eba08c0639dd7f0f33a0ebd1fcdea68b172c940064');
+INSERT INTO "window" VALUES(1772325600000000,1,15,0,X'7801558e0b0e402108c3d4f7b9ff91a54013252183d14ce7a8fa4256f4d3ca4ce1e3cd567c9add8e3119d41c39f36451ea2d493df3f0dd41e4c9a5ccaded7e4f96dbdf807ff7867fe637363641b40074');
+INSERT INTO "window" VALUES(1772325900000000,1,15,0,X'780175cedb0e8030080350e72dfbff2fb66742e28b4d9a42a11b637b7146467854afdecb2b6b090fae5046ffc78cd64eab3d19e8ac7fbef02eccd02de6788760de37d207207c005f');
+INSERT INTO "window" VALUES(1772326200000000,1,15,0,X'78014dcc010ac0201402d0b5b5ddffc8f9164282e837735c1b33f28423bc0fe57bc7fe9ebea16eff5090a33d909f1b3cf49d36b3d7bb992ed884fed3c54f18e8bb812e2cac0063');
+INSERT INTO "window" VALUES(1772326500000000,1,15,0,X'78014d8e890a00300842d7ceffffe3f95ac20431eda0680f4b32c42e46a924bd333c33e03cc93ee5bf5bad945986f92de2b967a5feeff307e01e7f98ec02cf9203726778e7172d6c0067');
+INSERT INTO "window" VALUES(1772326800000000,1,15,0,X'78014dcd010ac0300c02c074ebf6ff272fd7214410a358bbeac7d5b20679b89bc965a12c70ebc1db9c7e9fb4ea6975c7d3b995fff4c04e36edf130dff072996e36f43f28a40067');
+INSERT INTO "window" VALUES(1772327100000000,1,15,0,X'78014dcd090e8030104251eb7aff1bcbab92f4273815e8746c1f4fc6119dd1f8b52fe71ca7cfc39ae9fbaf2707df4e74f2e01ddcd11535e7774fbba60e9aebc07dd4ef1d7ef7cc423eb21731fc006a');
+INSERT INTO "window" VALUES(1772327400000000,1,15,0,X'78014d8e090e00210c02d7bdfeff64197512482ab550745c1b5f68a4eed4533d77e769970eff29765ab7c72fc8026f4a1d66eebdfdf800f9ea78790b38b3ef3f2cc339d807649b0f77ae3a3c013f8c0073');
+INSERT INTO "window" VALUES(1772327700000000,1,15,0,X'78014d8e8b0a00200c02d79bfeff87f32a61825876b495789a8a2677b97e2b62c8f474e5a7cfdc1109839c74eefd5fe69983b6bc64983c3fb37aba7b9070160c7b23f3ef167100300c0066');
+INSERT INTO "window" VALUES(1772328000000000,1,15,0,X'78014d8e090e00200cc2e6f9ff27bbaa4d468228c2b4c5c34c199f2d15f6c2eaa51deb930c77740173f4507ce7e4f666c99303f69c5ffb7882f7c07e7257ba9e7dc30ebeff28953836dc006d');
+INSERT INTO "window" VALUES(1772328300000000,1,15,0,X'78015d8c090a00200cc3bcfdff8f5d5c0b62a174cb8e5a523da2864944dd64d77018dae111feefe03066dc91c87bd925e7173bd89a2afc9b96f9127f6fcccdb472e3002d540065');
+INSERT INTO "window" VALUES(1772328600000000,1,15,0,X'78014d8d8b0a00300802f7defffff13ad641424ccd5c6f1f379e117352f7d478725668b062ea0eae262f66127ab9b10bdf3c116fc800f266d0f53fb4d849b8b7038b7bfbabff0036140068');
+INSERT INTO "window" VALUES(1772328900000000,1,15,0,X'78015dce810a80201003d02c0bffff8bbb873788066373ce3bc7b1315bafd6b37595ba9353398e62c0e71d8dd7cbdcbbf3749de13f4bfedda18f4f11f207de1e7966e8052f2fc4006c');
+INSERT INTO "window" VALUES(1772329200000000,2,15,0,X'7801758e0b0a00200843b32fddffc2f96852040d863a37d1d246f662220a3d1a04bfbab7c7fbde293254d577468f0c967be6874053433e7e41428ffcedef2c1dd33944e60526140066');
+INSERT INTO "window" VALUES(1772329500000000,2,15,0,X'78015dcc090e80400c0240d7fbff2f9689926c2469a12d742c2fb6d0fae931e93dda0c980fae949b8c6a9ee66b8607dc9be569b6bef2c11ccc3fccf6ffdff6a716dc29770c0f29340067');
+INSERT INTO "window" VALUES(1772329800000000,2,15,0,X'78015d8d490e00200803c5fdff2fb613e9419b6061ac18e5aacb5af621afd99b7b7686991c85e030fc7f2ff464b91f4009f76e73eff11fe42687b455f0a5227f001ff40060');
+INSERT INTO "window" VALUES(1772330100000000,2,15,0,X'78015d8d010e80200c031d88d1ff7f989e7809b14969b776a18e851e81a2625a8802951db0eb8cdaa76bdf1e6a1efbde3bdb657ff20457b8e7ec9dc9c5f8cc3fe31e3c219d3be49f09268c0065');
+INSERT INTO "window" VALUES(1772330400000000,2,14,0,X'78014d8e890a00200843ed86feff83db43070d6447436b9138a2a9e99a562c8a519eccb93b7800d303eea5cb9dce9dc1ffad7fcfaa123780df76dab86234ff0568baee93a11f26a80063');
+INSERT INTO "window" VALUES(1772330700000000,2,15,0,X'78016dce5b0a8030104351eb0b05f7bf5e73b0f933904ee6ceb4742c9fce94318dc8ebb44c65f2f6d3e3dd95c99e77ca5b77c3485fa63f1c51efc9e678dfe9beeadff4c4577cc7f80b20340063');
+INSERT INTO "window" VALUES(1772331000000000,2,15,0,X'78016d8e810ac0201402d7aa15fdff07e7b1041913a4d2eb55b95e552db75cc2df332419824f91fff1e6989bf27b9e4707d30e44efbf10f593d3fb0e3d79be0d46feb091963ce429c36d24c40068');
+INSERT INTO "window" VALUES(1772331300000000,2,15,0,X'78014d8c810a40210803ed558ffaff1f6e670d1c0cf5986b713535bafcc9edb9ee42c96188bc73dcfca2cad847d2885fd3193ae0ee7f91fca5b7723a10ff68cb6416870477de59f80128840068');
+INSERT INTO "window" VALUES(1772331600000000,2,15,0,X'78014d8d010ec0200803d16d46ffffe179a14d4a624a8f82a3baa67484c2ec85cbb9e7829cd3fbb193397633cffc05deb2b66bef3ba8ffff14f01d2cb3257ed46f7978ee0bd70f280c0068');
+INSERT INTO "window" VALUES(1772331900000000,2,5,0,X'7801358c010a00300802571bfdffc9cbf204b1b4ccb3881628274d3ca9705726f738f2bc704f265f5dfce39707727a3f0c04002e');
+INSERT INTO "window" VALUES(1772409600000000,3,15,0,X'78014dce090ac0400843d14ed7fbdfb8bed68081a07e33326bfb757555567b1f3d46183de5a3ec1d369df785bf8c3a6f85879973ff3494dc66b2c3934fd62effbebb9799ff9a5979399a5cff0239a4006f');
+INSERT INTO "window" VALUES(1772409900000000,3,10,0,X'78015d8e0b0a003008426bbffb1f793dca3112c47292734bec100f8edaa57850c087dd9f1558a1ccdad13faf5be440efc15707efcaf33fa0dbea3f69bf5cad76012128004e');
+CREATE INDEX ix_alert_subject ON alert (detector, subject, direction);
+CREATE INDEX ix_vote_voter ON vote (voter, partition_no, "offset");
+COMMIT;
