@@ -1,6 +1,6 @@
 """Everything that is kept, and every SQL statement. SQLite and PostgreSQL, one code.
 
-schema.py      the tables
+schema/        the tables, by theme
 migrations/    how a store of an earlier version becomes one of this
 engine.py      opening a store: URL, transactions, migrations, the key of the pseudonyms
 names.py       names → small integers (models, languages, categories, networks)
@@ -10,6 +10,7 @@ bulk.py        new rows straight into the tables (binary COPY, executemany)
 alerts.py      alerts and what became of them
 exclusions.py  the dated list of what does not count, and why
 selections.py  votes chosen by what they have in common
+first_chain.py  the log of the first version, kept and checked
 seals.py       segments: the append-only log of votes; building.py: one being made; sealed_counts.py: counts
 stored_votes.py  stored votes as Arrow columns; leaves.py: as public leaves; places.py: which vote is which leaf
 rechecking.py  the log held against the votes
@@ -27,7 +28,7 @@ verdicts.py    what the expectations said
 registry.py    registry events as they came
 arrays.py      arrays as one parameter of PostgreSQL
 keys.py        the key files beside a store
-migrate.py     bringing a store to this version
+migrate.py     bringing a store to this version; remaking.py: what is made of votes, made again
 status.py      what the exporter shows, and the recount that proves completeness
 """
 

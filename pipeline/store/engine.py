@@ -74,6 +74,9 @@ class Store:
                 raise StoreUnavailable(f"expected a store at {_shown(parsed)}, got none: `integrity work` makes one")
             migrate.upgrade(engine)
             key, store_id = _identity(engine, parsed, voter_key)
+        except StoreUnavailable:
+            engine.dispose()
+            raise
         except DBAPIError as error:
             engine.dispose()
             if not transient(error):

@@ -12,12 +12,17 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import ProgrammingError
+
+from pipeline.errors import StoreUnavailable
 
 NEWEST = "0002"
 """The version that this code is written for; a test holds it against the migrations."""
 
 # Any fixed number does: it names the one lock that migrations take.
 _LOCK = 0x1EADE2
+# PostgreSQL: the role may not change the tables.
+_NOT_OURS = "42501"
 
 
 def exists(engine: Engine) -> bool:
@@ -29,10 +34,29 @@ def exists(engine: Engine) -> bool:
 
 
 def upgrade(engine: Engine) -> None:
-    """Migrate to the newest version."""
+    """Migrate to the newest version.
+
+    Raises:
+        StoreUnavailable: the tables are of a later version than this code, or of an earlier one and not ours to change.
+    """
     with engine.connect() as connection:
-        if _version(connection) == NEWEST:
-            return
+        found = _version(connection)
+    if found == NEWEST:
+        return
+    if found is not None and found > NEWEST:
+        raise StoreUnavailable(f"expected tables of version {NEWEST} at most, got {found}: later code was here")
+    try:
+        _run(engine)
+    except ProgrammingError as error:
+        if getattr(error.orig, "sqlstate", None) != _NOT_OURS:
+            raise
+        raise StoreUnavailable(
+            f"expected tables of version {NEWEST}, got {found or 'none'}: `integrity migrate`, as the role that owns "
+            "them, brings them up to date"
+        ) from error
+
+
+def _run(engine: Engine) -> None:
     from alembic import command  # noqa: PLC0415  # slow to import, and hardly ever needed
     from alembic.config import Config  # noqa: PLC0415
 

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from pipeline import jobs
 from pipeline.api import create_app
 from pipeline.cli.every import app
-from pipeline.errors import Usage, VerificationFailed
+from pipeline.errors import StoreUnavailable, Usage, VerificationFailed
 from pipeline.jobs.ledger_audit import audit
 from pipeline.store import Store, alerts, erasure, exclusions, first_chain, proofs, schema, snapshots
 from pipeline.store import status as figures
@@ -185,6 +185,32 @@ def test_a_store_of_the_second_version_is_known_by_its_tables_and_keeps_them(boa
     assert now.pop("first_segment") == now.pop("first_segment_range") == []
     assert (now.pop("alembic_version"), before.pop("alembic_version")) == ([("0002",)], [("0001",)])
     assert now == before
+
+
+@pytest.mark.postgres
+def test_a_role_that_may_not_change_the_tables_is_told_who_may(postgres_url: str) -> None:
+    first_version.put(postgres_url)
+    owner = sa.create_engine(parse(postgres_url), isolation_level="AUTOCOMMIT")
+    with owner.connect() as connection:
+        for statement in ("CREATE ROLE onlooker LOGIN", "GRANT SELECT ON ALL TABLES IN SCHEMA public TO onlooker"):
+            connection.execute(sa.text(statement))
+        try:
+            with pytest.raises(
+                StoreUnavailable, match="expected tables of version 0002, got 0001: `integrity migrate`"
+            ):
+                Store.open(postgres_url.replace("//postgres@", "//onlooker@"), voter_key=OPTIONS.key)
+        finally:
+            for statement in ("DROP OWNED BY onlooker", "DROP ROLE onlooker"):
+                connection.execute(sa.text(statement))
+    owner.dispose()
+    Store.open(postgres_url, voter_key=OPTIONS.key).close()
+
+
+def test_tables_of_later_code_are_left_alone(small: Board) -> None:
+    with small.store() as store, store.write() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0003'"))
+    with pytest.raises(StoreUnavailable, match="expected tables of version 0002 at most, got 0003"):
+        Store.open(small.url, voter_key=OPTIONS.key)
 
 
 @pytest.mark.parametrize(
