@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,11 +18,14 @@ from typer.testing import CliRunner
 from pipeline import jobs
 from pipeline.api import create_app
 from pipeline.cli.every import app
+from pipeline.detectors import VOTER
 from pipeline.errors import StoreUnavailable, Usage, VerificationFailed
 from pipeline.jobs.ledger_audit import audit
 from pipeline.store import Store, alerts, erasure, exclusions, first_chain, proofs, schema, snapshots
 from pipeline.store import status as figures
 from pipeline.store.engine import parse
+from pipeline.stream.source import FileSource
+from pipeline.stream.worker import Worker
 from tests.integration import first_version
 from tests.integration.board_of_votes import Board, using
 from tests.integration.first_version import OPTIONS
@@ -167,6 +171,29 @@ def test_the_board_goes_on_as_if_it_had_never_been_another(board: Board) -> None
     board.read(*(one | {"winner": "tie", "voter_id": "voter 1"} for one in (repeat, fresh)))
     assert board.refresh()["log_size"] == 466
     assert jobs.verify(board.url)["snapshots"] == 5
+
+
+def test_the_next_worker_folds_the_voters_states_again_and_tells_nothing_twice(small: Board) -> None:
+    """The bought voter goes on: at the highest level already, the same alert stands and says no more."""
+    vote = {"schema": 1, "model_a": "fir", "model_b": "elm", "winner": "model_a", "voter_id": "a bought voter"}
+    more = [vote | {"vote_id": f"m{n}", "cast_at": f"2026-03-01T03:{n:02}:00Z"} for n in range(40)]
+    grown = small.folder / "more.jsonl"
+    grown.write_text("\n" * 144 + "".join(json.dumps(one) + "\n" for one in more))
+    with small.store() as store:
+        with store.write() as connection:
+            before = rows_of(connection)["alert_event"]
+            source = {"name": FileSource(grown).name}
+            connection.execute(sa.text("UPDATE source SET name = :name WHERE source_no = 2"), source)
+        done = Worker(FileSource(grown), store, OPTIONS, VOTER, "test").run(until_end=True)
+        assert (done.read, done.accepted, done.alerts) == (40, 40, 0)
+        with store.read() as connection:
+            p, v = schema.partition.c, schema.vote.c
+            ends = connection.execute(sa.select(p.state_offset, p.next_offset).where(p.partition_no == 2)).one()
+            assert tuple(ends) == (184, 184)
+            voters = sa.select(v.voter).where(v.partition_no == 2, v.voter != 0).distinct()
+            known = [row[1] for row in rows_of(connection)["voter_state"] if row[0] == 2]
+            assert sorted(known) == sorted(connection.scalars(voters))
+            assert rows_of(connection)["alert_event"] == before
 
 
 def test_a_store_of_the_second_version_is_known_by_its_tables_and_keeps_them(board: Board) -> None:
