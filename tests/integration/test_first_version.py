@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -278,6 +279,20 @@ def test_a_voter_of_the_chain_may_be_forgotten(small: Board) -> None:
         with store.read() as connection:
             assert first_chain.recheck(connection) == first_chain.Rechecked(2, 2)
     assert jobs.verify(small.url)["erased"] > 0
+
+
+def test_until_the_first_seal_the_moves_between_old_boards_are_not_known(tmp_path: Path) -> None:
+    url = str(tmp_path / "store.db")
+    first_version.put(url)
+    with (
+        using(OPTIONS),
+        closing(Store.open(url, voter_key=OPTIONS.key)) as store,
+        TestClient(create_app(store)) as client,
+    ):
+        refused = client.get(f"/api/v1/diff/{PUBLISHED[0]}..{PUBLISHED[1]}")
+        assert (refused.status_code, "the next `integrity refresh`" in refused.json()["detail"]) == (422, True)
+        assert client.get(f"/snapshots/{PUBLISHED[0]}/board").status_code == 200
+        assert client.get(f"/api/v1/snapshots/{PUBLISHED[1]}").json()["data_until"][:10] == "2026-03-01"
 
 
 def test_pages_show_what_was_never_signed_and_say_so(small: Board) -> None:
