@@ -47,13 +47,15 @@ def routes(reader: Reader) -> APIRouter:  # a list of routes
 
     @router.get("/snapshots/{snapshot}", response_model=documents.SnapshotBody, responses=MOVED)
     def one(
-        snapshot: Annotated[str, Path(pattern="^[0-9a-f]{8,64}$", description="A digest, or its beginning.")],
+        snapshot: Annotated[
+            str, Path(pattern="^[0-9a-f]{8,64}$", description="A snapshot's name or digest, or its beginning.")
+        ],
     ) -> Response:
         """A snapshot: what it counts, what it leaves out and why, its settings. SHA-256 of `body` is its name."""
         with reader.read() as connection:
-            if len(snapshot) < 64:
+            found = reading.snapshot(connection, snapshot)
+            if found is None:
                 return _moved(f"/api/v1/snapshots/{_whole(reading.beginning(connection, snapshot), snapshot)}")
-            found = reader.snapshot(connection, snapshot)
             return as_json({**summary(reader, connection, found), "body": found.body}, FOREVER)
 
     @router.get("/snapshots/{snapshot}/leaderboard", response_model=documents.Board, responses=TABLE)

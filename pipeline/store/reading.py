@@ -61,9 +61,10 @@ def snapshot(connection: Connection, snapshot_id: str) -> Snapshot | None:
 
 
 def beginning(connection: Connection, prefix: str) -> list[str]:
-    """Ids of published snapshots that begin so, at most two."""
+    """Ids of published snapshots of which the id or the digest begins so, at most two."""
     c = schema.snapshot.c
-    query = sa.select(c.snapshot_id).where(c.sequence.is_not(None), c.snapshot_id.startswith(prefix, autoescape=True))
+    begins = [column.startswith(prefix, autoescape=True) for column in (c.snapshot_id, c.digest)]
+    query = sa.select(c.snapshot_id).where(c.sequence.is_not(None), sa.or_(*begins))
     return list(connection.scalars(query.order_by(c.snapshot_id).limit(2)))
 
 

@@ -305,6 +305,8 @@ def test_pages_show_what_was_never_signed_and_say_so(small: Board) -> None:
         assert "Inclusion proof" not in shown
         assert "Inclusion proof" in client.get(f"/snapshots/{signed}").text
         assert client.get(f"/diff/{PUBLISHED[0]}..{signed}").status_code == 200
+        by_digest = client.get(f"/api/v1/snapshots/{LAST_DIGEST}")
+        assert by_digest.headers["location"] == f"/api/v1/snapshots/{PUBLISHED[2]}"
         facts = client.get(f"/api/v1/snapshots/{PUBLISHED[2]}").json()
         assert (facts["digest"], facts["data_until"][:10]) == (LAST_DIGEST, "2026-03-01")
         for part in ("bundle", "manifest", "proof"):
