@@ -71,21 +71,21 @@ def beginning(connection: Connection, prefix: str) -> list[str]:
 def data_until(connection: Connection, log_size: int) -> int | None:
     """When the newest vote of the log at a size was cast, microseconds; None for an empty log."""
     r, s, v = schema.segment_range.c, schema.segment.c, schema.vote.c
-    ends = connection.execute(
+    found = connection.execute(
         sa.select(r.partition_no, sa.func.max(r.next_offset))
         .join(schema.segment, s.segment_no == r.segment_no)
         .where(s.log_size <= log_size)
         .group_by(r.partition_no)
     ).all()
     # Until the first seal after the migration, the sizes of the first version's log are those of its chain.
-    ends = [(row.partition_no, row[1]) for row in ends] or list(first_chain.ends(connection, log_size).items())
+    ends = {row.partition_no: row[1] for row in found} or first_chain.ends(connection, log_size)
     newest = [
         connection.scalar(
             sa.select(sa.func.max(v.cast_at)).where(
                 v.partition_no == part, v.offset < end, v.offset >= end - _NEAR_THE_END
             )
         )
-        for part, end in ends
+        for part, end in ends.items()
     ]
     return max((int(time) for time in newest if time is not None), default=None)
 

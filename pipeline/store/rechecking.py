@@ -179,7 +179,7 @@ def _kept_where_erased(made: bytes, held: bytes, blinds: bytes) -> tuple[bytes, 
 
 
 def _wiped(blinds: bytes) -> npt.NDArray[np.bool_]:
-    return ~np.frombuffer(blinds, dtype=np.uint8).reshape(-1, WIDTH).any(axis=1)
+    return np.logical_not(np.frombuffer(blinds, dtype=np.uint8).reshape(-1, WIDTH).any(axis=1))
 
 
 def _compare(held: _Held, made: _Made, first: int) -> None:
