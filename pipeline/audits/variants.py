@@ -187,7 +187,8 @@ def best_of_n(releases: Iterable[Release]) -> tuple[Finding, ...]:
     for one in releases:
         severity: Severity = "critical" if one.n > TOO_MANY else "warning"
         if one.disclosed_n is None and len(one.seen) > 1:
-            direction, what = "N not disclosed", f"{len(one.seen)} variants were seen, no number was disclosed"
+            direction = "N not disclosed"
+            what = f"{one.released_as}: {len(one.seen)} variants were seen before its release, no number was disclosed"
         elif one.disclosed_n is not None and one.disclosed_n < len(one.seen):
             direction, severity = "N disclosed too low", "critical"
             what = f"{one.disclosed_n} variants were disclosed, {len(one.seen)} were seen"

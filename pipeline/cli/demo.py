@@ -2,7 +2,8 @@
 
 Honest votes are read and rated; then the stream goes on with a handful of attackers in it. The worker
 judges every vote against the board as it stood before, the monitor closes the windows, a refresh leaves
-the attackers' votes out, and everything that was published is recomputed from the votes.
+the attackers' votes out, and everything that was published is recomputed from the votes. At last the registry tells who
+made which model, and a sweep looks at what votes cannot show.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,8 +32,8 @@ from pipeline.detectors import VOTER, WINDOW
 from pipeline.errors import Usage
 from pipeline.jobs import explaining
 from pipeline.settings import Settings
-from pipeline.simulate import Story, Stream, demo_story
-from pipeline.store import Store, alerts, snapshots
+from pipeline.simulate import Story, Stream, demo_registry, demo_story
+from pipeline.store import Store, alerts, registry, snapshots
 from pipeline.stream.commit import Tally
 from pipeline.stream.monitor import Monitor
 from pipeline.stream.source import FileSource
@@ -68,6 +70,10 @@ def demo(
         monitor = Monitor(opened, options, f"demo:{os.getpid()}", WINDOW)
         windows = _step(bar, "closing windows", lambda: monitor.run(until_end=True, close=True))
         refreshed = _step(bar, "third refresh", lambda: jobs.refresh(str(path)))
+        # Not before the windows: no policy is declared, and nobody drew real counts with the equal weights that the
+        # monitor would then take for declared.
+        _step(bar, "reading who made what", lambda: _register(opened, story))
+        swept = _step(bar, "sweep: variants, releases, claims", lambda: jobs.sweep(str(path)))
         verified = _step(bar, "recomputing everything from the votes", lambda: jobs.verify(str(path)))
     with opened.read() as connection:
         listed = alerts.listed(connection)
@@ -81,6 +87,7 @@ def demo(
         "snapshot": refreshed,
         "verified": verified,
         "alerts": listed,
+        "sweep": swept["findings"],
         "attackers": caught,
         "target": _gain(rows, story.target),
         "rows": rows,
@@ -92,6 +99,14 @@ def demo(
     if serve:
         listen(opened, "127.0.0.1", port)
     opened.close()
+
+
+def _register(store: Store, story: Story) -> None:
+    file = Path(str(store.engine.url.database)).parent / "registry.jsonl"
+    first = datetime.fromtimestamp(int(story.before.cast_at[0]) / 1e6, UTC)
+    file.write_bytes(b"".join(line + b"\n" for line in demo_registry(story.before.models, first)))
+    registry.load(store, file)
+    file.unlink()
 
 
 def _work(bar: Progress, store: Store, options: Settings, stream: Stream, what: str) -> Tally:
@@ -117,7 +132,8 @@ def _step(bar: Progress, what: str, run: Any) -> Any:
 def _caught(store: Store, story: Story, listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Each planted kind of attacker: how many there were, how many raised an alert, how many are excluded."""
     severity: dict[str, str] = {}
-    for alert in sorted(listed, key=lambda a: a["severity"] != "warning"):
+    about_voters = [alert for alert in listed if alert["subject"]["kind"] == "voter"]
+    for alert in sorted(about_voters, key=lambda a: a["severity"] != "warning"):
         severity[alert["subject"]["id"]] = alert["severity"]
     found: dict[str, Counter[str]] = {}
     for attacker in story.attackers:
@@ -149,7 +165,7 @@ def _tell(result: Mapping[str, Any]) -> None:
     gain, refreshed = result["target"], result["snapshot"]
     out.print(show.side_by_side(result["rows"]["raw"], result["rows"]["defended"], 25, out.width))
     out.print(show.alerts(result["alerts"][:20], out.width))
-    critical = [a for a in result["alerts"] if a["severity"] == "critical"]
+    critical = [a for a in result["alerts"] if (a["severity"], a["subject"]["kind"]) == ("critical", "voter")]
     if critical:
         out.print(explaining.explained(critical[0]), highlight=False, soft_wrap=True)
         out.print()
@@ -173,6 +189,8 @@ def _tell(result: Mapping[str, Any]) -> None:
         f"{result['verified']['snapshots']} snapshots were recomputed and agree.",
         highlight=False,
     )
+    for finding in result["sweep"]:
+        out.print(f"[bold]The sweep:[/] {finding['what']}.", highlight=False)
     out.print(
         f"\nThe store is {result['store']}. Look around:\n"
         f"  {sys.argv[0]} serve --store {result['store']}\n"

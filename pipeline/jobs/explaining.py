@@ -140,11 +140,17 @@ def _about_sweep(alert: Mapping[str, Any]) -> list[str]:
             f"tests of that day reaches it with probability of at most 1 in {e}; of all that sweeps ever tell on "
             "such evidence, the share that is false is expected to stay below INTEGRITY_FALSE_SHARE."
         )
-    lines += [f"  {name}: {value}" for name, value in evidence.items() if name not in {"what", "tests"}]
+    lines += [f"  {name}: {_told(value)}" for name, value in evidence.items() if name not in {"what", "tests"}]
     lines.append(
         f"When: by the sweep of the board as of {alert['window'][:10]}; a sweep that no longer finds it clears it."
     )
     return lines
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_told, value)) or "none"
+    return "not known" if value is None else str(value)
 
 
 def _what_to_do(alert: Mapping[str, Any]) -> list[str]:

@@ -12,6 +12,7 @@
     targeted  attacks on one model: TargetOnly, Burst
     planting  plant: an honest stream with attacks in it, and who the attackers are
     story     demo_story: an honest first part, an attacked second part
+    makers    demo_registry: who made the models, and a laboratory that is fiction
 
 Laws: the same specs and seeds give the same bytes (under one numpy: NEP 19 lets `Generator` methods change
 between its releases); planting changes no honest vote; every line is canonical and is accepted.
@@ -22,6 +23,7 @@ of strengths in time.
 
 from pipeline.simulate.attacks import AlwaysLeft, Attack, Omnidirectional, RandomClicks
 from pipeline.simulate.honest import Honest
+from pipeline.simulate.makers import demo_registry
 from pipeline.simulate.planting import Attacker, attackers, plant
 from pipeline.simulate.story import Story, demo_story
 from pipeline.simulate.stream import Stream
@@ -41,6 +43,7 @@ __all__ = [
     "TargetOnly",
     "Truth",
     "attackers",
+    "demo_registry",
     "demo_story",
     "plant",
     "real_counts",

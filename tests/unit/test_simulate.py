@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,10 @@ import pytest
 
 from pipeline.errors import Usage
 from pipeline.events import decode_votes, to_bytes
+from pipeline.events.decode import decode_registry
 from pipeline.events.hygiene import plainly_clean
 from pipeline.ratings import components, leaderboard
+from pipeline.registry import Registry
 from pipeline.simulate import (
     AlwaysLeft,
     Attack,
@@ -23,7 +25,9 @@ from pipeline.simulate import (
     Stream,
     TargetOnly,
     attackers,
+    demo_registry,
     demo_story,
+    makers,
     plant,
     real_counts,
     truth,
@@ -444,3 +448,16 @@ def test_an_attack_that_outlasts_the_stream_is_refused() -> None:
         plant(SMALL, [AlwaysLeft(voters=1, votes_each=1, from_day=20, to_day=31)])
     with pytest.raises(Usage, match="got day 30 to 30"):
         plant(SMALL, [AlwaysLeft(voters=1, votes_each=1, from_day=30)])
+
+
+def test_the_demo_s_registry_knows_every_model_and_one_laboratory_that_is_fiction() -> None:
+    board = demo_story(50_000).before
+    events, _, rejects = decode_registry(demo_registry(board.models, datetime(2024, 7, 1, tzinfo=UTC)))
+    assert not rejects
+    state = Registry(events).as_of(microseconds(datetime(2024, 7, 31, tzinfo=UTC)))
+    assert set(board.models) < set(state.models)
+    private = {name for name, model in state.models.items() if model.released_at is None}
+    assert {state.models[name].provider for name in private} == {makers.LABORATORY}
+    assert len(private) == makers.VARIANTS - 1
+    with pytest.raises(ValueError, match="'nobody-1b'"):
+        makers.maker("nobody-1b")

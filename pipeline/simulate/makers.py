@@ -1,0 +1,87 @@
+"""The demo's registry: who made the models of the real board, and a laboratory that is fiction.
+
+Makers and licences are public facts of August 2024. The laboratory stands for what the registry is there to show: it
+tests a dozen variants in private and releases one, without saying how many it tried.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+OPEN, PROPRIETARY = "open", "proprietary"
+# The first beginning of a name that fits.
+_MAKERS = (
+    ("chatgpt", "OpenAI", PROPRIETARY),
+    ("claude", "Anthropic", PROPRIETARY),
+    ("command", "Cohere", OPEN),
+    ("dbrx", "Databricks", OPEN),
+    ("deepseek", "DeepSeek", OPEN),
+    ("gemini", "Google", PROPRIETARY),
+    ("gemma", "Google", OPEN),
+    ("gpt-", "OpenAI", PROPRIETARY),
+    ("llama", "Meta", OPEN),
+    ("mistral-7b", "Mistral", OPEN),
+    ("mistral", "Mistral", PROPRIETARY),
+    ("mixtral", "Mistral", OPEN),
+    ("nemotron", "Nvidia", OPEN),
+    ("openchat", "OpenChat", OPEN),
+    ("phi", "Microsoft", OPEN),
+    ("qwen-max", "Alibaba", PROPRIETARY),
+    ("qwen", "Alibaba", OPEN),
+    ("reka", "Reka AI", PROPRIETARY),
+    ("snowflake", "Snowflake", OPEN),
+    ("starling", "Nexusflow", OPEN),
+    ("vicuna", "LMSYS", OPEN),
+    ("yi-large", "01 AI", PROPRIETARY),
+    ("yi", "01 AI", OPEN),
+)
+LABORATORY, VARIANTS = "Example Lab (fiction)", 12
+
+
+def demo_registry(models: Sequence[str], start: datetime) -> list[bytes]:
+    """Registry events as JSON lines.
+
+    Args:
+        models: of the board.
+        start: when its first vote was cast; all models are public by then.
+    """
+    return [json.dumps(event).encode() for event in [*_board(models, start), *_laboratory(start)]]
+
+
+def maker(model: str) -> tuple[str, str]:
+    """Provider and licence of a model of the board.
+
+    Raises:
+        ValueError: nothing is known of it.
+    """
+    for beginning, provider, licence in _MAKERS:
+        if model.startswith(beginning):
+            return provider, licence
+    raise ValueError(f"expected a model whose maker is known, got {model!r}")
+
+
+def _board(models: Sequence[str], start: datetime) -> Iterable[dict[str, Any]]:
+    for model in models:
+        provider, licence = maker(model)
+        yield _event(
+            "model.submitted", model, start - timedelta(days=2), provider=provider, license=licence, visibility="public"
+        )
+        yield _event("model.released", model, start - timedelta(days=1))
+
+
+def _laboratory(start: datetime) -> Iterable[dict[str, Any]]:
+    names = [f"example-lab-variant-{number:02}" for number in range(1, VARIANTS + 1)]
+    for number, name in enumerate(names):
+        yield _event(
+            "model.submitted", name, start + timedelta(hours=number),
+            provider=LABORATORY, license=PROPRIETARY, visibility="private",
+        )  # fmt: skip
+    yield _event("model.released", names[6], start + timedelta(days=20))
+
+
+def _event(kind: str, model: str, at: datetime, **more: str) -> dict[str, Any]:
+    stamp = at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return {"schema": 1, "event_id": f"{kind} {model}", "at": stamp, "type": kind, "model": model, **more}
