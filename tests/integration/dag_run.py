@@ -9,6 +9,7 @@ python dag_run.py serve               one such run for each line of stdin, {envi
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
@@ -17,6 +18,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+import httpx
 from airflow.dag_processing.dagbag import DagBag
 
 
@@ -72,13 +74,21 @@ def answer(verb: str, *words: str) -> None:
 
 def serve() -> None:
     import great_expectations  # noqa: F401 - what a refresh spends its time on
+    from airflow.sdk.execution_time.supervisor import in_process_api_server
 
     import pipeline.jobs  # noqa: F401
 
+    asyncio.run(warmed(in_process_api_server().app))
     for line in sys.stdin:
         if (child := os.fork()) == 0:
             forked(**json.loads(line))
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)  # noqa: T201
+
+
+async def warmed(api: Any) -> None:
+    """What tasks talk to makes its routes when it is first asked, which takes seconds."""
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://here") as client:
+        (await client.get("/health")).raise_for_status()
 
 
 def forked(environment: dict[str, str], words: list[str], log: str) -> None:
