@@ -164,6 +164,10 @@ class StoreStatus:
     refresh_last_success: float | None = _gauge(
         "integrity_refresh_last_success_timestamp_seconds", "Unix time of the last successful refresh."
     )
+    # End of the last audit of the ledger that found nothing wrong. One that finds something opens a critical alert.
+    audit_last_success: float | None = _gauge(
+        "integrity_audit_last_success_timestamp_seconds", "Unix time of the last audit that passed."
+    )
     # Of the last verdict on any suite: 1 open, 0 closed.
     quality_gate_success: float | None = _gauge(
         "integrity_quality_gate_success", "1 if the last quality check passed, 0 if it failed."

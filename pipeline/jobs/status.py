@@ -49,6 +49,7 @@ def status(store: Store) -> StoreStatus:
             monitor_position=_seconds(windows.position(connection)),
             last_ingest=max((p["updated_at"] / 1e6 for p in places), default=None),
             refresh_last_success=_seconds(figures.noted(connection, "refresh_last_success")),
+            audit_last_success=_seconds(figures.noted(connection, "audit_last_success")),
             quality_gate_success=None if gate is None else float(gate),
             snapshot_sequence=float(newest.sequence) if newest else None,
             snapshot_votes={(v,): sum(r["votes"] for r in rows[v]) / 2 for v in VIEWS if newest},

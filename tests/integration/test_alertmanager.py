@@ -77,9 +77,11 @@ def test_while_the_pipeline_stands_still_its_boards_detectors_are_silent(alertma
         ("StoreDown", "WorkerStalled"),
         ("StoreDown", "RatingRefreshNever"),
         ("QualityGateFailed", "RatingRefreshStale"),
+        ("IntegrityCriticalAlertOpen", "AuditStale"),
+        ("IntegrityCriticalAlertOpen", "AuditNever"),
     ],
 )
 def test_a_cause_is_told_and_its_effect_is_not(alertmanager, cause, effect):
-    common = {"severity": "critical", "board": "text", "stage": "worker"}
+    common = {"severity": "critical", "board": "text", "stage": "worker", "detector": "audit_ledger"}
     expected = {f"{cause} text": ("page", "active"), f"{effect} text": ("page", "suppressed")}
     settles(alertmanager.port, expected, common | {"alertname": cause}, common | {"alertname": effect})

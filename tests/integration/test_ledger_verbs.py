@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from pipeline import jobs
 from pipeline.cli.main import main
 from pipeline.ledger import receipt, strict
 from pipeline.ledger.command import run
+from pipeline.metrics import StoreCollector
 from tests.integration.board_of_votes import OPTIONS, Board, using
 
 Verb = Callable[..., tuple[int, str]]
@@ -90,6 +93,21 @@ def test_what_is_done_by_hand_shows_in_the_next_audit(board: Board, verb: Verb, 
     (tmp_path / "store.db.ledger").rename(tmp_path / "away")
     report = document(verb("audit", "--json"), 4)
     assert [part["name"] for part in report["parts"] if not part["passed"]] == ["votes", "bundle", "tiles"]
+
+
+def test_the_exporter_tells_when_an_audit_passed_last(board: Board, verb: Verb, tmp_path: Path) -> None:
+    name = "integrity_audit_last_success_timestamp_seconds"
+    with board.store() as store:
+        shown = StoreCollector(lambda: jobs.status(store)).alone()
+        assert shown.get_sample_value(name) is None
+        before = time.time()
+        assert verb("audit")[0] == 0
+        passed = shown.get_sample_value(name)
+        assert passed is not None
+        assert before <= passed <= time.time()
+        (tmp_path / "store.db.ledger").rename(tmp_path / "away")
+        assert verb("audit")[0] == 4
+        assert shown.get_sample_value(name) == passed
 
 
 def test_a_witness_is_made_asked_and_kept(board: Board, verb: Verb, tmp_path: Path) -> None:

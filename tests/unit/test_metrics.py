@@ -22,6 +22,7 @@ FULL = StoreStatus(
     monitor_position=1.69e9,
     last_ingest=1.7e9,
     refresh_last_success=1.7e9,
+    audit_last_success=1.6e9,
     quality_gate_success=1,
     snapshot_sequence=3,
     snapshot_votes={("raw",): 103, ("defended",): 98},
