@@ -29,7 +29,7 @@ def routes(reader: Reader) -> APIRouter:
     """The routes, in the order in which OpenAPI lists them."""
     router = APIRouter(tags=["alerts"])
 
-    @router.get("/alerts", response_model=documents.Alerts, responses=TABLE)
+    @router.get("/alerts", response_model=documents.alerts.Alerts, responses=TABLE)
     def listed(
         request: Request,
         state: State | None = None,
@@ -53,13 +53,13 @@ def routes(reader: Reader) -> APIRouter:
             rows = [_line(alert) for alert in rows]
         return answer({"rows": rows, "next": after}, form, "alerts", WHILE_IT_HOLDS, _COLUMNS)
 
-    @router.get("/alerts/{alert}", response_model=documents.AlertWhole)
+    @router.get("/alerts/{alert}", response_model=documents.alerts.AlertWhole)
     def one(alert: AlertId) -> Response:
         """An alert with its evidence, its newest votes, and what became of it."""
         with reader.read() as connection:
             return as_json(alerts.one(connection, alert), WHILE_IT_HOLDS)
 
-    @router.get("/exclusions", response_model=documents.Exclusions, responses=TABLE)
+    @router.get("/exclusions", response_model=documents.alerts.Exclusions, responses=TABLE)
     def exclusions(request: Request, form: FormOf = None, limit: Limit = 100, cursor: Cursor = None) -> Response:
         """The dated list of what does not count in the defended view, newest first; the last entry decides."""
         key = key_of(cursor, int)
@@ -74,7 +74,7 @@ def routes(reader: Reader) -> APIRouter:
 
 
 def entry(row: dict[str, Any]) -> dict[str, Any]:
-    """An entry of the list, as `documents.Exclusion`."""
+    """An entry of the list, as `documents.alerts.Exclusion`."""
     return {
         "number": row["exclusion_no"],
         "action": row["action"],

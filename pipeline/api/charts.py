@@ -31,7 +31,7 @@ def rating(defended: Sequence[Row], raw: Sequence[Row], width: int = WIDE) -> by
     """A model's rating over time: the defended one with its interval, the raw one dashed.
 
     Args:
-        defended, raw: points in time, as `documents.Standpoint`.
+        defended, raw: points in time, as `documents.models.Standpoint`.
         width: of what is drawn between the axes, pixels.
     """
     values = [_point(row, "defended") for row in defended]

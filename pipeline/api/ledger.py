@@ -48,7 +48,7 @@ def routes(reader: Reader) -> APIRouter:  # a list of routes
         with found():
             return Response(proofs.checkpoint(store, log), media_type="text/plain", headers=UNTIL_PUBLISHED)
 
-    @router.get("/keys", response_model=documents.Keys)
+    @router.get("/keys", response_model=documents.ledger.Keys)
     def keys() -> Response:
         """The keys that signed the log, oldest first. A key from here proves nothing by itself: compare it."""
         with found():
@@ -60,7 +60,7 @@ def routes(reader: Reader) -> APIRouter:  # a list of routes
         with found():
             return Response(proofs.manifest(store, snapshot), media_type="application/json", headers=FOREVER)
 
-    @router.get("/snapshots/{snapshot}/proof", response_model=documents.SnapshotProof)
+    @router.get("/snapshots/{snapshot}/proof", response_model=documents.ledger.SnapshotProof)
     def proof(snapshot: SnapshotId) -> Response:
         """That the snapshot log holds this snapshot's manifest: an inclusion proof up to the newest signed head."""
         with found():
@@ -74,20 +74,20 @@ def routes(reader: Reader) -> APIRouter:  # a list of routes
         name = f"bundle-{snapshot[:12]}.zip"
         return FileResponse(file, media_type="application/zip", filename=name, headers={"cache-control": "no-store"})
 
-    @router.get("/consistency", response_model=documents.Growth)
+    @router.get("/consistency", response_model=documents.ledger.Growth)
     def consistency(old: Size, new: Size, log: Log = "snapshots") -> Response:
         """That a log of `new` leaves begins with the one of `old` leaves: nothing was changed or taken out."""
         with found(422):
             path = proofs.prove_growth(store, old, new, log)
         return as_json({"log": log, "old": old, "new": new, "path": list(path)}, UNTIL_PUBLISHED)
 
-    @router.get("/proof", response_model=documents.VoteProof)
+    @router.get("/proof", response_model=documents.ledger.VoteProof)
     def vote_proof(vote: VoteId) -> Response:
         """That the vote log holds a vote."""
         with found():
             return as_json(asdict(proofs.prove_vote(store, vote)), UNTIL_PUBLISHED)
 
-    @router.get("/receipt", response_model=documents.Receipt)
+    @router.get("/receipt", response_model=documents.ledger.Receipt)
     def receipt(vote: VoteId) -> Response:
         """Was my vote counted? Its leaf, the proof that the log holds it, and whether it counts, or why not."""
         with found():

@@ -37,7 +37,7 @@ def routes(reader: Reader) -> APIRouter:
     """The routes, in the order in which OpenAPI lists them."""
     router = APIRouter(tags=["models"])
 
-    @router.get("/models", response_model=documents.Models, responses=TABLE)
+    @router.get("/models", response_model=documents.models.Models, responses=TABLE)
     def listed(request: Request, form: FormOf = None, limit: Limit = 100, cursor: Cursor = None) -> Response:
         """Every model that a vote or the registry has named, by name."""
         key = key_of(cursor, str)
@@ -51,13 +51,13 @@ def routes(reader: Reader) -> APIRouter:
         return answer({"rows": rows, "next": after}, form, "models", UNTIL_PUBLISHED)
 
     # A name may hold a slash, so it is no part of the address.
-    @router.get("/model", response_model=documents.Model)
+    @router.get("/model", response_model=documents.models.Model)
     def one(model: ModelName) -> Response:
         """A model: what the registry says, and its places in the newest snapshot."""
         with reader.read() as connection:
             return as_json(about(connection, model), UNTIL_PUBLISHED)
 
-    @router.get("/provider", response_model=documents.Provider)
+    @router.get("/provider", response_model=documents.models.Provider)
     def provider(provider: ProviderName) -> Response:
         """A provider's facts: variants, disclosed N, shares, removals, claims; each with its source and uncertainty."""
         with reader.read() as connection:
@@ -66,7 +66,7 @@ def routes(reader: Reader) -> APIRouter:
             raise not_found("the name of a provider in the registry", provider)
         return as_json(found, UNTIL_PUBLISHED)
 
-    @router.get("/history", response_model=documents.History, responses=TABLE)
+    @router.get("/history", response_model=documents.models.History, responses=TABLE)
     def history(request: Request, model: ModelName, view: ViewOf = "defended", form: FormOf = None) -> Response:
         """A model in every published snapshot, oldest first."""
         with reader.read() as connection:
@@ -79,7 +79,7 @@ def routes(reader: Reader) -> APIRouter:
 
 
 def points(reader: Reader, connection: Connection, model: str, view: str) -> list[dict[str, Any]]:
-    """A model in every snapshot, as `documents.Standpoint`."""
+    """A model in every snapshot, as `documents.models.Standpoint`."""
     return [
         {
             "sequence": row["sequence"],

@@ -23,7 +23,7 @@ def routes(reader: Reader) -> APIRouter:
     """The routes."""
     router = APIRouter(tags=["moves"])
 
-    @router.get("/diff/{pair}", response_model=documents.Diff, responses=TABLE)
+    @router.get("/diff/{pair}", response_model=documents.moves.Diff, responses=TABLE)
     def diff(request: Request, pair: Pair, view: ViewOf = "defended", form: FormOf = None) -> Response:
         """Every model on two boards: what moved it (new votes, exclusions, settings), and whom it passed."""
         first, _, second = pair.partition("..")
@@ -47,7 +47,7 @@ def between(reader: Reader, connection: Connection, first: str, second: str, vie
 
 
 def as_document(reader: Reader, connection: Connection, found: Moves) -> dict[str, Any]:
-    """As `documents.Diff`."""
+    """As `documents.moves.Diff`."""
     return {
         "before": summary(reader, connection, found.before),
         "after": summary(reader, connection, found.after),

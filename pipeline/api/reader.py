@@ -119,7 +119,7 @@ def time_text(at: int) -> str:
 
 
 def summary(reader: Reader, connection: Connection, snapshot: Snapshot) -> dict[str, Any]:
-    """A snapshot without its body, as `documents.Snapshot`."""
+    """A snapshot without its body, as `documents.boards.Snapshot`."""
     body = snapshot.body
     return {
         "snapshot": snapshot.snapshot_id,

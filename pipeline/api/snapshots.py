@@ -35,7 +35,7 @@ def routes(reader: Reader) -> APIRouter:  # a list of routes
         with reader.read() as connection:
             return _moved(f"/api/v1/snapshots/{reader.latest(connection).snapshot_id}")
 
-    @router.get("/snapshots", response_model=documents.Snapshots, responses=TABLE)
+    @router.get("/snapshots", response_model=documents.boards.Snapshots, responses=TABLE)
     def listed(request: Request, form: FormOf = None, limit: Limit = 100, cursor: Cursor = None) -> Response:
         """Published snapshots, newest first."""
         key = key_of(cursor, int)
@@ -45,7 +45,7 @@ def routes(reader: Reader) -> APIRouter:  # a list of routes
         after = cursor_of(rows[-1]["sequence"]) if len(found) > limit else None
         return answer({"rows": rows, "next": after}, _form(form, request), "snapshots", UNTIL_PUBLISHED)
 
-    @router.get("/snapshots/{snapshot}", response_model=documents.SnapshotBody, responses=MOVED)
+    @router.get("/snapshots/{snapshot}", response_model=documents.boards.SnapshotBody, responses=MOVED)
     def one(
         snapshot: Annotated[
             str, Path(pattern="^[0-9a-f]{8,64}$", description="A snapshot's name or digest, or its beginning.")
@@ -58,7 +58,7 @@ def routes(reader: Reader) -> APIRouter:  # a list of routes
                 return _moved(f"/api/v1/snapshots/{_whole(reading.beginning(connection, snapshot), snapshot)}")
             return as_json({**summary(reader, connection, found), "body": found.body}, FOREVER)
 
-    @router.get("/snapshots/{snapshot}/leaderboard", response_model=documents.Board, responses=TABLE)
+    @router.get("/snapshots/{snapshot}/leaderboard", response_model=documents.boards.Board, responses=TABLE)
     def leaderboard(
         request: Request,
         snapshot: SnapshotId,
@@ -75,7 +75,7 @@ def routes(reader: Reader) -> APIRouter:  # a list of routes
         page = {"snapshot": snapshot, "view": view, **_page(rows, start, limit)}
         return answer(page, _form(form, request), f"leaderboard-{view}-{snapshot[:12]}", FOREVER)
 
-    @router.get("/snapshots/{snapshot}/standings", response_model=documents.Standings, responses=TABLE)
+    @router.get("/snapshots/{snapshot}/standings", response_model=documents.boards.Standings, responses=TABLE)
     def side_by_side(
         request: Request, snapshot: SnapshotId, form: FormOf = None, limit: Limit = 1000, cursor: Cursor = None
     ) -> Response:

@@ -16,7 +16,7 @@ def routes(reader: Reader) -> APIRouter:
     """The routes."""
     router = APIRouter(tags=["status"])
 
-    @router.get("/status", response_model=documents.Status)
+    @router.get("/status", response_model=documents.boards.Status)
     def status() -> Response:
         """Records by fate, alerts by state, and how far every partition was read. Changes with every batch of votes."""
         with reader.read() as connection:

@@ -38,6 +38,12 @@ than the largest likelihood ratio among the alternatives, so a running product o
 vector operations a vote); when the bound reaches the level, the pending votes are folded and the bound starts
 again from the exact value. The alerts are the same as if every vote had been folded.
 
+    voter_bias_counted.py   every vote: running sums, and the bound
+    voter_bias_exact.py     the voters whose bound reached a level: when they are folded, what they reach
+    voter_bias_path.py      the exact e-value after each of their votes
+    voter_bias_targets.py   the models that a voter has met, and their ranks
+    voter_bias_state.py     what is remembered of a voter, as bytes
+
 >>> import numpy as np
 >>> from pipeline.alerts import VoterVotes
 >>> from pipeline.evidence import Reference
@@ -53,38 +59,28 @@ again from the exact value. The alerts are the same as if every vote had been fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.alerts import CRITICAL, LEVELS, Raised, VoterVotes, voter_label
-from pipeline.detectors.voter_bias_path import Judged, Path, follow
+from pipeline.alerts import CRITICAL, Raised, VoterVotes, voter_label
+from pipeline.detectors.voter_bias_counted import BARS, LEVEL_UNITS, Counted
+from pipeline.detectors.voter_bias_exact import Earlier, Exact
 from pipeline.detectors.voter_bias_state import (
     COMPONENTS_HEAD,
     HISTORY_HEAD,
-    LARGEST_NUMBER,
     LONGEST_PENDING,
     PENDING_SIZE,
     Heads,
-    Pending,
     marker,
-    pack,
     pending_bytes,
     unpack,
 )
-from pipeline.evidence import E_UNIT, LOG_UNIT, Reference, e_units, running_sums, starts, to_e_value
+from pipeline.evidence import Reference, e_units, to_e_value
 from pipeline.evidence.fixed import Int64
-from pipeline.evidence.outcomes import MOST_BY_TIES
-
-_LEVEL_UNITS = np.array([level / E_UNIT for level in LEVELS])
-# The bound at which each next level may be reached; after the last one nothing more is told.
-_NEVER = 2**30
-_BARS = np.array([*(int(np.floor(np.log(level) / LOG_UNIT)) for level in LEVELS), _NEVER])
-
-Earlier = Callable[[int], Reference]
 
 
 @dataclass(frozen=True)
@@ -103,13 +99,13 @@ class VoterBias:
     ) -> tuple[list[bytes], list[Raised]]:
         """See `VoterDetector`."""
         heads = Heads.parse(prior)
-        counted = _Counted.of(votes, heads, reference)
+        counted = Counted.of(votes, heads, reference)
         raised = self._raise_random(votes, heads, counted, reference.sequence)
         marked = (heads.pending > 0) & (heads.snapshot != reference.sequence) & (counted.new > 0)
         pending = heads.pending + marked + counted.new
         near = pending > LONGEST_PENDING
-        near[counted.voter[(counted.bound >= _BARS[heads.told[counted.voter, 0]]) | counted.large]] = True
-        exact = _Exact.of(np.flatnonzero(near), prior, heads, counted, marked, reference, earlier)
+        near[counted.voter[(counted.bound >= BARS[heads.told[counted.voter, 0]]) | counted.large]] = True
+        exact = Exact.of(np.flatnonzero(near), prior, heads, counted, marked, reference, earlier)
         raised += [self._describe_biased(votes, counted, exact, *said, reference.sequence) for said in exact.raised]
         before = heads.snapshot.copy()
         counted.close(heads, pending, reference.sequence)
@@ -118,10 +114,10 @@ class VoterBias:
             raised, key=lambda r: (r.offset, r.direction)
         )
 
-    def _raise_random(self, votes: VoterVotes, heads: Heads, counted: _Counted, snapshot: int) -> list[Raised]:
+    def _raise_random(self, votes: VoterVotes, heads: Heads, counted: Counted, snapshot: int) -> list[Raised]:
         """The votes at which "clicks at random" first reached each level that was not told before."""
         e = e_units(0.5, counted.uniform) + e_units(0.5, counted.uniform + counted.tie)
-        level = np.searchsorted(_LEVEL_UNITS, e, side="right")
+        level = np.searchsorted(LEVEL_UNITS, e, side="right")
         told = heads.told[:, 1]
         raised = []
         for i in np.flatnonzero(level > told[counted.voter]).tolist():
@@ -132,7 +128,7 @@ class VoterBias:
         return raised
 
     def _describe_biased(
-        self, votes: VoterVotes, counted: _Counted, exact: _Exact, i: int, level: int, snapshot: int
+        self, votes: VoterVotes, counted: Counted, exact: Exact, i: int, level: int, snapshot: int
     ) -> Raised:
         return self._describe(
             votes,
@@ -148,7 +144,7 @@ class VoterBias:
     def _describe(
         self,
         votes: VoterVotes,
-        counted: _Counted,
+        counted: Counted,
         i: int,
         level: int,
         e: int,
@@ -178,184 +174,13 @@ class VoterBias:
         )
 
 
-@dataclass(frozen=True)
-class _Counted:
-    """The votes of a call that count as evidence (both models are in the snapshot), arrays of length n."""
-
-    voter: Int64
-    rows: Int64  # their rows among the votes of the call
-    model_a: Int64
-    model_b: Int64
-    outcome: npt.NDArray[np.int8]  # 0, 1, or 2 for both kinds of tie
-    large: npt.NDArray[np.bool_]  # a model's number does not fit a pending entry
-    factor: Int64  # the largest log-ratio of the vote
-    seen: Int64  # votes of the voter so far
-    ties: Int64
-    uniform: Int64
-    tie: Int64
-    bound: Int64
-    new: Int64  # [v] counted votes of each voter of the call
-
-    @classmethod
-    def of(cls, votes: VoterVotes, heads: Heads, reference: Reference) -> _Counted:
-        a, b = reference.index_of(votes.model_a), reference.index_of(votes.model_b)
-        rows = np.flatnonzero((a >= 0) & (b >= 0))
-        a, b, voter = a[rows], b[rows], votes.voter[rows]
-        outcome = np.minimum(votes.outcome[rows], 2).astype(np.int8)
-        tied = (outcome == 2).astype(np.int64)
-        seen = running_sums(np.ones_like(tied), voter, heads.votes)
-        ties = running_sums(tied, voter, heads.ties)
-        own = reference.own_ties(ties - tied, seen - 1)
-        decided = MOST_BY_TIES[reference.tie_level(a, b, own)] * (1 - tied)
-        factor = reference.largest[a, b, outcome] + decided
-        steps = [reference.generic[a, b, outcome, 3], reference.tie_ratio(tied == 1, own), factor]
-        prior = np.column_stack([heads.uniform, heads.tie, heads.bound])
-        uniform, tie, bound = running_sums(np.column_stack(steps), voter, prior).T
-        model_a, model_b = votes.model_a[rows], votes.model_b[rows]
-        large = np.maximum(model_a, model_b) > LARGEST_NUMBER
-        new = np.bincount(voter, minlength=len(votes.names))
-        return cls(
-            voter, rows, model_a, model_b, outcome, large, factor, seen, ties, uniform, tie, bound, new
-        )  # fmt: skip
-
-    def close(self, heads: Heads, pending: Int64, snapshot: int) -> None:
-        """Bring the heads up to the last vote, as if nothing had been folded."""
-        last = np.append(starts(self.voter)[1:], True)[: len(self.voter)]
-        who = self.voter[last]
-        heads.votes[who], heads.ties[who] = self.seen[last], self.ties[last]
-        heads.uniform[who], heads.tie[who] = self.uniform[last], self.tie[last]
-        heads.bound[who] = np.minimum(self.bound[last], _NEVER)
-        heads.snapshot[who] = snapshot
-        heads.pending = pending
-
-
-@dataclass(frozen=True)
-class _Exact:
-    """Voters whose bound reached their next level, or whose pending votes are many: what folding them says.
-
-    m voters, n votes: the pending ones and those of the call.
-    """
-
-    voters: Int64  # [m] positions in the call
-    path: Path
-    row: Int64  # [n] row among the counted votes of the call, −1 for a pending one
-    raised: list[tuple[int, int]]  # (vote, level)
-    told: list[int]  # [m]
-    bound: list[int]  # [m]
-    folded: dict[int, tuple[bytes, int, int]]  # position in the call → folded part, models met, votes since
-
-    @classmethod
-    def of(
-        cls,
-        voters: Int64,
-        prior: Sequence[bytes | None],
-        heads: Heads,
-        counted: _Counted,
-        marked: npt.NDArray[np.bool_],
-        reference: Reference,
-        earlier: Earlier | None,
-    ) -> _Exact:
-        def judging(sequence: int) -> Reference:
-            if sequence == reference.sequence:
-                return reference
-            if earlier is None:
-                raise ValueError(f"expected the reference of snapshot {sequence}: a voter was judged by it")
-            return earlier(sequence)
-
-        states = [prior[i] for i in voters.tolist()]
-        votes, row = _with_pending(voters, states, heads, counted, reference.sequence)
-        tally, targets = unpack(states)
-        path = follow(votes, tally, targets, judging)
-        raised: list[tuple[int, int]] = []
-        told, bound, last = [], [], {}
-        ends = np.cumsum(np.bincount(votes.voter, minlength=len(voters))).tolist()
-        for v, (i, end) in enumerate(zip(voters.tolist(), ends, strict=True)):
-            walk = _Walk(int(heads.told[i, 0]), int(heads.bound[i]), int(heads.pending[i] + marked[i]))
-            walk.folds = bool(heads.folded[i])
-            for vote in range(end - int(counted.new[i]), end):
-                walk.step(path, vote, int(counted.factor[row[vote]]), bool(counted.large[row[vote]]), raised)
-            told.append(walk.told)
-            bound.append(walk.bound)
-            if walk.folded_at >= 0:
-                last[v] = (walk.folded_at, walk.pending)
-        kept = np.zeros(len(votes.voter), dtype=np.bool_)
-        for v, (vote, _) in last.items():
-            kept[(ends[v - 1] if v else 0) : vote + 1] = True
-        parts, met = [], []
-        if last:
-            closed = follow(votes.take(kept), tally, targets, judging).close(tally)
-            parts, met = pack(*closed), closed[0].met.tolist()
-        where = voters.tolist()
-        folded = {where[v]: (parts[v], met[v], pending) for v, (_, pending) in last.items()}
-        return cls(voters, path, row, raised, told, bound, folded)
-
-    def close(self, heads: Heads) -> None:
-        """Bring the heads of these voters up to the last vote."""
-        heads.told[self.voters, 0] = self.told
-        heads.bound[self.voters] = self.bound
-        for i, (_, _, pending) in self.folded.items():
-            heads.pending[i] = pending
-
-
-@dataclass
-class _Walk:
-    """One voter, vote by vote: when is the exact e-value looked at, and when is everything folded?"""
-
-    told: int
-    bound: int
-    pending: int
-    folds: bool = False  # holds components: whatever is computed is kept
-    folded_at: int = -1
-
-    def step(self, path: Path, vote: int, factor: int, large: bool, raised: list[tuple[int, int]]) -> None:
-        self.pending += 1
-        self.bound = min(self.bound + factor, _NEVER)
-        full = self.pending > LONGEST_PENDING or large
-        if self.bound < _BARS[self.told] and not full:
-            return
-        level = int(np.searchsorted(_LEVEL_UNITS, path.e[vote], side="right"))
-        if level > self.told:
-            self.told = level
-            raised.append((vote, level))
-        self.bound = path.bound(vote)
-        if self.folds or full:
-            self.folds, self.folded_at, self.pending = True, vote, 0
-
-
-def _with_pending(
-    voters: Int64, states: list[bytes | None], heads: Heads, counted: _Counted, snapshot: int
-) -> tuple[Judged, Int64]:
-    """The pending votes of some voters and the counted ones of the call after them; and whence each comes."""
-    past = Pending.parse(states, heads.pending[voters], heads.snapshot[voters])
-    place = np.full(len(counted.new), -1, dtype=np.int64)
-    place[voters] = np.arange(len(voters))
-    rows = np.flatnonzero(place[counted.voter] >= 0)
-    whose = np.concatenate([past.voter, place[counted.voter[rows]]])
-    order = np.argsort(whose, kind="stable")
-    outcome = np.concatenate([past.outcome, counted.outcome[rows]])[order]
-    # The votes and ties that heads speak of hold the pending ones.
-    waiting = np.bincount(past.voter, minlength=len(voters))
-    waiting_ties = np.bincount(past.voter[past.outcome == 2], minlength=len(voters))
-    tied = (outcome == 2).astype(np.int64)
-    judged = Judged(
-        whose[order],
-        np.concatenate([past.model_a, counted.model_a[rows]])[order],
-        np.concatenate([past.model_b, counted.model_b[rows]])[order],
-        outcome,
-        np.concatenate([past.snapshot, np.full(len(rows), snapshot, dtype=np.int64)])[order],
-        running_sums(np.ones_like(tied), whose[order], heads.votes[voters] - waiting) - 1,
-        running_sums(tied, whose[order], heads.ties[voters] - waiting_ties) - tied,
-    )
-    return judged, np.concatenate([np.full(len(past.voter), -1, dtype=np.int64), rows])[order]
-
-
 def _states(
     prior: Sequence[bytes | None],
     heads: Heads,
-    counted: _Counted,
+    counted: Counted,
     marked: npt.NDArray[np.bool_],
     before: Int64,
-    exact: _Exact,
+    exact: Exact,
 ) -> list[bytes]:
     """The state of each voter of the call: head, what is folded, pending votes."""
     entries = pending_bytes(counted.model_a, counted.model_b, counted.outcome)

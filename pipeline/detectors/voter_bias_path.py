@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.detectors.voter_bias_state import RANKED, Joined, Tally, Targets, join_targets
+from pipeline.detectors.voter_bias_targets import RANKED, Joined, Tally, Targets, join_targets
 from pipeline.evidence import DELTAS, E_UNIT, LOG_UNIT, Reference, e_units, running_sums, starts
 from pipeline.evidence.fixed import Int64
 from pipeline.evidence.outcomes import TARGET_TIES

@@ -19,7 +19,7 @@ from typing import Any
 from pipeline.errors import BrokerUnavailable
 from pipeline.formats import ColumnMap, is_registry, read_records
 from pipeline.settings import Settings
-from pipeline.stream.source.kafka import ORIGIN_HEADER, RECONNECT_MS
+from pipeline.stream.source.kafka_client import ORIGIN_HEADER, RECONNECT_MS
 
 with warnings.catch_warnings():  # the client reads its own package data in a deprecated way
     warnings.simplefilter("ignore", DeprecationWarning)

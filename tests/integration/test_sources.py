@@ -305,7 +305,7 @@ def test_no_broker_and_no_topic_are_unavailable_and_say_which(
     what: str, kafka_server: KafkaServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick: Callable[..., KafkaAdminClient] = lambda **o: KafkaAdminClient(**(o | {"bootstrap_timeout_ms": 1_500}))  # noqa: E731
-    monkeypatch.setattr("pipeline.stream.source.kafka.KafkaAdminClient", quick)
+    monkeypatch.setattr("pipeline.stream.source.kafka_client.KafkaAdminClient", quick)
     bootstrap = f"127.0.0.1:{free_port()}" if what == "broker" else kafka_server.bootstrap
     message = "no Kafka broker answers" if what == "broker" else "has no topic 'no.such.topic'"
     with pytest.raises(BrokerUnavailable, match=message):

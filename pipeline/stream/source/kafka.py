@@ -1,28 +1,24 @@
 """A Kafka topic as a source, by kafka-python.
 
-Of the client's defaults four are unsafe and set here: auto-commit, reset to latest, reading of
-uncommitted records, and creation of topics by accident. Rebalance listeners run on the client's IO
-thread, where a blocking call raises: they set a flag, and the worker's own loop does the rest.
+Rebalance listeners run on the client's IO thread, where a blocking call raises: they set a flag, and the worker's own
+loop does the rest.
 """
 
 from __future__ import annotations
 
-import itertools
 import time
 import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
 from pipeline.errors import BrokerUnavailable, OffsetGap
 from pipeline.stream.source.contract import Chunk, gap
+from pipeline.stream.source.kafka_client import ANSWER_MS, chunk_of, consumer, describe
 
 with warnings.catch_warnings():  # the client reads its own package data in a deprecated way
     warnings.simplefilter("ignore", DeprecationWarning)
     from kafka import (
         ConsumerRebalanceListener,
-        KafkaAdminClient,
         KafkaConsumer,
         OffsetAndMetadata,
         TopicPartition,
@@ -36,14 +32,8 @@ with warnings.catch_warnings():  # the client reads its own package data in a de
         RetriableError,
     )
 
-# A restarted broker is back within seconds; the client's default waits up to 30 before it looks again.
-RECONNECT_MS = 500
 # How soon partitions that were added to a topic are read.
 METADATA_MS = 30_000
-# A broker that answers at all answers in milliseconds; a worker that is told to stop must not wait the client's 30 s.
-ANSWER_MS = 5_000
-# The header in which `publish` says which file and row a record came from.
-ORIGIN_HEADER = "ce_origin"
 
 
 class _Flag(ConsumerRebalanceListener):  # type: ignore[misc]  # the client is not typed
@@ -291,61 +281,3 @@ class KafkaSource:
     def close(self) -> None:
         """Leave the group, so that others get the partitions at once."""
         self._consumer.close(autocommit=False, timeout_ms=3000)
-
-
-def consumer(bootstrap: str, **options: Any) -> KafkaConsumer:
-    """A client that reads committed records, makes no topic and never chooses an offset by itself.
-
-    Raises:
-        BrokerUnavailable: no broker answers.
-    """
-    try:
-        return KafkaConsumer(
-            bootstrap_servers=bootstrap,
-            auto_offset_reset="none",
-            isolation_level="read_committed",
-            allow_auto_create_topics=False,
-            reconnect_backoff_max_ms=RECONNECT_MS,
-            metrics_enabled=False,
-            **options,
-        )
-    except KafkaError as error:
-        raise BrokerUnavailable(f"no Kafka broker answers at {bootstrap}: {error}") from error
-
-
-def describe(bootstrap: str, topic: str) -> str:
-    """The id of the cluster that has a topic.
-
-    Raises:
-        BrokerUnavailable: no broker answers, or it has no such topic.
-    """
-    try:
-        admin = KafkaAdminClient(bootstrap_servers=bootstrap, bootstrap_timeout_ms=10_000)
-    except KafkaError as error:
-        raise BrokerUnavailable(f"no Kafka broker answers at {bootstrap}: {error}") from error
-    try:
-        if topic not in set(admin.list_topics()):
-            raise BrokerUnavailable(f"{bootstrap} has no topic {topic!r}: `integrity publish` creates it")
-        return str(admin.describe_cluster()["cluster_id"])
-    except KafkaError as error:  # it went away meanwhile
-        raise BrokerUnavailable(f"the Kafka broker at {bootstrap} does not say what it has: {error}") from error
-    finally:
-        admin.close()
-
-
-def chunk_of(partition: int, records: list[Any]) -> Chunk:
-    """What the client polled of one partition."""
-    return Chunk(
-        partition,
-        np.array([r.offset for r in records], dtype=np.int64),
-        np.array([r.timestamp for r in records], dtype=np.int64) * 1000,
-        [r.value for r in records],
-        [_origin(r.headers) if r.headers else None for r in records],
-        records[-1].offset + 1,
-    )
-
-
-def _origin(headers: Iterable[tuple[str, bytes]]) -> str | None:
-    found = next(itertools.islice((v for k, v in headers if k == ORIGIN_HEADER), 1), None)
-    # PostgreSQL's text holds no NUL, and a header may hold anything.
-    return found.decode("utf-8", "replace").replace("\x00", "\\0")[:500] if found else None

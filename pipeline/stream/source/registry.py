@@ -11,7 +11,7 @@ import warnings
 
 from pipeline.errors import BrokerUnavailable
 from pipeline.stream.source.contract import Chunk, gap
-from pipeline.stream.source.kafka import ANSWER_MS, chunk_of, consumer, describe
+from pipeline.stream.source.kafka_client import ANSWER_MS, chunk_of, consumer, describe
 
 with warnings.catch_warnings():  # the client reads its own package data in a deprecated way
     warnings.simplefilter("ignore", DeprecationWarning)

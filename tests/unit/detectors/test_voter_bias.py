@@ -15,13 +15,11 @@ from pipeline.detectors.voter_bias_path import Judged, follow
 from pipeline.detectors.voter_bias_state import (
     COMPONENTS_HEAD,
     LONGEST_PENDING,
-    RANKED,
     Heads,
     Pending,
-    Tally,
-    Targets,
     unpack,
 )
+from pipeline.detectors.voter_bias_targets import RANKED, Tally, Targets
 from pipeline.evidence import DELTAS, Reference, running_sums
 
 MODELS = 20

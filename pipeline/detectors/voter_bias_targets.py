@@ -1,0 +1,130 @@
+"""The models that a voter has met, as `voter_bias` counts them: which, in what order, and which have a rank."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.evidence import running_sums, starts
+from pipeline.evidence.fixed import Int64
+
+RANKED = 4
+"""Votes on a model after which it has a rank. An attacker's target gets there first; see `voter_bias`."""
+
+
+@dataclass
+class Tally:
+    """What is folded of m voters, arrays of length m.
+
+    Attributes:
+        met: models met.
+        generic: int64[m, 3], log-ratio sums of left, right, anti-rating.
+        total: int64[m], what alternatives about models have of the e-value in units of 2⁻²⁴.
+    """
+
+    met: Int64
+    generic: Int64
+    total: Int64
+
+
+@dataclass
+class Targets:
+    """The models that m voters have met, arrays of length t sorted by voter and in the order of meeting.
+
+    Attributes:
+        voter: position of the voter.
+        model: the store's number.
+        rank: r, 1 for the first model that got RANKED votes of the voter; 0 for one that has fewer.
+        votes: the voter's votes on it, 65,535 for more.
+        sums: int64[t, 6], log-ratio sums: promotes by each δ, then demotes by each δ.
+    """
+
+    voter: Int64
+    model: Int64
+    rank: Int64
+    votes: Int64
+    sums: Int64
+
+    def take(self, order: Int64) -> Targets:
+        """The entries in another order."""
+        return Targets(self.voter[order], self.model[order], self.rank[order], self.votes[order], self.sums[order])
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Votes beside the models they are about: n votes, 2n rows (a and b of vote 0, of vote 1 and so on).
+
+    Attributes:
+        targets: with the models that were met for the first time, and rank and votes as after the last vote.
+        rows: int64[2n], the position in `targets` of each row's model.
+        before: int64[2n], the voter's votes on that model before this one.
+        met: int64[n], models that the voter has met after each vote.
+        ranked: int64[n], and of those the ones that have a rank.
+    """
+
+    targets: Targets
+    rows: Int64
+    before: Int64
+    met: Int64
+    ranked: Int64
+
+
+def join_targets(voter: Int64, model_a: Int64, model_b: Int64, targets: Targets, met: Int64) -> Joined:
+    """Add the models that voters meet for the first time, and rank those that get their RANKED-th vote.
+
+    Of a vote's two models the one shown as a comes first.
+
+    Args:
+        voter, model_a, model_b: int64[n], votes sorted by voter.
+        targets: what the voters met before.
+        met: int64[m], how many that is.
+    """
+    who = np.repeat(voter, 2)
+    model = np.stack([model_a, model_b], axis=1).ravel()
+    width = int(max(model.max(initial=0), targets.model.max(initial=0))) + 1
+    code, known = who * width + model, targets.voter * width + targets.model
+    fresh, first = np.unique(code, return_index=True)
+    unmet = ~np.isin(fresh, known, assume_unique=True)
+    first = np.sort(first[unmet])  # rows stand in the order of voter and vote
+    zeros = np.zeros(len(first), dtype=np.int64)
+    joined = Targets(
+        np.concatenate([targets.voter, who[first]]),
+        np.concatenate([targets.model, model[first]]),
+        np.concatenate([targets.rank, zeros]),
+        np.concatenate([targets.votes, zeros]),
+        np.concatenate([targets.sums, np.zeros((len(first), 6), dtype=np.int64)]),
+    )
+    joined = joined.take(np.argsort(joined.voter, kind="stable"))
+    codes = joined.voter * width + joined.model
+    by_code = np.argsort(codes)
+    rows = by_code[np.searchsorted(codes, code, sorter=by_code)]
+    before = _count_before(rows) + joined.votes[rows]
+    reach = np.flatnonzero(before == RANKED - 1)
+    had = np.bincount(joined.voter, weights=joined.rank > 0, minlength=len(met)).astype(np.int64)
+    rank = joined.rank.copy()
+    rank[rows[reach]] = _place_within(who[reach]) + had[who[reach]]
+    votes = joined.votes + np.bincount(rows, minlength=len(joined.votes))
+    return Joined(
+        Targets(joined.voter, joined.model, rank, votes, joined.sums),
+        rows,
+        before,
+        running_sums(np.bincount(first // 2, minlength=len(voter)), voter, met),
+        running_sums(np.bincount(reach // 2, minlength=len(voter)), voter, had),
+    )
+
+
+def _count_before(group: Int64) -> Int64:
+    """How many equal values stand before each."""
+    order = np.argsort(group, kind="stable")
+    count = np.empty(len(group), dtype=np.int64)
+    count[order] = _place_within(group[order]) - 1
+    return count
+
+
+def _place_within(group: npt.NDArray[np.int64]) -> Int64:
+    """1, 2, 3 … within each run of equal values."""
+    index = np.arange(len(group))
+    first = index[starts(group)] if len(group) else index
+    return index - np.repeat(first, np.diff(np.append(first, len(group)))) + 1
