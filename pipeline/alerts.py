@@ -117,6 +117,31 @@ class VoterVotes:
         columns = ("voter", "offset", "at", "model_a", "model_b", "outcome", "prompt")
         return replace(self, **{name: getattr(self, name)[rows] for name in columns})
 
+    def raised(
+        self,
+        row: int,
+        detector: str,
+        direction: str,
+        severity: Severity,
+        e_value: float | None,
+        level: int,
+        evidence: Mapping[str, Any],
+    ) -> Raised:
+        """A detector's word about a vote's voter, reached at that vote."""
+        return Raised(
+            detector=detector,
+            subject_kind="voter",
+            subject=voter_label(int(self.names[self.voter[row]])),
+            direction=direction,
+            severity=severity,
+            e_value=e_value,
+            level=level,
+            partition=self.partition,
+            offset=int(self.offset[row]),
+            at=int(self.at[row]),
+            evidence=evidence,
+        )
+
 
 class VoterDetector(Protocol):
     """Evidence about one voter, vote by vote.

@@ -33,10 +33,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.alerts import Raised, VoterVotes, voter_label
+from pipeline.alerts import Raised, Severity, VoterVotes
 from pipeline.evidence import Reference, starts
 from pipeline.evidence.cusums import cusums
 from pipeline.evidence.fixed import Int64
+from pipeline.evidence.telling import reached
 
 REMEMBERED = 4
 """Votes of a voter that the next one is compared with, two bytes each."""
@@ -81,23 +82,16 @@ class DuplicateVotes:
     def _raise(self, votes: VoterVotes, rows: Int64, path: Int64, told: Int64) -> list[Raised]:
         level, voter = np.searchsorted(_LEVELS, path, side="right"), votes.voter[rows]
         raised = []
-        for i in np.flatnonzero(level > told[voter]).tolist():
-            if level[i] <= told[voter[i]]:
-                continue
-            told[voter[i]] = level[i]
+        for i in reached(level, voter, told):
             row = int(rows[i])
             evidence = {
                 "what": "votes on the same two models under the same prompt, again and again",
                 "prompt": f"{int(votes.prompt[row]) & 0xFFFFFFFF:08x}",
                 "proved": True,
             }
-            raised.append(
-                Raised(
-                    self.name, "voter", voter_label(int(votes.names[voter[i]])), _DIRECTION,
-                    "critical" if level[i] > 1 else "warning", float(np.exp(path[i] * _UNIT)), int(level[i]),
-                    votes.partition, int(votes.offset[row]), int(votes.at[row]), evidence,
-                )
-            )  # fmt: skip
+            severity: Severity = "critical" if level[i] > 1 else "warning"
+            e_value = float(np.exp(path[i] * _UNIT))
+            raised.append(votes.raised(row, self.name, _DIRECTION, severity, e_value, int(level[i]), evidence))
         return sorted(raised, key=lambda r: r.offset)
 
 

@@ -66,7 +66,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.alerts import CRITICAL, Raised, VoterVotes, voter_label
+from pipeline.alerts import CRITICAL, Raised, VoterVotes
 from pipeline.detectors.voter_bias_counted import BARS, LEVEL_UNITS, Counted
 from pipeline.detectors.voter_bias_exact import Earlier, Exact
 from pipeline.detectors.voter_bias_state import (
@@ -81,6 +81,9 @@ from pipeline.detectors.voter_bias_state import (
 )
 from pipeline.evidence import Reference, e_units, to_e_value
 from pipeline.evidence.fixed import Int64
+from pipeline.evidence.telling import reached
+
+_AT_RANDOM = {"what": "clicks at random", "share": 1.0}
 
 
 @dataclass(frozen=True)
@@ -118,14 +121,10 @@ class VoterBias:
         """The votes at which "clicks at random" first reached each level that was not told before."""
         e = e_units(0.5, counted.uniform) + e_units(0.5, counted.uniform + counted.tie)
         level = np.searchsorted(LEVEL_UNITS, e, side="right")
-        told = heads.told[:, 1]
-        raised = []
-        for i in np.flatnonzero(level > told[counted.voter]).tolist():
-            if level[i] > told[counted.voter[i]]:
-                told[counted.voter[i]] = level[i]
-                likeliest = [{"what": "clicks at random", "share": 1.0}]
-                raised.append(self._describe(votes, counted, i, int(level[i]), int(e[i]), likeliest, snapshot))
-        return raised
+        return [
+            self._describe(votes, counted, i, int(level[i]), int(e[i]), [dict(_AT_RANDOM)], snapshot)
+            for i in reached(level, counted.voter, heads.told[:, 1])
+        ]
 
     def _describe_biased(
         self, votes: VoterVotes, counted: Counted, exact: Exact, i: int, level: int, snapshot: int
@@ -152,19 +151,15 @@ class VoterBias:
         snapshot: int,
         proved: bool = False,
     ) -> Raised:
-        place, e_value = int(counted.rows[i]), to_e_value(e)
-        return Raised(
-            detector=self.name,
-            subject_kind="voter",
-            subject=voter_label(int(votes.names[counted.voter[i]])),
-            direction="biased" if proved else "random",
-            severity="critical" if proved and e_value >= CRITICAL else "warning",
-            e_value=e_value,
-            level=level,
-            partition=votes.partition,
-            offset=int(votes.offset[place]),
-            at=int(votes.at[place]),
-            evidence={
+        e_value = to_e_value(e)
+        return votes.raised(
+            int(counted.rows[i]),
+            self.name,
+            "biased" if proved else "random",
+            "critical" if proved and e_value >= CRITICAL else "warning",
+            e_value,
+            level,
+            {
                 "votes": int(counted.seen[i]),
                 "ties": int(counted.ties[i]),
                 "snapshot": snapshot,

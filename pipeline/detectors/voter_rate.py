@@ -31,10 +31,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.alerts import Raised, VoterVotes, voter_label
+from pipeline.alerts import Raised, Severity, VoterVotes
 from pipeline.evidence import Reference, starts
 from pipeline.evidence.cusums import cusums
 from pipeline.evidence.fixed import Int64
+from pipeline.evidence.telling import reached
 
 _PACE, _RATIO = 1 / 30.0, 5.0
 # ln M is kept in 2⁻¹⁰ nats, so that four bytes hold it for a million votes.
@@ -86,21 +87,14 @@ class VoterRate:
         self, votes: VoterVotes, rows: Int64, voter: Int64, w: Int64, gap: Int64, states: np.ndarray
     ) -> list[Raised]:
         level = np.searchsorted(_LEVELS, w, side="right")
-        told, raised = states["told"], []
-        for i in np.flatnonzero(level > told[voter]).tolist():
-            if level[i] <= told[voter[i]]:
-                continue
-            told[voter[i]] = level[i]
+        raised = []
+        for i in reached(level, voter, states["told"]):
             row = int(rows[i])
             evidence = {
                 "what": f"vote upon vote within seconds, this one {gap[i]} s at most after the one before",
                 "proved": True,
             }
-            raised.append(
-                Raised(
-                    self.name, "voter", voter_label(int(votes.names[voter[i]])), _DIRECTION,
-                    "critical" if level[i] > 1 else "warning", float(np.exp(w[i] * _UNIT)), int(level[i]),
-                    votes.partition, int(votes.offset[row]), int(votes.at[row]), evidence,
-                )
-            )  # fmt: skip
+            severity: Severity = "critical" if level[i] > 1 else "warning"
+            e_value = float(np.exp(w[i] * _UNIT))
+            raised.append(votes.raised(row, self.name, _DIRECTION, severity, e_value, int(level[i]), evidence))
         return sorted(raised, key=lambda r: r.offset)

@@ -34,6 +34,22 @@ _HUNDRED = math.ceil(math.log(100.0) / LOG_UNIT)
 _MOST = 8
 
 
+def reached(level: Int64, key: Int64, told: npt.NDArray[Any]) -> list[int]:
+    """The steps at which a key first reached a level that was not told of before.
+
+    Args:
+        level: int64[n], the level that the key of each step stands at.
+        key: int64[n], which one that is.
+        told: integers[m], the highest level told of each; brought up to date in place.
+    """
+    found = []
+    for i in np.flatnonzero(level > told[key]).tolist():
+        if level[i] > told[key[i]]:
+            told[key[i]] = level[i]
+            found.append(i)
+    return found
+
+
 def over(log_m: Int64, horizon: int) -> Int64:
     """Give ln e = ln M − ln H: an e-detector's value over a horizon."""
     return np.asarray(log_m - math.ceil(math.log(horizon) / LOG_UNIT))

@@ -26,7 +26,7 @@ from pipeline.jobs.signing import Signers, board_name, key_chain
 from pipeline.ledger import bundle, manifest, merkle, note, segment, views
 from pipeline.ledger.manifest import Manifest, Row, Unrated, View, Views
 from pipeline.ledger.strict import Digest
-from pipeline.store import Store, manifests, schema, snapshots, stored_votes
+from pipeline.store import Store, manifests, places, schema, snapshots, stored_votes
 from pipeline.store.ledger_files import LedgerFiles
 from pipeline.store.snapshots import Candidate, Snapshot
 
@@ -55,15 +55,8 @@ def open_alerts(connection: Connection) -> list[list[str]]:
 
 def positions(connection: Connection, log_size: int) -> list[list[Any]]:
     """How far the log at a size had read each source: name, partition, next offset."""
-    r, s = schema.segment_range.c, schema.segment.c
-    ends = connection.execute(
-        sa.select(r.partition_no, sa.func.max(r.next_offset))
-        .join(schema.segment, s.segment_no == r.segment_no)
-        .where(s.log_size <= log_size)
-        .group_by(r.partition_no)
-    ).all()
     known = stored_votes.sources(connection)
-    return sorted([*known[part], int(end)] for part, end in ends)
+    return sorted([*known[part], end] for part, end in places.ends(connection, log_size).items())
 
 
 def publish(connection: Connection, store: Store, signers: Signers, candidate_id: str, now: int) -> Snapshot:

@@ -70,6 +70,18 @@ def votes(connection: Connection, which: Iterable[int]) -> dict[int, Place]:
     return found
 
 
+def ends(connection: Connection, log_size: int) -> dict[int, int]:
+    """How far the log at a size had read: partition → its next offset."""
+    r, s = schema.segment_range.c, schema.segment.c
+    query = (
+        sa.select(r.partition_no, sa.func.max(r.next_offset))
+        .join(schema.segment, s.segment_no == r.segment_no)
+        .where(s.log_size <= log_size)
+        .group_by(r.partition_no)
+    )
+    return {part: int(end) for part, end in connection.execute(query)}
+
+
 def holds(packed: bytes | None, offsets: Offsets, first: int, end: int) -> bool:
     """True if packed runs say that [first, end) has exactly these offsets, whatever compressed them."""
     if packed is None:

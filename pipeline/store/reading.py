@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.store import first_chain, schema
+from pipeline.store import first_chain, places, schema
 from pipeline.store.alerts import as_shown, placed
 from pipeline.store.snapshots import Snapshot
 
@@ -70,15 +70,9 @@ def beginning(connection: Connection, prefix: str) -> list[str]:
 
 def data_until(connection: Connection, log_size: int) -> int | None:
     """When the newest vote of the log at a size was cast, microseconds; None for an empty log."""
-    r, s, v = schema.segment_range.c, schema.segment.c, schema.vote.c
-    found = connection.execute(
-        sa.select(r.partition_no, sa.func.max(r.next_offset))
-        .join(schema.segment, s.segment_no == r.segment_no)
-        .where(s.log_size <= log_size)
-        .group_by(r.partition_no)
-    ).all()
+    v = schema.vote.c
     # Until the first seal after the migration, the sizes of the first version's log are those of its chain.
-    ends = {row.partition_no: row[1] for row in found} or first_chain.ends(connection, log_size)
+    ends = places.ends(connection, log_size) or first_chain.ends(connection, log_size)
     newest = [
         connection.scalar(
             sa.select(sa.func.max(v.cast_at)).where(
