@@ -8,6 +8,8 @@ alert that stays until a person resolves it; the audit changes nothing but damag
 | audit | what is stored does not follow from the sealed votes | deploy/runbooks/audit-failed.md | no          |
 | audit | the store is away (retried)                          | `integrity doctor`              | a day       |
 
+When none has passed for 36 hours, run or not, Prometheus says so (deploy/runbooks/audit-stale.md).
+
 Stop publishing before anything else when it fails: what is signed on top of a wrong log cannot be taken back. Clearing
 the task is always safe. Backfilling is pointless: a run looks at the log as it is now.
 """

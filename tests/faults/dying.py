@@ -27,7 +27,7 @@ from pipeline.cli.main import main
 from pipeline.jobs import publishing
 from pipeline.ledger import note
 from pipeline.store import seals, snapshots, tile_cache
-from pipeline.store.ledger_files import LedgerFiles
+from pipeline.store.ledger_files import Draft, LedgerFiles
 from tests.integration.board_of_votes import Board
 
 # The package gives the verb this name.
@@ -89,7 +89,7 @@ class Joint:
 
 
 JOINTS = {
-    "a segment's file is written": Joint(after, LedgerFiles, "put", sealed=False),
+    "a segment's file is written": Joint(after, Draft, "keep", sealed=False),
     "a segment's row is written": Joint(after, seals, "_append", sealed=False),
     "a segment is committed": Joint(before, tile_cache, "write", tiled=False),
     "tiles are torn": Joint(torn, LedgerFiles, "put_hashes", tiled=False),

@@ -96,3 +96,12 @@ def test_decisions_are_those_of_a_slow_loop(path: list[list[float]]) -> None:
                 cleared.append(i)
         assert (decision.raised.tolist(), decision.cleared.tolist()) == (raised, cleared)
         assert decision.columns["level"].tolist() == level
+
+
+def test_a_level_is_reached_once_by_each_key_and_never_below_what_was_told() -> None:
+    level = np.array([1, 1, 3, 2, 1, 2, 4])
+    key = np.array([0, 0, 0, 0, 1, 2, 2])
+    told = np.array([0, 1, 2])
+    assert telling.reached(level, key, told) == [0, 2, 6]
+    assert told.tolist() == [3, 1, 4]
+    assert telling.reached(level, key, told) == []
