@@ -63,6 +63,13 @@ def ends(connection: Connection, log_size: int) -> dict[int, int]:
     return {row.partition_no: row.next_offset for row in taken}
 
 
+def unsealed(connection: Connection) -> int:
+    """Votes of the chain that the next seal takes into the public log."""
+    newest = [sa.select(sa.func.max(table.c.log_size)) for table in (schema.first_segment, schema.segment)]
+    chained, sealed = (int(connection.scalar(query) or 0) for query in newest)
+    return max(chained - sealed, 0)
+
+
 def unsigned(published: Sequence[Snapshot], signed: Sequence[manifests.Signed]) -> list[Snapshot]:
     """Of all published snapshots, oldest first, those before the first one that was signed."""
     return list(published[: max(len(published) - len(signed), 0)])

@@ -22,13 +22,14 @@ from pipeline.cli.every import app
 from pipeline.detectors import VOTER
 from pipeline.errors import StoreUnavailable, Usage, VerificationFailed
 from pipeline.jobs.ledger_audit import audit
-from pipeline.store import Store, alerts, erasure, exclusions, first_chain, proofs, schema, snapshots
+from pipeline.store import Store, alerts, erasure, exclusions, first_chain, proofs, remaking, schema, snapshots
 from pipeline.store import status as figures
 from pipeline.store.engine import parse
 from pipeline.stream.source import FileSource
 from pipeline.stream.worker import Worker
 from tests.integration import first_version
-from tests.integration.board_of_votes import Board, using
+from tests.integration.board_of_votes import OPTIONS as ITS_OPTIONS
+from tests.integration.board_of_votes import Board, event, using
 from tests.integration.first_version import OPTIONS
 
 # Made of votes in another form, or moved: each is held against the votes below.
@@ -91,6 +92,8 @@ def test_nothing_of_the_first_version_is_lost(board: Board) -> None:
     """The verb, then every row held against what the first version wrote."""
     done = CliRunner().invoke(app, ["migrate", "--store", board.url, "--json"])
     assert done.exit_code == 0, done.output
+    again = CliRunner().invoke(app, ["migrate", "--store", board.url])
+    assert "the next refresh takes 440 votes" in " ".join(again.output.split())
     before = first_version.dump(first_version.written(":memory:"))
     with board.store() as store, store.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
@@ -115,12 +118,33 @@ def test_nothing_of_the_first_version_is_lost(board: Board) -> None:
         assert (now["segment"], now["voter_state"]) == ([], [])
 
 
+def test_a_migration_that_dies_leaves_the_store_of_the_first_version(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One transaction on both databases, tables included: whoever comes next begins again."""
+
+    def dies(_: sa.Connection) -> None:
+        raise KeyboardInterrupt
+
+    def rows() -> first_version.Rows:
+        engine = sa.create_engine(parse(board.url))
+        with engine.connect() as connection:
+            found = rows_of(connection)
+        engine.dispose()
+        return found
+
+    before = rows()
+    with monkeypatch.context() as patch:
+        patch.setattr(remaking, "windows_of_all", dies)
+        with pytest.raises(KeyboardInterrupt):
+            Store.open(board.url, voter_key=OPTIONS.key)
+    assert rows() == before
+    Store.open(board.url, voter_key=OPTIONS.key).close()
+    assert rows()["first_segment"] == before["segment"]
+
+
 def test_windows_are_counted_again_as_the_worker_counts_them(tmp_path: Path) -> None:
     """The votes of a store of this version, counted again, give the windows that its worker wrote."""
-    from pipeline.store import remaking
-    from tests.integration.board_of_votes import OPTIONS as ITS_OPTIONS
-    from tests.integration.board_of_votes import event
-
     with using(ITS_OPTIONS):
         it = Board(str(tmp_path / "store.db"), tmp_path, ITS_OPTIONS)
         it.vote(200)
