@@ -40,15 +40,16 @@ def grow(state: Mapping[str, npt.NDArray[Any]], keys: Iterable[str], blank: Mapp
     fresh = [key for key in wanted if key not in place]
     grown: Columns = {}
     if not fresh:
-        grown = {name: state[name] if name in state else _blank(row, 0) for name, row in blank.items()}
+        grown = {name: state[name] if name in state else _blank(row, len(known)) for name, row in blank.items()}
         grown[KEY] = known
     else:
         joined = np.concatenate([known, np.array(fresh, dtype=np.str_)])
         order = np.argsort(joined)
         grown = {KEY: joined[order]}
         for name, row in blank.items():
-            new = _blank(row, len(fresh))
-            grown[name] = np.concatenate([state[name], new])[order] if name in state else new[order]
+            # A column may be younger than the state.
+            old = state[name] if name in state else _blank(row, len(known))
+            grown[name] = np.concatenate([old, _blank(row, len(fresh))])[order]
         place = {key: i for i, key in enumerate(grown[KEY].tolist())}
     return grown, np.array([place[key] for key in wanted], dtype=np.int64)
 
