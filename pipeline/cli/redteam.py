@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
+from rich import box
 from rich.table import Table
 
 from pipeline.cli.app import JsonOption, app, emit, err, out
@@ -62,6 +63,8 @@ def redteam(
     else:
         tables: tuple[tuple[Callable[..., Table], list[Any]], ...] = (
             (_found, rows),
+            (_lost, rows),
+            (_told, rows),
             (_beside, rows),
             (_sampled, skewed),
             (audited_table, said),
@@ -109,15 +112,29 @@ def _found(rows: list[Row]) -> Table:
         "voters found": lambda r: _share(r.found),
         "excluded": lambda r: _share(r.excluded),
         "admitted": lambda r: f"{r.admitted:,}",
-        "told of the model": lambda r: ", ".join(f"{k} ({v})" for k, v in sorted(r.told.items())),
-        "places: raw, policy, person": lambda r: " → ".join(map(str, r.places_lost)),
-        "honest votes out": lambda r: " · ".join(map(str, r.honest_excluded)),
-        "false voters": lambda r: " · ".join(f"{x:.2%}" for x in r.false_voters),
-        "told of others": lambda r: ", ".join(f"{k} {n}" for k, n in sorted(r.elsewhere.items())),
         "must": lambda r: r.must,
         "ok": lambda r: "yes" if r.passed else "[red]NO[/]",
     }
-    return _table("What was found, and what the board lost", columns, rows)
+    return _table("Who was found (votes admitted: before the first alert)", columns, rows)
+
+
+def _lost(rows: list[Row]) -> Table:
+    columns = {
+        "": lambda r: r.scenario,
+        "places lost: raw → policy → person": lambda r: " → ".join(map(str, r.places_lost)),
+        "honest votes out: policy · person": lambda r: " · ".join(f"{n:,}" for n in r.honest_excluded),
+        "honest voters told of: proved · unproved": lambda r: " · ".join(f"{x:.2%}" for x in r.false_voters),
+    }
+    return _table("What the board lost, and what the defence cost", columns, rows)
+
+
+def _told(rows: list[Row]) -> Table:
+    columns = {
+        "": lambda r: r.scenario,
+        "of the attacked model or the board": lambda r: ", ".join(f"{k} ({v})" for k, v in sorted(r.told.items())),
+        "of others, and how often": lambda r: ", ".join(f"{k} {n}" for k, n in sorted(r.elsewhere.items())),
+    }
+    return _table("What the windows' detectors said", columns, rows)
 
 
 def _beside(rows: list[Row]) -> Table:
@@ -153,9 +170,10 @@ def _peers(rows: list[Peer]) -> Table:
 
 
 def _table(title: str, columns: dict[str, Any], rows: list[Any]) -> Table:
-    table = Table(title=title, title_justify="left", header_style="bold")
+    # Seven columns are to be read in a terminal of 80.
+    table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in columns:
-        table.add_column(name, overflow="fold")
+        table.add_column(name)
     for row in rows:
         table.add_row(*(cell(row) for cell in columns.values()))
     return table
