@@ -26,10 +26,11 @@ setup: $(VENV)/.synced ## make the environment .venv from requirements.lock
 demo: setup ## the whole story on real pair counts with planted attacks; no service needed
 	@$(BIN)/integrity demo $(ARGS)
 
-# A part of the suite (ARGS) need not cover 80% of the code. .venv/bin holds promtool.
+# A part of the suite (ARGS) need not cover 80% of the code. .venv/bin holds promtool. One process more than two cores:
+# tests with servers in them wait as often as they compute.
 test: setup kafka prometheus faketime chromium ## the whole suite, against a real Kafka and a real PostgreSQL
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest \
-		--numprocesses 2 --dist loadfile --no-loadscope-reorder \
+		--numprocesses 3 --dist loadfile --no-loadscope-reorder \
 		--cov --cov-report=term:skip-covered $(if $(ARGS),--cov-fail-under=0) $(ARGS)
 
 lint: setup ## style, types and the order of imports
@@ -54,7 +55,7 @@ down: setup ## end all of it; the data stays in .stack
 	@$(BIN)/python -m pipeline.local down $(ARGS)
 
 test-faults: setup kafka prometheus faketime ## the long faults: kill -9 again and again, storms, stuck groups
-	$(BIN)/pytest tests/faults -m slow --numprocesses 2 --dist load $(ARGS)
+	$(BIN)/pytest tests/faults -m slow --numprocesses 3 --dist load $(ARGS)
 
 # The seed of the release check; ARGS="--seed N" takes another.
 nemesis: setup kafka ## over three minutes of faults at random under 200,000 votes, then every promise is checked; 6 to 10 minutes
