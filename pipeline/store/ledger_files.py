@@ -16,12 +16,18 @@ import io
 import os
 import secrets
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from pipeline.errors import Unavailable
 from pipeline.ledger.merkle import WIDTH
 from pipeline.ledger.tiles import FULL, Tile
+
+_DRAFT = ".new-"
+# Seconds: a draft is written without a pause.
+_OLD = 3_600.0
 
 
 class LedgerFiles:
@@ -51,6 +57,13 @@ class LedgerFiles:
     def draft(self) -> Draft:
         """A file that is kept like others (`put`) once it is whole."""
         return Draft(self)
+
+    def forget_drafts(self) -> None:
+        """Take away drafts that nobody writes any more: whoever is killed leaves one."""
+        for path in self.folder.glob(f"{_DRAFT}*"):
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > _OLD:
+                    path.unlink()
 
     def get(self, digest: str) -> bytes:
         """A file that was kept; its content is not checked.
@@ -154,7 +167,7 @@ class Draft(io.RawIOBase):
 
     def __init__(self, files: LedgerFiles) -> None:
         self._files = files
-        self._path = files.folder / f".new-{os.getpid()}-{threading.get_ident()}-{secrets.token_hex(4)}"
+        self._path = files.folder / f"{_DRAFT}{os.getpid()}-{threading.get_ident()}-{secrets.token_hex(4)}"
         self._file: BinaryIO | None = None
         self._hash = hashlib.sha256()
 

@@ -61,6 +61,7 @@ def seal(connection: Connection, files: LedgerFiles, now: int) -> Sealed:
         .order_by(p.partition_no)
     ).all()
     texts = leaves.Texts.load(connection)
+    files.forget_drafts()
     grown: list[tiles.Grown] = []
     waiting = [(row.partition_no, row.sealed_offset, row.next_offset) for row in ranges]
     rounds = first_chain.rounds(connection, before, waiting)
