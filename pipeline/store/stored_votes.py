@@ -2,8 +2,9 @@
 
 Laws: a batch is votes of one partition in the order of their offsets; the two databases give the same columns.
 
-Both databases send CSV, which Arrow reads: rows through a driver, value by value, cost more than all the hashing of a
-seal. A thread reads the next batch while the caller works on this one, without Python's lock.
+Both databases put the rows of a batch together as one text in CSV, which Arrow reads: rows through a driver, value by
+value or line by line, cost more than all the hashing of a seal. A thread reads the next batch while the caller works on
+this one, without Python's lock.
 """
 
 from __future__ import annotations
@@ -46,15 +47,33 @@ SCHEMA = pa.schema(
 """Times that only a leaf wants are in decimal, `prompt` is 16 hexadecimal digits: as the leaf writes them."""
 
 _NAMES = tuple(SCHEMA.names)
-# SQLite's own format: one call a row; joined by operators a row costs half as much again. %w doubles quotes.
-_LINE = ",".join(
-    {"vote_id": '"%w"', "prompt": "%016x", "voter_since": "%s", "style": "%s"}.get(name, "%d") for name in _NAMES
-)
-# A call costs a row more than asking whether there is something to call it with.
-_GIVEN = ", ".join(
-    "CASE WHEN style IS NOT NULL THEN hex(style) END" if name == "style" else f'"{name}"' for name in _NAMES
-)
-_POSTGRES = {"style": "encode(style, 'hex')", "prompt": "lpad(to_hex(prompt), 16, '0')"}
+_WHICH = 'FROM vote WHERE partition_no = {p} AND "offset" >= {p} AND "offset" < {p}'
+
+
+def _sqlite() -> str:
+    # Its own format: one call a row; joined by operators a row costs half as much again. %w doubles quotes.
+    forms = {"vote_id": '"%w"', "prompt": "%016x", "voter_since": "%s", "style": "%s"}
+    line = ",".join(forms.get(name, "%d") for name in _NAMES)
+    # A call costs a row more than asking whether there is something to call it with.
+    style = "CASE WHEN style IS NOT NULL THEN hex(style) END"
+    given = ", ".join(style if name == "style" else f'"{name}"' for name in _NAMES)
+    return f"SELECT CAST(group_concat(printf('{line}', {given}), char(10)) AS BLOB) {_WHICH.format(p='?')}"
+
+
+def _postgresql() -> str:
+    # Its planner may sort a range of which it knows little, so ranges are short; it promises no order without one.
+    forms = {
+        "vote_id": "'\"' || replace(vote_id, '\"', '\"\"') || '\"'",
+        "prompt": "lpad(to_hex(prompt), 16, '0')",
+        "voter_since": "coalesce(voter_since::text, '')",
+        "style": "coalesce(encode(style, 'hex'), '')",
+    }
+    line = " || ',' || ".join(forms.get(name, f'"{name}"::text') for name in _NAMES)
+    rows = f'SELECT * {_WHICH.format(p="%s")} ORDER BY "offset"'
+    return f"SELECT convert_to(string_agg({line}, chr(10)), 'UTF8') FROM ({rows}) AS one"  # noqa: S608
+
+
+_TEXT = {"sqlite": _sqlite(), "postgresql": _postgresql()}
 
 
 def batches(connection: Connection, part: int, first: int, end: int) -> Generator[pa.RecordBatch, None, None]:
@@ -79,16 +98,16 @@ def prepared(
     Yields:
         (position of the range, batch, what was made of it)
     """
-    read = _copied if connection.dialect.name == "postgresql" else _concatenated
 
     def found() -> Generator[tuple[int, pa.RecordBatch], None, None]:
         for at, (part, first, end) in enumerate(ranges):
-            low = first
-            while len(batch := read(connection, part, low, end)):
-                yield at, batch
-                if len(batch) < ROWS:
-                    break
-                low = batch["offset"][-1].as_py() + 1
+            low: int | None = first
+            while low is not None and low < end:
+                batch = _read(connection, part, low, min(low + ROWS, end))
+                if len(batch):
+                    yield at, batch
+                # Where many offsets hold no vote, the next one that does is asked for.
+                low = low + ROWS if len(batch) else _next(connection, part, low, end)
 
     def made() -> Generator[tuple[int, pa.RecordBatch, Made], None, None]:
         with closing(ahead(found(), _AHEAD)) as batches:
@@ -109,33 +128,24 @@ def sources(connection: Connection) -> dict[int, tuple[str, int]]:
     return {row.partition_no: (row.name, row.number) for row in connection.execute(query)}
 
 
-def _concatenated(connection: Connection, part: int, first: int, end: int) -> pa.RecordBatch:
-    """SQLite: one text of many rows is one step of the cursor, and is put together without Python."""
-    rows = 'FROM vote WHERE partition_no = ? AND "offset" >= ? AND "offset" < ?'
-    # Where the batch ends is asked for first: an aggregate over a limited query copies every row before it reads it.
-    last = f'SELECT "offset" {rows} ORDER BY "offset" LIMIT 1 OFFSET ?'
-    text = f"SELECT CAST(group_concat(printf('{_LINE}', {_GIVEN}), char(10)) AS BLOB) {rows}"
-    cursor = connection.connection.cursor()
-    found = cursor.execute(last, (part, first, end, ROWS)).fetchone()
-    (data,) = cursor.execute(text, (part, first, end if found is None else found[0])).fetchone()
+def _read(connection: Connection, part: int, first: int, end: int) -> pa.RecordBatch:
+    kind = connection.dialect.name
+    cursor: Any = connection.connection.cursor(**({"binary": True} if kind == "postgresql" else {}))
+    (data,) = cursor.execute(_TEXT[kind], (part, first, end)).fetchone()
     cursor.close()
     found = _parsed(data or b"")
-    # The order within an aggregate is a habit of SQLite's, not a promise.
+    # The order within an aggregate is a habit of databases, not a promise.
     ordered = pc.all(pc.greater(found["offset"][1:], found["offset"][:-1])).as_py()
     return found if ordered in (True, None) else found.sort_by("offset")
 
 
-def _copied(connection: Connection, part: int, first: int, end: int) -> pa.RecordBatch:
-    columns = ", ".join(_POSTGRES.get(name, f'"{name}"') for name in _NAMES)
-    text = (
-        f'COPY (SELECT {columns} FROM vote WHERE partition_no = {part:d} AND "offset" >= {first:d} '  # noqa: S608
-        f'AND "offset" < {end:d} ORDER BY "offset" LIMIT {ROWS:d}) TO STDOUT (FORMAT CSV)'
+def _next(connection: Connection, part: int, first: int, end: int) -> int | None:
+    """The first offset of [first, end) that holds a vote."""
+    v = schema.vote.c
+    found: int | None = connection.scalar(
+        sa.select(sa.func.min(v.offset)).where(v.partition_no == part, v.offset >= first, v.offset < end)
     )
-    cursor: Any = connection.connection.cursor()
-    with cursor.copy(text) as copy:
-        data = b"".join(copy)
-    cursor.close()
-    return _parsed(data)
+    return found
 
 
 def _parsed(data: bytes) -> pa.RecordBatch:

@@ -396,6 +396,16 @@ def test_a_long_log_is_cut_into_segments(board: Board, monkeypatch: pytest.Monke
     assert _reasons(board, "vote 1059", "vote 299")["vote 1059"] == (True, True, "")
 
 
+def test_offsets_without_votes_are_passed_over(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.store.stored_votes.ROWS", 3)
+    board.vote(FIRST)
+    again = [event(0)] * 14
+    board.read(*again, event(1000), *again, event(1001), event(1002), *again)
+    assert board.refresh()["log_size"] == FIRST + 3
+    assert jobs.verify(board.url)["votes"] == FIRST + 3
+    assert _reasons(board, "vote 1001", "vote 299")["vote 1001"] == (True, True, "")
+
+
 # Tampering, as somebody who may.
 
 
