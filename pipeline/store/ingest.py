@@ -79,7 +79,7 @@ class Progress:
 
 def source_number(connection: Connection, name: str) -> int:
     """The store's number of a source; a new source gets one."""
-    connection.execute(insert_or_ignore(connection, schema.source), {"name": name})
+    connection.execute(insert_or_ignore(connection, schema.source, "name"), {"name": name})
     number = connection.scalar(sa.select(schema.source.c.source_no).where(schema.source.c.name == name))
     return int(number)  # type: ignore[arg-type]  # the row is there: it was just put there
 

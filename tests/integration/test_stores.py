@@ -40,6 +40,7 @@ from pipeline.store import (
 from pipeline.store.engine import parse, transient
 from pipeline.store.names import Names, model_names
 from pipeline.stream.batch import Pseudonyms
+from pipeline.stream.patience import Patience
 from pipeline.stream.windows import COLUMNS, WindowCounts
 
 KEY, OTHER_KEY = b"k" * 32, b"o" * 32
@@ -505,3 +506,15 @@ def test_a_batch_that_fails_leaves_nothing(store: Store) -> None:
         assert ingest.next_offsets(connection, 1) == {0: 0}
         assert ingest.probe(connection, ingest.keys_of(votes)) == {}
     write(store, claim, ["a"], 0)
+
+
+def test_a_sequence_that_was_set_back_is_an_error_to_be_tried_again_and_no_name_is_lost(store: Store) -> None:
+    before = Names(store).numbers("model", ["a", "b"]).tolist()
+    if store.engine.dialect.name == "postgresql":  # SQLite has none: it numbers from the largest on
+        with store.write() as connection:
+            # As a crash leaves a database that was copied by TEMPLATE without a checkpoint.
+            connection.execute(sa.text("SELECT setval(pg_get_serial_sequence('model', 'model_no'), 1, false)"))
+    names = Names(store)
+    found = Patience(store).of(lambda: names.numbers("model", ["c"]).tolist())
+    assert found[0] not in before
+    assert Names(store).numbers("model", ["a", "b", "c"]).tolist() == [*before, *found]
