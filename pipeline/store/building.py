@@ -1,7 +1,7 @@
 """A segment while it is put together: leaves, hashes, file, counts.
 
-Three threads share the work. One reads votes ahead and joins what is committed to (`stored_votes.prepared`), the caller
-hashes, one writes the file: the database, Arrow and the disk work without Python's lock, which hashing holds.
+Four threads share the work. One reads votes ahead, one joins what is committed to (`stored_votes.prepared`), the caller
+hashes, one writes the file and counts: the database, Arrow and the disk work without Python's lock, which hashing holds.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Built:
 
 
 class Building:
-    """A segment that is being put together; left without `done`, it leaves nothing.
+    """A segment that is being put together; left without `finish`, it leaves nothing.
 
     Attributes:
         first_leaf: the log's size before it.

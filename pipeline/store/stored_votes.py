@@ -88,12 +88,12 @@ def batches(connection: Connection, part: int, first: int, end: int) -> Generato
 def prepared(
     connection: Connection, ranges: Sequence[Range], prepare: Callable[[int, pa.RecordBatch], Made]
 ) -> Generator[tuple[int, pa.RecordBatch, Made], None, None]:
-    """The votes of ranges, one range after the other, read ahead by a thread.
+    """The votes of ranges, one range after the other, read and prepared ahead by two threads.
 
     Args:
         connection: as for `batches`.
         ranges: partition, first offset, end.
-        prepare: what the thread makes of a partition's batch besides.
+        prepare: what the second thread makes of a partition's batch besides.
 
     Yields:
         (position of the range, batch, what was made of it)
