@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from queue import Queue
 from threading import Event, Thread
 from typing import TypeVar
 
 One = TypeVar("One")
+Result = TypeVar("Result")
 
 # Python's own 5 ms are as long as what a batch takes elsewhere: a thread that needs the lock for a moment, between two
 # calls of Arrow or of the database, would wait that long each time.
@@ -26,6 +28,24 @@ def short_turns() -> Iterator[None]:
         yield
     finally:
         sys.setswitchinterval(before)
+
+
+def beside(work: Callable[[], Result]) -> Callable[[], Result]:
+    """Do work in a thread.
+
+    Returns:
+        What waits for it, and gives what it gave or raises what it raised; may be asked again.
+    """
+    future: Future[Result] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return future.result
 
 
 def ahead(given: Generator[One, None, None], depth: int) -> Generator[One, None, None]:

@@ -23,7 +23,7 @@ _HOST = "127.0.0.1"
 
 @bench.command()
 def api(
-    votes: Annotated[int, typer.Option(min=10_000, help="Votes that the worker reads meanwhile.")] = 600_000,
+    votes: Annotated[int, typer.Option(min=10_000, help="Votes that the worker reads meanwhile.")] = 1_200_000,
     turns: Annotated[int, typer.Option(min=1, help="Turns of the empty route and of the mix.")] = 4,
     seconds: Annotated[float, typer.Option(min=0.5, help="Of a turn.")] = 3.0,
     connections: Annotated[int, typer.Option(min=1, help="Kept open, each asks again when it has its answer.")] = 16,

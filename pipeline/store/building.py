@@ -1,7 +1,8 @@
 """A segment while it is put together: leaves, hashes, file, counts.
 
 Four threads share the work. One reads votes ahead, one joins what is committed to (`stored_votes.prepared`), the caller
-hashes, one writes the file and counts: the database, Arrow and the disk work without Python's lock, which hashing holds.
+hashes, one counts and writes the file: the database, Arrow and the disk work without Python's lock, which hashing
+holds.
 """
 
 from __future__ import annotations

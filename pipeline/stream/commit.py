@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,6 +27,7 @@ from pipeline.stream.batch import Decoded
 from pipeline.stream.repeats import Sifted, sift, write_repeats
 from pipeline.stream.source.contract import Chunk
 from pipeline.stream.states import States
+from pipeline.threads import beside
 
 Fates = npt.NDArray[np.int8]
 
@@ -164,22 +164,27 @@ def write_batch(
     fresh = votes.take(new)
     fates = fate[new]
     models = np.column_stack([numbers["model_a"][new], numbers["model_b"][new]]).astype(np.int64)
-    observed = processor.observe(
-        fresh,
-        models,
-        fates,
-        partial(context.states.get, connection),
-        judge.reference,
-        context.detectors,
-        partial(judge.earlier, connection),
+    prior = _remembered(connection, fresh, fates, judge, context)
+    stored = _beside(
+        connection,
+        lambda: ingest.write_votes(connection, fresh, {name: values[new] for name, values in numbers.items()}, fates),
     )
-    ingest.write_votes(connection, fresh, {name: values[new] for name, values in numbers.items()}, fates)
+
+    def earlier(sequence: int) -> Reference:
+        stored()
+        return judge.earlier(connection, sequence)
+
+    try:
+        observed = processor.observe(fresh, models, fates, prior, judge.reference, context.detectors, earlier)
+        counted = processor.count_windows(fresh, models, fates, judge.reference)
+    finally:
+        stored()
     raised = [*observed.raised, *write_repeats(connection, votes, repeats)]
     flushed = context.states.due()
     if flushed:
         offsets = {chunk.partition: chunk.next_offset for chunk in chunks}
         write_states(connection, context.states.unwritten(observed.states), owned, offsets)
-    windows.add(connection, processor.count_windows(fresh, models, fates, judge.reference))
+    windows.add(connection, counted)
     ingest.write_rejects(
         connection, decoded.rejects, decoded.partition, decoded.offset, decoded.appended_at, decoded.origins
     )
@@ -190,6 +195,26 @@ def write_batch(
     progress = [_counted(one, new, fate, votes, repeats, decoded) for one in progress]
     ingest.record(connection, progress)
     return Written(_tally(progress, ids, decoded.rejects), event_time, observed.states, flushed)
+
+
+def _remembered(
+    connection: Connection, fresh: VoteBatch, fates: Fates, judge: Judge, context: Context
+) -> processor.Prior:
+    """What was remembered of the voters of a batch, asked for at once: the connection is busy when it is wanted."""
+    if judge.reference is None or not context.detectors:
+        return lambda _, voters: [None] * len(voters)
+    found = {
+        part: context.states.get(connection, part, voters) for part, voters in processor.voters_of(fresh, fates).items()
+    }
+    return lambda part, _: found[part]
+
+
+def _beside(connection: Connection, work: Callable[[], None]) -> Callable[[], None]:
+    """Work that waits for a server is done beside what computes; SQLite computes in this process itself."""
+    if connection.dialect.name == "postgresql":
+        return beside(work)
+    work()
+    return lambda: None
 
 
 def write_states(

@@ -148,6 +148,13 @@ def observe(
     return Observed(new, raised)
 
 
+def voters_of(batch: VoteBatch, fate: npt.NDArray[np.int8]) -> dict[int, list[int]]:
+    """The voters that `observe` will ask for, by partition, in its order."""
+    visible = _visible(batch, fate)
+    partition, voter = batch.partition[visible], batch.voter[visible]
+    return {part: np.unique(voter[partition == part]).tolist() for part in np.unique(partition).tolist()}
+
+
 def observe_partition(
     partition: int,
     given: PartitionVotes,

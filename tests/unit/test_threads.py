@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 
-from pipeline.threads import ahead, short_turns
+from pipeline.threads import ahead, beside, short_turns
 
 
 class Numbers:
@@ -53,6 +53,21 @@ def test_whoever_wants_no_more_leaves_no_thread_and_an_iterator_that_is_closed(t
     assert threading.active_count() == before
     assert given.made <= taken + 2 + 2
     assert given.closed or taken == 0  # never begun
+
+
+def test_what_is_done_beside_gives_what_it_gave_or_raises_what_it_raised_every_time_it_is_asked() -> None:
+    going = threading.Event()
+    wait = beside(lambda: going.wait(10))
+    going.set()
+    assert (wait(), wait()) == (True, True)
+
+    def fails() -> None:
+        raise OSError("the disk is away")
+
+    failed = beside(fails)
+    for _ in range(2):
+        with pytest.raises(OSError, match="the disk is away"):
+            failed()
 
 
 def test_short_turns_end_even_where_something_fails() -> None:
