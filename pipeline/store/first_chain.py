@@ -112,7 +112,8 @@ def check_links(connection: Connection, unsigned_ones: Sequence[Snapshot]) -> No
             raise Refuted("previous", where, f"expected number {sequence} after {previous[:12]}, or a signed manifest")
         if snapshots.digest_of(one.body) != one.snapshot_id:
             raise Refuted("digest", where, "its body does not have its digest")
-        if one.body.get("log_digest") != digests.get(one.log_size):
+        # A store without that chain has no snapshot of its time, whatever a body leaves out.
+        if one.log_size not in digests or one.body.get("log_digest") != digests[one.log_size]:
             raise Refuted("root", where, f"the chain at {one.log_size} votes is not the one that it rates")
         previous = one.digest
 

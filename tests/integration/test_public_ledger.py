@@ -23,7 +23,18 @@ from pipeline.jobs import custody, witnessing
 from pipeline.ledger import archive, leaf, manifest, merkle, note, receipt, segment, strict
 from pipeline.ledger.proofs import check_consistency, check_inclusion
 from pipeline.ledger.verify import verify
-from pipeline.store import Store, building, exclusions, manifests, proofs, schema, seals, snapshots, tile_cache
+from pipeline.store import (
+    Store,
+    building,
+    exclusions,
+    first_chain,
+    manifests,
+    proofs,
+    schema,
+    seals,
+    snapshots,
+    tile_cache,
+)
 from pipeline.store.ledger_files import LedgerFiles
 from tests.integration.board_of_votes import OPTIONS, Board, event, using
 
@@ -404,6 +415,15 @@ def test_offsets_without_votes_are_passed_over(board: Board, monkeypatch: pytest
     assert board.refresh()["log_size"] == FIRST + 3
     assert jobs.verify(board.url)["votes"] == FIRST + 3
     assert _reasons(board, "vote 1001", "vote 299")["vote 1001"] == (True, True, "")
+
+
+def test_a_snapshot_that_nobody_signed_does_not_pass_for_one_of_the_first_version(published: Board) -> None:
+    body = {"configuration": {}}
+    name = snapshots.digest_of(body)
+    link = {"snapshot": name, "sequence": 1, "previous": snapshots.GENESIS}
+    forged = snapshots.Snapshot(name, 1, snapshots.GENESIS, snapshots.digest_of(link), FIRST, body, 0)
+    with published.store() as store, store.read() as connection, pytest.raises(Refuted, match="the chain at"):
+        first_chain.check_links(connection, [forged])
 
 
 # Tampering, as somebody who may.
