@@ -19,7 +19,7 @@ from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out
 from pipeline.errors import IntegrityError
 from pipeline.metrics import StoreCollector, serve
 from pipeline.settings import PREFIX, SHAPING, Settings
-from pipeline.store import Store, first_chain
+from pipeline.store import Store
 from pipeline.store import registry as registry_events
 from pipeline.store import status as figures
 from pipeline.store.migrate import NEWEST
@@ -39,15 +39,11 @@ def migrate(store: StoreOption = None, as_json: JsonOption = False) -> None:
     """Make the store, or bring its tables up to date: as the role that owns them, before anybody else is let in."""
     options = configuration.load()
     opened = Store.open(store or options.store, voter_key=options.key)
-    with opened.read() as connection:
-        votes = first_chain.unsealed(connection)
     opened.close()
     if as_json:
         emit({"store": opened.url, "tables": NEWEST})
-        return
-    err.print(f"{opened.url} has the tables of version {NEWEST}", highlight=False)
-    if votes:
-        err.print(f"the next refresh takes {votes:,} votes of the first version's log into the public one")
+    else:
+        err.print(f"{opened.url} has the tables of version {NEWEST}", highlight=False)
 
 
 @app.command()

@@ -74,8 +74,7 @@ def publish(connection: Connection, store: Store, signers: Signers, candidate_id
     if found.sequence is not None:
         return snapshots.find(connection, candidate_id)
     newest = manifests.newest(connection)
-    last = snapshots.latest(connection)
-    if found.body["after"] != (last.sequence if last else 0):
+    if found.body["after"] != (newest.sequence if newest else 0):
         return snapshots.find(connection)
     before = manifest.load(newest.body) if newest else None
     said, signing = _manifest(connection, store, signers, found, before, now)
@@ -92,9 +91,7 @@ def publish(connection: Connection, store: Store, signers: Signers, candidate_id
         note.sign(votes.text, [signers.log(votes.origin)]),
     )
     manifests.add(connection, signed, log[-merkle.WIDTH :])
-    # Of a store that was migrated the first signed snapshot follows the last one that was not (store/first_chain.py).
-    number, previous = (last.sequence + 1, last.digest) if last else (1, said.previous)
-    return snapshots.publish(connection, candidate_id, number, previous, signed.sha256, now)
+    return snapshots.publish(connection, candidate_id, said.sequence, said.previous, signed.sha256, now)
 
 
 def keep_head(store: Store, published: Snapshot) -> None:
@@ -102,7 +99,7 @@ def keep_head(store: Store, published: Snapshot) -> None:
     with store.read() as connection:
         signed = manifests.of(connection, published.snapshot_id)
     # What was kept first stays: another head at its place is what the audit looks for.
-    if signed is not None and not store.files.has_head(signed.sequence):
+    if not store.files.has_head(signed.sequence):
         store.files.put_head(signed.sequence, signed.checkpoint)
 
 

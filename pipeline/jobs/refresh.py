@@ -14,7 +14,7 @@ from pipeline.jobs.counting import VIEWS, about, board, inputs, reference, rows_
 from pipeline.jobs.opening import now, opened
 from pipeline.jobs.styling import style_view
 from pipeline.settings import Settings
-from pipeline.store import exclusions, manifests, seals, snapshots, tile_cache, verdicts
+from pipeline.store import exclusions, seals, snapshots, tile_cache, verdicts
 from pipeline.store import status as figures
 
 # Of a refresh that others overtake: the scheduler's and a person's are two.
@@ -122,8 +122,6 @@ def rate(store: str, log_size: int) -> str:
             "rows": {view: snapshots.digest_of({"rows": rows_of(shown)}) for view, shown in boards.items()},
             "after": number,
         }
-        if newest is not None and manifests.newest(connection) is None:
-            body["continues"] = newest.digest  # the first one that is signed binds those of the first version
         rows = {view: rows_of(shown) for view, shown in boards.items()}
         key = snapshots.digest_of({"work": work, "after": number})
         return snapshots.add_candidate(connection, key, body, rows, reference(given), now())

@@ -2,7 +2,6 @@
 
 Laws: the log is held against the votes, the manifests against the log, the boards against both; the first thing that
 does not follow is named. What a stranger checks from a bundle is in `ledger.verify`; here the rows are at hand too.
-Snapshots of the first version have no manifest: they are held against the chain that they form, and the votes.
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ from pipeline.store import (
     Store,
     erasure,
     exclusions,
-    first_chain,
     manifests,
     places,
     rechecking,
@@ -53,17 +51,15 @@ def verify(store: str) -> dict[str, Any]:
             raise VerificationFailed("the sum of all segments, which refreshes read, is not the sum of the segments")
         published = snapshots.chain(connection)
         signed = list(manifests.all_of(connection))
-        first = _first_version(connection, published, signed, checked.leaves)
-        if [one.snapshot_id for one in published[len(first) :]] != [one.snapshot_id for one in signed]:
-            raise VerificationFailed(f"expected a signed manifest a snapshot, got {len(signed)} for {len(published)}")
+        if [one.snapshot_id for one in published] != [one.snapshot_id for one in signed]:
+            raise VerificationFailed(f"expected one signed manifest per snapshot, got {len(signed)} for {len(published)}")
         log, before = b"", None
-        for place, one in enumerate(signed, start=len(first)):
+        for snapshot, one in zip(published, signed, strict=True):
             said = _signed(one, before, log)
             log += merkle.leaf_hash(one.body)
-            if published[place].sequence != said.sequence + len(first):
-                raise VerificationFailed(f"manifest {said.sequence} is of snapshot {published[place].sequence}")
-            previous = published[place - 1].digest if place else manifest.NO_PREVIOUS
-            _verify_snapshot(connection, it, published[place], said, previous)
+            if snapshot.sequence != said.sequence:
+                raise VerificationFailed(f"manifest {said.sequence} is of snapshot {snapshot.sequence}")
+            _verify_snapshot(connection, it, snapshot, said)
             before = said
     return {
         "segments": checked.segments,
@@ -71,25 +67,6 @@ def verify(store: str) -> dict[str, Any]:
         "snapshots": len(published),
         "erased": checked.erased,
     }
-
-
-def _first_version(
-    connection: Connection, published: list[snapshots.Snapshot], signed: list[Signed], sealed: int
-) -> list[snapshots.Snapshot]:
-    """Check what the first version published, and the chain that it is about.
-
-    Returns:
-        Its snapshots.
-    """
-    first = first_chain.unsigned(published, signed)
-    first_chain.recheck(connection)
-    first_chain.check_links(connection, first)
-    for one in first:
-        # Before the first seal after the migration the log holds nothing yet to rate.
-        if one.log_size <= sealed:
-            where = f"snapshot {one.sequence} ({one.snapshot_id[:12]})"
-            _verify_boards(connection, one, inputs(connection, one.log_size, one.body["exclusions"]), where)
-    return first
 
 
 def _signed(one: Signed, before: Manifest | None, log: bytes) -> Manifest:
@@ -119,11 +96,9 @@ def _check_head(data: bytes, expected: note.Checkpoint, keys: list[VerifierKey],
         raise Refuted("root", where, f"expected {expected.size} leaves with root {expected.root.hex()}")
 
 
-def _verify_snapshot(
-    connection: Connection, store: Store, snapshot: snapshots.Snapshot, said: Manifest, previous: str
-) -> None:
+def _verify_snapshot(connection: Connection, store: Store, snapshot: snapshots.Snapshot, said: Manifest) -> None:
     where = f"snapshot {snapshot.sequence} ({snapshot.snapshot_id[:12]})"
-    if (snapshot.digest, snapshot.previous) != (manifest.digest(said.dump()), previous):
+    if (snapshot.digest, snapshot.previous) != (manifest.digest(said.dump()), said.previous):
         raise VerificationFailed(f"{where}: its row does not name its manifest")
     if not snapshot.snapshot_id == snapshots.digest_of(snapshot.body) == said.files.get("snapshot.json"):
         raise VerificationFailed(f"{where}: its body does not have its digest")

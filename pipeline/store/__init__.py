@@ -10,7 +10,6 @@ bulk.py        new rows straight into the tables (binary COPY, executemany)
 alerts.py      alerts and what became of them
 exclusions.py  the dated list of what does not count, and why
 selections.py  votes chosen by what they have in common
-first_chain.py  the log of the first version, kept and checked
 seals.py       segments: the append-only log of votes; building.py: one being made; sealed_counts.py: counts
 stored_votes.py  stored votes as Arrow columns; leaves.py: as public leaves; places.py: which vote is which leaf
 rechecking.py  the log held against the votes

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from pipeline.errors import VerificationFailed
 from pipeline.store import schema
 
 _COLUMNS = ("sequence", "snapshot_id", "sha256", "body", "checkpoint", "votes_checkpoint")
@@ -22,8 +23,7 @@ class Signed:
     """A leaf of the snapshot log, and the heads with it.
 
     Attributes:
-        sequence: its number in the log, 1 for the first. That of its snapshot is larger by as many as were published by
-            the first version, which had no such log.
+        sequence: its number in the log, 1 for the first: that of its snapshot.
         snapshot_id: of the snapshot in the store.
         sha256: of the manifest.
         body: the manifest's bytes.
@@ -59,13 +59,19 @@ def at(connection: Connection, sequence: int) -> Signed | None:
     return None if row is None else _signed(row)
 
 
-def of(connection: Connection, snapshot_id: str) -> Signed | None:
-    """The manifest of a snapshot; None for one of the first version, which signed none."""
+def of(connection: Connection, snapshot_id: str) -> Signed:
+    """The manifest of a published snapshot.
+
+    Raises:
+        VerificationFailed: there is none, though both are written in one transaction.
+    """
     m = schema.manifest.c
     row = connection.execute(
         sa.select(*(m[name] for name in _COLUMNS)).where(m.snapshot_id == snapshot_id)
     ).one_or_none()
-    return None if row is None else _signed(row)
+    if row is None:
+        raise VerificationFailed(f"expected a signed manifest of snapshot {snapshot_id}, got none")
+    return _signed(row)
 
 
 def newest(connection: Connection) -> Signed | None:

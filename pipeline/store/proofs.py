@@ -251,14 +251,7 @@ def _newest(connection: Connection) -> Signed:
 
 
 def _signed(connection: Connection, snapshot_id: str | None) -> Signed:
-    asked = snapshots.find(connection, snapshot_id)
-    found = manifests.of(connection, asked.snapshot_id)
-    if found is None:
-        raise Usage(
-            f"expected a snapshot that was signed, got number {asked.sequence}, which the first version published: "
-            "there is no proof of it but the digests that it is chained by"
-        )
-    return found
+    return manifests.of(connection, snapshots.find(connection, snapshot_id).snapshot_id)
 
 
 def _kept(connection: Connection, older: Signed) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.store import first_chain, places, schema
+from pipeline.store import places, schema
 from pipeline.store.alerts import as_shown, placed
 from pipeline.store.snapshots import Snapshot
 
@@ -71,15 +71,13 @@ def beginning(connection: Connection, prefix: str) -> list[str]:
 def data_until(connection: Connection, log_size: int) -> int | None:
     """When the newest vote of the log at a size was cast, microseconds; None for an empty log."""
     v = schema.vote.c
-    # Until the first seal after the migration, the sizes of the first version's log are those of its chain.
-    ends = places.ends(connection, log_size) or first_chain.ends(connection, log_size)
     newest = [
         connection.scalar(
             sa.select(sa.func.max(v.cast_at)).where(
                 v.partition_no == part, v.offset < end, v.offset >= end - _NEAR_THE_END
             )
         )
-        for part, end in ends.items()
+        for part, end in places.ends(connection, log_size).items()
     ]
     return max((int(time) for time in newest if time is not None), default=None)
 

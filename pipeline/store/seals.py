@@ -21,7 +21,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.ledger import tiles
 from pipeline.ledger.merkle import EMPTY_ROOT, WIDTH, Frontier
-from pipeline.store import first_chain, leaves, places, retractions, schema, sealed_counts, styles
+from pipeline.store import leaves, places, retractions, schema, sealed_counts, styles
 from pipeline.store.building import Building, Taken
 from pipeline.store.ledger_files import LedgerFiles
 from pipeline.threads import short_turns
@@ -64,12 +64,12 @@ def seal(connection: Connection, files: LedgerFiles, now: int) -> Sealed:
     files.forget_drafts()
     grown: list[tiles.Grown] = []
     waiting = [(row.partition_no, row.sealed_offset, row.next_offset) for row in ranges]
-    rounds = first_chain.rounds(connection, before, waiting)
-    while rounds:
+    more = True
+    while more:
         with short_turns(), Building(files, frontier, texts) as building:
-            left = building.read(connection, rounds[0])
-            rounds = [left, *rounds[1:]] if left else rounds[1:]
-            if not rounds:
+            waiting = building.read(connection, waiting)
+            more = bool(waiting)
+            if not more:
                 building.take_back(retractions.waiting(connection))
             if building.size:
                 _append(connection, building, frontier, now)

@@ -25,7 +25,6 @@ from pipeline.store.names import insert_or_ignore
 
 _ROW = ("model", "rating", "lower", "upper", "rank", "rank_best", "rank_worst", "votes")
 _LOCK = 0x5AA9
-GENESIS = "0" * 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +35,7 @@ class Snapshot:
         snapshot_id: digest of its body.
         sequence: 1 for the first.
         previous: digest of the snapshot before it, 64 zeros for the first.
-        digest: SHA-256 of its manifest, the leaf of the snapshot log; of one that the first version published, of its
-            place in the chain (store/first_chain.py).
+        digest: SHA-256 of its manifest, the leaf of the snapshot log.
         log_size: leaves of the log that it rates.
         body: configuration, exclusions, counts, verdict: everything but the rows.
         published_at: microseconds since 1970 UTC.
@@ -139,7 +137,7 @@ def publish(connection: Connection, snapshot_id: str, sequence: int, previous: s
         connection: with the `lock`.
         snapshot_id: the candidate.
         sequence: 1 for the first.
-        previous: digest of the snapshot before it, GENESIS for the first.
+        previous: digest of the snapshot before it, 64 zeros for the first.
         digest: SHA-256 of its manifest.
         now: wall clock in microseconds.
     """

@@ -27,7 +27,6 @@ from pipeline.store import (
     Store,
     building,
     exclusions,
-    first_chain,
     manifests,
     proofs,
     schema,
@@ -417,13 +416,14 @@ def test_offsets_without_votes_are_passed_over(board: Board, monkeypatch: pytest
     assert _reasons(board, "vote 1001", "vote 299")["vote 1001"] == (True, True, "")
 
 
-def test_a_snapshot_that_nobody_signed_does_not_pass_for_one_of_the_first_version(published: Board) -> None:
-    body = {"configuration": {}}
-    name = snapshots.digest_of(body)
-    link = {"snapshot": name, "sequence": 1, "previous": snapshots.GENESIS}
-    forged = snapshots.Snapshot(name, 1, snapshots.GENESIS, snapshots.digest_of(link), FIRST, body, 0)
-    with published.store() as store, store.read() as connection, pytest.raises(Refuted, match="the chain at"):
-        first_chain.check_links(connection, [forged])
+def test_a_snapshot_without_a_signed_manifest_fails_verification(small: Board) -> None:
+    with small.store() as store, store.write() as connection:
+        connection.execute(sa.delete(schema.manifest).where(schema.manifest.c.sequence == 2))
+        newest = snapshots.find(connection).snapshot_id
+    with pytest.raises(VerificationFailed, match="expected one signed manifest per snapshot, got 1 for 2"):
+        jobs.verify(small.url)
+    with small.store() as store, pytest.raises(VerificationFailed, match=f"manifest of snapshot {newest}"):
+        proofs.manifest(store)
 
 
 # Tampering, as somebody who may.

@@ -23,6 +23,7 @@ from pipeline.alerts import Raised, voter_label
 from pipeline.errors import Fenced, MissingKey, StoreUnavailable, Usage
 from pipeline.events import Reject, VoteBatch, columns, decode_votes
 from pipeline.evidence import Reference
+from pipeline.ledger.manifest import NO_PREVIOUS
 from pipeline.store import (
     Store,
     alerts,
@@ -433,9 +434,9 @@ def test_published_snapshots_have_a_place_and_are_found_by_it(store: Store) -> N
         with pytest.raises(Usage):
             snapshots.find(connection)
         assert snapshots.reference(connection, 1) is None
-        first = snapshots.publish(connection, one, 1, snapshots.GENESIS, "first", 10)
+        first = snapshots.publish(connection, one, 1, NO_PREVIOUS, "first", 10)
         second = snapshots.publish(connection, two, 2, first.digest, "second", 20)
-        assert (first.sequence, first.previous) == (1, snapshots.GENESIS)
+        assert (first.sequence, first.previous) == (1, NO_PREVIOUS)
         assert (second.sequence, second.previous) == (2, first.digest)
         assert snapshots.chain(connection) == [first, second]
         assert snapshots.find(connection, one[:8]) == first
@@ -451,11 +452,11 @@ def test_published_snapshots_have_a_place_and_are_found_by_it(store: Store) -> N
 def test_a_second_successor_of_a_snapshot_is_impossible(store: Store) -> None:
     with store.write() as connection:
         first, second = candidate(connection, "one"), candidate(connection, "two")
-        snapshots.publish(connection, first, 1, snapshots.GENESIS, "first", 0)
+        snapshots.publish(connection, first, 1, NO_PREVIOUS, "first", 0)
     c = schema.snapshot.c
     fork = sa.update(schema.snapshot).where(c.snapshot_id == second)
     with pytest.raises(sa.exc.IntegrityError), store.write() as connection:
-        connection.execute(fork.values(sequence=2, previous=snapshots.GENESIS, digest="d", published_at=0))
+        connection.execute(fork.values(sequence=2, previous=NO_PREVIOUS, digest="d", published_at=0))
 
 
 def test_what_is_in_force_is_the_newest_of_its_partition(store: Store) -> None:

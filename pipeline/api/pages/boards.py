@@ -16,7 +16,7 @@ from pipeline.api.pages.rendering import PAGE, Drawn, Templates
 from pipeline.api.problems import Problem
 from pipeline.api.reader import SETTLED, UNTIL_PUBLISHED, Reader, summary
 from pipeline.api.snapshots import VIEWS, standings
-from pipeline.store import manifests, proofs, reading, snapshots
+from pipeline.store import proofs, reading, snapshots
 from pipeline.store.snapshots import Snapshot
 
 _A_DAY = 86_400 * 1_000_000
@@ -59,13 +59,12 @@ def routes(reader: Reader, templates: Templates) -> APIRouter:  # a list of rout
             found = reader.snapshot(connection, snapshot)
             before = reading.published(connection, 1, found.sequence)
             shown = summary(reader, connection, found)
-            signed = manifests.of(connection, found.snapshot_id) is not None
         # Against the newest head, which the next snapshot changes.
         return templates.page(
             "snapshot", UNTIL_PUBLISHED, snapshot=shown, body=found.body,
             before=before[0].snapshot_id if before else None,
-            keys=proofs.keys(reader.store) if signed else (),
-            proof=proofs.prove_snapshot(reader.store, snapshot) if signed else None,
+            keys=proofs.keys(reader.store),
+            proof=proofs.prove_snapshot(reader.store, snapshot),
         )  # fmt: skip
 
     @router.get("/changes")
