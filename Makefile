@@ -46,13 +46,13 @@ bench-ratings: setup .venv-bench/.synced ## the rating engine beside arena-rank 
 	@$(BIN)/integrity bench ratings $(ARGS)
 
 up: setup kafka prometheus ## the real thing as local processes in .stack, under a supervisor
-	@$(BIN)/python -m pipeline.local up $(ARGS)
+	@$(BIN)/python -m pipeline.devstack up $(ARGS)
 
 status: setup ## what of it runs, where, and which alerts fire
-	@$(BIN)/python -m pipeline.local status $(ARGS)
+	@$(BIN)/python -m pipeline.devstack status $(ARGS)
 
 down: setup ## end all of it; the data stays in .stack
-	@$(BIN)/python -m pipeline.local down $(ARGS)
+	@$(BIN)/python -m pipeline.devstack down $(ARGS)
 
 test-faults: setup kafka prometheus faketime ## the long faults: kill -9 again and again, storms, stuck groups
 	$(BIN)/pytest tests/faults -m slow --numprocesses 3 --dist load $(ARGS)

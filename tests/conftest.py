@@ -19,10 +19,10 @@ from typing import Any, TypeVar
 
 import pytest
 
+from pipeline.devstack import KafkaServer, PostgresServer
+from pipeline.devstack.monitoring import AlertmanagerServer
+from pipeline.devstack.process import LocalServer
 from pipeline.errors import Unavailable
-from pipeline.local import KafkaServer, PostgresServer
-from pipeline.local.monitoring import AlertmanagerServer
-from pipeline.local.process import LocalServer
 
 SERVICES = {
     "kafka": "the real Kafka broker",

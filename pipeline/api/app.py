@@ -18,10 +18,11 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.api import alerts, documents, ledger, models, moves, operators, pages, problems, snapshots, status
-from pipeline.api.asking import nothing_else
 from pipeline.api.kept import Kept, Pulse
 from pipeline.api.reader import NEVER, Reader
-from pipeline.store import Store, reading
+from pipeline.api.request_params import nothing_else
+from pipeline.store import Store
+from pipeline.store.read import pages as reading
 
 _LONGEST_BODY = 64 << 10
 # Each holds a connection of the pool, which has six, while it reads: more would only wait for one.

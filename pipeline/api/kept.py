@@ -22,7 +22,7 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pipeline.api.asking import preferred
+from pipeline.api.request_params import preferred
 from pipeline.errors import IntegrityError
 
 PERIOD = 1.0

@@ -20,13 +20,14 @@ from fastapi import Path as PathOf
 from fastapi.responses import FileResponse, Response
 
 from pipeline.api import documents
-from pipeline.api.asking import TEXT, SnapshotId
 from pipeline.api.problems import Problem
 from pipeline.api.reader import FOREVER, UNTIL_PUBLISHED, Reader
+from pipeline.api.request_params import TEXT, SnapshotId
 from pipeline.api.tables import as_json
 from pipeline.errors import Usage
 from pipeline.ledger import strict
-from pipeline.store import Store, proofs
+from pipeline.store import Store
+from pipeline.store.read import proofs
 
 Log = Annotated[Literal["snapshots", "votes"], Query(description="Which of the two logs.")]
 LogName = Literal["snapshots", "votes"]

@@ -9,14 +9,16 @@ from fastapi.responses import Response
 from sqlalchemy.engine import Connection
 
 from pipeline.api import documents
-from pipeline.api.asking import TEXT, Cursor, FormOf, Limit, ViewOf, cursor_of, form_of, key_of
 from pipeline.api.problems import not_found
 from pipeline.api.reader import UNTIL_PUBLISHED, Reader, time_text
+from pipeline.api.request_params import TEXT, Cursor, FormOf, Limit, ViewOf, cursor_of, form_of, key_of
 from pipeline.api.snapshots import TABLE, VIEWS
 from pipeline.api.tables import answer, as_json
 from pipeline.registry import Model, Registry, State
-from pipeline.store import names, reading, registry, snapshots
-from pipeline.store.snapshots import Snapshot
+from pipeline.store.boards import snapshots
+from pipeline.store.boards.snapshots import Snapshot
+from pipeline.store.read import pages
+from pipeline.store.votes import dictionary, registry_events
 
 _REGISTRY = (
     "provider", "family", "visibility", "license", "submitted_at", "released_at", "released_as", "variants_tested",
@@ -90,13 +92,13 @@ def points(reader: Reader, connection: Connection, model: str, view: str) -> lis
             # Every battle is one of two models.
             "share": round(2 * row["votes"] / int(row["battles"]), 6) if row["battles"] else 0.0,
         }
-        for row in reading.history(connection, model, view)
+        for row in pages.history(connection, model, view)
     ]
 
 
 def state_of(connection: Connection) -> State:
     """The registry with all of its events."""
-    events, _ = registry.events_since(connection, 0)
+    events, _ = registry_events.events_since(connection, 0)
     return Registry(events).as_of(_FOREVER)
 
 
@@ -104,7 +106,7 @@ def every(connection: Connection) -> list[dict[str, Any]]:
     """Every model, by name."""
     state = state_of(connection)
     newest = snapshots.latest(connection)
-    met = {state.key(name) for name in names.model_names(connection).values()}
+    met = {state.key(name) for name in dictionary.model_names(connection).values()}
     places = _places(connection, newest)
     return [_about(name, state, newest, places) for name in sorted(met | state.models.keys())]
 
@@ -117,7 +119,7 @@ def about(connection: Connection, name: str) -> dict[str, Any]:
     """
     state = state_of(connection)
     key = state.key(name)
-    if key not in state.models and not reading.knows_model(connection, key):
+    if key not in state.models and not pages.knows_model(connection, key):
         raise not_found("the name of a model", name)
     newest = snapshots.latest(connection)
     return _about(key, state, newest, _places(connection, newest))

@@ -9,12 +9,12 @@ from fastapi.responses import Response
 from sqlalchemy.engine import Connection
 
 from pipeline.api import documents
-from pipeline.api.asking import FormOf, ViewOf, form_of
 from pipeline.api.reader import SETTLED, Reader, summary
+from pipeline.api.request_params import FormOf, ViewOf, form_of
 from pipeline.api.snapshots import TABLE
 from pipeline.api.tables import answer
-from pipeline.jobs import moves
-from pipeline.jobs.moves import Move, Moves
+from pipeline.jobs.refresh import board_diff
+from pipeline.jobs.refresh.board_diff import Move, Moves
 
 Pair = Annotated[str, Path(pattern=r"^[0-9a-f]{64}\.\.[0-9a-f]{64}$", description="OLDER..NEWER, two digests.")]
 
@@ -43,7 +43,7 @@ def between(reader: Reader, connection: Connection, first: str, second: str, vie
     before, after = (reader.snapshot(connection, one) for one in (first, second))
     for one in (before, after):
         reader.rows(connection, one, view)
-    return moves.moves(connection, before, after, view)
+    return board_diff.moves(connection, before, after, view)
 
 
 def as_document(reader: Reader, connection: Connection, found: Moves) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def _row(move: Move) -> dict[str, Any]:
         "model": move.model,
         "places": move.places,
         "rating": move.rated,
-        "reason": moves.reason(move),
+        "reason": board_diff.reason(move),
         "points": dict(move.points),
         "battles": {"votes": b.votes, "wins": b.wins, "losses": b.losses, "score": b.score, "expected": b.expected},
         "passed": list(move.passed),

@@ -14,15 +14,15 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.api.alerts import AlertId
-from pipeline.api.asking import TEXT
 from pipeline.api.kept import Pulse
 from pipeline.api.problems import Problem
 from pipeline.api.reader import NEVER, Reader
+from pipeline.api.request_params import TEXT
 from pipeline.api.tables import as_json
-from pipeline.jobs import deciding
-from pipeline.jobs.opening import now
-from pipeline.store import tokens
-from pipeline.store.tokens import Token
+from pipeline.jobs import moderation
+from pipeline.jobs.open_store import now
+from pipeline.store.alerting import tokens
+from pipeline.store.alerting.tokens import Token
 
 _BEARER = HTTPBearer(auto_error=False, description="A token of `integrity tokens add`.")
 _LONGEST = 24.0 * 366
@@ -103,7 +103,7 @@ def routes(reader: Reader, pulse: Pulse) -> APIRouter:
     ) -> Response:
         """Take an alert to another state."""
         with reader.store.write() as connection:
-            result = deciding.move(connection, alert, action, token.name, body.reason, body.hours)
+            result = moderation.move(connection, alert, action, token.name, body.reason, body.hours)
         pulse.touch()
         return as_json(result, NEVER)
 
@@ -111,7 +111,7 @@ def routes(reader: Reader, pulse: Pulse) -> APIRouter:
     def votes(alert: AlertId, action: Literal["exclude", "restore"], body: Why, token: Token = may_count) -> Response:
         """Exclude the votes that an alert speaks of, or count them again, from the next refresh on."""
         with reader.store.write() as connection:
-            result = deciding.count(connection, action, alert, token.name, body.reason)
+            result = moderation.count(connection, action, alert, token.name, body.reason)
         pulse.touch()
         return as_json(result, NEVER)
 
@@ -119,7 +119,7 @@ def routes(reader: Reader, pulse: Pulse) -> APIRouter:
     def exclusion(body: Counting, token: Token = may_count) -> Response:
         """Exclude votes, or count them again; the defended board follows at the next refresh."""
         with reader.store.write() as connection:
-            result = deciding.count(connection, body.action, f"{body.kind}:{body.target}", token.name, body.reason)
+            result = moderation.count(connection, body.action, f"{body.kind}:{body.target}", token.name, body.reason)
         pulse.touch()
         return as_json(result, NEVER)
 

@@ -19,8 +19,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
-from pipeline.alerts import UnknownAlert
 from pipeline.errors import BadInput, IntegrityError, Unavailable, Usage
+from pipeline.scoring.signals import UnknownAlert
 
 _log = logging.getLogger("integrity.api")
 MEDIA_TYPE = "application/problem+json"

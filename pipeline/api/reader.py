@@ -12,9 +12,11 @@ from sqlalchemy.engine import Connection
 
 from pipeline.api.problems import Problem, not_found
 from pipeline.events.batch import instant
-from pipeline.jobs.provider import every_provider
-from pipeline.store import Store, reading, snapshots
-from pipeline.store.snapshots import Snapshot
+from pipeline.jobs.audits.provider import every_provider
+from pipeline.store import Store
+from pipeline.store.boards import snapshots
+from pipeline.store.boards.snapshots import Snapshot
+from pipeline.store.read import pages
 
 FOREVER = {"cache-control": "public, max-age=31536000, immutable"}
 """Of what a digest names."""
@@ -56,7 +58,7 @@ class Reader:
         Raises:
             Problem: 404.
         """
-        found = reading.snapshot(connection, snapshot_id)
+        found = pages.snapshot(connection, snapshot_id)
         if found is None:
             raise not_found("the digest of a published snapshot", snapshot_id)
         return found
@@ -90,7 +92,7 @@ class Reader:
             Problem: 503, somebody else's look takes long.
         """
         newest = snapshots.latest(connection)
-        key = (newest.snapshot_id if newest else None, reading.pulse(connection)[3])
+        key = (newest.snapshot_id if newest else None, pages.pulse(connection)[3])
         if self._facts[0] != key:
             if not self._looking.acquire(timeout=20):
                 raise Problem(503, "the audits are looking at the votes; try again", {"retry-after": "20"})
@@ -104,7 +106,7 @@ class Reader:
     def until(self, connection: Connection, log_size: int) -> int | None:
         """When the newest vote of a log was cast: a board is as of then. A log of one size is always the same."""
         if log_size not in self._until:
-            self._until[log_size] = reading.data_until(connection, log_size)
+            self._until[log_size] = pages.data_until(connection, log_size)
         return self._until[log_size]
 
     def until_text(self, connection: Connection, log_size: int) -> str | None:

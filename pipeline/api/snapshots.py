@@ -9,14 +9,15 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from pipeline.api import documents
-from pipeline.api.asking import Cursor, FormOf, Limit, SnapshotId, ViewOf, cursor_of, form_of, key_of
 from pipeline.api.problems import Problem, not_found
 from pipeline.api.reader import FOREVER, UNTIL_PUBLISHED, Reader, summary
+from pipeline.api.request_params import Cursor, FormOf, Limit, SnapshotId, ViewOf, cursor_of, form_of, key_of
 from pipeline.api.tables import PARQUET, answer, as_json
 from pipeline.errors import Usage
 from pipeline.events.batch import microseconds
-from pipeline.store import reading, snapshots
-from pipeline.store.snapshots import Snapshot
+from pipeline.store.boards import snapshots
+from pipeline.store.boards.snapshots import Snapshot
+from pipeline.store.read import pages
 
 VIEWS = ("raw", "defended", "style")
 TABLE: dict[int | str, dict[str, Any]] = {
@@ -40,7 +41,7 @@ def routes(reader: Reader) -> APIRouter:  # a list of routes
         """Published snapshots, newest first."""
         key = key_of(cursor, int)
         with reader.read() as connection:
-            found = reading.published(connection, limit + 1, key[0] if key else None)
+            found = pages.published(connection, limit + 1, key[0] if key else None)
             rows = [summary(reader, connection, one) for one in found[:limit]]
         after = cursor_of(rows[-1]["sequence"]) if len(found) > limit else None
         return answer({"rows": rows, "next": after}, _form(form, request), "snapshots", UNTIL_PUBLISHED)
@@ -53,9 +54,9 @@ def routes(reader: Reader) -> APIRouter:  # a list of routes
     ) -> Response:
         """A snapshot: what it counts, what it leaves out and why, its settings. SHA-256 of `body` is its name."""
         with reader.read() as connection:
-            found = reading.snapshot(connection, snapshot)
+            found = pages.snapshot(connection, snapshot)
             if found is None:
-                return _moved(f"/api/v1/snapshots/{_whole(reading.beginning(connection, snapshot), snapshot)}")
+                return _moved(f"/api/v1/snapshots/{_whole(pages.beginning(connection, snapshot), snapshot)}")
             return as_json({**summary(reader, connection, found), "body": found.body}, FOREVER)
 
     @router.get("/snapshots/{snapshot}/leaderboard", response_model=documents.boards.Board, responses=TABLE)

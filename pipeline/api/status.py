@@ -8,8 +8,8 @@ from fastapi.responses import Response
 from pipeline.api import documents
 from pipeline.api.reader import NEVER, Reader, time_text
 from pipeline.api.tables import as_json
-from pipeline.store import snapshots
-from pipeline.store import status as figures
+from pipeline.store.boards import snapshots
+from pipeline.store.read import status as figures
 
 
 def routes(reader: Reader) -> APIRouter:

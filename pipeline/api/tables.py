@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fastapi.responses import Response
 
-from pipeline.api.asking import Form
+from pipeline.api.request_params import Form
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 CSV = "text/csv; charset=utf-8"

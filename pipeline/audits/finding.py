@@ -16,8 +16,8 @@ from typing import Any
 
 from scipy.special import ndtr
 
-from pipeline.alerts import Severity, SubjectKind
 from pipeline.errors import BadCounts
+from pipeline.scoring.signals import Severity, SubjectKind
 
 ALPHA = 0.01
 """A test fires below this p-value."""

@@ -23,10 +23,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import bdtr, bdtrc, ndtr
 
-from pipeline.alerts import SubjectKind
 from pipeline.audits import shares
 from pipeline.audits.finding import ALPHA, Finding
 from pipeline.errors import BadCounts
+from pipeline.scoring.signals import SubjectKind
 
 AUDIT = "sampling_fairness"
 Ints = npt.NDArray[np.int64]

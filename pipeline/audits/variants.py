@@ -20,12 +20,12 @@ from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Any
 
-from pipeline.alerts import Severity
 from pipeline.audits.families import similarity
 from pipeline.audits.finding import Finding
 from pipeline.errors import BadCounts
 from pipeline.ratings.selection import Gain, disclosed_se, gain_of_best, shrink
 from pipeline.registry import Model, State
+from pipeline.scoring.signals import Severity
 
 MANY, TOO_MANY = 3, 10
 _ALIKE = 0.5

@@ -7,16 +7,17 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from pipeline import jobs
+from pipeline import alert_text, jobs
 from pipeline import settings as configuration
-from pipeline.alerts import STATES
 from pipeline.cli import show
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out
 from pipeline.errors import Usage
-from pipeline.jobs import deciding, explaining
-from pipeline.jobs.opening import now
-from pipeline.store import Store, exclusions
-from pipeline.store import alerts as kept
+from pipeline.jobs import moderation
+from pipeline.jobs.open_store import now
+from pipeline.scoring.signals import STATES
+from pipeline.store import Store
+from pipeline.store.alerting import alerts as kept
+from pipeline.store.boards import exclusions
 
 Action = Literal[
     "list",
@@ -73,14 +74,14 @@ def alerts(
         elif action == "show":
             with opened.read() as connection:
                 found = kept.one(connection, target)
-            _print(found, explaining.explained(found), as_json)
+            _print(found, alert_text.explained(found), as_json)
         else:
             who = name or getpass.getuser()
             with opened.write() as connection:
-                if action in deciding.MOVES:
-                    result = deciding.move(connection, target, action, who, reason, hours)
+                if action in moderation.MOVES:
+                    result = moderation.move(connection, target, action, who, reason, hours)
                 else:
-                    result = deciding.count(connection, action, target, who, reason)
+                    result = moderation.count(connection, action, target, who, reason)
             _print(result, result["done"], as_json)
     finally:
         opened.close()
@@ -101,11 +102,11 @@ def replay(
         emit(said)
         return
     for one in said:
-        e = "" if one["e_value"] is None else f"  e-value {explaining.e_value(one['e_value'])}"
+        e = "" if one["e_value"] is None else f"  e-value {alert_text.e_value(one['e_value'])}"
         kind = one["subject"]["kind"] or ""
         out.print(
             f"{one['at'][:16]}  {one['severity']:8}  {kind} {one['subject']['id']}: {one['direction']}{e}"
-            f"  {explaining.seen(one)}",
+            f"  {alert_text.seen(one)}",
             highlight=False,
             soft_wrap=True,
         )

@@ -18,12 +18,12 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.bench import streams
-from pipeline.bench.streams import TOPIC, Measured, apart, both
 from pipeline.cli.app import JsonOption, app, emit, err, out
-from pipeline.local import KafkaServer, PostgresServer
+from pipeline.devstack import KafkaServer, PostgresServer
+from pipeline.lab.bench import streams
+from pipeline.lab.bench.streams import TOPIC, Measured, apart, both
+from pipeline.lab.simulate import Honest, plant
 from pipeline.settings import Settings
-from pipeline.simulate import Honest, plant
 from pipeline.stream.publisher import create_topics, publish
 
 bench = typer.Typer(help="Measure, as ratios within one run.", no_args_is_help=True)

@@ -10,10 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.bench import apis, served
 from pipeline.cli.app import JsonOption, emit, err, out
 from pipeline.cli.bench import bench
-from pipeline.local import PostgresServer
+from pipeline.devstack import PostgresServer
+from pipeline.lab.bench import apis, served
 from pipeline.settings import Settings
 
 LEAST_RATIO = 0.3

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from pipeline.bench.evidence import PARTS, Figure
 from pipeline.cli.app import JsonOption, emit, err, out
 from pipeline.cli.bench import bench
 from pipeline.errors import Usage
+from pipeline.lab.bench.evidence import PARTS, Figure
 
 
 @bench.command()

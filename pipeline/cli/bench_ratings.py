@@ -13,12 +13,12 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from pipeline.bench import comparison, tables
-from pipeline.bench.coverage import Band, coverage
-from pipeline.bench.environment import peers_python
 from pipeline.cli.app import JsonOption, emit, err, out
 from pipeline.cli.bench import bench
 from pipeline.errors import Usage
+from pipeline.lab.bench import comparison, tables
+from pipeline.lab.bench.coverage import Band, coverage
+from pipeline.lab.bench.environment import peers_python
 
 _TASKS = ("ratings", "bootstrap", "style", "coverage")
 

@@ -9,9 +9,9 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from pipeline.bench import selection as simulation
 from pipeline.cli.app import JsonOption, emit, err, out
 from pipeline.cli.bench import bench
+from pipeline.lab.bench import selection as simulation
 
 
 @bench.command()

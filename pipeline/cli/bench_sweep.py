@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
-from pipeline.bench import sweeps
 from pipeline.cli.app import JsonOption, emit, err, out
 from pipeline.cli.bench import bench
-from pipeline.local import PostgresServer
+from pipeline.devstack import PostgresServer
+from pipeline.lab.bench import sweeps
 from pipeline.settings import Settings
 
 

@@ -13,7 +13,8 @@ from pipeline.cli import show
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out
 from pipeline.errors import Usage
 from pipeline.events.batch import instant, microseconds
-from pipeline.store import Store, snapshots
+from pipeline.store import Store
+from pipeline.store.boards import snapshots
 
 
 @app.command()

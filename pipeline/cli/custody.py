@@ -12,7 +12,7 @@ from pipeline import jobs
 from pipeline import settings as configuration
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out
 from pipeline.errors import Refuted, Usage
-from pipeline.jobs import custody, witnessing
+from pipeline.jobs.custody import by_hand, witnessing
 from pipeline.ledger.witness import STATUS
 
 witness = typer.Typer(help="Sign a log's heads as a third party, and refuse forks and rollbacks.", no_args_is_help=True)
@@ -51,7 +51,7 @@ def retract(
     as_json: JsonOption = False,
 ) -> None:
     """Take a vote back: from the next refresh on it counts in no view; its leaf stays, and another one says so."""
-    found = custody.retract(_store(store), vote, reason, name)
+    found = by_hand.retract(_store(store), vote, reason, name)
     if as_json:
         emit(found)
     else:
@@ -70,7 +70,7 @@ def erase(
     """Forget who cast a vote; it goes on counting, and every proof holds. Cannot be undone."""
     if (vote is None) == (voter is None):
         raise Usage("expected a vote's id, or --voter ID")
-    found = custody.erase(_store(store), vote_id=vote, voter_id=voter)
+    found = by_hand.erase(_store(store), vote_id=vote, voter_id=voter)
     if as_json:
         emit(found)
     else:
@@ -80,7 +80,7 @@ def erase(
 @app.command("rotate-key")
 def rotate_key(store: StoreOption = None, as_json: JsonOption = False) -> None:
     """Make a new key that signs snapshots; the next snapshot is signed by both."""
-    found = custody.rotate_key(_store(store))
+    found = by_hand.rotate_key(_store(store))
     if as_json:
         emit(found)
     else:

@@ -22,18 +22,20 @@ import typer
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from pipeline import jobs
+from pipeline import alert_text, jobs
 from pipeline import settings as configuration
-from pipeline.alerts import voter_label
 from pipeline.cli import show
 from pipeline.cli.app import JsonOption, app, emit, err, out
 from pipeline.cli.serve import listen
 from pipeline.detectors import VOTER, WINDOW
 from pipeline.errors import Usage
-from pipeline.jobs import explaining
+from pipeline.lab.simulate import Story, Stream, demo_registry, demo_story
+from pipeline.scoring.signals import voter_label
 from pipeline.settings import Settings
-from pipeline.simulate import Story, Stream, demo_registry, demo_story
-from pipeline.store import Store, alerts, registry, snapshots
+from pipeline.store import Store
+from pipeline.store.alerting import alerts
+from pipeline.store.boards import snapshots
+from pipeline.store.votes import registry_events
 from pipeline.stream.commit import Tally
 from pipeline.stream.monitor import Monitor
 from pipeline.stream.source import FileSource
@@ -105,7 +107,7 @@ def _register(store: Store, story: Story) -> None:
     file = Path(str(store.engine.url.database)).parent / "registry.jsonl"
     first = datetime.fromtimestamp(int(story.before.cast_at[0]) / 1e6, UTC)
     file.write_bytes(b"".join(line + b"\n" for line in demo_registry(story.before.models, first)))
-    registry.load(store, file)
+    registry_events.load(store, file)
     file.unlink()
 
 
@@ -167,7 +169,7 @@ def _tell(result: Mapping[str, Any]) -> None:
     out.print(show.alerts(result["alerts"][:20], out.width))
     critical = [a for a in result["alerts"] if (a["severity"], a["subject"]["kind"]) == ("critical", "voter")]
     if critical:
-        out.print(explaining.explained(critical[0]), highlight=False, soft_wrap=True)
+        out.print(alert_text.explained(critical[0]), highlight=False, soft_wrap=True)
         out.print()
     table = Table(title="What was planted, and what was found", title_justify="left", header_style="bold")
     for name in ("kind", "voters", "warned", "critical (excluded)"):

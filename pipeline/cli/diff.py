@@ -11,10 +11,10 @@ from rich.table import Table
 from pipeline import settings as configuration
 from pipeline.cli import show
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, out
-from pipeline.jobs import moves
-from pipeline.jobs.moves import Move, Moves
-from pipeline.jobs.opening import opened
-from pipeline.store import snapshots
+from pipeline.jobs.open_store import opened
+from pipeline.jobs.refresh import board_diff
+from pipeline.jobs.refresh.board_diff import Move, Moves
+from pipeline.store.boards import snapshots
 
 
 @app.command()
@@ -27,7 +27,9 @@ def diff(
 ) -> None:
     """Who rose and who fell between two snapshots, and what moved each: new votes, exclusions, settings."""
     with opened(store or configuration.load().store) as it, it.read() as connection:
-        found = moves.moves(connection, snapshots.find(connection, before), snapshots.find(connection, after), view)
+        found = board_diff.moves(
+            connection, snapshots.find(connection, before), snapshots.find(connection, after), view
+        )
     if as_json:
         emit(_document(found))
         return
@@ -36,7 +38,7 @@ def diff(
         table.add_column(name, justify="left" if name in {"model", "why"} else "right", overflow="fold")
     for one in found.moves:
         if one.places != 0:
-            table.add_row(show.moved(one.places or 0), _ranks(one), one.model, moves.reason(one))
+            table.add_row(show.moved(one.places or 0), _ranks(one), one.model, board_diff.reason(one))
     out.print(table)
     for what, entries in (("left out", found.excluded), ("counted again", found.restored)):
         for e in entries:
@@ -68,7 +70,7 @@ def _document(found: Moves) -> dict[str, Any]:
         "settings": {name: {"before": old, "after": new} for name, (old, new) in found.settings.items()},
         "untold": found.untold,
         "rows": [
-            {**asdict(one), "places": one.places, "rating": one.rated, "reason": moves.reason(one)}
+            {**asdict(one), "places": one.places, "rating": one.rated, "reason": board_diff.reason(one)}
             for one in found.moves
         ],
     }

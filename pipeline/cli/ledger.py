@@ -92,8 +92,8 @@ def bundle(
     as_json: JsonOption = False,
 ) -> None:
     """Write a snapshot with all that a stranger needs to check it offline."""
-    from pipeline.jobs.opening import opened  # noqa: PLC0415
-    from pipeline.store import proofs  # noqa: PLC0415
+    from pipeline.jobs.open_store import opened  # noqa: PLC0415
+    from pipeline.store.read import proofs  # noqa: PLC0415
 
     with opened(store or configuration.load().store) as it:
         if to.suffix == ".zip":
@@ -129,8 +129,8 @@ def receipt(
         raise Usage("expected a vote's id, or --voter ID")
     if to is not None and vote is None:
         raise Usage("--out: expected one vote's id, got --voter")
-    from pipeline.jobs.opening import opened  # noqa: PLC0415
-    from pipeline.store import proofs  # noqa: PLC0415
+    from pipeline.jobs.open_store import opened  # noqa: PLC0415
+    from pipeline.store.read import proofs  # noqa: PLC0415
 
     with opened(store or configuration.load().store) as it:
         found = [proofs.receipt(it, vote)] if vote is not None else proofs.receipts_of(it, it.pseudonym(str(voter)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from pipeline.cli.app import app, emit, err
-from pipeline.cli.verbs import load
+from pipeline.cli.lazy_group import load
 from pipeline.errors import Halted, IntegrityError, Refuted, Unavailable, VerificationFailed
 
 

@@ -14,15 +14,15 @@ from sqlalchemy.exc import DBAPIError
 
 from pipeline import jobs
 from pipeline import settings as configuration
-from pipeline.alerts import voter_label
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out
 from pipeline.errors import IntegrityError
 from pipeline.metrics import StoreCollector, serve
+from pipeline.scoring.signals import voter_label
 from pipeline.settings import PREFIX, SHAPING, Settings
 from pipeline.store import Store
-from pipeline.store import registry as registry_events
-from pipeline.store import status as figures
-from pipeline.store.migrate import NEWEST
+from pipeline.store.db.migrate import NEWEST
+from pipeline.store.read import status as figures
+from pipeline.store.votes import registry_events
 
 _PACKAGES = (
     "apache-airflow",

@@ -17,8 +17,8 @@ from pipeline.cli import show
 from pipeline.cli.app import JsonOption, app, emit, err, out
 from pipeline.errors import Usage
 from pipeline.formats import ColumnMap
-from pipeline.jobs.battle_tables import read_battles
-from pipeline.jobs.rating import Rated, Wanted, rate_battles
+from pipeline.formats.battle_ratings import Rated, Wanted, rate_battles
+from pipeline.formats.battle_tables import read_battles
 from pipeline.ratings import Board, Swap
 from pipeline.settings import Settings
 

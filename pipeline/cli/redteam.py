@@ -13,11 +13,11 @@ from rich.table import Table
 from pipeline.cli.app import JsonOption, app, emit, err, out
 from pipeline.cli.redteam_audited import table as audited_table
 from pipeline.errors import Usage
-from pipeline.redteam import audited, sampling
-from pipeline.redteam.baselines import BASELINES
-from pipeline.redteam.peers import Peer, compare
-from pipeline.redteam.report import Row, judge
-from pipeline.redteam.scenarios import SCENARIOS
+from pipeline.lab.redteam import audited, sampling
+from pipeline.lab.redteam.baselines import BASELINES
+from pipeline.lab.redteam.peers import Peer, compare
+from pipeline.lab.redteam.report import Row, judge
+from pipeline.lab.redteam.scenarios import SCENARIOS
 
 
 @app.command()

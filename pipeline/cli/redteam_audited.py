@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from pipeline.redteam.audited import Audited
+from pipeline.lab.redteam.audited import Audited
 
 
 def table(rows: list[Audited]) -> Table:

@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.jobs.explaining import e_value, seen
+from pipeline.alert_text import e_value, seen
 
 _WIDTH = 24
 _NARROW = 14

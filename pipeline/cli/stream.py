@@ -23,9 +23,10 @@ from pipeline.errors import BrokerUnavailable, Usage
 from pipeline.formats import ColumnMap
 from pipeline.metrics import WorkerMetrics, serve
 from pipeline.settings import Settings
-from pipeline.store import Store, registry
-from pipeline.stream.collector import collect_rarely
+from pipeline.store import Store
+from pipeline.store.votes import registry_events
 from pipeline.stream.commit import Tally
+from pipeline.stream.gc_tuning import collect_rarely
 from pipeline.stream.monitor import Monitor
 from pipeline.stream.publisher import create_topics, producer
 from pipeline.stream.publisher import publish as publish_file
@@ -91,7 +92,7 @@ def work(
     options = configuration.load()
     opened = Store.open(store or options.store, voter_key=options.key, worker=True)
     if registry_file is not None:
-        registry.load(opened, registry_file)
+        registry_events.load(opened, registry_file)
     metrics = WorkerMetrics()
     origin, send = _source(source, topic, opened, options, ColumnMap.parse(columns, outcomes))
     collect_rarely()

@@ -11,9 +11,9 @@ from pipeline import settings as configuration
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out
 from pipeline.errors import Usage
 from pipeline.events.batch import instant
-from pipeline.jobs.opening import now
+from pipeline.jobs.open_store import now
 from pipeline.store import Store
-from pipeline.store import tokens as kept
+from pipeline.store.alerting import tokens as kept
 
 _A_DAY = 86_400_000_000
 

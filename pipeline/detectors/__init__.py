@@ -3,16 +3,16 @@
 A new detector is one file here and one line below; the law suite then tests it by itself.
 """
 
-from pipeline.alerts import VoterDetector, WindowDetector
-from pipeline.detectors.cohort_bias import CohortBias
-from pipeline.detectors.duplicate_votes import DuplicateVotes
-from pipeline.detectors.sampling_skew import SamplingSkew
-from pipeline.detectors.silent_deprecation import SilentDeprecation
-from pipeline.detectors.traffic import Traffic, TrafficGap
-from pipeline.detectors.unknown_model import UnknownModel
-from pipeline.detectors.vote_burst import VoteBurst
-from pipeline.detectors.voter_bias import VoterBias
-from pipeline.detectors.voter_rate import VoterRate
+from pipeline.detectors.voter.duplicate_votes import DuplicateVotes
+from pipeline.detectors.voter.voter_bias.detector import VoterBias
+from pipeline.detectors.voter.voter_rate import VoterRate
+from pipeline.detectors.window.cohort_bias import CohortBias
+from pipeline.detectors.window.sampling_skew import SamplingSkew
+from pipeline.detectors.window.silent_deprecation import SilentDeprecation
+from pipeline.detectors.window.traffic import Traffic, TrafficGap
+from pipeline.detectors.window.unknown_model import UnknownModel
+from pipeline.detectors.window.vote_burst import VoteBurst
+from pipeline.scoring.signals import VoterDetector, WindowDetector
 
 VOTER: tuple[VoterDetector, ...] = (VoterBias(), VoterRate(), DuplicateVotes())
 """Evidence about one voter: run by the worker, local to a partition."""

@@ -23,13 +23,13 @@ however many it is asked for.
 """
 
 from pipeline.errors import QualityGate
-from pipeline.jobs.ledger_audit import audit
-from pipeline.jobs.provider import provider
-from pipeline.jobs.refresh import check, publish, rate, refresh, seal, store_url
+from pipeline.jobs.audits.provider import provider
+from pipeline.jobs.audits.sweep import sweep
+from pipeline.jobs.custody.audit import audit
+from pipeline.jobs.custody.verification import verify
+from pipeline.jobs.refresh.steps import check, publish, rate, refresh, seal, store_url
 from pipeline.jobs.replay import replay
-from pipeline.jobs.status import status
-from pipeline.jobs.sweep import sweep
-from pipeline.jobs.verification import verify
+from pipeline.jobs.store_status import status
 
 __all__ = [
     "QualityGate",

@@ -14,19 +14,21 @@ import numpy as np
 from sqlalchemy.engine import Connection
 
 from pipeline import settings as configuration
-from pipeline.alerts import Cleared, Raised, Said, VoterDetector, WindowDetector, WindowState
 from pipeline.detectors import VOTER, WINDOW
 from pipeline.errors import Usage
 from pipeline.events.batch import instant
 from pipeline.evidence import Reference
-from pipeline.jobs.opening import opened
+from pipeline.jobs.open_store import opened
 from pipeline.registry import Registry
-from pipeline.store import alerts, history, monitoring, registry, snapshots, windows
-from pipeline.store.names import model_names, terms
-from pipeline.stream.processor import PartitionVotes, Parts, observe_partition
-from pipeline.stream.watch import Levels, Names, Seen, watch
-from pipeline.stream.watch import windows as windows_between
-from pipeline.stream.windows import WIDTH, group_of
+from pipeline.scoring.signals import Cleared, Raised, Said, VoterDetector, WindowDetector, WindowState
+from pipeline.scoring.vote_processor import PartitionVotes, Parts, observe_partition
+from pipeline.scoring.window_builder import WIDTH, group_of
+from pipeline.scoring.window_processor import Levels, Names, Seen, watch
+from pipeline.scoring.window_processor import windows as windows_between
+from pipeline.store.alerting import alerts
+from pipeline.store.boards import snapshots
+from pipeline.store.votes import monitor_state, registry_events, snapshots_in_force, window_counts
+from pipeline.store.votes.dictionary import model_names, terms
 
 # Windows that are held in memory at a time: two days.
 _CHUNK = 576
@@ -65,10 +67,10 @@ def replay(store: str, name: str, write: bool = False) -> list[dict[str, Any]]:
 
 def _windows(connection: Connection, detector: WindowDetector) -> list[Said]:
     options = configuration.load()
-    first, end = windows.first_start(connection), windows.position(connection)
+    first, end = window_counts.first_start(connection), window_counts.position(connection)
     if first is None or end is None:
         return []
-    known = Registry(registry.events_since(connection, 0)[0])
+    known = Registry(registry_events.events_since(connection, 0)[0])
     names = Names(model_names(connection), {group_of(network): network for network in terms(connection, "network")})
     said: list[Said] = []
 
@@ -79,8 +81,8 @@ def _windows(connection: Connection, detector: WindowDetector) -> list[Said]:
     levels = Levels(options.false_alarms, options.false_share)
     for start in range(first, end, _CHUNK * WIDTH):
         stop = min(start + _CHUNK * WIDTH, end)
-        last = monitoring.last_votes(connection, start)
-        coming = windows_between(windows.between(connection, start, stop), start, stop, last, names, known)
+        last = monitor_state.last_votes(connection, start)
+        coming = windows_between(window_counts.between(connection, start, stop), start, stop, last, names, known)
         states = watch(coming, states, known, [detector], levels, tell)
     return said
 
@@ -97,7 +99,7 @@ def _voters(connection: Connection, detector: VoterDetector) -> list[Said]:
             kept[sequence] = found
         return kept[sequence]
 
-    for part in monitoring.partitions(connection):
+    for part in monitor_state.partitions(connection):
         states: dict[int, Parts] = {}
         for votes, judged_by in _votes(connection, part.partition_no, reference):
 
@@ -113,9 +115,9 @@ def _voters(connection: Connection, detector: VoterDetector) -> list[Said]:
 def _votes(
     connection: Connection, partition_no: int, reference: Callable[[int], Reference]
 ) -> Iterator[tuple[PartitionVotes, Reference]]:
-    periods = history.in_force(connection, partition_no)
-    for sequence, start, stop in history.within(periods, 0, np.iinfo(np.int64).max):
-        for votes in history.voter_votes(connection, partition_no, start, stop):
+    periods = snapshots_in_force.in_force(connection, partition_no)
+    for sequence, start, stop in snapshots_in_force.within(periods, 0, np.iinfo(np.int64).max):
+        for votes in snapshots_in_force.voter_votes(connection, partition_no, start, stop):
             yield votes, reference(sequence)
 
 

@@ -31,6 +31,6 @@ migrate.py     bringing a store to this version; remaking.py: what is made of vo
 status.py      what the exporter shows, and the recount that proves completeness
 """
 
-from pipeline.store.engine import Store
+from pipeline.store.db.engine import Store
 
 __all__ = ["Store"]

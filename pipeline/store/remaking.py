@@ -15,10 +15,12 @@ from sqlalchemy.engine import Connection
 
 from pipeline.events.batch import NO_TIME
 from pipeline.evidence import Reference
-from pipeline.store import history, schema, snapshots, stored_votes
-from pipeline.store import windows as stored_windows
-from pipeline.stream import windows
-from pipeline.stream.processor import LATE, QUARANTINED
+from pipeline.scoring import window_builder
+from pipeline.scoring.vote_processor import LATE, QUARANTINED
+from pipeline.store.boards import snapshots
+from pipeline.store.db import schema
+from pipeline.store.votes import arrow, snapshots_in_force
+from pipeline.store.votes import window_counts as stored_windows
 
 
 def windows_of_all(connection: Connection) -> None:
@@ -26,7 +28,7 @@ def windows_of_all(connection: Connection) -> None:
     connection.execute(sa.delete(schema.window))
     t, p = schema.term.c, schema.partition.c
     terms = connection.execute(sa.select(t.term_no, t.text).where(t.kind == "network")).all()
-    networks = {int(number): windows.group_of(text) for number, text in terms}
+    networks = {int(number): window_builder.group_of(text) for number, text in terms}
     reference = cache(lambda sequence: snapshots.reference(connection, sequence))
     for part, end in connection.execute(sa.select(p.partition_no, p.next_offset).order_by(p.partition_no)).all():
         _count(connection, int(part), int(end), networks, reference)
@@ -39,27 +41,27 @@ def _count(
     networks: dict[int, int],
     reference: Callable[[int], Reference | None],
 ) -> None:
-    known = history.in_force(connection, part)
+    known = snapshots_in_force.in_force(connection, part)
     before = known[0][0] if known else end
-    for sequence, start, stop in [(0, 0, before), *history.within(known, 0, end)]:
-        for batch in stored_votes.batches(connection, part, start, stop):
+    for sequence, start, stop in [(0, 0, before), *snapshots_in_force.within(known, 0, end)]:
+        for batch in arrow.batches(connection, part, start, stop):
             judged_by = reference(sequence) if sequence else None
-            stored_windows.add(connection, windows.count(_counted(part, batch, networks), judged_by))
+            stored_windows.add(connection, window_builder.count(_counted(part, batch, networks), judged_by))
 
 
-def _counted(part: int, batch: pa.RecordBatch, networks: dict[int, int]) -> windows.Counted:
+def _counted(part: int, batch: pa.RecordBatch, networks: dict[int, int]) -> window_builder.Counted:
     """As `processor.count_windows` has them of votes that come: quarantined ones belong to no window."""
     batch = batch.filter(pc.not_equal(batch["fate"], QUARANTINED))
-    column = {name: stored_votes.numbers(batch, name) for name in ("cast_at", "fate", "model_a", "model_b", "network")}
+    column = {name: arrow.numbers(batch, name) for name in ("cast_at", "fate", "model_a", "model_b", "network")}
     since = pc.fill_null(batch["voter_since"].cast(pa.int64()), NO_TIME).to_numpy()
-    return windows.Counted(
+    return window_builder.Counted(
         np.full(len(batch), part, dtype=np.int64),
         column["cast_at"],
         column["fate"] == LATE,
         np.column_stack([column["model_a"], column["model_b"]]).astype(np.int64),
-        stored_votes.numbers(batch, "outcome").astype(np.int8),
+        arrow.numbers(batch, "outcome").astype(np.int8),
         _sides(batch["vote_id"]),
-        windows.cohorts(column["cast_at"], since),
+        window_builder.cohorts(column["cast_at"], since),
         np.array([networks.get(number, -1) for number in column["network"].tolist()], dtype=np.int64),
         np.array([int(text[8:], 16) if int(text, 16) else -1 for text in batch["prompt"].to_pylist()], dtype=np.int64),
     )

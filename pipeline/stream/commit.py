@@ -17,17 +17,19 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy.engine import Connection
 
-from pipeline.alerts import Raised, VoterDetector
+from pipeline.concurrency import beside
 from pipeline.events import Reject, VoteBatch
+from pipeline.events.chunk import Chunk
 from pipeline.evidence import Reference
-from pipeline.store import alerts, ingest, outbox, snapshots, voter_states, windows
-from pipeline.store.names import Names, model_names
-from pipeline.stream import processor
-from pipeline.stream.batch import Decoded
-from pipeline.stream.repeats import Sifted, sift, write_repeats
-from pipeline.stream.source.contract import Chunk
-from pipeline.stream.states import States
-from pipeline.threads import beside
+from pipeline.scoring import vote_processor
+from pipeline.scoring.signals import Raised, VoterDetector
+from pipeline.store.alerting import alerts, outbox
+from pipeline.store.boards import snapshots
+from pipeline.store.votes import ingest, voter_states, window_counts
+from pipeline.store.votes.dictionary import Names, model_names
+from pipeline.stream.decoding import Decoded
+from pipeline.stream.deduplication import Sifted, sift, write_repeats
+from pipeline.stream.voter_state_cache import States
 
 Fates = npt.NDArray[np.int8]
 
@@ -92,7 +94,7 @@ class Written:
 
     tally: Tally
     event_time: Mapping[int, int | None]
-    states: Mapping[int, Mapping[int, processor.Parts]]
+    states: Mapping[int, Mapping[int, vote_processor.Parts]]
     flushed: bool
 
 
@@ -151,7 +153,7 @@ def write_batch(
     """
     by_no = {o.claim.partition_no: o for o in owned.values()}
     votes = decoded.votes
-    fate, event_time = processor.judge(votes, {no: o.event_time for no, o in by_no.items()}, context.lateness)
+    fate, event_time = vote_processor.judge(votes, {no: o.event_time for no, o in by_no.items()}, context.lateness)
     progress = [_progress(owned[chunk.partition], chunk, event_time) for chunk in chunks]
     for one in progress:
         ingest.fence(connection, one, now)
@@ -175,8 +177,8 @@ def write_batch(
         return judge.earlier(connection, sequence)
 
     try:
-        observed = processor.observe(fresh, models, fates, prior, judge.reference, context.detectors, earlier)
-        counted = processor.count_windows(fresh, models, fates, judge.reference)
+        observed = vote_processor.observe(fresh, models, fates, prior, judge.reference, context.detectors, earlier)
+        counted = vote_processor.count_windows(fresh, models, fates, judge.reference)
     finally:
         stored()
     raised = [*observed.raised, *write_repeats(connection, votes, repeats)]
@@ -184,7 +186,7 @@ def write_batch(
     if flushed:
         offsets = {chunk.partition: chunk.next_offset for chunk in chunks}
         write_states(connection, context.states.unwritten(observed.states), owned, offsets)
-    windows.add(connection, counted)
+    window_counts.add(connection, counted)
     ingest.write_rejects(
         connection, decoded.rejects, decoded.partition, decoded.offset, decoded.appended_at, decoded.origins
     )
@@ -199,12 +201,13 @@ def write_batch(
 
 def _remembered(
     connection: Connection, fresh: VoteBatch, fates: Fates, judge: Judge, context: Context
-) -> processor.Prior:
+) -> vote_processor.Prior:
     """What was remembered of the voters of a batch, asked for at once: the connection is busy when it is wanted."""
     if judge.reference is None or not context.detectors:
         return lambda _, voters: [None] * len(voters)
     found = {
-        part: context.states.get(connection, part, voters) for part, voters in processor.voters_of(fresh, fates).items()
+        part: context.states.get(connection, part, voters)
+        for part, voters in vote_processor.voters_of(fresh, fates).items()
     }
     return lambda part, _: found[part]
 

@@ -7,9 +7,10 @@ from functools import partial
 
 from sqlalchemy.engine import Connection
 
-from pipeline.alerts import Raised
 from pipeline.errors import OffsetGap, TooManyRejects
-from pipeline.store import alerts, ingest
+from pipeline.scoring.signals import Raised
+from pipeline.store.alerting import alerts
+from pipeline.store.votes import ingest
 from pipeline.stream.commit import Owned
 from pipeline.stream.patience import Patience
 from pipeline.stream.source.contract import Source, gap

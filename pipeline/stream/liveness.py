@@ -13,7 +13,7 @@ from functools import partial
 
 from pipeline.errors import BrokerUnavailable
 from pipeline.metrics import WorkerMetrics
-from pipeline.store import ingest
+from pipeline.store.votes import ingest
 from pipeline.stream.commit import Owned
 from pipeline.stream.patience import Patience
 from pipeline.stream.source.contract import Source

@@ -21,16 +21,17 @@ from dataclasses import dataclass, field
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError
 
-from pipeline.alerts import NO_PARTITION, Raised, Said, WindowDetector, WindowState
 from pipeline.events.registry import RegistryEvent
 from pipeline.registry import Registry
+from pipeline.scoring.signals import NO_PARTITION, Raised, Said, WindowDetector, WindowState
+from pipeline.scoring.window_builder import WIDTH, group_of
+from pipeline.scoring.window_processor import Levels, Names, Seen, watch
+from pipeline.scoring.window_processor import windows as windows_between
 from pipeline.settings import Settings
-from pipeline.store import Store, alerts, monitoring, outbox, windows
-from pipeline.store import registry as registry_events
-from pipeline.store.names import model_names, terms
-from pipeline.stream.watch import Levels, Names, Seen, watch
-from pipeline.stream.watch import windows as windows_between
-from pipeline.stream.windows import WIDTH, group_of
+from pipeline.store import Store
+from pipeline.store.alerting import alerts, outbox
+from pipeline.store.votes import monitor_state, registry_events, window_counts
+from pipeline.store.votes.dictionary import model_names, terms
 
 # Windows of one transaction: two days of them.
 _BATCH = 576
@@ -51,7 +52,7 @@ class Mark:
 
 
 def merged_watermark(
-    partitions: Sequence[monitoring.Progress], lateness: int, idle_after: int, now: int, floor: int | None = None
+    partitions: Sequence[monitor_state.Progress], lateness: int, idle_after: int, now: int, floor: int | None = None
 ) -> Mark:
     """The merged watermark.
 
@@ -130,19 +131,19 @@ class Monitor:
                     time.sleep(_PAUSE)
         finally:
             with suppress(OperationalError), self.store.write() as connection:  # it runs out by itself
-                windows.drop_lease(connection, "monitor", self.owner)
+                window_counts.drop_lease(connection, "monitor", self.owner)
         return closed
 
     def _step(self, close: bool) -> int | None:
         """Close the next windows; None while another monitor holds the lease."""
         with self.store.write() as connection:
             now = time.time_ns() // 1000
-            if not windows.take_lease(connection, "monitor", self.owner, now, self.settings.lease_seconds):
+            if not window_counts.take_lease(connection, "monitor", self.owner, now, self.settings.lease_seconds):
                 self._position = None
                 return None
             alerts.wake(connection, now)
-            stored = windows.position(connection)
-            start = windows.first_start(connection) if stored is None else stored
+            stored = window_counts.position(connection)
+            start = window_counts.first_start(connection) if stored is None else stored
             if start is None:
                 return 0
             mark = self._mark(connection, close, now, start)
@@ -150,16 +151,16 @@ class Monitor:
             if end <= start:
                 return 0
             found, states = self._close(connection, stored, start, end, now)
-            monitoring.leave_out(connection, mark.without, start, end)
+            monitor_state.leave_out(connection, mark.without, start, end)
         # Only now: a step that was rolled back must leave nothing in memory either.
         self._position, self._states = end, states
         return found
 
     def _mark(self, connection: Connection, close: bool, now: int, start: int) -> Mark:
         if close:
-            last = windows.last_start(connection)
+            last = window_counts.last_start(connection)
             return Mark(None if last is None else last + WIDTH)
-        partitions = monitoring.partitions(connection)
+        partitions = monitor_state.partitions(connection)
         return merged_watermark(partitions, self.settings.lateness, self.settings.idle_after, now, start)
 
     def _close(
@@ -171,11 +172,11 @@ class Monitor:
             The number of windows there that hold votes, at least 1 for a step that moved on; and the states after it.
         """
         mine = self._position is not None and self._position == stored
-        before = self._states if mine else monitoring.states(connection)
+        before = self._states if mine else monitor_state.states(connection)
         self._read_registry(connection)
         names = Names(model_names(connection), {group_of(network): network for network in terms(connection, "network")})
-        last = monitoring.last_votes(connection, start)
-        parts = windows.between(connection, start, end)
+        last = monitor_state.last_votes(connection, start)
+        parts = window_counts.between(connection, start, end)
         said: list[Said] = []
         totals: list[tuple[int, int, int]] = []
 
@@ -187,10 +188,10 @@ class Monitor:
         levels = Levels(self.settings.false_alarms, self.settings.false_share)
         coming = windows_between(parts, start, end, last, names, self._registry)
         after = watch(coming, before, self._registry, self.detectors, levels, tell)
-        monitoring.write_states(connection, after)
+        monitor_state.write_states(connection, after)
         ids = alerts.say(connection, said, {}, now)
         self._publish(connection, said, ids)
-        windows.close(connection, totals, end)
+        window_counts.close(connection, totals, end)
         return max(len(totals), 1), after
 
     def _read_registry(self, connection: Connection) -> None:
@@ -204,7 +205,7 @@ class Monitor:
         raised = [(r, i) for r, i in zip(said, ids, strict=True) if isinstance(r, Raised)]
         if not raised:
             return
-        for source in monitoring.live_sources(connection):
+        for source in monitor_state.live_sources(connection):
             outbox.add(
                 connection,
                 source,

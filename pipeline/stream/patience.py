@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from pipeline.errors import StoreUnavailable
 from pipeline.store import Store
-from pipeline.store.engine import transient
+from pipeline.store.db.engine import transient
 
 # Waits between tries: 0.1 s doubling to 5 s; after a minute the database is down and the worker ends.
 _FIRST_WAIT, _LONGEST_WAIT, _GIVE_UP = 0.1, 5.0, 60.0

@@ -21,9 +21,12 @@ from sqlalchemy.engine import Connection
 
 from pipeline.errors import BrokerUnavailable, StoreUnavailable
 from pipeline.events import decode_registry
-from pipeline.store import Store, ingest, outbox, registry
+from pipeline.events.chunk import Chunk
+from pipeline.store import Store
+from pipeline.store.alerting import outbox
+from pipeline.store.votes import ingest, registry_events
 from pipeline.stream.patience import Patience
-from pipeline.stream.source import Chunk, RegistryTopic
+from pipeline.stream.source import RegistryTopic
 
 _LIMIT = 1_000
 # Seconds that a poll waits, and until a broker or a database that is away is asked again.
@@ -109,11 +112,11 @@ class RegistryReader:
 
     def _position(self) -> int:
         if self._at is None:
-            self._at = self._patience.read(partial(registry.position, source=self._topic.name))
+            self._at = self._patience.read(partial(registry_events.position, source=self._topic.name))
         return self._at
 
     def _write(self, connection: Connection, chunk: Chunk, decoded: Any) -> bool:
-        told = registry.append(connection, self._topic.name, chunk, decoded)
+        told = registry_events.append(connection, self._topic.name, chunk, decoded)
         if told and self._rejected is not None:
             source_no = ingest.source_number(connection, self._votes)
             outbox.add(connection, source_no, [_message(self._rejected, one) for one in told])

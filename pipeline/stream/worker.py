@@ -16,21 +16,25 @@ from functools import partial
 
 from sqlalchemy.engine import Connection
 
-from pipeline.alerts import VoterDetector
 from pipeline.errors import BrokerUnavailable, Fenced, OffsetGap, TooManyRejects
+from pipeline.events.chunk import Chunk
 from pipeline.metrics import WorkerMetrics
+from pipeline.scoring.signals import VoterDetector
 from pipeline.settings import Settings
-from pipeline.store import Store, ingest, outbox, snapshots
-from pipeline.store.names import Names
-from pipeline.stream.batch import Decoded, Pseudonyms, decode
+from pipeline.store import Store
+from pipeline.store.alerting import outbox
+from pipeline.store.boards import snapshots
+from pipeline.store.votes import ingest
+from pipeline.store.votes.dictionary import Names
+from pipeline.stream.background_writer import Pen
 from pipeline.stream.commit import Context, Judge, Owned, Tally, Written, write_batch, write_states
+from pipeline.stream.decoding import Decoded, Pseudonyms, decode
 from pipeline.stream.halt import expect_the_same_log, leave_alert
 from pipeline.stream.limits import RejectLimit
 from pipeline.stream.liveness import Liveness
 from pipeline.stream.patience import Patience
-from pipeline.stream.pen import Pen
-from pipeline.stream.source.contract import Chunk, Source
-from pipeline.stream.states import States, refold
+from pipeline.stream.source.contract import Source
+from pipeline.stream.voter_state_cache import States, refold
 
 _OUTBOX_BATCH = 1_000
 # How often it is asked whether others, the monitor say, have left something in the outbox.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.bench import tables
-from pipeline.bench.comparison import Bench
+from pipeline.lab.bench import tables
+from pipeline.lab.bench.comparison import Bench
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".venv-bench/bin/python"

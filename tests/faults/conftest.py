@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.local import KafkaServer, PostgresServer
+from pipeline.devstack import KafkaServer, PostgresServer
 from tests.conftest import started
 from tests.faults.scene import GROUPS, SETTINGS, Scene, Stream, make_stream
 

@@ -24,14 +24,15 @@ from typing import Any
 
 from pipeline import settings
 from pipeline.cli.main import main
-from pipeline.jobs import publishing
+from pipeline.jobs.refresh import publishing
 from pipeline.ledger import note
-from pipeline.store import seals, snapshots, tile_cache
-from pipeline.store.ledger_files import Draft, LedgerFiles
+from pipeline.store.boards import snapshots
+from pipeline.store.db.ledger_files import Draft, LedgerFiles
+from pipeline.store.log import seals, tile_cache
 from tests.integration.board_of_votes import Board
 
 # The package gives the verb this name.
-refresh = import_module("pipeline.jobs.refresh")
+refresh = import_module("pipeline.jobs.refresh.steps")
 
 Call = Callable[..., Any]
 

@@ -12,7 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.store import Store, windows
+from pipeline.store import Store
+from pipeline.store.votes import window_counts
 
 Table = dict[Any, Any]
 """What identifies a row → the rest of it."""
@@ -98,7 +99,7 @@ def _held(connection: Connection) -> Held:
                 w.late,
                 {(k, group, models.get(m, "")): tuple(row) for k, group, m, *row in w.counts.tolist()},
             )
-            for w in windows.between(connection, -_ALWAYS, _ALWAYS)
+            for w in window_counts.between(connection, -_ALWAYS, _ALWAYS)
         },
         states={
             (numbers[no], voter): state

@@ -28,8 +28,8 @@ from pathlib import Path
 
 import psycopg
 
+from pipeline.devstack import KafkaServer, PostgresServer
 from pipeline.errors import BrokerUnavailable
-from pipeline.local import KafkaServer, PostgresServer
 from tests.faults.proxy import Proxy
 from tests.faults.scene import GROUPS, SETTINGS, Scene, Watch, make_stream, progress, rows
 

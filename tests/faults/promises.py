@@ -18,7 +18,8 @@ from itertools import pairwise
 
 from pipeline import jobs
 from pipeline.errors import IntegrityError
-from pipeline.store import Store, status
+from pipeline.store import Store
+from pipeline.store.read import status
 from tests.faults import recount
 from tests.faults.held import Held, board_of, differences, evidence_of, read, repeated
 from tests.faults.log import Log, Place

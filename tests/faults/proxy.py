@@ -10,7 +10,7 @@ import socket
 import threading
 from typing import Literal, Self
 
-from pipeline.local.process import LOOPBACK
+from pipeline.devstack.process import LOOPBACK
 
 # The message that ends a transaction, as psycopg sends it: a simple query.
 COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"

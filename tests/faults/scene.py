@@ -32,11 +32,12 @@ from kafka import KafkaConsumer, TopicPartition
 
 from pipeline import jobs
 from pipeline.detectors import VOTER
+from pipeline.devstack import KafkaServer, PostgresServer
 from pipeline.events import OUTCOMES
-from pipeline.local import KafkaServer, PostgresServer
+from pipeline.lab.simulate import Honest, TargetOnly, plant, truth
 from pipeline.settings import Settings
-from pipeline.simulate import Honest, TargetOnly, plant, truth
-from pipeline.store import Store, alerts
+from pipeline.store import Store
+from pipeline.store.alerting import alerts
 from pipeline.stream.publisher import create_topics, publish
 from pipeline.stream.source import KafkaSource
 from pipeline.stream.worker import Worker

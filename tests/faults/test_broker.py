@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
-from pipeline.local import KafkaServer, PostgresServer
-from pipeline.local.monitoring import PrometheusServer
-from pipeline.local.process import free_port
+from pipeline.devstack import KafkaServer, PostgresServer
+from pipeline.devstack.monitoring import PrometheusServer
+from pipeline.devstack.process import free_port
 from tests.conftest import started
 from tests.faults.scene import (
     GROUPS,

@@ -9,7 +9,7 @@ import time
 import psycopg
 import pytest
 
-from pipeline.local.process import free_port
+from pipeline.devstack.process import free_port
 from tests.faults.proxy import Proxy, When
 from tests.faults.scene import Scene, Watch, connected, ended, killed_at_the_end, metrics, progress, wait
 

@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from pipeline.local import KafkaServer, PostgresServer
+from pipeline.devstack import KafkaServer, PostgresServer
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.stream.monitor import Monitor

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 import psutil
 import pytest
 
-from pipeline.local import KafkaServer, PostgresServer
+from pipeline.devstack import KafkaServer, PostgresServer
 from tests.faults.scene import (
     SETTINGS,
     Scene,

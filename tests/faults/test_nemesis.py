@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.devstack import KafkaServer, PostgresServer
 from pipeline.errors import Unavailable
-from pipeline.local import KafkaServer, PostgresServer
 from tests.conftest import give_up
 from tests.faults import nemesis
 

@@ -14,7 +14,7 @@ from itertools import count
 import psycopg
 import pytest
 
-from pipeline.local.process import free_port
+from pipeline.devstack.process import free_port
 from tests.faults.scene import (
     SETTINGS,
     Scene,

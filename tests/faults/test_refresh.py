@@ -21,8 +21,8 @@ from typer.main import get_command
 
 from pipeline import settings
 from pipeline.api import create_app, kept
-from pipeline.cli.every import app
-from pipeline.store import seals
+from pipeline.cli.commands import app
+from pipeline.store.log import seals
 from tests.faults.dying import JOINTS
 from tests.faults.scene import SETTINGS
 from tests.integration.board_of_votes import Board

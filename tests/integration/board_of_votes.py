@@ -14,7 +14,8 @@ from pipeline import settings as configuration
 from pipeline.detectors import VOTER
 from pipeline.ledger.note import VerifierKey
 from pipeline.settings import Settings
-from pipeline.store import Store, proofs
+from pipeline.store import Store
+from pipeline.store.read import proofs
 from pipeline.stream.source import FileSource
 from pipeline.stream.worker import Worker
 

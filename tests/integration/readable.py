@@ -14,10 +14,13 @@ import numpy as np
 
 from pipeline import jobs
 from pipeline import settings as configuration
-from pipeline.alerts import Raised, voter_label
 from pipeline.detectors import VOTER
+from pipeline.scoring.signals import Raised, voter_label
 from pipeline.settings import Settings
-from pipeline.store import Store, alerts, exclusions, registry
+from pipeline.store import Store
+from pipeline.store.alerting import alerts
+from pipeline.store.boards import exclusions
+from pipeline.store.votes import registry_events
 from pipeline.stream.source import FileSource
 from pipeline.stream.worker import Worker
 
@@ -31,7 +34,7 @@ BAD_VOTER = "voter 3"
 def made(url: str, folder: Path) -> Store:
     """The board in a new store."""
     store = Store.open(url, voter_key=OPTIONS.key)
-    registry.load(store, _registry(folder))
+    registry_events.load(store, _registry(folder))
     with configuration.override(OPTIONS):
         for week in range(3):
             _work(store, folder, week)

@@ -28,11 +28,11 @@ from scipy.optimize import minimize
 from scipy.sparse.csgraph import connected_components
 from scipy.special import expit
 
-from pipeline.alerts import voter_label
+from pipeline.devstack import KafkaServer, PostgresServer
 from pipeline.events.batch import pseudonym
-from pipeline.local import KafkaServer, PostgresServer
+from pipeline.lab.simulate import Honest, Stream, TargetOnly, attackers, plant, truth
 from pipeline.ratings import PairCounts, fit, rate_component
-from pipeline.simulate import Honest, Stream, TargetOnly, attackers, plant, truth
+from pipeline.scoring.signals import voter_label
 from tests.command import called
 from tests.copies import copy_files
 

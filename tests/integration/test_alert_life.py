@@ -9,17 +9,20 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from pipeline.alerts import NO_PARTITION, Cleared, Raised
 from pipeline.detectors import VOTER
 from pipeline.errors import Usage
 from pipeline.events.batch import microseconds
+from pipeline.lab.simulate import Honest, Stream, plant
+from pipeline.lab.simulate.voter_population import NETWORKS
+from pipeline.scoring.signals import NO_PARTITION, Cleared, Raised
+from pipeline.scoring.window_builder import NEW_ACCOUNT
 from pipeline.settings import Settings
-from pipeline.simulate import Honest, Stream, plant
-from pipeline.simulate.people import NETWORKS
-from pipeline.store import Store, alerts, exclusions, schema
-from pipeline.store.selections import Selection
+from pipeline.store import Store
+from pipeline.store.alerting import alerts
+from pipeline.store.boards import exclusions
+from pipeline.store.db import schema
+from pipeline.store.votes.selections import Selection
 from pipeline.stream.source import FileSource
-from pipeline.stream.windows import NEW_ACCOUNT
 from pipeline.stream.worker import Worker
 
 OPTIONS = Settings(voter_key="33" * 32)

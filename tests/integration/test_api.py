@@ -16,11 +16,13 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from pipeline.api import create_app
-from pipeline.jobs.opening import now
+from pipeline.jobs.open_store import now
 from pipeline.ledger import command, merkle, note, opening, proofs
 from pipeline.ledger.note import VerifierKey
 from pipeline.ledger.verify import verify as verify_bundle
-from pipeline.store import Store, schema, tokens
+from pipeline.store import Store
+from pipeline.store.alerting import tokens
+from pipeline.store.db import schema
 from tests.integration import readable
 
 API = "/api/v1"
@@ -191,7 +193,7 @@ def test_the_newer_snapshot_first_and_a_view_that_is_not_there(client: TestClien
 
 def test_what_is_published_meanwhile_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from pipeline.api import kept
-    from pipeline.store import exclusions
+    from pipeline.store.boards import exclusions
 
     monkeypatch.setattr(kept, "PERIOD", 0.0)
     store = readable.made(str(tmp_path / "board.db"), tmp_path)

@@ -17,8 +17,9 @@ from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from pipeline.api import create_app
-from pipeline.jobs.opening import now
-from pipeline.store import Store, tokens
+from pipeline.jobs.open_store import now
+from pipeline.store import Store
+from pipeline.store.alerting import tokens
 from tests.integration import readable
 
 EXAMPLES = int(os.environ.get("INTEGRITY_API_EXAMPLES", "12"))

@@ -21,10 +21,10 @@ import pytest
 import typer
 import yaml
 
-from pipeline.cli.every import app
-from pipeline.local.airflow import Airflow
-from pipeline.local.kafka import TEMPLATE
-from pipeline.local.parts import WORKERS
+from pipeline.cli.commands import app
+from pipeline.devstack.airflow import Airflow
+from pipeline.devstack.kafka import TEMPLATE
+from pipeline.devstack.services import WORKERS
 from pipeline.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]

@@ -22,11 +22,11 @@ import psycopg
 import pytest
 import yaml
 
-from pipeline.local.kafka import KafkaServer
-from pipeline.local.part import fetched
-from pipeline.local.postgres import binaries
-from pipeline.local.process import free_port
-from pipeline.simulate import Honest, plant
+from pipeline.devstack.kafka import KafkaServer
+from pipeline.devstack.postgres import binaries
+from pipeline.devstack.process import free_port
+from pipeline.devstack.service import fetched
+from pipeline.lab.simulate import Honest, plant
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))["services"]

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import yaml
 
-from pipeline.simulate import Burst, Honest, plant
+from pipeline.lab.simulate import Burst, Honest, plant
 from tests.command import called
 
 INTEGRITY = str(Path(sys.executable).parent / "integrity")

@@ -15,9 +15,9 @@ import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 
+from pipeline.devstack import KafkaServer, PostgresServer
+from pipeline.devstack.process import LOOPBACK, LocalServer, free_port
 from pipeline.errors import Unavailable
-from pipeline.local import KafkaServer, PostgresServer
-from pipeline.local.process import LOOPBACK, LocalServer, free_port
 
 
 def native(url: str) -> str:
@@ -262,6 +262,6 @@ def test_a_port_in_use_is_not_handed_out(monkeypatch: pytest.MonkeyPatch) -> Non
     with socket.create_server((LOOPBACK, 0)) as taken:
         port = taken.getsockname()[1]
         other = free_port()
-        monkeypatch.setattr("pipeline.local.process._PORTS", (port, other, free := free_port()))
-        monkeypatch.setattr("pipeline.local.process._handed_out", {other})
+        monkeypatch.setattr("pipeline.devstack.process._PORTS", (port, other, free := free_port()))
+        monkeypatch.setattr("pipeline.devstack.process._handed_out", {other})
         assert free_port() == free

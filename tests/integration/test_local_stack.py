@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.local import __main__ as command
-from pipeline.local.kept import Kept, free_ports
-from pipeline.local.leftovers import Leader
-from pipeline.local.parts import PORTS
+from pipeline.devstack import __main__ as command
+from pipeline.devstack.process_registry import Leader
+from pipeline.devstack.services import PORTS
+from pipeline.devstack.stack_state import Kept, free_ports
 
 Run = Callable[..., int]
 
@@ -90,7 +90,7 @@ def test_everything_that_is_missing_is_named_at_once_and_nothing_is_started(
 @pytest.mark.usefixtures("kafka_server", "postgres_server", "promtool", "amtool")
 def test_a_part_that_does_not_come_up_takes_the_others_with_it(run, directory, capsys, monkeypatch):
     """Kafka's data is not what it was: as after a disk that lied."""
-    monkeypatch.setattr("pipeline.local.supervisor._TRIES", 1)
+    monkeypatch.setattr("pipeline.devstack.supervisor._TRIES", 1)
     data = directory / "kafka" / "data"
     data.mkdir(parents=True)
     (data / "meta.properties").write_text("version=1\ncluster.id=another\nnode.id=7\n")

@@ -9,8 +9,9 @@ import pytest
 import sqlalchemy as sa
 
 from pipeline.errors import StoreUnavailable
-from pipeline.store import Store, remaking, schema
-from pipeline.store.engine import parse
+from pipeline.store import Store, remaking
+from pipeline.store.db import schema
+from pipeline.store.db.engine import parse
 from tests.integration.board_of_votes import OPTIONS, Board, event, using
 
 

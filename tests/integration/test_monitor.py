@@ -14,12 +14,15 @@ from pipeline import jobs
 from pipeline import settings as configuration
 from pipeline.detectors import VOTER, WINDOW
 from pipeline.errors import Usage
+from pipeline.lab.simulate import Burst, Honest, Stream, plant
+from pipeline.scoring.window_builder import WIDTH
 from pipeline.settings import Settings
-from pipeline.simulate import Burst, Honest, Stream, plant
-from pipeline.store import Store, alerts, monitoring, schema, windows
+from pipeline.store import Store
+from pipeline.store.alerting import alerts
+from pipeline.store.db import schema
+from pipeline.store.votes import monitor_state, window_counts
 from pipeline.stream.monitor import Monitor
 from pipeline.stream.source import FileSource
-from pipeline.stream.windows import WIDTH
 from pipeline.stream.worker import Worker
 
 OPTIONS = Settings(voter_key="22" * 32, lease_seconds=1.0)
@@ -76,8 +79,8 @@ def test_nothing_above_the_watermark_is_closed_without_being_told_to(store: Stor
     worked(store, tmp_path)
     Monitor(store, OPTIONS, "one").run(until_end=True)
     with store.read() as connection:
-        mark = windows.watermark(connection, OPTIONS.lateness)
-        end = windows.position(connection)
+        mark = window_counts.watermark(connection, OPTIONS.lateness)
+        end = window_counts.position(connection)
     assert mark is not None
     assert end == mark - mark % WIDTH
     assert max(closed(store)) + WIDTH <= mark
@@ -99,7 +102,7 @@ def test_a_monitor_that_comes_back_closes_nothing_twice_and_skips_nothing(store:
 def test_while_one_monitor_holds_the_lease_another_waits_and_then_goes_on(store: Store, tmp_path: Path) -> None:
     worked(store, tmp_path)
     with store.write() as connection:
-        assert windows.take_lease(connection, "monitor", "somebody", time.time_ns() // 1000, 2.0)
+        assert window_counts.take_lease(connection, "monitor", "somebody", time.time_ns() // 1000, 2.0)
     waiting = Monitor(store, OPTIONS, "me")
     assert waiting._step(close=True) is None
     assert closed(store) == {}
@@ -120,7 +123,7 @@ def test_a_stopped_monitor_gives_its_lease_back(store: Store, tmp_path: Path) ->
     running.stop()
     thread.join(10)
     with store.write() as connection:
-        assert windows.take_lease(connection, "monitor", "two", time.time_ns() // 1000, 1.0)
+        assert window_counts.take_lease(connection, "monitor", "two", time.time_ns() // 1000, 1.0)
 
 
 # -- the window detectors ---------------------------------------------------------------------
@@ -168,7 +171,7 @@ def told(store: Store) -> list[tuple[object, ...]]:
 
 def states_of(store: Store) -> dict[str, dict[str, list[object]]]:
     with store.read() as connection:
-        return {n: {k: v.tolist() for k, v in s.items()} for n, s in monitoring.states(connection).items()}
+        return {n: {k: v.tolist() for k, v in s.items()} for n, s in monitor_state.states(connection).items()}
 
 
 def test_a_burst_is_told_the_same_with_one_partition_or_eight_and_however_often_the_monitor_dies(
@@ -237,7 +240,7 @@ def test_a_step_that_fails_leaves_nothing_behind(store: Store, tmp_path: Path, m
         raise RuntimeError("the disk is full")
 
     with monkeypatch.context() as patched:
-        patched.setattr(windows, "close", broken)
+        patched.setattr(window_counts, "close", broken)
         with pytest.raises(RuntimeError, match="disk"):
             running._step(close=True)
     assert (closed(store), states_of(store), told(store)) == before
@@ -267,8 +270,8 @@ def test_windows_are_closed_without_a_partition_that_has_gone_idle_and_that_is_k
         connection.execute(sa.update(schema.partition).where(p.partition_no == 2).values(updated_at=now - hour))
     Monitor(store, OPTIONS, "one", WINDOW).run(until_end=True)
     with store.read() as connection:
-        end = windows.position(connection)
-        left = monitoring.left_out(connection, 0, 2**62)
+        end = window_counts.position(connection)
+        left = monitor_state.left_out(connection, 0, 2**62)
     assert end is not None
     assert end > last - 24 * hour
     assert left == [(2, left[0][1], end)]

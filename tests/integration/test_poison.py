@@ -16,9 +16,10 @@ import pytest
 from psycopg import sql
 
 from pipeline.detectors import VOTER
-from pipeline.local import KafkaServer
+from pipeline.devstack import KafkaServer
 from pipeline.settings import Settings
-from pipeline.store import Store, status
+from pipeline.store import Store
+from pipeline.store.read import status
 from pipeline.stream.publisher import create_topics, producer
 from pipeline.stream.source import FileSource
 from pipeline.stream.worker import Worker

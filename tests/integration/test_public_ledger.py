@@ -17,24 +17,18 @@ import pytest
 import sqlalchemy as sa
 
 from pipeline import jobs
-from pipeline.alerts import voter_label
 from pipeline.errors import MissingKey, Refuted, Unavailable, Usage, VerificationFailed
-from pipeline.jobs import custody, witnessing
+from pipeline.jobs.custody import by_hand, witnessing
 from pipeline.ledger import archive, leaf, manifest, merkle, note, receipt, segment, strict
 from pipeline.ledger.proofs import check_consistency, check_inclusion
 from pipeline.ledger.verify import verify
-from pipeline.store import (
-    Store,
-    building,
-    exclusions,
-    manifests,
-    proofs,
-    schema,
-    seals,
-    snapshots,
-    tile_cache,
-)
-from pipeline.store.ledger_files import LedgerFiles
+from pipeline.scoring.signals import voter_label
+from pipeline.store import Store
+from pipeline.store.boards import exclusions, snapshots
+from pipeline.store.db import schema
+from pipeline.store.db.ledger_files import LedgerFiles
+from pipeline.store.log import manifests, seals, segment_builder, tile_cache
+from pipeline.store.read import proofs
 from tests.integration.board_of_votes import OPTIONS, Board, event, using
 
 FIRST, MORE = 300, 40
@@ -89,7 +83,7 @@ def test_a_stranger_verifies_each_snapshot_from_its_bundle_and_the_key(published
 
 def test_both_databases_give_the_same_leaves_for_the_same_blinds(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        building.secrets, "token_bytes", lambda size: bytes(range(256)) * (size // 256) + bytes(size % 256)
+        segment_builder.secrets, "token_bytes", lambda size: bytes(range(256)) * (size // 256) + bytes(size % 256)
     )
     board.read(
         *(event(n) for n in range(FIRST)),
@@ -228,9 +222,9 @@ def test_exclusions_retractions_and_erasure_go_into_the_proofs_and_nothing_break
     taken = len(range(5, FIRST + MORE, 30))
     assert before["votes_excluded"] == taken + 1
     for vote in ("vote 5", "vote 9"):  # one that is excluded, one that is not
-        custody.retract(published.url, vote, "cast by a test", "a person")
+        by_hand.retract(published.url, vote, "cast by a test", "a person")
     with pytest.raises(Usage, match="taken back already"):
-        custody.retract(published.url, "vote 9", "again", "a person")
+        by_hand.retract(published.url, "vote 9", "again", "a person")
     after = published.refresh()
     assert (after["votes_excluded"], after["votes_counted"]) == (taken, before["votes_counted"] - 1)
     assert after["log_size"] == FIRST + MORE + 2
@@ -242,8 +236,8 @@ def test_exclusions_retractions_and_erasure_go_into_the_proofs_and_nothing_break
         "vote 35": (True, False, "excluded: asked to (a person)"),
         "vote 1": (True, True, ""),
     }
-    assert custody.erase(published.url, voter_id="voter 5") == {"erased": taken}
-    assert custody.erase(published.url, vote_id="vote 1") == {"erased": 1}
+    assert by_hand.erase(published.url, voter_id="voter 5") == {"erased": taken}
+    assert by_hand.erase(published.url, vote_id="vote 1") == {"erased": 1}
     assert _reasons(published, "vote 35")["vote 35"] == reasons["vote 35"]
     published.vote(MORE)  # a third of a second voter 5's votes may come again: a pseudonym is no memory of the erased
     final = published.refresh()
@@ -393,8 +387,8 @@ def test_a_candidate_that_was_overtaken_is_not_published(published: Board) -> No
 
 
 def test_a_long_log_is_cut_into_segments(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(building, "MOST_VOTES", 128)
-    monkeypatch.setattr("pipeline.store.stored_votes.ROWS", 50)
+    monkeypatch.setattr(segment_builder, "MOST_VOTES", 128)
+    monkeypatch.setattr("pipeline.store.votes.arrow.ROWS", 50)
     board.vote(FIRST)
     board.read(event(0), event(1), *(event(n) for n in range(1000, 1060)))
     assert board.refresh()["log_size"] == FIRST + 60
@@ -407,7 +401,7 @@ def test_a_long_log_is_cut_into_segments(board: Board, monkeypatch: pytest.Monke
 
 
 def test_offsets_without_votes_are_passed_over(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.store.stored_votes.ROWS", 3)
+    monkeypatch.setattr("pipeline.store.votes.arrow.ROWS", 3)
     board.vote(FIRST)
     again = [event(0)] * 14
     board.read(*again, event(1000), *again, event(1001), event(1002), *again)
@@ -570,9 +564,9 @@ def test_a_ledger_that_cannot_be_written_leaves_the_log_as_it_was(small: Board) 
 
 def test_a_key_hands_over_by_signing_once_beside_the_new_one(published: Board) -> None:
     old = published.trusted()[0]
-    made = custody.rotate_key(published.url)
+    made = by_hand.rotate_key(published.url)
     with pytest.raises(Usage, match="waits for"):
-        custody.rotate_key(published.url)
+        by_hand.rotate_key(published.url)
     published.vote(5)
     published.refresh()
     new = published.trusted()[1]
@@ -627,7 +621,7 @@ def test_a_key_of_the_environment_hands_over_too(board: Board) -> None:
     with using(replace(other, ledger_key_before="01" * 32)):
         assert board.refresh()["sequence"] == 2
         with pytest.raises(Usage, match="INTEGRITY_LEDGER_KEY_BEFORE"):
-            custody.rotate_key(board.url)
+            by_hand.rotate_key(board.url)
     board.vote(5)
     with using(other):
         assert board.refresh()["sequence"] == 3
@@ -674,7 +668,7 @@ def test_a_witness_signs_what_grows_and_refuses_what_does_not(board: Board, tmp_
 
 
 def test_a_retraction_leaf_is_canonical_and_points_back(published: Board) -> None:
-    custody.retract(published.url, "vote 3", "published by mistake", "a person")
+    by_hand.retract(published.url, "vote 3", "published by mistake", "a person")
     published.refresh()
     with published.store() as store, store.read() as connection:
         said = manifest.load(proofs.manifest(store))

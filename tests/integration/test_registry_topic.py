@@ -17,11 +17,13 @@ import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from typer.testing import CliRunner
 
-from pipeline.cli.every import app
+from pipeline.cli.commands import app
+from pipeline.devstack import KafkaServer
 from pipeline.errors import BrokerUnavailable, OffsetGap
-from pipeline.local import KafkaServer
 from pipeline.settings import Settings
-from pipeline.store import Store, outbox, registry
+from pipeline.store import Store
+from pipeline.store.alerting import outbox
+from pipeline.store.votes import registry_events
 from pipeline.stream.publisher import create_topics, producer
 from pipeline.stream.registry_reader import RegistryReader, beside
 from pipeline.stream.source import RegistryTopic
@@ -78,12 +80,12 @@ def submitted(number: int, model: str = "ant", provider: str = "acme") -> bytes:
 
 def known(store: Store) -> list[str]:
     with store.read() as connection:
-        return [one.event_id for one in registry.events_since(connection, 0)[0]]
+        return [one.event_id for one in registry_events.events_since(connection, 0)[0]]
 
 
 def rejects(store: Store) -> list[tuple[int, str]]:
     with store.read() as connection:
-        return [(one["offset"], one["reason"]) for one in registry.rejected(connection)]
+        return [(one["offset"], one["reason"]) for one in registry_events.rejected(connection)]
 
 
 def told(store: Store) -> list[dict[str, Any]]:

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from pipeline.detectors import VOTER
 from pipeline.events import Vote
 from pipeline.settings import Settings
-from pipeline.store import Store, schema
+from pipeline.store import Store
+from pipeline.store.db import schema
 from pipeline.stream.source import FileSource
 from pipeline.stream.worker import Worker
 

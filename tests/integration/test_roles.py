@@ -13,9 +13,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from pipeline.api import create_app
-from pipeline.simulate import Honest, plant
-from pipeline.simulate.targeted import TargetOnly
-from pipeline.simulate.truth import truth
+from pipeline.lab.simulate import Honest, plant
+from pipeline.lab.simulate.targeted import TargetOnly
+from pipeline.lab.simulate.truth import truth
 from pipeline.store import Store
 from tests.command import called
 

@@ -13,9 +13,11 @@ from pipeline import jobs
 from pipeline import settings as configuration
 from pipeline.detectors import VOTER
 from pipeline.errors import VerificationFailed
+from pipeline.lab.simulate import Honest, plant
 from pipeline.settings import Settings
-from pipeline.simulate import Honest, plant
-from pipeline.store import Store, schema, sealed_counts
+from pipeline.store import Store
+from pipeline.store.db import schema
+from pipeline.store.log import sealed_counts
 from pipeline.stream.source import FileSource
 from pipeline.stream.worker import Worker
 

@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 from kafka import KafkaAdminClient, TopicPartition
 
+from pipeline.devstack import KafkaServer
+from pipeline.devstack.process import free_port
 from pipeline.errors import BrokerUnavailable, OffsetGap, Unavailable
-from pipeline.local import KafkaServer
-from pipeline.local.process import free_port
+from pipeline.events.chunk import Chunk
 from pipeline.settings import Settings
 from pipeline.stream.publisher import create_topics, producer, publish
-from pipeline.stream.source import Chunk, FileSource, KafkaSource, Source
+from pipeline.stream.source import FileSource, KafkaSource, Source
 
 Record = tuple[int, int, bytes | None]  # partition, offset, value
 

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 
 from pipeline import jobs
 from pipeline.detectors import VOTER
+from pipeline.events.chunk import Chunk
+from pipeline.lab.simulate import Story, demo_story
 from pipeline.settings import Settings, override
-from pipeline.simulate import Story, demo_story
-from pipeline.store import Store, schema
+from pipeline.store import Store
+from pipeline.store.db import schema
 from pipeline.stream.source import FileSource
-from pipeline.stream.source.contract import Chunk
-from pipeline.stream.states import bundle, parts_of
+from pipeline.stream.voter_state_cache import bundle, parts_of
 from pipeline.stream.worker import Worker
 
 OPTIONS = Settings(voter_key="11" * 32, batch_votes=700, max_consecutive_rejects=10**6)

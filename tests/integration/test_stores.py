@@ -19,30 +19,22 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError
 
-from pipeline.alerts import Raised, voter_label
 from pipeline.errors import Fenced, MissingKey, StoreUnavailable, Usage
 from pipeline.events import Reject, VoteBatch, columns, decode_votes
 from pipeline.evidence import Reference
 from pipeline.ledger.manifest import NO_PREVIOUS
-from pipeline.store import (
-    Store,
-    alerts,
-    exclusions,
-    ingest,
-    keys,
-    migrate,
-    outbox,
-    schema,
-    snapshots,
-    status,
-    voter_states,
-    windows,
-)
-from pipeline.store.engine import parse, transient
-from pipeline.store.names import Names, model_names
-from pipeline.stream.batch import Pseudonyms
+from pipeline.scoring.signals import Raised, voter_label
+from pipeline.scoring.window_builder import COLUMNS, WindowCounts
+from pipeline.store import Store
+from pipeline.store.alerting import alerts, outbox
+from pipeline.store.boards import exclusions, snapshots
+from pipeline.store.db import keys, migrate, schema
+from pipeline.store.db.engine import parse, transient
+from pipeline.store.read import status
+from pipeline.store.votes import ingest, voter_states, window_counts
+from pipeline.store.votes.dictionary import Names, model_names
+from pipeline.stream.decoding import Pseudonyms
 from pipeline.stream.patience import Patience
-from pipeline.stream.windows import COLUMNS, WindowCounts
 
 KEY, OTHER_KEY = b"k" * 32, b"o" * 32
 SECOND = 1_000_000
@@ -295,10 +287,10 @@ def test_windows_add_up_over_batches(store: Store) -> None:
         return WindowCounts(300 * SECOND, 1, accepted, 1, counts)
 
     with store.write() as connection:
-        windows.add(connection, [counted(2, (1, 0, 2, 1, 1, 0), (2, 0, 2, 1, 1, 0))])
-        windows.add(connection, [counted(1, (1, 2, 1, 0, 0, 1), (2, 0, 1, 1, 1, 0)), counted(0)][:1])
-        [found] = windows.between(connection, 0, 600 * SECOND)
-        assert windows.between(connection, 301 * SECOND, 600 * SECOND) == []
+        window_counts.add(connection, [counted(2, (1, 0, 2, 1, 1, 0), (2, 0, 2, 1, 1, 0))])
+        window_counts.add(connection, [counted(1, (1, 2, 1, 0, 0, 1), (2, 0, 1, 1, 1, 0)), counted(0)][:1])
+        [found] = window_counts.between(connection, 0, 600 * SECOND)
+        assert window_counts.between(connection, 301 * SECOND, 600 * SECOND) == []
     assert (found.accepted, found.late) == (3, 2)
     assert found.counts[:, 1:7].tolist() == [[1, 0, 2, 1, 1, 0], [1, 2, 1, 0, 0, 1], [2, 0, 3, 2, 2, 0]]
 
@@ -474,7 +466,7 @@ def test_what_is_in_force_is_the_newest_of_its_partition(store: Store) -> None:
 def test_a_lease_is_taken_kept_refused_and_runs_out(store: Store) -> None:
     def take(owner: str, at: int) -> bool:
         with store.write() as connection:
-            return windows.take_lease(connection, "monitor", owner, at * SECOND, 15)
+            return window_counts.take_lease(connection, "monitor", owner, at * SECOND, 15)
 
     assert take("one", 0)
     assert take("one", 10)
@@ -482,10 +474,10 @@ def test_a_lease_is_taken_kept_refused_and_runs_out(store: Store) -> None:
     assert take("two", 26)
     assert not take("one", 27)
     with store.write() as connection:
-        windows.drop_lease(connection, "monitor", "one")  # not its own
+        window_counts.drop_lease(connection, "monitor", "one")  # not its own
     assert not take("one", 28)
     with store.write() as connection:
-        windows.drop_lease(connection, "monitor", "two")
+        window_counts.drop_lease(connection, "monitor", "two")
     assert take("one", 29)
 
 

@@ -15,14 +15,16 @@ from typer.testing import CliRunner
 
 from pipeline import jobs
 from pipeline import settings as configuration
-from pipeline.alerts import voter_label
-from pipeline.cli.every import app
+from pipeline.cli.commands import app
 from pipeline.cli.main import main
 from pipeline.detectors import VOTER
 from pipeline.errors import Usage, VerificationFailed
 from pipeline.ratings import encode_battles, fit_style, style_contrast
+from pipeline.scoring.signals import voter_label
 from pipeline.settings import Settings
-from pipeline.store import Store, exclusions, schema, snapshots
+from pipeline.store import Store
+from pipeline.store.boards import exclusions, snapshots
+from pipeline.store.db import schema
 from pipeline.stream.source import FileSource
 from pipeline.stream.worker import Worker
 

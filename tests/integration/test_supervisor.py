@@ -13,11 +13,11 @@ from typing import Any
 import psutil
 import pytest
 
+from pipeline.devstack.process_registry import Leader
+from pipeline.devstack.service import Part
+from pipeline.devstack.stack_state import free_ports
+from pipeline.devstack.supervisor import Supervisor
 from pipeline.errors import Unavailable, Usage
-from pipeline.local.kept import free_ports
-from pipeline.local.leftovers import Leader
-from pipeline.local.part import Part
-from pipeline.local.supervisor import Supervisor
 
 # Ends with 3 when told so by a file, as a worker that stopped on purpose.
 SITTER = """
@@ -104,7 +104,7 @@ def test_what_crashes_is_started_again_and_what_stopped_on_purpose_is_not(superv
 
 
 def test_a_part_that_does_not_live_is_told_with_the_end_of_its_log(supervisor, tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.local.supervisor._TRIES", 2)  # not five: supervisord waits longer each time
+    monkeypatch.setattr("pipeline.devstack.supervisor._TRIES", 2)  # not five: supervisord waits longer each time
     script = tmp_path / "broken.py"
     script.write_text("raise SystemExit('expected a disk')")
     broken = Part(
@@ -152,7 +152,7 @@ def test_nobody_gives_orders_without_the_password(supervisor, sitter):
 def test_everything_ends_with_the_leader_also_children_in_sessions_of_their_own(
     supervisor, tmp_path, first, monkeypatch
 ):
-    monkeypatch.setattr("pipeline.local.leftovers._ASKED_SECONDS", 1.0)
+    monkeypatch.setattr("pipeline.devstack.process_registry._ASKED_SECONDS", 1.0)
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
     parent = Part(

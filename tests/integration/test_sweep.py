@@ -15,11 +15,12 @@ import sqlalchemy as sa
 from typer.testing import CliRunner
 
 from pipeline.audits.retraction import falling_votes
-from pipeline.cli.every import app
+from pipeline.cli.commands import app
 from pipeline.errors import Usage
 from pipeline.ratings.selection import expected_max
-from pipeline.store import Store, schema
-from pipeline.store import audits as stored
+from pipeline.store import Store
+from pipeline.store.boards import audit_inputs as stored
+from pipeline.store.db import schema
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 MODELS = [f"m{k}" for k in range(8)]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.ledger import bundle, strict
-from pipeline.store import proofs
+from pipeline.store.read import proofs
 from tests.integration.board_of_votes import OPTIONS, Board, using
 
 ROOT = Path(__file__).parents[2]

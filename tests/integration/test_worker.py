@@ -29,13 +29,16 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
 from pipeline import jobs
 from pipeline.detectors import VOTER
+from pipeline.devstack import KafkaServer
 from pipeline.errors import BadRecord, OffsetGap
 from pipeline.events import OUTCOMES
-from pipeline.local import KafkaServer
+from pipeline.lab.simulate import Honest, TargetOnly, plant, truth
 from pipeline.settings import Settings
-from pipeline.simulate import Honest, TargetOnly, plant, truth
-from pipeline.store import Store, alerts, ingest, outbox, registry, status
-from pipeline.store.names import Names
+from pipeline.store import Store
+from pipeline.store.alerting import alerts, outbox
+from pipeline.store.read import status
+from pipeline.store.votes import ingest, registry_events
+from pipeline.store.votes.dictionary import Names
 from pipeline.stream.commit import Tally
 from pipeline.stream.publisher import create_topics, publish
 from pipeline.stream.source import FileSource, KafkaSource, Source
@@ -574,9 +577,9 @@ def test_a_registry_file_is_kept_once_and_a_bad_line_is_named_and_keeps_nothing(
     good.write_text("\n".join(lines) + "\n")
     bad.write_text("\n".join([json.dumps({**event, "event_id": "new"}), *lines, '{"type": "model.vanished"}']))
     store = Store.open(url, voter_key=KEY)
-    assert [registry.load(store, good), registry.load(store, good)] == [3, 0]
+    assert [registry_events.load(store, good), registry_events.load(store, good)] == [3, 0]
     with pytest.raises(BadRecord) as raised:
-        registry.load(store, bad)
+        registry_events.load(store, bad)
     assert (raised.value.source, raised.value.position) == ("bad.jsonl", 4)
     store.close()
     assert rows(url, "SELECT event_id FROM registry_event") == [("e0",), ("e1",), ("e2",)]

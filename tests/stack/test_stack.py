@@ -24,12 +24,12 @@ from typing import Any
 import psutil
 import pytest
 
+from pipeline.devstack.process_registry import Leader
+from pipeline.devstack.service import fetched
+from pipeline.devstack.services import PORTS, Parts
+from pipeline.devstack.stack_state import Kept, free_ports
 from pipeline.errors import Unavailable
-from pipeline.local.kept import Kept, free_ports
-from pipeline.local.leftovers import Leader
-from pipeline.local.part import fetched
-from pipeline.local.parts import PORTS, Parts
-from pipeline.simulate import Story, demo_story
+from pipeline.lab.simulate import Story, demo_story
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
@@ -54,7 +54,7 @@ class Stack:
     def command(self, verb: str, *words: str) -> subprocess.CompletedProcess[str]:
         """`make up` and its like; a failure is not raised."""
         return subprocess.run(
-            [sys.executable, "-m", "pipeline.local", verb, "--directory", str(self.directory), *words],
+            [sys.executable, "-m", "pipeline.devstack", verb, "--directory", str(self.directory), *words],
             env=os.environ | EVERY_MINUTE,
             capture_output=True,
             text=True,

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from pipeline.alert_text import e_value, explained
 from pipeline.cli import show
-from pipeline.jobs.explaining import e_value, explained
 
 
 @pytest.mark.parametrize(

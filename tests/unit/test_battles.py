@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from pipeline.errors import BadRecord, UnknownFormat
 from pipeline.formats import ColumnMap
-from pipeline.jobs.battle_tables import by_column, read_battles
-from pipeline.jobs.battles import Battles, by_record
+from pipeline.formats.battle_tables import by_column, read_battles
+from pipeline.formats.battles import Battles, by_record
 
 ROOT = Path(__file__).parents[2]
 PLAIN = ColumnMap()

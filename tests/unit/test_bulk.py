@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.store import bulk
+from pipeline.store.db import bulk
 
 TABLE = sa.Table(
     "t",

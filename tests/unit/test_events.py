@@ -45,7 +45,7 @@ from pipeline.events.decode import SAMPLE_BYTES
 from pipeline.events.hygiene import HIDDEN, MAX_BYTES, MAX_DEPTH, fault, hidden, plainly_clean
 from pipeline.events.schema import schemas
 from pipeline.events.vote import MAX_NAME
-from pipeline.stream.batch import Pseudonyms
+from pipeline.stream.decoding import Pseudonyms
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 KEY = bytes(range(32))

@@ -9,13 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.alerts import voter_number
 from pipeline.errors import UnknownFormat, Usage
 from pipeline.events import Vote, columns, decode_votes, registry
 from pipeline.events.batch import microseconds
 from pipeline.formats import ColumnMap, read_records
+from pipeline.scoring.signals import voter_number
 from pipeline.settings import load
-from pipeline.stream.batch import Pseudonyms
+from pipeline.stream.decoding import Pseudonyms
 
 EVENT = {
     "schema": 1,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import Unavailable
-from pipeline.store.ledger_files import LedgerFiles
+from pipeline.store.db.ledger_files import LedgerFiles
 
 
 def test_a_draft_is_found_by_its_digest_once_it_is_kept_and_not_before(tmp_path: Path) -> None:

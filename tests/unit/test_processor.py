@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.alerts import MEASURES
 from pipeline.detectors import VOTER
 from pipeline.events.batch import NO_TIME, VoteBatch
 from pipeline.evidence import Reference
-from pipeline.stream import processor, windows
-from pipeline.stream.processor import ACCEPTED, FATES, LATE, MAX_AHEAD, QUARANTINED, Parts
+from pipeline.scoring import vote_processor, window_builder
+from pipeline.scoring.signals import MEASURES
+from pipeline.scoring.vote_processor import ACCEPTED, FATES, LATE, MAX_AHEAD, QUARANTINED, Parts
 
 MINUTE = 60 * 1_000_000
 DAY = 24 * 60 * MINUTE
@@ -91,7 +91,7 @@ def test_fates_and_event_times_are_those_of_a_slow_loop(
     batch: VoteBatch, event_time: dict[int, int | None], lateness: int
 ) -> None:
     before = dict(event_time)
-    fate, after = processor.judge(batch, event_time, lateness)
+    fate, after = vote_processor.judge(batch, event_time, lateness)
     assert fate.dtype == np.int8
     assert (fate.tolist(), after) == slow_judge(batch, event_time, lateness)
     assert event_time == before
@@ -102,10 +102,10 @@ def test_fates_and_event_times_are_those_of_a_slow_loop(
 def test_fates_do_not_depend_on_where_a_batch_is_cut(
     batch: VoteBatch, event_time: dict[int, int | None], lateness: int, cut: int
 ) -> None:
-    whole, after = processor.judge(batch, event_time, lateness)
+    whole, after = vote_processor.judge(batch, event_time, lateness)
     index = np.arange(len(batch))
-    first, between = processor.judge(batch.take(index[:cut]), event_time, lateness)
-    second, end = processor.judge(batch.take(index[cut:]), between, lateness)
+    first, between = vote_processor.judge(batch.take(index[:cut]), event_time, lateness)
+    second, end = vote_processor.judge(batch.take(index[cut:]), between, lateness)
     assert [*first, *second] == whole.tolist()
     assert end == after
 
@@ -118,31 +118,31 @@ def test_fate_codes_are_positions_and_never_move() -> None:
 
 def test_a_vote_from_the_future_is_quarantined_and_leaves_the_watermark() -> None:
     batch = batch_of([10 * MINUTE, DAY, 9 * MINUTE], appended=[10 * MINUTE] * 3)
-    fate, after = processor.judge(batch, {}, 2 * MINUTE)
+    fate, after = vote_processor.judge(batch, {}, 2 * MINUTE)
     assert fate.tolist() == [ACCEPTED, QUARANTINED, ACCEPTED]
     assert after == {0: 10 * MINUTE}
-    alone, untouched = processor.judge(batch_of([DAY], appended=[0]), {0: None, 1: 5}, 0)
+    alone, untouched = vote_processor.judge(batch_of([DAY], appended=[0]), {0: None, 1: 5}, 0)
     assert alone.tolist() == [QUARANTINED]
     assert untouched == {0: None, 1: 5}
 
 
 def test_five_minutes_ahead_is_allowed_and_moves_the_watermark_to_the_append_time_only() -> None:
     batch = batch_of([MAX_AHEAD, MAX_AHEAD + 1], appended=[0, 0])
-    fate, after = processor.judge(batch, {}, 0)
+    fate, after = vote_processor.judge(batch, {}, 0)
     assert fate.tolist() == [ACCEPTED, QUARANTINED]
     assert after == {0: 0}
 
 
 def test_a_vote_on_the_watermark_is_in_time_and_one_before_it_is_late() -> None:
     batch = batch_of([100 * MINUTE, 40 * MINUTE, 40 * MINUTE - 1, 99 * MINUTE])
-    fate, after = processor.judge(batch, {}, 60 * MINUTE)
+    fate, after = vote_processor.judge(batch, {}, 60 * MINUTE)
     assert fate.tolist() == [ACCEPTED, ACCEPTED, LATE, ACCEPTED]
     assert after == {0: 100 * MINUTE}
 
 
 def test_history_is_welcome_before_the_first_vote_and_partitions_have_their_own_clocks() -> None:
     batch = batch_of([-300 * 365 * DAY, 5 * DAY, 0], partition=[0, 1, 1])
-    fate, after = processor.judge(batch, {}, 60 * MINUTE)
+    fate, after = vote_processor.judge(batch, {}, 60 * MINUTE)
     assert fate.tolist() == [ACCEPTED, ACCEPTED, LATE]
     assert after == {0: -300 * 365 * DAY, 1: 5 * DAY}
 
@@ -154,8 +154,8 @@ def test_history_is_welcome_before_the_first_vote_and_partitions_have_their_own_
 def test_the_first_of_equal_ids_is_the_one_a_loop_would_keep(pairs: list[tuple[int, int]]) -> None:
     expected = [pairs.index(pair) for pair in pairs]
     key = np.array(pairs, dtype=np.uint64).reshape(-1, 2)
-    assert processor.first_of_each(key).tolist() == expected
-    assert processor.first_of_each(np.asfortranarray(key)).tolist() == expected
+    assert vote_processor.first_of_each(key).tolist() == expected
+    assert vote_processor.first_of_each(np.asfortranarray(key)).tolist() == expected
 
 
 # -- states -----------------------------------------------------------------------------------
@@ -177,7 +177,7 @@ def test_the_states_asked_for_are_those_of_voters_with_a_visible_vote(
         return [None] * len(voters)
 
     models = np.tile([0, 1], (len(rows), 1))
-    processor.observe(batch, models, fate, prior, REFERENCE, VOTER)
+    vote_processor.observe(batch, models, fate, prior, REFERENCE, VOTER)
     wanted = {(part, voter) for part, voter, f in rows if voter is not None and f != QUARANTINED}
     assert sorted(asked) == sorted(wanted)
 
@@ -201,17 +201,17 @@ def stream(n: int = 120, partitions: int = 2) -> tuple[VoteBatch, np.ndarray]:
 
 def observe(
     batch: VoteBatch, models: np.ndarray, fate: np.ndarray, states: Mapping[int, Mapping[int, Parts]]
-) -> processor.Observed:
+) -> vote_processor.Observed:
     def prior(part: int, voters: Sequence[int]) -> list[Parts | None]:
         return [states.get(part, {}).get(voter) for voter in voters]
 
-    return processor.observe(batch, models, fate, prior, REFERENCE, VOTER)
+    return vote_processor.observe(batch, models, fate, prior, REFERENCE, VOTER)
 
 
 def test_before_the_first_snapshot_there_is_no_evidence() -> None:
     batch, models = stream()
     fate = np.zeros(len(batch), dtype=np.int8)
-    assert processor.observe(batch, models, fate, lambda *_: [], None, VOTER) == processor.Observed({}, [])
+    assert vote_processor.observe(batch, models, fate, lambda *_: [], None, VOTER) == vote_processor.Observed({}, [])
 
 
 def test_every_visible_voter_gets_a_state_on_its_own_partition() -> None:
@@ -249,7 +249,7 @@ def test_a_quarantined_vote_and_one_without_a_voter_are_no_evidence() -> None:
     alone = observe(batch.take(kept), models[kept], fate[kept], {})
     assert observe(batch, models, fate, {}) == alone
     nobody = np.full(len(batch), QUARANTINED, dtype=np.int8)
-    assert observe(batch, models, nobody, {}) == processor.Observed({}, [])
+    assert observe(batch, models, nobody, {}) == vote_processor.Observed({}, [])
 
 
 def test_a_late_vote_is_evidence_about_its_voter() -> None:
@@ -274,7 +274,8 @@ def test_a_stored_state_is_taken_up_on_its_own_partition_only() -> None:
 
 window_votes = st.tuples(
     st.integers(0, 1),  # partition
-    st.integers(-2, 2).map(lambda k: k * windows.WIDTH) | st.integers(-2, 3).map(lambda k: k * windows.WIDTH - 1),
+    st.integers(-2, 2).map(lambda k: k * window_builder.WIDTH)
+    | st.integers(-2, 3).map(lambda k: k * window_builder.WIDTH - 1),
     st.tuples(st.integers(0, 3), st.integers(1, 3)).map(lambda t: (t[0], (t[0] + t[1]) % 4)),
     st.integers(0, 3),  # outcome
     st.integers(0, 1),  # side
@@ -287,12 +288,12 @@ def test_windows_count_networks_and_prompts_of_votes_that_have_them() -> None:
     prompts = np.array([-1, 2**40 + 3, 0], dtype=np.int64)
     batch = replace(batch_of([5, 6, 7]), network=["AS1", None, "AS1"], prompt=prompts)
     models = np.array([[0, 1], [0, 1], [1, 0]])
-    (found,) = processor.count_windows(batch, models, np.array([0, 0, 2], dtype=np.int8), None)
+    (found,) = vote_processor.count_windows(batch, models, np.array([0, 0, 2], dtype=np.int8), None)
     rows = [[kind, group, model] for kind, group, model, *_ in found.counts.tolist()]
-    cohorts = [[windows.COHORT, 0, 0], [windows.COHORT, 0, 1]]
-    network = [[windows.NETWORK, windows.group_of("AS1"), model] for model in (0, 1)]
-    asked = [[windows.PROMPT, group, model] for group in (3, 2**32 - 1) for model in (0, 1)]
-    assert rows == [*cohorts, *network, *asked, [windows.TRAFFIC, windows.group_of("AS1"), 0]]
+    cohorts = [[window_builder.COHORT, 0, 0], [window_builder.COHORT, 0, 1]]
+    network = [[window_builder.NETWORK, window_builder.group_of("AS1"), model] for model in (0, 1)]
+    asked = [[window_builder.PROMPT, group, model] for group in (3, 2**32 - 1) for model in (0, 1)]
+    assert rows == [*cohorts, *network, *asked, [window_builder.TRAFFIC, window_builder.group_of("AS1"), 0]]
 
 
 @given(st.lists(window_votes, max_size=25))
@@ -310,10 +311,10 @@ def test_window_counts_are_those_of_a_slow_loop(rows: list[tuple]) -> None:
         votes[key][f] += 1
         cohort = 0 if born == NO_TIME else 2 if at - born <= 7 * DAY else 1
         for place in (0, 1) if f == ACCEPTED else ():
-            cell = cells[key].setdefault((windows.COHORT, cohort, pair[place]), [0] * len(MEASURES))
+            cell = cells[key].setdefault((window_builder.COHORT, cohort, pair[place]), [0] * len(MEASURES))
             for i, yes in enumerate((True, chosen == place, won == place, won == 1 - place)):
                 cell[i] += yes
-    found = processor.count_windows(
+    found = vote_processor.count_windows(
         batch, np.array(models, dtype=np.int64).reshape(-1, 2), np.array(fate, dtype=np.int8), None
     )
     assert [(w.start, w.partition) for w in found] == sorted(votes)
@@ -332,7 +333,7 @@ def test_window_counts_of_two_batches_add_up_to_those_of_one(rows: list[tuple], 
         part, cast, models, outcome, side, since, fate = zip(*some, strict=True) if some else ([],) * 7
         batch = batch_of(list(cast), partition=list(part), outcome=list(outcome), side=list(side), since=list(since))
         pairs = np.array(models, dtype=np.int64).reshape(-1, 2)
-        found = processor.count_windows(batch, pairs, np.array(fate, dtype=np.int8), None)
+        found = vote_processor.count_windows(batch, pairs, np.array(fate, dtype=np.int8), None)
         return {(w.start, w.partition): [w.accepted, w.late, w.counts] for w in found}
 
     whole, first, second = counted(rows), counted(rows[:cut]), counted(rows[cut:])
@@ -340,4 +341,4 @@ def test_window_counts_of_two_batches_add_up_to_those_of_one(rows: list[tuple], 
     for key, (accepted, late, counts) in whole.items():
         parts = [half[key] for half in (first, second) if key in half]
         assert (accepted, late) == (sum(p[0] for p in parts), sum(p[1] for p in parts))
-        assert counts.tolist() == windows.add(*(p[2] for p in parts)).tolist()
+        assert counts.tolist() == window_builder.add(*(p[2] for p in parts)).tolist()

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.cli.every import app
+from pipeline.cli.commands import app
 from pipeline.cli.main import main
 from pipeline.cli.show import interval
 

@@ -13,9 +13,7 @@ from pipeline.errors import Usage
 from pipeline.events import decode_votes, to_bytes
 from pipeline.events.decode import decode_registry
 from pipeline.events.hygiene import plainly_clean
-from pipeline.ratings import components, leaderboard
-from pipeline.registry import Registry
-from pipeline.simulate import (
+from pipeline.lab.simulate import (
     AlwaysLeft,
     Attack,
     Burst,
@@ -27,15 +25,17 @@ from pipeline.simulate import (
     attackers,
     demo_registry,
     demo_story,
-    makers,
     plant,
     real_counts,
     truth,
 )
-from pipeline.simulate.clock import HOUR, microseconds
-from pipeline.simulate.hashing import hexadecimal, mix, normal
-from pipeline.simulate.people import DAY
-from pipeline.simulate.truth import averaged_logit
+from pipeline.lab.simulate import demo_registry as makers
+from pipeline.lab.simulate.clock import HOUR, microseconds
+from pipeline.lab.simulate.hashing import hexadecimal, mix, normal
+from pipeline.lab.simulate.truth import averaged_logit
+from pipeline.lab.simulate.voter_population import DAY
+from pipeline.ratings import components, leaderboard
+from pipeline.registry import Registry
 
 TARGET = "yi-large"
 SMALL = Honest(votes=3_000, seed=5, models=40)

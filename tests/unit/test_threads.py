@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 
-from pipeline.threads import ahead, beside, short_turns
+from pipeline.concurrency import ahead, beside, short_turns
 
 
 class Numbers:

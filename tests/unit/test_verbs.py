@@ -3,11 +3,11 @@
 import subprocess
 import sys
 
-from pipeline.cli.every import app
-from pipeline.cli.verbs import HOMES
+from pipeline.cli.commands import app
+from pipeline.cli.lazy_group import HOMES
 
 # What only audits, benchmarks and broker-less verbs want, by a verb that can do without.
-HEAVY = {"work": ("scipy.stats", "pipeline.audits", "pipeline.bench"), "verify": ("kafka", "scipy.stats")}
+HEAVY = {"work": ("scipy.stats", "pipeline.audits", "pipeline.lab.bench"), "verify": ("kafka", "scipy.stats")}
 
 
 def test_every_verb_has_its_home_and_every_home_its_verb():
@@ -19,7 +19,7 @@ def test_every_verb_has_its_home_and_every_home_its_verb():
 
 
 def test_a_verb_imports_what_it_needs_and_no_more():
-    code = "import sys; from pipeline.cli.verbs import load; load([{verb!r}]); print(*sys.modules)"
+    code = "import sys; from pipeline.cli.lazy_group import load; load([{verb!r}]); print(*sys.modules)"
     for verb, heavy in HEAVY.items():
         said = subprocess.run(
             [sys.executable, "-c", code.format(verb=verb)], capture_output=True, text=True, check=True

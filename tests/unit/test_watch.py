@@ -7,12 +7,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.alerts import Context, Said, Window, WindowState
 from pipeline.registry import Registry
-from pipeline.store.monitoring import Progress
+from pipeline.scoring.signals import Context, Said, Window, WindowState
+from pipeline.scoring.window_builder import COLUMNS, WIDTH, WindowCounts
+from pipeline.scoring.window_processor import LONGEST_SILENCE, Levels, Names, Seen, watch, windows
+from pipeline.store.votes.monitor_state import Progress
 from pipeline.stream.monitor import Mark, merged_watermark
-from pipeline.stream.watch import LONGEST_SILENCE, Levels, Names, Seen, watch, windows
-from pipeline.stream.windows import COLUMNS, WIDTH, WindowCounts
 
 NAMES = Names({1: "a"}, {})
 WEEK = LONGEST_SILENCE // WIDTH

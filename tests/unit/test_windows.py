@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.alerts import COHORTS, MEASURES
 from pipeline.evidence import EXPECTED_UNIT, Reference
-from pipeline.stream import windows
-from pipeline.stream.windows import MOST, WIDTH, Counted, WindowCounts
+from pipeline.scoring import window_builder
+from pipeline.scoring.signals import COHORTS, MEASURES
+from pipeline.scoring.window_builder import MOST, WIDTH, Counted, WindowCounts
 
 BOARD = Reference(1, np.array([1, 2, 3]), np.array([0.5, 0.0, -0.5]), np.zeros((3, 3)), 0.3, (3.0, 7.0))
 UNKNOWN = 4
@@ -79,7 +79,7 @@ def as_counter(one: WindowCounts) -> Counter[tuple[int, ...]]:
 @given(st.lists(one_vote, max_size=25))
 @settings(deadline=None)
 def test_counts_are_those_of_a_slow_loop(rows: list[tuple]) -> None:  # type: ignore[type-arg]
-    found = windows.count(counted(rows), BOARD)
+    found = window_builder.count(counted(rows), BOARD)
     expected = slow(rows)
     assert [(w.start // WIDTH, w.partition) for w in found] == sorted(expected)
     for one in found:
@@ -93,10 +93,10 @@ def test_counts_are_those_of_a_slow_loop(rows: list[tuple]) -> None:  # type: ig
 def test_however_votes_are_cut_the_sum_is_the_same(rows: list[tuple], cuts: set[int]) -> None:  # type: ignore[type-arg]
     rows = [(0, 1, *r[2:]) for r in rows]
     parts = [rows[a:b] for a, b in zip([0, *sorted(cuts)], [*sorted(cuts), len(rows)], strict=True)]
-    counts = [windows.count(counted(part), BOARD)[0].counts for part in parts if part]
-    (whole,) = windows.count(counted(rows), BOARD)
-    assert windows.add(*counts).tolist() == whole.counts.tolist()
-    assert windows.add(*reversed(counts)).tolist() == whole.counts.tolist()
+    counts = [window_builder.count(counted(part), BOARD)[0].counts for part in parts if part]
+    (whole,) = window_builder.count(counted(rows), BOARD)
+    assert window_builder.add(*counts).tolist() == whole.counts.tolist()
+    assert window_builder.add(*reversed(counts)).tolist() == whole.counts.tolist()
 
 
 def busy(seed: int, votes: int, networks: int = 2**32) -> Counted:
@@ -118,41 +118,45 @@ def busy(seed: int, votes: int, networks: int = 2**32) -> Counted:
 @pytest.mark.parametrize("networks", [300, 2**32])
 def test_a_busy_window_is_bounded_and_the_bits_that_stay_do_not_depend_on_the_order(networks: int) -> None:
     parts = [
-        windows.count(busy(seed, votes, networks), BOARD)[0].counts for seed, votes in enumerate((400, 5000, 20, 9000))
+        window_builder.count(busy(seed, votes, networks), BOARD)[0].counts
+        for seed, votes in enumerate((400, 5000, 20, 9000))
     ]
-    whole = windows.add(*parts)
-    assert windows.add(windows.add(parts[3], parts[0]), windows.add(parts[2], parts[1])).tolist() == whole.tolist()
-    for kind in (windows.NETWORK, windows.PROMPT):
+    whole = window_builder.add(*parts)
+    assert (
+        window_builder.add(window_builder.add(parts[3], parts[0]), window_builder.add(parts[2], parts[1])).tolist()
+        == whole.tolist()
+    )
+    for kind in (window_builder.NETWORK, window_builder.PROMPT):
         mine = whole[whole[:, 0] & 3 == kind]
         assert len(mine) <= MOST
         assert len(np.unique(mine[:, 0])) == 1
         assert mine[:, 3].sum() == 2 * 14420  # nothing is lost: every vote is in some row
     exact = networks == 300
-    assert (whole[whole[:, 0] & 3 == windows.NETWORK][0, 0] == windows.NETWORK) == exact
+    assert (whole[whole[:, 0] & 3 == window_builder.NETWORK][0, 0] == window_builder.NETWORK) == exact
 
 
 def test_the_busiest_window_fits_into_64_kib_beside_its_networks_traffic() -> None:
-    counts = windows.count(busy(1, 100_000, 300), BOARD)[0].counts
-    assert len(windows.pack(counts)) <= 64 * 1024
+    counts = window_builder.count(busy(1, 100_000, 300), BOARD)[0].counts
+    assert len(window_builder.pack(counts)) <= 64 * 1024
 
 
 @given(st.lists(one_vote, max_size=25))
 @settings(deadline=None)
 def test_bytes_hold_all_there_is_to_know(rows: list[tuple]) -> None:  # type: ignore[type-arg]
-    for one in windows.count(counted(rows), None):
-        again = windows.unpack(windows.pack(one.counts))
+    for one in window_builder.count(counted(rows), None):
+        again = window_builder.unpack(window_builder.pack(one.counts))
         assert again.dtype == np.int64
         assert again.tolist() == one.counts.tolist()
 
 
 @pytest.mark.parametrize("most", [1, 2**31 - 1, 2**31, 2**62])
 def test_numbers_of_every_size_survive_the_bytes(most: int) -> None:
-    rows = np.zeros((3, len(windows.COLUMNS)), dtype=np.int64)
+    rows = np.zeros((3, len(window_builder.COLUMNS)), dtype=np.int64)
     rows[:, 3] = [0, 7, most]
     rows[:, 1] = [0, 2**32 - 1, 2**31]
-    assert windows.unpack(windows.pack(rows)).tolist() == rows.tolist()
-    none = np.zeros((0, len(windows.COLUMNS)), dtype=np.int64)
-    assert windows.unpack(windows.pack(none)).shape == none.shape
+    assert window_builder.unpack(window_builder.pack(rows)).tolist() == rows.tolist()
+    none = np.zeros((0, len(window_builder.COLUMNS)), dtype=np.int64)
+    assert window_builder.unpack(window_builder.pack(none)).shape == none.shape
 
 
 @given(st.lists(one_vote, max_size=25))
@@ -167,9 +171,9 @@ def test_a_merged_window_is_the_same_whatever_the_partitions_and_numbers(rows: l
     other_names = {swapped[number]: name for number, name in names.items()}
     networks = {0: "AS1", 1: "AS2"}
     first, *others = [
-        windows.merged(0, windows.count(counted(rows), None), names, networks, {}),
-        windows.merged(0, windows.count(counted(one), None), names, networks, {}),
-        windows.merged(0, windows.count(counted(renumbered), None), other_names, networks, {}),
+        window_builder.merged(0, window_builder.count(counted(rows), None), names, networks, {}),
+        window_builder.merged(0, window_builder.count(counted(one), None), names, networks, {}),
+        window_builder.merged(0, window_builder.count(counted(renumbered), None), other_names, networks, {}),
     ]
     for window in others:
         for name in ("start", "end", "accepted", "late", "models", "votes_of"):
@@ -182,8 +186,8 @@ def test_a_merged_window_is_the_same_whatever_the_partitions_and_numbers(rows: l
 
 def test_votes_on_a_later_name_are_the_first_name_s() -> None:
     rows = [(0, 1, False, [1, 2], 0, 0, 1, 0, -1), (0, 1, False, [3, 2], 0, 0, 1, 0, -1)]
-    parts = windows.count(counted(rows), None)
-    window = windows.merged(0, parts, {1: "old", 2: "b", 3: "new"}, {0: "AS1"}, {"new": "old"})
+    parts = window_builder.count(counted(rows), None)
+    window = window_builder.merged(0, parts, {1: "old", 2: "b", 3: "new"}, {0: "AS1"}, {"new": "old"})
     assert window.models == ("b", "old")
     assert window.totals[:, MEASURES.index("appearances")].tolist() == [2, 2]
     assert window.networks.group == ("AS1", "AS1")
@@ -192,7 +196,7 @@ def test_votes_on_a_later_name_are_the_first_name_s() -> None:
 
 
 def test_a_window_without_votes_has_none() -> None:
-    window = windows.merged(7 * WIDTH, [], {}, {}, {})
+    window = window_builder.merged(7 * WIDTH, [], {}, {}, {})
     assert (window.start, window.end, window.accepted, window.models) == (7 * WIDTH, 8 * WIDTH, 0, ())
     assert window.totals.shape == (0, len(MEASURES))
 

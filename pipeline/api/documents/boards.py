@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import Field
 
-from pipeline.api.asking import View
 from pipeline.api.documents.base import Document
+from pipeline.api.request_params import View
 
 
 class Snapshot(Document):

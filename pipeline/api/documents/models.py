@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import Field
 
-from pipeline.api.asking import View
 from pipeline.api.documents.base import Document
 from pipeline.api.documents.boards import Row
+from pipeline.api.request_params import View
 
 
 class Standpoint(Document):

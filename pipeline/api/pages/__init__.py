@@ -15,10 +15,10 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.responses import HTMLResponse
 
-from pipeline.api.asking import nothing_else
 from pipeline.api.pages import about, boards, evidence, subjects
 from pipeline.api.pages.rendering import Templates
 from pipeline.api.reader import Reader
+from pipeline.api.request_params import nothing_else
 
 __all__ = ["Templates", "routes"]
 

@@ -9,14 +9,14 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import Response
 
 from pipeline.api import charts, models
-from pipeline.api.asking import SnapshotId
 from pipeline.api.ledger import VoteId, found
 from pipeline.api.models import ModelName
 from pipeline.api.pages.rendering import Templates
 from pipeline.api.problems import not_found
 from pipeline.api.reader import SETTLED, UNTIL_PUBLISHED, Reader
+from pipeline.api.request_params import SnapshotId
 from pipeline.errors import Usage
-from pipeline.store import proofs
+from pipeline.store.read import proofs
 
 _STATIC = Path(__file__).parents[1] / "static"
 _KINDS = {"site.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}

@@ -10,14 +10,15 @@ from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.engine import Connection
 
 from pipeline.api import moves
-from pipeline.api.asking import Cursor, SnapshotId, View, ViewOf, cursor_of, key_of
 from pipeline.api.moves import Pair
 from pipeline.api.pages.rendering import PAGE, Drawn, Templates
 from pipeline.api.problems import Problem
 from pipeline.api.reader import SETTLED, UNTIL_PUBLISHED, Reader, summary
+from pipeline.api.request_params import Cursor, SnapshotId, View, ViewOf, cursor_of, key_of
 from pipeline.api.snapshots import VIEWS, standings
-from pipeline.store import proofs, reading, snapshots
-from pipeline.store.snapshots import Snapshot
+from pipeline.store.boards import snapshots
+from pipeline.store.boards.snapshots import Snapshot
+from pipeline.store.read import pages, proofs
 
 _A_DAY = 86_400 * 1_000_000
 WEEK = 7.0
@@ -46,7 +47,7 @@ def routes(reader: Reader, templates: Templates) -> APIRouter:  # a list of rout
     def listed(cursor: Cursor = None) -> Response:
         key = key_of(cursor, int)
         with reader.read() as connection:
-            found = reading.published(connection, PAGE + 1, key[0] if key else None)
+            found = pages.published(connection, PAGE + 1, key[0] if key else None)
             rows = [summary(reader, connection, one) for one in found]
         for row, before in zip(rows, [*rows[1:], None], strict=True):
             row["before"] = before["snapshot"] if before else None
@@ -57,7 +58,7 @@ def routes(reader: Reader, templates: Templates) -> APIRouter:  # a list of rout
     def one(snapshot: SnapshotId) -> Response:
         with reader.read() as connection:
             found = reader.snapshot(connection, snapshot)
-            before = reading.published(connection, 1, found.sequence)
+            before = pages.published(connection, 1, found.sequence)
             shown = summary(reader, connection, found)
         # Against the newest head, which the next snapshot changes.
         return templates.page(
@@ -126,7 +127,7 @@ def earlier(reader: Reader, connection: Connection, found: Snapshot, days: float
     """The newest snapshot whose votes end at least so many days before this one's; the oldest where none does."""
     end, before = reader.until(connection, found.log_size), found.sequence
     oldest = None
-    while end is not None and (page := reading.published(connection, 200, before)):
+    while end is not None and (page := pages.published(connection, 200, before)):
         for one in page:
             oldest, before = one, one.sequence
             until = reader.until(connection, one.log_size)

@@ -8,14 +8,15 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from pipeline.alerts import STATES
+from pipeline import alert_text
 from pipeline.api.alerts import AlertId, entry
-from pipeline.api.asking import Cursor, cursor_of, key_of
 from pipeline.api.pages.rendering import PAGE, Templates
 from pipeline.api.reader import WHILE_IT_HOLDS, Reader
-from pipeline.jobs import explaining
-from pipeline.store import alerts as kept
-from pipeline.store import exclusions, reading
+from pipeline.api.request_params import Cursor, cursor_of, key_of
+from pipeline.scoring.signals import STATES
+from pipeline.store.alerting import alerts as kept
+from pipeline.store.boards import exclusions
+from pipeline.store.read import pages
 
 SEVERITIES = ("warning", "critical")
 KINDS = ("voter", "model", "provider", "network", "board")
@@ -33,7 +34,7 @@ def routes(reader: Reader, templates: Templates) -> APIRouter:
     def listed(state: _State = "", severity: _Severity = "", kind: _Kind = "", cursor: Cursor = None) -> Response:
         wanted = {"state": state or None, "severity": severity or None, "subject_kind": kind or None}
         with reader.read() as connection:
-            found = reading.alerts(connection, PAGE + 1, key_of(cursor, int, str), **wanted)
+            found = pages.alerts(connection, PAGE + 1, key_of(cursor, int, str), **wanted)
         query = urlencode({k: v for k, v in (("state", state), ("severity", severity), ("about", kind)) if v})
         return templates.page(
             "alerts", WHILE_IT_HOLDS, alerts=[one for _, one in found[:PAGE]],
@@ -46,13 +47,13 @@ def routes(reader: Reader, templates: Templates) -> APIRouter:
         with reader.read() as connection:
             found = kept.one(connection, alert)
             excluded = exclusions.of_alert(connection, alert)
-        return templates.page("alert", WHILE_IT_HOLDS, alert=found, facts=explaining.facts(found), excluded=excluded)
+        return templates.page("alert", WHILE_IT_HOLDS, alert=found, facts=alert_text.facts(found), excluded=excluded)
 
     @router.get("/exclusions")
     def dated(cursor: Cursor = None) -> Response:
         key = key_of(cursor, int)
         with reader.read() as connection:
-            found = reading.exclusions(connection, PAGE + 1, key[0] if key else None)
+            found = pages.exclusions(connection, PAGE + 1, key[0] if key else None)
         rows = [entry(row) for row in found[:PAGE]]
         after = cursor_of(rows[-1]["number"]) if len(found) > PAGE else None
         return templates.page("exclusions", WHILE_IT_HOLDS, rows=rows, next=after)

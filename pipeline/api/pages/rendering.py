@@ -12,8 +12,8 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from pipeline import alert_text
 from pipeline.api.snapshots import VIEWS
-from pipeline.jobs import explaining
 
 PAGE = 50
 """Rows of a page that goes on."""
@@ -84,6 +84,6 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "percent": lambda value: "–" if value is None else f"{value:.1%}",
     "day": _day,
     "url": lambda text: quote(str(text), safe=""),
-    "evalue": explaining.e_value,
-    "seen": explaining.seen,
+    "evalue": alert_text.e_value,
+    "seen": alert_text.seen,
 }

@@ -14,36 +14,10 @@ Laws (tests/integration/test_sources.py runs them over every source):
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from pipeline.errors import OffsetGap
-
-Int64 = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Records of one partition, in order.
-
-    Attributes:
-        partition: the source's number of it.
-        offsets: int64[n].
-        appended_at: int64[n], microseconds; for a file −1: the vote's own time stands for it.
-        values: n values, None for a record without one.
-        origins: where each record came from before (file and row), if it says so.
-        next_offset: the next offset to read after these.
-    """
-
-    partition: int
-    offsets: Int64
-    appended_at: Int64
-    values: list[bytes | None]
-    origins: list[str | None]
-    next_offset: int
+from pipeline.events.chunk import Chunk
 
 
 class Source(Protocol):

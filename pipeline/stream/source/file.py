@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import Unavailable
+from pipeline.events.chunk import Chunk
 from pipeline.formats import ColumnMap, read_records
-from pipeline.stream.source.contract import Chunk
 
 # Enough to tell two exports apart by their content, little enough that an appended-to file of any
 # useful size keeps its identity.

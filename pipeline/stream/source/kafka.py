@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pipeline.errors import BrokerUnavailable, OffsetGap
-from pipeline.stream.source.contract import Chunk, gap
+from pipeline.events.chunk import Chunk
+from pipeline.stream.source.contract import gap
 from pipeline.stream.source.kafka_client import ANSWER_MS, chunk_of, consumer, describe
 
 with warnings.catch_warnings():  # the client reads its own package data in a deprecated way

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import BrokerUnavailable
-from pipeline.stream.source.contract import Chunk
+from pipeline.events.chunk import Chunk
 
 with warnings.catch_warnings():  # the client reads its own package data in a deprecated way
     warnings.simplefilter("ignore", DeprecationWarning)

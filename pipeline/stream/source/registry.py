@@ -10,7 +10,8 @@ import time
 import warnings
 
 from pipeline.errors import BrokerUnavailable
-from pipeline.stream.source.contract import Chunk, gap
+from pipeline.events.chunk import Chunk
+from pipeline.stream.source.contract import gap
 from pipeline.stream.source.kafka_client import ANSWER_MS, chunk_of, consumer, describe
 
 with warnings.catch_warnings():  # the client reads its own package data in a deprecated way

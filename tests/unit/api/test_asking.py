@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.api.asking import cursor_of, key_of, preferred
 from pipeline.api.problems import Problem
+from pipeline.api.request_params import cursor_of, key_of, preferred
 from pipeline.api.tables import csv_of
 
 

@@ -13,8 +13,8 @@ from pipeline.audits.prompts import prompt_duplication, prompt_findings
 from pipeline.audits.second_opinion import second_opinion
 from pipeline.audits.task_mix import task_mix, task_mix_findings
 from pipeline.errors import BadCounts, Disconnected
+from pipeline.lab.simulate import real_counts
 from pipeline.ratings import POINTS_PER_LOGIT, PairCounts, fit
-from pipeline.simulate import real_counts
 
 
 def halves(m: int, within: int, across: int) -> PairCounts:

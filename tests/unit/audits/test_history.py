@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from pipeline.audits.history import board_history
 from pipeline.audits.top_churn import top_churn, top_churn_findings
-from pipeline.cli.every import app
+from pipeline.cli.commands import app
 from pipeline.errors import BadRecord, UnknownFormat
 from pipeline.formats.history import read_history
 

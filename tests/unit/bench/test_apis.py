@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from pipeline.bench import apis
+from pipeline.lab.bench import apis
 
 
 async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

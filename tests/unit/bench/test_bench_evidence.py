@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.bench import evidence
-from pipeline.bench.evidence import PARTS, Figure, first_alarms
-from pipeline.cli.every import app
+from pipeline.cli.commands import app
 from pipeline.detectors import VoterBias
 from pipeline.errors import Usage
-from pipeline.simulate.electorate import Electorate
+from pipeline.lab.bench import evidence
+from pipeline.lab.bench.evidence import PARTS, Figure, first_alarms
+from pipeline.lab.simulate.electorate import Electorate
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.bench import comparison, tables
-from pipeline.bench.comparison import Run, Task
-from pipeline.bench.coverage import BANDS, coverage
-from pipeline.cli.every import app
+from pipeline.cli.commands import app
 from pipeline.cli.main import main
 from pipeline.errors import Unavailable
+from pipeline.lab.bench import comparison, tables
+from pipeline.lab.bench.comparison import Run, Task
+from pipeline.lab.bench.coverage import BANDS, coverage
 from pipeline.ratings import POINTS_PER_LOGIT, PairCounts, fit
 
 
@@ -47,7 +47,7 @@ def test_the_synthetic_table_is_the_same_every_time_and_a_third_ties(small: Path
 
 @pytest.mark.parametrize("task", ["ratings", "bootstrap", "style", "style-centred"])
 def test_our_child_measures_every_task(small: Path, task: str) -> None:
-    command = [sys.executable, "-m", "pipeline.bench.tasks", task, str(small), "2", "10"]
+    command = [sys.executable, "-m", "pipeline.lab.bench.tasks", task, str(small), "2", "10"]
     found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert len(found["seconds"]) == len(found["cpu"]) == 2
     assert min(found["seconds"]) > 0
@@ -87,7 +87,7 @@ def test_an_error_is_the_worst_in_points_whatever_the_gauge() -> None:
 
 def test_a_child_that_fails_is_no_result() -> None:
     with pytest.raises(Unavailable, match="got: FileNotFoundError"):
-        comparison._child([sys.executable, "-m", "pipeline.bench.tasks", "ratings", "nowhere.parquet", "1", "0"])
+        comparison._child([sys.executable, "-m", "pipeline.lab.bench.tasks", "ratings", "nowhere.parquet", "1", "0"])
 
 
 def test_coverage_counts_models_by_votes_and_tells_a_ridge() -> None:

@@ -7,8 +7,8 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.bench.selection import DISCLOSED, FRESH, NAIVE, SHRUNK, Estimator, Simulated, by_normals, by_votes
-from pipeline.cli.every import app
+from pipeline.cli.commands import app
+from pipeline.lab.bench.selection import DISCLOSED, FRESH, NAIVE, SHRUNK, Estimator, Simulated, by_normals, by_votes
 from pipeline.ratings.selection import expected_max, gain_of_best, spread_of_max
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from pipeline import jobs
 from pipeline import settings as configuration
-from pipeline.bench.sweeps import Compared, Look, look, make, profile
-from pipeline.jobs.auditing import AUDITS
+from pipeline.jobs.audits.board_audits import AUDITS
+from pipeline.lab.bench.sweeps import Compared, Look, look, make, profile
 from pipeline.settings import Settings
 
 OPTIONS = Settings(voter_key="00" * 32, anchor="")

@@ -1,6 +1,6 @@
 """The laws of a voter detector, run over every one there is: a new detector is tested by being listed.
 
-The laws stand in the docstring of `VoterDetector` (pipeline/alerts.py).
+The laws stand in the docstring of `VoterDetector` (pipeline/scoring/signals.py).
 """
 
 import copy
@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.alerts import CRITICAL, LEVELS, Raised, VoterDetector, VoterVotes, voter_label
 from pipeline.detectors import VOTER
 from pipeline.evidence import Reference
+from pipeline.scoring.signals import CRITICAL, LEVELS, Raised, VoterDetector, VoterVotes, voter_label
 
 every_detector = pytest.mark.parametrize("detector", VOTER, ids=lambda d: d.name)
 

@@ -1,6 +1,6 @@
 """The laws of a window detector, run over every one there is: a new detector is tested by being listed.
 
-The laws stand in the docstring of `WindowDetector` (pipeline/alerts.py).
+The laws stand in the docstring of `WindowDetector` (pipeline/scoring/signals.py).
 """
 
 import copy
@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.alerts import NO_PARTITION, Cleared, Context, Raised, Said, Window, WindowDetector, WindowState
 from pipeline.detectors import WINDOW
 from pipeline.evidence import keyed
+from pipeline.lab.simulate.board import Board, Effect
 from pipeline.registry import State
-from pipeline.simulate.board import Board, Effect
+from pipeline.scoring.signals import NO_PARTITION, Cleared, Context, Raised, Said, Window, WindowDetector, WindowState
 
 # Each detector's own tests count its lines; to count them again in a hundred thousand windows takes half the time.
 pytestmark = pytest.mark.no_cover

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.alerts import MEASURES, Raised, WindowState
-from pipeline.detectors.silent_deprecation import SilentDeprecation, battles_until
+from pipeline.detectors.window.silent_deprecation import SilentDeprecation, battles_until
 from pipeline.evidence import LOG_UNIT
-from pipeline.simulate.board import Board, Effect
+from pipeline.lab.simulate.board import Board, Effect
+from pipeline.scoring.signals import MEASURES, Raised, WindowState
 
 APPEARANCES = MEASURES.index("appearances")
 MODELS = 67

@@ -9,18 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.alerts import CRITICAL, LEVELS, Raised, VoterVotes, voter_label, voter_number
 from pipeline.detectors import VoterBias
-from pipeline.detectors.voter_bias_path import Judged, follow
-from pipeline.detectors.voter_bias_state import (
-    COMPONENTS_HEAD,
-    LONGEST_PENDING,
-    Heads,
-    Pending,
-    unpack,
-)
-from pipeline.detectors.voter_bias_targets import RANKED, Tally, Targets
+from pipeline.detectors.voter.voter_bias.path import Judged, follow
+from pipeline.detectors.voter.voter_bias.state import COMPONENTS_HEAD, LONGEST_PENDING, Heads, Pending, unpack
+from pipeline.detectors.voter.voter_bias.targets import RANKED, Tally, Targets
 from pipeline.evidence import DELTAS, Reference, running_sums
+from pipeline.scoring.signals import CRITICAL, LEVELS, Raised, VoterVotes, voter_label, voter_number
 
 MODELS = 20
 NUMBERS = np.arange(MODELS) + 3

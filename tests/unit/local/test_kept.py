@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.devstack.stack_state import Kept, free_ports, write_private
 from pipeline.errors import Unavailable, Usage
-from pipeline.local.kept import Kept, free_ports, write_private
 
 NAMES = ("kafka", "exporter", "supervisor")
 
@@ -58,7 +58,7 @@ def test_a_kept_port_that_is_taken_is_named_with_what_to_do_and_nothing_is_chang
 
 
 def test_a_usual_port_that_is_taken_at_first_gives_way(file, listener, monkeypatch):
-    monkeypatch.setattr("pipeline.local.kept._USUAL", {"kafka": listener})
+    monkeypatch.setattr("pipeline.devstack.stack_state._USUAL", {"kafka": listener})
     assert Kept.load(file, NAMES, {}).ports["kafka"] != listener
 
 

@@ -9,11 +9,11 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.audits import version
-from pipeline.cli.every import app
+from pipeline.cli.commands import app
 from pipeline.errors import Disconnected
-from pipeline.redteam import audited
-from pipeline.redteam.audited import CASES, Audited
-from pipeline.redteam.tuned import play
+from pipeline.lab.redteam import audited
+from pipeline.lab.redteam.audited import CASES, Audited
+from pipeline.lab.redteam.tuned import play
 
 
 @pytest.fixture(scope="module")

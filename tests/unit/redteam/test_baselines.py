@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from pipeline.alerts import VoterVotes
 from pipeline.evidence import Reference
-from pipeline.redteam.baselines import BASELINES, FIRST, outcome_probabilities
-from pipeline.redteam.peers import compare
+from pipeline.lab.redteam.baselines import BASELINES, FIRST, outcome_probabilities
+from pipeline.lab.redteam.peers import compare
+from pipeline.scoring.signals import VoterVotes
 
 THETA = (0.9, 0.0, -1.2)
 TIES = 0.3

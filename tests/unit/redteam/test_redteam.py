@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.cli.every import app
+from pipeline.cli.commands import app
 from pipeline.errors import Usage
+from pipeline.lab.redteam import report, sampling, trial
+from pipeline.lab.redteam.report import Row
+from pipeline.lab.redteam.scenarios import HONEST_DAYS, SCENARIOS, actors, spec
+from pipeline.lab.simulate import Burst, Honest, TargetOnly, plant
+from pipeline.lab.simulate.stream import Stream
 from pipeline.ratings import PairCounts
-from pipeline.redteam import report, sampling, trial
-from pipeline.redteam.report import Row
-from pipeline.redteam.scenarios import HONEST_DAYS, SCENARIOS, actors, spec
-from pipeline.simulate import Burst, Honest, TargetOnly, plant
-from pipeline.simulate.stream import Stream
 
 VOTES = 20_000
 BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}

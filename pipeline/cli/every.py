@@ -1,7 +1,0 @@
-"""The command with every verb loaded: for tests and documentation, which look at more than one."""
-
-from pipeline.cli.verbs import app, load
-
-load()
-
-__all__ = ["app"]

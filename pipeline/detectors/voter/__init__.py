@@ -1,0 +1,1 @@
+"""Detectors of one voter's behaviour, vote by vote."""

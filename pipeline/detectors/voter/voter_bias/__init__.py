@@ -1,0 +1,1 @@
+"""Biased voters: the detector `voter_bias` in parts."""

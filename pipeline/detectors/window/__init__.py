@@ -1,0 +1,1 @@
+"""Detectors of models, providers, networks and the board, window by window."""

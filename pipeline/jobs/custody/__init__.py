@@ -1,0 +1,1 @@
+"""Custody of the public ledger: verification, audit, witnesses, retraction, key rotation."""

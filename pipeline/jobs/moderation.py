@@ -1,0 +1,76 @@
+"""What people decide about alerts and votes, by whichever door they come."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from pipeline.errors import Usage
+from pipeline.jobs.open_store import now
+from pipeline.store.alerting import alerts
+from pipeline.store.boards import exclusions
+from pipeline.store.votes.selections import Selection
+
+MOVES = ("ack", "snooze", "appeal", "resolve", "reopen")
+COUNTING = ("exclude", "restore")
+
+
+def move(
+    connection: Connection, alert_id: str, action: str, name: str, reason: str, hours: float | None = None
+) -> dict[str, Any]:
+    """Take an alert to another state.
+
+    Args:
+        action: of MOVES.
+        hours: how long a snooze lasts; None: until somebody acts.
+
+    Returns:
+        {"alert", "state", "done"}
+
+    Raises:
+        UnknownAlert: there is none of this id.
+    """
+    until = now() + round(hours * 3.6e9) if action == "snooze" and hours is not None else None
+    state = alerts.move(connection, alert_id, action, name, reason, now(), until)
+    for_long = f" for {hours:g} hours" if until is not None else ""
+    return {"alert": alert_id, "state": state, "done": f"{alert_id} is {state}{for_long}"}
+
+
+def count(connection: Connection, action: str, target: str, name: str, reason: str) -> dict[str, Any]:
+    """Exclude or restore votes.
+
+    Args:
+        action: of COUNTING.
+        target: an alert's id, voter:ID, vote:ID, or votes:from=TIME,to=TIME[,…].
+
+    Returns:
+        {"action", "kind", "target", "name", "reason", "done"}
+
+    Raises:
+        UnknownAlert: there is none of this id.
+        Usage: a target that cannot be, an alert about no votes in particular, no reason.
+    """
+    targets, alert_id = _targets(connection, action, target)
+    for kind, subject in targets:
+        exclusions.add(connection, action, kind, subject, reason, name, now(), alert_id)
+    kind, subject = targets[0]
+    what = ", ".join(f"{k} {s}" for k, s in targets)
+    done = f"{action}d {what} ({reason}): the defended board follows at the next refresh"
+    return {"action": action, "kind": kind, "target": subject, "name": name, "reason": reason, "done": done}
+
+
+def _targets(connection: Connection, action: str, target: str) -> tuple[list[tuple[str, str]], str | None]:
+    """What to exclude or restore, and the alert that it is about."""
+    kind, sign, subject = target.partition(":")
+    if sign:
+        return [(kind, str(Selection.parse(subject)) if kind == "votes" else subject)], None
+    found = alerts.one(connection, target)
+    if action == "restore":
+        excluded = [(e.kind, e.target) for e in exclusions.of_alert(connection, target)]
+        if not excluded:
+            raise Usage(f"alert {target}: none of its votes are excluded; `integrity alerts exclusions` lists what is")
+        return excluded, target
+    if found["subject"]["kind"] == "voter":
+        return [("voter", found["subject"]["id"])], target
+    return [("votes", str(alerts.selection(found)))], target

@@ -1,0 +1,1 @@
+"""The refresh: seal, check, rate, publish."""

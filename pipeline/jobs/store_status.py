@@ -1,0 +1,82 @@
+"""What the exporter shows: one read of the store, in the shape of the metrics."""
+
+from __future__ import annotations
+
+from sqlalchemy.engine import Connection
+
+from pipeline import settings as configuration
+from pipeline.jobs.refresh.counting import VIEWS
+from pipeline.metrics import StoreStatus
+from pipeline.store import Store
+from pipeline.store.boards import snapshots
+from pipeline.store.read import status as figures
+from pipeline.store.votes import window_counts
+
+_OPEN = ("open", "acknowledged")
+
+
+def status(store: Store) -> StoreStatus:
+    """The state of a store now."""
+    with store.read() as connection:
+        places = figures.partitions(connection)
+        lateness = configuration.load().lateness
+        fates = figures.fates(connection)
+        newest = snapshots.latest(connection)
+        rows = {v: snapshots.rows(connection, newest.snapshot_id, v) if newest else [] for v in VIEWS}
+        by_state = figures.alerts_by(connection, "detector", "severity", "state")
+        halts = figures.alerts_by(connection, "detector", "direction", "state")
+        gate = figures.gate(connection)
+        return StoreStatus(
+            alerts_open=_open(by_state),
+            alerts_opened=_opened(connection),
+            halts_open={
+                **{
+                    (reason,): float(n)
+                    for (detector, reason, state), n in halts.items()
+                    if detector == "worker_halted" and state in _OPEN
+                },
+                ("quality_gate",): float(gate is False),
+            },
+            votes={(fate,): float(fates[fate]) for fate in ("accepted", "late", "quarantined")},
+            rejects={(reason,): float(n) for reason, n in figures.rejects(connection).items()},
+            next_offset={(p["source"], str(p["number"])): float(p["next_offset"]) for p in places},
+            unsealed_offsets={
+                (p["source"], str(p["number"])): float(p["next_offset"] - p["sealed_offset"]) for p in places
+            },
+            watermark={
+                (p["source"], str(p["number"])): (p["event_time"] - lateness) / 1e6
+                for p in places
+                if p["event_time"] is not None
+            },
+            monitor_position=_seconds(window_counts.position(connection)),
+            last_ingest=max((p["updated_at"] / 1e6 for p in places), default=None),
+            refresh_last_success=_seconds(figures.noted(connection, "refresh_last_success")),
+            audit_last_success=_seconds(figures.noted(connection, "audit_last_success")),
+            quality_gate_success=None if gate is None else float(gate),
+            snapshot_sequence=float(newest.sequence) if newest else None,
+            snapshot_votes={(v,): sum(r["votes"] for r in rows[v]) / 2 for v in VIEWS if newest},
+            snapshot_excluded_votes=float(newest.body["votes_excluded"]) if newest else None,
+            unrated_models=float(len(newest.body["views"]["defended"]["unrated"])) if newest else None,
+            rating_points={(r["model"], v): r["rating"] for v in VIEWS for r in rows[v]},
+            rating_rank={(r["model"], v): float(r["rank"]) for v in VIEWS for r in rows[v]},
+        )
+
+
+def _open(by_state: dict[tuple[str, ...], int]) -> dict[tuple[str, ...], float]:
+    """Open alerts by detector and severity; a kind that was ever seen is shown as 0 when none is open."""
+    total: dict[tuple[str, ...], float] = {}
+    for (detector, severity, state), count in by_state.items():
+        total[detector, severity] = total.get((detector, severity), 0.0) + count * (state in _OPEN)
+    return total
+
+
+def _opened(connection: Connection) -> dict[tuple[str, ...], float]:
+    """Every alert counts once under each severity it has reached, so that no counter ever falls."""
+    opened = {k: float(n) for k, n in figures.alerts_by(connection, "detector", "severity").items()}
+    for (detector,), count in figures.escalated(connection).items():
+        opened[detector, "warning"] = opened.get((detector, "warning"), 0.0) + count
+    return opened
+
+
+def _seconds(microseconds: int | None) -> float | None:
+    return None if microseconds is None else microseconds / 1e6

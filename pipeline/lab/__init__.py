@@ -1,0 +1,1 @@
+"""Simulators, benchmarks and the red team: nothing here runs in production."""

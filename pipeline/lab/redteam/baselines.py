@@ -1,0 +1,147 @@
+"""What others do against manipulated votes, from their published formulas: to stand beside, not to be used.
+
+Each gives every voter a score from its first hundred votes, and flags those whose score reaches a bar. All judge by the
+same snapshot as our detectors. Where a formula needs an outcome's side, the model of the lower number is the first one:
+a vote's screen position is no part of the published rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+from scipy.special import expit
+
+from pipeline.evidence import Reference, running_sums, starts
+from pipeline.scoring.signals import VoterVotes
+
+Flags = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+FIRST = 100
+"""Votes of a voter that are looked at."""
+
+_LEAST_P = 1e-12
+_HOUR = 3_600_000_000
+_UNIT = 2**20
+# Fisher's test is looked at five times; the paper draws the places, we take them evenly.
+_LOOKS = (20, 40, 60, 80, 100)
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A rule.
+
+    Attributes:
+        score: (votes, snapshot) → float64[voters], the higher the more suspect.
+        bar: a voter is flagged at this score.
+    """
+
+    score: Callable[[VoterVotes, Reference], Floats]
+    bar: float
+
+    def flags(self, votes: VoterVotes, reference: Reference) -> Flags:
+        """bool[voters]."""
+        return np.asarray(self.score(votes, reference) >= self.bar)
+
+
+def outcome_probabilities(votes: VoterVotes, reference: Reference) -> tuple[Floats, Ints]:
+    """P(first wins), P(second wins), P(tie) of each vote, float64[n, 3], and which of them came true, int64[n].
+
+    Votes on models that the snapshot lacks have NaN.
+    """
+    a, b = reference.index_of(votes.model_a), reference.index_of(votes.model_b)
+    known, turned = (a >= 0) & (b >= 0), votes.model_a > votes.model_b
+    difference = np.where(known, reference.theta[a] - reference.theta[b], np.nan) * np.where(turned, -1, 1)
+    t = reference.tie_share
+    decided = (1 - t) * np.stack([expit(difference), expit(-difference)], axis=1)
+    outcome = np.minimum(votes.outcome, 2).astype(np.int64)
+    outcome = np.where(turned & (outcome < 2), 1 - outcome, outcome)
+    return np.column_stack([decided, np.where(known, t, np.nan)]), outcome
+
+
+def _p_values(votes: VoterVotes, reference: Reference) -> Floats:
+    """P(an outcome at least as good for the first model): a win over a tie over a loss; 1 where nothing is known."""
+    p, outcome = outcome_probabilities(votes, reference)
+    at_least = np.stack([p[:, 0], np.ones(len(p)), p[:, 0] + p[:, 2]], axis=1)
+    chosen = at_least[np.arange(len(p)), outcome]
+    return np.asarray(np.clip(np.nan_to_num(chosen, nan=1.0), _LEAST_P, 1))
+
+
+def _place(votes: VoterVotes) -> Ints:
+    """Which vote of its voter each one is, from 0."""
+    order = np.arange(len(votes.voter))
+    begin = order[starts(votes.voter)] if len(order) else order
+    return np.asarray(order - np.repeat(begin, np.diff(np.append(begin, len(order)))))
+
+
+def _first(votes: VoterVotes) -> VoterVotes:
+    return votes.only(_place(votes) < FIRST)
+
+
+def _running(values: Floats, votes: VoterVotes) -> Floats:
+    units = np.floor(values * _UNIT).astype(np.int64)
+    return np.asarray(running_sums(units, votes.voter, np.zeros(len(votes.names), dtype=np.int64)) / _UNIT)
+
+
+def _highest(values: Floats, votes: VoterVotes) -> Floats:
+    highest = np.full(len(votes.names), -np.inf)
+    np.maximum.at(highest, votes.voter, values)
+    return highest
+
+
+def production_rule(votes: VoterVotes, reference: Reference) -> Floats:
+    """The highest ln M, M = Π 1/(2p), within the first hundred votes: the public board's rule."""
+    votes = _first(votes)
+    return _highest(_running(-np.log(2 * _p_values(votes, reference)), votes), votes)
+
+
+def fisher(votes: VoterVotes, reference: Reference) -> Floats:
+    """1 − the least P(χ² of 2n degrees ≥ −2 Σ ln p) at five looks, times five: Chiang et al. 2024, section 5.3."""
+    votes = _first(votes)
+    sums, count = _running(-2 * np.log(_p_values(votes, reference)), votes), _place(votes) + 1
+    looked = np.isin(count, _LOOKS)
+    p = np.where(looked, stats.chi2.sf(sums, 2 * count), 1.0)
+    return 1 - len(_LOOKS) * -_highest(-p, votes)
+
+
+def likelihood_ratio(votes: VoterVotes, reference: Reference) -> Floats:
+    """How many standard deviations Σ ln P(outcome) lies below an honest voter's: the test of Huang et al. 2025.
+
+    The honest distribution of the sum is taken as normal with the exact mean and variance of the battles shown.
+    """
+    votes = _first(votes)
+    p, outcome = outcome_probabilities(votes, reference)
+    logs = np.log(np.clip(np.nan_to_num(p, nan=1.0), _LEAST_P, 1))
+    weight = np.nan_to_num(p, nan=0.0)
+    mean = (weight * logs).sum(axis=1)
+    variance = (weight * logs**2).sum(axis=1) - mean**2
+    seen = np.where(weight.any(axis=1), logs[np.arange(len(p)), outcome], 0.0)
+    n = len(votes.names)
+    total, expected, spread = (np.bincount(votes.voter, weights=w, minlength=n) for w in (seen, mean, variance))
+    return np.asarray(np.divide(expected - total, np.sqrt(spread), out=np.zeros(n), where=spread > 0))
+
+
+def fixed_rule(votes: VoterVotes, reference: Reference) -> Floats:  # noqa: ARG001
+    """Most votes within any hour: a rule of thumb without an error rate."""
+    order = np.lexsort((votes.at, votes.voter))
+    voter, at = votes.voter[order], votes.at[order]
+    # Times of one voter stand together, and no two voters' come within an hour of each other.
+    line = at - at.min(initial=0) + voter * (int(np.ptp(at) if len(at) else 0) + 2 * _HOUR)
+    within = np.searchsorted(line, line + _HOUR, side="left") - np.arange(len(line))
+    most = np.zeros(len(votes.names))
+    np.maximum.at(most, voter, within)
+    return most
+
+
+BASELINES: dict[str, Baseline] = {
+    "production rule": Baseline(production_rule, float(np.log(1 / 0.05))),
+    "Fisher": Baseline(fisher, 0.9),
+    "likelihood ratio": Baseline(likelihood_ratio, float(stats.norm.isf(0.01))),
+    "30 an hour": Baseline(fixed_rule, 31.0),
+}
+"""By the name that the table shows, at the levels they are published with: 5%, 10%, 1%, none."""

@@ -1,0 +1,250 @@
+"""One stream through the detectors, in memory: what the worker and the monitor would say, and what the board loses.
+
+The stream is parted: the first part is honest and gives the snapshot that judges the second. The detectors, their
+states and the way votes become windows are the pipeline's own; only the store is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.detectors import VOTER, WINDOW
+from pipeline.evidence import Reference
+from pipeline.lab.simulate import Stream
+from pipeline.lab.simulate.voter_population import NETWORKS
+from pipeline.ratings import PairCounts, fit, rate_component
+from pipeline.registry import Registry
+from pipeline.scoring import window_builder
+from pipeline.scoring.signals import Raised, VoterVotes, WindowState
+from pipeline.scoring.window_processor import Levels, Names, Seen, watch
+from pipeline.scoring.window_processor import windows as windows_between
+
+Mask = npt.NDArray[np.bool_]
+_BATCH = 5_000
+# Windows that are watched before the attack may begin: rates and shares must be learned first.
+_BASELINE = 8 * 288
+
+
+@dataclass
+class Told:
+    """One alert that opened or escalated.
+
+    Attributes:
+        detector, subject, direction, severity: as in `Raised`.
+        at: event time.
+        row: the vote of the stream at which it was reached; −1 for a window.
+        evidence: what was seen.
+        until: of a window, the event time at which the alert was over; that of the last window if it stands.
+    """
+
+    detector: str
+    subject: str
+    direction: str
+    severity: str
+    at: int
+    row: int
+    evidence: dict[str, object]
+    until: int = 0
+
+
+@dataclass
+class Trial:
+    """What became of a stream.
+
+    Attributes:
+        stream: all votes, in the order of time.
+        parting: row of the first vote that is judged.
+        reference: the snapshot that judges.
+        told: alerts, in order of time.
+        votes: the judged votes as voter detectors saw them, sorted by voter; `rows` are their rows in the stream.
+    """
+
+    stream: Stream
+    parting: int
+    reference: Reference
+    told: list[Told]
+    votes: VoterVotes
+    rows: npt.NDArray[np.int64] = field(repr=False)
+
+    def voters_told(self, direction: str | None = None) -> set[int]:
+        """Codes of voters with an alert; of `voter_bias`' direction "random", or of every other, if one is named."""
+        return {
+            int(one.subject, 16)
+            for one in self.told
+            if one.row >= 0 and (direction is None or (one.direction == "random") == (direction == "random"))
+        }
+
+    @property
+    def critical_voters(self) -> set[int]:
+        """Codes of voters whose votes the policy auto-voter/1 leaves out."""
+        return {int(one.subject, 16) for one in self.told if one.row >= 0 and one.severity == "critical"}
+
+
+def hold(stream: Stream, parting: int) -> Trial:
+    """Run every detector over a stream.
+
+    Args:
+        parting: row of the first vote that is judged; those before it are honest and give the snapshot.
+    """
+    reference = estimate(stream.take(slice(0, parting)))
+    votes, rows = as_seen(stream, parting)
+    told = [*_voters(stream, parting, reference), *_windows(stream, parting, reference)]
+    told.sort(key=lambda one: (one.at, one.detector))
+    return Trial(stream, parting, reference, told, votes, rows)
+
+
+def with_twin(stream: Stream, model: str) -> Stream:
+    """The stream with a model under two names, each of its votes under either by chance: identical checkpoints."""
+    code, twin = stream.models.index(model), len(stream.models)
+    second = np.random.default_rng([stream.seed, 8]).random(len(stream)) < 0.5
+    a, b = (np.where(second & (side == code), twin, side).astype(np.int16) for side in (stream.model_a, stream.model_b))
+    return replace(stream, models=(*stream.models, f"{model} (twin)"), model_a=a, model_b=b)
+
+
+def estimate(stream: Stream) -> Reference:
+    """Honest behaviour as a refresh would estimate it from these votes; numbers of models are codes + 1."""
+    counts = stream.pair_counts()
+    rated, _ = rate_component(counts.decisive(), least_share=0.0)
+    estimated = fit(rated)
+    number = np.array([stream.models.index(name) + 1 for name in rated.models], dtype=np.int64)
+    ties = counts.ties.sum() + counts.both_bad.sum()
+    share = float(ties / counts.table().sum())
+    tied = stream.outcome >= 2
+    n = np.bincount(stream.voter).astype(np.float64)
+    k = np.bincount(stream.voter, weights=tied)
+    squared = (k * (k - 1)).sum() / max((n * (n - 1)).sum(), 1)
+    spread = max(squared - share**2, 1e-4)
+    size = float(np.clip(share * (1 - share) / spread - 1, 1, 1000))
+    return Reference(1, number, estimated.theta, estimated.covariance, share, (size * share, size * (1 - share)))
+
+
+def as_seen(stream: Stream, parting: int) -> tuple[VoterVotes, npt.NDArray[np.int64]]:
+    """The judged votes sorted by voter, with voters' codes as names, and their rows in the stream."""
+    rows = np.arange(parting, len(stream))
+    order = rows[np.argsort(stream.voter[rows], kind="stable")]
+    return _seen(stream, order), order
+
+
+def _seen(stream: Stream, order: npt.NDArray[np.int64]) -> VoterVotes:
+    names, voter = np.unique(stream.voter[order], return_inverse=True)
+    return VoterVotes(
+        voter,
+        names.astype(np.int64),
+        1,
+        order,
+        stream.cast_at[order],
+        stream.model_a[order].astype(np.int64) + 1,
+        stream.model_b[order].astype(np.int64) + 1,
+        stream.outcome[order],
+        stream.prompt_hash[order].view(np.int64),
+    )
+
+
+def _voters(stream: Stream, parting: int, reference: Reference) -> list[Told]:
+    states: dict[str, dict[int, bytes]] = {d.name: {} for d in VOTER}
+    told: list[Told] = []
+    for first in range(parting, len(stream), _BATCH):
+        rows = np.arange(first, min(first + _BATCH, len(stream)))
+        votes = _seen(stream, rows[np.argsort(stream.voter[rows], kind="stable")])
+        names = votes.names.tolist()
+        for detector in VOTER:
+            held = states[detector.name]
+            after, raised = detector.observe(votes, [held.get(name) for name in names], reference)
+            held.update(zip(names, after, strict=True))
+            told += [_told(one, one.offset) for one in raised]
+    return told
+
+
+def _windows(stream: Stream, parting: int, reference: Reference) -> list[Told]:
+    first = int(stream.cast_at[parting]) - _BASELINE * window_builder.WIDTH
+    begin = int(np.searchsorted(stream.cast_at, first))
+    before = _count(stream, np.arange(begin, parting), None)
+    after = _count(stream, np.arange(parting, len(stream)), reference)
+    parts = sorted([*before, *after], key=lambda one: one.start)
+    names = Names(
+        {code + 1: name for code, name in enumerate(stream.models)},
+        {window_builder.group_of(network): network for network in NETWORKS},
+    )
+    told: list[Told] = []
+
+    standing: dict[tuple[str, str, str], list[Told]] = {}
+    end = parts[-1].start + window_builder.WIDTH
+
+    def tell(seen: Seen) -> None:
+        for one in seen.said:
+            key = (one.detector, one.subject, one.direction)
+            if isinstance(one, Raised):
+                told.append(_told(one, -1))
+                told[-1].until = end
+                standing.setdefault(key, []).append(told[-1])
+            else:
+                for alert in standing.pop(key, []):
+                    alert.until = one.at
+
+    states: dict[str, WindowState] = {}
+    coming = windows_between(parts, parts[0].start, end, None, names, Registry())
+    watch(coming, states, Registry(), WINDOW, Levels(), tell)
+    return told
+
+
+def _count(
+    stream: Stream, rows: npt.NDArray[np.int64], reference: Reference | None
+) -> Sequence[window_builder.WindowCounts]:
+    models = np.stack([stream.model_a[rows], stream.model_b[rows]], axis=1).astype(np.int64) + 1
+    group = np.array([window_builder.group_of(network) for network in NETWORKS], dtype=np.int64)
+    counted = window_builder.Counted(
+        np.ones(len(rows), dtype=np.int64),
+        stream.cast_at[rows],
+        np.zeros(len(rows), dtype=np.bool_),
+        models,
+        stream.outcome[rows],
+        (stream.prompt_hash[rows] & np.uint64(1)).astype(np.uint8) ^ (stream.serial[rows] & 1).astype(np.uint8),
+        window_builder.cohorts(stream.cast_at[rows], stream.voter_since[rows]),
+        group[stream.network[rows]],
+        (stream.prompt_hash[rows] & np.uint64(0xFFFFFFFF)).astype(np.int64),
+    )
+    return window_builder.count(counted, reference)
+
+
+def _told(one: Raised, row: int) -> Told:
+    return Told(one.detector, one.subject, one.direction, one.severity, one.at, row, dict(one.evidence))
+
+
+def selected(stream: Stream, told: Sequence[Told], about: str) -> Mask:
+    """The votes that a person would leave out on alerts about a model: those that the alerts speak of."""
+    chosen = np.zeros(len(stream), dtype=np.bool_)
+    code = stream.models.index(about)
+    for one in told:
+        window = one.evidence.get("window")
+        if one.row >= 0 or one.subject != about or not isinstance(window, list):
+            continue
+        mine = (stream.cast_at >= window[0]) & (stream.cast_at < one.until)
+        mine &= (stream.model_a == code) | (stream.model_b == code)
+        if "cohort" in one.evidence:
+            mine &= stream.cast_at - stream.voter_since <= window_builder.NEW_ACCOUNT
+        if "network" in one.evidence:
+            mine &= stream.network == NETWORKS.index(str(one.evidence["network"]))
+        if "prompt" in one.evidence:
+            value, _, bits = str(one.evidence["prompt"]).partition("/")
+            mask = (1 << int(bits or 32)) - 1
+            mine &= (stream.prompt_hash & np.uint64(mask)) == np.uint64(int(value, 16) & mask)
+        chosen |= mine
+    return chosen
+
+
+def ratings(stream: Stream, kept: Mask) -> npt.NDArray[np.float64]:
+    """θ of every model from these votes, NaN where it has no rating."""
+    counts = PairCounts.from_codes(stream.models, stream.model_a[kept], stream.model_b[kept], stream.outcome[kept])
+    rated, _ = rate_component(counts, least_share=0.0)
+    theta = np.full(len(stream.models), np.nan)
+    theta[[stream.models.index(name) for name in rated.models]] = fit(rated).theta
+    return theta
+
+
+def place(theta: npt.NDArray[np.float64], model: int) -> int:
+    """Rank of a model, 1 is the top."""
+    return int((theta > theta[model]).sum()) + 1

@@ -1,0 +1,139 @@
+"""What attackers do, as frozen descriptions; `planting.plant` carries them out.
+
+Here: the attacks without a target. Source of votes without care: "Challenges in trustworthy human evaluation
+of chatbots" (Zhao, Rush & Goyal, Findings of NAACL 2025).
+
+Not handled: attackers who adapt to an alert, and the omnipresent rigging of Min et al. (ICML 2025), which
+computes each vote's effect on a target's rank; `Omnidirectional` attacks the order as such.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.errors import Usage
+from pipeline.lab.simulate.world import Battles, Ints, World
+
+Outcomes = npt.NDArray[np.int8]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attack(ABC):
+    """What every attack has.
+
+    Attributes:
+        voters: how many attackers.
+        votes_each: votes that each casts; (low, high) draws a number for each, both included.
+        from_day: days after the stream's start when it begins.
+        to_day: when it is over; by default the end of the stream.
+        new_accounts: accounts are at most two days old at their first vote.
+        prompts: how many prompts they have between them; by default every vote has one of its own.
+
+    Raises:
+        Usage: a value that describes no attack.
+    """
+
+    kind: ClassVar[str]
+
+    voters: int
+    votes_each: int | tuple[int, int]
+    from_day: float = 0.0
+    to_day: float | None = None
+    new_accounts: bool = False
+    prompts: int | None = None
+
+    def __post_init__(self) -> None:
+        expect(self.prompts is None or self.prompts >= 1, "at least one prompt", self.prompts)
+        low, high = self.bounds()
+        expect(self.voters >= 1, "at least one voter", self.voters)
+        expect(1 <= low <= high, "votes_each of at least one, the lower bound first", self.votes_each)
+        until = np.inf if self.to_day is None else self.to_day
+        expect(0 <= self.from_day < until, "0 <= from_day < to_day", (self.from_day, self.to_day))
+
+    @property
+    def aim(self) -> str | None:
+        """The model that it is about, if any."""
+        return None
+
+    def bounds(self) -> tuple[int, int]:
+        """Return the least and the most votes of an attacker."""
+        return self.votes_each if isinstance(self.votes_each, tuple) else (self.votes_each, self.votes_each)
+
+    def workload(self, rng: np.random.Generator) -> Ints:
+        """Draw how many votes each attacker casts."""
+        low, high = self.bounds()
+        return rng.integers(low, high, self.voters, endpoint=True)
+
+    def until(self, days: float) -> float:
+        """Return the day when it is over, in a stream of so many days."""
+        return days if self.to_day is None else self.to_day
+
+    def show(self, world: World, rng: np.random.Generator, voter: Ints) -> Battles:
+        """Draw the battles it votes on: by default those that everybody is shown."""
+        return world.show(rng, voter)
+
+    @abstractmethod
+    def vote(self, world: World, rng: np.random.Generator, shown: Battles) -> Outcomes:
+        """Choose outcomes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Omnidirectional(Attack):
+    """Votes for the weaker model of every battle.
+
+    Attributes:
+        accuracy: probability that it knows which one is weaker; else it votes for the stronger.
+    """
+
+    kind: ClassVar[str] = "omnidirectional"
+
+    accuracy: float = 1.0
+
+    def __post_init__(self) -> None:
+        Attack.__post_init__(self)
+        expect(0 <= self.accuracy <= 1, "accuracy within 0 and 1", self.accuracy)
+
+    def vote(self, world: World, rng: np.random.Generator, shown: Battles) -> Outcomes:
+        """Choose the model of lower strength."""
+        theta = world.truth.theta
+        right_weaker = theta[shown.right] < theta[shown.left]
+        knows = rng.random(len(right_weaker)) < self.accuracy
+        return np.where(knows, right_weaker, ~right_weaker).astype(np.int8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlwaysLeft(Attack):
+    """Presses the left button at every battle."""
+
+    kind: ClassVar[str] = "always_left"
+
+    def vote(self, world: World, rng: np.random.Generator, shown: Battles) -> Outcomes:  # noqa: ARG002
+        """Choose left."""
+        return np.zeros(len(shown.voter), dtype=np.int8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomClicks(Attack):
+    """Presses one of the four buttons without looking."""
+
+    kind: ClassVar[str] = "random_clicks"
+
+    def vote(self, world: World, rng: np.random.Generator, shown: Battles) -> Outcomes:  # noqa: ARG002
+        """Choose any button."""
+        return any_button(rng, shown)
+
+
+def any_button(rng: np.random.Generator, shown: Battles) -> Outcomes:
+    """Draw outcomes, all four alike."""
+    return rng.integers(0, 4, len(shown.voter), dtype=np.int8)
+
+
+def expect(holds: bool, what: str, got: object) -> None:
+    """Raise Usage unless the condition holds."""
+    if not holds:
+        raise Usage(f"expected {what}, got {got}")

@@ -1,0 +1,34 @@
+"""What must still reach a topic. Written with the batch, removed when the broker has it: at least once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.store.db import schema
+
+
+def add(connection: Connection, source_no: int, messages: Iterable[tuple[str, bytes, bytes]]) -> None:
+    """Put (topic, key, value) on the list."""
+    rows = [{"source_no": source_no, "topic": topic, "key": key, "value": value} for topic, key, value in messages]
+    if rows:
+        connection.execute(schema.outbox.insert(), rows)
+
+
+def waiting(connection: Connection, source_no: int, limit: int) -> list[tuple[int, str, bytes, bytes]]:
+    """The oldest (number, topic, key, value) of a source."""
+    c = schema.outbox.c
+    query = (
+        sa.select(c.outbox_no, c.topic, c.key, c.value)
+        .where(c.source_no == source_no)
+        .order_by(c.outbox_no)
+        .limit(limit)
+    )
+    return [(number, topic, bytes(key), bytes(value)) for number, topic, key, value in connection.execute(query)]
+
+
+def delivered(connection: Connection, numbers: Sequence[int]) -> None:
+    """The broker has these."""
+    connection.execute(sa.delete(schema.outbox).where(schema.outbox.c.outbox_no.in_(list(numbers))))

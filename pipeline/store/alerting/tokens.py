@@ -1,0 +1,105 @@
+"""Tokens of operators: who may decide over HTTP, what, and until when.
+
+Laws: a token is shown once, when it is made; the store keeps its SHA-256 (256 random bits need no slow hash); nothing
+is deleted: a token that is revoked or has run out stays listed, with who made it and why.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.errors import Usage
+from pipeline.store.db import schema
+
+SCOPES = ("alerts", "exclusions")
+"""alerts: acknowledge, snooze, appeal, resolve, reopen. exclusions: exclude, restore."""
+
+# Leaked tokens are found by their beginning.
+_PREFIX = "integrity_"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Whose it is, and what it may do."""
+
+    name: str
+    scopes: tuple[str, ...]
+
+
+def add(
+    connection: Connection, name: str, scopes: Sequence[str], by: str, reason: str, now: int, expires_at: int
+) -> str:
+    """Make a token.
+
+    Args:
+        name: whose it is: the name under every decision that is made with it.
+        scopes: of SCOPES.
+        by, reason: who made it, and why.
+        now, expires_at: microseconds since 1970 UTC.
+
+    Returns:
+        The token itself: nobody can read it again.
+
+    Raises:
+        Usage: no name or reason, a scope that is none, or a name that has a token that still holds.
+    """
+    if not name.strip() or not reason.strip():
+        raise Usage("expected a name and a reason: nobody gets a token without both")
+    unknown = sorted(set(scopes) - set(SCOPES))
+    if unknown or not scopes:
+        raise Usage(f"expected scopes among {', '.join(SCOPES)}, got {', '.join(unknown) or 'none'}")
+    t = schema.token.c
+    if connection.scalar(sa.select(t.token_no).where(t.name == name, *_holds(now))) is not None:
+        raise Usage(f"expected a name without a token, got {name!r}: `integrity tokens revoke` ends the one it has")
+    token = _PREFIX + secrets.token_urlsafe(32)
+    row = {
+        "name": name, "scopes": " ".join(sorted(set(scopes))), "sha256": _hash(token), "made_by": by, "reason": reason,
+        "made_at": now, "expires_at": expires_at,
+    }  # fmt: skip
+    connection.execute(schema.token.insert(), row)
+    return token
+
+
+def find(connection: Connection, token: str, now: int) -> Token | None:
+    """Whose token it is; None for one that is unknown, revoked or has run out."""
+    t = schema.token.c
+    row = connection.execute(sa.select(t.name, t.scopes).where(t.sha256 == _hash(token), *_holds(now))).one_or_none()
+    return None if row is None else Token(row.name, tuple(row.scopes.split()))
+
+
+def revoke(connection: Connection, name: str, by: str, reason: str, now: int) -> None:
+    """End somebody's token.
+
+    Raises:
+        Usage: no reason, or nobody of that name has one that holds.
+    """
+    if not reason.strip():
+        raise Usage("expected a reason: a token is not revoked without one")
+    t = schema.token.c
+    values = {"revoked_at": now, "revoked_by": by, "revoked_reason": reason}
+    done = connection.execute(sa.update(schema.token).where(t.name == name, *_holds(now)).values(values))
+    if not done.rowcount:
+        raise Usage(f"expected a name with a token that holds, got {name!r}: `integrity tokens` lists them")
+
+
+def listed(connection: Connection) -> list[dict[str, Any]]:
+    """Every token that was ever made, newest first, without what would let anybody use it."""
+    shown = [column for column in schema.token.c if column.name not in {"token_no", "sha256"}]
+    rows = connection.execute(sa.select(*shown).order_by(schema.token.c.token_no.desc())).mappings()
+    return [{**row, "scopes": row["scopes"].split()} for row in rows]
+
+
+def _holds(now: int) -> tuple[sa.ColumnElement[bool], ...]:
+    t = schema.token.c
+    return t.revoked_at.is_(None), t.expires_at > now
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,57 @@
+"""How a voter voted on the models that an alert names: what a person can check without knowing what a logit is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.scoring.signals import voter_number
+from pipeline.store.db import schema
+from pipeline.store.votes.dictionary import model_names
+from pipeline.store.votes.selections import Selection
+
+_WON, _LOST, _TIED = "won", "lost", "tied"
+# Accepted and late votes are evidence; positions in `pipeline.scoring.vote_processor.FATES`.
+_COUNTED = (0, 1)
+
+
+def of_voter(connection: Connection, subject: str, partition_no: int, evidence: Mapping[str, Any]) -> dict[str, Any]:
+    """The voter's whole record so far, and that on each model the evidence names.
+
+    Args:
+        subject: the voter's label.
+        evidence: of an alert, models by name.
+
+    Returns:
+        {"battles", "left", "right", "tied", "models": {name: {"battles", "won", "lost", "tied"}}}
+    """
+    v = schema.vote.c
+    query = sa.select(v.model_a, v.model_b, v.outcome, sa.func.count().label("votes"))
+    query = query.where(v.voter == voter_number(subject), v.partition_no == partition_no, v.fate.in_(_COUNTED))
+    rows = connection.execute(query.group_by(v.model_a, v.model_b, v.outcome)).all()
+    name = model_names(connection)
+    models = {
+        str(one["model"]): dict.fromkeys(("battles", _WON, _LOST, _TIED), 0)
+        for one in evidence["likeliest"]
+        if "model" in one
+    }
+    whole = dict.fromkeys(("battles", "left", "right", _TIED), 0)
+    for a, b, outcome, votes in rows:
+        whole["battles"] += votes
+        whole[("left", "right", _TIED, _TIED)[outcome]] += votes
+        for model, result in ((name[a], (_WON, _LOST, _TIED, _TIED)), (name[b], (_LOST, _WON, _TIED, _TIED))):
+            if model in models:
+                models[model]["battles"] += votes
+                models[model][result[outcome]] += votes
+    return {**whole, "models": models}
+
+
+def of_selection(connection: Connection, chosen: Selection) -> dict[str, int]:
+    """How many accepted votes are chosen, and of how many voters; votes without a voter are nobody's."""
+    v = schema.vote.c
+    query = sa.select(sa.func.count(), sa.func.count(v.voter.distinct())).where(v.fate == 0, *chosen.where())
+    votes, voters = connection.execute(query).one()
+    return {"votes": int(votes), "voters": int(voters)}

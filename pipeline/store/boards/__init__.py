@@ -1,0 +1,1 @@
+"""Boards: snapshots, exclusions, verdicts, audits' inputs, erasure."""

@@ -1,0 +1,260 @@
+"""Candidates, published snapshots, and what is in force where.
+
+A refresh first writes a candidate, which nobody sees; publishing signs a manifest of it and gives it a sequence number,
+in one transaction. A manifest names the one before it, and UNIQUE(previous) makes a second successor impossible.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import rfc8785
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.errors import Usage
+from pipeline.evidence import Reference
+from pipeline.store.db import schema
+from pipeline.store.votes.dictionary import insert_or_ignore
+
+_ROW = ("model", "rating", "lower", "upper", "rank", "rank_best", "rank_worst", "votes")
+_LOCK = 0x5AA9
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A published snapshot.
+
+    Attributes:
+        snapshot_id: digest of its body.
+        sequence: 1 for the first.
+        previous: digest of the snapshot before it, 64 zeros for the first.
+        digest: SHA-256 of its manifest, the leaf of the snapshot log.
+        log_size: leaves of the log that it rates.
+        body: configuration, exclusions, counts, verdict: everything but the rows.
+        published_at: microseconds since 1970 UTC.
+    """
+
+    snapshot_id: str
+    sequence: int
+    previous: str
+    digest: str
+    log_size: int
+    body: dict[str, Any]
+    published_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What `rate` made.
+
+    Attributes:
+        snapshot_id: digest of its body.
+        raw: the body's bytes.
+        body: the body.
+        sequence: None until it is published.
+    """
+
+    snapshot_id: str
+    raw: bytes
+    body: dict[str, Any]
+    sequence: int | None
+
+
+def digest_of(value: Mapping[str, Any]) -> str:
+    """SHA-256 of a value in the canonical form of RFC 8785."""
+    return hashlib.sha256(rfc8785.dumps(dict(value))).hexdigest()
+
+
+def add_candidate(
+    connection: Connection,
+    work_key: str,
+    body: Mapping[str, Any],
+    rows: Mapping[str, Iterable[Mapping[str, Any]]],
+    reference: bytes,
+    now: int,
+) -> str:
+    """Write a candidate; of two that did the same work the first one stays.
+
+    Args:
+        rows: view → rows.
+
+    Returns:
+        The id of the candidate.
+    """
+    snapshot_id = digest_of(body)
+    statement = insert_or_ignore(connection, schema.snapshot).values(
+        snapshot_id=snapshot_id,
+        work_key=work_key,
+        log_size=body["log_size"],
+        body=rfc8785.dumps(dict(body)).decode(),
+        reference=reference,
+        rated_at=now,
+    )
+    # RETURNING, not the row count: PostgreSQL's driver gives none for this statement.
+    if connection.scalar(statement.returning(schema.snapshot.c.snapshot_id)) is not None:
+        lines = [
+            {"snapshot_id": snapshot_id, "view": view, **{name: row[name] for name in _ROW}}
+            for view, of_view in rows.items()
+            for row in of_view
+        ]
+        if lines:
+            connection.execute(schema.snapshot_row.insert(), lines)
+        return snapshot_id
+    found = connection.scalar(sa.select(schema.snapshot.c.snapshot_id).where(schema.snapshot.c.work_key == work_key))
+    return str(found)
+
+
+def lock(connection: Connection) -> None:
+    """Nobody else publishes until the end of this transaction."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+
+
+def candidate(connection: Connection, snapshot_id: str) -> Candidate:
+    """A candidate, published or not.
+
+    Raises:
+        Usage: there is no such candidate.
+    """
+    c = schema.snapshot.c
+    row = connection.execute(sa.select(c.body, c.sequence).where(c.snapshot_id == snapshot_id)).one_or_none()
+    if row is None:
+        raise Usage(f"expected the id of a candidate, got {snapshot_id!r}")
+    return Candidate(snapshot_id, row.body.encode(), json.loads(row.body), row.sequence)
+
+
+def publish(connection: Connection, snapshot_id: str, sequence: int, previous: str, digest: str, now: int) -> Snapshot:
+    """Give a candidate its place in the snapshot log, in the transaction that writes its signed manifest.
+
+    Args:
+        connection: with the `lock`.
+        snapshot_id: the candidate.
+        sequence: 1 for the first.
+        previous: digest of the snapshot before it, 64 zeros for the first.
+        digest: SHA-256 of its manifest.
+        now: wall clock in microseconds.
+    """
+    connection.execute(
+        sa.update(schema.snapshot)
+        .where(schema.snapshot.c.snapshot_id == snapshot_id)
+        .values(sequence=sequence, previous=previous, digest=digest, published_at=now)
+    )
+    return find(connection, snapshot_id)
+
+
+def latest(connection: Connection) -> Snapshot | None:
+    """The newest published snapshot."""
+    c = schema.snapshot.c
+    query = sa.select(schema.snapshot).where(c.sequence.is_not(None)).order_by(c.sequence.desc()).limit(1)
+    row = connection.execute(query).mappings().one_or_none()
+    return _snapshot(dict(row)) if row else None
+
+
+def find(connection: Connection, snapshot_id: str | None = None, at: int | None = None) -> Snapshot:
+    """A published snapshot by its id or digest (or the beginning of it), by time, or the newest.
+
+    Raises:
+        Usage: none is published, or none matches.
+    """
+    c = schema.snapshot.c
+    query = sa.select(schema.snapshot).where(c.sequence.is_not(None)).order_by(c.sequence.desc()).limit(1)
+    if snapshot_id is not None:
+        begins = [column.startswith(snapshot_id, autoescape=True) for column in (c.snapshot_id, c.digest)]
+        query = query.where(sa.or_(*begins))
+    if at is not None:
+        query = query.where(c.published_at <= at)
+    row = connection.execute(query).mappings().one_or_none()
+    if row is None:
+        what = f"a snapshot {snapshot_id}" if snapshot_id else "a published snapshot"
+        raise Usage(f"expected {what}, got none: `integrity refresh` publishes one")
+    return _snapshot(dict(row))
+
+
+def newest_sequence(connection: Connection) -> int:
+    """The sequence number of the newest published snapshot, 0 before the first."""
+    return int(connection.scalar(sa.select(sa.func.max(schema.snapshot.c.sequence))) or 0)
+
+
+def chain(connection: Connection) -> list[Snapshot]:
+    """Every published snapshot, oldest first."""
+    c = schema.snapshot.c
+    query = sa.select(schema.snapshot).where(c.sequence.is_not(None)).order_by(c.sequence)
+    return [_snapshot(dict(row)) for row in connection.execute(query).mappings()]
+
+
+def count_published(connection: Connection) -> int:
+    """How many snapshots are published."""
+    query = sa.select(sa.func.count()).where(schema.snapshot.c.sequence.is_not(None))
+    return int(connection.scalar(query) or 0)
+
+
+def rows(connection: Connection, snapshot_id: str, view: str) -> list[dict[str, Any]]:
+    """A board's rows, best first."""
+    c = schema.snapshot_row.c
+    query = (
+        sa.select(*(c[name] for name in _ROW))
+        .where(c.snapshot_id == snapshot_id, c.view == view)
+        .order_by(c.rank, c.rating.desc(), c.model)
+    )
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def reference(connection: Connection, sequence: int) -> Reference | None:
+    """Honest behaviour as of a snapshot, or None if it has none."""
+    c = schema.snapshot.c
+    raw = connection.scalar(sa.select(c.reference).where(c.sequence == sequence))
+    return unpack_reference(sequence, bytes(raw)) if raw else None
+
+
+def put_in_force(connection: Connection, partition_no: int, from_offset: int, sequence: int) -> None:
+    """From this offset on, this snapshot's probabilities judge a partition's votes."""
+    connection.execute(
+        schema.in_force.insert(),
+        {"partition_no": partition_no, "from_offset": from_offset, "sequence": sequence},
+    )
+
+
+def in_force(connection: Connection, partition_no: int) -> int:
+    """The snapshot that judges a partition's newest votes; 0 for none."""
+    c = schema.in_force.c
+    found = connection.scalar(sa.select(sa.func.max(c.sequence)).where(c.partition_no == partition_no))
+    return int(found or 0)
+
+
+def pack_reference(reference: Reference) -> bytes:
+    """A reference as bytes (numpy's npz, nothing pickled)."""
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        model_no=reference.model_no,
+        theta=reference.theta,
+        covariance=reference.covariance,
+        ties=np.array([reference.tie_share, *reference.tie_prior]),
+    )
+    return buffer.getvalue()
+
+
+def unpack_reference(sequence: int, raw: bytes) -> Reference:
+    """The reference of `pack_reference`."""
+    with np.load(io.BytesIO(raw), allow_pickle=False) as data:
+        share, alpha, beta = data["ties"].tolist()
+        return Reference(sequence, data["model_no"], data["theta"], data["covariance"], share, (alpha, beta))
+
+
+def _snapshot(row: Mapping[str, Any]) -> Snapshot:
+    return Snapshot(
+        row["snapshot_id"],
+        row["sequence"],
+        row["previous"],
+        row["digest"],
+        row["log_size"],
+        json.loads(row["body"]),
+        row["published_at"],
+    )

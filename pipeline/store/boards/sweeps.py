@@ -1,0 +1,49 @@
+"""Sweeps' places in the stream of hypotheses, so that false discoveries stay a stated share over all sweeps ever.
+
+Law: the same log and registry are submitted once; a sweep that looks at them again stands where it stood.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.evidence.many import ELond
+from pipeline.store.db import schema
+
+_LOCK = 0x5EE9
+
+
+def before(connection: Connection, log_size: int, event_no: int, alpha: float) -> ELond:
+    """The state of e-LOND before a sweep over a log of this size and this many registry events.
+
+    Of two sweeps at the same time one waits for the other's end.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+    s = schema.sweep.c
+    same = connection.execute(
+        sa.select(s.submitted_before, s.rejected_before).where(s.log_size == log_size, s.event_no == event_no)
+    ).one_or_none()
+    newest = connection.execute(sa.select(s.submitted, s.rejected).order_by(s.sweep_no.desc()).limit(1)).one_or_none()
+    submitted, rejected = same or newest or (0, 0)
+    return ELond(alpha, int(submitted), int(rejected))
+
+
+def submit(connection: Connection, log_size: int, event_no: int, start: ELond, end: ELond, now: int) -> None:
+    """Write down what a sweep submitted and found, if the same log and registry were not submitted before."""
+    s = schema.sweep.c
+    known = connection.scalar(sa.select(s.sweep_no).where(s.log_size == log_size, s.event_no == event_no))
+    if known is None:
+        connection.execute(
+            schema.sweep.insert(),
+            {
+                "log_size": log_size,
+                "event_no": event_no,
+                "submitted_before": start.submitted,
+                "rejected_before": start.rejected,
+                "submitted": end.submitted,
+                "rejected": end.rejected,
+                "at": now,
+            },
+        )

@@ -1,0 +1,107 @@
+"""Verdicts of the expectations, and the votes that they are about."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.events import OUTCOMES
+from pipeline.scoring.signals import voter_label
+from pipeline.scoring.vote_processor import FATES
+from pipeline.store.db import schema
+from pipeline.store.votes import dictionary
+
+# A check looks at the newest votes; a first check of a long history looks at this many.
+_MOST_ROWS = 1_000_000
+
+
+class Good(NamedTuple):
+    """The last verdict that let a refresh pass."""
+
+    verdict_id: str
+    log_size: int
+
+
+def last_good(connection: Connection, suite: str) -> Good | None:
+    """The last successful verdict of a suite."""
+    v = schema.verdict.c
+    row = connection.execute(
+        sa.select(v.verdict_id, v.log_size)
+        .where(v.suite == suite, v.success)
+        .order_by(v.log_size.desc(), v.at.desc())
+        .limit(1)
+    ).one_or_none()
+    return Good(row.verdict_id, int(row.log_size)) if row else None
+
+
+def last_id(connection: Connection, suite: str) -> str | None:
+    """The id of the newest verdict of a suite."""
+    v = schema.verdict.c
+    found: str | None = connection.scalar(
+        sa.select(v.verdict_id).where(v.suite == suite).order_by(v.at.desc()).limit(1)
+    )
+    return found
+
+
+def add(connection: Connection, suite: str, log_size: int, success: bool, results: str, now: int) -> str:
+    """Store a verdict.
+
+    Args:
+        suite: the suite that gave it.
+        log_size: the log that it is about.
+        success: whether it lets a refresh pass.
+        results: what each expectation found, as JSON.
+        now: wall clock in microseconds.
+
+    Returns:
+        Its id.
+    """
+    verdict_id = hashlib.sha256(f"{log_size}|{now}|{results}".encode()).hexdigest()[:16]
+    connection.execute(
+        schema.verdict.insert(),
+        {
+            "verdict_id": verdict_id,
+            "suite": suite,
+            "log_size": log_size,
+            "success": success,
+            "results": results,
+            "at": now,
+        },
+    )
+    return verdict_id
+
+
+def votes_between(connection: Connection, first: int, end: int) -> dict[str, list[Any]]:
+    """Columns of the votes of the log from size `first` to size `end`, at most the last million of them."""
+    s, r, v = schema.segment.c, schema.segment_range.c, schema.vote.c
+    ranges = connection.execute(
+        sa.select(r.partition_no, sa.func.min(r.first_offset), sa.func.max(r.next_offset))
+        .join(schema.segment, s.segment_no == r.segment_no)
+        .where(s.log_size > first, s.log_size <= end)
+        .group_by(r.partition_no)
+    ).all()
+    rows: list[Any] = []
+    for part, low, high in ranges:
+        rows += connection.execute(
+            sa.select(v.vote_id, v.model_a, v.model_b, v.outcome, v.fate, v.cast_at, v.appended_at, v.voter)
+            .where(v.partition_no == part, v.offset >= low, v.offset < high)
+            .order_by(v.offset.desc())
+            .limit(_MOST_ROWS - len(rows))
+        ).all()
+    models = dictionary.model_names(connection)
+    vote_id, model_a, model_b, outcome, fate, cast_at, appended_at, voter = (
+        zip(*rows, strict=True) if rows else [()] * 8
+    )
+    return {
+        "vote_id": list(vote_id),
+        "model_a": [models.get(number) for number in model_a],
+        "model_b": [models.get(number) for number in model_b],
+        "winner": [OUTCOMES[code] for code in outcome],
+        "fate": [FATES[code] for code in fate],
+        "cast_at": list(cast_at),
+        "appended_at": list(appended_at),
+        "voter": [None if number == 0 else voter_label(number) for number in voter],
+    }

@@ -1,0 +1,204 @@
+"""Opening a store.
+
+Laws: a store is migrated before it is used, by one process at a time; a write transaction takes its
+lock at the beginning (SQLite: BEGIN IMMEDIATE), so it never fails half-way for another writer; the
+key of the pseudonyms is the one that the store was made with, or nothing opens.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from pipeline import settings
+from pipeline.errors import MissingKey, StoreUnavailable, Usage
+from pipeline.events import pseudonym
+from pipeline.store.db import arrays, keys, migrate, schema
+from pipeline.store.db.ledger_files import LedgerFiles
+
+# A worker frozen inside a transaction must not block the partition's next owner for longer than the
+# consumer group waits (reliability pattern): 3 s idle, 1 s for a lock.
+# Thousands of ids are looked up at once: at the default price of a random page the planner would rather read the whole
+# table than descend an index that is in memory.
+_WORKER_OPTIONS = "-c idle_in_transaction_session_timeout=3000 -c lock_timeout=1000 -c random_page_cost=1.1"
+
+
+@dataclass(frozen=True)
+class Store:
+    """A store that is open and migrated.
+
+    Attributes:
+        engine: SQLAlchemy's engine.
+        url: as given, without a password.
+        voter_key: the key of the pseudonyms.
+        store_id: 16 hexadecimal digits, made with the store.
+        keys: the folder of its key files.
+        files: of its public ledger.
+    """
+
+    engine: Engine
+    url: str
+    voter_key: bytes
+    store_id: str
+    keys: Path
+    files: LedgerFiles
+
+    @classmethod
+    def open(cls, url: str, *, voter_key: bytes | None = None, create: bool = True, worker: bool = False) -> Store:
+        """Open a store, make it or bring it up to date.
+
+        Args:
+            url: postgresql://…, sqlite:///FILE, or simply a file.
+            voter_key: the key of the pseudonyms; without it the key file of the store is used.
+            create: make a store that is not there (else that is an error).
+            worker: bound the time that locks and idle transactions may take.
+
+        Raises:
+            StoreUnavailable: the database does not answer, or there is no store.
+            MissingKey: the store was made with a key that is not here.
+        """
+        parsed = parse(url)
+        engine = _engine(parsed, worker)
+        try:
+            if not create and not migrate.exists(engine):
+                raise StoreUnavailable(f"expected a store at {_shown(parsed)}, got none: `integrity work` makes one")
+            migrate.upgrade(engine)
+            key, store_id = _identity(engine, parsed, voter_key)
+        except StoreUnavailable:
+            engine.dispose()
+            raise
+        except DBAPIError as error:
+            engine.dispose()
+            if not transient(error):
+                raise
+            raise StoreUnavailable(f"{_shown(parsed)} does not answer: {str(error.orig).strip()}") from error
+        # Below the store's id: two stores that are given one folder do not write over each other's tiles.
+        ledger = Path(settings.load().ledger or keys.ledger(parsed)) / store_id
+        return cls(engine, _shown(parsed), key, store_id, keys.folder(parsed), LedgerFiles(ledger))
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that writes; committed at the end, rolled back on any error."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads and sees one moment."""
+        options: dict[str, Any] = {"readonly": True}
+        if self.engine.dialect.name == "postgresql":
+            options["isolation_level"] = "REPEATABLE READ"
+        with self.engine.connect().execution_options(**options) as connection:
+            yield connection
+
+    def pseudonym(self, voter_id: str) -> int:
+        """A voter's pseudonym in this store."""
+        return pseudonym(self.voter_key, voter_id)
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self.engine.dispose()
+
+
+def parse(url: str) -> sa.URL:
+    """A store's URL; a bare path is a SQLite file.
+
+    Raises:
+        Usage: neither SQLite nor PostgreSQL.
+    """
+    if "://" not in url:
+        return sa.URL.create("sqlite", database=str(Path(url).expanduser()))
+    parsed = sa.make_url(url)
+    backend = parsed.get_backend_name()
+    if backend == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    if backend != "sqlite":
+        raise Usage(f"expected a store on sqlite or postgresql, got {backend!r}")
+    if parsed.database in (None, "", ":memory:"):
+        raise Usage("expected a file for the SQLite store, got memory: workers and readers must share it")
+    return parsed
+
+
+def transient(error: DBAPIError) -> bool:
+    """True if the same transaction may succeed when tried again: lost connections, locks, races."""
+    code = getattr(error.orig, "sqlstate", None)
+    if code is None:
+        return error.connection_invalidated or isinstance(error, OperationalError)
+    return code[:2] in {"08", "40", "53", "55", "57"} or code in {"23505", "25P03"}
+
+
+def _engine(url: sa.URL, worker: bool) -> Engine:
+    if url.get_backend_name() == "postgresql":
+        options = {"options": _WORKER_OPTIONS} if worker else {}
+        # Opened when they are needed and then kept: to connect takes as long as a dozen reads of the API.
+        engine = sa.create_engine(url, pool_size=6, max_overflow=0, connect_args={"connect_timeout": 5, **options})
+        sa.event.listen(engine, "connect", lambda connection, _record: arrays.register(connection))
+        return engine
+    assert url.database is not None  # noqa: S101  # parse() refuses it
+    Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url, connect_args={"timeout": 10})
+    sa.event.listen(engine, "connect", _sqlite_settings)
+    sa.event.listen(engine, "begin", _sqlite_begin)
+    return engine
+
+
+def _sqlite_settings(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # the driver must not begin transactions on its own
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "busy_timeout=10000",
+        "wal_autocheckpoint=50000",  # pages; the default of 1000 checkpoints within every batch
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _sqlite_begin(connection: Connection) -> None:
+    read = connection.get_execution_options().get("readonly", False)
+    connection.exec_driver_sql("BEGIN" if read else "BEGIN IMMEDIATE")
+
+
+def _shown(url: sa.URL) -> str:
+    return url.render_as_string(hide_password=True)
+
+
+def _identity(engine: Engine, url: sa.URL, given: bytes | None) -> tuple[bytes, str]:
+    """The key that this store's pseudonyms are made with, and the store's id; a new store gets both."""
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(sa.text("LOCK TABLE meta IN EXCLUSIVE MODE"))
+        known = {row.name: row.value for row in connection.execute(sa.select(schema.meta))}
+        check = known.get("voter_key_check")
+        key = given or keys.read(keys.folder(url)) or (keys.make(keys.folder(url)) if check is None else None)
+        if key is None:
+            raise MissingKey(
+                f"expected the voter key of {_shown(url)} in INTEGRITY_VOTER_KEY or {keys.folder(url)}, "
+                "got none: without it known voters would come back as strangers"
+            )
+        if check is not None:
+            if not hmac.compare_digest(check, _check(key)):
+                raise MissingKey(f"the voter key given is not the one that {_shown(url)} was made with")
+            return key, known["store_id"]
+        store_id = secrets.token_hex(8)
+        rows = [
+            {"name": "voter_key_check", "value": _check(key)},
+            {"name": "store_id", "value": store_id},
+        ]
+        connection.execute(schema.meta.insert(), rows)
+        return key, store_id
+
+
+def _check(key: bytes) -> str:
+    return hashlib.sha256(b"leaderboard-integrity voter key\0" + key).hexdigest()

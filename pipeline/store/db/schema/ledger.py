@@ -1,0 +1,116 @@
+"""The public ledger: the vote log, the snapshot log, and what the log of the first version was."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, LargeBinary, Table, Text, UniqueConstraint
+
+from pipeline.store.db.schema.base import metadata, numbered
+
+# A seal: the committed votes of each partition's [first, next), in the order (partition, offset), then retractions, as
+# leaves of the public log. `log_size` is the number of leaves with it, `root` and `edge` are the log's root and right
+# edge (ledger/merkle.py) after it, `sha256` names its file in the ledger's folder.
+segment = Table(
+    "segment",
+    metadata,
+    numbered("segment_no"),
+    Column("log_size", BigInteger, nullable=False, unique=True),
+    Column("leaves", BigInteger, nullable=False),
+    Column("root", Text, nullable=False),
+    Column("edge", LargeBinary, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("counts", LargeBinary, nullable=False),
+    # its accepted votes with style counts (store/styles.py), null where there are none
+    Column("styles", LargeBinary),
+    Column("at", BigInteger, nullable=False),
+)
+
+segment_range = Table(
+    "segment_range",
+    metadata,
+    Column("segment_no", BigInteger, primary_key=True),
+    Column("partition_no", BigInteger, primary_key=True),
+    Column("first_offset", BigInteger, nullable=False),
+    Column("next_offset", BigInteger, nullable=False),
+    # the leaf of its first vote, and where its offsets hold votes (store/places.py; null: everywhere)
+    Column("first_leaf", BigInteger, nullable=False),
+    Column("runs", LargeBinary),
+)
+
+# The blinds of the leaves from `first_leaf` on, 32 bytes each; zeros where the private fields were erased.
+blind = Table(
+    "blind",
+    metadata,
+    Column("first_leaf", BigInteger, primary_key=True, autoincrement=False),
+    Column("blinds", LargeBinary, nullable=False),
+)
+
+# A vote that must stop counting; it gets its leaf with the next seal.
+retraction = Table(
+    "retraction",
+    metadata,
+    numbered("retraction_no"),
+    Column("partition_no", BigInteger, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("vote_id", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    # the leaf that it takes back, and its own, once it is sealed
+    Column("retracts", BigInteger),
+    Column("leaf", BigInteger, unique=True),
+    UniqueConstraint("partition_no", "offset"),
+)
+
+# The sum of all segments, one row: a refresh reads this, however old the log is.
+sealed_total = Table(
+    "sealed_total",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("log_size", BigInteger, nullable=False),
+    Column("counts", LargeBinary, nullable=False),
+)
+
+# The snapshot log: the manifest of each published snapshot, and the signed heads that it made. Written in the
+# transaction that publishes: no snapshot is visible without it.
+manifest = Table(
+    "manifest",
+    metadata,
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("snapshot_id", Text, nullable=False, unique=True),
+    Column("sha256", Text, nullable=False, unique=True),
+    Column("leaf", LargeBinary, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    # the signed heads of the snapshot log and of the vote log
+    Column("checkpoint", LargeBinary, nullable=False),
+    Column("votes_checkpoint", LargeBinary, nullable=False),
+)
+
+# Lines that witnesses put under a checkpoint of the snapshot log.
+cosignature = Table(
+    "cosignature",
+    metadata,
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("witness", Text, primary_key=True),
+    Column("line", LargeBinary, nullable=False),
+)
+
+# The log as the first version had it, before there was a public one: a hash chain over all votes. Kept as it was, for
+# whoever holds one of its digests; the public log takes its votes in its order (store/first_chain.py). A store that was
+# made since has no row here.
+first_segment = Table(
+    "first_segment",
+    metadata,
+    Column("segment_no", BigInteger, primary_key=True, autoincrement=False),
+    Column("log_size", BigInteger, nullable=False, unique=True),
+    Column("digest", Text, nullable=False),
+    Column("counts", LargeBinary, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+first_segment_range = Table(
+    "first_segment_range",
+    metadata,
+    Column("segment_no", BigInteger, primary_key=True, autoincrement=False),
+    Column("partition_no", BigInteger, primary_key=True, autoincrement=False),
+    Column("first_offset", BigInteger, nullable=False),
+    Column("next_offset", BigInteger, nullable=False),
+)

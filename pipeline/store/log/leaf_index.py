@@ -1,0 +1,131 @@
+"""Where a vote stands in the log: (partition, offset) → leaf, and back.
+
+Law: a leaf is found by arithmetic over the ranges of segments, never by reading votes: a refresh that excludes some
+votes of an old log asks for their leaves, and its cost must not grow with the log. Offsets that hold no vote
+(duplicates, rejects, the markers of transactions) are what `runs` is for.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.store.db import schema
+
+Offsets = npt.NDArray[np.int64]
+Place = tuple[int, int]
+
+
+def runs(offsets: Offsets, first: int, end: int) -> bytes | None:
+    """Sorted offsets of [first, end) as runs of neighbours; None if every offset is there."""
+    if len(offsets) == end - first:
+        return None
+    cut = np.flatnonzero(np.diff(offsets) != 1) + 1
+    starts = np.concatenate([[0], cut]) if len(offsets) else np.zeros(0, dtype=np.int64)
+    lengths = np.diff(np.append(starts, len(offsets)))
+    return zlib.compress(np.column_stack([offsets[starts], lengths]).astype("<i8").tobytes(), 1)
+
+
+def leaves(connection: Connection, places: Iterable[Place]) -> dict[Place, int]:
+    """The leaves of the places that are sealed and hold a vote."""
+    wanted: dict[int, list[int]] = {}
+    for part, offset in set(places):
+        wanted.setdefault(part, []).append(offset)
+    found: dict[Place, int] = {}
+    for part, offsets in wanted.items():
+        found.update(_of_partition(connection, part, np.array(sorted(offsets), dtype=np.int64)))
+    return found
+
+
+def votes(connection: Connection, which: Iterable[int]) -> dict[int, Place]:
+    """The votes that leaves are of; retractions and leaves that are not there are left out."""
+    asked = np.array(sorted(set(which)), dtype=np.int64)
+    r = schema.segment_range.c
+    known = connection.execute(
+        sa.select(r.segment_no, r.partition_no, r.first_leaf).order_by(r.first_leaf, r.segment_no, r.partition_no)
+    ).all()
+    if not known or not len(asked):
+        return {}
+    table = np.array([tuple(row) for row in known], dtype=np.int64)
+    # Of several ranges from one leaf on, all but the last are empty.
+    at = np.searchsorted(table[:, 2], asked, side="right") - 1
+    found: dict[int, Place] = {}
+    for one in np.unique(at[at >= 0]).tolist():
+        segment_no, part, first = table[one].tolist()
+        row = connection.execute(
+            sa.select(r.first_offset, r.next_offset, r.runs).where(r.segment_no == segment_no, r.partition_no == part)
+        ).one()
+        starts, lengths = _runs(row)
+        before = np.cumsum(lengths) - lengths
+        for leaf in asked[at == one].tolist():
+            run = int(np.searchsorted(before, leaf - first, side="right")) - 1
+            if run >= 0 and leaf - first < before[run] + lengths[run]:
+                found[leaf] = (part, int(starts[run] + leaf - first - before[run]))
+    return found
+
+
+def ends(connection: Connection, log_size: int) -> dict[int, int]:
+    """How far the log at a size had read: partition → its next offset."""
+    r, s = schema.segment_range.c, schema.segment.c
+    query = (
+        sa.select(r.partition_no, sa.func.max(r.next_offset))
+        .join(schema.segment, s.segment_no == r.segment_no)
+        .where(s.log_size <= log_size)
+        .group_by(r.partition_no)
+    )
+    return {part: int(end) for part, end in connection.execute(query)}
+
+
+def holds(packed: bytes | None, offsets: Offsets, first: int, end: int) -> bool:
+    """True if packed runs say that [first, end) has exactly these offsets, whatever compressed them."""
+    if packed is None:
+        return len(offsets) == end - first
+    made = runs(offsets, first, end)
+    return made is not None and zlib.decompress(made) == zlib.decompress(packed)
+
+
+def _of_partition(connection: Connection, part: int, offsets: Offsets) -> dict[Place, int]:
+    r = schema.segment_range.c
+    known = connection.execute(
+        sa.select(r.segment_no, r.first_offset, r.next_offset, r.first_leaf)
+        .where(r.partition_no == part)
+        .order_by(r.first_offset)
+    ).all()
+    if not known:
+        return {}
+    table = np.array([tuple(row) for row in known], dtype=np.int64)
+    which = np.searchsorted(table[:, 1], offsets, side="right") - 1
+    found: dict[Place, int] = {}
+    for at in np.unique(which[which >= 0]).tolist():
+        asked = offsets[(which == at) & (offsets < table[at, 2])]
+        row = connection.execute(
+            sa.select(r.first_offset, r.next_offset, r.first_leaf, r.runs).where(
+                r.partition_no == part, r.segment_no == int(table[at, 0])
+            )
+        ).one()
+        found.update({(part, offset): leaf for offset, leaf in _in_range(row, asked)})
+    return found
+
+
+def _in_range(row: Any, asked: Offsets) -> list[tuple[int, int]]:
+    starts, lengths = _runs(row)
+    if not len(starts):
+        return []
+    before = np.cumsum(lengths) - lengths
+    at = np.searchsorted(starts, asked, side="right") - 1
+    inside = (at >= 0) & (asked < starts[at] + lengths[at])
+    leaf = row.first_leaf + before[at] + asked - starts[at]
+    return list(zip(asked[inside].tolist(), leaf[inside].tolist(), strict=True))
+
+
+def _runs(row: Any) -> tuple[Offsets, Offsets]:
+    if row.runs is None:
+        return np.array([row.first_offset]), np.array([row.next_offset - row.first_offset])
+    flat = np.frombuffer(zlib.decompress(bytes(row.runs)), dtype="<i8").astype(np.int64).reshape(-1, 2)
+    return flat[:, 0], flat[:, 1]

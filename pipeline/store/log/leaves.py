@@ -1,0 +1,172 @@
+"""Stored votes as public leaves: what a seal appends, and what an audit makes again to compare.
+
+Law: the same vote, names and blind give the same leaf, on either database. The private fields are canonical JSON
+(RFC 8785), put together by Arrow: vote by vote in Python it would cost more than everything else of a seal.
+
+    {"appended_at":…,"cast_at":…,"category":…,"language":…,"network":…,"offset":…,"partition":…,"prompt":"…",
+     "source":"…","style":"…","voter":"…","voter_since":…}                                (without the line break)
+
+Times are microseconds, `prompt` and `voter` 16 hexadecimal digits, `style` the stored counts in hexadecimal; what is
+absent is null.
+"""
+
+from __future__ import annotations
+
+from binascii import hexlify
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import rfc8785
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.ledger import leaf
+from pipeline.ledger.merkle import WIDTH
+from pipeline.store.db import schema
+from pipeline.store.votes import dictionary
+from pipeline.store.votes.arrow import numbers, sources
+
+_NULL = b"null"
+_Codes = npt.NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """What the small integers of stored votes stand for.
+
+    Attributes:
+        models: number → name.
+        terms: number → text.
+        sources: partition → source and number.
+    """
+
+    models: dict[int, str]
+    terms: dict[int, str]
+    sources: dict[int, tuple[str, int]]
+
+    @classmethod
+    def load(cls, connection: Connection) -> Texts:
+        """All of a store."""
+        t = schema.term.c
+        terms = {int(row.term_no): row.text for row in connection.execute(sa.select(t.term_no, t.text))}
+        return cls(dictionary.model_names(connection), terms, sources(connection))
+
+
+def public(batch: pa.RecordBatch, texts: Texts, committed: bytes) -> pa.Table:
+    """The leaves of a batch whose commitments are known (32 bytes a vote)."""
+    return leaf.votes(
+        batch["vote_id"],
+        numbers(batch, "cast_at"),
+        _named(numbers(batch, "model_a"), texts.models),
+        _named(numbers(batch, "model_b"), texts.models),
+        numbers(batch, "outcome"),
+        numbers(batch, "fate"),
+        committed,
+    )
+
+
+def commitments(batch: pa.RecordBatch, part: int, blinds: bytes, texts: Texts) -> bytes:
+    """SHA-256(blind ‖ private fields) of each vote, 32·n bytes."""
+    return leaf.digests(blinded(batch, part, blinds, texts))
+
+
+def blinded(batch: pa.RecordBatch, part: int, blinds: bytes, texts: Texts) -> pa.BinaryArray:
+    """Blind and private fields of each vote: what is committed to. Arrow's work, without Python's lock.
+
+    Args:
+        batch: as `stored_votes.SCHEMA`.
+        part: its partition.
+        blinds: 32 bytes a vote.
+        texts: names.
+    """
+    return pc.binary_join_element_wise(_pieces(blinds, WIDTH), *_private(batch, part, texts), b"")
+
+
+def _private(batch: pa.RecordBatch, part: int, texts: Texts) -> list[Any]:
+    """The pieces of the private fields, to be joined vote by vote."""
+    source, number = texts.sources[part]
+    since, style, voter = batch["voter_since"], batch["style"], numbers(batch, "voter")
+    pieces = [
+        b'{"appended_at":',
+        _bytes(batch["appended_at"]),
+        b',"cast_at":',
+        _decimal(batch["cast_at"]),
+        _spelt(numbers(batch, "category"), texts.terms, ',"category":', ',"language":'),
+        _spelt(numbers(batch, "language"), texts.terms, "", ',"network":'),
+        _spelt(numbers(batch, "network"), texts.terms, "", ',"offset":'),
+        _decimal(batch["offset"]),
+        f',"partition":{number},"prompt":"'.encode(),
+        _bytes(batch["prompt"]),
+        b'","source":' + rfc8785.dumps(source) + b',"style":',
+        _style(style),
+        b',"voter":',
+        *_voter(voter),
+        b',"voter_since":',
+        _NULL if since.null_count == len(since) else pc.fill_null(_bytes(since), _NULL),
+        b"}",
+    ]
+    return _merged(pieces)
+
+
+def _merged(pieces: list[Any]) -> list[Any]:
+    """Neighbours that are the same for every vote as one piece."""
+    merged: list[Any] = []
+    for piece in pieces:
+        if merged and isinstance(piece, bytes) and isinstance(merged[-1], bytes):
+            merged[-1] += piece
+        else:
+            merged.append(piece)
+    return merged
+
+
+def _voter(voter: npt.NDArray[np.int64]) -> list[Any]:
+    known = voter != 0
+    if known.all():
+        return [b'"', _hexadecimal(voter), b'"']
+    return [pc.if_else(pa.array(known), pc.binary_join_element_wise(b'"', _hexadecimal(voter), b'"', b""), _NULL)]
+
+
+def _bytes(column: Any) -> Any:
+    return column.cast(pa.binary())
+
+
+def _decimal(column: Any) -> Any:
+    return _bytes(column.cast(pa.string()))
+
+
+def _style(column: Any) -> Any:
+    if column.null_count == len(column):
+        return _NULL
+    texts = pa.array([None if one is None else f'"{one.hex()}"'.encode() for one in column.to_pylist()], pa.binary())
+    return pc.fill_null(texts, _NULL)
+
+
+def _hexadecimal(values: npt.NDArray[np.int64]) -> Any:
+    """64-bit numbers as 16 digits each."""
+    return _pieces(hexlify(values.astype(">i8").data), 16)
+
+
+def _pieces(data: bytes, width: int) -> pa.BinaryArray:
+    """Texts of one width."""
+    offsets = np.arange(0, len(data) + 1, width, dtype=np.int32)
+    return pa.BinaryArray.from_buffers(pa.binary(), len(offsets) - 1, [None, pa.py_buffer(offsets), pa.py_buffer(data)])
+
+
+def _named(codes: _Codes, known: dict[int, str]) -> pa.DictionaryArray:
+    distinct, code = leaf.distinct(codes)
+    texts = pa.array([known[number] for number in distinct.tolist()], pa.string())
+    return pa.DictionaryArray.from_arrays(pa.array(code), texts)
+
+
+def _spelt(codes: _Codes, known: dict[int, str], before: str, after: str) -> Any:
+    """Terms as JSON, 0 as null, with what stands around them."""
+    distinct, code = leaf.distinct(codes)
+    spelt = [before + rfc8785.dumps(known.get(number)).decode() + after for number in distinct.tolist()]
+    if len(spelt) == 1:
+        return spelt[0].encode()
+    chosen = pa.DictionaryArray.from_arrays(pa.array(code), pa.array(spelt, pa.string()))
+    return chosen.cast(pa.string()).cast(pa.binary())

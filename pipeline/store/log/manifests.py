@@ -1,0 +1,113 @@
+"""The snapshot log as rows: a manifest and the signed heads that it made, for each published snapshot.
+
+Laws: rows are appended in the order of the sequence, one log, by whoever holds the lock of publication, in the
+transaction that publishes; nothing of a row is ever changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.errors import VerificationFailed
+from pipeline.store.db import schema
+
+_COLUMNS = ("sequence", "snapshot_id", "sha256", "body", "checkpoint", "votes_checkpoint")
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A leaf of the snapshot log, and the heads with it.
+
+    Attributes:
+        sequence: its number in the log, 1 for the first: that of its snapshot.
+        snapshot_id: of the snapshot in the store.
+        sha256: of the manifest.
+        body: the manifest's bytes.
+        checkpoint: the signed head of the snapshot log, as the operator signed it.
+        votes_checkpoint: the signed head of the vote log that the snapshot rates.
+    """
+
+    sequence: int
+    snapshot_id: str
+    sha256: str
+    body: bytes
+    checkpoint: bytes
+    votes_checkpoint: bytes
+
+
+def add(connection: Connection, signed: Signed, leaf: bytes) -> None:
+    """Append a manifest with its leaf hash."""
+    row = {name: getattr(signed, name) for name in _COLUMNS}
+    connection.execute(schema.manifest.insert(), {**row, "leaf": leaf})
+
+
+def leaves(connection: Connection, most: int | None = None) -> bytes:
+    """The leaf hashes of the first manifests, 32·n bytes."""
+    m = schema.manifest.c
+    query = sa.select(m.leaf).order_by(m.sequence).limit(most)
+    return b"".join(bytes(one) for one in connection.scalars(query))
+
+
+def at(connection: Connection, sequence: int) -> Signed | None:
+    """The manifest of a sequence number."""
+    m = schema.manifest.c
+    row = connection.execute(sa.select(*(m[name] for name in _COLUMNS)).where(m.sequence == sequence)).one_or_none()
+    return None if row is None else _signed(row)
+
+
+def of(connection: Connection, snapshot_id: str) -> Signed:
+    """The manifest of a published snapshot.
+
+    Raises:
+        VerificationFailed: there is none, though both are written in one transaction.
+    """
+    m = schema.manifest.c
+    row = connection.execute(
+        sa.select(*(m[name] for name in _COLUMNS)).where(m.snapshot_id == snapshot_id)
+    ).one_or_none()
+    if row is None:
+        raise VerificationFailed(f"expected a signed manifest of snapshot {snapshot_id}, got none")
+    return _signed(row)
+
+
+def newest(connection: Connection) -> Signed | None:
+    """The newest manifest."""
+    last = connection.scalar(sa.select(sa.func.max(schema.manifest.c.sequence)))
+    return None if last is None else at(connection, int(last))
+
+
+def all_of(connection: Connection) -> Iterator[Signed]:
+    """Every manifest, oldest first."""
+    m = schema.manifest.c
+    for row in connection.execute(sa.select(*(m[name] for name in _COLUMNS)).order_by(m.sequence)):
+        yield _signed(row)
+
+
+def cosign(connection: Connection, sequence: int, witness: str, line: bytes) -> None:
+    """Keep a witness's line under the checkpoint of a sequence number; the first one stays."""
+    c = schema.cosignature.c
+    known = connection.scalar(sa.select(c.line).where(c.sequence == sequence, c.witness == witness))
+    if known is None:
+        connection.execute(schema.cosignature.insert(), {"sequence": sequence, "witness": witness, "line": line})
+
+
+def cosigned(connection: Connection, sequence: int) -> bytes:
+    """The lines of all witnesses under the checkpoint of a sequence number."""
+    c = schema.cosignature.c
+    lines = connection.scalars(sa.select(c.line).where(c.sequence == sequence).order_by(c.witness))
+    return b"".join(bytes(one) for one in lines)
+
+
+def newest_cosigned(connection: Connection) -> int:
+    """The newest sequence number that a witness has signed, 0 for none."""
+    return int(connection.scalar(sa.select(sa.func.max(schema.cosignature.c.sequence))) or 0)
+
+
+def _signed(row: sa.Row[int, str, str, bytes, bytes, bytes]) -> Signed:
+    return Signed(
+        row.sequence, row.snapshot_id, row.sha256, bytes(row.body), bytes(row.checkpoint), bytes(row.votes_checkpoint)
+    )

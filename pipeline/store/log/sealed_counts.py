@@ -1,0 +1,167 @@
+"""The counts of sealed votes: what a refresh reads instead of votes.
+
+Law: the kept sum is the sum of the segments' counts (`total_agrees`), so a refresh costs as little after years as on
+the first day. Who adds to it holds the seal's lock.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.ledger import leaf
+from pipeline.ratings import OUTCOMES
+from pipeline.store.db import schema
+from pipeline.store.log import retractions
+from pipeline.store.votes.arrow import numbers
+
+_TOTAL = "votes"
+_OUTCOMES, _FATES = len(OUTCOMES), len(leaf.FATES)
+# A cell as one number: model_a, 29 bits of model_b, 2 of the outcome, 2 of the fate.
+_MODEL_A, _MODEL_B = 33, 4
+
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class SealedCounts:
+    """What a refresh needs of sealed votes.
+
+    Attributes:
+        pairs: int64[n, 5], model_a, model_b, outcome, fate, votes; below 0 for votes taken back.
+        ties: int64[4], over voters: Σn, Σk, Σn(n−1), Σk(k−1) of n votes with k ties each.
+    """
+
+    pairs: Counts
+    ties: Counts
+
+
+def counts(connection: Connection, log_size: int) -> SealedCounts:
+    """The counts of the first `log_size` votes: the sum of all segments but those sealed since.
+
+    The newest size, which is what a refresh asks for, costs one row.
+    """
+    s = schema.segment.c
+    total = _total(connection)
+    newer = connection.scalar(sa.select(sa.func.count()).where(s.log_size > log_size)) or 0
+    older = connection.scalar(sa.select(sa.func.count()).where(s.log_size <= log_size)) or 0
+    if total is None or older < newer:
+        return _added(_segments(connection, s.log_size <= log_size))
+    taken = _added(_segments(connection, s.log_size > log_size))
+    return _added([total, SealedCounts(taken.pairs * np.array([1, 1, 1, 1, -1]), -taken.ties)])
+
+
+def total_agrees(connection: Connection) -> bool:
+    """True if the sum that a refresh reads is the sum of the segments."""
+    kept, summed = _total(connection), _added(_segments(connection, sa.true()))
+    if kept is None:
+        return not len(summed.pairs)
+    return np.array_equal(kept.pairs, summed.pairs) and np.array_equal(kept.ties, summed.ties)
+
+
+def _total(connection: Connection) -> SealedCounts | None:
+    raw = connection.scalar(sa.select(schema.sealed_total.c.counts).where(schema.sealed_total.c.name == _TOTAL))
+    return None if raw is None else unpack(bytes(raw))
+
+
+def _segments(connection: Connection, which: sa.ColumnElement[bool]) -> list[SealedCounts]:
+    s = schema.segment.c
+    return [unpack(bytes(raw)) for raw in connection.scalars(sa.select(s.counts).where(which).order_by(s.segment_no))]
+
+
+def _added(parts: list[SealedCounts]) -> SealedCounts:
+    pairs = _summed(np.concatenate([part.pairs for part in parts] or [np.zeros((0, 5), dtype=np.int64)]))
+    ties = sum((part.ties for part in parts), np.zeros(4, dtype=np.int64))
+    return SealedCounts(pairs[pairs[:, 4] != 0], ties)
+
+
+def add_to_total(connection: Connection, before: int, size: int, fresh: SealedCounts) -> None:
+    """Add a segment's counts to the sum.
+
+    Args:
+        connection: holds the seal's lock: nobody else adds at the same time.
+        before: leaves of the log before the segment.
+        size: leaves with it.
+        fresh: its counts.
+    """
+    kept = _total(connection)
+    table, t = schema.sealed_total, schema.sealed_total.c
+    if kept is None:
+        kept = _added(_segments(connection, schema.segment.c.log_size <= before))
+        connection.execute(table.insert(), {"name": _TOTAL, "log_size": before, "counts": pack(kept)})
+    row = {"log_size": size, "counts": pack(_added([kept, fresh]))}
+    connection.execute(sa.update(table).where(t.name == _TOTAL).values(row))
+
+
+class Counting:
+    """The counts of a segment, grown batch by batch."""
+
+    def __init__(self) -> None:
+        self._cells = [np.zeros(0, dtype=np.int64)]
+        self._back = np.zeros((0, 5), dtype=np.int64)
+        self._voters = [np.zeros(0, dtype=np.int64)]
+        self._tied = [np.zeros(0, dtype=np.bool_)]
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Count votes (`stored_votes.SCHEMA`)."""
+        model_a, model_b = numbers(batch, "model_a").astype(np.int64), numbers(batch, "model_b").astype(np.int64)
+        outcome, fate, voter = numbers(batch, "outcome"), numbers(batch, "fate"), numbers(batch, "voter")
+        self._cells.append(model_a << _MODEL_A | model_b << _MODEL_B | outcome << 2 | fate)
+        known = (fate == 0) & (voter != 0)
+        self._voters.append(voter[known])
+        self._tied.append(outcome[known] >= 2)
+
+    def take_back(self, cells: list[retractions.Cell]) -> None:
+        """Count votes no more: model_a, model_b, outcome, fate of each."""
+        self._back = _summed(np.array([(*cell, -1) for cell in cells], dtype=np.int64).reshape(-1, 5))
+
+    def done(self) -> SealedCounts:
+        """The counts."""
+        cells, votes = np.unique(np.concatenate(self._cells), return_counts=True)
+        model_b = cells >> _MODEL_B & (1 << _MODEL_A - _MODEL_B) - 1
+        pairs = np.column_stack([cells >> _MODEL_A, model_b, cells >> 2 & 3, cells & 3, votes])
+        if len(self._back):
+            pairs = _summed(np.concatenate([pairs, self._back]))
+        return SealedCounts(pairs, _tie_moments(np.concatenate(self._voters), np.concatenate(self._tied)))
+
+
+def _summed(rows: Counts) -> Counts:
+    """One row a (model_a, model_b, outcome, fate), sorted."""
+    if not len(rows):
+        return rows.reshape(0, 5)
+    models = int(rows[:, :2].max()) + 1
+    key = ((rows[:, 0] * models + rows[:, 1]) * _OUTCOMES + rows[:, 2]) * _FATES + rows[:, 3]
+    cells, first, group = np.unique(key, return_index=True, return_inverse=True)
+    total = np.zeros(len(cells), dtype=np.int64)
+    np.add.at(total, group.ravel(), rows[:, 4])
+    return np.column_stack([rows[first, :4], total])
+
+
+def _tie_moments(voter: Counts, tied: npt.NDArray[np.bool_]) -> Counts:
+    """Σn, Σk, Σn(n−1), Σk(k−1) over voters of n votes with k ties, by the voter and "was a tie" of each vote."""
+    if not len(voter):
+        return np.zeros(4, dtype=np.int64)
+    order = np.argsort(voter)
+    grouped = voter[order]
+    first = np.flatnonzero(np.append(True, grouped[1:] != grouped[:-1]))
+    n = np.diff(np.append(first, len(voter)))
+    k = np.add.reduceat(tied[order].astype(np.int64), first)
+    return np.array([n.sum(), k.sum(), (n * (n - 1)).sum(), (k * (k - 1)).sum()], dtype=np.int64)
+
+
+def pack(sealed: SealedCounts) -> bytes:
+    """The counts as a segment's row keeps them."""
+    raw = sealed.ties.astype("<i8").tobytes() + sealed.pairs.astype("<i8").tobytes()
+    return zlib.compress(raw, 1)
+
+
+def unpack(raw: bytes) -> SealedCounts:
+    """The counts of `pack`."""
+    flat = np.frombuffer(zlib.decompress(raw), dtype="<i8").astype(np.int64)
+    return SealedCounts(flat[4:].reshape(-1, 5), flat[:4])

@@ -1,0 +1,1 @@
+"""Read-only queries for the API, the exporter and readers' proofs."""

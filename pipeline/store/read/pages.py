@@ -1,0 +1,165 @@
+"""What readers ask for, a page at a time.
+
+Laws: a page goes on after the last row of the one before (keyset, never OFFSET), so what is published meanwhile moves
+nothing; no answer grows with the age of the log.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.store.alerting.alerts import as_shown, placed
+from pipeline.store.boards.snapshots import Snapshot
+from pipeline.store.db import schema
+from pipeline.store.log import leaf_index
+
+# Votes of a partition that are looked at for the newest: they come nearly in order of time.
+_NEAR_THE_END = 1_000
+
+
+def pulse(connection: Connection) -> tuple[int, ...]:
+    """Numbers that grow when something that readers see has changed.
+
+    Snapshots, alerts, exclusions, the registry, and the signatures of witnesses, in this order.
+    """
+    signed = sa.select(sa.func.count()).select_from(schema.cosignature).scalar_subquery()
+    newest = [
+        sa.select(sa.func.max(column)).scalar_subquery()
+        for column in (
+            schema.snapshot.c.sequence,
+            schema.alert_event.c.event_no,
+            schema.exclusion.c.exclusion_no,
+            schema.registry_event.c.event_no,
+        )
+    ]
+    return tuple(value or 0 for value in connection.execute(sa.select(*newest, signed)).one())
+
+
+def published_part(beat: tuple[int, ...]) -> tuple[int, ...]:
+    """Of a pulse, what a publication changes, a registry event, or a witness."""
+    return beat[0], beat[3], beat[4]
+
+
+def published(connection: Connection, limit: int, before: int | None = None) -> list[Snapshot]:
+    """Published snapshots, newest first, those with a smaller sequence number than `before`."""
+    c = schema.snapshot.c
+    query = sa.select(schema.snapshot).where(c.sequence.is_not(None)).order_by(c.sequence.desc()).limit(limit)
+    if before is not None:
+        query = query.where(c.sequence < before)
+    return [_snapshot(row) for row in connection.execute(query)]
+
+
+def snapshot(connection: Connection, snapshot_id: str) -> Snapshot | None:
+    """A published snapshot by its whole id."""
+    c = schema.snapshot.c
+    query = sa.select(schema.snapshot).where(c.snapshot_id == snapshot_id, c.sequence.is_not(None))
+    row = connection.execute(query).one_or_none()
+    return None if row is None else _snapshot(row)
+
+
+def beginning(connection: Connection, prefix: str) -> list[str]:
+    """Ids of published snapshots of which the id or the digest begins so, at most two."""
+    c = schema.snapshot.c
+    begins = [column.startswith(prefix, autoescape=True) for column in (c.snapshot_id, c.digest)]
+    query = sa.select(c.snapshot_id).where(c.sequence.is_not(None), sa.or_(*begins))
+    return list(connection.scalars(query.order_by(c.snapshot_id).limit(2)))
+
+
+def data_until(connection: Connection, log_size: int) -> int | None:
+    """When the newest vote of the log at a size was cast, microseconds; None for an empty log."""
+    v = schema.vote.c
+    newest = [
+        connection.scalar(
+            sa.select(sa.func.max(v.cast_at)).where(
+                v.partition_no == part, v.offset < end, v.offset >= end - _NEAR_THE_END
+            )
+        )
+        for part, end in leaf_index.ends(connection, log_size).items()
+    ]
+    return max((int(time) for time in newest if time is not None), default=None)
+
+
+def history(connection: Connection, model: str, view: str) -> list[dict[str, Any]]:
+    """A model's row of a view in every published snapshot that has one, oldest first, and the battles of all models."""
+    s, r = schema.snapshot.c, schema.snapshot_row.c
+    every = schema.snapshot_row.alias("every")
+    battles = (
+        sa.select(sa.func.sum(every.c.votes))
+        .where(every.c.snapshot_id == r.snapshot_id, every.c.view == view)
+        .scalar_subquery()
+    )
+    query = (
+        sa.select(
+            s.sequence, s.snapshot_id, s.published_at, s.log_size,
+            r.rating, r.lower, r.upper, r.rank, r.rank_best, r.rank_worst, r.votes, battles.label("battles"),
+        )
+        .join(schema.snapshot_row, r.snapshot_id == s.snapshot_id)
+        .where(s.sequence.is_not(None), r.view == view, r.model == model)
+        .order_by(s.sequence)
+    )  # fmt: skip
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def knows_model(connection: Connection, name: str) -> bool:
+    """Whether a vote or a snapshot has named this model."""
+    m = schema.model.c
+    return connection.scalar(sa.select(m.model_no).where(m.name == name)) is not None
+
+
+def alerts(
+    connection: Connection,
+    limit: int,
+    after: tuple[int, str] | None = None,
+    **wanted: str | None,
+) -> list[tuple[tuple[int, str], dict[str, Any]]]:
+    """Alerts, newest first, each with the key that the page after it starts from.
+
+    Args:
+        limit: the most of them.
+        after: the key of the last one seen.
+        wanted: state, severity, detector, subject_kind, subject: only those that fit.
+    """
+    a = schema.alert.c
+    query = placed().order_by(a.opened_at.desc(), a.alert_id).limit(limit)
+    for name, value in wanted.items():
+        if value is not None:
+            query = query.where(a[name] == value)
+    if after is not None:
+        at, alert_id = after
+        query = query.where(sa.or_(a.opened_at < at, sa.and_(a.opened_at == at, a.alert_id > alert_id)))
+    rows = connection.execute(query).mappings()
+    return [((row["opened_at"], row["alert_id"]), as_shown(dict(row))) for row in rows]
+
+
+def alerts_naming(connection: Connection, model: str, limit: int) -> list[dict[str, Any]]:
+    """The newest alerts about voters whose likeliest explanation names a model."""
+    a = schema.alert.c
+    # What the evidence would say, as JSON has it; which of them says it of the likeliest is seen below.
+    said = json.dumps({"model": model})[1:-1]
+    query = (
+        placed()
+        .where(a.subject_kind == "voter", a.evidence.contains(said, autoescape=True))
+        .order_by(a.opened_at.desc(), a.alert_id)
+        .limit(limit)
+    )
+    found = [as_shown(dict(row)) for row in connection.execute(query).mappings()]
+    return [one for one in found if one["evidence"].get("likeliest", [{}])[0].get("model") == model]
+
+
+def exclusions(connection: Connection, limit: int, before: int | None = None) -> list[dict[str, Any]]:
+    """Entries of the dated list, newest first, those with a smaller number than `before`."""
+    e = schema.exclusion.c
+    query = sa.select(schema.exclusion).order_by(e.exclusion_no.desc()).limit(limit)
+    if before is not None:
+        query = query.where(e.exclusion_no < before)
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _snapshot(row: Any) -> Snapshot:
+    return Snapshot(
+        row.snapshot_id, row.sequence, row.previous, row.digest, row.log_size, json.loads(row.body), row.published_at
+    )

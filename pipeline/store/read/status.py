@@ -1,0 +1,138 @@
+"""Figures of the whole store: what the exporter shows, and the recount that proves completeness."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.store.db import schema
+from pipeline.store.votes.window_counts import upsert
+
+_FATES = ("accepted", "late", "quarantined", "duplicate", "rejected")
+
+
+def fates(connection: Connection) -> dict[str, int]:
+    """Records by fate, from the ledger of offsets."""
+    b = schema.batch.c
+    row = connection.execute(sa.select(*(sa.func.sum(b[name]) for name in _FATES))).one()
+    return {name: int(value or 0) for name, value in zip(_FATES, row, strict=True)}
+
+
+def rejects(connection: Connection) -> dict[str, int]:
+    """Rejects by reason."""
+    r = schema.reject.c
+    return {k: int(n) for k, n in connection.execute(sa.select(r.reason, sa.func.count()).group_by(r.reason))}
+
+
+def rejected(connection: Connection, limit: int) -> list[dict[str, Any]]:
+    """The rejects, oldest first, each with its place and reason."""
+    r, p, s = schema.reject.c, schema.partition.c, schema.source.c
+    query = (
+        sa.select(s.name.label("source"), p.number.label("partition"), r.offset, r.origin, r.reason, r.detail)
+        .select_from(schema.reject)
+        .join(schema.partition, p.partition_no == r.partition_no)
+        .join(schema.source, s.source_no == p.source_no)
+        .order_by(s.name, p.number, r.offset)
+        .limit(limit)
+    )
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def partitions(connection: Connection) -> list[dict[str, Any]]:
+    """Every partition: source, number, next_offset, sealed_offset, event_time, updated_at, owner."""
+    p, s = schema.partition.c, schema.source.c
+    query = (
+        sa.select(
+            s.name.label("source"), p.number, p.next_offset, p.sealed_offset, p.event_time, p.updated_at, p.owner
+        )
+        .join(schema.source, s.source_no == p.source_no)
+        .order_by(s.name, p.number)
+    )  # fmt: skip
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def alerts_by(connection: Connection, *columns: str) -> dict[tuple[str, ...], int]:
+    """Alerts counted by some of their columns."""
+    a = schema.alert.c
+    keys = [a[name] for name in columns]
+    rows = connection.execute(sa.select(*keys, sa.func.count()).group_by(*keys))
+    return {tuple(row[:-1]): int(row[-1]) for row in rows}
+
+
+def escalated(connection: Connection) -> dict[tuple[str, ...], int]:
+    """By detector: alerts that are critical now and were told as a warning before."""
+    a, e = schema.alert.c, schema.alert_event.c
+    rows = connection.execute(
+        sa.select(a.detector, sa.func.count(sa.distinct(a.alert_id)))
+        .join(schema.alert_event, e.alert_id == a.alert_id)
+        .where(e.action == "escalated", a.severity == "critical")
+        .group_by(a.detector)
+    )
+    return {(detector,): int(n) for detector, n in rows}
+
+
+def gate(connection: Connection) -> bool | None:
+    """Whether the newest verdict let a refresh pass; None before the first."""
+    v = schema.verdict.c
+    passed: bool | None = connection.scalar(sa.select(v.success).order_by(v.at.desc()).limit(1))
+    return passed
+
+
+def note(connection: Connection, name: str, value: int) -> None:
+    """Write down when something happened."""
+    upsert(connection, schema.meta, ["name"], [{"name": name, "value": str(value)}])
+
+
+def noted(connection: Connection, name: str) -> int | None:
+    """When something happened last."""
+    m = schema.meta.c
+    value = connection.scalar(sa.select(m.value).where(m.name == name))
+    return None if value is None else int(value)
+
+
+def incomplete(connection: Connection) -> list[str]:
+    """Holes and overlaps in the ledger of offsets, and fates that do not add up. Empty when all is well.
+
+    For every partition the batches must follow each other up to next_offset, and hold as many votes,
+    duplicates and rejects as the tables do.
+    """
+    p, b = schema.partition.c, schema.batch.c
+    found = []
+    for part, end in connection.execute(sa.select(p.partition_no, p.next_offset).order_by(p.partition_no)).all():
+        batches = connection.execute(
+            sa.select(b.first_offset, b.next_offset).where(b.partition_no == part).order_by(b.first_offset)
+        ).all()
+        expected = batches[0].first_offset if batches else end
+        for batch in batches:
+            if batch.first_offset != expected:
+                found.append(f"partition {part}: expected a batch at {expected}, got {batch.first_offset}")
+            expected = batch.next_offset
+        if expected != end:
+            found.append(f"partition {part}: batches end at {expected}, the partition at {end}")
+        found += _recount(connection, part)
+    return found
+
+
+def _recount(connection: Connection, part: int) -> list[str]:
+    b, v = schema.batch.c, schema.vote.c
+    ledger = connection.execute(
+        sa.select(*(sa.func.coalesce(sa.func.sum(b[name]), 0) for name in _FATES)).where(b.partition_no == part)
+    ).one()
+    by_fate = {
+        int(fate): int(n)
+        for fate, n in connection.execute(
+            sa.select(v.fate, sa.func.count()).where(v.partition_no == part).group_by(v.fate)
+        )
+    }
+    counted = [by_fate.get(code, 0) for code in range(3)]
+    counted += [
+        connection.scalar(sa.select(sa.func.count()).select_from(table).where(table.c.partition_no == part)) or 0
+        for table in (schema.duplicate, schema.reject)
+    ]
+    return [
+        f"partition {part}: the ledger says {recorded} {name}, the tables hold {held}"
+        for name, recorded, held in zip(_FATES, ledger, counted, strict=True)
+        if recorded != held
+    ]

@@ -1,0 +1,1 @@
+"""Votes as they came: ingest, dictionaries, voter states, window counts, registry events."""

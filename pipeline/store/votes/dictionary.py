@@ -1,0 +1,105 @@
+"""Names → small integers, the same for every worker.
+
+Numbers are given out in a transaction of their own, before the batch that uses them: two workers
+that meet a new name at once agree on its number, and neither waits for the other's batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.engine import Connection
+
+from pipeline.store.db import schema
+from pipeline.store.db.engine import Store
+
+
+def insert_or_ignore(connection: Connection, table: sa.Table, *unique: str) -> sa.Insert:
+    """INSERT … ON CONFLICT DO NOTHING in this database's words.
+
+    Args:
+        connection: whose words.
+        table: where to.
+        unique: the columns whose conflict is ignored, any without. To be named where another column is numbered: a
+            sequence that was set back conflicts too, and a row that is missing then is an error to be tried again.
+    """
+    columns = list(unique) or None
+    if connection.dialect.name == "postgresql":
+        return pg_insert(table).on_conflict_do_nothing(index_elements=columns)
+    return sqlite_insert(table).on_conflict_do_nothing(index_elements=columns)
+
+
+class Names:
+    """The dictionary tables, with everything met so far in memory.
+
+    Kinds: "model", and the terms "language", "category", "network". Absent (None) is 0.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: dict[str, dict[str | None, int]] = {
+            kind: {None: 0} for kind in ("model", "language", "category", "network")
+        }
+
+    def numbers(self, kind: str, names: Sequence[str | None]) -> npt.NDArray[np.int32]:
+        """The number of each name; new names get one."""
+        known = self._known[kind]
+        missing = set(names) - known.keys()
+        if missing:
+            known.update(self._register(kind, sorted(name for name in missing if name is not None)))
+        return np.fromiter(map(known.__getitem__, names), dtype=np.int32, count=len(names))
+
+    def _register(self, kind: str, names: list[str]) -> dict[str, int]:
+        found = self._look_up(kind, names)
+        fresh = [name for name in names if name not in found]
+        if fresh:
+            with self._store.write() as connection:
+                if kind == "model":
+                    rows = [{"name": name} for name in fresh]
+                    connection.execute(insert_or_ignore(connection, schema.model, "name"), rows)
+                else:
+                    rows = [{"kind": kind, "text": name} for name in fresh]
+                    connection.execute(insert_or_ignore(connection, schema.term, "kind", "text"), rows)
+            found |= self._look_up(kind, fresh)
+        return found
+
+    def _look_up(self, kind: str, names: list[str]) -> dict[str, int]:
+        with self._store.read() as connection:
+            found: dict[str, int] = {}
+            for start in range(0, len(names), 500):  # a bound on parameters that every database takes
+                # not .tuples(): SQLAlchemy 2.1 deprecates it, and our own warnings are errors
+                rows = connection.execute(_named(kind, names[start : start + 500]))
+                found |= {name: int(number) for number, name in rows}
+            return found
+
+
+def model_names(connection: Connection) -> dict[int, str]:
+    """Every model's number and name."""
+    rows = connection.execute(sa.select(schema.model.c.model_no, schema.model.c.name))
+    return {int(number): name for number, name in rows}
+
+
+def terms(connection: Connection, kind: str) -> list[str]:
+    """Every text of a kind."""
+    term = schema.term.c
+    return list(connection.scalars(sa.select(term.text).where(term.kind == kind)))
+
+
+def term_texts(connection: Connection, numbers: Iterable[int]) -> dict[int, str]:
+    """The texts of some terms."""
+    term = schema.term.c
+    rows = connection.execute(sa.select(term.term_no, term.text).where(term.term_no.in_(list(numbers))))
+    return {int(number): text for number, text in rows}
+
+
+def _named(kind: str, names: list[str]) -> sa.Select[int, str]:
+    if kind == "model":
+        model = schema.model.c
+        return sa.select(model.model_no, model.name).where(model.name.in_(names))
+    term = schema.term.c
+    return sa.select(term.term_no, term.text).where(term.kind == kind, term.text.in_(names))

@@ -1,0 +1,134 @@
+"""Votes chosen by what they have in common: a stretch of time, and in it a model, a cohort, a network, a prompt.
+
+A selection is what a person excludes when no voter can be named. Its text is canonical, so that an entry of the list
+of exclusions can be undone by another one about the same text.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.errors import Usage
+from pipeline.events.batch import instant, microseconds
+from pipeline.scoring.signals import COHORTS
+from pipeline.scoring.window_builder import NEW_ACCOUNT
+from pipeline.store.db import schema
+
+_FILTERS = ("model", "cohort", "network", "prompt")
+_HASH = 0xFFFFFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Votes cast in [first, end), microseconds since 1970 UTC, and of those the ones that fit every filter given.
+
+    Attributes:
+        model: one of the vote's two models, by the name in the vote.
+        cohort: a name in COHORTS.
+        network: the vote's network.
+        prompt: hexadecimal digits of the prompt's 32-bit hash, as alerts show it; "…/bits" for its last bits.
+    """
+
+    first: int
+    end: int
+    model: str | None = None
+    cohort: str | None = None
+    network: str | None = None
+    prompt: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what selects nothing.
+
+        Raises:
+            Usage: names what is wrong.
+        """
+        if self.first >= self.end:
+            raise Usage(f"votes: expected `from` before `to`, got {_text(self.first)} and {_text(self.end)}")
+        if self.cohort is not None and self.cohort not in COHORTS:
+            raise Usage(f"votes: expected a cohort among {', '.join(COHORTS)}, got {self.cohort!r}")
+        if self.prompt is not None:
+            _prompt_bits(self.prompt)
+
+    def __str__(self) -> str:
+        """The canonical text."""
+        chosen = {name: value for name in _FILTERS if (value := getattr(self, name)) is not None}
+        return json.dumps({"from": _text(self.first), "to": _text(self.end), **chosen}, ensure_ascii=False)
+
+    @classmethod
+    def parse(cls, text: str) -> Selection:
+        """Read the canonical text, or from=TIME,to=TIME,model=…,cohort=…,network=…,prompt=….
+
+        Raises:
+            Usage: says what was expected.
+        """
+        try:
+            given = json.loads(text) if text.startswith("{") else dict(part.split("=", 1) for part in text.split(","))
+            first, end = (microseconds(_time(given.pop(name))) for name in ("from", "to"))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise Usage(
+                f"votes: expected from=TIME,to=TIME and of {', '.join(_FILTERS)} what is wanted, got {text!r}"
+            ) from None
+        unknown = sorted(given.keys() - set(_FILTERS))
+        if unknown:
+            raise Usage(f"votes: expected filters among {', '.join(_FILTERS)}, got {unknown[0]!r}")
+        return cls(first, end, **given)
+
+    def where(self) -> list[sa.ColumnElement[bool]]:
+        """The conditions on a vote."""
+        v, m, t = schema.vote.c, schema.model.c, schema.term.c
+        found: list[sa.ColumnElement[bool]] = [v.cast_at >= self.first, v.cast_at < self.end]
+        if self.model is not None:
+            number = sa.select(m.model_no).where(m.name == self.model).scalar_subquery()
+            found.append(sa.or_(v.model_a == number, v.model_b == number))
+        if self.network is not None:
+            named = sa.select(t.term_no).where(t.kind == "network", t.text == self.network)
+            found.append(v.network == named.scalar_subquery())
+        if self.cohort is not None:
+            found.append(_is_cohort(self.cohort))
+        if self.prompt is not None:
+            value, bits = _prompt_bits(self.prompt)
+            mask = (1 << bits) - 1
+            found += [v.prompt != 0, v.prompt.bitwise_and(mask) == value & mask]
+        return found
+
+    def votes(self, connection: Connection) -> list[Any]:
+        """Its accepted votes: partition_no, offset, voter, model_a, model_b, outcome."""
+        v = schema.vote.c
+        columns = (v.partition_no, v.offset, v.voter, v.model_a, v.model_b, v.outcome)
+        return list(connection.execute(sa.select(*columns).where(v.fate == 0, *self.where())))
+
+
+def _is_cohort(cohort: str) -> sa.ColumnElement[bool]:
+    v = schema.vote.c
+    if cohort == "unknown":
+        return v.voter_since.is_(None)
+    age = v.cast_at - v.voter_since
+    return sa.and_(v.voter_since.is_not(None), age <= NEW_ACCOUNT if cohort == "new" else age > NEW_ACCOUNT)
+
+
+def _prompt_bits(prompt: str) -> tuple[int, int]:
+    digits, _, bits = prompt.partition("/")
+    try:
+        value, count = int(digits, 16), int(bits or "32")
+    except ValueError:
+        value, count = -1, -1
+    if not (0 <= value <= _HASH and 0 <= count <= 32):
+        raise Usage(f"votes: expected a prompt as 8 hexadecimal digits, as alerts show it, got {prompt!r}")
+    return value, count
+
+
+def _time(text: str) -> datetime:
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError("a time without a zone")
+    return time
+
+
+def _text(time: int) -> str:
+    return instant(time).isoformat().replace("+00:00", "Z")
