@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from pipeline.errors import Refuted
-from pipeline.ledger.bundle import Files
+from ..errors import Refuted
+from .bundle import Files
 
 # Zip knows no earlier one. A bundle says its own time, signed, in the manifest.
 _TIME = (1980, 1, 1, 0, 0, 0)

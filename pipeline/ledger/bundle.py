@@ -20,13 +20,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import Refuted
-from pipeline.ledger import strict
-from pipeline.ledger.manifest import Manifest, digest
-from pipeline.ledger.merkle import Node
-from pipeline.ledger.note import VerifierKey
-from pipeline.ledger.proofs import consistency_path, inclusion_path
-from pipeline.ledger.strict import Digest
+from ..errors import Refuted
+from . import strict
+from .manifest import Manifest, digest
+from .merkle import Node
+from .note import VerifierKey
+from .proofs import consistency_path, inclusion_path
+from .strict import Digest
 
 MANIFEST, PREVIOUS, PROOF = "manifest.json", "previous.json", "proof.json"
 CHECKPOINT, PREVIOUS_CHECKPOINT = "checkpoint", "previous-checkpoint"

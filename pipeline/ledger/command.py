@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import Refuted
-from pipeline.ledger import opening, receipt
-from pipeline.ledger.note import VerifierKey
-from pipeline.ledger.verify import Verified, verify
+from ..errors import Refuted
+from . import opening, receipt
+from .note import VerifierKey
+from .verify import Verified, verify
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

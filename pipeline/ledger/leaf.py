@@ -28,9 +28,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import rfc8785
 
-from pipeline.errors import Refuted
-from pipeline.ledger.merkle import WIDTH
-from pipeline.ratings import OUTCOMES
+from ..errors import Refuted
+from ..ratings.encode import OUTCOMES
+from .merkle import WIDTH
 
 ACCEPTED, LATE, QUARANTINED = FATES = ("accepted", "late", "quarantined")
 

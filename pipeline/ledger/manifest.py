@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
-from pipeline.errors import Refuted
-from pipeline.ledger import strict
-from pipeline.ledger.strict import Digest
+from ..errors import Refuted
+from . import strict
+from .strict import Digest
 
 SCHEMA = 1
 NO_PREVIOUS = Digest("0" * 64)

@@ -25,8 +25,8 @@ from hashlib import sha256
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from pipeline.errors import Refuted
-from pipeline.ledger.merkle import WIDTH
+from ..errors import Refuted
+from .merkle import WIDTH
 
 ED25519 = 1
 COSIGNATURE = 4

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.ledger.archive import Archive
-from pipeline.ledger.bundle import Files, Folder
+from .archive import Archive
+from .bundle import Files, Folder
 
 
 def files(path: Path) -> Files:

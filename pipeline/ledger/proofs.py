@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.errors import Refuted
-from pipeline.ledger.merkle import EMPTY_ROOT, WIDTH, Node, node_hash
+from ..errors import Refuted
+from .merkle import EMPTY_ROOT, WIDTH, Node, node_hash
 
 
 def inclusion_path(index: int, size: int, node: Node) -> list[bytes]:

@@ -11,12 +11,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.errors import Refuted
-from pipeline.ledger import note, strict
-from pipeline.ledger.merkle import leaf_hash
-from pipeline.ledger.note import Checkpoint, VerifierKey
-from pipeline.ledger.proofs import check_inclusion
-from pipeline.ledger.strict import Digest
+from ..errors import Refuted
+from . import note, strict
+from .merkle import leaf_hash
+from .note import Checkpoint, VerifierKey
+from .proofs import check_inclusion
+from .strict import Digest
 
 
 @dataclass(frozen=True, slots=True)

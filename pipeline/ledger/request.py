@@ -15,9 +15,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.errors import Refuted
-from pipeline.ledger.merkle import WIDTH
-from pipeline.ledger.note import decode64
+from ..errors import Refuted
+from .merkle import WIDTH
+from .note import decode64
 
 _OLD = re.compile(rb"old (0|[1-9][0-9]{0,15})", re.ASCII)
 _MOST_HASHES = 63

@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.errors import Refuted
-from pipeline.ledger import leaf
-from pipeline.ledger.merkle import WIDTH
+from ..errors import Refuted
+from . import leaf
+from .merkle import WIDTH
 
 _HASH = pa.field("leaf_hash", pa.binary(WIDTH), nullable=False)
 _ROWS = pa.schema([*leaf.SCHEMA, _HASH])

@@ -20,7 +20,7 @@ from typing import Any, NewType, TypeVar, get_args, get_origin, get_type_hints
 
 import rfc8785
 
-from pipeline.errors import Refuted
+from ..errors import Refuted
 
 Digest = NewType("Digest", str)
 """SHA-256 as 64 lower-case hexadecimal digits."""

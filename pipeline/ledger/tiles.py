@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from pipeline.ledger.merkle import WIDTH, Frontier, parents
+from .merkle import WIDTH, Frontier, parents
 
 HEIGHT = 8
 FULL = 1 << HEIGHT

@@ -16,14 +16,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.errors import Refuted
-from pipeline.ledger import bundle, leaf, manifest, note, segment, strict, views
-from pipeline.ledger.bundle import CHECKPOINT, EXCLUDED, KEY, MANIFEST, PREVIOUS, PREVIOUS_CHECKPOINT, PROOF, Files
-from pipeline.ledger.manifest import Manifest
-from pipeline.ledger.merkle import WIDTH, leaf_hash
-from pipeline.ledger.note import Checkpoint, VerifierKey
-from pipeline.ledger.proofs import check_consistency, check_inclusion
-from pipeline.ledger.votelog import VoteLog
+from ..errors import Refuted
+from . import bundle, leaf, manifest, note, segment, strict, views
+from .bundle import CHECKPOINT, EXCLUDED, KEY, MANIFEST, PREVIOUS, PREVIOUS_CHECKPOINT, PROOF, Files
+from .manifest import Manifest
+from .merkle import WIDTH, leaf_hash
+from .note import Checkpoint, VerifierKey
+from .proofs import check_consistency, check_inclusion
+from .votelog import VoteLog
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,13 @@ from math import isfinite
 import numpy as np
 import rfc8785
 
-from pipeline.errors import RatingError, Refuted
-from pipeline.ledger import strict
-from pipeline.ledger.manifest import Configuration, Plain, Row, Unrated, View, digest
-from pipeline.ledger.strict import Digest
-from pipeline.ratings import Board, PairCounts, leaderboard, rate_component
+from ..errors import RatingError, Refuted
+from ..ratings.admission import rate_component
+from ..ratings.board import Board, leaderboard
+from ..ratings.counts import PairCounts
+from . import strict
+from .manifest import Configuration, Plain, Row, Unrated, View, digest
+from .strict import Digest
 
 # Half of 0.01 point, the last digit that is published.
 _ROUNDING = 0.005

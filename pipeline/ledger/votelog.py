@@ -13,10 +13,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.errors import Refuted
-from pipeline.ledger import leaf
-from pipeline.ledger.merkle import Frontier
-from pipeline.ratings import OUTCOMES, PairCounts
+from ..errors import Refuted
+from ..ratings.counts import PairCounts
+from ..ratings.encode import OUTCOMES
+from . import leaf
+from .merkle import Frontier
 
 Mask = npt.NDArray[np.bool_]
 _RETRACTION = -1

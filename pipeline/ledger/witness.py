@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.errors import Refuted
-from pipeline.ledger import note
-from pipeline.ledger.note import Checkpoint, Signer, VerifierKey
-from pipeline.ledger.proofs import check_consistency
+from ..errors import Refuted
+from . import note
+from .note import Checkpoint, Signer, VerifierKey
+from .proofs import check_consistency
 
 STATUS = {
     "note": 400,

@@ -23,21 +23,21 @@ All of it is strict: no estimate, no answer. The one lenient rule is `rate_compo
 `least_share` is given.
 """
 
-from pipeline.ratings.admission import Unrated, rate_component
-from pipeline.ratings.board import Board, board_of, leaderboard
-from pipeline.ratings.bradley_terry import Fit, fit, fit_decisive, fit_matrix, pair_weights
-from pipeline.ratings.clusters import clustered
-from pipeline.ratings.counts import PairCounts
-from pipeline.ratings.encode import OUTCOMES, encode_battles, encode_groups
-from pipeline.ratings.fragility import Swap, fewest_to_dethrone, fewest_to_swap, neighbours
-from pipeline.ratings.graph import components, largest_component
-from pipeline.ratings.groups import GroupBoard, GroupedCounts, count_groups, group_boards
-from pipeline.ratings.influence import Move, VoterInfluence, moves, voter_influence
-from pipeline.ratings.intervals import POINTS_PER_LOGIT, Intervals, Ranks, intervals, ranks
-from pipeline.ratings.ranksets import RankSets, rank_sets
-from pipeline.ratings.resampling import Bootstrap, bootstrap
-from pipeline.ratings.style import STYLE_FEATURES, fit_style, style_contrast
-from pipeline.ratings.style_newton import StyleFit
+from .admission import Unrated, rate_component
+from .board import Board, board_of, leaderboard
+from .bradley_terry import Fit, fit, fit_decisive, fit_matrix, pair_weights
+from .clusters import clustered
+from .counts import PairCounts
+from .encode import OUTCOMES, encode_battles, encode_groups
+from .fragility import Swap, fewest_to_dethrone, fewest_to_swap, neighbours
+from .graph import components, largest_component
+from .groups import GroupBoard, GroupedCounts, count_groups, group_boards
+from .influence import Move, VoterInfluence, moves, voter_influence
+from .intervals import POINTS_PER_LOGIT, Intervals, Ranks, intervals, ranks
+from .ranksets import RankSets, rank_sets
+from .resampling import Bootstrap, bootstrap
+from .style import STYLE_FEATURES, fit_style, style_contrast
+from .style_newton import StyleFit
 
 __all__ = [
     "OUTCOMES",

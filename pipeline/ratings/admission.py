@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.ratings.counts import PairCounts
-from pipeline.ratings.graph import Members, components, disconnected, largest_component
+from .counts import PairCounts
+from .graph import Members, components, disconnected, largest_component
 
 
 class Unrated(NamedTuple):

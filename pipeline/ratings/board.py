@@ -13,13 +13,13 @@ from decimal import ROUND_HALF_EVEN, Decimal
 
 import numpy as np
 
-from pipeline.errors import BadCounts
-from pipeline.ratings.admission import Unrated, rate_component
-from pipeline.ratings.bradley_terry import Fit, fit
-from pipeline.ratings.checks import Counts, Floats
-from pipeline.ratings.counts import PairCounts
-from pipeline.ratings.intervals import Intervals, intervals, ranks
-from pipeline.ratings.ranksets import RankSets, rank_sets
+from ..errors import BadCounts
+from .admission import Unrated, rate_component
+from .bradley_terry import Fit, fit
+from .checks import Counts, Floats
+from .counts import PairCounts
+from .intervals import Intervals, intervals, ranks
+from .ranksets import RankSets, rank_sets
 
 _CENT = Decimal("0.01")
 

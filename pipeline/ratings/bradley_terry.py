@@ -23,14 +23,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.errors import BadCounts, NotConverged
-from pipeline.ratings import checks
-from pipeline.ratings.admission import Unrated, rate_component
-from pipeline.ratings.blas import one_thread
-from pipeline.ratings.checks import Floats
-from pipeline.ratings.counts import PairCounts
-from pipeline.ratings.graph import require_connected
-from pipeline.ratings.newton import information, laplacian, maximise, solve, win_probability
+from ..errors import BadCounts, NotConverged
+from . import checks
+from .admission import Unrated, rate_component
+from .blas import one_thread
+from .checks import Floats
+from .counts import PairCounts
+from .graph import require_connected
+from .newton import information, laplacian, maximise, solve, win_probability
 
 __all__ = ["Fit", "Unrated", "fit", "fit_decisive", "fit_matrix", "pair_weights", "rate_component"]
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.errors import BadCounts
+from ..errors import BadCounts
 
 Codes = npt.NDArray[np.int32]
 Counts = npt.NDArray[np.int64]

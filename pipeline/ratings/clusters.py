@@ -20,13 +20,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import coo_array, csr_array
 
-from pipeline.errors import BadCounts, NotConverged
-from pipeline.ratings import checks
-from pipeline.ratings.blas import one_thread
-from pipeline.ratings.bradley_terry import Fit, sandwich
-from pipeline.ratings.checks import Codes, Counts, Floats
-from pipeline.ratings.encode import OUTCOMES
-from pipeline.ratings.votes import residuals
+from ..errors import BadCounts, NotConverged
+from . import checks
+from .blas import one_thread
+from .bradley_terry import Fit, sandwich
+from .checks import Codes, Counts, Floats
+from .encode import OUTCOMES
+from .votes import residuals
 
 
 @one_thread

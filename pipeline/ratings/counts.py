@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.errors import BadCounts
-from pipeline.ratings import checks
-from pipeline.ratings.checks import Codes, Counts, Floats
-from pipeline.ratings.encode import OUTCOMES, Coded, encode_columns
-from pipeline.ratings.tally import collapse, scatter, tally
+from ..errors import BadCounts
+from . import checks
+from .checks import Codes, Counts, Floats
+from .encode import OUTCOMES, Coded, encode_columns
+from .tally import collapse, scatter, tally
 
 _COLUMNS = ("wins_a", "wins_b", "ties", "both_bad")
 

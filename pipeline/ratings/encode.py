@@ -23,8 +23,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.errors import BadCounts
-from pipeline.ratings.checks import Codes
+from ..errors import BadCounts
+from .checks import Codes
 
 OUTCOMES = ("model_a", "model_b", "tie", "both_bad")
 _OUTCOME_CODES = {name: code for code, name in enumerate(OUTCOMES)}

@@ -23,14 +23,14 @@ from itertools import pairwise
 import numpy as np
 from scipy.special import expit
 
-from pipeline.errors import BadCounts, NotConverged
-from pipeline.ratings.blas import one_thread
-from pipeline.ratings.bradley_terry import Fit, fit
-from pipeline.ratings.checks import Counts, Floats
-from pipeline.ratings.counts import PairCounts
-from pipeline.ratings.graph import is_connected
-from pipeline.ratings.intervals import POINTS_PER_LOGIT
-from pipeline.ratings.newton import information, laplacian, maximise, solve
+from ..errors import BadCounts, NotConverged
+from .blas import one_thread
+from .bradley_terry import Fit, fit
+from .checks import Counts, Floats
+from .counts import PairCounts
+from .graph import is_connected
+from .intervals import POINTS_PER_LOGIT
+from .newton import information, laplacian, maximise, solve
 
 # Looks at the influence after dropping; on real votes the second gains the most, the fourth nothing.
 _LOOKS = 8

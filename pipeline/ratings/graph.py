@@ -15,8 +15,8 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from pipeline.errors import BadCounts, Disconnected
-from pipeline.ratings.checks import Floats
+from ..errors import BadCounts, Disconnected
+from .checks import Floats
 
 Members = npt.NDArray[np.int64]
 

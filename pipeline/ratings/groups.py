@@ -16,12 +16,12 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.errors import BadCounts, RatingError
-from pipeline.ratings import checks
-from pipeline.ratings.board import Board, leaderboard
-from pipeline.ratings.checks import Codes
-from pipeline.ratings.counts import PairCounts
-from pipeline.ratings.encode import OUTCOMES
+from ..errors import BadCounts, RatingError
+from . import checks
+from .board import Board, leaderboard
+from .checks import Codes
+from .counts import PairCounts
+from .encode import OUTCOMES
 
 
 @dataclass(frozen=True, slots=True, eq=False)

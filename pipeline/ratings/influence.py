@@ -18,17 +18,17 @@ import numpy.typing as npt
 from scipy.linalg import inv
 from scipy.sparse import csr_array
 
-from pipeline.errors import BadCounts, RatingError
-from pipeline.ratings import checks
-from pipeline.ratings.blas import one_thread
-from pipeline.ratings.board import Board
-from pipeline.ratings.bradley_terry import Fit, fit
-from pipeline.ratings.checks import Counts, Floats
-from pipeline.ratings.clusters import voter_clusters, voter_scores
-from pipeline.ratings.counts import PairCounts
-from pipeline.ratings.encode import OUTCOMES
-from pipeline.ratings.intervals import POINTS_PER_LOGIT
-from pipeline.ratings.votes import residuals
+from ..errors import BadCounts, RatingError
+from . import checks
+from .blas import one_thread
+from .board import Board
+from .bradley_terry import Fit, fit
+from .checks import Counts, Floats
+from .clusters import voter_clusters, voter_scores
+from .counts import PairCounts
+from .encode import OUTCOMES
+from .intervals import POINTS_PER_LOGIT
+from .votes import residuals
 
 # Voters whose shifts are held at once: 16,384 × 243 numbers are 32 MB.
 _TOGETHER = 16_384

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
-from pipeline.errors import BadCounts
-from pipeline.ratings.bradley_terry import Fit
-from pipeline.ratings.checks import Counts, Floats
+from ..errors import BadCounts
+from .bradley_terry import Fit
+from .checks import Counts, Floats
 
 # Elo's scale: 400 points are odds of 10 to 1.
 POINTS_PER_LOGIT = 400 / log(10)

@@ -13,8 +13,8 @@ import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.special import expit
 
-from pipeline.errors import NotConverged
-from pipeline.ratings.checks import Floats
+from ..errors import NotConverged
+from .checks import Floats
 
 # 2⁻³⁰ of a Newton step: shorter ones no longer change the likelihood of any board.
 _HALVINGS = 30

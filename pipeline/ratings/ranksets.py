@@ -19,10 +19,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import eigh
 
-from pipeline.errors import BadCounts
-from pipeline.ratings.blas import one_thread
-from pipeline.ratings.bradley_terry import Fit
-from pipeline.ratings.checks import Counts, Floats
+from ..errors import BadCounts
+from .blas import one_thread
+from .bradley_terry import Fit
+from .checks import Counts, Floats
 
 _DRAWS = 10_000
 

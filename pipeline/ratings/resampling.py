@@ -25,12 +25,12 @@ import numpy.typing as npt
 from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import csr_array
 
-from pipeline.errors import BadCounts, Disconnected
-from pipeline.ratings.blas import one_thread
-from pipeline.ratings.bradley_terry import Fit, fit_matrix, pair_weights
-from pipeline.ratings.checks import Floats
-from pipeline.ratings.counts import PairCounts
-from pipeline.ratings.graph import components, is_connected
+from ..errors import BadCounts, Disconnected
+from .blas import one_thread
+from .bradley_terry import Fit, fit_matrix, pair_weights
+from .checks import Floats
+from .counts import PairCounts
+from .graph import components, is_connected
 
 # Rounds that are drawn and fitted together: bounds the memory to 32 × pairs × 5 numbers.
 _TOGETHER = 32

@@ -17,7 +17,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.ratings.checks import Codes, Floats
+from .checks import Codes, Floats
 
 _BLOCK = 16_384
 # y − ½ of each outcome, for the first model.

@@ -28,10 +28,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import log_ndtr
 
-from pipeline.errors import BadCounts
-from pipeline.ratings.checks import Floats
-from pipeline.ratings.counts import PairCounts
-from pipeline.ratings.intervals import POINTS_PER_LOGIT
+from ..errors import BadCounts
+from .checks import Floats
+from .counts import PairCounts
+from .intervals import POINTS_PER_LOGIT
 
 # Far enough for the maximum of 10¹⁵ normals (8.1 ± .1); the trapezoid rule is exact to 1e-14 for such densities.
 _GRID = np.linspace(-12.0, 12.0, 4801)

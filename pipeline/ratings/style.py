@@ -21,17 +21,17 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-from pipeline.errors import BadCounts, Collinear
-from pipeline.ratings import checks
-from pipeline.ratings.blas import one_thread
-from pipeline.ratings.bradley_terry import fit, pair_weights
-from pipeline.ratings.checks import Floats
-from pipeline.ratings.clusters import clustered_scatter, voter_clusters
-from pipeline.ratings.counts import PairCounts
-from pipeline.ratings.encode import OUTCOMES
-from pipeline.ratings.rows import Rows
-from pipeline.ratings.style_newton import StyleFit, StyleNewton
-from pipeline.ratings.votes import SCORES
+from ..errors import BadCounts, Collinear
+from . import checks
+from .blas import one_thread
+from .bradley_terry import fit, pair_weights
+from .checks import Floats
+from .clusters import clustered_scatter, voter_clusters
+from .counts import PairCounts
+from .encode import OUTCOMES
+from .rows import Rows
+from .style_newton import StyleFit, StyleNewton
+from .votes import SCORES
 
 STYLE_FEATURES = ("tokens", "headers", "lists", "bold", "emoji")
 

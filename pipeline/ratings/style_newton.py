@@ -14,11 +14,11 @@ import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.special import ndtri
 
-from pipeline.errors import BadCounts, Collinear, NotConverged, Separated
-from pipeline.ratings.bradley_terry import Fit
-from pipeline.ratings.checks import Floats
-from pipeline.ratings.newton import laplacian
-from pipeline.ratings.rows import Pass, Rows, Sums, asked
+from ..errors import BadCounts, Collinear, NotConverged, Separated
+from .bradley_terry import Fit
+from .checks import Floats
+from .newton import laplacian
+from .rows import Pass, Rows, Sums, asked
 
 # Of a feature's variance, the part that neither models nor other features explain; below it, none does.
 _DISTINCT = 1e-10

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.ratings.checks import Codes, Counts, Floats
-from pipeline.ratings.encode import OUTCOMES, Coded
+from .checks import Codes, Counts, Floats
+from .encode import OUTCOMES, Coded
 
 _CELLS = len(OUTCOMES)
 # Up to this many cells a dense tally (128 MB) beats sorting the votes; 2,048 models fill it.

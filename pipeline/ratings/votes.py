@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.ratings.checks import Codes, Floats
+from .checks import Codes, Floats
 
 # y of each outcome, for model a.
 SCORES = np.array([1.0, 0.0, 0.5, 0.5])

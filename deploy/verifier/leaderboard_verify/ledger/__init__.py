@@ -1,0 +1,1 @@
+"""Proofs, signed notes, and the check of a bundle."""

@@ -1,0 +1,1 @@
+"""Bradley-Terry ratings, as far as a verification needs them."""
