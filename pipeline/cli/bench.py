@@ -24,7 +24,7 @@ from pipeline.lab.bench import streams
 from pipeline.lab.bench.streams import TOPIC, Measured, apart, both
 from pipeline.lab.simulate import Honest, plant
 from pipeline.settings import Settings
-from pipeline.stream.publisher import create_topics, publish
+from pipeline.stream.kafka_publisher import create_topics, publish
 
 bench = typer.Typer(help="Measure, as ratios within one run.", no_args_is_help=True)
 app.add_typer(bench, name="bench")

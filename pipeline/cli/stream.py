@@ -27,9 +27,9 @@ from pipeline.store import Store
 from pipeline.store.votes import registry_events
 from pipeline.stream.commit import Tally
 from pipeline.stream.gc_tuning import collect_rarely
+from pipeline.stream.kafka_publisher import create_producer, create_topics
+from pipeline.stream.kafka_publisher import publish as publish_file
 from pipeline.stream.monitor import Monitor
-from pipeline.stream.publisher import create_topics, producer
-from pipeline.stream.publisher import publish as publish_file
 from pipeline.stream.registry_reader import RegistryReader, beside
 from pipeline.stream.source import FileSource, KafkaSource, RegistryTopic, Source
 from pipeline.stream.worker import Send, Worker
@@ -185,7 +185,7 @@ def _sender(bootstrap: str) -> Send:
 
     def send(messages: Any) -> None:
         nonlocal client
-        client = client or producer(bootstrap)
+        client = client or create_producer(bootstrap)
         try:
             futures = [client.send(name, value=value, key=key) for name, key, value in messages]
             client.flush()

@@ -13,7 +13,7 @@ from pipeline.store.alerting import alerts
 from pipeline.store.votes import ingest
 from pipeline.stream.commit import Owned
 from pipeline.stream.patience import Patience
-from pipeline.stream.source.contract import Source, gap
+from pipeline.stream.source.event_source import Source, find_offset_gap
 
 
 def expect_the_same_log(
@@ -31,12 +31,12 @@ def expect_the_same_log(
         BrokerUnavailable: the broker does not say.
     """
     for number, one in owned.items():
-        if missing := gap(source.name, number, one.next_offset, *bounds[number]):
+        if missing := find_offset_gap(source.name, number, one.next_offset, *bounds[number]):
             raise missing
     numbers = {one.claim.partition_no: number for number, one in owned.items()}
     last = patience.read(partial(ingest.last_votes, partitions=list(numbers)))
     read = {numbers[no]: place for no, place in last.items() if place[0] >= bounds[numbers[no]][0]}
-    for number in source.replaced(read):
+    for number in source.replaced_partitions(read):
         raise OffsetGap(
             f"{source.name}, partition {number}: offset {read[number][0]} does not hold the record that was read "
             "there: the log was truncated and written to again"

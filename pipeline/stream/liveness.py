@@ -16,7 +16,7 @@ from pipeline.metrics import WorkerMetrics
 from pipeline.store.votes import ingest
 from pipeline.stream.commit import Owned
 from pipeline.stream.patience import Patience
-from pipeline.stream.source.contract import Source
+from pipeline.stream.source.event_source import Source
 
 # Seconds between two proofs of idleness: with a scrape every 5 s, an idle worker never looks older than 10.
 _LOOK = 5.0
@@ -51,7 +51,7 @@ class Liveness:
         """A batch was stored."""
         self._last = time.monotonic()
         self._metrics.last_progress.set_to_current_time()
-        self._show_lag(owned, self._source.ends())
+        self._show_lag(owned, self._source.known_ends())
 
     def idle(self, owned: Mapping[int, Owned]) -> None:
         """Nothing came: find out whether there is nothing."""
@@ -60,7 +60,7 @@ class Liveness:
         self._look_again = time.monotonic() + min(self._seconds / 4, _LOOK)
         try:
             numbers = sorted(owned) or self._source.all_partitions()
-            ends = {number: end for number, (_, end) in self._source.bounds(numbers).items()}
+            ends = {number: end for number, (_, end) in self._source.offset_bounds(numbers).items()}
         except BrokerUnavailable:
             return
         self._show_lag(owned, ends)

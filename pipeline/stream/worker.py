@@ -33,7 +33,7 @@ from pipeline.stream.halt import expect_the_same_log, leave_alert
 from pipeline.stream.limits import RejectLimit
 from pipeline.stream.liveness import Liveness
 from pipeline.stream.patience import Patience
-from pipeline.stream.source.contract import Source
+from pipeline.stream.source.event_source import Source
 from pipeline.stream.voter_state_cache import States, refold
 
 _OUTBOX_BATCH = 1_000
@@ -152,10 +152,10 @@ class Worker:
     def _claim(self) -> None:
         """Take over the partitions of this generation, and read on where the store says."""
         generation = self.source.generation()
-        numbers = self.source.partitions()
+        numbers = self.source.assigned_partitions()
         for gone in self._owned.keys() - set(numbers):
             self.metrics.revoked(self.source.name, gone)
-        bounds = self.source.bounds(numbers) if numbers else {}
+        bounds = self.source.offset_bounds(numbers) if numbers else {}
         self._owned = self._patience.write(partial(self._claimed, bounds))
         self._context.states.forget()
         self._patience.of(self._refold)
@@ -213,7 +213,7 @@ class Worker:
             return
         batch, self._batch = self._batch, None
         try:
-            done = self._pen.finish(self.source.keep)
+            done = self._pen.finish(self.source.heartbeat)
         except Fenced:
             self.metrics.fenced.inc()
             self._generation = -1  # claim again what is still ours
@@ -225,7 +225,7 @@ class Worker:
             self._context.states.written()
         self.tally.add(done.tally)
         self._count(done.tally, time.monotonic() - batch.started)
-        self.source.done({chunk.partition: chunk.next_offset for chunk in batch.chunks})
+        self.source.report_committed({chunk.partition: chunk.next_offset for chunk in batch.chunks})
         self.progress(self.tally)
         self._undelivered |= bool(done.tally.alerts or done.tally.rejected)
         self._deliver()
@@ -285,7 +285,7 @@ class Worker:
 
     def _ends(self) -> dict[int, int]:
         """The end of every partition now, of those that hold anything; a fresh log may hold nothing."""
-        bounds = self.source.bounds(self.source.all_partitions())
+        bounds = self.source.offset_bounds(self.source.all_partitions())
         return {number: end for number, (first, end) in bounds.items() if end > first}
 
     def _count(self, done: Tally, seconds: float) -> None:

@@ -82,7 +82,7 @@ def main() -> None:
     if given.at == "poll":
         source.poll = fuse.after(source.poll)
     elif given.at == "done":
-        source.done = fuse.before(source.done)
+        source.report_committed = fuse.before(source.report_committed)
     else:
         # Names and claims commit too: only a transaction that wrote votes counts.
         sa.event.listen(store.engine, "commit", lambda connection: wrote_votes(connection) and fuse.burn())

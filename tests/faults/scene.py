@@ -38,7 +38,7 @@ from pipeline.lab.simulate import Honest, TargetOnly, plant, truth
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.alerting import alerts
-from pipeline.stream.publisher import create_topics, publish
+from pipeline.stream.kafka_publisher import create_topics, publish
 from pipeline.stream.source import KafkaSource
 from pipeline.stream.worker import Worker
 from tests.copies import copy_files

@@ -90,7 +90,7 @@ def test_a_broker_killed_under_publisher_and_worker_is_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What the publisher has an acknowledgement for is in the store once; it and the worker live through the kill."""
-    monkeypatch.setattr("pipeline.stream.publisher._IN_FLIGHT", 2_000)
+    monkeypatch.setattr("pipeline.stream.kafka_publisher._IN_FLIGHT", 2_000)
     scene = Scene(own, database_server, tmp_path, stream)
     url, kills = scene.database(), []
 

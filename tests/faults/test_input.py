@@ -21,7 +21,7 @@ from pipeline.devstack import KafkaServer, PostgresServer
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.stream.monitor import Monitor
-from pipeline.stream.publisher import producer
+from pipeline.stream.kafka_publisher import create_producer
 from tests.faults.held import board_of, read
 from tests.faults.promises import Case, expect_kept
 from tests.faults.scene import KEY, Scene, Stream, connected, plain_votes, refresh, rows, wait, worker_on, working
@@ -84,7 +84,7 @@ def test_an_id_that_two_workers_bring_at_one_moment_is_counted_once(
         working(one),
         working(two),
     ):
-        wait(lambda: len(one.source.partitions()) == len(two.source.partitions()) == 1)
+        wait(lambda: len(one.source.assigned_partitions()) == len(two.source.assigned_partitions()) == 1)
         for first in (200, 300, 400):
             with beside.transaction():
                 beside.execute("LOCK TABLE vote IN SHARE MODE")
@@ -104,7 +104,7 @@ def collisions(server: PostgresServer) -> int:
 
 def twice(scene: Scene, lines: list[bytes]) -> None:
     """The same votes on both partitions, as two publishers do that do not agree on the key."""
-    client = producer(scene.kafka.bootstrap)
+    client = create_producer(scene.kafka.bootstrap)
     sent = [client.send(scene.topic, value=line, partition=number) for line in lines for number in range(2)]
     for future in sent:
         future.get(timeout=60)
@@ -194,7 +194,7 @@ def test_partitions_without_votes_hold_nobody_up(
     url = scene.database()
     assert sorted(next_offset for (next_offset,) in rows(url, "SELECT next_offset FROM partition")) == [0, 0, 0, 320]
     with worker_on(scene, url, progress_seconds=2) as worker, working(worker):
-        wait(lambda: len(worker.source.partitions()) == 4)
+        wait(lambda: len(worker.source.assigned_partitions()) == 4)
         end = time.monotonic() + 5
         while time.monotonic() < end:
             assert worker.healthy()[0], "expected proven idleness"

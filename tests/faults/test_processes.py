@@ -178,7 +178,7 @@ def test_a_storm_of_rebalances_loses_nothing_and_work_goes_on(scene: Scene) -> N
                 break
             with worker_on(scene, url, batch_votes=40) as guest, working(guest):
                 before = steady.source.generation()
-                wait(lambda: guest.source.partitions() or progress(url) == total, what="a share for the guest")
+                wait(lambda: guest.source.assigned_partitions() or progress(url) == total, what="a share for the guest")
                 time.sleep(chance.uniform(0, 1))
             wait(lambda b=before: steady.source.generation() > b or progress(url) == total)
             rebalances += 1
@@ -197,8 +197,8 @@ def test_of_more_workers_than_partitions_the_idle_ones_are_healthy_and_take_over
         idle = [stack.enter_context(worker_on(scene, url, progress_seconds=4)) for _ in range(5)]
         for one in idle:
             stack.enter_context(working(one))
-        wait(lambda: sum(not one.source.partitions() for one in idle) >= 2, what="workers without a partition")
-        without = [one for one in idle if not one.source.partitions()]
+        wait(lambda: sum(not one.source.assigned_partitions() for one in idle) >= 2, what="workers without a partition")
+        without = [one for one in idle if not one.source.assigned_partitions()]
         end = time.monotonic() + 8  # also when all is read
         while time.monotonic() < end:
             assert all(one.healthy()[0] for one in without)

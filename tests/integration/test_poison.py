@@ -20,7 +20,7 @@ from pipeline.devstack import KafkaServer
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.read import status
-from pipeline.stream.publisher import create_topics, producer
+from pipeline.stream.kafka_publisher import create_producer, create_topics
 from pipeline.stream.source import FileSource
 from pipeline.stream.worker import Worker
 from tests.command import called
@@ -105,7 +105,7 @@ def settings(name: str) -> Settings:
 
 def send(bootstrap: str, topic: str, values: Sequence[bytes | None]) -> list[tuple[int, int]]:
     """Send values to the four partitions in turn; where each one stands."""
-    client = producer(bootstrap)
+    client = create_producer(bootstrap)
     headers = [("ce_origin", b"a\x00file#1")]  # a header may hold anything
     futures = [client.send(topic, value=v, key=b"key", headers=headers, partition=i % 4) for i, v in enumerate(values)]
     places = [future.get(timeout=60) for future in futures]

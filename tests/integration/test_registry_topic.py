@@ -24,7 +24,7 @@ from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.alerting import outbox
 from pipeline.store.votes import registry_events
-from pipeline.stream.publisher import create_topics, producer
+from pipeline.stream.kafka_publisher import create_producer, create_topics
 from pipeline.stream.registry_reader import RegistryReader, beside
 from pipeline.stream.source import RegistryTopic
 
@@ -39,7 +39,7 @@ class Board:
     names: Settings
 
     def send(self, *records: bytes | None) -> None:
-        client = producer(self.kafka.bootstrap)
+        client = create_producer(self.kafka.bootstrap)
         for raw in records:
             client.send(self.names.topic_registry, value=raw, key=b"k", partition=0).get(timeout=30)
         client.close()

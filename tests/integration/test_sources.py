@@ -1,4 +1,4 @@
-"""The laws of a source (`pipeline.stream.source.contract`), over the file and over a real Kafka."""
+"""The laws of a source (`pipeline.stream.source.event_source`), over the file and over a real Kafka."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pipeline.devstack.process import free_port
 from pipeline.errors import BrokerUnavailable, OffsetGap, Unavailable
 from pipeline.events.chunk import Chunk
 from pipeline.settings import Settings
-from pipeline.stream.publisher import create_topics, producer, publish
+from pipeline.stream.kafka_publisher import create_producer, create_topics, publish
 from pipeline.stream.source import FileSource, KafkaSource, Source
 
 Record = tuple[int, int, bytes | None]  # partition, offset, value
@@ -78,7 +78,7 @@ def topic(kafka_server: KafkaServer, tmp_path: Path) -> Iterator[Log]:
 def joined(source: Source, partitions: int) -> Source:
     """The source, once it may read so many partitions."""
     deadline = time.monotonic() + 90  # a broker on a busy machine takes its time to hand over
-    while len(source.partitions()) != partitions:
+    while len(source.assigned_partitions()) != partitions:
         assert time.monotonic() < deadline
         assert source.poll(100, 0.1) == [], "expected nothing before seek"
     return source
@@ -106,7 +106,7 @@ def records(chunks: list[Chunk]) -> list[Record]:
 
 def whole(log: Log, count: int) -> list[Record]:
     source = joined(log.source(), 2 if log.bootstrap else 1)
-    source.seek(dict.fromkeys(source.partitions(), 0))
+    source.seek(dict.fromkeys(source.assigned_partitions(), 0))
     return records(take(source, count))
 
 
@@ -116,8 +116,8 @@ def whole(log: Log, count: int) -> list[Record]:
 def test_a_source_gives_every_record_once_with_growing_offsets_and_the_next_one_to_read(log: Log) -> None:
     log.append(0, 500)
     source = joined(log.source(), 2 if log.bootstrap else 1)
-    assert source.all_partitions() == source.partitions()
-    source.seek(dict.fromkeys(source.partitions(), 0))
+    assert source.all_partitions() == source.assigned_partitions()
+    source.seek(dict.fromkeys(source.assigned_partitions(), 0))
     chunks = take(source, 500, limit=70)
     ends: dict[int, int] = {}
     for chunk in chunks:
@@ -135,7 +135,7 @@ def test_reading_from_an_offset_gives_the_same_records_every_time(log: Log) -> N
     log.append(0, 300)
     everything = whole(log, 300)
     source = joined(log.source(), 2 if log.bootstrap else 1)
-    start = dict.fromkeys(source.partitions(), 60)
+    start = dict.fromkeys(source.assigned_partitions(), 60)
     expected = [r for r in everything if r[1] >= 60]
     for limit in (1_000, 17):
         source.seek(start)
@@ -155,10 +155,10 @@ def test_nothing_is_read_before_seek(log: Log) -> None:
 def test_what_is_appended_later_is_read_on_from_where_the_last_reader_stopped(log: Log) -> None:
     log.append(0, 400)  # more than the 64 KiB that are a file's identity
     source = joined(log.source("readers"), 2 if log.bootstrap else 1)
-    source.seek(dict.fromkeys(source.partitions(), 0))
+    source.seek(dict.fromkeys(source.assigned_partitions(), 0))
     first = records(take(source, 400))
     stopped = dict(source.positions())
-    source.done(stopped)
+    source.report_committed(stopped)
     source.close()
     log.append(400, 450)
     again = joined(log.source("readers"), 2 if log.bootstrap else 1)
@@ -186,7 +186,7 @@ def test_a_file_says_no_append_time_and_is_one_partition_that_never_changes_hand
     source.seek({0: 0})
     [chunk] = source.poll(10, 0)
     assert (chunk.appended_at.tolist(), chunk.origins) == ([-1], [None])
-    assert (source.partitions(), source.generation()) == ([0], 1)
+    assert (source.assigned_partitions(), source.generation()) == ([0], 1)
     source.seek({0: 7})  # beyond the end: nothing, and no error
     assert source.poll(10, 0) == []
 
@@ -223,7 +223,7 @@ def test_append_time_is_the_brokers_and_the_origin_is_the_row_that_was_published
 
 def test_a_producers_own_time_does_not_count_and_a_record_without_value_or_headers_is_read(topic: Log) -> None:
     create_topics(topic.bootstrap, Settings(), topic.name, 1)
-    client = producer(topic.bootstrap)
+    client = create_producer(topic.bootstrap)
     client.send(topic.name, value=None, key=b"k", timestamp_ms=1).get(timeout=30)
     client.send(topic.name, value=b"", headers=[("ce_origin", b"a\x00\xff")], timestamp_ms=1).get(timeout=30)
     client.close()
@@ -241,14 +241,14 @@ def test_a_change_of_hands_raises_the_generation_and_each_member_has_its_share(t
     before = one.generation()
     two = topic.source("shared")
     deadline = time.monotonic() + 30
-    while not (len(one.partitions()) == len(two.partitions()) == 1) and time.monotonic() < deadline:
+    while not (len(one.assigned_partitions()) == len(two.assigned_partitions()) == 1) and time.monotonic() < deadline:
         one.poll(10, 0.1)
         two.poll(10, 0.1)
-    assert sorted(one.partitions() + two.partitions()) == [0, 1]
+    assert sorted(one.assigned_partitions() + two.assigned_partitions()) == [0, 1]
     assert one.all_partitions() == two.all_partitions() == [0, 1]
     assert one.generation() > before
     one.seek({0: 0, 1: 0})  # what is not its own is passed over
-    assert {c.partition for c in _some(one)} == set(one.partitions())
+    assert {c.partition for c in _some(one)} == set(one.assigned_partitions())
 
 
 def _some(source: Source) -> list[Chunk]:
@@ -270,7 +270,7 @@ def test_records_that_retention_took_are_a_gap_and_the_bounds_say_so(topic: Log)
     topic.append(0, 40)
     deleted(topic, 25)
     source = joined(topic.source(), 1)
-    assert source.bounds([0]) == {0: (25, 40)}
+    assert source.offset_bounds([0]) == {0: (25, 40)}
     source.seek({0: 10})
     with pytest.raises(OffsetGap):
         take(source, 30)
@@ -292,7 +292,7 @@ def test_the_groups_own_offset_proves_nothing_even_when_it_is_gone_from_the_log(
     source = joined(topic.source("behind"), 1)
     source.seek({0: 0})
     take(source, 40)
-    source.done({0: 5})
+    source.report_committed({0: 5})
     source.poll(1, 0.3)
     source.close()
     deleted(topic, 20)
@@ -319,7 +319,7 @@ def test_a_log_that_was_read_is_told_from_another_by_its_append_times_even_where
     admin.create_topics({topic.name: {"num_partitions": 1, "replication_factor": 1}}, wait_for_metadata=True)
     admin.close()
     times = [5_000, 9_000, 3_000, 9_000, 4_000, 7_000]
-    client = producer(topic.bootstrap)
+    client = create_producer(topic.bootstrap)
     for at in times:
         client.send(topic.name, value=b"x", timestamp_ms=1_700_000_000_000 + at).get(timeout=30)
     client.close()
@@ -327,8 +327,10 @@ def test_a_log_that_was_read_is_told_from_another_by_its_append_times_even_where
     source.seek({0: 0})
     [*chunks] = take(source, len(times))
     read = [(int(o), int(t)) for c in chunks for o, t in zip(c.offsets, c.appended_at, strict=True)]
-    assert [source.replaced({0: place}) for place in read] == [[]] * len(times)
-    assert [source.replaced({0: (offset, at + 1_000_000)}) for offset, at in read] == [[0]] * len(times)
-    with pytest.raises(BrokerUnavailable, match="does not give what was read"):
-        source.replaced({0: (len(times), read[0][1])})  # nothing stands there yet: the worker asks for its end first
-    assert source.ends() == {0: len(times)}
+    assert [source.replaced_partitions({0: place}) for place in read] == [[]] * len(times)
+    assert [source.replaced_partitions({0: (offset, at + 1_000_000)}) for offset, at in read] == [[0]] * len(times)
+    with pytest.raises(BrokerUnavailable, match="did not return the records that were read"):
+        source.replaced_partitions(
+            {0: (len(times), read[0][1])}
+        )  # not written yet; the worker checks the end first
+    assert source.known_ends() == {0: len(times)}

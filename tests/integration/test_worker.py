@@ -40,7 +40,7 @@ from pipeline.store.read import status
 from pipeline.store.votes import ingest, registry_events
 from pipeline.store.votes.dictionary import Names
 from pipeline.stream.commit import Tally
-from pipeline.stream.publisher import create_topics, publish
+from pipeline.stream.kafka_publisher import create_topics, publish
 from pipeline.stream.source import FileSource, KafkaSource, Source
 from pipeline.stream.worker import Send, Worker
 
@@ -372,7 +372,7 @@ def test_two_workers_leave_the_tables_and_alerts_of_one(
         prepared(topic, at, attacked)
     with worker(topic, postgres_url, batch_votes=50) as one, worker(topic, postgres_url, batch_votes=50) as two:
         with working(one), working(two):
-            wait(lambda: len(one.source.partitions()) == len(two.source.partitions()) == 2)
+            wait(lambda: len(one.source.assigned_partitions()) == len(two.source.assigned_partitions()) == 2)
             topic.append(attacked.after)
             wait(lambda: one.tally.read + two.tally.read == len(attacked.after))
         assert min(one.tally.read, two.tally.read) > 0
@@ -564,7 +564,7 @@ def test_a_log_made_anew_is_a_gap_and_not_a_beginning(topic: Log, postgres_url: 
     wait(lambda: topic.topic not in admin.list_topics())
     admin.close()
     topic.append(encoded([vote(n) for n in range(5)]))
-    with pytest.raises(OffsetGap, match="truncated or made anew"):
+    with pytest.raises(OffsetGap, match="truncated or recreated"):
         work(topic, postgres_url)
     assert stored(postgres_url) == 30
 

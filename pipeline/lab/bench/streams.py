@@ -116,7 +116,7 @@ def bare_loop(bootstrap: str, votes: int, batch: int) -> Measured:
         while seen < votes:
             if source.generation() != generation:
                 generation = source.generation()
-                source.seek(dict.fromkeys(source.partitions(), 0))
+                source.seek(dict.fromkeys(source.assigned_partitions(), 0))
             for chunk in source.poll(batch, 0.25):
                 decoded, _, _ = decode_votes(chunk.values)
                 seen += len(decoded)
@@ -178,7 +178,7 @@ def _member(
         closing(KafkaSource(bootstrap, TOPIC, group)) as source,
     ):
         deadline = time.monotonic() + _JOINED_SECONDS
-        while len(source.partitions()) != share and time.monotonic() < deadline:
+        while len(source.assigned_partitions()) != share and time.monotonic() < deadline:
             source.poll(1, 0.1)  # nothing is sought, so nothing is read
         try:
             joined.wait()

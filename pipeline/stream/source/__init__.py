@@ -1,8 +1,15 @@
-"""Where events come from. A new source is one class here that keeps `contract.Source`."""
+"""Sources of events. A new one is one class here that implements `event_source.Source`.
 
-from pipeline.stream.source.contract import Source
-from pipeline.stream.source.file import FileSource
-from pipeline.stream.source.kafka import KafkaSource
-from pipeline.stream.source.registry import RegistryTopic
+event_source.py          the protocol and its laws
+file_source.py           a battle file
+kafka_client.py          kafka-python's consumer with safe defaults, records → Chunk
+kafka_source.py          the votes topic, read as a member of a consumer group
+kafka_registry_topic.py  the registry topic, read without a group
+"""
+
+from pipeline.stream.source.event_source import Source
+from pipeline.stream.source.file_source import FileSource
+from pipeline.stream.source.kafka_registry_topic import RegistryTopic
+from pipeline.stream.source.kafka_source import KafkaSource
 
 __all__ = ["FileSource", "KafkaSource", "RegistryTopic", "Source"]

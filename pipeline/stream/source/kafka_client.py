@@ -1,36 +1,32 @@
-"""kafka-python as every reader of a topic uses it: clients, the cluster's name, and what was polled as a `Chunk`.
+"""The Kafka consumer that all readers of topics share, the cluster id, and polled records as a `Chunk`.
 
-Of the client's defaults four are unsafe: reset to latest, reading of uncommitted records and creation of topics by
-accident, which are set here, and auto-commit, which whoever joins a group sets.
+Four of kafka-python's defaults are unsafe. Reset to latest, reading of uncommitted records and accidental creation of
+topics are changed here; auto-commit is changed where a group is joined.
 """
 
 from __future__ import annotations
 
 import itertools
-import warnings
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+from kafka import KafkaAdminClient, KafkaConsumer
+from kafka.errors import KafkaError
 
 from pipeline.errors import BrokerUnavailable
 from pipeline.events.chunk import Chunk
 
-with warnings.catch_warnings():  # the client reads its own package data in a deprecated way
-    warnings.simplefilter("ignore", DeprecationWarning)
-    from kafka import KafkaAdminClient, KafkaConsumer
-    from kafka.errors import KafkaError
-
-# A restarted broker is back within seconds; the client's default waits up to 30 before it looks again.
+# A restarted broker is back within seconds; the client's default waits up to 30 s before it reconnects.
 RECONNECT_MS = 500
-# A broker that answers at all answers in milliseconds; a worker that is told to stop must not wait the client's 30 s.
+# A live broker answers in milliseconds; a worker that is asked to stop must not wait the client's 30 s.
 ANSWER_MS = 5_000
-# The header in which `publish` says which file and row a record came from.
+# The header that names the file and row of a published record.
 ORIGIN_HEADER = "ce_origin"
 
 
-def consumer(bootstrap: str, **options: Any) -> KafkaConsumer:
-    """A client that reads committed records, makes no topic and never chooses an offset by itself.
+def create_consumer(bootstrap: str, **options: Any) -> KafkaConsumer:
+    """Create a client that reads committed records only, creates no topic and never resets its offset.
 
     Raises:
         BrokerUnavailable: no broker answers.
@@ -49,28 +45,37 @@ def consumer(bootstrap: str, **options: Any) -> KafkaConsumer:
         raise BrokerUnavailable(f"no Kafka broker answers at {bootstrap}: {error}") from error
 
 
-def describe(bootstrap: str, topic: str) -> str:
-    """The id of the cluster that has a topic.
+def connect_admin(bootstrap: str) -> KafkaAdminClient:
+    """Create an administration client.
+
+    Raises:
+        BrokerUnavailable: no broker answers.
+    """
+    try:
+        return KafkaAdminClient(bootstrap_servers=bootstrap, bootstrap_timeout_ms=10_000)
+    except KafkaError as error:
+        raise BrokerUnavailable(f"no Kafka broker answers at {bootstrap}: {error}") from error
+
+
+def cluster_id(bootstrap: str, topic: str) -> str:
+    """Return the id of the cluster, and check that it has a topic.
 
     Raises:
         BrokerUnavailable: no broker answers, or it has no such topic.
     """
-    try:
-        admin = KafkaAdminClient(bootstrap_servers=bootstrap, bootstrap_timeout_ms=10_000)
-    except KafkaError as error:
-        raise BrokerUnavailable(f"no Kafka broker answers at {bootstrap}: {error}") from error
+    admin = connect_admin(bootstrap)
     try:
         if topic not in set(admin.list_topics()):
             raise BrokerUnavailable(f"{bootstrap} has no topic {topic!r}: `integrity publish` creates it")
         return str(admin.describe_cluster()["cluster_id"])
-    except KafkaError as error:  # it went away meanwhile
-        raise BrokerUnavailable(f"the Kafka broker at {bootstrap} does not say what it has: {error}") from error
+    except KafkaError as error:  # the broker stopped after the connection was made
+        raise BrokerUnavailable(f"the Kafka broker at {bootstrap} did not list its topics: {error}") from error
     finally:
         admin.close()
 
 
-def chunk_of(partition: int, records: list[Any]) -> Chunk:
-    """What the client polled of one partition."""
+def to_chunk(partition: int, records: list[Any]) -> Chunk:
+    """Convert the polled records of one partition."""
     return Chunk(
         partition,
         np.array([r.offset for r in records], dtype=np.int64),
@@ -83,5 +88,5 @@ def chunk_of(partition: int, records: list[Any]) -> Chunk:
 
 def _origin(headers: Iterable[tuple[str, bytes]]) -> str | None:
     found = next(itertools.islice((v for k, v in headers if k == ORIGIN_HEADER), 1), None)
-    # PostgreSQL's text holds no NUL, and a header may hold anything.
+    # A header may contain any byte; PostgreSQL's text cannot contain NUL.
     return found.decode("utf-8", "replace").replace("\x00", "\\0")[:500] if found else None

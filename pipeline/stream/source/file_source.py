@@ -13,19 +13,19 @@ from pipeline.errors import Unavailable
 from pipeline.events.chunk import Chunk
 from pipeline.formats import ColumnMap, read_records
 
-# Enough to tell two exports apart by their content, little enough that an appended-to file of any
-# useful size keeps its identity.
+# Long enough to distinguish two exports by content, short enough that a file of any useful size keeps its name
+# when records are appended.
 _IDENTITY_BYTES = 64 * 1024
 
 
 class FileSource:
-    """Reads a file from any record on. Given again, it continues; a grown file goes on where it stopped."""
+    """Reads a file from any record on; records appended to a file continue the same source."""
 
     def __init__(self, path: Path, mapping: ColumnMap | None = None) -> None:
         """Open a file.
 
         Raises:
-            Unavailable: there is no such file.
+            Unavailable: the file does not exist.
         """
         if not path.is_file():
             raise Unavailable(f"expected a battle file, got none at {path}")
@@ -38,10 +38,10 @@ class FileSource:
         self.name = f"file:{hashlib.sha256(head).hexdigest()}:{path.name}"
 
     def generation(self) -> int:
-        """A file is this worker's from the beginning to the end."""
+        """The assignment of a file never changes."""
         return 1
 
-    def partitions(self) -> list[int]:
+    def assigned_partitions(self) -> list[int]:
         """One, number 0."""
         return [0]
 
@@ -49,25 +49,25 @@ class FileSource:
         """One, number 0."""
         return [0]
 
-    def bounds(self, partitions: list[int]) -> Mapping[int, tuple[int, int]]:
-        """A file's end shows only when it is read: the bound is open."""
+    def offset_bounds(self, partitions: list[int]) -> Mapping[int, tuple[int, int]]:
+        """Open upwards: the number of records is unknown until the file is read."""
         return {number: (0, np.iinfo(np.int64).max) for number in partitions}
 
-    def ends(self) -> Mapping[int, int]:
-        """Unknown until it is read."""
+    def known_ends(self) -> Mapping[int, int]:
+        """Unknown until the file is read."""
         return {}
 
-    def replaced(self, read: Mapping[int, tuple[int, int]]) -> list[int]:  # noqa: ARG002
-        """None: another beginning would be another name."""
+    def replaced_partitions(self, read: Mapping[int, tuple[int, int]]) -> list[int]:  # noqa: ARG002
+        """None: a file with another beginning has another name."""
         return []
 
     def seek(self, offsets: Mapping[int, int]) -> None:
-        """Read on from a record. Ids of records without one depend on those before, so they are read too."""
+        """Continue at a record. Reads all records before it too: ids of records without one are derived from them."""
         self._next = offsets[0]
         self._records = itertools.islice(read_records(self._path, self._mapping), self._next, None)
 
     def poll(self, limit: int, seconds: float) -> list[Chunk]:  # noqa: ARG002  # a file never waits
-        """The next records; none at the end of the file."""
+        """Return the next records; an empty list at the end of the file."""
         if self._records is None:
             return []
         values: list[bytes | None] = list(itertools.islice(self._records, limit))
@@ -79,16 +79,16 @@ class FileSource:
         unknown = np.full(len(values), -1, dtype=np.int64)
         return [Chunk(0, offsets, unknown, values, origins, self._next)]
 
-    def keep(self) -> None:
-        """Nobody takes a file away."""
+    def heartbeat(self) -> None:
+        """Do nothing: a file is never reassigned."""
 
     def positions(self) -> Mapping[int, int]:
         """The next record to read."""
         return {0: self._next}
 
-    def done(self, offsets: Mapping[int, int]) -> None:
-        """Nobody watches a file's lag."""
+    def report_committed(self, offsets: Mapping[int, int]) -> None:
+        """Do nothing: no display shows a file's lag."""
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Release the file."""
         self._records = None

@@ -1,8 +1,7 @@
-"""Files → topics: every record of a battle file as an event, each delivery checked.
+"""Publishes battle files to Kafka: every record is an event, every delivery is checked.
 
-`flush()` of the client does not raise when a delivery failed, so every future is asked. The partition
-is explicit: the one that Kafka's own clients would choose for the voter, so that all of a voter's
-votes are on one partition whoever publishes.
+The client's `flush()` does not raise when a delivery failed, so every future is checked. The partition is computed
+here, by the rule of Kafka's own clients, so that all publishers put a voter's votes on the same partition.
 """
 
 from __future__ import annotations
@@ -10,68 +9,58 @@ from __future__ import annotations
 import hashlib
 import itertools
 import re
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from kafka import KafkaProducer
+from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.partitioner.default import murmur2
+
 from pipeline.errors import BrokerUnavailable
 from pipeline.formats import ColumnMap, is_registry, read_records
 from pipeline.settings import Settings
-from pipeline.stream.source.kafka_client import ORIGIN_HEADER, RECONNECT_MS
+from pipeline.stream.source.kafka_client import ORIGIN_HEADER, RECONNECT_MS, connect_admin
 
-with warnings.catch_warnings():  # the client reads its own package data in a deprecated way
-    warnings.simplefilter("ignore", DeprecationWarning)
-    from kafka import KafkaAdminClient, KafkaProducer
-    from kafka.errors import KafkaError, TopicAlreadyExistsError
-    from kafka.partitioner.default import murmur2
-
-# Deliveries that may be on their way at once: enough to keep the broker busy, little enough to hold.
+# Unacknowledged records: enough to keep the broker busy, few enough for memory.
 _IN_FLIGHT = 20_000
-# A broken event must arrive to be counted as rejected rather than vanish at its producer, so the topics
-# take more than the 64 KiB that an event may have.
+# An oversized event must reach the topic to be counted as rejected, so topics accept more than the 64 KiB that a
+# valid event may have.
 _MAX_MESSAGE = 16 * 1024 * 1024
 _KEY = re.compile(rb'"(voter_id|vote_id)"\s*:\s*"((?:[^"\\]|\\.)+)"')
 
 
 def create_topics(bootstrap: str, settings: Settings, topic: str, partitions: int) -> None:
-    """Create the topics that are not there.
+    """Create the topics that do not exist.
 
-    All are stamped by the broker; votes and registry, of whose events append time is a part, are kept for ever.
+    The broker sets the append time on all of them. Votes and registry events are never deleted.
 
     Raises:
         BrokerUnavailable: no broker answers.
     """
-    # Also where nobody asks for the time: a broker refuses what a producer whose clock is fast has stamped itself.
-    stamped = {"message.timestamp.type": "LogAppendTime"}
-    kept = {
-        **stamped,
-        "retention.ms": "-1",
-        "max.message.bytes": str(_MAX_MESSAGE),
-    }
+    # With CreateTime the broker refuses records of a producer whose clock is fast.
+    append_time = {"message.timestamp.type": "LogAppendTime"}
+    forever = {**append_time, "retention.ms": "-1", "max.message.bytes": str(_MAX_MESSAGE)}
     wanted = {
-        topic: {"num_partitions": partitions, "replication_factor": -1, "configs": kept},
-        settings.topic_registry: {"num_partitions": 1, "replication_factor": -1, "configs": kept},
-        settings.topic_alerts: {"num_partitions": 1, "replication_factor": -1, "configs": stamped},
-        settings.topic_rejected: {"num_partitions": 1, "replication_factor": -1, "configs": stamped},
+        topic: {"num_partitions": partitions, "replication_factor": -1, "configs": forever},
+        settings.topic_registry: {"num_partitions": 1, "replication_factor": -1, "configs": forever},
+        settings.topic_alerts: {"num_partitions": 1, "replication_factor": -1, "configs": append_time},
+        settings.topic_rejected: {"num_partitions": 1, "replication_factor": -1, "configs": append_time},
     }
-    try:
-        admin = KafkaAdminClient(bootstrap_servers=bootstrap, bootstrap_timeout_ms=10_000)
-    except KafkaError as error:
-        raise BrokerUnavailable(f"no Kafka broker answers at {bootstrap}: {error}") from error
+    admin = connect_admin(bootstrap)
     try:
         for name in sorted(wanted.keys() - set(admin.list_topics())):
             try:
                 admin.create_topics({name: wanted[name]}, wait_for_metadata=True)
             except TopicAlreadyExistsError:
-                continue  # another publisher was quicker
+                continue  # another publisher created it meanwhile
     finally:
         admin.close()
 
 
-def producer(bootstrap: str) -> Any:
-    """A producer that is told of every acknowledged record, by all replicas."""
+def create_producer(bootstrap: str) -> Any:
+    """Create a producer whose records are acknowledged by all replicas."""
     try:
         return KafkaProducer(
             bootstrap_servers=bootstrap,
@@ -99,11 +88,11 @@ def publish(
 ) -> dict[str, int]:
     """Publish one file.
 
-    Every record goes out, also one that is no vote: the worker rejects it with its row, and it is kept.
+    Sends every record, valid or not: the worker counts invalid ones as rejected and stores their row.
 
     Args:
         path: the file.
-        topic: the votes topic; registry events go to theirs.
+        topic: the votes topic; registry events go to the registry topic of the settings.
         progress: called with the number of records acknowledged so far.
 
     Returns:
@@ -112,7 +101,7 @@ def publish(
     Raises:
         BrokerUnavailable: a delivery failed; names the file and the row.
     """
-    client = producer(bootstrap)
+    client = create_producer(bootstrap)
     sent = {"votes": 0, "registry": 0}
     waiting: deque[tuple[int, Any]] = deque()
     try:
@@ -127,10 +116,10 @@ def publish(
             waiting.append((row, future))
             sent[kind] += 1
             if len(waiting) >= _IN_FLIGHT:
-                _settle(path, itertools.islice(_drained(waiting), _IN_FLIGHT // 2))
+                _await_acks(path, itertools.islice(_drained(waiting), _IN_FLIGHT // 2))
                 progress(row + 1 - len(waiting))
         client.flush()
-        _settle(path, _drained(waiting))
+        _await_acks(path, _drained(waiting))
         progress(sum(sent.values()))
     except KafkaError as error:
         raise BrokerUnavailable(f"{path.name}: publishing stopped: {error}") from error
@@ -144,7 +133,7 @@ def _drained(waiting: deque[tuple[int, Any]]) -> Iterator[tuple[int, Any]]:
         yield waiting.popleft()
 
 
-def _settle(path: Path, deliveries: Iterable[tuple[int, Any]]) -> None:
+def _await_acks(path: Path, deliveries: Iterable[tuple[int, Any]]) -> None:
     for row, future in deliveries:
         try:
             future.get(timeout=120)
@@ -153,7 +142,7 @@ def _settle(path: Path, deliveries: Iterable[tuple[int, Any]]) -> None:
 
 
 def _key(raw: bytes, name: str, row: int) -> bytes:
-    """The voter; a vote without voter has its own id; what has neither, its place."""
+    """Return voter_id, else vote_id, else file and row."""
     found = dict(_KEY.findall(raw[: 64 * 1024]))
     return bytes(found.get(b"voter_id") or found.get(b"vote_id") or f"{name}#{row}".encode())
 
@@ -163,7 +152,7 @@ def _partition(key: bytes, count: int) -> int:
 
 
 def _headers(raw: bytes, key: bytes, name: str, row: int, kind: str) -> list[tuple[str, bytes]]:
-    """CloudEvents 1.0, binary mode, with the row that the record came from."""
+    """Headers of CloudEvents 1.0 in binary mode, with file and row."""
     found = dict(_KEY.findall(raw[: 64 * 1024]))
     event_id = found.get(b"vote_id") or hashlib.sha256(key + raw[: 64 * 1024]).hexdigest().encode()
     source = name.encode()

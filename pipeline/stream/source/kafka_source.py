@@ -1,44 +1,41 @@
-"""A Kafka topic as a source, by kafka-python.
+"""A Kafka topic as a source, on kafka-python.
 
-Rebalance listeners run on the client's IO thread, where a blocking call raises: they set a flag, and the worker's own
+Rebalance listeners run on the client's IO thread, where a blocking call raises: they only count, and the worker's
 loop does the rest.
 """
 
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from kafka import (
+    ConsumerRebalanceListener,
+    KafkaConsumer,
+    OffsetAndMetadata,
+    TopicPartition,
+)
+from kafka.errors import (
+    KafkaError,
+    KafkaTimeoutError,
+    LogTruncationError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+    RetriableError,
+)
+
 from pipeline.errors import BrokerUnavailable, OffsetGap
 from pipeline.events.chunk import Chunk
-from pipeline.stream.source.contract import gap
-from pipeline.stream.source.kafka_client import ANSWER_MS, chunk_of, consumer, describe
+from pipeline.stream.source.event_source import find_offset_gap
+from pipeline.stream.source.kafka_client import ANSWER_MS, cluster_id, create_consumer, to_chunk
 
-with warnings.catch_warnings():  # the client reads its own package data in a deprecated way
-    warnings.simplefilter("ignore", DeprecationWarning)
-    from kafka import (
-        ConsumerRebalanceListener,
-        KafkaConsumer,
-        OffsetAndMetadata,
-        TopicPartition,
-    )
-    from kafka.errors import (
-        KafkaError,
-        KafkaTimeoutError,
-        LogTruncationError,
-        NoOffsetForPartitionError,
-        OffsetOutOfRangeError,
-        RetriableError,
-    )
-
-# How soon partitions that were added to a topic are read.
+# Partitions added to a topic are noticed within this time.
 METADATA_MS = 30_000
 
 
-class _Flag(ConsumerRebalanceListener):  # type: ignore[misc]  # the client is not typed
-    """Counts rebalances, on the client's thread, and says since when one goes on."""
+class _RebalanceCounter(ConsumerRebalanceListener):  # type: ignore[misc]  # the client is not typed
+    """Counts rebalances on the client's thread, and keeps the start time of an unfinished one."""
 
     def __init__(self) -> None:
         self.generation = 0
@@ -57,7 +54,7 @@ class _Flag(ConsumerRebalanceListener):  # type: ignore[misc]  # the client is n
 
 
 class KafkaSource:
-    """One worker's share of a topic, as a member of a consumer group."""
+    """One worker's share of a topic, read as a member of a consumer group."""
 
     def __init__(
         self, bootstrap: str, topic: str, group: str, *, session_seconds: float = 10, poll_seconds: float = 60
@@ -68,16 +65,16 @@ class KafkaSource:
             bootstrap: HOST:PORT of a broker.
             topic: the votes topic; it must exist.
             group: the consumer group; all workers of one store share it.
-            session_seconds: Kafka gives the partitions away when it hears nothing for so long.
-            poll_seconds: … or when the worker does not poll for so long.
+            session_seconds: without a heartbeat for this time Kafka reassigns the partitions.
+            poll_seconds: … and without a poll for this time.
 
         Raises:
             BrokerUnavailable: no broker answers, or it has no such topic.
         """
         self._bootstrap, self._topic = bootstrap, topic
-        self.name = f"kafka:{describe(bootstrap, topic)}/{topic}"
-        self._flag = _Flag()
-        self._consumer = consumer(
+        self.name = f"kafka:{cluster_id(bootstrap, topic)}/{topic}"
+        self._rebalances = _RebalanceCounter()
+        self._consumer = create_consumer(
             bootstrap,
             group_id=group,
             enable_auto_commit=False,
@@ -85,100 +82,103 @@ class KafkaSource:
             heartbeat_interval_ms=int(session_seconds * 1000 / 6),
             max_poll_interval_ms=int(poll_seconds * 1000),
             metadata_max_age_ms=METADATA_MS,
-            # Votes are 200 to 400 bytes: 1 MiB (the default) is 4,000 of them, less than a batch.
+            # Votes have 200 to 400 bytes: 1 MiB (the default) is 4,000 of them, less than a batch.
             max_partition_fetch_bytes=4 * 1024 * 1024,
         )
-        # A rebalance waits for members that have died, one session at most, and for busy ones, until they must poll.
+        # A rebalance waits at most one session for dead members, and until their next poll for busy ones.
         self._stuck_after = session_seconds + poll_seconds
-        self._met: KafkaError | None = None  # while nothing was to be read
+        self._heartbeat_error: KafkaError | None = None
         try:
             self._subscribe()
         except KafkaError as error:
             self.close()
-            raise BrokerUnavailable(f"{self.name}: the broker does not say its topics: {error}") from error
-        self._sought: dict[int, int] = {}  # the next offset of each partition that was sought
-        self._sought_in = -1
+            raise BrokerUnavailable(f"{self.name}: the broker did not return its topics: {error}") from error
+        self._sought: dict[int, int] = {}  # partition → next offset, of those that `seek` named
+        self._sought_in = -1  # the generation of that seek
 
     def _subscribe(self) -> None:
-        """Join the group, knowing the topic's partitions.
+        """Join the group with the topic's partitions known.
 
-        A leader that learns of partitions after it joined joins again, and if a poll runs out of time meanwhile,
-        kafka-python 3.0.12 forgets that join for ever: nothing is read, and the heartbeats go on. It must know them
-        between subscribing and the first poll (before, it does not take notice).
+        A group leader that learns of partitions after joining joins again. If a poll times out during that join,
+        kafka-python 3.0.12 never finishes it: nothing is read while heartbeats continue. So the partitions are
+        fetched between subscribing and the first poll; before the subscription the client ignores them.
         """
-        self._consumer.subscribe([self._topic], listener=self._flag)
+        self._consumer.subscribe([self._topic], listener=self._rebalances)
         self._consumer.topics()
 
     def generation(self) -> int:
-        """Rebalances so far."""
-        return self._flag.generation
+        """Number of rebalances so far."""
+        return self._rebalances.generation
 
-    def partitions(self) -> list[int]:
-        """The share of this member now."""
+    def assigned_partitions(self) -> list[int]:
+        """The partitions assigned to this member now."""
         return sorted(tp.partition for tp in self._consumer.assignment())
 
     def all_partitions(self) -> list[int]:
         """Every partition of the topic.
 
         Raises:
-            BrokerUnavailable: it does not answer.
+            BrokerUnavailable: the broker does not answer.
         """
         try:
             return sorted(self._consumer.partitions_for_topic(self._topic) or ())
         except KafkaError as error:
-            raise BrokerUnavailable(f"{self.name}: the broker does not say its partitions: {error}") from error
+            raise BrokerUnavailable(f"{self.name}: the broker did not return its partitions: {error}") from error
 
-    def bounds(self, partitions: list[int]) -> Mapping[int, tuple[int, int]]:
-        """First and next offset of each partition, asked of the broker.
+    def offset_bounds(self, partitions: list[int]) -> Mapping[int, tuple[int, int]]:
+        """Request the first and next offset of each partition.
 
         Raises:
-            BrokerUnavailable: it does not answer.
+            BrokerUnavailable: the broker does not answer.
         """
         topic_partitions = [TopicPartition(self._topic, number) for number in partitions]
         try:
             first = self._consumer.beginning_offsets(topic_partitions, timeout_ms=ANSWER_MS)
             end = self._consumer.end_offsets(topic_partitions, timeout_ms=ANSWER_MS)
         except KafkaError as error:
-            raise BrokerUnavailable(f"{self.name}: the broker does not say its offsets: {error}") from error
+            raise BrokerUnavailable(f"{self.name}: the broker did not return its offsets: {error}") from error
         return {tp.partition: (first[tp], end[tp]) for tp in topic_partitions}
 
     def seek(self, offsets: Mapping[int, int]) -> None:
-        """Read on from these offsets; partitions that are not ours any more are passed over."""
+        """Continue at these offsets; ignore partitions that are no longer assigned."""
         self._sought_in = self.generation()
-        mine = set(self.partitions())
+        mine = set(self.assigned_partitions())
         self._sought = {number: offset for number, offset in offsets.items() if number in mine}
         for number, offset in self._sought.items():
             self._consumer.seek(TopicPartition(self._topic, number), offset)
 
-    def ends(self) -> Mapping[int, int]:
-        """Of the sought partitions, as the last fetches told."""
-        known = ((n, self._consumer.highwater(tp)) for n, tp in self._places(self._sought) if n in self.partitions())
+    def known_ends(self) -> Mapping[int, int]:
+        """Ends of the sought partitions as of the last fetches."""
+        assigned = self.assigned_partitions()
+        known = ((n, self._consumer.highwater(tp)) for n, tp in self._with_partitions(self._sought) if n in assigned)
         return {number: end for number, end in known if end is not None}
 
-    def replaced(self, read: Mapping[int, tuple[int, int]]) -> list[int]:
+    def replaced_partitions(self, read: Mapping[int, tuple[int, int]]) -> list[int]:
         """The partitions whose log was truncated and written to again, beyond what was read.
 
-        Each of the records is fetched again, by a client of its own: the group's position stays where it is.
+        Fetches each record again with a separate client, so that the group's position does not move.
 
         Raises:
             BrokerUnavailable: the broker does not answer.
         """
-        wanted = dict(self._places(read))
+        wanted = dict(self._with_partitions(read))
         try:
-            found = self._fetched({tp: read[number][0] for number, tp in wanted.items()}) if read else {}
+            found = self._fetch({tp: read[number][0] for number, tp in wanted.items()}) if read else {}
         except OffsetOutOfRangeError as error:
             return sorted(tp.partition for tp in error.args[0])
         except KafkaError as error:
-            raise BrokerUnavailable(f"{self.name}: the broker does not give what was read: {error}") from error
+            raise BrokerUnavailable(
+                f"{self.name}: the broker did not return the records that were read: {error}"
+            ) from error
         return [n for n, (offset, at) in read.items() if found[wanted[n]] != (offset, at // 1000)]
 
-    def _fetched(self, offsets: Mapping[Any, int]) -> dict[Any, tuple[int, int]]:
-        """Offset and append time in milliseconds of the first record from each offset on."""
+    def _fetch(self, offsets: Mapping[Any, int]) -> dict[Any, tuple[int, int]]:
+        """Return offset and append time in milliseconds of the first record at or after each offset."""
         consumer = KafkaConsumer(
             bootstrap_servers=self._bootstrap,
             group_id=None,
             auto_offset_reset="none",
-            max_partition_fetch_bytes=1,  # one batch all the same
+            max_partition_fetch_bytes=1,  # a fetch returns one batch at least
             metrics_enabled=False,
         )
         found: dict[Any, tuple[int, int]] = {}
@@ -197,37 +197,37 @@ class KafkaSource:
             raise KafkaTimeoutError(f"no answer about {sorted(missing)} within {ANSWER_MS} ms")
         return found
 
-    def _places(self, numbers: Iterable[int]) -> list[tuple[int, Any]]:
+    def _with_partitions(self, numbers: Iterable[int]) -> list[tuple[int, Any]]:
         return [(number, TopicPartition(self._topic, number)) for number in numbers]
 
     def poll(self, limit: int, seconds: float) -> list[Chunk]:
-        """Records of the partitions that were sought; those of others are left for after their seek.
+        """Return records of the sought partitions.
 
-        None while the broker is away: the client connects again by itself, twice a second.
+        Returns an empty list while the broker is away: the client reconnects by itself, twice a second.
 
         Raises:
-            OffsetGap: the log does not hold our next offset.
-            BrokerUnavailable: the broker refuses us for good.
+            OffsetGap: the log does not have the next offset.
+            BrokerUnavailable: the broker refuses the client permanently.
         """
-        met, self._met = self._met, None
+        pending, self._heartbeat_error = self._heartbeat_error, None
         try:
-            if met is not None:
-                raise met
-            self._unstick()
+            if pending is not None:
+                raise pending
+            self._rejoin_if_stuck()
             polled = self._consumer.poll(timeout_ms=int(seconds * 1000), max_records=limit)
         except NoOffsetForPartitionError:
-            return []  # assigned a moment ago and not sought yet: the worker claims, then seeks
+            return []  # newly assigned and not sought yet: the worker claims, then seeks
         except (OffsetOutOfRangeError, LogTruncationError) as error:
             if self.generation() != self._sought_in:
-                return []  # the group's own offset, which proves nothing: the store's comes with the seek
+                return []  # the group's committed offset is not authoritative: the worker seeks to the store's
             raise self._gap(error) from error
         except RetriableError:
-            time.sleep(seconds)  # it may be refused at once
+            time.sleep(seconds)  # the client may fail without waiting
             return []
         except KafkaError as error:
             raise BrokerUnavailable(f"{self.name}: {error}") from error
         chunks = [
-            chunk_of(tp.partition, records)
+            to_chunk(tp.partition, records)
             for tp, records in sorted(polled.items())
             if records and tp.partition in self._sought
         ]
@@ -235,36 +235,36 @@ class KafkaSource:
         return chunks
 
     def _gap(self, error: OffsetOutOfRangeError | LogTruncationError) -> OffsetGap:
-        """What is missing, with its size: the client names a partition and an offset at most."""
+        """Describe the missing records: the client names at most a partition and an offset."""
         about = error.divergent_offsets if isinstance(error, LogTruncationError) else error.args[0]
         numbers = sorted({tp.partition for tp in about} & self._sought.keys())
         try:
-            bounds = self.bounds(numbers)
+            bounds = self.offset_bounds(numbers)
         except BrokerUnavailable:
             return OffsetGap(f"{self.name}: {error}")
-        gaps = (gap(self.name, number, self._sought[number], *bounds[number]) for number in numbers)
-        # The end has passed our offset again: the broker's epochs say that other records stand before it.
+        gaps = (find_offset_gap(self.name, number, self._sought[number], *bounds[number]) for number in numbers)
+        # The log has grown past our offset again; the broker's epochs show that earlier records were replaced.
         again = f"{self.name}, partition {', '.join(map(str, numbers))}: the log was truncated and written to again"
         return next(filter(None, gaps), OffsetGap(f"{again}: {error}"))
 
-    def _unstick(self) -> None:
-        """Join anew when a join does not end: partitions added to the topic may bring that about."""
-        since = self._flag.joining_since
+    def _rejoin_if_stuck(self) -> None:
+        """Rejoin the group when a join does not end, which may happen after partitions are added to the topic."""
+        since = self._rebalances.joining_since
         if since is not None and time.monotonic() - since > self._stuck_after:
-            self._flag.joining_since = None
+            self._rebalances.joining_since = None
             self._consumer.unsubscribe()
             self._subscribe()
 
-    def keep(self) -> None:
+    def heartbeat(self) -> None:
         """Stay in the group: poll with every partition paused."""
-        mine = self._consumer.assignment()
-        self._consumer.pause(*mine)
+        assigned = self._consumer.assignment()
+        self._consumer.pause(*assigned)
         try:
             self._consumer.poll(timeout_ms=0)
         except KafkaError as error:
-            self._met = error  # the next poll says what it means
+            self._heartbeat_error = error  # the next poll raises it
         finally:
-            self._consumer.resume(*(mine & self._consumer.assignment()))
+            self._consumer.resume(*(assigned & self._consumer.assignment()))
 
     def positions(self) -> Mapping[int, int]:
         """The next offset of each sought partition."""
@@ -273,12 +273,12 @@ class KafkaSource:
             for number in self._sought
         }
 
-    def done(self, offsets: Mapping[int, int]) -> None:
-        """Tell the group coordinator, so that lag displays are right. Nothing depends on it."""
+    def report_committed(self, offsets: Mapping[int, int]) -> None:
+        """Commit to the group, for displays of lag; nothing else depends on it."""
         self._consumer.commit_async(
             {TopicPartition(self._topic, n): OffsetAndMetadata(o, "", -1) for n, o in offsets.items()}
         )
 
     def close(self) -> None:
-        """Leave the group, so that others get the partitions at once."""
+        """Leave the group, so that its partitions are reassigned at once."""
         self._consumer.close(autocommit=False, timeout_ms=3000)

@@ -1,0 +1,96 @@
+"""The registry topic of Kafka: one partition, read from any offset, without a consumer group.
+
+Every worker may read it; the store keeps the position (`store.votes.registry_events.append`).
+Law: an offset is always the next one to read; no record is skipped.
+"""
+
+from __future__ import annotations
+
+import time
+
+from kafka import TopicPartition
+from kafka.errors import KafkaError, OffsetOutOfRangeError, RetriableError
+
+from pipeline.errors import BrokerUnavailable
+from pipeline.events.chunk import Chunk
+from pipeline.stream.source.event_source import find_offset_gap
+from pipeline.stream.source.kafka_client import ANSWER_MS, cluster_id, create_consumer, to_chunk
+
+
+class RegistryTopic:
+    """The one partition of a registry topic."""
+
+    def __init__(self, bootstrap: str, topic: str) -> None:
+        """Connect.
+
+        Args:
+            bootstrap: HOST:PORT of a broker.
+            topic: it must exist and have one partition: events of two partitions have no common order.
+
+        Raises:
+            BrokerUnavailable: no broker answers, it has no such topic, or the topic has several partitions.
+        """
+        self.name = f"kafka:{cluster_id(bootstrap, topic)}/{topic}"
+        self._partition = TopicPartition(topic, 0)
+        self._consumer = create_consumer(bootstrap, group_id=None)
+        try:
+            partitions = sorted(self._consumer.partitions_for_topic(topic) or ())
+        except KafkaError as error:
+            self.close()
+            raise BrokerUnavailable(f"{self.name}: the broker did not return its partitions: {error}") from error
+        if partitions != [0]:
+            self.close()
+            raise BrokerUnavailable(f"{self.name}: expected one partition, got {len(partitions)}")
+        self._consumer.assign([self._partition])
+        # Offsets of this range [start, position] hold no record to read; the client stands at its end.
+        self._empty_range = (-1, -1)
+
+    @property
+    def next_offset(self) -> int:
+        """The next offset that the client reads, past gaps at the end of the log."""
+        return self._empty_range[1]
+
+    def end(self) -> int:
+        """The next offset to be written.
+
+        Raises:
+            BrokerUnavailable: the broker does not answer.
+        """
+        return self._bounds()[1]
+
+    def poll(self, offset: int, limit: int, seconds: float) -> Chunk | None:
+        """Return up to `limit` records from an offset on, None if none arrive within `seconds`.
+
+        Raises:
+            OffsetGap: the log does not have that offset.
+            BrokerUnavailable: the broker refuses the request.
+        """
+        if not self._empty_range[0] <= offset <= self._empty_range[1]:
+            self._consumer.seek(self._partition, offset)
+            self._empty_range = (offset, offset)
+        try:
+            polled = self._consumer.poll(timeout_ms=int(seconds * 1000), max_records=limit)
+            records = polled.get(self._partition)
+            first = records[-1].offset + 1 if records else self._empty_range[0]
+            self._empty_range = (first, self._consumer.position(self._partition, timeout_ms=ANSWER_MS))
+        except OffsetOutOfRangeError as error:
+            first, end = self._bounds()
+            missing = find_offset_gap(self.name, 0, offset, first, end)
+            raise missing or BrokerUnavailable(f"{self.name}: {error}") from error
+        except RetriableError:
+            time.sleep(seconds)  # the client may fail without waiting
+            return None
+        except KafkaError as error:
+            raise BrokerUnavailable(f"{self.name}: {error}") from error
+        return to_chunk(0, records) if records else None
+
+    def _bounds(self) -> tuple[int, int]:
+        try:
+            first = self._consumer.beginning_offsets([self._partition], timeout_ms=ANSWER_MS)[self._partition]
+            return int(first), int(self._consumer.end_offsets([self._partition], timeout_ms=ANSWER_MS)[self._partition])
+        except KafkaError as error:
+            raise BrokerUnavailable(f"{self.name}: the broker did not return its offsets: {error}") from error
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._consumer.close(timeout_ms=3000)
