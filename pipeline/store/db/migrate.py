@@ -1,9 +1,12 @@
-"""Bringing a store to this version's tables, with Alembic.
+"""Brings a store to this version's tables, with Alembic.
 
-What is made of votes and has another form now, a migration drops and asks for (`remake`); it is made again in the same
-transaction, after the last migration, by the code of the day.
+Laws: a store is migrated in one transaction, on both databases; of processes that open a store at once, one migrates
+and the others wait. A migration runs no code of the day: where what is made of votes changes its form, the migration
+leaves a note, and a job makes it again. For windows it executes
 
-Any number of processes may open a new store at once: one migrates, the others wait for it.
+    INSERT INTO meta (name, value) VALUES ('windows_stale', '<its revision>') ON CONFLICT (name) DO NOTHING
+
+and `integrity migrate` rebuilds them (`jobs.rebuild_windows`).
 """
 
 from __future__ import annotations
@@ -16,9 +19,12 @@ from sqlalchemy.exc import ProgrammingError
 
 from pipeline.errors import StoreUnavailable
 
-NEWEST = "0002"
-"""The version that this code is written for; a test holds it against the migrations."""
+NEWEST = "0003"
+"""The version that this code is written for; a test compares it with the migrations."""
 
+# 0002 is no migration of this code, and is restamped as the base.
+_RESTAMPED, _BASE = "0002", "0003"
+_UPGRADABLE = (None, _RESTAMPED)
 # Any fixed number does: it names the one lock that migrations take.
 _LOCK = 0x1EADE2
 # PostgreSQL: the role may not change the tables.
@@ -37,28 +43,43 @@ def upgrade(engine: Engine) -> None:
     """Migrate to the newest version.
 
     Raises:
-        StoreUnavailable: the tables are of a later version than this code, or of an earlier one and not ours to change.
+        StoreUnavailable: the tables are of a later version than this code, or of one that it cannot bring up to date,
+            or not ours to change.
     """
     with engine.connect() as connection:
         found = _version(connection)
     if found == NEWEST:
         return
-    if found is not None and found > NEWEST:
-        raise StoreUnavailable(f"expected tables of version {NEWEST} at most, got {found}: later code was here")
+    where = engine.url.render_as_string(hide_password=True)
+    if found not in _UPGRADABLE:
+        raise StoreUnavailable(f"{where}: {_refusal(str(found))}")
     try:
         _run(engine)
     except ProgrammingError as error:
         if getattr(error.orig, "sqlstate", None) != _NOT_OURS:
             raise
         raise StoreUnavailable(
-            f"expected tables of version {NEWEST}, got {found or 'none'}: `integrity migrate`, as the role that owns "
-            "them, brings them up to date"
+            f"{where}: expected tables of version {NEWEST}, found {found or 'none'}: `integrity migrate`, as the role "
+            "that owns them, brings them up to date"
         ) from error
+
+
+def _refusal(found: str) -> str:
+    if found.isdecimal() and found > NEWEST:
+        return (
+            f"expected tables of version {NEWEST} at most, found {found}: later code made them. "
+            "Install the version of this package that made them, or a newer one"
+        )
+    return (
+        f"expected tables of version {_RESTAMPED} or {NEWEST}, found {found}: this code cannot bring them up to date. "
+        "Use the code that made this store, or read the votes into a new one (`integrity work --store`)"
+    )
 
 
 def _run(engine: Engine) -> None:
     from alembic import command  # noqa: PLC0415  # slow to import, and hardly ever needed
     from alembic.config import Config  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
 
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
@@ -69,11 +90,11 @@ def _run(engine: Engine) -> None:
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         config.attributes["connection"] = connection
+        # Read again: another process may have migrated while this one waited for the lock.
+        if _version(connection) == _RESTAMPED:
+            scripts = ScriptDirectory.from_config(config).walk_revisions()
+            next(one for one in scripts if one.revision == _BASE).module.restamp(connection)
         command.upgrade(config, "head")
-        if "windows" in config.attributes.get("remake", ()):
-            from pipeline.store import remaking  # noqa: PLC0415  # it opens stores, and they are migrated here
-
-            remaking.windows_of_all(connection)
 
 
 def _version(connection: sa.Connection) -> str | None:

@@ -1,4 +1,4 @@
-"""Alembic runs inside the connection that `store.migrate` opened, in its transaction."""
+"""Alembic runs inside the connection that `store.db.migrate` opened, in its transaction."""
 
 from alembic import context
 

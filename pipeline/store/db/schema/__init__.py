@@ -7,7 +7,7 @@ votes as small integers, 0 for absent. A voter is a 64-bit keyed pseudonym, 0 fo
 votes.py      votes as they came, where each stands, and how far we have read
 evidence.py   what is remembered of voters and windows, and which snapshot it was judged by
 alerts.py     alerts, what became of them, and what does not count because of them
-ledger.py     the public ledger: the vote log, the snapshot log, and what the log of the first version was
+ledger.py     the public ledger: the vote log and the snapshot log
 boards.py     snapshots, and the verdicts that let them be published
 registry.py   what is said about models, and the sweeps that hold it against the votes
 running.py    what keeps a store running: facts about it, who may decide, who is at work, what must still be sent
@@ -28,8 +28,6 @@ from pipeline.store.db.schema.evidence import (
 from pipeline.store.db.schema.ledger import (
     blind,
     cosignature,
-    first_segment,
-    first_segment_range,
     manifest,
     retraction,
     sealed_total,
@@ -50,8 +48,6 @@ __all__ = [
     "detector_state",
     "duplicate",
     "exclusion",
-    "first_segment",
-    "first_segment_range",
     "in_force",
     "lease",
     "left_out",

@@ -1,4 +1,4 @@
-"""The public ledger: the vote log, the snapshot log, and what the log of the first version was."""
+"""The public ledger: the vote log and the snapshot log."""
 
 from __future__ import annotations
 
@@ -92,25 +92,4 @@ cosignature = Table(
     Column("sequence", BigInteger, primary_key=True, autoincrement=False),
     Column("witness", Text, primary_key=True),
     Column("line", LargeBinary, nullable=False),
-)
-
-# The log as the first version had it, before there was a public one: a hash chain over all votes. Kept as it was, for
-# whoever holds one of its digests; the public log takes its votes in its order (store/first_chain.py). A store that was
-# made since has no row here.
-first_segment = Table(
-    "first_segment",
-    metadata,
-    Column("segment_no", BigInteger, primary_key=True, autoincrement=False),
-    Column("log_size", BigInteger, nullable=False, unique=True),
-    Column("digest", Text, nullable=False),
-    Column("counts", LargeBinary, nullable=False),
-    Column("at", BigInteger, nullable=False),
-)
-first_segment_range = Table(
-    "first_segment_range",
-    metadata,
-    Column("segment_no", BigInteger, primary_key=True, autoincrement=False),
-    Column("partition_no", BigInteger, primary_key=True, autoincrement=False),
-    Column("first_offset", BigInteger, nullable=False),
-    Column("next_offset", BigInteger, nullable=False),
 )
