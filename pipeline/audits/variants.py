@@ -225,7 +225,7 @@ def _release(model: Model, state: State, scores: Mapping[str, Scored], tau: floa
 
 
 def _corrected(plain: Release, score: Scored, tau: float) -> dict[str, Any]:
-    """Without the curse; votes since the release dilute it (`ratings.selection.residual_curse`)."""
+    """The score without the curse, which votes since the release dilute: curse · n₀ / (n₀ + n₁)."""
     kept = score.kept
     if kept == 0:
         return {"corrected": score.rating, "corrected_se": score.se, "gain": Gain(0.0, 0.0)}

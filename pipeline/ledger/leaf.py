@@ -68,13 +68,6 @@ _CLOSE = 100_000
 _MOST_PAIRS = 50_000
 
 
-def commitment(blind: bytes, private: dict[str, Any]) -> bytes:
-    """SHA-256(blind ‖ canonical JSON of the private fields); the blind is 32 random bytes, used once."""
-    if len(blind) != WIDTH:
-        raise ValueError(f"expected a blind of {WIDTH} bytes, got {len(blind)}")
-    return sha256(blind + rfc8785.dumps(private)).digest()
-
-
 def votes(
     vote: Any,
     cast_at: npt.NDArray[np.int64],

@@ -37,11 +37,6 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return sha256(b"\x01" + left + right).digest()
 
 
-def leaf_hashes(entries: Iterable[bytes]) -> bytes:
-    """The hashes of n entries, 32·n bytes."""
-    return b"".join([sha256(b"\x00" + entry).digest() for entry in entries])
-
-
 def parents(level: bytes) -> bytes:
     """The hashes over pairs of neighbours; an odd last one is left out."""
     pairs = len(level) // (2 * WIDTH)

@@ -229,11 +229,6 @@ def checkpoint(note: Note, where: str) -> Checkpoint:
     return Checkpoint(origin, int(size), root)
 
 
-def cosigned_at(one: Signature) -> int:
-    """The time of a witness's signature, seconds since 1970 UTC."""
-    return int.from_bytes(one.signature[:8], "big")
-
-
 def decode64(text: str) -> bytes | None:
     """The bytes of standard base64 in its one spelling, or None."""
     try:

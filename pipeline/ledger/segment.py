@@ -84,15 +84,6 @@ def _sorted(column: pa.DictionaryArray) -> pa.DictionaryArray:
     )
 
 
-def write(rows: pa.Table, hashes: bytes) -> bytes:
-    """A segment's file, of all its rows at once."""
-    sink = io.BytesIO()
-    writer = Writer(sink)
-    writer.add(rows, hashes)
-    writer.close()
-    return sink.getvalue()
-
-
 def read(data: bytes, where: str) -> tuple[pa.Table, bytes]:
     """The rows (as `leaf.SCHEMA`) and the hashes that the file gives them.
 

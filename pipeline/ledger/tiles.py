@@ -12,12 +12,10 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from .merkle import WIDTH, Frontier, parents
+from .merkle import WIDTH, parents
 
 HEIGHT = 8
 FULL = 1 << HEIGHT
-# 6 levels of 8 bits are 2^48 leaves: at 1,000 votes a second, 9,000 years.
-_LEVELS = 6
 
 _PATH = re.compile(r"tile/(0|[1-9][0-9]?)/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?", re.ASCII)
 
@@ -65,16 +63,6 @@ class Tile:
 Read = Callable[[Tile], bytes]
 
 
-def tiles_of(size: int) -> Iterator[Tile]:
-    """Every tile of a log with this many leaves, the partial one of each level last."""
-    for level in range(_LEVELS):
-        hashes = size >> (HEIGHT * level)
-        for index in range(hashes >> HEIGHT):
-            yield Tile(level, index)
-        if hashes % FULL:
-            yield Tile(level, hashes >> HEIGHT, hashes % FULL)
-
-
 def at_size(level: int, index: int, size: int) -> Tile:
     """The tile as it is in a log of this size."""
     return Tile(level, index, min(FULL, (size >> (HEIGHT * level)) - index * FULL))
@@ -109,15 +97,6 @@ class Tiles:
             hashes = parents(hashes)
         return hashes
 
-    def frontier(self) -> Frontier:
-        """The right edge of the log, to append to it."""
-        edge, at = [], 0
-        for level in range(self.size.bit_length() - 1, -1, -1):
-            if self.size >> level & 1:
-                edge.append(self.node(level, at >> level))
-                at += 1 << level
-        return Frontier(self.size, edge)
-
     def hashes(self, tile: Tile) -> bytes:
         """The hashes of a tile, 32·width bytes."""
         found = self._held.get(tile)
@@ -145,22 +124,6 @@ class Grown:
     def after(self) -> int:
         """Leaves that it has."""
         return self.size + (len(self.levels[0][1]) // WIDTH if self.levels else 0)
-
-
-def append(size: int, read: Read, hashes: bytes) -> tuple[bytes, dict[Tile, bytes]]:
-    """Append leaf hashes to a log.
-
-    Args:
-        size: leaves that it has.
-        read: reads a tile of it; at most two a level are read.
-        hashes: 32·n bytes.
-
-    Returns:
-        The new root, and the tiles to write before anything names that root.
-    """
-    frontier = Tiles(size, read).frontier()
-    made = cut(Grown(size, tuple(frontier.extend(hashes))), read)
-    return frontier.root(), made
 
 
 def cut(grown: Grown, read: Read) -> dict[Tile, bytes]:

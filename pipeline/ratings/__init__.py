@@ -15,7 +15,7 @@ Where is what:
     board           leaderboard: the rows that people see
     selection       best of N: the winner's curse, and scores without it
     fragility       the fewest votes that swap two models or dethrone the first
-    influence       what each voter moves, what a quarantine moves
+    influence       what each voter moves
     checks          what counts must be (BadCounts names the culprit and its place)
     newton, rows, style_newton, tally, votes, blas      inside: steps, sums, threads
 
@@ -32,7 +32,7 @@ from .encode import OUTCOMES, encode_battles, encode_groups
 from .fragility import Swap, fewest_to_dethrone, fewest_to_swap, neighbours
 from .graph import components, largest_component
 from .groups import GroupBoard, GroupedCounts, count_groups, group_boards
-from .influence import Move, VoterInfluence, moves, voter_influence
+from .influence import VoterInfluence, voter_influence
 from .intervals import POINTS_PER_LOGIT, Intervals, Ranks, intervals, ranks
 from .ranksets import RankSets, rank_sets
 from .resampling import Bootstrap, bootstrap
@@ -49,7 +49,6 @@ __all__ = [
     "GroupBoard",
     "GroupedCounts",
     "Intervals",
-    "Move",
     "PairCounts",
     "RankSets",
     "Ranks",
@@ -74,7 +73,6 @@ __all__ = [
     "intervals",
     "largest_component",
     "leaderboard",
-    "moves",
     "neighbours",
     "pair_weights",
     "rank_sets",

@@ -1,7 +1,7 @@
 """Boards by category, language or any other property of a vote, from one pass over the votes.
 
 Laws: a vote is counted once in the whole and once in its group, so the groups and the votes without one add up to
-the whole; counts of segments merge to the counts of all votes, group by group. A group whose votes allow no
+the whole. A group whose votes allow no
 comparison has no board but a reason.
 
 Not handled: a vote in several categories at once; the caller counts each property by itself.
@@ -9,7 +9,7 @@ Not handled: a vote in several categories at once; the caller counts each proper
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -35,25 +35,6 @@ class GroupedCounts:
 
     whole: PairCounts
     groups: Mapping[str, PairCounts]
-
-    @staticmethod
-    def merge(parts: Iterable[GroupedCounts]) -> GroupedCounts:
-        """Sum the counts of segments, group by group.
-
-        Raises:
-            BadCounts: no part at all, or parts with different axes.
-        """
-        every = list(parts)
-        labels = sorted({label for part in every for label in part.groups})
-        return GroupedCounts(
-            PairCounts.merge(part.whole for part in every),
-            MappingProxyType(
-                {
-                    label: PairCounts.merge(part.groups[label] for part in every if label in part.groups)
-                    for label in labels
-                }
-            ),
-        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,10 +1,10 @@
-"""What each voter moves, and what a quarantine moves.
+"""What each voter moves.
 
 Dropping a voter's votes moves θ by −H⁺ s to first order, s the sum of the voter's scores (y − p)(e_a − e_b)
 (Cook & Weisberg 1982). The few voters that are reported are then dropped for real: `exact` is a refit.
 
 Laws: sums over voters in one sparse product, no loop over votes; a vote without a voter is a voter of its own and
-never reported; what a quarantine won and lost is read off two boards, both fitted.
+never reported.
 
 Blind spot: many voters who act together are each of them small; that is what detectors are for.
 """
@@ -21,7 +21,6 @@ from scipy.sparse import csr_array
 from ..errors import BadCounts, RatingError
 from . import checks
 from .blas import one_thread
-from .board import Board
 from .bradley_terry import Fit, fit
 from .checks import Counts, Floats
 from .clusters import voter_clusters, voter_scores
@@ -126,42 +125,3 @@ def _exact(
     except RatingError:
         return None
     return float(start.theta[model] - without.theta[model]) * POINTS_PER_LOGIT
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """A model on two boards.
-
-    Attributes:
-        model: its name.
-        before: its rank on the first board, None if it was not rated there.
-        after: its rank on the second, None if it is not rated there.
-        won: places won (+) or lost (−), 0 if it is missing from either.
-        points: rating after − rating before, None if it is missing from either.
-    """
-
-    model: str
-    before: int | None
-    after: int | None
-    won: int
-    points: float | None
-
-
-def moves(before: Board, after: Board) -> tuple[Move, ...]:
-    """Ranks won and lost from one board to another, as by a quarantine.
-
-    Returns:
-        Every model of either board, in the order of the second, then those only the first has.
-    """
-    first, second = (
-        {m: (r, p) for m, r, p in zip(board.models, board.rank.tolist(), board.rating.tolist(), strict=True)}
-        for board in (before, after)
-    )
-    names = [*after.models, *(name for name in before.models if name not in second)]
-    return tuple(_move(name, first.get(name), second.get(name)) for name in names)
-
-
-def _move(model: str, before: tuple[int, float] | None, after: tuple[int, float] | None) -> Move:
-    if before is None or after is None:
-        return Move(model, before and before[0], after and after[0], 0, None)
-    return Move(model, before[0], after[0], before[0] - after[0], after[1] - before[1])

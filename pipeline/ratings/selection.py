@@ -22,7 +22,7 @@ which scores are one family.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf, isfinite, sqrt
+from math import isfinite, sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -117,28 +117,6 @@ def gain_of_best(n: int, se: float, tau: float) -> Gain:
     best = expected_max(n)
     spread = sqrt(se * se + tau * tau)
     return Gain(best * tau * (tau / spread), best * se * (se / spread)) if spread else Gain(0.0, 0.0)
-
-
-def inflation_curve(most: int, se: float, tau: float) -> tuple[Gain, ...]:
-    """Expected gain of the best of 1, 2, … `most`.
-
-    Raises:
-        BadCounts: as `gain_of_best`.
-    """
-    _require_tries(most)
-    return tuple(gain_of_best(n, se, tau) for n in range(1, most + 1))
-
-
-def residual_curse(curse: float, votes_before: float, votes_after: float) -> float:
-    """What is left of the curse when votes after the choice dilute those before: curse · n₀ / (n₀ + n₁).
-
-    Raises:
-        BadCounts: negative votes, or none at all.
-    """
-    total = votes_before + votes_after
-    if not (votes_before >= 0 and votes_after >= 0 and 0 < total < inf):
-        raise BadCounts(f"expected votes before and after, at least 0, got {votes_before} and {votes_after}")
-    return curse * votes_before / total
 
 
 def disclosed(score: float, n: int, se: float, tau: float = 0.0) -> float:
@@ -252,20 +230,6 @@ def mismatch(tested: float, se_tested: float, released: float, se_released: floa
     if spread == 0:
         raise BadCounts("expected a standard error above 0, got 0 for both scores")
     return (tested - released - curse) / spread
-
-
-def places_gained(ratings: npt.ArrayLike, points: float, first: int = 2, last: int = 40) -> float:
-    """By how many places `points` more would lift a model of the ranks `first` to `last`, on average.
-
-    Raises:
-        BadCounts: ratings that are not finite, or ranks that the board does not have.
-    """
-    sorted_ratings = np.sort(np.asarray(ratings, dtype=np.float64))[::-1]
-    if not np.isfinite(sorted_ratings).all() or not 1 <= first <= last <= len(sorted_ratings):
-        raise BadCounts(f"expected finite ratings and ranks in 1 to {len(sorted_ratings)}, got {first} to {last}")
-    lifted = sorted_ratings[first - 1 : last] + points
-    above = (sorted_ratings[None, :] > lifted[:, None]).sum(axis=1)
-    return float((np.arange(first, last + 1) - 1 - above).mean())
 
 
 def _require_tries(n: int) -> None:

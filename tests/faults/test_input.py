@@ -20,8 +20,8 @@ import pytest
 from pipeline.devstack import KafkaServer, PostgresServer
 from pipeline.settings import Settings
 from pipeline.store import Store
-from pipeline.stream.monitor import Monitor
 from pipeline.stream.kafka_publisher import create_producer
+from pipeline.stream.monitor import Monitor
 from tests.faults.held import board_of, read
 from tests.faults.promises import Case, expect_kept
 from tests.faults.scene import KEY, Scene, Stream, connected, plain_votes, refresh, rows, wait, worker_on, working

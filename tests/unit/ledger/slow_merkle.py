@@ -39,3 +39,7 @@ def subproof(m: int, entries: list[bytes], *, complete: bool) -> list[bytes]:
     if m <= k:
         return [*subproof(m, entries[:k], complete=complete), root(entries[k:])]
     return [*subproof(m - k, entries[k:], complete=False), root(entries[:k])]
+
+
+def leaf_hashes(entries: list[bytes]) -> bytes:
+    return b"".join(sha256(b"\x00" + entry).digest() for entry in entries)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.ledger import leaf, segment
+from tests.unit.ledger.operator_of_a_board import segment_file
 
 VOTES = 900
 CUTS = st.lists(st.integers(0, VOTES), max_size=6).map(sorted)
@@ -48,7 +49,7 @@ def test_the_same_rows_give_the_same_file_however_many_come_at_a_time(cuts: list
     monkey = pytest.MonkeyPatch()
     with monkey.context() as patched:
         patched.setattr(segment, "GROUP", 250)
-        expected = segment.write(whole, hashes)
+        expected = segment_file(whole, hashes)
         sink = io.BytesIO()
         writer = segment.Writer(sink)
         for start, end in zip([0, *cuts], [*cuts, VOTES], strict=True):

@@ -18,6 +18,7 @@ from pipeline.errors import Refuted
 from pipeline.ledger import bundle, leaf, manifest, merkle, note, segment, strict
 from pipeline.ledger.manifest import Manifest
 from pipeline.ledger.verify import Verified, verify
+from tests.unit.ledger import slow_merkle
 from tests.unit.ledger.operator_of_a_board import (
     BOARD,
     FIRST,
@@ -32,6 +33,7 @@ from tests.unit.ledger.operator_of_a_board import (
     honest,
     operator,
     refuted,
+    segment_file,
     small_votes,
 )
 
@@ -123,12 +125,12 @@ def flip(path: list[str]) -> list[str]:
 
 def vote(name: str, row: int, **values: Any) -> Files:
     rows, hashes = segment.read(good()[name], name)
-    return put(name, segment.write(changed(rows, row, **values), hashes))
+    return put(name, segment_file(changed(rows, row, **values), hashes))
 
 
 def rows_of(name: str, choose: Callable[[pa.Table], pa.Table]) -> Files:
     rows = choose(segment.read(good()[name], name)[0])
-    return put(name, segment.write(rows, leaf.hashes(rows)))
+    return put(name, segment_file(rows, leaf.hashes(rows)))
 
 
 def own_digest(name: str, data: bytes) -> Files:
@@ -168,12 +170,12 @@ def unknown_witness() -> Files:
 
 def ahead() -> bytes:
     """A head of four leaves, as the operator would sign it."""
-    tree = merkle.leaf_hashes([*operator().manifests, b"{}"])
+    tree = slow_merkle.leaf_hashes([*operator().manifests, b"{}"])
     return note.sign(note.Checkpoint(head().origin, 4, merkle.root(tree)).text, [SIGNER])
 
 
 def fork() -> bytes:
-    tree = merkle.leaf_hashes([*operator().manifests[:2], b"{}"])
+    tree = slow_merkle.leaf_hashes([*operator().manifests[:2], b"{}"])
     return note.sign(note.Checkpoint(head().origin, 3, merkle.root(tree)).text, [SIGNER])
 
 
@@ -301,7 +303,7 @@ VANDALISM: dict[str, tuple[Callable[[], Files], str, str]] = {
 def merkle_consistency(old: int, new: int) -> list[bytes]:
     from pipeline.ledger.proofs import consistency_path
 
-    return consistency_path(old, new, merkle.Tree(merkle.leaf_hashes(operator().manifests)).node)
+    return consistency_path(old, new, merkle.Tree(slow_merkle.leaf_hashes(operator().manifests)).node)
 
 
 def top() -> manifest.Row:
@@ -338,7 +340,7 @@ def test_the_first_changed_vote_of_a_file_is_named() -> None:
 
 def rows_of_with_old_hashes() -> Files:
     rows, hashes = segment.read(good()[SECOND], SECOND)
-    return put(SECOND, segment.write(rows.take(list(range(399, -1, -1))), hashes))
+    return put(SECOND, segment_file(rows.take(list(range(399, -1, -1))), hashes))
 
 
 @settings(max_examples=250, deadline=None)

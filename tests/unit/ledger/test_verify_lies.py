@@ -29,6 +29,7 @@ from tests.unit.ledger.operator_of_a_board import (
     last_seal,
     lying,
     refuted,
+    segment_file,
     small_votes,
     with_row,
     with_view,
@@ -62,7 +63,7 @@ def file_swapped(rows: Callable[[pa.Table], pa.Table], *, with_hashes: bool) -> 
     it = honest()
     table, hashes = it.seals[2]
     lie = rows(table)
-    it.files[2] = segment.write(lie, leaf.hashes(lie) if with_hashes else hashes)
+    it.files[2] = segment_file(lie, leaf.hashes(lie) if with_hashes else hashes)
     del it.manifests[2], it.heads[2], it.stated[2]
     it.publish(EXCLUDED, REASONS)
     return it.bundle()
@@ -95,7 +96,7 @@ def retracting(*leaves: tuple[str, int], at: int = 900) -> Files:
     table = pa.concat_tables([rows, lie])
     honest_files = it.files[:2]
     it.seals, it.files = [(first, leaf.hashes(first)), (second, leaf.hashes(second)), (rows, leaf.hashes(rows))], []
-    it.files = [*honest_files, segment.write(table, leaf.hashes(table))]
+    it.files = [*honest_files, segment_file(table, leaf.hashes(table))]
     del it.manifests[2], it.heads[2], it.stated[2]
     whole = b"".join(leaf.hashes(one) for one in (first, second, table))
 
@@ -121,7 +122,7 @@ def retracted_as_vote() -> Files:
     it = honest()
     rows = small_votes()
     table = pa.concat_tables([rows.slice(700, 200), rows.slice(0, 1)])
-    it.files[2] = segment.write(table, leaf.hashes(table))
+    it.files[2] = segment_file(table, leaf.hashes(table))
     whole = b"".join(leaf.hashes(one) for one in (rows.slice(0, 700), table))
     del it.manifests[2], it.heads[2], it.stated[2]
     it.publish(EXCLUDED, REASONS, with_log(root=strict.Digest(merkle.root(whole).hex())))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import BadCounts
 from pipeline.ratings import PairCounts, leaderboard
-from pipeline.ratings.groups import GroupedCounts, count_groups, group_boards
+from pipeline.ratings.groups import count_groups, group_boards
 from tests.unit.ratings.strategies import NAMES, voted
 
 LABELS = ("code", "maths", "prose")
@@ -31,24 +31,6 @@ def test_groups_equal_counting_each_by_itself(case, draws: list[int]) -> None:
         assert (label in found.groups) == (alone.total > 0)
         if alone.total:
             _same(found.groups[label], alone)
-
-
-@settings(max_examples=40, deadline=None)
-@given(voted(), st.integers(1, 4), st.randoms(use_true_random=False))
-def test_segments_merge_to_the_whole(case, parts: int, random) -> None:
-    counts, votes = case
-    group = np.array([random.randint(-1, 2) for _ in votes])
-    order = list(range(len(votes)))
-    random.shuffle(order)
-    pieces = [
-        count_groups(counts.models, *votes[rows][:, :3].T, LABELS, group[rows])
-        for rows in (order[k::parts] for k in range(parts))
-    ]
-    whole, merged = count_groups(counts.models, *votes[:, :3].T, LABELS, group), GroupedCounts.merge(pieces)
-    _same(merged.whole, whole.whole)
-    assert list(merged.groups) == list(whole.groups)
-    for label in whole.groups:
-        _same(merged.groups[label], whole.groups[label])
 
 
 def test_a_board_of_a_group_is_the_board_of_its_votes(small) -> None:

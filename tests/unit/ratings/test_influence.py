@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from pipeline.errors import BadCounts, RatingError
-from pipeline.ratings import POINTS_PER_LOGIT, PairCounts, fit, leaderboard
-from pipeline.ratings.influence import moves, voter_influence
+from pipeline.errors import BadCounts
+from pipeline.ratings import POINTS_PER_LOGIT, PairCounts, fit
+from pipeline.ratings.influence import voter_influence
 from tests.unit.ratings.strategies import voted
 
 
@@ -84,36 +84,3 @@ def test_bad_columns_are_named(small) -> None:
         voter_influence(small.counts, small.a, small.b, small.outcome, [1, 2])
     with pytest.raises(BadCounts, match="got 900 a and top 0"):
         voter_influence(small.counts, small.a, small.b, small.outcome, small.voter, top=0)
-
-
-def test_ranks_won_and_lost_by_a_quarantine(small) -> None:
-    out = small.voter == np.bincount(small.voter[small.voter >= 0]).argmax()
-    dropped = PairCounts.from_codes(small.models, small.a[out], small.b[out], small.outcome[out])
-    before, after = leaderboard(small.counts), leaderboard(small.counts.minus(dropped))
-    found = moves(before, after)
-    assert [move.model for move in found] == list(after.models)
-    assert sum(move.won for move in found) == 0
-    for move in found:
-        assert move.after == after.rank[after.models.index(move.model)]
-        assert move.before == before.rank[before.models.index(move.model)]
-        assert move.won == move.before - move.after
-        assert move.points is not None
-    assert any(move.won for move in found)
-
-
-@settings(max_examples=30, deadline=None)
-@given(voted())
-def test_moves_are_undone_by_the_way_back(case) -> None:
-    counts, votes = case
-    keep = votes[votes[:, 3] != 0]
-    try:
-        before = leaderboard(counts, least_share=0.0)
-        after = leaderboard(PairCounts.from_codes(counts.models, *keep[:, :3].T), least_share=0.0)
-    except RatingError:
-        return
-    there = {move.model: move for move in moves(before, after)}
-    back = {move.model: move for move in moves(after, before)}
-    assert there.keys() == back.keys()
-    for model, move in there.items():
-        assert (move.before, move.after, move.won) == (back[model].after, back[model].before, -back[model].won)
-        assert (move.points is None) == (move.before is None or move.after is None)

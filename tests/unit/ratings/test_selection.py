@@ -10,16 +10,13 @@ from scipy.integrate import quad
 from scipy.special import ndtr
 
 from pipeline.errors import BadCounts
-from pipeline.ratings import PairCounts, fit, leaderboard
+from pipeline.ratings import PairCounts, fit
 from pipeline.ratings.selection import (
     disclosed,
     expected_max,
     fresh_only,
     gain_of_best,
-    inflation_curve,
     mismatch,
-    places_gained,
-    residual_curse,
     shrink,
     standard_error,
 )
@@ -97,18 +94,6 @@ def test_gains_add_up_scale_and_never_turn_into_nan(n: int, se: float, tau: floa
     assert disclosed(gain.total, n, se, tau) == pytest.approx(gain.legitimate, rel=1e-6, abs=1e-6)
 
 
-def test_the_curve_rises_and_its_points_are_the_gains() -> None:
-    curve = inflation_curve(30, 6, 10)
-    assert [gain.total for gain in curve] == sorted(gain.total for gain in curve)
-    assert (curve[0].total, curve[26]) == (pytest.approx(0, abs=1e-12), gain_of_best(27, 6, 10))
-
-
-def test_votes_after_the_choice_dilute_the_curse() -> None:
-    assert residual_curse(12, 3000, 0) == 12
-    assert residual_curse(12, 3000, 3000) == 6
-    assert residual_curse(12, 0, 10) == 0
-
-
 def _slow_shrink(y: list[float], s: list[float]) -> tuple[list[float], float]:
     w = [1 / e**2 for e in s]
     mean = sum(a * b for a, b in zip(w, y, strict=True)) / sum(w)
@@ -172,22 +157,6 @@ def test_fresh_votes_rate_the_real_board(real: PairCounts) -> None:
     assert new.covariance[place, place] > 1.3 * old.covariance[place, place]
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.floats(800, 1400), min_size=3, max_size=20), st.floats(0, 200))
-def test_places_gained_equal_counting(ratings: list[float], points: float) -> None:
-    board = sorted(ratings, reverse=True)
-    won = [place - sum(r > board[place] + points for r in board) for place in range(1, len(board))]
-    assert places_gained(ratings, points, 2, len(board)) == pytest.approx(sum(won) / len(won))
-
-
-def test_points_are_worth_more_places_the_more_of_them(real: PairCounts) -> None:
-    ratings = leaderboard(real).rating
-    gained = [places_gained(ratings, points) for points in (0, 11, 17, 50)]
-    assert gained[0] == 0
-    assert gained == sorted(gained)
-    assert gained[1] == pytest.approx(3.4, abs=0.1)
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -200,14 +169,10 @@ def test_points_are_worth_more_places_the_more_of_them(real: PairCounts) -> None
         (lambda: standard_error(0), "votes above 0"),
         (lambda: standard_error(10, 1), "tie share in"),
         (lambda: standard_error(math.nan), "got nan"),
-        (lambda: residual_curse(1, 0, 0), "votes before and after"),
-        (lambda: residual_curse(1, -1, 3), "votes before and after"),
         (lambda: shrink([1], [1]), "two or more scores"),
         (lambda: shrink([1, math.nan], 1), "got nan ± 1.0 at place 1"),
         (lambda: shrink([1, 2], [1, 0]), "got 2.0 ± 0.0 at place 1"),
         (lambda: mismatch(1, 0, 2, 0), "standard error above 0"),
-        (lambda: places_gained([1, math.nan], 1, 1, 2), "finite ratings"),
-        (lambda: places_gained([1, 2], 1, 2, 40), "ranks in 1 to 2, got 2 to 40"),
     ],
 )
 def test_bad_arguments_are_named(call, message: str) -> None:
