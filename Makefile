@@ -16,7 +16,7 @@ export DEBIAN_FRONTEND := noninteractive
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-faults nemesis test-stack wheel-verify lint bench bench-ratings up status down kafka prometheus faketime chromium clean lock
+.PHONY: help setup demo test test-faults nemesis test-stack wheel-verify docs lint bench bench-ratings up status down kafka prometheus faketime chromium clean lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,11 @@ test: setup kafka prometheus faketime chromium ## the whole suite, against a rea
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest \
 		--numprocesses 3 --dist loadfile --no-loadscope-reorder \
 		--cov --cov-report=term:skip-covered $(if $(ARGS),--cov-fail-under=0) $(ARGS)
+
+# --strict: a broken link or anchor is an error. docs/site_checks.py refuses pages that load anything from elsewhere.
+docs: setup ## the documentation as a site that needs no network: build/site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs --quiet build --strict $(ARGS)
+	@echo "build/site/index.html"
 
 lint: setup ## style, types and the order of imports
 	$(BIN)/ruff check .
