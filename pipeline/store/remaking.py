@@ -44,9 +44,11 @@ def _count(
     known = snapshots_in_force.in_force(connection, part)
     before = known[0][0] if known else end
     for sequence, start, stop in [(0, 0, before), *snapshots_in_force.within(known, 0, end)]:
-        for batch in arrow.batches(connection, part, start, stop):
-            judged_by = reference(sequence) if sequence else None
-            stored_windows.add(connection, window_builder.count(_counted(part, batch, networks), judged_by))
+        judged_by = reference(sequence) if sequence else None
+        for low in range(start, stop, arrow.ROWS):
+            # Taken whole: the connection is lent to the reader as long as there is more.
+            for batch in list(arrow.batches(connection, part, low, min(low + arrow.ROWS, stop))):
+                stored_windows.add(connection, window_builder.count(_counted(part, batch, networks), judged_by))
 
 
 def _counted(part: int, batch: pa.RecordBatch, networks: dict[int, int]) -> window_builder.Counted:

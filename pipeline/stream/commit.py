@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy.engine import Connection
 
-from pipeline.concurrency import beside
 from pipeline.events import Reject, VoteBatch
 from pipeline.events.chunk import Chunk
 from pipeline.evidence import Reference
@@ -25,6 +24,8 @@ from pipeline.scoring import vote_processor
 from pipeline.scoring.signals import Raised, VoterDetector
 from pipeline.store.alerting import alerts, outbox
 from pipeline.store.boards import snapshots
+from pipeline.store.db import dialect
+from pipeline.store.db.connection_handover import run_in_thread, run_inline
 from pipeline.store.votes import ingest, voter_states, window_counts
 from pipeline.store.votes.dictionary import Names, model_names
 from pipeline.stream.decoding import Decoded
@@ -167,20 +168,17 @@ def write_batch(
     fates = fate[new]
     models = np.column_stack([numbers["model_a"][new], numbers["model_b"][new]]).astype(np.int64)
     prior = _remembered(connection, fresh, fates, judge, context)
-    stored = _beside(
-        connection,
-        lambda: ingest.write_votes(connection, fresh, {name: values[new] for name, values in numbers.items()}, fates),
-    )
+    new_numbers = {name: values[new] for name, values in numbers.items()}
+    # A server stores the votes while this thread computes their evidence.
+    run = run_in_thread if dialect.has_server(connection) else run_inline
+    with run(connection, lambda: ingest.write_votes(connection, fresh, new_numbers, fates)) as wait_for_votes:
 
-    def earlier(sequence: int) -> Reference:
-        stored()
-        return judge.earlier(connection, sequence)
+        def earlier(sequence: int) -> Reference:
+            wait_for_votes()
+            return judge.earlier(connection, sequence)
 
-    try:
         observed = vote_processor.observe(fresh, models, fates, prior, judge.reference, context.detectors, earlier)
         counted = vote_processor.count_windows(fresh, models, fates, judge.reference)
-    finally:
-        stored()
     raised = [*observed.raised, *write_repeats(connection, votes, repeats)]
     flushed = context.states.due()
     if flushed:
@@ -202,7 +200,7 @@ def write_batch(
 def _remembered(
     connection: Connection, fresh: VoteBatch, fates: Fates, judge: Judge, context: Context
 ) -> vote_processor.Prior:
-    """What was remembered of the voters of a batch, asked for at once: the connection is busy when it is wanted."""
+    """Read the states of a batch's voters now: `observe` wants them while the connection is lent."""
     if judge.reference is None or not context.detectors:
         return lambda _, voters: [None] * len(voters)
     found = {
@@ -210,14 +208,6 @@ def _remembered(
         for part, voters in vote_processor.voters_of(fresh, fates).items()
     }
     return lambda part, _: found[part]
-
-
-def _beside(connection: Connection, work: Callable[[], None]) -> Callable[[], None]:
-    """Work that waits for a server is done beside what computes; SQLite computes in this process itself."""
-    if connection.dialect.name == "postgresql":
-        return beside(work)
-    work()
-    return lambda: None
 
 
 def write_states(

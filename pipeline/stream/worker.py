@@ -24,6 +24,7 @@ from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.alerting import outbox
 from pipeline.store.boards import snapshots
+from pipeline.store.db.dialect import has_server
 from pipeline.store.votes import ingest
 from pipeline.store.votes.dictionary import Names
 from pipeline.stream.background_writer import Pen
@@ -94,7 +95,7 @@ class Worker:
         self._owned: dict[int, Owned] = {}
         self._generation = -1
         self._pseudonyms = Pseudonyms(self.store.pseudonym)
-        self._pen: Pen[Written] = Pen(beside=self.store.engine.dialect.name == "postgresql")
+        self._pen: Pen[Written] = Pen(beside=has_server(self.store.engine))
         self._batch: _Batch | None = None  # being written
         self._undelivered, self._look_again = self.send is not None, 0.0
         self._stopping = False

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.scoring.vote_processor import ACCEPTED
 from pipeline.store.db import schema
+from pipeline.store.db.connection_handover import raw_cursor
 
 # Rows of one block: some 5 MB of Python objects at a time, however long the log is.
 _ROWS = 50_000
@@ -69,7 +70,7 @@ def _read(connection: Connection, query: sa.Select[Any]) -> Iterator[Ints]:
     Straight from the driver: SQLAlchemy's rows cost 15 µs a vote, twenty times as much as the votes themselves.
     """
     text = str(query.compile(connection, compile_kwargs={"literal_binds": True}))
-    cursor: Any = connection.connection.cursor()
+    cursor = raw_cursor(connection)
     try:
         yield from _copied(cursor, text) if connection.dialect.name == "postgresql" else _fetched(cursor, text)
     finally:

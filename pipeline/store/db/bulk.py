@@ -18,6 +18,8 @@ from sqlalchemy import BigInteger, Boolean, LargeBinary, SmallInteger, Table, Te
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
+from pipeline.store.db.connection_handover import raw_cursor
+
 Values = npt.NDArray[Any] | Sequence[bytes | None] | Sequence[str]
 
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
@@ -68,7 +70,7 @@ def _execute_many(connection: Connection, table: Table, columns: dict[str, Value
 def _copy(connection: Connection, table: Table, columns: dict[str, Values], n: int) -> None:
     names = ", ".join(f'"{name}"' for name in columns)
     fields = [_field(table.c[name].type, values, n) for name, values in columns.items()]
-    cursor: Any = connection.connection.cursor()
+    cursor = raw_cursor(connection)
     statement = f'COPY "{table.name}" ({names}) FROM STDIN (FORMAT BINARY)'
     blocks = [_HEADER, *_blocks(fields, n), _TRAILER]  # made first: a COPY that waits for its client holds locks
     try:

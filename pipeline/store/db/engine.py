@@ -24,6 +24,7 @@ from pipeline import settings
 from pipeline.errors import MissingKey, StoreUnavailable, Usage
 from pipeline.events import pseudonym
 from pipeline.store.db import arrays, keys, migrate, schema
+from pipeline.store.db.connection_handover import guard
 from pipeline.store.db.ledger_files import LedgerFiles
 
 # A worker frozen inside a transaction must not block the partition's next owner for longer than the
@@ -69,6 +70,7 @@ class Store:
         """
         parsed = parse(url)
         engine = _engine(parsed, worker)
+        guard(engine)
         try:
             if not create and not migrate.exists(engine):
                 raise StoreUnavailable(f"expected a store at {_shown(parsed)}, got none: `integrity work` makes one")

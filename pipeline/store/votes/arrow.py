@@ -22,6 +22,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.concurrency import ahead
 from pipeline.store.db import schema
+from pipeline.store.db.connection_handover import lend, raw_cursor
 
 Made = TypeVar("Made")
 Range = tuple[int, int, int]
@@ -79,7 +80,7 @@ _TEXT = {"sqlite": _sqlite(), "postgresql": _postgresql()}
 def batches(connection: Connection, part: int, first: int, end: int) -> Generator[pa.RecordBatch, None, None]:
     """The votes of a partition's [first, end), some at a time.
 
-    Between two batches the connection is busy with the next one: close the iterator before using it otherwise.
+    Until it is exhausted or closed, the connection is lent to the thread that reads.
     """
     with closing(prepared(connection, [(part, first, end)], lambda _, batch: len(batch))) as found:
         yield from (batch for _, batch, _ in found)
@@ -100,6 +101,7 @@ def prepared(
     """
 
     def found() -> Generator[tuple[int, pa.RecordBatch], None, None]:
+        loan.accept()
         for at, (part, first, end) in enumerate(ranges):
             low: int | None = first
             while low is not None and low < end:
@@ -113,7 +115,8 @@ def prepared(
         with closing(ahead(found(), _AHEAD)) as batches:
             yield from ((at, batch, prepare(ranges[at][0], batch)) for at, batch in batches)
 
-    yield from ahead(made(), _AHEAD)
+    with lend(connection) as loan:
+        yield from ahead(made(), _AHEAD)
 
 
 def numbers(batch: pa.RecordBatch, name: str) -> Any:
@@ -130,7 +133,7 @@ def sources(connection: Connection) -> dict[int, tuple[str, int]]:
 
 def _read(connection: Connection, part: int, first: int, end: int) -> pa.RecordBatch:
     kind = connection.dialect.name
-    cursor: Any = connection.connection.cursor(**({"binary": True} if kind == "postgresql" else {}))
+    cursor = raw_cursor(connection, **({"binary": True} if kind == "postgresql" else {}))
     (data,) = cursor.execute(_TEXT[kind], (part, first, end)).fetchone()
     cursor.close()
     found = _parsed(data or b"")

@@ -1,0 +1,103 @@
+"""Lends a connection to one thread, and stops every other thread from using it meanwhile.
+
+Law: from `lend` or `run_in_thread` until the end of the block, a statement of another thread raises
+`ConnectionLent` before it reaches the database. A SQLAlchemy connection and its transaction are not thread-safe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import get_ident
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from pipeline.concurrency import beside
+
+_LOAN = "loan"
+
+
+class ConnectionLent(RuntimeError):
+    """A thread used a connection that is lent to another one: an error in the calling code."""
+
+
+class Loan:
+    """The exclusive use of a connection by one thread."""
+
+    def __init__(self) -> None:
+        self.thread: int | None = None
+
+    def accept(self) -> None:
+        """Make the calling thread the only one that may use the connection."""
+        self.thread = get_ident()
+
+
+def guard(engine: Engine) -> None:
+    """Check every statement of an engine's connections."""
+    sa.event.listen(engine, "before_cursor_execute", lambda connection, *_: _check(connection))
+
+
+def raw_cursor(connection: Connection, **options: Any) -> Any:
+    """Open a cursor of the driver, for what SQLAlchemy does too slowly.
+
+    Raises:
+        ConnectionLent: the connection is lent to another thread.
+    """
+    _check(connection)
+    return connection.connection.cursor(**options)
+
+
+@contextmanager
+def lend(connection: Connection) -> Iterator[Loan]:
+    """Lend a connection to the thread that calls `Loan.accept`, until the end of the block."""
+    info, loan = connection.info, Loan()
+    if _LOAN in info:
+        raise ConnectionLent("expected a connection that is free, got one that is lent already: end that loan first")
+    info[_LOAN] = loan
+    try:
+        yield loan
+    finally:
+        # Not connection.info: a connection that was lost cannot be asked for it.
+        if info.get(_LOAN) is loan:
+            del info[_LOAN]
+
+
+@contextmanager
+def run_in_thread(connection: Connection, work: Callable[[], None]) -> Iterator[Callable[[], None]]:
+    """Run work that uses a connection in a thread of its own; the end of the block waits for it.
+
+    Yields:
+        A function that waits for the work, raises what it raised, and gives the connection back to the caller.
+    """
+    with lend(connection) as loan:
+
+        def run() -> None:
+            loan.accept()
+            work()
+
+        done = beside(run)
+        caller = get_ident()
+
+        def wait() -> None:
+            done()
+            loan.thread = caller
+
+        try:
+            yield wait
+        finally:
+            wait()
+
+
+@contextmanager
+def run_inline(_: Connection, work: Callable[[], None]) -> Iterator[Callable[[], None]]:
+    """Do the same work at once in the calling thread: a drop-in for `run_in_thread`."""
+    work()
+    yield lambda: None
+
+
+def _check(connection: Connection) -> None:
+    loan = connection.info.get(_LOAN)
+    if loan is not None and loan.thread != get_ident():
+        raise ConnectionLent("expected the thread that the connection is lent to, got another one: wait for it first")
