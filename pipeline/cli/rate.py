@@ -17,9 +17,9 @@ from pipeline.cli import show
 from pipeline.cli.app import JsonOption, app, emit, err, out
 from pipeline.errors import Usage
 from pipeline.formats import ColumnMap
-from pipeline.formats.battle_ratings import Rated, Wanted, rate_battles
 from pipeline.formats.battle_tables import read_battles
 from pipeline.ratings import Board, Swap
+from pipeline.ratings.battle_ratings import BattleRatings, RatingOptions, rate_battles
 from pipeline.settings import Settings
 
 _COLUMNS = (
@@ -56,22 +56,34 @@ def rate(
     for path in save or []:
         if path.suffix not in _WRITERS:
             raise Usage(f"--out: expected a name that ends in {' or '.join(_WRITERS)}, got {path}")
-    wanted = Wanted(
+    options = RatingOptions(
         style=style, bootstrap=bootstrap, by_voter=by_voter, reweight=reweight, level=level,
         anchor=Settings(anchor=anchor).anchor_points, group=group or "", fragility=fragility, influence=influence,
         seed=seed,
     )  # fmt: skip
+    _require_compatible(options)
     with _progress(as_json) as progress:
         with progress("reading", 0) as step:
             battles = read_battles(file, ColumnMap.parse(columns, outcomes), step)
-        rated = rate_battles(battles, wanted, progress)
+        rated = rate_battles(battles, options, progress)
     rows = rows_of(rated.board)
     for path in save or []:
         _WRITERS[path.suffix](path, rows)
     if as_json:
-        emit(_document(rated, rows, wanted))
+        emit(_document(rated, rows, options))
     else:
-        _print(rated, rows, file.name, wanted)
+        _print(rated, rows, file.name, options)
+
+
+def _require_compatible(options: RatingOptions) -> None:
+    if options.bootstrap and (options.style or options.by_voter):
+        raise Usage("--bootstrap resamples votes without style; expected it without --style and --by-voter")
+    if (options.fragility or options.influence) and (options.style or options.reweight):
+        raise Usage("--fragility and --influence are about ratings without --style and --reweight")
+    if options.group and (options.style or options.reweight):
+        raise Usage("--group rates without --style and --reweight")
+    if options.bootstrap == 1 or options.bootstrap < 0:
+        raise Usage(f"--bootstrap: expected at least 2 rounds, got {options.bootstrap}")
 
 
 def rows_of(board: Board) -> list[dict[str, Any]]:
@@ -98,7 +110,7 @@ def _plain_rows(board: Board) -> list[dict[str, Any]]:
     ]
 
 
-def _document(rated: Rated, rows: list[dict[str, Any]], wanted: Wanted) -> dict[str, Any]:
+def _document(rated: BattleRatings, rows: list[dict[str, Any]], options: RatingOptions) -> dict[str, Any]:
     board = rated.board
     result: dict[str, Any] = {
         "rows": rows,
@@ -107,21 +119,21 @@ def _document(rated: Rated, rows: list[dict[str, Any]], wanted: Wanted) -> dict[
         "converged": board.converged,
     }
     if rated.style is not None:
-        result["coefficients"] = _coefficients(rated, wanted.level)
+        result["coefficients"] = _coefficients(rated, options.level)
         result["votes_without_style"] = rated.without_style
         result["features_without_effect"] = list(rated.constant)
     if rated.resampled is not None:
         drawn = rated.resampled
         result["bootstrap"] = {"rounds": len(drawn.theta), "seed": drawn.seed, "redrawn": drawn.redrawn}
-    if wanted.group:
+    if options.group:
         result["groups"] = [
             {"group": g.label, "votes": g.votes, "reason": g.reason, "rows": _plain_rows(g.board) if g.board else []}
             for g in rated.groups
         ]
-    if wanted.fragility:
+    if options.fragility:
         result["fragility"] = [_swap(swap) for swap in rated.swaps]
         result["dethroned"] = _swap(rated.dethroned)
-    if wanted.influence:
+    if options.influence:
         result["influence"] = [
             {"voter": voter, "votes": v.votes, "model": v.model, "points": v.points, "exact": v.exact}
             for voter, v in rated.voters
@@ -129,7 +141,7 @@ def _document(rated: Rated, rows: list[dict[str, Any]], wanted: Wanted) -> dict[
     return result
 
 
-def _coefficients(rated: Rated, level: float) -> list[dict[str, Any]]:
+def _coefficients(rated: BattleRatings, level: float) -> list[dict[str, Any]]:
     found = rated.style
     if found is None:
         return []
@@ -149,14 +161,14 @@ def _swap(swap: Swap | None) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-def _print(rated: Rated, rows: list[dict[str, Any]], name: str, wanted: Wanted) -> None:
-    how = "style control, " if wanted.style else ""
-    interval = f"{wanted.bootstrap} bootstraps" if wanted.bootstrap else f"{wanted.level:.0%} intervals"
-    by = " by voter" if wanted.by_voter else ""
+def _print(rated: BattleRatings, rows: list[dict[str, Any]], name: str, options: RatingOptions) -> None:
+    how = "style control, " if options.style else ""
+    interval = f"{options.bootstrap} bootstraps" if options.bootstrap else f"{options.level:.0%} intervals"
+    by = " by voter" if options.by_voter else ""
     out.print(show.board(rows, f"{name}: {rated.votes:,} votes, {how}{interval}{by}", out.width))
     if rated.without_style:
         out.print(f"{rated.without_style:,} votes without style counts were left out", highlight=False)
-    for line in show.coefficients(_coefficients(rated, wanted.level)):
+    for line in show.coefficients(_coefficients(rated, options.level)):
         out.print(line, highlight=False, markup=False)
     for name_left in rated.constant:
         out.print(f"{name_left:8} is the same on both sides of every vote", highlight=False)

@@ -20,9 +20,10 @@ from pipeline.errors import BadCounts
 from pipeline.events import decode_votes
 from pipeline.events.vote import SCHEMA, to_bytes
 from pipeline.formats import ColumnMap
-from pipeline.formats.battles import GROUPS, NO_TIME, Battles, by_record
+from pipeline.formats.battle_records import NO_TIME, by_record
 from pipeline.formats.foreign import SYNONYMS, WINNERS
 from pipeline.ratings import OUTCOMES, STYLE_FEATURES, encode_battles, encode_groups
+from pipeline.ratings.battle_columns import GROUPS, BattleColumns
 from pipeline.ratings.checks import Codes, Counts
 
 _BATTLE = ("model_a", "model_b", "winner")
@@ -30,7 +31,9 @@ _BATTLE = ("model_a", "model_b", "winner")
 _ODD = {"schema", "evaluation_session_id"}
 
 
-def read_battles(path: Path, mapping: ColumnMap | None = None, step: Callable[[int], None] | None = None) -> Battles:
+def read_battles(
+    path: Path, mapping: ColumnMap | None = None, step: Callable[[int], None] | None = None
+) -> BattleColumns:
     """Read a battle file, by column where it is a plain table, else record by record.
 
     Args:
@@ -51,7 +54,7 @@ def read_battles(path: Path, mapping: ColumnMap | None = None, step: Callable[[i
     return found
 
 
-def by_column(path: Path, mapping: ColumnMap) -> Battles | None:
+def by_column(path: Path, mapping: ColumnMap) -> BattleColumns | None:
     """The file as columns, or None if anything about it is not plain."""
     try:
         table = {".csv": _csv, ".parquet": _parquet}.get(path.suffix.lower(), _none)(path, mapping)
@@ -105,7 +108,7 @@ def _is_count(name: str) -> bool:
     return name[:-2] in STYLE_FEATURES
 
 
-def _plain(table: pa.Table, mapping: ColumnMap) -> Battles | None:
+def _plain(table: pa.Table, mapping: ColumnMap) -> BattleColumns | None:
     winner = _outcomes(table["winner"], mapping)
     if winner is None:
         return None
@@ -116,7 +119,7 @@ def _plain(table: pa.Table, mapping: ColumnMap) -> Battles | None:
         return None
     voters, voter = _texts(table, "voter_id")
     style = _style(table, "a"), _style(table, "b")
-    return Battles(models, a, b, outcome, voters, voter.astype(np.int64), groups, style)
+    return BattleColumns(models, a, b, outcome, voters, voter.astype(np.int64), groups, style)
 
 
 def _outcomes(column: pa.ChunkedArray, mapping: ColumnMap) -> pa.Array | None:

@@ -13,14 +13,15 @@ from hypothesis import strategies as st
 
 from pipeline.errors import BadRecord, UnknownFormat
 from pipeline.formats import ColumnMap
+from pipeline.formats.battle_records import by_record
 from pipeline.formats.battle_tables import by_column, read_battles
-from pipeline.formats.battles import Battles, by_record
+from pipeline.ratings.battle_columns import BattleColumns
 
 ROOT = Path(__file__).parents[2]
 PLAIN = ColumnMap()
 
 
-def _same(one: Battles, other: Battles) -> None:
+def _same(one: BattleColumns, other: BattleColumns) -> None:
     assert one.models == other.models
     assert one.voters == other.voters
     for name in ("a", "b", "outcome", "voter"):
@@ -106,7 +107,7 @@ def test_style_comes_from_structs_columns_and_events_alike(tmp_path: Path) -> No
     nests, flats, events = (read_battles(tmp_path / name) for name in ("nested.parquet", "flat.csv", "events.jsonl"))
     assert by_column(tmp_path / "nested.parquet", PLAIN) is not None
     assert by_column(tmp_path / "flat.csv", PLAIN) is not None
-    assert nests.styled.tolist() == [True, False]
+    assert nests.has_style.tolist() == [True, False]
     for found in (nests, flats, events):
         assert (found.style[0][0].tolist(), found.style[1][0].tolist()) == ([9, 1, 0, 2, 0], [3, 1, 0, 2, 0])
     assert nests.style[0][1].tolist() == [-1] * 5
@@ -192,4 +193,4 @@ def test_a_table_with_a_quoted_line_break_and_a_mark_in_front(tmp_path: Path) ->
 def test_an_empty_table_has_no_votes(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("model_a,model_b,winner\n")
     assert len(read_battles(tmp_path / "a.csv")) == 0
-    assert np.array_equal(read_battles(tmp_path / "a.csv").styled, [])
+    assert np.array_equal(read_battles(tmp_path / "a.csv").has_style, [])

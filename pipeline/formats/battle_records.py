@@ -10,14 +10,12 @@ A column goes through Arrow some hundred times as fast as a record through the d
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.errors import BadRecord
 from pipeline.events import decode_votes
@@ -25,48 +23,14 @@ from pipeline.events.decode import Reject
 from pipeline.events.vote import Vote, to_bytes
 from pipeline.formats import ColumnMap, read_records
 from pipeline.ratings import STYLE_FEATURES, encode_battles, encode_groups
-from pipeline.ratings.checks import Codes, Counts
+from pipeline.ratings.battle_columns import GROUPS, BattleColumns
+from pipeline.ratings.checks import Counts
 
-GROUPS = ("category", "language")
 NO_TIME = "1970-01-01T00:00:00Z"
 _CHUNK = 20_000
-_Step = Callable[[int], None]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Battles:
-    """N votes as columns.
-
-    Attributes:
-        models: K names, sorted.
-        a, b, outcome: int32[N] codes.
-        voters: their names, sorted.
-        voter: int64[N], a position among them, −1 where there is none.
-        groups: "category" and "language" → labels, and int32[N] codes, −1 where there is none.
-        style: of a and of b: int64[N, 5] counts in the order of `STYLE_FEATURES`, −1 where there are none.
-    """
-
-    models: tuple[str, ...]
-    a: Codes
-    b: Codes
-    outcome: Codes
-    voters: tuple[str, ...]
-    voter: Counts
-    groups: dict[str, tuple[tuple[str, ...], Codes]]
-    style: tuple[Counts, Counts]
-
-    def __len__(self) -> int:
-        """The number of votes."""
-        return len(self.a)
-
-    @property
-    def styled(self) -> npt.NDArray[np.bool_]:
-        """bool[N], true where both answers have style counts."""
-        of_a, of_b = self.style
-        return np.asarray((of_a[:, 0] >= 0) & (of_b[:, 0] >= 0))
-
-
-def by_record(path: Path, mapping: ColumnMap, step: _Step | None) -> Battles:
+def by_record(path: Path, mapping: ColumnMap, step: Callable[[int], None] | None) -> BattleColumns:
     """Read a battle file record by record.
 
     Raises:
@@ -87,7 +51,7 @@ def by_record(path: Path, mapping: ColumnMap, step: _Step | None) -> Battles:
     models, a, b, outcome = encode_battles(parts["model_a"], parts["model_b"], parts["winner"])
     voters, voter = encode_groups(parts["voter_id"], "voter")
     style = np.concatenate([np.zeros((0, 2, len(STYLE_FEATURES)), dtype=np.int64), *styles])
-    return Battles(
+    return BattleColumns(
         models=models,
         a=a,
         b=b,

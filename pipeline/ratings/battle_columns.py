@@ -1,0 +1,62 @@
+"""Votes as columns of codes: the input of every rating that pair counts are not enough for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .checks import Codes, Counts
+from .counts import PairCounts
+
+GROUPS = ("category", "language")
+"""The properties of a vote that boards are made for."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BattleColumns:
+    """N votes as columns.
+
+    Attributes:
+        models: K names, sorted.
+        a, b, outcome: int32[N] codes.
+        voters: names of the voters, sorted.
+        voter: int64[N], position in `voters`, −1 where unknown.
+        groups: each of GROUPS → its labels, and int32[N] positions among them, −1 where a vote has none.
+        style: for a and for b: int64[N, 5] counts in the order of `STYLE_FEATURES`, −1 where there are none.
+    """
+
+    models: tuple[str, ...]
+    a: Codes
+    b: Codes
+    outcome: Codes
+    voters: tuple[str, ...]
+    voter: Counts
+    groups: Mapping[str, tuple[tuple[str, ...], Codes]]
+    style: tuple[Counts, Counts]
+
+    def __len__(self) -> int:
+        """The number of votes."""
+        return len(self.a)
+
+    @property
+    def codes(self) -> tuple[Codes, Codes, Codes]:
+        """The columns a, b and outcome, as estimators take them."""
+        return self.a, self.b, self.outcome
+
+    @property
+    def has_style(self) -> npt.NDArray[np.bool_]:
+        """bool[N], true where both answers have style counts."""
+        of_a, of_b = self.style
+        return np.asarray((of_a[:, 0] >= 0) & (of_b[:, 0] >= 0))
+
+    @property
+    def has_voters(self) -> bool:
+        """True if any vote has a voter."""
+        return bool((self.voter != -1).any())
+
+    def pair_counts(self) -> PairCounts:
+        """Count all votes."""
+        return PairCounts.from_codes(self.models, *self.codes)

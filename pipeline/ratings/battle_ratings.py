@@ -1,0 +1,188 @@
+"""Everything that can be estimated from one table of votes.
+
+Laws: strict, as every estimator of this package: no estimate, no answer. What was left out is in the result with its
+number: votes without style counts, features that never vary, groups whose votes allow no comparison.
+
+Not handled: reading files (`pipeline.formats.battle_tables`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..errors import BadCounts
+from .battle_columns import BattleColumns
+from .board import Board, board_of
+from .bradley_terry import Fit, fit, pair_weights
+from .checks import Floats
+from .clusters import clustered
+from .counts import PairCounts
+from .fragility import Swap, fewest_to_dethrone, neighbours
+from .groups import GroupBoard, count_groups, group_boards
+from .influence import VoterInfluence, voter_influence
+from .intervals import MEAN_RATING, POINTS_PER_LOGIT, Intervals, intervals
+from .ranksets import rank_sets
+from .resampling import Bootstrap, bootstrap
+from .style import STYLE_FEATURES, fit_style, style_contrast
+from .style_newton import StyleFit
+
+# Opens a step of known length in a progress display; what it yields is called with the number of units done.
+Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatingOptions:
+    """What to compute.
+
+    Attributes:
+        style: control for style.
+        bootstrap: rounds; 0 keeps the intervals of the sandwich covariance.
+        by_voter: cluster the covariance by voter.
+        reweight: pairs weigh 1 / max(votes, reweight); 0 counts every vote alike.
+        level: coverage of intervals.
+        anchor: a model and the points it is shown at.
+        group: one of GROUPS, "" for none.
+        fragility: number of places from the top.
+        influence: number of voters.
+        seed: of all random draws.
+    """
+
+    style: bool = False
+    bootstrap: int = 0
+    by_voter: bool = False
+    reweight: int = 0
+    level: float = 0.95
+    anchor: tuple[str, float] | None = None
+    group: str = ""
+    fragility: int = 0
+    influence: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BattleRatings:
+    """The ratings of a table of votes.
+
+    Attributes:
+        board: rounded to 0.01, simultaneous rank sets included.
+        votes: votes rated.
+        without_style: votes left out because an answer has no style counts.
+        constant: style features left out because they are equal on both sides of every vote.
+        style: the fit with style coefficients, if asked for.
+        resampled: the bootstrap, if asked for.
+        groups: one board a group, if asked for.
+        swaps: the fewest votes that swap #1 and #2, #2 and #3, …; None where no set of votes does.
+        dethroned: the fewest votes that put another model first.
+        voters: the voters that move a rating most, each with its name.
+    """
+
+    board: Board
+    votes: int
+    without_style: int = 0
+    constant: tuple[str, ...] = ()
+    style: StyleFit | None = None
+    resampled: Bootstrap | None = None
+    groups: tuple[GroupBoard, ...] = ()
+    swaps: tuple[Swap | None, ...] = ()
+    dethroned: Swap | None = None
+    voters: tuple[tuple[str, VoterInfluence], ...] = ()
+
+
+def rate_battles(battles: BattleColumns, options: RatingOptions, progress: Progress) -> BattleRatings:
+    """Rate N votes and compute what else the options ask for.
+
+    Raises:
+        BadCounts: style is asked for and no vote has style counts, or voters are and no vote has one.
+        RatingError: the votes have no estimate (`Disconnected`, `Collinear`, …).
+    """
+    if (options.by_voter or options.influence) and not battles.has_voters:
+        raise BadCounts("expected votes with voters (voter_id), got none")
+    rated, counts = (_rate_with_style if options.style else _rate)(battles, options, progress)
+    if options.group:
+        rated = replace(rated, groups=_groups(battles, options))
+    if options.fragility:
+        with progress("fragility", options.fragility + 1) as step:
+            swaps = []
+            for swap in neighbours(counts, options.fragility):
+                swaps.append(swap)
+                step(1)
+            rated = replace(rated, swaps=tuple(swaps), dethroned=fewest_to_dethrone(counts))
+    if options.influence:
+        found = voter_influence(battles.pair_counts(), *battles.codes, battles.voter, top=options.influence)
+        rated = replace(rated, voters=tuple((battles.voters[one.voter], one) for one in found))
+    return rated
+
+
+def _rate(battles: BattleColumns, options: RatingOptions, progress: Progress) -> tuple[BattleRatings, PairCounts]:
+    counts, reweight = battles.pair_counts(), options.reweight or None
+    fitted, resampled = fit(counts, reweight=reweight), None
+    if options.by_voter:
+        weights = None if reweight is None else pair_weights(counts, reweight)
+        fitted = clustered(fitted, *battles.codes, battles.voter, weights=weights)
+    shown = intervals(fitted, level=options.level)
+    if options.bootstrap:
+        with progress("bootstrap", options.bootstrap) as step:
+            resampled = bootstrap(counts, fitted, options.bootstrap, seed=options.seed, reweight=reweight, step=step)
+        fitted, shown = _bootstrap_intervals(fitted, resampled, options.level)
+    return BattleRatings(_board(counts, fitted, shown, options), counts.total, resampled=resampled), counts
+
+
+def _rate_with_style(
+    battles: BattleColumns, options: RatingOptions, progress: Progress
+) -> tuple[BattleRatings, PairCounts]:
+    rows = np.flatnonzero(battles.has_style)
+    if not len(rows):
+        raise BadCounts("expected votes with style counts (style_a and style_b), got none")
+    of_a, of_b = (side[rows] for side in battles.style)
+    z = style_contrast(list(of_a.T), list(of_b.T), STYLE_FEATURES)
+    varies = (z != 0).any(axis=0)
+    if not varies.any():
+        raise BadCounts("expected a style feature that varies, got the same counts on both sides of every vote")
+    names = tuple(np.array(STYLE_FEATURES)[varies].tolist())
+    a, b, outcome = (column[rows] for column in battles.codes)
+    with progress("style", 1) as step:
+        found = fit_style(
+            battles.models,
+            a,
+            b,
+            outcome,
+            z[:, varies],
+            features=names,
+            voter=battles.voter[rows] if options.by_voter else None,
+            reweight=options.reweight or None,
+        )
+        step(1)
+    counts = PairCounts.from_codes(battles.models, a, b, outcome)
+    board = _board(counts, found.ratings, intervals(found.ratings, level=options.level), options)
+    constant = tuple(name for name in STYLE_FEATURES if name not in names)
+    return BattleRatings(board, counts.total, len(battles) - len(rows), constant, style=found), counts
+
+
+def _groups(battles: BattleColumns, options: RatingOptions) -> tuple[GroupBoard, ...]:
+    grouped = count_groups(battles.models, *battles.codes, *battles.groups[options.group])
+    boards = group_boards(grouped, anchor=options.anchor, level=options.level)
+    return tuple(replace(group, board=group.board and group.board.rounded()) for group in boards)
+
+
+def _board(counts: PairCounts, fitted: Fit, shown: Intervals, options: RatingOptions) -> Board:
+    return board_of(
+        counts.models,
+        fitted,
+        shown,
+        votes=counts.battles(),
+        anchor=options.anchor,
+        joint=rank_sets(fitted, level=options.level, seed=options.seed),
+    ).rounded()
+
+
+def _bootstrap_intervals(fitted: Fit, resampled: Bootstrap, level: float) -> tuple[Fit, Intervals]:
+    """The ratings of all votes with covariance, standard errors and percentile intervals of the rounds."""
+    covariance = resampled.covariance()
+    low, high = (MEAN_RATING + bound * POINTS_PER_LOGIT for bound in resampled.bounds(level))
+    se: Floats = np.sqrt(np.diag(covariance)) * POINTS_PER_LOGIT
+    rating = MEAN_RATING + fitted.theta * POINTS_PER_LOGIT
+    return replace(fitted, covariance=covariance), Intervals(rating, se, low, high)
