@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import signal
 import threading
-from dataclasses import fields
 from importlib.metadata import version
 from typing import Annotated, Any
 
@@ -18,7 +17,7 @@ from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out
 from pipeline.errors import IntegrityError
 from pipeline.metrics import StoreCollector, serve
 from pipeline.scoring.signals import voter_label
-from pipeline.settings import PREFIX, SHAPING, Settings
+from pipeline.settings import PREFIX, SHAPING, Settings, shown
 from pipeline.store import Store
 from pipeline.store.db.migrate import NEWEST
 from pipeline.store.read import status as figures
@@ -115,8 +114,9 @@ def doctor(store: StoreOption = None, as_json: JsonOption = False) -> None:
     report: dict[str, Any] = {
         "versions": {"python": platform.python_version(), "leaderboard-integrity": version("leaderboard-integrity"),
                      **{name: _version(name) for name in _PACKAGES}},
-        "settings": [_setting(options, field.name) for field in fields(Settings)],
+        "settings": [_setting(options, *each) for each in configuration.sources().items()],
         "settings_digest": options.digest(),
+        "unknown_settings": configuration.unknown(),
         "store": _store(url, options),
     }  # fmt: skip
     healthy = not report["store"].get("error") and not report["store"].get("incomplete")
@@ -127,18 +127,18 @@ def doctor(store: StoreOption = None, as_json: JsonOption = False) -> None:
             out.print(f"{name:24} {number}", highlight=False)
         for one in report["settings"]:
             out.print(f"{one['name']:42} {one['value']!s:36} {one['source']}", highlight=False)
+        for name, source in report["unknown_settings"].items():
+            out.print(f"{name:42} unknown, not read ({source})", highlight=False)
         out.print(f"settings digest {report['settings_digest'][:16]}; store: {report['store']}", highlight=False)
     if not healthy:
         raise typer.Exit(1)
 
 
-def _setting(options: Settings, name: str) -> dict[str, Any]:
-    value = getattr(options, name)
-    default = value == Settings.__dataclass_fields__[name].default
+def _setting(options: Settings, name: str, source: str) -> dict[str, Any]:
     return {
         "name": PREFIX + name.upper(),
-        "value": ("(set)" if value else "") if name.endswith(("_key", "_key_before")) else value,
-        "source": "default" if default else "environment",
+        "value": shown(name, getattr(options, name)),
+        "source": source,
         "shapes_ratings": name in SHAPING,
     }
 

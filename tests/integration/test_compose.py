@@ -12,7 +12,6 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import fields
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -122,7 +121,7 @@ def test_airflow_is_told_what_the_local_one_is_told_and_every_option_is_one_of_i
 
 @PER_SERVICE
 def test_a_setting_is_one_that_is_read(name):
-    known = {PREFIX + field.name.upper() for field in fields(Settings)}
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
     given = {key for key in SERVICES[name].get("environment", {}) if key.startswith(PREFIX)}
     assert given <= known
 

@@ -6,7 +6,6 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ Verb = Callable[..., tuple[int, str]]
 
 @pytest.fixture
 def board(tmp_path: Path) -> Iterator[Board]:
-    with using(replace(OPTIONS, store=str(tmp_path / "store.db"))):
+    with using(OPTIONS.model_copy(update={"store": str(tmp_path / "store.db")})):
         it = Board(str(tmp_path / "store.db"), tmp_path)
         it.vote(200)
         it.refresh()
@@ -114,7 +113,7 @@ def test_a_witness_is_made_asked_and_kept(board: Board, verb: Verb, tmp_path: Pa
     folder, asked, line = tmp_path / "witness", tmp_path / "request", tmp_path / "line"
     key = verb("witness", "init", folder, "--name", "witness.example")[1].strip()
     assert verb("witness", "init", folder, "--name", "witness.example")[0] == 2
-    with using(replace(OPTIONS, store=board.url, witnesses=key)):
+    with using(OPTIONS.model_copy(update={"store": board.url, "witnesses": key})):
         board.vote(5)
         board.refresh()
         asked.write_text(verb("witness", "ask")[1])

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +141,7 @@ def attacked() -> tuple[Stream, Stream]:
 
 def watched(url: str, folder: Path, streams: tuple[Stream, Stream], parts: int) -> Store:
     """Both parts over so many partitions, a refresh between them; nothing is closed yet."""
-    options = replace(OPTIONS, lateness_minutes=60 * 24.0)
+    options = OPTIONS.model_copy(update={"lateness_minutes": 60 * 24.0})
     store = Store.open(url, voter_key=OPTIONS.key)
     for name, stream in zip(("before", "after"), streams, strict=True):
         for part in range(parts):

@@ -554,7 +554,10 @@ def test_a_ledger_that_cannot_be_written_leaves_the_log_as_it_was(small: Board) 
     small.vote(5)
     with small.store() as store, store.read() as connection:
         before = seals.head(connection)
-    with using(replace(OPTIONS, ledger="/dev/null/ledger")), pytest.raises(Unavailable, match="cannot be written"):
+    with (
+        using(OPTIONS.model_copy(update={"ledger": "/dev/null/ledger"})),
+        pytest.raises(Unavailable, match="cannot be written"),
+    ):
         jobs.seal(small.url)
     with small.store() as store, store.read() as connection:
         assert seals.head(connection) == before
@@ -604,15 +607,18 @@ def test_without_its_key_or_with_a_stranger_s_a_board_publishes_nothing(publishe
     assert _nothing_half(published) == 2
     path.write_text(seed)
     assert published.refresh()["sequence"] == 3
-    with using(replace(OPTIONS, board="another")), pytest.raises(Usage, match="as its checkpoints call it"):
+    with (
+        using(OPTIONS.model_copy(update={"board": "another"})),
+        pytest.raises(Usage, match="as its checkpoints call it"),
+    ):
         published.vote(5)
         published.refresh()
 
 
 def test_a_key_of_the_environment_hands_over_too(board: Board) -> None:
     one, other = (
-        replace(OPTIONS, ledger_key="01" * 32, board="arena.example/text"),
-        replace(OPTIONS, ledger_key="02" * 32),
+        OPTIONS.model_copy(update={"ledger_key": "01" * 32, "board": "arena.example/text"}),
+        OPTIONS.model_copy(update={"ledger_key": "02" * 32}),
     )
     board.vote(FIRST)
     with using(one):
@@ -620,7 +626,7 @@ def test_a_key_of_the_environment_hands_over_too(board: Board) -> None:
         board.vote(5)
     with using(other), pytest.raises(MissingKey):
         board.refresh()
-    with using(replace(other, ledger_key_before="01" * 32)):
+    with using(other.model_copy(update={"ledger_key_before": "01" * 32})):
         assert board.refresh()["sequence"] == 2
         with pytest.raises(Usage, match="INTEGRITY_LEDGER_KEY_BEFORE"):
             by_hand.rotate_key(board.url)
@@ -634,7 +640,7 @@ def test_a_key_of_the_environment_hands_over_too(board: Board) -> None:
 def test_a_witness_signs_what_grows_and_refuses_what_does_not(board: Board, tmp_path: Path) -> None:
     folder = tmp_path / "witness"
     key = witnessing.init(folder, "witness.example")
-    with using(replace(OPTIONS, witnesses=key)):
+    with using(OPTIONS.model_copy(update={"witnesses": key})):
         board.vote(FIRST)
         board.refresh()
         witnessing.watch(folder, str(board.trusted()[0]))
@@ -659,7 +665,7 @@ def test_a_witness_signs_what_grows_and_refuses_what_does_not(board: Board, tmp_
             name = manifest.load(proofs.manifest(store)).board
         fork = Board(str(tmp_path / "fork.db"), tmp_path / "fork")
         fork.folder.mkdir()
-        with using(replace(OPTIONS, witnesses=key, ledger_key=seed, board=name)):
+        with using(OPTIONS.model_copy(update={"witnesses": key, "ledger_key": seed, "board": name})):
             for votes in (FIRST, MORE, 5):
                 fork.vote(votes)
                 fork.refresh()

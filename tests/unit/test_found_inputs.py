@@ -197,10 +197,10 @@ def test_compact_dates_are_dates(tmp_path):
         ("ANCHOR", "m=nan"),
     ],
 )
-def test_values_that_mean_nothing_name_the_variable(name, text):
+def test_values_that_mean_nothing_name_the_variable(name, text, monkeypatch):
+    monkeypatch.setenv("INTEGRITY_" + name, text)
     with pytest.raises(Usage, match=name):
-        s = load({"INTEGRITY_" + name: text})
-        _ = s.lateness, s.anchor_points
+        load()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ rating (the votes then allowed no comparison) its points are None and the reason
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -259,7 +259,7 @@ def _ratings(given: Inputs, view: str, options: Settings) -> Mapping[str, float]
 
 def _options(snapshot: Snapshot) -> Settings:
     """The settings that ratings depend on; those of another version that we do not know are left out."""
-    known = {field.name for field in fields(Settings)} & set(_RATING)
+    known = Settings.model_fields.keys() & set(_RATING)
     return Settings(**{name: value for name, value in snapshot.body["settings"].items() if name in known})
 
 

@@ -1,0 +1,117 @@
+"""Where settings come from: the environment, `.env`, a directory of secrets, the defaults; the first that has one.
+
+- The environment of the process: INTEGRITY_NAME.
+- `.env` in the working directory: lines INTEGRITY_NAME=value; other names are ignored.
+- The secrets directory (`secrets_dir`, else /run/secrets where it exists, which Docker and Kubernetes mount): a file
+  integrity_name, whose content without white space at its ends is the value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource, SecretsSettingsSource
+
+from pipeline.errors import Usage
+from pipeline.settings.checks import PREFIX
+from pipeline.settings.model import Settings
+
+Values = dict[str, Any]
+
+_ENV_FILE = ".env"
+_MOUNTED = Path("/run/secrets")
+# Read elsewhere, because no process but `integrity up` needs it: where the Kafka broker's jars are.
+_OTHERS = frozenset({"INTEGRITY_KAFKA_LIBS"})
+
+_overridden: ContextVar[Settings | None] = ContextVar("settings", default=None)
+
+
+@contextmanager
+def override(settings: Settings) -> Iterator[None]:
+    """Within the block and in this context, `load` returns these settings: for demos, benchmarks and tests."""
+    token = _overridden.set(settings)
+    try:
+        yield
+    finally:
+        _overridden.reset(token)
+
+
+def load() -> Settings:
+    """Reads the settings of this process.
+
+    Raises:
+        Usage: a bad value, or a secrets directory or one of its files that cannot be read.
+    """
+    fixed = _overridden.get()
+    if fixed is not None:
+        return fixed
+    values: Values = {}
+    for found in reversed(_given().values()):
+        values |= found
+    return Settings(**values)
+
+
+def sources() -> dict[str, str]:
+    """For every setting where its value comes from: environment, .env, secrets directory, override or default."""
+    fixed = _overridden.get()
+    if fixed is not None:
+        return {name: "override" if name in fixed.model_fields_set else "default" for name in Settings.model_fields}
+    given = _given()
+    return {
+        name: next((source for source, found in given.items() if name in found), "default")
+        for name in Settings.model_fields
+    }
+
+
+def unknown() -> dict[str, str]:
+    """Variables with our prefix that are no setting, each with its source and the setting that may be meant."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | _OTHERS
+    environment, dotenv = _sources()
+    directory = _secrets_directory([environment(), dotenv()])
+    files = [path.name for path in directory.iterdir()] if directory else []
+    found = {name.upper(): str(directory) for name in files}
+    found |= {name.upper(): _ENV_FILE for name in dotenv.env_vars}
+    found |= {name.upper(): "environment" for name in environment.env_vars}
+    return {
+        name: source + _meant(name)
+        for name, source in sorted(found.items())
+        if name.startswith(PREFIX) and name not in known
+    }
+
+
+def _meant(name: str) -> str:
+    """The nearest setting's name; compared without the prefix, by which all are near."""
+    near = get_close_matches(name.removeprefix(PREFIX), [known.upper() for known in Settings.model_fields], n=1)
+    return f"; is {PREFIX}{near[0]} meant?" if near else ""
+
+
+def _sources() -> tuple[EnvSettingsSource, DotEnvSettingsSource]:
+    return EnvSettingsSource(Settings), DotEnvSettingsSource(Settings, _ENV_FILE, dotenv_filtering="only_existing")
+
+
+def _given() -> dict[str, Values]:
+    """The values that each source has, in the order of precedence."""
+    environment, dotenv = (source() for source in _sources())
+    directory = _secrets_directory([environment, dotenv])
+    secrets = SecretsSettingsSource(Settings, directory)() if directory else {}
+    return {"environment": environment, _ENV_FILE: dotenv, "secrets directory": secrets}
+
+
+def _secrets_directory(given: Iterable[Values]) -> Path | None:
+    """The directory, checked: the library skips what it cannot read, and a board would then get a new key."""
+    wanted = next((found["secrets_dir"] for found in given if found.get("secrets_dir")), None)
+    if wanted is None and not _MOUNTED.is_dir():
+        return None
+    directory = Path(wanted or _MOUNTED)
+    if not directory.is_dir():
+        raise Usage(f"{PREFIX}SECRETS_DIR: expected a directory, got {str(directory)!r}")
+    for path in directory.iterdir():
+        inside = directory.resolve() in path.resolve().parents
+        if path.name.upper().startswith(PREFIX) and not (inside and path.is_file()):
+            raise Usage(f"expected secrets to be files inside {directory}, got {path.name} -> {path.resolve()}")
+    return directory

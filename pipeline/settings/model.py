@@ -1,0 +1,145 @@
+"""Every setting, with its default, its range and its reason.
+
+1. `Settings(...)` reads nothing: only `load` (loading.py) reads the environment and files.
+2. A bad value raises `Usage`, which names the variable, what is expected, and the value; never the value of a secret.
+3. `SHAPING` are the settings that can change a rating or an alert. Their digest goes into each snapshot, so their
+   names and types are fixed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from pipeline.errors import Usage
+from pipeline.settings.checks import PREFIX, Anchor, Seed, explain
+
+SHAPING = ("lateness_minutes", "anchor", "auto_voter", "least_share", "false_alarms", "false_share")
+
+
+class Settings(BaseSettings):
+    """What can be set: a setting NAME is read from INTEGRITY_NAME.
+
+    Attributes:
+        store: the store's URL or file.
+        voter_key: key of the pseudonyms, 64 hexadecimal digits; default: the store's key file.
+        board: the public name of the board and of its logs from the first snapshot on; default: made of the store's id.
+            Without white space and "+".
+        ledger: folder of the public ledger's files, shared by every process that seals or publishes;
+            default: `<store>.ledger/`.
+        ledger_key: seed of the key that signs snapshots, 64 hexadecimal digits; default: the store's key file.
+        ledger_key_before: the seed before it, until a snapshot is signed by both keys.
+        witnesses: public keys of witnesses whose signatures may stand under checkpoints, separated by commas.
+        lateness_minutes: how far the watermark trails the newest vote.
+        anchor: MODEL=POINTS, the model whose rating is fixed for display; "" for mean 1000.
+        auto_voter: exclude the votes of a voter whose critical alert is open (policy auto-voter/1).
+        least_share: a refresh is refused when the largest comparable group of models has a smaller share of the votes.
+        topic_votes, topic_registry, topic_alerts, topic_rejected: topics.
+        group: the workers' consumer group; "" for one named after the store. The store keeps the offsets, so another
+            name is a safe way out of a group that is stuck.
+        partitions: partitions of a votes topic that `publish` has to create.
+        batch_votes: the most votes of one transaction.
+        session_seconds, poll_seconds: when Kafka gives a silent worker's partitions to another.
+        max_consecutive_rejects: the worker stops after this many records in a row without a vote.
+        max_reject_ratio: … or when more than this share of the last 2,000 records are rejects.
+        progress_seconds: a worker with work to do is unhealthy after this long without progress.
+        lease_seconds: the lease of a silent monitor ends after this long.
+        idle_seconds: windows are closed without a partition that had no votes for this long.
+        false_alarms: tolerated false alarms per window detector and month.
+        false_share: tolerated share of false alerts among those that open together, and of false discoveries in all
+            sweeps.
+        policy: policy file (TOML) that sweeps evaluate; "" for the shipped one.
+        second_board: published snapshots of another board, compared in every sweep; "" for none.
+        secrets_dir: directory with a file for each setting that is kept there, named as the variable in upper or lower
+            case; the file's text is the value. "" for /run/secrets where that exists.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, hide_input_in_errors=True)
+
+    store: str = Field(default="integrity.db", repr=False)
+    voter_key: Seed = Field(default="", repr=False)
+    board: str = ""
+    ledger: str = ""
+    ledger_key: Seed = Field(default="", repr=False)
+    ledger_key_before: Seed = Field(default="", repr=False)
+    witnesses: str = ""
+    lateness_minutes: float = Field(default=60.0, ge=0, le=60 * 24 * 365)
+    anchor: Anchor = "mixtral-8x7b-instruct-v0.1=1114"
+    auto_voter: bool = True
+    least_share: float = Field(default=0.95, ge=0, le=1)
+    topic_votes: str = "arena.votes"
+    topic_registry: str = "arena.registry"
+    topic_alerts: str = "arena.alerts"
+    topic_rejected: str = "arena.votes.rejected"
+    group: str = ""
+    partitions: int = Field(default=4, ge=1, le=10_000)
+    batch_votes: int = Field(default=20_000, ge=1, le=1_000_000)
+    session_seconds: float = Field(default=10.0, ge=1, le=3600)
+    poll_seconds: float = Field(default=60.0, ge=1, le=86_400)
+    max_consecutive_rejects: int = Field(default=200, ge=1, le=1_000_000_000)
+    max_reject_ratio: float = Field(default=0.5, ge=0, le=1)
+    progress_seconds: float = Field(default=60.0, ge=1, le=86_400)
+    lease_seconds: float = Field(default=15.0, ge=1, le=86_400)
+    idle_seconds: float = Field(default=300.0, ge=1, le=86_400 * 365)
+    false_alarms: float = Field(default=1.0, ge=1e-6, le=1_000)
+    false_share: float = Field(default=0.1, ge=1e-6, le=0.5)
+    policy: str = ""
+    second_board: str = ""
+    secrets_dir: str = ""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the library passes it by name
+        init_settings: PydanticBaseSettingsSource,
+        *_sources: Any,
+        **_named: Any,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take values from the arguments alone: a snapshot's settings must not mix with those of this process."""
+        return (init_settings,)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _explained(cls, values: Any, validate: ModelWrapValidatorHandler[Settings]) -> Settings:
+        try:
+            return validate(values)
+        except ValidationError as error:
+            raise Usage("; ".join(explain(dict(fault), cls.model_fields) for fault in error.errors())) from None
+
+    @property
+    def lateness(self) -> int:
+        """Microseconds by which the watermark trails."""
+        return round(self.lateness_minutes * 60e6)
+
+    @property
+    def idle_after(self) -> int:
+        """Microseconds without a batch after which a partition no longer keeps windows open."""
+        return round(self.idle_seconds * 1e6)
+
+    @property
+    def key(self) -> bytes | None:
+        """The voter key as bytes, None if it is not set."""
+        return bytes.fromhex(self.voter_key) or None
+
+    @property
+    def ledger_seeds(self) -> tuple[bytes | None, bytes | None]:
+        """The seeds of the ledger's key and of the one before it, None where it is not set."""
+        return bytes.fromhex(self.ledger_key) or None, bytes.fromhex(self.ledger_key_before) or None
+
+    @property
+    def anchor_points(self) -> tuple[str, float] | None:
+        """The anchor model and its rating, None for mean 1000."""
+        model, _, points = self.anchor.rpartition("=")
+        return (model, float(points)) if self.anchor else None
+
+    def shaping(self) -> dict[str, Any]:
+        """The settings that can change a rating or an alert."""
+        return {name: getattr(self, name) for name in SHAPING}
+
+    def digest(self) -> str:
+        """SHA-256 over the shaping settings, 64 hexadecimal digits."""
+        text = "\n".join(f"{name}={value!r}" for name, value in sorted(self.shaping().items()))
+        return hashlib.sha256(text.encode()).hexdigest()
