@@ -72,7 +72,7 @@ def unknown() -> dict[str, str]:
     """Variables with our prefix that are no setting, each with its source and the setting that may be meant."""
     known = {PREFIX + name.upper() for name in Settings.model_fields} | _OTHERS
     environment, dotenv = _sources()
-    directory = _secrets_directory([environment(), dotenv()])
+    directory = _secrets_directory([_known(environment()), _known(dotenv())])
     files = [path.name for path in directory.iterdir()] if directory else []
     found = {name.upper(): str(directory) for name in files}
     found |= {name.upper(): _ENV_FILE for name in dotenv.env_vars}
@@ -91,12 +91,17 @@ def _meant(name: str) -> str:
 
 
 def _sources() -> tuple[EnvSettingsSource, DotEnvSettingsSource]:
-    return EnvSettingsSource(Settings), DotEnvSettingsSource(Settings, _ENV_FILE, dotenv_filtering="only_existing")
+    return EnvSettingsSource(Settings), DotEnvSettingsSource(Settings, _ENV_FILE)
+
+
+def _known(values: Values) -> Values:
+    """Without the names in `.env` that are no settings of ours."""
+    return {name: value for name, value in values.items() if name in Settings.model_fields}
 
 
 def _given() -> dict[str, Values]:
     """The values that each source has, in the order of precedence."""
-    environment, dotenv = (source() for source in _sources())
+    environment, dotenv = (_known(source()) for source in _sources())
     directory = _secrets_directory([environment, dotenv])
     secrets = SecretsSettingsSource(Settings, directory)() if directory else {}
     return {"environment": environment, _ENV_FILE: dotenv, "secrets directory": secrets}
