@@ -31,6 +31,8 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from pipeline.vocabulary.fates import RECORD_FATES
+
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -42,7 +44,6 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 MODELS = 500
 
 # Of a vote, at the worker. Series that exist from the start are 0, so that rate() sees the first one.
-FATES = ("accepted", "late", "quarantined", "duplicate", "rejected")
 
 # A batch is 250 ms or 5,000 to 20,000 votes; from 10 s on the database's own limits have ended it.
 BATCH_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -100,7 +101,7 @@ class WorkerMetrics:
             ("reason",),
             registry=self.registry,
         )
-        for fate in FATES:
+        for fate in RECORD_FATES:
             self.votes.labels(fate)
 
     def revoked(self, source: str, partition: int) -> None:

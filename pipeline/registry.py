@@ -18,7 +18,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from pipeline.events.batch import microseconds
 from pipeline.events.registry import (
     Deprecated,
     RegistryEvent,
@@ -28,6 +27,7 @@ from pipeline.events.registry import (
     SamplingPolicy,
     Submitted,
 )
+from pipeline.vocabulary.time import to_microseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class Registry:
     def __init__(self, events: Iterable[RegistryEvent] = ()) -> None:
         """Sort the events by time; of one moment the one given first goes first."""
         self._events = sorted(events, key=lambda event: event.at)
-        self._times = [microseconds(event.at) for event in self._events]
+        self._times = [to_microseconds(event.at) for event in self._events]
         self._states: list[State] = [State()]
         self._rejected: list[Contradiction] = []
 

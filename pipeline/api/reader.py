@@ -11,12 +11,12 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from pipeline.api.problems import Problem, not_found
-from pipeline.events.batch import instant
 from pipeline.jobs.audits.provider import every_provider
 from pipeline.store import Store
 from pipeline.store.boards import snapshots
 from pipeline.store.boards.snapshots import Snapshot
 from pipeline.store.read import pages
+from pipeline.vocabulary.time import format_rfc3339
 
 FOREVER = {"cache-control": "public, max-age=31536000, immutable"}
 """Of what a digest names."""
@@ -117,7 +117,7 @@ class Reader:
 
 def time_text(at: int) -> str:
     """Microseconds since 1970 UTC as RFC 3339."""
-    return instant(at).isoformat().replace("+00:00", "Z")
+    return format_rfc3339(at)
 
 
 def summary(reader: Reader, connection: Connection, snapshot: Snapshot) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
@@ -14,10 +13,10 @@ from pipeline.api.reader import FOREVER, UNTIL_PUBLISHED, Reader, summary
 from pipeline.api.request_params import Cursor, FormOf, Limit, SnapshotId, ViewOf, cursor_of, form_of, key_of
 from pipeline.api.tables import PARQUET, answer, as_json
 from pipeline.errors import Usage
-from pipeline.events.batch import microseconds
 from pipeline.store.boards import snapshots
 from pipeline.store.boards.snapshots import Snapshot
 from pipeline.store.read import pages
+from pipeline.vocabulary.time import parse_iso8601
 
 VIEWS = ("raw", "defended", "style")
 TABLE: dict[int | str, dict[str, Any]] = {
@@ -136,8 +135,7 @@ def _whole(found: list[str], prefix: str) -> str:
 
 def _at(connection: Any, text: str) -> Snapshot:
     try:
-        parsed = datetime.fromisoformat(text)
-        at = microseconds(parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC))
+        at = parse_iso8601(text)
     except (ValueError, OverflowError):
         raise Problem(422, f"query at: expected a date or time in ISO 8601, got {text!r}") from None
     try:

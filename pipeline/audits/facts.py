@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from math import sqrt
 
 from pipeline.audits import variants
@@ -21,8 +20,9 @@ from pipeline.audits.claims import Checked
 from pipeline.audits.sampling import Ledger, Line
 from pipeline.audits.variants import Release
 from pipeline.registry import Contradiction, Model, State
+from pipeline.vocabulary.time import format_rfc3339
+from pipeline.vocabulary.z_values import Z_95
 
-_Z = 1.959964
 _COMPLETE = "None: a complete count."
 
 
@@ -124,7 +124,7 @@ def claim_facts(checked: Iterable[Checked], sources: Sources) -> tuple[Fact, ...
     facts = []
     for one in checked:
         gap = one.claimed.share - one.measured.share
-        half = _Z * sqrt(one.claimed.variance + one.measured.variance)
+        half = Z_95 * sqrt(one.claimed.variance + one.measured.variance)
         facts.append(
             Fact(
                 one.model, f"{one.benchmark}: claimed less measured", round(100 * gap, 2), "percentage points",
@@ -184,7 +184,7 @@ def contradiction_facts(provider: str, rejected: Iterable[Contradiction], source
         rejected: events about its models, or by it.
         sources: as they are to be named.
     """
-    told = [f"{one.event.event_id} ({one.event.at.isoformat()}): {one.reason}: {one.detail}" for one in rejected]
+    told = [f"{one.event.event_id} ({format_rfc3339(one.event.at)}): {one.reason}: {one.detail}" for one in rejected]
     return (
         Fact(
             provider, "registry events refused", len(told), "events",
@@ -246,13 +246,13 @@ def _scored(one: Release, sources: Sources) -> tuple[Fact, ...]:
 
 
 def _points(about: str, name: str, value: float, se: float, definition: str, source: str, uncertainty: str) -> Fact:
-    bounds = round(value - _Z * se, 2), round(value + _Z * se, 2)
+    bounds = round(value - Z_95 * se, 2), round(value + Z_95 * se, 2)
     return Fact(about, name, round(value, 2), "points", definition, source, uncertainty, *bounds)
 
 
 def _shares(line: Line, place: int, book: Ledger, sources: Sources) -> tuple[Fact, ...]:
     n, name = book.battles, line.name
-    half = _Z * sqrt(max(line.rate * (2 - line.rate), 0.0) / n)
+    half = Z_95 * sqrt(max(line.rate * (2 - line.rate), 0.0) / n)
     drawn = (
         f"{_COMPLETE} Bounds: 95% for the rate at which the board draws this provider's models, if every battle is "
         "drawn alike."
@@ -310,4 +310,4 @@ def _models(provider: str, state: State) -> list[Model]:
 
 
 def _moment(at: int) -> str:
-    return datetime.fromtimestamp(at // 1_000_000, UTC).isoformat()
+    return format_rfc3339(at, "seconds")

@@ -33,8 +33,8 @@ from pipeline.audits.finding import Finding
 from pipeline.errors import Disconnected
 from pipeline.ratings import POINTS_PER_LOGIT, PairCounts, fit
 from pipeline.ratings.blas import one_thread
-from pipeline.ratings.checks import Floats
 from pipeline.ratings.graph import require_connected
+from pipeline.vocabulary.arrays import Float64
 
 AUDIT = "graph_health"
 _WEAK = 0.125
@@ -123,7 +123,7 @@ def graph_findings(counts: PairCounts) -> tuple[Finding, ...]:
     return (Finding(AUDIT, "board", "board", "weak bridge", "warning", what, None, figures),)
 
 
-def _thinnest(N: Floats) -> tuple[float, list[int]]:
+def _thinnest(N: Float64) -> tuple[float, list[int]]:
     """The sweep cut of the Fiedler order with the smallest conductance, and its smaller side."""
     volume = N.sum(axis=1)
     scale = 1 / np.sqrt(volume)

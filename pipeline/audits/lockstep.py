@@ -24,14 +24,15 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from pipeline.audits.finding import ALPHA, Finding
+from pipeline.vocabulary.arrays import Float64, Int64
+from pipeline.vocabulary.time import MINUTE
 
 AUDIT = "lockstep"
-BUCKET = 10 * 60 * 1_000_000
+BUCKET = 10 * MINUTE
 _HEAVY = 50
 _SHOWN = 20
 # Factors of a hash of three numbers (modulo 2⁶⁴); two cells of one hash are told apart afterwards.
 _ODD = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9)
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ def lockstep_findings(groups: tuple[Group, ...], voters: int, label: Callable[[i
     return tuple(findings)
 
 
-def _codes(*columns: Ints) -> Ints:
+def _codes(*columns: Int64) -> Int64:
     """One code a combination, from 0."""
     result = np.zeros(len(columns[0]), dtype=np.int64)
     for column in columns:
@@ -125,7 +126,7 @@ def _codes(*columns: Ints) -> Ints:
     return result.astype(np.int64)
 
 
-def _shared(*columns: Ints) -> Ints:
+def _shared(*columns: Int64) -> Int64:
     """Rows that agree with another one in every column, or very nearly all of those and a few others."""
     mixed = np.zeros(len(columns[0]), dtype=np.uint64)
     for column, odd in zip(columns, _ODD, strict=True):
@@ -138,18 +139,18 @@ def _shared(*columns: Ints) -> Ints:
     return np.flatnonzero(twice[place] == mixed)
 
 
-def _count(column: Ints, values: Ints) -> Ints:
+def _count(column: Int64, values: Int64) -> Int64:
     """How often each value stands in a column."""
     in_order = np.sort(column)
     return np.searchsorted(in_order, values, "right") - np.searchsorted(in_order, values, "left")
 
 
-def _distinct(column: Ints) -> int:
+def _distinct(column: Int64) -> int:
     in_order = np.sort(column)
     return 1 + int((in_order[1:] != in_order[:-1]).sum())
 
 
-def _pairs(edges: Ints) -> tuple[Ints, Ints, Ints]:
+def _pairs(edges: Int64) -> tuple[Int64, Int64, Int64]:
     """Every two voters of a cell, and the cell; edges are sorted by cell, then voter."""
     found = []
     for step in range(1, _HEAVY):
@@ -164,7 +165,7 @@ def _pairs(edges: Ints) -> tuple[Ints, Ints, Ints]:
     return first, second, cell
 
 
-def _groups(first: Ints, second: Ints, score: npt.NDArray[np.float64], edges: Ints, size: Ints) -> tuple[Group, ...]:
+def _groups(first: Int64, second: Int64, score: Float64, edges: Int64, size: Int64) -> tuple[Group, ...]:
     members = np.unique(np.concatenate([first, second]))
     if not len(members):
         return ()
@@ -180,7 +181,7 @@ def _groups(first: Ints, second: Ints, score: npt.NDArray[np.float64], edges: In
     return tuple(sorted(groups, key=lambda g: (-g.density, g.voters)))
 
 
-def _peel(edges: Ints, size: Ints) -> tuple[float, list[int], int]:
+def _peel(edges: Int64, size: Int64) -> tuple[float, list[int], int]:
     """The densest set of voters that taking the weakest voter away, one after another, leaves; at least two."""
     best: tuple[float, list[int], int] = (-1.0, [], 0)
     while True:

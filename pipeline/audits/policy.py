@@ -27,7 +27,7 @@ from pipeline.audits.finding import Finding
 from pipeline.audits.shares import OPEN, PROPRIETARY
 from pipeline.errors import BadCounts
 from pipeline.ratings import PairCounts
-from pipeline.ratings.checks import Floats
+from pipeline.vocabulary.arrays import Float64
 
 RULES: Mapping[str, Mapping[str, float]] = {
     "no_retraction": {},
@@ -109,7 +109,7 @@ def judge(policy: Mapping[str, Mapping[str, float]], facts: Facts) -> tuple[Verd
     return tuple(_JUDGES[rule](given, facts) for rule, given in policy.items())
 
 
-def active_shares(counts: PairCounts) -> Floats:
+def active_shares(counts: PairCounts) -> Float64:
     """Share of appearances of each model by the active-sampling rule: float64[K], of sum 1.
 
     A pair that never met counts as met once, with the largest variance that a vote can have.
@@ -127,11 +127,11 @@ def active_shares(counts: PairCounts) -> Floats:
     v = np.where(n > 0, np.maximum((wins + ties / 4) / met - p**2, 0.25 / met), 0.25)
     weight = np.sqrt(v / met) - np.sqrt(v / (met + 1))
     np.fill_diagonal(weight, 0.0)
-    result: Floats = weight.sum(axis=1) / weight.sum()
+    result: Float64 = weight.sum(axis=1) / weight.sum()
     return result
 
 
-def distance(first: Floats, second: Floats) -> float:
+def distance(first: Float64, second: Float64) -> float:
     """Total variation distance of two distributions: half the sum of absolute differences."""
     return float(np.abs(first - second).sum() / 2)
 

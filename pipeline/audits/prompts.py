@@ -18,8 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.audits.finding import Finding
-
-Ints = npt.NDArray[np.int64]
+from pipeline.vocabulary.arrays import Bool, Int64
 
 LIMIT = 0.25
 """Share within a month above which it is told of: the published board had .20."""
@@ -60,11 +59,11 @@ def prompt_duplication(month: npt.ArrayLike, prompt: npt.ArrayLike) -> tuple[Mon
     return tuple(result)
 
 
-def _distinct(ascending: Ints) -> Ints:
+def _distinct(ascending: Int64) -> Int64:
     return ascending[np.append(True, ascending[1:] != ascending[:-1])] if len(ascending) else ascending
 
 
-def _among(ascending: Ints, others: Ints) -> npt.NDArray[np.bool_]:
+def _among(ascending: Int64, others: Int64) -> Bool:
     """Which of them stand among others, ascending too."""
     place = np.minimum(np.searchsorted(others, ascending), len(others) - 1)
     return np.asarray(others[place] == ascending)

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 from pipeline.audits.finding import Finding
-from pipeline.events.batch import microseconds
 from pipeline.events.registry import Deprecated, RegistryEvent, Renamed, Retracted
 from pipeline.registry import Model, Registry, State
+from pipeline.vocabulary.time import format_rfc3339, to_microseconds
 
 AUDIT = "score_retraction"
 
@@ -33,7 +33,7 @@ def withdrawn(events: Sequence[RegistryEvent], scored_at: Mapping[str, int]) -> 
     for event in sorted(events, key=lambda e: e.at):
         if not isinstance(event, Retracted | Deprecated | Renamed):
             continue
-        at = microseconds(event.at)
+        at = to_microseconds(event.at)
         key = registry.as_of(at).key(event.model)
         if scored_at.get(key, at + 1) <= at:
             finding = _withdrawal(event, key, scored_at[key])
@@ -42,7 +42,7 @@ def withdrawn(events: Sequence[RegistryEvent], scored_at: Mapping[str, int]) -> 
 
 
 def _withdrawal(event: Retracted | Deprecated | Renamed, key: str, scored: int) -> Finding | None:
-    figures = {"event": event.event_id, "at": event.at.isoformat(), "scored_at": scored, "reason": event.reason}
+    figures = {"event": event.event_id, "at": format_rfc3339(event.at), "scored_at": scored, "reason": event.reason}
     if isinstance(event, Retracted):
         what = f"{key} was scored and then retracted: {event.reason}"
         return Finding(AUDIT, "model", key, "retracted after it was scored", "critical", what, None, figures)

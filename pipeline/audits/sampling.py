@@ -27,10 +27,9 @@ from pipeline.audits import shares
 from pipeline.audits.finding import ALPHA, Finding
 from pipeline.errors import BadCounts
 from pipeline.scoring.signals import SubjectKind
+from pipeline.vocabulary.arrays import Float64, Int64
 
 AUDIT = "sampling_fairness"
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,9 +49,9 @@ class Shown:
 
     models: tuple[str, ...]
     days: tuple[str, ...]
-    battles: Ints
-    appearances: Ints
-    declared: Floats
+    battles: Int64
+    appearances: Int64
+    declared: Float64
 
     def __post_init__(self) -> None:
         shape = (len(self.days), len(self.models))
@@ -183,7 +182,7 @@ def _lines(shown: Shown, kind: str, group: Sequence[str]) -> tuple[Line, ...]:
     return tuple(sorted(lines, key=lambda line: (-line.share, line.name)))
 
 
-def _line(shown: Shown, kind: str, name: str, models: int, count: Ints, declared: Floats, total: int) -> Line:
+def _line(shown: Shown, kind: str, name: str, models: int, count: Int64, declared: Float64, total: int) -> Line:
     live = shown.battles > 0
     rates = np.divide(count, shown.battles, out=np.zeros(len(count)), where=live)
     peak = int(rates.argmax())
@@ -204,13 +203,13 @@ def _line(shown: Shown, kind: str, name: str, models: int, count: Ints, declared
     )  # fmt: skip
 
 
-def _p_values(x: npt.ArrayLike, n: npt.ArrayLike, mean: npt.ArrayLike, models: int) -> Floats:
+def _p_values(x: npt.ArrayLike, n: npt.ArrayLike, mean: npt.ArrayLike, models: int) -> Float64:
     """Two-sided: of one model twice the smaller exact tail, of a group by the bound of its variance."""
     shown, battles = (np.asarray(value, dtype=np.int64) for value in (x, n))
     m = np.asarray(mean, dtype=np.float64)
     if models == 1 and (m <= 1).all():
         tails = np.minimum(bdtr(shown, battles, m), np.where(shown > 0, bdtrc(np.maximum(shown - 1, 0), battles, m), 1))
-        result: Floats = np.minimum(2 * tails, 1.0)
+        result: Float64 = np.minimum(2 * tails, 1.0)
         return result
     spread = np.sqrt(battles * np.clip(m * (2 - m), 0, None))
     off = shown - battles * m

@@ -23,8 +23,8 @@ import numpy as np
 from pipeline.audits.finding import Finding
 from pipeline.errors import BadCounts
 from pipeline.ratings import PairCounts, fit_matrix
-from pipeline.ratings.checks import Floats
 from pipeline.ratings.intervals import POINTS_PER_LOGIT
+from pipeline.vocabulary.arrays import Float64
 
 AUDIT = "task_mix"
 
@@ -104,7 +104,7 @@ def task_mix_findings(found: TaskMix) -> tuple[Finding, ...]:
 _SURE = 2.576
 
 
-def _levelled(wins: Floats, ties: Floats) -> tuple[Floats, Floats]:
+def _levelled(wins: Float64, ties: Float64) -> tuple[Float64, Float64]:
     """Wins and ties [K, K] with the shares of tasks alike in every pair, and as many votes a pair as there were."""
     votes = wins + wins.transpose(0, 2, 1) + ties
     whole = votes.sum(axis=(1, 2)) / votes.sum()
@@ -115,11 +115,11 @@ def _levelled(wins: Floats, ties: Floats) -> tuple[Floats, Floats]:
     return (wins * scale).sum(axis=0), (ties * scale).sum(axis=0)
 
 
-def _order(models: tuple[str, ...], theta: Floats) -> tuple[str, ...]:
+def _order(models: tuple[str, ...], theta: Float64) -> tuple[str, ...]:
     return tuple(models[k] for k in np.argsort(-theta, kind="stable"))
 
 
-def _reordered(models: tuple[str, ...], plain: Floats, V: Floats, level: Floats) -> tuple[Reordered, ...]:
+def _reordered(models: tuple[str, ...], plain: Float64, V: Float64, level: Float64) -> tuple[Reordered, ...]:
     found = []
     for i, j in np.argwhere(np.subtract.outer(plain, plain) > 0).tolist():
         gap, then = plain[i] - plain[j], level[i] - level[j]

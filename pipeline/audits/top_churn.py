@@ -21,15 +21,15 @@ from datetime import date
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import ndtr, pdtrc
 
 from pipeline.audits.finding import ALPHA, Finding
 from pipeline.formats.history import PublishedBoard
+from pipeline.vocabulary.arrays import Float64
+from pipeline.vocabulary.z_values import Z_95
 
 WEEK = 7
 # Half the width of a 95% interval in standard errors.
-_Z = 1.959964
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +144,8 @@ def _expected(earlier: PublishedBoard, later: PublishedBoard) -> float:
     return float(chance.sum())
 
 
-def _variance(board: PublishedBoard, votes_after: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    se = np.nan_to_num((board.upper - board.lower) / (2 * _Z))
+def _variance(board: PublishedBoard, votes_after: Float64) -> Float64:
+    se = np.nan_to_num((board.upper - board.lower) / (2 * Z_95))
     kept = np.divide(board.votes, votes_after, out=np.ones_like(votes_after), where=votes_after > 0)
-    result: npt.NDArray[np.float64] = se**2 * np.clip(1 - kept, 0.0, 1.0)
+    result: Float64 = se**2 * np.clip(1 - kept, 0.0, 1.0)
     return result

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 import typer
@@ -12,9 +11,9 @@ from pipeline import settings as configuration
 from pipeline.cli import show
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out
 from pipeline.errors import Usage
-from pipeline.events.batch import instant, microseconds
 from pipeline.store import Store
 from pipeline.store.boards import snapshots
+from pipeline.vocabulary.time import from_microseconds, parse_iso8601
 
 
 @app.command()
@@ -58,7 +57,7 @@ def leaderboard(
         more = {"coefficients": coefficients} if view == "style" else {}
         emit({"snapshot": found.snapshot_id, "view": view, "rows": rows, **more})
         return
-    day = instant(found.published_at).strftime("%Y-%m-%d %H:%M UTC")
+    day = from_microseconds(found.published_at).strftime("%Y-%m-%d %H:%M UTC")
     out.print(show.board(rows, f"Snapshot {found.sequence} ({found.snapshot_id[:12]}), {view}, {day}", out.width))
     for line in show.coefficients(coefficients):
         out.print(line, highlight=False, markup=False)
@@ -70,7 +69,6 @@ def _time(text: str | None) -> int | None:
     if text is None:
         return None
     try:
-        parsed = datetime.fromisoformat(text)
+        return parse_iso8601(text)
     except ValueError:
         raise Usage(f"--at: expected a date or time in ISO 8601, got {text!r}") from None
-    return microseconds(parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC))

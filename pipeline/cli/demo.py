@@ -13,7 +13,6 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,9 +39,10 @@ from pipeline.stream.commit import Tally
 from pipeline.stream.monitor import Monitor
 from pipeline.stream.source import FileSource
 from pipeline.stream.worker import Worker
+from pipeline.vocabulary.time import DAY, HOUR, from_microseconds
 
 # And an hour, so that the snapshot is a week old however its last votes fall.
-_A_WEEK = (7 * 24 + 1) * 3_600_000_000
+_A_WEEK = 7 * DAY + HOUR
 
 
 @app.command()
@@ -105,7 +105,7 @@ def demo(
 
 def _register(store: Store, story: Story) -> None:
     file = Path(str(store.engine.url.database)).parent / "registry.jsonl"
-    first = datetime.fromtimestamp(int(story.before.cast_at[0]) / 1e6, UTC)
+    first = from_microseconds(story.before.cast_at[0])
     file.write_bytes(b"".join(line + b"\n" for line in demo_registry(story.before.models, first)))
     registry_events.load(store, file)
     file.unlink()

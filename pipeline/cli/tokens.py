@@ -10,12 +10,10 @@ import typer
 from pipeline import settings as configuration
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out
 from pipeline.errors import Usage
-from pipeline.events.batch import instant
 from pipeline.jobs.open_store import now
 from pipeline.store import Store
 from pipeline.store.alerting import tokens as kept
-
-_A_DAY = 86_400_000_000
+from pipeline.vocabulary.time import DAY, format_rfc3339
 
 
 @app.command()
@@ -39,7 +37,7 @@ def tokens(
         if action == "add":
             at = now()
             with opened.write() as connection:
-                token = kept.add(connection, str(owner), scope or [], who, reason, at, at + round(days * _A_DAY))
+                token = kept.add(connection, str(owner), scope or [], who, reason, at, at + round(days * DAY))
             if as_json:
                 emit({"name": owner, "token": token})
             else:
@@ -72,4 +70,4 @@ def _list(rows: list[dict[str, Any]], as_json: bool) -> None:
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
     times = ("made_at", "expires_at", "revoked_at")
-    return row | {name: None if row[name] is None else instant(row[name]).isoformat() for name in times}
+    return row | {name: None if row[name] is None else format_rfc3339(row[name]) for name in times}

@@ -10,22 +10,17 @@ import hashlib
 import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.events.vote import OUTCOMES, Vote
+from pipeline.events.vote import Vote
+from pipeline.vocabulary.arrays import Bool, Int8, Int32, Int64, UInt8, UInt64
+from pipeline.vocabulary.outcomes import OUTCOME_CODES
+from pipeline.vocabulary.time import NO_TIME, to_microseconds
 
-Int64 = npt.NDArray[np.int64]
-
-NO_TIME = np.iinfo(np.int64).min
-"""Stands for an absent time in a column of microseconds."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-_OUTCOME = {name: code for code, name in enumerate(OUTCOMES)}
 # Floats of seconds are not used beyond 2099.
 _EXACT_SECONDS = 4.1e9
 _NOTHING = bytes(32)
@@ -59,24 +54,24 @@ class VoteBatch:
         style: int32[n, 10], tokens, headers, lists, bold, emoji of a, then of b; −1 where absent.
     """
 
-    partition: npt.NDArray[np.int32]
+    partition: Int32
     offset: Int64
     appended_at: Int64
     cast_at: Int64
-    key: npt.NDArray[np.uint64]
-    side: npt.NDArray[np.uint8]
+    key: UInt64
+    side: UInt8
     vote_id: list[str]
     model_a: list[str]
     model_b: list[str]
-    outcome: npt.NDArray[np.int8]
+    outcome: Int8
     voter: Int64
-    has_voter: npt.NDArray[np.bool_]
+    has_voter: Bool
     language: list[str | None]
     category: list[str | None]
     prompt: Int64
     network: list[str | None]
     voter_since: Int64
-    style: npt.NDArray[np.int32]
+    style: Int32
 
     def __len__(self) -> int:
         """The number of votes."""
@@ -98,7 +93,7 @@ class VoteBatch:
 
 def columns(
     votes: Sequence[Vote],
-    partition: npt.NDArray[np.int32],
+    partition: Int32,
     offset: Int64,
     appended_at: Int64,
     names_of: Callable[[Sequence[str | None]], Int64],
@@ -123,7 +118,7 @@ def columns(
         vote_id=ids,
         model_a=[v.model_a for v in votes],
         model_b=[v.model_b for v in votes],
-        outcome=np.array([_OUTCOME[v.winner] for v in votes], dtype=np.int8),
+        outcome=np.array([OUTCOME_CODES[v.winner] for v in votes], dtype=np.int8),
         voter=names_of(voters),
         has_voter=np.array([voter is not None for voter in voters], dtype=np.bool_),
         language=[v.language for v in votes],
@@ -141,27 +136,17 @@ def _times(times: Sequence[datetime | None]) -> Int64:
     exact[np.array([t is None for t in times], dtype=np.bool_)] = NO_TIME
     # A float of seconds is exact to the microsecond until 2106, and a quarter of the price.
     for row in np.flatnonzero(np.abs(seconds) >= _EXACT_SECONDS).tolist():
-        exact[row] = microseconds(times[row])  # type: ignore[arg-type]  # an absent time is no second
+        exact[row] = to_microseconds(times[row])  # type: ignore[arg-type]  # an absent time is no second
     return exact
 
 
-def _sha256(texts: Sequence[str | None]) -> npt.NDArray[np.uint8]:
+def _sha256(texts: Sequence[str | None]) -> UInt8:
     """uint8[n, 32]; zeros for None."""
     digests = [_NOTHING if text is None else hashlib.sha256(text.encode()).digest() for text in texts]
     return np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(len(texts), 32)
 
 
-def microseconds(time: datetime) -> int:
-    """Microseconds since 1970 UTC, exact."""
-    return (time - _EPOCH) // _MICROSECOND
-
-
-def instant(value: int) -> datetime:
-    """The UTC time of a number of microseconds since 1970."""
-    return _EPOCH + timedelta(microseconds=int(value))
-
-
-def _styles(votes: Sequence[Vote]) -> npt.NDArray[np.int32]:
+def _styles(votes: Sequence[Vote]) -> Int32:
     style = np.full((len(votes), 10), -1, dtype=np.int32)
     for row, vote in [(i, v) for i, v in enumerate(votes) if v.style_a is not None or v.style_b is not None]:
         for first, s in ((0, vote.style_a), (5, vote.style_b)):

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
-Int64 = npt.NDArray[np.int64]
+from pipeline.vocabulary.arrays import Int64
 
 
 @dataclass(frozen=True, slots=True)

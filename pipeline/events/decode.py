@@ -18,7 +18,8 @@ import msgspec
 from pipeline.events import registry
 from pipeline.events.hygiene import MAX_BYTES, MAX_DEPTH, all_plainly_clean, fault, plainly_clean
 from pipeline.events.registry import RegistryEvent
-from pipeline.events.vote import OUTCOMES, SCHEMA, Vote
+from pipeline.events.vote import SCHEMA, Vote
+from pipeline.vocabulary.outcomes import OUTCOMES
 
 # Enough of an unreadable record to recognise its producer; the hash names the rest.
 SAMPLE_BYTES = 200

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
+from pipeline.vocabulary.outcomes import Outcome
+
 SCHEMA = 1
-OUTCOMES = ("model_a", "model_b", "tie", "both_bad")
-"""Outcome codes are positions in this tuple: 0, 1, 2, 3."""
 
 # A name that fits a table cell and a chart label; the longest published model name has 63.
 MAX_NAME = 200
@@ -22,7 +22,6 @@ MAX_NAME = 200
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
 Time = Annotated[datetime, msgspec.Meta(tz=True)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
-Outcome = Literal["model_a", "model_b", "tie", "both_bad"]
 
 
 class Style(msgspec.Struct, frozen=True, gc=False):

@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.evidence.fixed import LOG_UNIT, Int64
+from pipeline.evidence.fixed import LOG_UNIT
 from pipeline.evidence.many import e_bh
+from pipeline.vocabulary.arrays import Bool, Int64
 
 MONTH = 30 * 24 * 12
 """H of five-minute windows: thirty days."""
@@ -78,7 +79,7 @@ def decide(
     alarms: float,
     share: float,
     quiet_for: int,
-    stepped: npt.NDArray[np.bool_] | None = None,
+    stepped: Bool | None = None,
 ) -> Decision:
     """Decide for m keys.
 

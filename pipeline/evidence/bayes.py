@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import betaln, gammaln, xlogy
 
-from pipeline.evidence.fixed import Int64, log_units
+from pipeline.evidence.fixed import log_units
+from pipeline.vocabulary.arrays import Int64
 
 CONCENTRATION = 1000.0
 """k: alternatives within a few per cent (relative) of the declared shares up to twice as much. Of 40 models a

@@ -21,7 +21,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.evidence.fixed import LOG_UNIT, Int64, log_units
+from pipeline.evidence.fixed import LOG_UNIT, log_units
+from pipeline.vocabulary.arrays import Int64
 
 NOTHING = -(1 << 40)
 """ln 0: M before the first step. e^NOTHING is 0 in every floating-point number."""

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import xlog1py, xlogy
 
-from pipeline.evidence.fixed import Int64, log_units
+from pipeline.evidence.fixed import log_units
+from pipeline.vocabulary.arrays import Float64, Int64
 
-Float64 = npt.NDArray[np.float64]
 Array = npt.ArrayLike
 
 RATIOS = (1.25, 1.5, 2.0, 3.0, 5.0)

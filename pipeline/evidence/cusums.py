@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.evidence.fixed import Int64
 from pipeline.evidence.segments import running_sums, starts
+from pipeline.vocabulary.arrays import Int64
 
 # Each voter's stretch lies so far below the one before it that one running minimum serves all of them.
 _DROP = 1 << 42

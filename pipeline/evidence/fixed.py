@@ -11,10 +11,8 @@ above 4·10⁹ is shown as that.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Float64 = npt.NDArray[np.float64]
-Int64 = npt.NDArray[np.int64]
+from pipeline.vocabulary.arrays import Float64, Int64
 
 LOG_UNIT = 2.0**-20
 E_UNIT = 2.0**-24

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.evidence.fixed import Int64
+from pipeline.vocabulary.arrays import Int64
 
 Columns = dict[str, npt.NDArray[Any]]
 KEY = "key"

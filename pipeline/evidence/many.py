@@ -14,16 +14,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from pipeline.evidence.fixed import LOG_UNIT, Int64
+from pipeline.evidence.fixed import LOG_UNIT
+from pipeline.vocabulary.arrays import Bool, Float64, Int64
 
 # Σ 1/(t ln²(t+1)) = 3.3877. It falls more slowly than 1/t² and still has a sum: after a year of three hundred
 # hypotheses a day (t = 10⁵) a level is 360 times what 1/t² would leave of it.
 _GAMMA = 0.2951
 
 
-def e_bh(log_e: Int64, alpha: float) -> npt.NDArray[np.bool_]:
+def e_bh(log_e: Int64, alpha: float) -> Bool:
     """Which of m simultaneous hypotheses e-BH rejects at level α.
 
     Args:
@@ -73,7 +73,7 @@ class ELond:
         found = bool(e_value >= 1 / self.level)
         return ELond(self.alpha, self.submitted + 1, self.rejected + found), found
 
-    def submit_family(self, e_values: npt.NDArray[np.float64]) -> tuple[ELond, npt.NDArray[np.bool_]]:
+    def submit_family(self, e_values: Float64) -> tuple[ELond, Bool]:
         """Take in m hypotheses that are looked at together, as one of the stream: each has 1/m of its level.
 
         Every one of them is held against m/α_t. The rate stays below α under any dependence within the family:

@@ -23,13 +23,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import expit, logit
 
 from pipeline.evidence.fixed import log_units
-
-Float64 = npt.NDArray[np.float64]
-Int64 = npt.NDArray[np.int64]
+from pipeline.vocabulary.arrays import Bool, Float64, Int32, Int64
 
 DELTAS = (0.7, 1.5, 3.0)
 """Sizes of a bias, in logits: half strength, strong, nearly always."""
@@ -197,7 +194,7 @@ class Reference:
         return log_units(ratios)
 
     @cached_property
-    def largest(self) -> npt.NDArray[np.int32]:
+    def largest(self) -> Int32:
         """int32[K, K, 3]: the largest banded log-ratio of any alternative for outcome a, b, tie; at least 0.
 
         0 stands for the alternatives about models that are not in the vote. On a decided battle `MOST_BY_TIES` comes
@@ -208,11 +205,11 @@ class Reference:
         for outcome in range(2):
             about_a, about_b = target[..., int(outcome == 0)], target[..., int(outcome == 1)].T
             np.maximum(best[..., outcome], np.maximum(about_a, about_b), out=best[..., outcome])
-        small: npt.NDArray[np.int32] = best.astype(np.int32)
+        small: Int32 = best.astype(np.int32)
         return small
 
     @staticmethod
-    def band_of(votes: Int64, first: npt.NDArray[np.bool_]) -> Int64:
+    def band_of(votes: Int64, first: Bool) -> Int64:
         """The band (first axis of `targets`) of a vote on a model.
 
         Args:
@@ -222,7 +219,7 @@ class Reference:
         return np.searchsorted(_BAND_ENDS, votes, side="right") + np.where(first, 0, len(BANDS[0]))
 
     @staticmethod
-    def tie_ratio(tied: npt.NDArray[np.bool_], own: Float64) -> Int64:
+    def tie_ratio(tied: Bool, own: Float64) -> Int64:
         """Log-ratio of "ties at random" (half of the time) against the voters' own tie shares.
 
         Args:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Int64 = npt.NDArray[np.int64]
+from pipeline.vocabulary.arrays import Bool, Int64
 
 
-def starts(group: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+def starts(group: npt.NDArray[Any]) -> Bool:
     """True where a new group begins in a sorted array of length n."""
     first = np.ones(len(group), dtype=np.bool_)
     np.not_equal(group[1:], group[:-1], out=first[1:])

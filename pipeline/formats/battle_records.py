@@ -24,7 +24,7 @@ from pipeline.events.vote import Vote, to_bytes
 from pipeline.formats import ColumnMap, read_records
 from pipeline.ratings import STYLE_FEATURES, encode_battles, encode_groups
 from pipeline.ratings.battle_columns import GROUPS, BattleColumns
-from pipeline.ratings.checks import Counts
+from pipeline.vocabulary.arrays import Int64
 
 NO_TIME = "1970-01-01T00:00:00Z"
 _CHUNK = 20_000
@@ -38,7 +38,7 @@ def by_record(path: Path, mapping: ColumnMap, step: Callable[[int], None] | None
         BadRecord: a record that is no battle, with its row.
     """
     parts: dict[str, list[Any]] = {name: [] for name in ("model_a", "model_b", "winner", "voter_id", *GROUPS)}
-    styles: list[Counts] = []
+    styles: list[Int64] = []
     records, row = iter(read_records(path, mapping)), 0
     while chunk := list(islice(records, _CHUNK)):
         votes = _decoded(path, chunk, row)
@@ -94,7 +94,7 @@ def _timed(raw: bytes) -> bytes:
     return to_bytes({**event, "cast_at": NO_TIME, "voter_since": None})
 
 
-def _styles(votes: Sequence[Vote]) -> Counts:
+def _styles(votes: Sequence[Vote]) -> Int64:
     """int64[n, 2, 5]."""
     result = np.full((len(votes), 2, len(STYLE_FEATURES)), -1, dtype=np.int64)
     for row, vote in enumerate(votes):

@@ -22,9 +22,10 @@ from pipeline.events.vote import SCHEMA, to_bytes
 from pipeline.formats import ColumnMap
 from pipeline.formats.battle_records import NO_TIME, by_record
 from pipeline.formats.foreign import SYNONYMS, WINNERS
-from pipeline.ratings import OUTCOMES, STYLE_FEATURES, encode_battles, encode_groups
+from pipeline.ratings import STYLE_FEATURES, encode_battles, encode_groups
 from pipeline.ratings.battle_columns import GROUPS, BattleColumns
-from pipeline.ratings.checks import Codes, Counts
+from pipeline.vocabulary.arrays import Int32, Int64
+from pipeline.vocabulary.outcomes import OUTCOMES
 
 _BATTLE = ("model_a", "model_b", "winner")
 # A header that means a format or a version of its own: by record.
@@ -137,7 +138,7 @@ def _whole(column: pa.ChunkedArray) -> Any:
     return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
 
-def _texts(table: pa.Table, name: str) -> tuple[tuple[str, ...], Codes]:
+def _texts(table: pa.Table, name: str) -> tuple[tuple[str, ...], Int32]:
     """A column that may be missing or have holes; an empty text is a hole, as where records are read."""
     if name not in table.column_names:
         return (), np.full(len(table), -1, dtype=np.int32)
@@ -145,7 +146,7 @@ def _texts(table: pa.Table, name: str) -> tuple[tuple[str, ...], Codes]:
     return encode_groups(pc.if_else(pc.equal(column, ""), None, column), name)
 
 
-def _style(table: pa.Table, side: str) -> Counts:
+def _style(table: pa.Table, side: str) -> Int64:
     """int64[N, 5]; a feature that is not counted is 0 where any other is."""
     if f"style_{side}" in table.column_names:
         whole = _whole(table[f"style_{side}"])

@@ -18,9 +18,9 @@ from math import isfinite, nan
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.errors import BadRecord, UnknownFormat
+from pipeline.vocabulary.arrays import Float64, Int64
 
 SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "snapshot": ("snapshot", "date", "leaderboard_publish_date", "publish_date"),
@@ -42,8 +42,6 @@ _NEEDED = ("snapshot", "model", "score", "votes")
 # "+5/-4": what the score may be higher or lower by.
 _MARGINS = re.compile(r"\+\s*(\d+(?:\.\d+)?)\s*/\s*[-−]\s*(\d+(?:\.\d+)?)")
 
-Floats = npt.NDArray[np.float64]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PublishedBoard:
@@ -62,12 +60,12 @@ class PublishedBoard:
     board: str
     day: date
     models: tuple[str, ...]
-    rank: Floats
-    style_rank: Floats
-    score: Floats
-    lower: Floats
-    upper: Floats
-    votes: npt.NDArray[np.int64]
+    rank: Float64
+    style_rank: Float64
+    score: Float64
+    lower: Float64
+    upper: Float64
+    votes: Int64
     organizations: tuple[str, ...]
     licenses: tuple[str, ...]
 
@@ -173,7 +171,7 @@ def _row(source: str, position: int, cells: Mapping[str, str]) -> _Row:
 def _board(board: str, day: date, rows: Iterable[_Row]) -> PublishedBoard:
     kept = list(rows)
 
-    def floats(name: str) -> Floats:
+    def floats(name: str) -> Float64:
         return np.array([getattr(row, name) for row in kept], dtype=np.float64)
 
     return PublishedBoard(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from pipeline.vocabulary.time import SECOND, format_rfc3339
+
 # Seconds up to the year 5138; a larger number is milliseconds (up to there: microseconds).
 _SECONDS_BELOW = 1e11
 _MILLISECONDS_BELOW = 1e14
@@ -40,10 +41,10 @@ def _from_number(number: float) -> str:
     if not math.isfinite(number) or number < 0:
         raise ValueError(number)
     if number >= _MILLISECONDS_BELOW:
-        number /= 1e6
+        number /= SECOND
     elif number >= _SECONDS_BELOW:
         number /= 1e3
-    return _text(_EPOCH + timedelta(microseconds=round(number * 1e6)))
+    return format_rfc3339(round(number * SECOND))
 
 
 def _from_text(text: str) -> str:
@@ -57,5 +58,4 @@ def _from_text(text: str) -> str:
 
 
 def _text(time: datetime) -> str:
-    aware = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    return aware.replace(tzinfo=None).isoformat() + "Z"
+    return format_rfc3339(time if time.tzinfo else time.replace(tzinfo=UTC))

@@ -16,7 +16,6 @@ from sqlalchemy.engine import Connection
 from pipeline import settings as configuration
 from pipeline.detectors import VOTER, WINDOW
 from pipeline.errors import Usage
-from pipeline.events.batch import instant
 from pipeline.evidence import Reference
 from pipeline.jobs.open_store import opened
 from pipeline.registry import Registry
@@ -29,6 +28,7 @@ from pipeline.store.alerting import alerts
 from pipeline.store.boards import snapshots
 from pipeline.store.votes import monitor_state, registry_events, snapshots_in_force, window_counts
 from pipeline.store.votes.dictionary import model_names, terms
+from pipeline.vocabulary.time import format_rfc3339
 
 # Windows that are held in memory at a time: two days.
 _CHUNK = 576
@@ -122,7 +122,7 @@ def _votes(
 
 
 def _shown(connection: Connection, one: Said, names: dict[int, str]) -> dict[str, Any]:
-    at = instant(one.at).isoformat().replace("+00:00", "Z")
+    at = format_rfc3339(one.at)
     shown: dict[str, Any] = {"at": at, "detector": one.detector}
     if isinstance(one, Cleared):
         about = {"subject": {"kind": None, "id": one.subject}, "direction": one.direction, "severity": "cleared"}

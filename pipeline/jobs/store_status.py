@@ -11,6 +11,8 @@ from pipeline.store import Store
 from pipeline.store.boards import snapshots
 from pipeline.store.read import status as figures
 from pipeline.store.votes import window_counts
+from pipeline.vocabulary.fates import FATES
+from pipeline.vocabulary.time import SECOND
 
 _OPEN = ("open", "acknowledged")
 
@@ -37,19 +39,19 @@ def status(store: Store) -> StoreStatus:
                 },
                 ("quality_gate",): float(gate is False),
             },
-            votes={(fate,): float(fates[fate]) for fate in ("accepted", "late", "quarantined")},
+            votes={(fate,): float(fates[fate]) for fate in FATES},
             rejects={(reason,): float(n) for reason, n in figures.rejects(connection).items()},
             next_offset={(p["source"], str(p["number"])): float(p["next_offset"]) for p in places},
             unsealed_offsets={
                 (p["source"], str(p["number"])): float(p["next_offset"] - p["sealed_offset"]) for p in places
             },
             watermark={
-                (p["source"], str(p["number"])): (p["event_time"] - lateness) / 1e6
+                (p["source"], str(p["number"])): (p["event_time"] - lateness) / SECOND
                 for p in places
                 if p["event_time"] is not None
             },
             monitor_position=_seconds(window_counts.position(connection)),
-            last_ingest=max((p["updated_at"] / 1e6 for p in places), default=None),
+            last_ingest=max((p["updated_at"] / SECOND for p in places), default=None),
             refresh_last_success=_seconds(figures.noted(connection, "refresh_last_success")),
             audit_last_success=_seconds(figures.noted(connection, "audit_last_success")),
             quality_gate_success=None if gate is None else float(gate),
@@ -79,4 +81,4 @@ def _opened(connection: Connection) -> dict[tuple[str, ...], float]:
 
 
 def _seconds(microseconds: int | None) -> float | None:
-    return None if microseconds is None else microseconds / 1e6
+    return None if microseconds is None else microseconds / SECOND

@@ -29,10 +29,11 @@ import pyarrow.compute as pc
 import rfc8785
 
 from ..errors import Refuted
-from ..ratings.encode import OUTCOMES
+from ..vocabulary.arrays import Int32, Int64
+from ..vocabulary.fates import FATES
+from ..vocabulary.outcomes import OUTCOMES
+from ..vocabulary.time import HOUR
 from .merkle import WIDTH
-
-ACCEPTED, LATE, QUARANTINED = FATES = ("accepted", "late", "quarantined")
 
 TERMS = ("at", "fate", "model_a", "model_b", "outcome")
 """Columns with few distinct values, kept as codes."""
@@ -70,7 +71,7 @@ _MOST_PAIRS = 50_000
 
 def votes(
     vote: Any,
-    cast_at: npt.NDArray[np.int64],
+    cast_at: Int64,
     model_a: Any,
     model_b: Any,
     outcome: npt.NDArray[np.integer[Any]],
@@ -103,21 +104,21 @@ def votes(
     return pa.table(columns, schema=SCHEMA)
 
 
-def retractions(vote: list[str], at: npt.NDArray[np.int64], retracts: list[int], reason: list[str]) -> pa.Table:
+def retractions(vote: list[str], at: Int64, retracts: list[int], reason: list[str]) -> pa.Table:
     """Rows of n retractions: the ids and the leaves of the votes that stop counting, and why."""
     given = {"at": hours(at), "reason": reason, "retracts": retracts, "vote": vote}
     columns = [pa.array(given[f.name], f.type) if f.name in given else pa.nulls(len(vote), f.type) for f in SCHEMA]
     return pa.table(columns, schema=SCHEMA)
 
 
-def hours(times: npt.NDArray[np.int64]) -> pa.DictionaryArray:
+def hours(times: Int64) -> pa.DictionaryArray:
     """Microseconds since 1970 UTC as the text of their hour."""
-    found, code = distinct(times // 3_600_000_000)
+    found, code = distinct(times // HOUR)
     texts = [f"{hour}:00:00Z" for hour in found.astype("datetime64[h]").astype(str).tolist()]
     return pa.DictionaryArray.from_arrays(pa.array(code), pa.array(texts, pa.string()))
 
 
-def distinct(values: npt.NDArray[np.integer[Any]]) -> tuple[npt.NDArray[np.integer[Any]], npt.NDArray[np.int32]]:
+def distinct(values: npt.NDArray[np.integer[Any]]) -> tuple[npt.NDArray[np.integer[Any]], Int32]:
     """The distinct values, and which of them each value is: `np.unique`, without sorting where they lie close together.
 
     >>> distinct(np.array([7, 5, 7]))

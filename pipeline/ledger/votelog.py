@@ -15,11 +15,11 @@ import pyarrow.compute as pc
 
 from ..errors import Refuted
 from ..ratings.counts import PairCounts
-from ..ratings.encode import OUTCOMES
-from . import leaf
+from ..vocabulary.arrays import Bool
+from ..vocabulary.fates import ACCEPTED, FATES, LATE
+from ..vocabulary.outcomes import OUTCOMES
 from .merkle import Frontier
 
-Mask = npt.NDArray[np.bool_]
 _RETRACTION = -1
 
 
@@ -48,7 +48,7 @@ class VoteLog:
                 "model_a": self._coded(rows["model_a"], self._model),
                 "model_b": self._coded(rows["model_b"], self._model),
                 "outcome": self._coded(rows["outcome"], OUTCOMES.index),
-                "fate": self._coded(rows["fate"], leaf.FATES.index),
+                "fate": self._coded(rows["fate"], FATES.index),
             }
         )
         retraction = np.flatnonzero(rows["retracts"].is_valid().to_numpy())
@@ -56,7 +56,7 @@ class VoteLog:
             self._retracts.append((first + row, rows["retracts"][row].as_py(), rows["vote"][row].as_py()))
         self._ids.extend(rows["vote"].chunks)
 
-    def counted(self, excluded: pa.Table, exclusions: int) -> tuple[Mask, Mask, list[int]]:
+    def counted(self, excluded: pa.Table, exclusions: int) -> tuple[Bool, Bool, list[int]]:
         """Which leaves count in the raw and in the defended view, and how many votes each exclusion takes.
 
         Args:
@@ -71,14 +71,14 @@ class VoteLog:
         self._check_ids(ids, fate)
         counts = np.ones(len(fate), dtype=np.bool_)
         self._take_back(ids, fate, counts)
-        raw = counts & ((fate == leaf.FATES.index(leaf.ACCEPTED)) | (fate == leaf.FATES.index(leaf.LATE)))
-        defended = counts & (fate == leaf.FATES.index(leaf.ACCEPTED))
+        raw = counts & ((fate == ACCEPTED) | (fate == LATE))
+        defended = counts & (fate == ACCEPTED)
         leaves, reason = excluded["leaf"].to_numpy(), excluded["exclusion"].to_numpy()
         _check_excluded(leaves, reason, defended, exclusions)
         defended[leaves] = False
         return raw, defended, np.bincount(reason, minlength=exclusions).tolist()
 
-    def counts(self, counted: Mask, also: list[str]) -> PairCounts:
+    def counts(self, counted: Bool, also: list[str]) -> PairCounts:
         """The votes that a mask keeps, over the sorted names of all models of the log and of `also`."""
         names = sorted({*self._models, *also})
         place = {name: at for at, name in enumerate(names)}
@@ -110,7 +110,7 @@ class VoteLog:
                 raise Refuted("duplicate_vote", f"leaf {at}", f"expected each vote once, got {one} again")
             seen.add(one)
 
-    def _take_back(self, ids: pa.ChunkedArray, fate: npt.NDArray[Any], counts: Mask) -> None:
+    def _take_back(self, ids: pa.ChunkedArray, fate: npt.NDArray[Any], counts: Bool) -> None:
         for at, retracted, name in self._retracts:
             where = f"leaf {at}"
             if fate[retracted] == _RETRACTION or ids[retracted].as_py() != name:
@@ -120,7 +120,7 @@ class VoteLog:
             counts[retracted] = False
 
 
-def _check_excluded(leaves: npt.NDArray[Any], reason: npt.NDArray[Any], defended: Mask, exclusions: int) -> None:
+def _check_excluded(leaves: npt.NDArray[Any], reason: npt.NDArray[Any], defended: Bool, exclusions: int) -> None:
     if len(leaves) and not (leaves[0] >= 0 and leaves[-1] < len(defended)):
         raise Refuted("exclusion", "excluded.parquet", f"expected leaves below {len(defended)}, got {leaves[-1]}")
     for wrong, what in (

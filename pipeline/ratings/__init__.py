@@ -1,7 +1,7 @@
 """Ratings: arrays in, frozen results out; no clock, no files, no store.
 
 Where is what:
-    encode          OUTCOMES, and columns of text to codes
+    encode          columns of text to codes
     counts          PairCounts: votes by pair and outcome, made, merged, subtracted and checked
     groups          the same by category or language, and a board for each
     graph           strongly connected components of the win digraph (Ford 1957)
@@ -28,7 +28,7 @@ from .board import Board, board_of, leaderboard
 from .bradley_terry import Fit, fit, fit_decisive, fit_matrix, pair_weights
 from .clusters import clustered
 from .counts import PairCounts
-from .encode import OUTCOMES, encode_battles, encode_groups
+from .encode import encode_battles, encode_groups
 from .fragility import Swap, fewest_to_dethrone, fewest_to_swap, neighbours
 from .graph import components, largest_component
 from .groups import GroupBoard, GroupedCounts, count_groups, group_boards
@@ -40,7 +40,6 @@ from .style import STYLE_FEATURES, fit_style, style_contrast
 from .style_newton import StyleFit
 
 __all__ = [
-    "OUTCOMES",
     "POINTS_PER_LOGIT",
     "STYLE_FEATURES",
     "Board",

@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..vocabulary.arrays import Int64
 from .counts import PairCounts
-from .graph import Members, components, disconnected, largest_component
+from .graph import components, disconnected, largest_component
 
 
 class Unrated(NamedTuple):
@@ -46,7 +47,7 @@ def rate_component(counts: PairCounts, *, least_share: float = 0.95) -> tuple[Pa
     return counts.subset(members), _left_out(counts, members)
 
 
-def _left_out(counts: PairCounts, members: Members) -> tuple[Unrated, ...]:
+def _left_out(counts: PairCounts, members: Int64) -> tuple[Unrated, ...]:
     W = counts.win_matrix()
     won, lost = W[:, members].sum(axis=1), W[members, :].sum(axis=0)
     battles = counts.battles()

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from .checks import Codes, Counts
+from ..vocabulary.arrays import Bool, Int32, Int64
 from .counts import PairCounts
 
 GROUPS = ("category", "language")
@@ -29,25 +28,25 @@ class BattleColumns:
     """
 
     models: tuple[str, ...]
-    a: Codes
-    b: Codes
-    outcome: Codes
+    a: Int32
+    b: Int32
+    outcome: Int32
     voters: tuple[str, ...]
-    voter: Counts
-    groups: Mapping[str, tuple[tuple[str, ...], Codes]]
-    style: tuple[Counts, Counts]
+    voter: Int64
+    groups: Mapping[str, tuple[tuple[str, ...], Int32]]
+    style: tuple[Int64, Int64]
 
     def __len__(self) -> int:
         """The number of votes."""
         return len(self.a)
 
     @property
-    def codes(self) -> tuple[Codes, Codes, Codes]:
+    def codes(self) -> tuple[Int32, Int32, Int32]:
         """The columns a, b and outcome, as estimators take them."""
         return self.a, self.b, self.outcome
 
     @property
-    def has_style(self) -> npt.NDArray[np.bool_]:
+    def has_style(self) -> Bool:
         """bool[N], true where both answers have style counts."""
         of_a, of_b = self.style
         return np.asarray((of_a[:, 0] >= 0) & (of_b[:, 0] >= 0))

@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import BadCounts
+from ..vocabulary.arrays import Float64
 from .battle_columns import BattleColumns
 from .board import Board, board_of
 from .bradley_terry import Fit, fit, pair_weights
-from .checks import Floats
 from .clusters import clustered
 from .counts import PairCounts
 from .fragility import Swap, fewest_to_dethrone, neighbours
@@ -183,6 +183,6 @@ def _bootstrap_intervals(fitted: Fit, resampled: Bootstrap, level: float) -> tup
     """The ratings of all votes with covariance, standard errors and percentile intervals of the rounds."""
     covariance = resampled.covariance()
     low, high = (MEAN_RATING + bound * POINTS_PER_LOGIT for bound in resampled.bounds(level))
-    se: Floats = np.sqrt(np.diag(covariance)) * POINTS_PER_LOGIT
+    se: Float64 = np.sqrt(np.diag(covariance)) * POINTS_PER_LOGIT
     rating = MEAN_RATING + fitted.theta * POINTS_PER_LOGIT
     return replace(fitted, covariance=covariance), Intervals(rating, se, low, high)

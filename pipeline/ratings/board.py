@@ -14,9 +14,9 @@ from decimal import ROUND_HALF_EVEN, Decimal
 import numpy as np
 
 from ..errors import BadCounts
+from ..vocabulary.arrays import Float64, Int64
 from .admission import Unrated, rate_component
 from .bradley_terry import Fit, fit
-from .checks import Counts, Floats
 from .counts import PairCounts
 from .intervals import Intervals, intervals, ranks
 from .ranksets import RankSets, rank_sets
@@ -46,14 +46,14 @@ class Board:
     """
 
     models: tuple[str, ...]
-    rating: Floats
-    se: Floats
-    lower: Floats
-    upper: Floats
-    rank: Counts
-    rank_best: Counts
-    rank_worst: Counts
-    votes: Counts
+    rating: Float64
+    se: Float64
+    lower: Float64
+    upper: Float64
+    rank: Int64
+    rank_best: Int64
+    rank_worst: Int64
+    votes: Int64
     unrated: tuple[Unrated, ...]
     gradient_norm: float
     converged: bool
@@ -120,7 +120,7 @@ def board_of(
     fitted: Fit,
     shown: Intervals,
     *,
-    votes: Counts,
+    votes: Int64,
     anchor: tuple[str, float] | None = None,
     unrated: tuple[Unrated, ...] = (),
     joint: RankSets | None = None,
@@ -169,6 +169,6 @@ def _anchored(models: tuple[str, ...], shown: Intervals, anchor: tuple[str, floa
     return shown.shifted(points - float(shown.rating[models.index(name)]))
 
 
-def _cents(column: Floats) -> Floats:
+def _cents(column: Float64) -> Float64:
     # Decimal of the shortest form: 1.005 is rounded as written, not as the binary 1.00499999…
     return np.array([float(Decimal(repr(x)).quantize(_CENT, ROUND_HALF_EVEN)) for x in column.tolist()])

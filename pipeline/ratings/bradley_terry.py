@@ -24,10 +24,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import BadCounts, NotConverged
+from ..vocabulary.arrays import Float64
 from . import checks
 from .admission import Unrated, rate_component
 from .blas import one_thread
-from .checks import Floats
 from .counts import PairCounts
 from .graph import require_connected
 from .newton import information, laplacian, maximise, solve, win_probability
@@ -48,9 +48,9 @@ class Fit:
         converged: always true; an unconverged fit raises.
     """
 
-    theta: Floats
-    covariance: Floats
-    hessian: Floats
+    theta: Float64
+    covariance: Float64
+    hessian: Float64
     iterations: int
     gradient_norm: float
     converged: bool
@@ -80,7 +80,7 @@ def fit(counts: PairCounts, *, reweight: int | None = None, tolerance: float = 1
     )
 
 
-def pair_weights(counts: PairCounts, least: int = 50) -> Floats:
+def pair_weights(counts: PairCounts, least: int = 50) -> Float64:
     """Return float64[K, K], symmetric: 1 / max(votes of the pair, least); 1 / least where there are none.
 
     Raises:
@@ -89,7 +89,7 @@ def pair_weights(counts: PairCounts, least: int = 50) -> Floats:
     if isinstance(least, bool) or not isinstance(least, int) or least < 1:
         raise BadCounts(f"expected the least number of votes of a pair to be a whole number from 1, got {least!r}")
     W = counts.win_matrix()
-    result: Floats = 1.0 / np.maximum(W + W.T, least)
+    result: Float64 = 1.0 / np.maximum(W + W.T, least)
     return result
 
 
@@ -146,22 +146,22 @@ def fit_matrix(
     return Fit(theta, covariance, hessian, iterations, norm, converged=True)
 
 
-def sandwich(hessian: Floats, scatter: Floats) -> Floats | None:
+def sandwich(hessian: Float64, scatter: Float64) -> Float64 | None:
     """H⁺ B H⁺, or None if rounding left H without an inverse: B's rows sum to zero, so the gauge drops out."""
     half = solve(hessian, scatter)
     full = None if half is None else solve(hessian, half.T)
     return None if full is None else (full + full.T) / 2
 
 
-def _score_variance(decisive: Floats, tied: Floats, theta: Floats) -> Floats:
+def _score_variance(decisive: Float64, tied: Float64, theta: Float64) -> Float64:
     """Σ (y − p)² of each pair's votes, in either order of the pair."""
     P = win_probability(theta)
     lost = decisive * P.T**2
-    result: Floats = lost + lost.T + tied * (P - 0.5) ** 2
+    result: Float64 = lost + lost.T + tied * (P - 0.5) ** 2
     return result
 
 
-def _scaled(weights: npt.ArrayLike | None, W: Floats, names: Sequence[str | int] | None) -> Floats:
+def _scaled(weights: npt.ArrayLike | None, W: Float64, names: Sequence[str | int] | None) -> Float64:
     """Weights whose mean over the votes is 1, so that tolerances keep their meaning."""
     if weights is None:
         return np.ones_like(W)
@@ -174,11 +174,11 @@ def _scaled(weights: npt.ArrayLike | None, W: Floats, names: Sequence[str | int]
         i, j = (int(k) for k in bad[0])
         pair = f"{names[i]} against {names[j]}" if names is not None else f"model {i} against model {j}"
         raise BadCounts(f"expected a weight above 0, got {given[i, j]} for {pair}")
-    result: Floats = given * (votes.sum() / (votes * given).sum())
+    result: Float64 = given * (votes.sum() / (votes * given).sum())
     return result
 
 
-def _off_diagonal(weights: npt.ArrayLike, size: int) -> Floats:
+def _off_diagonal(weights: npt.ArrayLike, size: int) -> Float64:
     array = np.array(weights, dtype=np.float64)
     if array.shape != (size, size):
         raise BadCounts(f"expected weights of shape {(size, size)}, got {array.shape}")

@@ -15,10 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import BadCounts
-
-Codes = npt.NDArray[np.int32]
-Counts = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
+from ..vocabulary.arrays import Float64, Int32, Int64
 
 # Every sum below this is exact in float64 as well as in int64, so both forms of a count agree.
 MOST_VOTES = 2**53
@@ -37,7 +34,7 @@ def model_names(models: Sequence[str]) -> tuple[str, ...]:
     return names
 
 
-def codes(values: npt.ArrayLike, what: str, size: int) -> Codes:
+def codes(values: npt.ArrayLike, what: str, size: int) -> Int32:
     """Return int32[P]; each must be a code in [0, size)."""
     array = whole(values, what)
     # The two extremes first: millions of votes come through here, and nearly all of them are right.
@@ -47,7 +44,7 @@ def codes(values: npt.ArrayLike, what: str, size: int) -> Codes:
     return _frozen(array.astype(np.int32))
 
 
-def counts(values: npt.ArrayLike, what: str, names: Sequence[str], a: Codes, b: Codes) -> Counts:
+def counts(values: npt.ArrayLike, what: str, names: Sequence[str], a: Int32, b: Int32) -> Int64:
     """Return int64[P]; each must be a whole number of votes, at least 0."""
     array = whole(values, what)
     if array.shape != a.shape:
@@ -60,7 +57,7 @@ def counts(values: npt.ArrayLike, what: str, names: Sequence[str], a: Codes, b: 
     return _frozen(array.astype(np.int64))
 
 
-def no_self_pairs(a: Codes, b: Codes, names: Sequence[str]) -> None:
+def no_self_pairs(a: Int32, b: Int32, names: Sequence[str]) -> None:
     """Refuse a model against itself: it says nothing about anybody's strength."""
     same = np.flatnonzero(a == b)
     if same.size:
@@ -68,7 +65,7 @@ def no_self_pairs(a: Codes, b: Codes, names: Sequence[str]) -> None:
         raise BadCounts(f"expected two models, got {names[a[row]]} against itself at row {row}")
 
 
-def square(values: npt.ArrayLike, what: str, names: Sequence[str | int] | None) -> Floats:
+def square(values: npt.ArrayLike, what: str, names: Sequence[str | int] | None) -> Float64:
     """Return float64[K, K]; finite, at least 0, with nothing on the diagonal."""
     try:
         array = np.array(values, dtype=np.float64)

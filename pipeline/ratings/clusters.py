@@ -21,11 +21,11 @@ import numpy.typing as npt
 from scipy.sparse import coo_array, csr_array
 
 from ..errors import BadCounts, NotConverged
+from ..vocabulary.arrays import Float64, Int32, Int64
+from ..vocabulary.outcomes import OUTCOMES
 from . import checks
 from .blas import one_thread
 from .bradley_terry import Fit, sandwich
-from .checks import Codes, Counts, Floats
-from .encode import OUTCOMES
 from .votes import residuals
 
 
@@ -69,7 +69,7 @@ def clustered(
     return replace(fitted, covariance=covariance)
 
 
-def voter_clusters(voter: npt.NDArray[np.integer[Any]]) -> tuple[Counts, Counts]:
+def voter_clusters(voter: npt.NDArray[np.integer[Any]]) -> tuple[Int64, Int64]:
     """Number the voters from 0; each vote without one (−1) gets a number of its own after them.
 
     Returns:
@@ -83,7 +83,7 @@ def voter_clusters(voter: npt.NDArray[np.integer[Any]]) -> tuple[Counts, Counts]
     return result, names
 
 
-def voter_scores(a: Codes, b: Codes, residual: Floats, cluster: Counts, size: int) -> csr_array:
+def voter_scores(a: Int32, b: Int32, residual: Float64, cluster: Int64, size: int) -> csr_array:
     """Scores as a sparse [voters, K]: what each voter's votes pull each model by."""
     rows, columns = np.concatenate([cluster, cluster]), np.concatenate([a, b])
     voters = int(cluster.max()) + 1 if len(cluster) else 0
@@ -91,14 +91,14 @@ def voter_scores(a: Codes, b: Codes, residual: Floats, cluster: Counts, size: in
 
 
 def clustered_scatter(
-    a: Codes, b: Codes, residual: Floats, cluster: Counts, size: int, z: Floats | None = None
-) -> Floats:
+    a: Int32, b: Int32, residual: Float64, cluster: Int64, size: int, z: Float64 | None = None
+) -> Float64:
     """Σ over voters of s sᵀ: float64[K, K], or [K + F, K + F] with features z, float64[N, F]."""
     scores = voter_scores(a, b, residual, cluster, size)
-    models: Floats = (scores.T @ scores).toarray()
+    models: Float64 = (scores.T @ scores).toarray()
     if z is None:
         return models
     features = np.stack([np.bincount(cluster, residual * column, scores.shape[0]) for column in z.T], axis=1)
     cross = scores.T @ features
-    result: Floats = np.block([[models, cross], [cross.T, features.T @ features]])
+    result: Float64 = np.block([[models, cross], [cross.T, features.T @ features]])
     return result

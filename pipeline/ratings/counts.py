@@ -17,9 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import BadCounts
+from ..vocabulary.arrays import Float64, Int32, Int64
+from ..vocabulary.outcomes import OUTCOMES
 from . import checks
-from .checks import Codes, Counts, Floats
-from .encode import OUTCOMES, Coded, encode_columns
+from .encode import Coded, encode_columns
 from .tally import collapse, scatter, tally
 
 _COLUMNS = ("wins_a", "wins_b", "ties", "both_bad")
@@ -44,12 +45,12 @@ class PairCounts:
     """
 
     models: tuple[str, ...]
-    a: Codes
-    b: Codes
-    wins_a: Counts
-    wins_b: Counts
-    ties: Counts
-    both_bad: Counts
+    a: Int32
+    b: Int32
+    wins_a: Int64
+    wins_b: Int64
+    ties: Int64
+    both_bad: Int64
 
     def __post_init__(self) -> None:
         names = checks.model_names(self.models)
@@ -151,24 +152,24 @@ class PairCounts:
         clear = replace(self, ties=none, both_bad=none)
         return _canonical(clear.models, clear.a, clear.b, clear.table())
 
-    def table(self) -> Counts:
+    def table(self) -> Int64:
         """Return int64[P, 4], columns in the order of `OUTCOMES`."""
         return np.stack([self.wins_a, self.wins_b, self.ties, self.both_bad], axis=1)
 
-    def win_matrix(self) -> Floats:
+    def win_matrix(self) -> Float64:
         """Return float64[K, K]: W[i, j] = votes for i over j, ties and both bad half each."""
         return self.decisive_matrix() + self.tie_matrix() / 2
 
-    def decisive_matrix(self) -> Floats:
+    def decisive_matrix(self) -> Float64:
         """Return float64[K, K]: votes for i over j that name a winner."""
         return scatter(len(self.models), (self.a, self.b, self.wins_a), (self.b, self.a, self.wins_b))
 
-    def tie_matrix(self) -> Floats:
+    def tie_matrix(self) -> Float64:
         """Return float64[K, K], symmetric: votes between i and j that name no winner."""
         none = self.ties + self.both_bad
         return scatter(len(self.models), (self.a, self.b, none), (self.b, self.a, none))
 
-    def battles(self) -> Counts:
+    def battles(self) -> Int64:
         """Return int64[K]: battles of each model, ties included."""
         result = np.zeros(len(self.models), dtype=np.int64)
         votes = self.table().sum(axis=1)
@@ -207,6 +208,6 @@ def _same_axis(first: PairCounts, other: PairCounts, what: str) -> None:
         raise BadCounts(f"expected {what} on the same axis of {sizes} of another axis")
 
 
-def _canonical(models: tuple[str, ...], a: npt.NDArray[Any], b: npt.NDArray[Any], table: Counts) -> PairCounts:
+def _canonical(models: tuple[str, ...], a: npt.NDArray[Any], b: npt.NDArray[Any], table: Int64) -> PairCounts:
     low, high, summed = collapse(a, b, table, len(models))
     return PairCounts(models, low, high, *summed.T)

@@ -24,10 +24,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ..errors import BadCounts
-from .checks import Codes
-
-OUTCOMES = ("model_a", "model_b", "tie", "both_bad")
-_OUTCOME_CODES = {name: code for code, name in enumerate(OUTCOMES)}
+from ..vocabulary.arrays import Int32
+from ..vocabulary.outcomes import OUTCOME_CODES, OUTCOMES
 
 # Distinct texts of a column, and each row's position among them.
 _Encoded = tuple[list[str], npt.NDArray[np.integer[Any]]]
@@ -42,19 +40,19 @@ class Coded:
         position: int32[N].
     """
 
-    table: Codes
+    table: Int32
     position: npt.NDArray[np.integer[Any]]
 
     @property
-    def codes(self) -> Codes:
+    def codes(self) -> Int32:
         """int32[N]."""
-        result: Codes = self.table.take(self.position)
+        result: Int32 = self.table.take(self.position)
         return result
 
 
 def encode_battles(
     model_a: Iterable[Any], model_b: Iterable[Any], winner: Iterable[Any]
-) -> tuple[tuple[str, ...], Codes, Codes, Codes]:
+) -> tuple[tuple[str, ...], Int32, Int32, Int32]:
     """Turn three columns of text into the model axis and three columns of codes.
 
     Args:
@@ -90,10 +88,10 @@ def encode_columns(
         return _one_by_one(*given)
     models = tuple(sorted(names))
     place = {name: code for code, name in enumerate(models)}
-    return models, _placed(left, place), _placed(right, place), _placed(outcomes, _OUTCOME_CODES)
+    return models, _placed(left, place), _placed(right, place), _placed(outcomes, OUTCOME_CODES)
 
 
-def encode_groups(column: Iterable[Any], what: str) -> tuple[tuple[str, ...], Codes]:
+def encode_groups(column: Iterable[Any], what: str) -> tuple[tuple[str, ...], Int32]:
     """Turn a column of text into its sorted distinct values and int32[N] codes, −1 where there is none.
 
     Raises:
@@ -159,7 +157,7 @@ def _one_by_one(
     left, right, outcomes = _texts(model_a), _texts(model_b), _texts(winner)
     models = _axis(left, right)
     index = {name: code for code, name in enumerate(models)}
-    result = _lookup(_OUTCOME_CODES, outcomes)
+    result = _lookup(OUTCOME_CODES, outcomes)
     if (result < 0).any():
         row = int(np.argmax(result < 0))
         raise BadCounts(f"expected a winner in {OUTCOMES}, got {outcomes[row]!r} at row {row}")
@@ -192,7 +190,7 @@ def _axis(left: Sequence[Any], right: Sequence[Any]) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def _lookup(index: dict[str, int], column: Sequence[Any]) -> Codes:
+def _lookup(index: dict[str, int], column: Sequence[Any]) -> Int32:
     try:
         return np.fromiter(map(index.get, column, repeat(-1)), np.int32, len(column))
     except TypeError:  # an unhashable value is as unknown as any other

@@ -24,9 +24,9 @@ import numpy as np
 from scipy.special import expit
 
 from ..errors import BadCounts, NotConverged
+from ..vocabulary.arrays import Float64, Int64
 from .blas import one_thread
 from .bradley_terry import Fit, fit
-from .checks import Counts, Floats
 from .counts import PairCounts
 from .graph import is_connected
 from .intervals import POINTS_PER_LOGIT
@@ -122,7 +122,7 @@ def fewest_to_dethrone(counts: PairCounts, *, fitted: Fit | None = None) -> Swap
     return best
 
 
-def _lifts(start: Fit, first: int) -> Floats:
+def _lifts(start: Fit, first: int) -> Float64:
     """float64[K, K], column k is H⁺(e_first − e_k).
 
     As a potential it is highest at `first` and lowest at k, so no vote has more influence on their gap than the
@@ -135,7 +135,7 @@ def _lifts(start: Fit, first: int) -> Floats:
     return lifts
 
 
-def _least(counts: PairCounts, start: Fit, lift: Floats, gap: float) -> float:
+def _least(counts: PairCounts, start: Fit, lift: Float64, gap: float) -> float:
     """No more votes than the linear guess asks for: the gap over the influence of the best vote."""
     p, steep = expit(start.theta[counts.a] - start.theta[counts.b]), lift[counts.a] - lift[counts.b]
     there = np.stack([counts.wins_a, counts.wins_b, counts.ties + counts.both_bad]) > 0
@@ -161,9 +161,9 @@ def neighbours(counts: PairCounts, top: int, *, fitted: Fit | None = None) -> It
 class _Refit:
     """The board without some votes: int64[3P] dropped of each cell, how many, and θ without them."""
 
-    dropped: Counts
+    dropped: Int64
     votes: int
-    theta: Floats
+    theta: Float64
 
 
 class _Search:
@@ -201,7 +201,7 @@ class _Search:
             order = self._order(best.theta, laplacian(information(left, best.theta)))[0]
         return None if best is None else self._swap(best)
 
-    def _order(self, theta: Floats, hessian: Floats) -> tuple[Counts, Floats]:
+    def _order(self, theta: Float64, hessian: Float64) -> tuple[Int64, Float64]:
         """Cells whose votes hold `above` up, the most influential first, and the influence of every cell."""
         a, b = self._counts.a, self._counts.b
         e = np.zeros(len(theta))
@@ -214,7 +214,7 @@ class _Search:
         order = np.argsort(-influence, kind="stable")
         return order[(influence[order] > 0) & (self._votes[order] > 0)], influence
 
-    def _bisect(self, order: Counts, best: _Refit | None) -> _Refit | None:
+    def _bisect(self, order: Int64, best: _Refit | None) -> _Refit | None:
         """The fewest votes from the front of the order that swap the two, if fewer than the best known."""
         ends = np.cumsum(self._votes[order])
         low, top = 0, (int(ends[-1]) if len(ends) else 0) + 1
@@ -236,7 +236,7 @@ class _Search:
             k, stride = ((low + top) // 2, stride) if bounded else (min(low + stride, top - 1), 2 * stride)
         return found
 
-    def _refit(self, order: Counts, ends: Counts, votes: int) -> _Refit | None:
+    def _refit(self, order: Int64, ends: Int64, votes: int) -> _Refit | None:
         """The exact fit without the first `votes` votes of the order; None if it has none."""
         dropped = np.zeros_like(self._votes)
         cell = int(np.searchsorted(ends, votes))
@@ -251,7 +251,7 @@ class _Search:
             return None
         return _Refit(dropped, votes, theta)
 
-    def _matrix(self, dropped: Counts) -> Floats:
+    def _matrix(self, dropped: Int64) -> Float64:
         """float64[K, K], the dropped votes as wins of i over j."""
         a, b = self._counts.a, self._counts.b
         won, lost, none = dropped.reshape(3, -1)
@@ -259,7 +259,7 @@ class _Search:
         W[a, b], W[b, a] = won + none / 2, lost + none / 2
         return W
 
-    def _gap(self, theta: Floats) -> float:
+    def _gap(self, theta: Float64) -> float:
         return float(theta[self._above] - theta[self._below])
 
     def _swap(self, best: _Refit) -> Swap:

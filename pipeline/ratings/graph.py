@@ -11,20 +11,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from ..errors import BadCounts, Disconnected
-from .checks import Floats
-
-Members = npt.NDArray[np.int64]
+from ..vocabulary.arrays import Bool, Float64, Int64
 
 # A message is read by a person: so many components, and models in each, are spelt out.
 _SHOWN = 6
 
 
-def components(W: Floats) -> list[Members]:
+def components(W: Float64) -> list[Int64]:
     """Split the models into strongly connected components.
 
     Args:
@@ -42,13 +39,13 @@ def components(W: Floats) -> list[Members]:
     return [parts[k] for k in order]
 
 
-def is_connected(W: Floats) -> bool:
+def is_connected(W: Float64) -> bool:
     """True if the win digraph is one strongly connected component: from one model to all, and back."""
     beats = W > 0
     return len(W) > 0 and _reaches_all(beats) and _reaches_all(beats.T)
 
 
-def _reaches_all(edges: npt.NDArray[np.bool_]) -> bool:
+def _reaches_all(edges: Bool) -> bool:
     reached = np.zeros(len(edges), dtype=bool)
     reached[0] = True
     fresh = reached
@@ -58,7 +55,7 @@ def _reaches_all(edges: npt.NDArray[np.bool_]) -> bool:
     return bool(reached.all())
 
 
-def largest_component(W: Floats) -> tuple[Members, float]:
+def largest_component(W: Float64) -> tuple[Int64, float]:
     """Return the codes of the component that holds most votes, and its share of all votes.
 
     Raises:
@@ -71,7 +68,7 @@ def largest_component(W: Floats) -> tuple[Members, float]:
     return members, float(W[np.ix_(members, members)].sum()) / total
 
 
-def require_connected(W: Floats, names: Sequence[str | int] | None = None) -> None:
+def require_connected(W: Float64, names: Sequence[str | int] | None = None) -> None:
     """Refuse counts without a finite estimate.
 
     Raises:
@@ -82,7 +79,7 @@ def require_connected(W: Floats, names: Sequence[str | int] | None = None) -> No
         raise disconnected(parts, names, "expected one strongly connected component")
 
 
-def disconnected(parts: Sequence[Members], names: Sequence[str | int] | None, expected: str) -> Disconnected:
+def disconnected(parts: Sequence[Int64], names: Sequence[str | int] | None, expected: str) -> Disconnected:
     """Build the error that lists the components, with the first few in its message."""
     called = range(sum(len(part) for part in parts)) if names is None else names
     named = [[called[int(code)] for code in part] for part in parts]

@@ -17,11 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import BadCounts, RatingError
+from ..vocabulary.arrays import Int32, Int64
+from ..vocabulary.outcomes import OUTCOMES
 from . import checks
 from .board import Board, leaderboard
-from .checks import Codes
 from .counts import PairCounts
-from .encode import OUTCOMES
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,7 +120,7 @@ def _group_board(
     return GroupBoard(label, counts.total, board, "")
 
 
-def _group_codes(group: npt.ArrayLike, labels: Sequence[str]) -> npt.NDArray[np.int64]:
+def _group_codes(group: npt.ArrayLike, labels: Sequence[str]) -> Int64:
     if len(set(labels)) != len(labels):
         raise BadCounts(f"expected each group once, got {len(labels)} labels, {len(set(labels))} of them different")
     array = checks.whole(group, "group")
@@ -128,13 +128,11 @@ def _group_codes(group: npt.ArrayLike, labels: Sequence[str]) -> npt.NDArray[np.
     if bad.any():
         row = int(np.argmax(bad))
         raise BadCounts(f"expected group to be a code in [-1, {len(labels)}), got {array[row]} at row {row}")
-    result: npt.NDArray[np.int64] = array.astype(np.int64)
+    result: Int64 = array.astype(np.int64)
     return result
 
 
-def _cells(
-    a: Codes, b: Codes, outcome: Codes, group: npt.NDArray[np.int64], sizes: tuple[int, int]
-) -> tuple[Codes, Codes, npt.NDArray[np.int64]]:
+def _cells(a: Int32, b: Int32, outcome: Int32, group: Int64, sizes: tuple[int, int]) -> tuple[Int32, Int32, Int64]:
     """The ordered pairs that occur, and int64[groups, P, 4] by outcome."""
     size, groups = sizes
     keys = a.astype(np.int64) * size + b

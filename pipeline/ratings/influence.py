@@ -19,13 +19,13 @@ from scipy.linalg import inv
 from scipy.sparse import csr_array
 
 from ..errors import BadCounts, RatingError
+from ..vocabulary.arrays import Float64, Int32, Int64
+from ..vocabulary.outcomes import OUTCOMES
 from . import checks
 from .blas import one_thread
 from .bradley_terry import Fit, fit
-from .checks import Counts, Floats
 from .clusters import voter_clusters, voter_scores
 from .counts import PairCounts
-from .encode import OUTCOMES
 from .intervals import POINTS_PER_LOGIT
 from .votes import residuals
 
@@ -103,7 +103,7 @@ def voter_influence(
     )
 
 
-def _largest_shifts(scores: csr_array, hessian: Floats) -> tuple[Counts, Floats]:
+def _largest_shifts(scores: csr_array, hessian: Float64) -> tuple[Int64, Float64]:
     """Of each voter: the model moved most, and by how many points the votes move it."""
     size = len(hessian)
     inverse = inv(hessian + np.trace(hessian) / size**2)
@@ -117,9 +117,7 @@ def _largest_shifts(scores: csr_array, hessian: Floats) -> tuple[Counts, Floats]
     return model, points
 
 
-def _exact(
-    counts: PairCounts, start: Fit, votes: tuple[checks.Codes, checks.Codes, checks.Codes], model: int
-) -> float | None:
+def _exact(counts: PairCounts, start: Fit, votes: tuple[Int32, Int32, Int32], model: int) -> float | None:
     try:
         without = fit(counts.minus(PairCounts.from_codes(counts.models, *votes)))
     except RatingError:

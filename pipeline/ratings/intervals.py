@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from math import log
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import ndtri
 
 from ..errors import BadCounts
+from ..vocabulary.arrays import Float64, Int64
 from .bradley_terry import Fit
-from .checks import Counts, Floats
 
 # Elo's scale: 400 points are odds of 10 to 1.
 POINTS_PER_LOGIT = 400 / log(10)
@@ -37,10 +36,10 @@ class Intervals:
         upper: float64[K].
     """
 
-    rating: Floats
-    se: Floats
-    lower: Floats
-    upper: Floats
+    rating: Float64
+    se: Float64
+    lower: Float64
+    upper: Float64
 
     def shifted(self, points: float) -> Intervals:
         """Move what is shown; nothing gets wider or narrower."""
@@ -57,9 +56,9 @@ class Ranks:
         worst: int64[K], 1 + the number of other models whose interval reaches above this one's lower end.
     """
 
-    rank: Counts
-    best: Counts
-    worst: Counts
+    rank: Int64
+    best: Int64
+    worst: Int64
 
 
 def intervals(fit: Fit, *, level: float = 0.95) -> Intervals:
@@ -91,7 +90,7 @@ def ranks(shown: Intervals) -> Ranks:
     )
 
 
-def _above(values: Floats, bounds: Floats) -> Counts:
+def _above(values: Float64, bounds: Float64) -> Int64:
     """How many values are strictly above each bound."""
-    result: npt.NDArray[np.int64] = len(values) - np.searchsorted(np.sort(values), bounds, side="right")
+    result: Int64 = len(values) - np.searchsorted(np.sort(values), bounds, side="right")
     return result

@@ -14,7 +14,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.special import expit
 
 from ..errors import NotConverged
-from .checks import Floats
+from ..vocabulary.arrays import Float64
 
 # 2⁻³⁰ of a Newton step: shorter ones no longer change the likelihood of any board.
 _HALVINGS = 30
@@ -23,8 +23,8 @@ _ROUNDING = 1e-12
 
 
 def maximise(
-    W: Floats, tolerance: float, max_iterations: int, start: Floats | None = None
-) -> tuple[Floats, int, float]:
+    W: Float64, tolerance: float, max_iterations: int, start: Float64 | None = None
+) -> tuple[Float64, int, float]:
     """Climb from 0, or from `start`, until both the step and the gradient are within tolerance.
 
     Args:
@@ -57,26 +57,26 @@ def maximise(
     raise NotConverged(iteration, norm)
 
 
-def win_probability(theta: Floats) -> Floats:
+def win_probability(theta: Float64) -> Float64:
     """Return float64[K, K], P(i beats j), exact at both ends."""
-    result: Floats = expit(theta[:, None] - theta[None, :])
+    result: Float64 = expit(theta[:, None] - theta[None, :])
     return result
 
 
-def information(W: Floats, theta: Floats) -> Floats:
+def information(W: Float64, theta: Float64) -> Float64:
     """Return float64[K, K], N_ij p_ij (1 − p_ij)."""
     P = win_probability(theta)
-    result: Floats = (W + W.T) * P * P.T
+    result: Float64 = (W + W.T) * P * P.T
     return result
 
 
-def laplacian(edges: Floats) -> Floats:
+def laplacian(edges: Float64) -> Float64:
     """Return float64[K, K] whose rows sum to zero, −weight off the diagonal."""
-    result: Floats = np.diag(edges.sum(axis=1)) - edges
+    result: Float64 = np.diag(edges.sum(axis=1)) - edges
     return result
 
 
-def solve(hessian: Floats, right: Floats) -> Floats | None:
+def solve(hessian: Float64, right: Float64) -> Float64 | None:
     """Solve in the gauge H + c·11ᵀ; None if rounding has left H without an inverse there.
 
     H is blind to a common shift. c gives that direction the curvature of an average model, so it never
@@ -87,28 +87,28 @@ def solve(hessian: Floats, right: Floats) -> Floats | None:
         factor = cho_factor(hessian + gauge, check_finite=False)
     except LinAlgError:
         return None
-    result: Floats = cho_solve(factor, right, check_finite=False)
+    result: Float64 = cho_solve(factor, right, check_finite=False)
     return result if np.isfinite(result).all() else None
 
 
-def _gradient(W: Floats, theta: Floats) -> Floats:
+def _gradient(W: Float64, theta: Float64) -> Float64:
     # W_ij − N_ij p_ij = W_ij p_ji − W_ji p_ij, without the cancellation when p is close to 0 or 1.
     flow = W * win_probability(theta).T
-    result: Floats = (flow - flow.T).sum(axis=1)
+    result: Float64 = (flow - flow.T).sum(axis=1)
     return result
 
 
-def _log_likelihood(W: Floats, theta: Floats) -> float:
+def _log_likelihood(W: Float64, theta: Float64) -> float:
     return -float((W * np.logaddexp(0.0, theta[None, :] - theta[:, None])).sum())
 
 
-def _climb(W: Floats, theta: Floats, step: Floats) -> Floats | None:
+def _climb(W: Float64, theta: Float64, step: Float64) -> Float64 | None:
     """Halve the step until the likelihood does not fall; None if no length will do."""
     before = _log_likelihood(W, theta)
     floor = before - _ROUNDING * abs(before)
     for halving in range(_HALVINGS):
-        candidate: Floats = theta + step * 0.5**halving
+        candidate: Float64 = theta + step * 0.5**halving
         if _log_likelihood(W, candidate) >= floor:
-            centred: Floats = candidate - candidate.mean()
+            centred: Float64 = candidate - candidate.mean()
             return centred
     return None

@@ -20,9 +20,9 @@ import numpy as np
 from scipy.linalg import eigh
 
 from ..errors import BadCounts
+from ..vocabulary.arrays import Float64, Int64
 from .blas import one_thread
 from .bradley_terry import Fit
-from .checks import Counts, Floats
 
 _DRAWS = 10_000
 
@@ -38,8 +38,8 @@ class RankSets:
         level: the probability that every set holds its model's true rank.
     """
 
-    best: Counts
-    worst: Counts
+    best: Int64
+    worst: Int64
     critical: float
     level: float
 
@@ -71,7 +71,7 @@ def rank_sets(fitted: Fit, *, level: float = 0.95, draws: int = _DRAWS, seed: in
     return RankSets(1 + above.sum(axis=0), len(V) - above.sum(axis=1), critical, level)
 
 
-def _largest_t(V: Floats, se: Floats, draws: int, seed: int) -> Floats:
+def _largest_t(V: Float64, se: Float64, draws: int, seed: int) -> Float64:
     """The largest |t| over pairs of each draw: float64[draws]."""
     values, vectors = eigh(V)
     root = vectors * np.sqrt(np.maximum(values, 0.0))

@@ -21,14 +21,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import csr_array
 
 from ..errors import BadCounts, Disconnected
+from ..vocabulary.arrays import Float64
 from .blas import one_thread
 from .bradley_terry import Fit, fit_matrix, pair_weights
-from .checks import Floats
 from .counts import PairCounts
 from .graph import components, is_connected
 
@@ -53,12 +52,12 @@ class Bootstrap:
         newton: rounds that chord steps did not settle.
     """
 
-    theta: Floats
+    theta: Float64
     seed: int
     redrawn: int
     newton: int
 
-    def bounds(self, level: float = 0.95) -> tuple[Floats, Floats]:
+    def bounds(self, level: float = 0.95) -> tuple[Float64, Float64]:
         """Percentile bounds: two float64[K], logits.
 
         Raises:
@@ -69,9 +68,9 @@ class Bootstrap:
         low, high = np.quantile(self.theta, [(1 - level) / 2, (1 + level) / 2], axis=0)
         return low, high
 
-    def covariance(self) -> Floats:
+    def covariance(self) -> Float64:
         """float64[K, K], logits squared; rows sum to zero."""
-        result: Floats = np.cov(self.theta, rowvar=False)
+        result: Float64 = np.cov(self.theta, rowvar=False)
         return result
 
 
@@ -162,7 +161,7 @@ class _Cells:
         gauge = np.trace(fitted.hessian) / size**2
         self._factor = cho_factor(fitted.hessian + gauge, check_finite=False)
 
-    def draw(self, stream: np.random.SeedSequence) -> tuple[Floats, list[tuple[str, ...]]]:
+    def draw(self, stream: np.random.SeedSequence) -> tuple[Float64, list[tuple[str, ...]]]:
         """One round of votes that has an estimate, and who came apart in those before it that had none."""
         rng = np.random.default_rng(stream)
         failed: list[tuple[str, ...]] = []
@@ -174,7 +173,7 @@ class _Cells:
             failed.append(tuple(self._counts.models[int(part[0])] for part in components(W)[1:4]))
         return votes, failed
 
-    def settle(self, votes: Floats) -> tuple[Floats, list[int]]:
+    def settle(self, votes: Float64) -> tuple[Float64, list[int]]:
         """Chord Newton for R rounds at once; the rows that did not settle."""
         won, lost, tied = (votes[:, k * len(self._a) : (k + 1) * len(self._a)] for k in range(3))
         score, met = (won + tied / 2) * self._weight, (won + lost + tied) * self._weight
@@ -191,7 +190,7 @@ class _Cells:
                 break
         return theta, moving.tolist()
 
-    def exact(self, votes: Floats) -> Floats:
+    def exact(self, votes: Float64) -> Float64:
         """Full Newton for one round."""
         won, lost, tied = votes.reshape(3, -1)
         shape = (self._size, self._size)
@@ -200,14 +199,14 @@ class _Cells:
         ties[self._a, self._b] = ties[self._b, self._a] = tied
         return fit_matrix(decisive, ties, weights=self._weights, names=self._counts.models).theta
 
-    def _wins(self, votes: Floats) -> Floats:
+    def _wins(self, votes: Float64) -> Float64:
         won, lost, tied = votes.reshape(3, -1)
         W = np.zeros((self._size, self._size))
         W[self._a, self._b], W[self._b, self._a] = won + tied / 2, lost + tied / 2
         return W
 
 
-def _logistic(x: Floats) -> Floats:
+def _logistic(x: Float64) -> Float64:
     # numpy's exp is four times as fast as scipy's expit; 700 is where it ends.
-    result: npt.NDArray[np.float64] = 1.0 / (1.0 + np.exp(np.minimum(-x, 700.0)))
+    result: Float64 = 1.0 / (1.0 + np.exp(np.minimum(-x, 700.0)))
     return result

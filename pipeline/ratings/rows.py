@@ -17,7 +17,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from .checks import Codes, Floats
+from ..vocabulary.arrays import Float64, Int32, Int64
 
 _BLOCK = 16_384
 # y − ½ of each outcome, for the first model.
@@ -34,9 +34,9 @@ class Sums:
         features: float64[F, F], Σ u z zᵀ.
     """
 
-    pairs: Floats
-    cross: Floats
-    features: Floats
+    pairs: Float64
+    cross: Float64
+    features: Float64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,8 +50,8 @@ class Pass:
         scatter: with weights w² (y − p)², if asked for.
     """
 
-    pairs: Floats
-    features: Floats
+    pairs: Float64
+    features: Float64
     information: Sums | None
     scatter: Sums | None
 
@@ -75,7 +75,7 @@ class Rows:
         votes: int64[P], votes of each pair.
     """
 
-    def __init__(self, a: Codes, b: Codes, outcome: Codes, z: Floats, size: int) -> None:
+    def __init__(self, a: Int32, b: Int32, outcome: Int32, z: Float64, size: int) -> None:
         """Sort N votes with features z, float64[N, F]."""
         keys = np.minimum(a, b).astype(np.int64) * size + np.maximum(a, b)
         order = _stable_order(keys, size * size)
@@ -89,7 +89,7 @@ class Rows:
         with ThreadPoolExecutor() as threads:
             list(threads.map(lambda block: self._fill(order[block[1]], block[1], a, b, outcome, z), self._blocks))
 
-    def _fill(self, order: npt.NDArray[np.intp], rows: slice, a: Codes, b: Codes, outcome: Codes, z: Floats) -> None:
+    def _fill(self, order: npt.NDArray[np.intp], rows: slice, a: Int32, b: Int32, outcome: Int32, z: Float64) -> None:
         side = np.where(a[order] < b[order], 1.0, -1.0)
         self._centred[rows] = _CENTRED[outcome[order]] * side
         np.multiply(z.take(order, axis=0).T, side, out=self._z[:, rows])
@@ -106,13 +106,13 @@ class Rows:
             if last > first:
                 yield slice(first, last), slice(int(edges[first]), int(edges[last]))
 
-    def second_moments(self) -> Floats:
+    def second_moments(self) -> Float64:
         """float64[F], mean of z² over the votes."""
-        result: Floats = np.einsum("fn,fn->f", self._z, self._z) / max(self._z.shape[1], 1)
+        result: Float64 = np.einsum("fn,fn->f", self._z, self._z) / max(self._z.shape[1], 1)
         return result
 
     def run(
-        self, theta: Floats, gamma: Floats, weight: Floats, *, information: bool = False, scatter: bool = False
+        self, theta: Float64, gamma: Float64, weight: Float64, *, information: bool = False, scatter: bool = False
     ) -> Pass:
         """One pass.
 
@@ -141,9 +141,9 @@ class Rows:
         self,
         pairs: slice,
         rows: slice,
-        difference: Floats,
-        gamma: Floats,
-        weight: Floats,
+        difference: Float64,
+        gamma: Float64,
+        weight: Float64,
         information: bool,
         scatter: bool,
     ) -> Pass:
@@ -164,7 +164,7 @@ class Rows:
             _sums(scored * scored, z, starts) if scatter else None,
         )
 
-    def agrees(self, theta: Floats, gamma: Floats) -> bool:
+    def agrees(self, theta: Float64, gamma: Float64) -> bool:
         """True if no vote speaks against the direction (θ, γ), and some vote speaks for it.
 
         Then going that way raises the likelihood for ever: the votes are separated (Albert & Anderson 1984).
@@ -177,7 +177,7 @@ class Rows:
         return bool(largest > 0 and not against.any())
 
 
-def _sums(u: Floats, z: Floats, starts: npt.NDArray[np.intp]) -> Sums:
+def _sums(u: Float64, z: Float64, starts: npt.NDArray[np.intp]) -> Sums:
     uz = z * u
     return Sums(np.add.reduceat(u, starts), np.add.reduceat(uz, starts, axis=1), uz @ z.T)
 
@@ -193,12 +193,12 @@ def _joined(parts: list[Sums | None]) -> Sums | None:
     )
 
 
-def _sum(arrays: list[Floats]) -> Floats:
-    result: Floats = np.sum(arrays, axis=0)
+def _sum(arrays: list[Float64]) -> Float64:
+    result: Float64 = np.sum(arrays, axis=0)
     return result
 
 
-def _stable_order(keys: npt.NDArray[np.int64], end: int) -> npt.NDArray[np.intp]:
+def _stable_order(keys: Int64, end: int) -> npt.NDArray[np.intp]:
     """Sort by 16 bits at a time: numpy's radix sort, a tenth of the time of its merge sort."""
     order = np.argsort((keys & 0xFFFF).astype(np.uint16), kind="stable")
     for shift in range(16, max(end - 1, 1).bit_length(), 16):

@@ -29,7 +29,7 @@ import numpy.typing as npt
 from scipy.special import log_ndtr
 
 from ..errors import BadCounts
-from .checks import Floats
+from ..vocabulary.arrays import Float64
 from .counts import PairCounts
 from .intervals import POINTS_PER_LOGIT
 
@@ -63,9 +63,9 @@ def spread_of_max(n: int) -> float:
     return sqrt(float(np.trapezoid((_GRID - mean) ** 2 * density, _GRID)))
 
 
-def _density_of_max(n: int) -> Floats:
+def _density_of_max(n: int) -> Float64:
     _require_tries(n)
-    result: Floats = np.exp(np.log(n) - _GRID**2 / 2 - 0.5 * np.log(2 * np.pi) + (n - 1) * log_ndtr(_GRID))
+    result: Float64 = np.exp(np.log(n) - _GRID**2 / 2 - 0.5 * np.log(2 * np.pi) + (n - 1) * log_ndtr(_GRID))
     return result
 
 
@@ -153,8 +153,8 @@ class Shrunk:
         tau: estimated spread of true qualities.
     """
 
-    scores: Floats
-    se: Floats
+    scores: Float64
+    se: Float64
     mean: float
     tau: float
 
@@ -190,7 +190,7 @@ def shrink(scores: npt.ArrayLike, se: npt.ArrayLike) -> Shrunk:
     return Shrunk(mean + kept * (y - mean), np.sqrt(posterior), mean, sqrt(tau2))
 
 
-def _spread(y: Floats, s: Floats) -> float:
+def _spread(y: Float64, s: Float64) -> float:
     weight = 1 / s**2
     mean = (weight * y).sum() / weight.sum()
     excess = (weight * (y - mean) ** 2).sum() - (len(y) - 1)

@@ -22,13 +22,13 @@ import numpy.typing as npt
 from scipy.special import expit
 
 from ..errors import BadCounts, Collinear
+from ..vocabulary.arrays import Float64, Int64
+from ..vocabulary.outcomes import OUTCOMES
 from . import checks
 from .blas import one_thread
 from .bradley_terry import fit, pair_weights
-from .checks import Floats
 from .clusters import clustered_scatter, voter_clusters
 from .counts import PairCounts
-from .encode import OUTCOMES
 from .rows import Rows
 from .style_newton import StyleFit, StyleNewton
 from .votes import SCORES
@@ -40,7 +40,7 @@ _BLOCK = 65_536
 
 def style_contrast(
     style_a: Sequence[npt.ArrayLike], style_b: Sequence[npt.ArrayLike], features: Sequence[str] = STYLE_FEATURES
-) -> Floats:
+) -> Float64:
     """Turn counts of both answers into z: float64[N, F] in [−1, 1].
 
     Args:
@@ -126,7 +126,7 @@ def fit_style(
     table = np.ones((size, size))
     table[rows.low, rows.high] = table[rows.high, rows.low] = weight
 
-    def scatter(theta: Floats, gamma: Floats) -> Floats:
+    def scatter(theta: Float64, gamma: Float64) -> Float64:
         eta = theta[left] - theta[right] + given @ gamma
         scored = (SCORES[result] - expit(eta)) * table[left, right]
         return clustered_scatter(left, right, scored, cluster, size, given)
@@ -134,14 +134,14 @@ def fit_style(
     return newton.maximise(start, scatter)
 
 
-def _clusters(voter: npt.ArrayLike, votes: int) -> checks.Counts:
+def _clusters(voter: npt.ArrayLike, votes: int) -> Int64:
     who = checks.whole(voter, "voter")
     if len(who) != votes:
         raise BadCounts(f"expected {votes} voters, one a vote, got {len(who)}")
     return voter_clusters(who)[0]
 
 
-def _feature_matrix(z: npt.ArrayLike, names: tuple[str, ...], votes: int) -> Floats:
+def _feature_matrix(z: npt.ArrayLike, names: tuple[str, ...], votes: int) -> Float64:
     try:
         array = np.asarray(z, dtype=np.float64)
     except (TypeError, ValueError) as error:

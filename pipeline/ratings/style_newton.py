@@ -15,8 +15,8 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.special import ndtri
 
 from ..errors import BadCounts, Collinear, NotConverged, Separated
+from ..vocabulary.arrays import Float64
 from .bradley_terry import Fit
-from .checks import Floats
 from .newton import laplacian
 from .rows import Pass, Rows, Sums, asked
 
@@ -41,11 +41,11 @@ class StyleFit:
 
     ratings: Fit
     features: tuple[str, ...]
-    coefficients: Floats
-    covariance: Floats
-    scale: Floats
+    coefficients: Float64
+    covariance: Float64
+    scale: Float64
 
-    def coefficient_intervals(self, level: float = 0.95) -> tuple[Floats, Floats]:
+    def coefficient_intervals(self, level: float = 0.95) -> tuple[Float64, Float64]:
         """Two float64[F]: the bounds of each coefficient.
 
         Raises:
@@ -57,14 +57,14 @@ class StyleFit:
         return self.coefficients - reach, self.coefficients + reach
 
 
-Clusters = Callable[[Floats, Floats], Floats]
+Clusters = Callable[[Float64, Float64], Float64]
 
 
 class StyleNewton:
     """Newton over (θ, γ); after two passes the information is kept while it still serves."""
 
     def __init__(
-        self, rows: Rows, names: tuple[str, ...], scale: Floats, weight: Floats, size: int, tolerance: float
+        self, rows: Rows, names: tuple[str, ...], scale: Float64, weight: Float64, size: int, tolerance: float
     ) -> None:
         self._rows, self._names, self._scale, self._weight = rows, names, scale, weight
         self._size, self._tolerance = size, tolerance
@@ -73,7 +73,7 @@ class StyleNewton:
         # The gradient of a model is measured per battle, that of a feature per vote.
         self._unit = np.concatenate([np.maximum(battles, 1.0), np.full(len(names), max(float(each.sum()), 1.0))])
         # Σ w z² of each feature at the start: what its information is measured against.
-        self._plain: Floats | None = None
+        self._plain: Float64 | None = None
 
     def maximise(self, start: Fit, clusters: Clusters | None = None) -> StyleFit:
         """Climb from a fit without style until step and gradient are within tolerance.
@@ -91,7 +91,7 @@ class StyleNewton:
         """
         at = np.concatenate([start.theta, np.zeros(len(self._names))])
         step, slope, length = np.zeros_like(at), 0.0, np.inf
-        factor: tuple[Floats, bool] | None = None
+        factor: tuple[Float64, bool] | None = None
         gradient = step
         for passes in range(_PASSES):
             found = self._run(at, information=factor is None)
@@ -111,16 +111,16 @@ class StyleNewton:
             at = at + step
         raise self._unsettled(step, _PASSES, gradient)
 
-    def _run(self, at: Floats, *, information: bool = False, scatter: bool = False) -> Pass:
+    def _run(self, at: Float64, *, information: bool = False, scatter: bool = False) -> Pass:
         theta, gamma = at[: self._size], at[self._size :] / self._scale
         return self._rows.run(theta, gamma, self._weight, information=information, scatter=scatter)
 
-    def _gradient(self, found: Pass) -> Floats:
+    def _gradient(self, found: Pass) -> Float64:
         models = np.bincount(self._rows.low, found.pairs, self._size)
         models -= np.bincount(self._rows.high, found.pairs, self._size)
         return np.concatenate([models, found.features / self._scale])
 
-    def _matrix(self, sums: Sums) -> Floats:
+    def _matrix(self, sums: Sums) -> Float64:
         """The blocks as one matrix, float64[K + F, K + F], features on the scale of their standard deviation."""
         size, low, high = self._size, self._rows.low, self._rows.high
         edges = np.zeros((size, size))
@@ -133,19 +133,19 @@ class StyleNewton:
         result[size:, size:] = sums.features / np.outer(self._scale, self._scale)
         return result
 
-    def _factor(self, sums: Sums, step: Floats) -> tuple[Floats, bool]:
+    def _factor(self, sums: Sums, step: Float64) -> tuple[Float64, bool]:
         """Cholesky factor of the information in the gauge H + c·11ᵀ; refuses what has none."""
         matrix = self._matrix(sums)
         self._require_distinct(matrix, step)
         models = slice(0, self._size)
         matrix[models, models] += np.trace(matrix[models, models]) / self._size**2
         try:
-            factor: tuple[Floats, bool] = cho_factor(matrix, check_finite=False)
+            factor: tuple[Float64, bool] = cho_factor(matrix, check_finite=False)
         except LinAlgError:
             raise self._unsettled(step, 0, np.zeros(len(matrix))) from None
         return factor
 
-    def _require_distinct(self, matrix: Floats, step: Floats) -> None:
+    def _require_distinct(self, matrix: Float64, step: Float64) -> None:
         """Each feature must tell something that neither the models nor the features before it tell."""
         size = self._size
         plain = np.diag(matrix)[size:].copy() if self._plain is None else self._plain
@@ -164,7 +164,7 @@ class StyleNewton:
         self._plain = plain
 
     def _result(
-        self, at: Floats, iterations: int, gradient: Floats, step: Floats, clusters: Clusters | None
+        self, at: Float64, iterations: int, gradient: Float64, step: Float64, clusters: Clusters | None
     ) -> StyleFit:
         found = self._run(at, information=True, scatter=clusters is None)
         information = asked(found.information)
@@ -181,12 +181,12 @@ class StyleNewton:
         ratings = Fit(theta, V[:size, :size], (profiled + profiled.T) / 2, iterations, norm, converged=True)
         return StyleFit(ratings, self._names, at[size:], V[size:, size:], self._scale)
 
-    def _clustered(self, clusters: Clusters, at: Floats) -> Floats:
+    def _clustered(self, clusters: Clusters, at: Float64) -> Float64:
         scale = np.concatenate([np.ones(self._size), self._scale])
-        result: Floats = clusters(at[: self._size], at[self._size :] / self._scale) / np.outer(scale, scale)
+        result: Float64 = clusters(at[: self._size], at[self._size :] / self._scale) / np.outer(scale, scale)
         return result
 
-    def _unsettled(self, step: Floats, passes: int, gradient: Floats) -> Separated | NotConverged:
+    def _unsettled(self, step: Float64, passes: int, gradient: Float64) -> Separated | NotConverged:
         """What to say when no maximum is reached: who separates the votes, if that is the reason."""
         towards = step[self._size :]
         if towards.any() and self._rows.agrees(step[: self._size], towards / self._scale):
@@ -200,12 +200,12 @@ class StyleNewton:
         return NotConverged(passes, float(np.abs(gradient).max()))
 
 
-def _profiled(matrix: Floats, size: int) -> Floats | None:
+def _profiled(matrix: Float64, size: int) -> Float64 | None:
     """The features' information that the models leave: D − Cᵀ L⁺ C."""
     L, C = matrix[:size, :size], matrix[:size, size:]
     try:
         factor = cho_factor(L + np.trace(L) / size**2, check_finite=False)
     except LinAlgError:
         return None
-    result: Floats = matrix[size:, size:] - C.T @ cho_solve(factor, C, check_finite=False)
+    result: Float64 = matrix[size:, size:] - C.T @ cho_solve(factor, C, check_finite=False)
     return result

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from .checks import Codes, Floats
+from ..vocabulary.arrays import Float64, Int32
 
 # y of each outcome, for model a.
 SCORES = np.array([1.0, 0.0, 0.5, 0.5])
 
 
-def residuals(theta: Floats, a: Codes, b: Codes, outcome: Codes) -> Floats:
+def residuals(theta: Float64, a: Int32, b: Int32, outcome: Int32) -> Float64:
     """Return float64[N], y − p for model a."""
     # 700 is where exp ends; p is 0 to all digits long before.
     p = 1.0 / (1.0 + np.exp(np.minimum(theta[b] - theta[a], 700.0)))
-    result: Floats = SCORES[outcome] - p
+    result: Float64 = SCORES[outcome] - p
     return result

@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 from pipeline.errors import IntegrityError
 from pipeline.registry import State as RegistryState
+from pipeline.vocabulary.arrays import Int8, Int64
 
-Int64 = npt.NDArray[np.int64]
 Severity = Literal["warning", "critical"]
 SubjectKind = Literal["voter", "model", "provider", "network", "board"]
 
@@ -109,7 +109,7 @@ class VoterVotes:
     at: Int64
     model_a: Int64
     model_b: Int64
-    outcome: npt.NDArray[np.int8]
+    outcome: Int8
     prompt: Int64
 
     def only(self, rows: npt.NDArray[Any]) -> VoterVotes:

@@ -11,18 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from pipeline.events.batch import Int64, VoteBatch
+from pipeline.events.batch import VoteBatch
 from pipeline.evidence import Reference
 from pipeline.scoring import window_builder
 from pipeline.scoring.signals import Raised, VoterDetector, VoterVotes
+from pipeline.vocabulary.arrays import Int8, Int64, UInt64
+from pipeline.vocabulary.fates import LATE, QUARANTINED
+from pipeline.vocabulary.time import MINUTE
 
-ACCEPTED, LATE, QUARANTINED = 0, 1, 2
-FATES = ("accepted", "late", "quarantined")
-"""Fates of a stored vote; its code is the position here."""
-
-MAX_AHEAD = 5 * 60 * 1_000_000
+MAX_AHEAD = 5 * MINUTE
 """Microseconds that a vote may be dated after its append time (clocks differ); beyond: quarantined."""
 
 Parts = tuple[bytes | None, ...]
@@ -49,7 +47,7 @@ class PartitionVotes:
     at: Int64
     model_a: Int64
     model_b: Int64
-    outcome: npt.NDArray[np.int8]
+    outcome: Int8
     prompt: Int64
 
 
@@ -61,9 +59,7 @@ class Observed:
     raised: list[Raised]
 
 
-def judge(
-    batch: VoteBatch, event_time: Mapping[int, int | None], lateness: int
-) -> tuple[npt.NDArray[np.int8], dict[int, int | None]]:
+def judge(batch: VoteBatch, event_time: Mapping[int, int | None], lateness: int) -> tuple[Int8, dict[int, int | None]]:
     """The fate that time gives each vote, repeats included.
 
     A vote is late if it was cast before the watermark of its partition as the votes before it (in
@@ -94,7 +90,7 @@ def judge(
     return fate, after
 
 
-def first_of_each(key: npt.NDArray[np.uint64]) -> Int64:
+def first_of_each(key: UInt64) -> Int64:
     """int64[n]: for each id of a batch (uint64[n, 2]) the row in which it stands first."""
     if not len(key):
         return np.zeros(0, dtype=np.int64)
@@ -109,7 +105,7 @@ def first_of_each(key: npt.NDArray[np.uint64]) -> Int64:
 def observe(
     batch: VoteBatch,
     models: Int64,
-    fate: npt.NDArray[np.int8],
+    fate: Int8,
     prior: Prior,
     reference: Reference | None,
     detectors: Sequence[VoterDetector],
@@ -148,7 +144,7 @@ def observe(
     return Observed(new, raised)
 
 
-def voters_of(batch: VoteBatch, fate: npt.NDArray[np.int8]) -> dict[int, list[int]]:
+def voters_of(batch: VoteBatch, fate: Int8) -> dict[int, list[int]]:
     """The voters that `observe` will ask for, by partition, in its order."""
     visible = _visible(batch, fate)
     partition, voter = batch.partition[visible], batch.voter[visible]
@@ -189,7 +185,7 @@ def observe_partition(
 
 
 def count_windows(
-    batch: VoteBatch, models: Int64, fate: npt.NDArray[np.int8], reference: Reference | None
+    batch: VoteBatch, models: Int64, fate: Int8, reference: Reference | None
 ) -> list[window_builder.WindowCounts]:
     """Window counts of new votes; quarantined ones belong to no window.
 
@@ -213,5 +209,5 @@ def count_windows(
     return window_builder.count(counted, reference)
 
 
-def _visible(batch: VoteBatch, fate: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:
+def _visible(batch: VoteBatch, fate: Int8) -> Int64:
     return np.flatnonzero(batch.has_voter & (fate != QUARANTINED))

@@ -7,8 +7,8 @@ A window's counts are an int64 array, one row a (kind, group, model):
     kind 2   group: the prompt, 32 bits of its hash       model: each model of a vote
     kind 3   group: the network                           model: 0; `appearances` are its votes
 
-and the columns of MEASURES (`pipeline.scoring.signals`). Hashes, and not the store's numbers, because numbers depend on who
-came first.
+and the columns of MEASURES (`pipeline.scoring.signals`). Hashes, and not the store's numbers, because numbers depend on
+who came first.
 
 Laws: adding is exact in any order and any grouping. Kinds 1 and 2 hold at most MOST rows: where there are more, hashes
 are cut to fewer bits, as many as fit. Which bits remain depends on the votes alone: more rows never fit where fewer do
@@ -24,18 +24,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
-from pipeline.events.batch import NO_TIME, Int64
 from pipeline.evidence import Reference
 from pipeline.scoring.signals import COHORTS, MEASURES, Cells, Window
+from pipeline.vocabulary.arrays import Bool, Int8, Int64, UInt8
+from pipeline.vocabulary.time import DAY, MINUTE, NO_TIME
 
-Counts = npt.NDArray[np.int64]
-
-WIDTH = 5 * 60 * 1_000_000
+WIDTH = 5 * MINUTE
 """Microseconds of a window."""
 
-NEW_ACCOUNT = 7 * 24 * 3600 * 1_000_000
+NEW_ACCOUNT = 7 * DAY
 """Microseconds for which an account counts as new."""
 
 COLUMNS = ("kind", "group", "model", *MEASURES)
@@ -63,7 +61,7 @@ class WindowCounts:
     partition: int
     accepted: int
     late: int
-    counts: Counts
+    counts: Int64
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +80,10 @@ class Counted:
 
     partition: Int64
     cast_at: Int64
-    late: npt.NDArray[np.bool_]
+    late: Bool
     models: Int64
-    outcome: npt.NDArray[np.int8]
-    side: npt.NDArray[np.uint8]
+    outcome: Int8
+    side: UInt8
     cohort: Int64
     network: Int64
     prompt: Int64
@@ -137,7 +135,7 @@ def _windows(start: Int64, partition: Int64) -> tuple[list[tuple[int, int]], Int
     return list(there), window
 
 
-def _rows(votes: Counted, window: Int64, reference: Reference | None) -> tuple[Int64, Counts]:
+def _rows(votes: Counted, window: Int64, reference: Reference | None) -> tuple[Int64, Int64]:
     """A row for every vote, kind and model; unsummed, with the window that each belongs to."""
     kept = np.flatnonzero(~votes.late)
     measures = _measures(votes, kept, reference)
@@ -154,7 +152,7 @@ def _rows(votes: Counted, window: Int64, reference: Reference | None) -> tuple[I
     return np.concatenate([*places, window[known]]), np.concatenate([*parts, traffic])
 
 
-def _measures(votes: Counted, kept: Int64, reference: Reference | None) -> Counts:
+def _measures(votes: Counted, kept: Int64, reference: Reference | None) -> Int64:
     """int64[2n, 9]: what each vote says of model a, then of model b."""
     outcome, side = votes.outcome[kept], votes.side[kept]
     n = len(kept)
@@ -174,7 +172,7 @@ def _measures(votes: Counted, kept: Int64, reference: Reference | None) -> Count
     return rows
 
 
-def _sum(rows: Counts, place: Int64 | None = None) -> tuple[Int64, Counts]:
+def _sum(rows: Int64, place: Int64 | None = None) -> tuple[Int64, Int64]:
     """Rows of one place, kind, group and model as one, sorted."""
     if place is None:
         place = np.zeros(len(rows), dtype=np.int64)
@@ -190,7 +188,7 @@ def _sum(rows: Counts, place: Int64 | None = None) -> tuple[Int64, Counts]:
     return where[first], summed
 
 
-def _order(place: Int64, rows: Counts) -> Int64:
+def _order(place: Int64, rows: Int64) -> Int64:
     """Sorts rows by place, kind, group and model; as one number where that fits, which sorts three times as fast."""
     kinds, groups, models = (int(rows[:, i].max()) + 1 for i in range(3))
     if (int(place.max()) + 1) * kinds * groups * models >= 2**63:
@@ -198,12 +196,12 @@ def _order(place: Int64, rows: Counts) -> Int64:
     return np.argsort(((place * kinds + rows[:, 0]) * groups + rows[:, 1]) * models + rows[:, 2], kind="stable")
 
 
-def add(*counts: Counts) -> Counts:
+def add(*counts: Int64) -> Int64:
     """The sum of counts, one row a (kind, group, model)."""
     return _folded(_sum(np.concatenate(counts))[1])
 
 
-def _folded(rows: Counts) -> Counts:
+def _folded(rows: Int64) -> Int64:
     """With the hashes of each kind cut to as many bits as give at most MOST rows."""
     if len(rows) <= MOST and (rows[:, 0] < 4).all():
         return rows
@@ -211,7 +209,7 @@ def _folded(rows: Counts) -> Counts:
     return np.concatenate(parts)
 
 
-def _fold(rows: Counts, kind: int) -> Counts:
+def _fold(rows: Int64, kind: int) -> Int64:
     if kind not in (NETWORK, PROMPT) or not len(rows):
         return rows
     for place in range(int(rows[:, 0].max()) >> 2, len(_BITS)):
@@ -264,7 +262,7 @@ def merged(
     )
 
 
-def _cells(rows: Counts, models: Mapping[int, str], networks: Mapping[int, str], key: Mapping[str, str]) -> Cells:
+def _cells(rows: Int64, models: Mapping[int, str], networks: Mapping[int, str], key: Mapping[str, str]) -> Cells:
     groups = [_group(kind & 3, kind >> 2, group, networks) for kind, group in rows[:, :2].tolist()]
     names = [models[number] for number in rows[:, 2].tolist()]
     if key:
@@ -272,7 +270,7 @@ def _cells(rows: Counts, models: Mapping[int, str], networks: Mapping[int, str],
     return _by_name(list(zip(groups, names, strict=True)), rows[:, 3:])
 
 
-def _by_name(names: list[tuple[str, str]], counts: Counts) -> Cells:
+def _by_name(names: list[tuple[str, str]], counts: Int64) -> Cells:
     """Rows of equal (group, model) as one, sorted by name: numbers depend on who came first."""
     place = {name: i for i, name in enumerate(sorted(set(names)))}
     table = np.zeros((len(place), len(MEASURES)), dtype=np.int64)
@@ -293,7 +291,7 @@ _LAYOUTS = (("u1", "<u4", "<u2", "u1", "<u2"), ("u1", "<u4", "<u4", "<u4", "<u4"
 _PARTS = (slice(0, 1), slice(1, 2), slice(2, 3), slice(3, 10), slice(10, 12))
 
 
-def pack(counts: Counts) -> bytes:
+def pack(counts: Int64) -> bytes:
     """Counts as compressed bytes: one for the layout, then the columns, which compress better than rows.
 
     A window of a quiet hour is some hundred bytes: setting up the usual 32 KB of state would cost more than it saves.
@@ -311,7 +309,7 @@ def _fits(value: int, kind: str) -> bool:
     return value <= int(np.iinfo(kind).max)
 
 
-def unpack(raw: bytes) -> Counts:
+def unpack(raw: bytes) -> Int64:
     """The counts of `pack`."""
     body, kinds = zlib.decompress(raw[1:]), _LAYOUTS[int(raw[:1])]
     widths = [np.dtype(kind).itemsize * (part.stop - part.start) for part, kind in zip(_PARTS, kinds, strict=True)]

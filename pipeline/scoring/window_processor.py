@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pipeline.registry import Registry
 from pipeline.scoring.signals import Context, Said, Window, WindowDetector, WindowState
 from pipeline.scoring.window_builder import WIDTH, WindowCounts, merged
+from pipeline.vocabulary.time import DAY
 
-LONGEST_SILENCE = 7 * 24 * 3_600_000_000
+LONGEST_SILENCE = 7 * DAY
 """Microseconds without votes that are watched; beyond them nothing is said until votes come again."""
 
 

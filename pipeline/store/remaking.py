@@ -13,14 +13,14 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.events.batch import NO_TIME
 from pipeline.evidence import Reference
 from pipeline.scoring import window_builder
-from pipeline.scoring.vote_processor import LATE, QUARANTINED
 from pipeline.store.boards import snapshots
 from pipeline.store.db import schema
 from pipeline.store.votes import arrow, snapshots_in_force
 from pipeline.store.votes import window_counts as stored_windows
+from pipeline.vocabulary.fates import LATE, QUARANTINED
+from pipeline.vocabulary.time import NO_TIME
 
 
 def windows_of_all(connection: Connection) -> None:

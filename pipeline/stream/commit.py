@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sqlalchemy.engine import Connection
 
 from pipeline.events import Reject, VoteBatch
@@ -31,8 +30,7 @@ from pipeline.store.votes.dictionary import Names, model_names
 from pipeline.stream.decoding import Decoded
 from pipeline.stream.deduplication import Sifted, sift, write_repeats
 from pipeline.stream.voter_state_cache import States
-
-Fates = npt.NDArray[np.int8]
+from pipeline.vocabulary.arrays import Bool, Int8, Int32
 
 # Snapshots whose probabilities are held for voters who come back: a day of hourly refreshes. The tables of
 # 300 models take 13 MB.
@@ -130,7 +128,7 @@ def write_batch(
     connection: Connection,
     chunks: Sequence[Chunk],
     decoded: Decoded,
-    numbers: Mapping[str, npt.NDArray[np.int32]],
+    numbers: Mapping[str, Int32],
     owned: Mapping[int, Owned],
     judge: Judge,
     context: Context,
@@ -198,7 +196,7 @@ def write_batch(
 
 
 def _remembered(
-    connection: Connection, fresh: VoteBatch, fates: Fates, judge: Judge, context: Context
+    connection: Connection, fresh: VoteBatch, fates: Int8, judge: Judge, context: Context
 ) -> vote_processor.Prior:
     """Read the states of a batch's voters now: `observe` wants them while the connection is lent."""
     if judge.reference is None or not context.detectors:
@@ -245,8 +243,8 @@ def _progress(owned: Owned, chunk: Chunk, event_time: Mapping[int, int | None]) 
 
 def _counted(
     one: ingest.Progress,
-    new: npt.NDArray[np.bool_],
-    fate: Fates,
+    new: Bool,
+    fate: Int8,
     votes: VoteBatch,
     repeats: Sifted,
     decoded: Decoded,

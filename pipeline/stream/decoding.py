@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.events import Reject, VoteBatch, columns, decode_votes
-from pipeline.events.batch import Int64
 from pipeline.events.chunk import Chunk
+from pipeline.vocabulary.arrays import Int64
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sqlalchemy.engine import Connection
 
 from pipeline.events import VoteBatch
-from pipeline.events.batch import Int64
 from pipeline.scoring.signals import Raised, voter_label
 from pipeline.scoring.vote_processor import first_of_each
 from pipeline.store.votes import ingest
+from pipeline.vocabulary.arrays import Bool, Int64
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Sifted:
         same: whether it says the same.
     """
 
-    new: npt.NDArray[np.bool_]
+    new: Bool
     rows: Int64
     firsts: list[ingest.Place]
     same: list[bool]

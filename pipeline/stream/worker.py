@@ -36,6 +36,7 @@ from pipeline.stream.liveness import Liveness
 from pipeline.stream.patience import Patience
 from pipeline.stream.source.event_source import Source
 from pipeline.stream.voter_state_cache import States, refold
+from pipeline.vocabulary.fates import RECORD_FATES
 
 _OUTBOX_BATCH = 1_000
 # How often it is asked whether others, the monitor say, have left something in the outbox.
@@ -290,7 +291,7 @@ class Worker:
         return {number: end for number, (first, end) in bounds.items() if end > first}
 
     def _count(self, done: Tally, seconds: float) -> None:
-        for fate in ("accepted", "late", "quarantined", "duplicate", "rejected"):
+        for fate in RECORD_FATES:
             self.metrics.votes.labels(fate).inc(getattr(done, fate))
         for reason, count in done.reasons.items():
             self.metrics.rejects.labels(reason).inc(count)

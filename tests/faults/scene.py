@@ -33,7 +33,6 @@ from kafka import KafkaConsumer, TopicPartition
 from pipeline import jobs
 from pipeline.detectors import VOTER
 from pipeline.devstack import KafkaServer, PostgresServer
-from pipeline.events import OUTCOMES
 from pipeline.lab.simulate import Honest, TargetOnly, plant, truth
 from pipeline.settings import Settings
 from pipeline.store import Store
@@ -41,6 +40,7 @@ from pipeline.store.alerting import alerts
 from pipeline.stream.kafka_publisher import create_topics, publish
 from pipeline.stream.source import KafkaSource
 from pipeline.stream.worker import Worker
+from pipeline.vocabulary.outcomes import OUTCOMES
 from tests.copies import copy_files
 from tests.faults.held import Held, read
 from tests.faults.log import Log, read_log

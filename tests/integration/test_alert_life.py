@@ -11,7 +11,6 @@ import sqlalchemy as sa
 
 from pipeline.detectors import VOTER
 from pipeline.errors import Usage
-from pipeline.events.batch import microseconds
 from pipeline.lab.simulate import Honest, Stream, plant
 from pipeline.lab.simulate.voter_population import NETWORKS
 from pipeline.scoring.signals import NO_PARTITION, Cleared, Raised
@@ -24,10 +23,11 @@ from pipeline.store.db import schema
 from pipeline.store.votes.selections import Selection
 from pipeline.stream.source import FileSource
 from pipeline.stream.worker import Worker
+from pipeline.vocabulary.time import to_microseconds
 
 OPTIONS = Settings(voter_key="33" * 32)
 HOUR = 3_600_000_000
-START = microseconds(datetime(2024, 7, 1, 12, tzinfo=UTC))
+START = to_microseconds(datetime(2024, 7, 1, 12, tzinfo=UTC))
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])

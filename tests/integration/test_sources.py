@@ -330,7 +330,5 @@ def test_a_log_that_was_read_is_told_from_another_by_its_append_times_even_where
     assert [source.replaced_partitions({0: place}) for place in read] == [[]] * len(times)
     assert [source.replaced_partitions({0: (offset, at + 1_000_000)}) for offset, at in read] == [[0]] * len(times)
     with pytest.raises(BrokerUnavailable, match="did not return the records that were read"):
-        source.replaced_partitions(
-            {0: (len(times), read[0][1])}
-        )  # not written yet; the worker checks the end first
+        source.replaced_partitions({0: (len(times), read[0][1])})  # not written yet; the worker checks the end first
     assert source.known_ends() == {0: len(times)}

@@ -31,7 +31,6 @@ from pipeline import jobs
 from pipeline.detectors import VOTER
 from pipeline.devstack import KafkaServer
 from pipeline.errors import BadRecord, OffsetGap
-from pipeline.events import OUTCOMES
 from pipeline.lab.simulate import Honest, TargetOnly, plant, truth
 from pipeline.settings import Settings
 from pipeline.store import Store
@@ -43,6 +42,7 @@ from pipeline.stream.commit import Tally
 from pipeline.stream.kafka_publisher import create_topics, publish
 from pipeline.stream.source import FileSource, KafkaSource, Source
 from pipeline.stream.worker import Send, Worker
+from pipeline.vocabulary.outcomes import OUTCOMES
 
 INTEGRITY = Path(sys.executable).with_name("integrity")
 KEY = bytes.fromhex("5a" * 32)

@@ -27,7 +27,6 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from pipeline.events import (
-    OUTCOMES,
     Reject,
     Style,
     Vote,
@@ -40,12 +39,13 @@ from pipeline.events import (
     to_bytes,
 )
 from pipeline.events import registry as registry_events
-from pipeline.events.batch import NO_TIME, instant, microseconds
 from pipeline.events.decode import SAMPLE_BYTES
 from pipeline.events.hygiene import HIDDEN, MAX_BYTES, MAX_DEPTH, fault, hidden, plainly_clean
 from pipeline.events.schema import schemas
 from pipeline.events.vote import MAX_NAME
 from pipeline.stream.decoding import Pseudonyms
+from pipeline.vocabulary.outcomes import OUTCOMES
+from pipeline.vocabulary.time import NO_TIME, from_microseconds, to_microseconds
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 KEY = bytes(range(32))
@@ -455,14 +455,14 @@ def test_times_are_exact_to_the_microsecond(cast: list[datetime]) -> None:
     batch = batch_of(*({**EVENT, "cast_at": t.isoformat(), "voter_since": t.isoformat()} for t in cast))
     exact = [(t - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) for t in cast]
     assert batch.cast_at.tolist() == batch.voter_since.tolist() == exact
-    assert [microseconds(t) for t in cast] == exact
-    assert [instant(n) for n in exact] == cast
+    assert [to_microseconds(t) for t in cast] == exact
+    assert [from_microseconds(n) for n in exact] == cast
 
 
 def test_times_are_exact_for_many_instants() -> None:
     # A double of seconds times a million falls below the whole number for one instant in a hundred.
     exact = np.random.default_rng(1).integers(0, 4 * 10**15, 5000).tolist()
-    votes = [msgspec.structs.replace(votes_of(EVENT)[0], cast_at=instant(n)) for n in exact]
+    votes = [msgspec.structs.replace(votes_of(EVENT)[0], cast_at=from_microseconds(n)) for n in exact]
     zero = np.zeros(len(votes), dtype=np.int64)
     assert columns(votes, zero.astype(np.int32), zero, zero, Pseudonyms(name_of)).cast_at.tolist() == exact
 

@@ -11,11 +11,11 @@ import pytest
 
 from pipeline.errors import UnknownFormat, Usage
 from pipeline.events import Vote, columns, decode_votes, registry
-from pipeline.events.batch import microseconds
 from pipeline.formats import ColumnMap, read_records
 from pipeline.scoring.signals import voter_number
 from pipeline.settings import load
 from pipeline.stream.decoding import Pseudonyms
+from pipeline.vocabulary.time import to_microseconds
 
 EVENT = {
     "schema": 1,
@@ -92,7 +92,7 @@ def test_far_times_are_exact():
     t = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
     z = np.zeros(1, dtype=np.int64)
     b = columns([msgspec.convert({**EVENT, "cast_at": t}, Vote)], z.astype(np.int32), z, z, Pseudonyms(len))
-    assert b.cast_at[0] == microseconds(t)
+    assert b.cast_at[0] == to_microseconds(t)
 
 
 def test_reason_is_not_read_from_the_senders_text():

@@ -8,7 +8,8 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from pipeline.metrics import FATES, MODELS, StoreCollector, StoreStatus, WorkerMetrics, serve
+from pipeline.metrics import MODELS, StoreCollector, StoreStatus, WorkerMetrics, serve
+from pipeline.vocabulary.fates import RECORD_FATES
 
 FULL = StoreStatus(
     alerts_open={("voter_bias", "critical"): 2},
@@ -151,7 +152,7 @@ def test_two_workers_in_one_process_do_not_share_counts():
 
 def test_every_fate_is_there_from_the_start():
     registry = WorkerMetrics().registry
-    values = [registry.get_sample_value("integrity_worker_votes_total", {"fate": fate}) for fate in FATES]
+    values = [registry.get_sample_value("integrity_worker_votes_total", {"fate": fate}) for fate in RECORD_FATES]
     assert values == [0] * 5
 
 

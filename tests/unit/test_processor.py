@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.detectors import VOTER
-from pipeline.events.batch import NO_TIME, VoteBatch
+from pipeline.events.batch import VoteBatch
 from pipeline.evidence import Reference
 from pipeline.scoring import vote_processor, window_builder
 from pipeline.scoring.signals import MEASURES
-from pipeline.scoring.vote_processor import ACCEPTED, FATES, LATE, MAX_AHEAD, QUARANTINED, Parts
+from pipeline.scoring.vote_processor import MAX_AHEAD, Parts
+from pipeline.vocabulary.fates import ACCEPTED, FATES, LATE, QUARANTINED
+from pipeline.vocabulary.time import NO_TIME
 
 MINUTE = 60 * 1_000_000
 DAY = 24 * 60 * MINUTE

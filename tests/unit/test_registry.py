@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.events.batch import microseconds
 from pipeline.events.registry import (
     Deprecated,
     RegistryEvent,
@@ -19,12 +18,13 @@ from pipeline.events.registry import (
     Submitted,
 )
 from pipeline.registry import Policy, Registry, State
+from pipeline.vocabulary.time import to_microseconds
 
 START = datetime(2024, 7, 1, tzinfo=UTC)
 
 
 def day(number: float) -> int:
-    return microseconds(START + timedelta(days=number))
+    return to_microseconds(START + timedelta(days=number))
 
 
 def common(number: float) -> dict[str, object]:
@@ -101,7 +101,7 @@ def test_the_order_of_arrival_does_not_matter(order: tuple[int, ...]) -> None:
 def test_a_state_asked_for_in_any_order_is_the_fold_up_to_that_time(times: list[float]) -> None:
     registry = Registry(EVENTS)
     for at in times:
-        upto = [event for event in EVENTS if microseconds(event.at) <= day(at)]
+        upto = [event for event in EVENTS if to_microseconds(event.at) <= day(at)]
         assert registry.as_of(day(at)) == Registry(upto).as_of(day(10))
 
 

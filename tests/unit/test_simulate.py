@@ -30,12 +30,11 @@ from pipeline.lab.simulate import (
     truth,
 )
 from pipeline.lab.simulate import demo_registry as makers
-from pipeline.lab.simulate.clock import HOUR, microseconds
 from pipeline.lab.simulate.hashing import hexadecimal, mix, normal
 from pipeline.lab.simulate.truth import averaged_logit
-from pipeline.lab.simulate.voter_population import DAY
 from pipeline.ratings import components, leaderboard
 from pipeline.registry import Registry
+from pipeline.vocabulary.time import DAY, HOUR, to_microseconds
 
 TARGET = "yi-large"
 SMALL = Honest(votes=3_000, seed=5, models=40)
@@ -107,10 +106,10 @@ def test_a_line_says_what_the_columns_say() -> None:
         assert votes[i].voter_id == stream.voter_name(int(stream.voter[i]))
         assert votes[i].vote_id == stream.vote_ids()[i]
         assert votes[i].winner == ("model_a", "model_b", "tie", "both_bad")[stream.outcome[i]]
-        assert microseconds(votes[i].cast_at) == stream.cast_at[i]
+        assert to_microseconds(votes[i].cast_at) == stream.cast_at[i]
         since = votes[i].voter_since
         assert since is not None
-        assert microseconds(since) == stream.voter_since[i]
+        assert to_microseconds(since) == stream.voter_since[i]
 
 
 def test_a_whole_second_is_written_without_a_fraction() -> None:
@@ -167,7 +166,7 @@ def test_the_attackers_seed_changes_only_the_attack() -> None:
 
 
 def test_votes_come_in_the_order_of_time_within_the_days(attacked: Stream) -> None:
-    start = microseconds(datetime.fromisoformat("2024-07-01T00:00:00Z"))
+    start = to_microseconds(datetime.fromisoformat("2024-07-01T00:00:00Z"))
     assert (np.diff(attacked.cast_at) >= 0).all()
     assert attacked.cast_at[0] >= start
     assert attacked.cast_at[-1] < start + 30 * DAY
@@ -287,7 +286,7 @@ def test_a_promoter_makes_the_target_win_and_votes_normally_otherwise(attacked: 
     assert holds.mean() == pytest.approx(0.2, abs=0.06)
     ties = (mine.outcome[~holds] >= 2).mean()
     assert ties == pytest.approx(0.35, abs=0.1)
-    start = microseconds(SMALL.start)
+    start = to_microseconds(SMALL.start)
     assert mine.cast_at.min() >= start + 10 * DAY
     assert mine.cast_at.max() < start + 20 * DAY
     votes = np.bincount(mine.voter)[np.unique(mine.voter)]
@@ -454,7 +453,7 @@ def test_the_demo_s_registry_knows_every_model_and_one_laboratory_that_is_fictio
     board = demo_story(50_000).before
     events, _, rejects = decode_registry(demo_registry(board.models, datetime(2024, 7, 1, tzinfo=UTC)))
     assert not rejects
-    state = Registry(events).as_of(microseconds(datetime(2024, 7, 31, tzinfo=UTC)))
+    state = Registry(events).as_of(to_microseconds(datetime(2024, 7, 31, tzinfo=UTC)))
     assert set(board.models) < set(state.models)
     private = {name for name, model in state.models.items() if model.released_at is None}
     assert {state.models[name].provider for name in private} == {makers.LABORATORY}

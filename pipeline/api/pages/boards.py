@@ -19,8 +19,8 @@ from pipeline.api.snapshots import VIEWS, standings
 from pipeline.store.boards import snapshots
 from pipeline.store.boards.snapshots import Snapshot
 from pipeline.store.read import pages, proofs
+from pipeline.vocabulary.time import DAY
 
-_A_DAY = 86_400 * 1_000_000
 WEEK = 7.0
 Days = Annotated[float, Query(ge=0, le=36_600, description="Days before the newest vote.")]
 
@@ -86,7 +86,7 @@ def routes(reader: Reader, templates: Templates) -> APIRouter:  # a list of rout
             found = moves.between(reader, connection, first, second, view)
             document = moves.as_document(reader, connection, found)
             ends = [reader.until(connection, one.log_size) for one in (found.before, found.after)]
-        days = (ends[1] - ends[0]) // _A_DAY if ends[0] is not None and ends[1] is not None else 0
+        days = (ends[1] - ends[0]) // DAY if ends[0] is not None and ends[1] is not None else 0
         return templates.page("diff", SETTLED, diff=document, days=days)
 
     return router
@@ -131,6 +131,6 @@ def earlier(reader: Reader, connection: Connection, found: Snapshot, days: float
         for one in page:
             oldest, before = one, one.sequence
             until = reader.until(connection, one.log_size)
-            if until is not None and until <= end - days * _A_DAY:
+            if until is not None and until <= end - days * DAY:
                 return one
     return oldest

@@ -31,13 +31,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.evidence import Reference, starts
 from pipeline.evidence.alert_policy import reached
 from pipeline.evidence.cusums import cusums
-from pipeline.evidence.fixed import Int64
 from pipeline.scoring.signals import Raised, Severity, VoterVotes
+from pipeline.vocabulary.arrays import Bool, Int64
 
 REMEMBERED = 4
 """Votes of a voter that the next one is compared with, two bytes each."""
@@ -104,7 +103,7 @@ def _marks(votes: VoterVotes, rows: Int64) -> Int64:
     return ((mixed * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(48)).astype(np.int64)
 
 
-def _seen_lately(voter: Int64, mark: Int64) -> npt.NDArray[np.bool_]:
+def _seen_lately(voter: Int64, mark: Int64) -> Bool:
     """Whether each mark is one of the voter's last REMEMBERED before it."""
     place = np.arange(len(mark))
     order = np.lexsort((place, mark, voter))

@@ -34,15 +34,15 @@ import numpy as np
 from pipeline.evidence import Reference, starts
 from pipeline.evidence.alert_policy import reached
 from pipeline.evidence.cusums import cusums
-from pipeline.evidence.fixed import Int64
 from pipeline.scoring.signals import Raised, Severity, VoterVotes
+from pipeline.vocabulary.arrays import Int64
+from pipeline.vocabulary.time import MINUTE, SECOND
 
 _PACE, _RATIO = 1 / 30.0, 5.0
 # ln M is kept in 2⁻¹⁰ nats, so that four bytes hold it for a million votes.
 _UNIT = 2.0**-10
 _LEVELS = np.array([int(np.ceil(np.log(level) / _UNIT)) for level in (1e4, 1e6, 1e8, 1e10)])
 _LONGEST = 100_000  # seconds; after a day a longer gap says no more
-_MINUTE, _SECOND = 60_000_000, 1_000_000
 _DIRECTION = "faster than anybody reads"
 # Level told, second of the last vote (0: none yet), ln M.
 _STATE = np.dtype([("told", "u1"), ("last", "<u4"), ("w", "<u4")])
@@ -66,8 +66,8 @@ class VoterRate:
         """See `VoterDetector`. Cost: a few vector operations a vote."""
         states = np.frombuffer(b"".join([_BLANK if s is None else s for s in prior]), dtype=_STATE).copy()
         known = (reference.index_of(votes.model_a) >= 0) & (reference.index_of(votes.model_b) >= 0)
-        rows = np.flatnonzero(known & (votes.at > 0) & (votes.at % _MINUTE != 0))
-        voter, second = votes.voter[rows], votes.at[rows] // _SECOND
+        rows = np.flatnonzero(known & (votes.at > 0) & (votes.at % MINUTE != 0))
+        voter, second = votes.voter[rows], votes.at[rows] // SECOND
         before = np.concatenate([second[:1], second[:-1]])
         first = starts(voter)
         before[first] = states["last"][voter[first]]

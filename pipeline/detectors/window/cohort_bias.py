@@ -37,13 +37,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.evidence import EXPECTED_UNIT, alert_policy, counts, keyed, log_units
 from pipeline.evidence.changes import NOTHING, log_mixture, shiryaev_roberts, to_value
 from pipeline.scoring.signals import MEASURES, NO_PARTITION, Cells, Cleared, Context, Raised, Said, Window, WindowState
-
-Float64 = npt.NDArray[np.float64]
+from pipeline.vocabulary.arrays import Float64, Int64
 
 _SHIFTS = np.array([0.4, 0.8, 1.6, 3.0])
 _WEIGHTS = np.full(len(_SHIFTS), 1 / len(_SHIFTS))
@@ -135,7 +133,7 @@ class CohortBias:
         kind: str,
         columns: keyed.Columns,
         decision: alert_policy.Decision,
-        mixed: npt.NDArray[np.int64],
+        mixed: Int64,
         window: Window,
     ) -> list[Said]:
         said: list[Said] = []
@@ -215,7 +213,7 @@ def _upper_shift(keys: list[str], base: keyed.Columns, against: str) -> Float64:
     return np.asarray(np.log(seen / (1 - seen)) - np.log(share / (1 - share)) + 2 * error)
 
 
-def _learn(base: keyed.Columns, rows: npt.NDArray[np.int64], window: Window) -> keyed.Columns:
+def _learn(base: keyed.Columns, rows: Int64, window: Window) -> keyed.Columns:
     """Take the window into what the others do."""
     measures = [_JUDGED, _WON[0], _EXPECTED[0], _WON[1], _EXPECTED[1]]
     unit = np.array([1.0, 1.0, EXPECTED_UNIT, 1.0, EXPECTED_UNIT])
@@ -228,9 +226,7 @@ def _learn(base: keyed.Columns, rows: npt.NDArray[np.int64], window: Window) -> 
     return every
 
 
-def _sum_up(
-    columns: keyed.Columns, rows: npt.NDArray[np.int64], table: Float64, mixed: npt.NDArray[np.int64], start: int
-) -> None:
+def _sum_up(columns: keyed.Columns, rows: Int64, table: Float64, mixed: Int64, start: int) -> None:
     """Keep what was seen since the evidence last was nothing, for people to read."""
     begin = (columns["votes"] == 0) | (mixed < _IDLE)
     for name, column in (("votes", 0), ("won", 1), ("expected", 2)):
@@ -240,7 +236,7 @@ def _sum_up(
     columns["since"] = np.where(begin, start, columns["since"])
 
 
-def _pruned(columns: keyed.Columns, mixed: npt.NDArray[np.int64]) -> keyed.Columns:
+def _pruned(columns: keyed.Columns, mixed: Int64) -> keyed.Columns:
     """The keys with most evidence; dropping others only loses evidence."""
     if len(mixed) <= _MOST:
         return columns

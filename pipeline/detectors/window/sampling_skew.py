@@ -35,7 +35,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.evidence import alert_policy, bayes, keyed
 from pipeline.evidence.changes import CAP, NOTHING, to_value
@@ -53,6 +52,7 @@ from pipeline.scoring.signals import (
     Window,
     WindowState,
 )
+from pipeline.vocabulary.arrays import Float64, Int64
 
 _CHOSEN = MEASURES.index("chosen")
 _JOINT = "joint\x1f"
@@ -160,9 +160,9 @@ class SamplingSkew:
     def _said(
         self,
         columns: keyed.Columns,
-        rows: npt.NDArray[np.int64],
-        log_e: npt.NDArray[np.int64],
-        votes: npt.NDArray[np.float64],
+        rows: Int64,
+        log_e: Int64,
+        votes: Float64,
         window: Window,
         declared: _Declared,
     ) -> list[Said]:
@@ -228,13 +228,13 @@ def _declared(registry: Registry) -> _Declared | None:
     return _Declared(changed, theta, says) if theta else None
 
 
-def _totals(columns: keyed.Columns) -> npt.NDArray[np.float64]:
+def _totals(columns: keyed.Columns) -> Float64:
     """Votes of the group of each key."""
     groups = np.bincount(columns["group"], weights=columns["chosen"])
     return np.asarray(groups[columns["group"]])
 
 
-def _factors(columns: keyed.Columns) -> npt.NDArray[np.int64]:
+def _factors(columns: keyed.Columns) -> Int64:
     """Give ln e of every key, the closed policies included: of models, and of all together."""
     theta, chosen, votes = columns["theta"], columns["chosen"], _totals(columns)
     log_e = columns["closed"].copy()

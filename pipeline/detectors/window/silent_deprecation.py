@@ -43,9 +43,9 @@ import numpy as np
 from pipeline.evidence import alert_policy, keyed, log_units
 from pipeline.evidence.changes import CAP, NOTHING, log_mixture, shiryaev_roberts, to_value
 from pipeline.scoring.signals import MEASURES, NO_PARTITION, Cleared, Context, Raised, Said, Window, WindowState
+from pipeline.vocabulary.time import DAY
 
 _APPEARANCES = MEASURES.index("appearances")
-_DAY = 24 * 3_600_000_000
 _DAYS, _FEW = 52, 10
 _SHARE = 0.1
 # Weights of a silence that may begin at any time, and of one since the policy began.
@@ -74,7 +74,7 @@ class SilentDeprecation:
         """See `WindowDetector`. Cost: a few vector operations on the models."""
         policy = context.registry.policy
         declared = {m: share for m, share in (policy.appearance if policy else {}).items() if share > 0}
-        day = np.array([window.start // _DAY])
+        day = np.array([window.start // DAY])
         new_day = int(state.get("day", day)[0]) != int(day[0])
         columns = {name: column for name, column in state.items() if name not in {"day", "policy"}}
         names = sorted(set(window.models) | declared.keys())
@@ -140,7 +140,7 @@ class SilentDeprecation:
         if not new_day:
             return []
         votes = columns["days"].sum(axis=1)
-        old = window.start - columns["first"] >= _DAYS * _DAY
+        old = window.start - columns["first"] >= _DAYS * DAY
         said: list[Said] = []
         gone = columns["gone"].copy()
         for i in np.flatnonzero(old & ((votes <= _FEW) != gone)).tolist():
@@ -152,7 +152,7 @@ class SilentDeprecation:
             elif known:
                 evidence = {
                     "what": f"{votes[i]} votes in 52 days, and the registry holds no deprecation of it",
-                    "window": [(day - _DAYS) * _DAY, window.start],
+                    "window": [(day - _DAYS) * DAY, window.start],
                     "votes": int(votes[i]),
                 }
                 said.append(

@@ -37,8 +37,8 @@ import numpy as np
 from pipeline.evidence import alert_policy, counts
 from pipeline.evidence.changes import NOTHING, log_mixture, shiryaev_roberts, to_value
 from pipeline.scoring.signals import NO_PARTITION, Cleared, Context, Raised, Said, Window, WindowState
+from pipeline.vocabulary.time import HOUR
 
-_HOUR = 3_600_000_000
 _WEEK = 168
 # 1970 began on a Thursday.
 _THURSDAY = 3 * 24
@@ -84,13 +84,13 @@ class _Hourly:
     def observe(self, window: Window, state: WindowState, context: Context) -> tuple[WindowState, list[Said]]:
         """See `WindowDetector`. Cost: an addition, and once an hour a few operations on five numbers."""
         now = dict(_BLANK) | dict(state)
-        hour = window.start // _HOUR
+        hour = window.start // HOUR
         if int(now["hour"][0]) != hour:
             now |= {"hour": np.array([hour]), "votes": _BLANK["votes"], "windows": _BLANK["windows"]}
         now["votes"] = now["votes"] + window.accepted
         now["windows"] = now["windows"] + 1
-        whole = int(now["windows"][0]) == _HOUR // (window.end - window.start)
-        if window.end % _HOUR or not whole:  # the hour goes on, or its beginning was not seen
+        whole = int(now["windows"][0]) == HOUR // (window.end - window.start)
+        if window.end % HOUR or not whole:  # the hour goes on, or its beginning was not seen
             return now, []
         return self._close(window, now, context, int(hour))
 
@@ -99,7 +99,7 @@ class _Hourly:
     ) -> tuple[WindowState, list[Said]]:
         week, day, x = (hour + _THURSDAY) % _WEEK, hour % 24, int(now["votes"][0])
         release = context.registry.last_release
-        released = release is not None and 0 <= window.start - release < _RELEASE_HOURS * _HOUR
+        released = release is not None and 0 <= window.start - release < _RELEASE_HOURS * HOUR
         size = 1 / max((now["shock"][0] + _SHOCK * _PRIOR_HOURS) / (now["shock"][1] + _PRIOR_HOURS), _LEAST_SHOCK)
         mean, bound = _expected(now, week, day, size, self.sign)
         said: list[Said] = []
@@ -127,7 +127,7 @@ class _Hourly:
         bound = "at most" if self.sign > 0 else "at least"
         evidence = {
             "what": f"{x} votes in an hour, where {bound} {fair:.0f} are expected at this hour of the week",
-            "window": [window.end - _HOUR, window.end],
+            "window": [window.end - HOUR, window.end],
             "votes": x,
             "expected": round(float(fair), 1),
         }

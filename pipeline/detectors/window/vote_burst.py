@@ -34,13 +34,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.evidence import LOG_UNIT, alert_policy, counts, keyed
 from pipeline.evidence.changes import NOTHING, log_mixture, shiryaev_roberts, to_value
 from pipeline.scoring.signals import MEASURES, NO_PARTITION, Cleared, Context, Raised, Said, Window, WindowState
-
-Float64 = npt.NDArray[np.float64]
+from pipeline.vocabulary.arrays import Bool, Float64, Int64
+from pipeline.vocabulary.time import HOUR
 
 _RATIOS = np.array(counts.RATIOS)
 _WEIGHTS = np.full(len(_RATIOS), 1 / len(_RATIOS))
@@ -86,7 +85,7 @@ class VoteBurst:
         """See `WindowDetector`. Cost: a few vector operations on some hundred keys."""
         if not window.accepted:
             return state, []
-        hour = int(window.start // 3_600_000_000 % 24)
+        hour = int(window.start // HOUR % 24)
         board = state.get("board", np.zeros(24)) * _KEPT
         spread = state.get("spread", np.zeros((3, 2))) * _KEPT
         seen = _seen(window, context)
@@ -124,7 +123,7 @@ class VoteBurst:
         window: Window,
         columns: keyed.Columns,
         decision: alert_policy.Decision,
-        mixed: npt.NDArray[np.int64],
+        mixed: Int64,
         count: Float64,
         fair: Float64,
     ) -> list[Said]:
@@ -173,7 +172,7 @@ def _seen(window: Window, context: Context) -> dict[str, list[float]]:
     return found | {f"network:{network}": [votes, np.nan] for network, votes in window.votes_of.items()}
 
 
-def _sum_up(columns: keyed.Columns, x: Float64, fair: Float64, mixed: npt.NDArray[np.int64], start: int) -> None:
+def _sum_up(columns: keyed.Columns, x: Float64, fair: Float64, mixed: Int64, start: int) -> None:
     """Keep what was seen since the evidence last was nothing, for people to read."""
     begins = (columns["seen_since"] == 0) | (mixed < _IDLE)
     columns["since"] = np.where(begins, start, columns["since"])
@@ -181,9 +180,7 @@ def _sum_up(columns: keyed.Columns, x: Float64, fair: Float64, mixed: npt.NDArra
         columns[name] = np.where(begins, 0, columns[name]) + more
 
 
-def _learned(
-    columns: keyed.Columns, hour: int, kind: npt.NDArray[np.int64], spread: Float64
-) -> tuple[Float64, Float64]:
+def _learned(columns: keyed.Columns, hour: int, kind: Int64, spread: Float64) -> tuple[Float64, Float64]:
     """π⁺ of every key at this hour, NaN where it cannot be judged yet, and π̂ itself."""
     hits, seen = columns["hits"], columns["seen"]
     total = seen.sum(axis=1)
@@ -205,9 +202,7 @@ def _concentration(spread: Float64) -> Float64:
     return np.clip(spread[..., 0] / np.maximum(spread[..., 1], 1), *_SPREAD)
 
 
-def _ratios(
-    x: Float64, n: int, declared: Float64, learned: Float64, spread: Float64, judged: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.int64]:
+def _ratios(x: Float64, n: int, declared: Float64, learned: Float64, spread: Float64, judged: Bool) -> Int64:
     """The logarithm of L_ρ of each key, int64[k, 5]."""
     fixed = judged & ~np.isnan(declared)
     loose = judged & np.isnan(declared)
@@ -231,9 +226,7 @@ def _learn(columns: keyed.Columns, x: Float64, n: int, hour: int) -> None:
     columns["windows"] = columns["windows"] + learns
 
 
-def _spread(
-    spread: Float64, x: Float64, n: int, share: Float64, kind: npt.NDArray[np.int64], quiet: npt.NDArray[np.bool_]
-) -> Float64:
+def _spread(spread: Float64, x: Float64, n: int, share: Float64, kind: Int64, quiet: Bool) -> Float64:
     """Sums of (x − nπ̂)²/(nπ̂) − 1 and of n, for each kind, over keys that expect at least one vote."""
     after = spread.copy()
     for one in range(3):
@@ -244,7 +237,7 @@ def _spread(
     return after
 
 
-def _pruned(columns: keyed.Columns, kind: npt.NDArray[np.int64]) -> keyed.Columns:
+def _pruned(columns: keyed.Columns, kind: Int64) -> keyed.Columns:
     """Without the networks that bring least, where there are too many; what they had was near nothing."""
     networks = np.flatnonzero(kind == 2)
     if len(networks) <= _MOST_NETWORKS:

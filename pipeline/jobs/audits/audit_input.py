@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sqlalchemy.engine import Connection
 
 from pipeline.audits import shares
 from pipeline.audits.sampling import Ledger, Shown, ledger
 from pipeline.audits.variants import Release, Scored, releases
 from pipeline.audits.version import Style
-from pipeline.events.batch import microseconds
 from pipeline.events.registry import RegistryEvent
 from pipeline.formats.history import PublishedBoard
 from pipeline.ratings import STYLE_FEATURES, PairCounts
@@ -24,10 +21,11 @@ from pipeline.registry import Registry, State
 from pipeline.store.boards import audit_inputs, snapshots
 from pipeline.store.log import seals, styles
 from pipeline.store.votes import dictionary, registry_events
+from pipeline.vocabulary.arrays import Int64
+from pipeline.vocabulary.time import DAY, from_microseconds, to_microseconds
+from pipeline.vocabulary.z_values import Z_95
 
-DAY = 24 * 3600 * 1_000_000
 # Half the width of a 95% interval in standard errors.
-_Z = 1.959964
 
 
 @dataclass(frozen=True)
@@ -78,9 +76,9 @@ class Gathered:
         return PairCounts.from_codes(self.models, self.votes.model_a, self.votes.model_b, self.votes.outcome)
 
     @cached_property
-    def days(self) -> npt.NDArray[np.int64]:
+    def days(self) -> Int64:
         """int64[n], the day of each vote since 1970."""
-        result: npt.NDArray[np.int64] = self.votes.cast_at // DAY
+        result: Int64 = self.votes.cast_at // DAY
         return result
 
     @cached_property
@@ -91,7 +89,7 @@ class Gathered:
         place = np.searchsorted(days, self.days)
         both = np.concatenate([place * k + self.votes.model_a, place * k + self.votes.model_b])
         appearances = np.bincount(both, minlength=len(days) * k).reshape(len(days), k)
-        labels = tuple(datetime.fromtimestamp(int(day) * 86400, UTC).date().isoformat() for day in days)
+        labels = tuple(from_microseconds(int(day) * DAY).date().isoformat() for day in days)
         declared = np.array([self._declared(int(day) * DAY) for day in days]).reshape(len(days), k)
         return Shown(self.models, labels, np.bincount(place, minlength=len(days)), appearances, declared)
 
@@ -115,7 +113,7 @@ class Gathered:
         """Ratings of the newest snapshot, defended view."""
         rows, before = self.board.get("defended", {}), self._before_release
         return {
-            model: Scored(row["rating"], (row["upper"] - row["lower"]) / (2 * _Z), row["votes"], before.get(model))
+            model: Scored(row["rating"], (row["upper"] - row["lower"]) / (2 * Z_95), row["votes"], before.get(model))
             for model, row in rows.items()
             if row["upper"] > row["lower"]
         }
@@ -156,7 +154,7 @@ def gather(connection: Connection) -> Gathered:
     """Read a store once."""
     events, _ = registry_events.events_since(connection, 0)
     registry, votes = Registry(events), audit_inputs.vote_columns(connection)
-    newest = [microseconds(event.at) for event in events]
+    newest = [to_microseconds(event.at) for event in events]
     at = max([*newest, int(votes.cast_at.max(initial=0))], default=0)
     aliases = registry.as_of(at).aliases
     numbers = {number: aliases.get(name, name) for number, name in dictionary.model_names(connection).items()}
@@ -189,7 +187,7 @@ def _boards(connection: Connection, state: State) -> tuple[PublishedBoard, ...]:
     for at, rows in audit_inputs.snapshot_boards(connection, "defended"):
         models, rating, lower, upper, votes = zip(*rows, strict=True)
         nothing = np.full(len(rows), np.nan)
-        day = datetime.fromtimestamp(at / 1e6, UTC).date()
+        day = from_microseconds(at).date()
         found.append(
             PublishedBoard(
                 "board", day, models, nothing, nothing, np.array(rating), np.array(lower), np.array(upper),

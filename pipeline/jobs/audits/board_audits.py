@@ -16,9 +16,10 @@ from pipeline.audits.top_churn import top_churn, top_churn_findings
 from pipeline.errors import BadCounts, BadInput, RatingError, Usage
 from pipeline.formats.history import read_history
 from pipeline.jobs.audits import registry_audits
-from pipeline.jobs.audits.audit_input import DAY, Gathered
+from pipeline.jobs.audits.audit_input import Gathered
 from pipeline.ratings import PairCounts, Swap, fewest_to_dethrone, fit, neighbours, rate_component
 from pipeline.scoring.signals import voter_label
+from pipeline.vocabulary.time import DAY
 
 # A task with fewer votes has no shares to speak of; a month has 30 days here.
 _LEAST_VOTES = 1_000

@@ -11,13 +11,13 @@ from sqlalchemy.engine import Connection
 from pipeline.audits import facts, policy
 from pipeline.audits.finding import Finding
 from pipeline.errors import BadCounts, Usage
-from pipeline.events.batch import instant
 from pipeline.jobs.audits.audit_input import Gathered, gather
 from pipeline.jobs.audits.board_audits import OF_PROVIDERS, run
 from pipeline.jobs.audits.registry_audits import checked_claims, falls
 from pipeline.jobs.audits.sweep import document, removals
 from pipeline.jobs.open_store import opened
 from pipeline.registry import Contradiction
+from pipeline.vocabulary.time import format_rfc3339
 
 
 def provider(store: str, name: str) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def _page(name: str, given: Gathered, found: Sequence[Finding]) -> dict[str, Any
     mine = {model.name for model in given.state.models.values() if model.provider == name}
     return {
         "provider": name,
-        "as_of": instant(given.at).isoformat(),
+        "as_of": format_rfc3339(given.at),
         "sources": _sources(given),
         "facts": [_document(fact) for fact in _facts(name, given, sources)],
         "findings": [document(one) for one in found if one.subject == name or given.state.key(one.subject) in mine],
@@ -100,11 +100,11 @@ def _sources(given: Gathered) -> dict[str, str]:
     events, newest = len(given.events), max((event.at for event in given.events), default=None)
     named, snapshot = facts.Sources(), "none is published"
     if given.snapshot is not None:
-        at = instant(given.snapshot.published_at or 0).isoformat(timespec="seconds")
+        at = format_rfc3339(given.snapshot.published_at or 0, "seconds")
         snapshot = f"{given.snapshot.snapshot_id}, number {given.snapshot.sequence}, published {at}, defended view"
     accepted = len(given.votes.voter)
     return {
-        named.registry: f"{events:,} events" + (f" up to {newest.isoformat()}" if newest else ""),
+        named.registry: f"{events:,} events" + (f" up to {format_rfc3339(newest)}" if newest else ""),
         named.votes: f"{given.log_size:,} sealed votes with root {given.log_digest}, {accepted:,} accepted",
         named.snapshot: snapshot,
         named.snapshots: f"the {given.published:,} that are published, raw view",

@@ -9,9 +9,9 @@ from typing import Any
 from pipeline.audits import claims, families, retraction, variants
 from pipeline.audits.finding import Finding
 from pipeline.audits.version import Version, version_mismatch
-from pipeline.events.batch import instant
 from pipeline.events.registry import BenchmarkClaim, BenchmarkResult
 from pipeline.jobs.audits.audit_input import Gathered
+from pipeline.vocabulary.time import format_rfc3339
 
 Audited = tuple[Sequence[Finding], Mapping[str, Any]]
 
@@ -36,7 +36,7 @@ def _families(given: Gathered) -> dict[str, list[list[str]]]:
 
 def best(given: Gathered) -> Audited:
     """Releases: N, and the score with and without the winner's curse."""
-    shown = [{**asdict(one), "n": one.n, "at": instant(one.at).isoformat()} for one in given.releases]
+    shown = [{**asdict(one), "n": one.n, "at": format_rfc3339(one.at)} for one in given.releases]
     return variants.best_of_n(given.releases), {"releases": shown}
 
 

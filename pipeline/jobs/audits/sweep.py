@@ -23,15 +23,15 @@ from pipeline.audits import policy, retraction, sampling, variants
 from pipeline.audits.finding import Finding
 from pipeline.audits.shares import license_group
 from pipeline.errors import BadCounts, Usage
-from pipeline.events.batch import instant
 from pipeline.evidence.many import ELond
-from pipeline.jobs.audits.audit_input import DAY, Gathered, gather
+from pipeline.jobs.audits.audit_input import Gathered, gather
 from pipeline.jobs.audits.board_audits import AUDITS, opinion, run
 from pipeline.jobs.open_store import now, opened
 from pipeline.ratings import PairCounts
 from pipeline.scoring.signals import CRITICAL, LEVELS, NO_PARTITION, Cleared, Raised, Severity
 from pipeline.store.alerting import alerts
 from pipeline.store.boards import sweeps
+from pipeline.vocabulary.time import DAY, format_rfc3339
 
 
 def sweep(store: str, policy_file: Path | None = None, against: Path | None = None) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def sweep(store: str, policy_file: Path | None = None, against: Path | None = No
             sweeps.submit(connection, given.log_size, len(given.events), start, end, now())
             told = _tell(connection, findings, sure, given.at)
     return {
-        "at": instant(given.at).isoformat(),
+        "at": format_rfc3339(given.at),
         "votes": len(given.votes.voter),
         "findings": [{**document(one), "discovery": yes} for one, yes in zip(findings, sure, strict=True)],
         "audits": reports,

@@ -32,9 +32,9 @@ from pipeline.store.alerting import alerts
 from pipeline.store.log import manifests, tile_cache
 from pipeline.store.read import proofs
 from pipeline.store.read import status as figures
+from pipeline.vocabulary.time import DAY
 
 DETECTOR = "audit_ledger"
-_DAY = 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ def _tiles(store: Store) -> str:
 def _tell(connection: Connection, wrong: list[Part], at: int) -> list[str]:
     raised = [
         Raised(
-            DETECTOR, "board", "ledger", part.name, "critical", None, 1, NO_PARTITION, at - at % _DAY, at,
+            DETECTOR, "board", "ledger", part.name, "critical", None, 1, NO_PARTITION, at - at % DAY, at,
             {"what": part.what, "where": part.where},
         )
         for part in wrong

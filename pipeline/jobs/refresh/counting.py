@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sqlalchemy.engine import Connection
 
 from pipeline.errors import RatingError
@@ -15,13 +14,14 @@ from pipeline.evidence import Reference
 from pipeline.ledger.views import counts_digest
 from pipeline.ratings import Board, PairCounts, fit, leaderboard, rate_component
 from pipeline.scoring.signals import voter_number
-from pipeline.scoring.vote_processor import ACCEPTED, LATE
 from pipeline.settings import Settings
 from pipeline.store.boards import exclusions, snapshots
 from pipeline.store.log import leaf_index, retractions, sealed_counts, styles
 from pipeline.store.log.styles import StyledVotes
 from pipeline.store.votes import dictionary
 from pipeline.store.votes.selections import Selection
+from pipeline.vocabulary.arrays import Int64
+from pipeline.vocabulary.fates import ACCEPTED, LATE
 
 VIEWS = ("raw", "defended")
 # Before anything is known about the voters: their tie shares spread like a beta of this many votes.
@@ -38,7 +38,7 @@ class Inputs:
     model_no: dict[str, int]
     views: dict[str, PairCounts]
     baseline: PairCounts
-    tie_moments: npt.NDArray[np.int64]
+    tie_moments: Int64
     excluded: int
     flagged: int
     exclusions: list[dict[str, str]]

@@ -20,7 +20,6 @@ from sqlalchemy.engine import Connection
 
 from pipeline import settings as configuration
 from pipeline.errors import Usage
-from pipeline.events.batch import instant
 from pipeline.jobs.refresh.counting import Inputs
 from pipeline.jobs.refresh.signing import Signers, board_name, key_chain
 from pipeline.ledger import bundle, manifest, merkle, note, segment, views
@@ -33,6 +32,7 @@ from pipeline.store.db import schema
 from pipeline.store.db.ledger_files import LedgerFiles
 from pipeline.store.log import leaf_index, manifests
 from pipeline.store.votes import arrow
+from pipeline.vocabulary.time import format_rfc3339
 
 SNAPSHOT = "snapshot.json"
 """The body of a snapshot as a file of its bundle: its SHA-256 is the id of the snapshot."""
@@ -121,7 +121,7 @@ def _manifest(
         board=board,
         sequence=before.sequence + 1 if before else 1,
         previous=manifest.digest(before.dump()) if before else manifest.NO_PREVIOUS,
-        at=instant(now).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        at=format_rfc3339(now, "seconds"),
         vote_log=manifest.VoteLog(body["log_size"], Digest(body["log_root"])),
         segments=tuple(_segments(connection, body["log_size"])),
         exclusions=tuple(

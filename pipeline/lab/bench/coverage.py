@@ -18,9 +18,9 @@ import numpy as np
 from pipeline.errors import RatingError
 from pipeline.lab.bench.tables import real_counts
 from pipeline.ratings import PairCounts, fit
-from pipeline.ratings.checks import Floats
+from pipeline.vocabulary.arrays import Float64
+from pipeline.vocabulary.z_values import Z_95
 
-_Z95 = 1.959963984540054
 # Votes of the new models, spread evenly from the first to the last.
 _NEW = (200, 1000)
 _EVERY = 10
@@ -79,20 +79,20 @@ def coverage(rounds: int = 1000, seed: int = 0, step: Callable[[], None] | None 
         ridge = np.linalg.inv(fitted.hessian + _RIDGE * votes.sum() * np.eye(len(theta)))
         scatter = fitted.hessian @ fitted.covariance @ fitted.hessian
         for row, V in enumerate((fitted.covariance, ridge @ scatter @ ridge)):
-            held[row] += off <= _Z95 * np.sqrt(np.maximum(np.diag(V), 0.0))
+            held[row] += off <= Z_95 * np.sqrt(np.maximum(np.diag(V), 0.0))
         if step is not None:
             step()
     return tuple(_band(design, held / max(counted, 1), low, high) for low, high in BANDS)
 
 
-def _band(design: PairCounts, shares: Floats, low: int, high: int) -> Band:
+def _band(design: PairCounts, shares: Float64, low: int, high: int) -> Band:
     battles = design.battles()
     chosen = (battles >= low) & (battles < high)
     exact, ridge = (float(row[chosen].mean()) for row in shares)
     return Band(low, high, int(chosen.sum()), exact, ridge)
 
 
-def _design() -> tuple[PairCounts, Floats]:
+def _design() -> tuple[PairCounts, Float64]:
     """The pairs and their numbers of votes, and the true θ."""
     counts = real_counts()
     theta = fit(counts).theta
@@ -104,7 +104,7 @@ def _design() -> tuple[PairCounts, Floats]:
     return PairCounts.from_rows(counts.models, counts.a, counts.b, np.rint(table).astype(np.int64)), theta
 
 
-def _shares(design: PairCounts, theta: Floats) -> Floats:
+def _shares(design: PairCounts, theta: Float64) -> Float64:
     """float64[P, 3]: a wins, b wins, tie; the expectation of a win is the model's."""
     p = 1 / (1 + np.exp(theta[design.b] - theta[design.a]))
     tie = 0.8 * np.minimum(p, 1 - p)

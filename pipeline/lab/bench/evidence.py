@@ -30,6 +30,7 @@ from pipeline.lab.simulate.electorate import Electorate, Kind
 from pipeline.lab.simulate.truth import truth
 from pipeline.lab.simulate.voter_population import activity
 from pipeline.scoring.signals import Raised, VoterVotes, WindowDetector, WindowState
+from pipeline.vocabulary.time import DAY
 
 Relation = Literal["at most", "at least", "reported"]
 _CHUNK = 2_000
@@ -298,7 +299,7 @@ def state_sizes(scale: float = 1.0) -> Iterator[Figure]:
         voter = np.repeat(np.arange(len(each)), each)
         n = len(voter)
         pair = rng.choice(len(real.share), n, p=real.share)
-        at = rng.integers(1, 30 * 86_400 * 10**6, n)
+        at = rng.integers(1, 30 * DAY, n)
         at = at[np.lexsort((at, voter))]
         a, b = real.a[pair], real.b[pair]
         won = rng.random(n) >= real.wins[pair]

@@ -35,6 +35,7 @@ from pipeline.store.db import schema
 from pipeline.store.db.bulk import load
 from pipeline.store.read import proofs
 from pipeline.store.votes.dictionary import Names
+from pipeline.vocabulary.time import SECOND
 
 LEAST_SEAL, MOST_VERIFY, MOST_REFRESH = 0.15, 6.0, 1.5
 NEW_VOTES = 10_000
@@ -194,7 +195,7 @@ def _insert(connection: sa.Connection, rng: np.random.Generator, a: Any, b: Any,
         p = schema.partition.c
         connection.execute(sa.update(schema.partition).where(p.partition_no == part).values(next_offset=end))
     numbers = np.array([part for part, _ in parts], dtype=np.int64)[partition]
-    cast_at = _START + offset * PARTITIONS * 1_000_000 + rng.integers(0, 1_000_000, size)
+    cast_at = _START + offset * PARTITIONS * SECOND + rng.integers(0, SECOND, size)
     ids = [sha256(b"%d %d" % place).hexdigest()[:32] for place in zip(numbers.tolist(), offset.tolist(), strict=True)]
     zeros = np.zeros(size, dtype=np.int32)
     columns = {

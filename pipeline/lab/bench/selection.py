@@ -18,13 +18,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.ratings import PairCounts, fit
-from pipeline.ratings.checks import Counts, Floats
 from pipeline.ratings.intervals import POINTS_PER_LOGIT
 from pipeline.ratings.selection import disclosed, disclosed_se, fresh_only, shrink
+from pipeline.vocabulary.arrays import Float64, Int64
+from pipeline.vocabulary.z_values import Z_95
 
 N, SE, TAU = 27, 6.3, 0.0
 MOST_BIAS, MOST_RMSE = 0.5, 3.5
-_Z = 1.959964
 # The models beside the variants, a tenth of a board's spread apart, and the votes of each two of them.
 _MODELS, _SPREAD, _BASE = 20, 0.4, 400
 _TIES = 0.345
@@ -131,12 +131,12 @@ def by_votes(rounds: int = 300, n: int = N, seed: int = 0, step: Callable[[], No
     )  # fmt: skip
 
 
-def _estimator(name: str, error: Floats, se: Floats) -> Estimator:
-    held = np.abs(error) <= _Z * se
+def _estimator(name: str, error: Float64, se: Float64) -> Estimator:
+    held = np.abs(error) <= Z_95 * se
     return Estimator(name, float(error.mean()), float(np.sqrt((error**2).mean())), float(held.mean()))
 
 
-def _base(n: int) -> Counts:
+def _base(n: int) -> Int64:
     """int[K, K], upper triangle: how many votes each pair has."""
     k = _MODELS + n
     votes = np.zeros((k, k), dtype=np.int64)
@@ -145,7 +145,7 @@ def _base(n: int) -> Counts:
     return np.triu(votes, 1)
 
 
-def _board(rng: np.random.Generator, theta: Floats, votes: Counts) -> PairCounts:
+def _board(rng: np.random.Generator, theta: Float64, votes: Int64) -> PairCounts:
     a, b = np.nonzero(votes)
     p = 1 / (1 + np.exp(theta[b] - theta[a]))
     tie = 2 * _TIES * np.minimum(p, 1 - p)
@@ -154,7 +154,7 @@ def _board(rng: np.random.Generator, theta: Floats, votes: Counts) -> PairCounts
     return PairCounts.from_rows(names, a, b, np.c_[drawn, np.zeros(len(a), dtype=np.int64)])
 
 
-def _fresh(rng: np.random.Generator, theta: Floats, before: PairCounts, k: int) -> tuple[float, float]:
+def _fresh(rng: np.random.Generator, theta: Float64, before: PairCounts, k: int) -> tuple[float, float]:
     """The chosen variant's score of as many new votes alone, and its standard error."""
     votes = np.zeros((len(theta), len(theta)), dtype=np.int64)
     votes[:_MODELS, k] = _VOTES // _MODELS

@@ -23,7 +23,6 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import sqlalchemy as sa
 
 from pipeline import jobs
@@ -41,17 +40,16 @@ from pipeline.store.db import schema
 from pipeline.store.db.bulk import load
 from pipeline.store.votes import ingest, registry_events
 from pipeline.store.votes.dictionary import Names, model_names
+from pipeline.vocabulary.arrays import Float64, Int64
+from pipeline.vocabulary.time import DAY, to_microseconds
 
 MOST_MB, MOST_TIMES = 2_048.0, 3.0
 DAYS = 60
 START = datetime(2026, 1, 1, tzinfo=UTC)
-_DAY = 24 * 3600 * 1_000_000
 _CHUNK = 100_000
 _VOTES_A_VOTER = 4.05
 _TIES = 0.345
 _SPREAD = 0.75
-
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +188,7 @@ def make(url: str, options: Settings, votes: int, models: int, providers: int, s
         jobs.publish(url, jobs.rate(url, jobs.seal(url)))
 
 
-def _events(rng: np.random.Generator, names: list[str], weights: npt.NDArray[np.float64], providers: int) -> list[Any]:
+def _events(rng: np.random.Generator, names: list[str], weights: Float64, providers: int) -> list[Any]:
     """A registry as a real board's may be: a tenth private, a tenth released with N, claims, some retired."""
     numbered = iter(range(10**6))
 
@@ -218,9 +216,7 @@ def _events(rng: np.random.Generator, names: list[str], weights: npt.NDArray[np.
     return found
 
 
-def _fill(
-    store: Store, rng: np.random.Generator, names: list[str], weights: npt.NDArray[np.float64], votes: int
-) -> None:
+def _fill(store: Store, rng: np.random.Generator, names: list[str], weights: Float64, votes: int) -> None:
     """Votes drawn by the policy, in the order of time, into one partition."""
     known = Names(store)
     model_no = known.numbers("model", names)
@@ -228,10 +224,10 @@ def _fill(
     theta = rng.normal(0, _SPREAD, len(names))
     first, second = _pairs(rng, weights, votes)
     outcome = _outcomes(rng, theta[first] - theta[second])
-    begun = int(START.timestamp()) * 1_000_000
+    begun = to_microseconds(START)
     columns = {
         "voter": rng.permutation(np.repeat(*_voters(rng, votes))),
-        "cast_at": begun + np.sort(rng.integers(0, DAYS * _DAY, votes)),
+        "cast_at": begun + np.sort(rng.integers(0, DAYS * DAY, votes)),
         "model_a": model_no[first],
         "model_b": model_no[second],
         "outcome": outcome,
@@ -250,12 +246,12 @@ def _fill(
         connection.execute(sa.update(schema.partition).where(p.partition_no == part).values(**moved))
 
 
-def _voters(rng: np.random.Generator, votes: int) -> tuple[Ints, Ints]:
+def _voters(rng: np.random.Generator, votes: int) -> tuple[Int64, Int64]:
     voters = max(2, int(votes / _VOTES_A_VOTER))
     return np.arange(1, voters + 1), voter_population.activity(rng, votes, voters)
 
 
-def _pairs(rng: np.random.Generator, weights: npt.NDArray[np.float64], votes: int) -> tuple[Ints, Ints]:
+def _pairs(rng: np.random.Generator, weights: Float64, votes: int) -> tuple[Int64, Int64]:
     """The first model by weight, the second by weight among the others."""
     edges = np.cumsum(weights / weights.sum())
     first = np.minimum(np.searchsorted(edges, rng.random(votes)), len(weights) - 1)
@@ -265,7 +261,7 @@ def _pairs(rng: np.random.Generator, weights: npt.NDArray[np.float64], votes: in
     return first, second
 
 
-def _outcomes(rng: np.random.Generator, gap: npt.NDArray[np.float64]) -> Ints:
+def _outcomes(rng: np.random.Generator, gap: Float64) -> Int64:
     won = rng.random(len(gap)) < 1 / (1 + np.exp(-gap))
     tied = rng.random(len(gap)) < _TIES
     return np.where(tied, np.where(rng.random(len(gap)) < 0.5, 2, 3), np.where(won, 0, 1))

@@ -10,19 +10,18 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.ratings import OUTCOMES, PairCounts
+from pipeline.ratings import PairCounts
+from pipeline.vocabulary.arrays import Float64, Int32, Int64
+from pipeline.vocabulary.outcomes import OUTCOMES
 
 FEATURES = ("tokens", "headers", "lists", "bold")
 # Published coefficients, for one standard deviation: length, headers, lists, bold.
 _GAMMA = np.array([0.249, 0.024, 0.031, 0.019])
 # A tie is likelier the closer the two are; this makes a third of the synthetic votes ties.
 _TIES = 0.99
-
-Codes = npt.NDArray[np.int64]
 
 
 def real_counts() -> PairCounts:
@@ -82,7 +81,7 @@ def write_synthetic(path: Path, votes: int = 2_000_000, models: int = 243, seed:
     return votes
 
 
-def _style(rng: np.random.Generator, length: npt.NDArray[np.float64]) -> Codes:
+def _style(rng: np.random.Generator, length: Float64) -> Int64:
     tokens = rng.poisson(length * rng.lognormal(0, 0.6, len(length)))
     return np.stack([tokens, *(rng.poisson(tokens / per) for per in (220, 70, 90))], axis=1)
 
@@ -90,10 +89,10 @@ def _style(rng: np.random.Generator, length: npt.NDArray[np.float64]) -> Codes:
 def _write(
     path: Path,
     names: tuple[str, ...],
-    a: Codes,
-    b: Codes,
-    outcome: Codes,
-    columns: dict[str, npt.NDArray[np.int32]],
+    a: Int64,
+    b: Int64,
+    outcome: Int64,
+    columns: dict[str, Int32],
 ) -> None:
     texts = {
         column: pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(labels)).cast(pa.string())

@@ -29,9 +29,9 @@ from pipeline.ratings import (
     ranks,
     style_contrast,
 )
-from pipeline.ratings.checks import Floats
+from pipeline.vocabulary.arrays import Float64
 
-Result = tuple[tuple[str, ...], Floats, list[float]]
+Result = tuple[tuple[str, ...], Float64, list[float]]
 
 
 def ratings(table: pd.DataFrame) -> Result:

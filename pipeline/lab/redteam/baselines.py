@@ -11,22 +11,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy import stats
 from scipy.special import expit
 
 from pipeline.evidence import Reference, running_sums, starts
 from pipeline.scoring.signals import VoterVotes
-
-Flags = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from pipeline.vocabulary.arrays import Bool, Float64, Int64
+from pipeline.vocabulary.time import HOUR
 
 FIRST = 100
 """Votes of a voter that are looked at."""
 
 _LEAST_P = 1e-12
-_HOUR = 3_600_000_000
 _UNIT = 2**20
 # Fisher's test is looked at five times; the paper draws the places, we take them evenly.
 _LOOKS = (20, 40, 60, 80, 100)
@@ -41,15 +37,15 @@ class Baseline:
         bar: a voter is flagged at this score.
     """
 
-    score: Callable[[VoterVotes, Reference], Floats]
+    score: Callable[[VoterVotes, Reference], Float64]
     bar: float
 
-    def flags(self, votes: VoterVotes, reference: Reference) -> Flags:
+    def flags(self, votes: VoterVotes, reference: Reference) -> Bool:
         """bool[voters]."""
         return np.asarray(self.score(votes, reference) >= self.bar)
 
 
-def outcome_probabilities(votes: VoterVotes, reference: Reference) -> tuple[Floats, Ints]:
+def outcome_probabilities(votes: VoterVotes, reference: Reference) -> tuple[Float64, Int64]:
     """P(first wins), P(second wins), P(tie) of each vote, float64[n, 3], and which of them came true, int64[n].
 
     Votes on models that the snapshot lacks have NaN.
@@ -64,7 +60,7 @@ def outcome_probabilities(votes: VoterVotes, reference: Reference) -> tuple[Floa
     return np.column_stack([decided, np.where(known, t, np.nan)]), outcome
 
 
-def _p_values(votes: VoterVotes, reference: Reference) -> Floats:
+def _p_values(votes: VoterVotes, reference: Reference) -> Float64:
     """P(an outcome at least as good for the first model): a win over a tie over a loss; 1 where nothing is known."""
     p, outcome = outcome_probabilities(votes, reference)
     at_least = np.stack([p[:, 0], np.ones(len(p)), p[:, 0] + p[:, 2]], axis=1)
@@ -72,7 +68,7 @@ def _p_values(votes: VoterVotes, reference: Reference) -> Floats:
     return np.asarray(np.clip(np.nan_to_num(chosen, nan=1.0), _LEAST_P, 1))
 
 
-def _place(votes: VoterVotes) -> Ints:
+def _place(votes: VoterVotes) -> Int64:
     """Which vote of its voter each one is, from 0."""
     order = np.arange(len(votes.voter))
     begin = order[starts(votes.voter)] if len(order) else order
@@ -83,24 +79,24 @@ def _first(votes: VoterVotes) -> VoterVotes:
     return votes.only(_place(votes) < FIRST)
 
 
-def _running(values: Floats, votes: VoterVotes) -> Floats:
+def _running(values: Float64, votes: VoterVotes) -> Float64:
     units = np.floor(values * _UNIT).astype(np.int64)
     return np.asarray(running_sums(units, votes.voter, np.zeros(len(votes.names), dtype=np.int64)) / _UNIT)
 
 
-def _highest(values: Floats, votes: VoterVotes) -> Floats:
+def _highest(values: Float64, votes: VoterVotes) -> Float64:
     highest = np.full(len(votes.names), -np.inf)
     np.maximum.at(highest, votes.voter, values)
     return highest
 
 
-def production_rule(votes: VoterVotes, reference: Reference) -> Floats:
+def production_rule(votes: VoterVotes, reference: Reference) -> Float64:
     """The highest ln M, M = Π 1/(2p), within the first hundred votes: the public board's rule."""
     votes = _first(votes)
     return _highest(_running(-np.log(2 * _p_values(votes, reference)), votes), votes)
 
 
-def fisher(votes: VoterVotes, reference: Reference) -> Floats:
+def fisher(votes: VoterVotes, reference: Reference) -> Float64:
     """1 − the least P(χ² of 2n degrees ≥ −2 Σ ln p) at five looks, times five: Chiang et al. 2024, section 5.3."""
     votes = _first(votes)
     sums, count = _running(-2 * np.log(_p_values(votes, reference)), votes), _place(votes) + 1
@@ -109,7 +105,7 @@ def fisher(votes: VoterVotes, reference: Reference) -> Floats:
     return 1 - len(_LOOKS) * -_highest(-p, votes)
 
 
-def likelihood_ratio(votes: VoterVotes, reference: Reference) -> Floats:
+def likelihood_ratio(votes: VoterVotes, reference: Reference) -> Float64:
     """How many standard deviations Σ ln P(outcome) lies below an honest voter's: the test of Huang et al. 2025.
 
     The honest distribution of the sum is taken as normal with the exact mean and variance of the battles shown.
@@ -126,13 +122,13 @@ def likelihood_ratio(votes: VoterVotes, reference: Reference) -> Floats:
     return np.asarray(np.divide(expected - total, np.sqrt(spread), out=np.zeros(n), where=spread > 0))
 
 
-def fixed_rule(votes: VoterVotes, reference: Reference) -> Floats:  # noqa: ARG001
+def fixed_rule(votes: VoterVotes, reference: Reference) -> Float64:  # noqa: ARG001
     """Most votes within any hour: a rule of thumb without an error rate."""
     order = np.lexsort((votes.at, votes.voter))
     voter, at = votes.voter[order], votes.at[order]
     # Times of one voter stand together, and no two voters' come within an hour of each other.
-    line = at - at.min(initial=0) + voter * (int(np.ptp(at) if len(at) else 0) + 2 * _HOUR)
-    within = np.searchsorted(line, line + _HOUR, side="left") - np.arange(len(line))
+    line = at - at.min(initial=0) + voter * (int(np.ptp(at) if len(at) else 0) + 2 * HOUR)
+    within = np.searchsorted(line, line + HOUR, side="left") - np.arange(len(line))
     most = np.zeros(len(votes.names))
     np.maximum.at(most, voter, within)
     return most

@@ -12,9 +12,9 @@ from pipeline.lab.redteam import trial as trials
 from pipeline.lab.redteam.baselines import BASELINES
 from pipeline.lab.redteam.scenarios import HONEST_DAYS, Scenario, actors, spec
 from pipeline.lab.simulate import plant
-from pipeline.lab.simulate.voter_population import DAY
 from pipeline.lab.simulate.world import World
 from pipeline.scoring.signals import ALPHA
+from pipeline.vocabulary.time import DAY
 
 
 @dataclass(frozen=True)

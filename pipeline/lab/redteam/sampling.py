@@ -10,14 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.detectors import WINDOW
 from pipeline.lab.simulate.board import Board, Effect
 from pipeline.lab.simulate.truth import real_counts, truth
 from pipeline.scoring.signals import Raised, WindowState
-
-Floats = npt.NDArray[np.float64]
+from pipeline.vocabulary.arrays import Float64
 
 _MODELS, _PROVIDERS, _DAY = 40, 8, 288
 
@@ -56,12 +54,12 @@ class _Case:
     """
 
     what: str
-    weights: Floats
+    weights: Float64
     wrong: tuple[str, ...]
     effect: Callable[[int, int], Effect]
 
 
-def _weights() -> Floats:
+def _weights() -> Float64:
     board = truth(_MODELS)
     battles = dict(zip(real_counts().models, real_counts().battles().tolist(), strict=True))
     return np.array([float(battles[name]) for name in board.models])
@@ -71,14 +69,14 @@ def _of_provider(number: int) -> tuple[str, ...]:
     return tuple(f"m{i:03d}" for i in range(_MODELS) if i % _PROVIDERS == number)
 
 
-def _silence(weights: Floats, model: str) -> _Case:
+def _silence(weights: Float64, model: str) -> _Case:
     return _Case(
         f"{model} is drawn no more, and nobody says so", weights, (model,),
         lambda first, end: Effect(first=first, end=end, sampling={model: 0.0}),
     )  # fmt: skip
 
 
-def _favoured(weights: Floats) -> _Case:
+def _favoured(weights: Float64) -> _Case:
     mine = np.arange(_MODELS) % _PROVIDERS == 2
     declared = weights.copy()
     declared[mine] *= 0.136 / 0.864 * weights[~mine].sum() / weights[mine].sum()
@@ -89,7 +87,7 @@ def _favoured(weights: Floats) -> _Case:
     )  # fmt: skip
 
 
-def _twice(weights: Floats) -> _Case:
+def _twice(weights: Float64) -> _Case:
     top = int(np.argmax([weights[np.arange(_MODELS) % _PROVIDERS == i].sum() for i in range(_PROVIDERS)]))
     times = dict.fromkeys(_of_provider(top), 2.0)
     return _Case(
@@ -98,7 +96,7 @@ def _twice(weights: Floats) -> _Case:
     )  # fmt: skip
 
 
-def _release(weights: Floats, model: str) -> _Case:
+def _release(weights: Float64, model: str) -> _Case:
     return _Case(
         "a release: its model six times, the board 2.5 times as busy, declared", weights, (),
         lambda first, end: Effect(

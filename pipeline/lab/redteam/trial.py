@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.detectors import VOTER, WINDOW
 from pipeline.evidence import Reference
@@ -22,8 +21,8 @@ from pipeline.scoring import window_builder
 from pipeline.scoring.signals import Raised, VoterVotes, WindowState
 from pipeline.scoring.window_processor import Levels, Names, Seen, watch
 from pipeline.scoring.window_processor import windows as windows_between
+from pipeline.vocabulary.arrays import Bool, Float64, Int64
 
-Mask = npt.NDArray[np.bool_]
 _BATCH = 5_000
 # Windows that are watched before the attack may begin: rates and shares must be learned first.
 _BASELINE = 8 * 288
@@ -68,7 +67,7 @@ class Trial:
     reference: Reference
     told: list[Told]
     votes: VoterVotes
-    rows: npt.NDArray[np.int64] = field(repr=False)
+    rows: Int64 = field(repr=False)
 
     def voters_told(self, direction: str | None = None) -> set[int]:
         """Codes of voters with an alert; of `voter_bias`' direction "random", or of every other, if one is named."""
@@ -122,14 +121,14 @@ def estimate(stream: Stream) -> Reference:
     return Reference(1, number, estimated.theta, estimated.covariance, share, (size * share, size * (1 - share)))
 
 
-def as_seen(stream: Stream, parting: int) -> tuple[VoterVotes, npt.NDArray[np.int64]]:
+def as_seen(stream: Stream, parting: int) -> tuple[VoterVotes, Int64]:
     """The judged votes sorted by voter, with voters' codes as names, and their rows in the stream."""
     rows = np.arange(parting, len(stream))
     order = rows[np.argsort(stream.voter[rows], kind="stable")]
     return _seen(stream, order), order
 
 
-def _seen(stream: Stream, order: npt.NDArray[np.int64]) -> VoterVotes:
+def _seen(stream: Stream, order: Int64) -> VoterVotes:
     names, voter = np.unique(stream.voter[order], return_inverse=True)
     return VoterVotes(
         voter,
@@ -191,9 +190,7 @@ def _windows(stream: Stream, parting: int, reference: Reference) -> list[Told]:
     return told
 
 
-def _count(
-    stream: Stream, rows: npt.NDArray[np.int64], reference: Reference | None
-) -> Sequence[window_builder.WindowCounts]:
+def _count(stream: Stream, rows: Int64, reference: Reference | None) -> Sequence[window_builder.WindowCounts]:
     models = np.stack([stream.model_a[rows], stream.model_b[rows]], axis=1).astype(np.int64) + 1
     group = np.array([window_builder.group_of(network) for network in NETWORKS], dtype=np.int64)
     counted = window_builder.Counted(
@@ -214,7 +211,7 @@ def _told(one: Raised, row: int) -> Told:
     return Told(one.detector, one.subject, one.direction, one.severity, one.at, row, dict(one.evidence))
 
 
-def selected(stream: Stream, told: Sequence[Told], about: str) -> Mask:
+def selected(stream: Stream, told: Sequence[Told], about: str) -> Bool:
     """The votes that a person would leave out on alerts about a model: those that the alerts speak of."""
     chosen = np.zeros(len(stream), dtype=np.bool_)
     code = stream.models.index(about)
@@ -236,7 +233,7 @@ def selected(stream: Stream, told: Sequence[Told], about: str) -> Mask:
     return chosen
 
 
-def ratings(stream: Stream, kept: Mask) -> npt.NDArray[np.float64]:
+def ratings(stream: Stream, kept: Bool) -> Float64:
     """θ of every model from these votes, NaN where it has no rating."""
     counts = PairCounts.from_codes(stream.models, stream.model_a[kept], stream.model_b[kept], stream.outcome[kept])
     rated, _ = rate_component(counts, least_share=0.0)
@@ -245,6 +242,6 @@ def ratings(stream: Stream, kept: Mask) -> npt.NDArray[np.float64]:
     return theta
 
 
-def place(theta: npt.NDArray[np.float64], model: int) -> int:
+def place(theta: Float64, model: int) -> int:
     """Rank of a model, 1 is the top."""
     return int((theta > theta[model]).sum()) + 1

@@ -8,20 +8,17 @@ fifth place and writes longer; what is released is as good as about the thirty-s
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.audits.version import Style, Version
 from pipeline.ratings import Fit, PairCounts, fit, fit_style, style_contrast
 from pipeline.ratings.intervals import POINTS_PER_LOGIT
 from pipeline.ratings.selection import gain_of_best
+from pipeline.vocabulary.arrays import Int64
 
 _MODELS, _APART, _VOTES = 40, 4.3, 200_000
 _TESTED, _RELEASED, _VARIANTS = 5, 31, 27
 _LENGTH, _LONG, _SPREAD = 400.0, 500.0, 0.4
 _LIKING, _TIES = 0.249, 0.2
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 def play(seed: int) -> tuple[Version, Version, float]:
@@ -46,12 +43,12 @@ def play(seed: int) -> tuple[Version, Version, float]:
     return versions[0], versions[1], gain_of_best(_VARIANTS, versions[0].se or 0.0, 0.0).curse
 
 
-def _pairs(rng: np.random.Generator) -> tuple[Ints, Ints]:
+def _pairs(rng: np.random.Generator) -> tuple[Int64, Int64]:
     first = rng.integers(0, _MODELS, _VOTES)
     return first, (first + rng.integers(1, _MODELS, _VOTES)) % _MODELS
 
 
-def _version(k: int, digest: str, plain: Fit, controlled: Fit, tokens: Ints) -> Version:
+def _version(k: int, digest: str, plain: Fit, controlled: Fit, tokens: Int64) -> Version:
     rating = 1000 + plain.theta[k] * POINTS_PER_LOGIT
     se = float(np.sqrt(plain.covariance[k, k])) * POINTS_PER_LOGIT
     rank, style_rank = (1 + int((one.theta > one.theta[k]).sum()) for one in (plain, controlled))

@@ -14,12 +14,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.errors import Usage
-from pipeline.lab.simulate.world import Battles, Ints, World
-
-Outcomes = npt.NDArray[np.int8]
+from pipeline.lab.simulate.world import Battles, World
+from pipeline.vocabulary.arrays import Int8, Int64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +62,7 @@ class Attack(ABC):
         """Return the least and the most votes of an attacker."""
         return self.votes_each if isinstance(self.votes_each, tuple) else (self.votes_each, self.votes_each)
 
-    def workload(self, rng: np.random.Generator) -> Ints:
+    def workload(self, rng: np.random.Generator) -> Int64:
         """Draw how many votes each attacker casts."""
         low, high = self.bounds()
         return rng.integers(low, high, self.voters, endpoint=True)
@@ -73,12 +71,12 @@ class Attack(ABC):
         """Return the day when it is over, in a stream of so many days."""
         return days if self.to_day is None else self.to_day
 
-    def show(self, world: World, rng: np.random.Generator, voter: Ints) -> Battles:
+    def show(self, world: World, rng: np.random.Generator, voter: Int64) -> Battles:
         """Draw the battles it votes on: by default those that everybody is shown."""
         return world.show(rng, voter)
 
     @abstractmethod
-    def vote(self, world: World, rng: np.random.Generator, shown: Battles) -> Outcomes:
+    def vote(self, world: World, rng: np.random.Generator, shown: Battles) -> Int8:
         """Choose outcomes."""
 
 
@@ -98,7 +96,7 @@ class Omnidirectional(Attack):
         Attack.__post_init__(self)
         expect(0 <= self.accuracy <= 1, "accuracy within 0 and 1", self.accuracy)
 
-    def vote(self, world: World, rng: np.random.Generator, shown: Battles) -> Outcomes:
+    def vote(self, world: World, rng: np.random.Generator, shown: Battles) -> Int8:
         """Choose the model of lower strength."""
         theta = world.truth.theta
         right_weaker = theta[shown.right] < theta[shown.left]
@@ -112,7 +110,7 @@ class AlwaysLeft(Attack):
 
     kind: ClassVar[str] = "always_left"
 
-    def vote(self, world: World, rng: np.random.Generator, shown: Battles) -> Outcomes:  # noqa: ARG002
+    def vote(self, world: World, rng: np.random.Generator, shown: Battles) -> Int8:  # noqa: ARG002
         """Choose left."""
         return np.zeros(len(shown.voter), dtype=np.int8)
 
@@ -123,12 +121,12 @@ class RandomClicks(Attack):
 
     kind: ClassVar[str] = "random_clicks"
 
-    def vote(self, world: World, rng: np.random.Generator, shown: Battles) -> Outcomes:  # noqa: ARG002
+    def vote(self, world: World, rng: np.random.Generator, shown: Battles) -> Int8:  # noqa: ARG002
         """Choose any button."""
         return any_button(rng, shown)
 
 
-def any_button(rng: np.random.Generator, shown: Battles) -> Outcomes:
+def any_button(rng: np.random.Generator, shown: Battles) -> Int8:
     """Draw outcomes, all four alike."""
     return rng.integers(0, 4, len(shown.voter), dtype=np.int8)
 

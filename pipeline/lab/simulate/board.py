@@ -18,19 +18,17 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import expit
 
 from pipeline.events.registry import RegistryEvent, Released, SamplingPolicy, Submitted
 from pipeline.evidence import Reference
-from pipeline.lab.simulate.clock import hourly_rates, microseconds
+from pipeline.lab.simulate.clock import hourly_rates
 from pipeline.lab.simulate.voter_population import NETWORKS
 from pipeline.registry import Registry
 from pipeline.scoring import window_builder as counting
 from pipeline.scoring.signals import Context, Window
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from pipeline.vocabulary.arrays import Float64, Int64
+from pipeline.vocabulary.time import to_microseconds
 
 TIES = 0.32
 """Share of ties among honest votes."""
@@ -113,7 +111,7 @@ class Board:
         return round(self.days * _DAY)
 
     @cached_property
-    def theta(self) -> Floats:
+    def theta(self) -> Float64:
         """True strengths in logits, float64[models]."""
         return np.random.default_rng([self.seed, 0]).normal(0, 0.75, self.models)
 
@@ -127,7 +125,7 @@ class Board:
         )
 
     @property
-    def _weights(self) -> Floats:
+    def _weights(self) -> Float64:
         return np.ones(self.models) if self.weights is None else np.array(self.weights, dtype=np.float64)
 
     def at(self, window: int) -> datetime:
@@ -162,7 +160,7 @@ class Board:
 
     def context(self, window: int, false_alarms: float = 1.0) -> Context:
         """What a detector may know at a window."""
-        start = microseconds(self.at(window))
+        start = to_microseconds(self.at(window))
         changes = self.registry.policy_changes(start - counting.WIDTH + 1, start + counting.WIDTH)
         return Context(self.registry.as_of(start), not changes, false_alarms)
 
@@ -176,11 +174,11 @@ class Board:
             end = min(first + _DAY, self.count)
             counted = {w.start: w for w in counting.count(self._votes(first, end, rates), self.reference)}
             for window in range(first, end):
-                start = microseconds(self.at(window))
+                start = to_microseconds(self.at(window))
                 parts = [counted[start]] if start in counted else []
                 yield counting.merged(start, parts, numbers, networks, {})
 
-    def _votes(self, first: int, end: int, rates: Floats) -> counting.Counted:
+    def _votes(self, first: int, end: int, rates: Float64) -> counting.Counted:
         rng = np.random.default_rng([self.seed, 3, first])
         at = np.arange(first, end)
         factor, parts = np.ones(end - first), []
@@ -198,7 +196,7 @@ class Board:
         joined = [np.concatenate(columns) for columns in zip(*parts, strict=True)]
         window, a, b, outcome, cohort, network, prompt = joined
         n = len(window)
-        start = microseconds(self.start)
+        start = to_microseconds(self.start)
         return counting.Counted(
             np.ones(n, dtype=np.int64),
             start + window * counting.WIDTH + rng.integers(0, counting.WIDTH, n),
@@ -211,7 +209,7 @@ class Board:
             prompt,
         )
 
-    def _honest(self, rng: np.random.Generator, window: Ints, active: Sequence[Effect]) -> tuple[Ints, ...]:
+    def _honest(self, rng: np.random.Generator, window: Int64, active: Sequence[Effect]) -> tuple[Int64, ...]:
         n = len(window)
         a, b = self._pairs(rng, window, active)
         cohort = np.searchsorted([self.unknown, 1 - self.new], rng.random(n), side="right")
@@ -222,8 +220,8 @@ class Board:
         prompt[repeated] = rng.integers(0, 100, int(repeated.sum()))
         return window, a, b, self._outcomes(rng, a, b), cohort, network, prompt
 
-    def _pairs(self, rng: np.random.Generator, window: Ints, active: Sequence[Effect]) -> tuple[Ints, Ints]:
-        weights: Floats = self._weights[None]
+    def _pairs(self, rng: np.random.Generator, window: Int64, active: Sequence[Effect]) -> tuple[Int64, Int64]:
+        weights: Float64 = self._weights[None]
         which = np.zeros(len(window), dtype=np.int64)
         for effect in active:
             if effect.sampling:
@@ -244,11 +242,11 @@ class Board:
         swap = rng.random(len(window)) < 0.5
         return np.where(swap, b, a), np.where(swap, a, b)
 
-    def _outcomes(self, rng: np.random.Generator, a: Ints, b: Ints) -> Ints:
+    def _outcomes(self, rng: np.random.Generator, a: Int64, b: Int64) -> Int64:
         decided = rng.random(len(a)) >= expit(self.theta[a] - self.theta[b])
         return np.where(rng.random(len(a)) < TIES, 2, decided).astype(np.int64)
 
-    def _bought(self, rng: np.random.Generator, window: Ints, effect: Effect) -> tuple[Ints, ...]:
+    def _bought(self, rng: np.random.Generator, window: Int64, effect: Effect) -> tuple[Int64, ...]:
         n = len(window)
         target = self.names.index(str(effect.target))
         other = (target + rng.integers(1, self.models, n)) % self.models
@@ -260,5 +258,5 @@ class Board:
         return window, a, b, outcome, np.full(n, effect.cohort), network, prompt
 
 
-def _groups() -> Ints:
+def _groups() -> Int64:
     return np.array([counting.group_of(name) for name in NETWORKS], dtype=np.int64)

@@ -7,31 +7,20 @@ binomial with r = 1/burstiness, which is what a test on rates must live with: Po
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Int64 = npt.NDArray[np.int64]
-
-HOUR = 3_600_000_000
-"""Microseconds."""
+from pipeline.vocabulary.arrays import Float64, Int64
+from pipeline.vocabulary.time import HOUR
 
 # Round figures for a board used world-wide: three times as many votes at 15:00 UTC as at 03:00, and a quieter
 # weekend. No figure was published; detectors must learn the rhythm, so no more than its presence matters.
 _SWING, _PEAK_HOUR = 0.5, 15
 _WEEKEND = 0.8
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-
-def microseconds(moment: datetime) -> int:
-    """Count microseconds since 1970 UTC."""
-    return (moment - _EPOCH) // timedelta(microseconds=1)
-
-
-def hourly_rates(rng: np.random.Generator, start: datetime, days: float, burstiness: float) -> Floats:
+def hourly_rates(rng: np.random.Generator, start: datetime, days: float, burstiness: float) -> Float64:
     """Draw the relative rate of every hour that the stream touches.
 
     Args:
@@ -48,7 +37,7 @@ def hourly_rates(rng: np.random.Generator, start: datetime, days: float, burstin
     return np.asarray(rhythm * np.where(weekend, _WEEKEND, 1.0) * shock, dtype=np.float64)
 
 
-def draw_times(rng: np.random.Generator, n: int, *, rates: Floats, start: int, begin: float, end: float) -> Int64:
+def draw_times(rng: np.random.Generator, n: int, *, rates: Float64, start: int, begin: float, end: float) -> Int64:
     """Draw n times between two days by the inverse of the cumulated rate.
 
     Args:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
+
+from pipeline.vocabulary.time import format_rfc3339
 
 OPEN, PROPRIETARY = "open", "proprietary"
 # The first beginning of a name that fits.
@@ -83,5 +85,5 @@ def _laboratory(start: datetime) -> Iterable[dict[str, Any]]:
 
 
 def _event(kind: str, model: str, at: datetime, **more: str) -> dict[str, Any]:
-    stamp = at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    stamp = format_rfc3339(at, "seconds")
     return {"schema": 1, "event_id": f"{kind} {model}", "at": stamp, "type": kind, "model": model, **more}

@@ -14,15 +14,12 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import expit, logit
 
 from pipeline.evidence import Reference
 from pipeline.ratings import PairCounts, fit
 from pipeline.scoring.signals import VoterVotes
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from pipeline.vocabulary.arrays import Float64, Int64
 
 Kind = Literal["honest", "target", "omnidirectional", "left", "random"]
 Otherwise = Literal["abstain", "normal", "random"]
@@ -56,7 +53,7 @@ class Electorate:
     earlier: int = 2_000
 
     @cached_property
-    def theta(self) -> Floats:
+    def theta(self) -> Float64:
         """True strengths, float64[models]."""
         return np.random.default_rng([self.seed, 0]).normal(0, self.spread, self.models)
 
@@ -135,16 +132,16 @@ class Electorate:
         return VoterVotes(voter, np.arange(voters), 0, np.arange(n), at, a, b, outcome, prompt)
 
     @cached_property
-    def _leaning(self) -> Floats:
+    def _leaning(self) -> Float64:
         return np.random.default_rng([self.seed, 4]).normal(0, self.lean, self.models)
 
-    def _pairs(self, rng: np.random.Generator, n: int) -> tuple[Ints, Ints]:
+    def _pairs(self, rng: np.random.Generator, n: int) -> tuple[Int64, Int64]:
         a = rng.integers(0, self.models, n)
         return a, (a + rng.integers(1, self.models, n)) % self.models
 
     def _with_target(
-        self, rng: np.random.Generator, a: Ints, b: Ints, target: Ints, sampling: float | None
-    ) -> tuple[Ints, Ints]:
+        self, rng: np.random.Generator, a: Int64, b: Int64, target: Int64, sampling: float | None
+    ) -> tuple[Int64, Int64]:
         """Battles of which a share holds the target, and the others do not."""
         if sampling is None:
             return a, b

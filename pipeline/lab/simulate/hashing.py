@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
-UInt64 = npt.NDArray[np.uint64]
+from pipeline.vocabulary.arrays import Float64, UInt64
 
 # One number per purpose, so that a vote id and a prompt with the same number share nothing.
 TASTE, TIES, VOTE_HIGH, VOTE_LOW, VOTER, PROMPT = range(6)
@@ -40,7 +40,7 @@ def mix(seed: int, purpose: int, *keys: npt.ArrayLike) -> UInt64:
     return state
 
 
-def normal(seed: int, purpose: int, *keys: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def normal(seed: int, purpose: int, *keys: npt.ArrayLike) -> Float64:
     """Draw one standard normal number per key: the normal quantile of the hash."""
     # 53 bits fill a double; the half keeps 0 and 1, whose quantiles are infinite, out.
     uniform = ((mix(seed, purpose, *keys) >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53

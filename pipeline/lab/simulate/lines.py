@@ -13,8 +13,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.events import OUTCOMES
 from pipeline.events.vote import SCHEMA
+from pipeline.vocabulary.arrays import Int8, Int64
+from pipeline.vocabulary.outcomes import OUTCOMES
 
 
 def encode(
@@ -29,7 +30,7 @@ def encode(
     vote_id: list[str],
     voter_id: list[str],
     voter_since: list[str],
-    outcome: npt.NDArray[np.int8],
+    outcome: Int8,
 ) -> Iterator[bytes]:
     """Join columns of JSON text (from `texts` and `times`; the two hexadecimal ones bare) into lines."""
     schema, winner = SCHEMA, texts(OUTCOMES, outcome)
@@ -51,7 +52,7 @@ def texts(names: Sequence[str], codes: npt.NDArray[Any]) -> list[str]:
     return [quoted[code] for code in codes.tolist()]
 
 
-def times(values: npt.NDArray[np.int64]) -> list[str]:
+def times(values: Int64) -> list[str]:
     """Write microseconds since 1970 as JSON strings in RFC 3339; a whole second has no fraction."""
     written = np.datetime_as_string(values.astype("datetime64[us]"), unit="us").tolist()
     return [f'"{text}Z"'.replace(".000000Z", "Z") for text in written]

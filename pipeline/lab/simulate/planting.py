@@ -14,12 +14,13 @@ import numpy as np
 
 from pipeline.errors import Usage
 from pipeline.lab.simulate import voter_population
-from pipeline.lab.simulate.attacks import Attack, Outcomes
+from pipeline.lab.simulate.attacks import Attack
 from pipeline.lab.simulate.clock import draw_times
 from pipeline.lab.simulate.hashing import PROMPT, mix
 from pipeline.lab.simulate.honest import Honest
 from pipeline.lab.simulate.stream import Stream
-from pipeline.lab.simulate.world import Battles, Ints, World
+from pipeline.lab.simulate.world import Battles, World
+from pipeline.vocabulary.arrays import Int8, Int64
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +107,9 @@ class _Cast:
     """Votes before they have accounts: battles, outcomes, times and prompt numbers."""
 
     shown: Battles
-    outcome: Outcomes
-    cast_at: Ints
-    prompt: Ints
+    outcome: Int8
+    cast_at: Int64
+    prompt: Int64
 
 
 def _honest_part(world: World) -> Stream:

@@ -13,13 +13,12 @@ import numpy as np
 
 from pipeline.errors import Usage
 from pipeline.lab.simulate.attacks import AlwaysLeft, Attack, Omnidirectional, RandomClicks
-from pipeline.lab.simulate.clock import microseconds
 from pipeline.lab.simulate.honest import Honest
 from pipeline.lab.simulate.planting import Attacker, attackers, plant
 from pipeline.lab.simulate.stream import Stream
 from pipeline.lab.simulate.targeted import TargetOnly
 from pipeline.lab.simulate.truth import Truth, real_counts, truth
-from pipeline.lab.simulate.voter_population import DAY
+from pipeline.vocabulary.time import DAY, to_microseconds
 
 DAYS, HONEST_DAYS = 30.0, 18.0
 # The busiest 70 hold 81% of the real votes, and in 200,000 votes the rarest of them still has over 1,000
@@ -67,7 +66,7 @@ def demo_story(votes: int = 200_000, seed: int = 20240814) -> Story:
     target, rival = target_and_rival(truth(MODELS))
     attacks = cast_of_attackers(target, rival)
     stream = plant(spec, attacks)
-    parting = np.searchsorted(stream.cast_at, microseconds(spec.start) + int(HONEST_DAYS * DAY))
+    parting = np.searchsorted(stream.cast_at, to_microseconds(spec.start) + int(HONEST_DAYS * DAY))
     rows = np.arange(len(stream))
     before, after = stream.take(rows[:parting]), stream.take(rows[parting:])
     return Story(before, after, attacks, attackers(after, attacks), target, rival)

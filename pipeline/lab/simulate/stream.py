@@ -18,8 +18,8 @@ from pipeline.lab.simulate import lines
 from pipeline.lab.simulate.hashing import VOTE_HIGH, VOTE_LOW, VOTER, hexadecimal, mix
 from pipeline.lab.simulate.voter_population import CATEGORIES, LANGUAGES, NETWORKS
 from pipeline.ratings import PairCounts
+from pipeline.vocabulary.arrays import Bool, Int8, Int16, Int32, Int64, UInt64
 
-Int64 = npt.NDArray[np.int64]
 _NOT_COLUMNS = ("models", "seed")
 # The text of so many votes is held at a time, about 15 MB, however long the stream.
 _CHUNK = 50_000
@@ -50,23 +50,23 @@ class Stream:
     seed: int
     serial: Int64
     cast_at: Int64
-    voter: npt.NDArray[np.int32]
-    model_a: npt.NDArray[np.int16]
-    model_b: npt.NDArray[np.int16]
-    outcome: npt.NDArray[np.int8]
+    voter: Int32
+    model_a: Int16
+    model_b: Int16
+    outcome: Int8
     voter_since: Int64
-    language: npt.NDArray[np.int8]
-    category: npt.NDArray[np.int8]
-    prompt_hash: npt.NDArray[np.uint64]
-    network: npt.NDArray[np.int16]
-    attack: npt.NDArray[np.int16]
+    language: Int8
+    category: Int8
+    prompt_hash: UInt64
+    network: Int16
+    attack: Int16
 
     def __len__(self) -> int:
         """The number of votes."""
         return len(self.cast_at)
 
     @property
-    def is_attack(self) -> npt.NDArray[np.bool_]:
+    def is_attack(self) -> Bool:
         """bool[N], the ground truth of each vote."""
         return self.attack >= 0
 

@@ -12,8 +12,9 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from pipeline.lab.simulate.attacks import Attack, Outcomes, any_button, expect
-from pipeline.lab.simulate.world import Battles, Ints, World
+from pipeline.lab.simulate.attacks import Attack, any_button, expect
+from pipeline.lab.simulate.world import Battles, World
+from pipeline.vocabulary.arrays import Int8, Int64
 
 Direction = Literal["promote", "demote"]
 Otherwise = Literal["abstain", "normal", "random", "ranking"]
@@ -54,7 +55,7 @@ class TargetOnly(Attack):
         """The target."""
         return self.target
 
-    def show(self, world: World, rng: np.random.Generator, voter: Ints) -> Battles:
+    def show(self, world: World, rng: np.random.Generator, voter: Int64) -> Battles:
         """Draw battles, so many of them with the target."""
         holding = world.truth.pairs_of(world.truth.models.index(self.target))
         if self.otherwise == "abstain":
@@ -68,7 +69,7 @@ class TargetOnly(Attack):
         with_target, without = world.show(rng, voter, holding), world.show(rng, voter, others)
         return with_target.where(on_target, without)
 
-    def vote(self, world: World, rng: np.random.Generator, shown: Battles) -> Outcomes:
+    def vote(self, world: World, rng: np.random.Generator, shown: Battles) -> Int8:
         """Make the target win or lose where it is recognised."""
         target = world.truth.models.index(self.target)
         there = (shown.left == target) | (shown.right == target)
@@ -109,6 +110,6 @@ class Burst(TargetOnly):
         object.__setattr__(self, "to_day", self.from_day + self.minutes / (24 * 60))
         TargetOnly.__post_init__(self)
 
-    def workload(self, rng: np.random.Generator) -> Ints:  # noqa: ARG002
+    def workload(self, rng: np.random.Generator) -> Int64:  # noqa: ARG002
         """Share the votes out."""
         return self.votes // self.voters + (np.arange(self.voters) < self.votes % self.voters)

@@ -20,9 +20,7 @@ from scipy.special import expit, logit
 
 from pipeline.errors import Usage
 from pipeline.ratings import PairCounts, fit_decisive
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from pipeline.vocabulary.arrays import Float64, Int64
 
 # At 100 a pair with 100 battles keeps noise of .1 logit, well inside an honest voter's taste, and a pair with
 # thousands keeps what is real about it.
@@ -48,15 +46,15 @@ class Truth:
     """
 
     models: tuple[str, ...]
-    theta: Floats
-    a: Ints
-    b: Ints
-    share: Floats
-    wins: Floats
-    ties: Floats
-    bad: Floats
+    theta: Float64
+    a: Int64
+    b: Int64
+    share: Float64
+    wins: Float64
+    ties: Float64
+    bad: Float64
 
-    def pairs_of(self, model: int) -> Ints:
+    def pairs_of(self, model: int) -> Int64:
         """Return the pairs that hold a model."""
         return np.flatnonzero((self.a == model) | (self.b == model))
 
@@ -89,7 +87,7 @@ def truth(models: int | None = None) -> Truth:
     return _estimate(counts.subset(busiest))
 
 
-def averaged_logit(probability: Floats, sd: float) -> Floats:
+def averaged_logit(probability: Float64, sd: float) -> Float64:
     """Find l with E σ(l + sd·z) = p for standard normal z.
 
     Tastes pull the average rate towards one half. Starting from l instead of logit p, the votes of all
@@ -120,5 +118,5 @@ def _estimate(counts: PairCounts) -> Truth:
     )
 
 
-def _towards(part: Ints, whole: Ints, prior: npt.ArrayLike) -> Floats:
+def _towards(part: Int64, whole: Int64, prior: npt.ArrayLike) -> Float64:
     return (part + SMOOTHING * np.asarray(prior)) / (whole + SMOOTHING)

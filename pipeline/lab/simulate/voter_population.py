@@ -10,11 +10,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Int64 = npt.NDArray[np.int64]
+from pipeline.vocabulary.arrays import Float64, Int8, Int16, Int64
+from pipeline.vocabulary.time import DAY, SECOND
 
-DAY = 86_400_000_000
 """Microseconds."""
 
 VOTES_PER_VOTER = 3.65
@@ -55,8 +54,8 @@ class Accounts:
     """
 
     since: Int64
-    language: npt.NDArray[np.int8]
-    network: npt.NDArray[np.int16]
+    language: Int8
+    network: Int16
 
 
 def activity(rng: np.random.Generator, votes: int, voters: int) -> Int64:
@@ -81,13 +80,13 @@ def accounts(rng: np.random.Generator, first_vote: Int64, *, new: bool) -> Accou
         age = same_day * _NEW_DAYS
     popularity = 1 / np.arange(1, len(NETWORKS) + 1)
     return Accounts(
-        since=(first_vote - (age * DAY).astype(np.int64)) // 1_000_000 * 1_000_000,
+        since=(first_vote - (age * DAY).astype(np.int64)) // SECOND * SECOND,
         language=_pick(rng, np.array(list(LANGUAGES.values())), n).astype(np.int8),
         network=_pick(rng, popularity, n).astype(np.int16),
     )
 
 
-def categories(rng: np.random.Generator, n: int) -> npt.NDArray[np.int8]:
+def categories(rng: np.random.Generator, n: int) -> Int8:
     """Draw what each prompt is about."""
     return _pick(rng, np.array(list(CATEGORIES.values())), n).astype(np.int8)
 
@@ -107,6 +106,6 @@ def prompts(rng: np.random.Generator, n: int) -> Int64:
     return source
 
 
-def _pick(rng: np.random.Generator, weight: npt.NDArray[np.float64], n: int) -> Int64:
+def _pick(rng: np.random.Generator, weight: Float64, n: int) -> Int64:
     edges = np.cumsum(weight)
     return np.searchsorted(edges, rng.uniform(0, edges[-1], n), side="right")

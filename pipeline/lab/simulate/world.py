@@ -10,16 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import expit
 
-from pipeline.lab.simulate.clock import hourly_rates, microseconds
+from pipeline.lab.simulate.clock import hourly_rates
 from pipeline.lab.simulate.hashing import TASTE, TIES, normal
 from pipeline.lab.simulate.honest import Honest
 from pipeline.lab.simulate.truth import Truth, averaged_logit, truth
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
+from pipeline.vocabulary.arrays import Bool, Float64, Int8, Int64
+from pipeline.vocabulary.time import to_microseconds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,13 +32,13 @@ class Battles:
         right: int64[N], model codes.
     """
 
-    voter: Ints
-    pair: Ints
-    flipped: npt.NDArray[np.bool_]
-    left: Ints
-    right: Ints
+    voter: Int64
+    pair: Int64
+    flipped: Bool
+    left: Int64
+    right: Int64
 
-    def where(self, mine: npt.NDArray[np.bool_], other: Battles) -> Battles:
+    def where(self, mine: Bool, other: Battles) -> Battles:
         """Take these battles where `mine` holds and the other ones elsewhere."""
         return Battles(
             voter=self.voter,
@@ -57,13 +55,13 @@ class World:
     def __init__(self, spec: Honest) -> None:
         self.spec = spec
         self.truth: Truth = truth(spec.models)
-        self.start = microseconds(spec.start)
+        self.start = to_microseconds(spec.start)
         self.rates = hourly_rates(np.random.default_rng([spec.seed, 0]), spec.start, spec.days, spec.burstiness)
         # The difference of two tastes has √2 times their spread.
         self._wins = averaged_logit(self.truth.wins, spec.taste_sd * 2**0.5)
         self._ties = averaged_logit(self.truth.ties, spec.tie_sd)
 
-    def show(self, rng: np.random.Generator, voter: Ints, among: Ints | None = None) -> Battles:
+    def show(self, rng: np.random.Generator, voter: Int64, among: Int64 | None = None) -> Battles:
         """Draw a battle for each entry of `voter`, as often as pairs really meet, on random sides.
 
         Args:
@@ -79,7 +77,7 @@ class World:
         a, b = self.truth.a[pair], self.truth.b[pair]
         return Battles(voter, pair, flipped, np.where(flipped, b, a), np.where(flipped, a, b))
 
-    def vote(self, rng: np.random.Generator, shown: Battles) -> npt.NDArray[np.int8]:
+    def vote(self, rng: np.random.Generator, shown: Battles) -> Int8:
         """Draw honest outcomes."""
         n, pair = len(shown.voter), shown.pair
         liking = self._wins[pair] * np.where(shown.flipped, -1, 1)
@@ -90,6 +88,6 @@ class World:
         undecided = 2 + (rng.random(n) < self.truth.bad[pair])
         return np.where(tied, undecided, decided).astype(np.int8)
 
-    def taste(self, voter: Ints, model: Ints) -> Floats:
+    def taste(self, voter: Int64, model: Int64) -> Float64:
         """Return the taste of voters for models, in logits: always the same for the same two."""
         return self.spec.taste_sd * normal(self.spec.seed, TASTE, voter, model)

@@ -9,20 +9,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.errors import Usage
-from pipeline.events import OUTCOMES
-from pipeline.events.batch import instant, microseconds
 from pipeline.scoring.signals import NO_PARTITION, Cleared, Raised, Said, UnknownAlert, voter_number
 from pipeline.store.alerting import voter_record
 from pipeline.store.db import schema
 from pipeline.store.votes.dictionary import model_names
 from pipeline.store.votes.selections import Selection
+from pipeline.vocabulary.fates import ACCEPTED
+from pipeline.vocabulary.outcomes import OUTCOMES
+from pipeline.vocabulary.time import format_rfc3339, parse_rfc3339
 
 # Enough to see what a voter did; the store has them all.
 _VOTES_SHOWN = 20
@@ -143,7 +143,7 @@ def selection(shown: Mapping[str, Any]) -> Selection:
             f"alert {shown['id']} speaks of no votes that could be left out; name them: "
             "votes:from=TIME,to=TIME[,model=…][,cohort=new][,network=…][,prompt=…]"
         )
-    first, end = (microseconds(datetime.fromisoformat(text)) for text in (evidence["window"][0], shown["until"]))
+    first, end = (parse_rfc3339(text) for text in (evidence["window"][0], shown["until"]))
     filters = {name: evidence[name] for name in ("cohort", "network", "prompt") if name in evidence}
     if subject["kind"] in ("model", "network"):
         filters[subject["kind"]] = subject["id"]
@@ -167,14 +167,14 @@ def one(connection: Connection, alert_id: str) -> dict[str, Any]:
     if "window" in shown["evidence"] and shown.get("window") is not None and shown["until"] is None:
         # It stands: its votes go on up to where windows are closed.
         at = connection.scalar(sa.select(schema.position.c.position).where(schema.position.c.name == "monitor"))
-        shown["until"] = shown["evidence"]["window"][1] if at is None else _text(at)
+        shown["until"] = shown["evidence"]["window"][1] if at is None else format_rfc3339(at)
     if "likeliest" in shown["evidence"]:
         shown["record"] = voter_record.of_voter(connection, row["subject"], row["partition_no"], shown["evidence"])
     return {
         **shown,
         **_selected(connection, shown),
         "votes": _votes(connection, dict(row), shown),
-        "history": [{**h, "at": _text(h["at"])} for h in history.mappings()],
+        "history": [{**h, "at": format_rfc3339(h["at"])} for h in history.mappings()],
     }
 
 
@@ -264,7 +264,7 @@ def _readable(connection: Connection, key: str, value: Any, names: Mapping[int, 
     if key == "partition" and isinstance(value, int):
         return _number(connection, value)
     if key == "window" and isinstance(value, list | tuple):
-        return [_text(time) for time in value]
+        return [format_rfc3339(time) for time in value]
     return readable(connection, value, names)
 
 
@@ -286,7 +286,7 @@ def as_shown(row: Mapping[str, Any], now: int | None = None) -> dict[str, Any]:
         "subject": {"kind": row["subject_kind"], "id": row["subject"]},
         "direction": row["direction"],
         "state": "open" if awake else row["state"],
-        "opened_at": _text(row["opened_at"]),
+        "opened_at": format_rfc3339(row["opened_at"]),
         "e_value": row["e_value"],
         **_place(row),
         "evidence": json.loads(row["evidence"]),
@@ -296,8 +296,8 @@ def as_shown(row: Mapping[str, Any], now: int | None = None) -> dict[str, Any]:
 def _place(row: Mapping[str, Any]) -> dict[str, Any]:
     """Where an alert stands: a vote in a partition, or a window and until when it lasted."""
     if row["partition_no"] == NO_PARTITION and row["detector"] != "worker_halted":
-        until = None if row["over_at"] is None else _text(row["over_at"])
-        return {"partition": None, "offset": None, "window": _text(row["offset"]), "until": until}
+        until = None if row["over_at"] is None else format_rfc3339(row["over_at"])
+        return {"partition": None, "offset": None, "window": format_rfc3339(row["offset"]), "until": until}
     return {"partition": row["partition_no"] if row["number"] is None else row["number"], "offset": row["offset"]}
 
 
@@ -322,23 +322,19 @@ def _votes(connection: Connection, row: Mapping[str, Any], shown: Mapping[str, A
         except Usage:
             return []
         # Those up to the strongest evidence: while an alert stands, honest votes come on top.
-        told = microseconds(datetime.fromisoformat(shown["evidence"]["window"][1]))
-        query = query.where(v.fate == 0, v.cast_at < told, *chosen.where()).order_by(v.cast_at.desc(), v.vote_id)
+        told = parse_rfc3339(shown["evidence"]["window"][1])
+        query = query.where(v.fate == ACCEPTED, v.cast_at < told, *chosen.where()).order_by(v.cast_at.desc(), v.vote_id)
     found = connection.execute(query)
     return [
         {
             "vote_id": one.vote_id,
-            "cast_at": _text(one.cast_at),
+            "cast_at": format_rfc3339(one.cast_at),
             "model_a": known[one.model_a],
             "model_b": known[one.model_b],
             "winner": OUTCOMES[one.outcome],
         }
         for one in found
     ]
-
-
-def _text(time: int) -> str:
-    return instant(time).isoformat().replace("+00:00", "Z")
 
 
 def _shown(e_value: float | None) -> str:

@@ -12,6 +12,7 @@ from pipeline.scoring.signals import voter_number
 from pipeline.store.db import schema
 from pipeline.store.votes.dictionary import model_names
 from pipeline.store.votes.selections import Selection
+from pipeline.vocabulary.fates import ACCEPTED
 
 _WON, _LOST, _TIED = "won", "lost", "tied"
 # Accepted and late votes are evidence; positions in `pipeline.scoring.vote_processor.FATES`.
@@ -52,6 +53,6 @@ def of_voter(connection: Connection, subject: str, partition_no: int, evidence: 
 def of_selection(connection: Connection, chosen: Selection) -> dict[str, int]:
     """How many accepted votes are chosen, and of how many voters; votes without a voter are nobody's."""
     v = schema.vote.c
-    query = sa.select(sa.func.count(), sa.func.count(v.voter.distinct())).where(v.fate == 0, *chosen.where())
+    query = sa.select(sa.func.count(), sa.func.count(v.voter.distinct())).where(v.fate == ACCEPTED, *chosen.where())
     votes, voters = connection.execute(query).one()
     return {"votes": int(votes), "voters": int(voters)}

@@ -8,18 +8,17 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.scoring.vote_processor import ACCEPTED
 from pipeline.store.db import schema
 from pipeline.store.db.connection_handover import raw_cursor
+from pipeline.vocabulary.arrays import Bool, Int64
+from pipeline.vocabulary.fates import ACCEPTED
+from pipeline.vocabulary.time import DAY
 
 # Rows of one block: some 5 MB of Python objects at a time, however long the log is.
 _ROWS = 50_000
-_DAY = 24 * 3600 * 1_000_000
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,15 +34,15 @@ class VoteColumns:
         category: the store's number of the term, 0 for absent.
     """
 
-    voter: Ints
-    model_a: Ints
-    model_b: Ints
-    outcome: Ints
-    cast_at: Ints
-    prompt: Ints
-    category: Ints
+    voter: Int64
+    model_a: Int64
+    model_b: Int64
+    outcome: Int64
+    cast_at: Int64
+    prompt: Int64
+    category: Int64
 
-    def only(self, rows: npt.NDArray[np.bool_]) -> VoteColumns:
+    def only(self, rows: Bool) -> VoteColumns:
         """Some of the votes."""
         return VoteColumns(*(getattr(self, name)[rows] for name in _NAMES))
 
@@ -54,7 +53,7 @@ _NAMES = tuple(field.name for field in fields(VoteColumns))
 def vote_columns(connection: Connection) -> VoteColumns:
     """Every accepted vote that is sealed."""
     v, p = schema.vote.c, schema.partition.c
-    parts: list[Ints] = []
+    parts: list[Int64] = []
     for part, end in connection.execute(sa.select(p.partition_no, p.sealed_offset).order_by(p.partition_no)).all():
         query = sa.select(*(v[name] for name in _NAMES)).where(
             v.partition_no == part, v.offset < end, v.fate == ACCEPTED
@@ -64,7 +63,7 @@ def vote_columns(connection: Connection) -> VoteColumns:
     return VoteColumns(*table)
 
 
-def _read(connection: Connection, query: sa.Select[Any]) -> Iterator[Ints]:
+def _read(connection: Connection, query: sa.Select[Any]) -> Iterator[Int64]:
     """A query for whole numbers as columns, int64[columns, rows] a block.
 
     Straight from the driver: SQLAlchemy's rows cost 15 µs a vote, twenty times as much as the votes themselves.
@@ -77,14 +76,14 @@ def _read(connection: Connection, query: sa.Select[Any]) -> Iterator[Ints]:
         cursor.close()
 
 
-def _fetched(cursor: Any, text: str) -> Iterator[Ints]:
+def _fetched(cursor: Any, text: str) -> Iterator[Int64]:
     cursor.execute(text)
     while rows := cursor.fetchmany(_ROWS):
         flat = np.fromiter(chain.from_iterable(rows), dtype=np.int64, count=len(rows) * len(_NAMES))
         yield np.ascontiguousarray(flat.reshape(len(rows), -1).T)
 
 
-def _copied(cursor: Any, text: str) -> Iterator[Ints]:
+def _copied(cursor: Any, text: str) -> Iterator[Int64]:
     """PostgreSQL's binary COPY: no column is NULL, so every row has the same length and a block is one array."""
     row = np.dtype([("n", ">i2"), *(pair for name in _NAMES for pair in ((f"l{name}", ">i4"), (name, _WIDTH[name])))])
     full = _ROWS * row.itemsize
@@ -106,7 +105,7 @@ def _copied(cursor: Any, text: str) -> Iterator[Ints]:
         yield _block(raw[head : head + whole * row.itemsize], row)
 
 
-def _block(raw: bytes, row: np.dtype[np.void]) -> Ints:
+def _block(raw: bytes, row: np.dtype[np.void]) -> Int64:
     rows = np.frombuffer(raw, dtype=row)
     return np.stack([rows[name].astype(np.int64) for name in _NAMES])
 
@@ -129,7 +128,7 @@ def snapshot_boards(connection: Connection, view: str) -> list[tuple[int, list[A
     last = (
         sa.select(sa.func.max(s.sequence))
         .where(s.sequence.is_not(None))
-        .group_by(s.published_at - s.published_at % _DAY)
+        .group_by(s.published_at - s.published_at % DAY)
     )
     query = (
         sa.select(s.published_at, r.model, r.rating, r.lower, r.upper, r.votes)

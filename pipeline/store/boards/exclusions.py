@@ -22,6 +22,7 @@ from pipeline.store.db import schema
 from pipeline.store.log import retractions
 from pipeline.store.votes import ingest
 from pipeline.store.votes.selections import Selection
+from pipeline.vocabulary.fates import ACCEPTED
 
 AUTO_VOTER = "auto-voter/1"
 KINDS = ("voter", "vote", "votes")
@@ -197,9 +198,11 @@ def excluded(
     found: list[Any] = [row for chosen in selections for row in chosen.votes(connection)]
     columns = (v.partition_no, v.offset, v.voter, v.model_a, v.model_b, v.outcome)
     for chunk in _chunks(sorted(voters)):
-        found += connection.execute(sa.select(*columns).where(v.voter.in_(chunk), v.fate == 0))
+        found += connection.execute(sa.select(*columns).where(v.voter.in_(chunk), v.fate == ACCEPTED))
     for part, offset in singles:
-        row = connection.execute(sa.select(*columns).where(v.partition_no == part, v.offset == offset, v.fate == 0))
+        row = connection.execute(
+            sa.select(*columns).where(v.partition_no == part, v.offset == offset, v.fate == ACCEPTED)
+        )
         found += row
     by_place = {(one.partition_no, one.offset): one for one in found}
     return {

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.events import OUTCOMES
 from pipeline.scoring.signals import voter_label
-from pipeline.scoring.vote_processor import FATES
 from pipeline.store.db import schema
 from pipeline.store.votes import dictionary
+from pipeline.vocabulary.fates import FATES
+from pipeline.vocabulary.outcomes import OUTCOMES
 
 # A check looks at the newest votes; a first check of a long history looks at this many.
 _MOST_ROWS = 1_000_000

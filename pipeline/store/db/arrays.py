@@ -18,6 +18,8 @@ from psycopg import AsyncConnection, Connection
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
+from pipeline.vocabulary.arrays import Int64
+
 _INT8, _BYTEA, _UUID, _INT8_ARRAY, _BYTEA_ARRAY, _UUID_ARRAY = 20, 17, 2950, 1016, 1001, 2951
 
 
@@ -25,7 +27,7 @@ _INT8, _BYTEA, _UUID, _INT8_ARRAY, _BYTEA_ARRAY, _UUID_ARRAY = 20, 17, 2950, 101
 class BigIntegers:
     """A parameter of type bigint[]."""
 
-    values: npt.NDArray[np.int64]
+    values: Int64
 
 
 @dataclass(frozen=True, slots=True)

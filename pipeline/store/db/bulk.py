@@ -19,6 +19,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
 from pipeline.store.db.connection_handover import raw_cursor
+from pipeline.vocabulary.arrays import Int64
 
 Values = npt.NDArray[Any] | Sequence[bytes | None] | Sequence[str]
 
@@ -30,11 +31,11 @@ _TRAILER = b"\xff\xff"
 class _Field:
     """One column of a COPY stream: its lengths (−1 is NULL) and how to get some of its rows."""
 
-    lengths: npt.NDArray[np.int64]
+    lengths: Int64
     values: Any
     dtype: str | None  # None for bytes
 
-    def of(self, rows: npt.NDArray[np.int64], length: int) -> npt.NDArray[Any]:
+    def of(self, rows: Int64, length: int) -> npt.NDArray[Any]:
         if self.dtype is not None:
             return np.asarray(self.values[rows])
         values = self.values if len(rows) == len(self.values) else [self.values[i] for i in rows.tolist()]
@@ -126,7 +127,7 @@ def _blocks(fields: Sequence[_Field], n: int) -> Iterator[bytes]:
         yield _block(fields, shape[rows[0]], rows)
 
 
-def _block(fields: Sequence[_Field], lengths: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> bytes:
+def _block(fields: Sequence[_Field], lengths: Int64, rows: Int64) -> bytes:
     layout: list[tuple[str, str]] = [("n", ">i2")]
     for i, (field, length) in enumerate(zip(fields, lengths.tolist(), strict=True)):
         layout.append((f"l{i}", ">i4"))

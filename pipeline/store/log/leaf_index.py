@@ -12,17 +12,16 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.store.db import schema
+from pipeline.vocabulary.arrays import Int64
 
-Offsets = npt.NDArray[np.int64]
 Place = tuple[int, int]
 
 
-def runs(offsets: Offsets, first: int, end: int) -> bytes | None:
+def runs(offsets: Int64, first: int, end: int) -> bytes | None:
     """Sorted offsets of [first, end) as runs of neighbours; None if every offset is there."""
     if len(offsets) == end - first:
         return None
@@ -82,7 +81,7 @@ def ends(connection: Connection, log_size: int) -> dict[int, int]:
     return {part: int(end) for part, end in connection.execute(query)}
 
 
-def holds(packed: bytes | None, offsets: Offsets, first: int, end: int) -> bool:
+def holds(packed: bytes | None, offsets: Int64, first: int, end: int) -> bool:
     """True if packed runs say that [first, end) has exactly these offsets, whatever compressed them."""
     if packed is None:
         return len(offsets) == end - first
@@ -90,7 +89,7 @@ def holds(packed: bytes | None, offsets: Offsets, first: int, end: int) -> bool:
     return made is not None and zlib.decompress(made) == zlib.decompress(packed)
 
 
-def _of_partition(connection: Connection, part: int, offsets: Offsets) -> dict[Place, int]:
+def _of_partition(connection: Connection, part: int, offsets: Int64) -> dict[Place, int]:
     r = schema.segment_range.c
     known = connection.execute(
         sa.select(r.segment_no, r.first_offset, r.next_offset, r.first_leaf)
@@ -113,7 +112,7 @@ def _of_partition(connection: Connection, part: int, offsets: Offsets) -> dict[P
     return found
 
 
-def _in_range(row: Any, asked: Offsets) -> list[tuple[int, int]]:
+def _in_range(row: Any, asked: Int64) -> list[tuple[int, int]]:
     starts, lengths = _runs(row)
     if not len(starts):
         return []
@@ -124,7 +123,7 @@ def _in_range(row: Any, asked: Offsets) -> list[tuple[int, int]]:
     return list(zip(asked[inside].tolist(), leaf[inside].tolist(), strict=True))
 
 
-def _runs(row: Any) -> tuple[Offsets, Offsets]:
+def _runs(row: Any) -> tuple[Int64, Int64]:
     if row.runs is None:
         return np.array([row.first_offset]), np.array([row.next_offset - row.first_offset])
     flat = np.frombuffer(zlib.decompress(bytes(row.runs)), dtype="<i8").astype(np.int64).reshape(-1, 2)

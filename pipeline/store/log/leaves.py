@@ -29,6 +29,7 @@ from pipeline.ledger.merkle import WIDTH
 from pipeline.store.db import schema
 from pipeline.store.votes import dictionary
 from pipeline.store.votes.arrow import numbers, sources
+from pipeline.vocabulary.arrays import Int64
 
 _NULL = b"null"
 _Codes = npt.NDArray[np.integer[Any]]
@@ -123,7 +124,7 @@ def _merged(pieces: list[Any]) -> list[Any]:
     return merged
 
 
-def _voter(voter: npt.NDArray[np.int64]) -> list[Any]:
+def _voter(voter: Int64) -> list[Any]:
     known = voter != 0
     if known.all():
         return [b'"', _hexadecimal(voter), b'"']
@@ -145,7 +146,7 @@ def _style(column: Any) -> Any:
     return pc.fill_null(texts, _NULL)
 
 
-def _hexadecimal(values: npt.NDArray[np.int64]) -> Any:
+def _hexadecimal(values: Int64) -> Any:
     """64-bit numbers as 16 digits each."""
     return _pieces(hexlify(values.astype(">i8").data), 16)
 

@@ -23,6 +23,7 @@ from pipeline.store.db import schema
 from pipeline.store.db.ledger_files import LedgerFiles
 from pipeline.store.log import leaf_index, leaves, retractions, sealed_counts, styles
 from pipeline.store.votes import arrow
+from pipeline.vocabulary.arrays import Bool, Int64
 
 _ERASED = bytes(WIDTH)
 
@@ -99,7 +100,7 @@ class _Made:
     """A segment's leaves, made again."""
 
     hashes: bytes
-    where: list[tuple[int, npt.NDArray[np.int64]]]
+    where: list[tuple[int, Int64]]
     counts: sealed_counts.SealedCounts
     styled: list[npt.NDArray[np.void]]
     erased: int
@@ -180,7 +181,7 @@ def _kept_where_erased(made: bytes, held: bytes, blinds: bytes) -> tuple[bytes, 
     return mixed.tobytes(), int(gone.sum())
 
 
-def _wiped(blinds: bytes) -> npt.NDArray[np.bool_]:
+def _wiped(blinds: bytes) -> Bool:
     return np.logical_not(np.frombuffer(blinds, dtype=np.uint8).reshape(-1, WIDTH).any(axis=1))
 
 

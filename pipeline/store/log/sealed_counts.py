@@ -10,23 +10,21 @@ import zlib
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.ledger import leaf
-from pipeline.ratings import OUTCOMES
 from pipeline.store.db import schema
 from pipeline.store.log import retractions
 from pipeline.store.votes.arrow import numbers
+from pipeline.vocabulary.arrays import Bool, Int64
+from pipeline.vocabulary.fates import ACCEPTED, FATES
+from pipeline.vocabulary.outcomes import OUTCOMES
 
 _TOTAL = "votes"
-_OUTCOMES, _FATES = len(OUTCOMES), len(leaf.FATES)
+_OUTCOMES, _FATES = len(OUTCOMES), len(FATES)
 # A cell as one number: model_a, 29 bits of model_b, 2 of the outcome, 2 of the fate.
 _MODEL_A, _MODEL_B = 33, 4
-
-Counts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +36,8 @@ class SealedCounts:
         ties: int64[4], over voters: Σn, Σk, Σn(n−1), Σk(k−1) of n votes with k ties each.
     """
 
-    pairs: Counts
-    ties: Counts
+    pairs: Int64
+    ties: Int64
 
 
 def counts(connection: Connection, log_size: int) -> SealedCounts:
@@ -113,7 +111,7 @@ class Counting:
         model_a, model_b = numbers(batch, "model_a").astype(np.int64), numbers(batch, "model_b").astype(np.int64)
         outcome, fate, voter = numbers(batch, "outcome"), numbers(batch, "fate"), numbers(batch, "voter")
         self._cells.append(model_a << _MODEL_A | model_b << _MODEL_B | outcome << 2 | fate)
-        known = (fate == 0) & (voter != 0)
+        known = (fate == ACCEPTED) & (voter != 0)
         self._voters.append(voter[known])
         self._tied.append(outcome[known] >= 2)
 
@@ -131,7 +129,7 @@ class Counting:
         return SealedCounts(pairs, _tie_moments(np.concatenate(self._voters), np.concatenate(self._tied)))
 
 
-def _summed(rows: Counts) -> Counts:
+def _summed(rows: Int64) -> Int64:
     """One row a (model_a, model_b, outcome, fate), sorted."""
     if not len(rows):
         return rows.reshape(0, 5)
@@ -143,7 +141,7 @@ def _summed(rows: Counts) -> Counts:
     return np.column_stack([rows[first, :4], total])
 
 
-def _tie_moments(voter: Counts, tied: npt.NDArray[np.bool_]) -> Counts:
+def _tie_moments(voter: Int64, tied: Bool) -> Int64:
     """Σn, Σk, Σn(n−1), Σk(k−1) over voters of n votes with k ties, by the voter and "was a tie" of each vote."""
     if not len(voter):
         return np.zeros(4, dtype=np.int64)

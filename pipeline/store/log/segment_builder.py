@@ -27,6 +27,7 @@ from pipeline.store.log import leaves, retractions, styles
 from pipeline.store.log.sealed_counts import Counting, SealedCounts
 from pipeline.store.votes import arrow
 from pipeline.store.votes.arrow import Range, numbers
+from pipeline.vocabulary.arrays import Int64
 
 # Votes of a segment at most: it is made in memory, some 200 bytes a vote.
 MOST_VOTES = 1_000_000
@@ -40,7 +41,7 @@ class Taken:
     first: int
     first_leaf: int
     end: int
-    offsets: list[npt.NDArray[np.int64]] = field(default_factory=list)
+    offsets: list[Int64] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.store.db import schema
+from pipeline.vocabulary.arrays import Float64, Int32, Int64
 
 # A place as one number: partition above, offset below. 2⁴⁰ offsets are a thousand years of a busy partition.
 _OFFSETS = 2**40
@@ -40,11 +41,11 @@ class StyledVotes:
         style: int32[n, 10], tokens, headers, lists, bold, emoji of a, then of b.
     """
 
-    place: npt.NDArray[np.int64]
-    model_a: npt.NDArray[np.int32]
-    model_b: npt.NDArray[np.int32]
-    outcome: npt.NDArray[np.int32]
-    style: npt.NDArray[np.int32]
+    place: Int64
+    model_a: Int32
+    model_b: Int32
+    outcome: Int32
+    style: Int32
 
     def __len__(self) -> int:
         """The number of votes."""
@@ -64,8 +65,8 @@ class Moments:
     """n answers of a model: Σx and Σx² of tokens, headers, lists, bold, emoji, float64[5] each."""
 
     n: int
-    sums: npt.NDArray[np.float64]
-    squares: npt.NDArray[np.float64]
+    sums: Float64
+    squares: Float64
 
     def plus(self, other: Moments) -> Moments:
         """Both together."""

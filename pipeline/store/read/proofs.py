@@ -34,6 +34,7 @@ from pipeline.store.db.engine import Store
 from pipeline.store.log import leaf_index, manifests
 from pipeline.store.log.manifests import Signed
 from pipeline.store.votes import ingest
+from pipeline.vocabulary.fates import ACCEPTED, FATES, LATE
 
 SNAPSHOTS, VOTES = "snapshots", "votes"
 
@@ -293,8 +294,8 @@ def _receipt(store: Store, connection: Connection, signed: Signed, said: Manifes
     fate, vote = row["fate"][0].as_py(), row["vote"][0].as_py()
     reason = _out(store, connection, said, at)
     taken_back = reason.startswith("taken back")
-    raw = fate in (leaf.ACCEPTED, leaf.LATE) and not taken_back
-    if fate != leaf.ACCEPTED and not reason:
+    raw = fate in (FATES[ACCEPTED], FATES[LATE]) and not taken_back
+    if fate != FATES[ACCEPTED] and not reason:
         reason = fate
     return Receipt(
         vote=vote,

@@ -9,15 +9,14 @@ from sqlalchemy.engine import Connection
 
 from pipeline.store.db import schema
 from pipeline.store.votes.window_counts import upsert
-
-_FATES = ("accepted", "late", "quarantined", "duplicate", "rejected")
+from pipeline.vocabulary.fates import RECORD_FATES
 
 
 def fates(connection: Connection) -> dict[str, int]:
     """Records by fate, from the ledger of offsets."""
     b = schema.batch.c
-    row = connection.execute(sa.select(*(sa.func.sum(b[name]) for name in _FATES))).one()
-    return {name: int(value or 0) for name, value in zip(_FATES, row, strict=True)}
+    row = connection.execute(sa.select(*(sa.func.sum(b[name]) for name in RECORD_FATES))).one()
+    return {name: int(value or 0) for name, value in zip(RECORD_FATES, row, strict=True)}
 
 
 def rejects(connection: Connection) -> dict[str, int]:
@@ -118,7 +117,7 @@ def incomplete(connection: Connection) -> list[str]:
 def _recount(connection: Connection, part: int) -> list[str]:
     b, v = schema.batch.c, schema.vote.c
     ledger = connection.execute(
-        sa.select(*(sa.func.coalesce(sa.func.sum(b[name]), 0) for name in _FATES)).where(b.partition_no == part)
+        sa.select(*(sa.func.coalesce(sa.func.sum(b[name]), 0) for name in RECORD_FATES)).where(b.partition_no == part)
     ).one()
     by_fate = {
         int(fate): int(n)
@@ -133,6 +132,6 @@ def _recount(connection: Connection, part: int) -> list[str]:
     ]
     return [
         f"partition {part}: the ledger says {recorded} {name}, the tables hold {held}"
-        for name, recorded, held in zip(_FATES, ledger, counted, strict=True)
+        for name, recorded, held in zip(RECORD_FATES, ledger, counted, strict=True)
         if recorded != held
     ]

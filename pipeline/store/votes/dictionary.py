@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -17,6 +16,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.store.db import schema
 from pipeline.store.db.engine import Store
+from pipeline.vocabulary.arrays import Int32
 
 
 def insert_or_ignore(connection: Connection, table: sa.Table, *unique: str) -> sa.Insert:
@@ -46,7 +46,7 @@ class Names:
             kind: {None: 0} for kind in ("model", "language", "category", "network")
         }
 
-    def numbers(self, kind: str, names: Sequence[str | None]) -> npt.NDArray[np.int32]:
+    def numbers(self, kind: str, names: Sequence[str | None]) -> Int32:
         """The number of each name; new names get one."""
         known = self._known[kind]
         missing = set(names) - known.keys()

@@ -19,12 +19,14 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Connection
 
 from pipeline.errors import Fenced
-from pipeline.events.batch import NO_TIME, Int64, VoteBatch
+from pipeline.events.batch import VoteBatch
 from pipeline.events.decode import Reject
 from pipeline.store.db import arrays, schema
 from pipeline.store.db.arrays import BigIntegers
 from pipeline.store.db.bulk import load
 from pipeline.store.votes.dictionary import insert_or_ignore
+from pipeline.vocabulary.arrays import Int64
+from pipeline.vocabulary.time import NO_TIME
 
 CHUNK = 5_000
 """Values of one statement: SQLite takes at most 32,766 parameters."""

@@ -14,13 +14,13 @@ from sqlalchemy.engine import Connection
 from pipeline.errors import BadRecord
 from pipeline.events import Reject, decode_registry
 from pipeline.events import registry as events
-from pipeline.events.batch import microseconds
 from pipeline.events.chunk import Chunk
 from pipeline.events.decode import SAMPLE_BYTES
 from pipeline.registry import Registry
 from pipeline.store.db import schema
 from pipeline.store.db.engine import Store
 from pipeline.store.votes.dictionary import insert_or_ignore
+from pipeline.vocabulary.time import to_microseconds
 
 # What `rejected` calls the source of events that contradict others.
 _CONTRADICTIONS = "registry"
@@ -123,7 +123,7 @@ def _taken(connection: Connection, source: str, chunk: Chunk, place: int) -> dic
 
 def _row(event: events.RegistryEvent, raw: bytes) -> dict[str, Any]:
     kind = str(msgspec.to_builtins(event)["type"])
-    return {"event_id": event.event_id, "at": microseconds(event.at), "type": kind, "body": raw.decode()}
+    return {"event_id": event.event_id, "at": to_microseconds(event.at), "type": kind, "body": raw.decode()}
 
 
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:

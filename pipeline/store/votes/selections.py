@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.errors import Usage
-from pipeline.events.batch import instant, microseconds
 from pipeline.scoring.signals import COHORTS
 from pipeline.scoring.window_builder import NEW_ACCOUNT
 from pipeline.store.db import schema
+from pipeline.vocabulary.fates import ACCEPTED
+from pipeline.vocabulary.time import format_rfc3339, parse_rfc3339
 
 _FILTERS = ("model", "cohort", "network", "prompt")
 _HASH = 0xFFFFFFFF
@@ -49,7 +49,9 @@ class Selection:
             Usage: names what is wrong.
         """
         if self.first >= self.end:
-            raise Usage(f"votes: expected `from` before `to`, got {_text(self.first)} and {_text(self.end)}")
+            raise Usage(
+                f"votes: expected `from` before `to`, got {format_rfc3339(self.first)} and {format_rfc3339(self.end)}"
+            )
         if self.cohort is not None and self.cohort not in COHORTS:
             raise Usage(f"votes: expected a cohort among {', '.join(COHORTS)}, got {self.cohort!r}")
         if self.prompt is not None:
@@ -58,7 +60,9 @@ class Selection:
     def __str__(self) -> str:
         """The canonical text."""
         chosen = {name: value for name in _FILTERS if (value := getattr(self, name)) is not None}
-        return json.dumps({"from": _text(self.first), "to": _text(self.end), **chosen}, ensure_ascii=False)
+        return json.dumps(
+            {"from": format_rfc3339(self.first), "to": format_rfc3339(self.end), **chosen}, ensure_ascii=False
+        )
 
     @classmethod
     def parse(cls, text: str) -> Selection:
@@ -69,7 +73,7 @@ class Selection:
         """
         try:
             given = json.loads(text) if text.startswith("{") else dict(part.split("=", 1) for part in text.split(","))
-            first, end = (microseconds(_time(given.pop(name))) for name in ("from", "to"))
+            first, end = (parse_rfc3339(given.pop(name)) for name in ("from", "to"))
         except (ValueError, KeyError, TypeError, AttributeError):
             raise Usage(
                 f"votes: expected from=TIME,to=TIME and of {', '.join(_FILTERS)} what is wanted, got {text!r}"
@@ -101,7 +105,7 @@ class Selection:
         """Its accepted votes: partition_no, offset, voter, model_a, model_b, outcome."""
         v = schema.vote.c
         columns = (v.partition_no, v.offset, v.voter, v.model_a, v.model_b, v.outcome)
-        return list(connection.execute(sa.select(*columns).where(v.fate == 0, *self.where())))
+        return list(connection.execute(sa.select(*columns).where(v.fate == ACCEPTED, *self.where())))
 
 
 def _is_cohort(cohort: str) -> sa.ColumnElement[bool]:
@@ -121,14 +125,3 @@ def _prompt_bits(prompt: str) -> tuple[int, int]:
     if not (0 <= value <= _HASH and 0 <= count <= 32):
         raise Usage(f"votes: expected a prompt as 8 hexadecimal digits, as alerts show it, got {prompt!r}")
     return value, count
-
-
-def _time(text: str) -> datetime:
-    time = datetime.fromisoformat(text)
-    if time.tzinfo is None:
-        raise ValueError("a time without a zone")
-    return time
-
-
-def _text(time: int) -> str:
-    return instant(time).isoformat().replace("+00:00", "Z")

@@ -8,8 +8,9 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.scoring.vote_processor import QUARANTINED, PartitionVotes
+from pipeline.scoring.vote_processor import PartitionVotes
 from pipeline.store.db import schema
+from pipeline.vocabulary.fates import QUARANTINED
 
 _ROWS = 20_000
 

@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from pipeline.scoring import window_builder
 from pipeline.scoring.window_builder import WindowCounts
 from pipeline.store.db import schema
+from pipeline.vocabulary.time import SECOND
 
 
 def upsert(connection: Connection, table: sa.Table, keys: list[str], rows: list[dict[str, Any]]) -> None:
@@ -111,7 +112,7 @@ def take_lease(connection: Connection, name: str, owner: str, now: int, seconds:
     """
     c = schema.lease.c
     insert = pg_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    until = now + int(seconds * 1e6)
+    until = now + int(seconds * SECOND)
     statement = insert(schema.lease).values(name=name, owner=owner, epoch=1, expires_at=until)
     taken = connection.execute(
         statement.on_conflict_do_update(

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
-from pipeline.events.batch import microseconds
 from pipeline.events.registry import (
     BenchmarkClaim,
     BenchmarkResult,
@@ -17,6 +16,7 @@ from pipeline.events.registry import (
     SamplingPolicy,
     Submitted,
 )
+from pipeline.vocabulary.time import to_microseconds
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 _number = count()
@@ -24,7 +24,7 @@ _number = count()
 
 def day(number: float) -> int:
     """Microseconds of a day after the first."""
-    return microseconds(START + timedelta(days=number))
+    return to_microseconds(START + timedelta(days=number))
 
 
 def _common(number: float) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from pipeline.ledger.manifest import Manifest
 from pipeline.ledger.strict import Digest
 from pipeline.ledger.verify import verify
 from pipeline.ledger.votelog import VoteLog
-from pipeline.ratings import OUTCOMES
+from pipeline.vocabulary.outcomes import OUTCOMES
 from tests.unit.ledger import slow_merkle
 
 GOLDEN = Path(__file__).parents[2] / "golden"

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import BadCounts
-from pipeline.ratings import OUTCOMES, encode
+from pipeline.ratings import encode
 from pipeline.ratings.encode import encode_battles, encode_groups
+from pipeline.vocabulary.outcomes import OUTCOMES
 
 LEFT, RIGHT = ["bee", "ant", "bee", "owl"], ["ant", "owl", "owl", "bee"]
 WINNER = ["model_b", "tie", "both_bad", "model_a"]

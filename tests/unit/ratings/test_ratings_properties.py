@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import RatingError
-from pipeline.ratings import OUTCOMES, PairCounts, fit, fit_decisive, fit_matrix, leaderboard, pair_weights
+from pipeline.ratings import PairCounts, fit, fit_decisive, fit_matrix, leaderboard, pair_weights
+from pipeline.vocabulary.outcomes import OUTCOMES
 from tests.unit.ratings.strategies import NAMES, connected
 
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.detectors.voter.voter_bias.state import LARGEST_NUMBER, Heads
 from pipeline.evidence import E_UNIT, LOG_UNIT, Reference, running_sums, starts
-from pipeline.evidence.fixed import Int64
 from pipeline.evidence.outcomes import MOST_BY_TIES
 from pipeline.scoring.signals import LEVELS, VoterVotes
+from pipeline.vocabulary.arrays import Bool, Int8, Int64
 
 LEVEL_UNITS = np.array([level / E_UNIT for level in LEVELS])
 # The bound at which each next level may be reached; after the last one nothing more is told.
@@ -42,8 +41,8 @@ class Counted:
     rows: Int64
     model_a: Int64
     model_b: Int64
-    outcome: npt.NDArray[np.int8]
-    large: npt.NDArray[np.bool_]
+    outcome: Int8
+    large: Bool
     factor: Int64
     seen: Int64
     ties: Int64

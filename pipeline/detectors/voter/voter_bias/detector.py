@@ -64,7 +64,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.detectors.voter.voter_bias.counting import BARS, LEVEL_UNITS, Counted
 from pipeline.detectors.voter.voter_bias.exact import Earlier, Exact
@@ -80,8 +79,8 @@ from pipeline.detectors.voter.voter_bias.state import (
 )
 from pipeline.evidence import Reference, e_units, to_e_value
 from pipeline.evidence.alert_policy import reached
-from pipeline.evidence.fixed import Int64
 from pipeline.scoring.signals import CRITICAL, Raised, VoterVotes
+from pipeline.vocabulary.arrays import Bool, Int64
 
 _AT_RANDOM = {"what": "clicks at random", "share": 1.0}
 
@@ -173,7 +172,7 @@ def _states(
     prior: Sequence[bytes | None],
     heads: Heads,
     counted: Counted,
-    marked: npt.NDArray[np.bool_],
+    marked: Bool,
     before: Int64,
     exact: Exact,
 ) -> list[bytes]:

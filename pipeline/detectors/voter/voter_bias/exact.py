@@ -9,13 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.detectors.voter.voter_bias.counting import BARS, LEVEL_UNITS, NEVER, Counted
 from pipeline.detectors.voter.voter_bias.path import Judged, Path, follow
 from pipeline.detectors.voter.voter_bias.state import LONGEST_PENDING, Heads, Pending, pack, unpack
 from pipeline.evidence import Reference, running_sums
-from pipeline.evidence.fixed import Int64
+from pipeline.vocabulary.arrays import Bool, Int64
 
 Earlier = Callable[[int], Reference]
 """The reference of an earlier snapshot, by its sequence number."""
@@ -49,7 +48,7 @@ class Exact:
         prior: Sequence[bytes | None],
         heads: Heads,
         counted: Counted,
-        marked: npt.NDArray[np.bool_],
+        marked: Bool,
         reference: Reference,
         earlier: Earlier | None,
     ) -> Exact:

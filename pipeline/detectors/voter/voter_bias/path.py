@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from pipeline.detectors.voter.voter_bias.targets import RANKED, Joined, Tally, Targets, join_targets
 from pipeline.evidence import DELTAS, E_UNIT, LOG_UNIT, Reference, e_units, running_sums, starts
-from pipeline.evidence.fixed import Int64
 from pipeline.evidence.outcomes import TARGET_TIES
+from pipeline.vocabulary.arrays import Float64, Int8, Int64
 
 GENERIC = ("always votes for the left side", "always votes for the right side", "votes against the rating")
 TARGET_WEIGHT = 0.6
@@ -45,7 +45,7 @@ class Judged:
     voter: Int64
     model_a: Int64
     model_b: Int64
-    outcome: npt.NDArray[np.int8]
+    outcome: Int8
     snapshot: Int64
     votes: Int64
     ties: Int64
@@ -92,7 +92,7 @@ class Path:
         return float(average[votes < RANKED].max(initial=1.0))
 
     @cached_property
-    def _averages(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    def _averages(self) -> tuple[Float64, Float64]:
         """The average ratio of the alternatives about each target before these votes, and about each row's after."""
         return _average(self.joined.targets.sums), _average(self.sums)
 
@@ -192,7 +192,7 @@ def _target_sums(joined: Joined, steps: Int64) -> tuple[Int64, Int64]:
     return unsorted, change.reshape(-1, 2).sum(axis=1)
 
 
-def _average(sums: Int64) -> npt.NDArray[np.float64]:
+def _average(sums: Int64) -> Float64:
     """What a model's alternatives make of their weight, float64[n]: added up column by column, in one order."""
     average = np.zeros(len(sums))
     for weight, column in zip(_ALTERNATIVES.tolist(), sums.T, strict=True):
@@ -200,7 +200,7 @@ def _average(sums: Int64) -> npt.NDArray[np.float64]:
     return average
 
 
-def _weight(rank: Int64) -> npt.NDArray[np.float64]:
+def _weight(rank: Int64) -> Float64:
     """float64[n, 6]: weights of the alternatives about a model of rank r, .6 · 1/(r(r+1)) in all; of none 0."""
     whole = np.where(rank > 0, TARGET_WEIGHT, 0.0) / (np.maximum(rank, 1) * (rank + 1))
     return np.asarray(whole[:, None] * _ALTERNATIVES)

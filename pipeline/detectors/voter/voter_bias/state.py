@@ -18,10 +18,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.detectors.voter.voter_bias.targets import Tally, Targets
-from pipeline.evidence.fixed import Int64
+from pipeline.vocabulary.arrays import Bool, Int8, Int64
 
 LONGEST_PENDING = 32
 """Entries. Folding them again costs less than the components of as many votes cost to store."""
@@ -80,7 +79,7 @@ class Heads:
         pending: entries, markers included.
     """
 
-    folded: npt.NDArray[np.bool_]
+    folded: Bool
     told: Int64
     votes: Int64
     ties: Int64
@@ -136,7 +135,7 @@ class Heads:
 HISTORY_HEAD, COMPONENTS_HEAD, PENDING_SIZE = _SHORT.itemsize, _LONG.itemsize, _PENDING.itemsize
 
 
-def pending_bytes(model_a: Int64, model_b: Int64, outcome: npt.NDArray[np.int8]) -> bytes:
+def pending_bytes(model_a: Int64, model_b: Int64, outcome: Int8) -> bytes:
     """Votes as pending entries; numbers above LARGEST_NUMBER are not meant to be used."""
     entries = np.zeros(len(outcome), dtype=_PENDING)
     entries["model_a"], entries["model_b"] = model_a.astype(np.uint16), model_b.astype(np.uint16)
@@ -162,7 +161,7 @@ class Pending:
     voter: Int64
     model_a: Int64
     model_b: Int64
-    outcome: npt.NDArray[np.int8]
+    outcome: Int8
     snapshot: Int64
 
     @classmethod

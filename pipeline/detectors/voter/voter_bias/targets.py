@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.evidence import running_sums, starts
-from pipeline.evidence.fixed import Int64
+from pipeline.vocabulary.arrays import Int64
 
 RANKED = 4
 """Votes on a model after which it has a rank. An attacker's target gets there first; see `voter_bias`."""
@@ -123,7 +122,7 @@ def _count_before(group: Int64) -> Int64:
     return count
 
 
-def _place_within(group: npt.NDArray[np.int64]) -> Int64:
+def _place_within(group: Int64) -> Int64:
     """1, 2, 3 … within each run of equal values."""
     index = np.arange(len(group))
     first = index[starts(group)] if len(group) else index

@@ -1,0 +1,1 @@
+"""The outcomes, fates and types that ledger and ratings share."""

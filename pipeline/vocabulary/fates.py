@@ -1,0 +1,11 @@
+"""The fates of a record that was read from a source."""
+
+from __future__ import annotations
+
+FATES = ("accepted", "late", "quarantined")
+"""Fates of a stored vote; its code is the position here."""
+
+ACCEPTED, LATE, QUARANTINED = range(len(FATES))
+
+RECORD_FATES = (*FATES, "duplicate", "rejected")
+"""Fates of every record: a duplicate or a rejected record is no stored vote."""

@@ -1,0 +1,63 @@
+"""Time as the project stores and prints it: whole microseconds since 1970 UTC, and RFC 3339."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+"""Microseconds of each."""
+
+NO_TIME = -(2**63)
+"""Stands for an absent time in an int64 column of microseconds."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def to_microseconds(time: datetime) -> int:
+    """Return the exact number of microseconds since 1970 UTC of an aware datetime."""
+    return (time - _EPOCH) // _MICROSECOND
+
+
+def from_microseconds(value: int) -> datetime:
+    """Return the datetime, in UTC, of a number of microseconds since 1970."""
+    return _EPOCH + timedelta(microseconds=int(value))
+
+
+def format_rfc3339(time: int | datetime, timespec: str = "auto") -> str:
+    """Print a time in UTC, ending in Z.
+
+    Args:
+        time: microseconds since 1970, or an aware datetime.
+        timespec: as of `datetime.isoformat`; "seconds" drops the fraction.
+
+    >>> format_rfc3339(1_718_445_600_000_000)
+    '2024-06-15T10:00:00Z'
+    """
+    utc = time.astimezone(UTC) if isinstance(time, datetime) else from_microseconds(time)
+    return utc.replace(tzinfo=None).isoformat(timespec=timespec) + "Z"
+
+
+def parse_rfc3339(text: str) -> int:
+    """Return the microseconds since 1970 UTC of a time with a zone.
+
+    Raises:
+        ValueError: not a time, or one without a zone.
+    """
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError(f"expected a time with a zone, got {text!r}")
+    return to_microseconds(time)
+
+
+def parse_iso8601(text: str) -> int:
+    """Return the microseconds since 1970 UTC of a date or time; one without a zone is UTC.
+
+    Raises:
+        ValueError: neither a date nor a time.
+    """
+    time = datetime.fromisoformat(text)
+    return to_microseconds(time if time.tzinfo else time.replace(tzinfo=UTC))
