@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"])
 PER_PAGE = pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 
-_FENCE = re.compile(r"^ *```(?P<head>[^\n]*)\n(?P<body>.*?)^ *```", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^ *(?P<fence>`{3,})[^\n]*\n(?P<body>.*?)^ *(?P=fence)$", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`([^`\n]+)`")
 _PATH = re.compile(r"(?<![\w./-])((?:pipeline|dags|deploy|expectations|tests|docs)/[\w./-]*)")
 _MODULE = re.compile(r"\bpipeline(?:\.\w+)+")
@@ -33,9 +33,10 @@ def code_of(text: str) -> str:
 
 
 def made_by_guides() -> set[str]:
-    """Files that the steps of a guide create."""
+    """Files that the steps of a guide create, and their folders."""
     titles = re.compile(r'title="([^"]+)"')
-    return {title for page in (ROOT / "docs/extend").glob("*.md") for title in titles.findall(page.read_text())}
+    made = [Path(title) for page in (ROOT / "docs/extend").glob("*.md") for title in titles.findall(page.read_text())]
+    return {str(path) for path in made} | {str(path.parent) for path in made}
 
 
 # Written by a command of the same page, and never committed.
