@@ -32,7 +32,7 @@ from pipeline.ledger.verify import verify
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.db import schema
-from pipeline.store.db.bulk import load
+from pipeline.store.db.dialect import load
 from pipeline.store.read import proofs
 from pipeline.store.votes.dictionary import Names
 from pipeline.vocabulary.time import SECOND

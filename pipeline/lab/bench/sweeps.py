@@ -37,7 +37,7 @@ from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.boards import audit_inputs
 from pipeline.store.db import schema
-from pipeline.store.db.bulk import load
+from pipeline.store.db.dialect import load
 from pipeline.store.votes import ingest, registry_events
 from pipeline.store.votes.dictionary import Names, model_names
 from pipeline.vocabulary.arrays import Float64, Int64

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from itertools import chain
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.store.db import schema
-from pipeline.store.db.connection_handover import raw_cursor
+from pipeline.store.db import dialect, schema
 from pipeline.vocabulary.arrays import Bool, Int64
 from pipeline.vocabulary.fates import ACCEPTED
 from pipeline.vocabulary.time import DAY
@@ -58,64 +55,9 @@ def vote_columns(connection: Connection) -> VoteColumns:
         query = sa.select(*(v[name] for name in _NAMES)).where(
             v.partition_no == part, v.offset < end, v.fate == ACCEPTED
         )
-        parts += _read(connection, query.order_by(v.offset))
+        parts += dialect.read_integers(connection, query.order_by(v.offset), _ROWS)
     table = np.concatenate(parts, axis=1) if parts else np.zeros((len(_NAMES), 0), dtype=np.int64)
     return VoteColumns(*table)
-
-
-def _read(connection: Connection, query: sa.Select[Any]) -> Iterator[Int64]:
-    """A query for whole numbers as columns, int64[columns, rows] a block.
-
-    Straight from the driver: SQLAlchemy's rows cost 15 µs a vote, twenty times as much as the votes themselves.
-    """
-    text = str(query.compile(connection, compile_kwargs={"literal_binds": True}))
-    cursor = raw_cursor(connection)
-    try:
-        yield from _copied(cursor, text) if connection.dialect.name == "postgresql" else _fetched(cursor, text)
-    finally:
-        cursor.close()
-
-
-def _fetched(cursor: Any, text: str) -> Iterator[Int64]:
-    cursor.execute(text)
-    while rows := cursor.fetchmany(_ROWS):
-        flat = np.fromiter(chain.from_iterable(rows), dtype=np.int64, count=len(rows) * len(_NAMES))
-        yield np.ascontiguousarray(flat.reshape(len(rows), -1).T)
-
-
-def _copied(cursor: Any, text: str) -> Iterator[Int64]:
-    """PostgreSQL's binary COPY: no column is NULL, so every row has the same length and a block is one array."""
-    row = np.dtype([("n", ">i2"), *(pair for name in _NAMES for pair in ((f"l{name}", ">i4"), (name, _WIDTH[name])))])
-    full = _ROWS * row.itemsize
-    with cursor.copy(f"COPY ({text}) TO STDOUT (FORMAT BINARY)") as copy:
-        # A row comes at a time: joined in hand, they would be copied again and again.
-        pieces: list[bytes] = []
-        held, head = 0, _HEAD
-        while data := copy.read():
-            pieces.append(bytes(data))
-            held += len(data)
-            if held - head >= full:
-                raw = b"".join(pieces)
-                yield _block(raw[head : head + full], row)
-                pieces, head = [raw[head + full :]], 0
-                held = len(pieces[0])
-    raw = b"".join(pieces)
-    whole = (held - head) // row.itemsize
-    if whole > 0:
-        yield _block(raw[head : head + whole * row.itemsize], row)
-
-
-def _block(raw: bytes, row: np.dtype[np.void]) -> Int64:
-    rows = np.frombuffer(raw, dtype=row)
-    return np.stack([rows[name].astype(np.int64) for name in _NAMES])
-
-
-# Signature, flags and the length of what follows them: PostgreSQL documentation, "COPY", "Binary Format".
-_HEAD = 19
-_WIDTH = {
-    name: ">i8" if isinstance(kind, sa.BigInteger) else ">i2" if isinstance(kind, sa.SmallInteger) else ">i4"
-    for name, kind in ((name, schema.vote.c[name].type) for name in _NAMES)
-}
 
 
 def snapshot_boards(connection: Connection, view: str) -> list[tuple[int, list[Any]]]:

@@ -20,8 +20,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.errors import Usage
 from pipeline.evidence import Reference
-from pipeline.store.db import schema
-from pipeline.store.votes.dictionary import insert_or_ignore
+from pipeline.store.db import dialect, schema
 
 _ROW = ("model", "rating", "lower", "upper", "rank", "rank_best", "rank_worst", "votes")
 _LOCK = 0x5AA9
@@ -89,7 +88,7 @@ def add_candidate(
         The id of the candidate.
     """
     snapshot_id = digest_of(body)
-    statement = insert_or_ignore(connection, schema.snapshot).values(
+    statement = dialect.insert_or_ignore(connection, schema.snapshot).values(
         snapshot_id=snapshot_id,
         work_key=work_key,
         log_size=body["log_size"],
@@ -113,8 +112,7 @@ def add_candidate(
 
 def lock(connection: Connection) -> None:
     """Nobody else publishes until the end of this transaction."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+    dialect.lock(connection, _LOCK)
 
 
 def candidate(connection: Connection, snapshot_id: str) -> Candidate:

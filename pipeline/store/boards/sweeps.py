@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.evidence.many import ELond
-from pipeline.store.db import schema
+from pipeline.store.db import dialect, schema
 
 _LOCK = 0x5EE9
 
@@ -19,8 +19,7 @@ def before(connection: Connection, log_size: int, event_no: int, alpha: float) -
 
     Of two sweeps at the same time one waits for the other's end.
     """
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+    dialect.lock(connection, _LOCK)
     s = schema.sweep.c
     same = connection.execute(
         sa.select(s.submitted_before, s.rejected_before).where(s.log_size == log_size, s.event_no == event_no)

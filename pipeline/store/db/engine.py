@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -23,15 +22,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from pipeline import settings
 from pipeline.errors import MissingKey, StoreUnavailable, Usage
 from pipeline.events import pseudonym
-from pipeline.store.db import arrays, keys, migrate, schema
-from pipeline.store.db.connection_handover import guard
+from pipeline.store.db import dialect, keys, migrate, schema
 from pipeline.store.db.ledger_files import LedgerFiles
-
-# A worker frozen inside a transaction must not block the partition's next owner for longer than the
-# consumer group waits (reliability pattern): 3 s idle, 1 s for a lock.
-# Thousands of ids are looked up at once: at the default price of a random page the planner would rather read the whole
-# table than descend an index that is in memory.
-_WORKER_OPTIONS = "-c idle_in_transaction_session_timeout=3000 -c lock_timeout=1000 -c random_page_cost=1.1"
 
 
 @dataclass(frozen=True)
@@ -69,8 +61,7 @@ class Store:
             MissingKey: the store was made with a key that is not here.
         """
         parsed = parse(url)
-        engine = _engine(parsed, worker)
-        guard(engine)
+        engine = dialect.create_engine(parsed, worker=worker)
         try:
             if not create and not migrate.exists(engine):
                 raise StoreUnavailable(f"expected a store at {_shown(parsed)}, got none: `integrity work` makes one")
@@ -97,9 +88,7 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads and sees one moment."""
-        options: dict[str, Any] = {"readonly": True}
-        if self.engine.dialect.name == "postgresql":
-            options["isolation_level"] = "REPEATABLE READ"
+        options = dialect.read_options(self.engine)
         with self.engine.connect().execution_options(**options) as connection:
             yield connection
 
@@ -139,39 +128,6 @@ def transient(error: DBAPIError) -> bool:
     return code[:2] in {"08", "40", "53", "55", "57"} or code in {"23505", "25P03"}
 
 
-def _engine(url: sa.URL, worker: bool) -> Engine:
-    if url.get_backend_name() == "postgresql":
-        options = {"options": _WORKER_OPTIONS} if worker else {}
-        # Opened when they are needed and then kept: to connect takes as long as a dozen reads of the API.
-        engine = sa.create_engine(url, pool_size=6, max_overflow=0, connect_args={"connect_timeout": 5, **options})
-        sa.event.listen(engine, "connect", lambda connection, _record: arrays.register(connection))
-        return engine
-    assert url.database is not None  # noqa: S101  # parse() refuses it
-    Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url, connect_args={"timeout": 10})
-    sa.event.listen(engine, "connect", _sqlite_settings)
-    sa.event.listen(engine, "begin", _sqlite_begin)
-    return engine
-
-
-def _sqlite_settings(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # the driver must not begin transactions on its own
-    cursor = connection.cursor()
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "busy_timeout=10000",
-        "wal_autocheckpoint=50000",  # pages; the default of 1000 checkpoints within every batch
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _sqlite_begin(connection: Connection) -> None:
-    read = connection.get_execution_options().get("readonly", False)
-    connection.exec_driver_sql("BEGIN" if read else "BEGIN IMMEDIATE")
-
-
 def _shown(url: sa.URL) -> str:
     return url.render_as_string(hide_password=True)
 
@@ -179,8 +135,7 @@ def _shown(url: sa.URL) -> str:
 def _identity(engine: Engine, url: sa.URL, given: bytes | None) -> tuple[bytes, str]:
     """The key that this store's pseudonyms are made with, and the store's id; a new store gets both."""
     with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":
-            connection.execute(sa.text("LOCK TABLE meta IN EXCLUSIVE MODE"))
+        dialect.execute_on_server(connection, "LOCK TABLE meta IN EXCLUSIVE MODE")
         known = {row.name: row.value for row in connection.execute(sa.select(schema.meta))}
         check = known.get("voter_key_check")
         key = given or keys.read(keys.folder(url)) or (keys.make(keys.folder(url)) if check is None else None)

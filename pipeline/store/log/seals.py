@@ -22,7 +22,7 @@ from sqlalchemy.engine import Connection
 from pipeline.concurrency import short_turns
 from pipeline.ledger import tiles
 from pipeline.ledger.merkle import EMPTY_ROOT, WIDTH, Frontier
-from pipeline.store.db import schema
+from pipeline.store.db import dialect, schema
 from pipeline.store.db.ledger_files import LedgerFiles
 from pipeline.store.log import leaf_index, leaves, retractions, sealed_counts, styles
 from pipeline.store.log.segment_builder import Building, Taken
@@ -51,8 +51,7 @@ def seal(connection: Connection, files: LedgerFiles, now: int) -> Sealed:
     Raises:
         Unavailable: the ledger's folder cannot be written to.
     """
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+    dialect.lock(connection, _LOCK)
     frontier = _frontier(connection)
     before = frontier.size
     p = schema.partition.c

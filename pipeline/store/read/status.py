@@ -7,8 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.store.db import schema
-from pipeline.store.votes.window_counts import upsert
+from pipeline.store.db import dialect, schema
 from pipeline.vocabulary.fates import RECORD_FATES
 
 
@@ -81,7 +80,7 @@ def gate(connection: Connection) -> bool | None:
 
 def note(connection: Connection, name: str, value: int) -> None:
     """Write down when something happened."""
-    upsert(connection, schema.meta, ["name"], [{"name": name, "value": str(value)}])
+    dialect.upsert(connection, schema.meta, ["name"], [{"name": name, "value": str(value)}])
 
 
 def noted(connection: Connection, name: str) -> int | None:

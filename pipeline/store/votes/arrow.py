@@ -2,9 +2,8 @@
 
 Laws: a batch is votes of one partition in the order of their offsets; the two databases give the same columns.
 
-Both databases put the rows of a batch together as one text in CSV, which Arrow reads: rows through a driver, value by
-value or line by line, cost more than all the hashing of a seal. A thread reads the next batch while the caller works on
-this one, without Python's lock.
+Both databases put the rows of a batch together as one text in CSV (`dialect.csv_of`), which Arrow reads. A thread
+reads the next batch while the caller works on this one, without Python's lock.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.concurrency import ahead
-from pipeline.store.db import schema
-from pipeline.store.db.connection_handover import lend, raw_cursor
+from pipeline.store.db import dialect, schema
+from pipeline.store.db.connection_handover import lend
 
 Made = TypeVar("Made")
 Range = tuple[int, int, int]
@@ -47,34 +46,9 @@ SCHEMA = pa.schema(
 )
 """Times that only a leaf wants are in decimal, `prompt` is 16 hexadecimal digits: as the leaf writes them."""
 
-_NAMES = tuple(SCHEMA.names)
-_WHICH = 'FROM vote WHERE partition_no = {p} AND "offset" >= {p} AND "offset" < {p}'
-
-
-def _sqlite() -> str:
-    # Its own format: one call a row; joined by operators a row costs half as much again. %w doubles quotes.
-    forms = {"vote_id": '"%w"', "prompt": "%016x", "voter_since": "%s", "style": "%s"}
-    line = ",".join(forms.get(name, "%d") for name in _NAMES)
-    # A call costs a row more than asking whether there is something to call it with.
-    style = "CASE WHEN style IS NOT NULL THEN hex(style) END"
-    given = ", ".join(style if name == "style" else f'"{name}"' for name in _NAMES)
-    return f"SELECT CAST(group_concat(printf('{line}', {given}), char(10)) AS BLOB) {_WHICH.format(p='?')}"
-
-
-def _postgresql() -> str:
-    # Its planner may sort a range of which it knows little, so ranges are short; it promises no order without one.
-    forms = {
-        "vote_id": "'\"' || replace(vote_id, '\"', '\"\"') || '\"'",
-        "prompt": "lpad(to_hex(prompt), 16, '0')",
-        "voter_since": "coalesce(voter_since::text, '')",
-        "style": "coalesce(encode(style, 'hex'), '')",
-    }
-    line = " || ',' || ".join(forms.get(name, f'"{name}"::text') for name in _NAMES)
-    rows = f'SELECT * {_WHICH.format(p="%s")} ORDER BY "offset"'
-    return f"SELECT convert_to(string_agg({line}, chr(10)), 'UTF8') FROM ({rows}) AS one"  # noqa: S608
-
-
-_TEXT = {"sqlite": _sqlite(), "postgresql": _postgresql()}
+# The rest are integers.
+_KINDS = {"vote_id": "text", "prompt": "hex64", "voter_since": "maybe_integer", "style": "maybe_bytes"}
+_COLUMNS = {name: _KINDS.get(name, "integer") for name in SCHEMA.names}
 
 
 def batches(connection: Connection, part: int, first: int, end: int) -> Generator[pa.RecordBatch, None, None]:
@@ -132,11 +106,8 @@ def sources(connection: Connection) -> dict[int, tuple[str, int]]:
 
 
 def _read(connection: Connection, part: int, first: int, end: int) -> pa.RecordBatch:
-    kind = connection.dialect.name
-    cursor = raw_cursor(connection, **({"binary": True} if kind == "postgresql" else {}))
-    (data,) = cursor.execute(_TEXT[kind], (part, first, end)).fetchone()
-    cursor.close()
-    found = _parsed(data or b"")
+    query = dialect.csv_of(connection, _COLUMNS, "vote")
+    found = _parsed(dialect.fetch_bytes(connection, query, (part, first, end)))
     # The order within an aggregate is a habit of databases, not a promise.
     ordered = pc.all(pc.greater(found["offset"][1:], found["offset"][:-1])).as_py()
     return found if ordered in (True, None) else found.sort_by("offset")
@@ -157,7 +128,7 @@ def _parsed(data: bytes) -> pa.RecordBatch:
     kinds = {f.name: pa.string() if f.name == "style" else f.type for f in SCHEMA}
     table = arrow_csv.read_csv(
         pa.py_buffer(data),
-        read_options=arrow_csv.ReadOptions(column_names=_NAMES, use_threads=False, block_size=len(data) + 1),
+        read_options=arrow_csv.ReadOptions(column_names=SCHEMA.names, use_threads=False, block_size=len(data) + 1),
         parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
         convert_options=arrow_csv.ConvertOptions(
             column_types=kinds, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False

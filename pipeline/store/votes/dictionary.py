@@ -10,28 +10,11 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Connection
 
-from pipeline.store.db import schema
+from pipeline.store.db import dialect, schema
 from pipeline.store.db.engine import Store
 from pipeline.vocabulary.arrays import Int32
-
-
-def insert_or_ignore(connection: Connection, table: sa.Table, *unique: str) -> sa.Insert:
-    """INSERT … ON CONFLICT DO NOTHING in this database's words.
-
-    Args:
-        connection: whose words.
-        table: where to.
-        unique: the columns whose conflict is ignored, any without. To be named where another column is numbered: a
-            sequence that was set back conflicts too, and a row that is missing then is an error to be tried again.
-    """
-    columns = list(unique) or None
-    if connection.dialect.name == "postgresql":
-        return pg_insert(table).on_conflict_do_nothing(index_elements=columns)
-    return sqlite_insert(table).on_conflict_do_nothing(index_elements=columns)
 
 
 class Names:
@@ -61,10 +44,10 @@ class Names:
             with self._store.write() as connection:
                 if kind == "model":
                     rows = [{"name": name} for name in fresh]
-                    connection.execute(insert_or_ignore(connection, schema.model, "name"), rows)
+                    connection.execute(dialect.insert_or_ignore(connection, schema.model, "name"), rows)
                 else:
                     rows = [{"kind": kind, "text": name} for name in fresh]
-                    connection.execute(insert_or_ignore(connection, schema.term, "kind", "text"), rows)
+                    connection.execute(dialect.insert_or_ignore(connection, schema.term, "kind", "text"), rows)
             found |= self._look_up(kind, fresh)
         return found
 

@@ -14,22 +14,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Connection
 
 from pipeline.errors import Fenced
 from pipeline.events.batch import VoteBatch
 from pipeline.events.decode import Reject
-from pipeline.store.db import arrays, schema
-from pipeline.store.db.arrays import BigIntegers
-from pipeline.store.db.bulk import load
-from pipeline.store.votes.dictionary import insert_or_ignore
+from pipeline.store.db import dialect, schema
 from pipeline.vocabulary.arrays import Int64
 from pipeline.vocabulary.time import NO_TIME
-
-CHUNK = 5_000
-"""Values of one statement: SQLite takes at most 32,766 parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +73,7 @@ class Progress:
 
 def source_number(connection: Connection, name: str) -> int:
     """The store's number of a source; a new source gets one."""
-    connection.execute(insert_or_ignore(connection, schema.source, "name"), {"name": name})
+    connection.execute(dialect.insert_or_ignore(connection, schema.source, "name"), {"name": name})
     number = connection.scalar(sa.select(schema.source.c.source_no).where(schema.source.c.name == name))
     return int(number)  # type: ignore[arg-type]  # the row is there: it was just put there
 
@@ -93,15 +85,12 @@ def end_frozen(connection: Connection, source_no: int, numbers: Iterable[int]) -
     and transaction timeouts wait for the client's next message), and the partition's next owner would wait for
     ever. Nothing is lost by it: whoever asks is the owner now, and the other one's batch would be fenced.
     """
-    if connection.dialect.name != "postgresql":
-        return
-    connection.execute(
-        sa.text(
-            "SELECT pg_terminate_backend(l.pid) FROM partition p"
-            " JOIN pg_locks l ON l.locktype = 'transactionid' AND l.granted AND l.transactionid = p.xmax"
-            " JOIN pg_stat_activity a ON a.pid = l.pid AND a.xact_start < clock_timestamp() - interval '3 seconds'"
-            " WHERE p.source_no = :source_no AND p.number = ANY(:numbers)"
-        ),
+    dialect.execute_on_server(
+        connection,
+        "SELECT pg_terminate_backend(l.pid) FROM partition p"
+        " JOIN pg_locks l ON l.locktype = 'transactionid' AND l.granted AND l.transactionid = p.xmax"
+        " JOIN pg_stat_activity a ON a.pid = l.pid AND a.xact_start < clock_timestamp() - interval '3 seconds'"
+        " WHERE p.source_no = :source_no AND p.number = ANY(:numbers)",
         {"source_no": source_no, "numbers": list(numbers)},
     )
 
@@ -115,8 +104,7 @@ def claim(connection: Connection, source_no: int, number: int, first: int, owner
         now: wall clock in microseconds.
     """
     table = schema.partition
-    insert = pg_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    statement = insert(table).values(
+    statement = dialect.insert(connection, table).values(
         source_no=source_no,
         number=number,
         next_offset=first,
@@ -170,33 +158,20 @@ def keys_of(votes: VoteBatch) -> Keys:
 def probe(connection: Connection, keys: Keys) -> dict[bytes, Place]:
     """Which ids are in the store already, and where the vote with that id stands."""
     known: dict[bytes, Place] = {}
-    key = 'uuid_send("key")' if connection.dialect.name == "postgresql" else '"key"'
-    for start in range(0, len(keys), CHUNK):
-        where, parameters = one_of(connection, "key", keys[start : start + CHUNK])
+    key = dialect.key_bytes(connection, "key")
+    for start in range(0, len(keys), dialect.CHUNK):
+        where, parameters = dialect.any_of(connection, "key", keys[start : start + dialect.CHUNK])
         query = f'SELECT {key}, partition_no, "offset" FROM vote_key WHERE {where}'  # noqa: S608
         known.update((bytes(k), (p, o)) for k, p, o in connection.exec_driver_sql(query, parameters))
     return known
 
 
-_SAID = (
-    "v.voter, v.cast_at, v.model_a, v.model_b, v.outcome, v.language, v.category, v.network, v.prompt,"
-    " v.voter_since, v.style"
-)
+_SAID = "voter, cast_at, model_a, model_b, outcome, language, category, network, prompt, voter_since, style"
 
 
 def said(connection: Connection, places: Sequence[Place]) -> list[tuple[Any, ...]]:
     """What the votes at these places say, in the same order: see `saying`."""
-    if connection.dialect.name == "postgresql":
-        part, offset = (BigIntegers(np.array(column, dtype=np.int64)) for column in zip(*places, strict=True))
-        query = (
-            f"SELECT {_SAID} FROM unnest(%s, %s) WITH ORDINALITY AS k(p, o, i)"  # noqa: S608
-            ' JOIN vote v ON v.partition_no = k.p AND v."offset" = k.o ORDER BY k.i'
-        )
-        rows = connection.exec_driver_sql(query, (part, offset)).all()
-    else:
-        query = f'SELECT {_SAID} FROM vote v WHERE v.partition_no = ? AND v."offset" = ?'  # noqa: S608
-        rows = [connection.exec_driver_sql(query, place).one() for place in places]
-    return [tuple(row) for row in rows]
+    return [tuple(row) for row in dialect.rows_at(connection, "vote", _SAID, places)]
 
 
 def saying(votes: VoteBatch, numbers: Mapping[str, Any]) -> list[tuple[Any, ...]]:
@@ -221,7 +196,7 @@ def write_votes(connection: Connection, votes: VoteBatch, numbers: Mapping[str, 
         numbers: model_a, model_b, language, category, network as int32[n].
         fate: int8[n].
     """
-    load(
+    dialect.load(
         connection,
         schema.vote,
         {
@@ -240,7 +215,7 @@ def write_votes(connection: Connection, votes: VoteBatch, numbers: Mapping[str, 
         },
     )
     order = np.lexsort((votes.key[:, 1], votes.key[:, 0]))  # neighbours in the index, not all over it
-    load(
+    dialect.load(
         connection,
         schema.vote_key,
         {
@@ -261,7 +236,7 @@ def _styles(votes: VoteBatch) -> list[bytes | None]:
 
 def write_duplicates(connection: Connection, votes: VoteBatch, firsts: Sequence[Place], same: Sequence[bool]) -> None:
     """Repeats of known ids: where each stands, where the vote that counts is, and whether it says the same."""
-    load(
+    dialect.load(
         connection,
         schema.duplicate,
         {
@@ -316,27 +291,3 @@ def next_offsets(connection: Connection, source_no: int) -> dict[int, int]:
     c = schema.partition.c
     rows = connection.execute(sa.select(c.number, c.next_offset).where(c.source_no == source_no))
     return {int(number): int(offset) for number, offset in rows}
-
-
-def one_of(
-    connection: Connection, column: str, values: Keys | Sequence[int], *fixed: Any
-) -> tuple[str, tuple[Any, ...]]:
-    """A condition "this column is one of these", and its parameters.
-
-    One array for PostgreSQL; SQLite has no arrays and takes at most 32,766 parameters.
-
-    Args:
-        fixed: the value of partition_no, where it is part of the condition.
-    """
-    many: tuple[Any, ...]
-    if connection.dialect.name == "postgresql":
-        if isinstance(values, np.ndarray):
-            many = (arrays.Keys(values),)
-        else:
-            many = (BigIntegers(np.array(values, dtype=np.int64)),)
-        mark, condition = "%s", f'"{column}" = ANY(%s)'
-    else:
-        many = tuple(values.tolist() if isinstance(values, np.ndarray) else values)
-        mark, condition = "?", f'"{column}" IN ({", ".join("?" * len(many))})'
-    before = [f"{name} = {mark}" for name, _ in zip(("partition_no",), fixed, strict=False)]
-    return " AND ".join([*before, condition]), (*fixed, *many)

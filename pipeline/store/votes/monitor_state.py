@@ -14,8 +14,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.evidence import keyed
 from pipeline.scoring.signals import WindowState
-from pipeline.store.db import schema
-from pipeline.store.votes.window_counts import upsert
+from pipeline.store.db import dialect, schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ def states(connection: Connection) -> dict[str, WindowState]:
 def write_states(connection: Connection, after: Mapping[str, WindowState]) -> None:
     """Put each state in the place of the one before."""
     rows = [{"detector": name, "state": keyed.pack(state)} for name, state in sorted(after.items())]
-    upsert(connection, schema.detector_state, ["detector"], rows)
+    dialect.upsert(connection, schema.detector_state, ["detector"], rows)
 
 
 def leave_out(connection: Connection, partitions: Iterable[int], first: int, end: int) -> None:

@@ -17,9 +17,8 @@ from pipeline.events import registry as events
 from pipeline.events.chunk import Chunk
 from pipeline.events.decode import SAMPLE_BYTES
 from pipeline.registry import Registry
-from pipeline.store.db import schema
+from pipeline.store.db import dialect, schema
 from pipeline.store.db.engine import Store
-from pipeline.store.votes.dictionary import insert_or_ignore
 from pipeline.vocabulary.time import to_microseconds
 
 # What `rejected` calls the source of events that contradict others.
@@ -43,7 +42,9 @@ def load(store: Store, path: Path) -> int:
                 raise BadRecord(path.name, position, one.reason, one.detail)
             rows.append(_row(found[0], line))
     with store.write() as connection:
-        statement = insert_or_ignore(connection, schema.registry_event).returning(schema.registry_event.c.event_no)
+        statement = dialect.insert_or_ignore(connection, schema.registry_event).returning(
+            schema.registry_event.c.event_no
+        )
         return sum(connection.scalar(statement, row) is not None for row in rows)
 
 
@@ -68,7 +69,7 @@ def append(
         quicker: then nothing is written.
     """
     table = schema.position
-    connection.execute(insert_or_ignore(connection, table), {"name": _name(source), "position": 0})
+    connection.execute(dialect.insert_or_ignore(connection, table), {"name": _name(source), "position": 0})
     first = int(chunk.offsets[0])
     moved = connection.execute(
         sa.update(table)
@@ -83,7 +84,7 @@ def append(
     told += [again for place in positions if (again := _taken(connection, source, chunk, place))]
     told.sort(key=lambda one: int(one["offset"]))
     if told:
-        connection.execute(insert_or_ignore(connection, schema.registry_reject), told)
+        connection.execute(dialect.insert_or_ignore(connection, schema.registry_reject), told)
     after = [one for one in rejected(connection) if one["source"] == _CONTRADICTIONS and one["origin"] not in before]
     return [*(_shown(one) for one in told), *after]
 
@@ -110,7 +111,7 @@ def _taken(connection: Connection, source: str, chunk: Chunk, place: int) -> dic
     raw = chunk.values[place] or b""
     event = events.decode(raw)
     c = schema.registry_event.c
-    statement = insert_or_ignore(connection, schema.registry_event).returning(c.event_no)
+    statement = dialect.insert_or_ignore(connection, schema.registry_event).returning(c.event_no)
     if connection.scalar(statement, _row(event, raw)) is not None:
         return None
     known = connection.scalar(sa.select(c.body).where(c.event_id == event.event_id))

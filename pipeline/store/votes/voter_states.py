@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.errors import Fenced
-from pipeline.store.db import schema
-from pipeline.store.db.arrays import BigIntegers, Bytes
-from pipeline.store.votes.ingest import CHUNK, one_of
+from pipeline.store.db import dialect, schema
 
 
 def read(connection: Connection, partition_no: int, voters: Sequence[int]) -> dict[int, bytes]:
     """Voter → state, of those voters that have one."""
     found: dict[int, bytes] = {}
-    for start in range(0, len(voters), CHUNK):
-        where, parameters = one_of(connection, "voter", voters[start : start + CHUNK], partition_no)
+    for start in range(0, len(voters), dialect.CHUNK):
+        where, parameters = dialect.any_of(connection, "voter", voters[start : start + dialect.CHUNK], partition_no)
         query = f"SELECT voter, state FROM voter_state WHERE {where}"  # noqa: S608
         found.update((voter, bytes(state)) for voter, state in connection.exec_driver_sql(query, parameters))
     return found
@@ -26,23 +23,14 @@ def read(connection: Connection, partition_no: int, voters: Sequence[int]) -> di
 
 def write(connection: Connection, states: Mapping[int, Mapping[int, bytes]]) -> None:
     """Put each state in the place of the one before; by partition, then by voter."""
-    upsert = (
-        "INSERT INTO voter_state (partition_no, voter, state) {values}"
-        " ON CONFLICT (partition_no, voter) DO UPDATE SET state = excluded.state"
-    )
     for part, by_voter in sorted(states.items()):
-        group = sorted(by_voter.items())
-        if not group:
-            continue
-        if connection.dialect.name == "postgresql":
-            voters = BigIntegers(np.array([voter for voter, _ in group], dtype=np.int64))
+        if by_voter:
+            rows, parameters = dialect.value_rows(connection, part, sorted(by_voter.items()))
             connection.exec_driver_sql(
-                upsert.format(values="SELECT %s, v, s FROM unnest(%s, %s) AS one(v, s)"),
-                (part, voters, Bytes([state for _, state in group])),
+                f"INSERT INTO voter_state (partition_no, voter, state) {rows}"
+                " ON CONFLICT (partition_no, voter) DO UPDATE SET state = excluded.state",
+                parameters,
             )
-        else:
-            rows = [(part, voter, state) for voter, state in group]
-            connection.exec_driver_sql(upsert.format(values="VALUES (?, ?, ?)"), rows)
 
 
 def hold_to(connection: Connection, partition_no: int, epoch: int, offset: int) -> None:

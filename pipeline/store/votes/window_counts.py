@@ -6,24 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Connection
 
 from pipeline.scoring import window_builder
 from pipeline.scoring.window_builder import WindowCounts
-from pipeline.store.db import schema
+from pipeline.store.db import dialect, schema
 from pipeline.vocabulary.time import SECOND
-
-
-def upsert(connection: Connection, table: sa.Table, keys: list[str], rows: list[dict[str, Any]]) -> None:
-    """Insert rows, or put them in the place of those with the same keys."""
-    if not rows:
-        return
-    insert = pg_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    statement = insert(table)
-    values = {name: statement.excluded[name] for name in rows[0] if name not in keys}
-    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values), rows)
 
 
 def add(connection: Connection, counted: Iterable[WindowCounts]) -> None:
@@ -42,7 +30,7 @@ def add(connection: Connection, counted: Iterable[WindowCounts]) -> None:
             )
             stored |= {row["start"]: row for row in found.mappings()}
         rows += [_sum(w, stored.get(w.start)) for w in group]
-    upsert(connection, schema.window, ["start", "partition_no"], rows)
+    dialect.upsert(connection, schema.window, ["start", "partition_no"], rows)
 
 
 def _sum(new: WindowCounts, old: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -100,8 +88,8 @@ def position(connection: Connection) -> int | None:
 def close(connection: Connection, totals: Iterable[tuple[int, int, int]], end: int) -> None:
     """Record closed windows (start, accepted, late), and that everything before `end` is closed."""
     rows = [{"start": start, "accepted": accepted, "late": late} for start, accepted, late in totals]
-    upsert(connection, schema.closed_window, ["start"], rows)
-    upsert(connection, schema.position, ["name"], [{"name": "monitor", "position": end}])
+    dialect.upsert(connection, schema.closed_window, ["start"], rows)
+    dialect.upsert(connection, schema.position, ["name"], [{"name": "monitor", "position": end}])
 
 
 def take_lease(connection: Connection, name: str, owner: str, now: int, seconds: float) -> bool:
@@ -111,9 +99,8 @@ def take_lease(connection: Connection, name: str, owner: str, now: int, seconds:
         False if somebody else holds it and it has not run out.
     """
     c = schema.lease.c
-    insert = pg_insert if connection.dialect.name == "postgresql" else sqlite_insert
     until = now + int(seconds * SECOND)
-    statement = insert(schema.lease).values(name=name, owner=owner, epoch=1, expires_at=until)
+    statement = dialect.insert(connection, schema.lease).values(name=name, owner=owner, epoch=1, expires_at=until)
     taken = connection.execute(
         statement.on_conflict_do_update(
             index_elements=["name"],

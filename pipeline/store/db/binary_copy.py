@@ -1,13 +1,13 @@
-"""New rows straight into a table: binary COPY for PostgreSQL, executemany for SQLite.
+"""PostgreSQL's binary COPY, in and out, laid out by numpy.
 
-The COPY stream is laid out by numpy: rows whose variable fields have the same lengths share one record
-type, so a block of them is one array. Building it row by row in Python costs three times as much.
+Rows whose variable fields have the same lengths share one record type, so a block of them is one array. Building
+the stream row by row in Python costs three times as much.
 Format: PostgreSQL documentation, "COPY", section "Binary Format".
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,33 +42,9 @@ class _Field:
         return np.frombuffer(b"".join(values), dtype=f"V{length}")
 
 
-def load(connection: Connection, table: Table, columns: dict[str, Values]) -> None:
-    """Insert rows, given as columns.
-
-    Args:
-        columns: column name → array or list, all of length n. An int64 column that may be NULL is a
-            masked array.
-
-    Raises:
-        sqlalchemy.exc.IntegrityError: a row's key is taken (PostgreSQL and SQLite alike).
-    """
+def write(connection: Connection, table: Table, columns: Mapping[str, Values]) -> None:
+    """Insert rows, given as columns: see `dialect.load`."""
     n = len(next(iter(columns.values())))
-    if not n:
-        return
-    if connection.dialect.name == "postgresql":
-        _copy(connection, table, columns, n)
-    else:
-        _execute_many(connection, table, columns)
-
-
-def _execute_many(connection: Connection, table: Table, columns: dict[str, Values]) -> None:
-    marks = ", ".join("?" * len(columns))
-    names = ", ".join(f'"{name}"' for name in columns)
-    rows = list(zip(*(v.tolist() if isinstance(v, np.ndarray) else v for v in columns.values()), strict=True))
-    connection.exec_driver_sql(f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})', rows)  # noqa: S608
-
-
-def _copy(connection: Connection, table: Table, columns: dict[str, Values], n: int) -> None:
     names = ", ".join(f'"{name}"' for name in columns)
     fields = [_field(table.c[name].type, values, n) for name, values in columns.items()]
     cursor = raw_cursor(connection)
@@ -104,6 +80,37 @@ def _field(kind: Any, values: Values, n: int) -> _Field:
     if mask is not None:
         lengths[mask] = -1
     return _Field(lengths, np.ma.getdata(np.ma.asanyarray(values)), dtype)
+
+
+def read(cursor: Any, query: str, types: Sequence[Any], block_rows: int) -> Iterator[Int64]:
+    """Run a query for whole numbers, none of them NULL: see `dialect.read_integers`.
+
+    Without NULL every row has the same length, so a block of rows is one array.
+    """
+    fields = [pair for i, kind in enumerate(types) for pair in ((f"l{i}", ">i4"), (f"v{i}", _dtype(kind)))]
+    row = np.dtype([("n", ">i2"), *fields])
+    full = block_rows * row.itemsize
+    with cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT BINARY)") as copy:
+        # Rows are buffered: repeated concatenation is quadratic.
+        pieces: list[bytes] = []
+        size, start = 0, len(_HEADER)
+        while data := copy.read():
+            pieces.append(bytes(data))
+            size += len(data)
+            if size - start >= full:
+                raw = b"".join(pieces)
+                yield _columns(raw[start : start + full], row)
+                pieces, start = [raw[start + full :]], 0
+                size = len(pieces[0])
+    raw = b"".join(pieces)
+    whole = (size - start) // row.itemsize
+    if whole > 0:
+        yield _columns(raw[start : start + whole * row.itemsize], row)
+
+
+def _columns(raw: bytes, row: np.dtype[np.void]) -> Int64:
+    rows = np.frombuffer(raw, dtype=row)
+    return np.stack([rows[name].astype(np.int64) for name in row.names or () if name.startswith("v")])
 
 
 def _dtype(kind: Any) -> str:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.store.db import bulk
+from pipeline.store.db import binary_copy, dialect
 
 TABLE = sa.Table(
     "t",
@@ -40,7 +40,7 @@ rows_of = st.lists(
 )
 
 
-def as_columns(rows: list[tuple[Any, ...]]) -> dict[str, bulk.Values]:
+def as_columns(rows: list[tuple[Any, ...]]) -> dict[str, binary_copy.Values]:
     big, small, plain, yes, raw, words, maybe = (list(column) for column in zip(*rows, strict=True))
     return {
         "big": np.array(big, dtype=np.int64),
@@ -55,9 +55,9 @@ def as_columns(rows: list[tuple[Any, ...]]) -> dict[str, bulk.Values]:
     }
 
 
-def stream(columns: dict[str, bulk.Values], n: int) -> bytes:
-    fields = [bulk._field(TABLE.c[name].type, values, n) for name, values in columns.items()]
-    return b"".join(bulk._blocks(fields, n))
+def stream(columns: dict[str, binary_copy.Values], n: int) -> bytes:
+    fields = [binary_copy._field(TABLE.c[name].type, values, n) for name, values in columns.items()]
+    return b"".join(binary_copy._blocks(fields, n))
 
 
 def parse(raw: bytes) -> list[tuple[bytes | None, ...]]:
@@ -101,15 +101,17 @@ def test_every_row_is_in_the_stream_once_with_its_nulls_and_lengths(rows: list[t
 
 def test_rows_of_equal_lengths_keep_their_order() -> None:
     n = 50
-    columns: dict[str, bulk.Values] = {"big": np.arange(n)[::-1], "raw": [b"%02d" % i for i in range(n)]}
+    columns: dict[str, binary_copy.Values] = {"big": np.arange(n)[::-1], "raw": [b"%02d" % i for i in range(n)]}
     found = [read(row, ["big", "raw"]) for row in parse(stream(columns, n))]
     assert found == [(n - 1 - i, b"%02d" % i) for i in range(n)]
-    blocks = list(bulk._blocks([bulk._field(TABLE.c[name].type, values, n) for name, values in columns.items()], n))
+    blocks = list(
+        binary_copy._blocks([binary_copy._field(TABLE.c[name].type, values, n) for name, values in columns.items()], n)
+    )
     assert len(blocks) == 1
 
 
 def test_a_column_of_nulls_or_of_nothing_takes_no_bytes() -> None:
-    columns: dict[str, bulk.Values] = {
+    columns: dict[str, binary_copy.Values] = {
         "raw": [None, None],
         "words": ["", ""],
         "maybe": np.ma.masked_all(2, dtype=np.int64),
@@ -124,8 +126,8 @@ def test_a_transposed_or_strided_column_is_read_by_its_values() -> None:
 
 
 def test_the_header_and_the_trailer_are_those_of_the_format() -> None:
-    assert b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0) == bulk._HEADER
-    assert struct.pack(">h", -1) == bulk._TRAILER
+    assert b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0) == binary_copy._HEADER
+    assert struct.pack(">h", -1) == binary_copy._TRAILER
 
 
 @given(rows_of.filter(lambda rows: len({r[0] for r in rows}) == len(rows)))
@@ -134,7 +136,7 @@ def test_sqlite_gets_the_same_rows(rows: list[tuple[Any, ...]]) -> None:
     engine = sa.create_engine("sqlite://")
     with engine.begin() as connection:
         TABLE.create(connection)
-        bulk.load(connection, TABLE, as_columns(rows))
+        dialect.load(connection, TABLE, as_columns(rows))
         found = connection.execute(sa.select(TABLE)).all()
     assert Counter(tuple(row) for row in found) == Counter(rows)
 
@@ -143,7 +145,7 @@ def test_no_rows_are_no_statement_and_a_taken_key_is_an_integrity_error() -> Non
     engine = sa.create_engine("sqlite://")
     with engine.begin() as connection:
         TABLE.create(connection)
-        bulk.load(connection, TABLE, {"big": np.zeros(0, dtype=np.int64)})
-        bulk.load(connection, TABLE, {"big": np.array([1])})
+        dialect.load(connection, TABLE, {"big": np.zeros(0, dtype=np.int64)})
+        dialect.load(connection, TABLE, {"big": np.array([1])})
         with pytest.raises(sa.exc.IntegrityError):
-            bulk.load(connection, TABLE, {"big": np.array([1])})
+            dialect.load(connection, TABLE, {"big": np.array([1])})

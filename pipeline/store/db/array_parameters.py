@@ -31,24 +31,24 @@ class BigIntegers:
 
 
 @dataclass(frozen=True, slots=True)
-class Bytes:
+class Blobs:
     """A parameter of type bytea[]; elements of any lengths."""
 
     values: Sequence[bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
+class Uuids:
     """A parameter of type uuid[]: 16 bytes an element (V16[n])."""
 
     values: npt.NDArray[np.void]
 
 
-class _KeysDumper(Dumper):
+class _UuidsDumper(Dumper):
     format = Format.BINARY
     oid = _UUID_ARRAY
 
-    def dump(self, obj: Keys) -> bytes:
+    def dump(self, obj: Uuids) -> bytes:
         rows = np.empty(len(obj.values), dtype=[("length", ">i4"), ("value", "V16")])
         rows["length"], rows["value"] = 16, obj.values
         return _header(_UUID, len(rows)) + rows.tobytes()
@@ -64,11 +64,11 @@ class _BigIntegersDumper(Dumper):
         return _header(_INT8, len(rows)) + rows.tobytes()
 
 
-class _BytesDumper(Dumper):
+class _BlobsDumper(Dumper):
     format = Format.BINARY
     oid = _BYTEA_ARRAY
 
-    def dump(self, obj: Bytes) -> bytes:
+    def dump(self, obj: Blobs) -> bytes:
         lengths = np.array([len(value) for value in obj.values], dtype=">i4").tobytes()
         parts = [part for i, value in enumerate(obj.values) for part in (lengths[4 * i : 4 * i + 4], value)]
         return _header(_BYTEA, len(obj.values)) + b"".join(parts)
@@ -82,5 +82,5 @@ def _header(element: int, count: int) -> bytes:
 def register(connection: Connection[Any] | AsyncConnection[Any]) -> None:
     """Teach a driver's connection these parameters."""
     connection.adapters.register_dumper(BigIntegers, _BigIntegersDumper)
-    connection.adapters.register_dumper(Bytes, _BytesDumper)
-    connection.adapters.register_dumper(Keys, _KeysDumper)
+    connection.adapters.register_dumper(Blobs, _BlobsDumper)
+    connection.adapters.register_dumper(Uuids, _UuidsDumper)
