@@ -12,17 +12,17 @@ from pipeline.scoring.signals import Raised
 from pipeline.store.alerting import alerts
 from pipeline.store.votes import ingest
 from pipeline.stream.commit import Owned
-from pipeline.stream.patience import Patience
+from pipeline.stream.retry import RetryPolicy
 from pipeline.stream.source.event_source import Source, find_offset_gap
 
 
 def expect_the_same_log(
-    source: Source, patience: Patience, owned: Mapping[int, Owned], bounds: Mapping[int, tuple[int, int]]
+    source: Source, retry: RetryPolicy, owned: Mapping[int, Owned], bounds: Mapping[int, tuple[int, int]]
 ) -> None:
     """Halt rather than reset, and rather than read on in a log that was written anew.
 
     Args:
-        patience: of the store.
+        retry: the policy of the store.
         owned: the worker's partitions.
         bounds: first and next offset of each.
 
@@ -34,7 +34,7 @@ def expect_the_same_log(
         if missing := find_offset_gap(source.name, number, one.next_offset, *bounds[number]):
             raise missing
     numbers = {one.claim.partition_no: number for number, one in owned.items()}
-    last = patience.read(partial(ingest.last_votes, partitions=list(numbers)))
+    last = retry.read(partial(ingest.last_votes, partitions=list(numbers)))
     read = {numbers[no]: place for no, place in last.items() if place[0] >= bounds[numbers[no]][0]}
     for number in source.replaced_partitions(read):
         raise OffsetGap(

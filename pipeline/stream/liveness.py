@@ -15,7 +15,7 @@ from pipeline.errors import BrokerUnavailable
 from pipeline.metrics import WorkerMetrics
 from pipeline.store.votes import ingest
 from pipeline.stream.commit import Owned
-from pipeline.stream.patience import Patience
+from pipeline.stream.retry import RetryPolicy
 from pipeline.stream.source.event_source import Source
 
 # Seconds between two proofs of idleness: with a scrape every 5 s, an idle worker never looks older than 10.
@@ -25,17 +25,17 @@ _LOOK = 5.0
 class Liveness:
     """When something was last stored, or proved to be all there is."""
 
-    def __init__(self, source: Source, source_no: int, patience: Patience, seconds: float, metrics: WorkerMetrics):
+    def __init__(self, source: Source, source_no: int, retry: RetryPolicy, seconds: float, metrics: WorkerMetrics):
         """Begin with the benefit of the doubt.
 
         Args:
             source: what is read.
             source_no: the store's number of it.
-            patience: of the store.
+            retry: the policy of the store.
             seconds: without progress, after which the worker is not healthy.
             metrics: where the last progress and the lag are shown.
         """
-        self._source, self._source_no, self._patience = source, source_no, patience
+        self._source, self._source_no, self._retry = source, source_no, retry
         self._seconds, self._metrics = seconds, metrics
         self._last = time.monotonic()
         self._metrics.last_progress.set_to_current_time()
@@ -74,7 +74,7 @@ class Liveness:
     def _others_get_on(self, ends: Mapping[int, int]) -> bool:
         before, self._stored = (
             self._stored,
-            self._patience.read(partial(ingest.next_offsets, source_no=self._source_no)),
+            self._retry.read(partial(ingest.next_offsets, source_no=self._source_no)),
         )
         complete = all(self._stored.get(number, 0) >= end for number, end in ends.items())
         return complete or (before is not None and before != self._stored)

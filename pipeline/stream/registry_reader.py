@@ -25,7 +25,7 @@ from pipeline.events.chunk import Chunk
 from pipeline.store import Store
 from pipeline.store.alerting import outbox
 from pipeline.store.votes import ingest, registry_events
-from pipeline.stream.patience import Patience
+from pipeline.stream.retry import RetryPolicy
 from pipeline.stream.source import RegistryTopic
 
 _LIMIT = 1_000
@@ -47,7 +47,7 @@ class RegistryReader:
             votes: name of the votes' source, whose worker empties the outbox.
             rejected_topic: where rejects are told; None for nowhere.
         """
-        self._connect, self._store, self._patience = connect, store, Patience(store)
+        self._connect, self._store, self._retry = connect, store, RetryPolicy(store)
         self._votes, self._rejected = votes, rejected_topic
         self._opened: RegistryTopic | None = None
         self._at: int | None = None  # as the store said; None where another reader was quicker
@@ -84,7 +84,7 @@ class RegistryReader:
         if chunk is None:
             return 0
         _, positions, rejects = decode_registry(chunk.values)
-        written = self._patience.write(partial(self._write, chunk=chunk, decoded=(positions, rejects)))
+        written = self._retry.write(partial(self._write, chunk=chunk, decoded=(positions, rejects)))
         self._at = chunk.next_offset if written else None
         self.read += len(chunk.values) if written else 0
         return len(chunk.values)
@@ -112,7 +112,7 @@ class RegistryReader:
 
     def _position(self) -> int:
         if self._at is None:
-            self._at = self._patience.read(partial(registry_events.position, source=self._topic.name))
+            self._at = self._retry.read(partial(registry_events.position, source=self._topic.name))
         return self._at
 
     def _write(self, connection: Connection, chunk: Chunk, decoded: Any) -> bool:

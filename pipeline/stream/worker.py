@@ -33,7 +33,7 @@ from pipeline.stream.decoding import Decoded, Pseudonyms, decode
 from pipeline.stream.halt import expect_the_same_log, leave_alert
 from pipeline.stream.limits import RejectLimit
 from pipeline.stream.liveness import Liveness
-from pipeline.stream.patience import Patience
+from pipeline.stream.retry import RetryPolicy
 from pipeline.stream.source.event_source import Source
 from pipeline.stream.voter_state_cache import States, refold
 from pipeline.vocabulary.fates import RECORD_FATES
@@ -81,8 +81,8 @@ class Worker:
 
     def __post_init__(self) -> None:
         """Register the source and prepare what lasts from batch to batch."""
-        self._patience = Patience(self.store)
-        self._source_no = self._patience.write(lambda c: ingest.source_number(c, self.source.name))
+        self._retry = RetryPolicy(self.store)
+        self._source_no = self._retry.write(lambda c: ingest.source_number(c, self.source.name))
         topics = {"alerts": self.settings.topic_alerts, "rejected": self.settings.topic_rejected}
         self._context = Context(
             self._source_no,
@@ -102,7 +102,7 @@ class Worker:
         self._stopping = False
         self._limit = RejectLimit(self.settings.max_consecutive_rejects, self.settings.max_reject_ratio)
         self._liveness = Liveness(
-            self.source, self._source_no, self._patience, self.settings.progress_seconds, self.metrics
+            self.source, self._source_no, self._retry, self.settings.progress_seconds, self.metrics
         )
 
     def stop(self) -> None:
@@ -158,10 +158,10 @@ class Worker:
         for gone in self._owned.keys() - set(numbers):
             self.metrics.revoked(self.source.name, gone)
         bounds = self.source.offset_bounds(numbers) if numbers else {}
-        self._owned = self._patience.write(partial(self._claimed, bounds))
+        self._owned = self._retry.write(partial(self._claimed, bounds))
         self._context.states.forget()
-        self._patience.of(self._refold)
-        expect_the_same_log(self.source, self._patience, self._owned, bounds)
+        self._retry.run(self._refold)
+        expect_the_same_log(self.source, self._retry, self._owned, bounds)
         self.source.seek({number: owned.next_offset for number, owned in self._owned.items()})
         self._generation = generation
 
@@ -190,7 +190,7 @@ class Worker:
         states = self._context.states
         if unwritten := states.unwritten():
             try:
-                self._patience.write(lambda c: write_states(c, unwritten, self._owned, {}))
+                self._retry.write(lambda c: write_states(c, unwritten, self._owned, {}))
             except Fenced:
                 self._generation = -1  # the next owner folds them again
                 return
@@ -205,7 +205,7 @@ class Worker:
         if self.source.generation() != self._generation:
             return  # fenced, or not surely ours any more: read again by whoever owns it
         self._batch = _Batch(chunks, decoded, started)
-        self._pen.start(partial(self._patience.of, partial(self._written, chunks, decoded)))
+        self._pen.start(partial(self._retry.run, partial(self._written, chunks, decoded)))
         if not self._pen.beside:
             self._settle()
 
@@ -266,7 +266,7 @@ class Worker:
             return False
         if self.source.name.startswith("file:"):
             return True  # a file that gives nothing more is at its end
-        stored = self._patience.read(partial(ingest.next_offsets, source_no=self._source_no))
+        stored = self._retry.read(partial(ingest.next_offsets, source_no=self._source_no))
         return all(stored.get(number, 0) >= end for number, end in ends.items())
 
     def _skip_gaps(self) -> None:
@@ -279,7 +279,7 @@ class Worker:
                 owned.event_time, 0, 0, 0, 0, 0, 0,
             )  # fmt: skip
             try:
-                self._patience.write(partial(_pass_over, progress))
+                self._retry.write(partial(_pass_over, progress))
             except Fenced:
                 self._generation = -1
                 return
@@ -314,7 +314,7 @@ class Worker:
     def _halt(self, error: OffsetGap | TooManyRejects) -> None:
         self._settle()
         self.metrics.halted.set(1)
-        self._patience.write(lambda c: leave_alert(c, error, self.source.name, self._owned, _now()))
+        self._retry.write(lambda c: leave_alert(c, error, self.source.name, self._owned, _now()))
         self._undelivered = self.send is not None
 
     def _deliver(self) -> None:
@@ -323,13 +323,13 @@ class Worker:
             self._undelivered, self._look_again = True, time.monotonic() + _OUTBOX_SECONDS
         while self.send is not None and self._undelivered:
             query = partial(outbox.waiting, source_no=self._source_no, limit=_OUTBOX_BATCH)
-            waiting = self._patience.read(query)
+            waiting = self._retry.read(query)
             if waiting:
                 try:
                     self.send([message[1:] for message in waiting])
                 except BrokerUnavailable:
                     return
-                self._patience.write(partial(outbox.delivered, numbers=[message[0] for message in waiting]))
+                self._retry.write(partial(outbox.delivered, numbers=[message[0] for message in waiting]))
             self._undelivered = len(waiting) == _OUTBOX_BATCH
 
 

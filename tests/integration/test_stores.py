@@ -34,7 +34,7 @@ from pipeline.store.read import status
 from pipeline.store.votes import ingest, voter_states, window_counts
 from pipeline.store.votes.dictionary import Names, model_names
 from pipeline.stream.decoding import Pseudonyms
-from pipeline.stream.patience import Patience
+from pipeline.stream.retry import RetryPolicy
 
 KEY, OTHER_KEY = b"k" * 32, b"o" * 32
 SECOND = 1_000_000
@@ -508,6 +508,6 @@ def test_a_sequence_that_was_set_back_is_an_error_to_be_tried_again_and_no_name_
             # As a crash leaves a database that was copied by TEMPLATE without a checkpoint.
             connection.execute(sa.text("SELECT setval(pg_get_serial_sequence('model', 'model_no'), 1, false)"))
     names = Names(store)
-    found = Patience(store).of(lambda: names.numbers("model", ["c"]).tolist())
+    found = RetryPolicy(store).run(lambda: names.numbers("model", ["c"]).tolist())
     assert found[0] not in before
     assert Names(store).numbers("model", ["a", "b", "c"]).tolist() == [*before, *found]

@@ -1,0 +1,88 @@
+"""Retries transactions that failed for a transient reason: a lost connection, a lock, a race.
+
+Such a failure has rolled the transaction back, so it is run again as a whole. Waits double from 0.1 s to 5 s; after a
+minute of them the database is down. The time inside transactions does not count: a long one may be retried too.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
+from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponential
+
+from pipeline.errors import StoreUnavailable
+from pipeline.store import Store
+from pipeline.store.db.engine import transient
+
+_FIRST_WAIT, _LONGEST_WAIT, _GIVE_UP = 0.1, 5.0, 60.0
+
+_log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+
+class RetryPolicy:
+    """Runs transactions of one store; safe to share between threads.
+
+    Args:
+        store: the store.
+        sleep: how to wait, given seconds.
+    """
+
+    def __init__(self, store: Store, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._store = store
+        self._retrying = Retrying(
+            retry=retry_if_exception(lambda error: isinstance(error, DBAPIError) and transient(error)),
+            wait=wait_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT),
+            stop=lambda state: state.idle_for >= _GIVE_UP,
+            sleep=sleep,
+            before_sleep=_log_wait,
+            retry_error_callback=self._give_up,
+        )
+
+    def write(self, statements: Callable[[Connection], Result]) -> Result:
+        """The result of a transaction that writes."""
+
+        def transaction() -> Result:
+            with self._store.write() as connection:
+                return statements(connection)
+
+        return self.run(transaction)
+
+    def read(self, query: Callable[[Connection], Result]) -> Result:
+        """The result of a transaction that only reads."""
+
+        def transaction() -> Result:
+            with self._store.read() as connection:
+                return query(connection)
+
+        return self.run(transaction)
+
+    def run(self, transaction: Callable[[], Result]) -> Result:
+        """The result of a transaction that opens its connection itself.
+
+        Raises:
+            StoreUnavailable: every try of a minute failed.
+        """
+        return self._retrying(transaction)
+
+    def _give_up(self, state: RetryCallState) -> None:
+        error = _error(state)
+        raise StoreUnavailable(f"{self._store.url}: {error.orig}") from error
+
+
+def _log_wait(state: RetryCallState) -> None:
+    _log.warning(
+        "transient database error, next try in %.1f s: %s", state.upcoming_sleep, str(_error(state).orig).strip()
+    )
+
+
+def _error(state: RetryCallState) -> DBAPIError:
+    error = state.outcome and state.outcome.exception()
+    assert isinstance(error, DBAPIError)  # noqa: S101 - no other is retried
+    return error
