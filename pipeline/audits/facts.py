@@ -3,7 +3,7 @@
 A count over the whole log has no sampling error, and is told as that, with what it cannot see. A share is told as a
 count, and with the interval of the drawing probability that it is an estimate of: a group's appearances a battle are 0,
 1 or 2 with mean m, of variance at most m(2 − m) (`sampling`). A score has the board's 95% interval; a score without the
-winner's curse the interval of `ratings.selection.disclosed_se`.
+winner's curse the interval of `ratings.winners_curse.debiased_se`.
 
 Laws: nothing is said of a provider that a reader with the same log and registry could not compute again; what is not
 known has no number, and says why. Blind spot: variants that were never submitted under the provider's name.

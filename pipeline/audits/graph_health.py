@@ -32,8 +32,8 @@ from scipy.linalg import eigh
 from pipeline.audits.finding import Finding
 from pipeline.errors import Disconnected
 from pipeline.ratings import POINTS_PER_LOGIT, PairCounts, fit
-from pipeline.ratings.blas import one_thread
-from pipeline.ratings.graph import require_connected
+from pipeline.ratings.blas_threads import single_blas_thread
+from pipeline.ratings.win_graph import require_strongly_connected
 from pipeline.vocabulary.arrays import Float64
 
 AUDIT = "graph_health"
@@ -72,7 +72,7 @@ class Health:
         return self.conductance < _WEAK
 
 
-@one_thread
+@single_blas_thread
 def graph_health(counts: PairCounts) -> Health:
     """Look at a board's comparison graph.
 
@@ -81,7 +81,7 @@ def graph_health(counts: PairCounts) -> Health:
         BadCounts, NotConverged: as `ratings.fit`.
     """
     W = counts.win_matrix()
-    require_connected(W, counts.models)
+    require_strongly_connected(W, counts.models)
     fitted = fit(counts)
     values, vectors = eigh(fitted.hessian)
     # R = diag + diagᵀ − 2 H⁺, without the direction that H is blind to.

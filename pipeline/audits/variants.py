@@ -4,7 +4,7 @@ variant_churn   private variants of one provider that are under test at one mome
                 than 10 critical (the line of one public policy for "provisional" models).
 best_of_n       at a release: N variants of the family were under test before it, or N was disclosed, whichever is
                 more. No N disclosed, or fewer than were seen, is a fact; N above 10 is one too. The raw score stands
-                beside the one without the winner's curse (`ratings.selection`).
+                beside the one without the winner's curse (`ratings.winners_curse`).
 
 Source: Singh et al. 2025, "The Leaderboard Illusion", section 3: 27 private variants of one provider before one
 release, of which the score of one was published.
@@ -23,7 +23,7 @@ from typing import Any
 from pipeline.audits.families import similarity
 from pipeline.audits.finding import Finding
 from pipeline.errors import BadCounts
-from pipeline.ratings.selection import Gain, disclosed_se, gain_of_best, shrink
+from pipeline.ratings.winners_curse import SelectionGain, debiased_se, selection_gain, shrink_to_family_mean
 from pipeline.registry import Model, State
 from pipeline.scoring.signals import Severity
 
@@ -86,7 +86,7 @@ class Release:
     corrected_se: float | None = None
     shrunk: float | None = None
     shrunk_se: float | None = None
-    gain: Gain | None = None
+    gain: SelectionGain | None = None
 
     @property
     def n(self) -> int:
@@ -228,10 +228,10 @@ def _corrected(plain: Release, score: Scored, tau: float) -> dict[str, Any]:
     """The score without the curse, which votes since the release dilute: curse · n₀ / (n₀ + n₁)."""
     kept = score.kept
     if kept == 0:
-        return {"corrected": score.rating, "corrected_se": score.se, "gain": Gain(0.0, 0.0)}
+        return {"corrected": score.rating, "corrected_se": score.se, "gain": SelectionGain(0.0, 0.0)}
     se = score.se / sqrt(kept)
-    gain = gain_of_best(plain.n, se, tau)
-    variance = (kept * disclosed_se(plain.n, se, tau)) ** 2 + score.se**2 * (1 - kept)
+    gain = selection_gain(plain.n, se, tau)
+    variance = (kept * debiased_se(plain.n, se, tau)) ** 2 + score.se**2 * (1 - kept)
     return {"corrected": score.rating - gain.curse * kept, "corrected_se": sqrt(variance), "gain": gain}
 
 
@@ -240,7 +240,7 @@ def _shrunk(plain: Release, scores: Mapping[str, Scored]) -> dict[str, Any]:
     if not len(rated) == plain.n > 1:
         return {}
     place = [name for name in plain.seen if name in scores].index(plain.model)
-    found = shrink([s.rating for s in rated], [s.se for s in rated])
+    found = shrink_to_family_mean([s.rating for s in rated], [s.se for s in rated])
     return {"shrunk": float(found.scores[place]), "shrunk_se": float(found.se[place])}
 
 

@@ -20,7 +20,7 @@ from math import sqrt
 
 from pipeline.audits.finding import ALPHA, Finding, two_sided
 from pipeline.errors import BadCounts
-from pipeline.ratings.selection import mismatch
+from pipeline.ratings.winners_curse import mismatch_z
 
 AUDIT = "version_mismatch"
 _SMALL = 0.2
@@ -78,7 +78,7 @@ def version_mismatch(tested: Version, released: Version, curse: float = 0.0) -> 
 
     Args:
         tested, released: the two.
-        curse: points that the tested one's score owes to having been chosen (`ratings.selection`).
+        curse: points that the tested one's score owes to having been chosen (`ratings.winners_curse`).
     """
     findings = [*_digests(tested, released), *_ratings(tested, released, curse), *_styles(tested, released)]
     return tuple(findings)
@@ -95,7 +95,7 @@ def _digests(tested: Version, released: Version) -> list[Finding]:
 def _ratings(tested: Version, released: Version, curse: float) -> list[Finding]:
     if tested.rating is None or released.rating is None or tested.se is None or released.se is None:
         return []
-    z = mismatch(tested.rating, tested.se, released.rating, released.se, curse)
+    z = mismatch_z(tested.rating, tested.se, released.rating, released.se, curse)
     p = two_sided(z)
     if p >= ALPHA:
         return []

@@ -18,7 +18,7 @@ from pipeline.cli.app import JsonOption, app, emit, err, out
 from pipeline.errors import Usage
 from pipeline.formats import ColumnMap
 from pipeline.formats.battle_tables import read_battles
-from pipeline.ratings import Board, Swap
+from pipeline.ratings import Leaderboard, RankSwap
 from pipeline.ratings.battle_ratings import BattleRatings, RatingOptions, rate_battles
 from pipeline.settings import Settings
 
@@ -86,7 +86,7 @@ def _require_compatible(options: RatingOptions) -> None:
         raise Usage(f"--bootstrap: expected at least 2 rounds, got {options.bootstrap}")
 
 
-def rows_of(board: Board) -> list[dict[str, Any]]:
+def rows_of(board: Leaderboard) -> list[dict[str, Any]]:
     """A board as rows, best first."""
     joint = board.joint
     if joint is None:
@@ -101,7 +101,7 @@ def rows_of(board: Board) -> list[dict[str, Any]]:
     ]
 
 
-def _plain_rows(board: Board) -> list[dict[str, Any]]:
+def _plain_rows(board: Leaderboard) -> list[dict[str, Any]]:
     columns = (board.rating, board.lower, board.upper, board.rank, board.rank_best, board.rank_worst, board.votes)
     names = ("model", "rating", "lower", "upper", "rank", "rank_best", "rank_worst", "votes")
     return [
@@ -152,7 +152,7 @@ def _coefficients(rated: BattleRatings, level: float) -> list[dict[str, Any]]:
     ]
 
 
-def _swap(swap: Swap | None) -> dict[str, Any] | None:
+def _swap(swap: RankSwap | None) -> dict[str, Any] | None:
     if swap is None:
         return None
     return {
@@ -189,7 +189,7 @@ def _print(rated: BattleRatings, rows: list[dict[str, Any]], name: str, options:
         out.print(told, highlight=False, markup=False)
 
 
-def _sentence(swap: Swap) -> str:
+def _sentence(swap: RankSwap) -> str:
     votes = f"{swap.votes:,} votes ({swap.share:.4%})"
     return f"without {votes}, {swap.below} is above {swap.above} (now {swap.gap:.2f} points below)"
 

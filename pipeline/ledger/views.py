@@ -14,9 +14,9 @@ import numpy as np
 import rfc8785
 
 from ..errors import RatingError, Refuted
-from ..ratings.admission import rate_component
-from ..ratings.board import Board, leaderboard
-from ..ratings.counts import PairCounts
+from ..ratings.leaderboard import Leaderboard, compute_leaderboard
+from ..ratings.pair_counts import PairCounts
+from ..ratings.rated_models import select_rated_models
 from . import strict
 from .manifest import Configuration, Plain, Row, Unrated, View, digest
 from .strict import Digest
@@ -67,7 +67,7 @@ def check_configuration(found: Configuration, where: str) -> None:
         raise Refuted("configuration", where, f"expected MODEL=POINTS, got {found.values['anchor']!r}") from None
 
 
-def board(counts: PairCounts, settings: Configuration) -> Board:
+def board(counts: PairCounts, settings: Configuration) -> Leaderboard:
     """The board of counts under settings, not rounded.
 
     Raises:
@@ -75,9 +75,9 @@ def board(counts: PairCounts, settings: Configuration) -> Board:
     """
     share = float(settings.values["least_share"] or 0)
     anchor = _anchor(settings)
-    if anchor is not None and anchor[0] not in rate_component(counts, least_share=share)[0].models:
+    if anchor is not None and anchor[0] not in select_rated_models(counts, least_share=share)[0].models:
         anchor = None
-    return leaderboard(counts, anchor=anchor, least_share=share)
+    return compute_leaderboard(counts, anchor=anchor, least_share=share)
 
 
 def view(counts: PairCounts, settings: Configuration) -> View:
@@ -127,7 +127,7 @@ def check(published: View, counts: PairCounts, settings: Configuration, where: s
     _check_rows(published.rows, again, where)
 
 
-def _check_rows(rows: tuple[Row, ...], again: Board, where: str) -> None:
+def _check_rows(rows: tuple[Row, ...], again: Leaderboard, where: str) -> None:
     names = [row.model for row in rows]
     if sorted(names) != sorted(again.models):
         odd = sorted(set(names) ^ set(again.models)) or sorted({name for name in names if names.count(name) > 1})
@@ -154,7 +154,7 @@ def _check_rows(rows: tuple[Row, ...], again: Board, where: str) -> None:
         raise Refuted("rows", where, "expected the rows by rank")
 
 
-def _check_ranks(row: Row, again: Board, at: int, where: str) -> None:
+def _check_ranks(row: Row, again: Leaderboard, at: int, where: str) -> None:
     others = np.arange(len(again.models)) != at
     rating, lower, upper = again.rating[at], again.lower[at], again.upper[at]
     # What each rank counts, as gaps: a model counts where its gap is above 0.

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..errors import Refuted
-from ..ratings.counts import PairCounts
+from ..ratings.pair_counts import PairCounts
 from ..vocabulary.arrays import Bool
 from ..vocabulary.fates import ACCEPTED, FATES, LATE
 from ..vocabulary.outcomes import OUTCOMES

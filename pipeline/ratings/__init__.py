@@ -1,82 +1,85 @@
-"""Ratings: arrays in, frozen results out; no clock, no files, no store.
+"""Bradley-Terry ratings from votes: arrays in, frozen results out; no clock, no files, no store.
 
-Where is what:
-    encode          columns of text to codes
-    counts          PairCounts: votes by pair and outcome, made, merged, subtracted and checked
-    groups          the same by category or language, and a board for each
-    graph           strongly connected components of the win digraph (Ford 1957)
-    admission       rate_component: which models a refresh can rate, and why the others wait
-    bradley_terry   fit, fit_decisive, fit_matrix, pair_weights: exact maximum likelihood, sandwich covariance
-    style           fit_style: the same with style control, and coefficients with intervals
-    clusters        clustered: the covariance when votes of one voter are not independent
-    resampling      bootstrap: ratings of resampled votes
-    intervals       points, standard errors, intervals, rank sets
-    ranksets        rank_sets: ranks that hold for all models at once
-    board           leaderboard: the rows that people see
-    selection       best of N: the winner's curse, and scores without it
-    fragility       the fewest votes that swap two models or dethrone the first
-    influence       what each voter moves
-    checks          what counts must be (BadCounts names the culprit and its place)
-    newton, rows, style_newton, tally, votes, blas      inside: steps, sums, threads
+Modules:
+    validation          input checks; errors name the culprit and its row
+    encoding            columns of text → model axis and integer codes
+    pair_counts         PairCounts: votes by pair and outcome, the sufficient statistic; pair_sums: its sums
+    win_graph           strongly connected components of the win digraph (Ford 1957)
+    rated_models        which models can be rated, and why the others cannot
+    newton              damped Newton on the Bradley-Terry likelihood
+    bradley_terry       exact maximum likelihood, pair weights, sandwich covariance
+    clustered_sandwich  covariance clustered by voter
+    bootstrap           multinomial bootstrap of the votes
+    intervals           points, standard errors, Wald intervals, marginal ranks
+    rank_sets           rank sets with simultaneous coverage
+    leaderboard         rated models as rows, best first
+    grouped_ratings     leaderboards by category or language
+    style_control       ratings and style coefficients together; style_newton: its Newton, vote_rows: its sums
+    residuals           y − p of each vote
+    winners_curse       selection bias of the best of N variants, and estimates without it
+    fragility           the fewest votes that swap two models
+    voter_influence     the voters whose votes move a rating most
+    battle_columns      votes as columns; battle_ratings: every estimate above from one table
+    blas_threads        one BLAS thread for small matrices
 
-All of it is strict: no estimate, no answer. The one lenient rule is `rate_component`, and `leaderboard` when
-`least_share` is given.
+Every function is strict: it returns an estimate or raises. Only `select_rated_models`, and `compute_leaderboard` with
+`least_share`, leave models out, and they name each one.
 """
 
-from .admission import Unrated, rate_component
-from .board import Board, board_of, leaderboard
+from .bootstrap import BootstrapRatings, bootstrap_ratings
 from .bradley_terry import Fit, fit, fit_decisive, fit_matrix, pair_weights
-from .clusters import clustered
-from .counts import PairCounts
-from .encode import encode_battles, encode_groups
-from .fragility import Swap, fewest_to_dethrone, fewest_to_swap, neighbours
-from .graph import components, largest_component
-from .groups import GroupBoard, GroupedCounts, count_groups, group_boards
-from .influence import VoterInfluence, voter_influence
-from .intervals import POINTS_PER_LOGIT, Intervals, Ranks, intervals, ranks
-from .ranksets import RankSets, rank_sets
-from .resampling import Bootstrap, bootstrap
-from .style import STYLE_FEATURES, fit_style, style_contrast
+from .clustered_sandwich import with_clustered_covariance
+from .encoding import encode_battles, encode_groups
+from .fragility import RankSwap, fewest_votes_to_replace_first, fewest_votes_to_swap, neighbour_swaps
+from .grouped_ratings import GroupedCounts, GroupLeaderboard, count_groups, rate_groups
+from .intervals import POINTS_PER_LOGIT, MarginalRanks, RatingIntervals, marginal_ranks, wald_intervals
+from .leaderboard import Leaderboard, assemble_leaderboard, compute_leaderboard
+from .pair_counts import PairCounts
+from .rank_sets import RankSets, simultaneous_rank_sets
+from .rated_models import UnratedModel, select_rated_models
+from .style_control import STYLE_FEATURES, fit_style, style_contrast
 from .style_newton import StyleFit
+from .voter_influence import VoterInfluence, most_influential_voters
+from .win_graph import largest_component, strong_components
 
 __all__ = [
     "POINTS_PER_LOGIT",
     "STYLE_FEATURES",
-    "Board",
-    "Bootstrap",
+    "BootstrapRatings",
     "Fit",
-    "GroupBoard",
+    "GroupLeaderboard",
     "GroupedCounts",
-    "Intervals",
+    "Leaderboard",
+    "MarginalRanks",
     "PairCounts",
     "RankSets",
-    "Ranks",
+    "RankSwap",
+    "RatingIntervals",
     "StyleFit",
-    "Swap",
-    "Unrated",
+    "UnratedModel",
     "VoterInfluence",
-    "board_of",
-    "bootstrap",
-    "clustered",
-    "components",
+    "assemble_leaderboard",
+    "bootstrap_ratings",
+    "compute_leaderboard",
     "count_groups",
     "encode_battles",
     "encode_groups",
-    "fewest_to_dethrone",
-    "fewest_to_swap",
+    "fewest_votes_to_replace_first",
+    "fewest_votes_to_swap",
     "fit",
     "fit_decisive",
     "fit_matrix",
     "fit_style",
-    "group_boards",
-    "intervals",
     "largest_component",
-    "leaderboard",
-    "neighbours",
+    "marginal_ranks",
+    "most_influential_voters",
+    "neighbour_swaps",
     "pair_weights",
-    "rank_sets",
-    "ranks",
-    "rate_component",
+    "rate_groups",
+    "select_rated_models",
+    "simultaneous_rank_sets",
+    "strong_components",
     "style_contrast",
-    "voter_influence",
+    "wald_intervals",
+    "with_clustered_covariance",
 ]

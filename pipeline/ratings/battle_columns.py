@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..vocabulary.arrays import Bool, Int32, Int64
-from .counts import PairCounts
+from .pair_counts import PairCounts
 
 GROUPS = ("category", "language")
 """The properties of a vote that boards are made for."""

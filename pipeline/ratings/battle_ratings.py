@@ -17,18 +17,18 @@ import numpy as np
 from ..errors import BadCounts
 from ..vocabulary.arrays import Float64
 from .battle_columns import BattleColumns
-from .board import Board, board_of
+from .bootstrap import BootstrapRatings, bootstrap_ratings
 from .bradley_terry import Fit, fit, pair_weights
-from .clusters import clustered
-from .counts import PairCounts
-from .fragility import Swap, fewest_to_dethrone, neighbours
-from .groups import GroupBoard, count_groups, group_boards
-from .influence import VoterInfluence, voter_influence
-from .intervals import MEAN_RATING, POINTS_PER_LOGIT, Intervals, intervals
-from .ranksets import rank_sets
-from .resampling import Bootstrap, bootstrap
-from .style import STYLE_FEATURES, fit_style, style_contrast
+from .clustered_sandwich import with_clustered_covariance
+from .fragility import RankSwap, fewest_votes_to_replace_first, neighbour_swaps
+from .grouped_ratings import GroupLeaderboard, count_groups, rate_groups
+from .intervals import MEAN_RATING, POINTS_PER_LOGIT, RatingIntervals, wald_intervals
+from .leaderboard import Leaderboard, assemble_leaderboard
+from .pair_counts import PairCounts
+from .rank_sets import simultaneous_rank_sets
+from .style_control import STYLE_FEATURES, fit_style, style_contrast
 from .style_newton import StyleFit
+from .voter_influence import VoterInfluence, most_influential_voters
 
 # Opens a step of known length in a progress display; what it yields is called with the number of units done.
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
@@ -80,15 +80,15 @@ class BattleRatings:
         voters: the voters that move a rating most, each with its name.
     """
 
-    board: Board
+    board: Leaderboard
     votes: int
     without_style: int = 0
     constant: tuple[str, ...] = ()
     style: StyleFit | None = None
-    resampled: Bootstrap | None = None
-    groups: tuple[GroupBoard, ...] = ()
-    swaps: tuple[Swap | None, ...] = ()
-    dethroned: Swap | None = None
+    resampled: BootstrapRatings | None = None
+    groups: tuple[GroupLeaderboard, ...] = ()
+    swaps: tuple[RankSwap | None, ...] = ()
+    dethroned: RankSwap | None = None
     voters: tuple[tuple[str, VoterInfluence], ...] = ()
 
 
@@ -107,12 +107,12 @@ def rate_battles(battles: BattleColumns, options: RatingOptions, progress: Progr
     if options.fragility:
         with progress("fragility", options.fragility + 1) as step:
             swaps = []
-            for swap in neighbours(counts, options.fragility):
+            for swap in neighbour_swaps(counts, options.fragility):
                 swaps.append(swap)
                 step(1)
-            rated = replace(rated, swaps=tuple(swaps), dethroned=fewest_to_dethrone(counts))
+            rated = replace(rated, swaps=tuple(swaps), dethroned=fewest_votes_to_replace_first(counts))
     if options.influence:
-        found = voter_influence(battles.pair_counts(), *battles.codes, battles.voter, top=options.influence)
+        found = most_influential_voters(battles.pair_counts(), *battles.codes, battles.voter, top=options.influence)
         rated = replace(rated, voters=tuple((battles.voters[one.voter], one) for one in found))
     return rated
 
@@ -122,11 +122,13 @@ def _rate(battles: BattleColumns, options: RatingOptions, progress: Progress) ->
     fitted, resampled = fit(counts, reweight=reweight), None
     if options.by_voter:
         weights = None if reweight is None else pair_weights(counts, reweight)
-        fitted = clustered(fitted, *battles.codes, battles.voter, weights=weights)
-    shown = intervals(fitted, level=options.level)
+        fitted = with_clustered_covariance(fitted, *battles.codes, battles.voter, weights=weights)
+    shown = wald_intervals(fitted, level=options.level)
     if options.bootstrap:
         with progress("bootstrap", options.bootstrap) as step:
-            resampled = bootstrap(counts, fitted, options.bootstrap, seed=options.seed, reweight=reweight, step=step)
+            resampled = bootstrap_ratings(
+                counts, fitted, options.bootstrap, seed=options.seed, reweight=reweight, step=step
+            )
         fitted, shown = _bootstrap_intervals(fitted, resampled, options.level)
     return BattleRatings(_board(counts, fitted, shown, options), counts.total, resampled=resampled), counts
 
@@ -157,32 +159,32 @@ def _rate_with_style(
         )
         step(1)
     counts = PairCounts.from_codes(battles.models, a, b, outcome)
-    board = _board(counts, found.ratings, intervals(found.ratings, level=options.level), options)
+    board = _board(counts, found.ratings, wald_intervals(found.ratings, level=options.level), options)
     constant = tuple(name for name in STYLE_FEATURES if name not in names)
     return BattleRatings(board, counts.total, len(battles) - len(rows), constant, style=found), counts
 
 
-def _groups(battles: BattleColumns, options: RatingOptions) -> tuple[GroupBoard, ...]:
+def _groups(battles: BattleColumns, options: RatingOptions) -> tuple[GroupLeaderboard, ...]:
     grouped = count_groups(battles.models, *battles.codes, *battles.groups[options.group])
-    boards = group_boards(grouped, anchor=options.anchor, level=options.level)
+    boards = rate_groups(grouped, anchor=options.anchor, level=options.level)
     return tuple(replace(group, board=group.board and group.board.rounded()) for group in boards)
 
 
-def _board(counts: PairCounts, fitted: Fit, shown: Intervals, options: RatingOptions) -> Board:
-    return board_of(
+def _board(counts: PairCounts, fitted: Fit, shown: RatingIntervals, options: RatingOptions) -> Leaderboard:
+    return assemble_leaderboard(
         counts.models,
         fitted,
         shown,
         votes=counts.battles(),
         anchor=options.anchor,
-        joint=rank_sets(fitted, level=options.level, seed=options.seed),
+        joint=simultaneous_rank_sets(fitted, level=options.level, seed=options.seed),
     ).rounded()
 
 
-def _bootstrap_intervals(fitted: Fit, resampled: Bootstrap, level: float) -> tuple[Fit, Intervals]:
+def _bootstrap_intervals(fitted: Fit, resampled: BootstrapRatings, level: float) -> tuple[Fit, RatingIntervals]:
     """The ratings of all votes with covariance, standard errors and percentile intervals of the rounds."""
     covariance = resampled.covariance()
     low, high = (MEAN_RATING + bound * POINTS_PER_LOGIT for bound in resampled.bounds(level))
     se: Float64 = np.sqrt(np.diag(covariance)) * POINTS_PER_LOGIT
     rating = MEAN_RATING + fitted.theta * POINTS_PER_LOGIT
-    return replace(fitted, covariance=covariance), Intervals(rating, se, low, high)
+    return replace(fitted, covariance=covariance), RatingIntervals(rating, se, low, high)

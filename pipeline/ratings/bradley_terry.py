@@ -25,14 +25,11 @@ import numpy.typing as npt
 
 from ..errors import BadCounts, NotConverged
 from ..vocabulary.arrays import Float64
-from . import checks
-from .admission import Unrated, rate_component
-from .blas import one_thread
-from .counts import PairCounts
-from .graph import require_connected
-from .newton import information, laplacian, maximise, solve, win_probability
-
-__all__ = ["Fit", "Unrated", "fit", "fit_decisive", "fit_matrix", "pair_weights", "rate_component"]
+from . import validation
+from .blas_threads import single_blas_thread
+from .newton import information, laplacian, maximise, solve_laplacian, win_probability
+from .pair_counts import PairCounts
+from .win_graph import require_strongly_connected
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,12 +95,12 @@ def fit_decisive(counts: PairCounts, *, tolerance: float = 1e-10, max_iterations
 
     Raises:
         BadCounts, Disconnected, NotConverged: as `fit`; a model that only ever tied is disconnected here
-            (call `rate_component(counts.decisive())` first to leave it out).
+            (call `select_rated_models(counts.decisive())` first to leave it out).
     """
     return fit(counts.decisive(), tolerance=tolerance, max_iterations=max_iterations)
 
 
-@one_thread
+@single_blas_thread
 def fit_matrix(
     wins: npt.ArrayLike,
     ties: npt.ArrayLike | None = None,
@@ -129,27 +126,27 @@ def fit_matrix(
         Disconnected: as `fit`.
         NotConverged: as `fit`.
     """
-    decisive = checks.square(wins, "wins", names)
-    tied = checks.square(np.zeros_like(decisive) if ties is None else ties, "ties", names)
+    decisive = validation.square_matrix(wins, "wins", names)
+    tied = validation.square_matrix(np.zeros_like(decisive) if ties is None else ties, "ties", names)
     if tied.shape != decisive.shape or not np.array_equal(tied, tied.T):
         raise BadCounts(f"expected symmetric ties of shape {decisive.shape}, got shape {tied.shape}")
     W = decisive + tied / 2
     if len(W) < 2 or not W.any():
         raise BadCounts(f"expected two models and a vote, got {len(W)} models and {W.sum():g} votes")
-    require_connected(W, names)
+    require_strongly_connected(W, names)
     scale = _scaled(weights, W, names)
     theta, iterations, norm = maximise(W * scale, tolerance, max_iterations)
     hessian = laplacian(information(W * scale, theta))
-    covariance = sandwich(hessian, laplacian(_score_variance(decisive, tied, theta) * scale**2))
+    covariance = sandwich_covariance(hessian, laplacian(_score_variance(decisive, tied, theta) * scale**2))
     if covariance is None:
         raise NotConverged(iterations, norm)
     return Fit(theta, covariance, hessian, iterations, norm, converged=True)
 
 
-def sandwich(hessian: Float64, scatter: Float64) -> Float64 | None:
+def sandwich_covariance(hessian: Float64, scatter: Float64) -> Float64 | None:
     """H⁺ B H⁺, or None if rounding left H without an inverse: B's rows sum to zero, so the gauge drops out."""
-    half = solve(hessian, scatter)
-    full = None if half is None else solve(hessian, half.T)
+    half = solve_laplacian(hessian, scatter)
+    full = None if half is None else solve_laplacian(hessian, half.T)
     return None if full is None else (full + full.T) / 2
 
 
@@ -165,7 +162,7 @@ def _scaled(weights: npt.ArrayLike | None, W: Float64, names: Sequence[str | int
     """Weights whose mean over the votes is 1, so that tolerances keep their meaning."""
     if weights is None:
         return np.ones_like(W)
-    given = np.array(checks.square(_off_diagonal(weights, len(W)), "weights", names))
+    given = np.array(validation.square_matrix(_off_diagonal(weights, len(W)), "weights", names))
     if not np.array_equal(given, given.T):
         raise BadCounts(f"expected symmetric weights of shape {W.shape}, got shape {given.shape}")
     votes = W + W.T

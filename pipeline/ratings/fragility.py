@@ -25,12 +25,12 @@ from scipy.special import expit
 
 from ..errors import BadCounts, NotConverged
 from ..vocabulary.arrays import Float64, Int64
-from .blas import one_thread
+from .blas_threads import single_blas_thread
 from .bradley_terry import Fit, fit
-from .counts import PairCounts
-from .graph import is_connected
 from .intervals import POINTS_PER_LOGIT
-from .newton import information, laplacian, maximise, solve
+from .newton import information, laplacian, maximise, solve_laplacian
+from .pair_counts import PairCounts
+from .win_graph import is_strongly_connected
 
 # Looks at the influence after dropping; on real votes the second gains the most, the fourth nothing.
 _LOOKS = 8
@@ -40,7 +40,7 @@ _MARGIN = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Swap:
+class RankSwap:
     """A set of votes without which two models change places.
 
     Attributes:
@@ -62,8 +62,8 @@ class Swap:
     gap_after: float
 
 
-@one_thread
-def fewest_to_swap(counts: PairCounts, above: str, below: str, *, fitted: Fit | None = None) -> Swap | None:
+@single_blas_thread
+def fewest_votes_to_swap(counts: PairCounts, above: str, below: str, *, fitted: Fit | None = None) -> RankSwap | None:
     """Find few votes without which `below` is rated higher than `above`.
 
     Args:
@@ -86,8 +86,8 @@ def fewest_to_swap(counts: PairCounts, above: str, below: str, *, fitted: Fit | 
     return _Search(counts, start, *places).smallest()
 
 
-@one_thread
-def fewest_to_dethrone(counts: PairCounts, *, fitted: Fit | None = None) -> Swap | None:
+@single_blas_thread
+def fewest_votes_to_replace_first(counts: PairCounts, *, fitted: Fit | None = None) -> RankSwap | None:
     """Find few votes without which the first model is not first: the cheapest swap with any other.
 
     Returns:
@@ -103,7 +103,7 @@ def fewest_to_dethrone(counts: PairCounts, *, fitted: Fit | None = None) -> Swap
     gap = start.theta[first] - start.theta
     waiting = [(float(gap[k] / (lifts[first, k] - lifts[k, k])), 0, k) for k in range(len(gap)) if k != first]
     heapify(waiting)
-    best: Swap | None = None
+    best: RankSwap | None = None
     searches: dict[int, _Search] = {}
     while waiting:
         votes, step, k = heappop(waiting)
@@ -129,7 +129,7 @@ def _lifts(start: Fit, first: int) -> Float64:
     difference of these two: the effective resistance.
     """
     units = np.eye(len(start.theta))
-    lifts = solve(start.hessian, units[:, [first]] - units)
+    lifts = solve_laplacian(start.hessian, units[:, [first]] - units)
     if lifts is None:
         raise NotConverged(0, float("inf"))
     return lifts
@@ -143,7 +143,7 @@ def _least(counts: PairCounts, start: Fit, lift: Float64, gap: float) -> float:
     return gap / most if most > 0 else float("inf")
 
 
-def neighbours(counts: PairCounts, top: int, *, fitted: Fit | None = None) -> Iterator[Swap | None]:
+def neighbour_swaps(counts: PairCounts, top: int, *, fitted: Fit | None = None) -> Iterator[RankSwap | None]:
     """Go down the board: the swap of #1 and #2, of #2 and #3, … of #top and the next.
 
     Raises:
@@ -187,8 +187,8 @@ class _Search:
         short = gap - (float(moved[cell - 1]) if cell else 0.0)
         return float(votes[:cell].sum()) + short / float(influence[order[cell]])
 
-    @one_thread
-    def smallest(self) -> Swap | None:
+    @single_blas_thread
+    def smallest(self) -> RankSwap | None:
         """The smallest set that some look finds."""
         best: _Refit | None = None
         order = self._at_start[0]
@@ -206,7 +206,7 @@ class _Search:
         a, b = self._counts.a, self._counts.b
         e = np.zeros(len(theta))
         e[self._above], e[self._below] = 1.0, -1.0
-        u = solve(hessian, e)
+        u = solve_laplacian(hessian, e)
         if u is None:
             raise NotConverged(0, float("inf"))
         p = expit(theta[a] - theta[b])
@@ -243,7 +243,7 @@ class _Search:
         dropped[order[:cell]] = self._votes[order[:cell]]
         dropped[order[cell]] = votes - (int(ends[cell - 1]) if cell else 0)
         W = self._W - self._matrix(dropped)
-        if not is_connected(W):
+        if not is_strongly_connected(W):
             return None
         try:
             theta, _, _ = maximise(W, _TOLERANCE, 100, self._start.theta)
@@ -262,12 +262,12 @@ class _Search:
     def _gap(self, theta: Float64) -> float:
         return float(theta[self._above] - theta[self._below])
 
-    def _swap(self, best: _Refit) -> Swap:
+    def _swap(self, best: _Refit) -> RankSwap:
         counts = self._counts
         won, lost, none = best.dropped.reshape(3, -1)
         ties = np.minimum(none, counts.ties)
         table = np.stack([won, lost, ties, none - ties], axis=1)
-        return Swap(
+        return RankSwap(
             above=counts.models[self._above],
             below=counts.models[self._below],
             votes=best.votes,

@@ -26,7 +26,7 @@ MEAN_RATING = 1000.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Intervals:
+class RatingIntervals:
     """Ratings with intervals, in points, the board's mean at 1000.
 
     Attributes:
@@ -41,13 +41,13 @@ class Intervals:
     lower: Float64
     upper: Float64
 
-    def shifted(self, points: float) -> Intervals:
+    def shifted(self, points: float) -> RatingIntervals:
         """Move what is shown; nothing gets wider or narrower."""
-        return Intervals(self.rating + points, self.se, self.lower + points, self.upper + points)
+        return RatingIntervals(self.rating + points, self.se, self.lower + points, self.upper + points)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ranks:
+class MarginalRanks:
     """Places on the board, 1 the best.
 
     Attributes:
@@ -61,7 +61,7 @@ class Ranks:
     worst: Int64
 
 
-def intervals(fit: Fit, *, level: float = 0.95) -> Intervals:
+def wald_intervals(fit: Fit, *, level: float = 0.95) -> RatingIntervals:
     """Turn a fit into points: 1000 + θ · 400/ln 10, ± z · SE.
 
     Args:
@@ -77,13 +77,13 @@ def intervals(fit: Fit, *, level: float = 0.95) -> Intervals:
     # Rounding can leave a variance of 0 a hair below it.
     se = np.sqrt(np.maximum(np.diag(fit.covariance), 0.0)) * POINTS_PER_LOGIT
     reach = float(ndtri((1 + level) / 2)) * se
-    return Intervals(rating, se, rating - reach, rating + reach)
+    return RatingIntervals(rating, se, rating - reach, rating + reach)
 
 
-def ranks(shown: Intervals) -> Ranks:
+def marginal_ranks(shown: RatingIntervals) -> MarginalRanks:
     """Rank sets from marginal intervals."""
     itself = shown.upper > shown.lower
-    return Ranks(
+    return MarginalRanks(
         rank=1 + _above(shown.rating, shown.rating),
         best=1 + _above(shown.lower, shown.upper),
         worst=1 + _above(shown.upper, shown.lower) - itself,

@@ -45,7 +45,7 @@ def maximise(
     for iteration in range(max_iterations + 1):
         gradient = _gradient(W, theta)
         norm = float(np.abs(gradient).max())
-        step = solve(laplacian(information(W, theta)), gradient)
+        step = solve_laplacian(laplacian(information(W, theta)), gradient)
         if step is None:
             break
         if np.abs(step).max() <= tolerance and (np.abs(gradient) / battles).max() <= tolerance:
@@ -76,7 +76,7 @@ def laplacian(edges: Float64) -> Float64:
     return result
 
 
-def solve(hessian: Float64, right: Float64) -> Float64 | None:
+def solve_laplacian(hessian: Float64, right: Float64) -> Float64 | None:
     """Solve in the gauge H + c·11ᵀ; None if rounding has left H without an inverse there.
 
     H is blind to a common shift. c gives that direction the curvature of an average model, so it never

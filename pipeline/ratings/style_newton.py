@@ -18,7 +18,7 @@ from ..errors import BadCounts, Collinear, NotConverged, Separated
 from ..vocabulary.arrays import Float64
 from .bradley_terry import Fit
 from .newton import laplacian
-from .rows import Pass, Rows, Sums, asked
+from .vote_rows import GramBlocks, LikelihoodSums, VoteRows, required
 
 # Of a feature's variance, the part that neither models nor other features explain; below it, none does.
 _DISTINCT = 1e-10
@@ -64,7 +64,7 @@ class StyleNewton:
     """Newton over (θ, γ); after two passes the information is kept while it still serves."""
 
     def __init__(
-        self, rows: Rows, names: tuple[str, ...], scale: Float64, weight: Float64, size: int, tolerance: float
+        self, rows: VoteRows, names: tuple[str, ...], scale: Float64, weight: Float64, size: int, tolerance: float
     ) -> None:
         self._rows, self._names, self._scale, self._weight = rows, names, scale, weight
         self._size, self._tolerance = size, tolerance
@@ -101,7 +101,7 @@ class StyleNewton:
                 at = at - step
                 continue
             if factor is None:
-                factor = self._factor(asked(found.information), step)
+                factor = self._factor(required(found.information), step)
             step, before = cho_solve(factor, gradient, check_finite=False), length
             slope, length = float(gradient @ step), float(np.abs(step).max())
             if length <= self._tolerance and (np.abs(gradient) / self._unit).max() <= self._tolerance:
@@ -111,16 +111,16 @@ class StyleNewton:
             at = at + step
         raise self._unsettled(step, _PASSES, gradient)
 
-    def _run(self, at: Float64, *, information: bool = False, scatter: bool = False) -> Pass:
+    def _run(self, at: Float64, *, information: bool = False, scatter: bool = False) -> LikelihoodSums:
         theta, gamma = at[: self._size], at[self._size :] / self._scale
         return self._rows.run(theta, gamma, self._weight, information=information, scatter=scatter)
 
-    def _gradient(self, found: Pass) -> Float64:
+    def _gradient(self, found: LikelihoodSums) -> Float64:
         models = np.bincount(self._rows.low, found.pairs, self._size)
         models -= np.bincount(self._rows.high, found.pairs, self._size)
         return np.concatenate([models, found.features / self._scale])
 
-    def _matrix(self, sums: Sums) -> Float64:
+    def _matrix(self, sums: GramBlocks) -> Float64:
         """The blocks as one matrix, float64[K + F, K + F], features on the scale of their standard deviation."""
         size, low, high = self._size, self._rows.low, self._rows.high
         edges = np.zeros((size, size))
@@ -133,7 +133,7 @@ class StyleNewton:
         result[size:, size:] = sums.features / np.outer(self._scale, self._scale)
         return result
 
-    def _factor(self, sums: Sums, step: Float64) -> tuple[Float64, bool]:
+    def _factor(self, sums: GramBlocks, step: Float64) -> tuple[Float64, bool]:
         """Cholesky factor of the information in the gauge H + c·11ᵀ; refuses what has none."""
         matrix = self._matrix(sums)
         self._require_distinct(matrix, step)
@@ -167,10 +167,10 @@ class StyleNewton:
         self, at: Float64, iterations: int, gradient: Float64, step: Float64, clusters: Clusters | None
     ) -> StyleFit:
         found = self._run(at, information=True, scatter=clusters is None)
-        information = asked(found.information)
+        information = required(found.information)
         size = self._size
         factor = self._factor(information, step)
-        scatter = self._matrix(asked(found.scatter)) if clusters is None else self._clustered(clusters, at)
+        scatter = self._matrix(required(found.scatter)) if clusters is None else self._clustered(clusters, at)
         half = cho_solve(factor, scatter, check_finite=False)
         full = cho_solve(factor, half.T, check_finite=False)
         V = (full + full.T) / 2

@@ -31,7 +31,7 @@ from scipy.special import expit
 from pipeline.devstack import KafkaServer, PostgresServer
 from pipeline.events.batch import pseudonym
 from pipeline.lab.simulate import Honest, Stream, TargetOnly, attackers, plant, truth
-from pipeline.ratings import PairCounts, fit, rate_component
+from pipeline.ratings import PairCounts, fit, select_rated_models
 from pipeline.scoring.signals import voter_label
 from tests.command import called
 from tests.copies import copy_files
@@ -132,7 +132,7 @@ def expect_board(rows: list[dict[str, Any]], battles: list[tuple[str, str, str]]
     counted = Counter(m for a, b, _ in battles for m in (a, b))
     assert all(r["votes"] == counted[r["model"]] for r in rows)
     outcomes = [{"tie (bothbad)": "both_bad"}.get(w, w) for _, _, w in battles]
-    rated, _ = rate_component(PairCounts.from_labels([b[0] for b in battles], [b[1] for b in battles], outcomes))
+    rated, _ = select_rated_models(PairCounts.from_labels([b[0] for b in battles], [b[1] for b in battles], outcomes))
     ours = dict(zip(rated.models, fit(rated).theta, strict=True))
     assert max(abs(ours[m] - theta[m]) for m in theta) * POINTS < 1e-6
 

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from pipeline.audits.retraction import falling_votes
 from pipeline.cli.commands import app
 from pipeline.errors import Usage
-from pipeline.ratings.selection import expected_max
+from pipeline.ratings.winners_curse import expected_max
 from pipeline.store import Store
 from pipeline.store.boards import audit_inputs as stored
 from pipeline.store.db import schema

@@ -32,7 +32,7 @@ from pipeline.lab.simulate import (
 from pipeline.lab.simulate import demo_registry as makers
 from pipeline.lab.simulate.hashing import hexadecimal, mix, normal
 from pipeline.lab.simulate.truth import averaged_logit
-from pipeline.ratings import components, leaderboard
+from pipeline.ratings import compute_leaderboard, strong_components
 from pipeline.registry import Registry
 from pipeline.vocabulary.time import DAY, HOUR, to_microseconds
 
@@ -368,10 +368,10 @@ def test_the_story_lifts_the_target_and_its_first_part_is_honest() -> None:
     assert len(story.attackers) == 17
     both = Stream.merge([story.before, story.after])
     raw, clean = both.pair_counts(), both.take(~both.is_attack).pair_counts()
-    assert len(components(raw.win_matrix())) == 1
+    assert len(strong_components(raw.win_matrix())) == 1
     ranks = []
     for counts in (raw, clean):
-        board = leaderboard(counts)
+        board = compute_leaderboard(counts)
         ranks.append(int(board.rank[board.models.index(story.target)]))
     assert 15 <= ranks[1] <= 25
     assert ranks[1] - ranks[0] >= 5

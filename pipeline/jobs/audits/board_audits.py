@@ -17,7 +17,14 @@ from pipeline.errors import BadCounts, BadInput, RatingError, Usage
 from pipeline.formats.history import read_history
 from pipeline.jobs.audits import registry_audits
 from pipeline.jobs.audits.audit_input import Gathered
-from pipeline.ratings import PairCounts, Swap, fewest_to_dethrone, fit, neighbours, rate_component
+from pipeline.ratings import (
+    PairCounts,
+    RankSwap,
+    fewest_votes_to_replace_first,
+    fit,
+    neighbour_swaps,
+    select_rated_models,
+)
 from pipeline.scoring.signals import voter_label
 from pipeline.vocabulary.time import DAY
 
@@ -57,22 +64,22 @@ def _sampling(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
 
 def _graph(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
     found = graph_health.graph_findings(given.counts)
-    rated, waiting = rate_component(given.counts, least_share=0.0)
+    rated, waiting = select_rated_models(given.counts, least_share=0.0)
     return found, {**asdict(graph_health.graph_health(rated)), "left_out": [one._asdict() for one in waiting]}
 
 
 def _fragility(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
-    rated, _ = rate_component(given.counts, least_share=0.0)
+    rated, _ = select_rated_models(given.counts, least_share=0.0)
     fitted = fit(rated)
-    swap = fewest_to_dethrone(rated, fitted=fitted)
-    places = [_swap(one) for one in neighbours(rated, _PLACES, fitted=fitted)]
+    swap = fewest_votes_to_replace_first(rated, fitted=fitted)
+    places = [_swap(one) for one in neighbour_swaps(rated, _PLACES, fitted=fitted)]
     if swap is None:
         return (), {"fewest": None, "places": places}
     top = {"first": swap.above, "then_first": swap.below, "fewest": swap.votes, "share": swap.share}
     return (), {**top, "places": places}
 
 
-def _swap(swap: Swap | None) -> dict[str, Any] | None:
+def _swap(swap: RankSwap | None) -> dict[str, Any] | None:
     if swap is None:
         return None
     return {"above": swap.above, "below": swap.below, "votes": swap.votes, "share": swap.share, "gap": swap.gap}
@@ -113,7 +120,7 @@ def _task_mix(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
         raise BadCounts(f"expected two categories of at least {_LEAST_VOTES} votes, got {len(tasks)}")
     rows = np.isin(votes.category, tasks)
     whole = PairCounts.from_codes(given.models, votes.model_a[rows], votes.model_b[rows], votes.outcome[rows])
-    kept = rate_component(whole, least_share=0.0)[0].models
+    kept = select_rated_models(whole, least_share=0.0)[0].models
     codes = [given.models.index(name) for name in kept]
     parts = {}
     for task in tasks:

@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection
 from pipeline.errors import RatingError, Usage
 from pipeline.jobs.refresh.counting import Inputs, board, inputs
 from pipeline.jobs.refresh.style_view import style_view
-from pipeline.ratings import POINTS_PER_LOGIT, Board, PairCounts
+from pipeline.ratings import POINTS_PER_LOGIT, Leaderboard, PairCounts
 from pipeline.settings import Settings
 from pipeline.store.boards import snapshots
 from pipeline.store.boards.snapshots import Snapshot
@@ -246,7 +246,7 @@ def _counts(given: Inputs, view: str) -> PairCounts:
 
 
 def _ratings(given: Inputs, view: str, options: Settings) -> Mapping[str, float]:
-    shown: Board | None
+    shown: Leaderboard | None
     if view == "style":
         styled = style_view(given.styled, {number: name for name, number in given.model_no.items()}, options)
         shown = styled.board

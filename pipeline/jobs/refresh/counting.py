@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from pipeline.errors import RatingError
 from pipeline.evidence import Reference
 from pipeline.ledger.views import counts_digest
-from pipeline.ratings import Board, PairCounts, fit, leaderboard, rate_component
+from pipeline.ratings import Leaderboard, PairCounts, compute_leaderboard, fit, select_rated_models
 from pipeline.scoring.signals import voter_number
 from pipeline.settings import Settings
 from pipeline.store.boards import exclusions, snapshots
@@ -110,7 +110,7 @@ def _pairs(labels: tuple[str, ...], axis: list[int], rows: Any) -> PairCounts:
 def reference(given: Inputs) -> bytes:
     """Honest behaviour for the votes to come, from votes that nobody suspects."""
     try:
-        counts, _ = rate_component(given.baseline.decisive(), least_share=0.0)
+        counts, _ = select_rated_models(given.baseline.decisive(), least_share=0.0)
         estimate = fit(counts)
     except RatingError:
         return b""  # too few votes that nobody suspects: the votes to come get no evidence, and the board is rated
@@ -142,13 +142,13 @@ def _tie_concentration(moments: Any) -> float:
     return float(np.clip(mean * (1 - mean) / spread - 1, 1.0, 1000.0))
 
 
-def board(counts: PairCounts, options: Settings) -> Board:
+def board(counts: PairCounts, options: Settings) -> Leaderboard:
     """The board of a view, rounded as it is published.
 
     Raises:
         RatingError: the votes allow no comparison (too small a connected part, or no convergence).
     """
-    return leaderboard(counts, anchor=_anchor(counts, options), least_share=options.least_share).rounded()
+    return compute_leaderboard(counts, anchor=_anchor(counts, options), least_share=options.least_share).rounded()
 
 
 def _anchor(counts: PairCounts, options: Settings) -> tuple[str, float] | None:
@@ -156,11 +156,11 @@ def _anchor(counts: PairCounts, options: Settings) -> tuple[str, float] | None:
     anchor = options.anchor_points
     if anchor is None or anchor[0] not in counts.models:
         return None
-    rated, _ = rate_component(counts, least_share=options.least_share)
+    rated, _ = select_rated_models(counts, least_share=options.least_share)
     return anchor if anchor[0] in rated.models else None
 
 
-def rows_of(shown: Board) -> list[dict[str, Any]]:
+def rows_of(shown: Leaderboard) -> list[dict[str, Any]]:
     """A board as the rows of a snapshot, by model name."""
     columns = (
         shown.rating,
@@ -189,7 +189,7 @@ def by_model(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: str(row["model"]))
 
 
-def about(shown: Board, counts: PairCounts | None = None) -> dict[str, Any]:
+def about(shown: Leaderboard, counts: PairCounts | None = None) -> dict[str, Any]:
     """What a snapshot says about the fit of a view, and of which counts it is."""
     counted = {} if counts is None else {"votes": counts.total, "counts_sha256": counts_digest(counts)}
     return {

@@ -15,14 +15,14 @@ import numpy as np
 from pipeline.errors import RatingError
 from pipeline.ratings import (
     STYLE_FEATURES,
-    Board,
+    Leaderboard,
     PairCounts,
     StyleFit,
-    board_of,
+    assemble_leaderboard,
     fit_style,
-    intervals,
-    rate_component,
+    select_rated_models,
     style_contrast,
+    wald_intervals,
 )
 from pipeline.settings import Settings
 from pipeline.store.log.styles import StyledVotes
@@ -42,7 +42,7 @@ class StyleView:
         reason: empty where there is a board.
     """
 
-    board: Board | None
+    board: Leaderboard | None
     coefficients: list[dict[str, Any]]
     votes: int
     reason: str
@@ -70,7 +70,7 @@ def style_view(votes: StyledVotes, numbers: dict[int, str], options: Settings) -
 
 def _view(labels: tuple[str, ...], a: Any, b: Any, votes: StyledVotes, options: Settings) -> StyleView:
     counts = PairCounts.from_codes(labels, a, b, votes.outcome)
-    rated, unrated = rate_component(counts, least_share=options.least_share)
+    rated, unrated = select_rated_models(counts, least_share=options.least_share)
     code = {name: number for number, name in enumerate(rated.models)}
     moved = np.array([code.get(name, -1) for name in labels])
     rows = (moved[a] >= 0) & (moved[b] >= 0)
@@ -84,10 +84,10 @@ def _view(labels: tuple[str, ...], a: Any, b: Any, votes: StyledVotes, options: 
     found = fit_style(rated.models, moved[a[rows]], moved[b[rows]], votes.outcome[rows], z[:, varies], features=names)
     battles = dict(zip(labels, counts.battles().tolist(), strict=True))
     anchor = options.anchor_points
-    board = board_of(
+    board = assemble_leaderboard(
         rated.models,
         found.ratings,
-        intervals(found.ratings),
+        wald_intervals(found.ratings),
         votes=np.array([battles[name] for name in rated.models], dtype=np.int64),
         anchor=anchor if anchor and anchor[0] in rated.models else None,
         unrated=unrated,

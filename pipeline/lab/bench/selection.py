@@ -1,4 +1,4 @@
-"""What is left of the winner's curse: bias and root mean square error of the scores of `ratings.selection`.
+"""What is left of the winner's curse: bias and root mean square error of the scores of `ratings.winners_curse`.
 
 A provider tests N variants that are all equally good (τ = 0) and releases the one that scores best.
 
@@ -19,7 +19,7 @@ import numpy as np
 
 from pipeline.ratings import PairCounts, fit
 from pipeline.ratings.intervals import POINTS_PER_LOGIT
-from pipeline.ratings.selection import disclosed, disclosed_se, fresh_only, shrink
+from pipeline.ratings.winners_curse import debias_known_n, debiased_se, shrink_to_family_mean, without_votes_before
 from pipeline.vocabulary.arrays import Float64, Int64
 from pipeline.vocabulary.z_values import Z_95
 
@@ -80,8 +80,8 @@ def by_normals(rounds: int = 100_000, n: int = N, se: float = SE, tau: float = T
     seen = true + se * rng.standard_normal((rounds, n))
     rows, best = np.arange(rounds), seen.argmax(axis=1)
     chosen, score = true[rows, best], seen[rows, best]
-    correction = disclosed(0.0, n, se, tau)
-    drawn = [shrink(row, np.full(n, se)) for row in seen[: min(rounds, 5_000)]]
+    correction = debias_known_n(0.0, n, se, tau)
+    drawn = [shrink_to_family_mean(row, np.full(n, se)) for row in seen[: min(rounds, 5_000)]]
     shrunk = np.array([one.scores[k] for one, k in zip(drawn, best, strict=False)])
     spread = np.array([one.se[k] for one, k in zip(drawn, best, strict=False)])
     fresh = chosen + se * rng.standard_normal(rounds)
@@ -89,7 +89,7 @@ def by_normals(rounds: int = 100_000, n: int = N, se: float = SE, tau: float = T
         "scores drawn as normals", rounds, se,
         (
             _estimator(NAIVE, score - chosen, np.full(rounds, se)),
-            _estimator(DISCLOSED, score + correction - chosen, np.full(rounds, disclosed_se(n, se, tau))),
+            _estimator(DISCLOSED, score + correction - chosen, np.full(rounds, debiased_se(n, se, tau))),
             _estimator(SHRUNK, shrunk - chosen[: len(shrunk)], spread),
             _estimator(FRESH, fresh - chosen, np.full(rounds, se)),
         ),
@@ -116,11 +116,11 @@ def by_votes(rounds: int = 300, n: int = N, seed: int = 0, step: Callable[[], No
         score = fitted.theta * POINTS_PER_LOGIT
         se = np.sqrt(np.diag(fitted.covariance)) * POINTS_PER_LOGIT
         k = _MODELS + int(score[_MODELS:].argmax())
-        family = shrink(score[_MODELS:], se[_MODELS:])
+        family = shrink_to_family_mean(score[_MODELS:], se[_MODELS:])
         alone, fresh_se = _fresh(rng, theta, before, k)
-        found = (score[k], disclosed(score[k], n, se[k]), family.scores[k - _MODELS], alone)
+        found = (score[k], debias_known_n(score[k], n, se[k]), family.scores[k - _MODELS], alone)
         errors.append([float(value - truth[k]) for value in found])
-        spreads.append([float(se[k]), disclosed_se(n, float(se[k])), float(family.se[k - _MODELS]), fresh_se])
+        spreads.append([float(se[k]), debiased_se(n, float(se[k])), float(family.se[k - _MODELS]), fresh_se])
         if step is not None:
             step()
     off, sd = np.array(errors), np.array(spreads)
@@ -163,5 +163,5 @@ def _fresh(rng: np.random.Generator, theta: Float64, before: PairCounts, k: int)
         before.models, np.concatenate([before.a, after.a]), np.concatenate([before.b, after.b]),
         np.concatenate([before.table(), after.table()]),
     )  # fmt: skip
-    fitted = fit(fresh_only(whole, before, before.models[k]))
+    fitted = fit(without_votes_before(whole, before, before.models[k]))
     return float(fitted.theta[k]) * POINTS_PER_LOGIT, float(np.sqrt(fitted.covariance[k, k])) * POINTS_PER_LOGIT

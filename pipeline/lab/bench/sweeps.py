@@ -32,7 +32,7 @@ from pipeline.jobs.audits.audit_input import gather
 from pipeline.jobs.audits.board_audits import AUDITS
 from pipeline.lab.bench.streams import apart, peak_mb
 from pipeline.lab.simulate import voter_population
-from pipeline.ratings import PairCounts, leaderboard
+from pipeline.ratings import PairCounts, compute_leaderboard
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.boards import audit_inputs
@@ -144,7 +144,7 @@ def _read(url: str, options: Settings) -> None:
     place[numbers] = np.arange(len(numbers))
     names = tuple(known[number] for number in numbers)
     counts = PairCounts.from_codes(names, place[columns.model_a], place[columns.model_b], columns.outcome)
-    leaderboard(counts, least_share=0.0)
+    compute_leaderboard(counts, least_share=0.0)
     store.close()
 
 

@@ -21,13 +21,13 @@ import pandas as pd
 from pipeline.lab.bench.tables import FEATURES
 from pipeline.ratings import (
     PairCounts,
-    bootstrap,
+    bootstrap_ratings,
     encode_battles,
     fit,
     fit_style,
-    intervals,
-    ranks,
+    marginal_ranks,
     style_contrast,
+    wald_intervals,
 )
 from pipeline.vocabulary.arrays import Float64
 
@@ -38,7 +38,7 @@ def ratings(table: pd.DataFrame) -> Result:
     """Strings → ratings with sandwich intervals and rank sets."""
     counts = PairCounts.from_labels(table["model_a"], table["model_b"], table["winner"])
     fitted = fit(counts)
-    ranks(intervals(fitted))
+    marginal_ranks(wald_intervals(fitted))
     return counts.models, fitted.theta, []
 
 
@@ -46,7 +46,7 @@ def bootstraps(table: pd.DataFrame, rounds: int) -> Result:
     """Strings → ratings with bootstrap intervals."""
     counts = PairCounts.from_labels(table["model_a"], table["model_b"], table["winner"])
     fitted = fit(counts)
-    bootstrap(counts, fitted, rounds).bounds()
+    bootstrap_ratings(counts, fitted, rounds).bounds()
     return counts.models, fitted.theta, []
 
 
@@ -58,7 +58,7 @@ def style(table: pd.DataFrame, *, centred: bool = False) -> Result:
     if centred:
         z -= z.mean(axis=0)
     found = fit_style(models, a, b, outcome, z, features=FEATURES)
-    intervals(found.ratings)
+    wald_intervals(found.ratings)
     found.coefficient_intervals()
     return models, found.ratings.theta, found.coefficients.tolist()
 

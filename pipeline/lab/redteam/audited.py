@@ -29,9 +29,9 @@ from pipeline.errors import Disconnected
 from pipeline.events.registry import Released, Submitted
 from pipeline.lab.redteam.tuned import play
 from pipeline.lab.simulate.truth import real_counts
-from pipeline.ratings import PairCounts, fewest_to_dethrone, fit
+from pipeline.ratings import PairCounts, fewest_votes_to_replace_first, fit
 from pipeline.ratings.intervals import POINTS_PER_LOGIT
-from pipeline.ratings.selection import disclosed, gain_of_best, standard_error
+from pipeline.ratings.winners_curse import debias_known_n, selection_gain, standard_error
 from pipeline.registry import Registry, State
 
 Must = Literal["be told", "be silent", "be right"]
@@ -66,7 +66,7 @@ def best_of(seed: int) -> list[Audited]:
     rng = np.random.default_rng(seed)
     rows = [_best(rng, n, tau) for n in (3, 10, 27, 50) for tau in (0.0, 10.0, 65.0)]
     se = standard_error(3000, 0.345)
-    gain = gain_of_best(50, se, 0.0).curse
+    gain = selection_gain(50, se, 0.0).curse
     published = f"luck alone gives {gain:+.1f} points (published: +11)"
     what = "50 tests of 3,000 votes each, no difference between them"
     return [*rows, Audited("S7", what, published, "be right", {"gain": gain}, abs(gain - 11.5) <= 0.1)]
@@ -83,7 +83,7 @@ def _best(rng: np.random.Generator, n: int, tau: float) -> Audited:
         scores = {f"bee-v{i:02}": Scored(float(seen[row, i]), _SE, 2000) for i in range(n)}
         (one,) = releases(state, scores)
         told += any(f.direction == "N not disclosed" for f in best_of_n([one]))
-        estimates = one.raw, one.corrected, disclosed(float(seen[row, 0]), n, _SE, tau), one.shrunk
+        estimates = one.raw, one.corrected, debias_known_n(float(seen[row, 0]), n, _SE, tau), one.shrunk
         errors.append([float(value or 0.0) - true[row, 0] for value in estimates])
     raw, corrected, known, shrunk = np.array(errors).T
     figures = {
@@ -228,7 +228,7 @@ def fragile(seed: int) -> list[Audited]:  # noqa: ARG001
 
 
 def _dethroned(what: str, counts: PairCounts, published: int) -> Audited:
-    swap = fewest_to_dethrone(counts)
+    swap = fewest_votes_to_replace_first(counts)
     if swap is None:
         return Audited("S15", what, "no set of votes found", "be right", {}, False)
     after = fit(counts.minus(swap.dropped))

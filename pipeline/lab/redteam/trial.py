@@ -15,7 +15,7 @@ from pipeline.detectors import VOTER, WINDOW
 from pipeline.evidence import Reference
 from pipeline.lab.simulate import Stream
 from pipeline.lab.simulate.voter_population import NETWORKS
-from pipeline.ratings import PairCounts, fit, rate_component
+from pipeline.ratings import PairCounts, fit, select_rated_models
 from pipeline.registry import Registry
 from pipeline.scoring import window_builder
 from pipeline.scoring.signals import Raised, VoterVotes, WindowState
@@ -107,7 +107,7 @@ def with_twin(stream: Stream, model: str) -> Stream:
 def estimate(stream: Stream) -> Reference:
     """Honest behaviour as a refresh would estimate it from these votes; numbers of models are codes + 1."""
     counts = stream.pair_counts()
-    rated, _ = rate_component(counts.decisive(), least_share=0.0)
+    rated, _ = select_rated_models(counts.decisive(), least_share=0.0)
     estimated = fit(rated)
     number = np.array([stream.models.index(name) + 1 for name in rated.models], dtype=np.int64)
     ties = counts.ties.sum() + counts.both_bad.sum()
@@ -236,7 +236,7 @@ def selected(stream: Stream, told: Sequence[Told], about: str) -> Bool:
 def ratings(stream: Stream, kept: Bool) -> Float64:
     """θ of every model from these votes, NaN where it has no rating."""
     counts = PairCounts.from_codes(stream.models, stream.model_a[kept], stream.model_b[kept], stream.outcome[kept])
-    rated, _ = rate_component(counts, least_share=0.0)
+    rated, _ = select_rated_models(counts, least_share=0.0)
     theta = np.full(len(stream.models), np.nan)
     theta[[stream.models.index(name) for name in rated.models]] = fit(rated).theta
     return theta

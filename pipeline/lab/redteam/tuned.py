@@ -12,7 +12,7 @@ import numpy as np
 from pipeline.audits.version import Style, Version
 from pipeline.ratings import Fit, PairCounts, fit, fit_style, style_contrast
 from pipeline.ratings.intervals import POINTS_PER_LOGIT
-from pipeline.ratings.selection import gain_of_best
+from pipeline.ratings.winners_curse import selection_gain
 from pipeline.vocabulary.arrays import Int64
 
 _MODELS, _APART, _VOTES = 40, 4.3, 200_000
@@ -40,7 +40,7 @@ def play(seed: int) -> tuple[Version, Version, float]:
         _version(k, digest, plain, controlled, np.concatenate([tokens[0][first == k], tokens[1][second == k]]))
         for k, digest in ((_TESTED, "tested"), (_RELEASED, "released"))
     ]
-    return versions[0], versions[1], gain_of_best(_VARIANTS, versions[0].se or 0.0, 0.0).curse
+    return versions[0], versions[1], selection_gain(_VARIANTS, versions[0].se or 0.0, 0.0).curse
 
 
 def _pairs(rng: np.random.Generator) -> tuple[Int64, Int64]:

@@ -9,7 +9,7 @@ from pipeline.audits import facts
 from pipeline.audits.claims import Checked, Score
 from pipeline.audits.sampling import Shown, ledger
 from pipeline.audits.variants import Scored, most_at_once, releases
-from pipeline.ratings.selection import disclosed_se, expected_max, spread_of_max
+from pipeline.ratings.winners_curse import debiased_se, expected_max, sd_of_max
 from pipeline.registry import Registry
 from tests.unit.audits.events import day, deprecated, released, retracted, submitted
 
@@ -67,7 +67,7 @@ def test_a_release_shows_both_numbers_and_the_score_with_and_without_the_curse()
     score, corrected = found["score"], found["score without the winner's curse"]
     assert (score.lower, score.value, score.upper) == (pytest.approx(1288.24), 1300.0, pytest.approx(1311.76))
     assert corrected.value == pytest.approx(1300 - expected_max(6) * 6, abs=0.01)
-    half = 1.959964 * 6 * spread_of_max(6)
+    half = 1.959964 * 6 * sd_of_max(6)
     assert (corrected.lower, corrected.upper) == pytest.approx(
         (corrected.value - half, corrected.value + half), abs=0.02
     )
@@ -98,8 +98,8 @@ def test_the_corrected_score_is_as_sure_as_it_says(tau: float) -> None:
     best = seen.argmax(axis=1)
     rows = np.arange(len(best))
     error = seen[rows, best] - true[rows, best]
-    assert disclosed_se(n, s, tau) == pytest.approx(error.std(), rel=0.02)
-    assert disclosed_se(1, s, tau) == pytest.approx(s)
+    assert debiased_se(n, s, tau) == pytest.approx(error.std(), rel=0.02)
+    assert debiased_se(1, s, tau) == pytest.approx(s)
 
 
 def test_a_share_is_a_count_and_an_estimate_of_how_the_board_draws() -> None:

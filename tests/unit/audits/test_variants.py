@@ -11,7 +11,7 @@ from pipeline.audits.variants import Scored, best_of_n, releases, under_test, va
 from pipeline.audits.version import Style, Version, style_difference, version_mismatch
 from pipeline.errors import BadCounts
 from pipeline.events.registry import RegistryEvent
-from pipeline.ratings.selection import expected_max, gain_of_best, standard_error
+from pipeline.ratings.winners_curse import expected_max, selection_gain, standard_error
 from pipeline.registry import Registry
 from tests.unit.audits.events import day, deprecated, released, renamed, retracted, submitted
 
@@ -152,7 +152,7 @@ def test_identical_checkpoints_do_not_fire(first: float, second: float, se: floa
 def test_the_tested_variant_of_the_affair_is_not_the_released_one() -> None:
     tested = Version("experimental", 1417, 6.4, 2, 5, "d1", {"tokens": Style(1200, 500, 2500)})
     public = Version("released", 1271, 5.0, 32, 32, "d2", {"tokens": Style(700, 400, 4000)})
-    found = version_mismatch(tested, public, gain_of_best(27, 6.4, 0).curse)
+    found = version_mismatch(tested, public, selection_gain(27, 6.4, 0).curse)
     assert [f.direction for f in found] == ["another checkpoint", "weaker than tested", "another style: tokens"]
     assert "1417 as tested (#2, #5 under style control)" in found[1].what
     assert found[1].evidence["curse"] == pytest.approx(12.8, abs=0.1)

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli.commands import app
 from pipeline.lab.bench.selection import DISCLOSED, FRESH, NAIVE, SHRUNK, Estimator, Simulated, by_normals, by_votes
-from pipeline.ratings.selection import expected_max, gain_of_best, spread_of_max
+from pipeline.ratings.winners_curse import expected_max, sd_of_max, selection_gain
 
 
 def of(one: Simulated) -> dict[str, Estimator]:
@@ -20,7 +20,7 @@ def test_scores_drawn_as_normals_err_as_the_formulas_say() -> None:
     found = of(by_normals(20_000, seed=1))
     assert found[NAIVE].bias == pytest.approx(6.3 * expected_max(27), abs=0.1)
     assert found[DISCLOSED].bias == pytest.approx(0, abs=0.1)
-    assert found[DISCLOSED].rmse == pytest.approx(6.3 * spread_of_max(27), rel=0.03)
+    assert found[DISCLOSED].rmse == pytest.approx(6.3 * sd_of_max(27), rel=0.03)
     assert found[DISCLOSED].passed
     assert found[DISCLOSED].coverage == pytest.approx(0.95, abs=0.01)
     assert (found[FRESH].bias, found[FRESH].rmse) == (pytest.approx(0, abs=0.15), pytest.approx(6.3, rel=0.03))
@@ -29,7 +29,7 @@ def test_scores_drawn_as_normals_err_as_the_formulas_say() -> None:
 
 def test_part_of_the_gain_is_earned_where_variants_differ() -> None:
     found = of(by_normals(20_000, n=10, se=6.0, tau=20.0, seed=2))
-    assert found[NAIVE].bias == pytest.approx(gain_of_best(10, 6.0, 20.0).curse, abs=0.15)
+    assert found[NAIVE].bias == pytest.approx(selection_gain(10, 6.0, 20.0).curse, abs=0.15)
     assert found[DISCLOSED].bias == pytest.approx(0, abs=0.15)
     assert found[DISCLOSED].coverage == pytest.approx(0.95, abs=0.01)
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from pipeline.ratings import PairCounts
-from pipeline.ratings.encode import encode_battles
-from pipeline.ratings.style import style_contrast
+from pipeline.ratings.encoding import encode_battles
+from pipeline.ratings.style_control import style_contrast
 
 ROOT = Path(__file__).parents[3]
 SMALL_FEATURES = ("tokens", "headers", "lists")

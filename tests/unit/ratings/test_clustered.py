@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import BadCounts
 from pipeline.ratings import PairCounts, fit, pair_weights
-from pipeline.ratings.clusters import clustered
+from pipeline.ratings.clustered_sandwich import with_clustered_covariance
 from tests.unit.ratings.strategies import voted
 
 
@@ -19,14 +19,14 @@ def test_voters_who_vote_m_times_alike_are_worth_one_vote_each() -> None:
     outcome = np.repeat(np.arange(40) % 4 == 0, 5).astype(int)
     a, b = np.zeros(200, dtype=int), np.ones(200, dtype=int)
     fitted = fit(PairCounts.from_codes(("ant", "bee"), a, b, outcome))
-    assert clustered(fitted, a, b, outcome, voter).covariance == pytest.approx(5 * fitted.covariance)
+    assert with_clustered_covariance(fitted, a, b, outcome, voter).covariance == pytest.approx(5 * fitted.covariance)
 
 
 def test_clustered_errors_equal_the_golden(small) -> None:
     fitted = fit(small.counts)
     assert fitted.theta == pytest.approx(small.expected["theta"], abs=1e-9)
     assert np.sqrt(np.diag(fitted.covariance)) == pytest.approx(small.expected["se"], abs=1e-8)
-    found = clustered(fitted, small.a, small.b, small.outcome, small.voter)
+    found = with_clustered_covariance(fitted, small.a, small.b, small.outcome, small.voter)
     assert np.sqrt(np.diag(found.covariance)) == pytest.approx(small.expected["clustered_se"], abs=1e-8)
     assert found.theta.tolist() == fitted.theta.tolist()
 
@@ -53,7 +53,7 @@ def _slow(theta: np.ndarray, votes: np.ndarray) -> np.ndarray:
 def test_clustered_equals_the_slow_reference(case) -> None:
     counts, votes = case
     fitted = fit(counts)
-    found = clustered(fitted, *votes.T).covariance
+    found = with_clustered_covariance(fitted, *votes.T).covariance
     slow = _slow(fitted.theta, votes)
     assert found == pytest.approx(slow, abs=1e-9 * max(1.0, np.abs(slow).max()))
     assert np.isfinite(found).all()
@@ -65,7 +65,7 @@ def test_a_voter_a_vote_is_the_plain_sandwich(case) -> None:
     counts, votes = case
     fitted = fit(counts)
     for voter in (np.arange(len(votes)), np.full(len(votes), -1)):
-        found = clustered(fitted, *votes[:, :3].T, voter).covariance
+        found = with_clustered_covariance(fitted, *votes[:, :3].T, voter).covariance
         assert found == pytest.approx(fitted.covariance, rel=1e-9, abs=1e-9)
 
 
@@ -81,8 +81,8 @@ def test_order_side_and_names_of_voters_do_not_matter(case, random) -> None:
     ab = np.where(flip[:, None], flipped[:, [1, 0]], flipped[:, :2])
     outcome = np.where(flip & (flipped[:, 2] < 2), 1 - flipped[:, 2], flipped[:, 2])
     voter = np.where(flipped[:, 3] == -1, -1, -7 - 10 * flipped[:, 3])
-    moved = clustered(fitted, *ab.T, outcome, voter).covariance
-    assert moved == pytest.approx(clustered(fitted, *votes.T).covariance, rel=1e-9, abs=1e-9)
+    moved = with_clustered_covariance(fitted, *ab.T, outcome, voter).covariance
+    assert moved == pytest.approx(with_clustered_covariance(fitted, *votes.T).covariance, rel=1e-9, abs=1e-9)
 
 
 @settings(max_examples=30, deadline=None)
@@ -90,15 +90,15 @@ def test_order_side_and_names_of_voters_do_not_matter(case, random) -> None:
 def test_k_times_the_voters_divide_the_covariance(case, k: int) -> None:
     counts, votes = case
     many = np.concatenate([votes + [0, 0, 0, 100 * i] * (votes[:, 3:] != -1) for i in range(k)])
-    one = clustered(fit(counts), *votes.T).covariance
+    one = with_clustered_covariance(fit(counts), *votes.T).covariance
     scaled = PairCounts.from_rows(counts.models, counts.a, counts.b, counts.table() * k)
-    assert clustered(fit(scaled), *many.T).covariance * k == pytest.approx(one, rel=1e-7, abs=1e-9)
+    assert with_clustered_covariance(fit(scaled), *many.T).covariance * k == pytest.approx(one, rel=1e-7, abs=1e-9)
 
 
 def test_pair_weights_count_here_too(small) -> None:
     fitted = fit(small.counts, reweight=20)
     votes = small.a, small.b, small.outcome
-    found = clustered(fitted, *votes, np.arange(900), weights=pair_weights(small.counts, 20))
+    found = with_clustered_covariance(fitted, *votes, np.arange(900), weights=pair_weights(small.counts, 20))
     assert found.covariance == pytest.approx(fitted.covariance, rel=1e-9)
 
 
@@ -114,4 +114,4 @@ def test_pair_weights_count_here_too(small) -> None:
 )
 def test_a_bad_vote_is_named(small, columns, message: str) -> None:
     with pytest.raises(BadCounts, match=message):
-        clustered(fit(small.counts), *columns)
+        with_clustered_covariance(fit(small.counts), *columns)

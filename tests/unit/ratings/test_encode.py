@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import BadCounts
-from pipeline.ratings import encode
-from pipeline.ratings.encode import encode_battles, encode_groups
+from pipeline.ratings import encoding
+from pipeline.ratings.encoding import encode_battles, encode_groups
 from pipeline.vocabulary.outcomes import OUTCOMES
 
 LEFT, RIGHT = ["bee", "ant", "bee", "owl"], ["ant", "owl", "owl", "bee"]
@@ -62,7 +62,7 @@ def test_every_kind_of_column_gives_the_same_codes(kind: str) -> None:
 )
 def test_the_fast_road_answers_as_the_slow_one(rows) -> None:
     columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], []]
-    slow = _outcome(encode._one_by_one, columns)
+    slow = _outcome(encoding._one_by_one, columns)
     assert _outcome(encode_battles, columns) == slow
     assert _outcome(encode_battles, [pd.Series(column, dtype=object) for column in columns]) == slow
 

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 
 from pipeline.errors import BadCounts, RatingError
 from pipeline.ratings import PairCounts, fit, fit_matrix, fragility
-from pipeline.ratings.fragility import Swap, fewest_to_dethrone, fewest_to_swap, neighbours
+from pipeline.ratings.fragility import RankSwap, fewest_votes_to_replace_first, fewest_votes_to_swap, neighbour_swaps
 from tests.unit.ratings.strategies import NAMES, connected
 
 
-def _holds(counts: PairCounts, swap: Swap) -> None:
+def _holds(counts: PairCounts, swap: RankSwap) -> None:
     """What a swap says of itself is true on an exact refit."""
     above, below = counts.models.index(swap.above), counts.models.index(swap.below)
     theta, after = fit(counts).theta, fit(counts.minus(swap.dropped)).theta
@@ -24,7 +24,7 @@ def _holds(counts: PairCounts, swap: Swap) -> None:
 
 
 def test_the_first_places_of_the_real_board_hang_on_so_many_votes(real: PairCounts) -> None:
-    found = list(neighbours(real, 7))
+    found = list(neighbour_swaps(real, 7))
     for swap in found:
         assert swap is not None
         _holds(real, swap)
@@ -36,7 +36,7 @@ def test_the_first_places_of_the_real_board_hang_on_so_many_votes(real: PairCoun
 
 
 def test_the_real_first_is_dethroned_by_its_runner_up(real: PairCounts) -> None:
-    found = fewest_to_dethrone(real)
+    found = fewest_votes_to_replace_first(real)
     assert found is not None
     assert (found.above, found.below, found.votes) == ("chatgpt-4o-latest", "gemini-1.5-pro-exp-0801", 462)
     after = fit(real.minus(found.dropped)).theta
@@ -55,14 +55,14 @@ def test_no_challenger_is_passed_over_that_might_be_cheaper(real: PairCounts) ->
             assert price <= least + 1e-9
             assert least <= fragility._Search(real, start, first, k).linear() + 1e-9
     top = np.argsort(-start.theta)[:5].tolist()
-    swaps = [fewest_to_swap(real, real.models[first], real.models[k]) for k in top if k != first]
-    found = fewest_to_dethrone(real)
+    swaps = [fewest_votes_to_swap(real, real.models[first], real.models[k]) for k in top if k != first]
+    found = fewest_votes_to_replace_first(real)
     assert found is not None
     assert found.votes == min(swap.votes for swap in swaps if swap is not None)
 
 
 def test_one_vote_fewer_from_the_front_of_the_order_is_not_enough(real: PairCounts) -> None:
-    swap = fewest_to_swap(real, "gemini-advanced-0514", "llama-3.1-405b-instruct")
+    swap = fewest_votes_to_swap(real, "gemini-advanced-0514", "llama-3.1-405b-instruct")
     assert swap is not None
     rows = np.flatnonzero(swap.dropped.table().sum(axis=1))
     kept = swap.dropped.table()
@@ -77,7 +77,7 @@ def test_two_votes_of_two_thousand_decide_the_first_place() -> None:
     """The case of Huang et al. 2025 ("Dropping just a handful of preferences …"): a lead of two votes."""
     table = [[334, 333, 0, 0], [400, 300, 0, 0], [400, 301, 0, 0]]
     counts = PairCounts.from_rows(NAMES[:3], [0, 0, 1], [1, 2, 2], table)
-    swap = fewest_to_dethrone(counts)
+    swap = fewest_votes_to_replace_first(counts)
     assert swap is not None
     assert (swap.above, swap.below, swap.votes) == ("ant", "bee", 2)
     assert swap.dropped.table().sum(axis=0)[0] == 2
@@ -110,7 +110,7 @@ def test_brute_force_is_at_most_one_vote_better_on_small_boards(counts: PairCoun
     order = np.argsort(-theta, kind="stable")
     if theta[order[0]] - theta[order[1]] < 1e-6 or len(counts.models) > 4:
         return
-    swap = fewest_to_swap(counts, counts.models[order[0]], counts.models[order[1]])
+    swap = fewest_votes_to_swap(counts, counts.models[order[0]], counts.models[order[1]])
     fewest = _fewest(counts, int(order[0]), int(order[1]))
     if swap is not None:
         _holds(counts, swap)
@@ -125,7 +125,7 @@ def test_any_two_models_swap_for_real_or_not_at_all(counts: PairCounts) -> None:
     theta = fit(counts).theta
     for i, j in itertools.permutations(range(len(theta)), 2):
         if theta[i] - theta[j] > 1e-6:
-            swap = fewest_to_swap(counts, counts.models[i], counts.models[j])
+            swap = fewest_votes_to_swap(counts, counts.models[i], counts.models[j])
             if swap is not None:
                 _holds(counts, swap)
 
@@ -143,7 +143,7 @@ def test_side_and_order_of_models_do_not_matter(counts: PairCounts) -> None:
         counts.models[::-1], last - counts.b, last - counts.a, counts.table()[:, [1, 0, 2, 3]]
     )
     names = counts.models[order[0]], counts.models[order[-1]]
-    one, other = fewest_to_swap(counts, *names), fewest_to_swap(mirrored, *names)
+    one, other = fewest_votes_to_swap(counts, *names), fewest_votes_to_swap(mirrored, *names)
     assert (one is None) == (other is None)
     if one is not None and other is not None:
         assert abs(one.votes - other.votes) <= 1
@@ -152,7 +152,7 @@ def test_side_and_order_of_models_do_not_matter(counts: PairCounts) -> None:
 def test_k_times_the_votes_need_about_k_times_as_many(real: PairCounts) -> None:
     names = "gemini-advanced-0514", "llama-3.1-405b-instruct"
     doubled = PairCounts.from_rows(real.models, real.a, real.b, real.table() * 2)
-    one, other = fewest_to_swap(real, *names), fewest_to_swap(doubled, *names)
+    one, other = fewest_votes_to_swap(real, *names), fewest_votes_to_swap(doubled, *names)
     assert one is not None
     assert other is not None
     assert other.votes == pytest.approx(2 * one.votes, abs=3)
@@ -161,20 +161,20 @@ def test_k_times_the_votes_need_about_k_times_as_many(real: PairCounts) -> None:
 def test_a_model_that_all_votes_cannot_lift_has_no_swap() -> None:
     counts = PairCounts.from_rows(NAMES[:2], [0], [1], [[5, 1, 0, 0]])
     # Without all five wins nothing can be compared, and with one the two are level.
-    assert fewest_to_swap(counts, "ant", "bee") is None
-    assert fewest_to_dethrone(counts) is None
+    assert fewest_votes_to_swap(counts, "ant", "bee") is None
+    assert fewest_votes_to_replace_first(counts) is None
 
 
 def test_equal_neighbours_have_nothing_to_swap() -> None:
     counts = PairCounts.from_rows(NAMES[:2], [0], [1], [[3, 3, 0, 0]])
-    assert list(neighbours(counts, 5)) == [None]
+    assert list(neighbour_swaps(counts, 5)) == [None]
 
 
 def test_bad_arguments_are_named() -> None:
     counts = PairCounts.from_rows(NAMES[:2], [0], [1], [[5, 3, 0, 0]])
     with pytest.raises(BadCounts, match="one of 2 models, got 'owl'"):
-        fewest_to_swap(counts, "ant", "owl")
+        fewest_votes_to_swap(counts, "ant", "owl")
     with pytest.raises(BadCounts, match=r"a model rated above ant, got bee, -88\.\d+ points above"):
-        fewest_to_swap(counts, "bee", "ant")
+        fewest_votes_to_swap(counts, "bee", "ant")
     with pytest.raises(BadCounts, match="a model rated above ant, got ant"):
-        fewest_to_swap(counts, "ant", "ant")
+        fewest_votes_to_swap(counts, "ant", "ant")

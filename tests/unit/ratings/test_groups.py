@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import BadCounts
-from pipeline.ratings import PairCounts, leaderboard
-from pipeline.ratings.groups import count_groups, group_boards
+from pipeline.ratings import PairCounts, compute_leaderboard
+from pipeline.ratings.grouped_ratings import count_groups, rate_groups
 from tests.unit.ratings.strategies import NAMES, voted
 
 LABELS = ("code", "maths", "prose")
@@ -36,12 +36,14 @@ def test_groups_equal_counting_each_by_itself(case, draws: list[int]) -> None:
 def test_a_board_of_a_group_is_the_board_of_its_votes(small) -> None:
     group = np.where(small.voter == -1, -1, small.voter % 2)
     grouped = count_groups(small.models, small.a, small.b, small.outcome, ("even", "odd"), group)
-    boards = group_boards(grouped)
+    boards = rate_groups(grouped)
     assert sorted(board.label for board in boards) == ["even", "odd"]
     assert boards[0].votes >= boards[1].votes
     for found in boards:
         rows = group == ("even", "odd").index(found.label)
-        alone = leaderboard(PairCounts.from_codes(small.models, small.a[rows], small.b[rows], small.outcome[rows]))
+        alone = compute_leaderboard(
+            PairCounts.from_codes(small.models, small.a[rows], small.b[rows], small.outcome[rows])
+        )
         assert found.board is not None
         assert found.board.models == alone.models
         assert found.board.rating.tolist() == alone.rating.tolist()
@@ -51,7 +53,7 @@ def test_a_board_of_a_group_is_the_board_of_its_votes(small) -> None:
 def test_a_group_that_cannot_be_rated_says_why_and_hides_no_other() -> None:
     a, b, outcome = [0, 0, 1, 0, 1], [1, 1, 0, 1, 2], [0, 1, 0, 0, 0]
     grouped = count_groups(NAMES[:3], a, b, outcome, ("big", "lost"), [0, 0, 0, 0, 1])
-    boards = {board.label: board for board in group_boards(grouped, anchor=("ant", 1100.0))}
+    boards = {board.label: board for board in rate_groups(grouped, anchor=("ant", 1100.0))}
     assert boards["lost"].board is None
     assert "components" in boards["lost"].reason
     assert boards["big"].board is not None
@@ -61,7 +63,7 @@ def test_a_group_that_cannot_be_rated_says_why_and_hides_no_other() -> None:
 
 def test_a_group_without_the_anchor_keeps_its_mean() -> None:
     grouped = count_groups(NAMES[:3], [0, 0], [1, 1], [0, 1], ("big",), [0, 0])
-    (found,) = group_boards(grouped, anchor=("cat", 1100.0))
+    (found,) = rate_groups(grouped, anchor=("cat", 1100.0))
     assert found.board is not None
     assert found.board.rating.mean() == pytest.approx(1000)
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 
 from pipeline.errors import BadCounts
 from pipeline.ratings import POINTS_PER_LOGIT, PairCounts, fit
-from pipeline.ratings.influence import voter_influence
+from pipeline.ratings.voter_influence import most_influential_voters
 from tests.unit.ratings.strategies import voted
 
 
@@ -15,7 +15,7 @@ def test_the_busiest_partisan_stands_first(small) -> None:
     outcome = np.where(partisan, np.where(small.a == 0, 0, 1), small.outcome)
     voter = np.where(partisan, 1000, small.voter)
     counts = PairCounts.from_codes(small.models, small.a, small.b, outcome)
-    first = voter_influence(counts, small.a, small.b, outcome, voter, top=3)[0]
+    first = most_influential_voters(counts, small.a, small.b, outcome, voter, top=3)[0]
     assert (first.voter, first.model) == (1000, "ant")
     assert first.votes == int((voter == 1000).sum())
     assert first.points > 20
@@ -24,7 +24,7 @@ def test_the_busiest_partisan_stands_first(small) -> None:
 
 
 def test_the_golden_tables_most_influential_voter_by_refits_of_all_of_them(small) -> None:
-    found = voter_influence(small.counts, small.a, small.b, small.outcome, small.voter, top=70)
+    found = most_influential_voters(small.counts, small.a, small.b, small.outcome, small.voter, top=70)
     theta, exact = fit(small.counts).theta, {}
     for voter in np.unique(small.voter[small.voter != -1]).tolist():
         out = small.voter == voter
@@ -56,7 +56,7 @@ def _slow(counts: PairCounts, votes: np.ndarray) -> dict[int, np.ndarray]:
 def test_influence_equals_the_slow_reference(case) -> None:
     counts, votes = case
     slow = _slow(counts, votes)
-    found = voter_influence(counts, *votes.T, top=99)
+    found = most_influential_voters(counts, *votes.T, top=99)
     assert {one.voter for one in found} == set(slow)
     for one in found:
         assert abs(one.points) == pytest.approx(np.abs(slow[one.voter]).max(), abs=1e-6)
@@ -69,18 +69,18 @@ def test_influence_equals_the_slow_reference(case) -> None:
 
 def test_many_voters_are_taken_in_parts(small, monkeypatch: pytest.MonkeyPatch) -> None:
     votes = small.a, small.b, small.outcome, small.voter
-    whole = voter_influence(small.counts, *votes, top=5)
-    monkeypatch.setattr("pipeline.ratings.influence._TOGETHER", 3)
-    assert voter_influence(small.counts, *votes, top=5) == whole
+    whole = most_influential_voters(small.counts, *votes, top=5)
+    monkeypatch.setattr("pipeline.ratings.voter_influence._TOGETHER", 3)
+    assert most_influential_voters(small.counts, *votes, top=5) == whole
 
 
 def test_nobody_known_nobody_named(small) -> None:
     nobody = np.full(900, -1)
-    assert voter_influence(small.counts, small.a, small.b, small.outcome, nobody) == ()
+    assert most_influential_voters(small.counts, small.a, small.b, small.outcome, nobody) == ()
 
 
 def test_bad_columns_are_named(small) -> None:
     with pytest.raises(BadCounts, match="four columns of one length"):
-        voter_influence(small.counts, small.a, small.b, small.outcome, [1, 2])
+        most_influential_voters(small.counts, small.a, small.b, small.outcome, [1, 2])
     with pytest.raises(BadCounts, match="got 900 a and top 0"):
-        voter_influence(small.counts, small.a, small.b, small.outcome, small.voter, top=0)
+        most_influential_voters(small.counts, small.a, small.b, small.outcome, small.voter, top=0)

@@ -7,12 +7,12 @@ that each model's standard error is ½ √(2/15) = .18257 logits, or 31.717 poin
 import numpy as np
 import pytest
 
-from pipeline.ratings import PairCounts, fit, intervals, ranks
-from pipeline.ratings.intervals import Intervals
+from pipeline.ratings import PairCounts, fit, marginal_ranks, wald_intervals
+from pipeline.ratings.intervals import RatingIntervals
 
 
-def thirty_of_forty() -> Intervals:
-    return intervals(fit(PairCounts.from_rows(("a", "b"), [0], [1], [[30, 10, 0, 0]])))
+def thirty_of_forty() -> RatingIntervals:
+    return wald_intervals(fit(PairCounts.from_rows(("a", "b"), [0], [1], [[30, 10, 0, 0]])))
 
 
 def test_a_rating_stands_in_the_middle_of_its_95_percent_interval() -> None:
@@ -24,7 +24,7 @@ def test_a_rating_stands_in_the_middle_of_its_95_percent_interval() -> None:
 
 
 def test_a_level_of_90_percent_reaches_1_645_standard_errors() -> None:
-    shown = intervals(fit(PairCounts.from_rows(("a", "b"), [0], [1], [[30, 10, 0, 0]])), level=0.9)
+    shown = wald_intervals(fit(PairCounts.from_rows(("a", "b"), [0], [1], [[30, 10, 0, 0]])), level=0.9)
     assert shown.rating - shown.lower == pytest.approx(np.full(2, 1.644854 * 31.717), abs=0.002)
     assert shown.upper - shown.rating == pytest.approx(np.full(2, 1.644854 * 31.717), abs=0.002)
 
@@ -38,15 +38,17 @@ def test_shifting_moves_ratings_and_both_ends_and_widens_nothing() -> None:
 
 
 def test_intervals_apart_give_one_rank_each_and_touching_ones_overlap() -> None:
-    sets = ranks(thirty_of_forty())
+    sets = marginal_ranks(thirty_of_forty())
     assert (sets.rank.tolist(), sets.best.tolist(), sets.worst.tolist()) == ([1, 2], [1, 2], [1, 2])
-    middle = Intervals(
+    middle = RatingIntervals(
         rating=np.array([30.0, 20.0, 10.0]),
         se=np.ones(3),
         lower=np.array([25.0, 15.0, 8.0]),
         upper=np.array([35.0, 26.0, 15.0]),
     )
-    sets = ranks(middle)  # the first two overlap; the third's upper end is the second's lower end, not above it
+    sets = marginal_ranks(
+        middle
+    )  # the first two overlap; the third's upper end is the second's lower end, not above it
     assert sets.rank.tolist() == [1, 2, 3]
     assert sets.best.tolist() == [1, 1, 2]
     assert sets.worst.tolist() == [2, 2, 3]

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 
 from pipeline.errors import BadCounts
-from pipeline.ratings import PairCounts, fit, leaderboard
+from pipeline.ratings import PairCounts, compute_leaderboard, fit
 from pipeline.ratings.bradley_terry import Fit
-from pipeline.ratings.ranksets import rank_sets
+from pipeline.ratings.rank_sets import simultaneous_rank_sets
 from tests.unit.ratings.strategies import connected
 
 
@@ -24,18 +24,18 @@ def _equal(theta: np.ndarray) -> Fit:
 # 31; every table of Tukey's test): for equal variances the largest |t| over pairs is the range over √2.
 @pytest.mark.parametrize(("size", "point"), [(2, 2.772), (3, 3.314), (5, 3.858), (10, 4.474), (20, 5.012)])
 def test_the_critical_value_is_tukeys(size: int, point: float) -> None:
-    found = rank_sets(_equal(np.zeros(size)), draws=40_000, seed=1)
+    found = simultaneous_rank_sets(_equal(np.zeros(size)), draws=40_000, seed=1)
     assert found.critical * np.sqrt(2) == pytest.approx(point, abs=0.05)
 
 
 def test_sets_by_hand() -> None:
-    found = rank_sets(_equal(np.array([20.0, 10.0, 9.0, 0.0])))
+    found = simultaneous_rank_sets(_equal(np.array([20.0, 10.0, 9.0, 0.0])))
     assert found.best.tolist() == [1, 2, 2, 4]
     assert found.worst.tolist() == [1, 3, 3, 4]
 
 
 def test_on_the_real_board_joint_sets_are_wider_and_hold_the_rank(real: PairCounts) -> None:
-    board = leaderboard(real, joint=True)
+    board = compute_leaderboard(real, joint=True)
     joint = board.joint
     assert joint is not None
     # 8,256 pairs: far above 1.96, below Bonferroni's 4.6.
@@ -64,14 +64,14 @@ def _slow(fitted: Fit, draws: int, seed: int) -> float:
 @given(connected(6))
 def test_the_critical_value_equals_the_slow_reference(counts: PairCounts) -> None:
     fitted = fit(counts)
-    assert rank_sets(fitted, seed=3).critical == pytest.approx(_slow(fitted, 10_000, 4), abs=0.12)
+    assert simultaneous_rank_sets(fitted, seed=3).critical == pytest.approx(_slow(fitted, 10_000, 4), abs=0.12)
 
 
 @settings(max_examples=40, deadline=None)
 @given(connected(6))
 def test_sets_follow_their_definition_and_are_never_empty(counts: PairCounts) -> None:
     fitted = fit(counts)
-    found = rank_sets(fitted, draws=2_000)
+    found = simultaneous_rank_sets(fitted, draws=2_000)
     V, theta, size = fitted.covariance, fitted.theta, len(fitted.theta)
     for i in range(size):
         se = [np.sqrt(max(V[i, i] + V[j, j] - 2 * V[i, j], 0)) for j in range(size)]
@@ -88,8 +88,8 @@ def test_the_order_of_the_models_moves_nothing_but_chance(counts: PairCounts) ->
     fitted = fit(counts)
     order = np.arange(len(fitted.theta))[::-1]
     moved = replace(fitted, theta=fitted.theta[order], covariance=fitted.covariance[np.ix_(order, order)])
-    assert rank_sets(moved).critical == pytest.approx(rank_sets(fitted).critical, abs=0.12)
-    assert rank_sets(fitted).critical == rank_sets(fitted).critical
+    assert simultaneous_rank_sets(moved).critical == pytest.approx(simultaneous_rank_sets(fitted).critical, abs=0.12)
+    assert simultaneous_rank_sets(fitted).critical == simultaneous_rank_sets(fitted).critical
 
 
 def test_95_percent_of_boards_have_every_true_rank_in_its_set() -> None:
@@ -100,7 +100,7 @@ def test_95_percent_of_boards_have_every_true_rank_in_its_set() -> None:
     joint = alone = 0
     for seed in range(2_000):
         fitted = _equal(truth + rng.standard_normal(10))
-        sets = rank_sets(fitted, draws=400, seed=seed)
+        sets = simultaneous_rank_sets(fitted, draws=400, seed=seed)
         joint += bool(((sets.best <= true_rank) & (true_rank <= sets.worst)).all())
         apart = fitted.theta[:, None] - fitted.theta[None, :] > 1.96 * np.sqrt(2)
         alone += bool(((1 + apart.sum(axis=0) <= true_rank) & (true_rank <= 10 - apart.sum(axis=1))).all())
@@ -110,12 +110,12 @@ def test_95_percent_of_boards_have_every_true_rank_in_its_set() -> None:
 
 def test_models_without_residuals_are_never_called_apart() -> None:
     tied = PairCounts.from_rows(("ant", "bee"), [0], [1], [[0, 0, 9, 0]])
-    found = rank_sets(fit(tied))
+    found = simultaneous_rank_sets(fit(tied))
     assert (found.best.tolist(), found.worst.tolist()) == ([1, 1], [2, 2])
 
 
 def test_bad_arguments_are_named() -> None:
     with pytest.raises(BadCounts, match=r"level between 0 and 1, got 1\.0"):
-        rank_sets(_equal(np.zeros(2)), level=1.0)
+        simultaneous_rank_sets(_equal(np.zeros(2)), level=1.0)
     with pytest.raises(BadCounts, match=r"at least 20 draws for a level of 0\.95, got 10"):
-        rank_sets(_equal(np.zeros(2)), draws=10)
+        simultaneous_rank_sets(_equal(np.zeros(2)), draws=10)

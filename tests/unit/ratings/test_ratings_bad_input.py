@@ -6,13 +6,13 @@ import pytest
 from pipeline.errors import BadCounts, Disconnected, NotConverged
 from pipeline.ratings import (
     PairCounts,
+    compute_leaderboard,
     fit,
     fit_decisive,
     fit_matrix,
-    intervals,
-    leaderboard,
     pair_weights,
-    rate_component,
+    select_rated_models,
+    wald_intervals,
 )
 
 AB = ("ant", "bee")
@@ -139,17 +139,17 @@ def test_no_votes_no_answers() -> None:
     with pytest.raises(BadCounts, match="tie share"):
         empty.tie_share()
     with pytest.raises(BadCounts, match="at least one vote"):
-        rate_component(empty)
+        select_rated_models(empty)
     with pytest.raises(BadCounts, match="2 models and 0 votes"):
-        leaderboard(empty)
+        compute_leaderboard(empty)
 
 
 def test_an_anchor_must_be_rated_and_a_level_a_share() -> None:
     counts = _rows([0], [1], [[2, 1, 0, 0]], AB)
     with pytest.raises(BadCounts, match="got 'owl'"):
-        leaderboard(counts, anchor=("owl", 1000.0))
+        compute_leaderboard(counts, anchor=("owl", 1000.0))
     with pytest.raises(BadCounts, match=r"got 1\.0"):
-        intervals(fit(counts), level=1.0)
+        wald_intervals(fit(counts), level=1.0)
 
 
 def test_counts_on_different_axes_do_not_mix() -> None:

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from pipeline.ratings import POINTS_PER_LOGIT, Board, PairCounts, fit, fit_decisive, leaderboard, rate_component
+from pipeline.ratings import (
+    POINTS_PER_LOGIT,
+    Leaderboard,
+    PairCounts,
+    compute_leaderboard,
+    fit,
+    fit_decisive,
+    select_rated_models,
+)
 
 ANCHOR = ("mixtral-8x7b-instruct-v0.1", 1114.0)
 # The golden file has six decimals, so half of the last one is its own rounding.
@@ -11,11 +19,11 @@ POINTS = 1e-6
 
 
 @pytest.fixture(scope="module")
-def board(real: PairCounts) -> Board:
-    return leaderboard(real, anchor=ANCHOR)
+def board(real: PairCounts) -> Leaderboard:
+    return compute_leaderboard(real, anchor=ANCHOR)
 
 
-def _column(golden: dict[str, dict[str, str]], board: Board, name: str) -> np.ndarray:
+def _column(golden: dict[str, dict[str, str]], board: Leaderboard, name: str) -> np.ndarray:
     return np.array([float(golden[model][name]) for model in board.models])
 
 
@@ -23,26 +31,26 @@ def test_the_real_counts_are_whole(real: PairCounts) -> None:
     assert (len(real.models), len(real.a), real.total) == (129, 3460, 1_670_250)
 
 
-def test_anchored_ratings_equal_the_golden(golden, board: Board) -> None:
+def test_anchored_ratings_equal_the_golden(golden, board: Leaderboard) -> None:
     assert np.abs(board.rating - _column(golden, board, "rating_anchored")).max() <= POINTS
 
 
 def test_mean_1000_ratings_equal_the_golden(golden, real: PairCounts) -> None:
-    plain = leaderboard(real)
+    plain = compute_leaderboard(real)
     assert np.abs(plain.rating - _column(golden, plain, "rating_mean_1000")).max() <= POINTS
     assert plain.rating.mean() == pytest.approx(1000, abs=1e-9)
 
 
-def test_standard_errors_equal_the_golden_whatever_the_anchor(golden, board: Board) -> None:
+def test_standard_errors_equal_the_golden_whatever_the_anchor(golden, board: Leaderboard) -> None:
     assert np.abs(board.se - _column(golden, board, "sandwich_se_mean_zero_gauge")).max() <= POINTS
     assert board.se[board.models.index(ANCHOR[0])] > 0
 
 
-def test_votes_equal_the_golden(golden, board: Board) -> None:
+def test_votes_equal_the_golden(golden, board: Leaderboard) -> None:
     assert board.votes.tolist() == [int(golden[model]["num_battles"]) for model in board.models]
 
 
-def test_ratings_agree_with_those_published(golden, board: Board) -> None:
+def test_ratings_agree_with_those_published(golden, board: Leaderboard) -> None:
     published = {m: float(row["published_20240813"]) for m, row in golden.items() if row["published_20240813"]}
     ours = dict(zip(board.models, board.rating.tolist(), strict=True))
     delta = np.array([abs(ours[model] - published[model]) for model in published])
@@ -52,13 +60,13 @@ def test_ratings_agree_with_those_published(golden, board: Board) -> None:
     assert delta.max() <= 2.64
 
 
-def test_the_fit_says_how_well_it_converged(board: Board) -> None:
+def test_the_fit_says_how_well_it_converged(board: Leaderboard) -> None:
     assert board.converged
     assert board.iterations <= 10
     assert board.gradient_norm < 1e-6
 
 
-def test_the_first_rows_rounded(board: Board) -> None:
+def test_the_first_rows_rounded(board: Leaderboard) -> None:
     shown = board.rounded()
     assert shown.models[:2] == ("chatgpt-4o-latest", "gemini-1.5-pro-exp-0801")
     assert shown.rating[:4].tolist() == [1315.16, 1298.42, 1285.83, 1274.85]
@@ -67,14 +75,14 @@ def test_the_first_rows_rounded(board: Board) -> None:
     assert shown.rank_worst[:4].tolist() == [1, 2, 3, 5]
 
 
-def test_the_lenient_rule_leaves_a_connected_board_alone(real: PairCounts, board: Board) -> None:
-    kept, unrated = rate_component(real)
+def test_the_lenient_rule_leaves_a_connected_board_alone(real: PairCounts, board: Leaderboard) -> None:
+    kept, unrated = select_rated_models(real)
     assert kept.models == real.models
     assert unrated == ()
-    assert leaderboard(real, anchor=ANCHOR, least_share=0.95).rating.tolist() == board.rating.tolist()
+    assert compute_leaderboard(real, anchor=ANCHOR, least_share=0.95).rating.tolist() == board.rating.tolist()
 
 
-def test_decisive_votes_alone_spread_the_board_wider(real: PairCounts, board: Board) -> None:
+def test_decisive_votes_alone_spread_the_board_wider(real: PairCounts, board: Leaderboard) -> None:
     fitted = fit_decisive(real)
     assert fitted.converged
     assert np.ptp(fitted.theta) * 400 / np.log(10) > np.ptp(board.rating)

@@ -7,18 +7,18 @@ import pytest
 
 from pipeline.errors import Disconnected, NotConverged
 from pipeline.ratings import (
-    Intervals,
     PairCounts,
-    components,
+    RatingIntervals,
+    compute_leaderboard,
     fit,
     fit_matrix,
-    intervals,
     largest_component,
-    leaderboard,
+    marginal_ranks,
     newton,
-    ranks,
-    rate_component,
-    tally,
+    pair_sums,
+    select_rated_models,
+    strong_components,
+    wald_intervals,
 )
 
 NAMES = ("ant", "bee", "cat", "dog")
@@ -55,7 +55,7 @@ def test_sums_of_counts() -> None:
 def test_a_sparse_tally_equals_a_dense_one(monkeypatch: pytest.MonkeyPatch) -> None:
     a, b, outcome = [0, 1, 0, 3, 0], [1, 0, 1, 2, 1], [0, 1, 3, 2, 0]
     dense = PairCounts.from_codes(NAMES, a, b, outcome)
-    monkeypatch.setattr(tally, "_DENSE_CELLS", 0)
+    monkeypatch.setattr(pair_sums, "_DENSE_CELLS", 0)
     sparse = PairCounts.from_codes(NAMES, a, b, outcome)
     assert sparse.table().tolist() == dense.table().tolist() == [[3, 0, 0, 1], [0, 0, 1, 0]]
 
@@ -63,7 +63,7 @@ def test_a_sparse_tally_equals_a_dense_one(monkeypatch: pytest.MonkeyPatch) -> N
 def test_components_come_with_most_votes_first() -> None:
     counts = _counts((0, 1, 1, 1, 0, 0), (2, 3, 5, 5, 0, 0), (1, 2, 0, 3, 0, 0))
     W = counts.win_matrix()
-    assert [part.tolist() for part in components(W)] == [[2, 3], [0, 1]]
+    assert [part.tolist() for part in strong_components(W)] == [[2, 3], [0, 1]]
     members, share = largest_component(W)
     assert (members.tolist(), share) == ([2, 3], pytest.approx(10 / 15))
 
@@ -77,7 +77,7 @@ def test_the_lenient_rule_names_every_model_left_out() -> None:
         (2, 4, 2, 2, 0, 0),
         names=names,
     )
-    kept, unrated = rate_component(counts)
+    kept, unrated = select_rated_models(counts)
     assert (kept.models, kept.total) == (("ant", "bee"), 1000)
     assert dict(unrated) == {
         "lost": "It lost all of its 3 votes against rated models; a rating needs a win or a tie.",
@@ -85,19 +85,19 @@ def test_the_lenient_rule_names_every_model_left_out() -> None:
         "far": "None of its 4 votes is a battle with a rated model.",
         "new": "No counted vote yet.",
     }
-    board = leaderboard(counts, least_share=0.95)
+    board = compute_leaderboard(counts, least_share=0.95)
     assert board.unrated == unrated
     assert dict(zip(board.models, board.votes.tolist(), strict=True)) == {"ant": 1003, "bee": 1001}
     with pytest.raises(Disconnected):
-        leaderboard(counts)
+        compute_leaderboard(counts)
 
 
 def test_the_lenient_rule_refuses_a_torn_board() -> None:
     counts = _counts((0, 1, 50, 44, 0, 0), (2, 3, 3, 3, 0, 0))
     with pytest.raises(Disconnected, match=r"at least 95.0% of the votes, the largest has 94.0%") as caught:
-        rate_component(counts)
+        select_rated_models(counts)
     assert caught.value.components == (("ant", "bee"), ("cat", "dog"))
-    assert rate_component(counts, least_share=0.94)[0].models == ("ant", "bee")
+    assert select_rated_models(counts, least_share=0.94)[0].models == ("ant", "bee")
 
 
 def test_two_models_have_the_closed_form() -> None:
@@ -136,14 +136,14 @@ def test_a_step_that_overshoots_is_halved_until_the_likelihood_rises() -> None:
 
 
 def test_information_that_vanished_in_rounding_is_said_so() -> None:
-    assert newton.solve(np.zeros((2, 2)), np.zeros(2)) is None
+    assert newton.solve_laplacian(np.zeros((2, 2)), np.zeros(2)) is None
     with pytest.raises(NotConverged):
         fit_matrix([[0, 3], [1, 0]], tolerance=-1.0, max_iterations=9)
 
 
 def test_an_anchor_moves_what_is_shown_and_nothing_else() -> None:
     counts = _counts((0, 1, 8, 5, 3, 0), (1, 2, 4, 4, 0, 1), (2, 3, 6, 2, 0, 0))
-    plain, shown = leaderboard(counts), leaderboard(counts, anchor=("cat", 1114.0))
+    plain, shown = compute_leaderboard(counts), compute_leaderboard(counts, anchor=("cat", 1114.0))
     shift = 1114.0 - plain.rating[plain.models.index("cat")]
     assert shown.rating[shown.models.index("cat")] == pytest.approx(1114.0, abs=1e-12)
     for column in ("rating", "lower", "upper"):
@@ -153,31 +153,31 @@ def test_an_anchor_moves_what_is_shown_and_nothing_else() -> None:
 
 
 def test_a_level_sets_the_reach_of_the_interval() -> None:
-    shown = intervals(fit(_counts((0, 1, 30, 10, 0, 0), names=NAMES[:2])), level=0.9)
+    shown = wald_intervals(fit(_counts((0, 1, 30, 10, 0, 0), names=NAMES[:2])), level=0.9)
     assert (shown.upper - shown.rating) / shown.se == pytest.approx(1.6448536269514722)
 
 
 def test_rank_sets_with_touching_and_empty_intervals() -> None:
-    shown = Intervals(
+    shown = RatingIntervals(
         rating=np.array([30.0, 20.0, 20.0, 10.0]),
         se=np.zeros(4),
         lower=np.array([25.0, 15.0, 20.0, 5.0]),
         upper=np.array([35.0, 25.0, 20.0, 15.0]),
     )
-    places = ranks(shown)
+    places = marginal_ranks(shown)
     assert places.rank.tolist() == [1, 2, 2, 4]
     assert places.best.tolist() == [1, 1, 2, 3]
     assert places.worst.tolist() == [1, 3, 3, 4]
 
 
 def test_equal_ratings_are_listed_by_name() -> None:
-    board = leaderboard(_counts((0, 1, 1, 1, 0, 0), (0, 2, 1, 1, 0, 0), names=("owl", "bee", "cat")))
+    board = compute_leaderboard(_counts((0, 1, 1, 1, 0, 0), (0, 2, 1, 1, 0, 0), names=("owl", "bee", "cat")))
     assert board.models == ("bee", "cat", "owl")
     assert board.rank.tolist() == [1, 1, 1]
 
 
 def test_rounding_is_by_the_written_decimal_half_to_even() -> None:
-    board = leaderboard(_counts((0, 1, 1, 1, 0, 0), (0, 2, 1, 1, 0, 0), names=NAMES[:3]))
+    board = compute_leaderboard(_counts((0, 1, 1, 1, 0, 0), (0, 2, 1, 1, 0, 0), names=NAMES[:3]))
     odd = replace(board, rating=np.array([1.005, 1.015, 2.675]))
     assert odd.rounded().rating.tolist() == [1.0, 1.02, 2.68]
     assert odd.rounded().votes.tolist() == board.votes.tolist()

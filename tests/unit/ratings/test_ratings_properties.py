@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import RatingError
-from pipeline.ratings import PairCounts, fit, fit_decisive, fit_matrix, leaderboard, pair_weights
+from pipeline.ratings import PairCounts, compute_leaderboard, fit, fit_decisive, fit_matrix, pair_weights
 from pipeline.vocabulary.outcomes import OUTCOMES
 from tests.unit.ratings.strategies import NAMES, connected
 
@@ -187,7 +187,7 @@ def test_text_and_codes_count_the_same(counts: PairCounts) -> None:
 @settings(max_examples=100, deadline=None)
 @given(connected(), st.floats(0.5, 0.999))
 def test_rank_sets_follow_their_definition(counts: PairCounts, level: float) -> None:
-    board = leaderboard(counts, level=level)
+    board = compute_leaderboard(counts, level=level)
     K = range(len(board.models))
     for i in K:
         assert board.rank[i] == 1 + sum(board.rating[j] > board.rating[i] for j in K)
@@ -206,7 +206,9 @@ def test_rank_sets_follow_their_definition(counts: PairCounts, level: float) -> 
 def test_anything_gives_numbers_or_a_named_error_never_nan(rows: list[tuple[int, ...]]) -> None:
     table = np.array(rows, dtype=np.int64).reshape(-1, 6)
     try:
-        board = leaderboard(PairCounts.from_rows(NAMES[:5], table[:, 0], table[:, 1], table[:, 2:]), least_share=0.5)
+        board = compute_leaderboard(
+            PairCounts.from_rows(NAMES[:5], table[:, 0], table[:, 1], table[:, 2:]), least_share=0.5
+        )
     except RatingError:
         return
     for column in (board.rating, board.se, board.lower, board.upper):

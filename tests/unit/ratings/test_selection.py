@@ -11,14 +11,14 @@ from scipy.special import ndtr
 
 from pipeline.errors import BadCounts
 from pipeline.ratings import PairCounts, fit
-from pipeline.ratings.selection import (
-    disclosed,
+from pipeline.ratings.winners_curse import (
+    debias_known_n,
     expected_max,
-    fresh_only,
-    gain_of_best,
-    mismatch,
-    shrink,
+    mismatch_z,
+    selection_gain,
+    shrink_to_family_mean,
     standard_error,
+    without_votes_before,
 )
 from tests.unit.ratings.strategies import connected
 
@@ -32,17 +32,17 @@ def test_expected_maximum_is_harters(n: int, expected: float) -> None:
 
 
 def test_the_published_dispute_is_one_formula() -> None:
-    assert gain_of_best(10, 0, 65).total == pytest.approx(100, abs=0.1)
+    assert selection_gain(10, 0, 65).total == pytest.approx(100, abs=0.1)
     se = standard_error(3000, 0.345)
-    luck = gain_of_best(50, se, 0)
+    luck = selection_gain(50, se, 0)
     assert (luck.legitimate, luck.curse) == (0, pytest.approx(11.5, abs=0.1))
 
 
 def test_two_identical_checkpoints_are_not_told_apart() -> None:
     # Scored 1069 and 1052, and 1097 and 1059, by two and three thousand votes.
-    assert 0.8 < mismatch(1069, 13.8, 1052, 13.8) < 1.0
-    assert abs(mismatch(1097, 20, 1059, 20, curse=12)) < 1
-    assert mismatch(1417, 6, 1273, 6) > 10
+    assert 0.8 < mismatch_z(1069, 13.8, 1052, 13.8) < 1.0
+    assert abs(mismatch_z(1097, 20, 1059, 20, curse=12)) < 1
+    assert mismatch_z(1417, 6, 1273, 6) > 10
 
 
 def test_every_estimator_has_its_bias_and_error() -> None:
@@ -51,8 +51,8 @@ def test_every_estimator_has_its_bias_and_error() -> None:
     scores = rng.normal(0, 6.3, (6000, 27))
     best = scores.argmax(axis=1)
     naive = scores.max(axis=1)
-    shrunk = np.array([shrink(row, 6.3).scores[k] for row, k in zip(scores, best, strict=True)])
-    told = np.array([disclosed(y, 27, 6.3) for y in naive])
+    shrunk = np.array([shrink_to_family_mean(row, 6.3).scores[k] for row, k in zip(scores, best, strict=True)])
+    told = np.array([debias_known_n(y, 27, 6.3) for y in naive])
     fresh = rng.normal(0, 6.3, 6000)
     for values, bias, error in ((naive, 12.6, 13.0), (told, 0, 3.2), (fresh, 0, 6.3), (shrunk, 1.2, 2.5)):
         assert values.mean() == pytest.approx(bias, abs=0.25)
@@ -65,12 +65,12 @@ def test_a_real_spread_is_left_to_the_best() -> None:
     scores = truth + rng.normal(0, 10, truth.shape)
     best = scores.argmax(axis=1)
     rows = np.arange(len(best))
-    found = [shrink(row, 10) for row in scores]
+    found = [shrink_to_family_mean(row, 10) for row in scores]
     estimate = np.array([s.scores[k] for s, k in zip(found, best, strict=True)])
     assert (estimate - truth[rows, best]).mean() == pytest.approx(0, abs=0.5)
     inside = [abs(e - t) <= 1.96 * s.se[k] for e, t, s, k in zip(estimate, truth[rows, best], found, best, strict=True)]
     assert np.mean(inside) == pytest.approx(0.95, abs=0.02)
-    expected = gain_of_best(10, 10, 40)
+    expected = selection_gain(10, 10, 40)
     assert truth[rows, best].mean() == pytest.approx(expected.legitimate, abs=2)
     assert (scores - truth)[rows, best].mean() == pytest.approx(expected.curse, abs=0.5)
     assert np.mean([s.tau for s in found]) == pytest.approx(40, rel=0.05)
@@ -87,11 +87,11 @@ def test_expected_maximum_equals_the_integral(n: int) -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.integers(1, 10**6), st.floats(0, 1e3), st.floats(0, 1e3), st.floats(0.1, 10))
 def test_gains_add_up_scale_and_never_turn_into_nan(n: int, se: float, tau: float, k: float) -> None:
-    gain = gain_of_best(n, se, tau)
+    gain = selection_gain(n, se, tau)
     assert gain.total == pytest.approx(expected_max(n) * math.hypot(se, tau), rel=1e-9, abs=1e-9)
     assert min(gain.legitimate, gain.curse) >= 0
-    assert gain_of_best(n, k * se, k * tau).curse == pytest.approx(k * gain.curse, rel=1e-6, abs=1e-9)
-    assert disclosed(gain.total, n, se, tau) == pytest.approx(gain.legitimate, rel=1e-6, abs=1e-6)
+    assert selection_gain(n, k * se, k * tau).curse == pytest.approx(k * gain.curse, rel=1e-6, abs=1e-9)
+    assert debias_known_n(gain.total, n, se, tau) == pytest.approx(gain.legitimate, rel=1e-6, abs=1e-6)
 
 
 def _slow_shrink(y: list[float], s: list[float]) -> tuple[list[float], float]:
@@ -110,13 +110,13 @@ _SCORES = st.lists(st.tuples(st.floats(-500, 500), st.floats(0.5, 50)), min_size
 @settings(max_examples=100, deadline=None)
 @given(_SCORES, st.randoms(use_true_random=False))
 def test_shrinking_equals_the_slow_reference_in_any_order(pairs, random) -> None:
-    found = shrink(*zip(*pairs, strict=True))
+    found = shrink_to_family_mean(*zip(*pairs, strict=True))
     slow, tau = _slow_shrink(*map(list, zip(*pairs, strict=True)))
     assert found.scores == pytest.approx(slow, abs=1e-6)
     assert found.tau == pytest.approx(tau, abs=1e-6)
     order = list(range(len(pairs)))
     random.shuffle(order)
-    moved = shrink(*zip(*(pairs[k] for k in order), strict=True))
+    moved = shrink_to_family_mean(*zip(*(pairs[k] for k in order), strict=True))
     assert moved.scores == pytest.approx(found.scores[order], abs=1e-6)
     assert np.isfinite(found.se).all()
     assert (found.se >= 0).all()
@@ -126,7 +126,7 @@ def test_shrinking_equals_the_slow_reference_in_any_order(pairs, random) -> None
 @given(_SCORES, st.floats(0.1, 10), st.floats(-1000, 1000))
 def test_shrinking_keeps_to_the_scale_of_the_points(pairs, k: float, shift: float) -> None:
     y, s = (np.array(column) for column in zip(*pairs, strict=True))
-    one, other = shrink(y, s), shrink(k * y + shift, k * s)
+    one, other = shrink_to_family_mean(y, s), shrink_to_family_mean(k * y + shift, k * s)
     assert other.scores == pytest.approx(k * one.scores + shift, rel=1e-6, abs=1e-6)
 
 
@@ -136,7 +136,7 @@ def test_fresh_votes_leave_out_the_models_old_ones_and_nothing_else(counts: Pair
     model = data.draw(st.sampled_from(counts.models))
     old = np.array([[data.draw(st.integers(0, n)) for n in row] for row in counts.table().tolist()])
     before = PairCounts.from_rows(counts.models, counts.a, counts.b, old.reshape(-1, 4))
-    fresh = fresh_only(counts, before, model)
+    fresh = without_votes_before(counts, before, model)
     code = counts.models.index(model)
     mine = (counts.a == code) | (counts.b == code)
     expected = PairCounts.from_rows(
@@ -149,7 +149,7 @@ def test_fresh_votes_leave_out_the_models_old_ones_and_nothing_else(counts: Pair
 def test_fresh_votes_rate_the_real_board(real: PairCounts) -> None:
     """A third of gpt-4o's votes stand for those before its release."""
     before = PairCounts.from_rows(real.models, real.a, real.b, real.table() // 3)
-    fresh = fresh_only(real, before, "gpt-4o-2024-05-13")
+    fresh = without_votes_before(real, before, "gpt-4o-2024-05-13")
     place = real.models.index("gpt-4o-2024-05-13")
     old, new = fit(real), fit(fresh)
     assert fresh.battles()[place] == pytest.approx(77509 * 2 / 3, rel=0.01)
@@ -163,16 +163,16 @@ def test_fresh_votes_rate_the_real_board(real: PairCounts) -> None:
         (lambda: expected_max(0), "whole number of variants from 1, got 0"),
         (lambda: expected_max(2.5), "got 2.5"),
         (lambda: expected_max(True), "got True"),
-        (lambda: gain_of_best(3, -1, 0), "se to be a spread of at least 0 points, got -1"),
-        (lambda: gain_of_best(3, 1, math.nan), "tau .* got nan"),
-        (lambda: gain_of_best(3, math.inf, 0), "se .* got inf"),
+        (lambda: selection_gain(3, -1, 0), "se to be a spread of at least 0 points, got -1"),
+        (lambda: selection_gain(3, 1, math.nan), "tau .* got nan"),
+        (lambda: selection_gain(3, math.inf, 0), "se .* got inf"),
         (lambda: standard_error(0), "votes above 0"),
         (lambda: standard_error(10, 1), "tie share in"),
         (lambda: standard_error(math.nan), "got nan"),
-        (lambda: shrink([1], [1]), "two or more scores"),
-        (lambda: shrink([1, math.nan], 1), "got nan ± 1.0 at place 1"),
-        (lambda: shrink([1, 2], [1, 0]), "got 2.0 ± 0.0 at place 1"),
-        (lambda: mismatch(1, 0, 2, 0), "standard error above 0"),
+        (lambda: shrink_to_family_mean([1], [1]), "two or more scores"),
+        (lambda: shrink_to_family_mean([1, math.nan], 1), "got nan ± 1.0 at place 1"),
+        (lambda: shrink_to_family_mean([1, 2], [1, 0]), "got 2.0 ± 0.0 at place 1"),
+        (lambda: mismatch_z(1, 0, 2, 0), "standard error above 0"),
     ],
 )
 def test_bad_arguments_are_named(call, message: str) -> None:
@@ -183,4 +183,4 @@ def test_bad_arguments_are_named(call, message: str) -> None:
 def test_fresh_votes_of_nobody_are_refused() -> None:
     counts = PairCounts.from_rows(("ant", "bee"), [0], [1], [[2, 1, 0, 0]])
     with pytest.raises(BadCounts, match="got 'owl'"):
-        fresh_only(counts, counts, "owl")
+        without_votes_before(counts, counts, "owl")

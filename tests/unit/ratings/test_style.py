@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from pipeline.errors import BadCounts, Collinear, Disconnected, RatingError, Separated
 from pipeline.ratings import fit
-from pipeline.ratings.rows import _stable_order
-from pipeline.ratings.style import STYLE_FEATURES, fit_style, style_contrast
+from pipeline.ratings.style_control import STYLE_FEATURES, fit_style, style_contrast
+from pipeline.ratings.vote_rows import _stable_order
 
 NAMES = ("ant", "bee", "cat", "dog", "elk")
 
@@ -187,7 +187,7 @@ def test_many_models_are_sorted_by_more_than_sixteen_bits() -> None:
 
 def test_votes_in_many_blocks_equal_votes_in_one(monkeypatch: pytest.MonkeyPatch, small) -> None:
     whole = _small(small)
-    monkeypatch.setattr("pipeline.ratings.rows._BLOCK", 7)
+    monkeypatch.setattr("pipeline.ratings.vote_rows._BLOCK", 7)
     assert _small(small).coefficients == pytest.approx(whole.coefficients, abs=1e-12)
 
 

@@ -64,7 +64,7 @@ def test_an_audit_that_says_nothing_or_too_much_fails_its_cases(monkeypatch: pyt
     def refuse(_: object) -> None:
         raise Disconnected([["a"], ["b"]])
 
-    monkeypatch.setattr(audited, "fewest_to_dethrone", lambda _: None)
+    monkeypatch.setattr(audited, "fewest_votes_to_replace_first", lambda _: None)
     assert not any(one.passed for one in audited.fragile(7))
 
 

@@ -26,10 +26,10 @@ from scipy.sparse import csr_array
 
 from ..errors import BadCounts, Disconnected
 from ..vocabulary.arrays import Float64
-from .blas import one_thread
+from .blas_threads import single_blas_thread
 from .bradley_terry import Fit, fit_matrix, pair_weights
-from .counts import PairCounts
-from .graph import components, is_connected
+from .pair_counts import PairCounts
+from .win_graph import is_strongly_connected, strong_components
 
 # Rounds that are drawn and fitted together: bounds the memory to 32 × pairs × 5 numbers.
 _TOGETHER = 32
@@ -42,7 +42,7 @@ _TRIES = 1_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Bootstrap:
+class BootstrapRatings:
     """Ratings of resampled votes.
 
     Attributes:
@@ -74,8 +74,8 @@ class Bootstrap:
         return result
 
 
-@one_thread
-def bootstrap(
+@single_blas_thread
+def bootstrap_ratings(
     counts: PairCounts,
     fitted: Fit,
     rounds: int = 100,
@@ -83,7 +83,7 @@ def bootstrap(
     seed: int = 0,
     reweight: int | None = None,
     step: Callable[[int], None] | None = None,
-) -> Bootstrap:
+) -> BootstrapRatings:
     """Rate `rounds` resamples of the votes.
 
     Args:
@@ -122,7 +122,7 @@ def bootstrap(
             drawn[start : start + len(some)] = theta
             if step is not None:
                 step(len(some))
-    return Bootstrap(drawn, seed, sum(lost.values()), newton)
+    return BootstrapRatings(drawn, seed, sum(lost.values()), newton)
 
 
 def _require_few(lost: Counter[tuple[str, ...]], rounds: int, *, hopeless: bool) -> None:
@@ -168,9 +168,9 @@ class _Cells:
         while len(failed) < _TRIES:
             votes = rng.multinomial(self._total, self._shares).astype(np.float64)
             W = self._wins(votes)
-            if is_connected(W):
+            if is_strongly_connected(W):
                 return votes, failed
-            failed.append(tuple(self._counts.models[int(part[0])] for part in components(W)[1:4]))
+            failed.append(tuple(self._counts.models[int(part[0])] for part in strong_components(W)[1:4]))
         return votes, failed
 
     def settle(self, votes: Float64) -> tuple[Float64, list[int]]:

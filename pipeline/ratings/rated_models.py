@@ -14,18 +14,20 @@ from typing import NamedTuple
 import numpy as np
 
 from ..vocabulary.arrays import Int64
-from .counts import PairCounts
-from .graph import components, disconnected, largest_component
+from .pair_counts import PairCounts
+from .win_graph import disconnected_error, largest_component, strong_components
 
 
-class Unrated(NamedTuple):
+class UnratedModel(NamedTuple):
     """A model that has no rating, and why, in a plain sentence."""
 
     model: str
     reason: str
 
 
-def rate_component(counts: PairCounts, *, least_share: float = 0.95) -> tuple[PairCounts, tuple[Unrated, ...]]:
+def select_rated_models(
+    counts: PairCounts, *, least_share: float = 0.95
+) -> tuple[PairCounts, tuple[UnratedModel, ...]]:
     """Keep the strongly connected component that holds most votes.
 
     Args:
@@ -43,17 +45,17 @@ def rate_component(counts: PairCounts, *, least_share: float = 0.95) -> tuple[Pa
     members, share = largest_component(W)
     if share < least_share:
         expected = f"expected a component with at least {least_share:.1%} of the votes, the largest has {share:.1%}"
-        raise disconnected(components(W), counts.models, expected)
+        raise disconnected_error(strong_components(W), counts.models, expected)
     return counts.subset(members), _left_out(counts, members)
 
 
-def _left_out(counts: PairCounts, members: Int64) -> tuple[Unrated, ...]:
+def _left_out(counts: PairCounts, members: Int64) -> tuple[UnratedModel, ...]:
     W = counts.win_matrix()
     won, lost = W[:, members].sum(axis=1), W[members, :].sum(axis=0)
     battles = counts.battles()
     outside = np.setdiff1d(np.arange(len(counts.models)), members)
     return tuple(
-        Unrated(counts.models[i], _reason(int(won[i]), int(lost[i]), int(battles[i]))) for i in outside.tolist()
+        UnratedModel(counts.models[i], _reason(int(won[i]), int(lost[i]), int(battles[i]))) for i in outside.tolist()
     )
 
 

@@ -21,7 +21,7 @@ from ..vocabulary.arrays import Bool, Float64, Int64
 _SHOWN = 6
 
 
-def components(W: Float64) -> list[Int64]:
+def strong_components(W: Float64) -> list[Int64]:
     """Split the models into strongly connected components.
 
     Args:
@@ -39,7 +39,7 @@ def components(W: Float64) -> list[Int64]:
     return [parts[k] for k in order]
 
 
-def is_connected(W: Float64) -> bool:
+def is_strongly_connected(W: Float64) -> bool:
     """True if the win digraph is one strongly connected component: from one model to all, and back."""
     beats = W > 0
     return len(W) > 0 and _reaches_all(beats) and _reaches_all(beats.T)
@@ -64,22 +64,22 @@ def largest_component(W: Float64) -> tuple[Int64, float]:
     total = float(W.sum())
     if total == 0:
         raise BadCounts(f"expected at least one vote, got none on {len(W)} models")
-    members = components(W)[0]
+    members = strong_components(W)[0]
     return members, float(W[np.ix_(members, members)].sum()) / total
 
 
-def require_connected(W: Float64, names: Sequence[str | int] | None = None) -> None:
+def require_strongly_connected(W: Float64, names: Sequence[str | int] | None = None) -> None:
     """Refuse counts without a finite estimate.
 
     Raises:
         Disconnected: lists the components by name, or by code where no names are given.
     """
-    if not is_connected(W):
-        parts = components(W)
-        raise disconnected(parts, names, "expected one strongly connected component")
+    if not is_strongly_connected(W):
+        parts = strong_components(W)
+        raise disconnected_error(parts, names, "expected one strongly connected component")
 
 
-def disconnected(parts: Sequence[Int64], names: Sequence[str | int] | None, expected: str) -> Disconnected:
+def disconnected_error(parts: Sequence[Int64], names: Sequence[str | int] | None, expected: str) -> Disconnected:
     """Build the error that lists the components, with the first few in its message."""
     called = range(sum(len(part) for part in parts)) if names is None else names
     named = [[called[int(code)] for code in part] for part in parts]

@@ -23,14 +23,14 @@ from scipy.sparse import coo_array, csr_array
 from ..errors import BadCounts, NotConverged
 from ..vocabulary.arrays import Float64, Int32, Int64
 from ..vocabulary.outcomes import OUTCOMES
-from . import checks
-from .blas import one_thread
-from .bradley_terry import Fit, sandwich
-from .votes import residuals
+from . import validation
+from .blas_threads import single_blas_thread
+from .bradley_terry import Fit, sandwich_covariance
+from .residuals import residuals
 
 
-@one_thread
-def clustered(
+@single_blas_thread
+def with_clustered_covariance(
     fitted: Fit,
     a: npt.ArrayLike,
     b: npt.ArrayLike,
@@ -53,8 +53,8 @@ def clustered(
         NotConverged: rounding left the information without an inverse.
     """
     size = len(fitted.theta)
-    left, right = checks.codes(a, "a", size), checks.codes(b, "b", size)
-    result, who = checks.codes(outcome, "outcome", len(OUTCOMES)), checks.whole(voter, "voter")
+    left, right = validation.codes(a, "a", size), validation.codes(b, "b", size)
+    result, who = validation.codes(outcome, "outcome", len(OUTCOMES)), validation.whole_numbers(voter, "voter")
     lengths = [len(column) for column in (left, right, result, who)]
     if len(set(lengths)) != 1:
         raise BadCounts("expected one length, got {} a, {} b, {} outcome, {} voter".format(*lengths))
@@ -63,7 +63,9 @@ def clustered(
         # As in `fit`: only the ratios matter, with a mean of 1 over the votes.
         each = np.asarray(weights, dtype=np.float64)[left, right]
         residual *= each / each.mean()
-    covariance = sandwich(fitted.hessian, clustered_scatter(left, right, residual, voter_clusters(who)[0], size))
+    covariance = sandwich_covariance(
+        fitted.hessian, clustered_scatter(left, right, residual, voter_clusters(who)[0], size)
+    )
     if covariance is None:
         raise NotConverged(fitted.iterations, fitted.gradient_norm)
     return replace(fitted, covariance=covariance)

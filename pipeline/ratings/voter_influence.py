@@ -21,13 +21,13 @@ from scipy.sparse import csr_array
 from ..errors import BadCounts, RatingError
 from ..vocabulary.arrays import Float64, Int32, Int64
 from ..vocabulary.outcomes import OUTCOMES
-from . import checks
-from .blas import one_thread
+from . import validation
+from .blas_threads import single_blas_thread
 from .bradley_terry import Fit, fit
-from .clusters import voter_clusters, voter_scores
-from .counts import PairCounts
+from .clustered_sandwich import voter_clusters, voter_scores
 from .intervals import POINTS_PER_LOGIT
-from .votes import residuals
+from .pair_counts import PairCounts
+from .residuals import residuals
 
 # Voters whose shifts are held at once: 16,384 × 243 numbers are 32 MB.
 _TOGETHER = 16_384
@@ -52,8 +52,8 @@ class VoterInfluence:
     exact: float | None
 
 
-@one_thread
-def voter_influence(
+@single_blas_thread
+def most_influential_voters(
     counts: PairCounts,
     a: npt.ArrayLike,
     b: npt.ArrayLike,
@@ -80,8 +80,8 @@ def voter_influence(
         Disconnected, NotConverged: as `fit`.
     """
     size = len(counts.models)
-    left, right = checks.codes(a, "a", size), checks.codes(b, "b", size)
-    result, who = checks.codes(outcome, "outcome", len(OUTCOMES)), checks.whole(voter, "voter")
+    left, right = validation.codes(a, "a", size), validation.codes(b, "b", size)
+    result, who = validation.codes(outcome, "outcome", len(OUTCOMES)), validation.whole_numbers(voter, "voter")
     if len({len(column) for column in (left, right, result, who)}) != 1 or top < 1:
         raise BadCounts(f"expected four columns of one length and a top from 1, got {len(left)} a and top {top}")
     start = fit(counts) if fitted is None else fitted

@@ -32,7 +32,7 @@ _Encoded = tuple[list[str], npt.NDArray[np.integer[Any]]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Coded:
+class CodedColumn:
     """A column of N codes, kept as a small table and positions in it: adding up needs nothing more.
 
     Attributes:
@@ -73,7 +73,7 @@ def encode_battles(
 
 def encode_columns(
     model_a: Iterable[Any], model_b: Iterable[Any], winner: Iterable[Any]
-) -> tuple[tuple[str, ...], Coded, Coded, Coded]:
+) -> tuple[tuple[str, ...], CodedColumn, CodedColumn, CodedColumn]:
     """As `encode_battles`, codes not written out yet."""
     given = [_sized(column) for column in (model_a, model_b, winner)]
     if len({len(column) for column in given}) != 1:
@@ -146,14 +146,14 @@ def _split(array: Any) -> _Encoded | None:
     return texts, indices.to_numpy(zero_copy_only=False)
 
 
-def _placed(encoded: _Encoded, place: dict[str, int]) -> Coded:
+def _placed(encoded: _Encoded, place: dict[str, int]) -> CodedColumn:
     # One entry more: position −1 is "absent", and numpy reads it from the end.
-    return Coded(np.array([*(place[text] for text in encoded[0]), -1], dtype=np.int32), encoded[1])
+    return CodedColumn(np.array([*(place[text] for text in encoded[0]), -1], dtype=np.int32), encoded[1])
 
 
 def _one_by_one(
     model_a: Iterable[Any], model_b: Iterable[Any], winner: Iterable[Any]
-) -> tuple[tuple[str, ...], Coded, Coded, Coded]:
+) -> tuple[tuple[str, ...], CodedColumn, CodedColumn, CodedColumn]:
     left, right, outcomes = _texts(model_a), _texts(model_b), _texts(winner)
     models = _axis(left, right)
     index = {name: code for code, name in enumerate(models)}
@@ -164,9 +164,9 @@ def _one_by_one(
     axis = np.arange(len(models), dtype=np.int32)
     return (
         models,
-        Coded(axis, _lookup(index, left)),
-        Coded(axis, _lookup(index, right)),
-        Coded(np.arange(len(OUTCOMES), dtype=np.int32), result),
+        CodedColumn(axis, _lookup(index, left)),
+        CodedColumn(axis, _lookup(index, right)),
+        CodedColumn(np.arange(len(OUTCOMES), dtype=np.int32), result),
     )
 
 

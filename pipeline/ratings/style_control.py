@@ -24,14 +24,14 @@ from scipy.special import expit
 from ..errors import BadCounts, Collinear
 from ..vocabulary.arrays import Float64, Int64
 from ..vocabulary.outcomes import OUTCOMES
-from . import checks
-from .blas import one_thread
+from . import validation
+from .blas_threads import single_blas_thread
 from .bradley_terry import fit, pair_weights
-from .clusters import clustered_scatter, voter_clusters
-from .counts import PairCounts
-from .rows import Rows
+from .clustered_sandwich import clustered_scatter, voter_clusters
+from .pair_counts import PairCounts
+from .residuals import OUTCOME_SCORES
 from .style_newton import StyleFit, StyleNewton
-from .votes import SCORES
+from .vote_rows import VoteRows
 
 STYLE_FEATURES = ("tokens", "headers", "lists", "bold", "emoji")
 
@@ -71,7 +71,7 @@ def style_contrast(
     return z
 
 
-@one_thread
+@single_blas_thread
 def fit_style(
     models: Sequence[str],
     a: npt.ArrayLike,
@@ -108,9 +108,9 @@ def fit_style(
     given = _feature_matrix(z, names, counts.total)
     start = fit(counts, reweight=reweight)
     size = len(counts.models)
-    left, right = checks.codes(a, "a", size), checks.codes(b, "b", size)
-    result = checks.codes(outcome, "outcome", len(OUTCOMES))
-    rows = Rows(left, right, result, given, size)
+    left, right = validation.codes(a, "a", size), validation.codes(b, "b", size)
+    result = validation.codes(outcome, "outcome", len(OUTCOMES))
+    rows = VoteRows(left, right, result, given, size)
     scale = np.sqrt(rows.second_moments())
     for name, sd in zip(names, scale.tolist(), strict=True):
         if sd == 0:
@@ -128,14 +128,14 @@ def fit_style(
 
     def scatter(theta: Float64, gamma: Float64) -> Float64:
         eta = theta[left] - theta[right] + given @ gamma
-        scored = (SCORES[result] - expit(eta)) * table[left, right]
+        scored = (OUTCOME_SCORES[result] - expit(eta)) * table[left, right]
         return clustered_scatter(left, right, scored, cluster, size, given)
 
     return newton.maximise(start, scatter)
 
 
 def _clusters(voter: npt.ArrayLike, votes: int) -> Int64:
-    who = checks.whole(voter, "voter")
+    who = validation.whole_numbers(voter, "voter")
     if len(who) != votes:
         raise BadCounts(f"expected {votes} voters, one a vote, got {len(who)}")
     return voter_clusters(who)[0]

@@ -21,7 +21,7 @@ from scipy.linalg import eigh
 
 from ..errors import BadCounts
 from ..vocabulary.arrays import Float64, Int64
-from .blas import one_thread
+from .blas_threads import single_blas_thread
 from .bradley_terry import Fit
 
 _DRAWS = 10_000
@@ -44,8 +44,8 @@ class RankSets:
     level: float
 
 
-@one_thread
-def rank_sets(fitted: Fit, *, level: float = 0.95, draws: int = _DRAWS, seed: int = 0) -> RankSets:
+@single_blas_thread
+def simultaneous_rank_sets(fitted: Fit, *, level: float = 0.95, draws: int = _DRAWS, seed: int = 0) -> RankSets:
     """Compute simultaneous rank sets from θ and its covariance.
 
     Args:

@@ -30,8 +30,8 @@ from scipy.special import log_ndtr
 
 from ..errors import BadCounts
 from ..vocabulary.arrays import Float64
-from .counts import PairCounts
 from .intervals import POINTS_PER_LOGIT
+from .pair_counts import PairCounts
 
 # Far enough for the maximum of 10¹⁵ normals (8.1 ± .1); the trapezoid rule is exact to 1e-14 for such densities.
 _GRID = np.linspace(-12.0, 12.0, 4801)
@@ -49,7 +49,7 @@ def expected_max(n: int) -> float:
     return float(np.trapezoid(_GRID * _density_of_max(n), _GRID))
 
 
-def spread_of_max(n: int) -> float:
+def sd_of_max(n: int) -> float:
     """Standard deviation of the maximum of N independent standard normals.
 
     >>> [round(spread_of_max(n), 2) for n in (1, 2, 10, 27)]
@@ -84,7 +84,7 @@ def standard_error(votes: float, tie_share: float = 0.0) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Gain:
+class SelectionGain:
     """What the best of N scores is above the family mean, in points.
 
     Attributes:
@@ -101,7 +101,7 @@ class Gain:
         return self.legitimate + self.curse
 
 
-def gain_of_best(n: int, se: float, tau: float) -> Gain:
+def selection_gain(n: int, se: float, tau: float) -> SelectionGain:
     """Expected gain of the best of N.
 
     Args:
@@ -116,19 +116,19 @@ def gain_of_best(n: int, se: float, tau: float) -> Gain:
     _require_spread("tau", tau)
     best = expected_max(n)
     spread = sqrt(se * se + tau * tau)
-    return Gain(best * tau * (tau / spread), best * se * (se / spread)) if spread else Gain(0.0, 0.0)
+    return SelectionGain(best * tau * (tau / spread), best * se * (se / spread)) if spread else SelectionGain(0.0, 0.0)
 
 
-def disclosed(score: float, n: int, se: float, tau: float = 0.0) -> float:
+def debias_known_n(score: float, n: int, se: float, tau: float = 0.0) -> float:
     """The released model's score without the curse, when N is disclosed.
 
     Raises:
         BadCounts: as `gain_of_best`.
     """
-    return score - gain_of_best(n, se, tau).curse
+    return score - selection_gain(n, se, tau).curse
 
 
-def disclosed_se(n: int, se: float, tau: float = 0.0) -> float:
+def debiased_se(n: int, se: float, tau: float = 0.0) -> float:
     """Standard error of `disclosed`: √((s⁴ Var[max of N] + s² τ²) / (s² + τ²)); s itself at N = 1.
 
     The best of many lucky tries is nearly always about as lucky: at N = 27 and τ = 0 it is half of s.
@@ -139,11 +139,11 @@ def disclosed_se(n: int, se: float, tau: float = 0.0) -> float:
     _require_spread("se", se)
     _require_spread("tau", tau)
     whole = se * se + tau * tau
-    return sqrt((se**4 * spread_of_max(n) ** 2 + se * se * tau * tau) / whole) if whole else 0.0
+    return sqrt((se**4 * sd_of_max(n) ** 2 + se * se * tau * tau) / whole) if whole else 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shrunk:
+class ShrunkScores:
     """A family's scores, each drawn towards the family mean by as much as luck explains their spread.
 
     Attributes:
@@ -159,7 +159,7 @@ class Shrunk:
     tau: float
 
 
-def shrink(scores: npt.ArrayLike, se: npt.ArrayLike) -> Shrunk:
+def shrink_to_family_mean(scores: npt.ArrayLike, se: npt.ArrayLike) -> ShrunkScores:
     """Empirical-Bayes estimates of a family of variants (normal means, moment estimate of τ²).
 
     DerSimonian & Laird 1986 (Controlled Clinical Trials 7) for τ; with equal errors that is
@@ -187,7 +187,7 @@ def shrink(scores: npt.ArrayLike, se: npt.ArrayLike) -> Shrunk:
     kept = tau2 / (tau2 + s**2)
     # The mean is estimated too: its own variance comes in where scores are drawn to it.
     posterior = kept * s**2 + (1 - kept) ** 2 / weight.sum()
-    return Shrunk(mean + kept * (y - mean), np.sqrt(posterior), mean, sqrt(tau2))
+    return ShrunkScores(mean + kept * (y - mean), np.sqrt(posterior), mean, sqrt(tau2))
 
 
 def _spread(y: Float64, s: Float64) -> float:
@@ -197,7 +197,7 @@ def _spread(y: Float64, s: Float64) -> float:
     return max(0.0, float(excess / (weight.sum() - (weight**2).sum() / weight.sum())))
 
 
-def fresh_only(counts: PairCounts, before: PairCounts, model: str) -> PairCounts:
+def without_votes_before(counts: PairCounts, before: PairCounts, model: str) -> PairCounts:
     """Leave out the votes on a model that were cast before it was chosen; all others stay.
 
     Args:
@@ -216,7 +216,7 @@ def fresh_only(counts: PairCounts, before: PairCounts, model: str) -> PairCounts
     return counts.minus(stale)
 
 
-def mismatch(tested: float, se_tested: float, released: float, se_released: float, curse: float = 0.0) -> float:
+def mismatch_z(tested: float, se_tested: float, released: float, se_released: float, curse: float = 0.0) -> float:
     """Z of "the released model is not the tested one": (tested − released − curse) / √(s² + s²).
 
     Two identical checkpoints that scored 1069 and 1052 have z = 0.9: far from it.

@@ -36,7 +36,7 @@ def model_names(models: Sequence[str]) -> tuple[str, ...]:
 
 def codes(values: npt.ArrayLike, what: str, size: int) -> Int32:
     """Return int32[P]; each must be a code in [0, size)."""
-    array = whole(values, what)
+    array = whole_numbers(values, what)
     # The two extremes first: millions of votes come through here, and nearly all of them are right.
     if array.size and not 0 <= array.min() <= array.max() < size:
         row = int(np.argmax((array < 0) | (array >= size)))
@@ -46,7 +46,7 @@ def codes(values: npt.ArrayLike, what: str, size: int) -> Int32:
 
 def counts(values: npt.ArrayLike, what: str, names: Sequence[str], a: Int32, b: Int32) -> Int64:
     """Return int64[P]; each must be a whole number of votes, at least 0."""
-    array = whole(values, what)
+    array = whole_numbers(values, what)
     if array.shape != a.shape:
         raise BadCounts(f"expected {len(a)} rows of {what}, got shape {array.shape}")
     bad = np.flatnonzero((array < 0) | (array > MOST_VOTES))
@@ -57,7 +57,7 @@ def counts(values: npt.ArrayLike, what: str, names: Sequence[str], a: Int32, b: 
     return _frozen(array.astype(np.int64))
 
 
-def no_self_pairs(a: Int32, b: Int32, names: Sequence[str]) -> None:
+def refuse_self_pairs(a: Int32, b: Int32, names: Sequence[str]) -> None:
     """Refuse a model against itself: it says nothing about anybody's strength."""
     same = np.flatnonzero(a == b)
     if same.size:
@@ -65,7 +65,7 @@ def no_self_pairs(a: Int32, b: Int32, names: Sequence[str]) -> None:
         raise BadCounts(f"expected two models, got {names[a[row]]} against itself at row {row}")
 
 
-def square(values: npt.ArrayLike, what: str, names: Sequence[str | int] | None) -> Float64:
+def square_matrix(values: npt.ArrayLike, what: str, names: Sequence[str | int] | None) -> Float64:
     """Return float64[K, K]; finite, at least 0, with nothing on the diagonal."""
     try:
         array = np.array(values, dtype=np.float64)
@@ -84,7 +84,7 @@ def square(values: npt.ArrayLike, what: str, names: Sequence[str | int] | None) 
     return array
 
 
-def whole(values: npt.ArrayLike, what: str) -> npt.NDArray[Any]:
+def whole_numbers(values: npt.ArrayLike, what: str) -> npt.NDArray[Any]:
     """Return whole numbers of one dimension, in whatever type they came."""
     array = np.asarray(values)
     if array.ndim != 1:

@@ -1,6 +1,6 @@
 """The leaderboard: one row a model, best first.
 
-Laws: nothing is rounded here, except by `Board.rounded`; no model vanishes (each is a row or is named in
+Laws: nothing is rounded here, except by `Leaderboard.rounded`; no model vanishes (each is a row or is named in
 `unrated`); ranks come from unrounded numbers.
 
 Not handled: views, snapshots, names for display; the callers choose the votes.
@@ -15,17 +15,17 @@ import numpy as np
 
 from ..errors import BadCounts
 from ..vocabulary.arrays import Float64, Int64
-from .admission import Unrated, rate_component
 from .bradley_terry import Fit, fit
-from .counts import PairCounts
-from .intervals import Intervals, intervals, ranks
-from .ranksets import RankSets, rank_sets
+from .intervals import RatingIntervals, marginal_ranks, wald_intervals
+from .pair_counts import PairCounts
+from .rank_sets import RankSets, simultaneous_rank_sets
+from .rated_models import UnratedModel, select_rated_models
 
 _CENT = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Board:
+class Leaderboard:
     """Ratings as columns of one length, sorted by rating from high to low, then by name.
 
     Attributes:
@@ -54,17 +54,17 @@ class Board:
     rank_best: Int64
     rank_worst: Int64
     votes: Int64
-    unrated: tuple[Unrated, ...]
+    unrated: tuple[UnratedModel, ...]
     gradient_norm: float
     converged: bool
     iterations: int
     joint: RankSets | None = None
 
-    def shifted(self, points: float) -> Board:
+    def shifted(self, points: float) -> Leaderboard:
         """Move what is shown by some points; nothing gets wider, no rank changes."""
         return replace(self, rating=self.rating + points, lower=self.lower + points, upper=self.upper + points)
 
-    def rounded(self) -> Board:
+    def rounded(self) -> Leaderboard:
         """Round the four columns in points to 0.01, half to even, in decimal as the number is written."""
         return replace(
             self,
@@ -75,7 +75,7 @@ class Board:
         )
 
 
-def leaderboard(
+def compute_leaderboard(
     counts: PairCounts,
     *,
     anchor: tuple[str, float] | None = None,
@@ -83,7 +83,7 @@ def leaderboard(
     least_share: float | None = None,
     reweight: int | None = None,
     joint: bool = False,
-) -> Board:
+) -> Leaderboard:
     """Rate the models and put them in order.
 
     Args:
@@ -100,31 +100,31 @@ def leaderboard(
         Disconnected: no finite estimate, or a component below `least_share`.
         NotConverged: Newton stopped early.
     """
-    rated, unrated = (counts, ()) if least_share is None else rate_component(counts, least_share=least_share)
+    rated, unrated = (counts, ()) if least_share is None else select_rated_models(counts, least_share=least_share)
     fitted = fit(rated, reweight=reweight)
     # Battles with unrated models are counted votes of the view too.
     votes = dict(zip(counts.models, counts.battles().tolist(), strict=True))
-    return board_of(
+    return assemble_leaderboard(
         rated.models,
         fitted,
-        intervals(fitted, level=level),
+        wald_intervals(fitted, level=level),
         votes=np.array([votes[name] for name in rated.models], dtype=np.int64),
         anchor=anchor,
         unrated=unrated,
-        joint=rank_sets(fitted, level=level) if joint else None,
+        joint=simultaneous_rank_sets(fitted, level=level) if joint else None,
     )
 
 
-def board_of(
+def assemble_leaderboard(
     models: tuple[str, ...],
     fitted: Fit,
-    shown: Intervals,
+    shown: RatingIntervals,
     *,
     votes: Int64,
     anchor: tuple[str, float] | None = None,
-    unrated: tuple[Unrated, ...] = (),
+    unrated: tuple[UnratedModel, ...] = (),
     joint: RankSets | None = None,
-) -> Board:
+) -> Leaderboard:
     """Put rated models in order, whatever the fit and the intervals came from.
 
     Args:
@@ -140,9 +140,9 @@ def board_of(
         BadCounts: the anchor is not among the models.
     """
     shown = _anchored(models, shown, anchor)
-    places = ranks(shown)
+    places = marginal_ranks(shown)
     order = np.array(sorted(range(len(models)), key=lambda i: (-shown.rating[i], models[i])), dtype=np.int64)
-    return Board(
+    return Leaderboard(
         models=tuple(models[i] for i in order),
         rating=shown.rating[order],
         se=shown.se[order],
@@ -160,7 +160,7 @@ def board_of(
     )
 
 
-def _anchored(models: tuple[str, ...], shown: Intervals, anchor: tuple[str, float] | None) -> Intervals:
+def _anchored(models: tuple[str, ...], shown: RatingIntervals, anchor: tuple[str, float] | None) -> RatingIntervals:
     if anchor is None:
         return shown
     name, points = anchor

@@ -25,7 +25,7 @@ _CENTRED = np.array([0.5, -0.5, 0.0, 0.0])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sums:
+class GramBlocks:
     """Σ over votes of u·(e_a − e_b, z)(e_a − e_b, z)ᵀ, as blocks.
 
     Attributes:
@@ -40,7 +40,7 @@ class Sums:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pass:
+class LikelihoodSums:
     """One pass over the votes at (θ, γ).
 
     Attributes:
@@ -52,11 +52,11 @@ class Pass:
 
     pairs: Float64
     features: Float64
-    information: Sums | None
-    scatter: Sums | None
+    information: GramBlocks | None
+    scatter: GramBlocks | None
 
 
-def asked(sums: Sums | None) -> Sums:
+def required(sums: GramBlocks | None) -> GramBlocks:
     """Sums that a pass was asked for.
 
     Raises:
@@ -67,7 +67,7 @@ def asked(sums: Sums | None) -> Sums:
     return sums
 
 
-class Rows:
+class VoteRows:
     """N votes sorted by pair.
 
     Attributes:
@@ -113,7 +113,7 @@ class Rows:
 
     def run(
         self, theta: Float64, gamma: Float64, weight: Float64, *, information: bool = False, scatter: bool = False
-    ) -> Pass:
+    ) -> LikelihoodSums:
         """One pass.
 
         Args:
@@ -124,13 +124,13 @@ class Rows:
         """
         difference = theta[self.low] - theta[self.high]
 
-        def one(block: tuple[slice, slice]) -> Pass:
+        def one(block: tuple[slice, slice]) -> LikelihoodSums:
             pairs, rows = block
             return self._one(pairs, rows, difference[pairs], gamma, weight[pairs], information, scatter)
 
         with ThreadPoolExecutor() as threads:
             parts = list(threads.map(one, self._blocks))
-        return Pass(
+        return LikelihoodSums(
             np.concatenate([part.pairs for part in parts]),
             _sum([part.features for part in parts]),
             _joined([part.information for part in parts]),
@@ -146,7 +146,7 @@ class Rows:
         weight: Float64,
         information: bool,
         scatter: bool,
-    ) -> Pass:
+    ) -> LikelihoodSums:
         z, votes = self._z[:, rows], self.votes[pairs]
         starts = self._starts[pairs] - rows.start
         eta = np.repeat(difference, votes)
@@ -157,7 +157,7 @@ class Rows:
         residual = self._centred[rows] - half
         each = np.repeat(weight, votes)
         scored = residual * each
-        return Pass(
+        return LikelihoodSums(
             np.add.reduceat(scored, starts),
             z @ scored,
             _sums((0.25 - half * half) * each, z, starts) if information else None,
@@ -177,16 +177,16 @@ class Rows:
         return bool(largest > 0 and not against.any())
 
 
-def _sums(u: Float64, z: Float64, starts: npt.NDArray[np.intp]) -> Sums:
+def _sums(u: Float64, z: Float64, starts: npt.NDArray[np.intp]) -> GramBlocks:
     uz = z * u
-    return Sums(np.add.reduceat(u, starts), np.add.reduceat(uz, starts, axis=1), uz @ z.T)
+    return GramBlocks(np.add.reduceat(u, starts), np.add.reduceat(uz, starts, axis=1), uz @ z.T)
 
 
-def _joined(parts: list[Sums | None]) -> Sums | None:
+def _joined(parts: list[GramBlocks | None]) -> GramBlocks | None:
     given = [part for part in parts if part is not None]
     if not given:
         return None
-    return Sums(
+    return GramBlocks(
         np.concatenate([part.pairs for part in given]),
         np.concatenate([part.cross for part in given], axis=1),
         _sum([part.features for part in given]),

@@ -19,9 +19,9 @@ import numpy.typing as npt
 from ..errors import BadCounts
 from ..vocabulary.arrays import Float64, Int32, Int64
 from ..vocabulary.outcomes import OUTCOMES
-from . import checks
-from .encode import Coded, encode_columns
-from .tally import collapse, scatter, tally
+from . import validation
+from .encoding import CodedColumn, encode_columns
+from .pair_sums import add_to_matrix, count_by_pair, merge_unordered_pairs
 
 _COLUMNS = ("wins_a", "wins_b", "ties", "both_bad")
 
@@ -53,14 +53,14 @@ class PairCounts:
     both_bad: Int64
 
     def __post_init__(self) -> None:
-        names = checks.model_names(self.models)
-        a, b = (checks.codes(values, what, len(names)) for what, values in (("a", self.a), ("b", self.b)))
+        names = validation.model_names(self.models)
+        a, b = (validation.codes(values, what, len(names)) for what, values in (("a", self.a), ("b", self.b)))
         if a.shape != b.shape:
             raise BadCounts(f"expected a and b of one length, got {len(a)} and {len(b)}")
-        checks.no_self_pairs(a, b, names)
-        columns = {what: checks.counts(getattr(self, what), what, names, a, b) for what in _COLUMNS}
+        validation.refuse_self_pairs(a, b, names)
+        columns = {what: validation.counts(getattr(self, what), what, names, a, b) for what in _COLUMNS}
         votes = sum(float(column.sum(dtype=np.float64)) for column in columns.values())
-        if votes > checks.MOST_VOTES:
+        if votes > validation.MOST_VOTES:
             raise BadCounts(f"expected at most 2^53 votes, got {votes:.4g}")
         for what, value in {"models": names, "a": a, "b": b, **columns}.items():
             object.__setattr__(self, what, value)
@@ -95,13 +95,13 @@ class PairCounts:
         Raises:
             BadCounts: a code off its axis or a model against itself, with its row.
         """
-        names = checks.model_names(models)
-        left, right = checks.codes(a, "a", len(names)), checks.codes(b, "b", len(names))
-        result = checks.codes(outcome, "outcome", len(OUTCOMES))
+        names = validation.model_names(models)
+        left, right = validation.codes(a, "a", len(names)), validation.codes(b, "b", len(names))
+        result = validation.codes(outcome, "outcome", len(OUTCOMES))
         if not left.shape == right.shape == result.shape:
             raise BadCounts(f"expected one length, got {len(left)} a, {len(right)} b, {len(result)} outcome")
         axis, outcomes = np.arange(len(names), dtype=np.int32), np.arange(len(OUTCOMES), dtype=np.int32)
-        return _counted(names, Coded(axis, left), Coded(axis, right), Coded(outcomes, result))
+        return _counted(names, CodedColumn(axis, left), CodedColumn(axis, right), CodedColumn(outcomes, result))
 
     @classmethod
     def from_labels(cls, model_a: Iterable[Any], model_b: Iterable[Any], winner: Iterable[Any]) -> PairCounts:
@@ -162,12 +162,12 @@ class PairCounts:
 
     def decisive_matrix(self) -> Float64:
         """Return float64[K, K]: votes for i over j that name a winner."""
-        return scatter(len(self.models), (self.a, self.b, self.wins_a), (self.b, self.a, self.wins_b))
+        return add_to_matrix(len(self.models), (self.a, self.b, self.wins_a), (self.b, self.a, self.wins_b))
 
     def tie_matrix(self) -> Float64:
         """Return float64[K, K], symmetric: votes between i and j that name no winner."""
         none = self.ties + self.both_bad
-        return scatter(len(self.models), (self.a, self.b, none), (self.b, self.a, none))
+        return add_to_matrix(len(self.models), (self.a, self.b, none), (self.b, self.a, none))
 
     def battles(self) -> Int64:
         """Return int64[K]: battles of each model, ties included."""
@@ -193,12 +193,12 @@ class PairCounts:
         return int(self.ties.sum() + self.both_bad.sum()) / self.total
 
 
-def _counted(models: tuple[str, ...], a: Coded, b: Coded, outcome: Coded) -> PairCounts:
+def _counted(models: tuple[str, ...], a: CodedColumn, b: CodedColumn, outcome: CodedColumn) -> PairCounts:
     """Count N votes whose codes are known to be on their axes."""
-    pairs, table = tally(a, b, outcome, len(models))
+    pairs, table = count_by_pair(a, b, outcome, len(models))
     first, second = np.divmod(pairs, max(len(models), 1))
     if (first == second).any():
-        checks.no_self_pairs(a.codes, b.codes, models)
+        validation.refuse_self_pairs(a.codes, b.codes, models)
     return _canonical(models, first, second, table)
 
 
@@ -209,5 +209,5 @@ def _same_axis(first: PairCounts, other: PairCounts, what: str) -> None:
 
 
 def _canonical(models: tuple[str, ...], a: npt.NDArray[Any], b: npt.NDArray[Any], table: Int64) -> PairCounts:
-    low, high, summed = collapse(a, b, table, len(models))
+    low, high, summed = merge_unordered_pairs(a, b, table, len(models))
     return PairCounts(models, low, high, *summed.T)

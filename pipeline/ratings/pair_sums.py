@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ..vocabulary.arrays import Float64, Int32, Int64
 from ..vocabulary.outcomes import OUTCOMES
-from .encode import Coded
+from .encoding import CodedColumn
 
 _CELLS = len(OUTCOMES)
 # Up to this many cells a dense tally (128 MB) beats sorting the votes; 2,048 models fill it.
@@ -22,7 +22,7 @@ _DENSE_CELLS = 2**24
 _WORTH_A_THREAD = 200_000
 
 
-def tally(a: Coded, b: Coded, outcome: Coded, size: int) -> tuple[Int64, Int64]:
+def count_by_pair(a: CodedColumn, b: CodedColumn, outcome: CodedColumn, size: int) -> tuple[Int64, Int64]:
     """Count N votes by ordered pair: the keys a·K + b, and int64[P, 4] by outcome."""
     cells = size * size * _CELLS
     if cells <= _DENSE_CELLS:
@@ -36,7 +36,7 @@ def tally(a: Coded, b: Coded, outcome: Coded, size: int) -> tuple[Int64, Int64]:
     return pairs, table
 
 
-def _keys(columns: tuple[Coded, Coded, Coded], size: int, rows: slice) -> Int64:
+def _keys(columns: tuple[CodedColumn, CodedColumn, CodedColumn], size: int, rows: slice) -> Int64:
     """(a·K + b)·4 + outcome, multiplied in the small tables and added up by row."""
     scales = (size * _CELLS, _CELLS, 1)
     first, second, third = (
@@ -48,7 +48,7 @@ def _keys(columns: tuple[Coded, Coded, Coded], size: int, rows: slice) -> Int64:
     return first
 
 
-def _dense(columns: tuple[Coded, Coded, Coded], size: int) -> Int64:
+def _dense(columns: tuple[CodedColumn, CodedColumn, CodedColumn], size: int) -> Int64:
     """Votes of every cell, half of them in a thread of its own: numpy lets go of the interpreter."""
     cells, votes = size * size * _CELLS, len(columns[0].position)
     if votes < _WORTH_A_THREAD:
@@ -59,7 +59,9 @@ def _dense(columns: tuple[Coded, Coded, Coded], size: int) -> Int64:
     return first + second
 
 
-def collapse(a: npt.NDArray[Any], b: npt.NDArray[Any], table: Int64, size: int) -> tuple[Int32, Int32, Int64]:
+def merge_unordered_pairs(
+    a: npt.NDArray[Any], b: npt.NDArray[Any], table: Int64, size: int
+) -> tuple[Int32, Int32, Int64]:
     """Sum rows to one per unordered pair: a < b (wins swapped where needed), sorted, none empty."""
     mirrored = np.where((a > b)[:, None], table[:, [1, 0, 2, 3]], table)
     keys = np.minimum(a, b).astype(np.int64) * size + np.maximum(a, b)
@@ -71,7 +73,7 @@ def collapse(a: npt.NDArray[Any], b: npt.NDArray[Any], table: Int64, size: int) 
     return low.astype(np.int32), high.astype(np.int32), summed[held]
 
 
-def scatter(size: int, *entries: tuple[Int32, Int32, Int64]) -> Float64:
+def add_to_matrix(size: int, *entries: tuple[Int32, Int32, Int64]) -> Float64:
     """Add votes into float64[K, K] at (row, column)."""
     matrix = np.zeros((size, size))
     for row, column, votes in entries:

@@ -19,9 +19,9 @@ import numpy.typing as npt
 from ..errors import BadCounts, RatingError
 from ..vocabulary.arrays import Int32, Int64
 from ..vocabulary.outcomes import OUTCOMES
-from . import checks
-from .board import Board, leaderboard
-from .counts import PairCounts
+from . import validation
+from .leaderboard import Leaderboard, compute_leaderboard
+from .pair_counts import PairCounts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +38,7 @@ class GroupedCounts:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class GroupBoard:
+class GroupLeaderboard:
     """The board of a group, or why it has none.
 
     Attributes:
@@ -50,7 +50,7 @@ class GroupBoard:
 
     label: str
     votes: int
-    board: Board | None
+    board: Leaderboard | None
     reason: str
 
 
@@ -73,26 +73,26 @@ def count_groups(
     Raises:
         BadCounts: a code off its axis with its row, columns of different lengths, or a label given twice.
     """
-    names = checks.model_names(models)
-    left, right = checks.codes(a, "a", len(names)), checks.codes(b, "b", len(names))
-    result, each = checks.codes(outcome, "outcome", len(OUTCOMES)), _group_codes(group, labels)
+    names = validation.model_names(models)
+    left, right = validation.codes(a, "a", len(names)), validation.codes(b, "b", len(names))
+    result, each = validation.codes(outcome, "outcome", len(OUTCOMES)), _group_codes(group, labels)
     lengths = [len(column) for column in (left, right, result, each)]
     if len(set(lengths)) != 1:
         raise BadCounts("expected one length, got {} a, {} b, {} outcome, {} group".format(*lengths))
-    checks.no_self_pairs(left, right, names)
+    validation.refuse_self_pairs(left, right, names)
     low, high, table = _cells(left, right, result, each + 1, (len(names), len(labels) + 1))
     parts = [PairCounts.from_rows(names, low, high, of_group) for of_group in table]
     found = {label: part for label, part in zip(labels, parts[1:], strict=True) if part.total}
     return GroupedCounts(PairCounts.merge(parts), MappingProxyType(dict(sorted(found.items()))))
 
 
-def group_boards(
+def rate_groups(
     grouped: GroupedCounts,
     *,
     anchor: tuple[str, float] | None = None,
     level: float = 0.95,
     least_share: float | None = 0.95,
-) -> tuple[GroupBoard, ...]:
+) -> tuple[GroupLeaderboard, ...]:
     """Rate every group by itself.
 
     Args:
@@ -110,20 +110,20 @@ def group_boards(
 
 def _group_board(
     label: str, counts: PairCounts, anchor: tuple[str, float] | None, level: float, least_share: float | None
-) -> GroupBoard:
+) -> GroupLeaderboard:
     try:
-        board = leaderboard(counts, level=level, least_share=least_share)
+        board = compute_leaderboard(counts, level=level, least_share=least_share)
         if anchor is not None and anchor[0] in board.models:
             board = board.shifted(anchor[1] - float(board.rating[board.models.index(anchor[0])]))
     except RatingError as error:
-        return GroupBoard(label, counts.total, None, str(error))
-    return GroupBoard(label, counts.total, board, "")
+        return GroupLeaderboard(label, counts.total, None, str(error))
+    return GroupLeaderboard(label, counts.total, board, "")
 
 
 def _group_codes(group: npt.ArrayLike, labels: Sequence[str]) -> Int64:
     if len(set(labels)) != len(labels):
         raise BadCounts(f"expected each group once, got {len(labels)} labels, {len(set(labels))} of them different")
-    array = checks.whole(group, "group")
+    array = validation.whole_numbers(group, "group")
     bad = (array < -1) | (array >= len(labels))
     if bad.any():
         row = int(np.argmax(bad))

@@ -22,7 +22,7 @@ def _controller() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def one_thread(function: Callable[P, T]) -> Callable[P, T]:
+def single_blas_thread(function: Callable[P, T]) -> Callable[P, T]:
     """Run a function with BLAS on one thread, and give BLAS its threads back."""
 
     @wraps(function)
