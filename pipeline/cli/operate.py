@@ -21,7 +21,7 @@ from pipeline.settings import PREFIX, SHAPING, Settings, shown
 from pipeline.store import Store
 from pipeline.store.db.migrate import NEWEST
 from pipeline.store.read import status as figures
-from pipeline.store.votes import registry_events
+from pipeline.store.votes import registry_events, stale_windows
 
 _PACKAGES = (
     "apache-airflow",
@@ -35,14 +35,17 @@ _PACKAGES = (
 
 @app.command()
 def migrate(store: StoreOption = None, as_json: JsonOption = False) -> None:
-    """Make the store, or bring its tables up to date: as the role that owns them, before anybody else is let in."""
+    """Make the store, or bring its tables and windows up to date: as the role that owns them, before all else runs."""
     options = configuration.load()
     opened = Store.open(store or options.store, voter_key=options.key)
+    rebuilt = jobs.rebuild_windows(opened)
     opened.close()
     if as_json:
-        emit({"store": opened.url, "tables": NEWEST})
-    else:
-        err.print(f"{opened.url} has the tables of version {NEWEST}", highlight=False)
+        emit({"store": opened.url, "tables": NEWEST, "windows_rebuilt": rebuilt})
+        return
+    err.print(f"{opened.url} has the tables of version {NEWEST}", highlight=False)
+    if rebuilt:
+        err.print(f"counted {rebuilt:,} windows again from the votes")
 
 
 @app.command()
@@ -119,7 +122,7 @@ def doctor(store: StoreOption = None, as_json: JsonOption = False) -> None:
         "unknown_settings": configuration.unknown(),
         "store": _store(url, options),
     }  # fmt: skip
-    healthy = not report["store"].get("error") and not report["store"].get("incomplete")
+    healthy = not any(report["store"].get(name) for name in ("error", "incomplete", "windows_stale_since"))
     if as_json:
         emit({"healthy": healthy, **report})
     else:
@@ -151,6 +154,7 @@ def _store(url: str, options: Settings) -> dict[str, Any]:
                 "url": opened.url,
                 "fates": figures.fates(connection),
                 "incomplete": figures.incomplete(connection),
+                "windows_stale_since": stale_windows.stale_since(connection),
             }
         opened.close()
     except (IntegrityError, DBAPIError) as error:

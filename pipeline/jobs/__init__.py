@@ -15,6 +15,7 @@ however many it is asked for.
     verification.py   recomputing what is published, from the votes
     ledger_audit.py   the daily audit of the ledger
     replay.py         what a detector would have said about all that is stored
+    rebuild_windows.py  counting windows again after a migration
     gathering.py      one look at a store, for audits
     auditing.py       every audit over such a look; registry_audits.py: those of variants and claims
     sweep.py          the audits, the policy, and the alerts that follow
@@ -27,6 +28,7 @@ from pipeline.jobs.audits.provider import provider
 from pipeline.jobs.audits.sweep import sweep
 from pipeline.jobs.custody.audit import audit
 from pipeline.jobs.custody.verification import verify
+from pipeline.jobs.rebuild_windows import rebuild_windows
 from pipeline.jobs.refresh.steps import check, publish, rate, refresh, seal, store_url
 from pipeline.jobs.replay import replay
 from pipeline.jobs.store_status import status
@@ -38,6 +40,7 @@ __all__ = [
     "provider",
     "publish",
     "rate",
+    "rebuild_windows",
     "refresh",
     "replay",
     "seal",

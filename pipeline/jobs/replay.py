@@ -26,7 +26,7 @@ from pipeline.scoring.window_processor import Levels, Names, Seen, watch
 from pipeline.scoring.window_processor import windows as windows_between
 from pipeline.store.alerting import alerts
 from pipeline.store.boards import snapshots
-from pipeline.store.votes import monitor_state, registry_events, snapshots_in_force, window_counts
+from pipeline.store.votes import monitor_state, registry_events, snapshots_in_force, stale_windows, window_counts
 from pipeline.store.votes.dictionary import model_names, terms
 from pipeline.vocabulary.time import format_rfc3339
 
@@ -48,6 +48,7 @@ def replay(store: str, name: str, write: bool = False) -> list[dict[str, Any]]:
 
     Raises:
         Usage: no detector has this name.
+        StoreUnavailable: a migration has marked the windows stale, and the detector reads windows.
     """
     window = next((d for d in WINDOW if d.name == name), None)
     voter = next((d for d in VOTER if d.name == name), None)
@@ -67,6 +68,7 @@ def replay(store: str, name: str, write: bool = False) -> list[dict[str, Any]]:
 
 def _windows(connection: Connection, detector: WindowDetector) -> list[Said]:
     options = configuration.load()
+    stale_windows.expect_current(connection)
     first, end = window_counts.first_start(connection), window_counts.position(connection)
     if first is None or end is None:
         return []

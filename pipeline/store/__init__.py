@@ -27,7 +27,8 @@ verdicts.py    what the expectations said
 registry.py    registry events as they came
 arrays.py      arrays as one parameter of PostgreSQL
 keys.py        the key files beside a store
-migrate.py     bringing a store to this version; remaking.py: what is made of votes, made again
+migrate.py     bringing a store to this version
+stale_windows.py  windows that a migration has left to be counted again
 status.py      what the exporter shows, and the recount that proves completeness
 """
 

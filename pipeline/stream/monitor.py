@@ -30,7 +30,7 @@ from pipeline.scoring.window_processor import windows as windows_between
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.alerting import alerts, outbox
-from pipeline.store.votes import monitor_state, registry_events, window_counts
+from pipeline.store.votes import monitor_state, registry_events, stale_windows, window_counts
 from pipeline.store.votes.dictionary import model_names, terms
 
 # Windows of one transaction: two days of them.
@@ -117,6 +117,9 @@ class Monitor:
 
         Returns:
             The number of windows with votes that were closed.
+
+        Raises:
+            StoreUnavailable: a migration has marked the windows stale.
         """
         closed = 0
         try:
@@ -137,6 +140,7 @@ class Monitor:
     def _step(self, close: bool) -> int | None:
         """Close the next windows; None while another monitor holds the lease."""
         with self.store.write() as connection:
+            stale_windows.expect_current(connection)
             now = time.time_ns() // 1000
             if not window_counts.take_lease(connection, "monitor", self.owner, now, self.settings.lease_seconds):
                 self._position = None

@@ -25,7 +25,7 @@ from pipeline.store import Store
 from pipeline.store.alerting import outbox
 from pipeline.store.boards import snapshots
 from pipeline.store.db.dialect import has_server
-from pipeline.store.votes import ingest
+from pipeline.store.votes import ingest, stale_windows
 from pipeline.store.votes.dictionary import Names
 from pipeline.stream.background_writer import Pen
 from pipeline.stream.commit import Context, Judge, Owned, Tally, Written, write_batch, write_states
@@ -119,7 +119,7 @@ class Worker:
         Raises:
             OffsetGap: votes that we have not read are gone.
             TooManyRejects: the stream is mostly not votes.
-            StoreUnavailable: the database stayed away.
+            StoreUnavailable: the database stayed away, or a migration has marked the windows stale.
         """
         ends = self._ends() if until_end else None
         try:
@@ -166,6 +166,7 @@ class Worker:
         self._generation = generation
 
     def _claimed(self, bounds: Mapping[int, tuple[int, int]], connection: Connection) -> dict[int, Owned]:
+        stale_windows.expect_current(connection)
         owned = {}
         ingest.end_frozen(connection, self._source_no, bounds)
         for number in sorted(bounds):

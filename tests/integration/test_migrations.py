@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -15,10 +18,16 @@ from typer.testing import CliRunner
 
 from pipeline import jobs
 from pipeline.cli.commands import app
+from pipeline.detectors import VOTER, WINDOW
 from pipeline.errors import StoreUnavailable
-from pipeline.store import Store, remaking
+from pipeline.store import Store
 from pipeline.store.db import schema
 from pipeline.store.db.engine import parse
+from pipeline.store.votes import stale_windows, window_counts
+from pipeline.stream.commit import Tally
+from pipeline.stream.monitor import Monitor
+from pipeline.stream.source import FileSource
+from pipeline.stream.worker import Worker
 from tests.integration.board_of_votes import OPTIONS, Board, event, using
 
 Rows = dict[str, list[tuple[Any, ...]]]
@@ -150,17 +159,109 @@ def test_a_role_that_may_not_change_the_tables_is_told_who_may(postgres_url: str
         execute(board, "DROP OWNED BY onlooker", "DROP ROLE onlooker")
 
 
-def test_windows_are_counted_again_as_the_worker_counts_them(tmp_path: Path) -> None:
-    """The votes of a store of this version, counted again, give the windows that its worker wrote."""
-    with using(OPTIONS):
-        it = Board(str(tmp_path / "store.db"), tmp_path)
-        it.vote(200)
-        it.refresh()
-        it.read(*(event(n, voter_since="2026-02-27T00:00:00Z") for n in range(200, 260)))
-        it.read(event(900), event(300), event(400, cast_at="2026-09-01T00:00:00Z"), event(401, network=None))
-        windows = sa.select(schema.window).order_by(schema.window.c.start, schema.window.c.partition_no)
-        with it.store() as store, store.write() as connection:
-            written = connection.execute(windows).all()
-            remaking.windows_of_all(connection)
-            assert connection.execute(windows).all() == written
-            assert len(written) > 8
+# Stale windows.
+
+# What a migration executes that changes what windows count (store/db/migrate.py).
+MARK = "INSERT INTO meta (name, value) VALUES ('windows_stale', '0004') ON CONFLICT (name) DO NOTHING"
+
+
+def integrity(*words: str) -> tuple[int, dict[str, Any]]:
+    done = CliRunner().invoke(app, [*words, "--json"])
+    return done.exit_code, json.loads(done.stdout)
+
+
+def test_windows_are_rebuilt_as_the_worker_counted_them(board: Board) -> None:
+    board.vote(200)
+    board.refresh()
+    board.read(*(event(n, voter_since="2026-02-27T00:00:00Z") for n in range(200, 260)))
+    board.read(event(900), event(300), event(400, cast_at="2026-09-01T00:00:00Z"), event(401, network=None))
+    counted = rows(board)["window"]
+    assert len(counted) > 8
+    assert integrity("migrate", "--store", board.url)[1]["windows_rebuilt"] == 0
+    execute(board, MARK, MARK, 'DELETE FROM "window" WHERE late > 0', 'UPDATE "window" SET accepted = accepted + 1')
+    assert integrity("doctor", "--store", board.url)[0] == 1
+    assert integrity("migrate", "--store", board.url)[1]["windows_rebuilt"] == len(counted)
+    assert rows(board)["window"] == counted
+    assert integrity("migrate", "--store", board.url)[1]["windows_rebuilt"] == 0
+    assert integrity("doctor", "--store", board.url)[0] == 0
+
+
+def test_nothing_works_on_stale_windows(board: Board) -> None:
+    board.vote(60)
+    execute(board, MARK)
+    before = rows(board)
+    with board.store() as store:
+        for work in (
+            lambda: board.vote(1),
+            lambda: Monitor(store, OPTIONS, "test", WINDOW).run(close=True, until_end=True),
+            lambda: jobs.replay(board.url, WINDOW[0].name),
+        ):
+            with pytest.raises(StoreUnavailable, match="migration 0004 marked stale: run `integrity migrate`"):
+                work()
+        now = rows(board)
+        # A worker registers its source before it claims partitions.
+        assert {name for name in now if now[name] != before[name]} <= {"source"}
+        jobs.rebuild_windows(store)
+        board.vote(1)
+        assert Monitor(store, OPTIONS, "test", WINDOW).run(close=True, until_end=True) > 0
+
+
+def test_a_rebuild_that_dies_leaves_the_windows_stale(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    board.vote(60)
+    execute(board, MARK)
+    before = rows(board)
+    add, calls = window_counts.add, []
+
+    def dies(*given: Any) -> None:
+        add(*given)
+        calls.append(given)
+        raise KeyboardInterrupt
+
+    with board.store() as store:
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(window_counts, "add", dies)
+            jobs.rebuild_windows(store)
+        assert (len(calls), rows(board)) == (1, before)
+        assert jobs.rebuild_windows(store) == len(before["window"])
+
+
+def test_a_rebuild_beside_a_worker_counts_every_vote_once(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mark comes after the worker's claim; its next batch waits until the rebuild has committed."""
+    path = board.folder / "votes.jsonl"
+    path.write_text("".join(json.dumps(event(n)) + "\n" for n in range(600)))
+    claimed, marked, clear = Event(), Event(), stale_windows.clear
+
+    def progress(_: Tally) -> None:
+        claimed.set()
+        marked.wait()
+
+    def clears(connection: sa.Connection) -> bool:
+        cleared = clear(connection)
+        while not reading.done() and not blocked(connection):
+            pass
+        return cleared
+
+    with closing(Store.open(board.url, voter_key=OPTIONS.key, worker=True)) as store, ThreadPoolExecutor(1) as thread:
+        worker = Worker(
+            FileSource(path), store, OPTIONS.model_copy(update={"batch_votes": 20}), VOTER, "test", progress=progress
+        )
+        reading = thread.submit(worker.run, until_end=True)
+        claimed.wait()
+        execute(board, MARK, 'UPDATE "window" SET accepted = accepted + 1000')
+        marked.set()
+        with monkeypatch.context() as patch:
+            patch.setattr(stale_windows, "clear", clears)
+            assert jobs.rebuild_windows(store) > 0
+        assert reading.result().accepted == 600
+        counted = rows(board)["window"]
+        execute(board, MARK)
+        jobs.rebuild_windows(store)
+    assert rows(board)["window"] == counted
+    assert sum(row[2] for row in counted) == 600
+
+
+def blocked(connection: sa.Connection) -> bool:
+    """Whether anybody waits for a lock; SQLite does not say, and has one writer at a time."""
+    if connection.dialect.name == "sqlite":
+        return True
+    return bool(connection.scalar(sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")))

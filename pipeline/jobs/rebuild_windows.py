@@ -1,4 +1,12 @@
-"""What a migration leaves to be made again from the votes, by the code of the day."""
+"""Counts the five-minute windows again from the stored votes, after a migration has marked them stale.
+
+`integrity migrate` runs this job after the migrations, as the role that owns the tables. Workers, the monitor and
+`replay` do not rebuild: they refuse stale windows (`store.votes.stale_windows`), since their database roles may not
+delete, and since of many processes that start at once only one should count all votes.
+
+Laws: one transaction, so a run that dies leaves the windows stale; the windows count the votes before each partition's
+next offset, each evaluated by the snapshot in force for it, as the worker counted them.
+"""
 
 from __future__ import annotations
 
@@ -15,17 +23,28 @@ from sqlalchemy.engine import Connection
 
 from pipeline.evidence import Reference
 from pipeline.scoring import window_builder
+from pipeline.store import Store
 from pipeline.store.boards import snapshots
 from pipeline.store.db import schema
-from pipeline.store.votes import arrow, snapshots_in_force
-from pipeline.store.votes import window_counts as stored_windows
+from pipeline.store.votes import arrow, snapshots_in_force, stale_windows, window_counts
 from pipeline.vocabulary.fates import LATE, QUARANTINED
 from pipeline.vocabulary.time import NO_TIME
 
 
-def windows_of_all(connection: Connection) -> None:
-    """Count every window again, each vote held against the snapshot that was in force for it."""
-    connection.execute(sa.delete(schema.window))
+def rebuild_windows(store: Store) -> int:
+    """Rebuild the windows if they are stale.
+
+    Returns:
+        The number of windows that were counted again, 0 if they were current.
+    """
+    with store.write() as connection:
+        if not stale_windows.clear(connection):
+            return 0
+        _count_all(connection)
+        return int(connection.scalar(sa.select(sa.func.count()).select_from(schema.window)) or 0)
+
+
+def _count_all(connection: Connection) -> None:
     t, p = schema.term.c, schema.partition.c
     terms = connection.execute(sa.select(t.term_no, t.text).where(t.kind == "network")).all()
     networks = {int(number): window_builder.group_of(text) for number, text in terms}
@@ -44,15 +63,15 @@ def _count(
     known = snapshots_in_force.in_force(connection, part)
     before = known[0][0] if known else end
     for sequence, start, stop in [(0, 0, before), *snapshots_in_force.within(known, 0, end)]:
-        judged_by = reference(sequence) if sequence else None
+        in_force = reference(sequence) if sequence else None
         for low in range(start, stop, arrow.ROWS):
             # Taken whole: the connection is lent to the reader as long as there is more.
             for batch in list(arrow.batches(connection, part, low, min(low + arrow.ROWS, stop))):
-                stored_windows.add(connection, window_builder.count(_counted(part, batch, networks), judged_by))
+                window_counts.add(connection, window_builder.count(_counted(part, batch, networks), in_force))
 
 
 def _counted(part: int, batch: pa.RecordBatch, networks: dict[int, int]) -> window_builder.Counted:
-    """As `processor.count_windows` has them of votes that come: quarantined ones belong to no window."""
+    """A batch of stored votes as a worker counts it: quarantined ones belong to no window."""
     batch = batch.filter(pc.not_equal(batch["fate"], QUARANTINED))
     column = {name: arrow.numbers(batch, name) for name in ("cast_at", "fate", "model_a", "model_b", "network")}
     since = pc.fill_null(batch["voter_since"].cast(pa.int64()), NO_TIME).to_numpy()
