@@ -3,10 +3,10 @@
 import importlib
 import pkgutil
 import re
-from dataclasses import fields
+from collections.abc import Callable, Iterable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
-import pytest
 import typer
 
 import pipeline
@@ -15,7 +15,6 @@ from pipeline.settings import Settings
 
 ROOT = Path(__file__).parents[3]
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"])
-PER_PAGE = pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 
 _FENCE = re.compile(r"^ *(?P<fence>`{3,})[^\n]*\n(?P<body>.*?)^ *(?P=fence)$", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`([^`\n]+)`")
@@ -48,51 +47,64 @@ def options(command) -> set[str]:
     return {name for parameter in command.params for name in parameter.opts} | {"--help", "-h"}
 
 
-@PER_PAGE
-def test_every_path_is_there(page):
-    created = made_by_guides()
-    named = {path.rstrip("./") for path in _PATH.findall(code_of(page.read_text(encoding="utf-8")))}
-    missing = {path for path in named - created - WRITTEN if not (ROOT / path).exists()}
-    assert not missing
+def wrong_in(find: Callable[[str], Iterable[str]]) -> dict[str, list[str]]:
+    """Page → what it names and what does not exist."""
+    found = {str(page.relative_to(ROOT)): sorted(find(page.read_text(encoding="utf-8"))) for page in PAGES}
+    return {page: names for page, names in found.items() if names}
 
 
-@PER_PAGE
-def test_every_module_is_there(page):
-    text = page.read_text(encoding="utf-8")
-    identifiers = re.findall(r"^::: (\S+)", text, re.MULTILINE)
+def test_every_path_is_there():
+    known = made_by_guides() | WRITTEN
+
+    def missing(text: str) -> set[str]:
+        named = {path.rstrip("./") for path in _PATH.findall(code_of(text))}
+        return {path for path in named - known if not (ROOT / path).exists()}
+
+    assert wrong_in(missing) == {}
+
+
+def test_every_module_is_there():
     created = {path.removesuffix(".py").replace("/", ".") for path in made_by_guides()}
-    for name in {*_MODULE.findall(code_of(text)), *identifiers} - created:
-        module, _, last = name.rpartition(".")
-        found = importlib.import_module(module)
-        assert hasattr(found, last) or importlib.import_module(name), name
+
+    def missing(text: str) -> set[str]:
+        identifiers = re.findall(r"^::: (\S+)", text, re.MULTILINE)
+        return {name for name in {*_MODULE.findall(code_of(text)), *identifiers} - created if not importable(name)}
+
+    assert wrong_in(missing) == {}
 
 
-@PER_PAGE
-def test_every_verb_and_option_is_there(page):
-    for words, rest in _VERB.findall(code_of(page.read_text(encoding="utf-8"))):
-        verb, _, second = words.partition(" ")
-        assert verb in COMMAND.commands, f"integrity {verb}"
-        command = COMMAND.commands[verb]
-        if second and hasattr(command, "commands"):
-            assert second in command.commands, f"integrity {words}"
-            command = command.commands[second]
-        line = rest.split(" #")[0].split("|")[0].split("&&")[0]
-        unknown = set(re.findall(r"(?<!\S)--?[a-z][\w-]*", line)) - options(command)
-        assert not unknown, f"integrity {words}{rest}"
+def importable(name: str) -> bool:
+    """A module, or a name of one."""
+    module, _, last = name.rpartition(".")
+    return find_spec(module) is not None and (
+        hasattr(importlib.import_module(module), last) or find_spec(name) is not None
+    )
 
 
-@PER_PAGE
-def test_every_target_of_make_is_there(page):
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
-    assert set(_TARGET.findall(code_of(page.read_text(encoding="utf-8")))) <= targets
+def test_every_verb_and_option_is_there():
+    def missing(text: str) -> Iterator[str]:
+        for words, rest in _VERB.findall(code_of(text)):
+            verb, _, second = words.partition(" ")
+            command = COMMAND.commands.get(verb)
+            if command is not None and second and hasattr(command, "commands"):
+                command = command.commands.get(second)
+            line = re.split(r" #|\||&&", rest)[0]
+            given = set(re.findall(r"(?<!\S)--?[a-z][\w-]*", line))
+            if command is None or given - options(command):
+                yield f"integrity {words}{rest}"
+
+    assert wrong_in(missing) == {}
 
 
-@PER_PAGE
-def test_every_setting_is_there(page):
-    known = {f"INTEGRITY_{field.name.upper()}" for field in fields(Settings)}
-    named = {name for name in _SETTING.findall(page.read_text(encoding="utf-8")) if not name.endswith("_")}
-    assert named <= known | {"INTEGRITY_NAME"}  # NAME stands for any of them
+def test_every_target_of_make_is_there():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert wrong_in(lambda text: set(_TARGET.findall(code_of(text))) - targets) == {}
+
+
+def test_every_setting_is_there():
+    known = {f"INTEGRITY_{name.upper()}" for name in Settings.model_fields}
+    known |= {"INTEGRITY_NAME", "INTEGRITY_"}  # NAME stands for any of them
+    assert wrong_in(lambda text: set(_SETTING.findall(text)) - known) == {}
 
 
 def test_every_verb_is_named_somewhere():
