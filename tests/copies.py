@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from pipeline.store import Store
+from pipeline.jobs.open_store import open_store
 
 
 def copy_files(there: str, here: str, key: bytes) -> None:
@@ -15,6 +15,6 @@ def copy_files(there: str, here: str, key: bytes) -> None:
 
 
 def _folders(url: str, key: bytes) -> tuple[Path, Path]:
-    store = Store.open(url, voter_key=key)
+    store = open_store(url, voter_key=key)
     store.close()
     return store.files.folder, store.keys

@@ -13,7 +13,7 @@ from pipeline.cli import show
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out
 from pipeline.errors import Usage
 from pipeline.jobs import moderation
-from pipeline.jobs.open_store import now
+from pipeline.jobs.open_store import now, open_store
 from pipeline.scoring.signals import STATES
 from pipeline.store import Store
 from pipeline.store.alerting import alerts as kept
@@ -56,7 +56,7 @@ def alerts(
     options = configuration.load()
     if state is not None and state not in STATES:
         raise Usage(f"--state: expected one of {', '.join(STATES)}, got {state!r}")
-    opened = Store.open(store or options.store, voter_key=options.key, create=False)
+    opened = open_store(store or options.store, create=False)
     try:
         if action in {"list", "export"}:
             with opened.read() as connection:

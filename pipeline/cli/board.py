@@ -11,7 +11,7 @@ from pipeline import settings as configuration
 from pipeline.cli import show
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out
 from pipeline.errors import Usage
-from pipeline.store import Store
+from pipeline.jobs.open_store import open_store
 from pipeline.store.boards import snapshots
 from pipeline.vocabulary.time import from_microseconds, parse_iso8601
 
@@ -44,7 +44,7 @@ def leaderboard(
     as_json: JsonOption = False,
 ) -> None:
     """Show a published board."""
-    opened = Store.open(store or configuration.load().store, voter_key=configuration.load().key, create=False)
+    opened = open_store(store or configuration.load().store, create=False)
     with opened.read() as connection:
         found = snapshots.find(connection, snapshot, _time(at))
         rows = snapshots.rows(connection, found.snapshot_id, view)

@@ -28,6 +28,7 @@ from pipeline.cli.app import JsonOption, app, emit, err, out
 from pipeline.cli.serve import listen
 from pipeline.detectors import VOTER, WINDOW
 from pipeline.errors import Usage
+from pipeline.jobs.open_store import open_store
 from pipeline.lab.simulate import Story, Stream, demo_registry, demo_story
 from pipeline.scoring.signals import voter_label
 from pipeline.settings import Settings
@@ -61,7 +62,7 @@ def demo(
     options = configuration.load()
     with configuration.override(options), _bar(as_json) as bar:
         story = _step(bar, "simulating votes from 1.67 million real ones", lambda: demo_story(votes, seed))
-        opened = Store.open(str(path), voter_key=options.key)
+        opened = open_store(str(path))
         before = _work(bar, opened, options, story.before, "honest votes")
         _step(bar, "first refresh: seal, check, rate, publish", lambda: jobs.refresh(str(path)))
         # A snapshot of a week before the end: the page tells who rose since, and why.

@@ -15,10 +15,10 @@ from pipeline import jobs
 from pipeline import settings as configuration
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out
 from pipeline.errors import IntegrityError
+from pipeline.jobs.open_store import open_store
 from pipeline.metrics import StoreCollector, serve
 from pipeline.scoring.signals import voter_label
 from pipeline.settings import PREFIX, SHAPING, Settings, shown
-from pipeline.store import Store
 from pipeline.store.db.migrate import NEWEST
 from pipeline.store.read import status as figures
 from pipeline.store.votes import registry_events, stale_windows
@@ -37,7 +37,7 @@ _PACKAGES = (
 def migrate(store: StoreOption = None, as_json: JsonOption = False) -> None:
     """Make the store, or bring its tables and windows up to date: as the role that owns them, before all else runs."""
     options = configuration.load()
-    opened = Store.open(store or options.store, voter_key=options.key)
+    opened = open_store(store or options.store)
     rebuilt = jobs.rebuild_windows(opened)
     opened.close()
     if as_json:
@@ -56,7 +56,7 @@ def exporter(
 ) -> None:
     """Serve the store's state as Prometheus metrics until SIGTERM."""
     options = configuration.load()
-    opened = Store.open(store or options.store, voter_key=options.key)
+    opened = open_store(store or options.store)
     collector = StoreCollector(lambda: jobs.status(opened), version("leaderboard-integrity"))
     server = serve(collector.alone(), port, host=host)
     err.print(f"metrics on http://{host}:{server.port}/metrics", highlight=False)
@@ -76,7 +76,7 @@ def pseudonym(
 ) -> None:
     """What a voter is called in this store."""
     options = configuration.load()
-    opened = Store.open(store or options.store, voter_key=options.key, create=False)
+    opened = open_store(store or options.store, create=False)
     label = voter_label(opened.pseudonym(voter_id))
     opened.close()
     if as_json:
@@ -93,7 +93,7 @@ def rejects(
 ) -> None:
     """Records that are no votes, and registry events that contradict others, each with its place and the reason."""
     options = configuration.load()
-    opened = Store.open(store or options.store, voter_key=options.key, create=False)
+    opened = open_store(store or options.store, create=False)
     with opened.read() as connection:
         listed = [*figures.rejected(connection, limit), *registry_events.rejected(connection)][:limit]
     opened.close()
@@ -120,7 +120,7 @@ def doctor(store: StoreOption = None, as_json: JsonOption = False) -> None:
         "settings": [_setting(options, *each) for each in configuration.sources().items()],
         "settings_digest": options.digest(),
         "unknown_settings": configuration.unknown(),
-        "store": _store(url, options),
+        "store": _store(url),
     }  # fmt: skip
     healthy = not any(report["store"].get(name) for name in ("error", "incomplete", "windows_stale_since"))
     if as_json:
@@ -146,9 +146,9 @@ def _setting(options: Settings, name: str, source: str) -> dict[str, Any]:
     }
 
 
-def _store(url: str, options: Settings) -> dict[str, Any]:
+def _store(url: str) -> dict[str, Any]:
     try:
-        opened = Store.open(url, voter_key=options.key, create=False)
+        opened = open_store(url, create=False)
         with opened.read() as connection:
             result = {
                 "url": opened.url,

@@ -11,6 +11,7 @@ import typer
 from pipeline import settings as configuration
 from pipeline.cli.app import StoreOption, app, err
 from pipeline.errors import Unavailable
+from pipeline.jobs.open_store import open_store
 from pipeline.store import Store
 
 
@@ -22,7 +23,7 @@ def serve(
 ) -> None:
     """Serve the API and the page until SIGTERM."""
     options = configuration.load()
-    opened = Store.open(store or options.store, voter_key=options.key, create=False)
+    opened = open_store(store or options.store, create=False)
     try:
         listen(opened, host, port)
     finally:

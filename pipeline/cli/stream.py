@@ -21,6 +21,7 @@ from pipeline.cli.app import JsonOption, StoreOption, app, emit, err
 from pipeline.detectors import VOTER, WINDOW
 from pipeline.errors import BrokerUnavailable, Usage
 from pipeline.formats import ColumnMap
+from pipeline.jobs.open_store import open_store
 from pipeline.metrics import WorkerMetrics, serve
 from pipeline.settings import Settings
 from pipeline.store import Store
@@ -90,7 +91,7 @@ def work(
 ) -> None:
     """Read votes from a file or Kafka, judge them, store them. SIGTERM ends it cleanly."""
     options = configuration.load()
-    opened = Store.open(store or options.store, voter_key=options.key, worker=True)
+    opened = open_store(store or options.store, worker=True)
     if registry_file is not None:
         registry_events.load(opened, registry_file)
     metrics = WorkerMetrics()
@@ -135,7 +136,7 @@ def monitor(
 ) -> None:
     """Close five-minute windows over all partitions, in order, once, and run the window detectors over them."""
     options = configuration.load()
-    opened = Store.open(store or options.store, voter_key=options.key, create=False)
+    opened = open_store(store or options.store, create=False)
     running = Monitor(opened, options, f"{socket.gethostname()}:{os.getpid()}", WINDOW)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: running.stop())

@@ -10,8 +10,7 @@ import typer
 from pipeline import settings as configuration
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out
 from pipeline.errors import Usage
-from pipeline.jobs.open_store import now
-from pipeline.store import Store
+from pipeline.jobs.open_store import now, open_store
 from pipeline.store.alerting import tokens as kept
 from pipeline.vocabulary.time import DAY, format_rfc3339
 
@@ -32,7 +31,7 @@ def tokens(
     if action != "list" and owner is None:
         raise Usage(f"tokens {action}: expected whose token")
     who = name or getpass.getuser()
-    opened = Store.open(store or options.store, voter_key=options.key, create=False)
+    opened = open_store(store or options.store, create=False)
     try:
         if action == "add":
             at = now()

@@ -1,13 +1,46 @@
-"""Opening the store that a verb is about."""
+"""Opens a store, with its keys and its ledger where the settings say.
+
+The keys of a file store are in `<store>.keys/`, its ledger in `<store>.ledger/`. For a PostgreSQL store both are under
+the user's state directory (XDG_STATE_HOME), which suits one machine; processes on several machines share keys through
+INTEGRITY_VOTER_KEY and INTEGRITY_LEDGER_KEY, and the ledger through INTEGRITY_LEDGER.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from pipeline import settings as configuration
 from pipeline.store import Store
+from pipeline.store.db.engine import parse
+
+
+def open_store(url: str, *, voter_key: bytes | None = None, create: bool = True, worker: bool = False) -> Store:
+    """Open a store; see `Store.open`.
+
+    Args:
+        url: postgresql://…, sqlite:///FILE, or simply a file.
+        voter_key: instead of the one of the settings.
+        create: make a store that is not there (else that is an error).
+        worker: bound the time that locks and idle transactions may take.
+
+    Raises:
+        StoreUnavailable: the database does not answer, or there is no store.
+        MissingKey: the store was made with a key that is not here.
+    """
+    options, keys = configuration.load(), key_folder(url)
+    return Store.open(
+        url,
+        keys=keys,
+        ledger=Path(options.ledger or keys.with_suffix(".ledger")),
+        voter_key=voter_key or options.key,
+        create=create,
+        worker=worker,
+    )
 
 
 @contextmanager
@@ -17,11 +50,22 @@ def opened(url: str) -> Iterator[Store]:
     Raises:
         StoreUnavailable: it does not answer, or there is none.
     """
-    store = Store.open(url, voter_key=configuration.load().key, create=False)
+    store = open_store(url, create=False)
     try:
         yield store
     finally:
         store.close()
+
+
+def key_folder(url: str) -> Path:
+    """The folder of a store's key files."""
+    parsed = parse(url)
+    if parsed.get_backend_name() == "sqlite":
+        return Path(f"{parsed.database}.keys")
+    place = f"{parsed.host}:{parsed.port}/{parsed.database}?{sorted(parsed.query.items())}"
+    name = hashlib.sha256(place.encode()).hexdigest()[:16]
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(state) / "leaderboard-integrity" / f"{name}.keys"
 
 
 def now() -> int:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from pipeline import settings
 from pipeline.detectors import VOTER
-from pipeline.store import Store
+from pipeline.jobs.open_store import open_store
 from pipeline.stream.source import KafkaSource
 from pipeline.stream.worker import Worker
 
@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("--signal", choices=("KILL", "STOP"), required=True)
     given = parser.parse_args()
     options = settings.load()
-    store = Store.open(given.store, voter_key=options.key, worker=True)
+    store = open_store(given.store, voter_key=options.key, worker=True)
     source: Any = KafkaSource(
         given.bootstrap,
         given.topic,

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.store import Store
+from pipeline.jobs.open_store import open_store
 from pipeline.store.votes import window_counts
 
 Table = dict[Any, Any]
@@ -70,7 +70,7 @@ class Held:
 
 def read(url: str, key: bytes) -> Held:
     """Read a whole store, at one moment."""
-    store = Store.open(url, voter_key=key)
+    store = open_store(url, voter_key=key)
     try:
         with store.read() as connection:
             return _held(connection)
@@ -138,7 +138,7 @@ def differences(one: Held, other: Held) -> Iterable[str]:
 
 def board_of(url: str, key: bytes) -> dict[tuple[str, str], tuple[float, ...]]:
     """(view, model) → rating, lower, upper, votes of the newest snapshot."""
-    store = Store.open(url, voter_key=key)
+    store = open_store(url, voter_key=key)
     try:
         with store.read() as connection:
             query = (

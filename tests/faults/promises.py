@@ -18,7 +18,7 @@ from itertools import pairwise
 
 from pipeline import jobs
 from pipeline.errors import IntegrityError
-from pipeline.store import Store
+from pipeline.jobs.open_store import open_store
 from pipeline.store.read import status
 from tests.faults import recount
 from tests.faults.held import Held, board_of, differences, evidence_of, read, repeated
@@ -127,7 +127,7 @@ def _recounted(case: Case, held: Held) -> Iterator[str]:
 
 
 def _covered(case: Case, held: Held) -> Iterator[str]:
-    store = Store.open(case.url, voter_key=case.key)
+    store = open_store(case.url, voter_key=case.key)
     with store.read() as connection:
         yield from status.incomplete(connection)
     store.close()

@@ -33,9 +33,9 @@ from kafka import KafkaConsumer, TopicPartition
 from pipeline import jobs
 from pipeline.detectors import VOTER
 from pipeline.devstack import KafkaServer, PostgresServer
+from pipeline.jobs.open_store import open_store
 from pipeline.lab.simulate import Honest, TargetOnly, plant, truth
 from pipeline.settings import Settings
-from pipeline.store import Store
 from pipeline.store.alerting import alerts
 from pipeline.stream.kafka_publisher import create_topics, publish
 from pipeline.stream.source import KafkaSource
@@ -218,7 +218,7 @@ class Scene:
 @contextmanager
 def worker_on(scene: Scene, url: str, **options: Any) -> Iterator[Worker]:
     """A worker in this process, as the command makes it; without a broker to send alerts to."""
-    store = Store.open(url, voter_key=KEY, worker=True)
+    store = open_store(url, voter_key=KEY, worker=True)
     settings = Settings(**({"session_seconds": SESSION} | options))
     source = KafkaSource(
         scene.kafka.bootstrap,
@@ -389,7 +389,7 @@ def metrics(port: int) -> dict[str, float]:
 
 def alerts_of(url: str) -> list[Mapping[str, Any]]:
     """Open alerts of a store."""
-    store = Store.open(url, voter_key=KEY)
+    store = open_store(url, voter_key=KEY)
     try:
         with store.read() as connection:
             return list(alerts.listed(connection, "open"))

@@ -18,8 +18,8 @@ import psycopg
 import pytest
 
 from pipeline.devstack import KafkaServer, PostgresServer
+from pipeline.jobs.open_store import open_store
 from pipeline.settings import Settings
-from pipeline.store import Store
 from pipeline.stream.kafka_publisher import create_producer
 from pipeline.stream.monitor import Monitor
 from tests.faults.held import board_of, read
@@ -199,7 +199,7 @@ def test_partitions_without_votes_hold_nobody_up(
         while time.monotonic() < end:
             assert worker.healthy()[0], "expected proven idleness"
             time.sleep(0.1)
-    store = Store.open(url, voter_key=KEY)
+    store = open_store(url, voter_key=KEY)
     closed = Monitor(store, Settings(), "test").run(until_end=True)
     store.close()
     windows = len(read(url, KEY).windows)

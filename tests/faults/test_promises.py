@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.detectors import VOTER
+from pipeline.jobs.open_store import open_store
 from pipeline.settings import Settings
-from pipeline.store import Store
 from pipeline.stream.source import FileSource
 from pipeline.stream.worker import Worker
 from tests.faults.held import read
@@ -55,7 +55,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
 
 
 def work(path: Path, url: Path) -> None:
-    store = Store.open(str(url), voter_key=KEY, worker=True)
+    store = open_store(str(url), voter_key=KEY, worker=True)
     Worker(FileSource(path), store, Settings(batch_votes=500), VOTER, "test").run(until_end=True)
     store.close()
 

@@ -21,8 +21,8 @@ import pytest
 import sqlalchemy as sa
 
 from pipeline.detectors import VOTER
+from pipeline.jobs.open_store import open_store
 from pipeline.settings import Settings
-from pipeline.store import Store
 from pipeline.stream.source import FileSource
 from pipeline.stream.worker import Worker
 from tests.copies import copy_files
@@ -90,7 +90,7 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Embedded:
 
 
 def work(votes: Path, path: Path) -> None:
-    store = Store.open(str(path), voter_key=KEY, worker=True)
+    store = open_store(str(path), voter_key=KEY, worker=True)
     Worker(FileSource(votes), store, Settings(batch_votes=300), VOTER, "test").run(until_end=True)
     store.close()
 
@@ -144,7 +144,7 @@ def test_a_store_that_may_have_no_more_pages_is_waited_for(embedded: Embedded, t
     """SQLITE_FULL, as on a file system without room."""
     path, end = embedded.copy(tmp_path), embedded.log.bounds[0][1]
     begun, pages = progress(path), {"most": embedded.size // 4096 * 2 // 3}
-    store = Store.open(str(path), voter_key=KEY, worker=True)
+    store = open_store(str(path), voter_key=KEY, worker=True)
 
     def bound(connection: Any, *_: Any) -> None:
         connection.execute(f"PRAGMA max_page_count={pages['most']}")

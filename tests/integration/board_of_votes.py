@@ -12,6 +12,7 @@ from typing import Any
 from pipeline import jobs
 from pipeline import settings as configuration
 from pipeline.detectors import VOTER
+from pipeline.jobs.open_store import open_store
 from pipeline.ledger.note import VerifierKey
 from pipeline.settings import Settings
 from pipeline.store import Store
@@ -59,7 +60,7 @@ class Board:
         path = self.folder / f"part-{self.files}.jsonl"
         self.files += 1
         path.write_text("".join(json.dumps(one) + "\n" for one in events), encoding="utf-8")
-        with closing(Store.open(self.url, voter_key=self.options.key, worker=True)) as store:
+        with closing(open_store(self.url, voter_key=self.options.key, worker=True)) as store:
             Worker(FileSource(path), store, self.options, VOTER, "test").run(until_end=True)
 
     def vote(self, number: int) -> None:
@@ -72,7 +73,7 @@ class Board:
 
     @contextmanager
     def store(self) -> Iterator[Store]:
-        with closing(Store.open(self.url, voter_key=self.options.key, create=False)) as store:
+        with closing(open_store(self.url, voter_key=self.options.key, create=False)) as store:
             yield store
 
     def trusted(self) -> list[VerifierKey]:

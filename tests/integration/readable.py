@@ -15,6 +15,7 @@ import numpy as np
 from pipeline import jobs
 from pipeline import settings as configuration
 from pipeline.detectors import VOTER
+from pipeline.jobs.open_store import open_store
 from pipeline.scoring.signals import Raised, voter_label
 from pipeline.settings import Settings
 from pipeline.store import Store
@@ -33,7 +34,7 @@ BAD_VOTER = "voter 3"
 
 def made(url: str, folder: Path) -> Store:
     """The board in a new store."""
-    store = Store.open(url, voter_key=OPTIONS.key)
+    store = open_store(url, voter_key=OPTIONS.key)
     registry_events.load(store, _registry(folder))
     with configuration.override(OPTIONS):
         for week in range(3):

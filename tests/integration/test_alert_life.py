@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from pipeline.detectors import VOTER
 from pipeline.errors import Usage
+from pipeline.jobs.open_store import open_store
 from pipeline.lab.simulate import Honest, Stream, plant
 from pipeline.lab.simulate.voter_population import NETWORKS
 from pipeline.scoring.signals import NO_PARTITION, Cleared, Raised
@@ -33,7 +34,7 @@ START = to_microseconds(datetime(2024, 7, 1, 12, tzinfo=UTC))
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     url = str(tmp_path / "a.db") if request.param == "sqlite" else request.getfixturevalue("postgres_url")
-    opened = Store.open(url, voter_key=OPTIONS.key)
+    opened = open_store(url, voter_key=OPTIONS.key)
     request.addfinalizer(opened.close)
     return opened
 

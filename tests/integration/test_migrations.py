@@ -20,7 +20,7 @@ from pipeline import jobs
 from pipeline.cli.commands import app
 from pipeline.detectors import VOTER, WINDOW
 from pipeline.errors import StoreUnavailable
-from pipeline.store import Store
+from pipeline.jobs.open_store import open_store
 from pipeline.store.db import schema
 from pipeline.store.db.engine import parse
 from pipeline.store.votes import stale_windows, window_counts
@@ -121,7 +121,7 @@ def test_a_store_that_cannot_be_brought_up_to_date_is_refused_and_left_alone(
     execute(older, change)
     before = rows(older)
     with pytest.raises(StoreUnavailable, match=f"store.db.*{found}" if "://" not in older.url else found):
-        Store.open(older.url, voter_key=OPTIONS.key)
+        open_store(older.url, voter_key=OPTIONS.key)
     assert rows(older) == before
 
 
@@ -134,7 +134,7 @@ def test_a_store_of_0001_as_its_code_made_it_is_refused(board: Board) -> None:
     )
     before = rows(board)
     with pytest.raises(StoreUnavailable, match="expected tables of version 0002 or 0003, found 0001"):
-        Store.open(board.url, voter_key=OPTIONS.key)
+        open_store(board.url, voter_key=OPTIONS.key)
     done = CliRunner().invoke(app, ["doctor", "--store", board.url])
     assert (done.exit_code, "found 0001" in done.output) == (1, True)
     assert rows(board) == before
@@ -144,7 +144,7 @@ def test_a_store_of_0001_as_its_code_made_it_is_refused(board: Board) -> None:
 def test_a_role_that_may_not_change_the_tables_is_told_who_may(postgres_url: str, tmp_path: Path) -> None:
     def refused(found: str) -> None:
         with pytest.raises(StoreUnavailable, match=f"version 0003, found {found}: `integrity migrate`, as the role"):
-            Store.open(postgres_url.replace("//postgres@", "//onlooker@"), voter_key=OPTIONS.key)
+            open_store(postgres_url.replace("//postgres@", "//onlooker@"), voter_key=OPTIONS.key)
 
     board = Board(postgres_url, tmp_path)
     execute(board, "CREATE ROLE onlooker LOGIN")
@@ -241,7 +241,7 @@ def test_a_rebuild_beside_a_worker_counts_every_vote_once(board: Board, monkeypa
             pass
         return cleared
 
-    with closing(Store.open(board.url, voter_key=OPTIONS.key, worker=True)) as store, ThreadPoolExecutor(1) as thread:
+    with closing(open_store(board.url, voter_key=OPTIONS.key, worker=True)) as store, ThreadPoolExecutor(1) as thread:
         worker = Worker(
             FileSource(path), store, OPTIONS.model_copy(update={"batch_votes": 20}), VOTER, "test", progress=progress
         )

@@ -13,6 +13,7 @@ from pipeline import jobs
 from pipeline import settings as configuration
 from pipeline.detectors import VOTER, WINDOW
 from pipeline.errors import Usage
+from pipeline.jobs.open_store import open_store
 from pipeline.lab.simulate import Burst, Honest, Stream, plant
 from pipeline.scoring.window_builder import WIDTH
 from pipeline.settings import Settings
@@ -30,7 +31,7 @@ OPTIONS = Settings(voter_key="22" * 32, lease_seconds=1.0)
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     url = str(tmp_path / "a.db") if request.param == "sqlite" else request.getfixturevalue("postgres_url")
-    opened = Store.open(url, voter_key=OPTIONS.key)
+    opened = open_store(url, voter_key=OPTIONS.key)
     request.addfinalizer(opened.close)
     return opened
 
@@ -142,7 +143,7 @@ def attacked() -> tuple[Stream, Stream]:
 def watched(url: str, folder: Path, streams: tuple[Stream, Stream], parts: int) -> Store:
     """Both parts over so many partitions, a refresh between them; nothing is closed yet."""
     options = OPTIONS.model_copy(update={"lateness_minutes": 60 * 24.0})
-    store = Store.open(url, voter_key=OPTIONS.key)
+    store = open_store(url, voter_key=OPTIONS.key)
     for name, stream in zip(("before", "after"), streams, strict=True):
         for part in range(parts):
             path = folder / f"{parts}-{name}-{part}.jsonl"
@@ -245,7 +246,7 @@ def test_a_step_that_fails_leaves_nothing_behind(store: Store, tmp_path: Path, m
     assert (closed(store), states_of(store), told(store)) == before
     assert running._step(close=True)
     fresh_states = states_of(store)
-    other = Store.open(str(tmp_path / "other.db"), voter_key=OPTIONS.key)
+    other = open_store(str(tmp_path / "other.db"), voter_key=OPTIONS.key)
     worked(other, tmp_path)
     Monitor(other, OPTIONS, "two", WINDOW).run(until_end=True, close=True)
     running.run(until_end=True, close=True)

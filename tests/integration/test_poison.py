@@ -17,8 +17,8 @@ from psycopg import sql
 
 from pipeline.detectors import VOTER
 from pipeline.devstack import KafkaServer
+from pipeline.jobs.open_store import open_store
 from pipeline.settings import Settings
-from pipeline.store import Store
 from pipeline.store.read import status
 from pipeline.stream.kafka_publisher import create_producer, create_topics
 from pipeline.stream.source import FileSource
@@ -176,7 +176,7 @@ def test_poison_is_kept_with_place_reason_and_digest_and_every_good_vote_counts(
     stored = database.execute("SELECT vote_id, fate FROM vote").fetchall()
     assert {vote_id for vote_id, fate in stored if fate == 0} == {f"v{n}" for n in range(GOOD)}
     assert [vote_id for vote_id, fate in stored if fate] == ["future"]
-    with Store.open(postgres_url, voter_key=bytes.fromhex(KEY)).read() as connection:
+    with open_store(postgres_url, voter_key=bytes.fromhex(KEY)).read() as connection:
         assert status.incomplete(connection) == []
     assert places_with(database, b"clear-voter") == []
 
@@ -200,7 +200,7 @@ def test_a_reject_never_holds_its_voter_however_it_is_written(written: str, post
     rest = json.dumps({k: v for k, v in vote(1, model_a="m1", model_b="m1").items() if k != "voter_id"})
     path = tmp_path / "votes.jsonl"
     path.write_text(f"{{{written}, {rest[1:]}\n".replace("\n\t", " ") + text(2) + "\n")
-    store = Store.open(postgres_url, voter_key=bytes.fromhex(KEY))
+    store = open_store(postgres_url, voter_key=bytes.fromhex(KEY))
     tally = Worker(FileSource(path), store, Settings(), VOTER, "test").run(until_end=True)
     store.close()
     assert (tally.accepted, tally.rejected) == (1, 1)

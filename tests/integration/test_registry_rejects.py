@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.cli.commands import app
+from pipeline.jobs.open_store import open_store
 from pipeline.store import Store
 from pipeline.store.votes import registry_events
 
@@ -21,7 +22,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("INTEGRITY_VOTER_KEY", KEY)
     url = str(tmp_path / "b.db") if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
     monkeypatch.setenv("INTEGRITY_STORE", url)
-    opened = Store.open(url, voter_key=bytes.fromhex(KEY))
+    opened = open_store(url, voter_key=bytes.fromhex(KEY))
     yield opened
     opened.close()
 

@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from pipeline.cli.commands import app
 from pipeline.devstack import KafkaServer
 from pipeline.errors import BrokerUnavailable, OffsetGap
+from pipeline.jobs.open_store import open_store
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.alerting import outbox
@@ -63,7 +64,7 @@ def board(kafka_server: KafkaServer) -> Board:
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     url = str(tmp_path / "b.db") if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
-    opened = Store.open(url, voter_key=KEY)
+    opened = open_store(url, voter_key=KEY)
     yield opened
     opened.close()
 

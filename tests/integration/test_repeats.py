@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from pipeline.detectors import VOTER
 from pipeline.events import Vote
+from pipeline.jobs.open_store import open_store
 from pipeline.settings import Settings
-from pipeline.store import Store
 from pipeline.store.db import schema
 from pipeline.stream.source import FileSource
 from pipeline.stream.worker import Worker
@@ -64,7 +64,7 @@ def repeats(url: str, records: list[dict[str, Any]], folder: Path, batch: int) -
     file = folder / "votes.jsonl"
     file.write_text("".join(json.dumps(record) + "\n" for record in records))
     options = Settings(voter_key="11" * 32, batch_votes=batch)
-    store = Store.open(url, voter_key=options.key, worker=True)
+    store = open_store(url, voter_key=options.key, worker=True)
     Worker(FileSource(file), store, options, VOTER, "test").run(until_end=True)
     with store.read() as connection:
         d = schema.duplicate.c

@@ -13,10 +13,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from pipeline.api import create_app
+from pipeline.jobs.open_store import open_store
 from pipeline.lab.simulate import Honest, plant
 from pipeline.lab.simulate.targeted import TargetOnly
 from pipeline.lab.simulate.truth import truth
-from pipeline.store import Store
 from tests.command import called
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "postgres"
@@ -149,7 +149,7 @@ def test_the_page_of_the_reading_role_decides_nothing(board: Board) -> None:
     body = {"action": "exclude", "kind": "vote", "target": "v1", "reason": "a test"}
     statuses = {}
     for role in ("read", "rate"):
-        opened = closing(Store.open(board.of(role), voter_key=bytes.fromhex("5e" * 32), create=False))
+        opened = closing(open_store(board.of(role), voter_key=bytes.fromhex("5e" * 32), create=False))
         with opened as store, TestClient(create_app(store)) as client:
             assert client.get("/alerts").status_code == 200
             headers = {"Authorization": f"Bearer {made['token']}"}

@@ -13,6 +13,7 @@ from pipeline import jobs
 from pipeline import settings as configuration
 from pipeline.detectors import VOTER
 from pipeline.errors import VerificationFailed
+from pipeline.jobs.open_store import open_store
 from pipeline.lab.simulate import Honest, plant
 from pipeline.settings import Settings
 from pipeline.store import Store
@@ -38,7 +39,7 @@ def sealed(url: str, tmp_path: Path) -> Iterator[Store]:
     made = plant(Honest(votes=SEGMENTS * VOTES, seed=3))
     lines = list(made.to_bytes())
     with configuration.override(OPTIONS):
-        store = Store.open(url, voter_key=OPTIONS.key, worker=True)
+        store = open_store(url, voter_key=OPTIONS.key, worker=True)
         for segment in range(SEGMENTS):
             part = tmp_path / f"votes-{segment}.jsonl"
             part.write_bytes(b"\n".join(lines[segment * VOTES : (segment + 1) * VOTES]) + b"\n")

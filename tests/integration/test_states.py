@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from pipeline import jobs
 from pipeline.detectors import VOTER
 from pipeline.events.chunk import Chunk
+from pipeline.jobs.open_store import open_store
 from pipeline.lab.simulate import Story, demo_story
 from pipeline.settings import Settings, override
-from pipeline.store import Store
 from pipeline.store.db import schema
 from pipeline.stream.source import FileSource
 from pipeline.stream.voter_state_cache import bundle, parts_of
@@ -60,7 +60,7 @@ def urls(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
 
 def worked(url: str, files: list[Path], dying: int | None) -> tuple[list[tuple], list[tuple]]:
     """Read the files with a refresh after each; the worker dies every `dying` polls. States and alerts at the end."""
-    store = Store.open(url, voter_key=OPTIONS.key, worker=True)
+    store = open_store(url, voter_key=OPTIONS.key, worker=True)
     for file in files:
         alive = False
         while not alive:

@@ -22,14 +22,15 @@ from sqlalchemy.exc import DBAPIError
 from pipeline.errors import Fenced, MissingKey, StoreUnavailable, Usage
 from pipeline.events import Reject, VoteBatch, columns, decode_votes
 from pipeline.evidence import Reference
+from pipeline.jobs.open_store import key_folder, open_store
 from pipeline.ledger.manifest import NO_PREVIOUS
 from pipeline.scoring.signals import Raised, voter_label
 from pipeline.scoring.window_builder import COLUMNS, WindowCounts
 from pipeline.store import Store
 from pipeline.store.alerting import alerts, outbox
 from pipeline.store.boards import exclusions, snapshots
-from pipeline.store.db import keys, migrate, schema
-from pipeline.store.db.engine import parse, transient
+from pipeline.store.db import migrate, schema
+from pipeline.store.db.engine import transient
 from pipeline.store.read import status
 from pipeline.store.votes import ingest, voter_states, window_counts
 from pipeline.store.votes.dictionary import Names, model_names
@@ -49,7 +50,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def store(url: str) -> Iterator[Store]:
-    opened = Store.open(url, voter_key=KEY, worker=True)
+    opened = open_store(url, voter_key=KEY, worker=True)
     yield opened
     opened.close()
 
@@ -123,7 +124,7 @@ def test_processes_that_open_a_new_store_at_once_agree_on_its_tables_id_and_key(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))  # the key of a PostgreSQL store that was given none
     script = (
-        "import sys; from pipeline.store import Store; s = Store.open(sys.argv[1]);"
+        "import sys; from pipeline.jobs.open_store import open_store; s = open_store(sys.argv[1]);"
         " print(s.store_id, s.voter_key.hex())"
     )
     running = [
@@ -133,9 +134,9 @@ def test_processes_that_open_a_new_store_at_once_agree_on_its_tables_id_and_key(
     ended = [process.communicate(timeout=60) for process in running]
     assert [process.returncode for process in running] == [0, 0, 0], ended
     assert len({printed for printed, _ in ended}) == 1
-    assert keys.folder(parse(url)).stat().st_mode & 0o777 == 0o700
-    assert (keys.folder(parse(url)) / "voter.key").stat().st_mode & 0o777 == 0o600
-    again = Store.open(url)
+    assert key_folder(url).stat().st_mode & 0o777 == 0o700
+    assert (key_folder(url) / "voter.key").stat().st_mode & 0o777 == 0o600
+    again = open_store(url)
     assert [again.store_id, again.voter_key.hex()] == ended[0][0].split()
     again.close()
 
@@ -144,18 +145,18 @@ def test_a_store_without_its_key_or_with_another_one_does_not_open(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    Store.open(url).close()
+    open_store(url).close()
     with pytest.raises(MissingKey, match="not the one"):
-        Store.open(url, voter_key=OTHER_KEY)
-    shutil.rmtree(keys.folder(parse(url)))
+        open_store(url, voter_key=OTHER_KEY)
+    shutil.rmtree(key_folder(url))
     with pytest.raises(MissingKey, match="expected the voter key"):
-        Store.open(url)
-    assert not keys.folder(parse(url)).exists()
+        open_store(url)
+    assert not key_folder(url).exists()
 
 
 def test_a_reader_makes_no_store(url: str) -> None:
     with pytest.raises(StoreUnavailable, match="expected a store"):
-        Store.open(url, voter_key=KEY, create=False)
+        open_store(url, voter_key=KEY, create=False)
 
 
 # A batch.
@@ -237,7 +238,7 @@ def test_the_unique_key_has_the_last_word_between_two_transactions(store: Store)
 
 
 def test_two_connections_give_a_new_name_the_same_number(store: Store, url: str) -> None:
-    other = Store.open(url, voter_key=KEY)
+    other = open_store(url, voter_key=KEY)
     texts = [f"model {n}" for n in range(700)]
     found: dict[int, Any] = {}
 

@@ -19,6 +19,7 @@ from pipeline.cli.commands import app
 from pipeline.cli.main import main
 from pipeline.detectors import VOTER
 from pipeline.errors import Usage, VerificationFailed
+from pipeline.jobs.open_store import open_store
 from pipeline.ratings import encode_battles, fit_style, style_contrast
 from pipeline.scoring.signals import voter_label
 from pipeline.settings import Settings
@@ -45,7 +46,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def store(url: str) -> Iterator[Store]:
     with configuration.override(OPTIONS):
-        opened = Store.open(url, voter_key=OPTIONS.key, worker=True)
+        opened = open_store(url, voter_key=OPTIONS.key, worker=True)
         yield opened
         opened.close()
 

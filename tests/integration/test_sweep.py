@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from pipeline.audits.retraction import falling_votes
 from pipeline.cli.commands import app
 from pipeline.errors import Usage
+from pipeline.jobs.open_store import open_store
 from pipeline.ratings.winners_curse import expected_max
 from pipeline.store import Store
 from pipeline.store.boards import audit_inputs as stored
@@ -338,7 +339,7 @@ def test_releases_results_and_the_board_s_own_snapshots_are_looked_at(
     more.write_text("".join(json.dumps(one) + "\n" for one in late))
     run("work", "--source", str(more), "--until-end")
     run("refresh")
-    store = Store.open(url, voter_key=bytes.fromhex(KEY))
+    store = open_store(url, voter_key=bytes.fromhex(KEY))
     falls_are_found_by_the_database_as_by_the_audit(store)
     votes_are_read_alike_in_blocks_of_any_size(store, monkeypatch)
     with store.write() as connection:  # as if the second one were of the next day

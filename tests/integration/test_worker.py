@@ -31,6 +31,7 @@ from pipeline import jobs
 from pipeline.detectors import VOTER
 from pipeline.devstack import KafkaServer
 from pipeline.errors import BadRecord, OffsetGap
+from pipeline.jobs.open_store import open_store
 from pipeline.lab.simulate import Honest, TargetOnly, plant, truth
 from pipeline.settings import Settings
 from pipeline.store import Store
@@ -103,7 +104,7 @@ def topic(kafka_server: KafkaServer, tmp_path: Path) -> Log:
 
 @contextmanager
 def worker(log: Log, url: str, send: Send | None = None, **options: Any) -> Iterator[Worker]:
-    store = Store.open(url, voter_key=KEY, worker=True)
+    store = open_store(url, voter_key=KEY, worker=True)
     source = log.source(store)
     try:
         yield Worker(source, store, Settings(session_seconds=SESSION, **options), VOTER, "test", send=send)
@@ -153,7 +154,7 @@ def refresh(url: str) -> None:
 
 
 def rows(url: str, query: str) -> list[tuple[Any, ...]]:
-    store = Store.open(url, voter_key=KEY)
+    store = open_store(url, voter_key=KEY)
     try:
         with store.read() as connection:
             return sorted(
@@ -199,7 +200,7 @@ def expect_same(one: dict[str, list[tuple[Any, ...]]], other: dict[str, list[tup
 
 
 def expect_complete(url: str) -> None:
-    store = Store.open(url, voter_key=KEY)
+    store = open_store(url, voter_key=KEY)
     with store.read() as connection:
         assert status.incomplete(connection) == []
     store.close()
@@ -247,7 +248,7 @@ def attacked() -> Attacked:
 
 def prepared(log: Log, url: str, attacked: Attacked) -> None:
     """A store with numbers for all models, the first part and a snapshot of it."""
-    store = Store.open(url, voter_key=KEY)
+    store = open_store(url, voter_key=KEY)
     Names(store).numbers("model", attacked.models)
     store.close()
     if not (log.folder / "begun").exists():
@@ -307,7 +308,7 @@ def test_the_first_of_two_votes_with_one_id_counts_and_the_difference_is_an_aler
     other = next(outcome for outcome in OUTCOMES if outcome != first)
     log.append(encoded([*votes, {**votes[3], "winner": other}, votes[4]]))
     assert work(log, url, batch_votes=4).duplicate == 2
-    store = Store.open(url, voter_key=KEY)
+    store = open_store(url, voter_key=KEY)
     with store.read() as connection:
         [alert] = alerts.listed(connection)
     assert (alert["detector"], alert["e_value"]) == ("duplicate_votes", None)
@@ -545,7 +546,7 @@ def test_a_gap_halts_the_worker_and_every_halt_leaves_an_open_alert(topic: Log, 
     for _ in range(2):  # a person who resolves the alert and changes nothing meets it again
         with pytest.raises(OffsetGap, match=r"offsets 20 to 44 \(25 records\)"):
             work(topic, postgres_url)
-        store = Store.open(postgres_url, voter_key=KEY)
+        store = open_store(postgres_url, voter_key=KEY)
         with store.read() as connection:
             [alert] = alerts.listed(connection, "open")
         assert (alert["detector"], alert["direction"]) == ("worker_halted", "offset_gap")
@@ -576,7 +577,7 @@ def test_a_registry_file_is_kept_once_and_a_bad_line_is_named_and_keeps_nothing(
     lines = [json.dumps({**event, "event_id": f"e{n}"}) for n in range(3)]
     good.write_text("\n".join(lines) + "\n")
     bad.write_text("\n".join([json.dumps({**event, "event_id": "new"}), *lines, '{"type": "model.vanished"}']))
-    store = Store.open(url, voter_key=KEY)
+    store = open_store(url, voter_key=KEY)
     assert [registry_events.load(store, good), registry_events.load(store, good)] == [3, 0]
     with pytest.raises(BadRecord) as raised:
         registry_events.load(store, bad)

@@ -14,7 +14,7 @@ from pipeline.jobs.open_store import now, opened
 from pipeline.ledger import manifest
 from pipeline.ledger.note import Signer
 from pipeline.store.boards import erasure
-from pipeline.store.db import keys
+from pipeline.store.db import key_files
 from pipeline.store.log import manifests, retractions
 from pipeline.store.log.leaf_index import Place
 from pipeline.store.votes import ingest
@@ -71,10 +71,10 @@ def rotate_key(store: str) -> dict[str, Any]:
             newest = manifests.newest(connection)
         if newest is None:
             raise Usage("expected a published snapshot, got none: there is no key yet that others know")
-        if keys.read(it.keys, keys.LEDGER) is None:
-            raise MissingKey(f"expected the key that signs snapshots in {it.keys / keys.LEDGER}, got none")
+        if key_files.read(it.keys, key_files.LEDGER_KEY) is None:
+            raise MissingKey(f"expected the key that signs snapshots in {it.keys / key_files.LEDGER_KEY}, got none")
         try:
-            seed = keys.rotate(it.keys)
+            seed = key_files.rotate(it.keys)
         except FileExistsError:
             raise Usage("expected a rotation that is over, got one that waits for `integrity refresh`") from None
     origin = manifest.load(newest.body).origin

@@ -14,7 +14,7 @@ from pipeline.errors import MissingKey, Usage
 from pipeline.ledger.manifest import Manifest
 from pipeline.ledger.note import Signer, VerifierKey
 from pipeline.store import Store
-from pipeline.store.db import keys
+from pipeline.store.db import key_files
 from pipeline.store.log import manifests
 
 
@@ -47,23 +47,25 @@ def signers(store: Store) -> Signers:
     """
     given, before = configuration.load().ledger_seeds
     if given is None:
-        given, before = keys.read(store.keys, keys.LEDGER), keys.read(store.keys, keys.LEDGER_BEFORE)
+        given = key_files.read(store.keys, key_files.LEDGER_KEY)
+        before = key_files.read(store.keys, key_files.PREVIOUS_LEDGER_KEY)
     if given is None:
         with store.read() as connection:
             signed = manifests.newest(connection)
         if signed is not None:
             raise MissingKey(
-                f"expected the key that signs snapshots in INTEGRITY_LEDGER_KEY or {store.keys / keys.LEDGER}, got "
-                "none: readers could not tell a new key from a stranger's; bring it back from your copy"
+                "expected the key that signs snapshots in INTEGRITY_LEDGER_KEY or "
+                f"{store.keys / key_files.LEDGER_KEY}, got none: readers could not tell a new key "
+                "from a stranger's; bring it back from your copy"
             )
-        given = keys.make(store.keys, keys.LEDGER)
+        given = key_files.create(store.keys, key_files.LEDGER_KEY)
     return Signers(given, None if before == given else before)
 
 
 def handed_over(store: Store, used: Signers) -> None:
     """Both keys have signed: the file of the old one goes."""
     if used.before is not None and not configuration.load().ledger_key:
-        keys.forget_before(store.keys)
+        key_files.delete_previous(store.keys)
 
 
 def board_name(store: Store, before: Manifest | None) -> str:

@@ -26,6 +26,7 @@ import sqlalchemy as sa
 
 from pipeline import jobs
 from pipeline import settings as configuration
+from pipeline.jobs.open_store import open_store
 from pipeline.ledger import bundle, leaf, segment
 from pipeline.ledger.manifest import load as load_manifest
 from pipeline.ledger.verify import verify
@@ -118,7 +119,7 @@ def measure(make_url: Callable[[str], str], folder: Path, votes: int, tell: Call
         tell("sealed …")
         seal = _timed(lambda: jobs.seal(url))
         jobs.refresh(url)
-        store = Store.open(url, voter_key=options.key, create=False)
+        store = open_store(url, voter_key=options.key, create=False)
         bundle.write(folder / "bundle", proofs.bundle(store))
         tell("hashed, read and verified …")
         bare, reading = _floor(folder / "bundle")
@@ -169,7 +170,7 @@ def _proofs(store: Store) -> tuple[int, int]:
 def fill(url: str, options: Settings, votes: int, seed: int) -> None:
     """Votes put into a store, new or not, behind those that it has."""
     rng = np.random.default_rng(seed)
-    store = Store.open(url, voter_key=options.key, worker=True)
+    store = open_store(url, voter_key=options.key, worker=True)
     number = Names(store).numbers("model", [f"model-{i:03}" for i in range(_MODELS)])
     strength = np.random.default_rng(7).normal(0, 0.8, _MODELS)
     for at in range(0, votes, _CHUNK):

@@ -16,10 +16,10 @@ from urllib.parse import quote
 import sqlalchemy as sa
 
 from pipeline.errors import Unavailable
+from pipeline.jobs.open_store import open_store
 from pipeline.lab.bench import streams
 from pipeline.lab.simulate import Honest, plant
 from pipeline.settings import Settings
-from pipeline.store import Store
 from pipeline.store.boards import snapshots
 from pipeline.store.db import schema
 from pipeline.store.read import pages
@@ -51,7 +51,7 @@ def prepare(folder: Path, url: str, options: Settings, votes: int) -> Path:
 
 def reads(url: str, options: Settings, seed: int = 1) -> list[str]:
     """The mix, each address as often as its weight asks for."""
-    with closing(Store.open(url, voter_key=options.key)) as store, store.read() as connection:
+    with closing(open_store(url, voter_key=options.key)) as store, store.read() as connection:
         ids = [one.snapshot_id for one in pages.published(connection, SNAPSHOTS)]
         models = [row["model"] for row in snapshots.rows(connection, ids[0], "defended")]
         votes = list(connection.scalars(sa.select(schema.vote.c.vote_id).limit(_READS)))
@@ -98,7 +98,7 @@ def command(url: str, options: Settings, *words: str) -> Iterator[subprocess.Pop
 
 def votes_read(url: str, options: Settings) -> int:
     """Votes that workers have read into a store."""
-    with closing(Store.open(url, voter_key=options.key)) as store, store.read() as connection:
+    with closing(open_store(url, voter_key=options.key)) as store, store.read() as connection:
         return int(connection.scalar(sa.select(sa.func.sum(schema.batch.c.read))) or 0)
 
 

@@ -28,6 +28,7 @@ from pipeline import settings as configuration
 from pipeline.detectors import VOTER
 from pipeline.errors import Unavailable
 from pipeline.events import decode_votes
+from pipeline.jobs.open_store import open_store
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.db import schema
@@ -126,7 +127,7 @@ def bare_loop(bootstrap: str, votes: int, batch: int) -> Measured:
 
 def prepare(url: str, before: Path, options: Settings) -> None:
     """Read and rate a first part, so that voters are judged against a snapshot."""
-    with closing(Store.open(url, voter_key=options.key, worker=True)) as store:
+    with closing(open_store(url, voter_key=options.key, worker=True)) as store:
         Worker(FileSource(before), store, options, VOTER, "bench").run(until_end=True)
     with configuration.override(options):
         jobs.publish(url, jobs.rate(url, jobs.seal(url)))
@@ -135,7 +136,7 @@ def prepare(url: str, before: Path, options: Settings) -> None:
 def from_kafka(bootstrap: str, url: str, options: Settings, watched: bool = True) -> Measured:
     """One worker over the topic; with every detector, or none."""
     with (
-        closing(Store.open(url, voter_key=options.key, worker=True)) as store,
+        closing(open_store(url, voter_key=options.key, worker=True)) as store,
         closing(KafkaSource(bootstrap, TOPIC, f"bench-{uuid4().hex}")) as source,
     ):
         return _run(source, store, options, watched)
@@ -143,7 +144,7 @@ def from_kafka(bootstrap: str, url: str, options: Settings, watched: bool = True
 
 def from_file(file: Path, url: str, options: Settings) -> Measured:
     """One worker over a file."""
-    with closing(Store.open(url, voter_key=options.key, worker=True)) as store:
+    with closing(open_store(url, voter_key=options.key, worker=True)) as store:
         return _run(FileSource(file), store, options, True)
 
 
@@ -174,7 +175,7 @@ def _member(
 ) -> tuple[float, float, int]:
     """When this worker began, when it ended (both by the machine's clock), and its votes."""
     with (
-        closing(Store.open(url, voter_key=options.key, worker=True)) as store,
+        closing(open_store(url, voter_key=options.key, worker=True)) as store,
         closing(KafkaSource(bootstrap, TOPIC, group)) as source,
     ):
         deadline = time.monotonic() + _JOINED_SECONDS
@@ -194,8 +195,8 @@ def executemany(filled: str, url: str, options: Settings, votes: int) -> Measure
     """What SQLite alone can do: the rows of a filled store into the same tables of an empty one."""
     seconds = 0.0
     with (
-        closing(Store.open(filled, voter_key=options.key)) as full,
-        closing(Store.open(url, voter_key=options.key, worker=True)) as empty,
+        closing(open_store(filled, voter_key=options.key)) as full,
+        closing(open_store(url, voter_key=options.key, worker=True)) as empty,
     ):
         for rows in _stored(full, votes):
             started = time.perf_counter()

@@ -30,6 +30,7 @@ from pipeline import settings as configuration
 from pipeline.errors import BadCounts
 from pipeline.jobs.audits.audit_input import gather
 from pipeline.jobs.audits.board_audits import AUDITS
+from pipeline.jobs.open_store import open_store
 from pipeline.lab.bench.streams import apart, peak_mb
 from pipeline.lab.simulate import voter_population
 from pipeline.ratings import PairCounts, compute_leaderboard
@@ -136,7 +137,7 @@ def look(url: str, options: Settings, whole: bool) -> Look:
 
 
 def _read(url: str, options: Settings) -> None:
-    store = Store.open(url, voter_key=options.key, create=False)
+    store = open_store(url, voter_key=options.key, create=False)
     with store.read() as connection:
         columns, known = audit_inputs.vote_columns(connection), model_names(connection)
     numbers = sorted(known)
@@ -151,7 +152,7 @@ def _read(url: str, options: Settings) -> None:
 def profile(url: str, options: Settings) -> dict[str, float]:
     """Seconds of gathering and of each audit."""
     found: dict[str, float] = {}
-    store = Store.open(url, voter_key=options.key, create=False)
+    store = open_store(url, voter_key=options.key, create=False)
     begun = time.perf_counter()
     with configuration.override(options), store.read() as connection:
         given = gather(connection)
@@ -180,7 +181,7 @@ def make(url: str, options: Settings, votes: int, models: int, providers: int, s
     folder = Path(url.removeprefix("sqlite:///")).parent if "://" not in url else Path.cwd()
     events = folder / "registry.jsonl"
     events.write_text("".join(json.dumps(one) + "\n" for one in _events(rng, names, weights, providers)))
-    store = Store.open(url, voter_key=options.key, worker=True)
+    store = open_store(url, voter_key=options.key, worker=True)
     registry_events.load(store, events)
     _fill(store, rng, names, weights, votes)
     store.close()

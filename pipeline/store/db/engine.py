@@ -19,10 +19,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from pipeline import settings
 from pipeline.errors import MissingKey, StoreUnavailable, Usage
 from pipeline.events import pseudonym
-from pipeline.store.db import dialect, keys, migrate, schema
+from pipeline.store.db import dialect, key_files, migrate, schema
 from pipeline.store.db.ledger_files import LedgerFiles
 
 
@@ -47,11 +46,22 @@ class Store:
     files: LedgerFiles
 
     @classmethod
-    def open(cls, url: str, *, voter_key: bytes | None = None, create: bool = True, worker: bool = False) -> Store:
+    def open(
+        cls,
+        url: str,
+        *,
+        keys: Path,
+        ledger: Path,
+        voter_key: bytes | None = None,
+        create: bool = True,
+        worker: bool = False,
+    ) -> Store:
         """Open a store, make it or bring it up to date.
 
         Args:
             url: postgresql://…, sqlite:///FILE, or simply a file.
+            keys: the folder of its key files.
+            ledger: the folder of its public ledger; several stores may share one.
             voter_key: the key of the pseudonyms; without it the key file of the store is used.
             create: make a store that is not there (else that is an error).
             worker: bound the time that locks and idle transactions may take.
@@ -66,7 +76,7 @@ class Store:
             if not create and not migrate.exists(engine):
                 raise StoreUnavailable(f"expected a store at {_shown(parsed)}, got none: `integrity work` makes one")
             migrate.upgrade(engine)
-            key, store_id = _identity(engine, parsed, voter_key)
+            key, store_id = _identity(engine, keys, voter_key)
         except StoreUnavailable:
             engine.dispose()
             raise
@@ -76,8 +86,7 @@ class Store:
                 raise
             raise StoreUnavailable(f"{_shown(parsed)} does not answer: {str(error.orig).strip()}") from error
         # Below the store's id: two stores that are given one folder do not write over each other's tiles.
-        ledger = Path(settings.load().ledger or keys.ledger(parsed)) / store_id
-        return cls(engine, _shown(parsed), key, store_id, keys.folder(parsed), LedgerFiles(ledger))
+        return cls(engine, _shown(parsed), key, store_id, keys, LedgerFiles(ledger / store_id))
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -132,21 +141,21 @@ def _shown(url: sa.URL) -> str:
     return url.render_as_string(hide_password=True)
 
 
-def _identity(engine: Engine, url: sa.URL, given: bytes | None) -> tuple[bytes, str]:
+def _identity(engine: Engine, folder: Path, given: bytes | None) -> tuple[bytes, str]:
     """The key that this store's pseudonyms are made with, and the store's id; a new store gets both."""
     with engine.begin() as connection:
         dialect.execute_on_server(connection, "LOCK TABLE meta IN EXCLUSIVE MODE")
         known = {row.name: row.value for row in connection.execute(sa.select(schema.meta))}
         check = known.get("voter_key_check")
-        key = given or keys.read(keys.folder(url)) or (keys.make(keys.folder(url)) if check is None else None)
+        key = given or key_files.read(folder) or (key_files.create(folder) if check is None else None)
         if key is None:
             raise MissingKey(
-                f"expected the voter key of {_shown(url)} in INTEGRITY_VOTER_KEY or {keys.folder(url)}, "
+                f"expected the voter key of {_shown(engine.url)} in INTEGRITY_VOTER_KEY or {folder}, "
                 "got none: without it known voters would come back as strangers"
             )
         if check is not None:
             if not hmac.compare_digest(check, _check(key)):
-                raise MissingKey(f"the voter key given is not the one that {_shown(url)} was made with")
+                raise MissingKey(f"the voter key given is not the one that {_shown(engine.url)} was made with")
             return key, known["store_id"]
         store_id = secrets.token_hex(8)
         rows = [

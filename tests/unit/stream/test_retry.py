@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from pipeline.errors import StoreUnavailable
+from pipeline.jobs.open_store import open_store
 from pipeline.store import Store
 from pipeline.stream.retry import RetryPolicy
 
@@ -17,7 +18,7 @@ TWICE = IntegrityError("INSERT", None, Exception("UNIQUE constraint failed"))
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store.open(str(tmp_path / "store.db"), voter_key=bytes(32))
+    opened = open_store(str(tmp_path / "store.db"), voter_key=bytes(32))
     yield opened
     opened.close()
 

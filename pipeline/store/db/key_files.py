@@ -1,0 +1,65 @@
+"""The key files of a store: 32 random bytes each in hexadecimal digits, readable by their owner alone.
+
+`voter.key` makes the pseudonyms. `ledger.key` signs snapshots; after a rotation `ledger-before.key` is the previous
+one, until a snapshot is signed by both.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+VOTER_KEY, LEDGER_KEY, PREVIOUS_LEDGER_KEY = "voter.key", "ledger.key", "ledger-before.key"
+
+
+def read(folder: Path, name: str = VOTER_KEY) -> bytes | None:
+    """Read a key, or return None if the folder has no such file."""
+    try:
+        return bytes.fromhex((folder / name).read_text().strip())
+    except FileNotFoundError:
+        return None
+
+
+def create(folder: Path, name: str = VOTER_KEY) -> bytes:
+    """Create a key; of two processes that try at once, both get the first one's."""
+    draft = _draft(folder)
+    try:
+        os.link(draft, folder / name)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    key = read(folder, name)
+    if key is None:
+        raise FileNotFoundError(folder / name)
+    return key
+
+
+def rotate(folder: Path) -> bytes:
+    """Create a new key that signs snapshots; the old one stays until both have signed one.
+
+    Raises:
+        FileExistsError: no snapshot was signed since the last rotation.
+    """
+    os.link(folder / LEDGER_KEY, folder / PREVIOUS_LEDGER_KEY)
+    _draft(folder).replace(folder / LEDGER_KEY)
+    key = read(folder, LEDGER_KEY)
+    if key is None:
+        raise FileNotFoundError(folder / LEDGER_KEY)
+    return key
+
+
+def delete_previous(folder: Path) -> None:
+    """Delete the previous key, once a snapshot is signed by both."""
+    (folder / PREVIOUS_LEDGER_KEY).unlink(missing_ok=True)
+
+
+def _draft(folder: Path) -> Path:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".new-", delete=False) as draft:  # made 0600
+        draft.write(secrets.token_hex(32) + "\n")
+        draft.flush()
+        os.fsync(draft.fileno())
+    return Path(draft.name)
