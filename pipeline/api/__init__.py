@@ -5,7 +5,8 @@ a problem document (RFC 9457), or a page where a browser asked for one; whoever 
 and a reason; a page works without JavaScript and loads nothing from anywhere else.
 
     app.py         the application: routes, errors, headers
-    kept.py        answers that are made once: immutable ones, and those that stand until something is published
+    change_token.py   a token that changes with the store
+    response_cache.py responses in memory: immutable ones, and others until the token changes
     asking.py      what a request may say: limits, cursors, forms of answer
     problems.py    every error as a problem document
     tables.py      rows as JSON, CSV, Parquet

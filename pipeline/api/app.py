@@ -18,9 +18,10 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.api import alerts, documents, ledger, models, moves, operators, pages, problems, snapshots, status
-from pipeline.api.kept import Kept, Pulse
+from pipeline.api.change_token import ChangeToken
 from pipeline.api.reader import NEVER, Reader
 from pipeline.api.request_params import nothing_else
+from pipeline.api.response_cache import ResponseCache
 from pipeline.store import Store
 from pipeline.store.read import pages as reading
 
@@ -74,11 +75,11 @@ def create_app(store: Store) -> FastAPI:
         lifespan=lifespan,
     )
     reader = Reader(store)
-    pulse = Pulse(lambda: anyio.to_thread.run_sync(_pulse, store))
+    changes = ChangeToken(lambda: anyio.to_thread.run_sync(_change_token, store))
     api = APIRouter(prefix="/api/v1", responses=_ERRORS, dependencies=[Depends(nothing_else)])
     for part in (snapshots, models, moves, alerts, ledger, status):
         api.include_router(part.routes(reader))
-    api.include_router(operators.routes(reader, pulse))
+    api.include_router(operators.routes(reader, changes))
     app.include_router(api)
     templates = pages.Templates()
     app.include_router(pages.routes(reader, templates, app))
@@ -90,14 +91,14 @@ def create_app(store: Store) -> FastAPI:
         return Response(b"{}", media_type="application/json", headers=NEVER)
 
     app.add_middleware(_Bounded)
-    app.add_middleware(Kept, pulse=pulse, published=reading.published_part)
+    app.add_middleware(ResponseCache, token=changes, published=reading.published_part)
     app.add_middleware(_Headers)
     return app
 
 
-def _pulse(store: Store) -> tuple[int, ...]:
+def _change_token(store: Store) -> tuple[int, ...]:
     with store.read() as connection:
-        return reading.pulse(connection)
+        return reading.change_token(connection)
 
 
 class _Bounded:

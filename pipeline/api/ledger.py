@@ -112,7 +112,10 @@ def routes(reader: Reader) -> APIRouter:  # a list of routes
 
 
 class Bundles:
-    """Bundles as files, one written at a time; gone with the process.
+    """The last few bundles as files, one written at a time; deleted when the process ends.
+
+    A dictionary, which is read without a lock, not a cache of cachetools: a request for a bundle that is there must not
+    wait for another that is being written.
 
     Args:
         store: what they are of.

@@ -14,7 +14,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.api.alerts import AlertId
-from pipeline.api.kept import Pulse
+from pipeline.api.change_token import ChangeToken
 from pipeline.api.problems import Problem
 from pipeline.api.reader import NEVER, Reader
 from pipeline.api.request_params import TEXT
@@ -82,7 +82,7 @@ _DENIED: dict[int | str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def routes(reader: Reader, pulse: Pulse) -> APIRouter:
+def routes(reader: Reader, changes: ChangeToken) -> APIRouter:
     """The routes, in the order in which OpenAPI lists them."""
     router = APIRouter(tags=["operators"], responses=_DENIED)
 
@@ -104,7 +104,7 @@ def routes(reader: Reader, pulse: Pulse) -> APIRouter:
         """Take an alert to another state."""
         with reader.store.write() as connection:
             result = moderation.move(connection, alert, action, token.name, body.reason, body.hours)
-        pulse.touch()
+        changes.expire()
         return as_json(result, NEVER)
 
     @router.post("/alerts/{alert}/votes/{action}", response_model=Counted)
@@ -112,7 +112,7 @@ def routes(reader: Reader, pulse: Pulse) -> APIRouter:
         """Exclude the votes that an alert speaks of, or count them again, from the next refresh on."""
         with reader.store.write() as connection:
             result = moderation.count(connection, action, alert, token.name, body.reason)
-        pulse.touch()
+        changes.expire()
         return as_json(result, NEVER)
 
     @router.post("/exclusions", response_model=Counted)
@@ -120,7 +120,7 @@ def routes(reader: Reader, pulse: Pulse) -> APIRouter:
         """Exclude votes, or count them again; the defended board follows at the next refresh."""
         with reader.store.write() as connection:
             result = moderation.count(connection, body.action, f"{body.kind}:{body.target}", token.name, body.reason)
-        pulse.touch()
+        changes.expire()
         return as_json(result, NEVER)
 
     return router

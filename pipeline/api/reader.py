@@ -6,8 +6,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
+from cachetools import LRUCache, cachedmethod
 from sqlalchemy.engine import Connection
 
 from pipeline.api.problems import Problem, not_found
@@ -21,16 +23,19 @@ from pipeline.vocabulary.time import format_rfc3339
 FOREVER = {"cache-control": "public, max-age=31536000, immutable"}
 """Of what a digest names."""
 
-SETTLED = {"cache-control": "public, max-age=300", "x-kept": "forever"}
+SETTLED = {"cache-control": "public, max-age=300", "x-cache-until": "forever"}
 """Of what this program makes of snapshots, in words or pictures: the same for as long as the program is."""
 
 WHILE_IT_HOLDS = {"cache-control": "no-cache"}
 """Of what the next snapshot, alert or exclusion may change: ask whether it still holds."""
 
-UNTIL_PUBLISHED = {**WHILE_IT_HOLDS, "x-kept": "published"}
+UNTIL_PUBLISHED = {**WHILE_IT_HOLDS, "x-cache-until": "published"}
 """Of what alerts and exclusions do not change, the next snapshot and the registry do."""
 
 NEVER = {"cache-control": "no-store"}
+
+# Sizes of the log whose newest vote is remembered: a year of hourly snapshots.
+_SIZES = 10_000
 
 
 @dataclass
@@ -44,7 +49,8 @@ class Reader:
     store: Store
     _facts: tuple[object, dict[str, dict[str, Any]]] = (None, {})
     _looking: threading.Lock = field(default_factory=threading.Lock)
-    _until: dict[int, int | None] = field(default_factory=dict)
+    _until: LRUCache[int, int | None] = field(default_factory=lambda: LRUCache(_SIZES))
+    _until_lock: threading.Lock = field(default_factory=threading.Lock)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -92,7 +98,7 @@ class Reader:
             Problem: 503, somebody else's look takes long.
         """
         newest = snapshots.latest(connection)
-        key = (newest.snapshot_id if newest else None, pages.pulse(connection)[3])
+        key = (newest.snapshot_id if newest else None, pages.change_token(connection)[3])
         if self._facts[0] != key:
             if not self._looking.acquire(timeout=20):
                 raise Problem(503, "the audits are looking at the votes; try again", {"retry-after": "20"})
@@ -103,11 +109,10 @@ class Reader:
                 self._looking.release()
         return self._facts[1]
 
+    @cachedmethod(attrgetter("_until"), lambda _self, _connection, log_size: log_size, attrgetter("_until_lock"))
     def until(self, connection: Connection, log_size: int) -> int | None:
         """When the newest vote of a log was cast: a board is as of then. A log of one size is always the same."""
-        if log_size not in self._until:
-            self._until[log_size] = pages.data_until(connection, log_size)
-        return self._until[log_size]
+        return pages.data_until(connection, log_size)
 
     def until_text(self, connection: Connection, log_size: int) -> str | None:
         """The same as RFC 3339."""

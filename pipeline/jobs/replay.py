@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -91,15 +92,13 @@ def _windows(connection: Connection, detector: WindowDetector) -> list[Said]:
 
 def _voters(connection: Connection, detector: VoterDetector) -> list[Said]:
     said: list[Raised] = []
-    kept: dict[int, Reference] = {}
 
+    @cache
     def reference(sequence: int) -> Reference:
-        if sequence not in kept:
-            found = snapshots.reference(connection, sequence)
-            if found is None:
-                raise ValueError(f"snapshot {sequence} judged votes and is not in the store")
-            kept[sequence] = found
-        return kept[sequence]
+        found = snapshots.reference(connection, sequence)
+        if found is None:
+            raise ValueError(f"snapshot {sequence} was in force for votes and is not in the store")
+        return found
 
     for part in monitor_state.partitions(connection):
         states: dict[int, Parts] = {}

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from cachetools import LRUCache
 from sqlalchemy.engine import Connection
 
 from pipeline.events import Reject, VoteBatch
@@ -103,7 +104,7 @@ class Judge:
 
     sequence: int = 0
     reference: Reference | None = None
-    _earlier: dict[int, Reference] = field(default_factory=dict)
+    _earlier: LRUCache[int, Reference] = field(default_factory=lambda: LRUCache(_EARLIER_KEPT))
 
     def refresh(self, connection: Connection) -> None:
         """Take up the newest published snapshot."""
@@ -117,10 +118,7 @@ class Judge:
         found = self._earlier.get(sequence) or snapshots.reference(connection, sequence)
         if found is None:
             raise ValueError(f"snapshot {sequence} judged votes and is not in the store")
-        self._earlier.pop(sequence, None)
         self._earlier[sequence] = found
-        while len(self._earlier) > _EARLIER_KEPT:
-            del self._earlier[next(iter(self._earlier))]
         return found
 
 

@@ -192,10 +192,10 @@ def test_the_newer_snapshot_first_and_a_view_that_is_not_there(client: TestClien
 
 
 def test_what_is_published_meanwhile_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pipeline.api import kept
+    from pipeline.api import change_token
     from pipeline.store.boards import exclusions
 
-    monkeypatch.setattr(kept, "PERIOD", 0.0)
+    monkeypatch.setattr(change_token, "PERIOD", 0.0)
     store = readable.made(str(tmp_path / "board.db"), tmp_path)
     with TestClient(create_app(store)) as client:
         before = client.get("/").text

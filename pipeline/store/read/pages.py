@@ -21,7 +21,7 @@ from pipeline.store.log import leaf_index
 _NEAR_THE_END = 1_000
 
 
-def pulse(connection: Connection) -> tuple[int, ...]:
+def change_token(connection: Connection) -> tuple[int, ...]:
     """Numbers that grow when something that readers see has changed.
 
     Snapshots, alerts, exclusions, the registry, and the signatures of witnesses, in this order.
@@ -39,9 +39,9 @@ def pulse(connection: Connection) -> tuple[int, ...]:
     return tuple(value or 0 for value in connection.execute(sa.select(*newest, signed)).one())
 
 
-def published_part(beat: tuple[int, ...]) -> tuple[int, ...]:
-    """Of a pulse, what a publication changes, a registry event, or a witness."""
-    return beat[0], beat[3], beat[4]
+def published_part(token: tuple[int, ...]) -> tuple[int, ...]:
+    """The part of a change token that a publication changes, a registry event, or a witness."""
+    return token[0], token[3], token[4]
 
 
 def published(connection: Connection, limit: int, before: int | None = None) -> list[Snapshot]:

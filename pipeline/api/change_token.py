@@ -1,0 +1,49 @@
+"""A token that changes with the store: what a cached response was made from."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+PERIOD = 1.0
+"""Seconds between two reads of the store, so a response is behind the store by no more than this."""
+
+
+class ChangeToken:
+    """The newest token, read at most once in `PERIOD`; concurrent requests share one read.
+
+    Not cachetools: its decorators do not share one asynchronous computation.
+
+    Args:
+        read: numbers of the store that grow with every change.
+        clock: seconds.
+    """
+
+    def __init__(self, read: Callable[[], Awaitable[Any]], clock: Callable[[], float] = time.monotonic) -> None:
+        self._read = read
+        self._clock = clock
+        self._token: Any = None
+        self._due = float("-inf")
+        self._reading: asyncio.Task[Any] | None = None
+
+    async def current(self) -> Any:
+        """The token, read from the store if the last read is older than `PERIOD`."""
+        if self._clock() < self._due:
+            return self._token
+        if self._reading is None:
+            self._reading = asyncio.ensure_future(self._refresh())
+        return await asyncio.shield(self._reading)
+
+    def expire(self) -> None:
+        """Read the store at the next request: this process has just changed something."""
+        self._due = float("-inf")
+
+    async def _refresh(self) -> Any:
+        try:
+            self._token = await self._read()
+            self._due = self._clock() + PERIOD
+            return self._token
+        finally:
+            self._reading = None

@@ -1,0 +1,234 @@
+"""Caches responses to GET and HEAD in memory.
+
+1. `cache-control: immutable`, or `x-cache-until: forever` (read by this middleware alone): cached while there is room.
+2. Other responses that may be cached (`no-cache`): cached until the change token of the store changes, or, with
+   `x-cache-until: published`, the part of it that a publication changes.
+3. `no-store`, errors, and responses above 4 MiB are never cached.
+4. Concurrent requests for one key share one computation.
+5. A cached response has an ETag and is compressed once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+from cachetools import FIFOCache, LRUCache
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pipeline.api.change_token import ChangeToken
+from pipeline.api.request_params import preferred
+from pipeline.errors import IntegrityError
+
+BUDGET = 64 << 20
+"""Bytes of cached responses: a board of 200 models in every form is about 100 KB, so some hundreds of snapshots."""
+
+# Smaller than a packet: compressing it saves nothing.
+_WORTH_COMPRESSING = 1_400
+# A larger bundle or export is not cached.
+_LARGEST = 4 << 20
+
+Key = tuple[str, bytes, str]
+Header = tuple[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class CachedResponse:
+    """A response and what it depends on.
+
+    Attributes:
+        status: 200, or that of a redirect.
+        headers: all but content-length and content-encoding.
+        body: not compressed.
+        packed: gzip, None where it is not worth it.
+        etag: of the body.
+        token: the change token for which it is valid, None for ever.
+        published: only what a publication changes of the token counts.
+    """
+
+    status: int
+    headers: tuple[Header, ...]
+    body: bytes
+    packed: bytes | None
+    etag: bytes
+    token: Any
+    published: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes it takes."""
+        return len(self.body) + len(self.packed or b"") + 1_000
+
+
+class ResponseCache:
+    """ASGI middleware that caches responses to GET and HEAD.
+
+    Args:
+        app: makes the responses.
+        token: of the store.
+        budget: bytes.
+        published: the part of a token that a publication changes.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        token: ChangeToken,
+        budget: int = BUDGET,
+        published: Callable[[Any], Any] = lambda token: token,
+    ) -> None:
+        self._app = app
+        self._published = published
+        self._token = token
+        self._cached: LRUCache[Key, CachedResponse] = LRUCache(budget, getsizeof=lambda response: response.size)
+        self._computing: dict[Key, asyncio.Future[CachedResponse | None]] = {}
+        # Paths whose responses are never cached: concurrent requests for them do not wait for each other.
+        self._uncacheable: FIFOCache[str, bool] = FIFOCache(_MOST_UNCACHEABLE)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Respond from the cache, or let the application respond."""
+        if scope["type"] != "http" or scope["method"] not in _READING:
+            await self._app(scope, receive, send)
+            return
+        asked = {name: value for name, value in scope["headers"] if name in _ASKED}
+        key = (scope["path"], scope["query_string"], preferred(asked.get(b"accept", b"").decode("latin-1")))
+        response = self._cached.get(key)
+        if response is None or not await self._valid(response):
+            response = await self._shared(key, scope, receive, send)
+        if response is not None:  # else it was sent while it was made
+            await _send(response, asked, scope["method"] == "HEAD", send)
+
+    async def _valid(self, response: CachedResponse) -> bool:
+        return response.token is None or response.token == await self._current(response.published)
+
+    async def _shared(self, key: Key, scope: Scope, receive: Receive, send: Send) -> CachedResponse | None:
+        """The response of a computation that runs already, or of a new one; None if it is not cacheable and is sent."""
+        if scope["path"] in self._uncacheable:
+            return await self._computed(key, scope, receive, send)
+        if (computing := self._computing.get(key)) is not None and (response := await computing) is not None:
+            return response
+        if key in self._computing:
+            return await self._computed(key, scope, receive, send)
+        future = self._computing[key] = asyncio.get_running_loop().create_future()
+        response = None
+        try:
+            response = await self._computed(key, scope, receive, send)
+        finally:
+            del self._computing[key]
+            future.set_result(response)
+        return response
+
+    async def _computed(self, key: Key, scope: Scope, receive: Receive, send: Send) -> CachedResponse | None:
+        # Read before the response is made: a change meanwhile then makes it stale and not current.
+        tokens = await self._current(), await self._current(True)
+        recorder = _Recorder(send, scope["method"] == "HEAD")
+        # What answers GET answers HEAD: without the body.
+        await self._app({**scope, "method": "GET"}, receive, recorder)
+        response = recorder.response(*tokens)
+        if response is None:
+            if recorder.uncacheable:
+                self._uncacheable[scope["path"]] = True
+        elif response.size <= self._cached.maxsize:
+            self._cached[key] = response
+        return response
+
+    async def _current(self, published: bool = False) -> Any:
+        """The token; one that equals no other while the store does not answer, so that immutable responses stay."""
+        try:
+            token = await self._token.current()
+            return self._published(token) if published else token
+        except (IntegrityError, SQLAlchemyError):
+            return object()
+
+
+class _Recorder:
+    """Records a response that may be cached; passes any other through."""
+
+    def __init__(self, send: Send, bodiless: bool) -> None:
+        self._send = send
+        self._bodiless = bodiless
+        self._start: Message | None = None
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._immutable = False
+        self._published = False
+        self._through = False
+        self.uncacheable = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = dict(message["headers"])
+            policy = headers.get(b"cache-control", b"no-store")
+            self._immutable = b"immutable" in policy or headers.get(_UNTIL) == b"forever"
+            self._published = headers.get(_UNTIL) == b"published"
+            self.uncacheable = message["status"] in _CACHEABLE and b"no-store" in policy
+            self._start = message
+            if message["status"] not in _CACHEABLE or self.uncacheable:
+                await self._pass_through()
+        elif self._through:
+            await self._send({**message, "body": b""} if self._bodiless else message)
+        else:
+            chunk = message.get("body", b"")
+            self._chunks.append(chunk)
+            self._size += len(chunk)
+            if self._size > _LARGEST:
+                self.uncacheable = True  # the next request for it waits for no other
+                more = message.get("more_body", False)
+                await self._pass_through()
+                body = b"" if self._bodiless else b"".join(self._chunks)
+                await self._send({"type": "http.response.body", "body": body, "more_body": more})
+
+    async def _pass_through(self) -> None:
+        self._through = True
+        assert self._start is not None  # noqa: S101  # ASGI: the start comes first
+        await self._send(self._start)
+
+    def response(self, token: Any, published: Any) -> CachedResponse | None:
+        """What was recorded, None if it was passed through.
+
+        Args:
+            token: the change token before it was made.
+            published: the part of it that a publication changes.
+        """
+        if self._through or self._start is None:
+            return None
+        body = b"".join(self._chunks)
+        etag = b'"' + blake2b(body, digest_size=16).hexdigest().encode() + b'"'
+        headers = [(name, value) for name, value in self._start["headers"] if name not in _OURS]
+        vary = dict(self._start["headers"]).get(b"vary")
+        headers += [(b"etag", etag), (b"vary", b"Accept-Encoding" + (b", " + vary if vary else b""))]
+        packed = gzip.compress(body, 6, mtime=0) if len(body) > _WORTH_COMPRESSING else None
+        worth = packed is not None and len(packed) < 0.9 * len(body)
+        status = self._start["status"]
+        token = None if self._immutable else published if self._published else token
+        return CachedResponse(status, tuple(headers), body, packed if worth else None, etag, token, self._published)
+
+
+async def _send(response: CachedResponse, asked: dict[bytes, bytes], bodiless: bool, send: Send) -> None:
+    headers = list(response.headers)
+    seen = asked.get(b"if-none-match")
+    if seen is not None and (seen.strip() == b"*" or response.etag in seen):
+        await send({"type": "http.response.start", "status": _NOT_MODIFIED, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+        return
+    body = response.body
+    if response.packed is not None and b"gzip" in asked.get(b"accept-encoding", b""):
+        body = response.packed
+        headers.append((b"content-encoding", b"gzip"))
+    headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if bodiless else body})
+
+
+_NOT_MODIFIED = 304
+_CACHEABLE = frozenset({200, 307})
+_READING = frozenset({"GET", "HEAD"})
+_ASKED = frozenset({b"accept", b"accept-encoding", b"if-none-match"})
+_UNTIL = b"x-cache-until"
+_OURS = frozenset({b"content-length", b"etag", b"vary", _UNTIL})
+_MOST_UNCACHEABLE = 10_000
