@@ -36,7 +36,7 @@ from pipeline.store import Store
 from pipeline.store.alerting import alerts
 from pipeline.store.boards import snapshots
 from pipeline.store.votes import registry_events
-from pipeline.stream.commit import Tally
+from pipeline.stream.ingest_tally import IngestTally
 from pipeline.stream.monitor import Monitor
 from pipeline.stream.source import FileSource
 from pipeline.stream.worker import Worker
@@ -112,7 +112,7 @@ def _register(store: Store, story: Story) -> None:
     file.unlink()
 
 
-def _work(bar: Progress, store: Store, options: Settings, stream: Stream, what: str) -> Tally:
+def _work(bar: Progress, store: Store, options: Settings, stream: Stream, what: str) -> IngestTally:
     file = Path(str(store.engine.url.database)).parent / f"{what.replace(' ', '-')}.jsonl"
     stream.write_jsonl(file)
     task = bar.add_task(f"worker: {what}", total=len(stream))

@@ -26,14 +26,15 @@ from pipeline.metrics import WorkerMetrics, serve
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.votes import registry_events
-from pipeline.stream.commit import Tally
-from pipeline.stream.gc_tuning import collect_rarely
+from pipeline.stream.gc_tuning import tune_gc
+from pipeline.stream.ingest_tally import IngestTally
 from pipeline.stream.kafka_publisher import create_producer, create_topics
 from pipeline.stream.kafka_publisher import publish as publish_file
 from pipeline.stream.monitor import Monitor
-from pipeline.stream.registry_reader import RegistryReader, beside
+from pipeline.stream.outbox_sender import Send
+from pipeline.stream.registry_reader import RegistryReader, keep_registry_current
 from pipeline.stream.source import FileSource, KafkaSource, RegistryTopic, Source
-from pipeline.stream.worker import Send, Worker
+from pipeline.stream.worker import Worker
 
 Columns = Annotated[str, typer.Option(help="How a table calls our fields: model_a=left,winner=choice,…")]
 Outcomes = Annotated[str, typer.Option(help="How it calls outcomes: left=model_a,right=model_b,…")]
@@ -96,7 +97,7 @@ def work(
         registry_events.load(opened, registry_file)
     metrics = WorkerMetrics()
     origin, send = _source(source, topic, opened, options, ColumnMap.parse(columns, outcomes))
-    collect_rarely()
+    tune_gc()
     with _bar(as_json) as bar:
         task = bar.add_task("votes", total=None)
         worker = Worker(
@@ -177,8 +178,8 @@ def _registry(
         return nullcontext()
     bootstrap, _ = _kafka(given)
     connect = partial(RegistryTopic, bootstrap, options.topic_registry)
-    reader = RegistryReader(connect, store, votes=votes.name, rejected_topic=options.topic_rejected)
-    return beside(reader, until_end=until_end, halt=halt)
+    reader = RegistryReader(connect, store, votes_source=votes.name, rejected_topic=options.topic_rejected)
+    return keep_registry_current(reader, until_end=until_end, halt=halt)
 
 
 def _sender(bootstrap: str) -> Send:
@@ -206,7 +207,7 @@ def _kafka(url: str) -> tuple[str, str]:
     return f"{parts.hostname}:{parts.port or 9092}", parts.path.strip("/")
 
 
-def _result(tally: Tally, seconds: float) -> dict[str, Any]:
+def _result(tally: IngestTally, seconds: float) -> dict[str, Any]:
     counts = {
         name: getattr(tally, name)
         for name in ("read", "accepted", "duplicate", "late", "quarantined", "rejected", "alerts")
@@ -214,7 +215,7 @@ def _result(tally: Tally, seconds: float) -> dict[str, Any]:
     return {**counts, "votes_per_second": round(tally.read / seconds, 1) if seconds > 0 else 0.0}
 
 
-def _line(tally: Tally) -> str:
+def _line(tally: IngestTally) -> str:
     return f"votes: {tally.accepted:,} accepted, {tally.rejected:,} rejected, {tally.alerts:,} alerts"
 
 

@@ -1,13 +1,23 @@
-"""The way of a vote.
+"""The runtime: reads events from a source, scores them, and stores them.
 
-source/       where events come from: Kafka, a file; one contract
-processor.py  pure: a batch and the state before it → fates, evidence, window counts
-windows.py    five-minute window counts as arrays
-worker.py     claim, poll, write, stop: the loop
-batch.py      what was polled, decoded
-commit.py     one batch, one transaction
-states.py     voter states in memory, written behind
-limits.py     when a worker stops reading
-publisher.py  files → topics
-monitor.py    merged closed windows → what concerns models and the board
+source/               sources of events: Kafka, a file
+worker.py             the loop: claim partitions, poll, write, stop
+owned_partition.py    the partitions that a worker owns
+decoding.py           polled records → votes and rejects, in one order
+background_writer.py  commits one batch while the next is polled
+commit.py             writes one batch in one transaction
+deduplication.py      finds votes whose id is already known
+voter_state_cache.py  voter states in memory, written with a delay
+reference_cache.py    the probabilities of recent snapshots
+ingest_tally.py       counts records by fate
+topic_messages.py     messages for the topics of alerts and rejects
+outbox_sender.py      sends the outbox to the broker
+retry.py              retries transient database errors
+liveness.py           decides whether a worker is healthy
+limits.py             stops a worker when too many records are rejected
+halt.py               detects a replaced log; the alert of a halted worker
+gc_tuning.py          garbage collector thresholds of a worker
+registry_reader.py    the registry topic → store
+monitor.py            closes windows and runs the window detectors
+kafka_publisher.py    files → topics
 """

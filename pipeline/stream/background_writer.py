@@ -1,77 +1,77 @@
-"""Who writes: one batch at a time, beside the reading where that helps.
+"""Background writer: commits one batch while the next is polled and decoded.
 
-psycopg lets go of the interpreter while the server works, so with PostgreSQL the next batch is polled and decoded
-meanwhile. SQLite works in this process and asks for the interpreter back after every row: there, a thread of its
-own would wait for it five milliseconds a row, so the batch is written in line.
+With PostgreSQL a thread writes: psycopg releases the interpreter lock while the server works. SQLite works inside this
+process and takes the lock back after every row, which costs a writing thread up to 5 ms a row, so there the batch is
+written in line.
 
-Laws: never more than one batch is being written; batches are written in the order in which they were given; what
-went wrong is raised where the result is asked for.
+Laws: at most one batch is being written; batches are written in the order of submission; the error of a batch is
+raised where its result is requested.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NotYet
+from concurrent.futures import TimeoutError as NotDone
 from typing import Generic, TypeVar
 
 Result = TypeVar("Result")
 
-# A consumer that does not poll for a while is thrown out of its group: looked after this often, in seconds.
-_LOOK_AFTER = 1.0
+# A consumer group drops a member that does not poll: a waiting worker sends a heartbeat this often, in seconds.
+_HEARTBEAT_SECONDS = 1.0
 
 
-class Pen(Generic[Result]):
+class BackgroundWriter(Generic[Result]):
     """Writes batches, one at a time."""
 
-    def __init__(self, beside: bool) -> None:
-        """Write beside the reading, or in line."""
-        self.beside = beside
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="pen") if beside else None
-        self._writing: Future[Result] | None = None
+    def __init__(self, threaded: bool) -> None:
+        """Write in a thread, or in line."""
+        self.threaded = threaded
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="writer") if threaded else None
+        self._pending: Future[Result] | None = None
 
     @property
     def busy(self) -> bool:
-        """Whether a batch was given whose result was not asked for."""
-        return self._writing is not None
+        """Whether there is a batch whose result was not taken."""
+        return self._pending is not None
 
-    def start(self, batch: Callable[[], Result]) -> None:
-        """Begin to write a batch; the one before must be finished."""
-        if self._writing is not None:
-            raise ValueError("expected the batch before to be finished")
-        self._writing = self._thread.submit(batch) if self._thread else _done(batch)
+    def submit(self, batch: Callable[[], Result]) -> None:
+        """Start writing a batch; the result of the one before must have been taken."""
+        if self._pending is not None:
+            raise ValueError("expected the previous batch to be finished")
+        self._pending = self._executor.submit(batch) if self._executor else _run(batch)
 
-    def finish(self, meanwhile: Callable[[], None]) -> Result:
-        """Wait for the batch, and give what it gave or raise what it raised.
+    def wait(self, heartbeat: Callable[[], None]) -> Result:
+        """Wait for the batch; return its result or raise its error.
 
         Args:
-            meanwhile: called every second of the wait.
+            heartbeat: called every second of the wait.
         """
-        writing = self._writing
-        if writing is None:
+        pending = self._pending
+        if pending is None:
             raise ValueError("expected a batch that is being written, got none")
         while True:
             try:
-                result = writing.result(_LOOK_AFTER)
-            except NotYet:
-                if writing.done():  # the batch's own time-out, not ours
-                    self._writing = None
+                result = pending.result(_HEARTBEAT_SECONDS)
+            except NotDone:
+                if pending.done():  # the batch itself raised a timeout
+                    self._pending = None
                     raise
-                meanwhile()
+                heartbeat()
             except BaseException:
-                self._writing = None
+                self._pending = None
                 raise
             else:
-                self._writing = None
+                self._pending = None
                 return result
 
     def close(self) -> None:
-        """Wait for what is being written, and end the thread."""
-        if self._thread:
-            self._thread.shutdown()
+        """Wait for the batch that is being written, and end the thread."""
+        if self._executor:
+            self._executor.shutdown()
 
 
-def _done(batch: Callable[[], Result]) -> Future[Result]:
+def _run(batch: Callable[[], Result]) -> Future[Result]:
     future: Future[Result] = Future()
     try:
         future.set_result(batch())

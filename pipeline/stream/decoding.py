@@ -1,4 +1,4 @@
-"""A polled batch, decoded and put into one order: what the worker does before it opens a transaction."""
+"""Decodes a polled batch and puts it into one order, before the worker opens a transaction."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from pipeline.vocabulary.arrays import Int64
 
 
 @dataclass(frozen=True, slots=True)
-class Decoded:
-    """Records of one poll in the order (partition, offset), all arrays of length r.
+class DecodedBatch:
+    """Records of one poll in the order (partition, offset); all arrays have length r, the number of records.
 
     Attributes:
-        votes: the records that are votes.
-        rejects: the others; their position counts records.
-        partition: the store's number of each record's partition.
+        votes: the valid records.
+        rejects: the invalid ones; `position` is an index into the r records.
+        partition: the store's partition number.
         offset, appended_at: coordinates of each record.
-        origins: where it came from before, if it says so.
+        origins: file and row that it was published from, None if unknown.
     """
 
     votes: VoteBatch
@@ -32,24 +32,21 @@ class Decoded:
     origins: list[str | None]
 
 
-class Pseudonyms:
-    """voter_ids → pseudonyms, with a cache: the same voters come again and again.
+class PseudonymCache:
+    """voter_ids → pseudonyms, with the results for recent voters cached.
 
     A dictionary that is emptied when it is full, not an LRU cache of cachetools: 20,000 votes take 0.5 ms instead of
     11 ms.
-
-    Args:
-        pseudonym: of one voter.
-        kept: the most voters in the cache, 100 bytes each.
     """
 
-    def __init__(self, pseudonym: Callable[[str], int], kept: int = 200_000) -> None:
-        self._pseudonym, self._kept = pseudonym, kept
+    def __init__(self, pseudonym: Callable[[str], int], size: int = 200_000) -> None:
+        """Cache up to `size` voters, 100 bytes each."""
+        self._pseudonym, self._size = pseudonym, size
         self._known: dict[str | None, int] = {None: 0}
 
     def __call__(self, voters: Sequence[str | None]) -> Int64:
-        """The pseudonym of each; 0 for None."""
-        if len(self._known) > self._kept:
+        """Return the pseudonym of each voter; 0 for None."""
+        if len(self._known) > self._size:
             self._known = {None: 0}
         found = list(map(self._known.get, voters))
         if None in found:
@@ -59,15 +56,15 @@ class Pseudonyms:
         return np.array(found, dtype=np.int64)
 
 
-def decode(
-    chunks: Sequence[Chunk], partition_no: Mapping[int, int], names_of: Callable[[Sequence[str | None]], Int64]
-) -> Decoded:
+def decode_chunks(
+    chunks: Sequence[Chunk], partition_no: Mapping[int, int], pseudonyms: Callable[[Sequence[str | None]], Int64]
+) -> DecodedBatch:
     """Decode what was polled.
 
     Args:
         chunks: from the source, one a partition.
-        partition_no: the source's number of a partition → the store's.
-        names_of: voter_ids → pseudonyms.
+        partition_no: the source's partition number → the store's.
+        pseudonyms: voter_ids → pseudonyms.
     """
     ordered = sorted(chunks, key=lambda chunk: partition_no[chunk.partition])
     lengths = [len(chunk.values) for chunk in ordered]
@@ -76,8 +73,8 @@ def decode(
     appended = np.concatenate([chunk.appended_at for chunk in ordered])
     votes, positions, rejects = decode_votes([value for chunk in ordered for value in chunk.values])
     at = np.array(positions, dtype=np.int64)
-    batch = columns(votes, partition[at].astype(np.int32), offset[at], appended[at], names_of)
-    # A file has no append time of its own: the vote's stands for it.
+    batch = columns(votes, partition[at].astype(np.int32), offset[at], appended[at], pseudonyms)
+    # A file has no append time; the vote's cast time is used.
     np.copyto(batch.appended_at, batch.cast_at, where=batch.appended_at < 0)
     origins = [origin for chunk in ordered for origin in chunk.origins]
-    return Decoded(batch, rejects, partition, offset, appended, origins)
+    return DecodedBatch(batch, rejects, partition, offset, appended, origins)

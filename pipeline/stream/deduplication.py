@@ -1,7 +1,7 @@
-"""Votes whose id is known already: the first one counts, whatever comes later.
+"""Finds votes whose id is already known: the first vote with an id counts, later ones are duplicates.
 
-Within a batch the first in the order (partition, offset) is the first; between batches, the stored one. A repeat
-that says the same is a duplicate; one that says something else is an alert besides.
+Within a batch the first is the one with the smallest (partition, offset); a stored vote precedes the batch. A
+duplicate with a different body also raises an alert.
 """
 
 from __future__ import annotations
@@ -21,48 +21,48 @@ from pipeline.vocabulary.arrays import Bool, Int64
 
 
 @dataclass(frozen=True)
-class Sifted:
-    """A batch of n votes, parted.
+class Deduplication:
+    """New votes and duplicates of a batch of n votes.
 
     Attributes:
-        new: bool[n], a new id.
-        rows: int64[r], the repeats.
-        firsts: where the vote that each repeats stands.
-        same: whether it says the same.
+        is_new: bool[n].
+        rows: int64[d], rows of the duplicates.
+        originals: the place of the vote that each duplicate repeats.
+        same_body: whether their bodies are equal.
     """
 
-    new: Bool
+    is_new: Bool
     rows: Int64
-    firsts: list[ingest.Place]
-    same: list[bool]
+    originals: list[ingest.Place]
+    same_body: list[bool]
 
 
-def sift(connection: Connection, votes: VoteBatch, numbers: Mapping[str, Any]) -> Sifted:
-    """Tell new votes from repeats, and repeats that say the same from those that do not.
+def deduplicate(connection: Connection, votes: VoteBatch, numbers: Mapping[str, Any]) -> Deduplication:
+    """Find the duplicates of a batch, and compare their bodies with the originals.
 
     Args:
-        numbers: model_a, model_b, language, category, network of the votes.
+        numbers: the store's numbers of model_a, model_b, language, category, network of each vote.
     """
     keys, first = ingest.keys_of(votes), first_of_each(votes.key)
     leads = first == np.arange(len(votes))
     known = ingest.probe(connection, keys[leads])
-    new = leads.copy()
+    is_new = leads.copy()
     stored: dict[int, ingest.Place] = {}
     if known:
         for row in np.flatnonzero(leads).tolist():
             place = known.get(keys[row].tobytes())
             if place is not None:
                 stored[row] = place
-                new[row] = False
-    rows = np.flatnonzero(~new)
+                is_new[row] = False
+    rows = np.flatnonzero(~is_new)
     if not len(rows):
-        return Sifted(new, rows, [], [])
+        return Deduplication(is_new, rows, [], [])
     heads = first[rows].tolist()
-    firsts = [stored.get(i) or (int(votes.partition[i]), int(votes.offset[i])) for i in heads]
-    return Sifted(new, rows, firsts, _same(connection, votes, numbers, rows, heads, stored))
+    originals = [stored.get(i) or (int(votes.partition[i]), int(votes.offset[i])) for i in heads]
+    return Deduplication(is_new, rows, originals, _same_bodies(connection, votes, numbers, rows, heads, stored))
 
 
-def _same(
+def _same_bodies(
     connection: Connection,
     votes: VoteBatch,
     numbers: Mapping[str, Any],
@@ -77,9 +77,9 @@ def _same(
     return [here[row] == first[head] for row, head in zip(rows.tolist(), heads, strict=True)]
 
 
-def write_repeats(connection: Connection, votes: VoteBatch, sifted: Sifted) -> list[Raised]:
-    """Keep the repeats; those that say something else are alerts."""
-    ingest.write_duplicates(connection, votes.take(sifted.rows), sifted.firsts, sifted.same)
+def write_duplicates(connection: Connection, votes: VoteBatch, duplicates: Deduplication) -> list[Raised]:
+    """Store the duplicates, and return the alerts for those with another body."""
+    ingest.write_duplicates(connection, votes.take(duplicates.rows), duplicates.originals, duplicates.same_body)
     return [
         Raised(
             detector="duplicate_votes",
@@ -98,6 +98,8 @@ def write_repeats(connection: Connection, votes: VoteBatch, sifted: Sifted) -> l
                 "ignored": {"partition": int(votes.partition[i]), "offset": int(votes.offset[i])},
             },
         )
-        for i, (part, offset), same in zip(sifted.rows.tolist(), sifted.firsts, sifted.same, strict=True)
+        for i, (part, offset), same in zip(
+            duplicates.rows.tolist(), duplicates.originals, duplicates.same_body, strict=True
+        )
         if not same
     ]

@@ -1,19 +1,19 @@
-"""How often a worker's process looks for garbage that refers to itself.
+"""Tunes the cyclic garbage collector for a worker.
 
-A batch makes a hundred thousand tuples and lists, and next to none of them refers to itself: reference counts free
-them. At its default, after every 700 new objects, the collector takes a third of what polling costs.
+A batch makes a hundred thousand tuples and lists with almost no cycles: reference counting frees them. At its default
+threshold of 700 new objects the collector takes a third of the time of a poll.
 """
 
 from __future__ import annotations
 
 import gc
 
-# Young objects before they are looked at: a few batches. What lives longer is looked at 50 times as rarely, and again.
+# The youngest generation is collected after a few batches, the older ones 50 and 5,000 times as rarely.
 _THRESHOLDS = (100_000, 50, 100)
 
 
-def collect_rarely() -> None:
-    """Set this process's collector up for a worker; what exists now is never looked at again."""
+def tune_gc() -> None:
+    """Set thresholds for a worker process; objects that exist now are never scanned again."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_THRESHOLDS)

@@ -1,4 +1,7 @@
-"""Why a worker stops for good, and what it leaves behind: nobody watches a process that has ended."""
+"""Halts a worker for good: the check for a replaced log, and the alert that explains the halt.
+
+The alert is stored because nobody watches the output of a process that has ended.
+"""
 
 from __future__ import annotations
 
@@ -11,24 +14,24 @@ from pipeline.errors import OffsetGap, TooManyRejects
 from pipeline.scoring.signals import Raised
 from pipeline.store.alerting import alerts
 from pipeline.store.votes import ingest
-from pipeline.stream.commit import Owned
+from pipeline.stream.owned_partition import OwnedPartition
 from pipeline.stream.retry import RetryPolicy
 from pipeline.stream.source.event_source import Source, find_offset_gap
 
 
-def expect_the_same_log(
-    source: Source, retry: RetryPolicy, owned: Mapping[int, Owned], bounds: Mapping[int, tuple[int, int]]
+def check_log_unchanged(
+    source: Source, retry: RetryPolicy, owned: Mapping[int, OwnedPartition], bounds: Mapping[int, tuple[int, int]]
 ) -> None:
-    """Halt rather than reset, and rather than read on in a log that was written anew.
+    """Check that every partition continues the log that was read: a worker halts rather than resets its offset.
 
     Args:
-        retry: the policy of the store.
+        retry: of the store.
         owned: the worker's partitions.
         bounds: first and next offset of each.
 
     Raises:
-        OffsetGap: our next offset is not there, or what stands before it is not what we read.
-        BrokerUnavailable: the broker does not say.
+        OffsetGap: the next offset does not exist, or the record before it is not the one that was read.
+        BrokerUnavailable: the broker does not answer.
     """
     for number, one in owned.items():
         if missing := find_offset_gap(source.name, number, one.next_offset, *bounds[number]):
@@ -43,13 +46,17 @@ def expect_the_same_log(
         )
 
 
-def leave_alert(
-    connection: Connection, error: OffsetGap | TooManyRejects, source: str, owned: Mapping[int, Owned], now: int
+def open_halt_alert(
+    connection: Connection,
+    error: OffsetGap | TooManyRejects,
+    source: str,
+    owned: Mapping[int, OwnedPartition],
+    now: int,
 ) -> None:
-    """Open the alert `worker_halted`, with what happened and the runbook.
+    """Open the alert `worker_halted` with the cause and the runbook.
 
     Args:
-        owned: the worker's partitions; the alert stands at the first one's next offset.
+        owned: the worker's partitions; the alert gets the first one's next offset.
         now: wall clock in microseconds.
     """
     some = next(iter(owned.values()), None)

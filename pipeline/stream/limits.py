@@ -1,4 +1,4 @@
-"""When a worker stops reading: a bad deploy must not drain a topic into the rejects."""
+"""Stop limits of a worker: a faulty deployment must not turn a whole topic into rejects."""
 
 from __future__ import annotations
 
@@ -8,41 +8,41 @@ from collections.abc import Sequence
 from pipeline.errors import TooManyRejects
 from pipeline.events import Reject
 
-# Records over which the share of rejects is taken: a healthy stream has bad minutes, not bad hours.
-_OVER = 2_000
+# The share of rejects is taken over this many records: long enough that some bad minutes do not stop a worker.
+_WINDOW = 2_000
 
 
 class RejectLimit:
-    """Counts rejects in a row, and their share of the last 2,000 records."""
+    """Limits consecutive rejects, and their share of the last 2,000 records."""
 
-    def __init__(self, in_a_row: int, ratio: float) -> None:
+    def __init__(self, consecutive: int, ratio: float) -> None:
         """Set the limits.
 
         Args:
-            in_a_row: so many records without a vote among them stop the worker.
-            ratio: so does a larger share than this of the last 2,000 records.
+            consecutive: this many rejects without a vote between them stop the worker.
+            ratio: so does a larger share of rejects in the last 2,000 records.
         """
-        self._limit, self._ratio = in_a_row, ratio
-        self._in_a_row = 0
-        self._recent: deque[tuple[int, int]] = deque()
+        self._limit, self._ratio = consecutive, ratio
+        self._consecutive = 0
+        self._recent: deque[tuple[int, int]] = deque()  # (records, rejects) by batch
 
     def check(self, read: int, rejects: Sequence[Reject]) -> None:
-        """Take in a batch of `read` records.
+        """Count a batch of `read` records.
 
         Raises:
-            TooManyRejects: says what there was too much of.
+            TooManyRejects: names the limit that was exceeded.
         """
-        before = -1
+        previous = -1
         for reject in rejects:
-            self._in_a_row = self._in_a_row + 1 if reject.position == before + 1 else 1
-            before = reject.position
-            if self._in_a_row >= self._limit:
-                raise TooManyRejects(f"{self._in_a_row} records in a row are no votes")
-        if before != read - 1:
-            self._in_a_row = 0
+            self._consecutive = self._consecutive + 1 if reject.position == previous + 1 else 1
+            previous = reject.position
+            if self._consecutive >= self._limit:
+                raise TooManyRejects(f"{self._consecutive} records in a row are no votes")
+        if previous != read - 1:
+            self._consecutive = 0
         self._recent.append((read, len(rejects)))
-        while sum(of for of, _ in self._recent) - self._recent[0][0] >= _OVER:
+        while sum(records for records, _ in self._recent) - self._recent[0][0] >= _WINDOW:
             self._recent.popleft()
-        of, bad = (sum(column) for column in zip(*self._recent, strict=True))
-        if of >= _OVER and bad > self._ratio * of:
-            raise TooManyRejects(f"{bad} of the last {of} records are no votes")
+        records, rejected = (sum(column) for column in zip(*self._recent, strict=True))
+        if records >= _WINDOW and rejected > self._ratio * records:
+            raise TooManyRejects(f"{rejected} of the last {records} records are no votes")

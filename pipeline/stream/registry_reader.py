@@ -1,16 +1,15 @@
-"""Registry topic → store, beside the worker.
+"""Reads the registry topic into the store, in a thread of the worker process.
 
-Every worker reads the topic, and the store's position decides whose chunk is written: events, rejects and position in
-one transaction, so that each event is taken once however many readers there are. A record that is no event is a reject
-with its reason; one that contradicts what is known is kept, changes nothing, and is a reject as long as it contradicts
-(`pipeline.registry`). Both are told on the topic of rejects, by way of the worker's outbox.
+Every worker reads the topic; the store's position decides whose chunk is written. Events, rejects and position are one
+transaction, so each event is stored once however many readers there are. A record that is no event is stored as a
+reject with its reason. An event that contradicts earlier ones is stored, has no effect, and is a reject as long as it
+contradicts (`pipeline.registry`). Both are published on the topic of rejects through the worker's outbox.
 
-Law: an event is in the store before its offset is passed. Not handled: a registry topic of several partitions.
+Law: the position never passes an event that is not stored. Not handled: a registry topic of several partitions.
 """
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -27,30 +26,31 @@ from pipeline.store.alerting import outbox
 from pipeline.store.votes import ingest, registry_events
 from pipeline.stream.retry import RetryPolicy
 from pipeline.stream.source import RegistryTopic
+from pipeline.stream.topic_messages import rejected_event_message
 
 _LIMIT = 1_000
-# Seconds that a poll waits, and until a broker or a database that is away is asked again.
-_POLL, _AGAIN = 0.5, 5.0
+# Seconds that a poll waits for records; seconds between two tries when the broker or the database is away.
+_POLL, _RETRY = 0.5, 5.0
 
 
 class RegistryReader:
     """Reads one registry topic into one store."""
 
     def __init__(
-        self, connect: Callable[[], RegistryTopic], store: Store, *, votes: str, rejected_topic: str | None
+        self, connect: Callable[[], RegistryTopic], store: Store, *, votes_source: str, rejected_topic: str | None
     ) -> None:
-        """Prepare to read on where the store says.
+        """Prepare to continue at the store's position.
 
         Args:
-            connect: opens the topic; asked again as long as there is none.
-            store: where to.
-            votes: name of the votes' source, whose worker empties the outbox.
-            rejected_topic: where rejects are told; None for nowhere.
+            connect: opens the topic; called again until it succeeds.
+            store: where events are stored.
+            votes_source: name of the source of votes, whose worker sends the outbox.
+            rejected_topic: where rejects are published; None for nowhere.
         """
         self._connect, self._store, self._retry = connect, store, RetryPolicy(store)
-        self._votes, self._rejected = votes, rejected_topic
+        self._votes_source, self._rejected_topic = votes_source, rejected_topic
         self._opened: RegistryTopic | None = None
-        self._at: int | None = None  # as the store said; None where another reader was quicker
+        self._offset: int | None = None  # the store's position; None: to be read from the store
         self.read = 0
 
     @property
@@ -59,24 +59,24 @@ class RegistryReader:
         return self._opened
 
     def catch_up(self) -> int:
-        """Read everything that is there now; how many records that was.
+        """Read up to the current end of the topic; return the number of records stored.
 
         Raises:
-            OffsetGap: records that were not read are gone.
+            OffsetGap: records were deleted before they were read.
             BrokerUnavailable: the broker does not answer.
         """
         end, before = self._topic.end(), self.read
         while self._position() < end:
-            # Offsets at the end of the log may hold no record (transaction markers).
-            if not self.step(_POLL) and self._topic.next_offset >= end:
+            # Offsets at the end of the log may have no record (transaction markers).
+            if not self.read_chunk(_POLL) and self._topic.next_offset >= end:
                 break
         return self.read - before
 
-    def step(self, seconds: float) -> int:
-        """Read and write one chunk; waits so long for it. Returns its number of records.
+    def read_chunk(self, seconds: float) -> int:
+        """Read one chunk, waiting at most `seconds` for it, and store it; return its number of records.
 
         Raises:
-            OffsetGap: records that were not read are gone.
+            OffsetGap: records were deleted before they were read.
             BrokerUnavailable: the broker does not answer.
             StoreUnavailable: the database stayed away.
         """
@@ -85,67 +85,62 @@ class RegistryReader:
             return 0
         _, positions, rejects = decode_registry(chunk.values)
         written = self._retry.write(partial(self._write, chunk=chunk, decoded=(positions, rejects)))
-        self._at = chunk.next_offset if written else None
+        self._offset = chunk.next_offset if written else None
         self.read += len(chunk.values) if written else 0
         return len(chunk.values)
 
     def follow(self, stopped: threading.Event, halt: Callable[[Exception], None]) -> None:
-        """Read until told to stop; what is away is asked again.
+        """Read until stopped; retry when the broker or the database is away.
 
         Args:
-            stopped: set to end it.
-            halt: told why nothing is read any more: records that are gone, or what nobody expected.
+            stopped: set to stop.
+            halt: called with the error when reading ends: an offset gap, or an unexpected error.
         """
         while not stopped.is_set():
             try:
-                self.step(_POLL)
+                self.read_chunk(_POLL)
             except (BrokerUnavailable, StoreUnavailable):
-                stopped.wait(_AGAIN)
-            except Exception as error:  # a thread that dies in silence would leave the registry behind
+                stopped.wait(_RETRY)
+            except Exception as error:  # without this the thread would die unnoticed
                 halt(error)
                 return
 
     def close(self) -> None:
-        """Let go of the topic."""
+        """Close the connection to the topic."""
         if self._opened is not None:
             self._opened.close()
 
     def _position(self) -> int:
-        if self._at is None:
-            self._at = self._retry.read(partial(registry_events.position, source=self._topic.name))
-        return self._at
+        if self._offset is None:
+            self._offset = self._retry.read(partial(registry_events.position, source=self._topic.name))
+        return self._offset
 
     def _write(self, connection: Connection, chunk: Chunk, decoded: Any) -> bool:
-        told = registry_events.append(connection, self._topic.name, chunk, decoded)
-        if told and self._rejected is not None:
-            source_no = ingest.source_number(connection, self._votes)
-            outbox.add(connection, source_no, [_message(self._rejected, one) for one in told])
-        return told is not None
-
-
-def _message(topic: str, one: dict[str, Any]) -> tuple[str, bytes, bytes]:
-    """The form of rejected votes, with the topic that it came from."""
-    value = {"schema": 1, **one}
-    return topic, str(one["origin"] or one["offset"]).encode(), json.dumps(value, sort_keys=True).encode()
+        rejects = registry_events.append(connection, self._topic.name, chunk, decoded)
+        if rejects and self._rejected_topic is not None:
+            source_no = ingest.source_number(connection, self._votes_source)
+            outbox.add(connection, source_no, [rejected_event_message(self._rejected_topic, one) for one in rejects])
+        return rejects is not None
 
 
 @contextmanager
-def beside(reader: RegistryReader, *, until_end: bool, halt: Callable[[], None]) -> Iterator[None]:
-    """Keep the registry up to date while a worker works.
+def keep_registry_current(reader: RegistryReader, *, until_end: bool, halt: Callable[[], None]) -> Iterator[None]:
+    """Keep the registry up to date while a worker runs.
 
     Args:
         reader: of the registry topic.
-        until_end: read what is there before the work begins, and nothing after that; a broker without a registry topic
-            is a board without one. Else a thread of its own follows the topic.
-        halt: ends the work when registry events are gone that were not read.
+        until_end: read what is there before the worker starts, and nothing after that; a missing topic is an empty
+            registry. Otherwise a thread follows the topic.
+        halt: called to stop the worker when the thread fails.
 
     Raises:
-        OffsetGap: they are; after the work has ended. So is anything else that ended the thread.
+        OffsetGap: registry events were deleted before they were read. This, or any other error that ended the thread,
+            is raised after the worker has stopped.
     """
-    gone: list[Exception] = []
+    errors: list[Exception] = []
 
     def stop(error: Exception) -> None:
-        gone.append(error)
+        errors.append(error)
         halt()
 
     stopped = threading.Event()
@@ -160,8 +155,8 @@ def beside(reader: RegistryReader, *, until_end: bool, halt: Callable[[], None])
     finally:
         stopped.set()
         if thread.is_alive():
-            thread.join(_AGAIN)
-        if not thread.is_alive():  # else it waits for a database that is away, and ends with the process
+            thread.join(_RETRY)
+        if not thread.is_alive():  # otherwise it waits for the database, and ends with the process
             reader.close()
-    if gone:
-        raise gone[0]
+    if errors:
+        raise errors[0]

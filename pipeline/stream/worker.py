@@ -1,9 +1,9 @@
 """The worker: claims partitions, writes batches, stops cleanly.
 
-Laws: every acknowledged vote is stored exactly once, with its fate; a batch of a partition that is no
-longer ours is dropped, never flushed; SIGTERM ends the batch in hand and then the process; liveness is
-progress or proven idleness, never "the loop turned"; memory holds at most two batches, one being written and
-one waiting for it, so a slow store slows the reading down.
+Laws: every acknowledged vote is stored exactly once, with its fate; a batch of a partition that was reassigned is
+dropped, never written; SIGTERM ends the process after the current batch; liveness is progress or proven idleness
+(`liveness`); memory holds at most two batches, one being written and one waiting for it, so a slow store slows
+reading.
 """
 
 from __future__ import annotations
@@ -14,45 +14,39 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
-from sqlalchemy.engine import Connection
-
 from pipeline.errors import BrokerUnavailable, Fenced, OffsetGap, TooManyRejects
 from pipeline.events.chunk import Chunk
 from pipeline.metrics import WorkerMetrics
 from pipeline.scoring.signals import VoterDetector
 from pipeline.settings import Settings
 from pipeline.store import Store
-from pipeline.store.alerting import outbox
-from pipeline.store.boards import snapshots
 from pipeline.store.db.dialect import has_server
-from pipeline.store.votes import ingest, stale_windows
+from pipeline.store.votes import ingest
 from pipeline.store.votes.dictionary import Names
-from pipeline.stream.background_writer import Pen
-from pipeline.stream.commit import Context, Judge, Owned, Tally, Written, write_batch, write_states
-from pipeline.stream.decoding import Decoded, Pseudonyms, decode
-from pipeline.stream.halt import expect_the_same_log, leave_alert
+from pipeline.stream.background_writer import BackgroundWriter
+from pipeline.stream.commit import BatchResult, WriteContext, write_batch, write_voter_states
+from pipeline.stream.decoding import DecodedBatch, PseudonymCache, decode_chunks
+from pipeline.stream.halt import check_log_unchanged, open_halt_alert
+from pipeline.stream.ingest_tally import IngestTally
 from pipeline.stream.limits import RejectLimit
 from pipeline.stream.liveness import Liveness
+from pipeline.stream.outbox_sender import OutboxSender, Send
+from pipeline.stream.owned_partition import OwnedPartition, claim_partitions, skip_offsets
+from pipeline.stream.reference_cache import ReferenceCache
 from pipeline.stream.retry import RetryPolicy
 from pipeline.stream.source.event_source import Source
-from pipeline.stream.voter_state_cache import States, refold
-from pipeline.vocabulary.fates import RECORD_FATES
+from pipeline.stream.voter_state_cache import VoterStateCache, replay_states
 
-_OUTBOX_BATCH = 1_000
-# How often it is asked whether others, the monitor say, have left something in the outbox.
-_OUTBOX_SECONDS = 1.0
-# Seconds that a poll waits for a record: while a batch is being written, not long after it may be done.
-_POLL, _BUSY_POLL = 0.25, 0.05
-
-Send = Callable[[Sequence[tuple[str, bytes, bytes]]], None]
+# Seconds that a poll waits for a record; shorter while a batch is being written, to notice its end soon.
+_POLL_SECONDS, _BUSY_POLL_SECONDS = 0.25, 0.05
 
 
 @dataclass(frozen=True)
-class _Batch:
-    """What was polled, decoded, and when."""
+class _PolledBatch:
+    """Records of one poll, decoded; `started` is the monotonic time of the poll's end."""
 
     chunks: list[Chunk]
-    decoded: Decoded
+    decoded: DecodedBatch
     started: float
 
 
@@ -61,10 +55,10 @@ class Worker:
     """One worker over one source and one store.
 
     Attributes:
-        source, store, settings: where from, where to, how.
+        source, store, settings: what is read, where it is stored, and how.
         detectors: the voter detectors to run.
-        owner: who this is, for people to read.
-        metrics: what it counts about itself.
+        owner: the name of the worker, for display.
+        metrics: its counters.
         send: delivers outbox messages and returns when they are acknowledged; None without a broker.
         progress: called after every batch with the tally so far.
     """
@@ -76,29 +70,29 @@ class Worker:
     owner: str
     metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
     send: Send | None = None
-    progress: Callable[[Tally], None] = lambda _: None
-    tally: Tally = field(default_factory=Tally)
+    progress: Callable[[IngestTally], None] = lambda _: None
+    tally: IngestTally = field(default_factory=IngestTally)
 
     def __post_init__(self) -> None:
-        """Register the source and prepare what lasts from batch to batch."""
+        """Register the source and create what lasts from batch to batch."""
         self._retry = RetryPolicy(self.store)
         self._source_no = self._retry.write(lambda c: ingest.source_number(c, self.source.name))
         topics = {"alerts": self.settings.topic_alerts, "rejected": self.settings.topic_rejected}
-        self._context = Context(
+        self._context = WriteContext(
             self._source_no,
             Names(self.store),
             self.detectors,
             self.settings.lateness,
             topics if self.send else None,
-            States(self.detectors),
+            VoterStateCache(self.detectors),
         )
-        self._judge = Judge()
-        self._owned: dict[int, Owned] = {}
+        self._references = ReferenceCache()
+        self._owned: dict[int, OwnedPartition] = {}
         self._generation = -1
-        self._pseudonyms = Pseudonyms(self.store.pseudonym)
-        self._pen: Pen[Written] = Pen(beside=has_server(self.store.engine))
-        self._batch: _Batch | None = None  # being written
-        self._undelivered, self._look_again = self.send is not None, 0.0
+        self._pseudonyms = PseudonymCache(self.store.pseudonym)
+        self._writer: BackgroundWriter[BatchResult] = BackgroundWriter(threaded=has_server(self.store.engine))
+        self._batch: _PolledBatch | None = None  # being written
+        self._outbox = OutboxSender(self.send, self._source_no, self._retry)
         self._stopping = False
         self._limit = RejectLimit(self.settings.max_consecutive_rejects, self.settings.max_reject_ratio)
         self._liveness = Liveness(
@@ -106,135 +100,104 @@ class Worker:
         )
 
     def stop(self) -> None:
-        """Finish the batch in hand, then end. Safe to call from a signal handler."""
+        """End after the current batch. Safe to call from a signal handler."""
         self._stopping = True
 
     def healthy(self) -> tuple[bool, str]:
-        """Whether something was stored, or was proved to be all there is, within the bound."""
+        """Return whether there was progress or proven idleness within the bound, and a sentence."""
         return self._liveness.healthy()
 
-    def run(self, *, until_end: bool = False) -> Tally:
-        """Work until stopped, or until everything there was at the start is stored.
+    def run(self, *, until_end: bool = False) -> IngestTally:
+        """Work until stopped; with `until_end`, until everything that was there at the start is stored.
 
         Raises:
-            OffsetGap: votes that we have not read are gone.
-            TooManyRejects: the stream is mostly not votes.
-            StoreUnavailable: the database stayed away, or a migration has marked the windows stale.
+            OffsetGap: votes were deleted or replaced before they were read.
+            TooManyRejects: too many records are no votes.
+            StoreUnavailable: the database stayed away, or a migration marked the windows stale.
         """
-        ends = self._ends() if until_end else None
+        ends = self._current_ends() if until_end else None
         try:
             self._loop(ends)
-            self._flush()
+            self._write_states()
         except (OffsetGap, TooManyRejects) as error:
             self._halt(error)
-            self._deliver()
+            self._outbox.deliver()
             raise
         finally:
-            self._pen.close()
-        self._deliver()
+            self._writer.close()
+        self._outbox.deliver()
         return self.tally
 
     def _loop(self, ends: Mapping[int, int] | None) -> None:
         while not self._stopping:
             if self.source.generation() != self._generation:
-                self._settle()
-                with suppress(BrokerUnavailable):  # claimed after a later poll; it is not healthy meanwhile
+                self._finish_batch()
+                with suppress(BrokerUnavailable):  # tried again after the next poll; meanwhile there is no progress
                     self._claim()
-            chunks = self.source.poll(self.settings.batch_votes, _BUSY_POLL if self._pen.busy else _POLL)
+            chunks = self.source.poll(
+                self.settings.batch_votes, _BUSY_POLL_SECONDS if self._writer.busy else _POLL_SECONDS
+            )
             if self.source.generation() != self._generation:
-                continue  # not surely ours any more: dropped, and read again by whoever owns it
+                continue  # the partitions may have been reassigned: the batch is dropped, its owner reads it again
             if chunks:
-                self._take(chunks)
-            elif self._pen.busy:
-                self._settle()
+                self._start_batch(chunks)
+            elif self._writer.busy:
+                self._finish_batch()
             elif self._idle(ends):
                 break
-        self._settle()
+        self._finish_batch()
 
     def _claim(self) -> None:
-        """Take over the partitions of this generation, and read on where the store says."""
+        """Claim the partitions of this generation, and seek to the store's offsets."""
         generation = self.source.generation()
         numbers = self.source.assigned_partitions()
-        for gone in self._owned.keys() - set(numbers):
-            self.metrics.revoked(self.source.name, gone)
+        for lost in self._owned.keys() - set(numbers):
+            self.metrics.revoked(self.source.name, lost)
         bounds = self.source.offset_bounds(numbers) if numbers else {}
-        self._owned = self._retry.write(partial(self._claimed, bounds))
-        self._context.states.forget()
-        self._retry.run(self._refold)
-        expect_the_same_log(self.source, self._retry, self._owned, bounds)
+        self._owned = self._retry.write(
+            lambda c: claim_partitions(c, self._source_no, bounds, self.owner, _now_microseconds())
+        )
+        self._retry.run(self._replay_states)
+        check_log_unchanged(self.source, self._retry, self._owned, bounds)
         self.source.seek({number: owned.next_offset for number, owned in self._owned.items()})
         self._generation = generation
 
-    def _claimed(self, bounds: Mapping[int, tuple[int, int]], connection: Connection) -> dict[int, Owned]:
-        stale_windows.expect_current(connection)
-        owned = {}
-        ingest.end_frozen(connection, self._source_no, bounds)
-        for number in sorted(bounds):
-            claim = ingest.claim(connection, self._source_no, number, bounds[number][0], self.owner, _now())
-            snapshot = snapshots.in_force(connection, claim.partition_no)
-            owned[number] = Owned(claim, claim.next_offset, claim.event_time, snapshot)
-        return owned
-
-    def _refold(self) -> None:
-        """Bring the voter states up to the votes that a former owner stored and did not fold into them."""
+    def _replay_states(self) -> None:
+        """Bring the voter states up to the votes that a former owner stored without writing their states."""
         states = self._context.states
-        states.forget()  # a try that a lost connection ended may have folded a part
+        states.clear()  # also drops what an interrupted try replayed
         with self.store.read() as connection:
-            judged_by = partial(self._judge.earlier, connection)
+            reference = partial(self._references.earlier, connection)
             for owned in self._owned.values():
                 if owned.claim.state_offset < owned.next_offset:
                     no, first = owned.claim.partition_no, owned.claim.state_offset
-                    refold(connection, states, no, first, owned.next_offset, self.detectors, judged_by)
+                    replay_states(connection, states, no, first, owned.next_offset, self.detectors, reference)
 
-    def _flush(self) -> None:
+    def _write_states(self) -> None:
         """Write the voter states that are only in memory."""
         states = self._context.states
         if unwritten := states.unwritten():
             try:
-                self._retry.write(lambda c: write_states(c, unwritten, self._owned, {}))
+                self._retry.write(lambda c: write_voter_states(c, unwritten, self._owned, {}))
             except Fenced:
-                self._generation = -1  # the next owner folds them again
+                self._generation = -1  # the next owner replays them
                 return
-            states.written()
+            states.mark_written()
 
-    def _take(self, chunks: list[Chunk]) -> None:
-        """Decode what was polled while the batch before is being written, then begin to write this one."""
+    def _start_batch(self, chunks: list[Chunk]) -> None:
+        """Decode a batch while the previous one is being written, then start writing it."""
         started = time.monotonic()
         partition_no = {number: owned.claim.partition_no for number, owned in self._owned.items()}
-        decoded = decode(chunks, partition_no, self._pseudonyms)
-        self._settle()
+        decoded = decode_chunks(chunks, partition_no, self._pseudonyms)
+        self._finish_batch()
         if self.source.generation() != self._generation:
-            return  # fenced, or not surely ours any more: read again by whoever owns it
-        self._batch = _Batch(chunks, decoded, started)
-        self._pen.start(partial(self._retry.run, partial(self._written, chunks, decoded)))
-        if not self._pen.beside:
-            self._settle()
+            return  # fenced, or reassigned: the owner reads the batch again
+        self._batch = _PolledBatch(chunks, decoded, started)
+        self._writer.submit(partial(self._retry.run, partial(self._write, chunks, decoded)))
+        if not self._writer.threaded:
+            self._finish_batch()
 
-    def _settle(self) -> None:
-        """Wait for the batch that is being written, if one is, and take up what it did."""
-        if not self._pen.busy or self._batch is None:
-            return
-        batch, self._batch = self._batch, None
-        try:
-            done = self._pen.finish(self.source.heartbeat)
-        except Fenced:
-            self.metrics.fenced.inc()
-            self._generation = -1  # claim again what is still ours
-            return
-        self._moved(batch.chunks, done.event_time)
-        self._liveness.progress(self._owned)
-        self._context.states.put(done.states)
-        if done.flushed:
-            self._context.states.written()
-        self.tally.add(done.tally)
-        self._count(done.tally, time.monotonic() - batch.started)
-        self.source.report_committed({chunk.partition: chunk.next_offset for chunk in batch.chunks})
-        self.progress(self.tally)
-        self._undelivered |= bool(done.tally.alerts or done.tally.rejected)
-        self._deliver()
-        self._check_rejects(batch.decoded, done.tally)
-
-    def _written(self, chunks: list[Chunk], decoded: Decoded) -> Written:
+    def _write(self, chunks: list[Chunk], decoded: DecodedBatch) -> BatchResult:
         votes = decoded.votes
         numbers = {
             kind: self._context.names.numbers("model" if kind.startswith("model") else kind, names)
@@ -247,98 +210,93 @@ class Worker:
             )
         }
         with self.store.write() as connection:
-            return write_batch(connection, chunks, decoded, numbers, self._owned, self._judge, self._context, _now())
+            return write_batch(
+                connection, chunks, decoded, numbers, self._owned, self._references, self._context, _now_microseconds()
+            )
 
-    def _moved(self, chunks: list[Chunk], event_time: Mapping[int, int | None]) -> None:
+    def _finish_batch(self) -> None:
+        """Wait for the batch that is being written, if there is one, and apply its result."""
+        if not self._writer.busy or self._batch is None:
+            return
+        batch, self._batch = self._batch, None
+        try:
+            result = self._writer.wait(self.source.heartbeat)
+        except Fenced:
+            self.metrics.fenced.inc()
+            self._generation = -1  # claim again what is still assigned
+            return
+        self._advance(batch.chunks, result.event_time)
+        self._liveness.progress(self._owned)
+        self._context.states.put(result.states)
+        if result.states_written:
+            self._context.states.mark_written()
+        self.tally.add(result.tally)
+        result.tally.export(self.metrics, time.monotonic() - batch.started)
+        self.source.report_committed({chunk.partition: chunk.next_offset for chunk in batch.chunks})
+        self.progress(self.tally)
+        if result.tally.alerts or result.tally.rejected:
+            self._outbox.notify()
+        self._outbox.deliver()
+        self._check_rejects(batch.decoded, result.tally)
+
+    def _advance(self, chunks: list[Chunk], event_time: Mapping[int, int | None]) -> None:
         for chunk in chunks:
             owned = self._owned[chunk.partition]
             owned.next_offset = chunk.next_offset
             owned.event_time = event_time.get(owned.claim.partition_no, owned.event_time)
-            owned.snapshot = self._judge.sequence
+            owned.snapshot = self._references.sequence
 
     def _idle(self, ends: Mapping[int, int] | None) -> bool:
-        """Nothing came. True if everything that was there at the start is stored."""
+        """Do what is due after an empty poll. Returns True if everything up to `ends` is stored."""
         self._skip_gaps()
-        if self._context.states.due():
-            self._flush()
-        self._deliver()
+        if self._context.states.write_due():
+            self._write_states()
+        self._outbox.deliver()
         self._liveness.idle(self._owned)
         if ends is None:
             return False
         if self.source.name.startswith("file:"):
-            return True  # a file that gives nothing more is at its end
+            return True  # an empty poll of a file is its end
         stored = self._retry.read(partial(ingest.next_offsets, source_no=self._source_no))
         return all(stored.get(number, 0) >= end for number, end in ends.items())
 
     def _skip_gaps(self) -> None:
-        """Offsets that hold no record (transaction markers) are passed over, in the ledger too."""
+        """Move past offsets without a record at the end of a log, in the store too."""
         positions = self.source.positions()
-        behind = {n: o for n, o in self._owned.items() if positions.get(n, 0) > o.next_offset}
-        for number, owned in behind.items():
-            progress = ingest.Progress(
-                owned.claim.partition_no, owned.claim.epoch, owned.next_offset, positions[number],
-                owned.event_time, 0, 0, 0, 0, 0, 0,
-            )  # fmt: skip
-            try:
-                self._retry.write(partial(_pass_over, progress))
-            except Fenced:
-                self._generation = -1
-                return
-            owned.next_offset = positions[number]
+        for number, owned in self._owned.items():
+            end = positions.get(number, 0)
+            if end > owned.next_offset:
+                try:
+                    self._retry.write(partial(skip_offsets, owned=owned, end=end, now=_now_microseconds()))
+                except Fenced:
+                    self._generation = -1
+                    return
+                owned.next_offset = end
 
-    def _ends(self) -> dict[int, int]:
-        """The end of every partition now, of those that hold anything; a fresh log may hold nothing."""
+    def _current_ends(self) -> dict[int, int]:
+        """The end of every partition that has any records."""
         bounds = self.source.offset_bounds(self.source.all_partitions())
         return {number: end for number, (first, end) in bounds.items() if end > first}
 
-    def _count(self, done: Tally, seconds: float) -> None:
-        for fate in RECORD_FATES:
-            self.metrics.votes.labels(fate).inc(getattr(done, fate))
-        for reason, count in done.reasons.items():
-            self.metrics.rejects.labels(reason).inc(count)
-        self.metrics.batches.inc()
-        self.metrics.batch_seconds.observe(seconds)
-
-    def _check_rejects(self, decoded: Decoded, done: Tally) -> None:
+    def _check_rejects(self, decoded: DecodedBatch, tally: IngestTally) -> None:
         try:
-            self._limit.check(done.read, decoded.rejects)
+            self._limit.check(tally.read, decoded.rejects)
         except TooManyRejects as error:
             first = decoded.rejects[0]
             number = {owned.claim.partition_no: number for number, owned in self._owned.items()}
-            place = (
-                f"partition {number[int(decoded.partition[first.position])]}, offset {decoded.offset[first.position]}"
-            )
+            partition, offset = number[int(decoded.partition[first.position])], decoded.offset[first.position]
             raise TooManyRejects(
-                f"{self.source.name}: {error} (first of this batch: {place}: {first.reason}: {first.detail})"
+                f"{self.source.name}: {error} (first of this batch: partition {partition}, offset {offset}: "
+                f"{first.reason}: {first.detail})"
             ) from None
 
     def _halt(self, error: OffsetGap | TooManyRejects) -> None:
-        self._settle()
+        self._finish_batch()
         self.metrics.halted.set(1)
-        self._retry.write(lambda c: leave_alert(c, error, self.source.name, self._owned, _now()))
-        self._undelivered = self.send is not None
-
-    def _deliver(self) -> None:
-        """Send what waits in the outbox. A broker that is away gets it later."""
-        if self.send is not None and time.monotonic() >= self._look_again:
-            self._undelivered, self._look_again = True, time.monotonic() + _OUTBOX_SECONDS
-        while self.send is not None and self._undelivered:
-            query = partial(outbox.waiting, source_no=self._source_no, limit=_OUTBOX_BATCH)
-            waiting = self._retry.read(query)
-            if waiting:
-                try:
-                    self.send([message[1:] for message in waiting])
-                except BrokerUnavailable:
-                    return
-                self._retry.write(partial(outbox.delivered, numbers=[message[0] for message in waiting]))
-            self._undelivered = len(waiting) == _OUTBOX_BATCH
+        self._retry.write(lambda c: open_halt_alert(c, error, self.source.name, self._owned, _now_microseconds()))
+        self._outbox.notify()
 
 
-def _pass_over(progress: ingest.Progress, connection: Connection) -> None:
-    ingest.fence(connection, progress, _now())
-    ingest.record(connection, [progress])
-
-
-def _now() -> int:
-    """Wall clock in microseconds: for people and leases, never for a fate."""
+def _now_microseconds() -> int:
+    """Wall clock, for display and leases, never for a fate."""
     return time.time_ns() // 1000

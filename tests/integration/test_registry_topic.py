@@ -26,7 +26,7 @@ from pipeline.store import Store
 from pipeline.store.alerting import outbox
 from pipeline.store.votes import registry_events
 from pipeline.stream.kafka_publisher import create_producer, create_topics
-from pipeline.stream.registry_reader import RegistryReader, beside
+from pipeline.stream.registry_reader import RegistryReader, keep_registry_current
 from pipeline.stream.source import RegistryTopic
 
 KEY = bytes.fromhex("6b" * 32)
@@ -47,7 +47,7 @@ class Board:
 
     def reader(self, store: Store) -> RegistryReader:
         connect = partial(RegistryTopic, self.kafka.bootstrap, self.names.topic_registry)
-        return RegistryReader(connect, store, votes="kafka:votes", rejected_topic=self.names.topic_rejected)
+        return RegistryReader(connect, store, votes_source="kafka:votes", rejected_topic=self.names.topic_rejected)
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_the_end_of_a_transaction_is_no_record(board: Board, store: Store) -> No
 def test_two_readers_take_every_event_once(board: Board, store: Store) -> None:
     board.send(*(submitted(n, f"m{n}") for n in range(1, 6)))
     with closing(board.reader(store)) as one, closing(board.reader(store)) as other:
-        assert one.step(5) == 5
+        assert one.read_chunk(5) == 5
         assert other.catch_up() == 0
         board.send(submitted(6, "m6"), b"{")
         read = 0
@@ -167,13 +167,13 @@ def test_a_worker_beside_which_the_registry_is_gone_stops_and_says_why(board: Bo
     stopped = threading.Event()
     with (
         pytest.raises(OffsetGap, match="offsets 0 to 0"),
-        beside(board.reader(store), until_end=False, halt=stopped.set),
+        keep_registry_current(board.reader(store), until_end=False, halt=stopped.set),
     ):
         assert stopped.wait(20)
 
 
 def test_events_that_come_while_a_worker_works_are_taken(board: Board, store: Store) -> None:
-    with beside(board.reader(store), until_end=False, halt=lambda: None):
+    with keep_registry_current(board.reader(store), until_end=False, halt=lambda: None):
         board.send(submitted(1))
         deadline = time.monotonic() + 20
         while known(store) != ["e1"] and time.monotonic() < deadline:

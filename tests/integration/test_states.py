@@ -1,11 +1,9 @@
-"""Voter states are written behind: what was only in memory when a worker died is folded again by the next one."""
+"""Voter states have delayed writes: the next worker replays what was only in memory when one died."""
 
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pipeline import jobs
 from pipeline.detectors import VOTER
@@ -15,7 +13,7 @@ from pipeline.lab.simulate import Story, demo_story
 from pipeline.settings import Settings, override
 from pipeline.store.db import schema
 from pipeline.stream.source import FileSource
-from pipeline.stream.voter_state_cache import bundle, parts_of
+from pipeline.stream.voter_state_cache import unpack_parts
 from pipeline.stream.worker import Worker
 
 OPTIONS = Settings(voter_key="11" * 32, batch_votes=700, max_consecutive_rejects=10**6)
@@ -99,12 +97,5 @@ def test_a_worker_that_dies_with_unwritten_states_changes_no_state_and_no_alert(
     assert same_alerts == alerts
     assert again == states
     tags = bytes(detector.tag for detector in VOTER)
-    bias = [parts_of(state, tags)[0] for _, state in states]
+    bias = [unpack_parts(state, tags)[0] for _, state in states]
     assert {b"H", b"C"} <= {part[:1] for part in bias if part}  # both kinds of state were at stake
-
-
-@given(st.lists(st.none() | st.binary(min_size=1, max_size=700), min_size=3, max_size=3))
-def test_a_bundle_gives_back_its_parts_and_those_of_others_are_passed_over(parts: list[bytes | None]) -> None:
-    packed = bundle(tuple(parts), b"\x01\x07\xff")
-    assert parts_of(packed, b"\x01\x07\xff") == tuple(parts)
-    assert parts_of(packed, b"\xff\x02\x01") == (parts[2], None, parts[0])

@@ -34,7 +34,7 @@ from pipeline.store.db.engine import transient
 from pipeline.store.read import status
 from pipeline.store.votes import ingest, voter_states, window_counts
 from pipeline.store.votes.dictionary import Names, model_names
-from pipeline.stream.decoding import Pseudonyms
+from pipeline.stream.decoding import PseudonymCache
 from pipeline.stream.retry import RetryPolicy
 
 KEY, OTHER_KEY = b"k" * 32, b"o" * 32
@@ -68,7 +68,7 @@ def batch(store: Store, ids: list[str], partition: int, first: int, **other: str
     assert not rejects
     n = len(votes)
     at = np.full(n, 1_772_323_200 * SECOND)
-    return columns(votes, np.full(n, partition, np.int32), np.arange(first, first + n), at, Pseudonyms(store.pseudonym))
+    return columns(votes, np.full(n, partition, np.int32), np.arange(first, first + n), at, PseudonymCache(store.pseudonym))
 
 
 def numbers(n: int) -> dict[str, Any]:

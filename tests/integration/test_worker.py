@@ -39,10 +39,11 @@ from pipeline.store.alerting import alerts, outbox
 from pipeline.store.read import status
 from pipeline.store.votes import ingest, registry_events
 from pipeline.store.votes.dictionary import Names
-from pipeline.stream.commit import Tally
+from pipeline.stream.ingest_tally import IngestTally
 from pipeline.stream.kafka_publisher import create_topics, publish
+from pipeline.stream.outbox_sender import Send
 from pipeline.stream.source import FileSource, KafkaSource, Source
-from pipeline.stream.worker import Send, Worker
+from pipeline.stream.worker import Worker
 from pipeline.vocabulary.outcomes import OUTCOMES
 
 INTEGRITY = Path(sys.executable).with_name("integrity")
@@ -113,7 +114,7 @@ def worker(log: Log, url: str, send: Send | None = None, **options: Any) -> Iter
         store.close()
 
 
-def work(log: Log, url: str, **options: Any) -> Tally:
+def work(log: Log, url: str, **options: Any) -> IngestTally:
     """One worker, to the end that there is now."""
     with worker(log, url, **options) as it:
         return it.run(until_end=True)
@@ -592,7 +593,7 @@ def test_a_worker_that_lost_its_partition_drops_the_batch(tmp_path: Path, url: s
     log.append(encoded([vote(n) for n in range(100)]))
     with worker(log, url, batch_votes=30) as it:
 
-        def steal(tally: Tally) -> None:
+        def steal(tally: IngestTally) -> None:
             if tally.read == 30:
                 with it.store.write() as connection:
                     ingest.claim(connection, 1, 0, 0, "thief", 0)

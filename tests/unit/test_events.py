@@ -43,7 +43,7 @@ from pipeline.events.decode import SAMPLE_BYTES
 from pipeline.events.hygiene import HIDDEN, MAX_BYTES, MAX_DEPTH, fault, hidden, plainly_clean
 from pipeline.events.schema import schemas
 from pipeline.events.vote import MAX_NAME
-from pipeline.stream.decoding import Pseudonyms
+from pipeline.stream.decoding import PseudonymCache
 from pipeline.vocabulary.outcomes import OUTCOMES
 from pipeline.vocabulary.time import NO_TIME, from_microseconds, to_microseconds
 
@@ -399,7 +399,7 @@ def batch_of(*records_: dict[str, object], key: bytes = KEY) -> VoteBatch:
         np.zeros(len(records_), dtype=np.int32),
         offset,
         offset + 5,
-        Pseudonyms(partial(pseudonym, key)),
+        PseudonymCache(partial(pseudonym, key)),
     )
 
 
@@ -464,7 +464,7 @@ def test_times_are_exact_for_many_instants() -> None:
     exact = np.random.default_rng(1).integers(0, 4 * 10**15, 5000).tolist()
     votes = [msgspec.structs.replace(votes_of(EVENT)[0], cast_at=from_microseconds(n)) for n in exact]
     zero = np.zeros(len(votes), dtype=np.int64)
-    assert columns(votes, zero.astype(np.int32), zero, zero, Pseudonyms(name_of)).cast_at.tolist() == exact
+    assert columns(votes, zero.astype(np.int32), zero, zero, PseudonymCache(name_of)).cast_at.tolist() == exact
 
 
 def test_an_offset_from_utc_moves_the_clock_and_not_the_instant() -> None:

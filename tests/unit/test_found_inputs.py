@@ -14,7 +14,7 @@ from pipeline.events import Vote, columns, decode_votes, registry
 from pipeline.formats import ColumnMap, read_records
 from pipeline.scoring.signals import voter_number
 from pipeline.settings import load
-from pipeline.stream.decoding import Pseudonyms
+from pipeline.stream.decoding import PseudonymCache
 from pipeline.vocabulary.time import to_microseconds
 
 EVENT = {
@@ -91,7 +91,7 @@ def test_a_voter_is_never_in_a_detail(voter):
 def test_far_times_are_exact():
     t = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
     z = np.zeros(1, dtype=np.int64)
-    b = columns([msgspec.convert({**EVENT, "cast_at": t}, Vote)], z.astype(np.int32), z, z, Pseudonyms(len))
+    b = columns([msgspec.convert({**EVENT, "cast_at": t}, Vote)], z.astype(np.int32), z, z, PseudonymCache(len))
     assert b.cast_at[0] == to_microseconds(t)
 
 

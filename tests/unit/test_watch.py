@@ -11,12 +11,9 @@ from pipeline.registry import Registry
 from pipeline.scoring.signals import Context, Said, Window, WindowState
 from pipeline.scoring.window_builder import COLUMNS, WIDTH, WindowCounts
 from pipeline.scoring.window_processor import LONGEST_SILENCE, Levels, Names, Seen, watch, windows
-from pipeline.store.votes.monitor_state import Progress
-from pipeline.stream.monitor import Mark, merged_watermark
 
 NAMES = Names({1: "a"}, {})
 WEEK = LONGEST_SILENCE // WIDTH
-HOUR = 3_600_000_000
 
 
 def part(number: int, accepted: int = 1, partition: int = 1) -> WindowCounts:
@@ -85,40 +82,3 @@ def test_every_detector_sees_every_window_once_and_goes_on_from_its_state() -> N
         "other": [0, 1, 2, 3, 4, 5],
     }
     assert [seen.window.start // WIDTH for seen in told] == [0, 1, 2, 3, 4, 5]
-
-
-# -- the merged watermark ---------------------------------------------------------------------
-
-NOW = 1000 * HOUR
-
-
-def at(no: int, event: int, updated: int = NOW, live: bool = True) -> Progress:
-    return Progress(no, event, updated, live)
-
-
-def mark(*partitions: Progress, floor: int | None = None) -> Mark:
-    return merged_watermark(partitions, HOUR, HOUR // 12, NOW, floor)
-
-
-def test_the_watermark_is_the_smallest_of_the_active_partitions() -> None:
-    assert mark(at(1, NOW), at(2, NOW - 7)) == Mark(NOW - 7 - HOUR)
-    assert mark() == Mark(None)
-
-
-def test_an_idle_partition_is_left_out_and_named_where_it_would_hold_windows_back() -> None:
-    assert mark(at(1, NOW), at(2, NOW - 5 * HOUR, NOW - 5 * HOUR)) == Mark(NOW - HOUR, (2,))
-    assert mark(at(1, NOW), at(2, NOW, NOW - 5 * HOUR)) == Mark(NOW - HOUR)
-
-
-def test_when_a_live_source_falls_silent_the_clock_stands_for_the_watermark() -> None:
-    silent = at(1, NOW - 5 * HOUR, NOW - 5 * HOUR + 1)
-    assert mark(silent) == Mark(NOW - HOUR - HOUR // 12, (1,))
-
-
-def test_a_log_of_old_votes_that_has_ended_is_no_silence() -> None:
-    assert mark(at(1, NOW - 900 * HOUR, NOW - 5 * HOUR)) == Mark(NOW - 901 * HOUR)
-    assert mark(at(1, NOW - 5 * HOUR, NOW - 5 * HOUR, live=False)) == Mark(NOW - 6 * HOUR)
-
-
-def test_the_watermark_never_goes_back_behind_what_is_closed() -> None:
-    assert mark(at(1, NOW - 50 * HOUR), floor=NOW - 3 * HOUR) == Mark(NOW - 3 * HOUR)

@@ -32,8 +32,8 @@ from pipeline.jobs.open_store import open_store
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.db import schema
-from pipeline.stream.commit import Tally
-from pipeline.stream.gc_tuning import collect_rarely
+from pipeline.stream.gc_tuning import tune_gc
+from pipeline.stream.ingest_tally import IngestTally
 from pipeline.stream.source import FileSource, KafkaSource
 from pipeline.stream.worker import Worker
 
@@ -150,9 +150,9 @@ def from_file(file: Path, url: str, options: Settings) -> Measured:
 
 def _run(source: FileSource | KafkaSource, store: Store, options: Settings, watched: bool) -> Measured:
     marks = _Marks()
-    collect_rarely()  # as `integrity work` does
+    tune_gc()  # as `integrity work` does
 
-    def mark(tally: Tally) -> None:
+    def mark(tally: IngestTally) -> None:
         marks.mark(tally.read)
 
     Worker(source, store, options, VOTER if watched else (), "bench", progress=mark).run(until_end=True)
@@ -185,7 +185,7 @@ def _member(
             joined.wait()
         except BrokenBarrierError as error:
             raise Unavailable(f"expected every worker to have {share} partitions, got another share") from error
-        collect_rarely()
+        tune_gc()
         start = time.time()
         tally = Worker(source, store, options, VOTER, f"bench {os.getpid()}").run(until_end=True)
         return start, time.time(), tally.read

@@ -1,4 +1,4 @@
-"""The limit on rejects: agreement with a slow count, record by record."""
+"""The limit on rejects, compared with a slow count, record by record."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,15 +33,15 @@ def test_rejects_in_a_row_are_counted_across_batches(batches: list[list[bool]], 
     assert trips(RejectLimit(most, 1.0), batches) == expected
 
 
-def test_a_share_is_taken_over_the_last_two_thousand_records() -> None:
+def test_the_share_is_taken_over_the_last_two_thousand_records() -> None:
     half = [i % 2 == 0 for i in range(1000)]
     mostly = [i % 3 != 0 for i in range(1000)]
     good = [False] * 1000
     assert trips(RejectLimit(10**9, 0.5), [good, half, half]) is None
     assert trips(RejectLimit(10**9, 0.5), [good, mostly, mostly]) == 2
-    assert trips(RejectLimit(10**9, 0.5), [mostly]) is None  # too little to say
+    assert trips(RejectLimit(10**9, 0.5), [mostly]) is None  # fewer than 2,000 records
 
 
-def test_good_records_between_forgive() -> None:
+def test_a_good_record_resets_the_count_in_a_row() -> None:
     batch = [True] * 99 + [False]
     assert trips(RejectLimit(100, 1.0), [batch] * 50) is None

@@ -1,0 +1,59 @@
+"""Counts what happened to the records of one or more batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pipeline.events import Reject
+from pipeline.metrics import WorkerMetrics
+from pipeline.store.votes import ingest
+from pipeline.vocabulary.fates import RECORD_FATES
+
+_COUNTS = ("read", *RECORD_FATES)
+
+
+@dataclass
+class IngestTally:
+    """Numbers of records by fate, of alerts raised, and of rejects by reason."""
+
+    read: int = 0
+    accepted: int = 0
+    duplicate: int = 0
+    late: int = 0
+    quarantined: int = 0
+    rejected: int = 0
+    alerts: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+
+    def add(self, other: IngestTally) -> None:
+        """Add another tally to this one."""
+        for name in (*_COUNTS, "alerts"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for reason, count in other.reasons.items():
+            self.reasons[reason] = self.reasons.get(reason, 0) + count
+
+    def export(self, metrics: WorkerMetrics, seconds: float) -> None:
+        """Add the tally of one batch to a worker's metrics.
+
+        Args:
+            seconds: from the batch's poll to its commit.
+        """
+        for fate in RECORD_FATES:
+            metrics.votes.labels(fate).inc(getattr(self, fate))
+        for reason, count in self.reasons.items():
+            metrics.rejects.labels(reason).inc(count)
+        metrics.batches.inc()
+        metrics.batch_seconds.observe(seconds)
+
+
+def tally_batch(
+    progress: Sequence[ingest.Progress], alert_ids: Sequence[str], rejects: Sequence[Reject]
+) -> IngestTally:
+    """Sum the progress of a batch's partitions."""
+    tally = IngestTally(alerts=len(set(alert_ids)))
+    for name in _COUNTS:
+        setattr(tally, name, sum(getattr(p, name) for p in progress))
+    for reject in rejects:
+        tally.reasons[reject.reason] = tally.reasons.get(reject.reason, 0) + 1
+    return tally

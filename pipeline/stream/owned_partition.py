@@ -1,0 +1,68 @@
+"""The partitions that a worker owns: claimed in the store, moved forward with each batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy.engine import Connection
+
+from pipeline.store.boards import snapshots
+from pipeline.store.votes import ingest, stale_windows
+
+
+@dataclass
+class OwnedPartition:
+    """A partition that this worker owns.
+
+    Attributes:
+        claim: the partition as it was claimed.
+        next_offset: the next offset to store.
+        event_time: its largest event time so far, None before the first vote.
+        snapshot: sequence number of the snapshot in force.
+    """
+
+    claim: ingest.Claim
+    next_offset: int
+    event_time: int | None
+    snapshot: int
+
+
+def claim_partitions(
+    connection: Connection, source_no: int, bounds: Mapping[int, tuple[int, int]], owner: str, now: int
+) -> dict[int, OwnedPartition]:
+    """Claim partitions; from here on the batches of their former owners fail.
+
+    Args:
+        source_no: the store's number of the source.
+        bounds: first and next offset, by the source's partition number.
+        owner: the name of the worker, for display.
+        now: wall clock in microseconds.
+
+    Returns:
+        The partitions, by the source's number.
+
+    Raises:
+        StoreUnavailable: a migration marked the windows stale.
+    """
+    stale_windows.expect_current(connection)
+    owned = {}
+    ingest.end_frozen(connection, source_no, bounds)
+    for number in sorted(bounds):
+        claim = ingest.claim(connection, source_no, number, bounds[number][0], owner, now)
+        snapshot = snapshots.in_force(connection, claim.partition_no)
+        owned[number] = OwnedPartition(claim, claim.next_offset, claim.event_time, snapshot)
+    return owned
+
+
+def skip_offsets(connection: Connection, owned: OwnedPartition, end: int, now: int) -> None:
+    """Move a partition's next offset to `end`, past offsets without a record (transaction markers).
+
+    Raises:
+        Fenced: another worker claimed the partition.
+    """
+    progress = ingest.Progress(
+        owned.claim.partition_no, owned.claim.epoch, owned.next_offset, end, owned.event_time, 0, 0, 0, 0, 0, 0
+    )
+    ingest.fence(connection, progress, now)
+    ingest.record(connection, [progress])

@@ -1,0 +1,51 @@
+"""Messages for the topics of alerts and rejects: (topic, key, value), the value as JSON."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.events import Reject
+from pipeline.scoring.signals import NO_PARTITION, Raised
+
+Message = tuple[str, bytes, bytes]
+
+
+def alert_message(topic: str, alert_id: str, raised: Raised, partition: int) -> Message:
+    """Build the message of an alert.
+
+    Args:
+        partition: the source's number of the alert's partition, NO_PARTITION for an alert about windows.
+    """
+    value = {
+        "schema": 1, "id": alert_id, "detector": raised.detector, "severity": raised.severity,
+        "subject": {"kind": raised.subject_kind, "id": raised.subject}, "direction": raised.direction,
+        "e_value": raised.e_value, "partition": None if partition == NO_PARTITION else partition,
+        "offset": raised.offset,
+    }  # fmt: skip
+    return topic, alert_id.encode(), _json(value)
+
+
+def rejected_vote_message(topic: str, reject: Reject, partition: int, offset: int, origin: str | None) -> Message:
+    """Build the message of a record of the votes topic that was rejected.
+
+    Args:
+        partition: the source's number.
+        origin: file and row that it was published from, None if unknown.
+    """
+    value = {
+        "schema": 1, "partition": partition, "offset": offset, "reason": reject.reason, "detail": reject.detail,
+        "origin": origin, "sha256": reject.sha256.hex(), "sample": base64.b64encode(reject.sample).decode(),
+    }  # fmt: skip
+    return topic, reject.sha256[:16], _json(value)
+
+
+def rejected_event_message(topic: str, reject: Mapping[str, Any]) -> Message:
+    """Build the message of a record of the registry topic that is no event or contradicts earlier ones."""
+    return topic, str(reject["origin"] or reject["offset"]).encode(), _json({"schema": 1, **reject})
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, sort_keys=True).encode()
