@@ -103,7 +103,7 @@ def routes(reader: Reader, changes: ChangeToken) -> APIRouter:
     ) -> Response:
         """Take an alert to another state."""
         with reader.store.write() as connection:
-            result = moderation.move(connection, alert, action, token.name, body.reason, body.hours)
+            result = moderation.change_alert_state(connection, alert, action, token.name, body.reason, body.hours)
         changes.expire()
         return as_json(result, NEVER)
 
@@ -111,7 +111,7 @@ def routes(reader: Reader, changes: ChangeToken) -> APIRouter:
     def votes(alert: AlertId, action: Literal["exclude", "restore"], body: Why, token: Token = may_count) -> Response:
         """Exclude the votes that an alert speaks of, or count them again, from the next refresh on."""
         with reader.store.write() as connection:
-            result = moderation.count(connection, action, alert, token.name, body.reason)
+            result = moderation.change_exclusion(connection, action, alert, token.name, body.reason)
         changes.expire()
         return as_json(result, NEVER)
 
@@ -119,7 +119,9 @@ def routes(reader: Reader, changes: ChangeToken) -> APIRouter:
     def exclusion(body: Counting, token: Token = may_count) -> Response:
         """Exclude votes, or count them again; the defended board follows at the next refresh."""
         with reader.store.write() as connection:
-            result = moderation.count(connection, body.action, f"{body.kind}:{body.target}", token.name, body.reason)
+            result = moderation.change_exclusion(
+                connection, body.action, f"{body.kind}:{body.target}", token.name, body.reason
+            )
         changes.expire()
         return as_json(result, NEVER)
 

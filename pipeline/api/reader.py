@@ -13,7 +13,7 @@ from cachetools import LRUCache, cachedmethod
 from sqlalchemy.engine import Connection
 
 from pipeline.api.problems import Problem, not_found
-from pipeline.jobs.audits.provider import every_provider
+from pipeline.jobs.audits.provider_page import all_provider_pages
 from pipeline.store import Store
 from pipeline.store.boards import snapshots
 from pipeline.store.boards.snapshots import Snapshot
@@ -104,7 +104,7 @@ class Reader:
                 raise Problem(503, "the audits are looking at the votes; try again", {"retry-after": "20"})
             try:
                 if self._facts[0] != key:
-                    self._facts = (key, every_provider(connection))
+                    self._facts = (key, all_provider_pages(connection))
             finally:
                 self._looking.release()
         return self._facts[1]

@@ -56,7 +56,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What the figures call what they rest on; the page says once what each is (`jobs.provider`)."""
+    """What the figures call what they rest on; the page says once what each is (`jobs.audits.provider_page`)."""
 
     registry: str = "registry"
     votes: str = "log"

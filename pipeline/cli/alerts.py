@@ -78,10 +78,10 @@ def alerts(
         else:
             who = name or getpass.getuser()
             with opened.write() as connection:
-                if action in moderation.MOVES:
-                    result = moderation.move(connection, target, action, who, reason, hours)
+                if action in moderation.ALERT_ACTIONS:
+                    result = moderation.change_alert_state(connection, target, action, who, reason, hours)
                 else:
-                    result = moderation.count(connection, action, target, who, reason)
+                    result = moderation.change_exclusion(connection, action, target, who, reason)
             _print(result, result["done"], as_json)
     finally:
         opened.close()
@@ -97,7 +97,7 @@ def replay(
     as_json: JsonOption = False,
 ) -> None:
     """Run one detector over everything that is stored: what would it have raised?"""
-    said = jobs.replay(store or configuration.load().store, detector, write)
+    said = jobs.replay_detector(store or configuration.load().store, detector, write)
     if as_json:
         emit(said)
         return

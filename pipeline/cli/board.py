@@ -19,7 +19,7 @@ from pipeline.vocabulary.time import from_microseconds, parse_iso8601
 @app.command()
 def refresh(store: StoreOption = None, as_json: JsonOption = False) -> None:
     """Seal, check, rate, publish: a new snapshot if anything has changed."""
-    result = jobs.refresh(store or configuration.load().store)
+    result = jobs.refresh_board(store or configuration.load().store)
     if as_json:
         emit(result)
         return

@@ -12,7 +12,7 @@ from pipeline import jobs
 from pipeline import settings as configuration
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out
 from pipeline.errors import Refuted, Usage
-from pipeline.jobs.custody import by_hand, witnessing
+from pipeline.jobs.custody import operator_actions, witnessing
 from pipeline.ledger.witness import STATUS
 
 witness = typer.Typer(help="Sign a log's heads as a third party, and refuse forks and rollbacks.", no_args_is_help=True)
@@ -30,7 +30,7 @@ def _store(given: str | None) -> str:
 @app.command()
 def audit(store: StoreOption = None, as_json: JsonOption = False) -> None:
     """Recompute the whole ledger as the daily DAG does; what is wrong opens a critical alert; exit 4."""
-    report = jobs.audit(_store(store))
+    report = jobs.audit_ledger(_store(store))
     if as_json:
         emit(report)
     else:
@@ -51,7 +51,7 @@ def retract(
     as_json: JsonOption = False,
 ) -> None:
     """Take a vote back: from the next refresh on it counts in no view; its leaf stays, and another one says so."""
-    found = by_hand.retract(_store(store), vote, reason, name)
+    found = operator_actions.retract(_store(store), vote, reason, name)
     if as_json:
         emit(found)
     else:
@@ -70,7 +70,7 @@ def erase(
     """Forget who cast a vote; it goes on counting, and every proof holds. Cannot be undone."""
     if (vote is None) == (voter is None):
         raise Usage("expected a vote's id, or --voter ID")
-    found = by_hand.erase(_store(store), vote_id=vote, voter_id=voter)
+    found = operator_actions.erase(_store(store), vote_id=vote, voter_id=voter)
     if as_json:
         emit(found)
     else:
@@ -80,7 +80,7 @@ def erase(
 @app.command("rotate-key")
 def rotate_key(store: StoreOption = None, as_json: JsonOption = False) -> None:
     """Make a new key that signs snapshots; the next snapshot is signed by both."""
-    found = by_hand.rotate_key(_store(store))
+    found = operator_actions.rotate_key(_store(store))
     if as_json:
         emit(found)
     else:
@@ -91,19 +91,19 @@ def rotate_key(store: StoreOption = None, as_json: JsonOption = False) -> None:
 @witness.command("init")
 def init(folder: FolderArgument, name: NameOption) -> None:
     """Make a witness; prints the public key that a board puts into INTEGRITY_WITNESSES."""
-    out.print(witnessing.init(folder, name), highlight=False, markup=False, soft_wrap=True)
+    out.print(witnessing.create_witness(folder, name), highlight=False, markup=False, soft_wrap=True)
 
 
 @witness.command()
 def watch(folder: FolderArgument, key: Annotated[str, typer.Argument(help="The key of a snapshot log.")]) -> None:
     """Watch a log from its first leaf on."""
-    err.print(f"{witnessing.watch(folder, key)} is watched", highlight=False)
+    err.print(f"{witnessing.watch_log(folder, key)} is watched", highlight=False)
 
 
 @witness.command()
 def logs(folder: FolderArgument) -> None:
     """The logs that are watched, with the newest head that was signed of each, as JSON."""
-    emit(witnessing.known(folder))
+    emit(witnessing.watched_logs(folder))
 
 
 @witness.command()
@@ -114,7 +114,7 @@ def sign(
     """Sign a head that continues the known one; prints the line. Exit 4 with the HTTP status of the refusal."""
     asked = sys.stdin.buffer.read() if request is None else request.read_bytes()
     try:
-        line = witnessing.sign(folder, asked)
+        line = witnessing.sign_head(folder, asked)
     except Refuted as fault:
         err.print(f"refused with {STATUS.get(fault.reason, 400)}", highlight=False)
         raise
@@ -127,7 +127,7 @@ def ask(
     store: StoreOption = None,
 ) -> None:
     """The board's side: write the request to a witness (C2SP tlog-witness, add-checkpoint) to standard output."""
-    sys.stdout.buffer.write(witnessing.ask(_store(store), old))
+    sys.stdout.buffer.write(witnessing.witness_request(_store(store), old))
 
 
 @witness.command()
@@ -137,7 +137,7 @@ def keep(
     as_json: JsonOption = False,
 ) -> None:
     """The board's side: keep a witness's line, so that bundles show it."""
-    found = witnessing.keep(_store(store), sys.stdin.buffer.read() if line is None else line.read_bytes())
+    found = witnessing.add_cosignature(_store(store), sys.stdin.buffer.read() if line is None else line.read_bytes())
     if as_json:
         emit(found)
     else:

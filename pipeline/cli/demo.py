@@ -64,20 +64,20 @@ def demo(
         story = _step(bar, "simulating votes from 1.67 million real ones", lambda: demo_story(votes, seed))
         opened = open_store(str(path))
         before = _work(bar, opened, options, story.before, "honest votes")
-        _step(bar, "first refresh: seal, check, rate, publish", lambda: jobs.refresh(str(path)))
+        _step(bar, "first refresh: seal, check, rate, publish", lambda: jobs.refresh_board(str(path)))
         # A snapshot of a week before the end: the page tells who rose since, and why.
         week = int(np.searchsorted(story.after.cast_at, story.after.cast_at[-1] - _A_WEEK))
         early = _work(bar, opened, options, story.after.take(slice(0, week)), "votes with attackers among them")
-        _step(bar, "second refresh", lambda: jobs.refresh(str(path)))
+        _step(bar, "second refresh", lambda: jobs.refresh_board(str(path)))
         late = _work(bar, opened, options, story.after.take(slice(week, None)), "the votes of the last week")
         monitor = Monitor(opened, options, f"demo:{os.getpid()}", WINDOW)
         windows = _step(bar, "closing windows", lambda: monitor.run(until_end=True, close=True))
-        refreshed = _step(bar, "third refresh", lambda: jobs.refresh(str(path)))
+        refreshed = _step(bar, "third refresh", lambda: jobs.refresh_board(str(path)))
         # Not before the windows: no policy is declared, and nobody drew real counts with the equal weights that the
         # monitor would then take for declared.
         _step(bar, "reading who made what", lambda: _register(opened, story))
         swept = _step(bar, "sweep: variants, releases, claims", lambda: jobs.sweep(str(path)))
-        verified = _step(bar, "recomputing everything from the votes", lambda: jobs.verify(str(path)))
+        verified = _step(bar, "recomputing everything from the votes", lambda: jobs.verify_ledger(str(path)))
     with opened.read() as connection:
         listed = alerts.listed(connection)
         rows = {view: snapshots.rows(connection, refreshed["snapshot"], view) for view in ("raw", "defended")}

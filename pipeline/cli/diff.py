@@ -11,7 +11,7 @@ from rich.table import Table
 from pipeline import settings as configuration
 from pipeline.cli import show
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, out
-from pipeline.jobs.open_store import opened
+from pipeline.jobs.open_store import existing_store
 from pipeline.jobs.refresh import board_diff
 from pipeline.jobs.refresh.board_diff import Move, Moves
 from pipeline.store.boards import snapshots
@@ -26,7 +26,7 @@ def diff(
     as_json: JsonOption = False,
 ) -> None:
     """Who rose and who fell between two snapshots, and what moved each: new votes, exclusions, settings."""
-    with opened(store or configuration.load().store) as it, it.read() as connection:
+    with existing_store(store or configuration.load().store) as it, it.read() as connection:
         found = board_diff.moves(
             connection, snapshots.find(connection, before), snapshots.find(connection, after), view
         )

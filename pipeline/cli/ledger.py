@@ -55,7 +55,7 @@ def verify(
 def _verify_store(store: str, as_json: bool) -> None:
     from pipeline import jobs  # noqa: PLC0415
 
-    result = jobs.verify(store)
+    result = jobs.verify_ledger(store)
     if as_json:
         emit({"verified": True, **result})
     else:
@@ -92,10 +92,10 @@ def bundle(
     as_json: JsonOption = False,
 ) -> None:
     """Write a snapshot with all that a stranger needs to check it offline."""
-    from pipeline.jobs.open_store import opened  # noqa: PLC0415
+    from pipeline.jobs.open_store import existing_store  # noqa: PLC0415
     from pipeline.store.read import proofs  # noqa: PLC0415
 
-    with opened(store or configuration.load().store) as it:
+    with existing_store(store or configuration.load().store) as it:
         if to.suffix == ".zip":
             with to.open("xb") as file:
                 proofs.archive(it, file, snapshot)
@@ -129,10 +129,10 @@ def receipt(
         raise Usage("expected a vote's id, or --voter ID")
     if to is not None and vote is None:
         raise Usage("--out: expected one vote's id, got --voter")
-    from pipeline.jobs.open_store import opened  # noqa: PLC0415
+    from pipeline.jobs.open_store import existing_store  # noqa: PLC0415
     from pipeline.store.read import proofs  # noqa: PLC0415
 
-    with opened(store or configuration.load().store) as it:
+    with existing_store(store or configuration.load().store) as it:
         found = [proofs.receipt(it, vote)] if vote is not None else proofs.receipts_of(it, it.pseudonym(str(voter)))
     shown: list[Any] = [strict.plain(one) for one in found]
     if to is not None:

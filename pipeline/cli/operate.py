@@ -57,7 +57,7 @@ def exporter(
     """Serve the store's state as Prometheus metrics until SIGTERM."""
     options = configuration.load()
     opened = open_store(store or options.store)
-    collector = StoreCollector(lambda: jobs.status(opened), version("leaderboard-integrity"))
+    collector = StoreCollector(lambda: jobs.read_store_status(opened), version("leaderboard-integrity"))
     server = serve(collector.alone(), port, host=host)
     err.print(f"metrics on http://{host}:{server.port}/metrics", highlight=False)
     ended = threading.Event()

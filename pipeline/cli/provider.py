@@ -28,7 +28,7 @@ def provider(
     as_json: JsonOption = False,
 ) -> None:
     """A provider's page of facts: variants, disclosed N, share of votes, removals; each with its source."""
-    page = jobs.provider(store or configuration.load().store, name)
+    page = jobs.provider_page(store or configuration.load().store, name)
     if as_json:
         emit(page)
         return

@@ -1,51 +1,39 @@
-"""The verbs that the DAGs and the command line share.
+"""Jobs that the DAGs and the command line share. They return data; text for people is made where it is shown.
 
-A refresh is four steps, each short, each safe to run again: seal (append committed votes to the log),
-check (expectations on what is new), rate (boards of the log at a size), publish (sign the result and
-give it its place in the log). The same log, exclusions and configuration give one snapshot, however often and by
-however many it is asked for.
-
-    refresh.py        seal, check, rate, publish
-    counting.py       what a refresh rates: views, exclusions, the baseline of the evidence
-    publishing.py     the signed manifest of a snapshot
-    signing.py        whose signature stands under it, and how a key takes over
-    styling.py        the view under style control
-    battles.py        a battle file as columns, record by record; battle_tables.py: by column
-    rating.py         rating a battle file, no store
-    verification.py   recomputing what is published, from the votes
-    ledger_audit.py   the daily audit of the ledger
-    replay.py         what a detector would have said about all that is stored
-    rebuild_windows.py  counting windows again after a migration
-    gathering.py      one look at a store, for audits
-    auditing.py       every audit over such a look; registry_audits.py: those of variants and claims
-    sweep.py          the audits, the policy, and the alerts that follow
-    provider.py       a provider's page of facts
-    status.py         what the exporter shows
+dag_api.py          what a DAG may import
+open_store.py       opens a store with the keys and folders of the settings
+refresh/            seal, check, rate, publish: from committed votes to a signed snapshot
+custody/            verification, audit, witnesses, retraction, erasure, key rotation
+audits/             the audits of a sweep, and the page of a provider
+moderation.py       decisions of people about alerts and votes
+detector_replay.py  runs one detector over everything that is stored
+rebuild_windows.py  rebuilds the window counts that a migration marked stale
+store_status.py     reads the store for the metrics exporter
 """
 
 from pipeline.errors import QualityGate
-from pipeline.jobs.audits.provider import provider
+from pipeline.jobs.audits.provider_page import provider_page
 from pipeline.jobs.audits.sweep import sweep
-from pipeline.jobs.custody.audit import audit
-from pipeline.jobs.custody.verification import verify
+from pipeline.jobs.custody.ledger_audit import audit_ledger
+from pipeline.jobs.custody.ledger_verification import verify_ledger
+from pipeline.jobs.detector_replay import replay_detector
 from pipeline.jobs.rebuild_windows import rebuild_windows
-from pipeline.jobs.refresh.steps import check, publish, rate, refresh, seal, store_url
-from pipeline.jobs.replay import replay
-from pipeline.jobs.store_status import status
+from pipeline.jobs.refresh.steps import check, publish, rate, refresh_board, seal, store_url
+from pipeline.jobs.store_status import read_store_status
 
 __all__ = [
     "QualityGate",
-    "audit",
+    "audit_ledger",
     "check",
-    "provider",
+    "provider_page",
     "publish",
     "rate",
+    "read_store_status",
     "rebuild_windows",
-    "refresh",
-    "replay",
+    "refresh_board",
+    "replay_detector",
     "seal",
-    "status",
     "store_url",
     "sweep",
-    "verify",
+    "verify_ledger",
 ]

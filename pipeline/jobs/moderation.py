@@ -1,4 +1,4 @@
-"""What people decide about alerts and votes, by whichever door they come."""
+"""Decisions of people about alerts and votes, for the CLI and the API alike."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from pipeline.store.alerting import alerts
 from pipeline.store.boards import exclusions
 from pipeline.store.votes.selections import Selection
 
-MOVES = ("ack", "snooze", "appeal", "resolve", "reopen")
-COUNTING = ("exclude", "restore")
+ALERT_ACTIONS = ("ack", "snooze", "appeal", "resolve", "reopen")
+EXCLUSION_ACTIONS = ("exclude", "restore")
 
 
-def move(
+def change_alert_state(
     connection: Connection, alert_id: str, action: str, name: str, reason: str, hours: float | None = None
 ) -> dict[str, Any]:
-    """Take an alert to another state.
+    """Move an alert to another state.
 
     Args:
-        action: of MOVES.
-        hours: how long a snooze lasts; None: until somebody acts.
+        action: one of ALERT_ACTIONS.
+        hours: duration of a snooze; None: until somebody acts.
 
     Returns:
         {"alert", "state", "done"}
 
     Raises:
-        UnknownAlert: there is none of this id.
+        UnknownAlert: no alert has this id.
     """
     until = now() + round(hours * 3.6e9) if action == "snooze" and hours is not None else None
     state = alerts.move(connection, alert_id, action, name, reason, now(), until)
@@ -37,19 +37,19 @@ def move(
     return {"alert": alert_id, "state": state, "done": f"{alert_id} is {state}{for_long}"}
 
 
-def count(connection: Connection, action: str, target: str, name: str, reason: str) -> dict[str, Any]:
+def change_exclusion(connection: Connection, action: str, target: str, name: str, reason: str) -> dict[str, Any]:
     """Exclude or restore votes.
 
     Args:
-        action: of COUNTING.
+        action: one of EXCLUSION_ACTIONS.
         target: an alert's id, voter:ID, vote:ID, or votes:from=TIME,to=TIME[,…].
 
     Returns:
         {"action", "kind", "target", "name", "reason", "done"}
 
     Raises:
-        UnknownAlert: there is none of this id.
-        Usage: a target that cannot be, an alert about no votes in particular, no reason.
+        UnknownAlert: no alert has this id.
+        Usage: an invalid target, an alert that names no votes, or no reason.
     """
     targets, alert_id = _targets(connection, action, target)
     for kind, subject in targets:
@@ -61,7 +61,7 @@ def count(connection: Connection, action: str, target: str, name: str, reason: s
 
 
 def _targets(connection: Connection, action: str, target: str) -> tuple[list[tuple[str, str]], str | None]:
-    """What to exclude or restore, and the alert that it is about."""
+    """Return (kind, target) of what to exclude or restore, and the id of the alert behind it."""
     kind, sign, subject = target.partition(":")
     if sign:
         return [(kind, str(Selection.parse(subject)) if kind == "votes" else subject)], None

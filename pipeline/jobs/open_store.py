@@ -44,11 +44,11 @@ def open_store(url: str, *, voter_key: bytes | None = None, create: bool = True,
 
 
 @contextmanager
-def opened(url: str) -> Iterator[Store]:
-    """A store that exists, open for the time of a verb.
+def existing_store(url: str) -> Iterator[Store]:
+    """Open an existing store for the duration of a `with` block.
 
     Raises:
-        StoreUnavailable: it does not answer, or there is none.
+        StoreUnavailable: it does not answer, or does not exist.
     """
     store = open_store(url, create=False)
     try:
@@ -69,5 +69,5 @@ def key_folder(url: str) -> Path:
 
 
 def now() -> int:
-    """Wall clock in microseconds: for dates that people read."""
+    """Wall clock in microseconds, for display."""
     return time.time_ns() // 1000

@@ -1,4 +1,4 @@
-"""What the exporter shows: one read of the store, in the shape of the metrics."""
+"""Reads the store once for the metrics exporter."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from pipeline.vocabulary.time import SECOND
 _OPEN = ("open", "acknowledged")
 
 
-def status(store: Store) -> StoreStatus:
-    """The state of a store now."""
+def read_store_status(store: Store) -> StoreStatus:
+    """Return the current values of all store metrics."""
     with store.read() as connection:
         places = figures.partitions(connection)
         lateness = configuration.load().lateness
@@ -65,7 +65,7 @@ def status(store: Store) -> StoreStatus:
 
 
 def _open(by_state: dict[tuple[str, ...], int]) -> dict[tuple[str, ...], float]:
-    """Open alerts by detector and severity; a kind that was ever seen is shown as 0 when none is open."""
+    """Count open alerts by detector and severity; a kind without an open alert is 0, not missing."""
     total: dict[tuple[str, ...], float] = {}
     for (detector, severity, state), count in by_state.items():
         total[detector, severity] = total.get((detector, severity), 0.0) + count * (state in _OPEN)
@@ -73,7 +73,7 @@ def _open(by_state: dict[tuple[str, ...], int]) -> dict[tuple[str, ...], float]:
 
 
 def _opened(connection: Connection) -> dict[tuple[str, ...], float]:
-    """Every alert counts once under each severity it has reached, so that no counter ever falls."""
+    """Count every alert once under each severity it has reached, so that no counter falls."""
     opened = {k: float(n) for k, n in figures.alerts_by(connection, "detector", "severity").items()}
     for (detector,), count in figures.escalated(connection).items():
         opened[detector, "warning"] = opened.get((detector, "warning"), 0.0) + count

@@ -162,7 +162,7 @@ def _consistent(held: Held) -> Iterator[str]:
 
 def _recomputed(case: Case) -> Iterator[str]:
     try:
-        jobs.verify(case.url)
+        jobs.verify_ledger(case.url)
     except IntegrityError as error:
         yield f"{type(error).__name__}: {error}"
 

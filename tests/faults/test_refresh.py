@@ -138,7 +138,7 @@ def audit(board: Board) -> None:
     """The daily audit finds nothing wrong, and no tile that it has to make again."""
     found = verb("audit", "--store", board.url)
     assert found["passed"], found
-    assert found["parts"][-1] == {"name": "tiles", "passed": True, "what": "all whole", "where": ""}
+    assert found["parts"][-1] == {"name": "tiles", "passed": True, "what": "all intact", "where": ""}
 
 
 def sealed(board: Board) -> int:

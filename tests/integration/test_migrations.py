@@ -89,7 +89,7 @@ def test_a_store_of_0002_gets_the_version_of_this_code_and_keeps_every_row(older
         assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
     older.vote(20)
     assert older.refresh()["sequence"] == 2
-    assert jobs.verify(older.url)["votes"] == 80
+    assert jobs.verify_ledger(older.url)["votes"] == 80
 
 
 def test_of_several_that_open_a_store_of_0002_at_once_one_migrates(older: Board) -> None:

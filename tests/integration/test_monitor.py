@@ -151,7 +151,7 @@ def watched(url: str, folder: Path, streams: tuple[Stream, Stream], parts: int) 
             Worker(FileSource(path), store, options, (), "test").run(until_end=True)
         if name == "before":
             with configuration.override(options):
-                jobs.refresh(url)
+                jobs.refresh_board(url)
     return store
 
 
@@ -198,7 +198,7 @@ def test_a_burst_is_told_the_same_with_one_partition_or_eight_and_however_often_
 
 def _replayed(url: str, detector: str, write: bool = False) -> list[dict[str, Any]]:
     with configuration.override(OPTIONS):
-        return jobs.replay(url, detector, write)
+        return jobs.replay_detector(url, detector, write)
 
 
 def test_a_replay_says_what_the_monitor_and_the_worker_said_and_writes_nothing(

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from pipeline import jobs
 from pipeline.errors import MissingKey, Refuted, Unavailable, Usage, VerificationFailed
-from pipeline.jobs.custody import by_hand, witnessing
+from pipeline.jobs.custody import operator_actions, witnessing
 from pipeline.ledger import archive, manifest, merkle, note, receipt, segment, strict
 from pipeline.ledger.proofs import check_consistency, check_inclusion
 from pipeline.ledger.verify import verify
@@ -80,7 +80,7 @@ def test_a_stranger_verifies_each_snapshot_from_its_bundle_and_the_key(published
         assert (found.sha256, found.manifest.previous) == (one.digest, one.previous)
         assert manifest.digest(files["snapshot.json"]) == one.snapshot_id
         assert found.key_checked
-    assert jobs.verify(published.url) == {"segments": 2, "votes": FIRST + MORE, "snapshots": 2, "erased": 0}
+    assert jobs.verify_ledger(published.url) == {"segments": 2, "votes": FIRST + MORE, "snapshots": 2, "erased": 0}
 
 
 def test_both_databases_give_the_same_leaves_for_the_same_blinds(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,9 +224,9 @@ def test_exclusions_retractions_and_erasure_go_into_the_proofs_and_nothing_break
     taken = len(range(5, FIRST + MORE, 30))
     assert before["votes_excluded"] == taken + 1
     for vote in ("vote 5", "vote 9"):  # one that is excluded, one that is not
-        by_hand.retract(published.url, vote, "cast by a test", "a person")
+        operator_actions.retract(published.url, vote, "cast by a test", "a person")
     with pytest.raises(Usage, match="taken back already"):
-        by_hand.retract(published.url, "vote 9", "again", "a person")
+        operator_actions.retract(published.url, "vote 9", "again", "a person")
     after = published.refresh()
     assert (after["votes_excluded"], after["votes_counted"]) == (taken, before["votes_counted"] - 1)
     assert after["log_size"] == FIRST + MORE + 2
@@ -238,14 +238,14 @@ def test_exclusions_retractions_and_erasure_go_into_the_proofs_and_nothing_break
         "vote 35": (True, False, "excluded: asked to (a person)"),
         "vote 1": (True, True, ""),
     }
-    assert by_hand.erase(published.url, voter_id="voter 5") == {"erased": taken}
-    assert by_hand.erase(published.url, vote_id="vote 1") == {"erased": 1}
+    assert operator_actions.erase(published.url, voter_id="voter 5") == {"erased": taken}
+    assert operator_actions.erase(published.url, vote_id="vote 1") == {"erased": 1}
     assert _reasons(published, "vote 35")["vote 35"] == reasons["vote 35"]
     published.vote(MORE)  # a third of a second voter 5's votes may come again: a pseudonym is no memory of the erased
     final = published.refresh()
     again = len(range(FIRST + MORE + 25, FIRST + 2 * MORE, 30))
     assert final["votes_excluded"] == taken + again
-    assert jobs.verify(published.url)["erased"] == taken + 1
+    assert jobs.verify_ledger(published.url)["erased"] == taken + 1
     for sequence in range(1, 6):
         with published.store() as store, store.read() as connection:
             name = snapshots.chain(connection)[sequence - 1].snapshot_id
@@ -335,8 +335,8 @@ def test_a_crash_at_every_statement_and_file_shows_nothing_unsigned_or_half(
     assert at > 60
     assert len(seen) >= 2  # some died before the snapshot was there, some after
     assert board.refresh()["log_size"] == board.votes
-    assert jobs.verify(board.url)["votes"] == board.votes
-    assert jobs.audit(board.url)["passed"]
+    assert jobs.verify_ledger(board.url)["votes"] == board.votes
+    assert jobs.audit_ledger(board.url)["passed"]
 
 
 def _sealed(board: Board) -> int:
@@ -374,7 +374,7 @@ def test_two_refreshes_at_once_give_one_snapshot(board: Board) -> None:
             results = [one.result() for one in [threads.submit(refresh) for _ in range(3)]]
         assert [one["sequence"] for one in results] == [number] * 3
         assert len({one["snapshot"] for one in results}) == 1
-    assert jobs.verify(board.url)["snapshots"] == 5
+    assert jobs.verify_ledger(board.url)["snapshots"] == 5
 
 
 def test_a_candidate_that_was_overtaken_is_not_published(published: Board) -> None:
@@ -398,7 +398,7 @@ def test_a_long_log_is_cut_into_segments(board: Board, monkeypatch: pytest.Monke
         sizes = list(connection.scalars(sa.select(schema.segment.c.leaves).order_by(schema.segment.c.log_size)))
     assert sizes == [150, 150, 60]
     verify(board.bundle(), board.trusted())
-    assert jobs.verify(board.url)["segments"] == 3
+    assert jobs.verify_ledger(board.url)["segments"] == 3
     assert _reasons(board, "vote 1059", "vote 299")["vote 1059"] == (True, True, "")
 
 
@@ -408,7 +408,7 @@ def test_offsets_without_votes_are_passed_over(board: Board, monkeypatch: pytest
     again = [event(0)] * 14
     board.read(*again, event(1000), *again, event(1001), event(1002), *again)
     assert board.refresh()["log_size"] == FIRST + 3
-    assert jobs.verify(board.url)["votes"] == FIRST + 3
+    assert jobs.verify_ledger(board.url)["votes"] == FIRST + 3
     assert _reasons(board, "vote 1001", "vote 299")["vote 1001"] == (True, True, "")
 
 
@@ -417,7 +417,7 @@ def test_a_snapshot_without_a_signed_manifest_fails_verification(small: Board) -
         connection.execute(sa.delete(schema.manifest).where(schema.manifest.c.sequence == 2))
         newest = snapshots.find(connection).snapshot_id
     with pytest.raises(VerificationFailed, match="expected one signed manifest per snapshot, got 1 for 2"):
-        jobs.verify(small.url)
+        jobs.verify_ledger(small.url)
     with small.store() as store, pytest.raises(VerificationFailed, match=f"manifest of snapshot {newest}"):
         proofs.manifest(store)
 
@@ -454,7 +454,7 @@ TAMPERING: dict[str, Callable[[sa.Connection], None]] = {
 
 
 def test_a_row_changed_by_a_superuser_is_named_with_its_leaf_and_is_a_critical_alert(published: Board) -> None:
-    assert jobs.audit(published.url)["passed"]
+    assert jobs.audit_ledger(published.url)["passed"]
     with published.store() as store:
         for what, change in TAMPERING.items():
             report = _audited(published, store, change)
@@ -464,7 +464,7 @@ def test_a_row_changed_by_a_superuser_is_named_with_its_leaf_and_is_a_critical_a
             assert len(report["alerts"]) >= 1
             assert part["name"] in {one["direction"] for one in report["opened"]}
             assert {one["severity"] for one in report["opened"]} == {"critical"}
-    assert jobs.audit(published.url)["passed"]
+    assert jobs.audit_ledger(published.url)["passed"]
 
 
 def _audited(board: Board, store: Store, change: Callable[[sa.Connection], None]) -> dict[str, Any]:
@@ -479,7 +479,7 @@ def _audited(board: Board, store: Store, change: Callable[[sa.Connection], None]
         ]
     with store.write() as connection:
         change(connection)
-    report = jobs.audit(board.url)
+    report = jobs.audit_ledger(board.url)
     with store.write() as connection:
         opened = connection.execute(sa.select(schema.alert).where(schema.alert.c.detector == "audit_ledger")).mappings()
         report["opened"] = [dict(row) for row in opened]
@@ -496,12 +496,12 @@ def test_a_published_figure_that_was_changed_is_found(small: Board) -> None:
     with small.store() as store:
         with store.write() as connection:
             connection.execute(sa.update(schema.snapshot_row).where(r.model == "ant").values(rating=r.rating + 0.02))
-        with pytest.raises(VerificationFailed, match="its rows do not have their digest"):
-            jobs.verify(small.url)
+        with pytest.raises(VerificationFailed, match="its rows do not have the digest"):
+            jobs.verify_ledger(small.url)
         with store.write() as connection:
             connection.execute(sa.update(schema.snapshot_row).where(r.model == "ant").values(rating=r.rating - 0.02))
             connection.execute(sa.update(schema.manifest).where(m.sequence == 1).values(checkpoint=b"x"))
-        report = jobs.audit(small.url)
+        report = jobs.audit_ledger(small.url)
         assert {part["name"] for part in report["parts"] if not part["passed"]} >= {"votes", "heads"}
 
 
@@ -513,12 +513,12 @@ def test_a_database_set_back_is_a_rollback_and_a_file_changed_is_named(small: Bo
     for name in ("", "-wal", "-shm"):
         Path(small.url + name).unlink(missing_ok=True)
     shutil.copy(tmp_path / "old.db", small.url)
-    report = {part["name"]: part for part in jobs.audit(small.url)["parts"]}
+    report = {part["name"]: part for part in jobs.audit_ledger(small.url)["parts"]}
     assert report["heads"]["where"] == "head 3"
     assert "rollback" in report["heads"]["what"]
     small.vote(4)
     small.refresh()  # another third snapshot: a fork
-    report = {part["name"]: part for part in jobs.audit(small.url)["parts"]}
+    report = {part["name"]: part for part in jobs.audit_ledger(small.url)["parts"]}
     assert "[fork]" in report["heads"]["what"]
     assert len(now) > 0
     with small.store() as store:
@@ -527,7 +527,7 @@ def test_a_database_set_back_is_a_rollback_and_a_file_changed_is_named(small: Bo
         path = store.files.place(str(digest))
         data = path.read_bytes()
         path.write_bytes(data[:3000] + bytes([data[3000] ^ 1]) + data[3001:])
-        failed = {part["name"] for part in jobs.audit(small.url)["parts"] if not part["passed"]}
+        failed = {part["name"] for part in jobs.audit_ledger(small.url)["parts"] if not part["passed"]}
         assert failed >= {"votes", "bundle"}
 
 
@@ -540,9 +540,9 @@ def test_tiles_are_made_again_from_the_segments(small: Board) -> None:
             path = store.files.level(level)
             whole = path.read_bytes()
             path.write_bytes(whole[:10] + b"damaged" + whole[17:])
-            part = jobs.audit(small.url)["parts"][-1]
+            part = jobs.audit_ledger(small.url)["parts"][-1]
             assert part["passed"]
-            assert "were made again" in part["what"]
+            assert "were rebuilt" in part["what"]
             assert path.read_bytes() == whole
         shutil.rmtree(store.files.folder / "votes")
     small.vote(7)
@@ -569,9 +569,9 @@ def test_a_ledger_that_cannot_be_written_leaves_the_log_as_it_was(small: Board) 
 
 def test_a_key_hands_over_by_signing_once_beside_the_new_one(published: Board) -> None:
     old = published.trusted()[0]
-    made = by_hand.rotate_key(published.url)
+    made = operator_actions.rotate_key(published.url)
     with pytest.raises(Usage, match="waits for"):
-        by_hand.rotate_key(published.url)
+        operator_actions.rotate_key(published.url)
     published.vote(5)
     published.refresh()
     new = published.trusted()[1]
@@ -590,7 +590,7 @@ def test_a_key_hands_over_by_signing_once_beside_the_new_one(published: Board) -
         verify(later, [old])
     assert refused.value.reason == "unsigned"
     receipt.check(got, [new])
-    assert jobs.verify(published.url)["snapshots"] == 4
+    assert jobs.verify_ledger(published.url)["snapshots"] == 4
 
 
 def test_without_its_key_or_with_a_stranger_s_a_board_publishes_nothing(published: Board) -> None:
@@ -629,7 +629,7 @@ def test_a_key_of_the_environment_hands_over_too(board: Board) -> None:
     with using(other.model_copy(update={"ledger_key_before": "01" * 32})):
         assert board.refresh()["sequence"] == 2
         with pytest.raises(Usage, match="INTEGRITY_LEDGER_KEY_BEFORE"):
-            by_hand.rotate_key(board.url)
+            operator_actions.rotate_key(board.url)
     board.vote(5)
     with using(other):
         assert board.refresh()["sequence"] == 3
@@ -639,24 +639,24 @@ def test_a_key_of_the_environment_hands_over_too(board: Board) -> None:
 
 def test_a_witness_signs_what_grows_and_refuses_what_does_not(board: Board, tmp_path: Path) -> None:
     folder = tmp_path / "witness"
-    key = witnessing.init(folder, "witness.example")
+    key = witnessing.create_witness(folder, "witness.example")
     with using(OPTIONS.model_copy(update={"witnesses": key})):
         board.vote(FIRST)
         board.refresh()
-        witnessing.watch(folder, str(board.trusted()[0]))
-        first = witnessing.ask(board.url, 0)
-        line = witnessing.sign(folder, first)
-        assert witnessing.keep(board.url, line) == {"sequence": 1, "witness": "witness.example"}
+        witnessing.watch_log(folder, str(board.trusted()[0]))
+        first = witnessing.witness_request(board.url, 0)
+        line = witnessing.sign_head(folder, first)
+        assert witnessing.add_cosignature(board.url, line) == {"sequence": 1, "witness": "witness.example"}
         assert verify(board.bundle(), board.trusted()).witnesses == ("witness.example",)
         with pytest.raises(Refuted) as refused:  # the witness knows more than an empty log by now
-            witnessing.sign(folder, first)
+            witnessing.sign_head(folder, first)
         assert refused.value.reason == "stale"
         board.vote(MORE)
         board.refresh()
         with pytest.raises(Refuted):  # a line of another head
-            witnessing.keep(board.url, line)
-        witnessing.keep(board.url, witnessing.sign(folder, witnessing.ask(board.url, 1)))
-        part = next(one for one in jobs.audit(board.url)["parts"] if one["name"] == "heads")
+            witnessing.add_cosignature(board.url, line)
+        witnessing.add_cosignature(board.url, witnessing.sign_head(folder, witnessing.witness_request(board.url, 1)))
+        part = next(one for one in jobs.audit_ledger(board.url)["parts"] if one["name"] == "heads")
         assert part["passed"]
         assert part["what"].endswith("a witness signed is 2")
         # Another operator with the same key and another history: a fork.
@@ -670,13 +670,13 @@ def test_a_witness_signs_what_grows_and_refuses_what_does_not(board: Board, tmp_
                 fork.vote(votes)
                 fork.refresh()
             with pytest.raises(Refuted) as refused:
-                witnessing.sign(folder, witnessing.ask(fork.url, 2))
+                witnessing.sign_head(folder, witnessing.witness_request(fork.url, 2))
             assert refused.value.reason == "consistency"
-    assert witnessing.known(folder)[f"{name}/snapshots"]["size"] == 2
+    assert witnessing.watched_logs(folder)[f"{name}/snapshots"]["size"] == 2
 
 
 def test_a_retraction_leaf_is_canonical_and_points_back(published: Board) -> None:
-    by_hand.retract(published.url, "vote 3", "published by mistake", "a person")
+    operator_actions.retract(published.url, "vote 3", "published by mistake", "a person")
     published.refresh()
     with published.store() as store, store.read() as connection:
         said = manifest.load(proofs.manifest(store))

@@ -108,11 +108,11 @@ def test_a_log_whose_sum_is_not_there_yet_makes_it_from_its_segments(sealed: Sto
 
 
 def test_verify_finds_a_sum_that_was_changed(sealed: Store, url: str) -> None:
-    jobs.verify(url)
+    jobs.verify_ledger(url)
     with sealed.read() as connection:
         found = sealed_counts.counts(connection, SEGMENTS * VOTES)
     found.pairs[0, 4] += 1
     with sealed.write() as connection:
         connection.execute(sa.update(schema.sealed_total).values(counts=sealed_counts.pack(found)))
-    with pytest.raises(VerificationFailed, match="the sum of all segments"):
-        jobs.verify(url)
+    with pytest.raises(VerificationFailed, match="the stored total of all segments"):
+        jobs.verify_ledger(url)

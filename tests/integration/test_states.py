@@ -70,7 +70,7 @@ def worked(url: str, files: list[Path], dying: int | None) -> tuple[list[tuple],
             except Died:
                 continue
         with override(OPTIONS):
-            jobs.refresh(url)
+            jobs.refresh_board(url)
     with store.read() as connection:
         states = connection.execute(
             sa.select(schema.voter_state.c["voter", "state"]).order_by(*schema.voter_state.c["partition_no", "voter"])

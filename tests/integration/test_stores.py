@@ -68,7 +68,9 @@ def batch(store: Store, ids: list[str], partition: int, first: int, **other: str
     assert not rejects
     n = len(votes)
     at = np.full(n, 1_772_323_200 * SECOND)
-    return columns(votes, np.full(n, partition, np.int32), np.arange(first, first + n), at, PseudonymCache(store.pseudonym))
+    return columns(
+        votes, np.full(n, partition, np.int32), np.arange(first, first + n), at, PseudonymCache(store.pseudonym)
+    )
 
 
 def numbers(n: int) -> dict[str, Any]:

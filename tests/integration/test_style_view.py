@@ -81,9 +81,9 @@ def shown(url: str, *options: str) -> dict[str, Any]:
 def test_the_view_is_the_fit_of_the_votes_in_two_segments(store: Store, url: str, tmp_path: Path) -> None:
     events = [event(k, row) for k, row in enumerate(ROWS)]
     work(store, tmp_path / "one.jsonl", events[:500])
-    jobs.refresh(url)
+    jobs.refresh_board(url)
     work(store, tmp_path / "two.jsonl", events[500:])
-    jobs.refresh(url)
+    jobs.refresh_board(url)
     found = shown(url, "--view", "style")
     by_model = {row["model"]: row for row in found["rows"]}
     expected = EXPECTED["style"]
@@ -95,7 +95,7 @@ def test_the_view_is_the_fit_of_the_votes_in_two_segments(store: Store, url: str
     assert [plain[model] for model in EXPECTED["models"]] == pytest.approx(
         1000 + np.array(EXPECTED["theta"]) * POINTS, abs=0.0051
     )
-    assert jobs.verify(url)["snapshots"] == 2
+    assert jobs.verify_ledger(url)["snapshots"] == 2
 
 
 def test_excluded_votes_are_not_in_it(store: Store, url: str, tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_excluded_votes_are_not_in_it(store: Store, url: str, tmp_path: Path) ->
     with store.write() as connection:
         label = voter_label(store.pseudonym("voter-1"))
         exclusions.add(connection, "exclude", "voter", label, "test", "tester", 1)
-    jobs.refresh(url)
+    jobs.refresh_board(url)
     kept = [row for row in ROWS if row["voter"] != "voter-1"]
     models, a, b, outcome = encode_battles(*([row[name] for row in kept] for name in ("model_a", "model_b", "winner")))
     of_a, of_b = ([np.array([int(row[f"{name}_{s}"]) for row in kept]) for name in FEATURES] for s in "ab")
@@ -111,16 +111,16 @@ def test_excluded_votes_are_not_in_it(store: Store, url: str, tmp_path: Path) ->
     found = shown(url, "--view", "style")
     assert [c["coefficient"] for c in found["coefficients"]] == pytest.approx(fitted.coefficients, abs=1e-6)
     assert sum(row["votes"] for row in found["rows"]) == 2 * len(kept)
-    jobs.verify(url)
+    jobs.verify_ledger(url)
 
 
 def test_votes_without_style_leave_the_other_views_and_say_so(store: Store, url: str, tmp_path: Path) -> None:
     work(store, tmp_path / "votes.jsonl", [event(k, row, style=False) for k, row in enumerate(ROWS)])
-    jobs.refresh(url)
+    jobs.refresh_board(url)
     with pytest.raises(Usage, match="no counted vote has style counts of both answers"):
         shown(url, "--view", "style")
     assert len(shown(url, "--view", "raw")["rows"]) == 6
-    jobs.verify(url)
+    jobs.verify_ledger(url)
 
 
 def test_a_style_that_decides_every_vote_stops_no_other_view(store: Store, url: str, tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_style_that_decides_every_vote_stops_no_other_view(store: Store, url: 
         if row["tokens_a"] != row["tokens_b"]
     ]
     work(store, tmp_path / "votes.jsonl", [event(k, row) for k, row in enumerate(decided)])
-    jobs.refresh(url)
+    jobs.refresh_board(url)
     with pytest.raises(Usage, match="got none for tokens: no vote speaks against more tokens winning"):
         shown(url, "--view", "style")
     with store.read() as connection:
@@ -141,7 +141,7 @@ def test_a_style_that_decides_every_vote_stops_no_other_view(store: Store, url: 
 
 def test_verify_finds_style_counts_that_were_changed(store: Store, url: str, tmp_path: Path) -> None:
     work(store, tmp_path / "votes.jsonl", [event(k, row) for k, row in enumerate(ROWS)])
-    jobs.refresh(url)
+    jobs.refresh_board(url)
     v = schema.vote.c
     with store.write() as connection:
         raw = connection.scalar(sa.select(v.style).where(v.offset == 3))
@@ -149,4 +149,4 @@ def test_verify_finds_style_counts_that_were_changed(store: Store, url: str, tmp
         changed[0] += 1
         connection.execute(sa.update(schema.vote).where(v.offset == 3).values(style=changed.tobytes()))
     with pytest.raises(VerificationFailed, match="leaf 3: expected vote vote 3 as it was sealed"):
-        jobs.verify(url)
+        jobs.verify_ledger(url)

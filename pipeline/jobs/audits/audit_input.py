@@ -1,4 +1,4 @@
-"""What audits are about: one consistent look at a store."""
+"""The input of audits: one consistent read of a store."""
 
 from __future__ import annotations
 
@@ -25,28 +25,27 @@ from pipeline.vocabulary.arrays import Int64
 from pipeline.vocabulary.time import DAY, from_microseconds, to_microseconds
 from pipeline.vocabulary.z_values import Z_95
 
-# Half the width of a 95% interval in standard errors.
-
 
 @dataclass(frozen=True)
-class Gathered:
-    """A store as a sweep sees it.
+class AuditInput:
+    """What a sweep reads from a store.
 
     Attributes:
-        events: of the registry, as they came.
-        registry: their fold.
+        events: of the registry, in the order of arrival.
+        registry: the state that they give.
         votes: accepted and sealed votes; models are positions in `models`.
-        models: keys of the models, sorted: votes for a later name are votes for the first.
+        models: keys of the models, sorted; a renamed model has the key of its first name.
         categories: number of a category → its text.
-        published: how many snapshots are.
-        falls: what they took back: model, two sequence numbers, votes before and after (`store.audits.falls`).
-        first_shown: when each name first stood in one.
+        published: number of published snapshots.
+        vote_decreases: decreases of a model's votes between snapshots: model, two sequence numbers, votes before and
+            after (`store.boards.audit_inputs.falls`).
+        first_published: name → time of its first snapshot, microseconds.
         board: rows of the newest snapshot by view and model; empty before the first.
         snapshot: the newest, None before the first.
         boards: the last snapshot of each day, defended view, the oldest first.
-        style: of models that were tested or released as another one, by model and feature.
+        style: of models that were tested or released under another name, by model and feature.
         log_size, log_digest: of the sealed votes.
-        at: the time that the registry is looked at: the newest vote or event.
+        at: time of the newest vote or event, at which the registry is evaluated.
     """
 
     events: tuple[RegistryEvent, ...]
@@ -55,8 +54,8 @@ class Gathered:
     models: tuple[str, ...]
     categories: Mapping[int, str]
     published: int
-    falls: tuple[tuple[str, int, int, int, int | None], ...]
-    first_shown: Mapping[str, int]
+    vote_decreases: tuple[tuple[str, int, int, int, int | None], ...]
+    first_published: Mapping[str, int]
     board: Mapping[str, Mapping[str, Mapping[str, Any]]]
     snapshot: snapshots.Snapshot | None
     boards: tuple[PublishedBoard, ...]
@@ -67,7 +66,7 @@ class Gathered:
 
     @property
     def state(self) -> State:
-        """The registry as of now."""
+        """The registry as of `at`."""
         return self.registry.as_of(self.at)
 
     @cached_property
@@ -82,35 +81,35 @@ class Gathered:
         return result
 
     @cached_property
-    def shown(self) -> Shown:
-        """How often each model was shown a day, and what was declared."""
+    def appearances(self) -> Shown:
+        """How often each model was shown per day, and its declared share."""
         first, k = int(self.days.min()) if len(self.days) else 0, len(self.models)
         days = first + np.flatnonzero(np.bincount(self.days - first))
         place = np.searchsorted(days, self.days)
         both = np.concatenate([place * k + self.votes.model_a, place * k + self.votes.model_b])
-        appearances = np.bincount(both, minlength=len(days) * k).reshape(len(days), k)
+        counted = np.bincount(both, minlength=len(days) * k).reshape(len(days), k)
         labels = tuple(from_microseconds(int(day) * DAY).date().isoformat() for day in days)
         declared = np.array([self._declared(int(day) * DAY) for day in days]).reshape(len(days), k)
-        return Shown(self.models, labels, np.bincount(place, minlength=len(days)), appearances, declared)
+        return Shown(self.models, labels, np.bincount(place, minlength=len(days)), counted, declared)
 
     def _declared(self, start: int) -> list[float]:
-        """π of each model; NaN on a day without a policy, or on which another one comes into force."""
+        """The declared share π of each model; NaN on a day without a policy or with a change of policy."""
         policy = self.registry.as_of(start).policy
         if policy is None or not policy.appearance or self.registry.policy_changes(start, start + DAY):
             return [float("nan")] * len(self.models)
         return [policy.appearance.get(model, 0.0) for model in self.models]
 
     @cached_property
-    def book(self) -> Ledger:
-        """The sampling-fairness ledger."""
+    def sampling_ledger(self) -> Ledger:
+        """Actual and declared appearances by model, provider and license."""
         known = {name: self.state.models.get(name) for name in self.models}
         providers = {name: m.provider for name, m in known.items() if m and m.provider}
         licenses = {name: shares.license_group(m.license) for name, m in known.items() if m}
-        return ledger(self.shown, providers, licenses)
+        return ledger(self.appearances, providers, licenses)
 
     @cached_property
     def scores(self) -> dict[str, Scored]:
-        """Ratings of the newest snapshot, defended view."""
+        """Ratings of the newest snapshot, defended view, by model."""
         rows, before = self.board.get("defended", {}), self._before_release
         return {
             model: Scored(row["rating"], (row["upper"] - row["lower"]) / (2 * Z_95), row["votes"], before.get(model))
@@ -120,7 +119,7 @@ class Gathered:
 
     @cached_property
     def _before_release(self) -> dict[str, int]:
-        """Votes of each released model up to its release."""
+        """Number of votes of each released model up to its release."""
         never = np.iinfo(np.int64).min
         known = [self.state.models.get(name) for name in self.models]
         until = np.array([never if m is None or m.released_at is None else m.released_at for m in known], np.int64)
@@ -131,27 +130,27 @@ class Gathered:
 
     @cached_property
     def releases(self) -> tuple[Release, ...]:
-        """Every release, and the selection behind it."""
+        """Every release, with the variants that were tested before it."""
         return releases(self.state, self.scores)
 
     @cached_property
-    def scored_at(self) -> dict[str, int]:
-        """When each model was first rated in public."""
+    def first_rated_at(self) -> dict[str, int]:
+        """Model → time of its first published rating, microseconds."""
         first: dict[str, int] = {}
-        for name, at in self.first_shown.items():
+        for name, at in self.first_published.items():
             key = self.state.key(name)
             first[key] = min(at, first.get(key, at))
         return first
 
-    def last_shown(self, days: int) -> dict[str, int]:
-        """Votes of each model in the last so many days of the board."""
+    def recent_votes(self, days: int) -> dict[str, int]:
+        """Number of votes of each model in the last `days` days of the board."""
         recent = self.votes.cast_at > (int(self.votes.cast_at.max()) if len(self.votes.cast_at) else 0) - days * DAY
         both = np.concatenate([self.votes.model_a[recent], self.votes.model_b[recent]])
         return dict(zip(self.models, np.bincount(both, minlength=len(self.models)).tolist(), strict=True))
 
 
-def gather(connection: Connection) -> Gathered:
-    """Read a store once."""
+def read_audit_input(connection: Connection) -> AuditInput:
+    """Read the input of all audits in one transaction."""
     events, _ = registry_events.events_since(connection, 0)
     registry, votes = Registry(events), audit_inputs.vote_columns(connection)
     newest = [to_microseconds(event.at) for event in events]
@@ -163,7 +162,7 @@ def gather(connection: Connection) -> Gathered:
     for number, name in numbers.items():
         place[number] = axis[name]
     votes = replace(votes, model_a=place[votes.model_a], model_b=place[votes.model_b])
-    same = votes.model_a == votes.model_b  # two names of one model, set against each other
+    same = votes.model_a == votes.model_b  # battles between two names of one model
     coded = votes.only(~same) if same.any() else votes
     latest = snapshots.latest(connection)
     board = {}
@@ -174,7 +173,7 @@ def gather(connection: Connection) -> Gathered:
     state = registry.as_of(at)
     styles_of = _styles(connection, size, state, numbers)
     categories = np.flatnonzero(np.bincount(coded.category)).tolist()
-    return Gathered(
+    return AuditInput(
         tuple(events), registry, coded, tuple(axis), dictionary.term_texts(connection, categories),
         snapshots.count_published(connection), tuple(audit_inputs.falls(connection)),
         audit_inputs.first_shown(connection), board, latest, _boards(connection, state), styles_of, size, digest, at,
@@ -182,7 +181,7 @@ def gather(connection: Connection) -> Gathered:
 
 
 def _boards(connection: Connection, state: State) -> tuple[PublishedBoard, ...]:
-    """The store's own snapshots as published boards, a day each."""
+    """The store's own snapshots as published boards, one a day."""
     found = []
     for at, rows in audit_inputs.snapshot_boards(connection, "defended"):
         models, rating, lower, upper, votes = zip(*rows, strict=True)
@@ -201,7 +200,7 @@ def _boards(connection: Connection, state: State) -> tuple[PublishedBoard, ...]:
 def _styles(
     connection: Connection, log_size: int, state: State, numbers: Mapping[int, str]
 ) -> dict[str, dict[str, Style]]:
-    """Mean and deviation of each style feature, of models that were released as another one and of those others."""
+    """Mean and standard deviation of each style feature, for both names of models released under another name."""
     linked = {
         name
         for model in state.models.values()

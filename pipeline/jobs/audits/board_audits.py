@@ -1,4 +1,4 @@
-"""Every audit over one look at a store: what each is given, and what it reports."""
+"""Runs every audit over one read of a store: prepares its arguments, collects its findings and its report."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.audits.top_churn import top_churn, top_churn_findings
 from pipeline.errors import BadCounts, BadInput, RatingError, Usage
 from pipeline.formats.history import read_history
 from pipeline.jobs.audits import registry_audits
-from pipeline.jobs.audits.audit_input import Gathered
+from pipeline.jobs.audits.audit_input import AuditInput
 from pipeline.ratings import (
     PairCounts,
     RankSwap,
@@ -28,17 +28,17 @@ from pipeline.ratings import (
 from pipeline.scoring.signals import voter_label
 from pipeline.vocabulary.time import DAY
 
-# A task with fewer votes has no shares to speak of; a month has 30 days here.
+# A category with fewer votes is skipped: its shares are too uncertain. A month has 30 days here.
 _LEAST_VOTES = 1_000
 _MONTH = 30 * DAY
-# How far down the board it is asked how few votes would swap two neighbours.
+# The fewest votes that would swap two neighbours are computed for so many top places.
 _PLACES = 3
 
-Audit = Callable[[Gathered], tuple[Sequence[Finding], Mapping[str, Any]]]
+Audit = Callable[[AuditInput], tuple[Sequence[Finding], Mapping[str, Any]]]
 
 
-def run(given: Gathered, only: Collection[str] | None = None) -> tuple[list[Finding], dict[str, Any]]:
-    """Every audit, or some of them: what was found, and what each of them looked at."""
+def run_audits(given: AuditInput, only: Collection[str] | None = None) -> tuple[list[Finding], dict[str, Any]]:
+    """Run all audits, or those in `only`; return the findings, and a report by audit."""
     findings: list[Finding] = []
     reports: dict[str, Any] = {}
     for name, audit in AUDITS.items():
@@ -55,20 +55,20 @@ def run(given: Gathered, only: Collection[str] | None = None) -> tuple[list[Find
     return findings, reports
 
 
-def _sampling(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
-    book = given.book
+def _sampling(given: AuditInput) -> tuple[Sequence[Finding], Mapping[str, Any]]:
+    book = given.sampling_ledger
     lines = {kind: [asdict(line) for line in getattr(book, kind)] for kind in ("models", "providers", "licenses")}
     tests = sum(line.p_value is not None for of in (book.models, book.providers, book.licenses) for line in of)
     return sampling.unfair(book), {"tests": tests, "battles": book.battles, "hhi": book.hhi, "gini": book.gini, **lines}
 
 
-def _graph(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
+def _graph(given: AuditInput) -> tuple[Sequence[Finding], Mapping[str, Any]]:
     found = graph_health.graph_findings(given.counts)
     rated, waiting = select_rated_models(given.counts, least_share=0.0)
     return found, {**asdict(graph_health.graph_health(rated)), "left_out": [one._asdict() for one in waiting]}
 
 
-def _fragility(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
+def _fragility(given: AuditInput) -> tuple[Sequence[Finding], Mapping[str, Any]]:
     rated, _ = select_rated_models(given.counts, least_share=0.0)
     fitted = fit(rated)
     swap = fewest_votes_to_replace_first(rated, fitted=fitted)
@@ -85,7 +85,7 @@ def _swap(swap: RankSwap | None) -> dict[str, Any] | None:
     return {"above": swap.above, "below": swap.below, "votes": swap.votes, "share": swap.share, "gap": swap.gap}
 
 
-def _top(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
+def _top(given: AuditInput) -> tuple[Sequence[Finding], Mapping[str, Any]]:
     if len(given.boards) < 2:
         raise BadCounts(f"expected snapshots of at least two days, got {len(given.boards)}")
     found = top_churn(given.boards)
@@ -94,11 +94,11 @@ def _top(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
     return top_churn_findings(found), {"days": len(given.boards), "tests": 1, "changes": changes, **figures}
 
 
-def _lockstep(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
+def _lockstep(given: AuditInput) -> tuple[Sequence[Finding], Mapping[str, Any]]:
     votes = given.votes
     voter = np.where(votes.voter == 0, -1, votes.voter)
     left = np.minimum(votes.model_a, votes.model_b)
-    # The same judgement whatever the sides: the outcome as the lower model saw it.
+    # The outcome from the side of the model with the lower number, so that the order of sides does not matter.
     seen = np.where((votes.model_a != left) & (votes.outcome < 2), 1 - votes.outcome, votes.outcome)
     pair = left * len(given.models) + np.maximum(votes.model_a, votes.model_b)
     groups = lockstep.lockstep(voter, pair, seen, votes.cast_at, votes.prompt)
@@ -106,13 +106,13 @@ def _lockstep(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
     return found, {"groups": len(groups), "tests": 1}
 
 
-def _prompts(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
+def _prompts(given: AuditInput) -> tuple[Sequence[Finding], Mapping[str, Any]]:
     asked = np.where(given.votes.prompt == 0, -1, given.votes.prompt)
     months = prompts.prompt_duplication(given.votes.cast_at // _MONTH, asked)
     return prompts.prompt_findings(months), {"months": [asdict(month) for month in months]}
 
 
-def _task_mix(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
+def _task_mix(given: AuditInput) -> tuple[Sequence[Finding], Mapping[str, Any]]:
     votes = given.votes
     names, count = np.unique(votes.category, return_counts=True)
     tasks = [int(name) for name, n in zip(names, count, strict=True) if name and n >= _LEAST_VOTES]
@@ -131,8 +131,12 @@ def _task_mix(given: Gathered) -> tuple[Sequence[Finding], Mapping[str, Any]]:
     return task_mix.task_mix_findings(found), {"tasks": list(parts), "pairs": len(found.reordered)}
 
 
-def opinion(given: Gathered, path: Path) -> dict[str, Any]:
-    """How far another board's newest snapshot orders the models alike."""
+def compare_second_board(given: AuditInput, path: Path) -> dict[str, Any]:
+    """Compare the order of models with another board's newest snapshot.
+
+    Raises:
+        Usage: the file does not exist.
+    """
     if not path.is_file():
         raise Usage(f"expected another board's snapshots, got no file {path}")
     snapshots = next(iter(read_history(path).values()))[-1]
@@ -144,13 +148,13 @@ def opinion(given: Gathered, path: Path) -> dict[str, Any]:
 
 
 AUDITS: dict[str, Audit] = {
-    "variant_churn": registry_audits.churn,
-    "best_of_n": registry_audits.best,
-    "score_retraction": registry_audits.withdrawn,
-    "version_mismatch": registry_audits.version,
-    "benchmark_claim": registry_audits.claimed,
-    "perturbation_gap": registry_audits.perturbed,
-    "arena_gap": registry_audits.arena,
+    "variant_churn": registry_audits.audit_variant_churn,
+    "best_of_n": registry_audits.audit_best_of_n,
+    "score_retraction": registry_audits.audit_retractions,
+    "version_mismatch": registry_audits.audit_versions,
+    "benchmark_claim": registry_audits.audit_claims,
+    "perturbation_gap": registry_audits.audit_perturbations,
+    "arena_gap": registry_audits.audit_arena_gap,
     "sampling_fairness": _sampling,
     "graph_health": _graph,
     "fragility": _fragility,
@@ -159,12 +163,12 @@ AUDITS: dict[str, Audit] = {
     "prompt_duplication": _prompts,
     "task_mix": _task_mix,
 }
-"""Every audit of a sweep, by the name that its findings and alerts have; in this order they are hypotheses."""
+"""Every audit by the name of its findings and alerts, in the order in which they are submitted as hypotheses."""
 
-OF_PROVIDERS = frozenset(
+PROVIDER_AUDITS = frozenset(
     {
         "variant_churn", "best_of_n", "score_retraction", "version_mismatch", "benchmark_claim", "perturbation_gap",
         "arena_gap", "sampling_fairness",
     }
 )  # fmt: skip
-"""Those of them that speak of a provider or a model."""
+"""The audits whose findings are about a provider or a model."""

@@ -1,4 +1,4 @@
-"""Audits of what the registry holds against the board: variants, releases, removals, claims."""
+"""Audits that compare the registry with the board: variants, releases, removals, claims."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from pipeline.audits import claims, families, retraction, variants
 from pipeline.audits.finding import Finding
 from pipeline.audits.version import Version, version_mismatch
 from pipeline.events.registry import BenchmarkClaim, BenchmarkResult
-from pipeline.jobs.audits.audit_input import Gathered
+from pipeline.jobs.audits.audit_input import AuditInput
 from pipeline.vocabulary.time import format_rfc3339
 
 Audited = tuple[Sequence[Finding], Mapping[str, Any]]
 
 
-def churn(given: Gathered) -> Audited:
-    """Private variants under test, and which names of a provider are likely one model."""
+def audit_variant_churn(given: AuditInput) -> Audited:
+    """Find providers with many private variants, and names of a provider that are probably one model."""
     return variants.variant_churn(given.state), {
         "under_test": variants.under_test(given.state),
         "families": _families(given),
     }
 
 
-def _families(given: Gathered) -> dict[str, list[list[str]]]:
-    """Families of at least two names, by provider."""
+def _families(given: AuditInput) -> dict[str, list[list[str]]]:
+    """Groups of at least two names that are probably one model, by provider."""
     names: dict[str, list[str]] = {}
     for model in given.state.models.values():
         if model.provider:
@@ -34,34 +34,34 @@ def _families(given: Gathered) -> dict[str, list[list[str]]]:
     return {provider: kept for provider, of in found.items() if (kept := [list(f) for f in of if len(f) > 1])}
 
 
-def best(given: Gathered) -> Audited:
-    """Releases: N, and the score with and without the winner's curse."""
+def audit_best_of_n(given: AuditInput) -> Audited:
+    """Report each release: number of variants tested, and its score with and without the winner's curse."""
     shown = [{**asdict(one), "n": one.n, "at": format_rfc3339(one.at)} for one in given.releases]
     return variants.best_of_n(given.releases), {"releases": shown}
 
 
-def withdrawn(given: Gathered) -> Audited:
-    """Scores that were taken back."""
-    found = (*retraction.withdrawn(given.events, given.scored_at), *falls(given))
+def audit_retractions(given: AuditInput) -> Audited:
+    """Find scores that were retracted after publication."""
+    found = (*retraction.withdrawn(given.events, given.first_rated_at), *vote_decreases(given))
     return found, {"snapshots": given.published}
 
 
-def falls(given: Gathered) -> tuple[Finding, ...]:
-    """Vote counts that went down between this store's own snapshots."""
+def vote_decreases(given: AuditInput) -> tuple[Finding, ...]:
+    """Findings about vote counts that decreased between this store's snapshots."""
     return tuple(
         retraction.fall(model, f"snapshot {earlier}", f"snapshot {later}", before, after)
-        for model, earlier, later, before, after in given.falls
+        for model, earlier, later, before, after in given.vote_decreases
     )
 
 
-def version(given: Gathered) -> Audited:
-    """Released models against the tested ones."""
+def audit_versions(given: AuditInput) -> Audited:
+    """Compare released models with the tested ones."""
     found: list[Finding] = []
     tests = 0
     for one in given.releases:
-        tested, released = _as_version(given, one.model), _as_version(given, one.released_as)
+        tested, released = _version_of(given, one.model), _version_of(given, one.released_as)
         if one.released_as == one.model:
-            # One line of the board: there are only the digests to compare.
+            # Released under the tested name: the board has one row, so only digests can differ.
             tested, released = (
                 Version(one.model, digest=tested.digest),
                 Version(one.model, digest=_released(given, one)),
@@ -73,12 +73,12 @@ def version(given: Gathered) -> Audited:
     return found, {"releases": len(given.releases), "tests": tests}
 
 
-def _released(given: Gathered, one: variants.Release) -> str | None:
-    """The digest that the release names."""
+def _released(given: AuditInput, one: variants.Release) -> str | None:
+    """The checkpoint digest that the release event names."""
     return given.state.models[one.model].released_digest
 
 
-def _as_version(given: Gathered, name: str) -> Version:
+def _version_of(given: AuditInput, name: str) -> Version:
     score, model = given.scores.get(name), given.state.models.get(name)
     rank, style_rank = (given.board.get(view, {}).get(name, {}).get("rank") for view in ("defended", "style"))
     rating, se = (score.rating, score.se) if score else (None, None)
@@ -86,8 +86,8 @@ def _as_version(given: Gathered, name: str) -> Version:
     return Version(name, rating, se, rank, style_rank, digest, given.style.get(name, {}))
 
 
-def claimed(given: Gathered) -> Audited:
-    """Claims against reproductions."""
+def audit_claims(given: AuditInput) -> Audited:
+    """Compare benchmark claims with reproductions."""
     found, checked = [], checked_claims(given)
     for one in checked:
         test = claims.benchmark_claim(one.model, one.benchmark, one.claimed, one.measured)
@@ -96,8 +96,8 @@ def claimed(given: Gathered) -> Audited:
     return found, {"checked": len(checked), "tests": len(checked)}
 
 
-def checked_claims(given: Gathered) -> list[claims.Checked]:
-    """Every claim beside every reproduction of it."""
+def checked_claims(given: AuditInput) -> list[claims.Checked]:
+    """Pair every claim with every reproduction of it."""
     key, found = given.state.key, []
     results = [e for e in given.events if isinstance(e, BenchmarkResult) and not e.perturbed]
     for claim in (e for e in given.events if isinstance(e, BenchmarkClaim)):
@@ -108,8 +108,8 @@ def checked_claims(given: Gathered) -> list[claims.Checked]:
     return found
 
 
-def perturbed(given: Gathered) -> Audited:
-    """What another wording costs each model, against its peers."""
+def audit_perturbations(given: AuditInput) -> Audited:
+    """Compare each model's loss on a reworded benchmark with its peers' losses."""
     results = [e for e in given.events if isinstance(e, BenchmarkResult)]
     plain = {(e.benchmark, given.state.key(e.model)): e for e in results if not e.perturbed}
     drops: dict[str, dict[str, claims.Drop]] = {}
@@ -135,8 +135,8 @@ def perturbed(given: Gathered) -> Audited:
     return found, {"benchmarks": sorted(drops), "tests": tests}
 
 
-def arena(given: Gathered) -> Audited:
-    """What a model gained over its family's first one on prompts like the board's, against its gain on others."""
+def audit_arena_gap(given: AuditInput) -> Audited:
+    """Compare a model's gain over its family's first model on arena-like benchmarks with its gain on others."""
     measured: dict[str, dict[str, BenchmarkResult]] = {}
     for event in given.events:
         if isinstance(event, BenchmarkResult) and not event.perturbed:
@@ -158,8 +158,8 @@ def _score(result: BenchmarkResult) -> tuple[float, int]:
     return result.score, result.n
 
 
-def _bases(given: Gathered, measured: Mapping[str, Any]) -> dict[str, str]:
-    """Model → the model of its provider and family that was submitted first, of those with results."""
+def _bases(given: AuditInput, measured: Mapping[str, Any]) -> dict[str, str]:
+    """Model → the first submitted model of its provider and family, among models with results."""
     first: dict[tuple[str, str], str] = {}
     result = {}
     for model in sorted(given.state.models.values(), key=lambda m: (m.submitted_at or 0, m.name)):

@@ -1,9 +1,9 @@
-"""The slow audits over a store, the policy, and the alerts that follow.
+"""The sweep: runs all audits over a store, evaluates the policy, opens and clears alerts.
 
-A finding becomes an alert where it is a fact, or a discovery at the operator's level (`false_share`): every audit that
-tests is one family of hypotheses a sweep, in a stream over all sweeps ever (e-LOND, `evidence.many`), and the same log
-and registry are submitted once. A finding of less is in the report alone. An open alert is told of as long as a sweep
-finds what it told of, and cleared by the one that does not.
+A finding becomes an alert if it is a fact, or a discovery at the operator's level (`false_share`). In each sweep every
+audit with tests is one family of hypotheses, in one sequence over all sweeps (e-LOND, `evidence.many`); the same log
+and registry are submitted once. Weaker findings are only reported. An open alert is repeated while sweeps find it, and
+cleared by the first sweep that does not.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from pipeline.audits.finding import Finding
 from pipeline.audits.shares import license_group
 from pipeline.errors import BadCounts, Usage
 from pipeline.evidence.many import ELond
-from pipeline.jobs.audits.audit_input import Gathered, gather
-from pipeline.jobs.audits.board_audits import AUDITS, opinion, run
-from pipeline.jobs.open_store import now, opened
+from pipeline.jobs.audits.audit_input import AuditInput, read_audit_input
+from pipeline.jobs.audits.board_audits import AUDITS, compare_second_board, run_audits
+from pipeline.jobs.open_store import existing_store, now
 from pipeline.ratings import PairCounts
 from pipeline.scoring.signals import CRITICAL, LEVELS, NO_PARTITION, Cleared, Raised, Severity
 from pipeline.store.alerting import alerts
@@ -34,55 +34,54 @@ from pipeline.store.boards import sweeps
 from pipeline.vocabulary.time import DAY, format_rfc3339
 
 
-def sweep(store: str, policy_file: Path | None = None, against: Path | None = None) -> dict[str, Any]:
-    """Run every audit, judge the policy, open and clear alerts.
+def sweep(url: str, policy_file: Path | None = None, against: Path | None = None) -> dict[str, Any]:
+    """Run every audit, evaluate the policy, open and clear alerts.
 
     Args:
-        store: its URL.
-        policy_file: a policy in TOML; without it the one of the settings, else the one that is shipped.
-        against: published snapshots of another board, the newest of which gives a second opinion; without it that of
-            the settings, if there is one.
+        url: of the store.
+        policy_file: a policy in TOML; default: the one of the settings, else the shipped one.
+        against: published snapshots of another board, whose newest is compared; default: that of the settings, if any.
 
     Returns:
-        {"at", "votes", "findings", "audits", "policy", "alerts", "hypotheses"}; an audit that had nothing to look at
-        says why. A finding's "discovery" is None for a fact.
+        {"at", "votes", "findings", "audits", "policy", "alerts", "hypotheses"}. The report of an audit that could not
+        run gives the reason. A finding's "discovery" is None for a fact.
 
     Raises:
-        Usage: a policy that is none, or another board's file that is not there.
-        BadInput: another board that cannot be read.
+        Usage: the policy is not valid, or the other board's file does not exist.
+        BadInput: the other board's file cannot be read.
     """
     options = configuration.load()
     policy_file = policy_file or (Path(options.policy) if options.policy else None)
     against = against or (Path(options.second_board) if options.second_board else None)
     rules = read_policy(policy_file)
-    with opened(store) as it:
-        with it.read() as connection:
-            given = gather(connection)
-        findings, reports = run(given)
+    with existing_store(url) as store:
+        with store.read() as connection:
+            given = read_audit_input(connection)
+        findings, reports = run_audits(given)
         if against is not None:
-            reports["second_opinion"] = opinion(given, against)
-        verdicts = policy.judge(rules, facts(given, rules, findings))
-        with it.write() as connection:
+            reports["second_opinion"] = compare_second_board(given, against)
+        verdicts = policy.judge(rules, policy_facts(given, rules, findings))
+        with store.write() as connection:
             start = sweeps.before(connection, given.log_size, len(given.events), options.false_share)
-            end, sure = discoveries(start, findings, reports)
+            end, discovered = discoveries(start, findings, reports)
             sweeps.submit(connection, given.log_size, len(given.events), start, end, now())
-            told = _tell(connection, findings, sure, given.at)
+            alert_counts = _update_alerts(connection, findings, discovered, given.at)
     return {
         "at": format_rfc3339(given.at),
         "votes": len(given.votes.voter),
-        "findings": [{**document(one), "discovery": yes} for one, yes in zip(findings, sure, strict=True)],
+        "findings": [{**finding_as_json(one), "discovery": yes} for one, yes in zip(findings, discovered, strict=True)],
         "audits": reports,
         "policy": [asdict(verdict) for verdict in verdicts],
-        "alerts": told,
+        "alerts": alert_counts,
         "hypotheses": {"level": start.alpha, "families": end.submitted, "discoveries": end.rejected},
     }
 
 
 def read_policy(path: Path | None) -> dict[str, dict[str, float]]:
-    """A policy file, or the shipped one.
+    """Read a policy file, or the shipped policy.
 
     Raises:
-        Usage: it is not there, no TOML, or names a rule or a parameter that does not exist.
+        Usage: the file does not exist, is not TOML, or names an unknown rule or parameter.
     """
     try:
         text = path.read_text("utf-8") if path else (files("pipeline") / "data" / "policy.toml").read_text("utf-8")
@@ -91,8 +90,10 @@ def read_policy(path: Path | None) -> dict[str, dict[str, float]]:
         raise Usage(f"{path or 'the shipped policy'}: expected a policy in TOML: {error}") from None
 
 
-def facts(given: Gathered, rules: Mapping[str, Mapping[str, float]], findings: Sequence[Finding]) -> policy.Facts:
-    """What the rules of a policy are held against."""
+def policy_facts(
+    given: AuditInput, rules: Mapping[str, Mapping[str, float]], findings: Sequence[Finding]
+) -> policy.Facts:
+    """Compute what the rules of a policy are evaluated on."""
     released = variants.released_since(given.state)
     public = [m for m in given.state.models.values() if m.visibility == "public" or m.name in released]
     listed: dict[str, int] = {}
@@ -101,7 +102,7 @@ def facts(given: Gathered, rules: Mapping[str, Mapping[str, float]], findings: S
         group = license_group(model.license)
         listed[group] = listed.get(group, 0) + 1
         retired[group] = retired.get(group, 0) + (model.deprecated_at is not None)
-    declared = bool(np.isfinite(given.shown.declared).any())
+    declared = bool(np.isfinite(given.appearances.declared).any())
     return policy.Facts(
         [finding for finding in findings if finding.audit == retraction.AUDIT],
         variants.under_test(given.state),
@@ -109,16 +110,16 @@ def facts(given: Gathered, rules: Mapping[str, Mapping[str, float]], findings: S
         listed,
         [finding for finding in findings if finding.audit == sampling.AUDIT] if declared else None,
         _distance(given.counts),
-        removals(given, rules.get("public_removal", policy.RULES["public_removal"])),
+        unannounced_removals(given, rules.get("public_removal", policy.RULES["public_removal"])),
     )
 
 
-def removals(given: Gathered, rule: Mapping[str, float]) -> dict[str, str]:
-    """Models that were removed without a notice, and how, by the policy's rule about it."""
+def unannounced_removals(given: AuditInput, rule: Mapping[str, float]) -> dict[str, str]:
+    """Model → how it was removed, for models removed without the notice that the rule requires."""
     days = int(rule["days"])
     old = len(given.days) and int(given.days.max() - given.days.min()) >= days
-    recent = given.last_shown(days) if old else {}
-    return retraction.unannounced(given.state, given.scored_at, recent, rule["votes"], days)
+    recent = given.recent_votes(days) if old else {}
+    return retraction.unannounced(given.state, given.first_rated_at, recent, rule["votes"], days)
 
 
 def _distance(counts: PairCounts) -> float | None:
@@ -131,12 +132,12 @@ def _distance(counts: PairCounts) -> float | None:
 def discoveries(
     start: ELond, findings: Sequence[Finding], reports: Mapping[str, Mapping[str, Any]]
 ) -> tuple[ELond, list[bool | None]]:
-    """Submit every audit that tested as one family, in the order of AUDITS.
+    """Submit every audit with tests as one family of hypotheses, in the order of AUDITS.
 
     Returns:
-        e-LOND's state after the sweep, and of each finding whether it is a discovery; None for a fact.
+        e-LOND's state after the sweep; for each finding whether it is a discovery, None for a fact.
     """
-    sure: dict[int, bool | None] = dict.fromkeys(range(len(findings)))
+    discovered: dict[int, bool | None] = dict.fromkeys(range(len(findings)))
     state = start
     for audit in AUDITS:
         tests = int(reports.get(audit, {}).get("tests", 0))
@@ -144,24 +145,26 @@ def discoveries(
         e_values = np.zeros(max(tests, len(mine)))
         e_values[: len(mine)] = [e for _, e in mine]
         state, found = state.submit_family(e_values)
-        sure |= {i: bool(yes) for (i, _), yes in zip(mine, found[: len(mine)], strict=True)}
-    return state, list(sure.values())
+        discovered |= {i: bool(yes) for (i, _), yes in zip(mine, found[: len(mine)], strict=True)}
+    return state, list(discovered.values())
 
 
-def _tell(connection: Connection, findings: Sequence[Finding], sure: Sequence[bool | None], at: int) -> dict[str, int]:
-    """Open alerts for facts and discoveries, and clear those of which nothing is found any more."""
-    found = {(f.audit, f.subject, f.direction): (f, yes) for f, yes in zip(findings, sure, strict=True)}
-    standing = {
+def _update_alerts(
+    connection: Connection, findings: Sequence[Finding], discovered: Sequence[bool | None], at: int
+) -> dict[str, int]:
+    """Open alerts for facts and discoveries, and clear alerts that no finding supports any more."""
+    found = {(f.audit, f.subject, f.direction): (f, yes) for f, yes in zip(findings, discovered, strict=True)}
+    unresolved = {
         (a["detector"], a["subject"]["id"], a["direction"])
         for a in alerts.listed(connection)
         if a["detector"] in AUDITS and a["state"] != "resolved"
     }
-    told = {key: f for key, (f, yes) in found.items() if yes is not False or key in standing}
-    said: list[Raised | Cleared] = [_raised(told[key], at) for key in sorted(told)]
-    over = sorted(standing - found.keys())
-    said += [Cleared(*key, at, "the sweep no longer finds it") for key in over]
-    alerts.say(connection, said, {}, now())
-    return {"told": len(told), "cleared": len(over)}
+    raised = {key: f for key, (f, yes) in found.items() if yes is not False or key in unresolved}
+    signals: list[Raised | Cleared] = [_raised(raised[key], at) for key in sorted(raised)]
+    cleared = sorted(unresolved - found.keys())
+    signals += [Cleared(*key, at, "the sweep no longer finds it") for key in cleared]
+    alerts.say(connection, signals, {}, now())
+    return {"told": len(raised), "cleared": len(cleared)}
 
 
 def _raised(finding: Finding, at: int) -> Raised:
@@ -174,8 +177,8 @@ def _raised(finding: Finding, at: int) -> Raised:
     )  # fmt: skip
 
 
-def document(finding: Finding) -> dict[str, Any]:
-    """A finding as JSON."""
+def finding_as_json(finding: Finding) -> dict[str, Any]:
+    """Convert a finding to the JSON object that `integrity sweep --json` prints."""
     return {
         "audit": finding.audit,
         "subject": {"kind": finding.subject_kind, "id": finding.subject},

@@ -1,1 +1,7 @@
-"""Custody of the public ledger: verification, audit, witnesses, retraction, key rotation."""
+"""Custody of the public ledger.
+
+ledger_verification.py  recomputes everything that is published from the votes
+ledger_audit.py         the daily audit, which opens alerts
+operator_actions.py     retract a vote, erase a voter, rotate the signing key
+witnessing.py           a witness, and the board's requests to it
+"""

@@ -1,7 +1,7 @@
-"""A witness on a machine of its own, and what the board's side gives it and keeps of it.
+"""A witness, which runs on another machine, and the board's side: requests and cosignatures.
 
-Laws: what a witness knows of a log is on the disk before its signature leaves; it signs one head at a time (a lock on
-its folder); the board keeps a line only if it is the good signature of a witness that the manifest names.
+Laws: a witness writes the new head to disk before it returns its signature; it signs one head at a time (a lock on its
+folder); the board stores a cosignature only if it is valid and of a witness that the manifest names.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import MissingKey, Refuted, Usage
-from pipeline.jobs.open_store import opened
+from pipeline.jobs.open_store import existing_store
 from pipeline.ledger import manifest, note, request, witness
 from pipeline.ledger.merkle import EMPTY_ROOT
 from pipeline.ledger.note import Checkpoint, Signer, VerifierKey
@@ -29,14 +29,14 @@ from pipeline.store.read import proofs
 _KEY, _LOGS = "witness.key", "logs.json"
 
 
-def init(folder: Path, name: str) -> str:
-    """Make a witness: a folder with its key.
+def create_witness(folder: Path, name: str) -> str:
+    """Create a witness: a folder with its key.
 
     Returns:
-        Its public key, for INTEGRITY_WITNESSES of the boards that it watches.
+        The public key, for INTEGRITY_WITNESSES of the boards that it watches.
 
     Raises:
-        Usage: there is a witness already, or the name cannot be one.
+        Usage: the folder has a witness already, or the name is not valid.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
@@ -48,43 +48,46 @@ def init(folder: Path, name: str) -> str:
         raise Usage(f"expected a folder without a witness, got {folder}") from None
     with os.fdopen(descriptor, "w") as file:
         file.write(json.dumps({"name": name, "seed": signer.seed.hex()}) + "\n")
-    _store(folder, {})
+    _write_logs(folder, {})
     return str(signer.verifier)
 
 
-def watch(folder: Path, key: str) -> str:
-    """Watch a log from its first leaf on.
+def watch_log(folder: Path, key: str) -> str:
+    """Start watching a log, from its first leaf.
 
     Returns:
         The name of the log.
 
     Raises:
-        Refuted: this is no key.
-        Usage: the log is watched already.
+        Refuted: the key is not valid.
+        Usage: the log is already watched.
     """
     parsed = VerifierKey.parse(key)
     with _locked(folder) as logs:
         if parsed.name in logs:
             raise Usage(f"expected a log that is not watched yet, got {parsed.name}")
         logs[parsed.name] = {"key": key, "size": 0, "root": EMPTY_ROOT.hex()}
-        _store(folder, logs)
+        _write_logs(folder, logs)
     return parsed.name
 
 
-def known(folder: Path) -> dict[str, Any]:
-    """The logs that a witness watches: key, size and root of the newest head that it signed."""
+def watched_logs(folder: Path) -> dict[str, Any]:
+    """Return the logs that a witness watches: key, size and root of the newest head that it signed."""
     with _locked(folder) as logs:
         return logs
 
 
-def sign(folder: Path, asked: bytes) -> bytes:
-    """Sign a head that continues the known one.
+def sign_head(folder: Path, asked: bytes) -> bytes:
+    """Sign a head that continues the last signed one.
+
+    Args:
+        asked: the request of `witness_request`.
 
     Returns:
         The signature line.
 
     Raises:
-        Refuted: as `witness.cosign`.
+        Refuted: see `witness.cosign`.
     """
     given = request.load(asked)
     with _locked(folder) as logs:
@@ -98,38 +101,37 @@ def sign(folder: Path, asked: bytes) -> bytes:
             int(time.time()),
         )
         logs[origin] |= {"size": after.head.size, "root": after.head.root.hex()}
-        _store(folder, logs)
+        _write_logs(folder, logs)
     return line
 
 
-def ask(store: str, old: int) -> bytes:
-    """The request to a witness that knows the snapshot log with `old` leaves.
+def witness_request(url: str, old: int) -> bytes:
+    """Build the request to a witness whose last signed head has `old` leaves.
 
     Raises:
-        Usage: nothing is published, or less than that.
+        Usage: fewer than `old` snapshots are published, or none.
     """
-    with opened(store) as it:
-        head = proofs.checkpoint(it)
+    with existing_store(url) as store:
+        head = proofs.checkpoint(store)
         size = note.checkpoint(note.parse(head, "checkpoint"), "checkpoint").size
-        path = proofs.prove_growth(it, old, size)
+        path = proofs.prove_growth(store, old, size)
     return Request(old, tuple(bytes.fromhex(one) for one in path), head).dump()
 
 
-def keep(store: str, line: bytes) -> dict[str, Any]:
-    """Keep a witness's line under the newest head.
+def add_cosignature(url: str, line: bytes) -> dict[str, Any]:
+    """Store a witness's signature line with the newest head.
 
     Returns:
         {"sequence", "witness"}
 
     Raises:
-        Refuted: it is no good signature of a witness that the manifest names.
+        Refuted: the line is not a valid signature of a witness that the manifest names.
     """
-    with opened(store) as it, it.write() as connection:
+    with existing_store(url) as store, store.write() as connection:
         newest = manifests.newest(connection)
         if newest is None:
             raise Usage("expected a published snapshot, got none")
-        said = manifest.load(newest.body)
-        keys = [VerifierKey.parse(text) for text in said.witnesses]
+        keys = [VerifierKey.parse(text) for text in manifest.load(newest.body).witnesses]
         text = note.parse(newest.checkpoint, "checkpoint").text
         signed = note.verify(note.parse(text + b"\n" + line, "line"), keys, "line")
         if len(signed) != 1:
@@ -152,13 +154,13 @@ def _signer(folder: Path) -> Signer:
 @contextmanager
 def _locked(folder: Path) -> Iterator[dict[str, Any]]:
     if not (folder / _KEY).exists():
-        raise MissingKey(f"expected a witness in {folder}, got none: `integrity witness init` makes one")
+        raise MissingKey(f"expected a witness in {folder}, got none: `integrity witness init` creates one")
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield json.loads((folder / _LOGS).read_text())
 
 
-def _store(folder: Path, logs: dict[str, Any]) -> None:
+def _write_logs(folder: Path, logs: dict[str, Any]) -> None:
     draft = folder / ".new-logs"
     with draft.open("w") as file:
         file.write(json.dumps(logs, indent=1) + "\n")

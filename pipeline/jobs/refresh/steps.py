@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline import settings as configuration
 from pipeline.errors import BadCounts, QualityGate
-from pipeline.jobs.open_store import now, opened
+from pipeline.jobs.open_store import existing_store, now
 from pipeline.jobs.refresh import publishing, signing
 from pipeline.jobs.refresh.counting import VIEWS, about, board, inputs, reference, rows_of
 from pipeline.jobs.refresh.style_view import style_view
@@ -33,7 +33,7 @@ def seal(store: str) -> int:
     Returns:
         The size of the log.
     """
-    with opened(store) as it:
+    with existing_store(store) as it:
         with it.write() as connection:
             sealed = seals.seal(connection, it.files, now())
         tile_cache.write(it.files, sealed.grown)
@@ -58,7 +58,7 @@ def check(store: str, log_size: int) -> str:
 
     from pipeline import quality  # noqa: PLC0415
 
-    with opened(store) as it:
+    with existing_store(store) as it:
         with it.read() as connection:
             good = verdicts.last_good(connection, "votes")
             if good is not None and good.log_size == log_size:
@@ -90,7 +90,7 @@ def rate(store: str, log_size: int) -> str:
         RatingError: the votes allow no comparison (too small a connected part, or no convergence).
     """
     options = configuration.load()
-    with opened(store) as it, it.write() as connection:
+    with existing_store(store) as it, it.write() as connection:
         if options.auto_voter:
             exclusions.apply_auto_voter(connection, now())
         work = _work(connection, log_size, options)
@@ -140,7 +140,7 @@ def publish(store: str, candidate: str) -> dict[str, Any]:
         MissingKey: the key that signed the snapshot before is not here.
         Usage: there is no such candidate.
     """
-    with opened(store) as it:
+    with existing_store(store) as it:
         signers = signing.signers(it)
         with it.write() as connection:
             found = publishing.publish(connection, it, signers, candidate, now())
@@ -157,7 +157,7 @@ def publish(store: str, candidate: str) -> dict[str, Any]:
     }
 
 
-def refresh(store: str) -> dict[str, Any]:
+def refresh_board(store: str) -> dict[str, Any]:
     """Seal, check, rate, publish; again if another refresh was quicker and did not rate the same."""
     for _ in range(_TRIES):
         size = seal(store)

@@ -118,7 +118,7 @@ def measure(make_url: Callable[[str], str], folder: Path, votes: int, tell: Call
         fill(url, options, votes, seed=0)
         tell("sealed …")
         seal = _timed(lambda: jobs.seal(url))
-        jobs.refresh(url)
+        jobs.refresh_board(url)
         store = open_store(url, voter_key=options.key, create=False)
         bundle.write(folder / "bundle", proofs.bundle(store))
         tell("hashed, read and verified …")
@@ -140,12 +140,12 @@ def _timed(what: Callable[[], Any]) -> float:
 def _first_refresh(url: str, seed: int) -> float:
     """The first one of a process also imports: the caller leaves it out."""
     fill(url, configuration.load(), NEW_VOTES, seed)
-    return _timed(lambda: jobs.refresh(url))
+    return _timed(lambda: jobs.refresh_board(url))
 
 
 def _later_refresh(url: str, options: Settings, number: int) -> float:
     fill(url, options, NEW_VOTES, seed=100 + number)
-    return _timed(lambda: jobs.refresh(url))
+    return _timed(lambda: jobs.refresh_board(url))
 
 
 def _floor(folder: Path) -> tuple[float, float]:

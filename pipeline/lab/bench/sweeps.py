@@ -28,7 +28,7 @@ import sqlalchemy as sa
 from pipeline import jobs
 from pipeline import settings as configuration
 from pipeline.errors import BadCounts
-from pipeline.jobs.audits.audit_input import gather
+from pipeline.jobs.audits.audit_input import read_audit_input
 from pipeline.jobs.audits.board_audits import AUDITS
 from pipeline.jobs.open_store import open_store
 from pipeline.lab.bench.streams import apart, peak_mb
@@ -155,8 +155,8 @@ def profile(url: str, options: Settings) -> dict[str, float]:
     store = open_store(url, voter_key=options.key, create=False)
     begun = time.perf_counter()
     with configuration.override(options), store.read() as connection:
-        given = gather(connection)
-        found["gather"] = time.perf_counter() - begun
+        given = read_audit_input(connection)
+        found["read_audit_input"] = time.perf_counter() - begun
         for name, audit in AUDITS.items():
             begun = time.perf_counter()
             with suppress(BadCounts):  # of one day there is no change of the first place

@@ -25,7 +25,7 @@ def test_the_made_store_gives_every_audit_something_to_look_at(tmp_path: Path) -
     assert [name for name, about in report["audits"].items() if "not looked at" in about] == ["top_churn"]
     assert len(report["audits"]["best_of_n"]["releases"]) == 3
     assert len(report["audits"]["sampling_fairness"]["providers"]) == 6
-    assert set(profile(url, OPTIONS)) == {"gather", *AUDITS}
+    assert set(profile(url, OPTIONS)) == {"read_audit_input", *AUDITS}
     for whole in (False, True):
         found = look(url, OPTIONS, whole)
         assert found.seconds > 0

@@ -1,12 +1,12 @@
-"""The daily audit of the public ledger: everything recomputed, and nothing that was signed taken back.
+"""The daily audit of the public ledger: recomputes everything, and checks that no signed head was taken back.
 
-Laws: every part is looked at, whatever another one found; what is wrong opens a critical alert, which only a person
-resolves: a log that is right again was wrong; tiles, which are made of the rest, are made again and told of.
+Laws: all checks run, whatever the others find; a failure opens a critical alert that only a person can resolve, since a
+log that is correct again was still wrong; damaged tiles are derived data: they are rebuilt and reported.
 
-    votes       every leaf, count and root, and every published figure, from the rows of the store
-    bundle      the newest snapshot as a stranger checks it, from the ledger's files and the key alone
-    heads       what was signed is still what the log says: the heads kept beside the database and those that a witness
-                signed are all there, and today's log continues them
+    votes       every leaf, count, root and published figure, recomputed from the rows of the store
+    bundle      the newest snapshot, verified as a reader does, from the ledger's files and the key alone
+    heads       the signed heads kept beside the database and those that a witness signed are in the log, and today's
+                log continues them
     offsets     every offset of every partition is accounted for, and every sealed one is in a segment
     tiles       the hashes that proofs are read from
 """
@@ -20,8 +20,8 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from pipeline.errors import IntegrityError, Refuted, Unavailable, VerificationFailed
-from pipeline.jobs.custody.verification import verify
-from pipeline.jobs.open_store import now, opened
+from pipeline.jobs.custody.ledger_verification import verify_ledger
+from pipeline.jobs.open_store import existing_store, now
 from pipeline.ledger import manifest, merkle, note
 from pipeline.ledger import verify as bundles
 from pipeline.ledger.note import VerifierKey
@@ -38,14 +38,14 @@ DETECTOR = "audit_ledger"
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """One part of an audit.
+class AuditPart:
+    """The result of one check.
 
     Attributes:
-        name: of the part.
-        passed: nothing is wrong.
-        what: what was looked at, or the first thing that is wrong.
-        where: the leaf, segment, snapshot or file that is wrong, "" if nothing is.
+        name: see the module.
+        passed: whether it found nothing wrong.
+        what: what was checked, or the first fault.
+        where: the leaf, segment, snapshot or file with the fault, "" without one.
     """
 
     name: str
@@ -54,8 +54,8 @@ class Part:
     where: str = ""
 
 
-def audit(store: str) -> dict[str, Any]:
-    """Audit the ledger; open a critical alert for each part that fails.
+def audit_ledger(url: str) -> dict[str, Any]:
+    """Audit the ledger; open a critical alert for each check that fails.
 
     Returns:
         {"passed", "parts": [{"name", "passed", "what", "where"}], "alerts"}
@@ -63,42 +63,42 @@ def audit(store: str) -> dict[str, Any]:
     Raises:
         StoreUnavailable: the store does not answer.
     """
-    with opened(store) as it:
-        looks: dict[str, Callable[[], str]] = {
-            "votes": lambda: _votes(store),
-            "bundle": lambda: _bundle(it),
-            "heads": lambda: _heads(it),
-            "offsets": lambda: _offsets(it),
-            "tiles": lambda: _tiles(it),
+    with existing_store(url) as store:
+        checks: dict[str, Callable[[], str]] = {
+            "votes": lambda: _check_votes(url),
+            "bundle": lambda: _check_bundle(store),
+            "heads": lambda: _check_heads(store),
+            "offsets": lambda: _check_offsets(store),
+            "tiles": lambda: _repair_tiles(store),
         }
-        parts = [_looked(name, look) for name, look in looks.items()]
-        wrong = [part for part in parts if not part.passed]
-        with it.write() as connection:
-            ids = _tell(connection, wrong, now())
-            if not wrong:
+        parts = [_run(name, check) for name, check in checks.items()]
+        failed = [part for part in parts if not part.passed]
+        with store.write() as connection:
+            ids = _open_alerts(connection, failed, now())
+            if not failed:
                 figures.note(connection, "audit_last_success", now())
     shown = [{"name": p.name, "passed": p.passed, "what": p.what, "where": p.where} for p in parts]
-    return {"passed": not wrong, "parts": shown, "alerts": ids}
+    return {"passed": not failed, "parts": shown, "alerts": ids}
 
 
-def _looked(name: str, look: Callable[[], str]) -> Part:
+def _run(name: str, check: Callable[[], str]) -> AuditPart:
     try:
-        return Part(name, True, look())
+        return AuditPart(name, True, check())
     except Refuted as fault:
-        return Part(name, False, str(fault), fault.where)
+        return AuditPart(name, False, str(fault), fault.where)
     except (VerificationFailed, Unavailable) as fault:
-        return Part(name, False, str(fault))
+        return AuditPart(name, False, str(fault))
     except (IntegrityError, KeyError, ValueError, TypeError, AttributeError) as fault:
-        # What stands in the store was changed so that it cannot even be read: that is a finding, not a crash.
-        return Part(name, False, f"it cannot be read: {type(fault).__name__}: {fault}")
+        # Stored data that cannot be parsed was tampered with: a finding, not a crash.
+        return AuditPart(name, False, f"it cannot be read: {type(fault).__name__}: {fault}")
 
 
-def _votes(store: str) -> str:
-    found = verify(store)
+def _check_votes(url: str) -> str:
+    found = verify_ledger(url)
     return f"{found['votes']} leaves in {found['segments']} segments, {found['snapshots']} snapshots"
 
 
-def _bundle(store: Store) -> str:
+def _check_bundle(store: Store) -> str:
     with store.read() as connection:
         newest = manifests.newest(connection)
     if newest is None:
@@ -107,7 +107,7 @@ def _bundle(store: Store) -> str:
     return str(bundles.verify(proofs.bundle(store), keys[-1:]))
 
 
-def _heads(store: Store) -> str:
+def _check_heads(store: Store) -> str:
     with store.read() as connection:
         log = manifests.leaves(connection)
         signed = {one.sequence: one for one in manifests.all_of(connection)}
@@ -118,27 +118,27 @@ def _heads(store: Store) -> str:
         if sequence > size:
             raise Refuted("rollback", f"head {sequence}", f"expected at least {sequence} snapshots, got {size}")
         if head != signed[sequence].checkpoint:
-            raise Refuted("fork", f"head {sequence}", "the store has another head than the one that was published")
+            raise Refuted("fork", f"head {sequence}", "the head in the store differs from the published one")
     tree, root = merkle.Tree(log), merkle.root(log)
     for sequence, lines in cosigned.items():
         if lines:
-            _witnessed(signed[sequence], lines, tree, root)
+            _check_witnessed(signed[sequence], lines, tree, root)
     witnessed = max((sequence for sequence, lines in cosigned.items() if lines), default=0)
     return f"{size} heads, {len(kept)} kept beside the database, the newest that a witness signed is {witnessed}"
 
 
-def _witnessed(one: manifests.Signed, lines: bytes, tree: merkle.Tree, root: bytes) -> None:
-    """A head that a witness signed is the beginning of today's log."""
-    where, said = f"head {one.sequence}", manifest.load(one.body)
+def _check_witnessed(one: manifests.Signed, lines: bytes, tree: merkle.Tree, root: bytes) -> None:
+    """Check that today's log continues a head that a witness signed."""
+    where, document = f"head {one.sequence}", manifest.load(one.body)
     parsed = note.parse(one.checkpoint + lines, where)
-    keys = [VerifierKey.parse(text, where) for text in (*said.keys, *said.witnesses)]
+    keys = [VerifierKey.parse(text, where) for text in (*document.keys, *document.witnesses)]
     note.verify(parsed, keys, where)
     head = note.checkpoint(parsed, where)
     path = consistency_path(head.size, tree.size, tree.node)
     check_consistency(head.size, head.root, tree.size, root, path, where)
 
 
-def _offsets(store: Store) -> str:
+def _check_offsets(store: Store) -> str:
     with store.read() as connection:
         wrong = figures.incomplete(connection)
         partitions = figures.partitions(connection)
@@ -147,18 +147,18 @@ def _offsets(store: Store) -> str:
     return f"{len(partitions)} partitions, every offset accounted for"
 
 
-def _tiles(store: Store) -> str:
+def _repair_tiles(store: Store) -> str:
     with store.read() as connection:
         changed = tile_cache.repair(connection, store.files)
-    return "all whole" if not changed else f"{changed} hashes were damaged or away and were made again"
+    return "all intact" if not changed else f"{changed} damaged or missing hashes were rebuilt"
 
 
-def _tell(connection: Connection, wrong: list[Part], at: int) -> list[str]:
+def _open_alerts(connection: Connection, failed: list[AuditPart], at: int) -> list[str]:
     raised = [
         Raised(
             DETECTOR, "board", "ledger", part.name, "critical", None, 1, NO_PARTITION, at - at % DAY, at,
             {"what": part.what, "where": part.where},
         )
-        for part in wrong
+        for part in failed
     ]  # fmt: skip
     return alerts.write(connection, raised, {}, at)

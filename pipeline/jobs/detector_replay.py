@@ -1,12 +1,11 @@
-"""What a detector would have said about everything that is stored: before it is switched on, or after it changed.
+"""Runs one detector over everything that is stored, before it is switched on or after it was changed.
 
-A window detector sees the closed windows again, a voter detector the stored votes, each judged by the snapshot that was
-in force for it. The detector begins with nothing remembered, and nothing is written unless that is asked for.
+A window detector reads the closed windows again. A voter detector reads the stored votes again, each evaluated by the
+snapshot that was in force for it. The detector starts without state, and nothing is written unless requested.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
@@ -18,7 +17,7 @@ from pipeline import settings as configuration
 from pipeline.detectors import VOTER, WINDOW
 from pipeline.errors import Usage
 from pipeline.evidence import Reference
-from pipeline.jobs.open_store import opened
+from pipeline.jobs.open_store import existing_store, now
 from pipeline.registry import Registry
 from pipeline.scoring.signals import Cleared, Raised, Said, VoterDetector, WindowDetector, WindowState
 from pipeline.scoring.vote_processor import PartitionVotes, Parts, observe_partition
@@ -31,21 +30,21 @@ from pipeline.store.votes import monitor_state, registry_events, snapshots_in_fo
 from pipeline.store.votes.dictionary import model_names, terms
 from pipeline.vocabulary.time import format_rfc3339
 
-# Windows that are held in memory at a time: two days.
+# Windows in memory at a time: two days.
 _CHUNK = 576
 
 
-def replay(store: str, name: str, write: bool = False) -> list[dict[str, Any]]:
+def replay_detector(url: str, name: str, write: bool = False) -> list[dict[str, Any]]:
     """Run one detector over history.
 
     Args:
-        store: URL or file.
+        url: of the store.
         name: of the detector.
         write: open the alerts that it raises.
 
     Returns:
-        What it says, in order: detector, subject, direction, severity, e_value, level, at, evidence; severity
-        `cleared` where it says that something is over.
+        Its signals in order: detector, subject, direction, severity, e_value, level, at, evidence; severity `cleared`
+        for the end of an alert.
 
     Raises:
         Usage: no detector has this name.
@@ -56,18 +55,18 @@ def replay(store: str, name: str, write: bool = False) -> list[dict[str, Any]]:
     if window is None and voter is None:
         known = ", ".join(sorted([*(d.name for d in VOTER), *(d.name for d in WINDOW)]))
         raise Usage(f"--detector: expected one of {known}, got {name!r}")
-    with opened(store) as it:
-        with it.read() as connection:
+    with existing_store(url) as store:
+        with store.read() as connection:
             names = model_names(connection)
-            said = _windows(connection, window) if window else _voters(connection, voter)  # type: ignore[arg-type]
-        if write and said:
-            with it.write() as connection:
-                alerts.say(connection, said, names, time.time_ns() // 1000)
-        with it.read() as connection:
-            return [_shown(connection, one, names) for one in said]
+            signals = _replay_windows(connection, window) if window else _replay_votes(connection, voter)  # type: ignore[arg-type]
+        if write and signals:
+            with store.write() as connection:
+                alerts.say(connection, signals, names, now())
+        with store.read() as connection:
+            return [_as_json(connection, one, names) for one in signals]
 
 
-def _windows(connection: Connection, detector: WindowDetector) -> list[Said]:
+def _replay_windows(connection: Connection, detector: WindowDetector) -> list[Said]:
     options = configuration.load()
     stale_windows.expect_current(connection)
     first, end = window_counts.first_start(connection), window_counts.position(connection)
@@ -75,42 +74,42 @@ def _windows(connection: Connection, detector: WindowDetector) -> list[Said]:
         return []
     known = Registry(registry_events.events_since(connection, 0)[0])
     names = Names(model_names(connection), {group_of(network): network for network in terms(connection, "network")})
-    said: list[Said] = []
+    signals: list[Said] = []
 
-    def tell(seen: Seen) -> None:
-        said.extend(seen.said)
+    def collect(seen: Seen) -> None:
+        signals.extend(seen.said)
 
     states: dict[str, WindowState] = {}
     levels = Levels(options.false_alarms, options.false_share)
     for start in range(first, end, _CHUNK * WIDTH):
         stop = min(start + _CHUNK * WIDTH, end)
         last = monitor_state.last_votes(connection, start)
-        coming = windows_between(window_counts.between(connection, start, stop), start, stop, last, names, known)
-        states = watch(coming, states, known, [detector], levels, tell)
-    return said
+        windows = windows_between(window_counts.between(connection, start, stop), start, stop, last, names, known)
+        states = watch(windows, states, known, [detector], levels, collect)
+    return signals
 
 
-def _voters(connection: Connection, detector: VoterDetector) -> list[Said]:
-    said: list[Raised] = []
+def _replay_votes(connection: Connection, detector: VoterDetector) -> list[Said]:
+    signals: list[Raised] = []
 
     @cache
     def reference(sequence: int) -> Reference:
         found = snapshots.reference(connection, sequence)
         if found is None:
-            raise ValueError(f"snapshot {sequence} was in force for votes and is not in the store")
+            raise ValueError(f"expected snapshot {sequence} in the store: stored votes were evaluated by it")
         return found
 
     for part in monitor_state.partitions(connection):
         states: dict[int, Parts] = {}
-        for votes, judged_by in _votes(connection, part.partition_no, reference):
+        for votes, in_force in _votes(connection, part.partition_no, reference):
 
             def prior(_: int, voters: Sequence[int], states: dict[int, Parts] = states) -> list[Parts | None]:
                 return [states.get(voter) for voter in voters]
 
-            observed = observe_partition(part.partition_no, votes, prior, judged_by, [detector], reference)
+            observed = observe_partition(part.partition_no, votes, prior, in_force, [detector], reference)
             states.update(observed.states[part.partition_no])
-            said += observed.raised
-    return [*sorted(said, key=lambda one: (one.at, one.partition, one.offset))]
+            signals += observed.raised
+    return [*sorted(signals, key=lambda one: (one.at, one.partition, one.offset))]
 
 
 def _votes(
@@ -122,7 +121,7 @@ def _votes(
             yield votes, reference(sequence)
 
 
-def _shown(connection: Connection, one: Said, names: dict[int, str]) -> dict[str, Any]:
+def _as_json(connection: Connection, one: Said, names: dict[int, str]) -> dict[str, Any]:
     at = format_rfc3339(one.at)
     shown: dict[str, Any] = {"at": at, "detector": one.detector}
     if isinstance(one, Cleared):

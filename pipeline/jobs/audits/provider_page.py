@@ -1,0 +1,113 @@
+"""The page of facts about a provider, from one read of a store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from pipeline.audits import facts, policy
+from pipeline.audits.finding import Finding
+from pipeline.errors import BadCounts, Usage
+from pipeline.jobs.audits.audit_input import AuditInput, read_audit_input
+from pipeline.jobs.audits.board_audits import PROVIDER_AUDITS, run_audits
+from pipeline.jobs.audits.registry_audits import checked_claims, vote_decreases
+from pipeline.jobs.audits.sweep import finding_as_json, unannounced_removals
+from pipeline.jobs.open_store import existing_store
+from pipeline.registry import Contradiction
+from pipeline.vocabulary.time import format_rfc3339
+
+
+def provider_page(url: str, name: str) -> dict[str, Any]:
+    """Collect the facts about one provider from registry, votes and snapshots.
+
+    Args:
+        url: of the store.
+        name: as the registry spells it.
+
+    Returns:
+        {"provider", "as_of", "sources", "facts", "findings"}: facts are `audits.facts.Fact` with its name as "fact";
+        findings are those of a sweep about the provider or its models.
+
+    Raises:
+        Usage: the registry has no such provider; the message lists those it has.
+    """
+    with existing_store(url) as store, store.read() as connection:
+        given = read_audit_input(connection)
+    providers = _providers(given)
+    if name not in providers:
+        known = ", ".join(providers) or "none: the registry is empty"
+        raise Usage(f"expected a provider that the registry knows ({known}), got {name!r}")
+    return _page(name, given, run_audits(given, PROVIDER_AUDITS)[0])
+
+
+def all_provider_pages(connection: Connection) -> dict[str, dict[str, Any]]:
+    """Build the page of every provider, by name, with one read of the store and one run of the audits."""
+    given = read_audit_input(connection)
+    providers = _providers(given)
+    found = run_audits(given, PROVIDER_AUDITS)[0] if providers else []
+    return {name: _page(name, given, found) for name in providers}
+
+
+def _providers(given: AuditInput) -> list[str]:
+    return sorted({model.provider for model in given.state.models.values() if model.provider})
+
+
+def _page(name: str, given: AuditInput, found: Sequence[Finding]) -> dict[str, Any]:
+    sources = facts.Sources()
+    mine = {model.name for model in given.state.models.values() if model.provider == name}
+    return {
+        "provider": name,
+        "as_of": format_rfc3339(given.at),
+        "sources": _sources(given),
+        "facts": [_fact_as_json(fact) for fact in _facts(name, given, sources)],
+        "findings": [
+            finding_as_json(one) for one in found if one.subject == name or given.state.key(one.subject) in mine
+        ],
+    }
+
+
+def _fact_as_json(fact: facts.Fact) -> dict[str, Any]:
+    values = asdict(fact)
+    return {"about": values.pop("about"), "fact": values.pop("name"), **values}
+
+
+def _facts(name: str, given: AuditInput, sources: facts.Sources) -> tuple[facts.Fact, ...]:
+    try:
+        book = given.sampling_ledger
+    except BadCounts:
+        book = None  # no battles yet
+    removed = unannounced_removals(given, policy.RULES["public_removal"])
+    fallen = {one.subject: one.what for one in vote_decreases(given)}
+    return (
+        *facts.variant_facts(name, given.state, sources),
+        *facts.release_facts(name, given.releases, sources),
+        *facts.share_facts(name, book, sources),
+        *facts.claim_facts((one for one in checked_claims(given) if given.state.provider(one.model) == name), sources),
+        *facts.removal_facts(name, given.state, removed, fallen, sources),
+        *facts.contradiction_facts(name, (one for one in given.registry.rejected if _about(name, one, given)), sources),
+    )
+
+
+def _about(name: str, one: Contradiction, given: AuditInput) -> bool:
+    """Whether a rejected event is about a model of the provider, or by the provider."""
+    model, by = getattr(one.event, "model", None), getattr(one.event, "provider", None)
+    return by == name or (model is not None and given.state.provider(model) == name)
+
+
+def _sources(given: AuditInput) -> dict[str, str]:
+    """Describe each source that the facts name, so that a reader can find and check it."""
+    events, newest = len(given.events), max((event.at for event in given.events), default=None)
+    named, snapshot = facts.Sources(), "none is published"
+    if given.snapshot is not None:
+        at = format_rfc3339(given.snapshot.published_at or 0, "seconds")
+        snapshot = f"{given.snapshot.snapshot_id}, number {given.snapshot.sequence}, published {at}, defended view"
+    accepted = len(given.votes.voter)
+    return {
+        named.registry: f"{events:,} events" + (f" up to {format_rfc3339(newest)}" if newest else ""),
+        named.votes: f"{given.log_size:,} sealed votes with root {given.log_digest}, {accepted:,} accepted",
+        named.snapshot: snapshot,
+        named.snapshots: f"the {given.published:,} that are published, raw view",
+    }

@@ -1,0 +1,160 @@
+"""Recomputes everything that is published from the votes in the store.
+
+Laws: the log is compared with the votes, the manifests with the log, the boards with both; the error names the first
+difference. `ledger.verify` checks a bundle without the store; here the stored rows are checked too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from pipeline.errors import Refuted, VerificationFailed
+from pipeline.jobs.open_store import existing_store
+from pipeline.jobs.refresh.counting import VIEWS, Inputs, board, by_model, inputs, rows_of
+from pipeline.jobs.refresh.style_view import same_coefficients, style_view
+from pipeline.ledger import bundle, manifest, merkle, note, segment
+from pipeline.ledger.manifest import Manifest
+from pipeline.ledger.note import VerifierKey
+from pipeline.settings import Settings
+from pipeline.store import Store
+from pipeline.store.boards import erasure, exclusions, snapshots
+from pipeline.store.log import leaf_index, manifests, reverification, sealed_counts, seals
+from pipeline.store.log.manifests import Signed
+
+# Half of the last published digit, and a little for conversion between points and logits.
+_ROUNDING = 0.0051
+
+
+def verify_ledger(url: str) -> dict[str, Any]:
+    """Recompute everything that is published from the votes.
+
+    Returns:
+        {"segments", "votes", "snapshots", "erased"}: numbers of what was checked.
+
+    Raises:
+        VerificationFailed: names the first difference.
+    """
+    with existing_store(url) as store, store.read() as connection:
+        checked = reverification.recheck(connection, store.files)
+        if not sealed_counts.total_agrees(connection):
+            raise VerificationFailed("expected the stored total of all segments to be their sum, got another total")
+        published = snapshots.chain(connection)
+        stored = list(manifests.all_of(connection))
+        if [one.snapshot_id for one in published] != [one.snapshot_id for one in stored]:
+            raise VerificationFailed(
+                f"expected one signed manifest per snapshot, got {len(stored)} for {len(published)}"
+            )
+        log, previous = b"", None
+        for snapshot, one in zip(published, stored, strict=True):
+            signed = _check_signatures(one, previous, log)
+            log += merkle.leaf_hash(one.body)
+            if snapshot.sequence != signed.sequence:
+                raise VerificationFailed(f"manifest {signed.sequence} is of snapshot {snapshot.sequence}")
+            _verify_snapshot(connection, store, snapshot, signed)
+            previous = signed
+    return {
+        "segments": checked.segments,
+        "votes": checked.leaves,
+        "snapshots": len(published),
+        "erased": checked.erased,
+    }
+
+
+def _check_signatures(one: Signed, previous: Manifest | None, log: bytes) -> Manifest:
+    """Check that a manifest continues the previous one and that its keys signed both heads; return it."""
+    where = f"manifest {one.sequence}"
+    signed = manifest.load(one.body, where)
+    digest = manifest.digest(previous.dump()) if previous else manifest.NO_PREVIOUS
+    if signed.sequence != one.sequence or signed.previous != digest:
+        raise Refuted("previous", where, f"expected sequence {one.sequence} after {digest[:12]}")
+    if manifest.digest(one.body) != one.sha256:
+        raise Refuted("digest", where, "its content does not have the stored digest")
+    keys = [VerifierKey.parse(text, where) for text in signed.keys]
+    tree = log + merkle.leaf_hash(one.body)
+    head = note.Checkpoint(signed.origin, signed.sequence, merkle.root(tree))
+    _check_head(one.checkpoint, head, keys, f"checkpoint {one.sequence}")
+    votes = note.Checkpoint(signed.votes_origin, signed.vote_log.size, bytes.fromhex(signed.vote_log.root))
+    of_votes = [VerifierKey(signed.votes_origin, key.kind, key.public) for key in keys]
+    _check_head(one.votes_checkpoint, votes, of_votes, f"checkpoint {one.sequence} of the vote log")
+    return signed
+
+
+def _check_head(data: bytes, expected: note.Checkpoint, keys: list[VerifierKey], where: str) -> None:
+    parsed = note.parse(data, where)
+    if keys[-1] not in note.verify(parsed, keys, where):
+        raise Refuted("unsigned", where, "expected the signature of the newest key")
+    if note.checkpoint(parsed, where) != expected:
+        raise Refuted("root", where, f"expected {expected.size} leaves with root {expected.root.hex()}")
+
+
+def _verify_snapshot(connection: Connection, store: Store, snapshot: snapshots.Snapshot, signed: Manifest) -> None:
+    where = f"snapshot {snapshot.sequence} ({snapshot.snapshot_id[:12]})"
+    if (snapshot.digest, snapshot.previous) != (manifest.digest(signed.dump()), signed.previous):
+        raise VerificationFailed(f"{where}: its row does not match its manifest")
+    if not snapshot.snapshot_id == snapshots.digest_of(snapshot.body) == signed.files.get("snapshot.json"):
+        raise VerificationFailed(f"{where}: its body does not have the digest in its manifest")
+    if (snapshot.log_size, seals.root_at(connection, snapshot.log_size)) != (
+        signed.vote_log.size,
+        signed.vote_log.root,
+    ):
+        raise VerificationFailed(
+            f"{where}: the log at {snapshot.log_size} leaves does not have the root in its manifest"
+        )
+    found = _inputs(connection, store, snapshot, signed, where)
+    _verify_boards(connection, snapshot, found, where)
+    for view, published in (("raw", signed.views.raw), ("defended", signed.views.defended)):
+        shown = by_model(snapshots.rows(connection, snapshot.snapshot_id, view))
+        if shown != by_model([{name: getattr(row, name) for name in shown[0]} for row in published.rows]):
+            raise VerificationFailed(f"{where}, {view}: its rows differ from its manifest")
+
+
+def _verify_boards(connection: Connection, snapshot: snapshots.Snapshot, found: Inputs, where: str) -> None:
+    """Check the published rows of each view against ratings recomputed from its votes."""
+    options = Settings(**snapshot.body["settings"])
+    boards = {view: board(found.views[view], options) for view in VIEWS}
+    if "style" in snapshot.body["views"]:
+        style = style_view(found.styled, {number: name for name, number in found.model_no.items()}, options)
+        if style.board is None or not same_coefficients(style.coefficients, snapshot.body["style"]["coefficients"]):
+            raise VerificationFailed(f"{where}, style: its coefficients differ from those recomputed from its votes")
+        boards["style"] = style.board
+    for view, again in boards.items():
+        _verify_view(connection, snapshot, f"{where}, {view}", view, {row["model"]: row for row in rows_of(again)})
+
+
+def _inputs(connection: Connection, store: Store, snapshot: snapshots.Snapshot, signed: Manifest, where: str) -> Inputs:
+    """Read what the snapshot rates, and check that it leaves out exactly the votes of its exclusions."""
+    data = store.files.get(signed.files[bundle.EXCLUDED])
+    if manifest.digest(data) != signed.files[bundle.EXCLUDED]:
+        raise Refuted("digest", f"{where}, {bundle.EXCLUDED}", "its content does not have the digest in the manifest")
+    leaves = segment.read_excluded(data, where)["leaf"].to_pylist()
+    place = leaf_index.votes(connection, leaves)
+    listed = snapshot.body["exclusions"]
+    named = exclusions.of_list(connection, snapshot.log_size, listed)
+    # An erased vote has no voter any more, but stays left out.
+    odd = (named.keys() ^ set(place.values())) - erasure.erased(connection, set(place.values()))
+    if odd:
+        part, offset = min(odd)
+        raise VerificationFailed(
+            f"{where}: expected exactly the votes that its exclusions name to be left out; "
+            f"the one at partition {part}, offset {offset} differs"
+        )
+    return inputs(connection, snapshot.log_size, listed, exclusions.at_places(connection, place.values()))
+
+
+def _verify_view(
+    connection: Connection,
+    snapshot: snapshots.Snapshot,
+    where: str,
+    view: str,
+    recomputed: Mapping[str, dict[str, Any]],
+) -> None:
+    shown = snapshots.rows(connection, snapshot.snapshot_id, view)
+    if snapshots.digest_of({"rows": by_model(shown)}) != snapshot.body["rows"][view]:
+        raise VerificationFailed(f"{where}: its rows do not have the digest in its body")
+    for row in shown:
+        again = recomputed.get(row["model"])
+        if again is None or any(abs(row[k] - again[k]) > _ROUNDING for k in ("rating", "lower", "upper", "votes")):
+            raise VerificationFailed(f"{where}: {row['model']} differs from the rating recomputed from its votes")

@@ -1,0 +1,90 @@
+"""Operator actions on the ledger: retract a vote, erase a voter, rotate the signing key."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+from sqlalchemy.engine import Connection
+
+from pipeline import settings as configuration
+from pipeline.errors import MissingKey, Usage
+from pipeline.jobs.open_store import existing_store, now
+from pipeline.ledger import manifest
+from pipeline.ledger.note import Signer
+from pipeline.store.boards import erasure
+from pipeline.store.db import key_files
+from pipeline.store.log import manifests, retractions
+from pipeline.store.log.leaf_index import Place
+from pipeline.store.votes import ingest
+
+
+def retract(url: str, vote_id: str, reason: str, name: str) -> dict[str, Any]:
+    """Retract a vote: from the next seal on it counts in no view.
+
+    Returns:
+        {"vote", "leaf"}: `leaf` is its index in the vote log.
+
+    Raises:
+        Usage: no such vote, no reason or name, not sealed yet, or already retracted.
+    """
+    with existing_store(url) as store, store.write() as connection:
+        leaf = retractions.add(connection, _place(connection, vote_id), vote_id, reason, name, now())
+    return {"vote": vote_id, "leaf": leaf}
+
+
+def erase(url: str, *, vote_id: str | None = None, voter_id: str | None = None) -> dict[str, Any]:
+    """Erase the voter of one vote or of all sealed votes of a voter, and their other private fields.
+
+    Returns:
+        {"erased"}: number of votes.
+
+    Raises:
+        Usage: no such vote, or one that is not sealed yet.
+    """
+    with existing_store(url) as store, store.write() as connection:
+        if voter_id is not None:
+            return {"erased": erasure.of_voter(connection, store.pseudonym(voter_id), now())}
+        erased = erasure.of_votes(connection, [_place(connection, str(vote_id))])
+        if not erased:
+            raise Usage(f"expected a vote that is in the log, got {vote_id}: `integrity refresh` seals it")
+        return {"erased": erased}
+
+
+def rotate_key(url: str) -> dict[str, Any]:
+    """Create a new signing key. Both keys sign the next snapshot, the new one alone those after it.
+
+    Returns:
+        {"key", "after"}: the new public key, and the last snapshot that the old key signed alone.
+
+    Raises:
+        Usage: keys come from the environment, nothing is published yet, or a rotation is already under way.
+    """
+    if configuration.load().ledger_key:
+        raise Usage(
+            "expected key files, got INTEGRITY_LEDGER_KEY: set it to a new key, and INTEGRITY_LEDGER_KEY_BEFORE to the "
+            "old one until a snapshot is signed by both"
+        )
+    with existing_store(url) as store:
+        with store.read() as connection:
+            newest = manifests.newest(connection)
+        if newest is None:
+            raise Usage("expected a published snapshot, got none: no reader knows the current key yet")
+        if key_files.read(store.keys, key_files.LEDGER_KEY) is None:
+            raise MissingKey(f"expected the key that signs snapshots in {store.keys / key_files.LEDGER_KEY}, got none")
+        try:
+            seed = key_files.rotate(store.keys)
+        except FileExistsError:
+            raise Usage("expected no rotation under way, got one that ends with the next `integrity refresh`") from None
+    origin = manifest.load(newest.body).origin
+    return {"key": str(Signer(origin, seed).verifier), "after": newest.sequence}
+
+
+def _place(connection: Connection, vote_id: str) -> Place:
+    key = np.frombuffer(sha256(vote_id.encode()).digest()[:16], dtype="V16")
+    found = list(ingest.probe(connection, key).values())
+    if not found:
+        raise Usage(f"expected the id of a stored vote, got {vote_id!r}")
+    part, offset = found[0]
+    return int(part), int(offset)
