@@ -194,7 +194,7 @@ def test_nothing_works_on_stale_windows(board: Board) -> None:
         for work in (
             lambda: board.vote(1),
             lambda: Monitor(store, OPTIONS, "test", WINDOW).run(close=True, until_end=True),
-            lambda: jobs.replay(board.url, WINDOW[0].name),
+            lambda: jobs.replay_detector(board.url, WINDOW[0].name),
         ):
             with pytest.raises(StoreUnavailable, match="migration 0004 marked stale: run `integrity migrate`"):
                 work()
