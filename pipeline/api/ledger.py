@@ -25,7 +25,7 @@ from pipeline.api.reader import FOREVER, UNTIL_PUBLISHED, Reader
 from pipeline.api.request_params import TEXT, SnapshotId
 from pipeline.api.tables import as_json
 from pipeline.errors import Usage
-from pipeline.ledger import strict
+from pipeline.ledger import canonical_json
 from pipeline.store import Store
 from pipeline.store.read import proofs
 
@@ -92,7 +92,7 @@ def routes(reader: Reader) -> APIRouter:  # a list of routes
     def receipt(vote: VoteId) -> Response:
         """Was my vote counted? Its leaf, the proof that the log holds it, and whether it counts, or why not."""
         with found():
-            told = strict.dump(proofs.receipt(store, vote))  # canonical: as the verifier reads it
+            told = canonical_json.dump(proofs.receipt(store, vote))  # canonical: as the verifier reads it
         return Response(told, media_type="application/json", headers=UNTIL_PUBLISHED)
 
     # A log as C2SP tlog-tiles lays it out: `checkpoint` and `tile/…` below one prefix.

@@ -20,7 +20,7 @@ import numpy as np
 
 from pipeline.audits import shares
 from pipeline.audits.top_churn import TopChurn, top_churn
-from pipeline.formats.history import PublishedBoard
+from pipeline.formats.published_boards import PublishedBoard
 
 
 @dataclass(frozen=True, slots=True)

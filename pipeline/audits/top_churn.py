@@ -24,7 +24,7 @@ import numpy as np
 from scipy.special import ndtr, pdtrc
 
 from pipeline.audits.finding import ALPHA, Finding
-from pipeline.formats.history import PublishedBoard
+from pipeline.formats.published_boards import PublishedBoard
 from pipeline.vocabulary.arrays import Float64
 from pipeline.vocabulary.z_values import Z_95
 

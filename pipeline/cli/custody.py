@@ -13,7 +13,7 @@ from pipeline import settings as configuration
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out
 from pipeline.errors import Refuted, Usage
 from pipeline.jobs.custody import operator_actions, witnessing
-from pipeline.ledger.witness import STATUS
+from pipeline.ledger.witness import HTTP_STATUS
 
 witness = typer.Typer(help="Sign a log's heads as a third party, and refuse forks and rollbacks.", no_args_is_help=True)
 app.add_typer(witness, name="witness")
@@ -116,7 +116,7 @@ def sign(
     try:
         line = witnessing.sign_head(folder, asked)
     except Refuted as fault:
-        err.print(f"refused with {STATUS.get(fault.reason, 400)}", highlight=False)
+        err.print(f"refused with {HTTP_STATUS.get(fault.reason, 400)}", highlight=False)
         raise
     sys.stdout.buffer.write(line)
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from pipeline.audits.history import BoardHistory, Fall, StyleShifts, VoteShares, board_history
 from pipeline.cli.app import JsonOption, app, emit, out
 from pipeline.errors import Usage
-from pipeline.formats.history import read_history
+from pipeline.formats.published_boards import read_published_boards
 
 _SHOWN = 5
 
@@ -28,7 +28,7 @@ def history(
     """
     if not file.is_file():
         raise Usage(f"expected a file, got {file}")
-    found = {board: board_history(snapshots) for board, snapshots in read_history(file).items()}
+    found = {board: board_history(snapshots) for board, snapshots in read_published_boards(file).items()}
     if as_json:
         emit({"boards": {board: document(one) for board, one in found.items()}})
     else:

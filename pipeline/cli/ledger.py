@@ -14,10 +14,11 @@ from pipeline import settings as configuration
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out
 from pipeline.errors import Usage
 from pipeline.ledger import bundle as bundles
-from pipeline.ledger import opening, strict
-from pipeline.ledger.command import about
-from pipeline.ledger.note import VerifierKey
-from pipeline.ledger.verify import verify as verify_bundle
+from pipeline.ledger import canonical_json
+from pipeline.ledger.bundle_archive import open_bundle
+from pipeline.ledger.bundle_verification import verify_bundle
+from pipeline.ledger.signed_note import VerifierKey
+from pipeline.ledger.verifier_command import verdict_document
 
 KeyOption = Annotated[
     list[str] | None,
@@ -68,9 +69,9 @@ def _verify_store(store: str, as_json: bool) -> None:
 def _verify_bundle(path: Path, key: list[str], checkpoint: Path | None, as_json: bool) -> None:
     keys = [VerifierKey.parse(text, "--key") for text in key]
     kept = None if checkpoint is None else _read(checkpoint)
-    found = verify_bundle(opening.files(path), keys, kept)
+    found = verify_bundle(open_bundle(path), keys, kept)
     if as_json:
-        emit(about(found))
+        emit(verdict_document(found))
     else:
         err.print(str(found), highlight=False, markup=False)
 
@@ -101,7 +102,7 @@ def bundle(
                 proofs.archive(it, file, snapshot)
         else:
             _require_free(to)
-            bundles.write(to, proofs.bundle(it, snapshot))
+            bundles.write_folder(to, proofs.bundle(it, snapshot))
         key = proofs.keys(it)[-1]
     if as_json:
         emit({"bundle": str(to), "key": key})
@@ -134,9 +135,9 @@ def receipt(
 
     with existing_store(store or configuration.load().store) as it:
         found = [proofs.receipt(it, vote)] if vote is not None else proofs.receipts_of(it, it.pseudonym(str(voter)))
-    shown: list[Any] = [strict.plain(one) for one in found]
+    shown: list[Any] = [canonical_json.to_json(one) for one in found]
     if to is not None:
-        to.write_bytes(strict.dump(found[0]))
+        to.write_bytes(canonical_json.dump(found[0]))
     if as_json:
         emit(shown[0] if vote is not None else shown)
         return

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from pipeline.cli import show
 from pipeline.cli.app import JsonOption, app, emit, err, out
 from pipeline.errors import Usage
-from pipeline.formats import ColumnMap
+from pipeline.formats import ColumnMapping
 from pipeline.formats.battle_tables import read_battles
 from pipeline.ratings import Leaderboard, RankSwap
 from pipeline.ratings.battle_ratings import BattleRatings, RatingOptions, rate_battles
@@ -64,7 +64,7 @@ def rate(
     _require_compatible(options)
     with _progress(as_json) as progress:
         with progress("reading", 0) as step:
-            battles = read_battles(file, ColumnMap.parse(columns, outcomes), step)
+            battles = read_battles(file, ColumnMapping.parse(columns, outcomes), step)
         rated = rate_battles(battles, options, progress)
     rows = rows_of(rated.board)
     for path in save or []:

@@ -20,7 +20,7 @@ from pipeline import settings as configuration
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, err
 from pipeline.detectors import VOTER, WINDOW
 from pipeline.errors import BrokerUnavailable, Usage
-from pipeline.formats import ColumnMap
+from pipeline.formats import ColumnMapping
 from pipeline.jobs.open_store import open_store
 from pipeline.metrics import WorkerMetrics, serve
 from pipeline.settings import Settings
@@ -56,7 +56,7 @@ def publish(
     options = configuration.load()
     bootstrap, from_url = _kafka(to)
     name = topic or from_url or options.topic_votes
-    mapping = ColumnMap.parse(columns, outcomes)
+    mapping = ColumnMapping.parse(columns, outcomes)
     files = files or []
     for path in files:
         if not path.is_file():
@@ -96,7 +96,7 @@ def work(
     if registry_file is not None:
         registry_events.load(opened, registry_file)
     metrics = WorkerMetrics()
-    origin, send = _source(source, topic, opened, options, ColumnMap.parse(columns, outcomes))
+    origin, send = _source(source, topic, opened, options, ColumnMapping.parse(columns, outcomes))
     tune_gc()
     with _bar(as_json) as bar:
         task = bar.add_task("votes", total=None)
@@ -154,7 +154,7 @@ def _completed(bar: Progress, task: TaskID, count: int) -> None:
 
 
 def _source(
-    given: str, topic: str | None, store: Store, options: Settings, mapping: ColumnMap
+    given: str, topic: str | None, store: Store, options: Settings, mapping: ColumnMapping
 ) -> tuple[Source, Send | None]:
     if not given.startswith("kafka://"):
         return FileSource(Path(given), mapping), None

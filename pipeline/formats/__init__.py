@@ -10,7 +10,7 @@ cannot be mapped goes on as it is, and the decoder rejects it with its row); the
 the same bytes on every road, missing ids included.
 """
 
-from pipeline.formats.files import ColumnMap, is_registry, read_records
-from pipeline.formats.history import PublishedBoard, read_history
+from pipeline.formats.published_boards import PublishedBoard, read_published_boards
+from pipeline.formats.record_reader import ColumnMapping, is_registry_event, read_records
 
-__all__ = ["ColumnMap", "PublishedBoard", "is_registry", "read_history", "read_records"]
+__all__ = ["ColumnMapping", "PublishedBoard", "is_registry_event", "read_published_boards", "read_records"]

@@ -21,7 +21,7 @@ from pipeline.errors import BadRecord
 from pipeline.events import decode_votes
 from pipeline.events.decode import Reject
 from pipeline.events.vote import Vote, to_bytes
-from pipeline.formats import ColumnMap, read_records
+from pipeline.formats import ColumnMapping, read_records
 from pipeline.ratings import STYLE_FEATURES, encode_battles, encode_groups
 from pipeline.ratings.battle_columns import GROUPS, BattleColumns
 from pipeline.vocabulary.arrays import Int64
@@ -30,7 +30,7 @@ NO_TIME = "1970-01-01T00:00:00Z"
 _CHUNK = 20_000
 
 
-def by_record(path: Path, mapping: ColumnMap, step: Callable[[int], None] | None) -> BattleColumns:
+def read_by_record(path: Path, mapping: ColumnMapping, step: Callable[[int], None] | None) -> BattleColumns:
     """Read a battle file record by record.
 
     Raises:

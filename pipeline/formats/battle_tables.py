@@ -19,9 +19,9 @@ import pyarrow.parquet as pq
 from pipeline.errors import BadCounts
 from pipeline.events import decode_votes
 from pipeline.events.vote import SCHEMA, to_bytes
-from pipeline.formats import ColumnMap
-from pipeline.formats.battle_records import NO_TIME, by_record
-from pipeline.formats.foreign import SYNONYMS, WINNERS
+from pipeline.formats import ColumnMapping
+from pipeline.formats.battle_records import NO_TIME, read_by_record
+from pipeline.formats.field_mapping import SYNONYMS, WINNERS
 from pipeline.ratings import STYLE_FEATURES, encode_battles, encode_groups
 from pipeline.ratings.battle_columns import GROUPS, BattleColumns
 from pipeline.vocabulary.arrays import Int32, Int64
@@ -33,7 +33,7 @@ _ODD = {"schema", "evaluation_session_id"}
 
 
 def read_battles(
-    path: Path, mapping: ColumnMap | None = None, step: Callable[[int], None] | None = None
+    path: Path, mapping: ColumnMapping | None = None, step: Callable[[int], None] | None = None
 ) -> BattleColumns:
     """Read a battle file, by column where it is a plain table, else record by record.
 
@@ -46,16 +46,16 @@ def read_battles(
         UnknownFormat: no reader for this file.
         BadRecord: a record that is no battle, with its row.
     """
-    mapping = mapping or ColumnMap()
-    found = by_column(path, mapping)
+    mapping = mapping or ColumnMapping()
+    found = read_by_column(path, mapping)
     if found is None:
-        return by_record(path, mapping, step)
+        return read_by_record(path, mapping, step)
     if step is not None:
         step(len(found))
     return found
 
 
-def by_column(path: Path, mapping: ColumnMap) -> BattleColumns | None:
+def read_by_column(path: Path, mapping: ColumnMapping) -> BattleColumns | None:
     """The file as columns, or None if anything about it is not plain."""
     try:
         table = {".csv": _csv, ".parquet": _parquet}.get(path.suffix.lower(), _none)(path, mapping)
@@ -64,18 +64,18 @@ def by_column(path: Path, mapping: ColumnMap) -> BattleColumns | None:
         return None
 
 
-def _none(path: Path, mapping: ColumnMap) -> pa.Table | None:  # noqa: ARG001
+def _none(path: Path, mapping: ColumnMapping) -> pa.Table | None:  # noqa: ARG001
     return None
 
 
-def _parquet(path: Path, mapping: ColumnMap) -> pa.Table | None:
+def _parquet(path: Path, mapping: ColumnMapping) -> pa.Table | None:
     wanted = _wanted(pq.ParquetFile(path).schema_arrow.names, mapping)
     if wanted is None:
         return None
     return pq.read_table(path, columns=list(wanted.values())).select(list(wanted.values())).rename_columns(list(wanted))
 
 
-def _csv(path: Path, mapping: ColumnMap) -> pa.Table | None:
+def _csv(path: Path, mapping: ColumnMapping) -> pa.Table | None:
     parse = pacsv.ParseOptions(newlines_in_values=True)
     with pacsv.open_csv(path, parse_options=parse) as reader:
         wanted = _wanted(reader.schema.names, mapping)
@@ -87,7 +87,7 @@ def _csv(path: Path, mapping: ColumnMap) -> pa.Table | None:
     return pacsv.read_csv(path, parse_options=parse, convert_options=convert).rename_columns(list(wanted))
 
 
-def _wanted(headers: Sequence[str], mapping: ColumnMap) -> dict[str, str] | None:
+def _wanted(headers: Sequence[str], mapping: ColumnMapping) -> dict[str, str] | None:
     """Our field → its header; None where the table is not plain."""
     if len(set(headers)) != len(headers) or _ODD & set(headers):
         return None
@@ -109,7 +109,7 @@ def _is_count(name: str) -> bool:
     return name[:-2] in STYLE_FEATURES
 
 
-def _plain(table: pa.Table, mapping: ColumnMap) -> BattleColumns | None:
+def _plain(table: pa.Table, mapping: ColumnMapping) -> BattleColumns | None:
     winner = _outcomes(table["winner"], mapping)
     if winner is None:
         return None
@@ -123,7 +123,7 @@ def _plain(table: pa.Table, mapping: ColumnMap) -> BattleColumns | None:
     return BattleColumns(models, a, b, outcome, voters, voter.astype(np.int64), groups, style)
 
 
-def _outcomes(column: pa.ChunkedArray, mapping: ColumnMap) -> pa.Array | None:
+def _outcomes(column: pa.ChunkedArray, mapping: ColumnMapping) -> pa.Array | None:
     """Outcomes in our spelling."""
     encoded = _whole(column.dictionary_encode())
     texts = [WINNERS.get(text, text) for text in encoded.dictionary.to_pylist()]

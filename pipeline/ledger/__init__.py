@@ -1,22 +1,22 @@
 """The public ledger: bytes in, bytes out; no store, no settings, no service, no clock.
 
-Where is what:
-    merkle      hashes, the root, the frontier of a growing tree (RFC 6962, RFC 9162)
-    proofs      inclusion and consistency: made and checked
-    tiles       the hashes of a log as immutable files (C2SP tlog-tiles)
-    note        signed notes, checkpoints and their keys (C2SP signed-note, tlog-checkpoint, tlog-cosignature)
-    strict      JSON that has one spelling (RFC 8785), records with exactly their fields
-    leaf        the public leaf of a vote, and of a retraction; rows as Arrow columns
-    segment     the leaves of one seal as Parquet
-    manifest    what a snapshot claims: the leaf of the snapshot log
-    votelog     the vote log read leaf by leaf: its root, what counts in each view
-    views       a board as it is published, and whether it follows from the votes
-    bundle      the files of a snapshot for strangers; archive: as one zip; opening: whichever it is
-    receipt     one vote's place in the log
-    verify      is a bundle what it says? names the first thing that is wrong
-    command     `leaderboard-verify`, the package of deploy/verifier
-    request     what a log asks of a witness
-    witness     cosigns what continues the known head, refuses forks and rollbacks
+Modules:
+    merkle               hashes, roots, the frontier of a growing tree (RFC 6962, RFC 9162)
+    merkle_proofs        inclusion and consistency proofs, made and checked
+    tiles                the hashes of a log as immutable files (C2SP tlog-tiles)
+    signed_note          signed notes, checkpoints and keys (C2SP signed-note, tlog-checkpoint, tlog-cosignature)
+    canonical_json       JSON with one spelling (RFC 8785), and records with exactly their fields
+    leaf                 the public leaf of a vote and of a retraction, as Arrow rows and as bytes
+    segment              the leaves of one seal as Parquet
+    manifest             what a snapshot claims: the leaf of the snapshot log
+    vote_log             the vote log read leaf by leaf: its root, and which leaves count in each view
+    published_views      boards as they are published, and whether they follow from the votes
+    bundle               the files of a snapshot for readers; bundle_archive: the same as one zip
+    bundle_verification  checks a bundle and names the first fault
+    receipt              one vote's place in the log
+    verifier_command     `leaderboard-verify`, the wheel of deploy/verifier
+    witness_request      the body of a request to a witness
+    witness              cosigns checkpoints that continue the known head
 
 What "audited" means: every counted vote is in an append-only log, the log only ever grew, the ratings follow from those
 votes and the stated exclusions, and the operator signed exactly this.

@@ -21,18 +21,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import Refuted
-from . import strict
-from .manifest import Manifest, digest
-from .merkle import Node
-from .note import VerifierKey
-from .proofs import consistency_path, inclusion_path
-from .strict import Digest
+from . import canonical_json
+from .canonical_json import Digest
+from .manifest import Manifest, sha256_hex
+from .merkle import NodeReader
+from .merkle_proofs import consistency_path, inclusion_path
+from .signed_note import VerifierKey
 
 MANIFEST, PREVIOUS, PROOF = "manifest.json", "previous.json", "proof.json"
 CHECKPOINT, PREVIOUS_CHECKPOINT = "checkpoint", "previous-checkpoint"
 KEY, README, EXCLUDED = "key.txt", "README.txt", "excluded.parquet"
 
-Files = Mapping[str, bytes]
+BundleFiles = Mapping[str, bytes]
 """Path → content; a path has "/" between its parts."""
 
 _README = """\
@@ -52,7 +52,7 @@ public data; that exactly the listed votes were left out can, and is checked.
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class BundleProof:
     """Paths through the snapshot log, as hexadecimal digests, the lowest first.
 
     Attributes:
@@ -66,17 +66,17 @@ class Proof:
     consistency: tuple[Digest, ...]
 
 
-def stated(key: VerifierKey, excluded: bytes) -> dict[str, bytes]:
+def listed_files(key: VerifierKey, excluded: bytes) -> dict[str, bytes]:
     """The files of a bundle that the manifest lists in `files`."""
     return {KEY: f"{key}\n".encode(), README: _README.encode(), EXCLUDED: excluded}
 
 
-def listed(files: Files) -> dict[str, Digest]:
+def file_digests(files: BundleFiles) -> dict[str, Digest]:
     """Their digests, for the manifest."""
-    return {name: digest(data) for name, data in sorted(files.items())}
+    return {name: sha256_hex(data) for name, data in sorted(files.items())}
 
 
-def prove(sequence: int, size: int, previous_size: int, node: Node) -> Proof:
+def build_proof(sequence: int, size: int, previous_size: int, node: NodeReader) -> BundleProof:
     """The proofs of a bundle.
 
     Args:
@@ -90,11 +90,16 @@ def prove(sequence: int, size: int, previous_size: int, node: Node) -> Proof:
         inclusion_path(sequence - 2, size, node) if sequence > 1 else [],
         consistency_path(previous_size, size, node),
     )
-    return Proof(*(tuple(Digest(one.hex()) for one in path) for path in paths))
+    return BundleProof(*(tuple(Digest(one.hex()) for one in path) for path in paths))
 
 
-def pack(
-    manifest: bytes, checkpoint: bytes, proof: Proof, files: Files, *, before: tuple[bytes, bytes] | None = None
+def assemble(
+    manifest: bytes,
+    checkpoint: bytes,
+    proof: BundleProof,
+    files: BundleFiles,
+    *,
+    before: tuple[bytes, bytes] | None = None,
 ) -> dict[str, bytes]:
     """Put a bundle together.
 
@@ -106,16 +111,16 @@ def pack(
         before: the manifest and the checkpoint before, None for the first snapshot.
     """
     older = {} if before is None else {PREVIOUS: before[0], PREVIOUS_CHECKPOINT: before[1]}
-    return {MANIFEST: manifest, CHECKPOINT: checkpoint, PROOF: strict.dump(proof), **older, **files}
+    return {MANIFEST: manifest, CHECKPOINT: checkpoint, PROOF: canonical_json.dump(proof), **older, **files}
 
 
-def expected(manifest: Manifest) -> set[str]:
+def expected_paths(manifest: Manifest) -> set[str]:
     """The paths that a bundle of this manifest has, no more and no less."""
     bound = {MANIFEST, CHECKPOINT, PROOF} | ({PREVIOUS, PREVIOUS_CHECKPOINT} if manifest.sequence > 1 else set())
     return bound | {segment.path for segment in manifest.segments} | set(manifest.files)
 
 
-def write(folder: Path, files: Files) -> None:
+def write_folder(folder: Path, files: BundleFiles) -> None:
     """Write a bundle into a folder that is not there yet, or empty."""
     for name, data in files.items():
         path = folder / name
@@ -123,7 +128,7 @@ def write(folder: Path, files: Files) -> None:
         path.write_bytes(data)
 
 
-class Folder(Files):
+class BundleFolder(BundleFiles):
     """A bundle in a folder; a file is read when it is asked for.
 
     Raises:

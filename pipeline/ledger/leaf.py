@@ -69,7 +69,7 @@ _CLOSE = 100_000
 _MOST_PAIRS = 50_000
 
 
-def votes(
+def vote_rows(
     vote: Any,
     cast_at: Int64,
     model_a: Any,
@@ -91,7 +91,7 @@ def votes(
     """
     size = len(cast_at)
     columns = {
-        "at": hours(cast_at),
+        "at": hour_texts(cast_at),
         "commitment": pa.FixedSizeBinaryArray.from_buffers(pa.binary(WIDTH), size, [None, pa.py_buffer(commitments)]),
         "fate": _coded(fate, FATES),
         "model_a": pa.array(model_a).cast(_TERM),
@@ -104,21 +104,21 @@ def votes(
     return pa.table(columns, schema=SCHEMA)
 
 
-def retractions(vote: list[str], at: Int64, retracts: list[int], reason: list[str]) -> pa.Table:
+def retraction_rows(vote: list[str], at: Int64, retracts: list[int], reason: list[str]) -> pa.Table:
     """Rows of n retractions: the ids and the leaves of the votes that stop counting, and why."""
-    given = {"at": hours(at), "reason": reason, "retracts": retracts, "vote": vote}
+    given = {"at": hour_texts(at), "reason": reason, "retracts": retracts, "vote": vote}
     columns = [pa.array(given[f.name], f.type) if f.name in given else pa.nulls(len(vote), f.type) for f in SCHEMA]
     return pa.table(columns, schema=SCHEMA)
 
 
-def hours(times: Int64) -> pa.DictionaryArray:
+def hour_texts(times: Int64) -> pa.DictionaryArray:
     """Microseconds since 1970 UTC as the text of their hour."""
-    found, code = distinct(times // HOUR)
+    found, code = unique_codes(times // HOUR)
     texts = [f"{hour}:00:00Z" for hour in found.astype("datetime64[h]").astype(str).tolist()]
     return pa.DictionaryArray.from_arrays(pa.array(code), pa.array(texts, pa.string()))
 
 
-def distinct(values: npt.NDArray[np.integer[Any]]) -> tuple[npt.NDArray[np.integer[Any]], Int32]:
+def unique_codes(values: npt.NDArray[np.integer[Any]]) -> tuple[npt.NDArray[np.integer[Any]], Int32]:
     """The distinct values, and which of them each value is: `np.unique`, without sorting where they lie close together.
 
     >>> distinct(np.array([7, 5, 7]))
@@ -143,7 +143,7 @@ def hashes(rows: pa.Table) -> bytes:
     return b"".join([_hashes(part) for part in _parts(rows)])
 
 
-def digests(texts: pa.Array) -> bytes:
+def sha256_each(texts: pa.Array) -> bytes:
     """SHA-256 of each of n texts, 32·n bytes."""
     pieces = (texts.slice(at, _HASHED) for at in range(0, len(texts), _HASHED))
     return b"".join([sha256(one).digest() for piece in pieces for one in _objects(piece)])
@@ -204,7 +204,7 @@ def _parts(rows: pa.Table) -> Iterable[pa.Table]:
 
 def _hashes(rows: pa.Table) -> bytes:
     if rows["retracts"].null_count == len(rows):
-        return digests(_joined(rows))
+        return sha256_each(_joined(rows))
     return b"".join([sha256(entry).digest() for entry in _prefixed(rows)])
 
 

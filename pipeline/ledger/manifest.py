@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from ..errors import Refuted
-from . import strict
-from .strict import Digest
+from . import canonical_json
+from .canonical_json import Digest
 
 SCHEMA = 1
 NO_PREVIOUS = Digest("0" * 64)
 
-Plain = str | int | float | bool | None
+JsonScalar = str | int | float | bool | None
 
 
 @dataclass(frozen=True, slots=True)
-class VoteLog:
+class VoteLogHead:
     """The vote log as the snapshot rates it."""
 
     size: int
@@ -31,7 +31,7 @@ class VoteLog:
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class SegmentFile:
     """The file of one seal: leaves [first, first + size)."""
 
     first: int
@@ -45,7 +45,7 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class Exclusion:
+class ManifestExclusion:
     """Votes that the defended view does not count, why, and in whose name."""
 
     kind: str
@@ -56,7 +56,7 @@ class Exclusion:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class BoardRow:
     """A model's line of a board; points are rounded to 0.01, intervals are in the mean-zero gauge."""
 
     model: str
@@ -78,7 +78,7 @@ class Unrated:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class PublishedView:
     """A board.
 
     Attributes:
@@ -92,16 +92,16 @@ class View:
     votes: int
     counts_sha256: Digest
     gradient_norm: float
-    rows: tuple[Row, ...]
+    rows: tuple[BoardRow, ...]
     unrated: tuple[Unrated, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Views:
+class PublishedViews:
     """Both boards, always side by side."""
 
-    raw: View
-    defended: View
+    raw: PublishedView
+    defended: PublishedView
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +109,11 @@ class Configuration:
     """The settings that can change a rating or an alert, and SHA-256 of their canonical JSON."""
 
     sha256: Digest
-    values: Mapping[str, Plain]
+    values: Mapping[str, JsonScalar]
 
 
 @dataclass(frozen=True, slots=True)
-class Code:
+class CodeVersion:
     """What computed it: the version, and SHA-256 of the file that pins every library ("" where there is none)."""
 
     version: str
@@ -138,7 +138,7 @@ class OpenAlert:
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class SourcePosition:
     """How far a source had been read: the next offset."""
 
     source: str
@@ -176,15 +176,15 @@ class Manifest:
     sequence: int
     previous: Digest
     at: str
-    vote_log: VoteLog
-    segments: tuple[Segment, ...]
-    exclusions: tuple[Exclusion, ...]
+    vote_log: VoteLogHead
+    segments: tuple[SegmentFile, ...]
+    exclusions: tuple[ManifestExclusion, ...]
     configuration: Configuration
-    code: Code
+    code: CodeVersion
     quality: DataQuality
-    views: Views
+    views: PublishedViews
     alerts: tuple[OpenAlert, ...]
-    watermark: tuple[Position, ...]
+    watermark: tuple[SourcePosition, ...]
     keys: tuple[str, ...]
     witnesses: tuple[str, ...]
     files: Mapping[str, Digest]
@@ -201,7 +201,7 @@ class Manifest:
 
     def dump(self) -> bytes:
         """Its bytes: the leaf."""
-        return strict.dump(self)
+        return canonical_json.dump(self)
 
 
 def load(data: bytes, where: str = "manifest.json") -> Manifest:
@@ -210,7 +210,7 @@ def load(data: bytes, where: str = "manifest.json") -> Manifest:
     Raises:
         Refuted: reason `canonical`, `fields` or `schema`.
     """
-    found = strict.load(Manifest, data, where)
+    found = canonical_json.load(Manifest, data, where)
     if found.schema != SCHEMA:
         raise Refuted("schema", where, f"expected schema {SCHEMA}, got {found.schema}")
     if found.sequence < 1:
@@ -220,6 +220,6 @@ def load(data: bytes, where: str = "manifest.json") -> Manifest:
     return found
 
 
-def digest(data: bytes) -> Digest:
+def sha256_hex(data: bytes) -> Digest:
     """SHA-256 as a manifest writes it."""
     return Digest(sha256(data).hexdigest())

@@ -24,7 +24,7 @@ _NODE = Struct(f"{1 + 2 * WIDTH}s")
 EMPTY_ROOT = sha256(b"").digest()
 
 # (level, index) → the root of the complete subtree over leaves [index·2^level, (index + 1)·2^level).
-Node = Callable[[int, int], bytes]
+NodeReader = Callable[[int, int], bytes]
 
 
 def leaf_hash(entry: bytes) -> bytes:
@@ -37,7 +37,7 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return sha256(b"\x01" + left + right).digest()
 
 
-def parents(level: bytes) -> bytes:
+def parent_hashes(level: bytes) -> bytes:
     """The hashes over pairs of neighbours; an odd last one is left out."""
     pairs = len(level) // (2 * WIDTH)
     prefixed = np.empty((pairs, 1 + 2 * WIDTH), dtype=np.uint8)
@@ -86,7 +86,7 @@ class Frontier:
             nodes = self._peaks[level] + hashes
             odd = len(nodes) // WIDTH % 2
             self._peaks[level] = nodes[-WIDTH:] if odd else b""
-            hashes, first, level = parents(nodes), first // 2, level + 1
+            hashes, first, level = parent_hashes(nodes), first // 2, level + 1
         return made
 
     def root(self) -> bytes:
@@ -105,7 +105,7 @@ def root(hashes: bytes) -> bytes:
     return frontier.root()
 
 
-class Tree:
+class MerkleTree:
     """All complete subtrees of a tree in memory: 64 bytes a leaf, for proofs of small logs.
 
     Attributes:
@@ -116,7 +116,7 @@ class Tree:
         self.size = len(hashes) // WIDTH
         self._levels = [hashes]
         while len(self._levels[-1]) > WIDTH:
-            self._levels.append(parents(self._levels[-1]))
+            self._levels.append(parent_hashes(self._levels[-1]))
 
     def node(self, level: int, index: int) -> bytes:
         """The root of the complete subtree over leaves [index·2^level, (index + 1)·2^level)."""

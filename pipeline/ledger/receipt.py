@@ -12,15 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import Refuted
-from . import note, strict
+from . import canonical_json, signed_note
+from .canonical_json import Digest
 from .merkle import leaf_hash
-from .note import Checkpoint, VerifierKey
-from .proofs import check_inclusion
-from .strict import Digest
+from .merkle_proofs import check_inclusion
+from .signed_note import Checkpoint, VerifierKey
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
+class VoteReceipt:
     """A vote's place in the log.
 
     Attributes:
@@ -50,7 +50,7 @@ class Receipt:
     tiles_read: int
 
 
-def votes_key(key: VerifierKey) -> VerifierKey:
+def vote_log_key(key: VerifierKey) -> VerifierKey:
     """The key that signs a board's snapshot log, as its vote log knows it."""
     board, _, log = key.name.rpartition("/")
     if log != "snapshots":
@@ -58,7 +58,7 @@ def votes_key(key: VerifierKey) -> VerifierKey:
     return VerifierKey(f"{board}/votes", key.kind, key.public)
 
 
-def check(receipt: Receipt, keys: Sequence[VerifierKey]) -> Checkpoint:
+def check(receipt: VoteReceipt, keys: Sequence[VerifierKey]) -> Checkpoint:
     """Check a receipt offline.
 
     Args:
@@ -71,10 +71,10 @@ def check(receipt: Receipt, keys: Sequence[VerifierKey]) -> Checkpoint:
     Raises:
         Refuted: names what is wrong.
     """
-    known = [votes_key(key) for key in keys]
-    parsed = note.parse(receipt.checkpoint.encode(), "checkpoint")
-    signers = note.verify(parsed, known, "checkpoint")
-    head = note.checkpoint(parsed, "checkpoint")
+    known = [vote_log_key(key) for key in keys]
+    parsed = signed_note.parse(receipt.checkpoint.encode(), "checkpoint")
+    signers = signed_note.verify(parsed, known, "checkpoint")
+    head = signed_note.parse_checkpoint(parsed, "checkpoint")
     if not any(key.name == head.origin for key in signers):
         raise Refuted("unsigned", "checkpoint", f"expected the signature of {head.origin}")
     if head.size != receipt.size:
@@ -87,10 +87,10 @@ def check(receipt: Receipt, keys: Sequence[VerifierKey]) -> Checkpoint:
     return head
 
 
-def load(data: bytes) -> Receipt:
+def load(data: bytes) -> VoteReceipt:
     """Read a receipt from its canonical bytes.
 
     Raises:
         Refuted: reason `canonical` or `fields`.
     """
-    return strict.load(Receipt, data, "receipt")
+    return canonical_json.load(VoteReceipt, data, "receipt")

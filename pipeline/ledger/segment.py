@@ -31,7 +31,7 @@ _FILE = pa.schema(
 )
 
 
-class Writer:
+class SegmentWriter:
     """A segment's file, written while its leaves are made.
 
     Law: the same rows give the same bytes with the same version of Arrow, however many of them are added at a time.
@@ -109,7 +109,7 @@ def read(data: bytes, where: str) -> tuple[pa.Table, bytes]:
     return rows, raw[start : start + len(table) * WIDTH]
 
 
-def first_wrong(data: bytes, where: str) -> int | None:
+def first_wrong_row(data: bytes, where: str) -> int | None:
     """The first row of a changed file whose own hash it does not have, or None if no row tells."""
     try:
         rows, hashes = read(data, where)
@@ -121,7 +121,7 @@ def first_wrong(data: bytes, where: str) -> int | None:
     )
 
 
-def excluded(leaves: pa.Array, exclusion: pa.Array) -> bytes:
+def write_excluded(leaves: pa.Array, exclusion: pa.Array) -> bytes:
     """The file of excluded votes: int64 leaf, int32 position in the manifest's exclusions; sorted by leaf."""
     sink = io.BytesIO()
     pq.write_table(pa.table({"leaf": leaves.cast(pa.int64()), "exclusion": exclusion.cast(pa.int32())}), sink)

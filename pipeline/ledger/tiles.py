@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from .merkle import WIDTH, parents
+from .merkle import WIDTH, parent_hashes
 
 HEIGHT = 8
 FULL = 1 << HEIGHT
@@ -60,15 +60,15 @@ class Tile:
         return tile
 
 
-Read = Callable[[Tile], bytes]
+ReadTile = Callable[[Tile], bytes]
 
 
-def at_size(level: int, index: int, size: int) -> Tile:
+def tile_at_size(level: int, index: int, size: int) -> Tile:
     """The tile as it is in a log of this size."""
     return Tile(level, index, min(FULL, (size >> (HEIGHT * level)) - index * FULL))
 
 
-class Tiles:
+class TileReader:
     """A log read through its tiles; each is read once.
 
     Attributes:
@@ -76,7 +76,7 @@ class Tiles:
         reads: tiles read so far.
     """
 
-    def __init__(self, size: int, read: Read) -> None:
+    def __init__(self, size: int, read: ReadTile) -> None:
         self.size = size
         self.reads = 0
         self._read = read
@@ -90,11 +90,11 @@ class Tiles:
         """
         below = level % HEIGHT
         first = index << below
-        tile = at_size(level // HEIGHT, first >> HEIGHT, self.size)
+        tile = tile_at_size(level // HEIGHT, first >> HEIGHT, self.size)
         start = first % FULL * WIDTH
         hashes = self.hashes(tile)[start : start + (WIDTH << below)]
         for _ in range(below):
-            hashes = parents(hashes)
+            hashes = parent_hashes(hashes)
         return hashes
 
     def hashes(self, tile: Tile) -> bytes:
@@ -109,7 +109,7 @@ class Tiles:
 
 
 @dataclass(frozen=True, slots=True)
-class Grown:
+class LogGrowth:
     """What a log has grown by.
 
     Attributes:
@@ -126,14 +126,14 @@ class Grown:
         return self.size + (len(self.levels[0][1]) // WIDTH if self.levels else 0)
 
 
-def cut(grown: Grown, read: Read) -> dict[Tile, bytes]:
+def new_tiles(grown: LogGrowth, read: ReadTile) -> dict[Tile, bytes]:
     """The tiles to write where a log has grown, with what was there before them.
 
     Args:
         grown: what is new.
         read: reads a tile of the log as it was, at most one a level.
     """
-    log = Tiles(grown.size, read)
+    log = TileReader(grown.size, read)
     written: dict[Tile, bytes] = {}
     for level, (first, made) in enumerate(grown.levels):
         if level % HEIGHT == 0:
@@ -141,11 +141,11 @@ def cut(grown: Grown, read: Read) -> dict[Tile, bytes]:
     return written
 
 
-def _cut(log: Tiles, level: int, first: int, made: bytes) -> Iterator[tuple[Tile, bytes]]:
+def _cut(log: TileReader, level: int, first: int, made: bytes) -> Iterator[tuple[Tile, bytes]]:
     """The tiles that hold the hashes from `first` on, with what was there before them."""
     index, held = divmod(first, FULL)
     if held:
-        made = log.hashes(at_size(level, index, log.size))[: held * WIDTH] + made
+        made = log.hashes(tile_at_size(level, index, log.size))[: held * WIDTH] + made
     for at in range(0, len(made), FULL * WIDTH):
         piece = made[at : at + FULL * WIDTH]
         yield Tile(level, index + at // (FULL * WIDTH), len(piece) // WIDTH), piece

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import Refuted
-from . import note
-from .note import Checkpoint, Signer, VerifierKey
-from .proofs import check_consistency
+from . import signed_note
+from .merkle_proofs import check_consistency
+from .signed_note import Checkpoint, Signer, VerifierKey
 
-STATUS = {
+HTTP_STATUS = {
     "note": 400,
     "checkpoint": 400,
     "rollback": 400,
@@ -34,7 +34,7 @@ STATUS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class WatchedLog:
     """A log that a witness watches, and the newest head of it that it signed (size 0 before the first)."""
 
     key: VerifierKey
@@ -42,8 +42,8 @@ class Known:
 
 
 def cosign(
-    known: Known | None, checkpoint: bytes, old_size: int, proof: Sequence[bytes], witness: Signer, seconds: int
-) -> tuple[Known, bytes]:
+    known: WatchedLog | None, checkpoint: bytes, old_size: int, proof: Sequence[bytes], witness: Signer, seconds: int
+) -> tuple[WatchedLog, bytes]:
     """Sign a checkpoint that continues the known head.
 
     Args:
@@ -61,17 +61,17 @@ def cosign(
         Refuted: `unknown_log`, `stale` (the proof starts from another size than the known one), `rollback`, `fork`,
             `consistency`, or a bad note; `STATUS` has the HTTP status.
     """
-    if witness.kind != note.COSIGNATURE:
+    if witness.kind != signed_note.COSIGNATURE:
         raise ValueError("expected the key of a witness")
-    parsed = note.parse(checkpoint, "checkpoint")
-    head = note.checkpoint(parsed, "checkpoint")
+    parsed = signed_note.parse(checkpoint, "checkpoint")
+    head = signed_note.parse_checkpoint(parsed, "checkpoint")
     if known is None or known.head.origin != head.origin:
         raise Refuted("unknown_log", "checkpoint", f"expected a log that is watched, got {head.origin}")
-    if known.key not in note.verify(parsed, [known.key], "checkpoint", strict=False):
+    if known.key not in signed_note.verify(parsed, [known.key], "checkpoint", strict=False):
         raise Refuted("unsigned", "checkpoint", f"expected the signature of {known.key.name}")
     if old_size > head.size:
         raise Refuted("rollback", "checkpoint", f"expected at least {old_size} leaves, got {head.size}")
     if old_size != known.head.size:
         raise Refuted("stale", "proof", f"expected a proof from {known.head.size} leaves on, got one from {old_size}")
     check_consistency(known.head.size, known.head.root, head.size, head.root, proof, "proof")
-    return Known(known.key, head), witness.sign(parsed.text, seconds)
+    return WatchedLog(known.key, head), witness.sign(parsed.text, seconds)

@@ -19,7 +19,7 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 from kafka.partitioner.default import murmur2
 
 from pipeline.errors import BrokerUnavailable
-from pipeline.formats import ColumnMap, is_registry, read_records
+from pipeline.formats import ColumnMapping, is_registry_event, read_records
 from pipeline.settings import Settings
 from pipeline.stream.source.kafka_client import ORIGIN_HEADER, RECONNECT_MS, connect_admin
 
@@ -83,7 +83,7 @@ def publish(
     bootstrap: str,
     topic: str,
     settings: Settings,
-    mapping: ColumnMap | None = None,
+    mapping: ColumnMapping | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> dict[str, int]:
     """Publish one file.
@@ -107,7 +107,7 @@ def publish(
     try:
         count = len(client.partitions_for(topic))
         for row, raw in enumerate(read_records(path, mapping)):
-            kind = "registry" if is_registry(raw) else "votes"
+            kind = "registry" if is_registry_event(raw) else "votes"
             destination = settings.topic_registry if kind == "registry" else topic
             key = _key(raw, path.name, row)
             partition = 0 if kind == "registry" else _partition(key, count)

@@ -25,7 +25,7 @@ from typing import Any
 from pipeline import settings
 from pipeline.cli.main import main
 from pipeline.jobs.refresh import publishing
-from pipeline.ledger import note
+from pipeline.ledger import signed_note
 from pipeline.store.boards import snapshots
 from pipeline.store.db.ledger_files import Draft, LedgerFiles
 from pipeline.store.log import seals, tile_cache
@@ -98,8 +98,8 @@ JOINTS = {
     "it is checked": Joint(before, refresh, "rate"),
     "a candidate is not committed": Joint(after, snapshots, "add_candidate"),
     "it is rated": Joint(before, refresh, "publish"),
-    "it is not signed": Joint(before, note, "sign"),
-    "one of two heads is signed": Joint(after, note, "sign"),
+    "it is not signed": Joint(before, signed_note, "sign"),
+    "one of two heads is signed": Joint(after, signed_note, "sign"),
     "a snapshot is not committed": Joint(after, snapshots, "publish"),
     "a snapshot is committed": Joint(before, publishing, "keep_head", published=True),
 }

@@ -13,7 +13,7 @@ from pipeline import jobs
 from pipeline import settings as configuration
 from pipeline.detectors import VOTER
 from pipeline.jobs.open_store import open_store
-from pipeline.ledger.note import VerifierKey
+from pipeline.ledger.signed_note import VerifierKey
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.read import proofs

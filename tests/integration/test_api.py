@@ -17,9 +17,10 @@ from fastapi.testclient import TestClient
 
 from pipeline.api import create_app
 from pipeline.jobs.open_store import now
-from pipeline.ledger import command, merkle, note, opening, proofs
-from pipeline.ledger.note import VerifierKey
-from pipeline.ledger.verify import verify as verify_bundle
+from pipeline.ledger import merkle, merkle_proofs, signed_note, verifier_command
+from pipeline.ledger.bundle_archive import open_bundle
+from pipeline.ledger.bundle_verification import verify_bundle
+from pipeline.ledger.signed_note import VerifierKey
 from pipeline.store import Store
 from pipeline.store.alerting import tokens
 from pipeline.store.db import schema
@@ -247,16 +248,16 @@ def test_a_stranger_verifies_what_was_downloaded(client: TestClient, ids: list[s
     keys = client.get(f"{API}/keys").json()["keys"]
     where = f"{API}/snapshots/{ids[-1]}"
     (tmp_path / "bundle.zip").write_bytes(client.get(f"{where}/bundle").content)
-    verified = verify_bundle(opening.files(tmp_path / "bundle.zip"), [VerifierKey.parse(key) for key in keys])
+    verified = verify_bundle(open_bundle(tmp_path / "bundle.zip"), [VerifierKey.parse(key) for key in keys])
     assert verified.key_checked
     found = client.get(where).json()
     assert verified.sha256 == found["digest"] == hashlib.sha256(client.get(f"{where}/manifest").content).hexdigest()
     proof = client.get(f"{where}/proof").json()
     assert proof["checkpoint"] == client.get(f"{API}/checkpoint").text
     path = [bytes.fromhex(one) for one in proof["path"]]
-    head = note.checkpoint(note.parse(proof["checkpoint"].encode(), "checkpoint"), "checkpoint")
+    head = signed_note.parse_checkpoint(signed_note.parse(proof["checkpoint"].encode(), "checkpoint"), "checkpoint")
     leaf = merkle.leaf_hash(client.get(f"{where}/manifest").content)
-    proofs.check_inclusion(leaf, proof["leaf"], proof["size"], path, head.root)
+    merkle_proofs.check_inclusion(leaf, proof["leaf"], proof["size"], path, head.root)
     tile = client.get(f"{API}/log/snapshots/tile/0/000.p/{len(ids)}").content
     assert tile[-32:] == leaf
     grown = client.get(f"{API}/consistency", params={"old": 1, "new": len(ids)}).json()
@@ -269,7 +270,7 @@ def test_a_voter_gets_a_receipt(client: TestClient, tmp_path: Path) -> None:
     answers = [client.get(f"{API}/receipt", params={"vote": vote}) for vote in ("v0-1", "v1-20")]
     for answer in answers:
         (tmp_path / "receipt.json").write_bytes(answer.content)
-        assert command.run(["--receipt", str(tmp_path / "receipt.json"), "--key", key]) == 0
+        assert verifier_command.run(["--receipt", str(tmp_path / "receipt.json"), "--key", key]) == 0
     counted, left_out = (answer.json() for answer in answers)
     assert (counted["defended"], left_out["raw"], left_out["defended"]) == (True, True, False)
     assert "an operator" in left_out["reason"]

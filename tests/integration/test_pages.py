@@ -16,9 +16,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from pipeline.ledger import opening
-from pipeline.ledger.note import VerifierKey
-from pipeline.ledger.verify import verify as verify_bundle
+from pipeline.ledger.bundle_archive import open_bundle
+from pipeline.ledger.bundle_verification import verify_bundle
+from pipeline.ledger.signed_note import VerifierKey
 from tests.integration import readable
 
 WIDTHS = {"phone": (390, 844), "desktop": (1280, 900)}
@@ -164,5 +164,5 @@ def test_a_journalist_finds_who_rose_why_and_verifies_it(page: Page, tmp_path: P
     with page.expect_download() as download:
         page.get_by_role("link", name="Download the bundle").click()
     download.value.save_as(tmp_path / "bundle.zip")
-    verified = verify_bundle(opening.files(tmp_path / "bundle.zip"), [VerifierKey.parse(key.group(1))])
+    verified = verify_bundle(open_bundle(tmp_path / "bundle.zip"), [VerifierKey.parse(key.group(1))])
     assert verified.key_checked

@@ -21,9 +21,9 @@ import sqlalchemy as sa
 from pipeline import jobs
 from pipeline.errors import MissingKey, Refuted, Unavailable, Usage, VerificationFailed
 from pipeline.jobs.custody import operator_actions, witnessing
-from pipeline.ledger import archive, manifest, merkle, note, receipt, segment, strict
-from pipeline.ledger.proofs import check_consistency, check_inclusion
-from pipeline.ledger.verify import verify
+from pipeline.ledger import bundle_archive, canonical_json, manifest, merkle, receipt, segment, signed_note
+from pipeline.ledger.bundle_verification import verify_bundle
+from pipeline.ledger.merkle_proofs import check_consistency, check_inclusion
 from pipeline.scoring.signals import voter_label
 from pipeline.store import Store
 from pipeline.store.boards import exclusions, snapshots
@@ -76,9 +76,9 @@ def test_a_stranger_verifies_each_snapshot_from_its_bundle_and_the_key(published
     assert [one.sequence for one in chain] == [1, 2]
     for one in chain:
         files = published.bundle(one.snapshot_id)
-        found = verify(files, published.trusted())
+        found = verify_bundle(files, published.trusted())
         assert (found.sha256, found.manifest.previous) == (one.digest, one.previous)
-        assert manifest.digest(files["snapshot.json"]) == one.snapshot_id
+        assert manifest.sha256_hex(files["snapshot.json"]) == one.snapshot_id
         assert found.key_checked
     assert jobs.verify_ledger(published.url) == {"segments": 2, "votes": FIRST + MORE, "snapshots": 2, "erased": 0}
 
@@ -134,17 +134,17 @@ def test_a_zip_of_a_bundle_is_always_the_same_and_no_byte_of_it_can_be_changed(s
     assert one.getvalue() == other.getvalue()
     packed, path = one.getvalue(), tmp_path / "bundle.zip"
     path.write_bytes(packed)
-    verify(archive.Archive(path), small.trusted())
+    verify_bundle(bundle_archive.BundleArchive(path), small.trusted())
     names = [packed.rindex(name.encode()) for name in ("proof.json", "README.txt", "votes/")]
     places = {*range(0, len(packed), len(packed) // 150), *range(30), *names, len(packed) - 1}
     for place in sorted(places):
         path.write_bytes(packed[:place] + bytes([packed[place] ^ 1]) + packed[place + 1 :])
         with pytest.raises(Refuted):
-            verify(archive.Archive(path), small.trusted())
+            verify_bundle(bundle_archive.BundleArchive(path), small.trusted())
     for odd in (packed + b"x", packed[:-1], b"", b"PK"):
         path.write_bytes(odd)
         with pytest.raises(Refuted):
-            verify(archive.Archive(path), small.trusted())
+            verify_bundle(bundle_archive.BundleArchive(path), small.trusted())
 
 
 def test_no_bit_of_a_store_s_bundle_can_be_changed(small: Board) -> None:
@@ -154,7 +154,7 @@ def test_no_bit_of_a_store_s_bundle_can_be_changed(small: Board) -> None:
             for bit in (1, 128):
                 changed = data[:place] + bytes([data[place] ^ bit]) + data[place + 1 :]
                 with pytest.raises(Refuted):
-                    verify({**files, name: changed}, small.trusted())
+                    verify_bundle({**files, name: changed}, small.trusted())
 
 
 def test_proofs_of_votes_and_snapshots_hold_against_the_signed_heads(published: Board) -> None:
@@ -162,7 +162,7 @@ def test_proofs_of_votes_and_snapshots_hold_against_the_signed_heads(published: 
         head = _head(proofs.checkpoint(store, "votes"))
         for n in (0, 7, FIRST - 1, FIRST, FIRST + MORE - 1):
             got = proofs.receipt(store, f"vote {n}")
-            receipt.check(receipt.load(strict.dump(got)), published.trusted())
+            receipt.check(receipt.load(canonical_json.dump(got)), published.trusted())
             assert (got.raw, got.defended, got.reason) == (True, True, "")
             assert json.loads(got.entry)["vote"] == f"vote {n}"
             assert got.tiles_read <= 4  # two levels of tiles
@@ -207,8 +207,8 @@ def test_tiles_give_the_root_and_only_tiles_of_the_head_are_given(small: Board) 
             proofs.tile(store, "snapshots", "tile/0/000.p/3")
 
 
-def _head(data: bytes) -> note.Checkpoint:
-    return note.checkpoint(note.parse(data, "checkpoint"), "checkpoint")
+def _head(data: bytes) -> signed_note.Checkpoint:
+    return signed_note.parse_checkpoint(signed_note.parse(data, "checkpoint"), "checkpoint")
 
 
 # What does not count.
@@ -249,7 +249,7 @@ def test_exclusions_retractions_and_erasure_go_into_the_proofs_and_nothing_break
     for sequence in range(1, 6):
         with published.store() as store, store.read() as connection:
             name = snapshots.chain(connection)[sequence - 1].snapshot_id
-        verify(published.bundle(name), published.trusted())
+        verify_bundle(published.bundle(name), published.trusted())
     with published.store() as store, store.read() as connection:
         v = schema.vote.c
         gone = connection.execute(sa.select(v.voter, v.network, v.prompt).where(v.vote_id == "vote 35")).one()
@@ -355,7 +355,7 @@ def _nothing_half(board: Board) -> int:
             chain, signed = snapshots.chain(connection), list(manifests.all_of(connection))
             assert [one.digest for one in chain] == [one.sha256 for one in signed]
             assert [one.sequence for one in chain] == list(range(1, len(chain) + 1))
-        verify(proofs.bundle(store), [note.VerifierKey.parse(proofs.keys(store)[-1])])
+        verify_bundle(proofs.bundle(store), [signed_note.VerifierKey.parse(proofs.keys(store)[-1])])
     return len(chain)
 
 
@@ -397,7 +397,7 @@ def test_a_long_log_is_cut_into_segments(board: Board, monkeypatch: pytest.Monke
     with board.store() as store, store.read() as connection:
         sizes = list(connection.scalars(sa.select(schema.segment.c.leaves).order_by(schema.segment.c.log_size)))
     assert sizes == [150, 150, 60]
-    verify(board.bundle(), board.trusted())
+    verify_bundle(board.bundle(), board.trusted())
     assert jobs.verify_ledger(board.url)["segments"] == 3
     assert _reasons(board, "vote 1059", "vote 299")["vote 1059"] == (True, True, "")
 
@@ -578,16 +578,16 @@ def test_a_key_hands_over_by_signing_once_beside_the_new_one(published: Board) -
     assert (str(new), len(published.trusted())) == (made["key"], 2)
     handover = published.bundle()
     for keys in ([old], [new], [old, new]):
-        verify(handover, keys)
+        verify_bundle(handover, keys)
     published.vote(5)
     published.refresh()
     with published.store() as store:
         assert not (store.keys / "ledger-before.key").exists()
         got = proofs.receipt(store, "vote 1")
     later = published.bundle()
-    verify(later, [new])
+    verify_bundle(later, [new])
     with pytest.raises(Refuted) as refused:
-        verify(later, [old])
+        verify_bundle(later, [old])
     assert refused.value.reason == "unsigned"
     receipt.check(got, [new])
     assert jobs.verify_ledger(published.url)["snapshots"] == 4
@@ -634,7 +634,7 @@ def test_a_key_of_the_environment_hands_over_too(board: Board) -> None:
     with using(other):
         assert board.refresh()["sequence"] == 3
     assert [key.name for key in board.trusted()] == ["arena.example/text/snapshots"] * 2
-    verify(board.bundle(), board.trusted()[1:])
+    verify_bundle(board.bundle(), board.trusted()[1:])
 
 
 def test_a_witness_signs_what_grows_and_refuses_what_does_not(board: Board, tmp_path: Path) -> None:
@@ -647,7 +647,7 @@ def test_a_witness_signs_what_grows_and_refuses_what_does_not(board: Board, tmp_
         first = witnessing.witness_request(board.url, 0)
         line = witnessing.sign_head(folder, first)
         assert witnessing.add_cosignature(board.url, line) == {"sequence": 1, "witness": "witness.example"}
-        assert verify(board.bundle(), board.trusted()).witnesses == ("witness.example",)
+        assert verify_bundle(board.bundle(), board.trusted()).witnesses == ("witness.example",)
         with pytest.raises(Refuted) as refused:  # the witness knows more than an empty log by now
             witnessing.sign_head(folder, first)
         assert refused.value.reason == "stale"

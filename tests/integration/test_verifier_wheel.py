@@ -14,14 +14,14 @@ from zipfile import ZipFile
 import grimp
 import pytest
 
-from pipeline.ledger import bundle, strict
+from pipeline.ledger import bundle, canonical_json
 from pipeline.store.read import proofs
 from tests.integration.board_of_votes import OPTIONS, Board, using
 
 ROOT = Path(__file__).parents[2]
 VERIFIER = ROOT / "deploy" / "verifier"
 UV = Path(sys.executable).with_name("uv")
-COMMAND = "pipeline.ledger.command"
+COMMAND = "pipeline.ledger.verifier_command"
 LARGEST = 100_000
 """Bytes of the wheel; it has 66,185."""
 
@@ -70,11 +70,11 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
         board = Board(str(folder / "store.db"), folder)
         board.vote(200)
         board.refresh()
-        bundle.write(made.folder, board.bundle())
+        bundle.write_folder(made.folder, board.bundle())
         with board.store() as store:
             with made.packed.open("wb") as file:
                 proofs.archive(store, file)
-            made.receipt.write_bytes(strict.dump(proofs.receipt(store, "vote 7")))
+            made.receipt.write_bytes(canonical_json.dump(proofs.receipt(store, "vote 7")))
         return made._replace(key=str(board.trusted()[0]))
 
 
@@ -95,7 +95,7 @@ def test_a_reader_verifies_bundles_and_receipts_without_the_pipeline(
     assert "key not checked" in run(command, published.folder).stderr
     forged, changed = tmp_path / "receipt.json", tmp_path / "bundle"
     forged.write_bytes(published.receipt.read_bytes().replace(b'"leaf":7', b'"leaf":8'))
-    bundle.write(changed, dict(bundle.Folder(published.folder)) | {bundle.README: b"trust me"})
+    bundle.write_folder(changed, dict(bundle.BundleFolder(published.folder)) | {bundle.README: b"trust me"})
     for words, reason in (
         ((changed,), "digest"),
         (("--receipt", forged), "inclusion"),

@@ -12,13 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import BadRecord, UnknownFormat
-from pipeline.formats import ColumnMap
-from pipeline.formats.battle_records import by_record
-from pipeline.formats.battle_tables import by_column, read_battles
+from pipeline.formats import ColumnMapping
+from pipeline.formats.battle_records import read_by_record
+from pipeline.formats.battle_tables import read_battles, read_by_column
 from pipeline.ratings.battle_columns import BattleColumns
 
 ROOT = Path(__file__).parents[2]
-PLAIN = ColumnMap()
+PLAIN = ColumnMapping()
 
 
 def _same(one: BattleColumns, other: BattleColumns) -> None:
@@ -71,11 +71,11 @@ def test_what_is_read_by_column_is_what_is_read_by_record(tmp_path: Path, rows, 
             pq.write_table(pa.Table.from_pylist(rows), path)
     except (UnicodeEncodeError, pa.ArrowException):
         return  # no file can hold it
-    found = by_column(path, PLAIN)
+    found = read_by_column(path, PLAIN)
     if found is None:
         return
     if _voters_are_names(rows):  # a voter that the decoder refuses stops the other way alone
-        _same(found, by_record(path, PLAIN, None))
+        _same(found, read_by_record(path, PLAIN, None))
 
 
 def _voters_are_names(rows: list[dict[str, object]]) -> bool:
@@ -87,13 +87,13 @@ def test_a_plain_table_goes_by_column(tmp_path: Path) -> None:
     for path in (_csv(tmp_path / "a.csv", rows), tmp_path / "a.parquet"):
         if path.suffix == ".parquet":
             pq.write_table(pa.Table.from_pylist(rows), path)
-        found = by_column(path, PLAIN)
+        found = read_by_column(path, PLAIN)
         assert found is not None
         assert (found.models, found.voters) == (("ant", "bee", "cat"), ("v1",))
         assert (found.a.tolist(), found.b.tolist(), found.outcome.tolist()) == ([0, 1], [1, 2], [0, 3])
         assert found.voter.tolist() == [0, -1]
         assert found.groups["language"][1].tolist() == [0, 1]
-        _same(found, by_record(path, PLAIN, None))
+        _same(found, read_by_record(path, PLAIN, None))
 
 
 def test_style_comes_from_structs_columns_and_events_alike(tmp_path: Path) -> None:
@@ -105,14 +105,14 @@ def test_style_comes_from_structs_columns_and_events_alike(tmp_path: Path) -> No
     event = {"schema": 1, "vote_id": "1", "cast_at": "2024-08-14T00:00:00Z", **nested[0]}
     (tmp_path / "events.jsonl").write_text(json.dumps(event) + "\n")
     nests, flats, events = (read_battles(tmp_path / name) for name in ("nested.parquet", "flat.csv", "events.jsonl"))
-    assert by_column(tmp_path / "nested.parquet", PLAIN) is not None
-    assert by_column(tmp_path / "flat.csv", PLAIN) is not None
+    assert read_by_column(tmp_path / "nested.parquet", PLAIN) is not None
+    assert read_by_column(tmp_path / "flat.csv", PLAIN) is not None
     assert nests.has_style.tolist() == [True, False]
     for found in (nests, flats, events):
         assert (found.style[0][0].tolist(), found.style[1][0].tolist()) == ([9, 1, 0, 2, 0], [3, 1, 0, 2, 0])
     assert nests.style[0][1].tolist() == [-1] * 5
     for name in ("nested.parquet", "flat.csv"):
-        _same(read_battles(tmp_path / name), by_record(tmp_path / name, PLAIN, None))
+        _same(read_battles(tmp_path / name), read_by_record(tmp_path / name, PLAIN, None))
 
 
 def test_other_names_and_spellings_go_by_column_too(tmp_path: Path) -> None:
@@ -121,12 +121,12 @@ def test_other_names_and_spellings_go_by_column_too(tmp_path: Path) -> None:
         {"left": "bee", "right": "ant", "choice": "T", "worker": "w"},
     ]
     path = _csv(tmp_path / "a.csv", rows)
-    mapping = ColumnMap.parse("model_a=left,model_b=right,winner=choice", "L=model_a,T=tie")
-    found = by_column(path, mapping)
+    mapping = ColumnMapping.parse("model_a=left,model_b=right,winner=choice", "L=model_a,T=tie")
+    found = read_by_column(path, mapping)
     assert found is not None
     assert found.outcome.tolist() == [0, 2]
     assert found.voters == ("w",)
-    _same(found, by_record(path, mapping, None))
+    _same(found, read_by_record(path, mapping, None))
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_other_names_and_spellings_go_by_column_too(tmp_path: Path) -> None:
 )
 def test_what_is_no_battle_is_named_with_its_row(tmp_path: Path, rows, place: int, reason: str) -> None:
     path = _csv(tmp_path / "a.csv", rows)
-    assert by_column(path, PLAIN) is None
+    assert read_by_column(path, PLAIN) is None
     with pytest.raises(BadRecord) as caught:
         read_battles(path)
     assert caught.value.position == place
@@ -187,7 +187,7 @@ def test_a_table_with_a_quoted_line_break_and_a_mark_in_front(tmp_path: Path) ->
     path.write_bytes(b'\xef\xbb\xbfprompt,model_a,model_b,winner\n"two\nlines",ant,bee,tie\nx,bee,ant,model_a\n')
     found = read_battles(path)
     assert found.models == ("ant", "bee")
-    _same(found, by_record(path, PLAIN, None))
+    _same(found, read_by_record(path, PLAIN, None))
 
 
 def test_an_empty_table_has_no_votes(tmp_path: Path) -> None:

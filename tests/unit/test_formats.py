@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from pipeline.errors import UnknownFormat
 from pipeline.events import Reject, Style, Vote, canonical, decode_votes, to_bytes
-from pipeline.formats import ColumnMap, is_registry, read_records
-from pipeline.formats.times import rfc3339
+from pipeline.formats import ColumnMapping, is_registry_event, read_records
+from pipeline.formats.time_parsing import to_rfc3339
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 GENAI = DATA / "genai_arena_clean_battle_20240220.json"
@@ -42,11 +42,11 @@ OURS = {
 }
 
 
-def decoded(path: Path, mapping: ColumnMap | None = None) -> tuple[list[Vote], list[int], list[Reject]]:
+def decoded(path: Path, mapping: ColumnMapping | None = None) -> tuple[list[Vote], list[int], list[Reject]]:
     return decode_votes(list(read_records(path, mapping)))
 
 
-def votes(path: Path, mapping: ColumnMap | None = None) -> list[Vote]:
+def votes(path: Path, mapping: ColumnMapping | None = None) -> list[Vote]:
     good, positions, rejects = decoded(path, mapping)
     assert rejects == []
     assert positions == list(range(len(good)))
@@ -208,7 +208,7 @@ def test_a_column_map_names_columns_and_spellings(tmp_path: Path) -> None:
         ["2", "ant", "bee", "w1", "right", "2"],
         ["3", "ant", "bee", "w1", "nobody", "3"],
     )
-    mapping = ColumnMap.parse("model_a = left,vote_id=", "left=model_a, right=model_b")
+    mapping = ColumnMapping.parse("model_a = left,vote_id=", "left=model_a, right=model_b")
     good, positions, rejects = decoded(path, mapping)
     assert [v.winner for v in good] == ["model_a", "model_b"]
     assert [v.model_a for v in good] == ["ant", "ant"]
@@ -219,7 +219,7 @@ def test_a_column_map_names_columns_and_spellings(tmp_path: Path) -> None:
 
 def test_a_column_map_holds_for_json_too(tmp_path: Path) -> None:
     path = jsonl(tmp_path / "a.jsonl", [{"x": "ant", "y": "bee", "winner": "L", "time": 1, "judge": "w"}])
-    (vote,) = votes(path, ColumnMap.parse("model_a=x,model_b=y", "L=model_a"))
+    (vote,) = votes(path, ColumnMapping.parse("model_a=x,model_b=y", "L=model_a"))
     assert (vote.model_a, vote.model_b, vote.winner, vote.voter_id) == ("ant", "bee", "model_a", "w")
 
 
@@ -304,9 +304,9 @@ def test_our_own_parquet_gives_the_votes_that_our_own_lines_give(tmp_path: Path)
 
 
 def test_registry_events_are_told_from_votes() -> None:
-    assert is_registry(b'{"schema":1,"event_id":"e","at":"2024-01-01T00:00:00Z","type":"model.retracted"}')
-    assert not is_registry(json.dumps(OURS).encode())
-    assert not is_registry(json.dumps({**OURS, "event_id": 1, "type": 2}).encode())
+    assert is_registry_event(b'{"schema":1,"event_id":"e","at":"2024-01-01T00:00:00Z","type":"model.retracted"}')
+    assert not is_registry_event(json.dumps(OURS).encode())
+    assert not is_registry_event(json.dumps({**OURS, "event_id": 1, "type": 2}).encode())
 
 
 # -- ids --------------------------------------------------------------------------------------
@@ -373,12 +373,12 @@ def test_a_parquet_file_without_battles_is_named(tmp_path: Path) -> None:
 
 def test_a_column_map_that_fits_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnknownFormat, match="got 'modle_a'"):
-        ColumnMap.parse("modle_a=left")
+        ColumnMapping.parse("modle_a=left")
     with pytest.raises(UnknownFormat, match="expected NAME=VALUE, got 'left'"):
-        ColumnMap.parse("", "left")
+        ColumnMapping.parse("", "left")
     path = table(tmp_path / "a.csv", ["model_a", "model_b", "winner"])
     with pytest.raises(UnknownFormat, match=r"a\.csv: expected columns \['when'\]"):
-        list(read_records(path, ColumnMap.parse("cast_at=when")))
+        list(read_records(path, ColumnMapping.parse("cast_at=when")))
 
 
 # -- times ------------------------------------------------------------------------------------
@@ -407,16 +407,16 @@ def test_a_column_map_that_fits_nothing_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_every_way_of_writing_a_time_is_read_and_a_naive_one_is_utc(value: object, text: str | None) -> None:
-    assert rfc3339(value) == text
+    assert to_rfc3339(value) == text
 
 
 @given(st.datetimes(datetime(1971, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)))
 def test_text_numbers_and_datetimes_mean_the_same_instant(time: datetime) -> None:
     micros = (time - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1e6
     expected = time.replace(tzinfo=None).isoformat() + "Z"
-    assert rfc3339(time) == rfc3339(time.isoformat()) == rfc3339(expected) == expected
+    assert to_rfc3339(time) == to_rfc3339(time.isoformat()) == to_rfc3339(expected) == expected
     if micros >= 1e14:  # microseconds are told from milliseconds by their size
-        assert rfc3339(round(micros)) == expected
+        assert to_rfc3339(round(micros)) == expected
 
 
 # -- the real files ---------------------------------------------------------------------------

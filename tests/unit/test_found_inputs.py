@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.errors import UnknownFormat, Usage
 from pipeline.events import Vote, columns, decode_votes, registry
-from pipeline.formats import ColumnMap, read_records
+from pipeline.formats import ColumnMapping, read_records
 from pipeline.scoring.signals import voter_number
 from pipeline.settings import load
 from pipeline.stream.decoding import PseudonymCache
@@ -166,7 +166,7 @@ def test_a_mapped_parquet_column_whose_name_begins_with_conversation_is_read(tmp
     pq.write_table(
         pa.table({"conversation_pair_id": ["x"], "model_a": ["a"], "model_b": ["b"], "winner": ["tie"], "time": [1]}), p
     )
-    (raw,) = read_records(p, ColumnMap.parse("vote_id=conversation_pair_id"))
+    (raw,) = read_records(p, ColumnMapping.parse("vote_id=conversation_pair_id"))
     assert json.loads(raw)["vote_id"] == "x"
 
 

@@ -15,7 +15,7 @@ from pipeline.audits.sampling import Ledger, Shown, ledger
 from pipeline.audits.variants import Release, Scored, releases
 from pipeline.audits.version import Style
 from pipeline.events.registry import RegistryEvent
-from pipeline.formats.history import PublishedBoard
+from pipeline.formats.published_boards import PublishedBoard
 from pipeline.ratings import STYLE_FEATURES, PairCounts
 from pipeline.registry import Registry, State
 from pipeline.store.boards import audit_inputs, snapshots

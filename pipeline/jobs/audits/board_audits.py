@@ -14,7 +14,7 @@ from pipeline.audits.finding import Finding
 from pipeline.audits.second_opinion import second_opinion
 from pipeline.audits.top_churn import top_churn, top_churn_findings
 from pipeline.errors import BadCounts, BadInput, RatingError, Usage
-from pipeline.formats.history import read_history
+from pipeline.formats.published_boards import read_published_boards
 from pipeline.jobs.audits import registry_audits
 from pipeline.jobs.audits.audit_input import AuditInput
 from pipeline.ratings import (
@@ -139,7 +139,7 @@ def compare_second_board(given: AuditInput, path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise Usage(f"expected another board's snapshots, got no file {path}")
-    snapshots = next(iter(read_history(path).values()))[-1]
+    snapshots = next(iter(read_published_boards(path).values()))[-1]
     ours = {model: score.rating for model, score in given.scores.items()}
     try:
         return asdict(second_opinion(ours, dict(zip(snapshots.models, snapshots.score.tolist(), strict=True))))

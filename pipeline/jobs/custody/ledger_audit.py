@@ -22,10 +22,10 @@ from sqlalchemy.engine import Connection
 from pipeline.errors import IntegrityError, Refuted, Unavailable, VerificationFailed
 from pipeline.jobs.custody.ledger_verification import verify_ledger
 from pipeline.jobs.open_store import existing_store, now
-from pipeline.ledger import manifest, merkle, note
-from pipeline.ledger import verify as bundles
-from pipeline.ledger.note import VerifierKey
-from pipeline.ledger.proofs import check_consistency, consistency_path
+from pipeline.ledger import bundle_verification as bundles
+from pipeline.ledger import manifest, merkle, signed_note
+from pipeline.ledger.merkle_proofs import check_consistency, consistency_path
+from pipeline.ledger.signed_note import VerifierKey
 from pipeline.scoring.signals import NO_PARTITION, Raised
 from pipeline.store import Store
 from pipeline.store.alerting import alerts
@@ -104,7 +104,7 @@ def _check_bundle(store: Store) -> str:
     if newest is None:
         return "nothing is published"
     keys = [VerifierKey.parse(text) for text in manifest.load(newest.body).keys]
-    return str(bundles.verify(proofs.bundle(store), keys[-1:]))
+    return str(bundles.verify_bundle(proofs.bundle(store), keys[-1:]))
 
 
 def _check_heads(store: Store) -> str:
@@ -119,7 +119,7 @@ def _check_heads(store: Store) -> str:
             raise Refuted("rollback", f"head {sequence}", f"expected at least {sequence} snapshots, got {size}")
         if head != signed[sequence].checkpoint:
             raise Refuted("fork", f"head {sequence}", "the head in the store differs from the published one")
-    tree, root = merkle.Tree(log), merkle.root(log)
+    tree, root = merkle.MerkleTree(log), merkle.root(log)
     for sequence, lines in cosigned.items():
         if lines:
             _check_witnessed(signed[sequence], lines, tree, root)
@@ -127,13 +127,13 @@ def _check_heads(store: Store) -> str:
     return f"{size} heads, {len(kept)} kept beside the database, the newest that a witness signed is {witnessed}"
 
 
-def _check_witnessed(one: manifests.Signed, lines: bytes, tree: merkle.Tree, root: bytes) -> None:
+def _check_witnessed(one: manifests.Signed, lines: bytes, tree: merkle.MerkleTree, root: bytes) -> None:
     """Check that today's log continues a head that a witness signed."""
     where, document = f"head {one.sequence}", manifest.load(one.body)
-    parsed = note.parse(one.checkpoint + lines, where)
+    parsed = signed_note.parse(one.checkpoint + lines, where)
     keys = [VerifierKey.parse(text, where) for text in (*document.keys, *document.witnesses)]
-    note.verify(parsed, keys, where)
-    head = note.checkpoint(parsed, where)
+    signed_note.verify(parsed, keys, where)
+    head = signed_note.parse_checkpoint(parsed, where)
     path = consistency_path(head.size, tree.size, tree.node)
     check_consistency(head.size, head.root, tree.size, root, path, where)
 

@@ -1,7 +1,7 @@
 """Recomputes everything that is published from the votes in the store.
 
 Laws: the log is compared with the votes, the manifests with the log, the boards with both; the error names the first
-difference. `ledger.verify` checks a bundle without the store; here the stored rows are checked too.
+difference. `ledger.bundle_verification` checks a bundle without the store; here the stored rows are checked too.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pipeline.errors import Refuted, VerificationFailed
 from pipeline.jobs.open_store import existing_store
 from pipeline.jobs.refresh.counting import VIEWS, Inputs, board, by_model, inputs, rows_of
 from pipeline.jobs.refresh.style_view import same_coefficients, style_view
-from pipeline.ledger import bundle, manifest, merkle, note, segment
+from pipeline.ledger import bundle, manifest, merkle, segment, signed_note
 from pipeline.ledger.manifest import Manifest
-from pipeline.ledger.note import VerifierKey
+from pipeline.ledger.signed_note import VerifierKey
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.boards import erasure, exclusions, snapshots
@@ -67,32 +67,32 @@ def _check_signatures(one: Signed, previous: Manifest | None, log: bytes) -> Man
     """Check that a manifest continues the previous one and that its keys signed both heads; return it."""
     where = f"manifest {one.sequence}"
     signed = manifest.load(one.body, where)
-    digest = manifest.digest(previous.dump()) if previous else manifest.NO_PREVIOUS
+    digest = manifest.sha256_hex(previous.dump()) if previous else manifest.NO_PREVIOUS
     if signed.sequence != one.sequence or signed.previous != digest:
         raise Refuted("previous", where, f"expected sequence {one.sequence} after {digest[:12]}")
-    if manifest.digest(one.body) != one.sha256:
+    if manifest.sha256_hex(one.body) != one.sha256:
         raise Refuted("digest", where, "its content does not have the stored digest")
     keys = [VerifierKey.parse(text, where) for text in signed.keys]
     tree = log + merkle.leaf_hash(one.body)
-    head = note.Checkpoint(signed.origin, signed.sequence, merkle.root(tree))
+    head = signed_note.Checkpoint(signed.origin, signed.sequence, merkle.root(tree))
     _check_head(one.checkpoint, head, keys, f"checkpoint {one.sequence}")
-    votes = note.Checkpoint(signed.votes_origin, signed.vote_log.size, bytes.fromhex(signed.vote_log.root))
+    votes = signed_note.Checkpoint(signed.votes_origin, signed.vote_log.size, bytes.fromhex(signed.vote_log.root))
     of_votes = [VerifierKey(signed.votes_origin, key.kind, key.public) for key in keys]
     _check_head(one.votes_checkpoint, votes, of_votes, f"checkpoint {one.sequence} of the vote log")
     return signed
 
 
-def _check_head(data: bytes, expected: note.Checkpoint, keys: list[VerifierKey], where: str) -> None:
-    parsed = note.parse(data, where)
-    if keys[-1] not in note.verify(parsed, keys, where):
+def _check_head(data: bytes, expected: signed_note.Checkpoint, keys: list[VerifierKey], where: str) -> None:
+    parsed = signed_note.parse(data, where)
+    if keys[-1] not in signed_note.verify(parsed, keys, where):
         raise Refuted("unsigned", where, "expected the signature of the newest key")
-    if note.checkpoint(parsed, where) != expected:
+    if signed_note.parse_checkpoint(parsed, where) != expected:
         raise Refuted("root", where, f"expected {expected.size} leaves with root {expected.root.hex()}")
 
 
 def _verify_snapshot(connection: Connection, store: Store, snapshot: snapshots.Snapshot, signed: Manifest) -> None:
     where = f"snapshot {snapshot.sequence} ({snapshot.snapshot_id[:12]})"
-    if (snapshot.digest, snapshot.previous) != (manifest.digest(signed.dump()), signed.previous):
+    if (snapshot.digest, snapshot.previous) != (manifest.sha256_hex(signed.dump()), signed.previous):
         raise VerificationFailed(f"{where}: its row does not match its manifest")
     if not snapshot.snapshot_id == snapshots.digest_of(snapshot.body) == signed.files.get("snapshot.json"):
         raise VerificationFailed(f"{where}: its body does not have the digest in its manifest")
@@ -127,7 +127,7 @@ def _verify_boards(connection: Connection, snapshot: snapshots.Snapshot, found: 
 def _inputs(connection: Connection, store: Store, snapshot: snapshots.Snapshot, signed: Manifest, where: str) -> Inputs:
     """Read what the snapshot rates, and check that it leaves out exactly the votes of its exclusions."""
     data = store.files.get(signed.files[bundle.EXCLUDED])
-    if manifest.digest(data) != signed.files[bundle.EXCLUDED]:
+    if manifest.sha256_hex(data) != signed.files[bundle.EXCLUDED]:
         raise Refuted("digest", f"{where}, {bundle.EXCLUDED}", "its content does not have the digest in the manifest")
     leaves = segment.read_excluded(data, where)["leaf"].to_pylist()
     place = leaf_index.votes(connection, leaves)

@@ -18,11 +18,11 @@ from typing import Any
 
 from pipeline.errors import MissingKey, Refuted, Usage
 from pipeline.jobs.open_store import existing_store
-from pipeline.ledger import manifest, note, request, witness
+from pipeline.ledger import manifest, signed_note, witness
 from pipeline.ledger.merkle import EMPTY_ROOT
-from pipeline.ledger.note import Checkpoint, Signer, VerifierKey
-from pipeline.ledger.request import Request
-from pipeline.ledger.witness import Known
+from pipeline.ledger.signed_note import Checkpoint, Signer, VerifierKey
+from pipeline.ledger.witness import WatchedLog
+from pipeline.ledger.witness_request import WitnessRequest, load_request
 from pipeline.store.log import manifests
 from pipeline.store.read import proofs
 
@@ -40,7 +40,7 @@ def create_witness(folder: Path, name: str) -> str:
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        signer = Signer(name, secrets.token_bytes(32), note.COSIGNATURE)
+        signer = Signer(name, secrets.token_bytes(32), signed_note.COSIGNATURE)
         descriptor = os.open(folder / _KEY, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except ValueError as error:
         raise Usage(f"--name: {error}") from None
@@ -89,9 +89,9 @@ def sign_head(folder: Path, asked: bytes) -> bytes:
     Raises:
         Refuted: see `witness.cosign`.
     """
-    given = request.load(asked)
+    given = load_request(asked)
     with _locked(folder) as logs:
-        origin = note.checkpoint(note.parse(given.checkpoint, "checkpoint"), "checkpoint").origin
+        origin = signed_note.parse_checkpoint(signed_note.parse(given.checkpoint, "checkpoint"), "checkpoint").origin
         after, line = witness.cosign(
             _known(logs.get(origin), origin),
             given.checkpoint,
@@ -113,9 +113,9 @@ def witness_request(url: str, old: int) -> bytes:
     """
     with existing_store(url) as store:
         head = proofs.checkpoint(store)
-        size = note.checkpoint(note.parse(head, "checkpoint"), "checkpoint").size
+        size = signed_note.parse_checkpoint(signed_note.parse(head, "checkpoint"), "checkpoint").size
         path = proofs.prove_growth(store, old, size)
-    return Request(old, tuple(bytes.fromhex(one) for one in path), head).dump()
+    return WitnessRequest(old, tuple(bytes.fromhex(one) for one in path), head).dump()
 
 
 def add_cosignature(url: str, line: bytes) -> dict[str, Any]:
@@ -132,23 +132,23 @@ def add_cosignature(url: str, line: bytes) -> dict[str, Any]:
         if newest is None:
             raise Usage("expected a published snapshot, got none")
         keys = [VerifierKey.parse(text) for text in manifest.load(newest.body).witnesses]
-        text = note.parse(newest.checkpoint, "checkpoint").text
-        signed = note.verify(note.parse(text + b"\n" + line, "line"), keys, "line")
+        text = signed_note.parse(newest.checkpoint, "checkpoint").text
+        signed = signed_note.verify(signed_note.parse(text + b"\n" + line, "line"), keys, "line")
         if len(signed) != 1:
             raise Refuted("note", "line", f"expected one signature, got {len(signed)}")
         manifests.cosign(connection, newest.sequence, str(signed[0]), line)
     return {"sequence": newest.sequence, "witness": signed[0].name}
 
 
-def _known(row: dict[str, Any] | None, origin: str) -> Known | None:
+def _known(row: dict[str, Any] | None, origin: str) -> WatchedLog | None:
     if row is None:
         return None
-    return Known(VerifierKey.parse(row["key"]), Checkpoint(origin, row["size"], bytes.fromhex(row["root"])))
+    return WatchedLog(VerifierKey.parse(row["key"]), Checkpoint(origin, row["size"], bytes.fromhex(row["root"])))
 
 
 def _signer(folder: Path) -> Signer:
     found = json.loads((folder / _KEY).read_text())
-    return Signer(found["name"], bytes.fromhex(found["seed"]), note.COSIGNATURE)
+    return Signer(found["name"], bytes.fromhex(found["seed"]), signed_note.COSIGNATURE)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.errors import RatingError
 from pipeline.evidence import Reference
-from pipeline.ledger.views import counts_digest
+from pipeline.ledger.published_views import counts_digest
 from pipeline.ratings import Leaderboard, PairCounts, compute_leaderboard, fit, select_rated_models
 from pipeline.scoring.signals import voter_number
 from pipeline.settings import Settings

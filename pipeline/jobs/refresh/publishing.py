@@ -22,9 +22,9 @@ from pipeline import settings as configuration
 from pipeline.errors import Usage
 from pipeline.jobs.refresh.counting import Inputs
 from pipeline.jobs.refresh.signing import Signers, board_name, key_chain
-from pipeline.ledger import bundle, manifest, merkle, note, segment, views
-from pipeline.ledger.manifest import Manifest, Row, Unrated, View, Views
-from pipeline.ledger.strict import Digest
+from pipeline.ledger import bundle, manifest, merkle, published_views, segment, signed_note
+from pipeline.ledger.canonical_json import Digest
+from pipeline.ledger.manifest import BoardRow, Manifest, PublishedView, PublishedViews, Unrated
 from pipeline.store import Store
 from pipeline.store.boards import snapshots
 from pipeline.store.boards.snapshots import Candidate, Snapshot
@@ -47,7 +47,7 @@ def keep_excluded(files: LedgerFiles, given: Inputs) -> dict[str, Any]:
     leaves = np.array(sorted(given.left_out), dtype=np.int64)
     entry = np.array([given.left_out[leaf] for leaf in leaves.tolist()], dtype=np.int32)
     taken = np.bincount(entry, minlength=len(given.exclusions)).tolist()
-    return {"sha256": files.put(segment.excluded(pa.array(leaves), pa.array(entry))), "votes": taken}
+    return {"sha256": files.put(segment.write_excluded(pa.array(leaves), pa.array(entry))), "votes": taken}
 
 
 def open_alerts(connection: Connection) -> list[list[str]]:
@@ -84,15 +84,15 @@ def publish(connection: Connection, store: Store, signers: Signers, candidate_id
     said, signing = _manifest(connection, store, signers, found, before, now)
     raw = said.dump()
     log = manifests.leaves(connection) + merkle.leaf_hash(raw)
-    head = note.Checkpoint(said.origin, said.sequence, merkle.root(log))
-    votes = note.Checkpoint(said.votes_origin, said.vote_log.size, bytes.fromhex(said.vote_log.root))
+    head = signed_note.Checkpoint(said.origin, said.sequence, merkle.root(log))
+    votes = signed_note.Checkpoint(said.votes_origin, said.vote_log.size, bytes.fromhex(said.vote_log.root))
     signed = manifests.Signed(
         said.sequence,
         candidate_id,
-        manifest.digest(raw),
+        manifest.sha256_hex(raw),
         raw,
-        note.sign(head.text, signing),
-        note.sign(votes.text, [signers.log(votes.origin)]),
+        signed_note.sign(head.text, signing),
+        signed_note.sign(votes.text, [signers.log(votes.origin)]),
     )
     manifests.add(connection, signed, log[-merkle.WIDTH :])
     return snapshots.publish(connection, candidate_id, said.sequence, said.previous, signed.sha256, now)
@@ -109,10 +109,10 @@ def keep_head(store: Store, published: Snapshot) -> None:
 
 def _manifest(
     connection: Connection, store: Store, signers: Signers, found: Candidate, before: Manifest | None, now: int
-) -> tuple[Manifest, list[note.Signer]]:
+) -> tuple[Manifest, list[signed_note.Signer]]:
     body, board = found.body, board_name(store, before)
     keys, signing = key_chain(before.keys if before else (), signers, f"{board}/snapshots")
-    stated = bundle.stated(signing[-1].verifier, store.files.get(body["excluded"]["sha256"]))
+    stated = bundle.listed_files(signing[-1].verifier, store.files.get(body["excluded"]["sha256"]))
     stated[SNAPSHOT] = found.raw
     for data in stated.values():
         store.files.put(data)
@@ -120,51 +120,52 @@ def _manifest(
         schema=manifest.SCHEMA,
         board=board,
         sequence=before.sequence + 1 if before else 1,
-        previous=manifest.digest(before.dump()) if before else manifest.NO_PREVIOUS,
+        previous=manifest.sha256_hex(before.dump()) if before else manifest.NO_PREVIOUS,
         at=format_rfc3339(now, "seconds"),
-        vote_log=manifest.VoteLog(body["log_size"], Digest(body["log_root"])),
+        vote_log=manifest.VoteLogHead(body["log_size"], Digest(body["log_root"])),
         segments=tuple(_segments(connection, body["log_size"])),
         exclusions=tuple(
-            manifest.Exclusion(**entry, votes=votes)
+            manifest.ManifestExclusion(**entry, votes=votes)
             for entry, votes in zip(body["exclusions"], body["excluded"]["votes"], strict=True)
         ),
-        configuration=views.configuration(body["settings"]),
-        code=manifest.Code(body["code"], lock_digest()),
+        configuration=published_views.with_digest(body["settings"]),
+        code=manifest.CodeVersion(body["code"], lock_digest()),
         quality=manifest.DataQuality(body["verdict"] or "", success=body["verdict"] is not None),
-        views=Views(*(_view(connection, found, name) for name in ("raw", "defended"))),
+        views=PublishedViews(*(_view(connection, found, name) for name in ("raw", "defended"))),
         alerts=tuple(manifest.OpenAlert(*one) for one in body["alerts"]),
-        watermark=tuple(manifest.Position(*one) for one in body["watermark"]),
+        watermark=tuple(manifest.SourcePosition(*one) for one in body["watermark"]),
         keys=keys,
         witnesses=_witnesses(),
-        files=bundle.listed(stated),
+        files=bundle.file_digests(stated),
     )
     return said, signing
 
 
-def _view(connection: Connection, found: Candidate, name: str) -> View:
+def _view(connection: Connection, found: Candidate, name: str) -> PublishedView:
     shown = found.body["views"][name]
-    return View(
+    return PublishedView(
         votes=shown["votes"],
         counts_sha256=Digest(shown["counts_sha256"]),
         gradient_norm=shown["gradient_norm"],
-        rows=tuple(Row(**row) for row in snapshots.rows(connection, found.snapshot_id, name)),
+        rows=tuple(BoardRow(**row) for row in snapshots.rows(connection, found.snapshot_id, name)),
         unrated=tuple(sorted((Unrated(**one) for one in shown["unrated"]), key=lambda one: one.model)),
     )
 
 
-def _segments(connection: Connection, log_size: int) -> list[manifest.Segment]:
+def _segments(connection: Connection, log_size: int) -> list[manifest.SegmentFile]:
     s = schema.segment.c
     query = sa.select(s.log_size, s.leaves, s.sha256).where(s.log_size <= log_size).order_by(s.log_size)
     return [
-        manifest.Segment(row.log_size - row.leaves, row.leaves, Digest(row.sha256)) for row in connection.execute(query)
+        manifest.SegmentFile(row.log_size - row.leaves, row.leaves, Digest(row.sha256))
+        for row in connection.execute(query)
     ]
 
 
 def _witnesses() -> tuple[str, ...]:
     texts = [one.strip() for one in configuration.load().witnesses.split(",") if one.strip()]
     for text in texts:
-        key = note.VerifierKey.parse(text, "INTEGRITY_WITNESSES")
-        if key.kind != note.COSIGNATURE:
+        key = signed_note.VerifierKey.parse(text, "INTEGRITY_WITNESSES")
+        if key.kind != signed_note.COSIGNATURE:
             raise Usage(f"INTEGRITY_WITNESSES: expected keys of witnesses, got {text}")
     return tuple(texts)
 

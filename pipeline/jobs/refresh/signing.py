@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pipeline import settings as configuration
 from pipeline.errors import MissingKey, Usage
 from pipeline.ledger.manifest import Manifest
-from pipeline.ledger.note import Signer, VerifierKey
+from pipeline.ledger.signed_note import Signer, VerifierKey
 from pipeline.store import Store
 from pipeline.store.db import key_files
 from pipeline.store.log import manifests

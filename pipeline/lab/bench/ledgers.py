@@ -1,7 +1,7 @@
 """What the public ledger costs, beside what cannot be had for less.
 
     seal      `jobs.seal` of all votes, tiles included, beside one loop of hashlib's SHA-256 over the same leaves
-    verify    `ledger.verify` of the bundle (hashes, counts, ratings), beside reading its Parquet and that same loop
+    verify    `verify_bundle` of the bundle (hashes, counts, ratings), beside reading its Parquet and that same loop
     refresh   after 10,000 votes more, beside the refresh of the first 10,000 on an empty log; medians of three
     proof     tiles that the receipt of one vote reads
 
@@ -28,8 +28,8 @@ from pipeline import jobs
 from pipeline import settings as configuration
 from pipeline.jobs.open_store import open_store
 from pipeline.ledger import bundle, leaf, segment
+from pipeline.ledger.bundle_verification import verify_bundle
 from pipeline.ledger.manifest import load as load_manifest
-from pipeline.ledger.verify import verify
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.db import schema
@@ -120,10 +120,10 @@ def measure(make_url: Callable[[str], str], folder: Path, votes: int, tell: Call
         seal = _timed(lambda: jobs.seal(url))
         jobs.refresh_board(url)
         store = open_store(url, voter_key=options.key, create=False)
-        bundle.write(folder / "bundle", proofs.bundle(store))
+        bundle.write_folder(folder / "bundle", proofs.bundle(store))
         tell("hashed, read and verified …")
         bare, reading = _floor(folder / "bundle")
-        verified = _timed(lambda: verify(bundle.Folder(folder / "bundle")))
+        verified = _timed(lambda: verify_bundle(bundle.BundleFolder(folder / "bundle")))
         tell("10,000 votes more …")
         later = [_later_refresh(url, options, number) for number in range(_ROUNDS)]
         tiles, path = _proofs(store)

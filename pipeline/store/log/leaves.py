@@ -59,7 +59,7 @@ class Texts:
 
 def public(batch: pa.RecordBatch, texts: Texts, committed: bytes) -> pa.Table:
     """The leaves of a batch whose commitments are known (32 bytes a vote)."""
-    return leaf.votes(
+    return leaf.vote_rows(
         batch["vote_id"],
         numbers(batch, "cast_at"),
         _named(numbers(batch, "model_a"), texts.models),
@@ -72,7 +72,7 @@ def public(batch: pa.RecordBatch, texts: Texts, committed: bytes) -> pa.Table:
 
 def commitments(batch: pa.RecordBatch, part: int, blinds: bytes, texts: Texts) -> bytes:
     """SHA-256(blind ‖ private fields) of each vote, 32·n bytes."""
-    return leaf.digests(blinded(batch, part, blinds, texts))
+    return leaf.sha256_each(blinded(batch, part, blinds, texts))
 
 
 def blinded(batch: pa.RecordBatch, part: int, blinds: bytes, texts: Texts) -> pa.BinaryArray:
@@ -158,14 +158,14 @@ def _pieces(data: bytes, width: int) -> pa.BinaryArray:
 
 
 def _named(codes: _Codes, known: dict[int, str]) -> pa.DictionaryArray:
-    distinct, code = leaf.distinct(codes)
+    distinct, code = leaf.unique_codes(codes)
     texts = pa.array([known[number] for number in distinct.tolist()], pa.string())
     return pa.DictionaryArray.from_arrays(pa.array(code), texts)
 
 
 def _spelt(codes: _Codes, known: dict[int, str], before: str, after: str) -> Any:
     """Terms as JSON, 0 as null, with what stands around them."""
-    distinct, code = leaf.distinct(codes)
+    distinct, code = leaf.unique_codes(codes)
     spelt = [before + rfc8785.dumps(known.get(number)).decode() + after for number in distinct.tolist()]
     if len(spelt) == 1:
         return spelt[0].encode()

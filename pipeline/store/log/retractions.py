@@ -108,7 +108,7 @@ Row = tuple[int, str, int, str, int]
 
 def rows(given: list[Row]) -> pa.Table:
     """Retractions as leaves."""
-    return leaf.retractions(
+    return leaf.retraction_rows(
         [row[1] for row in given],
         np.array([row[4] for row in given], dtype=np.int64),
         [row[2] for row in given],

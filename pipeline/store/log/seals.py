@@ -42,7 +42,7 @@ class Sealed:
     """
 
     size: int
-    grown: tuple[tiles.Grown, ...]
+    grown: tuple[tiles.LogGrowth, ...]
 
 
 def seal(connection: Connection, files: LedgerFiles, now: int) -> Sealed:
@@ -62,7 +62,7 @@ def seal(connection: Connection, files: LedgerFiles, now: int) -> Sealed:
     ).all()
     texts = leaves.Texts.load(connection)
     files.forget_drafts()
-    grown: list[tiles.Grown] = []
+    grown: list[tiles.LogGrowth] = []
     waiting = [(row.partition_no, row.sealed_offset, row.next_offset) for row in ranges]
     more = True
     while more:

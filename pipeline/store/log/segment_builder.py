@@ -83,12 +83,12 @@ class Building:
         self.taken: list[Taken] = []
         self.blinds: list[bytes] = []
         self.back: list[retractions.Waiting] = []
-        self.grown: list[tiles.Grown] = []
+        self.grown: list[tiles.LogGrowth] = []
         self.styled: list[npt.NDArray[np.void]] = []
         self._frontier, self._texts = frontier, texts
         self._counting = Counting()
         self._draft = files.draft()
-        self._file: segment.Writer | None = None
+        self._file: segment.SegmentWriter | None = None
         self._thread = ThreadPoolExecutor(1)
         self._writing: list[Future[None]] = []
 
@@ -160,7 +160,7 @@ class Building:
 
     def _write(self, made: pa.Table, hashes: bytes) -> None:
         if self._file is None:
-            self._file = segment.Writer(self._draft)
+            self._file = segment.SegmentWriter(self._draft)
         self._file.add(made, hashes)
 
     def _take(self, ranges: list[Range]) -> None:
@@ -171,12 +171,12 @@ class Building:
         here = self.taken[-1]
         here.offsets.append(numbers(batch, "offset"))
         self._writing.append(self._thread.submit(self._counting.add, batch))
-        self._append(leaves.public(batch, self._texts, leaf.digests(blinded)), blinds)
+        self._append(leaves.public(batch, self._texts, leaf.sha256_each(blinded)), blinds)
         self.styled.append(styles.block(here.part, batch))
 
     def _append(self, made: pa.Table, blinds: bytes) -> None:
         hashes = leaf.hashes(made)
         self._writing.append(self._thread.submit(self._write, made, hashes))
-        self.grown.append(tiles.Grown(self._frontier.size, tuple(self._frontier.extend(hashes))))
+        self.grown.append(tiles.LogGrowth(self._frontier.size, tuple(self._frontier.extend(hashes))))
         self.blinds.append(blinds)
         self.size += len(made)

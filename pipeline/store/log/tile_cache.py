@@ -14,12 +14,12 @@ from sqlalchemy.engine import Connection
 from pipeline.errors import Refuted, Unavailable
 from pipeline.ledger import segment
 from pipeline.ledger.merkle import WIDTH, Frontier
-from pipeline.ledger.tiles import HEIGHT, Grown
+from pipeline.ledger.tiles import HEIGHT, LogGrowth
 from pipeline.store.db import schema
 from pipeline.store.db.ledger_files import LedgerFiles
 
 
-def write(files: LedgerFiles, grown: Iterable[Grown]) -> None:
+def write(files: LedgerFiles, grown: Iterable[LogGrowth]) -> None:
     """Write the hashes of what a seal has committed; what is missing before it is left to `bring_up`.
 
     Raises:
@@ -64,14 +64,14 @@ def repair(connection: Connection, files: LedgerFiles, first: int = 0) -> int:
             continue
         where = f"segment of leaves {row.log_size - row.leaves} to {row.log_size - 1}"
         _, hashes = segment.read(files.get(row.sha256), where)
-        grown = Grown(frontier.size, tuple(frontier.extend(hashes)))
+        grown = LogGrowth(frontier.size, tuple(frontier.extend(hashes)))
         if frontier.root().hex() != row.root:
             raise Refuted("root", where, f"expected root {row.root} after it, its file gives {frontier.root().hex()}")
         changed += _put(files, grown)
     return changed
 
 
-def _put(files: LedgerFiles, grown: Grown) -> int:
+def _put(files: LedgerFiles, grown: LogGrowth) -> int:
     """Write what is not there yet, leaf hashes last."""
     changed = 0
     for level in range((len(grown.levels) - 1) // HEIGHT, -1, -1):

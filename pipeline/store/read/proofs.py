@@ -19,15 +19,15 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.errors import Usage
-from pipeline.ledger import archive as archives
 from pipeline.ledger import bundle as bundles
+from pipeline.ledger import bundle_archive as archives
 from pipeline.ledger import leaf, merkle, segment
 from pipeline.ledger import manifest as manifest_format
+from pipeline.ledger.canonical_json import Digest
 from pipeline.ledger.manifest import Manifest
-from pipeline.ledger.proofs import consistency_path, inclusion_path
-from pipeline.ledger.receipt import Receipt
-from pipeline.ledger.strict import Digest
-from pipeline.ledger.tiles import Tile, Tiles
+from pipeline.ledger.merkle_proofs import consistency_path, inclusion_path
+from pipeline.ledger.receipt import VoteReceipt
+from pipeline.ledger.tiles import Tile, TileReader
 from pipeline.store.boards import snapshots
 from pipeline.store.db import schema
 from pipeline.store.db.engine import Store
@@ -129,7 +129,7 @@ def prove_growth(store: Store, old: int, new: int, log: str = SNAPSHOTS) -> tupl
         size = newest.sequence if _checked(log) == SNAPSHOTS else _manifest(newest.body).vote_log.size
         if not 0 <= old <= new <= size:
             raise Usage(f"expected sizes 0 ≤ old ≤ new ≤ {size}, got {old} and {new}")
-        tree = _snapshot_tree(connection, newest) if log == SNAPSHOTS else Tiles(size, store.files.get_tile)
+        tree = _snapshot_tree(connection, newest) if log == SNAPSHOTS else TileReader(size, store.files.get_tile)
         return _hexadecimal(consistency_path(old, new, tree.node))
 
 
@@ -144,7 +144,7 @@ def prove_vote(store: Store, vote_id: str) -> VoteProof:
         return _proof(store, _leaf(connection, vote_id, said), said)
 
 
-def receipt(store: Store, vote_id: str) -> Receipt:
+def receipt(store: Store, vote_id: str) -> VoteReceipt:
     """A vote's receipt, for whoever cast it.
 
     Raises:
@@ -156,7 +156,7 @@ def receipt(store: Store, vote_id: str) -> Receipt:
         return _receipt(store, connection, signed, said, _leaf(connection, vote_id, said))
 
 
-def receipts_of(store: Store, voter: int) -> list[Receipt]:
+def receipts_of(store: Store, voter: int) -> list[VoteReceipt]:
     """Receipts of all votes of a voter (a pseudonym) that are in the newest snapshot's log.
 
     Raises:
@@ -202,10 +202,10 @@ def bundle(store: Store, snapshot_id: str | None = None) -> Mapping[str, bytes]:
         said = _manifest(signed.body)
         older = manifests.at(connection, signed.sequence - 1)
         tree = _snapshot_tree(connection, signed)
-        proof = bundles.prove(signed.sequence, signed.sequence, signed.sequence - 1, tree.node)
+        proof = bundles.build_proof(signed.sequence, signed.sequence, signed.sequence - 1, tree.node)
         head = signed.checkpoint + manifests.cosigned(connection, signed.sequence)
         before = (older.body, older.checkpoint + _kept(connection, older)) if older else None
-    return _Files(store, bundles.pack(signed.body, head, proof, {}, before=before), said)
+    return _Files(store, bundles.assemble(signed.body, head, proof, {}, before=before), said)
 
 
 def archive(store: Store, out: BinaryIO, snapshot_id: str | None = None) -> None:
@@ -262,8 +262,8 @@ def _kept(connection: Connection, older: Signed) -> bytes:
     return manifests.cosigned(connection, older.sequence)
 
 
-def _snapshot_tree(connection: Connection, head: Signed) -> merkle.Tree:
-    return merkle.Tree(manifests.leaves(connection, head.sequence))
+def _snapshot_tree(connection: Connection, head: Signed) -> merkle.MerkleTree:
+    return merkle.MerkleTree(manifests.leaves(connection, head.sequence))
 
 
 def _hexadecimal(path: list[bytes]) -> tuple[Digest, ...]:
@@ -282,12 +282,12 @@ def _leaf(connection: Connection, vote_id: str, said: Manifest) -> int:
 
 
 def _proof(store: Store, at: int, said: Manifest) -> VoteProof:
-    log = Tiles(said.vote_log.size, store.files.get_tile)
+    log = TileReader(said.vote_log.size, store.files.get_tile)
     path = inclusion_path(at, said.vote_log.size, log.node)
     return VoteProof(at, said.vote_log.size, _hexadecimal(path), log.reads)
 
 
-def _receipt(store: Store, connection: Connection, signed: Signed, said: Manifest, at: int) -> Receipt:
+def _receipt(store: Store, connection: Connection, signed: Signed, said: Manifest, at: int) -> VoteReceipt:
     proof = _proof(store, at, said)
     held = max((one for one in said.segments if one.first <= at), key=lambda one: one.first)
     row = segment.read(store.files.get(held.sha256), held.path)[0].slice(at - held.first, 1)
@@ -297,7 +297,7 @@ def _receipt(store: Store, connection: Connection, signed: Signed, said: Manifes
     raw = fate in (FATES[ACCEPTED], FATES[LATE]) and not taken_back
     if fate != FATES[ACCEPTED] and not reason:
         reason = fate
-    return Receipt(
+    return VoteReceipt(
         vote=vote,
         leaf=at,
         entry=leaf.entries(row)[0].decode(),
@@ -327,7 +327,7 @@ def _out(store: Store, connection: Connection, said: Manifest, at: int) -> str:
     return f"excluded: {entry.reason} ({entry.name})"
 
 
-def _tile_of(tree: merkle.Tree, asked: Tile) -> bytes:
+def _tile_of(tree: merkle.MerkleTree, asked: Tile) -> bytes:
     if (asked.index * 256 + asked.width) << (8 * asked.level) > tree.size:
         raise Usage(f"expected a tile of a log of {tree.size} leaves, got {asked.path}")
     nodes = range(asked.index * 256, asked.index * 256 + asked.width)

@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.errors import Unavailable
 from pipeline.events.chunk import Chunk
-from pipeline.formats import ColumnMap, read_records
+from pipeline.formats import ColumnMapping, read_records
 
 # Long enough to distinguish two exports by content, short enough that a file of any useful size keeps its name
 # when records are appended.
@@ -21,7 +21,7 @@ _IDENTITY_BYTES = 64 * 1024
 class FileSource:
     """Reads a file from any record on; records appended to a file continue the same source."""
 
-    def __init__(self, path: Path, mapping: ColumnMap | None = None) -> None:
+    def __init__(self, path: Path, mapping: ColumnMapping | None = None) -> None:
         """Open a file.
 
         Raises:

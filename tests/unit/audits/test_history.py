@@ -14,7 +14,7 @@ from pipeline.audits.history import board_history
 from pipeline.audits.top_churn import top_churn, top_churn_findings
 from pipeline.cli.commands import app
 from pipeline.errors import BadRecord, UnknownFormat
-from pipeline.formats.history import read_history
+from pipeline.formats.published_boards import read_published_boards
 
 REAL = Path(__file__).parents[4] / "shared" / "data" / "lmarena_leaderboard_snapshots_fboulnois.csv"
 HEAD = "snapshot,board,rank,rank_stylectrl,model,arena_score,95_pct_ci,votes,organization,license\n"
@@ -50,7 +50,7 @@ def test_a_first_place_that_flaps_beyond_its_intervals_is_a_finding(tmp_path: Pa
     ]
     path = tmp_path / "flaps.csv"
     path.write_text(HEAD + "\n".join(rows) + "\n")
-    found = top_churn(read_history(path)["text"])
+    found = top_churn(read_published_boards(path)["text"])
     assert found.overtakings == 7
     (told,) = top_churn_findings(found)
     assert (told.direction, told.evidence["within_week"], told.evidence["by"]) == ("#1 changes too often", 7, ["Hill"])
@@ -58,7 +58,7 @@ def test_a_first_place_that_flaps_beyond_its_intervals_is_a_finding(tmp_path: Pa
         row.replace("ant", "cat").replace("13", "12") for row in rows[:1]
     ]
     path.write_text(HEAD + "\n".join(still) + "\n")
-    assert top_churn_findings(top_churn(read_history(path)["text"])) == ()
+    assert top_churn_findings(top_churn(read_published_boards(path)["text"])) == ()
 
 
 def reported(path: Path) -> tuple[int, dict]:
@@ -106,7 +106,7 @@ def test_the_table_for_people_names_what_fell(made: Path) -> None:
 
 
 def test_changes_of_the_first_place_tell_newcomers_from_overtakings(made: Path) -> None:
-    found = top_churn(read_history(made)["text"])
+    found = top_churn(read_published_boards(made)["text"])
     assert [(c.old, c.new, c.newcomer, c.within_week) for c in found.changes] == [
         ("ant", "bee", False, True),
         ("bee", "dog", True, False),
@@ -133,7 +133,7 @@ def test_chance_explains_no_more_changes_than_simulated_boards_show(tmp_path: Pa
         ]
         path = tmp_path / f"{i}.csv"
         path.write_text(HEAD + "\n".join(rows) + "\n")
-        found = top_churn(read_history(path)["text"])
+        found = top_churn(read_published_boards(path)["text"])
         seen += found.overtakings
         bound += found.by_chance
     assert seen > 0
@@ -158,7 +158,7 @@ def test_a_row_that_cannot_be_read_is_named(tmp_path: Path, row: str, reason: st
     path = tmp_path / "bad.csv"
     path.write_text(HEAD + "2025-01-01,text,1,1,ok,1300,+4/-4,1000,Hill,MIT\n" + row + "\n")
     with pytest.raises(BadRecord) as error:
-        read_history(path)
+        read_published_boards(path)
     assert (error.value.position, error.value.reason) == (1, reason)
 
 
@@ -166,10 +166,10 @@ def test_a_table_without_snapshots_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "votes.csv"
     path.write_text("model_a,model_b,winner\nx,y,model_a\n")
     with pytest.raises(UnknownFormat, match="expected a column for snapshot"):
-        read_history(path)
+        read_published_boards(path)
     path.write_text(HEAD)
     with pytest.raises(UnknownFormat, match="expected rows"):
-        read_history(path)
+        read_published_boards(path)
 
 
 @pytest.fixture(scope="module")
@@ -240,7 +240,7 @@ class TestRealHistory:
 
 def test_the_oldest_snapshot_comes_first_whatever_the_order_of_the_file(made: Path) -> None:
     head, *rows = MADE.splitlines(keepends=True)
-    expected = board_history(read_history(made)["text"])
+    expected = board_history(read_published_boards(made)["text"])
     made.write_text(head + "".join(reversed(rows)))
-    found = board_history(read_history(made)["text"])
+    found = board_history(read_published_boards(made)["text"])
     assert (found.falls, found.total_falls, found.gone) == (expected.falls, expected.total_falls, expected.gone)

@@ -15,20 +15,20 @@ import pytest
 import rfc8785
 
 from pipeline.errors import Refuted
-from pipeline.ledger import bundle, leaf, manifest, merkle, note, segment, strict, views
+from pipeline.ledger import bundle, canonical_json, leaf, manifest, merkle, published_views, segment, signed_note
+from pipeline.ledger.bundle_verification import verify_bundle
+from pipeline.ledger.canonical_json import Digest
 from pipeline.ledger.manifest import Manifest
-from pipeline.ledger.strict import Digest
-from pipeline.ledger.verify import verify
-from pipeline.ledger.votelog import VoteLog
+from pipeline.ledger.vote_log import VoteLog
 from pipeline.vocabulary.outcomes import OUTCOMES
 from tests.unit.ledger import slow_merkle
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 BOARD = "arena.example/text"
-SIGNER = note.Signer(f"{BOARD}/snapshots", sha256(b"operator").digest())
-STRANGER = note.Signer(f"{BOARD}/snapshots", sha256(b"stranger").digest())
-WITNESS = note.Signer("witness.example", sha256(b"witness").digest(), note.COSIGNATURE)
-SETTINGS: dict[str, manifest.Plain] = {"anchor": "ant=1100", "least_share": 0.95, "lateness_minutes": 60}
+SIGNER = signed_note.Signer(f"{BOARD}/snapshots", sha256(b"operator").digest())
+STRANGER = signed_note.Signer(f"{BOARD}/snapshots", sha256(b"stranger").digest())
+WITNESS = signed_note.Signer("witness.example", sha256(b"witness").digest(), signed_note.COSIGNATURE)
+SETTINGS: dict[str, manifest.JsonScalar] = {"anchor": "ant=1100", "least_share": 0.95, "lateness_minutes": 60}
 START = 1_723_636_800_000_000
 MINUTE = 60_000_000
 
@@ -43,7 +43,7 @@ def small_votes() -> pa.Table:
         table = list(csv.DictReader(file))
     numbers = np.arange(len(table))
     fate = np.where(numbers % 37 == 5, 1, np.where(numbers % 101 == 7, 2, 0))
-    return leaf.votes(
+    return leaf.vote_rows(
         [sha256(b"vote %d" % i).hexdigest() for i in range(len(table))],
         START + numbers * MINUTE,
         [row["model_a"] for row in table],
@@ -67,7 +67,7 @@ def changed(rows: pa.Table, row: int, **values: Any) -> pa.Table:
 def segment_file(rows: pa.Table, hashes: bytes) -> bytes:
     """A segment of all its rows at once."""
     sink = io.BytesIO()
-    writer = segment.Writer(sink)
+    writer = segment.SegmentWriter(sink)
     writer.add(rows, hashes)
     writer.close()
     return sink.getvalue()
@@ -82,7 +82,7 @@ class Operator:
         manifests, heads: of each snapshot.
     """
 
-    def __init__(self, signer: note.Signer = SIGNER) -> None:
+    def __init__(self, signer: signed_note.Signer = SIGNER) -> None:
         self.signer = signer
         self.seals: list[tuple[pa.Table, bytes]] = []
         self.files: list[bytes] = []
@@ -105,23 +105,23 @@ class Operator:
         """Append a snapshot of everything sealed; `change` is the lie."""
         leaves = sorted(excluded or {})
         given = pa.array(leaves, pa.int64()), pa.array([(excluded or {})[one] for one in leaves], pa.int32())
-        stated = bundle.stated(self.signer.verifier, excluded_file or segment.excluded(*given))
+        stated = bundle.listed_files(self.signer.verifier, excluded_file or segment.write_excluded(*given))
         said = change(self._honest(pa.table(dict(zip(("leaf", "exclusion"), given, strict=True))), reasons, stated))
         self.manifests.append(said.dump())
         self.stated.append(stated)
         tree = slow_merkle.leaf_hashes(self.manifests)
-        head = note.Checkpoint(said.origin, len(self.manifests), merkle.root(tree))
-        self.heads.append(note.sign(head.text, [self.signer]))
+        head = signed_note.Checkpoint(said.origin, len(self.manifests), merkle.root(tree))
+        self.heads.append(signed_note.sign(head.text, [self.signer]))
 
     def bundle(self, sequence: int | None = None) -> dict[str, bytes]:
         """The bundle of a snapshot, by default of the newest."""
         at = sequence or len(self.manifests)
-        said = strict.load(Manifest, self.manifests[at - 1], "manifest")
-        node = merkle.Tree(slow_merkle.leaf_hashes(self.manifests)).node
-        proof = bundle.prove(at, at, at - 1, node)
+        said = canonical_json.load(Manifest, self.manifests[at - 1], "manifest")
+        node = merkle.MerkleTree(slow_merkle.leaf_hashes(self.manifests)).node
+        proof = bundle.build_proof(at, at, at - 1, node)
         segments = {one.path: data for one, data in zip(said.segments, self.files, strict=False)}
         before = (self.manifests[at - 2], self.heads[at - 2]) if at > 1 else None
-        return bundle.pack(
+        return bundle.assemble(
             self.manifests[at - 1], self.heads[at - 1], proof, {**segments, **self.stated[at - 1]}, before=before
         )
 
@@ -129,33 +129,34 @@ class Operator:
         log = VoteLog()
         segments = []
         for (rows, hashes), data in zip(self.seals, self.files, strict=True):
-            segments.append(manifest.Segment(log.frontier.size, len(rows), manifest.digest(data)))
+            segments.append(manifest.SegmentFile(log.frontier.size, len(rows), manifest.sha256_hex(data)))
             log.extend(rows, hashes)
         raw, defended, taken = log.counted(excluded, len(reasons))
-        settings = views.configuration(SETTINGS)
+        settings = published_views.with_digest(SETTINGS)
         return Manifest(
             schema=manifest.SCHEMA,
             board=BOARD,
             sequence=len(self.manifests) + 1,
-            previous=manifest.digest(self.manifests[-1]) if self.manifests else manifest.NO_PREVIOUS,
+            previous=manifest.sha256_hex(self.manifests[-1]) if self.manifests else manifest.NO_PREVIOUS,
             at="2024-08-15T07:00:00Z",
-            vote_log=manifest.VoteLog(log.frontier.size, Digest(log.frontier.root().hex())),
+            vote_log=manifest.VoteLogHead(log.frontier.size, Digest(log.frontier.root().hex())),
             segments=tuple(segments),
             exclusions=tuple(
-                manifest.Exclusion("voter", "00000000000000aa", reason, "auto-voter/1", votes)
+                manifest.ManifestExclusion("voter", "00000000000000aa", reason, "auto-voter/1", votes)
                 for reason, votes in zip(reasons, taken, strict=True)
             ),
             configuration=settings,
-            code=manifest.Code("0.1.0", ""),
+            code=manifest.CodeVersion("0.1.0", ""),
             quality=manifest.DataQuality("a verdict", success=True),
-            views=manifest.Views(
-                views.view(log.counts(raw, ["yak"]), settings), views.view(log.counts(defended, ["yak"]), settings)
+            views=manifest.PublishedViews(
+                published_views.build_view(log.counts(raw, ["yak"]), settings),
+                published_views.build_view(log.counts(defended, ["yak"]), settings),
             ),
             alerts=(manifest.OpenAlert("an alert", "voter_bias", "warning"),),
-            watermark=(manifest.Position("kafka:arena.votes", 0, 900),),
+            watermark=(manifest.SourcePosition("kafka:arena.votes", 0, 900),),
             keys=(str(self.signer.verifier),),
             witnesses=(str(WITNESS.verifier),),
-            files=bundle.listed(stated),
+            files=bundle.file_digests(stated),
         )
 
 
@@ -163,7 +164,7 @@ EXCLUDED = {10: 0, 20: 0, 640: 0, 641: 1}
 REASONS = ("voted against the board", "asked for by a person")
 
 
-def honest(signer: note.Signer = SIGNER) -> Operator:
+def honest(signer: signed_note.Signer = SIGNER) -> Operator:
     """Three seals, three snapshots; the last seal takes a vote back, the last snapshot excludes four."""
     it, rows = Operator(signer), small_votes()
     it.seal(rows.slice(0, 300))
@@ -176,7 +177,7 @@ def honest(signer: note.Signer = SIGNER) -> Operator:
 
 
 def last_seal(rows: pa.Table) -> pa.Table:
-    back = leaf.retractions([rows["vote"][33].as_py()], np.array([START]), [33], ["the voter asked"])
+    back = leaf.retraction_rows([rows["vote"][33].as_py()], np.array([START]), [33], ["the voter asked"])
     return pa.concat_tables([rows.slice(700, 200), back])
 
 
@@ -217,5 +218,5 @@ def good() -> Files:
 
 def refuted(files: Files, **options: Any) -> Refuted:
     with pytest.raises(Refuted) as found:
-        verify(files, options.pop("keys", [SIGNER.verifier]), **options)
+        verify_bundle(files, options.pop("keys", [SIGNER.verifier]), **options)
     return found.value

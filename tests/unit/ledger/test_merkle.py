@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import Refuted
-from pipeline.ledger import merkle, proofs, tiles
+from pipeline.ledger import merkle, merkle_proofs, tiles
 from tests.unit.ledger import make_vectors, slow_merkle
 
 VECTORS = json.loads(make_vectors.FILE.read_text("utf-8"))
@@ -58,32 +58,32 @@ def accepts(check: Any, case: dict[str, Any], reasons: set[str]) -> bool:
 def test_the_golden_inclusion_proofs() -> None:
     for case in VECTORS["inclusion"]:
         leaf, root, *path = map(bytes.fromhex, [case["leaf"], case["root"], *case["path"]])
-        check = lambda: proofs.check_inclusion(leaf, case["index"], case["size"], path, root)  # noqa: B023, E731
+        check = lambda: merkle_proofs.check_inclusion(leaf, case["index"], case["size"], path, root)  # noqa: B023, E731
         assert accepts(check, case, {"inclusion"}) == case["good"], case
 
 
 def test_the_golden_consistency_proofs() -> None:
     for case in VECTORS["consistency"]:
         old_root, new_root, *path = map(bytes.fromhex, [case["old_root"], case["new_root"], *case["path"]])
-        check = lambda: proofs.check_consistency(case["old"], old_root, case["new"], new_root, path)  # noqa: B023, E731
+        check = lambda: merkle_proofs.check_consistency(case["old"], old_root, case["new"], new_root, path)  # noqa: B023, E731
         assert accepts(check, case, {"consistency", "rollback", "fork"}) == case["good"], case
 
 
 def test_an_older_size_is_a_rollback_and_one_size_with_two_roots_a_fork() -> None:
     a, b = bytes(32), b"\x01" * 32
     with pytest.raises(Refuted, match="rollback"):
-        proofs.check_consistency(5, a, 4, a, [])
+        merkle_proofs.check_consistency(5, a, 4, a, [])
     with pytest.raises(Refuted, match="fork"):
-        proofs.check_consistency(5, a, 5, b, [])
+        merkle_proofs.check_consistency(5, a, 5, b, [])
 
 
 def test_every_proof_of_every_size_is_the_definition_s() -> None:
     entries = make_vectors.ENTRIES
-    tree = merkle.Tree(HASHES)
+    tree = merkle.MerkleTree(HASHES)
     for size in (1, 2, 3, 7, 8, 9, 31, 33, 64, 100, 127, 128, 129):
         for index in range(0, size, max(1, size // 9)):
-            assert proofs.inclusion_path(index, size, tree.node) == slow_merkle.path(index, entries[:size])
-            assert proofs.consistency_path(index, size, tree.node) == slow_merkle.proof(index, entries[:size])
+            assert merkle_proofs.inclusion_path(index, size, tree.node) == slow_merkle.path(index, entries[:size])
+            assert merkle_proofs.consistency_path(index, size, tree.node) == slow_merkle.proof(index, entries[:size])
 
 
 @given(st.lists(st.integers(0, 40), max_size=8), st.integers(0, 10**6))
@@ -100,16 +100,16 @@ def test_a_tree_is_the_same_however_it_is_appended(cuts: list[int], seed: int) -
 @given(st.integers(1, 130), st.data())
 def test_a_flipped_bit_anywhere_in_a_proof_refutes_it(size: int, data: st.DataObject) -> None:
     index = data.draw(st.integers(0, size - 1))
-    tree, root = merkle.Tree(HASHES), merkle.root(HASHES[: size * 32])
-    path = proofs.inclusion_path(index, size, tree.node)
+    tree, root = merkle.MerkleTree(HASHES), merkle.root(HASHES[: size * 32])
+    path = merkle_proofs.inclusion_path(index, size, tree.node)
     leaf = HASHES[index * 32 : index * 32 + 32]
-    proofs.check_inclusion(leaf, index, size, path, root)
+    merkle_proofs.check_inclusion(leaf, index, size, path, root)
     whole = bytearray(b"".join([leaf, root, *path]))
     bit = data.draw(st.integers(0, len(whole) * 8 - 1))
     whole[bit // 8] ^= 1 << bit % 8
     parts = [bytes(whole[at : at + 32]) for at in range(0, len(whole), 32)]
     with pytest.raises(Refuted):
-        proofs.check_inclusion(parts[0], index, size, parts[2:], parts[1])
+        merkle_proofs.check_inclusion(parts[0], index, size, parts[2:], parts[1])
 
 
 def tiles_of(size: int) -> Iterator[tiles.Tile]:
@@ -133,8 +133,8 @@ class Disk:
 
     def append(self, hashes: bytes) -> bytes:
         """Append leaf hashes; returns the new root."""
-        grown = tiles.Grown(self.frontier.size, tuple(self.frontier.extend(hashes)))
-        for tile, data in tiles.cut(grown, self.read).items():
+        grown = tiles.LogGrowth(self.frontier.size, tuple(self.frontier.extend(hashes)))
+        for tile, data in tiles.new_tiles(grown, self.read).items():
             assert self.files.setdefault(tile.path, data) == data
         return self.frontier.root()
 
@@ -148,20 +148,22 @@ def test_tiles_give_the_roots_and_proofs_of_the_tree_whatever_the_appends(cuts: 
         size += cut
         assert root == merkle.root(hashes[: size * 32])
         assert {tile.path for tile in tiles_of(size)} <= set(disk.files)
-    tree, log = merkle.Tree(hashes), tiles.Tiles(size, disk.read)
+    tree, log = merkle.MerkleTree(hashes), tiles.TileReader(size, disk.read)
     for index in {0, size // 3, size - 1}:
-        path = proofs.inclusion_path(index, size, log.node)
-        assert path == proofs.inclusion_path(index, size, tree.node)
-        proofs.check_inclusion(hashes[index * 32 : index * 32 + 32], index, size, path, root)
-    assert proofs.consistency_path(cuts[0], size, log.node) == proofs.consistency_path(cuts[0], size, tree.node)
+        path = merkle_proofs.inclusion_path(index, size, log.node)
+        assert path == merkle_proofs.inclusion_path(index, size, tree.node)
+        merkle_proofs.check_inclusion(hashes[index * 32 : index * 32 + 32], index, size, path, root)
+    assert merkle_proofs.consistency_path(cuts[0], size, log.node) == merkle_proofs.consistency_path(
+        cuts[0], size, tree.node
+    )
 
 
 def test_a_proof_in_a_log_of_70_000_leaves_reads_a_few_tiles() -> None:
     hashes, disk = b"".join(i.to_bytes(32, "big") for i in range(70_000)), Disk()
     root = disk.append(hashes)
-    log = tiles.Tiles(70_000, disk.read)
-    path = proofs.inclusion_path(12_345, 70_000, log.node)
-    proofs.check_inclusion((12_345).to_bytes(32, "big"), 12_345, 70_000, path, root)
+    log = tiles.TileReader(70_000, disk.read)
+    path = merkle_proofs.inclusion_path(12_345, 70_000, log.node)
+    merkle_proofs.check_inclusion((12_345).to_bytes(32, "big"), 12_345, 70_000, path, root)
     # One for the leaf's own tile, and per level the one above it and the right edge.
     assert log.reads <= 2 * 3
 
@@ -200,4 +202,4 @@ def test_another_way_to_write_a_tile_s_path_is_refused(path: str) -> None:
 
 def test_a_tile_of_the_wrong_length_is_refused() -> None:
     with pytest.raises(ValueError, match=r"tile/0/000\.p/3: expected 96 bytes, got 64"):
-        tiles.Tiles(3, lambda _: bytes(64)).node(0, 0)
+        tiles.TileReader(3, lambda _: bytes(64)).node(0, 0)

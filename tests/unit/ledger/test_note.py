@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import Refuted
-from pipeline.ledger import note
+from pipeline.ledger import signed_note
 
 # The example of Go's package golang.org/x/mod/sumdb/note.
 PUBLISHED_KEY = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
@@ -17,48 +17,52 @@ then you don't know what your problem is.
 — PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=
 """.encode()
 
-SIGNER = note.Signer("board.example/votes", bytes(range(32)))
-WITNESS = note.Signer("witness.example", bytes(range(32, 64)), note.COSIGNATURE)
-HEAD = note.Checkpoint("board.example/votes", 7, bytes(range(32)))
-SIGNED = note.sign(HEAD.text, [SIGNER])
+SIGNER = signed_note.Signer("board.example/votes", bytes(range(32)))
+WITNESS = signed_note.Signer("witness.example", bytes(range(32, 64)), signed_note.COSIGNATURE)
+HEAD = signed_note.Checkpoint("board.example/votes", 7, bytes(range(32)))
+SIGNED = signed_note.sign(HEAD.text, [SIGNER])
 KEYS = [SIGNER.verifier, WITNESS.verifier]
 
 
 def test_the_published_note_and_key() -> None:
-    key = note.VerifierKey.parse(PUBLISHED_KEY)
+    key = signed_note.VerifierKey.parse(PUBLISHED_KEY)
     assert str(key) == PUBLISHED_KEY
-    assert note.verify(note.parse(PUBLISHED, "note"), [key], "note") == (key,)
+    assert signed_note.verify(signed_note.parse(PUBLISHED, "note"), [key], "note") == (key,)
 
 
 def test_a_checkpoint_comes_back_from_its_note() -> None:
-    parsed = note.parse(SIGNED, "checkpoint")
-    assert note.verify(parsed, KEYS, "checkpoint") == (SIGNER.verifier,)
-    assert note.checkpoint(parsed, "checkpoint") == HEAD
+    parsed = signed_note.parse(SIGNED, "checkpoint")
+    assert signed_note.verify(parsed, KEYS, "checkpoint") == (SIGNER.verifier,)
+    assert signed_note.parse_checkpoint(parsed, "checkpoint") == HEAD
     lines = SIGNED.decode().split("\n")
     assert lines[:4] == ["board.example/votes", "7", base64.b64encode(HEAD.root).decode(), ""]
     assert lines[4].startswith("— board.example/votes ")
 
 
 def test_a_witness_signs_with_its_time() -> None:
-    parsed = note.parse(SIGNED + WITNESS.sign(HEAD.text, 1_700_000_000), "checkpoint")
-    assert note.verify(parsed, KEYS, "checkpoint") == (SIGNER.verifier, WITNESS.verifier)
+    parsed = signed_note.parse(SIGNED + WITNESS.sign(HEAD.text, 1_700_000_000), "checkpoint")
+    assert signed_note.verify(parsed, KEYS, "checkpoint") == (SIGNER.verifier, WITNESS.verifier)
     assert int.from_bytes(parsed.signatures[1].signature[:8], "big") == 1_700_000_000
 
 
 def test_a_witness_s_signature_is_none_of_a_log_and_the_other_way_round() -> None:
-    as_log = note.VerifierKey(WITNESS.name, note.ED25519, WITNESS.verifier.public)
+    as_log = signed_note.VerifierKey(WITNESS.name, signed_note.ED25519, WITNESS.verifier.public)
     assert as_log.key_id != WITNESS.verifier.key_id
-    forged = note.VerifierKey(SIGNER.name, note.COSIGNATURE, SIGNER.verifier.public)
-    signature = note.parse(SIGNED, "x").signatures[0].signature
+    forged = signed_note.VerifierKey(SIGNER.name, signed_note.COSIGNATURE, SIGNER.verifier.public)
+    signature = signed_note.parse(SIGNED, "x").signatures[0].signature
     with pytest.raises(Refuted, match="signature"):
-        note.verify(note.Note(HEAD.text, (note.Signature(SIGNER.name, forged.key_id, signature),)), [forged], "x")
+        signed_note.verify(
+            signed_note.SignedNote(HEAD.text, (signed_note.NoteSignature(SIGNER.name, forged.key_id, signature),)),
+            [forged],
+            "x",
+        )
 
 
 def test_an_unknown_key_is_refused_or_left_out_as_asked() -> None:
-    parsed = note.parse(SIGNED, "checkpoint")
+    parsed = signed_note.parse(SIGNED, "checkpoint")
     with pytest.raises(Refuted, match="unknown_key"):
-        note.verify(parsed, [WITNESS.verifier], "checkpoint")
-    assert note.verify(parsed, [WITNESS.verifier], "checkpoint", strict=False) == ()
+        signed_note.verify(parsed, [WITNESS.verifier], "checkpoint")
+    assert signed_note.verify(parsed, [WITNESS.verifier], "checkpoint", strict=False) == ()
 
 
 def test_a_signature_has_one_spelling() -> None:
@@ -69,7 +73,7 @@ def test_a_signature_has_one_spelling() -> None:
     other = line[:-2] + alphabet[alphabet.index(line[-2]) ^ 1] + "=\n"
     assert base64.b64decode(other.split(" ")[-1]) == base64.b64decode(line.split(" ")[-1])
     with pytest.raises(Refuted, match="note"):
-        note.parse(other.encode(), "checkpoint")
+        signed_note.parse(other.encode(), "checkpoint")
 
 
 @pytest.mark.parametrize(
@@ -88,7 +92,7 @@ def test_a_signature_has_one_spelling() -> None:
         (SIGNED.replace("— ".encode(), "—  ".encode()), "note"),
         (SIGNED.replace(b"7", b"\xff", 1), "note"),
         (SIGNED.replace(b"7", b"7\x00", 1), "note"),
-        (b"x" * (note.MAX_NOTE + 1), "note"),
+        (b"x" * (signed_note.MAX_NOTE + 1), "note"),
         (b"evil" + SIGNED, "signature"),
         (SIGNED.replace(b"\n7\n", b"\n8\n"), "signature"),
         (SIGNED.replace(b"\n7\n", b"\n07\n"), "signature"),
@@ -97,7 +101,7 @@ def test_a_signature_has_one_spelling() -> None:
 )
 def test_a_spoilt_note_is_refused(spoilt: bytes, reason: str) -> None:
     with pytest.raises(Refuted) as refuted:
-        note.verify(note.parse(spoilt, "checkpoint"), KEYS, "checkpoint")
+        signed_note.verify(signed_note.parse(spoilt, "checkpoint"), KEYS, "checkpoint")
     assert refuted.value.reason == reason
 
 
@@ -113,14 +117,14 @@ def test_a_spoilt_note_is_refused(spoilt: bytes, reason: str) -> None:
         HEAD.text.replace(b"\n7\n", b"\n9999999999999999\n"),
         HEAD.text.replace(b"board.example/votes\n", b"\n"),
         HEAD.text.replace(b"=\n", b"\n"),
-        note.Checkpoint("origin", 7, bytes(31)).text,
+        signed_note.Checkpoint("origin", 7, bytes(31)).text,
     ],
 )
 def test_what_is_signed_must_still_be_a_checkpoint(text: bytes) -> None:
-    parsed = note.parse(note.sign(text, [SIGNER]), "checkpoint")
-    assert note.verify(parsed, KEYS, "checkpoint")
+    parsed = signed_note.parse(signed_note.sign(text, [SIGNER]), "checkpoint")
+    assert signed_note.verify(parsed, KEYS, "checkpoint")
     with pytest.raises(Refuted, match=r"\[checkpoint\]"):
-        note.checkpoint(parsed, "checkpoint")
+        signed_note.parse_checkpoint(parsed, "checkpoint")
 
 
 @pytest.mark.parametrize(
@@ -141,7 +145,7 @@ def test_what_is_signed_must_still_be_a_checkpoint(text: bytes) -> None:
 )
 def test_another_way_to_write_a_key_is_refused(text: str) -> None:
     with pytest.raises(Refuted, match=r"\[key\]"):
-        note.VerifierKey.parse(text)
+        signed_note.VerifierKey.parse(text)
 
 
 @settings(max_examples=300)
@@ -150,10 +154,10 @@ def test_a_flipped_bit_anywhere_in_a_signed_checkpoint_refutes_it(bit: int) -> N
     spoilt = bytearray(SIGNED)
     spoilt[bit // 8] ^= 1 << bit % 8
     with pytest.raises(Refuted):
-        note.verify(note.parse(bytes(spoilt), "checkpoint"), KEYS, "checkpoint")
+        signed_note.verify(signed_note.parse(bytes(spoilt), "checkpoint"), KEYS, "checkpoint")
 
 
 def test_a_signer_does_not_show_its_secret() -> None:
     assert "seed" not in repr(SIGNER)
     with pytest.raises(ValueError, match="without white space"):
-        note.Signer("two words", bytes(32))
+        signed_note.Signer("two words", bytes(32))

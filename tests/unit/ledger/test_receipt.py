@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from pipeline.errors import Refuted
-from pipeline.ledger import leaf, note, strict
-from pipeline.ledger.receipt import Receipt, check, load, votes_key
+from pipeline.ledger import canonical_json, leaf, signed_note
+from pipeline.ledger.receipt import VoteReceipt, check, load, vote_log_key
 from tests.unit.ledger import slow_merkle
 from tests.unit.ledger.operator_of_a_board import BOARD, SIGNER, WITNESS, small_votes
 
-LOG = note.Signer(f"{BOARD}/votes", SIGNER.seed)
+LOG = signed_note.Signer(f"{BOARD}/votes", SIGNER.seed)
 KEYS = [SIGNER.verifier]
 AT = 5
 
@@ -27,20 +27,20 @@ def entries() -> list[bytes]:
     return leaf.entries(small_votes().slice(0, 13))
 
 
-def signed(origin: str, size: int, root: bytes, *signers: note.Signer) -> str:
-    return note.sign(note.Checkpoint(origin, size, root).text, list(signers)).decode()
+def signed(origin: str, size: int, root: bytes, *signers: signed_note.Signer) -> str:
+    return signed_note.sign(signed_note.Checkpoint(origin, size, root).text, list(signers)).decode()
 
 
-def receipt(at: int = AT, **changes: Any) -> Receipt:
+def receipt(at: int = AT, **changes: Any) -> VoteReceipt:
     """The receipt of leaf `at` of a log of 13 leaves; `path` is the slow definition's."""
-    good = Receipt(
+    good = VoteReceipt(
         vote=json.loads(entries()[at])["vote"],
         leaf=at,
         entry=entries()[at].decode(),
         size=len(entries()),
-        path=tuple(strict.Digest(one.hex()) for one in slow_merkle.path(at, entries())),
+        path=tuple(canonical_json.Digest(one.hex()) for one in slow_merkle.path(at, entries())),
         checkpoint=signed(LOG.name, len(entries()), slow_merkle.root(entries()), LOG),
-        snapshot=strict.Digest("ab" * 32),
+        snapshot=canonical_json.Digest("ab" * 32),
         raw=True,
         defended=False,
         reason="excluded",
@@ -49,7 +49,7 @@ def receipt(at: int = AT, **changes: Any) -> Receipt:
     return replace(good, **changes)
 
 
-def refuted(given: Receipt, keys: list[note.VerifierKey] = KEYS) -> tuple[str, str]:
+def refuted(given: VoteReceipt, keys: list[signed_note.VerifierKey] = KEYS) -> tuple[str, str]:
     with pytest.raises(Refuted) as found:
         check(given, keys)
     return found.value.reason, found.value.where
@@ -72,7 +72,7 @@ def test_a_leaf_that_is_not_in_the_log_at_its_place_is_refuted() -> None:
     assert refuted(receipt(entry=forged.decode())) == ("inclusion", "receipt")
     assert refuted(receipt(leaf=AT + 1)) == ("inclusion", "receipt")
     assert refuted(receipt(path=receipt().path[:-1])) == ("inclusion", "receipt")
-    assert refuted(receipt(path=(*receipt().path, strict.Digest("00" * 32)))) == ("inclusion", "receipt")
+    assert refuted(receipt(path=(*receipt().path, canonical_json.Digest("00" * 32)))) == ("inclusion", "receipt")
 
 
 def test_a_proof_for_another_size_than_the_signed_one_is_refuted() -> None:
@@ -81,7 +81,7 @@ def test_a_proof_for_another_size_than_the_signed_one_is_refuted() -> None:
 
 
 def test_a_head_that_the_board_did_not_sign_is_refuted() -> None:
-    stranger = note.Signer(LOG.name, sha256(b"stranger").digest())
+    stranger = signed_note.Signer(LOG.name, sha256(b"stranger").digest())
     root = slow_merkle.root(entries())
     assert refuted(receipt(checkpoint=signed(LOG.name, 13, root, stranger))) == ("unknown_key", "checkpoint")
     assert refuted(receipt(), [replace(SIGNER.verifier, public=stranger.verifier.public)])[0] == "unknown_key"
@@ -94,24 +94,24 @@ def test_a_head_of_another_log_is_refuted_although_the_board_signed_it() -> None
 
 
 def test_one_of_several_known_keys_is_enough() -> None:
-    second = note.Signer(f"{BOARD}/snapshots", sha256(b"second").digest())
+    second = signed_note.Signer(f"{BOARD}/snapshots", sha256(b"second").digest())
     assert check(receipt(), [second.verifier, SIGNER.verifier]).size == 13
-    old = note.Signer(LOG.name, second.seed)
+    old = signed_note.Signer(LOG.name, second.seed)
     both = signed(LOG.name, 13, slow_merkle.root(entries()), old, LOG)
     assert check(receipt(checkpoint=both), [second.verifier, SIGNER.verifier]).size == 13
 
 
 def test_the_vote_log_s_key_is_the_snapshot_log_s_under_the_log_s_own_name() -> None:
-    assert votes_key(SIGNER.verifier) == LOG.verifier
+    assert vote_log_key(SIGNER.verifier) == LOG.verifier
     for signer in (LOG, WITNESS):
         with pytest.raises(Refuted, match="expected the key of a snapshot log"):
-            votes_key(signer.verifier)
+            vote_log_key(signer.verifier)
 
 
 def test_a_receipt_is_read_from_its_canonical_bytes_only() -> None:
-    data = strict.dump(receipt())
+    data = canonical_json.dump(receipt())
     assert load(data) == receipt()
     with pytest.raises(Refuted, match="canonical"):
         load(data + b"\n")
     with pytest.raises(Refuted, match="fields"):
-        load(strict.dump({**json.loads(data), "leaf": -1}))
+        load(canonical_json.dump({**json.loads(data), "leaf": -1}))

@@ -20,7 +20,7 @@ CUTS = st.lists(st.integers(0, VOTES), max_size=6).map(sorted)
 def rows(seed: int = 3) -> pa.Table:
     rng = np.random.default_rng(seed)
     a = rng.integers(0, 9, VOTES)
-    return leaf.votes(
+    return leaf.vote_rows(
         [f"v{i}" for i in range(VOTES)],
         1_767_225_600_000_000 + np.sort(rng.integers(0, 50 * 3_600_000_000, VOTES)),
         [f"m{i}" for i in a],
@@ -51,7 +51,7 @@ def test_the_same_rows_give_the_same_file_however_many_come_at_a_time(cuts: list
         patched.setattr(segment, "GROUP", 250)
         expected = segment_file(whole, hashes)
         sink = io.BytesIO()
-        writer = segment.Writer(sink)
+        writer = segment.SegmentWriter(sink)
         for start, end in zip([0, *cuts], [*cuts, VOTES], strict=True):
             writer.add(spelt(whole.slice(start, end - start)), hashes[32 * start : 32 * end])
         writer.close()
@@ -62,9 +62,9 @@ def test_the_same_rows_give_the_same_file_however_many_come_at_a_time(cuts: list
 
 
 def test_retractions_stand_among_votes_in_their_order() -> None:
-    back = leaf.retractions(["v3"], np.array([1_767_225_600_000_000]), [3], ["cast by a test"])
+    back = leaf.retraction_rows(["v3"], np.array([1_767_225_600_000_000]), [3], ["cast by a test"])
     sink = io.BytesIO()
-    writer = segment.Writer(sink)
+    writer = segment.SegmentWriter(sink)
     writer.add(rows(), leaf.hashes(rows()))
     writer.add(back, leaf.hashes(back))
     writer.close()

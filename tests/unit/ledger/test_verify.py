@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import Refuted
-from pipeline.ledger import bundle, leaf, manifest, merkle, note, segment, strict
+from pipeline.ledger import bundle, canonical_json, leaf, manifest, merkle, segment, signed_note
+from pipeline.ledger.bundle_verification import VerifiedBundle, verify_bundle
 from pipeline.ledger.manifest import Manifest
-from pipeline.ledger.verify import Verified, verify
 from tests.unit.ledger import slow_merkle
 from tests.unit.ledger.operator_of_a_board import (
     BOARD,
@@ -40,7 +40,7 @@ from tests.unit.ledger.operator_of_a_board import (
 
 @pytest.mark.parametrize("sequence", [1, 2, 3])
 def test_a_good_bundle_passes(sequence: int) -> None:
-    found = verify(operator().bundle(sequence), [SIGNER.verifier])
+    found = verify_bundle(operator().bundle(sequence), [SIGNER.verifier])
     assert found.manifest.sequence == found.checkpoint.size == sequence
     assert found.signer == SIGNER.verifier
     assert found.key_checked
@@ -48,7 +48,7 @@ def test_a_good_bundle_passes(sequence: int) -> None:
 
 
 def test_a_good_bundle_counts_what_it_should() -> None:
-    said = verify(good(), [SIGNER.verifier]).manifest
+    said = verify_bundle(good(), [SIGNER.verifier]).manifest
     fate = np.array(small_votes()["fate"].to_pylist())
     # Leaf 33 was taken back; leaves 10, 20, 640 and 641 are excluded; a quarantined vote counts nowhere.
     assert said.vote_log.size == 901
@@ -59,7 +59,7 @@ def test_a_good_bundle_counts_what_it_should() -> None:
 
 
 def test_without_a_key_the_verdict_says_that_the_key_was_not_checked() -> None:
-    found = verify(good())
+    found = verify_bundle(good())
     assert not found.key_checked
     assert "key not checked" in str(found)
     assert found.signer.key_id.hex() in str(found)
@@ -67,29 +67,29 @@ def test_without_a_key_the_verdict_says_that_the_key_was_not_checked() -> None:
 
 def test_a_whole_bundle_of_a_stranger_is_consistent_and_falls_with_the_key() -> None:
     forged = honest(STRANGER).bundle()
-    assert not verify(forged).key_checked
+    assert not verify_bundle(forged).key_checked
     assert refuted(forged).reason == "unsigned"
 
 
 def test_a_witness_that_the_manifest_names_is_told() -> None:
     files = {**good(), "checkpoint": good()["checkpoint"] + WITNESS.sign(head().text, 1_723_700_000)}
-    assert verify(files, [SIGNER.verifier]).witnesses == (WITNESS.name,)
+    assert verify_bundle(files, [SIGNER.verifier]).witnesses == (WITNESS.name,)
 
 
-def head() -> note.Checkpoint:
-    return note.checkpoint(note.parse(good()["checkpoint"], "x"), "x")
+def head() -> signed_note.Checkpoint:
+    return signed_note.parse_checkpoint(signed_note.parse(good()["checkpoint"], "x"), "x")
 
 
 def test_a_bundle_in_a_folder_passes_and_links_are_refused(tmp_path: Path) -> None:
-    bundle.write(tmp_path / "bundle", good())
-    folder = bundle.Folder(tmp_path / "bundle")
+    bundle.write_folder(tmp_path / "bundle", good())
+    folder = bundle.BundleFolder(tmp_path / "bundle")
     assert len(folder) == len(good())
-    assert isinstance(verify(folder, [SIGNER.verifier]), Verified)
+    assert isinstance(verify_bundle(folder, [SIGNER.verifier]), VerifiedBundle)
     (tmp_path / "bundle/votes/link").symlink_to(tmp_path)
     with pytest.raises(Refuted, match="not_a_file"):
-        verify(folder)
+        verify_bundle(folder)
     with pytest.raises(Refuted, match="missing"):
-        bundle.Folder(tmp_path / "nothing")
+        bundle.BundleFolder(tmp_path / "nothing")
 
 
 # --- somebody who cannot sign ---------------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ def reorder(name: str) -> Files:
 def proof(**paths: Any) -> Files:
     value = json.loads(good()["proof.json"])
     value.update({name: change(value[name]) for name, change in paths.items()})
-    return put("proof.json", strict.dump(value))
+    return put("proof.json", canonical_json.dump(value))
 
 
 def flip(path: list[str]) -> list[str]:
@@ -135,14 +135,14 @@ def rows_of(name: str, choose: Callable[[pa.Table], pa.Table]) -> Files:
 
 def own_digest(name: str, data: bytes) -> Files:
     """A changed file, and its digest in the manifest put right."""
-    old, new = manifest.digest(good()[name]), manifest.digest(data)
+    old, new = manifest.sha256_hex(good()[name]), manifest.sha256_hex(data)
     return {**swap("manifest.json", old, new), name: data}
 
 
-def resigned(size: int | None = None, root: bytes | None = None, signer: note.Signer = SIGNER) -> bytes:
+def resigned(size: int | None = None, root: bytes | None = None, signer: signed_note.Signer = SIGNER) -> bytes:
     it = head()
-    text = note.Checkpoint(it.origin, it.size if size is None else size, root or it.root).text
-    return note.sign(text, [signer])
+    text = signed_note.Checkpoint(it.origin, it.size if size is None else size, root or it.root).text
+    return signed_note.sign(text, [signer])
 
 
 def spare_bit() -> Files:
@@ -164,24 +164,24 @@ def bad_witness() -> Files:
 
 
 def unknown_witness() -> Files:
-    other = note.Signer("other.example", bytes(32), note.COSIGNATURE)
+    other = signed_note.Signer("other.example", bytes(32), signed_note.COSIGNATURE)
     return put("checkpoint", good()["checkpoint"] + other.sign(head().text, 1))
 
 
 def ahead() -> bytes:
     """A head of four leaves, as the operator would sign it."""
     tree = slow_merkle.leaf_hashes([*operator().manifests, b"{}"])
-    return note.sign(note.Checkpoint(head().origin, 4, merkle.root(tree)).text, [SIGNER])
+    return signed_note.sign(signed_note.Checkpoint(head().origin, 4, merkle.root(tree)).text, [SIGNER])
 
 
 def fork() -> bytes:
     tree = slow_merkle.leaf_hashes([*operator().manifests[:2], b"{}"])
-    return note.sign(note.Checkpoint(head().origin, 3, merkle.root(tree)).text, [SIGNER])
+    return signed_note.sign(signed_note.Checkpoint(head().origin, 3, merkle.root(tree)).text, [SIGNER])
 
 
 def past() -> bytes:
     """Another past of one leaf."""
-    return note.sign(note.Checkpoint(head().origin, 2, bytes(32)).text, [SIGNER])
+    return signed_note.sign(signed_note.Checkpoint(head().origin, 2, bytes(32)).text, [SIGNER])
 
 
 OTHER = {"model_a": "model_b", "model_b": "model_a", "tie": "model_a", "both_bad": "model_a"}
@@ -209,7 +209,7 @@ VANDALISM: dict[str, tuple[Callable[[], Files], str, str]] = {
     "the README missing": (lambda: without("README.txt"), "missing", "README.txt"),
     "the key missing": (lambda: without("key.txt"), "missing", "key.txt"),
     "an excluded vote put back": (
-        lambda: put("excluded.parquet", segment.excluded(pa.array([10, 20, 640]), pa.array([0, 0, 0]))),
+        lambda: put("excluded.parquet", segment.write_excluded(pa.array([10, 20, 640]), pa.array([0, 0, 0]))),
         "digest",
         "excluded.parquet",
     ),
@@ -301,17 +301,17 @@ VANDALISM: dict[str, tuple[Callable[[], Files], str, str]] = {
 
 
 def merkle_consistency(old: int, new: int) -> list[bytes]:
-    from pipeline.ledger.proofs import consistency_path
+    from pipeline.ledger.merkle_proofs import consistency_path
 
-    return consistency_path(old, new, merkle.Tree(slow_merkle.leaf_hashes(operator().manifests)).node)
+    return consistency_path(old, new, merkle.MerkleTree(slow_merkle.leaf_hashes(operator().manifests)).node)
 
 
-def top() -> manifest.Row:
-    return strict.load(Manifest, good()["manifest.json"], "x").views.defended.rows[0]
+def top() -> manifest.BoardRow:
+    return canonical_json.load(Manifest, good()["manifest.json"], "x").views.defended.rows[0]
 
 
 def root() -> str:
-    return strict.load(Manifest, good()["manifest.json"], "x").vote_log.root
+    return canonical_json.load(Manifest, good()["manifest.json"], "x").vote_log.root
 
 
 def body() -> bytes:
@@ -368,8 +368,8 @@ def test_the_tampering_table_is_long() -> None:
 
 
 def test_a_checkpoint_that_the_reader_kept_shows_a_rollback_and_a_fork() -> None:
-    assert verify(good(), [SIGNER.verifier], good()["checkpoint"])
-    assert verify(good(), [SIGNER.verifier], operator().heads[0])
+    assert verify_bundle(good(), [SIGNER.verifier], good()["checkpoint"])
+    assert verify_bundle(good(), [SIGNER.verifier], operator().heads[0])
     assert refuted(good(), remembered=ahead()).reason == "rollback"
     assert refuted(good(), remembered=fork()).reason == "fork"
     assert refuted(good(), remembered=resigned(signer=STRANGER)).reason == "unknown_key"

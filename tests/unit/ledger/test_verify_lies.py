@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.ledger import leaf, manifest, merkle, segment, strict, views
+from pipeline.ledger import canonical_json, leaf, manifest, merkle, published_views, segment
 from pipeline.ledger.manifest import Manifest
 from tests.unit.ledger.operator_of_a_board import (
     EXCLUDED,
@@ -74,7 +74,9 @@ def excluding(leaves: list[int], reasons: list[int]) -> Files:
     it = honest()
     del it.manifests[2], it.heads[2], it.stated[2]
     it.publish(
-        EXCLUDED, REASONS, excluded_file=segment.excluded(pa.array(leaves, pa.int64()), pa.array(reasons, pa.int32()))
+        EXCLUDED,
+        REASONS,
+        excluded_file=segment.write_excluded(pa.array(leaves, pa.int64()), pa.array(reasons, pa.int32())),
     )
     return it.bundle()
 
@@ -90,7 +92,7 @@ def retracting(*leaves: tuple[str, int], at: int = 900) -> Files:
     """A bundle with retractions that mean nothing; its manifest is honest about all the rest."""
     it, (first, second, _) = honest(), parts()
     rows = small_votes().slice(700, 200)
-    lie = leaf.retractions(
+    lie = leaf.retraction_rows(
         [one[0] for one in leaves], np.array([0] * len(leaves)), [one[1] for one in leaves], ["x"] * len(leaves)
     )
     table = pa.concat_tables([rows, lie])
@@ -102,8 +104,8 @@ def retracting(*leaves: tuple[str, int], at: int = 900) -> Files:
 
     def log(said: Manifest) -> Manifest:
         segments = (*said.segments[:2], replace(said.segments[2], size=len(table)))
-        size, root = at + len(leaves), strict.Digest(merkle.root(whole).hex())
-        return replace(said, segments=segments, vote_log=manifest.VoteLog(size, root))
+        size, root = at + len(leaves), canonical_json.Digest(merkle.root(whole).hex())
+        return replace(said, segments=segments, vote_log=manifest.VoteLogHead(size, root))
 
     it.publish(change=log)
     return it.bundle()
@@ -125,7 +127,7 @@ def retracted_as_vote() -> Files:
     it.files[2] = segment_file(table, leaf.hashes(table))
     whole = b"".join(leaf.hashes(one) for one in (rows.slice(0, 700), table))
     del it.manifests[2], it.heads[2], it.stated[2]
-    it.publish(EXCLUDED, REASONS, with_log(root=strict.Digest(merkle.root(whole).hex())))
+    it.publish(EXCLUDED, REASONS, with_log(root=canonical_json.Digest(merkle.root(whole).hex())))
     return it.bundle()
 
 
@@ -139,12 +141,12 @@ def bad_leaf(row: int, **values: Any) -> Files:
 
 
 def settings_of(**values: Any) -> Change:
-    given = views.configuration({**SETTINGS, **values})
+    given = published_views.with_digest({**SETTINGS, **values})
     return lambda it: replace(it, configuration=given)
 
 
 def settings_without(name: str) -> Change:
-    given = views.configuration({key: value for key, value in SETTINGS.items() if key != name})
+    given = published_views.with_digest({key: value for key, value in SETTINGS.items() if key != name})
     return lambda it: replace(it, configuration=given)
 
 
@@ -165,18 +167,22 @@ def with_exclusion(**values: Any) -> Change:
     return lambda it: replace(it, exclusions=(replace(it.exclusions[0], **values), *it.exclusions[1:]))
 
 
-def rows_as(choose: Callable[[tuple[manifest.Row, ...]], tuple[manifest.Row, ...]]) -> Change:
+def rows_as(choose: Callable[[tuple[manifest.BoardRow, ...]], tuple[manifest.BoardRow, ...]]) -> Change:
     return lambda it: with_view("raw", rows=choose(it.views.raw.rows))(it)
 
 
-ZERO = strict.Digest("0" * 64)
+ZERO = canonical_json.Digest("0" * 64)
 CLAIMS: dict[str, tuple[Change, str, str]] = {
     "another schema": (lambda it: replace(it, schema=2), "schema", "manifest.json"),
     "no sequence": (lambda it: replace(it, sequence=0), "fields", "manifest.json.sequence"),
     "a sequence left out": (lambda it: replace(it, sequence=4), "inclusion", "manifest.json"),
     "a first snapshot again": (lambda it: replace(it, sequence=1, previous=ZERO), "inclusion", "manifest.json"),
     "no manifest before": (lambda it: replace(it, previous=ZERO), "previous", "manifest.json"),
-    "another manifest before": (lambda it: replace(it, previous=strict.Digest("1" * 64)), "previous", "previous.json"),
+    "another manifest before": (
+        lambda it: replace(it, previous=canonical_json.Digest("1" * 64)),
+        "previous",
+        "previous.json",
+    ),
     "another board": (lambda it: replace(it, board="other.example"), "key", "manifest.json.keys"),
     "no key": (lambda it: replace(it, keys=()), "key", "manifest.json.keys"),
     "a key that nobody introduced": (
@@ -236,7 +242,7 @@ CLAIMS: dict[str, tuple[Change, str, str]] = {
     "raw counts of other votes": (with_view("raw", counts_sha256=ZERO), "counts", "view raw"),
     "defended counts of other votes": (with_view("defended", counts_sha256=ZERO), "counts", "view defended"),
     "the views swapped": (
-        lambda it: replace(it, views=manifest.Views(it.views.defended, it.views.raw)),
+        lambda it: replace(it, views=manifest.PublishedViews(it.views.defended, it.views.raw)),
         "counts",
         "view raw",
     ),

@@ -5,25 +5,27 @@ from collections.abc import Callable
 import pytest
 
 from pipeline.errors import Refuted
-from pipeline.ledger import merkle, note
-from pipeline.ledger.proofs import consistency_path
-from pipeline.ledger.witness import STATUS, Known, cosign
+from pipeline.ledger import merkle, signed_note
+from pipeline.ledger.merkle_proofs import consistency_path
+from pipeline.ledger.witness import HTTP_STATUS, WatchedLog, cosign
 from tests.unit.ledger import slow_merkle
 
-LOG = note.Signer("log.example", bytes(range(32)))
-OTHER = note.Signer("log.example", bytes(range(1, 33)))
-WITNESS = note.Signer("witness.example", bytes(range(2, 34)), note.COSIGNATURE)
+LOG = signed_note.Signer("log.example", bytes(range(32)))
+OTHER = signed_note.Signer("log.example", bytes(range(1, 33)))
+WITNESS = signed_note.Signer("witness.example", bytes(range(2, 34)), signed_note.COSIGNATURE)
 HASHES = slow_merkle.leaf_hashes([b"%d" % i for i in range(20)])
-NODE = merkle.Tree(HASHES).node
-EMPTY = Known(LOG.verifier, note.Checkpoint(LOG.name, 0, merkle.EMPTY_ROOT))
+NODE = merkle.MerkleTree(HASHES).node
+EMPTY = WatchedLog(LOG.verifier, signed_note.Checkpoint(LOG.name, 0, merkle.EMPTY_ROOT))
 
 
-def head(size: int, root: bytes | None = None, signer: note.Signer = LOG, origin: str = LOG.name) -> bytes:
-    return note.sign(note.Checkpoint(origin, size, root or merkle.root(HASHES[: size * 32])).text, [signer])
+def head(size: int, root: bytes | None = None, signer: signed_note.Signer = LOG, origin: str = LOG.name) -> bytes:
+    return signed_note.sign(
+        signed_note.Checkpoint(origin, size, root or merkle.root(HASHES[: size * 32])).text, [signer]
+    )
 
 
-def at(size: int) -> Known:
-    return Known(LOG.verifier, note.Checkpoint(LOG.name, size, merkle.root(HASHES[: size * 32])))
+def at(size: int) -> WatchedLog:
+    return WatchedLog(LOG.verifier, signed_note.Checkpoint(LOG.name, size, merkle.root(HASHES[: size * 32])))
 
 
 def test_a_witness_follows_a_log_as_it_grows() -> None:
@@ -31,8 +33,8 @@ def test_a_witness_follows_a_log_as_it_grows() -> None:
     for size in (1, 4, 4, 7, 20):
         known, line = cosign(known, head(size), old, consistency_path(old, size, NODE), WITNESS, 1_723_700_000 + size)
         assert known == at(size)
-        signed = note.parse(head(size) + line, "checkpoint")
-        assert note.verify(signed, [LOG.verifier, WITNESS.verifier], "x") == (LOG.verifier, WITNESS.verifier)
+        signed = signed_note.parse(head(size) + line, "checkpoint")
+        assert signed_note.verify(signed, [LOG.verifier, WITNESS.verifier], "x") == (LOG.verifier, WITNESS.verifier)
         assert int.from_bytes(signed.signatures[1].signature[:8], "big") == 1_723_700_000 + size
         old = size
 
@@ -48,7 +50,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str, int]] = {
         403,
     ),
     "no note": (lambda: cosign(at(4), b"7", 4, PATH, WITNESS, 1), "note", 400),
-    "no checkpoint": (lambda: cosign(at(4), note.sign(b"x\n", [LOG]), 4, PATH, WITNESS, 1), "checkpoint", 400),
+    "no checkpoint": (lambda: cosign(at(4), signed_note.sign(b"x\n", [LOG]), 4, PATH, WITNESS, 1), "checkpoint", 400),
     "a proof from an older head": (lambda: cosign(at(5), head(7), 4, PATH, WITNESS, 1), "stale", 409),
     "a proof from a newer head": (lambda: cosign(at(3), head(7), 4, PATH, WITNESS, 1), "stale", 409),
     "a rollback": (lambda: cosign(at(7), head(4), 7, [], WITNESS, 1), "rollback", 400),
@@ -67,7 +69,7 @@ def test_a_witness_refuses(what: str) -> None:
     with pytest.raises(Refuted) as refuted:
         ask()
     assert refuted.value.reason == reason
-    assert STATUS[reason] == status
+    assert HTTP_STATUS[reason] == status
 
 
 def test_a_log_s_key_is_no_witness_s() -> None:

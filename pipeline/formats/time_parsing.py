@@ -14,7 +14,7 @@ _MILLISECONDS_BELOW = 1e14
 _LONGEST = 100
 
 
-def rfc3339(value: object) -> str | None:
+def to_rfc3339(value: object) -> str | None:
     """A time in UTC as text; a naive time is UTC; what is no time is handed on as its text.
 
     Args:

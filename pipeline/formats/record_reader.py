@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from pipeline.errors import UnknownFormat
 from pipeline.events.hygiene import fault
 from pipeline.events.vote import SCHEMA, derived_id, to_bytes
-from pipeline.formats import foreign
+from pipeline.formats import field_mapping
 
 _BATCH_ROWS = 5_000
 # Tables of battles carry whole prompts in a cell; the module's own limit is 128 KiB.
@@ -27,14 +27,14 @@ csv.field_size_limit(64 * 1024 * 1024)
 
 
 @dataclass(frozen=True, slots=True)
-class ColumnMap:
+class ColumnMapping:
     """How a table calls our fields (`columns`: field → header) and outcomes (`outcomes`: theirs → ours)."""
 
     columns: Mapping[str, str] = field(default_factory=dict)
     outcomes: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, columns: str = "", outcomes: str = "") -> ColumnMap:
+    def parse(cls, columns: str = "", outcomes: str = "") -> ColumnMapping:
         """From "field=header,…" and "theirs=ours,…".
 
         Raises:
@@ -42,12 +42,12 @@ class ColumnMap:
         """
         parsed = cls(_pairs(columns), _pairs(outcomes))
         for name in parsed.columns:
-            if name not in foreign.SYNONYMS:
-                raise UnknownFormat(f"expected a field of {', '.join(foreign.SYNONYMS)}, got {name!r}")
+            if name not in field_mapping.SYNONYMS:
+                raise UnknownFormat(f"expected a field of {', '.join(field_mapping.SYNONYMS)}, got {name!r}")
         return parsed
 
 
-def read_records(path: Path, mapping: ColumnMap | None = None) -> Iterator[bytes]:
+def read_records(path: Path, mapping: ColumnMapping | None = None) -> Iterator[bytes]:
     """Every record of a battle file as one event in bytes, in the order of the file.
 
     Args:
@@ -57,7 +57,7 @@ def read_records(path: Path, mapping: ColumnMap | None = None) -> Iterator[bytes
     Raises:
         UnknownFormat: no reader for this file; says what it looks like.
     """
-    mapping = mapping or ColumnMap()
+    mapping = mapping or ColumnMapping()
     suffix = path.suffix.lower()
     try:
         reader = READERS[suffix]
@@ -66,7 +66,7 @@ def read_records(path: Path, mapping: ColumnMap | None = None) -> Iterator[bytes
     return _identified(reader(path, mapping))
 
 
-def is_registry(raw: bytes) -> bool:
+def is_registry_event(raw: bytes) -> bool:
     """True for a registry event, which goes to a topic of its own."""
     return b'"event_id"' in raw and b'"type"' in raw and b'"winner"' not in raw
 
@@ -86,7 +86,7 @@ def _identified(records: Iterable[bytes | dict[str, Any]]) -> Iterator[bytes]:
         yield to_bytes(event)
 
 
-def _json_array(path: Path, mapping: ColumnMap) -> Iterator[bytes | dict[str, Any]]:
+def _json_array(path: Path, mapping: ColumnMapping) -> Iterator[bytes | dict[str, Any]]:
     try:
         rows = msgspec.json.decode(path.read_bytes(), type=list[msgspec.Raw])
     except (ValueError, RecursionError) as error:
@@ -95,13 +95,13 @@ def _json_array(path: Path, mapping: ColumnMap) -> Iterator[bytes | dict[str, An
         yield _one(bytes(raw), mapping)
 
 
-def _json_lines(path: Path, mapping: ColumnMap) -> Iterator[bytes | dict[str, Any]]:
+def _json_lines(path: Path, mapping: ColumnMapping) -> Iterator[bytes | dict[str, Any]]:
     with path.open("rb") as lines:
         for line in lines:
             yield _one(line.rstrip(b"\r\n"), mapping)
 
 
-def _one(raw: bytes, mapping: ColumnMap) -> bytes | dict[str, Any]:
+def _one(raw: bytes, mapping: ColumnMapping) -> bytes | dict[str, Any]:
     """Our own events go on as they are; a battle is mapped; anything else is the decoder's to reject."""
     if b'"schema"' in raw and (b'"vote_id"' in raw or b'"event_id"' in raw):
         return raw
@@ -114,19 +114,19 @@ def _one(raw: bytes, mapping: ColumnMap) -> bytes | dict[str, Any]:
     if "schema" in record:
         return record if isinstance(record["schema"], int) else raw
     if mapping.columns:
-        return _finish(foreign.table(list(record), mapping.columns)(record), mapping)
+        return _finish(field_mapping.table_mapper(list(record), mapping.columns)(record), mapping)
     return _finish(_battle_reader(record)(record), mapping)
 
 
 def _battle_reader(record: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
     if "evaluation_session_id" in record:
-        return foreign.preference_140k
+        return field_mapping.map_preference_140k
     if "tstamp" in record or "judge" in record:
-        return foreign.fastchat
-    return foreign.table(list(record), {})
+        return field_mapping.map_fastchat
+    return field_mapping.table_mapper(list(record), {})
 
 
-def _csv(path: Path, mapping: ColumnMap) -> Iterator[dict[str, Any]]:
+def _csv(path: Path, mapping: ColumnMapping) -> Iterator[dict[str, Any]]:
     with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as text:
         rows = csv.DictReader(text)
         read = _table(path, list(rows.fieldnames or ()), mapping)
@@ -144,14 +144,14 @@ def _printable(cell: str | None) -> str | None:
     return cell.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _parquet(path: Path, mapping: ColumnMap) -> Iterator[dict[str, Any]]:
+def _parquet(path: Path, mapping: ColumnMapping) -> Iterator[dict[str, Any]]:
     try:
         file = pq.ParquetFile(path)
     except pa.ArrowInvalid as error:
         raise UnknownFormat(f"{path.name}: expected Parquet: {error}") from None
     headers = file.schema_arrow.names
     if "evaluation_session_id" in headers and not mapping.columns:
-        read: Callable[[Mapping[str, Any]], dict[str, Any]] = foreign.preference_140k
+        read: Callable[[Mapping[str, Any]], dict[str, Any]] = field_mapping.map_preference_140k
     else:
         read = _table(path, headers, mapping)
     named = set(mapping.columns.values())
@@ -161,21 +161,21 @@ def _parquet(path: Path, mapping: ColumnMap) -> Iterator[dict[str, Any]]:
             yield _finish(read(row), mapping)
 
 
-def _table(path: Path, headers: list[str], mapping: ColumnMap) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+def _table(path: Path, headers: list[str], mapping: ColumnMapping) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
     missing = [c for c in mapping.columns.values() if c and c not in headers]
     if missing:
         raise UnknownFormat(f"{path.name}: expected columns {missing}, got {headers}")
     for name in ("model_a", "model_b", "winner"):
-        names = foreign.SYNONYMS[name]
+        names = field_mapping.SYNONYMS[name]
         if name not in mapping.columns and not set(names) & set(headers):
             raise UnknownFormat(
                 f"{path.name}: expected a column for {name} ({', '.join(names)}), got {headers}; "
                 f"name it with --columns {name}=HEADER"
             )
-    return foreign.table(headers, mapping.columns)
+    return field_mapping.table_mapper(headers, mapping.columns)
 
 
-def _finish(fields: dict[str, Any], mapping: ColumnMap) -> dict[str, Any]:
+def _finish(fields: dict[str, Any], mapping: ColumnMapping) -> dict[str, Any]:
     winner = fields.get("winner")
     if isinstance(winner, str) and winner in mapping.outcomes:
         fields["winner"] = mapping.outcomes[winner]
@@ -192,7 +192,7 @@ def _pairs(text: str) -> dict[str, str]:
     return result
 
 
-READERS: dict[str, Callable[[Path, ColumnMap], Iterator[bytes | dict[str, Any]]]] = {
+READERS: dict[str, Callable[[Path, ColumnMapping], Iterator[bytes | dict[str, Any]]]] = {
     ".json": _json_array,
     ".jsonl": _json_lines,
     ".ndjson": _json_lines,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pipeline.formats.times import rfc3339
+from pipeline.formats.time_parsing import to_rfc3339
 
 Record = Mapping[str, Any]
 Fields = dict[str, Any]
@@ -36,12 +36,12 @@ def _text(value: Any) -> str | None:
     return str(value)
 
 
-def fastchat(record: Record) -> Fields:
+def map_fastchat(record: Record) -> Fields:
     """FastChat battles: question_id, model_a, model_b, winner, judge, anony, language, tstamp."""
     judge = _text(record.get("judge"))
     return {
         "vote_id": _text(record.get("question_id")),
-        "cast_at": rfc3339(record.get("tstamp")),
+        "cast_at": to_rfc3339(record.get("tstamp")),
         "model_a": record.get("model_a"),
         "model_b": record.get("model_b"),
         "winner": _winner(record.get("winner")),
@@ -50,7 +50,7 @@ def fastchat(record: Record) -> Fields:
     }
 
 
-def preference_140k(record: Record) -> Fields:
+def map_preference_140k(record: Record) -> Fields:
     """The 140k preference schema: id, evaluation_session_id, conv_metadata, language, timestamp.
 
     An evaluation session is one person's, so it stands for the voter.
@@ -58,7 +58,7 @@ def preference_140k(record: Record) -> Fields:
     metadata = record.get("conv_metadata") or {}
     return {
         "vote_id": _text(record.get("id")),
-        "cast_at": rfc3339(record.get("timestamp")),
+        "cast_at": to_rfc3339(record.get("timestamp")),
         "model_a": record.get("model_a"),
         "model_b": record.get("model_b"),
         "winner": _winner(record.get("winner")),
@@ -128,7 +128,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 }
 
 
-def table(headers: list[str], chosen: Mapping[str, str]) -> Callable[[Record], Fields]:
+def table_mapper(headers: list[str], chosen: Mapping[str, str]) -> Callable[[Record], Fields]:
     """A reader for a table, by its headers.
 
     Args:
@@ -145,7 +145,7 @@ def table(headers: list[str], chosen: Mapping[str, str]) -> Callable[[Record], F
         for name in ("vote_id", "voter_id", "language", "category", "prompt_hash", "network"):
             fields[name] = _text(fields[name])
         for name in ("cast_at", "voter_since"):
-            fields[name] = rfc3339(fields[name])
+            fields[name] = to_rfc3339(fields[name])
         fields["winner"] = _winner(fields["winner"])
         for name in ("style_a", "style_b"):
             if record.get(name) is not None:

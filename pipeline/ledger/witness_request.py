@@ -17,14 +17,14 @@ from dataclasses import dataclass
 
 from ..errors import Refuted
 from .merkle import WIDTH
-from .note import decode64
+from .signed_note import decode64
 
 _OLD = re.compile(rb"old (0|[1-9][0-9]{0,15})", re.ASCII)
 _MOST_HASHES = 63
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class WitnessRequest:
     """A new head, and the proof that it continues the one of `old` leaves.
 
     Attributes:
@@ -46,7 +46,7 @@ def _lines(proof: Sequence[bytes]) -> bytes:
     return b"".join(base64.b64encode(one) + b"\n" for one in proof)
 
 
-def load(data: bytes) -> Request:
+def load_request(data: bytes) -> WitnessRequest:
     """Read a request.
 
     Raises:
@@ -58,4 +58,4 @@ def load(data: bytes) -> Request:
     proof = [decode64(one.decode("ascii", "replace")) for one in hashes]
     if not gap or found is None or len(proof) > _MOST_HASHES or any(len(one or b"") != WIDTH for one in proof):
         raise Refuted("note", "request", "expected 'old SIZE', base64 hashes, an empty line and a checkpoint")
-    return Request(int(found[1]), tuple(one for one in proof if one is not None), checkpoint)
+    return WitnessRequest(int(found[1]), tuple(one for one in proof if one is not None), checkpoint)

@@ -70,7 +70,7 @@ class PublishedBoard:
     licenses: tuple[str, ...]
 
 
-def read_history(path: Path) -> dict[str, tuple[PublishedBoard, ...]]:
+def read_published_boards(path: Path) -> dict[str, tuple[PublishedBoard, ...]]:
     """Every board of a table of snapshots.
 
     Args:

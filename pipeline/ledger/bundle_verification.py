@@ -17,17 +17,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import Refuted
-from . import bundle, leaf, manifest, note, segment, strict, views
-from .bundle import CHECKPOINT, EXCLUDED, KEY, MANIFEST, PREVIOUS, PREVIOUS_CHECKPOINT, PROOF, Files
+from . import bundle, canonical_json, leaf, manifest, published_views, segment, signed_note
+from .bundle import CHECKPOINT, EXCLUDED, KEY, MANIFEST, PREVIOUS, PREVIOUS_CHECKPOINT, PROOF, BundleFiles
 from .manifest import Manifest
 from .merkle import WIDTH, leaf_hash
-from .note import Checkpoint, VerifierKey
-from .proofs import check_consistency, check_inclusion
-from .votelog import VoteLog
+from .merkle_proofs import check_consistency, check_inclusion
+from .signed_note import Checkpoint, VerifierKey
+from .vote_log import VoteLog
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
+class VerifiedBundle:
     """What was checked.
 
     Attributes:
@@ -55,11 +55,13 @@ class Verified:
         return f"{of}, consistent, {signed}, key not checked: get the key from the operator and give it with --key"
 
 
-def verify(files: Files, keys: Sequence[VerifierKey] = (), remembered: bytes | None = None) -> Verified:
+def verify_bundle(
+    files: BundleFiles, keys: Sequence[VerifierKey] = (), remembered: bytes | None = None
+) -> VerifiedBundle:
     """Check a bundle.
 
     Args:
-        files: the bundle (`bundle.Folder`, or paths and contents).
+        files: the bundle (`bundle.BundleFolder`, or paths and contents).
         keys: the operator's keys, known from elsewhere; without any the bundle's own is taken.
         remembered: a checkpoint of the same log that the caller kept, the same or an older one.
 
@@ -72,7 +74,7 @@ def verify(files: Files, keys: Sequence[VerifierKey] = (), remembered: bytes | N
     trusted = tuple(keys) or (_own_key(_file(files, names, KEY)),)
     known = _Known.of(said)
     head, signers = _head(_file(files, names, CHECKPOINT), CHECKPOINT, trusted, known)
-    proof = strict.load(bundle.Proof, _file(files, names, PROOF), PROOF)
+    proof = canonical_json.load(bundle.BundleProof, _file(files, names, PROOF), PROOF)
     if head.origin != said.origin:
         raise Refuted("checkpoint", CHECKPOINT, f"expected the log {said.origin}, got {head.origin}")
     check_inclusion(leaf_hash(raw), said.sequence - 1, head.size, _hashes(proof.inclusion), head.root, MANIFEST)
@@ -82,21 +84,21 @@ def verify(files: Files, keys: Sequence[VerifierKey] = (), remembered: bytes | N
     _layout(names, said)
     _digests(files, said)
     _votes(files, said, before)
-    return Verified(
+    return VerifiedBundle(
         said,
-        manifest.digest(raw),
+        manifest.sha256_hex(raw),
         head,
         next(key for key in signers if key in trusted),
         bool(keys),
-        tuple(key.name for key in signers if key.kind == note.COSIGNATURE),
+        tuple(key.name for key in signers if key.kind == signed_note.COSIGNATURE),
     )
 
 
-def _hashes(path: tuple[strict.Digest, ...]) -> list[bytes]:
+def _hashes(path: tuple[canonical_json.Digest, ...]) -> list[bytes]:
     return [bytes.fromhex(one) for one in path]
 
 
-def _file(files: Files, names: set[str], name: str) -> bytes:
+def _file(files: BundleFiles, names: set[str], name: str) -> bytes:
     if name not in names:
         raise Refuted("missing", name, "expected this file in the bundle")
     return files[name]
@@ -122,7 +124,7 @@ class _Known:
     @classmethod
     def of(cls, said: Manifest, where: str = MANIFEST) -> _Known:
         log = tuple(VerifierKey.parse(one, f"{where}.keys") for one in said.keys)
-        if not log or any(key.kind != note.ED25519 or key.name != said.origin for key in log):
+        if not log or any(key.kind != signed_note.ED25519 or key.name != said.origin for key in log):
             raise Refuted("key", f"{where}.keys", f"expected Ed25519 keys of {said.origin}")
         return cls(log, tuple(VerifierKey.parse(one, f"{where}.witnesses") for one in said.witnesses))
 
@@ -131,10 +133,10 @@ def _head(
     data: bytes, where: str, trusted: Sequence[VerifierKey], known: _Known
 ) -> tuple[Checkpoint, tuple[VerifierKey, ...]]:
     """A checkpoint whose every signature is good, one of them by a trusted key of the log."""
-    parsed = note.parse(data, where)
-    signers = note.verify(parsed, dict.fromkeys([*trusted, *known.log, *known.witnesses]), where)
-    head = note.checkpoint(parsed, where)
-    if not any(key in trusted and key.kind == note.ED25519 and key.name == head.origin for key in signers):
+    parsed = signed_note.parse(data, where)
+    signers = signed_note.verify(parsed, dict.fromkeys([*trusted, *known.log, *known.witnesses]), where)
+    head = signed_note.parse_checkpoint(parsed, where)
+    if not any(key in trusted and key.kind == signed_note.ED25519 and key.name == head.origin for key in signers):
         raise Refuted("unsigned", where, f"expected the signature of {head.origin} by a key that is trusted")
     return head, signers
 
@@ -151,11 +153,11 @@ def _rotation(said: Manifest, before: Manifest | None, signers: tuple[VerifierKe
 
 
 def _growth(
-    files: Files,
+    files: BundleFiles,
     names: set[str],
     said: Manifest,
     head: Checkpoint,
-    proof: bundle.Proof,
+    proof: bundle.BundleProof,
     trusted: Sequence[VerifierKey],
 ) -> Manifest | None:
     """The manifest before, which the log holds one leaf earlier; the log at its time is the beginning of this one."""
@@ -165,7 +167,7 @@ def _growth(
         return None
     raw = _file(files, names, PREVIOUS)
     before = manifest.load(raw, PREVIOUS)
-    if manifest.digest(raw) != said.previous or before.sequence != said.sequence - 1 or before.board != said.board:
+    if manifest.sha256_hex(raw) != said.previous or before.sequence != said.sequence - 1 or before.board != said.board:
         raise Refuted("previous", PREVIOUS, f"expected manifest {said.sequence - 1} with SHA-256 {said.previous}")
     path = _hashes(proof.previous_inclusion)
     check_inclusion(leaf_hash(raw), said.sequence - 2, head.size, path, head.root, PREVIOUS)
@@ -195,23 +197,23 @@ def _layout(names: set[str], said: Manifest) -> None:
     for name in (EXCLUDED, KEY):
         if name not in said.files:
             raise Refuted("fields", f"{MANIFEST}.files", f"expected {name} among them")
-    expected = bundle.expected(said)
+    expected = bundle.expected_paths(said)
     for name in sorted(expected - names):
         raise Refuted("missing", name, "expected this file in the bundle")
     for name in sorted(names - expected):
         raise Refuted("unlisted", name, "expected no file that the manifest does not list")
 
 
-def _digests(files: Files, said: Manifest) -> None:
+def _digests(files: BundleFiles, said: Manifest) -> None:
     for name, expected in sorted(said.files.items()):
-        found = manifest.digest(files[name])
+        found = manifest.sha256_hex(files[name])
         if found != expected:
             raise Refuted("digest", name, f"expected SHA-256 {expected}, got {found}")
 
 
-def _votes(files: Files, said: Manifest, before: Manifest | None) -> None:
+def _votes(files: BundleFiles, said: Manifest, before: Manifest | None) -> None:
     log = _read_log(files, said, before)
-    views.check_configuration(said.configuration, f"{MANIFEST}.configuration")
+    published_views.check_configuration(said.configuration, f"{MANIFEST}.configuration")
     excluded = segment.read_excluded(files[EXCLUDED], EXCLUDED)
     raw, defended, taken = log.counted(excluded, len(said.exclusions))
     for place, (one, votes) in enumerate(zip(said.exclusions, taken, strict=True)):
@@ -220,10 +222,10 @@ def _votes(files: Files, said: Manifest, before: Manifest | None) -> None:
             raise Refuted("exclusion", where, f"expected {one.votes} excluded votes, {EXCLUDED} names {votes}")
     for name, published, counted in (("raw", said.views.raw, raw), ("defended", said.views.defended, defended)):
         counts = log.counts(counted, [one.model for one in published.unrated])
-        views.check(published, counts, said.configuration, f"view {name}")
+        published_views.check_view(published, counts, said.configuration, f"view {name}")
 
 
-def _read_log(files: Files, said: Manifest, before: Manifest | None) -> VoteLog:
+def _read_log(files: BundleFiles, said: Manifest, before: Manifest | None) -> VoteLog:
     """All leaves, each file hashed before it is parsed; the roots now and at the manifest before."""
     log = VoteLog()
     older = before.vote_log if before is not None else None
@@ -246,10 +248,10 @@ def _read_log(files: Files, said: Manifest, before: Manifest | None) -> VoteLog:
     return log
 
 
-def _extend(log: VoteLog, one: manifest.Segment, data: bytes, older: manifest.VoteLog | None) -> None:
-    found = manifest.digest(data)
+def _extend(log: VoteLog, one: manifest.SegmentFile, data: bytes, older: manifest.VoteLogHead | None) -> None:
+    found = manifest.sha256_hex(data)
     if found != one.sha256:
-        row = segment.first_wrong(data, one.path)
+        row = segment.first_wrong_row(data, one.path)
         place = "" if row is None else f", the first row that is not its leaf is leaf {one.first + row}"
         raise Refuted("digest", one.path, f"expected SHA-256 {one.sha256}, got {found}{place}")
     rows, stated = segment.read(data, one.path)
@@ -258,7 +260,7 @@ def _extend(log: VoteLog, one: manifest.Segment, data: bytes, older: manifest.Vo
     leaf.check(rows, one.first)
     hashes = leaf.hashes(rows)
     if hashes != stated:
-        row = segment.first_wrong(data, one.path) or 0
+        row = segment.first_wrong_row(data, one.path) or 0
         raise Refuted("leaf", f"leaf {one.first + row}", "expected the hash of its row")
     cut = older.size - one.first if older is not None else -1
     if 0 < cut <= one.size and older is not None:
@@ -269,7 +271,7 @@ def _extend(log: VoteLog, one: manifest.Segment, data: bytes, older: manifest.Vo
         log.extend(rows, hashes)
 
 
-def _check_older(log: VoteLog, older: manifest.VoteLog) -> None:
+def _check_older(log: VoteLog, older: manifest.VoteLogHead) -> None:
     found = log.frontier.root().hex()
     if found != older.root:
         raise Refuted("consistency", "votes", f"at {older.size} leaves expected root {older.root}, they give {found}")

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Refuted
-from . import opening, receipt
-from .note import VerifierKey
-from .verify import Verified, verify
+from . import receipt
+from .bundle_archive import open_bundle
+from .bundle_verification import VerifiedBundle, verify_bundle
+from .signed_note import VerifierKey
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -48,7 +49,7 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def about(found: Verified) -> dict[str, Any]:
+def verdict_document(found: VerifiedBundle) -> dict[str, Any]:
     """A verdict as JSON."""
     return {
         "verified": True,
@@ -77,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _bundle(given: argparse.Namespace, keys: list[VerifierKey]) -> dict[str, Any]:
     kept = None if given.checkpoint is None else given.checkpoint.read_bytes()
-    return about(verify(opening.files(given.bundle), keys, kept))
+    return verdict_document(verify_bundle(open_bundle(given.bundle), keys, kept))
 
 
 def _receipt(path: Path, keys: list[VerifierKey]) -> dict[str, Any]:

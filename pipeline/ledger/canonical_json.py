@@ -37,7 +37,7 @@ def dump(record: Any) -> bytes:
     return rfc8785.dumps(asdict(record) if is_dataclass(record) and not isinstance(record, type) else record)
 
 
-def plain(record: Any) -> Any:
+def to_json(record: Any) -> Any:
     """A record as a JSON value."""
     return json.loads(dump(record))
 

@@ -122,7 +122,7 @@ class Signer:
 
 
 @dataclass(frozen=True, slots=True)
-class Signature:
+class NoteSignature:
     """One line under a note, not yet verified."""
 
     name: str
@@ -131,7 +131,7 @@ class Signature:
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class SignedNote:
     """A text and the lines under it.
 
     Attributes:
@@ -140,7 +140,7 @@ class Note:
     """
 
     text: bytes
-    signatures: tuple[Signature, ...]
+    signatures: tuple[NoteSignature, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ def sign(text: bytes, signers: Iterable[Signer]) -> bytes:
     return text + b"\n" + b"".join(signer.sign(text) for signer in signers)
 
 
-def parse(note: bytes, where: str) -> Note:
+def parse(note: bytes, where: str) -> SignedNote:
     """Take a note apart.
 
     Raises:
@@ -180,10 +180,12 @@ def parse(note: bytes, where: str) -> Note:
     signatures = tuple(_signature(line, where) for line in lines[:-1].split("\n"))
     if len({(one.name, one.key_id) for one in signatures}) < len(signatures):
         raise Refuted("note", where, "expected one signature a key, got two")
-    return Note(text.encode() + b"\n", signatures)
+    return SignedNote(text.encode() + b"\n", signatures)
 
 
-def verify(note: Note, keys: Iterable[VerifierKey], where: str, *, strict: bool = True) -> tuple[VerifierKey, ...]:
+def verify(
+    note: SignedNote, keys: Iterable[VerifierKey], where: str, *, strict: bool = True
+) -> tuple[VerifierKey, ...]:
     """Check every signature whose key is known.
 
     Args:
@@ -212,7 +214,7 @@ def verify(note: Note, keys: Iterable[VerifierKey], where: str, *, strict: bool 
     return tuple(good)
 
 
-def checkpoint(note: Note, where: str) -> Checkpoint:
+def parse_checkpoint(note: SignedNote, where: str) -> Checkpoint:
     """Read what a checkpoint says; extension lines are refused, for they would be signed and unread.
 
     Raises:
@@ -242,12 +244,12 @@ def _text64(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
-def _signature(line: str, where: str) -> Signature:
+def _signature(line: str, where: str) -> NoteSignature:
     parts = line.split(" ")
     data = decode64(parts[2]) if len(parts) == 3 else None
     if data is None or len(data) < 5 or parts[0] != "—" or not _NAME.fullmatch(parts[1]):
         raise Refuted("note", where, f"expected '— name base64', got {line!r}")
-    return Signature(parts[1], data[:4], data[4:])
+    return NoteSignature(parts[1], data[:4], data[4:])
 
 
 def _check(key: VerifierKey, text: bytes, signature: bytes, where: str) -> None:

@@ -17,9 +17,9 @@ from ..errors import RatingError, Refuted
 from ..ratings.leaderboard import Leaderboard, compute_leaderboard
 from ..ratings.pair_counts import PairCounts
 from ..ratings.rated_models import select_rated_models
-from . import strict
-from .manifest import Configuration, Plain, Row, Unrated, View, digest
-from .strict import Digest
+from . import canonical_json
+from .canonical_json import Digest
+from .manifest import BoardRow, Configuration, JsonScalar, PublishedView, Unrated, sha256_hex
 
 # Half of 0.01 point, the last digit that is published.
 _ROUNDING = 0.005
@@ -41,12 +41,12 @@ def counts_digest(counts: PairCounts) -> Digest:
         text = f"[{names[first]},{names[second]},{won},{lost},{none[0]},{none[1]}]"
         rows.append((counts.models[first], counts.models[second], text))
     # Put together as text: the general writer of canonical JSON takes as long for it as the fit.
-    return digest(b"[" + ",".join(text for _, _, text in sorted(rows)).encode() + b"]")
+    return sha256_hex(b"[" + ",".join(text for _, _, text in sorted(rows)).encode() + b"]")
 
 
-def configuration(values: Mapping[str, Plain]) -> Configuration:
+def with_digest(values: Mapping[str, JsonScalar]) -> Configuration:
     """Settings with their digest."""
-    return Configuration(digest(strict.dump(dict(values))), dict(values))
+    return Configuration(sha256_hex(canonical_json.dump(dict(values))), dict(values))
 
 
 def check_configuration(found: Configuration, where: str) -> None:
@@ -55,7 +55,7 @@ def check_configuration(found: Configuration, where: str) -> None:
     Raises:
         Refuted: reason `configuration`.
     """
-    expected = configuration(found.values).sha256
+    expected = with_digest(found.values).sha256
     if found.sha256 != expected:
         raise Refuted("configuration", where, f"expected digest {expected}, got {found.sha256}")
     share = found.values.get("least_share")
@@ -67,7 +67,7 @@ def check_configuration(found: Configuration, where: str) -> None:
         raise Refuted("configuration", where, f"expected MODEL=POINTS, got {found.values['anchor']!r}") from None
 
 
-def board(counts: PairCounts, settings: Configuration) -> Leaderboard:
+def recompute_leaderboard(counts: PairCounts, settings: Configuration) -> Leaderboard:
     """The board of counts under settings, not rounded.
 
     Raises:
@@ -80,24 +80,24 @@ def board(counts: PairCounts, settings: Configuration) -> Leaderboard:
     return compute_leaderboard(counts, anchor=anchor, least_share=share)
 
 
-def view(counts: PairCounts, settings: Configuration) -> View:
+def build_view(counts: PairCounts, settings: Configuration) -> PublishedView:
     """A view, rounded as it is published.
 
     Raises:
         RatingError: as `board`.
     """
-    shown = board(counts, settings).rounded()
+    shown = recompute_leaderboard(counts, settings).rounded()
     columns = [getattr(shown, name).tolist() for name in _COLUMNS]
-    return View(
+    return PublishedView(
         votes=counts.total,
         counts_sha256=counts_digest(counts),
         gradient_norm=shown.gradient_norm,
-        rows=tuple(Row(model, *row) for model, *row in zip(shown.models, *columns, strict=True)),
+        rows=tuple(BoardRow(model, *row) for model, *row in zip(shown.models, *columns, strict=True)),
         unrated=tuple(sorted((Unrated(*one) for one in shown.unrated), key=lambda one: one.model)),
     )
 
 
-def check(published: View, counts: PairCounts, settings: Configuration, where: str) -> None:
+def check_view(published: PublishedView, counts: PairCounts, settings: Configuration, where: str) -> None:
     """Check that a published view follows from the votes.
 
     Raises:
@@ -111,7 +111,7 @@ def check(published: View, counts: PairCounts, settings: Configuration, where: s
             f"the votes are {counts.total}, {found}, published are {published.votes}, {published.counts_sha256}",
         )
     try:
-        again = board(counts, settings)
+        again = recompute_leaderboard(counts, settings)
     except RatingError as error:
         raise Refuted("rated", where, f"the votes have no ratings: {error}") from None
     limit = _GRADIENT * max(1, int(counts.battles().max(initial=1)))
@@ -127,7 +127,7 @@ def check(published: View, counts: PairCounts, settings: Configuration, where: s
     _check_rows(published.rows, again, where)
 
 
-def _check_rows(rows: tuple[Row, ...], again: Leaderboard, where: str) -> None:
+def _check_rows(rows: tuple[BoardRow, ...], again: Leaderboard, where: str) -> None:
     names = [row.model for row in rows]
     if sorted(names) != sorted(again.models):
         odd = sorted(set(names) ^ set(again.models)) or sorted({name for name in names if names.count(name) > 1})
@@ -154,7 +154,7 @@ def _check_rows(rows: tuple[Row, ...], again: Leaderboard, where: str) -> None:
         raise Refuted("rows", where, "expected the rows by rank")
 
 
-def _check_ranks(row: Row, again: Leaderboard, at: int, where: str) -> None:
+def _check_ranks(row: BoardRow, again: Leaderboard, at: int, where: str) -> None:
     others = np.arange(len(again.models)) != at
     rating, lower, upper = again.rating[at], again.lower[at], again.upper[at]
     # What each rank counts, as gaps: a model counts where its gap is above 0.

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import Refuted
-from .bundle import Files
+from .bundle import BundleFiles, BundleFolder
 
 # Zip knows no earlier one. A bundle says its own time, signed, in the manifest.
 _TIME = (1980, 1, 1, 0, 0, 0)
 
 
-def write(out: BinaryIO, files: Files) -> None:
+def write(out: BinaryIO, files: BundleFiles) -> None:
     """Write a bundle, one file in memory at a time; `out` need not be able to seek."""
     with zipfile.ZipFile(_Forward(out.write), "w", zipfile.ZIP_STORED) as packed:  # type: ignore[call-overload]
         for name in sorted(files):
@@ -46,7 +46,7 @@ def _entry(name: str) -> zipfile.ZipInfo:
     return entry
 
 
-class Archive(Files):
+class BundleArchive(BundleFiles):
     """A bundle in a zip; a file is read when it is asked for.
 
     Raises:
@@ -97,3 +97,12 @@ class Archive(Files):
             return self._packed.read(name)
         except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, ValueError) as error:
             raise Refuted("archive", name, f"expected a whole entry: {error}") from None
+
+
+def open_bundle(path: Path) -> BundleFiles:
+    """Open a bundle in a folder or a zip.
+
+    Raises:
+        Refuted: reason `missing`, `archive` or `not_a_file`.
+    """
+    return BundleArchive(path) if path.is_file() else BundleFolder(path)

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import Refuted
-from .merkle import EMPTY_ROOT, WIDTH, Node, node_hash
+from .merkle import EMPTY_ROOT, WIDTH, NodeReader, node_hash
 
 
-def inclusion_path(index: int, size: int, node: Node) -> list[bytes]:
+def inclusion_path(index: int, size: int, node: NodeReader) -> list[bytes]:
     """The proof that leaf `index` is in a tree of `size` leaves; O(log size) hashes, the lowest first.
 
     Raises:
@@ -25,15 +25,15 @@ def inclusion_path(index: int, size: int, node: Node) -> list[bytes]:
     while high - low > 1:
         middle = low + _split(high - low)
         if index < middle:
-            path.append(subtree(middle, high, node))
+            path.append(subtree_root(middle, high, node))
             high = middle
         else:
-            path.append(subtree(low, middle, node))
+            path.append(subtree_root(low, middle, node))
             low = middle
     return path[::-1]
 
 
-def consistency_path(old: int, new: int, node: Node) -> list[bytes]:
+def consistency_path(old: int, new: int, node: NodeReader) -> list[bytes]:
     """The proof that a tree of `new` leaves begins with the tree of `old` leaves; empty for old = 0 and old = new.
 
     Raises:
@@ -45,17 +45,17 @@ def consistency_path(old: int, new: int, node: Node) -> list[bytes]:
     while old and old != high:
         middle = low + _split(high - low)
         if old <= middle:
-            path.append(subtree(middle, high, node))
+            path.append(subtree_root(middle, high, node))
             high = middle
         else:
-            path.append(subtree(low, middle, node))
+            path.append(subtree_root(low, middle, node))
             low, known = middle, False
     if old and not known:
-        path.append(subtree(low, high, node))
+        path.append(subtree_root(low, high, node))
     return path[::-1]
 
 
-def subtree(low: int, high: int, node: Node) -> bytes:
+def subtree_root(low: int, high: int, node: NodeReader) -> bytes:
     """The root over leaves [low, high), where `low` is a multiple of the next power of two from high − low."""
     found, end = b"", high
     while end > low:
