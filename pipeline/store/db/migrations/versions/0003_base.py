@@ -57,9 +57,9 @@ def restamp(connection: sa.Connection) -> None:
         rows = connection.scalar(sa.text(f"SELECT count(*) FROM {name}"))  # noqa: S608
         if rows:
             raise StoreUnavailable(
-                f"{where}: expected table {name} to be empty in a store of version 0002, found {rows} rows: a hash chain "
-                "of the first version, which this code cannot verify. Use the code that made this store, or read the "
-                "votes into a new one (`integrity work --store`)"
+                f"{where}: expected table {name} to be empty in a store of version 0002, found {rows} rows: a hash "
+                "chain of the first version, which this code cannot verify. Use the code that made this store, or read "
+                "the votes into a new one (`integrity work --store`)"
             )
         connection.execute(sa.text(f"DROP TABLE {name}"))
     differences = compare_metadata(MigrationContext.configure(connection, opts={"include_name": _ours}), metadata)
