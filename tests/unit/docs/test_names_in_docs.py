@@ -118,6 +118,13 @@ def test_every_runbook_is_named_on_the_operators_page():
     assert {path for path in runbooks if path not in text} == set()
 
 
+def test_every_link_of_the_root_pages_leads_somewhere():
+    # The links within docs/ are checked by `make docs`.
+    pages = [page for page in PAGES if page.parent == ROOT]
+    links = {link for page in pages for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))}
+    assert {link for link in links if not (ROOT / link).is_file()} == set()
+
+
 def test_every_package_has_its_page_of_the_reference():
     text = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs/reference").glob("*.md"))
     named = set(re.findall(r"^::: (\S+)", text, re.MULTILINE))
