@@ -12,6 +12,7 @@ IntegrityError
 │           ├── Collinear       the models, or other features, already determine it
 │           └── Separated       no vote speaks against it: the likelihood rises for ever
 ├── Usage                       the command cannot mean anything as given
+├── UnknownAlert                no alert has this id
 ├── Unavailable                 a service or a file that we need is not there
 │   ├── StoreUnavailable
 │   ├── BrokerUnavailable
@@ -121,6 +122,10 @@ class Separated(BadFeature):
 
 class Usage(IntegrityError):
     """The command cannot mean anything as given."""
+
+
+class UnknownAlert(IntegrityError):
+    """No alert has this id."""
 
 
 class Unavailable(IntegrityError):

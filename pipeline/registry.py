@@ -31,7 +31,7 @@ from pipeline.vocabulary.time import to_microseconds
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class RegisteredModel:
     """What is known of a model. Times are microseconds since 1970 UTC, None before it happened.
 
     Attributes:
@@ -64,7 +64,7 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Policy:
+class PolicyInForce:
     """How models are drawn: the first in proportion to weight, the second likewise among the others.
 
     Attributes:
@@ -94,7 +94,7 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class RegistryState:
     """The registry as of a time.
 
     Attributes:
@@ -103,9 +103,9 @@ class State:
         policy: in force, None before the first.
     """
 
-    models: Mapping[str, Model] = field(default_factory=dict)
+    models: Mapping[str, RegisteredModel] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
-    policy: Policy | None = None
+    policy: PolicyInForce | None = None
 
     def key(self, name: str) -> str:
         """The model that votes for a name are votes for."""
@@ -147,10 +147,10 @@ class Registry:
         """Sort the events by time; of one moment the one given first goes first."""
         self._events = sorted(events, key=lambda event: event.at)
         self._times = [to_microseconds(event.at) for event in self._events]
-        self._states: list[State] = [State()]
+        self._states: list[RegistryState] = [RegistryState()]
         self._rejected: list[Contradiction] = []
 
-    def as_of(self, time: int) -> State:
+    def as_of(self, time: int) -> RegistryState:
         """The state that every event up to and including a time gives."""
         count = bisect_right(self._times, time)
         while len(self._states) <= count:
@@ -175,7 +175,7 @@ class Registry:
         return any(isinstance(event, SamplingPolicy) for event in self._events[first:last])
 
 
-def contradiction(state: State, event: RegistryEvent) -> Contradiction | None:
+def contradiction(state: RegistryState, event: RegistryEvent) -> Contradiction | None:
     """Why an event cannot follow on a state; None if it can."""
     match event:
         case Submitted():
@@ -202,7 +202,7 @@ def contradiction(state: State, event: RegistryEvent) -> Contradiction | None:
     return None
 
 
-def _after(state: State, event: RegistryEvent, at: int) -> State:
+def _after(state: RegistryState, event: RegistryEvent, at: int) -> RegistryState:
     match event:
         case Submitted():
             said = ("provider", "family", "visibility", "license", "checkpoint_digest")
@@ -226,11 +226,11 @@ def _after(state: State, event: RegistryEvent, at: int) -> State:
             weights: dict[str, float] = {}
             for name, weight in event.weights.items():
                 weights[state.key(name)] = weights.get(state.key(name), 0.0) + weight
-            state = replace(state, policy=Policy(at, weights))
+            state = replace(state, policy=PolicyInForce(at, weights))
     return state
 
 
-def _changed(state: State, name: str, **changes: object) -> State:
+def _changed(state: RegistryState, name: str, **changes: object) -> RegistryState:
     key = state.key(name)
-    model = replace(state.models.get(key, Model(key)), **changes)  # type: ignore[arg-type]  # field names, above
+    model = replace(state.models.get(key, RegisteredModel(key)), **changes)  # type: ignore[arg-type]  # field names, above
     return replace(state, models={**state.models, key: model})

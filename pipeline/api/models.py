@@ -14,7 +14,7 @@ from pipeline.api.reader import UNTIL_PUBLISHED, Reader, time_text
 from pipeline.api.request_params import TEXT, Cursor, FormOf, Limit, ViewOf, cursor_of, form_of, key_of
 from pipeline.api.snapshots import TABLE, VIEWS
 from pipeline.api.tables import answer, as_json
-from pipeline.registry import Model, Registry, State
+from pipeline.registry import RegisteredModel, Registry, RegistryState
 from pipeline.store.boards import snapshots
 from pipeline.store.boards.snapshots import Snapshot
 from pipeline.store.read import pages
@@ -25,7 +25,7 @@ _REGISTRY = (
     "deprecated_at", "retracted_at",
 )  # fmt: skip
 _TIMES = ("submitted_at", "released_at", "deprecated_at", "retracted_at")
-_NEVER_MET = Model("")
+_NEVER_MET = RegisteredModel("")
 _FIGURES = ("rating", "lower", "upper", "rank", "rank_best", "rank_worst", "votes")
 _POINT = ("sequence", "snapshot", "published_at", "data_until", *_FIGURES, "share")
 _FOREVER = 2**62
@@ -96,7 +96,7 @@ def points(reader: Reader, connection: Connection, model: str, view: str) -> lis
     ]
 
 
-def state_of(connection: Connection) -> State:
+def state_of(connection: Connection) -> RegistryState:
     """The registry with all of its events."""
     events, _ = registry_events.events_since(connection, 0)
     return Registry(events).as_of(_FOREVER)
@@ -132,7 +132,7 @@ def _places(connection: Connection, newest: Snapshot | None) -> dict[str, dict[s
 
 
 def _about(
-    key: str, state: State, newest: Snapshot | None, places: dict[str, dict[str, dict[str, Any]]]
+    key: str, state: RegistryState, newest: Snapshot | None, places: dict[str, dict[str, dict[str, Any]]]
 ) -> dict[str, Any]:
     known = state.models.get(key, _NEVER_MET)
     told: dict[str, Any] = {name: getattr(known, name) for name in _REGISTRY}

@@ -19,8 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
-from pipeline.errors import BadInput, IntegrityError, Unavailable, Usage
-from pipeline.scoring.signals import UnknownAlert
+from pipeline.errors import BadInput, IntegrityError, Unavailable, UnknownAlert, Usage
 
 _log = logging.getLogger("integrity.api")
 MEDIA_TYPE = "application/problem+json"

@@ -19,7 +19,7 @@ from pipeline.audits import variants
 from pipeline.audits.claims import Checked
 from pipeline.audits.sampling import Ledger, Line
 from pipeline.audits.variants import Release
-from pipeline.registry import Contradiction, Model, State
+from pipeline.registry import Contradiction, RegisteredModel, RegistryState
 from pipeline.vocabulary.time import format_rfc3339
 from pipeline.vocabulary.z_values import Z_95
 
@@ -64,7 +64,7 @@ class Sources:
     snapshots: str = "snapshots"
 
 
-def variant_facts(provider: str, state: State, sources: Sources) -> tuple[Fact, ...]:
+def variant_facts(provider: str, state: RegistryState, sources: Sources) -> tuple[Fact, ...]:
     """How many variants, and how many at once.
 
     Args:
@@ -138,7 +138,7 @@ def claim_facts(checked: Iterable[Checked], sources: Sources) -> tuple[Fact, ...
 
 
 def removal_facts(
-    provider: str, state: State, removed: Mapping[str, str], falls: Mapping[str, str], sources: Sources
+    provider: str, state: RegistryState, removed: Mapping[str, str], falls: Mapping[str, str], sources: Sources
 ) -> tuple[Fact, ...]:
     """What left the board, and how.
 
@@ -305,7 +305,7 @@ def _declared(line: Line, half: float, sources: Sources) -> tuple[Fact, ...]:
     )  # fmt: skip
 
 
-def _models(provider: str, state: State) -> list[Model]:
+def _models(provider: str, state: RegistryState) -> list[RegisteredModel]:
     return [model for model in state.models.values() if model.provider == provider]
 
 

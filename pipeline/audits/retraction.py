@@ -15,7 +15,7 @@ from itertools import pairwise
 
 from pipeline.audits.finding import Finding
 from pipeline.events.registry import Deprecated, RegistryEvent, Renamed, Retracted
-from pipeline.registry import Model, Registry, State
+from pipeline.registry import RegisteredModel, Registry, RegistryState
 from pipeline.vocabulary.time import format_rfc3339, to_microseconds
 
 AUDIT = "score_retraction"
@@ -56,7 +56,7 @@ def _withdrawal(event: Retracted | Deprecated | Renamed, key: str, scored: int) 
 
 
 def unannounced(
-    state: State, scored_at: Mapping[str, int], recent: Mapping[str, int], votes: float, days: float
+    state: RegistryState, scored_at: Mapping[str, int], recent: Mapping[str, int], votes: float, days: float
 ) -> dict[str, str]:
     """Models that were removed without a public notice, and how: by event, or by not being shown any more.
 
@@ -80,7 +80,7 @@ def unannounced(
     return result
 
 
-def _over(model: Model) -> bool:
+def _over(model: RegisteredModel) -> bool:
     """Retired in the open, retracted before it had a score, or released as another model."""
     other = model.released_as not in (None, model.name)
     return model.deprecated_at is not None or model.retracted_at is not None or other

@@ -24,7 +24,7 @@ from pipeline.audits.families import similarity
 from pipeline.audits.finding import Finding
 from pipeline.errors import BadCounts
 from pipeline.ratings.winners_curse import SelectionGain, debiased_se, selection_gain, shrink_to_family_mean
-from pipeline.registry import Model, State
+from pipeline.registry import RegisteredModel, RegistryState
 from pipeline.scoring.signals import Severity
 
 MANY, TOO_MANY = 3, 10
@@ -99,7 +99,7 @@ class Release:
         return 0.0 if self.raw is None or self.corrected is None else self.raw - self.corrected
 
 
-def released_since(state: State) -> dict[str, int]:
+def released_since(state: RegistryState) -> dict[str, int]:
     """Model → when it went public: itself, or as the model that another one was released as."""
     found: dict[str, int] = {}
     for model in state.models.values():
@@ -109,7 +109,7 @@ def released_since(state: State) -> dict[str, int]:
     return found
 
 
-def _tested_until(state: State) -> dict[str, tuple[int, int | None]]:
+def _tested_until(state: RegistryState) -> dict[str, tuple[int, int | None]]:
     """Private variant → from when to when it was under test; None where it still is."""
     public, result = released_since(state), {}
     for model in state.models.values():
@@ -119,7 +119,7 @@ def _tested_until(state: State) -> dict[str, tuple[int, int | None]]:
     return result
 
 
-def under_test(state: State) -> dict[str, tuple[str, ...]]:
+def under_test(state: RegistryState) -> dict[str, tuple[str, ...]]:
     """Provider → its private variants under test, sorted by both."""
     result: dict[str, list[str]] = {}
     for name, (_, end) in sorted(_tested_until(state).items()):
@@ -136,7 +136,7 @@ class Concurrent:
     at: int
 
 
-def most_at_once(state: State, provider: str) -> Concurrent | None:
+def most_at_once(state: RegistryState, provider: str) -> Concurrent | None:
     """The peak of concurrent private variants over all time; None if there never was one."""
     steps: list[tuple[int, int]] = []
     for name, (start, end) in _tested_until(state).items():
@@ -150,7 +150,7 @@ def most_at_once(state: State, provider: str) -> Concurrent | None:
     return Concurrent(most, at) if most else None
 
 
-def variant_churn(state: State) -> tuple[Finding, ...]:
+def variant_churn(state: RegistryState) -> tuple[Finding, ...]:
     """Providers with more than three private variants under test."""
     findings = []
     for provider, names in under_test(state).items():
@@ -164,7 +164,7 @@ def variant_churn(state: State) -> tuple[Finding, ...]:
     return tuple(findings)
 
 
-def releases(state: State, scores: Mapping[str, Scored], tau: float = 0.0) -> tuple[Release, ...]:
+def releases(state: RegistryState, scores: Mapping[str, Scored], tau: float = 0.0) -> tuple[Release, ...]:
     """Every release that the registry holds, in the order of time.
 
     Args:
@@ -202,7 +202,7 @@ def best_of_n(releases: Iterable[Release]) -> tuple[Finding, ...]:
     return tuple(findings)
 
 
-def _release(model: Model, state: State, scores: Mapping[str, Scored], tau: float) -> Release:
+def _release(model: RegisteredModel, state: RegistryState, scores: Mapping[str, Scored], tau: float) -> Release:
     at = model.released_at or 0
     seen = tuple(
         sorted(
@@ -244,7 +244,7 @@ def _shrunk(plain: Release, scores: Mapping[str, Scored]) -> dict[str, Any]:
     return {"shrunk": float(found.scores[place]), "shrunk_se": float(found.se[place])}
 
 
-def _variant_of(other: Model, model: Model) -> bool:
+def _variant_of(other: RegisteredModel, model: RegisteredModel) -> bool:
     """Whether another model was a private variant of a released one's family."""
     if other.provider is None or other.provider != model.provider or other.visibility != "private":
         return False

@@ -14,10 +14,10 @@ from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out
 from pipeline.errors import Usage
 from pipeline.jobs import moderation
 from pipeline.jobs.open_store import now, open_store
-from pipeline.scoring.signals import STATES
 from pipeline.store import Store
 from pipeline.store.alerting import alerts as kept
 from pipeline.store.boards import exclusions
+from pipeline.vocabulary.alert_states import ALERT_STATES
 
 Action = Literal[
     "list",
@@ -45,7 +45,7 @@ def alerts(
         ),
     ] = None,
     store: StoreOption = None,
-    state: Annotated[str | None, typer.Option(help=f"Only alerts in this state: {', '.join(STATES)}.")] = None,
+    state: Annotated[str | None, typer.Option(help=f"Only alerts in this state: {', '.join(ALERT_STATES)}.")] = None,
     name: Annotated[str | None, typer.Option(help="Who does it; default: your login.")] = None,
     reason: Annotated[str, typer.Option(help="Why. Needed to exclude and restore.")] = "",
     hours: Annotated[float | None, typer.Option(help="How long a snooze lasts; default: until somebody acts.")] = None,
@@ -54,8 +54,8 @@ def alerts(
 ) -> None:
     """List alerts, show one with its evidence, decide about it, exclude or restore votes."""
     options = configuration.load()
-    if state is not None and state not in STATES:
-        raise Usage(f"--state: expected one of {', '.join(STATES)}, got {state!r}")
+    if state is not None and state not in ALERT_STATES:
+        raise Usage(f"--state: expected one of {', '.join(ALERT_STATES)}, got {state!r}")
     opened = open_store(store or options.store, create=False)
     try:
         if action in {"list", "export"}:

@@ -28,9 +28,9 @@ from pipeline.cli.app import JsonOption, app, emit, err, out
 from pipeline.cli.serve import listen
 from pipeline.detectors import VOTER, WINDOW
 from pipeline.errors import Usage
+from pipeline.events.pseudonym import format_pseudonym
 from pipeline.jobs.open_store import open_store
 from pipeline.lab.simulate import Story, Stream, demo_registry, demo_story
-from pipeline.scoring.signals import voter_label
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.alerting import alerts
@@ -140,7 +140,7 @@ def _caught(store: Store, story: Story, listed: list[dict[str, Any]]) -> list[di
         severity[alert["subject"]["id"]] = alert["severity"]
     found: dict[str, Counter[str]] = {}
     for attacker in story.attackers:
-        label = voter_label(store.pseudonym(attacker.voter))
+        label = format_pseudonym(store.pseudonym(attacker.voter))
         kind = f"{attacker.kind} {attacker.aim or ''}".strip()
         found.setdefault(kind, Counter()).update(["voters", severity.pop(label, "none")])
     rows = [

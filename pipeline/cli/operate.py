@@ -15,9 +15,9 @@ from pipeline import jobs
 from pipeline import settings as configuration
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out
 from pipeline.errors import IntegrityError
+from pipeline.events.pseudonym import format_pseudonym
 from pipeline.jobs.open_store import open_store
 from pipeline.metrics import StoreCollector, serve
-from pipeline.scoring.signals import voter_label
 from pipeline.settings import PREFIX, SHAPING, Settings, shown
 from pipeline.store.db.migrate import NEWEST
 from pipeline.store.read import status as figures
@@ -77,7 +77,7 @@ def pseudonym(
     """What a voter is called in this store."""
     options = configuration.load()
     opened = open_store(store or options.store, create=False)
-    label = voter_label(opened.pseudonym(voter_id))
+    label = format_pseudonym(opened.pseudonym(voter_id))
     opened.close()
     if as_json:
         emit({"pseudonym": label})

@@ -12,7 +12,7 @@ from pipeline.detectors.window.silent_deprecation import SilentDeprecation
 from pipeline.detectors.window.traffic import Traffic, TrafficGap
 from pipeline.detectors.window.unknown_model import UnknownModel
 from pipeline.detectors.window.vote_burst import VoteBurst
-from pipeline.scoring.signals import VoterDetector, WindowDetector
+from pipeline.scoring.detector_contracts import VoterDetector, WindowDetector
 
 VOTER: tuple[VoterDetector, ...] = (VoterBias(), VoterRate(), DuplicateVotes())
 """Evidence about one voter: run by the worker, local to a partition."""

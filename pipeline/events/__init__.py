@@ -8,7 +8,7 @@ batch.py      votes → numpy columns (VoteBatch)
 schema.py     the JSON Schema of each event, generated from the same classes
 """
 
-from pipeline.events.batch import VoteBatch, columns, pseudonym
+from pipeline.events.batch import VoteBatch, columns
 from pipeline.events.decode import Reject, decode_registry, decode_votes
 from pipeline.events.vote import Style, Vote, canonical, derived_id, to_bytes
 
@@ -22,6 +22,5 @@ __all__ = [
     "decode_registry",
     "decode_votes",
     "derived_id",
-    "pseudonym",
     "to_bytes",
 ]

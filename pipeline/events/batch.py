@@ -7,7 +7,6 @@ them into small integers); the voter is a keyed pseudonym before anything else s
 from __future__ import annotations
 
 import hashlib
-import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,15 +23,6 @@ from pipeline.vocabulary.time import NO_TIME, to_microseconds
 # Floats of seconds are not used beyond 2099.
 _EXACT_SECONDS = 4.1e9
 _NOTHING = bytes(32)
-
-
-def pseudonym(key: bytes, voter_id: str) -> int:
-    """A voter's keyed pseudonym: the first 64 bits of HMAC-SHA-256, as a signed integer.
-
-    64 bits: among 10 million voters two share a pseudonym with probability 3e-6, and without the
-    key nobody can search for such a pair. It is shown as 16 hexadecimal digits.
-    """
-    return int.from_bytes(hmac.digest(key, voter_id.encode(), "sha256")[:8], "big", signed=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,3 +143,15 @@ def _styles(votes: Sequence[Vote]) -> Int32:
             if s is not None:
                 style[row, first : first + 5] = (s.tokens, s.headers, s.lists, s.bold, s.emoji)
     return style
+
+
+def first_occurrences(key: UInt64) -> Int64:
+    """Return int64[n]: for each id of a batch (uint64[n, 2]) the row of its first occurrence."""
+    if not len(key):
+        return np.zeros(0, dtype=np.int64)
+    order = np.lexsort((key[:, 1], key[:, 0]))  # stable: of equal ids the first row comes first
+    ordered = key[order]
+    new = np.append(True, (ordered[1:] != ordered[:-1]).any(axis=1))
+    first = np.empty(len(key), dtype=np.int64)
+    first[order] = order[np.maximum.accumulate(np.where(new, np.arange(len(key)), 0))]
+    return first

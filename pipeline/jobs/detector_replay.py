@@ -19,11 +19,17 @@ from pipeline.errors import Usage
 from pipeline.evidence import Reference
 from pipeline.jobs.open_store import existing_store, now
 from pipeline.registry import Registry
-from pipeline.scoring.signals import Cleared, Raised, Said, VoterDetector, WindowDetector, WindowState
-from pipeline.scoring.vote_processor import PartitionVotes, Parts, observe_partition
-from pipeline.scoring.window_builder import WIDTH, group_of
-from pipeline.scoring.window_processor import Levels, Names, Seen, watch
-from pipeline.scoring.window_processor import windows as windows_between
+from pipeline.scoring.detector_contracts import VoterDetector, WindowDetector, WindowState
+from pipeline.scoring.signals import AlertSignal, ClearedSignal, Signal
+from pipeline.scoring.vote_processor import DetectorStates, PartitionVotes, run_detectors_on_partition
+from pipeline.scoring.window_counter import WINDOW_WIDTH, network_hash
+from pipeline.scoring.window_processor import (
+    EvaluatedWindow,
+    FalseAlarmLimits,
+    WindowNames,
+    run_window_detectors,
+    windows_between,
+)
 from pipeline.store.alerting import alerts
 from pipeline.store.boards import snapshots
 from pipeline.store.votes import monitor_state, registry_events, snapshots_in_force, stale_windows, window_counts
@@ -66,31 +72,33 @@ def replay_detector(url: str, name: str, write: bool = False) -> list[dict[str, 
             return [_as_json(connection, one, names) for one in signals]
 
 
-def _replay_windows(connection: Connection, detector: WindowDetector) -> list[Said]:
+def _replay_windows(connection: Connection, detector: WindowDetector) -> list[Signal]:
     options = configuration.load()
     stale_windows.expect_current(connection)
     first, end = window_counts.first_start(connection), window_counts.position(connection)
     if first is None or end is None:
         return []
     known = Registry(registry_events.events_since(connection, 0)[0])
-    names = Names(model_names(connection), {group_of(network): network for network in terms(connection, "network")})
-    signals: list[Said] = []
+    names = WindowNames(
+        model_names(connection), {network_hash(network): network for network in terms(connection, "network")}
+    )
+    signals: list[Signal] = []
 
-    def collect(seen: Seen) -> None:
-        signals.extend(seen.said)
+    def collect(seen: EvaluatedWindow) -> None:
+        signals.extend(seen.signals)
 
     states: dict[str, WindowState] = {}
-    levels = Levels(options.false_alarms, options.false_share)
-    for start in range(first, end, _CHUNK * WIDTH):
-        stop = min(start + _CHUNK * WIDTH, end)
+    levels = FalseAlarmLimits(options.false_alarms, options.false_share)
+    for start in range(first, end, _CHUNK * WINDOW_WIDTH):
+        stop = min(start + _CHUNK * WINDOW_WIDTH, end)
         last = monitor_state.last_votes(connection, start)
         windows = windows_between(window_counts.between(connection, start, stop), start, stop, last, names, known)
-        states = watch(windows, states, known, [detector], levels, collect)
+        states = run_window_detectors(windows, states, known, [detector], levels, collect)
     return signals
 
 
-def _replay_votes(connection: Connection, detector: VoterDetector) -> list[Said]:
-    signals: list[Raised] = []
+def _replay_votes(connection: Connection, detector: VoterDetector) -> list[Signal]:
+    signals: list[AlertSignal] = []
 
     @cache
     def reference(sequence: int) -> Reference:
@@ -100,15 +108,17 @@ def _replay_votes(connection: Connection, detector: VoterDetector) -> list[Said]
         return found
 
     for part in monitor_state.partitions(connection):
-        states: dict[int, Parts] = {}
+        states: dict[int, DetectorStates] = {}
         for votes, in_force in _votes(connection, part.partition_no, reference):
 
-            def prior(_: int, voters: Sequence[int], states: dict[int, Parts] = states) -> list[Parts | None]:
+            def prior(
+                _: int, voters: Sequence[int], states: dict[int, DetectorStates] = states
+            ) -> list[DetectorStates | None]:
                 return [states.get(voter) for voter in voters]
 
-            observed = observe_partition(part.partition_no, votes, prior, in_force, [detector], reference)
+            observed = run_detectors_on_partition(part.partition_no, votes, prior, in_force, [detector], reference)
             states.update(observed.states[part.partition_no])
-            signals += observed.raised
+            signals += observed.alerts
     return [*sorted(signals, key=lambda one: (one.at, one.partition, one.offset))]
 
 
@@ -121,10 +131,10 @@ def _votes(
             yield votes, reference(sequence)
 
 
-def _as_json(connection: Connection, one: Said, names: dict[int, str]) -> dict[str, Any]:
+def _as_json(connection: Connection, one: Signal, names: dict[int, str]) -> dict[str, Any]:
     at = format_rfc3339(one.at)
     shown: dict[str, Any] = {"at": at, "detector": one.detector}
-    if isinstance(one, Cleared):
+    if isinstance(one, ClearedSignal):
         about = {"subject": {"kind": None, "id": one.subject}, "direction": one.direction, "severity": "cleared"}
         return shown | about | {"e_value": None, "evidence": {"what": one.reason}}
     return shown | {

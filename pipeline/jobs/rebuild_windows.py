@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.evidence import Reference
-from pipeline.scoring import window_builder
+from pipeline.scoring import window_counter
 from pipeline.store import Store
 from pipeline.store.boards import snapshots
 from pipeline.store.db import schema
@@ -47,7 +47,7 @@ def rebuild_windows(store: Store) -> int:
 def _count_all(connection: Connection) -> None:
     t, p = schema.term.c, schema.partition.c
     terms = connection.execute(sa.select(t.term_no, t.text).where(t.kind == "network")).all()
-    networks = {int(number): window_builder.group_of(text) for number, text in terms}
+    networks = {int(number): window_counter.network_hash(text) for number, text in terms}
     reference = cache(lambda sequence: snapshots.reference(connection, sequence))
     for part, end in connection.execute(sa.select(p.partition_no, p.next_offset).order_by(p.partition_no)).all():
         _count(connection, int(part), int(end), networks, reference)
@@ -67,22 +67,22 @@ def _count(
         for low in range(start, stop, arrow.ROWS):
             # Taken whole: the connection is lent to the reader as long as there is more.
             for batch in list(arrow.batches(connection, part, low, min(low + arrow.ROWS, stop))):
-                window_counts.add(connection, window_builder.count(_counted(part, batch, networks), in_force))
+                window_counts.add(connection, window_counter.count_votes(_counted(part, batch, networks), in_force))
 
 
-def _counted(part: int, batch: pa.RecordBatch, networks: dict[int, int]) -> window_builder.Counted:
+def _counted(part: int, batch: pa.RecordBatch, networks: dict[int, int]) -> window_counter.WindowVotes:
     """A batch of stored votes as a worker counts it: quarantined ones belong to no window."""
     batch = batch.filter(pc.not_equal(batch["fate"], QUARANTINED))
     column = {name: arrow.numbers(batch, name) for name in ("cast_at", "fate", "model_a", "model_b", "network")}
     since = pc.fill_null(batch["voter_since"].cast(pa.int64()), NO_TIME).to_numpy()
-    return window_builder.Counted(
+    return window_counter.WindowVotes(
         np.full(len(batch), part, dtype=np.int64),
         column["cast_at"],
         column["fate"] == LATE,
         np.column_stack([column["model_a"], column["model_b"]]).astype(np.int64),
         arrow.numbers(batch, "outcome").astype(np.int8),
         _sides(batch["vote_id"]),
-        window_builder.cohorts(column["cast_at"], since),
+        window_counter.account_cohorts(column["cast_at"], since),
         np.array([networks.get(number, -1) for number in column["network"].tolist()], dtype=np.int64),
         np.array([int(text[8:], 16) if int(text, 16) else -1 for text in batch["prompt"].to_pylist()], dtype=np.int64),
     )

@@ -1,1 +1,12 @@
-"""Pure scoring: votes and windows in, evidence and alerts out. No I/O, no clock."""
+"""Pure scoring of votes and windows: no I/O, no clock.
+
+fate                 the fate of a vote: accepted, late, quarantined
+signals              what a detector emits: alerts that open, escalate or end
+detector_contracts   what a detector receives and must return
+vote_processor       runs the voter detectors over new votes
+window               a closed window as detectors read it
+window_counter       counts votes into five-minute windows, per partition
+window_builder       merges the counts of all partitions into a window
+window_codec         packs counts as bytes
+window_processor     runs the window detectors over closed windows
+"""

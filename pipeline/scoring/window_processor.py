@@ -1,8 +1,8 @@
-"""Closed windows through the window detectors: pure, the same whoever calls it and however windows are grouped.
+"""Runs the window detectors over closed windows.
 
-Laws: every detector sees every window of [first, end), each once and in order, empty ones too; but of a stretch
-without votes that is longer than a week only the first week (a stray vote of 1970 would cost millions of windows).
-Which windows are seen follows from the windows alone.
+Laws: every detector reads every window of [first, end) once, in order, empty ones included; of a stretch without votes
+longer than a week only the first week (a stray vote of 1970 would cost millions of windows). The windows that are read
+do not depend on how calls split [first, end).
 """
 
 from __future__ import annotations
@@ -12,21 +12,24 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.registry import Registry
-from pipeline.scoring.signals import Context, Said, Window, WindowDetector, WindowState
-from pipeline.scoring.window_builder import WIDTH, WindowCounts, merged
+from pipeline.scoring.detector_contracts import WindowContext, WindowDetector, WindowState
+from pipeline.scoring.signals import Signal
+from pipeline.scoring.window import Window
+from pipeline.scoring.window_builder import build_window
+from pipeline.scoring.window_counter import WINDOW_WIDTH, WindowCounts
 from pipeline.vocabulary.time import DAY
 
 LONGEST_SILENCE = 7 * DAY
-"""Microseconds without votes that are watched; beyond them nothing is said until votes come again."""
+"""Microseconds without votes after which windows are skipped until the next vote."""
 
 
 @dataclass(frozen=True)
-class Names:
-    """Numbers and hashes as names.
+class WindowNames:
+    """Names of the numbers and hashes in counts.
 
     Attributes:
         models: the store's number → name.
-        networks: `group_of` a name → the name.
+        networks: `network_hash` of a name → the name.
     """
 
     models: Mapping[int, str]
@@ -34,29 +37,29 @@ class Names:
 
 
 @dataclass(frozen=True)
-class Levels:
-    """What the operator puts up with; see `Context`."""
+class FalseAlarmLimits:
+    """False alarms that the operator tolerates; see `WindowContext`."""
 
     false_alarms: float = 1.0
     false_share: float = 0.1
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A window and what was said about it, by every detector."""
+class EvaluatedWindow:
+    """A window and the signals of every detector about it."""
 
     window: Window
-    said: list[Said]
+    signals: list[Signal]
 
 
-def windows(
-    parts: Iterable[WindowCounts], first: int, end: int, last_votes: int | None, names: Names, registry: Registry
+def windows_between(
+    parts: Iterable[WindowCounts], first: int, end: int, last_votes: int | None, names: WindowNames, registry: Registry
 ) -> Iterator[Window]:
-    """The windows that start in [first, end), merged over partitions.
+    """Yield the windows that start in [first, end), merged over partitions.
 
     Args:
         parts: their counts, in the order of start.
-        last_votes: start of the last window before `first` that holds an accepted vote; None if there is none.
+        last_votes: start of the last window before `first` with an accepted vote; None if there is none.
     """
     grouped = {start: list(group) for start, group in itertools.groupby(parts, key=lambda part: part.start)}
     starts = sorted(grouped)
@@ -69,42 +72,42 @@ def windows(
         if silent and at < following:
             at = min(following, end)
             continue
-        window = merged(at, grouped.get(at, []), names.models, names.networks, registry.as_of(at).aliases)
+        window = build_window(at, grouped.get(at, []), names.models, names.networks, registry.as_of(at).aliases)
         if window.accepted:
             last_votes = at
         yield window
-        at += WIDTH
+        at += WINDOW_WIDTH
 
 
-def watch(
-    windows_: Iterable[Window],
+def run_window_detectors(
+    windows: Iterable[Window],
     states: Mapping[str, WindowState],
     registry: Registry,
     detectors: Sequence[WindowDetector],
-    levels: Levels,
-    tell: Callable[[Seen], None],
+    limits: FalseAlarmLimits,
+    emit: Callable[[EvaluatedWindow], None],
 ) -> dict[str, WindowState]:
     """Run detectors over windows.
 
     Args:
-        states: by the detector's name; one that is not there begins.
-        tell: called after every window.
+        states: by detector name; a missing one is empty.
+        emit: called after every window.
 
     Returns:
         The states after the last window.
     """
     after = dict(states)
-    for window in windows_:
-        context = context_of(window, registry, levels)
-        said: list[Said] = []
+    for window in windows:
+        context = window_context(window, registry, limits)
+        signals: list[Signal] = []
         for detector in detectors:
             after[detector.name], more = detector.observe(window, after.get(detector.name, {}), context)
-            said += more
-        tell(Seen(window, said))
+            signals += more
+        emit(EvaluatedWindow(window, signals))
     return after
 
 
-def context_of(window: Window, registry: Registry, levels: Levels) -> Context:
-    """What detectors may know beside a window."""
-    changes = registry.policy_changes(window.start - WIDTH + 1, window.end)
-    return Context(registry.as_of(window.start), not changes, levels.false_alarms, levels.false_share)
+def window_context(window: Window, registry: Registry, limits: FalseAlarmLimits) -> WindowContext:
+    """Return what detectors may use besides a window."""
+    changes = registry.policy_changes(window.start - WINDOW_WIDTH + 1, window.end)
+    return WindowContext(registry.as_of(window.start), not changes, limits.false_alarms, limits.false_share)

@@ -16,8 +16,10 @@ from sqlalchemy.engine import Connection
 from pipeline.events import VoteBatch
 from pipeline.events.chunk import Chunk
 from pipeline.evidence import Reference
-from pipeline.scoring import vote_processor
-from pipeline.scoring.signals import Raised, VoterDetector
+from pipeline.scoring import vote_processor, window_counter
+from pipeline.scoring.detector_contracts import VoterDetector
+from pipeline.scoring.fate import assign_fate
+from pipeline.scoring.signals import AlertSignal
 from pipeline.store.alerting import alerts, outbox
 from pipeline.store.boards import snapshots
 from pipeline.store.db import dialect
@@ -59,7 +61,7 @@ class BatchResult:
 
     tally: IngestTally
     event_time: Mapping[int, int | None]
-    states: Mapping[int, Mapping[int, vote_processor.Parts]]
+    states: Mapping[int, Mapping[int, vote_processor.DetectorStates]]
     states_written: bool
 
 
@@ -88,7 +90,7 @@ def write_batch(
     """
     by_no = {o.claim.partition_no: o for o in owned.values()}
     votes = decoded.votes
-    fate, event_time = vote_processor.judge(votes, {no: o.event_time for no, o in by_no.items()}, context.lateness)
+    fate, event_time = assign_fate(votes, {no: o.event_time for no, o in by_no.items()}, context.lateness)
     progress = [_progress(owned[chunk.partition], chunk, event_time) for chunk in chunks]
     for one in progress:
         ingest.fence(connection, one, now)
@@ -111,9 +113,11 @@ def write_batch(
             wait_for_votes()
             return references.earlier(connection, sequence)
 
-        observed = vote_processor.observe(fresh, models, fates, prior, references.reference, context.detectors, earlier)
-        counted = vote_processor.count_windows(fresh, models, fates, references.reference)
-    raised = [*observed.raised, *write_duplicates(connection, votes, duplicates)]
+        observed = vote_processor.run_detectors(
+            fresh, models, fates, prior, references.reference, context.detectors, earlier
+        )
+        counted = window_counter.count_batch(fresh, models, fates, references.reference)
+    raised = [*observed.alerts, *write_duplicates(connection, votes, duplicates)]
     states_written = context.states.write_due()
     if states_written:
         offsets = {chunk.partition: chunk.next_offset for chunk in chunks}
@@ -133,13 +137,13 @@ def write_batch(
 
 def _read_prior_states(
     connection: Connection, fresh: VoteBatch, fates: Int8, references: ReferenceCache, context: WriteContext
-) -> vote_processor.Prior:
+) -> vote_processor.PriorStates:
     """Read the states of the batch's voters now: during scoring the connection is lent to the writing thread."""
     if references.reference is None or not context.detectors:
         return lambda _, voters: [None] * len(voters)
     found = {
         part: context.states.get(connection, part, voters)
-        for part, voters in vote_processor.voters_of(fresh, fates).items()
+        for part, voters in vote_processor.visible_voters(fresh, fates).items()
     }
     return lambda part, _: found[part]
 
@@ -196,7 +200,7 @@ def _with_counts(
 def _messages(
     topics: Mapping[str, str],
     ids: Sequence[str],
-    raised: Sequence[Raised],
+    raised: Sequence[AlertSignal],
     decoded: DecodedBatch,
     number: Mapping[int, int],
 ) -> list[Message]:

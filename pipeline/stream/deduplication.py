@@ -14,8 +14,9 @@ import numpy as np
 from sqlalchemy.engine import Connection
 
 from pipeline.events import VoteBatch
-from pipeline.scoring.signals import Raised, voter_label
-from pipeline.scoring.vote_processor import first_of_each
+from pipeline.events.batch import first_occurrences
+from pipeline.events.pseudonym import format_pseudonym
+from pipeline.scoring.signals import AlertSignal
 from pipeline.store.votes import ingest
 from pipeline.vocabulary.arrays import Bool, Int64
 
@@ -43,7 +44,7 @@ def deduplicate(connection: Connection, votes: VoteBatch, numbers: Mapping[str, 
     Args:
         numbers: the store's numbers of model_a, model_b, language, category, network of each vote.
     """
-    keys, first = ingest.keys_of(votes), first_of_each(votes.key)
+    keys, first = ingest.keys_of(votes), first_occurrences(votes.key)
     leads = first == np.arange(len(votes))
     known = ingest.probe(connection, keys[leads])
     is_new = leads.copy()
@@ -77,14 +78,14 @@ def _same_bodies(
     return [here[row] == first[head] for row, head in zip(rows.tolist(), heads, strict=True)]
 
 
-def write_duplicates(connection: Connection, votes: VoteBatch, duplicates: Deduplication) -> list[Raised]:
+def write_duplicates(connection: Connection, votes: VoteBatch, duplicates: Deduplication) -> list[AlertSignal]:
     """Store the duplicates, and return the alerts for those with another body."""
     ingest.write_duplicates(connection, votes.take(duplicates.rows), duplicates.originals, duplicates.same_body)
     return [
-        Raised(
+        AlertSignal(
             detector="duplicate_votes",
             subject_kind="voter" if votes.has_voter[i] else "board",
-            subject=voter_label(int(votes.voter[i])) if votes.has_voter[i] else "votes",
+            subject=format_pseudonym(int(votes.voter[i])) if votes.has_voter[i] else "votes",
             direction="same id, other vote",
             severity="warning",
             e_value=None,

@@ -11,7 +11,7 @@ from functools import partial
 from sqlalchemy.engine import Connection
 
 from pipeline.errors import OffsetGap, TooManyRejects
-from pipeline.scoring.signals import Raised
+from pipeline.scoring.signals import AlertSignal
 from pipeline.store.alerting import alerts
 from pipeline.store.votes import ingest
 from pipeline.stream.owned_partition import OwnedPartition
@@ -60,7 +60,7 @@ def open_halt_alert(
         now: wall clock in microseconds.
     """
     some = next(iter(owned.values()), None)
-    raised = Raised(
+    raised = AlertSignal(
         detector="worker_halted",
         subject_kind="board",
         subject=source,

@@ -23,10 +23,16 @@ from sqlalchemy.exc import OperationalError
 
 from pipeline.events.registry import RegistryEvent
 from pipeline.registry import Registry
-from pipeline.scoring.signals import Raised, Said, WindowDetector, WindowState
-from pipeline.scoring.window_builder import WIDTH, group_of
-from pipeline.scoring.window_processor import Levels, Names, Seen, watch
-from pipeline.scoring.window_processor import windows as windows_between
+from pipeline.scoring.detector_contracts import WindowDetector, WindowState
+from pipeline.scoring.signals import AlertSignal, Signal
+from pipeline.scoring.window_counter import WINDOW_WIDTH, network_hash
+from pipeline.scoring.window_processor import (
+    EvaluatedWindow,
+    FalseAlarmLimits,
+    WindowNames,
+    run_window_detectors,
+    windows_between,
+)
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.alerting import alerts, outbox
@@ -152,7 +158,7 @@ class Monitor:
             if start is None:
                 return 0
             watermark = self._watermark(connection, close, now, start)
-            end = min((watermark.at or start) // WIDTH * WIDTH, start + _BATCH * WIDTH)
+            end = min((watermark.at or start) // WINDOW_WIDTH * WINDOW_WIDTH, start + _BATCH * WINDOW_WIDTH)
             if end <= start:
                 return 0
             found, states = self._close(connection, stored, start, end, now)
@@ -164,7 +170,7 @@ class Monitor:
     def _watermark(self, connection: Connection, close: bool, now: int, start: int) -> MergedWatermark:
         if close:
             last = window_counts.last_start(connection)
-            return MergedWatermark(None if last is None else last + WIDTH)
+            return MergedWatermark(None if last is None else last + WINDOW_WIDTH)
         partitions = monitor_state.partitions(connection)
         return merged_watermark(partitions, self.settings.lateness, self.settings.idle_after, now, start)
 
@@ -179,20 +185,22 @@ class Monitor:
         states_current = self._position is not None and self._position == stored
         before = self._states if states_current else monitor_state.states(connection)
         self._update_registry(connection)
-        names = Names(model_names(connection), {group_of(network): network for network in terms(connection, "network")})
+        names = WindowNames(
+            model_names(connection), {network_hash(network): network for network in terms(connection, "network")}
+        )
         last = monitor_state.last_votes(connection, start)
         parts = window_counts.between(connection, start, end)
-        signals: list[Said] = []
+        signals: list[Signal] = []
         totals: list[tuple[int, int, int]] = []
 
-        def collect(seen: Seen) -> None:
-            signals.extend(seen.said)
+        def collect(seen: EvaluatedWindow) -> None:
+            signals.extend(seen.signals)
             if seen.window.accepted or seen.window.late:
                 totals.append((seen.window.start, seen.window.accepted, seen.window.late))
 
-        levels = Levels(self.settings.false_alarms, self.settings.false_share)
+        levels = FalseAlarmLimits(self.settings.false_alarms, self.settings.false_share)
         windows = windows_between(parts, start, end, last, names, self._registry)
-        after = watch(windows, before, self._registry, self.detectors, levels, collect)
+        after = run_window_detectors(windows, before, self._registry, self.detectors, levels, collect)
         monitor_state.write_states(connection, after)
         ids = alerts.say(connection, signals, {}, now)
         self._publish(connection, signals, ids)
@@ -205,12 +213,12 @@ class Monitor:
             self._events += more
             self._registry = Registry(self._events)
 
-    def _publish(self, connection: Connection, signals: Sequence[Said], ids: Sequence[str | None]) -> None:
+    def _publish(self, connection: Connection, signals: Sequence[Signal], ids: Sequence[str | None]) -> None:
         """Add alerts to the outbox, from which workers send them to the topic."""
         messages = [
             alert_message(self.settings.topic_alerts, str(alert_id), signal, signal.partition)
             for signal, alert_id in zip(signals, ids, strict=True)
-            if isinstance(signal, Raised)
+            if isinstance(signal, AlertSignal)
         ]
         for source in monitor_state.live_sources(connection) if messages else ():
             outbox.add(connection, source, messages)

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.events import Reject
-from pipeline.scoring.signals import NO_PARTITION, Raised
+from pipeline.scoring.signals import NO_PARTITION, AlertSignal
 
 Message = tuple[str, bytes, bytes]
 
 
-def alert_message(topic: str, alert_id: str, raised: Raised, partition: int) -> Message:
+def alert_message(topic: str, alert_id: str, raised: AlertSignal, partition: int) -> Message:
     """Build the message of an alert.
 
     Args:

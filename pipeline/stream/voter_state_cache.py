@@ -18,8 +18,8 @@ from collections.abc import Callable, Mapping, Sequence
 from sqlalchemy.engine import Connection
 
 from pipeline.evidence import Reference
-from pipeline.scoring.signals import VoterDetector
-from pipeline.scoring.vote_processor import Observed, Parts, observe_partition
+from pipeline.scoring.detector_contracts import VoterDetector
+from pipeline.scoring.vote_processor import DetectorResults, DetectorStates, run_detectors_on_partition
 from pipeline.store.votes import snapshots_in_force, voter_states
 
 # Written states that stay in memory: about 400 bytes each with their dictionary entry, so 80 MB.
@@ -28,11 +28,11 @@ _BATCHES, _SECONDS = 20, 5.0
 # A length that does not fit one byte is this byte and four more.
 _LONG = 255
 
-ByVoter = dict[int, dict[int, Parts]]
+ByVoter = dict[int, dict[int, DetectorStates]]
 """Partition number → voter → states of its detectors."""
 
 
-def pack_parts(parts: Parts, tags: bytes) -> bytes:
+def pack_parts(parts: DetectorStates, tags: bytes) -> bytes:
     """Pack the states of all detectors for one voter.
 
     Args:
@@ -48,7 +48,7 @@ def pack_parts(parts: Parts, tags: bytes) -> bytes:
     return b"".join(joined)
 
 
-def unpack_parts(state: bytes, tags: bytes) -> Parts:
+def unpack_parts(state: bytes, tags: bytes) -> DetectorStates:
     """Unpack a state: one part a tag, None for a detector without one; parts of other tags are skipped."""
     found: list[bytes | None] = [None] * len(tags)
     at, end = 0, len(state)
@@ -86,7 +86,7 @@ class VoterStateCache:
         self._unwritten: ByVoter = {}
         self._batches, self._since = 0, time.monotonic()
 
-    def get(self, connection: Connection, part: int, voters: Sequence[int]) -> list[Parts | None]:
+    def get(self, connection: Connection, part: int, voters: Sequence[int]) -> list[DetectorStates | None]:
         """Return the state of each voter, None for an unknown one; reads from the store what is not in memory."""
         unwritten, young, old = (half.get(part, {}) for half in (self._unwritten, self._young, self._old))
         found = [unwritten.get(v) or young.get(v) or old.get(v) for v in voters]
@@ -98,7 +98,7 @@ class VoterStateCache:
                     found[row] = unpack_parts(stored[voter], self._tags)
         return found
 
-    def put(self, states: Mapping[int, Mapping[int, Parts]]) -> None:
+    def put(self, states: Mapping[int, Mapping[int, DetectorStates]]) -> None:
         """Add the states that a committed batch changed."""
         for part, group in states.items():
             self._unwritten.setdefault(part, {}).update(group)
@@ -110,7 +110,7 @@ class VoterStateCache:
         full = sum(map(len, self._unwritten.values())) >= self._half
         return self._batches >= _BATCHES or full or waited >= _SECONDS
 
-    def unwritten(self, batch: Mapping[int, Mapping[int, Parts]] | None = None) -> dict[int, dict[int, bytes]]:
+    def unwritten(self, batch: Mapping[int, Mapping[int, DetectorStates]] | None = None) -> dict[int, dict[int, bytes]]:
         """Return the unwritten states, packed, with the changes of a batch that is not committed yet."""
         tags, packed = self._tags, {}
         for part in self._unwritten.keys() | (batch or {}).keys():
@@ -145,12 +145,14 @@ def replay_states(
         reference: snapshot → the probabilities it gives; each vote is evaluated by the snapshot then in force.
     """
 
-    def prior(part: int, voters: Sequence[int]) -> list[Parts | None]:
+    def prior(part: int, voters: Sequence[int]) -> list[DetectorStates | None]:
         return states.get(connection, part, voters)
 
     periods = snapshots_in_force.in_force(connection, partition_no)
     for sequence, start, stop in snapshots_in_force.within(periods, first, end):
         in_force = reference(sequence)
         for votes in snapshots_in_force.voter_votes(connection, partition_no, start, stop):
-            replayed: Observed = observe_partition(partition_no, votes, prior, in_force, detectors, reference)
+            replayed: DetectorResults = run_detectors_on_partition(
+                partition_no, votes, prior, in_force, detectors, reference
+            )
             states.put(replayed.states)

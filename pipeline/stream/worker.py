@@ -17,7 +17,7 @@ from functools import partial
 from pipeline.errors import BrokerUnavailable, Fenced, OffsetGap, TooManyRejects
 from pipeline.events.chunk import Chunk
 from pipeline.metrics import WorkerMetrics
-from pipeline.scoring.signals import VoterDetector
+from pipeline.scoring.detector_contracts import VoterDetector
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.db.dialect import has_server

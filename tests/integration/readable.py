@@ -15,8 +15,9 @@ import numpy as np
 from pipeline import jobs
 from pipeline import settings as configuration
 from pipeline.detectors import VOTER
+from pipeline.events.pseudonym import format_pseudonym
 from pipeline.jobs.open_store import open_store
-from pipeline.scoring.signals import Raised, voter_label
+from pipeline.scoring.signals import AlertSignal
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.alerting import alerts
@@ -90,15 +91,17 @@ def _registry(folder: Path) -> Path:
 
 def _excluded(store: Store) -> None:
     """Alerts about a voter, a model and a provider; the voter's votes are left out because of the first."""
-    voter = voter_label(store.pseudonym(BAD_VOTER))
+    voter = format_pseudonym(store.pseudonym(BAD_VOTER))
     at = int((START + timedelta(days=15)).timestamp() * 1e6)
     likeliest = [{"what": "favours", "model": "zeta", "delta": 1.5, "share": 0.9}]
     evidence = {"votes": 60, "ties": 0, "likeliest": likeliest, "proved": True, "snapshot": 2}
     window = {"window": [at, at + 300_000_000], "what": "1,200 more votes than <expected>"}
     raised = [
-        Raised("voter_bias", "voter", voter, "biased", "critical", 5e4, 2, 1, 40, at, evidence),
-        Raised("vote_burst", "model", "zeta", "burst", "warning", 300.0, 1, 0, at, at + 1, window),
-        Raised("many_variants", "provider", "Beta", "many", "warning", None, 1, 0, at, at + 2, {"what": "12 variants"}),
+        AlertSignal("voter_bias", "voter", voter, "biased", "critical", 5e4, 2, 1, 40, at, evidence),
+        AlertSignal("vote_burst", "model", "zeta", "burst", "warning", 300.0, 1, 0, at, at + 1, window),
+        AlertSignal(
+            "many_variants", "provider", "Beta", "many", "warning", None, 1, 0, at, at + 2, {"what": "12 variants"}
+        ),
     ]
     with store.write() as connection:
         # What the detectors found by themselves stands beside these.

@@ -29,10 +29,9 @@ from scipy.sparse.csgraph import connected_components
 from scipy.special import expit
 
 from pipeline.devstack import KafkaServer, PostgresServer
-from pipeline.events.batch import pseudonym
+from pipeline.events.pseudonym import format_pseudonym, pseudonym
 from pipeline.lab.simulate import Honest, Stream, TargetOnly, attackers, plant, truth
 from pipeline.ratings import PairCounts, fit, select_rated_models
-from pipeline.scoring.signals import voter_label
 from tests.command import called
 from tests.copies import copy_files
 
@@ -220,7 +219,7 @@ def story(
         answers[f"refresh {step}"] = command("refresh", "--store", url)
         for view in ("raw", "defended"):
             answers[f"{view} {step}"] = command("leaderboard", "--store", url, "--view", view)["rows"]
-    known = frozenset(voter_label(pseudonym(bytes.fromhex(KEY), one.voter)) for one in attackers(stream, planted))
+    known = frozenset(format_pseudonym(pseudonym(bytes.fromhex(KEY), one.voter)) for one in attackers(stream, planted))
     yield Story(database, url, target, known, before, (cut, cut + 1, cut + 2), answers)
     postgres_server.drop_database(database)
 

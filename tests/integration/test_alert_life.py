@@ -14,8 +14,8 @@ from pipeline.errors import Usage
 from pipeline.jobs.open_store import open_store
 from pipeline.lab.simulate import Honest, Stream, plant
 from pipeline.lab.simulate.voter_population import NETWORKS
-from pipeline.scoring.signals import NO_PARTITION, Cleared, Raised
-from pipeline.scoring.window_builder import NEW_ACCOUNT
+from pipeline.scoring.signals import NO_PARTITION, AlertSignal, ClearedSignal
+from pipeline.scoring.window_counter import NEW_ACCOUNT
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.alerting import alerts
@@ -39,16 +39,16 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     return opened
 
 
-def burst(level: int, e: float, start: int = START, **evidence: Any) -> Raised:
+def burst(level: int, e: float, start: int = START, **evidence: Any) -> AlertSignal:
     seen = {"what": "too many", "window": [START - HOUR, start + HOUR], **evidence}
     severity: Any = "critical" if level > 1 else "warning"
-    return Raised("vote_burst", "model", "m", "up", severity, e, level, NO_PARTITION, start, start + HOUR, seen)
+    return AlertSignal("vote_burst", "model", "m", "up", severity, e, level, NO_PARTITION, start, start + HOUR, seen)
 
 
-OVER = Cleared("vote_burst", "m", "up", START + 9 * HOUR, "normal again")
+OVER = ClearedSignal("vote_burst", "m", "up", START + 9 * HOUR, "normal again")
 
 
-def say(store: Store, *said: Raised | Cleared, now: int = 5) -> list[str | None]:
+def say(store: Store, *said: AlertSignal | ClearedSignal, now: int = 5) -> list[str | None]:
     with store.write() as connection:
         return alerts.say(connection, said, {}, now)
 

@@ -15,7 +15,7 @@ from pipeline.detectors import VOTER, WINDOW
 from pipeline.errors import Usage
 from pipeline.jobs.open_store import open_store
 from pipeline.lab.simulate import Burst, Honest, Stream, plant
-from pipeline.scoring.window_builder import WIDTH
+from pipeline.scoring.window_counter import WINDOW_WIDTH
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.alerting import alerts
@@ -61,7 +61,7 @@ def counted(store: Store) -> dict[int, int]:
     totals: dict[int, int] = {}
     with store.read() as connection:
         for (at,) in connection.execute(sa.select(v.cast_at).where(v.fate != 2)):
-            totals[at - at % WIDTH] = totals.get(at - at % WIDTH, 0) + 1
+            totals[at - at % WINDOW_WIDTH] = totals.get(at - at % WINDOW_WIDTH, 0) + 1
     return totals
 
 
@@ -82,9 +82,9 @@ def test_nothing_above_the_watermark_is_closed_without_being_told_to(store: Stor
         mark = window_counts.watermark(connection, OPTIONS.lateness)
         end = window_counts.position(connection)
     assert mark is not None
-    assert end == mark - mark % WIDTH
-    assert max(closed(store)) + WIDTH <= mark
-    assert closed(store) == {start: n for start, n in counted(store).items() if start + WIDTH <= mark}
+    assert end == mark - mark % WINDOW_WIDTH
+    assert max(closed(store)) + WINDOW_WIDTH <= mark
+    assert closed(store) == {start: n for start, n in counted(store).items() if start + WINDOW_WIDTH <= mark}
 
 
 def test_a_monitor_that_comes_back_closes_nothing_twice_and_skips_nothing(store: Store, tmp_path: Path) -> None:

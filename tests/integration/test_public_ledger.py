@@ -20,11 +20,11 @@ import sqlalchemy as sa
 
 from pipeline import jobs
 from pipeline.errors import MissingKey, Refuted, Unavailable, Usage, VerificationFailed
+from pipeline.events.pseudonym import format_pseudonym
 from pipeline.jobs.custody import operator_actions, witnessing
 from pipeline.ledger import bundle_archive, canonical_json, manifest, merkle, receipt, segment, signed_note
 from pipeline.ledger.bundle_verification import verify_bundle
 from pipeline.ledger.merkle_proofs import check_consistency, check_inclusion
-from pipeline.scoring.signals import voter_label
 from pipeline.store import Store
 from pipeline.store.boards import exclusions, snapshots
 from pipeline.store.db import schema
@@ -116,7 +116,7 @@ def test_both_databases_give_the_same_leaves_for_the_same_blinds(board: Board, m
             "prompt": f"{row.prompt % 2**64:016x}",
             "source": "file:votes",
             "style": None if row.style is None else bytes(row.style).hex(),
-            "voter": voter_label(row.voter) if row.voter else None,
+            "voter": format_pseudonym(row.voter) if row.voter else None,
             "voter_since": row.voter_since,
         }
         assert held[place] == sha256(blinds[32 * place : 32 * place + 32] + rfc8785.dumps(private)).digest(), row
@@ -216,7 +216,7 @@ def _head(data: bytes) -> signed_note.Checkpoint:
 
 def test_exclusions_retractions_and_erasure_go_into_the_proofs_and_nothing_breaks(published: Board) -> None:
     with published.store() as store:
-        guilty = voter_label(store.pseudonym("voter 5"))
+        guilty = format_pseudonym(store.pseudonym("voter 5"))
         with store.write() as connection:
             exclusions.add(connection, "exclude", "voter", guilty, "asked to", "a person", 1)
             exclusions.add(connection, "exclude", "vote", "vote 8", "a test", "a person", 2)

@@ -21,11 +21,12 @@ from sqlalchemy.exc import DBAPIError
 
 from pipeline.errors import Fenced, MissingKey, StoreUnavailable, Usage
 from pipeline.events import Reject, VoteBatch, columns, decode_votes
+from pipeline.events.pseudonym import format_pseudonym
 from pipeline.evidence import Reference
 from pipeline.jobs.open_store import key_folder, open_store
 from pipeline.ledger.manifest import NO_PREVIOUS
-from pipeline.scoring.signals import Raised, voter_label
-from pipeline.scoring.window_builder import COLUMNS, WindowCounts
+from pipeline.scoring.signals import AlertSignal
+from pipeline.scoring.window_counter import COLUMNS, WindowCounts
 from pipeline.store import Store
 from pipeline.store.alerting import alerts, outbox
 from pipeline.store.boards import exclusions, snapshots
@@ -98,13 +99,13 @@ def write(store: Store, claim: ingest.Claim, ids: list[str], first: int) -> None
         ingest.record(connection, [one])
 
 
-def raised(store: Store, voter: str, **other: Any) -> Raised:
+def raised(store: Store, voter: str, **other: Any) -> AlertSignal:
     told: dict[str, Any] = {
-        "detector": "voter_bias", "subject_kind": "voter", "subject": voter_label(store.pseudonym(voter)),
+        "detector": "voter_bias", "subject_kind": "voter", "subject": format_pseudonym(store.pseudonym(voter)),
         "direction": "biased", "severity": "critical", "e_value": 2e4, "level": 2, "partition": 1, "offset": 7,
         "at": SECOND, "evidence": {"model": 1},
     }  # fmt: skip
-    return Raised(**(told | other))
+    return AlertSignal(**(told | other))
 
 
 # Opening.
@@ -361,7 +362,7 @@ def test_more_evidence_escalates_an_open_alert_and_a_resolved_one_stays_resolved
 
 
 def test_an_exclusion_needs_a_reason_and_a_name_and_the_last_entry_decides(store: Store) -> None:
-    voter = voter_label(store.pseudonym("v"))
+    voter = format_pseudonym(store.pseudonym("v"))
     with store.write() as connection:
         for action, target, reason, name in (
             ("exclude", voter, " ", "ann"), ("exclude", voter, "bought", ""), ("restore", voter, "", "ann"),
@@ -382,7 +383,7 @@ def test_an_exclusion_needs_a_reason_and_a_name_and_the_last_entry_decides(store
 
 def test_auto_voter_follows_critical_alerts_and_leaves_what_a_person_decided(store: Store) -> None:
     claimed(store)
-    label = {name: voter_label(store.pseudonym(name)) for name in ("bad", "warned", "forgiven", "by hand")}
+    label = {name: format_pseudonym(store.pseudonym(name)) for name in ("bad", "warned", "forgiven", "by hand")}
 
     def excluded() -> dict[str, str]:
         return {e.target: e.name for e in exclusions.current(connection)}

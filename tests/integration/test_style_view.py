@@ -19,9 +19,9 @@ from pipeline.cli.commands import app
 from pipeline.cli.main import main
 from pipeline.detectors import VOTER
 from pipeline.errors import Usage, VerificationFailed
+from pipeline.events.pseudonym import format_pseudonym
 from pipeline.jobs.open_store import open_store
 from pipeline.ratings import encode_battles, fit_style, style_contrast
-from pipeline.scoring.signals import voter_label
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.boards import exclusions, snapshots
@@ -101,7 +101,7 @@ def test_the_view_is_the_fit_of_the_votes_in_two_segments(store: Store, url: str
 def test_excluded_votes_are_not_in_it(store: Store, url: str, tmp_path: Path) -> None:
     work(store, tmp_path / "votes.jsonl", [event(k, row) for k, row in enumerate(ROWS)])
     with store.write() as connection:
-        label = voter_label(store.pseudonym("voter-1"))
+        label = format_pseudonym(store.pseudonym("voter-1"))
         exclusions.add(connection, "exclude", "voter", label, "test", "tester", 1)
     jobs.refresh_board(url)
     kept = [row for row in ROWS if row["voter"] != "voter-1"]

@@ -26,21 +26,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from pipeline.events import (
-    Reject,
-    Style,
-    Vote,
-    VoteBatch,
-    canonical,
-    columns,
-    decode_votes,
-    derived_id,
-    pseudonym,
-    to_bytes,
-)
+from pipeline.events import Reject, Style, Vote, VoteBatch, canonical, columns, decode_votes, derived_id, to_bytes
 from pipeline.events import registry as registry_events
 from pipeline.events.decode import SAMPLE_BYTES
 from pipeline.events.hygiene import HIDDEN, MAX_BYTES, MAX_DEPTH, fault, hidden, plainly_clean
+from pipeline.events.pseudonym import pseudonym
 from pipeline.events.schema import schemas
 from pipeline.events.vote import MAX_NAME
 from pipeline.stream.decoding import PseudonymCache

@@ -11,8 +11,8 @@ import pytest
 
 from pipeline.errors import UnknownFormat, Usage
 from pipeline.events import Vote, columns, decode_votes, registry
+from pipeline.events.pseudonym import parse_pseudonym
 from pipeline.formats import ColumnMapping, read_records
-from pipeline.scoring.signals import voter_number
 from pipeline.settings import load
 from pipeline.stream.decoding import PseudonymCache
 from pipeline.vocabulary.time import to_microseconds
@@ -208,7 +208,7 @@ def test_values_that_mean_nothing_name_the_variable(name, text, monkeypatch):
 )
 def test_only_hexadecimal_digits_are_a_label(label):
     with pytest.raises(ValueError, match="hexadecimal"):
-        voter_number(label)
+        parse_pseudonym(label)
 
 
 def test_a_registry_event_of_another_schema_is_refused():

@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.detectors import VOTER
+from pipeline.events import batch
 from pipeline.events.batch import VoteBatch
 from pipeline.evidence import Reference
-from pipeline.scoring import vote_processor, window_builder
-from pipeline.scoring.signals import MEASURES
-from pipeline.scoring.vote_processor import MAX_AHEAD, Parts
+from pipeline.scoring import vote_processor, window_counter
+from pipeline.scoring.fate import MAX_AHEAD, assign_fate
+from pipeline.scoring.vote_processor import DetectorStates
+from pipeline.scoring.window import MEASURES
 from pipeline.vocabulary.fates import ACCEPTED, FATES, LATE, QUARANTINED
 from pipeline.vocabulary.time import NO_TIME
 
@@ -60,7 +62,7 @@ def batch_of(
 # -- fates ------------------------------------------------------------------------------------
 
 
-def slow_judge(
+def slow_fates(
     batch: VoteBatch, event_time: Mapping[int, int | None], lateness: int
 ) -> tuple[list[int], dict[int, int | None]]:
     """The rule as the design states it, one vote at a time."""
@@ -93,9 +95,9 @@ def test_fates_and_event_times_are_those_of_a_slow_loop(
     batch: VoteBatch, event_time: dict[int, int | None], lateness: int
 ) -> None:
     before = dict(event_time)
-    fate, after = vote_processor.judge(batch, event_time, lateness)
+    fate, after = assign_fate(batch, event_time, lateness)
     assert fate.dtype == np.int8
-    assert (fate.tolist(), after) == slow_judge(batch, event_time, lateness)
+    assert (fate.tolist(), after) == slow_fates(batch, event_time, lateness)
     assert event_time == before
 
 
@@ -104,10 +106,10 @@ def test_fates_and_event_times_are_those_of_a_slow_loop(
 def test_fates_do_not_depend_on_where_a_batch_is_cut(
     batch: VoteBatch, event_time: dict[int, int | None], lateness: int, cut: int
 ) -> None:
-    whole, after = vote_processor.judge(batch, event_time, lateness)
+    whole, after = assign_fate(batch, event_time, lateness)
     index = np.arange(len(batch))
-    first, between = vote_processor.judge(batch.take(index[:cut]), event_time, lateness)
-    second, end = vote_processor.judge(batch.take(index[cut:]), between, lateness)
+    first, between = assign_fate(batch.take(index[:cut]), event_time, lateness)
+    second, end = assign_fate(batch.take(index[cut:]), between, lateness)
     assert [*first, *second] == whole.tolist()
     assert end == after
 
@@ -120,31 +122,31 @@ def test_fate_codes_are_positions_and_never_move() -> None:
 
 def test_a_vote_from_the_future_is_quarantined_and_leaves_the_watermark() -> None:
     batch = batch_of([10 * MINUTE, DAY, 9 * MINUTE], appended=[10 * MINUTE] * 3)
-    fate, after = vote_processor.judge(batch, {}, 2 * MINUTE)
+    fate, after = assign_fate(batch, {}, 2 * MINUTE)
     assert fate.tolist() == [ACCEPTED, QUARANTINED, ACCEPTED]
     assert after == {0: 10 * MINUTE}
-    alone, untouched = vote_processor.judge(batch_of([DAY], appended=[0]), {0: None, 1: 5}, 0)
+    alone, untouched = assign_fate(batch_of([DAY], appended=[0]), {0: None, 1: 5}, 0)
     assert alone.tolist() == [QUARANTINED]
     assert untouched == {0: None, 1: 5}
 
 
 def test_five_minutes_ahead_is_allowed_and_moves_the_watermark_to_the_append_time_only() -> None:
     batch = batch_of([MAX_AHEAD, MAX_AHEAD + 1], appended=[0, 0])
-    fate, after = vote_processor.judge(batch, {}, 0)
+    fate, after = assign_fate(batch, {}, 0)
     assert fate.tolist() == [ACCEPTED, QUARANTINED]
     assert after == {0: 0}
 
 
 def test_a_vote_on_the_watermark_is_in_time_and_one_before_it_is_late() -> None:
     batch = batch_of([100 * MINUTE, 40 * MINUTE, 40 * MINUTE - 1, 99 * MINUTE])
-    fate, after = vote_processor.judge(batch, {}, 60 * MINUTE)
+    fate, after = assign_fate(batch, {}, 60 * MINUTE)
     assert fate.tolist() == [ACCEPTED, ACCEPTED, LATE, ACCEPTED]
     assert after == {0: 100 * MINUTE}
 
 
 def test_history_is_welcome_before_the_first_vote_and_partitions_have_their_own_clocks() -> None:
     batch = batch_of([-300 * 365 * DAY, 5 * DAY, 0], partition=[0, 1, 1])
-    fate, after = vote_processor.judge(batch, {}, 60 * MINUTE)
+    fate, after = assign_fate(batch, {}, 60 * MINUTE)
     assert fate.tolist() == [ACCEPTED, ACCEPTED, LATE]
     assert after == {0: -300 * 365 * DAY, 1: 5 * DAY}
 
@@ -156,8 +158,8 @@ def test_history_is_welcome_before_the_first_vote_and_partitions_have_their_own_
 def test_the_first_of_equal_ids_is_the_one_a_loop_would_keep(pairs: list[tuple[int, int]]) -> None:
     expected = [pairs.index(pair) for pair in pairs]
     key = np.array(pairs, dtype=np.uint64).reshape(-1, 2)
-    assert vote_processor.first_of_each(key).tolist() == expected
-    assert vote_processor.first_of_each(np.asfortranarray(key)).tolist() == expected
+    assert batch.first_occurrences(key).tolist() == expected
+    assert batch.first_occurrences(np.asfortranarray(key)).tolist() == expected
 
 
 # -- states -----------------------------------------------------------------------------------
@@ -179,7 +181,7 @@ def test_the_states_asked_for_are_those_of_voters_with_a_visible_vote(
         return [None] * len(voters)
 
     models = np.tile([0, 1], (len(rows), 1))
-    vote_processor.observe(batch, models, fate, prior, REFERENCE, VOTER)
+    vote_processor.run_detectors(batch, models, fate, prior, REFERENCE, VOTER)
     wanted = {(part, voter) for part, voter, f in rows if voter is not None and f != QUARANTINED}
     assert sorted(asked) == sorted(wanted)
 
@@ -202,18 +204,20 @@ def stream(n: int = 120, partitions: int = 2) -> tuple[VoteBatch, np.ndarray]:
 
 
 def observe(
-    batch: VoteBatch, models: np.ndarray, fate: np.ndarray, states: Mapping[int, Mapping[int, Parts]]
-) -> vote_processor.Observed:
-    def prior(part: int, voters: Sequence[int]) -> list[Parts | None]:
+    batch: VoteBatch, models: np.ndarray, fate: np.ndarray, states: Mapping[int, Mapping[int, DetectorStates]]
+) -> vote_processor.DetectorResults:
+    def prior(part: int, voters: Sequence[int]) -> list[DetectorStates | None]:
         return [states.get(part, {}).get(voter) for voter in voters]
 
-    return vote_processor.observe(batch, models, fate, prior, REFERENCE, VOTER)
+    return vote_processor.run_detectors(batch, models, fate, prior, REFERENCE, VOTER)
 
 
 def test_before_the_first_snapshot_there_is_no_evidence() -> None:
     batch, models = stream()
     fate = np.zeros(len(batch), dtype=np.int8)
-    assert vote_processor.observe(batch, models, fate, lambda *_: [], None, VOTER) == vote_processor.Observed({}, [])
+    assert vote_processor.run_detectors(
+        batch, models, fate, lambda *_: [], None, VOTER
+    ) == vote_processor.DetectorResults({}, [])
 
 
 def test_every_visible_voter_gets_a_state_on_its_own_partition() -> None:
@@ -222,8 +226,8 @@ def test_every_visible_voter_gets_a_state_on_its_own_partition() -> None:
     found = observe(batch, models, fate, {})
     assert {part: set(group) for part, group in found.states.items()} == {0: {1, 2}, 1: {1, 2}}
     assert {len(parts) for group in found.states.values() for parts in group.values()} == {len(VOTER)}
-    assert {(r.partition, r.subject) for r in found.raised} == {(0, f"{1:016x}"), (1, f"{1:016x}")}
-    for r in found.raised:
+    assert {(r.partition, r.subject) for r in found.alerts} == {(0, f"{1:016x}"), (1, f"{1:016x}")}
+    for r in found.alerts:
         row = batch.offset.tolist().index(r.offset)
         assert (batch.partition[row], batch.voter[row], batch.cast_at[row]) == (r.partition, 1, r.at)
 
@@ -233,15 +237,15 @@ def test_evidence_does_not_depend_on_where_a_batch_is_cut(cut: int) -> None:
     batch, models = stream()
     fate = np.where(np.arange(len(batch)) % 10 == 4, QUARANTINED, ACCEPTED).astype(np.int8)
     whole = observe(batch, models, fate, {})
-    states: dict[int, dict[int, Parts]] = {}
+    states: dict[int, dict[int, DetectorStates]] = {}
     raised = []
     for rows in (np.arange(cut), np.arange(cut, len(batch))):
         part = observe(batch.take(rows), models[rows], fate[rows], states)
         for key, group in part.states.items():
             states.setdefault(key, {}).update(group)
-        raised += part.raised
+        raised += part.alerts
     assert states == whole.states
-    assert sorted(raised, key=lambda r: (r.partition, r.offset)) == whole.raised
+    assert sorted(raised, key=lambda r: (r.partition, r.offset)) == whole.alerts
 
 
 def test_a_quarantined_vote_and_one_without_a_voter_are_no_evidence() -> None:
@@ -251,7 +255,7 @@ def test_a_quarantined_vote_and_one_without_a_voter_are_no_evidence() -> None:
     alone = observe(batch.take(kept), models[kept], fate[kept], {})
     assert observe(batch, models, fate, {}) == alone
     nobody = np.full(len(batch), QUARANTINED, dtype=np.int8)
-    assert observe(batch, models, nobody, {}) == vote_processor.Observed({}, [])
+    assert observe(batch, models, nobody, {}) == vote_processor.DetectorResults({}, [])
 
 
 def test_a_late_vote_is_evidence_about_its_voter() -> None:
@@ -259,7 +263,7 @@ def test_a_late_vote_is_evidence_about_its_voter() -> None:
     late = np.full(len(batch), LATE, dtype=np.int8)
     accepted = np.zeros(len(batch), dtype=np.int8)
     assert observe(batch, models, late, {}) == observe(batch, models, accepted, {})
-    assert observe(batch, models, late, {}).raised
+    assert observe(batch, models, late, {}).alerts
 
 
 def test_a_stored_state_is_taken_up_on_its_own_partition_only() -> None:
@@ -276,8 +280,8 @@ def test_a_stored_state_is_taken_up_on_its_own_partition_only() -> None:
 
 window_votes = st.tuples(
     st.integers(0, 1),  # partition
-    st.integers(-2, 2).map(lambda k: k * window_builder.WIDTH)
-    | st.integers(-2, 3).map(lambda k: k * window_builder.WIDTH - 1),
+    st.integers(-2, 2).map(lambda k: k * window_counter.WINDOW_WIDTH)
+    | st.integers(-2, 3).map(lambda k: k * window_counter.WINDOW_WIDTH - 1),
     st.tuples(st.integers(0, 3), st.integers(1, 3)).map(lambda t: (t[0], (t[0] + t[1]) % 4)),
     st.integers(0, 3),  # outcome
     st.integers(0, 1),  # side
@@ -290,12 +294,12 @@ def test_windows_count_networks_and_prompts_of_votes_that_have_them() -> None:
     prompts = np.array([-1, 2**40 + 3, 0], dtype=np.int64)
     batch = replace(batch_of([5, 6, 7]), network=["AS1", None, "AS1"], prompt=prompts)
     models = np.array([[0, 1], [0, 1], [1, 0]])
-    (found,) = vote_processor.count_windows(batch, models, np.array([0, 0, 2], dtype=np.int8), None)
+    (found,) = window_counter.count_batch(batch, models, np.array([0, 0, 2], dtype=np.int8), None)
     rows = [[kind, group, model] for kind, group, model, *_ in found.counts.tolist()]
-    cohorts = [[window_builder.COHORT, 0, 0], [window_builder.COHORT, 0, 1]]
-    network = [[window_builder.NETWORK, window_builder.group_of("AS1"), model] for model in (0, 1)]
-    asked = [[window_builder.PROMPT, group, model] for group in (3, 2**32 - 1) for model in (0, 1)]
-    assert rows == [*cohorts, *network, *asked, [window_builder.TRAFFIC, window_builder.group_of("AS1"), 0]]
+    cohorts = [[window_counter.COHORT, 0, 0], [window_counter.COHORT, 0, 1]]
+    network = [[window_counter.NETWORK, window_counter.network_hash("AS1"), model] for model in (0, 1)]
+    asked = [[window_counter.PROMPT, group, model] for group in (3, 2**32 - 1) for model in (0, 1)]
+    assert rows == [*cohorts, *network, *asked, [window_counter.TRAFFIC, window_counter.network_hash("AS1"), 0]]
 
 
 @given(st.lists(window_votes, max_size=25))
@@ -313,10 +317,10 @@ def test_window_counts_are_those_of_a_slow_loop(rows: list[tuple]) -> None:
         votes[key][f] += 1
         cohort = 0 if born == NO_TIME else 2 if at - born <= 7 * DAY else 1
         for place in (0, 1) if f == ACCEPTED else ():
-            cell = cells[key].setdefault((window_builder.COHORT, cohort, pair[place]), [0] * len(MEASURES))
+            cell = cells[key].setdefault((window_counter.COHORT, cohort, pair[place]), [0] * len(MEASURES))
             for i, yes in enumerate((True, chosen == place, won == place, won == 1 - place)):
                 cell[i] += yes
-    found = vote_processor.count_windows(
+    found = window_counter.count_batch(
         batch, np.array(models, dtype=np.int64).reshape(-1, 2), np.array(fate, dtype=np.int8), None
     )
     assert [(w.start, w.partition) for w in found] == sorted(votes)
@@ -335,7 +339,7 @@ def test_window_counts_of_two_batches_add_up_to_those_of_one(rows: list[tuple], 
         part, cast, models, outcome, side, since, fate = zip(*some, strict=True) if some else ([],) * 7
         batch = batch_of(list(cast), partition=list(part), outcome=list(outcome), side=list(side), since=list(since))
         pairs = np.array(models, dtype=np.int64).reshape(-1, 2)
-        found = vote_processor.count_windows(batch, pairs, np.array(fate, dtype=np.int8), None)
+        found = window_counter.count_batch(batch, pairs, np.array(fate, dtype=np.int8), None)
         return {(w.start, w.partition): [w.accepted, w.late, w.counts] for w in found}
 
     whole, first, second = counted(rows), counted(rows[:cut]), counted(rows[cut:])
@@ -343,4 +347,4 @@ def test_window_counts_of_two_batches_add_up_to_those_of_one(rows: list[tuple], 
     for key, (accepted, late, counts) in whole.items():
         parts = [half[key] for half in (first, second) if key in half]
         assert (accepted, late) == (sum(p[0] for p in parts), sum(p[1] for p in parts))
-        assert counts.tolist() == window_builder.add(*(p[2] for p in parts)).tolist()
+        assert counts.tolist() == window_counter.add_counts(*(p[2] for p in parts)).tolist()

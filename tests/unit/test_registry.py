@@ -17,7 +17,7 @@ from pipeline.events.registry import (
     SamplingPolicy,
     Submitted,
 )
-from pipeline.registry import Policy, Registry, State
+from pipeline.registry import PolicyInForce, Registry, RegistryState
 from pipeline.vocabulary.time import to_microseconds
 
 START = datetime(2024, 7, 1, tzinfo=UTC)
@@ -53,10 +53,10 @@ EVENTS: list[RegistryEvent] = [
 
 
 def test_before_the_first_event_nothing_is_known() -> None:
-    assert Registry(EVENTS).as_of(day(0.5)) == State()
-    assert Registry().as_of(day(99)) == State()
-    assert State().provider("nobody") is None
-    assert State().last_release is None
+    assert Registry(EVENTS).as_of(day(0.5)) == RegistryState()
+    assert Registry().as_of(day(99)) == RegistryState()
+    assert RegistryState().provider("nobody") is None
+    assert RegistryState().last_release is None
 
 
 def test_an_event_holds_from_its_own_microsecond_on() -> None:
@@ -82,7 +82,7 @@ def test_votes_for_the_new_name_are_votes_for_the_model_from_the_renaming_on() -
     assert registry.as_of(day(5)).key("shiny") == "public"
     assert registry.as_of(day(5)).provider("shiny") == "acme"
     # Weights of both names are the weight of one model.
-    assert registry.as_of(day(6)).policy == Policy(day(6), {"public": 3.0, "other": 1.0})
+    assert registry.as_of(day(6)).policy == PolicyInForce(day(6), {"public": 3.0, "other": 1.0})
 
 
 def test_a_model_renamed_twice_keeps_its_first_name() -> None:
@@ -117,7 +117,7 @@ def test_a_change_of_policy_within_a_window_is_seen() -> None:
 def test_appearances_are_those_of_drawing_pairs(weights: list[float], zero: int) -> None:
     names = [f"m{i}" for i in range(len(weights))]
     given_weights = dict(zip(names, weights, strict=True)) | ({"silent": 0.0} if zero % 2 else {})
-    pi = Policy(0, given_weights).appearance
+    pi = PolicyInForce(0, given_weights).appearance
     p = np.array(weights) / sum(weights)
     slow = np.zeros(len(weights))
     for i in range(len(weights)):
@@ -131,7 +131,7 @@ def test_appearances_are_those_of_drawing_pairs(weights: list[float], zero: int)
 
 @pytest.mark.parametrize("weights", [{}, {"a": 1.0}, {"a": 0.0, "b": 0.0}, {"a": 1.0, "b": 0.0}])
 def test_a_policy_that_can_draw_no_battle_expects_nothing(weights: dict[str, float]) -> None:
-    assert Policy(0, weights).appearance == {}
+    assert PolicyInForce(0, weights).appearance == {}
 
 
 def released(at: float, model: str, as_: str | None = None) -> Released:

@@ -8,23 +8,35 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.registry import Registry
-from pipeline.scoring.signals import Context, Said, Window, WindowState
-from pipeline.scoring.window_builder import COLUMNS, WIDTH, WindowCounts
-from pipeline.scoring.window_processor import LONGEST_SILENCE, Levels, Names, Seen, watch, windows
+from pipeline.scoring.detector_contracts import WindowContext, WindowState
+from pipeline.scoring.signals import Signal
+from pipeline.scoring.window import Window
+from pipeline.scoring.window_counter import COLUMNS, WINDOW_WIDTH, WindowCounts
+from pipeline.scoring.window_processor import (
+    LONGEST_SILENCE,
+    EvaluatedWindow,
+    FalseAlarmLimits,
+    WindowNames,
+    run_window_detectors,
+    windows_between,
+)
 
-NAMES = Names({1: "a"}, {})
-WEEK = LONGEST_SILENCE // WIDTH
+NAMES = WindowNames({1: "a"}, {})
+WEEK = LONGEST_SILENCE // WINDOW_WIDTH
 
 
 def part(number: int, accepted: int = 1, partition: int = 1) -> WindowCounts:
     rows = np.zeros((1, len(COLUMNS)), dtype=np.int64)
     rows[0, [2, 3]] = 1, accepted
-    return WindowCounts(number * WIDTH, partition, accepted, 0, rows)
+    return WindowCounts(number * WINDOW_WIDTH, partition, accepted, 0, rows)
 
 
 def numbers(parts: list[WindowCounts], first: int, end: int, last: int | None) -> list[int]:
-    before = None if last is None else last * WIDTH
-    return [w.start // WIDTH for w in windows(parts, first * WIDTH, end * WIDTH, before, NAMES, Registry())]
+    before = None if last is None else last * WINDOW_WIDTH
+    return [
+        w.start // WINDOW_WIDTH
+        for w in windows_between(parts, first * WINDOW_WIDTH, end * WINDOW_WIDTH, before, NAMES, Registry())
+    ]
 
 
 def test_empty_windows_between_votes_are_seen() -> None:
@@ -50,12 +62,12 @@ def test_however_windows_are_grouped_into_steps_the_same_are_seen(starts: set[in
     stepped: list[int] = []
     for first, stop in zip([0, *sorted(cuts)], [*sorted(cuts), end], strict=True):
         last = max((s for s in starts if s < first), default=None)
-        stepped += numbers([p for p in parts if first <= p.start // WIDTH < stop], first, stop, last)
+        stepped += numbers([p for p in parts if first <= p.start // WINDOW_WIDTH < stop], first, stop, last)
     assert stepped == whole
 
 
 def test_partitions_are_merged() -> None:
-    found = list(windows([part(0, 2, 1), part(0, 3, 2)], 0, WIDTH, None, NAMES, Registry()))
+    found = list(windows_between([part(0, 2, 1), part(0, 3, 2)], 0, WINDOW_WIDTH, None, NAMES, Registry()))
     assert [(w.accepted, w.models, w.totals[0, 0]) for w in found] == [(5, ("a",), 5)]
 
 
@@ -65,20 +77,20 @@ class Counting:
 
     name: str = "counting"
 
-    def observe(self, window: Window, state: WindowState, context: Context) -> tuple[WindowState, list[Said]]:
-        seen = np.append(state.get("seen", np.zeros(0, dtype=np.int64)), window.start // WIDTH)
+    def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
+        seen = np.append(state.get("seen", np.zeros(0, dtype=np.int64)), window.start // WINDOW_WIDTH)
         steady = np.append(state.get("steady", np.zeros(0, dtype=np.bool_)), context.steady)
         return {"seen": seen, "steady": steady}, []
 
 
 def test_every_detector_sees_every_window_once_and_goes_on_from_its_state() -> None:
-    told: list[Seen] = []
-    given_windows = list(windows([part(0)], 0, 6 * WIDTH, None, NAMES, Registry()))
+    told: list[EvaluatedWindow] = []
+    given_windows = list(windows_between([part(0)], 0, 6 * WINDOW_WIDTH, None, NAMES, Registry()))
     detectors: Any = [Counting(), Counting("other")]
-    half = watch(given_windows[:2], {}, Registry(), detectors, Levels(), told.append)
-    whole = watch(given_windows[2:], half, Registry(), detectors, Levels(), told.append)
+    half = run_window_detectors(given_windows[:2], {}, Registry(), detectors, FalseAlarmLimits(), told.append)
+    whole = run_window_detectors(given_windows[2:], half, Registry(), detectors, FalseAlarmLimits(), told.append)
     assert {name: state["seen"].tolist() for name, state in whole.items()} == {
         "counting": [0, 1, 2, 3, 4, 5],
         "other": [0, 1, 2, 3, 4, 5],
     }
-    assert [seen.window.start // WIDTH for seen in told] == [0, 1, 2, 3, 4, 5]
+    assert [seen.window.start // WINDOW_WIDTH for seen in told] == [0, 1, 2, 3, 4, 5]

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.evidence import EXPECTED_UNIT, Reference
-from pipeline.scoring import window_builder
-from pipeline.scoring.signals import COHORTS, MEASURES
-from pipeline.scoring.window_builder import MOST, WIDTH, Counted, WindowCounts
+from pipeline.scoring import window_builder, window_codec, window_counter
+from pipeline.scoring.window import COHORTS, MEASURES
+from pipeline.scoring.window_counter import MAX_ROWS, WINDOW_WIDTH, WindowCounts, WindowVotes
 
 BOARD = Reference(1, np.array([1, 2, 3]), np.array([0.5, 0.0, -0.5]), np.zeros((3, 3)), 0.3, (3.0, 7.0))
 UNKNOWN = 4
@@ -28,12 +28,12 @@ one_vote = st.tuples(
 )
 
 
-def counted(rows: list[tuple]) -> Counted:  # type: ignore[type-arg]
+def counted(rows: list[tuple]) -> WindowVotes:  # type: ignore[type-arg]
     window, part, late, models, outcome, side, cohort, network, prompt = zip(*rows, strict=True) if rows else [()] * 9
     ints = [np.array(column, dtype=np.int64) for column in (part, outcome, side, cohort, network, prompt)]
-    return Counted(
+    return WindowVotes(
         ints[0],
-        np.array(window, dtype=np.int64) * WIDTH + 5,
+        np.array(window, dtype=np.int64) * WINDOW_WIDTH + 5,
         np.array(late, dtype=np.bool_),
         np.array(models, dtype=np.int64).reshape(-1, 2),
         ints[1].astype(np.int8),
@@ -79,13 +79,13 @@ def as_counter(one: WindowCounts) -> Counter[tuple[int, ...]]:
 @given(st.lists(one_vote, max_size=25))
 @settings(deadline=None)
 def test_counts_are_those_of_a_slow_loop(rows: list[tuple]) -> None:  # type: ignore[type-arg]
-    found = window_builder.count(counted(rows), BOARD)
+    found = window_counter.count_votes(counted(rows), BOARD)
     expected = slow(rows)
-    assert [(w.start // WIDTH, w.partition) for w in found] == sorted(expected)
+    assert [(w.start // WINDOW_WIDTH, w.partition) for w in found] == sorted(expected)
     for one in found:
-        mine = [r for r in rows if (r[0], r[1]) == (one.start // WIDTH, one.partition)]
+        mine = [r for r in rows if (r[0], r[1]) == (one.start // WINDOW_WIDTH, one.partition)]
         assert (one.accepted, one.late) == (sum(not r[2] for r in mine), sum(r[2] for r in mine))
-        assert +as_counter(one) == +expected[one.start // WIDTH, one.partition]
+        assert +as_counter(one) == +expected[one.start // WINDOW_WIDTH, one.partition]
 
 
 @given(st.lists(one_vote, min_size=1, max_size=25), st.sets(st.integers(1, 24), max_size=3))
@@ -93,16 +93,16 @@ def test_counts_are_those_of_a_slow_loop(rows: list[tuple]) -> None:  # type: ig
 def test_however_votes_are_cut_the_sum_is_the_same(rows: list[tuple], cuts: set[int]) -> None:  # type: ignore[type-arg]
     rows = [(0, 1, *r[2:]) for r in rows]
     parts = [rows[a:b] for a, b in zip([0, *sorted(cuts)], [*sorted(cuts), len(rows)], strict=True)]
-    counts = [window_builder.count(counted(part), BOARD)[0].counts for part in parts if part]
-    (whole,) = window_builder.count(counted(rows), BOARD)
-    assert window_builder.add(*counts).tolist() == whole.counts.tolist()
-    assert window_builder.add(*reversed(counts)).tolist() == whole.counts.tolist()
+    counts = [window_counter.count_votes(counted(part), BOARD)[0].counts for part in parts if part]
+    (whole,) = window_counter.count_votes(counted(rows), BOARD)
+    assert window_counter.add_counts(*counts).tolist() == whole.counts.tolist()
+    assert window_counter.add_counts(*reversed(counts)).tolist() == whole.counts.tolist()
 
 
-def busy(seed: int, votes: int, networks: int = 2**32) -> Counted:
+def busy(seed: int, votes: int, networks: int = 2**32) -> WindowVotes:
     rng = np.random.default_rng(seed)
     a = rng.integers(1, 4, votes)
-    return Counted(
+    return WindowVotes(
         np.ones(votes, dtype=np.int64),
         np.zeros(votes, dtype=np.int64),
         np.zeros(votes, dtype=np.bool_),
@@ -118,45 +118,47 @@ def busy(seed: int, votes: int, networks: int = 2**32) -> Counted:
 @pytest.mark.parametrize("networks", [300, 2**32])
 def test_a_busy_window_is_bounded_and_the_bits_that_stay_do_not_depend_on_the_order(networks: int) -> None:
     parts = [
-        window_builder.count(busy(seed, votes, networks), BOARD)[0].counts
+        window_counter.count_votes(busy(seed, votes, networks), BOARD)[0].counts
         for seed, votes in enumerate((400, 5000, 20, 9000))
     ]
-    whole = window_builder.add(*parts)
+    whole = window_counter.add_counts(*parts)
     assert (
-        window_builder.add(window_builder.add(parts[3], parts[0]), window_builder.add(parts[2], parts[1])).tolist()
+        window_counter.add_counts(
+            window_counter.add_counts(parts[3], parts[0]), window_counter.add_counts(parts[2], parts[1])
+        ).tolist()
         == whole.tolist()
     )
-    for kind in (window_builder.NETWORK, window_builder.PROMPT):
+    for kind in (window_counter.NETWORK, window_counter.PROMPT):
         mine = whole[whole[:, 0] & 3 == kind]
-        assert len(mine) <= MOST
+        assert len(mine) <= MAX_ROWS
         assert len(np.unique(mine[:, 0])) == 1
         assert mine[:, 3].sum() == 2 * 14420  # nothing is lost: every vote is in some row
     exact = networks == 300
-    assert (whole[whole[:, 0] & 3 == window_builder.NETWORK][0, 0] == window_builder.NETWORK) == exact
+    assert (whole[whole[:, 0] & 3 == window_counter.NETWORK][0, 0] == window_counter.NETWORK) == exact
 
 
 def test_the_busiest_window_fits_into_64_kib_beside_its_networks_traffic() -> None:
-    counts = window_builder.count(busy(1, 100_000, 300), BOARD)[0].counts
-    assert len(window_builder.pack(counts)) <= 64 * 1024
+    counts = window_counter.count_votes(busy(1, 100_000, 300), BOARD)[0].counts
+    assert len(window_codec.pack_counts(counts)) <= 64 * 1024
 
 
 @given(st.lists(one_vote, max_size=25))
 @settings(deadline=None)
 def test_bytes_hold_all_there_is_to_know(rows: list[tuple]) -> None:  # type: ignore[type-arg]
-    for one in window_builder.count(counted(rows), None):
-        again = window_builder.unpack(window_builder.pack(one.counts))
+    for one in window_counter.count_votes(counted(rows), None):
+        again = window_codec.unpack_counts(window_codec.pack_counts(one.counts))
         assert again.dtype == np.int64
         assert again.tolist() == one.counts.tolist()
 
 
 @pytest.mark.parametrize("most", [1, 2**31 - 1, 2**31, 2**62])
 def test_numbers_of_every_size_survive_the_bytes(most: int) -> None:
-    rows = np.zeros((3, len(window_builder.COLUMNS)), dtype=np.int64)
+    rows = np.zeros((3, len(window_counter.COLUMNS)), dtype=np.int64)
     rows[:, 3] = [0, 7, most]
     rows[:, 1] = [0, 2**32 - 1, 2**31]
-    assert window_builder.unpack(window_builder.pack(rows)).tolist() == rows.tolist()
-    none = np.zeros((0, len(window_builder.COLUMNS)), dtype=np.int64)
-    assert window_builder.unpack(window_builder.pack(none)).shape == none.shape
+    assert window_codec.unpack_counts(window_codec.pack_counts(rows)).tolist() == rows.tolist()
+    none = np.zeros((0, len(window_counter.COLUMNS)), dtype=np.int64)
+    assert window_codec.unpack_counts(window_codec.pack_counts(none)).shape == none.shape
 
 
 @given(st.lists(one_vote, max_size=25))
@@ -171,9 +173,11 @@ def test_a_merged_window_is_the_same_whatever_the_partitions_and_numbers(rows: l
     other_names = {swapped[number]: name for number, name in names.items()}
     networks = {0: "AS1", 1: "AS2"}
     first, *others = [
-        window_builder.merged(0, window_builder.count(counted(rows), None), names, networks, {}),
-        window_builder.merged(0, window_builder.count(counted(one), None), names, networks, {}),
-        window_builder.merged(0, window_builder.count(counted(renumbered), None), other_names, networks, {}),
+        window_builder.build_window(0, window_counter.count_votes(counted(rows), None), names, networks, {}),
+        window_builder.build_window(0, window_counter.count_votes(counted(one), None), names, networks, {}),
+        window_builder.build_window(
+            0, window_counter.count_votes(counted(renumbered), None), other_names, networks, {}
+        ),
     ]
     for window in others:
         for name in ("start", "end", "accepted", "late", "models", "votes_of"):
@@ -186,8 +190,8 @@ def test_a_merged_window_is_the_same_whatever_the_partitions_and_numbers(rows: l
 
 def test_votes_on_a_later_name_are_the_first_name_s() -> None:
     rows = [(0, 1, False, [1, 2], 0, 0, 1, 0, -1), (0, 1, False, [3, 2], 0, 0, 1, 0, -1)]
-    parts = window_builder.count(counted(rows), None)
-    window = window_builder.merged(0, parts, {1: "old", 2: "b", 3: "new"}, {0: "AS1"}, {"new": "old"})
+    parts = window_counter.count_votes(counted(rows), None)
+    window = window_builder.build_window(0, parts, {1: "old", 2: "b", 3: "new"}, {0: "AS1"}, {"new": "old"})
     assert window.models == ("b", "old")
     assert window.totals[:, MEASURES.index("appearances")].tolist() == [2, 2]
     assert window.networks.group == ("AS1", "AS1")
@@ -196,8 +200,8 @@ def test_votes_on_a_later_name_are_the_first_name_s() -> None:
 
 
 def test_a_window_without_votes_has_none() -> None:
-    window = window_builder.merged(7 * WIDTH, [], {}, {}, {})
-    assert (window.start, window.end, window.accepted, window.models) == (7 * WIDTH, 8 * WIDTH, 0, ())
+    window = window_builder.build_window(7 * WINDOW_WIDTH, [], {}, {}, {})
+    assert (window.start, window.end, window.accepted, window.models) == (7 * WINDOW_WIDTH, 8 * WINDOW_WIDTH, 0, ())
     assert window.totals.shape == (0, len(MEASURES))
 
 

@@ -13,10 +13,10 @@ from pipeline.api.alerts import AlertId, entry
 from pipeline.api.pages.rendering import PAGE, Templates
 from pipeline.api.reader import WHILE_IT_HOLDS, Reader
 from pipeline.api.request_params import Cursor, cursor_of, key_of
-from pipeline.scoring.signals import STATES
 from pipeline.store.alerting import alerts as kept
 from pipeline.store.boards import exclusions
 from pipeline.store.read import pages
+from pipeline.vocabulary.alert_states import ALERT_STATES
 
 SEVERITIES = ("warning", "critical")
 KINDS = ("voter", "model", "provider", "network", "board")
@@ -39,7 +39,7 @@ def routes(reader: Reader, templates: Templates) -> APIRouter:
         return templates.page(
             "alerts", WHILE_IT_HOLDS, alerts=[one for _, one in found[:PAGE]],
             next=cursor_of(*found[PAGE - 1][0]) if len(found) > PAGE else None, query=query + "&" if query else "",
-            filters=[("state", state, STATES), ("severity", severity, SEVERITIES), ("about", kind, KINDS)],
+            filters=[("state", state, ALERT_STATES), ("severity", severity, SEVERITIES), ("about", kind, KINDS)],
         )  # fmt: skip
 
     @router.get("/alerts/{alert}")

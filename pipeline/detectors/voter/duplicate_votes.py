@@ -15,7 +15,7 @@ False alarms: at most one in 10⁴ votes of a voter who retries one vote in a hu
 of the power law, 3.65 votes each, of whose prompts 7.3% are repeats of somebody's.
 
 >>> import numpy as np
->>> from pipeline.scoring.signals import VoterVotes
+>>> from pipeline.scoring.detector_contracts import VoterVotes
 >>> from pipeline.evidence import Reference
 >>> board = Reference(1, np.arange(2), np.zeros(2), np.zeros((2, 2)), 0.3, (3.0, 7.0))
 >>> one = np.zeros(20, int)
@@ -35,7 +35,8 @@ import numpy as np
 from pipeline.evidence import Reference, starts
 from pipeline.evidence.alert_policy import reached
 from pipeline.evidence.cusums import cusums
-from pipeline.scoring.signals import Raised, Severity, VoterVotes
+from pipeline.scoring.detector_contracts import VoterVotes
+from pipeline.scoring.signals import AlertSignal, Severity
 from pipeline.vocabulary.arrays import Bool, Int64
 
 REMEMBERED = 4
@@ -62,7 +63,7 @@ class DuplicateVotes:
         prior: Sequence[bytes | None],
         reference: Reference,
         earlier: Callable[[int], Reference] | None = None,  # noqa: ARG002  # no state speaks of a snapshot
-    ) -> tuple[list[bytes], list[Raised]]:
+    ) -> tuple[list[bytes], list[AlertSignal]]:
         """See `VoterDetector`. Cost: one sort of the votes."""
         told, w, old, whose = _parse(prior)
         known = (reference.index_of(votes.model_a) >= 0) & (reference.index_of(votes.model_b) >= 0)
@@ -78,7 +79,7 @@ class DuplicateVotes:
         w[voter[fresh][last]] = np.maximum(path[last], 0)
         return _packed(told, w, voter, mark), raised
 
-    def _raise(self, votes: VoterVotes, rows: Int64, path: Int64, told: Int64) -> list[Raised]:
+    def _raise(self, votes: VoterVotes, rows: Int64, path: Int64, told: Int64) -> list[AlertSignal]:
         level, voter = np.searchsorted(_LEVELS, path, side="right"), votes.voter[rows]
         raised = []
         for i in reached(level, voter, told):
@@ -90,7 +91,7 @@ class DuplicateVotes:
             }
             severity: Severity = "critical" if level[i] > 1 else "warning"
             e_value = float(np.exp(path[i] * _UNIT))
-            raised.append(votes.raised(row, self.name, _DIRECTION, severity, e_value, int(level[i]), evidence))
+            raised.append(votes.alert(row, self.name, _DIRECTION, severity, e_value, int(level[i]), evidence))
         return sorted(raised, key=lambda r: r.offset)
 
 

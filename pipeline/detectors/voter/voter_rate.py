@@ -14,7 +14,7 @@ False alarms: for a voter who votes at 2 a minute without ever pausing at most o
 fewer. Measured: none among 500,000 voters of the power law, 3.65 votes each.
 
 >>> import numpy as np
->>> from pipeline.scoring.signals import VoterVotes
+>>> from pipeline.scoring.detector_contracts import VoterVotes
 >>> from pipeline.evidence import Reference
 >>> board = Reference(1, np.arange(2), np.zeros(2), np.zeros((2, 2)), 0.3, (3.0, 7.0))
 >>> one, times = np.zeros(40, int), np.arange(1, 41) * 3_000_000  # a vote every three seconds
@@ -34,7 +34,8 @@ import numpy as np
 from pipeline.evidence import Reference, starts
 from pipeline.evidence.alert_policy import reached
 from pipeline.evidence.cusums import cusums
-from pipeline.scoring.signals import Raised, Severity, VoterVotes
+from pipeline.scoring.detector_contracts import VoterVotes
+from pipeline.scoring.signals import AlertSignal, Severity
 from pipeline.vocabulary.arrays import Int64
 from pipeline.vocabulary.time import MINUTE, SECOND
 
@@ -62,7 +63,7 @@ class VoterRate:
         prior: Sequence[bytes | None],
         reference: Reference,
         earlier: Callable[[int], Reference] | None = None,  # noqa: ARG002  # no state speaks of a snapshot
-    ) -> tuple[list[bytes], list[Raised]]:
+    ) -> tuple[list[bytes], list[AlertSignal]]:
         """See `VoterDetector`. Cost: a few vector operations a vote."""
         states = np.frombuffer(b"".join([_BLANK if s is None else s for s in prior]), dtype=_STATE).copy()
         known = (reference.index_of(votes.model_a) >= 0) & (reference.index_of(votes.model_b) >= 0)
@@ -85,7 +86,7 @@ class VoterRate:
 
     def _raise(
         self, votes: VoterVotes, rows: Int64, voter: Int64, w: Int64, gap: Int64, states: np.ndarray
-    ) -> list[Raised]:
+    ) -> list[AlertSignal]:
         level = np.searchsorted(_LEVELS, w, side="right")
         raised = []
         for i in reached(level, voter, states["told"]):
@@ -96,5 +97,5 @@ class VoterRate:
             }
             severity: Severity = "critical" if level[i] > 1 else "warning"
             e_value = float(np.exp(w[i] * _UNIT))
-            raised.append(votes.raised(row, self.name, _DIRECTION, severity, e_value, int(level[i]), evidence))
+            raised.append(votes.alert(row, self.name, _DIRECTION, severity, e_value, int(level[i]), evidence))
         return sorted(raised, key=lambda r: r.offset)

@@ -26,7 +26,7 @@ networks and prompts, while honest cohorts differ by no more than the bands; mea
 >>> detector, state, alarms = CohortBias(), {}, []
 >>> for number, window in enumerate(board.windows()):
 ...     state, said = detector.observe(window, state, board.context(number))
-...     alarms += [(number, one.subject, one.direction) for one in said if isinstance(one, Raised)]
+...     alarms += [(number, one.subject, one.direction) for one in said if isinstance(one, AlertSignal)]
 >>> alarms[:2]
 [(414, 'm007', 'promoted by network AS64552'), (415, 'm007', 'promoted by new accounts')]
 """
@@ -40,15 +40,17 @@ import numpy as np
 
 from pipeline.evidence import EXPECTED_UNIT, alert_policy, counts, keyed, log_units
 from pipeline.evidence.changes import NOTHING, log_mixture, shiryaev_roberts, to_value
-from pipeline.scoring.signals import MEASURES, NO_PARTITION, Cells, Cleared, Context, Raised, Said, Window, WindowState
+from pipeline.scoring.detector_contracts import WindowContext, WindowState
+from pipeline.scoring.signals import NO_PARTITION, AlertSignal, ClearedSignal, Signal
+from pipeline.scoring.window import MEASURES, GroupedModelCounts, Window
 from pipeline.vocabulary.arrays import Float64, Int64
 
 _SHIFTS = np.array([0.4, 0.8, 1.6, 3.0])
 _WEIGHTS = np.full(len(_SHIFTS), 1 / len(_SHIFTS))
 _VERBS = ("promoted", "demoted")
-_WON = (MEASURES.index("judged_wins"), MEASURES.index("judged_losses"))
+_WON = (MEASURES.index("evaluated_wins"), MEASURES.index("evaluated_losses"))
 _EXPECTED = (MEASURES.index("expected_wins"), MEASURES.index("expected_losses"))
-_JUDGED = MEASURES.index("judged")
+_EVALUATED = MEASURES.index("evaluated")
 
 # Of a kind: band in logits, share of the false alarms, fewest votes of a window that open a key.
 _KINDS: dict[str, tuple[float, float, int]] = {
@@ -73,7 +75,7 @@ _BLANK: dict[str, Any] = {
     "expected": 0.0,
     "since": np.int64(0),
 }
-# Judged votes; of each verb the won and the expected ones: of everybody, and of all but new accounts.
+# Evaluated votes; of each verb the won and the expected ones: of everybody, and of all but new accounts.
 _BASE: dict[str, Any] = {"all": np.zeros(5), "others": np.zeros(5)}
 
 
@@ -83,12 +85,12 @@ class CohortBias:
 
     name = "cohort_bias"
 
-    def observe(self, window: Window, state: WindowState, context: Context) -> tuple[WindowState, list[Said]]:
+    def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
         """See `WindowDetector`. Cost: a few vector operations on the groups that voted."""
         parts: dict[str, keyed.Columns] = {kind: {} for kind in ("base", *_KINDS)} | _split(state)
         base, rows = keyed.grow(parts["base"], window.models, _BASE)
         cells = {"new": _only_new(window.cohorts), "network": window.networks, "prompt": window.prompts}
-        said: list[Said] = []
+        said: list[Signal] = []
         for kind, given in cells.items():
             parts[kind], more = self._follow(kind, given, parts[kind], base, window, context)
             said += more
@@ -96,8 +98,14 @@ class CohortBias:
         return {f"{kind}.{name}": column for kind, part in parts.items() for name, column in part.items()}, said
 
     def _follow(
-        self, kind: str, cells: Cells, columns: keyed.Columns, base: keyed.Columns, window: Window, context: Context
-    ) -> tuple[keyed.Columns, list[Said]]:
+        self,
+        kind: str,
+        cells: GroupedModelCounts,
+        columns: keyed.Columns,
+        base: keyed.Columns,
+        window: Window,
+        context: WindowContext,
+    ) -> tuple[keyed.Columns, list[Signal]]:
         band, part, fewest = _KINDS[kind]
         keys, table = _pairs(cells, columns, fewest)
         if not keys and not len(columns.get("level", ())):
@@ -135,8 +143,8 @@ class CohortBias:
         decision: alert_policy.Decision,
         mixed: Int64,
         window: Window,
-    ) -> list[Said]:
-        said: list[Said] = []
+    ) -> list[Signal]:
+        said: list[Signal] = []
         for i in decision.raised.tolist():
             group, model, verb = str(columns[keyed.KEY][i]).split(_SEPARATOR)
             level, won = int(columns["level"][i]), "won" if verb == _VERBS[0] else "lost"
@@ -151,7 +159,7 @@ class CohortBias:
                 kind if kind != "new" else "cohort": group,
             }
             said.append(
-                Raised(
+                AlertSignal(
                     self.name, "model", model, _direction(kind, group, verb), "critical" if level > 1 else "warning",
                     to_value(int(alert_policy.over(mixed[i], alert_policy.MONTH))), level,
                     NO_PARTITION, window.start, window.end, evidence,
@@ -160,7 +168,9 @@ class CohortBias:
         for i in decision.cleared.tolist():
             group, model, verb = str(columns[keyed.KEY][i]).split(_SEPARATOR)
             said.append(
-                Cleared(self.name, model, _direction(kind, group, verb), window.end, "its votes were as expected since")
+                ClearedSignal(
+                    self.name, model, _direction(kind, group, verb), window.end, "its votes were as expected since"
+                )
             )
         return said
 
@@ -178,24 +188,24 @@ def _split(state: WindowState) -> dict[str, keyed.Columns]:
     return parts
 
 
-def _only_new(cells: Cells) -> Cells:
+def _only_new(cells: GroupedModelCounts) -> GroupedModelCounts:
     rows = [i for i, group in enumerate(cells.group) if group == "new"]
-    return Cells(tuple("new" for _ in rows), tuple(cells.model[i] for i in rows), cells.counts[rows])
+    return GroupedModelCounts(tuple("new" for _ in rows), tuple(cells.model[i] for i in rows), cells.counts[rows])
 
 
-def _pairs(cells: Cells, columns: keyed.Columns, fewest: int) -> tuple[list[str], Float64]:
-    """Keys (group, model, verb) and of each the judged votes, how many won (lost) and how many were expected to."""
+def _pairs(cells: GroupedModelCounts, columns: keyed.Columns, fewest: int) -> tuple[list[str], Float64]:
+    """Keys (group, model, verb) and of each the evaluated votes, how many won (lost) and how many were expected to."""
     known = set(columns[keyed.KEY].tolist()) if keyed.KEY in columns else set()
     keys: list[str] = []
     table: list[list[float]] = []
-    judged = cells.counts[:, _JUDGED].tolist()
-    for i in np.flatnonzero(cells.counts[:, _JUDGED]).tolist():
+    evaluated = cells.counts[:, _EVALUATED].tolist()
+    for i in np.flatnonzero(cells.counts[:, _EVALUATED]).tolist():
         stem = f"{cells.group[i]}{_SEPARATOR}{cells.model[i]}{_SEPARATOR}"
-        if judged[i] < fewest and stem + _VERBS[0] not in known:
+        if evaluated[i] < fewest and stem + _VERBS[0] not in known:
             continue
         for verb, won, expected in zip(_VERBS, _WON, _EXPECTED, strict=True):
             keys.append(stem + verb)
-            table.append([judged[i], int(cells.counts[i, won]), int(cells.counts[i, expected]) * EXPECTED_UNIT])
+            table.append([evaluated[i], int(cells.counts[i, won]), int(cells.counts[i, expected]) * EXPECTED_UNIT])
     return keys, np.array(table, dtype=np.float64).reshape(-1, 3)
 
 
@@ -215,7 +225,7 @@ def _upper_shift(keys: list[str], base: keyed.Columns, against: str) -> Float64:
 
 def _learn(base: keyed.Columns, rows: Int64, window: Window) -> keyed.Columns:
     """Take the window into what the others do."""
-    measures = [_JUDGED, _WON[0], _EXPECTED[0], _WON[1], _EXPECTED[1]]
+    measures = [_EVALUATED, _WON[0], _EXPECTED[0], _WON[1], _EXPECTED[1]]
     unit = np.array([1.0, 1.0, EXPECTED_UNIT, 1.0, EXPECTED_UNIT])
     every = {name: values * _KEPT if name != keyed.KEY else values for name, values in base.items()}
     every["all"][rows] += window.totals[:, measures] * unit

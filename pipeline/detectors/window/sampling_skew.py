@@ -38,20 +38,10 @@ import numpy as np
 
 from pipeline.evidence import alert_policy, bayes, keyed
 from pipeline.evidence.changes import CAP, NOTHING, to_value
-from pipeline.registry import State as Registry
-from pipeline.scoring.signals import (
-    ALPHA,
-    MEASURES,
-    NO_PARTITION,
-    Cleared,
-    Context,
-    Raised,
-    Said,
-    Severity,
-    SubjectKind,
-    Window,
-    WindowState,
-)
+from pipeline.registry import RegistryState as Registry
+from pipeline.scoring.detector_contracts import WindowContext, WindowState
+from pipeline.scoring.signals import ALPHA, NO_PARTITION, AlertSignal, ClearedSignal, Severity, Signal, SubjectKind
+from pipeline.scoring.window import MEASURES, Window
 from pipeline.vocabulary.arrays import Float64, Int64
 
 _CHOSEN = MEASURES.index("chosen")
@@ -88,14 +78,14 @@ class SamplingSkew:
 
     name = "sampling_skew"
 
-    def observe(self, window: Window, state: WindowState, context: Context) -> tuple[WindowState, list[Said]]:
+    def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
         """See `WindowDetector`. Cost: three log-gamma functions a model."""
         declared = _declared(context.registry)
         if declared is None:
             return state, []
         since = state.get("since", np.full(1, np.iinfo(np.int64).min))
         columns = {name: column for name, column in state.items() if name != "since"}
-        said: list[Said] = []
+        said: list[Signal] = []
         if int(since[0]) != declared.since:
             columns, said = self._begin(columns, declared, window)
             since = np.array([declared.since])
@@ -105,14 +95,14 @@ class SamplingSkew:
             said += unlisted + more
         return columns | {"since": since}, said
 
-    def _begin(self, columns: keyed.Columns, declared: _Declared, window: Window) -> tuple[keyed.Columns, list[Said]]:
+    def _begin(self, columns: keyed.Columns, declared: _Declared, window: Window) -> tuple[keyed.Columns, list[Signal]]:
         """Close the factors of the policy before; what was told under it is over."""
-        said: list[Said] = []
+        said: list[Signal] = []
         if keyed.KEY in columns:
             columns["closed"] = np.where(columns["level"] > 0, 0, _factors(columns))
             for i in np.flatnonzero(columns["level"] > 0).tolist():
                 _, subject, direction = self._subject(columns, i)
-                said.append(Cleared(self.name, subject, direction, window.start, "another policy is in force"))
+                said.append(ClearedSignal(self.name, subject, direction, window.start, "another policy is in force"))
             columns |= {name: np.zeros_like(columns[name]) for name in alert_policy.BLANK}
         columns, rows = keyed.grow(columns, [_JOINT, *declared.theta], _BLANK)
         theta, group = np.zeros(len(columns[keyed.KEY])), np.zeros(len(columns[keyed.KEY]), dtype=np.int64)
@@ -121,8 +111,8 @@ class SamplingSkew:
         return columns | {"theta": theta, "group": group, "chosen": np.zeros_like(group)}, said
 
     def _count(
-        self, columns: keyed.Columns, window: Window, context: Context, declared: _Declared
-    ) -> tuple[keyed.Columns, list[Said]]:
+        self, columns: keyed.Columns, window: Window, context: WindowContext, declared: _Declared
+    ) -> tuple[keyed.Columns, list[Signal]]:
         columns, rows = keyed.grow(columns, window.models, _BLANK)
         chosen = columns["chosen"].copy()
         listed = columns["theta"][rows] > 0
@@ -130,7 +120,7 @@ class SamplingSkew:
         unlisted = columns["unlisted"].copy()
         fresh = rows[~listed & ~unlisted[rows]] if context.registry.policy else rows[:0]
         unlisted[fresh] = True
-        said: list[Said] = [
+        said: list[Signal] = [
             self._raised(
                 "model", str(columns[keyed.KEY][row]), _UNLISTED, None, 1, window,
                 {"what": f"votes on it, and {declared.says} gives it no weight", "window": [window.start, window.end]},
@@ -139,12 +129,12 @@ class SamplingSkew:
         ]  # fmt: skip
         return columns | {"chosen": chosen, "unlisted": unlisted}, said
 
-    def _test(self, columns: keyed.Columns, window: Window, declared: _Declared) -> tuple[keyed.Columns, list[Said]]:
+    def _test(self, columns: keyed.Columns, window: Window, declared: _Declared) -> tuple[keyed.Columns, list[Signal]]:
         log_e = _factors(columns)
         joint = columns[keyed.KEY] == _JOINT
         votes = _totals(columns)
         columns["more"] = np.where(columns["level"] > 0, columns["more"], columns["chosen"] > votes * columns["theta"])
-        said: list[Said] = []
+        said: list[Signal] = []
         after = {name: columns[name].copy() for name in alert_policy.BLANK}
         for rows in (np.flatnonzero(joint), np.flatnonzero(~joint & (columns["theta"] > 0))):
             before = {name: columns[name][rows] for name in alert_policy.BLANK}
@@ -154,7 +144,7 @@ class SamplingSkew:
             said += self._said(columns | after, rows[decision.raised], log_e, votes, window, declared)
             for i in rows[decision.cleared].tolist():
                 _, subject, direction = self._subject(columns, i)
-                said.append(Cleared(self.name, subject, direction, window.end, "a day without evidence"))
+                said.append(ClearedSignal(self.name, subject, direction, window.end, "a day without evidence"))
         return columns | after, said
 
     def _said(
@@ -165,8 +155,8 @@ class SamplingSkew:
         votes: Float64,
         window: Window,
         declared: _Declared,
-    ) -> list[Said]:
-        said: list[Said] = []
+    ) -> list[Signal]:
+        said: list[Signal] = []
         for i in rows.tolist():
             kind, subject, direction = self._subject(columns, i)
             seen, theta = int(columns["chosen"][i]), float(columns["theta"][i])
@@ -199,9 +189,9 @@ class SamplingSkew:
         level: int,
         window: Window,
         evidence: dict[str, Any],
-    ) -> Raised:
+    ) -> AlertSignal:
         severity: Severity = "critical" if level > 1 else "warning"
-        return Raised(
+        return AlertSignal(
             self.name, kind, subject, direction, severity, e, level, NO_PARTITION, window.start, window.end, evidence
         )
 

@@ -42,7 +42,9 @@ import numpy as np
 
 from pipeline.evidence import alert_policy, keyed, log_units
 from pipeline.evidence.changes import CAP, NOTHING, log_mixture, shiryaev_roberts, to_value
-from pipeline.scoring.signals import MEASURES, NO_PARTITION, Cleared, Context, Raised, Said, Window, WindowState
+from pipeline.scoring.detector_contracts import WindowContext, WindowState
+from pipeline.scoring.signals import NO_PARTITION, AlertSignal, ClearedSignal, Signal
+from pipeline.scoring.window import MEASURES, Window
 from pipeline.vocabulary.time import DAY
 
 _APPEARANCES = MEASURES.index("appearances")
@@ -70,7 +72,7 @@ class SilentDeprecation:
 
     name = "silent_deprecation"
 
-    def observe(self, window: Window, state: WindowState, context: Context) -> tuple[WindowState, list[Said]]:
+    def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
         """See `WindowDetector`. Cost: a few vector operations on the models."""
         policy = context.registry.policy
         declared = {m: share for m, share in (policy.appearance if policy else {}).items() if share > 0}
@@ -99,8 +101,8 @@ class SilentDeprecation:
         seen: np.ndarray[Any, np.dtype[np.int64]],
         share: np.ndarray[Any, np.dtype[np.float64]],
         window: Window,
-        context: Context,
-    ) -> list[Said]:
+        context: WindowContext,
+    ) -> list[Signal]:
         absent = (seen == 0) & (share > 0)
         ratio = np.where(absent, log_units(-window.accepted * np.log1p(-share)), 2 * NOTHING)
         columns["log_m"] = shiryaev_roberts(columns["log_m"], ratio)
@@ -117,7 +119,7 @@ class SilentDeprecation:
         for name, values in decision.columns.items():
             columns[name] = columns[name].copy()
             columns[name][tested] = values
-        said: list[Said] = []
+        said: list[Signal] = []
         for i in tested[decision.raised].tolist():
             battles, level = int(columns["battles"][i]), int(columns["level"][i])
             evidence = {
@@ -127,28 +129,30 @@ class SilentDeprecation:
                 "declared": round(float(share[i]), 6),
             }
             said.append(
-                Raised(
+                AlertSignal(
                     self.name, "model", str(columns[keyed.KEY][i]), _SILENT, "critical" if level > 1 else "warning",
                     to_value(int(log_e[i])), level, NO_PARTITION, window.start, window.end, evidence,
                 )
             )  # fmt: skip
         back = [str(columns[keyed.KEY][i]) for i in tested[decision.cleared].tolist()]
-        return said + [Cleared(self.name, name, _SILENT, window.end, "it appeared again") for name in back]
+        return said + [ClearedSignal(self.name, name, _SILENT, window.end, "it appeared again") for name in back]
 
-    def _fade(self, columns: keyed.Columns, window: Window, context: Context, day: int, new_day: bool) -> list[Said]:
+    def _fade(
+        self, columns: keyed.Columns, window: Window, context: WindowContext, day: int, new_day: bool
+    ) -> list[Signal]:
         """Once a day: released models that the registry does not hold deprecated, with at most 10 votes in 52 days."""
         if not new_day:
             return []
         votes = columns["days"].sum(axis=1)
         old = window.start - columns["first"] >= _DAYS * DAY
-        said: list[Said] = []
+        said: list[Signal] = []
         gone = columns["gone"].copy()
         for i in np.flatnonzero(old & ((votes <= _FEW) != gone)).tolist():
             name = str(columns[keyed.KEY][i])
             model = context.registry.models.get(name)
             known = model is not None and model.deprecated_at is None and model.retracted_at is None
             if gone[i]:
-                said.append(Cleared(self.name, name, _DEPRECATED, window.start, "it has votes again"))
+                said.append(ClearedSignal(self.name, name, _DEPRECATED, window.start, "it has votes again"))
             elif known:
                 evidence = {
                     "what": f"{votes[i]} votes in 52 days, and the registry holds no deprecation of it",
@@ -156,7 +160,7 @@ class SilentDeprecation:
                     "votes": int(votes[i]),
                 }
                 said.append(
-                    Raised(
+                    AlertSignal(
                         self.name, "model", name, _DEPRECATED, "warning", None, 1,
                         NO_PARTITION, window.start, window.end, evidence,
                     )

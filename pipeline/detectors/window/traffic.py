@@ -36,7 +36,9 @@ import numpy as np
 
 from pipeline.evidence import alert_policy, counts
 from pipeline.evidence.changes import NOTHING, log_mixture, shiryaev_roberts, to_value
-from pipeline.scoring.signals import NO_PARTITION, Cleared, Context, Raised, Said, Window, WindowState
+from pipeline.scoring.detector_contracts import WindowContext, WindowState
+from pipeline.scoring.signals import NO_PARTITION, AlertSignal, ClearedSignal, Signal
+from pipeline.scoring.window import Window
 from pipeline.vocabulary.time import HOUR
 
 _WEEK = 168
@@ -81,7 +83,7 @@ class _Hourly:
     ratios: ClassVar[tuple[float, ...]] = ()
     sign = 0
 
-    def observe(self, window: Window, state: WindowState, context: Context) -> tuple[WindowState, list[Said]]:
+    def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
         """See `WindowDetector`. Cost: an addition, and once an hour a few operations on five numbers."""
         now = dict(_BLANK) | dict(state)
         hour = window.start // HOUR
@@ -95,14 +97,14 @@ class _Hourly:
         return self._close(window, now, context, int(hour))
 
     def _close(
-        self, window: Window, now: dict[str, Any], context: Context, hour: int
-    ) -> tuple[WindowState, list[Said]]:
+        self, window: Window, now: dict[str, Any], context: WindowContext, hour: int
+    ) -> tuple[WindowState, list[Signal]]:
         week, day, x = (hour + _THURSDAY) % _WEEK, hour % 24, int(now["votes"][0])
         release = context.registry.last_release
         released = release is not None and 0 <= window.start - release < _RELEASE_HOURS * HOUR
         size = 1 / max((now["shock"][0] + _SHOCK * _PRIOR_HOURS) / (now["shock"][1] + _PRIOR_HOURS), _LEAST_SHOCK)
         mean, bound = _expected(now, week, day, size, self.sign)
-        said: list[Said] = []
+        said: list[Signal] = []
         if bound > 0:
             fair = bound * (_RELEASE if released and self.sign > 0 else 1)
             ratio = counts.negative_binomial(x, fair, self.ratios, size)
@@ -118,9 +120,9 @@ class _Hourly:
             _learn(now, week, day, x, mean)
         return now, said
 
-    def _said(self, window: Window, decision: alert_policy.Decision, e: float, x: int, fair: float) -> list[Said]:
+    def _said(self, window: Window, decision: alert_policy.Decision, e: float, x: int, fair: float) -> list[Signal]:
         if len(decision.cleared):
-            return [Cleared(self.name, "board", self.direction, window.end, "twelve hours were normal")]
+            return [ClearedSignal(self.name, "board", self.direction, window.end, "twelve hours were normal")]
         if not len(decision.raised):
             return []
         level = int(decision.columns["level"][0])
@@ -133,7 +135,7 @@ class _Hourly:
         }
         severity = "critical" if level > 1 else "warning"
         return [
-            Raised(
+            AlertSignal(
                 self.name, "board", "board", self.direction, severity,  # type: ignore[arg-type]
                 e, level, NO_PARTITION, window.start, window.end, evidence,
             )

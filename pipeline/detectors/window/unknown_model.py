@@ -11,12 +11,12 @@ Blind spot: a model under another's name.
 False alarms: none, where the registry is told of a model before its first vote.
 
 >>> from pipeline.lab.simulate.board import Board
->>> from pipeline.registry import State
+>>> from pipeline.registry import RegistryState
 >>> board = Board(days=0.02, votes=9, seed=1, models=4)
->>> few = State({name: model for name, model in board.context(0).registry.models.items() if name != "m002"})
+>>> few = RegistryState({name: model for name, model in board.context(0).registry.models.items() if name != "m002"})
 >>> detector, state, alarms = UnknownModel(), {}, []
 >>> for number, window in enumerate(board.windows()):
-...     state, said = detector.observe(window, state, Context(few))
+...     state, said = detector.observe(window, state, WindowContext(few))
 ...     alarms += [(number, one.subject) for one in said]
 >>> alarms
 [(1, 'm002')]
@@ -29,7 +29,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.evidence import keyed
-from pipeline.scoring.signals import MEASURES, NO_PARTITION, Cleared, Context, Raised, Said, Window, WindowState
+from pipeline.scoring.detector_contracts import WindowContext, WindowState
+from pipeline.scoring.signals import NO_PARTITION, AlertSignal, ClearedSignal, Signal
+from pipeline.scoring.window import MEASURES, Window
 
 _APPEARANCES = MEASURES.index("appearances")
 _DIRECTION = "not in the registry"
@@ -41,14 +43,14 @@ class UnknownModel:
 
     name = "unknown_model"
 
-    def observe(self, window: Window, state: WindowState, context: Context) -> tuple[WindowState, list[Said]]:
+    def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
         """See `WindowDetector`. Cost: a set."""
         known = context.registry.models
         if not known:
             return state, []
         told = state.get(keyed.KEY, np.zeros(0, dtype=np.str_)).tolist()
-        said: list[Said] = [
-            Cleared(self.name, name, _DIRECTION, window.start, "the registry knows it now")
+        said: list[Signal] = [
+            ClearedSignal(self.name, name, _DIRECTION, window.start, "the registry knows it now")
             for name in told
             if name in known
         ]
@@ -62,7 +64,7 @@ class UnknownModel:
                 "votes": votes[name],
             }
             said.append(
-                Raised(
+                AlertSignal(
                     self.name, "model", name, _DIRECTION, "warning", None, 1,
                     NO_PARTITION, window.start, window.end, evidence,
                 )

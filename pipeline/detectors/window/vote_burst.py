@@ -23,7 +23,7 @@ a policy, measured for what is learned: see `integrity bench evidence`.
 >>> detector, state, alarms = VoteBurst(), {}, []
 >>> for number, window in enumerate(board.windows()):
 ...     state, said = detector.observe(window, state, board.context(number))
-...     alarms += [(number, one.subject_kind, one.subject) for one in said if isinstance(one, Raised)]
+...     alarms += [(number, one.subject_kind, one.subject) for one in said if isinstance(one, AlertSignal)]
 >>> alarms[0]
 (307, 'model', 'm003')
 """
@@ -37,7 +37,9 @@ import numpy as np
 
 from pipeline.evidence import LOG_UNIT, alert_policy, counts, keyed
 from pipeline.evidence.changes import NOTHING, log_mixture, shiryaev_roberts, to_value
-from pipeline.scoring.signals import MEASURES, NO_PARTITION, Cleared, Context, Raised, Said, Window, WindowState
+from pipeline.scoring.detector_contracts import WindowContext, WindowState
+from pipeline.scoring.signals import NO_PARTITION, AlertSignal, ClearedSignal, Signal
+from pipeline.scoring.window import MEASURES, Window
 from pipeline.vocabulary.arrays import Bool, Float64, Int64
 from pipeline.vocabulary.time import HOUR
 
@@ -81,7 +83,7 @@ class VoteBurst:
 
     name = "vote_burst"
 
-    def observe(self, window: Window, state: WindowState, context: Context) -> tuple[WindowState, list[Said]]:
+    def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
         """See `WindowDetector`. Cost: a few vector operations on some hundred keys."""
         if not window.accepted:
             return state, []
@@ -126,13 +128,13 @@ class VoteBurst:
         mixed: Int64,
         count: Float64,
         fair: Float64,
-    ) -> list[Said]:
-        said: list[Said] = []
+    ) -> list[Signal]:
+        said: list[Signal] = []
         for i in decision.raised.tolist():
             kind, _, subject = str(columns[keyed.KEY][i]).partition(":")
             level = int(columns["level"][i])
             said.append(
-                Raised(
+                AlertSignal(
                     self.name, kind, subject, "more than its share", "critical" if level > 1 else "warning",  # type: ignore[arg-type]
                     to_value(int(alert_policy.over(mixed[i], alert_policy.MONTH))), level,
                     NO_PARTITION, window.start, window.end,
@@ -149,12 +151,12 @@ class VoteBurst:
         for i in decision.cleared.tolist():
             subject = str(columns[keyed.KEY][i]).partition(":")[2]
             said.append(
-                Cleared(self.name, subject, "more than its share", window.end, "its share was normal for an hour")
+                ClearedSignal(self.name, subject, "more than its share", window.end, "its share was normal for an hour")
             )
         return said
 
 
-def _seen(window: Window, context: Context) -> dict[str, list[float]]:
+def _seen(window: Window, context: WindowContext) -> dict[str, list[float]]:
     """Keys with their counts of this window, and their declared shares (NaN where nothing is declared)."""
     policy = context.registry.policy
     declared = policy.appearance if policy else {}

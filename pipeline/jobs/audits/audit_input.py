@@ -17,7 +17,7 @@ from pipeline.audits.version import Style
 from pipeline.events.registry import RegistryEvent
 from pipeline.formats.published_boards import PublishedBoard
 from pipeline.ratings import STYLE_FEATURES, PairCounts
-from pipeline.registry import Registry, State
+from pipeline.registry import Registry, RegistryState
 from pipeline.store.boards import audit_inputs, snapshots
 from pipeline.store.log import seals, styles
 from pipeline.store.votes import dictionary, registry_events
@@ -65,7 +65,7 @@ class AuditInput:
     at: int
 
     @property
-    def state(self) -> State:
+    def state(self) -> RegistryState:
         """The registry as of `at`."""
         return self.registry.as_of(self.at)
 
@@ -180,7 +180,7 @@ def read_audit_input(connection: Connection) -> AuditInput:
     )  # fmt: skip
 
 
-def _boards(connection: Connection, state: State) -> tuple[PublishedBoard, ...]:
+def _boards(connection: Connection, state: RegistryState) -> tuple[PublishedBoard, ...]:
     """The store's own snapshots as published boards, one a day."""
     found = []
     for at, rows in audit_inputs.snapshot_boards(connection, "defended"):
@@ -198,7 +198,7 @@ def _boards(connection: Connection, state: State) -> tuple[PublishedBoard, ...]:
 
 
 def _styles(
-    connection: Connection, log_size: int, state: State, numbers: Mapping[int, str]
+    connection: Connection, log_size: int, state: RegistryState, numbers: Mapping[int, str]
 ) -> dict[str, dict[str, Style]]:
     """Mean and standard deviation of each style feature, for both names of models released under another name."""
     linked = {

@@ -14,6 +14,7 @@ from pipeline.audits.finding import Finding
 from pipeline.audits.second_opinion import second_opinion
 from pipeline.audits.top_churn import top_churn, top_churn_findings
 from pipeline.errors import BadCounts, BadInput, RatingError, Usage
+from pipeline.events.pseudonym import format_pseudonym
 from pipeline.formats.published_boards import read_published_boards
 from pipeline.jobs.audits import registry_audits
 from pipeline.jobs.audits.audit_input import AuditInput
@@ -25,7 +26,6 @@ from pipeline.ratings import (
     neighbour_swaps,
     select_rated_models,
 )
-from pipeline.scoring.signals import voter_label
 from pipeline.vocabulary.time import DAY
 
 # A category with fewer votes is skipped: its shares are too uncertain. A month has 30 days here.
@@ -102,7 +102,7 @@ def _lockstep(given: AuditInput) -> tuple[Sequence[Finding], Mapping[str, Any]]:
     seen = np.where((votes.model_a != left) & (votes.outcome < 2), 1 - votes.outcome, votes.outcome)
     pair = left * len(given.models) + np.maximum(votes.model_a, votes.model_b)
     groups = lockstep.lockstep(voter, pair, seen, votes.cast_at, votes.prompt)
-    found = lockstep.lockstep_findings(groups, len(np.unique(votes.voter)) if groups else 0, voter_label)
+    found = lockstep.lockstep_findings(groups, len(np.unique(votes.voter)) if groups else 0, format_pseudonym)
     return found, {"groups": len(groups), "tests": 1}
 
 

@@ -28,7 +28,7 @@ from pipeline.jobs.audits.audit_input import AuditInput, read_audit_input
 from pipeline.jobs.audits.board_audits import AUDITS, compare_second_board, run_audits
 from pipeline.jobs.open_store import existing_store, now
 from pipeline.ratings import PairCounts
-from pipeline.scoring.signals import CRITICAL, LEVELS, NO_PARTITION, Cleared, Raised, Severity
+from pipeline.scoring.signals import CRITICAL, LEVELS, NO_PARTITION, AlertSignal, ClearedSignal, Severity
 from pipeline.store.alerting import alerts
 from pipeline.store.boards import sweeps
 from pipeline.vocabulary.time import DAY, format_rfc3339
@@ -160,18 +160,18 @@ def _update_alerts(
         if a["detector"] in AUDITS and a["state"] != "resolved"
     }
     raised = {key: f for key, (f, yes) in found.items() if yes is not False or key in unresolved}
-    signals: list[Raised | Cleared] = [_raised(raised[key], at) for key in sorted(raised)]
+    signals: list[AlertSignal | ClearedSignal] = [_raised(raised[key], at) for key in sorted(raised)]
     cleared = sorted(unresolved - found.keys())
-    signals += [Cleared(*key, at, "the sweep no longer finds it") for key in cleared]
+    signals += [ClearedSignal(*key, at, "the sweep no longer finds it") for key in cleared]
     alerts.say(connection, signals, {}, now())
     return {"told": len(raised), "cleared": len(cleared)}
 
 
-def _raised(finding: Finding, at: int) -> Raised:
+def _raised(finding: Finding, at: int) -> AlertSignal:
     e = finding.e_value
     severity: Severity = finding.severity if e is None or e >= CRITICAL else "warning"
     level = 1 if e is None else sum(e >= bound for bound in LEVELS)
-    return Raised(
+    return AlertSignal(
         finding.audit, finding.subject_kind, finding.subject, finding.direction, severity, e, level, NO_PARTITION,
         at - at % DAY, at, {"what": finding.what, **finding.evidence, "tests": finding.tests},
     )  # fmt: skip

@@ -26,7 +26,7 @@ from pipeline.ledger import bundle_verification as bundles
 from pipeline.ledger import manifest, merkle, signed_note
 from pipeline.ledger.merkle_proofs import check_consistency, consistency_path
 from pipeline.ledger.signed_note import VerifierKey
-from pipeline.scoring.signals import NO_PARTITION, Raised
+from pipeline.scoring.signals import NO_PARTITION, AlertSignal
 from pipeline.store import Store
 from pipeline.store.alerting import alerts
 from pipeline.store.log import manifests, tile_cache
@@ -155,7 +155,7 @@ def _repair_tiles(store: Store) -> str:
 
 def _open_alerts(connection: Connection, failed: list[AuditPart], at: int) -> list[str]:
     raised = [
-        Raised(
+        AlertSignal(
             DETECTOR, "board", "ledger", part.name, "critical", None, 1, NO_PARTITION, at - at % DAY, at,
             {"what": part.what, "where": part.where},
         )

@@ -10,10 +10,10 @@ import numpy as np
 from sqlalchemy.engine import Connection
 
 from pipeline.errors import RatingError
+from pipeline.events.pseudonym import parse_pseudonym
 from pipeline.evidence import Reference
 from pipeline.ledger.published_views import counts_digest
 from pipeline.ratings import Leaderboard, PairCounts, compute_leaderboard, fit, select_rated_models
-from pipeline.scoring.signals import voter_number
 from pipeline.settings import Settings
 from pipeline.store.boards import exclusions, snapshots
 from pipeline.store.log import leaf_index, retractions, sealed_counts, styles
@@ -69,7 +69,7 @@ def inputs(
             {"kind": e.kind, "target": e.target, "reason": e.reason, "name": e.name}
             for e in exclusions.current(connection)
         ]
-    voters = [voter_number(e["target"]) for e in listed if e["kind"] == "voter"]
+    voters = [parse_pseudonym(e["target"]) for e in listed if e["kind"] == "voter"]
     vote_ids = [e["target"] for e in listed if e["kind"] == "vote"]
     selections = [Selection.parse(e["target"]) for e in listed if e["kind"] == "votes"]
     flagged = sorted(set(exclusions.flagged_voters(connection)) - set(voters))

@@ -29,7 +29,8 @@ from pipeline.lab.simulate.board import Board, Effect
 from pipeline.lab.simulate.electorate import Electorate, Kind
 from pipeline.lab.simulate.truth import truth
 from pipeline.lab.simulate.voter_population import activity
-from pipeline.scoring.signals import Raised, VoterVotes, WindowDetector, WindowState
+from pipeline.scoring.detector_contracts import VoterVotes, WindowDetector, WindowState
+from pipeline.scoring.signals import AlertSignal
 from pipeline.vocabulary.time import DAY
 
 Relation = Literal["at most", "at least", "reported"]
@@ -154,14 +155,14 @@ def _within_400(board: Electorate, voters: int, *, sampling: float, strength: fl
     return float((first_alarms(votes, board.reference, "biased") <= 400).mean())
 
 
-def run(board: Board, detector: WindowDetector, until: Callable[[int, Raised], bool]) -> tuple[int, int] | None:
+def run(board: Board, detector: WindowDetector, until: Callable[[int, AlertSignal], bool]) -> tuple[int, int] | None:
     """Window and votes since window 0 at which something that `until` accepts is first raised."""
     state: WindowState = {}
     votes = 0
     for number, window in enumerate(board.windows()):
         votes += window.accepted
         state, said = detector.observe(window, state, board.context(number))
-        if any(isinstance(one, Raised) and until(number, one) for one in said):
+        if any(isinstance(one, AlertSignal) and until(number, one) for one in said):
             return number, votes
     return None
 
@@ -174,7 +175,7 @@ def false_alarms(board: Board) -> dict[str, int]:
         context = board.context(number)
         for detector in WINDOW:
             states[detector.name], said = detector.observe(window, states[detector.name], context)
-            opened[detector.name] += sum(isinstance(one, Raised) and one.level == 1 for one in said)
+            opened[detector.name] += sum(isinstance(one, AlertSignal) and one.level == 1 for one in said)
     return opened
 
 

@@ -32,7 +32,7 @@ from pipeline.lab.simulate.truth import real_counts
 from pipeline.ratings import PairCounts, fewest_votes_to_replace_first, fit
 from pipeline.ratings.intervals import POINTS_PER_LOGIT
 from pipeline.ratings.winners_curse import debias_known_n, selection_gain, standard_error
-from pipeline.registry import Registry, State
+from pipeline.registry import Registry, RegistryState
 
 Must = Literal["be told", "be silent", "be right"]
 _SE, _ROUNDS = 6.3, 400
@@ -104,7 +104,7 @@ def _best(rng: np.random.Generator, n: int, tau: float) -> Audited:
     return Audited("S7", what, found, "be told", figures, told == _ROUNDS and bool(right) and precise)
 
 
-def _family(n: int) -> State:
+def _family(n: int) -> RegistryState:
     common = {"schema": 1, "provider": "hive", "visibility": "private", "license": "proprietary"}
     events: list[Submitted | Released] = [
         Submitted(event_id=f"s{i}", at=_START, model=f"bee-v{i:02}", **common)  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from scipy import stats
 from scipy.special import expit
 
 from pipeline.evidence import Reference, running_sums, starts
-from pipeline.scoring.signals import VoterVotes
+from pipeline.scoring.detector_contracts import VoterVotes
 from pipeline.vocabulary.arrays import Bool, Float64, Int64
 from pipeline.vocabulary.time import HOUR
 
@@ -76,7 +76,7 @@ def _place(votes: VoterVotes) -> Int64:
 
 
 def _first(votes: VoterVotes) -> VoterVotes:
-    return votes.only(_place(votes) < FIRST)
+    return votes.take(_place(votes) < FIRST)
 
 
 def _running(values: Float64, votes: VoterVotes) -> Float64:

@@ -14,7 +14,7 @@ from pipeline.detectors import VoterBias
 from pipeline.evidence import Reference
 from pipeline.lab.redteam.baselines import BASELINES, FIRST
 from pipeline.lab.simulate.electorate import Electorate
-from pipeline.scoring.signals import VoterVotes
+from pipeline.scoring.detector_contracts import VoterVotes
 
 _FALSE = 0.01
 

@@ -14,7 +14,8 @@ import numpy as np
 from pipeline.detectors import WINDOW
 from pipeline.lab.simulate.board import Board, Effect
 from pipeline.lab.simulate.truth import real_counts, truth
-from pipeline.scoring.signals import Raised, WindowState
+from pipeline.scoring.detector_contracts import WindowState
+from pipeline.scoring.signals import AlertSignal
 from pipeline.vocabulary.arrays import Float64
 
 _MODELS, _PROVIDERS, _DAY = 40, 8, 288
@@ -143,7 +144,7 @@ def play(name: str, votes: int, seed: int, days: float = 30.0) -> Skewed:
         for detector in WINDOW:
             states[detector.name], said = detector.observe(window, states[detector.name], context)
             for one in said:
-                if not isinstance(one, Raised) or one.level > 1:
+                if not isinstance(one, AlertSignal) or one.level > 1:
                     continue
                 if number < first:
                     false[one.detector] += 1

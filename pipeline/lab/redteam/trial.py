@@ -17,10 +17,16 @@ from pipeline.lab.simulate import Stream
 from pipeline.lab.simulate.voter_population import NETWORKS
 from pipeline.ratings import PairCounts, fit, select_rated_models
 from pipeline.registry import Registry
-from pipeline.scoring import window_builder
-from pipeline.scoring.signals import Raised, VoterVotes, WindowState
-from pipeline.scoring.window_processor import Levels, Names, Seen, watch
-from pipeline.scoring.window_processor import windows as windows_between
+from pipeline.scoring import window_counter
+from pipeline.scoring.detector_contracts import VoterVotes, WindowState
+from pipeline.scoring.signals import AlertSignal
+from pipeline.scoring.window_processor import (
+    EvaluatedWindow,
+    FalseAlarmLimits,
+    WindowNames,
+    run_window_detectors,
+    windows_between,
+)
 from pipeline.vocabulary.arrays import Bool, Float64, Int64
 
 _BATCH = 5_000
@@ -33,7 +39,7 @@ class Told:
     """One alert that opened or escalated.
 
     Attributes:
-        detector, subject, direction, severity: as in `Raised`.
+        detector, subject, direction, severity: as in `AlertSignal`.
         at: event time.
         row: the vote of the stream at which it was reached; −1 for a window.
         evidence: what was seen.
@@ -159,24 +165,24 @@ def _voters(stream: Stream, parting: int, reference: Reference) -> list[Told]:
 
 
 def _windows(stream: Stream, parting: int, reference: Reference) -> list[Told]:
-    first = int(stream.cast_at[parting]) - _BASELINE * window_builder.WIDTH
+    first = int(stream.cast_at[parting]) - _BASELINE * window_counter.WINDOW_WIDTH
     begin = int(np.searchsorted(stream.cast_at, first))
     before = _count(stream, np.arange(begin, parting), None)
     after = _count(stream, np.arange(parting, len(stream)), reference)
     parts = sorted([*before, *after], key=lambda one: one.start)
-    names = Names(
+    names = WindowNames(
         {code + 1: name for code, name in enumerate(stream.models)},
-        {window_builder.group_of(network): network for network in NETWORKS},
+        {window_counter.network_hash(network): network for network in NETWORKS},
     )
     told: list[Told] = []
 
     standing: dict[tuple[str, str, str], list[Told]] = {}
-    end = parts[-1].start + window_builder.WIDTH
+    end = parts[-1].start + window_counter.WINDOW_WIDTH
 
-    def tell(seen: Seen) -> None:
-        for one in seen.said:
+    def tell(seen: EvaluatedWindow) -> None:
+        for one in seen.signals:
             key = (one.detector, one.subject, one.direction)
-            if isinstance(one, Raised):
+            if isinstance(one, AlertSignal):
                 told.append(_told(one, -1))
                 told[-1].until = end
                 standing.setdefault(key, []).append(told[-1])
@@ -186,28 +192,28 @@ def _windows(stream: Stream, parting: int, reference: Reference) -> list[Told]:
 
     states: dict[str, WindowState] = {}
     coming = windows_between(parts, parts[0].start, end, None, names, Registry())
-    watch(coming, states, Registry(), WINDOW, Levels(), tell)
+    run_window_detectors(coming, states, Registry(), WINDOW, FalseAlarmLimits(), tell)
     return told
 
 
-def _count(stream: Stream, rows: Int64, reference: Reference | None) -> Sequence[window_builder.WindowCounts]:
+def _count(stream: Stream, rows: Int64, reference: Reference | None) -> Sequence[window_counter.WindowCounts]:
     models = np.stack([stream.model_a[rows], stream.model_b[rows]], axis=1).astype(np.int64) + 1
-    group = np.array([window_builder.group_of(network) for network in NETWORKS], dtype=np.int64)
-    counted = window_builder.Counted(
+    group = np.array([window_counter.network_hash(network) for network in NETWORKS], dtype=np.int64)
+    counted = window_counter.WindowVotes(
         np.ones(len(rows), dtype=np.int64),
         stream.cast_at[rows],
         np.zeros(len(rows), dtype=np.bool_),
         models,
         stream.outcome[rows],
         (stream.prompt_hash[rows] & np.uint64(1)).astype(np.uint8) ^ (stream.serial[rows] & 1).astype(np.uint8),
-        window_builder.cohorts(stream.cast_at[rows], stream.voter_since[rows]),
+        window_counter.account_cohorts(stream.cast_at[rows], stream.voter_since[rows]),
         group[stream.network[rows]],
         (stream.prompt_hash[rows] & np.uint64(0xFFFFFFFF)).astype(np.int64),
     )
-    return window_builder.count(counted, reference)
+    return window_counter.count_votes(counted, reference)
 
 
-def _told(one: Raised, row: int) -> Told:
+def _told(one: AlertSignal, row: int) -> Told:
     return Told(one.detector, one.subject, one.direction, one.severity, one.at, row, dict(one.evidence))
 
 
@@ -222,7 +228,7 @@ def selected(stream: Stream, told: Sequence[Told], about: str) -> Bool:
         mine = (stream.cast_at >= window[0]) & (stream.cast_at < one.until)
         mine &= (stream.model_a == code) | (stream.model_b == code)
         if "cohort" in one.evidence:
-            mine &= stream.cast_at - stream.voter_since <= window_builder.NEW_ACCOUNT
+            mine &= stream.cast_at - stream.voter_since <= window_counter.NEW_ACCOUNT
         if "network" in one.evidence:
             mine &= stream.network == NETWORKS.index(str(one.evidence["network"]))
         if "prompt" in one.evidence:

@@ -26,7 +26,9 @@ from pipeline.lab.simulate.clock import hourly_rates
 from pipeline.lab.simulate.voter_population import NETWORKS
 from pipeline.registry import Registry
 from pipeline.scoring import window_builder as counting
-from pipeline.scoring.signals import Context, Window
+from pipeline.scoring import window_counter
+from pipeline.scoring.detector_contracts import WindowContext
+from pipeline.scoring.window import Window
 from pipeline.vocabulary.arrays import Float64, Int64
 from pipeline.vocabulary.time import to_microseconds
 
@@ -158,27 +160,29 @@ class Board:
             weights[name] *= times
         return SamplingPolicy(schema=1, event_id=f"policy {at}", at=at, weights=weights)
 
-    def context(self, window: int, false_alarms: float = 1.0) -> Context:
+    def context(self, window: int, false_alarms: float = 1.0) -> WindowContext:
         """What a detector may know at a window."""
         start = to_microseconds(self.at(window))
-        changes = self.registry.policy_changes(start - counting.WIDTH + 1, start + counting.WIDTH)
-        return Context(self.registry.as_of(start), not changes, false_alarms)
+        changes = self.registry.policy_changes(
+            start - window_counter.WINDOW_WIDTH + 1, start + window_counter.WINDOW_WIDTH
+        )
+        return WindowContext(self.registry.as_of(start), not changes, false_alarms)
 
     def windows(self) -> Iterator[Window]:
         """Every window, in order."""
         rates = hourly_rates(np.random.default_rng([self.seed, 2]), self.start, self.days, self.burstiness)
         rates /= _RHYTHM
-        networks = {counting.group_of(name): name for name in NETWORKS}
+        networks = {window_counter.network_hash(name): name for name in NETWORKS}
         numbers = dict(enumerate(("", *self.names)))
         for first in range(0, self.count, _DAY):
             end = min(first + _DAY, self.count)
-            counted = {w.start: w for w in counting.count(self._votes(first, end, rates), self.reference)}
+            counted = {w.start: w for w in window_counter.count_votes(self._votes(first, end, rates), self.reference)}
             for window in range(first, end):
                 start = to_microseconds(self.at(window))
                 parts = [counted[start]] if start in counted else []
-                yield counting.merged(start, parts, numbers, networks, {})
+                yield counting.build_window(start, parts, numbers, networks, {})
 
-    def _votes(self, first: int, end: int, rates: Float64) -> counting.Counted:
+    def _votes(self, first: int, end: int, rates: Float64) -> window_counter.WindowVotes:
         rng = np.random.default_rng([self.seed, 3, first])
         at = np.arange(first, end)
         factor, parts = np.ones(end - first), []
@@ -197,9 +201,9 @@ class Board:
         window, a, b, outcome, cohort, network, prompt = joined
         n = len(window)
         start = to_microseconds(self.start)
-        return counting.Counted(
+        return window_counter.WindowVotes(
             np.ones(n, dtype=np.int64),
-            start + window * counting.WIDTH + rng.integers(0, counting.WIDTH, n),
+            start + window * window_counter.WINDOW_WIDTH + rng.integers(0, window_counter.WINDOW_WIDTH, n),
             np.zeros(n, dtype=np.bool_),
             np.column_stack([a, b]) + 1,
             outcome.astype(np.int8),
@@ -259,4 +263,4 @@ class Board:
 
 
 def _groups() -> Int64:
-    return np.array([counting.group_of(name) for name in NETWORKS], dtype=np.int64)
+    return np.array([window_counter.network_hash(name) for name in NETWORKS], dtype=np.int64)

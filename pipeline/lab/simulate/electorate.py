@@ -18,7 +18,7 @@ from scipy.special import expit, logit
 
 from pipeline.evidence import Reference
 from pipeline.ratings import PairCounts, fit
-from pipeline.scoring.signals import VoterVotes
+from pipeline.scoring.detector_contracts import VoterVotes
 from pipeline.vocabulary.arrays import Float64, Int64
 
 Kind = Literal["honest", "target", "omnidirectional", "left", "random"]

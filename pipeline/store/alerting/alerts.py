@@ -14,8 +14,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.errors import Usage
-from pipeline.scoring.signals import NO_PARTITION, Cleared, Raised, Said, UnknownAlert, voter_number
+from pipeline.errors import UnknownAlert, Usage
+from pipeline.events.pseudonym import parse_pseudonym
+from pipeline.scoring.signals import NO_PARTITION, AlertSignal, ClearedSignal, Signal
 from pipeline.store.alerting import voter_record
 from pipeline.store.db import schema
 from pipeline.store.votes.dictionary import model_names
@@ -38,7 +39,7 @@ _ACTIONS = {
 }
 
 
-def write(connection: Connection, raised: Iterable[Raised], names: Mapping[int, str], now: int) -> list[str]:
+def write(connection: Connection, raised: Iterable[AlertSignal], names: Mapping[int, str], now: int) -> list[str]:
     """Open alerts, or tell of more evidence for those that are open.
 
     An alert is known by the place of its vote in the source: the store's own number of a partition depends
@@ -71,7 +72,7 @@ def write(connection: Connection, raised: Iterable[Raised], names: Mapping[int, 
     return ids
 
 
-def say(connection: Connection, said: Iterable[Said], names: Mapping[int, str], now: int) -> list[str | None]:
+def say(connection: Connection, said: Iterable[Signal], names: Mapping[int, str], now: int) -> list[str | None]:
     """Take in what detectors said, in order: alerts open, escalate, or are over.
 
     Returns:
@@ -79,14 +80,14 @@ def say(connection: Connection, said: Iterable[Said], names: Mapping[int, str], 
     """
     ids: list[str | None] = []
     for one in said:
-        if isinstance(one, Raised):
+        if isinstance(one, AlertSignal):
             ids += write(connection, [one], names, now)
         else:
             ids.append(_clear(connection, one, now))
     return ids
 
 
-def _clear(connection: Connection, over: Cleared, now: int) -> str | None:
+def _clear(connection: Connection, over: ClearedSignal, now: int) -> str | None:
     current = _current(connection, over)
     if current is None:
         return None
@@ -197,7 +198,7 @@ def move(
     return state
 
 
-def _current(connection: Connection, r: Said) -> str | None:
+def _current(connection: Connection, r: Signal) -> str | None:
     c = schema.alert.c
     return connection.scalar(
         sa.select(c.alert_id).where(
@@ -209,7 +210,7 @@ def _current(connection: Connection, r: Said) -> str | None:
     )
 
 
-def _worse(connection: Connection, alert_id: str, r: Raised) -> bool:
+def _worse(connection: Connection, alert_id: str, r: AlertSignal) -> bool:
     """Whether a snoozed alert becomes critical: that is news, whoever sleeps."""
     c = schema.alert.c
     query = sa.select(c.state, c.severity).where(c.alert_id == alert_id)
@@ -231,7 +232,7 @@ def _number(connection: Connection, partition_no: int) -> int:
     return partition_no if found is None else int(found)
 
 
-def _row(r: Raised, alert_id: str, evidence: str) -> dict[str, Any]:
+def _row(r: AlertSignal, alert_id: str, evidence: str) -> dict[str, Any]:
     return {
         "alert_id": alert_id,
         "detector": r.detector,
@@ -314,7 +315,7 @@ def _votes(connection: Connection, row: Mapping[str, Any], shown: Mapping[str, A
     v, known = schema.vote.c, model_names(connection)
     query = sa.select(v.vote_id, v.cast_at, v.model_a, v.model_b, v.outcome).limit(_VOTES_SHOWN)
     if row["subject_kind"] == "voter":
-        mine = (v.voter == voter_number(row["subject"]), v.partition_no == row["partition_no"])
+        mine = (v.voter == parse_pseudonym(row["subject"]), v.partition_no == row["partition_no"])
         query = query.where(*mine).order_by(v.offset.desc())
     else:
         try:

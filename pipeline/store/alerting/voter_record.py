@@ -8,14 +8,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.scoring.signals import voter_number
+from pipeline.events.pseudonym import parse_pseudonym
 from pipeline.store.db import schema
 from pipeline.store.votes.dictionary import model_names
 from pipeline.store.votes.selections import Selection
 from pipeline.vocabulary.fates import ACCEPTED
 
 _WON, _LOST, _TIED = "won", "lost", "tied"
-# Accepted and late votes are evidence; positions in `pipeline.scoring.vote_processor.FATES`.
+# Accepted and late votes are evidence; positions in `pipeline.vocabulary.fates.FATES`.
 _COUNTED = (0, 1)
 
 
@@ -31,7 +31,7 @@ def of_voter(connection: Connection, subject: str, partition_no: int, evidence: 
     """
     v = schema.vote.c
     query = sa.select(v.model_a, v.model_b, v.outcome, sa.func.count().label("votes"))
-    query = query.where(v.voter == voter_number(subject), v.partition_no == partition_no, v.fate.in_(_COUNTED))
+    query = query.where(v.voter == parse_pseudonym(subject), v.partition_no == partition_no, v.fate.in_(_COUNTED))
     rows = connection.execute(query.group_by(v.model_a, v.model_b, v.outcome)).all()
     name = model_names(connection)
     models = {

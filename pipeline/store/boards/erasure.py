@@ -12,8 +12,8 @@ from collections.abc import Collection, Iterable
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from pipeline.events.pseudonym import format_pseudonym
 from pipeline.ledger.merkle import WIDTH
-from pipeline.scoring.signals import voter_label
 from pipeline.store.boards import exclusions
 from pipeline.store.db import schema
 from pipeline.store.log import leaf_index
@@ -40,7 +40,7 @@ def of_voter(connection: Connection, voter: int, now: int) -> int:
     rows = connection.execute(
         sa.select(v.partition_no, v.offset, v.vote_id).where(v.voter == voter, v.voter != 0)
     ).all()
-    label = voter_label(voter)
+    label = format_pseudonym(voter)
     for one in exclusions.current(connection):
         if (one.kind, one.target) == ("voter", label):
             for row in rows:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.errors import Usage
-from pipeline.scoring.signals import voter_label, voter_number
+from pipeline.events.pseudonym import format_pseudonym, parse_pseudonym
 from pipeline.store.db import schema
 from pipeline.store.log import retractions
 from pipeline.store.votes import ingest
@@ -59,7 +59,7 @@ def add(
         raise Usage("expected a reason and a name: nothing is excluded or restored without both")
     if kind == "voter":
         try:
-            voter_number(target)
+            parse_pseudonym(target)
         except ValueError as error:
             raise Usage(f"voter: {error}; `integrity pseudonym VOTER_ID` gives it") from None
     if kind == "votes":
@@ -137,7 +137,7 @@ def flagged_voters(connection: Connection) -> list[int]:
     """Voters with an alert that is not resolved: their votes train nothing."""
     a = schema.alert.c
     rows = connection.scalars(sa.select(a.subject).where(a.subject_kind == "voter", a.state != "resolved").distinct())
-    return sorted(voter_number(subject) for subject in rows)
+    return sorted(parse_pseudonym(subject) for subject in rows)
 
 
 def pair_counts(
@@ -217,7 +217,7 @@ def of_list(connection: Connection, log_size: int, listed: Iterable[Mapping[str,
     by_kind: dict[str, list[str]] = {kind: [] for kind in KINDS}
     for entry in listed:
         by_kind[entry["kind"]].append(entry["target"])
-    voters = [voter_number(target) for target in by_kind["voter"]]
+    voters = [parse_pseudonym(target) for target in by_kind["voter"]]
     return excluded(connection, log_size, voters, by_kind["vote"], [Selection.parse(one) for one in by_kind["votes"]])
 
 
@@ -262,7 +262,7 @@ def attributed(
             by_place.setdefault(place, at)
     last = len(listed)
     return {
-        place: min(by_place.get(place, last), first.get(("voter", voter_label(one.voter)), last))
+        place: min(by_place.get(place, last), first.get(("voter", format_pseudonym(one.voter)), last))
         for place, one in votes.items()
     }
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.scoring.signals import voter_label
+from pipeline.events.pseudonym import format_pseudonym
 from pipeline.store.db import schema
 from pipeline.store.votes import dictionary
 from pipeline.vocabulary.fates import FATES
@@ -103,5 +103,5 @@ def votes_between(connection: Connection, first: int, end: int) -> dict[str, lis
         "fate": [FATES[code] for code in fate],
         "cast_at": list(cast_at),
         "appended_at": list(appended_at),
-        "voter": [None if number == 0 else voter_label(number) for number in voter],
+        "voter": [None if number == 0 else format_pseudonym(number) for number in voter],
     }

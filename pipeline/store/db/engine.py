@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from pipeline.errors import MissingKey, StoreUnavailable, Usage
-from pipeline.events import pseudonym
+from pipeline.events.pseudonym import pseudonym
 from pipeline.store.db import dialect, key_files, migrate, schema
 from pipeline.store.db.ledger_files import LedgerFiles
 

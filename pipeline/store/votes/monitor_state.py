@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.evidence import keyed
-from pipeline.scoring.signals import WindowState
+from pipeline.scoring.detector_contracts import WindowState
 from pipeline.store.db import dialect, schema
 
 

@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.errors import Usage
-from pipeline.scoring.signals import COHORTS
-from pipeline.scoring.window_builder import NEW_ACCOUNT
+from pipeline.scoring.window import COHORTS
+from pipeline.scoring.window_counter import NEW_ACCOUNT
 from pipeline.store.db import schema
 from pipeline.vocabulary.fates import ACCEPTED
 from pipeline.vocabulary.time import format_rfc3339, parse_rfc3339

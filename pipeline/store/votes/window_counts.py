@@ -8,8 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.scoring import window_builder
-from pipeline.scoring.window_builder import WindowCounts
+from pipeline.scoring import window_codec, window_counter
+from pipeline.scoring.window_counter import WindowCounts
 from pipeline.store.db import dialect, schema
 from pipeline.vocabulary.time import SECOND
 
@@ -34,13 +34,17 @@ def add(connection: Connection, counted: Iterable[WindowCounts]) -> None:
 
 
 def _sum(new: WindowCounts, old: Mapping[str, Any] | None) -> dict[str, Any]:
-    counts = new.counts if old is None else window_builder.add(window_builder.unpack(bytes(old["counts"])), new.counts)
+    counts = (
+        new.counts
+        if old is None
+        else window_counter.add_counts(window_codec.unpack_counts(bytes(old["counts"])), new.counts)
+    )
     return {
         "start": new.start,
         "partition_no": new.partition,
         "accepted": new.accepted + (old["accepted"] if old else 0),
         "late": new.late + (old["late"] if old else 0),
-        "counts": window_builder.pack(counts),
+        "counts": window_codec.pack_counts(counts),
     }
 
 
@@ -54,7 +58,7 @@ def between(connection: Connection, first: int, end: int) -> list[WindowCounts]:
             row["partition_no"],
             row["accepted"],
             row["late"],
-            window_builder.unpack(bytes(row["counts"])),
+            window_codec.unpack_counts(bytes(row["counts"])),
         )
         for row in connection.execute(query).mappings()
     ]

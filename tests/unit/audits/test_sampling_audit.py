@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 from pipeline.audits.sampling import Shown, ledger, unfair
 from pipeline.audits.shares import gini, hhi, license_group, shares
 from pipeline.errors import BadCounts
-from pipeline.registry import Policy
+from pipeline.registry import PolicyInForce
 
 
 def shown(battles: list[int], appearances: list[list[int]], declared: list[list[float]]) -> Shown:
@@ -30,7 +30,7 @@ def drawn(weights: np.ndarray, declared: np.ndarray, days: int, battles: int, se
     while (same := first == second).any():
         second[same] = rng.choice(k, size=int(same.sum()), p=weights / weights.sum())
     count = [np.bincount(np.concatenate([first[d], second[d]]), minlength=k) for d in range(days)]
-    pi = Policy(0, {str(i): float(w) for i, w in enumerate(declared)}).appearance
+    pi = PolicyInForce(0, {str(i): float(w) for i, w in enumerate(declared)}).appearance
     return shown([battles] * days, np.array(count).tolist(), [[pi[str(i)] for i in range(k)]] * days)
 
 

@@ -37,7 +37,7 @@ def test_the_first_alarm_is_that_of_each_voter_alone() -> None:
     together = first_alarms(votes, board.reference, "biased")
     assert np.isfinite(together).all()
     for voter in range(6):
-        mine = votes.only(votes.voter == voter)
+        mine = votes.take(votes.voter == voter)
         _, raised = VoterBias().observe(mine, [None] * 6, board.reference)
         assert together[voter] == min(r.evidence["votes"] for r in raised if r.direction == "biased")
 

@@ -13,8 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.detectors import VOTER
+from pipeline.events.pseudonym import format_pseudonym
 from pipeline.evidence import Reference
-from pipeline.scoring.signals import CRITICAL, LEVELS, Raised, VoterDetector, VoterVotes, voter_label
+from pipeline.scoring.detector_contracts import VoterDetector, VoterVotes
+from pipeline.scoring.signals import CRITICAL, LEVELS, AlertSignal
 
 every_detector = pytest.mark.parametrize("detector", VOTER, ids=lambda d: d.name)
 
@@ -91,7 +93,7 @@ def mixed(seed: int, n: int = 240) -> Stream:
     return replace(mixed_up, offset=offset)
 
 
-def call(detector: VoterDetector, stream: Stream, states: dict[int, bytes], reference: Reference) -> list[Raised]:
+def call(detector: VoterDetector, stream: Stream, states: dict[int, bytes], reference: Reference) -> list[AlertSignal]:
     """One call with one chunk of a stream; the states are brought up to date, as a store would."""
     here, voter = np.unique(stream.voter, return_inverse=True)
     order = np.argsort(voter, kind="stable")
@@ -118,9 +120,9 @@ def call(detector: VoterDetector, stream: Stream, states: dict[int, bytes], refe
 
 def run(
     detector: VoterDetector, stream: Stream, reference: Reference, cuts: Iterable[int] = ()
-) -> tuple[dict[int, bytes], list[Raised]]:
+) -> tuple[dict[int, bytes], list[AlertSignal]]:
     states: dict[int, bytes] = {}
-    raised: list[Raised] = []
+    raised: list[AlertSignal] = []
     for rows in np.split(np.arange(len(stream)), sorted(cuts)):
         if len(rows):
             raised += call(detector, stream.take(rows), states, reference)
@@ -202,11 +204,11 @@ def test_voters_know_nothing_of_each_other(detector: VoterDetector, seed: int) -
     reference, _ = board()
     stream = mixed(seed)
     states, raised = run(detector, stream, reference)
-    alone_raised: list[Raised] = []
+    alone_raised: list[AlertSignal] = []
     for voter, name in enumerate(stream.names.tolist()):
         alone, said = run(detector, stream.take(stream.voter == voter), reference)
         assert alone == {name: states[name]}
-        assert {r.subject for r in said} <= {voter_label(name)}
+        assert {r.subject for r in said} <= {format_pseudonym(name)}
         alone_raised += said
     assert sorted(alone_raised, key=lambda r: (r.offset, r.direction)) == raised
 
@@ -252,7 +254,7 @@ def test_what_is_raised_has_a_place_a_level_and_evidence(detector: VoterDetector
     told: dict[tuple[str, str], int] = {}
     for r in raised:
         assert (r.detector, r.subject_kind, r.partition) == (detector.name, "voter", 5)
-        assert r.subject == voter_label(int(stream.names[place[r.offset]]))
+        assert r.subject == format_pseudonym(int(stream.names[place[r.offset]]))
         assert r.at == r.offset * TICK
         assert r.e_value is None or r.e_value >= LEVELS[r.level - 1]
         assert r.severity == "warning" or r.e_value is None or r.e_value >= CRITICAL
@@ -261,7 +263,7 @@ def test_what_is_raised_has_a_place_a_level_and_evidence(detector: VoterDetector
         told[r.subject, r.direction] = r.level
 
 
-def proved(raised: Sequence[Raised]) -> set[str]:
+def proved(raised: Sequence[AlertSignal]) -> set[str]:
     return {r.subject for r in raised if r.evidence.get("proved", True)}
 
 

@@ -17,15 +17,17 @@ from hypothesis import strategies as st
 from pipeline.detectors import WINDOW
 from pipeline.evidence import keyed
 from pipeline.lab.simulate.board import Board, Effect
-from pipeline.registry import State
-from pipeline.scoring.signals import NO_PARTITION, Cleared, Context, Raised, Said, Window, WindowDetector, WindowState
+from pipeline.registry import RegistryState
+from pipeline.scoring.detector_contracts import WindowContext, WindowDetector, WindowState
+from pipeline.scoring.signals import NO_PARTITION, AlertSignal, ClearedSignal, Signal
+from pipeline.scoring.window import Window
 
 # Each detector's own tests count its lines; to count them again in a hundred thousand windows takes half the time.
 pytestmark = pytest.mark.no_cover
 
 every_detector = pytest.mark.parametrize("detector", WINDOW, ids=lambda d: d.name)
 
-Stream = list[tuple[Window, Context]]
+Stream = list[tuple[Window, WindowContext]]
 
 
 @cache
@@ -51,7 +53,7 @@ def wrong(days: float) -> list[Effect]:
     ]
 
 
-def without(registry: State, name: str) -> State:
+def without(registry: RegistryState, name: str) -> RegistryState:
     return replace(registry, models={k: m for k, m in registry.models.items() if k != name})
 
 
@@ -65,9 +67,9 @@ def frozen(state: WindowState) -> WindowState:
 
 def run(
     detector: WindowDetector, windows: Stream, state: Mapping[str, Any] | None = None
-) -> tuple[WindowState, list[Said]]:
+) -> tuple[WindowState, list[Signal]]:
     now: WindowState = dict(state or {})
-    said: list[Said] = []
+    said: list[Signal] = []
     for window, context in windows:
         now, more = detector.observe(window, now, context)
         said += more
@@ -75,7 +77,7 @@ def run(
 
 
 @cache
-def whole(name: str, days: float, seed: int, attacked: bool) -> tuple[WindowState, list[Said]]:
+def whole(name: str, days: float, seed: int, attacked: bool) -> tuple[WindowState, list[Signal]]:
     """What a detector leaves and says after a stream from the beginning: asked for by several laws, run once."""
     return run(next(d for d in WINDOW if d.name == name), stream(days, seed, attacked))
 
@@ -92,7 +94,7 @@ def same(one: WindowState, other: WindowState) -> bool:
 def test_a_state_that_went_through_bytes_gives_the_same_to_the_bit(detector: WindowDetector, cuts: set[int]) -> None:
     windows = stream(4.5, 1, True)
     state: WindowState = {}
-    said: list[Said] = []
+    said: list[Signal] = []
     other = copy.deepcopy(detector)
     for first, end in zip([0, *sorted(cuts)], [*sorted(cuts), len(windows)], strict=True):
         state, more = run(other, windows[first:end], keyed.unpack(keyed.pack(state)))
@@ -118,8 +120,8 @@ def test_what_it_was_given_is_never_changed(detector: WindowDetector) -> None:
 def test_the_same_windows_give_the_same_alerts(detector: WindowDetector) -> None:
     once, again = run(detector, stream(4.5, 1, True))[1], whole(detector.name, 4.5, 1, True)[1]
     assert once == again
-    assert [one.alert_id for one in once if isinstance(one, Raised)] == [
-        one.alert_id for one in again if isinstance(one, Raised)
+    assert [one.alert_id for one in once if isinstance(one, AlertSignal)] == [
+        one.alert_id for one in again if isinstance(one, AlertSignal)
     ]
 
 
@@ -127,7 +129,7 @@ def test_the_same_windows_give_the_same_alerts(detector: WindowDetector) -> None
 def test_everything_that_is_wrong_is_not_missed(detector: WindowDetector) -> None:
     # Quiet on clean data would be easy for a detector that never speaks.
     _, said = whole(detector.name, 4.5, 1, True)
-    assert any(isinstance(one, Raised) for one in said)
+    assert any(isinstance(one, AlertSignal) for one in said)
 
 
 @every_detector
@@ -155,7 +157,7 @@ def test_what_is_said_has_a_place_a_level_and_evidence(detector: WindowDetector)
         for one in said:
             key = (one.subject, one.direction)
             assert one.detector == detector.name
-            if isinstance(one, Cleared):
+            if isinstance(one, ClearedSignal):
                 assert open_alerts.pop(key)  # only what is open is cleared
                 assert one.reason
                 continue
@@ -185,10 +187,10 @@ def test_more_false_alarms_allowed_never_means_fewer_alerts(detector: WindowDete
     strict = run(detector, [(w, replace(c, false_alarms=0.01)) for w, c in windows])[1]
     usual = whole(detector.name, 4.5, 1, True)[1]
 
-    def first_of_each(said: list[Said]) -> dict[tuple[str, str], int]:
+    def first_of_each(said: list[Signal]) -> dict[tuple[str, str], int]:
         first: dict[tuple[str, str], int] = {}
         for one in said:
-            if isinstance(one, Raised):
+            if isinstance(one, AlertSignal):
                 first.setdefault((one.subject, one.direction), one.offset)
         return first
 

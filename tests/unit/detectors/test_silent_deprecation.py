@@ -10,7 +10,9 @@ import pytest
 from pipeline.detectors.window.silent_deprecation import SilentDeprecation, battles_until
 from pipeline.evidence import LOG_UNIT
 from pipeline.lab.simulate.board import Board, Effect
-from pipeline.scoring.signals import MEASURES, Raised, WindowState
+from pipeline.scoring.detector_contracts import WindowState
+from pipeline.scoring.signals import AlertSignal
+from pipeline.scoring.window import MEASURES
 
 APPEARANCES = MEASURES.index("appearances")
 MODELS = 67
@@ -24,7 +26,7 @@ def told(board: Board, subject: str, *, forget: bool = False) -> tuple[int, int]
     for number, window in enumerate(board.windows()):
         votes += window.accepted
         state, said = SilentDeprecation().observe(window, state, board.context(number))
-        if any(isinstance(one, Raised) and one.subject == subject for one in said):
+        if any(isinstance(one, AlertSignal) and one.subject == subject for one in said):
             return number, votes
         if forget:
             state = {**state, "log_e": np.full_like(state["log_e"], -(1 << 40))}

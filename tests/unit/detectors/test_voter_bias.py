@@ -13,8 +13,10 @@ from pipeline.detectors import VoterBias
 from pipeline.detectors.voter.voter_bias.path import Judged, follow
 from pipeline.detectors.voter.voter_bias.state import COMPONENTS_HEAD, LONGEST_PENDING, Heads, Pending, unpack
 from pipeline.detectors.voter.voter_bias.targets import RANKED, Tally, Targets
+from pipeline.events.pseudonym import format_pseudonym, parse_pseudonym
 from pipeline.evidence import DELTAS, Reference, running_sums
-from pipeline.scoring.signals import CRITICAL, LEVELS, Raised, VoterVotes, voter_label, voter_number
+from pipeline.scoring.detector_contracts import VoterVotes
+from pipeline.scoring.signals import CRITICAL, LEVELS, AlertSignal
 
 MODELS = 20
 NUMBERS = np.arange(MODELS) + 3
@@ -159,7 +161,7 @@ def test_states_and_alerts_are_those_of_a_slow_loop(rows: list[tuple[int, int, i
         assert targets.votes[mine].tolist() == list(voter.count.values())
         assert targets.sums[mine].tolist() == list(voter.met.values())
         assert close(int(tally.total[v]) * 2.0**-24, voter.about_models() * 2.0**-24)
-    labels = [voter_label(int(name)) for name in votes.names]
+    labels = [format_pseudonym(int(name)) for name in votes.names]
     assert [(r.offset, r.subject, r.direction, r.level) for r in raised] == [
         (offset, labels[voter], direction, level) for offset, voter, direction, level, _ in expected
     ]
@@ -194,9 +196,9 @@ def play(
     return rows
 
 
-def alarms(choose: str, n: int, seeds: int, target: int | None = None, only: bool = False) -> list[Raised | None]:
+def alarms(choose: str, n: int, seeds: int, target: int | None = None, only: bool = False) -> list[AlertSignal | None]:
     """The first proved alert on each of several voters, None where there is none."""
-    first: list[Raised | None] = []
+    first: list[AlertSignal | None] = []
     for seed in range(seeds):
         reference = board(seed)
         rows = play(np.random.default_rng(1000 + seed), reference, choose, n, target)
@@ -299,7 +301,7 @@ def test_a_history_folded_later_is_what_it_would_have_been_at_once(
     for offset, (voter, a, b, outcome) in enumerate(rows):
         reference = first if offset < cut else second
         expected += [(voter, direction, level) for direction, level, _ in slow[voter].see(a, b, outcome, reference)]
-    labels = [voter_label(int(name)) for name in votes_of([], 4).names]
+    labels = [format_pseudonym(int(name)) for name in votes_of([], 4).names]
     states, before = VoterBias().observe(votes_of(rows[:cut], 4), [None] * 4, first)
     _, after = VoterBias().observe(votes_of(rows[cut:], 4), states, second, lambda _: first)
     assert [(r.subject, r.direction, r.level) for r in [*before, *after]] == [
@@ -311,27 +313,27 @@ def test_a_history_folded_later_is_what_it_would_have_been_at_once(
 
 
 def test_an_alert_id_is_the_hash_of_its_key_and_its_place() -> None:
-    raised = Raised("voter_bias", "voter", "00ff", "biased", "warning", 101.0, 1, 3, 77, 5, {"x": 1})
+    raised = AlertSignal("voter_bias", "voter", "00ff", "biased", "warning", 101.0, 1, 3, 77, 5, {"x": 1})
     assert raised.alert_id == hashlib.sha256(b"voter_bias|00ff|biased|3|77").hexdigest()[:16]
-    later = Raised("voter_bias", "voter", "00ff", "biased", "critical", 1e5, 2, 3, 77, 9)
+    later = AlertSignal("voter_bias", "voter", "00ff", "biased", "critical", 1e5, 2, 3, 77, 9)
     assert later.alert_id == raised.alert_id
-    assert {Raised("voter_bias", "voter", s, d, "warning", 1.0, 1, p, o, 5).alert_id for s, d, p, o in (
+    assert {AlertSignal("voter_bias", "voter", s, d, "warning", 1.0, 1, p, o, 5).alert_id for s, d, p, o in (
         ("00fe", "biased", 3, 77), ("00ff", "random", 3, 77), ("00ff", "biased", 4, 77), ("00ff", "biased", 3, 78),
     )}.isdisjoint({raised.alert_id})  # fmt: skip
 
 
 @given(st.integers(-(2**63), 2**63 - 1))
 def test_a_voter_label_is_16_digits_and_stands_for_one_voter(number: int) -> None:
-    label = voter_label(number)
+    label = format_pseudonym(number)
     assert len(label) == 16
-    assert voter_number(label) == number
+    assert parse_pseudonym(label) == number
     assert int(label, 16) == number % 2**64
 
 
 @pytest.mark.parametrize("label", ["", "0" * 15, "0" * 17, "g" * 16])
 def test_a_label_that_is_none_is_refused(label: str) -> None:
     with pytest.raises(ValueError, match=r"hexadecimal digits|invalid literal"):
-        voter_number(label)
+        parse_pseudonym(label)
 
 
 def test_the_sizes_of_bias_are_those_of_the_alternatives() -> None:

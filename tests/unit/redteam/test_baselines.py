@@ -11,7 +11,7 @@ from scipy import stats
 from pipeline.evidence import Reference
 from pipeline.lab.redteam.baselines import BASELINES, FIRST, outcome_probabilities
 from pipeline.lab.redteam.peers import compare
-from pipeline.scoring.signals import VoterVotes
+from pipeline.scoring.detector_contracts import VoterVotes
 
 THETA = (0.9, 0.0, -1.2)
 TIES = 0.3

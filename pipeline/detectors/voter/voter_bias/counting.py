@@ -12,7 +12,8 @@ import numpy as np
 from pipeline.detectors.voter.voter_bias.state import LARGEST_NUMBER, Heads
 from pipeline.evidence import E_UNIT, LOG_UNIT, Reference, running_sums, starts
 from pipeline.evidence.outcomes import MOST_BY_TIES
-from pipeline.scoring.signals import LEVELS, VoterVotes
+from pipeline.scoring.detector_contracts import VoterVotes
+from pipeline.scoring.signals import LEVELS
 from pipeline.vocabulary.arrays import Bool, Int8, Int64
 
 LEVEL_UNITS = np.array([level / E_UNIT for level in LEVELS])

@@ -45,7 +45,7 @@ again from the exact value. The alerts are the same as if every vote had been fo
     voter_bias_state.py     what is remembered of a voter, as bytes
 
 >>> import numpy as np
->>> from pipeline.scoring.signals import VoterVotes
+>>> from pipeline.scoring.detector_contracts import VoterVotes
 >>> from pipeline.evidence import Reference
 >>> board = Reference(1, np.arange(2), np.zeros(2), np.zeros((2, 2)), 0.3, (3.0, 7.0))
 >>> always = VoterVotes(np.zeros(40, int), np.array([7]), 0, np.arange(40), np.zeros(40, int),
@@ -79,7 +79,8 @@ from pipeline.detectors.voter.voter_bias.state import (
 )
 from pipeline.evidence import Reference, e_units, to_e_value
 from pipeline.evidence.alert_policy import reached
-from pipeline.scoring.signals import CRITICAL, Raised, VoterVotes
+from pipeline.scoring.detector_contracts import VoterVotes
+from pipeline.scoring.signals import CRITICAL, AlertSignal
 from pipeline.vocabulary.arrays import Bool, Int64
 
 _AT_RANDOM = {"what": "clicks at random", "share": 1.0}
@@ -98,7 +99,7 @@ class VoterBias:
         prior: Sequence[bytes | None],
         reference: Reference,
         earlier: Earlier | None = None,
-    ) -> tuple[list[bytes], list[Raised]]:
+    ) -> tuple[list[bytes], list[AlertSignal]]:
         """See `VoterDetector`."""
         heads = Heads.parse(prior)
         counted = Counted.of(votes, heads, reference)
@@ -116,7 +117,7 @@ class VoterBias:
             raised, key=lambda r: (r.offset, r.direction)
         )
 
-    def _raise_random(self, votes: VoterVotes, heads: Heads, counted: Counted, snapshot: int) -> list[Raised]:
+    def _raise_random(self, votes: VoterVotes, heads: Heads, counted: Counted, snapshot: int) -> list[AlertSignal]:
         """The votes at which "clicks at random" first reached each level that was not told before."""
         e = e_units(0.5, counted.uniform) + e_units(0.5, counted.uniform + counted.tie)
         level = np.searchsorted(LEVEL_UNITS, e, side="right")
@@ -127,7 +128,7 @@ class VoterBias:
 
     def _describe_biased(
         self, votes: VoterVotes, counted: Counted, exact: Exact, i: int, level: int, snapshot: int
-    ) -> Raised:
+    ) -> AlertSignal:
         return self._describe(
             votes,
             counted,
@@ -149,9 +150,9 @@ class VoterBias:
         likeliest: list[dict[str, Any]],
         snapshot: int,
         proved: bool = False,
-    ) -> Raised:
+    ) -> AlertSignal:
         e_value = to_e_value(e)
-        return votes.raised(
+        return votes.alert(
             int(counted.rows[i]),
             self.name,
             "biased" if proved else "random",

@@ -1,0 +1,32 @@
+"""A voter's pseudonym: a keyed hash of the voter id, and its text form."""
+
+from __future__ import annotations
+
+import hmac
+import re
+
+
+def pseudonym(key: bytes, voter_id: str) -> int:
+    """Return the first 64 bits of HMAC-SHA-256 as a signed integer.
+
+    64 bits: among 10 million voters two share a pseudonym with probability 3e-6, and nobody can search for such a pair
+    without the key.
+    """
+    return int.from_bytes(hmac.digest(key, voter_id.encode(), "sha256")[:8], "big", signed=True)
+
+
+def format_pseudonym(pseudonym: int) -> str:
+    """Return a pseudonym as people see it: 16 hexadecimal digits."""
+    return f"{pseudonym & 0xFFFFFFFFFFFFFFFF:016x}"
+
+
+def parse_pseudonym(text: str) -> int:
+    """Return the pseudonym of its 16 hexadecimal digits.
+
+    Raises:
+        ValueError: not 16 lower-case hexadecimal digits.
+    """
+    if not re.fullmatch("[0-9a-f]{16}", text):
+        raise ValueError(f"expected 16 lower-case hexadecimal digits, got {text!r}")
+    value = int(text, 16)
+    return value - (1 << 64) if value >= 1 << 63 else value

@@ -1,0 +1,142 @@
+"""What a detector receives and must return: the contracts of voter detectors and of window detectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy.typing as npt
+
+from pipeline.events.pseudonym import format_pseudonym
+from pipeline.registry import RegistryState
+from pipeline.scoring.signals import AlertSignal, Severity, Signal
+from pipeline.scoring.window import Window
+from pipeline.vocabulary.arrays import Int8, Int64
+
+
+@dataclass(frozen=True, slots=True)
+class VoterVotes:
+    """Votes as a voter detector reads them: sorted by voter, then by offset.
+
+    Attributes:
+        voter: int64[n], index into `names`, ascending.
+        names: int64[v], the pseudonym of each voter.
+        partition: the partition of all these votes.
+        offset, at: int64[n], offset and event time (microseconds).
+        model_a, model_b: int64[n], the store's numbers.
+        outcome: int8[n], a position in OUTCOMES.
+        prompt: int64[n], 64 bits of the prompt's hash, 0 without a prompt.
+    """
+
+    voter: Int64
+    names: Int64
+    partition: int
+    offset: Int64
+    at: Int64
+    model_a: Int64
+    model_b: Int64
+    outcome: Int8
+    prompt: Int64
+
+    def take(self, rows: npt.NDArray[Any]) -> VoterVotes:
+        """Return the votes at `rows` (a mask or positions); the voters keep their indices."""
+        columns = ("voter", "offset", "at", "model_a", "model_b", "outcome", "prompt")
+        return replace(self, **{name: getattr(self, name)[rows] for name in columns})
+
+    def alert(
+        self,
+        row: int,
+        detector: str,
+        direction: str,
+        severity: Severity,
+        e_value: float | None,
+        level: int,
+        evidence: Mapping[str, Any],
+    ) -> AlertSignal:
+        """Build the signal that the voter of `row` reached a level at that vote."""
+        return AlertSignal(
+            detector=detector,
+            subject_kind="voter",
+            subject=format_pseudonym(int(self.names[self.voter[row]])),
+            direction=direction,
+            severity=severity,
+            e_value=e_value,
+            level=level,
+            partition=self.partition,
+            offset=int(self.offset[row]),
+            at=int(self.at[row]),
+            evidence=evidence,
+        )
+
+
+class VoterDetector(Protocol):
+    """Computes evidence about one voter, vote by vote.
+
+    Laws (tests/unit/detectors/test_laws.py runs them over every detector): states and alerts do not depend on how the
+    votes are split into calls; a state is bytes and complete; the detector object never changes; a vote on a model
+    that the snapshot lacks is no evidence.
+
+    Attributes:
+        name: the name in its alerts.
+        tag: 1 to 255, identifies its states in the store; unique among detectors.
+    """
+
+    name: str
+    tag: int
+
+    def observe(
+        self,
+        votes: VoterVotes,
+        prior: Sequence[bytes | None],
+        reference: Any,
+        earlier: Callable[[int], Any] | None = None,
+    ) -> tuple[list[bytes], list[AlertSignal]]:
+        """Process new votes.
+
+        Args:
+            votes: new votes of v voters.
+            prior: the state of each voter, None for a new one.
+            reference: `pipeline.evidence.Reference` of the snapshot in force.
+            earlier: sequence number → reference of an earlier snapshot, for states that refer to one.
+
+        Returns:
+            The new state of each voter, and the alerts in order of offset.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WindowContext:
+    """What a window detector may use besides the votes.
+
+    Attributes:
+        registry: as of the window's start.
+        steady: the sampling policy did not change in this window or the one before.
+        false_alarms: tolerated false alarms per detector and month, over all its keys.
+        false_share: tolerated share of false alarms among those that open together.
+    """
+
+    registry: RegistryState
+    steady: bool = True
+    false_alarms: float = 1.0
+    false_share: float = 0.1
+
+
+WindowState = Mapping[str, npt.NDArray[Any]]
+"""The complete state of a window detector as named arrays; empty before the first window."""
+
+
+class WindowDetector(Protocol):
+    """Computes evidence about models, providers, networks and the board, window by window.
+
+    Laws (tests/unit/detectors/test_laws_windows.py runs them over every detector): `observe` changes neither the
+    detector nor the state it receives; a state survives serialization; the same windows give the same alerts; a state
+    has a bounded number of bytes per key.
+    """
+
+    name: str
+
+    def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
+        """Process the next window. Windows come in order of time, each once, empty ones included."""
+        ...

@@ -1,0 +1,52 @@
+"""The fate that time gives a vote: accepted, late or quarantined.
+
+Laws: no clock; the fates do not depend on how the votes are split into batches; a quarantined vote does not move the
+watermark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from pipeline.events import VoteBatch
+from pipeline.vocabulary.arrays import Int8
+from pipeline.vocabulary.fates import LATE, QUARANTINED
+from pipeline.vocabulary.time import MINUTE
+
+MAX_AHEAD = 5 * MINUTE
+"""Microseconds by which `cast_at` may exceed the append time (clocks differ); beyond that a vote is quarantined."""
+
+
+def assign_fate(
+    batch: VoteBatch, event_time: Mapping[int, int | None], lateness: int
+) -> tuple[Int8, dict[int, int | None]]:
+    """Assign each vote its fate, repeated votes included.
+
+    A vote is late if it was cast before the watermark of its partition. The watermark at a vote follows from the votes
+    before it, in offset order. Repeated votes move it too: which of two equal votes on different partitions is the
+    repeat depends on the order of arrival, and a fate must not.
+
+    Args:
+        batch: votes in the order (partition, offset).
+        event_time: per partition, the largest min(cast_at, appended_at) so far; None before the first vote.
+        lateness: microseconds by which the watermark trails the event time.
+
+    Returns:
+        int8[n] fates, and the new event times.
+    """
+    fate = np.zeros(len(batch), dtype=np.int8)
+    fate[batch.cast_at > batch.appended_at + MAX_AHEAD] = QUARANTINED
+    after = dict(event_time)
+    for part in np.unique(batch.partition).tolist():
+        rows = np.flatnonzero((batch.partition == part) & (fate != QUARANTINED))
+        if not len(rows):
+            continue
+        newest = np.maximum.accumulate(np.minimum(batch.cast_at[rows], batch.appended_at[rows]))
+        known = event_time.get(part)
+        start = np.iinfo(np.int64).min + lateness if known is None else known
+        before = np.maximum(np.append(start, newest[:-1]), start)
+        fate[rows[batch.cast_at[rows] < before - lateness]] = LATE
+        after[part] = int(max(newest[-1], start))
+    return fate, after

@@ -1,0 +1,3 @@
+"""The states of an alert."""
+
+ALERT_STATES = ("open", "acknowledged", "snoozed", "appealed", "resolved")
