@@ -1,4 +1,4 @@
-"""Work in a thread beside the caller's."""
+"""Runs work in a thread beside the caller's."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from queue import Queue
 from threading import Event, Thread
 from typing import TypeVar
 
-One = TypeVar("One")
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Python's own 5 ms are as long as what a batch takes elsewhere: a thread that needs the lock for a moment, between two
-# calls of Arrow or of the database, would wait that long each time.
-_TURN = 0.0002
+# Python's default of 5 ms is as long as other steps of a batch: a thread that needs the interpreter lock for a moment,
+# between two calls of Arrow or of the database, would wait that long each time.
+_SWITCH_SECONDS = 0.0002
 _END = object()
 
 
 @contextmanager
-def short_turns() -> Iterator[None]:
-    """While threads work hand in hand: Python's lock changes hands after 0.2 ms, if another thread waits for it."""
+def short_switch_interval() -> Iterator[None]:
+    """Let a waiting thread take the interpreter lock after 0.2 ms instead of 5 ms."""
     before = sys.getswitchinterval()
-    sys.setswitchinterval(_TURN)
+    sys.setswitchinterval(_SWITCH_SECONDS)
     try:
         yield
     finally:
         sys.setswitchinterval(before)
 
 
-def beside(work: Callable[[], Result]) -> Callable[[], Result]:
-    """Do work in a thread.
+def run_in_thread(work: Callable[[], Result]) -> Callable[[], Result]:
+    """Start `work` in a thread.
 
     Returns:
-        What waits for it, and gives what it gave or raises what it raised; may be asked again.
+        A function that waits for the thread and returns or raises what `work` did; it may be called repeatedly.
     """
     future: Future[Result] = Future()
 
@@ -48,45 +48,45 @@ def beside(work: Callable[[], Result]) -> Callable[[], Result]:
     return future.result
 
 
-def ahead(given: Generator[One, None, None], depth: int) -> Generator[One, None, None]:
-    """What an iterator gives, made ahead by a thread.
+def prefetch(items: Generator[Item, None, None], depth: int) -> Generator[Item, None, None]:
+    """Yield the items of a generator that runs ahead in a thread.
 
     Args:
-        given: runs in the thread alone; is closed when the caller wants no more.
-        depth: how many may wait for the caller.
+        items: runs in the thread only; is closed when the caller stops early.
+        depth: the number of items that may wait for the caller.
 
     Raises:
-        Exception: what `given` raised, in its place.
+        Exception: what `items` raised, after the items before it.
 
-    >>> list(ahead((letter for letter in "abc"), 2))
+    >>> list(prefetch((letter for letter in "abc"), 2))
     ['a', 'b', 'c']
     """
-    waiting: Queue[object] = Queue(depth)
-    stop, failed = Event(), list[BaseException]()
+    queue: Queue[object] = Queue(depth)
+    stop, errors = Event(), list[BaseException]()
 
     def run() -> None:
         try:
-            for one in given:
-                waiting.put(one)
+            for item in items:
+                queue.put(item)
                 if stop.is_set():
                     return
         except BaseException as error:
-            failed.append(error)
+            errors.append(error)
         finally:
-            given.close()
-            waiting.put(_END)
+            items.close()
+            queue.put(_END)
 
     thread = Thread(target=run, daemon=True)
     thread.start()
     try:
-        while (one := waiting.get()) is not _END:
-            yield one  # type: ignore[misc]
-        if failed:
-            raise failed[0]
+        while (item := queue.get()) is not _END:
+            yield item  # type: ignore[misc]
+        if errors:
+            raise errors[0]
     finally:
         stop.set()
         while thread.is_alive():
-            # Whoever is stopped early may have it stand before a full queue.
-            if not waiting.empty():
-                waiting.get()
+            # A caller that stops early may leave the thread waiting at a full queue.
+            if not queue.empty():
+                queue.get()
             thread.join(0.001)

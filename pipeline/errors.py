@@ -1,31 +1,31 @@
-"""Every error that this package raises on purpose.
+"""The error tree: every error that this project raises on purpose.
 
 IntegrityError
 ├── BadInput                    the caller's data is wrong: names the culprit and its place
 │   ├── BadRecord               one record of a file or topic (source, position, reason)
-│   ├── UnknownFormat           a file is in no battle format that we read
+│   ├── UnknownFormat           the file is in no known battle format
 │   └── RatingError             counts that have no Bradley-Terry estimate
 │       ├── BadCounts           negative, NaN, of the wrong shape, or no votes at all
 │       ├── Disconnected        the win graph is not strongly connected (components)
 │       ├── NotConverged        Newton stopped before the gradient did (iterations, gradient_norm)
 │       └── BadFeature          a style feature without a finite coefficient of its own (feature)
 │           ├── Collinear       the models, or other features, already determine it
-│           └── Separated       no vote speaks against it: the likelihood rises for ever
-├── Usage                       the command cannot mean anything as given
+│           └── Separated       every vote agrees with it: the likelihood has no maximum
+├── Usage                       the command or its options are invalid
 ├── UnknownAlert                no alert has this id
-├── Unavailable                 a service or a file that we need is not there
+├── Unavailable                 a service or a required file is missing
 │   ├── StoreUnavailable
 │   ├── BrokerUnavailable
 │   └── MissingKey              the store exists and its key folder does not
-├── Halted                      a limit or a gap stopped the work; says what to do
-│   ├── TooManyRejects          a bad deploy must not drain a topic into the rejects
-│   ├── OffsetGap               the log was truncated or retention passed our offset
+├── Halted                      a limit or a gap stopped the work (runbook)
+│   ├── TooManyRejects          more rejects than a healthy stream has
+│   ├── OffsetGap               the log was truncated, or retention passed our offset
 │   └── QualityGate             a critical expectation failed: nothing is published
-├── Fenced                      another worker owns the partition now: drop the batch
+├── Fenced                      another worker owns the partition: the batch is dropped
 └── VerificationFailed          what is stored does not follow from the votes (what, where)
     └── Refuted                 a check of the public ledger fails (reason, where)
 
-Messages read "expected X, got Y"; places are fields, so that a caller never parses a message.
+Messages read "expected X, got Y". Places are fields, so that no caller parses a message.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from collections.abc import Sequence
 
 
 class IntegrityError(Exception):
-    """The root: catching it catches every error of this package and nothing else."""
+    """Base class of every error of this project."""
 
 
 class BadInput(IntegrityError):
-    """The data given is wrong; the message names the culprit."""
+    """The input data is wrong; the message names the culprit."""
 
 
 class BadRecord(BadInput):
@@ -60,7 +60,7 @@ class BadRecord(BadInput):
 
 
 class UnknownFormat(BadInput):
-    """A file is in no battle format that we read."""
+    """The file is in no known battle format."""
 
 
 class RatingError(BadInput):
@@ -68,7 +68,7 @@ class RatingError(BadInput):
 
 
 class BadCounts(RatingError):
-    """Counts that are negative, not numbers, of the wrong shape, or all zero."""
+    """Counts are negative, not numbers, of the wrong shape, or all zero."""
 
 
 class Disconnected(RatingError):
@@ -85,7 +85,7 @@ class Disconnected(RatingError):
 
 
 class NotConverged(RatingError):
-    """Newton stopped while the gradient was still large.
+    """Newton's method stopped while the gradient was still large.
 
     Attributes:
         iterations: steps taken.
@@ -117,11 +117,11 @@ class Collinear(BadFeature):
 
 
 class Separated(BadFeature):
-    """No vote speaks against the feature, so the likelihood has no maximum (Albert & Anderson 1984)."""
+    """Every vote agrees with the feature, so the likelihood has no maximum (Albert & Anderson 1984)."""
 
 
 class Usage(IntegrityError):
-    """The command cannot mean anything as given."""
+    """The command or its options are invalid."""
 
 
 class UnknownAlert(IntegrityError):
@@ -129,11 +129,11 @@ class UnknownAlert(IntegrityError):
 
 
 class Unavailable(IntegrityError):
-    """A service or a file that we need is not there; says which and how to start it."""
+    """A service or a required file is missing; the message says which, and how to start it."""
 
 
 class StoreUnavailable(Unavailable):
-    """The database does not answer, or holds no store."""
+    """The database does not answer, or contains no store."""
 
 
 class BrokerUnavailable(Unavailable):
@@ -141,27 +141,27 @@ class BrokerUnavailable(Unavailable):
 
 
 class MissingKey(Unavailable):
-    """The store exists and the key that made its pseudonyms does not."""
+    """The store exists, but the key of its pseudonyms does not."""
 
 
 class Halted(IntegrityError):
     """A limit or a gap stopped the work.
 
     Attributes:
-        runbook: the name of the page in deploy/runbooks that says what to do.
+        runbook: the page in deploy/runbooks that says what to do.
     """
 
     runbook = "worker-halted"
 
 
 class TooManyRejects(Halted):
-    """More rejects than a healthy stream has: the work stops before it drains a topic."""
+    """More rejects than a healthy stream has: the worker stops instead of rejecting a whole topic."""
 
     runbook = "too-many-rejects"
 
 
 class OffsetGap(Halted):
-    """Votes that we have not read are gone from the log."""
+    """Votes were deleted from the log before they were read."""
 
     runbook = "offset-gap"
 
@@ -173,18 +173,18 @@ class QualityGate(Halted):
 
 
 class Fenced(IntegrityError):
-    """Another worker owns the partition now: the batch is dropped, never flushed."""
+    """Another worker owns the partition now: the batch is dropped, never written."""
 
 
 class VerificationFailed(IntegrityError):
-    """What is stored does not follow from the votes; names the first thing that is wrong."""
+    """Stored results do not follow from the votes; the message names the first difference."""
 
 
 class Refuted(VerificationFailed):
-    """A check of the ledger fails: a proof, a signature, a file of a bundle, a figure of a manifest.
+    """A check of the ledger fails: a proof, a signature, a file of a bundle, or a figure of a manifest.
 
     Attributes:
-        reason: one word for the kind of fault, for programs; the message is for people.
+        reason: one word for the kind of fault, for programs.
         where: the file, leaf or field that is wrong.
     """
 

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from pipeline.concurrency import beside
+from pipeline import concurrency
 
 _LOAN = "loan"
 
@@ -77,7 +77,7 @@ def run_in_thread(connection: Connection, work: Callable[[], None]) -> Iterator[
             loan.accept()
             work()
 
-        done = beside(run)
+        done = concurrency.run_in_thread(run)
         caller = get_ident()
 
         def wait() -> None:

@@ -19,7 +19,7 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.concurrency import short_turns
+from pipeline.concurrency import short_switch_interval
 from pipeline.ledger import tiles
 from pipeline.ledger.merkle import EMPTY_ROOT, WIDTH, Frontier
 from pipeline.store.db import dialect, schema
@@ -66,7 +66,7 @@ def seal(connection: Connection, files: LedgerFiles, now: int) -> Sealed:
     waiting = [(row.partition_no, row.sealed_offset, row.next_offset) for row in ranges]
     more = True
     while more:
-        with short_turns(), Building(files, frontier, texts) as building:
+        with short_switch_interval(), Building(files, frontier, texts) as building:
             waiting = building.read(connection, waiting)
             more = bool(waiting)
             if not more:

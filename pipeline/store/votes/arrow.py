@@ -19,7 +19,7 @@ import pyarrow.csv as arrow_csv
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.concurrency import ahead
+from pipeline.concurrency import prefetch
 from pipeline.store.db import dialect, schema
 from pipeline.store.db.connection_handover import lend
 
@@ -86,11 +86,11 @@ def prepared(
                 low = low + ROWS if len(batch) else _next(connection, part, low, end)
 
     def made() -> Generator[tuple[int, pa.RecordBatch, Made], None, None]:
-        with closing(ahead(found(), _AHEAD)) as batches:
+        with closing(prefetch(found(), _AHEAD)) as batches:
             yield from ((at, batch, prepare(ranges[at][0], batch)) for at, batch in batches)
 
     with lend(connection) as loan:
-        yield from ahead(made(), _AHEAD)
+        yield from prefetch(made(), _AHEAD)
 
 
 def numbers(batch: pa.RecordBatch, name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Work ahead in a thread: everything, in order, and nothing left running."""
+"""Threads: every item in order, every error in its place, no thread left running."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from contextlib import closing
 
 import pytest
 
-from pipeline.concurrency import ahead, beside, short_turns
+from pipeline.concurrency import prefetch, run_in_thread, short_switch_interval
 
 
 class Numbers:
-    """Counts how far it was asked, and whether it was closed."""
+    """A generator that counts its items and notes whether it was closed."""
 
     def __init__(self, end: int, fails_at: int | None = None) -> None:
         self.end, self.fails_at, self.made, self.closed = end, fails_at, 0, False
@@ -29,25 +29,25 @@ class Numbers:
             self.closed = True
 
 
-def test_everything_comes_in_its_order() -> None:
+def test_prefetch_yields_every_item_in_order() -> None:
     given = Numbers(500)
-    assert list(ahead(given.run(), 3)) == list(range(500))
+    assert list(prefetch(given.run(), 3)) == list(range(500))
     assert given.closed
 
 
-def test_what_fails_is_raised_in_its_place() -> None:
+def test_an_error_is_raised_after_the_items_before_it() -> None:
     found = []
     with pytest.raises(OSError, match="the disk is away"):
-        for number in ahead(Numbers(9, fails_at=5).run(), 2):
-            found.append(number)  # noqa: PERF402 - what came before the failure is asked for
+        for number in prefetch(Numbers(9, fails_at=5).run(), 2):
+            found.append(number)  # noqa: PERF402 - the items before the error are compared below
     assert found == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("taken", [0, 1, 7])
-def test_whoever_wants_no_more_leaves_no_thread_and_an_iterator_that_is_closed(taken: int) -> None:
+def test_stopping_early_ends_the_thread_and_closes_the_generator(taken: int) -> None:
     before = threading.active_count()
     given = Numbers(10_000)
-    with closing(ahead(given.run(), 2)) as numbers:
+    with closing(prefetch(given.run(), 2)) as numbers:
         for _ in range(taken):
             next(numbers)
     assert threading.active_count() == before
@@ -55,24 +55,24 @@ def test_whoever_wants_no_more_leaves_no_thread_and_an_iterator_that_is_closed(t
     assert given.closed or taken == 0  # never begun
 
 
-def test_what_is_done_beside_gives_what_it_gave_or_raises_what_it_raised_every_time_it_is_asked() -> None:
+def test_every_wait_for_a_thread_returns_its_result_or_raises_its_error() -> None:
     going = threading.Event()
-    wait = beside(lambda: going.wait(10))
+    wait = run_in_thread(lambda: going.wait(10))
     going.set()
     assert (wait(), wait()) == (True, True)
 
     def fails() -> None:
         raise OSError("the disk is away")
 
-    failed = beside(fails)
+    failed = run_in_thread(fails)
     for _ in range(2):
         with pytest.raises(OSError, match="the disk is away"):
             failed()
 
 
-def test_short_turns_end_even_where_something_fails() -> None:
+def test_the_switch_interval_is_restored_after_an_error() -> None:
     before = sys.getswitchinterval()
-    with pytest.raises(ValueError, match="bad"), short_turns():
+    with pytest.raises(ValueError, match="bad"), short_switch_interval():
         assert sys.getswitchinterval() < before
         raise ValueError("bad")
     assert sys.getswitchinterval() == before
