@@ -98,7 +98,7 @@ def points(reader: Reader, connection: Connection, model: str, view: str) -> lis
 
 def state_of(connection: Connection) -> RegistryState:
     """The registry with all of its events."""
-    events, _ = registry_events.events_since(connection, 0)
+    events, _ = registry_events.read_since(connection, 0)
     return Registry(events).as_of(_FOREVER)
 
 

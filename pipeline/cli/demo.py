@@ -108,7 +108,7 @@ def _register(store: Store, story: Story) -> None:
     file = Path(str(store.engine.url.database)).parent / "registry.jsonl"
     first = from_microseconds(story.before.cast_at[0])
     file.write_bytes(b"".join(line + b"\n" for line in demo_registry(story.before.models, first)))
-    registry_events.load(store, file)
+    registry_events.load_file(store, file)
     file.unlink()
 
 

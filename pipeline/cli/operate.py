@@ -95,7 +95,7 @@ def rejects(
     options = configuration.load()
     opened = open_store(store or options.store, create=False)
     with opened.read() as connection:
-        listed = [*figures.rejected(connection, limit), *registry_events.rejected(connection)][:limit]
+        listed = [*figures.rejected(connection, limit), *registry_events.list_rejects(connection)][:limit]
     opened.close()
     if as_json:
         emit(listed)

@@ -94,7 +94,7 @@ def work(
     options = configuration.load()
     opened = open_store(store or options.store, worker=True)
     if registry_file is not None:
-        registry_events.load(opened, registry_file)
+        registry_events.load_file(opened, registry_file)
     metrics = WorkerMetrics()
     origin, send = _source(source, topic, opened, options, ColumnMapping.parse(columns, outcomes))
     tune_gc()

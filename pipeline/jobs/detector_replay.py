@@ -32,8 +32,16 @@ from pipeline.scoring.window_processor import (
 )
 from pipeline.store.alerting import alerts
 from pipeline.store.boards import snapshots
-from pipeline.store.votes import monitor_state, registry_events, snapshots_in_force, stale_windows, window_counts
-from pipeline.store.votes.dictionary import model_names, terms
+from pipeline.store.votes import (
+    closed_windows,
+    partitions,
+    registry_events,
+    snapshots_in_force,
+    stale_windows,
+    voter_states,
+    window_counts,
+)
+from pipeline.store.votes.dictionary import model_names, terms_of_kind
 from pipeline.vocabulary.time import format_rfc3339
 
 # Windows in memory at a time: two days.
@@ -75,13 +83,12 @@ def replay_detector(url: str, name: str, write: bool = False) -> list[dict[str, 
 def _replay_windows(connection: Connection, detector: WindowDetector) -> list[Signal]:
     options = configuration.load()
     stale_windows.expect_current(connection)
-    first, end = window_counts.first_start(connection), window_counts.position(connection)
+    first, end = window_counts.first_start(connection), closed_windows.closed_until(connection)
     if first is None or end is None:
         return []
-    known = Registry(registry_events.events_since(connection, 0)[0])
-    names = WindowNames(
-        model_names(connection), {network_hash(network): network for network in terms(connection, "network")}
-    )
+    known = Registry(registry_events.read_since(connection, 0)[0])
+    networks = {network_hash(network): network for network in terms_of_kind(connection, "network")}
+    names = WindowNames(model_names(connection), networks)
     signals: list[Signal] = []
 
     def collect(seen: EvaluatedWindow) -> None:
@@ -91,8 +98,8 @@ def _replay_windows(connection: Connection, detector: WindowDetector) -> list[Si
     levels = FalseAlarmLimits(options.false_alarms, options.false_share)
     for start in range(first, end, _CHUNK * WINDOW_WIDTH):
         stop = min(start + _CHUNK * WINDOW_WIDTH, end)
-        last = monitor_state.last_votes(connection, start)
-        windows = windows_between(window_counts.between(connection, start, stop), start, stop, last, names, known)
+        last = window_counts.last_start_with_votes(connection, start)
+        windows = windows_between(window_counts.read_range(connection, start, stop), start, stop, last, names, known)
         states = run_window_detectors(windows, states, known, [detector], levels, collect)
     return signals
 
@@ -107,7 +114,7 @@ def _replay_votes(connection: Connection, detector: VoterDetector) -> list[Signa
             raise ValueError(f"expected snapshot {sequence} in the store: stored votes were evaluated by it")
         return found
 
-    for part in monitor_state.partitions(connection):
+    for part in partitions.read_progress(connection):
         states: dict[int, DetectorStates] = {}
         for votes, in_force in _votes(connection, part.partition_no, reference):
 
@@ -125,9 +132,9 @@ def _replay_votes(connection: Connection, detector: VoterDetector) -> list[Signa
 def _votes(
     connection: Connection, partition_no: int, reference: Callable[[int], Reference]
 ) -> Iterator[tuple[PartitionVotes, Reference]]:
-    periods = snapshots_in_force.in_force(connection, partition_no)
-    for sequence, start, stop in snapshots_in_force.within(periods, 0, np.iinfo(np.int64).max):
-        for votes in snapshots_in_force.voter_votes(connection, partition_no, start, stop):
+    periods = snapshots_in_force.periods(connection, partition_no)
+    for sequence, start, stop in snapshots_in_force.split_range(periods, 0, np.iinfo(np.int64).max):
+        for votes in voter_states.votes_to_replay(connection, partition_no, start, stop):
             yield votes, reference(sequence)
 
 

@@ -10,7 +10,7 @@ from pipeline.errors import Usage
 from pipeline.jobs.open_store import now
 from pipeline.store.alerting import alerts
 from pipeline.store.boards import exclusions
-from pipeline.store.votes.selections import Selection
+from pipeline.store.votes.vote_selections import VoteSelection
 
 ALERT_ACTIONS = ("ack", "snooze", "appeal", "resolve", "reopen")
 EXCLUSION_ACTIONS = ("exclude", "restore")
@@ -64,7 +64,7 @@ def _targets(connection: Connection, action: str, target: str) -> tuple[list[tup
     """Return (kind, target) of what to exclude or restore, and the id of the alert behind it."""
     kind, sign, subject = target.partition(":")
     if sign:
-        return [(kind, str(Selection.parse(subject)) if kind == "votes" else subject)], None
+        return [(kind, str(VoteSelection.parse(subject)) if kind == "votes" else subject)], None
     found = alerts.one(connection, target)
     if action == "restore":
         excluded = [(e.kind, e.target) for e in exclusions.of_alert(connection, target)]

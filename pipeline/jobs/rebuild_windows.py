@@ -26,7 +26,8 @@ from pipeline.scoring import window_counter
 from pipeline.store import Store
 from pipeline.store.boards import snapshots
 from pipeline.store.db import schema
-from pipeline.store.votes import arrow, snapshots_in_force, stale_windows, window_counts
+from pipeline.store.votes import snapshots_in_force, stale_windows, window_counts
+from pipeline.store.votes.arrow_reader import BATCH_ROWS, read_batch, to_numpy
 from pipeline.vocabulary.fates import LATE, QUARANTINED
 from pipeline.vocabulary.time import NO_TIME
 
@@ -60,27 +61,29 @@ def _count(
     networks: dict[int, int],
     reference: Callable[[int], Reference | None],
 ) -> None:
-    known = snapshots_in_force.in_force(connection, part)
+    known = snapshots_in_force.periods(connection, part)
     before = known[0][0] if known else end
-    for sequence, start, stop in [(0, 0, before), *snapshots_in_force.within(known, 0, end)]:
+    for sequence, start, stop in [(0, 0, before), *snapshots_in_force.split_range(known, 0, end)]:
         in_force = reference(sequence) if sequence else None
-        for low in range(start, stop, arrow.ROWS):
-            # Taken whole: the connection is lent to the reader as long as there is more.
-            for batch in list(arrow.batches(connection, part, low, min(low + arrow.ROWS, stop))):
-                window_counts.add(connection, window_counter.count_votes(_counted(part, batch, networks), in_force))
+        for low in range(start, stop, BATCH_ROWS):
+            batch = read_batch(connection, part, low, min(low + BATCH_ROWS, stop))
+            if len(batch):
+                window_counts.add_counts(
+                    connection, window_counter.count_votes(_counted(part, batch, networks), in_force)
+                )
 
 
 def _counted(part: int, batch: pa.RecordBatch, networks: dict[int, int]) -> window_counter.WindowVotes:
     """A batch of stored votes as a worker counts it: quarantined ones belong to no window."""
     batch = batch.filter(pc.not_equal(batch["fate"], QUARANTINED))
-    column = {name: arrow.numbers(batch, name) for name in ("cast_at", "fate", "model_a", "model_b", "network")}
+    column = {name: to_numpy(batch, name) for name in ("cast_at", "fate", "model_a", "model_b", "network")}
     since = pc.fill_null(batch["voter_since"].cast(pa.int64()), NO_TIME).to_numpy()
     return window_counter.WindowVotes(
         np.full(len(batch), part, dtype=np.int64),
         column["cast_at"],
         column["fate"] == LATE,
         np.column_stack([column["model_a"], column["model_b"]]).astype(np.int64),
-        arrow.numbers(batch, "outcome").astype(np.int8),
+        to_numpy(batch, "outcome").astype(np.int8),
         _sides(batch["vote_id"]),
         window_counter.account_cohorts(column["cast_at"], since),
         np.array([networks.get(number, -1) for number in column["network"].tolist()], dtype=np.int64),

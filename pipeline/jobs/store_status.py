@@ -10,7 +10,7 @@ from pipeline.metrics import StoreStatus
 from pipeline.store import Store
 from pipeline.store.boards import snapshots
 from pipeline.store.read import status as figures
-from pipeline.store.votes import window_counts
+from pipeline.store.votes import closed_windows
 from pipeline.vocabulary.fates import FATES
 from pipeline.vocabulary.time import SECOND
 
@@ -50,7 +50,7 @@ def read_store_status(store: Store) -> StoreStatus:
                 for p in places
                 if p["event_time"] is not None
             },
-            monitor_position=_seconds(window_counts.position(connection)),
+            monitor_position=_seconds(closed_windows.closed_until(connection)),
             last_ingest=max((p["updated_at"] / SECOND for p in places), default=None),
             refresh_last_success=_seconds(figures.noted(connection, "refresh_last_success")),
             audit_last_success=_seconds(figures.noted(connection, "audit_last_success")),

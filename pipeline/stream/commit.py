@@ -21,11 +21,10 @@ from pipeline.scoring.detector_contracts import VoterDetector
 from pipeline.scoring.fate import assign_fate
 from pipeline.scoring.signals import AlertSignal
 from pipeline.store.alerting import alerts, outbox
-from pipeline.store.boards import snapshots
 from pipeline.store.db import dialect
 from pipeline.store.db.connection_handover import run_in_thread, run_inline
-from pipeline.store.votes import ingest, voter_states, window_counts
-from pipeline.store.votes.dictionary import Names, model_names
+from pipeline.store.votes import ingest, partitions, snapshots_in_force, voter_states, window_counts
+from pipeline.store.votes.dictionary import NameDictionary, model_names
 from pipeline.stream.decoding import DecodedBatch
 from pipeline.stream.deduplication import Deduplication, deduplicate, write_duplicates
 from pipeline.stream.ingest_tally import IngestTally, tally_batch
@@ -41,7 +40,7 @@ class WriteContext:
     """What is the same for every batch of a worker."""
 
     source_no: int
-    names: Names
+    names: NameDictionary
     detectors: Sequence[VoterDetector]
     lateness: int
     topics: Mapping[str, str] | None  # of "alerts" and "rejected"; None without a broker
@@ -93,11 +92,11 @@ def write_batch(
     fate, event_time = assign_fate(votes, {no: o.event_time for no, o in by_no.items()}, context.lateness)
     progress = [_progress(owned[chunk.partition], chunk, event_time) for chunk in chunks]
     for one in progress:
-        ingest.fence(connection, one, now)
+        partitions.fence(connection, one, now)
     references.refresh(connection)
     for one in progress:
         if by_no[one.partition_no].snapshot < references.sequence:
-            snapshots.put_in_force(connection, one.partition_no, one.first_offset, references.sequence)
+            snapshots_in_force.put_in_force(connection, one.partition_no, one.first_offset, references.sequence)
     duplicates = deduplicate(connection, votes, numbers)
     new = duplicates.is_new
     fresh = votes.take(new)
@@ -122,7 +121,7 @@ def write_batch(
     if states_written:
         offsets = {chunk.partition: chunk.next_offset for chunk in chunks}
         write_voter_states(connection, context.states.unwritten(observed.states), owned, offsets)
-    window_counts.add(connection, counted)
+    window_counts.add_counts(connection, counted)
     ingest.write_rejects(
         connection, decoded.rejects, decoded.partition, decoded.offset, decoded.appended_at, decoded.origins
     )
@@ -131,7 +130,7 @@ def write_batch(
         numbers_of = {no: o.claim.number for no, o in by_no.items()}
         outbox.add(connection, context.source_no, _messages(context.topics, ids, raised, decoded, numbers_of))
     progress = [_with_counts(one, new, fate, votes, duplicates, decoded) for one in progress]
-    ingest.record(connection, progress)
+    partitions.record_batch(connection, progress)
     return BatchResult(tally_batch(progress, ids, decoded.rejects), event_time, observed.states, states_written)
 
 
@@ -164,26 +163,26 @@ def write_voter_states(
     """
     for number, one in owned.items():
         offset = offsets.get(number, one.next_offset)
-        voter_states.hold_to(connection, one.claim.partition_no, one.claim.epoch, offset)
+        voter_states.set_state_offset(connection, one.claim.partition_no, one.claim.epoch, offset)
     voter_states.write(connection, states)
 
 
-def _progress(owned: OwnedPartition, chunk: Chunk, event_time: Mapping[int, int | None]) -> ingest.Progress:
+def _progress(owned: OwnedPartition, chunk: Chunk, event_time: Mapping[int, int | None]) -> partitions.BatchProgress:
     no = owned.claim.partition_no
-    return ingest.Progress(
+    return partitions.BatchProgress(
         no, owned.claim.epoch, owned.next_offset, chunk.next_offset, event_time.get(no), len(chunk.values),
         0, 0, 0, 0, 0,
     )  # fmt: skip
 
 
 def _with_counts(
-    one: ingest.Progress,
+    one: partitions.BatchProgress,
     new: Bool,
     fate: Int8,
     votes: VoteBatch,
     duplicates: Deduplication,
     decoded: DecodedBatch,
-) -> ingest.Progress:
+) -> partitions.BatchProgress:
     mine = votes.partition == one.partition_no
     accepted, late, quarantined = np.bincount(fate[new & mine], minlength=3).tolist()
     rejected = sum(int(decoded.partition[r.position]) == one.partition_no for r in decoded.rejects)

@@ -34,7 +34,7 @@ class Deduplication:
 
     is_new: Bool
     rows: Int64
-    originals: list[ingest.Place]
+    originals: list[ingest.VotePosition]
     same_body: list[bool]
 
 
@@ -44,11 +44,11 @@ def deduplicate(connection: Connection, votes: VoteBatch, numbers: Mapping[str, 
     Args:
         numbers: the store's numbers of model_a, model_b, language, category, network of each vote.
     """
-    keys, first = ingest.keys_of(votes), first_occurrences(votes.key)
+    keys, first = ingest.vote_keys(votes), first_occurrences(votes.key)
     leads = first == np.arange(len(votes))
-    known = ingest.probe(connection, keys[leads])
+    known = ingest.find_by_key(connection, keys[leads])
     is_new = leads.copy()
-    stored: dict[int, ingest.Place] = {}
+    stored: dict[int, ingest.VotePosition] = {}
     if known:
         for row in np.flatnonzero(leads).tolist():
             place = known.get(keys[row].tobytes())
@@ -69,12 +69,13 @@ def _same_bodies(
     numbers: Mapping[str, Any],
     rows: Int64,
     heads: list[int],
-    stored: Mapping[int, ingest.Place],
+    stored: Mapping[int, ingest.VotePosition],
 ) -> list[bool]:
     involved = np.unique(np.concatenate([rows, np.array(heads, dtype=np.int64)]))
-    sayings = ingest.saying(votes.take(involved), {name: values[involved] for name, values in numbers.items()})
+    sayings = ingest.vote_bodies(votes.take(involved), {name: values[involved] for name, values in numbers.items()})
     here = dict(zip(involved.tolist(), sayings, strict=True))
-    first = here | dict(zip(stored, ingest.said(connection, list(stored.values())) if stored else [], strict=True))
+    bodies = ingest.stored_bodies(connection, list(stored.values())) if stored else []
+    first = here | dict(zip(stored, bodies, strict=True))
     return [here[row] == first[head] for row, head in zip(rows.tolist(), heads, strict=True)]
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from pipeline.errors import OffsetGap, TooManyRejects
 from pipeline.scoring.signals import AlertSignal
 from pipeline.store.alerting import alerts
-from pipeline.store.votes import ingest
+from pipeline.store.votes import partitions
 from pipeline.stream.owned_partition import OwnedPartition
 from pipeline.stream.retry import RetryPolicy
 from pipeline.stream.source.event_source import Source, find_offset_gap
@@ -37,7 +37,7 @@ def check_log_unchanged(
         if missing := find_offset_gap(source.name, number, one.next_offset, *bounds[number]):
             raise missing
     numbers = {one.claim.partition_no: number for number, one in owned.items()}
-    last = retry.read(partial(ingest.last_votes, partitions=list(numbers)))
+    last = retry.read(partial(partitions.last_votes, partitions=list(numbers)))
     read = {numbers[no]: place for no, place in last.items() if place[0] >= bounds[numbers[no]][0]}
     for number in source.replaced_partitions(read):
         raise OffsetGap(

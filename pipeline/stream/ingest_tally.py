@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from pipeline.events import Reject
 from pipeline.metrics import WorkerMetrics
-from pipeline.store.votes import ingest
+from pipeline.store.votes import partitions
 from pipeline.vocabulary.fates import RECORD_FATES
 
 _COUNTS = ("read", *RECORD_FATES)
@@ -48,7 +48,7 @@ class IngestTally:
 
 
 def tally_batch(
-    progress: Sequence[ingest.Progress], alert_ids: Sequence[str], rejects: Sequence[Reject]
+    progress: Sequence[partitions.BatchProgress], alert_ids: Sequence[str], rejects: Sequence[Reject]
 ) -> IngestTally:
     """Sum the progress of a batch's partitions."""
     tally = IngestTally(alerts=len(set(alert_ids)))

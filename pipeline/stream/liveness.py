@@ -13,7 +13,7 @@ from functools import partial
 
 from pipeline.errors import BrokerUnavailable
 from pipeline.metrics import WorkerMetrics
-from pipeline.store.votes import ingest
+from pipeline.store.votes import partitions
 from pipeline.stream.owned_partition import OwnedPartition
 from pipeline.stream.retry import RetryPolicy
 from pipeline.stream.source.event_source import Source
@@ -73,7 +73,7 @@ class Liveness:
 
     def _others_make_progress(self, ends: Mapping[int, int]) -> bool:
         before = self._stored
-        self._stored = self._retry.read(partial(ingest.next_offsets, source_no=self._source_no))
+        self._stored = self._retry.read(partial(partitions.next_offsets, source_no=self._source_no))
         complete = all(self._stored.get(number, 0) >= end for number, end in ends.items())
         return complete or (before is not None and before != self._stored)
 

@@ -36,8 +36,17 @@ from pipeline.scoring.window_processor import (
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.alerting import alerts, outbox
-from pipeline.store.votes import monitor_state, registry_events, stale_windows, window_counts
-from pipeline.store.votes.dictionary import model_names, terms
+from pipeline.store.db import leases
+from pipeline.store.votes import (
+    closed_windows,
+    detector_states,
+    partitions,
+    registry_events,
+    stale_windows,
+    window_counts,
+)
+from pipeline.store.votes.dictionary import model_names, terms_of_kind
+from pipeline.store.votes.partitions import PartitionProgress
 from pipeline.stream.topic_messages import alert_message
 
 # Windows closed in one transaction: two days.
@@ -59,18 +68,18 @@ class MergedWatermark:
 
 
 def merged_watermark(
-    partitions: Sequence[monitor_state.Progress], lateness: int, idle_after: int, now: int, floor: int | None = None
+    known: Sequence[PartitionProgress], lateness: int, idle_after: int, now: int, floor: int | None = None
 ) -> MergedWatermark:
     """Compute the merged watermark.
 
     Args:
-        partitions: those that ever had a vote.
+        known: the partitions that ever had a vote.
         lateness, idle_after: microseconds.
         now: wall clock in microseconds.
         floor: windows before this time are closed already.
     """
-    active = [p for p in partitions if now - p.updated_at <= idle_after]
-    idle = [p for p in partitions if now - p.updated_at > idle_after]
+    active = [p for p in known if now - p.updated_at <= idle_after]
+    idle = [p for p in known if now - p.updated_at > idle_after]
     # Sources whose newest votes were recent when they were read. A log of old votes has ended, it is not silent.
     live = [p for p in idle if p.live and p.updated_at - p.event_time <= lateness + idle_after]
     if active:
@@ -141,7 +150,7 @@ class Monitor:
                     time.sleep(_PAUSE_SECONDS)
         finally:
             with suppress(OperationalError), self.store.write() as connection:  # an unreleased lease expires
-                window_counts.drop_lease(connection, "monitor", self.owner)
+                leases.release(connection, "monitor", self.owner)
         return closed
 
     def _step(self, close: bool) -> int | None:
@@ -149,11 +158,11 @@ class Monitor:
         with self.store.write() as connection:
             stale_windows.expect_current(connection)
             now = time.time_ns() // 1000
-            if not window_counts.take_lease(connection, "monitor", self.owner, now, self.settings.lease_seconds):
+            if not leases.acquire(connection, "monitor", self.owner, now, self.settings.lease_seconds):
                 self._position = None
                 return None
             alerts.wake(connection, now)
-            stored = window_counts.position(connection)
+            stored = closed_windows.closed_until(connection)
             start = window_counts.first_start(connection) if stored is None else stored
             if start is None:
                 return 0
@@ -162,7 +171,7 @@ class Monitor:
             if end <= start:
                 return 0
             found, states = self._close(connection, stored, start, end, now)
-            monitor_state.leave_out(connection, watermark.idle, start, end)
+            closed_windows.leave_out(connection, watermark.idle, start, end)
         # After the commit: a step that was rolled back must not change memory.
         self._position, self._states = end, states
         return found
@@ -171,8 +180,8 @@ class Monitor:
         if close:
             last = window_counts.last_start(connection)
             return MergedWatermark(None if last is None else last + WINDOW_WIDTH)
-        partitions = monitor_state.partitions(connection)
-        return merged_watermark(partitions, self.settings.lateness, self.settings.idle_after, now, start)
+        known = partitions.read_progress(connection)
+        return merged_watermark(known, self.settings.lateness, self.settings.idle_after, now, start)
 
     def _close(
         self, connection: Connection, stored: int | None, start: int, end: int, now: int
@@ -183,13 +192,12 @@ class Monitor:
             The number of windows with votes, at least 1 because the position moved; the detectors' states after them.
         """
         states_current = self._position is not None and self._position == stored
-        before = self._states if states_current else monitor_state.states(connection)
+        before = self._states if states_current else detector_states.read(connection)
         self._update_registry(connection)
-        names = WindowNames(
-            model_names(connection), {network_hash(network): network for network in terms(connection, "network")}
-        )
-        last = monitor_state.last_votes(connection, start)
-        parts = window_counts.between(connection, start, end)
+        networks = {network_hash(network): network for network in terms_of_kind(connection, "network")}
+        names = WindowNames(model_names(connection), networks)
+        last = window_counts.last_start_with_votes(connection, start)
+        parts = window_counts.read_range(connection, start, end)
         signals: list[Signal] = []
         totals: list[tuple[int, int, int]] = []
 
@@ -201,14 +209,14 @@ class Monitor:
         levels = FalseAlarmLimits(self.settings.false_alarms, self.settings.false_share)
         windows = windows_between(parts, start, end, last, names, self._registry)
         after = run_window_detectors(windows, before, self._registry, self.detectors, levels, collect)
-        monitor_state.write_states(connection, after)
+        detector_states.write(connection, after)
         ids = alerts.say(connection, signals, {}, now)
         self._publish(connection, signals, ids)
-        window_counts.close(connection, totals, end)
+        closed_windows.close_windows(connection, totals, end)
         return max(len(totals), 1), after
 
     def _update_registry(self, connection: Connection) -> None:
-        more, self._last_event = registry_events.events_since(connection, self._last_event)
+        more, self._last_event = registry_events.read_since(connection, self._last_event)
         if more:
             self._events += more
             self._registry = Registry(self._events)
@@ -220,5 +228,5 @@ class Monitor:
             for signal, alert_id in zip(signals, ids, strict=True)
             if isinstance(signal, AlertSignal)
         ]
-        for source in monitor_state.live_sources(connection) if messages else ():
+        for source in partitions.live_sources(connection) if messages else ():
             outbox.add(connection, source, messages)

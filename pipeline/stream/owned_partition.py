@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
 
-from pipeline.store.boards import snapshots
-from pipeline.store.votes import ingest, stale_windows
+from pipeline.store.votes import partitions, snapshots_in_force, stale_windows
 
 
 @dataclass
@@ -22,7 +21,7 @@ class OwnedPartition:
         snapshot: sequence number of the snapshot in force.
     """
 
-    claim: ingest.Claim
+    claim: partitions.PartitionClaim
     next_offset: int
     event_time: int | None
     snapshot: int
@@ -47,10 +46,10 @@ def claim_partitions(
     """
     stale_windows.expect_current(connection)
     owned = {}
-    ingest.end_frozen(connection, source_no, bounds)
+    partitions.end_frozen_transactions(connection, source_no, bounds)
     for number in sorted(bounds):
-        claim = ingest.claim(connection, source_no, number, bounds[number][0], owner, now)
-        snapshot = snapshots.in_force(connection, claim.partition_no)
+        claim = partitions.claim(connection, source_no, number, bounds[number][0], owner, now)
+        snapshot = snapshots_in_force.newest_sequence(connection, claim.partition_no)
         owned[number] = OwnedPartition(claim, claim.next_offset, claim.event_time, snapshot)
     return owned
 
@@ -61,8 +60,8 @@ def skip_offsets(connection: Connection, owned: OwnedPartition, end: int, now: i
     Raises:
         Fenced: another worker claimed the partition.
     """
-    progress = ingest.Progress(
+    progress = partitions.BatchProgress(
         owned.claim.partition_no, owned.claim.epoch, owned.next_offset, end, owned.event_time, 0, 0, 0, 0, 0, 0
     )
-    ingest.fence(connection, progress, now)
-    ingest.record(connection, [progress])
+    partitions.fence(connection, progress, now)
+    partitions.record_batch(connection, [progress])

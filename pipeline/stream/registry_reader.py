@@ -23,7 +23,7 @@ from pipeline.events import decode_registry
 from pipeline.events.chunk import Chunk
 from pipeline.store import Store
 from pipeline.store.alerting import outbox
-from pipeline.store.votes import ingest, registry_events
+from pipeline.store.votes import partitions, registry_events
 from pipeline.stream.retry import RetryPolicy
 from pipeline.stream.source import RegistryTopic
 from pipeline.stream.topic_messages import rejected_event_message
@@ -112,13 +112,13 @@ class RegistryReader:
 
     def _position(self) -> int:
         if self._offset is None:
-            self._offset = self._retry.read(partial(registry_events.position, source=self._topic.name))
+            self._offset = self._retry.read(partial(registry_events.next_offset, source=self._topic.name))
         return self._offset
 
     def _write(self, connection: Connection, chunk: Chunk, decoded: Any) -> bool:
-        rejects = registry_events.append(connection, self._topic.name, chunk, decoded)
+        rejects = registry_events.append_chunk(connection, self._topic.name, chunk, decoded)
         if rejects and self._rejected_topic is not None:
-            source_no = ingest.source_number(connection, self._votes_source)
+            source_no = partitions.register_source(connection, self._votes_source)
             outbox.add(connection, source_no, [rejected_event_message(self._rejected_topic, one) for one in rejects])
         return rejects is not None
 

@@ -148,10 +148,10 @@ def replay_states(
     def prior(part: int, voters: Sequence[int]) -> list[DetectorStates | None]:
         return states.get(connection, part, voters)
 
-    periods = snapshots_in_force.in_force(connection, partition_no)
-    for sequence, start, stop in snapshots_in_force.within(periods, first, end):
+    periods = snapshots_in_force.periods(connection, partition_no)
+    for sequence, start, stop in snapshots_in_force.split_range(periods, first, end):
         in_force = reference(sequence)
-        for votes in snapshots_in_force.voter_votes(connection, partition_no, start, stop):
+        for votes in voter_states.votes_to_replay(connection, partition_no, start, stop):
             replayed: DetectorResults = run_detectors_on_partition(
                 partition_no, votes, prior, in_force, detectors, reference
             )

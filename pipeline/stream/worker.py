@@ -21,8 +21,8 @@ from pipeline.scoring.detector_contracts import VoterDetector
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.db.dialect import has_server
-from pipeline.store.votes import ingest
-from pipeline.store.votes.dictionary import Names
+from pipeline.store.votes import partitions
+from pipeline.store.votes.dictionary import NameDictionary
 from pipeline.stream.background_writer import BackgroundWriter
 from pipeline.stream.commit import BatchResult, WriteContext, write_batch, write_voter_states
 from pipeline.stream.decoding import DecodedBatch, PseudonymCache, decode_chunks
@@ -76,11 +76,11 @@ class Worker:
     def __post_init__(self) -> None:
         """Register the source and create what lasts from batch to batch."""
         self._retry = RetryPolicy(self.store)
-        self._source_no = self._retry.write(lambda c: ingest.source_number(c, self.source.name))
+        self._source_no = self._retry.write(lambda c: partitions.register_source(c, self.source.name))
         topics = {"alerts": self.settings.topic_alerts, "rejected": self.settings.topic_rejected}
         self._context = WriteContext(
             self._source_no,
-            Names(self.store),
+            NameDictionary(self.store),
             self.detectors,
             self.settings.lateness,
             topics if self.send else None,
@@ -257,7 +257,7 @@ class Worker:
             return False
         if self.source.name.startswith("file:"):
             return True  # an empty poll of a file is its end
-        stored = self._retry.read(partial(ingest.next_offsets, source_no=self._source_no))
+        stored = self._retry.read(partial(partitions.next_offsets, source_no=self._source_no))
         return all(stored.get(number, 0) >= end for number, end in ends.items())
 
     def _skip_gaps(self) -> None:

@@ -99,7 +99,7 @@ def _held(connection: Connection) -> Held:
                 w.late,
                 {(k, group, models.get(m, "")): tuple(row) for k, group, m, *row in w.counts.tolist()},
             )
-            for w in window_counts.between(connection, -_ALWAYS, _ALWAYS)
+            for w in window_counts.read_range(connection, -_ALWAYS, _ALWAYS)
         },
         states={
             (numbers[no], voter): state

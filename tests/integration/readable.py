@@ -36,7 +36,7 @@ BAD_VOTER = "voter 3"
 def made(url: str, folder: Path) -> Store:
     """The board in a new store."""
     store = open_store(url, voter_key=OPTIONS.key)
-    registry_events.load(store, _registry(folder))
+    registry_events.load_file(store, _registry(folder))
     with configuration.override(OPTIONS):
         for week in range(3):
             _work(store, folder, week)

@@ -21,7 +21,7 @@ from pipeline.store import Store
 from pipeline.store.alerting import alerts
 from pipeline.store.boards import exclusions
 from pipeline.store.db import schema
-from pipeline.store.votes.selections import Selection
+from pipeline.store.votes.vote_selections import VoteSelection
 from pipeline.stream.source import FileSource
 from pipeline.stream.worker import Worker
 from pipeline.vocabulary.time import to_microseconds
@@ -154,12 +154,12 @@ def test_a_selection_holds_the_votes_that_a_loop_would_choose(store: Store, stre
     inside = (stream.cast_at >= first) & (stream.cast_at < end)
     with store.read() as connection:
         for filters, chosen in FILTERS.values():
-            found = Selection(first, end, **filters).votes(connection)
+            found = VoteSelection(first, end, **filters).read_votes(connection)
             assert sorted(row.offset for row in found) == np.flatnonzero(inside & chosen(stream)).tolist()
         some = connection.execute(sa.select(schema.vote.c["prompt"]).where(schema.vote.c.offset == 700)).scalar_one()
         for bits in (32, 4):
             text = f"{some & ((1 << bits) - 1):x}" + ("" if bits == 32 else f"/{bits}")
-            found = Selection(first, end, prompt=text).votes(connection)
+            found = VoteSelection(first, end, prompt=text).read_votes(connection)
             every = connection.execute(sa.select(schema.vote.c["offset", "prompt"])).all()
             alike = [o for o, p in every if inside[o] and (p ^ some) & ((1 << bits) - 1) == 0]
             assert sorted(row.offset for row in found) == sorted(alike)
@@ -172,8 +172,8 @@ def test_a_selection_holds_the_votes_that_a_loop_would_choose(store: Store, stre
 ])  # fmt: skip
 def test_one_selection_has_one_text(text: str) -> None:
     canonical = '{"from": "2024-07-01T00:00:00Z", "to": "2024-07-01T01:00:00Z", "model": "a", "cohort": "new"}'
-    assert str(Selection.parse(text)) == canonical
-    assert Selection.parse(canonical) == Selection.parse(text)
+    assert str(VoteSelection.parse(text)) == canonical
+    assert VoteSelection.parse(canonical) == VoteSelection.parse(text)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_one_selection_has_one_text(text: str) -> None:
 )
 def test_a_selection_that_is_none_is_refused_with_what_was_expected(text: str, says: str) -> None:
     with pytest.raises(Usage, match=says):
-        Selection.parse(text)
+        VoteSelection.parse(text)
 
 
 def test_excluded_votes_count_once_however_many_entries_name_them(store: Store, stream: Stream, tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_excluded_votes_count_once_however_many_entries_name_them(store: Store, 
             "leaves": 3_000,
         }
         connection.execute(schema.segment_range.insert(), one_range)
-        both = [Selection(first, end), Selection(first, end, cohort="new")]
+        both = [VoteSelection(first, end), VoteSelection(first, end, cohort="new")]
         voter = connection.execute(sa.select(schema.vote.c.voter).where(schema.vote.c.offset == 150)).scalar_one()
         counted = exclusions.pair_counts(connection, 3_000, [voter], [], both)
         mine = connection.scalar(
@@ -239,9 +239,9 @@ def test_excluded_votes_count_once_however_many_entries_name_them(store: Store, 
 def test_an_entry_about_votes_is_undone_by_one_with_the_same_text(store: Store) -> None:
     text = "from=2024-07-01T00:00:00Z,to=2024-07-01T01:00:00Z,cohort=new"
     with store.write() as connection:
-        exclusions.add(connection, "exclude", "votes", str(Selection.parse(text)), "bought", "ann", 1, "alert")
-        assert [e.target for e in exclusions.of_alert(connection, "alert")] == [str(Selection.parse(text))]
-        exclusions.add(connection, "restore", "votes", str(Selection.parse(text)), "no, honest", "bob", 2)
+        exclusions.add(connection, "exclude", "votes", str(VoteSelection.parse(text)), "bought", "ann", 1, "alert")
+        assert [e.target for e in exclusions.of_alert(connection, "alert")] == [str(VoteSelection.parse(text))]
+        exclusions.add(connection, "restore", "votes", str(VoteSelection.parse(text)), "no, honest", "bob", 2)
         assert exclusions.current(connection) == []
         assert exclusions.of_alert(connection, "alert") == []
         with pytest.raises(Usage, match="from=TIME"):

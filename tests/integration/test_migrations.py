@@ -24,7 +24,7 @@ from pipeline.jobs.open_store import open_store
 from pipeline.store.db import schema
 from pipeline.store.db.engine import parse
 from pipeline.store.votes import stale_windows, window_counts
-from pipeline.stream.commit import Tally
+from pipeline.stream.ingest_tally import IngestTally
 from pipeline.stream.monitor import Monitor
 from pipeline.stream.source import FileSource
 from pipeline.stream.worker import Worker
@@ -210,7 +210,7 @@ def test_a_rebuild_that_dies_leaves_the_windows_stale(board: Board, monkeypatch:
     board.vote(60)
     execute(board, MARK)
     before = rows(board)
-    add, calls = window_counts.add, []
+    add, calls = window_counts.add_counts, []
 
     def dies(*given: Any) -> None:
         add(*given)
@@ -219,7 +219,7 @@ def test_a_rebuild_that_dies_leaves_the_windows_stale(board: Board, monkeypatch:
 
     with board.store() as store:
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(window_counts, "add", dies)
+            patch.setattr(window_counts, "add_counts", dies)
             jobs.rebuild_windows(store)
         assert (len(calls), rows(board)) == (1, before)
         assert jobs.rebuild_windows(store) == len(before["window"])
@@ -231,7 +231,7 @@ def test_a_rebuild_beside_a_worker_counts_every_vote_once(board: Board, monkeypa
     path.write_text("".join(json.dumps(event(n)) + "\n" for n in range(600)))
     claimed, marked, clear = Event(), Event(), stale_windows.clear
 
-    def progress(_: Tally) -> None:
+    def progress(_: IngestTally) -> None:
         claimed.set()
         marked.wait()
 

@@ -19,9 +19,9 @@ from pipeline.scoring.window_counter import WINDOW_WIDTH
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.alerting import alerts
-from pipeline.store.db import schema
-from pipeline.store.votes import monitor_state, window_counts
-from pipeline.stream.monitor import Monitor
+from pipeline.store.db import leases, schema
+from pipeline.store.votes import closed_windows, detector_states, partitions
+from pipeline.stream.monitor import Monitor, merged_watermark
 from pipeline.stream.source import FileSource
 from pipeline.stream.worker import Worker
 
@@ -79,8 +79,8 @@ def test_nothing_above_the_watermark_is_closed_without_being_told_to(store: Stor
     worked(store, tmp_path)
     Monitor(store, OPTIONS, "one").run(until_end=True)
     with store.read() as connection:
-        mark = window_counts.watermark(connection, OPTIONS.lateness)
-        end = window_counts.position(connection)
+        mark = merged_watermark(partitions.read_progress(connection), OPTIONS.lateness, 10**18, 0).at
+        end = closed_windows.closed_until(connection)
     assert mark is not None
     assert end == mark - mark % WINDOW_WIDTH
     assert max(closed(store)) + WINDOW_WIDTH <= mark
@@ -102,7 +102,7 @@ def test_a_monitor_that_comes_back_closes_nothing_twice_and_skips_nothing(store:
 def test_while_one_monitor_holds_the_lease_another_waits_and_then_goes_on(store: Store, tmp_path: Path) -> None:
     worked(store, tmp_path)
     with store.write() as connection:
-        assert window_counts.take_lease(connection, "monitor", "somebody", time.time_ns() // 1000, 2.0)
+        assert leases.acquire(connection, "monitor", "somebody", time.time_ns() // 1000, 2.0)
     waiting = Monitor(store, OPTIONS, "me")
     assert waiting._step(close=True) is None
     assert closed(store) == {}
@@ -123,7 +123,7 @@ def test_a_stopped_monitor_gives_its_lease_back(store: Store, tmp_path: Path) ->
     running.stop()
     thread.join(10)
     with store.write() as connection:
-        assert window_counts.take_lease(connection, "monitor", "two", time.time_ns() // 1000, 1.0)
+        assert leases.acquire(connection, "monitor", "two", time.time_ns() // 1000, 1.0)
 
 
 # -- the window detectors ---------------------------------------------------------------------
@@ -171,7 +171,7 @@ def told(store: Store) -> list[tuple[object, ...]]:
 
 def states_of(store: Store) -> dict[str, dict[str, list[object]]]:
     with store.read() as connection:
-        return {n: {k: v.tolist() for k, v in s.items()} for n, s in monitor_state.states(connection).items()}
+        return {n: {k: v.tolist() for k, v in s.items()} for n, s in detector_states.read(connection).items()}
 
 
 def test_a_burst_is_told_the_same_with_one_partition_or_eight_and_however_often_the_monitor_dies(
@@ -240,7 +240,7 @@ def test_a_step_that_fails_leaves_nothing_behind(store: Store, tmp_path: Path, m
         raise RuntimeError("the disk is full")
 
     with monkeypatch.context() as patched:
-        patched.setattr(window_counts, "close", broken)
+        patched.setattr(closed_windows, "close_windows", broken)
         with pytest.raises(RuntimeError, match="disk"):
             running._step(close=True)
     assert (closed(store), states_of(store), told(store)) == before
@@ -270,8 +270,9 @@ def test_windows_are_closed_without_a_partition_that_has_gone_idle_and_that_is_k
         connection.execute(sa.update(schema.partition).where(p.partition_no == 2).values(updated_at=now - hour))
     Monitor(store, OPTIONS, "one", WINDOW).run(until_end=True)
     with store.read() as connection:
-        end = window_counts.position(connection)
-        left = monitor_state.left_out(connection, 0, 2**62)
+        end = closed_windows.closed_until(connection)
+        c = schema.left_out.c
+        left = [tuple(row) for row in connection.execute(sa.select(c.partition_no, c.first, c.end))]
     assert end is not None
     assert end > last - 24 * hour
     assert left == [(2, left[0][1], end)]

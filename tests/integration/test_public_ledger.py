@@ -390,7 +390,7 @@ def test_a_candidate_that_was_overtaken_is_not_published(published: Board) -> No
 
 def test_a_long_log_is_cut_into_segments(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segment_builder, "MOST_VOTES", 128)
-    monkeypatch.setattr("pipeline.store.votes.arrow.ROWS", 50)
+    monkeypatch.setattr("pipeline.store.votes.arrow_reader.BATCH_ROWS", 50)
     board.vote(FIRST)
     board.read(event(0), event(1), *(event(n) for n in range(1000, 1060)))
     assert board.refresh()["log_size"] == FIRST + 60
@@ -403,7 +403,7 @@ def test_a_long_log_is_cut_into_segments(board: Board, monkeypatch: pytest.Monke
 
 
 def test_offsets_without_votes_are_passed_over(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.store.votes.arrow.ROWS", 3)
+    monkeypatch.setattr("pipeline.store.votes.arrow_reader.BATCH_ROWS", 3)
     board.vote(FIRST)
     again = [event(0)] * 14
     board.read(*again, event(1000), *again, event(1001), event(1002), *again)

@@ -38,9 +38,9 @@ def test_contradictions_are_listed_until_what_they_rest_on_arrives(store: Store,
     first.write_text(line(3, "released", model="ant") + line(4, "retracted", model="ant", reason="withdrawn"))
     second.write_text(line(2, "submitted", **mine) + line(5, "submitted", **(mine | {"provider": "other"})))
 
-    assert registry_events.load(store, first) == 2
+    assert registry_events.load_file(store, first) == 2
     assert [(r["origin"], r["reason"]) for r in shown()] == [("e3", "unknown_variant")]
-    assert registry_events.load(store, second) == 2
+    assert registry_events.load_file(store, second) == 2
     found = shown()
     assert [(r["origin"], r["reason"]) for r in found] == [("e4", "retracted_after_release"), ("e5", "two_owners")]
     assert {(r["source"], r["partition"]) for r in found} == {("registry", 0)}

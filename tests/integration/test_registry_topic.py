@@ -81,12 +81,12 @@ def submitted(number: int, model: str = "ant", provider: str = "acme") -> bytes:
 
 def known(store: Store) -> list[str]:
     with store.read() as connection:
-        return [one.event_id for one in registry_events.events_since(connection, 0)[0]]
+        return [one.event_id for one in registry_events.read_since(connection, 0)[0]]
 
 
 def rejects(store: Store) -> list[tuple[int, str]]:
     with store.read() as connection:
-        return [(one["offset"], one["reason"]) for one in registry_events.rejected(connection)]
+        return [(one["offset"], one["reason"]) for one in registry_events.list_rejects(connection)]
 
 
 def told(store: Store) -> list[dict[str, Any]]:

@@ -30,11 +30,11 @@ from pipeline.scoring.window_counter import COLUMNS, WindowCounts
 from pipeline.store import Store
 from pipeline.store.alerting import alerts, outbox
 from pipeline.store.boards import exclusions, snapshots
-from pipeline.store.db import migrate, schema
+from pipeline.store.db import leases, migrate, schema
 from pipeline.store.db.engine import transient
 from pipeline.store.read import status
-from pipeline.store.votes import ingest, voter_states, window_counts
-from pipeline.store.votes.dictionary import Names, model_names
+from pipeline.store.votes import ingest, partitions, snapshots_in_force, voter_states, window_counts
+from pipeline.store.votes.dictionary import NameDictionary, model_names
 from pipeline.stream.decoding import PseudonymCache
 from pipeline.stream.retry import RetryPolicy
 
@@ -79,24 +79,26 @@ def numbers(n: int) -> dict[str, Any]:
     return {**terms, "model_a": np.full(n, 1, np.int32), "model_b": np.full(n, 2, np.int32)}
 
 
-def progress(claim: ingest.Claim, first: int, end: int, **counts: int) -> ingest.Progress:
+def progress(claim: partitions.PartitionClaim, first: int, end: int, **counts: int) -> partitions.BatchProgress:
     zero = dict.fromkeys(("read", "accepted", "late", "quarantined", "duplicate", "rejected"), 0)
-    return ingest.Progress(claim.partition_no, claim.epoch, first, end, None, **(zero | counts))
+    return partitions.BatchProgress(claim.partition_no, claim.epoch, first, end, None, **(zero | counts))
 
 
-def claimed(store: Store, number: int = 0, source: str = "kafka:c/votes", owner: str = "one") -> ingest.Claim:
+def claimed(
+    store: Store, number: int = 0, source: str = "kafka:c/votes", owner: str = "one"
+) -> partitions.PartitionClaim:
     with store.write() as connection:
-        return ingest.claim(connection, ingest.source_number(connection, source), number, 0, owner, 0)
+        return partitions.claim(connection, partitions.register_source(connection, source), number, 0, owner, 0)
 
 
-def write(store: Store, claim: ingest.Claim, ids: list[str], first: int) -> None:
+def write(store: Store, claim: partitions.PartitionClaim, ids: list[str], first: int) -> None:
     """A batch of new votes as a worker writes it."""
     votes = batch(store, ids, claim.partition_no, first)
     with store.write() as connection:
         one = progress(claim, first, first + len(ids), read=len(ids), accepted=len(ids))
-        ingest.fence(connection, one, 0)
+        partitions.fence(connection, one, 0)
         ingest.write_votes(connection, votes, numbers(len(ids)), np.zeros(len(ids), np.int8))
-        ingest.record(connection, [one])
+        partitions.record_batch(connection, [one])
 
 
 def raised(store: Store, voter: str, **other: Any) -> AlertSignal:
@@ -176,7 +178,7 @@ def test_a_former_owner_is_fenced_and_offsets_never_move_back(store: Store) -> N
         write(store, second, ["c"], 1)  # done already
     write(store, second, ["c"], 5)  # offsets may have gaps
     with store.read() as connection:
-        assert ingest.next_offsets(connection, 1) == {0: 6}
+        assert partitions.next_offsets(connection, 1) == {0: 6}
         assert connection.scalar(sa.select(sa.func.count()).select_from(schema.vote)) == 3
 
 
@@ -186,14 +188,16 @@ def test_known_ids_are_found_with_their_place_and_what_they_say_and_repeats_are_
     again = batch(store, ["a", "new", "b"], claim.partition_no, 2)
     other = batch(store, ["b"], claim.partition_no, 2, language="fr")
     with store.write() as connection:
-        keys = ingest.keys_of(again)
-        known = ingest.probe(connection, keys)
+        keys = ingest.vote_keys(again)
+        known = ingest.find_by_key(connection, keys)
         assert known == {keys[0].tobytes(): (claim.partition_no, 0), keys[2].tobytes(): (claim.partition_no, 1)}
         place = known[keys[2].tobytes()]
-        assert ingest.said(connection, [place, known[keys[0].tobytes()]]) == [
-            ingest.saying(again, numbers(3))[at] for at in (2, 0)
+        assert ingest.stored_bodies(connection, [place, known[keys[0].tobytes()]]) == [
+            ingest.vote_bodies(again, numbers(3))[at] for at in (2, 0)
         ]
-        assert ingest.said(connection, [place]) != ingest.saying(other, numbers(1) | {"language": np.array([1])})
+        assert ingest.stored_bodies(connection, [place]) != ingest.vote_bodies(
+            other, numbers(1) | {"language": np.array([1])}
+        )
         ingest.write_duplicates(connection, other, [place], [False])
         rows = connection.execute(sa.select(schema.duplicate)).all()
     assert [tuple(row) for row in rows] == [(claim.partition_no, 2, claim.partition_no, 1, False)]
@@ -204,7 +208,7 @@ def test_more_ids_than_a_statement_takes_are_probed(store: Store) -> None:
     write(store, claim, [f"v{n}" for n in range(40)], 0)
     many = batch(store, [f"v{n}" for n in range(12_000)], claim.partition_no, 40)
     with store.read() as connection:
-        assert len(ingest.probe(connection, ingest.keys_of(many))) == 40
+        assert len(ingest.find_by_key(connection, ingest.vote_keys(many))) == 40
 
 
 def test_the_unique_key_has_the_last_word_between_two_transactions(store: Store) -> None:
@@ -213,10 +217,10 @@ def test_the_unique_key_has_the_last_word_between_two_transactions(store: Store)
     errors: list[DBAPIError] = []
     both = threading.Barrier(2, timeout=20)
 
-    def bring(claim: ingest.Claim) -> None:
+    def bring(claim: partitions.PartitionClaim) -> None:
         votes = batch(store, ["same", f"own {claim.number}"], claim.partition_no, 0)
         with store.read() as connection:
-            assert ingest.probe(connection, ingest.keys_of(votes)) == {}
+            assert ingest.find_by_key(connection, ingest.vote_keys(votes)) == {}
         both.wait()
         try:
             write(store, claim, ["same", f"own {claim.number}"], 0)
@@ -231,12 +235,12 @@ def test_the_unique_key_has_the_last_word_between_two_transactions(store: Store)
     assert len(errors) == 1
     assert transient(errors[0]) or store.engine.dialect.name == "sqlite"  # one SQLite writer probes inside its lock
     with store.read() as connection:
-        done = ingest.next_offsets(connection, 1)
+        done = partitions.next_offsets(connection, 1)
         assert sorted(done.values()) == [0, 2]
         winner = next(number for number, end in done.items() if end)
         stored = connection.scalars(sa.select(schema.vote.c.vote_id)).all()
         assert sorted(stored) == [f"own {winner}", "same"]
-        assert len(ingest.probe(connection, ingest.keys_of(batch(store, ["same"], 1, 0)))) == 1
+        assert len(ingest.find_by_key(connection, ingest.vote_keys(batch(store, ["same"], 1, 0)))) == 1
         assert status.incomplete(connection) == []
 
 
@@ -245,12 +249,12 @@ def test_two_connections_give_a_new_name_the_same_number(store: Store, url: str)
     texts = [f"model {n}" for n in range(700)]
     found: dict[int, Any] = {}
 
-    def ask(at: int, names: Names, given: list[str]) -> None:
+    def ask(at: int, names: NameDictionary, given: list[str]) -> None:
         found[at] = dict(zip(given, names.numbers("model", given).tolist(), strict=True))
 
     threads = [
-        threading.Thread(target=ask, args=(0, Names(store), texts)),
-        threading.Thread(target=ask, args=(1, Names(other), texts[::-1])),
+        threading.Thread(target=ask, args=(0, NameDictionary(store), texts)),
+        threading.Thread(target=ask, args=(1, NameDictionary(other), texts[::-1])),
     ]
     for thread in threads:
         thread.start()
@@ -258,7 +262,7 @@ def test_two_connections_give_a_new_name_the_same_number(store: Store, url: str)
         thread.join(30)
     assert found[0] == found[1]
     assert len(set(found[0].values())) == 700
-    assert Names(store).numbers("language", ["fr", None, "fr"]).tolist()[1] == 0
+    assert NameDictionary(store).numbers("language", ["fr", None, "fr"]).tolist()[1] == 0
     with store.read() as connection:
         assert {name: number for number, name in model_names(connection).items()} == found[0]
     other.close()
@@ -291,10 +295,10 @@ def test_windows_add_up_over_batches(store: Store) -> None:
         return WindowCounts(300 * SECOND, 1, accepted, 1, counts)
 
     with store.write() as connection:
-        window_counts.add(connection, [counted(2, (1, 0, 2, 1, 1, 0), (2, 0, 2, 1, 1, 0))])
-        window_counts.add(connection, [counted(1, (1, 2, 1, 0, 0, 1), (2, 0, 1, 1, 1, 0)), counted(0)][:1])
-        [found] = window_counts.between(connection, 0, 600 * SECOND)
-        assert window_counts.between(connection, 301 * SECOND, 600 * SECOND) == []
+        window_counts.add_counts(connection, [counted(2, (1, 0, 2, 1, 1, 0), (2, 0, 2, 1, 1, 0))])
+        window_counts.add_counts(connection, [counted(1, (1, 2, 1, 0, 0, 1), (2, 0, 1, 1, 1, 0)), counted(0)][:1])
+        [found] = window_counts.read_range(connection, 0, 600 * SECOND)
+        assert window_counts.read_range(connection, 301 * SECOND, 600 * SECOND) == []
     assert (found.accepted, found.late) == (3, 2)
     assert found.counts[:, 1:7].tolist() == [[1, 0, 2, 1, 1, 0], [1, 2, 1, 0, 0, 1], [2, 0, 3, 2, 2, 0]]
 
@@ -457,11 +461,14 @@ def test_a_second_successor_of_a_snapshot_is_impossible(store: Store) -> None:
 
 def test_what_is_in_force_is_the_newest_of_its_partition(store: Store) -> None:
     with store.write() as connection:
-        assert snapshots.in_force(connection, 1) == 0
-        snapshots.put_in_force(connection, 1, 100, 1)
-        snapshots.put_in_force(connection, 1, 200, 2)
-        snapshots.put_in_force(connection, 2, 50, 1)
-        assert (snapshots.in_force(connection, 1), snapshots.in_force(connection, 2)) == (2, 1)
+        assert snapshots_in_force.newest_sequence(connection, 1) == 0
+        snapshots_in_force.put_in_force(connection, 1, 100, 1)
+        snapshots_in_force.put_in_force(connection, 1, 200, 2)
+        snapshots_in_force.put_in_force(connection, 2, 50, 1)
+        assert (
+            snapshots_in_force.newest_sequence(connection, 1),
+            snapshots_in_force.newest_sequence(connection, 2),
+        ) == (2, 1)
 
 
 # The lease.
@@ -470,7 +477,7 @@ def test_what_is_in_force_is_the_newest_of_its_partition(store: Store) -> None:
 def test_a_lease_is_taken_kept_refused_and_runs_out(store: Store) -> None:
     def take(owner: str, at: int) -> bool:
         with store.write() as connection:
-            return window_counts.take_lease(connection, "monitor", owner, at * SECOND, 15)
+            return leases.acquire(connection, "monitor", owner, at * SECOND, 15)
 
     assert take("one", 0)
     assert take("one", 10)
@@ -478,10 +485,10 @@ def test_a_lease_is_taken_kept_refused_and_runs_out(store: Store) -> None:
     assert take("two", 26)
     assert not take("one", 27)
     with store.write() as connection:
-        window_counts.drop_lease(connection, "monitor", "one")  # not its own
+        leases.release(connection, "monitor", "one")  # not its own
     assert not take("one", 28)
     with store.write() as connection:
-        window_counts.drop_lease(connection, "monitor", "two")
+        leases.release(connection, "monitor", "two")
     assert take("one", 29)
 
 
@@ -495,23 +502,23 @@ def test_a_batch_that_fails_leaves_nothing(store: Store) -> None:
             raise RuntimeError
 
     def some(connection: sa.Connection) -> None:
-        ingest.fence(connection, progress(claim, 0, 1), 0)
+        partitions.fence(connection, progress(claim, 0, 1), 0)
         ingest.write_votes(connection, votes, numbers(1), np.zeros(1, np.int8))
 
     failing(some)
     with store.read() as connection:
-        assert ingest.next_offsets(connection, 1) == {0: 0}
-        assert ingest.probe(connection, ingest.keys_of(votes)) == {}
+        assert partitions.next_offsets(connection, 1) == {0: 0}
+        assert ingest.find_by_key(connection, ingest.vote_keys(votes)) == {}
     write(store, claim, ["a"], 0)
 
 
 def test_a_sequence_that_was_set_back_is_an_error_to_be_tried_again_and_no_name_is_lost(store: Store) -> None:
-    before = Names(store).numbers("model", ["a", "b"]).tolist()
+    before = NameDictionary(store).numbers("model", ["a", "b"]).tolist()
     if store.engine.dialect.name == "postgresql":  # SQLite has none: it numbers from the largest on
         with store.write() as connection:
             # As a crash leaves a database that was copied by TEMPLATE without a checkpoint.
             connection.execute(sa.text("SELECT setval(pg_get_serial_sequence('model', 'model_no'), 1, false)"))
-    names = Names(store)
+    names = NameDictionary(store)
     found = RetryPolicy(store).run(lambda: names.numbers("model", ["c"]).tolist())
     assert found[0] not in before
-    assert Names(store).numbers("model", ["a", "b", "c"]).tolist() == [*before, *found]
+    assert NameDictionary(store).numbers("model", ["a", "b", "c"]).tolist() == [*before, *found]

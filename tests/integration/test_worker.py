@@ -37,8 +37,8 @@ from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.alerting import alerts, outbox
 from pipeline.store.read import status
-from pipeline.store.votes import ingest, registry_events
-from pipeline.store.votes.dictionary import Names
+from pipeline.store.votes import partitions, registry_events
+from pipeline.store.votes.dictionary import NameDictionary
 from pipeline.stream.ingest_tally import IngestTally
 from pipeline.stream.kafka_publisher import create_topics, publish
 from pipeline.stream.outbox_sender import Send
@@ -250,7 +250,7 @@ def attacked() -> Attacked:
 def prepared(log: Log, url: str, attacked: Attacked) -> None:
     """A store with numbers for all models, the first part and a snapshot of it."""
     store = open_store(url, voter_key=KEY)
-    Names(store).numbers("model", attacked.models)
+    NameDictionary(store).numbers("model", attacked.models)
     store.close()
     if not (log.folder / "begun").exists():
         (log.folder / "begun").touch()
@@ -579,9 +579,9 @@ def test_a_registry_file_is_kept_once_and_a_bad_line_is_named_and_keeps_nothing(
     good.write_text("\n".join(lines) + "\n")
     bad.write_text("\n".join([json.dumps({**event, "event_id": "new"}), *lines, '{"type": "model.vanished"}']))
     store = open_store(url, voter_key=KEY)
-    assert [registry_events.load(store, good), registry_events.load(store, good)] == [3, 0]
+    assert [registry_events.load_file(store, good), registry_events.load_file(store, good)] == [3, 0]
     with pytest.raises(BadRecord) as raised:
-        registry_events.load(store, bad)
+        registry_events.load_file(store, bad)
     assert (raised.value.source, raised.value.position) == ("bad.jsonl", 4)
     store.close()
     assert rows(url, "SELECT event_id FROM registry_event") == [("e0",), ("e1",), ("e2",)]
@@ -596,7 +596,7 @@ def test_a_worker_that_lost_its_partition_drops_the_batch(tmp_path: Path, url: s
         def steal(tally: IngestTally) -> None:
             if tally.read == 30:
                 with it.store.write() as connection:
-                    ingest.claim(connection, 1, 0, 0, "thief", 0)
+                    partitions.claim(connection, 1, 0, 0, "thief", 0)
 
         it.progress = steal
         tally = it.run(until_end=True)

@@ -151,7 +151,7 @@ class AuditInput:
 
 def read_audit_input(connection: Connection) -> AuditInput:
     """Read the input of all audits in one transaction."""
-    events, _ = registry_events.events_since(connection, 0)
+    events, _ = registry_events.read_since(connection, 0)
     registry, votes = Registry(events), audit_inputs.vote_columns(connection)
     newest = [to_microseconds(event.at) for event in events]
     at = max([*newest, int(votes.cast_at.max(initial=0))], default=0)

@@ -83,7 +83,7 @@ def rotate_key(url: str) -> dict[str, Any]:
 
 def _place(connection: Connection, vote_id: str) -> Place:
     key = np.frombuffer(sha256(vote_id.encode()).digest()[:16], dtype="V16")
-    found = list(ingest.probe(connection, key).values())
+    found = list(ingest.find_by_key(connection, key).values())
     if not found:
         raise Usage(f"expected the id of a stored vote, got {vote_id!r}")
     part, offset = found[0]

@@ -19,7 +19,7 @@ from pipeline.store.boards import exclusions, snapshots
 from pipeline.store.log import leaf_index, retractions, sealed_counts, styles
 from pipeline.store.log.styles import StyledVotes
 from pipeline.store.votes import dictionary
-from pipeline.store.votes.selections import Selection
+from pipeline.store.votes.vote_selections import VoteSelection
 from pipeline.vocabulary.arrays import Int64
 from pipeline.vocabulary.fates import ACCEPTED, LATE
 
@@ -71,7 +71,7 @@ def inputs(
         ]
     voters = [parse_pseudonym(e["target"]) for e in listed if e["kind"] == "voter"]
     vote_ids = [e["target"] for e in listed if e["kind"] == "vote"]
-    selections = [Selection.parse(e["target"]) for e in listed if e["kind"] == "votes"]
+    selections = [VoteSelection.parse(e["target"]) for e in listed if e["kind"] == "votes"]
     flagged = sorted(set(exclusions.flagged_voters(connection)) - set(voters))
     fate = sealed.pairs[:, 3]
     raw = _pairs(labels, axis, sealed.pairs[(fate == ACCEPTED) | (fate == LATE)])

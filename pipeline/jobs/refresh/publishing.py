@@ -31,7 +31,7 @@ from pipeline.store.boards.snapshots import Candidate, Snapshot
 from pipeline.store.db import schema
 from pipeline.store.db.ledger_files import LedgerFiles
 from pipeline.store.log import leaf_index, manifests
-from pipeline.store.votes import arrow
+from pipeline.store.votes import arrow_reader
 from pipeline.vocabulary.time import format_rfc3339
 
 SNAPSHOT = "snapshot.json"
@@ -59,7 +59,7 @@ def open_alerts(connection: Connection) -> list[list[str]]:
 
 def positions(connection: Connection, log_size: int) -> list[list[Any]]:
     """How far the log at a size had read each source: name, partition, next offset."""
-    known = arrow.sources(connection)
+    known = arrow_reader.partition_sources(connection)
     return sorted([*known[part], end] for part, end in leaf_index.ends(connection, log_size).items())
 
 

@@ -35,7 +35,7 @@ from pipeline.store import Store
 from pipeline.store.db import schema
 from pipeline.store.db.dialect import load
 from pipeline.store.read import proofs
-from pipeline.store.votes.dictionary import Names
+from pipeline.store.votes.dictionary import NameDictionary
 from pipeline.vocabulary.time import SECOND
 
 LEAST_SEAL, MOST_VERIFY, MOST_REFRESH = 0.15, 6.0, 1.5
@@ -171,7 +171,7 @@ def fill(url: str, options: Settings, votes: int, seed: int) -> None:
     """Votes put into a store, new or not, behind those that it has."""
     rng = np.random.default_rng(seed)
     store = open_store(url, voter_key=options.key, worker=True)
-    number = Names(store).numbers("model", [f"model-{i:03}" for i in range(_MODELS)])
+    number = NameDictionary(store).numbers("model", [f"model-{i:03}" for i in range(_MODELS)])
     strength = np.random.default_rng(7).normal(0, 0.8, _MODELS)
     for at in range(0, votes, _CHUNK):
         size = min(_CHUNK, votes - at)

@@ -39,8 +39,8 @@ from pipeline.store import Store
 from pipeline.store.boards import audit_inputs
 from pipeline.store.db import schema
 from pipeline.store.db.dialect import load
-from pipeline.store.votes import ingest, registry_events
-from pipeline.store.votes.dictionary import Names, model_names
+from pipeline.store.votes import partitions, registry_events
+from pipeline.store.votes.dictionary import NameDictionary, model_names
 from pipeline.vocabulary.arrays import Float64, Int64
 from pipeline.vocabulary.time import DAY, to_microseconds
 
@@ -182,7 +182,7 @@ def make(url: str, options: Settings, votes: int, models: int, providers: int, s
     events = folder / "registry.jsonl"
     events.write_text("".join(json.dumps(one) + "\n" for one in _events(rng, names, weights, providers)))
     store = open_store(url, voter_key=options.key, worker=True)
-    registry_events.load(store, events)
+    registry_events.load_file(store, events)
     _fill(store, rng, names, weights, votes)
     store.close()
     with configuration.override(options):
@@ -219,7 +219,7 @@ def _events(rng: np.random.Generator, names: list[str], weights: Float64, provid
 
 def _fill(store: Store, rng: np.random.Generator, names: list[str], weights: Float64, votes: int) -> None:
     """Votes drawn by the policy, in the order of time, into one partition."""
-    known = Names(store)
+    known = NameDictionary(store)
     model_no = known.numbers("model", names)
     terms = {kind: known.numbers(kind, [f"{kind} {i}" for i in range(5)]) for kind in ("category", "language")}
     theta = rng.normal(0, _SPREAD, len(names))
@@ -237,8 +237,8 @@ def _fill(store: Store, rng: np.random.Generator, names: list[str], weights: Flo
         "prompt": voter_population.prompts(rng, votes) + 1,
     }
     with store.write() as connection:
-        source = ingest.source_number(connection, "bench")
-        part = ingest.claim(connection, source, 0, 0, "bench", 0).partition_no
+        source = partitions.register_source(connection, "bench")
+        part = partitions.claim(connection, source, 0, 0, "bench", 0).partition_no
         for start in range(0, votes, _CHUNK):
             rows = slice(start, min(start + _CHUNK, votes))
             load(connection, schema.vote, _rows(rng, {k: v[rows] for k, v in columns.items()}, part, start))

@@ -20,7 +20,7 @@ from pipeline.scoring.signals import NO_PARTITION, AlertSignal, ClearedSignal, S
 from pipeline.store.alerting import voter_record
 from pipeline.store.db import schema
 from pipeline.store.votes.dictionary import model_names
-from pipeline.store.votes.selections import Selection
+from pipeline.store.votes.vote_selections import VoteSelection
 from pipeline.vocabulary.fates import ACCEPTED
 from pipeline.vocabulary.outcomes import OUTCOMES
 from pipeline.vocabulary.time import format_rfc3339, parse_rfc3339
@@ -129,7 +129,7 @@ def listed(connection: Connection, state: str | None = None, now: int | None = N
     return [one for one in found if state is None or one["state"] == state]
 
 
-def selection(shown: Mapping[str, Any]) -> Selection:
+def selection(shown: Mapping[str, Any]) -> VoteSelection:
     """The votes that an alert about a window speaks of, up to now or to when it was over.
 
     Args:
@@ -148,7 +148,7 @@ def selection(shown: Mapping[str, Any]) -> Selection:
     filters = {name: evidence[name] for name in ("cohort", "network", "prompt") if name in evidence}
     if subject["kind"] in ("model", "network"):
         filters[subject["kind"]] = subject["id"]
-    return Selection(first, end, **filters)
+    return VoteSelection(first, end, **filters)
 
 
 def one(connection: Connection, alert_id: str) -> dict[str, Any]:
@@ -324,7 +324,9 @@ def _votes(connection: Connection, row: Mapping[str, Any], shown: Mapping[str, A
             return []
         # Those up to the strongest evidence: while an alert stands, honest votes come on top.
         told = parse_rfc3339(shown["evidence"]["window"][1])
-        query = query.where(v.fate == ACCEPTED, v.cast_at < told, *chosen.where()).order_by(v.cast_at.desc(), v.vote_id)
+        query = query.where(v.fate == ACCEPTED, v.cast_at < told, *chosen.conditions()).order_by(
+            v.cast_at.desc(), v.vote_id
+        )
     found = connection.execute(query)
     return [
         {

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from pipeline.events.pseudonym import parse_pseudonym
 from pipeline.store.db import schema
 from pipeline.store.votes.dictionary import model_names
-from pipeline.store.votes.selections import Selection
+from pipeline.store.votes.vote_selections import VoteSelection
 from pipeline.vocabulary.fates import ACCEPTED
 
 _WON, _LOST, _TIED = "won", "lost", "tied"
@@ -50,9 +50,11 @@ def of_voter(connection: Connection, subject: str, partition_no: int, evidence: 
     return {**whole, "models": models}
 
 
-def of_selection(connection: Connection, chosen: Selection) -> dict[str, int]:
+def of_selection(connection: Connection, chosen: VoteSelection) -> dict[str, int]:
     """How many accepted votes are chosen, and of how many voters; votes without a voter are nobody's."""
     v = schema.vote.c
-    query = sa.select(sa.func.count(), sa.func.count(v.voter.distinct())).where(v.fate == ACCEPTED, *chosen.where())
+    query = sa.select(sa.func.count(), sa.func.count(v.voter.distinct())).where(
+        v.fate == ACCEPTED, *chosen.conditions()
+    )
     votes, voters = connection.execute(query).one()
     return {"votes": int(votes), "voters": int(voters)}

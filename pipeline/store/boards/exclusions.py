@@ -21,7 +21,7 @@ from pipeline.events.pseudonym import format_pseudonym, parse_pseudonym
 from pipeline.store.db import schema
 from pipeline.store.log import retractions
 from pipeline.store.votes import ingest
-from pipeline.store.votes.selections import Selection
+from pipeline.store.votes.vote_selections import VoteSelection
 from pipeline.vocabulary.fates import ACCEPTED
 
 AUTO_VOTER = "auto-voter/1"
@@ -63,7 +63,7 @@ def add(
         except ValueError as error:
             raise Usage(f"voter: {error}; `integrity pseudonym VOTER_ID` gives it") from None
     if kind == "votes":
-        target = str(Selection.parse(target))
+        target = str(VoteSelection.parse(target))
     connection.execute(
         schema.exclusion.insert(),
         {
@@ -145,10 +145,10 @@ def pair_counts(
     log_size: int,
     voters: Collection[int],
     vote_ids: Collection[str],
-    selections: Collection[Selection] = (),
+    selections: Collection[VoteSelection] = (),
     *,
     but: Collection[str] = (),
-    but_selections: Collection[Selection] = (),
+    but_selections: Collection[VoteSelection] = (),
 ) -> list[tuple[int, int, int, int]]:
     """Accepted votes in the log at a size, of these voters, with these ids, or of these selections; each once.
 
@@ -176,10 +176,10 @@ def excluded(
     log_size: int,
     voters: Collection[int],
     vote_ids: Collection[str],
-    selections: Collection[Selection] = (),
+    selections: Collection[VoteSelection] = (),
     *,
     but: Collection[str] = (),
-    but_selections: Collection[Selection] = (),
+    but_selections: Collection[VoteSelection] = (),
 ) -> dict[tuple[int, int], Any]:
     """The votes of `pair_counts`, by (partition, offset)."""
     v, r, s = schema.vote.c, schema.segment_range.c, schema.segment.c
@@ -194,8 +194,8 @@ def excluded(
     singles = _places(connection, vote_ids)
     # What was taken back is in no count already.
     omitted = _places(connection, but) | retractions.taken_back(connection, log_size)
-    omitted |= {(row.partition_no, row.offset) for chosen in but_selections for row in chosen.votes(connection)}
-    found: list[Any] = [row for chosen in selections for row in chosen.votes(connection)]
+    omitted |= {(row.partition_no, row.offset) for chosen in but_selections for row in chosen.read_votes(connection)}
+    found: list[Any] = [row for chosen in selections for row in chosen.read_votes(connection)]
     columns = (v.partition_no, v.offset, v.voter, v.model_a, v.model_b, v.outcome)
     for chunk in _chunks(sorted(voters)):
         found += connection.execute(sa.select(*columns).where(v.voter.in_(chunk), v.fate == ACCEPTED))
@@ -218,7 +218,8 @@ def of_list(connection: Connection, log_size: int, listed: Iterable[Mapping[str,
     for entry in listed:
         by_kind[entry["kind"]].append(entry["target"])
     voters = [parse_pseudonym(target) for target in by_kind["voter"]]
-    return excluded(connection, log_size, voters, by_kind["vote"], [Selection.parse(one) for one in by_kind["votes"]])
+    selections = [VoteSelection.parse(text) for text in by_kind["votes"]]
+    return excluded(connection, log_size, voters, by_kind["vote"], selections)
 
 
 def at_places(connection: Connection, places: Iterable[tuple[int, int]]) -> dict[tuple[int, int], Any]:
@@ -255,7 +256,9 @@ def attributed(
         if entry["kind"] == "vote":
             named = _places(connection, [entry["target"]])
         elif entry["kind"] == "votes":
-            named = {(row.partition_no, row.offset) for row in Selection.parse(entry["target"]).votes(connection)}
+            named = {
+                (row.partition_no, row.offset) for row in VoteSelection.parse(entry["target"]).read_votes(connection)
+            }
         else:
             continue
         for place in named:
@@ -269,7 +272,7 @@ def attributed(
 
 def _places(connection: Connection, vote_ids: Iterable[str]) -> set[tuple[int, int]]:
     keys = b"".join(hashlib.sha256(vote_id.encode()).digest()[:16] for vote_id in vote_ids)
-    return set(ingest.probe(connection, np.frombuffer(keys, dtype="V16")).values())
+    return set(ingest.find_by_key(connection, np.frombuffer(keys, dtype="V16")).values())
 
 
 def _chunks(values: Sequence[Any], size: int = 5_000) -> list[list[Any]]:

@@ -78,6 +78,11 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
+def database_exists(engine: Engine) -> bool:
+    """False for a SQLite file that is not there: to connect would make it."""
+    return has_server(engine) or Path(str(engine.url.database)).exists()
+
+
 def read_options(engine: Engine) -> dict[str, Any]:
     """Execution options of a transaction that only reads and sees one moment."""
     return {"readonly": True, **({"isolation_level": "REPEATABLE READ"} if has_server(engine) else {})}

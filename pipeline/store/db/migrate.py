@@ -18,6 +18,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import ProgrammingError
 
 from pipeline.errors import StoreUnavailable
+from pipeline.store.db import dialect
 
 NEWEST = "0003"
 """The version that this code is written for; a test compares it with the migrations."""
@@ -33,7 +34,7 @@ _NOT_OURS = "42501"
 
 def exists(engine: Engine) -> bool:
     """True if there is a store of any version."""
-    if engine.dialect.name == "sqlite" and not Path(str(engine.url.database)).exists():
+    if not dialect.database_exists(engine):
         return False
     with engine.connect() as connection:
         return sa.inspect(connection).has_table("alembic_version")
@@ -82,11 +83,10 @@ def _run(engine: Engine) -> None:
     from alembic.script import ScriptDirectory  # noqa: PLC0415
 
     with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":
-            # A worker's transactions may not idle or wait for seconds; a migration does, on a busy machine.
-            connection.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = 0"))
-            connection.execute(sa.text("SET LOCAL lock_timeout = 0"))
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+        # A worker's transactions may not idle or wait for seconds; a migration does, on a busy machine.
+        dialect.execute_on_server(connection, "SET LOCAL idle_in_transaction_session_timeout = 0")
+        dialect.execute_on_server(connection, "SET LOCAL lock_timeout = 0")
+        dialect.lock(connection, _LOCK)
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         config.attributes["connection"] = connection

@@ -28,7 +28,7 @@ from pipeline.ledger import leaf
 from pipeline.ledger.merkle import WIDTH
 from pipeline.store.db import schema
 from pipeline.store.votes import dictionary
-from pipeline.store.votes.arrow import numbers, sources
+from pipeline.store.votes.arrow_reader import partition_sources, to_numpy
 from pipeline.vocabulary.arrays import Int64
 
 _NULL = b"null"
@@ -54,18 +54,18 @@ class Texts:
         """All of a store."""
         t = schema.term.c
         terms = {int(row.term_no): row.text for row in connection.execute(sa.select(t.term_no, t.text))}
-        return cls(dictionary.model_names(connection), terms, sources(connection))
+        return cls(dictionary.model_names(connection), terms, partition_sources(connection))
 
 
 def public(batch: pa.RecordBatch, texts: Texts, committed: bytes) -> pa.Table:
     """The leaves of a batch whose commitments are known (32 bytes a vote)."""
     return leaf.vote_rows(
         batch["vote_id"],
-        numbers(batch, "cast_at"),
-        _named(numbers(batch, "model_a"), texts.models),
-        _named(numbers(batch, "model_b"), texts.models),
-        numbers(batch, "outcome"),
-        numbers(batch, "fate"),
+        to_numpy(batch, "cast_at"),
+        _named(to_numpy(batch, "model_a"), texts.models),
+        _named(to_numpy(batch, "model_b"), texts.models),
+        to_numpy(batch, "outcome"),
+        to_numpy(batch, "fate"),
         committed,
     )
 
@@ -90,15 +90,15 @@ def blinded(batch: pa.RecordBatch, part: int, blinds: bytes, texts: Texts) -> pa
 def _private(batch: pa.RecordBatch, part: int, texts: Texts) -> list[Any]:
     """The pieces of the private fields, to be joined vote by vote."""
     source, number = texts.sources[part]
-    since, style, voter = batch["voter_since"], batch["style"], numbers(batch, "voter")
+    since, style, voter = batch["voter_since"], batch["style"], to_numpy(batch, "voter")
     pieces = [
         b'{"appended_at":',
         _bytes(batch["appended_at"]),
         b',"cast_at":',
         _decimal(batch["cast_at"]),
-        _spelt(numbers(batch, "category"), texts.terms, ',"category":', ',"language":'),
-        _spelt(numbers(batch, "language"), texts.terms, "", ',"network":'),
-        _spelt(numbers(batch, "network"), texts.terms, "", ',"offset":'),
+        _spelt(to_numpy(batch, "category"), texts.terms, ',"category":', ',"language":'),
+        _spelt(to_numpy(batch, "language"), texts.terms, "", ',"network":'),
+        _spelt(to_numpy(batch, "network"), texts.terms, "", ',"offset":'),
         _decimal(batch["offset"]),
         f',"partition":{number},"prompt":"'.encode(),
         _bytes(batch["prompt"]),

@@ -22,7 +22,7 @@ from pipeline.ledger.merkle import WIDTH, Frontier
 from pipeline.store.db import schema
 from pipeline.store.db.ledger_files import LedgerFiles
 from pipeline.store.log import leaf_index, leaves, retractions, sealed_counts, styles
-from pipeline.store.votes import arrow
+from pipeline.store.votes import arrow_reader
 from pipeline.vocabulary.arrays import Bool, Int64
 
 _ERASED = bytes(WIDTH)
@@ -167,7 +167,7 @@ def _votes(connection: Connection, segment_no: int) -> Iterator[tuple[int, pa.Re
         .order_by(r.first_leaf, r.partition_no)
     ).all()
     for part, first, end in ranges:
-        for batch in arrow.batches(connection, part, first, end):
+        for batch in arrow_reader.read_batches(connection, part, first, end):
             yield part, batch
 
 

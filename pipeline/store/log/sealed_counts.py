@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.store.db import schema
 from pipeline.store.log import retractions
-from pipeline.store.votes.arrow import numbers
+from pipeline.store.votes.arrow_reader import to_numpy
 from pipeline.vocabulary.arrays import Bool, Int64
 from pipeline.vocabulary.fates import ACCEPTED, FATES
 from pipeline.vocabulary.outcomes import OUTCOMES
@@ -108,8 +108,8 @@ class Counting:
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Count votes (`stored_votes.SCHEMA`)."""
-        model_a, model_b = numbers(batch, "model_a").astype(np.int64), numbers(batch, "model_b").astype(np.int64)
-        outcome, fate, voter = numbers(batch, "outcome"), numbers(batch, "fate"), numbers(batch, "voter")
+        model_a, model_b = to_numpy(batch, "model_a").astype(np.int64), to_numpy(batch, "model_b").astype(np.int64)
+        outcome, fate, voter = to_numpy(batch, "outcome"), to_numpy(batch, "fate"), to_numpy(batch, "voter")
         self._cells.append(model_a << _MODEL_A | model_b << _MODEL_B | outcome << 2 | fate)
         known = (fate == ACCEPTED) & (voter != 0)
         self._voters.append(voter[known])

@@ -25,8 +25,8 @@ from pipeline.ledger.merkle import WIDTH, Frontier
 from pipeline.store.db.ledger_files import LedgerFiles
 from pipeline.store.log import leaves, retractions, styles
 from pipeline.store.log.sealed_counts import Counting, SealedCounts
-from pipeline.store.votes import arrow
-from pipeline.store.votes.arrow import Range, numbers
+from pipeline.store.votes import arrow_reader
+from pipeline.store.votes.arrow_reader import OffsetRange, to_numpy
 from pipeline.vocabulary.arrays import Int64
 
 # Votes of a segment at most: it is made in memory, some 200 bytes a vote.
@@ -103,7 +103,7 @@ class Building:
             self._file.abandon()
         self._draft.discard()
 
-    def read(self, connection: Connection, ranges: list[Range]) -> list[Range]:
+    def read(self, connection: Connection, ranges: list[OffsetRange]) -> list[OffsetRange]:
         """Append the votes of ranges, until the segment is full.
 
         Returns:
@@ -115,7 +115,7 @@ class Building:
             return blinds, leaves.blinded(batch, part, blinds, self._texts)
 
         taken = 0
-        with closing(arrow.prepared(connection, ranges, blinded)) as batches:
+        with closing(arrow_reader.read_prepared(connection, ranges, blinded)) as batches:
             for at, batch, made in batches:
                 self._take(ranges[taken : at + 1])
                 taken = at + 1
@@ -163,13 +163,13 @@ class Building:
             self._file = segment.SegmentWriter(self._draft)
         self._file.add(made, hashes)
 
-    def _take(self, ranges: list[Range]) -> None:
+    def _take(self, ranges: list[OffsetRange]) -> None:
         self.taken += [Taken(part, first, self.first_leaf + self.size, end) for part, first, end in ranges]
 
     def _add(self, batch: pa.RecordBatch, blinds: bytes, blinded: pa.BinaryArray) -> None:
         """Append votes of the last range."""
         here = self.taken[-1]
-        here.offsets.append(numbers(batch, "offset"))
+        here.offsets.append(to_numpy(batch, "offset"))
         self._writing.append(self._thread.submit(self._counting.add, batch))
         self._append(leaves.public(batch, self._texts, leaf.sha256_each(blinded)), blinds)
         self.styled.append(styles.block(here.part, batch))

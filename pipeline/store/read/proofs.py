@@ -272,7 +272,7 @@ def _hexadecimal(path: list[bytes]) -> tuple[Digest, ...]:
 
 def _leaf(connection: Connection, vote_id: str, said: Manifest) -> int:
     key = np.frombuffer(hashlib.sha256(vote_id.encode()).digest()[:16], dtype="V16")
-    at = list(ingest.probe(connection, key).values())
+    at = list(ingest.find_by_key(connection, key).values())
     if not at:
         raise Usage(f"expected the id of a stored vote, got {vote_id!r}")
     found = leaf_index.leaves(connection, at).get(at[0])

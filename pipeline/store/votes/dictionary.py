@@ -1,7 +1,7 @@
-"""Names → small integers, the same for every worker.
+"""The dictionary tables: names → small integers, the same for every worker.
 
-Numbers are given out in a transaction of their own, before the batch that uses them: two workers
-that meet a new name at once agree on its number, and neither waits for the other's batch.
+Numbers are given out in a transaction of their own, before the batch that uses them: two workers that meet a new name
+at once agree on its number, and neither waits for the other's batch.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pipeline.store.db.engine import Store
 from pipeline.vocabulary.arrays import Int32
 
 
-class Names:
-    """The dictionary tables, with everything met so far in memory.
+class NameDictionary:
+    """Gives names their numbers; keeps those it has met in memory.
 
     Kinds: "model", and the terms "language", "category", "network". Absent (None) is 0.
     """
@@ -30,7 +30,7 @@ class Names:
         }
 
     def numbers(self, kind: str, names: Sequence[str | None]) -> Int32:
-        """The number of each name; new names get one."""
+        """Return the number of each name; new names get one."""
         known = self._known[kind]
         missing = set(names) - known.keys()
         if missing:
@@ -67,7 +67,7 @@ def model_names(connection: Connection) -> dict[int, str]:
     return {int(number): name for number, name in rows}
 
 
-def terms(connection: Connection, kind: str) -> list[str]:
+def terms_of_kind(connection: Connection, kind: str) -> list[str]:
     """Every text of a kind."""
     term = schema.term.c
     return list(connection.scalars(sa.select(term.text).where(term.kind == kind)))

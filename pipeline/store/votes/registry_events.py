@@ -1,4 +1,8 @@
-"""Registry events as they came, for the fold "state as of t"."""
+"""Registry events in the order of arrival, from files and from the registry topic, and the records that are rejected.
+
+Law: every event is kept, also one that contradicts others: which events contradict follows from all of them, and a
+later one may settle it (`pipeline.registry`).
+"""
 
 from __future__ import annotations
 
@@ -21,43 +25,40 @@ from pipeline.store.db import dialect, schema
 from pipeline.store.db.engine import Store
 from pipeline.vocabulary.time import to_microseconds
 
-# What `rejected` calls the source of events that contradict others.
+# The source under which `list_rejects` shows events that contradict others.
 _CONTRADICTIONS = "registry"
 
 
-def load(store: Store, path: Path) -> int:
-    """Take a file of registry events (JSON Lines) into the store, which keeps it; known events stay.
+def load_file(store: Store, path: Path) -> int:
+    """Store the registry events of a file (JSON Lines); known events stay.
 
     Returns:
         The number of events that are new.
 
     Raises:
-        BadRecord: an event that is none; names its line. Then nothing of the file is kept.
+        BadRecord: a line without a valid event; names the line. Then nothing of the file is stored.
     """
     rows = []
     with path.open("rb") as lines:
         for position, line in enumerate(lines):
-            found, _, wrong = decode_registry([line])
-            for one in wrong:
-                raise BadRecord(path.name, position, one.reason, one.detail)
-            rows.append(_row(found[0], line))
+            found, _, rejects = decode_registry([line])
+            for reject in rejects:
+                raise BadRecord(path.name, position, reject.reason, reject.detail)
+            rows.append(_event_row(found[0], line))
     with store.write() as connection:
-        statement = dialect.insert_or_ignore(connection, schema.registry_event).returning(
-            schema.registry_event.c.event_no
-        )
-        return sum(connection.scalar(statement, row) is not None for row in rows)
+        return sum(_insert(connection, row) for row in rows)
 
 
-def position(connection: Connection, source: str) -> int:
+def next_offset(connection: Connection, source: str) -> int:
     """The next offset to read of a registry topic; 0 before the first."""
     c = schema.position.c
-    return int(connection.scalar(sa.select(c.position).where(c.name == _name(source))) or 0)
+    return int(connection.scalar(sa.select(c.position).where(c.name == _position_name(source))) or 0)
 
 
-def append(
+def append_chunk(
     connection: Connection, source: str, chunk: Chunk, decoded: tuple[Sequence[int], Sequence[Reject]]
 ) -> list[dict[str, Any]] | None:
-    """Take a chunk of a registry topic into the store: events, rejects and the position in one transaction.
+    """Store a chunk of a registry topic: events, rejects and the next offset in one transaction.
 
     Args:
         source: name of the topic.
@@ -65,93 +66,99 @@ def append(
         decoded: positions in the chunk of those that are events, and the rejects.
 
     Returns:
-        The rejects of this chunk as `rejected` shows them, contradictions included; None if another reader was
-        quicker: then nothing is written.
+        The rejects of this chunk in the form of `list_rejects`, new contradictions included; None if another reader
+        stored these offsets first: then nothing is written.
     """
     table = schema.position
-    connection.execute(dialect.insert_or_ignore(connection, table), {"name": _name(source), "position": 0})
-    first = int(chunk.offsets[0])
+    name = _position_name(source)
+    connection.execute(dialect.insert_or_ignore(connection, table), {"name": name, "position": 0})
     moved = connection.execute(
         sa.update(table)
-        .where(table.c.name == _name(source), table.c.position <= first)
+        .where(table.c.name == name, table.c.position <= int(chunk.offsets[0]))
         .values(position=chunk.next_offset)
     )
     if not moved.rowcount:
         return None
     positions, rejects = decoded
-    before = {one["origin"] for one in rejected(connection) if one["source"] == _CONTRADICTIONS}
-    told = [_reject(source, chunk, one) for one in rejects]
-    told += [again for place in positions if (again := _taken(connection, source, chunk, place))]
-    told.sort(key=lambda one: int(one["offset"]))
-    if told:
-        connection.execute(dialect.insert_or_ignore(connection, schema.registry_reject), told)
-    after = [one for one in rejected(connection) if one["source"] == _CONTRADICTIONS and one["origin"] not in before]
-    return [*(_shown(one) for one in told), *after]
+    known = {one["origin"] for one in _contradictions(connection)}
+    rows = [_reject_row(source, chunk, reject) for reject in rejects]
+    rows += [row for position in positions if (row := _store_event(connection, source, chunk, position))]
+    rows.sort(key=lambda row: int(row["offset"]))
+    if rows:
+        connection.execute(dialect.insert_or_ignore(connection, schema.registry_reject), rows)
+    return [
+        *(_listed(row) for row in rows),
+        *(one for one in _contradictions(connection) if one["origin"] not in known),
+    ]
 
 
-def _name(source: str) -> str:
+def _position_name(source: str) -> str:
     return f"registry:{source}"
 
 
-def _reject(source: str, chunk: Chunk, one: Reject) -> dict[str, Any]:
+def _reject_row(source: str, chunk: Chunk, reject: Reject) -> dict[str, Any]:
     return {
         "source": source,
-        "offset": int(chunk.offsets[one.position]),
-        "appended_at": int(chunk.appended_at[one.position]),
-        "reason": one.reason,
-        "detail": one.detail,
-        "origin": chunk.origins[one.position],
-        "sha256": one.sha256,
-        "sample": one.sample,
+        "offset": int(chunk.offsets[reject.position]),
+        "appended_at": int(chunk.appended_at[reject.position]),
+        "reason": reject.reason,
+        "detail": reject.detail,
+        "origin": chunk.origins[reject.position],
+        "sha256": reject.sha256,
+        "sample": reject.sample,
     }
 
 
-def _taken(connection: Connection, source: str, chunk: Chunk, place: int) -> dict[str, Any] | None:
-    """Keep one event; a reject if another event has its id. The same event again is nothing new."""
-    raw = chunk.values[place] or b""
+def _store_event(connection: Connection, source: str, chunk: Chunk, position: int) -> dict[str, Any] | None:
+    """Store one event; return a reject row if another event has its id."""
+    raw = chunk.values[position] or b""
     event = events.decode(raw)
-    c = schema.registry_event.c
-    statement = dialect.insert_or_ignore(connection, schema.registry_event).returning(c.event_no)
-    if connection.scalar(statement, _row(event, raw)) is not None:
+    if _insert(connection, _event_row(event, raw)):
         return None
+    c = schema.registry_event.c
     known = connection.scalar(sa.select(c.body).where(c.event_id == event.event_id))
     if events.decode(str(known).encode()) == event:
         return None
-    detail = f"expected the event that {event.event_id} was before, got another one"
-    one = Reject(place, "event_id_taken", detail, hashlib.sha256(raw).digest(), raw[:SAMPLE_BYTES])
-    return _reject(source, chunk, one)
+    detail = f"expected the event that is stored as {event.event_id}, got another one"
+    reject = Reject(position, "event_id_taken", detail, hashlib.sha256(raw).digest(), raw[:SAMPLE_BYTES])
+    return _reject_row(source, chunk, reject)
 
 
-def _row(event: events.RegistryEvent, raw: bytes) -> dict[str, Any]:
+def _insert(connection: Connection, row: dict[str, Any]) -> bool:
+    """Insert an event; False if its id is stored already."""
+    table = schema.registry_event
+    statement = dialect.insert_or_ignore(connection, table).returning(table.c.event_no)
+    return connection.scalar(statement, row) is not None
+
+
+def _event_row(event: events.RegistryEvent, raw: bytes) -> dict[str, Any]:
     kind = str(msgspec.to_builtins(event)["type"])
     return {"event_id": event.event_id, "at": to_microseconds(event.at), "type": kind, "body": raw.decode()}
 
 
-def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {name: row[name] for name in ("source", "offset", "origin", "reason", "detail")}
-    return {**kept, "partition": 0}
-
-
-def events_since(connection: Connection, event_no: int) -> tuple[list[events.RegistryEvent], int]:
-    """Events that came after the one with this number, in the order of arrival, and the number of the last."""
+def read_since(connection: Connection, event_no: int) -> tuple[list[events.RegistryEvent], int]:
+    """The events after the one with this number, in the order of arrival, and the number of the last."""
     c = schema.registry_event.c
     rows = connection.execute(sa.select(c.event_no, c.body).where(c.event_no > event_no).order_by(c.event_no)).all()
     return [events.decode(body.encode()) for _, body in rows], int(rows[-1][0]) if rows else event_no
 
 
-def rejected(connection: Connection) -> list[dict[str, Any]]:
-    """Registry records that are no events, and events that contradict what was known before them.
-
-    In the form of `status.rejected`. Contradictions are kept like any other event: what contradicts follows from all of
-    them, and a later one may settle it.
-    """
+def list_rejects(connection: Connection) -> list[dict[str, Any]]:
+    """Records that are no registry events, and events that contradict others, in the form of `status.list_rejects`."""
     r = schema.registry_reject.c
     query = sa.select(r.source, r.offset, r.origin, r.reason, r.detail).order_by(r.source, r.offset)
-    broken = [_shown(dict(row)) for row in connection.execute(query).mappings()]
+    return [_listed(dict(row)) for row in connection.execute(query).mappings()] + _contradictions(connection)
+
+
+def _listed(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {**{name: row[name] for name in ("source", "offset", "origin", "reason", "detail")}, "partition": 0}
+
+
+def _contradictions(connection: Connection) -> list[dict[str, Any]]:
     c = schema.registry_event.c
     numbers = {event_id: int(no) for event_id, no in connection.execute(sa.select(c.event_id, c.event_no))}
-    events_so_far, _ = events_since(connection, 0)
-    return broken + [
+    known, _ = read_since(connection, 0)
+    return [
         {
             "source": _CONTRADICTIONS,
             "partition": 0,
@@ -160,5 +167,5 @@ def rejected(connection: Connection) -> list[dict[str, Any]]:
             "reason": one.reason,
             "detail": one.detail,
         }
-        for one in Registry(events_so_far).rejected
+        for one in Registry(known).rejected
     ]

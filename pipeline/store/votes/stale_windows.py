@@ -1,4 +1,4 @@
-"""Windows that a migration has left to be counted again (`store.db.migrate`, `jobs.rebuild_windows`).
+"""The mark that a migration leaves where windows must be counted again (`store.db.migrate`, `jobs.rebuild_windows`).
 
 Laws: while windows are stale nothing adds to them or reads them; they are deleted and counted again in one transaction,
 in which no worker commits a batch.
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.errors import StoreUnavailable
-from pipeline.store.db import schema
+from pipeline.store.db import dialect, schema
 
 _ROW = schema.meta.c.name == "windows_stale"
 
@@ -22,7 +22,7 @@ def stale_since(connection: Connection) -> str | None:
 
 
 def expect_current(connection: Connection) -> None:
-    """Refuse to work on stale windows.
+    """Check that windows are current.
 
     Raises:
         StoreUnavailable: a migration has marked them stale, and nothing has rebuilt them since.
@@ -44,8 +44,7 @@ def clear(connection: Connection) -> bool:
     # Of two that rebuild at once, the second waits here for the first and then finds no mark.
     if not connection.execute(sa.delete(schema.meta).where(_ROW)).rowcount:
         return False
-    if connection.dialect.name == "postgresql":
-        # A batch begins by moving its partition's offset; SQLite has one writer at a time anyway.
-        connection.execute(sa.text('LOCK TABLE "partition" IN SHARE ROW EXCLUSIVE MODE'))
+    # A batch begins by moving its partition's offset; SQLite has one writer at a time anyway.
+    dialect.execute_on_server(connection, 'LOCK TABLE "partition" IN SHARE ROW EXCLUSIVE MODE')
     connection.execute(sa.delete(schema.window))
     return True

@@ -1,14 +1,23 @@
-"""What detectors remember of voters: read by batch, written behind, with the offset up to which it holds."""
+"""The state that voter detectors have for each voter: read by batch, written behind, replayed from votes.
+
+Law: `state_offset` of a partition is the offset up to which its stored states cover the votes; the next owner replays
+the votes after it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.errors import Fenced
+from pipeline.scoring.vote_processor import PartitionVotes
 from pipeline.store.db import dialect, schema
+from pipeline.store.votes import partitions
+from pipeline.vocabulary.fates import QUARANTINED
+
+_ROWS = 20_000
 
 
 def read(connection: Connection, partition_no: int, voters: Sequence[int]) -> dict[int, bytes]:
@@ -22,7 +31,7 @@ def read(connection: Connection, partition_no: int, voters: Sequence[int]) -> di
 
 
 def write(connection: Connection, states: Mapping[int, Mapping[int, bytes]]) -> None:
-    """Put each state in the place of the one before; by partition, then by voter."""
+    """Replace states, given by partition, then by voter."""
     for part, by_voter in sorted(states.items()):
         if by_voter:
             rows, parameters = dialect.value_rows(connection, part, sorted(by_voter.items()))
@@ -33,15 +42,29 @@ def write(connection: Connection, states: Mapping[int, Mapping[int, bytes]]) -> 
             )
 
 
-def hold_to(connection: Connection, partition_no: int, epoch: int, offset: int) -> None:
-    """The stored voter states of a partition hold up to this offset now.
+def set_state_offset(connection: Connection, partition_no: int, epoch: int, offset: int) -> None:
+    """Record that a partition's stored states cover the votes before an offset.
 
     Raises:
-        Fenced: somebody else claimed it.
+        Fenced: another worker claimed the partition.
     """
     table = schema.partition
     moved = connection.execute(
         sa.update(table).where(table.c.partition_no == partition_no, table.c.epoch == epoch).values(state_offset=offset)
     )
     if moved.rowcount != 1:
-        raise Fenced(f"partition {partition_no}, epoch {epoch}: another worker owns it now")
+        raise partitions.fenced(partition_no, epoch)
+
+
+def votes_to_replay(connection: Connection, partition_no: int, first: int, end: int) -> Iterator[PartitionVotes]:
+    """The votes of [first, end) that voter detectors see, some thousands at a time: with a voter, not quarantined."""
+    v = schema.vote.c
+    query = (
+        sa.select(v.voter, v.offset, v.cast_at, v.model_a, v.model_b, v.outcome, v.prompt)
+        .where(v.partition_no == partition_no, v.offset >= first, v.offset < end, v.voter != 0, v.fate != QUARANTINED)
+        .order_by(v.offset)
+        .execution_options(yield_per=_ROWS)
+    )
+    for rows in connection.execute(query).partitions():
+        voter, offset, at, model_a, model_b, outcome, prompt = np.array([tuple(row) for row in rows], dtype=np.int64).T
+        yield PartitionVotes(voter, offset, at, model_a, model_b, outcome.astype(np.int8), prompt)

@@ -1,4 +1,4 @@
-"""Five-minute windows, and the monitor's lease and position."""
+"""Counts of the five-minute windows, by partition: added to with each batch, read when the windows are closed."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from sqlalchemy.engine import Connection
 from pipeline.scoring import window_codec, window_counter
 from pipeline.scoring.window_counter import WindowCounts
 from pipeline.store.db import dialect, schema
-from pipeline.vocabulary.time import SECOND
 
 
-def add(connection: Connection, counted: Iterable[WindowCounts]) -> None:
-    """Add a batch's counts to the windows. Only the partition's owner does."""
+def add_counts(connection: Connection, counted: Iterable[WindowCounts]) -> None:
+    """Add a batch's counts to the windows; only a partition's owner may."""
     by_part: dict[int, list[WindowCounts]] = {}
     for one in counted:
         by_part.setdefault(one.partition, []).append(one)
@@ -24,10 +23,9 @@ def add(connection: Connection, counted: Iterable[WindowCounts]) -> None:
     for part, group in by_part.items():
         starts = [w.start for w in group]
         stored: dict[int, Any] = {}
-        for first in range(0, len(starts), 5_000):
-            found = connection.execute(
-                sa.select(schema.window).where(c.partition_no == part, c.start.in_(starts[first : first + 5_000]))
-            )
+        for first in range(0, len(starts), dialect.CHUNK):
+            chunk = starts[first : first + dialect.CHUNK]
+            found = connection.execute(sa.select(schema.window).where(c.partition_no == part, c.start.in_(chunk)))
             stored |= {row["start"]: row for row in found.mappings()}
         rows += [_sum(w, stored.get(w.start)) for w in group]
     dialect.upsert(connection, schema.window, ["start", "partition_no"], rows)
@@ -48,7 +46,7 @@ def _sum(new: WindowCounts, old: Mapping[str, Any] | None) -> dict[str, Any]:
     }
 
 
-def between(connection: Connection, first: int, end: int) -> list[WindowCounts]:
+def read_range(connection: Connection, first: int, end: int) -> list[WindowCounts]:
     """Every partition's windows that start in [first, end), in the order of time and partition."""
     c = schema.window.c
     query = sa.select(schema.window).where(c.start >= first, c.start < end).order_by(c.start, c.partition_no)
@@ -76,46 +74,9 @@ def last_start(connection: Connection) -> int | None:
     return start
 
 
-def watermark(connection: Connection, lateness: int) -> int | None:
-    """The merged watermark: the smallest over the partitions that ever had a vote; None before one has."""
-    oldest: int | None = connection.scalar(sa.select(sa.func.min(schema.partition.c.event_time)))
-    return None if oldest is None else oldest - lateness
-
-
-def position(connection: Connection) -> int | None:
-    """The end of the closed windows: the next one to close starts here or later."""
-    c = schema.position.c
-    value: int | None = connection.scalar(sa.select(c.position).where(c.name == "monitor"))
-    return value
-
-
-def close(connection: Connection, totals: Iterable[tuple[int, int, int]], end: int) -> None:
-    """Record closed windows (start, accepted, late), and that everything before `end` is closed."""
-    rows = [{"start": start, "accepted": accepted, "late": late} for start, accepted, late in totals]
-    dialect.upsert(connection, schema.closed_window, ["start"], rows)
-    dialect.upsert(connection, schema.position, ["name"], [{"name": "monitor", "position": end}])
-
-
-def take_lease(connection: Connection, name: str, owner: str, now: int, seconds: float) -> bool:
-    """Take or keep a lease.
-
-    Returns:
-        False if somebody else holds it and it has not run out.
-    """
-    c = schema.lease.c
-    until = now + int(seconds * SECOND)
-    statement = dialect.insert(connection, schema.lease).values(name=name, owner=owner, epoch=1, expires_at=until)
-    taken = connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["name"],
-            set_={"owner": owner, "epoch": c.epoch + 1, "expires_at": until},
-            where=sa.or_(c.owner == owner, c.expires_at < now),
-        ).returning(c.owner)
-    ).scalar_one_or_none()
-    return taken == owner
-
-
-def drop_lease(connection: Connection, name: str, owner: str) -> None:
-    """Give a lease back."""
-    c = schema.lease.c
-    connection.execute(sa.delete(schema.lease).where(c.name == name, c.owner == owner))
+def last_start_with_votes(connection: Connection, before: int) -> int | None:
+    """The start of the last window before a time that has an accepted vote."""
+    c = schema.window.c
+    query = sa.select(c.start).where(c.start < before, c.accepted > 0).order_by(c.start.desc()).limit(1)
+    start: int | None = connection.scalar(query)
+    return start

@@ -1,17 +1,17 @@
 """The merged watermark: how far windows are complete, over active, idle and ended partitions."""
 
-from pipeline.store.votes.monitor_state import Progress
+from pipeline.store.votes.partitions import PartitionProgress
 from pipeline.stream.monitor import MergedWatermark, merged_watermark
 
 HOUR = 3_600_000_000
 NOW = 1000 * HOUR
 
 
-def at(no: int, event: int, updated: int = NOW, live: bool = True) -> Progress:
-    return Progress(no, event, updated, live)
+def at(no: int, event: int, updated: int = NOW, live: bool = True) -> PartitionProgress:
+    return PartitionProgress(no, event, updated, live)
 
 
-def watermark(*partitions: Progress, floor: int | None = None) -> MergedWatermark:
+def watermark(*partitions: PartitionProgress, floor: int | None = None) -> MergedWatermark:
     return merged_watermark(partitions, HOUR, HOUR // 12, NOW, floor)
 
 

@@ -1,7 +1,7 @@
-"""Votes chosen by what they have in common: a stretch of time, and in it a model, a cohort, a network, a prompt.
+"""Votes selected by what they have in common: a span of time, and within it a model, a cohort, a network, a prompt.
 
-A selection is what a person excludes when no voter can be named. Its text is canonical, so that an entry of the list
-of exclusions can be undone by another one about the same text.
+A person excludes a selection where no voter can be named. Its text is canonical, so that one entry of the list of
+exclusions can be undone by another one with the same text.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _HASH = 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
-    """Votes cast in [first, end), microseconds since 1970 UTC, and of those the ones that fit every filter given.
+class VoteSelection:
+    """Votes cast in [first, end), microseconds since 1970 UTC, that fit every filter given.
 
     Attributes:
         model: one of the vote's two models, by the name in the vote.
@@ -43,10 +43,10 @@ class Selection:
     prompt: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what selects nothing.
+        """Reject a selection that cannot match a vote.
 
         Raises:
-            Usage: names what is wrong.
+            Usage: an empty span, or a cohort or prompt that does not exist.
         """
         if self.first >= self.end:
             raise Usage(
@@ -65,25 +65,23 @@ class Selection:
         )
 
     @classmethod
-    def parse(cls, text: str) -> Selection:
+    def parse(cls, text: str) -> VoteSelection:
         """Read the canonical text, or from=TIME,to=TIME,model=…,cohort=…,network=…,prompt=….
 
         Raises:
-            Usage: says what was expected.
+            Usage: in neither form.
         """
         try:
             given = json.loads(text) if text.startswith("{") else dict(part.split("=", 1) for part in text.split(","))
             first, end = (parse_rfc3339(given.pop(name)) for name in ("from", "to"))
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise Usage(
-                f"votes: expected from=TIME,to=TIME and of {', '.join(_FILTERS)} what is wanted, got {text!r}"
-            ) from None
+            raise Usage(f"votes: expected from=TIME,to=TIME and any of {', '.join(_FILTERS)}, got {text!r}") from None
         unknown = sorted(given.keys() - set(_FILTERS))
         if unknown:
             raise Usage(f"votes: expected filters among {', '.join(_FILTERS)}, got {unknown[0]!r}")
         return cls(first, end, **given)
 
-    def where(self) -> list[sa.ColumnElement[bool]]:
+    def conditions(self) -> list[sa.ColumnElement[bool]]:
         """The conditions on a vote."""
         v, m, t = schema.vote.c, schema.model.c, schema.term.c
         found: list[sa.ColumnElement[bool]] = [v.cast_at >= self.first, v.cast_at < self.end]
@@ -101,11 +99,11 @@ class Selection:
             found += [v.prompt != 0, v.prompt.bitwise_and(mask) == value & mask]
         return found
 
-    def votes(self, connection: Connection) -> list[Any]:
-        """Its accepted votes: partition_no, offset, voter, model_a, model_b, outcome."""
+    def read_votes(self, connection: Connection) -> list[Any]:
+        """Read its accepted votes: partition_no, offset, voter, model_a, model_b, outcome."""
         v = schema.vote.c
         columns = (v.partition_no, v.offset, v.voter, v.model_a, v.model_b, v.outcome)
-        return list(connection.execute(sa.select(*columns).where(v.fate == ACCEPTED, *self.where())))
+        return list(connection.execute(sa.select(*columns).where(v.fate == ACCEPTED, *self.conditions())))
 
 
 def _is_cohort(cohort: str) -> sa.ColumnElement[bool]:

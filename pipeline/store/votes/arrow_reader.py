@@ -1,6 +1,6 @@
-"""Stored votes as Arrow columns: what a seal reads, and what an audit reads again.
+"""Reads stored votes as Arrow record batches, for seals, audits and rebuilds.
 
-Laws: a batch is votes of one partition in the order of their offsets; the two databases give the same columns.
+Laws: a batch has votes of one partition in the order of their offsets; the two databases give the same columns.
 
 Both databases put the rows of a batch together as one text in CSV (`dialect.csv_of`), which Arrow reads. A thread
 reads the next batch while the caller works on this one, without Python's lock.
@@ -23,15 +23,16 @@ from pipeline.concurrency import prefetch
 from pipeline.store.db import dialect, schema
 from pipeline.store.db.connection_handover import lend
 
-Made = TypeVar("Made")
-Range = tuple[int, int, int]
+Prepared = TypeVar("Prepared")
+OffsetRange = tuple[int, int, int]
+"""(the store's number of a partition, first offset, end)"""
 
-ROWS = 32_768
-"""Votes of a batch."""
-# Batches that wait for the caller: one more than is needed, so that neither waits for the other's every pause.
+BATCH_ROWS = 32_768
+"""Offsets of a batch: it has this many votes at most."""
+# Batches read ahead: one more than is needed, so that neither side waits at every pause of the other.
 _AHEAD = 2
 
-SCHEMA = pa.schema(
+VOTE_SCHEMA = pa.schema(
     [
         ("offset", pa.int64()),
         ("vote_id", pa.string()),
@@ -44,34 +45,34 @@ SCHEMA = pa.schema(
         ("style", pa.binary()),
     ]
 )
-"""Times that only a leaf wants are in decimal, `prompt` is 16 hexadecimal digits: as the leaf writes them."""
+"""As leaves write them: `appended_at` and `voter_since` in decimal, `prompt` as 16 hexadecimal digits."""
 
 # The rest are integers.
 _KINDS = {"vote_id": "text", "prompt": "hex64", "voter_since": "maybe_integer", "style": "maybe_bytes"}
-_COLUMNS = {name: _KINDS.get(name, "integer") for name in SCHEMA.names}
+_COLUMNS = {name: _KINDS.get(name, "integer") for name in VOTE_SCHEMA.names}
 
 
-def batches(connection: Connection, part: int, first: int, end: int) -> Generator[pa.RecordBatch, None, None]:
-    """The votes of a partition's [first, end), some at a time.
+def read_batches(connection: Connection, part: int, first: int, end: int) -> Generator[pa.RecordBatch, None, None]:
+    """The votes of a partition's [first, end), batch by batch.
 
-    Until it is exhausted or closed, the connection is lent to the thread that reads.
+    Until the generator is exhausted or closed, the connection is lent to the thread that reads.
     """
-    with closing(prepared(connection, [(part, first, end)], lambda _, batch: len(batch))) as found:
+    with closing(read_prepared(connection, [(part, first, end)], lambda _, batch: len(batch))) as found:
         yield from (batch for _, batch, _ in found)
 
 
-def prepared(
-    connection: Connection, ranges: Sequence[Range], prepare: Callable[[int, pa.RecordBatch], Made]
-) -> Generator[tuple[int, pa.RecordBatch, Made], None, None]:
-    """The votes of ranges, one range after the other, read and prepared ahead by two threads.
+def read_prepared(
+    connection: Connection, ranges: Sequence[OffsetRange], prepare: Callable[[int, pa.RecordBatch], Prepared]
+) -> Generator[tuple[int, pa.RecordBatch, Prepared], None, None]:
+    """The votes of ranges, one range after the other; one thread reads ahead, another one prepares.
 
     Args:
-        connection: as for `batches`.
-        ranges: partition, first offset, end.
-        prepare: what the second thread makes of a partition's batch besides.
+        connection: lent as by `read_batches`.
+        ranges: where to read.
+        prepare: what the second thread makes of (partition, batch).
 
     Yields:
-        (position of the range, batch, what was made of it)
+        (index of the range, batch, what `prepare` made of it)
     """
 
     def found() -> Generator[tuple[int, pa.RecordBatch], None, None]:
@@ -79,42 +80,43 @@ def prepared(
         for at, (part, first, end) in enumerate(ranges):
             low: int | None = first
             while low is not None and low < end:
-                batch = _read(connection, part, low, min(low + ROWS, end))
+                batch = read_batch(connection, part, low, min(low + BATCH_ROWS, end))
                 if len(batch):
                     yield at, batch
-                # Where many offsets hold no vote, the next one that does is asked for.
-                low = low + ROWS if len(batch) else _next(connection, part, low, end)
+                # Skips offsets without votes, which may be many.
+                low = low + BATCH_ROWS if len(batch) else _next_vote(connection, part, low, end)
 
-    def made() -> Generator[tuple[int, pa.RecordBatch, Made], None, None]:
+    def prepared() -> Generator[tuple[int, pa.RecordBatch, Prepared], None, None]:
         with closing(prefetch(found(), _AHEAD)) as batches:
             yield from ((at, batch, prepare(ranges[at][0], batch)) for at, batch in batches)
 
     with lend(connection) as loan:
-        yield from prefetch(made(), _AHEAD)
+        yield from prefetch(prepared(), _AHEAD)
 
 
-def numbers(batch: pa.RecordBatch, name: str) -> Any:
+def to_numpy(batch: pa.RecordBatch, name: str) -> Any:
     """A column without nulls as a numpy array."""
     return batch[name].to_numpy()
 
 
-def sources(connection: Connection) -> dict[int, tuple[str, int]]:
+def partition_sources(connection: Connection) -> dict[int, tuple[str, int]]:
     """Partition → the name of its source, and its number there."""
     p, s = schema.partition.c, schema.source.c
     query = sa.select(p.partition_no, s.name, p.number).join(schema.source, s.source_no == p.source_no)
     return {row.partition_no: (row.name, row.number) for row in connection.execute(query)}
 
 
-def _read(connection: Connection, part: int, first: int, end: int) -> pa.RecordBatch:
+def read_batch(connection: Connection, part: int, first: int, end: int) -> pa.RecordBatch:
+    """The votes of a partition's [first, end), `BATCH_ROWS` offsets at most, read by the calling thread."""
     query = dialect.csv_of(connection, _COLUMNS, "vote")
-    found = _parsed(dialect.fetch_bytes(connection, query, (part, first, end)))
-    # The order within an aggregate is a habit of databases, not a promise.
+    found = _parse(dialect.fetch_bytes(connection, query, (part, first, end)))
+    # Databases do not promise the order within an aggregate.
     ordered = pc.all(pc.greater(found["offset"][1:], found["offset"][:-1])).as_py()
     return found if ordered in (True, None) else found.sort_by("offset")
 
 
-def _next(connection: Connection, part: int, first: int, end: int) -> int | None:
-    """The first offset of [first, end) that holds a vote."""
+def _next_vote(connection: Connection, part: int, first: int, end: int) -> int | None:
+    """The first offset of [first, end) that has a vote."""
     v = schema.vote.c
     found: int | None = connection.scalar(
         sa.select(sa.func.min(v.offset)).where(v.partition_no == part, v.offset >= first, v.offset < end)
@@ -122,20 +124,20 @@ def _next(connection: Connection, part: int, first: int, end: int) -> int | None
     return found
 
 
-def _parsed(data: bytes) -> pa.RecordBatch:
+def _parse(data: bytes) -> pa.RecordBatch:
     if not data:
-        return pa.RecordBatch.from_pylist([], SCHEMA)
-    kinds = {f.name: pa.string() if f.name == "style" else f.type for f in SCHEMA}
+        return pa.RecordBatch.from_pylist([], VOTE_SCHEMA)
+    kinds = {f.name: pa.string() if f.name == "style" else f.type for f in VOTE_SCHEMA}
     table = arrow_csv.read_csv(
         pa.py_buffer(data),
-        read_options=arrow_csv.ReadOptions(column_names=SCHEMA.names, use_threads=False, block_size=len(data) + 1),
+        read_options=arrow_csv.ReadOptions(column_names=VOTE_SCHEMA.names, use_threads=False, block_size=len(data) + 1),
         parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
         convert_options=arrow_csv.ConvertOptions(
             column_types=kinds, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
         ),
     ).combine_chunks()
-    found = [_from_hex(table[f.name].chunk(0)) if f.name == "style" else table[f.name].chunk(0) for f in SCHEMA]
-    return pa.record_batch(found, schema=SCHEMA)
+    found = [_from_hex(table[f.name].chunk(0)) if f.name == "style" else table[f.name].chunk(0) for f in VOTE_SCHEMA]
+    return pa.record_batch(found, schema=VOTE_SCHEMA)
 
 
 def _from_hex(texts: pa.StringArray) -> pa.BinaryArray:

@@ -1,0 +1,34 @@
+"""Leases: one process at a time does a job, and another takes over when its lease has expired."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.store.db import dialect, schema
+from pipeline.vocabulary.time import SECOND
+
+
+def acquire(connection: Connection, name: str, owner: str, now: int, seconds: float) -> bool:
+    """Acquire or renew a lease.
+
+    Returns:
+        False if another owner has it and it has not expired.
+    """
+    c = schema.lease.c
+    until = now + int(seconds * SECOND)
+    statement = dialect.insert(connection, schema.lease).values(name=name, owner=owner, epoch=1, expires_at=until)
+    taken = connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["name"],
+            set_={"owner": owner, "epoch": c.epoch + 1, "expires_at": until},
+            where=sa.or_(c.owner == owner, c.expires_at < now),
+        ).returning(c.owner)
+    ).scalar_one_or_none()
+    return taken == owner
+
+
+def release(connection: Connection, name: str, owner: str) -> None:
+    """Release a lease, if this owner has it."""
+    c = schema.lease.c
+    connection.execute(sa.delete(schema.lease).where(c.name == name, c.owner == owner))
