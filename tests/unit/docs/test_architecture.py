@@ -18,9 +18,10 @@ def rows(heading: str) -> list[list[str]]:
 
 
 def defined(path: str) -> set[str]:
-    """Functions and classes of a module, and Class.method."""
+    """Names that a module defines, and Class.method."""
     tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
-    found = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    found = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    found |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
             found |= {f"{node.name}.{item.name}" for item in node.body if isinstance(item, ast.FunctionDef)}
@@ -34,6 +35,18 @@ def test_every_function_on_the_way_of_a_vote_is_in_its_file():
     assert len(WAY) > 10
     assert [row for row in WAY if row[1] not in defined(row[2])] == []
     assert [row for row in WAY if not row[2].startswith(f"pipeline/{row[0].replace('.', '/')}/")] == []
+
+
+def test_every_function_that_a_page_places_in_a_file_is_there():
+    placed = {
+        (name, path)
+        for page in (ROOT / "docs").rglob("*.md")
+        for name, path in re.findall(
+            r"`([\w.]+)`\s+(?:in|of)\s+`(pipeline/[\w/]+\.py)`", page.read_text(encoding="utf-8")
+        )
+    }
+    assert placed
+    assert {(name, path) for name, path in placed if name not in defined(path)} == set()
 
 
 def test_the_way_of_a_vote_returns_to_no_package_and_names_at_most_eight():
