@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from ..errors import Refuted
+from ..ratings.rated_models import UnratedModel
 from . import canonical_json
 from .canonical_json import Digest
 
@@ -70,14 +71,6 @@ class BoardRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Unrated:
-    """A model without a rating, and why."""
-
-    model: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class PublishedView:
     """A board.
 
@@ -93,7 +86,7 @@ class PublishedView:
     counts_sha256: Digest
     gradient_norm: float
     rows: tuple[BoardRow, ...]
-    unrated: tuple[Unrated, ...]
+    unrated: tuple[UnratedModel, ...]
 
 
 @dataclass(frozen=True, slots=True)

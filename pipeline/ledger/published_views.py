@@ -7,6 +7,7 @@ right if it is right for ratings within that slack.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from math import isfinite
 
@@ -16,10 +17,10 @@ import rfc8785
 from ..errors import RatingError, Refuted
 from ..ratings.leaderboard import Leaderboard, compute_leaderboard
 from ..ratings.pair_counts import PairCounts
-from ..ratings.rated_models import select_rated_models
+from ..ratings.rated_models import UnratedModel, select_rated_models
 from . import canonical_json
 from .canonical_json import Digest
-from .manifest import BoardRow, Configuration, JsonScalar, PublishedView, Unrated, sha256_hex
+from .manifest import BoardRow, Configuration, JsonScalar, PublishedView, sha256_hex
 
 # Half of 0.01 point, the last digit that is published.
 _ROUNDING = 0.005
@@ -27,6 +28,8 @@ _ROUNDING = 0.005
 _SLACK = 1e-6
 # Of the gradient, per battle: a hundred times what the fit stops at.
 _GRADIENT = 1e-8
+
+_EARLIER_WORDING = re.compile(r"^None of its (\d+ votes?) is a battle with a rated model\.$")
 
 _COLUMNS = ("rating", "lower", "upper", "rank", "rank_best", "rank_worst", "votes")
 
@@ -93,7 +96,7 @@ def build_view(counts: PairCounts, settings: Configuration) -> PublishedView:
         counts_sha256=counts_digest(counts),
         gradient_norm=shown.gradient_norm,
         rows=tuple(BoardRow(model, *row) for model, *row in zip(shown.models, *columns, strict=True)),
-        unrated=tuple(sorted((Unrated(*one) for one in shown.unrated), key=lambda one: one.model)),
+        unrated=tuple(sorted(shown.unrated, key=lambda one: one.model)),
     )
 
 
@@ -114,17 +117,22 @@ def check_view(published: PublishedView, counts: PairCounts, settings: Configura
         again = recompute_leaderboard(counts, settings)
     except RatingError as error:
         raise Refuted("rated", where, f"the votes have no ratings: {error}") from None
-    limit = _GRADIENT * max(1, int(counts.battles().max(initial=1)))
+    limit = _GRADIENT * max(1, int(counts.battles_per_model().max(initial=1)))
     if not (isfinite(published.gradient_norm) and 0 <= published.gradient_norm <= limit):
         raise Refuted(
             "gradient", where, f"expected a gradient of at most {limit:g} votes, got {published.gradient_norm:g}"
         )
-    unrated = tuple(sorted((Unrated(*one) for one in again.unrated), key=lambda one: one.model))
-    if published.unrated != unrated:
+    unrated = tuple(sorted(again.unrated, key=lambda one: one.model))
+    if tuple(UnratedModel(one.model, _current_wording(one.reason)) for one in published.unrated) != unrated:
         raise Refuted(
             "unrated", where, f"expected {len(unrated)} unrated models with their reasons, got {len(published.unrated)}"
         )
     _check_rows(published.rows, again, where)
+
+
+def _current_wording(reason: str) -> str:
+    """A reason in the words of today: bundles made before December 2026 say "None of its 3 votes is a battle with …"."""
+    return _EARLIER_WORDING.sub(r"Not rated: it never met a rated model (\1).", reason)
 
 
 def _check_rows(rows: tuple[BoardRow, ...], again: Leaderboard, where: str) -> None:

@@ -127,7 +127,7 @@ def _rate(battles: BattleColumns, options: RatingOptions, progress: Progress) ->
     if options.bootstrap:
         with progress("bootstrap", options.bootstrap) as step:
             resampled = bootstrap_ratings(
-                counts, fitted, options.bootstrap, seed=options.seed, reweight=reweight, step=step
+                counts, fitted, options.bootstrap, seed=options.seed, reweight=reweight, progress=step
             )
         fitted, shown = _bootstrap_intervals(fitted, resampled, options.level)
     return BattleRatings(_board(counts, fitted, shown, options), counts.total, resampled=resampled), counts
@@ -175,7 +175,7 @@ def _board(counts: PairCounts, fitted: Fit, shown: RatingIntervals, options: Rat
         counts.models,
         fitted,
         shown,
-        votes=counts.battles(),
+        votes=counts.battles_per_model(),
         anchor=options.anchor,
         joint=simultaneous_rank_sets(fitted, level=options.level, seed=options.seed),
     ).rounded()
@@ -184,7 +184,7 @@ def _board(counts: PairCounts, fitted: Fit, shown: RatingIntervals, options: Rat
 def _bootstrap_intervals(fitted: Fit, resampled: BootstrapRatings, level: float) -> tuple[Fit, RatingIntervals]:
     """The ratings of all votes with covariance, standard errors and percentile intervals of the rounds."""
     covariance = resampled.covariance()
-    low, high = (MEAN_RATING + bound * POINTS_PER_LOGIT for bound in resampled.bounds(level))
+    low, high = (MEAN_RATING + bound * POINTS_PER_LOGIT for bound in resampled.percentile_bounds(level))
     se: Float64 = np.sqrt(np.diag(covariance)) * POINTS_PER_LOGIT
     rating = MEAN_RATING + fitted.theta * POINTS_PER_LOGIT
     return replace(fitted, covariance=covariance), RatingIntervals(rating, se, low, high)

@@ -1,7 +1,7 @@
-"""One BLAS thread for the small matrices of a board.
+"""One BLAS thread for small matrices.
 
-A Cholesky factor of 129 × 129 takes 0.3 ms; BLAS splits it all the same, and on a machine with other work its
-threads then wait for each other: a search of 500 fits took 0.5 s on one thread and 4 to 8 s on two.
+A Cholesky factor of 129 × 129 takes 0.3 ms, yet BLAS splits it over its threads, which wait for each other on a busy
+machine: a search of 500 fits took 0.5 s with one thread and 4 to 8 s with two.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ T = TypeVar("T")
 
 @cache
 def _controller() -> ThreadpoolController:
-    # Looking for the libraries takes milliseconds, so it is done once; numpy and scipy are loaded by then.
+    # Finding the loaded libraries takes milliseconds; numpy and scipy are loaded before the first call.
     return ThreadpoolController()
 
 
 def single_blas_thread(function: Callable[P, T]) -> Callable[P, T]:
-    """Run a function with BLAS on one thread, and give BLAS its threads back."""
+    """Decorate a function to run with one BLAS thread; the limit ends with the call."""
 
     @wraps(function)
     def limited(*args: P.args, **kwargs: P.kwargs) -> T:

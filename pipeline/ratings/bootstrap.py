@@ -1,16 +1,16 @@
-"""Multinomial bootstrap: what other votes the same voters might have cast.
+"""Multinomial bootstrap of the votes.
 
-Each round draws as many votes as there are, from the cells (pair, outcome) with the shares observed, and fits
-them exactly (Efron 1979, Annals of Statistics 7). Votes in one cell are alike, so drawing cells is drawing votes.
-Rounds start from the fit of all votes and step with its information (chord Newton) until the step is below
-1e-7 logits, 2e-5 points; what has not settled by then is fitted by full Newton. One single Newton step, the
-usual shortcut, is up to 5.4 points off.
+Each round draws as many votes as there are from the cells (pair, outcome), with the observed shares, and fits them
+exactly (Efron 1979, Annals of Statistics 7). Votes of one cell are exchangeable, so drawing cells is drawing votes.
+Rounds start from the fit of all votes and iterate with its information (chord Newton) until the step is below 1e-7
+logits (2e-5 points); rounds that do not converge so are fitted by full Newton. One Newton step alone, a common
+shortcut, is up to 5.4 points off.
 
-Laws: the same seed gives the same rounds, whatever the machine; θ of each round has mean zero, so the anchor of
-a board has an interval like everybody else; a round without an estimate (a model lost its only win) is drawn
-again and counted, and more than 5% of them are an error that names the models.
+Laws: the same seed gives the same rounds on every machine; θ of each round has mean zero, so an anchor has an interval
+too; a round without an estimate (for example, a model lost its only win) is drawn again and counted, and more than 5%
+of such rounds are an error that names the models.
 
-Not handled: votes of one voter count as independent, as in the sandwich.
+Blind spot: votes of one voter count as independent, as in the plain sandwich.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from .bradley_terry import Fit, fit_matrix, pair_weights
 from .pair_counts import PairCounts
 from .win_graph import is_strongly_connected, strong_components
 
-# Rounds that are drawn and fitted together: bounds the memory to 32 × pairs × 5 numbers.
-_TOGETHER = 32
-_STEP = 1e-7
-_CHORDS = 25
-# Share of rounds without an estimate up to which leaving them out is harmless to a 95% interval.
-_LOST = 0.05
-# Draws of one round before it counts as hopeless, whatever the number of rounds.
-_TRIES = 1_000
+# Rounds drawn and fitted at a time; memory is 32 × pairs × 5 numbers.
+_BATCH = 32
+_TOLERANCE = 1e-7
+_CHORD_STEPS = 25
+# Largest share of rounds without an estimate that can be left out of a 95% interval.
+_MAX_REDRAWN = 0.05
+# Draws of one round before the bootstrap is given up.
+_MAX_DRAWS = 1_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,17 +48,17 @@ class BootstrapRatings:
     Attributes:
         theta: float64[R, K], logits, each round in the mean-zero gauge.
         seed: of the draws.
-        redrawn: rounds that had no estimate and were drawn again.
-        newton: rounds that chord steps did not settle.
+        redrawn: draws without an estimate, which were drawn again.
+        newton_rounds: rounds that needed full Newton.
     """
 
     theta: Float64
     seed: int
     redrawn: int
-    newton: int
+    newton_rounds: int
 
-    def bounds(self, level: float = 0.95) -> tuple[Float64, Float64]:
-        """Percentile bounds: two float64[K], logits.
+    def percentile_bounds(self, level: float = 0.95) -> tuple[Float64, Float64]:
+        """Return the percentile interval (Efron 1979) as two float64[K], logits.
 
         Raises:
             BadCounts: `level` is not between 0 and 1.
@@ -69,7 +69,7 @@ class BootstrapRatings:
         return low, high
 
     def covariance(self) -> Float64:
-        """float64[K, K], logits squared; rows sum to zero."""
+        """Return the sample covariance of the rounds, float64[K, K], logits squared; rows sum to zero."""
         result: Float64 = np.cov(self.theta, rowvar=False)
         return result
 
@@ -82,22 +82,23 @@ def bootstrap_ratings(
     *,
     seed: int = 0,
     reweight: int | None = None,
-    step: Callable[[int], None] | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> BootstrapRatings:
     """Rate `rounds` resamples of the votes.
 
     Args:
         counts: the votes.
-        fitted: their fit, of the same `reweight`.
-        rounds: R; 100 give the standard error to 7%, 1,000 the 95% bounds to a tenth of it.
+        fitted: their fit, with the same `reweight`.
+        rounds: R. The relative error of a standard error is 7% at 100 rounds; that of a 95% bound is a tenth of the
+            standard error at 1,000.
         seed: of the draws.
-        reweight: as `fit`; the weights of the votes at hand are kept for every round.
-        step: called with the number of rounds done since the last call.
+        reweight: as `fit`; every round uses the weights of the observed counts.
+        progress: called with the number of rounds done since the last call.
 
     Raises:
         BadCounts: fewer than two rounds, or a fit of other models.
-        Disconnected: over 5% of the rounds have no estimate; names the models that come apart.
-        NotConverged: a round's fit did not converge.
+        Disconnected: more than 5% of the draws have no estimate; names the models that are disconnected.
+        NotConverged: the fit of a round did not converge.
     """
     if rounds < 2:
         raise BadCounts(f"expected at least 2 rounds, got {rounds}")
@@ -105,40 +106,40 @@ def bootstrap_ratings(
         raise BadCounts(f"expected a fit of {len(counts.models)} models, got one of {len(fitted.theta)}")
     cells = _Cells(counts, fitted, reweight)
     streams = np.random.SeedSequence(seed).spawn(rounds)
-    drawn = np.empty((rounds, len(counts.models)))
-    lost: Counter[tuple[str, ...]] = Counter()
-    newton = 0
+    theta = np.empty((rounds, len(counts.models)))
+    redrawn: Counter[tuple[str, ...]] = Counter()
+    newton_rounds = 0
     with ThreadPoolExecutor() as threads:
-        for start in range(0, rounds, _TOGETHER):
-            some = streams[start : start + _TOGETHER]
-            found = list(threads.map(cells.draw, some))
-            lost.update(apart for _, failed in found for apart in failed)
-            _require_few(lost, rounds, hopeless=any(len(failed) >= _TRIES for _, failed in found))
-            votes = np.stack([one for one, _ in found])
-            theta, restless = cells.settle(votes)
-            for row in restless:
-                theta[row] = cells.exact(votes[row])
-            newton += len(restless)
-            drawn[start : start + len(some)] = theta
-            if step is not None:
-                step(len(some))
-    return BootstrapRatings(drawn, seed, sum(lost.values()), newton)
+        for start in range(0, rounds, _BATCH):
+            batch = streams[start : start + _BATCH]
+            draws = list(threads.map(cells.draw, batch))
+            redrawn.update(apart for _, failed in draws for apart in failed)
+            _require_few(redrawn, rounds, given_up=any(len(failed) >= _MAX_DRAWS for _, failed in draws))
+            votes = np.stack([accepted for accepted, _ in draws])
+            fitted_batch, unconverged = cells.chord_newton(votes)
+            for row in unconverged:
+                fitted_batch[row] = cells.full_newton(votes[row])
+            newton_rounds += len(unconverged)
+            theta[start : start + len(batch)] = fitted_batch
+            if progress is not None:
+                progress(len(batch))
+    return BootstrapRatings(theta, seed, sum(redrawn.values()), newton_rounds)
 
 
-def _require_few(lost: Counter[tuple[str, ...]], rounds: int, *, hopeless: bool) -> None:
-    """Few enough rounds without an estimate: leaving them out must not colour the interval."""
-    total = sum(lost.values())
-    if hopeless or total > max(1.0, _LOST * rounds):
-        apart, times = lost.most_common(1)[0]
+def _require_few(redrawn: Counter[tuple[str, ...]], rounds: int, *, given_up: bool) -> None:
+    """Raise if so many draws had no estimate that leaving them out would bias the interval."""
+    total = sum(redrawn.values())
+    if given_up or total > max(1.0, _MAX_REDRAWN * rounds):
+        apart, times = redrawn.most_common(1)[0]
         raise Disconnected(
-            f"expected at most {_LOST:.0%} of {rounds} rounds without an estimate, got {total} so far: "
-            f"{', '.join(apart)} came apart {times} times, for want of wins or losses; use the sandwich",
+            f"expected at most {_MAX_REDRAWN:.0%} of {rounds} rounds without an estimate, got {total} so far: "
+            f"{', '.join(apart)} had no win or no loss against the rest {times} times; use the sandwich intervals",
             [apart],
         )
 
 
 class _Cells:
-    """The votes as cells: P pairs times (a wins, b wins, neither)."""
+    """The votes as cells: P pairs times (a wins, b wins, no winner)."""
 
     def __init__(self, counts: PairCounts, fitted: Fit, reweight: int | None) -> None:
         self._counts, self._theta = counts, fitted.theta
@@ -150,7 +151,7 @@ class _Cells:
         self._weights = None if reweight is None else pair_weights(counts, reweight)
         self._weight = np.ones(len(counts.a)) if self._weights is None else self._weights[counts.a, counts.b]
         if self._weights is not None:
-            # As in `fit`: a mean of 1 over the votes, so that the information is on the same scale.
+            # Scaled to mean 1 over the votes, as in `fit_matrix`, so that the information has the same scale.
             each = counts.table().sum(axis=1)
             self._weight = self._weight * (each.sum() / (each * self._weight).sum())
         rows = np.arange(len(counts.a))
@@ -162,10 +163,10 @@ class _Cells:
         self._factor = cho_factor(fitted.hessian + gauge, check_finite=False)
 
     def draw(self, stream: np.random.SeedSequence) -> tuple[Float64, list[tuple[str, ...]]]:
-        """One round of votes that has an estimate, and who came apart in those before it that had none."""
+        """Return a draw that has an estimate, and of each draw before it some models that were disconnected."""
         rng = np.random.default_rng(stream)
         failed: list[tuple[str, ...]] = []
-        while len(failed) < _TRIES:
+        while len(failed) < _MAX_DRAWS:
             votes = rng.multinomial(self._total, self._shares).astype(np.float64)
             W = self._wins(votes)
             if is_strongly_connected(W):
@@ -173,25 +174,25 @@ class _Cells:
             failed.append(tuple(self._counts.models[int(part[0])] for part in strong_components(W)[1:4]))
         return votes, failed
 
-    def settle(self, votes: Float64) -> tuple[Float64, list[int]]:
-        """Chord Newton for R rounds at once; the rows that did not settle."""
+    def chord_newton(self, votes: Float64) -> tuple[Float64, list[int]]:
+        """Fit R rounds at once with the information of the fit; returns θ and the rows that did not converge."""
         won, lost, tied = (votes[:, k * len(self._a) : (k + 1) * len(self._a)] for k in range(3))
         score, met = (won + tied / 2) * self._weight, (won + lost + tied) * self._weight
         theta = np.tile(self._theta, (len(votes), 1))
         moving = np.arange(len(votes))
-        for _ in range(_CHORDS):
+        for _ in range(_CHORD_STEPS):
             now = theta[moving]
             expected = met[moving] * _logistic(now[:, self._a] - now[:, self._b])
             gradient = self._incidence @ (score[moving] - expected).T
             step = cho_solve(self._factor, gradient, check_finite=False).T
             theta[moving] = now + step - step.mean(axis=1, keepdims=True)
-            moving = moving[np.abs(step).max(axis=1) > _STEP]
+            moving = moving[np.abs(step).max(axis=1) > _TOLERANCE]
             if not len(moving):
                 break
         return theta, moving.tolist()
 
-    def exact(self, votes: Float64) -> Float64:
-        """Full Newton for one round."""
+    def full_newton(self, votes: Float64) -> Float64:
+        """Fit one round by full Newton."""
         won, lost, tied = votes.reshape(3, -1)
         shape = (self._size, self._size)
         decisive, ties = np.zeros(shape), np.zeros(shape)
@@ -207,6 +208,6 @@ class _Cells:
 
 
 def _logistic(x: Float64) -> Float64:
-    # numpy's exp is four times as fast as scipy's expit; 700 is where it ends.
+    # numpy's exp is four times as fast as scipy's expit; it overflows above 709.
     result: Float64 = 1.0 / (1.0 + np.exp(np.minimum(-x, 700.0)))
     return result

@@ -1,18 +1,18 @@
 """Exact Bradley-Terry ratings from pair counts, with a sandwich covariance.
 
-Model: P(i beats j) = 1 / (1 + exp(θ_j − θ_i)), a tie half a win for each side (Bradley & Terry 1952,
-Biometrika 39). Laws: no ridge, so the estimate is the maximum of the likelihood itself; an unconverged fit is
-never returned; disconnected counts are refused (Ford 1957). Covariance V = H⁺ B H⁺ (Huber 1967; White 1982,
-Econometrica 50), B = Σ over votes of (y − p)² (e_i − e_j)(e_i − e_j)ᵀ, y = 1, ½ or 0: right also where ties
-make the votes less scattered than the model says. A peer that adds a ridge to H covers 90.7% instead of 95%
-for models with few votes.
+Model: P(i beats j) = 1 / (1 + exp(θ_j − θ_i)), a tie is half a win for each side (Bradley & Terry 1952, Biometrika 39).
+The estimate is the maximum of the likelihood without a ridge. Covariance V = H⁺ B H⁺ (Huber 1967; White 1982,
+Econometrica 50), B = Σ over votes of (y − p)² (e_i − e_j)(e_i − e_j)ᵀ with y = 1, ½ or 0, which is consistent also
+where ties make the votes less variable than the model. A ridge in H lowers the coverage for models with few votes from
+95% to 90.7%.
 
-Reweighting (optional): pair weights w multiply each vote's score, so the sandwich has w in H and w² in B.
-`pair_weights` gives 1 / max(n_pair, least), the published choice; on real votes it moves ratings by up to 23.8
-points, which is why it is off unless asked for.
+Laws: an unconverged fit is never returned; counts that are not strongly connected are refused (Ford 1957).
 
-Blind spots: the votes of one voter count as independent (`clusters` counts voters instead); a pair of models
-whose every vote is a tie has residuals 0, so its SE is 0, which is the formula's answer and not certainty.
+Reweighting (optional): pair weights w multiply each vote's score, so w enters H and w² enters B. `pair_weights` gives
+1 / max(n_pair, least), a published choice. It moves real ratings by up to 23.8 points and is off by default.
+
+Blind spots: votes of one voter count as independent (see `clustered_sandwich`); two models that only tied have
+residuals 0 and SE 0, the value of the formula and not certainty.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class Fit:
     Attributes:
         theta: float64[K], strengths in logits, mean zero.
         covariance: float64[K, K], sandwich, logits squared; rows sum to zero.
-        hessian: float64[K, K], the observed information (a Laplacian), for influence and for Newton restarts.
+        hessian: float64[K, K], the observed information, a Laplacian.
         iterations: Newton steps taken.
         gradient_norm: the largest absolute component of the gradient, in votes.
-        converged: always true; an unconverged fit raises.
+        converged: always true, since an unconverged fit raises.
     """
 
     theta: Float64
@@ -54,10 +54,10 @@ class Fit:
 
 
 def fit(counts: PairCounts, *, reweight: int | None = None, tolerance: float = 1e-10, max_iterations: int = 100) -> Fit:
-    """Fit all votes, ties half a win for each side.
+    """Fit all votes by maximum likelihood; a tie is half a win for each side.
 
     Args:
-        counts: the votes; every model of the axis must be comparable.
+        counts: the votes, with a strongly connected win digraph.
         reweight: None counts every vote alike; a number gives each pair the weight 1 / max(votes, reweight).
         tolerance: on the last step in logits, and on the gradient per battle of the model.
         max_iterations: Newton steps before giving up.
@@ -78,10 +78,10 @@ def fit(counts: PairCounts, *, reweight: int | None = None, tolerance: float = 1
 
 
 def pair_weights(counts: PairCounts, least: int = 50) -> Float64:
-    """Return float64[K, K], symmetric: 1 / max(votes of the pair, least); 1 / least where there are none.
+    """Return float64[K, K], symmetric: 1 / max(votes of the pair, least).
 
     Raises:
-        BadCounts: `least` is not a whole number of votes, at least 1.
+        BadCounts: `least` is not a whole number of at least 1.
     """
     if isinstance(least, bool) or not isinstance(least, int) or least < 1:
         raise BadCounts(f"expected the least number of votes of a pair to be a whole number from 1, got {least!r}")
@@ -91,11 +91,11 @@ def pair_weights(counts: PairCounts, least: int = 50) -> Float64:
 
 
 def fit_decisive(counts: PairCounts, *, tolerance: float = 1e-10, max_iterations: int = 100) -> Fit:
-    """Fit only the votes that name a winner: θ for the probability of a win given that there is one.
+    """Fit only the votes that name a winner: θ models the probability of a win given that there is one.
 
     Raises:
-        BadCounts, Disconnected, NotConverged: as `fit`; a model that only ever tied is disconnected here
-            (call `select_rated_models(counts.decisive())` first to leave it out).
+        BadCounts, Disconnected, NotConverged: as `fit`; a model whose votes are all ties is disconnected here, and
+            `select_rated_models(counts.decisive())` leaves it out.
     """
     return fit(counts.decisive(), tolerance=tolerance, max_iterations=max_iterations)
 
@@ -114,15 +114,15 @@ def fit_matrix(
 
     Args:
         wins: [K, K], votes for i over j.
-        ties: [K, K], symmetric, votes that name no winner. Without it all of `wins` counts as decisive
-            votes: ties already folded in as halves give the same θ and a covariance too large.
-        weights: [K, K], symmetric, above 0: what a vote of each pair weighs. Only their ratios matter.
+        ties: [K, K], symmetric, votes that name no winner. Without it all of `wins` are decisive votes; ties added to
+            `wins` as halves give the same θ and too large a covariance.
+        weights: [K, K], symmetric, above 0: the weight of each vote of a pair. Only their ratios matter.
         names: K names for messages.
         tolerance: as `fit`.
         max_iterations: as `fit`.
 
     Raises:
-        BadCounts: NaN, a negative number, a wrong shape, or votes of a model against itself, with the pair.
+        BadCounts: NaN, a negative number or votes of a model against itself, with the pair; or a wrong shape.
         Disconnected: as `fit`.
         NotConverged: as `fit`.
     """
@@ -144,14 +144,14 @@ def fit_matrix(
 
 
 def sandwich_covariance(hessian: Float64, scatter: Float64) -> Float64 | None:
-    """H⁺ B H⁺, or None if rounding left H without an inverse: B's rows sum to zero, so the gauge drops out."""
+    """Return H⁺ B H⁺, or None if H is singular in float64; B's rows sum to zero, so the gauge of H has no effect."""
     half = solve_laplacian(hessian, scatter)
     full = None if half is None else solve_laplacian(hessian, half.T)
     return None if full is None else (full + full.T) / 2
 
 
 def _score_variance(decisive: Float64, tied: Float64, theta: Float64) -> Float64:
-    """Σ (y − p)² of each pair's votes, in either order of the pair."""
+    """float64[K, K], symmetric: Σ (y − p)² over the votes of each pair."""
     P = win_probability(theta)
     lost = decisive * P.T**2
     result: Float64 = lost + lost.T + tied * (P - 0.5) ** 2
@@ -159,7 +159,7 @@ def _score_variance(decisive: Float64, tied: Float64, theta: Float64) -> Float64
 
 
 def _scaled(weights: npt.ArrayLike | None, W: Float64, names: Sequence[str | int] | None) -> Float64:
-    """Weights whose mean over the votes is 1, so that tolerances keep their meaning."""
+    """Scale the weights to mean 1 over the votes, so that tolerances keep their units."""
     if weights is None:
         return np.ones_like(W)
     given = np.array(validation.square_matrix(_off_diagonal(weights, len(W)), "weights", names))

@@ -1,14 +1,14 @@
-"""Voter-clustered sandwich: the votes of one voter are not independent.
+"""Sandwich covariance clustered by voter, for votes of one voter that are not independent.
 
 V = H⁺ B H⁺ with B = Σ over voters of s sᵀ, s = Σ over the voter's votes of w (y − p)(e_a − e_b) (Liang & Zeger 1986,
-Biometrika 73; Cameron & Miller 2015, J. Human Resources 50, without the factor G/(G − 1), which hundreds of
-thousands of voters do not need).
+Biometrika 73; Cameron & Miller 2015, J. Human Resources 50, without the factor G/(G − 1), which is 1 for hundreds of
+thousands of voters).
 
-Laws: when every vote is a voter of its own this is the plain sandwich; a vote without a voter is one of its own;
-θ is untouched, only how sure we are of it.
+Laws: a vote without a voter is a cluster of its own; if every vote is one, the result is the plain sandwich; θ does not
+change.
 
-Blind spots: with a few dozen voters it is too small, as every clustered variance is; one person behind many
-pseudonyms looks like many voters.
+Blind spots: with a few dozen voters the variance is too small, as every clustered one; one person with many pseudonyms
+counts as many voters.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ def with_clustered_covariance(
     *,
     weights: npt.ArrayLike | None = None,
 ) -> Fit:
-    """Replace the covariance of a fit by the one that counts voters instead of votes.
+    """Return the fit with its covariance clustered by voter.
 
     Args:
         fitted: the fit of these votes.
         a, b: N codes of the two models.
         outcome: N codes, positions in `OUTCOMES`.
-        voter: N whole numbers, the same for the votes of one voter; −1 where the voter is unknown.
-        weights: [K, K], the pair weights of the fit, if it had any.
+        voter: N whole numbers, equal for votes of one voter; −1 for an unknown voter.
+        weights: [K, K], the pair weights of the fit, if any.
 
     Raises:
-        BadCounts: columns of different lengths, or a code off its axis, with its row.
-        NotConverged: rounding left the information without an inverse.
+        BadCounts: columns of different lengths, or a code outside its axis, with its row.
+        NotConverged: the information is singular in float64.
     """
     size = len(fitted.theta)
     left, right = validation.codes(a, "a", size), validation.codes(b, "b", size)
@@ -60,7 +60,7 @@ def with_clustered_covariance(
         raise BadCounts("expected one length, got {} a, {} b, {} outcome, {} voter".format(*lengths))
     residual = residuals(fitted.theta, left, right, result)
     if weights is not None:
-        # As in `fit`: only the ratios matter, with a mean of 1 over the votes.
+        # Scaled to mean 1 over the votes, as in `fit_matrix`.
         each = np.asarray(weights, dtype=np.float64)[left, right]
         residual *= each / each.mean()
     covariance = sandwich_covariance(
@@ -72,10 +72,10 @@ def with_clustered_covariance(
 
 
 def voter_clusters(voter: npt.NDArray[np.integer[Any]]) -> tuple[Int64, Int64]:
-    """Number the voters from 0; each vote without one (−1) gets a number of its own after them.
+    """Number the voters from 0, then each vote without a voter (−1) as a cluster of its own.
 
     Returns:
-        int64[N], the number of each vote's voter, and the known voters by number.
+        int64[N], the cluster of each vote, and the known voters in the order of their clusters.
     """
     known = voter != -1
     names, numbers = np.unique(voter[known], return_inverse=True)
@@ -86,7 +86,7 @@ def voter_clusters(voter: npt.NDArray[np.integer[Any]]) -> tuple[Int64, Int64]:
 
 
 def voter_scores(a: Int32, b: Int32, residual: Float64, cluster: Int64, size: int) -> csr_array:
-    """Scores as a sparse [voters, K]: what each voter's votes pull each model by."""
+    """Return the sum of each cluster's scores, sparse float64[clusters, K]."""
     rows, columns = np.concatenate([cluster, cluster]), np.concatenate([a, b])
     voters = int(cluster.max()) + 1 if len(cluster) else 0
     return coo_array((np.concatenate([residual, -residual]), (rows, columns)), shape=(voters, size)).tocsr()
@@ -95,7 +95,7 @@ def voter_scores(a: Int32, b: Int32, residual: Float64, cluster: Int64, size: in
 def clustered_scatter(
     a: Int32, b: Int32, residual: Float64, cluster: Int64, size: int, z: Float64 | None = None
 ) -> Float64:
-    """Σ over voters of s sᵀ: float64[K, K], or [K + F, K + F] with features z, float64[N, F]."""
+    """Return Σ over clusters of s sᵀ: float64[K, K], or [K + F, K + F] with features z, float64[N, F]."""
     scores = voter_scores(a, b, residual, cluster, size)
     models: Float64 = (scores.T @ scores).toarray()
     if z is None:

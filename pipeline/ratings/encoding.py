@@ -1,14 +1,13 @@
-"""Votes as text → votes as codes.
+"""Encodes columns of text as integer codes.
 
-Laws: an outcome that is not one of the four is an error, never a tie (a peer that scored unknown labels as
-ties turned every rating into NaN); a model against itself is an error; the axis is the sorted names, so it
-does not depend on the order of the votes.
+Laws: an outcome that is not one of the four is an error, never a tie (a peer that scored unknown labels as ties turned
+every rating into NaN); the model axis is the sorted names, so it does not depend on the order of the votes.
 
-A column goes through Arrow's dictionary encoding, one thread a column, some 10 ns a value. A column that Arrow
-cannot take as text (a number among the names, half a surrogate pair, a hole) is read value by value instead,
-which either names the culprit or succeeds: the answer never depends on the road.
+Arrow encodes a column at some 10 ns a value, one thread a column. A column that Arrow does not accept as text (a number
+among the names, half a surrogate pair, a null) is read value by value, with the same result or an error that names the
+row.
 
-Not handled: other spellings of an outcome ("tie (bothbad)"); `pipeline.formats` maps those.
+Not handled: other spellings of an outcome, such as "tie (bothbad)" (`pipeline.formats`).
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _Encoded = tuple[list[str], npt.NDArray[np.integer[Any]]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CodedColumn:
-    """A column of N codes, kept as a small table and positions in it: adding up needs nothing more.
+    """A column of N codes, stored as a table of distinct codes and positions in it, as `pair_sums` needs it.
 
     Attributes:
         table: int32[D], the code of each distinct value.
@@ -74,7 +73,7 @@ def encode_battles(
 def encode_columns(
     model_a: Iterable[Any], model_b: Iterable[Any], winner: Iterable[Any]
 ) -> tuple[tuple[str, ...], CodedColumn, CodedColumn, CodedColumn]:
-    """As `encode_battles`, codes not written out yet."""
+    """Encode as `encode_battles`, with the columns as tables and positions."""
     given = [_sized(column) for column in (model_a, model_b, winner)]
     if len({len(column) for column in given}) != 1:
         lengths = ", ".join(f"{len(c)} {what}" for c, what in zip(given, ("model_a", "model_b", "winner"), strict=True))
@@ -92,13 +91,13 @@ def encode_columns(
 
 
 def encode_groups(column: Iterable[Any], what: str) -> tuple[tuple[str, ...], Int32]:
-    """Turn a column of text into its sorted distinct values and int32[N] codes, −1 where there is none.
+    """Turn a column of text into its sorted distinct values and int32[N] codes, −1 for an absent value.
 
     Raises:
         BadCounts: a value that is neither text nor absent, with its row.
     """
     given = _sized(column)
-    encoded = _encode(given, holes=True)
+    encoded = _encode(given, nulls=True)
     if encoded is None:
         texts = _texts(given)
         bad = next((row for row, x in enumerate(texts) if not (x is None or isinstance(x, str) or x != x)), None)
@@ -115,8 +114,8 @@ def _sized(column: Iterable[Any]) -> Any:
     return column if hasattr(column, "__len__") else list(column)
 
 
-def _encode(column: Any, *, holes: bool = False) -> _Encoded | None:
-    """Dictionary-encode a column; None if Arrow has no text for each of its values."""
+def _encode(column: Any, *, nulls: bool = False) -> _Encoded | None:
+    """Dictionary-encode a column; None if Arrow cannot read every value as text."""
     try:
         array = column if isinstance(column, pa.Array | pa.ChunkedArray) else pa.array(column)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
@@ -124,7 +123,7 @@ def _encode(column: Any, *, holes: bool = False) -> _Encoded | None:
     kind = array.type.value_type if pa.types.is_dictionary(array.type) else array.type
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
         return ([], np.zeros(0, dtype=np.int32)) if not len(array) else None
-    if array.null_count and not holes:
+    if array.null_count and not nulls:
         return None
     if not pa.types.is_dictionary(array.type):
         array = array.cast(pa.large_string()) if pa.types.is_string_view(kind) else array
@@ -142,12 +141,12 @@ def _split(array: Any) -> _Encoded | None:
     except UnicodeDecodeError:
         return None
     if None in texts or len(set(texts)) < len(texts):
-        return None  # an odd dictionary of the caller's making: value by value
+        return None  # the caller's own dictionary, with nulls or repeated texts
     return texts, indices.to_numpy(zero_copy_only=False)
 
 
 def _placed(encoded: _Encoded, place: dict[str, int]) -> CodedColumn:
-    # One entry more: position −1 is "absent", and numpy reads it from the end.
+    # The last entry is for position −1, an absent value: numpy counts it from the end.
     return CodedColumn(np.array([*(place[text] for text in encoded[0]), -1], dtype=np.int32), encoded[1])
 
 
@@ -171,7 +170,7 @@ def _one_by_one(
 
 
 def _texts(column: Any) -> Sequence[Any]:
-    # Plain strings keep their hash between look-ups; numpy's own scalars are made anew for each.
+    # A str caches its hash; numpy would make a new scalar for each access.
     for plain in ("to_pylist", "tolist"):
         if hasattr(column, plain):
             texts: Sequence[Any] = getattr(column, plain)()
@@ -182,7 +181,7 @@ def _texts(column: Any) -> Sequence[Any]:
 def _axis(left: Sequence[Any], right: Sequence[Any]) -> tuple[str, ...]:
     try:
         names = set(left) | set(right)
-    except TypeError:  # an unhashable value: the scan below finds it
+    except TypeError:  # an unhashable value, which the scan below finds
         names = {None}
     if not all(_is_name(name) for name in names):
         row, name = next((row, x) for row, x in enumerate(_alternate(left, right)) if not _is_name(x))
@@ -193,7 +192,7 @@ def _axis(left: Sequence[Any], right: Sequence[Any]) -> tuple[str, ...]:
 def _lookup(index: dict[str, int], column: Sequence[Any]) -> Int32:
     try:
         return np.fromiter(map(index.get, column, repeat(-1)), np.int32, len(column))
-    except TypeError:  # an unhashable value is as unknown as any other
+    except TypeError:  # an unhashable value is no known name
         return np.array([index.get(v, -1) if isinstance(v, str) else -1 for v in column], dtype=np.int32)
 
 

@@ -1,16 +1,16 @@
-"""How few votes a place on the board hangs on.
+"""Searches for the fewest votes without which two models swap ranks.
 
-Dropping one vote moves θ_i − θ_j by −(y − p)(u_a − u_b), u = H⁺(e_i − e_j): its influence (Cook & Weisberg 1982;
-Broderick, Giordano & Meager 2020, "An automatic finite-sample robustness metric"). Votes of one cell (pair,
-outcome) share it. So: sort the cells, drop the most influential votes, refit exactly, bisect to the smallest
-number that swaps the two. Then sort again by the influence at that refit and try to need fewer, until nothing is
-gained: at a smallest set the votes dropped are those of most influence *after* dropping (the Karush-Kuhn-Tucker
-conditions of the problem with fractions of votes allowed), which one look at the full board does not give.
+To first order, dropping one vote changes θ_i − θ_j by −(y − p)(u_a − u_b), u = H⁺(e_i − e_j): its influence (Cook &
+Weisberg 1982; Broderick, Giordano & Meager 2020, "An automatic finite-sample robustness metric"). Votes of one cell
+(pair, outcome) have the same influence. The search sorts the cells, drops the most influential votes, refits exactly,
+and bisects to the smallest number that swaps the two models. It then sorts by the influence at that refit and repeats
+until the number no longer falls: the votes of a smallest set have the most influence *after* dropping (the
+Karush-Kuhn-Tucker conditions of the relaxation to fractions of votes), which one pass does not find.
 
-Laws: a number is reported only with the votes that were dropped, and these do swap the two on an exact refit; the
-votes left still allow a comparison of all models.
+Laws: a number is reported with the votes that were dropped, which swap the two models on an exact refit; the win
+digraph of the remaining votes is strongly connected.
 
-Blind spot: an upper bound of the fewest. No smaller set is proved not to exist.
+Blind spot: the number is an upper bound; a smaller set may exist.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ from .newton import information, laplacian, maximise, solve_laplacian
 from .pair_counts import PairCounts
 from .win_graph import is_strongly_connected
 
-# Looks at the influence after dropping; on real votes the second gains the most, the fourth nothing.
-_LOOKS = 8
+# Passes with the influence after dropping; on real votes the second gains most and the fourth nothing.
+_PASSES = 8
 _TOLERANCE = 1e-10
-# Logits by which two models must be apart to have changed places: ten times what a fit leaves open.
+# Difference in logits that counts as a swap: ten times the tolerance of a fit.
 _MARGIN = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RankSwap:
-    """A set of votes without which two models change places.
+    """A set of votes without which two models swap ranks.
 
     Attributes:
         above: the model that is rated higher with all votes.
-        below: the model that is rated higher without these.
-        votes: how many are dropped.
-        share: of all votes.
-        dropped: the votes themselves, as counts on the same axis.
-        gap: points between the two with all votes, above 0.
-        gap_after: points between them after dropping, below 0.
+        below: the model that is rated higher without the set.
+        votes: size of the set.
+        share: the size as a share of all votes.
+        dropped: the set, as counts on the same axis.
+        gap: rating of `above` minus rating of `below` with all votes, points, positive.
+        gap_after: the same without the set, negative.
     """
 
     above: str
@@ -64,15 +64,15 @@ class RankSwap:
 
 @single_blas_thread
 def fewest_votes_to_swap(counts: PairCounts, above: str, below: str, *, fitted: Fit | None = None) -> RankSwap | None:
-    """Find few votes without which `below` is rated higher than `above`.
+    """Search for the fewest votes without which `below` is rated higher than `above`.
 
     Args:
         counts: the votes.
-        above, below: two models, the first one rated higher.
-        fitted: their fit, if it is at hand.
+        above, below: two models, `above` the higher rated.
+        fitted: their fit, if known.
 
     Returns:
-        The smallest set found, or None if no set that leaves all models comparable swaps them.
+        The smallest set found, or None if none was found that swaps them and keeps all models comparable.
 
     Raises:
         BadCounts: a model that is not on the axis, or `above` is not rated higher.
@@ -88,33 +88,34 @@ def fewest_votes_to_swap(counts: PairCounts, above: str, below: str, *, fitted: 
 
 @single_blas_thread
 def fewest_votes_to_replace_first(counts: PairCounts, *, fitted: Fit | None = None) -> RankSwap | None:
-    """Find few votes without which the first model is not first: the cheapest swap with any other.
+    """Search for the fewest votes without which another model is first.
 
     Returns:
-        The swap, or None if no challenger can be lifted above it by dropping votes.
+        The smallest swap with any other model, or None if none was found.
 
     Raises:
         Disconnected, NotConverged: as `fit`.
     """
     start = fit(counts) if fitted is None else fitted
     first = int(np.argmax(start.theta))
-    # Four prices of a challenger, each at least the one before and dearer to work out: two bounds, a guess, the search.
-    lifts = _lifts(start, first)
+    # Best-first search over the other models. Each has four estimates of the votes needed, each at least the one before
+    # and slower to compute: two lower bounds, the linear estimate, the search.
+    potentials = _potentials(start, first)
     gap = start.theta[first] - start.theta
-    waiting = [(float(gap[k] / (lifts[first, k] - lifts[k, k])), 0, k) for k in range(len(gap)) if k != first]
-    heapify(waiting)
+    queue = [(float(gap[k] / (potentials[first, k] - potentials[k, k])), 0, k) for k in range(len(gap)) if k != first]
+    heapify(queue)
     best: RankSwap | None = None
     searches: dict[int, _Search] = {}
-    while waiting:
-        votes, step, k = heappop(waiting)
-        # The linear guess errs by some per cent; a challenger at twice the price is out of the race.
+    while queue:
+        votes, step, k = heappop(queue)
+        # The linear estimate errs by a few per cent, so a model at twice the best number cannot win.
         if best is not None and votes > 2 * best.votes:
             break
         if step == 0:
-            heappush(waiting, (_least(counts, start, lifts[:, k], float(gap[k])), 1, k))
+            heappush(queue, (_lower_bound(counts, start, potentials[:, k], float(gap[k])), 1, k))
         elif step == 1:
             searches[k] = _Search(counts, start, first, k)
-            heappush(waiting, (searches[k].linear(), 2, k))
+            heappush(queue, (searches[k].linear_estimate(), 2, k))
         else:
             found = searches.pop(k).smallest()
             if found is not None and (best is None or found.votes < best.votes):
@@ -122,32 +123,32 @@ def fewest_votes_to_replace_first(counts: PairCounts, *, fitted: Fit | None = No
     return best
 
 
-def _lifts(start: Fit, first: int) -> Float64:
+def _potentials(start: Fit, first: int) -> Float64:
     """float64[K, K], column k is H⁺(e_first − e_k).
 
-    As a potential it is highest at `first` and lowest at k, so no vote has more influence on their gap than the
-    difference of these two: the effective resistance.
+    A column is a potential, highest at `first` and lowest at k, so no vote has more influence on their gap than the
+    difference of the two, the effective resistance.
     """
     units = np.eye(len(start.theta))
-    lifts = solve_laplacian(start.hessian, units[:, [first]] - units)
-    if lifts is None:
+    potentials = solve_laplacian(start.hessian, units[:, [first]] - units)
+    if potentials is None:
         raise NotConverged(0, float("inf"))
-    return lifts
+    return potentials
 
 
-def _least(counts: PairCounts, start: Fit, lift: Float64, gap: float) -> float:
-    """No more votes than the linear guess asks for: the gap over the influence of the best vote."""
-    p, steep = expit(start.theta[counts.a] - start.theta[counts.b]), lift[counts.a] - lift[counts.b]
-    there = np.stack([counts.wins_a, counts.wins_b, counts.ties + counts.both_bad]) > 0
-    most = float(np.where(there, np.stack([1 - p, -p, 0.5 - p]) * steep, 0.0).max(initial=0.0))
-    return gap / most if most > 0 else float("inf")
+def _lower_bound(counts: PairCounts, start: Fit, potential: Float64, gap: float) -> float:
+    """A lower bound of the linear estimate: the gap divided by the largest influence of a vote."""
+    p, drop = expit(start.theta[counts.a] - start.theta[counts.b]), potential[counts.a] - potential[counts.b]
+    occurs = np.stack([counts.wins_a, counts.wins_b, counts.ties + counts.both_bad]) > 0
+    largest = float(np.where(occurs, np.stack([1 - p, -p, 0.5 - p]) * drop, 0.0).max(initial=0.0))
+    return gap / largest if largest > 0 else float("inf")
 
 
 def neighbour_swaps(counts: PairCounts, top: int, *, fitted: Fit | None = None) -> Iterator[RankSwap | None]:
-    """Go down the board: the swap of #1 and #2, of #2 and #3, … of #top and the next.
+    """Yield the fewest votes that swap #1 and #2, #2 and #3, … #top and the next; None where none was found.
 
     Raises:
-        BadCounts: there are no two models to compare.
+        BadCounts: fewer than two models.
         Disconnected, NotConverged: as `fit`.
     """
     start = fit(counts) if fitted is None else fitted
@@ -159,7 +160,7 @@ def neighbour_swaps(counts: PairCounts, top: int, *, fitted: Fit | None = None) 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Refit:
-    """The board without some votes: int64[3P] dropped of each cell, how many, and θ without them."""
+    """A fit without some votes: int64[3P] dropped from each cell, their number, and θ without them."""
 
     dropped: Int64
     votes: int
@@ -167,7 +168,7 @@ class _Refit:
 
 
 class _Search:
-    """One pair of models; cells are P pairs times (a wins, b wins, neither)."""
+    """The search for one pair of models; cells are P pairs times (a wins, b wins, no winner)."""
 
     def __init__(self, counts: PairCounts, start: Fit, above: int, below: int) -> None:
         self._counts, self._start = counts, start
@@ -176,23 +177,23 @@ class _Search:
         self._W = counts.win_matrix()
         self._at_start = self._order(start.theta, start.hessian)
 
-    def linear(self) -> float:
-        """How many votes the influence alone asks for; infinite if all of them are too few."""
+    def linear_estimate(self) -> float:
+        """Return the number of votes that closes the gap to first order; infinite if all of them do not."""
         order, influence = self._at_start
         votes = self._votes[order]
-        moved, gap = np.cumsum(votes * influence[order]), self._gap(self._start.theta)
-        if not len(moved) or moved[-1] <= gap:
+        closed, gap = np.cumsum(votes * influence[order]), self._gap(self._start.theta)
+        if not len(closed) or closed[-1] <= gap:
             return float("inf")
-        cell = int(np.searchsorted(moved, gap, side="right"))
-        short = gap - (float(moved[cell - 1]) if cell else 0.0)
-        return float(votes[:cell].sum()) + short / float(influence[order[cell]])
+        cell = int(np.searchsorted(closed, gap, side="right"))
+        left = gap - (float(closed[cell - 1]) if cell else 0.0)
+        return float(votes[:cell].sum()) + left / float(influence[order[cell]])
 
     @single_blas_thread
     def smallest(self) -> RankSwap | None:
-        """The smallest set that some look finds."""
+        """Return the smallest set of all passes."""
         best: _Refit | None = None
         order = self._at_start[0]
-        for _ in range(_LOOKS):
+        for _ in range(_PASSES):
             found = self._bisect(order, best)
             if found is None:
                 break
@@ -202,7 +203,7 @@ class _Search:
         return None if best is None else self._swap(best)
 
     def _order(self, theta: Float64, hessian: Float64) -> tuple[Int64, Float64]:
-        """Cells whose votes hold `above` up, the most influential first, and the influence of every cell."""
+        """Return the cells whose votes favour `above`, most influential first, and the influence of every cell."""
         a, b = self._counts.a, self._counts.b
         e = np.zeros(len(theta))
         e[self._above], e[self._below] = 1.0, -1.0
@@ -215,14 +216,14 @@ class _Search:
         return order[(influence[order] > 0) & (self._votes[order] > 0)], influence
 
     def _bisect(self, order: Int64, best: _Refit | None) -> _Refit | None:
-        """The fewest votes from the front of the order that swap the two, if fewer than the best known."""
+        """Return the fewest votes from the front of the order that swap the two models, if fewer than `best`."""
         ends = np.cumsum(self._votes[order])
         low, top = 0, (int(ends[-1]) if len(ends) else 0) + 1
-        guess = self.linear()
+        guess = self.linear_estimate()
         if best is not None:
             top, guess = min(top, best.votes), best.votes - 1
         found: _Refit | None = None
-        # Up from the guess in growing strides: sets so large that nothing can be compared are not asked for.
+        # Upwards from the guess in growing strides, so that sets without an estimate are rarely tried.
         k, stride, bounded = int(min(max(guess, 1), top - 1)), max(1, int(min(guess, top)) // 16), False
         while low + 1 < top:
             refit = self._refit(order, ends, k)
@@ -237,7 +238,7 @@ class _Search:
         return found
 
     def _refit(self, order: Int64, ends: Int64, votes: int) -> _Refit | None:
-        """The exact fit without the first `votes` votes of the order; None if it has none."""
+        """Fit exactly without the first `votes` votes of the order; None if there is no estimate."""
         dropped = np.zeros_like(self._votes)
         cell = int(np.searchsorted(ends, votes))
         dropped[order[:cell]] = self._votes[order[:cell]]
@@ -252,7 +253,7 @@ class _Search:
         return _Refit(dropped, votes, theta)
 
     def _matrix(self, dropped: Int64) -> Float64:
-        """float64[K, K], the dropped votes as wins of i over j."""
+        """Return float64[K, K], the dropped votes as wins of i over j."""
         a, b = self._counts.a, self._counts.b
         won, lost, none = dropped.reshape(3, -1)
         W = np.zeros_like(self._W)

@@ -1,10 +1,9 @@
-"""Boards by category, language or any other property of a vote, from one pass over the votes.
+"""Leaderboards by category, language or another property of a vote, from one pass over the votes.
 
-Laws: a vote is counted once in the whole and once in its group, so the groups and the votes without one add up to
-the whole. A group whose votes allow no
-comparison has no board but a reason.
+Laws: a vote is counted once in the whole and at most once in a group, so groups and votes without a group add up to the
+whole. A group without an estimate has a reason instead of a board.
 
-Not handled: a vote in several categories at once; the caller counts each property by itself.
+Not handled: a vote in several categories at once.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ class GroupedCounts:
 
     Attributes:
         whole: all votes, those without a group included.
-        groups: label → its votes, on the same axis, sorted by label; none is empty.
+        groups: label → its votes, on the same axis, sorted by label; no empty group.
     """
 
     whole: PairCounts
@@ -39,13 +38,13 @@ class GroupedCounts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroupLeaderboard:
-    """The board of a group, or why it has none.
+    """The leaderboard of a group, or the reason why it has none.
 
     Attributes:
         label: of the group.
         votes: votes of the group.
-        board: None if its votes allow no comparison.
-        reason: why; empty for a board.
+        board: None if its votes have no estimate.
+        reason: the reason if `board` is None, else empty.
     """
 
     label: str
@@ -67,11 +66,11 @@ def count_groups(
     Args:
         models: K names.
         a, b, outcome: N codes, as `PairCounts.from_codes`.
-        labels: G names of groups, each once.
-        group: N codes into `labels`, −1 where a vote has none.
+        labels: names of the groups, each once.
+        group: N positions in `labels`, −1 for a vote without a group.
 
     Raises:
-        BadCounts: a code off its axis with its row, columns of different lengths, or a label given twice.
+        BadCounts: a code outside its axis, with its row; columns of different lengths; or a repeated label.
     """
     names = validation.model_names(models)
     left, right = validation.codes(a, "a", len(names)), validation.codes(b, "b", len(names))
@@ -97,12 +96,12 @@ def rate_groups(
 
     Args:
         grouped: the counts.
-        anchor: as `leaderboard`; a group that does not rate the anchor keeps its mean at 1000.
+        anchor: as `compute_leaderboard`; a group in which the anchor is not rated has mean 1000.
         level: coverage of the intervals.
-        least_share: as `leaderboard`.
+        least_share: as `compute_leaderboard`.
 
     Returns:
-        One entry a group, most votes first, then by label.
+        One entry for each group, by votes descending, then by label.
     """
     order = sorted(grouped.groups.items(), key=lambda item: (-item[1].total, item[0]))
     return tuple(_group_board(label, counts, anchor, level, least_share) for label, counts in order)
@@ -133,12 +132,12 @@ def _group_codes(group: npt.ArrayLike, labels: Sequence[str]) -> Int64:
 
 
 def _cells(a: Int32, b: Int32, outcome: Int32, group: Int64, sizes: tuple[int, int]) -> tuple[Int32, Int32, Int64]:
-    """The ordered pairs that occur, and int64[groups, P, 4] by outcome."""
+    """Return the ordered pairs that occur, and int64[groups, P, 4] votes by outcome."""
     size, groups = sizes
     keys = a.astype(np.int64) * size + b
-    held = np.zeros(size * size, dtype=bool)
-    held[keys] = True
-    pairs = np.flatnonzero(held)
+    used = np.zeros(size * size, dtype=bool)
+    used[keys] = True
+    pairs = np.flatnonzero(used)
     place = np.zeros(size * size, dtype=np.int64)
     place[pairs] = np.arange(len(pairs))
     cells = (group * len(pairs) + place[keys]) * len(OUTCOMES) + outcome

@@ -1,11 +1,9 @@
-"""Points, intervals and rank sets.
+"""Points, Wald intervals and marginal rank ranges.
 
-Laws: SE, lower and upper are in the mean-zero gauge, whatever is shown; an anchor is a shift of what is
-shown, after the intervals (anchoring inside makes the anchor's own interval 0 and every other one wider:
-median 1.07×, at most 1.40×). Rank sets follow from the intervals alone.
+Laws: SE, lower and upper are in the mean-zero gauge. An anchor shifts ratings and bounds after the intervals are
+computed: anchoring before makes the anchor's interval 0 and every other one wider (median 1.07×, at most 1.40×).
 
-Blind spot: marginal 95% intervals do not give 95% rank sets: each model's range
-holds for that model alone.
+Blind spot: rank ranges from marginal 95% intervals do not have 95% coverage; see `rank_sets`.
 """
 
 from __future__ import annotations
@@ -20,14 +18,15 @@ from ..errors import BadCounts
 from ..vocabulary.arrays import Float64, Int64
 from .bradley_terry import Fit
 
-# Elo's scale: 400 points are odds of 10 to 1.
 POINTS_PER_LOGIT = 400 / log(10)
+"""Elo's scale: 400 points are odds of 10 to 1."""
 MEAN_RATING = 1000.0
+"""The mean of a board without an anchor, in points."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RatingIntervals:
-    """Ratings with intervals, in points, the board's mean at 1000.
+    """Ratings with intervals, in points.
 
     Attributes:
         rating: float64[K].
@@ -42,18 +41,18 @@ class RatingIntervals:
     upper: Float64
 
     def shifted(self, points: float) -> RatingIntervals:
-        """Move what is shown; nothing gets wider or narrower."""
+        """Add points to ratings and bounds; standard errors stay."""
         return RatingIntervals(self.rating + points, self.se, self.lower + points, self.upper + points)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MarginalRanks:
-    """Places on the board, 1 the best.
+    """Ranks of a board, 1 the best, and their ranges from marginal intervals.
 
     Attributes:
-        rank: int64[K], 1 + the number of models rated higher (equal ratings share a rank).
-        best: int64[K], 1 + the number of models whose whole interval is above.
-        worst: int64[K], 1 + the number of other models whose interval reaches above this one's lower end.
+        rank: int64[K], 1 + #{j: rating_j > rating_i}; equal ratings share a rank.
+        best: int64[K], 1 + #{j: lower_j > upper_i}.
+        worst: int64[K], 1 + #{j ≠ i: upper_j > lower_i}.
     """
 
     rank: Int64
@@ -62,7 +61,9 @@ class MarginalRanks:
 
 
 def wald_intervals(fit: Fit, *, level: float = 0.95) -> RatingIntervals:
-    """Turn a fit into points: 1000 + θ · 400/ln 10, ± z · SE.
+    """Convert a fit to points: 1000 + θ · 400/ln 10 ± z · SE, with z = Φ⁻¹((1 + level) / 2).
+
+    The coverage is asymptotic, in the votes of each model.
 
     Args:
         fit: θ and covariance in logits.
@@ -74,14 +75,14 @@ def wald_intervals(fit: Fit, *, level: float = 0.95) -> RatingIntervals:
     if not 0 < level < 1:
         raise BadCounts(f"expected a level between 0 and 1, got {level}")
     rating = MEAN_RATING + fit.theta * POINTS_PER_LOGIT
-    # Rounding can leave a variance of 0 a hair below it.
+    # Rounding can make a variance of 0 negative.
     se = np.sqrt(np.maximum(np.diag(fit.covariance), 0.0)) * POINTS_PER_LOGIT
     reach = float(ndtri((1 + level) / 2)) * se
     return RatingIntervals(rating, se, rating - reach, rating + reach)
 
 
 def marginal_ranks(shown: RatingIntervals) -> MarginalRanks:
-    """Rank sets from marginal intervals."""
+    """Return ranks and their ranges, which have marginal coverage only."""
     itself = shown.upper > shown.lower
     return MarginalRanks(
         rank=1 + _above(shown.rating, shown.rating),
@@ -91,6 +92,6 @@ def marginal_ranks(shown: RatingIntervals) -> MarginalRanks:
 
 
 def _above(values: Float64, bounds: Float64) -> Int64:
-    """How many values are strictly above each bound."""
+    """Count the values strictly above each bound."""
     result: Int64 = len(values) - np.searchsorted(np.sort(values), bounds, side="right")
     return result

@@ -1,9 +1,9 @@
-"""The leaderboard: one row a model, best first.
+"""The leaderboard: one row for each rated model, best first.
 
-Laws: nothing is rounded here, except by `Leaderboard.rounded`; no model vanishes (each is a row or is named in
-`unrated`); ranks come from unrounded numbers.
+Laws: only `Leaderboard.rounded` rounds; every model is a row or is listed in `unrated`; ranks come from unrounded
+numbers.
 
-Not handled: views, snapshots, names for display; the callers choose the votes.
+Not handled: which votes count (the caller's choice), and names for display.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ class Leaderboard:
         se: float64[R], points, mean-zero gauge.
         lower: float64[R], points.
         upper: float64[R], points.
-        rank: int64[R], 1 the best.
-        rank_best: int64[R], the best place its interval allows.
-        rank_worst: int64[R], the worst.
+        rank: int64[R], 1 is the best.
+        rank_best: int64[R], as `MarginalRanks.best`.
+        rank_worst: int64[R], as `MarginalRanks.worst`.
         votes: int64[R], battles counted, ties included.
         unrated: models without a rating, each with its reason.
         gradient_norm: of the fit, in votes.
-        converged: always true; an unconverged fit raises.
+        converged: always true, since an unconverged fit raises.
         iterations: Newton steps of the fit.
-        joint: rank sets that hold for all models at once, in the order of `models`; None if not asked for.
+        joint: simultaneous rank sets, in the order of `models`; None if not computed.
     """
 
     models: tuple[str, ...]
@@ -61,11 +61,11 @@ class Leaderboard:
     joint: RankSets | None = None
 
     def shifted(self, points: float) -> Leaderboard:
-        """Move what is shown by some points; nothing gets wider, no rank changes."""
+        """Add points to ratings and bounds; standard errors and ranks stay."""
         return replace(self, rating=self.rating + points, lower=self.lower + points, upper=self.upper + points)
 
     def rounded(self) -> Leaderboard:
-        """Round the four columns in points to 0.01, half to even, in decimal as the number is written."""
+        """Round the four columns in points to 0.01, half to even, on their shortest decimal form."""
         return replace(
             self,
             rating=_cents(self.rating),
@@ -84,26 +84,25 @@ def compute_leaderboard(
     reweight: int | None = None,
     joint: bool = False,
 ) -> Leaderboard:
-    """Rate the models and put them in order.
+    """Rate the models and sort them.
 
     Args:
         counts: the votes of one view.
-        anchor: a model and the points it is shown at; without it the rated models' mean is 1000.
+        anchor: a model and the points it is shown at; without it the mean of the rated models is 1000.
         level: coverage of the intervals.
-        least_share: None is strict, every model must be comparable. A refresh gives 0.95: the component with
-            most votes is rated when it holds that share, and the others are listed in `unrated`.
+        least_share: None requires all models to be comparable; else as `select_rated_models`.
         reweight: as `fit`.
-        joint: also compute rank sets that hold for all models at once.
+        joint: also compute simultaneous rank sets.
 
     Raises:
         BadCounts: no votes, fewer than two models, or an anchor that is not rated.
         Disconnected: no finite estimate, or a component below `least_share`.
-        NotConverged: Newton stopped early.
+        NotConverged: as `fit`.
     """
     rated, unrated = (counts, ()) if least_share is None else select_rated_models(counts, least_share=least_share)
     fitted = fit(rated, reweight=reweight)
-    # Battles with unrated models are counted votes of the view too.
-    votes = dict(zip(counts.models, counts.battles().tolist(), strict=True))
+    # A model's votes include its battles with unrated models.
+    votes = dict(zip(counts.models, counts.battles_per_model().tolist(), strict=True))
     return assemble_leaderboard(
         rated.models,
         fitted,
@@ -125,16 +124,16 @@ def assemble_leaderboard(
     unrated: tuple[UnratedModel, ...] = (),
     joint: RankSets | None = None,
 ) -> Leaderboard:
-    """Put rated models in order, whatever the fit and the intervals came from.
+    """Sort rated models by a given fit and given intervals.
 
     Args:
-        models: K names, the axis of all the rest.
+        models: K names, the axis of all other arguments.
         fitted: their fit.
         shown: ratings and intervals in points, in the mean-zero gauge.
         votes: int64[K], battles.
-        anchor: as `leaderboard`.
+        anchor: as `compute_leaderboard`.
         unrated: models left out.
-        joint: joint rank sets.
+        joint: simultaneous rank sets.
 
     Raises:
         BadCounts: the anchor is not among the models.
@@ -170,5 +169,5 @@ def _anchored(models: tuple[str, ...], shown: RatingIntervals, anchor: tuple[str
 
 
 def _cents(column: Float64) -> Float64:
-    # Decimal of the shortest form: 1.005 is rounded as written, not as the binary 1.00499999…
+    # The shortest decimal form: 1.005 is rounded as it is written, not as the binary 1.00499999…
     return np.array([float(Decimal(repr(x)).quantize(_CENT, ROUND_HALF_EVEN)) for x in column.tolist()])

@@ -1,10 +1,10 @@
-"""Newton on the Bradley-Terry likelihood: matrices in, θ out.
+"""Damped Newton on the Bradley-Terry likelihood.
 
-Laws: the likelihood never falls from step to step; the end is reached only when the step and the gradient are
-both within tolerance; anything else raises `NotConverged`. Every W here is strongly connected and checked.
+With W_ij the wins of i over j, N = W + Wᵀ and p_ij = 1 / (1 + exp(θ_j − θ_i)): gradient g_i = Σ_j (W_ij − N_ij p_ij),
+information H = the Laplacian with weights N_ij p_ij (1 − p_ij).
 
-With W_ij the wins of i over j and N = W + Wᵀ: gradient g_i = Σ_j (W_ij − N_ij p_ij), information H = the
-Laplacian with weights N_ij p_ij (1 − p_ij).
+Laws: the likelihood never decreases; a result is returned only when the step and the gradient are both within
+tolerance, else `NotConverged` is raised. Callers pass checked, strongly connected W.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ from scipy.special import expit
 from ..errors import NotConverged
 from ..vocabulary.arrays import Float64
 
-# 2⁻³⁰ of a Newton step: shorter ones no longer change the likelihood of any board.
+# Steps below 2⁻³⁰ of a Newton step no longer change the likelihood of any board.
 _HALVINGS = 30
-# Sums of K² terms are this exact; a likelihood may seem to fall by so much at the maximum.
+# Relative rounding of a sum of K² terms, by which the likelihood may seem to decrease at its maximum.
 _ROUNDING = 1e-12
 
 
 def maximise(
     W: Float64, tolerance: float, max_iterations: int, start: Float64 | None = None
 ) -> tuple[Float64, int, float]:
-    """Climb from 0, or from `start`, until both the step and the gradient are within tolerance.
+    """Maximise the likelihood from θ = 0, or from `start`.
 
     Args:
         W: float64[K, K], strongly connected.
         tolerance: on the step in logits, and on the gradient per battle of the model.
         max_iterations: Newton steps before giving up.
-        start: float64[K], mean zero: θ of votes much like these.
+        start: float64[K], mean zero.
 
     Returns:
-        θ (mean zero), the steps taken, and the largest absolute component of the gradient at θ, in votes.
+        θ (mean zero), the number of steps, and the largest absolute component of the gradient at θ, in votes.
 
     Raises:
-        NotConverged: out of steps, no step raises the likelihood, or H has no inverse in this arithmetic.
+        NotConverged: no steps left, no step increases the likelihood, or H is singular in float64.
     """
     theta, norm, iteration = np.zeros(len(W)) if start is None else start, float("inf"), 0
-    # The gradient's own rounding grows with the votes, so it is measured per battle.
+    # The rounding of the gradient grows with the votes, so the tolerance is per battle.
     battles = np.maximum((W + W.T).sum(axis=1), 1.0)
     for iteration in range(max_iterations + 1):
         gradient = _gradient(W, theta)
@@ -58,29 +58,29 @@ def maximise(
 
 
 def win_probability(theta: Float64) -> Float64:
-    """Return float64[K, K], P(i beats j), exact at both ends."""
+    """Return float64[K, K], P(i beats j), accurate near 0 and 1."""
     result: Float64 = expit(theta[:, None] - theta[None, :])
     return result
 
 
 def information(W: Float64, theta: Float64) -> Float64:
-    """Return float64[K, K], N_ij p_ij (1 − p_ij)."""
+    """Return float64[K, K], N_ij p_ij (1 − p_ij), the edge weights of H."""
     P = win_probability(theta)
     result: Float64 = (W + W.T) * P * P.T
     return result
 
 
 def laplacian(edges: Float64) -> Float64:
-    """Return float64[K, K] whose rows sum to zero, −weight off the diagonal."""
+    """Return float64[K, K], the Laplacian of a weighted graph: −weight off the diagonal, rows sum to zero."""
     result: Float64 = np.diag(edges.sum(axis=1)) - edges
     return result
 
 
 def solve_laplacian(hessian: Float64, right: Float64) -> Float64 | None:
-    """Solve in the gauge H + c·11ᵀ; None if rounding has left H without an inverse there.
+    """Solve H x = right in the gauge H + c·11ᵀ; None if that is singular in float64.
 
-    H is blind to a common shift. c gives that direction the curvature of an average model, so it never
-    decides the condition number; right sides sum to zero, hence so do the solutions, whatever c is.
+    H is singular along 1, a common shift. c gives that direction the average curvature of H, so it does not affect the
+    condition number. Columns of `right` sum to zero, hence so do the solutions, for any c.
     """
     gauge = np.trace(hessian) / len(hessian) ** 2
     try:
@@ -103,7 +103,7 @@ def _log_likelihood(W: Float64, theta: Float64) -> float:
 
 
 def _climb(W: Float64, theta: Float64, step: Float64) -> Float64 | None:
-    """Halve the step until the likelihood does not fall; None if no length will do."""
+    """Halve the step until the likelihood does not decrease; None if no length does."""
     before = _log_likelihood(W, theta)
     floor = before - _ROUNDING * abs(before)
     for halving in range(_HALVINGS):

@@ -1,10 +1,10 @@
-"""Pair counts: everything a rating needs to know about the votes.
+"""Pair counts: votes by pair of models and outcome, the sufficient statistic of a Bradley-Terry fit.
 
-Laws: a fit never needs the votes, only these sums; sums are whole numbers and exact, so any split of the
-votes merges to the same counts; a tie and a "both bad" are half a win for each side (`win_matrix`).
-Every constructor but the class itself returns the canonical form: a < b, sorted, each pair once, none empty.
+Laws: sums are exact integers, so any split of the votes merges to the same counts; a tie and a "both bad" are half a
+win for each side (`win_matrix`); every constructor except the class itself returns the canonical form: a < b, sorted,
+each pair once, no empty pair.
 
-Not handled: who voted and when (clustered intervals need voters), and style features.
+Not handled: voters, times and style features (`battle_columns`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class PairCounts:
     """Votes by pair of models and outcome.
 
     Attributes:
-        models: the K model names; codes index into them. A model without votes may stand here.
+        models: the K model names, the axis of the codes; a model may have no votes.
         a: int32[P], code of the first model of each pair.
         b: int32[P], code of the second.
         wins_a: int64[P], votes for a.
@@ -69,7 +69,7 @@ class PairCounts:
     def from_rows(
         cls, models: Sequence[str], a: npt.ArrayLike, b: npt.ArrayLike, outcome_counts: npt.ArrayLike
     ) -> PairCounts:
-        """Build from a table of pairs, in any order, a pair on as many rows as it likes.
+        """Build from a table of pairs in any order; a pair may have several rows.
 
         Args:
             models: K names.
@@ -114,10 +114,10 @@ class PairCounts:
 
     @staticmethod
     def merge(parts: Iterable[PairCounts]) -> PairCounts:
-        """Sum counts over one model axis.
+        """Add counts on one model axis.
 
         Raises:
-            BadCounts: no part at all, or parts with different axes.
+            BadCounts: no parts, or parts with different axes.
         """
         every = list(parts)
         if not every:
@@ -128,10 +128,10 @@ class PairCounts:
         return _canonical(every[0].models, a, b, np.concatenate([p.table() for p in every]))
 
     def minus(self, other: PairCounts) -> PairCounts:
-        """Take votes away (the defended counts are all votes minus the excluded ones).
+        """Subtract votes: defended counts are all counts minus the excluded ones.
 
         Raises:
-            BadCounts: different axes, or more votes taken than are there, with the pair.
+            BadCounts: different axes, or more votes of a pair than it has.
         """
         _same_axis(self, other, "other")
         a, b = np.concatenate([self.a, other.a]), np.concatenate([self.b, other.b])
@@ -169,8 +169,8 @@ class PairCounts:
         none = self.ties + self.both_bad
         return add_to_matrix(len(self.models), (self.a, self.b, none), (self.b, self.a, none))
 
-    def battles(self) -> Int64:
-        """Return int64[K]: battles of each model, ties included."""
+    def battles_per_model(self) -> Int64:
+        """Return int64[K], battles of each model, ties included."""
         result = np.zeros(len(self.models), dtype=np.int64)
         votes = self.table().sum(axis=1)
         np.add.at(result, self.a, votes)
@@ -179,7 +179,7 @@ class PairCounts:
 
     @property
     def total(self) -> int:
-        """All votes."""
+        """The number of votes."""
         return int(self.table().sum())
 
     def tie_share(self) -> float:

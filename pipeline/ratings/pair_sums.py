@@ -1,6 +1,6 @@
-"""Sums over pairs: votes as codes → rows by pair → matrices. Bare arrays, already checked.
+"""Sums over pairs of models, for `pair_counts`: votes → rows by pair → matrices. Inputs are already checked.
 
-Law: everything is added up in int64, so the order of the votes never shows in a sum.
+Law: sums are in int64, so they do not depend on the order of the votes.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from ..vocabulary.outcomes import OUTCOMES
 from .encoding import CodedColumn
 
 _CELLS = len(OUTCOMES)
-# Up to this many cells a dense tally (128 MB) beats sorting the votes; 2,048 models fill it.
+# Up to this many cells a dense table (128 MB, 2,048 models) is faster than sorting the votes.
 _DENSE_CELLS = 2**24
-# Below it a thread costs more than it saves.
-_WORTH_A_THREAD = 200_000
+# Votes from which a second thread saves more time than it costs.
+_VOTES_FOR_THREADS = 200_000
 
 
 def count_by_pair(a: CodedColumn, b: CodedColumn, outcome: CodedColumn, size: int) -> tuple[Int64, Int64]:
@@ -29,15 +29,15 @@ def count_by_pair(a: CodedColumn, b: CodedColumn, outcome: CodedColumn, size: in
         dense = _dense((a, b, outcome), size).reshape(-1, _CELLS)
         pairs = np.flatnonzero(dense.any(axis=1))
         return pairs, dense[pairs]
-    held, votes = np.unique(_keys((a, b, outcome), size, slice(None)), return_counts=True)
-    pairs, row = np.unique(held // _CELLS, return_inverse=True)
+    keys, votes = np.unique(_keys((a, b, outcome), size, slice(None)), return_counts=True)
+    pairs, row = np.unique(keys // _CELLS, return_inverse=True)
     table = np.zeros((len(pairs), _CELLS), dtype=np.int64)
-    table[row, held % _CELLS] = votes
+    table[row, keys % _CELLS] = votes
     return pairs, table
 
 
 def _keys(columns: tuple[CodedColumn, CodedColumn, CodedColumn], size: int, rows: slice) -> Int64:
-    """(a·K + b)·4 + outcome, multiplied in the small tables and added up by row."""
+    """(a·K + b)·4 + outcome; the small tables are multiplied, the rows only added."""
     scales = (size * _CELLS, _CELLS, 1)
     first, second, third = (
         (column.table.astype(np.int64) * scale).take(column.position[rows])
@@ -49,9 +49,9 @@ def _keys(columns: tuple[CodedColumn, CodedColumn, CodedColumn], size: int, rows
 
 
 def _dense(columns: tuple[CodedColumn, CodedColumn, CodedColumn], size: int) -> Int64:
-    """Votes of every cell, half of them in a thread of its own: numpy lets go of the interpreter."""
+    """Count the votes of every cell, in two threads (numpy releases the interpreter lock)."""
     cells, votes = size * size * _CELLS, len(columns[0].position)
-    if votes < _WORTH_A_THREAD:
+    if votes < _VOTES_FOR_THREADS:
         return np.bincount(_keys(columns, size, slice(None)), minlength=cells)
     halves = slice(0, votes // 2), slice(votes // 2, votes)
     with ThreadPoolExecutor(len(halves)) as threads:
@@ -62,19 +62,19 @@ def _dense(columns: tuple[CodedColumn, CodedColumn, CodedColumn], size: int) -> 
 def merge_unordered_pairs(
     a: npt.NDArray[Any], b: npt.NDArray[Any], table: Int64, size: int
 ) -> tuple[Int32, Int32, Int64]:
-    """Sum rows to one per unordered pair: a < b (wins swapped where needed), sorted, none empty."""
+    """Sum rows to one per unordered pair: a < b (wins swapped where needed), sorted, no empty pair."""
     mirrored = np.where((a > b)[:, None], table[:, [1, 0, 2, 3]], table)
     keys = np.minimum(a, b).astype(np.int64) * size + np.maximum(a, b)
     pairs, row = np.unique(keys, return_inverse=True)
     summed = np.zeros((len(pairs), _CELLS), dtype=np.int64)
     np.add.at(summed, row, mirrored)
-    held = summed.any(axis=1)
-    low, high = np.divmod(pairs[held], max(size, 1))
-    return low.astype(np.int32), high.astype(np.int32), summed[held]
+    used = summed.any(axis=1)
+    low, high = np.divmod(pairs[used], max(size, 1))
+    return low.astype(np.int32), high.astype(np.int32), summed[used]
 
 
 def add_to_matrix(size: int, *entries: tuple[Int32, Int32, Int64]) -> Float64:
-    """Add votes into float64[K, K] at (row, column)."""
+    """Return float64[K, K] with the votes of each entry added at (row, column)."""
     matrix = np.zeros((size, size))
     for row, column, votes in entries:
         np.add.at(matrix, (row, column), votes)

@@ -1,15 +1,15 @@
-"""Simultaneous rank sets: with 95% probability every model's set holds its true rank, all at once.
+"""Rank sets with simultaneous coverage: with probability 95% every model's set contains its true rank.
 
-Marginal intervals promise each model its own 95%, and of 129 such promises about six fail. Here one critical value
-c serves all pairs: the 95% quantile of max over pairs |d_i − d_j| / SE(θ_i − θ_j) over draws d of N(0, V). Model j
-is above i only if (θ_j − θ_i) / SE > c, and i's set is 1 + #{j above i} … K − #{j below i} (Mogstad, Romano, Shaikh
-& Wilhelm 2024, "Inference for Ranks", Review of Economic Studies 91; the one-step version).
+Of 129 marginal 95% intervals about six miss. Here one critical value c serves all pairs: the 95% quantile, over draws d
+of N(0, V), of the maximum over pairs of |d_i − d_j| / SE(θ_i − θ_j). Model j is above i if (θ_j − θ_i) / SE > c; the
+set of i is 1 + #{j above i} … K − #{j below i} (Mogstad, Romano, Shaikh & Wilhelm 2024, "Inference for Ranks", Review
+of Economic Studies 91, the one-step version).
 
-Laws: the differences are tested, not the intervals compared, so correlation between models counts; the same seed
-gives the same sets, and another order of the models moves c within its Monte Carlo error only.
+Laws: differences are tested, so correlation between models counts; the same seed gives the same sets; the order of the
+models changes c within its Monte Carlo error only.
 
-Blind spots: as good as the covariance (give a clustered fit where voters are known); a pair whose SE is 0 (every
-vote a tie, or no difference left) is never called apart.
+Blind spots: the coverage is that of a normal θ with this covariance (use a clustered fit where voters are known); a
+pair with SE 0 (all votes are ties) is never separated.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _DRAWS = 10_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RankSets:
-    """Ranks that hold for all models at once.
+    """Rank sets [best, worst] with simultaneous coverage.
 
     Attributes:
-        best: int64[K], the best place of each model, 1 at the top.
-        worst: int64[K], the worst.
-        critical: the value of |t| above which two models are apart.
-        level: the probability that every set holds its model's true rank.
+        best: int64[K], 1 is the top.
+        worst: int64[K].
+        critical: c, the |t| above which two models are separated.
+        level: the joint coverage.
     """
 
     best: Int64
@@ -51,11 +51,11 @@ def simultaneous_rank_sets(fitted: Fit, *, level: float = 0.95, draws: int = _DR
     Args:
         fitted: θ and covariance.
         level: joint coverage, between 0 and 1.
-        draws: of the limiting normal; 10,000 put c within ±.02.
+        draws: from N(0, V); 10,000 give c within ±.02.
         seed: of the draws.
 
     Raises:
-        BadCounts: a level that is no probability, or too few draws to have that quantile.
+        BadCounts: a level outside (0, 1), or too few draws for that quantile.
     """
     if not 0 < level < 1:
         raise BadCounts(f"expected a level between 0 and 1, got {level}")
@@ -63,7 +63,7 @@ def simultaneous_rank_sets(fitted: Fit, *, level: float = 0.95, draws: int = _DR
         raise BadCounts(f"expected at least {int(np.ceil(1 / (1 - level)))} draws for a level of {level}, got {draws}")
     V = fitted.covariance
     variance = np.diag(V)[:, None] + np.diag(V)[None, :] - 2 * V
-    # Rounding leaves a variance of 0 a hair off it.
+    # Rounding can make a variance of 0 slightly positive or negative.
     se = np.sqrt(np.where(variance > 1e-12 * np.abs(np.diag(V)).max(), variance, 0.0))
     critical = float(np.quantile(_largest_t(V, se, draws, seed), level))
     difference = fitted.theta[:, None] - fitted.theta[None, :]
@@ -72,7 +72,7 @@ def simultaneous_rank_sets(fitted: Fit, *, level: float = 0.95, draws: int = _DR
 
 
 def _largest_t(V: Float64, se: Float64, draws: int, seed: int) -> Float64:
-    """The largest |t| over pairs of each draw: float64[draws]."""
+    """float64[draws], the largest |t| over pairs of each draw."""
     values, vectors = eigh(V)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     normal = np.random.default_rng(seed).standard_normal((len(V), draws))

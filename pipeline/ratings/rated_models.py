@@ -1,15 +1,15 @@
-"""Which models a refresh can rate, and why the others wait.
+"""Selects the models that can be rated together, and states why the others are not rated.
 
-Law: one model with three lost votes must not block the board (an attacker could place it at will), and a
-board torn in pieces must not be published: the component with most votes is rated when it holds at least
-`least_share` of them, every other model is named with its reason, and below that share nothing is rated.
+Law: a model that lost its only three votes must not block the board, for an attacker could add one at will; a board
+that falls apart must not be published. So the strongly connected component with most votes is rated if it has at least
+`least_share` of all votes, and every other model is listed with its reason; below that share nothing is rated.
 
-Not handled: whether the fit then converges; `bradley_terry.fit` refuses that.
+Not handled: whether the fit converges (`bradley_terry.fit`).
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,8 +18,9 @@ from .pair_counts import PairCounts
 from .win_graph import disconnected_error, largest_component, strong_components
 
 
-class UnratedModel(NamedTuple):
-    """A model that has no rating, and why, in a plain sentence."""
+@dataclass(frozen=True, slots=True)
+class UnratedModel:
+    """A model without a rating, and the reason as a sentence."""
 
     model: str
     reason: str
@@ -28,18 +29,18 @@ class UnratedModel(NamedTuple):
 def select_rated_models(
     counts: PairCounts, *, least_share: float = 0.95
 ) -> tuple[PairCounts, tuple[UnratedModel, ...]]:
-    """Keep the strongly connected component that holds most votes.
+    """Keep the strongly connected component with most votes.
 
     Args:
         counts: all votes of the view.
-        least_share: the least share of all votes that the component must hold.
+        least_share: the least share of all votes that must be among its models.
 
     Returns:
         The counts among its models, and the models left out, in axis order.
 
     Raises:
         BadCounts: there are no votes.
-        Disconnected: the component holds less than `least_share` of the votes.
+        Disconnected: the component has less than `least_share` of the votes.
     """
     W = counts.win_matrix()
     members, share = largest_component(W)
@@ -52,7 +53,7 @@ def select_rated_models(
 def _left_out(counts: PairCounts, members: Int64) -> tuple[UnratedModel, ...]:
     W = counts.win_matrix()
     won, lost = W[:, members].sum(axis=1), W[members, :].sum(axis=0)
-    battles = counts.battles()
+    battles = counts.battles_per_model()
     outside = np.setdiff1d(np.arange(len(counts.models)), members)
     return tuple(
         UnratedModel(counts.models[i], _reason(int(won[i]), int(lost[i]), int(battles[i]))) for i in outside.tolist()
@@ -60,11 +61,11 @@ def _left_out(counts: PairCounts, members: Int64) -> tuple[UnratedModel, ...]:
 
 
 def _reason(won: int, lost: int, battles: int) -> str:
-    # Outside the component a model cannot have both won and lost against it, nor tied: it would be inside.
+    # A model that won and lost, or tied, against the component would be a part of it.
     if battles == 0:
         return "No counted vote yet."
     if won == 0 and lost == 0:
-        return f"None of its {_votes(battles)} is a battle with a rated model."
+        return f"Not rated: it never met a rated model ({_votes(battles)})."
     if won == 0:
         return f"It lost all of its {_votes(lost)} against rated models; a rating needs a win or a tie."
     return f"It won all of its {_votes(won)} against rated models; a rating needs a loss or a tie."

@@ -1,9 +1,9 @@
-"""What counts must be before anything is computed from them.
+"""Checks of the arrays that ratings are computed from.
 
-Law: whatever is wrong raises `BadCounts` with the culprit's name and its place, or the arrays come back
-whole, with the right type, and read-only. Nothing is repaired: a NaN or half a vote is refused, not rounded.
+Law: a function returns a read-only array of the right type, or raises `BadCounts` with the value and its row. Nothing
+is repaired: a NaN or half a vote is refused, not rounded.
 
-Not handled: whether the counts have an estimate; that is `graph` (connected) and `bradley_terry` (converged).
+Not handled: whether the counts have an estimate (`win_graph`, `bradley_terry`).
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import numpy.typing as npt
 from ..errors import BadCounts
 from ..vocabulary.arrays import Float64, Int32, Int64
 
-# Every sum below this is exact in float64 as well as in int64, so both forms of a count agree.
+# Sums up to this are exact in float64 and in int64.
 MOST_VOTES = 2**53
 
 
 def model_names(models: Sequence[str]) -> tuple[str, ...]:
-    """Return the names as a tuple; each must be a text, not empty, and named once."""
+    """Return the names as a tuple; each must be a non-empty text and occur once."""
     names = tuple(models)
     seen: set[str] = set()
     for code, name in enumerate(names):
@@ -37,7 +37,7 @@ def model_names(models: Sequence[str]) -> tuple[str, ...]:
 def codes(values: npt.ArrayLike, what: str, size: int) -> Int32:
     """Return int32[P]; each must be a code in [0, size)."""
     array = whole_numbers(values, what)
-    # The two extremes first: millions of votes come through here, and nearly all of them are right.
+    # Minimum and maximum are enough for valid columns, however long.
     if array.size and not 0 <= array.min() <= array.max() < size:
         row = int(np.argmax((array < 0) | (array >= size)))
         raise BadCounts(f"expected {what} to be a code in [0, {size}), got {array[row]} at row {row}")
@@ -58,7 +58,7 @@ def counts(values: npt.ArrayLike, what: str, names: Sequence[str], a: Int32, b: 
 
 
 def refuse_self_pairs(a: Int32, b: Int32, names: Sequence[str]) -> None:
-    """Refuse a model against itself: it says nothing about anybody's strength."""
+    """Raise for the first row whose two models are the same."""
     same = np.flatnonzero(a == b)
     if same.size:
         row = int(same[0])
@@ -66,7 +66,7 @@ def refuse_self_pairs(a: Int32, b: Int32, names: Sequence[str]) -> None:
 
 
 def square_matrix(values: npt.ArrayLike, what: str, names: Sequence[str | int] | None) -> Float64:
-    """Return float64[K, K]; finite, at least 0, with nothing on the diagonal."""
+    """Return float64[K, K]; each entry must be finite and at least 0, each on the diagonal 0."""
     try:
         array = np.array(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -85,7 +85,7 @@ def square_matrix(values: npt.ArrayLike, what: str, names: Sequence[str | int] |
 
 
 def whole_numbers(values: npt.ArrayLike, what: str) -> npt.NDArray[Any]:
-    """Return whole numbers of one dimension, in whatever type they came."""
+    """Return a one-dimensional array of whole numbers, in its own type."""
     array = np.asarray(values)
     if array.ndim != 1:
         raise BadCounts(f"expected {what} to have one dimension, got shape {array.shape}")

@@ -1,12 +1,11 @@
-"""What each voter moves.
+"""The influence of each voter on the ratings.
 
-Dropping a voter's votes moves θ by −H⁺ s to first order, s the sum of the voter's scores (y − p)(e_a − e_b)
-(Cook & Weisberg 1982). The few voters that are reported are then dropped for real: `exact` is a refit.
+To first order, dropping a voter's votes changes θ by −H⁺ s, s the sum of the voter's scores (y − p)(e_a − e_b) (Cook &
+Weisberg 1982). For the voters that are reported, `exact` is the change of an exact refit without their votes.
 
-Laws: sums over voters in one sparse product, no loop over votes; a vote without a voter is a voter of its own and
-never reported.
+Law: votes without a voter are never reported. Sums over voters are one sparse product, without a loop over votes.
 
-Blind spot: many voters who act together are each of them small; that is what detectors are for.
+Blind spot: each of many coordinated voters has little influence; detectors look for those.
 """
 
 from __future__ import annotations
@@ -29,20 +28,20 @@ from .intervals import POINTS_PER_LOGIT
 from .pair_counts import PairCounts
 from .residuals import residuals
 
-# Voters whose shifts are held at once: 16,384 × 243 numbers are 32 MB.
-_TOGETHER = 16_384
+# Voters computed at a time: 16,384 × 243 numbers are 32 MB.
+_BATCH = 16_384
 
 
 @dataclass(frozen=True, slots=True)
 class VoterInfluence:
-    """One voter, and the model that the voter's votes move most.
+    """A voter and the model whose rating the voter's votes change most.
 
     Attributes:
         voter: its number, as given.
         votes: votes of the voter.
-        model: the model moved most.
-        points: what the votes add to its rating (to first order; negative: they push it down).
-        exact: the same by refit without them, None if the rest has no estimate.
+        model: the model whose rating changes most.
+        points: rating with the votes minus rating without them, to first order.
+        exact: the same by an exact refit; None if the other votes have no estimate.
     """
 
     voter: int
@@ -63,20 +62,20 @@ def most_influential_voters(
     top: int = 10,
     fitted: Fit | None = None,
 ) -> tuple[VoterInfluence, ...]:
-    """Find the voters whose votes move a rating most.
+    """Find the voters whose votes change a rating most.
 
     Args:
         counts: all votes, on the axis of the codes.
         a, b, outcome: N codes.
-        voter: N whole numbers; −1 where the voter is unknown.
-        top: how many voters, at least 1.
-        fitted: the fit of the votes, if it is at hand.
+        voter: N whole numbers, equal for votes of one voter; −1 for an unknown voter.
+        top: number of voters, at least 1.
+        fitted: the fit of the votes, if known.
 
     Returns:
-        The voters, the most influential first, equal ones by number.
+        The voters by influence, descending, then by number.
 
     Raises:
-        BadCounts: columns of different lengths, or a code off its axis, with its row.
+        BadCounts: columns of different lengths, or a code outside its axis, with its row.
         Disconnected, NotConverged: as `fit`.
     """
     size = len(counts.models)
@@ -104,13 +103,13 @@ def most_influential_voters(
 
 
 def _largest_shifts(scores: csr_array, hessian: Float64) -> tuple[Int64, Float64]:
-    """Of each voter: the model moved most, and by how many points the votes move it."""
+    """Return for each voter the model whose rating changes most, and the change in points."""
     size = len(hessian)
     inverse = inv(hessian + np.trace(hessian) / size**2)
     voters = scores.shape[0]
     model, points = np.zeros(voters, dtype=np.int64), np.zeros(voters)
-    for start in range(0, voters, _TOGETHER):
-        rows = slice(start, min(start + _TOGETHER, voters))
+    for start in range(0, voters, _BATCH):
+        rows = slice(start, min(start + _BATCH, voters))
         shift = scores[rows] @ inverse * POINTS_PER_LOGIT
         model[rows] = np.abs(shift).argmax(axis=1)
         points[rows] = shift[np.arange(len(shift)), model[rows]]

@@ -1,9 +1,9 @@
-"""Who can be compared with whom: strongly connected components of the win digraph.
+"""Strongly connected components of the win digraph: which models can be compared.
 
-Law: a finite Bradley-Terry estimate exists exactly when the digraph "i won something against j" is strongly
-connected (Ford 1957, "Solution of a ranking problem from binary comparisons", Amer. Math. Monthly 64(8)).
-Two components joined by a pseudo-inverse still print a plausible SE of 24 points on a nonsense order, so
-nothing here joins them.
+Law: a finite Bradley-Terry estimate exists exactly when the digraph "i won a vote against j" is strongly connected
+(Ford 1957, "Solution of a ranking problem from binary comparisons", Amer. Math. Monthly 64(8)). A tie counts as half a
+win, so it is an edge both ways. Components are never joined: a pseudo-inverse over two of them gives a plausible
+standard error of 24 points for an arbitrary order.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from scipy.sparse.csgraph import connected_components
 from ..errors import BadCounts, Disconnected
 from ..vocabulary.arrays import Bool, Float64, Int64
 
-# A message is read by a person: so many components, and models in each, are spelt out.
+# Components that a message lists, and models of each.
 _SHOWN = 6
 
 
@@ -28,8 +28,8 @@ def strong_components(W: Float64) -> list[Int64]:
         W: float64[K, K], wins of i over j, ties half each.
 
     Returns:
-        The codes of each component, ascending; first the component whose members hold most votes among
-        themselves, then the one with more models, then the one with the lowest code.
+        The codes of each component, ascending. Components are sorted by votes among their members, then by number of
+        models, both descending, then by their lowest code.
     """
     count, label = connected_components(csr_array(np.asarray(W > 0, dtype=np.int8)), directed=True, connection="strong")
     inside = np.where(label[:, None] == label[None, :], W, 0.0).sum(axis=1)
@@ -40,7 +40,7 @@ def strong_components(W: Float64) -> list[Int64]:
 
 
 def is_strongly_connected(W: Float64) -> bool:
-    """True if the win digraph is one strongly connected component: from one model to all, and back."""
+    """Return whether the win digraph is one strongly connected component."""
     beats = W > 0
     return len(W) > 0 and _reaches_all(beats) and _reaches_all(beats.T)
 
@@ -56,7 +56,7 @@ def _reaches_all(edges: Bool) -> bool:
 
 
 def largest_component(W: Float64) -> tuple[Int64, float]:
-    """Return the codes of the component that holds most votes, and its share of all votes.
+    """Return the codes of the component with most votes among its members, and their share of all votes.
 
     Raises:
         BadCounts: there are no models or no votes.
@@ -69,10 +69,10 @@ def largest_component(W: Float64) -> tuple[Int64, float]:
 
 
 def require_strongly_connected(W: Float64, names: Sequence[str | int] | None = None) -> None:
-    """Refuse counts without a finite estimate.
+    """Raise unless the counts have a finite estimate.
 
     Raises:
-        Disconnected: lists the components by name, or by code where no names are given.
+        Disconnected: lists the components by name, or by code without names.
     """
     if not is_strongly_connected(W):
         parts = strong_components(W)
@@ -80,13 +80,13 @@ def require_strongly_connected(W: Float64, names: Sequence[str | int] | None = N
 
 
 def disconnected_error(parts: Sequence[Int64], names: Sequence[str | int] | None, expected: str) -> Disconnected:
-    """Build the error that lists the components, with the first few in its message."""
-    called = range(sum(len(part) for part in parts)) if names is None else names
-    named = [[called[int(code)] for code in part] for part in parts]
-    listed = "; ".join(_spelt(part) for part in named[:_SHOWN]) + ("; …" if len(named) > _SHOWN else "")
+    """Build the error that lists the components; its message names the first few."""
+    labels = range(sum(len(part) for part in parts)) if names is None else names
+    named = [[labels[int(code)] for code in part] for part in parts]
+    listed = "; ".join(_set_text(part) for part in named[:_SHOWN]) + ("; …" if len(named) > _SHOWN else "")
     return Disconnected(f"{expected}, got {len(named)} components (Ford 1957): {listed}", named)
 
 
-def _spelt(part: Sequence[str | int]) -> str:
+def _set_text(part: Sequence[str | int]) -> str:
     more = f", … {len(part) - _SHOWN} more" if len(part) > _SHOWN else ""
     return "{" + ", ".join(str(name) for name in part[:_SHOWN]) + more + "}"

@@ -210,8 +210,8 @@ def test_every_pair_has_its_real_rates(big: Stream) -> None:
 
 def test_pairs_meet_as_often_as_they_really_did(big: Stream) -> None:
     real, mine = real_counts(), big.pair_counts()
-    share = mine.battles() / mine.battles().sum()
-    assert share == pytest.approx(real.battles() / real.battles().sum(), abs=0.002)
+    share = mine.battles_per_model() / mine.battles_per_model().sum()
+    assert share == pytest.approx(real.battles_per_model() / real.battles_per_model().sum(), abs=0.002)
     assert set(zip(mine.a, mine.b, strict=True)) <= set(zip(real.a, real.b, strict=True))
 
 

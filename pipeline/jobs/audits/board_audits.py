@@ -65,7 +65,7 @@ def _sampling(given: AuditInput) -> tuple[Sequence[Finding], Mapping[str, Any]]:
 def _graph(given: AuditInput) -> tuple[Sequence[Finding], Mapping[str, Any]]:
     found = graph_health.graph_findings(given.counts)
     rated, waiting = select_rated_models(given.counts, least_share=0.0)
-    return found, {**asdict(graph_health.graph_health(rated)), "left_out": [one._asdict() for one in waiting]}
+    return found, {**asdict(graph_health.graph_health(rated)), "left_out": [asdict(one) for one in waiting]}
 
 
 def _fragility(given: AuditInput) -> tuple[Sequence[Finding], Mapping[str, Any]]:

@@ -123,7 +123,7 @@ def unannounced_removals(given: AuditInput, rule: Mapping[str, float]) -> dict[s
 
 
 def _distance(counts: PairCounts) -> float | None:
-    shown = counts.battles()
+    shown = counts.battles_per_model()
     if len(counts.models) < 2 or not shown.sum():
         return None
     return policy.distance(policy.active_shares(counts), shown / shown.sum())

@@ -24,7 +24,8 @@ from pipeline.jobs.refresh.counting import Inputs
 from pipeline.jobs.refresh.signing import Signers, board_name, key_chain
 from pipeline.ledger import bundle, manifest, merkle, published_views, segment, signed_note
 from pipeline.ledger.canonical_json import Digest
-from pipeline.ledger.manifest import BoardRow, Manifest, PublishedView, PublishedViews, Unrated
+from pipeline.ledger.manifest import BoardRow, Manifest, PublishedView, PublishedViews
+from pipeline.ratings.rated_models import UnratedModel
 from pipeline.store import Store
 from pipeline.store.boards import snapshots
 from pipeline.store.boards.snapshots import Candidate, Snapshot
@@ -148,7 +149,7 @@ def _view(connection: Connection, found: Candidate, name: str) -> PublishedView:
         counts_sha256=Digest(shown["counts_sha256"]),
         gradient_norm=shown["gradient_norm"],
         rows=tuple(BoardRow(**row) for row in snapshots.rows(connection, found.snapshot_id, name)),
-        unrated=tuple(sorted((Unrated(**one) for one in shown["unrated"]), key=lambda one: one.model)),
+        unrated=tuple(sorted((UnratedModel(**one) for one in shown["unrated"]), key=lambda one: one.model)),
     )
 
 

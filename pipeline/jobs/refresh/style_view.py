@@ -82,7 +82,7 @@ def _view(labels: tuple[str, ...], a: Any, b: Any, votes: StyledVotes, options: 
         return StyleView(None, [], len(votes), "every vote has the same style counts on both sides")
     names = tuple(np.array(STYLE_FEATURES)[varies].tolist())
     found = fit_style(rated.models, moved[a[rows]], moved[b[rows]], votes.outcome[rows], z[:, varies], features=names)
-    battles = dict(zip(labels, counts.battles().tolist(), strict=True))
+    battles = dict(zip(labels, counts.battles_per_model().tolist(), strict=True))
     anchor = options.anchor_points
     board = assemble_leaderboard(
         rated.models,

@@ -86,7 +86,7 @@ def coverage(rounds: int = 1000, seed: int = 0, step: Callable[[], None] | None 
 
 
 def _band(design: PairCounts, shares: Float64, low: int, high: int) -> Band:
-    battles = design.battles()
+    battles = design.battles_per_model()
     chosen = (battles >= low) & (battles < high)
     exact, ridge = (float(row[chosen].mean()) for row in shares)
     return Band(low, high, int(chosen.sum()), exact, ridge)
@@ -96,7 +96,7 @@ def _design() -> tuple[PairCounts, Float64]:
     """The pairs and their numbers of votes, and the true θ."""
     counts = real_counts()
     theta = fit(counts).theta
-    battles = counts.battles()
+    battles = counts.battles_per_model()
     new = np.arange(0, len(theta), _EVERY)
     keep = np.ones(len(theta))
     keep[new] = np.linspace(*_NEW, len(new)) / battles[new]

@@ -46,7 +46,7 @@ def bootstraps(table: pd.DataFrame, rounds: int) -> Result:
     """Strings → ratings with bootstrap intervals."""
     counts = PairCounts.from_labels(table["model_a"], table["model_b"], table["winner"])
     fitted = fit(counts)
-    bootstrap_ratings(counts, fitted, rounds).bounds()
+    bootstrap_ratings(counts, fitted, rounds).percentile_bounds()
     return counts.models, fitted.theta, []
 
 

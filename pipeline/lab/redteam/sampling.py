@@ -62,7 +62,7 @@ class _Case:
 
 def _weights() -> Float64:
     board = truth(_MODELS)
-    battles = dict(zip(real_counts().models, real_counts().battles().tolist(), strict=True))
+    battles = dict(zip(real_counts().models, real_counts().battles_per_model().tolist(), strict=True))
     return np.array([float(battles[name]) for name in board.models])
 
 

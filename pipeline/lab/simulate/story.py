@@ -74,7 +74,7 @@ def demo_story(votes: int = 200_000, seed: int = 20240814) -> Story:
 
 def target_and_rival(board: Truth) -> tuple[str, str]:
     """Choose the model with fewest battles around the 20th place, and the one right above it."""
-    battles = dict(zip(real_counts().models, real_counts().battles().tolist(), strict=True))
+    battles = dict(zip(real_counts().models, real_counts().battles_per_model().tolist(), strict=True))
     order = np.argsort(-board.theta).tolist()
     place = min(range(len(order))[_PLACES], key=lambda at: battles[board.models[order[at]]])
     return board.models[order[place]], board.models[order[place - 1]]

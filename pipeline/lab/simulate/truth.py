@@ -83,7 +83,7 @@ def truth(models: int | None = None) -> Truth:
     size = known if models is None else models
     if not 2 <= size <= known:
         raise Usage(f"expected models between 2 and {known}, got {models}")
-    busiest = np.argsort(-counts.battles(), kind="stable")[:size]
+    busiest = np.argsort(-counts.battles_per_model(), kind="stable")[:size]
     return _estimate(counts.subset(busiest))
 
 

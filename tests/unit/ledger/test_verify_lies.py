@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.ledger import canonical_json, leaf, manifest, merkle, published_views, segment
 from pipeline.ledger.manifest import Manifest
+from pipeline.ratings import UnratedModel
 from tests.unit.ledger.operator_of_a_board import (
     EXCLUDED,
     FIRST,
@@ -261,9 +262,9 @@ CLAIMS: dict[str, tuple[Change, str, str]] = {
     "a model twice": (rows_as(lambda rows: (*rows, rows[-1])), "rows", "view raw"),
     "a model made up": (rows_as(lambda rows: (*rows, replace(rows[-1], model="zebra"))), "rows", "view raw"),
     "rows in another order": (rows_as(lambda rows: rows[::-1]), "rows", "view raw"),
-    "a reason made up": (with_view("raw", unrated=(manifest.Unrated("yak", "It is late."),)), "unrated", "view raw"),
+    "a reason made up": (with_view("raw", unrated=(UnratedModel("yak", "It is late."),)), "unrated", "view raw"),
     "a rated model named as unrated": (
-        lambda it: with_view("raw", unrated=(manifest.Unrated("ant", "It is late."), *it.views.raw.unrated))(it),
+        lambda it: with_view("raw", unrated=(UnratedModel("ant", "It is late."), *it.views.raw.unrated))(it),
         "unrated",
         "view raw",
     ),

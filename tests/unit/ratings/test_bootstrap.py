@@ -29,11 +29,11 @@ def test_standard_errors_on_the_real_counts_are_the_golden_ones(real: PairCounts
     # 400 rounds: 3.5% of Monte Carlo error each, 129 of them.
     assert 0.87 <= ratio.min() <= ratio.max() <= 1.13
     assert ratio.mean() == pytest.approx(1, abs=0.01)
-    assert (found.redrawn, found.newton) == (0, 0)
+    assert (found.redrawn, found.newton_rounds) == (0, 0)
 
 
 def test_rounds_are_the_exact_fits_of_their_votes(real: PairCounts) -> None:
-    small = real.subset(np.argsort(real.battles())[:40])
+    small = real.subset(np.argsort(real.battles_per_model())[:40])
     kept = small.subset(_component(small))
     fitted = fit(kept)
     found = bootstrap_ratings(kept, fitted, 3, seed=5)
@@ -67,7 +67,7 @@ def test_any_board_gives_finite_rounds_or_says_who_came_apart(counts: PairCounts
         return
     assert np.isfinite(found.theta).all()
     assert found.theta.mean(axis=1) == pytest.approx(0, abs=1e-9)
-    low, high = found.bounds(0.9)
+    low, high = found.percentile_bounds(0.9)
     assert (low <= high).all()
 
 
@@ -105,9 +105,9 @@ def test_the_same_seed_gives_the_same_rounds_and_a_longer_run_begins_with_them(s
 def test_chord_steps_that_do_not_settle_are_finished_by_newton(small, monkeypatch: pytest.MonkeyPatch) -> None:
     fitted = fit(small.counts)
     settled = bootstrap_ratings(small.counts, fitted, 12, seed=3)
-    monkeypatch.setattr("pipeline.ratings.bootstrap._CHORDS", 1)
+    monkeypatch.setattr("pipeline.ratings.bootstrap._CHORD_STEPS", 1)
     finished = bootstrap_ratings(small.counts, fitted, 12, seed=3)
-    assert (settled.newton, finished.newton) == (0, 12)
+    assert (settled.newton_rounds, finished.newton_rounds) == (0, 12)
     assert finished.theta == pytest.approx(settled.theta, abs=1e-6)
 
 
@@ -120,7 +120,7 @@ def test_reweighted_rounds_spread_around_the_reweighted_fit(small) -> None:
 
 def test_a_model_with_one_win_is_named() -> None:
     counts = PairCounts.from_rows(NAMES[:3], [0, 1], [1, 2], [[50, 50, 0, 0], [30, 1, 0, 0]])
-    with pytest.raises(Disconnected, match=r"cat came apart .* use the sandwich"):
+    with pytest.raises(Disconnected, match=r"cat had no win .* use the sandwich"):
         bootstrap_ratings(counts, fit(counts), 100)
 
 
@@ -138,4 +138,4 @@ def test_bad_arguments_are_named(small) -> None:
     with pytest.raises(BadCounts, match="a fit of 2 models, got one of 6"):
         bootstrap_ratings(small.counts.subset([0, 1]), fitted, 10)
     with pytest.raises(BadCounts, match="level between 0 and 1"):
-        bootstrap_ratings(small.counts, fitted, 10).bounds(1.5)
+        bootstrap_ratings(small.counts, fitted, 10).percentile_bounds(1.5)

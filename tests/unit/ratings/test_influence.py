@@ -70,7 +70,7 @@ def test_influence_equals_the_slow_reference(case) -> None:
 def test_many_voters_are_taken_in_parts(small, monkeypatch: pytest.MonkeyPatch) -> None:
     votes = small.a, small.b, small.outcome, small.voter
     whole = most_influential_voters(small.counts, *votes, top=5)
-    monkeypatch.setattr("pipeline.ratings.voter_influence._TOGETHER", 3)
+    monkeypatch.setattr("pipeline.ratings.voter_influence._BATCH", 3)
     assert most_influential_voters(small.counts, *votes, top=5) == whole
 
 

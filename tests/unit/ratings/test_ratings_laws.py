@@ -46,7 +46,7 @@ def test_sums_of_counts() -> None:
     counts = _counts((0, 1, 5, 1, 2, 0), (1, 2, 1, 1, 0, 3))
     assert counts.total == 13
     assert counts.tie_share() == pytest.approx(5 / 13)
-    assert counts.battles().tolist() == [8, 13, 5, 0]
+    assert counts.battles_per_model().tolist() == [8, 13, 5, 0]
     assert counts.win_matrix()[:3, :3].tolist() == [[0, 6, 0], [2, 0, 2.5], [0, 2.5, 0]]
     assert counts.decisive_matrix()[:3, :3].tolist() == [[0, 5, 0], [1, 0, 1], [0, 1, 0]]
     assert counts.decisive().total == 8
@@ -79,10 +79,10 @@ def test_the_lenient_rule_names_every_model_left_out() -> None:
     )
     kept, unrated = select_rated_models(counts)
     assert (kept.models, kept.total) == (("ant", "bee"), 1000)
-    assert dict(unrated) == {
+    assert {one.model: one.reason for one in unrated} == {
         "lost": "It lost all of its 3 votes against rated models; a rating needs a win or a tie.",
         "won": "It won all of its 1 vote against rated models; a rating needs a loss or a tie.",
-        "far": "None of its 4 votes is a battle with a rated model.",
+        "far": "Not rated: it never met a rated model (4 votes).",
         "new": "No counted vote yet.",
     }
     board = compute_leaderboard(counts, least_share=0.95)

@@ -213,7 +213,7 @@ def test_anything_gives_numbers_or_a_named_error_never_nan(rows: list[tuple[int,
         return
     for column in (board.rating, board.se, board.lower, board.upper):
         assert np.isfinite(column).all()
-    assert sorted([*board.models, *(model for model, _ in board.unrated)]) == sorted(NAMES[:5])
+    assert sorted([*board.models, *(one.model for one in board.unrated)]) == sorted(NAMES[:5])
 
 
 def _cells(counts: PairCounts) -> list[tuple[int, int, list[int]]]:

@@ -152,7 +152,7 @@ def test_fresh_votes_rate_the_real_board(real: PairCounts) -> None:
     fresh = without_votes_before(real, before, "gpt-4o-2024-05-13")
     place = real.models.index("gpt-4o-2024-05-13")
     old, new = fit(real), fit(fresh)
-    assert fresh.battles()[place] == pytest.approx(77509 * 2 / 3, rel=0.01)
+    assert fresh.battles_per_model()[place] == pytest.approx(77509 * 2 / 3, rel=0.01)
     assert new.theta[place] == pytest.approx(old.theta[place], abs=0.02)
     assert new.covariance[place, place] > 1.3 * old.covariance[place, place]
 
