@@ -12,7 +12,7 @@ from pipeline.api.reader import WHILE_IT_HOLDS, Reader, time_text
 from pipeline.api.request_params import TEXT, Cursor, FormOf, Limit, cursor_of, form_of, key_of
 from pipeline.api.snapshots import TABLE
 from pipeline.api.tables import answer, as_json
-from pipeline.store.alerting import alerts
+from pipeline.store.alerting import alert_queries
 from pipeline.store.read import pages
 
 State = Literal["open", "acknowledged", "snoozed", "appealed", "resolved"]
@@ -58,7 +58,7 @@ def routes(reader: Reader) -> APIRouter:
     def one(alert: AlertId) -> Response:
         """An alert with its evidence, its newest votes, and what became of it."""
         with reader.read() as connection:
-            return as_json(alerts.one(connection, alert), WHILE_IT_HOLDS)
+            return as_json(alert_queries.find_alert(connection, alert), WHILE_IT_HOLDS)
 
     @router.get("/exclusions", response_model=documents.alerts.Exclusions, responses=TABLE)
     def exclusions(request: Request, form: FormOf = None, limit: Limit = 100, cursor: Cursor = None) -> Response:

@@ -21,8 +21,8 @@ from pipeline.api.request_params import TEXT
 from pipeline.api.tables import as_json
 from pipeline.jobs import moderation
 from pipeline.jobs.open_store import now
-from pipeline.store.alerting import tokens
-from pipeline.store.alerting.tokens import Token
+from pipeline.store.alerting import operator_tokens
+from pipeline.store.alerting.operator_tokens import OperatorToken
 
 _BEARER = HTTPBearer(auto_error=False, description="A token of `integrity tokens add`.")
 _LONGEST = 24.0 * 366
@@ -87,7 +87,7 @@ def routes(reader: Reader, changes: ChangeToken) -> APIRouter:
     router = APIRouter(tags=["operators"], responses=_DENIED)
 
     def bearer(scope: str) -> Any:
-        def check(given: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]) -> Token:
+        def check(given: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]) -> OperatorToken:
             return _token(reader, given, scope)
 
         return Depends(check)
@@ -99,7 +99,7 @@ def routes(reader: Reader, changes: ChangeToken) -> APIRouter:
         alert: AlertId,
         action: Literal["ack", "snooze", "appeal", "resolve", "reopen"],
         body: Moving,
-        token: Token = may_move,
+        token: OperatorToken = may_move,
     ) -> Response:
         """Take an alert to another state."""
         with reader.store.write() as connection:
@@ -108,7 +108,9 @@ def routes(reader: Reader, changes: ChangeToken) -> APIRouter:
         return as_json(result, NEVER)
 
     @router.post("/alerts/{alert}/votes/{action}", response_model=Counted)
-    def votes(alert: AlertId, action: Literal["exclude", "restore"], body: Why, token: Token = may_count) -> Response:
+    def votes(
+        alert: AlertId, action: Literal["exclude", "restore"], body: Why, token: OperatorToken = may_count
+    ) -> Response:
         """Exclude the votes that an alert speaks of, or count them again, from the next refresh on."""
         with reader.store.write() as connection:
             result = moderation.change_exclusion(connection, action, alert, token.name, body.reason)
@@ -116,7 +118,7 @@ def routes(reader: Reader, changes: ChangeToken) -> APIRouter:
         return as_json(result, NEVER)
 
     @router.post("/exclusions", response_model=Counted)
-    def exclusion(body: Counting, token: Token = may_count) -> Response:
+    def exclusion(body: Counting, token: OperatorToken = may_count) -> Response:
         """Exclude votes, or count them again; the defended board follows at the next refresh."""
         with reader.store.write() as connection:
             result = moderation.change_exclusion(
@@ -128,11 +130,11 @@ def routes(reader: Reader, changes: ChangeToken) -> APIRouter:
     return router
 
 
-def _token(reader: Reader, given: HTTPAuthorizationCredentials | None, scope: str) -> Token:
+def _token(reader: Reader, given: HTTPAuthorizationCredentials | None, scope: str) -> OperatorToken:
     found = None
     if given is not None:
         with reader.read() as connection:
-            found = tokens.find(connection, given.credentials, now())
+            found = operator_tokens.find(connection, given.credentials, now())
     if found is None:
         raise Problem(401, "expected a token that holds, as Authorization: Bearer", {"www-authenticate": "Bearer"})
     if scope not in found.scopes:

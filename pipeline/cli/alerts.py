@@ -15,7 +15,7 @@ from pipeline.errors import Usage
 from pipeline.jobs import moderation
 from pipeline.jobs.open_store import now, open_store
 from pipeline.store import Store
-from pipeline.store.alerting import alerts as kept
+from pipeline.store.alerting import alert_queries
 from pipeline.store.boards import exclusions
 from pipeline.vocabulary.alert_states import ALERT_STATES
 
@@ -60,7 +60,7 @@ def alerts(
     try:
         if action in {"list", "export"}:
             with opened.read() as connection:
-                listed = kept.listed(connection, state, now())
+                listed = alert_queries.list_alerts(connection, state, now())
             if as_json or action == "export":
                 emit(listed)
             else:
@@ -73,7 +73,7 @@ def alerts(
             raise Usage(f"alerts {action}: expected an alert's id; `integrity alerts` lists them")
         elif action == "show":
             with opened.read() as connection:
-                found = kept.one(connection, target)
+                found = alert_queries.find_alert(connection, target)
             _print(found, alert_text.explained(found), as_json)
         else:
             who = name or getpass.getuser()

@@ -33,7 +33,7 @@ from pipeline.jobs.open_store import open_store
 from pipeline.lab.simulate import Story, Stream, demo_registry, demo_story
 from pipeline.settings import Settings
 from pipeline.store import Store
-from pipeline.store.alerting import alerts
+from pipeline.store.alerting import alert_queries
 from pipeline.store.boards import snapshots
 from pipeline.store.votes import registry_events
 from pipeline.stream.ingest_tally import IngestTally
@@ -79,7 +79,7 @@ def demo(
         swept = _step(bar, "sweep: variants, releases, claims", lambda: jobs.sweep(str(path)))
         verified = _step(bar, "recomputing everything from the votes", lambda: jobs.verify_ledger(str(path)))
     with opened.read() as connection:
-        listed = alerts.listed(connection)
+        listed = alert_queries.list_alerts(connection)
         rows = {view: snapshots.rows(connection, refreshed["snapshot"], view) for view in ("raw", "defended")}
     caught = _caught(opened, story, listed)
     result = {

@@ -11,7 +11,7 @@ from pipeline import settings as configuration
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out
 from pipeline.errors import Usage
 from pipeline.jobs.open_store import now, open_store
-from pipeline.store.alerting import tokens as kept
+from pipeline.store.alerting import operator_tokens
 from pipeline.vocabulary.time import DAY, format_rfc3339
 
 
@@ -20,7 +20,9 @@ def tokens(
     action: Annotated[Literal["list", "add", "revoke"], typer.Argument(help="What to do.")] = "list",
     owner: Annotated[str | None, typer.Argument(help="Whose token: the name under what is decided with it.")] = None,
     store: StoreOption = None,
-    scope: Annotated[list[str] | None, typer.Option(help=f"What it may do: {', '.join(kept.SCOPES)}.")] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option(help=f"What it may do: {', '.join(operator_tokens.SCOPES)}.")
+    ] = None,
     days: Annotated[float, typer.Option(min=0, max=3_660, help="How long it holds.")] = 90,
     name: Annotated[str | None, typer.Option(help="Who makes or revokes it; default: your login.")] = None,
     reason: Annotated[str, typer.Option(help="Why. Needed to add and revoke.")] = "",
@@ -36,7 +38,9 @@ def tokens(
         if action == "add":
             at = now()
             with opened.write() as connection:
-                token = kept.add(connection, str(owner), scope or [], who, reason, at, at + round(days * DAY))
+                token = operator_tokens.create(
+                    connection, str(owner), scope or [], who, reason, at, at + round(days * DAY)
+                )
             if as_json:
                 emit({"name": owner, "token": token})
             else:
@@ -44,11 +48,11 @@ def tokens(
                 out.print(token, highlight=False, soft_wrap=True)
         elif action == "revoke":
             with opened.write() as connection:
-                kept.revoke(connection, str(owner), who, reason, now())
+                operator_tokens.revoke(connection, str(owner), who, reason, now())
             emit({"name": owner, "revoked": True}) if as_json else err.print(f"{owner}'s token is revoked")
         else:
             with opened.read() as connection:
-                _list([_shown(row) for row in kept.listed(connection)], as_json)
+                _list([_shown(row) for row in operator_tokens.list_tokens(connection)], as_json)
     finally:
         opened.close()
 

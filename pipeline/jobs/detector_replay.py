@@ -30,7 +30,7 @@ from pipeline.scoring.window_processor import (
     run_window_detectors,
     windows_between,
 )
-from pipeline.store.alerting import alerts
+from pipeline.store.alerting import alert_lifecycle, alert_queries
 from pipeline.store.boards import snapshots
 from pipeline.store.votes import (
     closed_windows,
@@ -75,7 +75,7 @@ def replay_detector(url: str, name: str, write: bool = False) -> list[dict[str, 
             signals = _replay_windows(connection, window) if window else _replay_votes(connection, voter)  # type: ignore[arg-type]
         if write and signals:
             with store.write() as connection:
-                alerts.say(connection, signals, names, now())
+                alert_lifecycle.record_signals(connection, signals, names, now())
         with store.read() as connection:
             return [_as_json(connection, one, names) for one in signals]
 
@@ -150,5 +150,5 @@ def _as_json(connection: Connection, one: Signal, names: dict[int, str]) -> dict
         "severity": one.severity,
         "level": one.level,
         "e_value": one.e_value,
-        "evidence": alerts.readable(connection, one.evidence, names),
+        "evidence": alert_queries.format_evidence(connection, one.evidence, names),
     }

@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.errors import Usage
 from pipeline.jobs.open_store import now
-from pipeline.store.alerting import alerts
+from pipeline.store.alerting import alert_lifecycle, alert_queries
 from pipeline.store.boards import exclusions
 from pipeline.store.votes.vote_selections import VoteSelection
 
@@ -32,7 +32,7 @@ def change_alert_state(
         UnknownAlert: no alert has this id.
     """
     until = now() + round(hours * 3.6e9) if action == "snooze" and hours is not None else None
-    state = alerts.move(connection, alert_id, action, name, reason, now(), until)
+    state = alert_lifecycle.change_state(connection, alert_id, action, name, reason, now(), until)
     for_long = f" for {hours:g} hours" if until is not None else ""
     return {"alert": alert_id, "state": state, "done": f"{alert_id} is {state}{for_long}"}
 
@@ -65,7 +65,7 @@ def _targets(connection: Connection, action: str, target: str) -> tuple[list[tup
     kind, sign, subject = target.partition(":")
     if sign:
         return [(kind, str(VoteSelection.parse(subject)) if kind == "votes" else subject)], None
-    found = alerts.one(connection, target)
+    found = alert_queries.find_alert(connection, target)
     if action == "restore":
         excluded = [(e.kind, e.target) for e in exclusions.of_alert(connection, target)]
         if not excluded:
@@ -73,4 +73,4 @@ def _targets(connection: Connection, action: str, target: str) -> tuple[list[tup
         return excluded, target
     if found["subject"]["kind"] == "voter":
         return [("voter", found["subject"]["id"])], target
-    return [("votes", str(alerts.selection(found)))], target
+    return [("votes", str(alert_queries.select_votes(found)))], target

@@ -20,7 +20,7 @@ from pipeline.scoring import vote_processor, window_counter
 from pipeline.scoring.detector_contracts import VoterDetector
 from pipeline.scoring.fate import assign_fate
 from pipeline.scoring.signals import AlertSignal
-from pipeline.store.alerting import alerts, outbox
+from pipeline.store.alerting import alert_lifecycle, outbox
 from pipeline.store.db import dialect
 from pipeline.store.db.connection_handover import run_in_thread, run_inline
 from pipeline.store.votes import ingest, partitions, snapshots_in_force, voter_states, window_counts
@@ -125,10 +125,10 @@ def write_batch(
     ingest.write_rejects(
         connection, decoded.rejects, decoded.partition, decoded.offset, decoded.appended_at, decoded.origins
     )
-    ids = alerts.write(connection, raised, model_names(connection) if raised else {}, now)
+    ids = alert_lifecycle.open_alerts(connection, raised, model_names(connection) if raised else {}, now)
     if context.topics:
         numbers_of = {no: o.claim.number for no, o in by_no.items()}
-        outbox.add(connection, context.source_no, _messages(context.topics, ids, raised, decoded, numbers_of))
+        outbox.enqueue(connection, context.source_no, _messages(context.topics, ids, raised, decoded, numbers_of))
     progress = [_with_counts(one, new, fate, votes, duplicates, decoded) for one in progress]
     partitions.record_batch(connection, progress)
     return BatchResult(tally_batch(progress, ids, decoded.rejects), event_time, observed.states, states_written)

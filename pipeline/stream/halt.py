@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.errors import OffsetGap, TooManyRejects
 from pipeline.scoring.signals import AlertSignal
-from pipeline.store.alerting import alerts
+from pipeline.store.alerting import alert_lifecycle
 from pipeline.store.votes import partitions
 from pipeline.stream.owned_partition import OwnedPartition
 from pipeline.stream.retry import RetryPolicy
@@ -73,4 +73,4 @@ def open_halt_alert(
         at=some.event_time if some and some.event_time is not None else now,
         evidence={"what": str(error), "runbook": f"deploy/runbooks/{error.runbook}.md"},
     )
-    alerts.write(connection, [raised], {}, now)
+    alert_lifecycle.open_alerts(connection, [raised], {}, now)

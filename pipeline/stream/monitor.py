@@ -35,7 +35,7 @@ from pipeline.scoring.window_processor import (
 )
 from pipeline.settings import Settings
 from pipeline.store import Store
-from pipeline.store.alerting import alerts, outbox
+from pipeline.store.alerting import alert_lifecycle, outbox
 from pipeline.store.db import leases
 from pipeline.store.votes import (
     closed_windows,
@@ -161,7 +161,7 @@ class Monitor:
             if not leases.acquire(connection, "monitor", self.owner, now, self.settings.lease_seconds):
                 self._position = None
                 return None
-            alerts.wake(connection, now)
+            alert_lifecycle.end_snoozes(connection, now)
             stored = closed_windows.closed_until(connection)
             start = window_counts.first_start(connection) if stored is None else stored
             if start is None:
@@ -210,7 +210,7 @@ class Monitor:
         windows = windows_between(parts, start, end, last, names, self._registry)
         after = run_window_detectors(windows, before, self._registry, self.detectors, levels, collect)
         detector_states.write(connection, after)
-        ids = alerts.say(connection, signals, {}, now)
+        ids = alert_lifecycle.record_signals(connection, signals, {}, now)
         self._publish(connection, signals, ids)
         closed_windows.close_windows(connection, totals, end)
         return max(len(totals), 1), after
@@ -229,4 +229,4 @@ class Monitor:
             if isinstance(signal, AlertSignal)
         ]
         for source in partitions.live_sources(connection) if messages else ():
-            outbox.add(connection, source, messages)
+            outbox.enqueue(connection, source, messages)

@@ -43,11 +43,11 @@ class OutboxSender:
         if time.monotonic() >= self._next_check:
             self._pending, self._next_check = True, time.monotonic() + _CHECK_SECONDS
         while self._pending:
-            waiting = self._retry.read(partial(outbox.waiting, source_no=self._source_no, limit=_LIMIT))
+            waiting = self._retry.read(partial(outbox.read_oldest, source_no=self._source_no, limit=_LIMIT))
             if waiting:
                 try:
                     self._send([message[1:] for message in waiting])
                 except BrokerUnavailable:
                     return
-                self._retry.write(partial(outbox.delivered, numbers=[message[0] for message in waiting]))
+                self._retry.write(partial(outbox.delete_delivered, numbers=[message[0] for message in waiting]))
             self._pending = len(waiting) == _LIMIT

@@ -119,7 +119,9 @@ class RegistryReader:
         rejects = registry_events.append_chunk(connection, self._topic.name, chunk, decoded)
         if rejects and self._rejected_topic is not None:
             source_no = partitions.register_source(connection, self._votes_source)
-            outbox.add(connection, source_no, [rejected_event_message(self._rejected_topic, one) for one in rejects])
+            outbox.enqueue(
+                connection, source_no, [rejected_event_message(self._rejected_topic, one) for one in rejects]
+            )
         return rejects is not None
 
 

@@ -36,7 +36,7 @@ from pipeline.devstack import KafkaServer, PostgresServer
 from pipeline.jobs.open_store import open_store
 from pipeline.lab.simulate import Honest, TargetOnly, plant, truth
 from pipeline.settings import Settings
-from pipeline.store.alerting import alerts
+from pipeline.store.alerting import alert_queries
 from pipeline.stream.kafka_publisher import create_topics, publish
 from pipeline.stream.source import KafkaSource
 from pipeline.stream.worker import Worker
@@ -392,7 +392,7 @@ def alerts_of(url: str) -> list[Mapping[str, Any]]:
     store = open_store(url, voter_key=KEY)
     try:
         with store.read() as connection:
-            return list(alerts.listed(connection, "open"))
+            return list(alert_queries.list_alerts(connection, "open"))
     finally:
         store.close()
 

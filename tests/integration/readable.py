@@ -20,7 +20,7 @@ from pipeline.jobs.open_store import open_store
 from pipeline.scoring.signals import AlertSignal
 from pipeline.settings import Settings
 from pipeline.store import Store
-from pipeline.store.alerting import alerts
+from pipeline.store.alerting import alert_lifecycle
 from pipeline.store.boards import exclusions
 from pipeline.store.votes import registry_events
 from pipeline.stream.source import FileSource
@@ -105,5 +105,5 @@ def _excluded(store: Store) -> None:
     ]
     with store.write() as connection:
         # What the detectors found by themselves stands beside these.
-        first = alerts.write(connection, raised, {}, at)[0]
+        first = alert_lifecycle.open_alerts(connection, raised, {}, at)[0]
         exclusions.add(connection, "exclude", "voter", voter, f"alert {first}", "an operator", at, first)

@@ -18,7 +18,7 @@ from pipeline.scoring.signals import NO_PARTITION, AlertSignal, ClearedSignal
 from pipeline.scoring.window_counter import NEW_ACCOUNT
 from pipeline.settings import Settings
 from pipeline.store import Store
-from pipeline.store.alerting import alerts
+from pipeline.store.alerting import alert_lifecycle, alert_queries
 from pipeline.store.boards import exclusions
 from pipeline.store.db import schema
 from pipeline.store.votes.vote_selections import VoteSelection
@@ -50,17 +50,17 @@ OVER = ClearedSignal("vote_burst", "m", "up", START + 9 * HOUR, "normal again")
 
 def say(store: Store, *said: AlertSignal | ClearedSignal, now: int = 5) -> list[str | None]:
     with store.write() as connection:
-        return alerts.say(connection, said, {}, now)
+        return alert_lifecycle.record_signals(connection, said, {}, now)
 
 
 def shown(store: Store, now: int | None = None) -> list[tuple[str, str, float | None]]:
     with store.read() as connection:
-        return [(a["state"], a["severity"], a["e_value"]) for a in alerts.listed(connection, None, now)]
+        return [(a["state"], a["severity"], a["e_value"]) for a in alert_queries.list_alerts(connection, None, now)]
 
 
 def actions(store: Store, alert_id: str) -> list[str]:
     with store.read() as connection:
-        return [h["action"] for h in alerts.one(connection, alert_id)["history"]]
+        return [h["action"] for h in alert_queries.find_alert(connection, alert_id)["history"]]
 
 
 def test_an_alert_opens_escalates_is_over_and_opens_anew(store: Store) -> None:
@@ -78,7 +78,7 @@ def test_an_alert_opens_escalates_is_over_and_opens_anew(store: Store) -> None:
 def test_what_a_person_resolved_is_not_over_a_second_time(store: Store) -> None:
     (alert_id,) = say(store, burst(1, 150.0))
     with store.write() as connection:
-        alerts.move(connection, str(alert_id), "resolve", "ann", "looked", 6)
+        alert_lifecycle.change_state(connection, str(alert_id), "resolve", "ann", "looked", 6)
     assert say(store, OVER) == [None]
     assert actions(store, str(alert_id)) == ["opened", "resolve"]
 
@@ -86,12 +86,15 @@ def test_what_a_person_resolved_is_not_over_a_second_time(store: Store) -> None:
 def test_a_snooze_ends_by_the_clock_and_is_written_down(store: Store) -> None:
     (alert_id,) = say(store, burst(1, 150.0))
     with store.write() as connection:
-        assert alerts.move(connection, str(alert_id), "snooze", "ann", "tonight", 10, until=50) == "snoozed"
-        assert alerts.wake(connection, 49) == 0
+        assert (
+            alert_lifecycle.change_state(connection, str(alert_id), "snooze", "ann", "tonight", 10, until=50)
+            == "snoozed"
+        )
+        assert alert_lifecycle.end_snoozes(connection, 49) == 0
     assert shown(store, 49)[0][0] == "snoozed"
     assert shown(store, 50)[0][0] == "open"  # whoever lists sees it in time, before the monitor writes it down
     with store.write() as connection:
-        assert alerts.wake(connection, 50) == 1
+        assert alert_lifecycle.end_snoozes(connection, 50) == 1
     assert shown(store)[0][0] == "open"
     assert actions(store, str(alert_id)) == ["opened", "snooze", "woke"]
 
@@ -99,9 +102,9 @@ def test_a_snooze_ends_by_the_clock_and_is_written_down(store: Store) -> None:
 def test_a_snooze_without_an_end_lasts_until_somebody_acts(store: Store) -> None:
     (alert_id,) = say(store, burst(1, 150.0))
     with store.write() as connection:
-        alerts.move(connection, str(alert_id), "snooze", "ann", "", 10)
-        assert alerts.wake(connection, 10**18) == 0
-        alerts.move(connection, str(alert_id), "reopen", "ann", "", 11)
+        alert_lifecycle.change_state(connection, str(alert_id), "snooze", "ann", "", 10)
+        assert alert_lifecycle.end_snoozes(connection, 10**18) == 0
+        alert_lifecycle.change_state(connection, str(alert_id), "reopen", "ann", "", 11)
     assert shown(store)[0][0] == "open"
 
 
@@ -109,7 +112,7 @@ def test_a_snooze_without_an_end_lasts_until_somebody_acts(store: Store) -> None
 def test_only_a_sleeper_is_woken_when_a_warning_becomes_critical(store: Store, action: str, after: str) -> None:
     (alert_id,) = say(store, burst(1, 150.0))
     with store.write() as connection:
-        alerts.move(connection, str(alert_id), action, "ann", "", 10)
+        alert_lifecycle.change_state(connection, str(alert_id), action, "ann", "", 10)
     say(store, burst(2, 2e4, START + HOUR))
     assert shown(store) == [(after, "critical", 2e4)]
 

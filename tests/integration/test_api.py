@@ -22,7 +22,7 @@ from pipeline.ledger.bundle_archive import open_bundle
 from pipeline.ledger.bundle_verification import verify_bundle
 from pipeline.ledger.signed_note import VerifierKey
 from pipeline.store import Store
-from pipeline.store.alerting import tokens
+from pipeline.store.alerting import operator_tokens
 from pipeline.store.db import schema
 from tests.integration import readable
 
@@ -213,9 +213,9 @@ def test_only_a_token_decides_and_only_what_it_may(tmp_path: Path) -> None:
     store = readable.made(str(tmp_path / "board.db"), tmp_path)
     at = now()
     with store.write() as connection:
-        moves = tokens.add(connection, "moves", ["alerts"], "a tester", "a test", at, at + 10**9)
-        counts = tokens.add(connection, "counts", ["exclusions"], "a tester", "a test", at, at + 10**9)
-        late = tokens.add(connection, "late", ["alerts"], "a tester", "a test", at, at)
+        moves = operator_tokens.create(connection, "moves", ["alerts"], "a tester", "a test", at, at + 10**9)
+        counts = operator_tokens.create(connection, "counts", ["exclusions"], "a tester", "a test", at, at + 10**9)
+        late = operator_tokens.create(connection, "late", ["alerts"], "a tester", "a test", at, at)
     with TestClient(create_app(store)) as client:
         alert = client.get(f"{API}/alerts?subject_kind=model").json()["rows"][0]["id"]
         where, why = f"{API}/alerts/{alert}/ack", {"reason": "seen"}
@@ -237,7 +237,7 @@ def test_only_a_token_decides_and_only_what_it_may(tmp_path: Path) -> None:
         assert status(f"{API}/exclusions", counts, excluded) == 422
         assert status(f"{API}/exclusions", counts, why | {"reason": "x" * 100_000}) == 413
         with store.write() as connection:
-            tokens.revoke(connection, "moves", "a tester", "it leaked", now())
+            operator_tokens.revoke(connection, "moves", "a tester", "it leaked", now())
         assert status(where, moves) == 401
         with store.read() as connection:
             assert all(moves not in str(row) for row in connection.execute(sa.select(schema.token)))

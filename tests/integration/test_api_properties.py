@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from pipeline.api import create_app
 from pipeline.jobs.open_store import now
 from pipeline.store import Store
-from pipeline.store.alerting import tokens
+from pipeline.store.alerting import operator_tokens
 from tests.integration import readable
 
 EXAMPLES = int(os.environ.get("INTEGRITY_API_EXAMPLES", "12"))
@@ -38,7 +38,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 def test_every_answer_is_as_described(store: Store, mode: GenerationMode) -> None:
     at = now()
     with store.write() as connection:
-        token = tokens.add(connection, f"a {mode.value} test", tokens.SCOPES, "a tester", "a test", at, at + 10**12)
+        token = operator_tokens.create(
+            connection, f"a {mode.value} test", operator_tokens.SCOPES, "a tester", "a test", at, at + 10**12
+        )
     described = schemathesis.openapi.from_asgi("/api/v1/openapi.json", create_app(store))
     operations = [found.ok() for found in described.get_all_operations()]
     # A tile's path holds slashes, which schemathesis puts into no path; test_api.py asks for one.

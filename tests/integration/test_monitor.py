@@ -18,7 +18,7 @@ from pipeline.lab.simulate import Burst, Honest, Stream, plant
 from pipeline.scoring.window_counter import WINDOW_WIDTH
 from pipeline.settings import Settings
 from pipeline.store import Store
-from pipeline.store.alerting import alerts
+from pipeline.store.alerting import alert_queries
 from pipeline.store.db import leases, schema
 from pipeline.store.votes import closed_windows, detector_states, partitions
 from pipeline.stream.monitor import Monitor, merged_watermark
@@ -158,9 +158,11 @@ def watched(url: str, folder: Path, streams: tuple[Stream, Stream], parts: int) 
 def told(store: Store) -> list[tuple[object, ...]]:
     """Everything that was said about windows, and when."""
     with store.read() as connection:
-        listed = alerts.listed(connection)
+        listed = alert_queries.list_alerts(connection)
         history = [
-            (a["id"], h["action"], h["reason"]) for a in listed for h in alerts.one(connection, a["id"])["history"]
+            (a["id"], h["action"], h["reason"])
+            for a in listed
+            for h in alert_queries.find_alert(connection, a["id"])["history"]
         ]
     shown = [
         (a["id"], a["detector"], a["severity"], a["state"], a["window"], a["e_value"], str(a["evidence"]))
@@ -211,7 +213,7 @@ def test_a_replay_says_what_the_monitor_and_the_worker_said_and_writes_nothing(
     again = _replayed(url, "vote_burst")
     levels = {(one["subject"]["id"], one["level"]) for one in again if one["severity"] != "cleared"}
     with store.read() as connection:
-        listed = [a for a in alerts.listed(connection) if a["detector"] == "vote_burst"]
+        listed = [a for a in alert_queries.list_alerts(connection) if a["detector"] == "vote_burst"]
     assert levels
     assert {a["subject"]["id"] for a in listed} == {subject for subject, _ in levels}
     assert again[0]["at"] == min(a["opened_at"] for a in listed)
@@ -223,7 +225,7 @@ def test_a_replay_says_what_the_monitor_and_the_worker_said_and_writes_nothing(
     written = _replayed(url, "voter_bias", write=True)
     assert written == biased
     with store.read() as connection:
-        kept = {a["subject"]["id"] for a in alerts.listed(connection) if a["detector"] == "voter_bias"}
+        kept = {a["subject"]["id"] for a in alert_queries.list_alerts(connection) if a["detector"] == "voter_bias"}
     assert kept == {one["subject"]["id"] for one in biased}
     with pytest.raises(Usage, match="vote_burst"):
         _replayed(url, "nobody")

@@ -92,7 +92,7 @@ def rejects(store: Store) -> list[tuple[int, str]]:
 def told(store: Store) -> list[dict[str, Any]]:
     with store.read() as connection:
         source = connection.exec_driver_sql("SELECT source_no FROM source WHERE name = 'kafka:votes'").scalar() or 0
-        return [json.loads(value) for _, _, _, value in outbox.waiting(connection, source, 100)]
+        return [json.loads(value) for _, _, _, value in outbox.read_oldest(connection, source, 100)]
 
 
 def test_each_event_is_taken_once_and_what_is_none_is_a_reject_with_its_reason(board: Board, store: Store) -> None:

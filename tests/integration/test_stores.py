@@ -28,7 +28,7 @@ from pipeline.ledger.manifest import NO_PREVIOUS
 from pipeline.scoring.signals import AlertSignal
 from pipeline.scoring.window_counter import COLUMNS, WindowCounts
 from pipeline.store import Store
-from pipeline.store.alerting import alerts, outbox
+from pipeline.store.alerting import alert_lifecycle, alert_queries, outbox
 from pipeline.store.boards import exclusions, snapshots
 from pipeline.store.db import leases, migrate, schema
 from pipeline.store.db.engine import transient
@@ -305,13 +305,13 @@ def test_windows_add_up_over_batches(store: Store) -> None:
 
 def test_the_outbox_gives_the_oldest_of_its_source_until_they_are_delivered(store: Store) -> None:
     with store.write() as connection:
-        outbox.add(connection, 1, [("t", b"%d" % n, b"\x00v") for n in range(5)])
-        outbox.add(connection, 2, [("t", b"other", b"")])
-        first = outbox.waiting(connection, 1, 3)
+        outbox.enqueue(connection, 1, [("t", b"%d" % n, b"\x00v") for n in range(5)])
+        outbox.enqueue(connection, 2, [("t", b"other", b"")])
+        first = outbox.read_oldest(connection, 1, 3)
         assert [(topic, key, value) for _, topic, key, value in first] == [("t", b"%d" % n, b"\x00v") for n in range(3)]
-        outbox.delivered(connection, [number for number, *_ in first])
-        assert [key for _, _, key, _ in outbox.waiting(connection, 1, 9)] == [b"3", b"4"]
-        assert len(outbox.waiting(connection, 2, 9)) == 1
+        outbox.delete_delivered(connection, [number for number, *_ in first])
+        assert [key for _, _, key, _ in outbox.read_oldest(connection, 1, 9)] == [b"3", b"4"]
+        assert len(outbox.read_oldest(connection, 2, 9)) == 1
 
 
 # The recount.
@@ -345,23 +345,27 @@ def test_an_alert_is_known_by_its_place_in_the_source_whoever_claimed_first(stor
     late, early = claimed(store, 1), claimed(store, 0)
     assert (late.partition_no, early.partition_no) != (1, 0)
     with store.write() as connection:
-        [told] = alerts.write(connection, [raised(store, "v", partition=early.partition_no)], {1: "m1"}, 0)
+        [told] = alert_lifecycle.open_alerts(
+            connection, [raised(store, "v", partition=early.partition_no)], {1: "m1"}, 0
+        )
         assert told == raised(store, "v", partition=0).alert_id
-        [shown] = alerts.listed(connection)
+        [shown] = alert_queries.list_alerts(connection)
     assert (shown["id"], shown["evidence"]) == (told, {"model": "m1"})
 
 
 def test_more_evidence_escalates_an_open_alert_and_a_resolved_one_stays_resolved(store: Store) -> None:
     claimed(store)
     with store.write() as connection:
-        [first] = alerts.write(connection, [raised(store, "v", severity="warning", e_value=150.0, level=1)], {}, 0)
-        assert alerts.write(connection, [raised(store, "v", offset=9)], {}, 1) == [first]
-        alerts.move(connection, first, "resolve", "ann", "a test", 2)
-        [second] = alerts.write(connection, [raised(store, "v", offset=12)], {}, 3)
+        [first] = alert_lifecycle.open_alerts(
+            connection, [raised(store, "v", severity="warning", e_value=150.0, level=1)], {}, 0
+        )
+        assert alert_lifecycle.open_alerts(connection, [raised(store, "v", offset=9)], {}, 1) == [first]
+        alert_lifecycle.change_state(connection, first, "resolve", "ann", "a test", 2)
+        [second] = alert_lifecycle.open_alerts(connection, [raised(store, "v", offset=12)], {}, 3)
         assert second != first
-        states = {alert["id"]: alert["state"] for alert in alerts.listed(connection)}
+        states = {alert["id"]: alert["state"] for alert in alert_queries.list_alerts(connection)}
         assert states == {first: "resolved", second: "open"}
-        history = [(h["action"], h["name"]) for h in alerts.one(connection, first)["history"]]
+        history = [(h["action"], h["name"]) for h in alert_queries.find_alert(connection, first)["history"]]
     assert history == [("opened", "voter_bias"), ("escalated", "voter_bias"), ("resolve", "ann")]
 
 
@@ -395,7 +399,7 @@ def test_auto_voter_follows_critical_alerts_and_leaves_what_a_person_decided(sto
     with store.write() as connection:
         exclusions.add(connection, "restore", "voter", label["forgiven"], "known to us", "ann", 0)
         exclusions.add(connection, "exclude", "voter", label["by hand"], "bought", "ann", 0)
-        bad, *_ = alerts.write(
+        bad, *_ = alert_lifecycle.open_alerts(
             connection,
             [raised(store, "bad"), raised(store, "warned", severity="warning"), raised(store, "forgiven")],
             {},
@@ -404,12 +408,12 @@ def test_auto_voter_follows_critical_alerts_and_leaves_what_a_person_decided(sto
         assert exclusions.apply_auto_voter(connection, 2) == 1
         assert exclusions.apply_auto_voter(connection, 3) == 0
         assert excluded() == {label["bad"]: exclusions.AUTO_VOTER, label["by hand"]: "ann"}
-        alerts.move(connection, bad, "ack", "ann", "looking", 4)
+        alert_lifecycle.change_state(connection, bad, "ack", "ann", "looking", 4)
         assert exclusions.apply_auto_voter(connection, 5) == 0
-        alerts.move(connection, bad, "resolve", "ann", "a class", 6)
+        alert_lifecycle.change_state(connection, bad, "resolve", "ann", "a class", 6)
         assert exclusions.apply_auto_voter(connection, 7) == 1
         assert excluded() == {label["by hand"]: "ann"}
-        alerts.move(connection, bad, "reopen", "ann", "after all", 8)
+        alert_lifecycle.change_state(connection, bad, "reopen", "ann", "after all", 8)
         assert exclusions.apply_auto_voter(connection, 9) == 1
         assert excluded() == {label["bad"]: exclusions.AUTO_VOTER, label["by hand"]: "ann"}
 

@@ -35,7 +35,7 @@ from pipeline.jobs.open_store import open_store
 from pipeline.lab.simulate import Honest, TargetOnly, plant, truth
 from pipeline.settings import Settings
 from pipeline.store import Store
-from pipeline.store.alerting import alerts, outbox
+from pipeline.store.alerting import alert_lifecycle, alert_queries, outbox
 from pipeline.store.read import status
 from pipeline.store.votes import partitions, registry_events
 from pipeline.store.votes.dictionary import NameDictionary
@@ -311,7 +311,7 @@ def test_the_first_of_two_votes_with_one_id_counts_and_the_difference_is_an_aler
     assert work(log, url, batch_votes=4).duplicate == 2
     store = open_store(url, voter_key=KEY)
     with store.read() as connection:
-        [alert] = alerts.listed(connection)
+        [alert] = alert_queries.list_alerts(connection)
     assert (alert["detector"], alert["e_value"]) == ("duplicate_votes", None)
     assert alert["evidence"]["vote_id"] == "v3"
     [(number,)] = rows(url, "SELECT DISTINCT number FROM vote JOIN partition USING (partition_no)")
@@ -508,7 +508,7 @@ def test_alerts_and_rejects_reach_their_topics_and_leave_the_outbox(
     with worker(log, url, send, **names) as it:
         it.run(until_end=True)
         with it.store.read() as connection:
-            assert outbox.waiting(connection, 1, 10) == []
+            assert outbox.read_oldest(connection, 1, 10) == []
     producer.close()
     [told] = consume(log.bootstrap, names["topic_alerts"], 1)
     assert (told["id"],) in rows(url, "SELECT alert_id FROM alert")
@@ -549,11 +549,11 @@ def test_a_gap_halts_the_worker_and_every_halt_leaves_an_open_alert(topic: Log, 
             work(topic, postgres_url)
         store = open_store(postgres_url, voter_key=KEY)
         with store.read() as connection:
-            [alert] = alerts.listed(connection, "open")
+            [alert] = alert_queries.list_alerts(connection, "open")
         assert (alert["detector"], alert["direction"]) == ("worker_halted", "offset_gap")
         assert alert["severity"] == "critical"
         with store.write() as connection:
-            alerts.move(connection, alert["id"], "resolve", "ann", "seen", 1)
+            alert_lifecycle.change_state(connection, alert["id"], "resolve", "ann", "seen", 1)
         store.close()
 
 

@@ -13,7 +13,7 @@ from pipeline.api.alerts import AlertId, entry
 from pipeline.api.pages.rendering import PAGE, Templates
 from pipeline.api.reader import WHILE_IT_HOLDS, Reader
 from pipeline.api.request_params import Cursor, cursor_of, key_of
-from pipeline.store.alerting import alerts as kept
+from pipeline.store.alerting import alert_queries
 from pipeline.store.boards import exclusions
 from pipeline.store.read import pages
 from pipeline.vocabulary.alert_states import ALERT_STATES
@@ -45,7 +45,7 @@ def routes(reader: Reader, templates: Templates) -> APIRouter:
     @router.get("/alerts/{alert}")
     def one(alert: AlertId) -> Response:
         with reader.read() as connection:
-            found = kept.one(connection, alert)
+            found = alert_queries.find_alert(connection, alert)
             excluded = exclusions.of_alert(connection, alert)
         return templates.page("alert", WHILE_IT_HOLDS, alert=found, facts=alert_text.facts(found), excluded=excluded)
 

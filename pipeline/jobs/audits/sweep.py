@@ -29,7 +29,7 @@ from pipeline.jobs.audits.board_audits import AUDITS, compare_second_board, run_
 from pipeline.jobs.open_store import existing_store, now
 from pipeline.ratings import PairCounts
 from pipeline.scoring.signals import CRITICAL, LEVELS, NO_PARTITION, AlertSignal, ClearedSignal, Severity
-from pipeline.store.alerting import alerts
+from pipeline.store.alerting import alert_lifecycle, alert_queries
 from pipeline.store.boards import sweeps
 from pipeline.vocabulary.time import DAY, format_rfc3339
 
@@ -156,14 +156,14 @@ def _update_alerts(
     found = {(f.audit, f.subject, f.direction): (f, yes) for f, yes in zip(findings, discovered, strict=True)}
     unresolved = {
         (a["detector"], a["subject"]["id"], a["direction"])
-        for a in alerts.listed(connection)
+        for a in alert_queries.list_alerts(connection)
         if a["detector"] in AUDITS and a["state"] != "resolved"
     }
     raised = {key: f for key, (f, yes) in found.items() if yes is not False or key in unresolved}
     signals: list[AlertSignal | ClearedSignal] = [_raised(raised[key], at) for key in sorted(raised)]
     cleared = sorted(unresolved - found.keys())
     signals += [ClearedSignal(*key, at, "the sweep no longer finds it") for key in cleared]
-    alerts.say(connection, signals, {}, now())
+    alert_lifecycle.record_signals(connection, signals, {}, now())
     return {"told": len(raised), "cleared": len(cleared)}
 
 

@@ -28,7 +28,7 @@ from pipeline.ledger.merkle_proofs import check_consistency, consistency_path
 from pipeline.ledger.signed_note import VerifierKey
 from pipeline.scoring.signals import NO_PARTITION, AlertSignal
 from pipeline.store import Store
-from pipeline.store.alerting import alerts
+from pipeline.store.alerting import alert_lifecycle
 from pipeline.store.log import manifests, tile_cache
 from pipeline.store.read import proofs
 from pipeline.store.read import status as figures
@@ -161,4 +161,4 @@ def _open_alerts(connection: Connection, failed: list[AuditPart], at: int) -> li
         )
         for part in failed
     ]  # fmt: skip
-    return alerts.write(connection, raised, {}, at)
+    return alert_lifecycle.open_alerts(connection, raised, {}, at)

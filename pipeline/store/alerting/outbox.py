@@ -1,4 +1,7 @@
-"""What must still reach a topic. Written with the batch, removed when the broker has it: at least once."""
+"""Messages that must still reach a topic: enqueued with the batch, deleted when the broker has acknowledged them.
+
+Law: every message is delivered at least once.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,15 @@ from sqlalchemy.engine import Connection
 from pipeline.store.db import schema
 
 
-def add(connection: Connection, source_no: int, messages: Iterable[tuple[str, bytes, bytes]]) -> None:
-    """Put (topic, key, value) on the list."""
+def enqueue(connection: Connection, source_no: int, messages: Iterable[tuple[str, bytes, bytes]]) -> None:
+    """Add messages (topic, key, value)."""
     rows = [{"source_no": source_no, "topic": topic, "key": key, "value": value} for topic, key, value in messages]
     if rows:
         connection.execute(schema.outbox.insert(), rows)
 
 
-def waiting(connection: Connection, source_no: int, limit: int) -> list[tuple[int, str, bytes, bytes]]:
-    """The oldest (number, topic, key, value) of a source."""
+def read_oldest(connection: Connection, source_no: int, limit: int) -> list[tuple[int, str, bytes, bytes]]:
+    """The oldest messages (number, topic, key, value) of a source."""
     c = schema.outbox.c
     query = (
         sa.select(c.outbox_no, c.topic, c.key, c.value)
@@ -29,6 +32,6 @@ def waiting(connection: Connection, source_no: int, limit: int) -> list[tuple[in
     return [(number, topic, bytes(key), bytes(value)) for number, topic, key, value in connection.execute(query)]
 
 
-def delivered(connection: Connection, numbers: Sequence[int]) -> None:
-    """The broker has these."""
+def delete_delivered(connection: Connection, numbers: Sequence[int]) -> None:
+    """Delete messages that the broker has acknowledged."""
     connection.execute(sa.delete(schema.outbox).where(schema.outbox.c.outbox_no.in_(list(numbers))))

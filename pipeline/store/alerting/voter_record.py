@@ -1,4 +1,4 @@
-"""How a voter voted on the models that an alert names: what a person can check without knowing what a logit is."""
+"""Counts of the votes behind an alert: a voter's record on the models named, and the size of a selection."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from pipeline.events.pseudonym import parse_pseudonym
 from pipeline.store.db import schema
 from pipeline.store.votes.dictionary import model_names
 from pipeline.store.votes.vote_selections import VoteSelection
-from pipeline.vocabulary.fates import ACCEPTED
+from pipeline.vocabulary.fates import ACCEPTED, LATE
 
 _WON, _LOST, _TIED = "won", "lost", "tied"
-# Accepted and late votes are evidence; positions in `pipeline.vocabulary.fates.FATES`.
-_COUNTED = (0, 1)
+# Late votes are evidence too.
+_COUNTED = (ACCEPTED, LATE)
 
 
-def of_voter(connection: Connection, subject: str, partition_no: int, evidence: Mapping[str, Any]) -> dict[str, Any]:
-    """The voter's whole record so far, and that on each model the evidence names.
+def read_record(connection: Connection, subject: str, partition_no: int, evidence: Mapping[str, Any]) -> dict[str, Any]:
+    """Count a voter's battles, in all and on each model that the evidence names.
 
     Args:
-        subject: the voter's label.
+        subject: the voter's pseudonym as alerts show it.
         evidence: of an alert, models by name.
 
     Returns:
@@ -50,11 +50,11 @@ def of_voter(connection: Connection, subject: str, partition_no: int, evidence: 
     return {**whole, "models": models}
 
 
-def of_selection(connection: Connection, chosen: VoteSelection) -> dict[str, int]:
-    """How many accepted votes are chosen, and of how many voters; votes without a voter are nobody's."""
+def count_selected(connection: Connection, selection: VoteSelection) -> dict[str, int]:
+    """Count the accepted votes of a selection and their voters; votes without a voter add no voter."""
     v = schema.vote.c
     query = sa.select(sa.func.count(), sa.func.count(v.voter.distinct())).where(
-        v.fate == ACCEPTED, *chosen.conditions()
+        v.fate == ACCEPTED, *selection.conditions()
     )
     votes, voters = connection.execute(query).one()
     return {"votes": int(votes), "voters": int(voters)}

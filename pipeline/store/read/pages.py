@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.store.alerting.alerts import as_shown, placed
+from pipeline.store.alerting.alert_queries import format_alert, select_alerts
 from pipeline.store.boards.snapshots import Snapshot
 from pipeline.store.db import schema
 from pipeline.store.log import leaf_index
@@ -124,7 +124,7 @@ def alerts(
         wanted: state, severity, detector, subject_kind, subject: only those that fit.
     """
     a = schema.alert.c
-    query = placed().order_by(a.opened_at.desc(), a.alert_id).limit(limit)
+    query = select_alerts().order_by(a.opened_at.desc(), a.alert_id).limit(limit)
     for name, value in wanted.items():
         if value is not None:
             query = query.where(a[name] == value)
@@ -132,7 +132,7 @@ def alerts(
         at, alert_id = after
         query = query.where(sa.or_(a.opened_at < at, sa.and_(a.opened_at == at, a.alert_id > alert_id)))
     rows = connection.execute(query).mappings()
-    return [((row["opened_at"], row["alert_id"]), as_shown(dict(row))) for row in rows]
+    return [((row["opened_at"], row["alert_id"]), format_alert(dict(row))) for row in rows]
 
 
 def alerts_naming(connection: Connection, model: str, limit: int) -> list[dict[str, Any]]:
@@ -141,12 +141,12 @@ def alerts_naming(connection: Connection, model: str, limit: int) -> list[dict[s
     # What the evidence would say, as JSON has it; which of them says it of the likeliest is seen below.
     said = json.dumps({"model": model})[1:-1]
     query = (
-        placed()
+        select_alerts()
         .where(a.subject_kind == "voter", a.evidence.contains(said, autoescape=True))
         .order_by(a.opened_at.desc(), a.alert_id)
         .limit(limit)
     )
-    found = [as_shown(dict(row)) for row in connection.execute(query).mappings()]
+    found = [format_alert(dict(row)) for row in connection.execute(query).mappings()]
     return [one for one in found if one["evidence"].get("likeliest", [{}])[0].get("model") == model]
 
 

@@ -1,7 +1,7 @@
-"""Tokens of operators: who may decide over HTTP, what, and until when.
+"""Tokens that let operators decide over HTTP: created, looked up, revoked.
 
-Laws: a token is shown once, when it is made; the store keeps its SHA-256 (256 random bits need no slow hash); nothing
-is deleted: a token that is revoked or has run out stays listed, with who made it and why.
+Laws: a token is shown once, when it is created; the store has its SHA-256 (256 random bits need no slow hash). Nothing
+is deleted: a token that is revoked or expired stays listed, with who created it and why.
 """
 
 from __future__ import annotations
@@ -21,42 +21,42 @@ from pipeline.store.db import schema
 SCOPES = ("alerts", "exclusions")
 """alerts: acknowledge, snooze, appeal, resolve, reopen. exclusions: exclude, restore."""
 
-# Leaked tokens are found by their beginning.
+# Scanners find leaked tokens by this prefix.
 _PREFIX = "integrity_"
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
-    """Whose it is, and what it may do."""
+class OperatorToken:
+    """The owner's name, and what the token permits."""
 
     name: str
     scopes: tuple[str, ...]
 
 
-def add(
+def create(
     connection: Connection, name: str, scopes: Sequence[str], by: str, reason: str, now: int, expires_at: int
 ) -> str:
-    """Make a token.
+    """Create a token.
 
     Args:
-        name: whose it is: the name under every decision that is made with it.
+        name: its owner, recorded with every decision that is made with it.
         scopes: of SCOPES.
-        by, reason: who made it, and why.
+        by, reason: who creates it, and why.
         now, expires_at: microseconds since 1970 UTC.
 
     Returns:
-        The token itself: nobody can read it again.
+        The token itself, which the store does not have.
 
     Raises:
-        Usage: no name or reason, a scope that is none, or a name that has a token that still holds.
+        Usage: no name or reason, an unknown scope, or a name that has a valid token.
     """
     if not name.strip() or not reason.strip():
-        raise Usage("expected a name and a reason: nobody gets a token without both")
+        raise Usage("expected a name and a reason: a token is not created without both")
     unknown = sorted(set(scopes) - set(SCOPES))
     if unknown or not scopes:
         raise Usage(f"expected scopes among {', '.join(SCOPES)}, got {', '.join(unknown) or 'none'}")
     t = schema.token.c
-    if connection.scalar(sa.select(t.token_no).where(t.name == name, *_holds(now))) is not None:
+    if connection.scalar(sa.select(t.token_no).where(t.name == name, *_valid(now))) is not None:
         raise Usage(f"expected a name without a token, got {name!r}: `integrity tokens revoke` ends the one it has")
     token = _PREFIX + secrets.token_urlsafe(32)
     row = {
@@ -67,36 +67,36 @@ def add(
     return token
 
 
-def find(connection: Connection, token: str, now: int) -> Token | None:
-    """Whose token it is; None for one that is unknown, revoked or has run out."""
+def find(connection: Connection, token: str, now: int) -> OperatorToken | None:
+    """Look a token up; None for one that is unknown, revoked or expired."""
     t = schema.token.c
-    row = connection.execute(sa.select(t.name, t.scopes).where(t.sha256 == _hash(token), *_holds(now))).one_or_none()
-    return None if row is None else Token(row.name, tuple(row.scopes.split()))
+    row = connection.execute(sa.select(t.name, t.scopes).where(t.sha256 == _hash(token), *_valid(now))).one_or_none()
+    return None if row is None else OperatorToken(row.name, tuple(row.scopes.split()))
 
 
 def revoke(connection: Connection, name: str, by: str, reason: str, now: int) -> None:
-    """End somebody's token.
+    """Revoke the valid token of a name.
 
     Raises:
-        Usage: no reason, or nobody of that name has one that holds.
+        Usage: no reason, or the name has no valid token.
     """
     if not reason.strip():
         raise Usage("expected a reason: a token is not revoked without one")
     t = schema.token.c
     values = {"revoked_at": now, "revoked_by": by, "revoked_reason": reason}
-    done = connection.execute(sa.update(schema.token).where(t.name == name, *_holds(now)).values(values))
+    done = connection.execute(sa.update(schema.token).where(t.name == name, *_valid(now)).values(values))
     if not done.rowcount:
-        raise Usage(f"expected a name with a token that holds, got {name!r}: `integrity tokens` lists them")
+        raise Usage(f"expected a name with a valid token, got {name!r}: `integrity tokens` lists them")
 
 
-def listed(connection: Connection) -> list[dict[str, Any]]:
-    """Every token that was ever made, newest first, without what would let anybody use it."""
-    shown = [column for column in schema.token.c if column.name not in {"token_no", "sha256"}]
-    rows = connection.execute(sa.select(*shown).order_by(schema.token.c.token_no.desc())).mappings()
+def list_tokens(connection: Connection) -> list[dict[str, Any]]:
+    """Every token that was ever created, newest first, without its hash."""
+    columns = [column for column in schema.token.c if column.name not in {"token_no", "sha256"}]
+    rows = connection.execute(sa.select(*columns).order_by(schema.token.c.token_no.desc())).mappings()
     return [{**row, "scopes": row["scopes"].split()} for row in rows]
 
 
-def _holds(now: int) -> tuple[sa.ColumnElement[bool], ...]:
+def _valid(now: int) -> tuple[sa.ColumnElement[bool], ...]:
     t = schema.token.c
     return t.revoked_at.is_(None), t.expires_at > now
 

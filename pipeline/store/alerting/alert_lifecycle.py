@@ -1,0 +1,180 @@
+"""Opens alerts, escalates and clears them, and moves them from state to state.
+
+Law: what a detector emitted is never changed or deleted. An alert changes its state by dated entries with a name and a
+reason; more evidence for an open alert is recorded as an escalation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.scoring.signals import AlertSignal, ClearedSignal, Signal
+from pipeline.store.alerting.alert_queries import format_evidence, source_partition, unknown_alert
+from pipeline.store.db import schema
+
+_STATES = {
+    "ack": "acknowledged",
+    "snooze": "snoozed",
+    "appeal": "appealed",
+    "resolve": "resolved",
+    "reopen": "open",
+}
+
+
+def record_signals(
+    connection: Connection, signals: Iterable[Signal], names: Mapping[int, str], now: int
+) -> list[str | None]:
+    """Record what detectors emitted, in order: alerts open, escalate, or end.
+
+    Args:
+        signals: in the order of emission.
+        names: model number → name, for the numbers in the evidence.
+        now: wall clock in microseconds.
+
+    Returns:
+        The id of the alert that each signal is about; None for the end of one that a person has resolved before.
+    """
+    ids: list[str | None] = []
+    for signal in signals:
+        if isinstance(signal, AlertSignal):
+            ids += open_alerts(connection, [signal], names, now)
+        else:
+            ids.append(_clear(connection, signal, now))
+    return ids
+
+
+def open_alerts(
+    connection: Connection, signals: Iterable[AlertSignal], names: Mapping[int, str], now: int
+) -> list[str]:
+    """Open alerts, or escalate those that are open.
+
+    An alert is identified by the position of its vote in the source: the store's own number of a partition depends on
+    who claimed first. A resolved alert that is raised again at the same position is open again.
+
+    Args:
+        signals, names, now: as for `record_signals`.
+
+    Returns:
+        The id of the alert that each signal opened or escalated.
+    """
+    ids = []
+    for signal in signals:
+        evidence = json.dumps(format_evidence(connection, signal.evidence, names), sort_keys=True)
+        alert_id = replace(signal, partition=source_partition(connection, signal.partition)).alert_id
+        current, action = _unresolved(connection, signal), "escalated"
+        if current is None:
+            current, action = alert_id, "reopened"
+        values = {"severity": signal.severity, "level": signal.level, "e_value": signal.e_value, "evidence": evidence}
+        if action == "reopened" or _wakes(connection, current, signal):
+            values |= {"state": "open", "snoozed_until": None, "over_at": None}
+        moved = connection.execute(sa.update(schema.alert).where(schema.alert.c.alert_id == current).values(**values))
+        if not moved.rowcount:
+            connection.execute(schema.alert.insert(), _alert_row(signal, alert_id, evidence))
+            action = "opened"
+        e_value = "none: a fact" if signal.e_value is None else f"{signal.e_value:.3g}"
+        _log(connection, current, now, action, signal.detector, f"e-value {e_value}")
+        ids.append(current)
+    return ids
+
+
+def _clear(connection: Connection, signal: ClearedSignal, now: int) -> str | None:
+    current = _unresolved(connection, signal)
+    if current is None:
+        return None
+    connection.execute(
+        sa.update(schema.alert)
+        .where(schema.alert.c.alert_id == current)
+        .values(state="resolved", snoozed_until=None, over_at=signal.at)
+    )
+    _log(connection, current, now, "cleared", signal.detector, signal.reason)
+    return current
+
+
+def end_snoozes(connection: Connection, now: int) -> int:
+    """Open the alerts whose snooze has ended.
+
+    Returns:
+        How many.
+    """
+    c = schema.alert.c
+    ended = list(connection.scalars(sa.select(c.alert_id).where(c.state == "snoozed", c.snoozed_until <= now)))
+    for alert_id in ended:
+        connection.execute(
+            sa.update(schema.alert).where(c.alert_id == alert_id).values(state="open", snoozed_until=None)
+        )
+        _log(connection, alert_id, now, "woke", "the clock", "the snooze is over")
+    return len(ended)
+
+
+def change_state(
+    connection: Connection, alert_id: str, action: str, name: str, reason: str, now: int, until: int | None = None
+) -> str:
+    """Change an alert's state by a person's decision.
+
+    Args:
+        action: ack, snooze, appeal, resolve or reopen.
+        until: end of a snooze (wall clock); None: until somebody reopens it.
+
+    Returns:
+        The new state.
+
+    Raises:
+        UnknownAlert: no alert has this id.
+    """
+    state = _STATES[action]
+    values = {"state": state, "snoozed_until": until if state == "snoozed" else None}
+    moved = connection.execute(sa.update(schema.alert).where(schema.alert.c.alert_id == alert_id).values(**values))
+    if not moved.rowcount:
+        raise unknown_alert(alert_id)
+    _log(connection, alert_id, now, action, name, reason)
+    return state
+
+
+def _unresolved(connection: Connection, signal: Signal) -> str | None:
+    c = schema.alert.c
+    return connection.scalar(
+        sa.select(c.alert_id).where(
+            c.detector == signal.detector,
+            c.subject == signal.subject,
+            c.direction == signal.direction,
+            c.state != "resolved",
+        )
+    )
+
+
+def _wakes(connection: Connection, alert_id: str, signal: AlertSignal) -> bool:
+    """Whether a signal ends a snooze: a warning became critical."""
+    c = schema.alert.c
+    row = connection.execute(sa.select(c.state, c.severity).where(c.alert_id == alert_id)).one_or_none()
+    return row is not None and tuple(row) == ("snoozed", "warning") and signal.severity == "critical"
+
+
+def _alert_row(signal: AlertSignal, alert_id: str, evidence: str) -> dict[str, Any]:
+    return {
+        "alert_id": alert_id,
+        "detector": signal.detector,
+        "severity": signal.severity,
+        "subject_kind": signal.subject_kind,
+        "subject": signal.subject,
+        "direction": signal.direction,
+        "state": "open",
+        "opened_at": signal.at,
+        "partition_no": signal.partition,
+        "offset": signal.offset,
+        "level": signal.level,
+        "e_value": signal.e_value,
+        "evidence": evidence,
+    }
+
+
+def _log(connection: Connection, alert_id: str, now: int, action: str, name: str, reason: str) -> None:
+    connection.execute(
+        schema.alert_event.insert(),
+        {"alert_id": alert_id, "at": now, "action": action, "name": name, "reason": reason},
+    )

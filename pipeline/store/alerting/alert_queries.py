@@ -1,0 +1,190 @@
+"""Reads alerts in the form that the CLI and the API show, with their history and the votes that they are about."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.errors import UnknownAlert, Usage
+from pipeline.events.pseudonym import parse_pseudonym
+from pipeline.scoring.signals import NO_PARTITION
+from pipeline.store.alerting import voter_record
+from pipeline.store.db import schema
+from pipeline.store.votes import closed_windows
+from pipeline.store.votes.dictionary import model_names
+from pipeline.store.votes.vote_selections import VoteSelection
+from pipeline.vocabulary.fates import ACCEPTED
+from pipeline.vocabulary.outcomes import OUTCOMES
+from pipeline.vocabulary.time import format_rfc3339, parse_rfc3339
+
+# Enough to see what a voter did; the store has them all.
+_VOTES_SHOWN = 20
+# Not caused by particular votes: models are not drawn as declared, or votes do not come.
+_WITHOUT_VOTES = frozenset({"sampling_skew", "silent_deprecation", "traffic_gap", "unknown_model"})
+
+
+def select_alerts() -> sa.Select[Any]:
+    """A query for every alert with the source's number of its partition: NULL for a halt before the first claim."""
+    p = schema.partition.c
+    on = p.partition_no == schema.alert.c.partition_no
+    return sa.select(schema.alert, p.number).outerjoin_from(schema.alert, schema.partition, on)
+
+
+def list_alerts(connection: Connection, state: str | None = None, now: int | None = None) -> list[dict[str, Any]]:
+    """Alerts, newest first, as `integrity alerts --json` shows them.
+
+    Args:
+        state: only those in this one.
+        now: wall clock; an alert whose snooze has ended by then is shown as open.
+    """
+    c = schema.alert.c
+    query = select_alerts().order_by(c.opened_at.desc(), c.alert_id)
+    found = [format_alert(dict(row), now) for row in connection.execute(query).mappings()]
+    return [alert for alert in found if state is None or alert["state"] == state]
+
+
+def find_alert(connection: Connection, alert_id: str) -> dict[str, Any]:
+    """One alert with its history and the newest votes that it is about; of a voter also the record on the models named.
+
+    Raises:
+        UnknownAlert: no alert has this id.
+    """
+    row = connection.execute(select_alerts().where(schema.alert.c.alert_id == alert_id)).mappings().one_or_none()
+    if row is None:
+        raise unknown_alert(alert_id)
+    e = schema.alert_event.c
+    history = connection.execute(
+        sa.select(e.at, e.action, e.name, e.reason).where(e.alert_id == alert_id).order_by(e.event_no)
+    )
+    shown = format_alert(dict(row))
+    if "window" in shown["evidence"] and shown.get("window") is not None and shown["until"] is None:
+        # The alert is not over: its votes go on up to the last closed window.
+        at = closed_windows.closed_until(connection)
+        shown["until"] = shown["evidence"]["window"][1] if at is None else format_rfc3339(at)
+    if "likeliest" in shown["evidence"]:
+        shown["record"] = voter_record.read_record(connection, row["subject"], row["partition_no"], shown["evidence"])
+    return {
+        **shown,
+        **_count_votes(connection, shown),
+        "votes": _newest_votes(connection, dict(row), shown),
+        "history": [{**h, "at": format_rfc3339(h["at"])} for h in history.mappings()],
+    }
+
+
+def unknown_alert(alert_id: str) -> UnknownAlert:
+    """The error for an id that no alert has."""
+    return UnknownAlert(f"expected the id of an alert, got {alert_id!r}: `integrity alerts` lists them")
+
+
+def select_votes(shown: Mapping[str, Any]) -> VoteSelection:
+    """The votes that an alert about a window is about, up to now or to when it was over.
+
+    Args:
+        shown: an alert as `find_alert` gives it.
+
+    Raises:
+        Usage: the alert is about no votes in particular.
+    """
+    evidence, subject = shown["evidence"], shown["subject"]
+    if "window" not in evidence or subject["kind"] == "provider" or shown["detector"] in _WITHOUT_VOTES:
+        raise Usage(
+            f"alert {shown['id']} is about no votes that could be left out; name them: "
+            "votes:from=TIME,to=TIME[,model=…][,cohort=new][,network=…][,prompt=…]"
+        )
+    first, end = (parse_rfc3339(text) for text in (evidence["window"][0], shown["until"]))
+    filters = {name: evidence[name] for name in ("cohort", "network", "prompt") if name in evidence}
+    if subject["kind"] in ("model", "network"):
+        filters[subject["kind"]] = subject["id"]
+    return VoteSelection(first, end, **filters)
+
+
+def source_partition(connection: Connection, partition_no: int) -> int:
+    """The source's number of a partition; `partition_no` itself for a halt before the first claim."""
+    p = schema.partition.c
+    found = connection.scalar(sa.select(p.number).where(p.partition_no == partition_no))
+    return partition_no if found is None else int(found)
+
+
+def format_evidence(connection: Connection, evidence: Any, names: Mapping[int, str]) -> Any:
+    """Evidence for people: models by name, partitions by the source's number, times in RFC 3339."""
+    if isinstance(evidence, Mapping):
+        return {key: _format_value(connection, key, value, names) for key, value in evidence.items()}
+    if isinstance(evidence, list | tuple):
+        return [format_evidence(connection, item, names) for item in evidence]
+    return evidence
+
+
+def _format_value(connection: Connection, key: str, value: Any, names: Mapping[int, str]) -> Any:
+    if key == "model" and isinstance(value, int):
+        return names.get(value, str(value))
+    if key == "partition" and isinstance(value, int):
+        return source_partition(connection, value)
+    if key == "window" and isinstance(value, list | tuple):
+        return [format_rfc3339(time) for time in value]
+    return format_evidence(connection, value, names)
+
+
+def format_alert(row: Mapping[str, Any], now: int | None = None) -> dict[str, Any]:
+    """A row of `select_alerts` as `integrity alerts --json` shows it; open if its snooze has ended by `now`."""
+    until = row["snoozed_until"]
+    awake = row["state"] == "snoozed" and until is not None and now is not None and until <= now
+    return {
+        "id": row["alert_id"],
+        "detector": row["detector"],
+        "severity": row["severity"],
+        "subject": {"kind": row["subject_kind"], "id": row["subject"]},
+        "direction": row["direction"],
+        "state": "open" if awake else row["state"],
+        "opened_at": format_rfc3339(row["opened_at"]),
+        "e_value": row["e_value"],
+        **_format_position(row),
+        "evidence": json.loads(row["evidence"]),
+    }
+
+
+def _format_position(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Where an alert opened: a vote in a partition, or a window and until when the alert lasted."""
+    if row["partition_no"] == NO_PARTITION and row["detector"] != "worker_halted":
+        until = None if row["over_at"] is None else format_rfc3339(row["over_at"])
+        return {"partition": None, "offset": None, "window": format_rfc3339(row["offset"]), "until": until}
+    return {"partition": row["partition_no"] if row["number"] is None else row["number"], "offset": row["offset"]}
+
+
+def _count_votes(connection: Connection, shown: Mapping[str, Any]) -> dict[str, Any]:
+    """How many votes an alert about a window is about; empty where it is about none in particular."""
+    try:
+        return {"selected": voter_record.count_selected(connection, select_votes(shown))}
+    except Usage:
+        return {}
+
+
+def _newest_votes(connection: Connection, row: Mapping[str, Any], shown: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The newest votes that an alert is about, newest first."""
+    v, known = schema.vote.c, model_names(connection)
+    query = sa.select(v.vote_id, v.cast_at, v.model_a, v.model_b, v.outcome).limit(_VOTES_SHOWN)
+    if row["subject_kind"] == "voter":
+        by_voter = (v.voter == parse_pseudonym(row["subject"]), v.partition_no == row["partition_no"])
+        query = query.where(*by_voter).order_by(v.offset.desc())
+    else:
+        try:
+            selected = select_votes(shown)
+        except Usage:
+            return []
+        # Up to the window with the strongest evidence: later votes may be honest ones.
+        end = parse_rfc3339(shown["evidence"]["window"][1])
+        query = query.where(v.fate == ACCEPTED, v.cast_at < end, *selected.conditions())
+        query = query.order_by(v.cast_at.desc(), v.vote_id)
+    return [
+        {
+            "vote_id": vote.vote_id,
+            "cast_at": format_rfc3339(vote.cast_at),
+            "model_a": known[vote.model_a],
+            "model_b": known[vote.model_b],
+            "winner": OUTCOMES[vote.outcome],
+        }
+        for vote in connection.execute(query)
+    ]
