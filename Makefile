@@ -16,7 +16,7 @@ export DEBIAN_FRONTEND := noninteractive
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-faults nemesis test-stack wheel-verify docs lint bench bench-ratings up status down kafka prometheus faketime chromium clean lock
+.PHONY: help setup demo test test-faults nemesis mutants test-stack wheel-verify docs lint bench bench-ratings up status down kafka prometheus faketime chromium clean lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,10 @@ test-faults: setup kafka prometheus faketime ## the long faults: kill -9 again a
 # The seed of the release check; ARGS="--seed N" takes another.
 nemesis: setup kafka ## over three minutes of faults at random under 200,000 votes, then every promise is checked; 6 to 10 minutes
 	$(BIN)/python -m tests.faults.nemesis --seed 20260817 $(ARGS)
+
+# ARGS="--package ledger" takes one package, ARGS="--seed N" other changes.
+mutants: setup ## how many of 200 small changes in the pure packages the unit tests notice; each survivor is listed, 20 minutes
+	$(BIN)/python -m tests.mutants --seed 20261129 $(ARGS)
 
 test-stack: setup kafka prometheus ## up, an attack, the page, the refresh, down; for real, 3 to 5 minutes
 	$(BIN)/pytest tests/stack -m stack -rP $(ARGS)
