@@ -1,22 +1,22 @@
 """Refresh the ratings on a schedule: seal the new votes, check them, rate them, publish a signed snapshot.
 
-What a failure means, task by task. In every case the last snapshot stands and stays valid, and votes go on
-being read; a run that is repeated finds what is already done and publishes nothing twice.
+What a failure means, task by task. In every case the last snapshot stays valid and workers keep reading votes. A
+repeated run continues where the failed one ended and publishes nothing twice.
 
 | task    | it failed because                            | look at                            | it can wait |
 |---------|----------------------------------------------|------------------------------------|-------------|
-| seal    | the store or the ledger's disk is away       | `integrity doctor`                 | 3 hours     |
+| seal    | the store or the ledger's disk is missing    | `integrity doctor`                 | 3 hours     |
 | check   | a critical expectation failed (no retries)   | deploy/runbooks/quality-gate.md    | no          |
 | rate    | the fit is refused: the board is split       | `integrity refresh --store URL`    | 3 hours     |
-| publish | the signing key or the ledger's disk is away | `integrity doctor`                 | 3 hours     |
+| publish | the signing key or the disk is missing       | `integrity doctor`                 | 3 hours     |
 
-A run whose log is still empty is skipped: there is nothing to check or rate before the first vote.
-One failed run may be ignored: the next one takes its votes along. From three hours on RatingRefreshStale
-tells (deploy/runbooks/rating-refresh-stale.md). Clearing a task is always safe. Backfilling is pointless: a
-run rates the log as it is now, whatever its date says.
+A run is skipped while the log is empty: there is nothing to check or rate before the first vote.
+One failed run may be ignored: the next one includes its votes. After three hours RatingRefreshStale fires
+(deploy/runbooks/rating-refresh-stale.md). Clearing a task is always safe. Backfilling is pointless: a run rates the log
+as it is now, not as of its date.
 
-Every hour, unless Airflow's own configuration has another cron: section `integrity`, key `refresh_cron`
-(as a variable of the environment AIRFLOW__INTEGRITY__REFRESH_CRON).
+It runs every hour, unless Airflow's configuration has another cron: section `integrity`, key `refresh_cron`
+(environment variable AIRFLOW__INTEGRITY__REFRESH_CRON).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 EVERY_HOUR = "0 * * * *"
 
-# For lineage and the page only. Nothing is scheduled on it: asset events can merge under load.
+# For lineage and display only. Nothing is scheduled on it: asset events can merge under load.
 SNAPSHOT = Asset(name="integrity_snapshot", uri="integrity://snapshots/latest")
 
 
@@ -39,7 +39,7 @@ SNAPSHOT = Asset(name="integrity_snapshot", uri="integrity://snapshots/latest")
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,  # after an outage one run rates everything
     max_active_runs=1,
-    is_paused_upon_creation=False,  # votes before the first snapshot get no evidence, ever
+    is_paused_upon_creation=False,  # votes before the first snapshot never get evidence
     default_args={
         "owner": "ratings",
         "retries": 3,
@@ -50,46 +50,43 @@ SNAPSHOT = Asset(name="integrity_snapshot", uri="integrity://snapshots/latest")
     doc_md=__doc__,
 )
 def refresh_ratings() -> None:
-    """Seal → check → rate → publish.
-
-    The store's address may hold a password: every task asks for it, so that it is never passed through XCom.
-    """
+    """Seal → check → rate → publish."""
 
     @task
     def seal() -> int:
-        """Append committed votes to the log; its size is what this run is about."""
-        from pipeline import jobs  # noqa: PLC0415 - this file is parsed every 30 s
+        """Append committed votes to the log; return its size, which the other tasks use."""
+        from pipeline.jobs import dag_api  # noqa: PLC0415 - this file is parsed every 30 s
 
-        log_size = jobs.seal(jobs.store_url())
+        log_size = dag_api.seal(dag_api.store_url())
         if not log_size:
             raise AirflowSkipException("expected votes in the log, got none yet")
         return log_size
 
     @task
     def check(log_size: int) -> str:
-        """Hold the votes against their expectations."""
-        from pipeline import jobs  # noqa: PLC0415
+        """Evaluate the expectations on the new votes."""
+        from pipeline.jobs import dag_api  # noqa: PLC0415
 
         try:
-            return jobs.check(jobs.store_url(), log_size)
-        except jobs.QualityGate as fault:
-            # The verdict follows from the log up to log_size: a retry would read the same votes and find the
-            # same, only six minutes later. The next run has a longer log.
+            return dag_api.check(dag_api.store_url(), log_size)
+        except dag_api.QualityGate as fault:
+            # The verdict depends on the log up to log_size alone: a retry would fail again, six minutes later.
+            # The next run has a longer log.
             raise AirflowFailException(str(fault)) from fault
 
     @task
     def rate(log_size: int) -> str:
-        """Fit all views; a candidate that nobody sees yet."""
-        from pipeline import jobs  # noqa: PLC0415
+        """Rate all views; the candidate is not visible yet."""
+        from pipeline.jobs import dag_api  # noqa: PLC0415
 
-        return jobs.rate(jobs.store_url(), log_size)
+        return dag_api.rate(dag_api.store_url(), log_size)
 
     @task(outlets=[SNAPSHOT])
     def publish(candidate: str) -> dict[str, object]:
-        """Sign the candidate and make it the latest snapshot."""
-        from pipeline import jobs  # noqa: PLC0415
+        """Sign the candidate and make it the newest snapshot."""
+        from pipeline.jobs import dag_api  # noqa: PLC0415
 
-        return jobs.publish(jobs.store_url(), candidate)
+        return dag_api.publish(dag_api.store_url(), candidate)
 
     log_size = seal()
     candidate = rate(log_size)

@@ -1,17 +1,17 @@
-"""Audit the board once a day: variants, sampling against policy, claims, graph, lockstep, the policy's five rules.
+"""Audit the board once a day: variants, sampling, claims, graph, lockstep voting, and the rules of the policy.
 
-What a failure means, task by task. A finding is no failure: it is in the task's log and, where it is certain enough,
-an alert; a failed run has looked at nothing and changed nothing, and the next one looks at everything.
+What a failure means, task by task. A finding is not a failure: it is in the task's log and, if it is certain enough, an
+alert. A failed run has changed nothing, and the next one audits everything.
 
-| task  | it failed because                          | look at                      | it can wait |
-|-------|--------------------------------------------|------------------------------|-------------|
-| seal  | the store is away                          | `integrity doctor`           | a day       |
-| sweep | the store is away, or a file is wrong   | `integrity sweep --store URL` | a day       |
+| task  | it failed because                                | look at                       | it can wait |
+|-------|--------------------------------------------------|-------------------------------|-------------|
+| seal  | the store does not answer                        | `integrity doctor`            | a day       |
+| sweep | the store does not answer, or a file is not valid | `integrity sweep --store URL` | a day       |
 
-`INTEGRITY_POLICY` names a policy of one's own, `INTEGRITY_SECOND_BOARD` another board's snapshots for a second opinion;
-a wrong file is named in the task's log.
-A run whose log is still empty is skipped. Clearing a task is always safe: the same votes and registry give the same
-findings, and an alert that is open is not opened twice. Backfilling is pointless: a run looks at the log as it is now.
+`INTEGRITY_POLICY` names another policy, `INTEGRITY_SECOND_BOARD` the snapshots of another board to compare with; the
+task's log names an invalid file.
+A run is skipped while the log is empty. Clearing a task is always safe: the same votes and registry give the same
+findings, and an open alert is not opened twice. Backfilling is pointless: a run audits the log as it is now.
 """
 
 from __future__ import annotations
@@ -39,24 +39,24 @@ from airflow.sdk.exceptions import AirflowSkipException
     doc_md=__doc__,
 )
 def sweep_integrity() -> None:
-    """Seal → sweep. The store's address may hold a password: it is never passed through XCom."""
+    """Seal → sweep."""
 
     @task
     def seal() -> int:
-        """Append committed votes to the log: audits look at sealed votes."""
-        from pipeline import jobs  # noqa: PLC0415 - this file is parsed every 30 s
+        """Append committed votes to the log: audits read sealed votes."""
+        from pipeline.jobs import dag_api  # noqa: PLC0415 - this file is parsed every 30 s
 
-        log_size = jobs.seal(jobs.store_url())
+        log_size = dag_api.seal(dag_api.store_url())
         if not log_size:
             raise AirflowSkipException("expected votes in the log, got none yet")
         return log_size
 
     @task
     def sweep(log_size: int) -> dict[str, object]:
-        """Run every audit; what is returned is the summary, the findings are alerts."""
-        from pipeline import jobs  # noqa: PLC0415
+        """Run every audit; return a summary, since findings become alerts."""
+        from pipeline.jobs import dag_api  # noqa: PLC0415
 
-        report = jobs.sweep(jobs.store_url())
+        report = dag_api.sweep(dag_api.store_url())
         for finding in report["findings"]:
             print(f"{finding['severity']}: {finding['audit']}: {finding['what']}")  # noqa: T201 - the task's log
         return {

@@ -9,12 +9,12 @@ from fastapi.responses import Response
 from sqlalchemy.engine import Connection
 
 from pipeline.api import documents
+from pipeline.api.move_reasons import move_reason
 from pipeline.api.reader import SETTLED, Reader, summary
 from pipeline.api.request_params import FormOf, ViewOf, form_of
 from pipeline.api.snapshots import TABLE
 from pipeline.api.tables import answer
-from pipeline.jobs.refresh import board_diff
-from pipeline.jobs.refresh.board_diff import Move, Moves
+from pipeline.jobs.refresh.board_diff import BoardDiff, ModelMove, compare_snapshots
 
 Pair = Annotated[str, Path(pattern=r"^[0-9a-f]{64}\.\.[0-9a-f]{64}$", description="OLDER..NEWER, two digests.")]
 
@@ -38,15 +38,15 @@ def routes(reader: Reader) -> APIRouter:
     return router
 
 
-def between(reader: Reader, connection: Connection, first: str, second: str, view: str) -> Moves:
+def between(reader: Reader, connection: Connection, first: str, second: str, view: str) -> BoardDiff:
     """Compare two snapshots by their digests."""
     before, after = (reader.snapshot(connection, one) for one in (first, second))
     for one in (before, after):
         reader.rows(connection, one, view)
-    return board_diff.moves(connection, before, after, view)
+    return compare_snapshots(connection, before, after, view)
 
 
-def as_document(reader: Reader, connection: Connection, found: Moves) -> dict[str, Any]:
+def as_document(reader: Reader, connection: Connection, found: BoardDiff) -> dict[str, Any]:
     """As `documents.moves.Diff`."""
     return {
         "before": summary(reader, connection, found.before),
@@ -61,13 +61,13 @@ def as_document(reader: Reader, connection: Connection, found: Moves) -> dict[st
     }
 
 
-def _row(move: Move) -> dict[str, Any]:
+def _row(move: ModelMove) -> dict[str, Any]:
     b = move.battles
     return {
         "model": move.model,
         "places": move.places,
-        "rating": move.rated,
-        "reason": board_diff.reason(move),
+        "rating": move.rating_change,
+        "reason": move_reason(move),
         "points": dict(move.points),
         "battles": {"votes": b.votes, "wins": b.wins, "losses": b.losses, "score": b.score, "expected": b.expected},
         "passed": list(move.passed),

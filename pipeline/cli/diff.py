@@ -9,11 +9,11 @@ import typer
 from rich.table import Table
 
 from pipeline import settings as configuration
+from pipeline.api.move_reasons import move_reason
 from pipeline.cli import show
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, out
 from pipeline.jobs.open_store import existing_store
-from pipeline.jobs.refresh import board_diff
-from pipeline.jobs.refresh.board_diff import Move, Moves
+from pipeline.jobs.refresh.board_diff import BoardDiff, ModelMove, compare_snapshots
 from pipeline.store.boards import snapshots
 
 
@@ -27,7 +27,7 @@ def diff(
 ) -> None:
     """Who rose and who fell between two snapshots, and what moved each: new votes, exclusions, settings."""
     with existing_store(store or configuration.load().store) as it, it.read() as connection:
-        found = board_diff.moves(
+        found = compare_snapshots(
             connection, snapshots.find(connection, before), snapshots.find(connection, after), view
         )
     if as_json:
@@ -38,7 +38,7 @@ def diff(
         table.add_column(name, justify="left" if name in {"model", "why"} else "right", overflow="fold")
     for one in found.moves:
         if one.places != 0:
-            table.add_row(show.moved(one.places or 0), _ranks(one), one.model, board_diff.reason(one))
+            table.add_row(show.moved(one.places or 0), _ranks(one), one.model, move_reason(one))
     out.print(table)
     for what, entries in (("left out", found.excluded), ("counted again", found.restored)):
         for e in entries:
@@ -47,19 +47,19 @@ def diff(
             )
 
 
-def _title(found: Moves) -> str:
+def _title(found: BoardDiff) -> str:
     return (
         f"Snapshot {found.before.sequence} to {found.after.sequence}, {found.view}: {found.votes:,} new votes, "
         f"{len(found.excluded)} new exclusions, {len(found.restored)} undone"
     )
 
 
-def _ranks(move: Move) -> str:
+def _ranks(move: ModelMove) -> str:
     old, new = (str(row["rank"]) if row else "–" for row in (move.before, move.after))
     return f"{old} → {new}"
 
 
-def _document(found: Moves) -> dict[str, Any]:
+def _document(found: BoardDiff) -> dict[str, Any]:
     return {
         "before": found.before.snapshot_id,
         "after": found.after.snapshot_id,
@@ -70,7 +70,7 @@ def _document(found: Moves) -> dict[str, Any]:
         "settings": {name: {"before": old, "after": new} for name, (old, new) in found.settings.items()},
         "untold": found.untold,
         "rows": [
-            {**asdict(one), "places": one.places, "rating": one.rated, "reason": board_diff.reason(one)}
+            {**asdict(one), "places": one.places, "rating": one.rating_change, "reason": move_reason(one)}
             for one in found.moves
         ],
     }

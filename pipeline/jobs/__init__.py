@@ -11,18 +11,20 @@ rebuild_windows.py  rebuilds the window counts that a migration marked stale
 store_status.py     reads the store for the metrics exporter
 """
 
-from pipeline.errors import QualityGate
 from pipeline.jobs.audits.provider_page import provider_page
 from pipeline.jobs.audits.sweep import sweep
 from pipeline.jobs.custody.ledger_audit import audit_ledger
 from pipeline.jobs.custody.ledger_verification import verify_ledger
 from pipeline.jobs.detector_replay import replay_detector
 from pipeline.jobs.rebuild_windows import rebuild_windows
-from pipeline.jobs.refresh.steps import check, publish, rate, refresh_board, seal, store_url
+from pipeline.jobs.refresh.check import check
+from pipeline.jobs.refresh.publish import publish
+from pipeline.jobs.refresh.rate import rate
+from pipeline.jobs.refresh.refresh_board import refresh_board
+from pipeline.jobs.refresh.seal import seal
 from pipeline.jobs.store_status import read_store_status
 
 __all__ = [
-    "QualityGate",
     "audit_ledger",
     "check",
     "provider_page",
@@ -33,7 +35,6 @@ __all__ = [
     "refresh_board",
     "replay_detector",
     "seal",
-    "store_url",
     "sweep",
     "verify_ledger",
 ]

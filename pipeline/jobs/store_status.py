@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.engine import Connection
 
 from pipeline import settings as configuration
-from pipeline.jobs.refresh.counting import VIEWS
+from pipeline.jobs.refresh.rating_input import VIEWS
 from pipeline.metrics import StoreStatus
 from pipeline.store import Store
 from pipeline.store.boards import snapshots

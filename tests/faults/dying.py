@@ -18,21 +18,17 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from pipeline import settings
 from pipeline.cli.main import main
-from pipeline.jobs.refresh import publishing
+from pipeline.jobs.refresh import refresh_board, snapshot_signing
 from pipeline.ledger import signed_note
 from pipeline.store.boards import snapshots
 from pipeline.store.db.ledger_files import Draft, LedgerFiles
 from pipeline.store.log import seals, tile_cache
 from tests.integration.board_of_votes import Board
-
-# The package gives the verb this name.
-refresh = import_module("pipeline.jobs.refresh.steps")
 
 Call = Callable[..., Any]
 
@@ -94,14 +90,14 @@ JOINTS = {
     "a segment's row is written": Joint(after, seals, "_append", sealed=False),
     "a segment is committed": Joint(before, tile_cache, "write", tiled=False),
     "tiles are torn": Joint(torn, LedgerFiles, "put_hashes", tiled=False),
-    "it is sealed": Joint(before, refresh, "check"),
-    "it is checked": Joint(before, refresh, "rate"),
+    "it is sealed": Joint(before, refresh_board, "check"),
+    "it is checked": Joint(before, refresh_board, "rate"),
     "a candidate is not committed": Joint(after, snapshots, "add_candidate"),
-    "it is rated": Joint(before, refresh, "publish"),
+    "it is rated": Joint(before, refresh_board, "publish"),
     "it is not signed": Joint(before, signed_note, "sign"),
     "one of two heads is signed": Joint(after, signed_note, "sign"),
     "a snapshot is not committed": Joint(after, snapshots, "publish"),
-    "a snapshot is committed": Joint(before, publishing, "keep_head", published=True),
+    "a snapshot is committed": Joint(before, snapshot_signing, "store_head", published=True),
 }
 """In the order in which a refresh passes them."""
 

@@ -151,12 +151,14 @@ def check(store, log_size): raise QualityGate("vote_id: expect_column_values_to_
 
 @pytest.fixture
 def closed_gate(tmp_path: Path, airflow_environment: dict[str, str]) -> dict[str, str]:
-    """An environment in which `pipeline.jobs` is a stand-in whose check always fails."""
-    package = tmp_path / "stand_in" / "pipeline"
+    """An environment in which `pipeline.jobs.dag_api` is a stand-in whose check always fails."""
+    root = tmp_path / "stand_in"
+    package = root / "pipeline" / "jobs"
     package.mkdir(parents=True)
-    (package / "__init__.py").touch()
-    (package / "jobs.py").write_text(CLOSED_GATE, encoding="utf-8")
-    return airflow_environment | {"PYTHONPATH": str(package.parent)}
+    for folder in (package.parent, package):
+        (folder / "__init__.py").touch()
+    (package / "dag_api.py").write_text(CLOSED_GATE, encoding="utf-8")
+    return airflow_environment | {"PYTHONPATH": str(root)}
 
 
 def leaderboard(settings: Settings) -> dict[str, Any]:
@@ -170,7 +172,7 @@ def imports(tree: ast.AST) -> Iterator[tuple[ast.AST, str]]:
         if isinstance(node, ast.Import):
             yield from ((node, each.name) for each in node.names)
         elif isinstance(node, ast.ImportFrom):
-            names = [f".{each.name}" for each in node.names] if node.module == "pipeline" else [""]
+            names = [f".{each.name}" for each in node.names] if node.module == "pipeline.jobs" else [""]
             yield from ((node, f"{node.module}{name}") for name in names)
 
 
@@ -213,7 +215,7 @@ def test_a_dag_imports_airflows_sdk_and_inside_its_tasks_jobs(path):
     inside = {node for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) for node in ast.walk(f)}
     ours = [(node, name) for node, name in imports(tree) if name.split(".")[0] == "pipeline"]
     others = {name.split(".")[0] for _, name in imports(tree)} - {"pipeline"}
-    assert {name for _, name in ours} == {"pipeline.jobs"}
+    assert {name for _, name in ours} == {"pipeline.jobs.dag_api"}
     assert all(node in inside for node, _ in ours)
     assert others <= {"__future__", "airflow", "datetime"}
     assert all(name.startswith("airflow.sdk") for _, name in imports(tree) if name.startswith("airflow"))

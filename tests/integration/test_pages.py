@@ -154,7 +154,7 @@ def test_a_journalist_finds_who_rose_why_and_verifies_it(page: Page, tmp_path: P
     page.get_by_role("link", name=re.compile("Who rose and who fell")).click()
     assert page.locator("h1").inner_text() == "Who rose, who fell, and why"
     fell = page.get_by_role("region", name="Fell").get_by_role("row", name=re.compile("zeta"))
-    assert "by exclusions that came or went" in fell.inner_text()
+    assert "by exclusions that were added or undone" in fell.inner_text()
     page.get_by_role("listitem").filter(has_text="an operator").get_by_role("link").click()
     assert "An honest voter" in page.locator("main").inner_text()
     page.get_by_role("navigation", name="Site").get_by_role("link", name="Snapshots").click()

@@ -602,7 +602,7 @@ def test_without_its_key_or_with_a_stranger_s_a_board_publishes_nothing(publishe
     with pytest.raises(MissingKey, match=r"ledger\.key"):
         published.refresh()
     path.write_text("77" * 32 + "\n")
-    with pytest.raises(MissingKey, match="which signed the snapshot before"):
+    with pytest.raises(MissingKey, match="which signed the previous snapshot"):
         published.refresh()
     assert _nothing_half(published) == 2
     path.write_text(seed)

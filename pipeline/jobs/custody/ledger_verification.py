@@ -13,8 +13,9 @@ from sqlalchemy.engine import Connection
 
 from pipeline.errors import Refuted, VerificationFailed
 from pipeline.jobs.open_store import existing_store
-from pipeline.jobs.refresh.counting import VIEWS, Inputs, board, by_model, inputs, rows_of
-from pipeline.jobs.refresh.style_view import same_coefficients, style_view
+from pipeline.jobs.refresh.board_rows import board_rows, rate_view, sort_rows
+from pipeline.jobs.refresh.rating_input import VIEWS, RatingInput, read_rating_input
+from pipeline.jobs.refresh.style_view import rate_style_view, same_coefficients
 from pipeline.ledger import bundle, manifest, merkle, segment, signed_note
 from pipeline.ledger.manifest import Manifest
 from pipeline.ledger.signed_note import VerifierKey
@@ -106,25 +107,27 @@ def _verify_snapshot(connection: Connection, store: Store, snapshot: snapshots.S
     found = _inputs(connection, store, snapshot, signed, where)
     _verify_boards(connection, snapshot, found, where)
     for view, published in (("raw", signed.views.raw), ("defended", signed.views.defended)):
-        shown = by_model(snapshots.rows(connection, snapshot.snapshot_id, view))
-        if shown != by_model([{name: getattr(row, name) for name in shown[0]} for row in published.rows]):
+        shown = sort_rows(snapshots.rows(connection, snapshot.snapshot_id, view))
+        if shown != sort_rows([{name: getattr(row, name) for name in shown[0]} for row in published.rows]):
             raise VerificationFailed(f"{where}, {view}: its rows differ from its manifest")
 
 
-def _verify_boards(connection: Connection, snapshot: snapshots.Snapshot, found: Inputs, where: str) -> None:
+def _verify_boards(connection: Connection, snapshot: snapshots.Snapshot, found: RatingInput, where: str) -> None:
     """Check the published rows of each view against ratings recomputed from its votes."""
     options = Settings(**snapshot.body["settings"])
-    boards = {view: board(found.views[view], options) for view in VIEWS}
+    boards = {view: rate_view(found.views[view], options) for view in VIEWS}
     if "style" in snapshot.body["views"]:
-        style = style_view(found.styled, {number: name for name, number in found.model_no.items()}, options)
+        style = rate_style_view(found.styled, {number: name for name, number in found.model_no.items()}, options)
         if style.board is None or not same_coefficients(style.coefficients, snapshot.body["style"]["coefficients"]):
             raise VerificationFailed(f"{where}, style: its coefficients differ from those recomputed from its votes")
         boards["style"] = style.board
     for view, again in boards.items():
-        _verify_view(connection, snapshot, f"{where}, {view}", view, {row["model"]: row for row in rows_of(again)})
+        _verify_view(connection, snapshot, f"{where}, {view}", view, {row["model"]: row for row in board_rows(again)})
 
 
-def _inputs(connection: Connection, store: Store, snapshot: snapshots.Snapshot, signed: Manifest, where: str) -> Inputs:
+def _inputs(
+    connection: Connection, store: Store, snapshot: snapshots.Snapshot, signed: Manifest, where: str
+) -> RatingInput:
     """Read what the snapshot rates, and check that it leaves out exactly the votes of its exclusions."""
     data = store.files.get(signed.files[bundle.EXCLUDED])
     if manifest.sha256_hex(data) != signed.files[bundle.EXCLUDED]:
@@ -141,7 +144,7 @@ def _inputs(connection: Connection, store: Store, snapshot: snapshots.Snapshot, 
             f"{where}: expected exactly the votes that its exclusions name to be left out; "
             f"the one at partition {part}, offset {offset} differs"
         )
-    return inputs(connection, snapshot.log_size, listed, exclusions.at_places(connection, place.values()))
+    return read_rating_input(connection, snapshot.log_size, listed, exclusions.at_places(connection, place.values()))
 
 
 def _verify_view(
@@ -152,7 +155,7 @@ def _verify_view(
     recomputed: Mapping[str, dict[str, Any]],
 ) -> None:
     shown = snapshots.rows(connection, snapshot.snapshot_id, view)
-    if snapshots.digest_of({"rows": by_model(shown)}) != snapshot.body["rows"][view]:
+    if snapshots.digest_of({"rows": sort_rows(shown)}) != snapshot.body["rows"][view]:
         raise VerificationFailed(f"{where}: its rows do not have the digest in its body")
     for row in shown:
         again = recomputed.get(row["model"])

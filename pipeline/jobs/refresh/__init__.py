@@ -1,1 +1,19 @@
-"""The refresh: seal, check, rate, publish."""
+"""The refresh: four short steps, each safe to repeat.
+
+The same log, exclusions and configuration give the same snapshot, however often a step runs and however many
+processes run it.
+
+seal.py                the first step: committed votes → vote log
+check.py               the second: expectations on new votes
+rate.py                the third: boards of the log at a size, as a candidate
+publish.py             the fourth: candidate → signed snapshot
+refresh_board.py       all four in a row
+rating_input.py        what is rated: counts of each view, exclusions, the baseline
+board_rows.py          the board of a view, and its published rows
+style_view.py          the view under style control
+baseline_reference.py  the probabilities by which a snapshot evaluates new votes
+manifest_builder.py    the manifest of a snapshot
+snapshot_signing.py    signs a candidate's manifest and publishes it
+signing_keys.py        the signing keys, and how one key follows another
+board_diff.py          why ranks moved between two snapshots
+"""

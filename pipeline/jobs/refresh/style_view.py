@@ -1,8 +1,8 @@
 """The view `style`: the defended votes under style control.
 
-Laws: it is published where votes have style counts and the fit holds, and a snapshot without it says why; it never
-stops the two other views. Its cost follows all votes with style counts, not the new ones alone: such a fit has no
-smaller sums (2 million votes take about a second).
+Laws: the view is published if votes have style counts and the fit converges; a snapshot without it gives the reason; it
+never blocks the two other views. Its cost grows with all votes that have style counts, not with the new ones, since the
+fit needs every vote (2 million votes take about a second).
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from pipeline.ratings import (
 from pipeline.settings import Settings
 from pipeline.store.log.styles import StyledVotes
 
-# Digits of a published coefficient: recomputed elsewhere, the last bits of a float may differ.
+# Decimals of a published coefficient: the last bits of a float may differ between machines.
 _DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StyleView:
-    """The board under style control, or why there is none.
+    """The board under style control, or the reason why there is none.
 
     Attributes:
         board: rounded as it is published.
-        coefficients: [{"feature", "coefficient", "lower", "upper"}], logits for one standard deviation.
-        votes: votes fitted.
-        reason: empty where there is a board.
+        coefficients: [{"feature", "coefficient", "lower", "upper"}], logits per standard deviation.
+        votes: number of votes fitted.
+        reason: empty if there is a board.
     """
 
     board: Leaderboard | None
@@ -48,7 +48,7 @@ class StyleView:
     reason: str
 
 
-def style_view(votes: StyledVotes, numbers: dict[int, str], options: Settings) -> StyleView:
+def rate_style_view(votes: StyledVotes, numbers: dict[int, str], options: Settings) -> StyleView:
     """Rate votes with style counts.
 
     Args:
@@ -105,7 +105,7 @@ def _coefficients(found: StyleFit) -> list[dict[str, Any]]:
 
 
 def same_coefficients(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:
-    """True if they agree to the last digit that is published, give or take one."""
+    """Whether coefficients agree within 1.5 units of the last published decimal."""
     if [row["feature"] for row in one] != [row["feature"] for row in other]:
         return False
     pairs = zip(one, other, strict=True)

@@ -1,0 +1,48 @@
+"""Sentences that explain why a model moved between two snapshots, for the API and the CLI."""
+
+from __future__ import annotations
+
+from pipeline.jobs.refresh.board_diff import STEPS, ModelMove
+
+
+def move_reason(move: ModelMove) -> str:
+    """Explain a move in one or two sentences."""
+    if move.before is None:
+        return f"New on the board, at place {move.after['rank']}." if move.after else ""
+    if move.after is None:
+        return "No longer on the board."
+    parts = [(step, _cause(step, move)) for step in STEPS if move.points[step]]
+    if len(parts) > 1:
+        causes = ", ".join(f"{_signed(move.points[step])} {cause}" for step, cause in parts)
+        sentences = [f"{_signed(move.rating_change)} points: {causes}."]
+    else:
+        sentences = [f"{_signed(move.rating_change)} points{''.join(f' {cause}' for _, cause in parts)}."]
+    change = move.rating_change or 0.0
+    if (move.places or 0) * change < 0:
+        sentences.append(f"The models around it {'lost' if change < 0 else 'won'} more.")
+    return " ".join([*sentences, *_neighbours(move)])
+
+
+def _cause(step: str, move: ModelMove) -> str:
+    if step == "exclusions":
+        return "by exclusions that were added or undone"
+    if step == "settings":
+        return "by changed settings"
+    battles = move.battles
+    score = f": it scored {battles.score:.1%}" if battles.score is not None else ""
+    expected = f", {battles.expected:.1%} was expected" if score and battles.expected is not None else ""
+    return f"by new votes ({battles.votes:,} of them its own{score}{expected})"
+
+
+def _signed(points: float | None) -> str:
+    return "?" if points is None else f"{points:+.1f}".replace("-", "−")
+
+
+def _neighbours(move: ModelMove) -> list[str]:
+    """Name the models that it passed and those that passed it, the nearest three of each."""
+    sentences = []
+    for verb, models in (("Passed", move.passed), ("Was passed by", move.passed_by)):
+        if models:
+            more = f" and {len(models) - 3} more" if len(models) > 3 else ""
+            sentences.append(f"{verb} {', '.join(models[:3])}{more}.")
+    return sentences

@@ -1,0 +1,24 @@
+"""All that a DAG may import from this project.
+
+A DAG file imports it inside its tasks: the scheduler parses the file every 30 s.
+"""
+
+from pipeline import settings
+from pipeline.errors import QualityGate
+from pipeline.jobs.audits.sweep import sweep
+from pipeline.jobs.custody.ledger_audit import audit_ledger
+from pipeline.jobs.custody.ledger_verification import verify_ledger
+from pipeline.jobs.refresh.check import check
+from pipeline.jobs.refresh.publish import publish
+from pipeline.jobs.refresh.rate import rate
+from pipeline.jobs.refresh.seal import seal
+
+__all__ = ["QualityGate", "audit_ledger", "check", "publish", "rate", "seal", "store_url", "sweep", "verify_ledger"]
+
+
+def store_url() -> str:
+    """Return the address of the store, from the settings.
+
+    It may contain a password: each task calls this, so that the address never passes through XCom.
+    """
+    return settings.load().store

@@ -1,0 +1,56 @@
+"""The board of a view, rated as it is published, and its rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.ledger.published_views import counts_digest
+from pipeline.ratings import Leaderboard, PairCounts, compute_leaderboard, select_rated_models
+from pipeline.settings import Settings
+
+_COLUMNS = ("rating", "lower", "upper", "rank", "rank_best", "rank_worst", "votes")
+
+
+def rate_view(counts: PairCounts, options: Settings) -> Leaderboard:
+    """Rate a view; round as published.
+
+    Raises:
+        RatingError: the votes allow no comparison (too small a connected part, or no convergence).
+    """
+    return compute_leaderboard(counts, anchor=_anchor(counts, options), least_share=options.least_share).rounded()
+
+
+def _anchor(counts: PairCounts, options: Settings) -> tuple[str, float] | None:
+    """The anchor if it is rated, else None: the mean of the board is then 1000."""
+    anchor = options.anchor_points
+    if anchor is None or anchor[0] not in counts.models:
+        return None
+    rated, _ = select_rated_models(counts, least_share=options.least_share)
+    return anchor if anchor[0] in rated.models else None
+
+
+def board_rows(shown: Leaderboard) -> list[dict[str, Any]]:
+    """Convert a board to the rows of a snapshot, by model name."""
+    rows = [
+        {"model": model} | {name: getattr(shown, name)[i].item() for name in _COLUMNS}
+        for i, model in enumerate(shown.models)
+    ]
+    return sort_rows(rows)
+
+
+def sort_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Sort rows by model, the order in which they are digested."""
+    return sorted(rows, key=lambda row: str(row["model"]))
+
+
+def fit_summary(shown: Leaderboard, counts: PairCounts | None = None) -> dict[str, Any]:
+    """Summarise the fit of a view and its counts for the body of a snapshot."""
+    counted = {} if counts is None else {"votes": counts.total, "counts_sha256": counts_digest(counts)}
+    return {
+        **counted,
+        "models": len(shown.models),
+        "gradient_norm": float(shown.gradient_norm),
+        "iterations": int(shown.iterations),
+        "converged": bool(shown.converged),
+        "unrated": [{"model": u.model, "reason": u.reason} for u in shown.unrated],
+    }

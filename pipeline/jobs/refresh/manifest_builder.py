@@ -1,0 +1,149 @@
+"""Builds the manifest of a snapshot from its candidate, the previous manifest and the settings.
+
+Law: every file that a manifest names is on disk before.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from hashlib import sha256
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline import settings as configuration
+from pipeline.errors import Usage
+from pipeline.jobs.refresh.rating_input import RatingInput
+from pipeline.jobs.refresh.signing_keys import SigningKeys, board_name, key_chain
+from pipeline.ledger import bundle, manifest, published_views, segment, signed_note
+from pipeline.ledger.canonical_json import Digest
+from pipeline.ledger.manifest import BoardRow, Manifest, PublishedView, PublishedViews
+from pipeline.ratings.rated_models import UnratedModel
+from pipeline.store import Store
+from pipeline.store.boards import snapshots
+from pipeline.store.boards.snapshots import Candidate
+from pipeline.store.db import schema
+from pipeline.store.db.ledger_files import LedgerFiles
+from pipeline.store.log import leaf_index
+from pipeline.store.votes import arrow_reader
+from pipeline.vocabulary.time import format_rfc3339
+
+SNAPSHOT = "snapshot.json"
+"""Bundle file with the body of the snapshot; its SHA-256 is the id of the snapshot."""
+
+
+def write_excluded_leaves(files: LedgerFiles, given: RatingInput) -> dict[str, Any]:
+    """Write the file of excluded leaves.
+
+    Returns:
+        {"sha256", "votes"}: of the file; number of votes of each exclusion.
+    """
+    leaves = np.array(sorted(given.left_out), dtype=np.int64)
+    entry = np.array([given.left_out[leaf] for leaf in leaves.tolist()], dtype=np.int32)
+    taken = np.bincount(entry, minlength=len(given.exclusions)).tolist()
+    return {"sha256": files.put(segment.write_excluded(pa.array(leaves), pa.array(entry))), "votes": taken}
+
+
+def open_alerts(connection: Connection) -> list[list[str]]:
+    """Return id, detector and severity of each unresolved alert."""
+    a = schema.alert.c
+    query = sa.select(a.alert_id, a.detector, a.severity).where(a.state != "resolved").order_by(a.alert_id)
+    return [list(row) for row in connection.execute(query)]
+
+
+def source_positions(connection: Connection, log_size: int) -> list[list[Any]]:
+    """Return source, partition and next offset up to which the log at a size has votes."""
+    known = arrow_reader.partition_sources(connection)
+    return sorted([*known[part], end] for part, end in leaf_index.ends(connection, log_size).items())
+
+
+def build_manifest(
+    connection: Connection, store: Store, keys: SigningKeys, candidate: Candidate, previous: Manifest | None, now: int
+) -> tuple[Manifest, list[signed_note.Signer]]:
+    """Build the manifest of a candidate.
+
+    Args:
+        previous: the newest manifest, None for the first.
+        now: wall clock in microseconds.
+
+    Returns:
+        The manifest, and those who must sign it.
+
+    Raises:
+        Usage: INTEGRITY_BOARD or INTEGRITY_WITNESSES is not valid.
+        MissingKey: as `signing_keys.key_chain`.
+    """
+    body, board = candidate.body, board_name(store, previous)
+    names, signers = key_chain(previous.keys if previous else (), keys, f"{board}/snapshots")
+    stated = bundle.listed_files(signers[-1].verifier, store.files.get(body["excluded"]["sha256"]))
+    stated[SNAPSHOT] = candidate.raw
+    for data in stated.values():
+        store.files.put(data)
+    document = Manifest(
+        schema=manifest.SCHEMA,
+        board=board,
+        sequence=previous.sequence + 1 if previous else 1,
+        previous=manifest.sha256_hex(previous.dump()) if previous else manifest.NO_PREVIOUS,
+        at=format_rfc3339(now, "seconds"),
+        vote_log=manifest.VoteLogHead(body["log_size"], Digest(body["log_root"])),
+        segments=tuple(_segments(connection, body["log_size"])),
+        exclusions=tuple(
+            manifest.ManifestExclusion(**entry, votes=votes)
+            for entry, votes in zip(body["exclusions"], body["excluded"]["votes"], strict=True)
+        ),
+        configuration=published_views.with_digest(body["settings"]),
+        code=manifest.CodeVersion(body["code"], lock_digest()),
+        quality=manifest.DataQuality(body["verdict"] or "", success=body["verdict"] is not None),
+        views=PublishedViews(*(_view(connection, candidate, name) for name in ("raw", "defended"))),
+        alerts=tuple(manifest.OpenAlert(*one) for one in body["alerts"]),
+        watermark=tuple(manifest.SourcePosition(*one) for one in body["watermark"]),
+        keys=names,
+        witnesses=_witnesses(),
+        files=bundle.file_digests(stated),
+    )
+    return document, signers
+
+
+def _view(connection: Connection, candidate: Candidate, name: str) -> PublishedView:
+    shown = candidate.body["views"][name]
+    return PublishedView(
+        votes=shown["votes"],
+        counts_sha256=Digest(shown["counts_sha256"]),
+        gradient_norm=shown["gradient_norm"],
+        rows=tuple(BoardRow(**row) for row in snapshots.rows(connection, candidate.snapshot_id, name)),
+        unrated=tuple(sorted((UnratedModel(**one) for one in shown["unrated"]), key=lambda one: one.model)),
+    )
+
+
+def _segments(connection: Connection, log_size: int) -> list[manifest.SegmentFile]:
+    s = schema.segment.c
+    query = sa.select(s.log_size, s.leaves, s.sha256).where(s.log_size <= log_size).order_by(s.log_size)
+    return [
+        manifest.SegmentFile(row.log_size - row.leaves, row.leaves, Digest(row.sha256))
+        for row in connection.execute(query)
+    ]
+
+
+def _witnesses() -> tuple[str, ...]:
+    texts = [one.strip() for one in configuration.load().witnesses.split(",") if one.strip()]
+    for text in texts:
+        key = signed_note.VerifierKey.parse(text, "INTEGRITY_WITNESSES")
+        if key.kind != signed_note.COSIGNATURE:
+            raise Usage(f"INTEGRITY_WITNESSES: expected keys of witnesses, got {text}")
+    return tuple(texts)
+
+
+@cache
+def lock_digest() -> str:
+    """SHA-256 of requirements.lock, "" if the file is not shipped."""
+    shipped = resources.files("pipeline") / "_requirements.lock"
+    beside = Path(__file__).parents[3] / "requirements.lock"
+    for one in (shipped, beside):
+        if one.is_file():
+            return sha256(one.read_bytes()).hexdigest()
+    return ""

@@ -1,0 +1,39 @@
+"""The fourth step of a refresh: signs a candidate and makes it the newest snapshot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.jobs.open_store import existing_store, now
+from pipeline.jobs.refresh import snapshot_signing
+from pipeline.jobs.refresh.signing_keys import end_rotation, load_signing_keys
+from pipeline.store.read import status as figures
+
+
+def publish(url: str, candidate: str) -> dict[str, Any]:
+    """Sign a candidate and publish it; from here on it evaluates new votes.
+
+    A candidate is not published if another snapshot was published after it was made.
+
+    Returns:
+        The newest snapshot, as `integrity refresh --json` shows it.
+
+    Raises:
+        MissingKey: the key that signed the previous snapshot is missing.
+        Usage: no candidate has this id.
+    """
+    with existing_store(url) as store:
+        keys = load_signing_keys(store)
+        with store.write() as connection:
+            snapshot = snapshot_signing.sign_and_publish(connection, store, keys, candidate, now())
+            figures.note(connection, "refresh_last_success", now())
+        snapshot_signing.store_head(store, snapshot)
+        end_rotation(store, keys)
+    return {
+        "snapshot": snapshot.snapshot_id,
+        "sequence": snapshot.sequence,
+        "log_size": snapshot.log_size,
+        "votes_counted": snapshot.body["votes_counted"],
+        "votes_excluded": snapshot.body["votes_excluded"],
+        "unrated": snapshot.body["views"]["defended"]["unrated"],
+    }

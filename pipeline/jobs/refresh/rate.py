@@ -1,0 +1,79 @@
+"""The third step of a refresh: rates the log at a size."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from pipeline import settings as configuration
+from pipeline.jobs.open_store import existing_store, now
+from pipeline.jobs.refresh import manifest_builder
+from pipeline.jobs.refresh.baseline_reference import pack_baseline_reference
+from pipeline.jobs.refresh.board_rows import board_rows, fit_summary, rate_view
+from pipeline.jobs.refresh.rating_input import VIEWS, read_rating_input
+from pipeline.jobs.refresh.style_view import rate_style_view
+from pipeline.settings import Settings
+from pipeline.store.boards import exclusions, snapshots, verdicts
+from pipeline.store.log import seals
+
+
+def rate(url: str, log_size: int) -> str:
+    """Rate the views raw and defended, and style if votes have style counts.
+
+    Returns:
+        The id of the candidate, or of the newest snapshot if it was made from the same input.
+
+    Raises:
+        RatingError: the votes allow no comparison (too small a connected part, or no convergence).
+    """
+    options = configuration.load()
+    with existing_store(url) as store, store.write() as connection:
+        if options.auto_voter:
+            exclusions.apply_auto_voter(connection, now())
+        work = _work_key(connection, log_size, options)
+        newest = snapshots.latest(connection)
+        if newest is not None and newest.body["work"] == work:
+            return newest.snapshot_id
+        given = read_rating_input(connection, log_size)
+        boards = {view: rate_view(given.views[view], options) for view in VIEWS}
+        style = rate_style_view(given.styled, {number: name for name, number in given.model_no.items()}, options)
+        if style.board is not None:
+            boards["style"] = style.board
+        # Read in the same transaction as the input: a candidate follows the snapshot that it was compared with.
+        after = newest.sequence if newest is not None else 0
+        body = {
+            "work": work,
+            "log_size": log_size,
+            "log_root": work["log_root"],
+            "settings": options.shaping(),
+            "code": version("leaderboard-integrity"),
+            "votes_counted": given.views["defended"].total,
+            "votes_excluded": given.excluded,
+            "votes_flagged": given.flagged,
+            "exclusions": given.exclusions,
+            "excluded": manifest_builder.write_excluded_leaves(store.files, given),
+            "alerts": manifest_builder.open_alerts(connection),
+            "watermark": manifest_builder.source_positions(connection, log_size),
+            "verdict": verdicts.last_id(connection, "votes"),
+            "views": {view: fit_summary(shown, given.views.get(view)) for view, shown in boards.items()},
+            "style": {"votes": style.votes, "coefficients": style.coefficients, "reason": style.reason},
+            "rows": {view: snapshots.digest_of({"rows": board_rows(shown)}) for view, shown in boards.items()},
+            "after": after,
+        }
+        rows = {view: board_rows(shown) for view, shown in boards.items()}
+        key = snapshots.digest_of({"work": work, "after": after})
+        return snapshots.add_candidate(connection, key, body, rows, pack_baseline_reference(given), now())
+
+
+def _work_key(connection: Connection, log_size: int, options: Settings) -> dict[str, Any]:
+    """Return all that determines the content of a snapshot: the same input is rated once."""
+    current = [[e.kind, e.target, e.reason, e.name] for e in exclusions.current(connection)]
+    flagged = [str(voter) for voter in exclusions.flagged_voters(connection)]
+    return {
+        "log_size": log_size,
+        "log_root": seals.root_at(connection, log_size),
+        "configuration": options.digest(),
+        "exclusions": snapshots.digest_of({"exclusions": current, "flagged": flagged}),
+    }

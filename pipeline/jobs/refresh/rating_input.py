@@ -1,0 +1,108 @@
+"""Reads what a refresh rates: counts of each view, exclusions, the baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sqlalchemy.engine import Connection
+
+from pipeline.events.pseudonym import parse_pseudonym
+from pipeline.ratings import PairCounts
+from pipeline.store.boards import exclusions
+from pipeline.store.log import leaf_index, retractions, sealed_counts, styles
+from pipeline.store.log.styles import StyledVotes
+from pipeline.store.votes import dictionary
+from pipeline.store.votes.vote_selections import VoteSelection
+from pipeline.vocabulary.arrays import Int64
+from pipeline.vocabulary.fates import ACCEPTED, LATE
+
+VIEWS = ("raw", "defended")
+
+
+@dataclass(frozen=True)
+class RatingInput:
+    """What a refresh rates.
+
+    Attributes:
+        model_no: model → its number.
+        views: counts of `raw` (accepted and late votes) and `defended` (accepted votes without exclusions).
+        baseline: `defended` without the votes of flagged voters: the reference is estimated from these.
+        tie_moments: sums over voters for the spread of their tie shares; see `baseline_reference`.
+        excluded, flagged: numbers of votes.
+        exclusions: {"kind", "target", "reason", "name"} of each.
+        styled: the votes of the style view.
+        left_out: leaf of each excluded vote → its position in `exclusions`.
+    """
+
+    model_no: dict[str, int]
+    views: dict[str, PairCounts]
+    baseline: PairCounts
+    tie_moments: Int64
+    excluded: int
+    flagged: int
+    exclusions: list[dict[str, str]]
+    styled: StyledVotes
+    left_out: dict[int, int]
+
+
+def read_rating_input(
+    connection: Connection,
+    log_size: int,
+    listed: list[dict[str, str]] | None = None,
+    left_out: Mapping[tuple[int, int], Any] | None = None,
+) -> RatingInput:
+    """Read the input of a rating.
+
+    Args:
+        log_size: of the log.
+        listed: exclusions; default: the current ones.
+        left_out: place of each vote that they exclude, if already known.
+    """
+    sealed = sealed_counts.counts(connection, log_size)
+    numbers = dictionary.model_names(connection)
+    axis = sorted(numbers)
+    labels = tuple(numbers[number] for number in axis)
+    if listed is None:
+        listed = [
+            {"kind": e.kind, "target": e.target, "reason": e.reason, "name": e.name}
+            for e in exclusions.current(connection)
+        ]
+    voters = [parse_pseudonym(e["target"]) for e in listed if e["kind"] == "voter"]
+    vote_ids = [e["target"] for e in listed if e["kind"] == "vote"]
+    selections = [VoteSelection.parse(e["target"]) for e in listed if e["kind"] == "votes"]
+    flagged = sorted(set(exclusions.flagged_voters(connection)) - set(voters))
+    fate = sealed.pairs[:, 3]
+    raw = _pairs(labels, axis, sealed.pairs[(fate == ACCEPTED) | (fate == LATE)])
+    accepted = _pairs(labels, axis, sealed.pairs[fate == ACCEPTED])
+    if left_out is None:
+        left_out = exclusions.excluded(connection, log_size, voters, vote_ids, selections)
+    out = _pairs(labels, axis, exclusions.summed(left_out))
+    suspects = exclusions.pair_counts(connection, log_size, flagged, [], but=vote_ids, but_selections=selections)
+    flags = _pairs(labels, axis, suspects)
+    defended = accepted.minus(out)
+    entry = exclusions.attributed(connection, left_out, listed)
+    leaves = leaf_index.leaves(connection, left_out)
+    return RatingInput(
+        {name: number for number, name in numbers.items()},
+        {"raw": raw, "defended": defended},
+        defended.minus(flags),
+        sealed.ties,
+        out.total,
+        flags.total,
+        listed,
+        styles.styled(connection, log_size).without(left_out.keys() | retractions.taken_back(connection, log_size)),
+        {leaf: entry[place] for place, leaf in leaves.items()},
+    )
+
+
+def _pairs(labels: tuple[str, ...], axis: list[int], rows: Any) -> PairCounts:
+    """Convert rows (model_a, model_b, outcome, …, votes) to counts over the models of the store."""
+    cells = np.array(rows, dtype=np.int64).reshape(-1, 5 if len(rows) and len(rows[0]) == 5 else 4)
+    position = np.zeros((axis[-1] if axis else 0) + 1, dtype=np.int64)
+    position[axis] = np.arange(len(axis))
+    table = np.zeros((len(cells), 4), dtype=np.int64)
+    table[np.arange(len(cells)), cells[:, 2]] = cells[:, -1]
+    return PairCounts.from_rows(labels, position[cells[:, 0]], position[cells[:, 1]], table)

@@ -1,0 +1,21 @@
+"""The first step of a refresh: appends committed votes to the vote log."""
+
+from __future__ import annotations
+
+from pipeline.jobs.open_store import existing_store, now
+from pipeline.store.log import seals, tile_cache
+
+
+def seal(url: str) -> int:
+    """Append committed votes to the log.
+
+    Returns:
+        The size of the log.
+    """
+    with existing_store(url) as store:
+        with store.write() as connection:
+            sealed = seals.seal(connection, store.files, now())
+        tile_cache.write(store.files, sealed.grown)
+        with store.read() as connection:
+            tile_cache.bring_up(connection, store.files)
+    return sealed.size

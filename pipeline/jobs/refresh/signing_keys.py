@@ -1,0 +1,111 @@
+"""The keys that sign a board's checkpoints, and how a new key follows an old one.
+
+Laws: the public name of a board is fixed by its first snapshot; a snapshot is signed by the key of the previous one, or
+by a new key together with it; a store without its key publishes nothing, since readers could not distinguish a new key
+from a forger's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline import settings as configuration
+from pipeline.errors import MissingKey, Usage
+from pipeline.ledger.manifest import Manifest
+from pipeline.ledger.signed_note import Signer, VerifierKey
+from pipeline.store import Store
+from pipeline.store.db import key_files
+from pipeline.store.log import manifests
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKeys:
+    """The keys of a board.
+
+    Attributes:
+        current: seed of the signing key.
+        previous: seed of the key before it, until both have signed a snapshot.
+    """
+
+    current: bytes
+    previous: bytes | None
+
+    def signer(self, origin: str) -> Signer:
+        """Return the current key's signer for a log."""
+        return Signer(origin, self.current)
+
+    def previous_signer(self, origin: str) -> Signer | None:
+        """Return the previous key's signer for a log."""
+        return None if self.previous is None else Signer(origin, self.previous)
+
+
+def load_signing_keys(store: Store) -> SigningKeys:
+    """Load the keys from the settings, else from key files; create one for a board without a snapshot.
+
+    Raises:
+        MissingKey: snapshots were signed, and the key is missing.
+    """
+    given, before = configuration.load().ledger_seeds
+    if given is None:
+        given = key_files.read(store.keys, key_files.LEDGER_KEY)
+        before = key_files.read(store.keys, key_files.PREVIOUS_LEDGER_KEY)
+    if given is None:
+        with store.read() as connection:
+            signed = manifests.newest(connection)
+        if signed is not None:
+            raise MissingKey(
+                "expected the key that signs snapshots in INTEGRITY_LEDGER_KEY or "
+                f"{store.keys / key_files.LEDGER_KEY}, got none: readers could not distinguish a new key "
+                "from a forger's; restore it from your backup"
+            )
+        given = key_files.create(store.keys, key_files.LEDGER_KEY)
+    return SigningKeys(given, None if before == given else before)
+
+
+def end_rotation(store: Store, keys: SigningKeys) -> None:
+    """Delete the file of the previous key, after both keys have signed a snapshot."""
+    if keys.previous is not None and not configuration.load().ledger_key:
+        key_files.delete_previous(store.keys)
+
+
+def board_name(store: Store, before: Manifest | None) -> str:
+    """Return the public name of the board, which its first manifest fixes.
+
+    Raises:
+        Usage: the settings have another name than the board's checkpoints, or an invalid one.
+    """
+    wanted = configuration.load().board
+    if before is None:
+        name = wanted or f"board-{store.store_id}"
+        try:
+            Signer(name, bytes(32))
+        except ValueError:
+            raise Usage(f"INTEGRITY_BOARD: expected a name without white space and '+', got {name!r}") from None
+        return name
+    if wanted not in ("", before.board):
+        raise Usage(f"INTEGRITY_BOARD: expected {before.board!r}, as its checkpoints call it, got {wanted!r}")
+    return before.board
+
+
+def key_chain(before: tuple[str, ...], keys: SigningKeys, origin: str) -> tuple[tuple[str, ...], list[Signer]]:
+    """Return the keys that a manifest names, and its signers.
+
+    Args:
+        before: the keys of the previous manifest, none for the first.
+        keys: the loaded keys.
+        origin: the name of the log.
+
+    Raises:
+        MissingKey: the key is new, and the previous key, which must sign too, is missing.
+    """
+    signer, older = keys.signer(origin), keys.previous_signer(origin)
+    mine = str(signer.verifier)
+    if not before or before[-1] == mine:
+        return before or (mine,), [signer]
+    if older is None or str(older.verifier) != before[-1] or mine in before:
+        known, got = VerifierKey.parse(before[-1]).key_id.hex(), signer.verifier.key_id.hex()
+        raise MissingKey(
+            f"expected the key {known}, which signed the previous snapshot, got {got}: "
+            "`integrity rotate-key` creates a new key, and the old key must sign one snapshot with it"
+        )
+    return (*before, mine), [older, signer]

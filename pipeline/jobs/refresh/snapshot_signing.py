@@ -1,0 +1,64 @@
+"""Signs a candidate: its manifest, its place in the snapshot log, and the signatures.
+
+Laws: manifest, place in the log and signatures are written in one transaction, so that nothing is visible unsigned or
+incomplete; a candidate is never published after a snapshot that was published since the candidate was made.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy.engine import Connection
+
+from pipeline.jobs.refresh.manifest_builder import build_manifest
+from pipeline.jobs.refresh.signing_keys import SigningKeys
+from pipeline.ledger import manifest, merkle, signed_note
+from pipeline.store import Store
+from pipeline.store.boards import snapshots
+from pipeline.store.boards.snapshots import Snapshot
+from pipeline.store.log import manifests
+
+
+def sign_and_publish(connection: Connection, store: Store, keys: SigningKeys, candidate_id: str, now: int) -> Snapshot:
+    """Sign a candidate and append it to the snapshot log.
+
+    Args:
+        now: wall clock in microseconds.
+
+    Returns:
+        The snapshot, or the newest one if that was published after the candidate was made.
+
+    Raises:
+        Usage: no candidate has this id.
+        MissingKey: as `signing_keys.key_chain`.
+    """
+    snapshots.lock(connection)
+    found = snapshots.candidate(connection, candidate_id)
+    if found.sequence is not None:
+        return snapshots.find(connection, candidate_id)
+    newest = manifests.newest(connection)
+    if found.body["after"] != (newest.sequence if newest else 0):
+        return snapshots.find(connection)
+    before = manifest.load(newest.body) if newest else None
+    document, signers = build_manifest(connection, store, keys, found, before, now)
+    raw = document.dump()
+    log = manifests.leaves(connection) + merkle.leaf_hash(raw)
+    head = signed_note.Checkpoint(document.origin, document.sequence, merkle.root(log))
+    votes = signed_note.Checkpoint(document.votes_origin, document.vote_log.size, bytes.fromhex(document.vote_log.root))
+    signed = manifests.Signed(
+        document.sequence,
+        candidate_id,
+        manifest.sha256_hex(raw),
+        raw,
+        signed_note.sign(head.text, signers),
+        signed_note.sign(votes.text, [keys.signer(votes.origin)]),
+    )
+    manifests.add(connection, signed, log[-merkle.WIDTH :])
+    return snapshots.publish(connection, candidate_id, document.sequence, document.previous, signed.sha256, now)
+
+
+def store_head(store: Store, published: Snapshot) -> None:
+    """Store the signed head of a snapshot as a file beside the database, for the audit."""
+    with store.read() as connection:
+        signed = manifests.of(connection, published.snapshot_id)
+    # Never overwritten: the audit searches for a head that differs from the stored one.
+    if not store.files.has_head(signed.sequence):
+        store.files.put_head(signed.sequence, signed.checkpoint)
