@@ -80,9 +80,9 @@ def build_manifest(
     """
     body, board = candidate.body, board_name(store, previous)
     names, signers = key_chain(previous.keys if previous else (), keys, f"{board}/snapshots")
-    stated = bundle.listed_files(signers[-1].verifier, store.files.get(body["excluded"]["sha256"]))
-    stated[SNAPSHOT] = candidate.raw
-    for data in stated.values():
+    bundle_files = bundle.listed_files(signers[-1].verifier, store.files.get(body["excluded"]["sha256"]))
+    bundle_files[SNAPSHOT] = candidate.raw
+    for data in bundle_files.values():
         store.files.put(data)
     document = Manifest(
         schema=manifest.SCHEMA,
@@ -104,7 +104,7 @@ def build_manifest(
         watermark=tuple(manifest.SourcePosition(*one) for one in body["watermark"]),
         keys=names,
         witnesses=_witnesses(),
-        files=bundle.file_digests(stated),
+        files=bundle.file_digests(bundle_files),
     )
     return document, signers
 
