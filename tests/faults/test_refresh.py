@@ -20,7 +20,7 @@ from fastapi.testclient import TestClient
 from typer.main import get_command
 
 from pipeline import settings
-from pipeline.api import create_app, kept
+from pipeline.api import change_token, create_app
 from pipeline.cli.commands import app
 from pipeline.store.log import seals
 from tests.faults.dying import JOINTS
@@ -151,7 +151,7 @@ def test_kill_9_at_any_joint_of_a_refresh_shows_the_old_snapshot_or_the_new_one(
     board: Board, refreshes: Refreshes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The API's process lives on through all of it; the command and the audit come new each time."""
-    monkeypatch.setattr(kept, "PERIOD", 0.0)  # else it may be a second behind
+    monkeypatch.setattr(change_token, "PERIOD", 0.0)  # else it may be a second behind
     old = refreshes.lives(board.url)
     with board.store() as store, TestClient(create_app(store)) as api:
         for name, joint in JOINTS.items():
