@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from pipeline.events.registry import (
+from pipeline.events.registry_events import (
     Deprecated,
     RegistryEvent,
     Released,

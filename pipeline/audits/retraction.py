@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 from pipeline.audits.finding import Finding
-from pipeline.events.registry import Deprecated, RegistryEvent, Renamed, Retracted
+from pipeline.events.registry_events import Deprecated, RegistryEvent, Renamed, Retracted
 from pipeline.registry import RegisteredModel, Registry, RegistryState
 from pipeline.vocabulary.time import format_rfc3339, to_microseconds
 

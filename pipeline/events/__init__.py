@@ -1,26 +1,28 @@
-"""Vote and registry events: what they look like, and how bytes become columns or a reject.
+"""Vote and registry events: their fields, and how bytes become columns or a reject.
 
-vote.py       the vote event, the canonical record and the id derived from it
-registry.py   the registry events
-decode.py     bytes → votes or registry events, each one decoded or rejected with a reason; never an exception
-hygiene.py    what a strict reader refuses: duplicate keys, deep nesting, hidden characters
-batch.py      votes → numpy columns (VoteBatch)
-schema.py     the JSON Schema of each event, generated from the same classes
+vote              the vote event, its canonical form and the id derived from it
+registry_events   the registry events
+decode            bytes → votes or registry events; each record is decoded or rejected with a reason, never an exception
+strict_checks     what a strict reader rejects: duplicate keys, deep nesting, hidden characters
+vote_batch        votes → numpy columns (VoteBatch)
+pseudonym         a voter's pseudonym and its text
+chunk             undecoded records of one partition, as a source delivers them
+json_schema       the JSON Schema of each event, generated from its class
 """
 
-from pipeline.events.batch import VoteBatch, columns
 from pipeline.events.decode import Reject, decode_registry, decode_votes
-from pipeline.events.vote import Style, Vote, canonical, derived_id, to_bytes
+from pipeline.events.vote import Style, Vote, canonical_record, derive_vote_id, encode_event
+from pipeline.events.vote_batch import VoteBatch, to_columns
 
 __all__ = [
     "Reject",
     "Style",
     "Vote",
     "VoteBatch",
-    "canonical",
-    "columns",
+    "canonical_record",
     "decode_registry",
     "decode_votes",
-    "derived_id",
-    "to_bytes",
+    "derive_vote_id",
+    "encode_event",
+    "to_columns",
 ]

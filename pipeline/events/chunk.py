@@ -1,4 +1,4 @@
-"""Records of one partition as a source delivers them: bytes that nothing has decoded yet."""
+"""Undecoded records of one partition, as a source delivers them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ class Chunk:
     """Records of one partition, in order.
 
     Attributes:
-        partition: the source's number of it.
+        partition: the source's number.
         offsets: int64[n].
-        appended_at: int64[n], microseconds; for a file −1: the vote's own time stands for it.
-        values: n values, None for a record without one.
-        origins: where each record came from before (file and row), if it says so.
-        next_offset: the next offset to read after these.
+        appended_at: int64[n], microseconds; −1 for a file, where the vote's own time is used.
+        values: n values, None for a record without a value.
+        origins: the file and row of each record before it was published, if it has them.
+        next_offset: the next offset to read.
     """
 
     partition: int

@@ -1,7 +1,6 @@
-"""Bytes → votes or registry events. Every record becomes one or a reject with a reason; nothing raises.
+"""Decodes bytes into votes or registry events. Every record becomes an event or a reject with a reason; nothing raises.
 
-Not handled here: time limits (the processor knows the append time) and repeated ids (the store
-knows them).
+Not handled: time limits (`pipeline.scoring.fate`) and repeated ids (`pipeline.stream.deduplication`).
 """
 
 from __future__ import annotations
@@ -15,26 +14,26 @@ from typing import Any
 
 import msgspec
 
-from pipeline.events import registry
-from pipeline.events.hygiene import MAX_BYTES, MAX_DEPTH, all_plainly_clean, fault, plainly_clean
-from pipeline.events.registry import RegistryEvent
+from pipeline.events import registry_events
+from pipeline.events.registry_events import RegistryEvent
+from pipeline.events.strict_checks import MAX_BYTES, MAX_DEPTH, are_all_provably_clean, find_fault, is_provably_clean
 from pipeline.events.vote import SCHEMA, Vote
 from pipeline.vocabulary.outcomes import OUTCOMES
 
-# Enough of an unreadable record to recognise its producer; the hash names the rest.
+# Enough of an unreadable record to recognise its producer; the hash identifies the whole record.
 SAMPLE_BYTES = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A record that is not a vote.
+    """A record that is not an event.
 
     Attributes:
-        position: 0-based position in the list that was decoded.
+        position: 0-based position in the decoded list.
         reason: one word, as counted in metrics.
         detail: what was expected and what was found.
-        sha256: of the whole record, so that its producer can find it again.
-        sample: the record with its voter replaced, or the first 200 bytes of what cannot be read.
+        sha256: of the whole record, so that its producer can find it.
+        sample: the record without its voter id, or the first 200 bytes of an unreadable one.
     """
 
     position: int
@@ -67,12 +66,12 @@ def decode_votes(values: Sequence[bytes | None]) -> tuple[list[Vote], list[int],
         except (ValueError, TypeError, RecursionError) as error:
             wrong[position] = _explain(raw, error)
     positions, raws, votes = (list(column) for column in zip(*found, strict=True)) if found else ([], [], [])
-    if all_plainly_clean(raws, votes):
+    if are_all_provably_clean(raws, votes):
         suspects = [i for i, v in enumerate(votes) if v.schema != SCHEMA or v.model_a == v.model_b]
     else:
         suspects = list(range(len(votes)))
     for i in suspects:
-        if reason := _hidden(raws[i], votes[i]) or _meaning(votes[i]):
+        if reason := _strict_fault(raws[i], votes[i]) or _invalid_field(votes[i]):
             wrong[positions[i]] = reason
     rejects = [_reject(position, values[position], *wrong[position]) for position in sorted(wrong)]
     if not wrong:
@@ -95,8 +94,8 @@ def decode_registry(values: Sequence[bytes | None]) -> tuple[list[RegistryEvent]
     rejects: list[Reject] = []
     for position, raw in enumerate(values):
         try:
-            event = registry.decode(raw)  # type: ignore[arg-type]  # None raises TypeError, caught below
-            wrong = _size(raw or b"") or fault(raw or b"")
+            event = registry_events.decode_event(raw)  # type: ignore[arg-type]  # None raises TypeError, caught below
+            wrong = _too_large(raw or b"") or find_fault(raw or b"")
         except (ValueError, TypeError, RecursionError) as error:
             wrong = _explain(raw, error)
         if wrong:
@@ -107,14 +106,14 @@ def decode_registry(values: Sequence[bytes | None]) -> tuple[list[RegistryEvent]
     return events, positions, rejects
 
 
-def _hidden(raw: bytes, vote: Vote) -> tuple[str, str] | None:
-    """What the decoder let through and a strict reader does not."""
-    if plainly_clean(raw, vote) and len(raw) <= MAX_BYTES:
+def _strict_fault(raw: bytes, vote: Vote) -> tuple[str, str] | None:
+    """Return what a strict reader rejects in a decoded vote."""
+    if is_provably_clean(raw, vote) and len(raw) <= MAX_BYTES:
         return None
-    return _size(raw) or _schema(raw) or fault(raw)
+    return _too_large(raw) or _wrong_schema(raw) or find_fault(raw)
 
 
-def _meaning(vote: Vote) -> tuple[str, str] | None:
+def _invalid_field(vote: Vote) -> tuple[str, str] | None:
     if vote.schema != SCHEMA:
         return "unknown_schema", f"expected schema {SCHEMA}, got {vote.schema}"
     if vote.model_a == vote.model_b:
@@ -122,14 +121,14 @@ def _meaning(vote: Vote) -> tuple[str, str] | None:
     return None
 
 
-def _size(raw: bytes) -> tuple[str, str] | None:
+def _too_large(raw: bytes) -> tuple[str, str] | None:
     if len(raw) > MAX_BYTES:
         return "too_large", f"expected at most {MAX_BYTES} bytes, got {len(raw)}"
     return None
 
 
-def _schema(raw: bytes) -> tuple[str, str] | None:
-    """A record of another major schema is rejected for that, whatever else we make of it."""
+def _wrong_schema(raw: bytes) -> tuple[str, str] | None:
+    """Report another major schema before any other fault of the record."""
     try:
         version = _int.decode(_any.decode(raw)["schema"])
     except (KeyError, ValueError, RecursionError):
@@ -140,10 +139,10 @@ def _schema(raw: bytes) -> tuple[str, str] | None:
 
 
 def _explain(raw: bytes | None, error: Exception) -> tuple[str, str]:
-    """Why the decoder refused a record, in our words."""
+    """Return reason and detail of a record that the decoder rejected."""
     if raw is None:
         return "empty", "expected a JSON object, got no value"
-    found = _size(raw) or _schema(raw)
+    found = _too_large(raw) or _wrong_schema(raw)
     if found:
         return found
     if isinstance(error, RecursionError):
@@ -154,14 +153,14 @@ def _explain(raw: bytes | None, error: Exception) -> tuple[str, str]:
         return "bad_utf8", f"expected UTF-8, got byte 0x{raw[bad.start]:02x} at {bad.start}"
     if not isinstance(error, msgspec.ValidationError):
         return "malformed", str(error)
-    return fault(raw) or _explain_field(raw, str(error))
+    return find_fault(raw) or _explain_field(raw, str(error))
 
 
 def _explain_field(raw: bytes, message: str) -> tuple[str, str]:
     if message.startswith("Object missing required field"):
         return "missing_field", message
     if message.endswith("`$.winner`"):
-        winner = json.loads(raw).get("winner")  # as `fault` has read it to its end: another reader may refuse it there
+        winner = json.loads(raw).get("winner")  # `find_fault` used this parser too; a stricter one may fail here
         return "unknown_outcome", f"expected one of {', '.join(OUTCOMES)}, got {str(winner)[:80]!r}"
     if message.endswith(("`$.cast_at`", "`$.voter_since`")):
         return "bad_time", message
@@ -174,9 +173,9 @@ def _reject(position: int, raw: bytes | None, reason: str, detail: str) -> Rejec
 
 
 def _sample(raw: bytes, reason: str) -> bytes:
-    """A record to recognise its producer by; the voter's name must not reach the store.
+    """Return a sample by which a producer recognises a record, without the voter id, which must not reach the store.
 
-    What can be read is kept with the voter replaced. What cannot is cut off where a voter may begin.
+    A readable record is kept with its voter id replaced. An unreadable one is cut where a voter id may begin.
     """
     if reason not in {"bad_utf8", "malformed", "too_large", "too_deep", "duplicate_key"}:
         try:
@@ -195,5 +194,5 @@ def _without_voter(value: Any) -> Any:
     return [_without_voter(v) for v in value] if isinstance(value, list) else value
 
 
-# "voter" as it stands, in UTF-16, or hidden behind an escape.
+# "voter" in ASCII, in UTF-16, or behind an escape.
 _VOTER = re.compile(rb"v\x00?o\x00?t\x00?e\x00?r|\\u", re.IGNORECASE)

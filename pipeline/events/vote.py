@@ -1,7 +1,7 @@
 """The vote event: one outcome of one battle.
 
-Laws: a vote is a value; its canonical record is the same bytes whoever writes it; a missing id
-is derived from that record, so the same file gives the same ids on every road.
+Laws: a vote is a value; its canonical record is the same bytes on every machine; a missing id is derived from that
+record, so the same file always gives the same ids.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pipeline.vocabulary.outcomes import Outcome
 
 SCHEMA = 1
 
-# A name that fits a table cell and a chart label; the longest published model name has 63.
+# Fits a table cell and a chart label; the longest published model name has 63 characters.
 MAX_NAME = 200
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
@@ -25,7 +25,7 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 
 
 class Style(msgspec.Struct, frozen=True, gc=False):
-    """Style of one answer, as counts (tokens, and Markdown headers, list items, bold runs, emoji)."""
+    """Style of one answer: counts of tokens, Markdown headers, list items, bold runs and emoji."""
 
     tokens: Count = 0
     headers: Count = 0
@@ -35,12 +35,12 @@ class Style(msgspec.Struct, frozen=True, gc=False):
 
 
 class Vote(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
-    """One outcome of one battle, as it stands on the topic (schema 1).
+    """One outcome of one battle, as published on the topic (schema 1).
 
-    `cast_at` is RFC 3339 with an offset. Unknown keys are ignored: additive changes are accepted.
+    `cast_at` is RFC 3339 with an offset. Unknown keys are ignored, so producers may add fields.
     """
 
-    # Without a default it is written out even though defaults are omitted: a reader needs it first.
+    # Has no default, because defaults are omitted and every record must state its schema.
     schema: int
     vote_id: Name
     cast_at: Time
@@ -60,27 +60,27 @@ class Vote(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
 _encoder = msgspec.json.Encoder(order="sorted")
 
 
-def to_bytes(event: msgspec.Struct | dict[str, object]) -> bytes:
-    """One event as canonical JSON: keys sorted, nothing optional written out.
+def encode_event(event: msgspec.Struct | dict[str, object]) -> bytes:
+    """Encode an event as canonical JSON: sorted keys, no optional field that is absent.
 
-    For the strings and integers of our events this is the form of RFC 8785.
+    For the strings and integers of these events this is the form of RFC 8785.
     """
     return _encoder.encode(event)
 
 
-def canonical(record: dict[str, object]) -> bytes:
-    """The record that an id is derived from: the event without its id."""
+def canonical_record(record: dict[str, object]) -> bytes:
+    """Return the bytes that an id is derived from: the event without its id."""
     return _encoder.encode({k: v for k, v in record.items() if k != "vote_id" and v is not None})
 
 
-def derived_id(record: dict[str, object], occurrence: int) -> str:
-    """The id of a vote that came without one.
+def derive_vote_id(record: dict[str, object], occurrence: int) -> str:
+    """Derive the id of a vote that has none.
 
     Args:
         record: the event as a dictionary.
-        occurrence: how many identical records stood before it in the same file (0-based).
+        occurrence: number of identical records before it in the same file.
 
     Returns:
         64 lower-case hexadecimal digits: SHA-256 of the canonical record and the occurrence.
     """
-    return hashlib.sha256(canonical(record) + b"#%d" % occurrence).hexdigest()
+    return hashlib.sha256(canonical_record(record) + b"#%d" % occurrence).hexdigest()

@@ -20,7 +20,7 @@ import numpy as np
 from pipeline.errors import BadRecord
 from pipeline.events import decode_votes
 from pipeline.events.decode import Reject
-from pipeline.events.vote import Vote, to_bytes
+from pipeline.events.vote import Vote, encode_event
 from pipeline.formats import ColumnMapping, read_records
 from pipeline.ratings import STYLE_FEATURES, encode_battles, encode_groups
 from pipeline.ratings.battle_columns import GROUPS, BattleColumns
@@ -91,7 +91,7 @@ def _about_time(reject: Reject | None) -> bool:
 
 def _timed(raw: bytes) -> bytes:
     event: dict[str, Any] = msgspec.json.decode(raw)
-    return to_bytes({**event, "cast_at": NO_TIME, "voter_since": None})
+    return encode_event({**event, "cast_at": NO_TIME, "voter_since": None})
 
 
 def _styles(votes: Sequence[Vote]) -> Int64:

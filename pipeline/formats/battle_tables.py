@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import BadCounts
 from pipeline.events import decode_votes
-from pipeline.events.vote import SCHEMA, to_bytes
+from pipeline.events.vote import SCHEMA, encode_event
 from pipeline.formats import ColumnMapping
 from pipeline.formats.battle_records import NO_TIME, read_by_record
 from pipeline.formats.field_mapping import SYNONYMS, WINNERS
@@ -174,6 +174,6 @@ def _style(table: pa.Table, side: str) -> Int64:
 def _sound(names: Sequence[str]) -> bool:
     """True if the decoder takes each of these names in a battle."""
     fields = {"schema": SCHEMA, "vote_id": "x", "cast_at": NO_TIME, "winner": "tie"}
-    return not decode_votes([to_bytes({**fields, "model_a": name, "model_b": f"{name[:9]} other"}) for name in names])[
-        2
-    ]
+    votes = [encode_event({**fields, "model_a": name, "model_b": f"{name[:9]} other"}) for name in names]
+    _, _, rejects = decode_votes(votes)
+    return not rejects

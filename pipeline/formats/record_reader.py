@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import UnknownFormat
-from pipeline.events.hygiene import fault
-from pipeline.events.vote import SCHEMA, derived_id, to_bytes
+from pipeline.events.strict_checks import find_fault
+from pipeline.events.vote import SCHEMA, derive_vote_id, encode_event
 from pipeline.formats import field_mapping
 
 _BATCH_ROWS = 5_000
@@ -80,10 +80,10 @@ def _identified(records: Iterable[bytes | dict[str, Any]]) -> Iterator[bytes]:
             continue
         event = {k: v for k, v in record.items() if v is not None}
         if "vote_id" not in event:
-            first = derived_id(event, 0)
-            event["vote_id"] = derived_id(event, seen[first]) if first in seen else first
+            first = derive_vote_id(event, 0)
+            event["vote_id"] = derive_vote_id(event, seen[first]) if first in seen else first
             seen[first] += 1
-        yield to_bytes(event)
+        yield encode_event(event)
 
 
 def _json_array(path: Path, mapping: ColumnMapping) -> Iterator[bytes | dict[str, Any]]:
@@ -109,7 +109,7 @@ def _one(raw: bytes, mapping: ColumnMapping) -> bytes | dict[str, Any]:
         record = msgspec.json.decode(raw)
     except (ValueError, RecursionError):
         return raw
-    if not isinstance(record, dict) or fault(raw):
+    if not isinstance(record, dict) or find_fault(raw):
         return raw
     if "schema" in record:
         return record if isinstance(record["schema"], int) else raw

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.events import Reject, VoteBatch, columns, decode_votes
+from pipeline.events import Reject, VoteBatch, decode_votes, to_columns
 from pipeline.events.chunk import Chunk
 from pipeline.vocabulary.arrays import Int64
 
@@ -73,7 +73,7 @@ def decode_chunks(
     appended = np.concatenate([chunk.appended_at for chunk in ordered])
     votes, positions, rejects = decode_votes([value for chunk in ordered for value in chunk.values])
     at = np.array(positions, dtype=np.int64)
-    batch = columns(votes, partition[at].astype(np.int32), offset[at], appended[at], pseudonyms)
+    batch = to_columns(votes, partition[at].astype(np.int32), offset[at], appended[at], pseudonyms)
     # A file has no append time; the vote's cast time is used.
     np.copyto(batch.appended_at, batch.cast_at, where=batch.appended_at < 0)
     origins = [origin for chunk in ordered for origin in chunk.origins]

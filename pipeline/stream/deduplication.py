@@ -14,8 +14,8 @@ import numpy as np
 from sqlalchemy.engine import Connection
 
 from pipeline.events import VoteBatch
-from pipeline.events.batch import first_occurrences
 from pipeline.events.pseudonym import format_pseudonym
+from pipeline.events.vote_batch import first_occurrences
 from pipeline.scoring.signals import AlertSignal
 from pipeline.store.votes import ingest
 from pipeline.vocabulary.arrays import Bool, Int64

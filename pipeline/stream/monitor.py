@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError
 
-from pipeline.events.registry import RegistryEvent
+from pipeline.events.registry_events import RegistryEvent
 from pipeline.registry import Registry
 from pipeline.scoring.detector_contracts import WindowDetector, WindowState
 from pipeline.scoring.signals import AlertSignal, Signal

@@ -20,7 +20,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError
 
 from pipeline.errors import Fenced, MissingKey, StoreUnavailable, Usage
-from pipeline.events import Reject, VoteBatch, columns, decode_votes
+from pipeline.events import Reject, VoteBatch, decode_votes, to_columns
 from pipeline.events.pseudonym import format_pseudonym
 from pipeline.evidence import Reference
 from pipeline.jobs.open_store import key_folder, open_store
@@ -69,7 +69,7 @@ def batch(store: Store, ids: list[str], partition: int, first: int, **other: str
     assert not rejects
     n = len(votes)
     at = np.full(n, 1_772_323_200 * SECOND)
-    return columns(
+    return to_columns(
         votes, np.full(n, partition, np.int32), np.arange(first, first + n), at, PseudonymCache(store.pseudonym)
     )
 

@@ -4,8 +4,8 @@ The golden schemas are made anew, after a change of the events that is meant, by
 
     .venv/bin/python -c "
     import json, pathlib
-    from pipeline.events.schema import schemas
-    for name, schema in schemas().items():
+    from pipeline.events.json_schema import json_schemas
+    for name, schema in json_schemas().items():
         pathlib.Path('tests/golden', name).write_text(json.dumps(schema, indent=2) + '\n')"
 """
 
@@ -26,12 +26,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from pipeline.events import Reject, Style, Vote, VoteBatch, canonical, columns, decode_votes, derived_id, to_bytes
-from pipeline.events import registry as registry_events
+from pipeline.events import (
+    Reject,
+    Style,
+    Vote,
+    VoteBatch,
+    canonical_record,
+    decode_votes,
+    derive_vote_id,
+    encode_event,
+    registry_events,
+    to_columns,
+)
 from pipeline.events.decode import SAMPLE_BYTES
-from pipeline.events.hygiene import HIDDEN, MAX_BYTES, MAX_DEPTH, fault, hidden, plainly_clean
+from pipeline.events.json_schema import json_schemas
 from pipeline.events.pseudonym import pseudonym
-from pipeline.events.schema import schemas
+from pipeline.events.strict_checks import (
+    HIDDEN_CATEGORIES,
+    MAX_BYTES,
+    MAX_DEPTH,
+    find_fault,
+    find_hidden_character,
+    is_provably_clean,
+)
 from pipeline.events.vote import MAX_NAME
 from pipeline.stream.decoding import PseudonymCache
 from pipeline.vocabulary.outcomes import OUTCOMES
@@ -287,7 +304,10 @@ def strict(raw: bytes) -> None:
         if isinstance(value, float) and abs(value) > sys.float_info.max:
             raise Refused("number")
         if isinstance(value, str):
-            if unicodedata.normalize("NFC", value) != value or {unicodedata.category(c) for c in value} & HIDDEN:
+            if (
+                unicodedata.normalize("NFC", value) != value
+                or {unicodedata.category(c) for c in value} & HIDDEN_CATEGORIES
+            ):
                 raise Refused("text")
         elif isinstance(value, dict | list):
             if depth > MAX_DEPTH:
@@ -326,7 +346,7 @@ written = st.tuples(st.lists(pairs_of, max_size=4), st.sampled_from(["", " ", "\
 @settings(max_examples=400, deadline=None)
 def test_what_counts_prove_clean_a_slow_strict_reader_accepts(raw: bytes) -> None:
     vote = msgspec.json.decode(raw, type=Vote)
-    if plainly_clean(raw, vote):
+    if is_provably_clean(raw, vote):
         strict(raw)
 
 
@@ -339,19 +359,21 @@ def test_a_vote_is_accepted_exactly_when_a_slow_strict_reader_accepts_it(raw: by
     except Refused:
         fine = False
     assert bool(decode_votes([raw])[0]) == fine
-    assert (fault(raw) is None) == fine
+    assert (find_fault(raw) is None) == fine
 
 
 def test_most_votes_are_proved_clean_by_counts_alone() -> None:
     for record in (EVENT, FULL, {**EVENT, "style_a": STYLE}):
         vote = msgspec.convert(record, Vote)
-        assert plainly_clean(to_bytes(vote), vote)
+        assert is_provably_clean(encode_event(vote), vote)
 
 
 @given(st.text(max_size=6))
 def test_text_that_shows_is_told_from_text_that_hides(text: str) -> None:
-    shows = unicodedata.normalize("NFC", text) == text and not {unicodedata.category(c) for c in text} & HIDDEN
-    assert (hidden(text) is None) == shows
+    shows = (
+        unicodedata.normalize("NFC", text) == text and not {unicodedata.category(c) for c in text} & HIDDEN_CATEGORIES
+    )
+    assert (find_hidden_character(text) is None) == shows
 
 
 def test_the_canonical_bytes_and_the_derived_id_are_golden() -> None:
@@ -359,10 +381,10 @@ def test_the_canonical_bytes_and_the_derived_id_are_golden() -> None:
         b'{"cast_at":"2024-07-01T12:00:00Z","model_a":"ant","model_b":"bee",'
         b'"schema":1,"vote_id":"v-1","winner":"model_a"}'
     )
-    assert to_bytes(msgspec.convert(EVENT, Vote)) == to_bytes(dict(EVENT)) == golden
-    assert canonical(dict(EVENT)) == golden.replace(b'"vote_id":"v-1",', b"")
-    assert derived_id(dict(EVENT), 0) == "5a4b0e973a00960e4cd0fa09e71f95f3b437135e3aabc964933c6807f4951463"
-    assert derived_id(dict(EVENT), 1) == "32af2b48496f37b18ca221a2e4dee29de806de2eb2caf47eabe8be75e291169d"
+    assert encode_event(msgspec.convert(EVENT, Vote)) == encode_event(dict(EVENT)) == golden
+    assert canonical_record(dict(EVENT)) == golden.replace(b'"vote_id":"v-1",', b"")
+    assert derive_vote_id(dict(EVENT), 0) == "5a4b0e973a00960e4cd0fa09e71f95f3b437135e3aabc964933c6807f4951463"
+    assert derive_vote_id(dict(EVENT), 1) == "32af2b48496f37b18ca221a2e4dee29de806de2eb2caf47eabe8be75e291169d"
 
 
 def test_a_derived_id_is_the_sha_256_of_the_canonical_record_and_its_occurrence() -> None:
@@ -370,8 +392,8 @@ def test_a_derived_id_is_the_sha_256_of_the_canonical_record_and_its_occurrence(
     kept = {k: v for k, v in record.items() if v is not None and k != "vote_id"}
     text = json.dumps(kept, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     for n in (0, 1, 12):
-        assert derived_id(record, n) == hashlib.sha256(f"{text}#{n}".encode()).hexdigest()
-    assert derived_id(dict(reversed(record.items())), 0) == derived_id(record, 0)
+        assert derive_vote_id(record, n) == hashlib.sha256(f"{text}#{n}".encode()).hexdigest()
+    assert derive_vote_id(dict(reversed(record.items())), 0) == derive_vote_id(record, 0)
 
 
 def votes_of(*records_: dict[str, object]) -> list[Vote]:
@@ -384,7 +406,7 @@ def name_of(voter_id: str) -> int:
 
 def batch_of(*records_: dict[str, object], key: bytes = KEY) -> VoteBatch:
     offset = np.arange(len(records_), dtype=np.int64)
-    return columns(
+    return to_columns(
         votes_of(*records_),
         np.zeros(len(records_), dtype=np.int32),
         offset,
@@ -454,7 +476,7 @@ def test_times_are_exact_for_many_instants() -> None:
     exact = np.random.default_rng(1).integers(0, 4 * 10**15, 5000).tolist()
     votes = [msgspec.structs.replace(votes_of(EVENT)[0], cast_at=from_microseconds(n)) for n in exact]
     zero = np.zeros(len(votes), dtype=np.int64)
-    assert columns(votes, zero.astype(np.int32), zero, zero, PseudonymCache(name_of)).cast_at.tolist() == exact
+    assert to_columns(votes, zero.astype(np.int32), zero, zero, PseudonymCache(name_of)).cast_at.tolist() == exact
 
 
 def test_an_offset_from_utc_moves_the_clock_and_not_the_instant() -> None:
@@ -509,14 +531,14 @@ def validator(name: str) -> Draft202012Validator:
 
 @pytest.mark.parametrize("name", ["vote.schema.json", "registry.schema.json"])
 def test_the_golden_schemas_are_current(name: str) -> None:
-    assert set(schemas()) == {"vote.schema.json", "registry.schema.json"}
-    assert json.loads((GOLDEN / name).read_text()) == schemas()[name], "see the docstring of this module"
+    assert set(json_schemas()) == {"vote.schema.json", "registry.schema.json"}
+    assert json.loads((GOLDEN / name).read_text()) == json_schemas()[name], "see the docstring of this module"
 
 
 @given(any_votes)
 @settings(max_examples=100, deadline=None)
 def test_the_schema_accepts_every_vote_that_the_decoder_accepts(vote: Vote) -> None:
-    raw = to_bytes(vote)
+    raw = encode_event(vote)
     assert accepted(raw) == vote
     assert not list(validator("vote.schema.json").iter_errors(json.loads(raw)))
 
@@ -550,8 +572,8 @@ REGISTRY = [
 @pytest.mark.parametrize("record", REGISTRY, ids=lambda r: r["type"])
 def test_every_kind_of_registry_event_is_decoded_and_in_the_schema(record: dict[str, object]) -> None:
     whole = {**AT, **record, "new": 1}
-    decoded = registry_events.decode(json.dumps(whole).encode())
-    assert json.loads(to_bytes(decoded)) == {**AT, **record}
+    decoded = registry_events.decode_event(json.dumps(whole).encode())
+    assert json.loads(encode_event(decoded)) == {**AT, **record}
     assert not list(validator("registry.schema.json").iter_errors(whole))
 
 
@@ -563,7 +585,7 @@ def test_a_registry_event_that_lacks_a_required_field_is_refused_by_decoder_and_
     for name in ({*AT, *record} - optional) - {"type"}:
         broken = {k: v for k, v in {**AT, **record}.items() if k != name}
         with pytest.raises(msgspec.ValidationError, match=name):
-            registry_events.decode(json.dumps(broken).encode())
+            registry_events.decode_event(json.dumps(broken).encode())
         assert list(validator("registry.schema.json").iter_errors(broken))
 
 
@@ -581,13 +603,13 @@ def test_a_registry_event_that_lacks_a_required_field_is_refused_by_decoder_and_
 def test_a_registry_event_with_a_wrong_value_is_refused_by_decoder_and_schema(change: dict[str, object]) -> None:
     broken = {**AT, **REGISTRY[0], **change}
     with pytest.raises(msgspec.ValidationError):
-        registry_events.decode(json.dumps(broken).encode())
+        registry_events.decode_event(json.dumps(broken).encode())
     assert list(validator("registry.schema.json").iter_errors(broken))
 
 
 def test_a_negative_sampling_weight_names_its_place() -> None:
     with pytest.raises(msgspec.ValidationError, match=r"weights"):
-        registry_events.decode(json.dumps({**AT, "type": "sampling.policy", "weights": {"m": -0.1}}).encode())
+        registry_events.decode_event(json.dumps({**AT, "type": "sampling.policy", "weights": {"m": -0.1}}).encode())
 
 
 def test_outcome_codes_are_positions_and_never_move() -> None:

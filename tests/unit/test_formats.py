@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import UnknownFormat
-from pipeline.events import Reject, Style, Vote, canonical, decode_votes, to_bytes
+from pipeline.events import Reject, Style, Vote, canonical_record, decode_votes, encode_event
 from pipeline.formats import ColumnMapping, is_registry_event, read_records
 from pipeline.formats.time_parsing import to_rfc3339
 
@@ -335,9 +335,9 @@ def test_the_same_battle_has_the_same_id_in_every_kind_of_file(tmp_path: Path) -
     paths = [array, parquet, jsonl(tmp_path / "a.jsonl", [battle] * 2), jsonl(tmp_path / "a.NDJSON", [battle] * 2)]
     paths.append(table(tmp_path / "a.csv", list(battle), list(battle.values()), list(battle.values())))
     (records,) = {tuple(read_records(path)) for path in paths}
-    assert canonical(json.loads(records[0])) == canonical(json.loads(records[1]))
+    assert canonical_record(json.loads(records[0])) == canonical_record(json.loads(records[1]))
     assert records[0] != records[1]
-    assert [to_bytes(json.loads(r)) for r in records] == list(records)
+    assert [encode_event(json.loads(r)) for r in records] == list(records)
 
 
 # -- what is no battle file -------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import UnknownFormat, Usage
-from pipeline.events import Vote, columns, decode_votes, registry
+from pipeline.events import Vote, decode_votes, registry_events, to_columns
 from pipeline.events.pseudonym import parse_pseudonym
 from pipeline.formats import ColumnMapping, read_records
 from pipeline.settings import load
@@ -91,7 +91,7 @@ def test_a_voter_is_never_in_a_detail(voter):
 def test_far_times_are_exact():
     t = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
     z = np.zeros(1, dtype=np.int64)
-    b = columns([msgspec.convert({**EVENT, "cast_at": t}, Vote)], z.astype(np.int32), z, z, PseudonymCache(len))
+    b = to_columns([msgspec.convert({**EVENT, "cast_at": t}, Vote)], z.astype(np.int32), z, z, PseudonymCache(len))
     assert b.cast_at[0] == to_microseconds(t)
 
 
@@ -213,6 +213,6 @@ def test_only_hexadecimal_digits_are_a_label(label):
 
 def test_a_registry_event_of_another_schema_is_refused():
     with pytest.raises(msgspec.ValidationError, match="schema 1"):
-        registry.decode(
+        registry_events.decode_event(
             b'{"schema":2,"event_id":"e","at":"2024-01-01T00:00:00Z","type":"model.retracted","model":"m","reason":"r"}'
         )

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.detectors import VOTER
-from pipeline.events import batch
-from pipeline.events.batch import VoteBatch
+from pipeline.events import vote_batch
+from pipeline.events.vote_batch import VoteBatch
 from pipeline.evidence import Reference
 from pipeline.scoring import vote_processor, window_counter
 from pipeline.scoring.fate import MAX_AHEAD, assign_fate
@@ -158,8 +158,8 @@ def test_history_is_welcome_before_the_first_vote_and_partitions_have_their_own_
 def test_the_first_of_equal_ids_is_the_one_a_loop_would_keep(pairs: list[tuple[int, int]]) -> None:
     expected = [pairs.index(pair) for pair in pairs]
     key = np.array(pairs, dtype=np.uint64).reshape(-1, 2)
-    assert batch.first_occurrences(key).tolist() == expected
-    assert batch.first_occurrences(np.asfortranarray(key)).tolist() == expected
+    assert vote_batch.first_occurrences(key).tolist() == expected
+    assert vote_batch.first_occurrences(np.asfortranarray(key)).tolist() == expected
 
 
 # -- states -----------------------------------------------------------------------------------

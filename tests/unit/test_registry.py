@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.events.registry import (
+from pipeline.events.registry_events import (
     Deprecated,
     RegistryEvent,
     Released,

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from pipeline.errors import Usage
-from pipeline.events import decode_votes, to_bytes
+from pipeline.events import decode_votes, encode_event
 from pipeline.events.decode import decode_registry
-from pipeline.events.hygiene import plainly_clean
+from pipeline.events.strict_checks import is_provably_clean
 from pipeline.lab.simulate import (
     AlwaysLeft,
     Attack,
@@ -93,8 +93,8 @@ def test_every_line_is_canonical_and_accepted_on_the_fast_road(attacked: Stream)
     votes, positions, rejects = decode_votes(raw)
     assert rejects == []
     assert positions == list(range(len(attacked)))
-    assert [to_bytes(vote) for vote in votes] == raw
-    assert all(plainly_clean(line, vote) for line, vote in zip(raw, votes, strict=True))
+    assert [encode_event(vote) for vote in votes] == raw
+    assert all(is_provably_clean(line, vote) for line, vote in zip(raw, votes, strict=True))
 
 
 def test_a_line_says_what_the_columns_say() -> None:
@@ -118,7 +118,7 @@ def test_a_whole_second_is_written_without_a_fraction() -> None:
     raw = list(stream.to_bytes())
     assert b'"2024-07-01T00:00:00Z"' in raw[0]
     assert b'"2024-07-01T00:00:00.000001Z"' in raw[1]
-    assert [to_bytes(vote) for vote in decode_votes(raw)[0]] == raw
+    assert [encode_event(vote) for vote in decode_votes(raw)[0]] == raw
 
 
 def test_a_stream_longer_than_a_chunk_is_written_whole(tmp_path: Path, big: Stream) -> None:

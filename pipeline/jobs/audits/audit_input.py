@@ -14,7 +14,7 @@ from pipeline.audits import shares
 from pipeline.audits.sampling import Ledger, Shown, ledger
 from pipeline.audits.variants import Release, Scored, releases
 from pipeline.audits.version import Style
-from pipeline.events.registry import RegistryEvent
+from pipeline.events.registry_events import RegistryEvent
 from pipeline.formats.published_boards import PublishedBoard
 from pipeline.ratings import STYLE_FEATURES, PairCounts
 from pipeline.registry import Registry, RegistryState

@@ -26,7 +26,7 @@ from pipeline.audits.graph_health import graph_findings, graph_health
 from pipeline.audits.variants import Scored, best_of_n, releases
 from pipeline.audits.version import Version, version_mismatch
 from pipeline.errors import Disconnected
-from pipeline.events.registry import Released, Submitted
+from pipeline.events.registry_events import Released, Submitted
 from pipeline.lab.redteam.tuned import play
 from pipeline.lab.simulate.truth import real_counts
 from pipeline.ratings import PairCounts, fewest_votes_to_replace_first, fit

@@ -20,7 +20,7 @@ from functools import cached_property
 import numpy as np
 from scipy.special import expit
 
-from pipeline.events.registry import RegistryEvent, Released, SamplingPolicy, Submitted
+from pipeline.events.registry_events import RegistryEvent, Released, SamplingPolicy, Submitted
 from pipeline.evidence import Reference
 from pipeline.lab.simulate.clock import hourly_rates
 from pipeline.lab.simulate.voter_population import NETWORKS

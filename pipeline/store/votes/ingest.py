@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy.engine import Connection
 
-from pipeline.events.batch import VoteBatch
 from pipeline.events.decode import Reject
+from pipeline.events.vote_batch import VoteBatch
 from pipeline.store.db import dialect, schema
 from pipeline.vocabulary.arrays import Int64
 from pipeline.vocabulary.time import NO_TIME

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.errors import BadRecord
 from pipeline.events import Reject, decode_registry
-from pipeline.events import registry as events
+from pipeline.events import registry_events as events
 from pipeline.events.chunk import Chunk
 from pipeline.events.decode import SAMPLE_BYTES
 from pipeline.registry import Registry
@@ -112,12 +112,12 @@ def _reject_row(source: str, chunk: Chunk, reject: Reject) -> dict[str, Any]:
 def _store_event(connection: Connection, source: str, chunk: Chunk, position: int) -> dict[str, Any] | None:
     """Store one event; return a reject row if another event has its id."""
     raw = chunk.values[position] or b""
-    event = events.decode(raw)
+    event = events.decode_event(raw)
     if _insert(connection, _event_row(event, raw)):
         return None
     c = schema.registry_event.c
     known = connection.scalar(sa.select(c.body).where(c.event_id == event.event_id))
-    if events.decode(str(known).encode()) == event:
+    if events.decode_event(str(known).encode()) == event:
         return None
     detail = f"expected the event that is stored as {event.event_id}, got another one"
     reject = Reject(position, "event_id_taken", detail, hashlib.sha256(raw).digest(), raw[:SAMPLE_BYTES])
@@ -140,7 +140,7 @@ def read_since(connection: Connection, event_no: int) -> tuple[list[events.Regis
     """The events after the one with this number, in the order of arrival, and the number of the last."""
     c = schema.registry_event.c
     rows = connection.execute(sa.select(c.event_no, c.body).where(c.event_no > event_no).order_by(c.event_no)).all()
-    return [events.decode(body.encode()) for _, body in rows], int(rows[-1][0]) if rows else event_no
+    return [events.decode_event(body.encode()) for _, body in rows], int(rows[-1][0]) if rows else event_no
 
 
 def list_rejects(connection: Connection) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
-from pipeline.events.registry import (
+from pipeline.events.registry_events import (
     BenchmarkClaim,
     BenchmarkResult,
     Deprecated,

@@ -7,6 +7,7 @@ from math import sqrt
 
 import numpy as np
 import pytest
+from pipeline.formats.history import PublishedBoard
 from scipy.special import ndtr
 from scipy.stats import poisson
 
@@ -23,7 +24,6 @@ from pipeline.audits.top_churn import TopChurn, top_churn, top_churn_findings
 from pipeline.audits.variants import Release, Scored, best_of_n, most_at_once, releases
 from pipeline.audits.version import Style, Version, style_difference, version_mismatch
 from pipeline.errors import BadCounts
-from pipeline.formats.history import PublishedBoard
 from pipeline.ratings import PairCounts
 from pipeline.registry import Registry
 from tests.unit.audits.events import day, deprecated, released, renamed, retracted, submitted

@@ -10,7 +10,7 @@ from pipeline.audits.retraction import falling_votes, withdrawn
 from pipeline.audits.variants import Scored, best_of_n, releases, under_test, variant_churn
 from pipeline.audits.version import Style, Version, style_difference, version_mismatch
 from pipeline.errors import BadCounts
-from pipeline.events.registry import RegistryEvent
+from pipeline.events.registry_events import RegistryEvent
 from pipeline.ratings.winners_curse import expected_max, selection_gain, standard_error
 from pipeline.registry import Registry
 from tests.unit.audits.events import day, deprecated, released, renamed, retracted, submitted

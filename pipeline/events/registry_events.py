@@ -1,6 +1,6 @@
-"""Registry events: who made which variant, what became of it, how it is to be sampled.
+"""The registry events: submission, release and withdrawal of models, sampling policy, benchmark results.
 
-The fold "state as of t" is `pipeline.registry`; here is only what one event looks like.
+The state as of a time is computed by `pipeline.registry`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Weight = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="type"):
-    """What every registry event has."""
+    """Fields of every registry event."""
 
     schema: int
     event_id: Name
@@ -23,7 +23,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag_f
 
 
 class Submitted(Event, frozen=True, tag="model.submitted", kw_only=True):
-    """A provider brings a model under test."""
+    """A provider submits a model for testing."""
 
     model: Name
     provider: Name
@@ -34,7 +34,7 @@ class Submitted(Event, frozen=True, tag="model.submitted", kw_only=True):
 
 
 class Released(Event, frozen=True, tag="model.released", kw_only=True):
-    """A model goes public; `as_` names the registered model that is now public."""
+    """A model is released to the public; `as_` names the registered model that is public, if it is another one."""
 
     model: Name
     as_: Name | None = msgspec.field(default=None, name="as")
@@ -43,7 +43,7 @@ class Released(Event, frozen=True, tag="model.released", kw_only=True):
 
 
 class Renamed(Event, frozen=True, tag="model.renamed", kw_only=True):
-    """Votes for `to` from `at` on are votes for `model`, whose first name stays the key."""
+    """A model gets a new name: votes for `to` from `at` on are votes for `model`, whose first name stays the key."""
 
     model: Name
     to: Name
@@ -52,7 +52,7 @@ class Renamed(Event, frozen=True, tag="model.renamed", kw_only=True):
 
 
 class Deprecated(Event, frozen=True, tag="model.deprecated", kw_only=True):
-    """A model leaves the sampling."""
+    """A model is no longer sampled."""
 
     model: Name
     reason: str
@@ -60,20 +60,20 @@ class Deprecated(Event, frozen=True, tag="model.deprecated", kw_only=True):
 
 
 class Retracted(Event, frozen=True, tag="model.retracted", kw_only=True):
-    """A model under test is withdrawn."""
+    """A model is withdrawn before its release."""
 
     model: Name
     reason: str
 
 
 class SamplingPolicy(Event, frozen=True, tag="sampling.policy", kw_only=True):
-    """The first model of a battle is drawn in proportion to weight, the second likewise among the others."""
+    """Weights by which models are drawn: the first of a battle in proportion to weight, the second among the others."""
 
     weights: dict[Name, Weight]
 
 
 class BenchmarkClaim(Event, frozen=True, tag="benchmark.claim", kw_only=True):
-    """A score that a provider states."""
+    """A benchmark score that a provider claims."""
 
     model: Name
     benchmark: Name
@@ -83,7 +83,7 @@ class BenchmarkClaim(Event, frozen=True, tag="benchmark.claim", kw_only=True):
 
 
 class BenchmarkResult(Event, frozen=True, tag="benchmark.result", kw_only=True):
-    """A score that somebody else measured; `arena_like` if its prompts are like a board's."""
+    """A benchmark score measured by a third party; `arena_like` if its prompts resemble the board's."""
 
     model: Name
     benchmark: Name
@@ -102,11 +102,11 @@ RegistryEvent = (
 _decoder = msgspec.json.Decoder(RegistryEvent)
 
 
-def decode(raw: bytes) -> RegistryEvent:
-    """One registry event.
+def decode_event(raw: bytes) -> RegistryEvent:
+    """Decode one registry event.
 
     Raises:
-        msgspec.ValidationError: the field and what was expected of it, or another major schema.
+        msgspec.ValidationError: names the field and what was expected, or another major schema.
         msgspec.DecodeError: not JSON.
     """
     event: RegistryEvent = _decoder.decode(raw)

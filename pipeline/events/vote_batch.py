@@ -1,7 +1,7 @@
 """Votes as numpy columns.
 
-Laws: column i of every array speaks of the same vote; names stay strings here (the store turns
-them into small integers); the voter is a keyed pseudonym before anything else sees it.
+Laws: row i of every column is the same vote; names are strings here (the store turns them into small integers); the
+voter is a keyed pseudonym from here on.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pipeline.vocabulary.arrays import Bool, Int8, Int32, Int64, UInt8, UInt64
 from pipeline.vocabulary.outcomes import OUTCOME_CODES
 from pipeline.vocabulary.time import NO_TIME, to_microseconds
 
-# Floats of seconds are not used beyond 2099.
+# Float seconds are not used beyond 2099.
 _EXACT_SECONDS = 4.1e9
 _NOTHING = bytes(32)
 
@@ -30,16 +30,16 @@ class VoteBatch:
     """Votes as columns, all of length n, in the order of the source.
 
     Attributes:
-        partition: the store's number of the partition each vote came from.
-        offset: its offset there.
+        partition: the store's number of each vote's partition.
+        offset: its offset in that partition.
         appended_at, cast_at: microseconds since 1970 UTC.
         key: uint64[n, 2], the first 128 bits of SHA-256(vote_id).
-        side: uint8[n], bit 0 of SHA-256(vote_id): which side a sampling test looks at.
+        side: uint8[n], bit 0 of SHA-256(vote_id): the side that a sampling test counts.
         vote_id, model_a, model_b: strings.
         outcome: int8[n], a position in OUTCOMES.
-        voter: pseudonym; `has_voter` says where there is one.
+        voter: pseudonym; valid where `has_voter`.
         language, category, network: strings or None.
-        prompt: 64 bits of SHA-256(prompt_hash), 0 where there is none.
+        prompt: 64 bits of SHA-256(prompt_hash), 0 without a prompt.
         voter_since: microseconds, or NO_TIME.
         style: int32[n, 10], tokens, headers, lists, bold, emoji of a, then of b; −1 where absent.
     """
@@ -64,11 +64,11 @@ class VoteBatch:
     style: Int32
 
     def __len__(self) -> int:
-        """The number of votes."""
+        """Return the number of votes."""
         return len(self.offset)
 
     def take(self, rows: npt.NDArray[Any]) -> VoteBatch:
-        """The votes at `rows` (a mask or indices), in that order."""
+        """Return the votes at `rows` (a mask or indices), in that order."""
         index = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
         if len(index) == len(self) and rows.dtype == np.bool_:
             return self
@@ -81,19 +81,19 @@ class VoteBatch:
         return VoteBatch(**taken)
 
 
-def columns(
+def to_columns(
     votes: Sequence[Vote],
     partition: Int32,
     offset: Int64,
     appended_at: Int64,
-    names_of: Callable[[Sequence[str | None]], Int64],
+    pseudonyms_of: Callable[[Sequence[str | None]], Int64],
 ) -> VoteBatch:
     """Turn decoded votes into columns.
 
     Args:
         votes: n votes.
-        partition, offset, appended_at: their coordinates, each of length n.
-        names_of: voter_ids → pseudonyms, 0 for None (cached by the caller: heavy voters come again and again).
+        partition, offset, appended_at: of each vote, arrays of length n.
+        pseudonyms_of: voter ids → pseudonyms, 0 for None; the caller caches it, as few voters cast many votes.
     """
     ids = [v.vote_id for v in votes]
     voters = [v.voter_id for v in votes]
@@ -109,7 +109,7 @@ def columns(
         model_a=[v.model_a for v in votes],
         model_b=[v.model_b for v in votes],
         outcome=np.array([OUTCOME_CODES[v.winner] for v in votes], dtype=np.int8),
-        voter=names_of(voters),
+        voter=pseudonyms_of(voters),
         has_voter=np.array([voter is not None for voter in voters], dtype=np.bool_),
         language=[v.language for v in votes],
         category=[v.category for v in votes],
@@ -124,9 +124,9 @@ def _times(times: Sequence[datetime | None]) -> Int64:
     seconds = np.array([0.0 if t is None else t.timestamp() for t in times], dtype=np.float64)
     exact = np.rint(seconds * 1e6).astype(np.int64)
     exact[np.array([t is None for t in times], dtype=np.bool_)] = NO_TIME
-    # A float of seconds is exact to the microsecond until 2106, and a quarter of the price.
+    # Float seconds are exact to the microsecond until 2106 and cost a quarter; later times are computed exactly.
     for row in np.flatnonzero(np.abs(seconds) >= _EXACT_SECONDS).tolist():
-        exact[row] = to_microseconds(times[row])  # type: ignore[arg-type]  # an absent time is no second
+        exact[row] = to_microseconds(times[row])  # type: ignore[arg-type]  # None was 0 seconds above
     return exact
 
 

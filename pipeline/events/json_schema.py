@@ -1,4 +1,4 @@
-"""The JSON Schema of each event, generated from the classes that decode it."""
+"""The JSON Schema of each event, generated from the class that decodes it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Any
 
 import msgspec
 
-from pipeline.events.registry import RegistryEvent
+from pipeline.events.registry_events import RegistryEvent
 from pipeline.events.vote import SCHEMA, Vote
 
 
-def schemas() -> dict[str, dict[str, Any]]:
-    """File name → JSON Schema (draft 2020-12) of the events on a topic."""
+def json_schemas() -> dict[str, dict[str, Any]]:
+    """Return file name → JSON Schema (draft 2020-12) of the events on each topic."""
     vote = msgspec.json.schema(Vote)
     registry = msgspec.json.schema(RegistryEvent)
     for definition in (*vote["$defs"].values(), *registry["$defs"].values()):

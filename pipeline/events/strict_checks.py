@@ -1,12 +1,12 @@
-"""What a strict reader refuses and a fast decoder lets through.
+"""Rejects what a fast decoder accepts and a strict reader must not.
 
-The decoder (msgspec) takes the last of two equal keys, any nesting and any character. A cheap
-count over the raw bytes proves most votes clean; only the others take the slow, exact road.
+The decoder (msgspec) accepts duplicate keys (the last one wins), any nesting and any character. Counting characters of
+the raw bytes proves most votes clean; only the others are checked exactly, which is slow.
 
-The proof: without a backslash every quote is structural, two for each key and two for each string
-value. A decoded vote says how many quotes its known fields need. More means an unknown key, an
-explicit null or a repeated key, so equality proves that no key is repeated. The keys within a style may
-be left out, so a vote with a style is clean only if it is its own canonical form, byte for byte.
+The proof: without a backslash every quote is structural, two per key and two per string value. The known fields of the
+decoded vote need a known number of quotes. More quotes mean an unknown key, an explicit null or a duplicate key, so
+equality proves that no key is duplicated. The keys of a style are optional, so a vote with a style is proved clean only
+by being its own canonical form, byte for byte.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ import unicodedata
 from collections.abc import Sequence
 from operator import attrgetter
 
-from pipeline.events.vote import Vote, to_bytes
+from pipeline.events.vote import Vote, encode_event
 
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 8
-# Categories of characters that do not show, or that reorder what does: control, format
-# (bidirectional marks are among them), surrogates, line and paragraph separators.
-HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+# Unicode categories of invisible or reordering characters: control, format (with the bidirectional marks), surrogates,
+# line and paragraph separators.
+HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
-# Two quotes a key and two a string value: schema is a number; vote_id, cast_at, model_a, model_b
-# and winner are strings.
+# Two quotes per key and two per string value: schema is a number; vote_id, cast_at, model_a, model_b and winner are
+# strings.
 _QUOTES_REQUIRED = 2 + 5 * 4
 
 
 class DuplicateKey(ValueError):
-    """A JSON object has the same key twice."""
+    """A JSON object has a duplicate key."""
 
 
 def expected_quotes(vote: Vote) -> int:
-    """The number of quote signs in a vote without styles whose keys each stand once."""
+    """Return the number of quotes in a vote without styles and without duplicate keys."""
     quotes = _QUOTES_REQUIRED
     for value in (
         vote.voter_id,
@@ -50,10 +50,10 @@ def expected_quotes(vote: Vote) -> int:
     return quotes
 
 
-def plainly_clean(raw: bytes, vote: Vote) -> bool:
-    """True if counts alone prove that the bytes hide nothing; False says only "look closer"."""
+def is_provably_clean(raw: bytes, vote: Vote) -> bool:
+    """Return True if counts prove the bytes clean; False means that `find_fault` must decide."""
     if vote.style_a is not None or vote.style_b is not None:
-        return raw.isascii() and b"\\" not in raw and raw.decode("ascii").isprintable() and raw == to_bytes(vote)
+        return raw.isascii() and b"\\" not in raw and raw.decode("ascii").isprintable() and raw == encode_event(vote)
     return (
         raw.isascii()
         and raw.count(b'"') == expected_quotes(vote)
@@ -63,11 +63,11 @@ def plainly_clean(raw: bytes, vote: Vote) -> bool:
     )
 
 
-def all_plainly_clean(raws: Sequence[bytes], votes: Sequence[Vote]) -> bool:
-    """True if counts over all records together prove that none hides anything; False says only "look closer".
+def are_all_provably_clean(raws: Sequence[bytes], votes: Sequence[Vote]) -> bool:
+    """Return True if counts over all records prove every one clean; False means that each must be checked.
 
-    A record has at least one brace, and at least the quotes that its vote needs. So where the sums are no larger than
-    that, no record has more.
+    A record has at least one brace and at least the quotes that its vote needs. If the sums are no larger than these
+    minimums, no record has more.
     """
     if max(map(len, raws), default=0) > MAX_BYTES:
         return False
@@ -83,11 +83,11 @@ def all_plainly_clean(raws: Sequence[bytes], votes: Sequence[Vote]) -> bool:
     )
 
 
-def fault(raw: bytes) -> tuple[str, str] | None:
-    """The exact check of one JSON text that the decoder has accepted.
+def find_fault(raw: bytes) -> tuple[str, str] | None:
+    """Check exactly one JSON text that the decoder accepted.
 
     Returns:
-        (reason, detail) of the first thing that is wrong, or None.
+        (reason, detail) of the first fault, or None.
     """
     try:
         value = json.loads(raw, object_pairs_hook=_once, parse_constant=_no_constant, parse_float=_finite)
@@ -100,16 +100,16 @@ def fault(raw: bytes) -> tuple[str, str] | None:
     return _walk(value, 1)
 
 
-def hidden(text: str) -> str | None:
-    """What is wrong with a string that people will read, or None. The string itself is not told."""
+def find_hidden_character(text: str) -> str | None:
+    """Return what is wrong with a text for people, or None. The message does not quote the text."""
     if text.isascii():
         if text.isprintable():
             return None
     elif not unicodedata.is_normalized("NFC", text):
         return "expected normal form C (NFC)"
     for char in text:
-        if unicodedata.category(char) in HIDDEN:
-            return f"expected characters that show, got U+{ord(char):04X}"
+        if unicodedata.category(char) in HIDDEN_CATEGORIES:
+            return f"expected visible characters, got U+{ord(char):04X}"
     return None
 
 
@@ -137,7 +137,7 @@ def _finite(text: str) -> float:
 
 def _walk(value: object, depth: int, where: str = "the event") -> tuple[str, str] | None:
     if isinstance(value, str):
-        wrong = hidden(value)
+        wrong = find_hidden_character(value)
         return ("text", f"{wrong} in {where}") if wrong else None
     if not isinstance(value, dict | list):
         return None
