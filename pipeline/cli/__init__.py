@@ -1,17 +1,30 @@
-"""`integrity`: one command, a verb for each thing that people do.
+"""The command line `integrity`: one module for each group of commands.
 
-main.py       the command itself: its verbs, errors as an exit status and a sentence
-verbs.py      which module brings which verb; every.py: with all of them loaded
-app.py        what every verb shares: options, --json
-stream.py     publish, work, monitor
-board.py      refresh, leaderboard
-ledger.py     verify, bundle, receipt; custody.py: audit, retract, erase, rotate-key, witness
-rate.py       rate: a battle file, no store
-sweep.py      sweep: the slow audits and the policy
-history.py    history: published snapshots of a board, no store
-alerts.py     alerts and exclusions
-operate.py    exporter, doctor, pseudonym, rejects
-bench.py      measurements as ratios within one run; bench_ratings.py: beside the peers
-demo.py       the whole story on real pair counts
-show.py       how things look in a terminal
+`integrity --help` lists the commands. The servers for tests and a local stack are started by `make up`
+(`pipeline/devstack`), not here.
+
+    main.py                   entry point: runs a command; errors become an exit status and a message
+    app.py                    the Typer application, the shared options, JSON output
+    lazy_group.py             which module defines which command; loads only that one
+    commands.py               the application with all commands loaded
+    publish_command.py        publish: battle files to Kafka
+    stream_options.py         the options of publish and work, the kafka:// URL
+    worker_commands.py        work, monitor: read votes, close windows
+    board_commands.py         refresh, leaderboard, diff
+    alert_commands.py         alerts, replay: alerts, exclusions, what one detector would raise
+    verification_commands.py  verify, bundle, receipt: what readers check
+    ledger_commands.py        audit, retract, erase, rotate-key: what the operator does
+    witness_commands.py       witness …
+    store_commands.py         migrate, doctor, rejects, pseudonym
+    server_commands.py        serve (API and pages), exporter (metrics)
+    token_commands.py         tokens: who may decide over HTTP
+    rate_command.py           rate: ratings of a battle file, without a store
+    history_command.py        history: published snapshots of another board, without a store
+    sweep_command.py          sweep: the slow audits and the policy
+    provider_command.py       provider: the facts about one provider
+    demo_command.py           demo: the whole pipeline on real pair counts
+    redteam_command.py        redteam: known attacks against the detectors
+    bench_group.py            the group `bench`; its commands: bench_stream.py, bench_ratings.py, bench_evidence.py,
+                              bench_selection.py, bench_sweep.py, bench_api.py, bench_ledger.py
+    terminal_tables.py        tables for boards and alerts
 """

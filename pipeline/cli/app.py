@@ -1,4 +1,4 @@
-"""What every verb shares: the command itself, its options, and how it prints."""
+"""What every command shares: the Typer application, its options, and how it prints."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from pipeline import settings
+
 app = typer.Typer(
     name="integrity",
-    help="Watch a model leaderboard: every vote accounted for, manipulation flagged, ratings recomputable.",
+    help="Watch a model leaderboard: account for every vote, flag manipulation, publish ratings anybody can recompute.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -24,7 +26,12 @@ StoreOption = Annotated[
     str | None,
     typer.Option("--store", help="postgresql://…, sqlite:///FILE or a file; default: INTEGRITY_STORE."),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Exactly one JSON document on stdout.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document to standard output.")]
+
+
+def store_url(option: str | None) -> str:
+    """The value of --store, else of the setting INTEGRITY_STORE."""
+    return option or settings.load().store
 
 
 def emit(value: Any) -> None:

@@ -1,4 +1,4 @@
-"""bench api: mixed reads beside a running worker, against an empty route of the same process."""
+"""bench api: mixed reads while a worker runs, compared with an empty route of the same process."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.cli.app import JsonOption, emit, err, out
-from pipeline.cli.bench import bench
+from pipeline.cli.bench_group import bench
 from pipeline.devstack import PostgresServer
 from pipeline.lab.bench import apis, served
 from pipeline.settings import Settings
 
-LEAST_RATIO = 0.3
-MOST_P99 = 5.0
+MIN_RATIO = 0.3
+MAX_P99_RATIO = 5.0
 _HOST = "127.0.0.1"
 
 
 @bench.command()
 def api(
     votes: Annotated[int, typer.Option(min=10_000, help="Votes that the worker reads meanwhile.")] = 1_200_000,
-    turns: Annotated[int, typer.Option(min=1, help="Turns of the empty route and of the mix.")] = 4,
-    seconds: Annotated[float, typer.Option(min=0.5, help="Of a turn.")] = 3.0,
-    connections: Annotated[int, typer.Option(min=1, help="Kept open, each asks again when it has its answer.")] = 16,
-    postgresql: Annotated[bool, typer.Option("--postgresql", help="A real PostgreSQL; default: SQLite.")] = False,
+    turns: Annotated[int, typer.Option(min=1, help="Alternations of the empty route and the mix.")] = 4,
+    seconds: Annotated[float, typer.Option(min=0.5, help="Length of a turn.")] = 3.0,
+    connections: Annotated[int, typer.Option(min=1, help="Open connections, one request at a time on each.")] = 16,
+    postgresql: Annotated[bool, typer.Option("--postgresql", help="Use a real PostgreSQL; default: SQLite.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Requests a second and p99 of mixed reads beside a running worker, as ratios to an empty route."""
+    """Requests per second and p99 of mixed reads while a worker runs, as ratios to an empty route."""
     options = Settings(voter_key="00" * 32, anchor="")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="integrity-bench-")))
         url = str(folder / "bench.db")
         if postgresql:
             url = stack.enter_context(PostgresServer(folder / "postgres")).create_database("bench_api")
-        err.print("three snapshots, and votes for the worker …")
+        err.print("preparing three snapshots, and votes for the worker …")
         rest = served.prepare(folder, url, options, votes)
         port = served.free_port()
         stack.enter_context(served.command(url, options, "serve", "--port", str(port)))
@@ -54,13 +54,13 @@ def api(
     ratio, p99 = mixed.rate / empty.rate, mixed.p99 / empty.p99
     result: dict[str, Any] = {
         "made_once": {"addresses": len(once), "seconds": round(made, 2)},
-        "empty": _told(empty),
-        "mixed": _told(mixed),
+        "empty": _document(empty),
+        "mixed": _document(mixed),
         "ratio": round(ratio, 3),
         "p99_ratio": round(p99, 3),
         "worker": {"votes": read, "running_all_the_time": busy},
-        "bars": {"ratio": LEAST_RATIO, "p99_ratio": MOST_P99},
-        "passed": busy and ratio >= LEAST_RATIO and p99 <= MOST_P99 and set(mixed.statuses) <= {200, 307},
+        "bars": {"ratio": MIN_RATIO, "p99_ratio": MAX_P99_RATIO},
+        "passed": busy and ratio >= MIN_RATIO and p99 <= MAX_P99_RATIO and set(mixed.statuses) <= {200, 307},
     }
     if as_json:
         emit(result)
@@ -71,18 +71,18 @@ def api(
             f"by status {one.statuses}",
             highlight=False,
         )
-    out.print(f"{len(once)} addresses made once, before the clock: {made:.1f} s", highlight=False)
-    meanwhile = "all the time" if busy else "NOT all the time: give it more --votes"
-    out.print(f"the worker read {read:,} votes meanwhile, {meanwhile}", highlight=False)
+    out.print(f"{len(once)} addresses requested once, before the measurement: {made:.1f} s", highlight=False)
+    running = "it ran all the time" if busy else "it ENDED EARLY: give it more --votes"
+    out.print(f"the worker read {read:,} votes during the measurement; {running}", highlight=False)
     met = "[green]met[/]" if result["passed"] else "[red]missed[/]"
     out.print(
-        f"{ratio:.2f} of the empty route's requests/s (bar {LEAST_RATIO}), p99 {p99:.2f} times its p99 "
-        f"(bar {MOST_P99:g}): {met}",
+        f"{ratio:.2f} of the empty route's requests/s (bar {MIN_RATIO}), p99 {p99:.2f} times its p99 "
+        f"(bar {MAX_P99_RATIO:g}): {met}",
         highlight=False,
     )
 
 
-def _told(load: apis.Load) -> dict[str, Any]:
+def _document(load: apis.Load) -> dict[str, Any]:
     return {
         "requests": load.requests,
         "rate": round(load.rate, 1),

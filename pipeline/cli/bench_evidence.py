@@ -1,4 +1,4 @@
-"""bench evidence: how often detectors are wrong, and how soon they are right, beside what is asked of them."""
+"""bench evidence: false-alarm rates and detection delays of the detectors, compared with their targets."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import typer
 from rich.table import Table
 
 from pipeline.cli.app import JsonOption, emit, err, out
-from pipeline.cli.bench import bench
+from pipeline.cli.bench_group import bench
 from pipeline.errors import Usage
 from pipeline.lab.bench.evidence import PARTS, Figure
 
 
 @bench.command()
 def evidence(
-    only: Annotated[str, typer.Option(help=f"Parts, by comma: {', '.join(PARTS)}.")] = "",
-    scale: Annotated[float, typer.Option(help="Smaller samples for a quick look: .1 is a tenth.")] = 1.0,
+    only: Annotated[str, typer.Option(help=f"Only these parts, comma-separated: {', '.join(PARTS)}.")] = "",
+    scale: Annotated[float, typer.Option(help="Sample size as a fraction: .1 is faster and less precise.")] = 1.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Calibration and power of every detector, with estimated ratings; some five minutes."""
+    """Calibration and power of every detector, with estimated ratings; takes about five minutes."""
     chosen = only.split(",") if only else list(PARTS)
     unknown = [name for name in chosen if name not in PARTS]
     if unknown:
@@ -31,12 +31,12 @@ def evidence(
         err.print(f"{name} …")
         figures += PARTS[name](scale)
     if as_json:
-        emit([_shown(figure) for figure in figures])
+        emit([_document(figure) for figure in figures])
     else:
         out.print(_table(figures))
 
 
-def _shown(figure: Figure) -> dict[str, Any]:
+def _document(figure: Figure) -> dict[str, Any]:
     value = None if figure.value == float("inf") else round(figure.value, 4)
     return {
         "what": figure.what,
@@ -50,11 +50,11 @@ def _shown(figure: Figure) -> dict[str, Any]:
 
 def _table(figures: list[Figure]) -> Table:
     table = Table(title="Calibration and power", title_justify="left", header_style="bold")
-    for name, justify in (("", "left"), ("figure", "right"), ("asked", "right"), ("holds", "left")):
+    for name, justify in (("", "left"), ("figure", "right"), ("target", "right"), ("met", "left")):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     for one in figures:
-        asked = "" if one.bar is None else f"{'≤' if one.relation == 'at most' else '≥'} {one.bar:g}"
-        holds = {None: "", True: "yes", False: "[red]no[/]"}[one.holds]
+        target = "" if one.bar is None else f"{'≤' if one.relation == 'at most' else '≥'} {one.bar:g}"
+        met = {None: "", True: "yes", False: "[red]no[/]"}[one.holds]
         value = "never" if one.value == float("inf") else f"{one.value:,.4g} {one.unit}"
-        table.add_row(one.what, value, asked, holds)
+        table.add_row(one.what, value, target, met)
     return table

@@ -1,4 +1,4 @@
-"""bench ledger: sealing, verifying and refreshing, beside what cannot be had for less."""
+"""bench ledger: sealing, verifying and refreshing, compared with the hashing and reading that they need at least."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.app import JsonOption, emit, err, out
-from pipeline.cli.bench import bench
+from pipeline.cli.bench_group import bench
 from pipeline.devstack import PostgresServer
 from pipeline.lab.bench import ledgers
 
 
 @bench.command()
 def ledger(
-    votes: Annotated[int, typer.Option(min=20_000, help="Votes of the log.")] = 1_000_000,
-    postgresql: Annotated[bool, typer.Option("--postgresql", help="A real PostgreSQL; default: SQLite.")] = False,
+    votes: Annotated[int, typer.Option(min=20_000, help="Votes in the log.")] = 1_000_000,
+    postgresql: Annotated[bool, typer.Option("--postgresql", help="Use a real PostgreSQL; default: SQLite.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Ratios within one run: a seal, the verification of its bundle, a refresh of a long log, the proof of a vote."""
+    """Ratios within one run: sealing, verifying a bundle, refreshing a long log, proving a vote."""
 
-    def tell(what: str) -> None:
+    def report(what: str) -> None:
         err.print(what, highlight=False)
 
     with tempfile.TemporaryDirectory(prefix="integrity-bench-") as name:
         folder = Path(name)
         if postgresql:
             with PostgresServer(folder / "postgres") as server:
-                found = ledgers.measure(server.create_database, folder, votes, tell)
+                found = ledgers.measure(server.create_database, folder, votes, report)
         else:
-            found = ledgers.measure(lambda one: str(folder / f"{one}.db"), folder, votes, tell)
+            found = ledgers.measure(lambda one: str(folder / f"{one}.db"), folder, votes, report)
     ratios = found.ratios
     bars = {"seal": ledgers.LEAST_SEAL, "verify": ledgers.MOST_VERIFY, "refresh": ledgers.MOST_REFRESH}
     if as_json:
@@ -45,7 +45,7 @@ def ledger(
         f"seal {found.seal * per:.2f} µs a vote: {ratios['seal']:.3f} of the bare loop (bar: at least {bars['seal']})",
         f"verify {found.verify * per:.2f} µs a leaf: {ratios['verify']:.2f} times reading and the bare loop "
         f"(bar: at most {bars['verify']:g})",
-        f"refresh after {ledgers.NEW_VOTES:,} votes more: {ratios['refresh']:.2f} times that of the first "
+        f"refresh after {ledgers.NEW_VOTES:,} more votes: {ratios['refresh']:.2f} times that of the first "
         f"{ledgers.NEW_VOTES:,} (bar: at most {bars['refresh']:g})",
         f"proof of a vote: {found.tiles_read} tiles read, {found.path} hashes (bar: {found.most_tiles} tiles)",
     ):

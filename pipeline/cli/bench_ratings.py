@@ -1,4 +1,4 @@
-"""bench ratings: the rating engine beside arena-rank and evalica, as ratios of one run."""
+"""bench ratings: the rating engine compared with arena-rank and evalica, as ratios within one run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from pipeline.cli.app import JsonOption, emit, err, out
-from pipeline.cli.bench import bench
+from pipeline.cli.bench_group import bench
 from pipeline.errors import Usage
 from pipeline.lab.bench import comparison, tables
 from pipeline.lab.bench.coverage import Band, coverage
@@ -25,16 +25,16 @@ _TASKS = ("ratings", "bootstrap", "style", "coverage")
 
 @bench.command()
 def ratings(
-    only: Annotated[str, typer.Option(help="Tasks, by comma: ratings, bootstrap, style, coverage.")] = "",
-    repeats: Annotated[int, typer.Option(min=2, help="Calls of each task in a process.")] = 3,
+    only: Annotated[str, typer.Option(help="Only these, comma-separated: ratings, bootstrap, style, coverage.")] = "",
+    repeats: Annotated[int, typer.Option(min=2, help="Calls of each task in one process.")] = 3,
     peer_rounds: Annotated[
-        int, typer.Option(min=4, help="Bootstrap rounds that a peer runs; the rest of 100 is extrapolated.")
+        int, typer.Option(min=4, help="Bootstrap rounds that a peer runs; extrapolated to 100.")
     ] = 6,
-    boards: Annotated[int, typer.Option(min=10, help="Boards of the coverage simulation.")] = 1000,
+    boards: Annotated[int, typer.Option(min=10, help="Simulated boards for coverage.")] = 1000,
     votes: Annotated[int, typer.Option(min=1000, help="Rows of the synthetic table.")] = 2_000_000,
     as_json: JsonOption = False,
 ) -> None:
-    """Seconds, peak memory and error beside the peers; sets up their environment, .venv-bench, if need be."""
+    """Seconds, peak memory and error, compared with the peers, which run in .venv-bench (created if missing)."""
     wanted = tuple(only.split(",")) if only else _TASKS
     for name in wanted:
         if name not in _TASKS:
@@ -42,8 +42,8 @@ def ratings(
     measured: list[comparison.Task] = []
     versions: dict[str, str] = {}
     if set(wanted) != {"coverage"}:
-        measured, versions = _compared(wanted, repeats, peer_rounds, votes)
-    bands = _covered(boards) if "coverage" in wanted else ()
+        measured, versions = _compare(wanted, repeats, peer_rounds, votes)
+    bands = _coverage_bands(boards) if "coverage" in wanted else ()
     if as_json:
         emit(_document(measured, bands, versions))
         return
@@ -58,11 +58,11 @@ def ratings(
     if bands:
         out.print(_coverage_table(bands, boards))
     if measured:
-        told = ", ".join(f"{peer} {version}" for peer, version in sorted(versions.items()))
-        out.print(f"{told}; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", highlight=False)
+        peers = ", ".join(f"{peer} {version}" for peer, version in sorted(versions.items()))
+        out.print(f"{peers}; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", highlight=False)
 
 
-def _compared(
+def _compare(
     wanted: tuple[str, ...], repeats: int, peer_rounds: int, votes: int
 ) -> tuple[list[comparison.Task], dict[str, str]]:
     runner = comparison.Bench(peers_python(), repeats, peer_rounds, lambda text: err.print(text, highlight=False))
@@ -74,13 +74,13 @@ def _compared(
         for task in wanted:
             for table, path in (("real", real), ("synthetic", synthetic)):
                 if task == "style" and table == "real":
-                    continue  # the real counts hold no style
+                    continue  # the real counts have no style counts
                 if task in comparison.BARS:
                     measured.append(getattr(runner, task)(table, path))
     return measured, runner.versions
 
 
-def _covered(boards: int) -> tuple[Band, ...]:
+def _coverage_bands(boards: int) -> tuple[Band, ...]:
     columns = (TextColumn("coverage of 95% intervals"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task("", total=boards)

@@ -1,4 +1,4 @@
-"""bench selection: what is left of the winner's curse, by simulation."""
+"""bench selection: how well the selection-bias correction removes the winner's curse, by simulation."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from pipeline.cli.app import JsonOption, emit, err, out
-from pipeline.cli.bench import bench
+from pipeline.cli.bench_group import bench
 from pipeline.lab.bench import selection as simulation
 
 
 @bench.command()
 def selection(
-    rounds: Annotated[int, typer.Option(min=100, help="Families whose scores are drawn as normals.")] = 100_000,
-    boards: Annotated[int, typer.Option(min=10, help="Boards of which every vote is drawn.")] = 1_000,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    rounds: Annotated[int, typer.Option(min=100, help="Model families with normal scores.")] = 100_000,
+    boards: Annotated[int, typer.Option(min=10, help="Boards with every vote simulated.")] = 1_000,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Bias and error of a score that was chosen as the best of 27: as scored, and without the winner's curse."""
+    """Bias and error of the best of 27 scores, with and without the correction for selection."""
     columns = (TextColumn("boards"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task("", total=boards)

@@ -1,4 +1,4 @@
-"""bench sweep: what the slow audits cost, beside one read of the same votes with a fit."""
+"""bench sweep: the cost of the slow audits, compared with reading the same votes once and fitting them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.app import JsonOption, emit, err, out
-from pipeline.cli.bench import bench
+from pipeline.cli.bench_group import bench
 from pipeline.devstack import PostgresServer
 from pipeline.lab.bench import sweeps
 from pipeline.settings import Settings
@@ -18,16 +18,16 @@ from pipeline.settings import Settings
 
 @bench.command()
 def sweep(
-    votes: Annotated[int, typer.Option(min=10_000, help="Votes of the store.")] = 2_000_000,
-    models: Annotated[int, typer.Option(min=20, help="Models; a tenth of them private.")] = 300,
-    providers: Annotated[int, typer.Option(min=2)] = 40,
-    repeats: Annotated[int, typer.Option(min=1, help="Reads and sweeps, in turn.")] = 2,
-    postgresql: Annotated[bool, typer.Option("--postgresql", help="A real PostgreSQL; default: SQLite.")] = False,
+    votes: Annotated[int, typer.Option(min=10_000, help="Votes in the store.")] = 2_000_000,
+    models: Annotated[int, typer.Option(min=20, help="Models; a tenth of them are private.")] = 300,
+    providers: Annotated[int, typer.Option(min=2, help="Providers.")] = 40,
+    repeats: Annotated[int, typer.Option(min=1, help="How often a read and a sweep alternate.")] = 2,
+    postgresql: Annotated[bool, typer.Option("--postgresql", help="Use a real PostgreSQL; default: SQLite.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Seconds and memory of a sweep over a large board, beside one read of its segments with a fit."""
+    """Seconds and memory of a sweep over a large board, compared with one read of its segments and a fit."""
     options = Settings(voter_key="00" * 32, anchor="")
-    err.print(f"{votes:,} votes on {models} models of {providers} providers: made, sealed, rated …", highlight=False)
+    err.print(f"{votes:,} votes on {models} models of {providers} providers: preparing …", highlight=False)
     with tempfile.TemporaryDirectory(prefix="integrity-bench-") as name:
         folder = Path(name)
         if postgresql:
@@ -48,11 +48,11 @@ def sweep(
             }
         )
         return
-    for what, looks in (("one read with a fit", found.read), ("a sweep", found.sweep)):
-        told = ", ".join(f"{one.seconds:.1f} s (CPU {one.cpu:.1f} s, {one.peak_mb:,.0f} MB)" for one in looks)
-        out.print(f"{what}: {told}", highlight=False)
+    for what, runs in (("one read with a fit", found.read), ("a sweep", found.sweep)):
+        times = ", ".join(f"{one.seconds:.1f} s (CPU {one.cpu:.1f} s, {one.peak_mb:,.0f} MB)" for one in runs)
+        out.print(f"{what}: {times}", highlight=False)
     longest = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in list(found.parts.items())[:6])
-    out.print(f"of a sweep: {longest}", highlight=False)
+    out.print(f"longest parts of a sweep: {longest}", highlight=False)
     met = "[green]met[/]" if found.passed else "[red]missed[/]"
     out.print(
         f"{found.ratio:.2f} times one read (bar {sweeps.MOST_TIMES:g}; in CPU seconds {found.ratio_cpu:.2f}), "

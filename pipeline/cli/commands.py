@@ -1,4 +1,4 @@
-"""The command with every verb loaded: for tests and documentation, which look at more than one."""
+"""The application with all commands loaded, for tests and documentation."""
 
 from pipeline.cli.lazy_group import app, load
 

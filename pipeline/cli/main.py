@@ -1,7 +1,7 @@
-"""The command: its verbs, and our errors as an exit status and a sentence.
+"""The entry point `integrity`: runs a command and turns our errors into an exit status and a message.
 
-Exit 0: did its job, whatever it found. 1: a finding, from verbs that ask whether something is wrong.
-2: usage, bad input. 3: something is unavailable, or a stop limit tripped. 4: verification failed.
+Exit 0: done, whatever was found. 1: a command that checks something has found a fault.
+2: wrong usage or bad input. 3: a service is unavailable, or a stop limit tripped. 4: verification failed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pipeline.errors import Halted, IntegrityError, Refuted, Unavailable, Verifi
 
 
 def main() -> None:
-    """Run the command."""
+    """Run the command line."""
     try:
         load(sys.argv[1:])
         app()
@@ -23,12 +23,12 @@ def main() -> None:
             place = {"reason": error.reason, "where": error.where} if isinstance(error, Refuted) else {}
             emit({"error": type(error).__name__, "message": str(error), **place})
         err.print(f"[bold red]{type(error).__name__}[/]: {error}", highlight=False, soft_wrap=True)
-        sys.exit(_status(error))
+        sys.exit(_exit_status(error))
     except KeyboardInterrupt:
         sys.exit(130)
 
 
-def _status(error: IntegrityError) -> int:
+def _exit_status(error: IntegrityError) -> int:
     if isinstance(error, VerificationFailed):
         return 4
     return 3 if isinstance(error, Unavailable | Halted) else 2

@@ -151,7 +151,7 @@ def test_kill_9_at_any_joint_of_a_refresh_shows_the_old_snapshot_or_the_new_one(
     board: Board, refreshes: Refreshes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The API's process lives on through all of it; the command and the audit come new each time."""
-    monkeypatch.setattr(change_token, "PERIOD", 0.0)  # else it may be a second behind
+    monkeypatch.setattr(change_token, "PERIOD", 0.0)  # else a response may be one second old
     old = refreshes.lives(board.url)
     with board.store() as store, TestClient(create_app(store)) as api:
         for name, joint in JOINTS.items():

@@ -190,7 +190,7 @@ def people_are_told(report: dict[str, Any]) -> None:
     text = " ".join(people.stdout.split())
     assert "12 private variants of provider 0 are under test at once" in text
     assert "FAIL private_variants" in text
-    assert "not looked at: task_mix" in text
+    assert "skipped: task_mix" in text
 
     page = run("provider", "provider 0")
     figures = {(f["about"], f["fact"]): f for f in page["facts"]}

@@ -47,7 +47,8 @@ def routes(reader: Reader, templates: Templates) -> APIRouter:
         with reader.read() as connection:
             found = alert_queries.find_alert(connection, alert)
             excluded = exclusions.of_alert(connection, alert)
-        return templates.page("alert", WHILE_IT_HOLDS, alert=found, facts=alert_text.facts(found), excluded=excluded)
+        facts = alert_text.evidence_lines(found)
+        return templates.page("alert", WHILE_IT_HOLDS, alert=found, facts=facts, excluded=excluded)
 
     @router.get("/exclusions")
     def dated(cursor: Cursor = None) -> Response:

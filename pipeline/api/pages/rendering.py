@@ -84,6 +84,6 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "percent": lambda value: "–" if value is None else f"{value:.1%}",
     "day": _day,
     "url": lambda text: quote(str(text), safe=""),
-    "evalue": alert_text.e_value,
-    "seen": alert_text.seen,
+    "evalue": alert_text.format_e_value,
+    "seen": alert_text.summarize,
 }

@@ -208,7 +208,7 @@ def test_a_release_that_nobody_declares_is_told_of_and_then_fails(monkeypatch: p
 def test_the_verb_prints_one_document_and_the_same_seed_gives_the_same_row(
     abstainers: Row, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.cli.redteam.SCENARIOS", (ABSTAINERS,))
+    monkeypatch.setattr("pipeline.cli.redteam_command.SCENARIOS", (ABSTAINERS,))
     told = CliRunner().invoke(app, ["redteam", "--scenario", "S1a", "--votes", str(VOTES), "--seed", "3", "--json"])
     assert told.exit_code == 0, told.output
     document = json.loads(told.stdout)
@@ -219,11 +219,11 @@ def test_the_verb_prints_one_document_and_the_same_seed_gives_the_same_row(
 
 
 def test_the_verb_exits_1_where_something_did_not(abstainers: Row, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.cli.redteam.judge", lambda *_: replace(abstainers, passed=False))
+    monkeypatch.setattr("pipeline.cli.redteam_command.judge", lambda *_: replace(abstainers, passed=False))
     told = CliRunner().invoke(app, ["redteam", "--scenario", "S1a,S1b"])
     assert told.exit_code == 1
     assert "NO" in told.stdout
-    monkeypatch.setattr("pipeline.cli.redteam.judge", lambda *_: abstainers)
+    monkeypatch.setattr("pipeline.cli.redteam_command.judge", lambda *_: abstainers)
     assert CliRunner().invoke(app, ["redteam", "--scenario", "S1"]).exit_code == 0
 
 

@@ -1,4 +1,4 @@
-"""sweep: the slow audits and the policy, over a store."""
+"""sweep: the slow audits and the policy, over all votes of a store."""
 
 from __future__ import annotations
 
@@ -9,44 +9,46 @@ import typer
 from rich.text import Text
 
 from pipeline import jobs
-from pipeline import settings as configuration
-from pipeline.cli.app import JsonOption, StoreOption, app, emit, out
+from pipeline.cli.app import JsonOption, StoreOption, app, emit, out, store_url
 from pipeline.errors import Usage
 
 _SHOWN = 12
-_MARKS = {True: ("pass", "green"), False: ("FAIL", "red"), None: ("not judged", "yellow")}
+_MARKS = {True: ("pass", "green"), False: ("FAIL", "red"), None: ("unknown", "yellow")}
 
 
 @app.command()
 def sweep(
     store: StoreOption = None,
     policy: Annotated[Path | None, typer.Option(help="A policy in TOML; default: the five recommendations.")] = None,
-    against: Annotated[Path | None, typer.Option(help="Another board's published snapshots: a second opinion.")] = None,
+    against: Annotated[Path | None, typer.Option(help="Published snapshots of another board, to compare with.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Audit the board: variants, sampling, claims, graph, lockstep, policy; exit 1 if anything is found."""
+    """Audit the board: variants, sampling, claims, comparison graph, voters in lockstep, policy.
+
+    Exit 1 if an audit finds something or a rule of the policy fails.
+    """
     if against is not None and not against.is_file():
         raise Usage(f"--against: expected a file, got {against}")
-    report = jobs.sweep(store or configuration.load().store, policy, against)
+    report = jobs.sweep(store_url(store), policy, against)
     if as_json:
         emit(report)
     else:
         for one in report["findings"][:_SHOWN]:
             style = "red" if one["severity"] == "critical" else "yellow"
             where = f"{one['audit']} {one['subject']['kind']} {one['subject']['id']}: {one['direction']}"
-            alone = "" if one["discovery"] is not False else " (too little for an alert, over all that sweeps look at)"
+            alone = "" if one["discovery"] is not False else " (no alert: too weak among all tests of all sweeps)"
             out.print(Text(f"{one['severity']:8} ", style=style) + Text(f"{where}\n         {one['what']}{alone}"))
         if len(report["findings"]) > _SHOWN:
-            out.print(f"… {len(report['findings']) - _SHOWN} more; --json has them all", highlight=False)
+            out.print(f"… {len(report['findings']) - _SHOWN} more; --json prints all", highlight=False)
         for name, about in report["audits"].items():
             if "not looked at" in about:
-                out.print(f"not looked at: {name}: {about['not looked at']}", highlight=False, markup=False)
+                out.print(f"skipped: {name}: {about['not looked at']}", highlight=False, markup=False)
         for verdict in report["policy"]:
             mark, style = _MARKS[verdict["passed"]]
             out.print(Text(f"{mark:10} ", style=style) + Text(f"{verdict['rule']}: {verdict['what']}"))
         out.print(
-            f"{len(report['findings'])} findings over {report['votes']:,} votes; alerts: {report['alerts']['told']} "
-            f"told, {report['alerts']['cleared']} cleared",
+            f"{len(report['findings'])} findings in {report['votes']:,} votes; alerts: {report['alerts']['told']} "
+            f"opened or updated, {report['alerts']['cleared']} cleared",
             highlight=False,
         )
     if report["findings"] or any(verdict["passed"] is False for verdict in report["policy"]):

@@ -1,4 +1,4 @@
-"""history: what a public board's snapshots take back."""
+"""history: what changed between the published snapshots of another board."""
 
 from __future__ import annotations
 
@@ -19,18 +19,20 @@ _SHOWN = 5
 
 @app.command()
 def history(
-    file: Annotated[Path, typer.Argument(help="Published snapshots, .csv: snapshot, board, model, score, votes, …")],
+    file: Annotated[
+        Path, typer.Argument(help="Published snapshots, a .csv with the columns snapshot, board, model, …")
+    ],
     as_json: JsonOption = False,
 ) -> None:
-    """Audit published snapshots of boards: votes that fell, names that vanished, shares, changes of #1.
+    """Audit published snapshots of a board: falling vote counts, removed names, shares of votes, changes of #1.
 
-    Exit 1 if a vote count fell or a name is gone.
+    Exit 1 if a vote count fell or a name was removed.
     """
     if not file.is_file():
         raise Usage(f"expected a file, got {file}")
     found = {board: board_history(snapshots) for board, snapshots in read_published_boards(file).items()}
     if as_json:
-        emit({"boards": {board: document(one) for board, one in found.items()}})
+        emit({"boards": {board: _document(one) for board, one in found.items()}})
     else:
         for one in found.values():
             _print(one)
@@ -38,8 +40,7 @@ def history(
         raise typer.Exit(1)
 
 
-def document(one: BoardHistory) -> dict[str, Any]:
-    """A board's history as JSON: days as YYYY-MM-DD, shares of 1."""
+def _document(one: BoardHistory) -> dict[str, Any]:
     return {
         "snapshots": len(one.days),
         "first": str(one.days[0]),
@@ -92,31 +93,31 @@ def _shares(shares: VoteShares) -> dict[str, Any]:
 
 
 def _print(one: BoardHistory) -> None:
-    def say(text: str) -> None:
+    def print_line(text: str) -> None:
         out.print(text, highlight=False, markup=False)
 
     out.rule(f"{one.board}: {len(one.days)} snapshots, {one.days[0]} to {one.days[-1]}", align="left")
-    say(
+    print_line(
         f"vote counts fell in {one.transitions_with_falling_votes} of {one.transitions} transitions; "
-        f"{len(one.gone)} of {one.names_seen} names are gone by the last snapshot"
+        f"{len(one.gone)} of {one.names_seen} names are missing from the last snapshot"
     )
     for fall in one.total_falls:
-        say(f"the board's total fell from {fall.before:,} on {fall.start} to {fall.after:,} on {fall.end}")
+        print_line(f"the board's total fell from {fall.before:,} on {fall.start} to {fall.after:,} on {fall.end}")
     for day, model in one.names_twice:
-        say(f"{model} stands there twice on {day}")
+        print_line(f"{model} is listed twice on {day}")
     if one.falls:
         out.print(_largest_falls(one))
     if one.shares:
         out.print(_share_table(one))
     if one.style:
         last = one.style[-1]
-        say(
+        print_line(
             f"style control on {last.day}: {last.shifted} of {last.compared} ranks shift, by {last.mean:.1f} on average"
         )
         for model, rank, controlled in last.models[:_SHOWN]:
-            say(f"  {model}: #{rank}, under style control #{controlled}")
+            print_line(f"  {model}: #{rank}, under style control #{controlled}")
     soon = sum(change.within_week for change in one.top.changes)
-    say(
+    print_line(
         f"#1 changed {len(one.top.changes)} times, {soon} within a week of the last change; {one.top.overtakings} "
         f"between listed models, where chance explains at most {one.top.by_chance:.2f} (p = {one.top.p_value:.2g})"
     )

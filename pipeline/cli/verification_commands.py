@@ -1,6 +1,6 @@
-"""verify, bundle, receipt: what a reader who trusts nobody can check.
+"""verify, bundle, receipt: what a reader can check without trusting the operator.
 
-Law: `verify BUNDLE` imports nothing of the store: what reads one is imported by the verbs that do.
+Law: `verify BUNDLE` imports nothing of the store; the functions that read a store import it themselves.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline import settings as configuration
-from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out
+from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out, store_url
 from pipeline.errors import Usage
 from pipeline.ledger import bundle as bundles
 from pipeline.ledger import canonical_json
@@ -22,41 +21,37 @@ from pipeline.ledger.verifier_command import verdict_document
 
 KeyOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--key", help="The operator's key (name+id+base64), got by another way than the bundle; may be repeated."
-    ),
+    typer.Option("--key", help="The operator's key (name+id+base64), obtained apart from the bundle; repeatable."),
 ]
-RememberedOption = Annotated[
+CheckpointOption = Annotated[
     Path | None,
-    typer.Option("--checkpoint", help="A checkpoint of the same log that you kept: finds forks and rollbacks."),
+    typer.Option("--checkpoint", help="An earlier checkpoint of the same log: detects forks and rollbacks."),
 ]
 
 
 @app.command()
 def verify(
-    bundle: Annotated[
-        Path | None, typer.Argument(help="A bundle: a folder or a zip. Without one the store is verified.")
-    ] = None,
+    bundle: Annotated[Path | None, typer.Argument(help="A bundle, folder or zip. Default: verify the store.")] = None,
     key: KeyOption = None,
-    checkpoint: RememberedOption = None,
+    checkpoint: CheckpointOption = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check a bundle offline, or recompute all that a store has published; exit 4 if something does not follow."""
+    """Check a bundle offline, or recompute everything that a store has published; exit 4 if anything differs."""
     if bundle is None:
         if key or checkpoint:
-            raise Usage("--key and --checkpoint are for a bundle: integrity verify BUNDLE --key KEY")
-        _verify_store(store or configuration.load().store, as_json)
+            raise Usage("--key and --checkpoint check a bundle, and none was given: integrity verify BUNDLE --key KEY")
+        _verify_store(store_url(store), as_json)
         return
     if store is not None:
-        raise Usage("expected a bundle or --store, got both")
+        raise Usage("expected either a bundle or --store, got both")
     _verify_bundle(bundle, key or [], checkpoint, as_json)
 
 
-def _verify_store(store: str, as_json: bool) -> None:
+def _verify_store(url: str, as_json: bool) -> None:
     from pipeline import jobs  # noqa: PLC0415
 
-    result = jobs.verify_ledger(store)
+    result = jobs.verify_ledger(url)
     if as_json:
         emit({"verified": True, **result})
     else:
@@ -68,8 +63,8 @@ def _verify_store(store: str, as_json: bool) -> None:
 
 def _verify_bundle(path: Path, key: list[str], checkpoint: Path | None, as_json: bool) -> None:
     keys = [VerifierKey.parse(text, "--key") for text in key]
-    kept = None if checkpoint is None else _read(checkpoint)
-    found = verify_bundle(open_bundle(path), keys, kept)
+    earlier = None if checkpoint is None else _read(checkpoint)
+    found = verify_bundle(open_bundle(path), keys, earlier)
     if as_json:
         emit(verdict_document(found))
     else:
@@ -85,56 +80,60 @@ def _read(path: Path) -> bytes:
 
 @app.command()
 def bundle(
-    to: Annotated[Path, typer.Option("--out", help="A folder that is not there yet, or a file ending in .zip.")],
+    to: Annotated[Path, typer.Option("--out", help="An empty or new folder, or a new file ending in .zip.")],
     snapshot: Annotated[
-        str | None, typer.Option(help="A snapshot's id, or its beginning; default: the newest.")
+        str | None, typer.Option(help="A snapshot's id or the beginning of it; default: the newest.")
     ] = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a snapshot with all that a stranger needs to check it offline."""
+    """Write a snapshot together with everything needed to check it offline."""
     from pipeline.jobs.open_store import existing_store  # noqa: PLC0415
     from pipeline.store.read import proofs  # noqa: PLC0415
 
-    with existing_store(store or configuration.load().store) as it:
+    with existing_store(store_url(store)) as opened:
         if to.suffix == ".zip":
             with to.open("xb") as file:
-                proofs.archive(it, file, snapshot)
+                proofs.archive(opened, file, snapshot)
         else:
-            _require_free(to)
-            bundles.write_folder(to, proofs.bundle(it, snapshot))
-        key = proofs.keys(it)[-1]
+            _require_empty(to)
+            bundles.write_folder(to, proofs.bundle(opened, snapshot))
+        key = proofs.keys(opened)[-1]
     if as_json:
         emit({"bundle": str(to), "key": key})
     else:
         out.print(f"integrity verify {to} --key {key}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _require_free(folder: Path) -> None:
+def _require_empty(folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise Usage(f"--out: expected a folder that is not there or is empty, got {folder}")
+        raise Usage(f"--out: expected a folder that does not exist or is empty, got {folder}")
 
 
 @app.command()
 def receipt(
     vote: Annotated[str | None, typer.Argument(help="The id of a vote.")] = None,
-    voter: Annotated[str | None, typer.Option(help="All votes of a voter, by the id that the board knows.")] = None,
+    voter: Annotated[str | None, typer.Option(help="All votes of this voter id (the board's id).")] = None,
     to: Annotated[
-        Path | None, typer.Option("--out", help="Write the vote's receipt: leaderboard-verify --receipt checks it.")
+        Path | None,
+        typer.Option("--out", help="Write the vote's receipt, for leaderboard-verify --receipt."),
     ] = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Was my vote counted? The proof that it is in the log, and what counts it."""
+    """Show whether a vote was counted: the proof that it is in the log, and which views count it."""
     if (vote is None) == (voter is None):
-        raise Usage("expected a vote's id, or --voter ID")
+        raise Usage("expected either a vote's id or --voter ID")
     if to is not None and vote is None:
         raise Usage("--out: expected one vote's id, got --voter")
     from pipeline.jobs.open_store import existing_store  # noqa: PLC0415
     from pipeline.store.read import proofs  # noqa: PLC0415
 
-    with existing_store(store or configuration.load().store) as it:
-        found = [proofs.receipt(it, vote)] if vote is not None else proofs.receipts_of(it, it.pseudonym(str(voter)))
+    with existing_store(store_url(store)) as opened:
+        if vote is not None:
+            found = [proofs.receipt(opened, vote)]
+        else:
+            found = proofs.receipts_of(opened, opened.pseudonym(str(voter)))
     shown: list[Any] = [canonical_json.to_json(one) for one in found]
     if to is not None:
         to.write_bytes(canonical_json.dump(found[0]))

@@ -1,4 +1,4 @@
-"""tokens: who may decide over HTTP."""
+"""tokens: the tokens with which operators decide over HTTP."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from pipeline import settings as configuration
-from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out
+from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out, store_url
 from pipeline.errors import Usage
-from pipeline.jobs.open_store import now, open_store
+from pipeline.jobs.open_store import existing_store, now
 from pipeline.store.alerting import operator_tokens
 from pipeline.vocabulary.time import DAY, format_rfc3339
 
@@ -18,23 +17,21 @@ from pipeline.vocabulary.time import DAY, format_rfc3339
 @app.command()
 def tokens(
     action: Annotated[Literal["list", "add", "revoke"], typer.Argument(help="What to do.")] = "list",
-    owner: Annotated[str | None, typer.Argument(help="Whose token: the name under what is decided with it.")] = None,
+    owner: Annotated[str | None, typer.Argument(help="The token's owner; decisions are recorded in this name.")] = None,
     store: StoreOption = None,
     scope: Annotated[
-        list[str] | None, typer.Option(help=f"What it may do: {', '.join(operator_tokens.SCOPES)}.")
+        list[str] | None, typer.Option(help=f"What it allows; repeatable: {', '.join(operator_tokens.SCOPES)}.")
     ] = None,
-    days: Annotated[float, typer.Option(min=0, max=3_660, help="How long it holds.")] = 90,
-    name: Annotated[str | None, typer.Option(help="Who makes or revokes it; default: your login.")] = None,
-    reason: Annotated[str, typer.Option(help="Why. Needed to add and revoke.")] = "",
+    days: Annotated[float, typer.Option(min=0, max=3_660, help="Days until it expires.")] = 90,
+    name: Annotated[str | None, typer.Option(help="Who adds or revokes it; default: your login.")] = None,
+    reason: Annotated[str, typer.Option(help="The reason; required for add and revoke.")] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """List, make and revoke the tokens with which operators decide over HTTP."""
-    options = configuration.load()
+    """List, add and revoke the tokens with which operators decide over HTTP."""
     if action != "list" and owner is None:
-        raise Usage(f"tokens {action}: expected whose token")
+        raise Usage(f"tokens {action}: expected the name of the token's owner")
     who = name or getpass.getuser()
-    opened = open_store(store or options.store, create=False)
-    try:
+    with existing_store(store_url(store)) as opened:
         if action == "add":
             at = now()
             with opened.write() as connection:
@@ -44,7 +41,7 @@ def tokens(
             if as_json:
                 emit({"name": owner, "token": token})
             else:
-                err.print("Keep it: it is not shown again.")
+                err.print("Store this token now: it is not shown again.")
                 out.print(token, highlight=False, soft_wrap=True)
         elif action == "revoke":
             with opened.write() as connection:
@@ -52,9 +49,7 @@ def tokens(
             emit({"name": owner, "revoked": True}) if as_json else err.print(f"{owner}'s token is revoked")
         else:
             with opened.read() as connection:
-                _list([_shown(row) for row in operator_tokens.list_tokens(connection)], as_json)
-    finally:
-        opened.close()
+                _list([_document(row) for row in operator_tokens.list_tokens(connection)], as_json)
 
 
 def _list(rows: list[dict[str, Any]], as_json: bool) -> None:
@@ -71,6 +66,6 @@ def _list(rows: list[dict[str, Any]], as_json: bool) -> None:
     err.print(f"{len(rows)} tokens")
 
 
-def _shown(row: dict[str, Any]) -> dict[str, Any]:
+def _document(row: dict[str, Any]) -> dict[str, Any]:
     times = ("made_at", "expires_at", "revoked_at")
     return row | {name: None if row[name] is None else format_rfc3339(row[name]) for name in times}

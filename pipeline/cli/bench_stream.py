@@ -1,8 +1,8 @@
-"""bench: measurements as ratios within one run, because a machine's speed drifts twofold.
+"""bench stream: the worker's throughput, as ratios within one run, because a machine's speed drifts twofold.
 
-`bench stream` starts a real Kafka and a real PostgreSQL of its own and publishes one stream. It measures the bare
-client loop (poll and decode, as the client comes) and the worker (as `integrity work` runs it) over the same topic,
-the worker over a file into SQLite beside a bare `executemany` of the same rows, and two workers beside one.
+Starts its own Kafka and PostgreSQL and publishes one stream. Compares the worker (as `integrity work` runs it) with
+the bare client loop (poll and decode) over the same topic, the worker from a file into SQLite with a bare
+`executemany` of the same rows, and two workers with one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.cli.app import JsonOption, app, emit, err, out
+from pipeline.cli.app import JsonOption, emit, err, out
+from pipeline.cli.bench_group import bench
 from pipeline.devstack import KafkaServer, PostgresServer
 from pipeline.lab.bench import streams
 from pipeline.lab.bench.streams import TOPIC, Measured, apart, both
@@ -26,19 +27,16 @@ from pipeline.lab.simulate import Honest, plant
 from pipeline.settings import Settings
 from pipeline.stream.kafka_publisher import create_topics, publish
 
-bench = typer.Typer(help="Measure, as ratios within one run.", no_args_is_help=True)
-app.add_typer(bench, name="bench")
-
-# Of the stream, read and rated before the clock starts: voters are judged against a snapshot.
+# Share of the stream that is read and rated before the measurement: voters are evaluated against a snapshot.
 _BEFORE = 0.1
-# What two workers, the broker and the database want for themselves.
+# Cores that two workers, the broker and the database need.
 _CORES = 4
 _BARS = {"postgresql": 0.4, "sqlite": 0.3, "two_workers": 1.6, "detectors": 0.5}
 
 
 @dataclass(frozen=True, slots=True)
-class _Stage:
-    """Where everything is."""
+class _Environment:
+    """The servers and the folder of one benchmark run."""
 
     folder: Path
     kafka: KafkaServer
@@ -47,7 +45,7 @@ class _Stage:
     partitions: int
 
     def database(self, name: str) -> str:
-        """A store that has read and rated the first part of the stream."""
+        """A new store that has read and rated the first part of the stream."""
         url = self.postgres.create_database(name)
         apart(streams.prepare, url, self.folder / "before.jsonl", self.options)
         return url
@@ -55,72 +53,72 @@ class _Stage:
 
 @bench.command()
 def stream(
-    votes: Annotated[int, typer.Option(help="Votes of the stream.")] = 2_000_000,
-    voters: Annotated[int | None, typer.Option(help="Voters; default: as on the real board, votes / 4.05.")] = None,
+    votes: Annotated[int, typer.Option(help="Votes in the stream.")] = 2_000_000,
+    voters: Annotated[int | None, typer.Option(help="Voters; default: votes / 4.05, as on the real board.")] = None,
     partitions: Annotated[int, typer.Option(help="Partitions of the topic, an even number.")] = 4,
-    batch: Annotated[int, typer.Option(help="Most votes of one transaction.")] = Settings().batch_votes,
-    file_votes: Annotated[int, typer.Option(help="Votes of the file that is read into SQLite.")] = 500_000,
+    batch: Annotated[int, typer.Option(help="Votes in one transaction, at most.")] = Settings().batch_votes,
+    file_votes: Annotated[int, typer.Option(help="Votes in the file that is read into SQLite.")] = 500_000,
     only_postgresql: Annotated[
-        bool, typer.Option("--only-postgresql", help="The bare loop and PostgreSQL alone.")
+        bool, typer.Option("--only-postgresql", help="Measure only the bare loop and PostgreSQL.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Votes per second of the bare client loop and of the worker into SQLite and PostgreSQL, and the ratios."""
+    """Votes per second of the bare client loop and of the worker, into SQLite and PostgreSQL, and their ratios."""
     options = Settings(batch_votes=batch, voter_key="00" * 32)
     with tempfile.TemporaryDirectory(prefix="integrity-bench-") as name, _servers(Path(name)) as (kafka, postgres):
-        stage = _Stage(Path(name), kafka, postgres, options, partitions)
+        environment = _Environment(Path(name), kafka, postgres, options, partitions)
         result: dict[str, Any] = {"cores": os.cpu_count()}
-        sent, result["voters"], result["publish"] = _published(stage, votes, voters or int(votes / 4.05))
+        sent, result["voters"], result["publish"] = _published(environment, votes, voters or int(votes / 4.05))
         result["votes"] = sent
-        url = stage.database("bench_one")
-        before = _bare(stage, sent)
+        url = environment.database("bench_one")
+        before = _bare(environment, sent)
         err.print("worker into PostgreSQL …")
         worked = apart(streams.from_kafka, kafka.bootstrap, url, options)
-        bare = both(before, _bare(stage, sent))
+        bare = both(before, _bare(environment, sent))
         result["bare_loop"] = _figures(bare)
         result["postgresql"] = _figures(worked) | _ratio("postgresql", worked.rate, bare.rate, "the bare loop")
         if not only_postgresql:
-            result["postgresql_no_detectors"] = _without_detectors(stage, result["postgresql"]["rate"])
-            result["sqlite"] = _sqlite(stage, min(file_votes, sent))
-            result["two_workers"] = _two_workers(stage, result["postgresql"]["rate"])
+            result["postgresql_no_detectors"] = _without_detectors(environment, result["postgresql"]["rate"])
+            result["sqlite"] = _sqlite(environment, min(file_votes, sent))
+            result["two_workers"] = _two_workers(environment, result["postgresql"]["rate"])
     emit(result) if as_json else _print(result)
 
 
-def _published(stage: _Stage, votes: int, voters: int) -> tuple[int, int, float]:
+def _published(environment: _Environment, votes: int, voters: int) -> tuple[int, int, float]:
     err.print(f"making {votes:,} votes of {voters:,} voters …")
-    # The first part comes on top of the votes that are measured.
+    # The first part is added to the votes that are measured.
     made = plant(Honest(votes=int(votes / (1 - _BEFORE)), voters=voters, seed=1))
     cut = len(made) - votes
-    made.take(slice(0, cut)).write_jsonl(stage.folder / "before.jsonl")
-    made.take(slice(cut, None)).write_jsonl(stage.folder / "votes.jsonl")
-    create_topics(stage.kafka.bootstrap, stage.options, TOPIC, stage.partitions)
+    made.take(slice(0, cut)).write_jsonl(environment.folder / "before.jsonl")
+    made.take(slice(cut, None)).write_jsonl(environment.folder / "votes.jsonl")
+    create_topics(environment.kafka.bootstrap, environment.options, TOPIC, environment.partitions)
     err.print("publishing …")
     started = time.perf_counter()
-    sent = publish(stage.folder / "votes.jsonl", stage.kafka.bootstrap, TOPIC, stage.options)["votes"]
+    sent = publish(environment.folder / "votes.jsonl", environment.kafka.bootstrap, TOPIC, environment.options)["votes"]
     return sent, len(set(made.voter.tolist())), round(sent / (time.perf_counter() - started), 1)
 
 
-def _bare(stage: _Stage, votes: int) -> Measured:
-    """The bare loop over half of the votes: once before the worker and once after it, for the machine drifts."""
+def _bare(environment: _Environment, votes: int) -> Measured:
+    """The bare loop over half of the votes; measured before and after the worker, because the machine drifts."""
     err.print("bare client loop …")
-    return apart(streams.bare_loop, stage.kafka.bootstrap, votes // 2, stage.options.batch_votes)
+    return apart(streams.bare_loop, environment.kafka.bootstrap, votes // 2, environment.options.batch_votes)
 
 
-def _without_detectors(stage: _Stage, watched: float) -> dict[str, Any]:
+def _without_detectors(environment: _Environment, watched: float) -> dict[str, Any]:
     err.print("worker into PostgreSQL without detectors …")
-    url = stage.database("bench_bare")
-    done = apart(streams.from_kafka, stage.kafka.bootstrap, url, stage.options, False)
+    url = environment.database("bench_bare")
+    done = apart(streams.from_kafka, environment.kafka.bootstrap, url, environment.options, False)
     return _figures(done) | _ratio("detectors", watched, done.rate, "the worker without detectors")
 
 
-def _sqlite(stage: _Stage, votes: int) -> dict[str, Any]:
+def _sqlite(environment: _Environment, votes: int) -> dict[str, Any]:
     err.print("worker from a file into SQLite …")
-    file, filled = stage.folder / "file.jsonl", f"{stage.folder}/bench.db"
-    with (stage.folder / "votes.jsonl").open("rb") as lines, file.open("wb") as part:
+    file, filled = environment.folder / "file.jsonl", f"{environment.folder}/bench.db"
+    with (environment.folder / "votes.jsonl").open("rb") as lines, file.open("wb") as part:
         part.writelines(line for _, line in zip(range(votes), lines, strict=False))
-    apart(streams.prepare, filled, stage.folder / "before.jsonl", stage.options)
-    done = apart(streams.from_file, file, filled, stage.options)
-    bare = apart(streams.executemany, filled, f"{stage.folder}/bare.db", stage.options, votes)
+    apart(streams.prepare, filled, environment.folder / "before.jsonl", environment.options)
+    done = apart(streams.from_file, file, filled, environment.options)
+    bare = apart(streams.executemany, filled, f"{environment.folder}/bare.db", environment.options, votes)
     return (
         _figures(done)
         | {"executemany": round(bare.rate, 1)}
@@ -128,14 +126,14 @@ def _sqlite(stage: _Stage, votes: int) -> dict[str, Any]:
     )
 
 
-def _two_workers(stage: _Stage, one: float) -> dict[str, Any]:
+def _two_workers(environment: _Environment, one: float) -> dict[str, Any]:
     err.print("two workers into PostgreSQL …")
-    url = stage.database("bench_two")
-    rate = streams.several(stage.kafka.bootstrap, url, stage.options, 2, stage.partitions)
+    url = environment.database("bench_two")
+    rate = streams.several(environment.kafka.bootstrap, url, environment.options, 2, environment.partitions)
     figures = {"rate": round(rate, 1)} | _ratio("two_workers", rate, one, "one worker")
     cores = os.cpu_count() or 1
     if cores < _CORES:
-        figures |= {"met": None, "why": f"{cores} cores; two workers, a broker and a database want {_CORES}"}
+        figures |= {"met": None, "why": f"{cores} cores; two workers, a broker and a database need {_CORES}"}
     return figures
 
 
@@ -160,7 +158,7 @@ _WHAT = {
 
 
 def _print(result: dict[str, Any]) -> None:
-    """One line a measurement: rate, ratio, whether the bar is met, memory."""
+    """One line for each measurement: rate, ratio, whether the bar is met, memory."""
     out.print(
         f"{result['votes']:,} votes, {result['voters']:,} voters, {result['cores']} cores;"
         f" published at {result['publish']:,.0f}/s",
@@ -172,8 +170,8 @@ def _print(result: dict[str, Any]) -> None:
         one = result[name]
         line = f"{what:34} {one['rate']:>10,.0f} votes/s"
         if "ratio" in one:
-            said = {True: "met", False: "NOT MET", None: f"not judged: {one.get('why')}"}[one["met"]]
-            line += f"   {one['ratio']:.2f} of {one['of']} (bar {one['bar']}: {said})"
+            verdict = {True: "met", False: "NOT MET", None: f"not evaluated: {one.get('why')}"}[one["met"]]
+            line += f"   {one['ratio']:.2f} of {one['of']} (bar {one['bar']}: {verdict})"
         out.print(line, highlight=False, soft_wrap=True)
         if one.get("memory_mb"):
             after = ", ".join(f"{mb:,}" for mb in one["memory_mb"])

@@ -1,4 +1,4 @@
-"""rate: the ratings of a battle file, no store."""
+"""rate: the ratings of a battle file, without a store."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from pipeline.cli import show
 from pipeline.cli.app import JsonOption, app, emit, err, out
+from pipeline.cli.stream_options import ColumnsOption, OutcomesOption
+from pipeline.cli.terminal_tables import board_table, coefficient_lines
 from pipeline.errors import Usage
 from pipeline.formats import ColumnMapping
 from pipeline.formats.battle_tables import read_battles
@@ -31,26 +32,28 @@ _COLUMNS = (
 @app.command()
 def rate(
     file: Annotated[Path, typer.Argument(help="A battle file: .json, .jsonl, .csv, .parquet.")],
-    style: Annotated[bool, typer.Option("--style", help="Control for style: needs style counts in the file.")] = False,
-    bootstrap: Annotated[int, typer.Option(help="Intervals from so many resamples of the votes.")] = 0,
-    by_voter: Annotated[bool, typer.Option("--by-voter", help="Intervals that count voters, not votes.")] = False,
-    reweight: Annotated[int, typer.Option(min=0, help="Pairs weigh 1 / max(votes, N); 0: votes count alike.")] = 0,
+    style: Annotated[bool, typer.Option("--style", help="Control for style; the file must have style counts.")] = False,
+    bootstrap: Annotated[int, typer.Option(help="Intervals from this many bootstrap resamples; 0: from the fit.")] = 0,
+    by_voter: Annotated[bool, typer.Option("--by-voter", help="Intervals clustered by voter.")] = False,
+    reweight: Annotated[int, typer.Option(min=0, help="Weigh pairs by 1 / max(votes, N); 0: equal votes.")] = 0,
     group: Annotated[
-        Literal["category", "language"] | None, typer.Option(help="Also a board for each of these.")
+        Literal["category", "language"] | None, typer.Option(help="Also rate each category or language.")
     ] = None,
-    fragility: Annotated[int, typer.Option(min=0, help="Fewest votes that swap neighbours, so far down.")] = 0,
-    influence: Annotated[int, typer.Option(min=0, help="So many voters whose votes move a rating most.")] = 0,
-    level: Annotated[float, typer.Option(help="Coverage of the intervals.")] = 0.95,
-    anchor: Annotated[str, typer.Option(help="MODEL=POINTS, for display; default: mean 1000.")] = "",
-    seed: Annotated[int, typer.Option(min=0, help="Of everything that is drawn.")] = 0,
+    fragility: Annotated[
+        int, typer.Option(min=0, help="Fewest votes that swap neighbours, for the first N ranks.")
+    ] = 0,
+    influence: Annotated[int, typer.Option(min=0, help="The N voters whose votes move a rating most.")] = 0,
+    level: Annotated[float, typer.Option(help="Coverage of the intervals, between 0 and 1.")] = 0.95,
+    anchor: Annotated[str, typer.Option(help="MODEL=POINTS fixes the scale; default: mean 1000.")] = "",
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
     save: Annotated[
-        list[Path] | None, typer.Option("--out", help="Also write the board here: .csv or .parquet; repeatable.")
+        list[Path] | None, typer.Option("--out", help="Also write the board to this .csv or .parquet file; repeatable.")
     ] = None,
-    columns: Annotated[str, typer.Option(help="How a table calls our fields.")] = "",
-    outcomes: Annotated[str, typer.Option(help="How it calls outcomes.")] = "",
+    columns: ColumnsOption = "",
+    outcomes: OutcomesOption = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Rate a battle file, no store: strict, the first record that is no battle is an error."""
+    """Rate a battle file without a store. The first invalid record is an error."""
     if not file.is_file():
         raise Usage(f"expected a file, got {file}")
     for path in save or []:
@@ -66,7 +69,7 @@ def rate(
         with progress("reading", 0) as step:
             battles = read_battles(file, ColumnMapping.parse(columns, outcomes), step)
         rated = rate_battles(battles, options, progress)
-    rows = rows_of(rated.board)
+    rows = _board_rows(rated.board)
     for path in save or []:
         _WRITERS[path.suffix](path, rows)
     if as_json:
@@ -77,17 +80,16 @@ def rate(
 
 def _require_compatible(options: RatingOptions) -> None:
     if options.bootstrap and (options.style or options.by_voter):
-        raise Usage("--bootstrap resamples votes without style; expected it without --style and --by-voter")
+        raise Usage("--bootstrap: expected it without --style and --by-voter, which it does not support")
     if (options.fragility or options.influence) and (options.style or options.reweight):
-        raise Usage("--fragility and --influence are about ratings without --style and --reweight")
+        raise Usage("--fragility and --influence: expected them without --style and --reweight")
     if options.group and (options.style or options.reweight):
-        raise Usage("--group rates without --style and --reweight")
+        raise Usage("--group: expected it without --style and --reweight")
     if options.bootstrap == 1 or options.bootstrap < 0:
         raise Usage(f"--bootstrap: expected at least 2 rounds, got {options.bootstrap}")
 
 
-def rows_of(board: Leaderboard) -> list[dict[str, Any]]:
-    """A board as rows, best first."""
+def _board_rows(board: Leaderboard) -> list[dict[str, Any]]:
     joint = board.joint
     if joint is None:
         raise Usage("expected a board with joint rank sets")
@@ -101,7 +103,7 @@ def rows_of(board: Leaderboard) -> list[dict[str, Any]]:
     ]
 
 
-def _plain_rows(board: Leaderboard) -> list[dict[str, Any]]:
+def _group_rows(board: Leaderboard) -> list[dict[str, Any]]:
     columns = (board.rating, board.lower, board.upper, board.rank, board.rank_best, board.rank_worst, board.votes)
     names = ("model", "rating", "lower", "upper", "rank", "rank_best", "rank_worst", "votes")
     return [
@@ -127,7 +129,7 @@ def _document(rated: BattleRatings, rows: list[dict[str, Any]], options: RatingO
         result["bootstrap"] = {"rounds": len(drawn.theta), "seed": drawn.seed, "redrawn": drawn.redrawn}
     if options.group:
         result["groups"] = [
-            {"group": g.label, "votes": g.votes, "reason": g.reason, "rows": _plain_rows(g.board) if g.board else []}
+            {"group": g.label, "votes": g.votes, "reason": g.reason, "rows": _group_rows(g.board) if g.board else []}
             for g in rated.groups
         ]
     if options.fragility:
@@ -165,19 +167,19 @@ def _print(rated: BattleRatings, rows: list[dict[str, Any]], name: str, options:
     how = "style control, " if options.style else ""
     interval = f"{options.bootstrap} bootstraps" if options.bootstrap else f"{options.level:.0%} intervals"
     by = " by voter" if options.by_voter else ""
-    out.print(show.board(rows, f"{name}: {rated.votes:,} votes, {how}{interval}{by}", out.width))
+    out.print(board_table(rows, f"{name}: {rated.votes:,} votes, {how}{interval}{by}", out.width))
     if rated.without_style:
-        out.print(f"{rated.without_style:,} votes without style counts were left out", highlight=False)
-    for line in show.coefficients(_coefficients(rated, options.level)):
+        out.print(f"{rated.without_style:,} votes without style counts were not used", highlight=False)
+    for line in coefficient_lines(_coefficients(rated, options.level)):
         out.print(line, highlight=False, markup=False)
     for name_left in rated.constant:
-        out.print(f"{name_left:8} is the same on both sides of every vote", highlight=False)
+        out.print(f"{name_left:8} never differs between the two sides of a vote", highlight=False)
     for group in rated.groups:
         title = f"{group.label}: {group.votes:,} votes"
         if group.board is None:
             out.print(f"{title}: not rated: {group.reason}", highlight=False, markup=False)
         else:
-            out.print(show.board(_plain_rows(group.board), title, out.width))
+            out.print(board_table(_group_rows(group.board), title, out.width))
     for swap in rated.swaps:
         if swap is not None:
             out.print(_sentence(swap), highlight=False, markup=False)
@@ -185,8 +187,8 @@ def _print(rated: BattleRatings, rows: list[dict[str, Any]], name: str, options:
         out.print(f"First place: {_sentence(rated.dethroned)}", highlight=False, markup=False)
     for voter, v in rated.voters:
         exact = "" if v.exact is None else f" ({v.exact:+.2f} by refit)"
-        told = f"voter {voter}: {v.votes:,} votes move {v.model} by {v.points:+.2f} points{exact}"
-        out.print(told, highlight=False, markup=False)
+        line = f"voter {voter}: {v.votes:,} votes move {v.model} by {v.points:+.2f} points{exact}"
+        out.print(line, highlight=False, markup=False)
 
 
 def _sentence(swap: RankSwap) -> str:
@@ -213,7 +215,7 @@ _WRITERS: dict[str, Callable[[Path, Sequence[dict[str, Any]]], None]] = {
 
 @contextmanager
 def _progress(quiet: bool) -> Iterator[Any]:
-    """Steps with a bar on stderr, where a person looks."""
+    """A function that shows each step as a bar on standard error."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),

@@ -1,4 +1,4 @@
-"""`integrity rate`: a battle file in; a board, coefficients, swaps and files out."""
+"""`integrity rate` reads a battle file and gives a board, coefficients, swaps and files."""
 
 import csv
 import json
@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from pipeline.cli.commands import app
 from pipeline.cli.main import main
-from pipeline.cli.show import interval
+from pipeline.cli.terminal_tables import draw_interval
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SMALL = ROOT / "tests/golden/small_votes.csv"
 EXPECTED = json.loads((ROOT / "tests/golden/small_votes_expected.json").read_text("utf-8"))
 POINTS = 400 / np.log(10)
@@ -24,8 +24,6 @@ ROW = {
 
 
 def run(*arguments: str | Path) -> str:
-    main_modules = main.__module__  # importing it registers the verbs
-    assert main_modules
     result = CliRunner().invoke(app, ["rate", *map(str, arguments)], catch_exceptions=False, env={"COLUMNS": "140"})
     assert result.exit_code == 0, result.output
     return result.stdout
@@ -112,13 +110,13 @@ def test_files_hold_the_same_rows(tmp_path: Path) -> None:
     assert [{k: type(rows[0][k])(v) for k, v in row.items()} for row in read] == rows
 
 
-def test_a_person_sees_a_picture() -> None:
-    told = run(SMALL, "--style", "--by-voter", "--influence", "0")
-    assert "900 votes, style control" in told
-    assert told.count("●") == 6
-    assert "tokens   +0.1517" in told
-    assert interval(0, 5, 10, 0, 10, width=11) == "─────●─────"
-    assert interval(4, 5, 6, 0, 10, width=11) == "    ─●─    "
+def test_a_person_gets_a_table_with_drawn_intervals() -> None:
+    text = run(SMALL, "--style", "--by-voter", "--influence", "0")
+    assert "900 votes, style control" in text
+    assert text.count("●") == 6
+    assert "tokens   +0.1517" in text
+    assert draw_interval(0, 5, 10, 0, 10, width=11) == "─────●─────"
+    assert draw_interval(4, 5, 6, 0, 10, width=11) == "    ─●─    "
     assert "without 4 votes" in run(SMALL, "--fragility", "1")
 
 
@@ -136,7 +134,7 @@ def test_a_person_sees_a_picture() -> None:
         ([SMALL, "--style", "--group", "language"], "without --style"),
     ],
 )
-def test_what_means_nothing_is_named(arguments, message: str, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+def test_bad_options_and_input_are_named(arguments, message: str, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.setattr("sys.argv", ["integrity", "rate", *map(str, arguments), "--json"])
     with pytest.raises(SystemExit) as caught:
         main()
@@ -152,7 +150,7 @@ def test_what_means_nothing_is_named(arguments, message: str, monkeypatch: pytes
         ("--influence=2", "voters"),
     ],
 )
-def test_a_file_without_what_is_asked_for_says_so(
+def test_a_file_without_the_needed_columns_is_an_error(
     tmp_path: Path, option: str, message: str, monkeypatch, capsys
 ) -> None:
     path = tmp_path / "bare.csv"

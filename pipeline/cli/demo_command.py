@@ -1,9 +1,10 @@
-"""demo: the whole story on real pair counts, embedded: no service is needed.
+"""demo: the whole pipeline on real pair counts, in one process, without any service.
 
-Honest votes are read and rated; then the stream goes on with a handful of attackers in it. The worker
-judges every vote against the board as it stood before, the monitor closes the windows, a refresh leaves
-the attackers' votes out, and everything that was published is recomputed from the votes. At last the registry tells who
-made which model, and a sweep looks at what votes cannot show.
+1. A worker reads honest votes; a refresh rates them.
+2. The stream continues with a few attackers in it. The worker evaluates every vote against the earlier board, the
+   monitor closes windows, and a refresh excludes the attackers' votes.
+3. Registry events name the providers, and a sweep audits what votes alone cannot show.
+4. Everything published is recomputed from the votes.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from rich.table import Table
 
 from pipeline import alert_text, jobs
 from pipeline import settings as configuration
-from pipeline.cli import show
 from pipeline.cli.app import JsonOption, app, emit, err, out
-from pipeline.cli.serve import listen
+from pipeline.cli.server_commands import serve_store
+from pipeline.cli.terminal_tables import alert_table, comparison_table
 from pipeline.detectors import VOTER, WINDOW
 from pipeline.errors import Usage
 from pipeline.events.pseudonym import format_pseudonym
@@ -42,46 +43,46 @@ from pipeline.stream.source import FileSource
 from pipeline.stream.worker import Worker
 from pipeline.vocabulary.time import DAY, HOUR, from_microseconds
 
-# And an hour, so that the snapshot is a week old however its last votes fall.
+# One hour more, so that the snapshot is at least a week old whenever its last votes were cast.
 _A_WEEK = 7 * DAY + HOUR
 
 
 @app.command()
 def demo(
-    votes: Annotated[int, typer.Option(help="Honest votes of the story.")] = 200_000,
-    store: Annotated[Path | None, typer.Option(help="Keep the store here; default: a folder that is told.")] = None,
-    seed: Annotated[int, typer.Option(help="Another seed, another story.")] = 20240814,
-    serve: Annotated[bool, typer.Option("--serve", help="Then serve the page, until Ctrl-C.")] = False,
-    port: Annotated[int, typer.Option(help="Where --serve listens.")] = 8000,
+    votes: Annotated[int, typer.Option(help="Honest votes.")] = 200_000,
+    store: Annotated[Path | None, typer.Option(help="File of the store; default: in a new temporary folder.")] = None,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 20240814,
+    serve: Annotated[bool, typer.Option("--serve", help="Then serve the pages until Ctrl-C.")] = False,
+    port: Annotated[int, typer.Option(help="Port for --serve.")] = 8000,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell the whole story: real pair counts, planted attackers, alerts, the board with and without them."""
+    """Run the whole pipeline: real pair counts, simulated attackers, alerts, the board with and without them."""
     path = store or Path(tempfile.mkdtemp(prefix="integrity-demo-")) / "demo.db"
     if path.exists():
-        raise Usage(f"expected a place for a new store, got one that exists: {path}")
+        raise Usage(f"expected a new file for the store, got one that exists: {path}")
     options = configuration.load()
     with configuration.override(options), _bar(as_json) as bar:
         story = _step(bar, "simulating votes from 1.67 million real ones", lambda: demo_story(votes, seed))
         opened = open_store(str(path))
         before = _work(bar, opened, options, story.before, "honest votes")
         _step(bar, "first refresh: seal, check, rate, publish", lambda: jobs.refresh_board(str(path)))
-        # A snapshot of a week before the end: the page tells who rose since, and why.
+        # This snapshot is a week older than the last one, so that the pages can show who rose, and why.
         week = int(np.searchsorted(story.after.cast_at, story.after.cast_at[-1] - _A_WEEK))
-        early = _work(bar, opened, options, story.after.take(slice(0, week)), "votes with attackers among them")
+        early = _work(bar, opened, options, story.after.take(slice(0, week)), "votes, attackers among them")
         _step(bar, "second refresh", lambda: jobs.refresh_board(str(path)))
         late = _work(bar, opened, options, story.after.take(slice(week, None)), "the votes of the last week")
         monitor = Monitor(opened, options, f"demo:{os.getpid()}", WINDOW)
         windows = _step(bar, "closing windows", lambda: monitor.run(until_end=True, close=True))
         refreshed = _step(bar, "third refresh", lambda: jobs.refresh_board(str(path)))
-        # Not before the windows: no policy is declared, and nobody drew real counts with the equal weights that the
-        # monitor would then take for declared.
-        _step(bar, "reading who made what", lambda: _register(opened, story))
+        # The registry comes after the windows: it declares no sampling policy, so the monitor would assume equal
+        # weights, and the real pair counts were not sampled with equal weights.
+        _step(bar, "reading the registry", lambda: _load_registry(opened, story))
         swept = _step(bar, "sweep: variants, releases, claims", lambda: jobs.sweep(str(path)))
-        verified = _step(bar, "recomputing everything from the votes", lambda: jobs.verify_ledger(str(path)))
+        verified = _step(bar, "verifying: recomputing everything from the votes", lambda: jobs.verify_ledger(str(path)))
     with opened.read() as connection:
         listed = alert_queries.list_alerts(connection)
         rows = {view: snapshots.rows(connection, refreshed["snapshot"], view) for view in ("raw", "defended")}
-    caught = _caught(opened, story, listed)
+    found = _attackers_found(opened, story, listed)
     result = {
         "store": str(path),
         "votes": before.read + early.read + late.read,
@@ -91,20 +92,20 @@ def demo(
         "verified": verified,
         "alerts": listed,
         "sweep": swept["findings"],
-        "attackers": caught,
+        "attackers": found,
         "target": _gain(rows, story.target),
         "rows": rows,
     }
     if as_json:
         emit(result)
     else:
-        _tell(result)
+        _print(result)
     if serve:
-        listen(opened, "127.0.0.1", port)
+        serve_store(opened, "127.0.0.1", port)
     opened.close()
 
 
-def _register(store: Store, story: Story) -> None:
+def _load_registry(store: Store, story: Story) -> None:
     file = Path(str(store.engine.url.database)).parent / "registry.jsonl"
     first = from_microseconds(story.before.cast_at[0])
     file.write_bytes(b"".join(line + b"\n" for line in demo_registry(story.before.models, first)))
@@ -132,8 +133,8 @@ def _step(bar: Progress, what: str, run: Any) -> Any:
     return result
 
 
-def _caught(store: Store, story: Story, listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each planted kind of attacker: how many there were, how many raised an alert, how many are excluded."""
+def _attackers_found(store: Store, story: Story, listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """For each kind of simulated attacker: how many there are, how many have an alert, how many are excluded."""
     severity: dict[str, str] = {}
     about_voters = [alert for alert in listed if alert["subject"]["kind"] == "voter"]
     for alert in sorted(about_voters, key=lambda a: a["severity"] != "warning"):
@@ -152,7 +153,7 @@ def _caught(store: Store, story: Story, listed: list[dict[str, Any]]) -> list[di
 
 
 def _gain(rows: Mapping[str, list[dict[str, Any]]], target: str) -> dict[str, Any]:
-    """What the attack would have won for its target."""
+    """What the attack would have gained for its target."""
     raw, defended = ({r["model"]: r for r in rows[view]}[target] for view in ("raw", "defended"))
     return {
         "model": target,
@@ -164,38 +165,38 @@ def _gain(rows: Mapping[str, list[dict[str, Any]]], target: str) -> dict[str, An
     }
 
 
-def _tell(result: Mapping[str, Any]) -> None:
+def _print(result: Mapping[str, Any]) -> None:
     gain, refreshed = result["target"], result["snapshot"]
-    out.print(show.side_by_side(result["rows"]["raw"], result["rows"]["defended"], 25, out.width))
-    out.print(show.alerts(result["alerts"][:20], out.width))
+    out.print(comparison_table(result["rows"]["raw"], result["rows"]["defended"], 25, out.width))
+    out.print(alert_table(result["alerts"][:20], out.width))
     critical = [a for a in result["alerts"] if (a["severity"], a["subject"]["kind"]) == ("critical", "voter")]
     if critical:
-        out.print(alert_text.explained(critical[0]), highlight=False, soft_wrap=True)
+        out.print(alert_text.explain(critical[0]), highlight=False, soft_wrap=True)
         out.print()
-    table = Table(title="What was planted, and what was found", title_justify="left", header_style="bold")
+    table = Table(title="Simulated attackers, and how many were found", title_justify="left", header_style="bold")
     for name in ("kind", "voters", "warned", "critical (excluded)"):
         table.add_column(name, justify="left" if name == "kind" else "right")
     for row in result["attackers"]:
-        voters = "the others" if row["voters"] is None else str(row["voters"])
+        voters = "all others" if row["voters"] is None else str(row["voters"])
         table.add_row(row["kind"], voters, str(row["warned"]), str(row["excluded"]))
     out.print(table)
     out.print(
         f"\n[bold]What the attack would have gained:[/] with {result['attack_votes']:,} votes among "
-        f"{result['votes']:,}, {gain['model']} stands at rank {gain['raw_rank']} ({gain['raw_rating']:.1f}) in the raw "
-        f"view; without the excluded votes at rank {gain['defended_rank']} ({gain['defended_rating']:.1f}): "
+        f"{result['votes']:,}, {gain['model']} has rank {gain['raw_rank']} ({gain['raw_rating']:.1f}) in the raw "
+        f"view; without the excluded votes it has rank {gain['defended_rank']} ({gain['defended_rating']:.1f}): "
         f"{gain['points']:+.1f} points, {gain['defended_rank'] - gain['raw_rank']} places.",
         highlight=False,
     )
     out.print(
-        f"Snapshot {refreshed['sequence']} counts {refreshed['votes_counted']:,} votes and leaves "
-        f"{refreshed['votes_excluded']:,} out; {result['verified']['votes']:,} votes and "
-        f"{result['verified']['snapshots']} snapshots were recomputed and agree.",
+        f"Snapshot {refreshed['sequence']} counts {refreshed['votes_counted']:,} votes and excludes "
+        f"{refreshed['votes_excluded']:,}; {result['verified']['votes']:,} votes and "
+        f"{result['verified']['snapshots']} snapshots were recomputed and are identical.",
         highlight=False,
     )
     for finding in result["sweep"]:
-        out.print(f"[bold]The sweep:[/] {finding['what']}.", highlight=False)
+        out.print(f"[bold]Finding of the sweep:[/] {finding['what']}.", highlight=False)
     out.print(
-        f"\nThe store is {result['store']}. Look around:\n"
+        f"\nThe store is {result['store']}. Next steps:\n"
         f"  {sys.argv[0]} serve --store {result['store']}\n"
         f"  {sys.argv[0]} alerts --store {result['store']}\n"
         f"  {sys.argv[0]} leaderboard --view raw --store {result['store']}\n"

@@ -1,4 +1,4 @@
-"""Alerts in words: numbers that a person can read, and what was counted."""
+"""The text of an alert: readable numbers, and the counts behind it."""
 
 import io
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from pipeline.alert_text import e_value, explained
-from pipeline.cli import show
+from pipeline.alert_text import explain, format_e_value
+from pipeline.cli.terminal_tables import alert_table
 
 
 @pytest.mark.parametrize(
@@ -15,11 +15,11 @@ from pipeline.cli import show
     [(None, "fact"), (100.4, "100"), (9_999_999.0, "9,999,999"), (1e7, "1.0·10⁷"), (4.72e13, "4.7·10¹³"),
      (9.96e9, "1.0·10¹⁰")],
 )  # fmt: skip
-def test_an_e_value_is_written_so_that_a_person_can_read_it(value: float | None, text: str) -> None:
-    assert e_value(value) == text
+def test_an_e_value_has_at_most_seven_digits(value: float | None, text: str) -> None:
+    assert format_e_value(value) == text
 
 
-def of_voter(**more: Any) -> dict[str, Any]:
+def voter_alert(**more: Any) -> dict[str, Any]:
     evidence = {
         "votes": 40, "ties": 9, "snapshot": 3, "proved": True,
         "likeliest": [
@@ -41,24 +41,24 @@ def of_voter(**more: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_an_alert_about_a_voter_says_what_can_be_counted_and_nothing_that_says_nothing() -> None:
-    said = explained(of_voter())
-    assert "99.7%  promotes m1 by 3.0 logits" in said
-    assert "m1 won 17, lost 1 and tied 0 of its 18 battles here" in said
-    assert "all 52 votes: 20 for the left side, 21 for the right, 11 ties" in said
-    assert "probability of at most 1 in 2.5·10⁸" in said
-    assert "m2" not in said
-    assert "alerts exclude ab" in said
+def test_an_alert_about_a_voter_gives_the_counts_and_omits_unlikely_explanations() -> None:
+    text = explain(voter_alert())
+    assert "99.7%  promotes m1 by 3.0 logits" in text
+    assert "m1 won 17, lost 1 and tied 0 of its 18 battles with this voter" in text
+    assert "all 52 votes: 20 for the left side, 21 for the right, 11 ties" in text
+    assert "probability of at most 1 in 2.5·10⁸" in text
+    assert "m2" not in text
+    assert "alerts exclude ab" in text
 
 
-def test_a_narrow_terminal_says_whom_a_row_is_about() -> None:
-    about = {
+def test_a_narrow_terminal_shows_the_subject_of_every_alert() -> None:
+    about_model = {
         "id": "cd", "detector": "cohort_bias", "severity": "warning", "subject": {"kind": "model", "id": "m7"},
         "state": "open", "e_value": 300.0, "evidence": {"what": "of 44 votes on it it lost 35"},
     }  # fmt: skip
     for width in (70, 150):
         screen = Console(width=width, file=io.StringIO())
-        screen.print(show.alerts([about, of_voter()], width))
+        screen.print(alert_table([about_model, voter_alert()], width))
         shown = screen.file.getvalue()  # type: ignore[attr-defined]
         assert "m7" in shown
         assert "00ff" in shown

@@ -1,4 +1,4 @@
-"""alerts: what was seen, and what people did about it."""
+"""alerts, replay: alerts, what people decide about them, and what one detector would raise."""
 
 from __future__ import annotations
 
@@ -8,65 +8,43 @@ from typing import Annotated, Any, Literal
 import typer
 
 from pipeline import alert_text, jobs
-from pipeline import settings as configuration
-from pipeline.cli import show
-from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out
+from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out, store_url
+from pipeline.cli.terminal_tables import alert_table
 from pipeline.errors import Usage
 from pipeline.jobs import moderation
-from pipeline.jobs.open_store import now, open_store
+from pipeline.jobs.open_store import existing_store, now
 from pipeline.store import Store
 from pipeline.store.alerting import alert_queries
 from pipeline.store.boards import exclusions
 from pipeline.vocabulary.alert_states import ALERT_STATES
 
 Action = Literal[
-    "list",
-    "show",
-    "ack",
-    "snooze",
-    "appeal",
-    "resolve",
-    "reopen",
-    "exclude",
-    "restore",
-    "exclusions",
-    "export",
+    "list", "show", "ack", "snooze", "appeal", "resolve", "reopen", "exclude", "restore", "exclusions", "export"
 ]
+_TARGET = (
+    "An alert's id. For exclude and restore also voter:ID, vote:ID, or "
+    "votes:from=TIME,to=TIME[,model=…][,cohort=new][,network=…][,prompt=…]."
+)
 
 
 @app.command()
 def alerts(
     action: Annotated[Action, typer.Argument(help="What to do.")] = "list",
-    target: Annotated[
-        str | None,
-        typer.Argument(
-            help="An alert's id; for exclude and restore also voter:ID, vote:ID, or "
-            "votes:from=TIME,to=TIME[,model=…][,cohort=new][,network=…][,prompt=…]."
-        ),
-    ] = None,
+    target: Annotated[str | None, typer.Argument(help=_TARGET)] = None,
     store: StoreOption = None,
     state: Annotated[str | None, typer.Option(help=f"Only alerts in this state: {', '.join(ALERT_STATES)}.")] = None,
-    name: Annotated[str | None, typer.Option(help="Who does it; default: your login.")] = None,
-    reason: Annotated[str, typer.Option(help="Why. Needed to exclude and restore.")] = "",
-    hours: Annotated[float | None, typer.Option(help="How long a snooze lasts; default: until somebody acts.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the person who decides; default: your login.")] = None,
+    reason: Annotated[str, typer.Option(help="The reason; required for exclude and restore.")] = "",
+    hours: Annotated[float | None, typer.Option(help="Length of a snooze; default: until somebody acts.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Exit 1 if an alert is open.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List alerts, show one with its evidence, decide about it, exclude or restore votes."""
-    options = configuration.load()
+    """List alerts, show one with its evidence, change its state, exclude or restore votes."""
     if state is not None and state not in ALERT_STATES:
         raise Usage(f"--state: expected one of {', '.join(ALERT_STATES)}, got {state!r}")
-    opened = open_store(store or options.store, create=False)
-    try:
+    with existing_store(store_url(store)) as opened:
         if action in {"list", "export"}:
-            with opened.read() as connection:
-                listed = alert_queries.list_alerts(connection, state, now())
-            if as_json or action == "export":
-                emit(listed)
-            else:
-                out.print(show.alerts(listed, out.width))
-            if check and any(a["state"] == "open" for a in listed):
-                raise typer.Exit(1)
+            _list_alerts(opened, state, as_json or action == "export", check)
         elif action == "exclusions":
             _list_exclusions(opened, as_json)
         elif target is None:
@@ -74,7 +52,7 @@ def alerts(
         elif action == "show":
             with opened.read() as connection:
                 found = alert_queries.find_alert(connection, target)
-            _print(found, alert_text.explained(found), as_json)
+            _print(found, alert_text.explain(found), as_json)
         else:
             who = name or getpass.getuser()
             with opened.write() as connection:
@@ -83,35 +61,44 @@ def alerts(
                 else:
                     result = moderation.change_exclusion(connection, action, target, who, reason)
             _print(result, result["done"], as_json)
-    finally:
-        opened.close()
 
 
 @app.command()
 def replay(
-    detector: Annotated[str, typer.Option(help="Its name, as alerts show it.")],
+    detector: Annotated[str, typer.Option(help="Name of the detector, as alerts show it.")],
     store: StoreOption = None,
     write: Annotated[
-        bool, typer.Option("--write", help="Open the alerts; default: only say what they would be.")
+        bool, typer.Option("--write", help="Open the alerts. Default: print them and write nothing.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Run one detector over everything that is stored: what would it have raised?"""
-    said = jobs.replay_detector(store or configuration.load().store, detector, write)
+    """Run one detector over all stored votes, and show the alerts that it would raise."""
+    signals = jobs.replay_detector(store_url(store), detector, write)
     if as_json:
-        emit(said)
+        emit(signals)
         return
-    for one in said:
-        e = "" if one["e_value"] is None else f"  e-value {alert_text.e_value(one['e_value'])}"
+    for one in signals:
+        e = "" if one["e_value"] is None else f"  e-value {alert_text.format_e_value(one['e_value'])}"
         kind = one["subject"]["kind"] or ""
         out.print(
             f"{one['at'][:16]}  {one['severity']:8}  {kind} {one['subject']['id']}: {one['direction']}{e}"
-            f"  {alert_text.seen(one)}",
+            f"  {alert_text.summarize(one)}",
             highlight=False,
             soft_wrap=True,
         )
-    raised = sum(one["severity"] != "cleared" for one in said)
+    raised = sum(one["severity"] != "cleared" for one in signals)
     err.print(f"{detector}: {raised} alerts raised or escalated, {'written' if write else 'nothing was written'}")
+
+
+def _list_alerts(store: Store, state: str | None, as_json: bool, check: bool) -> None:
+    with store.read() as connection:
+        listed = alert_queries.list_alerts(connection, state, now())
+    if as_json:
+        emit(listed)
+    else:
+        out.print(alert_table(listed, out.width))
+    if check and any(a["state"] == "open" for a in listed):
+        raise typer.Exit(1)
 
 
 def _list_exclusions(store: Store, as_json: bool) -> None:

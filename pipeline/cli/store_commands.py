@@ -1,23 +1,19 @@
-"""migrate, exporter, doctor, pseudonym, rejects: keeping it running."""
+"""migrate, pseudonym, rejects, doctor: a store's tables, its pseudonyms, its rejected records, its health."""
 
 from __future__ import annotations
 
 import platform
-import signal
-import threading
 from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
 from sqlalchemy.exc import DBAPIError
 
-from pipeline import jobs
-from pipeline import settings as configuration
-from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out
+from pipeline import jobs, settings
+from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out, store_url
 from pipeline.errors import IntegrityError
 from pipeline.events.pseudonym import format_pseudonym
-from pipeline.jobs.open_store import open_store
-from pipeline.metrics import StoreCollector, serve
+from pipeline.jobs.open_store import existing_store, open_store
 from pipeline.settings import PREFIX, SHAPING, Settings, shown
 from pipeline.store.db.migrate import NEWEST
 from pipeline.store.read import status as figures
@@ -35,37 +31,19 @@ _PACKAGES = (
 
 @app.command()
 def migrate(store: StoreOption = None, as_json: JsonOption = False) -> None:
-    """Make the store, or bring its tables and windows up to date: as the role that owns them, before all else runs."""
-    options = configuration.load()
-    opened = open_store(store or options.store)
+    """Create the store, or update its tables and rebuild stale windows.
+
+    Run it as the database role that owns the tables, before anything else.
+    """
+    opened = open_store(store_url(store))
     rebuilt = jobs.rebuild_windows(opened)
     opened.close()
     if as_json:
         emit({"store": opened.url, "tables": NEWEST, "windows_rebuilt": rebuilt})
         return
-    err.print(f"{opened.url} has the tables of version {NEWEST}", highlight=False)
+    err.print(f"{opened.url} has tables of version {NEWEST}", highlight=False)
     if rebuilt:
-        err.print(f"counted {rebuilt:,} windows again from the votes")
-
-
-@app.command()
-def exporter(
-    store: StoreOption = None,
-    port: Annotated[int, typer.Option(help="0 picks a free one.")] = 9464,
-    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
-) -> None:
-    """Serve the store's state as Prometheus metrics until SIGTERM."""
-    options = configuration.load()
-    opened = open_store(store or options.store)
-    collector = StoreCollector(lambda: jobs.read_store_status(opened), version("leaderboard-integrity"))
-    server = serve(collector.alone(), port, host=host)
-    err.print(f"metrics on http://{host}:{server.port}/metrics", highlight=False)
-    ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
-    ended.wait()
-    server.close()
-    opened.close()
+        err.print(f"rebuilt {rebuilt:,} windows from the votes")
 
 
 @app.command()
@@ -74,11 +52,9 @@ def pseudonym(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """What a voter is called in this store."""
-    options = configuration.load()
-    opened = open_store(store or options.store, create=False)
-    label = format_pseudonym(opened.pseudonym(voter_id))
-    opened.close()
+    """Show the pseudonym of a voter in this store."""
+    with existing_store(store_url(store)) as opened:
+        label = format_pseudonym(opened.pseudonym(voter_id))
     if as_json:
         emit({"pseudonym": label})
     else:
@@ -88,15 +64,12 @@ def pseudonym(
 @app.command()
 def rejects(
     store: StoreOption = None,
-    limit: Annotated[int, typer.Option(help="How many to show.")] = 1000,
+    limit: Annotated[int, typer.Option(help="Show at most this many.")] = 1000,
     as_json: JsonOption = False,
 ) -> None:
-    """Records that are no votes, and registry events that contradict others, each with its place and the reason."""
-    options = configuration.load()
-    opened = open_store(store or options.store, create=False)
-    with opened.read() as connection:
+    """List invalid records and contradictory registry events, each with its place and the reason."""
+    with existing_store(store_url(store)) as opened, opened.read() as connection:
         listed = [*figures.rejected(connection, limit), *registry_events.list_rejects(connection)][:limit]
-    opened.close()
     if as_json:
         emit(listed)
         return
@@ -111,16 +84,15 @@ def rejects(
 
 @app.command()
 def doctor(store: StoreOption = None, as_json: JsonOption = False) -> None:
-    """Versions, every setting with its value and source, and whether the store is whole; exit 1 if it is not."""
-    options = configuration.load()
-    url = store or options.store
+    """Show versions, every setting with its source, and the state of the store; exit 1 if the store has a fault."""
+    options = settings.load()
     report: dict[str, Any] = {
         "versions": {"python": platform.python_version(), "leaderboard-integrity": version("leaderboard-integrity"),
                      **{name: _version(name) for name in _PACKAGES}},
-        "settings": [_setting(options, *each) for each in configuration.sources().items()],
+        "settings": [_setting(options, *each) for each in settings.sources().items()],
         "settings_digest": options.digest(),
-        "unknown_settings": configuration.unknown(),
-        "store": _store(url),
+        "unknown_settings": settings.unknown(),
+        "store": _store(store or options.store),
     }  # fmt: skip
     healthy = not any(report["store"].get(name) for name in ("error", "incomplete", "windows_stale_since"))
     if as_json:
@@ -131,7 +103,7 @@ def doctor(store: StoreOption = None, as_json: JsonOption = False) -> None:
         for one in report["settings"]:
             out.print(f"{one['name']:42} {one['value']!s:36} {one['source']}", highlight=False)
         for name, source in report["unknown_settings"].items():
-            out.print(f"{name:42} unknown, not read ({source})", highlight=False)
+            out.print(f"{name:42} unknown, ignored ({source})", highlight=False)
         out.print(f"settings digest {report['settings_digest'][:16]}; store: {report['store']}", highlight=False)
     if not healthy:
         raise typer.Exit(1)
@@ -148,18 +120,15 @@ def _setting(options: Settings, name: str, source: str) -> dict[str, Any]:
 
 def _store(url: str) -> dict[str, Any]:
     try:
-        opened = open_store(url, create=False)
-        with opened.read() as connection:
-            result = {
+        with existing_store(url) as opened, opened.read() as connection:
+            return {
                 "url": opened.url,
                 "fates": figures.fates(connection),
                 "incomplete": figures.incomplete(connection),
                 "windows_stale_since": stale_windows.stale_since(connection),
             }
-        opened.close()
     except (IntegrityError, DBAPIError) as error:
         return {"error": str(error)}
-    return result
 
 
 def _version(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Cursors and cells: nothing of a caller's is taken for more than it is."""
+"""Cursors, cells and Accept headers: a caller's text is never interpreted beyond its format."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_a_cursor_gives_back_its_key(number: int, text: str) -> None:
 
 
 @given(st.text(max_size=60))
-def test_what_is_no_cursor_of_ours_is_refused_and_breaks_nothing(text: str) -> None:
+def test_an_invalid_cursor_is_a_422(text: str) -> None:
     try:
         key = key_of(text, int, str)
     except Problem as problem:
@@ -34,13 +34,13 @@ def test_a_cursor_of_another_shape_is_refused(key: tuple[object, ...]) -> None:
 
 
 @pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t", "\r"])
-def test_a_cell_that_a_spreadsheet_would_run_is_text(sign: str) -> None:
+def test_a_cell_that_a_spreadsheet_would_execute_is_escaped(sign: str) -> None:
     table = csv_of([{"model": f"{sign}1+1", "rating": -1.5}]).decode()
     assert f"'{sign}1+1" in table
-    assert "-1.5" in table  # a number stays one
+    assert "-1.5" in table  # a number is not escaped
 
 
-def test_accept_chooses_the_form() -> None:
+def test_accept_chooses_the_format() -> None:
     assert preferred("text/csv;q=0.9, */*") == "csv"
     assert preferred("application/vnd.apache.parquet") == "parquet"
     assert preferred("text/html,application/xhtml+xml,*/*;q=0.8") == "json"

@@ -1,4 +1,4 @@
-"""redteam: attackers whose every vote is known, against the pipeline and against what others do."""
+"""redteam: known attacks, played against the detectors and against published baselines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from rich import box
 from rich.table import Table
 
 from pipeline.cli.app import JsonOption, app, emit, err, out
-from pipeline.cli.redteam_audited import table as audited_table
 from pipeline.errors import Usage
 from pipeline.lab.redteam import audited, sampling
 from pipeline.lab.redteam.baselines import BASELINES
@@ -23,17 +22,18 @@ from pipeline.lab.redteam.scenarios import SCENARIOS
 @app.command()
 def redteam(
     scenario: Annotated[
-        str, typer.Option(help="Only these, by comma: S1a, S18, …; S1 stands for all of its kind, S0 for clean months.")
+        str,
+        typer.Option(help="Only these, comma-separated: S1a, S18, …; S1 means S1a, S1b, …; S0: clean months."),
     ] = "",
     votes: Annotated[
-        int, typer.Option(min=20_000, help="Honest votes of a month; of the boards S9 to S14 six times as many.")
+        int, typer.Option(min=20_000, help="Honest votes in a month; S9 to S14 use six times as many.")
     ] = 60_000,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, other people.")] = 7,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 7,
     as_json: JsonOption = False,
 ) -> None:
-    """Play attacks of the literature and show what was found, what the board lost, and what others would find.
+    """Play attacks from the literature; show what the detectors find, what the board loses, what baselines find.
 
-    Exit 1 if nobody was told of what must be found, or something was said where nothing is wrong; some five minutes.
+    Takes about five minutes. Exit 1 if a required alert is missing, or if an alert is false.
     """
     wanted = _wanted(scenario)
     rows: list[Row] = []
@@ -46,17 +46,17 @@ def redteam(
         if name in wanted:
             err.print(f"{name}: a board of a month …", highlight=False)
             skewed.append(sampling.play(name, 6 * votes, seed))
-    said = _audited(wanted, seed)
+    audit_cases = _run_audits(wanted, seed)
     peers: list[Peer] = []
     if not scenario:
-        err.print("voters of a hundred votes, beside what others do …", highlight=False)
+        err.print("voters of 100 votes, compared with the baselines …", highlight=False)
         peers = compare(seed=seed)
     if as_json:
         emit(
             {
                 "scenarios": [row.shown() for row in rows],
                 "sampling": [asdict(one) for one in skewed],
-                "audits": [asdict(one) for one in said],
+                "audits": [asdict(one) for one in audit_cases],
                 "peers": [asdict(one) for one in peers],
             }
         )
@@ -64,43 +64,43 @@ def redteam(
         tables: tuple[tuple[Callable[..., Table], list[Any]], ...] = (
             (_found, rows),
             (_lost, rows),
-            (_told, rows),
-            (_beside, rows),
+            (_window_alerts, rows),
+            (_baselines, rows),
             (_sampled, skewed),
-            (audited_table, said),
+            (_audits, audit_cases),
             (_peers, peers),
         )
         for table, shown in tables:
             if shown:
                 out.print(table(shown))
-    if not all([*(row.passed for row in rows), *(one.passed for one in skewed), *(one.passed for one in said)]):
+    if not all([*(row.passed for row in rows), *(one.passed for one in skewed), *(one.passed for one in audit_cases)]):
         raise typer.Exit(1)
 
 
-def _audited(wanted: list[str], seed: int) -> list[audited.Audited]:
-    said: list[audited.Audited] = []
+def _run_audits(wanted: list[str], seed: int) -> list[audited.Audited]:
+    results: list[audited.Audited] = []
     for name, case in audited.CASES.items():
         if name in wanted:
             err.print(f"{name}: the slow audits …", highlight=False)
-            said += case(seed)
-    return said
+            results += case(seed)
+    return results
 
 
 def _wanted(scenario: str) -> list[str]:
-    """The scenarios that are meant, all if none is named."""
+    """The names of the chosen scenarios; all if none is given."""
     names = [*(one.name for one in SCENARIOS), *sampling.NAMES, *audited.CASES]
     if not scenario:
         return names
     chosen: list[str] = []
     for name in scenario.split(","):
-        mine = [one for one in names if _of(name, one)]
-        if not mine:
+        matching = [one for one in names if _matches(name, one)]
+        if not matching:
             raise Usage(f"--scenario: expected some of {', '.join(names)}, got {name!r}")
-        chosen += mine
+        chosen += matching
     return chosen
 
 
-def _of(name: str, scenario: str) -> bool:
+def _matches(name: str, scenario: str) -> bool:
     return scenario == name or (scenario.startswith(name) and scenario[len(name) :].isalpha())
 
 
@@ -115,7 +115,7 @@ def _found(rows: list[Row]) -> Table:
         "must": lambda r: r.must,
         "ok": lambda r: "yes" if r.passed else "[red]NO[/]",
     }
-    return _table("Who was found (votes admitted: before the first alert)", columns, rows)
+    return _table("Attackers found (admitted: votes before the first alert)", columns, rows)
 
 
 def _lost(rows: list[Row]) -> Table:
@@ -123,39 +123,52 @@ def _lost(rows: list[Row]) -> Table:
         "": lambda r: r.scenario,
         "places lost: raw → policy → person": lambda r: " → ".join(map(str, r.places_lost)),
         "honest votes out: policy · person": lambda r: " · ".join(f"{n:,}" for n in r.honest_excluded),
-        "honest voters told of: proved · unproved": lambda r: " · ".join(f"{x:.2%}" for x in r.false_voters),
+        "honest voters with an alert: proved · unproved": lambda r: " · ".join(f"{x:.2%}" for x in r.false_voters),
     }
     return _table("What the board lost, and what the defence cost", columns, rows)
 
 
-def _told(rows: list[Row]) -> Table:
+def _window_alerts(rows: list[Row]) -> Table:
     columns = {
         "": lambda r: r.scenario,
-        "of the attacked model or the board": lambda r: ", ".join(f"{k} ({v})" for k, v in sorted(r.told.items())),
-        "of others, and how often": lambda r: ", ".join(f"{k} {n}" for k, n in sorted(r.elsewhere.items())),
+        "about the attacked model or the board": lambda r: ", ".join(f"{k} ({v})" for k, v in sorted(r.told.items())),
+        "about others, and how often": lambda r: ", ".join(f"{k} {n}" for k, n in sorted(r.elsewhere.items())),
     }
-    return _table("What the windows' detectors said", columns, rows)
+    return _table("Alerts of the window detectors", columns, rows)
 
 
-def _beside(rows: list[Row]) -> Table:
+def _baselines(rows: list[Row]) -> Table:
     columns: dict[str, Any] = {"": lambda r: r.scenario}
     for name in ("ours", *BASELINES):
         columns[name] = lambda r, name=name: (
             f"{_share(r.baselines[name][0])} (false {r.baselines[name][1]:.1%})".removeprefix("– ")
         )
-    return _table("Share of the attackers found, beside what others do (and of the honest)", columns, rows)
+    return _table("Share of attackers found, compared with baselines (in brackets: of honest voters)", columns, rows)
 
 
 def _sampled(rows: list[sampling.Skewed]) -> Table:
     columns = {
         "": lambda r: r.scenario,
         "board": lambda r: r.what,
-        "told, after battles": lambda r: ", ".join(f"{k} {at:,}" for k, (_, at) in sorted(r.told.items())) or "nothing",
-        "others told of": lambda r: ", ".join(f"{k} {n}" for k, n in r.other.items()),
-        "false before": lambda r: ", ".join(f"{k} {n}" for k, n in r.false.items()) or "none",
+        "alert, after battles": lambda r: (
+            ", ".join(f"{k} {at:,}" for k, (_, at) in sorted(r.told.items())) or "nothing"
+        ),
+        "other alerts": lambda r: ", ".join(f"{k} {n}" for k, n in r.other.items()),
+        "false alerts before": lambda r: ", ".join(f"{k} {n}" for k, n in r.false.items()) or "none",
         "ok": lambda r: "yes" if r.passed else "[red]NO[/]",
     }
-    return _table("Boards that are not sampled as they declare", columns, rows)
+    return _table("Boards whose sampling differs from the declared policy", columns, rows)
+
+
+def _audits(rows: list[audited.Audited]) -> Table:
+    columns = {
+        "": lambda r: r.scenario,
+        "case": lambda r: r.what,
+        "found": lambda r: r.found,
+        "must": lambda r: r.must,
+        "ok": lambda r: "yes" if r.passed else "[red]NO[/]",
+    }
+    return _table("Variants, fairness and claims", columns, rows)
 
 
 def _peers(rows: list[Peer]) -> Table:
@@ -166,11 +179,11 @@ def _peers(rows: list[Peer]) -> Table:
     }
     for name in BASELINES:
         columns[name] = lambda r, name=name: f"{_share(r.published[name])} · {_share(r.fixed[name])}"
-    return _table("Share flagged: as published · where 1% of the honest are flagged", columns, rows)
+    return _table("Share flagged: as published · at 1% of honest voters flagged", columns, rows)
 
 
 def _table(title: str, columns: dict[str, Any], rows: list[Any]) -> Table:
-    # Seven columns are to be read in a terminal of 80.
+    # Narrow padding, so that seven columns fit into a terminal of 80.
     table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in columns:
         table.add_column(name)

@@ -1,4 +1,4 @@
-"""How things look in a terminal: tables, intervals drawn as a line, alerts in plain words."""
+"""Tables for the terminal: boards, comparisons, alerts; an interval is drawn as a line of characters."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.alert_text import e_value, seen
+from pipeline.alert_text import format_e_value, summarize
 
 _WIDTH = 24
 _NARROW = 14
-# Columns of a terminal that has room for what an alert is about; in a narrower one it is said with what was seen.
+# Terminal width from which an alert's subject has a column of its own; below it, the subject precedes the summary.
 _SUBJECT = 115
 
 _RIGHT = frozenset({"rank", "rating", "raw", "defended", "moved", "rank set", "votes", "e-value"})
 
-# A column: its name, the narrowest terminal that shows it, and a row's cell.
+# A column: its title, the narrowest terminal that shows it, and the function that makes a row's cell.
 _Column = tuple[str, int, Callable[[Mapping[str, Any]], str | Text]]
 
 
-def interval(lower: float, rating: float, upper: float, low: float, high: float, width: int = _WIDTH) -> str:
-    """An interval drawn between the board's lowest and highest bound: ──●──."""
+def draw_interval(lower: float, rating: float, upper: float, low: float, high: float, width: int = _WIDTH) -> str:
+    """Draw an interval on the scale from the board's lowest to its highest bound: ──●──."""
     span = max(high - low, 1e-9)
     at = [min(width - 1, max(0, round((x - low) / span * (width - 1)))) for x in (lower, rating, upper)]
     cells = ["─" if at[0] <= i <= at[2] else " " for i in range(width)]
@@ -30,8 +30,8 @@ def interval(lower: float, rating: float, upper: float, low: float, high: float,
     return "".join(cells)
 
 
-def board(rows: Sequence[Mapping[str, Any]], title: str, width: int = 120) -> Table:
-    """One view of a snapshot; a narrow terminal gets fewer columns rather than broken ones."""
+def board_table(rows: Sequence[Mapping[str, Any]], title: str, width: int = 120) -> Table:
+    """One view of a snapshot; a narrow terminal gets fewer columns."""
     low, high = (f(r[k] for r in rows) if rows else 0.0 for f, k in ((min, "lower"), (max, "upper")))
     drawn = _WIDTH if width >= 120 else _NARROW
     columns: list[_Column] = [
@@ -39,15 +39,15 @@ def board(rows: Sequence[Mapping[str, Any]], title: str, width: int = 120) -> Ta
         ("model", 0, lambda r: r["model"]),
         ("rating", 0, lambda r: f"{r['rating']:.2f}"),
         ("interval", 100, lambda r: f"{r['lower']:.2f} … {r['upper']:.2f}"),
-        ("", 72, lambda r: interval(r["lower"], r["rating"], r["upper"], low, high, drawn)),
+        ("", 72, lambda r: draw_interval(r["lower"], r["rating"], r["upper"], low, high, drawn)),
         ("rank set", 95, lambda r: f"{r['rank_best']}–{r['rank_worst']}"),
         ("votes", 0, lambda r: f"{r['votes']:,}"),
     ]
     return _table(title, columns, rows, width)
 
 
-def coefficients(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What style is worth, a line a feature."""
+def coefficient_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The style coefficients, one line for each feature."""
     return [
         f"{row['feature']:8} {row['coefficient']:+.4f}  [{row['lower']:+.4f}, {row['upper']:+.4f}]"
         "  logits per standard deviation"
@@ -55,23 +55,23 @@ def coefficients(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def side_by_side(
+def comparison_table(
     raw: Sequence[Mapping[str, Any]], defended: Sequence[Mapping[str, Any]], most: int, width: int = 120
 ) -> Table:
-    """Raw beside defended, with the ranks that moved marked."""
-    before, shown = {r["model"]: r for r in raw}, defended[:most]
+    """Raw and defended ratings side by side, with the change of rank."""
+    raw_rows, shown = {r["model"]: r for r in raw}, defended[:most]
     low, high = (f(r[k] for r in shown) if shown else 0.0 for f, k in ((min, "lower"), (max, "upper")))
     columns: list[_Column] = [
         ("model", 0, lambda r: r["model"]),
-        ("raw", 0, lambda r: f"{before[r['model']]['rating']:.1f}"),
-        ("rank", 0, lambda r: str(before[r["model"]]["rank"])),
+        ("raw", 0, lambda r: f"{raw_rows[r['model']]['rating']:.1f}"),
+        ("rank", 0, lambda r: str(raw_rows[r["model"]]["rank"])),
         ("defended", 0, lambda r: f"{r['rating']:.1f}"),
         ("rank", 0, lambda r: str(r["rank"])),
         ("95% interval", 100, lambda r: f"{r['lower']:.1f} … {r['upper']:.1f}"),
-        ("", 125, lambda r: interval(r["lower"], r["rating"], r["upper"], low, high)),
-        ("moved", 0, lambda r: moved(before[r["model"]]["rank"] - r["rank"])),
+        ("", 125, lambda r: draw_interval(r["lower"], r["rating"], r["upper"], low, high)),
+        ("moved", 0, lambda r: rank_change(raw_rows[r["model"]]["rank"] - r["rank"])),
     ]
-    return _table("Raw beside defended", columns, shown, width)
+    return _table("Raw and defended ratings", columns, shown, width)
 
 
 def _table(title: str, columns: Sequence[_Column], rows: Sequence[Mapping[str, Any]], width: int) -> Table:
@@ -85,26 +85,26 @@ def _table(title: str, columns: Sequence[_Column], rows: Sequence[Mapping[str, A
     return table
 
 
-def moved(places: int) -> Text:
-    """Places won (+) or lost (−) by leaving the excluded votes out."""
+def rank_change(places: int) -> Text:
+    """Places won (+) or lost (−), in green or red; empty for none."""
     if not places:
         return Text("")
     return Text(f"{places:+d}", style="green" if places > 0 else "red")
 
 
-def _about(alert: Mapping[str, Any]) -> str:
-    return f"{alert['subject']['id'][:40]}: {seen(alert)}"
+def _subject_and_summary(alert: Mapping[str, Any]) -> str:
+    return f"{alert['subject']['id'][:40]}: {summarize(alert)}"
 
 
-def alerts(listed: Sequence[Mapping[str, Any]], width: int = 120) -> Table:
-    """Alerts, a line each."""
+def alert_table(listed: Sequence[Mapping[str, Any]], width: int = 120) -> Table:
+    """Alerts, one in each row."""
     columns: list[_Column] = [
         ("id", 0, lambda a: a["id"]),
         ("severity", 0, lambda a: Text(a["severity"], style="red" if a["severity"] == "critical" else "yellow")),
         ("detector", 150, lambda a: a["detector"]),
         ("subject", _SUBJECT, lambda a: f"{a['subject']['kind']} {a['subject']['id'][:40]}"),
-        ("e-value", 0, lambda a: e_value(a["e_value"])),
+        ("e-value", 0, lambda a: format_e_value(a["e_value"])),
         ("state", 90, lambda a: a["state"]),
-        ("seen", 0, seen if width >= _SUBJECT else _about),
+        ("what", 0, summarize if width >= _SUBJECT else _subject_and_summary),
     ]
     return _table(f"{len(listed)} alerts", columns, listed, width)

@@ -1,0 +1,136 @@
+"""refresh, leaderboard, diff: publish a board, show it, compare two."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.table import Table
+
+from pipeline import jobs
+from pipeline.api.move_reasons import move_reason
+from pipeline.cli import terminal_tables
+from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out, store_url
+from pipeline.errors import Usage
+from pipeline.jobs.open_store import existing_store
+from pipeline.jobs.refresh.board_diff import BoardDiff, ModelMove, compare_snapshots
+from pipeline.store.boards import snapshots
+from pipeline.vocabulary.time import from_microseconds, parse_iso8601
+
+View = Literal["raw", "defended", "style"]
+
+
+@app.command()
+def refresh(store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """Seal new votes, check them, rate them, and publish a snapshot if anything has changed."""
+    result = jobs.refresh_board(store_url(store))
+    if as_json:
+        emit(result)
+        return
+    err.print(
+        f"snapshot {result['sequence']} ({result['snapshot'][:12]}): {result['votes_counted']:,} votes counted, "
+        f"{result['votes_excluded']:,} excluded, log of {result['log_size']:,}",
+        highlight=False,
+    )
+    for model in result["unrated"]:
+        err.print(f"  not rated: {model['model']}: {model['reason']}", highlight=False)
+
+
+@app.command()
+def leaderboard(
+    store: StoreOption = None,
+    snapshot: Annotated[str | None, typer.Option(help="A snapshot's id or the beginning of it.")] = None,
+    at: Annotated[str | None, typer.Option(help="The snapshot in force at this time (ISO 8601).")] = None,
+    view: Annotated[
+        View, typer.Option(help="raw: all votes; defended: without exclusions; style: defended, style-controlled.")
+    ] = "defended",
+    as_json: JsonOption = False,
+) -> None:
+    """Show a published board; default: the newest."""
+    with existing_store(store_url(store)) as opened, opened.read() as connection:
+        found = snapshots.find(connection, snapshot, _parse_time(at))
+        rows = snapshots.rows(connection, found.snapshot_id, view)
+    if view not in found.body["views"]:
+        reason = found.body.get("style", {}).get("reason", "snapshots of its version had none")
+        raise Usage(f"expected a snapshot with a view {view}, got {found.snapshot_id[:12]}: {reason}")
+    coefficients = found.body["style"]["coefficients"] if view == "style" else []
+    if as_json:
+        more = {"coefficients": coefficients} if view == "style" else {}
+        emit({"snapshot": found.snapshot_id, "view": view, "rows": rows, **more})
+        return
+    day = from_microseconds(found.published_at).strftime("%Y-%m-%d %H:%M UTC")
+    title = f"Snapshot {found.sequence} ({found.snapshot_id[:12]}), {view}, {day}"
+    out.print(terminal_tables.board_table(rows, title, out.width))
+    for line in terminal_tables.coefficient_lines(coefficients):
+        out.print(line, highlight=False, markup=False)
+    for model in found.body["views"][view]["unrated"]:
+        out.print(f"not rated: {model['model']}: {model['reason']}", highlight=False)
+
+
+def _parse_time(text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        return parse_iso8601(text)
+    except ValueError:
+        raise Usage(f"--at: expected a date or time in ISO 8601, got {text!r}") from None
+
+
+@app.command()
+def diff(
+    before: Annotated[str, typer.Argument(help="The older snapshot's id or the beginning of it.")],
+    after: Annotated[str | None, typer.Argument(help="The newer snapshot's id; default: the newest.")] = None,
+    store: StoreOption = None,
+    view: Annotated[View, typer.Option(help="The view that is compared.")] = "defended",
+    as_json: JsonOption = False,
+) -> None:
+    """Show which models rose or fell between two snapshots, and why: new votes, exclusions, settings."""
+    with existing_store(store_url(store)) as opened, opened.read() as connection:
+        found = compare_snapshots(
+            connection, snapshots.find(connection, before), snapshots.find(connection, after), view
+        )
+    if as_json:
+        emit(_diff_document(found))
+        return
+    table = Table(title=_diff_title(found), title_justify="left", header_style="bold")
+    for name in ("moved", "rank", "model", "why"):
+        table.add_column(name, justify="left" if name in {"model", "why"} else "right", overflow="fold")
+    for one in found.moves:
+        if one.places != 0:
+            change = terminal_tables.rank_change(one.places or 0)
+            table.add_row(change, _ranks(one), one.model, move_reason(one))
+    out.print(table)
+    for what, entries in (("excluded", found.excluded), ("restored", found.restored)):
+        for e in entries:
+            line = f"{what}: {e['kind']} {e['target']}: {e['reason']} (by {e['name']})"
+            out.print(line, highlight=False, markup=False)
+
+
+def _diff_title(found: BoardDiff) -> str:
+    return (
+        f"Snapshot {found.before.sequence} to {found.after.sequence}, {found.view}: {found.votes:,} new votes, "
+        f"{len(found.excluded)} new exclusions, {len(found.restored)} undone"
+    )
+
+
+def _ranks(move: ModelMove) -> str:
+    old, new = (str(row["rank"]) if row else "–" for row in (move.before, move.after))
+    return f"{old} → {new}"
+
+
+def _diff_document(found: BoardDiff) -> dict[str, Any]:
+    return {
+        "before": found.before.snapshot_id,
+        "after": found.after.snapshot_id,
+        "view": found.view,
+        "votes": found.votes,
+        "excluded": list(found.excluded),
+        "restored": list(found.restored),
+        "settings": {name: {"before": old, "after": new} for name, (old, new) in found.settings.items()},
+        "untold": found.untold,
+        "rows": [
+            {**asdict(one), "places": one.places, "rating": one.rating_change, "reason": move_reason(one)}
+            for one in found.moves
+        ],
+    }

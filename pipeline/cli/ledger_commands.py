@@ -1,0 +1,80 @@
+"""audit, retract, erase, rotate-key: what the operator of a ledger does with it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pipeline import jobs
+from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out, store_url
+from pipeline.errors import Usage
+from pipeline.jobs.custody import operator_actions
+
+NameOption = Annotated[str, typer.Option(help="Name of the person who decides.")]
+ReasonOption = Annotated[str, typer.Option(help="The reason. It is published in the ledger.")]
+
+
+@app.command()
+def audit(store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """Recompute the whole ledger, as the daily DAG does.
+
+    Exit 4 if a part is wrong; each wrong part opens a critical alert.
+    """
+    report = jobs.audit_ledger(store_url(store))
+    if as_json:
+        emit(report)
+    else:
+        for part in report["parts"]:
+            mark = "[green]ok[/]" if part["passed"] else "[bold red]wrong[/]"
+            out.print(f"{part['name']:8} {mark}  ", end="", highlight=False)
+            out.print(part["what"], highlight=False, markup=False)
+    if not report["passed"]:
+        raise typer.Exit(4)
+
+
+@app.command()
+def retract(
+    vote: Annotated[str, typer.Argument(help="The id of a sealed vote.")],
+    reason: ReasonOption,
+    name: NameOption,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Retract a vote: no view counts it from the next refresh on.
+
+    Its leaf stays in the log; a second leaf records the retraction.
+    """
+    result = operator_actions.retract(store_url(store), vote, reason, name)
+    if as_json:
+        emit(result)
+    else:
+        err.print(f"leaf {result['leaf']} will be retracted by the next refresh", highlight=False)
+
+
+@app.command()
+def erase(
+    vote: Annotated[str | None, typer.Argument(help="The id of a sealed vote.")] = None,
+    voter: Annotated[str | None, typer.Option(help="Erase all sealed votes of this voter id (the board's id).")] = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Erase who cast a vote. The vote still counts and every proof stays valid. This cannot be undone."""
+    if (vote is None) == (voter is None):
+        raise Usage("expected either a vote's id or --voter ID")
+    result = operator_actions.erase(store_url(store), vote_id=vote, voter_id=voter)
+    if as_json:
+        emit(result)
+    else:
+        err.print(f"erased the voter of {result['erased']} votes")
+
+
+@app.command("rotate-key")
+def rotate_key(store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """Make a new signing key; the next snapshot is signed with the old key and the new one."""
+    result = operator_actions.rotate_key(store_url(store))
+    if as_json:
+        emit(result)
+    else:
+        err.print(f"the snapshot after number {result['after']} is signed with the old key and with", highlight=False)
+        out.print(result["key"], highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,82 @@
+"""witness: the commands of a witness, and the two (`ask`, `keep`) of the board that it watches."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out, store_url
+from pipeline.errors import Refuted
+from pipeline.jobs.custody import witnessing
+from pipeline.ledger.witness import HTTP_STATUS
+
+witness = typer.Typer(help="Sign a log's heads as a third party; refuse forks and rollbacks.", no_args_is_help=True)
+app.add_typer(witness, name="witness")
+
+FolderArgument = Annotated[Path, typer.Argument(help="The witness's own folder.")]
+
+
+@witness.command("init")
+def init(folder: FolderArgument, name: Annotated[str, typer.Option(help="Name of the witness.")]) -> None:
+    """Create a witness and print its public key, which the board adds to INTEGRITY_WITNESSES."""
+    out.print(witnessing.create_witness(folder, name), highlight=False, markup=False, soft_wrap=True)
+
+
+@witness.command()
+def watch(
+    folder: FolderArgument, key: Annotated[str, typer.Argument(help="The public key of a snapshot log.")]
+) -> None:
+    """Add a log to the watched ones, from its first leaf on."""
+    err.print(f"watching {witnessing.watch_log(folder, key)}", highlight=False)
+
+
+@witness.command()
+def logs(folder: FolderArgument) -> None:
+    """List the watched logs and the newest head signed for each, as JSON."""
+    emit(witnessing.watched_logs(folder))
+
+
+@witness.command()
+def sign(
+    folder: FolderArgument,
+    request: Annotated[Path | None, typer.Argument(help="Output of `witness ask`; default: standard input.")] = None,
+) -> None:
+    """Sign a head that continues the newest signed one, and print the signature line.
+
+    Exit 4 if it is refused; the message gives the HTTP status of the refusal (C2SP tlog-witness).
+    """
+    body = sys.stdin.buffer.read() if request is None else request.read_bytes()
+    try:
+        line = witnessing.sign_head(folder, body)
+    except Refuted as fault:
+        err.print(f"refused with {HTTP_STATUS.get(fault.reason, 400)}", highlight=False)
+        raise
+    sys.stdout.buffer.write(line)
+
+
+@witness.command()
+def ask(
+    old: Annotated[int, typer.Option(help="Leaves of the newest head that the witness has signed.")] = 0,
+    store: StoreOption = None,
+) -> None:
+    """For the board: write a request to a witness (C2SP tlog-witness, add-checkpoint) to standard output."""
+    sys.stdout.buffer.write(witnessing.witness_request(store_url(store), old))
+
+
+@witness.command()
+def keep(
+    line: Annotated[Path | None, typer.Argument(help="Output of `witness sign`; default: standard input.")] = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """For the board: store a witness's signature; bundles then contain it."""
+    result = witnessing.add_cosignature(
+        store_url(store), sys.stdin.buffer.read() if line is None else line.read_bytes()
+    )
+    if as_json:
+        emit(result)
+    else:
+        err.print(f"snapshot {result['sequence']} is signed by {result['witness']}", highlight=False)

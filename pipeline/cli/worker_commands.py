@@ -1,0 +1,162 @@
+"""work, monitor: read votes from Kafka or a file, and close windows over them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipeline import settings
+from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, store_url
+from pipeline.cli.stream_options import ColumnsOption, OutcomesOption, parse_kafka_url, progress_bar
+from pipeline.detectors import VOTER, WINDOW
+from pipeline.errors import BrokerUnavailable
+from pipeline.formats import ColumnMapping
+from pipeline.jobs.open_store import open_store
+from pipeline.metrics import WorkerMetrics, serve
+from pipeline.settings import Settings
+from pipeline.store import Store
+from pipeline.store.votes import registry_events
+from pipeline.stream.gc_tuning import tune_gc
+from pipeline.stream.ingest_tally import IngestTally
+from pipeline.stream.kafka_publisher import create_producer
+from pipeline.stream.monitor import Monitor
+from pipeline.stream.outbox_sender import Send
+from pipeline.stream.registry_reader import RegistryReader, keep_registry_current
+from pipeline.stream.source import FileSource, KafkaSource, RegistryTopic, Source
+from pipeline.stream.worker import Worker
+
+
+@app.command()
+def work(
+    source: Annotated[str, typer.Option(help="FILE or kafka://HOST:PORT[/TOPIC]")],
+    store: StoreOption = None,
+    registry_file: Annotated[Path | None, typer.Option("--registry", help="Registry events, JSON Lines.")] = None,
+    until_end: Annotated[bool, typer.Option("--until-end", help="Stop at the end that the source has now.")] = False,
+    topic: Annotated[str | None, typer.Option(help="Default: arena.votes.")] = None,
+    metrics_port: Annotated[int | None, typer.Option(help="Serve /metrics and /healthz on this port.")] = None,
+    metrics_host: Annotated[str, typer.Option(help="Address for /metrics and /healthz.")] = "127.0.0.1",
+    columns: ColumnsOption = "",
+    outcomes: OutcomesOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Read votes from a file or from Kafka, evaluate each and store it. SIGTERM stops it cleanly."""
+    options = settings.load()
+    opened = open_store(store or options.store, worker=True)
+    if registry_file is not None:
+        registry_events.load_file(opened, registry_file)
+    metrics = WorkerMetrics()
+    origin, send = _source(source, topic, opened, options, ColumnMapping.parse(columns, outcomes))
+    tune_gc()
+    with progress_bar(as_json) as bar:
+        task = bar.add_task("votes", total=None)
+        worker = Worker(
+            origin, opened, options, VOTER, f"{socket.gethostname()}:{os.getpid()}", metrics, send,
+            lambda tally: bar.update(task, completed=tally.read, description=_progress_line(tally)),
+        )  # fmt: skip
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: worker.stop())
+        server = (
+            serve(metrics.registry, metrics_port, host=metrics_host, health=worker.healthy)
+            if metrics_port is not None
+            else None
+        )
+        started = time.monotonic()
+        try:
+            with _registry_topic(source, opened, options, origin, worker.stop, until_end):
+                tally = worker.run(until_end=until_end or isinstance(origin, FileSource))
+        finally:
+            origin.close()
+            if server:
+                server.close()
+    seconds = time.monotonic() - started
+    opened.close()
+    result = _result(tally, seconds)
+    if as_json:
+        emit(result)
+    else:
+        err.print(", ".join(f"{name} {value:,}" for name, value in result.items()), highlight=False)
+
+
+@app.command()
+def monitor(
+    store: StoreOption = None,
+    until_end: Annotated[bool, typer.Option("--until-end", help="Stop when no window is left to close.")] = False,
+    close: Annotated[bool, typer.Option("--close", help="Also close the windows after the watermark.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Close five-minute windows in order, over all partitions, and run the window detectors on each."""
+    opened = open_store(store_url(store), create=False)
+    running = Monitor(opened, settings.load(), f"{socket.gethostname()}:{os.getpid()}", WINDOW)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: running.stop())
+    closed = running.run(until_end=until_end or close, close=close)
+    opened.close()
+    if as_json:
+        emit({"windows_closed": closed})
+    else:
+        err.print(f"closed {closed:,} windows")
+
+
+def _source(
+    given: str, topic: str | None, store: Store, options: Settings, mapping: ColumnMapping
+) -> tuple[Source, Send | None]:
+    if not given.startswith("kafka://"):
+        return FileSource(Path(given), mapping), None
+    bootstrap, topic_in_url = parse_kafka_url(given)
+    # One consumer group for each store: two stores that read the same topic must each see all of it.
+    source = KafkaSource(
+        bootstrap,
+        topic or topic_in_url or options.topic_votes,
+        options.group or f"integrity-{store.store_id}",
+        session_seconds=options.session_seconds,
+        poll_seconds=options.poll_seconds,
+    )
+    return source, _sender(bootstrap)
+
+
+def _registry_topic(
+    given: str, store: Store, options: Settings, votes: Source, halt: Callable[[], None], until_end: bool
+) -> AbstractContextManager[None]:
+    """Reads the registry topic while votes come from Kafka; with a file, `--registry` gives the registry."""
+    if isinstance(votes, FileSource):
+        return nullcontext()
+    bootstrap, _ = parse_kafka_url(given)
+    connect = partial(RegistryTopic, bootstrap, options.topic_registry)
+    reader = RegistryReader(connect, store, votes_source=votes.name, rejected_topic=options.topic_rejected)
+    return keep_registry_current(reader, until_end=until_end, halt=halt)
+
+
+def _sender(bootstrap: str) -> Send:
+    client: Any = None
+
+    def send(messages: Any) -> None:
+        nonlocal client
+        client = client or create_producer(bootstrap)
+        try:
+            futures = [client.send(name, value=value, key=key) for name, key, value in messages]
+            client.flush()
+            for future in futures:
+                future.get(timeout=30)
+        except Exception as error:  # the client raises many types; each means that the broker did not confirm
+            raise BrokerUnavailable(f"outbox: {error}") from error
+
+    return send
+
+
+def _result(tally: IngestTally, seconds: float) -> dict[str, Any]:
+    names = ("read", "accepted", "duplicate", "late", "quarantined", "rejected", "alerts")
+    counts = {name: getattr(tally, name) for name in names}
+    return {**counts, "votes_per_second": round(tally.read / seconds, 1) if seconds > 0 else 0.0}
+
+
+def _progress_line(tally: IngestTally) -> str:
+    return f"votes: {tally.accepted:,} accepted, {tally.rejected:,} rejected, {tally.alerts:,} alerts"
