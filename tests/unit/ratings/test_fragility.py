@@ -46,14 +46,14 @@ def test_the_real_first_is_dethroned_by_its_runner_up(real: PairCounts) -> None:
 def test_no_challenger_is_passed_over_that_might_be_cheaper(real: PairCounts) -> None:
     start = fit(real)
     first = int(np.argmax(start.theta))
-    lifts = fragility._lifts(start, first)
+    potentials = fragility._potentials(start, first)
     for k in range(0, len(start.theta), 9):
         if k != first:
             gap = float(start.theta[first] - start.theta[k])
-            price = gap / (lifts[first, k] - lifts[k, k])
-            least = fragility._least(real, start, lifts[:, k], gap)
+            price = gap / (potentials[first, k] - potentials[k, k])
+            least = fragility._lower_bound(real, start, potentials[:, k], gap)
             assert price <= least + 1e-9
-            assert least <= fragility._Search(real, start, first, k).linear() + 1e-9
+            assert least <= fragility._Search(real, start, first, k).linear_estimate() + 1e-9
     top = np.argsort(-start.theta)[:5].tolist()
     swaps = [fewest_votes_to_swap(real, real.models[first], real.models[k]) for k in top if k != first]
     found = fewest_votes_to_replace_first(real)
