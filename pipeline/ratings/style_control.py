@@ -1,16 +1,16 @@
-"""Style control: ratings as if all answers had the same style.
+"""Style control: ratings adjusted for the style of the answers.
 
-Model: logit P(a beats b) = θ_a − θ_b + Σ_f γ_f z_f / sd_f, z_f = (s_a − s_b) / (s_a + s_b + 1) for the counts s of a
-style feature (tokens, headers, lists, bold, emoji), sd_f the root mean square of z_f over the fitted votes: γ_f is
-what one standard deviation of the feature is worth, in logits. z is not centred: seen from the other side a vote
-must say the same, and the mean of z is 0 but for chance where the sides of a battle are drawn.
+Model: logit P(a beats b) = θ_a − θ_b + Σ_f γ_f z_f / sd_f, with z_f = (s_a − s_b) / (s_a + s_b + 1) for the counts s of
+a style feature and sd_f the root mean square of z_f over the fitted votes, so γ_f is the effect of one standard
+deviation of the feature in logits. z is not centred, so that swapping the sides of a vote changes nothing; where sides
+are drawn at random its mean is near 0. The model follows Li, Angelopoulos & Chiang 2024 ("Does style matter?", LMSYS);
+the fit is the unpenalised maximum likelihood over all votes. A published ridge shrinks γ of length from .1615 to .0143
+and moves ratings by up to 35 points. The covariance is the sandwich over (θ, γ).
 
-Laws: the unpenalised maximum over all votes (a published ridge shrinks γ to nearly nothing, .0143 against .1615 for
-length, and moves ratings by up to 35 points); an unconverged fit is never returned; a feature that the votes cannot
-tell from the models or from other features, or that separates them, is an error that names it. Intervals come from
-the same sandwich as without style, over (θ, γ).
+Laws: an unconverged fit is never returned; a feature that is collinear with the models or other features, or that
+separates the votes, is an error that names it.
 
-Not handled: votes without style counts; the caller leaves them out and says so.
+Not handled: votes without style counts (the caller leaves them out).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _BLOCK = 65_536
 def style_contrast(
     style_a: Sequence[npt.ArrayLike], style_b: Sequence[npt.ArrayLike], features: Sequence[str] = STYLE_FEATURES
 ) -> Float64:
-    """Turn counts of both answers into z: float64[N, F] in [−1, 1].
+    """Return z = (s_a − s_b) / (s_a + s_b + 1), float64[N, F] in (−1, 1).
 
     Args:
         style_a, style_b: F columns of N counts, of the answer of model a and of model b.
@@ -84,23 +84,23 @@ def fit_style(
     reweight: int | None = None,
     tolerance: float = 1e-10,
 ) -> StyleFit:
-    """Fit ratings and style coefficients together.
+    """Fit ratings and style coefficients together by maximum likelihood.
 
     Args:
         models: K names.
         a, b, outcome: N codes, as `PairCounts.from_codes`.
-        z: float64[N, F], what of each feature speaks for a (`style_contrast`).
+        z: float64[N, F], as `style_contrast`.
         features: F names.
-        voter: N whole numbers, the same for the votes of one voter, −1 where unknown: intervals then count voters
-            (`clustered`). Without it every vote counts by itself.
+        voter: N whole numbers, equal for votes of one voter, −1 where unknown: clusters of the covariance
+            (`clustered_sandwich`). Without it every vote is a cluster of its own.
         reweight: as `fit`.
         tolerance: on the last step in logits, and on the gradient per vote.
 
     Raises:
         BadCounts: as `PairCounts.from_codes`; or z of a wrong shape, NaN or infinite, with feature and row.
-        Disconnected: the votes allow no comparison.
-        Collinear: a feature that models or other features explain.
-        Separated: a feature that no finite coefficient is the best for.
+        Disconnected: the win digraph is not strongly connected.
+        Collinear: a feature is determined by the models or other features.
+        Separated: a feature has no finite coefficient.
         NotConverged: as `fit`.
     """
     counts = PairCounts.from_codes(models, a, b, outcome)

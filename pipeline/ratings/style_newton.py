@@ -1,8 +1,8 @@
-"""Newton over ratings and style coefficients together: sorted votes in, a converged fit out.
+"""Newton on the likelihood of ratings and style coefficients.
 
-Laws: the likelihood is concave and never climbed past its turning point by more than a quarter of the slope; the end
-is reached only when the step and the gradient are both within tolerance; a feature without a finite coefficient of
-its own raises, and is named. Every input here is checked and connected.
+Laws: a step is halved where it overshoots the maximum along it; a fit is returned only when the step and the gradient
+are both within tolerance; a feature without a finite coefficient of its own raises an error that names it. Callers pass
+checked votes with a strongly connected win digraph.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from .bradley_terry import Fit
 from .newton import laplacian
 from .vote_rows import GramBlocks, LikelihoodSums, VoteRows, required
 
-# Of a feature's variance, the part that neither models nor other features explain; below it, none does.
-_DISTINCT = 1e-10
-# Newton on real votes takes 3 to 5 passes; a separated fit goes on for ever at one logit a pass.
-_PASSES = 40
+# The least share of a feature's variance that models and other features must leave unexplained.
+_LEAST_UNEXPLAINED = 1e-10
+# Newton on real votes takes 3 to 5 passes; separated votes never converge, at one logit a pass.
+_MAX_PASSES = 40
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,12 +31,11 @@ class StyleFit:
     """A converged fit with style control.
 
     Attributes:
-        ratings: θ of the models with its covariance, the style taken out; `hessian` is the information about θ
-            that remains when γ is unknown too.
+        ratings: θ of the models, adjusted for style, with its covariance; `hessian` is the profile information of θ.
         features: F names.
-        coefficients: float64[F], logits for one standard deviation of the feature.
-        covariance: float64[F, F], sandwich, of the coefficients.
-        scale: float64[F], that standard deviation.
+        coefficients: float64[F], logits per standard deviation of the feature.
+        covariance: float64[F, F], sandwich covariance of the coefficients.
+        scale: float64[F], the standard deviations, as root mean squares of z.
     """
 
     ratings: Fit
@@ -46,7 +45,7 @@ class StyleFit:
     scale: Float64
 
     def coefficient_intervals(self, level: float = 0.95) -> tuple[Float64, Float64]:
-        """Two float64[F]: the bounds of each coefficient.
+        """Return the Wald interval of each coefficient as two float64[F].
 
         Raises:
             BadCounts: `level` is not between 0 and 1.
@@ -61,7 +60,7 @@ Clusters = Callable[[Float64, Float64], Float64]
 
 
 class StyleNewton:
-    """Newton over (θ, γ); after two passes the information is kept while it still serves."""
+    """Newton over (θ, γ); after two passes the factored information is reused while steps shrink tenfold."""
 
     def __init__(
         self, rows: VoteRows, names: tuple[str, ...], scale: Float64, weight: Float64, size: int, tolerance: float
@@ -70,38 +69,38 @@ class StyleNewton:
         self._size, self._tolerance = size, tolerance
         each = rows.votes * weight
         battles = np.bincount(rows.low, each, size) + np.bincount(rows.high, each, size)
-        # The gradient of a model is measured per battle, that of a feature per vote.
+        # The tolerance on the gradient is per battle of a model and per vote for a feature.
         self._unit = np.concatenate([np.maximum(battles, 1.0), np.full(len(names), max(float(each.sum()), 1.0))])
-        # Σ w z² of each feature at the start: what its information is measured against.
-        self._plain: Float64 | None = None
+        # The information of each feature alone, at the start.
+        self._alone: Float64 | None = None
 
     def maximise(self, start: Fit, clusters: Clusters | None = None) -> StyleFit:
-        """Climb from a fit without style until step and gradient are within tolerance.
+        """Maximise the likelihood from a fit without style.
+
+        A step is halved if the slope along it at its end is below −¼ of the slope at its beginning. The likelihood is
+        concave, so this is enough for convergence.
 
         Args:
             start: the fit without style.
-            clusters: (θ, γ) → Σ over voters of their score times itself, float64[K + F, K + F], on the scale of z;
-                without it every vote is a voter of its own.
+            clusters: (θ, γ) → Σ over clusters of s sᵀ, float64[K + F, K + F], on the scale of z; without it every vote
+                is a cluster of its own.
 
         Raises:
             Collinear, Separated, NotConverged: as `fit_style`.
-
-        A step is taken whole unless the likelihood has turned downhill along it, by more than a quarter of the slope
-        at its beginning; then half of it is tried. The likelihood is concave, so that is enough.
         """
         at = np.concatenate([start.theta, np.zeros(len(self._names))])
         step, slope, length = np.zeros_like(at), 0.0, np.inf
         factor: tuple[Float64, bool] | None = None
         gradient = step
-        for passes in range(_PASSES):
-            found = self._run(at, information=factor is None)
-            gradient = self._gradient(found)
+        for passes in range(_MAX_PASSES):
+            sums = self._sums_at(at, information=factor is None)
+            gradient = self._gradient(sums)
             if gradient @ step < -0.25 * slope:
                 step, slope = step / 2, slope / 2
                 at = at - step
                 continue
             if factor is None:
-                factor = self._factor(required(found.information), step)
+                factor = self._factor(required(sums.information), step)
             step, before = cho_solve(factor, gradient, check_finite=False), length
             slope, length = float(gradient @ step), float(np.abs(step).max())
             if length <= self._tolerance and (np.abs(gradient) / self._unit).max() <= self._tolerance:
@@ -109,19 +108,19 @@ class StyleNewton:
             if passes < 2 or length > 0.1 * before:
                 factor = None
             at = at + step
-        raise self._unsettled(step, _PASSES, gradient)
+        raise self._no_maximum(step, _MAX_PASSES, gradient)
 
-    def _run(self, at: Float64, *, information: bool = False, scatter: bool = False) -> LikelihoodSums:
+    def _sums_at(self, at: Float64, *, information: bool = False, scatter: bool = False) -> LikelihoodSums:
         theta, gamma = at[: self._size], at[self._size :] / self._scale
-        return self._rows.run(theta, gamma, self._weight, information=information, scatter=scatter)
+        return self._rows.sums_at(theta, gamma, self._weight, information=information, scatter=scatter)
 
-    def _gradient(self, found: LikelihoodSums) -> Float64:
-        models = np.bincount(self._rows.low, found.pairs, self._size)
-        models -= np.bincount(self._rows.high, found.pairs, self._size)
-        return np.concatenate([models, found.features / self._scale])
+    def _gradient(self, sums: LikelihoodSums) -> Float64:
+        models = np.bincount(self._rows.low, sums.pairs, self._size)
+        models -= np.bincount(self._rows.high, sums.pairs, self._size)
+        return np.concatenate([models, sums.features / self._scale])
 
     def _matrix(self, sums: GramBlocks) -> Float64:
-        """The blocks as one matrix, float64[K + F, K + F], features on the scale of their standard deviation."""
+        """Return the blocks as one matrix, float64[K + F, K + F], features in units of their standard deviation."""
         size, low, high = self._size, self._rows.low, self._rows.high
         edges = np.zeros((size, size))
         edges[low, high] = edges[high, low] = sums.pairs
@@ -134,7 +133,7 @@ class StyleNewton:
         return result
 
     def _factor(self, sums: GramBlocks, step: Float64) -> tuple[Float64, bool]:
-        """Cholesky factor of the information in the gauge H + c·11ᵀ; refuses what has none."""
+        """Return the Cholesky factor of the information in the gauge H + c·11ᵀ, or raise why there is none."""
         matrix = self._matrix(sums)
         self._require_distinct(matrix, step)
         models = slice(0, self._size)
@@ -142,35 +141,35 @@ class StyleNewton:
         try:
             factor: tuple[Float64, bool] = cho_factor(matrix, check_finite=False)
         except LinAlgError:
-            raise self._unsettled(step, 0, np.zeros(len(matrix))) from None
+            raise self._no_maximum(step, 0, np.zeros(len(matrix))) from None
         return factor
 
     def _require_distinct(self, matrix: Float64, step: Float64) -> None:
-        """Each feature must tell something that neither the models nor the features before it tell."""
+        """Raise for a feature that the models and the features before it determine."""
         size = self._size
-        plain = np.diag(matrix)[size:].copy() if self._plain is None else self._plain
-        left = _profiled(matrix, size)
+        alone = np.diag(matrix)[size:].copy() if self._alone is None else self._alone
+        left = _profile_information(matrix, size)
         for place, name in enumerate(self._names):
-            if left is not None and left[place, place] > _DISTINCT * plain[place]:
+            if left is not None and left[place, place] > _LEAST_UNEXPLAINED * alone[place]:
                 left = left - np.outer(left[place], left[place]) / left[place, place]
                 continue
-            if self._plain is not None:
-                raise self._unsettled(step, 0, np.zeros(len(matrix)))
+            if self._alone is not None:
+                raise self._no_maximum(step, 0, np.zeros(len(matrix)))
             raise Collinear(
-                f"expected a style feature with a meaning of its own, got {name}, which the models"
+                f"expected a style feature with variation of its own, got {name}, which the models"
                 f"{''.join(f', {other}' for other in self._names[:place])} already determine",
                 name,
             )
-        self._plain = plain
+        self._alone = alone
 
     def _result(
         self, at: Float64, iterations: int, gradient: Float64, step: Float64, clusters: Clusters | None
     ) -> StyleFit:
-        found = self._run(at, information=True, scatter=clusters is None)
-        information = required(found.information)
+        sums = self._sums_at(at, information=True, scatter=clusters is None)
+        information = required(sums.information)
         size = self._size
         factor = self._factor(information, step)
-        scatter = self._matrix(required(found.scatter)) if clusters is None else self._clustered(clusters, at)
+        scatter = self._matrix(required(sums.scatter)) if clusters is None else self._clustered(clusters, at)
         half = cho_solve(factor, scatter, check_finite=False)
         full = cho_solve(factor, half.T, check_finite=False)
         V = (full + full.T) / 2
@@ -186,22 +185,22 @@ class StyleNewton:
         result: Float64 = clusters(at[: self._size], at[self._size :] / self._scale) / np.outer(scale, scale)
         return result
 
-    def _unsettled(self, step: Float64, passes: int, gradient: Float64) -> Separated | NotConverged:
-        """What to say when no maximum is reached: who separates the votes, if that is the reason."""
-        towards = step[self._size :]
-        if towards.any() and self._rows.agrees(step[: self._size], towards / self._scale):
-            name = self._names[int(np.abs(towards).argmax())]
-            sign = "more" if towards[np.abs(towards).argmax()] > 0 else "less"
+    def _no_maximum(self, step: Float64, passes: int, gradient: Float64) -> Separated | NotConverged:
+        """Return the error for a missing maximum; names the feature if it separates the votes."""
+        direction = step[self._size :]
+        if direction.any() and self._rows.separated_along(step[: self._size], direction / self._scale):
+            name = self._names[int(np.abs(direction).argmax())]
+            sign = "more" if direction[np.abs(direction).argmax()] > 0 else "less"
             return Separated(
-                f"expected a finite coefficient for each style feature, got none for {name}: no vote speaks against "
-                f"{sign} {name} winning, so the likelihood rises for ever",
+                f"expected a finite coefficient for each style feature, got none for {name}: the answer with {sign} "
+                f"{name} never loses against it, so the likelihood has no maximum",
                 name,
             )
         return NotConverged(passes, float(np.abs(gradient).max()))
 
 
-def _profiled(matrix: Float64, size: int) -> Float64 | None:
-    """The features' information that the models leave: D − Cᵀ L⁺ C."""
+def _profile_information(matrix: Float64, size: int) -> Float64 | None:
+    """Return the information of the features with θ profiled out, D − Cᵀ L⁺ C; None if L is singular."""
     L, C = matrix[:size, :size], matrix[:size, size:]
     try:
         factor = cho_factor(L + np.trace(L) / size**2, check_finite=False)

@@ -1,10 +1,10 @@
-"""Votes one by one, sorted by pair: the sums that a fit with features needs.
+"""Votes sorted by pair, and the sums over them that a fit with features needs.
 
-Laws: every sum is over blocks of whole pairs in a fixed order, so threads never show in a result; a vote seen from
-the other side (models swapped, outcome swapped, features negated) is the same vote.
+Laws: sums are over blocks of whole pairs in a fixed order, so the number of threads does not change a result; swapping
+the sides of a vote (models, outcome, sign of z) does not change a result.
 
-Sorting pays: within a pair θ_a − θ_b is one number, and sums by pair become sums of neighbours, five times as fast
-as adding into a table. Blocks of 16,000 votes stay in the cache.
+Within a pair θ_a − θ_b is constant, and sums by pair are sums of adjacent rows, five times as fast as adding into a
+table. Blocks of 16,000 votes fit the processor's cache.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class GramBlocks:
 
     Attributes:
         pairs: float64[P], Σ u of each pair.
-        cross: float64[F, P], Σ u z of each pair, z as seen from the pair's first model.
+        cross: float64[F, P], Σ u z of each pair, with the sign of z for the pair's first model.
         features: float64[F, F], Σ u z zᵀ.
     """
 
@@ -41,13 +41,13 @@ class GramBlocks:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LikelihoodSums:
-    """One pass over the votes at (θ, γ).
+    """Derivatives of the log-likelihood at (θ, γ), by pair and feature.
 
     Attributes:
         pairs: float64[P], Σ w (y − p) of each pair, for its first model.
         features: float64[F], Σ w (y − p) z.
-        information: with weights w p (1 − p), if asked for.
-        scatter: with weights w² (y − p)², if asked for.
+        information: blocks with u = w p (1 − p), if asked for.
+        scatter: blocks with u = w² (y − p)², if asked for.
     """
 
     pairs: Float64
@@ -57,13 +57,13 @@ class LikelihoodSums:
 
 
 def required(sums: GramBlocks | None) -> GramBlocks:
-    """Sums that a pass was asked for.
+    """Return blocks that were asked for.
 
     Raises:
-        ValueError: it was not.
+        ValueError: they were not.
     """
     if sums is None:
-        raise ValueError("expected sums that the pass was asked for, got none")
+        raise ValueError("expected blocks that were asked for in `VoteRows.sums_at`, got none")
     return sums
 
 
@@ -79,13 +79,13 @@ class VoteRows:
         """Sort N votes with features z, float64[N, F]."""
         keys = np.minimum(a, b).astype(np.int64) * size + np.maximum(a, b)
         order = _stable_order(keys, size * size)
-        held = keys[order]
-        self._starts = np.flatnonzero(np.diff(held, prepend=-1))
-        self.low, self.high = np.divmod(held[self._starts], max(size, 1))
-        self.votes = np.diff(self._starts, append=len(held))
-        self._centred = np.empty(len(held))
-        self._z = np.empty((z.shape[1], len(held)))
-        self._blocks = tuple(self._cut())
+        keys = keys[order]
+        self._starts = np.flatnonzero(np.diff(keys, prepend=-1))
+        self.low, self.high = np.divmod(keys[self._starts], max(size, 1))
+        self.votes = np.diff(self._starts, append=len(keys))
+        self._centred = np.empty(len(keys))
+        self._z = np.empty((z.shape[1], len(keys)))
+        self._blocks = tuple(self._block_slices())
         with ThreadPoolExecutor() as threads:
             list(threads.map(lambda block: self._fill(order[block[1]], block[1], a, b, outcome, z), self._blocks))
 
@@ -94,8 +94,8 @@ class VoteRows:
         self._centred[rows] = _CENTRED[outcome[order]] * side
         np.multiply(z.take(order, axis=0).T, side, out=self._z[:, rows])
 
-    def _cut(self) -> Iterator[tuple[slice, slice]]:
-        """Pairs and rows of each block."""
+    def _block_slices(self) -> Iterator[tuple[slice, slice]]:
+        """Yield the pairs and the rows of each block."""
         end, pairs = len(self._centred), len(self._starts)
         cuts = [0]
         if pairs:
@@ -107,20 +107,20 @@ class VoteRows:
                 yield slice(first, last), slice(int(edges[first]), int(edges[last]))
 
     def second_moments(self) -> Float64:
-        """float64[F], mean of z² over the votes."""
+        """Return float64[F], the mean of z² over the votes."""
         result: Float64 = np.einsum("fn,fn->f", self._z, self._z) / max(self._z.shape[1], 1)
         return result
 
-    def run(
+    def sums_at(
         self, theta: Float64, gamma: Float64, weight: Float64, *, information: bool = False, scatter: bool = False
     ) -> LikelihoodSums:
-        """One pass.
+        """Compute the sums at (θ, γ) in one pass over the votes.
 
         Args:
             theta: float64[K].
             gamma: float64[F], on the scale of z.
-            weight: float64[P], what a vote of each pair weighs.
-            information, scatter: whether these sums are wanted.
+            weight: float64[P], the weight of each vote of a pair.
+            information, scatter: whether to compute these blocks.
         """
         difference = theta[self.low] - theta[self.high]
 
@@ -151,7 +151,7 @@ class VoteRows:
         starts = self._starts[pairs] - rows.start
         eta = np.repeat(difference, votes)
         eta += gamma @ z
-        # p − ½ and p (1 − p) by tanh: right at both ends, and exact where p is ½.
+        # p − ½ and p (1 − p) by tanh: accurate near 0 and 1, exact at ½.
         half = np.tanh(0.5 * eta)
         half *= 0.5
         residual = self._centred[rows] - half
@@ -164,10 +164,11 @@ class VoteRows:
             _sums(scored * scored, z, starts) if scatter else None,
         )
 
-    def agrees(self, theta: Float64, gamma: Float64) -> bool:
-        """True if no vote speaks against the direction (θ, γ), and some vote speaks for it.
+    def separated_along(self, theta: Float64, gamma: Float64) -> bool:
+        """Return whether the direction (θ, γ) separates the votes: it contradicts none and agrees with some.
 
-        Then going that way raises the likelihood for ever: the votes are separated (Albert & Anderson 1984).
+        Then the likelihood has no maximum, since it increases along the direction without bound (Albert & Anderson
+        1984, "On the existence of maximum likelihood estimates in logistic regression models", Biometrika 71).
         """
         difference = theta[self.low] - theta[self.high]
         eta = np.repeat(difference, self.votes) + gamma @ self._z
@@ -199,7 +200,7 @@ def _sum(arrays: list[Float64]) -> Float64:
 
 
 def _stable_order(keys: Int64, end: int) -> npt.NDArray[np.intp]:
-    """Sort by 16 bits at a time: numpy's radix sort, a tenth of the time of its merge sort."""
+    """Sort by 16 bits at a time, which numpy does by radix sort, ten times as fast as its merge sort."""
     order = np.argsort((keys & 0xFFFF).astype(np.uint16), kind="stable")
     for shift in range(16, max(end - 1, 1).bit_length(), 16):
         digit = ((keys >> shift) & 0xFFFF).astype(np.uint16)

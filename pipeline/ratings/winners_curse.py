@@ -1,22 +1,23 @@
-"""Best of N: what a score gains by being the best of N tries, and what is left after taking that out.
+"""Selection bias of the best of N variants, and estimates without it.
 
-A provider tests N variants, whose true qualities spread with standard deviation τ around the family's mean, each
-scored with standard error s, and releases the best. With E_N the expected maximum of N standard normals, the
-expected gain splits into
-    legitimate gain   E_N τ² / √(s² + τ²)     the best try is a better model
-    winner's curse    E_N s² / √(s² + τ²)     the best try was lucky
+A provider tests N variants whose true qualities are normal with standard deviation τ around the family mean, scores
+each with standard error s, and releases the best. With E_N the expected maximum of N standard normals, the expected
+score of the best above the family mean is the sum of
+    legitimate gain   E_N τ² / √(s² + τ²)     the selected variant is better
+    winner's curse    E_N s² / √(s² + τ²)     its score was lucky
 (order statistics of a normal; Efron 2011, "Tweedie's formula and selection bias", J. Amer. Statist. Assoc. 106).
-One formula settles a published dispute: +100 points at N = 10 is a pool with σ = 65, nearly all of it τ; "+11 after
+One formula explains a published dispute: +100 points at N = 10 is a pool with σ = 65, nearly all of it τ; "+11 after
 50 tests and 3,000 votes" is τ = 0, all of it luck.
 
-Three ways to take the curse out, at N = 27, s = 6.3, τ = 0 (bias / root mean square error; naive 12.6 / 13.0):
-    shrink          all N scores known: empirical Bayes towards the family mean      1.7 / 3.0
-    disclosed       N, s and τ known: y − curse                                      0 / 3.2
-    fresh_only      votes cast after the choice alone                                0 / 6.3
+Estimates without the curse, at N = 27, s = 6.3, τ = 0 (bias / root mean square error; uncorrected 12.6 / 13.0):
+    shrink_to_family_mean   all N scores known: empirical Bayes      1.7 / 3.0
+    debias_known_n          N, s and τ known: y − curse              0 / 3.2
+    without_votes_before    only votes cast after the selection      0 / 6.3
 A conditional maximum-likelihood estimate (truncated normal) has −11 / 23 there and is not offered.
 
-Laws: everything in points; a family of one has no curse; nothing here looks at names or releases, the callers say
-which scores are one family.
+Law: all scores are in points; a family of one has no curse.
+
+Not handled: which scores are one family (the caller's choice).
 """
 
 from __future__ import annotations
@@ -33,12 +34,12 @@ from ..vocabulary.arrays import Float64
 from .intervals import POINTS_PER_LOGIT
 from .pair_counts import PairCounts
 
-# Far enough for the maximum of 10¹⁵ normals (8.1 ± .1); the trapezoid rule is exact to 1e-14 for such densities.
+# Covers the maximum of 10¹⁵ normals (8.1 ± .1); the trapezoid rule is exact to 1e-14 for such densities.
 _GRID = np.linspace(-12.0, 12.0, 4801)
 
 
 def expected_max(n: int) -> float:
-    """E_N, the expected maximum of N independent standard normals.
+    """Return E_N, the expected maximum of N independent standard normals.
 
     >>> [round(expected_max(n), 2) for n in (1, 2, 3, 10, 27, 50)]
     [0.0, 0.56, 0.85, 1.54, 2.0, 2.25]
@@ -50,7 +51,7 @@ def expected_max(n: int) -> float:
 
 
 def sd_of_max(n: int) -> float:
-    """Standard deviation of the maximum of N independent standard normals.
+    """Return the standard deviation of the maximum of N independent standard normals.
 
     >>> [round(spread_of_max(n), 2) for n in (1, 2, 10, 27)]
     [1.0, 0.83, 0.59, 0.5]
@@ -70,13 +71,13 @@ def _density_of_max(n: int) -> Float64:
 
 
 def standard_error(votes: float, tie_share: float = 0.0) -> float:
-    """Standard error in points of a rating near 50% wins: 173.7 · 2 √(1 − ties) / √n.
+    """Return the standard error in points of a rating near 50% wins: 173.7 · 2 √(1 − tie share) / √votes.
 
     >>> round(expected_max(50) * standard_error(3000, .345), 1)
     11.5
 
     Raises:
-        BadCounts: no votes, or a share outside [0, 1).
+        BadCounts: no votes, or a tie share outside [0, 1).
     """
     if not votes > 0 or not 0 <= tie_share < 1:
         raise BadCounts(f"expected votes above 0 and a tie share in [0, 1), got {votes} and {tie_share}")
@@ -85,11 +86,11 @@ def standard_error(votes: float, tie_share: float = 0.0) -> float:
 
 @dataclass(frozen=True, slots=True)
 class SelectionGain:
-    """What the best of N scores is above the family mean, in points.
+    """The expected best of N scores above the family mean, in points.
 
     Attributes:
-        legitimate: because it is a better model.
-        curse: because it was lucky.
+        legitimate: the part that is quality.
+        curse: the part that is luck.
     """
 
     legitimate: float
@@ -97,12 +98,12 @@ class SelectionGain:
 
     @property
     def total(self) -> float:
-        """Both: what an observer sees."""
+        """Their sum, the observed gain."""
         return self.legitimate + self.curse
 
 
 def selection_gain(n: int, se: float, tau: float) -> SelectionGain:
-    """Expected gain of the best of N.
+    """Return the expected gain of the best of N.
 
     Args:
         n: variants tested.
@@ -110,7 +111,7 @@ def selection_gain(n: int, se: float, tau: float) -> SelectionGain:
         tau: standard deviation of the variants' true qualities, points.
 
     Raises:
-        BadCounts: N below 1, or a negative or infinite spread.
+        BadCounts: N below 1, or a negative or infinite standard deviation.
     """
     _require_spread("se", se)
     _require_spread("tau", tau)
@@ -120,21 +121,21 @@ def selection_gain(n: int, se: float, tau: float) -> SelectionGain:
 
 
 def debias_known_n(score: float, n: int, se: float, tau: float = 0.0) -> float:
-    """The released model's score without the curse, when N is disclosed.
+    """Return the released model's score minus the winner's curse of N tests.
 
     Raises:
-        BadCounts: as `gain_of_best`.
+        BadCounts: as `selection_gain`.
     """
     return score - selection_gain(n, se, tau).curse
 
 
 def debiased_se(n: int, se: float, tau: float = 0.0) -> float:
-    """Standard error of `disclosed`: √((s⁴ Var[max of N] + s² τ²) / (s² + τ²)); s itself at N = 1.
+    """Return the standard error of `debias_known_n`: √((s⁴ Var[max of N] + s² τ²) / (s² + τ²)), which is s at N = 1.
 
-    The best of many lucky tries is nearly always about as lucky: at N = 27 and τ = 0 it is half of s.
+    The maximum of many normals varies less than one of them: at N = 27 and τ = 0 the result is s / 2.
 
     Raises:
-        BadCounts: as `gain_of_best`.
+        BadCounts: as `selection_gain`.
     """
     _require_spread("se", se)
     _require_spread("tau", tau)
@@ -144,13 +145,13 @@ def debiased_se(n: int, se: float, tau: float = 0.0) -> float:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShrunkScores:
-    """A family's scores, each drawn towards the family mean by as much as luck explains their spread.
+    """A family's scores, shrunk towards the family mean by the share of their variance that is error.
 
     Attributes:
         scores: float64[N], points.
         se: float64[N], posterior standard errors.
         mean: of the family.
-        tau: estimated spread of true qualities.
+        tau: estimated standard deviation of true qualities.
     """
 
     scores: Float64
@@ -160,17 +161,17 @@ class ShrunkScores:
 
 
 def shrink_to_family_mean(scores: npt.ArrayLike, se: npt.ArrayLike) -> ShrunkScores:
-    """Empirical-Bayes estimates of a family of variants (normal means, moment estimate of τ²).
+    """Return empirical-Bayes estimates of a family of variants (normal means).
 
-    DerSimonian & Laird 1986 (Controlled Clinical Trials 7) for τ; with equal errors that is
-    max(0, variance − s²). The posterior of the best score needs no further correction for having been chosen.
+    τ² is the moment estimate of DerSimonian & Laird 1986 (Controlled Clinical Trials 7); with equal errors it is
+    max(0, variance − s²). The posterior mean of the best score needs no further correction for the selection.
 
     Args:
-        scores: float64[N], one a variant, also of those that were not released.
+        scores: float64[N], one for each variant, released or not.
         se: float64[N], their standard errors, above 0; or one for all.
 
     Raises:
-        BadCounts: fewer than two scores, or one that is not finite, or an error not above 0, with its place.
+        BadCounts: fewer than two scores, a score that is not finite, or an error not above 0, with its position.
     """
     y = np.asarray(scores, dtype=np.float64)
     s = np.asarray(se, dtype=np.float64)
@@ -185,7 +186,7 @@ def shrink_to_family_mean(scores: npt.ArrayLike, se: npt.ArrayLike) -> ShrunkSco
     weight = 1 / (s**2 + tau2)
     mean = float((weight * y).sum() / weight.sum())
     kept = tau2 / (tau2 + s**2)
-    # The mean is estimated too: its own variance comes in where scores are drawn to it.
+    # The second term is the variance of the estimated mean.
     posterior = kept * s**2 + (1 - kept) ** 2 / weight.sum()
     return ShrunkScores(mean + kept * (y - mean), np.sqrt(posterior), mean, sqrt(tau2))
 
@@ -198,15 +199,15 @@ def _spread(y: Float64, s: Float64) -> float:
 
 
 def without_votes_before(counts: PairCounts, before: PairCounts, model: str) -> PairCounts:
-    """Leave out the votes on a model that were cast before it was chosen; all others stay.
+    """Leave out the votes on a model that were cast before its selection.
 
     Args:
         counts: all votes.
-        before: the votes up to the choice, on the same axis.
+        before: the votes up to the selection, on the same axis.
         model: the released model.
 
     Raises:
-        BadCounts: an unknown model, another axis, or votes before that are not among all votes.
+        BadCounts: an unknown model, another axis, or votes in `before` that are not in `counts`.
     """
     if model not in counts.models:
         raise BadCounts(f"expected one of {len(counts.models)} models, got {model!r}")
@@ -217,12 +218,12 @@ def without_votes_before(counts: PairCounts, before: PairCounts, model: str) -> 
 
 
 def mismatch_z(tested: float, se_tested: float, released: float, se_released: float, curse: float = 0.0) -> float:
-    """Z of "the released model is not the tested one": (tested − released − curse) / √(s² + s²).
+    """Return z for "the released model is not the tested one": (tested − released − curse) / √(s₁² + s₂²).
 
-    Two identical checkpoints that scored 1069 and 1052 have z = 0.9: far from it.
+    Two identical checkpoints that scored 1069 and 1052 have z = 0.9, which is no evidence.
 
     Raises:
-        BadCounts: a standard error that is not above 0.
+        BadCounts: a negative or infinite standard error, or both 0.
     """
     _require_spread("se_tested", se_tested)
     _require_spread("se_released", se_released)

@@ -131,7 +131,7 @@ def test_a_style_that_decides_every_vote_stops_no_other_view(store: Store, url: 
     ]
     work(store, tmp_path / "votes.jsonl", [event(k, row) for k, row in enumerate(decided)])
     jobs.refresh_board(url)
-    with pytest.raises(Usage, match="got none for tokens: no vote speaks against more tokens winning"):
+    with pytest.raises(Usage, match="got none for tokens: the answer with more tokens never loses"):
         shown(url, "--view", "style")
     with store.read() as connection:
         newest = snapshots.latest(connection)

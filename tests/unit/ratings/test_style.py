@@ -222,7 +222,7 @@ def test_a_feature_that_separates_the_votes_is_named(scale: float) -> None:
     b = (a + rng.integers(1, 3, 400)) % 3
     z = rng.uniform(-1, 1, (400, 2)) * scale
     outcome = np.where(z[:, 1] > 0, 0, 1)
-    with pytest.raises(Separated, match="got none for bold: no vote speaks against more bold") as caught:
+    with pytest.raises(Separated, match="got none for bold: the answer with more bold never loses") as caught:
         fit_style(NAMES[:3], a, b, outcome, z, features=("tokens", "bold"))
     assert caught.value.feature == "bold"
 
