@@ -50,6 +50,8 @@ class Chosen:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        for node in {node for item in items for node in item.listchain()}:  # the map needs every test
+            node.own_markers = [mark for mark in node.own_markers if mark.name != "no_cover"]
         if self.order is not None:
             items[:] = sorted((i for i in items if i.nodeid in self.order), key=lambda i: self.order[i.nodeid])
 

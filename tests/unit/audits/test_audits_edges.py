@@ -382,16 +382,12 @@ def test_a_distance_of_just_what_is_allowed_passes() -> None:
 
 def test_licence_groups_ten_points_apart_pass_and_more_need_chance() -> None:
     # 200 of 1,000 and 100 of 1,000: p = 3·10⁻¹⁰, but 10.0% apart and no more.
-    same = with_(listed={"open": 1000, "proprietary": 1000})
-    assert (
-        passed("deprecation_by_license", with_(listed=same.listed, retired={"open": 200, "proprietary": 100})) is True
-    )
-    assert (
-        passed("deprecation_by_license", with_(listed=same.listed, retired={"open": 201, "proprietary": 100})) is False
-    )
-    (verdict,) = judge(
-        parameters({"deprecation_by_license": {}}), with_(listed=same.listed, retired={"open": 201, "proprietary": 100})
-    )
+    def facts(open_ones: int) -> Facts:
+        return with_(listed={"open": 1000, "proprietary": 1000}, retired={"open": open_ones, "proprietary": 100})
+
+    assert passed("deprecation_by_license", facts(200)) is True
+    assert passed("deprecation_by_license", facts(201)) is False
+    (verdict,) = judge(parameters({"deprecation_by_license": {}}), facts(201))
     assert verdict.evidence["apart"] == pytest.approx(0.101)
     assert verdict.evidence["open"] == {"retired": 201, "listed": 1000}
     assert "201 of 1000 open, 100 of 1000 proprietary" in verdict.what
