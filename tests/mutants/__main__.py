@@ -69,7 +69,7 @@ def trials() -> Trials:
     return Trials()
 
 
-def attempt(task: tuple[Mutation, list[str], float]) -> bool:
+def attempt(task: tuple[Mutation, list[str], list[float]]) -> bool:
     return trials().noticed(*task)
 
 
@@ -85,7 +85,7 @@ def main() -> None:
     tasks = []
     for _, mutation in drawn:
         tests = map_of_tests.tests(mutation)
-        tasks.append((mutation, tests, sum(map_of_tests.seconds[test] for test in tests)))
+        tasks.append((mutation, tests, [map_of_tests.seconds[test] for test in tests]))
     of, noticed = Counter[str](), Counter[str]()
     with ProcessPoolExecutor(asked.jobs, mp_context=FORK) as pool:
         for (package, mutation), task, found in zip(drawn, tasks, pool.map(attempt, tasks), strict=True):

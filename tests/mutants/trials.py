@@ -35,8 +35,9 @@ LIBRARIES = (
     "cryptography", "msgspec", "sqlalchemy", "kafka.admin", "psycopg", "schemathesis.pytest.plugin", "jsonschema",
 )  # fmt: skip
 OPTIONS = ["-q", "-p", "no:cacheprovider", "--no-header", "--no-summary", "--tb=no"]
-# A mutation may make a loop endless. Ten times what its tests take unchanged is beyond any noise of a busy machine.
-PATIENCE, START_UP = 10.0, 60.0
+# A mutation may make a loop endless: seconds that one test may take, and all of a trial. Ten times what they take
+# unchanged is beyond the noise of a busy machine.
+ONE_TEST, ALL_TESTS, TIMES = 20.0, 120.0, 10.0
 
 FORK = multiprocessing.get_context("fork")
 
@@ -181,8 +182,8 @@ class Trials:
             importlib.import_module(name)
         self.copy = copy_checkout()
 
-    def noticed(self, mutation: Mutation, tests: list[str], seconds: float) -> bool:
-        """Whether one of these tests fails, or does not end, with the mutation."""
+    def noticed(self, mutation: Mutation, tests: list[str], seconds: list[float]) -> bool:
+        """Whether one of these tests fails, or does not end, with the mutation; `seconds` is what they take without."""
         if not tests:
             return False
         file = self.copy / mutation.path
@@ -192,7 +193,8 @@ class Trials:
             file.write_bytes(mutation.applied(source))
             compiled.unlink(missing_ok=True)
             files = sorted({test.split("::")[0] for test in tests})
-            code = _run(self.copy, ["-x", *files], Chosen(tests), START_UP + PATIENCE * seconds)
+            one, all_ = ONE_TEST + TIMES * max(seconds), ALL_TESTS + TIMES * sum(seconds)
+            code = _run(self.copy, ["-x", f"--timeout={one:.0f}", *files], Chosen(tests), all_)
             if code == pytest.ExitCode.NO_TESTS_COLLECTED:
                 raise RuntimeError(f"none of {tests[:3]}… was found")
             return code != 0
