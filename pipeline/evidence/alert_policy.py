@@ -1,13 +1,12 @@
-"""When to tell of evidence: open, escalate, clear.
+"""When an alert opens, escalates and is cleared.
 
-An alert about one of m keys opens at e ≥ m/c, or where e-BH at level α rejects. The first is for what stands alone:
-at most c false alarms are expected over all keys. The second is for what comes in company: k keys open together at
-e ≥ m/(αk) each, and of what is told that way at most a share of α is false. (e-BH at level 1 would promise nothing.)
-It is told again at 100 times more evidence than at the last time, and cleared when the evidence has been below 1 for a
-number of steps in a row (hysteresis: between the two nothing happens).
+An alert about one of m keys opens at e ≥ m/c, or where e-BH at level α rejects. The first rule covers a single key: at
+most c false alarms are expected over all keys. The second covers several keys that open together, k of them at
+e ≥ m/(αk) each: at most a share α of these is false. An open alert is emitted again at 100 times more evidence than
+last time, and is cleared after the evidence was below 1 for a number of steps in a row (hysteresis).
 
-For an e-detector M over a horizon of H steps the value that counts is e = M/H: alarms at M ≥ A come at most every A
-steps on average, so "at most c" is within H steps.
+For an e-detector M over a horizon of H steps e = M/H: alarms at M ≥ A come at most every A steps on average, so at
+most c are expected within H steps.
 """
 
 from __future__ import annotations
@@ -20,51 +19,51 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.evidence.fixed import LOG_UNIT
-from pipeline.evidence.many import e_bh
+from pipeline.evidence.fixed_point import LOG_UNIT
+from pipeline.evidence.multiple_testing import e_bh
 from pipeline.vocabulary.arrays import Bool, Int64
 
-MONTH = 30 * 24 * 12
-"""H of five-minute windows: thirty days."""
+WINDOWS_PER_MONTH = 30 * 24 * 12
+"""H: the five-minute windows of thirty days."""
 
-BLANK: Mapping[str, Any] = {"told": np.int64(0), "level": np.int64(0), "quiet": np.int64(0)}
-"""What a key that nothing was told of has: see `decide`."""
+NO_ALERT: Mapping[str, Any] = {"told": np.int64(0), "level": np.int64(0), "quiet": np.int64(0)}
+"""The columns of a key without an alert; see `AlertDecision`. Their names are stored with a detector's state."""
 
 _HUNDRED = math.ceil(math.log(100.0) / LOG_UNIT)
-# Levels are steps of 100, and critical is the second one; more than eight tell nobody anything.
-_MOST = 8
+# A level is a factor of 100 and the second one is critical; more than eight add no information.
+_MAX_LEVEL = 8
 
 
-def reached(level: Int64, key: Int64, told: npt.NDArray[Any]) -> list[int]:
-    """The steps at which a key first reached a level that was not told of before.
+def new_levels(level: Int64, key: Int64, emitted: npt.NDArray[Any]) -> list[int]:
+    """Return the steps at which a key first reached a level above the ones emitted before.
 
     Args:
-        level: int64[n], the level that the key of each step stands at.
-        key: int64[n], which one that is.
-        told: integers[m], the highest level told of each; brought up to date in place.
+        level: int64[n], the level of the step's key after the step.
+        key: int64[n], the key of each step.
+        emitted: integers[m], the highest level emitted for each key; updated in place.
     """
-    found = []
-    for i in np.flatnonzero(level > told[key]).tolist():
-        if level[i] > told[key[i]]:
-            told[key[i]] = level[i]
-            found.append(i)
-    return found
+    steps = []
+    for i in np.flatnonzero(level > emitted[key]).tolist():
+        if level[i] > emitted[key[i]]:
+            emitted[key[i]] = level[i]
+            steps.append(i)
+    return steps
 
 
-def over(log_m: Int64, horizon: int) -> Int64:
-    """Give ln e = ln M − ln H: an e-detector's value over a horizon."""
+def log_e_over_horizon(log_m: Int64, horizon: int) -> Int64:
+    """Return ln e = ln M − ln H of an e-detector over a horizon of H steps."""
     return np.asarray(log_m - math.ceil(math.log(horizon) / LOG_UNIT))
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """What to tell of.
+class AlertDecision:
+    """The alerts to open, escalate or clear.
 
     Attributes:
         raised: positions of keys that open or escalate, ascending.
-        cleared: positions of keys that are over, ascending.
-        columns: the columns `told` (ln e at the last telling), `level` (0 where no alert is open) and `quiet`
-            (steps in a row with evidence below 1) after it.
+        cleared: positions of keys whose alert ends, ascending.
+        columns: the columns of NO_ALERT after the decision: `told` (ln e when the alert was last emitted), `level` (0
+            without an open alert) and `quiet` (steps in a row with evidence below 1).
     """
 
     raised: Int64
@@ -72,7 +71,7 @@ class Decision:
     columns: dict[str, Int64]
 
 
-def decide(
+def decide_alerts(
     log_e: Int64,
     before: Mapping[str, npt.NDArray[Any]],
     *,
@@ -80,26 +79,26 @@ def decide(
     share: float,
     quiet_for: int,
     stepped: Bool | None = None,
-) -> Decision:
-    """Decide for m keys.
+) -> AlertDecision:
+    """Decide which alerts of m keys open, escalate or end.
 
     Args:
         log_e: int64[m], current evidence in 2⁻²⁰ nats.
-        before: the columns of BLANK, int64[m] each.
-        alarms: c, the false alarms to be expected at most, over all keys.
-        share: α of e-BH, the share of false ones among those that open together.
+        before: the columns of NO_ALERT, int64[m] each.
+        alarms: c, the tolerated expected number of false alarms over all keys.
+        share: α of e-BH, the tolerated share of false alarms among those that open together.
         quiet_for: steps below 1 after which an alert is cleared.
-        stepped: keys whose evidence was brought up to date; by default all.
+        stepped: bool[m], the keys whose evidence was updated; all by default.
     """
     now = np.ones(len(log_e), dtype=np.bool_) if stepped is None else stepped
     told, level, quiet = (before[name].copy() for name in ("told", "level", "quiet"))
     alone = log_e >= math.ceil(math.log(max(len(log_e), 1) / alarms) / LOG_UNIT)
     opens = now & (level == 0) & (alone | e_bh(log_e, share))
-    again = now & (level > 0) & (level < _MOST) & (log_e >= told + _HUNDRED)
+    again = now & (level > 0) & (level < _MAX_LEVEL) & (log_e >= told + _HUNDRED)
     told = np.where(opens, log_e, told)
     level = np.where(opens, 1, level)
     steps = np.where(again, (log_e - told) // _HUNDRED, 0)
-    level, told = np.minimum(level + steps, _MOST), told + steps * _HUNDRED
+    level, told = np.minimum(level + steps, _MAX_LEVEL), told + steps * _HUNDRED
     quiet = np.where(now, np.where((level > 0) & (log_e < 0), quiet + 1, 0), quiet)
     over_now = quiet >= quiet_for
     columns = {
@@ -107,4 +106,4 @@ def decide(
         "level": np.where(over_now, 0, level),
         "quiet": np.where(over_now, 0, quiet),
     }
-    return Decision(np.flatnonzero(opens | again), np.flatnonzero(over_now), columns)
+    return AlertDecision(np.flatnonzero(opens | again), np.flatnonzero(over_now), columns)

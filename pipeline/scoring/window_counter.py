@@ -196,7 +196,9 @@ def _measures(votes: WindowVotes, kept: Int64, reference: Reference | None) -> I
         both = np.concatenate([evaluated, evaluated + n])
         rows[both, 4] = 1
         rows[both, 5:7] = rows[both, 2:4]
-        expected = np.stack([reference.wins[a[evaluated], b[evaluated]], reference.wins[b[evaluated], a[evaluated]]])
+        expected = np.stack(
+            [reference.expected_wins[a[evaluated], b[evaluated]], reference.expected_wins[b[evaluated], a[evaluated]]]
+        )
         rows[both, 7], rows[both, 8] = expected.ravel(), expected[::-1].ravel()
     return rows
 

@@ -207,5 +207,5 @@ def test_a_window_without_votes_has_none() -> None:
 
 def test_what_the_snapshot_expects_is_rounded_up_by_less_than_a_unit() -> None:
     exact = 0.7 / (1 + np.exp(BOARD.theta[None, :] - BOARD.theta[:, None]))
-    assert (BOARD.wins * EXPECTED_UNIT >= exact - 1e-12).all()
-    assert (BOARD.wins * EXPECTED_UNIT < exact + EXPECTED_UNIT).all()
+    assert (BOARD.expected_wins * EXPECTED_UNIT >= exact - 1e-12).all()
+    assert (BOARD.expected_wins * EXPECTED_UNIT < exact + EXPECTED_UNIT).all()

@@ -32,8 +32,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.evidence import Reference, starts
-from pipeline.evidence.alert_policy import reached
+from pipeline.evidence import Reference, group_starts
+from pipeline.evidence.alert_policy import new_levels
 from pipeline.evidence.cusums import cusums
 from pipeline.scoring.detector_contracts import VoterVotes
 from pipeline.scoring.signals import AlertSignal, Severity
@@ -75,14 +75,14 @@ class DuplicateVotes:
         repeat = _seen_lately(voter, mark)[fresh]
         path = cusums(np.where(repeat, _REPEAT, _OTHER), voter[fresh], w)
         raised = self._raise(votes, rows, path, told)
-        last = np.append(starts(voter[fresh])[1:], True)[: len(rows)]
+        last = np.append(group_starts(voter[fresh])[1:], True)[: len(rows)]
         w[voter[fresh][last]] = np.maximum(path[last], 0)
         return _packed(told, w, voter, mark), raised
 
     def _raise(self, votes: VoterVotes, rows: Int64, path: Int64, told: Int64) -> list[AlertSignal]:
         level, voter = np.searchsorted(_LEVELS, path, side="right"), votes.voter[rows]
         raised = []
-        for i in reached(level, voter, told):
+        for i in new_levels(level, voter, told):
             row = int(rows[i])
             evidence = {
                 "what": "votes on the same two models under the same prompt, again and again",

@@ -31,8 +31,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.evidence import Reference, starts
-from pipeline.evidence.alert_policy import reached
+from pipeline.evidence import Reference, group_starts
+from pipeline.evidence.alert_policy import new_levels
 from pipeline.evidence.cusums import cusums
 from pipeline.scoring.detector_contracts import VoterVotes
 from pipeline.scoring.signals import AlertSignal, Severity
@@ -70,7 +70,7 @@ class VoterRate:
         rows = np.flatnonzero(known & (votes.at > 0) & (votes.at % MINUTE != 0))
         voter, second = votes.voter[rows], votes.at[rows] // SECOND
         before = np.concatenate([second[:1], second[:-1]])
-        first = starts(voter)
+        first = group_starts(voter)
         before[first] = states["last"][voter[first]]
         # Whole seconds hide up to one: the gap is taken for the longer one.
         gap = np.minimum(np.abs(second - before) + 1, _LONGEST)
@@ -89,7 +89,7 @@ class VoterRate:
     ) -> list[AlertSignal]:
         level = np.searchsorted(_LEVELS, w, side="right")
         raised = []
-        for i in reached(level, voter, states["told"]):
+        for i in new_levels(level, voter, states["told"]):
             row = int(rows[i])
             evidence = {
                 "what": f"vote upon vote within seconds, this one {gap[i]} s at most after the one before",

@@ -38,8 +38,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.evidence import EXPECTED_UNIT, alert_policy, counts, keyed, log_units
-from pipeline.evidence.changes import NOTHING, log_mixture, shiryaev_roberts, to_value
+from pipeline.evidence import EXPECTED_UNIT, alert_policy, count_likelihoods, keyed_state, to_log_units
+from pipeline.evidence.e_detectors import LOG_ZERO, log_mixture, shiryaev_roberts
+from pipeline.evidence.fixed_point import from_log_units
 from pipeline.scoring.detector_contracts import WindowContext, WindowState
 from pipeline.scoring.signals import NO_PARTITION, AlertSignal, ClearedSignal, Signal
 from pipeline.scoring.window import MEASURES, GroupedModelCounts, Window
@@ -64,12 +65,12 @@ _KEPT = 0.5 ** (1 / (14 * 288))
 _PRIOR = 20.0
 _QUIET_FOR = 12
 # Below M = 50 there is nothing to explain: what was seen is counted anew.
-_IDLE = log_units(np.log(np.array([50.0])))[0]
+_IDLE = to_log_units(np.log(np.array([50.0])))[0]
 _SEPARATOR = "\x1f"
 
 _BLANK: dict[str, Any] = {
-    **alert_policy.BLANK,
-    "log_m": np.full(len(_SHIFTS), NOTHING, dtype=np.int64),
+    **alert_policy.NO_ALERT,
+    "log_m": np.full(len(_SHIFTS), LOG_ZERO, dtype=np.int64),
     "votes": 0.0,
     "won": 0.0,
     "expected": 0.0,
@@ -87,8 +88,8 @@ class CohortBias:
 
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
         """See `WindowDetector`. Cost: a few vector operations on the groups that voted."""
-        parts: dict[str, keyed.Columns] = {kind: {} for kind in ("base", *_KINDS)} | _split(state)
-        base, rows = keyed.grow(parts["base"], window.models, _BASE)
+        parts: dict[str, keyed_state.KeyedColumns] = {kind: {} for kind in ("base", *_KINDS)} | _split(state)
+        base, rows = keyed_state.add_keys(parts["base"], window.models, _BASE)
         cells = {"new": _only_new(window.cohorts), "network": window.networks, "prompt": window.prompts}
         said: list[Signal] = []
         for kind, given in cells.items():
@@ -101,23 +102,23 @@ class CohortBias:
         self,
         kind: str,
         cells: GroupedModelCounts,
-        columns: keyed.Columns,
-        base: keyed.Columns,
+        columns: keyed_state.KeyedColumns,
+        base: keyed_state.KeyedColumns,
         window: Window,
         context: WindowContext,
-    ) -> tuple[keyed.Columns, list[Signal]]:
+    ) -> tuple[keyed_state.KeyedColumns, list[Signal]]:
         band, part, fewest = _KINDS[kind]
         keys, table = _pairs(cells, columns, fewest)
         if not keys and not len(columns.get("level", ())):
             return columns, []
-        columns, rows = keyed.grow(columns, keys, _BLANK)
-        stepped = np.zeros(len(columns[keyed.KEY]), dtype=np.bool_)
+        columns, rows = keyed_state.add_keys(columns, keys, _BLANK)
+        stepped = np.zeros(len(columns[keyed_state.KEY]), dtype=np.bool_)
         stepped[rows] = True
         columns = dict(columns)
         if len(keys):
             votes, won, expected = table.T
             shift = _upper_shift(keys, base, "others" if kind == "new" else "all")
-            ratio = counts.shifted_mean(
+            ratio = count_likelihoods.shifted_logit(
                 won[:, None], votes[:, None], expected[:, None], _SHIFTS, np.maximum(shift + band, 0)[:, None]
             )
             log_m = columns["log_m"].copy()
@@ -125,8 +126,8 @@ class CohortBias:
             columns["log_m"] = log_m
         mixed = log_mixture(columns["log_m"], _WEIGHTS)
         _sum_up(columns, rows, table, mixed, window.start)
-        decision = alert_policy.decide(
-            alert_policy.over(mixed, alert_policy.MONTH),
+        decision = alert_policy.decide_alerts(
+            alert_policy.log_e_over_horizon(mixed, alert_policy.WINDOWS_PER_MONTH),
             columns,
             alarms=context.false_alarms * part,
             share=context.false_share,
@@ -139,14 +140,14 @@ class CohortBias:
     def _said(
         self,
         kind: str,
-        columns: keyed.Columns,
-        decision: alert_policy.Decision,
+        columns: keyed_state.KeyedColumns,
+        decision: alert_policy.AlertDecision,
         mixed: Int64,
         window: Window,
     ) -> list[Signal]:
         said: list[Signal] = []
         for i in decision.raised.tolist():
-            group, model, verb = str(columns[keyed.KEY][i]).split(_SEPARATOR)
+            group, model, verb = str(columns[keyed_state.KEY][i]).split(_SEPARATOR)
             level, won = int(columns["level"][i]), "won" if verb == _VERBS[0] else "lost"
             whose = {"new": "from new accounts", "network": f"from network {group}", "prompt": f"under prompt {group}"}
             evidence = {
@@ -161,12 +162,13 @@ class CohortBias:
             said.append(
                 AlertSignal(
                     self.name, "model", model, _direction(kind, group, verb), "critical" if level > 1 else "warning",
-                    to_value(int(alert_policy.over(mixed[i], alert_policy.MONTH))), level,
+                    from_log_units(int(alert_policy.log_e_over_horizon(mixed[i], alert_policy.WINDOWS_PER_MONTH))),
+                    level,
                     NO_PARTITION, window.start, window.end, evidence,
                 )
             )  # fmt: skip
         for i in decision.cleared.tolist():
-            group, model, verb = str(columns[keyed.KEY][i]).split(_SEPARATOR)
+            group, model, verb = str(columns[keyed_state.KEY][i]).split(_SEPARATOR)
             said.append(
                 ClearedSignal(
                     self.name, model, _direction(kind, group, verb), window.end, "its votes were as expected since"
@@ -180,8 +182,8 @@ def _direction(kind: str, group: str, verb: str) -> str:
     return f"{verb} {by[kind]}"
 
 
-def _split(state: WindowState) -> dict[str, keyed.Columns]:
-    parts: dict[str, keyed.Columns] = {}
+def _split(state: WindowState) -> dict[str, keyed_state.KeyedColumns]:
+    parts: dict[str, keyed_state.KeyedColumns] = {}
     for name, column in state.items():
         kind, _, rest = name.partition(".")
         parts.setdefault(kind, {})[rest] = column
@@ -193,9 +195,9 @@ def _only_new(cells: GroupedModelCounts) -> GroupedModelCounts:
     return GroupedModelCounts(tuple("new" for _ in rows), tuple(cells.model[i] for i in rows), cells.counts[rows])
 
 
-def _pairs(cells: GroupedModelCounts, columns: keyed.Columns, fewest: int) -> tuple[list[str], Float64]:
+def _pairs(cells: GroupedModelCounts, columns: keyed_state.KeyedColumns, fewest: int) -> tuple[list[str], Float64]:
     """Keys (group, model, verb) and of each the evaluated votes, how many won (lost) and how many were expected to."""
-    known = set(columns[keyed.KEY].tolist()) if keyed.KEY in columns else set()
+    known = set(columns[keyed_state.KEY].tolist()) if keyed_state.KEY in columns else set()
     keys: list[str] = []
     table: list[list[float]] = []
     evaluated = cells.counts[:, _EVALUATED].tolist()
@@ -209,9 +211,9 @@ def _pairs(cells: GroupedModelCounts, columns: keyed.Columns, fewest: int) -> tu
     return keys, np.array(table, dtype=np.float64).reshape(-1, 3)
 
 
-def _upper_shift(keys: list[str], base: keyed.Columns, against: str) -> Float64:
+def _upper_shift(keys: list[str], base: keyed_state.KeyedColumns, against: str) -> Float64:
     """How far the other votes on each model lie above the snapshot, in logits, with two standard errors."""
-    place = {name: i for i, name in enumerate(base[keyed.KEY].tolist())}
+    place = {name: i for i, name in enumerate(base[keyed_state.KEY].tolist())}
     split = [key.split(_SEPARATOR) for key in keys]
     sums = base[against][[place[model] for _, model, _ in split]]
     verb = np.array([_VERBS.index(verb) for *_, verb in split])
@@ -223,11 +225,11 @@ def _upper_shift(keys: list[str], base: keyed.Columns, against: str) -> Float64:
     return np.asarray(np.log(seen / (1 - seen)) - np.log(share / (1 - share)) + 2 * error)
 
 
-def _learn(base: keyed.Columns, rows: Int64, window: Window) -> keyed.Columns:
+def _learn(base: keyed_state.KeyedColumns, rows: Int64, window: Window) -> keyed_state.KeyedColumns:
     """Take the window into what the others do."""
     measures = [_EVALUATED, _WON[0], _EXPECTED[0], _WON[1], _EXPECTED[1]]
     unit = np.array([1.0, 1.0, EXPECTED_UNIT, 1.0, EXPECTED_UNIT])
-    every = {name: values * _KEPT if name != keyed.KEY else values for name, values in base.items()}
+    every = {name: values * _KEPT if name != keyed_state.KEY else values for name, values in base.items()}
     every["all"][rows] += window.totals[:, measures] * unit
     place = dict(zip(window.models, rows.tolist(), strict=True))
     old = [i for i, group in enumerate(window.cohorts.group) if group != "new"]
@@ -236,7 +238,7 @@ def _learn(base: keyed.Columns, rows: Int64, window: Window) -> keyed.Columns:
     return every
 
 
-def _sum_up(columns: keyed.Columns, rows: Int64, table: Float64, mixed: Int64, start: int) -> None:
+def _sum_up(columns: keyed_state.KeyedColumns, rows: Int64, table: Float64, mixed: Int64, start: int) -> None:
     """Keep what was seen since the evidence last was nothing, for people to read."""
     begin = (columns["votes"] == 0) | (mixed < _IDLE)
     for name, column in (("votes", 0), ("won", 1), ("expected", 2)):
@@ -246,10 +248,10 @@ def _sum_up(columns: keyed.Columns, rows: Int64, table: Float64, mixed: Int64, s
     columns["since"] = np.where(begin, start, columns["since"])
 
 
-def _pruned(columns: keyed.Columns, mixed: Int64) -> keyed.Columns:
+def _pruned(columns: keyed_state.KeyedColumns, mixed: Int64) -> keyed_state.KeyedColumns:
     """The keys with most evidence; dropping others only loses evidence."""
     if len(mixed) <= _MOST:
         return columns
     weight = mixed + np.where(columns["level"] > 0, 1 << 50, 0)
     kept = np.sort(np.argsort(-weight, kind="stable")[:_MOST])
-    return keyed.keep(columns, kept)
+    return keyed_state.take_rows(columns, kept)

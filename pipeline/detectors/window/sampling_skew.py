@@ -36,8 +36,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.evidence import alert_policy, bayes, keyed
-from pipeline.evidence.changes import CAP, NOTHING, to_value
+from pipeline.evidence import alert_policy, bayes_factors, keyed_state
+from pipeline.evidence.e_detectors import LOG_ZERO, MAX_LOG_M
+from pipeline.evidence.fixed_point import from_log_units
 from pipeline.registry import RegistryState as Registry
 from pipeline.scoring.detector_contracts import WindowContext, WindowState
 from pipeline.scoring.signals import ALPHA, NO_PARTITION, AlertSignal, ClearedSignal, Severity, Signal, SubjectKind
@@ -53,7 +54,7 @@ _MORE, _LESS = "more often than declared", "less often than declared"
 _QUIET_FOR = 288
 
 _BLANK: dict[str, Any] = {
-    **alert_policy.BLANK,
+    **alert_policy.NO_ALERT,
     "chosen": np.int64(0),
     "theta": 0.0,
     "group": np.int64(0),
@@ -95,25 +96,27 @@ class SamplingSkew:
             said += unlisted + more
         return columns | {"since": since}, said
 
-    def _begin(self, columns: keyed.Columns, declared: _Declared, window: Window) -> tuple[keyed.Columns, list[Signal]]:
+    def _begin(
+        self, columns: keyed_state.KeyedColumns, declared: _Declared, window: Window
+    ) -> tuple[keyed_state.KeyedColumns, list[Signal]]:
         """Close the factors of the policy before; what was told under it is over."""
         said: list[Signal] = []
-        if keyed.KEY in columns:
+        if keyed_state.KEY in columns:
             columns["closed"] = np.where(columns["level"] > 0, 0, _factors(columns))
             for i in np.flatnonzero(columns["level"] > 0).tolist():
                 _, subject, direction = self._subject(columns, i)
                 said.append(ClearedSignal(self.name, subject, direction, window.start, "another policy is in force"))
-            columns |= {name: np.zeros_like(columns[name]) for name in alert_policy.BLANK}
-        columns, rows = keyed.grow(columns, [_JOINT, *declared.theta], _BLANK)
-        theta, group = np.zeros(len(columns[keyed.KEY])), np.zeros(len(columns[keyed.KEY]), dtype=np.int64)
+            columns |= {name: np.zeros_like(columns[name]) for name in alert_policy.NO_ALERT}
+        columns, rows = keyed_state.add_keys(columns, [_JOINT, *declared.theta], _BLANK)
+        theta, group = np.zeros(len(columns[keyed_state.KEY])), np.zeros(len(columns[keyed_state.KEY]), dtype=np.int64)
         group[rows[1:]] = [number for number, _ in declared.theta.values()]
         theta[rows[1:]] = [share for _, share in declared.theta.values()]
         return columns | {"theta": theta, "group": group, "chosen": np.zeros_like(group)}, said
 
     def _count(
-        self, columns: keyed.Columns, window: Window, context: WindowContext, declared: _Declared
-    ) -> tuple[keyed.Columns, list[Signal]]:
-        columns, rows = keyed.grow(columns, window.models, _BLANK)
+        self, columns: keyed_state.KeyedColumns, window: Window, context: WindowContext, declared: _Declared
+    ) -> tuple[keyed_state.KeyedColumns, list[Signal]]:
+        columns, rows = keyed_state.add_keys(columns, window.models, _BLANK)
         chosen = columns["chosen"].copy()
         listed = columns["theta"][rows] > 0
         chosen[rows[listed]] += window.totals[listed, _CHOSEN]
@@ -122,23 +125,25 @@ class SamplingSkew:
         unlisted[fresh] = True
         said: list[Signal] = [
             self._raised(
-                "model", str(columns[keyed.KEY][row]), _UNLISTED, None, 1, window,
+                "model", str(columns[keyed_state.KEY][row]), _UNLISTED, None, 1, window,
                 {"what": f"votes on it, and {declared.says} gives it no weight", "window": [window.start, window.end]},
             )
             for row in fresh.tolist()
         ]  # fmt: skip
         return columns | {"chosen": chosen, "unlisted": unlisted}, said
 
-    def _test(self, columns: keyed.Columns, window: Window, declared: _Declared) -> tuple[keyed.Columns, list[Signal]]:
+    def _test(
+        self, columns: keyed_state.KeyedColumns, window: Window, declared: _Declared
+    ) -> tuple[keyed_state.KeyedColumns, list[Signal]]:
         log_e = _factors(columns)
-        joint = columns[keyed.KEY] == _JOINT
+        joint = columns[keyed_state.KEY] == _JOINT
         votes = _totals(columns)
         columns["more"] = np.where(columns["level"] > 0, columns["more"], columns["chosen"] > votes * columns["theta"])
         said: list[Signal] = []
-        after = {name: columns[name].copy() for name in alert_policy.BLANK}
+        after = {name: columns[name].copy() for name in alert_policy.NO_ALERT}
         for rows in (np.flatnonzero(joint), np.flatnonzero(~joint & (columns["theta"] > 0))):
-            before = {name: columns[name][rows] for name in alert_policy.BLANK}
-            decision = alert_policy.decide(log_e[rows], before, alarms=ALPHA, share=ALPHA, quiet_for=_QUIET_FOR)
+            before = {name: columns[name][rows] for name in alert_policy.NO_ALERT}
+            decision = alert_policy.decide_alerts(log_e[rows], before, alarms=ALPHA, share=ALPHA, quiet_for=_QUIET_FOR)
             for name, values in decision.columns.items():
                 after[name][rows] = values
             said += self._said(columns | after, rows[decision.raised], log_e, votes, window, declared)
@@ -149,7 +154,7 @@ class SamplingSkew:
 
     def _said(
         self,
-        columns: keyed.Columns,
+        columns: keyed_state.KeyedColumns,
         rows: Int64,
         log_e: Int64,
         votes: Float64,
@@ -170,12 +175,12 @@ class SamplingSkew:
                 "votes": int(votes[i]) if kind == "model" else int(columns["chosen"].sum()),
                 **({"seen": seen, "declared": round(theta, 6)} if kind == "model" else {}),
             }
-            e, level = to_value(min(int(log_e[i]), CAP)), int(columns["level"][i])
+            e, level = from_log_units(min(int(log_e[i]), MAX_LOG_M)), int(columns["level"][i])
             said.append(self._raised(kind, subject, direction, e, level, window, evidence))
         return said
 
-    def _subject(self, columns: keyed.Columns, i: int) -> tuple[SubjectKind, str, str]:
-        key = str(columns[keyed.KEY][i])
+    def _subject(self, columns: keyed_state.KeyedColumns, i: int) -> tuple[SubjectKind, str, str]:
+        key = str(columns[keyed_state.KEY][i])
         if key == _JOINT:
             return "board", "board", _SKEWED
         return "model", key, _MORE if columns["more"][i] else _LESS
@@ -218,20 +223,20 @@ def _declared(registry: Registry) -> _Declared | None:
     return _Declared(changed, theta, says) if theta else None
 
 
-def _totals(columns: keyed.Columns) -> Float64:
+def _totals(columns: keyed_state.KeyedColumns) -> Float64:
     """Votes of the group of each key."""
     groups = np.bincount(columns["group"], weights=columns["chosen"])
     return np.asarray(groups[columns["group"]])
 
 
-def _factors(columns: keyed.Columns) -> Int64:
+def _factors(columns: keyed_state.KeyedColumns) -> Int64:
     """Give ln e of every key, the closed policies included: of models, and of all together."""
     theta, chosen, votes = columns["theta"], columns["chosen"], _totals(columns)
     log_e = columns["closed"].copy()
     listed = theta > 0
-    log_e[listed] += bayes.beta_binomial(chosen[listed], votes[listed], theta[listed])
-    joint = columns[keyed.KEY] == _JOINT
+    log_e[listed] += bayes_factors.beta_binomial(chosen[listed], votes[listed], theta[listed])
+    joint = columns[keyed_state.KEY] == _JOINT
     for group in np.unique(columns["group"][listed]):
         rows = listed & (columns["group"] == group)
-        log_e[joint] += bayes.dirichlet_multinomial(chosen[rows], theta[rows])
-    return np.maximum(log_e, NOTHING)
+        log_e[joint] += bayes_factors.dirichlet_multinomial(chosen[rows], theta[rows])
+    return np.maximum(log_e, LOG_ZERO)

@@ -40,8 +40,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.evidence import alert_policy, keyed, log_units
-from pipeline.evidence.changes import CAP, NOTHING, log_mixture, shiryaev_roberts, to_value
+from pipeline.evidence import alert_policy, keyed_state, to_log_units
+from pipeline.evidence.e_detectors import LOG_ZERO, MAX_LOG_M, log_mixture, shiryaev_roberts
+from pipeline.evidence.fixed_point import from_log_units
 from pipeline.scoring.detector_contracts import WindowContext, WindowState
 from pipeline.scoring.signals import NO_PARTITION, AlertSignal, ClearedSignal, Signal
 from pipeline.scoring.window import MEASURES, Window
@@ -55,8 +56,8 @@ _WEIGHTS = (0.9, 0.1)
 _SILENT, _DEPRECATED = "no longer sampled", "at most 10 votes in 52 days"
 
 _BLANK: dict[str, Any] = {
-    **alert_policy.BLANK,
-    "log_m": np.int64(NOTHING),
+    **alert_policy.NO_ALERT,
+    "log_m": np.int64(LOG_ZERO),
     "log_e": np.int64(0),
     "battles": np.int64(0),
     "since": np.int64(0),
@@ -80,12 +81,12 @@ class SilentDeprecation:
         new_day = int(state.get("day", day)[0]) != int(day[0])
         columns = {name: column for name, column in state.items() if name not in {"day", "policy"}}
         names = sorted(set(window.models) | declared.keys())
-        columns, rows = keyed.grow(columns, names, _BLANK | {"first": window.start, "since": window.start})
+        columns, rows = keyed_state.add_keys(columns, names, _BLANK | {"first": window.start, "since": window.start})
         columns = dict(columns)
         since = np.array([policy.since if policy else 0])
         if int(state.get("policy", since)[0]) != int(since[0]):
             columns["log_e"] = np.zeros_like(columns["log_e"])
-        seen = np.zeros(len(columns[keyed.KEY]), dtype=np.int64)
+        seen = np.zeros(len(columns[keyed_state.KEY]), dtype=np.int64)
         seen[rows] = _appearances(window, names)
         share = np.zeros(len(seen))
         share[rows] = [min(declared.get(name, 0.0), 0.999) for name in names]
@@ -97,23 +98,25 @@ class SilentDeprecation:
 
     def _step(
         self,
-        columns: keyed.Columns,
+        columns: keyed_state.KeyedColumns,
         seen: np.ndarray[Any, np.dtype[np.int64]],
         share: np.ndarray[Any, np.dtype[np.float64]],
         window: Window,
         context: WindowContext,
     ) -> list[Signal]:
         absent = (seen == 0) & (share > 0)
-        ratio = np.where(absent, log_units(-window.accepted * np.log1p(-share)), 2 * NOTHING)
+        ratio = np.where(absent, to_log_units(-window.accepted * np.log1p(-share)), 2 * LOG_ZERO)
         columns["log_m"] = shiryaev_roberts(columns["log_m"], ratio)
-        columns["log_e"] = np.clip(columns["log_e"] + ratio, NOTHING, CAP)
+        columns["log_e"] = np.clip(columns["log_e"] + ratio, LOG_ZERO, MAX_LOG_M)
         columns["battles"] = np.where(absent, columns["battles"] + window.accepted, 0)
         columns["since"] = np.where(absent, columns["since"], window.end)
-        both = np.column_stack([alert_policy.over(columns["log_m"], alert_policy.MONTH), columns["log_e"]])
+        both = np.column_stack(
+            [alert_policy.log_e_over_horizon(columns["log_m"], alert_policy.WINDOWS_PER_MONTH), columns["log_e"]]
+        )
         log_e = log_mixture(both, _WEIGHTS)
         tested = np.flatnonzero(share > 0)
-        before = {name: columns[name][tested] for name in alert_policy.BLANK}
-        decision = alert_policy.decide(
+        before = {name: columns[name][tested] for name in alert_policy.NO_ALERT}
+        decision = alert_policy.decide_alerts(
             log_e[tested], before, alarms=context.false_alarms * _SHARE, share=context.false_share * _SHARE, quiet_for=1
         )
         for name, values in decision.columns.items():
@@ -130,15 +133,16 @@ class SilentDeprecation:
             }
             said.append(
                 AlertSignal(
-                    self.name, "model", str(columns[keyed.KEY][i]), _SILENT, "critical" if level > 1 else "warning",
-                    to_value(int(log_e[i])), level, NO_PARTITION, window.start, window.end, evidence,
+                    self.name, "model", str(columns[keyed_state.KEY][i]), _SILENT,
+                    "critical" if level > 1 else "warning",
+                    from_log_units(int(log_e[i])), level, NO_PARTITION, window.start, window.end, evidence,
                 )
             )  # fmt: skip
-        back = [str(columns[keyed.KEY][i]) for i in tested[decision.cleared].tolist()]
+        back = [str(columns[keyed_state.KEY][i]) for i in tested[decision.cleared].tolist()]
         return said + [ClearedSignal(self.name, name, _SILENT, window.end, "it appeared again") for name in back]
 
     def _fade(
-        self, columns: keyed.Columns, window: Window, context: WindowContext, day: int, new_day: bool
+        self, columns: keyed_state.KeyedColumns, window: Window, context: WindowContext, day: int, new_day: bool
     ) -> list[Signal]:
         """Once a day: released models that the registry does not hold deprecated, with at most 10 votes in 52 days."""
         if not new_day:
@@ -148,7 +152,7 @@ class SilentDeprecation:
         said: list[Signal] = []
         gone = columns["gone"].copy()
         for i in np.flatnonzero(old & ((votes <= _FEW) != gone)).tolist():
-            name = str(columns[keyed.KEY][i])
+            name = str(columns[keyed_state.KEY][i])
             model = context.registry.models.get(name)
             known = model is not None and model.deprecated_at is None and model.retracted_at is None
             if gone[i]:

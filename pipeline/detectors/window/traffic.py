@@ -34,8 +34,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pipeline.evidence import alert_policy, counts
-from pipeline.evidence.changes import NOTHING, log_mixture, shiryaev_roberts, to_value
+from pipeline.evidence import alert_policy, count_likelihoods
+from pipeline.evidence.e_detectors import LOG_ZERO, log_mixture, shiryaev_roberts
+from pipeline.evidence.fixed_point import from_log_units
 from pipeline.scoring.detector_contracts import WindowContext, WindowState
 from pipeline.scoring.signals import NO_PARTITION, AlertSignal, ClearedSignal, Signal
 from pipeline.scoring.window import Window
@@ -68,9 +69,9 @@ _BLANK: dict[str, Any] = {
     "days": np.zeros(24),
     "day_sums": np.zeros(24),
     "shock": np.zeros(2),
-    "log_m": np.full((1, 5), NOTHING, dtype=np.int64),
+    "log_m": np.full((1, 5), LOG_ZERO, dtype=np.int64),
     "stood": np.zeros(1, dtype=np.int64),
-    **{name: np.zeros(1, dtype=np.int64) for name in alert_policy.BLANK},
+    **{name: np.zeros(1, dtype=np.int64) for name in alert_policy.NO_ALERT},
 }
 
 
@@ -107,20 +108,22 @@ class _Hourly:
         said: list[Signal] = []
         if bound > 0:
             fair = bound * (_RELEASE if released and self.sign > 0 else 1)
-            ratio = counts.negative_binomial(x, fair, self.ratios, size)
+            ratio = count_likelihoods.negative_binomial(x, fair, self.ratios, size)
             now["log_m"] = shiryaev_roberts(now["log_m"], ratio[None])
-            mixed = alert_policy.over(log_mixture(now["log_m"], _FIVE), _MONTH)
-            decision = alert_policy.decide(
+            mixed = alert_policy.log_e_over_horizon(log_mixture(now["log_m"], _FIVE), _MONTH)
+            decision = alert_policy.decide_alerts(
                 mixed, now, alarms=context.false_alarms, share=context.false_share, quiet_for=_QUIET_FOR
             )
             now |= decision.columns
-            said = self._said(window, decision, float(to_value(int(mixed[0]))), x, fair)
+            said = self._said(window, decision, float(from_log_units(int(mixed[0]))), x, fair)
         now["stood"] = np.where(now["level"] > 0, now["stood"] + 1, 0)
         if not released and (int(now["level"][0]) == 0 or int(now["stood"][0]) > _NEW_NORMAL):
             _learn(now, week, day, x, mean)
         return now, said
 
-    def _said(self, window: Window, decision: alert_policy.Decision, e: float, x: int, fair: float) -> list[Signal]:
+    def _said(
+        self, window: Window, decision: alert_policy.AlertDecision, e: float, x: int, fair: float
+    ) -> list[Signal]:
         if len(decision.cleared):
             return [ClearedSignal(self.name, "board", self.direction, window.end, "twelve hours were normal")]
         if not len(decision.raised):
@@ -148,7 +151,7 @@ class Traffic(_Hourly):
 
     name = "traffic"
     direction = "more votes than usual"
-    ratios: ClassVar[tuple[float, ...]] = counts.RATIOS
+    ratios: ClassVar[tuple[float, ...]] = count_likelihoods.RISE_RATIOS
     sign = 1
 
 
@@ -158,7 +161,7 @@ class TrafficGap(_Hourly):
 
     name = "traffic_gap"
     direction = "fewer votes than usual"
-    ratios: ClassVar[tuple[float, ...]] = counts.FALLS
+    ratios: ClassVar[tuple[float, ...]] = count_likelihoods.FALL_RATIOS
     sign = -1
 
 

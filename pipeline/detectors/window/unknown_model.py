@@ -28,7 +28,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.evidence import keyed
+from pipeline.evidence import keyed_state
 from pipeline.scoring.detector_contracts import WindowContext, WindowState
 from pipeline.scoring.signals import NO_PARTITION, AlertSignal, ClearedSignal, Signal
 from pipeline.scoring.window import MEASURES, Window
@@ -48,7 +48,7 @@ class UnknownModel:
         known = context.registry.models
         if not known:
             return state, []
-        told = state.get(keyed.KEY, np.zeros(0, dtype=np.str_)).tolist()
+        told = state.get(keyed_state.KEY, np.zeros(0, dtype=np.str_)).tolist()
         said: list[Signal] = [
             ClearedSignal(self.name, name, _DIRECTION, window.start, "the registry knows it now")
             for name in told
@@ -69,4 +69,4 @@ class UnknownModel:
                     NO_PARTITION, window.start, window.end, evidence,
                 )
             )  # fmt: skip
-        return {keyed.KEY: np.array(sorted([*kept, *fresh]), dtype=np.str_)}, said
+        return {keyed_state.KEY: np.array(sorted([*kept, *fresh]), dtype=np.str_)}, said

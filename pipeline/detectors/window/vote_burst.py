@@ -35,15 +35,16 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.evidence import LOG_UNIT, alert_policy, counts, keyed
-from pipeline.evidence.changes import NOTHING, log_mixture, shiryaev_roberts, to_value
+from pipeline.evidence import LOG_UNIT, alert_policy, count_likelihoods, keyed_state
+from pipeline.evidence.e_detectors import LOG_ZERO, log_mixture, shiryaev_roberts
+from pipeline.evidence.fixed_point import from_log_units
 from pipeline.scoring.detector_contracts import WindowContext, WindowState
 from pipeline.scoring.signals import NO_PARTITION, AlertSignal, ClearedSignal, Signal
 from pipeline.scoring.window import MEASURES, Window
 from pipeline.vocabulary.arrays import Bool, Float64, Int64
 from pipeline.vocabulary.time import HOUR
 
-_RATIOS = np.array(counts.RATIOS)
+_RATIOS = np.array(count_likelihoods.RISE_RATIOS)
 _WEIGHTS = np.full(len(_RATIOS), 1 / len(_RATIOS))
 _SIDE = " (one side of each battle)"
 _APPEARANCES, _CHOSEN = MEASURES.index("appearances"), MEASURES.index("chosen")
@@ -64,9 +65,9 @@ _QUIET_FOR, _NEW_NORMAL = 12, 7 * 288
 _IDLE = int(np.log(50.0) / LOG_UNIT)
 
 _BLANK: dict[str, Any] = {
-    **alert_policy.BLANK,
+    **alert_policy.NO_ALERT,
     "kind": 0,
-    "log_m": np.full(len(_RATIOS), NOTHING, dtype=np.int64),
+    "log_m": np.full(len(_RATIOS), LOG_ZERO, dtype=np.int64),
     "hits": np.zeros(24),
     "seen": np.zeros(24),
     "windows": np.int64(0),
@@ -92,9 +93,11 @@ class VoteBurst:
         spread = state.get("spread", np.zeros((3, 2))) * _KEPT
         seen = _seen(window, context)
         columns = {name: values for name, values in state.items() if name not in ("board", "spread")}
-        columns, _ = keyed.grow(columns, [key for key in seen if key[0] == "n"], _BLANK | {"kind": 2, "seen": board})
-        columns, _ = keyed.grow(columns, [key for key in seen if key[0] == "p"], _BLANK | {"kind": 1})
-        columns, rows = keyed.grow(columns, seen, _BLANK)
+        columns, _ = keyed_state.add_keys(
+            columns, [key for key in seen if key[0] == "n"], _BLANK | {"kind": 2, "seen": board}
+        )
+        columns, _ = keyed_state.add_keys(columns, [key for key in seen if key[0] == "p"], _BLANK | {"kind": 1})
+        columns, rows = keyed_state.add_keys(columns, seen, _BLANK)
         kind = columns["kind"]
         count, share = np.zeros(len(kind)), np.full(len(kind), np.nan)
         count[rows], share[rows] = np.array(list(seen.values())).reshape(-1, 2).T
@@ -103,8 +106,8 @@ class VoteBurst:
         ratio = _ratios(count, window.accepted, share, learned, spread[kind], judged)
         columns["log_m"] = np.where(judged[:, None], shiryaev_roberts(columns["log_m"], ratio), columns["log_m"])
         mixed = log_mixture(columns["log_m"], _WEIGHTS)
-        decision = alert_policy.decide(
-            alert_policy.over(mixed, alert_policy.MONTH),
+        decision = alert_policy.decide_alerts(
+            alert_policy.log_e_over_horizon(mixed, alert_policy.WINDOWS_PER_MONTH),
             columns,
             alarms=context.false_alarms,
             share=context.false_share,
@@ -123,20 +126,21 @@ class VoteBurst:
     def _said(
         self,
         window: Window,
-        columns: keyed.Columns,
-        decision: alert_policy.Decision,
+        columns: keyed_state.KeyedColumns,
+        decision: alert_policy.AlertDecision,
         mixed: Int64,
         count: Float64,
         fair: Float64,
     ) -> list[Signal]:
         said: list[Signal] = []
         for i in decision.raised.tolist():
-            kind, _, subject = str(columns[keyed.KEY][i]).partition(":")
+            kind, _, subject = str(columns[keyed_state.KEY][i]).partition(":")
             level = int(columns["level"][i])
             said.append(
                 AlertSignal(
                     self.name, kind, subject, "more than its share", "critical" if level > 1 else "warning",  # type: ignore[arg-type]
-                    to_value(int(alert_policy.over(mixed[i], alert_policy.MONTH))), level,
+                    from_log_units(int(alert_policy.log_e_over_horizon(mixed[i], alert_policy.WINDOWS_PER_MONTH))),
+                    level,
                     NO_PARTITION, window.start, window.end,
                     {
                         "what": f"{columns['seen_since'][i]:.0f} votes{_SIDE if kind == 'provider' else ''} where "
@@ -149,7 +153,7 @@ class VoteBurst:
                 )
             )  # fmt: skip
         for i in decision.cleared.tolist():
-            subject = str(columns[keyed.KEY][i]).partition(":")[2]
+            subject = str(columns[keyed_state.KEY][i]).partition(":")[2]
             said.append(
                 ClearedSignal(self.name, subject, "more than its share", window.end, "its share was normal for an hour")
             )
@@ -174,7 +178,7 @@ def _seen(window: Window, context: WindowContext) -> dict[str, list[float]]:
     return found | {f"network:{network}": [votes, np.nan] for network, votes in window.votes_of.items()}
 
 
-def _sum_up(columns: keyed.Columns, x: Float64, fair: Float64, mixed: Int64, start: int) -> None:
+def _sum_up(columns: keyed_state.KeyedColumns, x: Float64, fair: Float64, mixed: Int64, start: int) -> None:
     """Keep what was seen since the evidence last was nothing, for people to read."""
     begins = (columns["seen_since"] == 0) | (mixed < _IDLE)
     columns["since"] = np.where(begins, start, columns["since"])
@@ -182,7 +186,7 @@ def _sum_up(columns: keyed.Columns, x: Float64, fair: Float64, mixed: Int64, sta
         columns[name] = np.where(begins, 0, columns[name]) + more
 
 
-def _learned(columns: keyed.Columns, hour: int, kind: Int64, spread: Float64) -> tuple[Float64, Float64]:
+def _learned(columns: keyed_state.KeyedColumns, hour: int, kind: Int64, spread: Float64) -> tuple[Float64, Float64]:
     """π⁺ of every key at this hour, NaN where it cannot be judged yet, and π̂ itself."""
     hits, seen = columns["hits"], columns["seen"]
     total = seen.sum(axis=1)
@@ -210,13 +214,15 @@ def _ratios(x: Float64, n: int, declared: Float64, learned: Float64, spread: Flo
     loose = judged & np.isnan(declared)
     ratio = np.zeros((len(x), len(_RATIOS)), dtype=np.int64)
     share = np.minimum(declared[fixed], 0.95)
-    ratio[fixed] = counts.binomial(x[fixed, None], n, share[:, None], _RATIOS)
+    ratio[fixed] = count_likelihoods.binomial(x[fixed, None], n, share[:, None], _RATIOS)
     k = 1 / _concentration(spread[loose])
-    ratio[loose] = counts.dispersed_share(x[loose, None], n, learned[loose, None], _RATIOS, k[:, None])
+    ratio[loose] = count_likelihoods.overdispersed_binomial(
+        x[loose, None], n, learned[loose, None], _RATIOS, k[:, None]
+    )
     return ratio
 
 
-def _learn(columns: keyed.Columns, x: Float64, n: int, hour: int) -> None:
+def _learn(columns: keyed_state.KeyedColumns, x: Float64, n: int, hour: int) -> None:
     """Take the window into the shares of keys that nothing stands against."""
     told = columns["level"] > 0
     columns["stood"] = np.where(told, columns["stood"] + 1, 0)
@@ -239,7 +245,7 @@ def _spread(spread: Float64, x: Float64, n: int, share: Float64, kind: Int64, qu
     return after
 
 
-def _pruned(columns: keyed.Columns, kind: Int64) -> keyed.Columns:
+def _pruned(columns: keyed_state.KeyedColumns, kind: Int64) -> keyed_state.KeyedColumns:
     """Without the networks that bring least, where there are too many; what they had was near nothing."""
     networks = np.flatnonzero(kind == 2)
     if len(networks) <= _MOST_NETWORKS:
@@ -248,4 +254,4 @@ def _pruned(columns: keyed.Columns, kind: Int64) -> keyed.Columns:
     dropped = networks[np.argsort(-weight, kind="stable")[_MOST_NETWORKS:]]
     kept = np.ones(len(kind), dtype=np.bool_)
     kept[dropped] = False
-    return keyed.keep(columns, kept)
+    return keyed_state.take_rows(columns, kept)

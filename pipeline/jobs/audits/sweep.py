@@ -23,7 +23,7 @@ from pipeline.audits import policy, retraction, sampling, variants
 from pipeline.audits.finding import Finding
 from pipeline.audits.shares import license_group
 from pipeline.errors import BadCounts, Usage
-from pipeline.evidence.many import ELond
+from pipeline.evidence.multiple_testing import ELond
 from pipeline.jobs.audits.audit_input import AuditInput, read_audit_input
 from pipeline.jobs.audits.board_audits import AUDITS, compare_second_board, run_audits
 from pipeline.jobs.open_store import existing_store, now

@@ -24,7 +24,7 @@ from pipeline.detectors import (
 )
 from pipeline.detectors.window.silent_deprecation import battles_until, least_battles
 from pipeline.evidence import Reference
-from pipeline.evidence.counts import raised_share
+from pipeline.evidence.count_likelihoods import alternative_share
 from pipeline.lab.simulate.board import Board, Effect
 from pipeline.lab.simulate.electorate import Electorate, Kind
 from pipeline.lab.simulate.truth import truth
@@ -207,7 +207,7 @@ def bursts(scale: float = 1.0) -> Iterator[Figure]:
             waits.append(np.inf if hit is None else hit[0] - first + 1)
         what = f"burst ×3 of one of {models} models at {votes} votes a window: median windows"
         yield Figure(what, float(np.median(waits)), "at most" if bar else "reported", bar, "windows")
-        share = float(raised_share(2 / models, 3.0))
+        share = float(alternative_share(2 / models, 3.0))
         yield Figure(f"  … and its share goes from {2 / models:.3f} to", share, "reported", None, "of battles")
 
 

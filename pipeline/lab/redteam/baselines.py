@@ -14,7 +14,7 @@ import numpy as np
 from scipy import stats
 from scipy.special import expit
 
-from pipeline.evidence import Reference, running_sums, starts
+from pipeline.evidence import Reference, group_starts, running_sums
 from pipeline.scoring.detector_contracts import VoterVotes
 from pipeline.vocabulary.arrays import Bool, Float64, Int64
 from pipeline.vocabulary.time import HOUR
@@ -71,7 +71,7 @@ def _p_values(votes: VoterVotes, reference: Reference) -> Float64:
 def _place(votes: VoterVotes) -> Int64:
     """Which vote of its voter each one is, from 0."""
     order = np.arange(len(votes.voter))
-    begin = order[starts(votes.voter)] if len(order) else order
+    begin = order[group_starts(votes.voter)] if len(order) else order
     return np.asarray(order - np.repeat(begin, np.diff(np.append(begin, len(order)))))
 
 

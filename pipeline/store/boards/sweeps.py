@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.evidence.many import ELond
+from pipeline.evidence.multiple_testing import ELond
 from pipeline.store.db import dialect, schema
 
 _LOCK = 0x5EE9

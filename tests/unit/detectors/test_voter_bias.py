@@ -68,12 +68,12 @@ class Slow:
             math.floor(math.log(kept if outcome == 2 else (1 - kept * least) / (1 - least)) / 2**-20)
             for kept in (0.65, 0.4, 0.15)
         ]
-        steps = [*reference.generic[i, j, outcome].tolist(), math.floor(math.log(ratio) / 2**-20)]
+        steps = [*reference.generic_ratios[i, j, outcome].tolist(), math.floor(math.log(ratio) / 2**-20)]
         self.generic = [old + step for old, step in zip(self.generic, steps, strict=True)]
         for model, (mine, other, won, lost) in {a: (i, j, 0, 1), b: (j, i, 1, 0)}.items():
             seen = self.count.get(model, 0)
             step = 0 if seen < 30 else 1 if seen < 90 else 2 if seen < 140 else 3
-            band = reference.targets[step if self.rank.get(model) == 1 else 4 + step]
+            band = reference.target_ratios[step if self.rank.get(model) == 1 else 4 + step]
             promoted, demoted = band[mine, other, int(outcome == won)], band[other, mine, int(outcome == lost)]
             steps = [0] * 6 if outcome == 2 else [*promoted, *demoted]
             sums = self.met.setdefault(model, [0] * 6)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.detectors.voter.voter_bias.state import LARGEST_NUMBER, Heads
-from pipeline.evidence import E_UNIT, LOG_UNIT, Reference, running_sums, starts
-from pipeline.evidence.outcomes import MOST_BY_TIES
+from pipeline.evidence import E_UNIT, LOG_UNIT, Reference, group_starts, running_sums
+from pipeline.evidence.honest_reference import MAX_TIE_RATIO
 from pipeline.scoring.detector_contracts import VoterVotes
 from pipeline.scoring.signals import LEVELS
 from pipeline.vocabulary.arrays import Bool, Int8, Int64
@@ -62,10 +62,10 @@ class Counted:
         tied = (outcome == 2).astype(np.int64)
         seen = running_sums(np.ones_like(tied), voter, heads.votes)
         ties = running_sums(tied, voter, heads.ties)
-        own = reference.own_ties(ties - tied, seen - 1)
-        decided = MOST_BY_TIES[reference.tie_level(a, b, own)] * (1 - tied)
-        factor = reference.largest[a, b, outcome] + decided
-        steps = [reference.generic[a, b, outcome, 3], reference.tie_ratio(tied == 1, own), factor]
+        own = reference.expected_tie_share(ties - tied, seen - 1)
+        decided = MAX_TIE_RATIO[reference.tie_level(a, b, own)] * (1 - tied)
+        factor = reference.largest_ratios[a, b, outcome] + decided
+        steps = [reference.generic_ratios[a, b, outcome, 3], reference.random_tie_ratio(tied == 1, own), factor]
         prior = np.column_stack([heads.uniform, heads.tie, heads.bound])
         uniform, tie, bound = running_sums(np.column_stack(steps), voter, prior).T
         model_a, model_b = votes.model_a[rows], votes.model_b[rows]
@@ -77,7 +77,7 @@ class Counted:
 
     def close(self, heads: Heads, pending: Int64, snapshot: int) -> None:
         """Bring the heads up to the last vote, as if nothing had been folded."""
-        last = np.append(starts(self.voter)[1:], True)[: len(self.voter)]
+        last = np.append(group_starts(self.voter)[1:], True)[: len(self.voter)]
         who = self.voter[last]
         heads.votes[who], heads.ties[who] = self.seen[last], self.ties[last]
         heads.uniform[who], heads.tie[who] = self.uniform[last], self.tie[last]

@@ -77,8 +77,8 @@ from pipeline.detectors.voter.voter_bias.state import (
     pending_bytes,
     unpack,
 )
-from pipeline.evidence import Reference, e_units, to_e_value
-from pipeline.evidence.alert_policy import reached
+from pipeline.evidence import Reference, from_e_units, to_e_units
+from pipeline.evidence.alert_policy import new_levels
 from pipeline.scoring.detector_contracts import VoterVotes
 from pipeline.scoring.signals import CRITICAL, AlertSignal
 from pipeline.vocabulary.arrays import Bool, Int64
@@ -119,11 +119,11 @@ class VoterBias:
 
     def _raise_random(self, votes: VoterVotes, heads: Heads, counted: Counted, snapshot: int) -> list[AlertSignal]:
         """The votes at which "clicks at random" first reached each level that was not told before."""
-        e = e_units(0.5, counted.uniform) + e_units(0.5, counted.uniform + counted.tie)
+        e = to_e_units(0.5, counted.uniform) + to_e_units(0.5, counted.uniform + counted.tie)
         level = np.searchsorted(LEVEL_UNITS, e, side="right")
         return [
             self._describe(votes, counted, i, int(level[i]), int(e[i]), [dict(_AT_RANDOM)], snapshot)
-            for i in reached(level, counted.voter, heads.told[:, 1])
+            for i in new_levels(level, counted.voter, heads.told[:, 1])
         ]
 
     def _describe_biased(
@@ -151,7 +151,7 @@ class VoterBias:
         snapshot: int,
         proved: bool = False,
     ) -> AlertSignal:
-        e_value = to_e_value(e)
+        e_value = from_e_units(e)
         return votes.alert(
             int(counted.rows[i]),
             self.name,

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.detectors.voter.voter_bias.targets import RANKED, Joined, Tally, Targets, join_targets
-from pipeline.evidence import DELTAS, E_UNIT, LOG_UNIT, Reference, e_units, running_sums, starts
-from pipeline.evidence.outcomes import TARGET_TIES
+from pipeline.evidence import DELTAS, E_UNIT, LOG_UNIT, Reference, group_starts, running_sums, to_e_units
+from pipeline.evidence.honest_reference import TARGET_TIE_RATIOS
 from pipeline.vocabulary.arrays import Float64, Int8, Int64
 
 GENERIC = ("always votes for the left side", "always votes for the right side", "votes against the rating")
@@ -98,7 +98,7 @@ class Path:
 
     def close(self, tally: Tally) -> tuple[Tally, Targets]:
         """What is folded after the last vote of each voter."""
-        last = np.append(starts(self.voter)[1:], True)[: len(self.voter)]
+        last = np.append(group_starts(self.voter)[1:], True)[: len(self.voter)]
         who = self.voter[last]
         folded = Tally(tally.met.copy(), tally.generic.copy(), tally.total.copy())
         folded.met[who], folded.generic[who] = self.joined.met[last], self.generic[last]
@@ -117,13 +117,13 @@ class Path:
         votes = targets.votes - np.bincount(rows, minlength=len(targets.votes))
         votes += np.bincount(rows[here], minlength=len(votes))
         met = np.flatnonzero((targets.voter == self.voter[i]) & (votes >= RANKED))
-        held = e_units(_weight(targets.rank[met]), sums[met])
+        held = to_e_units(_weight(targets.rank[met]), sums[met])
         found: list[dict[str, Any]] = [
             {"what": verb, "model": int(targets.model[m]), "delta": delta, "share": float(held[r, c])}
             for r, m in enumerate(met.tolist())
             for c, (verb, delta) in enumerate((v, d) for v in ("promotes", "demotes") for d in DELTAS)
         ]
-        generic = e_units(_GENERIC_WEIGHT, self.generic[i])
+        generic = to_e_units(_GENERIC_WEIGHT, self.generic[i])
         found += [{"what": what, "share": float(generic[c])} for c, what in enumerate(GENERIC)]
         whole = sum(f["share"] for f in found)
         best = sorted(found, key=lambda f: -f["share"])[:3]
@@ -140,11 +140,11 @@ def follow(votes: Judged, tally: Tally, targets: Targets, reference_of: Callable
     """
     joined = join_targets(votes.voter, votes.model_a, votes.model_b, targets, tally.met)
     first = (joined.targets.rank[joined.rows] == 1) & (joined.before >= RANKED)
-    steps, generic_steps = _steps(votes, Reference.band_of(joined.before, first), reference_of)
+    steps, generic_steps = _steps(votes, Reference.taste_band(joined.before, first), reference_of)
     generic = running_sums(generic_steps, votes.voter, tally.generic)
     sums, change = _target_sums(joined, steps)
     about = running_sums(change, votes.voter, tally.total)
-    e = about + e_units(_GENERIC_WEIGHT, generic).sum(axis=1)
+    e = about + to_e_units(_GENERIC_WEIGHT, generic).sum(axis=1)
     return Path(votes.voter, joined, sums, generic, about, e)
 
 
@@ -163,12 +163,12 @@ def _steps(votes: Judged, band: Int64, reference_of: Callable[[int], Reference])
         a, b = reference.index_of(votes.model_a[rows]), reference.index_of(votes.model_b[rows])
         won_a, won_b = (outcome == 0).astype(np.int64), (outcome == 1).astype(np.int64)
         tied = (outcome == 2).astype(np.int64)
-        level = reference.tie_level(a, b, reference.own_ties(votes.ties[rows], votes.votes[rows]))
-        by_ties, decided = TARGET_TIES[level, tied], (1 - tied)[:, None]
+        level = reference.tie_level(a, b, reference.expected_tie_share(votes.ties[rows], votes.votes[rows]))
+        by_ties, decided = TARGET_TIE_RATIOS[level, tied], (1 - tied)[:, None]
         for place, band_ in enumerate(bands[rows].T):
-            about[rows, place, place] = reference.targets[band_, a, b, won_a] * decided + by_ties
-            about[rows, place, 1 - place] = reference.targets[band_, b, a, won_b] * decided + by_ties
-        generic[rows] = reference.generic[a, b, outcome, :3]
+            about[rows, place, place] = reference.target_ratios[band_, a, b, won_a] * decided + by_ties
+            about[rows, place, 1 - place] = reference.target_ratios[band_, b, a, won_b] * decided + by_ties
+        generic[rows] = reference.generic_ratios[a, b, outcome, :3]
     return about.reshape(2 * n, 6), generic
 
 
@@ -180,12 +180,12 @@ def _target_sums(joined: Joined, steps: Int64) -> tuple[Int64, Int64]:
     sums = running_sums(steps[order], group, targets.sums)
     weight = _weight(targets.rank[group])
     has_rank = before >= RANKED - 1
-    after = np.where(has_rank, e_units(weight, sums).sum(axis=1), 0)
-    first = starts(group)
+    after = np.where(has_rank, to_e_units(weight, sums).sum(axis=1), 0)
+    first = group_starts(group)
     earlier = np.empty_like(after)
     earlier[1:] = after[:-1]
     at_start = group[first]
-    held = e_units(weight[first], targets.sums[at_start]).sum(axis=1)
+    held = to_e_units(weight[first], targets.sums[at_start]).sum(axis=1)
     earlier[first] = np.where(before[first] >= RANKED, held, 0)
     change, unsorted = np.empty_like(after), np.empty_like(sums)
     change[order], unsorted[order] = after - earlier, sums

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.evidence import running_sums, starts
+from pipeline.evidence import group_starts, running_sums
 from pipeline.vocabulary.arrays import Int64
 
 RANKED = 4
@@ -125,5 +125,5 @@ def _count_before(group: Int64) -> Int64:
 def _place_within(group: Int64) -> Int64:
     """1, 2, 3 … within each run of equal values."""
     index = np.arange(len(group))
-    first = index[starts(group)] if len(group) else index
+    first = index[group_starts(group)] if len(group) else index
     return index - np.repeat(first, np.diff(np.append(first, len(group)))) + 1

@@ -12,13 +12,21 @@ from pipeline.evidence import (
     E_UNIT,
     LOG_UNIT,
     Reference,
-    e_units,
-    log_units,
+    from_e_units,
+    group_starts,
     running_sums,
-    starts,
-    to_e_value,
+    to_e_units,
+    to_log_units,
 )
-from pipeline.evidence.outcomes import BANDS, MOST_BY_TIES, TARGET_TIES, TASTE, TIE_LEVELS, TIES_KEPT, UNIFORM_BAND
+from pipeline.evidence.honest_reference import (
+    BANDS,
+    MAX_TIE_RATIO,
+    TARGET_TIE_RATIOS,
+    TASTE,
+    TIE_LEVELS,
+    TIES_KEPT,
+    UNIFORM_BAND,
+)
 
 CAP = 2.0**32
 ONE_SIDED = {"same": 0.96, "other": 0.02, "tie": 0.02}
@@ -74,7 +82,7 @@ def test_the_units_are_what_stored_states_are_made_of() -> None:
 
 @given(st.lists(st.floats(-2000, 2000), max_size=8))
 def test_a_logarithm_is_rounded_down_by_less_than_a_unit(values: list[float]) -> None:
-    units = log_units(np.array(values))
+    units = to_log_units(np.array(values))
     assert units.dtype == np.int64
     for value, unit in zip(values, units.tolist(), strict=True):
         assert unit * LOG_UNIT <= value < (unit + 1) * LOG_UNIT
@@ -82,12 +90,12 @@ def test_a_logarithm_is_rounded_down_by_less_than_a_unit(values: list[float]) ->
 
 @given(st.floats(0, 1), st.lists(st.integers(-(2**31), 2**31), min_size=1, max_size=8))
 def test_an_e_value_is_rounded_down_and_capped(weight: float, sums: list[int]) -> None:
-    units = e_units(weight, np.array(sums, dtype=np.int64))
+    units = to_e_units(weight, np.array(sums, dtype=np.int64))
     assert units.dtype == np.int64
     for log_sum, unit in zip(sums, units.tolist(), strict=True):
         ratio = min(math.exp(min(log_sum * LOG_UNIT, 40.0)), CAP)
         # An exponential is known to about 1e-15 of itself; beyond that the rounding is exact.
-        assert weight * ratio * (1 - 1e-14) - E_UNIT <= to_e_value(unit) <= weight * ratio * (1 + 1e-14)
+        assert weight * ratio * (1 - 1e-14) - E_UNIT <= from_e_units(unit) <= weight * ratio * (1 + 1e-14)
     assert (units >= 0).all()
 
 
@@ -96,13 +104,13 @@ def test_a_sum_of_capped_components_fits_an_int64_however_many_there_are() -> No
     about_a_model = np.outer([2 / 3, 1 / 3], [0.6, 0.2, 0.2]).ravel()
     weights = np.append((0.6 / (ranks * (ranks + 1)))[:, None] * about_a_model, [0.4 / 3] * 3)
     assert weights.sum() <= 1
-    total = e_units(weights, np.full(len(weights), 2**62, dtype=np.int64)).sum()
+    total = to_e_units(weights, np.full(len(weights), 2**62, dtype=np.int64)).sum()
     assert 0 < total <= 2**56
 
 
 def test_sums_of_units_are_the_same_in_any_order_and_any_cut() -> None:
     rng = np.random.default_rng(5)
-    steps = log_units(rng.normal(0, 1, 500))
+    steps = to_log_units(rng.normal(0, 1, 500))
     assert steps.sum() == steps[::-1].sum() == rng.permutation(steps).sum() == steps[:77].sum() + steps[77:].sum()
 
 
@@ -128,8 +136,8 @@ def test_running_sums_are_those_of_a_loop(rows: list[tuple[int, int]], extra: tu
 
 
 def test_a_group_starts_where_its_number_changes() -> None:
-    assert starts(np.array([], dtype=np.int64)).tolist() == []
-    assert starts(np.array([2, 2, 5, 5, 5, 9])).tolist() == [True, False, True, False, False, True]
+    assert group_starts(np.array([], dtype=np.int64)).tolist() == []
+    assert group_starts(np.array([2, 2, 5, 5, 5, 9])).tolist() == [True, False, True, False, False, True]
 
 
 # -- the reference ----------------------------------------------------------------------------
@@ -155,21 +163,21 @@ def test_target_ratios_are_those_of_the_formula(reference: Reference) -> None:
                 worst = sigmoid(log_odds(p) + band(reference, i, j, taste * math.sqrt(n / (n - 1))))
                 for d, delta in enumerate((0.7, 1.5, 3.0)):
                     q = math.exp(delta) * worst / (math.exp(delta) * worst + 1 - worst)
-                    got = reference.targets[k, i, j, :, d].tolist()
+                    got = reference.target_ratios[k, i, j, :, d].tolist()
                     for unit, ratio in zip(got, [(1 - q) / (1 - worst), q / worst], strict=True):
                         assert abs(unit - math.floor(math.log(ratio) / 2**-20)) <= 1
 
 
 def test_the_band_widens_with_the_votes_on_a_model() -> None:
     votes, first = np.array([0, 29, 30, 89, 90, 139, 140, 10**6]), np.array([True, False] * 4)
-    assert Reference.band_of(votes, first).tolist() == [0, 4, 1, 5, 2, 6, 3, 7]
+    assert Reference.taste_band(votes, first).tolist() == [0, 4, 1, 5, 2, 6, 3, 7]
 
 
 def test_on_a_board_of_many_models_the_first_one_has_the_narrow_band() -> None:
     assert BANDS == ((0.25, 0.3, 0.9, 1.5), (0.5, 0.8, 1.2, 1.5))
     for size in (19, 20):
         reference = board(size, spread=0.0, noise=0.0)
-        narrow, wide = np.exp(reference.targets[:4] * LOG_UNIT), np.exp(reference.targets[4:] * LOG_UNIT)
+        narrow, wide = np.exp(reference.target_ratios[:4] * LOG_UNIT), np.exp(reference.target_ratios[4:] * LOG_UNIT)
         assert np.array_equal(narrow, wide) == (size == 19)
         # Between equals and with no error the worst honest voter wins σ(η), and δ = 3 more than that.
         for table, bands in ((narrow, BANDS[size == 19]), (wide, BANDS[1])):
@@ -196,7 +204,7 @@ def test_generic_ratios_are_those_of_the_formula(reference: Reference) -> None:
                 [tie / t, tie / t, (0.5 * tie + 0.5 * t) / t, 1.0],
             ]
             slow = np.floor(np.log(expected) / 2**-20)
-            assert np.abs(reference.generic[i, j] - slow).max() <= 1
+            assert np.abs(reference.generic_ratios[i, j] - slow).max() <= 1
 
 
 def honest(reference: Reference, i: int, j: int, shift: float) -> tuple[float, float, float]:
@@ -209,7 +217,7 @@ def honest(reference: Reference, i: int, j: int, shift: float) -> tuple[float, f
 @each_board
 def test_every_generic_ratio_is_an_e_value_for_every_honest_voter_in_the_band(reference: Reference) -> None:
     n = len(reference.theta)
-    generic = np.exp(reference.generic * LOG_UNIT)
+    generic = np.exp(reference.generic_ratios * LOG_UNIT)
     highest = 0.0
     for i in range(n):
         for j in range(n):
@@ -225,7 +233,7 @@ def test_target_ratios_are_e_values_for_every_voter_in_the_band_who_ties_as_it_d
     reference: Reference,
 ) -> None:
     n, nu = len(reference.theta), 2 * reference.tie_share / (1 - reference.tie_share)
-    targets, by_ties = np.exp(reference.targets * LOG_UNIT), np.exp(TARGET_TIES * LOG_UNIT)
+    targets, by_ties = np.exp(reference.target_ratios * LOG_UNIT), np.exp(TARGET_TIE_RATIOS * LOG_UNIT)
     highest = 0.0
     for i in range(n):
         for j in range(n):
@@ -245,13 +253,13 @@ def test_target_ratios_are_e_values_for_every_voter_in_the_band_who_ties_as_it_d
 
 
 def test_ties_speak_against_a_bias_and_decided_battles_for_it() -> None:
-    assert TARGET_TIES.shape == (TIE_LEVELS, 2, len(DELTAS))
-    assert (np.diff(TARGET_TIES[:, 0], axis=0) > 0).all()
-    assert (np.diff(TARGET_TIES[1:, 0]) > 0).all()
-    assert (TARGET_TIES[0, 0] == 0).all()
-    for kept, units in zip(TIES_KEPT, TARGET_TIES[7, 1].tolist(), strict=True):
+    assert TARGET_TIE_RATIOS.shape == (TIE_LEVELS, 2, len(DELTAS))
+    assert (np.diff(TARGET_TIE_RATIOS[:, 0], axis=0) > 0).all()
+    assert (np.diff(TARGET_TIE_RATIOS[1:, 0]) > 0).all()
+    assert (TARGET_TIE_RATIOS[0, 0] == 0).all()
+    for kept, units in zip(TIES_KEPT, TARGET_TIE_RATIOS[7, 1].tolist(), strict=True):
         assert units == math.floor(math.log(kept) / LOG_UNIT)
-    assert np.array_equal(MOST_BY_TIES, TARGET_TIES[:, 0, 2])
+    assert np.array_equal(MAX_TIE_RATIO, TARGET_TIE_RATIOS[:, 0, 2])
 
 
 def test_no_alternative_grows_faster_in_a_vote_than_the_bound_says() -> None:
@@ -260,10 +268,10 @@ def test_no_alternative_grows_faster_in_a_vote_than_the_bound_says() -> None:
         i, j = (side.ravel() for side in np.indices((n, n)))
         level = reference.tie_level(i, j, np.full(n * n, 0.4))
         for outcome in range(3):
-            decided, by_ties = outcome < 2, TARGET_TIES[level, int(outcome == 2)]
-            most = reference.largest[i, j, outcome] + MOST_BY_TIES[level] * decided
-            assert (reference.generic[i, j, outcome, :3].max(axis=1) <= most).all()
-            for band_ in reference.targets:
+            decided, by_ties = outcome < 2, TARGET_TIE_RATIOS[level, int(outcome == 2)]
+            most = reference.largest_ratios[i, j, outcome] + MAX_TIE_RATIO[level] * decided
+            assert (reference.generic_ratios[i, j, outcome, :3].max(axis=1) <= most).all()
+            for band_ in reference.target_ratios:
                 promoted = band_[i, j, int(outcome == 0)] * decided + by_ties
                 demoted = band_[j, i, int(outcome == 1)] * decided + by_ties
                 assert (np.maximum(promoted, demoted).max(axis=1) <= most).all()
@@ -271,7 +279,7 @@ def test_no_alternative_grows_faster_in_a_vote_than_the_bound_says() -> None:
 
 @each_board
 def test_uniform_is_an_e_value_for_the_voter_that_the_board_describes(reference: Reference) -> None:
-    generic = np.exp(reference.generic * LOG_UNIT)
+    generic = np.exp(reference.generic_ratios * LOG_UNIT)
     n = len(reference.theta)
     for i in range(n):
         for j in range(n):
@@ -280,14 +288,14 @@ def test_uniform_is_an_e_value_for_the_voter_that_the_board_describes(reference:
 
 
 def test_ratios_turn_with_the_sides() -> None:
-    generic = board().generic
+    generic = board().generic_ratios
     assert np.array_equal(generic[:, :, 0, 0], generic.transpose(1, 0, 2, 3)[:, :, 1, 1])
     assert np.array_equal(generic[:, :, 0, 1], generic.transpose(1, 0, 2, 3)[:, :, 1, 0])
     assert np.array_equal(generic[:, :, 0, 2], generic.transpose(1, 0, 2, 3)[:, :, 1, 2])
 
 
 def test_a_stronger_bias_is_believed_more_when_its_model_wins_and_less_when_not() -> None:
-    targets = board().targets
+    targets = board().target_ratios
     assert (targets[..., 1, :] > 0).all()
     assert (targets[..., 0, :] < 0).all()
     assert (np.diff(targets[..., 0, :]) < 0).all()
@@ -299,11 +307,11 @@ def test_a_stronger_bias_is_believed_more_when_its_model_wins_and_less_when_not(
 def test_models_far_apart_and_boards_without_ties_give_finite_ratios() -> None:
     for tie_share in (0.0, 0.5, 1.0):
         far = Reference(1, np.arange(2), np.array([30.0, -30.0]), np.zeros((2, 2)), tie_share, (1.0, 1.0))
-        assert np.abs(far.targets * LOG_UNIT).max() < 100
-        assert np.abs(far.generic * LOG_UNIT).max() < 100
+        assert np.abs(far.target_ratios * LOG_UNIT).max() < 100
+        assert np.abs(far.generic_ratios * LOG_UNIT).max() < 100
         for own in (0.0, 1.0):
             level = far.tie_level(np.array([0, 0]), np.array([0, 1]), np.full(2, own))
-            assert np.abs(TARGET_TIES[level] * LOG_UNIT).max() < 100
+            assert np.abs(TARGET_TIE_RATIOS[level] * LOG_UNIT).max() < 100
 
 
 @given(st.integers(0, 400), st.integers(0, 400))
@@ -311,8 +319,8 @@ def test_the_tie_ratio_is_an_e_value_under_the_beta_binomial(ties: int, others: 
     reference = board()
     alpha, beta = reference.tie_prior
     p = (alpha + ties) / (alpha + beta + ties + others)
-    own = reference.own_ties(np.full(2, ties), np.full(2, ties + others))
-    units = reference.tie_ratio(np.array([True, False]), own)
+    own = reference.expected_tie_share(np.full(2, ties), np.full(2, ties + others))
+    units = reference.random_tie_ratio(np.array([True, False]), own)
     assert np.abs(units - np.floor(np.log([0.5 / p, 0.5 / (1 - p)]) / LOG_UNIT)).max() <= 1
     yes, no = np.exp(units * LOG_UNIT)
     assert 1 - 1e-5 < p * yes + (1 - p) * no <= 1 + 1e-12

@@ -10,7 +10,7 @@ from online_fdr.e_values import ELond as OtherELond
 from online_fdr.e_values import e_bh as other_e_bh
 from scipy.stats import norm
 
-from pipeline.evidence import LOG_UNIT, many
+from pipeline.evidence import LOG_UNIT, multiple_testing
 
 e_values = st.lists(st.floats(1e-6, 1e7), max_size=30)
 levels = st.sampled_from([0.01, 0.05, 0.2, 0.9])
@@ -22,8 +22,8 @@ def units(values: list[float]) -> np.ndarray:
 
 def test_a_worked_example() -> None:
     # m = 5, α = .1: the thresholds m/(αk) are 50, 25, 16.7, 12.5, 10; the third largest is the last that holds.
-    assert many.e_bh(units([30.0, 1.0, 17.0, 60.0, 11.0]), 0.1).tolist() == [True, False, True, True, False]
-    assert many.e_bh(units([49.0, 1.0, 1.0, 1.0, 1.0]), 0.1).tolist() == [False] * 5
+    assert multiple_testing.e_bh(units([30.0, 1.0, 17.0, 60.0, 11.0]), 0.1).tolist() == [True, False, True, True, False]
+    assert multiple_testing.e_bh(units([49.0, 1.0, 1.0, 1.0, 1.0]), 0.1).tolist() == [False] * 5
 
 
 @given(e_values, levels)
@@ -33,11 +33,11 @@ def test_e_bh_rejects_what_another_library_rejects(values: list[float], alpha: f
     needed = [len(values) / (alpha * k) for k in range(1, len(values) + 1)]
     close = any(math.isclose(v, n, rel_tol=1e-9) for v in rounded for n in needed)
     if not close:  # at a threshold to the last bit two roundings may differ
-        assert many.e_bh(units(values), alpha).tolist() == other_e_bh(rounded, alpha)
+        assert multiple_testing.e_bh(units(values), alpha).tolist() == other_e_bh(rounded, alpha)
 
 
 def test_no_hypotheses_are_no_discoveries() -> None:
-    assert many.e_bh(np.zeros(0, dtype=np.int64), 0.1).tolist() == []
+    assert multiple_testing.e_bh(np.zeros(0, dtype=np.int64), 0.1).tolist() == []
 
 
 class _Gamma(AbstractGammaSequence):
@@ -45,31 +45,27 @@ class _Gamma(AbstractGammaSequence):
         super().__init__(1.0)
 
     def calc_gamma(self, j: int, **kwargs: object) -> float:  # noqa: ARG002
-        return many.gamma(j)
+        return multiple_testing.lond_weight(j)
 
 
 @given(st.lists(st.floats(0, 1e6), max_size=40), levels)
 @settings(deadline=None)
 def test_e_lond_discovers_what_another_library_discovers(values: list[float], alpha: float) -> None:
-    ours, other = many.ELond(alpha), OtherELond(alpha, _Gamma())
+    ours, other = multiple_testing.ELond(alpha), OtherELond(alpha, _Gamma())
     for value in values:
-        ours, found = ours.submit(value)
-        assert found == other.test_one(value)
+        ours, found = ours.submit_family(np.array([value]))
+        assert found.tolist() == [other.test_one(value)]
     assert (ours.submitted, ours.rejected) == (len(values), other.num_reject)
 
 
-def test_a_family_of_one_is_a_hypothesis_and_of_none_is_nothing() -> None:
-    state = many.ELond(0.1, 3, 1)
-    for e in (1.0, 1e3, 1e9):
-        alone, found = state.submit(e)
-        family, each = state.submit_family(np.array([e]))
-        assert (family, each.tolist()) == (alone, [found])
+def test_an_empty_family_uses_up_no_level() -> None:
+    state = multiple_testing.ELond(0.1, 3, 1)
     assert state.submit_family(np.zeros(0))[0] == state
 
 
 @given(st.lists(st.floats(0, 1e9), min_size=1, max_size=30), levels)
 def test_each_of_a_family_has_its_part_of_the_level(values: list[float], alpha: float) -> None:
-    start = many.ELond(alpha, 5, 2)
+    start = multiple_testing.ELond(alpha, 5, 2)
     end, found = start.submit_family(np.array(values))
     assert found.tolist() == [e / len(values) >= 1 / start.level for e in values]
     assert (end.submitted, end.rejected) == (6, 2 + sum(found.tolist()))
@@ -78,7 +74,7 @@ def test_each_of_a_family_has_its_part_of_the_level(values: list[float], alpha: 
 def test_families_over_many_days_keep_the_false_share_below_alpha() -> None:
     rng, shares = np.random.default_rng(4), []
     for _ in range(200):
-        state, false, true = many.ELond(0.1), 0, 0
+        state, false, true = multiple_testing.ELond(0.1), 0, 0
         for _day in range(30):
             z = rng.normal(np.where(np.arange(20) < 2, 8.0, 0.0))
             p = 2 * norm.sf(np.abs(z))
@@ -91,9 +87,9 @@ def test_families_over_many_days_keep_the_false_share_below_alpha() -> None:
 
 
 def test_the_levels_of_all_hypotheses_that_will_ever_come_sum_to_at_most_alpha() -> None:
-    head = math.fsum(many.gamma(t) for t in range(1, 200_001))
+    head = math.fsum(multiple_testing.lond_weight(t) for t in range(1, 200_001))
     # Σ over the rest of c/(t ln²(t + 1)) is at most ∫ c dt/(t ln² t) = c/ln 200,000, with c = t ln²(t + 1) γ_t.
-    tail = many.gamma(1) * math.log(2) ** 2 / math.log(200_000)
+    tail = multiple_testing.lond_weight(1) * math.log(2) ** 2 / math.log(200_000)
     assert 0.99 < head + tail <= 1.0
 
 
@@ -103,7 +99,8 @@ def test_among_keys_of_which_a_few_are_wrong_the_false_share_is_below_alpha() ->
     for _ in range(400):
         wrong = np.arange(100) < 10
         z = rng.normal(np.where(wrong, 4.0, 0.0))
-        found = many.e_bh(np.floor((3 * z - 4.5) / LOG_UNIT).astype(np.int64), 0.1)  # a likelihood ratio at shift 3
+        ratio = np.floor((3 * z - 4.5) / LOG_UNIT).astype(np.int64)  # of a shift by 3
+        found = multiple_testing.e_bh(ratio, 0.1)
         shares.append((found & ~wrong).sum() / max(found.sum(), 1))
     assert np.mean(shares) <= 0.1
     assert np.mean(shares) > 0  # it does discover

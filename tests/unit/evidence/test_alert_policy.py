@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.evidence import LOG_UNIT, alert_policy
-from pipeline.evidence.alert_policy import Decision
+from pipeline.evidence.alert_policy import AlertDecision
 
 
 def units(nats: float) -> int:
@@ -15,13 +15,13 @@ def units(nats: float) -> int:
 
 
 def blank(m: int) -> dict[str, np.ndarray]:
-    return {name: np.full(m, value, dtype=np.int64) for name, value in alert_policy.BLANK.items()}
+    return {name: np.full(m, value, dtype=np.int64) for name, value in alert_policy.NO_ALERT.items()}
 
 
-def follow(path: list[list[float]], alarms: float = 1.0, quiet_for: int = 3, share: float = 0.4) -> list[Decision]:
+def follow(path: list[list[float]], alarms: float = 1.0, quiet_for: int = 3, share: float = 0.4) -> list[AlertDecision]:
     columns, decisions = blank(len(path[0])), []
     for nats in path:
-        decision = alert_policy.decide(
+        decision = alert_policy.decide_alerts(
             np.array([units(x) for x in nats]), columns, alarms=alarms, share=share, quiet_for=quiet_for
         )
         columns = decision.columns
@@ -59,7 +59,7 @@ def test_many_keys_at_once_need_more_evidence_each_and_help_each_other() -> None
 
 def test_a_key_whose_evidence_stood_still_says_nothing() -> None:
     columns = blank(2)
-    decision = alert_policy.decide(
+    decision = alert_policy.decide_alerts(
         np.array([units(9), units(9)]), columns, alarms=0.1, share=0.1, quiet_for=1, stepped=np.array([False, True])
     )
     assert decision.raised.tolist() == [1]
@@ -68,7 +68,7 @@ def test_a_key_whose_evidence_stood_still_says_nothing() -> None:
 
 def test_the_value_over_a_horizon_is_never_rounded_up() -> None:
     log_m = np.array([units(math.log(8640 * 7))])
-    assert math.exp(int(alert_policy.over(log_m, alert_policy.MONTH)[0]) * LOG_UNIT) <= 7
+    assert math.exp(int(alert_policy.log_e_over_horizon(log_m, alert_policy.WINDOWS_PER_MONTH)[0]) * LOG_UNIT) <= 7
 
 
 @given(st.lists(st.lists(st.floats(-3, 20), min_size=3, max_size=3), min_size=1, max_size=25))
@@ -102,6 +102,6 @@ def test_a_level_is_reached_once_by_each_key_and_never_below_what_was_told() -> 
     level = np.array([1, 1, 3, 2, 1, 2, 4])
     key = np.array([0, 0, 0, 0, 1, 2, 2])
     told = np.array([0, 1, 2])
-    assert alert_policy.reached(level, key, told) == [0, 2, 6]
+    assert alert_policy.new_levels(level, key, told) == [0, 2, 6]
     assert told.tolist() == [3, 1, 4]
-    assert alert_policy.reached(level, key, told) == []
+    assert alert_policy.new_levels(level, key, told) == []

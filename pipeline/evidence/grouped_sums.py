@@ -1,4 +1,4 @@
-"""Running sums within groups of a sorted array: the loop over voters, vectorised."""
+"""Running sums within groups of a sorted array: a loop over voters, vectorised."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import numpy.typing as npt
 from pipeline.vocabulary.arrays import Bool, Int64
 
 
-def starts(group: npt.NDArray[Any]) -> Bool:
-    """True where a new group begins in a sorted array of length n."""
+def group_starts(group: npt.NDArray[Any]) -> Bool:
+    """Return bool[n], True where a new group begins in a sorted array of length n."""
     first = np.ones(len(group), dtype=np.bool_)
     np.not_equal(group[1:], group[:-1], out=first[1:])
     return first
 
 
 def running_sums(values: Int64, group: Int64, prior: Int64) -> Int64:
-    """Inclusive running sums that begin anew in each group.
+    """Return inclusive running sums that restart in each group.
 
     Args:
         values: int64[n] or int64[n, c], sorted by group.
         group: int64[n], the group of each row, ascending.
-        prior: int64[g] or int64[g, c], what each group's sum starts from, indexed by group.
+        prior: int64[g] or int64[g, c], the initial sum of each group, indexed by group.
 
     Returns:
         An array of the shape of `values`: the sum after each row.
@@ -31,7 +31,7 @@ def running_sums(values: Int64, group: Int64, prior: Int64) -> Int64:
     if not len(values):
         return values.copy()
     total = np.cumsum(values, axis=0)
-    first = np.flatnonzero(starts(group))
+    first = np.flatnonzero(group_starts(group))
     before = total[first] - values[first]
     lengths = np.diff(np.append(first, len(group)))
     return np.asarray(total - np.repeat(before, lengths, axis=0) + prior[group])

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.evidence import LOG_UNIT, bayes
+from pipeline.evidence import LOG_UNIT, bayes_factors
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "golden" / "evidence.json").read_text())
 
@@ -22,17 +22,17 @@ def factor(units: object) -> float:
 
 @pytest.mark.parametrize("case", GOLDEN["bayes"], ids=lambda c: f"{c['name']}-{c['arguments']}")
 def test_the_golden_factors(case: dict[str, object]) -> None:
-    assert int(getattr(bayes, str(case["name"]))(*case["arguments"])) == case["units"]  # type: ignore[misc]
+    assert int(getattr(bayes_factors, str(case["name"]))(*case["arguments"])) == case["units"]  # type: ignore[misc]
 
 
 def test_115_of_200_coin_flips_give_the_textbook_factor() -> None:
     # A uniform share against one half (k = 2, θ = ½): 1/201 against .005956, a factor of 1/1.197.
-    assert 1 / factor(bayes.beta_binomial(115, 200, 0.5, 2.0)) == pytest.approx(1.197, abs=0.001)
+    assert 1 / factor(bayes_factors.beta_binomial(115, 200, 0.5, 2.0)) == pytest.approx(1.197, abs=0.001)
 
 
 def test_lindleys_births_give_the_published_posterior() -> None:
     # 49,581 boys of 98,451: with equal odds P(half) = .95.
-    against = factor(bayes.beta_binomial(49_581, 98_451, 0.5, 2.0))
+    against = factor(bayes_factors.beta_binomial(49_581, 98_451, 0.5, 2.0))
     assert 1 / (1 + against) == pytest.approx(0.95, abs=0.005)
 
 
@@ -41,7 +41,9 @@ def test_under_a_flat_dirichlet_every_composition_is_equally_likely() -> None:
     for counts in ((7, 0, 0), (3, 2, 2), (0, 1, 6)):
         ways = math.factorial(7) / math.prod(math.factorial(c) for c in counts)
         null = ways / 3.0**7
-        assert factor(bayes.dirichlet_multinomial(counts, [1 / 3] * 3, 3.0)) * null == pytest.approx(1 / 36, rel=1e-5)
+        assert factor(bayes_factors.dirichlet_multinomial(counts, [1 / 3] * 3, 3.0)) * null == pytest.approx(
+            1 / 36, rel=1e-5
+        )
 
 
 @given(st.lists(st.integers(0, 12), min_size=2, max_size=4), st.integers(0, 99), st.sampled_from([2.0, 40.0, 1000.0]))
@@ -53,15 +55,15 @@ def test_the_joint_factor_is_that_of_an_urn_in_exact_arithmetic(counts: list[int
     for c, t in zip(counts, theta, strict=True):
         exact *= math.prod([Fraction(k) * t + i for i in range(c)], start=Fraction(1)) / t**c
     exact /= math.prod([Fraction(k) + i for i in range(sum(counts))], start=Fraction(1))
-    found = float(bayes.dirichlet_multinomial(counts, [float(t) for t in theta], k)) * LOG_UNIT
+    found = float(bayes_factors.dirichlet_multinomial(counts, [float(t) for t in theta], k)) * LOG_UNIT
     assert found == pytest.approx(math.log(exact), abs=1e-8 + LOG_UNIT)
 
 
 @given(st.integers(0, 200), st.integers(0, 200), st.floats(0.01, 0.9), st.sampled_from([2.0, 1000.0]))
 @settings(deadline=None)
 def test_the_factor_of_one_key_is_the_joint_one_of_it_and_the_rest(s: int, rest: int, theta: float, k: float) -> None:
-    one = float(bayes.beta_binomial(s, s + rest, theta, k))
-    joint = float(bayes.dirichlet_multinomial([s, rest], [theta, 1 - theta], k))
+    one = float(bayes_factors.beta_binomial(s, s + rest, theta, k))
+    joint = float(bayes_factors.dirichlet_multinomial([s, rest], [theta, 1 - theta], k))
     assert one * LOG_UNIT == pytest.approx(joint * LOG_UNIT, abs=1e-6)
 
 
@@ -70,5 +72,5 @@ def test_the_factor_after_n_votes_has_expectation_one() -> None:
     total = 0.0
     for path in product(range(3), repeat=n):
         counts = np.bincount(path, minlength=3)
-        total += math.prod(theta[list(path)]) * factor(bayes.dirichlet_multinomial(counts, theta, 5.0))
+        total += math.prod(theta[list(path)]) * factor(bayes_factors.dirichlet_multinomial(counts, theta, 5.0))
     assert 1 - 1e-5 < total <= 1
