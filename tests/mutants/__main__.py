@@ -17,7 +17,7 @@ import json
 import random
 import tempfile
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from tests.mutants.mutations import Mutation, mutations
@@ -82,19 +82,21 @@ def main() -> None:
     asked = parser.parse_args()
     drawn = draw(asked.package or list(PACKAGES), asked.seed, asked.count)
     map_of_tests = reach()
-    tasks = []
-    for _, mutation in drawn:
-        tests = map_of_tests.tests(mutation)
-        tasks.append((mutation, tests, [map_of_tests.seconds[test] for test in tests]))
     of, noticed = Counter[str](), Counter[str]()
     with ProcessPoolExecutor(asked.jobs, mp_context=FORK) as pool:
-        for (package, mutation), task, found in zip(drawn, tasks, pool.map(attempt, tasks), strict=True):
+        running = {}
+        for package, mutation in drawn:
+            tests = map_of_tests.tests(mutation)
+            task = mutation, tests, [map_of_tests.seconds[test] for test in tests]
+            running[pool.submit(attempt, task)] = package, mutation, len(tests)
+        for done in as_completed(running):
+            package, mutation, tests_tried = running[done]
             of[package] += 1
-            noticed[package] += found
-            if not found:
+            noticed[package] += done.result()
+            if not done.result():
                 source = (ROOT / mutation.path).read_bytes()
-                say(f"{mutation.path}:{mutation.line}: {mutation.shown(source)}  ({len(task[1])} tests)")
-    for package in of:
+                say(f"{mutation.path}:{mutation.line}: {mutation.shown(source)}  ({tests_tried} tests)")
+    for package in sorted(of):
         say(f"{package:12}{noticed[package]:4} of {of[package]:4} noticed")
     say(f"{'all':12}{noticed.total():4} of {of.total():4} noticed ({noticed.total() / of.total():.0%})")
 
