@@ -1,12 +1,12 @@
-"""Expectations on whole batches: the gate in front of a refresh. Only this module knows Great Expectations.
+"""Expectations on whole batches: the quality gate of a refresh. Only this module imports Great Expectations.
 
 1. A suite is a file `expectations/NAME.json`, one expectation a line, each with a severity and a reason.
-2. A failed `critical` closes the gate; `warning` is told to a person; `info` is only kept.
-3. An expectation that cannot be evaluated (no such column) has failed: a rule never vanishes.
-4. What comes back is plain data: rows that go into the store as JSON, without a type of the library.
+2. A failed `critical` expectation closes the gate; a failed `warning` is shown to a person; `info` is only stored.
+3. An expectation that cannot be evaluated (missing column) has failed: no rule is dropped silently.
+4. Results are plain data that the store keeps as JSON, without types of the library.
 
-Not handled: single events (Great Expectations takes 0.1 s at least, so events.py checks those), and what to
-do with a closed gate (jobs.py).
+Not handled: single events (Great Expectations takes at least 0.1 s, so `pipeline.events` checks those), and the
+consequence of a closed gate (`pipeline.jobs.refresh.check`).
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ import pandas as pd
 
 from pipeline.errors import Usage
 
-# Values shown with a failed expectation: enough to find the fault, few enough to store at every refresh.
+# Example values of a failed expectation: enough to find the fault, few enough to store at every refresh.
 EXAMPLES = 5
 
-# In the wheel the suites are inside the package (pyproject, force-include), in the repository next to it.
+# The wheel has the suites inside the package (pyproject, force-include), the repository beside it.
 _FOLDERS = (Path(__file__).parent / "_expectations", Path(__file__).parents[1] / "expectations")
 
 Row = dict[str, Any]
@@ -36,15 +36,15 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a suite found in a frame.
+    """The result of a suite.
 
     Attributes:
         suite: its name.
-        success: no critical expectation failed.
-        critical_failures: "column: expectation" of each critical one that failed, in the order of the suite.
+        success: whether every critical expectation passed.
+        critical_failures: "column: expectation" of each failed critical one, in the order of the suite.
         warnings: the same for severity `warning`.
-        results: a JSON-safe row for every expectation: expectation, column, severity, success, observed,
-            unexpected_count, examples.
+        results: a JSON-safe row per expectation: expectation, column, severity, success, observed, unexpected_count,
+            examples.
     """
 
     suite: str
@@ -54,24 +54,24 @@ class Verdict:
     results: list[Row]
 
     def as_json(self) -> str:
-        """One JSON document, keys sorted: the same verdict is the same text."""
+        """Return a JSON document with sorted keys: equal verdicts give equal text."""
         return json.dumps(asdict(self), sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
 def suites() -> tuple[str, ...]:
-    """The names of the suites there are."""
+    """Return the names of all suites."""
     return tuple(sorted(path.stem for path in _folder().glob("*.json")))
 
 
 def check(suite: str, frame: pd.DataFrame) -> Verdict:
-    """Hold a frame against a suite.
+    """Evaluate a suite on a frame.
 
     Args:
         suite: `votes`, `registry` or `snapshot`.
-        frame: the columns that the suite names; it is not changed.
+        frame: must have the columns that the suite names; it is not changed.
 
     Raises:
-        Usage: there is no such suite.
+        Usage: no suite has this name.
     """
     if suite not in suites():
         raise Usage(f"expected a suite out of {', '.join(suites())}, got {suite!r}")
@@ -85,9 +85,9 @@ def _folder() -> Path:
 
 
 def _with_derived(frame: pd.DataFrame) -> pd.DataFrame:
-    """Add to votes what compares two of their columns, which the library does row by row or not at all."""
+    """Add columns to votes that compare two of their columns: the library does that row by row or not at all."""
     if not {"cast_at", "appended_at", "model_a", "model_b"} <= set(frame.columns):
-        return frame  # not votes, or votes without a column: then the rules on these fail by law 3
+        return frame  # not votes, or incomplete votes: then expectations on the added columns fail by rule 3
     return frame.assign(
         lead_seconds=(frame["cast_at"] - frame["appended_at"]).dt.total_seconds(),
         against_itself=(frame["model_a"] == frame["model_b"]).astype(bool),
@@ -95,11 +95,11 @@ def _with_derived(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _validate(suite: str, expectations: list[Row], frame: pd.DataFrame) -> list[Row]:
-    """Run Great Expectations quietly; its results in the order of the suite, which it does not keep."""
-    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # read at import by releases that phone home
+    """Run Great Expectations without its output; return its results in the order of the suite."""
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # read at import by releases that send usage data
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # deprecations inside the library are nothing an operator can act on
-        import great_expectations as gx  # noqa: PLC0415 - 5 to 7 s: only who checks pays for it
+        warnings.simplefilter("ignore")  # an operator cannot act on deprecations inside the library
+        import great_expectations as gx  # noqa: PLC0415 - takes 5 to 7 s, which only a check needs
         from great_expectations.data_context.types.base import ProgressBarsConfig  # noqa: PLC0415
 
         logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
@@ -133,14 +133,14 @@ def _row(outcome: Row) -> Row:
 
 
 def _column(kwargs: Mapping[str, Any]) -> str:
-    """The column, or the two with a comma between, or `table`."""
+    """Return the column, two columns joined by a comma, or `table`."""
     if "column_A" in kwargs:
         return f"{kwargs['column_A']}, {kwargs['column_B']}"
     return str(kwargs.get("column", "table"))
 
 
 def _observed(outcome: Row) -> Any:
-    """The observed value; else the share that breaks the rule; else why it could not be evaluated."""
+    """Return the observed value, else the share of unexpected values, else why it could not be evaluated."""
     result = outcome["result"]
     if "observed_value" in result:
         return _plain(result["observed_value"])
@@ -151,7 +151,7 @@ def _observed(outcome: Row) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """JSON without NaN: what JSON cannot say is said in words."""
+    """Convert to JSON types; a non-finite number becomes text."""
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
     if isinstance(value, float) and not math.isfinite(value):

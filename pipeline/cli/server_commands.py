@@ -69,7 +69,7 @@ def exporter(
     """Serve the store's state as Prometheus metrics until SIGTERM."""
     opened = open_store(store_url(store))
     collector = StoreCollector(lambda: jobs.read_store_status(opened), version("leaderboard-integrity"))
-    server = serve_metrics(collector.alone(), port, host=host)
+    server = serve_metrics(collector.own_registry(), port, host=host)
     err.print(f"metrics on http://{host}:{server.port}/metrics", highlight=False)
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

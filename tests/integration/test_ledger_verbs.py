@@ -97,7 +97,7 @@ def test_what_is_done_by_hand_shows_in_the_next_audit(board: Board, verb: Verb, 
 def test_the_exporter_tells_when_an_audit_passed_last(board: Board, verb: Verb, tmp_path: Path) -> None:
     name = "integrity_audit_last_success_timestamp_seconds"
     with board.store() as store:
-        shown = StoreCollector(lambda: jobs.read_store_status(store)).alone()
+        shown = StoreCollector(lambda: jobs.read_store_status(store)).own_registry()
         assert shown.get_sample_value(name) is None
         before = time.time()
         assert verb("audit")[0] == 0

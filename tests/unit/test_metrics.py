@@ -8,7 +8,8 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from pipeline.metrics import MODELS, StoreCollector, StoreStatus, WorkerMetrics, serve
+from pipeline.metrics import MAX_MODELS, StoreCollector, StoreStatus, WorkerMetrics
+from pipeline.metrics_server import serve
 from pipeline.vocabulary.fates import RECORD_FATES
 
 FULL = StoreStatus(
@@ -127,13 +128,13 @@ def test_a_store_that_fails_leaves_no_stale_number_and_recovers():
 
 
 def test_models_are_capped_by_rank_in_each_view_and_one_without_a_rank_is_not_shown():
-    ranks = {(f"m{n:04}", view): n + 1 for n in range(MODELS + 50) for view in ("raw", "defended")}
+    ranks = {(f"m{n:04}", view): n + 1 for n in range(MAX_MODELS + 50) for view in ("raw", "defended")}
     points = {key: 1000.0 - rank for key, rank in ranks.items()} | {("ghost", "raw"): 2000.0}
     registry = exporter(StoreStatus(rating_points=points, rating_rank=ranks))
     for name in ("integrity_rating_points", "integrity_rating_rank"):
         family = next(family for family in registry.collect() if family.name == name)
-        assert len(family.samples) == 2 * MODELS
-        assert {sample.labels["model"] for sample in family.samples} == {f"m{n:04}" for n in range(MODELS)}
+        assert len(family.samples) == 2 * MAX_MODELS
+        assert {sample.labels["model"] for sample in family.samples} == {f"m{n:04}" for n in range(MAX_MODELS)}
 
 
 def test_a_model_name_cannot_break_the_exposition():

@@ -1,0 +1,91 @@
+"""HTTP server of `/metrics` and `/healthz`, in a thread of the process.
+
+Not handled: several processes behind one port; every worker has its own port.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from socketserver import ThreadingMixIn
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from prometheus_client import CollectorRegistry, make_wsgi_app
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+
+class _Handler(WSGIRequestHandler):
+    # Otherwise a client that connects and sends nothing would block a thread for ever.
+    timeout = 10
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Log nothing: a scrape arrives every 15 s."""
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Ignore a scraper that hangs up; real faults show in store_up and /healthz."""
+
+
+class MetricsServer:
+    """A running HTTP server.
+
+    Attributes:
+        port: the port, also if 0 was requested.
+    """
+
+    def __init__(self, server: WSGIServer) -> None:
+        self._server = server
+        self.port: int = server.server_port
+        self._thread = Thread(target=server.serve_forever, name="metrics", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop listening; a second call does nothing."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+def serve(
+    registry: CollectorRegistry,
+    port: int,
+    host: str = "127.0.0.1",
+    health: Callable[[], tuple[bool, str]] | None = None,
+) -> MetricsServer:
+    """Serve `/metrics` and `/healthz` from a thread.
+
+    Args:
+        registry: what `/metrics` shows.
+        port: 0 chooses a free one.
+        host: default loopback, since metrics have no login.
+        health: returns whether the process works, and a sentence; without it `/healthz` always returns 200.
+    """
+    metrics = make_wsgi_app(registry)
+
+    def app(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO")
+        if path == "/metrics":
+            answer: Iterable[bytes] = metrics(environ, start)
+            return answer
+        status, text = _healthz(health) if path == "/healthz" else ("404 Not Found", "see /metrics and /healthz")
+        start(status, [("Content-Type", "text/plain; charset=utf-8")])
+        return [f"{text}\n".encode()]
+
+    return MetricsServer(make_server(host, port, app, server_class=_Server, handler_class=_Handler))
+
+
+def _healthz(health: Callable[[], tuple[bool, str]] | None) -> tuple[str, str]:
+    try:
+        good, text = health() if health else (True, "ok")
+    except Exception as fault:  # a health check that fails is not healthy
+        good, text = (
+            False,
+            type(fault).__name__,
+        )  # its message may name hosts and users; this page has no login
+    return ("200 OK" if good else "503 Service Unavailable"), text
