@@ -15,7 +15,7 @@ from pipeline.cli.app import StoreOption, app, err, store_url
 from pipeline.errors import Unavailable
 from pipeline.jobs.open_store import existing_store, open_store
 from pipeline.metrics import StoreCollector
-from pipeline.metrics import serve as serve_metrics
+from pipeline.metrics_server import serve as serve_metrics
 from pipeline.store import Store
 
 
