@@ -26,7 +26,7 @@ from pipeline.cli.main import main
 from pipeline.jobs.refresh import refresh_board, snapshot_signing
 from pipeline.ledger import signed_note
 from pipeline.store.boards import snapshots
-from pipeline.store.db.ledger_files import Draft, LedgerFiles
+from pipeline.store.db.ledger_files import DraftFile, LedgerFiles
 from pipeline.store.log import seals, tile_cache
 from tests.integration.board_of_votes import Board
 
@@ -86,8 +86,8 @@ class Joint:
 
 
 JOINTS = {
-    "a segment's file is written": Joint(after, Draft, "keep", sealed=False),
-    "a segment's row is written": Joint(after, seals, "_append", sealed=False),
+    "a segment's file is written": Joint(after, DraftFile, "keep", sealed=False),
+    "a segment's row is written": Joint(after, seals, "_insert_segment", sealed=False),
     "a segment is committed": Joint(before, tile_cache, "write", tiled=False),
     "tiles are torn": Joint(torn, LedgerFiles, "put_hashes", tiled=False),
     "it is sealed": Joint(before, refresh_board, "check"),

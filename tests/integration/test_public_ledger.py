@@ -225,7 +225,7 @@ def test_exclusions_retractions_and_erasure_go_into_the_proofs_and_nothing_break
     assert before["votes_excluded"] == taken + 1
     for vote in ("vote 5", "vote 9"):  # one that is excluded, one that is not
         operator_actions.retract(published.url, vote, "cast by a test", "a person")
-    with pytest.raises(Usage, match="taken back already"):
+    with pytest.raises(Usage, match="retracted before"):
         operator_actions.retract(published.url, "vote 9", "again", "a person")
     after = published.refresh()
     assert (after["votes_excluded"], after["votes_counted"]) == (taken, before["votes_counted"] - 1)
@@ -352,7 +352,7 @@ def _nothing_half(board: Board) -> int:
     """
     with board.store() as store:
         with store.read() as connection:
-            chain, signed = snapshots.chain(connection), list(manifests.all_of(connection))
+            chain, signed = snapshots.chain(connection), list(manifests.read_all(connection))
             assert [one.digest for one in chain] == [one.sha256 for one in signed]
             assert [one.sequence for one in chain] == list(range(1, len(chain) + 1))
         verify_bundle(proofs.bundle(store), [signed_note.VerifierKey.parse(proofs.keys(store)[-1])])
@@ -389,7 +389,7 @@ def test_a_candidate_that_was_overtaken_is_not_published(published: Board) -> No
 
 
 def test_a_long_log_is_cut_into_segments(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segment_builder, "MOST_VOTES", 128)
+    monkeypatch.setattr(segment_builder, "MAX_VOTES", 128)
     monkeypatch.setattr("pipeline.store.votes.arrow_reader.BATCH_ROWS", 50)
     board.vote(FIRST)
     board.read(event(0), event(1), *(event(n) for n in range(1000, 1060)))
@@ -524,7 +524,7 @@ def test_a_database_set_back_is_a_rollback_and_a_file_changed_is_named(small: Bo
     with small.store() as store:
         with store.read() as connection:
             digest = connection.scalar(sa.select(schema.segment.c.sha256).limit(1))
-        path = store.files.place(str(digest))
+        path = store.files.path(str(digest))
         data = path.read_bytes()
         path.write_bytes(data[:3000] + bytes([data[3000] ^ 1]) + data[3001:])
         failed = {part["name"] for part in jobs.audit_ledger(small.url)["parts"] if not part["passed"]}
@@ -535,9 +535,9 @@ def test_tiles_are_made_again_from_the_segments(small: Board) -> None:
     with small.store() as store:
         shutil.rmtree(store.files.folder / "votes")
         with store.read() as connection:
-            assert tile_cache.bring_up(connection, store.files) > 0
+            assert tile_cache.catch_up(connection, store.files) > 0
         for level in (0, 1):
-            path = store.files.level(level)
+            path = store.files.level_path(level)
             whole = path.read_bytes()
             path.write_bytes(whole[:10] + b"damaged" + whole[17:])
             part = jobs.audit_ledger(small.url)["parts"][-1]

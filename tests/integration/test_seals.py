@@ -71,7 +71,7 @@ def _from_votes(store: Store, log_size: int) -> np.ndarray:
 def test_counts_at_every_size_are_those_of_the_votes(sealed: Store) -> None:
     for segment in range(SEGMENTS + 1):
         with sealed.read() as connection:
-            found = sealed_counts.counts(connection, segment * VOTES)
+            found = sealed_counts.read_counts(connection, segment * VOTES)
         assert np.array_equal(found.pairs, _from_votes(sealed, segment * VOTES))
 
 
@@ -85,9 +85,9 @@ def test_the_newest_counts_cost_one_row_however_many_segments(sealed: Store, mon
 
     monkeypatch.setattr(sealed_counts, "unpack", counted)
     with sealed.read() as connection:
-        sealed_counts.counts(connection, SEGMENTS * VOTES)
+        sealed_counts.read_counts(connection, SEGMENTS * VOTES)
         assert len(unpacked) == 1
-        sealed_counts.counts(connection, (SEGMENTS - 1) * VOTES)
+        sealed_counts.read_counts(connection, (SEGMENTS - 1) * VOTES)
         assert len(unpacked) == 3  # the sum, and the segment that came since
 
 
@@ -95,22 +95,22 @@ def test_a_log_whose_sum_is_not_there_yet_makes_it_from_its_segments(sealed: Sto
     with sealed.write() as connection:
         connection.execute(sa.delete(schema.sealed_total))
     with sealed.read() as connection:
-        assert not sealed_counts.total_agrees(connection)
-        found = sealed_counts.counts(connection, SEGMENTS * VOTES)
+        assert not sealed_counts.total_matches_segments(connection)
+        found = sealed_counts.read_counts(connection, SEGMENTS * VOTES)
         assert np.array_equal(found.pairs, _from_votes(sealed, SEGMENTS * VOTES))
     more = tmp_path / "more.jsonl"
     more.write_bytes(b"\n".join(plant(Honest(votes=40, seed=9)).to_bytes()))
     Worker(FileSource(more), sealed, OPTIONS, VOTER, "test").run(until_end=True)
     size = jobs.seal(url)
     with sealed.read() as connection:
-        assert sealed_counts.total_agrees(connection)
-        assert np.array_equal(sealed_counts.counts(connection, size).pairs, _from_votes(sealed, size))
+        assert sealed_counts.total_matches_segments(connection)
+        assert np.array_equal(sealed_counts.read_counts(connection, size).pairs, _from_votes(sealed, size))
 
 
 def test_verify_finds_a_sum_that_was_changed(sealed: Store, url: str) -> None:
     jobs.verify_ledger(url)
     with sealed.read() as connection:
-        found = sealed_counts.counts(connection, SEGMENTS * VOTES)
+        found = sealed_counts.read_counts(connection, SEGMENTS * VOTES)
     found.pairs[0, 4] += 1
     with sealed.write() as connection:
         connection.execute(sa.update(schema.sealed_total).values(counts=sealed_counts.pack(found)))

@@ -19,7 +19,7 @@ from pipeline.formats.published_boards import PublishedBoard
 from pipeline.ratings import STYLE_FEATURES, PairCounts
 from pipeline.registry import Registry, RegistryState
 from pipeline.store.boards import audit_inputs, snapshots
-from pipeline.store.log import seals, styles
+from pipeline.store.log import sealed_styles, seals
 from pipeline.store.votes import dictionary, registry_events
 from pipeline.vocabulary.arrays import Int64
 from pipeline.vocabulary.time import DAY, from_microseconds, to_microseconds
@@ -208,14 +208,14 @@ def _styles(
         for name in (model.name, state.key(model.released_as or ""))
     }
     known = {number: name for number, name in numbers.items() if name in linked}
-    summed: dict[str, styles.Moments] = {}
-    for number, found in styles.moments(connection, log_size, known).items() if known else ():
+    summed: dict[str, sealed_styles.StyleMoments] = {}
+    for number, found in sealed_styles.read_moments(connection, log_size, known).items() if known else ():
         before = summed.get(known[number])
         summed[known[number]] = found if before is None else before.plus(found)
     return {name: _described(moments) for name, moments in summed.items() if moments.n > 1}
 
 
-def _described(moments: styles.Moments) -> dict[str, Style]:
+def _described(moments: sealed_styles.StyleMoments) -> dict[str, Style]:
     mean = moments.sums / moments.n
     spread = np.sqrt(np.maximum(moments.squares - moments.n * mean**2, 0.0) / (moments.n - 1))
     return {

@@ -109,9 +109,9 @@ def _check_bundle(store: Store) -> str:
 
 def _check_heads(store: Store) -> str:
     with store.read() as connection:
-        log = manifests.leaves(connection)
-        signed = {one.sequence: one for one in manifests.all_of(connection)}
-        cosigned = {sequence: manifests.cosigned(connection, sequence) for sequence in signed}
+        log = manifests.leaf_hashes(connection)
+        signed = {one.sequence: one for one in manifests.read_all(connection)}
+        cosigned = {sequence: manifests.read_cosignatures(connection, sequence) for sequence in signed}
     size = len(log) // merkle.WIDTH
     kept = store.files.heads()
     for sequence, head in kept.items():
@@ -127,7 +127,7 @@ def _check_heads(store: Store) -> str:
     return f"{size} heads, {len(kept)} kept beside the database, the newest that a witness signed is {witnessed}"
 
 
-def _check_witnessed(one: manifests.Signed, lines: bytes, tree: merkle.MerkleTree, root: bytes) -> None:
+def _check_witnessed(one: manifests.SignedManifest, lines: bytes, tree: merkle.MerkleTree, root: bytes) -> None:
     """Check that today's log continues a head that a witness signed."""
     where, document = f"head {one.sequence}", manifest.load(one.body)
     parsed = signed_note.parse(one.checkpoint + lines, where)

@@ -23,7 +23,7 @@ from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.boards import erasure, exclusions, snapshots
 from pipeline.store.log import leaf_index, manifests, reverification, sealed_counts, seals
-from pipeline.store.log.manifests import Signed
+from pipeline.store.log.manifests import SignedManifest
 
 # Half of the last published digit, and a little for conversion between points and logits.
 _ROUNDING = 0.0051
@@ -39,11 +39,11 @@ def verify_ledger(url: str) -> dict[str, Any]:
         VerificationFailed: names the first difference.
     """
     with existing_store(url) as store, store.read() as connection:
-        checked = reverification.recheck(connection, store.files)
-        if not sealed_counts.total_agrees(connection):
+        checked = reverification.reverify_log(connection, store.files)
+        if not sealed_counts.total_matches_segments(connection):
             raise VerificationFailed("expected the stored total of all segments to be their sum, got another total")
         published = snapshots.chain(connection)
-        stored = list(manifests.all_of(connection))
+        stored = list(manifests.read_all(connection))
         if [one.snapshot_id for one in published] != [one.snapshot_id for one in stored]:
             raise VerificationFailed(
                 f"expected one signed manifest per snapshot, got {len(stored)} for {len(published)}"
@@ -64,7 +64,7 @@ def verify_ledger(url: str) -> dict[str, Any]:
     }
 
 
-def _check_signatures(one: Signed, previous: Manifest | None, log: bytes) -> Manifest:
+def _check_signatures(one: SignedManifest, previous: Manifest | None, log: bytes) -> Manifest:
     """Check that a manifest continues the previous one and that its keys signed both heads; return it."""
     where = f"manifest {one.sequence}"
     signed = manifest.load(one.body, where)
@@ -133,7 +133,7 @@ def _inputs(
     if manifest.sha256_hex(data) != signed.files[bundle.EXCLUDED]:
         raise Refuted("digest", f"{where}, {bundle.EXCLUDED}", "its content does not have the digest in the manifest")
     leaves = segment.read_excluded(data, where)["leaf"].to_pylist()
-    place = leaf_index.votes(connection, leaves)
+    place = leaf_index.find_votes(connection, leaves)
     listed = snapshot.body["exclusions"]
     named = exclusions.of_list(connection, snapshot.log_size, listed)
     # An erased vote has no voter any more, but stays left out.

@@ -16,8 +16,8 @@ from pipeline.ledger.signed_note import Signer
 from pipeline.store.boards import erasure
 from pipeline.store.db import key_files
 from pipeline.store.log import manifests, retractions
-from pipeline.store.log.leaf_index import Place
 from pipeline.store.votes import ingest
+from pipeline.store.votes.ingest import VotePosition
 
 
 def retract(url: str, vote_id: str, reason: str, name: str) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def retract(url: str, vote_id: str, reason: str, name: str) -> dict[str, Any]:
         Usage: no such vote, no reason or name, not sealed yet, or already retracted.
     """
     with existing_store(url) as store, store.write() as connection:
-        leaf = retractions.add(connection, _place(connection, vote_id), vote_id, reason, name, now())
+        leaf = retractions.retract(connection, _place(connection, vote_id), vote_id, reason, name, now())
     return {"vote": vote_id, "leaf": leaf}
 
 
@@ -81,7 +81,7 @@ def rotate_key(url: str) -> dict[str, Any]:
     return {"key": str(Signer(origin, seed).verifier), "after": newest.sequence}
 
 
-def _place(connection: Connection, vote_id: str) -> Place:
+def _place(connection: Connection, vote_id: str) -> VotePosition:
     key = np.frombuffer(sha256(vote_id.encode()).digest()[:16], dtype="V16")
     found = list(ingest.find_by_key(connection, key).values())
     if not found:

@@ -136,7 +136,7 @@ def add_cosignature(url: str, line: bytes) -> dict[str, Any]:
         signed = signed_note.verify(signed_note.parse(text + b"\n" + line, "line"), keys, "line")
         if len(signed) != 1:
             raise Refuted("note", "line", f"expected one signature, got {len(signed)}")
-        manifests.cosign(connection, newest.sequence, str(signed[0]), line)
+        manifests.add_cosignature(connection, newest.sequence, str(signed[0]), line)
     return {"sequence": newest.sequence, "witness": signed[0].name}
 
 

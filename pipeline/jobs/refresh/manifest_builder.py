@@ -59,7 +59,7 @@ def open_alerts(connection: Connection) -> list[list[str]]:
 def source_positions(connection: Connection, log_size: int) -> list[list[Any]]:
     """Return source, partition and next offset up to which the log at a size has votes."""
     known = arrow_reader.partition_sources(connection)
-    return sorted([*known[part], end] for part, end in leaf_index.ends(connection, log_size).items())
+    return sorted([*known[part], end] for part, end in leaf_index.next_offsets(connection, log_size).items())
 
 
 def build_manifest(

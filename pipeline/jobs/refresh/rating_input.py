@@ -12,8 +12,8 @@ from sqlalchemy.engine import Connection
 from pipeline.events.pseudonym import parse_pseudonym
 from pipeline.ratings import PairCounts
 from pipeline.store.boards import exclusions
-from pipeline.store.log import leaf_index, retractions, sealed_counts, styles
-from pipeline.store.log.styles import StyledVotes
+from pipeline.store.log import leaf_index, retractions, sealed_counts, sealed_styles
+from pipeline.store.log.sealed_styles import StyledVotes
 from pipeline.store.votes import dictionary
 from pipeline.store.votes.vote_selections import VoteSelection
 from pipeline.vocabulary.arrays import Int64
@@ -61,7 +61,7 @@ def read_rating_input(
         listed: exclusions; default: the current ones.
         left_out: place of each vote that they exclude, if already known.
     """
-    sealed = sealed_counts.counts(connection, log_size)
+    sealed = sealed_counts.read_counts(connection, log_size)
     numbers = dictionary.model_names(connection)
     axis = sorted(numbers)
     labels = tuple(numbers[number] for number in axis)
@@ -84,7 +84,7 @@ def read_rating_input(
     flags = _pairs(labels, axis, suspects)
     defended = accepted.minus(out)
     entry = exclusions.attributed(connection, left_out, listed)
-    leaves = leaf_index.leaves(connection, left_out)
+    leaves = leaf_index.find_leaves(connection, left_out)
     return RatingInput(
         {name: number for number, name in numbers.items()},
         {"raw": raw, "defended": defended},
@@ -93,7 +93,9 @@ def read_rating_input(
         out.total,
         flags.total,
         listed,
-        styles.styled(connection, log_size).without(left_out.keys() | retractions.taken_back(connection, log_size)),
+        sealed_styles.read_votes(connection, log_size).without(
+            left_out.keys() | retractions.retracted_positions(connection, log_size)
+        ),
         {leaf: entry[place] for place, leaf in leaves.items()},
     )
 

@@ -15,7 +15,7 @@ def seal(url: str) -> int:
     with existing_store(url) as store:
         with store.write() as connection:
             sealed = seals.seal(connection, store.files, now())
-        tile_cache.write(store.files, sealed.grown)
+        tile_cache.write(store.files, sealed.growth)
         with store.read() as connection:
-            tile_cache.bring_up(connection, store.files)
+            tile_cache.catch_up(connection, store.files)
     return sealed.size

@@ -40,10 +40,10 @@ def sign_and_publish(connection: Connection, store: Store, keys: SigningKeys, ca
     before = manifest.load(newest.body) if newest else None
     document, signers = build_manifest(connection, store, keys, found, before, now)
     raw = document.dump()
-    log = manifests.leaves(connection) + merkle.leaf_hash(raw)
+    log = manifests.leaf_hashes(connection) + merkle.leaf_hash(raw)
     head = signed_note.Checkpoint(document.origin, document.sequence, merkle.root(log))
     votes = signed_note.Checkpoint(document.votes_origin, document.vote_log.size, bytes.fromhex(document.vote_log.root))
-    signed = manifests.Signed(
+    signed = manifests.SignedManifest(
         document.sequence,
         candidate_id,
         manifest.sha256_hex(raw),
@@ -51,14 +51,14 @@ def sign_and_publish(connection: Connection, store: Store, keys: SigningKeys, ca
         signed_note.sign(head.text, signers),
         signed_note.sign(votes.text, [keys.signer(votes.origin)]),
     )
-    manifests.add(connection, signed, log[-merkle.WIDTH :])
+    manifests.append(connection, signed, log[-merkle.WIDTH :])
     return snapshots.publish(connection, candidate_id, document.sequence, document.previous, signed.sha256, now)
 
 
 def store_head(store: Store, published: Snapshot) -> None:
     """Store the signed head of a snapshot as a file beside the database, for the audit."""
     with store.read() as connection:
-        signed = manifests.of(connection, published.snapshot_id)
+        signed = manifests.find_by_snapshot(connection, published.snapshot_id)
     # Never overwritten: the audit searches for a head that differs from the stored one.
     if not store.files.has_head(signed.sequence):
         store.files.put_head(signed.sequence, signed.checkpoint)

@@ -25,7 +25,7 @@ from pipeline.ratings import (
     wald_intervals,
 )
 from pipeline.settings import Settings
-from pipeline.store.log.styles import StyledVotes
+from pipeline.store.log.sealed_styles import StyledVotes
 
 # Decimals of a published coefficient: the last bits of a float may differ between machines.
 _DIGITS = 6

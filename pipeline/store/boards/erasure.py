@@ -17,7 +17,7 @@ from pipeline.ledger.merkle import WIDTH
 from pipeline.store.boards import exclusions
 from pipeline.store.db import schema
 from pipeline.store.log import leaf_index
-from pipeline.store.log.leaf_index import Place
+from pipeline.store.votes.ingest import VotePosition
 
 _NOTHING = {
     "voter": 0,
@@ -50,13 +50,13 @@ def of_voter(connection: Connection, voter: int, now: int) -> int:
     return erased
 
 
-def of_votes(connection: Connection, which: Iterable[Place]) -> int:
+def of_votes(connection: Connection, which: Iterable[VotePosition]) -> int:
     """Erase votes.
 
     Returns:
         Votes erased: those among them that are sealed. The others have no leaf yet, and can be erased after a seal.
     """
-    leaves = leaf_index.leaves(connection, which)
+    leaves = leaf_index.find_leaves(connection, which)
     v, b = schema.vote.c, schema.blind.c
     for part, offset in leaves:
         connection.execute(sa.update(schema.vote).where(v.partition_no == part, v.offset == offset).values(**_NOTHING))
@@ -69,9 +69,9 @@ def of_votes(connection: Connection, which: Iterable[Place]) -> int:
     return len(leaves)
 
 
-def erased(connection: Connection, which: Collection[Place]) -> set[Place]:
+def erased(connection: Connection, which: Collection[VotePosition]) -> set[VotePosition]:
     """Those of some votes that were erased."""
-    leaves = leaf_index.leaves(connection, which)
+    leaves = leaf_index.find_leaves(connection, which)
     blinds = dict(_rows_of_blinds(connection, leaves.values()))
     starts = sorted(blinds)
     found = set()

@@ -193,7 +193,7 @@ def excluded(
     )
     singles = _places(connection, vote_ids)
     # What was taken back is in no count already.
-    omitted = _places(connection, but) | retractions.taken_back(connection, log_size)
+    omitted = _places(connection, but) | retractions.retracted_positions(connection, log_size)
     omitted |= {(row.partition_no, row.offset) for chosen in but_selections for row in chosen.read_votes(connection)}
     found: list[Any] = [row for chosen in selections for row in chosen.read_votes(connection)]
     columns = (v.partition_no, v.offset, v.voter, v.model_a, v.model_b, v.outcome)

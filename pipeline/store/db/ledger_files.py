@@ -1,12 +1,10 @@
-"""The files of the public ledger: segments and what goes with a manifest by their SHA-256, hashes of the log, heads.
+"""The files of the public ledger: segments and bundle files by their SHA-256, hashes of the log, signed heads.
 
-Laws: a file is whole or not there (written beside, then renamed); what a row names is on the disk before the row is
-committed (flushed).
+Laws: a file is complete or absent (a draft is renamed); a file that a row names is flushed before the row is committed.
 
-The hashes of a level of the log stand one after the other in one file, and a tile is a part of it: a file a tile would
-be four thousand files for a million leaves, and cost more than hashing them. A hash is written to its place from
-committed leaves alone, so whoever writes it writes the same bytes; where hashes are missing they are made again from
-the segments, and so they are not flushed.
+The hashes of a level of the log are one file, and a tile is a part of it: one file a tile would be four thousand files
+for a million leaves, and cost more than hashing them. Hashes come from committed leaves alone, so two writers write the
+same bytes; missing hashes are computed again from the segments, and so they are not flushed.
 """
 
 from __future__ import annotations
@@ -26,22 +24,22 @@ from pipeline.ledger.merkle import WIDTH
 from pipeline.ledger.tiles import FULL, Tile
 
 _DRAFT = ".new-"
-# Seconds: a draft is written without a pause.
-_OLD = 3_600.0
+# Seconds. A draft is written without a pause, so an older one was left by a killed process.
+_MAX_DRAFT_AGE = 3_600.0
 
 
 class LedgerFiles:
     """A folder of immutable files.
 
     Attributes:
-        folder: where; made with the first file.
+        folder: created with the first file.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def put(self, data: bytes) -> str:
-        """Keep a file.
+        """Store a file.
 
         Returns:
             Its SHA-256.
@@ -50,45 +48,45 @@ class LedgerFiles:
             Unavailable: the folder cannot be written to.
         """
         digest = hashlib.sha256(data).hexdigest()
-        if not self.place(digest).exists():
-            self._write(self.place(digest), data)
+        if not self.path(digest).exists():
+            self._write(self.path(digest), data)
         return digest
 
-    def draft(self) -> Draft:
-        """A file that is kept like others (`put`) once it is whole."""
-        return Draft(self)
+    def draft(self) -> DraftFile:
+        """Begin a file that is stored when it is complete."""
+        return DraftFile(self)
 
-    def forget_drafts(self) -> None:
-        """Take away drafts that nobody writes any more: whoever is killed leaves one."""
+    def delete_old_drafts(self) -> None:
+        """Delete drafts that killed processes left."""
         for path in self.folder.glob(f"{_DRAFT}*"):
             with suppress(FileNotFoundError):
-                if time.time() - path.stat().st_mtime > _OLD:
+                if time.time() - path.stat().st_mtime > _MAX_DRAFT_AGE:
                     path.unlink()
 
     def get(self, digest: str) -> bytes:
-        """A file that was kept; its content is not checked.
+        """Read a file; its content is not checked.
 
         Raises:
-            Unavailable: it is not there.
+            Unavailable: the file is missing.
         """
-        return _read(self.place(digest))
+        return _read(self.path(digest))
 
-    def place(self, digest: str) -> Path:
-        """Where a file is."""
+    def path(self, digest: str) -> Path:
+        """The path of a file."""
         return self.folder / "files" / digest[:2] / digest
 
     def put_hashes(self, level: int, first: int, hashes: bytes) -> None:
-        """Write hashes of a level of tiles to their places.
+        """Write hashes of a level of tiles.
 
         Args:
-            level: of the tiles: 0 holds leaf hashes, 1 the roots of 256 leaves, …
-            first: place of the first.
+            level: of the tiles: 0 for leaf hashes, 1 for the roots of 256 leaves, …
+            first: index of the first in its level.
             hashes: 32 bytes each.
 
         Raises:
             Unavailable: the folder cannot be written to.
         """
-        path = self.level(level)
+        path = self.level_path(level)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
@@ -99,20 +97,20 @@ class LedgerFiles:
             raise Unavailable(f"the ledger's file {path} cannot be written: {error.strerror}") from error
 
     def get_tile(self, tile: Tile) -> bytes:
-        """A tile of the vote log.
+        """Read a tile of the vote log.
 
         Raises:
-            Unavailable: it is not there.
+            Unavailable: it is missing.
         """
         return self.get_hashes(tile.level, tile.index * FULL, tile.width)
 
     def get_hashes(self, level: int, first: int, number: int) -> bytes:
-        """Hashes of a level of tiles.
+        """Read hashes of a level of tiles.
 
         Raises:
-            Unavailable: they are not there.
+            Unavailable: they are missing.
         """
-        path = self.level(level)
+        path = self.level_path(level)
         try:
             with path.open("rb") as file:
                 file.seek(first * WIDTH)
@@ -121,23 +119,24 @@ class LedgerFiles:
             raise Unavailable(f"expected the ledger's file {path}, got: {error.strerror}") from error
         if len(found) != number * WIDTH:
             raise Unavailable(
-                f"expected hashes {first} to {first + number - 1} in the ledger's file {path}, it ends before"
+                f"expected hashes {first} to {first + number - 1} in the ledger's file {path}, "
+                f"got {len(found) // WIDTH} of them"
             )
         return found
 
-    def leaves(self) -> int:
-        """Leaf hashes that are there."""
+    def leaf_count(self) -> int:
+        """The number of leaf hashes stored."""
         try:
-            return self.level(0).stat().st_size // WIDTH
+            return self.level_path(0).stat().st_size // WIDTH
         except OSError:
             return 0
 
-    def level(self, level: int) -> Path:
-        """Where the hashes of a level of tiles are."""
+    def level_path(self, level: int) -> Path:
+        """The path of the hashes of a level of tiles."""
         return self.folder / "votes" / f"level-{level}"
 
     def put_head(self, sequence: int, checkpoint: bytes) -> None:
-        """Keep a signed head beside the database: a database that is set back no longer has it.
+        """Store a signed head as a file: a database that is restored from a backup may no longer have it.
 
         Raises:
             Unavailable: the folder cannot be written to.
@@ -145,16 +144,16 @@ class LedgerFiles:
         self._write(self.folder / "heads" / f"{sequence:09d}", checkpoint)
 
     def has_head(self, sequence: int) -> bool:
-        """True if a head was kept."""
+        """True if there is a head of this sequence number."""
         return (self.folder / "heads" / f"{sequence:09d}").exists()
 
     def heads(self) -> dict[int, bytes]:
-        """Every head that was kept, by sequence number."""
+        """Every stored head, by sequence number."""
         found = sorted((self.folder / "heads").glob("[0-9]*"))
         return {int(path.name): path.read_bytes() for path in found}
 
     def _write(self, path: Path, data: bytes) -> None:
-        draft = Draft(self)
+        draft = DraftFile(self)
         try:
             draft.write(data)
             draft.rename(path)
@@ -162,8 +161,8 @@ class LedgerFiles:
             draft.discard()
 
 
-class Draft(io.RawIOBase):
-    """A file that nobody finds before it is whole; made with the first byte."""
+class DraftFile(io.RawIOBase):
+    """A file that readers find only when it is complete; created with the first byte."""
 
     def __init__(self, files: LedgerFiles) -> None:
         self._files = files
@@ -172,7 +171,7 @@ class Draft(io.RawIOBase):
         self._hash = hashlib.sha256()
 
     def writable(self) -> bool:
-        """It is there to be written."""
+        """Return True."""
         return True
 
     def write(self, data: Any, /) -> int:
@@ -184,7 +183,7 @@ class Draft(io.RawIOBase):
         try:
             if self._file is None:
                 self._files.folder.mkdir(parents=True, exist_ok=True)
-                # It is public.
+                # Mode 0644: the ledger is public.
                 self._file = os.fdopen(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb")
             self._hash.update(data)
             return self._file.write(data)
@@ -192,7 +191,7 @@ class Draft(io.RawIOBase):
             raise self._unwritable(self._path, error) from error
 
     def keep(self) -> str:
-        """Let it be found by its SHA-256.
+        """Store the file under its SHA-256.
 
         Returns:
             Its SHA-256.
@@ -201,12 +200,12 @@ class Draft(io.RawIOBase):
             Unavailable: the folder cannot be written to.
         """
         digest = self._hash.hexdigest()
-        if not self._files.place(digest).exists():
-            self.rename(self._files.place(digest))
+        if not self._files.path(digest).exists():
+            self.rename(self._files.path(digest))
         return digest
 
     def rename(self, path: Path) -> None:
-        """Let it be found at a path of the ledger.
+        """Store the file at a path of the ledger.
 
         Raises:
             Unavailable: the folder cannot be written to.
@@ -225,7 +224,7 @@ class Draft(io.RawIOBase):
             raise self._unwritable(path, error) from error
 
     def discard(self) -> None:
-        """Take away what was not kept."""
+        """Delete the draft unless it was stored."""
         if self._file is not None:
             self._file.close()
             self._path.unlink(missing_ok=True)
@@ -243,7 +242,7 @@ def _read(path: Path) -> bytes:
 
 
 def _flush(folder: Path) -> None:
-    """A new name is on the disk only when its folder is."""
+    """Flush a folder: only then is a new name in it on the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,8 +1,8 @@
-"""Where a vote stands in the log: (partition, offset) → leaf, and back.
+"""Index between votes and leaves of the log: (partition, offset) → leaf, and back.
 
-Law: a leaf is found by arithmetic over the ranges of segments, never by reading votes: a refresh that excludes some
-votes of an old log asks for their leaves, and its cost must not grow with the log. Offsets that hold no vote
-(duplicates, rejects, the markers of transactions) are what `runs` is for.
+Law: a leaf is found by arithmetic over the ranges of segments, never by reading votes: a refresh that excludes votes
+of an old log looks up their leaves, and its cost must not grow with the log. Some offsets have no vote (duplicates,
+rejects, transaction markers), so a range stores the runs of offsets that have one.
 """
 
 from __future__ import annotations
@@ -16,13 +16,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.store.db import schema
+from pipeline.store.votes.ingest import VotePosition
 from pipeline.vocabulary.arrays import Int64
 
-Place = tuple[int, int]
 
-
-def runs(offsets: Int64, first: int, end: int) -> bytes | None:
-    """Sorted offsets of [first, end) as runs of neighbours; None if every offset is there."""
+def pack_runs(offsets: Int64, first: int, end: int) -> bytes | None:
+    """Pack sorted offsets of [first, end) as runs (first offset, length); None if every offset is there."""
     if len(offsets) == end - first:
         return None
     cut = np.flatnonzero(np.diff(offsets) != 1) + 1
@@ -31,20 +30,20 @@ def runs(offsets: Int64, first: int, end: int) -> bytes | None:
     return zlib.compress(np.column_stack([offsets[starts], lengths]).astype("<i8").tobytes(), 1)
 
 
-def leaves(connection: Connection, places: Iterable[Place]) -> dict[Place, int]:
-    """The leaves of the places that are sealed and hold a vote."""
+def find_leaves(connection: Connection, positions: Iterable[VotePosition]) -> dict[VotePosition, int]:
+    """Position → leaf, of those positions that are sealed and have a vote."""
     wanted: dict[int, list[int]] = {}
-    for part, offset in set(places):
+    for part, offset in set(positions):
         wanted.setdefault(part, []).append(offset)
-    found: dict[Place, int] = {}
+    found: dict[VotePosition, int] = {}
     for part, offsets in wanted.items():
         found.update(_of_partition(connection, part, np.array(sorted(offsets), dtype=np.int64)))
     return found
 
 
-def votes(connection: Connection, which: Iterable[int]) -> dict[int, Place]:
-    """The votes that leaves are of; retractions and leaves that are not there are left out."""
-    asked = np.array(sorted(set(which)), dtype=np.int64)
+def find_votes(connection: Connection, leaves: Iterable[int]) -> dict[int, VotePosition]:
+    """Leaf → position of its vote; retractions and leaves that do not exist are left out."""
+    asked = np.array(sorted(set(leaves)), dtype=np.int64)
     r = schema.segment_range.c
     known = connection.execute(
         sa.select(r.segment_no, r.partition_no, r.first_leaf).order_by(r.first_leaf, r.segment_no, r.partition_no)
@@ -52,15 +51,15 @@ def votes(connection: Connection, which: Iterable[int]) -> dict[int, Place]:
     if not known or not len(asked):
         return {}
     table = np.array([tuple(row) for row in known], dtype=np.int64)
-    # Of several ranges from one leaf on, all but the last are empty.
+    # Of several ranges with the same first leaf, all but the last are empty.
     at = np.searchsorted(table[:, 2], asked, side="right") - 1
-    found: dict[int, Place] = {}
+    found: dict[int, VotePosition] = {}
     for one in np.unique(at[at >= 0]).tolist():
         segment_no, part, first = table[one].tolist()
         row = connection.execute(
             sa.select(r.first_offset, r.next_offset, r.runs).where(r.segment_no == segment_no, r.partition_no == part)
         ).one()
-        starts, lengths = _runs(row)
+        starts, lengths = _unpack_runs(row)
         before = np.cumsum(lengths) - lengths
         for leaf in asked[at == one].tolist():
             run = int(np.searchsorted(before, leaf - first, side="right")) - 1
@@ -69,8 +68,8 @@ def votes(connection: Connection, which: Iterable[int]) -> dict[int, Place]:
     return found
 
 
-def ends(connection: Connection, log_size: int) -> dict[int, int]:
-    """How far the log at a size had read: partition → its next offset."""
+def next_offsets(connection: Connection, log_size: int) -> dict[int, int]:
+    """Partition → the next offset to seal, when the log had this size."""
     r, s = schema.segment_range.c, schema.segment.c
     query = (
         sa.select(r.partition_no, sa.func.max(r.next_offset))
@@ -81,15 +80,15 @@ def ends(connection: Connection, log_size: int) -> dict[int, int]:
     return {part: int(end) for part, end in connection.execute(query)}
 
 
-def holds(packed: bytes | None, offsets: Int64, first: int, end: int) -> bool:
-    """True if packed runs say that [first, end) has exactly these offsets, whatever compressed them."""
+def runs_match(packed: bytes | None, offsets: Int64, first: int, end: int) -> bool:
+    """True if packed runs are exactly these offsets of [first, end), whatever version of zlib packed them."""
     if packed is None:
         return len(offsets) == end - first
-    made = runs(offsets, first, end)
-    return made is not None and zlib.decompress(made) == zlib.decompress(packed)
+    expected = pack_runs(offsets, first, end)
+    return expected is not None and zlib.decompress(expected) == zlib.decompress(packed)
 
 
-def _of_partition(connection: Connection, part: int, offsets: Int64) -> dict[Place, int]:
+def _of_partition(connection: Connection, part: int, offsets: Int64) -> dict[VotePosition, int]:
     r = schema.segment_range.c
     known = connection.execute(
         sa.select(r.segment_no, r.first_offset, r.next_offset, r.first_leaf)
@@ -100,7 +99,7 @@ def _of_partition(connection: Connection, part: int, offsets: Int64) -> dict[Pla
         return {}
     table = np.array([tuple(row) for row in known], dtype=np.int64)
     which = np.searchsorted(table[:, 1], offsets, side="right") - 1
-    found: dict[Place, int] = {}
+    found: dict[VotePosition, int] = {}
     for at in np.unique(which[which >= 0]).tolist():
         asked = offsets[(which == at) & (offsets < table[at, 2])]
         row = connection.execute(
@@ -113,7 +112,7 @@ def _of_partition(connection: Connection, part: int, offsets: Int64) -> dict[Pla
 
 
 def _in_range(row: Any, asked: Int64) -> list[tuple[int, int]]:
-    starts, lengths = _runs(row)
+    starts, lengths = _unpack_runs(row)
     if not len(starts):
         return []
     before = np.cumsum(lengths) - lengths
@@ -123,7 +122,7 @@ def _in_range(row: Any, asked: Int64) -> list[tuple[int, int]]:
     return list(zip(asked[inside].tolist(), leaf[inside].tolist(), strict=True))
 
 
-def _runs(row: Any) -> tuple[Int64, Int64]:
+def _unpack_runs(row: Any) -> tuple[Int64, Int64]:
     if row.runs is None:
         return np.array([row.first_offset]), np.array([row.next_offset - row.first_offset])
     flat = np.frombuffer(zlib.decompress(bytes(row.runs)), dtype="<i8").astype(np.int64).reshape(-1, 2)

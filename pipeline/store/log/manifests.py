@@ -1,7 +1,7 @@
-"""The snapshot log as rows: a manifest and the signed heads that it made, for each published snapshot.
+"""The snapshot log: the manifest of each published snapshot, with the heads signed at its publication.
 
-Laws: rows are appended in the order of the sequence, one log, by whoever holds the lock of publication, in the
-transaction that publishes; nothing of a row is ever changed.
+Laws: rows are appended in the order of the sequence, in the transaction that publishes and has its lock; a row is
+never changed.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ _COLUMNS = ("sequence", "snapshot_id", "sha256", "body", "checkpoint", "votes_ch
 
 
 @dataclass(frozen=True, slots=True)
-class Signed:
-    """A leaf of the snapshot log, and the heads with it.
+class SignedManifest:
+    """A leaf of the snapshot log, and the heads signed with it.
 
     Attributes:
         sequence: its number in the log, 1 for the first: that of its snapshot.
@@ -39,31 +39,31 @@ class Signed:
     votes_checkpoint: bytes
 
 
-def add(connection: Connection, signed: Signed, leaf: bytes) -> None:
+def append(connection: Connection, signed: SignedManifest, leaf: bytes) -> None:
     """Append a manifest with its leaf hash."""
     row = {name: getattr(signed, name) for name in _COLUMNS}
     connection.execute(schema.manifest.insert(), {**row, "leaf": leaf})
 
 
-def leaves(connection: Connection, most: int | None = None) -> bytes:
-    """The leaf hashes of the first manifests, 32·n bytes."""
+def leaf_hashes(connection: Connection, size: int | None = None) -> bytes:
+    """The leaf hashes of the first `size` manifests, by default of all, 32·n bytes."""
     m = schema.manifest.c
-    query = sa.select(m.leaf).order_by(m.sequence).limit(most)
+    query = sa.select(m.leaf).order_by(m.sequence).limit(size)
     return b"".join(bytes(one) for one in connection.scalars(query))
 
 
-def at(connection: Connection, sequence: int) -> Signed | None:
+def find_by_sequence(connection: Connection, sequence: int) -> SignedManifest | None:
     """The manifest of a sequence number."""
     m = schema.manifest.c
     row = connection.execute(sa.select(*(m[name] for name in _COLUMNS)).where(m.sequence == sequence)).one_or_none()
     return None if row is None else _signed(row)
 
 
-def of(connection: Connection, snapshot_id: str) -> Signed:
+def find_by_snapshot(connection: Connection, snapshot_id: str) -> SignedManifest:
     """The manifest of a published snapshot.
 
     Raises:
-        VerificationFailed: there is none, though both are written in one transaction.
+        VerificationFailed: it has none, though both are written in one transaction.
     """
     m = schema.manifest.c
     row = connection.execute(
@@ -74,40 +74,40 @@ def of(connection: Connection, snapshot_id: str) -> Signed:
     return _signed(row)
 
 
-def newest(connection: Connection) -> Signed | None:
+def newest(connection: Connection) -> SignedManifest | None:
     """The newest manifest."""
     last = connection.scalar(sa.select(sa.func.max(schema.manifest.c.sequence)))
-    return None if last is None else at(connection, int(last))
+    return None if last is None else find_by_sequence(connection, int(last))
 
 
-def all_of(connection: Connection) -> Iterator[Signed]:
+def read_all(connection: Connection) -> Iterator[SignedManifest]:
     """Every manifest, oldest first."""
     m = schema.manifest.c
     for row in connection.execute(sa.select(*(m[name] for name in _COLUMNS)).order_by(m.sequence)):
         yield _signed(row)
 
 
-def cosign(connection: Connection, sequence: int, witness: str, line: bytes) -> None:
-    """Keep a witness's line under the checkpoint of a sequence number; the first one stays."""
+def add_cosignature(connection: Connection, sequence: int, witness: str, line: bytes) -> None:
+    """Store a witness's signature line under the checkpoint of a sequence number, unless there is one already."""
     c = schema.cosignature.c
     known = connection.scalar(sa.select(c.line).where(c.sequence == sequence, c.witness == witness))
     if known is None:
         connection.execute(schema.cosignature.insert(), {"sequence": sequence, "witness": witness, "line": line})
 
 
-def cosigned(connection: Connection, sequence: int) -> bytes:
-    """The lines of all witnesses under the checkpoint of a sequence number."""
+def read_cosignatures(connection: Connection, sequence: int) -> bytes:
+    """The signature lines of all witnesses under the checkpoint of a sequence number."""
     c = schema.cosignature.c
     lines = connection.scalars(sa.select(c.line).where(c.sequence == sequence).order_by(c.witness))
     return b"".join(bytes(one) for one in lines)
 
 
-def newest_cosigned(connection: Connection) -> int:
-    """The newest sequence number that a witness has signed, 0 for none."""
+def newest_cosigned_sequence(connection: Connection) -> int:
+    """The newest sequence number with a witness's signature, 0 for none."""
     return int(connection.scalar(sa.select(sa.func.max(schema.cosignature.c.sequence))) or 0)
 
 
-def _signed(row: sa.Row[int, str, str, bytes, bytes, bytes]) -> Signed:
-    return Signed(
+def _signed(row: sa.Row[int, str, str, bytes, bytes, bytes]) -> SignedManifest:
+    return SignedManifest(
         row.sequence, row.snapshot_id, row.sha256, bytes(row.body), bytes(row.checkpoint), bytes(row.votes_checkpoint)
     )

@@ -1,7 +1,7 @@
-"""The public log held against the votes: every leaf made again from its row, and compared.
+"""Verifies the public log against the stored votes: builds every leaf again from its row and compares.
 
-Laws: a row that was changed, taken out or put in is named with its leaf, its partition and its offset; a vote whose
-private fields were erased is held against the public part of its leaf, and nothing else is forgiven.
+Laws: a row that was changed, removed or added is named with its leaf, its partition and its offset; a vote whose
+private fields were erased is compared by the public part of its leaf, and nothing else is forgiven.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from pipeline.ledger import leaf, segment
 from pipeline.ledger.merkle import WIDTH, Frontier
 from pipeline.store.db import schema
 from pipeline.store.db.ledger_files import LedgerFiles
-from pipeline.store.log import leaf_index, leaves, retractions, sealed_counts, styles
-from pipeline.store.votes import arrow_reader
+from pipeline.store.log import leaf_index, retractions, sealed_counts, sealed_styles, vote_leaves
+from pipeline.store.votes.arrow_reader import read_batches
 from pipeline.vocabulary.arrays import Bool, Int64
 
 _ERASED = bytes(WIDTH)
 
 
 @dataclass(frozen=True, slots=True)
-class Rechecked:
-    """What was compared.
+class ReverifiedLog:
+    """How much was compared.
 
     Attributes:
-        segments: how many.
+        segments: the number of segments.
         leaves: of them.
         erased: votes whose private fields were erased.
     """
@@ -43,47 +43,44 @@ class Rechecked:
     erased: int
 
 
-def recheck(connection: Connection, files: LedgerFiles) -> Rechecked:
-    """Hold every segment, its file, counts and root against the votes.
+def reverify_log(connection: Connection, files: LedgerFiles) -> ReverifiedLog:
+    """Compare every segment, its file, counts and root with the votes.
 
     Raises:
         Refuted: names the leaf, or the segment, that is wrong.
-        Unavailable: a file of the ledger is away.
+        Unavailable: a file of the ledger is missing.
     """
-    texts, frontier = leaves.Texts.load(connection), Frontier()
+    names, frontier = vote_leaves.LeafNames.load(connection), Frontier()
     s, segments, erased = schema.segment.c, 0, 0
     for row in connection.execute(sa.select(schema.segment).order_by(s.log_size)).all():
         where = f"segment {row.segment_no}"
         if row.log_size - row.leaves != frontier.size:
             raise Refuted("size", where, f"expected its first leaf to be {frontier.size}")
-        held = _Held.read(files, row, where)
-        made = _Made.of(connection, row, held, texts)
-        erased += made.erased
-        _compare(held, made, row.log_size - row.leaves)
-        frontier.extend(made.hashes)
+        file = _SegmentFile.read(files, row, where)
+        rebuilt = _RebuiltSegment.build(connection, row, file, names)
+        erased += rebuilt.erased
+        _compare_leaves(file, rebuilt, row.log_size - row.leaves)
+        frontier.extend(rebuilt.hashes)
         if frontier.root().hex() != row.root or b"".join(frontier.edge) != bytes(row.edge):
             raise Refuted("root", where, f"expected root {row.root}, its votes give {frontier.root().hex()}")
-        _counts(connection, row, made, where)
+        _compare_row(connection, row, rebuilt, where)
         segments += 1
-    _nothing_beside(connection)
-    return Rechecked(segments, frontier.size, erased)
+    _expect_no_vote_without_leaf(connection)
+    return ReverifiedLog(segments, frontier.size, erased)
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
-    """A segment's file."""
-
+class _SegmentFile:
     rows: pa.Table
     hashes: bytes
 
     @classmethod
-    def read(cls, files: LedgerFiles, row: Any, where: str) -> _Held:
-        data = files.get(row.sha256)
-        rows, hashes = segment.read(data, where)
+    def read(cls, files: LedgerFiles, row: Any, where: str) -> _SegmentFile:
+        rows, hashes = segment.read(files.get(row.sha256), where)
         found = leaf.hashes(rows)
         first = row.log_size - row.leaves
         if found != hashes or len(rows) != row.leaves:
-            at = first + _first_other(found, hashes)
+            at = first + _first_difference(found, hashes)
             raise Refuted("segment", f"leaf {at}", f"the ledger's file of {where} was changed")
         return cls(rows, hashes)
 
@@ -96,47 +93,55 @@ class _Held:
 
 
 @dataclass(slots=True)
-class _Made:
-    """A segment's leaves, made again."""
+class _RebuiltSegment:
+    """A segment built again from the votes.
+
+    Attributes:
+        offsets: (partition, int64[n]) of each batch.
+        erased: the number of erased votes.
+        erased_positions: packed positions of these (`sealed_styles.pack_position`).
+    """
 
     hashes: bytes
-    where: list[tuple[int, Int64]]
+    offsets: list[tuple[int, Int64]]
     counts: sealed_counts.SealedCounts
     styled: list[npt.NDArray[np.void]]
     erased: int
-    gone: list[int] = field(default_factory=list)  # places of the erased ones (store/styles.py)
+    erased_positions: list[int] = field(default_factory=list)
 
     @classmethod
-    def of(cls, connection: Connection, row: Any, held: _Held, texts: leaves.Texts) -> _Made:
+    def build(
+        cls, connection: Connection, row: Any, file: _SegmentFile, names: vote_leaves.LeafNames
+    ) -> _RebuiltSegment:
         first = row.log_size - row.leaves
         blinds = _Blinds(connection, first, row.leaves)
-        counting, hashes = sealed_counts.Counting(), []
-        made = cls(b"", [], counting.done(), [], 0)
+        counter, hashes = sealed_counts.SegmentCounter(), []
+        rebuilt = cls(b"", [], counter.result(), [], 0)
         at = 0
         for part, batch in _votes(connection, row.segment_no):
             blind = blinds.take(len(batch))
-            committed = leaves.commitments(batch, part, blind, texts)
+            commitments = vote_leaves.commit(batch, part, blind, names)
+            offsets = batch["offset"].to_numpy()
             if _ERASED in blind:
-                committed, gone = _kept_where_erased(committed, held.commitments(at, len(batch)), blind)
-                made.erased += gone
-                made.gone += [
-                    styles.place(part, offset) for offset in batch["offset"].to_numpy()[_wiped(blind)].tolist()
-                ]
-            hashes.append(leaf.hashes(leaves.public(batch, texts, committed)))
-            made.where.append((part, batch["offset"].to_numpy()))
-            made.styled.append(styles.block(part, batch))
-            counting.add(batch)
+                erased = _erased(blind)
+                commitments = _with_erased(commitments, file.commitments(at, len(batch)), erased)
+                rebuilt.erased += int(erased.sum())
+                rebuilt.erased_positions += [sealed_styles.pack_position(part, o) for o in offsets[erased].tolist()]
+            hashes.append(leaf.hashes(vote_leaves.build_leaves(batch, names, commitments)))
+            rebuilt.offsets.append((part, offsets))
+            rebuilt.styled.append(sealed_styles.build_block(part, batch))
+            counter.add_votes(batch)
             at += len(batch)
-        back = retractions.between(connection, first, row.log_size)
-        if back:
-            hashes.append(leaf.hashes(retractions.rows(back)))
-            counting.take_back(retractions.cells(connection, first, row.log_size))
-        made.hashes, made.counts = b"".join(hashes), counting.done()
-        return made
+        retracted = retractions.read_range(connection, first, row.log_size)
+        if retracted:
+            hashes.append(leaf.hashes(retractions.build_leaves(retracted)))
+            counter.subtract(retractions.retracted_cells(connection, first, row.log_size))
+        rebuilt.hashes, rebuilt.counts = b"".join(hashes), counter.result()
+        return rebuilt
 
-    def place(self, at: int) -> str:
-        """The vote that made a leaf of the segment."""
-        for part, offsets in self.where:
+    def position(self, at: int) -> str:
+        """The vote behind a leaf of the segment, for messages."""
+        for part, offsets in self.offsets:
             if at < len(offsets):
                 return f"partition {part}, offset {offsets[at]}"
             at -= len(offsets)
@@ -149,12 +154,12 @@ class _Blinds:
     def __init__(self, connection: Connection, first: int, size: int) -> None:
         b = schema.blind.c
         query = sa.select(b.blinds).where(b.first_leaf >= first, b.first_leaf < first + size).order_by(b.first_leaf)
-        self._left = b"".join(bytes(one) for one in connection.scalars(query))
+        self._blinds = b"".join(bytes(one) for one in connection.scalars(query))
         self._at = 0
 
     def take(self, size: int) -> bytes:
         start, self._at = self._at, self._at + size * WIDTH
-        found = self._left[start : self._at]
+        found = self._blinds[start : self._at]
         # Votes that the log does not know have none; the comparison of leaves names them.
         return found.ljust(size * WIDTH, b"\1")
 
@@ -167,64 +172,66 @@ def _votes(connection: Connection, segment_no: int) -> Iterator[tuple[int, pa.Re
         .order_by(r.first_leaf, r.partition_no)
     ).all()
     for part, first, end in ranges:
-        for batch in arrow_reader.read_batches(connection, part, first, end):
+        for batch in read_batches(connection, part, first, end):
             yield part, batch
 
 
-def _kept_where_erased(made: bytes, held: bytes, blinds: bytes) -> tuple[bytes, int]:
-    """Commitments, those of the file where the blind is gone."""
-    gone = _wiped(blinds)
-    if len(held) != len(made):
-        return made, int(gone.sum())
-    mixed = np.frombuffer(made, dtype=f"V{WIDTH}").copy()
-    mixed[gone] = np.frombuffer(held, dtype=f"V{WIDTH}")[gone]
-    return mixed.tobytes(), int(gone.sum())
+def _with_erased(rebuilt: bytes, stored: bytes, erased: Bool) -> bytes:
+    """Rebuilt commitments, with those of the file where the private fields were erased."""
+    if len(stored) != len(rebuilt):
+        return rebuilt
+    mixed = np.frombuffer(rebuilt, dtype=f"V{WIDTH}").copy()
+    mixed[erased] = np.frombuffer(stored, dtype=f"V{WIDTH}")[erased]
+    return mixed.tobytes()
 
 
-def _wiped(blinds: bytes) -> Bool:
+def _erased(blinds: bytes) -> Bool:
     return np.logical_not(np.frombuffer(blinds, dtype=np.uint8).reshape(-1, WIDTH).any(axis=1))
 
 
-def _compare(held: _Held, made: _Made, first: int) -> None:
-    if made.hashes == held.hashes:
+def _compare_leaves(file: _SegmentFile, rebuilt: _RebuiltSegment, first: int) -> None:
+    if rebuilt.hashes == file.hashes:
         return
-    at = _first_other(made.hashes, held.hashes)
-    vote = held.rows["vote"][at].as_py() if at < len(held.rows) else "none"
-    place = made.place(at) if at * WIDTH < len(made.hashes) else "no row"
+    at = _first_difference(rebuilt.hashes, file.hashes)
+    vote = file.rows["vote"][at].as_py() if at < len(file.rows) else "none"
+    position = rebuilt.position(at) if at * WIDTH < len(rebuilt.hashes) else "no row"
     raise Refuted(
         "leaf",
         f"leaf {first + at}",
-        f"expected vote {vote} as it was sealed, the store has another row, or none, at its place ({place})",
+        f"expected vote {vote} as it was sealed, got another row, or none, from the store ({position})",
     )
 
 
-def _first_other(one: bytes, other: bytes) -> int:
-    """The first hash in which they differ."""
+def _first_difference(one: bytes, other: bytes) -> int:
+    """The index of the first hash in which they differ."""
     size = min(len(one), len(other)) // WIDTH
     a, b = (np.frombuffer(raw[: size * WIDTH], dtype=np.uint8).reshape(size, WIDTH) for raw in (one, other))
     differs = np.flatnonzero((a != b).any(axis=1))
     return int(differs[0]) if len(differs) else size
 
 
-def _counts(connection: Connection, row: Any, made: _Made, where: str) -> None:
-    if not np.array_equal(sealed_counts.unpack(bytes(row.counts)).pairs, made.counts.pairs):
+def _compare_row(connection: Connection, row: Any, rebuilt: _RebuiltSegment, where: str) -> None:
+    """Compare a segment's counts, style counts and ranges."""
+    if not np.array_equal(sealed_counts.unpack(bytes(row.counts)).pairs, rebuilt.counts.pairs):
         raise Refuted("counts", where, "its counts are not those of its votes")
-    # An erased vote has lost its style counts; the segment keeps them, for the boards that they gave.
-    if not styles.same(made.styled, None if row.styles is None else bytes(row.styles), made.gone):
+    # An erased vote has lost its style counts; the segment keeps them, for the boards that were fitted to them.
+    styles = None if row.styles is None else bytes(row.styles)
+    if not sealed_styles.matches(rebuilt.styled, styles, rebuilt.erased_positions):
         raise VerificationFailed(f"{where}: its style counts are not those of its votes")
     r = schema.segment_range.c
     query = sa.select(r.partition_no, r.first_offset, r.next_offset, r.first_leaf, r.runs)
     at = row.log_size - row.leaves
     for one in connection.execute(query.where(r.segment_no == row.segment_no).order_by(r.first_leaf, r.partition_no)):
-        offsets = np.concatenate([np.zeros(0, np.int64), *(o for part, o in made.where if part == one.partition_no)])
+        of_part = (offsets for part, offsets in rebuilt.offsets if part == one.partition_no)
+        offsets = np.concatenate([np.zeros(0, np.int64), *of_part])
         packed = None if one.runs is None else bytes(one.runs)
-        if one.first_leaf != at or not leaf_index.holds(packed, offsets, one.first_offset, one.next_offset):
-            raise Refuted("place", where, f"what it says of partition {one.partition_no} is not where its votes are")
+        if one.first_leaf != at or not leaf_index.runs_match(packed, offsets, one.first_offset, one.next_offset):
+            raise Refuted("place", where, f"its range of partition {one.partition_no} is not where its votes are")
         at += len(offsets)
 
 
-def _nothing_beside(connection: Connection) -> None:
-    """No vote below what is sealed stands outside of every segment."""
+def _expect_no_vote_without_leaf(connection: Connection) -> None:
+    """Check that every vote below the sealed offsets is in a segment."""
     v, p, r = schema.vote.c, schema.partition.c, schema.segment_range.c
     bounds = connection.execute(sa.select(p.partition_no, p.sealed_offset)).all()
     for part, end in bounds:

@@ -1,7 +1,7 @@
-"""The counts of sealed votes: what a refresh reads instead of votes.
+"""Counts of sealed votes by pair, outcome and fate, which a refresh reads instead of votes.
 
-Law: the kept sum is the sum of the segments' counts (`total_agrees`), so a refresh costs as little after years as on
-the first day. Who adds to it holds the seal's lock.
+Law: the stored total is the sum of the segments' counts (`total_matches_segments`), so a refresh costs as little after
+years as on the first day. It is changed only under the seal's lock.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pipeline.vocabulary.outcomes import OUTCOMES
 
 _TOTAL = "votes"
 _OUTCOMES, _FATES = len(OUTCOMES), len(FATES)
-# A cell as one number: model_a, 29 bits of model_b, 2 of the outcome, 2 of the fate.
+# Bits of a cell packed into one number: model_a, 29 of model_b, 2 of the outcome, 2 of the fate.
 _MODEL_A, _MODEL_B = 33, 4
 
 
@@ -32,7 +32,7 @@ class SealedCounts:
     """What a refresh needs of sealed votes.
 
     Attributes:
-        pairs: int64[n, 5], model_a, model_b, outcome, fate, votes; below 0 for votes taken back.
+        pairs: int64[n, 5], model_a, model_b, outcome, fate, votes; votes are negative where more were retracted.
         ties: int64[4], over voters: Σn, Σk, Σn(n−1), Σk(k−1) of n votes with k ties each.
     """
 
@@ -40,27 +40,27 @@ class SealedCounts:
     ties: Int64
 
 
-def counts(connection: Connection, log_size: int) -> SealedCounts:
-    """The counts of the first `log_size` votes: the sum of all segments but those sealed since.
+def read_counts(connection: Connection, log_size: int) -> SealedCounts:
+    """The counts of the first `log_size` leaves: the total without the segments sealed since.
 
-    The newest size, which is what a refresh asks for, costs one row.
+    For the newest size, which a refresh asks for, this reads one row.
     """
     s = schema.segment.c
     total = _total(connection)
     newer = connection.scalar(sa.select(sa.func.count()).where(s.log_size > log_size)) or 0
     older = connection.scalar(sa.select(sa.func.count()).where(s.log_size <= log_size)) or 0
     if total is None or older < newer:
-        return _added(_segments(connection, s.log_size <= log_size))
-    taken = _added(_segments(connection, s.log_size > log_size))
-    return _added([total, SealedCounts(taken.pairs * np.array([1, 1, 1, 1, -1]), -taken.ties)])
+        return _sum(_segments(connection, s.log_size <= log_size))
+    taken = _sum(_segments(connection, s.log_size > log_size))
+    return _sum([total, SealedCounts(taken.pairs * np.array([1, 1, 1, 1, -1]), -taken.ties)])
 
 
-def total_agrees(connection: Connection) -> bool:
-    """True if the sum that a refresh reads is the sum of the segments."""
-    kept, summed = _total(connection), _added(_segments(connection, sa.true()))
-    if kept is None:
+def total_matches_segments(connection: Connection) -> bool:
+    """True if the stored total is the sum of the segments' counts."""
+    total, summed = _total(connection), _sum(_segments(connection, sa.true()))
+    if total is None:
         return not len(summed.pairs)
-    return np.array_equal(kept.pairs, summed.pairs) and np.array_equal(kept.ties, summed.ties)
+    return np.array_equal(total.pairs, summed.pairs) and np.array_equal(total.ties, summed.ties)
 
 
 def _total(connection: Connection) -> SealedCounts | None:
@@ -73,41 +73,41 @@ def _segments(connection: Connection, which: sa.ColumnElement[bool]) -> list[Sea
     return [unpack(bytes(raw)) for raw in connection.scalars(sa.select(s.counts).where(which).order_by(s.segment_no))]
 
 
-def _added(parts: list[SealedCounts]) -> SealedCounts:
-    pairs = _summed(np.concatenate([part.pairs for part in parts] or [np.zeros((0, 5), dtype=np.int64)]))
+def _sum(parts: list[SealedCounts]) -> SealedCounts:
+    pairs = _sum_by_cell(np.concatenate([part.pairs for part in parts] or [np.zeros((0, 5), dtype=np.int64)]))
     ties = sum((part.ties for part in parts), np.zeros(4, dtype=np.int64))
     return SealedCounts(pairs[pairs[:, 4] != 0], ties)
 
 
-def add_to_total(connection: Connection, before: int, size: int, fresh: SealedCounts) -> None:
-    """Add a segment's counts to the sum.
+def add_segment(connection: Connection, before: int, size: int, added: SealedCounts) -> None:
+    """Add a segment's counts to the total.
 
     Args:
-        connection: holds the seal's lock: nobody else adds at the same time.
+        connection: has the seal's lock.
         before: leaves of the log before the segment.
         size: leaves with it.
-        fresh: its counts.
+        added: its counts.
     """
-    kept = _total(connection)
+    total = _total(connection)
     table, t = schema.sealed_total, schema.sealed_total.c
-    if kept is None:
-        kept = _added(_segments(connection, schema.segment.c.log_size <= before))
-        connection.execute(table.insert(), {"name": _TOTAL, "log_size": before, "counts": pack(kept)})
-    row = {"log_size": size, "counts": pack(_added([kept, fresh]))}
+    if total is None:
+        total = _sum(_segments(connection, schema.segment.c.log_size <= before))
+        connection.execute(table.insert(), {"name": _TOTAL, "log_size": before, "counts": pack(total)})
+    row = {"log_size": size, "counts": pack(_sum([total, added]))}
     connection.execute(sa.update(table).where(t.name == _TOTAL).values(row))
 
 
-class Counting:
-    """The counts of a segment, grown batch by batch."""
+class SegmentCounter:
+    """Counts the votes of a segment, batch by batch."""
 
     def __init__(self) -> None:
         self._cells = [np.zeros(0, dtype=np.int64)]
-        self._back = np.zeros((0, 5), dtype=np.int64)
+        self._retracted = np.zeros((0, 5), dtype=np.int64)
         self._voters = [np.zeros(0, dtype=np.int64)]
         self._tied = [np.zeros(0, dtype=np.bool_)]
 
-    def add(self, batch: pa.RecordBatch) -> None:
-        """Count votes (`stored_votes.SCHEMA`)."""
+    def add_votes(self, batch: pa.RecordBatch) -> None:
+        """Count votes (`arrow_reader.VOTE_SCHEMA`)."""
         model_a, model_b = to_numpy(batch, "model_a").astype(np.int64), to_numpy(batch, "model_b").astype(np.int64)
         outcome, fate, voter = to_numpy(batch, "outcome"), to_numpy(batch, "fate"), to_numpy(batch, "voter")
         self._cells.append(model_a << _MODEL_A | model_b << _MODEL_B | outcome << 2 | fate)
@@ -115,22 +115,22 @@ class Counting:
         self._voters.append(voter[known])
         self._tied.append(outcome[known] >= 2)
 
-    def take_back(self, cells: list[retractions.Cell]) -> None:
-        """Count votes no more: model_a, model_b, outcome, fate of each."""
-        self._back = _summed(np.array([(*cell, -1) for cell in cells], dtype=np.int64).reshape(-1, 5))
+    def subtract(self, cells: list[retractions.Cell]) -> None:
+        """Subtract retracted votes, one a cell."""
+        self._retracted = _sum_by_cell(np.array([(*cell, -1) for cell in cells], dtype=np.int64).reshape(-1, 5))
 
-    def done(self) -> SealedCounts:
+    def result(self) -> SealedCounts:
         """The counts."""
         cells, votes = np.unique(np.concatenate(self._cells), return_counts=True)
         model_b = cells >> _MODEL_B & (1 << _MODEL_A - _MODEL_B) - 1
         pairs = np.column_stack([cells >> _MODEL_A, model_b, cells >> 2 & 3, cells & 3, votes])
-        if len(self._back):
-            pairs = _summed(np.concatenate([pairs, self._back]))
+        if len(self._retracted):
+            pairs = _sum_by_cell(np.concatenate([pairs, self._retracted]))
         return SealedCounts(pairs, _tie_moments(np.concatenate(self._voters), np.concatenate(self._tied)))
 
 
-def _summed(rows: Int64) -> Int64:
-    """One row a (model_a, model_b, outcome, fate), sorted."""
+def _sum_by_cell(rows: Int64) -> Int64:
+    """Sum rows into one for each (model_a, model_b, outcome, fate), sorted."""
     if not len(rows):
         return rows.reshape(0, 5)
     models = int(rows[:, :2].max()) + 1
@@ -154,7 +154,7 @@ def _tie_moments(voter: Int64, tied: Bool) -> Int64:
 
 
 def pack(sealed: SealedCounts) -> bytes:
-    """The counts as a segment's row keeps them."""
+    """The counts as the bytes of a segment's row."""
     raw = sealed.ties.astype("<i8").tobytes() + sealed.pairs.astype("<i8").tobytes()
     return zlib.compress(raw, 1)
 

@@ -1,13 +1,12 @@
-"""Segments: the append-only log of votes, and its counts.
+"""Seals committed votes: appends them, and pending retractions, to the public log as segments.
 
-A seal takes every partition's [sealed_offset, next_offset) in the order (partition, offset), then the retractions
-that are new, as leaves of the public log (RFC 6962). Its root continues the log before it, so no vote can be changed,
-added or taken out later without every later root changing. Its counts, and their sum over all segments, make a refresh
-as cheap after years as on the first day.
+A seal takes every partition's [sealed_offset, next_offset) in the order (partition, offset), then the retractions, as
+leaves of the log (RFC 6962). Its root continues the log before it, so no vote can be changed, added or removed later
+without a change of every later root.
 
 Laws: one writer at a time (a lock); a segment's file is written before the row that names it, and that row in the
 transaction that moves `sealed_offset`; tiles are written afterwards, from what is committed (`tile_cache`). So a crash
-anywhere leaves either the log of before or the log with the whole seal.
+leaves either the log of before or the log with the whole seal.
 """
 
 from __future__ import annotations
@@ -24,28 +23,28 @@ from pipeline.ledger import tiles
 from pipeline.ledger.merkle import EMPTY_ROOT, WIDTH, Frontier
 from pipeline.store.db import dialect, schema
 from pipeline.store.db.ledger_files import LedgerFiles
-from pipeline.store.log import leaf_index, leaves, retractions, sealed_counts, styles
-from pipeline.store.log.segment_builder import Building, Taken
+from pipeline.store.log import leaf_index, retractions, sealed_counts, sealed_styles, vote_leaves
+from pipeline.store.log.segment_builder import SegmentBuilder, SegmentRange
 
 _LOCK = 0x5EA1
-# Blinds of a row: erasing one writes a row anew.
+# Blinds of a row: erasing one rewrites its row.
 _BLINDS = 32_768
 
 
 @dataclass(frozen=True, slots=True)
-class Sealed:
+class SealResult:
     """What a seal did.
 
     Attributes:
         size: leaves of the log.
-        grown: what the log has grown by, for its tiles (`tile_cache.write`), once this is committed.
+        growth: the hashes added to the log, for its tiles (`tile_cache.write`) once this is committed.
     """
 
     size: int
-    grown: tuple[tiles.LogGrowth, ...]
+    growth: tuple[tiles.LogGrowth, ...]
 
 
-def seal(connection: Connection, files: LedgerFiles, now: int) -> Sealed:
+def seal(connection: Connection, files: LedgerFiles, now: int) -> SealResult:
     """Append the committed votes that are not in the log yet.
 
     Raises:
@@ -55,59 +54,59 @@ def seal(connection: Connection, files: LedgerFiles, now: int) -> Sealed:
     frontier = _frontier(connection)
     before = frontier.size
     p = schema.partition.c
-    ranges = connection.execute(
+    rows = connection.execute(
         sa.select(p.partition_no, p.sealed_offset, p.next_offset)
         .where(p.next_offset > p.sealed_offset)
         .order_by(p.partition_no)
     ).all()
-    texts = leaves.Texts.load(connection)
-    files.forget_drafts()
-    grown: list[tiles.LogGrowth] = []
-    waiting = [(row.partition_no, row.sealed_offset, row.next_offset) for row in ranges]
+    names = vote_leaves.LeafNames.load(connection)
+    files.delete_old_drafts()
+    growth: list[tiles.LogGrowth] = []
+    ranges = [(row.partition_no, row.sealed_offset, row.next_offset) for row in rows]
     more = True
     while more:
-        with short_switch_interval(), Building(files, frontier, texts) as building:
-            waiting = building.read(connection, waiting)
-            more = bool(waiting)
+        with short_switch_interval(), SegmentBuilder(files, frontier, names) as builder:
+            ranges = builder.add_votes(connection, ranges)
+            more = bool(ranges)
             if not more:
-                building.take_back(retractions.waiting(connection))
-            if building.size:
-                _append(connection, building, frontier, now)
-                grown += building.grown
+                builder.add_retractions(retractions.read_pending(connection))
+            if builder.size:
+                _insert_segment(connection, builder, frontier, now)
+                growth += builder.growth
     if frontier.size > before:
-        for part, _, end in ranges:
-            connection.execute(sa.update(schema.partition).where(p.partition_no == part).values(sealed_offset=end))
-    return Sealed(frontier.size, tuple(grown))
+        for row in rows:
+            ours = p.partition_no == row.partition_no
+            connection.execute(sa.update(schema.partition).where(ours).values(sealed_offset=row.next_offset))
+    return SealResult(frontier.size, tuple(growth))
 
 
-def _append(connection: Connection, building: Building, frontier: Frontier, now: int) -> None:
-    """Write a segment's rows: the database's part."""
-    built = building.finish()
+def _insert_segment(connection: Connection, builder: SegmentBuilder, frontier: Frontier, now: int) -> None:
+    wait_for_file = builder.finish()
     # While the file is flushed: these 32 bytes a vote are most of what the database is to write.
-    connection.execute(schema.blind.insert(), _blind_rows(building))
-    made = built()
+    connection.execute(schema.blind.insert(), _blind_rows(builder))
+    built = wait_for_file()
     row = {
         "log_size": frontier.size,
-        "leaves": building.size,
+        "leaves": builder.size,
         "root": frontier.root().hex(),
         "edge": b"".join(frontier.edge),
-        "sha256": made.sha256,
-        "counts": sealed_counts.pack(made.counts),
-        "styles": styles.pack(building.styled),
+        "sha256": built.sha256,
+        "counts": sealed_counts.pack(built.counts),
+        "styles": sealed_styles.pack(builder.styled),
         "at": now,
     }
     insert = schema.segment.insert().returning(schema.segment.c.segment_no)
     number = connection.execute(insert, row).scalar_one()
-    if building.taken:
-        connection.execute(schema.segment_range.insert(), [_range_row(number, one) for one in building.taken])
-    retractions.sealed(connection, building.back, frontier.size - len(building.back))
-    sealed_counts.add_to_total(connection, building.first_leaf, frontier.size, made.counts)
+    if builder.ranges:
+        connection.execute(schema.segment_range.insert(), [_range_row(number, one) for one in builder.ranges])
+    retractions.set_leaves(connection, builder.retractions, frontier.size - len(builder.retractions))
+    sealed_counts.add_segment(connection, builder.first_leaf, frontier.size, built.counts)
 
 
-def _blind_rows(building: Building) -> list[dict[str, Any]]:
-    """Small batches share a row; large ones are not copied."""
-    rows, first = list[dict[str, Any]](), building.first_leaf
-    for blinds in building.blinds:
+def _blind_rows(builder: SegmentBuilder) -> list[dict[str, Any]]:
+    """Rows of blinds: small batches share a row; large ones are not copied."""
+    rows, first = list[dict[str, Any]](), builder.first_leaf
+    for blinds in builder.blinds:
         if rows and len(rows[-1]["blinds"]) + len(blinds) <= _BLINDS * WIDTH:
             rows[-1]["blinds"] += blinds
         else:
@@ -116,7 +115,7 @@ def _blind_rows(building: Building) -> list[dict[str, Any]]:
     return rows
 
 
-def _range_row(segment_no: int, one: Taken) -> dict[str, Any]:
+def _range_row(segment_no: int, one: SegmentRange) -> dict[str, Any]:
     offsets = np.concatenate([np.zeros(0, dtype=np.int64), *one.offsets])
     return {
         "segment_no": segment_no,
@@ -124,7 +123,7 @@ def _range_row(segment_no: int, one: Taken) -> dict[str, Any]:
         "first_offset": one.first,
         "next_offset": one.end,
         "first_leaf": one.first_leaf,
-        "runs": leaf_index.runs(offsets, one.first, one.end),
+        "runs": leaf_index.pack_runs(offsets, one.first, one.end),
     }
 
 
@@ -147,5 +146,10 @@ def _frontier(connection: Connection) -> Frontier:
     row = connection.execute(sa.select(s.log_size, s.edge).order_by(s.log_size.desc()).limit(1)).one_or_none()
     if row is None:
         return Frontier()
-    edge = bytes(row.edge)
-    return Frontier(int(row.log_size), [edge[at : at + WIDTH] for at in range(0, len(edge), WIDTH)])
+    return unpack_frontier(row.log_size, row.edge)
+
+
+def unpack_frontier(log_size: int, edge: bytes) -> Frontier:
+    """The right edge of the log after a segment, from its row."""
+    raw = bytes(edge)
+    return Frontier(int(log_size), [raw[at : at + WIDTH] for at in range(0, len(raw), WIDTH)])

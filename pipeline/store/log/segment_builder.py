@@ -1,8 +1,8 @@
-"""A segment while it is put together: leaves, hashes, file, counts.
+"""Builds a segment: its leaves, their hashes, its file and its counts.
 
-Four threads share the work. One reads votes ahead, one joins what is committed to (`stored_votes.prepared`), the caller
-hashes, one counts and writes the file: the database, Arrow and the disk work without Python's lock, which hashing
-holds.
+Four threads share the work. Two read votes ahead and join what leaves commit to (`arrow_reader.read_prepared`), the
+caller hashes, one counts and writes the file: the database, Arrow and the disk work without Python's lock, which
+hashing holds.
 """
 
 from __future__ import annotations
@@ -23,19 +23,18 @@ from sqlalchemy.engine import Connection
 from pipeline.ledger import leaf, segment, tiles
 from pipeline.ledger.merkle import WIDTH, Frontier
 from pipeline.store.db.ledger_files import LedgerFiles
-from pipeline.store.log import leaves, retractions, styles
-from pipeline.store.log.sealed_counts import Counting, SealedCounts
-from pipeline.store.votes import arrow_reader
-from pipeline.store.votes.arrow_reader import OffsetRange, to_numpy
+from pipeline.store.log import retractions, sealed_styles, vote_leaves
+from pipeline.store.log.sealed_counts import SealedCounts, SegmentCounter
+from pipeline.store.votes.arrow_reader import OffsetRange, read_prepared, to_numpy
 from pipeline.vocabulary.arrays import Int64
 
-# Votes of a segment at most: it is made in memory, some 200 bytes a vote.
-MOST_VOTES = 1_000_000
+# A segment is built in memory, some 200 bytes a vote.
+MAX_VOTES = 1_000_000
 
 
 @dataclass(slots=True)
-class Taken:
-    """What a segment takes of a partition: offsets from `first` to `end`, of which some hold votes."""
+class SegmentRange:
+    """The offsets of a partition in a segment, from `first` to `end`; `offsets` are those that have a vote."""
 
     part: int
     first: int
@@ -45,7 +44,7 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
+class BuiltSegment:
     """A segment whose file is on the disk.
 
     Attributes:
@@ -57,99 +56,99 @@ class Built:
     counts: SealedCounts
 
 
-class Building:
-    """A segment that is being put together; left without `finish`, it leaves nothing.
+class SegmentBuilder:
+    """Builds one segment; nothing is left of it unless `finish` is called.
 
     Attributes:
         first_leaf: the log's size before it.
         size: leaves so far.
-        taken: ranges of partitions.
-        blinds: 32 bytes a leaf, those of retractions zero.
-        back: retractions.
-        grown: what the log has grown by, step by step.
+        ranges: ranges of partitions.
+        blinds: 32 bytes a leaf, zeros for retractions.
+        retractions: those among its leaves.
+        growth: the hashes added to the log, step by step.
         styled: votes with style counts.
     """
 
-    def __init__(self, files: LedgerFiles, frontier: Frontier, texts: leaves.Texts) -> None:
-        """Begin.
+    def __init__(self, files: LedgerFiles, frontier: Frontier, names: vote_leaves.LeafNames) -> None:
+        """Begin a segment.
 
         Args:
-            files: where the segment's file goes.
-            frontier: the log's right edge; grows.
-            texts: names.
+            files: where its file goes.
+            frontier: the log's right edge, which grows with it.
+            names: of the store.
         """
         self.first_leaf = frontier.size
         self.size = 0
-        self.taken: list[Taken] = []
+        self.ranges: list[SegmentRange] = []
         self.blinds: list[bytes] = []
-        self.back: list[retractions.Waiting] = []
-        self.grown: list[tiles.LogGrowth] = []
+        self.retractions: list[retractions.PendingRetraction] = []
+        self.growth: list[tiles.LogGrowth] = []
         self.styled: list[npt.NDArray[np.void]] = []
-        self._frontier, self._texts = frontier, texts
-        self._counting = Counting()
+        self._frontier, self._names = frontier, names
+        self._counter = SegmentCounter()
         self._draft = files.draft()
         self._file: segment.SegmentWriter | None = None
         self._thread = ThreadPoolExecutor(1)
-        self._writing: list[Future[None]] = []
+        self._tasks: list[Future[None]] = []
 
     def __enter__(self) -> Self:
-        """Go on."""
+        """Return the builder."""
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        """Nothing is left of what is not done."""
+        """Discard what was not finished."""
         self._thread.shutdown(cancel_futures=True)
         if self._file is not None:
             self._file.abandon()
         self._draft.discard()
 
-    def read(self, connection: Connection, ranges: list[OffsetRange]) -> list[OffsetRange]:
+    def add_votes(self, connection: Connection, ranges: list[OffsetRange]) -> list[OffsetRange]:
         """Append the votes of ranges, until the segment is full.
 
         Returns:
             What is left of the ranges.
         """
 
-        def blinded(part: int, batch: pa.RecordBatch) -> tuple[bytes, pa.BinaryArray]:
+        def prepare(part: int, batch: pa.RecordBatch) -> tuple[bytes, pa.BinaryArray]:
             blinds = secrets.token_bytes(WIDTH * len(batch))
-            return blinds, leaves.blinded(batch, part, blinds, self._texts)
+            return blinds, vote_leaves.blinded_fields(batch, part, blinds, self._names)
 
-        taken = 0
-        with closing(arrow_reader.read_prepared(connection, ranges, blinded)) as batches:
-            for at, batch, made in batches:
-                self._take(ranges[taken : at + 1])
-                taken = at + 1
-                self._add(batch, *made)
-                if self.size >= MOST_VOTES:
+        begun = 0
+        with closing(read_prepared(connection, ranges, prepare)) as batches:
+            for at, batch, (blinds, blinded) in batches:
+                self._begin(ranges[begun : at + 1])
+                begun = at + 1
+                self._add_batch(batch, blinds, blinded)
+                if self.size >= MAX_VOTES:
                     part, _, end = ranges[at]
-                    self.taken[-1].end = int(self.taken[-1].offsets[-1][-1]) + 1
-                    rest = [(part, self.taken[-1].end, end)] if self.taken[-1].end < end else []
+                    self.ranges[-1].end = int(self.ranges[-1].offsets[-1][-1]) + 1
+                    rest = [(part, self.ranges[-1].end, end)] if self.ranges[-1].end < end else []
                     return [*rest, *ranges[at + 1 :]]
-        self._take(ranges[taken:])
+        self._begin(ranges[begun:])
         return []
 
-    def take_back(self, waiting: list[retractions.Waiting]) -> None:
-        """Append retractions: what they take back counts no more."""
-        if not waiting:
+    def add_retractions(self, pending: list[retractions.PendingRetraction]) -> None:
+        """Append retractions, and subtract their votes from the counts."""
+        if not pending:
             return
-        self.back = waiting
-        rows = retractions.rows([(0, one.vote_id, one.retracts, one.reason, one.at) for one in waiting])
-        self._append(rows, bytes(WIDTH * len(waiting)))
-        self._writing.append(self._thread.submit(self._counting.take_back, [one.cell for one in waiting]))
+        self.retractions = pending
+        rows = retractions.build_leaves([(0, one.vote_id, one.retracts, one.reason, one.at) for one in pending])
+        self._append(rows, bytes(WIDTH * len(pending)))
+        self._tasks.append(self._thread.submit(self._counter.subtract, [one.cell for one in pending]))
 
-    def finish(self) -> Callable[[], Built]:
-        """Begin to write the file to its end and to keep it.
+    def finish(self) -> Callable[[], BuiltSegment]:
+        """Begin to complete the file and to flush it.
 
         Returns:
-            What waits for it. Raises Unavailable: the ledger's folder cannot be written to.
+            A function that waits for that. It raises Unavailable if the ledger's folder cannot be written to.
         """
-        last = self._thread.submit(lambda: (self._counting.done(), self._keep()))
+        last = self._thread.submit(lambda: (self._counter.result(), self._keep()))
 
-        def wait() -> Built:
-            for one in self._writing:
-                one.result()
+        def wait() -> BuiltSegment:
+            for task in self._tasks:
+                task.result()
             counts, digest = last.result()
-            return Built(digest, counts)
+            return BuiltSegment(digest, counts)
 
         return wait
 
@@ -158,25 +157,25 @@ class Building:
             self._file.close()
         return self._draft.keep()
 
-    def _write(self, made: pa.Table, hashes: bytes) -> None:
+    def _write(self, leaves: pa.Table, hashes: bytes) -> None:
         if self._file is None:
             self._file = segment.SegmentWriter(self._draft)
-        self._file.add(made, hashes)
+        self._file.add(leaves, hashes)
 
-    def _take(self, ranges: list[OffsetRange]) -> None:
-        self.taken += [Taken(part, first, self.first_leaf + self.size, end) for part, first, end in ranges]
+    def _begin(self, ranges: list[OffsetRange]) -> None:
+        self.ranges += [SegmentRange(part, first, self.first_leaf + self.size, end) for part, first, end in ranges]
 
-    def _add(self, batch: pa.RecordBatch, blinds: bytes, blinded: pa.BinaryArray) -> None:
+    def _add_batch(self, batch: pa.RecordBatch, blinds: bytes, blinded: pa.BinaryArray) -> None:
         """Append votes of the last range."""
-        here = self.taken[-1]
-        here.offsets.append(to_numpy(batch, "offset"))
-        self._writing.append(self._thread.submit(self._counting.add, batch))
-        self._append(leaves.public(batch, self._texts, leaf.sha256_each(blinded)), blinds)
-        self.styled.append(styles.block(here.part, batch))
+        current = self.ranges[-1]
+        current.offsets.append(to_numpy(batch, "offset"))
+        self._tasks.append(self._thread.submit(self._counter.add_votes, batch))
+        self._append(vote_leaves.build_leaves(batch, self._names, leaf.sha256_each(blinded)), blinds)
+        self.styled.append(sealed_styles.build_block(current.part, batch))
 
-    def _append(self, made: pa.Table, blinds: bytes) -> None:
-        hashes = leaf.hashes(made)
-        self._writing.append(self._thread.submit(self._write, made, hashes))
-        self.grown.append(tiles.LogGrowth(self._frontier.size, tuple(self._frontier.extend(hashes))))
+    def _append(self, leaves: pa.Table, blinds: bytes) -> None:
+        hashes = leaf.hashes(leaves)
+        self._tasks.append(self._thread.submit(self._write, leaves, hashes))
+        self.growth.append(tiles.LogGrowth(self._frontier.size, tuple(self._frontier.extend(hashes))))
         self.blinds.append(blinds)
-        self.size += len(made)
+        self.size += len(leaves)

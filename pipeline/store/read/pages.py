@@ -78,7 +78,7 @@ def data_until(connection: Connection, log_size: int) -> int | None:
                 v.partition_no == part, v.offset < end, v.offset >= end - _NEAR_THE_END
             )
         )
-        for part, end in leaf_index.ends(connection, log_size).items()
+        for part, end in leaf_index.next_offsets(connection, log_size).items()
     ]
     return max((int(time) for time in newest if time is not None), default=None)
 

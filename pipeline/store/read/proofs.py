@@ -32,7 +32,7 @@ from pipeline.store.boards import snapshots
 from pipeline.store.db import schema
 from pipeline.store.db.engine import Store
 from pipeline.store.log import leaf_index, manifests
-from pipeline.store.log.manifests import Signed
+from pipeline.store.log.manifests import SignedManifest
 from pipeline.store.votes import ingest
 from pipeline.vocabulary.fates import ACCEPTED, FATES, LATE
 
@@ -80,7 +80,7 @@ def checkpoint(store: Store, log: str = SNAPSHOTS) -> bytes:
         signed = _newest(connection)
         if _checked(log) == VOTES:
             return signed.votes_checkpoint
-        return signed.checkpoint + manifests.cosigned(connection, signed.sequence)
+        return signed.checkpoint + manifests.read_cosignatures(connection, signed.sequence)
 
 
 def keys(store: Store) -> tuple[str, ...]:
@@ -112,7 +112,7 @@ def prove_snapshot(store: Store, snapshot_id: str | None = None) -> SnapshotProo
     with store.read() as connection:
         signed, newest = _signed(connection, snapshot_id), _newest(connection)
         path = inclusion_path(signed.sequence - 1, newest.sequence, _snapshot_tree(connection, newest).node)
-        head = newest.checkpoint + manifests.cosigned(connection, newest.sequence)
+        head = newest.checkpoint + manifests.read_cosignatures(connection, newest.sequence)
     return SnapshotProof(
         signed.sequence, signed.sequence - 1, newest.sequence, _hexadecimal(path), signed.sha256, head.decode()
     )
@@ -167,7 +167,7 @@ def receipts_of(store: Store, voter: int) -> list[VoteReceipt]:
         signed = _newest(connection)
         said = _manifest(signed.body)
         mine = connection.execute(sa.select(v.partition_no, v.offset).where(v.voter == voter)).all()
-        leaves = sorted(leaf_index.leaves(connection, [(row.partition_no, row.offset) for row in mine]).values())
+        leaves = sorted(leaf_index.find_leaves(connection, [(row.partition_no, row.offset) for row in mine]).values())
         return [_receipt(store, connection, signed, said, at) for at in leaves if at < said.vote_log.size]
 
 
@@ -200,10 +200,10 @@ def bundle(store: Store, snapshot_id: str | None = None) -> Mapping[str, bytes]:
     with store.read() as connection:
         signed = _signed(connection, snapshot_id)
         said = _manifest(signed.body)
-        older = manifests.at(connection, signed.sequence - 1)
+        older = manifests.find_by_sequence(connection, signed.sequence - 1)
         tree = _snapshot_tree(connection, signed)
         proof = bundles.build_proof(signed.sequence, signed.sequence, signed.sequence - 1, tree.node)
-        head = signed.checkpoint + manifests.cosigned(connection, signed.sequence)
+        head = signed.checkpoint + manifests.read_cosignatures(connection, signed.sequence)
         before = (older.body, older.checkpoint + _kept(connection, older)) if older else None
     return _Files(store, bundles.assemble(signed.body, head, proof, {}, before=before), said)
 
@@ -247,23 +247,23 @@ def _checked(log: str) -> str:
     return log
 
 
-def _newest(connection: Connection) -> Signed:
+def _newest(connection: Connection) -> SignedManifest:
     found = manifests.newest(connection)
     if found is None:
         raise Usage("expected a published snapshot, got none: `integrity refresh` publishes one")
     return found
 
 
-def _signed(connection: Connection, snapshot_id: str | None) -> Signed:
-    return manifests.of(connection, snapshots.find(connection, snapshot_id).snapshot_id)
+def _signed(connection: Connection, snapshot_id: str | None) -> SignedManifest:
+    return manifests.find_by_snapshot(connection, snapshots.find(connection, snapshot_id).snapshot_id)
 
 
-def _kept(connection: Connection, older: Signed) -> bytes:
-    return manifests.cosigned(connection, older.sequence)
+def _kept(connection: Connection, older: SignedManifest) -> bytes:
+    return manifests.read_cosignatures(connection, older.sequence)
 
 
-def _snapshot_tree(connection: Connection, head: Signed) -> merkle.MerkleTree:
-    return merkle.MerkleTree(manifests.leaves(connection, head.sequence))
+def _snapshot_tree(connection: Connection, head: SignedManifest) -> merkle.MerkleTree:
+    return merkle.MerkleTree(manifests.leaf_hashes(connection, head.sequence))
 
 
 def _hexadecimal(path: list[bytes]) -> tuple[Digest, ...]:
@@ -275,7 +275,7 @@ def _leaf(connection: Connection, vote_id: str, said: Manifest) -> int:
     at = list(ingest.find_by_key(connection, key).values())
     if not at:
         raise Usage(f"expected the id of a stored vote, got {vote_id!r}")
-    found = leaf_index.leaves(connection, at).get(at[0])
+    found = leaf_index.find_leaves(connection, at).get(at[0])
     if found is None or found >= said.vote_log.size:
         raise Usage(f"expected a vote that a snapshot rates, got {vote_id!r}, which the next `integrity refresh` takes")
     return found
@@ -287,7 +287,7 @@ def _proof(store: Store, at: int, said: Manifest) -> VoteProof:
     return VoteProof(at, said.vote_log.size, _hexadecimal(path), log.reads)
 
 
-def _receipt(store: Store, connection: Connection, signed: Signed, said: Manifest, at: int) -> VoteReceipt:
+def _receipt(store: Store, connection: Connection, signed: SignedManifest, said: Manifest, at: int) -> VoteReceipt:
     proof = _proof(store, at, said)
     held = max((one for one in said.segments if one.first <= at), key=lambda one: one.first)
     row = segment.read(store.files.get(held.sha256), held.path)[0].slice(at - held.first, 1)

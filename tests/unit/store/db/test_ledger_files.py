@@ -19,7 +19,7 @@ def test_a_draft_is_found_by_its_digest_once_it_is_kept_and_not_before(tmp_path:
     for piece in (b"some ", b"leaves"):
         draft.write(piece)
     digest = hashlib.sha256(b"some leaves").hexdigest()
-    assert not files.place(digest).exists()
+    assert not files.path(digest).exists()
     assert draft.keep() == digest
     draft.discard()
     assert files.get(digest) == b"some leaves"
@@ -43,7 +43,7 @@ def test_drafts_of_the_dead_are_taken_away_and_those_being_written_stay(tmp_path
     dead = files.folder / ".new-1-2-abcd"
     dead.write_bytes(b"half a segm")
     os.utime(dead, (time.time() - 7200,) * 2)
-    files.forget_drafts()
+    files.delete_old_drafts()
     assert not dead.exists()
     assert living.keep() == hashlib.sha256(b"x").hexdigest()
 

@@ -1,6 +1,6 @@
-"""Votes with style counts, kept by segment for the view under style control.
+"""Sealed votes with style counts, for the view under style control.
 
-Style cannot be summed into pair counts: a fit needs every vote. So a segment keeps its accepted votes that have style
+Style cannot be summed into pair counts: a fit needs every vote. So a segment stores its accepted votes that have style
 counts of both answers as one compressed block, some 25 bytes a vote, and a refresh reads blocks instead of rows.
 """
 
@@ -19,14 +19,16 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.store.db import schema
+from pipeline.store.votes.ingest import VotePosition
 from pipeline.vocabulary.arrays import Float64, Int32, Int64
+from pipeline.vocabulary.fates import ACCEPTED
 
-# A place as one number: partition above, offset below. 2⁴⁰ offsets are a thousand years of a busy partition.
+# Low bits of a packed position are the offset: 2⁴⁰ offsets are a thousand years of a busy partition.
 _OFFSETS = 2**40
 _FIELDS = 10
 _SIDE = _FIELDS // 2
 _DTYPE = np.dtype(
-    [("place", "<i8"), ("model_a", "<i4"), ("model_b", "<i4"), ("outcome", "<i4"), ("style", "<i4", (_FIELDS,))]
+    [("position", "<i8"), ("model_a", "<i4"), ("model_b", "<i4"), ("outcome", "<i4"), ("style", "<i4", (_FIELDS,))]
 )
 
 
@@ -35,13 +37,13 @@ class StyledVotes:
     """n votes.
 
     Attributes:
-        place: int64[n], partition and offset as one number (`place`).
+        position: int64[n], partition and offset as one number (`pack_position`).
         model_a, model_b: int32[n], numbers of models.
         outcome: int32[n].
         style: int32[n, 10], tokens, headers, lists, bold, emoji of a, then of b.
     """
 
-    place: Int64
+    position: Int64
     model_a: Int32
     model_b: Int32
     outcome: Int32
@@ -49,65 +51,65 @@ class StyledVotes:
 
     def __len__(self) -> int:
         """The number of votes."""
-        return len(self.place)
+        return len(self.position)
 
-    def without(self, places: Collection[tuple[int, int]]) -> StyledVotes:
-        """The votes at other places than these (partition, offset)."""
-        out = np.array([place(*one) for one in places], dtype=np.int64)
-        kept = ~np.isin(self.place, out)
+    def without(self, positions: Collection[VotePosition]) -> StyledVotes:
+        """The votes at all other positions."""
+        out = np.array([pack_position(*one) for one in positions], dtype=np.int64)
+        kept = ~np.isin(self.position, out)
         return StyledVotes(
-            self.place[kept], self.model_a[kept], self.model_b[kept], self.outcome[kept], self.style[kept]
+            self.position[kept], self.model_a[kept], self.model_b[kept], self.outcome[kept], self.style[kept]
         )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Moments:
+class StyleMoments:
     """n answers of a model: Σx and Σx² of tokens, headers, lists, bold, emoji, float64[5] each."""
 
     n: int
     sums: Float64
     squares: Float64
 
-    def plus(self, other: Moments) -> Moments:
-        """Both together."""
-        return Moments(self.n + other.n, self.sums + other.sums, self.squares + other.squares)
+    def plus(self, other: StyleMoments) -> StyleMoments:
+        """The moments of both sets of answers."""
+        return StyleMoments(self.n + other.n, self.sums + other.sums, self.squares + other.squares)
 
 
-def place(partition_no: int, offset: int) -> int:
-    """A place in the log as one number."""
+def pack_position(partition_no: int, offset: int) -> int:
+    """A vote's position as one number."""
     return partition_no * _OFFSETS + offset
 
 
-def block(partition_no: int, batch: pa.RecordBatch) -> npt.NDArray[np.void]:
-    """Stored votes (`stored_votes.SCHEMA`) → those that are accepted and have style counts of both answers."""
+def build_block(partition_no: int, batch: pa.RecordBatch) -> npt.NDArray[np.void]:
+    """The accepted votes of a batch (`arrow_reader.VOTE_SCHEMA`) that have style counts of both answers."""
     if batch["style"].null_count == len(batch):
         return np.zeros(0, dtype=_DTYPE)
-    held = batch.filter(pc.and_(pc.equal(batch["fate"], 0), batch["style"].is_valid()))
-    made = np.zeros(len(held), dtype=_DTYPE)
-    made["place"] = partition_no * _OFFSETS + held["offset"].to_numpy()
+    styled = batch.filter(pc.and_(pc.equal(batch["fate"], ACCEPTED), batch["style"].is_valid()))
+    block = np.zeros(len(styled), dtype=_DTYPE)
+    block["position"] = partition_no * _OFFSETS + styled["offset"].to_numpy()
     for name in ("model_a", "model_b", "outcome"):
-        made[name] = held[name].to_numpy()
-    made["style"] = np.frombuffer(b"".join(held["style"].to_pylist()), dtype="<i4").reshape(-1, _FIELDS)
-    return made[(made["style"] >= 0).all(axis=1)]
+        block[name] = styled[name].to_numpy()
+    block["style"] = np.frombuffer(b"".join(styled["style"].to_pylist()), dtype="<i4").reshape(-1, _FIELDS)
+    return block[(block["style"] >= 0).all(axis=1)]
 
 
 def pack(blocks: list[npt.NDArray[np.void]]) -> bytes | None:
-    """The blocks of a segment as bytes, None without a vote."""
+    """The blocks of a segment as bytes, None if they have no vote."""
     whole = np.concatenate(blocks) if blocks else np.zeros(0, dtype=_DTYPE)
-    # Field by field: like bytes stand together, and compress to half.
+    # Column by column: similar bytes are neighbours, and compress to half.
     raw = b"".join(np.ascontiguousarray(whole[name]).tobytes() for name in whole.dtype.names or ())
     return zlib.compress(raw, 1) if len(whole) else None
 
 
-def same(blocks: list[npt.NDArray[np.void]], packed: bytes | None, but: Collection[int] = ()) -> bool:
-    """True if the bytes hold these votes, whatever compressed them; those at the places `but` aside."""
+def matches(blocks: list[npt.NDArray[np.void]], packed: bytes | None, ignored: Collection[int] = ()) -> bool:
+    """True if packed bytes have exactly these votes, apart from those at the packed positions `ignored`."""
     whole, found = np.concatenate(blocks) if blocks else np.zeros(0, dtype=_DTYPE), unpack(packed)
-    kept = ~np.isin(found["place"], np.array([*but], dtype=np.int64))
+    kept = ~np.isin(found["position"], np.array([*ignored], dtype=np.int64))
     return all(np.array_equal(whole[name], found[name][kept]) for name in _NAMES)
 
 
-def styled(connection: Connection, log_size: int) -> StyledVotes:
-    """The accepted votes with style among the first `log_size`, in the order of the log."""
+def read_votes(connection: Connection, log_size: int) -> StyledVotes:
+    """The accepted votes with style counts among the first `log_size` leaves, in the order of the log."""
     s = schema.segment.c
     query = sa.select(s.styles).where(s.log_size <= log_size, s.styles.is_not(None)).order_by(s.segment_no)
     parts = [unpack(bytes(raw)) for raw in connection.scalars(query)]
@@ -115,8 +117,8 @@ def styled(connection: Connection, log_size: int) -> StyledVotes:
     return StyledVotes(*columns)
 
 
-def moments(connection: Connection, log_size: int, models: Collection[int]) -> dict[int, Moments]:
-    """The answers of some models among the first `log_size` votes: their number, and sums by feature."""
+def read_moments(connection: Connection, log_size: int, models: Collection[int]) -> dict[int, StyleMoments]:
+    """Moments of the answers of some models among the first `log_size` leaves."""
     axis = np.array(sorted(models), dtype=np.int64)
     n, sums, squares = np.zeros(len(axis), np.int64), np.zeros((len(axis), _SIDE)), np.zeros((len(axis), _SIDE))
     s = schema.segment.c
@@ -131,7 +133,7 @@ def moments(connection: Connection, log_size: int, models: Collection[int]) -> d
                 x = half[rows, k].astype(np.float64)
                 sums[:, k] += np.bincount(code, weights=x, minlength=len(axis))
                 squares[:, k] += np.bincount(code, weights=x**2, minlength=len(axis))
-    return {int(no): Moments(int(n[i]), sums[i], squares[i]) for i, no in enumerate(axis)}
+    return {int(no): StyleMoments(int(n[i]), sums[i], squares[i]) for i, no in enumerate(axis)}
 
 
 _NAMES = tuple(_DTYPE.names or ())

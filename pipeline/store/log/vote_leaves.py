@@ -1,13 +1,13 @@
-"""Stored votes as public leaves: what a seal appends, and what an audit makes again to compare.
+"""Builds the public leaves of stored votes, for seals and for audits that compare them.
 
 Law: the same vote, names and blind give the same leaf, on either database. The private fields are canonical JSON
-(RFC 8785), put together by Arrow: vote by vote in Python it would cost more than everything else of a seal.
+(RFC 8785), concatenated by Arrow: vote by vote in Python that costs more than the rest of a seal.
 
     {"appended_at":…,"cast_at":…,"category":…,"language":…,"network":…,"offset":…,"partition":…,"prompt":"…",
      "source":"…","style":"…","voter":"…","voter_since":…}                                (without the line break)
 
-Times are microseconds, `prompt` and `voter` 16 hexadecimal digits, `style` the stored counts in hexadecimal; what is
-absent is null.
+Times are microseconds, `prompt` and `voter` 16 hexadecimal digits, `style` the stored counts in hexadecimal; absent
+values are null.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _Codes = npt.NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Texts:
-    """What the small integers of stored votes stand for.
+class LeafNames:
+    """The names behind the integers of stored votes.
 
     Attributes:
         models: number → name.
@@ -50,55 +50,55 @@ class Texts:
     sources: dict[int, tuple[str, int]]
 
     @classmethod
-    def load(cls, connection: Connection) -> Texts:
-        """All of a store."""
+    def load(cls, connection: Connection) -> LeafNames:
+        """Read all names of a store."""
         t = schema.term.c
         terms = {int(row.term_no): row.text for row in connection.execute(sa.select(t.term_no, t.text))}
         return cls(dictionary.model_names(connection), terms, partition_sources(connection))
 
 
-def public(batch: pa.RecordBatch, texts: Texts, committed: bytes) -> pa.Table:
-    """The leaves of a batch whose commitments are known (32 bytes a vote)."""
+def build_leaves(batch: pa.RecordBatch, names: LeafNames, committed: bytes) -> pa.Table:
+    """The leaves of a batch, given its commitments (32 bytes a vote)."""
     return leaf.vote_rows(
         batch["vote_id"],
         to_numpy(batch, "cast_at"),
-        _named(to_numpy(batch, "model_a"), texts.models),
-        _named(to_numpy(batch, "model_b"), texts.models),
+        _name(to_numpy(batch, "model_a"), names.models),
+        _name(to_numpy(batch, "model_b"), names.models),
         to_numpy(batch, "outcome"),
         to_numpy(batch, "fate"),
         committed,
     )
 
 
-def commitments(batch: pa.RecordBatch, part: int, blinds: bytes, texts: Texts) -> bytes:
+def commit(batch: pa.RecordBatch, part: int, blinds: bytes, names: LeafNames) -> bytes:
     """SHA-256(blind ‖ private fields) of each vote, 32·n bytes."""
-    return leaf.sha256_each(blinded(batch, part, blinds, texts))
+    return leaf.sha256_each(blinded_fields(batch, part, blinds, names))
 
 
-def blinded(batch: pa.RecordBatch, part: int, blinds: bytes, texts: Texts) -> pa.BinaryArray:
-    """Blind and private fields of each vote: what is committed to. Arrow's work, without Python's lock.
+def blinded_fields(batch: pa.RecordBatch, part: int, blinds: bytes, names: LeafNames) -> pa.BinaryArray:
+    """Blind ‖ private fields of each vote, which a leaf commits to; computed by Arrow without Python's lock.
 
     Args:
-        batch: as `stored_votes.SCHEMA`.
+        batch: as `arrow_reader.VOTE_SCHEMA`.
         part: its partition.
         blinds: 32 bytes a vote.
-        texts: names.
+        names: of the store.
     """
-    return pc.binary_join_element_wise(_pieces(blinds, WIDTH), *_private(batch, part, texts), b"")
+    return pc.binary_join_element_wise(_fixed_width(blinds, WIDTH), *_private(batch, part, names), b"")
 
 
-def _private(batch: pa.RecordBatch, part: int, texts: Texts) -> list[Any]:
-    """The pieces of the private fields, to be joined vote by vote."""
-    source, number = texts.sources[part]
+def _private(batch: pa.RecordBatch, part: int, names: LeafNames) -> list[Any]:
+    """The pieces of the private fields, to be concatenated vote by vote."""
+    source, number = names.sources[part]
     since, style, voter = batch["voter_since"], batch["style"], to_numpy(batch, "voter")
     pieces = [
         b'{"appended_at":',
         _bytes(batch["appended_at"]),
         b',"cast_at":',
         _decimal(batch["cast_at"]),
-        _spelt(to_numpy(batch, "category"), texts.terms, ',"category":', ',"language":'),
-        _spelt(to_numpy(batch, "language"), texts.terms, "", ',"network":'),
-        _spelt(to_numpy(batch, "network"), texts.terms, "", ',"offset":'),
+        _terms_as_json(to_numpy(batch, "category"), names.terms, ',"category":', ',"language":'),
+        _terms_as_json(to_numpy(batch, "language"), names.terms, "", ',"network":'),
+        _terms_as_json(to_numpy(batch, "network"), names.terms, "", ',"offset":'),
         _decimal(batch["offset"]),
         f',"partition":{number},"prompt":"'.encode(),
         _bytes(batch["prompt"]),
@@ -110,11 +110,11 @@ def _private(batch: pa.RecordBatch, part: int, texts: Texts) -> list[Any]:
         _NULL if since.null_count == len(since) else pc.fill_null(_bytes(since), _NULL),
         b"}",
     ]
-    return _merged(pieces)
+    return _merge(pieces)
 
 
-def _merged(pieces: list[Any]) -> list[Any]:
-    """Neighbours that are the same for every vote as one piece."""
+def _merge(pieces: list[Any]) -> list[Any]:
+    """Merge neighbouring pieces that are the same for every vote."""
     merged: list[Any] = []
     for piece in pieces:
         if merged and isinstance(piece, bytes) and isinstance(merged[-1], bytes):
@@ -148,23 +148,23 @@ def _style(column: Any) -> Any:
 
 def _hexadecimal(values: Int64) -> Any:
     """64-bit numbers as 16 digits each."""
-    return _pieces(hexlify(values.astype(">i8").data), 16)
+    return _fixed_width(hexlify(values.astype(">i8").data), 16)
 
 
-def _pieces(data: bytes, width: int) -> pa.BinaryArray:
-    """Texts of one width."""
+def _fixed_width(data: bytes, width: int) -> pa.BinaryArray:
+    """Values of the same width."""
     offsets = np.arange(0, len(data) + 1, width, dtype=np.int32)
     return pa.BinaryArray.from_buffers(pa.binary(), len(offsets) - 1, [None, pa.py_buffer(offsets), pa.py_buffer(data)])
 
 
-def _named(codes: _Codes, known: dict[int, str]) -> pa.DictionaryArray:
+def _name(codes: _Codes, known: dict[int, str]) -> pa.DictionaryArray:
     distinct, code = leaf.unique_codes(codes)
     texts = pa.array([known[number] for number in distinct.tolist()], pa.string())
     return pa.DictionaryArray.from_arrays(pa.array(code), texts)
 
 
-def _spelt(codes: _Codes, known: dict[int, str], before: str, after: str) -> Any:
-    """Terms as JSON, 0 as null, with what stands around them."""
+def _terms_as_json(codes: _Codes, known: dict[int, str], before: str, after: str) -> Any:
+    """Terms as JSON, 0 as null, with the text before and after each."""
     distinct, code = leaf.unique_codes(codes)
     spelt = [before + rfc8785.dumps(known.get(number)).decode() + after for number in distinct.tolist()]
     if len(spelt) == 1:
