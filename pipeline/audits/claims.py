@@ -1,17 +1,17 @@
-"""`benchmark_claim`, `perturbation_gap`, `arena_gap`: are claimed scores what others measure?
+"""`benchmark_claim`, `perturbation_gap`, `arena_gap`: claimed scores against measured ones.
 
-benchmark_claim    z = (claimed − measured)/√(p(1−p)/n + q(1−q)/m), unpooled: the two are not thought equal. Published:
+benchmark_claim    z = (claimed − measured)/√(p(1−p)/n + q(1−q)/m), unpooled variances. Published:
                    GSM8K 92.1 → 78.8 (n = 1,319) z = 9.9, HumanEval 74.3 → 62.9 (n = 164) z = 2.2: not below .01.
-perturbation_gap   the same questions asked another way. McNemar (1947, Psychometrika 12): only questions answered
-                   rightly once and wrongly once count. A harder wording costs every model something: a model's loss is
-                   held against the median loss of its peers.
+perturbation_gap   the same questions in another wording. McNemar (1947, Psychometrika 12): only questions with one
+                   right and one wrong answer count. A harder wording costs every model something, so a model's loss
+                   is compared with the median loss of its peers.
 arena_gap          difference in differences: a model trained on an arena's prompts gains on benchmarks of such prompts
                    and on no others. Published: 0, 30, 70% of the training from an arena → 23.5, 42.7, 49.9% on one,
                    while another stayed at 66.5, 64.4, 65.9% (Singh et al. 2025, "The Leaderboard Illusion", section 4).
 
-Laws: proportions in [0, 1]; a test fires only in the direction of the suspicion, with the p-value of both.
+Laws: proportions are in [0, 1]; a test fires only in the suspected direction, with the two-sided p-value.
 Blind spot: a different prompt, harness or number of shots explains a gap as well as a false claim does. Two results
-on the same questions are correlated: the independent errors used for claims are then too large, never too small.
+on the same questions are correlated: the independent standard errors used here are then too large, never too small.
 
 >>> claim = benchmark_claim("m", "GSM8K", Score(0.921, 1319), Score(0.788, 1319))
 >>> round(claim.z, 1), claim.fires
@@ -37,7 +37,7 @@ from pipeline.errors import BadCounts
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A share of n questions answered rightly.
+    """A share of n questions that were answered correctly.
 
     Raises:
         BadCounts: not a share, or of no question.
@@ -52,19 +52,19 @@ class Score:
 
     @property
     def variance(self) -> float:
-        """Of the share; with the Agresti-Coull half answer where it is 0 or 1, which would otherwise be certain."""
+        """Variance of the share; a share of 0 or 1 is moved by half an answer (Agresti-Coull), else it would be 0."""
         inside = min(max(self.share, 0.5 / self.n), 1 - 0.5 / self.n)
         return inside * (1 - inside) / self.n
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
-    """A difference of scores against what is expected of it.
+class ScoreTest:
+    """A difference of two scores, tested against its expected value.
 
     Attributes:
-        model, benchmark: of what.
-        gap: the difference in the direction of the suspicion.
-        expected: what was expected of it.
+        model, benchmark: subject of the test.
+        gap: the difference in the suspected direction.
+        expected: its expected value.
         z: (gap − expected) over its standard error.
         p_value: two-sided.
     """
@@ -83,7 +83,7 @@ class Tested:
 
 
 def score_pair(claimed: float, claimed_n: int | None, measured: float, n: int) -> tuple[Score, Score]:
-    """Scores as registry events write them: both as shares, or, where either is above 1, both as percentages.
+    """Parses two scores of registry events: shares, or percentages if either is above 1.
 
     Raises:
         BadCounts: as `Score`.
@@ -93,8 +93,8 @@ def score_pair(claimed: float, claimed_n: int | None, measured: float, n: int) -
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """A claim and a reproduction of it: of which model and benchmark, who says so and who measured."""
+class ClaimCheck:
+    """A claimed score with its source, and a measured one with its evaluator."""
 
     model: str
     benchmark: str
@@ -104,14 +104,14 @@ class Checked:
     evaluator: str
 
 
-def benchmark_claim(model: str, benchmark: str, claimed: Score, measured: Score) -> Tested:
-    """Hold a claim against a reproduction."""
+def benchmark_claim(model: str, benchmark: str, claimed: Score, measured: Score) -> ScoreTest:
+    """Tests a claimed score against a measured one."""
     gap = claimed.share - measured.share
     return _tested(model, benchmark, gap, 0.0, claimed.variance + measured.variance)
 
 
-def claim_finding(test: Tested, claimed: Score, measured: Score, source: str, evaluator: str) -> Finding | None:
-    """What is said of a claim; None if it stands."""
+def claim_finding(test: ScoreTest, claimed: Score, measured: Score, source: str, evaluator: str) -> Finding | None:
+    """The finding about a claim; None if the test does not fire."""
     if not test.fires:
         return None
     what = (
@@ -130,8 +130,8 @@ def mcnemar(lost: int, won: int) -> float:
     """Exact two-sided p-value of McNemar's test.
 
     Args:
-        lost: questions answered rightly before and wrongly after.
-        won: the other way round.
+        lost: questions answered correctly before and wrongly after.
+        won: questions answered wrongly before and correctly after.
 
     >>> round(mcnemar(10, 2), 4)
     0.0386
@@ -145,8 +145,8 @@ def mcnemar(lost: int, won: int) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Drop:
-    """What another wording of n questions costs a model.
+class AccuracyDrop:
+    """The loss of a model's score under another wording of n questions.
 
     Attributes:
         n: questions.
@@ -159,8 +159,8 @@ class Drop:
     variance: float
 
 
-def drop_of_answers(before: npt.ArrayLike, after: npt.ArrayLike) -> Drop:
-    """The loss of a model whose answers are known question by question: the paired variance.
+def drop_of_answers(before: npt.ArrayLike, after: npt.ArrayLike) -> AccuracyDrop:
+    """The loss from answers to the same questions; uses the paired variance.
 
     Args:
         before, after: bool[n], whether the answer was right.
@@ -173,18 +173,18 @@ def drop_of_answers(before: npt.ArrayLike, after: npt.ArrayLike) -> Drop:
         raise BadCounts(f"expected answers to the same questions, got shapes {first.shape} and {second.shape}")
     n, lost, won = len(first), int((first & ~second).sum()), int((~first & second).sum())
     loss = (lost - won) / n
-    return Drop(n, loss, max((lost + won) / n - loss**2, 0.5 / n) / n)
+    return AccuracyDrop(n, loss, max((lost + won) / n - loss**2, 0.5 / n) / n)
 
 
-def drop_of_scores(before: Score, after: Score) -> Drop:
-    """The loss where only the two scores are known: as if of different questions, which errs on the safe side."""
-    return Drop(min(before.n, after.n), before.share - after.share, before.variance + after.variance)
+def drop_of_scores(before: Score, after: Score) -> AccuracyDrop:
+    """The loss from two scores alone; treats the questions as different, which is conservative."""
+    return AccuracyDrop(min(before.n, after.n), before.share - after.share, before.variance + after.variance)
 
 
-def perturbation_gap(benchmark: str, drops: Mapping[str, Drop]) -> tuple[Tested, ...]:
-    """Each model's loss against the median loss of the others.
+def perturbation_gap(benchmark: str, drops: Mapping[str, AccuracyDrop]) -> tuple[ScoreTest, ...]:
+    """Tests each model's loss against the median loss of the others.
 
-    The median of m losses of standard deviation s has standard error 1.2533 s/√m (normal losses); it is counted too.
+    The variance includes the standard error 1.2533 s/√m of the median of m normal losses.
 
     Raises:
         BadCounts: fewer than three models: there are no peers.
@@ -200,11 +200,11 @@ def perturbation_gap(benchmark: str, drops: Mapping[str, Drop]) -> tuple[Tested,
     return tuple(result)
 
 
-def arena_gap(model: str, benchmark: str, arena: tuple[Score, Score], other: tuple[Score, Score]) -> Tested:
-    """Whether a model gained more on arena-like prompts than on others.
+def arena_gap(model: str, benchmark: str, arena: tuple[Score, Score], other: tuple[Score, Score]) -> ScoreTest:
+    """Tests whether a model gained more on arena-like prompts than on others.
 
     Args:
-        model, benchmark: of what.
+        model, benchmark: subject of the test.
         arena: scores on arena-like prompts: of the model it is compared with (its base, a sibling), then its own.
         other: the same on a benchmark of other prompts.
     """
@@ -213,8 +213,8 @@ def arena_gap(model: str, benchmark: str, arena: tuple[Score, Score], other: tup
     return _tested(model, benchmark, gained, elsewhere, variance)
 
 
-def arena_finding(test: Tested, base: str, other: str) -> Finding:
-    """What is said of a model that gained more on arena-like prompts than elsewhere."""
+def arena_finding(test: ScoreTest, base: str, other: str) -> Finding:
+    """The finding about a model that gained more on arena-like prompts than elsewhere."""
     what = (
         f"{test.model} gained {test.gap * 100:.1f} points over {base} on {test.benchmark}, whose prompts are like the "
         f"board's, and {test.expected * 100:.1f} on {other}: z = {test.z:.1f}"
@@ -227,6 +227,6 @@ def arena_finding(test: Tested, base: str, other: str) -> Finding:
     return Finding("arena_gap", "model", test.model, direction, "warning", what, test.p_value, figures)
 
 
-def _tested(model: str, benchmark: str, gap: float, expected: float, variance: float) -> Tested:
+def _tested(model: str, benchmark: str, gap: float, expected: float, variance: float) -> ScoreTest:
     z = (gap - expected) / sqrt(variance)
-    return Tested(model, benchmark, gap, expected, z, two_sided(z))
+    return ScoreTest(model, benchmark, gap, expected, z, two_sided(z))

@@ -1,12 +1,12 @@
-"""A provider's page of facts: what a reader may print, each figure with its definition, source and uncertainty.
+"""Facts about a provider, each figure with its definition, source and uncertainty.
 
-A count over the whole log has no sampling error, and is told as that, with what it cannot see. A share is told as a
-count, and with the interval of the drawing probability that it is an estimate of: a group's appearances a battle are 0,
-1 or 2 with mean m, of variance at most m(2 − m) (`sampling`). A score has the board's 95% interval; a score without the
-winner's curse the interval of `ratings.winners_curse.debiased_se`.
+A count over the whole log has no sampling error; the fact says so, and names what the count cannot see. A share is a
+count with the interval of the drawing probability that it estimates: a group's appearances a battle are 0, 1 or 2 with
+mean m, of variance at most m(2 − m) (`sampling`). A score has the board's 95% interval; a score without the winner's
+curse has the interval of `ratings.winners_curse.debiased_se`.
 
-Laws: nothing is said of a provider that a reader with the same log and registry could not compute again; what is not
-known has no number, and says why. Blind spot: variants that were never submitted under the provider's name.
+Laws: a reader with the same log and registry can compute every figure again. An unknown figure is None, with the
+reason. Blind spot: variants that were never submitted under the provider's name.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from dataclasses import dataclass
 from math import sqrt
 
 from pipeline.audits import variants
-from pipeline.audits.claims import Checked
-from pipeline.audits.sampling import Ledger, Line
-from pipeline.audits.variants import Release
+from pipeline.audits.claims import ClaimCheck
+from pipeline.audits.variants import ModelRelease
 from pipeline.registry import Contradiction, RegisteredModel, RegistryState
 from pipeline.vocabulary.time import format_rfc3339
 from pipeline.vocabulary.z_values import Z_95
 
-_COMPLETE = "None: a complete count."
+COMPLETE_COUNT = "None: a complete count."
+"""Uncertainty of a count over the whole log."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class ProviderFact:
     """One figure.
 
     Attributes:
-        about: the provider, or the model that it is about.
-        name: what the figure is.
-        value: of it; None where it is not known.
+        about: the provider or the model.
+        name: name of the figure.
+        value: the figure; None if it is not known.
         unit: of value and bounds.
-        definition: how it is computed.
-        source: what it was computed from.
-        uncertainty: how far off it may be, and in what direction.
-        lower, upper: 95% bounds, where it has them.
+        definition: how the figure is computed.
+        source: the data it was computed from.
+        uncertainty: size and direction of its possible error.
+        lower, upper: 95% bounds, if it has them.
         detail: names or dates behind the figure.
     """
 
@@ -55,8 +55,8 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
-    """What the figures call what they rest on; the page says once what each is (`jobs.audits.provider_page`)."""
+class FactSources:
+    """Short names of the data sources; `jobs.audits.provider_page` explains each once."""
 
     registry: str = "registry"
     votes: str = "log"
@@ -64,22 +64,22 @@ class Sources:
     snapshots: str = "snapshots"
 
 
-def variant_facts(provider: str, state: RegistryState, sources: Sources) -> tuple[Fact, ...]:
-    """How many variants, and how many at once.
+def variant_facts(provider: str, state: RegistryState, sources: FactSources) -> tuple[ProviderFact, ...]:
+    """Numbers of private variants, in all and at once.
 
     Args:
-        provider: whose.
+        provider: name of the provider.
         state: the registry as of now.
-        sources: as they are to be named.
+        sources: names of the data sources.
     """
     mine = _models(provider, state)
     private = [m.name for m in mine if m.visibility == "private"]
-    now = variants.under_test(state).get(provider, ())
-    peak = variants.most_at_once(state, provider)
+    now = variants.variants_under_test(state).get(provider, ())
+    peak = variants.peak_variants(state, provider)
     unseen = "A lower bound: a variant that was never submitted under this provider's name is not seen."
 
-    def count(name: str, names: Sequence[str], definition: str) -> Fact:
-        return Fact(
+    def count(name: str, names: Sequence[str], definition: str) -> ProviderFact:
+        return ProviderFact(
             provider, name, len(names), "models", definition, sources.registry, unseen, detail=tuple(sorted(names))
         )
 
@@ -92,7 +92,7 @@ def variant_facts(provider: str, state: RegistryState, sources: Sources) -> tupl
             "private variants under test now", now,
             "Private variants that are neither released nor retracted nor deprecated.",
         ),
-        Fact(
+        ProviderFact(
             provider, "most private variants at once", peak.most if peak else 0, "models",
             "The largest number of private variants under test at one moment, each from its submission to its "
             f"release, retraction or deprecation; more than {variants.MANY} is many, more than {variants.TOO_MANY} "
@@ -102,31 +102,22 @@ def variant_facts(provider: str, state: RegistryState, sources: Sources) -> tupl
     )  # fmt: skip
 
 
-def release_facts(provider: str, releases: Sequence[Release], sources: Sources) -> tuple[Fact, ...]:
+def release_facts(provider: str, releases: Sequence[ModelRelease], sources: FactSources) -> tuple[ProviderFact, ...]:
     """Per release: N as disclosed and as seen, the score as it stands and without the winner's curse."""
-    facts: list[Fact] = []
+    facts: list[ProviderFact] = []
     for one in (r for r in releases if r.provider == provider):
         facts += [*_tried(one, sources), *_scored(one, sources)]
     return tuple(facts)
 
 
-def share_facts(provider: str, book: Ledger | None, sources: Sources) -> tuple[Fact, ...]:
-    """Share of votes, against what was declared; nothing where there was no battle."""
-    if book is None:
-        return ()
-    places = {line.name: place for place, line in enumerate(book.providers, start=1)}
-    line = next((one for one in book.providers if one.name == provider), None)
-    return () if line is None else _shares(line, places[provider], book, sources)
-
-
-def claim_facts(checked: Iterable[Checked], sources: Sources) -> tuple[Fact, ...]:
-    """Claimed scores against reproductions, by how many percentage points they differ."""
+def claim_facts(checked: Iterable[ClaimCheck], sources: FactSources) -> tuple[ProviderFact, ...]:
+    """Differences of claimed and measured scores, in percentage points."""
     facts = []
     for one in checked:
         gap = one.claimed.share - one.measured.share
         half = Z_95 * sqrt(one.claimed.variance + one.measured.variance)
         facts.append(
-            Fact(
+            ProviderFact(
                 one.model, f"{one.benchmark}: claimed less measured", round(100 * gap, 2), "percentage points",
                 f"Claimed {one.claimed.share:.1%} ({one.source}) less {one.measured.share:.1%} of {one.measured.n:,} "
                 f"questions, as {one.evaluator} measured.", sources.registry,
@@ -138,74 +129,76 @@ def claim_facts(checked: Iterable[Checked], sources: Sources) -> tuple[Fact, ...
 
 
 def removal_facts(
-    provider: str, state: RegistryState, removed: Mapping[str, str], falls: Mapping[str, str], sources: Sources
-) -> tuple[Fact, ...]:
-    """What left the board, and how.
+    provider: str, state: RegistryState, removed: Mapping[str, str], falls: Mapping[str, str], sources: FactSources
+) -> tuple[ProviderFact, ...]:
+    """Models that left the board: with a notice, without one, and vote counts that fell.
 
     Args:
-        provider: whose.
+        provider: name of the provider.
         state: the registry as of now.
-        removed: model → how, for removals without a notice (`retraction.unannounced`).
-        falls: model → what, for vote counts that fell and names that vanished between snapshots.
-        sources: as they are to be named.
+        removed: model → description of a removal without a notice (`retraction`).
+        falls: model → description of a vote count that fell or a name that vanished between snapshots.
+        sources: names of the data sources.
     """
     mine = {m.name: m for m in _models(provider, state)}
     noticed = [name for name, m in mine.items() if m.deprecated_at is not None and m.noticed]
     silent = [f"{name}: {how}" for name, how in sorted(removed.items()) if name in mine]
     fallen = [what for model, what in sorted(falls.items()) if state.key(model) in mine]
-    judged = "A fact of the registry; whether a notice says the truth is not judged."
+    unchecked = "A fact of the registry; the content of a notice is not checked."
     return (
-        Fact(
+        ProviderFact(
             provider, "models deprecated with a notice", len(noticed), "models",
-            "Models whose deprecation names the address of a public notice.", sources.registry, judged,
+            "Models whose deprecation names the address of a public notice.", sources.registry, unchecked,
             detail=tuple(sorted(noticed)),
         ),
-        Fact(
+        ProviderFact(
             provider, "models removed in silence", len(silent), "models",
             "Models that were retracted after a score of theirs was published, deprecated without the address of a "
-            "public notice, or hardly shown any more (at most 10 votes in 52 days) and never said to be deprecated.",
+            "public notice, or not shown any more (at most 10 votes in 52 days) without a deprecation event.",
             f"{sources.registry}; {sources.votes}; {sources.snapshots}",
             "A complete count of what the registry and the log show; a notice elsewhere is not seen.",
             detail=tuple(silent),
         ),
-        Fact(
+        ProviderFact(
             provider, "models whose published votes fell", len(fallen), "models",
             "Models whose vote count in the raw view went down from one published snapshot to the next, or whose name "
-            "vanished.", sources.snapshots, _COMPLETE, detail=tuple(fallen),
+            "vanished.", sources.snapshots, COMPLETE_COUNT, detail=tuple(fallen),
         ),
     )  # fmt: skip
 
 
-def contradiction_facts(provider: str, rejected: Iterable[Contradiction], sources: Sources) -> tuple[Fact, ...]:
-    """Registry events by or about the provider that were refused: what somebody tried to say.
+def contradiction_facts(
+    provider: str, rejected: Iterable[Contradiction], sources: FactSources
+) -> tuple[ProviderFact, ...]:
+    """Registry events by or about the provider that were refused as contradictions.
 
     Args:
-        provider: whose.
-        rejected: events about its models, or by it.
-        sources: as they are to be named.
+        provider: name of the provider.
+        rejected: refused events about its models, or by it.
+        sources: names of the data sources.
     """
-    told = [f"{one.event.event_id} ({format_rfc3339(one.event.at)}): {one.reason}: {one.detail}" for one in rejected]
+    listed = [f"{one.event.event_id} ({format_rfc3339(one.event.at)}): {one.reason}: {one.detail}" for one in rejected]
     return (
-        Fact(
-            provider, "registry events refused", len(told), "events",
-            "Events about the provider's models that contradict what was known before them: the release of a variant "
-            "that nobody submitted, a retraction after the release, a second owner, a name that is another model's.",
-            sources.registry, "None: a complete count. An event that it rests on may still arrive and settle it.",
-            detail=tuple(told),
+        ProviderFact(
+            provider, "registry events refused", len(listed), "events",
+            "Events about the provider's models that contradict earlier events: the release of a variant that was "
+            "never submitted, a retraction after the release, a second owner, a name of another model.",
+            sources.registry, "None: a complete count. A missing earlier event may settle a contradiction.",
+            detail=tuple(listed),
         ),
     )  # fmt: skip
 
 
-def _tried(one: Release, sources: Sources) -> tuple[Fact, ...]:
-    said = "As the provider says; nobody has checked it."
+def _tried(one: ModelRelease, sources: FactSources) -> tuple[ProviderFact, ...]:
+    disclosed = "As the provider states it; not checked."
     missing = "Not known: the provider disclosed no number."
     return (
-        Fact(
+        ProviderFact(
             one.model, "variants tested, disclosed", one.disclosed_n, "variants",
             "N as the release event states it (`variants_tested`).", sources.registry,
-            missing if one.disclosed_n is None else said, detail=(f"released {_moment(one.at)}",),
+            missing if one.disclosed_n is None else disclosed, detail=(f"released {_moment(one.at)}",),
         ),
-        Fact(
+        ProviderFact(
             one.model, "variants tested, seen", len(one.seen), "variants",
             "Private models of the same provider and family that were submitted before the release, the released one "
             "included; without a declared family, names of which half of the trigrams agree.", sources.registry,
@@ -215,11 +208,11 @@ def _tried(one: Release, sources: Sources) -> tuple[Fact, ...]:
     )  # fmt: skip
 
 
-def _scored(one: Release, sources: Sources) -> tuple[Fact, ...]:
+def _scored(one: ModelRelease, sources: FactSources) -> tuple[ProviderFact, ...]:
     if one.raw is None or one.se is None or one.corrected is None or one.corrected_se is None:
         why = "Not known: the model is not rated in the newest snapshot."
         return (
-            Fact(one.model, "score", None, "points", "Rating of the defended view.", sources.snapshot, why),
+            ProviderFact(one.model, "score", None, "points", "Rating of the defended view.", sources.snapshot, why),
         )  # fmt: skip
     facts = [
         _points(
@@ -245,64 +238,11 @@ def _scored(one: Release, sources: Sources) -> tuple[Fact, ...]:
     return tuple(facts)
 
 
-def _points(about: str, name: str, value: float, se: float, definition: str, source: str, uncertainty: str) -> Fact:
+def _points(
+    about: str, name: str, value: float, se: float, definition: str, source: str, uncertainty: str
+) -> ProviderFact:
     bounds = round(value - Z_95 * se, 2), round(value + Z_95 * se, 2)
-    return Fact(about, name, round(value, 2), "points", definition, source, uncertainty, *bounds)
-
-
-def _shares(line: Line, place: int, book: Ledger, sources: Sources) -> tuple[Fact, ...]:
-    n, name = book.battles, line.name
-    half = Z_95 * sqrt(max(line.rate * (2 - line.rate), 0.0) / n)
-    drawn = (
-        f"{_COMPLETE} Bounds: 95% for the rate at which the board draws this provider's models, if every battle is "
-        "drawn alike."
-    )
-    facts = [
-        Fact(
-            name, "votes shown", line.appearances, "appearances",
-            "Appearances of the provider's models in accepted and sealed votes; a battle between two of them counts "
-            "twice.", sources.votes, f"{_COMPLETE} Late and rejected votes are not in it.",
-        ),
-        Fact(
-            name, "share of votes", line.share, "of all appearances",
-            f"Those appearances over all {2 * n:,} (two a battle).", sources.votes, drawn,
-            max(line.rate - half, 0.0) / 2, min(line.rate + half, 2.0) / 2,
-            (f"place {place} of {len(book.providers)} providers", f"{line.models} models with votes"),
-        ),
-        Fact(
-            name, "peak daily rate", line.peak, "appearances a battle", "The highest rate of one day (UTC).",
-            sources.votes, f"{_COMPLETE} The highest of {len(book.days)} days is high by chance too.",
-            detail=(line.peak_day,),
-        ),
-        Fact(
-            name, "concentration of the board", book.hhi, "HHI",
-            "Herfindahl-Hirschman index: the sum of squared shares over providers, 1 where one has all.",
-            sources.votes, _COMPLETE,
-        ),
-    ]  # fmt: skip
-    return (*facts, *_declared(line, half, sources))
-
-
-def _declared(line: Line, half: float, sources: Sources) -> tuple[Fact, ...]:
-    definition = (
-        "Appearances a battle that follow from the weights of the sampling policy in force, weighed by battles."
-    )
-    if line.declared is None or line.p_value is None:
-        why = "Not known: no sampling policy was in force for a whole day."
-        return (Fact(line.name, "rate declared", None, "appearances a battle", definition, sources.registry, why),)
-    return (
-        Fact(
-            line.name, "rate declared", line.declared, "appearances a battle", definition,
-            f"{sources.registry}; {sources.votes}", "None: it follows from the policy and the number of battles a day.",
-        ),
-        Fact(
-            line.name, "rate in practice", line.rate, "appearances a battle",
-            "Appearances over battles, to be held against the declared rate.", f"{sources.votes}; {sources.registry}",
-            f"95% bounds; under the declared policy a rate as far off has probability {line.p_value:.2g} over all days "
-            f"with a policy, and a day as far off {line.peak_p_value:.2g} (Bonferroni).",
-            max(line.rate - half, 0.0), min(line.rate + half, 2.0),
-        ),
-    )  # fmt: skip
+    return ProviderFact(about, name, round(value, 2), "points", definition, source, uncertainty, *bounds)
 
 
 def _models(provider: str, state: RegistryState) -> list[RegisteredModel]:

@@ -1,13 +1,13 @@
-"""Name families: which names of one provider are likely one model under several names.
+"""Name families: names of one provider that are likely versions of one model.
 
-Dates, sizes and words of a stage (preview, latest, instruct, …) are stripped; what is left are trigrams, and names
-whose Jaccard similarity is at least a half are one family, and so are friends of friends (union-find).
+Dates, sizes and stage words (preview, latest, instruct, …) are removed. Names whose remaining trigrams have a Jaccard
+similarity of at least one half are linked; connected names form a family.
 
-Blind spot: a code name ("spider", "anonymous-chatbot") is nobody's family; two products of one provider may be one by
-name. A family that the registry declares goes before.
+Blind spot: a code name ("spider", "anonymous-chatbot") joins no family; two products of one provider may have similar
+names. A family that the registry declares takes precedence.
 
->>> families(["llama-4-maverick-03-26-exp", "Llama-4-Maverick-17B-128E-Instruct", "gpt-4o", "gpt-4o-2024-05-13", "o1"])
-(('Llama-4-Maverick-17B-128E-Instruct', 'llama-4-maverick-03-26-exp'), ('gpt-4o', 'gpt-4o-2024-05-13'), ('o1',))
+>>> name_families(["llama-4-maverick-03-26-exp", "Llama-4-Maverick-17B-128E-Instruct", "gpt-4o", "gpt-4o-0513", "o1"])
+(('Llama-4-Maverick-17B-128E-Instruct', 'llama-4-maverick-03-26-exp'), ('gpt-4o', 'gpt-4o-0513'), ('o1',))
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _STAGE = re.compile(
 _REST = re.compile(r"[^a-z0-9.]+")
 
 
-def stem(name: str) -> str:
-    """A name without what tells versions of one model apart.
+def name_stem(name: str) -> str:
+    """A name without the parts that distinguish versions of one model.
 
-    >>> [stem(n) for n in ("Gemma-1.1-7b-it", "gpt-4-0613", "claude-3-5-sonnet-20241022", "Qwen2.5-72B-Instruct")]
+    >>> [name_stem(n) for n in ("Gemma-1.1-7b-it", "gpt-4-0613", "claude-3-5-sonnet-20241022", "Qwen2.5-72B-Instruct")]
     ['gemma 1.1', 'gpt 4', 'claude 3 5 sonnet', 'qwen2.5']
     """
     low = name.lower()
@@ -41,15 +41,15 @@ def stem(name: str) -> str:
 
 
 def similarity(first: str, second: str) -> float:
-    """Jaccard similarity of the trigrams of two names' stems: 1 for equal stems, 0 for nothing in common."""
-    a, b = _trigrams(stem(first)), _trigrams(stem(second))
+    """Jaccard similarity of the trigrams of two names' stems, 0 to 1."""
+    a, b = _trigrams(name_stem(first)), _trigrams(name_stem(second))
     return len(a & b) / len(a | b)
 
 
-def families(names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
-    """Split the names of one provider into families: sorted within, and by their first name."""
+def name_families(names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    """Splits the names of one provider into families; each is sorted, and so is the list of families."""
     listed = sorted(set(names))
-    grams = [_trigrams(stem(name)) for name in listed]
+    grams = [_trigrams(name_stem(name)) for name in listed]
     if not listed:
         return ()
     alike = np.array([[len(a & b) >= _ALIKE * len(a | b) for b in grams] for a in grams], dtype=np.int8)

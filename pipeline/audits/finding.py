@@ -1,10 +1,10 @@
-"""What an audit says: one finding about one subject.
+"""The result of an audit: one finding about one subject.
 
 A test's p-value becomes evidence by e = 1/(2√p): E[e] ≤ 1 where nothing is wrong (Vovk & Wang 2021, "E-values:
-calibration, combination and applications", Annals of Statistics 49(3), κ = 1/2), so that findings of a day can be held
-together by e-LOND. A fact has neither.
+calibration, combination and applications", Annals of Statistics 49(3), κ = 1/2), so that e-LOND can combine
+the findings of many days. A fact has neither.
 
->>> round(calibrated(1e-4), 6)
+>>> round(p_to_e_value(1e-4), 6)
 50.0
 """
 
@@ -28,17 +28,17 @@ _LEAST = 1e-300
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is wrong, with whom, and how that is known.
+    """One irregularity with its subject and evidence.
 
     Attributes:
-        audit: which audit says so.
-        subject_kind, subject: about whom.
-        direction: which of the audit's rules; with audit and subject the key.
+        audit: name of the audit.
+        subject_kind, subject: the subject.
+        direction: the rule of the audit that fired; key together with audit and subject.
         severity: how much it matters if it is true.
-        what: a sentence with its figures.
+        what: a sentence with the figures.
         p_value: of this test alone; None for a fact.
         evidence: the figures, by name.
-        tests: how many tests its audit made at the same time; its evidence is shared among them.
+        tests: number of tests that the audit made at the same time; the evidence is divided by it.
     """
 
     audit: str
@@ -53,12 +53,12 @@ class Finding:
 
     @property
     def e_value(self) -> float | None:
-        """The evidence; None for a fact. The mean of m e-values is one, and this is the test's part of the mean."""
-        return None if self.p_value is None else calibrated(self.p_value) / self.tests
+        """The evidence; None for a fact. The mean of m e-values is an e-value; this is the test's share of it."""
+        return None if self.p_value is None else p_to_e_value(self.p_value) / self.tests
 
 
-def calibrated(p: float) -> float:
-    """The e-value that a p-value is worth.
+def p_to_e_value(p: float) -> float:
+    """Calibrates a p-value to an e-value.
 
     Raises:
         BadCounts: not a probability.

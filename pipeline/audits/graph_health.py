@@ -1,15 +1,15 @@
-"""Graph health: does the board hang together, and where is it thin?
+"""Connectivity of a board's comparison graph, and its weakest cut.
 
-First the strongly connected components of "won something against": with more than one there is no rating (Ford 1957),
-and the audit refuses. Then, on the Laplacian of the information N_ij p_ij (1 − p_ij):
+With more than one strongly connected component of the win graph there is no rating (Ford 1957), and the audit raises.
+Otherwise, on the Laplacian of the information N_ij p_ij (1 − p_ij):
     λ₂             its second smallest eigenvalue (algebraic connectivity, Fiedler 1973): 0 for a split board
     resistance     R_ij = (e_i − e_j)ᵀ H⁺ (e_i − e_j), the variance of θ_i − θ_j; the largest is the worst comparison
-    conductance    of the cut that the Fiedler order finds: votes across over votes of the smaller side. By the
-                   inequality of Cheeger it is small exactly where the normalised λ₂ is
+    conductance    of the sweep cut of the Fiedler order: votes across over votes of the smaller side. By Cheeger's
+                   inequality it is small exactly if the normalised λ₂ is small
 
-A bridge is weak where fewer than one in eight votes of the smaller side cross it: all comparisons of the two sides then
-hang on those few. Two halves whose pairs across were compared a thirty-third as often as those within have .07 to .11;
-the thinnest cut of a real board of 129 models has .27, one that is sampled at random .5.
+A cut is weak if fewer than one in eight votes of the smaller side cross it: all comparisons of the two sides rest on
+those few votes. Two halves whose cross pairs have 1/33 of the votes of inner pairs have a conductance of .07 to .11;
+the weakest cut of a real board of 129 models has .27, a board that is sampled at random has .5.
 
 >>> from pipeline.ratings import PairCounts
 >>> pairs = [(0, 1), (0, 2), (1, 2), (3, 4), (3, 5), (4, 5)]
@@ -42,18 +42,18 @@ _SHOWN = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
-    """How well a board hangs together.
+class GraphHealth:
+    """Connectivity of a board.
 
     Attributes:
-        models: rated.
+        models: number of rated models.
         lambda2: algebraic connectivity of the information, votes.
-        worst: the two models that are compared worst.
+        worst: the two models with the least certain comparison.
         worst_se, median_se: standard error of their difference, and of the median pair, points.
-        conductance: of the thinnest cut found, 0 to 1.
+        conductance: of the weakest cut found, 0 to 1.
         side: the models on the smaller side of that cut.
         crossing: votes across it.
-        crossing_pairs: pairs of models that were ever compared across it.
+        crossing_pairs: pairs of models with at least one vote across it.
     """
 
     models: int
@@ -68,31 +68,31 @@ class Health:
 
     @property
     def weak(self) -> bool:
-        """Whether the two sides of the cut hang together by few votes."""
+        """Whether few votes connect the two sides of the cut."""
         return self.conductance < _WEAK
 
 
 @single_blas_thread
-def graph_health(counts: PairCounts) -> Health:
-    """Look at a board's comparison graph.
+def graph_health(counts: PairCounts) -> GraphHealth:
+    """Measures the connectivity of a board's comparison graph.
 
     Raises:
-        Disconnected: there is none to speak of: it is split; lists the components by name.
+        Disconnected: the graph is split; lists the components by name.
         BadCounts, NotConverged: as `ratings.fit`.
     """
     W = counts.win_matrix()
     require_strongly_connected(W, counts.models)
     fitted = fit(counts)
     values, vectors = eigh(fitted.hessian)
-    # R = diag + diagᵀ − 2 H⁺, without the direction that H is blind to.
+    # R = diag + diagᵀ − 2 H⁺, without the null direction of H.
     inverse = (vectors[:, 1:] / values[1:]) @ vectors[:, 1:].T
     R = np.add.outer(np.diag(inverse), np.diag(inverse)) - 2 * inverse
     i, j = (int(k) for k in np.unravel_index(int(R.argmax()), R.shape))
     pairs = R[np.triu_indices(len(R), 1)]
-    conductance, side = _thinnest(W + W.T)
+    conductance, side = _weakest_cut(W + W.T)
     away = np.setdiff1d(np.arange(len(W)), side)
     across = (W + W.T)[np.ix_(np.array(side), away)]
-    return Health(
+    return GraphHealth(
         len(W), float(values[1]), (counts.models[min(i, j)], counts.models[max(i, j)]),
         sqrt(float(R.max())) * POINTS_PER_LOGIT, sqrt(float(np.median(pairs))) * POINTS_PER_LOGIT, conductance,
         tuple(counts.models[k] for k in side), round(float(across.sum())), int((across > 0).sum()),
@@ -100,7 +100,7 @@ def graph_health(counts: PairCounts) -> Health:
 
 
 def graph_findings(counts: PairCounts) -> tuple[Finding, ...]:
-    """What is wrong with a board's comparison graph: split, or held together by few votes."""
+    """Findings about a board's comparison graph: it is split, or few votes connect its parts."""
     try:
         health = graph_health(counts)
     except Disconnected as error:
@@ -123,7 +123,7 @@ def graph_findings(counts: PairCounts) -> tuple[Finding, ...]:
     return (Finding(AUDIT, "board", "board", "weak bridge", "warning", what, None, figures),)
 
 
-def _thinnest(N: Float64) -> tuple[float, list[int]]:
+def _weakest_cut(N: Float64) -> tuple[float, list[int]]:
     """The sweep cut of the Fiedler order with the smallest conductance, and its smaller side."""
     volume = N.sum(axis=1)
     scale = 1 / np.sqrt(volume)

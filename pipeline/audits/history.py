@@ -1,11 +1,11 @@
-"""`score_retraction` on a board of which only snapshots are public: what its history takes back.
+"""`score_retraction` on published snapshots: vote counts and names that a board's history takes back.
 
-Votes are never withdrawn by those who cast them: a cumulative count that is lower in a later snapshot, or a name
-that is gone, means that scores were recomputed, cleaned, renamed or withdrawn. Published: counts fell in 73 of 87
+Voters never withdraw votes. A cumulative count that is lower in a later snapshot, or a missing name, means that scores
+were recomputed, cleaned, renamed or withdrawn. Published: counts fell in 73 of 87
 transitions of a text board between June 2024 and August 2025, and 91 of its 309 names were gone at the end.
 
-Blind spot: why. A public notice, a removal of duplicates and a silent withdrawal look alike here; so does a new name
-for the same model. Of a name that stands twice in a snapshot the larger count is taken; `names_twice` lists it.
+Blind spot: the reason. A public notice, a removal of duplicates, a silent withdrawal and a new name for the same model
+look alike here. If a snapshot lists a name twice, the larger count is used; `names_twice` lists such names.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pipeline.formats.published_boards import PublishedBoard
 
 
 @dataclass(frozen=True, slots=True)
-class Fall:
+class VoteCountDrop:
     """A vote count that is lower in the later of two snapshots; `model` is None for the board's total."""
 
     start: date
@@ -35,8 +35,8 @@ class Fall:
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
-    """A name that the last snapshot does not have, the last one that had it, and its votes there."""
+class RemovedName:
+    """A name that the last snapshot lacks, the day of the last snapshot with it, and its votes there."""
 
     model: str
     last_seen: date
@@ -49,8 +49,8 @@ class StyleShifts:
 
     Attributes:
         day: of the snapshot.
-        compared: models with both ranks.
-        shifted: of those, how many have two different ranks.
+        compared: number of models with both ranks.
+        shifted: number of those with two different ranks.
         mean: mean of |style rank − rank| in places.
         models: (model, rank, rank under style control), the largest shift first, then by rank; only those shifted.
     """
@@ -64,7 +64,7 @@ class StyleShifts:
 
 @dataclass(frozen=True, slots=True)
 class VoteShares:
-    """Shares of the votes that a snapshot counts; a battle counts for both of its models.
+    """Shares of the votes of a snapshot; a battle counts for both of its models.
 
     Attributes:
         day: of the snapshot.
@@ -85,27 +85,27 @@ class VoteShares:
 
 @dataclass(frozen=True, slots=True)
 class BoardHistory:
-    """What a board's snapshots say of each other.
+    """Changes over the published snapshots of one board.
 
     Attributes:
         board: its name.
         days: of the snapshots, ascending.
-        falls: every count of a model that fell.
-        total_falls: the same of the board's total.
-        names_seen: how many names ever stood there.
-        gone: names that are not in the last snapshot, by name.
-        names_twice: (day, name) that stands more than once in a snapshot.
-        style: one entry a snapshot that gives ranks under style control.
-        shares: one entry a snapshot that counts a vote.
+        falls: every vote count of a model that fell.
+        total_falls: every total vote count of the board that fell.
+        names_seen: number of names in all snapshots.
+        gone: names that the last snapshot lacks, sorted by name.
+        names_twice: (day, name) of names that a snapshot lists more than once.
+        style: one entry for each snapshot with ranks under style control.
+        shares: one entry for each snapshot with votes.
         top: changes of the first place.
     """
 
     board: str
     days: tuple[date, ...]
-    falls: tuple[Fall, ...]
-    total_falls: tuple[Fall, ...]
+    falls: tuple[VoteCountDrop, ...]
+    total_falls: tuple[VoteCountDrop, ...]
     names_seen: int
-    gone: tuple[Gone, ...]
+    gone: tuple[RemovedName, ...]
     names_twice: tuple[tuple[date, str], ...]
     style: tuple[StyleShifts, ...]
     shares: tuple[VoteShares, ...]
@@ -118,32 +118,32 @@ class BoardHistory:
 
     @property
     def transitions_with_falling_votes(self) -> int:
-        """Those in which at least one model that stands in both has fewer votes in the later one."""
+        """Transitions in which at least one model has fewer votes in the later snapshot."""
         return len({fall.start for fall in self.falls})
 
     @property
     def suspicious(self) -> bool:
-        """Whether anything was taken back: votes of a model, of the board, or a name."""
+        """Whether a vote count fell or a name was removed."""
         return bool(self.falls or self.total_falls or self.gone)
 
 
 def board_history(snapshots: Sequence[PublishedBoard]) -> BoardHistory:
-    """Compare each snapshot of one board with the next.
+    """Compares each snapshot of one board with the next.
 
     Args:
-        snapshots: at least one, the oldest first.
+        snapshots: at least one, oldest first.
     """
     counts = [_votes(snapshot) for snapshot in snapshots]
     falls, total_falls = [], []
     for (earlier, before), (later, after) in pairwise(zip(snapshots, counts, strict=True)):
         falls += [
-            Fall(earlier.day, later.day, votes, after[model], model)
+            VoteCountDrop(earlier.day, later.day, votes, after[model], model)
             for model, votes in sorted(before.items())
             if after.get(model, votes) < votes
         ]
         totals = int(earlier.votes.sum()), int(later.votes.sum())
         if totals[1] < totals[0]:
-            total_falls.append(Fall(earlier.day, later.day, *totals))
+            total_falls.append(VoteCountDrop(earlier.day, later.day, *totals))
     last = {model: i for i, count in enumerate(counts) for model in count}
     return BoardHistory(
         snapshots[0].board,
@@ -151,7 +151,9 @@ def board_history(snapshots: Sequence[PublishedBoard]) -> BoardHistory:
         tuple(falls),
         tuple(total_falls),
         len(last),
-        tuple(Gone(m, snapshots[i].day, counts[i][m]) for m, i in sorted(last.items()) if i < len(snapshots) - 1),
+        tuple(
+            RemovedName(m, snapshots[i].day, counts[i][m]) for m, i in sorted(last.items()) if i < len(snapshots) - 1
+        ),
         tuple((s.day, m) for s in snapshots for m, times in sorted(Counter(s.models).items()) if times > 1),
         tuple(style_shifts(s) for s in snapshots if np.isfinite(s.style_rank).any()),
         tuple(vote_shares(s) for s in snapshots if s.votes.any()),
@@ -160,7 +162,7 @@ def board_history(snapshots: Sequence[PublishedBoard]) -> BoardHistory:
 
 
 def style_shifts(snapshot: PublishedBoard) -> StyleShifts:
-    """Ranks under style control against plain ranks; models without one of the two are left out."""
+    """Compares ranks under style control with plain ranks; skips models that lack one of the two."""
     rows = np.flatnonzero(np.isfinite(snapshot.rank) & np.isfinite(snapshot.style_rank))
     shift = np.abs(snapshot.style_rank[rows] - snapshot.rank[rows])
     order = sorted(range(len(rows)), key=lambda k: (-shift[k], snapshot.rank[rows[k]]))
@@ -173,10 +175,10 @@ def style_shifts(snapshot: PublishedBoard) -> StyleShifts:
 
 
 def vote_shares(snapshot: PublishedBoard) -> VoteShares:
-    """Shares of one snapshot.
+    """Vote shares of one snapshot.
 
     Raises:
-        BadCounts: it counts no vote.
+        BadCounts: the snapshot has no votes.
     """
     votes = snapshot.votes.tolist()
     by_organization = shares.summed(snapshot.organizations, votes)

@@ -1,15 +1,16 @@
-"""`lockstep`: voters who vote on the same things at the same time more often than strangers do.
+"""`lockstep`: groups of voters who share more votes at the same time than independent voters would.
 
 Cell = (pair, outcome, ten-minute bucket, prompt); its probability π_c is the product of the shares of its pair with its
 outcome, of its bucket and of its prompt, so that a group does not make its own cells likely. Under independence a voter
 of n votes has one in a given cell with probability of at most n π_c, hence k given cells all with at most Π n π_c, and
     s(u, v) = Σ over shared cells of ln(1 / (n π_c)),  n the larger number of votes of the two,
-links two voters where s ≥ ln(V²/2 / α): expected false links are at most about α a board. Cells of more than 50 votes
-are skipped: a popular prompt at a busy hour says nothing. Linked voters are joined by union-find, and groups are ranked
-by the density of FRAUDAR (Hooi et al. 2016, KDD): edges to cells that two or more of them share, each weighing
-1/log(x + 5) for a cell of x votes, over voters and cells, after peeling off what lowers it.
+links two voters if s ≥ ln(V²/2 / α): expected false links are at most about α a board. Cells of more than 50 votes
+are skipped: a popular prompt at a busy hour is no evidence. Connected voters form a group. Groups are ranked by the
+density of FRAUDAR (Hooi et al. 2016, KDD): edges to cells that two or more of them share, each with weight
+1/log(x + 5) for a cell of x votes, over voters and cells, after removing voters that lower it.
 
-Law: evidence for a person, never for an automatic removal. Blind spot: friends who test the same prompt together.
+Law: evidence for a person to review, never a reason for automatic removal.
+Blind spot: friends who test the same prompt together.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ AUDIT = "lockstep"
 BUCKET = 10 * MINUTE
 _HEAVY = 50
 _SHOWN = 20
-# Factors of a hash of three numbers (modulo 2⁶⁴); two cells of one hash are told apart afterwards.
+# Factors of a hash of three numbers (modulo 2⁶⁴); two cells with one hash are separated afterwards.
 _ODD = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9)
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class LockstepGroup:
     """Voters in lockstep.
 
     Attributes:
@@ -54,7 +55,7 @@ class Group:
 
 def lockstep(
     voter: npt.ArrayLike, pair: npt.ArrayLike, outcome: npt.ArrayLike, at: npt.ArrayLike, prompt: npt.ArrayLike
-) -> tuple[Group, ...]:
+) -> tuple[LockstepGroup, ...]:
     """Find groups among n votes, the densest first.
 
     Args:
@@ -70,7 +71,7 @@ def lockstep(
     if not len(who):
         return ()
     what, when = left * (int(result.max()) + 1) + result, moment // BUCKET
-    # Hardly a cell has two votes: those are looked for by one sort, and only they are looked at.
+    # Few cells have two votes: one sort finds them, and only they are processed further.
     rows = _shared(what, when, asked)
     if not len(rows):
         return ()
@@ -95,7 +96,9 @@ def lockstep(
     return tuple(replace(group, voters=tuple(int(names[code]) for code in group.voters)) for group in found)
 
 
-def lockstep_findings(groups: tuple[Group, ...], voters: int, label: Callable[[int], str]) -> tuple[Finding, ...]:
+def lockstep_findings(
+    groups: tuple[LockstepGroup, ...], voters: int, label: Callable[[int], str]
+) -> tuple[Finding, ...]:
     """A finding a group, under its first voter.
 
     Args:
@@ -165,7 +168,7 @@ def _pairs(edges: Int64) -> tuple[Int64, Int64, Int64]:
     return first, second, cell
 
 
-def _groups(first: Int64, second: Int64, score: Float64, edges: Int64, size: Int64) -> tuple[Group, ...]:
+def _groups(first: Int64, second: Int64, score: Float64, edges: Int64, size: Int64) -> tuple[LockstepGroup, ...]:
     members = np.unique(np.concatenate([first, second]))
     if not len(members):
         return ()
@@ -177,7 +180,7 @@ def _groups(first: Int64, second: Int64, score: Float64, edges: Int64, size: Int
         voters = members[label == part]
         own = edges[np.isin(edges[:, 1], voters)]
         density, kept, cells = _peel(own, size)
-        groups.append(Group(tuple(kept), cells, density, float(score[label[i] == part].max())))
+        groups.append(LockstepGroup(tuple(kept), cells, density, float(score[label[i] == part].max())))
     return tuple(sorted(groups, key=lambda g: (-g.density, g.voters)))
 
 

@@ -1,16 +1,16 @@
-"""The five recommendations as a policy: each rule with its parameters, pass or fail, and what it rests on.
+"""The five recommendations as a policy: each rule with its parameters, verdict and evidence.
 
-no_retraction            a score that was seen stays
-private_variants         at most so many private variants of a provider at once
-deprecation_by_license   licence groups lose models alike: shares retired within `most_apart`, or Fisher's exact test
-                         (1922) above `level` for every two groups
+no_retraction            a published score is not withdrawn
+private_variants         a provider has at most `most` private variants at once
+deprecation_by_license   licence groups lose models at similar rates: retired shares differ by at most `most_apart`,
+                         or Fisher's exact test (1922) gives p above `level` for every two groups
 fair_sampling            sampled as declared, and near the active-sampling rule: a pair is drawn in proportion to
-                         √(v/n) − √(v/(n+1)), by how much one more vote narrows its interval (Chiang et al. 2024,
+                         √(v/n) − √(v/(n+1)), the gain in precision of one more vote (Chiang et al. 2024,
                          "Chatbot Arena", equation 9)
-public_removal           every removal has a public notice; silence of so many days is a removal
+public_removal           every removal has a public notice; a model without votes for `days` days is removed
 
-Source: Singh et al. 2025, "The Leaderboard Illusion", section 6. Law: a rule that cannot be judged is neither passed
-nor failed. Blind spot: whether a notice says the truth.
+Source: Singh et al. 2025, "The Leaderboard Illusion", section 6. Law: a rule that cannot be evaluated is neither passed
+nor failed. Blind spot: the truth of a notice.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ RULES: Mapping[str, Mapping[str, float]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What became of one rule.
+class PolicyVerdict:
+    """The verdict on one rule.
 
     Attributes:
         rule: its name.
-        passed: None if it cannot be judged.
-        what: a sentence with its figures.
+        passed: None if the rule cannot be evaluated.
+        what: a sentence with the figures.
         parameters: as the policy sets them.
-        evidence: what it rests on.
+        evidence: the figures, by name.
     """
 
     rule: str
@@ -59,8 +59,8 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """What the rules are held against.
+class PolicyFacts:
+    """Inputs of the rules.
 
     Attributes:
         retractions: findings of `score_retraction`.
@@ -80,11 +80,11 @@ class Facts:
     removals: Mapping[str, str]
 
 
-def parameters(policy: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """A policy as its file holds it, checked: defaults for what a rule leaves out.
+def parse_policy(policy: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Checks the content of a policy file and fills in default parameters.
 
     Raises:
-        BadCounts: a rule or a parameter that does not exist, or a value that is no number of at least 0.
+        BadCounts: an unknown rule or parameter, or a value that is not a number of at least 0.
     """
     result: dict[str, dict[str, float]] = {}
     for rule, given in policy.items():
@@ -99,20 +99,20 @@ def parameters(policy: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     return result
 
 
-def judge(policy: Mapping[str, Mapping[str, float]], facts: Facts) -> tuple[Verdict, ...]:
-    """Hold the facts against every rule of a policy.
+def evaluate_policy(policy: Mapping[str, Mapping[str, float]], facts: PolicyFacts) -> tuple[PolicyVerdict, ...]:
+    """Evaluates every rule of a policy.
 
     Args:
         policy: as `parameters` gives it.
         facts: what is known.
     """
-    return tuple(_JUDGES[rule](given, facts) for rule, given in policy.items())
+    return tuple(_EVALUATORS[rule](given, facts) for rule, given in policy.items())
 
 
 def active_shares(counts: PairCounts) -> Float64:
-    """Share of appearances of each model by the active-sampling rule: float64[K], of sum 1.
+    """Shares of appearances under the active-sampling rule: float64[K], sum 1.
 
-    A pair that never met counts as met once, with the largest variance that a vote can have.
+    A pair without votes counts as one vote with the largest possible variance.
 
     Raises:
         BadCounts: fewer than two models.
@@ -123,7 +123,7 @@ def active_shares(counts: PairCounts) -> Float64:
     n = wins + wins.T + ties
     met = np.maximum(n, 1)
     p = np.where(n > 0, (wins + ties / 2) / met, 0.5)
-    # E[y²] − p² of y = 1, ½ or 0; where all votes said one thing, half a vote says the other.
+    # E[y²] − p² of y = 1, ½ or 0; if all votes agree, half a vote for the other outcome is added.
     v = np.where(n > 0, np.maximum((wins + ties / 4) / met - p**2, 0.25 / met), 0.25)
     weight = np.sqrt(v / met) - np.sqrt(v / (met + 1))
     np.fill_diagonal(weight, 0.0)
@@ -131,44 +131,46 @@ def active_shares(counts: PairCounts) -> Float64:
     return result
 
 
-def distance(first: Float64, second: Float64) -> float:
+def total_variation(first: Float64, second: Float64) -> float:
     """Total variation distance of two distributions: half the sum of absolute differences."""
     return float(np.abs(first - second).sum() / 2)
 
 
-def _no_retraction(given: Mapping[str, float], facts: Facts) -> Verdict:
+def _no_retraction(given: Mapping[str, float], facts: PolicyFacts) -> PolicyVerdict:
     models = sorted({finding.subject for finding in facts.retractions})
     what = f"{len(models)} models had a score that was taken back" if models else "no score was taken back"
-    return Verdict("no_retraction", not models, what, given, {"models": models})
+    return PolicyVerdict("no_retraction", not models, what, given, {"models": models})
 
 
-def _private_variants(given: Mapping[str, float], facts: Facts) -> Verdict:
+def _private_variants(given: Mapping[str, float], facts: PolicyFacts) -> PolicyVerdict:
     over = {provider: len(names) for provider, names in facts.under_test.items() if len(names) > given["most"]}
     most = max((len(names) for names in facts.under_test.values()), default=0)
     what = f"the most private variants of one provider under test are {most}; {given['most']:g} are allowed"
-    return Verdict("private_variants", not over, what, given, {"over": over})
+    return PolicyVerdict("private_variants", not over, what, given, {"over": over})
 
 
-def _deprecation_by_license(given: Mapping[str, float], facts: Facts) -> Verdict:
+def _deprecation_by_license(given: Mapping[str, float], facts: PolicyFacts) -> PolicyVerdict:
     groups = [group for group in (OPEN, PROPRIETARY) if facts.listed.get(group)]
     evidence = {group: {"retired": facts.retired.get(group, 0), "listed": facts.listed[group]} for group in groups}
     if len(groups) < 2:
-        return Verdict("deprecation_by_license", None, "fewer than two licence groups are listed", given, evidence)
+        return PolicyVerdict(
+            "deprecation_by_license", None, "fewer than two licence groups are listed", given, evidence
+        )
     apart: list[tuple[float, float]] = []
     for a, b in combinations(groups, 2):
         table = [[facts.retired.get(g, 0), facts.listed[g] - facts.retired.get(g, 0)] for g in (a, b)]
         shares = [row[0] / sum(row) for row in table]
         apart.append((abs(shares[0] - shares[1]), float(scipy.stats.fisher_exact(np.array(table)).pvalue)))
     failed = any(gap > given["most_apart"] and p < given["level"] for gap, p in apart)
-    told = ", ".join(f"{facts.retired.get(g, 0)} of {facts.listed[g]} {g}" for g in groups)
+    listed = ", ".join(f"{facts.retired.get(g, 0)} of {facts.listed[g]} {g}" for g in groups)
     gap, p = max(apart)
-    what = f"retired are {told}: {gap:.1%} apart, p = {p:.2g}"
-    return Verdict("deprecation_by_license", not failed, what, given, {**evidence, "apart": gap, "p_value": p})
+    what = f"retired are {listed}: {gap:.1%} apart, p = {p:.2g}"
+    return PolicyVerdict("deprecation_by_license", not failed, what, given, {**evidence, "apart": gap, "p_value": p})
 
 
-def _fair_sampling(given: Mapping[str, float], facts: Facts) -> Verdict:
+def _fair_sampling(given: Mapping[str, float], facts: PolicyFacts) -> PolicyVerdict:
     if facts.unfair is None:
-        return Verdict(
+        return PolicyVerdict(
             "fair_sampling",
             None,
             "no sampling policy was in force for a whole day with sealed votes",
@@ -182,15 +184,15 @@ def _fair_sampling(given: Mapping[str, float], facts: Facts) -> Verdict:
         f"active-sampling rule {shown}, {given['most_distance']:g} is allowed"
     )
     evidence = {"not as declared": [finding.what for finding in facts.unfair], "distance": facts.distance}
-    return Verdict("fair_sampling", not facts.unfair and not far, what, given, evidence)
+    return PolicyVerdict("fair_sampling", not facts.unfair and not far, what, given, evidence)
 
 
-def _public_removal(given: Mapping[str, float], facts: Facts) -> Verdict:
+def _public_removal(given: Mapping[str, float], facts: PolicyFacts) -> PolicyVerdict:
     what = f"{len(facts.removals)} models were removed without a public notice"
-    return Verdict("public_removal", not facts.removals, what, given, {"models": dict(facts.removals)})
+    return PolicyVerdict("public_removal", not facts.removals, what, given, {"models": dict(facts.removals)})
 
 
-_JUDGES = {
+_EVALUATORS = {
     "no_retraction": _no_retraction,
     "private_variants": _private_variants,
     "deprecation_by_license": _deprecation_by_license,

@@ -1,13 +1,13 @@
-"""Prompt duplication: how often the same prompt is asked again.
+"""Prompt duplication: the share of votes on a prompt that was used before.
 
-Within a month: 1 − distinct prompts / votes. From month to month: the share of a month's votes whose prompt was asked
-in the month before. Published: 20% within a month, 7.3% from month to month exactly alike, 26.5% when near copies count
-(Singh et al. 2025, "The Leaderboard Illusion", section 4): models can be trained on what will be asked.
+Within a month: 1 − distinct prompts / votes. From month to month: the share of a month's votes whose prompt was used
+in the month before. Published: 20% within a month, 7.3% from month to month for exact copies, 26.5% with near copies
+(Singh et al. 2025, "The Leaderboard Illusion", section 4): models can be trained on prompts that return.
 
 Blind spot: hashes see exact copies only.
 
 >>> prompt_duplication([1, 1, 1, 1, 2, 2], [7, 7, 7, 8, 8, 9])
-(Month(month=1, votes=4, within=0.5, across=None), Month(month=2, votes=2, within=0.0, across=0.5))
+(MonthlyRepeats(month=1, votes=4, within=0.5, across=None), MonthlyRepeats(month=2, votes=2, within=0.0, across=0.5))
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from pipeline.audits.finding import Finding
 from pipeline.vocabulary.arrays import Bool, Int64
 
 LIMIT = 0.25
-"""Share within a month above which it is told of: the published board had .20."""
+"""Share within a month above which there is a finding: the published board had .20."""
 
 
 @dataclass(frozen=True, slots=True)
-class Month:
-    """Repeats of a month.
+class MonthlyRepeats:
+    """Repeated prompts in a month.
 
     Attributes:
-        month: its number.
+        month: number of the month.
         votes: votes with a prompt.
         within: share of them that repeat a prompt of this month.
-        across: share of them whose prompt was asked in the month before; None where that had no votes.
+        across: share of them whose prompt was used in the month before; None if that month has no votes.
     """
 
     month: int
@@ -41,12 +41,12 @@ class Month:
     across: float | None
 
 
-def prompt_duplication(month: npt.ArrayLike, prompt: npt.ArrayLike) -> tuple[Month, ...]:
-    """Repeats, month by month.
+def prompt_duplication(month: npt.ArrayLike, prompt: npt.ArrayLike) -> tuple[MonthlyRepeats, ...]:
+    """Counts repeated prompts by month.
 
     Args:
-        month: whole numbers, one a vote; neighbours follow each other.
-        prompt: whole numbers, −1 where a vote has none: such votes are left out.
+        month: int[n], month of each vote; consecutive months have consecutive numbers.
+        prompt: int[n], prompt of each vote; votes with −1 have none and are skipped.
     """
     when, asked = np.asarray(month, dtype=np.int64), np.asarray(prompt, dtype=np.int64)
     when, asked = when[asked != -1], asked[asked != -1]
@@ -55,7 +55,7 @@ def prompt_duplication(month: npt.ArrayLike, prompt: npt.ArrayLike) -> tuple[Mon
     for m, prompts in of.items():
         before = of.get(m - 1)
         across = None if before is None else float(_among(prompts, before).mean())
-        result.append(Month(m, len(prompts), 1 - len(_distinct(prompts)) / len(prompts), across))
+        result.append(MonthlyRepeats(m, len(prompts), 1 - len(_distinct(prompts)) / len(prompts), across))
     return tuple(result)
 
 
@@ -64,13 +64,13 @@ def _distinct(ascending: Int64) -> Int64:
 
 
 def _among(ascending: Int64, others: Int64) -> Bool:
-    """Which of them stand among others, ascending too."""
+    """Whether each value is in `others`; both are ascending."""
     place = np.minimum(np.searchsorted(others, ascending), len(others) - 1)
     return np.asarray(others[place] == ascending)
 
 
-def prompt_findings(months: tuple[Month, ...]) -> tuple[Finding, ...]:
-    """Months in which prompts repeat more often than LIMIT."""
+def prompt_findings(months: tuple[MonthlyRepeats, ...]) -> tuple[Finding, ...]:
+    """Findings about months with a repeated share above LIMIT."""
     return tuple(
         Finding(
             "prompt_duplication", "board", "board", f"prompts repeat in month {one.month}", "warning",

@@ -1,11 +1,11 @@
-"""`score_retraction`: a score that people saw and that is taken back.
+"""`score_retraction`: published scores that were withdrawn.
 
-Facts, no test: a model retracted after it was scored; one deprecated or renamed after it was scored without a public
-notice; a vote count that goes down between two snapshots of a board.
+Facts, no test: a model retracted after it was scored; a model deprecated or renamed after it was scored without a
+public notice; a vote count that falls between two snapshots of a board.
 
 Source: Singh et al. 2025, "The Leaderboard Illusion", section 3 (private scores withdrawn) and 5 (205 models silently
-deprecated, 47 listed). Blind spot: votes that are taken out for a published reason fall as well; the snapshot's own
-exclusions are not counted here, its raw view is what is compared.
+deprecated, 47 listed). Blind spot: a count also falls if votes are removed for a published reason. Exclusions do
+not matter: raw views are compared.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from pipeline.vocabulary.time import format_rfc3339, to_microseconds
 AUDIT = "score_retraction"
 
 
-def withdrawn(events: Sequence[RegistryEvent], scored_at: Mapping[str, int]) -> tuple[Finding, ...]:
-    """Models that were scored and then retracted, or deprecated or renamed in silence.
+def withdrawn_scores(events: Sequence[RegistryEvent], scored_at: Mapping[str, int]) -> tuple[Finding, ...]:
+    """Findings about scored models that were retracted, or deprecated or renamed without a notice.
 
     Args:
-        events: all of the registry.
-        scored_at: when each model, by key, was first rated in public, microseconds since 1970 UTC.
+        events: all events of the registry.
+        scored_at: model key → time of its first public rating, microseconds since 1970 UTC.
     """
     registry = Registry(events)
     findings = []
@@ -55,17 +55,20 @@ def _withdrawal(event: Retracted | Deprecated | Renamed, key: str, scored: int) 
     return Finding(AUDIT, "model", key, "deprecated in silence", "warning", what, None, figures)
 
 
-def unannounced(
+def unannounced_removals(
     state: RegistryState, scored_at: Mapping[str, int], recent: Mapping[str, int], votes: float, days: float
 ) -> dict[str, str]:
-    """Models that were removed without a public notice, and how: by event, or by not being shown any more.
+    """Models that were removed without a public notice: by an event, or because they are not shown any more.
 
     Args:
         state: the registry as of now.
-        scored_at: when each model was first rated in public.
-        recent: votes of each model in the last `days` days; empty where the board is younger than that.
-        votes: a model with at most so many of them is removed, said or not (published: 10 in 52 days).
-        days: of those votes.
+        scored_at: model → time of its first public rating.
+        recent: model → votes in the last `days` days; empty if the board is younger than that.
+        votes: a model with at most this many recent votes counts as removed (published: 10 in 52 days).
+        days: length of the recent period.
+
+    Returns:
+        Model → description of the removal.
     """
     result = {}
     for name, model in sorted(state.models.items()):
@@ -81,27 +84,27 @@ def unannounced(
 
 
 def _over(model: RegisteredModel) -> bool:
-    """Retired in the open, retracted before it had a score, or released as another model."""
+    """Whether the model was retired with a notice, retracted before it had a score, or released as another model."""
     other = model.released_as not in (None, model.name)
     return model.deprecated_at is not None or model.retracted_at is not None or other
 
 
-def falling_votes(snapshots: Iterable[tuple[str, Mapping[str, int]]]) -> tuple[Finding, ...]:
-    """Vote counts that go down from one snapshot to the next, and names that are gone.
+def vote_count_drops(snapshots: Iterable[tuple[str, Mapping[str, int]]]) -> tuple[Finding, ...]:
+    """Findings about vote counts that fall from one snapshot to the next, and about removed names.
 
     Args:
-        snapshots: name of the snapshot and votes by model, in order.
+        snapshots: (name of the snapshot, votes by model), in order of time.
     """
     return tuple(
-        fall(model, earlier, later, votes, after.get(model))
+        fall_finding(model, earlier, later, votes, after.get(model))
         for (earlier, before), (later, after) in pairwise(snapshots)
         for model, votes in sorted(before.items())
         if after.get(model, -1) < votes
     )
 
 
-def fall(model: str, earlier: str, later: str, before: int, after: int | None) -> Finding:
-    """What is said of a vote count that went down between two snapshots; None after it is a name that is gone."""
+def fall_finding(model: str, earlier: str, later: str, before: int, after: int | None) -> Finding:
+    """The finding about a vote count that fell between two snapshots; `after` is None for a removed name."""
     left = "is gone from" if after is None else f"{after:,} in"
     what = f"{model} had {before:,} votes in {earlier} and {left} {later}"
     figures = {"from": earlier, "to": later, "before": before, "after": after}

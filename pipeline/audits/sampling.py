@@ -1,17 +1,18 @@
-"""Sampling-fairness ledger: who was shown how often, against what was declared.
+"""Sampling fairness: how often models were shown, compared with the declared sampling policy.
 
-Rates: the share of a day's battles that hold a model; of a provider or a licence group the sum over its models (a
+Rates: the share of a day's battles that contain a model; for a provider or a licence group the sum over its models (a
 battle between two of them counts twice). Shares are of all appearances and sum to 1.
 
 Formulas: a model with declared probability π in n battles appears x ~ Bin(n, π): twice the smaller exact tail. A
 group's appearances a battle are 0, 1 or 2 with mean m: their variance is at most m(2 − m), so z = (x − nm)/√(nm(2 − m))
-errs on the safe side. The daily tests are as many as there are days and subjects: Bonferroni.
+is conservative. Daily tests are corrected over days and subjects (Bonferroni).
 
 Published: two providers with 19.2% and 20.4% of the data, 83 open-weight models with 29.7% in all; peak daily rates of
 34.2% for one provider and 3.3% for another; a model drawn in 34% of a day's battles against a declared 13.6% (Singh et
 al. 2025, "The Leaderboard Illusion", section 4).
 
-Blind spot: why. A provider with twenty models has a larger share than one with two by right; the policy knows that.
+Blind spot: the reason. A provider with twenty models rightly has a larger share than one with two; only the declared
+policy accounts for that.
 """
 
 from __future__ import annotations
@@ -33,18 +34,18 @@ AUDIT = "sampling_fairness"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shown:
-    """How often K models were shown on D days.
+class DailyAppearances:
+    """Appearances of K models on D days.
 
     Attributes:
         models: K names.
         days: D labels, ascending.
         battles: int64[D].
         appearances: int64[D, K].
-        declared: float64[D, K], π by the policy in force; NaN on days without one.
+        declared: float64[D, K], π of the policy in force; NaN on days without a policy.
 
     Raises:
-        BadCounts: shapes that do not fit, or more appearances of a model than battles, with the day.
+        BadCounts: shapes do not match, or a model has more appearances than there are battles; names the day.
     """
 
     models: tuple[str, ...]
@@ -61,25 +62,25 @@ class Shown:
         if bad.any():
             d, k = (int(place) for place in np.argwhere(bad)[0])
             found = f"{self.appearances[d, k]} of {self.battles[d]} on {self.days[d]}"
-            raise BadCounts(f"expected 0 to all battles to hold {self.models[k]}, got {found}")
+            raise BadCounts(f"expected {self.models[k]} in 0 to all battles of a day, got {found}")
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One line of the ledger.
+class LedgerLine:
+    """Appearances of one model, provider or licence group.
 
     Attributes:
         kind: model, provider or license.
-        name: of whom.
-        models: how many models that is.
-        appearances: of them.
-        share: of all appearances.
+        name: name of the subject.
+        models: number of its models.
+        appearances: number of their appearances.
+        share: share of all appearances.
         rate: appearances a battle, over all days.
-        peak, peak_day: the highest daily rate, and when.
-        declared: appearances a battle by the policy, over the days that have one; None without a policy.
-        p_value: of the days with a policy together; None without one.
-        far: rate of the day that departs most from the policy, that day, and what was declared for it.
-        peak_p_value: of that day, Bonferroni over the days.
+        peak, peak_day: the highest daily rate, and its day.
+        declared: declared appearances a battle, over the days with a policy; None without a policy.
+        p_value: of all days with a policy together; None without one.
+        far: (rate, day, declared rate) of the day that departs most from the policy.
+        peak_p_value: of that day, Bonferroni-corrected over the days.
     """
 
     kind: str
@@ -97,35 +98,35 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
-    """Who was shown how often.
+class SamplingLedger:
+    """Appearances of every model, provider and licence group.
 
     Attributes:
-        days: on which there was one, as labels.
-        battles: in all.
-        models, providers, licenses: lines, the largest share first.
+        days: labels of the days.
+        battles: number of battles.
+        models, providers, licenses: one line each, largest share first.
         hhi: concentration over providers.
         gini: inequality over models.
     """
 
     days: tuple[str, ...]
     battles: int
-    models: tuple[Line, ...]
-    providers: tuple[Line, ...]
-    licenses: tuple[Line, ...]
+    models: tuple[LedgerLine, ...]
+    providers: tuple[LedgerLine, ...]
+    licenses: tuple[LedgerLine, ...]
     hhi: float
     gini: float
 
 
-def ledger(shown: Shown, provider: Mapping[str, str], license_group: Mapping[str, str]) -> Ledger:
-    """Book every model, provider and licence group.
+def ledger(shown: DailyAppearances, provider: Mapping[str, str], license_group: Mapping[str, str]) -> SamplingLedger:
+    """Sums appearances by model, provider and licence group, and tests them against the policy.
 
     Args:
         shown: appearances and policy.
-        provider, license_group: by model; a model without one is booked under "unknown".
+        provider, license_group: model → group; a model without one counts as "unknown".
 
     Raises:
-        BadCounts: there was no battle.
+        BadCounts: there are no battles.
     """
     if not shown.battles.sum():
         raise BadCounts("expected at least one battle, got none")
@@ -133,16 +134,16 @@ def ledger(shown: Shown, provider: Mapping[str, str], license_group: Mapping[str
     by_license = [license_group.get(model, shares.UNKNOWN) for model in shown.models]
     models = _lines(shown, "model", list(shown.models))
     providers = _lines(shown, "provider", by_provider)
-    return Ledger(
+    return SamplingLedger(
         shown.days, int(shown.battles.sum()), models, providers, _lines(shown, "license", by_license),
         shares.hhi([line.appearances for line in providers]), shares.gini([line.appearances for line in models]),
     )  # fmt: skip
 
 
-def unfair(book: Ledger) -> tuple[Finding, ...]:
-    """Models, providers and licence groups that were shown more or less often than declared.
+def sampling_findings(book: SamplingLedger) -> tuple[Finding, ...]:
+    """Findings about models, providers and licence groups that were shown more or less often than declared.
 
-    Level: ALPHA over all lines of a kind, of all days together or of a single one, whichever departs more.
+    Level: ALPHA over all lines of a kind; uses the smaller p-value of all days together and of the most extreme day.
     """
     findings = []
     for kind, lines in (("model", book.models), ("provider", book.providers), ("board", book.licenses)):
@@ -156,7 +157,7 @@ def unfair(book: Ledger) -> tuple[Finding, ...]:
     return tuple(findings)
 
 
-def _finding(kind: SubjectKind, line: Line, daily: bool, p: float) -> Finding:
+def _finding(kind: SubjectKind, line: LedgerLine, daily: bool, p: float) -> Finding:
     seen, when, declared = line.rate, "over all days", line.declared or 0.0
     if daily and line.far is not None:
         seen, when, declared = line.far[0], f"on {line.far[1]}", line.far[2]
@@ -170,7 +171,7 @@ def _finding(kind: SubjectKind, line: Line, daily: bool, p: float) -> Finding:
     return Finding(AUDIT, kind, line.name, direction, severity, what, p, figures)  # type: ignore[arg-type]
 
 
-def _lines(shown: Shown, kind: str, group: Sequence[str]) -> tuple[Line, ...]:
+def _lines(shown: DailyAppearances, kind: str, group: Sequence[str]) -> tuple[LedgerLine, ...]:
     names = sorted(set(group))
     member = np.array([[name == one for one in group] for name in names], dtype=np.int64)
     count, declared = shown.appearances @ member.T, shown.declared @ member.T
@@ -182,29 +183,31 @@ def _lines(shown: Shown, kind: str, group: Sequence[str]) -> tuple[Line, ...]:
     return tuple(sorted(lines, key=lambda line: (-line.share, line.name)))
 
 
-def _line(shown: Shown, kind: str, name: str, models: int, count: Int64, declared: Float64, total: int) -> Line:
+def _line(
+    shown: DailyAppearances, kind: str, name: str, models: int, count: Int64, declared: Float64, total: int
+) -> LedgerLine:
     live = shown.battles > 0
     rates = np.divide(count, shown.battles, out=np.zeros(len(count)), where=live)
     peak = int(rates.argmax())
-    told = np.flatnonzero(live & np.isfinite(declared))
+    dated = np.flatnonzero(live & np.isfinite(declared))
     expected, p, far, worst = None, None, None, None
-    if len(told):
-        n, x = shown.battles[told], count[told]
-        expected = float((declared[told] * n).sum() / n.sum())
+    if len(dated):
+        n, x = shown.battles[dated], count[dated]
+        expected = float((declared[dated] * n).sum() / n.sum())
         p = float(_p_values(x.sum(), n.sum(), np.float64(expected), models))
-        days = _p_values(x, n, declared[told], models)
-        at = int(told[int(days.argmin())])
+        days = _p_values(x, n, declared[dated], models)
+        at = int(dated[int(days.argmin())])
         far = float(rates[at]), shown.days[at], float(declared[at])
         worst = min(1.0, float(days.min()) * len(days))
     sum_of_battles = int(shown.battles.sum())
-    return Line(
+    return LedgerLine(
         kind, name, models, int(count.sum()), int(count.sum()) / total, int(count.sum()) / sum_of_battles,
         float(rates[peak]), shown.days[peak], expected, p, far, worst,
     )  # fmt: skip
 
 
 def _p_values(x: npt.ArrayLike, n: npt.ArrayLike, mean: npt.ArrayLike, models: int) -> Float64:
-    """Two-sided: of one model twice the smaller exact tail, of a group by the bound of its variance."""
+    """Two-sided p-values: exact binomial tails for one model, a normal bound with the largest variance for a group."""
     shown, battles = (np.asarray(value, dtype=np.int64) for value in (x, n))
     m = np.asarray(mean, dtype=np.float64)
     if models == 1 and (m <= 1).all():

@@ -1,13 +1,13 @@
-"""Second opinion: does another board, such as a ranking by usage, order the models alike?
+"""Rank agreement with another board, such as a ranking by usage.
 
-Kendall's τ_b (1945, Biometrika 33) and Spearman's ρ (1904) over the models that both have, and those whose places among
-them differ most. Names are matched without regard to case and punctuation, and nothing is guessed beyond that.
+Kendall's τ_b (1945, Biometrika 33) and Spearman's ρ (1904) over the models on both boards, and the models whose places
+differ most. Names match without case and punctuation; nothing else is guessed.
 
-Blind spot: two boards that measure different things may both be right; disagreement is a question, not a finding.
+Blind spot: two boards that measure different things may both be right. Disagreement is a question, not a finding.
 
 >>> opinion = second_opinion({"a": 1300, "b": 1200, "c": 1100, "d": 1000}, {"A": 9, "b": 1, "C": 5, "e": 2})
 >>> opinion.common, round(opinion.tau, 2), opinion.apart[0]
-(3, 0.33, Apart(model='b', place=2, other_place=3))
+(3, 0.33, RankDisagreement(model='b', place=2, other_place=3))
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from pipeline.errors import BadCounts
 
 
 @dataclass(frozen=True, slots=True)
-class Apart:
-    """A model and its places among the models in common (1 the best; of equals the better place)."""
+class RankDisagreement:
+    """A model and its two places among the common models (1 is best; ties get the better place)."""
 
     model: str
     place: int
@@ -32,31 +32,31 @@ class Apart:
 
 
 @dataclass(frozen=True, slots=True)
-class Opinion:
-    """How far two boards agree.
+class BoardAgreement:
+    """Rank agreement of two boards.
 
     Attributes:
-        common: models on both.
+        common: number of models on both.
         tau, tau_p: Kendall's τ_b and the p-value of "no association".
         rho: Spearman's.
-        apart: models by how far their places differ, the farthest first; none that agree.
+        apart: models with different places, largest difference first.
     """
 
     common: int
     tau: float
     tau_p: float
     rho: float
-    apart: tuple[Apart, ...]
+    apart: tuple[RankDisagreement, ...]
 
 
-def second_opinion(board: Mapping[str, float], other: Mapping[str, float]) -> Opinion:
-    """Compare two boards.
+def second_opinion(board: Mapping[str, float], other: Mapping[str, float]) -> BoardAgreement:
+    """Compares the order of two boards.
 
     Args:
-        board, other: score by name, the more the better.
+        board, other: score by model name, higher is better.
 
     Raises:
-        BadCounts: fewer than three models in common: every order of two is one of two.
+        BadCounts: fewer than three common models.
     """
     named = {_plain(name): value for name, value in other.items()}
     common = sorted((name for name in board if _plain(name) in named), key=lambda name: (-board[name], name))
@@ -65,9 +65,9 @@ def second_opinion(board: Mapping[str, float], other: Mapping[str, float]) -> Op
     x = np.array([board[name] for name in common])
     y = np.array([named[_plain(name)] for name in common])
     places = scipy.stats.rankdata(-x, method="min"), scipy.stats.rankdata(-y, method="min")
-    found = [Apart(name, int(a), int(b)) for name, a, b in zip(common, *places, strict=True) if a != b]
+    found = [RankDisagreement(name, int(a), int(b)) for name, a, b in zip(common, *places, strict=True) if a != b]
     tau = scipy.stats.kendalltau(x, y)
-    return Opinion(
+    return BoardAgreement(
         len(common), float(tau.statistic), float(tau.pvalue), float(scipy.stats.spearmanr(x, y).statistic),
         tuple(sorted(found, key=lambda one: (-abs(one.place - one.other_place), one.place))),
     )  # fmt: skip

@@ -1,6 +1,6 @@
-"""Who got how much: shares of groups, how concentrated and how unequal.
+"""Shares of groups, their concentration and their inequality.
 
-Formulas, of shares s_1 … s_K that sum to 1: HHI = Σ s² (Herfindahl 1950, Hirschman 1945), from 1/K to 1;
+Formulas, for shares s_1 … s_K that sum to 1: HHI = Σ s² (Herfindahl 1950, Hirschman 1945), from 1/K to 1;
 Gini = Σ_i (2i − K − 1) s_(i) / K with s ascending (Gini 1912), from 0 to 1 − 1/K.
 
 >>> shares({"x": 3, "y": 1})
@@ -22,15 +22,15 @@ OPEN, PROPRIETARY, UNKNOWN = "open", "proprietary", "unknown"
 LICENSE_GROUPS = (OPEN, PROPRIETARY, UNKNOWN)
 
 _NOT_SAID = frozenset({"", "-", "?", "n/a", "none", "other", "unknown"})
-# Public tables misspell it ("Propretary", 62 rows of one board's history); no licence's own name comes near.
+# Public tables misspell it ("Propretary", 62 rows of one board's history); no name of a licence is as similar.
 _ALIKE = 0.9
 
 
 def shares(amounts: Mapping[str, float]) -> dict[str, float]:
-    """Share of each in the sum, in the order given.
+    """Share of each amount in the sum, in the given order.
 
     Raises:
-        BadCounts: a negative or infinite amount, by name, or a sum of 0.
+        BadCounts: an amount is negative or infinite (named), or the sum is 0.
     """
     for name, amount in amounts.items():
         if not 0 <= amount < float("inf"):
@@ -42,7 +42,7 @@ def shares(amounts: Mapping[str, float]) -> dict[str, float]:
 
 
 def summed(groups: Iterable[str], amounts: Iterable[float]) -> dict[str, float]:
-    """Sum amounts by group, sorted by group."""
+    """Sums amounts by group, sorted by group."""
     result: dict[str, float] = {}
     for group, amount in zip(groups, amounts, strict=True):
         result[group] = result.get(group, 0.0) + float(amount)
@@ -50,7 +50,7 @@ def summed(groups: Iterable[str], amounts: Iterable[float]) -> dict[str, float]:
 
 
 def hhi(amounts: Sequence[float]) -> float:
-    """Concentration: the probability that two draws in proportion to the amounts are of one group.
+    """Concentration: the probability that two draws in proportion to the amounts fall into one group.
 
     Raises:
         BadCounts: as `shares`.
@@ -70,7 +70,7 @@ def gini(amounts: Sequence[float]) -> float:
 
 
 def license_group(license_name: str | None) -> str:
-    """Whether weights can be had under a licence: open, proprietary, or unknown where nobody said.
+    """Group of a licence: open weights, proprietary, or unknown.
 
     >>> [license_group(name) for name in ("Proprietary", "Propretary", "Apache 2.0", "Llama 3.1 Community", "-")]
     ['proprietary', 'proprietary', 'open', 'open', 'unknown']

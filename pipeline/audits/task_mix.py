@@ -1,16 +1,16 @@
-"""Deprecation under a shifting task mix: does the order hang on who was retired when?
+"""Deprecation under a shifting task mix: whether the order depends on when models were retired.
 
-Votes of one pair are a mix of tasks (categories, languages). Where the mix drifts and a model is retired on the way,
-its comparisons keep the old mix and all others get the new one: Bradley-Terry then compares answers to different
-questions, and the order of the models that *stayed* may change (Singh et al. 2025, "The Leaderboard Illusion",
+Votes of one pair are a mix of tasks (categories, languages). If the mix drifts and a model is retired meanwhile, its
+comparisons keep the old mix and all others get the new one. Bradley-Terry then compares answers to different questions,
+and the order of the *remaining* models may change (Singh et al. 2025, "The Leaderboard Illusion",
 section 5).
 
 The audit rates the board twice: with the votes as they are, and with every pair's votes reweighted to one common mix
-(post-stratification: within a pair, task by task, the share of each outcome counts as much as the task has in the whole
-board). Pairs that change order between the two hang on the mix.
+(post-stratification: within a pair, each task's outcome shares are weighted by the task's share of the whole board).
+The order of pairs that swap between the two depends on the mix.
 
-Blind spot: a task in which a pair never met has no share to weigh; the pair's other tasks stand in for it. Where models
-beat each other in a circle, how many votes a pair has decides too, and those are left as they are.
+Blind spot: a task without votes of a pair has no weight; the pair's other tasks replace it. For intransitive models the
+number of votes of each pair matters too; it is left unchanged.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ AUDIT = "task_mix"
 
 
 @dataclass(frozen=True, slots=True)
-class Reordered:
-    """Two models whose order hangs on the mix.
+class ReorderedPair:
+    """Two models whose order depends on the mix.
 
     Attributes:
-        above, below: as the votes are.
-        gap: points between them as the votes are, above 0.
+        above, below: their order with the votes as they are.
+        gap: points between them with the votes as they are, above 0.
         gap_at_one_mix: points between them at a common mix, below 0.
-        z: the difference of the two gaps in standard errors of the first: how much of it could be chance.
+        z: the difference of the two gaps in standard errors of the first.
     """
 
     above: str
@@ -49,26 +49,26 @@ class Reordered:
 
 @dataclass(frozen=True, slots=True)
 class TaskMix:
-    """A board as its votes are, and at a common mix.
+    """Order of a board with the votes as they are, and at a common mix.
 
     Attributes:
-        order, order_at_one_mix: names, the best first.
-        reordered: pairs that change, the largest change first.
+        order, order_at_one_mix: names, best first.
+        reordered: pairs that swap, largest change first.
     """
 
     order: tuple[str, ...]
     order_at_one_mix: tuple[str, ...]
-    reordered: tuple[Reordered, ...]
+    reordered: tuple[ReorderedPair, ...]
 
 
 def task_mix(tasks: Mapping[str, PairCounts]) -> TaskMix:
-    """Rate a board as it is and at a common mix of tasks.
+    """Rates a board as it is and at a common mix of tasks.
 
     Args:
-        tasks: task → its votes, on one axis of models that its votes connect.
+        tasks: task → its pair counts, all on one axis of models.
 
     Raises:
-        BadCounts: no task, or different axes.
+        BadCounts: no task, or different axes of models.
         Disconnected, NotConverged: as `ratings.fit`.
     """
     parts = list(tasks.values())
@@ -86,7 +86,7 @@ def task_mix(tasks: Mapping[str, PairCounts]) -> TaskMix:
 
 
 def task_mix_findings(found: TaskMix) -> tuple[Finding, ...]:
-    """One finding for the board if the order of any two models hangs on the mix by more than chance explains."""
+    """A finding if the order of two models depends on the mix by more than chance explains."""
     sure = [pair for pair in found.reordered if pair.z > _SURE]
     if not sure:
         return ()
@@ -105,7 +105,7 @@ _SURE = 2.576
 
 
 def _levelled(wins: Float64, ties: Float64) -> tuple[Float64, Float64]:
-    """Wins and ties [K, K] with the shares of tasks alike in every pair, and as many votes a pair as there were."""
+    """Wins and ties, float64[K, K], with equal task shares in every pair and unchanged votes a pair."""
     votes = wins + wins.transpose(0, 2, 1) + ties
     whole = votes.sum(axis=(1, 2)) / votes.sum()
     met = votes > 0
@@ -119,12 +119,12 @@ def _order(models: tuple[str, ...], theta: Float64) -> tuple[str, ...]:
     return tuple(models[k] for k in np.argsort(-theta, kind="stable"))
 
 
-def _reordered(models: tuple[str, ...], plain: Float64, V: Float64, level: Float64) -> tuple[Reordered, ...]:
+def _reordered(models: tuple[str, ...], plain: Float64, V: Float64, level: Float64) -> tuple[ReorderedPair, ...]:
     found = []
     for i, j in np.argwhere(np.subtract.outer(plain, plain) > 0).tolist():
         gap, then = plain[i] - plain[j], level[i] - level[j]
         if then < 0:
             se = float(np.sqrt(V[i, i] + V[j, j] - 2 * V[i, j]))
             pair = gap * POINTS_PER_LOGIT, then * POINTS_PER_LOGIT
-            found.append(Reordered(models[i], models[j], float(pair[0]), float(pair[1]), float((gap - then) / se)))
+            found.append(ReorderedPair(models[i], models[j], float(pair[0]), float(pair[1]), float((gap - then) / se)))
     return tuple(sorted(found, key=lambda pair: pair.gap_at_one_mix - pair.gap))

@@ -1,13 +1,13 @@
-"""`top_churn`: how often, and by whom, #1 changes, against what the intervals allow.
+"""`top_churn`: changes of the first place, compared with the number that the intervals allow.
 
-Formula: a score s with standard error e and n votes, that has n' votes in the next snapshot, moves by chance with
-variance e² (1 − n/n'): the later estimate holds the earlier one's votes, and increments of a maximum-likelihood
-estimate are uncorrelated with where they end. So a model d points behind #1 overtakes by chance with probability
-Φ(−d/√(v_1 + v)), and the sum over all models and transitions is at least the number of changes that chance explains
-(the union bound). More changes than that are held against Poisson(that sum).
+Formula: a score with standard error e and n votes, and n' votes in the next snapshot, moves by chance with variance
+v = e² (1 − n/n'): the later estimate contains the earlier one's votes, and increments of a maximum-likelihood estimate
+are uncorrelated with the final value. A model d points behind #1 overtakes by chance with probability
+Φ(−d/√(v_1 + v)); the sum over all models and transitions bounds the expected number of changes (union bound). The
+observed number is tested against Poisson(that sum).
 
-Blind spot: a newcomer at #1 is counted apart: nothing is known of it before. Intervals of public boards are rounded
-to points; a board that was re-anchored or refitted by another method moves by more than its intervals say.
+Blind spot: a new model at #1 is counted apart: it has no earlier score. Public intervals are rounded to points; a board
+that was re-anchored or refitted by another method moves by more than its intervals allow.
 
 Source of the question: Singh et al. 2025, "The Leaderboard Illusion", section 3: the first place changed hands
 between two providers several times within days.
@@ -29,20 +29,19 @@ from pipeline.vocabulary.arrays import Float64
 from pipeline.vocabulary.z_values import Z_95
 
 WEEK = 7
-# Half the width of a 95% interval in standard errors.
 
 
 @dataclass(frozen=True, slots=True)
-class Crowned:
-    """Another model is first.
+class LeaderChange:
+    """One change of the first place.
 
     Attributes:
-        before, day: the two snapshots.
-        old, new: the first of each.
-        organization: whose the new one is, as published.
-        gap: points between the new and the old one in the later snapshot; None if the old one is gone.
-        overlap: whether their intervals overlap there; None if one of the two has none.
-        newcomer: whether the new one was not on the earlier board.
+        before, day: days of the two snapshots.
+        old, new: the first model of each.
+        organization: organisation of the new one, as published.
+        gap: points between the new and the old one in the later snapshot; None if the old one is missing there.
+        overlap: whether their intervals overlap there; None if an interval is missing.
+        newcomer: whether the earlier snapshot lacks the new one.
         within_week: whether the last change, or the first snapshot, was at most seven days before.
     """
 
@@ -62,28 +61,28 @@ class TopChurn:
     """Changes of the first place.
 
     Attributes:
-        changes: each of them, the oldest first.
-        by_chance: at most so many changes between listed models are expected by chance.
-        p_value: the probability of as many changes between listed models, or more, if chance were all.
+        changes: all changes, oldest first.
+        by_chance: upper bound of the number of changes between listed models expected by chance.
+        p_value: probability of at least as many changes between listed models by chance.
     """
 
-    changes: tuple[Crowned, ...]
+    changes: tuple[LeaderChange, ...]
     by_chance: float
     p_value: float
 
     @property
     def overtakings(self) -> int:
-        """Changes between models that both were listed before."""
+        """Number of changes between models that were both listed before."""
         return sum(not change.newcomer for change in self.changes)
 
 
 def top_churn(snapshots: Sequence[PublishedBoard]) -> TopChurn:
-    """Changes of the first place on one board.
+    """Finds and tests the changes of the first place on one board.
 
     Args:
-        snapshots: the oldest first. First is who has the highest score; of equals the one with more votes.
+        snapshots: oldest first. The first model has the highest score; ties go to the one with more votes.
     """
-    changes: list[Crowned] = []
+    changes: list[LeaderChange] = []
     by_chance, since = 0.0, snapshots[0].day
     for earlier, later in pairwise(snapshots):
         by_chance += _expected(earlier, later)
@@ -97,7 +96,7 @@ def top_churn(snapshots: Sequence[PublishedBoard]) -> TopChurn:
 
 
 def top_churn_findings(found: TopChurn) -> tuple[Finding, ...]:
-    """A finding for the board if the first place changed more often than the intervals allow."""
+    """A finding if the first place changed more often than the intervals allow."""
     if found.p_value >= ALPHA:
         return ()
     soon = sum(change.within_week for change in found.changes)
@@ -117,7 +116,7 @@ def _first(board: PublishedBoard) -> int:
     return int(np.lexsort((board.votes, board.score))[-1])
 
 
-def _change(earlier: PublishedBoard, later: PublishedBoard, since: date) -> Crowned | None:
+def _change(earlier: PublishedBoard, later: PublishedBoard, since: date) -> LeaderChange | None:
     old, i = earlier.models[_first(earlier)], _first(later)
     new = later.models[i]
     if new == old:
@@ -129,11 +128,11 @@ def _change(earlier: PublishedBoard, later: PublishedBoard, since: date) -> Crow
         if np.isfinite(later.lower[i]) and np.isfinite(later.upper[j]):
             overlap = bool(later.lower[i] <= later.upper[j])
     newcomer, soon = new not in earlier.models, (later.day - since).days <= WEEK
-    return Crowned(earlier.day, later.day, old, new, later.organizations[i], gap, overlap, newcomer, soon)
+    return LeaderChange(earlier.day, later.day, old, new, later.organizations[i], gap, overlap, newcomer, soon)
 
 
 def _expected(earlier: PublishedBoard, later: PublishedBoard) -> float:
-    """At most so many changes by chance between two snapshots."""
+    """Upper bound of the expected number of changes by chance between two snapshots."""
     after = dict(zip(later.models, later.votes.tolist(), strict=True))
     moved = _variance(earlier, np.array([after.get(model, 0) for model in earlier.models], dtype=np.float64))
     first = _first(earlier)

@@ -1,16 +1,16 @@
-"""`variant_churn` and `best_of_n`: how many variants a provider tests in private, and what choosing the best is worth.
+"""`variant_churn` and `best_of_n`: private variants of a provider, and the gain of publishing the best one.
 
-variant_churn   private variants of one provider that are under test at one moment: more than 3 is a warning, more
-                than 10 critical (the line of one public policy for "provisional" models).
-best_of_n       at a release: N variants of the family were under test before it, or N was disclosed, whichever is
-                more. No N disclosed, or fewer than were seen, is a fact; N above 10 is one too. The raw score stands
-                beside the one without the winner's curse (`ratings.winners_curse`).
+variant_churn   private variants of one provider under test at one moment: more than 3 is a warning, more than 10 is
+                critical (the limit of one public policy for "provisional" models).
+best_of_n       at a release: N is the larger of the disclosed number and the variants of the family seen before it. A
+                missing N, an N below the number seen and an N above 10 are findings, with the raw score and the score
+                without the winner's curse (`ratings.winners_curse`).
 
 Source: Singh et al. 2025, "The Leaderboard Illusion", section 3: 27 private variants of one provider before one
 release, of which the score of one was published.
 
-Laws: registry in, findings out; the same registry gives the same; a variant counts from its submission to its release,
-retraction or deprecation. Blind spot: variants that were never submitted under the provider's name.
+Laws: the same registry gives the same findings; a variant counts from its submission to its release, retraction or
+deprecation. Blind spot: variants that were never submitted under the provider's name.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ _ALIKE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class VariantScore:
     """A model's score.
 
     Attributes:
         rating, se: points.
-        votes: it rests on.
-        before: those of them from before its release, of which alone the choice can have been lucky; None for all.
+        votes: number of votes behind it.
+        before: number of those cast before its release, the only ones that can bias the choice; None for all.
     """
 
     rating: float
@@ -48,30 +48,30 @@ class Scored:
 
     @property
     def kept(self) -> float:
-        """Share of the votes that the choice was made by."""
+        """Share of the votes that were cast before the choice."""
         if self.before is None or self.votes <= 0:
             return 1.0
         return min(1.0, self.before / self.votes)
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
-    """A release, and the selection behind it.
+class ModelRelease:
+    """A release and the selection behind it.
 
     Attributes:
-        model: the model that was tested.
-        released_as: the registered model that is public now; the same one if no other is named.
-        provider: who released it, None where nobody said.
-        at: when, microseconds since 1970 UTC.
-        disclosed_n: what the provider said.
-        seen: the variants of the family that the registry saw before the release, itself included.
+        model: the tested model.
+        released_as: the registered public model; the same as `model` if no other is named.
+        provider: its provider, None if unknown.
+        at: time of the release, microseconds since 1970 UTC.
+        disclosed_n: number of variants as the provider disclosed it.
+        seen: variants of the family that were registered before the release, itself included.
         raw: its score; None if it was never rated.
-        se: of the raw score, points.
-        corrected: its score without what is left of the winner's curse of N, for τ = 0; None if it was never rated.
-        corrected_se: its standard error.
-        shrunk: the same from the scores of all N variants; None unless all were rated, and at least two.
-        shrunk_se: its standard error.
-        gain: what the best of N gained when it was chosen, of which the curse is luck.
+        se: standard error of the raw score, points.
+        corrected: score without the remaining winner's curse of N, for τ = 0; None if it was never rated.
+        corrected_se: standard error of `corrected`.
+        shrunk: empirical-Bayes score from all N variants; None unless all of at least two were rated.
+        shrunk_se: standard error of `shrunk`.
+        gain: expected gain of the best of N when it was chosen; the curse is the part due to chance.
     """
 
     model: str
@@ -90,17 +90,17 @@ class Release:
 
     @property
     def n(self) -> int:
-        """Variants tested: as disclosed or as seen, whichever is more."""
+        """Number of variants tested: the larger of disclosed and seen."""
         return max(self.disclosed_n or 1, len(self.seen))
 
     @property
     def curse(self) -> float:
-        """Points of the raw score that are luck."""
+        """Points of the raw score that are due to chance."""
         return 0.0 if self.raw is None or self.corrected is None else self.raw - self.corrected
 
 
-def released_since(state: RegistryState) -> dict[str, int]:
-    """Model → when it went public: itself, or as the model that another one was released as."""
+def release_times(state: RegistryState) -> dict[str, int]:
+    """Model → time of its release, under its own name or as the public model of a variant."""
     found: dict[str, int] = {}
     for model in state.models.values():
         for name in (model.name, state.key(model.released_as or model.name)):
@@ -110,8 +110,8 @@ def released_since(state: RegistryState) -> dict[str, int]:
 
 
 def _tested_until(state: RegistryState) -> dict[str, tuple[int, int | None]]:
-    """Private variant → from when to when it was under test; None where it still is."""
-    public, result = released_since(state), {}
+    """Private variant → (start, end) of its test; the end is None while it lasts."""
+    public, result = release_times(state), {}
     for model in state.models.values():
         if model.provider and model.visibility == "private" and model.submitted_at is not None:
             ends = [t for t in (public.get(model.name), model.retracted_at, model.deprecated_at) if t is not None]
@@ -119,7 +119,7 @@ def _tested_until(state: RegistryState) -> dict[str, tuple[int, int | None]]:
     return result
 
 
-def under_test(state: RegistryState) -> dict[str, tuple[str, ...]]:
+def variants_under_test(state: RegistryState) -> dict[str, tuple[str, ...]]:
     """Provider → its private variants under test, sorted by both."""
     result: dict[str, list[str]] = {}
     for name, (_, end) in sorted(_tested_until(state).items()):
@@ -129,15 +129,15 @@ def under_test(state: RegistryState) -> dict[str, tuple[str, ...]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Concurrent:
-    """The most private variants of a provider under test at one moment, and the first moment when."""
+class ConcurrentVariants:
+    """The largest number of private variants of a provider under test at once, and the first time of it."""
 
     most: int
     at: int
 
 
-def most_at_once(state: RegistryState, provider: str) -> Concurrent | None:
-    """The peak of concurrent private variants over all time; None if there never was one."""
+def peak_variants(state: RegistryState, provider: str) -> ConcurrentVariants | None:
+    """The peak of concurrent private variants over all time; None if there were none."""
     steps: list[tuple[int, int]] = []
     for name, (start, end) in _tested_until(state).items():
         if state.models[name].provider == provider:
@@ -147,13 +147,13 @@ def most_at_once(state: RegistryState, provider: str) -> Concurrent | None:
         now += step
         if now > most:
             most, at = now, time
-    return Concurrent(most, at) if most else None
+    return ConcurrentVariants(most, at) if most else None
 
 
 def variant_churn(state: RegistryState) -> tuple[Finding, ...]:
-    """Providers with more than three private variants under test."""
+    """Findings about providers with more than three private variants under test."""
     findings = []
-    for provider, names in under_test(state).items():
+    for provider, names in variants_under_test(state).items():
         if len(names) > MANY:
             severity: Severity = "critical" if len(names) > TOO_MANY else "warning"
             what = f"{len(names)} private variants of {provider} are under test at once; more than {MANY} is many"
@@ -164,16 +164,16 @@ def variant_churn(state: RegistryState) -> tuple[Finding, ...]:
     return tuple(findings)
 
 
-def releases(state: RegistryState, scores: Mapping[str, Scored], tau: float = 0.0) -> tuple[Release, ...]:
-    """Every release that the registry holds, in the order of time.
+def releases(state: RegistryState, scores: Mapping[str, VariantScore], tau: float = 0.0) -> tuple[ModelRelease, ...]:
+    """Every release of the registry, in order of time.
 
     Args:
         state: the registry.
-        scores: of rated models, by key: of the variants as they were tested.
-        tau: spread of the true qualities within a family, points; 0 takes all of the gain for luck.
+        scores: model key → score of the variant as it was tested.
+        tau: spread of the true qualities within a family, points; 0 attributes all of the gain to chance.
 
     Raises:
-        BadCounts: a standard error that is not above 0, or a negative τ.
+        BadCounts: a standard error is not above 0, or τ is negative.
     """
     released = [model for model in state.models.values() if model.released_at is not None]
     return tuple(
@@ -181,8 +181,8 @@ def releases(state: RegistryState, scores: Mapping[str, Scored], tau: float = 0.
     )
 
 
-def best_of_n(releases: Iterable[Release]) -> tuple[Finding, ...]:
-    """Releases whose N was not disclosed, is below what was seen, or is large."""
+def best_of_n(releases: Iterable[ModelRelease]) -> tuple[Finding, ...]:
+    """Findings about releases whose N was not disclosed, is below the number seen, or is large."""
     findings = []
     for one in releases:
         severity: Severity = "critical" if one.n > TOO_MANY else "warning"
@@ -202,7 +202,9 @@ def best_of_n(releases: Iterable[Release]) -> tuple[Finding, ...]:
     return tuple(findings)
 
 
-def _release(model: RegisteredModel, state: RegistryState, scores: Mapping[str, Scored], tau: float) -> Release:
+def _release(
+    model: RegisteredModel, state: RegistryState, scores: Mapping[str, VariantScore], tau: float
+) -> ModelRelease:
     at = model.released_at or 0
     seen = tuple(
         sorted(
@@ -215,7 +217,7 @@ def _release(model: RegisteredModel, state: RegistryState, scores: Mapping[str, 
         )
     )
     public = model.released_as or model.name
-    plain = Release(model.name, state.key(public), model.provider, at, model.variants_tested, seen)
+    plain = ModelRelease(model.name, state.key(public), model.provider, at, model.variants_tested, seen)
     score = scores.get(model.name)
     if score is None:
         return plain
@@ -224,8 +226,8 @@ def _release(model: RegisteredModel, state: RegistryState, scores: Mapping[str, 
     return replace(plain, raw=score.rating, se=score.se, **_corrected(plain, score, tau), **_shrunk(plain, scores))
 
 
-def _corrected(plain: Release, score: Scored, tau: float) -> dict[str, Any]:
-    """The score without the curse, which votes since the release dilute: curse · n₀ / (n₀ + n₁)."""
+def _corrected(plain: ModelRelease, score: VariantScore, tau: float) -> dict[str, Any]:
+    """The score without the curse, diluted by votes since the release: curse · n₀ / (n₀ + n₁)."""
     kept = score.kept
     if kept == 0:
         return {"corrected": score.rating, "corrected_se": score.se, "gain": SelectionGain(0.0, 0.0)}
@@ -235,7 +237,7 @@ def _corrected(plain: Release, score: Scored, tau: float) -> dict[str, Any]:
     return {"corrected": score.rating - gain.curse * kept, "corrected_se": sqrt(variance), "gain": gain}
 
 
-def _shrunk(plain: Release, scores: Mapping[str, Scored]) -> dict[str, Any]:
+def _shrunk(plain: ModelRelease, scores: Mapping[str, VariantScore]) -> dict[str, Any]:
     rated = [scores[name] for name in plain.seen if name in scores]
     if not len(rated) == plain.n > 1:
         return {}
@@ -245,7 +247,7 @@ def _shrunk(plain: Release, scores: Mapping[str, Scored]) -> dict[str, Any]:
 
 
 def _variant_of(other: RegisteredModel, model: RegisteredModel) -> bool:
-    """Whether another model was a private variant of a released one's family."""
+    """Whether another model was a private variant in the family of a released one."""
     if other.provider is None or other.provider != model.provider or other.visibility != "private":
         return False
     if other.family and model.family:
@@ -253,7 +255,7 @@ def _variant_of(other: RegisteredModel, model: RegisteredModel) -> bool:
     return similarity(other.name, model.name) >= _ALIKE
 
 
-def _figures(one: Release) -> dict[str, object]:
+def _figures(one: ModelRelease) -> dict[str, object]:
     return {
         "provider": one.provider, "released_as": one.released_as, "disclosed": one.disclosed_n, "seen": list(one.seen),
         "n": one.n, "raw": one.raw, "corrected": one.corrected, "shrunk": one.shrunk,

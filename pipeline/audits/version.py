@@ -1,15 +1,15 @@
-"""`version_mismatch`: is the released model the one that was tested?
+"""`version_mismatch`: whether the released model is the one that was tested.
 
-    rating   z = (β_tested − β_released − curse)/√(s² + s²), the curse being what choosing the best of N is worth
+    rating   z = (β_tested − β_released − curse)/√(s² + s²), with the winner's curse of the best of N
     style    standardised mean difference d of each style feature, z = d/√(1/n + 1/m); both d ≥ .2 (Cohen's small
              effect) and p < .01, Bonferroni over the features: with enough votes any difference is significant
     rank     under style control against plain, of both: a chat-tuned variant gains by style
     digest   of the checkpoints, where both are registered: a fact
 
-The case that this is for: 1417 points and #2 as tested, #5 under style control, the released model about #32. Two
+Motivating case: 1417 points and #2 as tested, #5 under style control, the released model about #32. Two
 identical checkpoints that scored 1069 and 1052, or 1097 and 1059, must not fire.
 
-Blind spot: the same weights behind another prompt or sampling temperature are another model to voters.
+Blind spot: voters perceive the same weights with another system prompt or temperature as another model.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from pipeline.ratings.winners_curse import mismatch_z
 
 AUDIT = "version_mismatch"
 _SMALL = 0.2
-# Features are whole numbers: rounding alone has this deviation, also where all answers seem alike.
+# Features are whole numbers: rounding alone has this standard deviation, even if all answers are equal.
 _ROUNDING = 12**-0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Style:
+class StyleStatistics:
     """A style feature of a model's answers: mean and standard deviation over n answers."""
 
     mean: float
@@ -38,15 +38,15 @@ class Style:
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
-    """A model as a board shows it.
+class ModelVersion:
+    """A model as a board shows it, tested or released.
 
     Attributes:
         model: its key.
         rating, se: points; None if it is not rated.
-        rank, style_rank: plain, and under style control; None where there is none.
-        digest: of its checkpoint, None where nobody said.
-        style: by feature.
+        rank, style_rank: plain, and under style control; None if missing.
+        digest: digest of its checkpoint; None if unknown.
+        style: feature → statistics.
     """
 
     model: str
@@ -55,14 +55,14 @@ class Version:
     rank: int | None = None
     style_rank: int | None = None
     digest: str | None = None
-    style: Mapping[str, Style] = field(default_factory=dict)
+    style: Mapping[str, StyleStatistics] = field(default_factory=dict)
 
 
-def style_difference(tested: Style, released: Style) -> tuple[float, float]:
+def style_difference(tested: StyleStatistics, released: StyleStatistics) -> tuple[float, float]:
     """Standardised mean difference d, tested − released over the pooled deviation, and its z.
 
     Raises:
-        BadCounts: fewer than two answers, or a negative deviation.
+        BadCounts: fewer than two answers, or a negative standard deviation.
     """
     for style in (tested, released):
         if style.n < 2 or not style.sd >= 0:
@@ -73,18 +73,18 @@ def style_difference(tested: Style, released: Style) -> tuple[float, float]:
     return d, d / sqrt(1 / tested.n + 1 / released.n)
 
 
-def version_mismatch(tested: Version, released: Version, curse: float = 0.0) -> tuple[Finding, ...]:
-    """Hold the released model against the tested one.
+def version_mismatch(tested: ModelVersion, released: ModelVersion, curse: float = 0.0) -> tuple[Finding, ...]:
+    """Compares the released model with the tested one.
 
     Args:
-        tested, released: the two.
-        curse: points that the tested one's score owes to having been chosen (`ratings.winners_curse`).
+        tested, released: the two versions.
+        curse: winner's curse of the tested one, points (`ratings.winners_curse`).
     """
     findings = [*_digests(tested, released), *_ratings(tested, released, curse), *_styles(tested, released)]
     return tuple(findings)
 
 
-def _digests(tested: Version, released: Version) -> list[Finding]:
+def _digests(tested: ModelVersion, released: ModelVersion) -> list[Finding]:
     if None in (tested.digest, released.digest) or tested.digest == released.digest:
         return []
     what = f"{tested.model} was tested with checkpoint {tested.digest}, {released.model} is {released.digest}"
@@ -92,7 +92,7 @@ def _digests(tested: Version, released: Version) -> list[Finding]:
     return [Finding(AUDIT, "model", released.model, "another checkpoint", "critical", what, None, figures)]
 
 
-def _ratings(tested: Version, released: Version, curse: float) -> list[Finding]:
+def _ratings(tested: ModelVersion, released: ModelVersion, curse: float) -> list[Finding]:
     if tested.rating is None or released.rating is None or tested.se is None or released.se is None:
         return []
     z = mismatch_z(tested.rating, tested.se, released.rating, released.se, curse)
@@ -112,14 +112,14 @@ def _ratings(tested: Version, released: Version, curse: float) -> list[Finding]:
     return [Finding(AUDIT, "model", released.model, direction, "critical" if z > 0 else "warning", what, p, figures)]
 
 
-def _ranks(version: Version) -> str:
+def _ranks(version: ModelVersion) -> str:
     if version.rank is None:
         return ""
     controlled = "" if version.style_rank is None else f", #{version.style_rank} under style control"
     return f" (#{version.rank}{controlled})"
 
 
-def _styles(tested: Version, released: Version) -> list[Finding]:
+def _styles(tested: ModelVersion, released: ModelVersion) -> list[Finding]:
     names = sorted(tested.style.keys() & released.style.keys())
     findings = []
     for name in names:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from pipeline.audits.history import BoardHistory, Fall, StyleShifts, VoteShares, board_history
+from pipeline.audits.history import BoardHistory, StyleShifts, VoteCountDrop, VoteShares, board_history
 from pipeline.cli.app import JsonOption, app, emit, out
 from pipeline.errors import Usage
 from pipeline.formats.published_boards import read_published_boards
@@ -66,7 +66,7 @@ def _document(one: BoardHistory) -> dict[str, Any]:
     }
 
 
-def _fall(fall: Fall) -> dict[str, Any]:
+def _fall(fall: VoteCountDrop) -> dict[str, Any]:
     return {"from": str(fall.start), "to": str(fall.end), "before": fall.before, "after": fall.after}
 
 

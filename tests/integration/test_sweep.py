@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
-from pipeline.audits.retraction import falling_votes
+from pipeline.audits.retraction import vote_count_drops
 from pipeline.cli.commands import app
 from pipeline.errors import Usage
 from pipeline.jobs.open_store import open_store
@@ -154,7 +154,7 @@ def falls_are_found_by_the_database_as_by_the_audit(store: Store) -> None:
                 connection.execute(r.insert(), row | figures)
         found = stored.falls(connection, "made")
         transaction.rollback()
-    slow = falling_votes((str(n + 1), votes) for n, votes in enumerate(shown))
+    slow = vote_count_drops((str(n + 1), votes) for n, votes in enumerate(shown))
     assert len(slow) > 5
     assert [
         (f.subject, f.evidence["from"], f.evidence["to"], f.evidence["before"], f.evidence["after"]) for f in slow

@@ -11,9 +11,9 @@ import numpy as np
 from sqlalchemy.engine import Connection
 
 from pipeline.audits import shares
-from pipeline.audits.sampling import Ledger, Shown, ledger
-from pipeline.audits.variants import Release, Scored, releases
-from pipeline.audits.version import Style
+from pipeline.audits.sampling import DailyAppearances, SamplingLedger, ledger
+from pipeline.audits.variants import ModelRelease, VariantScore, releases
+from pipeline.audits.version import StyleStatistics
 from pipeline.events.registry_events import RegistryEvent
 from pipeline.formats.published_boards import PublishedBoard
 from pipeline.ratings import STYLE_FEATURES, PairCounts
@@ -59,7 +59,7 @@ class AuditInput:
     board: Mapping[str, Mapping[str, Mapping[str, Any]]]
     snapshot: snapshots.Snapshot | None
     boards: tuple[PublishedBoard, ...]
-    style: Mapping[str, Mapping[str, Style]]
+    style: Mapping[str, Mapping[str, StyleStatistics]]
     log_size: int
     log_digest: str
     at: int
@@ -81,7 +81,7 @@ class AuditInput:
         return result
 
     @cached_property
-    def appearances(self) -> Shown:
+    def appearances(self) -> DailyAppearances:
         """How often each model was shown per day, and its declared share."""
         first, k = int(self.days.min()) if len(self.days) else 0, len(self.models)
         days = first + np.flatnonzero(np.bincount(self.days - first))
@@ -90,7 +90,7 @@ class AuditInput:
         counted = np.bincount(both, minlength=len(days) * k).reshape(len(days), k)
         labels = tuple(from_microseconds(int(day) * DAY).date().isoformat() for day in days)
         declared = np.array([self._declared(int(day) * DAY) for day in days]).reshape(len(days), k)
-        return Shown(self.models, labels, np.bincount(place, minlength=len(days)), counted, declared)
+        return DailyAppearances(self.models, labels, np.bincount(place, minlength=len(days)), counted, declared)
 
     def _declared(self, start: int) -> list[float]:
         """The declared share π of each model; NaN on a day without a policy or with a change of policy."""
@@ -100,7 +100,7 @@ class AuditInput:
         return [policy.appearance.get(model, 0.0) for model in self.models]
 
     @cached_property
-    def sampling_ledger(self) -> Ledger:
+    def sampling_ledger(self) -> SamplingLedger:
         """Actual and declared appearances by model, provider and license."""
         known = {name: self.state.models.get(name) for name in self.models}
         providers = {name: m.provider for name, m in known.items() if m and m.provider}
@@ -108,11 +108,13 @@ class AuditInput:
         return ledger(self.appearances, providers, licenses)
 
     @cached_property
-    def scores(self) -> dict[str, Scored]:
+    def scores(self) -> dict[str, VariantScore]:
         """Ratings of the newest snapshot, defended view, by model."""
         rows, before = self.board.get("defended", {}), self._before_release
         return {
-            model: Scored(row["rating"], (row["upper"] - row["lower"]) / (2 * Z_95), row["votes"], before.get(model))
+            model: VariantScore(
+                row["rating"], (row["upper"] - row["lower"]) / (2 * Z_95), row["votes"], before.get(model)
+            )
             for model, row in rows.items()
             if row["upper"] > row["lower"]
         }
@@ -129,7 +131,7 @@ class AuditInput:
         return {name: int(n) for name, n, at in zip(self.models, count, until, strict=True) if at != never}
 
     @cached_property
-    def releases(self) -> tuple[Release, ...]:
+    def releases(self) -> tuple[ModelRelease, ...]:
         """Every release, with the variants that were tested before it."""
         return releases(self.state, self.scores)
 
@@ -199,7 +201,7 @@ def _boards(connection: Connection, state: RegistryState) -> tuple[PublishedBoar
 
 def _styles(
     connection: Connection, log_size: int, state: RegistryState, numbers: Mapping[int, str]
-) -> dict[str, dict[str, Style]]:
+) -> dict[str, dict[str, StyleStatistics]]:
     """Mean and standard deviation of each style feature, for both names of models released under another name."""
     linked = {
         name
@@ -215,10 +217,10 @@ def _styles(
     return {name: _described(moments) for name, moments in summed.items() if moments.n > 1}
 
 
-def _described(moments: sealed_styles.StyleMoments) -> dict[str, Style]:
+def _described(moments: sealed_styles.StyleMoments) -> dict[str, StyleStatistics]:
     mean = moments.sums / moments.n
     spread = np.sqrt(np.maximum(moments.squares - moments.n * mean**2, 0.0) / (moments.n - 1))
     return {
-        feature: Style(float(m), float(sd), moments.n)
+        feature: StyleStatistics(float(m), float(sd), moments.n)
         for feature, m, sd in zip(STYLE_FEATURES, mean, spread, strict=True)
     }

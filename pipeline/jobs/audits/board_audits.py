@@ -59,7 +59,13 @@ def _sampling(given: AuditInput) -> tuple[Sequence[Finding], Mapping[str, Any]]:
     book = given.sampling_ledger
     lines = {kind: [asdict(line) for line in getattr(book, kind)] for kind in ("models", "providers", "licenses")}
     tests = sum(line.p_value is not None for of in (book.models, book.providers, book.licenses) for line in of)
-    return sampling.unfair(book), {"tests": tests, "battles": book.battles, "hhi": book.hhi, "gini": book.gini, **lines}
+    return sampling.sampling_findings(book), {
+        "tests": tests,
+        "battles": book.battles,
+        "hhi": book.hhi,
+        "gini": book.gini,
+        **lines,
+    }
 
 
 def _graph(given: AuditInput) -> tuple[Sequence[Finding], Mapping[str, Any]]:

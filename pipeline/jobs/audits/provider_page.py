@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from pipeline.audits import facts, policy
+from pipeline.audits import facts, policy, share_facts
 from pipeline.audits.finding import Finding
 from pipeline.errors import BadCounts, Usage
 from pipeline.jobs.audits.audit_input import AuditInput, read_audit_input
@@ -56,7 +56,7 @@ def _providers(given: AuditInput) -> list[str]:
 
 
 def _page(name: str, given: AuditInput, found: Sequence[Finding]) -> dict[str, Any]:
-    sources = facts.Sources()
+    sources = facts.FactSources()
     mine = {model.name for model in given.state.models.values() if model.provider == name}
     return {
         "provider": name,
@@ -69,12 +69,12 @@ def _page(name: str, given: AuditInput, found: Sequence[Finding]) -> dict[str, A
     }
 
 
-def _fact_as_json(fact: facts.Fact) -> dict[str, Any]:
+def _fact_as_json(fact: facts.ProviderFact) -> dict[str, Any]:
     values = asdict(fact)
     return {"about": values.pop("about"), "fact": values.pop("name"), **values}
 
 
-def _facts(name: str, given: AuditInput, sources: facts.Sources) -> tuple[facts.Fact, ...]:
+def _facts(name: str, given: AuditInput, sources: facts.FactSources) -> tuple[facts.ProviderFact, ...]:
     try:
         book = given.sampling_ledger
     except BadCounts:
@@ -84,7 +84,7 @@ def _facts(name: str, given: AuditInput, sources: facts.Sources) -> tuple[facts.
     return (
         *facts.variant_facts(name, given.state, sources),
         *facts.release_facts(name, given.releases, sources),
-        *facts.share_facts(name, book, sources),
+        *share_facts.share_facts(name, book, sources),
         *facts.claim_facts((one for one in checked_claims(given) if given.state.provider(one.model) == name), sources),
         *facts.removal_facts(name, given.state, removed, fallen, sources),
         *facts.contradiction_facts(name, (one for one in given.registry.rejected if _about(name, one, given)), sources),
@@ -100,7 +100,7 @@ def _about(name: str, one: Contradiction, given: AuditInput) -> bool:
 def _sources(given: AuditInput) -> dict[str, str]:
     """Describe each source that the facts name, so that a reader can find and check it."""
     events, newest = len(given.events), max((event.at for event in given.events), default=None)
-    named, snapshot = facts.Sources(), "none is published"
+    named, snapshot = facts.FactSources(), "none is published"
     if given.snapshot is not None:
         at = format_rfc3339(given.snapshot.published_at or 0, "seconds")
         snapshot = f"{given.snapshot.snapshot_id}, number {given.snapshot.sequence}, published {at}, defended view"

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.audits import claims, families, retraction, variants
 from pipeline.audits.finding import Finding
-from pipeline.audits.version import Version, version_mismatch
+from pipeline.audits.version import ModelVersion, version_mismatch
 from pipeline.events.registry_events import BenchmarkClaim, BenchmarkResult
 from pipeline.jobs.audits.audit_input import AuditInput
 from pipeline.vocabulary.time import format_rfc3339
@@ -19,7 +19,7 @@ Audited = tuple[Sequence[Finding], Mapping[str, Any]]
 def audit_variant_churn(given: AuditInput) -> Audited:
     """Find providers with many private variants, and names of a provider that are probably one model."""
     return variants.variant_churn(given.state), {
-        "under_test": variants.under_test(given.state),
+        "under_test": variants.variants_under_test(given.state),
         "families": _families(given),
     }
 
@@ -30,7 +30,7 @@ def _families(given: AuditInput) -> dict[str, list[list[str]]]:
     for model in given.state.models.values():
         if model.provider:
             names.setdefault(model.provider, []).append(model.name)
-    found = {provider: families.families(of) for provider, of in sorted(names.items())}
+    found = {provider: families.name_families(of) for provider, of in sorted(names.items())}
     return {provider: kept for provider, of in found.items() if (kept := [list(f) for f in of if len(f) > 1])}
 
 
@@ -42,14 +42,14 @@ def audit_best_of_n(given: AuditInput) -> Audited:
 
 def audit_retractions(given: AuditInput) -> Audited:
     """Find scores that were retracted after publication."""
-    found = (*retraction.withdrawn(given.events, given.first_rated_at), *vote_decreases(given))
+    found = (*retraction.withdrawn_scores(given.events, given.first_rated_at), *vote_decreases(given))
     return found, {"snapshots": given.published}
 
 
 def vote_decreases(given: AuditInput) -> tuple[Finding, ...]:
     """Findings about vote counts that decreased between this store's snapshots."""
     return tuple(
-        retraction.fall(model, f"snapshot {earlier}", f"snapshot {later}", before, after)
+        retraction.fall_finding(model, f"snapshot {earlier}", f"snapshot {later}", before, after)
         for model, earlier, later, before, after in given.vote_decreases
     )
 
@@ -63,8 +63,8 @@ def audit_versions(given: AuditInput) -> Audited:
         if one.released_as == one.model:
             # Released under the tested name: the board has one row, so only digests can differ.
             tested, released = (
-                Version(one.model, digest=tested.digest),
-                Version(one.model, digest=_released(given, one)),
+                ModelVersion(one.model, digest=tested.digest),
+                ModelVersion(one.model, digest=_released(given, one)),
             )
         else:
             released = replace(released, digest=_released(given, one) or released.digest)
@@ -73,17 +73,17 @@ def audit_versions(given: AuditInput) -> Audited:
     return found, {"releases": len(given.releases), "tests": tests}
 
 
-def _released(given: AuditInput, one: variants.Release) -> str | None:
+def _released(given: AuditInput, one: variants.ModelRelease) -> str | None:
     """The checkpoint digest that the release event names."""
     return given.state.models[one.model].released_digest
 
 
-def _version_of(given: AuditInput, name: str) -> Version:
+def _version_of(given: AuditInput, name: str) -> ModelVersion:
     score, model = given.scores.get(name), given.state.models.get(name)
     rank, style_rank = (given.board.get(view, {}).get(name, {}).get("rank") for view in ("defended", "style"))
     rating, se = (score.rating, score.se) if score else (None, None)
     digest = model.checkpoint_digest if model else None
-    return Version(name, rating, se, rank, style_rank, digest, given.style.get(name, {}))
+    return ModelVersion(name, rating, se, rank, style_rank, digest, given.style.get(name, {}))
 
 
 def audit_claims(given: AuditInput) -> Audited:
@@ -96,7 +96,7 @@ def audit_claims(given: AuditInput) -> Audited:
     return found, {"checked": len(checked), "tests": len(checked)}
 
 
-def checked_claims(given: AuditInput) -> list[claims.Checked]:
+def checked_claims(given: AuditInput) -> list[claims.ClaimCheck]:
     """Pair every claim with every reproduction of it."""
     key, found = given.state.key, []
     results = [e for e in given.events if isinstance(e, BenchmarkResult) and not e.perturbed]
@@ -104,7 +104,9 @@ def checked_claims(given: AuditInput) -> list[claims.Checked]:
         for result in results:
             if (result.benchmark, key(result.model)) == (claim.benchmark, key(claim.model)):
                 pair = claims.score_pair(claim.score, claim.n, result.score, result.n)
-                found.append(claims.Checked(key(claim.model), claim.benchmark, *pair, claim.source, result.evaluator))
+                found.append(
+                    claims.ClaimCheck(key(claim.model), claim.benchmark, *pair, claim.source, result.evaluator)
+                )
     return found
 
 
@@ -112,7 +114,7 @@ def audit_perturbations(given: AuditInput) -> Audited:
     """Compare each model's loss on a reworded benchmark with its peers' losses."""
     results = [e for e in given.events if isinstance(e, BenchmarkResult)]
     plain = {(e.benchmark, given.state.key(e.model)): e for e in results if not e.perturbed}
-    drops: dict[str, dict[str, claims.Drop]] = {}
+    drops: dict[str, dict[str, claims.AccuracyDrop]] = {}
     for e in results:
         base = plain.get((e.paired_with or e.benchmark, given.state.key(e.model)))
         if e.perturbed and base is not None:

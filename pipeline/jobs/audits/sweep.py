@@ -60,7 +60,7 @@ def sweep(url: str, policy_file: Path | None = None, against: Path | None = None
         findings, reports = run_audits(given)
         if against is not None:
             reports["second_opinion"] = compare_second_board(given, against)
-        verdicts = policy.judge(rules, policy_facts(given, rules, findings))
+        verdicts = policy.evaluate_policy(rules, policy_facts(given, rules, findings))
         with store.write() as connection:
             start = sweeps.before(connection, given.log_size, len(given.events), options.false_share)
             end, discovered = discoveries(start, findings, reports)
@@ -85,16 +85,16 @@ def read_policy(path: Path | None) -> dict[str, dict[str, float]]:
     """
     try:
         text = path.read_text("utf-8") if path else (files("pipeline") / "data" / "policy.toml").read_text("utf-8")
-        return policy.parameters(tomllib.loads(text))
+        return policy.parse_policy(tomllib.loads(text))
     except (OSError, ValueError, BadCounts) as error:
         raise Usage(f"{path or 'the shipped policy'}: expected a policy in TOML: {error}") from None
 
 
 def policy_facts(
     given: AuditInput, rules: Mapping[str, Mapping[str, float]], findings: Sequence[Finding]
-) -> policy.Facts:
+) -> policy.PolicyFacts:
     """Compute what the rules of a policy are evaluated on."""
-    released = variants.released_since(given.state)
+    released = variants.release_times(given.state)
     public = [m for m in given.state.models.values() if m.visibility == "public" or m.name in released]
     listed: dict[str, int] = {}
     retired: dict[str, int] = {}
@@ -103,9 +103,9 @@ def policy_facts(
         listed[group] = listed.get(group, 0) + 1
         retired[group] = retired.get(group, 0) + (model.deprecated_at is not None)
     declared = bool(np.isfinite(given.appearances.declared).any())
-    return policy.Facts(
+    return policy.PolicyFacts(
         [finding for finding in findings if finding.audit == retraction.AUDIT],
-        variants.under_test(given.state),
+        variants.variants_under_test(given.state),
         retired,
         listed,
         [finding for finding in findings if finding.audit == sampling.AUDIT] if declared else None,
@@ -119,14 +119,14 @@ def unannounced_removals(given: AuditInput, rule: Mapping[str, float]) -> dict[s
     days = int(rule["days"])
     old = len(given.days) and int(given.days.max() - given.days.min()) >= days
     recent = given.recent_votes(days) if old else {}
-    return retraction.unannounced(given.state, given.first_rated_at, recent, rule["votes"], days)
+    return retraction.unannounced_removals(given.state, given.first_rated_at, recent, rule["votes"], days)
 
 
 def _distance(counts: PairCounts) -> float | None:
     shown = counts.battles_per_model()
     if len(counts.models) < 2 or not shown.sum():
         return None
-    return policy.distance(policy.active_shares(counts), shown / shown.sum())
+    return policy.total_variation(policy.active_shares(counts), shown / shown.sum())
 
 
 def discoveries(

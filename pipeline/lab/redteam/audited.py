@@ -23,8 +23,8 @@ import numpy as np
 
 from pipeline.audits import claims, task_mix
 from pipeline.audits.graph_health import graph_findings, graph_health
-from pipeline.audits.variants import Scored, best_of_n, releases
-from pipeline.audits.version import Version, version_mismatch
+from pipeline.audits.variants import VariantScore, best_of_n, releases
+from pipeline.audits.version import ModelVersion, version_mismatch
 from pipeline.errors import Disconnected
 from pipeline.events.registry_events import Released, Submitted
 from pipeline.lab.redteam.tuned import play
@@ -80,7 +80,7 @@ def _best(rng: np.random.Generator, n: int, tau: float) -> Audited:
     true, seen = np.take_along_axis(true, order, axis=1), np.take_along_axis(seen, order, axis=1)
     errors, told = [], 0
     for row in range(_ROUNDS):
-        scores = {f"bee-v{i:02}": Scored(float(seen[row, i]), _SE, 2000) for i in range(n)}
+        scores = {f"bee-v{i:02}": VariantScore(float(seen[row, i]), _SE, 2000) for i in range(n)}
         (one,) = releases(state, scores)
         told += any(f.direction == "N not disclosed" for f in best_of_n([one]))
         estimates = one.raw, one.corrected, debias_known_n(float(seen[row, 0]), n, _SE, tau), one.shrunk
@@ -119,7 +119,9 @@ def identical(seed: int) -> list[Audited]:
     """S8."""
     rows = []
     for first, second, se in ((1069.0, 1052.0, 13.8), (1097.0, 1059.0, 27.2)):
-        said = version_mismatch(Version("one", first, se, digest="d"), Version("other", second, se, digest="d"))
+        said = version_mismatch(
+            ModelVersion("one", first, se, digest="d"), ModelVersion("other", second, se, digest="d")
+        )
         z = (first - second) / (se * 2**0.5)
         what = f"two identical checkpoints at {first:.0f} and {second:.0f}"
         found = f"z = {z:.2f}: " + (said[0].what if said else "nothing said")
@@ -140,7 +142,7 @@ def _twins_fire(rng: np.random.Generator) -> bool:
     fitted = fit(PairCounts.from_rows(tuple(f"m{i:02}" for i in range(k)), pairs[:, 0], pairs[:, 1], table))
     points = fitted.theta * POINTS_PER_LOGIT
     se = np.sqrt(np.diag(fitted.covariance)) * POINTS_PER_LOGIT
-    one, other = (Version(f"m{i}", float(points[i]), float(se[i])) for i in (k - 2, k - 1))
+    one, other = (ModelVersion(f"m{i}", float(points[i]), float(se[i])) for i in (k - 2, k - 1))
     return bool(version_mismatch(one, other))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.audits.version import Style, Version
+from pipeline.audits.version import ModelVersion, StyleStatistics
 from pipeline.ratings import Fit, PairCounts, fit, fit_style, style_contrast
 from pipeline.ratings.intervals import POINTS_PER_LOGIT
 from pipeline.ratings.winners_curse import selection_gain
@@ -21,7 +21,7 @@ _LENGTH, _LONG, _SPREAD = 400.0, 500.0, 0.4
 _LIKING, _TIES = 0.249, 0.2
 
 
-def play(seed: int) -> tuple[Version, Version, float]:
+def play(seed: int) -> tuple[ModelVersion, ModelVersion, float]:
     """The two as a sweep sees them, and the winner's curse of 27 variants, points."""
     rng = np.random.default_rng(seed)
     theta = -_APART * np.arange(_MODELS) / POINTS_PER_LOGIT
@@ -48,9 +48,9 @@ def _pairs(rng: np.random.Generator) -> tuple[Int64, Int64]:
     return first, (first + rng.integers(1, _MODELS, _VOTES)) % _MODELS
 
 
-def _version(k: int, digest: str, plain: Fit, controlled: Fit, tokens: Int64) -> Version:
+def _version(k: int, digest: str, plain: Fit, controlled: Fit, tokens: Int64) -> ModelVersion:
     rating = 1000 + plain.theta[k] * POINTS_PER_LOGIT
     se = float(np.sqrt(plain.covariance[k, k])) * POINTS_PER_LOGIT
     rank, style_rank = (1 + int((one.theta > one.theta[k]).sum()) for one in (plain, controlled))
-    style = Style(float(tokens.mean()), float(tokens.std(ddof=1)), len(tokens))
-    return Version(f"m{k:02}", float(rating), se, rank, style_rank, digest, {"tokens": style})
+    style = StyleStatistics(float(tokens.mean()), float(tokens.std(ddof=1)), len(tokens))
+    return ModelVersion(f"m{k:02}", float(rating), se, rank, style_rank, digest, {"tokens": style})

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.audits.claims import (
-    Drop,
+    AccuracyDrop,
     Score,
     arena_gap,
     drop_of_answers,
@@ -19,11 +19,11 @@ from pipeline.audits.claims import (
     score_pair,
 )
 from pipeline.audits.claims import (
-    Tested as Difference,
+    ScoreTest as Difference,
 )
-from pipeline.audits.finding import Finding, calibrated, two_sided
-from pipeline.audits.graph_health import Health, graph_findings, graph_health
-from pipeline.audits.lockstep import BUCKET, Group, lockstep, lockstep_findings
+from pipeline.audits.finding import Finding, p_to_e_value, two_sided
+from pipeline.audits.graph_health import GraphHealth, graph_findings, graph_health
+from pipeline.audits.lockstep import BUCKET, LockstepGroup, lockstep, lockstep_findings
 from pipeline.audits.task_mix import task_mix
 from pipeline.errors import BadCounts
 from pipeline.ratings import POINTS_PER_LOGIT, PairCounts, fit
@@ -32,12 +32,12 @@ from pipeline.ratings import POINTS_PER_LOGIT, PairCounts, fit
 
 
 def test_a_p_value_is_worth_half_its_root_s_inverse() -> None:
-    assert calibrated(1.0) == 0.5
-    assert calibrated(0.0025) == pytest.approx(10.0)
-    assert calibrated(0.0) == pytest.approx(0.5e150)
+    assert p_to_e_value(1.0) == 0.5
+    assert p_to_e_value(0.0025) == pytest.approx(10.0)
+    assert p_to_e_value(0.0) == pytest.approx(0.5e150)
     for p in (-0.01, 1.01):
         with pytest.raises(BadCounts, match="expected a p-value"):
-            calibrated(p)
+            p_to_e_value(p)
 
 
 def test_the_evidence_of_one_of_several_tests_is_its_part_of_the_mean() -> None:
@@ -85,7 +85,7 @@ def test_mcnemar_of_ten_lost_and_two_won() -> None:
 
 def test_paired_answers_lose_by_what_changed() -> None:
     before, after = np.array([1] * 7 + [0] * 3), np.array([0] * 3 + [1] * 5 + [0] * 2)
-    assert drop_of_answers(before, after) == Drop(10, pytest.approx(0.2), pytest.approx((0.4 - 0.04) / 10))
+    assert drop_of_answers(before, after) == AccuracyDrop(10, pytest.approx(0.2), pytest.approx((0.4 - 0.04) / 10))
     with pytest.raises(BadCounts):
         drop_of_answers([], [])
     with pytest.raises(BadCounts):
@@ -94,11 +94,13 @@ def test_paired_answers_lose_by_what_changed() -> None:
 
 def test_two_scores_lose_with_both_variances() -> None:
     found = drop_of_scores(Score(0.8, 100), Score(0.7, 50))
-    assert found == Drop(50, pytest.approx(0.1), pytest.approx(0.0016 + 0.0042))
+    assert found == AccuracyDrop(50, pytest.approx(0.1), pytest.approx(0.0016 + 0.0042))
 
 
 def test_a_loss_is_held_against_the_median_of_its_peers_and_that_median_s_own_error() -> None:
-    drops = {name: Drop(100, loss, 0.0004) for name, loss in (("a", 0.30), ("b", 0.05), ("c", 0.07), ("d", 0.06))}
+    drops = {
+        name: AccuracyDrop(100, loss, 0.0004) for name, loss in (("a", 0.30), ("b", 0.05), ("c", 0.07), ("d", 0.06))
+    }
     a, b, *_ = perturbation_gap("wording", drops)
     assert (a.gap, a.expected) == (0.30, pytest.approx(0.06))
     # Peers .05, .07, .06 have the deviation .01.
@@ -152,8 +154,8 @@ def test_the_median_pair_of_equals_is_every_pair() -> None:
 
 
 def test_an_eighth_of_the_votes_across_is_enough() -> None:
-    def health(conductance: float) -> Health:
-        return Health(4, 1.0, ("a", "b"), 1.0, 1.0, conductance, ("a",), 1, 1)
+    def health(conductance: float) -> GraphHealth:
+        return GraphHealth(4, 1.0, ("a", "b"), 1.0, 1.0, conductance, ("a",), 1, 1)
 
     assert health(0.1249).weak
     assert not health(0.125).weak
@@ -219,10 +221,10 @@ def test_peeling_leaves_the_densest_set() -> None:
 
 
 def test_a_group_s_p_value_is_its_score_s_over_all_pairs_of_voters() -> None:
-    group = Group((3, 5), 4, 0.7, 20.0)
+    group = LockstepGroup((3, 5), 4, 0.7, 20.0)
     (finding,) = lockstep_findings((group,), 1000, str)
     assert finding.p_value == pytest.approx(exp(-20) * 1000**2 / 2)
-    (likely,) = lockstep_findings((Group((3, 5), 4, 0.7, 1.0),), 1000, str)
+    (likely,) = lockstep_findings((LockstepGroup((3, 5), 4, 0.7, 1.0),), 1000, str)
     assert likely.p_value == 1.0
     (alone,) = lockstep_findings((group,), 1, str)
     assert alone.p_value == pytest.approx(exp(-20) * 2)
@@ -230,7 +232,7 @@ def test_a_group_s_p_value_is_its_score_s_over_all_pairs_of_voters() -> None:
 
 
 def test_twenty_voters_of_a_group_are_listed() -> None:
-    (finding,) = lockstep_findings((Group(tuple(range(100, 125)), 4, 0.7, 30.0),), 1000, str)
+    (finding,) = lockstep_findings((LockstepGroup(tuple(range(100, 125)), 4, 0.7, 30.0),), 1000, str)
     assert finding.evidence["voters"] == [str(n) for n in range(100, 120)]
     assert finding.evidence["number"] == 25
 

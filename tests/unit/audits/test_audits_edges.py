@@ -7,23 +7,23 @@ from math import sqrt
 
 import numpy as np
 import pytest
-from pipeline.formats.history import PublishedBoard
 from scipy.special import ndtr
 from scipy.stats import poisson
 
-from pipeline.audits.families import families, similarity, stem
+from pipeline.audits.families import name_families, name_stem, similarity
 from pipeline.audits.finding import Finding
 from pipeline.audits.history import board_history
-from pipeline.audits.policy import RULES, Facts, active_shares, distance, judge, parameters
-from pipeline.audits.prompts import Month, prompt_duplication, prompt_findings
-from pipeline.audits.retraction import falling_votes, unannounced, withdrawn
-from pipeline.audits.sampling import Ledger, Line, Shown, ledger, unfair
-from pipeline.audits.second_opinion import Apart, second_opinion
+from pipeline.audits.policy import RULES, PolicyFacts, active_shares, evaluate_policy, parse_policy, total_variation
+from pipeline.audits.prompts import MonthlyRepeats, prompt_duplication, prompt_findings
+from pipeline.audits.retraction import unannounced_removals, vote_count_drops, withdrawn_scores
+from pipeline.audits.sampling import DailyAppearances, LedgerLine, SamplingLedger, ledger, sampling_findings
+from pipeline.audits.second_opinion import RankDisagreement, second_opinion
 from pipeline.audits.shares import gini, hhi, license_group, shares
 from pipeline.audits.top_churn import TopChurn, top_churn, top_churn_findings
-from pipeline.audits.variants import Release, Scored, best_of_n, most_at_once, releases
-from pipeline.audits.version import Style, Version, style_difference, version_mismatch
+from pipeline.audits.variants import ModelRelease, VariantScore, best_of_n, peak_variants, releases
+from pipeline.audits.version import ModelVersion, StyleStatistics, style_difference, version_mismatch
 from pipeline.errors import BadCounts
+from pipeline.formats.published_boards import PublishedBoard
 from pipeline.ratings import PairCounts
 from pipeline.registry import Registry
 from tests.unit.audits.events import day, deprecated, released, renamed, retracted, submitted
@@ -154,16 +154,16 @@ def test_a_licence_that_nobody_named_is_unknown() -> None:
 # --- sampling ---------------------------------------------------------------------------------------------------------
 
 
-def line(**values: object) -> Line:
+def line(**values: object) -> LedgerLine:
     plain = {
         "kind": "model", "name": "m", "models": 1, "appearances": 30, "share": 0.15, "rate": 0.3, "peak": 0.5,
         "peak_day": "d1", "declared": 0.2, "p_value": 0.001, "far": (0.1, "d2", 0.25), "peak_p_value": 0.5,
     }  # fmt: skip
-    return Line(**{**plain, **values})  # type: ignore[arg-type]
+    return LedgerLine(**{**plain, **values})  # type: ignore[arg-type]
 
 
-def one(given: Line) -> tuple[Finding, ...]:
-    return unfair(Ledger(("d1", "d2"), 100, (given,), (), (), 1.0, 0.0))
+def one(given: LedgerLine) -> tuple[Finding, ...]:
+    return sampling_findings(SamplingLedger(("d1", "d2"), 100, (given,), (), (), 1.0, 0.0))
 
 
 def test_what_departs_more_all_days_or_a_single_one_is_told() -> None:
@@ -180,7 +180,7 @@ def test_what_departs_more_all_days_or_a_single_one_is_told() -> None:
 def test_a_departure_is_told_below_one_in_a_hundred_over_all_lines() -> None:
     assert one(line(p_value=0.005, peak_p_value=0.005)) == ()
     assert len(one(line(p_value=0.00499))) == 1
-    two = unfair(Ledger(("d1",), 100, (line(p_value=0.004), line(p_value=0.9)), (), (), 1.0, 0.0))
+    two = sampling_findings(SamplingLedger(("d1",), 100, (line(p_value=0.004), line(p_value=0.9)), (), (), 1.0, 0.0))
     assert two == ()
     assert one(line(p_value=None)) == one(line(peak_p_value=None)) == one(line(declared=None)) == ()
 
@@ -192,7 +192,7 @@ def test_a_hundred_million_to_one_is_critical() -> None:
 
 def test_a_group_is_held_against_the_largest_variance_that_its_mean_allows() -> None:
     """Two models of one provider declared at 1.2 appearances a battle, seen 150 times in 100 battles."""
-    shown = Shown(
+    shown = DailyAppearances(
         ("a", "b", "c"), ("d1", "d2"), np.array([100, 0]), np.array([[75, 75, 50], [0, 0, 0]]),
         np.array([[0.6, 0.6, 0.8], [NAN] * 3]),
     )  # fmt: skip
@@ -204,28 +204,32 @@ def test_a_group_is_held_against_the_largest_variance_that_its_mean_allows() -> 
     assert p.far == (1.5, "d1", pytest.approx(1.2))
     assert book.providers[0] is p
     assert book.days == ("d1", "d2")
-    less = Shown(("a", "b", "c"), ("d1",), np.array([100]), np.array([[45, 45, 110 - 10]]), np.array([[0.6, 0.6, 0.8]]))
+    less = DailyAppearances(
+        ("a", "b", "c"), ("d1",), np.array([100]), np.array([[45, 45, 110 - 10]]), np.array([[0.6, 0.6, 0.8]])
+    )
     assert ledger(less, {"a": "p", "b": "p"}, {}).providers[1].p_value == pytest.approx(2 * ndtr(-z))
 
 
 def test_models_that_are_declared_always_or_never() -> None:
-    always = Shown(("a", "b"), ("d",), np.array([10]), np.array([[10, 10]]), np.array([[1.0, 1.0]]))
+    always = DailyAppearances(("a", "b"), ("d",), np.array([10]), np.array([[10, 10]]), np.array([[1.0, 1.0]]))
     assert [one.p_value for one in ledger(always, {}, {}).models] == [1.0, 1.0]
     # Both models of a group in every battle: no variance is left, and only the exact count fits.
     assert ledger(always, {"a": "p", "b": "p"}, {}).providers[0].p_value == 1.0
-    broken = Shown(("a", "b", "c"), ("d",), np.array([10]), np.array([[10, 9, 1]]), np.array([[1.0, 1.0, 0.0]]))
+    broken = DailyAppearances(
+        ("a", "b", "c"), ("d",), np.array([10]), np.array([[10, 9, 1]]), np.array([[1.0, 1.0, 0.0]])
+    )
     book = ledger(broken, {"a": "p", "b": "p"}, {})
     assert [one.p_value for one in book.providers] == [0.0, 0.0]
 
 
 def test_a_model_never_shown_has_the_lower_tail_alone() -> None:
-    shown = Shown(("a", "b"), ("d",), np.array([20]), np.array([[0, 40 - 20]]), np.array([[0.1, 0.9]]))
+    shown = DailyAppearances(("a", "b"), ("d",), np.array([20]), np.array([[0, 40 - 20]]), np.array([[0.1, 0.9]]))
     never = next(one for one in ledger(shown, {}, {}).models if one.name == "a")
     assert never.p_value == pytest.approx(2 * 0.9**20)
 
 
 def test_the_worst_day_is_multiplied_by_the_days() -> None:
-    shown = Shown(
+    shown = DailyAppearances(
         ("a", "b"), ("d1", "d2", "d3"), np.array([20, 20, 20]), np.array([[2, 38 - 18], [0, 20], [3, 17]]),
         np.array([[0.1, 0.9]] * 3),
     )  # fmt: skip
@@ -239,19 +243,19 @@ def test_the_worst_day_is_multiplied_by_the_days() -> None:
 
 
 def test_two_answers_each_are_enough_to_compare_styles() -> None:
-    d, z = style_difference(Style(10.0, 2.0, 2), Style(7.0, 4.0, 4))
+    d, z = style_difference(StyleStatistics(10.0, 2.0, 2), StyleStatistics(7.0, 4.0, 4))
     pooled = sqrt((1 * 4 + 3 * 16) / 4)
     assert d == pytest.approx(3 / pooled)
     assert z == pytest.approx(3 / pooled / sqrt(1 / 2 + 1 / 4))
     with pytest.raises(BadCounts):
-        style_difference(Style(1, -0.1, 5), Style(1, 1, 5))
+        style_difference(StyleStatistics(1, -0.1, 5), StyleStatistics(1, 1, 5))
 
 
 def test_a_style_differs_by_a_fifth_of_a_deviation_and_by_more_than_chance() -> None:
     def found(shift: float, n: int, features: int = 1) -> list[str]:
-        tested = {f"f{k}": Style(100.0, 10.0, n) for k in range(features)}
-        public = {**tested, "f0": Style(100.0 - shift, 10.0, n)}
-        return [f.direction for f in version_mismatch(Version("a", style=tested), Version("b", style=public))]
+        tested = {f"f{k}": StyleStatistics(100.0, 10.0, n) for k in range(features)}
+        public = {**tested, "f0": StyleStatistics(100.0 - shift, 10.0, n)}
+        return [f.direction for f in version_mismatch(ModelVersion("a", style=tested), ModelVersion("b", style=public))]
 
     assert found(2.0, 10_000) == ["another style: f0"]
     assert found(-2.0, 10_000) == ["another style: f0"]
@@ -263,13 +267,13 @@ def test_a_style_differs_by_a_fifth_of_a_deviation_and_by_more_than_chance() -> 
 
 
 def test_a_rating_that_fell_is_critical_and_one_that_rose_a_warning() -> None:
-    strong, weak = Version("a", 1300.0, 5.0, 3), Version("b", 1250.0, 5.0)
+    strong, weak = ModelVersion("a", 1300.0, 5.0, 3), ModelVersion("b", 1250.0, 5.0)
     (fell,) = version_mismatch(strong, weak)
     assert (fell.direction, fell.severity, fell.subject) == ("weaker than tested", "critical", "b")
     assert "1300 as tested (#3), b scores 1250: z = 7.1" in fell.what
     (rose,) = version_mismatch(weak, strong)
     assert (rose.direction, rose.severity) == ("stronger than tested", "warning")
-    assert version_mismatch(strong, Version("b", 1250.0, None)) == ()
+    assert version_mismatch(strong, ModelVersion("b", 1250.0, None)) == ()
     # The curse of choosing explains forty of the fifty points: z = 10/√50.
     assert version_mismatch(strong, weak, 40.0) == ()
 
@@ -278,15 +282,20 @@ def test_a_rating_that_fell_is_critical_and_one_that_rose_a_warning() -> None:
 
 
 def test_the_score_that_the_choice_was_made_by_is_the_part_before_the_release() -> None:
-    assert Scored(1200.0, 5.0, 100, 25).kept == 0.25
-    assert Scored(1200.0, 5.0, 100).kept == Scored(1200.0, 5.0, 0, 25).kept == Scored(1.0, 5.0, 10, 20).kept == 1.0
+    assert VariantScore(1200.0, 5.0, 100, 25).kept == 0.25
+    assert (
+        VariantScore(1200.0, 5.0, 100).kept
+        == VariantScore(1200.0, 5.0, 0, 25).kept
+        == VariantScore(1.0, 5.0, 10, 20).kept
+        == 1.0
+    )
 
 
 def test_luck_is_what_the_correction_takes_away() -> None:
-    plain = Release("m", "m", "p", 0, None, ("m",))
+    plain = ModelRelease("m", "m", "p", 0, None, ("m",))
     assert (plain.n, plain.curse) == (1, 0.0)
-    assert Release("m", "m", "p", 0, 9, ("m", "n"), 1300.0, 5.0, 1290.0, 5.0).curse == 10.0
-    assert Release("m", "m", "p", 0, None, ("m",), 1300.0).curse == 0.0
+    assert ModelRelease("m", "m", "p", 0, 9, ("m", "n"), 1300.0, 5.0, 1290.0, 5.0).curse == 10.0
+    assert ModelRelease("m", "m", "p", 0, None, ("m",), 1300.0).curse == 0.0
 
 
 def test_a_variant_submitted_at_the_moment_of_the_release_was_seen_before_it() -> None:
@@ -297,7 +306,7 @@ def test_a_variant_submitted_at_the_moment_of_the_release_was_seen_before_it() -
 
 def test_one_variant_seen_and_none_disclosed_is_no_finding_and_eleven_are_large() -> None:
     def said(disclosed: int | None, seen: int) -> list[tuple[str, str]]:
-        release = Release("m", "m", "p", 0, disclosed, tuple(f"m{k}" for k in range(seen)))
+        release = ModelRelease("m", "m", "p", 0, disclosed, tuple(f"m{k}" for k in range(seen)))
         return [(f.direction, f.severity) for f in best_of_n([release])]
 
     assert said(None, 1) == []
@@ -312,7 +321,7 @@ def test_one_variant_seen_and_none_disclosed_is_no_finding_and_eleven_are_large(
 
 def test_a_test_that_ends_when_another_begins_is_not_at_once() -> None:
     events = [submitted(0, "v0"), submitted(1, "v1"), retracted(2, "v0"), submitted(2, "v2")]
-    peak = most_at_once(Registry(events).as_of(day(9)), "acme")
+    peak = peak_variants(Registry(events).as_of(day(9)), "acme")
     assert peak is not None
     assert (peak.most, peak.at) == (2, day(1))
 
@@ -322,14 +331,14 @@ def test_a_test_that_ends_when_another_begins_is_not_at_once() -> None:
 
 def test_a_score_at_the_moment_of_its_retraction_was_seen() -> None:
     events = [submitted(0, "a"), retracted(5, "a")]
-    assert len(withdrawn(events, {"a": day(5)})) == 1
-    assert withdrawn(events, {"a": day(5) + 1}) == ()
-    assert withdrawn(events, {}) == ()
+    assert len(withdrawn_scores(events, {"a": day(5)})) == 1
+    assert withdrawn_scores(events, {"a": day(5) + 1}) == ()
+    assert withdrawn_scores(events, {}) == ()
 
 
 def test_a_rename_with_a_notice_is_in_the_open() -> None:
     events = [submitted(0, "a"), submitted(0, "b"), renamed(5, "a", "x", "https://example.org"), renamed(5, "b", "y")]
-    (found,) = withdrawn(events, {"a": day(1), "b": day(1)})
+    (found,) = withdrawn_scores(events, {"a": day(1), "b": day(1)})
     assert (found.subject, found.evidence["to"], found.evidence["scored_at"]) == ("b", "y", day(1))
 
 
@@ -345,7 +354,7 @@ def test_models_leave_in_the_open_or_are_counted() -> None:
         released(5, "itself", "itself"),
     ]
     recent = {"few": 10, "enough": 11, "noticed": 0, "variant": 0, "itself": 3, "product": 99, "unscored": 0}
-    found = unannounced(Registry(events).as_of(day(9)), {"scored": day(1), "few": day(1)}, recent, 10, 52)
+    found = unannounced_removals(Registry(events).as_of(day(9)), {"scored": day(1), "few": day(1)}, recent, 10, 52)
     assert found == {
         "few": "10 votes in 52 days and never deprecated",
         "itself": "3 votes in 52 days and never deprecated",
@@ -355,23 +364,23 @@ def test_models_leave_in_the_open_or_are_counted() -> None:
 
 
 def test_a_count_that_falls_to_nothing_is_a_fall_and_not_a_name_that_is_gone() -> None:
-    found = falling_votes([("s1", {"a": 1, "b": 0, "c": 0}), ("s2", {"a": 0, "b": 0})])
+    found = vote_count_drops([("s1", {"a": 1, "b": 0, "c": 0}), ("s2", {"a": 0, "b": 0})])
     assert [(f.subject, f.direction) for f in found] == [("a", "votes fell"), ("c", "name gone")]
     assert "a had 1 votes in s1 and 0 in s2" in found[0].what
 
 
 # --- policy -----------------------------------------------------------------------------------------------------------
 
-GOOD = Facts([], {"acme": ["a"]}, {"open": 1, "proprietary": 1}, {"open": 40, "proprietary": 45}, [], 0.2, {})
+GOOD = PolicyFacts([], {"acme": ["a"]}, {"open": 1, "proprietary": 1}, {"open": 40, "proprietary": 45}, [], 0.2, {})
 
 
-def passed(rule: str, facts: Facts, **given: float) -> bool | None:
-    (verdict,) = judge(parameters({rule: given}), facts)
+def passed(rule: str, facts: PolicyFacts, **given: float) -> bool | None:
+    (verdict,) = evaluate_policy(parse_policy({rule: given}), facts)
     return verdict.passed
 
 
-def with_(**values: object) -> Facts:
-    return Facts(**{**{name: getattr(GOOD, name) for name in Facts.__slots__}, **values})  # type: ignore[arg-type]
+def with_(**values: object) -> PolicyFacts:
+    return PolicyFacts(**{**{name: getattr(GOOD, name) for name in PolicyFacts.__slots__}, **values})  # type: ignore[arg-type]
 
 
 def test_a_distance_of_just_what_is_allowed_passes() -> None:
@@ -382,22 +391,22 @@ def test_a_distance_of_just_what_is_allowed_passes() -> None:
 
 def test_licence_groups_ten_points_apart_pass_and_more_need_chance() -> None:
     # 200 of 1,000 and 100 of 1,000: p = 3·10⁻¹⁰, but 10.0% apart and no more.
-    def facts(open_ones: int) -> Facts:
+    def facts(open_ones: int) -> PolicyFacts:
         return with_(listed={"open": 1000, "proprietary": 1000}, retired={"open": open_ones, "proprietary": 100})
 
     assert passed("deprecation_by_license", facts(200)) is True
     assert passed("deprecation_by_license", facts(201)) is False
-    (verdict,) = judge(parameters({"deprecation_by_license": {}}), facts(201))
+    (verdict,) = evaluate_policy(parse_policy({"deprecation_by_license": {}}), facts(201))
     assert verdict.evidence["apart"] == pytest.approx(0.101)
     assert verdict.evidence["open"] == {"retired": 201, "listed": 1000}
     assert "201 of 1000 open, 100 of 1000 proprietary" in verdict.what
 
 
 def test_a_parameter_of_nothing_is_a_number() -> None:
-    assert parameters({"private_variants": {"most": 0}}) == {"private_variants": {"most": 0}}
+    assert parse_policy({"private_variants": {"most": 0}}) == {"private_variants": {"most": 0}}
     assert passed("private_variants", GOOD, most=0) is False
     assert passed("private_variants", with_(under_test={}), most=0) is True
-    (verdict,) = judge(parameters({"private_variants": {}}), with_(under_test={"p": "abcd", "q": "abcde"}))
+    (verdict,) = evaluate_policy(parse_policy({"private_variants": {}}), with_(under_test={"p": "abcd", "q": "abcde"}))
     assert verdict.evidence == {"over": {"p": 4, "q": 5}}
     assert "under test are 5; 3 are allowed" in verdict.what
     assert RULES["public_removal"] == {"votes": 10, "days": 52}  # the published definition
@@ -406,7 +415,7 @@ def test_a_parameter_of_nothing_is_a_number() -> None:
 def test_two_models_are_drawn_alike_and_half_the_differences_is_the_distance() -> None:
     counts = PairCounts.from_rows(("a", "b"), [0], [1], [[7, 3, 1, 0]])
     assert active_shares(counts).tolist() == [0.5, 0.5]
-    assert distance(np.array([0.7, 0.2, 0.1]), np.array([0.5, 0.2, 0.3])) == pytest.approx(0.2)
+    assert total_variation(np.array([0.7, 0.2, 0.1]), np.array([0.5, 0.2, 0.3])) == pytest.approx(0.2)
 
 
 # --- names, prompts, other boards -------------------------------------------------------------------------------------
@@ -416,22 +425,22 @@ def test_half_of_the_trigrams_make_a_family() -> None:
     # "  abcd " has 5 trigrams, "  abcdef " 7 and "  abcdefg " 8; 4 are shared: 4 of 8, and 4 of 9.
     assert similarity("abcd", "abcdef") == 0.5
     assert similarity("abcd", "abcdefg") == pytest.approx(4 / 9)
-    assert families(["abcd", "abcdef"]) == (("abcd", "abcdef"),)
-    assert families(["abcd", "abcdefg"]) == (("abcd",), ("abcdefg",))
+    assert name_families(["abcd", "abcdef"]) == (("abcd", "abcdef"),)
+    assert name_families(["abcd", "abcdefg"]) == (("abcd",), ("abcdefg",))
     assert similarity("xy", "xyz") == pytest.approx(2 / 5)
-    assert stem("model-v2-20250101") == "model"
+    assert name_stem("model-v2-20250101") == "model"
 
 
 def test_a_prompt_asked_in_the_month_before_is_across_and_in_an_earlier_one_not() -> None:
     found = prompt_duplication([1, 1, 2, 2, 4], [5, 6, 6, 9, 9])
-    assert found == (Month(1, 2, 0.0, None), Month(2, 2, 0.0, 0.5), Month(4, 1, 0.0, None))
+    assert found == (MonthlyRepeats(1, 2, 0.0, None), MonthlyRepeats(2, 2, 0.0, 0.5), MonthlyRepeats(4, 1, 0.0, None))
     assert prompt_duplication([1, 1], [-1, -1]) == ()
-    assert prompt_duplication([1, 1, 1], [-1, 0, 0]) == (Month(1, 2, 0.5, None),)
+    assert prompt_duplication([1, 1, 1], [-1, 0, 0]) == (MonthlyRepeats(1, 2, 0.5, None),)
 
 
 def test_a_quarter_of_repeats_is_the_limit() -> None:
-    assert prompt_findings((Month(1, 4, 0.25, None),)) == ()
-    (finding,) = prompt_findings((Month(7, 1000, 0.251, 0.1),))
+    assert prompt_findings((MonthlyRepeats(1, 4, 0.25, None),)) == ()
+    (finding,) = prompt_findings((MonthlyRepeats(7, 1000, 0.251, 0.1),))
     assert finding.direction == "prompts repeat in month 7"
     assert finding.evidence == {"month": 7, "votes": 1000, "within": 0.251, "across": 0.1}
 
@@ -440,6 +449,6 @@ def test_three_models_in_common_are_enough_and_equals_share_the_better_place() -
     found = second_opinion({"a": 3, "b": 2, "c": 2}, {"a": 1, "b": 2, "c": 3})
     assert found.common == 3
     # Places 1 2 2 against 3 2 1.
-    assert found.apart == (Apart("a", 1, 3), Apart("c", 2, 1))
+    assert found.apart == (RankDisagreement("a", 1, 3), RankDisagreement("c", 2, 1))
     with pytest.raises(BadCounts):
         second_opinion({"a": 3, "b": 2}, {"a": 1, "b": 2})

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binom
 
 from pipeline.audits.claims import (
-    Drop,
+    AccuracyDrop,
     Score,
     arena_gap,
     benchmark_claim,
@@ -18,7 +18,7 @@ from pipeline.audits.claims import (
     perturbation_gap,
     score_pair,
 )
-from pipeline.audits.finding import calibrated
+from pipeline.audits.finding import p_to_e_value
 from pipeline.errors import BadCounts
 
 
@@ -39,7 +39,7 @@ def test_the_published_claims(benchmark: str, claimed: float, measured: float, n
     finding = claim_finding(found, *pair, "paper", "lab")
     assert (finding is not None) is fires
     if finding is not None:
-        assert finding.e_value == calibrated(found.p_value)
+        assert finding.e_value == p_to_e_value(found.p_value)
         assert f"claimed {claimed}% (paper), measured {measured}%" in finding.what
 
 
@@ -115,4 +115,4 @@ def test_training_on_arena_prompts_shows_on_arena_prompts_alone() -> None:
 def test_a_score_of_all_or_nothing_is_not_certain() -> None:
     assert Score(1.0, 10).variance > 0
     assert not benchmark_claim("m", "b", Score(1.0, 10), Score(0.9, 10)).fires
-    assert Drop(10, 0.0, 0.005) == drop_of_answers(np.ones(10), np.ones(10))
+    assert AccuracyDrop(10, 0.0, 0.005) == drop_of_answers(np.ones(10), np.ones(10))

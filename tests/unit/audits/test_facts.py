@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.audits import facts
-from pipeline.audits.claims import Checked, Score
-from pipeline.audits.sampling import Shown, ledger
-from pipeline.audits.variants import Scored, most_at_once, releases
+from pipeline.audits import facts, share_facts
+from pipeline.audits.claims import ClaimCheck, Score
+from pipeline.audits.sampling import DailyAppearances, ledger
+from pipeline.audits.variants import VariantScore, peak_variants, releases
 from pipeline.ratings.winners_curse import debiased_se, expected_max, sd_of_max
 from pipeline.registry import Registry
 from tests.unit.audits.events import day, deprecated, released, retracted, submitted
 
-SOURCES = facts.Sources("the registry", "the log", "the snapshot", "the snapshots")
+SOURCES = facts.FactSources("the registry", "the log", "the snapshot", "the snapshots")
 EVENTS = [
     *(submitted(i, f"ant-v{i}") for i in range(5)),
     submitted(0, "bee", "other", visibility="public"),
@@ -26,7 +26,7 @@ EVENTS = [
 STATE = Registry(EVENTS).as_of(day(9))
 
 
-def by_name(found: tuple[facts.Fact, ...]) -> dict[str, facts.Fact]:
+def by_name(found: tuple[facts.ProviderFact, ...]) -> dict[str, facts.ProviderFact]:
     assert all(fact.definition and fact.source and fact.uncertainty for fact in found)
     return {fact.name: fact for fact in found}
 
@@ -40,9 +40,9 @@ def test_variants_are_counted_to_the_moment_at_which_most_were_under_test() -> N
         "most private variants at once": 5,
     }
     assert found["private variants under test now"].detail == ("ant-v3", "ant-v4", "ant-v5")
-    peak = most_at_once(STATE, "acme")
+    peak = peak_variants(STATE, "acme")
     assert peak is not None and peak.at == day(4)
-    assert most_at_once(STATE, "other") is None
+    assert peak_variants(STATE, "other") is None
 
 
 def test_the_peak_is_the_most_that_a_look_at_every_event_shows() -> None:
@@ -55,13 +55,13 @@ def test_the_peak_is_the_most_that_a_look_at_every_event_shows() -> None:
             events.append(retracted(start + float(rng.integers(1, 10)), f"v{i}"))
     registry = Registry(events)
     seen = [sum(m.retracted_at is None for m in registry.as_of(day(d)).models.values()) for d in range(31)]
-    peak = most_at_once(registry.as_of(day(99)), "acme")
+    peak = peak_variants(registry.as_of(day(99)), "acme")
     assert peak is not None
     assert (peak.most, peak.at) == (max(seen), day(seen.index(max(seen))))
 
 
 def test_a_release_shows_both_numbers_and_the_score_with_and_without_the_curse() -> None:
-    shown = releases(STATE, {"ant-v1": Scored(1300.0, 6.0, 2000)})
+    shown = releases(STATE, {"ant-v1": VariantScore(1300.0, 6.0, 2000)})
     found = by_name(facts.release_facts("acme", shown, SOURCES))
     assert (found["variants tested, disclosed"].value, found["variants tested, seen"].value) == (3, 6)
     score, corrected = found["score"], found["score without the winner's curse"]
@@ -83,10 +83,10 @@ def test_votes_since_the_release_dilute_the_curse() -> None:
     lucky = tested * rng.standard_normal((20_000, n)).max(axis=1)
     score = (before * lucky + (votes - before) * fresh * rng.standard_normal(20_000)) / votes
     events = [submitted(0, "ant"), released(1, "ant", n=n)]
-    (one,) = releases(Registry(events).as_of(day(2)), {"ant": Scored(0.0, s, votes, before)})
+    (one,) = releases(Registry(events).as_of(day(2)), {"ant": VariantScore(0.0, s, votes, before)})
     assert one.curse == pytest.approx(score.mean(), abs=0.15)
     assert one.corrected_se == pytest.approx(score.std(), rel=0.02)
-    (late,) = releases(Registry(events).as_of(day(2)), {"ant": Scored(1.0, s, votes, 0)})
+    (late,) = releases(Registry(events).as_of(day(2)), {"ant": VariantScore(1.0, s, votes, 0)})
     assert (late.corrected, late.corrected_se) == (1.0, s)
 
 
@@ -103,12 +103,12 @@ def test_the_corrected_score_is_as_sure_as_it_says(tau: float) -> None:
 
 
 def test_a_share_is_a_count_and_an_estimate_of_how_the_board_draws() -> None:
-    shown = Shown(
+    shown = DailyAppearances(
         ("ant-v1", "bee", "cow"), ("2025-01-01", "2025-01-02"), np.array([100, 300]),
         np.array([[60, 70, 70], [210, 190, 200]]), np.full((2, 3), 2 / 3),
     )  # fmt: skip
     book = ledger(shown, {"ant-v1": "acme", "bee": "other", "cow": "other"}, {})
-    found = by_name(facts.share_facts("acme", book, SOURCES))
+    found = by_name(share_facts.share_facts("acme", book, SOURCES))
     share = found["share of votes"]
     assert share.value == pytest.approx(270 / 800)
     rate = 270 / 400
@@ -120,7 +120,7 @@ def test_a_share_is_a_count_and_an_estimate_of_how_the_board_draws() -> None:
     assert found["concentration of the board"].value == pytest.approx((270 / 800) ** 2 + (530 / 800) ** 2)
     assert found["rate declared"].value == pytest.approx(2 / 3)
     assert found["rate in practice"].value == pytest.approx(rate)
-    assert facts.share_facts("nobody", book, SOURCES) == facts.share_facts("acme", None, SOURCES) == ()
+    assert share_facts.share_facts("nobody", book, SOURCES) == share_facts.share_facts("acme", None, SOURCES) == ()
 
 
 def test_what_left_the_board_is_told_by_how_it_left() -> None:
@@ -142,7 +142,7 @@ def test_what_somebody_tried_to_say_is_told() -> None:
 
 def test_a_claim_is_told_with_its_distance_and_bounds() -> None:
     (found,) = facts.claim_facts(
-        [Checked("m", "GSM8K", Score(0.921, 1319), Score(0.788, 1319), "release notes", "the lab")], SOURCES
+        [ClaimCheck("m", "GSM8K", Score(0.921, 1319), Score(0.788, 1319), "release notes", "the lab")], SOURCES
     )
     assert (found.value, found.lower, found.upper) == (
         13.3,

@@ -11,22 +11,26 @@ import pytest
 
 import pipeline
 from pipeline.audits.finding import Finding
-from pipeline.audits.policy import RULES, Facts, active_shares, distance, judge, parameters
+from pipeline.audits.policy import RULES, PolicyFacts, active_shares, evaluate_policy, parse_policy, total_variation
 from pipeline.errors import BadCounts
 from pipeline.ratings import PairCounts
 
 SHIPPED = Path(pipeline.__file__).parent / "data" / "policy.toml"
-GOOD = Facts([], {"acme": ["a", "b", "c"]}, {"open": 1, "proprietary": 1}, {"open": 40, "proprietary": 45}, [], 0.2, {})
+GOOD = PolicyFacts(
+    [], {"acme": ["a", "b", "c"]}, {"open": 1, "proprietary": 1}, {"open": 40, "proprietary": 45}, [], 0.2, {}
+)
 WRONG = Finding("score_retraction", "model", "ant", "retracted after it was scored", "critical", "…")
 
 
-def judged(facts: Facts, **given: dict[str, float]) -> dict[str, bool | None]:
-    policy = parameters(given or {rule: {} for rule in RULES})
-    return {verdict.rule: verdict.passed for verdict in judge(policy, facts)}
+def judged(facts: PolicyFacts, **given: dict[str, float]) -> dict[str, bool | None]:
+    policy = parse_policy(given or {rule: {} for rule in RULES})
+    return {verdict.rule: verdict.passed for verdict in evaluate_policy(policy, facts)}
 
 
 def test_the_shipped_policy_holds_the_five_rules_with_the_documented_numbers() -> None:
-    assert parameters(tomllib.loads(SHIPPED.read_text("utf-8"))) == {rule: dict(given) for rule, given in RULES.items()}
+    assert parse_policy(tomllib.loads(SHIPPED.read_text("utf-8"))) == {
+        rule: dict(given) for rule, given in RULES.items()
+    }
 
 
 def test_a_board_that_keeps_its_word_passes_all_five() -> None:
@@ -82,7 +86,7 @@ def test_a_policy_of_one_s_own_judges_its_rules_alone_by_its_own_numbers() -> No
 )
 def test_a_policy_that_is_none_is_refused(policy: dict, said: str) -> None:
     with pytest.raises(BadCounts, match=said):
-        parameters(policy)
+        parse_policy(policy)
 
 
 def test_the_active_sampling_rule_prefers_what_is_known_least() -> None:
@@ -108,5 +112,5 @@ def test_a_pair_that_never_met_is_drawn_like_one_that_met_once() -> None:
 
 
 def test_distance_is_nothing_for_equals_and_one_for_strangers() -> None:
-    assert distance(np.array([0.5, 0.5]), np.array([0.5, 0.5])) == 0
-    assert distance(np.array([1.0, 0.0]), np.array([0.0, 1.0])) == 1
+    assert total_variation(np.array([0.5, 0.5]), np.array([0.5, 0.5])) == 0
+    assert total_variation(np.array([1.0, 0.0]), np.array([0.0, 1.0])) == 1

@@ -8,21 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from pipeline.audits.sampling import Shown, ledger, unfair
+from pipeline.audits.sampling import DailyAppearances, ledger, sampling_findings
 from pipeline.audits.shares import gini, hhi, license_group, shares
 from pipeline.errors import BadCounts
 from pipeline.registry import PolicyInForce
 
 
-def shown(battles: list[int], appearances: list[list[int]], declared: list[list[float]]) -> Shown:
+def shown(battles: list[int], appearances: list[list[int]], declared: list[list[float]]) -> DailyAppearances:
     k = len(appearances[0])
-    return Shown(
+    return DailyAppearances(
         tuple(f"m{i}" for i in range(k)), tuple(f"2025-01-{d + 1:02}" for d in range(len(battles))),
         np.array(battles), np.array(appearances), np.array(declared, dtype=np.float64),
     )  # fmt: skip
 
 
-def drawn(weights: np.ndarray, declared: np.ndarray, days: int, battles: int, seed: int) -> Shown:
+def drawn(weights: np.ndarray, declared: np.ndarray, days: int, battles: int, seed: int) -> DailyAppearances:
     """Battles drawn as `weights` say, under a policy of `declared`."""
     rng, k = np.random.default_rng(seed), len(weights)
     first = rng.choice(k, size=(days, battles), p=weights / weights.sum())
@@ -38,7 +38,7 @@ def test_thirty_four_of_a_hundred_daily_votes_against_a_declared_thirteen_point_
     rest = (2 - 0.136) / 9
     day = [34, *([18] * 4), *([19] * 4), 18]
     book = ledger(shown([100], [day], [[0.136, *([rest] * 9)]]), {f"m{i}": f"p{i}" for i in range(10)}, {})
-    found = [f for f in unfair(book) if f.subject_kind == "model"]
+    found = [f for f in sampling_findings(book) if f.subject_kind == "model"]
     assert [(f.subject, f.direction) for f in found] == [("m0", "more than declared")]
     assert "m0 was shown in 34.0% of the battles" in found[0].what
     assert "declared are 13.6%" in found[0].what
@@ -53,7 +53,9 @@ def test_one_day_is_found_among_many_fair_ones() -> None:
     count[17, 3] += 60
     count[17, 4] -= 30
     count[17, 5] -= 30
-    found = unfair(ledger(Shown(fair.models, fair.days, fair.battles, count, fair.declared), {}, {}))
+    found = sampling_findings(
+        ledger(DailyAppearances(fair.models, fair.days, fair.battles, count, fair.declared), {}, {})
+    )
     assert ("m3", "more than declared") in [(f.subject, f.direction) for f in found]
     assert next(f for f in found if f.subject == "m3").evidence["far"][1] == "2025-01-18"
 
@@ -62,14 +64,16 @@ def test_fair_sampling_is_called_unfair_in_at_most_a_few_of_a_hundred_boards() -
     weights = np.array([1, 1, 2, 2, 3, 5, 8, 1, 1, 4], dtype=float)
     provider = {f"m{i}": f"p{i % 3}" for i in range(10)}
     license_of = {f"m{i}": ("open", "proprietary")[i % 2] for i in range(10)}
-    noisy = sum(bool(unfair(ledger(drawn(weights, weights, 7, 300, s), provider, license_of))) for s in range(150))
+    noisy = sum(
+        bool(sampling_findings(ledger(drawn(weights, weights, 7, 300, s), provider, license_of))) for s in range(150)
+    )
     assert noisy / 150 < 0.05  # three kinds of lines, each at .01
 
 
 def test_a_provider_drawn_twice_as_often_is_found_as_a_group() -> None:
     declared, real = np.ones(12), np.array([2.0] * 4 + [1.0] * 8)
     provider = {f"m{i}": "big" if i < 4 else f"p{i}" for i in range(12)}
-    found = unfair(ledger(drawn(real, declared, 7, 500, 3), provider, {}))
+    found = sampling_findings(ledger(drawn(real, declared, 7, 500, 3), provider, {}))
     assert ("provider", "big", "more than declared") in [(f.subject_kind, f.subject, f.direction) for f in found]
 
 
@@ -87,14 +91,14 @@ def test_the_books_balance() -> None:
 def test_without_a_policy_shares_are_booked_and_nothing_is_tested() -> None:
     book = ledger(shown([10, 0], [[10, 5, 5], [0, 0, 0]], [[np.nan] * 3] * 2), {}, {})
     assert (book.models[0].peak, book.models[0].peak_day, book.models[0].p_value) == (1.0, "2025-01-01", None)
-    assert unfair(book) == ()
+    assert sampling_findings(book) == ()
 
 
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(BadCounts, match=r"m1.*11 of 10 on 2025-01-01"):
         shown([10], [[9, 11]], [[1, 1]])
     with pytest.raises(BadCounts, match="1 days by 2 models"):
-        Shown(("a", "b"), ("d",), np.array([1]), np.zeros((1, 3), dtype=int), np.zeros((1, 3)))
+        DailyAppearances(("a", "b"), ("d",), np.array([1]), np.zeros((1, 3), dtype=int), np.zeros((1, 3)))
     with pytest.raises(BadCounts, match="at least one battle"):
         ledger(shown([0], [[0, 0]], [[1, 1]]), {}, {})
 

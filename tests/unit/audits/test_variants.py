@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from pipeline.audits import families
-from pipeline.audits.retraction import falling_votes, withdrawn
-from pipeline.audits.variants import Scored, best_of_n, releases, under_test, variant_churn
-from pipeline.audits.version import Style, Version, style_difference, version_mismatch
+from pipeline.audits.retraction import vote_count_drops, withdrawn_scores
+from pipeline.audits.variants import VariantScore, best_of_n, releases, variant_churn, variants_under_test
+from pipeline.audits.version import ModelVersion, StyleStatistics, style_difference, version_mismatch
 from pipeline.errors import BadCounts
 from pipeline.events.registry_events import RegistryEvent
 from pipeline.ratings.winners_curse import expected_max, selection_gain, standard_error
@@ -25,14 +25,14 @@ AFFAIR: list[RegistryEvent] = [
 def test_concurrent_private_variants_are_counted_to_their_end() -> None:
     events = [*(submitted(i, f"v{i}") for i in range(5)), retracted(6, "v0"), released(7, "v1"), deprecated(8, "v2")]
     registry = Registry(events)
-    assert [len(under_test(registry.as_of(day(d)))["acme"]) for d in (0, 4, 6, 7, 8)] == [1, 5, 4, 3, 2]
+    assert [len(variants_under_test(registry.as_of(day(d)))["acme"]) for d in (0, 4, 6, 7, 8)] == [1, 5, 4, 3, 2]
 
 
 def test_the_model_that_a_variant_is_released_as_is_under_test_no_more() -> None:
     events = [submitted(0, "v0"), submitted(0, "v1"), submitted(0, "v2"), released(3, "v0", "v1")]
     registry = Registry(events)
-    assert under_test(registry.as_of(day(2))) == {"acme": ("v0", "v1", "v2")}
-    assert under_test(registry.as_of(day(3))) == {"acme": ("v2",)}
+    assert variants_under_test(registry.as_of(day(2))) == {"acme": ("v0", "v1", "v2")}
+    assert variants_under_test(registry.as_of(day(3))) == {"acme": ("v2",)}
 
 
 @pytest.mark.parametrize(("variants", "said"), [(3, None), (4, "warning"), (10, "warning"), (11, "critical")])
@@ -44,7 +44,7 @@ def test_more_than_three_warn_and_more_than_ten_are_critical(variants: int, said
 
 
 def test_the_affair_shows_27_undisclosed_variants_and_the_score_without_the_curse() -> None:
-    scores = {"llama-x-variant3": Scored(1300.0, 6.3, 3000)}
+    scores = {"llama-x-variant3": VariantScore(1300.0, 6.3, 3000)}
     (one,) = releases(Registry(AFFAIR).as_of(day(9)), scores)
     assert (one.n, one.disclosed_n, one.released_as) == (27, None, "llama-x")
     assert one.corrected == pytest.approx(1300 - expected_max(27) * 6.3)
@@ -65,14 +65,14 @@ def test_a_disclosed_number_is_held_against_what_was_seen(n: int | None, directi
 
 def test_a_lone_release_is_nobody_s_best() -> None:
     state = Registry([submitted(0, "ant", visibility="public"), released(1, "ant")]).as_of(day(2))
-    (one,) = releases(state, {"ant": Scored(1200, 5, 1000)})
+    (one,) = releases(state, {"ant": VariantScore(1200, 5, 1000)})
     assert (one.n, one.corrected, best_of_n([one])) == (1, pytest.approx(1200), ())
 
 
 def test_fifty_tests_at_three_thousand_votes_are_worth_eleven_and_a_half_points() -> None:
     events = [submitted(0, "ant-v0"), released(1, "ant-v0", n=50)]
     se = standard_error(3000, 0.345)
-    (one,) = releases(Registry(events).as_of(day(2)), {"ant-v0": Scored(1250, se, 3000)})
+    (one,) = releases(Registry(events).as_of(day(2)), {"ant-v0": VariantScore(1250, se, 3000)})
     assert one.gain is not None
     assert one.gain.curse == pytest.approx(11.5, abs=0.1)
     assert one.raw - one.corrected == pytest.approx(11.5, abs=0.1)
@@ -83,13 +83,13 @@ def test_scores_of_the_whole_family_shrink_to_its_mean() -> None:
     y = 1200 + 6.3 * rng.standard_normal(27)
     best = int(y.argmax())
     events = [*(submitted(0, f"ant-v{i}") for i in range(27)), released(1, f"ant-v{best}", n=27)]
-    scores = {f"ant-v{i}": Scored(float(y[i]), 6.3, 3000) for i in range(27)}
+    scores = {f"ant-v{i}": VariantScore(float(y[i]), 6.3, 3000) for i in range(27)}
     (one,) = releases(Registry(events).as_of(day(2)), scores)
     assert abs(one.shrunk - 1200) < abs(one.raw - 1200) / 3
     scores.pop("ant-v5" if best != 5 else "ant-v6")
     assert releases(Registry(events).as_of(day(2)), scores)[0].shrunk is None
     with pytest.raises(BadCounts, match="ant-v"):
-        releases(Registry(events).as_of(day(2)), {f"ant-v{best}": Scored(1, 0, 1)})
+        releases(Registry(events).as_of(day(2)), {f"ant-v{best}": VariantScore(1, 0, 1)})
 
 
 def test_another_provider_s_or_family_s_variants_do_not_count() -> None:
@@ -108,11 +108,11 @@ def test_another_provider_s_or_family_s_variants_do_not_count() -> None:
 
 def test_names_of_one_product_are_one_family() -> None:
     names = ["gemini-1.5-pro-exp-0801", "gemini-1.5-pro-001", "Gemini-1.5-Pro-Preview-0514", "gemma-2-27b-it"]
-    assert families.families(names) == (("Gemini-1.5-Pro-Preview-0514", *sorted(names[:2])), ("gemma-2-27b-it",))
-    assert families.families([]) == ()
+    assert families.name_families(names) == (("Gemini-1.5-Pro-Preview-0514", *sorted(names[:2])), ("gemma-2-27b-it",))
+    assert families.name_families([]) == ()
     assert families.similarity("claude-3-opus-20240229", "claude-3-opus") == 1.0
     assert families.similarity("gpt-4o", "command-r") < 0.2
-    assert families.stem("2024-05-13") == "2024-05-13"  # nothing but a date: the name itself
+    assert families.name_stem("2024-05-13") == "2024-05-13"  # nothing but a date: the name itself
 
 
 def test_scores_that_are_taken_back() -> None:
@@ -125,7 +125,7 @@ def test_scores_that_are_taken_back() -> None:
         retracted(5, "e"),  # never scored
         deprecated(6, "shiny"),
     ]
-    found = withdrawn(events, {"a": day(2), "b": day(2), "c": day(2), "d": day(2), "e": day(7)})
+    found = withdrawn_scores(events, {"a": day(2), "b": day(2), "c": day(2), "d": day(2), "e": day(7)})
     assert [(f.subject, f.direction) for f in found] == [
         ("a", "retracted after it was scored"),
         ("b", "deprecated in silence"),
@@ -135,7 +135,7 @@ def test_scores_that_are_taken_back() -> None:
 
 
 def test_votes_that_fall_between_snapshots() -> None:
-    found = falling_votes([("s1", {"a": 10, "b": 5, "c": 1}), ("s2", {"a": 9, "b": 6}), ("s3", {"a": 9, "b": 6})])
+    found = vote_count_drops([("s1", {"a": 10, "b": 5, "c": 1}), ("s2", {"a": 9, "b": 6}), ("s3", {"a": 9, "b": 6})])
     assert [(f.subject, f.direction, f.evidence["after"]) for f in found] == [
         ("a", "votes fell", 9),
         ("c", "name gone", None),
@@ -144,14 +144,14 @@ def test_votes_that_fall_between_snapshots() -> None:
 
 @pytest.mark.parametrize(("first", "second", "se"), [(1069, 1052, 13.8), (1097, 1059, 27.2)])
 def test_identical_checkpoints_do_not_fire(first: float, second: float, se: float) -> None:
-    a, b = Version("a", first, se, digest="same"), Version("b", second, se, digest="same")
+    a, b = ModelVersion("a", first, se, digest="same"), ModelVersion("b", second, se, digest="same")
     assert version_mismatch(a, b) == ()
     assert version_mismatch(b, a) == ()
 
 
 def test_the_tested_variant_of_the_affair_is_not_the_released_one() -> None:
-    tested = Version("experimental", 1417, 6.4, 2, 5, "d1", {"tokens": Style(1200, 500, 2500)})
-    public = Version("released", 1271, 5.0, 32, 32, "d2", {"tokens": Style(700, 400, 4000)})
+    tested = ModelVersion("experimental", 1417, 6.4, 2, 5, "d1", {"tokens": StyleStatistics(1200, 500, 2500)})
+    public = ModelVersion("released", 1271, 5.0, 32, 32, "d2", {"tokens": StyleStatistics(700, 400, 4000)})
     found = version_mismatch(tested, public, selection_gain(27, 6.4, 0).curse)
     assert [f.direction for f in found] == ["another checkpoint", "weaker than tested", "another style: tokens"]
     assert "1417 as tested (#2, #5 under style control)" in found[1].what
@@ -159,23 +159,31 @@ def test_the_tested_variant_of_the_affair_is_not_the_released_one() -> None:
 
 
 def test_style_needs_both_a_size_and_a_certainty() -> None:
-    big = Style(100.0, 50.0, 1_000_000)
+    big = StyleStatistics(100.0, 50.0, 1_000_000)
     assert (
-        version_mismatch(Version("a", style={"t": big}), Version("b", style={"t": Style(102.0, 50.0, 1_000_000)})) == ()
+        version_mismatch(
+            ModelVersion("a", style={"t": big}), ModelVersion("b", style={"t": StyleStatistics(102.0, 50.0, 1_000_000)})
+        )
+        == ()
     )
-    few = Version("a", style={"t": Style(120.0, 50.0, 5)}), Version("b", style={"t": Style(100.0, 50.0, 5)})
+    few = (
+        ModelVersion("a", style={"t": StyleStatistics(120.0, 50.0, 5)}),
+        ModelVersion("b", style={"t": StyleStatistics(100.0, 50.0, 5)}),
+    )
     assert version_mismatch(*few) == ()
     rng = np.random.default_rng(6)
     x, y = rng.normal(10, 3, 400), rng.normal(12, 3, 300)
-    d, z = style_difference(Style(x.mean(), x.std(ddof=1), 400), Style(y.mean(), y.std(ddof=1), 300))
+    d, z = style_difference(
+        StyleStatistics(x.mean(), x.std(ddof=1), 400), StyleStatistics(y.mean(), y.std(ddof=1), 300)
+    )
     pooled = np.sqrt((399 * x.var(ddof=1) + 299 * y.var(ddof=1)) / 698)
     assert d == pytest.approx((x.mean() - y.mean()) / pooled)
     # z is Student's t of the two samples.
     assert z == pytest.approx((x.mean() - y.mean()) / (pooled * np.sqrt(1 / 400 + 1 / 300)))
     with pytest.raises(BadCounts, match="two or more answers"):
-        style_difference(Style(1, 1, 1), Style(1, 1, 10))
+        style_difference(StyleStatistics(1, 1, 1), StyleStatistics(1, 1, 10))
 
 
 def test_answers_that_are_all_alike_are_compared_by_rounding() -> None:
-    d, _ = style_difference(Style(3.0, 0.0, 10), Style(2.0, 0.0, 10))
+    d, _ = style_difference(StyleStatistics(3.0, 0.0, 10), StyleStatistics(2.0, 0.0, 10))
     assert d == pytest.approx(np.sqrt(12))

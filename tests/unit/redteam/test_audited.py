@@ -57,7 +57,7 @@ def test_an_audit_that_says_nothing_or_too_much_fails_its_cases(monkeypatch: pyt
     assert not audited.tuned(7)[0].passed
     assert [one.passed for one in audited.graphs(7)] == [False, False, True]
     assert not any(one.passed for one in audited.best_of(7)[:-1])
-    loud = version.Version("a", 1.0, 1.0), version.Version("b", 100.0, 1.0)
+    loud = version.ModelVersion("a", 1.0, 1.0), version.ModelVersion("b", 100.0, 1.0)
     monkeypatch.setattr(audited, "version_mismatch", lambda *_: version.version_mismatch(*loud))
     assert not any(one.passed for one in audited.identical(7))
 
