@@ -38,11 +38,12 @@ docs: setup ## the documentation as a site that needs no network: build/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs --quiet build --strict $(ARGS)
 	@echo "build/site/index.html"
 
-lint: setup ## style, types and the order of imports
+lint: setup ## style, types, the order of imports, dead code
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/vulture
 
 bench: setup kafka ## votes per second through a real Kafka and a real PostgreSQL
 	@$(BIN)/integrity bench stream $(ARGS)

@@ -2,8 +2,7 @@
 
 benchmark_claim    z = (claimed − measured)/√(p(1−p)/n + q(1−q)/m), unpooled variances. Published:
                    GSM8K 92.1 → 78.8 (n = 1,319) z = 9.9, HumanEval 74.3 → 62.9 (n = 164) z = 2.2: not below .01.
-perturbation_gap   the same questions in another wording. McNemar (1947, Psychometrika 12): only questions with one
-                   right and one wrong answer count. A harder wording costs every model something, so a model's loss
+perturbation_gap   the same questions in another wording. A harder wording costs every model something: a model's loss
                    is compared with the median loss of its peers.
 arena_gap          difference in differences: a model trained on an arena's prompts gains on benchmarks of such prompts
                    and on no others. Published: 0, 30, 70% of the training from an arena → 23.5, 42.7, 49.9% on one,
@@ -28,8 +27,6 @@ from math import sqrt
 from statistics import median
 
 import numpy as np
-import numpy.typing as npt
-import scipy
 
 from pipeline.audits.finding import ALPHA, Finding, two_sided
 from pipeline.errors import BadCounts
@@ -126,24 +123,6 @@ def claim_finding(test: ScoreTest, claimed: Score, measured: Score, source: str,
     return Finding("benchmark_claim", "model", test.model, direction, "warning", what, test.p_value, figures)
 
 
-def mcnemar(lost: int, won: int) -> float:
-    """Exact two-sided p-value of McNemar's test.
-
-    Args:
-        lost: questions answered correctly before and wrongly after.
-        won: questions answered wrongly before and correctly after.
-
-    >>> round(mcnemar(10, 2), 4)
-    0.0386
-
-    Raises:
-        BadCounts: a negative number.
-    """
-    if lost < 0 or won < 0:
-        raise BadCounts(f"expected numbers of questions, got {lost} lost and {won} won")
-    return float(scipy.stats.binomtest(lost, lost + won).pvalue) if lost + won else 1.0
-
-
 @dataclass(frozen=True, slots=True)
 class AccuracyDrop:
     """The loss of a model's score under another wording of n questions.
@@ -157,23 +136,6 @@ class AccuracyDrop:
     n: int
     loss: float
     variance: float
-
-
-def drop_of_answers(before: npt.ArrayLike, after: npt.ArrayLike) -> AccuracyDrop:
-    """The loss from answers to the same questions; uses the paired variance.
-
-    Args:
-        before, after: bool[n], whether the answer was right.
-
-    Raises:
-        BadCounts: different lengths, or no question.
-    """
-    first, second = np.asarray(before, dtype=bool), np.asarray(after, dtype=bool)
-    if first.ndim != 1 or first.shape != second.shape or not len(first):
-        raise BadCounts(f"expected answers to the same questions, got shapes {first.shape} and {second.shape}")
-    n, lost, won = len(first), int((first & ~second).sum()), int((~first & second).sum())
-    loss = (lost - won) / n
-    return AccuracyDrop(n, loss, max((lost + won) / n - loss**2, 0.5 / n) / n)
 
 
 def drop_of_scores(before: Score, after: Score) -> AccuracyDrop:

@@ -10,8 +10,7 @@ not matter: raw views are compared.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
 
 from pipeline.audits.finding import Finding
 from pipeline.events.registry_events import Deprecated, RegistryEvent, Renamed, Retracted
@@ -87,20 +86,6 @@ def _over(model: RegisteredModel) -> bool:
     """Whether the model was retired with a notice, retracted before it had a score, or released as another model."""
     other = model.released_as not in (None, model.name)
     return model.deprecated_at is not None or model.retracted_at is not None or other
-
-
-def vote_count_drops(snapshots: Iterable[tuple[str, Mapping[str, int]]]) -> tuple[Finding, ...]:
-    """Findings about vote counts that fall from one snapshot to the next, and about removed names.
-
-    Args:
-        snapshots: (name of the snapshot, votes by model), in order of time.
-    """
-    return tuple(
-        fall_finding(model, earlier, later, votes, after.get(model))
-        for (earlier, before), (later, after) in pairwise(snapshots)
-        for model, votes in sorted(before.items())
-        if after.get(model, -1) < votes
-    )
 
 
 def fall_finding(model: str, earlier: str, later: str, before: int, after: int | None) -> Finding:

@@ -19,7 +19,6 @@ import numpy as np
 from pipeline.errors import BadCounts
 
 OPEN, PROPRIETARY, UNKNOWN = "open", "proprietary", "unknown"
-LICENSE_GROUPS = (OPEN, PROPRIETARY, UNKNOWN)
 
 _NOT_SAID = frozenset({"", "-", "?", "n/a", "none", "other", "unknown"})
 # Public tables misspell it ("Propretary", 62 rows of one board's history); no name of a licence is as similar.

@@ -12,9 +12,7 @@ from pipeline.audits.claims import (
     AccuracyDrop,
     Score,
     arena_gap,
-    drop_of_answers,
     drop_of_scores,
-    mcnemar,
     perturbation_gap,
     score_pair,
 )
@@ -75,21 +73,6 @@ def test_a_difference_fires_above_what_is_expected_and_below_one_in_a_hundred() 
     assert Difference("m", "b", 0.2, 0.1, 3.0, 0.0099).fires
     assert not Difference("m", "b", 0.2, 0.1, 3.0, 0.01).fires
     assert not Difference("m", "b", 0.1, 0.1, 0.0, 0.001).fires
-
-
-def test_mcnemar_of_ten_lost_and_two_won() -> None:
-    # 2 · (1 + 12 + 66) / 2¹²
-    assert mcnemar(10, 2) == pytest.approx(2 * 79 / 4096)
-    assert mcnemar(0, 1) == mcnemar(0, 0) == 1.0
-
-
-def test_paired_answers_lose_by_what_changed() -> None:
-    before, after = np.array([1] * 7 + [0] * 3), np.array([0] * 3 + [1] * 5 + [0] * 2)
-    assert drop_of_answers(before, after) == AccuracyDrop(10, pytest.approx(0.2), pytest.approx((0.4 - 0.04) / 10))
-    with pytest.raises(BadCounts):
-        drop_of_answers([], [])
-    with pytest.raises(BadCounts):
-        drop_of_answers([[1, 0]], [[1, 0]])
 
 
 def test_two_scores_lose_with_both_variances() -> None:

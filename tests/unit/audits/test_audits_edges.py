@@ -15,7 +15,7 @@ from pipeline.audits.finding import Finding
 from pipeline.audits.history import board_history
 from pipeline.audits.policy import RULES, PolicyFacts, active_shares, evaluate_policy, parse_policy, total_variation
 from pipeline.audits.prompts import MonthlyRepeats, prompt_duplication, prompt_findings
-from pipeline.audits.retraction import unannounced_removals, vote_count_drops, withdrawn_scores
+from pipeline.audits.retraction import unannounced_removals, withdrawn_scores
 from pipeline.audits.sampling import DailyAppearances, LedgerLine, SamplingLedger, ledger, sampling_findings
 from pipeline.audits.second_opinion import RankDisagreement, second_opinion
 from pipeline.audits.shares import gini, hhi, license_group, shares
@@ -361,12 +361,6 @@ def test_models_leave_in_the_open_or_are_counted() -> None:
         "scored": "retracted after it was scored",
         "silent": "deprecated without a notice",
     }
-
-
-def test_a_count_that_falls_to_nothing_is_a_fall_and_not_a_name_that_is_gone() -> None:
-    found = vote_count_drops([("s1", {"a": 1, "b": 0, "c": 0}), ("s2", {"a": 0, "b": 0})])
-    assert [(f.subject, f.direction) for f in found] == [("a", "votes fell"), ("c", "name gone")]
-    assert "a had 1 votes in s1 and 0 in s2" in found[0].what
 
 
 # --- policy -----------------------------------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import binom
 
 from pipeline.audits.claims import (
     AccuracyDrop,
@@ -12,9 +11,7 @@ from pipeline.audits.claims import (
     arena_gap,
     benchmark_claim,
     claim_finding,
-    drop_of_answers,
     drop_of_scores,
-    mcnemar,
     perturbation_gap,
     score_pair,
 )
@@ -59,25 +56,8 @@ def test_a_true_claim_fires_in_at_most_one_of_a_hundred() -> None:
     assert fired / 4000 < 0.01
 
 
-@pytest.mark.parametrize(("lost", "won"), [(0, 0), (5, 0), (10, 2), (7, 7), (30, 51)])
-def test_mcnemar_is_the_sign_test_on_questions_that_changed(lost: int, won: int) -> None:
-    n, k = lost + won, min(lost, won)
-    assert mcnemar(lost, won) == pytest.approx(min(1.0, 2 * binom.cdf(k, n, 0.5)), rel=1e-9)
-    assert mcnemar(won, lost) == mcnemar(lost, won)
-    with pytest.raises(BadCounts):
-        mcnemar(-1, won)
-
-
-def test_paired_answers_know_more_than_two_scores() -> None:
-    before = np.array([1] * 80 + [0] * 20)
-    after = np.array([1] * 70 + [0] * 30)
-    paired = drop_of_answers(before, after)
-    assert paired.loss == pytest.approx(0.1)
-    # ten questions lost, none won: (10/100 − .1²)/100
-    assert paired.variance == pytest.approx((0.1 - 0.01) / 100)
-    assert paired.variance < drop_of_scores(Score(0.8, 100), Score(0.7, 100)).variance
-    with pytest.raises(BadCounts, match="the same questions"):
-        drop_of_answers(before, after[1:])
+def _drop(before: np.ndarray, after: np.ndarray) -> AccuracyDrop:
+    return drop_of_scores(Score(float(before.mean()), len(before)), Score(float(after.mean()), len(after)))
 
 
 def test_one_model_loses_more_than_its_peers() -> None:
@@ -85,7 +65,7 @@ def test_one_model_loses_more_than_its_peers() -> None:
     before = rng.random((8, 1000)) < 0.8
     loss = np.array([0.05] * 7 + [0.25])  # the last has learnt the questions by heart
     after = before & (rng.random((8, 1000)) > loss[:, None])
-    drops = {f"m{i}": drop_of_answers(before[i], after[i]) for i in range(8)}
+    drops = {f"m{i}": _drop(before[i], after[i]) for i in range(8)}
     assert [t.model for t in perturbation_gap("b", drops) if t.fires] == ["m7"]
     with pytest.raises(BadCounts, match="at least three"):
         perturbation_gap("b", {"m0": drops["m0"], "m1": drops["m1"]})
@@ -97,7 +77,7 @@ def test_where_all_lose_alike_nobody_stands_out() -> None:
     for _ in range(300):
         before = rng.random((6, 400)) < 0.7
         after = before & (rng.random((6, 400)) > 0.1)
-        drops = {str(i): drop_of_answers(before[i], after[i]) for i in range(6)}
+        drops = {str(i): _drop(before[i], after[i]) for i in range(6)}
         fired += sum(t.fires for t in perturbation_gap("b", drops))
     assert fired / 1800 < 0.01
 
@@ -115,4 +95,3 @@ def test_training_on_arena_prompts_shows_on_arena_prompts_alone() -> None:
 def test_a_score_of_all_or_nothing_is_not_certain() -> None:
     assert Score(1.0, 10).variance > 0
     assert not benchmark_claim("m", "b", Score(1.0, 10), Score(0.9, 10)).fires
-    assert AccuracyDrop(10, 0.0, 0.005) == drop_of_answers(np.ones(10), np.ones(10))
