@@ -13,7 +13,7 @@ from pipeline.api.request_params import TEXT, Cursor, FormOf, Limit, cursor_of, 
 from pipeline.api.snapshots import TABLE
 from pipeline.api.tables import answer, as_json
 from pipeline.store.alerting import alert_queries
-from pipeline.store.read import pages
+from pipeline.store.read import page_queries
 
 State = Literal["open", "acknowledged", "snoozed", "appealed", "resolved"]
 Kind = Literal["voter", "model", "provider", "network", "board"]
@@ -46,7 +46,7 @@ def routes(reader: Reader) -> APIRouter:
         about = {"detector": detector, "subject_kind": subject_kind, "subject": subject}
         wanted = {"state": state, "severity": severity, **about}
         with reader.read() as connection:
-            found = pages.alerts(connection, limit + 1, key_of(cursor, int, str), **wanted)
+            found = page_queries.list_alerts(connection, limit + 1, key_of(cursor, int, str), **wanted)
         after = cursor_of(*found[limit - 1][0]) if len(found) > limit else None
         rows = [alert for _, alert in found[:limit]]
         form = form_of(form, request.headers.get("accept", ""))
@@ -65,7 +65,7 @@ def routes(reader: Reader) -> APIRouter:
         """The dated list of what does not count in the defended view, newest first; the last entry decides."""
         key = key_of(cursor, int)
         with reader.read() as connection:
-            found = pages.exclusions(connection, limit + 1, key[0] if key else None)
+            found = page_queries.list_exclusions(connection, limit + 1, key[0] if key else None)
         rows = [entry(row) for row in found[:limit]]
         after = cursor_of(rows[-1]["number"]) if len(found) > limit else None
         form = form_of(form, request.headers.get("accept", ""))

@@ -23,7 +23,7 @@ from pipeline.api.reader import NEVER, Reader
 from pipeline.api.request_params import nothing_else
 from pipeline.api.response_cache import ResponseCache
 from pipeline.store import Store
-from pipeline.store.read import pages as reading
+from pipeline.store.read import page_queries
 
 _LONGEST_BODY = 64 << 10
 # Each holds a connection of the pool, which has six, while it reads: more would only wait for one.
@@ -91,14 +91,14 @@ def create_app(store: Store) -> FastAPI:
         return Response(b"{}", media_type="application/json", headers=NEVER)
 
     app.add_middleware(_Bounded)
-    app.add_middleware(ResponseCache, token=changes, published=reading.published_part)
+    app.add_middleware(ResponseCache, token=changes, published=page_queries.publication_token)
     app.add_middleware(_Headers)
     return app
 
 
 def _change_token(store: Store) -> tuple[int, ...]:
     with store.read() as connection:
-        return reading.change_token(connection)
+        return page_queries.change_token(connection)
 
 
 class _Bounded:

@@ -27,7 +27,7 @@ from pipeline.api.tables import as_json
 from pipeline.errors import Usage
 from pipeline.ledger import canonical_json
 from pipeline.store import Store
-from pipeline.store.read import proofs
+from pipeline.store.read import log_proofs, snapshot_bundles, vote_receipts
 
 Log = Annotated[Literal["snapshots", "votes"], Query(description="Which of the two logs.")]
 LogName = Literal["snapshots", "votes"]
@@ -47,25 +47,25 @@ def routes(reader: Reader) -> APIRouter:  # a list of routes
     def checkpoint(log: Log = "snapshots") -> Response:
         """The newest signed head of a log (C2SP signed note), with the signatures of its witnesses."""
         with found():
-            return Response(proofs.checkpoint(store, log), media_type="text/plain", headers=UNTIL_PUBLISHED)
+            return Response(log_proofs.read_checkpoint(store, log), media_type="text/plain", headers=UNTIL_PUBLISHED)
 
     @router.get("/keys", response_model=documents.ledger.Keys)
     def keys() -> Response:
         """The keys that signed the log, oldest first. A key from here proves nothing by itself: compare it."""
         with found():
-            return as_json({"keys": list(proofs.keys(store))}, UNTIL_PUBLISHED)
+            return as_json({"keys": list(log_proofs.read_keys(store))}, UNTIL_PUBLISHED)
 
     @router.get("/snapshots/{snapshot}/manifest", response_class=Response, responses=_of("application/json"))
     def manifest(snapshot: SnapshotId) -> Response:
         """The manifest: the leaf of the snapshot log, canonical JSON. Its SHA-256 is the snapshot's `digest`."""
         with found():
-            return Response(proofs.manifest(store, snapshot), media_type="application/json", headers=FOREVER)
+            return Response(log_proofs.read_manifest(store, snapshot), media_type="application/json", headers=FOREVER)
 
     @router.get("/snapshots/{snapshot}/proof", response_model=documents.ledger.SnapshotProof)
     def proof(snapshot: SnapshotId) -> Response:
         """That the snapshot log holds this snapshot's manifest: an inclusion proof up to the newest signed head."""
         with found():
-            return as_json(asdict(proofs.prove_snapshot(store, snapshot)), UNTIL_PUBLISHED)
+            return as_json(asdict(log_proofs.prove_snapshot(store, snapshot)), UNTIL_PUBLISHED)
 
     @router.get("/snapshots/{snapshot}/bundle", response_class=FileResponse, responses=_of("application/zip"))
     def bundle(snapshot: SnapshotId) -> Response:
@@ -79,20 +79,20 @@ def routes(reader: Reader) -> APIRouter:  # a list of routes
     def consistency(old: Size, new: Size, log: Log = "snapshots") -> Response:
         """That a log of `new` leaves begins with the one of `old` leaves: nothing was changed or taken out."""
         with found(422):
-            path = proofs.prove_growth(store, old, new, log)
+            path = log_proofs.prove_growth(store, old, new, log)
         return as_json({"log": log, "old": old, "new": new, "path": list(path)}, UNTIL_PUBLISHED)
 
     @router.get("/proof", response_model=documents.ledger.VoteProof)
     def vote_proof(vote: VoteId) -> Response:
         """That the vote log holds a vote."""
         with found():
-            return as_json(asdict(proofs.prove_vote(store, vote)), UNTIL_PUBLISHED)
+            return as_json(asdict(log_proofs.prove_vote(store, vote)), UNTIL_PUBLISHED)
 
     @router.get("/receipt", response_model=documents.ledger.Receipt)
     def receipt(vote: VoteId) -> Response:
         """Was my vote counted? Its leaf, the proof that the log holds it, and whether it counts, or why not."""
         with found():
-            told = canonical_json.dump(proofs.receipt(store, vote))  # canonical: as the verifier reads it
+            told = canonical_json.dump(vote_receipts.issue_receipt(store, vote))  # canonical: as the verifier reads it
         return Response(told, media_type="application/json", headers=UNTIL_PUBLISHED)
 
     # A log as C2SP tlog-tiles lays it out: `checkpoint` and `tile/…` below one prefix.
@@ -105,7 +105,7 @@ def routes(reader: Reader) -> APIRouter:  # a list of routes
     def hashes(log: LogName, tile: TilePath) -> Response:
         """256 hashes of a log (C2SP tlog-tiles): `tile/0/x001/067`, or `tile/0/000.p/5` of a part."""
         with found():
-            data = proofs.tile(store, log, tile)
+            data = log_proofs.read_tile(store, log, tile)
         return Response(data, media_type="application/octet-stream", headers=FOREVER)
 
     return router
@@ -134,7 +134,7 @@ class Bundles:
             Usage: there is no such snapshot.
             Problem: 503, another one is being written.
         """
-        head = proofs.checkpoint(self._store)
+        head = log_proofs.read_checkpoint(self._store)
         kept = self._files.get(snapshot)
         if kept is not None and kept[0] == head:
             return kept[1]
@@ -152,7 +152,7 @@ class Bundles:
                 self._folder = tempfile.TemporaryDirectory(prefix="integrity-bundles-")
             number, name = tempfile.mkstemp(dir=self._folder.name, suffix=".zip")
             with os.fdopen(number, "wb") as out:
-                proofs.archive(self._store, out, snapshot)
+                snapshot_bundles.write_archive(self._store, out, snapshot)
             if kept is not None:
                 kept[1].unlink(missing_ok=True)
             kept = (head, Path(name))

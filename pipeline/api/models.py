@@ -16,8 +16,8 @@ from pipeline.api.snapshots import TABLE, VIEWS
 from pipeline.api.tables import answer, as_json
 from pipeline.registry import RegisteredModel, Registry, RegistryState
 from pipeline.store.boards import snapshots
-from pipeline.store.boards.snapshots import Snapshot
-from pipeline.store.read import pages
+from pipeline.store.boards.snapshots import PublishedSnapshot
+from pipeline.store.read import page_queries
 from pipeline.store.votes import dictionary, registry_events
 
 _REGISTRY = (
@@ -92,7 +92,7 @@ def points(reader: Reader, connection: Connection, model: str, view: str) -> lis
             # Every battle is one of two models.
             "share": round(2 * row["votes"] / int(row["battles"]), 6) if row["battles"] else 0.0,
         }
-        for row in pages.history(connection, model, view)
+        for row in page_queries.model_history(connection, model, view)
     ]
 
 
@@ -119,20 +119,20 @@ def about(connection: Connection, name: str) -> dict[str, Any]:
     """
     state = state_of(connection)
     key = state.key(name)
-    if key not in state.models and not pages.knows_model(connection, key):
+    if key not in state.models and not page_queries.has_model(connection, key):
         raise not_found("the name of a model", name)
     newest = snapshots.latest(connection)
     return _about(key, state, newest, _places(connection, newest))
 
 
-def _places(connection: Connection, newest: Snapshot | None) -> dict[str, dict[str, dict[str, Any]]]:
+def _places(connection: Connection, newest: PublishedSnapshot | None) -> dict[str, dict[str, dict[str, Any]]]:
     if newest is None:
         return {view: {} for view in VIEWS}
-    return {view: {r["model"]: r for r in snapshots.rows(connection, newest.snapshot_id, view)} for view in VIEWS}
+    return {view: {r["model"]: r for r in snapshots.read_rows(connection, newest.snapshot_id, view)} for view in VIEWS}
 
 
 def _about(
-    key: str, state: RegistryState, newest: Snapshot | None, places: dict[str, dict[str, dict[str, Any]]]
+    key: str, state: RegistryState, newest: PublishedSnapshot | None, places: dict[str, dict[str, dict[str, Any]]]
 ) -> dict[str, Any]:
     known = state.models.get(key, _NEVER_MET)
     told: dict[str, Any] = {name: getattr(known, name) for name in _REGISTRY}

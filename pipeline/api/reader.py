@@ -16,8 +16,8 @@ from pipeline.api.problems import Problem, not_found
 from pipeline.jobs.audits.provider_page import all_provider_pages
 from pipeline.store import Store
 from pipeline.store.boards import snapshots
-from pipeline.store.boards.snapshots import Snapshot
-from pipeline.store.read import pages
+from pipeline.store.boards.snapshots import PublishedSnapshot
+from pipeline.store.read import page_queries
 from pipeline.vocabulary.time import format_rfc3339
 
 FOREVER = {"cache-control": "public, max-age=31536000, immutable"}
@@ -58,18 +58,18 @@ class Reader:
         with self.store.read() as connection:
             yield connection
 
-    def snapshot(self, connection: Connection, snapshot_id: str) -> Snapshot:
+    def snapshot(self, connection: Connection, snapshot_id: str) -> PublishedSnapshot:
         """A published snapshot.
 
         Raises:
             Problem: 404.
         """
-        found = pages.snapshot(connection, snapshot_id)
+        found = page_queries.find_snapshot(connection, snapshot_id)
         if found is None:
             raise not_found("the digest of a published snapshot", snapshot_id)
         return found
 
-    def latest(self, connection: Connection) -> Snapshot:
+    def latest(self, connection: Connection) -> PublishedSnapshot:
         """The newest published snapshot.
 
         Raises:
@@ -80,7 +80,7 @@ class Reader:
             raise Problem(404, "no snapshot is published yet: `integrity refresh` publishes one", NEVER)
         return found
 
-    def rows(self, connection: Connection, snapshot: Snapshot, view: str) -> list[dict[str, Any]]:
+    def rows(self, connection: Connection, snapshot: PublishedSnapshot, view: str) -> list[dict[str, Any]]:
         """A view's rows, best first.
 
         Raises:
@@ -89,7 +89,7 @@ class Reader:
         if view not in snapshot.body["views"]:
             reason = snapshot.body.get("style", {}).get("reason", "it is of a version that had none")
             raise Problem(404, f"snapshot {snapshot.snapshot_id[:12]} has no view {view}: {reason}")
-        return snapshots.rows(connection, snapshot.snapshot_id, view)
+        return snapshots.read_rows(connection, snapshot.snapshot_id, view)
 
     def providers(self, connection: Connection) -> dict[str, dict[str, Any]]:
         """The facts of every provider, by name: looked up once a snapshot, for it takes all votes and every audit.
@@ -98,7 +98,7 @@ class Reader:
             Problem: 503, somebody else's look takes long.
         """
         newest = snapshots.latest(connection)
-        key = (newest.snapshot_id if newest else None, pages.change_token(connection)[3])
+        key = (newest.snapshot_id if newest else None, page_queries.change_token(connection)[3])
         if self._facts[0] != key:
             if not self._looking.acquire(timeout=20):
                 raise Problem(503, "the audits are looking at the votes; try again", {"retry-after": "20"})
@@ -112,7 +112,7 @@ class Reader:
     @cachedmethod(attrgetter("_until"), lambda _self, _connection, log_size: log_size, attrgetter("_until_lock"))
     def until(self, connection: Connection, log_size: int) -> int | None:
         """When the newest vote of a log was cast: a board is as of then. A log of one size is always the same."""
-        return pages.data_until(connection, log_size)
+        return page_queries.newest_vote_time(connection, log_size)
 
     def until_text(self, connection: Connection, log_size: int) -> str | None:
         """The same as RFC 3339."""
@@ -125,7 +125,7 @@ def time_text(at: int) -> str:
     return format_rfc3339(at)
 
 
-def summary(reader: Reader, connection: Connection, snapshot: Snapshot) -> dict[str, Any]:
+def summary(reader: Reader, connection: Connection, snapshot: PublishedSnapshot) -> dict[str, Any]:
     """A snapshot without its body, as `documents.boards.Snapshot`."""
     body = snapshot.body
     return {

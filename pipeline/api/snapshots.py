@@ -14,8 +14,8 @@ from pipeline.api.request_params import Cursor, FormOf, Limit, SnapshotId, ViewO
 from pipeline.api.tables import PARQUET, answer, as_json
 from pipeline.errors import Usage
 from pipeline.store.boards import snapshots
-from pipeline.store.boards.snapshots import Snapshot
-from pipeline.store.read import pages
+from pipeline.store.boards.snapshots import PublishedSnapshot
+from pipeline.store.read import page_queries
 from pipeline.vocabulary.time import parse_iso8601
 
 VIEWS = ("raw", "defended", "style")
@@ -40,7 +40,7 @@ def routes(reader: Reader) -> APIRouter:  # a list of routes
         """Published snapshots, newest first."""
         key = key_of(cursor, int)
         with reader.read() as connection:
-            found = pages.published(connection, limit + 1, key[0] if key else None)
+            found = page_queries.list_snapshots(connection, limit + 1, key[0] if key else None)
             rows = [summary(reader, connection, one) for one in found[:limit]]
         after = cursor_of(rows[-1]["sequence"]) if len(found) > limit else None
         return answer({"rows": rows, "next": after}, _form(form, request), "snapshots", UNTIL_PUBLISHED)
@@ -53,9 +53,11 @@ def routes(reader: Reader) -> APIRouter:  # a list of routes
     ) -> Response:
         """A snapshot: what it counts, what it leaves out and why, its settings. SHA-256 of `body` is its name."""
         with reader.read() as connection:
-            found = pages.snapshot(connection, snapshot)
+            found = page_queries.find_snapshot(connection, snapshot)
             if found is None:
-                return _moved(f"/api/v1/snapshots/{_whole(pages.beginning(connection, snapshot), snapshot)}")
+                return _moved(
+                    f"/api/v1/snapshots/{_whole(page_queries.ids_with_prefix(connection, snapshot), snapshot)}"
+                )
             return as_json({**summary(reader, connection, found), "body": found.body}, FOREVER)
 
     @router.get("/snapshots/{snapshot}/leaderboard", response_model=documents.boards.Board, responses=TABLE)
@@ -85,7 +87,7 @@ def routes(reader: Reader) -> APIRouter:  # a list of routes
         form = _form(form, request)
         with reader.read() as connection:
             found = reader.snapshot(connection, snapshot)
-            rows = standings({view: snapshots.rows(connection, snapshot, view) for view in VIEWS})
+            rows = standings({view: snapshots.read_rows(connection, snapshot, view) for view in VIEWS})
         if form != "json":
             rows = [_flat(row) for row in rows]
         page = {"snapshot": found.snapshot_id, **_page(rows, start, limit)}
@@ -133,7 +135,7 @@ def _whole(found: list[str], prefix: str) -> str:
     return found[0]
 
 
-def _at(connection: Any, text: str) -> Snapshot:
+def _at(connection: Any, text: str) -> PublishedSnapshot:
     try:
         at = parse_iso8601(text)
     except (ValueError, OverflowError):

@@ -9,7 +9,7 @@ from pipeline.api import documents
 from pipeline.api.reader import NEVER, Reader, time_text
 from pipeline.api.tables import as_json
 from pipeline.store.boards import snapshots
-from pipeline.store.read import status as figures
+from pipeline.store.read import store_figures
 
 
 def routes(reader: Reader) -> APIRouter:
@@ -24,8 +24,10 @@ def routes(reader: Reader) -> APIRouter:
             document = {
                 "snapshot": newest.snapshot_id if newest else None,
                 "published_at": time_text(newest.published_at) if newest else None,
-                "fates": figures.fates(connection),
-                "alerts": {key[0]: number for key, number in figures.alerts_by(connection, "state").items()},
+                "fates": store_figures.count_fates(connection),
+                "alerts": {
+                    key[0]: number for key, number in store_figures.count_alerts_by(connection, "state").items()
+                },
                 "partitions": [
                     {
                         "source": one["source"],
@@ -33,7 +35,7 @@ def routes(reader: Reader) -> APIRouter:
                         "next_offset": one["next_offset"],
                         "sealed_offset": one["sealed_offset"],
                     }
-                    for one in figures.partitions(connection)
+                    for one in store_figures.list_partitions(connection)
                 ],
             }
         return as_json(document, NEVER)

@@ -15,7 +15,7 @@ from pipeline.jobs import moderation
 from pipeline.jobs.open_store import existing_store, now
 from pipeline.store import Store
 from pipeline.store.alerting import alert_queries
-from pipeline.store.boards import exclusions
+from pipeline.store.boards import exclusion_list
 from pipeline.vocabulary.alert_states import ALERT_STATES
 
 Action = Literal[
@@ -103,7 +103,7 @@ def _list_alerts(store: Store, state: str | None, as_json: bool, check: bool) ->
 
 def _list_exclusions(store: Store, as_json: bool) -> None:
     with store.read() as connection:
-        current = exclusions.current(connection)
+        current = exclusion_list.read_active(connection)
     if as_json:
         emit([{"kind": e.kind, "target": e.target, "reason": e.reason, "name": e.name} for e in current])
         return

@@ -50,7 +50,7 @@ def leaderboard(
     """Show a published board; default: the newest."""
     with existing_store(store_url(store)) as opened, opened.read() as connection:
         found = snapshots.find(connection, snapshot, _parse_time(at))
-        rows = snapshots.rows(connection, found.snapshot_id, view)
+        rows = snapshots.read_rows(connection, found.snapshot_id, view)
     if view not in found.body["views"]:
         reason = found.body.get("style", {}).get("reason", "snapshots of its version had none")
         raise Usage(f"expected a snapshot with a view {view}, got {found.snapshot_id[:12]}: {reason}")

@@ -81,7 +81,7 @@ def demo(
         verified = _step(bar, "verifying: recomputing everything from the votes", lambda: jobs.verify_ledger(str(path)))
     with opened.read() as connection:
         listed = alert_queries.list_alerts(connection)
-        rows = {view: snapshots.rows(connection, refreshed["snapshot"], view) for view in ("raw", "defended")}
+        rows = {view: snapshots.read_rows(connection, refreshed["snapshot"], view) for view in ("raw", "defended")}
     found = _attackers_found(opened, story, listed)
     result = {
         "store": str(path),

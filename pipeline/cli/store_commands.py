@@ -16,7 +16,7 @@ from pipeline.events.pseudonym import format_pseudonym
 from pipeline.jobs.open_store import existing_store, open_store
 from pipeline.settings import PREFIX, SHAPING, Settings, shown
 from pipeline.store.db.migrate import NEWEST
-from pipeline.store.read import status as figures
+from pipeline.store.read import store_figures
 from pipeline.store.votes import registry_events, stale_windows
 
 _PACKAGES = (
@@ -69,7 +69,7 @@ def rejects(
 ) -> None:
     """List invalid records and contradictory registry events, each with its place and the reason."""
     with existing_store(store_url(store)) as opened, opened.read() as connection:
-        listed = [*figures.rejected(connection, limit), *registry_events.list_rejects(connection)][:limit]
+        listed = [*store_figures.list_rejects(connection, limit), *registry_events.list_rejects(connection)][:limit]
     if as_json:
         emit(listed)
         return
@@ -123,8 +123,8 @@ def _store(url: str) -> dict[str, Any]:
         with existing_store(url) as opened, opened.read() as connection:
             return {
                 "url": opened.url,
-                "fates": figures.fates(connection),
-                "incomplete": figures.incomplete(connection),
+                "fates": store_figures.count_fates(connection),
+                "incomplete": store_figures.find_gaps(connection),
                 "windows_stale_since": stale_windows.stale_since(connection),
             }
     except (IntegrityError, DBAPIError) as error:

@@ -89,16 +89,16 @@ def bundle(
 ) -> None:
     """Write a snapshot together with everything needed to check it offline."""
     from pipeline.jobs.open_store import existing_store  # noqa: PLC0415
-    from pipeline.store.read import proofs  # noqa: PLC0415
+    from pipeline.store.read import log_proofs, snapshot_bundles  # noqa: PLC0415
 
     with existing_store(store_url(store)) as opened:
         if to.suffix == ".zip":
             with to.open("xb") as file:
-                proofs.archive(opened, file, snapshot)
+                snapshot_bundles.write_archive(opened, file, snapshot)
         else:
             _require_empty(to)
-            bundles.write_folder(to, proofs.bundle(opened, snapshot))
-        key = proofs.keys(opened)[-1]
+            bundles.write_folder(to, snapshot_bundles.read_bundle(opened, snapshot))
+        key = log_proofs.read_keys(opened)[-1]
     if as_json:
         emit({"bundle": str(to), "key": key})
     else:
@@ -127,13 +127,13 @@ def receipt(
     if to is not None and vote is None:
         raise Usage("--out: expected one vote's id, got --voter")
     from pipeline.jobs.open_store import existing_store  # noqa: PLC0415
-    from pipeline.store.read import proofs  # noqa: PLC0415
+    from pipeline.store.read import vote_receipts  # noqa: PLC0415
 
     with existing_store(store_url(store)) as opened:
         if vote is not None:
-            found = [proofs.receipt(opened, vote)]
+            found = [vote_receipts.issue_receipt(opened, vote)]
         else:
-            found = proofs.receipts_of(opened, opened.pseudonym(str(voter)))
+            found = vote_receipts.receipts_of_voter(opened, opened.pseudonym(str(voter)))
     shown: list[Any] = [canonical_json.to_json(one) for one in found]
     if to is not None:
         to.write_bytes(canonical_json.dump(found[0]))

@@ -109,7 +109,7 @@ def _replay_votes(connection: Connection, detector: VoterDetector) -> list[Signa
 
     @cache
     def reference(sequence: int) -> Reference:
-        found = snapshots.reference(connection, sequence)
+        found = snapshots.read_reference(connection, sequence)
         if found is None:
             raise ValueError(f"expected snapshot {sequence} in the store: stored votes were evaluated by it")
         return found

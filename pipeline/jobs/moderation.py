@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 from pipeline.errors import Usage
 from pipeline.jobs.open_store import now
 from pipeline.store.alerting import alert_lifecycle, alert_queries
-from pipeline.store.boards import exclusions
+from pipeline.store.boards import exclusion_list
 from pipeline.store.votes.vote_selections import VoteSelection
 
 ALERT_ACTIONS = ("ack", "snooze", "appeal", "resolve", "reopen")
@@ -53,7 +53,7 @@ def change_exclusion(connection: Connection, action: str, target: str, name: str
     """
     targets, alert_id = _targets(connection, action, target)
     for kind, subject in targets:
-        exclusions.add(connection, action, kind, subject, reason, name, now(), alert_id)
+        exclusion_list.add_entry(connection, action, kind, subject, reason, name, now(), alert_id)
     kind, subject = targets[0]
     what = ", ".join(f"{k} {s}" for k, s in targets)
     done = f"{action}d {what} ({reason}): the defended board follows at the next refresh"
@@ -67,7 +67,7 @@ def _targets(connection: Connection, action: str, target: str) -> tuple[list[tup
         return [(kind, str(VoteSelection.parse(subject)) if kind == "votes" else subject)], None
     found = alert_queries.find_alert(connection, target)
     if action == "restore":
-        excluded = [(e.kind, e.target) for e in exclusions.of_alert(connection, target)]
+        excluded = [(e.kind, e.target) for e in exclusion_list.read_active_of_alert(connection, target)]
         if not excluded:
             raise Usage(f"alert {target}: none of its votes are excluded; `integrity alerts exclusions` lists what is")
         return excluded, target

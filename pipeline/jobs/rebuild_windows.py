@@ -49,7 +49,7 @@ def _count_all(connection: Connection) -> None:
     t, p = schema.term.c, schema.partition.c
     terms = connection.execute(sa.select(t.term_no, t.text).where(t.kind == "network")).all()
     networks = {int(number): window_counter.network_hash(text) for number, text in terms}
-    reference = cache(lambda sequence: snapshots.reference(connection, sequence))
+    reference = cache(lambda sequence: snapshots.read_reference(connection, sequence))
     for part, end in connection.execute(sa.select(p.partition_no, p.next_offset).order_by(p.partition_no)).all():
         _count(connection, int(part), int(end), networks, reference)
 

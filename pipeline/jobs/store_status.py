@@ -9,7 +9,7 @@ from pipeline.jobs.refresh.rating_input import VIEWS
 from pipeline.metrics import StoreStatus
 from pipeline.store import Store
 from pipeline.store.boards import snapshots
-from pipeline.store.read import status as figures
+from pipeline.store.read import store_figures
 from pipeline.store.votes import closed_windows
 from pipeline.vocabulary.fates import FATES
 from pipeline.vocabulary.time import SECOND
@@ -20,14 +20,14 @@ _OPEN = ("open", "acknowledged")
 def read_store_status(store: Store) -> StoreStatus:
     """Return the current values of all store metrics."""
     with store.read() as connection:
-        places = figures.partitions(connection)
+        places = store_figures.list_partitions(connection)
         lateness = configuration.load().lateness
-        fates = figures.fates(connection)
+        fates = store_figures.count_fates(connection)
         newest = snapshots.latest(connection)
-        rows = {v: snapshots.rows(connection, newest.snapshot_id, v) if newest else [] for v in VIEWS}
-        by_state = figures.alerts_by(connection, "detector", "severity", "state")
-        halts = figures.alerts_by(connection, "detector", "direction", "state")
-        gate = figures.gate(connection)
+        rows = {v: snapshots.read_rows(connection, newest.snapshot_id, v) if newest else [] for v in VIEWS}
+        by_state = store_figures.count_alerts_by(connection, "detector", "severity", "state")
+        halts = store_figures.count_alerts_by(connection, "detector", "direction", "state")
+        gate = store_figures.newest_verdict_passed(connection)
         return StoreStatus(
             alerts_open=_open(by_state),
             alerts_opened=_opened(connection),
@@ -40,7 +40,7 @@ def read_store_status(store: Store) -> StoreStatus:
                 ("quality_gate",): float(gate is False),
             },
             votes={(fate,): float(fates[fate]) for fate in FATES},
-            rejects={(reason,): float(n) for reason, n in figures.rejects(connection).items()},
+            rejects={(reason,): float(n) for reason, n in store_figures.count_rejects(connection).items()},
             next_offset={(p["source"], str(p["number"])): float(p["next_offset"]) for p in places},
             unsealed_offsets={
                 (p["source"], str(p["number"])): float(p["next_offset"] - p["sealed_offset"]) for p in places
@@ -52,8 +52,8 @@ def read_store_status(store: Store) -> StoreStatus:
             },
             monitor_position=_seconds(closed_windows.closed_until(connection)),
             last_ingest=max((p["updated_at"] / SECOND for p in places), default=None),
-            refresh_last_success=_seconds(figures.noted(connection, "refresh_last_success")),
-            audit_last_success=_seconds(figures.noted(connection, "audit_last_success")),
+            refresh_last_success=_seconds(store_figures.get_time(connection, "refresh_last_success")),
+            audit_last_success=_seconds(store_figures.get_time(connection, "audit_last_success")),
             quality_gate_success=None if gate is None else float(gate),
             snapshot_sequence=float(newest.sequence) if newest else None,
             snapshot_votes={(v,): sum(r["votes"] for r in rows[v]) / 2 for v in VIEWS if newest},
@@ -74,8 +74,8 @@ def _open(by_state: dict[tuple[str, ...], int]) -> dict[tuple[str, ...], float]:
 
 def _opened(connection: Connection) -> dict[tuple[str, ...], float]:
     """Count every alert once under each severity it has reached, so that no counter falls."""
-    opened = {k: float(n) for k, n in figures.alerts_by(connection, "detector", "severity").items()}
-    for (detector,), count in figures.escalated(connection).items():
+    opened = {k: float(n) for k, n in store_figures.count_alerts_by(connection, "detector", "severity").items()}
+    for (detector,), count in store_figures.count_escalated(connection).items():
         opened[detector, "warning"] = opened.get((detector, "warning"), 0.0) + count
     return opened
 

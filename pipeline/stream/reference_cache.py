@@ -29,12 +29,12 @@ class ReferenceCache:
         """Load the newest published snapshot, if it is not loaded."""
         newest = snapshots.newest_sequence(connection)
         if newest != self.sequence:
-            self.reference = snapshots.reference(connection, newest)
+            self.reference = snapshots.read_reference(connection, newest)
             self.sequence = newest
 
     def earlier(self, connection: Connection, sequence: int) -> Reference:
         """Return the reference of an earlier snapshot."""
-        found = self._earlier.get(sequence) or snapshots.reference(connection, sequence)
+        found = self._earlier.get(sequence) or snapshots.read_reference(connection, sequence)
         if found is None:
             raise ValueError(f"expected snapshot {sequence} in the store: stored votes were evaluated by it")
         self._earlier[sequence] = found

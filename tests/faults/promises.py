@@ -19,7 +19,7 @@ from itertools import pairwise
 from pipeline import jobs
 from pipeline.errors import IntegrityError
 from pipeline.jobs.open_store import open_store
-from pipeline.store.read import status
+from pipeline.store.read import store_figures
 from tests.faults import recount
 from tests.faults.held import Held, board_of, differences, evidence_of, read, repeated
 from tests.faults.log import Log, Place
@@ -129,7 +129,7 @@ def _recounted(case: Case, held: Held) -> Iterator[str]:
 def _covered(case: Case, held: Held) -> Iterator[str]:
     store = open_store(case.url, voter_key=case.key)
     with store.read() as connection:
-        yield from status.incomplete(connection)
+        yield from store_figures.find_gaps(connection)
     store.close()
     for number, (first, end) in case.log.bounds.items():
         batches = held.batches.get(number, [])

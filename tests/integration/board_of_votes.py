@@ -16,7 +16,7 @@ from pipeline.jobs.open_store import open_store
 from pipeline.ledger.signed_note import VerifierKey
 from pipeline.settings import Settings
 from pipeline.store import Store
-from pipeline.store.read import proofs
+from pipeline.store.read import log_proofs, snapshot_bundles
 from pipeline.stream.source import FileSource
 from pipeline.stream.worker import Worker
 
@@ -78,11 +78,11 @@ class Board:
 
     def trusted(self) -> list[VerifierKey]:
         with self.store() as store:
-            return [VerifierKey.parse(text) for text in proofs.keys(store)]
+            return [VerifierKey.parse(text) for text in log_proofs.read_keys(store)]
 
     def bundle(self, snapshot: str | None = None) -> dict[str, bytes]:
         with self.store() as store:
-            return dict(proofs.bundle(store, snapshot))
+            return dict(snapshot_bundles.read_bundle(store, snapshot))
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from pipeline.scoring.signals import AlertSignal
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.alerting import alert_lifecycle
-from pipeline.store.boards import exclusions
+from pipeline.store.boards import exclusion_list
 from pipeline.store.votes import registry_events
 from pipeline.stream.source import FileSource
 from pipeline.stream.worker import Worker
@@ -106,4 +106,4 @@ def _excluded(store: Store) -> None:
     with store.write() as connection:
         # What the detectors found by themselves stands beside these.
         first = alert_lifecycle.open_alerts(connection, raised, {}, at)[0]
-        exclusions.add(connection, "exclude", "voter", voter, f"alert {first}", "an operator", at, first)
+        exclusion_list.add_entry(connection, "exclude", "voter", voter, f"alert {first}", "an operator", at, first)

@@ -19,7 +19,7 @@ from pipeline.scoring.window_counter import NEW_ACCOUNT
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.alerting import alert_lifecycle, alert_queries
-from pipeline.store.boards import exclusions
+from pipeline.store.boards import excluded_votes, exclusion_list
 from pipeline.store.db import schema
 from pipeline.store.votes.vote_selections import VoteSelection
 from pipeline.stream.source import FileSource
@@ -228,24 +228,27 @@ def test_excluded_votes_count_once_however_many_entries_name_them(store: Store, 
         connection.execute(schema.segment_range.insert(), one_range)
         both = [VoteSelection(first, end), VoteSelection(first, end, cohort="new")]
         voter = connection.execute(sa.select(schema.vote.c.voter).where(schema.vote.c.offset == 150)).scalar_one()
-        counted = exclusions.pair_counts(connection, 3_000, [voter], [], both)
+        counted = excluded_votes.count_by_pair(excluded_votes.find_votes(connection, 3_000, [voter], selections=both))
         mine = connection.scalar(
             sa.select(sa.func.count()).where(
                 schema.vote.c.voter == voter, sa.or_(schema.vote.c.cast_at < first, schema.vote.c.cast_at >= end)
             )
         )
         assert sum(votes for *_, votes in counted) == 300 + (mine or 0)
-        rest = exclusions.pair_counts(connection, 3_000, [voter], [], but_selections=both)
+        rest = excluded_votes.count_by_pair(
+            excluded_votes.find_votes(connection, 3_000, [voter], except_selections=both)
+        )
         assert sum(votes for *_, votes in rest) == mine
 
 
 def test_an_entry_about_votes_is_undone_by_one_with_the_same_text(store: Store) -> None:
     text = "from=2024-07-01T00:00:00Z,to=2024-07-01T01:00:00Z,cohort=new"
     with store.write() as connection:
-        exclusions.add(connection, "exclude", "votes", str(VoteSelection.parse(text)), "bought", "ann", 1, "alert")
-        assert [e.target for e in exclusions.of_alert(connection, "alert")] == [str(VoteSelection.parse(text))]
-        exclusions.add(connection, "restore", "votes", str(VoteSelection.parse(text)), "no, honest", "bob", 2)
-        assert exclusions.current(connection) == []
-        assert exclusions.of_alert(connection, "alert") == []
+        target = str(VoteSelection.parse(text))
+        exclusion_list.add_entry(connection, "exclude", "votes", target, "bought", "ann", 1, "alert")
+        assert [e.target for e in exclusion_list.read_active_of_alert(connection, "alert")] == [target]
+        exclusion_list.add_entry(connection, "restore", "votes", target, "no, honest", "bob", 2)
+        assert exclusion_list.read_active(connection) == []
+        assert exclusion_list.read_active_of_alert(connection, "alert") == []
         with pytest.raises(Usage, match="from=TIME"):
-            exclusions.add(connection, "exclude", "votes", "everything", "bought", "ann", 3)
+            exclusion_list.add_entry(connection, "exclude", "votes", "everything", "bought", "ann", 3)

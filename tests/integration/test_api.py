@@ -194,7 +194,7 @@ def test_the_newer_snapshot_first_and_a_view_that_is_not_there(client: TestClien
 
 def test_what_is_published_meanwhile_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from pipeline.api import change_token
-    from pipeline.store.boards import exclusions
+    from pipeline.store.boards import exclusion_list
 
     monkeypatch.setattr(change_token, "PERIOD", 0.0)
     store = readable.made(str(tmp_path / "board.db"), tmp_path)
@@ -202,7 +202,7 @@ def test_what_is_published_meanwhile_is_shown(tmp_path: Path, monkeypatch: pytes
         before = client.get("/").text
         assert client.get("/").text == before
         with store.write() as connection:
-            exclusions.add(connection, "exclude", "vote", "v0-1", "a test", "a tester", 1)
+            exclusion_list.add_entry(connection, "exclude", "vote", "v0-1", "a test", "a tester", 1)
         readable.published(str(tmp_path / "board.db"))
         assert client.get("/").text != before
         assert client.get(f"{API}/snapshots").json()["rows"][0]["sequence"] == 4

@@ -19,7 +19,7 @@ from pipeline.detectors import VOTER
 from pipeline.devstack import KafkaServer
 from pipeline.jobs.open_store import open_store
 from pipeline.settings import Settings
-from pipeline.store.read import status
+from pipeline.store.read import store_figures
 from pipeline.stream.kafka_publisher import create_producer, create_topics
 from pipeline.stream.source import FileSource
 from pipeline.stream.worker import Worker
@@ -177,7 +177,7 @@ def test_poison_is_kept_with_place_reason_and_digest_and_every_good_vote_counts(
     assert {vote_id for vote_id, fate in stored if fate == 0} == {f"v{n}" for n in range(GOOD)}
     assert [vote_id for vote_id, fate in stored if fate] == ["future"]
     with open_store(postgres_url, voter_key=bytes.fromhex(KEY)).read() as connection:
-        assert status.incomplete(connection) == []
+        assert store_figures.find_gaps(connection) == []
     assert places_with(database, b"clear-voter") == []
 
 

@@ -26,11 +26,11 @@ from pipeline.ledger import bundle_archive, canonical_json, manifest, merkle, re
 from pipeline.ledger.bundle_verification import verify_bundle
 from pipeline.ledger.merkle_proofs import check_consistency, check_inclusion
 from pipeline.store import Store
-from pipeline.store.boards import exclusions, snapshots
+from pipeline.store.boards import exclusion_list, snapshots
 from pipeline.store.db import schema
 from pipeline.store.db.ledger_files import LedgerFiles
 from pipeline.store.log import manifests, seals, segment_builder, tile_cache
-from pipeline.store.read import proofs
+from pipeline.store.read import log_proofs, snapshot_bundles, vote_receipts
 from tests.integration.board_of_votes import OPTIONS, Board, event, using
 
 FIRST, MORE = 300, 40
@@ -72,7 +72,7 @@ def small(tmp_path: Path) -> Iterator[Board]:
 
 def test_a_stranger_verifies_each_snapshot_from_its_bundle_and_the_key(published: Board) -> None:
     with published.store() as store, store.read() as connection:
-        chain = snapshots.chain(connection)
+        chain = snapshots.read_published(connection)
     assert [one.sequence for one in chain] == [1, 2]
     for one in chain:
         files = published.bundle(one.snapshot_id)
@@ -129,8 +129,8 @@ ROOT = "925a7755a34b9cb6fadea1abc3d298c775f2fdefa10dc1b8b8aa9df497884c4e"
 def test_a_zip_of_a_bundle_is_always_the_same_and_no_byte_of_it_can_be_changed(small: Board, tmp_path: Path) -> None:
     with small.store() as store:
         one, other = io.BytesIO(), io.BytesIO()
-        proofs.archive(store, one)
-        proofs.archive(store, other)
+        snapshot_bundles.write_archive(store, one)
+        snapshot_bundles.write_archive(store, other)
     assert one.getvalue() == other.getvalue()
     packed, path = one.getvalue(), tmp_path / "bundle.zip"
     path.write_bytes(packed)
@@ -159,9 +159,9 @@ def test_no_bit_of_a_store_s_bundle_can_be_changed(small: Board) -> None:
 
 def test_proofs_of_votes_and_snapshots_hold_against_the_signed_heads(published: Board) -> None:
     with published.store() as store:
-        head = _head(proofs.checkpoint(store, "votes"))
+        head = _head(log_proofs.read_checkpoint(store, "votes"))
         for n in (0, 7, FIRST - 1, FIRST, FIRST + MORE - 1):
-            got = proofs.receipt(store, f"vote {n}")
+            got = vote_receipts.issue_receipt(store, f"vote {n}")
             receipt.check(receipt.load(canonical_json.dump(got)), published.trusted())
             assert (got.raw, got.defended, got.reason) == (True, True, "")
             assert json.loads(got.entry)["vote"] == f"vote {n}"
@@ -175,36 +175,43 @@ def test_proofs_of_votes_and_snapshots_hold_against_the_signed_heads(published: 
             ):
                 with pytest.raises(Refuted):
                     receipt.check(changed, published.trusted())
-        proof = proofs.prove_snapshot(store, None)
-        top = _head(proofs.checkpoint(store))
+        proof = log_proofs.prove_snapshot(store, None)
+        top = _head(log_proofs.read_checkpoint(store))
         path = [bytes.fromhex(one) for one in proof.path]
-        check_inclusion(merkle.leaf_hash(proofs.manifest(store)), proof.leaf, proof.size, path, top.root)
-        grown = [bytes.fromhex(one) for one in proofs.prove_growth(store, FIRST, head.size, "votes")]
+        check_inclusion(merkle.leaf_hash(log_proofs.read_manifest(store)), proof.leaf, proof.size, path, top.root)
+        grown = [bytes.fromhex(one) for one in log_proofs.prove_growth(store, FIRST, head.size, "votes")]
         with store.read() as connection:
             older = bytes.fromhex(seals.root_at(connection, FIRST))
         check_consistency(FIRST, older, head.size, head.root, grown)
-        assert len(proofs.receipts_of(store, store.pseudonym("voter 3"))) == len(range(3, FIRST + MORE, 30))
+        assert len(vote_receipts.receipts_of_voter(store, store.pseudonym("voter 3"))) == len(
+            range(3, FIRST + MORE, 30)
+        )
         for unknown in ("no vote", ""):
             with pytest.raises(Usage):
-                proofs.receipt(store, unknown)
+                vote_receipts.issue_receipt(store, unknown)
         published.vote(1)
         jobs.seal(published.url)
         with pytest.raises(Usage, match="which the next"):
-            proofs.receipt(store, f"vote {FIRST + MORE}")
+            vote_receipts.issue_receipt(store, f"vote {FIRST + MORE}")
 
 
 def test_tiles_give_the_root_and_only_tiles_of_the_head_are_given(small: Board) -> None:
     size = FIRST + MORE
     with small.store() as store:
-        leaves = proofs.tile(store, "votes", "tile/0/000") + proofs.tile(store, "votes", f"tile/0/001.p/{size - 256}")
-        assert merkle.root(leaves) == _head(proofs.checkpoint(store, "votes")).root
-        assert proofs.tile(store, "votes", "tile/1/000.p/1") == merkle.root(leaves[: 256 * 32])
-        assert merkle.root(proofs.tile(store, "snapshots", "tile/0/000.p/2")) == _head(proofs.checkpoint(store)).root
+        leaves = log_proofs.read_tile(store, "votes", "tile/0/000") + log_proofs.read_tile(
+            store, "votes", f"tile/0/001.p/{size - 256}"
+        )
+        assert merkle.root(leaves) == _head(log_proofs.read_checkpoint(store, "votes")).root
+        assert log_proofs.read_tile(store, "votes", "tile/1/000.p/1") == merkle.root(leaves[: 256 * 32])
+        assert (
+            merkle.root(log_proofs.read_tile(store, "snapshots", "tile/0/000.p/2"))
+            == _head(log_proofs.read_checkpoint(store)).root
+        )
         for path in ("tile/0/001", "tile/0/002.p/1", "tile/2/000.p/1", "tile/0/1", "../votes/tile/0/000"):
             with pytest.raises(Usage):
-                proofs.tile(store, "votes", path)
+                log_proofs.read_tile(store, "votes", path)
         with pytest.raises(Usage):
-            proofs.tile(store, "snapshots", "tile/0/000.p/3")
+            log_proofs.read_tile(store, "snapshots", "tile/0/000.p/3")
 
 
 def _head(data: bytes) -> signed_note.Checkpoint:
@@ -218,8 +225,8 @@ def test_exclusions_retractions_and_erasure_go_into_the_proofs_and_nothing_break
     with published.store() as store:
         guilty = format_pseudonym(store.pseudonym("voter 5"))
         with store.write() as connection:
-            exclusions.add(connection, "exclude", "voter", guilty, "asked to", "a person", 1)
-            exclusions.add(connection, "exclude", "vote", "vote 8", "a test", "a person", 2)
+            exclusion_list.add_entry(connection, "exclude", "voter", guilty, "asked to", "a person", 1)
+            exclusion_list.add_entry(connection, "exclude", "vote", "vote 8", "a test", "a person", 2)
     before = published.refresh()
     taken = len(range(5, FIRST + MORE, 30))
     assert before["votes_excluded"] == taken + 1
@@ -248,7 +255,7 @@ def test_exclusions_retractions_and_erasure_go_into_the_proofs_and_nothing_break
     assert jobs.verify_ledger(published.url)["erased"] == taken + 1
     for sequence in range(1, 6):
         with published.store() as store, store.read() as connection:
-            name = snapshots.chain(connection)[sequence - 1].snapshot_id
+            name = snapshots.read_published(connection)[sequence - 1].snapshot_id
         verify_bundle(published.bundle(name), published.trusted())
     with published.store() as store, store.read() as connection:
         v = schema.vote.c
@@ -260,7 +267,7 @@ def test_exclusions_retractions_and_erasure_go_into_the_proofs_and_nothing_break
 
 def _reasons(board: Board, *votes: str) -> dict[str, tuple[bool, bool, str]]:
     with board.store() as store:
-        found = [proofs.receipt(store, vote) for vote in votes]
+        found = [vote_receipts.issue_receipt(store, vote) for vote in votes]
     for one in found:
         receipt.check(one, board.trusted())
     return {one.vote: (one.raw, one.defended, one.reason) for one in found}
@@ -352,10 +359,12 @@ def _nothing_half(board: Board) -> int:
     """
     with board.store() as store:
         with store.read() as connection:
-            chain, signed = snapshots.chain(connection), list(manifests.read_all(connection))
+            chain, signed = snapshots.read_published(connection), list(manifests.read_all(connection))
             assert [one.digest for one in chain] == [one.sha256 for one in signed]
             assert [one.sequence for one in chain] == list(range(1, len(chain) + 1))
-        verify_bundle(proofs.bundle(store), [signed_note.VerifierKey.parse(proofs.keys(store)[-1])])
+        verify_bundle(
+            snapshot_bundles.read_bundle(store), [signed_note.VerifierKey.parse(log_proofs.read_keys(store)[-1])]
+        )
     return len(chain)
 
 
@@ -385,7 +394,7 @@ def test_a_candidate_that_was_overtaken_is_not_published(published: Board) -> No
     assert quick["sequence"] == 3
     assert jobs.publish(published.url, slow) == quick
     with published.store() as store, store.read() as connection:
-        assert len(snapshots.chain(connection)) == 3
+        assert len(snapshots.read_published(connection)) == 3
 
 
 def test_a_long_log_is_cut_into_segments(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -419,7 +428,7 @@ def test_a_snapshot_without_a_signed_manifest_fails_verification(small: Board) -
     with pytest.raises(VerificationFailed, match="expected one signed manifest per snapshot, got 1 for 2"):
         jobs.verify_ledger(small.url)
     with small.store() as store, pytest.raises(VerificationFailed, match=f"manifest of snapshot {newest}"):
-        proofs.manifest(store)
+        log_proofs.read_manifest(store)
 
 
 # Tampering, as somebody who may.
@@ -583,7 +592,7 @@ def test_a_key_hands_over_by_signing_once_beside_the_new_one(published: Board) -
     published.refresh()
     with published.store() as store:
         assert not (store.keys / "ledger-before.key").exists()
-        got = proofs.receipt(store, "vote 1")
+        got = vote_receipts.issue_receipt(store, "vote 1")
     later = published.bundle()
     verify_bundle(later, [new])
     with pytest.raises(Refuted) as refused:
@@ -662,7 +671,7 @@ def test_a_witness_signs_what_grows_and_refuses_what_does_not(board: Board, tmp_
         # Another operator with the same key and another history: a fork.
         with board.store() as store:
             seed = (store.keys / "ledger.key").read_text().strip()
-            name = manifest.load(proofs.manifest(store)).board
+            name = manifest.load(log_proofs.read_manifest(store)).board
         fork = Board(str(tmp_path / "fork.db"), tmp_path / "fork")
         fork.folder.mkdir()
         with using(OPTIONS.model_copy(update={"witnesses": key, "ledger_key": seed, "board": name})):
@@ -679,7 +688,7 @@ def test_a_retraction_leaf_is_canonical_and_points_back(published: Board) -> Non
     operator_actions.retract(published.url, "vote 3", "published by mistake", "a person")
     published.refresh()
     with published.store() as store, store.read() as connection:
-        said = manifest.load(proofs.manifest(store))
+        said = manifest.load(log_proofs.read_manifest(store))
         row = connection.execute(sa.select(schema.retraction)).one()
     assert (row.retracts, row.leaf) == (3, FIRST + MORE)
     assert said.vote_log.size == FIRST + MORE + 1

@@ -29,10 +29,10 @@ from pipeline.scoring.signals import AlertSignal
 from pipeline.scoring.window_counter import COLUMNS, WindowCounts
 from pipeline.store import Store
 from pipeline.store.alerting import alert_lifecycle, alert_queries, outbox
-from pipeline.store.boards import exclusions, snapshots
+from pipeline.store.boards import exclusion_list, snapshots
 from pipeline.store.db import leases, migrate, schema
 from pipeline.store.db.engine import transient
-from pipeline.store.read import status
+from pipeline.store.read import store_figures
 from pipeline.store.votes import ingest, partitions, snapshots_in_force, voter_states, window_counts
 from pipeline.store.votes.dictionary import NameDictionary, model_names
 from pipeline.stream.decoding import PseudonymCache
@@ -241,7 +241,7 @@ def test_the_unique_key_has_the_last_word_between_two_transactions(store: Store)
         stored = connection.scalars(sa.select(schema.vote.c.vote_id)).all()
         assert sorted(stored) == [f"own {winner}", "same"]
         assert len(ingest.find_by_key(connection, ingest.vote_keys(batch(store, ["same"], 1, 0)))) == 1
-        assert status.incomplete(connection) == []
+        assert store_figures.find_gaps(connection) == []
 
 
 def test_two_connections_give_a_new_name_the_same_number(store: Store, url: str) -> None:
@@ -332,9 +332,9 @@ def test_the_recount_finds_a_hole_an_overlap_and_a_vote_that_is_gone(store: Stor
     for first in (0, 2, 4):
         write(store, claim, [f"v{first}", f"v{first + 1}"], first)
     with store.write() as connection:
-        assert status.incomplete(connection) == []
+        assert store_figures.find_gaps(connection) == []
         connection.execute(sa.text(damage))
-        assert f"partition {claim.partition_no}: {found}" in status.incomplete(connection)
+        assert f"partition {claim.partition_no}: {found}" in store_figures.find_gaps(connection)
 
 
 # Alerts and exclusions.
@@ -377,13 +377,13 @@ def test_an_exclusion_needs_a_reason_and_a_name_and_the_last_entry_decides(store
             ("delete", voter, "bought", "ann"), ("exclude", "not hex", "bought", "ann"),
         ):  # fmt: skip
             with pytest.raises(Usage):
-                exclusions.add(connection, action, "voter", target, reason, name, 0)
-        exclusions.add(connection, "exclude", "voter", voter, "bought", "ann", 1)
-        exclusions.add(connection, "exclude", "vote", "v7", "typo", "bob", 2)
-        exclusions.add(connection, "restore", "voter", voter, "a mistake", "bob", 3)
-        assert exclusions.current(connection) == [exclusions.Exclusion("vote", "v7", "typo", "bob")]
-        exclusions.add(connection, "exclude", "voter", voter, "bought indeed", "ann", 4)
-        assert [(e.kind, e.reason) for e in exclusions.current(connection)] == [
+                exclusion_list.add_entry(connection, action, "voter", target, reason, name, 0)
+        exclusion_list.add_entry(connection, "exclude", "voter", voter, "bought", "ann", 1)
+        exclusion_list.add_entry(connection, "exclude", "vote", "v7", "typo", "bob", 2)
+        exclusion_list.add_entry(connection, "restore", "voter", voter, "a mistake", "bob", 3)
+        assert exclusion_list.read_active(connection) == [exclusion_list.ActiveExclusion("vote", "v7", "typo", "bob")]
+        exclusion_list.add_entry(connection, "exclude", "voter", voter, "bought indeed", "ann", 4)
+        assert [(e.kind, e.reason) for e in exclusion_list.read_active(connection)] == [
             ("vote", "typo"), ("voter", "bought indeed"),
         ]  # fmt: skip
         assert connection.scalar(sa.select(sa.func.count()).select_from(schema.exclusion)) == 4
@@ -394,28 +394,28 @@ def test_auto_voter_follows_critical_alerts_and_leaves_what_a_person_decided(sto
     label = {name: format_pseudonym(store.pseudonym(name)) for name in ("bad", "warned", "forgiven", "by hand")}
 
     def excluded() -> dict[str, str]:
-        return {e.target: e.name for e in exclusions.current(connection)}
+        return {e.target: e.name for e in exclusion_list.read_active(connection)}
 
     with store.write() as connection:
-        exclusions.add(connection, "restore", "voter", label["forgiven"], "known to us", "ann", 0)
-        exclusions.add(connection, "exclude", "voter", label["by hand"], "bought", "ann", 0)
+        exclusion_list.add_entry(connection, "restore", "voter", label["forgiven"], "known to us", "ann", 0)
+        exclusion_list.add_entry(connection, "exclude", "voter", label["by hand"], "bought", "ann", 0)
         bad, *_ = alert_lifecycle.open_alerts(
             connection,
             [raised(store, "bad"), raised(store, "warned", severity="warning"), raised(store, "forgiven")],
             {},
             1,
         )
-        assert exclusions.apply_auto_voter(connection, 2) == 1
-        assert exclusions.apply_auto_voter(connection, 3) == 0
-        assert excluded() == {label["bad"]: exclusions.AUTO_VOTER, label["by hand"]: "ann"}
+        assert exclusion_list.apply_auto_voter(connection, 2) == 1
+        assert exclusion_list.apply_auto_voter(connection, 3) == 0
+        assert excluded() == {label["bad"]: exclusion_list.AUTO_VOTER, label["by hand"]: "ann"}
         alert_lifecycle.change_state(connection, bad, "ack", "ann", "looking", 4)
-        assert exclusions.apply_auto_voter(connection, 5) == 0
+        assert exclusion_list.apply_auto_voter(connection, 5) == 0
         alert_lifecycle.change_state(connection, bad, "resolve", "ann", "a class", 6)
-        assert exclusions.apply_auto_voter(connection, 7) == 1
+        assert exclusion_list.apply_auto_voter(connection, 7) == 1
         assert excluded() == {label["by hand"]: "ann"}
         alert_lifecycle.change_state(connection, bad, "reopen", "ann", "after all", 8)
-        assert exclusions.apply_auto_voter(connection, 9) == 1
-        assert excluded() == {label["bad"]: exclusions.AUTO_VOTER, label["by hand"]: "ann"}
+        assert exclusion_list.apply_auto_voter(connection, 9) == 1
+        assert excluded() == {label["bad"]: exclusion_list.AUTO_VOTER, label["by hand"]: "ann"}
 
 
 # Snapshots.
@@ -437,20 +437,20 @@ def test_published_snapshots_have_a_place_and_are_found_by_it(store: Store) -> N
         assert candidate(connection, "one") == one
         with pytest.raises(Usage):
             snapshots.find(connection)
-        assert snapshots.reference(connection, 1) is None
+        assert snapshots.read_reference(connection, 1) is None
         first = snapshots.publish(connection, one, 1, NO_PREVIOUS, "first", 10)
         second = snapshots.publish(connection, two, 2, first.digest, "second", 20)
         assert (first.sequence, first.previous) == (1, NO_PREVIOUS)
         assert (second.sequence, second.previous) == (2, first.digest)
-        assert snapshots.chain(connection) == [first, second]
+        assert snapshots.read_published(connection) == [first, second]
         assert snapshots.find(connection, one[:8]) == first
         assert snapshots.find(connection, at=19) == first
         assert snapshots.latest(connection) == second
-        found = snapshots.reference(connection, 2)
+        found = snapshots.read_reference(connection, 2)
         assert found is not None
         assert (found.sequence, found.tie_prior) == (2, (3.0, 7.0))
         with pytest.raises(Usage):
-            snapshots.candidate(connection, "no such")
+            snapshots.find_candidate(connection, "no such")
 
 
 def test_a_second_successor_of_a_snapshot_is_impossible(store: Store) -> None:

@@ -24,7 +24,7 @@ from pipeline.jobs.open_store import open_store
 from pipeline.ratings import encode_battles, fit_style, style_contrast
 from pipeline.settings import Settings
 from pipeline.store import Store
-from pipeline.store.boards import exclusions, snapshots
+from pipeline.store.boards import exclusion_list, snapshots
 from pipeline.store.db import schema
 from pipeline.stream.source import FileSource
 from pipeline.stream.worker import Worker
@@ -102,7 +102,7 @@ def test_excluded_votes_are_not_in_it(store: Store, url: str, tmp_path: Path) ->
     work(store, tmp_path / "votes.jsonl", [event(k, row) for k, row in enumerate(ROWS)])
     with store.write() as connection:
         label = format_pseudonym(store.pseudonym("voter-1"))
-        exclusions.add(connection, "exclude", "voter", label, "test", "tester", 1)
+        exclusion_list.add_entry(connection, "exclude", "voter", label, "test", "tester", 1)
     jobs.refresh_board(url)
     kept = [row for row in ROWS if row["voter"] != "voter-1"]
     models, a, b, outcome = encode_battles(*([row[name] for row in kept] for name in ("model_a", "model_b", "winner")))

@@ -20,7 +20,7 @@ from pipeline.errors import Usage
 from pipeline.jobs.open_store import open_store
 from pipeline.ratings.winners_curse import expected_max
 from pipeline.store import Store
-from pipeline.store.boards import audit_inputs as stored
+from pipeline.store.boards import audit_queries
 from pipeline.store.db import schema
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -152,7 +152,7 @@ def falls_are_found_by_the_database_as_by_the_audit(store: Store) -> None:
                 )
                 row = {"snapshot_id": key, "view": "made", "model": model, "votes": count}
                 connection.execute(r.insert(), row | figures)
-        found = stored.falls(connection, "made")
+        found = audit_queries.find_falling_counts(connection, "made")
         transaction.rollback()
     slow = [
         (model, str(n), str(n + 1), before, after.get(model))
@@ -166,7 +166,7 @@ def falls_are_found_by_the_database_as_by_the_audit(store: Store) -> None:
 
 def votes_are_read_alike_in_blocks_of_any_size(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     with store.read() as connection:
-        whole = stored.vote_columns(connection)
+        whole = audit_queries.read_vote_columns(connection)
         v = schema.vote.c
         slow = connection.execute(
             sa.select(v.voter, v.model_a, v.model_b, v.outcome, v.cast_at, v.prompt, v.category)
@@ -177,11 +177,12 @@ def votes_are_read_alike_in_blocks_of_any_size(store: Store, monkeypatch: pytest
         for rows in (VOTES // 4, 1_000, VOTES + 39, VOTES + 40):
             monkeypatch.setattr(stored, "_ROWS", rows)
             assert np.array_equal(
-                np.stack(list(columns_of(stored.vote_columns(connection)))), np.stack(list(columns_of(whole)))
+                np.stack(list(columns_of(audit_queries.read_vote_columns(connection)))),
+                np.stack(list(columns_of(whole))),
             )
 
 
-def columns_of(votes: stored.VoteColumns) -> Iterator[np.ndarray]:
+def columns_of(votes: audit_queries.VoteColumns) -> Iterator[np.ndarray]:
     return (getattr(votes, one.name) for one in fields(votes))
 
 

@@ -15,7 +15,7 @@ import grimp
 import pytest
 
 from pipeline.ledger import bundle, canonical_json
-from pipeline.store.read import proofs
+from pipeline.store.read import snapshot_bundles, vote_receipts
 from tests.integration.board_of_votes import OPTIONS, Board, using
 
 ROOT = Path(__file__).parents[2]
@@ -73,8 +73,8 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
         bundle.write_folder(made.folder, board.bundle())
         with board.store() as store:
             with made.packed.open("wb") as file:
-                proofs.archive(store, file)
-            made.receipt.write_bytes(canonical_json.dump(proofs.receipt(store, "vote 7")))
+                snapshot_bundles.write_archive(store, file)
+            made.receipt.write_bytes(canonical_json.dump(vote_receipts.issue_receipt(store, "vote 7")))
         return made._replace(key=str(board.trusted()[0]))
 
 

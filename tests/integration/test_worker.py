@@ -36,7 +36,7 @@ from pipeline.lab.simulate import Honest, TargetOnly, plant, truth
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.alerting import alert_lifecycle, alert_queries, outbox
-from pipeline.store.read import status
+from pipeline.store.read import store_figures
 from pipeline.store.votes import partitions, registry_events
 from pipeline.store.votes.dictionary import NameDictionary
 from pipeline.stream.ingest_tally import IngestTally
@@ -203,7 +203,7 @@ def expect_same(one: dict[str, list[tuple[Any, ...]]], other: dict[str, list[tup
 def expect_complete(url: str) -> None:
     store = open_store(url, voter_key=KEY)
     with store.read() as connection:
-        assert status.incomplete(connection) == []
+        assert store_figures.find_gaps(connection) == []
     store.close()
 
 

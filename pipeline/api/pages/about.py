@@ -16,7 +16,7 @@ from pipeline.api.problems import not_found
 from pipeline.api.reader import SETTLED, UNTIL_PUBLISHED, Reader
 from pipeline.api.request_params import SnapshotId
 from pipeline.errors import Usage
-from pipeline.store.read import proofs
+from pipeline.store.read import log_proofs, vote_receipts
 
 _STATIC = Path(__file__).parents[1] / "static"
 _KINDS = {"site.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
@@ -33,7 +33,7 @@ def routes(reader: Reader, templates: Templates, app: FastAPI) -> APIRouter:
     @router.get("/verify")
     def verify() -> Response:
         try:
-            known, head = proofs.keys(reader.store), proofs.checkpoint(reader.store).decode()
+            known, head = log_proofs.read_keys(reader.store), log_proofs.read_checkpoint(reader.store).decode()
         except Usage:  # nothing is published yet
             known, head = (), ""
         return templates.page("verify", UNTIL_PUBLISHED, keys=known, checkpoint=head)
@@ -41,7 +41,7 @@ def routes(reader: Reader, templates: Templates, app: FastAPI) -> APIRouter:
     @router.get("/receipt")
     def receipt(vote: VoteId) -> Response:
         with found():
-            shown = proofs.receipt(reader.store, vote)
+            shown = vote_receipts.issue_receipt(reader.store, vote)
         return templates.page("receipt", UNTIL_PUBLISHED, receipt=shown)
 
     @router.get("/api")

@@ -17,8 +17,8 @@ from pipeline.api.reader import SETTLED, UNTIL_PUBLISHED, Reader, summary
 from pipeline.api.request_params import Cursor, SnapshotId, View, ViewOf, cursor_of, key_of
 from pipeline.api.snapshots import VIEWS, standings
 from pipeline.store.boards import snapshots
-from pipeline.store.boards.snapshots import Snapshot
-from pipeline.store.read import pages, proofs
+from pipeline.store.boards.snapshots import PublishedSnapshot
+from pipeline.store.read import log_proofs, page_queries
 from pipeline.vocabulary.time import DAY
 
 WEEK = 7.0
@@ -47,7 +47,7 @@ def routes(reader: Reader, templates: Templates) -> APIRouter:  # a list of rout
     def listed(cursor: Cursor = None) -> Response:
         key = key_of(cursor, int)
         with reader.read() as connection:
-            found = pages.published(connection, PAGE + 1, key[0] if key else None)
+            found = page_queries.list_snapshots(connection, PAGE + 1, key[0] if key else None)
             rows = [summary(reader, connection, one) for one in found]
         for row, before in zip(rows, [*rows[1:], None], strict=True):
             row["before"] = before["snapshot"] if before else None
@@ -58,14 +58,14 @@ def routes(reader: Reader, templates: Templates) -> APIRouter:  # a list of rout
     def one(snapshot: SnapshotId) -> Response:
         with reader.read() as connection:
             found = reader.snapshot(connection, snapshot)
-            before = pages.published(connection, 1, found.sequence)
+            before = page_queries.list_snapshots(connection, 1, found.sequence)
             shown = summary(reader, connection, found)
         # Against the newest head, which the next snapshot changes.
         return templates.page(
             "snapshot", UNTIL_PUBLISHED, snapshot=shown, body=found.body,
             before=before[0].snapshot_id if before else None,
-            keys=proofs.keys(reader.store),
-            proof=proofs.prove_snapshot(reader.store, snapshot),
+            keys=log_proofs.read_keys(reader.store),
+            proof=log_proofs.prove_snapshot(reader.store, snapshot),
         )  # fmt: skip
 
     @router.get("/changes")
@@ -92,8 +92,8 @@ def routes(reader: Reader, templates: Templates) -> APIRouter:  # a list of rout
     return router
 
 
-def _board(reader: Reader, connection: Connection, found: Snapshot, by: View) -> dict[str, Any]:
-    rows = {view: snapshots.rows(connection, found.snapshot_id, view) for view in VIEWS}
+def _board(reader: Reader, connection: Connection, found: PublishedSnapshot, by: View) -> dict[str, Any]:
+    rows = {view: snapshots.read_rows(connection, found.snapshot_id, view) for view in VIEWS}
     if not rows[by]:
         by = "defended"
     newest = snapshots.newest_sequence(connection) == found.sequence
@@ -119,15 +119,15 @@ def _lines(rows: Mapping[str, list[dict[str, Any]]], by: View) -> list[dict[str,
     return sorted(lines, key=lambda line: place[line["model"]])
 
 
-def _ranks(connection: Connection, snapshot: Snapshot) -> dict[str, int]:
-    return {row["model"]: row["rank"] for row in snapshots.rows(connection, snapshot.snapshot_id, "defended")}
+def _ranks(connection: Connection, snapshot: PublishedSnapshot) -> dict[str, int]:
+    return {row["model"]: row["rank"] for row in snapshots.read_rows(connection, snapshot.snapshot_id, "defended")}
 
 
-def earlier(reader: Reader, connection: Connection, found: Snapshot, days: float) -> Snapshot | None:
+def earlier(reader: Reader, connection: Connection, found: PublishedSnapshot, days: float) -> PublishedSnapshot | None:
     """The newest snapshot whose votes end at least so many days before this one's; the oldest where none does."""
     end, before = reader.until(connection, found.log_size), found.sequence
     oldest = None
-    while end is not None and (page := pages.published(connection, 200, before)):
+    while end is not None and (page := page_queries.list_snapshots(connection, 200, before)):
         for one in page:
             oldest, before = one, one.sequence
             until = reader.until(connection, one.log_size)

@@ -14,8 +14,8 @@ from pipeline.api.pages.rendering import PAGE, Templates
 from pipeline.api.reader import WHILE_IT_HOLDS, Reader
 from pipeline.api.request_params import Cursor, cursor_of, key_of
 from pipeline.store.alerting import alert_queries
-from pipeline.store.boards import exclusions
-from pipeline.store.read import pages
+from pipeline.store.boards import exclusion_list
+from pipeline.store.read import page_queries
 from pipeline.vocabulary.alert_states import ALERT_STATES
 
 SEVERITIES = ("warning", "critical")
@@ -34,7 +34,7 @@ def routes(reader: Reader, templates: Templates) -> APIRouter:
     def listed(state: _State = "", severity: _Severity = "", kind: _Kind = "", cursor: Cursor = None) -> Response:
         wanted = {"state": state or None, "severity": severity or None, "subject_kind": kind or None}
         with reader.read() as connection:
-            found = pages.alerts(connection, PAGE + 1, key_of(cursor, int, str), **wanted)
+            found = page_queries.list_alerts(connection, PAGE + 1, key_of(cursor, int, str), **wanted)
         query = urlencode({k: v for k, v in (("state", state), ("severity", severity), ("about", kind)) if v})
         return templates.page(
             "alerts", WHILE_IT_HOLDS, alerts=[one for _, one in found[:PAGE]],
@@ -46,7 +46,7 @@ def routes(reader: Reader, templates: Templates) -> APIRouter:
     def one(alert: AlertId) -> Response:
         with reader.read() as connection:
             found = alert_queries.find_alert(connection, alert)
-            excluded = exclusions.of_alert(connection, alert)
+            excluded = exclusion_list.read_active_of_alert(connection, alert)
         facts = alert_text.evidence_lines(found)
         return templates.page("alert", WHILE_IT_HOLDS, alert=found, facts=facts, excluded=excluded)
 
@@ -54,7 +54,7 @@ def routes(reader: Reader, templates: Templates) -> APIRouter:
     def dated(cursor: Cursor = None) -> Response:
         key = key_of(cursor, int)
         with reader.read() as connection:
-            found = pages.exclusions(connection, PAGE + 1, key[0] if key else None)
+            found = page_queries.list_exclusions(connection, PAGE + 1, key[0] if key else None)
         rows = [entry(row) for row in found[:PAGE]]
         after = cursor_of(rows[-1]["number"]) if len(found) > PAGE else None
         return templates.page("exclusions", WHILE_IT_HOLDS, rows=rows, next=after)

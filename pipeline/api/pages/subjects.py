@@ -13,7 +13,7 @@ from pipeline.api.pages.rendering import Drawn, Templates
 from pipeline.api.problems import not_found
 from pipeline.api.reader import WHILE_IT_HOLDS, Reader
 from pipeline.api.snapshots import VIEWS
-from pipeline.store.read import pages
+from pipeline.store.read import page_queries
 
 # Alerts shown on a page that is about something else.
 _ALERTS = 20
@@ -32,8 +32,8 @@ def routes(reader: Reader, templates: Templates) -> APIRouter:
         with reader.read() as connection:
             about = models.about(connection, model)
             points = models.points(reader, connection, about["model"], "defended")
-            alerts = pages.alerts(connection, _ALERTS, subject_kind="model", subject=about["model"])
-            named = pages.alerts_naming(connection, about["model"], _ALERTS)
+            alerts = page_queries.list_alerts(connection, _ALERTS, subject_kind="model", subject=about["model"])
+            named = page_queries.list_alerts_naming(connection, about["model"], _ALERTS)
         rows = [about[view] for view in VIEWS if about[view]]
         both = about["raw"] and about["defended"]
         gain = round(about["raw"]["rating"] - about["defended"]["rating"], 2) if both else 0.0
@@ -59,9 +59,9 @@ def routes(reader: Reader, templates: Templates) -> APIRouter:
             if not mine:
                 raise not_found("the name of a provider in the registry", provider)
             facts = reader.providers(connection).get(provider)
-            alerts = pages.alerts(connection, _ALERTS, subject_kind="provider", subject=provider)
+            alerts = page_queries.list_alerts(connection, _ALERTS, subject_kind="provider", subject=provider)
             for one in mine:
-                alerts += pages.alerts(connection, _ALERTS, subject_kind="model", subject=one["model"])
+                alerts += page_queries.list_alerts(connection, _ALERTS, subject_kind="model", subject=one["model"])
         battles = _battles(every)
         for one in mine:
             one["share"] = one["defended"]["votes"] / battles if one["defended"] and battles else 0.0

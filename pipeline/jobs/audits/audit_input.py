@@ -18,7 +18,7 @@ from pipeline.events.registry_events import RegistryEvent
 from pipeline.formats.published_boards import PublishedBoard
 from pipeline.ratings import STYLE_FEATURES, PairCounts
 from pipeline.registry import Registry, RegistryState
-from pipeline.store.boards import audit_inputs, snapshots
+from pipeline.store.boards import audit_queries, snapshots
 from pipeline.store.log import sealed_styles, seals
 from pipeline.store.votes import dictionary, registry_events
 from pipeline.vocabulary.arrays import Int64
@@ -50,14 +50,14 @@ class AuditInput:
 
     events: tuple[RegistryEvent, ...]
     registry: Registry
-    votes: audit_inputs.VoteColumns
+    votes: audit_queries.VoteColumns
     models: tuple[str, ...]
     categories: Mapping[int, str]
     published: int
     vote_decreases: tuple[tuple[str, int, int, int, int | None], ...]
     first_published: Mapping[str, int]
     board: Mapping[str, Mapping[str, Mapping[str, Any]]]
-    snapshot: snapshots.Snapshot | None
+    snapshot: snapshots.PublishedSnapshot | None
     boards: tuple[PublishedBoard, ...]
     style: Mapping[str, Mapping[str, StyleStatistics]]
     log_size: int
@@ -154,7 +154,7 @@ class AuditInput:
 def read_audit_input(connection: Connection) -> AuditInput:
     """Read the input of all audits in one transaction."""
     events, _ = registry_events.read_since(connection, 0)
-    registry, votes = Registry(events), audit_inputs.vote_columns(connection)
+    registry, votes = Registry(events), audit_queries.read_vote_columns(connection)
     newest = [to_microseconds(event.at) for event in events]
     at = max([*newest, int(votes.cast_at.max(initial=0))], default=0)
     aliases = registry.as_of(at).aliases
@@ -165,11 +165,11 @@ def read_audit_input(connection: Connection) -> AuditInput:
         place[number] = axis[name]
     votes = replace(votes, model_a=place[votes.model_a], model_b=place[votes.model_b])
     same = votes.model_a == votes.model_b  # battles between two names of one model
-    coded = votes.only(~same) if same.any() else votes
+    coded = votes.filter(~same) if same.any() else votes
     latest = snapshots.latest(connection)
     board = {}
     for view in ("raw", "defended", "style") if latest else ():
-        rows = snapshots.rows(connection, latest.snapshot_id, view) if latest else []
+        rows = snapshots.read_rows(connection, latest.snapshot_id, view) if latest else []
         board[view] = {row["model"]: row for row in rows}
     size, digest = seals.head(connection)
     state = registry.as_of(at)
@@ -177,15 +177,16 @@ def read_audit_input(connection: Connection) -> AuditInput:
     categories = np.flatnonzero(np.bincount(coded.category)).tolist()
     return AuditInput(
         tuple(events), registry, coded, tuple(axis), dictionary.term_texts(connection, categories),
-        snapshots.count_published(connection), tuple(audit_inputs.falls(connection)),
-        audit_inputs.first_shown(connection), board, latest, _boards(connection, state), styles_of, size, digest, at,
+        snapshots.count_published(connection), tuple(audit_queries.find_falling_counts(connection)),
+        audit_queries.first_published_at(connection), board, latest, _boards(connection, state), styles_of, size,
+        digest, at,
     )  # fmt: skip
 
 
 def _boards(connection: Connection, state: RegistryState) -> tuple[PublishedBoard, ...]:
     """The store's own snapshots as published boards, one a day."""
     found = []
-    for at, rows in audit_inputs.snapshot_boards(connection, "defended"):
+    for at, rows in audit_queries.read_daily_boards(connection, "defended"):
         models, rating, lower, upper, votes = zip(*rows, strict=True)
         nothing = np.full(len(rows), np.nan)
         day = from_microseconds(at).date()

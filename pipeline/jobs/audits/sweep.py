@@ -30,7 +30,7 @@ from pipeline.jobs.open_store import existing_store, now
 from pipeline.ratings import PairCounts
 from pipeline.scoring.signals import CRITICAL, LEVELS, NO_PARTITION, AlertSignal, ClearedSignal, Severity
 from pipeline.store.alerting import alert_lifecycle, alert_queries
-from pipeline.store.boards import sweeps
+from pipeline.store.boards import sweep_records
 from pipeline.vocabulary.time import DAY, format_rfc3339
 
 
@@ -62,9 +62,9 @@ def sweep(url: str, policy_file: Path | None = None, against: Path | None = None
             reports["second_opinion"] = compare_second_board(given, against)
         verdicts = policy.evaluate_policy(rules, policy_facts(given, rules, findings))
         with store.write() as connection:
-            start = sweeps.before(connection, given.log_size, len(given.events), options.false_share)
+            start = sweep_records.state_before(connection, given.log_size, len(given.events), options.false_share)
             end, discovered = discoveries(start, findings, reports)
-            sweeps.submit(connection, given.log_size, len(given.events), start, end, now())
+            sweep_records.record_sweep(connection, given.log_size, len(given.events), start, end, now())
             alert_counts = _update_alerts(connection, findings, discovered, given.at)
     return {
         "at": format_rfc3339(given.at),

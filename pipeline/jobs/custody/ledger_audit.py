@@ -30,8 +30,7 @@ from pipeline.scoring.signals import NO_PARTITION, AlertSignal
 from pipeline.store import Store
 from pipeline.store.alerting import alert_lifecycle
 from pipeline.store.log import manifests, tile_cache
-from pipeline.store.read import proofs
-from pipeline.store.read import status as figures
+from pipeline.store.read import snapshot_bundles, store_figures
 from pipeline.vocabulary.time import DAY
 
 DETECTOR = "audit_ledger"
@@ -76,7 +75,7 @@ def audit_ledger(url: str) -> dict[str, Any]:
         with store.write() as connection:
             ids = _open_alerts(connection, failed, now())
             if not failed:
-                figures.note(connection, "audit_last_success", now())
+                store_figures.set_time(connection, "audit_last_success", now())
     shown = [{"name": p.name, "passed": p.passed, "what": p.what, "where": p.where} for p in parts]
     return {"passed": not failed, "parts": shown, "alerts": ids}
 
@@ -104,7 +103,7 @@ def _check_bundle(store: Store) -> str:
     if newest is None:
         return "nothing is published"
     keys = [VerifierKey.parse(text) for text in manifest.load(newest.body).keys]
-    return str(bundles.verify_bundle(proofs.bundle(store), keys[-1:]))
+    return str(bundles.verify_bundle(snapshot_bundles.read_bundle(store), keys[-1:]))
 
 
 def _check_heads(store: Store) -> str:
@@ -140,8 +139,8 @@ def _check_witnessed(one: manifests.SignedManifest, lines: bytes, tree: merkle.M
 
 def _check_offsets(store: Store) -> str:
     with store.read() as connection:
-        wrong = figures.incomplete(connection)
-        partitions = figures.partitions(connection)
+        wrong = store_figures.find_gaps(connection)
+        partitions = store_figures.list_partitions(connection)
     if wrong:
         raise Refuted("offsets", wrong[0].split(":")[0], wrong[0])
     return f"{len(partitions)} partitions, every offset accounted for"

@@ -21,7 +21,7 @@ from pipeline.ledger.manifest import Manifest
 from pipeline.ledger.signed_note import VerifierKey
 from pipeline.settings import Settings
 from pipeline.store import Store
-from pipeline.store.boards import erasure, exclusions, snapshots
+from pipeline.store.boards import erasure, excluded_votes, snapshots
 from pipeline.store.log import leaf_index, manifests, reverification, sealed_counts, seals
 from pipeline.store.log.manifests import SignedManifest
 
@@ -42,7 +42,7 @@ def verify_ledger(url: str) -> dict[str, Any]:
         checked = reverification.reverify_log(connection, store.files)
         if not sealed_counts.total_matches_segments(connection):
             raise VerificationFailed("expected the stored total of all segments to be their sum, got another total")
-        published = snapshots.chain(connection)
+        published = snapshots.read_published(connection)
         stored = list(manifests.read_all(connection))
         if [one.snapshot_id for one in published] != [one.snapshot_id for one in stored]:
             raise VerificationFailed(
@@ -91,11 +91,13 @@ def _check_head(data: bytes, expected: signed_note.Checkpoint, keys: list[Verifi
         raise Refuted("root", where, f"expected {expected.size} leaves with root {expected.root.hex()}")
 
 
-def _verify_snapshot(connection: Connection, store: Store, snapshot: snapshots.Snapshot, signed: Manifest) -> None:
+def _verify_snapshot(
+    connection: Connection, store: Store, snapshot: snapshots.PublishedSnapshot, signed: Manifest
+) -> None:
     where = f"snapshot {snapshot.sequence} ({snapshot.snapshot_id[:12]})"
     if (snapshot.digest, snapshot.previous) != (manifest.sha256_hex(signed.dump()), signed.previous):
         raise VerificationFailed(f"{where}: its row does not match its manifest")
-    if not snapshot.snapshot_id == snapshots.digest_of(snapshot.body) == signed.files.get("snapshot.json"):
+    if not snapshot.snapshot_id == snapshots.canonical_digest(snapshot.body) == signed.files.get("snapshot.json"):
         raise VerificationFailed(f"{where}: its body does not have the digest in its manifest")
     if (snapshot.log_size, seals.root_at(connection, snapshot.log_size)) != (
         signed.vote_log.size,
@@ -107,12 +109,14 @@ def _verify_snapshot(connection: Connection, store: Store, snapshot: snapshots.S
     found = _inputs(connection, store, snapshot, signed, where)
     _verify_boards(connection, snapshot, found, where)
     for view, published in (("raw", signed.views.raw), ("defended", signed.views.defended)):
-        shown = sort_rows(snapshots.rows(connection, snapshot.snapshot_id, view))
+        shown = sort_rows(snapshots.read_rows(connection, snapshot.snapshot_id, view))
         if shown != sort_rows([{name: getattr(row, name) for name in shown[0]} for row in published.rows]):
             raise VerificationFailed(f"{where}, {view}: its rows differ from its manifest")
 
 
-def _verify_boards(connection: Connection, snapshot: snapshots.Snapshot, found: RatingInput, where: str) -> None:
+def _verify_boards(
+    connection: Connection, snapshot: snapshots.PublishedSnapshot, found: RatingInput, where: str
+) -> None:
     """Check the published rows of each view against ratings recomputed from its votes."""
     options = Settings(**snapshot.body["settings"])
     boards = {view: rate_view(found.views[view], options) for view in VIEWS}
@@ -126,7 +130,7 @@ def _verify_boards(connection: Connection, snapshot: snapshots.Snapshot, found: 
 
 
 def _inputs(
-    connection: Connection, store: Store, snapshot: snapshots.Snapshot, signed: Manifest, where: str
+    connection: Connection, store: Store, snapshot: snapshots.PublishedSnapshot, signed: Manifest, where: str
 ) -> RatingInput:
     """Read what the snapshot rates, and check that it leaves out exactly the votes of its exclusions."""
     data = store.files.get(signed.files[bundle.EXCLUDED])
@@ -135,27 +139,29 @@ def _inputs(
     leaves = segment.read_excluded(data, where)["leaf"].to_pylist()
     place = leaf_index.find_votes(connection, leaves)
     listed = snapshot.body["exclusions"]
-    named = exclusions.of_list(connection, snapshot.log_size, listed)
+    named = excluded_votes.find_excluded(connection, snapshot.log_size, listed)
     # An erased vote has no voter any more, but stays left out.
-    odd = (named.keys() ^ set(place.values())) - erasure.erased(connection, set(place.values()))
+    odd = (named.keys() ^ set(place.values())) - erasure.find_erased(connection, set(place.values()))
     if odd:
         part, offset = min(odd)
         raise VerificationFailed(
             f"{where}: expected exactly the votes that its exclusions name to be left out; "
             f"the one at partition {part}, offset {offset} differs"
         )
-    return read_rating_input(connection, snapshot.log_size, listed, exclusions.at_places(connection, place.values()))
+    return read_rating_input(
+        connection, snapshot.log_size, listed, excluded_votes.read_votes_at(connection, place.values())
+    )
 
 
 def _verify_view(
     connection: Connection,
-    snapshot: snapshots.Snapshot,
+    snapshot: snapshots.PublishedSnapshot,
     where: str,
     view: str,
     recomputed: Mapping[str, dict[str, Any]],
 ) -> None:
-    shown = snapshots.rows(connection, snapshot.snapshot_id, view)
-    if snapshots.digest_of({"rows": sort_rows(shown)}) != snapshot.body["rows"][view]:
+    shown = snapshots.read_rows(connection, snapshot.snapshot_id, view)
+    if snapshots.canonical_digest({"rows": sort_rows(shown)}) != snapshot.body["rows"][view]:
         raise VerificationFailed(f"{where}: its rows do not have the digest in its body")
     for row in shown:
         again = recomputed.get(row["model"])

@@ -45,8 +45,8 @@ def erase(url: str, *, vote_id: str | None = None, voter_id: str | None = None) 
     """
     with existing_store(url) as store, store.write() as connection:
         if voter_id is not None:
-            return {"erased": erasure.of_voter(connection, store.pseudonym(voter_id), now())}
-        erased = erasure.of_votes(connection, [_place(connection, str(vote_id))])
+            return {"erased": erasure.erase_voter(connection, store.pseudonym(voter_id), now())}
+        erased = erasure.erase_votes(connection, [_place(connection, str(vote_id))])
         if not erased:
             raise Usage(f"expected a vote that is in the log, got {vote_id}: `integrity refresh` seals it")
         return {"erased": erased}

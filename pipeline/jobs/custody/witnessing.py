@@ -24,7 +24,7 @@ from pipeline.ledger.signed_note import Checkpoint, Signer, VerifierKey
 from pipeline.ledger.witness import WatchedLog
 from pipeline.ledger.witness_request import WitnessRequest, load_request
 from pipeline.store.log import manifests
-from pipeline.store.read import proofs
+from pipeline.store.read import log_proofs
 
 _KEY, _LOGS = "witness.key", "logs.json"
 
@@ -112,9 +112,9 @@ def witness_request(url: str, old: int) -> bytes:
         Usage: fewer than `old` snapshots are published, or none.
     """
     with existing_store(url) as store:
-        head = proofs.checkpoint(store)
+        head = log_proofs.read_checkpoint(store)
         size = signed_note.parse_checkpoint(signed_note.parse(head, "checkpoint"), "checkpoint").size
-        path = proofs.prove_growth(store, old, size)
+        path = log_proofs.prove_growth(store, old, size)
     return WitnessRequest(old, tuple(bytes.fromhex(one) for one in path), head).dump()
 
 

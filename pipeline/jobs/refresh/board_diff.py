@@ -25,7 +25,7 @@ from pipeline.jobs.refresh.style_view import rate_style_view
 from pipeline.ratings import POINTS_PER_LOGIT, Leaderboard, PairCounts
 from pipeline.settings import Settings
 from pipeline.store.boards import snapshots
-from pipeline.store.boards.snapshots import Snapshot
+from pipeline.store.boards.snapshots import PublishedSnapshot
 
 STEPS = ("settings", "exclusions", "votes")
 # Settings that a rating of given votes depends on.
@@ -101,8 +101,8 @@ class BoardDiff:
         untold: why some points are None, "" if none are.
     """
 
-    before: Snapshot
-    after: Snapshot
+    before: PublishedSnapshot
+    after: PublishedSnapshot
     view: str
     moves: tuple[ModelMove, ...]
     excluded: tuple[Mapping[str, str], ...]
@@ -112,7 +112,9 @@ class BoardDiff:
     untold: str
 
 
-def compare_snapshots(connection: Connection, before: Snapshot, after: Snapshot, view: str) -> BoardDiff:
+def compare_snapshots(
+    connection: Connection, before: PublishedSnapshot, after: PublishedSnapshot, view: str
+) -> BoardDiff:
     """Compare a view of two snapshots.
 
     Raises:
@@ -123,8 +125,8 @@ def compare_snapshots(connection: Connection, before: Snapshot, after: Snapshot,
     for one in (before, after):
         if view not in one.body["views"]:
             raise Usage(f"expected a snapshot with a view {view}, got {one.snapshot_id[:12]}")
-    old = {row["model"]: row for row in snapshots.rows(connection, before.snapshot_id, view)}
-    new = {row["model"]: row for row in snapshots.rows(connection, after.snapshot_id, view)}
+    old = {row["model"]: row for row in snapshots.read_rows(connection, before.snapshot_id, view)}
+    new = {row["model"]: row for row in snapshots.read_rows(connection, after.snapshot_id, view)}
     counted = [
         read_rating_input(connection, before.log_size, before.body["exclusions"]),
         read_rating_input(connection, before.log_size, after.body["exclusions"]),
@@ -155,8 +157,8 @@ def compare_snapshots(connection: Connection, before: Snapshot, after: Snapshot,
 
 
 def _points(
-    before: Snapshot,
-    after: Snapshot,
+    before: PublishedSnapshot,
+    after: PublishedSnapshot,
     view: str,
     counted: Sequence[RatingInput],
     old: Mapping[str, Row],
@@ -217,13 +219,13 @@ def _ratings(given: RatingInput, view: str, options: Settings) -> Mapping[str, f
     return dict(zip(shown.models, shown.rating.tolist(), strict=True))
 
 
-def _options(snapshot: Snapshot) -> Settings:
+def _options(snapshot: PublishedSnapshot) -> Settings:
     """The settings that ratings depend on, without those that this version does not know."""
     known = Settings.model_fields.keys() & set(_RATING)
     return Settings(**{name: value for name, value in snapshot.body["settings"].items() if name in known})
 
 
-def _settings(before: Snapshot, after: Snapshot) -> dict[str, tuple[Any, Any]]:
+def _settings(before: PublishedSnapshot, after: PublishedSnapshot) -> dict[str, tuple[Any, Any]]:
     old, new = before.body["settings"], after.body["settings"]
     return {
         name: (old.get(name), new.get(name))

@@ -25,10 +25,10 @@ def check(url: str, log_size: int) -> str:
 
     with existing_store(url) as store:
         with store.read() as connection:
-            passed = verdicts.last_good(connection, "votes")
+            passed = verdicts.last_passed(connection, "votes")
             if passed is not None and passed.log_size == log_size:
                 return passed.verdict_id
-            columns = verdicts.votes_between(connection, passed.log_size if passed else 0, log_size)
+            columns = verdicts.read_votes(connection, passed.log_size if passed else 0, log_size)
         if passed is not None and not columns["vote_id"]:
             return passed.verdict_id  # only retractions were appended: there is no new vote
         frame = pd.DataFrame(columns)
@@ -36,7 +36,7 @@ def check(url: str, log_size: int) -> str:
             frame[name] = pd.to_datetime(frame[name], unit="us", utc=True)
         verdict = quality.check("votes", frame)
         with store.write() as connection:
-            verdict_id = verdicts.add(connection, "votes", log_size, verdict.success, verdict.as_json(), now())
+            verdict_id = verdicts.add_verdict(connection, "votes", log_size, verdict.success, verdict.as_json(), now())
     if not verdict.success:
         raise QualityGate(
             f"votes up to {log_size} fail: {'; '.join(verdict.critical_failures)} (verdict {verdict_id}): "

@@ -26,7 +26,7 @@ from pipeline.ledger.manifest import BoardRow, Manifest, PublishedView, Publishe
 from pipeline.ratings.rated_models import UnratedModel
 from pipeline.store import Store
 from pipeline.store.boards import snapshots
-from pipeline.store.boards.snapshots import Candidate
+from pipeline.store.boards.snapshots import SnapshotCandidate
 from pipeline.store.db import schema
 from pipeline.store.db.ledger_files import LedgerFiles
 from pipeline.store.log import leaf_index
@@ -63,7 +63,12 @@ def source_positions(connection: Connection, log_size: int) -> list[list[Any]]:
 
 
 def build_manifest(
-    connection: Connection, store: Store, keys: SigningKeys, candidate: Candidate, previous: Manifest | None, now: int
+    connection: Connection,
+    store: Store,
+    keys: SigningKeys,
+    candidate: SnapshotCandidate,
+    previous: Manifest | None,
+    now: int,
 ) -> tuple[Manifest, list[signed_note.Signer]]:
     """Build the manifest of a candidate.
 
@@ -109,13 +114,13 @@ def build_manifest(
     return document, signers
 
 
-def _view(connection: Connection, candidate: Candidate, name: str) -> PublishedView:
+def _view(connection: Connection, candidate: SnapshotCandidate, name: str) -> PublishedView:
     shown = candidate.body["views"][name]
     return PublishedView(
         votes=shown["votes"],
         counts_sha256=Digest(shown["counts_sha256"]),
         gradient_norm=shown["gradient_norm"],
-        rows=tuple(BoardRow(**row) for row in snapshots.rows(connection, candidate.snapshot_id, name)),
+        rows=tuple(BoardRow(**row) for row in snapshots.read_rows(connection, candidate.snapshot_id, name)),
         unrated=tuple(sorted((UnratedModel(**one) for one in shown["unrated"]), key=lambda one: one.model)),
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.jobs.open_store import existing_store, now
 from pipeline.jobs.refresh import snapshot_signing
 from pipeline.jobs.refresh.signing_keys import end_rotation, load_signing_keys
-from pipeline.store.read import status as figures
+from pipeline.store.read import store_figures
 
 
 def publish(url: str, candidate: str) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def publish(url: str, candidate: str) -> dict[str, Any]:
         keys = load_signing_keys(store)
         with store.write() as connection:
             snapshot = snapshot_signing.sign_and_publish(connection, store, keys, candidate, now())
-            figures.note(connection, "refresh_last_success", now())
+            store_figures.set_time(connection, "refresh_last_success", now())
         snapshot_signing.store_head(store, snapshot)
         end_rotation(store, keys)
     return {

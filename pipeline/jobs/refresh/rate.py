@@ -15,7 +15,7 @@ from pipeline.jobs.refresh.board_rows import board_rows, fit_summary, rate_view
 from pipeline.jobs.refresh.rating_input import VIEWS, read_rating_input
 from pipeline.jobs.refresh.style_view import rate_style_view
 from pipeline.settings import Settings
-from pipeline.store.boards import exclusions, snapshots, verdicts
+from pipeline.store.boards import exclusion_list, snapshots, verdicts
 from pipeline.store.log import seals
 
 
@@ -31,7 +31,7 @@ def rate(url: str, log_size: int) -> str:
     options = configuration.load()
     with existing_store(url) as store, store.write() as connection:
         if options.auto_voter:
-            exclusions.apply_auto_voter(connection, now())
+            exclusion_list.apply_auto_voter(connection, now())
         work = _work_key(connection, log_size, options)
         newest = snapshots.latest(connection)
         if newest is not None and newest.body["work"] == work:
@@ -56,24 +56,24 @@ def rate(url: str, log_size: int) -> str:
             "excluded": manifest_builder.write_excluded_leaves(store.files, given),
             "alerts": manifest_builder.open_alerts(connection),
             "watermark": manifest_builder.source_positions(connection, log_size),
-            "verdict": verdicts.last_id(connection, "votes"),
+            "verdict": verdicts.newest_id(connection, "votes"),
             "views": {view: fit_summary(shown, given.views.get(view)) for view, shown in boards.items()},
             "style": {"votes": style.votes, "coefficients": style.coefficients, "reason": style.reason},
-            "rows": {view: snapshots.digest_of({"rows": board_rows(shown)}) for view, shown in boards.items()},
+            "rows": {view: snapshots.canonical_digest({"rows": board_rows(shown)}) for view, shown in boards.items()},
             "after": after,
         }
         rows = {view: board_rows(shown) for view, shown in boards.items()}
-        key = snapshots.digest_of({"work": work, "after": after})
+        key = snapshots.canonical_digest({"work": work, "after": after})
         return snapshots.add_candidate(connection, key, body, rows, pack_baseline_reference(given), now())
 
 
 def _work_key(connection: Connection, log_size: int, options: Settings) -> dict[str, Any]:
     """Return all that determines the content of a snapshot: the same input is rated once."""
-    current = [[e.kind, e.target, e.reason, e.name] for e in exclusions.current(connection)]
-    flagged = [str(voter) for voter in exclusions.flagged_voters(connection)]
+    current = [[e.kind, e.target, e.reason, e.name] for e in exclusion_list.read_active(connection)]
+    flagged = [str(voter) for voter in exclusion_list.flagged_voters(connection)]
     return {
         "log_size": log_size,
         "log_root": seals.root_at(connection, log_size),
         "configuration": options.digest(),
-        "exclusions": snapshots.digest_of({"exclusions": current, "flagged": flagged}),
+        "exclusions": snapshots.canonical_digest({"exclusions": current, "flagged": flagged}),
     }

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.events.pseudonym import parse_pseudonym
 from pipeline.ratings import PairCounts
-from pipeline.store.boards import exclusions
+from pipeline.store.boards import excluded_votes, exclusion_list
 from pipeline.store.log import leaf_index, retractions, sealed_counts, sealed_styles
 from pipeline.store.log.sealed_styles import StyledVotes
 from pipeline.store.votes import dictionary
@@ -68,22 +68,24 @@ def read_rating_input(
     if listed is None:
         listed = [
             {"kind": e.kind, "target": e.target, "reason": e.reason, "name": e.name}
-            for e in exclusions.current(connection)
+            for e in exclusion_list.read_active(connection)
         ]
     voters = [parse_pseudonym(e["target"]) for e in listed if e["kind"] == "voter"]
     vote_ids = [e["target"] for e in listed if e["kind"] == "vote"]
     selections = [VoteSelection.parse(e["target"]) for e in listed if e["kind"] == "votes"]
-    flagged = sorted(set(exclusions.flagged_voters(connection)) - set(voters))
+    flagged = sorted(set(exclusion_list.flagged_voters(connection)) - set(voters))
     fate = sealed.pairs[:, 3]
     raw = _pairs(labels, axis, sealed.pairs[(fate == ACCEPTED) | (fate == LATE)])
     accepted = _pairs(labels, axis, sealed.pairs[fate == ACCEPTED])
     if left_out is None:
-        left_out = exclusions.excluded(connection, log_size, voters, vote_ids, selections)
-    out = _pairs(labels, axis, exclusions.summed(left_out))
-    suspects = exclusions.pair_counts(connection, log_size, flagged, [], but=vote_ids, but_selections=selections)
-    flags = _pairs(labels, axis, suspects)
+        left_out = excluded_votes.find_votes(connection, log_size, voters, vote_ids, selections)
+    out = _pairs(labels, axis, excluded_votes.count_by_pair(left_out))
+    suspects = excluded_votes.find_votes(
+        connection, log_size, flagged, except_ids=vote_ids, except_selections=selections
+    )
+    flags = _pairs(labels, axis, excluded_votes.count_by_pair(suspects))
     defended = accepted.minus(out)
-    entry = exclusions.attributed(connection, left_out, listed)
+    entry = excluded_votes.attribute_to_entries(connection, left_out, listed)
     leaves = leaf_index.find_leaves(connection, left_out)
     return RatingInput(
         {name: number for number, name in numbers.items()},

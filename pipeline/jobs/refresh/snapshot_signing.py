@@ -13,11 +13,13 @@ from pipeline.jobs.refresh.signing_keys import SigningKeys
 from pipeline.ledger import manifest, merkle, signed_note
 from pipeline.store import Store
 from pipeline.store.boards import snapshots
-from pipeline.store.boards.snapshots import Snapshot
+from pipeline.store.boards.snapshots import PublishedSnapshot
 from pipeline.store.log import manifests
 
 
-def sign_and_publish(connection: Connection, store: Store, keys: SigningKeys, candidate_id: str, now: int) -> Snapshot:
+def sign_and_publish(
+    connection: Connection, store: Store, keys: SigningKeys, candidate_id: str, now: int
+) -> PublishedSnapshot:
     """Sign a candidate and append it to the snapshot log.
 
     Args:
@@ -30,8 +32,8 @@ def sign_and_publish(connection: Connection, store: Store, keys: SigningKeys, ca
         Usage: no candidate has this id.
         MissingKey: as `signing_keys.key_chain`.
     """
-    snapshots.lock(connection)
-    found = snapshots.candidate(connection, candidate_id)
+    snapshots.lock_publication(connection)
+    found = snapshots.find_candidate(connection, candidate_id)
     if found.sequence is not None:
         return snapshots.find(connection, candidate_id)
     newest = manifests.newest(connection)
@@ -55,7 +57,7 @@ def sign_and_publish(connection: Connection, store: Store, keys: SigningKeys, ca
     return snapshots.publish(connection, candidate_id, document.sequence, document.previous, signed.sha256, now)
 
 
-def store_head(store: Store, published: Snapshot) -> None:
+def store_head(store: Store, published: PublishedSnapshot) -> None:
     """Store the signed head of a snapshot as a file beside the database, for the audit."""
     with store.read() as connection:
         signed = manifests.find_by_snapshot(connection, published.snapshot_id)

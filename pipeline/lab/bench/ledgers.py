@@ -34,7 +34,7 @@ from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.db import schema
 from pipeline.store.db.dialect import load
-from pipeline.store.read import proofs
+from pipeline.store.read import log_proofs, snapshot_bundles
 from pipeline.store.votes.dictionary import NameDictionary
 from pipeline.vocabulary.time import SECOND
 
@@ -120,7 +120,7 @@ def measure(make_url: Callable[[str], str], folder: Path, votes: int, tell: Call
         seal = _timed(lambda: jobs.seal(url))
         jobs.refresh_board(url)
         store = open_store(url, voter_key=options.key, create=False)
-        bundle.write_folder(folder / "bundle", proofs.bundle(store))
+        bundle.write_folder(folder / "bundle", snapshot_bundles.read_bundle(store))
         tell("hashed, read and verified …")
         bare, reading = _floor(folder / "bundle")
         verified = _timed(lambda: verify_bundle(bundle.BundleFolder(folder / "bundle")))
@@ -163,7 +163,7 @@ def _proofs(store: Store) -> tuple[int, int]:
     """Tiles read and hashes of the longest proof of a hundred votes."""
     with store.read() as connection:
         ids = list(connection.scalars(sa.select(schema.vote.c.vote_id).limit(100_000)))
-    found = [proofs.prove_vote(store, vote) for vote in ids[:: len(ids) // 100]]
+    found = [log_proofs.prove_vote(store, vote) for vote in ids[:: len(ids) // 100]]
     return max(one.tiles_read for one in found), max(len(one.path) for one in found)
 
 

@@ -22,7 +22,7 @@ from pipeline.lab.simulate import Honest, plant
 from pipeline.settings import Settings
 from pipeline.store.boards import snapshots
 from pipeline.store.db import schema
-from pipeline.store.read import pages
+from pipeline.store.read import page_queries
 
 SNAPSHOTS = 3
 # What one snapshot is made of, beside all that came before.
@@ -52,8 +52,8 @@ def prepare(folder: Path, url: str, options: Settings, votes: int) -> Path:
 def reads(url: str, options: Settings, seed: int = 1) -> list[str]:
     """The mix, each address as often as its weight asks for."""
     with closing(open_store(url, voter_key=options.key)) as store, store.read() as connection:
-        ids = [one.snapshot_id for one in pages.published(connection, SNAPSHOTS)]
-        models = [row["model"] for row in snapshots.rows(connection, ids[0], "defended")]
+        ids = [one.snapshot_id for one in page_queries.list_snapshots(connection, SNAPSHOTS)]
+        models = [row["model"] for row in snapshots.read_rows(connection, ids[0], "defended")]
         votes = list(connection.scalars(sa.select(schema.vote.c.vote_id).limit(_READS)))
     named = [quote(model, safe="") for model in models]
     drawn = [f"/charts/{ids[0]}/{kind}.svg?model={model}" for model in named[:10] for kind in ("rating", "share")]

@@ -36,7 +36,7 @@ from pipeline.lab.simulate import voter_population
 from pipeline.ratings import PairCounts, compute_leaderboard
 from pipeline.settings import Settings
 from pipeline.store import Store
-from pipeline.store.boards import audit_inputs
+from pipeline.store.boards import audit_queries
 from pipeline.store.db import schema
 from pipeline.store.db.dialect import load
 from pipeline.store.votes import partitions, registry_events
@@ -139,7 +139,7 @@ def look(url: str, options: Settings, whole: bool) -> Look:
 def _read(url: str, options: Settings) -> None:
     store = open_store(url, voter_key=options.key, create=False)
     with store.read() as connection:
-        columns, known = audit_inputs.vote_columns(connection), model_names(connection)
+        columns, known = audit_queries.read_vote_columns(connection), model_names(connection)
     numbers = sorted(known)
     place = np.zeros(numbers[-1] + 1, dtype=np.int64)
     place[numbers] = np.arange(len(numbers))

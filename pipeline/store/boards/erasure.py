@@ -1,12 +1,13 @@
-"""Forgetting who cast a vote: its blind and its private fields, never its leaf.
+"""Erases who cast a vote: its blind and its private fields, never its leaf.
 
-Laws: after it nobody can show, or try out, what the leaf's commitment was of; proofs, counts and ratings stay as they
-are; a vote that was left out by its voter's name stays left out, by its own id. Alerts and exclusions keep the
-pseudonym that they were raised about: it is a keyed hash, and the reason why votes do not count.
+Laws: afterwards nobody can prove, or find by trying, what the leaf's commitment was of; proofs, counts and ratings are
+unchanged; a vote that was excluded by its voter stays excluded, by its own id. Alerts and exclusions keep the pseudonym
+that they are about: it is a keyed hash, and the reason why votes do not count.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Collection, Iterable
 
 import sqlalchemy as sa
@@ -14,12 +15,12 @@ from sqlalchemy.engine import Connection
 
 from pipeline.events.pseudonym import format_pseudonym
 from pipeline.ledger.merkle import WIDTH
-from pipeline.store.boards import exclusions
+from pipeline.store.boards import exclusion_list
 from pipeline.store.db import schema
 from pipeline.store.log import leaf_index
 from pipeline.store.votes.ingest import VotePosition
 
-_NOTHING = {
+_ERASED_FIELDS = {
     "voter": 0,
     "language": 0,
     "category": 0,
@@ -30,8 +31,8 @@ _NOTHING = {
 }
 
 
-def of_voter(connection: Connection, voter: int, now: int) -> int:
-    """Erase all sealed votes of a voter, and what detectors remember of the voter.
+def erase_voter(connection: Connection, voter: int, now: int) -> int:
+    """Erase all sealed votes of a voter, and the voter's detector states.
 
     Returns:
         Votes erased.
@@ -41,54 +42,51 @@ def of_voter(connection: Connection, voter: int, now: int) -> int:
         sa.select(v.partition_no, v.offset, v.vote_id).where(v.voter == voter, v.voter != 0)
     ).all()
     label = format_pseudonym(voter)
-    for one in exclusions.current(connection):
+    for one in exclusion_list.read_active(connection):
         if (one.kind, one.target) == ("voter", label):
             for row in rows:
-                exclusions.add(connection, "exclude", "vote", row.vote_id, one.reason, one.name, now)
-    erased = of_votes(connection, [(row.partition_no, row.offset) for row in rows])
+                exclusion_list.add_entry(connection, "exclude", "vote", row.vote_id, one.reason, one.name, now)
+    erased = erase_votes(connection, [(row.partition_no, row.offset) for row in rows])
     connection.execute(sa.delete(schema.voter_state).where(state.voter == voter))
     return erased
 
 
-def of_votes(connection: Connection, which: Iterable[VotePosition]) -> int:
+def erase_votes(connection: Connection, positions: Iterable[VotePosition]) -> int:
     """Erase votes.
 
     Returns:
-        Votes erased: those among them that are sealed. The others have no leaf yet, and can be erased after a seal.
+        Votes erased. Votes that are not sealed are left: they have no leaf yet, and can be erased after a seal.
     """
-    leaves = leaf_index.find_leaves(connection, which)
+    leaves = leaf_index.find_leaves(connection, positions)
     v, b = schema.vote.c, schema.blind.c
     for part, offset in leaves:
-        connection.execute(sa.update(schema.vote).where(v.partition_no == part, v.offset == offset).values(**_NOTHING))
-    for first, blinds in _rows_of_blinds(connection, leaves.values()):
-        wiped = bytearray(blinds)
-        for at in leaves.values():
-            if first <= at < first + len(blinds) // WIDTH:
-                wiped[(at - first) * WIDTH : (at - first + 1) * WIDTH] = bytes(WIDTH)
-        connection.execute(sa.update(schema.blind).where(b.first_leaf == first).values(blinds=bytes(wiped)))
+        erased_vote = sa.update(schema.vote).where(v.partition_no == part, v.offset == offset)
+        connection.execute(erased_vote.values(**_ERASED_FIELDS))
+    for first, (blinds, row_leaves) in _blind_rows(connection, leaves.values()).items():
+        erased = bytearray(blinds)
+        for leaf in row_leaves:
+            erased[(leaf - first) * WIDTH : (leaf - first + 1) * WIDTH] = bytes(WIDTH)
+        connection.execute(sa.update(schema.blind).where(b.first_leaf == first).values(blinds=bytes(erased)))
     return len(leaves)
 
 
-def erased(connection: Connection, which: Collection[VotePosition]) -> set[VotePosition]:
-    """Those of some votes that were erased."""
-    leaves = leaf_index.find_leaves(connection, which)
-    blinds = dict(_rows_of_blinds(connection, leaves.values()))
-    starts = sorted(blinds)
-    found = set()
-    for place, at in leaves.items():
-        first = max(one for one in starts if one <= at)
-        if not any(blinds[first][(at - first) * WIDTH : (at - first + 1) * WIDTH]):
-            found.add(place)
-    return found
+def find_erased(connection: Connection, positions: Collection[VotePosition]) -> set[VotePosition]:
+    """Those of these votes that were erased."""
+    by_leaf = {leaf: position for position, leaf in leaf_index.find_leaves(connection, positions).items()}
+    return {
+        by_leaf[leaf]
+        for first, (blinds, row_leaves) in _blind_rows(connection, by_leaf).items()
+        for leaf in row_leaves
+        if not any(blinds[(leaf - first) * WIDTH : (leaf - first + 1) * WIDTH])
+    }
 
 
-def _rows_of_blinds(connection: Connection, leaves: Iterable[int]) -> list[tuple[int, bytes]]:
+def _blind_rows(connection: Connection, leaves: Iterable[int]) -> dict[int, tuple[bytes, list[int]]]:
+    """The rows with the blinds of some leaves: first leaf → blinds, and which of the leaves are in the row."""
     b = schema.blind.c
-    wanted = set()
     starts = list(connection.scalars(sa.select(b.first_leaf).order_by(b.first_leaf)))
-    for at in leaves:
-        wanted.add(max(one for one in starts if one <= at))
-    return [
-        (int(row.first_leaf), bytes(row.blinds))
-        for row in connection.execute(sa.select(b.first_leaf, b.blinds).where(b.first_leaf.in_(sorted(wanted))))
-    ]
+    by_row: dict[int, list[int]] = {}
+    for leaf in leaves:
+        by_row.setdefault(int(starts[bisect_right(starts, leaf) - 1]), []).append(leaf)
+    rows = connection.execute(sa.select(b.first_leaf, b.blinds).where(b.first_leaf.in_(sorted(by_row))))
+    return {int(row.first_leaf): (bytes(row.blinds), by_row[row.first_leaf]) for row in rows}

@@ -1,7 +1,7 @@
-"""Candidates, published snapshots, and what is in force where.
+"""Snapshots of the board: candidates, and those that are published.
 
-A refresh first writes a candidate, which nobody sees; publishing signs a manifest of it and gives it a sequence number,
-in one transaction. A manifest names the one before it, and UNIQUE(previous) makes a second successor impossible.
+A refresh first writes a candidate, which readers do not see. Publishing signs its manifest and gives it a sequence
+number, in one transaction. A manifest names the one before it; UNIQUE(previous) prevents a second successor.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LOCK = 0x5AA9
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class PublishedSnapshot:
     """A published snapshot.
 
     Attributes:
@@ -36,7 +36,7 @@ class Snapshot:
         previous: digest of the snapshot before it, 64 zeros for the first.
         digest: SHA-256 of its manifest, the leaf of the snapshot log.
         log_size: leaves of the log that it rates.
-        body: configuration, exclusions, counts, verdict: everything but the rows.
+        body: configuration, exclusions, counts and verdict; all but the rows.
         published_at: microseconds since 1970 UTC.
     """
 
@@ -50,8 +50,8 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """What `rate` made.
+class SnapshotCandidate:
+    """A snapshot that is rated, and perhaps published.
 
     Attributes:
         snapshot_id: digest of its body.
@@ -66,7 +66,7 @@ class Candidate:
     sequence: int | None
 
 
-def digest_of(value: Mapping[str, Any]) -> str:
+def canonical_digest(value: Mapping[str, Any]) -> str:
     """SHA-256 of a value in the canonical form of RFC 8785."""
     return hashlib.sha256(rfc8785.dumps(dict(value))).hexdigest()
 
@@ -79,7 +79,7 @@ def add_candidate(
     reference: bytes,
     now: int,
 ) -> str:
-    """Write a candidate; of two that did the same work the first one stays.
+    """Write a candidate, unless there is one with this work key.
 
     Args:
         rows: view → rows.
@@ -87,7 +87,7 @@ def add_candidate(
     Returns:
         The id of the candidate.
     """
-    snapshot_id = digest_of(body)
+    snapshot_id = canonical_digest(body)
     statement = dialect.insert_or_ignore(connection, schema.snapshot).values(
         snapshot_id=snapshot_id,
         work_key=work_key,
@@ -110,13 +110,13 @@ def add_candidate(
     return str(found)
 
 
-def lock(connection: Connection) -> None:
-    """Nobody else publishes until the end of this transaction."""
+def lock_publication(connection: Connection) -> None:
+    """Keep others from publishing until the end of this transaction."""
     dialect.lock(connection, _LOCK)
 
 
-def candidate(connection: Connection, snapshot_id: str) -> Candidate:
-    """A candidate, published or not.
+def find_candidate(connection: Connection, snapshot_id: str) -> SnapshotCandidate:
+    """Find a candidate, published or not.
 
     Raises:
         Usage: there is no such candidate.
@@ -125,14 +125,16 @@ def candidate(connection: Connection, snapshot_id: str) -> Candidate:
     row = connection.execute(sa.select(c.body, c.sequence).where(c.snapshot_id == snapshot_id)).one_or_none()
     if row is None:
         raise Usage(f"expected the id of a candidate, got {snapshot_id!r}")
-    return Candidate(snapshot_id, row.body.encode(), json.loads(row.body), row.sequence)
+    return SnapshotCandidate(snapshot_id, row.body.encode(), json.loads(row.body), row.sequence)
 
 
-def publish(connection: Connection, snapshot_id: str, sequence: int, previous: str, digest: str, now: int) -> Snapshot:
+def publish(
+    connection: Connection, snapshot_id: str, sequence: int, previous: str, digest: str, now: int
+) -> PublishedSnapshot:
     """Give a candidate its place in the snapshot log, in the transaction that writes its signed manifest.
 
     Args:
-        connection: with the `lock`.
+        connection: has the lock of `lock_publication`.
         snapshot_id: the candidate.
         sequence: 1 for the first.
         previous: digest of the snapshot before it, 64 zeros for the first.
@@ -147,16 +149,16 @@ def publish(connection: Connection, snapshot_id: str, sequence: int, previous: s
     return find(connection, snapshot_id)
 
 
-def latest(connection: Connection) -> Snapshot | None:
+def latest(connection: Connection) -> PublishedSnapshot | None:
     """The newest published snapshot."""
     c = schema.snapshot.c
     query = sa.select(schema.snapshot).where(c.sequence.is_not(None)).order_by(c.sequence.desc()).limit(1)
     row = connection.execute(query).mappings().one_or_none()
-    return _snapshot(dict(row)) if row else None
+    return from_row(dict(row)) if row else None
 
 
-def find(connection: Connection, snapshot_id: str | None = None, at: int | None = None) -> Snapshot:
-    """A published snapshot by its id or digest (or the beginning of it), by time, or the newest.
+def find(connection: Connection, snapshot_id: str | None = None, at: int | None = None) -> PublishedSnapshot:
+    """Find the newest published snapshot, or the newest of those with this id or digest (or prefix), or of this time.
 
     Raises:
         Usage: none is published, or none matches.
@@ -172,7 +174,7 @@ def find(connection: Connection, snapshot_id: str | None = None, at: int | None 
     if row is None:
         what = f"a snapshot {snapshot_id}" if snapshot_id else "a published snapshot"
         raise Usage(f"expected {what}, got none: `integrity refresh` publishes one")
-    return _snapshot(dict(row))
+    return from_row(dict(row))
 
 
 def newest_sequence(connection: Connection) -> int:
@@ -180,11 +182,11 @@ def newest_sequence(connection: Connection) -> int:
     return int(connection.scalar(sa.select(sa.func.max(schema.snapshot.c.sequence))) or 0)
 
 
-def chain(connection: Connection) -> list[Snapshot]:
+def read_published(connection: Connection) -> list[PublishedSnapshot]:
     """Every published snapshot, oldest first."""
     c = schema.snapshot.c
     query = sa.select(schema.snapshot).where(c.sequence.is_not(None)).order_by(c.sequence)
-    return [_snapshot(dict(row)) for row in connection.execute(query).mappings()]
+    return [from_row(dict(row)) for row in connection.execute(query).mappings()]
 
 
 def count_published(connection: Connection) -> int:
@@ -193,8 +195,8 @@ def count_published(connection: Connection) -> int:
     return int(connection.scalar(query) or 0)
 
 
-def rows(connection: Connection, snapshot_id: str, view: str) -> list[dict[str, Any]]:
-    """A board's rows, best first."""
+def read_rows(connection: Connection, snapshot_id: str, view: str) -> list[dict[str, Any]]:
+    """The rows of a snapshot's board, best first."""
     c = schema.snapshot_row.c
     query = (
         sa.select(*(c[name] for name in _ROW))
@@ -204,26 +206,11 @@ def rows(connection: Connection, snapshot_id: str, view: str) -> list[dict[str, 
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def reference(connection: Connection, sequence: int) -> Reference | None:
-    """Honest behaviour as of a snapshot, or None if it has none."""
+def read_reference(connection: Connection, sequence: int) -> Reference | None:
+    """The reference (probabilities of honest votes) of a snapshot, or None if it has none."""
     c = schema.snapshot.c
     raw = connection.scalar(sa.select(c.reference).where(c.sequence == sequence))
     return unpack_reference(sequence, bytes(raw)) if raw else None
-
-
-def put_in_force(connection: Connection, partition_no: int, from_offset: int, sequence: int) -> None:
-    """From this offset on, this snapshot's probabilities judge a partition's votes."""
-    connection.execute(
-        schema.in_force.insert(),
-        {"partition_no": partition_no, "from_offset": from_offset, "sequence": sequence},
-    )
-
-
-def in_force(connection: Connection, partition_no: int) -> int:
-    """The snapshot that judges a partition's newest votes; 0 for none."""
-    c = schema.in_force.c
-    found = connection.scalar(sa.select(sa.func.max(c.sequence)).where(c.partition_no == partition_no))
-    return int(found or 0)
 
 
 def pack_reference(reference: Reference) -> bytes:
@@ -246,8 +233,9 @@ def unpack_reference(sequence: int, raw: bytes) -> Reference:
         return Reference(sequence, data["model_no"], data["theta"], data["covariance"], share, (alpha, beta))
 
 
-def _snapshot(row: Mapping[str, Any]) -> Snapshot:
-    return Snapshot(
+def from_row(row: Mapping[str, Any]) -> PublishedSnapshot:
+    """The published snapshot of a row of the table."""
+    return PublishedSnapshot(
         row["snapshot_id"],
         row["sequence"],
         row["previous"],

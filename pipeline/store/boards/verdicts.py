@@ -1,4 +1,4 @@
-"""Verdicts of the expectations, and the votes that they are about."""
+"""Verdicts of the expectation suites, and the votes that they check."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from pipeline.store.votes import dictionary
 from pipeline.vocabulary.fates import FATES
 from pipeline.vocabulary.outcomes import OUTCOMES
 
-# A check looks at the newest votes; a first check of a long history looks at this many.
-_MOST_ROWS = 1_000_000
+# A check reads the votes since the last passed one; the first check of a long history reads the newest ones.
+_MAX_ROWS = 1_000_000
 
 
-class Good(NamedTuple):
-    """The last verdict that let a refresh pass."""
+class PassedVerdict(NamedTuple):
+    """A verdict that let a refresh continue."""
 
     verdict_id: str
     log_size: int
 
 
-def last_good(connection: Connection, suite: str) -> Good | None:
-    """The last successful verdict of a suite."""
+def last_passed(connection: Connection, suite: str) -> PassedVerdict | None:
+    """The last verdict of a suite that passed."""
     v = schema.verdict.c
     row = connection.execute(
         sa.select(v.verdict_id, v.log_size)
@@ -34,10 +34,10 @@ def last_good(connection: Connection, suite: str) -> Good | None:
         .order_by(v.log_size.desc(), v.at.desc())
         .limit(1)
     ).one_or_none()
-    return Good(row.verdict_id, int(row.log_size)) if row else None
+    return PassedVerdict(row.verdict_id, int(row.log_size)) if row else None
 
 
-def last_id(connection: Connection, suite: str) -> str | None:
+def newest_id(connection: Connection, suite: str) -> str | None:
     """The id of the newest verdict of a suite."""
     v = schema.verdict.c
     found: str | None = connection.scalar(
@@ -46,13 +46,13 @@ def last_id(connection: Connection, suite: str) -> str | None:
     return found
 
 
-def add(connection: Connection, suite: str, log_size: int, success: bool, results: str, now: int) -> str:
+def add_verdict(connection: Connection, suite: str, log_size: int, success: bool, results: str, now: int) -> str:
     """Store a verdict.
 
     Args:
         suite: the suite that gave it.
-        log_size: the log that it is about.
-        success: whether it lets a refresh pass.
+        log_size: size of the log that was checked.
+        success: whether a refresh may continue.
         results: what each expectation found, as JSON.
         now: wall clock in microseconds.
 
@@ -74,8 +74,8 @@ def add(connection: Connection, suite: str, log_size: int, success: bool, result
     return verdict_id
 
 
-def votes_between(connection: Connection, first: int, end: int) -> dict[str, list[Any]]:
-    """Columns of the votes of the log from size `first` to size `end`, at most the last million of them."""
+def read_votes(connection: Connection, first: int, end: int) -> dict[str, list[Any]]:
+    """Columns of the votes that the log grew by from size `first` to size `end`, the last million at most."""
     s, r, v = schema.segment.c, schema.segment_range.c, schema.vote.c
     ranges = connection.execute(
         sa.select(r.partition_no, sa.func.min(r.first_offset), sa.func.max(r.next_offset))
@@ -89,7 +89,7 @@ def votes_between(connection: Connection, first: int, end: int) -> dict[str, lis
             sa.select(v.vote_id, v.model_a, v.model_b, v.outcome, v.fate, v.cast_at, v.appended_at, v.voter)
             .where(v.partition_no == part, v.offset >= low, v.offset < high)
             .order_by(v.offset.desc())
-            .limit(_MOST_ROWS - len(rows))
+            .limit(_MAX_ROWS - len(rows))
         ).all()
     models = dictionary.model_names(connection)
     vote_id, model_a, model_b, outcome, fate, cast_at, appended_at, voter = (

@@ -144,7 +144,7 @@ def read_since(connection: Connection, event_no: int) -> tuple[list[events.Regis
 
 
 def list_rejects(connection: Connection) -> list[dict[str, Any]]:
-    """Records that are no registry events, and events that contradict others, in the form of `status.list_rejects`."""
+    """Records that are no registry events, and events that contradict others; as `store_figures.list_rejects`."""
     r = schema.registry_reject.c
     query = sa.select(r.source, r.offset, r.origin, r.reason, r.detail).order_by(r.source, r.offset)
     return [_listed(dict(row)) for row in connection.execute(query).mappings()] + _contradictions(connection)

@@ -1,4 +1,4 @@
-"""What a sweep reads of the store: votes as columns, and what published snapshots took back."""
+"""Reads for audits: accepted votes as columns, boards by day, and falling counts between published snapshots."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.vocabulary.arrays import Bool, Int64
 from pipeline.vocabulary.fates import ACCEPTED
 from pipeline.vocabulary.time import DAY
 
-# Rows of one block: some 5 MB of Python objects at a time, however long the log is.
+# Rows of one block: some 5 MB of Python objects at a time.
 _ROWS = 50_000
 
 
@@ -39,16 +39,16 @@ class VoteColumns:
     prompt: Int64
     category: Int64
 
-    def only(self, rows: Bool) -> VoteColumns:
-        """Some of the votes."""
+    def filter(self, rows: Bool) -> VoteColumns:
+        """The votes of a mask bool[n]."""
         return VoteColumns(*(getattr(self, name)[rows] for name in _NAMES))
 
 
 _NAMES = tuple(field.name for field in fields(VoteColumns))
 
 
-def vote_columns(connection: Connection) -> VoteColumns:
-    """Every accepted vote that is sealed."""
+def read_vote_columns(connection: Connection) -> VoteColumns:
+    """Read every accepted vote that is sealed."""
     v, p = schema.vote.c, schema.partition.c
     parts: list[Int64] = []
     for part, end in connection.execute(sa.select(p.partition_no, p.sealed_offset).order_by(p.partition_no)).all():
@@ -60,7 +60,7 @@ def vote_columns(connection: Connection) -> VoteColumns:
     return VoteColumns(*table)
 
 
-def snapshot_boards(connection: Connection, view: str) -> list[tuple[int, list[Any]]]:
+def read_daily_boards(connection: Connection, view: str) -> list[tuple[int, list[Any]]]:
     """The last snapshot of each day (UTC) that has a view, the oldest first.
 
     Returns:
@@ -84,10 +84,10 @@ def snapshot_boards(connection: Connection, view: str) -> list[tuple[int, list[A
     return list(found.items())
 
 
-def falls(connection: Connection, view: str = "raw") -> list[tuple[str, int, int, int, int | None]]:
-    """Vote counts that went down from one published snapshot to the next, and names that were gone from it.
+def find_falling_counts(connection: Connection, view: str = "raw") -> list[tuple[str, int, int, int, int | None]]:
+    """Find vote counts that fell from one published snapshot to the next, and models that the next one lacks.
 
-    Found by the database: a year of hourly snapshots is millions of rows, of which hardly one is told of.
+    The database finds them: a year of hourly snapshots is millions of rows, of which hardly one is reported.
 
     Returns:
         (model, the two sequence numbers, votes before, votes after or None), by sequence number and model.
@@ -116,8 +116,8 @@ def falls(connection: Connection, view: str = "raw") -> list[tuple[str, int, int
     return [(m, int(n), int(n) + 1, int(votes), None if left is None else int(left)) for m, n, votes, left in found]
 
 
-def first_shown(connection: Connection, view: str = "raw") -> dict[str, int]:
-    """When each model first stood in a published snapshot."""
+def first_published_at(connection: Connection, view: str = "raw") -> dict[str, int]:
+    """Model → when it first was in a published snapshot, microseconds."""
     s, r = schema.snapshot.c, schema.snapshot_row.c
     query = (
         sa.select(r.model, sa.func.min(s.published_at))

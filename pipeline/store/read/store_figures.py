@@ -1,4 +1,4 @@
-"""Figures of the whole store: what the exporter shows, and the recount that proves completeness."""
+"""Figures of the whole store for the exporter and `doctor`, and the check that no record is missing."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from pipeline.store.db import dialect, schema
 from pipeline.vocabulary.fates import RECORD_FATES
 
 
-def fates(connection: Connection) -> dict[str, int]:
-    """Records by fate, from the ledger of offsets."""
+def count_fates(connection: Connection) -> dict[str, int]:
+    """Count records by fate, from the ledger of offsets."""
     b = schema.batch.c
     row = connection.execute(sa.select(*(sa.func.sum(b[name]) for name in RECORD_FATES))).one()
     return {name: int(value or 0) for name, value in zip(RECORD_FATES, row, strict=True)}
 
 
-def rejects(connection: Connection) -> dict[str, int]:
-    """Rejects by reason."""
+def count_rejects(connection: Connection) -> dict[str, int]:
+    """Count rejects by reason."""
     r = schema.reject.c
     return {k: int(n) for k, n in connection.execute(sa.select(r.reason, sa.func.count()).group_by(r.reason))}
 
 
-def rejected(connection: Connection, limit: int) -> list[dict[str, Any]]:
-    """The rejects, oldest first, each with its place and reason."""
+def list_rejects(connection: Connection, limit: int) -> list[dict[str, Any]]:
+    """The rejects in the order of source, partition and offset, each with its reason."""
     r, p, s = schema.reject.c, schema.partition.c, schema.source.c
     query = (
         sa.select(s.name.label("source"), p.number.label("partition"), r.offset, r.origin, r.reason, r.detail)
@@ -38,7 +38,7 @@ def rejected(connection: Connection, limit: int) -> list[dict[str, Any]]:
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def partitions(connection: Connection) -> list[dict[str, Any]]:
+def list_partitions(connection: Connection) -> list[dict[str, Any]]:
     """Every partition: source, number, next_offset, sealed_offset, event_time, updated_at, owner."""
     p, s = schema.partition.c, schema.source.c
     query = (
@@ -51,16 +51,16 @@ def partitions(connection: Connection) -> list[dict[str, Any]]:
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def alerts_by(connection: Connection, *columns: str) -> dict[tuple[str, ...], int]:
-    """Alerts counted by some of their columns."""
+def count_alerts_by(connection: Connection, *columns: str) -> dict[tuple[str, ...], int]:
+    """Count alerts by some of their columns."""
     a = schema.alert.c
     keys = [a[name] for name in columns]
     rows = connection.execute(sa.select(*keys, sa.func.count()).group_by(*keys))
     return {tuple(row[:-1]): int(row[-1]) for row in rows}
 
 
-def escalated(connection: Connection) -> dict[tuple[str, ...], int]:
-    """By detector: alerts that are critical now and were told as a warning before."""
+def count_escalated(connection: Connection) -> dict[tuple[str, ...], int]:
+    """Count, by detector, the alerts that are critical now and were a warning before."""
     a, e = schema.alert.c, schema.alert_event.c
     rows = connection.execute(
         sa.select(a.detector, sa.func.count(sa.distinct(a.alert_id)))
@@ -71,30 +71,30 @@ def escalated(connection: Connection) -> dict[tuple[str, ...], int]:
     return {(detector,): int(n) for detector, n in rows}
 
 
-def gate(connection: Connection) -> bool | None:
+def newest_verdict_passed(connection: Connection) -> bool | None:
     """Whether the newest verdict let a refresh pass; None before the first."""
     v = schema.verdict.c
     passed: bool | None = connection.scalar(sa.select(v.success).order_by(v.at.desc()).limit(1))
     return passed
 
 
-def note(connection: Connection, name: str, value: int) -> None:
-    """Write down when something happened."""
+def set_time(connection: Connection, name: str, value: int) -> None:
+    """Record when a named event happened last, in microseconds."""
     dialect.upsert(connection, schema.meta, ["name"], [{"name": name, "value": str(value)}])
 
 
-def noted(connection: Connection, name: str) -> int | None:
-    """When something happened last."""
+def get_time(connection: Connection, name: str) -> int | None:
+    """When a named event happened last; None if never."""
     m = schema.meta.c
     value = connection.scalar(sa.select(m.value).where(m.name == name))
     return None if value is None else int(value)
 
 
-def incomplete(connection: Connection) -> list[str]:
-    """Holes and overlaps in the ledger of offsets, and fates that do not add up. Empty when all is well.
+def find_gaps(connection: Connection) -> list[str]:
+    """Find gaps and overlaps in the ledger of offsets, and fates that do not add up; none in a healthy store.
 
-    For every partition the batches must follow each other up to next_offset, and hold as many votes,
-    duplicates and rejects as the tables do.
+    For every partition the batches must follow each other up to next_offset, and count as many votes, duplicates and
+    rejects as the tables have.
     """
     p, b = schema.partition.c, schema.batch.c
     found = []
@@ -130,7 +130,7 @@ def _recount(connection: Connection, part: int) -> list[str]:
         for table in (schema.duplicate, schema.reject)
     ]
     return [
-        f"partition {part}: the ledger says {recorded} {name}, the tables hold {held}"
-        for name, recorded, held in zip(RECORD_FATES, ledger, counted, strict=True)
-        if recorded != held
+        f"partition {part}: the ledger of offsets counts {recorded} {name}, the tables have {stored}"
+        for name, recorded, stored in zip(RECORD_FATES, ledger, counted, strict=True)
+        if recorded != stored
     ]

@@ -1,6 +1,6 @@
-"""Sweeps' places in the stream of hypotheses, so that false discoveries stay a stated share over all sweeps ever.
+"""Records of sweeps: the hypotheses that each submitted to e-LOND, which bounds false discoveries over all sweeps.
 
-Law: the same log and registry are submitted once; a sweep that looks at them again stands where it stood.
+Law: the same log and registry are submitted once; a sweep that repeats them starts from the same state.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from pipeline.store.db import dialect, schema
 _LOCK = 0x5EE9
 
 
-def before(connection: Connection, log_size: int, event_no: int, alpha: float) -> ELond:
+def state_before(connection: Connection, log_size: int, event_no: int, alpha: float) -> ELond:
     """The state of e-LOND before a sweep over a log of this size and this many registry events.
 
-    Of two sweeps at the same time one waits for the other's end.
+    Waits for the end of another sweep's transaction.
     """
     dialect.lock(connection, _LOCK)
     s = schema.sweep.c
@@ -29,8 +29,8 @@ def before(connection: Connection, log_size: int, event_no: int, alpha: float) -
     return ELond(alpha, int(submitted), int(rejected))
 
 
-def submit(connection: Connection, log_size: int, event_no: int, start: ELond, end: ELond, now: int) -> None:
-    """Write down what a sweep submitted and found, if the same log and registry were not submitted before."""
+def record_sweep(connection: Connection, log_size: int, event_no: int, start: ELond, end: ELond, now: int) -> None:
+    """Record what a sweep submitted and found, unless the same log and registry were submitted before."""
     s = schema.sweep.c
     known = connection.scalar(sa.select(s.sweep_no).where(s.log_size == log_size, s.event_no == event_no))
     if known is None:

@@ -1,6 +1,6 @@
-"""What readers ask for, a page at a time.
+"""Queries of the API and its pages: snapshots, a model's history, alerts and exclusions, a page at a time.
 
-Laws: a page goes on after the last row of the one before (keyset, never OFFSET), so what is published meanwhile moves
+Laws: a page continues after the last row of the one before (keyset, never OFFSET), so rows published meanwhile move
 nothing; no answer grows with the age of the log.
 """
 
@@ -13,12 +13,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.store.alerting.alert_queries import format_alert, select_alerts
-from pipeline.store.boards.snapshots import Snapshot
+from pipeline.store.boards.snapshots import PublishedSnapshot, from_row
 from pipeline.store.db import schema
 from pipeline.store.log import leaf_index
 
-# Votes of a partition that are looked at for the newest: they come nearly in order of time.
-_NEAR_THE_END = 1_000
+# The newest vote is among the last ones of a partition: they come nearly in order of time.
+_LAST_OFFSETS = 1_000
 
 
 def change_token(connection: Connection) -> tuple[int, ...]:
@@ -39,43 +39,43 @@ def change_token(connection: Connection) -> tuple[int, ...]:
     return tuple(value or 0 for value in connection.execute(sa.select(*newest, signed)).one())
 
 
-def published_part(token: tuple[int, ...]) -> tuple[int, ...]:
-    """The part of a change token that a publication changes, a registry event, or a witness."""
+def publication_token(token: tuple[int, ...]) -> tuple[int, ...]:
+    """The part of a change token that changes with a publication, a registry event or a witness's signature."""
     return token[0], token[3], token[4]
 
 
-def published(connection: Connection, limit: int, before: int | None = None) -> list[Snapshot]:
+def list_snapshots(connection: Connection, limit: int, before: int | None = None) -> list[PublishedSnapshot]:
     """Published snapshots, newest first, those with a smaller sequence number than `before`."""
     c = schema.snapshot.c
     query = sa.select(schema.snapshot).where(c.sequence.is_not(None)).order_by(c.sequence.desc()).limit(limit)
     if before is not None:
         query = query.where(c.sequence < before)
-    return [_snapshot(row) for row in connection.execute(query)]
+    return [from_row(dict(row)) for row in connection.execute(query).mappings()]
 
 
-def snapshot(connection: Connection, snapshot_id: str) -> Snapshot | None:
+def find_snapshot(connection: Connection, snapshot_id: str) -> PublishedSnapshot | None:
     """A published snapshot by its whole id."""
     c = schema.snapshot.c
     query = sa.select(schema.snapshot).where(c.snapshot_id == snapshot_id, c.sequence.is_not(None))
-    row = connection.execute(query).one_or_none()
-    return None if row is None else _snapshot(row)
+    row = connection.execute(query).mappings().one_or_none()
+    return None if row is None else from_row(dict(row))
 
 
-def beginning(connection: Connection, prefix: str) -> list[str]:
-    """Ids of published snapshots of which the id or the digest begins so, at most two."""
+def ids_with_prefix(connection: Connection, prefix: str) -> list[str]:
+    """Ids of published snapshots whose id or digest has this prefix, two at most."""
     c = schema.snapshot.c
     begins = [column.startswith(prefix, autoescape=True) for column in (c.snapshot_id, c.digest)]
     query = sa.select(c.snapshot_id).where(c.sequence.is_not(None), sa.or_(*begins))
     return list(connection.scalars(query.order_by(c.snapshot_id).limit(2)))
 
 
-def data_until(connection: Connection, log_size: int) -> int | None:
+def newest_vote_time(connection: Connection, log_size: int) -> int | None:
     """When the newest vote of the log at a size was cast, microseconds; None for an empty log."""
     v = schema.vote.c
     newest = [
         connection.scalar(
             sa.select(sa.func.max(v.cast_at)).where(
-                v.partition_no == part, v.offset < end, v.offset >= end - _NEAR_THE_END
+                v.partition_no == part, v.offset < end, v.offset >= end - _LAST_OFFSETS
             )
         )
         for part, end in leaf_index.next_offsets(connection, log_size).items()
@@ -83,7 +83,7 @@ def data_until(connection: Connection, log_size: int) -> int | None:
     return max((int(time) for time in newest if time is not None), default=None)
 
 
-def history(connection: Connection, model: str, view: str) -> list[dict[str, Any]]:
+def model_history(connection: Connection, model: str, view: str) -> list[dict[str, Any]]:
     """A model's row of a view in every published snapshot that has one, oldest first, and the battles of all models."""
     s, r = schema.snapshot.c, schema.snapshot_row.c
     every = schema.snapshot_row.alias("every")
@@ -104,13 +104,13 @@ def history(connection: Connection, model: str, view: str) -> list[dict[str, Any
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def knows_model(connection: Connection, name: str) -> bool:
-    """Whether a vote or a snapshot has named this model."""
+def has_model(connection: Connection, name: str) -> bool:
+    """Whether a vote has named this model."""
     m = schema.model.c
     return connection.scalar(sa.select(m.model_no).where(m.name == name)) is not None
 
 
-def alerts(
+def list_alerts(
     connection: Connection,
     limit: int,
     after: tuple[int, str] | None = None,
@@ -119,7 +119,7 @@ def alerts(
     """Alerts, newest first, each with the key that the page after it starts from.
 
     Args:
-        limit: the most of them.
+        limit: how many at most.
         after: the key of the last one seen.
         wanted: state, severity, detector, subject_kind, subject: only those that fit.
     """
@@ -135,14 +135,14 @@ def alerts(
     return [((row["opened_at"], row["alert_id"]), format_alert(dict(row))) for row in rows]
 
 
-def alerts_naming(connection: Connection, model: str, limit: int) -> list[dict[str, Any]]:
+def list_alerts_naming(connection: Connection, model: str, limit: int) -> list[dict[str, Any]]:
     """The newest alerts about voters whose likeliest explanation names a model."""
     a = schema.alert.c
-    # What the evidence would say, as JSON has it; which of them says it of the likeliest is seen below.
-    said = json.dumps({"model": model})[1:-1]
+    # Any mention in the evidence, as JSON; the likeliest explanation is checked below.
+    mention = json.dumps({"model": model})[1:-1]
     query = (
         select_alerts()
-        .where(a.subject_kind == "voter", a.evidence.contains(said, autoescape=True))
+        .where(a.subject_kind == "voter", a.evidence.contains(mention, autoescape=True))
         .order_by(a.opened_at.desc(), a.alert_id)
         .limit(limit)
     )
@@ -150,16 +150,10 @@ def alerts_naming(connection: Connection, model: str, limit: int) -> list[dict[s
     return [one for one in found if one["evidence"].get("likeliest", [{}])[0].get("model") == model]
 
 
-def exclusions(connection: Connection, limit: int, before: int | None = None) -> list[dict[str, Any]]:
-    """Entries of the dated list, newest first, those with a smaller number than `before`."""
+def list_exclusions(connection: Connection, limit: int, before: int | None = None) -> list[dict[str, Any]]:
+    """Entries of the list of exclusions, newest first, those with a smaller number than `before`."""
     e = schema.exclusion.c
     query = sa.select(schema.exclusion).order_by(e.exclusion_no.desc()).limit(limit)
     if before is not None:
         query = query.where(e.exclusion_no < before)
     return [dict(row) for row in connection.execute(query).mappings()]
-
-
-def _snapshot(row: Any) -> Snapshot:
-    return Snapshot(
-        row.snapshot_id, row.sequence, row.previous, row.digest, row.log_size, json.loads(row.body), row.published_at
-    )

@@ -1,0 +1,124 @@
+"""The votes that exclusions are about: found, counted by pair, and attributed to entries of the list."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.events.pseudonym import format_pseudonym, parse_pseudonym
+from pipeline.store.boards.exclusion_list import KINDS
+from pipeline.store.db import dialect, schema
+from pipeline.store.log import leaf_index, retractions
+from pipeline.store.votes import ingest
+from pipeline.store.votes.ingest import VotePosition
+from pipeline.store.votes.vote_selections import VoteSelection
+from pipeline.vocabulary.fates import ACCEPTED
+
+VotesByPosition = dict[VotePosition, Any]
+"""Rows of partition_no, offset, voter, model_a, model_b, outcome."""
+
+_COLUMNS = tuple(schema.vote.c[name] for name in ("partition_no", "offset", "voter", "model_a", "model_b", "outcome"))
+
+
+def find_votes(
+    connection: Connection,
+    log_size: int,
+    voters: Collection[int],
+    vote_ids: Collection[str] = (),
+    selections: Collection[VoteSelection] = (),
+    *,
+    except_ids: Collection[str] = (),
+    except_selections: Collection[VoteSelection] = (),
+) -> VotesByPosition:
+    """Find the accepted votes in the log at a size, of these voters, with these ids or of these selections.
+
+    Args:
+        log_size: votes sealed later are left out.
+        voters: pseudonyms.
+        vote_ids, selections: more votes.
+        except_ids, except_selections: votes to leave out.
+    """
+    v = schema.vote.c
+    # Retracted votes are in no count already.
+    omitted = _positions(connection, except_ids) | retractions.retracted_positions(connection, log_size)
+    omitted |= {(row.partition_no, row.offset) for one in except_selections for row in one.read_votes(connection)}
+    found: list[Any] = [row for selection in selections for row in selection.read_votes(connection)]
+    for chunk in _chunks(sorted(voters)):
+        found += connection.execute(sa.select(*_COLUMNS).where(v.voter.in_(chunk), v.fate == ACCEPTED))
+    for part, offset in _positions(connection, vote_ids):
+        at = (v.partition_no == part, v.offset == offset, v.fate == ACCEPTED)
+        found += connection.execute(sa.select(*_COLUMNS).where(*at))
+    ends = leaf_index.next_offsets(connection, log_size)
+    return {
+        (row.partition_no, row.offset): row
+        for row in found
+        if row.offset < ends.get(row.partition_no, 0) and (row.partition_no, row.offset) not in omitted
+    }
+
+
+def find_excluded(connection: Connection, log_size: int, entries: Iterable[Mapping[str, str]]) -> VotesByPosition:
+    """Find the accepted votes in the log at a size that entries (kind, target) of the list exclude."""
+    targets: dict[str, list[str]] = {kind: [] for kind in KINDS}
+    for entry in entries:
+        targets[entry["kind"]].append(entry["target"])
+    voters = [parse_pseudonym(target) for target in targets["voter"]]
+    selections = [VoteSelection.parse(text) for text in targets["votes"]]
+    return find_votes(connection, log_size, voters, targets["vote"], selections)
+
+
+def read_votes_at(connection: Connection, positions: Iterable[VotePosition]) -> VotesByPosition:
+    """Read the votes at these positions."""
+    v = schema.vote.c
+    by_part: dict[int, list[int]] = {}
+    for part, offset in positions:
+        by_part.setdefault(part, []).append(offset)
+    rows: list[Any] = []
+    for part, offsets in by_part.items():
+        for chunk in _chunks(sorted(offsets)):
+            rows += connection.execute(sa.select(*_COLUMNS).where(v.partition_no == part, v.offset.in_(chunk)))
+    return {(row.partition_no, row.offset): row for row in rows}
+
+
+def count_by_pair(votes: Mapping[VotePosition, Any]) -> list[tuple[int, int, int, int]]:
+    """Count votes: (model_a, model_b, outcome, votes)."""
+    counts = Counter((row.model_a, row.model_b, row.outcome) for row in votes.values())
+    return [(*cell, number) for cell, number in sorted(counts.items())]
+
+
+def attribute_to_entries(
+    connection: Connection, votes: Mapping[VotePosition, Any], entries: Sequence[Mapping[str, str]]
+) -> dict[VotePosition, int]:
+    """Position of each excluded vote → index of the first entry (kind, target) that excludes it."""
+    by_target: dict[tuple[str, str], int] = {}
+    by_position: dict[VotePosition, int] = {}
+    for index, entry in enumerate(entries):
+        by_target.setdefault((entry["kind"], entry["target"]), index)
+        if entry["kind"] == "vote":
+            named = _positions(connection, [entry["target"]])
+        elif entry["kind"] == "votes":
+            rows = VoteSelection.parse(entry["target"]).read_votes(connection)
+            named = {(row.partition_no, row.offset) for row in rows}
+        else:
+            continue
+        for position in named:
+            by_position.setdefault(position, index)
+    none = len(entries)
+    return {
+        position: min(by_position.get(position, none), by_target.get(("voter", format_pseudonym(row.voter)), none))
+        for position, row in votes.items()
+    }
+
+
+def _positions(connection: Connection, vote_ids: Iterable[str]) -> set[VotePosition]:
+    keys = b"".join(hashlib.sha256(vote_id.encode()).digest()[:16] for vote_id in vote_ids)
+    return set(ingest.find_by_key(connection, np.frombuffer(keys, dtype="V16")).values())
+
+
+def _chunks(values: Sequence[Any]) -> list[list[Any]]:
+    return [list(values[start : start + dialect.CHUNK]) for start in range(0, len(values), dialect.CHUNK)]

@@ -1,0 +1,149 @@
+"""The dated list of exclusions: what does not count in the defended view, and why.
+
+Laws: every entry has a reason and a name; nothing is removed; an entry is undone by another one. The policy
+`auto-voter/1` is such a name: it excludes the votes of a voter whose critical alert is open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.errors import Usage
+from pipeline.events.pseudonym import parse_pseudonym
+from pipeline.store.db import schema
+from pipeline.store.votes.vote_selections import VoteSelection
+
+AUTO_VOTER = "auto-voter/1"
+KINDS = ("voter", "vote", "votes")
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveExclusion:
+    """What is excluded now.
+
+    Attributes:
+        kind: of KINDS.
+        target: a voter's pseudonym as shown, a vote id, or the text of a selection of votes.
+        reason, name: of the entry.
+    """
+
+    kind: str
+    target: str
+    reason: str
+    name: str
+
+
+def add_entry(
+    connection: Connection,
+    action: str,
+    kind: str,
+    target: str,
+    reason: str,
+    name: str,
+    now: int,
+    alert_id: str | None = None,
+) -> None:
+    """Add an entry to the list.
+
+    Args:
+        action: exclude or restore.
+        kind, target, reason, name: as for `ActiveExclusion`.
+        now: wall clock in microseconds.
+        alert_id: the alert that it follows from.
+
+    Raises:
+        Usage: no reason or no name, or a target that does not exist.
+    """
+    if action not in {"exclude", "restore"} or kind not in KINDS:
+        raise Usage(f"expected exclude or restore of a {' or '.join(KINDS)}, got {action} of a {kind}")
+    if not reason.strip() or not name.strip():
+        raise Usage("expected a reason and a name: nothing is excluded or restored without both")
+    if kind == "voter":
+        try:
+            parse_pseudonym(target)
+        except ValueError as error:
+            raise Usage(f"voter: {error}; `integrity pseudonym VOTER_ID` gives it") from None
+    if kind == "votes":
+        target = str(VoteSelection.parse(target))
+    connection.execute(
+        schema.exclusion.insert(),
+        {
+            "action": action,
+            "kind": kind,
+            "target": target,
+            "reason": reason,
+            "name": name,
+            "at": now,
+            "alert_id": alert_id,
+        },
+    )
+
+
+def read_active(connection: Connection) -> list[ActiveExclusion]:
+    """What is excluded now, sorted: the last entry about a target decides."""
+    return [
+        ActiveExclusion(kind, target, row["reason"], row["name"])
+        for (kind, target), row in sorted(_last_entries(connection).items())
+        if row["action"] == "exclude"
+    ]
+
+
+def read_active_of_alert(connection: Connection, alert_id: str) -> list[ActiveExclusion]:
+    """What is excluded now by an entry that names this alert."""
+    e = schema.exclusion.c
+    rows = connection.execute(sa.select(e.kind, e.target).where(e.alert_id == alert_id, e.action == "exclude"))
+    named = {tuple(row) for row in rows}
+    return [one for one in read_active(connection) if (one.kind, one.target) in named]
+
+
+def apply_auto_voter(connection: Connection, now: int) -> int:
+    """Apply the policy `auto-voter/1`.
+
+    A voter is excluded while a critical alert about the voter is open or acknowledged, and restored when none is; a
+    person's entry is never changed.
+
+    Returns:
+        The number of new entries.
+    """
+    a = schema.alert.c
+    critical = {
+        row.subject: row.alert_id
+        for row in connection.execute(
+            sa.select(a.subject, a.alert_id)
+            .where(a.subject_kind == "voter", a.severity == "critical", a.state.in_(["open", "acknowledged"]))
+            .order_by(a.alert_id)
+        )
+    }
+    last = {target: row for (kind, target), row in _last_entries(connection).items() if kind == "voter"}
+    entries = 0
+    for subject, alert_id in sorted(critical.items()):
+        before = last.get(subject)
+        if before is None or (before["name"] == AUTO_VOTER and before["action"] == "restore"):
+            reason = f"critical alert {alert_id} is open"
+            add_entry(connection, "exclude", "voter", subject, reason, AUTO_VOTER, now, alert_id)
+            entries += 1
+    for subject, row in sorted(last.items()):
+        if row["name"] == AUTO_VOTER and row["action"] == "exclude" and subject not in critical:
+            reason = f"alert {row['alert_id']} is no longer open"
+            add_entry(connection, "restore", "voter", subject, reason, AUTO_VOTER, now, row["alert_id"])
+            entries += 1
+    return entries
+
+
+def flagged_voters(connection: Connection) -> list[int]:
+    """Voters with an alert that is not resolved: their votes train no baseline."""
+    a = schema.alert.c
+    rows = connection.scalars(sa.select(a.subject).where(a.subject_kind == "voter", a.state != "resolved").distinct())
+    return sorted(parse_pseudonym(subject) for subject in rows)
+
+
+def _last_entries(connection: Connection) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """(kind, target) → the last entry about it."""
+    c = schema.exclusion.c
+    rows = connection.execute(sa.select(schema.exclusion).order_by(c.exclusion_no)).mappings()
+    return {(row["kind"], row["target"]): dict(row) for row in rows}

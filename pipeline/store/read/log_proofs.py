@@ -1,0 +1,220 @@
+"""Proofs from the public logs: signed heads, inclusion, consistency, tiles.
+
+Laws: every proof is about a signed head, not about what is merely sealed; a proof of one vote reads O(log n) tiles.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from sqlalchemy.engine import Connection
+
+from pipeline.errors import Usage
+from pipeline.ledger import manifest as manifest_format
+from pipeline.ledger import merkle
+from pipeline.ledger.canonical_json import Digest
+from pipeline.ledger.manifest import Manifest
+from pipeline.ledger.merkle_proofs import consistency_path, inclusion_path
+from pipeline.ledger.tiles import FULL, HEIGHT, Tile, TileReader
+from pipeline.store.boards import snapshots
+from pipeline.store.db.engine import Store
+from pipeline.store.log import leaf_index, manifests
+from pipeline.store.log.manifests import SignedManifest
+from pipeline.store.votes import ingest
+
+SNAPSHOTS, VOTES = "snapshots", "votes"
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotProof:
+    """Proof that a manifest is in the snapshot log.
+
+    Attributes:
+        sequence: of its manifest.
+        leaf: its index, sequence − 1.
+        size: of the log's newest head.
+        path: hexadecimal digests, the lowest first.
+        manifest_sha256: of the manifest.
+        checkpoint: the signed head.
+    """
+
+    sequence: int
+    leaf: int
+    size: int
+    path: tuple[Digest, ...]
+    manifest_sha256: str
+    checkpoint: str
+
+
+@dataclass(frozen=True, slots=True)
+class VoteProof:
+    """Proof that a vote is in the vote log; `tiles_read` is its cost."""
+
+    leaf: int
+    size: int
+    path: tuple[Digest, ...]
+    tiles_read: int
+
+
+def read_checkpoint(store: Store, log: str = SNAPSHOTS) -> bytes:
+    """The newest signed head of a log, witnesses' lines included.
+
+    Raises:
+        Usage: nothing is published, or there is no such log.
+    """
+    with store.read() as connection:
+        signed = newest_manifest(connection)
+        if _checked(log) == VOTES:
+            return signed.votes_checkpoint
+        return signed.checkpoint + manifests.read_cosignatures(connection, signed.sequence)
+
+
+def read_keys(store: Store) -> tuple[str, ...]:
+    """The verifier keys of the snapshot log, oldest first; the last one signs.
+
+    Raises:
+        Usage: nothing is published.
+    """
+    with store.read() as connection:
+        return parse_manifest(newest_manifest(connection).body).keys
+
+
+def read_manifest(store: Store, snapshot_id: str | None = None) -> bytes:
+    """The manifest of a snapshot (an id or its prefix), by default the newest.
+
+    Raises:
+        Usage: there is none.
+    """
+    with store.read() as connection:
+        return find_manifest(connection, snapshot_id).body
+
+
+def prove_snapshot(store: Store, snapshot_id: str | None = None) -> SnapshotProof:
+    """Prove that a snapshot is in the snapshot log of its newest head.
+
+    Raises:
+        Usage: there is no such snapshot.
+    """
+    with store.read() as connection:
+        signed, newest = find_manifest(connection, snapshot_id), newest_manifest(connection)
+        path = inclusion_path(signed.sequence - 1, newest.sequence, snapshot_tree(connection, newest).node)
+        head = newest.checkpoint + manifests.read_cosignatures(connection, newest.sequence)
+    return SnapshotProof(
+        signed.sequence, signed.sequence - 1, newest.sequence, _hexadecimal(path), signed.sha256, head.decode()
+    )
+
+
+def prove_growth(store: Store, old: int, new: int, log: str = SNAPSHOTS) -> tuple[Digest, ...]:
+    """Prove that a log with `new` leaves begins with the one of `old` leaves.
+
+    Raises:
+        Usage: not 0 ≤ old ≤ new ≤ the size of the newest head.
+    """
+    with store.read() as connection:
+        newest = newest_manifest(connection)
+        size = newest.sequence if _checked(log) == SNAPSHOTS else parse_manifest(newest.body).vote_log.size
+        if not 0 <= old <= new <= size:
+            raise Usage(f"expected sizes 0 ≤ old ≤ new ≤ {size}, got {old} and {new}")
+        tree = snapshot_tree(connection, newest) if log == SNAPSHOTS else TileReader(size, store.files.get_tile)
+        return _hexadecimal(consistency_path(old, new, tree.node))
+
+
+def prove_vote(store: Store, vote_id: str) -> VoteProof:
+    """Prove that a vote is in the vote log of the newest snapshot.
+
+    Raises:
+        Usage: no such vote, or not yet in a published log.
+    """
+    with store.read() as connection:
+        manifest = parse_manifest(newest_manifest(connection).body)
+        return prove_leaf(store, find_leaf(connection, vote_id, manifest), manifest)
+
+
+def read_tile(store: Store, log: str, path: str) -> bytes:
+    """A tile of a log, named as in C2SP tlog-tiles.
+
+    Raises:
+        Usage: not the path of a tile of the log's newest head.
+    """
+    try:
+        tile = Tile.parse(path)
+    except ValueError as error:
+        raise Usage(str(error)) from None
+    with store.read() as connection:
+        newest = newest_manifest(connection)
+        tree = snapshot_tree(connection, newest) if _checked(log) == SNAPSHOTS else None
+        size = tree.size if tree is not None else parse_manifest(newest.body).vote_log.size
+    first = tile.index * FULL
+    if (first + tile.width) << (HEIGHT * tile.level) > size:
+        raise Usage(f"expected a tile of a log of {size} leaves, got {path}")
+    if tree is None:
+        return store.files.get_tile(tile)
+    return b"".join(tree.node(HEIGHT * tile.level, index) for index in range(first, first + tile.width))
+
+
+def newest_manifest(connection: Connection) -> SignedManifest:
+    """The newest manifest.
+
+    Raises:
+        Usage: nothing is published.
+    """
+    found = manifests.newest(connection)
+    if found is None:
+        raise Usage("expected a published snapshot, got none: `integrity refresh` publishes one")
+    return found
+
+
+def find_manifest(connection: Connection, snapshot_id: str | None) -> SignedManifest:
+    """The manifest of a snapshot (an id or its prefix), by default the newest.
+
+    Raises:
+        Usage: there is none.
+    """
+    return manifests.find_by_snapshot(connection, snapshots.find(connection, snapshot_id).snapshot_id)
+
+
+@lru_cache(maxsize=4)
+def parse_manifest(body: bytes) -> Manifest:
+    """A manifest from its bytes. Cached: strict parsing takes longer than the proof that it is needed for."""
+    return manifest_format.load(body)
+
+
+def snapshot_tree(connection: Connection, head: SignedManifest) -> merkle.MerkleTree:
+    """The tree of the snapshot log up to a head."""
+    return merkle.MerkleTree(manifests.leaf_hashes(connection, head.sequence))
+
+
+def find_leaf(connection: Connection, vote_id: str, manifest: Manifest) -> int:
+    """The leaf of a vote in the log of a manifest.
+
+    Raises:
+        Usage: no such vote, or not in this log.
+    """
+    key = np.frombuffer(hashlib.sha256(vote_id.encode()).digest()[:16], dtype="V16")
+    positions = list(ingest.find_by_key(connection, key).values())
+    if not positions:
+        raise Usage(f"expected the id of a stored vote, got {vote_id!r}")
+    found = leaf_index.find_leaves(connection, positions).get(positions[0])
+    if found is None or found >= manifest.vote_log.size:
+        raise Usage(f"expected a vote that a snapshot rates, got {vote_id!r}, which the next `integrity refresh` takes")
+    return found
+
+
+def prove_leaf(store: Store, leaf: int, manifest: Manifest) -> VoteProof:
+    """Prove that a leaf is in the vote log of a manifest."""
+    log = TileReader(manifest.vote_log.size, store.files.get_tile)
+    path = inclusion_path(leaf, manifest.vote_log.size, log.node)
+    return VoteProof(leaf, manifest.vote_log.size, _hexadecimal(path), log.reads)
+
+
+def _checked(log: str) -> str:
+    if log not in (SNAPSHOTS, VOTES):
+        raise Usage(f"expected the log {SNAPSHOTS} or {VOTES}, got {log!r}")
+    return log
+
+
+def _hexadecimal(path: list[bytes]) -> tuple[Digest, ...]:
+    return tuple(Digest(one.hex()) for one in path)

@@ -1,0 +1,90 @@
+"""Receipts of votes: proof that a vote is in the published log, and whether it counts, for whoever cast it.
+
+Law: a receipt reads O(log n) tiles and one segment.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.ledger import bundle, leaf, segment
+from pipeline.ledger.canonical_json import Digest
+from pipeline.ledger.manifest import Manifest
+from pipeline.ledger.receipt import VoteReceipt
+from pipeline.store.db import schema
+from pipeline.store.db.engine import Store
+from pipeline.store.log import leaf_index
+from pipeline.store.log.manifests import SignedManifest
+from pipeline.store.read.log_proofs import find_leaf, newest_manifest, parse_manifest, prove_leaf
+from pipeline.vocabulary.fates import ACCEPTED, FATES, LATE
+
+_RETRACTED = "taken back"
+
+
+def issue_receipt(store: Store, vote_id: str) -> VoteReceipt:
+    """The receipt of a vote.
+
+    Raises:
+        Usage: no such vote, or not yet in a published log.
+    """
+    with store.read() as connection:
+        signed = newest_manifest(connection)
+        manifest = parse_manifest(signed.body)
+        return _receipt(store, connection, signed, manifest, find_leaf(connection, vote_id, manifest))
+
+
+def receipts_of_voter(store: Store, voter: int) -> list[VoteReceipt]:
+    """Receipts of all votes of a voter (a pseudonym) that are in the newest snapshot's log.
+
+    Raises:
+        Usage: nothing is published.
+    """
+    v = schema.vote.c
+    with store.read() as connection:
+        signed = newest_manifest(connection)
+        manifest = parse_manifest(signed.body)
+        rows = connection.execute(sa.select(v.partition_no, v.offset).where(v.voter == voter)).all()
+        leaves = sorted(leaf_index.find_leaves(connection, [(row.partition_no, row.offset) for row in rows]).values())
+        return [_receipt(store, connection, signed, manifest, at) for at in leaves if at < manifest.vote_log.size]
+
+
+def _receipt(store: Store, connection: Connection, signed: SignedManifest, manifest: Manifest, at: int) -> VoteReceipt:
+    proof = prove_leaf(store, at, manifest)
+    listed = max((one for one in manifest.segments if one.first <= at), key=lambda one: one.first)
+    row = segment.read(store.files.get(listed.sha256), listed.path)[0].slice(at - listed.first, 1)
+    fate, vote = row["fate"][0].as_py(), row["vote"][0].as_py()
+    reason = _reason(store, connection, manifest, at)
+    raw = fate in (FATES[ACCEPTED], FATES[LATE]) and not reason.startswith(_RETRACTED)
+    if fate != FATES[ACCEPTED] and not reason:
+        reason = fate
+    return VoteReceipt(
+        vote=vote,
+        leaf=at,
+        entry=leaf.entries(row)[0].decode(),
+        size=proof.size,
+        path=proof.path,
+        checkpoint=signed.votes_checkpoint.decode(),
+        snapshot=Digest(signed.sha256),
+        raw=raw,
+        defended=raw and not reason,
+        reason=reason,
+        tiles_read=proof.tiles_read,
+    )
+
+
+def _reason(store: Store, connection: Connection, manifest: Manifest, at: int) -> str:
+    """Why a vote does not count, apart from its fate; "" if it does."""
+    r = schema.retraction.c
+    reason = connection.scalar(sa.select(r.reason).where(r.retracts == at, r.leaf < manifest.vote_log.size))
+    if reason is not None:
+        return f"{_RETRACTED}: {reason}"
+    name = bundle.EXCLUDED
+    excluded = segment.read_excluded(store.files.get(manifest.files[name]), name)
+    found = excluded.filter(pc.equal(excluded["leaf"], pa.scalar(at, pa.int64())))
+    if not len(found):
+        return ""
+    entry = manifest.exclusions[found["exclusion"][0].as_py()]
+    return f"excluded: {entry.reason} ({entry.name})"
