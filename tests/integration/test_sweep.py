@@ -175,7 +175,7 @@ def votes_are_read_alike_in_blocks_of_any_size(store: Store, monkeypatch: pytest
         )
         assert np.array_equal(np.array([tuple(row) for row in slow]).T, np.stack(list(columns_of(whole))))
         for rows in (VOTES // 4, 1_000, VOTES + 39, VOTES + 40):
-            monkeypatch.setattr(stored, "_ROWS", rows)
+            monkeypatch.setattr(audit_queries, "_ROWS", rows)
             assert np.array_equal(
                 np.stack(list(columns_of(audit_queries.read_vote_columns(connection)))),
                 np.stack(list(columns_of(whole))),
