@@ -1,17 +1,17 @@
-"""A proof bundle: one snapshot, and everything that a stranger needs to check it offline.
+"""Proof bundles: one snapshot with everything that is needed to check it offline.
 
     manifest.json           what the snapshot claims: the leaf of the snapshot log
-    previous.json           the manifest before it (not for the first snapshot)
+    previous.json           the previous manifest (not for the first snapshot)
     checkpoint              the signed head of the snapshot log
-    previous-checkpoint     the head that it grew from (not for the first snapshot)
+    previous-checkpoint     the signed head before it (not for the first snapshot)
     proof.json              inclusion of both manifests, consistency of both heads
-    votes/….parquet         the vote log, a file a seal
+    votes/….parquet         the vote log, one file for each seal
     excluded.parquet        which leaves the defended view does not count
-    key.txt                 the key that signed, which proves nothing by itself
-    README.txt              how to check, in words
+    key.txt                 the key that signed; proves nothing by itself
+    README.txt              how to check the bundle
 
-Laws: the first five are bound by proofs and signatures; every other file is listed with its SHA-256 in the manifest; a
-file that is not listed is a fault, as is a link or anything else that is no file.
+Laws: the first five are bound by proofs and signatures; every other file is listed with its SHA-256 in the manifest; an
+unlisted file is a fault, and so is a link or a device.
 """
 
 from __future__ import annotations
@@ -33,31 +33,31 @@ CHECKPOINT, PREVIOUS_CHECKPOINT = "checkpoint", "previous-checkpoint"
 KEY, README, EXCLUDED = "key.txt", "README.txt", "excluded.parquet"
 
 BundleFiles = Mapping[str, bytes]
-"""Path → content; a path has "/" between its parts."""
+"""Path → content; the parts of a path are separated by "/"."""
 
 _README = """\
 A snapshot of a leaderboard, with everything needed to check it without asking the operator.
 
-    integrity verify DIRECTORY --key KEY
+    leaderboard-verify DIRECTORY --key KEY          (or: integrity verify DIRECTORY --key KEY)
 
-checks, offline, that the operator signed it, that it is in the log of snapshots, that both logs only ever grew, that
-the votes are those of the log, and that the ratings follow from them and from the exclusions in manifest.json.
+checks, offline, that the operator signed it, that it is in the log of snapshots, that both logs were only appended to,
+that the votes are those of the log, and that the ratings follow from the votes and the exclusions in manifest.json.
 
-Get KEY from the operator by another way than this bundle: key.txt could have been replaced together with all the rest.
+Get KEY from the operator through another channel: key.txt could have been replaced together with the bundle.
 
-The public part of a vote is its id, the two models, the outcome and the hour. The voter and everything else is behind
-SHA-256(blind + private fields). That is pseudonymous, not anonymous. Why a voter was excluded cannot be proved from
-public data; that exactly the listed votes were left out can, and is checked.
+The public part of a vote is its id, the two models, the outcome, its fate and the hour. The voter and all other fields
+are committed to as SHA-256(blind + private fields). That is pseudonymous, not anonymous. Public data cannot prove why a
+voter was excluded. It does prove that exactly the listed votes were left out.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class BundleProof:
-    """Paths through the snapshot log, as hexadecimal digests, the lowest first.
+    """The proofs in a bundle, as hexadecimal digests, lowest level first.
 
     Attributes:
         inclusion: of the manifest in the checkpoint.
-        previous_inclusion: of the manifest before it in the checkpoint.
+        previous_inclusion: of the previous manifest in the checkpoint.
         consistency: from the previous checkpoint to the checkpoint.
     """
 
@@ -67,30 +67,30 @@ class BundleProof:
 
 
 def listed_files(key: VerifierKey, excluded: bytes) -> dict[str, bytes]:
-    """The files of a bundle that the manifest lists in `files`."""
+    """Return the files of a bundle that the manifest lists in `files`."""
     return {KEY: f"{key}\n".encode(), README: _README.encode(), EXCLUDED: excluded}
 
 
 def file_digests(files: BundleFiles) -> dict[str, Digest]:
-    """Their digests, for the manifest."""
+    """Return the SHA-256 of each file, for the manifest."""
     return {name: sha256_hex(data) for name, data in sorted(files.items())}
 
 
 def build_proof(sequence: int, size: int, previous_size: int, node: NodeReader) -> BundleProof:
-    """The proofs of a bundle.
+    """Make the proofs of a bundle.
 
     Args:
         sequence: of the snapshot; its leaf is sequence − 1.
-        size: of the checkpoint.
-        previous_size: of the checkpoint before it, 0 for none.
-        node: the snapshot log.
+        size: leaves of the checkpoint.
+        previous_size: leaves of the previous checkpoint, 0 if there is none.
+        node: reads the snapshot log.
     """
     paths = (
         inclusion_path(sequence - 1, size, node),
         inclusion_path(sequence - 2, size, node) if sequence > 1 else [],
         consistency_path(previous_size, size, node),
     )
-    return BundleProof(*(tuple(Digest(one.hex()) for one in path) for path in paths))
+    return BundleProof(*(tuple(Digest(sibling.hex()) for sibling in path) for path in paths))
 
 
 def assemble(
@@ -101,27 +101,27 @@ def assemble(
     *,
     before: tuple[bytes, bytes] | None = None,
 ) -> dict[str, bytes]:
-    """Put a bundle together.
+    """Assemble a bundle.
 
     Args:
         manifest: its bytes, as in the log.
         checkpoint: the signed note.
-        proof: as `prove`.
-        files: segments, and what `stated` gives.
-        before: the manifest and the checkpoint before, None for the first snapshot.
+        proof: as `build_proof`.
+        files: the segments and `listed_files`.
+        before: the previous manifest and checkpoint, None for the first snapshot.
     """
     older = {} if before is None else {PREVIOUS: before[0], PREVIOUS_CHECKPOINT: before[1]}
     return {MANIFEST: manifest, CHECKPOINT: checkpoint, PROOF: canonical_json.dump(proof), **older, **files}
 
 
 def expected_paths(manifest: Manifest) -> set[str]:
-    """The paths that a bundle of this manifest has, no more and no less."""
+    """Return exactly the paths that a bundle with this manifest has."""
     bound = {MANIFEST, CHECKPOINT, PROOF} | ({PREVIOUS, PREVIOUS_CHECKPOINT} if manifest.sequence > 1 else set())
     return bound | {segment.path for segment in manifest.segments} | set(manifest.files)
 
 
 def write_folder(folder: Path, files: BundleFiles) -> None:
-    """Write a bundle into a folder that is not there yet, or empty."""
+    """Write a bundle into a new or empty folder."""
     for name, data in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -129,7 +129,7 @@ def write_folder(folder: Path, files: BundleFiles) -> None:
 
 
 class BundleFolder(BundleFiles):
-    """A bundle in a folder; a file is read when it is asked for.
+    """A bundle in a folder, read file by file.
 
     Raises:
         Refuted: reason `missing`; there is no such folder.
@@ -141,10 +141,10 @@ class BundleFolder(BundleFiles):
         self._folder = folder
 
     def __iter__(self) -> Iterator[str]:
-        """Every path below the folder that is no folder.
+        """Yield the path of every file.
 
         Raises:
-            Refuted: reason `not_a_file`; a link, a device, a pipe.
+            Refuted: reason `not_a_file`; a link, a device or a pipe.
         """
         for path in sorted(self._folder.rglob("*")):
             name = path.relative_to(self._folder).as_posix()
@@ -157,5 +157,5 @@ class BundleFolder(BundleFiles):
         return sum(1 for _ in self)
 
     def __getitem__(self, name: str) -> bytes:
-        """The content of a file that the iteration names."""
+        """Return the content of a file that the iteration yields."""
         return (self._folder / name).read_bytes()

@@ -1,7 +1,7 @@
-"""A bundle as one file: a zip whose bytes follow from the bundle.
+"""Bundles as zip files with reproducible bytes.
 
-Laws: entries are stored, not compressed, in the order of their paths, with one fixed time; a zip that is not, byte by
-byte, the one that its own entries give is refused, so nothing can hide between them.
+Laws: entries are stored without compression, sorted by path, with one fixed time; a zip that differs from the one that
+`write` makes of its entries is refused, so no data can be hidden between entries.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from typing import BinaryIO
 from ..errors import Refuted
 from .bundle import BundleFiles, BundleFolder
 
-# Zip knows no earlier one. A bundle says its own time, signed, in the manifest.
+# The earliest time of the format. The time of a snapshot is in its signed manifest.
 _TIME = (1980, 1, 1, 0, 0, 0)
 
 
 def write(out: BinaryIO, files: BundleFiles) -> None:
-    """Write a bundle, one file in memory at a time; `out` need not be able to seek."""
-    with zipfile.ZipFile(_Forward(out.write), "w", zipfile.ZIP_STORED) as packed:  # type: ignore[call-overload]
+    """Write a bundle with one file in memory at a time; `out` need not be seekable."""
+    with zipfile.ZipFile(_ForwardOnly(out.write), "w", zipfile.ZIP_STORED) as packed:  # type: ignore[call-overload]
         for name in sorted(files):
             packed.writestr(_entry(name), files[name])
 
 
-class _Forward:
-    """A stream that only goes on: a zip in a file and one sent over a wire have the same bytes."""
+class _ForwardOnly:
+    """A stream without seek: `zipfile` then writes the same bytes to a file and to a socket."""
 
     def __init__(self, write: Callable[[bytes], object]) -> None:
         self._write = write
@@ -36,21 +36,21 @@ class _Forward:
         return len(data)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: there is no buffer."""
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
     entry = zipfile.ZipInfo(name, _TIME)
     entry.external_attr = 0o644 << 16
-    entry.create_system = 3  # a file made on another system must have the same bytes
+    entry.create_system = 3  # the same bytes on every system
     return entry
 
 
 class BundleArchive(BundleFiles):
-    """A bundle in a zip; a file is read when it is asked for.
+    """A bundle in a zip, read file by file.
 
     Raises:
-        Refuted: reason `archive`; this is no zip as `write` makes it.
+        Refuted: reason `archive`; not a zip as `write` makes it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -63,9 +63,9 @@ class BundleArchive(BundleFiles):
             info = self._packed.getinfo(name)
             parts = name.split("/")
             if names.count(name) > 1 or ".." in parts or "" in parts or "\\" in name:
-                raise Refuted("archive", name, "expected each path once, inside of the bundle")
+                raise Refuted("archive", name, "expected each path once, and none outside the bundle")
             if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 or info.file_size != info.compress_size:
-                raise Refuted("archive", name, "expected a stored entry")
+                raise Refuted("archive", name, "expected an entry without compression and encryption")
         self._names = names
         self._compare(path)
 
@@ -75,11 +75,11 @@ class BundleArchive(BundleFiles):
             def same(data: bytes) -> None:
                 place = given.tell()
                 if given.read(len(data)) != data:
-                    raise Refuted("archive", str(path), f"from byte {place} on it is not the zip of its entries")
+                    raise Refuted("archive", str(path), f"from byte {place} on it differs from the zip of its entries")
 
-            write(_Forward(same), self)  # type: ignore[arg-type]
+            write(_ForwardOnly(same), self)  # type: ignore[arg-type]
             if given.read(1):
-                raise Refuted("archive", str(path), f"expected its end at byte {given.tell() - 1}")
+                raise Refuted("archive", str(path), f"expected the end of the file at byte {given.tell() - 1}")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -88,7 +88,7 @@ class BundleArchive(BundleFiles):
         return len(self._names)
 
     def __getitem__(self, name: str) -> bytes:
-        """The content of a file.
+        """Return the content of a file.
 
         Raises:
             Refuted: reason `archive`; the entry is damaged.
@@ -96,7 +96,7 @@ class BundleArchive(BundleFiles):
         try:
             return self._packed.read(name)
         except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, ValueError) as error:
-            raise Refuted("archive", name, f"expected a whole entry: {error}") from None
+            raise Refuted("archive", name, f"expected an undamaged entry: {error}") from None
 
 
 def open_bundle(path: Path) -> BundleFiles:

@@ -1,10 +1,9 @@
-"""JSON that has one spelling (RFC 8785), and records that have exactly the fields they declare.
+"""Canonical JSON (RFC 8785), and records that have exactly their declared fields.
 
-Laws: bytes that are not the canonical form of their own value are refused, so nothing can be changed in a file without
-changing what it says; a missing field and a field that nobody declared are errors; a digest is 64 lower-case
-hexadecimal digits.
+Laws: bytes that are not the canonical form of their value are refused, so each value has one file; a missing and an
+undeclared field are errors; a digest is 64 lower-case hexadecimal digits.
 
-Not handled: what the fields mean.
+Not handled: the meaning of fields.
 """
 
 from __future__ import annotations
@@ -28,17 +27,17 @@ Digest = NewType("Digest", str)
 T = TypeVar("T")
 
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
-# Beyond it a JSON reader elsewhere would round the number.
-_MOST = 2**53 - 1
+# Other JSON readers round larger integers.
+_MAX_INTEGER = 2**53 - 1
 
 
 def dump(record: Any) -> bytes:
-    """The canonical bytes of a record (a dataclass) or of a JSON value."""
+    """Return the canonical bytes of a record (a dataclass) or of a JSON value."""
     return rfc8785.dumps(asdict(record) if is_dataclass(record) and not isinstance(record, type) else record)
 
 
 def to_json(record: Any) -> Any:
-    """A record as a JSON value."""
+    """Return a record as a JSON value."""
     return json.loads(dump(record))
 
 
@@ -51,16 +50,16 @@ def load(kind: type[T], data: bytes, where: str) -> T:
         where: its name, for messages.
 
     Raises:
-        Refuted: reason `canonical` (not the one spelling), or `fields` (not the declared fields), with the place.
+        Refuted: reason `canonical` (not the canonical form) or `fields` (not the declared fields), with the place.
     """
     try:
         value = json.loads(data)
-        spelling = rfc8785.dumps(value)
+        canonical = rfc8785.dumps(value)
     except (ValueError, RecursionError) as error:
         raise Refuted("canonical", where, f"expected JSON in the form of RFC 8785: {error}") from None
-    if spelling != data:
-        place = next((at for at, (a, b) in enumerate(zip(spelling, data, strict=False)) if a != b), len(spelling))
-        raise Refuted("canonical", where, f"expected JSON in the form of RFC 8785, which it leaves at byte {place}")
+    if canonical != data:
+        place = next((at for at, (a, b) in enumerate(zip(canonical, data, strict=False)) if a != b), len(canonical))
+        raise Refuted("canonical", where, f"expected JSON in the form of RFC 8785, it differs at byte {place}")
     result: T = _read(kind, value, where)
     return result
 
@@ -82,8 +81,8 @@ def _record(kind: Any, value: Any, where: str) -> Any:
     _expect(isinstance(value, dict), "an object", value, where)
     hints = _hints(kind)
     for name in sorted(hints.keys() ^ value.keys()):
-        expected = "expected" if name in hints else "unexpected"
-        raise Refuted("fields", f"{where}.{name}", f"{expected} field is {'missing' if name in hints else 'there'}")
+        detail = "expected this field, got none" if name in hints else "expected no such field"
+        raise Refuted("fields", f"{where}.{name}", detail)
     return kind(**{name: _read(hint, value[name], f"{where}.{name}") for name, hint in hints.items()})
 
 
@@ -91,7 +90,7 @@ def _scalar(kind: Any, value: Any, where: str) -> Any:
     if kind is Digest:
         _expect(isinstance(value, str) and bool(_DIGEST.fullmatch(value)), "64 hexadecimal digits", value, where)
     elif kind is int:
-        _expect(type(value) is int and 0 <= value <= _MOST, "a whole number from 0", value, where)
+        _expect(type(value) is int and 0 <= value <= _MAX_INTEGER, "a whole number from 0", value, where)
     elif kind is float:
         _expect(type(value) in (int, float) and isfinite(value), "a number", value, where)
         return float(value)

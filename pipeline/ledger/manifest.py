@@ -1,9 +1,9 @@
-"""The manifest of a snapshot: the leaf of the snapshot log, canonical JSON, everything that a snapshot claims.
+"""Manifests: what a snapshot claims, as canonical JSON; a manifest is the leaf of the snapshot log.
 
-Laws: a manifest names the one before it by SHA-256, so that a log of manifests has one order; every file of a bundle
-that is no proof is named here by its SHA-256; ratings and intervals are rounded to 0.01 point.
+Laws: a manifest contains the SHA-256 of the previous one, so the log has one order; every file of a bundle that no
+proof binds is listed by its SHA-256; ratings and intervals are rounded to 0.01 point.
 
-Not handled: whether the claims are true (`verify`).
+Not handled: whether the claims are true (`bundle_verification`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ JsonScalar = str | int | float | bool | None
 
 @dataclass(frozen=True, slots=True)
 class VoteLogHead:
-    """The vote log as the snapshot rates it."""
+    """Size and root of the vote log that a snapshot rates."""
 
     size: int
     root: Digest
@@ -41,13 +41,13 @@ class SegmentFile:
 
     @property
     def path(self) -> str:
-        """Where a bundle has it."""
+        """Its path in a bundle."""
         return f"votes/{self.first:012d}.parquet"
 
 
 @dataclass(frozen=True, slots=True)
 class ManifestExclusion:
-    """Votes that the defended view does not count, why, and in whose name."""
+    """Votes that the defended view does not count, with the reason and who decided."""
 
     kind: str
     target: str
@@ -58,7 +58,7 @@ class ManifestExclusion:
 
 @dataclass(frozen=True, slots=True)
 class BoardRow:
-    """A model's line of a board; points are rounded to 0.01, intervals are in the mean-zero gauge."""
+    """A model's row of a board; points are rounded to 0.01, intervals are in the mean-zero gauge."""
 
     model: str
     rating: float
@@ -72,11 +72,11 @@ class BoardRow:
 
 @dataclass(frozen=True, slots=True)
 class PublishedView:
-    """A board.
+    """A board of a snapshot.
 
     Attributes:
         votes: votes counted.
-        counts_sha256: of the exact counts (`views.counts_digest`).
+        counts_sha256: of the exact counts (`published_views.counts_digest`).
         gradient_norm: of the fit, in votes.
         rows: by rank.
         unrated: by name.
@@ -91,7 +91,7 @@ class PublishedView:
 
 @dataclass(frozen=True, slots=True)
 class PublishedViews:
-    """Both boards, always side by side."""
+    """The raw and the defended board."""
 
     raw: PublishedView
     defended: PublishedView
@@ -99,7 +99,7 @@ class PublishedViews:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """The settings that can change a rating or an alert, and SHA-256 of their canonical JSON."""
+    """The settings that affect ratings or alerts, and SHA-256 of their canonical JSON."""
 
     sha256: Digest
     values: Mapping[str, JsonScalar]
@@ -107,7 +107,7 @@ class Configuration:
 
 @dataclass(frozen=True, slots=True)
 class CodeVersion:
-    """What computed it: the version, and SHA-256 of the file that pins every library ("" where there is none)."""
+    """The version of the code, and SHA-256 of the lock file of its libraries ("" without one)."""
 
     version: str
     lock_sha256: str
@@ -115,7 +115,7 @@ class CodeVersion:
 
 @dataclass(frozen=True, slots=True)
 class DataQuality:
-    """The verdict of the data-quality gate that let the votes through ("" where none was asked)."""
+    """The verdict of the data-quality checks ("" if none were made)."""
 
     id: str
     success: bool
@@ -132,7 +132,7 @@ class OpenAlert:
 
 @dataclass(frozen=True, slots=True)
 class SourcePosition:
-    """How far a source had been read: the next offset."""
+    """The next offset to read of a partition of a source."""
 
     source: str
     partition: int
@@ -141,27 +141,27 @@ class SourcePosition:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a snapshot claims.
+    """The claims of a snapshot.
 
     Attributes:
-        schema: of this record.
-        board: the name of the board; its snapshot log is called `board/snapshots`.
+        schema: version of this record.
+        board: the name of the board; its snapshot log is named `board/snapshots`.
         sequence: 1 for the first snapshot.
-        previous: SHA-256 of the manifest before it, NO_PREVIOUS for the first.
+        previous: SHA-256 of the previous manifest, NO_PREVIOUS for the first.
         at: when it was made, RFC 3339.
         vote_log: size and root.
         segments: the files of the vote log, in order.
         exclusions: in the order that `excluded.parquet` refers to.
         configuration: settings.
-        code: what computed it.
+        code: the version of the code.
         quality: the data-quality verdict.
         views: the boards.
         alerts: open alerts, by id.
         watermark: how far each source was read.
-        keys: the keys that have signed this log, oldest first; the last one signs this manifest, and a new one signs
-            its first together with the one before it.
-        witnesses: the keys of witnesses whose signatures may stand under a checkpoint.
-        files: every other file of a bundle, by path.
+        keys: the keys that have signed this log, oldest first. The last one signs this manifest; the first manifest of
+            a new key is also signed by the key before it.
+        witnesses: the keys of witnesses that may sign checkpoints.
+        files: SHA-256 of every other file of a bundle, by path.
     """
 
     schema: int
@@ -184,7 +184,7 @@ class Manifest:
 
     @property
     def origin(self) -> str:
-        """The name of the log whose leaf it is."""
+        """The name of the snapshot log."""
         return f"{self.board}/snapshots"
 
     @property
@@ -193,15 +193,15 @@ class Manifest:
         return f"{self.board}/votes"
 
     def dump(self) -> bytes:
-        """Its bytes: the leaf."""
+        """Return its canonical bytes, which are the leaf."""
         return canonical_json.dump(self)
 
 
 def load(data: bytes, where: str = "manifest.json") -> Manifest:
-    """Read a manifest from its bytes.
+    """Parse a manifest from its bytes.
 
     Raises:
-        Refuted: reason `canonical`, `fields` or `schema`.
+        Refuted: reason `canonical`, `fields`, `schema` or `previous`.
     """
     found = canonical_json.load(Manifest, data, where)
     if found.schema != SCHEMA:
@@ -209,10 +209,10 @@ def load(data: bytes, where: str = "manifest.json") -> Manifest:
     if found.sequence < 1:
         raise Refuted("fields", f"{where}.sequence", "expected a number from 1")
     if (found.previous == NO_PREVIOUS) != (found.sequence == 1):
-        raise Refuted("previous", where, "expected a manifest before it where, and only where, it is not the first")
+        raise Refuted("previous", where, "expected a previous manifest, unless it is the first")
     return found
 
 
 def sha256_hex(data: bytes) -> Digest:
-    """SHA-256 as a manifest writes it."""
+    """Return SHA-256 as 64 lower-case hexadecimal digits."""
     return Digest(sha256(data).hexdigest())

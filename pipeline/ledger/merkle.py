@@ -1,11 +1,11 @@
-"""Merkle trees of RFC 6962 (RFC 9162, section 2.1): SHA-256, leaf 0x00, node 0x01.
+"""Merkle trees of RFC 6962 (RFC 9162, section 2.1): SHA-256, prefix 0x00 for leaves and 0x01 for nodes.
 
-Laws: a tree is its leaf hashes in order; the root of n leaves is the same however they were appended; nothing is
-padded, so no two lists of leaves have one root.
+Laws: the root depends on the leaf hashes and their order only, not on how they were appended; nothing is padded, so
+different lists of leaves have different roots.
 
-Hashes in bulk are bytes of 32·n: a list of a million small objects costs more than hashing them.
+Lists of n hashes are 32·n bytes: a list of a million bytes objects costs more than hashing.
 
-Not handled: what a leaf says (`leaf`, `manifest`), where hashes are kept (`tiles`).
+Not handled: the content of leaves (`leaf`, `manifest`), and where hashes are stored (`tiles`).
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ _NODE = Struct(f"{1 + 2 * WIDTH}s")
 
 EMPTY_ROOT = sha256(b"").digest()
 
-# (level, index) → the root of the complete subtree over leaves [index·2^level, (index + 1)·2^level).
 NodeReader = Callable[[int, int], bytes]
+"""(level, index) → the root of the complete subtree over leaves [index·2^level, (index + 1)·2^level)."""
 
 
 def leaf_hash(entry: bytes) -> bytes:
-    """The hash of one entry of a log."""
+    """Return the hash of one entry of a log."""
     return sha256(b"\x00" + entry).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
-    """The hash over two subtrees."""
+    """Return the hash over the roots of two subtrees."""
     return sha256(b"\x01" + left + right).digest()
 
 
 def parent_hashes(level: bytes) -> bytes:
-    """The hashes over pairs of neighbours; an odd last one is left out."""
+    """Return the hashes of adjacent pairs; an odd last hash is left out."""
     pairs = len(level) // (2 * WIDTH)
     prefixed = np.empty((pairs, 1 + 2 * WIDTH), dtype=np.uint8)
     prefixed[:, 0] = 1
@@ -47,7 +47,7 @@ def parent_hashes(level: bytes) -> bytes:
 
 
 class Frontier:
-    """The right edge of a growing tree: enough to append and to know the root, O(log n) hashes.
+    """The right edge of a growing tree: O(log n) hashes from which it can be extended and its root computed.
 
     Attributes:
         size: leaves so far.
@@ -68,14 +68,14 @@ class Frontier:
 
     @property
     def edge(self) -> tuple[bytes, ...]:
-        """The complete subtrees that the tree falls into, widest first."""
+        """The roots of the complete subtrees of the tree, widest first."""
         return tuple(peak for peak in reversed(self._peaks) if peak)
 
     def extend(self, hashes: bytes) -> list[tuple[int, bytes]]:
         """Append n leaf hashes.
 
         Returns:
-            What has become complete: (index of the first, hashes) of each level from the leaves up.
+            The nodes that are now complete, as (index of the first, hashes) of each level from the leaves up.
         """
         made, first, level = [], self.size, 0
         self.size += len(hashes) // WIDTH
@@ -90,7 +90,7 @@ class Frontier:
         return made
 
     def root(self) -> bytes:
-        """The root of all leaves so far."""
+        """Return the root of all leaves so far."""
         found = b""
         for peak in self._peaks:
             if peak:
@@ -99,17 +99,17 @@ class Frontier:
 
 
 def root(hashes: bytes) -> bytes:
-    """The root of a tree with these leaf hashes."""
+    """Return the root of a tree with these leaf hashes."""
     frontier = Frontier()
     frontier.extend(hashes)
     return frontier.root()
 
 
 class MerkleTree:
-    """All complete subtrees of a tree in memory: 64 bytes a leaf, for proofs of small logs.
+    """All nodes of a tree in memory, 64 bytes for each leaf, for proofs of small logs.
 
     Attributes:
-        size: its leaves.
+        size: number of leaves.
     """
 
     def __init__(self, hashes: bytes) -> None:
@@ -119,5 +119,5 @@ class MerkleTree:
             self._levels.append(parent_hashes(self._levels[-1]))
 
     def node(self, level: int, index: int) -> bytes:
-        """The root of the complete subtree over leaves [index·2^level, (index + 1)·2^level)."""
+        """Return the root of the complete subtree over leaves [index·2^level, (index + 1)·2^level)."""
         return self._levels[level][index * WIDTH : (index + 1) * WIDTH]

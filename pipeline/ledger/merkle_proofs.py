@@ -1,8 +1,9 @@
-"""Proofs that a leaf is in a log, and that a log only ever grew (RFC 9162, sections 2.1.3 and 2.1.4).
+"""Inclusion and consistency proofs of a log (RFC 9162, sections 2.1.3 and 2.1.4), made and checked.
 
-Laws: a proof has exactly the hashes it needs, one more or one less refutes it; sizes and indices come from signed
-or remembered places, never from the proof; the checks walk the path upwards bit by bit and share no code with what
-makes the proofs.
+An inclusion proof shows that a leaf is in a log; a consistency proof shows that a log begins with an older one.
+
+Laws: a proof with one hash more or less than it needs is refuted; callers pass sizes and indices from signed or
+remembered data, never from the proof; checking shares no code with making.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from .merkle import EMPTY_ROOT, WIDTH, NodeReader, node_hash
 
 
 def inclusion_path(index: int, size: int, node: NodeReader) -> list[bytes]:
-    """The proof that leaf `index` is in a tree of `size` leaves; O(log size) hashes, the lowest first.
+    """Return the proof that leaf `index` is in a tree of `size` leaves: O(log size) hashes, lowest level first.
 
     Raises:
         ValueError: there is no such leaf.
@@ -34,10 +35,10 @@ def inclusion_path(index: int, size: int, node: NodeReader) -> list[bytes]:
 
 
 def consistency_path(old: int, new: int, node: NodeReader) -> list[bytes]:
-    """The proof that a tree of `new` leaves begins with the tree of `old` leaves; empty for old = 0 and old = new.
+    """Return the proof that a tree of `new` leaves begins with the tree of `old` leaves; empty for old = 0 or new.
 
     Raises:
-        ValueError: expected 0 ≤ old ≤ new.
+        ValueError: not 0 ≤ old ≤ new.
     """
     if not 0 <= old <= new:
         raise ValueError(f"expected sizes 0 ≤ old ≤ new, got {old} and {new}")
@@ -56,20 +57,20 @@ def consistency_path(old: int, new: int, node: NodeReader) -> list[bytes]:
 
 
 def subtree_root(low: int, high: int, node: NodeReader) -> bytes:
-    """The root over leaves [low, high), where `low` is a multiple of the next power of two from high − low."""
-    found, end = b"", high
+    """Return the root over leaves [low, high); `low` is a multiple of the least power of two ≥ high − low."""
+    root, end = b"", high
     while end > low:
         level = ((end - low) & -(end - low)).bit_length() - 1
         end -= 1 << level
-        one = node(level, end >> level)
-        found = node_hash(one, found) if found else one
-    return found
+        left = node(level, end >> level)
+        root = node_hash(left, root) if root else left
+    return root
 
 
 def check_inclusion(
     leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes, where: str = "leaf"
 ) -> None:
-    """Check that a leaf hash stands at `index` of the tree with this size and root.
+    """Check that a leaf hash is at `index` of the tree with this size and root.
 
     Raises:
         Refuted: reason `inclusion`.
@@ -77,21 +78,21 @@ def check_inclusion(
     if not 0 <= index < size:
         raise Refuted("inclusion", where, f"expected an index below the size {size}, got {index}")
     _check_hashes(path, "inclusion", where)
-    found, at, last = leaf, index, size - 1
-    for one in path:
+    computed, at, last = leaf, index, size - 1
+    for sibling in path:
         if last == 0:
             raise Refuted("inclusion", where, f"expected a shorter proof for leaf {index} of {size}")
         if at & 1 or at == last:
-            found = node_hash(one, found)
+            computed = node_hash(sibling, computed)
             while at and not at & 1:
                 at, last = at >> 1, last >> 1
         else:
-            found = node_hash(found, one)
+            computed = node_hash(computed, sibling)
         at, last = at >> 1, last >> 1
     if last:
         raise Refuted("inclusion", where, f"expected a longer proof for leaf {index} of {size}")
-    if found != root:
-        raise Refuted("inclusion", where, f"leaf {index} of {size} gives root {found.hex()}, expected {root.hex()}")
+    if computed != root:
+        raise Refuted("inclusion", where, f"leaf {index} of {size} gives root {computed.hex()}, expected {root.hex()}")
 
 
 def check_consistency(
@@ -100,7 +101,7 @@ def check_consistency(
     """Check that the tree (new, new_root) begins with the tree (old, old_root).
 
     Raises:
-        Refuted: reason `rollback` (the log shrank), `fork` (one size, two roots) or `consistency`.
+        Refuted: reason `rollback` (the log shrank), `fork` (one size with two roots) or `consistency`.
     """
     if not 0 <= old <= new:
         raise Refuted("rollback", where, f"expected at least {old} leaves, got {new}")
@@ -121,7 +122,7 @@ def check_consistency(
 
 
 def _both_roots(old: int, new: int, old_root: bytes, path: Sequence[bytes], where: str) -> tuple[bytes, bytes]:
-    # A tree of a power of two is itself the first hash, which a proof leaves out.
+    # If `old` is a power of two, the first hash is the old root, which the proof leaves out.
     hashes = [old_root, *path] if old & (old - 1) == 0 else list(path)
     wrong_length = Refuted("consistency", where, f"expected another number of hashes between {old} and {new} leaves")
     if not hashes:
@@ -130,15 +131,15 @@ def _both_roots(old: int, new: int, old_root: bytes, path: Sequence[bytes], wher
     while at & 1:
         at, last = at >> 1, last >> 1
     before = after = hashes[0]
-    for one in hashes[1:]:
+    for sibling in hashes[1:]:
         if last == 0:
             raise wrong_length
         if at & 1 or at == last:
-            before, after = node_hash(one, before), node_hash(one, after)
+            before, after = node_hash(sibling, before), node_hash(sibling, after)
             while at and not at & 1:
                 at, last = at >> 1, last >> 1
         else:
-            after = node_hash(after, one)
+            after = node_hash(after, sibling)
         at, last = at >> 1, last >> 1
     if last:
         raise wrong_length
@@ -151,5 +152,5 @@ def _check_hashes(path: Sequence[bytes], reason: str, where: str) -> None:
 
 
 def _split(size: int) -> int:
-    """The largest power of two below a size."""
+    """Return the largest power of two below a size."""
     return 1 << ((size - 1).bit_length() - 1)

@@ -1,8 +1,8 @@
-"""A board as a manifest publishes it, and whether a published one follows from the votes.
+"""Boards as a manifest publishes them, and the check that a published one follows from the votes.
 
-Laws: the counts are compared exactly, by a digest over whole numbers; a published figure is at most half of its last
-digit from the one that the votes give, on whatever machine (`_SLACK` is for the last bits of floating point); a rank is
-right if it is right for ratings within that slack.
+Laws: counts are compared exactly, by a digest over integers; a published figure may differ from the recomputed one by
+half of its last digit, plus `_SLACK` for floating-point differences between machines; a rank is accepted if it is right
+for some ratings within that slack.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from . import canonical_json
 from .canonical_json import Digest
 from .manifest import BoardRow, Configuration, JsonScalar, PublishedView, sha256_hex
 
-# Half of 0.01 point, the last digit that is published.
+# Points; half of the last published digit.
 _ROUNDING = 0.005
-# Two machines' BLAS differ by 1e-9 points on the real board.
+# Points; the BLAS of two machines differ by 1e-9 on the real board.
 _SLACK = 1e-6
-# Of the gradient, per battle: a hundred times what the fit stops at.
+# Largest gradient per battle: a hundred times the tolerance of the fit.
 _GRADIENT = 1e-8
 
 _EARLIER_WORDING = re.compile(r"^None of its (\d+ votes?) is a battle with a rated model\.$")
@@ -35,7 +35,7 @@ _COLUMNS = ("rating", "lower", "upper", "rank", "rank_best", "rank_worst", "vote
 
 
 def counts_digest(counts: PairCounts) -> Digest:
-    """SHA-256 over canonical JSON [[model, model, wins, losses, ties, both bad], …], sorted by names."""
+    """Return SHA-256 of the canonical JSON [[model, model, wins, losses, ties, both bad], …], sorted by names."""
     names = [rfc8785.dumps(name).decode() for name in counts.models]
     rows = []
     for a, b, (wins, losses, *none) in zip(counts.a.tolist(), counts.b.tolist(), counts.table().tolist(), strict=True):
@@ -43,17 +43,17 @@ def counts_digest(counts: PairCounts) -> Digest:
         first, second, won, lost = (a, b, wins, losses) if forth else (b, a, losses, wins)
         text = f"[{names[first]},{names[second]},{won},{lost},{none[0]},{none[1]}]"
         rows.append((counts.models[first], counts.models[second], text))
-    # Put together as text: the general writer of canonical JSON takes as long for it as the fit.
+    # Joined as text: a general writer of canonical JSON takes as long as the fit.
     return sha256_hex(b"[" + ",".join(text for _, _, text in sorted(rows)).encode() + b"]")
 
 
 def with_digest(values: Mapping[str, JsonScalar]) -> Configuration:
-    """Settings with their digest."""
+    """Return settings with their digest."""
     return Configuration(sha256_hex(canonical_json.dump(dict(values))), dict(values))
 
 
 def check_configuration(found: Configuration, where: str) -> None:
-    """Check the digest, and that what a rating needs is there.
+    """Check the digest, and the settings that a rating needs.
 
     Raises:
         Refuted: reason `configuration`.
@@ -71,10 +71,10 @@ def check_configuration(found: Configuration, where: str) -> None:
 
 
 def recompute_leaderboard(counts: PairCounts, settings: Configuration) -> Leaderboard:
-    """The board of counts under settings, not rounded.
+    """Rate counts under settings, without rounding.
 
     Raises:
-        RatingError: the votes allow no comparison.
+        RatingError: the votes have no estimate.
     """
     share = float(settings.values["least_share"] or 0)
     anchor = _anchor(settings)
@@ -84,10 +84,10 @@ def recompute_leaderboard(counts: PairCounts, settings: Configuration) -> Leader
 
 
 def build_view(counts: PairCounts, settings: Configuration) -> PublishedView:
-    """A view, rounded as it is published.
+    """Return the view of counts as it is published, rounded.
 
     Raises:
-        RatingError: as `board`.
+        RatingError: as `recompute_leaderboard`.
     """
     shown = recompute_leaderboard(counts, settings).rounded()
     columns = [getattr(shown, name).tolist() for name in _COLUMNS]
@@ -111,12 +111,12 @@ def check_view(published: PublishedView, counts: PairCounts, settings: Configura
         raise Refuted(
             "counts",
             where,
-            f"the votes are {counts.total}, {found}, published are {published.votes}, {published.counts_sha256}",
+            f"published are {published.votes} votes, {published.counts_sha256}, the log gives {counts.total}, {found}",
         )
     try:
         again = recompute_leaderboard(counts, settings)
     except RatingError as error:
-        raise Refuted("rated", where, f"the votes have no ratings: {error}") from None
+        raise Refuted("rated", where, f"the votes have no estimate: {error}") from None
     limit = _GRADIENT * max(1, int(counts.battles_per_model().max(initial=1)))
     if not (isfinite(published.gradient_norm) and 0 <= published.gradient_norm <= limit):
         raise Refuted(
@@ -131,16 +131,16 @@ def check_view(published: PublishedView, counts: PairCounts, settings: Configura
 
 
 def _current_wording(reason: str) -> str:
-    """A reason in the words of today: bundles made before December 2026 say "None of its 3 votes is a battle with …"."""
+    """Return a reason as it is worded today; bundles before December 2026 say "None of its 3 votes is a battle …"."""
     return _EARLIER_WORDING.sub(r"Not rated: it never met a rated model (\1).", reason)
 
 
 def _check_rows(rows: tuple[BoardRow, ...], again: Leaderboard, where: str) -> None:
     names = [row.model for row in rows]
     if sorted(names) != sorted(again.models):
-        odd = sorted(set(names) ^ set(again.models)) or sorted({name for name in names if names.count(name) > 1})
+        wrong = sorted(set(names) ^ set(again.models)) or sorted({name for name in names if names.count(name) > 1})
         raise Refuted(
-            "rows", where, f"expected {len(again.models)} rated models, each once, got {len(names)}: {odd[0]}"
+            "rows", where, f"expected {len(again.models)} rated models, each once, got {len(names)}: {wrong[0]}"
         )
     place = {model: at for at, model in enumerate(again.models)}
     for row in rows:
@@ -159,13 +159,13 @@ def _check_rows(rows: tuple[BoardRow, ...], again: Leaderboard, where: str) -> N
             )
         _check_ranks(row, again, at, f"{where}, {row.model}")
     if [row.rank for row in rows] != sorted(row.rank for row in rows):
-        raise Refuted("rows", where, "expected the rows by rank")
+        raise Refuted("rows", where, "expected the rows sorted by rank")
 
 
 def _check_ranks(row: BoardRow, again: Leaderboard, at: int, where: str) -> None:
     others = np.arange(len(again.models)) != at
     rating, lower, upper = again.rating[at], again.lower[at], again.upper[at]
-    # What each rank counts, as gaps: a model counts where its gap is above 0.
+    # A rank is 1 + the number of other models with a positive gap.
     gaps = {
         "rank": again.rating - rating,
         "rank_best": again.lower - upper,

@@ -1,8 +1,8 @@
-"""A receipt: one vote's leaf, and the proof that the vote log holds it.
+"""Receipts: one vote's leaf, and the proof that it is in the vote log.
 
-Laws: the log is the one whose head the operator signed (the checkpoint in the receipt); the entry is the canonical
-leaf, so that whoever cast the vote can read what was counted. `raw` and `defended` say in which views of that head's
-snapshot the vote counts: that is the snapshot's claim, and follows from its bundle, not from the receipt alone.
+Laws: the proof is against a head that the operator signed; the entry is the canonical leaf, so the voter can read what
+was logged. `raw` and `defended` state in which views of the snapshot the vote counts. They are claims of the snapshot,
+which its bundle proves and the receipt alone does not.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from .signed_note import Checkpoint, VerifierKey
 
 @dataclass(frozen=True, slots=True)
 class VoteReceipt:
-    """A vote's place in the log.
+    """The receipt of a vote.
 
     Attributes:
         vote: its id.
-        leaf: its index.
+        leaf: its index in the log.
         entry: the leaf, canonical JSON.
-        size: leaves of the log that the proof is about.
-        path: the proof, hexadecimal digests, the lowest first.
+        size: leaves of the log in the proof.
+        path: the inclusion proof, hexadecimal digests, lowest level first.
         checkpoint: the signed head of the vote log.
         snapshot: SHA-256 of the manifest of the snapshot that rates this log.
-        raw: it counts in the raw view.
-        defended: it counts in the defended view.
-        reason: why not, "" where it does.
-        tiles_read: tiles that were read for the proof.
+        raw: whether the vote counts in the raw view.
+        defended: whether it counts in the defended view.
+        reason: why it does not count, "" if it does.
+        tiles_read: number of tiles read for the proof.
     """
 
     vote: str
@@ -51,7 +51,11 @@ class VoteReceipt:
 
 
 def vote_log_key(key: VerifierKey) -> VerifierKey:
-    """The key that signs a board's snapshot log, as its vote log knows it."""
+    """Return the key of a board's snapshot log under the name of its vote log.
+
+    Raises:
+        Refuted: reason `key`; not the key of a snapshot log.
+    """
     board, _, log = key.name.rpartition("/")
     if log != "snapshots":
         raise Refuted("key", "key", f"expected the key of a snapshot log (…/snapshots), got {key.name}")
@@ -62,14 +66,14 @@ def check(receipt: VoteReceipt, keys: Sequence[VerifierKey]) -> Checkpoint:
     """Check a receipt offline.
 
     Args:
-        receipt: to be checked.
-        keys: of the board's snapshot log, known from elsewhere.
+        receipt: the receipt.
+        keys: keys of the board's snapshot log, from a trusted source.
 
     Returns:
-        The head that holds the vote.
+        The signed head of the log that contains the vote.
 
     Raises:
-        Refuted: names what is wrong.
+        Refuted: names the first fault.
     """
     known = [vote_log_key(key) for key in keys]
     parsed = signed_note.parse(receipt.checkpoint.encode(), "checkpoint")
@@ -88,7 +92,7 @@ def check(receipt: VoteReceipt, keys: Sequence[VerifierKey]) -> Checkpoint:
 
 
 def load(data: bytes) -> VoteReceipt:
-    """Read a receipt from its canonical bytes.
+    """Parse a receipt from its canonical bytes.
 
     Raises:
         Refuted: reason `canonical` or `fields`.

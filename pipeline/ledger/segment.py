@@ -1,8 +1,8 @@
-"""A segment: the leaves of one seal as a Parquet file, each with its hash.
+"""Segments: the leaves of one seal as a Parquet file, each with its hash.
 
-Law: the rows are what is proved; the column `leaf_hash` only tells which row is wrong when a file was changed.
+Law: proofs are about the rows; the column `leaf_hash` only helps to name the first changed row of a file.
 
-Not handled: which segments there are, and their digests; that is the manifest's.
+Not handled: the list of segments and their digests (`manifest`).
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..errors import Refuted
-from . import leaf
+from . import leaf, leaf_encoding
 from .merkle import WIDTH
 
 _HASH = pa.field("leaf_hash", pa.binary(WIDTH), nullable=False)
 _ROWS = pa.schema([*leaf.SCHEMA, _HASH])
-# Digests are random: compressing them costs time and saves nothing.
+# Digests do not compress.
 _COMPRESSION = {f.name: "none" if f.type == _HASH.type else "zstd" for f in _ROWS}
 GROUP = 131_072
 """Leaves of a row group."""
@@ -32,34 +32,34 @@ _FILE = pa.schema(
 
 
 class SegmentWriter:
-    """A segment's file, written while its leaves are made.
+    """Writes the file of a segment while its leaves are made.
 
-    Law: the same rows give the same bytes with the same version of Arrow, however many of them are added at a time.
+    Law: with one version of Arrow, the same rows give the same bytes, however they are split over calls of `append`.
     """
 
     def __init__(self, sink: BinaryIO | io.RawIOBase) -> None:
-        """Write to a file that is open."""
+        """Write to an open file."""
         self._file = pq.ParquetWriter(
             sink, _ROWS, compression=_COMPRESSION, use_dictionary=list(leaf.TERMS), store_schema=False
         )
-        self._waiting = _ROWS.empty_table()
+        self._buffer = _ROWS.empty_table()
 
-    def add(self, rows: pa.Table, hashes: bytes) -> None:
+    def append(self, rows: pa.Table, hashes: bytes) -> None:
         """Append leaves and their hashes (32 bytes each)."""
         column = pa.FixedSizeBinaryArray.from_buffers(_HASH.type, len(rows), [None, pa.py_buffer(hashes)])
-        self._waiting = pa.concat_tables([self._waiting, rows.append_column(_HASH, column)])
-        while len(self._waiting) >= GROUP:
-            self._write(self._waiting.slice(0, GROUP))
-            self._waiting = self._waiting.slice(GROUP)
+        self._buffer = pa.concat_tables([self._buffer, rows.append_column(_HASH, column)])
+        while len(self._buffer) >= GROUP:
+            self._write(self._buffer.slice(0, GROUP))
+            self._buffer = self._buffer.slice(GROUP)
 
     def close(self) -> None:
-        """Write what is left, and the footer."""
-        if len(self._waiting):
-            self._write(self._waiting)
+        """Write the remaining rows and the footer."""
+        if len(self._buffer):
+            self._write(self._buffer)
         self._file.close()
 
-    def abandon(self) -> None:
-        """Write no more: the file is not wanted. Arrow writes a footer all the same, whatever becomes of it."""
+    def abort(self) -> None:
+        """Close a file that will be discarded; Arrow writes a footer nevertheless, and its errors are ignored."""
         with suppress(Exception):
             self._file.close()
 
@@ -72,7 +72,7 @@ class SegmentWriter:
 
 
 def _sorted(column: pa.DictionaryArray) -> pa.DictionaryArray:
-    """Codes of the texts that are there, in their order: Arrow's own depend on how the rows came together."""
+    """Recode a column by its sorted distinct texts; Arrow's codes depend on how the rows were split."""
     texts, null = column.dictionary.to_pylist(), column.indices.is_null().to_numpy(zero_copy_only=False)
     codes = column.indices.fill_null(0).to_numpy()
     there = np.bincount(codes[~null], minlength=len(texts))
@@ -85,15 +85,15 @@ def _sorted(column: pa.DictionaryArray) -> pa.DictionaryArray:
 
 
 def read(data: bytes, where: str) -> tuple[pa.Table, bytes]:
-    """The rows (as `leaf.SCHEMA`) and the hashes that the file gives them.
+    """Return the rows of a file (as `leaf.SCHEMA`) and its column of hashes, 32·n bytes.
 
     Raises:
-        Refuted: reason `segment`; it is no such Parquet file.
+        Refuted: reason `segment`; not a Parquet file with these columns.
     """
     try:
         table = pq.read_table(pa.BufferReader(data), read_dictionary=list(leaf.TERMS), use_threads=False)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise Refuted("segment", where, f"expected a Parquet file, got one that Arrow refuses: {error}") from None
+        raise Refuted("segment", where, f"expected a Parquet file: {error}") from None
     plain = [(f.name, pa.string() if f.name in leaf.TERMS else f.type) for f in table.schema]
     if plain != [(f.name, f.type) for f in _FILE]:
         raise Refuted(
@@ -110,11 +110,11 @@ def read(data: bytes, where: str) -> tuple[pa.Table, bytes]:
 
 
 def first_wrong_row(data: bytes, where: str) -> int | None:
-    """The first row of a changed file whose own hash it does not have, or None if no row tells."""
+    """Return the first row of a changed file that differs from its hash; None if there is none or it cannot be read."""
     try:
         rows, hashes = read(data, where)
-        found = leaf.hashes(rows)
-    except Exception:  # the file is refused already; nothing that it holds may change that
+        found = leaf_encoding.hashes(rows)
+    except Exception:  # the file is already refused, whatever its content
         return None
     return next(
         (at // WIDTH for at in range(0, len(found), WIDTH) if found[at : at + WIDTH] != hashes[at : at + WIDTH]), None
@@ -122,22 +122,22 @@ def first_wrong_row(data: bytes, where: str) -> int | None:
 
 
 def write_excluded(leaves: pa.Array, exclusion: pa.Array) -> bytes:
-    """The file of excluded votes: int64 leaf, int32 position in the manifest's exclusions; sorted by leaf."""
+    """Return the file of excluded votes: int64 leaf, ascending, and int32 position in the manifest's exclusions."""
     sink = io.BytesIO()
     pq.write_table(pa.table({"leaf": leaves.cast(pa.int64()), "exclusion": exclusion.cast(pa.int32())}), sink)
     return sink.getvalue()
 
 
 def read_excluded(data: bytes, where: str) -> pa.Table:
-    """The rows of `excluded`.
+    """Return the rows of a file of excluded votes.
 
     Raises:
-        Refuted: reason `exclusion`; it is no such file, or names a leaf twice or out of order.
+        Refuted: reason `exclusion`; not a Parquet file with these columns, or leaves repeated or out of order.
     """
     try:
         table = pq.read_table(pa.BufferReader(data), use_threads=False)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise Refuted("exclusion", where, f"expected a Parquet file, got one that Arrow refuses: {error}") from None
+        raise Refuted("exclusion", where, f"expected a Parquet file: {error}") from None
     if [(f.name, f.type) for f in table.schema] != [("leaf", pa.int64()), ("exclusion", pa.int32())]:
         raise Refuted("exclusion", where, f"expected columns leaf and exclusion, got {', '.join(table.schema.names)}")
     table = table.combine_chunks()
@@ -145,5 +145,5 @@ def read_excluded(data: bytes, where: str) -> pa.Table:
     if table["leaf"].null_count or table["exclusion"].null_count:
         raise Refuted("exclusion", where, "expected a leaf and an exclusion in every row")
     if len(table) > 1 and not pc.all(pc.greater(leaves[1:], leaves[:-1])).as_py():
-        raise Refuted("exclusion", where, "expected each leaf once, in order")
+        raise Refuted("exclusion", where, "expected each leaf once, in ascending order")
     return table

@@ -1,4 +1,4 @@
-"""Signed notes (C2SP signed-note) with Ed25519, and what a checkpoint says in one (C2SP tlog-checkpoint).
+"""Signed notes with Ed25519 (C2SP signed-note), and checkpoints as their text (C2SP tlog-checkpoint).
 
     origin                          the name of the log
     size                            in decimal
@@ -6,11 +6,11 @@
     (an empty line)
     — name base64(key id ‖ signature)
 
-Laws: bytes are verified, never a parsed value written anew; base64 has one spelling (the last symbol has spare bits
-that a decoder ignores, so the text is encoded again and compared); a signature by a key that we were not given is an
-error of the caller's choice, never counted. A witness signs with a time (C2SP tlog-cosignature).
+Laws: signatures are verified over the original bytes, never over a parsed value; base64 has one spelling (the last
+symbol has spare bits that a decoder ignores, so the data is encoded again and compared); a signature by an unknown key
+is refused or ignored, as the caller chooses. A witness signs with a time (C2SP tlog-cosignature).
 
-A key's id is 32 bits: it tells keys apart, it proves nothing. Whoever shows a key must be believed by other means.
+A key id has 32 bits and only tells keys apart. Trust in a key must come from elsewhere.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ ED25519 = 1
 COSIGNATURE = 4
 _KEY_BYTES = 32
 _SIGNATURE_BYTES = 64
-# A checkpoint has some 200 bytes; witnesses add 100 each.
+# A checkpoint has some 200 bytes; each witness adds 100.
 MAX_NOTE = 64 * 1024
-# Beyond it a JSON reader elsewhere would round the number.
-_MOST_LEAVES = 2**53
+# Other JSON readers round larger integers.
+_MAX_LEAVES = 2**53
 
 _NAME = re.compile(r"[^\s+]+")
 _SIZE = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
@@ -47,7 +47,7 @@ class VerifierKey:
     """A public key with its name, written `name+id+base64(type ‖ key)`.
 
     Attributes:
-        name: of whoever signs; without white space and "+".
+        name: of the signer, without white space and "+".
         kind: ED25519 for a log, COSIGNATURE for a witness.
         public: 32 bytes.
     """
@@ -58,7 +58,7 @@ class VerifierKey:
 
     @property
     def key_id(self) -> bytes:
-        """4 bytes: the beginning of SHA-256(name ‖ newline ‖ type ‖ key)."""
+        """The first 4 bytes of SHA-256(name ‖ newline ‖ type ‖ key)."""
         return sha256(self.name.encode() + b"\n" + bytes([self.kind]) + self.public).digest()[:4]
 
     def __str__(self) -> str:
@@ -67,10 +67,10 @@ class VerifierKey:
 
     @classmethod
     def parse(cls, text: str, where: str = "key") -> VerifierKey:
-        """Read a published key.
+        """Parse a published key.
 
         Raises:
-            Refuted: reason `key`; it is not written in the one way, or its id is not its own.
+            Refuted: reason `key`; another spelling, or an id that does not match the key.
         """
         parts = text.split("+", 2)
         data = decode64(parts[2]) if len(parts) == 3 else None
@@ -86,10 +86,10 @@ class VerifierKey:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Signer:
-    """A private key with its name; never shown, never in a message.
+    """A private key with its name; never printed and never part of a message.
 
     Attributes:
-        name: of whoever signs.
+        name: of the signer.
         seed: 32 secret bytes.
         kind: ED25519 for a log, COSIGNATURE for a witness.
     """
@@ -104,16 +104,16 @@ class Signer:
 
     @property
     def verifier(self) -> VerifierKey:
-        """The public half."""
+        """The public key."""
         public = Ed25519PrivateKey.from_private_bytes(self.seed).public_key().public_bytes_raw()
         return VerifierKey(self.name, self.kind, public)
 
     def sign(self, text: bytes, seconds: int = 0) -> bytes:
-        """A signature line for a note's text.
+        """Return a signature line for the text of a note.
 
         Args:
             text: ends in a newline.
-            seconds: since 1970 UTC; what a witness says about when it saw the text.
+            seconds: time of a witness's signature, seconds since 1970 UTC.
         """
         key = Ed25519PrivateKey.from_private_bytes(self.seed)
         stamp = seconds.to_bytes(8, "big") if self.kind == COSIGNATURE else b""
@@ -123,7 +123,7 @@ class Signer:
 
 @dataclass(frozen=True, slots=True)
 class NoteSignature:
-    """One line under a note, not yet verified."""
+    """A signature line of a note, not yet verified."""
 
     name: str
     key_id: bytes
@@ -132,10 +132,10 @@ class NoteSignature:
 
 @dataclass(frozen=True, slots=True)
 class SignedNote:
-    """A text and the lines under it.
+    """A text with signature lines.
 
     Attributes:
-        text: ends in a newline; what is signed.
+        text: the signed text, which ends in a newline.
         signatures: in the order of the lines.
     """
 
@@ -153,17 +153,17 @@ class Checkpoint:
 
     @property
     def text(self) -> bytes:
-        """What is signed."""
+        """The text that is signed."""
         return f"{self.origin}\n{self.size}\n{_text64(self.root)}\n".encode()
 
 
 def sign(text: bytes, signers: Iterable[Signer]) -> bytes:
-    """A note with a line of each signer (a witness signs with its own time: `Signer.sign`)."""
+    """Return a note with a signature line of each signer; a witness's line, with its time, is made by `Signer.sign`."""
     return text + b"\n" + b"".join(signer.sign(text) for signer in signers)
 
 
 def parse(note: bytes, where: str) -> SignedNote:
-    """Take a note apart.
+    """Parse a note.
 
     Raises:
         Refuted: reason `note`.
@@ -173,32 +173,32 @@ def parse(note: bytes, where: str) -> SignedNote:
     try:
         decoded = note.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise Refuted("note", where, f"expected UTF-8, got byte {error.start} that is none") from None
+        raise Refuted("note", where, f"expected UTF-8, got an invalid byte at {error.start}") from None
     text, gap, lines = decoded.rpartition("\n\n")
     if not gap or not lines.endswith("\n") or _CONTROL.search(decoded):
         raise Refuted("note", where, "expected a text, an empty line and signature lines")
     signatures = tuple(_signature(line, where) for line in lines[:-1].split("\n"))
     if len({(one.name, one.key_id) for one in signatures}) < len(signatures):
-        raise Refuted("note", where, "expected one signature a key, got two")
+        raise Refuted("note", where, "expected one signature for each key, got two")
     return SignedNote(text.encode() + b"\n", signatures)
 
 
 def verify(
     note: SignedNote, keys: Iterable[VerifierKey], where: str, *, strict: bool = True
 ) -> tuple[VerifierKey, ...]:
-    """Check every signature whose key is known.
+    """Verify the signatures by known keys.
 
     Args:
         note: the note.
-        keys: the keys that are known.
+        keys: the known keys.
         where: the file, for messages.
-        strict: refuse a signature by an unknown key instead of leaving it out.
+        strict: refuse a signature by an unknown key instead of ignoring it.
 
     Returns:
-        The keys whose signature is good, in the order of the lines.
+        The keys with a valid signature, in the order of the lines.
 
     Raises:
-        Refuted: reason `signature` (a known key's is wrong), or `unknown_key` in the strict case.
+        Refuted: reason `signature` (invalid, by a known key) or, if strict, `unknown_key`.
     """
     known = {(key.name, key.key_id): key for key in keys}
     good = []
@@ -215,7 +215,7 @@ def verify(
 
 
 def parse_checkpoint(note: SignedNote, where: str) -> Checkpoint:
-    """Read what a checkpoint says; extension lines are refused, for they would be signed and unread.
+    """Parse the checkpoint in a note; extension lines are refused, since nothing would check them.
 
     Raises:
         Refuted: reason `checkpoint`.
@@ -224,7 +224,7 @@ def parse_checkpoint(note: SignedNote, where: str) -> Checkpoint:
     if len(lines) != 4:
         raise Refuted("checkpoint", where, f"expected origin, size and root, got {len(lines) - 1} lines")
     origin, size, root = lines[0], lines[1], decode64(lines[2])
-    if not origin or not _SIZE.fullmatch(size) or int(size) > _MOST_LEAVES:
+    if not origin or not _SIZE.fullmatch(size) or int(size) > _MAX_LEAVES:
         raise Refuted("checkpoint", where, f"expected an origin and a size, got {origin!r} and {size!r}")
     if root is None or len(root) != WIDTH:
         raise Refuted("checkpoint", where, f"expected the base64 of {WIDTH} bytes, got {lines[2]!r}")
@@ -232,7 +232,7 @@ def parse_checkpoint(note: SignedNote, where: str) -> Checkpoint:
 
 
 def decode64(text: str) -> bytes | None:
-    """The bytes of standard base64 in its one spelling, or None."""
+    """Decode standard base64; None for any text that encoding would not give."""
     try:
         data = base64.b64decode(text.encode("ascii"), validate=True)
     except (binascii.Error, UnicodeEncodeError):
@@ -255,7 +255,7 @@ def _signature(line: str, where: str) -> NoteSignature:
 def _check(key: VerifierKey, text: bytes, signature: bytes, where: str) -> None:
     stamp = signature[:8] if key.kind == COSIGNATURE else b""
     bare = signature[len(stamp) :]
-    wrong = Refuted("signature", where, f"the signature of {key.name} {key.key_id.hex()} is not of this text")
+    wrong = Refuted("signature", where, f"the signature of {key.name} {key.key_id.hex()} is not valid for this text")
     if len(bare) != _SIGNATURE_BYTES:
         raise wrong
     try:
@@ -265,7 +265,7 @@ def _check(key: VerifierKey, text: bytes, signature: bytes, where: str) -> None:
 
 
 def _signed(kind: int, text: bytes, stamp: bytes) -> bytes:
-    """What the key signs: the text; for a witness with a line about the time above it."""
+    """Return the signed bytes: the text, for a witness below a line with the time."""
     if kind == ED25519:
         return text
     return b"cosignature/v1\ntime %d\n" % int.from_bytes(stamp, "big") + text

@@ -1,9 +1,9 @@
 """Tiles: the hashes of a log as immutable files (C2SP tlog-tiles).
 
-Laws: a tile of level L holds up to 256 hashes of complete subtrees of 2^(8·L) leaves; a full tile never changes; a
-partial one has its width in its path, so that it never changes either; any proof reads O(log n) tiles.
+Laws: a tile of level L has up to 256 roots of complete subtrees of 2^(8·L) leaves; a tile never changes, since a
+partial one has its width in its path; a proof reads O(log n) tiles.
 
-Not handled: where the files are; reading is passed in.
+Not handled: storage; callers pass a function that reads a tile.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _PATH = re.compile(r"tile/(0|[1-9][0-9]?)/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9]
 
 @dataclass(frozen=True, slots=True, order=True)
 class Tile:
-    """The place of a tile.
+    """The position of a tile.
 
     Attributes:
-        level: 0 holds leaf hashes, 1 the roots of 256 leaves, …
-        index: 0 holds the first 256 of them.
-        width: hashes in it, 1 to 256.
+        level: 0 for leaf hashes, 1 for roots of 256 leaves, …
+        index: 0 for the first 256 hashes of the level.
+        width: number of hashes, 1 to 256.
     """
 
     level: int
@@ -36,7 +36,7 @@ class Tile:
 
     @property
     def path(self) -> str:
-        """`tile/LEVEL/INDEX`, the index in groups of three digits, `.p/WIDTH` behind a partial one."""
+        """`tile/LEVEL/INDEX`, the index in groups of three digits, followed by `.p/WIDTH` for a partial tile."""
         digits = f"{self.index:03d}"
         digits = digits.zfill(-(-len(digits) // 3) * 3)
         groups = [digits[at : at + 3] for at in range(0, len(digits), 3)]
@@ -45,10 +45,10 @@ class Tile:
 
     @classmethod
     def parse(cls, path: str) -> Tile:
-        """The tile of a path.
+        """Return the tile of a path.
 
         Raises:
-            ValueError: this is no path of a tile, or not the one way to write it.
+            ValueError: not the path of a tile in its one spelling.
         """
         found = _PATH.fullmatch(path)
         if found is None:
@@ -64,29 +64,29 @@ ReadTile = Callable[[Tile], bytes]
 
 
 def tile_at_size(level: int, index: int, size: int) -> Tile:
-    """The tile as it is in a log of this size."""
+    """Return a tile with the width that it has in a log of this size."""
     return Tile(level, index, min(FULL, (size >> (HEIGHT * level)) - index * FULL))
 
 
 class TileReader:
-    """A log read through its tiles; each is read once.
+    """A log read through its tiles, each once.
 
     Attributes:
         size: leaves of the log.
-        reads: tiles read so far.
+        reads: number of tiles read so far.
     """
 
     def __init__(self, size: int, read: ReadTile) -> None:
         self.size = size
         self.reads = 0
         self._read = read
-        self._held: dict[Tile, bytes] = {}
+        self._cache: dict[Tile, bytes] = {}
 
     def node(self, level: int, index: int) -> bytes:
-        """The root of the complete subtree over leaves [index·2^level, (index + 1)·2^level).
+        """Return the root of the complete subtree over leaves [index·2^level, (index + 1)·2^level).
 
         Raises:
-            ValueError: a tile has not the length that its place asks for.
+            ValueError: a tile with another length than its width.
         """
         below = level % HEIGHT
         first = index << below
@@ -98,23 +98,23 @@ class TileReader:
         return hashes
 
     def hashes(self, tile: Tile) -> bytes:
-        """The hashes of a tile, 32·width bytes."""
-        found = self._held.get(tile)
-        if found is None:
-            found = self._held[tile] = self._read(tile)
+        """Return the hashes of a tile, 32·width bytes."""
+        data = self._cache.get(tile)
+        if data is None:
+            data = self._cache[tile] = self._read(tile)
             self.reads += 1
-            if len(found) != tile.width * WIDTH:
-                raise ValueError(f"{tile.path}: expected {tile.width * WIDTH} bytes, got {len(found)}")
-        return found
+            if len(data) != tile.width * WIDTH:
+                raise ValueError(f"{tile.path}: expected {tile.width * WIDTH} bytes, got {len(data)}")
+        return data
 
 
 @dataclass(frozen=True, slots=True)
 class LogGrowth:
-    """What a log has grown by.
+    """The growth of a log.
 
     Attributes:
-        size: leaves that it had.
-        levels: what became complete, (index of the first, hashes) of each level from the leaves up.
+        size: leaves before.
+        levels: the nodes that became complete, as `Frontier.extend` returns them.
     """
 
     size: int
@@ -122,30 +122,30 @@ class LogGrowth:
 
     @property
     def after(self) -> int:
-        """Leaves that it has."""
+        """Leaves afterwards."""
         return self.size + (len(self.levels[0][1]) // WIDTH if self.levels else 0)
 
 
 def new_tiles(grown: LogGrowth, read: ReadTile) -> dict[Tile, bytes]:
-    """The tiles to write where a log has grown, with what was there before them.
+    """Return the tiles to write after a log has grown, with their content.
 
     Args:
-        grown: what is new.
-        read: reads a tile of the log as it was, at most one a level.
+        grown: the growth.
+        read: reads a tile of the log before the growth; called at most once for each level.
     """
     log = TileReader(grown.size, read)
     written: dict[Tile, bytes] = {}
-    for level, (first, made) in enumerate(grown.levels):
+    for level, (first, hashes) in enumerate(grown.levels):
         if level % HEIGHT == 0:
-            written.update(_cut(log, level // HEIGHT, first, made))
+            written.update(_tiles_from(log, level // HEIGHT, first, hashes))
     return written
 
 
-def _cut(log: TileReader, level: int, first: int, made: bytes) -> Iterator[tuple[Tile, bytes]]:
-    """The tiles that hold the hashes from `first` on, with what was there before them."""
-    index, held = divmod(first, FULL)
-    if held:
-        made = log.hashes(tile_at_size(level, index, log.size))[: held * WIDTH] + made
-    for at in range(0, len(made), FULL * WIDTH):
-        piece = made[at : at + FULL * WIDTH]
+def _tiles_from(log: TileReader, level: int, first: int, hashes: bytes) -> Iterator[tuple[Tile, bytes]]:
+    """Yield the tiles that contain the hashes from `first` on; the first one begins with its old hashes."""
+    index, old = divmod(first, FULL)
+    if old:
+        hashes = log.hashes(tile_at_size(level, index, log.size))[: old * WIDTH] + hashes
+    for at in range(0, len(hashes), FULL * WIDTH):
+        piece = hashes[at : at + FULL * WIDTH]
         yield Tile(level, index + at // (FULL * WIDTH), len(piece) // WIDTH), piece

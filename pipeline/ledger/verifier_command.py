@@ -1,6 +1,6 @@
 """`leaderboard-verify`: the verifier as a command of its own, for readers who do not install the pipeline.
 
-Exit 0: it is what it says. 2: usage. 4: it is not; the first thing that is wrong is on standard error.
+Exit status 0: verified. 2: usage. 4: not verified; the first fault is on standard error.
 """
 
 from __future__ import annotations
@@ -25,11 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Check what the arguments name.
-
-    Returns:
-        The exit status.
-    """
+    """Run the command and return its exit status."""
     given = _parser().parse_args(arguments)
     if (given.bundle is None) == (given.receipt is None):
         _parser().error("expected a bundle, or --receipt FILE")
@@ -50,7 +46,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def verdict_document(found: VerifiedBundle) -> dict[str, Any]:
-    """A verdict as JSON."""
+    """Return a verdict as a JSON object."""
     return {
         "verified": True,
         "snapshot": found.sha256,
@@ -68,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="leaderboard-verify", description="Check a leaderboard's proofs, offline.")
     parser.add_argument("bundle", nargs="?", type=Path, help="a folder or a zip")
     parser.add_argument(
-        "--key", action="append", default=[], help="the operator's key, from elsewhere; may be repeated"
+        "--key", action="append", default=[], help="the operator's key, from a trusted source; may be repeated"
     )
     parser.add_argument("--checkpoint", type=Path, help="a checkpoint of the same log that you kept")
     parser.add_argument("--receipt", type=Path, help="check a vote's receipt instead")
@@ -83,11 +79,11 @@ def _bundle(given: argparse.Namespace, keys: list[VerifierKey]) -> dict[str, Any
 
 def _receipt(path: Path, keys: list[VerifierKey]) -> dict[str, Any]:
     if not keys:
-        raise Refuted("key", "--key", "expected the operator's key: a receipt names none")
-    held = receipt.load(path.read_bytes())
-    head = receipt.check(held, keys)
-    verdict = f"vote {held.vote} is leaf {held.leaf} of the {head.size} leaves of {head.origin}"
-    return {"verified": True, "vote": held.vote, "leaf": held.leaf, "leaves": head.size, "verdict": verdict}
+        raise Refuted("key", "--key", "expected the operator's key, since a receipt contains none")
+    given = receipt.load(path.read_bytes())
+    head = receipt.check(given, keys)
+    verdict = f"vote {given.vote} is leaf {given.leaf} of the {head.size} leaves of {head.origin}"
+    return {"verified": True, "vote": given.vote, "leaf": given.leaf, "leaves": head.size, "verdict": verdict}
 
 
 def _print(document: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
-"""The vote log read leaf by leaf: its root, and what counts in each view.
+"""The vote log, read segment by segment: its root, and which leaves count in each view.
 
-Laws: raw = accepted and late votes; defended = accepted votes that no exclusion names; a retracted vote counts in
-neither; an id stands in the log once, and a retraction names a vote by leaf and id, once.
+Laws: raw = accepted and late votes; defended = accepted votes without an exclusion; a retracted vote counts in neither;
+each vote id is in the log once; a retraction names a vote by leaf and id, and a vote is retracted at most once.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _RETRACTION = -1
 
 
 class VoteLog:
-    """Leaves in order, a segment at a time; some 80 bytes a vote stay in memory, the ids most of them.
+    """The leaves read so far, in order; takes some 80 bytes of memory for each vote, most of them for its id.
 
     Attributes:
         frontier: the tree so far.
@@ -35,10 +35,10 @@ class VoteLog:
         self._models: dict[str, int] = {}
         self._columns: list[dict[str, npt.NDArray[Any]]] = []
         self._ids: list[pa.Array] = []
-        self._retracts: list[tuple[int, int, str]] = []
+        self._retractions: list[tuple[int, int, str]] = []
 
     def extend(self, rows: pa.Table, hashes: bytes) -> None:
-        """Append checked rows (`leaf.check`) with their hashes."""
+        """Append rows that `leaf.check` accepts, with their hashes."""
         if not len(rows):
             return
         first, rows = self.frontier.size, rows.unify_dictionaries().combine_chunks()
@@ -53,15 +53,15 @@ class VoteLog:
         )
         retraction = np.flatnonzero(rows["retracts"].is_valid().to_numpy())
         for row in retraction.tolist():
-            self._retracts.append((first + row, rows["retracts"][row].as_py(), rows["vote"][row].as_py()))
+            self._retractions.append((first + row, rows["retracts"][row].as_py(), rows["vote"][row].as_py()))
         self._ids.extend(rows["vote"].chunks)
 
     def counted(self, excluded: pa.Table, exclusions: int) -> tuple[Bool, Bool, list[int]]:
-        """Which leaves count in the raw and in the defended view, and how many votes each exclusion takes.
+        """Return bool[size] of the leaves that count in the raw and the defended view, and the votes of each exclusion.
 
         Args:
             excluded: leaf and exclusion, as `segment.read_excluded`.
-            exclusions: how many the manifest lists.
+            exclusions: number of exclusions in the manifest.
 
         Raises:
             Refuted: reason `duplicate_vote`, `retraction` or `exclusion`, with the leaf.
@@ -70,7 +70,7 @@ class VoteLog:
         fate = self._whole("fate")
         self._check_ids(ids, fate)
         counts = np.ones(len(fate), dtype=np.bool_)
-        self._take_back(ids, fate, counts)
+        self._apply_retractions(ids, fate, counts)
         raw = counts & ((fate == ACCEPTED) | (fate == LATE))
         defended = counts & (fate == ACCEPTED)
         leaves, reason = excluded["leaf"].to_numpy(), excluded["exclusion"].to_numpy()
@@ -79,7 +79,7 @@ class VoteLog:
         return raw, defended, np.bincount(reason, minlength=exclusions).tolist()
 
     def counts(self, counted: Bool, also: list[str]) -> PairCounts:
-        """The votes that a mask keeps, over the sorted names of all models of the log and of `also`."""
+        """Count the votes of a mask, on the sorted names of all models in the log and in `also`."""
         names = sorted({*self._models, *also})
         place = {name: at for at, name in enumerate(names)}
         axis = np.array([place[name] for name in self._models], dtype=np.int32)
@@ -93,10 +93,10 @@ class VoteLog:
         return self._models.setdefault(name, len(self._models))
 
     def _coded(self, column: pa.ChunkedArray, code: Any) -> npt.NDArray[Any]:
-        """Each row's code, −1 for a retraction."""
+        """Return the code of each row, −1 for a retraction."""
         terms = column.chunk(0)
         codes = np.array([code(text) for text in terms.dictionary.to_pylist()] + [_RETRACTION], dtype=np.int32)
-        # A null has no code: it takes the last place of the table.
+        # A null gets the last entry of the table.
         result: npt.NDArray[Any] = codes[terms.indices.fill_null(len(codes) - 1).to_numpy()]
         return result
 
@@ -110,13 +110,13 @@ class VoteLog:
                 raise Refuted("duplicate_vote", f"leaf {at}", f"expected each vote once, got {one} again")
             seen.add(one)
 
-    def _take_back(self, ids: pa.ChunkedArray, fate: npt.NDArray[Any], counts: Bool) -> None:
-        for at, retracted, name in self._retracts:
+    def _apply_retractions(self, ids: pa.ChunkedArray, fate: npt.NDArray[Any], counts: Bool) -> None:
+        for at, retracted, name in self._retractions:
             where = f"leaf {at}"
             if fate[retracted] == _RETRACTION or ids[retracted].as_py() != name:
                 raise Refuted("retraction", where, f"expected leaf {retracted} to be vote {name}")
             if not counts[retracted]:
-                raise Refuted("retraction", where, f"expected vote {name} to be taken back once")
+                raise Refuted("retraction", where, f"expected vote {name} to be retracted once")
             counts[retracted] = False
 
 
@@ -125,7 +125,7 @@ def _check_excluded(leaves: npt.NDArray[Any], reason: npt.NDArray[Any], defended
         raise Refuted("exclusion", "excluded.parquet", f"expected leaves below {len(defended)}, got {leaves[-1]}")
     for wrong, what in (
         (np.flatnonzero((reason < 0) | (reason >= exclusions)), f"one of {exclusions} exclusions"),
-        (np.flatnonzero(~defended[leaves]), "an accepted vote that was not taken back"),
+        (np.flatnonzero(~defended[leaves]), "an accepted vote that was not retracted"),
     ):
         if len(wrong):
             raise Refuted("exclusion", f"leaf {leaves[wrong[0]]}", f"expected {what}")

@@ -1,10 +1,10 @@
-"""A witness: signs a log's checkpoints that continue what it has signed before, and nothing else (C2SP tlog-witness).
+"""A witness: cosigns checkpoints of a log that continue the last one it signed, and no others (C2SP tlog-witness).
 
-Laws: for each log a witness knows one head; a new head is signed only with a proof that it continues that one; what was
-known is changed only together with the signature (store the new state before handing the signature out). Whoever runs
-a witness should not be the operator.
+Laws: a witness knows one head of each log; it signs a new head only with a proof that it continues the known one. The
+caller stores the new state before it sends the signature. A witness should be run by a third party, not by the
+operator.
 
-Not handled: keeping the state, and the wire.
+Not handled: storage and transport.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ HTTP_STATUS = {
     "inclusion": 422,
     "consistency": 422,
 }
-"""The HTTP status of each refusal."""
+"""The HTTP status of each reason for a refusal."""
 
 
 @dataclass(frozen=True, slots=True)
 class WatchedLog:
-    """A log that a witness watches, and the newest head of it that it signed (size 0 before the first)."""
+    """A log that a witness watches, and the newest head that it signed (size 0 before the first)."""
 
     key: VerifierKey
     head: Checkpoint
@@ -47,26 +47,26 @@ def cosign(
     """Sign a checkpoint that continues the known head.
 
     Args:
-        known: the log as the witness knows it, None if it does not watch it.
+        known: the log as the witness knows it; None if it does not watch the log.
         checkpoint: the signed note of the new head.
         old_size: the size that the proof starts from.
-        proof: consistency from `old_size`.
+        proof: the consistency proof from `old_size`.
         witness: the witness's key.
-        seconds: the time, since 1970 UTC.
+        seconds: the time, seconds since 1970 UTC.
 
     Returns:
-        What is known from now on, and the signature line.
+        The new state of the log, and the signature line.
 
     Raises:
         Refuted: `unknown_log`, `stale` (the proof starts from another size than the known one), `rollback`, `fork`,
-            `consistency`, or a bad note; `STATUS` has the HTTP status.
+            `consistency`, or a bad note; `HTTP_STATUS` maps the reason.
     """
     if witness.kind != signed_note.COSIGNATURE:
         raise ValueError("expected the key of a witness")
     parsed = signed_note.parse(checkpoint, "checkpoint")
     head = signed_note.parse_checkpoint(parsed, "checkpoint")
     if known is None or known.head.origin != head.origin:
-        raise Refuted("unknown_log", "checkpoint", f"expected a log that is watched, got {head.origin}")
+        raise Refuted("unknown_log", "checkpoint", f"expected a watched log, got {head.origin}")
     if known.key not in signed_note.verify(parsed, [known.key], "checkpoint", strict=False):
         raise Refuted("unsigned", "checkpoint", f"expected the signature of {known.key.name}")
     if old_size > head.size:

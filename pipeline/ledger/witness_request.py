@@ -1,11 +1,11 @@
-"""What a log asks of a witness: the body of `add-checkpoint` (C2SP tlog-witness).
+"""The request of a log to a witness: the body of `add-checkpoint` (C2SP tlog-witness).
 
     old 7
-    base64 of a hash                  (as many lines as the consistency proof has)
+    base64 of a hash                  (one line for each hash of the consistency proof)
     (an empty line)
     the checkpoint
 
-Law: bytes have one reading; a proof has at most 63 hashes.
+Law: a request has one spelling, and at most 63 hashes.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from .merkle import WIDTH
 from .signed_note import decode64
 
 _OLD = re.compile(rb"old (0|[1-9][0-9]{0,15})", re.ASCII)
-_MOST_HASHES = 63
+_MAX_HASHES = 63
 
 
 @dataclass(frozen=True, slots=True)
 class WitnessRequest:
-    """A new head, and the proof that it continues the one of `old` leaves.
+    """A new head, and the proof that it continues the head of `old` leaves.
 
     Attributes:
-        old: the size that the witness knows.
-        proof: hashes, the lowest first.
-        checkpoint: the signed note.
+        old: the size of the head that the witness knows.
+        proof: hashes of the consistency proof, lowest level first.
+        checkpoint: the signed note of the new head.
     """
 
     old: int
@@ -38,7 +38,7 @@ class WitnessRequest:
     checkpoint: bytes
 
     def dump(self) -> bytes:
-        """Its bytes."""
+        """Return the body."""
         return b"old %d\n%b\n%b" % (self.old, _lines(self.proof), self.checkpoint)
 
 
@@ -47,15 +47,15 @@ def _lines(proof: Sequence[bytes]) -> bytes:
 
 
 def load_request(data: bytes) -> WitnessRequest:
-    """Read a request.
+    """Parse a request.
 
     Raises:
         Refuted: reason `note`.
     """
     head, gap, checkpoint = data.partition(b"\n\n")
     old, *hashes = head.split(b"\n")
-    found = _OLD.fullmatch(old)
-    proof = [decode64(one.decode("ascii", "replace")) for one in hashes]
-    if not gap or found is None or len(proof) > _MOST_HASHES or any(len(one or b"") != WIDTH for one in proof):
+    size = _OLD.fullmatch(old)
+    proof = [decode64(line.decode("ascii", "replace")) for line in hashes]
+    if not gap or size is None or len(proof) > _MAX_HASHES or any(len(one or b"") != WIDTH for one in proof):
         raise Refuted("note", "request", "expected 'old SIZE', base64 hashes, an empty line and a checkpoint")
-    return WitnessRequest(int(found[1]), tuple(one for one in proof if one is not None), checkpoint)
+    return WitnessRequest(int(size[1]), tuple(one for one in proof if one is not None), checkpoint)

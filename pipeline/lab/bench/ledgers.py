@@ -27,7 +27,7 @@ import sqlalchemy as sa
 from pipeline import jobs
 from pipeline import settings as configuration
 from pipeline.jobs.open_store import open_store
-from pipeline.ledger import bundle, leaf, segment
+from pipeline.ledger import bundle, leaf_encoding, segment
 from pipeline.ledger.bundle_verification import verify_bundle
 from pipeline.ledger.manifest import load as load_manifest
 from pipeline.settings import Settings
@@ -154,7 +154,8 @@ def _floor(folder: Path) -> tuple[float, float]:
     hashing = reading = 0.0
     for one in said.segments:
         reading += _timed(lambda path=folder / one.path: pq.read_table(path, use_threads=False))  # type: ignore[misc]
-        leaves = [b"\0" + entry for entry in leaf.entries(segment.read((folder / one.path).read_bytes(), one.path)[0])]
+        rows, _ = segment.read((folder / one.path).read_bytes(), one.path)
+        leaves = [b"\0" + entry for entry in leaf_encoding.entries(rows)]
         hashing += _timed(lambda leaves=leaves: [sha256(one).digest() for one in leaves])  # type: ignore[misc]
     return hashing, reading
 

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.errors import Refuted, VerificationFailed
-from pipeline.ledger import leaf, segment
+from pipeline.ledger import leaf_encoding, segment
 from pipeline.ledger.merkle import WIDTH, Frontier
 from pipeline.store.db import schema
 from pipeline.store.db.ledger_files import LedgerFiles
@@ -77,7 +77,7 @@ class _SegmentFile:
     @classmethod
     def read(cls, files: LedgerFiles, row: Any, where: str) -> _SegmentFile:
         rows, hashes = segment.read(files.get(row.sha256), where)
-        found = leaf.hashes(rows)
+        found = leaf_encoding.hashes(rows)
         first = row.log_size - row.leaves
         if found != hashes or len(rows) != row.leaves:
             at = first + _first_difference(found, hashes)
@@ -127,14 +127,14 @@ class _RebuiltSegment:
                 commitments = _with_erased(commitments, file.commitments(at, len(batch)), erased)
                 rebuilt.erased += int(erased.sum())
                 rebuilt.erased_positions += [sealed_styles.pack_position(part, o) for o in offsets[erased].tolist()]
-            hashes.append(leaf.hashes(vote_leaves.build_leaves(batch, names, commitments)))
+            hashes.append(leaf_encoding.hashes(vote_leaves.build_leaves(batch, names, commitments)))
             rebuilt.offsets.append((part, offsets))
             rebuilt.styled.append(sealed_styles.build_block(part, batch))
             counter.add_votes(batch)
             at += len(batch)
         retracted = retractions.read_range(connection, first, row.log_size)
         if retracted:
-            hashes.append(leaf.hashes(retractions.build_leaves(retracted)))
+            hashes.append(leaf_encoding.hashes(retractions.build_leaves(retracted)))
             counter.subtract(retractions.retracted_cells(connection, first, row.log_size))
         rebuilt.hashes, rebuilt.counts = b"".join(hashes), counter.result()
         return rebuilt

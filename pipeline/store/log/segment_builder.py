@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from sqlalchemy.engine import Connection
 
-from pipeline.ledger import leaf, segment, tiles
+from pipeline.ledger import leaf_encoding, segment, tiles
 from pipeline.ledger.merkle import WIDTH, Frontier
 from pipeline.store.db.ledger_files import LedgerFiles
 from pipeline.store.log import retractions, sealed_styles, vote_leaves
@@ -99,7 +99,7 @@ class SegmentBuilder:
         """Discard what was not finished."""
         self._thread.shutdown(cancel_futures=True)
         if self._file is not None:
-            self._file.abandon()
+            self._file.abort()
         self._draft.discard()
 
     def add_votes(self, connection: Connection, ranges: list[OffsetRange]) -> list[OffsetRange]:
@@ -160,7 +160,7 @@ class SegmentBuilder:
     def _write(self, leaves: pa.Table, hashes: bytes) -> None:
         if self._file is None:
             self._file = segment.SegmentWriter(self._draft)
-        self._file.add(leaves, hashes)
+        self._file.append(leaves, hashes)
 
     def _begin(self, ranges: list[OffsetRange]) -> None:
         self.ranges += [SegmentRange(part, first, self.first_leaf + self.size, end) for part, first, end in ranges]
@@ -170,11 +170,11 @@ class SegmentBuilder:
         current = self.ranges[-1]
         current.offsets.append(to_numpy(batch, "offset"))
         self._tasks.append(self._thread.submit(self._counter.add_votes, batch))
-        self._append(vote_leaves.build_leaves(batch, self._names, leaf.sha256_each(blinded)), blinds)
+        self._append(vote_leaves.build_leaves(batch, self._names, leaf_encoding.sha256_each(blinded)), blinds)
         self.styled.append(sealed_styles.build_block(current.part, batch))
 
     def _append(self, leaves: pa.Table, blinds: bytes) -> None:
-        hashes = leaf.hashes(leaves)
+        hashes = leaf_encoding.hashes(leaves)
         self._tasks.append(self._thread.submit(self._write, leaves, hashes))
         self.growth.append(tiles.LogGrowth(self._frontier.size, tuple(self._frontier.extend(hashes))))
         self.blinds.append(blinds)

@@ -24,7 +24,7 @@ import rfc8785
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.ledger import leaf
+from pipeline.ledger import leaf, leaf_encoding
 from pipeline.ledger.merkle import WIDTH
 from pipeline.store.db import schema
 from pipeline.store.votes import dictionary
@@ -72,7 +72,7 @@ def build_leaves(batch: pa.RecordBatch, names: LeafNames, committed: bytes) -> p
 
 def commit(batch: pa.RecordBatch, part: int, blinds: bytes, names: LeafNames) -> bytes:
     """SHA-256(blind ‖ private fields) of each vote, 32·n bytes."""
-    return leaf.sha256_each(blinded_fields(batch, part, blinds, names))
+    return leaf_encoding.sha256_each(blinded_fields(batch, part, blinds, names))
 
 
 def blinded_fields(batch: pa.RecordBatch, part: int, blinds: bytes, names: LeafNames) -> pa.BinaryArray:

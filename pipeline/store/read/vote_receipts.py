@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.ledger import bundle, leaf, segment
+from pipeline.ledger import bundle, leaf_encoding, segment
 from pipeline.ledger.canonical_json import Digest
 from pipeline.ledger.manifest import Manifest
 from pipeline.ledger.receipt import VoteReceipt
@@ -63,7 +63,7 @@ def _receipt(store: Store, connection: Connection, signed: SignedManifest, manif
     return VoteReceipt(
         vote=vote,
         leaf=at,
-        entry=leaf.entries(row)[0].decode(),
+        entry=leaf_encoding.entries(row)[0].decode(),
         size=proof.size,
         path=proof.path,
         checkpoint=signed.votes_checkpoint.decode(),

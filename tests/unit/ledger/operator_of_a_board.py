@@ -15,7 +15,17 @@ import pytest
 import rfc8785
 
 from pipeline.errors import Refuted
-from pipeline.ledger import bundle, canonical_json, leaf, manifest, merkle, published_views, segment, signed_note
+from pipeline.ledger import (
+    bundle,
+    canonical_json,
+    leaf,
+    leaf_encoding,
+    manifest,
+    merkle,
+    published_views,
+    segment,
+    signed_note,
+)
 from pipeline.ledger.bundle_verification import verify_bundle
 from pipeline.ledger.canonical_json import Digest
 from pipeline.ledger.manifest import Manifest
@@ -68,7 +78,7 @@ def segment_file(rows: pa.Table, hashes: bytes) -> bytes:
     """A segment of all its rows at once."""
     sink = io.BytesIO()
     writer = segment.SegmentWriter(sink)
-    writer.add(rows, hashes)
+    writer.append(rows, hashes)
     writer.close()
     return sink.getvalue()
 
@@ -91,7 +101,7 @@ class Operator:
         self.stated: list[dict[str, bytes]] = []
 
     def seal(self, rows: pa.Table) -> None:
-        hashes = leaf.hashes(rows)
+        hashes = leaf_encoding.hashes(rows)
         self.seals.append((rows, hashes))
         self.files.append(segment_file(rows, hashes))
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pipeline.errors import Refuted
-from pipeline.ledger import canonical_json, leaf, signed_note
+from pipeline.ledger import canonical_json, leaf_encoding, signed_note
 from pipeline.ledger.receipt import VoteReceipt, check, load, vote_log_key
 from tests.unit.ledger import slow_merkle
 from tests.unit.ledger.operator_of_a_board import BOARD, SIGNER, WITNESS, small_votes
@@ -24,7 +24,7 @@ AT = 5
 
 @cache
 def entries() -> list[bytes]:
-    return leaf.entries(small_votes().slice(0, 13))
+    return leaf_encoding.entries(small_votes().slice(0, 13))
 
 
 def signed(origin: str, size: int, root: bytes, *signers: signed_note.Signer) -> str:

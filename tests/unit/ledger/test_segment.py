@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.ledger import leaf, segment
+from pipeline.ledger import leaf, leaf_encoding, segment
 from tests.unit.ledger.operator_of_a_board import segment_file
 
 VOTES = 900
@@ -45,7 +45,7 @@ def spelt(table: pa.Table) -> pa.Table:
 @given(cuts=CUTS)
 def test_the_same_rows_give_the_same_file_however_many_come_at_a_time(cuts: list[int]) -> None:
     whole = rows()
-    hashes = leaf.hashes(whole)
+    hashes = leaf_encoding.hashes(whole)
     monkey = pytest.MonkeyPatch()
     with monkey.context() as patched:
         patched.setattr(segment, "GROUP", 250)
@@ -53,20 +53,20 @@ def test_the_same_rows_give_the_same_file_however_many_come_at_a_time(cuts: list
         sink = io.BytesIO()
         writer = segment.SegmentWriter(sink)
         for start, end in zip([0, *cuts], [*cuts, VOTES], strict=True):
-            writer.add(spelt(whole.slice(start, end - start)), hashes[32 * start : 32 * end])
+            writer.append(spelt(whole.slice(start, end - start)), hashes[32 * start : 32 * end])
         writer.close()
     assert sink.getvalue() == expected
     read, kept = segment.read(expected, "here")
     assert kept == hashes
-    assert leaf.entries(read) == leaf.entries(whole)
+    assert leaf_encoding.entries(read) == leaf_encoding.entries(whole)
 
 
 def test_retractions_stand_among_votes_in_their_order() -> None:
     back = leaf.retraction_rows(["v3"], np.array([1_767_225_600_000_000]), [3], ["cast by a test"])
     sink = io.BytesIO()
     writer = segment.SegmentWriter(sink)
-    writer.add(rows(), leaf.hashes(rows()))
-    writer.add(back, leaf.hashes(back))
+    writer.append(rows(), leaf_encoding.hashes(rows()))
+    writer.append(back, leaf_encoding.hashes(back))
     writer.close()
     read, _ = segment.read(sink.getvalue(), "here")
-    assert leaf.entries(read) == leaf.entries(rows()) + leaf.entries(back)
+    assert leaf_encoding.entries(read) == leaf_encoding.entries(rows()) + leaf_encoding.entries(back)

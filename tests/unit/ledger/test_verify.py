@@ -5,6 +5,7 @@ Nothing is made up: the votes are 900 of a golden file. Lies that the operator s
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import Refuted
-from pipeline.ledger import bundle, canonical_json, leaf, manifest, merkle, segment, signed_note
+from pipeline.ledger import (
+    bundle,
+    canonical_json,
+    leaf_encoding,
+    manifest,
+    merkle,
+    published_views,
+    segment,
+    signed_note,
+)
 from pipeline.ledger.bundle_verification import VerifiedBundle, verify_bundle
 from pipeline.ledger.manifest import Manifest
+from pipeline.ratings import PairCounts
 from tests.unit.ledger import slow_merkle
 from tests.unit.ledger.operator_of_a_board import (
     BOARD,
@@ -130,7 +141,7 @@ def vote(name: str, row: int, **values: Any) -> Files:
 
 def rows_of(name: str, choose: Callable[[pa.Table], pa.Table]) -> Files:
     rows = choose(segment.read(good()[name], name)[0])
-    return put(name, segment_file(rows, leaf.hashes(rows)))
+    return put(name, segment_file(rows, leaf_encoding.hashes(rows)))
 
 
 def own_digest(name: str, data: bytes) -> Files:
@@ -374,3 +385,25 @@ def test_a_checkpoint_that_the_reader_kept_shows_a_rollback_and_a_fork() -> None
     assert refuted(good(), remembered=fork()).reason == "fork"
     assert refuted(good(), remembered=resigned(signer=STRANGER)).reason == "unknown_key"
     assert refuted(operator().bundle(2), remembered=good()["checkpoint"]).reason == "rollback"
+
+
+@pytest.mark.parametrize(
+    ("reason", "accepted"),
+    [
+        ("Not rated: it never met a rated model (2 votes).", True),
+        ("None of its 2 votes is a battle with a rated model.", True),
+        ("None of its 3 votes is a battle with a rated model.", False),
+    ],
+)
+def test_the_reason_of_an_unrated_model_is_checked_in_its_earlier_wording_too(reason: str, accepted: bool) -> None:
+    rated = [[0, 1, 30, 30, 0, 0], [1, 2, 30, 30, 0, 0], [3, 4, 1, 1, 0, 0]]
+    table = np.array(rated)
+    counts = PairCounts.from_rows(("ant", "bee", "cat", "far", "fox"), table[:, 0], table[:, 1], table[:, 2:])
+    settings = published_views.with_digest({"anchor": "", "least_share": 0.95})
+    view = published_views.build_view(counts, settings)
+    changed = replace(view, unrated=tuple(replace(one, reason=reason) for one in view.unrated))
+    if accepted:
+        published_views.check_view(changed, counts, settings, "view raw")
+    else:
+        with pytest.raises(Refuted, match="unrated models with their reasons"):
+            published_views.check_view(changed, counts, settings, "view raw")

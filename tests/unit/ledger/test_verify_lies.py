@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.ledger import canonical_json, leaf, manifest, merkle, published_views, segment
+from pipeline.ledger import canonical_json, leaf, leaf_encoding, manifest, merkle, published_views, segment
 from pipeline.ledger.manifest import Manifest
 from pipeline.ratings import UnratedModel
 from tests.unit.ledger.operator_of_a_board import (
@@ -64,7 +64,7 @@ def file_swapped(rows: Callable[[pa.Table], pa.Table], *, with_hashes: bool) -> 
     it = honest()
     table, hashes = it.seals[2]
     lie = rows(table)
-    it.files[2] = segment_file(lie, leaf.hashes(lie) if with_hashes else hashes)
+    it.files[2] = segment_file(lie, leaf_encoding.hashes(lie) if with_hashes else hashes)
     del it.manifests[2], it.heads[2], it.stated[2]
     it.publish(EXCLUDED, REASONS)
     return it.bundle()
@@ -98,10 +98,17 @@ def retracting(*leaves: tuple[str, int], at: int = 900) -> Files:
     )
     table = pa.concat_tables([rows, lie])
     honest_files = it.files[:2]
-    it.seals, it.files = [(first, leaf.hashes(first)), (second, leaf.hashes(second)), (rows, leaf.hashes(rows))], []
-    it.files = [*honest_files, segment_file(table, leaf.hashes(table))]
+    it.seals, it.files = (
+        [
+            (first, leaf_encoding.hashes(first)),
+            (second, leaf_encoding.hashes(second)),
+            (rows, leaf_encoding.hashes(rows)),
+        ],
+        [],
+    )
+    it.files = [*honest_files, segment_file(table, leaf_encoding.hashes(table))]
     del it.manifests[2], it.heads[2], it.stated[2]
-    whole = b"".join(leaf.hashes(one) for one in (first, second, table))
+    whole = b"".join(leaf_encoding.hashes(one) for one in (first, second, table))
 
     def log(said: Manifest) -> Manifest:
         segments = (*said.segments[:2], replace(said.segments[2], size=len(table)))
@@ -125,8 +132,8 @@ def retracted_as_vote() -> Files:
     it = honest()
     rows = small_votes()
     table = pa.concat_tables([rows.slice(700, 200), rows.slice(0, 1)])
-    it.files[2] = segment_file(table, leaf.hashes(table))
-    whole = b"".join(leaf.hashes(one) for one in (rows.slice(0, 700), table))
+    it.files[2] = segment_file(table, leaf_encoding.hashes(table))
+    whole = b"".join(leaf_encoding.hashes(one) for one in (rows.slice(0, 700), table))
     del it.manifests[2], it.heads[2], it.stated[2]
     it.publish(EXCLUDED, REASONS, with_log(root=canonical_json.Digest(merkle.root(whole).hex())))
     return it.bundle()
