@@ -1,22 +1,31 @@
-"""What readers ask over HTTP: the API under /api/v1, and the pages.
+"""The HTTP API below /api/v1, and the pages; `app.create_app` makes both.
 
-Laws: a snapshot is named by its digest and never changes, so its answers say `immutable` and are made once; an error is
-a problem document (RFC 9457), or a page where a browser asked for one; whoever changes something shows a token, a name
-and a reason; a page works without JavaScript and loads nothing from anywhere else.
+Laws: a snapshot is named by its digest and never changes, so its responses are immutable and computed once; an error is
+a problem document (RFC 9457), or a page for a browser; a change needs a token, a name and a reason; pages work without
+JavaScript and load nothing from other hosts.
 
-    app.py         the application: routes, errors, headers
-    change_token.py   a token that changes with the store
-    response_cache.py responses in memory: immutable ones, and others until the token changes
-    asking.py      what a request may say: limits, cursors, forms of answer
-    problems.py    every error as a problem document
-    tables.py      rows as JSON, CSV, Parquet
-    documents.py   what the answers look like, for OpenAPI
-    snapshots.py, models.py, moves.py, alerts.py, ledger.py   the API's routes
-    operators.py   what changes something, behind tokens
-    charts.py      Vega-Lite charts as SVG
-    pages.py       the pages
+    app.py                 the application: routes, error handlers, middleware
+    middleware.py          limit for request bodies, security headers
+    response_cache.py      caches responses in memory
+    change_token.py        a token that changes with the store, for the cache
+    cache_policies.py      headers that say how long a response may be cached
+    request_params.py      parameters of requests: limits, cursors, ids, formats
+    error_responses.py     exceptions as problem documents
+    table_responses.py     rows as JSON, CSV, Parquet
+    openapi_responses.py   descriptions of responses for OpenAPI
+    documents/             Pydantic models of the responses, for OpenAPI
+    store_reader.py        what routes and pages read from the store
+    snapshot_summaries.py  snapshots as JSON, views side by side
+    model_summaries.py     models as JSON: registry entry, rows, history
+    move_reasons.py        sentences that explain why a model moved
+    bundle_files.py        bundles as temporary files
+    snapshot_routes.py     snapshots and boards
+    model_routes.py        models, providers, history
+    diff_routes.py         moves between two snapshots
+    alert_routes.py        alerts and exclusions
+    ledger_routes.py       heads, proofs, receipts, tiles, bundles
+    status_routes.py       progress of the pipeline
+    operator_routes.py     decisions of operators, protected by tokens
+    charts.py              Vega-Lite charts as SVG
+    pages/                 the pages; templates/ and static/ are theirs
 """
-
-from pipeline.api.app import create_app
-
-__all__ = ["create_app"]

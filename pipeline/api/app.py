@@ -1,7 +1,7 @@
-"""The application: routes, errors, headers.
+"""The application: routes, error handlers, middleware.
 
-Laws: every answer carries the headers that keep a browser from doing more than showing it; the API may be read from any
-other page, and changed from none; nothing is loaded from elsewhere, so a page works behind any wall.
+Laws: every response has the security headers; any site may read the API, and none can change anything through it;
+pages load nothing from other hosts.
 """
 
 from __future__ import annotations
@@ -9,47 +9,35 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Any
 
 import anyio.to_thread
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.responses import Response
-from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pipeline.api import alerts, documents, ledger, models, moves, operators, pages, problems, snapshots, status
+from pipeline.api import (
+    alert_routes,
+    diff_routes,
+    ledger_routes,
+    model_routes,
+    operator_routes,
+    pages,
+    snapshot_routes,
+    status_routes,
+)
+from pipeline.api.cache_policies import NO_STORE
 from pipeline.api.change_token import ChangeToken
-from pipeline.api.reader import NEVER, Reader
-from pipeline.api.request_params import nothing_else
+from pipeline.api.error_responses import add_error_handlers
+from pipeline.api.middleware import BodyLimit, ResponseHeaders
+from pipeline.api.openapi_responses import ERROR_RESPONSES
+from pipeline.api.pages.page_templates import PageTemplates
+from pipeline.api.request_params import reject_unknown_params
 from pipeline.api.response_cache import ResponseCache
+from pipeline.api.store_reader import StoreReader
 from pipeline.store import Store
 from pipeline.store.read import page_queries
 
-_LONGEST_BODY = 64 << 10
-# Each holds a connection of the pool, which has six, while it reads: more would only wait for one.
-_READERS = 6
-
-_HEADERS = (
-    (
-        b"content-security-policy",
-        b"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
-        b"frame-ancestors 'none'",
-    ),
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
-)
-_OPEN = (
-    (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"ETag, X-Next-Cursor, Content-Disposition"),
-    (b"cross-origin-resource-policy", b"cross-origin"),
-)
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    code: {"description": what, "content": {problems.MEDIA_TYPE: {"schema": documents.Problem.model_json_schema()}}}
-    for code, what in (("4XX", "The request is wrong; says where."), ("503", "The store does not answer; try again."))
-}
+# Each thread uses one connection of the pool, which has six: further threads would only wait for a connection.
+_THREADS = 6
 
 
 def create_app(store: Store) -> FastAPI:
@@ -61,7 +49,7 @@ def create_app(store: Store) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        anyio.to_thread.current_default_thread_limiter().total_tokens = _READERS
+        anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
         yield
 
     app = FastAPI(
@@ -70,74 +58,32 @@ def create_app(store: Store) -> FastAPI:
         version=version("leaderboard-integrity"),
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         openapi_url="/api/v1/openapi.json",
-        docs_url=None,  # its page loads scripts from elsewhere; /api lists the routes
+        docs_url=None,  # FastAPI's page loads scripts from another host; /api lists the routes
         redoc_url=None,
         lifespan=lifespan,
     )
-    reader = Reader(store)
-    changes = ChangeToken(lambda: anyio.to_thread.run_sync(_change_token, store))
-    api = APIRouter(prefix="/api/v1", responses=_ERRORS, dependencies=[Depends(nothing_else)])
-    for part in (snapshots, models, moves, alerts, ledger, status):
-        api.include_router(part.routes(reader))
-    api.include_router(operators.routes(reader, changes))
+    reader = StoreReader(store)
+    changes = ChangeToken(lambda: anyio.to_thread.run_sync(_read_change_token, store))
+    api = APIRouter(prefix="/api/v1", responses=ERROR_RESPONSES, dependencies=[Depends(reject_unknown_params)])
+    for module in (snapshot_routes, model_routes, diff_routes, alert_routes, ledger_routes, status_routes):
+        api.include_router(module.routes(reader))
+    api.include_router(operator_routes.routes(reader, changes))
     app.include_router(api)
-    templates = pages.Templates()
+    templates = PageTemplates()
     app.include_router(pages.routes(reader, templates, app))
-    problems.install(app, templates.problem)
+    add_error_handlers(app, templates.problem)
 
     @app.get("/empty", include_in_schema=False)
     async def empty() -> Response:
-        """Nothing: what the benchmark measures the others against."""
-        return Response(b"{}", media_type="application/json", headers=NEVER)
+        """An empty response, with which the benchmark compares the others."""
+        return Response(b"{}", media_type="application/json", headers=NO_STORE)
 
-    app.add_middleware(_Bounded)
+    app.add_middleware(BodyLimit)
     app.add_middleware(ResponseCache, token=changes, published=page_queries.publication_token)
-    app.add_middleware(_Headers)
+    app.add_middleware(ResponseHeaders)
     return app
 
 
-def _change_token(store: Store) -> tuple[int, ...]:
+def _read_change_token(store: Store) -> tuple[int, ...]:
     with store.read() as connection:
         return page_queries.change_token(connection)
-
-
-class _Bounded:
-    """ASGI middleware: a body that is longer than any decision is refused while it comes."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count what comes."""
-        taken = 0
-
-        async def counted() -> Message:
-            nonlocal taken
-            message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > _LONGEST_BODY:
-                raise HTTPException(413, f"expected a body of at most {_LONGEST_BODY:,} bytes")
-            return message
-
-        await self._app(scope, counted if scope["type"] == "http" else receive, send)
-
-
-class _Headers:
-    """ASGI middleware: the headers of every answer."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Add them."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        more = _HEADERS + _OPEN if scope["path"].startswith("/api/") else _HEADERS
-
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message["headers"], *more]}
-            await send(message)
-
-        await self._app(scope, receive, with_headers)

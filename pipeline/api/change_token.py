@@ -1,4 +1,4 @@
-"""A token that changes with the store: what a cached response was made from."""
+"""A token that changes with the store, so that a cached response can be checked."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 PERIOD = 1.0
-"""Seconds between two reads of the store, so a response is behind the store by no more than this."""
+"""Seconds between two reads of the token; a cached response is at most this much older than the store."""
 
 
 class ChangeToken:
-    """The newest token, read at most once in `PERIOD`; concurrent requests share one read.
+    """Reads the token at most once in `PERIOD` seconds; concurrent requests share one read.
 
     Not cachetools: its decorators do not share one asynchronous computation.
 
     Args:
-        read: numbers of the store that grow with every change.
-        clock: seconds.
+        read: reads numbers from the store, some of which grow with every change.
+        clock: seconds; monotonic.
     """
 
     def __init__(self, read: Callable[[], Awaitable[Any]], clock: Callable[[], float] = time.monotonic) -> None:
@@ -29,7 +29,7 @@ class ChangeToken:
         self._reading: asyncio.Task[Any] | None = None
 
     async def current(self) -> Any:
-        """The token, read from the store if the last read is older than `PERIOD`."""
+        """The token; read from the store if the last read is older than `PERIOD`."""
         if self._clock() < self._due:
             return self._token
         if self._reading is None:
@@ -37,7 +37,7 @@ class ChangeToken:
         return await asyncio.shield(self._reading)
 
     def expire(self) -> None:
-        """Read the store at the next request: this process has just changed something."""
+        """Read the token at the next request, because this process has just changed the store."""
         self._due = float("-inf")
 
     async def _refresh(self) -> Any:

@@ -1,7 +1,6 @@
-"""Charts, drawn on the server: Vega-Lite to SVG.
+"""Draws charts on the server: Vega-Lite to SVG.
 
-Law: the same snapshot and model give the same picture, so it is drawn once. A picture carries no script and is shown by
-<img>, where a browser would run none.
+Law: the same rows give the same bytes. An SVG has no script, and pages show it by <img>, where browsers run none.
 """
 
 from __future__ import annotations
@@ -21,18 +20,18 @@ _CONFIG = {
              "titleFontSize": 12, "titleFontWeight": "normal", "tickColor": _GRID},
 }  # fmt: skip
 
-# What fits beside the axis on a desktop and on a phone.
+# Width of the plot in pixels, on a desktop and on a phone.
 WIDE, NARROW = 640, 270
 
 Row = Mapping[str, Any]
 
 
 def rating(defended: Sequence[Row], raw: Sequence[Row], width: int = WIDE) -> bytes:
-    """A model's rating over time: the defended one with its interval, the raw one dashed.
+    """A model's rating over time: defended with its interval, raw as a dashed line.
 
     Args:
-        defended, raw: points in time, as `documents.models.Standpoint`.
-        width: of what is drawn between the axes, pixels.
+        defended, raw: the model's history, as `HistoryPointDocument`.
+        width: of the plot without axes, pixels.
     """
     values = [_point(row, "defended") for row in defended]
     values += [_point(row, "raw") | {"lower": None, "upper": None} for row in raw]
@@ -64,8 +63,8 @@ def share(rows: Sequence[Row], width: int = WIDE) -> bytes:
 
 
 def _point(row: Row, view: str) -> dict[str, Any]:
-    kept = ("rating", "lower", "upper", "share")
-    return {"at": row["data_until"] or row["published_at"], "view": view, **{name: row[name] for name in kept}}
+    figures = ("rating", "lower", "upper", "share")
+    return {"at": row["data_until"] or row["published_at"], "view": view, **{name: row[name] for name in figures}}
 
 
 def _time(width: int) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""What a request may say: limits, cursors, ids, forms of answer.
+"""The parameters of requests: limits, cursors, ids, formats.
 
-Laws: a cursor is opaque, names the last row seen, and is refused when it is none of ours; a page holds at most
-MOST rows; text that no database can hold (NUL) is refused before it gets there.
+Laws: a cursor is opaque and names the last row of a page; an invalid one is refused. A page has at most MAX_ROWS rows.
+Text with control characters is refused, because no database can store NUL.
 """
 
 from __future__ import annotations
@@ -13,39 +13,46 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query, Request
 
-from pipeline.api.problems import Problem
+from pipeline.api.error_responses import Problem
 
-MOST = 1_000
-# Characters that JSON, a URL and both databases carry: no controls.
-TEXT = r"^[^\x00-\x1f\x7f]+$"
-_PLAIN = r"^[ -~]+$"
+MAX_ROWS = 1_000
+# No control characters: JSON, URLs and both databases can carry everything else.
+TEXT_PATTERN = r"^[^\x00-\x1f\x7f]+$"
+_ASCII = r"^[ -~]+$"
 _LARGEST = 2**63 - 1
 
 View = Literal["raw", "defended", "style"]
-Form = Literal["json", "csv", "parquet"]
-_FORMS: dict[str, Form] = {"text/csv": "csv", "application/vnd.apache.parquet": "parquet"}
+VIEWS: tuple[View, ...] = ("raw", "defended", "style")
+TableFormat = Literal["json", "csv", "parquet"]
+_MEDIA_TYPES: dict[str, TableFormat] = {"text/csv": "csv", "application/vnd.apache.parquet": "parquet"}
 
-Limit = Annotated[int, Query(ge=1, le=MOST, description="The most rows of a page.")]
-Cursor = Annotated[
-    str | None, Query(max_length=200, pattern=_PLAIN, description="`next` of the page before, as it came.")
+LimitParam = Annotated[int, Query(ge=1, le=MAX_ROWS, description="Largest number of rows on a page.")]
+CursorParam = Annotated[str | None, Query(max_length=200, pattern=_ASCII, description="`next` of the previous page.")]
+ViewParam = Annotated[
+    View, Query(description="raw: all votes; defended: without exclusions; style: defended, style-controlled.")
 ]
-ViewOf = Annotated[
-    View, Query(description="raw: all votes; defended: without exclusions; style: those under style control.")
+FormatParam = Annotated[
+    TableFormat | None, Query(alias="format", description="Format of the response; default: by Accept, else JSON.")
 ]
-FormOf = Annotated[
-    Form | None, Query(alias="format", description="The form of the answer; default: what Accept asks for, else JSON.")
+SnapshotParam = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="A snapshot's digest.")]
+SnapshotPairParam = Annotated[
+    str, Path(pattern=r"^[0-9a-f]{64}\.\.[0-9a-f]{64}$", description="OLDER..NEWER, two digests.")
 ]
-SnapshotId = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="A snapshot's digest.")]
-Name = Annotated[str, Path(max_length=300, min_length=1)]
+AlertParam = Annotated[str, Path(pattern="^[0-9a-f]{16}$", description="An alert's id.")]
+VoteParam = Annotated[str, Query(min_length=1, max_length=300, pattern=TEXT_PATTERN, description="A vote's id.")]
+ModelParam = Annotated[str, Query(min_length=1, max_length=300, pattern=TEXT_PATTERN, description="A model's name.")]
+ProviderParam = Annotated[
+    str, Query(min_length=1, max_length=300, pattern=TEXT_PATTERN, description="A provider's name in the registry.")
+]
 
 
-async def nothing_else(request: Request) -> None:
-    """Refuse a query that holds what its route does not know: a slip of the pen must not be taken for the default.
+async def reject_unknown_params(request: Request) -> None:
+    """Reject unknown and repeated query parameters.
 
-    Nor can anybody make one answer be made, and kept, over and over under other names.
+    A misspelt parameter must not silently give the default, and unknown ones must not flood the response cache.
 
     Raises:
-        Problem: 422, names it and what is known.
+        Problem: 422; names the parameter and the known ones.
     """
     known = [one.alias for one in request.scope["route"].dependant.query_params]
     given = [name for name, _ in request.query_params.multi_items()]
@@ -56,30 +63,30 @@ async def nothing_else(request: Request) -> None:
             raise Problem(422, f"query {name}: expected it once, got it {given.count(name)} times")
 
 
-def form_of(asked: Form | None, accept: str) -> Form:
-    """The form of an answer; `?format=` goes before Accept."""
-    return asked or preferred(accept)
+def choose_format(param: TableFormat | None, request: Request) -> TableFormat:
+    """The format of a response: `?format=`, else by the Accept header."""
+    return param or format_from_accept(request.headers.get("accept", ""))
 
 
-def preferred(accept: str) -> Form:
-    """What an Accept header asks for among the forms of a table."""
+def format_from_accept(accept: str) -> TableFormat:
+    """The first table format that an Accept header names; JSON if it names none."""
     for part in accept.split(","):
         kind = part.split(";")[0].strip().lower()
-        if kind in _FORMS:
-            return _FORMS[kind]
+        if kind in _MEDIA_TYPES:
+            return _MEDIA_TYPES[kind]
     return "json"
 
 
-def cursor_of(*key: Any) -> str:
-    """The cursor that names a row."""
+def encode_cursor(*key: Any) -> str:
+    """Encode the key of a page's last row as a cursor."""
     return base64.urlsafe_b64encode(json.dumps(key, separators=(",", ":")).encode()).decode().rstrip("=")
 
 
-def key_of(cursor: str | None, *kinds: type) -> tuple[Any, ...] | None:
-    """The key in a cursor, None without one.
+def decode_cursor(cursor: str | None, *kinds: type) -> tuple[Any, ...] | None:
+    """Decode a cursor to its key; None for None.
 
     Raises:
-        Problem: 422, it is none of ours.
+        Problem: 422; it is not a cursor with values of these types.
     """
     if cursor is None:
         return None
@@ -88,12 +95,12 @@ def key_of(cursor: str | None, *kinds: type) -> tuple[Any, ...] | None:
         key = json.loads(raw)
     except (binascii.Error, ValueError, RecursionError):
         key = None
-    if not (isinstance(key, list) and len(key) == len(kinds) and all(map(_fits, key, kinds))):
-        raise Problem(422, "query cursor: expected `next` of the page before, as it came")
+    if not (isinstance(key, list) and len(key) == len(kinds) and all(map(_has_type, key, kinds))):
+        raise Problem(422, "query cursor: expected `next` of the previous page, unchanged")
     return tuple(key)
 
 
-def _fits(value: Any, kind: type) -> bool:
+def _has_type(value: Any, kind: type) -> bool:
     if isinstance(value, int) and kind is int:
         return not isinstance(value, bool) and abs(value) <= _LARGEST
     return kind is str and isinstance(value, str) and len(value) <= 300 and value.isprintable()

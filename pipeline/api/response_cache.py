@@ -22,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.api.change_token import ChangeToken
-from pipeline.api.request_params import preferred
+from pipeline.api.request_params import format_from_accept
 from pipeline.errors import IntegrityError
 
 BUDGET = 64 << 20
@@ -45,10 +45,10 @@ class CachedResponse:
         status: 200, or that of a redirect.
         headers: all but content-length and content-encoding.
         body: not compressed.
-        packed: gzip, None where it is not worth it.
+        packed: gzip; None if it saves too little.
         etag: of the body.
-        token: the change token for which it is valid, None for ever.
-        published: only what a publication changes of the token counts.
+        token: the change token for which it is valid; None: always valid.
+        published: whether only the part of the token that a publication changes is compared.
     """
 
     status: int
@@ -88,26 +88,30 @@ class ResponseCache:
         self._cached: LRUCache[Key, CachedResponse] = LRUCache(budget, getsizeof=lambda response: response.size)
         self._computing: dict[Key, asyncio.Future[CachedResponse | None]] = {}
         # Paths whose responses are never cached: concurrent requests for them do not wait for each other.
-        self._uncacheable: FIFOCache[str, bool] = FIFOCache(_MOST_UNCACHEABLE)
+        self._uncacheable: FIFOCache[str, bool] = FIFOCache(_MAX_UNCACHEABLE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond from the cache, or let the application respond."""
-        if scope["type"] != "http" or scope["method"] not in _READING:
+        if scope["type"] != "http" or scope["method"] not in _CACHEABLE_METHODS:
             await self._app(scope, receive, send)
             return
-        asked = {name: value for name, value in scope["headers"] if name in _ASKED}
-        key = (scope["path"], scope["query_string"], preferred(asked.get(b"accept", b"").decode("latin-1")))
+        request_headers = {name: value for name, value in scope["headers"] if name in _REQUEST_HEADERS}
+        key = (
+            scope["path"],
+            scope["query_string"],
+            format_from_accept(request_headers.get(b"accept", b"").decode("latin-1")),
+        )
         response = self._cached.get(key)
         if response is None or not await self._valid(response):
             response = await self._shared(key, scope, receive, send)
-        if response is not None:  # else it was sent while it was made
-            await _send(response, asked, scope["method"] == "HEAD", send)
+        if response is not None:  # else it has been sent already
+            await _send(response, request_headers, scope["method"] == "HEAD", send)
 
     async def _valid(self, response: CachedResponse) -> bool:
         return response.token is None or response.token == await self._current(response.published)
 
     async def _shared(self, key: Key, scope: Scope, receive: Receive, send: Send) -> CachedResponse | None:
-        """The response of a computation that runs already, or of a new one; None if it is not cacheable and is sent."""
+        """The response of a running computation or of a new one; None if it is not cacheable and has been sent."""
         if scope["path"] in self._uncacheable:
             return await self._computed(key, scope, receive, send)
         if (computing := self._computing.get(key)) is not None and (response := await computing) is not None:
@@ -124,10 +128,10 @@ class ResponseCache:
         return response
 
     async def _computed(self, key: Key, scope: Scope, receive: Receive, send: Send) -> CachedResponse | None:
-        # Read before the response is made: a change meanwhile then makes it stale and not current.
+        # Read before the response is computed, so that a change during the computation makes the response stale.
         tokens = await self._current(), await self._current(True)
         recorder = _Recorder(send, scope["method"] == "HEAD")
-        # What answers GET answers HEAD: without the body.
+        # HEAD is computed as GET; the body is dropped when it is sent.
         await self._app({**scope, "method": "GET"}, receive, recorder)
         response = recorder.response(*tokens)
         if response is None:
@@ -138,7 +142,7 @@ class ResponseCache:
         return response
 
     async def _current(self, published: bool = False) -> Any:
-        """The token; one that equals no other while the store does not answer, so that immutable responses stay."""
+        """The token, or one that equals no other while the store is down: then only immutable responses are valid."""
         try:
             token = await self._token.current()
             return self._published(token) if published else token
@@ -166,9 +170,9 @@ class _Recorder:
             policy = headers.get(b"cache-control", b"no-store")
             self._immutable = b"immutable" in policy or headers.get(_UNTIL) == b"forever"
             self._published = headers.get(_UNTIL) == b"published"
-            self.uncacheable = message["status"] in _CACHEABLE and b"no-store" in policy
+            self.uncacheable = message["status"] in _CACHEABLE_STATUSES and b"no-store" in policy
             self._start = message
-            if message["status"] not in _CACHEABLE or self.uncacheable:
+            if message["status"] not in _CACHEABLE_STATUSES or self.uncacheable:
                 await self._pass_through()
         elif self._through:
             await self._send({**message, "body": b""} if self._bodiless else message)
@@ -177,7 +181,7 @@ class _Recorder:
             self._chunks.append(chunk)
             self._size += len(chunk)
             if self._size > _LARGEST:
-                self.uncacheable = True  # the next request for it waits for no other
+                self.uncacheable = True  # later requests for this path do not wait for each other
                 more = message.get("more_body", False)
                 await self._pass_through()
                 body = b"" if self._bodiless else b"".join(self._chunks)
@@ -199,7 +203,7 @@ class _Recorder:
             return None
         body = b"".join(self._chunks)
         etag = b'"' + blake2b(body, digest_size=16).hexdigest().encode() + b'"'
-        headers = [(name, value) for name, value in self._start["headers"] if name not in _OURS]
+        headers = [(name, value) for name, value in self._start["headers"] if name not in _REPLACED_HEADERS]
         vary = dict(self._start["headers"]).get(b"vary")
         headers += [(b"etag", etag), (b"vary", b"Accept-Encoding" + (b", " + vary if vary else b""))]
         packed = gzip.compress(body, 6, mtime=0) if len(body) > _WORTH_COMPRESSING else None
@@ -209,15 +213,15 @@ class _Recorder:
         return CachedResponse(status, tuple(headers), body, packed if worth else None, etag, token, self._published)
 
 
-async def _send(response: CachedResponse, asked: dict[bytes, bytes], bodiless: bool, send: Send) -> None:
+async def _send(response: CachedResponse, request_headers: dict[bytes, bytes], bodiless: bool, send: Send) -> None:
     headers = list(response.headers)
-    seen = asked.get(b"if-none-match")
-    if seen is not None and (seen.strip() == b"*" or response.etag in seen):
+    etags = request_headers.get(b"if-none-match")
+    if etags is not None and (etags.strip() == b"*" or response.etag in etags):
         await send({"type": "http.response.start", "status": _NOT_MODIFIED, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
         return
     body = response.body
-    if response.packed is not None and b"gzip" in asked.get(b"accept-encoding", b""):
+    if response.packed is not None and b"gzip" in request_headers.get(b"accept-encoding", b""):
         body = response.packed
         headers.append((b"content-encoding", b"gzip"))
     headers.append((b"content-length", str(len(body)).encode()))
@@ -226,9 +230,9 @@ async def _send(response: CachedResponse, asked: dict[bytes, bytes], bodiless: b
 
 
 _NOT_MODIFIED = 304
-_CACHEABLE = frozenset({200, 307})
-_READING = frozenset({"GET", "HEAD"})
-_ASKED = frozenset({b"accept", b"accept-encoding", b"if-none-match"})
+_CACHEABLE_STATUSES = frozenset({200, 307})
+_CACHEABLE_METHODS = frozenset({"GET", "HEAD"})
+_REQUEST_HEADERS = frozenset({b"accept", b"accept-encoding", b"if-none-match"})
 _UNTIL = b"x-cache-until"
-_OURS = frozenset({b"content-length", b"etag", b"vary", _UNTIL})
-_MOST_UNCACHEABLE = 10_000
+_REPLACED_HEADERS = frozenset({b"content-length", b"etag", b"vary", _UNTIL})
+_MAX_UNCACHEABLE = 10_000

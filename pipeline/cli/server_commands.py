@@ -38,7 +38,7 @@ def serve_store(store: Store, host: str, port: int) -> None:
     """
     import uvicorn  # noqa: PLC0415  # uvicorn and the API are slow to import, and no other command needs them
 
-    from pipeline.api import create_app  # noqa: PLC0415
+    from pipeline.api.app import create_app  # noqa: PLC0415
 
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listener:

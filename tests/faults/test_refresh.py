@@ -20,7 +20,8 @@ from fastapi.testclient import TestClient
 from typer.main import get_command
 
 from pipeline import settings
-from pipeline.api import change_token, create_app
+from pipeline.api import change_token
+from pipeline.api.app import create_app
 from pipeline.cli.commands import app
 from pipeline.store.log import seals
 from tests.faults.dying import JOINTS

@@ -15,7 +15,7 @@ import rfc8785
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
-from pipeline.api import create_app
+from pipeline.api.app import create_app
 from pipeline.jobs.open_store import now
 from pipeline.ledger import merkle, merkle_proofs, signed_note, verifier_command
 from pipeline.ledger.bundle_archive import open_bundle

@@ -1,6 +1,6 @@
-"""The pages in a real Chromium: as a phone and a desktop show them, by keyboard, and as a journalist uses them.
+"""The pages in a real Chromium: on a phone and a desktop, by keyboard, and along a reader's way from board to proof.
 
-With INTEGRITY_SHOTS=FOLDER every page is kept there as a picture.
+With INTEGRITY_SHOTS=FOLDER a screenshot of every page is saved there.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from pipeline.ledger.signed_note import VerifierKey
 from tests.integration import readable
 
 WIDTHS = {"phone": (390, 844), "desktop": (1280, 900)}
-# A browser that asks nobody for updates, lists or safety.
+# No requests for updates, lists or safe browsing.
 SWITCHES = (
     "--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--disable-default-apps", "--disable-domain-reliability", "--no-first-run", "--no-pings",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )  # fmt: skip
-# axe: what WCAG 2.1 A and AA ask for, names, order and contrast among it.
+# axe: the rules of WCAG 2.1 A and AA, and best practices.
 RULES = {"resultTypes": ["violations"], "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
 PAGES = {
     "board": "/",
@@ -48,15 +48,15 @@ PAGES = {
     "nowhere": "/no/such/page",
 }
 
-# Pages whose addresses hold a digest or an id: the first of its kind that a page links to.
-LED_TO = {
+# Pages whose address has a digest or an id: the page that links to one, and how the address begins.
+LINKED = {
     "snapshot": ("/snapshots", "/snapshots/"),
     "alert": ("/alerts", "/alerts/"),
     "alert-voter": ("/alerts?about=voter", "/alerts/"),
 }
 
 
-def led_to(page: Page, path: str, begins: str) -> str:
+def first_link(page: Page, path: str, begins: str) -> str:
     page.goto(path)
     return str(page.locator(f'main a[href^="{begins}"]').first.get_attribute("href"))
 
@@ -88,23 +88,23 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 @pytest.fixture(params=WIDTHS)
 def page(request: pytest.FixtureRequest, browser: Browser, site: str) -> Iterator[Page]:
-    """A page of one width; whatever the browser complains of fails the test."""
+    """A page of one width; any warning or error of the browser fails the test."""
     width, height = WIDTHS[request.param]
     context = browser.new_context(viewport={"width": width, "height": height}, base_url=site)
     page = context.new_page()
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+    messages: list[str] = []
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("pageerror", lambda error: messages.append(str(error)))
     yield page
     context.close()
-    assert [one for one in complaints if "404 (Not Found)" not in one] == []
+    assert [one for one in messages if "404 (Not Found)" not in one] == []
 
 
 @pytest.mark.chromium
-def test_every_page_can_be_read_by_everybody(page: Page) -> None:
+def test_every_page_is_accessible_and_fits_its_width(page: Page) -> None:
     axe, wrong = Axe(), {}
     assert page.viewport_size is not None
-    pages = PAGES | {name: led_to(page, *where) for name, where in LED_TO.items()}
+    pages = PAGES | {name: first_link(page, *where) for name, where in LINKED.items()}
     for name, path in pages.items():
         answer = page.goto(path)
         assert answer is not None
@@ -123,7 +123,7 @@ def test_every_page_can_be_read_by_everybody(page: Page) -> None:
 
 
 @pytest.mark.chromium
-def test_a_keyboard_is_enough(page: Page) -> None:
+def test_every_link_is_reachable_by_keyboard(page: Page) -> None:
     page.goto("/")
     page.keyboard.press("Tab")
     assert page.locator(":focus").inner_text() == "Skip to the content"
@@ -136,11 +136,11 @@ def test_a_keyboard_is_enough(page: Page) -> None:
     for _ in range(12):
         page.keyboard.press("Tab")
         reached.add(page.locator(":focus").inner_text())
-    assert any("Who rose and who fell" in text for text in reached)
+    assert any("Which models rose or fell" in text for text in reached)
 
 
 @pytest.mark.chromium
-def test_names_are_shown_as_they_are_and_run_nothing(page: Page) -> None:
+def test_names_are_escaped(page: Page) -> None:
     page.goto("/")
     assert page.get_by_role("link", name="<b>epsilon</b>").count() == 1
     assert page.locator("td b, th b").count() == 0
@@ -149,10 +149,10 @@ def test_names_are_shown_as_they_are_and_run_nothing(page: Page) -> None:
 
 
 @pytest.mark.chromium
-def test_a_journalist_finds_who_rose_why_and_verifies_it(page: Page, tmp_path: Path) -> None:
+def test_a_reader_finds_what_fell_and_why_and_verifies_the_bundle(page: Page, tmp_path: Path) -> None:
     page.goto("/")
-    page.get_by_role("link", name=re.compile("Who rose and who fell")).click()
-    assert page.locator("h1").inner_text() == "Who rose, who fell, and why"
+    page.get_by_role("link", name=re.compile("Which models rose or fell")).click()
+    assert page.locator("h1").inner_text() == "Which models rose or fell, and why"
     fell = page.get_by_role("region", name="Fell").get_by_role("row", name=re.compile("zeta"))
     assert "by exclusions that were added or undone" in fell.inner_text()
     page.get_by_role("listitem").filter(has_text="an operator").get_by_role("link").click()

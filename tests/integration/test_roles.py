@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
-from pipeline.api import create_app
+from pipeline.api.app import create_app
 from pipeline.jobs.open_store import open_store
 from pipeline.lab.simulate import Honest, plant
 from pipeline.lab.simulate.targeted import TargetOnly

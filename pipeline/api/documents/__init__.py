@@ -1,17 +1,14 @@
-"""What the answers look like: the models of OpenAPI.
+"""Pydantic models that describe the responses in OpenAPI.
 
-Answers are written by hand (`tables.as_json`) and only described here; a property test holds them against it.
-Times are RFC 3339 in UTC. Ratings are points, rounded to 0.01; intervals cover 95%, in the mean-zero gauge.
+The routes write their responses by hand (`table_responses.json_response`), which is faster; a property test checks
+them against these models. Times are RFC 3339 in UTC. Ratings are points, rounded to 0.01, on a scale whose mean is
+fixed; intervals cover 95%.
 
-    base.py     what every answer is, and what an error is
-    boards.py   snapshots and their boards, and how far everything is
-    alerts.py   alerts, and the dated list of what does not count
-    models.py   models and providers: what is known of them, and where they stood
-    moves.py    what moved between two snapshots, and why
-    ledger.py   keys, proofs and receipts of the public ledger
+    base.py              the base class, and the problem document of an error
+    board_documents.py   snapshots, their boards, the status of the pipeline
+    alert_documents.py   alerts and exclusions
+    model_documents.py   models and providers, and a model's history
+    diff_documents.py    moves between two snapshots
+    ledger_documents.py  keys, proofs and receipts of the public ledger
+    action_documents.py  what operators send, and the responses
 """
-
-from pipeline.api.documents import alerts, boards, ledger, models, moves
-from pipeline.api.documents.base import Document, Problem
-
-__all__ = ["Document", "Problem", "alerts", "boards", "ledger", "models", "moves"]

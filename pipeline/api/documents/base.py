@@ -1,4 +1,4 @@
-"""What every answer is, and what an error is."""
+"""The base class of all documents, and the document of an error."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Document(BaseModel):
-    """The base: nothing is there that is not described."""
+    """A document without undescribed fields."""
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
 
-class Problem(BaseModel):
-    """An error (RFC 9457)."""
+class ProblemDocument(BaseModel):
+    """An error (problem details, RFC 9457)."""
 
     type: str
     title: str

@@ -1,13 +1,14 @@
-"""The pages: made on the server, useful without JavaScript.
+"""The pages, rendered on the server; they work without JavaScript.
 
-Laws: every text that came from outside is escaped; a page shows nothing that the API does not tell too, and links to
-it; a picture is never the only place of a figure.
+Laws: text from outside is escaped; a page shows only what the API also returns, and links to it; every figure in a
+picture is also written as text.
 
-    rendering.py   templates, and how figures look
-    boards.py      the board, snapshots, what moved
-    subjects.py    models, providers
-    evidence.py    alerts and exclusions
-    about.py       verification, the list of addresses, charts, style
+    page_templates.py      renders templates; how figures are written
+    board_pages.py         the board, snapshots, moves between snapshots
+    model_pages.py         models and providers
+    alert_pages.py         alerts and exclusions
+    verification_pages.py  how to verify, receipts
+    site_pages.py          the list of API addresses, charts, static files
 """
 
 from __future__ import annotations
@@ -15,20 +16,20 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.responses import HTMLResponse
 
-from pipeline.api.pages import about, boards, evidence, subjects
-from pipeline.api.pages.rendering import Templates
-from pipeline.api.reader import Reader
-from pipeline.api.request_params import nothing_else
+from pipeline.api.pages import alert_pages, board_pages, model_pages, site_pages, verification_pages
+from pipeline.api.pages.page_templates import PageTemplates
+from pipeline.api.request_params import reject_unknown_params
+from pipeline.api.store_reader import StoreReader
 
-__all__ = ["Templates", "routes"]
+__all__ = ["routes"]
 
 
-def routes(reader: Reader, templates: Templates, app: FastAPI) -> APIRouter:
-    """Every page."""
+def routes(reader: StoreReader, templates: PageTemplates, app: FastAPI) -> APIRouter:
+    """The routes of all pages."""
     router = APIRouter(
-        include_in_schema=False, default_response_class=HTMLResponse, dependencies=[Depends(nothing_else)]
+        include_in_schema=False, default_response_class=HTMLResponse, dependencies=[Depends(reject_unknown_params)]
     )
-    for part in (boards, subjects, evidence):
-        router.include_router(part.routes(reader, templates))
-    router.include_router(about.routes(reader, templates, app))
+    for module in (board_pages, model_pages, alert_pages, verification_pages):
+        router.include_router(module.routes(reader, templates))
+    router.include_router(site_pages.routes(reader, templates, app))
     return router

@@ -7,14 +7,14 @@ from pydantic import Field
 from pipeline.api.documents.base import Document
 
 
-class Keys(Document):
+class KeyListDocument(Document):
     """Verifier keys (C2SP signed-note) of the snapshot log, oldest first."""
 
     keys: list[str]
 
 
-class SnapshotProof(Document):
-    """That a manifest is a leaf of the snapshot log; `path` is hexadecimal, the lowest first."""
+class SnapshotProofDocument(Document):
+    """Proof that a manifest is a leaf of the snapshot log; `path` is hexadecimal, lowest hash first."""
 
     sequence: int
     leaf: int
@@ -24,7 +24,7 @@ class SnapshotProof(Document):
     checkpoint: str
 
 
-class Growth(Document):
+class ConsistencyProofDocument(Document):
     """A consistency proof (RFC 9162, 2.1.4); `path` is hexadecimal."""
 
     log: str
@@ -33,8 +33,8 @@ class Growth(Document):
     path: list[str]
 
 
-class VoteProof(Document):
-    """That a vote is a leaf of the vote log."""
+class VoteProofDocument(Document):
+    """Proof that a vote is a leaf of the vote log."""
 
     leaf: int
     size: int
@@ -42,17 +42,17 @@ class VoteProof(Document):
     tiles_read: int
 
 
-class Receipt(Document):
-    """A vote's leaf, the proof that the log holds it, and whether it counts."""
+class ReceiptDocument(Document):
+    """A vote's leaf, the proof that it is in the log, and which views count it."""
 
     vote: str
     leaf: int
-    entry: str = Field(description="The leaf: canonical JSON.")
+    entry: str = Field(description="The leaf, canonical JSON.")
     size: int
     path: list[str]
     checkpoint: str = Field(description="The signed head of the vote log.")
     snapshot: str = Field(description="SHA-256 of the manifest of the snapshot that rates this log.")
-    raw: bool = Field(description="It counts in the raw view.")
-    defended: bool
-    reason: str = Field(description="Why it does not count; empty where it does.")
+    raw: bool = Field(description="Whether the raw view counts it.")
+    defended: bool = Field(description="Whether the defended view counts it.")
+    reason: str = Field(description="Why it is not counted; empty if both views count it.")
     tiles_read: int

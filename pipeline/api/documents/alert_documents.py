@@ -1,4 +1,4 @@
-"""Alerts, and the dated list of what does not count."""
+"""Alerts and exclusions."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pydantic import BaseModel
 from pipeline.api.documents.base import Document
 
 
-class Subject(Document):
-    """Whom an alert is about."""
+class SubjectDocument(Document):
+    """The voter, model, provider, network or board that an alert is about."""
 
     kind: Literal["voter", "model", "provider", "network", "board"]
     id: str
 
 
-class Alert(BaseModel):
-    """An alert. `partition` and `offset` name the vote at which it opened; of a window `window` and `until`."""
+class AlertDocument(BaseModel):
+    """An alert. `partition` and `offset` name the vote that opened it; a window has `window` and `until` instead."""
 
     id: str
     detector: str
     severity: Literal["warning", "critical"]
-    subject: Subject
+    subject: SubjectDocument
     direction: str
     state: Literal["open", "acknowledged", "snoozed", "appealed", "resolved"]
     opened_at: str
@@ -30,22 +30,22 @@ class Alert(BaseModel):
     evidence: dict[str, Any]
 
 
-class Alerts(Document):
+class AlertListDocument(Document):
     """A page of alerts, newest first."""
 
-    rows: list[Alert]
+    rows: list[AlertDocument]
     next: str | None
 
 
-class AlertWhole(Alert):
-    """An alert with its votes and what became of it."""
+class AlertDetailDocument(AlertDocument):
+    """An alert with its newest votes and its history."""
 
     votes: list[dict[str, Any]]
     history: list[dict[str, Any]]
 
 
-class Exclusion(Document):
-    """An entry of the dated list: what does not count in the defended view from then on, or counts again."""
+class ExclusionDocument(Document):
+    """An entry of the list of exclusions: it excludes votes from the defended view, or restores them."""
 
     number: int
     action: Literal["exclude", "restore"]
@@ -57,8 +57,8 @@ class Exclusion(Document):
     alert: str | None
 
 
-class Exclusions(Document):
-    """A page of the list, newest first."""
+class ExclusionListDocument(Document):
+    """A page of the list of exclusions, newest first."""
 
-    rows: list[Exclusion]
+    rows: list[ExclusionDocument]
     next: str | None

@@ -1,4 +1,4 @@
-"""Models and providers: what is known of them, and where they stood."""
+"""Models and providers, and a model's history."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 from pydantic import Field
 
 from pipeline.api.documents.base import Document
-from pipeline.api.documents.boards import Row
+from pipeline.api.documents.board_documents import BoardRowDocument
 from pipeline.api.request_params import View
 
 
-class Standpoint(Document):
+class HistoryPointDocument(Document):
     """A model in one snapshot."""
 
     sequence: int
@@ -25,19 +25,19 @@ class Standpoint(Document):
     rank_best: int
     rank_worst: int
     votes: int
-    share: float = Field(description="The model's battles among all battles of the view.")
+    share: float = Field(description="The model's battles divided by all battles of the view.")
 
 
-class History(Document):
+class HistoryDocument(Document):
     """A model in every snapshot, oldest first."""
 
     model: str
     view: View
-    rows: list[Standpoint]
+    rows: list[HistoryPointDocument]
 
 
-class Model(Document):
-    """What is known of a model; its places are those of the newest snapshot."""
+class ModelDocument(Document):
+    """A model: its registry entry, and its rows in the newest snapshot."""
 
     model: str
     provider: str | None
@@ -50,22 +50,22 @@ class Model(Document):
     variants_tested: int | None
     deprecated_at: str | None
     retracted_at: str | None
-    names: list[str] = Field(description="Later names; votes for them are its votes.")
+    names: list[str] = Field(description="Later names; votes for them count as its votes.")
     snapshot: str | None
-    raw: Row | None
-    defended: Row | None
-    style: Row | None
+    raw: BoardRowDocument | None
+    defended: BoardRowDocument | None
+    style: BoardRowDocument | None
     unrated: str | None = Field(description="Why it is not rated.")
 
 
-class Models(Document):
+class ModelListDocument(Document):
     """A page of models, by name."""
 
-    rows: list[Model]
+    rows: list[ModelDocument]
     next: str | None
 
 
-class Fact(Document):
+class ProviderFactDocument(Document):
     """One figure about a provider or one of its models."""
 
     about: str
@@ -80,11 +80,11 @@ class Fact(Document):
     detail: list[str]
 
 
-class Provider(Document):
-    """All that registry, votes and snapshots say of a provider."""
+class ProviderDocument(Document):
+    """What the registry, the votes and the snapshots show about a provider."""
 
     provider: str
     as_of: str
     sources: dict[str, str]
-    facts: list[Fact]
-    findings: list[dict[str, Any]] = Field(description="What the audits found about it or its models.")
+    facts: list[ProviderFactDocument]
+    findings: list[dict[str, Any]] = Field(description="Findings of the audits about it or its models.")

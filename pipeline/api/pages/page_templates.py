@@ -1,4 +1,4 @@
-"""Templates, and how figures look."""
+"""Renders the Jinja templates, and defines how figures are written."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline import alert_text
-from pipeline.api.snapshots import VIEWS
+from pipeline.api.request_params import VIEWS
 
-PAGE = 50
-"""Rows of a page that goes on."""
+PAGE_ROWS = 50
+"""Rows on a page of a paginated list."""
 
-# The units in which an interval is drawn, and the room at both ends for a mark.
-_WIDE, _MARGIN = 200.0, 4.0
+# Width of a drawn interval in the units of its SVG, and the margin for a mark at either end.
+_WIDTH, _MARGIN = 200.0, 4.0
 
 
-class Templates:
-    """The templates of this package; text is escaped, and a name that a page was not given is an error."""
+class PageTemplates:
+    """The templates of `pipeline.api`; text is escaped, and an undefined name is an error."""
 
     def __init__(self) -> None:
         self._environment = Environment(
@@ -34,39 +34,36 @@ class Templates:
             lstrip_blocks=True,
         )
         self._environment.filters |= _FILTERS
-        self._environment.tests["hexadecimal"] = lambda text: re.fullmatch("[0-9a-f]+", text) is not None
-        self._environment.filters["hexadecimal"] = self._environment.tests["hexadecimal"]
         self._environment.globals["VIEWS"] = VIEWS
 
     def page(self, name: str, headers: Mapping[str, str], **values: Any) -> HTMLResponse:
-        """A page."""
+        """Render the template `name`.html."""
         text = self._environment.get_template(f"{name}.html").render(**values)
         return HTMLResponse(text, headers=dict(headers))
 
     def problem(self, _request: Request, document: dict[str, Any]) -> Response:
-        """The page of an error."""
+        """Render the page of an error."""
         return self.page("problem", {}, problem=document)
 
 
-class Drawn:
-    """The scale on which intervals are drawn, in points."""
+class IntervalScale:
+    """The common scale of the intervals on a page, from `low` to `high` points."""
 
     def __init__(self, low: float, high: float) -> None:
         self.low, self.high = low, max(high, low + 1.0)
 
     @classmethod
-    def of(cls, rows: Sequence[Mapping[str, Any]]) -> Drawn:
-        """From the lowest bound to the highest."""
+    def covering(cls, rows: Sequence[Mapping[str, Any]]) -> IntervalScale:
+        """From the lowest to the highest bound of the rows."""
         bounds = [row[side] for row in rows for side in ("lower", "upper", "rating")]
         return cls(math.floor(min(bounds, default=0.0)), math.ceil(max(bounds, default=1.0)))
 
     def x(self, points: float) -> str:
-        """Where it is drawn."""
-        return f"{_MARGIN + (_WIDE - 2 * _MARGIN) * (points - self.low) / (self.high - self.low):.1f}"
+        """The SVG coordinate of a rating."""
+        return f"{_MARGIN + (_WIDTH - 2 * _MARGIN) * (points - self.low) / (self.high - self.low):.1f}"
 
 
-def signed(value: float | None, digits: int = 1) -> str:
-    """A number with its sign."""
+def _signed(value: float | None, digits: int = 1) -> str:
     if value is None:
         return "–"
     return f"{value:+,.{digits}f}".replace("-", "−") if round(value, digits) else "0"
@@ -80,10 +77,11 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "n": lambda value: f"{value:,}",
     "many": lambda value, one, more: f"{value:,} {one if value == 1 else more}",
     "points": lambda value: "–" if value is None else f"{value:,.1f}",
-    "signed": signed,
+    "signed": _signed,
     "percent": lambda value: "–" if value is None else f"{value:.1%}",
     "day": _day,
     "url": lambda text: quote(str(text), safe=""),
-    "evalue": alert_text.format_e_value,
-    "seen": alert_text.summarize,
+    "e_value": alert_text.format_e_value,
+    "summary": alert_text.summarize,
+    "hexadecimal": lambda text: re.fullmatch("[0-9a-f]+", text) is not None,
 }

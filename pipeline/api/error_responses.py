@@ -1,7 +1,7 @@
-"""Every error as a problem document (RFC 9457); a page where a browser asked for a page.
+"""Turns every exception into a problem document (RFC 9457), or into a page for browsers.
 
-Laws: what the caller did wrong is a 4xx that names the field; a store that does not answer is a 503 that says so;
-nothing of this program's insides is shown.
+Laws: a mistake of the caller is a 4xx that names the field; a store that does not answer is a 503; a response never
+shows internals such as a stack trace.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from starlette.exceptions import HTTPException
 from pipeline.errors import BadInput, IntegrityError, Unavailable, UnknownAlert, Usage
 
 _log = logging.getLogger("integrity.api")
-MEDIA_TYPE = "application/problem+json"
+PROBLEM_MEDIA_TYPE = "application/problem+json"
 
-# PostgreSQL: insufficient_privilege.
-_DENIED = "42501"
+# PostgreSQL's SQLSTATE insufficient_privilege.
+_INSUFFICIENT_PRIVILEGE = "42501"
 
-PageOf = Callable[[Request, dict[str, Any]], Response]
+PageRenderer = Callable[[Request, dict[str, Any]], Response]
 
 
 class Problem(Exception):
-    """An answer that is an error.
+    """An error that becomes a problem document.
 
     Args:
-        status: of HTTP.
-        detail: a sentence with what was expected and what came.
-        headers: besides.
-        more: further members of the document.
+        status: HTTP status.
+        detail: a sentence with what was expected and what was found.
+        headers: additional response headers.
+        more: additional members of the document.
     """
 
     def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None, **more: Any) -> None:
@@ -48,20 +48,20 @@ class Problem(Exception):
         self.more = more
 
 
-def not_found(what: str, got: str) -> Problem:
-    """404: expected `what`, got something else."""
-    return Problem(404, f"expected {what}, got {got[:200]!r}")
+def not_found(expected: str, got: str) -> Problem:
+    """A 404 that says what was expected and what was found."""
+    return Problem(404, f"expected {expected}, got {got[:200]!r}")
 
 
-def install(app: FastAPI, page: PageOf) -> None:
-    """Turn everything that is raised into a problem document.
+def add_error_handlers(app: FastAPI, render_page: PageRenderer) -> None:
+    """Install handlers for every exception.
 
     Args:
         app: the application.
-        page: makes the page of a document.
+        render_page: makes the page of a problem document.
     """
 
-    def answer(request: Request, problem: Problem) -> Response:
+    def respond(request: Request, problem: Problem) -> Response:
         document = {
             "type": "about:blank",
             "title": HTTPStatus(problem.status).phrase,
@@ -70,45 +70,45 @@ def install(app: FastAPI, page: PageOf) -> None:
             "instance": request.url.path,
             **problem.more,
         }
-        response = page(request, document) if _wants_page(request) else _document(document)
+        response = render_page(request, document) if _wants_page(request) else _document_response(document)
         response.status_code = problem.status
         response.headers.update({"cache-control": "no-store", **problem.headers})
         return response
 
-    def listen(kind: type[Exception], read: Callable[[Any], Problem]) -> None:
+    def handle(kind: type[Exception], convert: Callable[[Any], Problem]) -> None:
         async def handler(request: Request, error: Exception) -> Response:
-            return answer(request, read(error))
+            return respond(request, convert(error))
 
         app.add_exception_handler(kind, handler)
 
-    listen(Problem, lambda error: error)
-    listen(HTTPException, _of_http)
-    listen(RequestValidationError, _of_validation)
-    listen(IntegrityError, _of_ours)
-    listen(DBAPIError, _of_database)
-    listen(PoolTimeout, _of_database)
-    listen(Exception, _of_bug)
+    handle(Problem, lambda error: error)
+    handle(HTTPException, _from_http)
+    handle(RequestValidationError, _from_validation)
+    handle(IntegrityError, _from_integrity_error)
+    handle(DBAPIError, _from_database)
+    handle(PoolTimeout, _from_database)
+    handle(Exception, _from_bug)
 
 
-def _document(document: dict[str, Any]) -> Response:
-    return Response(json.dumps(document, ensure_ascii=False), media_type=MEDIA_TYPE)
+def _document_response(document: dict[str, Any]) -> Response:
+    return Response(json.dumps(document, ensure_ascii=False), media_type=PROBLEM_MEDIA_TYPE)
 
 
 def _wants_page(request: Request) -> bool:
     return not request.url.path.startswith("/api/") and "text/html" in request.headers.get("accept", "")
 
 
-def _of_http(error: HTTPException) -> Problem:
+def _from_http(error: HTTPException) -> Problem:
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         detail = f"expected one of the methods {(error.headers or {}).get('Allow', 'GET')}"
     elif error.status_code == HTTPStatus.NOT_FOUND:
-        detail = "there is nothing at this address; /api lists what there is"
+        detail = "there is nothing at this address; /api lists all addresses"
     else:
         detail = str(error.detail)
     return Problem(error.status_code, detail, dict(error.headers or {}))
 
 
-def _of_validation(error: RequestValidationError) -> Problem:
+def _from_validation(error: RequestValidationError) -> Problem:
     errors = [
         {"field": ".".join(str(part) for part in one["loc"][1:]), "in": str(one["loc"][0]), "detail": one["msg"]}
         for one in error.errors()
@@ -117,24 +117,28 @@ def _of_validation(error: RequestValidationError) -> Problem:
     return Problem(422, f"{first['in']} {first['field']}: {first['detail']}", errors=errors)
 
 
-def _of_ours(error: IntegrityError) -> Problem:
+def _from_integrity_error(error: IntegrityError) -> Problem:
     if isinstance(error, UnknownAlert):
         return Problem(404, str(error))
     if isinstance(error, Unavailable):
         _log.error("unavailable: %s", error)
-        return Problem(503, "the store does not answer; try again", {"retry-after": "5"})
+        return _store_unavailable()
     if isinstance(error, Usage | BadInput):
         return Problem(422, str(error))
-    return _of_bug(error)
+    return _from_bug(error)
 
 
-def _of_database(error: Exception) -> Problem:
-    if getattr(getattr(error, "orig", None), "sqlstate", None) == _DENIED:
-        return Problem(403, "this server may only read: its role in the database decides nothing")
-    _log.error("the store: %s", error)
+def _from_database(error: Exception) -> Problem:
+    if getattr(getattr(error, "orig", None), "sqlstate", None) == _INSUFFICIENT_PRIVILEGE:
+        return Problem(403, "this server only reads: its database role may not write decisions")
+    _log.error("database error: %s", error)
+    return _store_unavailable()
+
+
+def _store_unavailable() -> Problem:
     return Problem(503, "the store does not answer; try again", {"retry-after": "5"})
 
 
-def _of_bug(error: Exception) -> Problem:
-    _log.error("a fault of this program", exc_info=error)
-    return Problem(500, "a fault of this program; it is in its log")
+def _from_bug(error: Exception) -> Problem:
+    _log.error("internal error", exc_info=error)
+    return Problem(500, "internal error of this program; its log has the details")

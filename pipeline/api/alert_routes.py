@@ -1,0 +1,107 @@
+"""Routes about alerts and exclusions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from pipeline.api.cache_policies import REVALIDATE
+from pipeline.api.documents.alert_documents import AlertDetailDocument, AlertListDocument, ExclusionListDocument
+from pipeline.api.openapi_responses import TABLE_RESPONSES
+from pipeline.api.request_params import (
+    TEXT_PATTERN,
+    AlertParam,
+    CursorParam,
+    FormatParam,
+    LimitParam,
+    choose_format,
+    decode_cursor,
+    encode_cursor,
+)
+from pipeline.api.store_reader import StoreReader
+from pipeline.api.table_responses import json_response, table_response
+from pipeline.store.alerting import alert_queries
+from pipeline.store.read import page_queries
+from pipeline.vocabulary.time import format_rfc3339
+
+State = Literal["open", "acknowledged", "snoozed", "appealed", "resolved"]
+SubjectKind = Literal["voter", "model", "provider", "network", "board"]
+_FIELDS = ("id", "detector", "severity", "subject", "direction", "state", "opened_at", "e_value", "evidence")
+_POSITION = ("partition", "offset", "window", "until")
+# Column names in a table, where `subject` is two columns.
+_COLUMNS = ("id", "detector", "severity", "subject_kind", "subject_id", *_FIELDS[4:], *_POSITION)
+_EXCLUSION_COLUMNS = ("number", "action", "kind", "target", "reason", "name", "at", "alert")
+_TextParam = Annotated[str | None, Query(max_length=300, pattern=TEXT_PATTERN)]
+
+
+def routes(reader: StoreReader) -> APIRouter:
+    """The routes, in the order in which OpenAPI lists them."""
+    router = APIRouter(tags=["alerts"])
+
+    # Many parameters, because OpenAPI describes a filter only if it is one.
+    @router.get("/alerts", response_model=AlertListDocument, responses=TABLE_RESPONSES)
+    def alerts(
+        request: Request,
+        state: State | None = None,
+        severity: Literal["warning", "critical"] | None = None,
+        detector: _TextParam = None,
+        subject_kind: SubjectKind | None = None,
+        subject: _TextParam = None,
+        table_format: FormatParam = None,
+        limit: LimitParam = 100,
+        cursor: CursorParam = None,
+    ) -> Response:
+        """List alerts, newest first."""
+        about = {"detector": detector, "subject_kind": subject_kind, "subject": subject}
+        filters = {"state": state, "severity": severity, **about}
+        with reader.connect() as connection:
+            found = page_queries.list_alerts(connection, limit + 1, decode_cursor(cursor, int, str), **filters)
+        following = encode_cursor(*found[limit - 1][0]) if len(found) > limit else None
+        rows = [alert for _, alert in found[:limit]]
+        table_format = choose_format(table_format, request)
+        if table_format != "json":
+            rows = [_table_row(alert) for alert in rows]
+        return table_response({"rows": rows, "next": following}, table_format, "alerts", REVALIDATE, _COLUMNS)
+
+    @router.get("/alerts/{alert}", response_model=AlertDetailDocument)
+    def alert(alert: AlertParam) -> Response:
+        """An alert with its evidence, its newest votes and its history."""
+        with reader.connect() as connection:
+            return json_response(alert_queries.find_alert(connection, alert), REVALIDATE)
+
+    @router.get("/exclusions", response_model=ExclusionListDocument, responses=TABLE_RESPONSES)
+    def exclusions(
+        request: Request, table_format: FormatParam = None, limit: LimitParam = 100, cursor: CursorParam = None
+    ) -> Response:
+        """The list of exclusions from the defended view, newest first; the last entry about a target applies."""
+        key = decode_cursor(cursor, int)
+        with reader.connect() as connection:
+            found = page_queries.list_exclusions(connection, limit + 1, key[0] if key else None)
+        rows = [exclusion_document(row) for row in found[:limit]]
+        following = encode_cursor(rows[-1]["number"]) if len(found) > limit else None
+        document = {"rows": rows, "next": following}
+        table_format = choose_format(table_format, request)
+        return table_response(document, table_format, "exclusions", REVALIDATE, _EXCLUSION_COLUMNS)
+
+    return router
+
+
+def exclusion_document(row: dict[str, Any]) -> dict[str, Any]:
+    """An entry of the list of exclusions, as `ExclusionDocument`."""
+    return {
+        "number": row["exclusion_no"],
+        "action": row["action"],
+        "kind": row["kind"],
+        "target": row["target"],
+        "reason": row["reason"],
+        "name": row["name"],
+        "at": format_rfc3339(row["at"]),
+        "alert": row["alert_id"],
+    }
+
+
+def _table_row(alert: dict[str, Any]) -> dict[str, Any]:
+    """An alert with the same columns as every other one."""
+    return {name: alert[name] for name in _FIELDS} | {name: alert.get(name) for name in _POSITION}

@@ -1,0 +1,66 @@
+"""Writes bundles to temporary files and caches the last few."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from pathlib import Path
+
+from pipeline.api.error_responses import Problem
+from pipeline.store import Store
+from pipeline.store.read import log_proofs, snapshot_bundles
+
+_MAX_FILES = 4
+
+
+class BundleFiles:
+    """The last few bundles as files, which are deleted when the process ends; one bundle is written at a time.
+
+    A dictionary that is read without a lock, not a cache of cachetools: a request for an existing bundle must not wait
+    for another one that is being written.
+
+    Args:
+        store: open.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._files: dict[str, tuple[bytes, Path]] = {}
+        self._lock = threading.Lock()
+
+    def get(self, snapshot: str) -> Path:
+        """The bundle of a snapshot, written anew if a witness has signed since.
+
+        Raises:
+            Usage: there is no such snapshot.
+            Problem: 503; another bundle is being written.
+        """
+        head = log_proofs.read_checkpoint(self._store)
+        cached = self._files.get(snapshot)
+        if cached is not None and cached[0] == head:
+            return cached[1]
+        if not self._lock.acquire(timeout=30):
+            raise Problem(503, "another bundle is being written; try again", {"retry-after": "30"})
+        try:
+            return self._write(snapshot, head)
+        finally:
+            self._lock.release()
+
+    def _write(self, snapshot: str, head: bytes) -> Path:
+        cached = self._files.pop(snapshot, None)
+        if cached is None or cached[0] != head:
+            if self._folder is None:
+                self._folder = tempfile.TemporaryDirectory(prefix="integrity-bundles-")
+            number, name = tempfile.mkstemp(dir=self._folder.name, suffix=".zip")
+            with os.fdopen(number, "wb") as out:
+                snapshot_bundles.write_archive(self._store, out, snapshot)
+            if cached is not None:
+                cached[1].unlink(missing_ok=True)
+            cached = (head, Path(name))
+        self._files[snapshot] = cached
+        while len(self._files) > _MAX_FILES:
+            oldest = next(iter(self._files))
+            self._files.pop(oldest)[1].unlink(missing_ok=True)
+        return cached[1]

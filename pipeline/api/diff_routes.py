@@ -1,0 +1,91 @@
+"""The route about moves between two snapshots."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from sqlalchemy.engine import Connection
+
+from pipeline.api.cache_policies import RENDERED
+from pipeline.api.documents.diff_documents import DiffDocument
+from pipeline.api.move_reasons import move_reason
+from pipeline.api.openapi_responses import TABLE_RESPONSES
+from pipeline.api.request_params import FormatParam, SnapshotPairParam, ViewParam, choose_format
+from pipeline.api.snapshot_summaries import summarize_snapshot
+from pipeline.api.store_reader import StoreReader
+from pipeline.api.table_responses import table_response
+from pipeline.jobs.refresh.board_diff import BoardDiff, ModelMove, compare_snapshots
+
+_FIGURES = ("rank", "rating", "lower", "upper", "votes")
+
+
+def routes(reader: StoreReader) -> APIRouter:
+    """The route."""
+    router = APIRouter(tags=["moves"])
+
+    @router.get("/diff/{pair}", response_model=DiffDocument, responses=TABLE_RESPONSES)
+    def diff(
+        request: Request, pair: SnapshotPairParam, view: ViewParam = "defended", table_format: FormatParam = None
+    ) -> Response:
+        """Every model on both boards: its move, the cause (votes, exclusions, settings), and which models it passed."""
+        first, _, second = pair.partition("..")
+        with reader.connect() as connection:
+            document = diff_document(reader, connection, find_diff(reader, connection, first, second, view))
+        table_format = choose_format(table_format, request)
+        if table_format != "json":
+            document["rows"] = [_table_row(row) for row in document["rows"]]
+        return table_response(document, table_format, f"moves-{view}-{first[:12]}-{second[:12]}", RENDERED)
+
+    return router
+
+
+def find_diff(reader: StoreReader, connection: Connection, first: str, second: str, view: str) -> BoardDiff:
+    """Compare two snapshots, given by their digests.
+
+    Raises:
+        Problem: 404; there is no such snapshot, or it has no such view.
+        Usage: the second one is not newer than the first.
+    """
+    before, after = (reader.snapshot(connection, one) for one in (first, second))
+    for one in (before, after):
+        reader.rows(connection, one, view)
+    return compare_snapshots(connection, before, after, view)
+
+
+def diff_document(reader: StoreReader, connection: Connection, found: BoardDiff) -> dict[str, Any]:
+    """A comparison, as `DiffDocument`."""
+    return {
+        "before": summarize_snapshot(reader, connection, found.before),
+        "after": summarize_snapshot(reader, connection, found.after),
+        "view": found.view,
+        "votes": found.votes,
+        "excluded": [dict(one) for one in found.excluded],
+        "restored": [dict(one) for one in found.restored],
+        "settings": [{"name": name, "before": old, "after": new} for name, (old, new) in found.settings.items()],
+        "untold": found.untold,
+        "rows": [_move_document(one) for one in found.moves],
+    }
+
+
+def _move_document(move: ModelMove) -> dict[str, Any]:
+    b = move.battles
+    return {
+        "model": move.model,
+        "places": move.places,
+        "rating": move.rating_change,
+        "reason": move_reason(move),
+        "points": dict(move.points),
+        "battles": {"votes": b.votes, "wins": b.wins, "losses": b.losses, "score": b.score, "expected": b.expected},
+        "passed": list(move.passed),
+        "passed_by": list(move.passed_by),
+        "before": None if move.before is None else dict(move.before),
+        "after": None if move.after is None else dict(move.after),
+    }
+
+
+def _table_row(row: dict[str, Any]) -> dict[str, Any]:
+    """A move with the same columns as every other one."""
+    flat = {name: value for name, value in row.items() if name not in {"before", "after"}}
+    return flat | {f"{side}_{name}": (row[side] or {}).get(name) for side in ("before", "after") for name in _FIGURES}

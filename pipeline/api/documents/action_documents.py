@@ -1,0 +1,59 @@
+"""What operators send with a decision, and the responses."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pipeline.api.documents.base import Document
+from pipeline.api.request_params import TEXT_PATTERN
+
+_MAX_HOURS = 24.0 * 366
+# One line with at least one visible character, which is what `str.strip` would keep.
+_VISIBLE = r"[^\x00-\x20\x7f-\xa0\u1680\u2000-\u200f\u2028-\u202f\u205f\u3000]"
+_LINE = r"[^\x00-\x1f\x7f\x85\u2028\u2029]*"
+_TARGET = "A voter's pseudonym, a vote's id, or from=TIME,to=TIME[,model=…][,cohort=…][,network=…][,prompt=…]."
+
+Reason = Annotated[str, Field(min_length=1, max_length=2_000, pattern=f"^{_LINE}{_VISIBLE}{_LINE}$")]
+Hours = Annotated[float, Field(gt=0, le=_MAX_HOURS, description="Length of a snooze; default: until somebody acts.")]
+Target = Annotated[str, Field(min_length=1, max_length=1_000, pattern=TEXT_PATTERN, description=_TARGET)]
+
+
+class ReasonRequest(Document):
+    """The reason for a decision."""
+
+    reason: Reason
+
+
+class AlertActionRequest(ReasonRequest):
+    """The reason, and the length of a snooze."""
+
+    hours: Hours | None = None
+
+
+class ExclusionRequest(ReasonRequest):
+    """Votes to exclude or to restore."""
+
+    action: Literal["exclude", "restore"]
+    kind: Literal["voter", "vote", "votes"]
+    target: Target
+
+
+class AlertActionDocument(Document):
+    """The new state of an alert."""
+
+    alert: str
+    state: str
+    done: str
+
+
+class ExclusionActionDocument(Document):
+    """The new entry of the list of exclusions."""
+
+    action: str
+    kind: str
+    target: str
+    name: str
+    reason: str
+    done: str

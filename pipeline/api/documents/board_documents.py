@@ -1,0 +1,88 @@
+"""Snapshots, their boards, and the status of the pipeline."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from pipeline.api.documents.base import Document
+from pipeline.api.request_params import View
+
+
+class SnapshotDocument(Document):
+    """A published snapshot. Its name is the SHA-256 of its body in canonical JSON (RFC 8785)."""
+
+    snapshot: str
+    sequence: int
+    previous: str = Field(description="`digest` of the previous snapshot; 64 zeros for the first.")
+    digest: str = Field(description="SHA-256 of its manifest, which is its leaf in the snapshot log.")
+    published_at: str
+    data_until: str | None = Field(description="When the newest vote in its log was cast.")
+    log_size: int = Field(description="Number of leaves of the vote log that it rates.")
+    votes_counted: int = Field(description="Votes counted in the defended view.")
+    votes_excluded: int
+    votes_flagged: int = Field(description="Votes under an open alert that are still counted.")
+    views: list[View]
+
+
+class SnapshotDetailDocument(SnapshotDocument):
+    """A snapshot with its body."""
+
+    body: dict[str, Any]
+
+
+class SnapshotListDocument(Document):
+    """A page of snapshots, newest first."""
+
+    rows: list[SnapshotDocument]
+    next: str | None
+
+
+class BoardRowDocument(Document):
+    """A model on a board."""
+
+    model: str
+    rating: float
+    lower: float
+    upper: float
+    rank: int
+    rank_best: int
+    rank_worst: int
+    votes: int = Field(description="Battles of the model that the view counts, ties included.")
+
+
+class BoardDocument(Document):
+    """A page of a board in one view, best model first."""
+
+    snapshot: str
+    view: View
+    rows: list[BoardRowDocument]
+    next: str | None
+
+
+class StandingDocument(Document):
+    """A model in every view; null where it is not rated."""
+
+    model: str
+    raw: BoardRowDocument | None
+    defended: BoardRowDocument | None
+    style: BoardRowDocument | None
+
+
+class StandingListDocument(Document):
+    """A page of all views side by side, ordered as the defended view."""
+
+    snapshot: str
+    rows: list[StandingDocument]
+    next: str | None
+
+
+class StatusDocument(Document):
+    """Progress of the pipeline: newest snapshot, votes by fate, alerts by state, offsets by partition."""
+
+    snapshot: str | None
+    published_at: str | None
+    fates: dict[str, int]
+    alerts: dict[str, int]
+    partitions: list[dict[str, Any]]

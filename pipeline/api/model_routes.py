@@ -1,0 +1,86 @@
+"""Routes about models and providers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from pipeline.api.cache_policies import UNTIL_PUBLISHED
+from pipeline.api.documents.model_documents import HistoryDocument, ModelDocument, ModelListDocument, ProviderDocument
+from pipeline.api.error_responses import not_found
+from pipeline.api.model_summaries import HISTORY_COLUMNS, find_model, list_models, model_history
+from pipeline.api.openapi_responses import TABLE_RESPONSES
+from pipeline.api.request_params import (
+    VIEWS,
+    CursorParam,
+    FormatParam,
+    LimitParam,
+    ModelParam,
+    ProviderParam,
+    ViewParam,
+    choose_format,
+    decode_cursor,
+    encode_cursor,
+)
+from pipeline.api.store_reader import StoreReader
+from pipeline.api.table_responses import json_response, table_response
+
+_FIGURES = ("rank", "rating", "lower", "upper", "votes")
+
+
+def routes(reader: StoreReader) -> APIRouter:
+    """The routes, in the order in which OpenAPI lists them."""
+    router = APIRouter(tags=["models"])
+
+    @router.get("/models", response_model=ModelListDocument, responses=TABLE_RESPONSES)
+    def models(
+        request: Request, table_format: FormatParam = None, limit: LimitParam = 100, cursor: CursorParam = None
+    ) -> Response:
+        """List every model that a vote or the registry names, by name."""
+        key = decode_cursor(cursor, str)
+        with reader.connect() as connection:
+            found = [one for one in list_models(connection) if key is None or one["model"] > key[0]]
+        rows = found[:limit]
+        following = encode_cursor(rows[-1]["model"]) if len(found) > limit else None
+        table_format = choose_format(table_format, request)
+        if table_format != "json":
+            rows = [_table_row(row) for row in rows]
+        return table_response({"rows": rows, "next": following}, table_format, "models", UNTIL_PUBLISHED)
+
+    # The name is a query parameter, because it may contain a slash.
+    @router.get("/model", response_model=ModelDocument)
+    def model(model: ModelParam) -> Response:
+        """A model: its registry entry, and its rows in the newest snapshot."""
+        with reader.connect() as connection:
+            return json_response(find_model(connection, model), UNTIL_PUBLISHED)
+
+    @router.get("/provider", response_model=ProviderDocument)
+    def provider(provider: ProviderParam) -> Response:
+        """A provider's facts: variants, disclosures, shares, removals, claims; each with its source and uncertainty."""
+        with reader.connect() as connection:
+            found = reader.providers(connection).get(provider)
+        if found is None:
+            raise not_found("the name of a provider in the registry", provider)
+        return json_response(found, UNTIL_PUBLISHED)
+
+    @router.get("/history", response_model=HistoryDocument, responses=TABLE_RESPONSES)
+    def history(
+        request: Request, model: ModelParam, view: ViewParam = "defended", table_format: FormatParam = None
+    ) -> Response:
+        """A model in every published snapshot, oldest first."""
+        with reader.connect() as connection:
+            find_model(connection, model)  # raises a 404 if nothing names it
+            rows = model_history(reader, connection, model, view)
+        document = {"model": model, "view": view, "rows": rows}
+        table_format = choose_format(table_format, request)
+        return table_response(document, table_format, "history", UNTIL_PUBLISHED, HISTORY_COLUMNS)
+
+    return router
+
+
+def _table_row(model: dict[str, Any]) -> dict[str, Any]:
+    """A model with the same columns as every other one."""
+    flat = {name: value for name, value in model.items() if name not in VIEWS}
+    return flat | {f"{view}_{name}": (model[view] or {}).get(name) for view in VIEWS for name in _FIGURES}

@@ -1,0 +1,64 @@
+"""Pages about alerts and exclusions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+
+from pipeline import alert_text
+from pipeline.api.alert_routes import exclusion_document
+from pipeline.api.cache_policies import REVALIDATE
+from pipeline.api.pages.page_templates import PAGE_ROWS, PageTemplates
+from pipeline.api.request_params import AlertParam, CursorParam, decode_cursor, encode_cursor
+from pipeline.api.store_reader import StoreReader
+from pipeline.store.alerting import alert_queries
+from pipeline.store.boards import exclusion_list
+from pipeline.store.read import page_queries
+from pipeline.vocabulary.alert_states import ALERT_STATES
+
+_SEVERITIES = ("warning", "critical")
+_KINDS = ("voter", "model", "provider", "network", "board")
+# A form sends an empty text for a filter that is not set.
+_State = Annotated[Literal["", "open", "acknowledged", "snoozed", "appealed", "resolved"], Query()]
+_Severity = Annotated[Literal["", "warning", "critical"], Query()]
+_Kind = Annotated[Literal["", "voter", "model", "provider", "network", "board"], Query(alias="about")]
+
+
+def routes(reader: StoreReader, templates: PageTemplates) -> APIRouter:
+    """The pages."""
+    router = APIRouter()
+
+    @router.get("/alerts")
+    def alerts(state: _State = "", severity: _Severity = "", kind: _Kind = "", cursor: CursorParam = None) -> Response:
+        wanted = {"state": state or None, "severity": severity or None, "subject_kind": kind or None}
+        with reader.connect() as connection:
+            found = page_queries.list_alerts(connection, PAGE_ROWS + 1, decode_cursor(cursor, int, str), **wanted)
+        query = urlencode({k: v for k, v in (("state", state), ("severity", severity), ("about", kind)) if v})
+        return templates.page(
+            "alerts", REVALIDATE, alerts=[one for _, one in found[:PAGE_ROWS]],
+            next=encode_cursor(*found[PAGE_ROWS - 1][0]) if len(found) > PAGE_ROWS else None,
+            query=query + "&" if query else "",
+            filters=[("state", state, ALERT_STATES), ("severity", severity, _SEVERITIES), ("about", kind, _KINDS)],
+        )  # fmt: skip
+
+    @router.get("/alerts/{alert}")
+    def alert(alert: AlertParam) -> Response:
+        with reader.connect() as connection:
+            found = alert_queries.find_alert(connection, alert)
+            excluded = exclusion_list.read_active_of_alert(connection, alert)
+        lines = alert_text.evidence_lines(found)
+        return templates.page("alert", REVALIDATE, alert=found, evidence_lines=lines, excluded=excluded)
+
+    @router.get("/exclusions")
+    def list_exclusions(cursor: CursorParam = None) -> Response:
+        key = decode_cursor(cursor, int)
+        with reader.connect() as connection:
+            found = page_queries.list_exclusions(connection, PAGE_ROWS + 1, key[0] if key else None)
+        rows = [exclusion_document(row) for row in found[:PAGE_ROWS]]
+        following = encode_cursor(rows[-1]["number"]) if len(found) > PAGE_ROWS else None
+        return templates.page("exclusions", REVALIDATE, rows=rows, next=following)
+
+    return router

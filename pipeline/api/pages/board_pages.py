@@ -1,0 +1,155 @@
+"""Pages about the board, snapshots, and moves between snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from fastapi.responses import RedirectResponse, Response
+from sqlalchemy.engine import Connection
+
+from pipeline.api.cache_policies import RENDERED, UNTIL_PUBLISHED
+from pipeline.api.diff_routes import diff_document, find_diff
+from pipeline.api.error_responses import Problem
+from pipeline.api.pages.page_templates import PAGE_ROWS, IntervalScale, PageTemplates
+from pipeline.api.request_params import (
+    VIEWS,
+    CursorParam,
+    SnapshotPairParam,
+    SnapshotParam,
+    View,
+    ViewParam,
+    decode_cursor,
+    encode_cursor,
+)
+from pipeline.api.snapshot_summaries import join_views, summarize_snapshot
+from pipeline.api.store_reader import StoreReader
+from pipeline.store.boards import snapshots
+from pipeline.store.boards.snapshots import PublishedSnapshot
+from pipeline.store.read import log_proofs, page_queries
+from pipeline.vocabulary.time import DAY
+
+WEEK = 7.0
+DaysParam = Annotated[float, Query(ge=0, le=36_600, description="Days before the newest vote.")]
+
+
+def routes(reader: StoreReader, templates: PageTemplates) -> APIRouter:
+    """The pages."""
+    router = APIRouter()
+    _add_board_pages(router, reader, templates)
+    _add_snapshot_pages(router, reader, templates)
+    _add_diff_pages(router, reader, templates)
+    return router
+
+
+def _add_board_pages(router: APIRouter, reader: StoreReader, templates: PageTemplates) -> None:
+    @router.get("/")
+    def newest_board(by: ViewParam = "defended") -> Response:
+        with reader.connect() as connection:
+            newest = snapshots.latest(connection)
+            if newest is None:
+                return templates.page("empty", UNTIL_PUBLISHED)
+            return templates.page("board", UNTIL_PUBLISHED, **_board_values(reader, connection, newest, by))
+
+    @router.get("/snapshots/{snapshot}/board")
+    def board(snapshot: SnapshotParam, by: ViewParam = "defended") -> Response:
+        with reader.connect() as connection:
+            values = _board_values(reader, connection, reader.snapshot(connection, snapshot), by)
+        return templates.page("board", RENDERED, **values)
+
+
+def _add_snapshot_pages(router: APIRouter, reader: StoreReader, templates: PageTemplates) -> None:
+    @router.get("/snapshots")
+    def list_snapshots(cursor: CursorParam = None) -> Response:
+        key = decode_cursor(cursor, int)
+        with reader.connect() as connection:
+            found = page_queries.list_snapshots(connection, PAGE_ROWS + 1, key[0] if key else None)
+            rows = [summarize_snapshot(reader, connection, one) for one in found]
+        for row, before in zip(rows, [*rows[1:], None], strict=True):
+            row["before"] = before["snapshot"] if before else None
+        following = encode_cursor(rows[PAGE_ROWS - 1]["sequence"]) if len(rows) > PAGE_ROWS else None
+        return templates.page("snapshots", UNTIL_PUBLISHED, rows=rows[:PAGE_ROWS], next=following)
+
+    @router.get("/snapshots/{snapshot}")
+    def snapshot(snapshot: SnapshotParam) -> Response:
+        with reader.connect() as connection:
+            found = reader.snapshot(connection, snapshot)
+            before = page_queries.list_snapshots(connection, 1, found.sequence)
+            shown = summarize_snapshot(reader, connection, found)
+        # Cached only until the next publication, which changes the newest head and so the proof.
+        return templates.page(
+            "snapshot", UNTIL_PUBLISHED, snapshot=shown, body=found.body,
+            before=before[0].snapshot_id if before else None,
+            keys=log_proofs.read_keys(reader.store),
+            proof=log_proofs.prove_snapshot(reader.store, snapshot),
+        )  # fmt: skip
+
+
+def _add_diff_pages(router: APIRouter, reader: StoreReader, templates: PageTemplates) -> None:
+    @router.get("/changes")
+    def changes(days: DaysParam = WEEK, view: ViewParam = "defended") -> Response:
+        """Moves over a number of days: a redirect to the page of the two snapshots."""
+        with reader.connect() as connection:
+            newest = reader.latest(connection)
+            before = earlier_snapshot(reader, connection, newest, days)
+        if before is None:
+            raise Problem(404, "there is only one snapshot, so no model has moved yet")
+        pair = f"{before.snapshot_id}..{newest.snapshot_id}"
+        return RedirectResponse(f"/diff/{pair}?view={view}", 307, headers=UNTIL_PUBLISHED)
+
+    @router.get("/diff/{pair}")
+    def diff(pair: SnapshotPairParam, view: ViewParam = "defended") -> Response:
+        first, _, second = pair.partition("..")
+        with reader.connect() as connection:
+            found = find_diff(reader, connection, first, second, view)
+            document = diff_document(reader, connection, found)
+            ends = [reader.data_until(connection, one.log_size) for one in (found.before, found.after)]
+        days = (ends[1] - ends[0]) // DAY if ends[0] is not None and ends[1] is not None else 0
+        return templates.page("diff", RENDERED, diff=document, days=days)
+
+
+def _board_values(reader: StoreReader, connection: Connection, found: PublishedSnapshot, by: View) -> dict[str, Any]:
+    rows = {view: snapshots.read_rows(connection, found.snapshot_id, view) for view in VIEWS}
+    if not rows[by]:
+        by = "defended"
+    newest = snapshots.newest_sequence(connection) == found.sequence
+    before = earlier_snapshot(reader, connection, found, WEEK)
+    return {
+        "snapshot": summarize_snapshot(reader, connection, found),
+        "newest": newest,
+        "by": by,
+        "lines": _sorted_lines(rows, by),
+        "scale": IntervalScale.covering(rows[by] if by == "style" else [*rows["defended"], *rows["raw"]]),
+        "before": None if before is None else summarize_snapshot(reader, connection, before),
+        "ranks_before": {} if before is None else _defended_ranks(connection, before),
+        "style_reason": found.body.get("style", {}).get("reason", ""),
+        "unrated": found.body["views"][by]["unrated"],
+        "exclusions": found.body["exclusions"],
+    }
+
+
+def _sorted_lines(rows: Mapping[str, list[dict[str, Any]]], by: View) -> list[dict[str, Any]]:
+    """All views side by side, for the models of the view `by` and in its order."""
+    place = {row["model"]: at for at, row in enumerate(rows[by])}
+    lines = [line for line in join_views(dict(rows)) if line["model"] in place]
+    return sorted(lines, key=lambda line: place[line["model"]])
+
+
+def _defended_ranks(connection: Connection, snapshot: PublishedSnapshot) -> dict[str, int]:
+    return {row["model"]: row["rank"] for row in snapshots.read_rows(connection, snapshot.snapshot_id, "defended")}
+
+
+def earlier_snapshot(
+    reader: StoreReader, connection: Connection, found: PublishedSnapshot, days: float
+) -> PublishedSnapshot | None:
+    """The newest snapshot whose votes end at least `days` before this one's; the oldest earlier one if none does."""
+    end, before = reader.data_until(connection, found.log_size), found.sequence
+    oldest = None
+    while end is not None and (page := page_queries.list_snapshots(connection, 200, before)):
+        for one in page:
+            oldest, before = one, one.sequence
+            until = reader.data_until(connection, one.log_size)
+            if until is not None and until <= end - days * DAY:
+                return one
+    return oldest

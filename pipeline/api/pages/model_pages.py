@@ -1,0 +1,89 @@
+"""Pages about models and providers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from pipeline.api.cache_policies import REVALIDATE
+from pipeline.api.error_responses import not_found
+from pipeline.api.model_summaries import REGISTRY_FIELDS, find_model, list_models, model_history
+from pipeline.api.pages.page_templates import IntervalScale, PageTemplates
+from pipeline.api.request_params import VIEWS, ModelParam, ProviderParam
+from pipeline.api.store_reader import StoreReader
+from pipeline.store.read import page_queries
+
+# Alerts listed on the page of a model or provider, at most.
+_ALERTS = 20
+
+
+def routes(reader: StoreReader, templates: PageTemplates) -> APIRouter:
+    """The pages."""
+    router = APIRouter()
+
+    @router.get("/model")
+    def model(model: ModelParam) -> Response:
+        with reader.connect() as connection:
+            found = find_model(connection, model)
+            points = model_history(reader, connection, found["model"], "defended")
+            alerts = page_queries.list_alerts(connection, _ALERTS, subject_kind="model", subject=found["model"])
+            voter_alerts = page_queries.list_alerts_naming(connection, found["model"], _ALERTS)
+        rows = [found[view] for view in VIEWS if found[view]]
+        both = found["raw"] and found["defended"]
+        gain = round(found["raw"]["rating"] - found["defended"]["rating"], 2) if both else 0.0
+        return templates.page(
+            "model", REVALIDATE, model=found, points=points, scale=IntervalScale.covering(rows) if rows else None,
+            raw_gain=gain if abs(gain) >= 0.05 else None, alerts=[one for _, one in alerts], voter_alerts=voter_alerts,
+            registry=[(name, found[name]) for name in REGISTRY_FIELDS],
+        )  # fmt: skip
+
+    @router.get("/providers")
+    def providers() -> Response:
+        with reader.connect() as connection:
+            models = list_models(connection)
+        found = [_provider(name, models) for name in {one["provider"] for one in models} if name is not None]
+        found.sort(key=lambda one: (-one["share"], one["provider"]))
+        return templates.page("providers", REVALIDATE, providers=found)
+
+    @router.get("/provider")
+    def provider(provider: ProviderParam) -> Response:
+        with reader.connect() as connection:
+            models = list_models(connection)
+            own = [one for one in models if one["provider"] == provider]
+            if not own:
+                raise not_found("the name of a provider in the registry", provider)
+            facts = reader.providers(connection).get(provider)
+            alerts = page_queries.list_alerts(connection, _ALERTS, subject_kind="provider", subject=provider)
+            for one in own:
+                alerts += page_queries.list_alerts(connection, _ALERTS, subject_kind="model", subject=one["model"])
+        total = _counted_votes(models)
+        for one in own:
+            one["share"] = one["defended"]["votes"] / total if one["defended"] and total else 0.0
+        own.sort(key=lambda one: (one["defended"]["rank"] if one["defended"] else 10**9, one["model"]))
+        alerts.sort(key=lambda one: one[0], reverse=True)
+        return templates.page(
+            "provider", REVALIDATE, provider=_provider(provider, models), models=own,
+            alerts=[one for _, one in alerts], facts=facts,
+        )  # fmt: skip
+
+    return router
+
+
+def _provider(name: str, models: list[dict[str, Any]]) -> dict[str, Any]:
+    own = [one for one in models if one["provider"] == name]
+    rated = sorted((one["defended"] for one in own if one["defended"]), key=lambda row: row["rank"])
+    total = _counted_votes(models)
+    return {
+        "provider": name,
+        "models": len(own),
+        "unreleased": sum(one["released_at"] is None for one in own),
+        "share": sum(row["votes"] for row in rated) / total if total else 0.0,
+        "best": rated[0] if rated else None,
+    }
+
+
+def _counted_votes(models: list[dict[str, Any]]) -> int:
+    """The votes of all models in the defended view; a battle counts twice, once for each of its models."""
+    return sum(one["defended"]["votes"] for one in models if one["defended"])

@@ -1,0 +1,69 @@
+"""The list of API addresses, charts, and static files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import Response
+
+from pipeline.api import charts
+from pipeline.api.cache_policies import RENDERED, UNTIL_PUBLISHED
+from pipeline.api.error_responses import not_found
+from pipeline.api.model_summaries import model_history
+from pipeline.api.pages.page_templates import PageTemplates
+from pipeline.api.request_params import ModelParam, SnapshotParam
+from pipeline.api.store_reader import StoreReader
+
+_STATIC = Path(__file__).parents[1] / "static"
+_SVG = "image/svg+xml"
+_MEDIA_TYPES = {"site.css": "text/css; charset=utf-8", "icon.svg": _SVG}
+# Read at import: the files change only with the version of this program.
+_FILES = {name: (_STATIC / name).read_bytes() for name in _MEDIA_TYPES}
+
+
+def routes(reader: StoreReader, templates: PageTemplates, app: FastAPI) -> APIRouter:
+    """The pages and files."""
+    router = APIRouter()
+
+    @router.get("/api")
+    def api() -> Response:
+        return templates.page("api", UNTIL_PUBLISHED, tags=_addresses(app.openapi()))
+
+    @router.get("/charts/{snapshot}/{name}.svg")
+    def chart(
+        snapshot: SnapshotParam,
+        name: Literal["rating", "share"],
+        model: ModelParam,
+        size: Literal["wide", "narrow"] = "wide",
+    ) -> Response:
+        """A model's history up to a snapshot."""
+        with reader.connect() as connection:
+            newest = reader.snapshot(connection, snapshot).sequence
+            views = {view: model_history(reader, connection, model, view) for view in ("defended", "raw")}
+        defended, raw = ([row for row in views[view] if row["sequence"] <= newest] for view in ("defended", "raw"))
+        if not defended and not raw:
+            raise not_found("a model that the snapshot rates", model)
+        width = charts.WIDE if size == "wide" else charts.NARROW
+        svg = charts.rating(defended, raw, width) if name == "rating" else charts.share(defended, width)
+        return Response(svg, media_type=_SVG, headers=RENDERED)
+
+    @router.get("/static/{name}")
+    async def static(name: Literal["site.css", "icon.svg"]) -> Response:
+        return Response(_FILES[name], media_type=_MEDIA_TYPES[name], headers={"cache-control": "public, max-age=300"})
+
+    return router
+
+
+def _addresses(openapi: dict[str, Any]) -> list[tuple[str, list[tuple[str, str, str, bool]]]]:
+    """The API's routes by tag: method, path, description, and whether the path works as a link."""
+    found: dict[str, list[tuple[str, str, str, bool]]] = {}
+    for path, methods in openapi["paths"].items():
+        for method, route in methods.items():
+            is_link = (
+                method == "get" and "{" not in path and not any(p.get("required") for p in route.get("parameters", []))
+            )
+            line = (method.upper(), path, route.get("description", ""), is_link)
+            found.setdefault(route["tags"][0], []).append(line)
+    return list(found.items())

@@ -1,0 +1,162 @@
+"""Routes about snapshots and boards."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import RedirectResponse, Response
+
+from pipeline.api.cache_policies import IMMUTABLE, UNTIL_PUBLISHED
+from pipeline.api.documents.board_documents import (
+    BoardDocument,
+    SnapshotDetailDocument,
+    SnapshotListDocument,
+    StandingListDocument,
+)
+from pipeline.api.error_responses import Problem, not_found
+from pipeline.api.openapi_responses import REDIRECT_RESPONSES, TABLE_RESPONSES
+from pipeline.api.request_params import (
+    VIEWS,
+    CursorParam,
+    FormatParam,
+    LimitParam,
+    SnapshotParam,
+    ViewParam,
+    choose_format,
+    decode_cursor,
+    encode_cursor,
+)
+from pipeline.api.snapshot_summaries import join_views, summarize_snapshot
+from pipeline.api.store_reader import StoreReader
+from pipeline.api.table_responses import json_response, table_response
+from pipeline.errors import Usage
+from pipeline.store.boards import snapshots
+from pipeline.store.boards.snapshots import PublishedSnapshot
+from pipeline.store.read import page_queries
+from pipeline.vocabulary.time import parse_iso8601
+
+_PREFIX = Path(pattern="^[0-9a-f]{8,64}$", description="A snapshot's name or digest, or the beginning of it.")
+_AT = Query(max_length=40, description="The board in force at this time (ISO 8601).")
+_FIGURES = ("rank", "rating", "lower", "upper", "rank_best", "rank_worst", "votes")
+
+
+def routes(reader: StoreReader) -> APIRouter:
+    """The routes, in the order in which OpenAPI lists them."""
+    router = APIRouter(tags=["snapshots"])
+    _add_snapshot_routes(router, reader)
+    _add_board_routes(router, reader)
+    return router
+
+
+def _add_snapshot_routes(router: APIRouter, reader: StoreReader) -> None:
+    @router.get("/latest", status_code=307, response_class=RedirectResponse, responses=REDIRECT_RESPONSES)
+    def latest() -> Response:
+        """The newest snapshot: a redirect to its own address, whose content never changes."""
+        with reader.connect() as connection:
+            return _redirect(f"/api/v1/snapshots/{reader.latest(connection).snapshot_id}")
+
+    @router.get("/snapshots", response_model=SnapshotListDocument, responses=TABLE_RESPONSES)
+    def list_snapshots(
+        request: Request, table_format: FormatParam = None, limit: LimitParam = 100, cursor: CursorParam = None
+    ) -> Response:
+        """List published snapshots, newest first."""
+        key = decode_cursor(cursor, int)
+        with reader.connect() as connection:
+            found = page_queries.list_snapshots(connection, limit + 1, key[0] if key else None)
+            rows = [summarize_snapshot(reader, connection, one) for one in found[:limit]]
+        following = encode_cursor(rows[-1]["sequence"]) if len(found) > limit else None
+        document = {"rows": rows, "next": following}
+        return table_response(document, choose_format(table_format, request), "snapshots", UNTIL_PUBLISHED)
+
+    @router.get("/snapshots/{snapshot}", response_model=SnapshotDetailDocument, responses=REDIRECT_RESPONSES)
+    def snapshot(snapshot: Annotated[str, _PREFIX]) -> Response:
+        """A snapshot: what it counts, what it excludes and why, its settings. Its name is the SHA-256 of `body`."""
+        with reader.connect() as connection:
+            found = page_queries.find_snapshot(connection, snapshot)
+            if found is None:
+                return _redirect(
+                    f"/api/v1/snapshots/{_complete(page_queries.ids_with_prefix(connection, snapshot), snapshot)}"
+                )
+            return json_response({**summarize_snapshot(reader, connection, found), "body": found.body}, IMMUTABLE)
+
+
+def _add_board_routes(router: APIRouter, reader: StoreReader) -> None:
+    @router.get("/snapshots/{snapshot}/leaderboard", response_model=BoardDocument, responses=TABLE_RESPONSES)
+    def board(
+        request: Request,
+        snapshot: SnapshotParam,
+        view: ViewParam = "defended",
+        table_format: FormatParam = None,
+        limit: LimitParam = 1000,
+        cursor: CursorParam = None,
+    ) -> Response:
+        """A board in one view, best model first."""
+        with reader.connect() as connection:
+            rows = reader.rows(connection, reader.snapshot(connection, snapshot), view)
+        page = {"snapshot": snapshot, "view": view, **_page(rows, cursor, limit)}
+        table_format = choose_format(table_format, request)
+        return table_response(page, table_format, f"leaderboard-{view}-{snapshot[:12]}", IMMUTABLE)
+
+    @router.get("/snapshots/{snapshot}/standings", response_model=StandingListDocument, responses=TABLE_RESPONSES)
+    def standings(
+        request: Request,
+        snapshot: SnapshotParam,
+        table_format: FormatParam = None,
+        limit: LimitParam = 1000,
+        cursor: CursorParam = None,
+    ) -> Response:
+        """Raw, defended and style-controlled ratings and ranks side by side."""
+        table_format = choose_format(table_format, request)
+        with reader.connect() as connection:
+            found = reader.snapshot(connection, snapshot)
+            rows = join_views({view: snapshots.read_rows(connection, snapshot, view) for view in VIEWS})
+        if table_format != "json":
+            rows = [_table_row(row) for row in rows]
+        page = {"snapshot": found.snapshot_id, **_page(rows, cursor, limit)}
+        return table_response(page, table_format, f"standings-{snapshot[:12]}", IMMUTABLE)
+
+    @router.get("/leaderboard", status_code=307, response_class=RedirectResponse, responses=REDIRECT_RESPONSES)
+    def newest_board(view: ViewParam = "defended", at: Annotated[str | None, _AT] = None) -> Response:
+        """The newest board, or the one in force at a given time: a redirect to its own address."""
+        with reader.connect() as connection:
+            found = reader.latest(connection) if at is None else _find_at(connection, at)
+        return _redirect(f"/api/v1/snapshots/{found.snapshot_id}/leaderboard?view={view}")
+
+
+def _table_row(standing: dict[str, Any]) -> dict[str, Any]:
+    """A standing with the same columns as every other one."""
+    return {"model": standing["model"]} | {
+        f"{view}_{name}": standing[view][name] if standing[view] else None for view in VIEWS for name in _FIGURES
+    }
+
+
+def _page(rows: list[dict[str, Any]], cursor: str | None, limit: int) -> dict[str, Any]:
+    """A page of a snapshot's rows; these never change, so the cursor is the number of rows before the page."""
+    key = decode_cursor(cursor, int)
+    start = max(0, key[0]) if key else 0
+    end = start + limit
+    return {"rows": rows[start:end], "next": encode_cursor(end) if end < len(rows) else None}
+
+
+def _require_one(ids: list[str], prefix: str) -> str:
+    if len(ids) > 1:
+        raise Problem(404, f"expected the beginning of one snapshot's digest, got {prefix!r}, which several begin with")
+    if not ids:
+        raise not_found("the digest of a published snapshot", prefix)
+    return ids[0]
+
+
+def _find_at(connection: Any, text: str) -> PublishedSnapshot:
+    try:
+        at = parse_iso8601(text)
+    except (ValueError, OverflowError):
+        raise Problem(422, f"query at: expected a date or time in ISO 8601, got {text!r}") from None
+    try:
+        return snapshots.find(connection, at=at)
+    except Usage:
+        raise Problem(404, f"no snapshot was published by {text}") from None
+
+
+def _redirect(address: str) -> Response:
+    return RedirectResponse(address, 307, headers=UNTIL_PUBLISHED)

@@ -1,0 +1,41 @@
+"""Snapshots as JSON: a snapshot without its body, and its views side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from pipeline.api.request_params import VIEWS
+from pipeline.api.store_reader import StoreReader
+from pipeline.store.boards.snapshots import PublishedSnapshot
+from pipeline.vocabulary.time import format_rfc3339
+
+
+def summarize_snapshot(reader: StoreReader, connection: Connection, snapshot: PublishedSnapshot) -> dict[str, Any]:
+    """A snapshot without its body, as `SnapshotDocument`."""
+    body = snapshot.body
+    return {
+        "snapshot": snapshot.snapshot_id,
+        "sequence": snapshot.sequence,
+        "previous": snapshot.previous,
+        "digest": snapshot.digest,
+        "published_at": format_rfc3339(snapshot.published_at),
+        "data_until": reader.data_until_text(connection, snapshot.log_size),
+        "log_size": snapshot.log_size,
+        "votes_counted": body["votes_counted"],
+        "votes_excluded": body["votes_excluded"],
+        "votes_flagged": body["votes_flagged"],
+        "views": sorted(body["views"]),
+    }
+
+
+def join_views(rows: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Views side by side, as `StandingDocument`, in the order of the defended view; models it does not rate are last.
+
+    Args:
+        rows: the rows of each view.
+    """
+    by_model = {view: {row["model"]: row for row in of_view} for view, of_view in rows.items()}
+    order = list(dict.fromkeys(row["model"] for view in ("defended", "raw", "style") for row in rows.get(view, [])))
+    return [{"model": model, **{view: by_model.get(view, {}).get(model) for view in VIEWS}} for model in order]

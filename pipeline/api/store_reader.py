@@ -1,0 +1,109 @@
+"""Reads the store for the API and the pages: snapshots, their rows, provider facts, time of the newest vote."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Any
+
+from cachetools import LRUCache, cachedmethod
+from sqlalchemy.engine import Connection
+
+from pipeline.api.cache_policies import NO_STORE
+from pipeline.api.error_responses import Problem, not_found
+from pipeline.jobs.audits.provider_page import all_provider_pages
+from pipeline.store import Store
+from pipeline.store.boards import snapshots
+from pipeline.store.boards.snapshots import PublishedSnapshot
+from pipeline.store.read import page_queries
+from pipeline.vocabulary.time import format_rfc3339
+
+# Log sizes whose newest vote is cached: a year of hourly snapshots has 8,760.
+_CACHED_SIZES = 10_000
+
+
+@dataclass
+class StoreReader:
+    """Reads an open store; shared by all routes and threads.
+
+    Attributes:
+        store: open.
+    """
+
+    store: Store
+    _facts: tuple[object, dict[str, dict[str, Any]]] = (None, {})
+    _facts_lock: threading.Lock = field(default_factory=threading.Lock)
+    _data_until: LRUCache[int, int | None] = field(default_factory=lambda: LRUCache(_CACHED_SIZES))
+    _data_until_lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """A connection in one read transaction."""
+        with self.store.read() as connection:
+            yield connection
+
+    def snapshot(self, connection: Connection, snapshot_id: str) -> PublishedSnapshot:
+        """A published snapshot.
+
+        Raises:
+            Problem: 404.
+        """
+        found = page_queries.find_snapshot(connection, snapshot_id)
+        if found is None:
+            raise not_found("the digest of a published snapshot", snapshot_id)
+        return found
+
+    def latest(self, connection: Connection) -> PublishedSnapshot:
+        """The newest published snapshot.
+
+        Raises:
+            Problem: 404; nothing is published yet.
+        """
+        found = snapshots.latest(connection)
+        if found is None:
+            raise Problem(404, "no snapshot is published yet: `integrity refresh` publishes one", NO_STORE)
+        return found
+
+    def rows(self, connection: Connection, snapshot: PublishedSnapshot, view: str) -> list[dict[str, Any]]:
+        """The rows of a view, best first.
+
+        Raises:
+            Problem: 404; the snapshot has no such view. Gives the reason.
+        """
+        if view not in snapshot.body["views"]:
+            reason = snapshot.body.get("style", {}).get("reason", "snapshots of its version had none")
+            raise Problem(404, f"snapshot {snapshot.snapshot_id[:12]} has no view {view}: {reason}")
+        return snapshots.read_rows(connection, snapshot.snapshot_id, view)
+
+    def providers(self, connection: Connection) -> dict[str, dict[str, Any]]:
+        """The facts about every provider, by name; computed once for each snapshot, since every audit reads all votes.
+
+        Raises:
+            Problem: 503; another request is still computing them.
+        """
+        newest = snapshots.latest(connection)
+        key = (newest.snapshot_id if newest else None, page_queries.change_token(connection)[3])
+        if self._facts[0] != key:
+            if not self._facts_lock.acquire(timeout=20):
+                raise Problem(503, "the audits of this snapshot are still running; try again", {"retry-after": "20"})
+            try:
+                if self._facts[0] != key:
+                    self._facts = (key, all_provider_pages(connection))
+            finally:
+                self._facts_lock.release()
+        return self._facts[1]
+
+    @cachedmethod(
+        attrgetter("_data_until"), lambda _self, _connection, log_size: log_size, attrgetter("_data_until_lock")
+    )
+    def data_until(self, connection: Connection, log_size: int) -> int | None:
+        """When the newest vote of a log was cast, µs; cached, since a log of a given size never changes."""
+        return page_queries.newest_vote_time(connection, log_size)
+
+    def data_until_text(self, connection: Connection, log_size: int) -> str | None:
+        """The same as RFC 3339."""
+        at = self.data_until(connection, log_size)
+        return None if at is None else format_rfc3339(at)

@@ -1,0 +1,123 @@
+"""Responses with rows as JSON, CSV or Parquet.
+
+Law: a CSV cell that a spreadsheet would execute as a formula starts with an apostrophe.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from fastapi.responses import Response
+
+from pipeline.api.request_params import TableFormat
+
+PARQUET = "application/vnd.apache.parquet"
+_CSV = "text/csv; charset=utf-8"
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# Prefixes that `_flatten` puts before a column's name.
+_PREFIXES = ("raw_", "defended_", "style_", "before_", "after_", "battles_")
+_INTEGERS = frozenset(
+    {"rank", "rank_best", "rank_worst", "votes", "wins", "losses", "places", "sequence", "log_size", "votes_counted",
+     "votes_excluded", "votes_flagged", "partition", "offset", "number", "variants_tested"}
+)  # fmt: skip
+_FLOATS = frozenset(
+    {"rating", "lower", "upper", "share", "e_value", "score", "expected", "points_settings", "points_exclusions",
+     "points_votes"}
+)  # fmt: skip
+# The next page's cursor, for the formats that have no place for it in the body.
+_NEXT_CURSOR = "x-next-cursor"
+
+
+def table_response(
+    document: Mapping[str, Any],
+    table_format: TableFormat,
+    name: str,
+    headers: Mapping[str, str] | None = None,
+    columns: Sequence[str] = (),
+) -> Response:
+    """A page of rows in the chosen format.
+
+    Args:
+        document: {"rows": […], "next": cursor or None, …}; JSON contains all of it, the other formats the rows.
+        table_format: json, csv or parquet.
+        name: file name for downloads, without its suffix.
+        headers: additional headers.
+        columns: the columns of a table without rows.
+    """
+    more = {"vary": "Accept", **(headers or {})}
+    if table_format == "json":
+        return json_response(document, more)
+    if document.get("next"):
+        more[_NEXT_CURSOR] = document["next"]
+    more["content-disposition"] = f'attachment; filename="{name}.{table_format}"'
+    rows = [_flatten(row) for row in document["rows"]]
+    if table_format == "csv":
+        return Response(to_csv(rows, columns), media_type=_CSV, headers=more)
+    return Response(to_parquet(rows, columns), media_type=PARQUET, headers=more)
+
+
+def json_response(document: Any, headers: Mapping[str, str] | None = None) -> Response:
+    """A JSON document; NaN and infinities become null."""
+    try:
+        body = json.dumps(document, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        body = json.dumps(_replace_non_finite(document), ensure_ascii=False, allow_nan=False)
+    return Response(body.encode(), media_type="application/json", headers=dict(headers or {}))
+
+
+def _replace_non_finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _replace_non_finite(one) for key, one in value.items()}
+    return [_replace_non_finite(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def to_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> bytes:
+    """Rows with the same fields as CSV (RFC 4180)."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(rows[0] if rows else columns)
+    writer.writerows([_escape_formula(value) for value in row.values()] for row in rows)
+    return out.getvalue().encode()
+
+
+def to_parquet(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> bytes:
+    """Rows with the same fields as Parquet; a column has the same type on every page, also without rows."""
+    schema = pa.schema([(name, _arrow_type(name)) for name in (rows[0] if rows else columns)])
+    out = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist([dict(row) for row in rows], schema=schema), out)
+    return out.getvalue()
+
+
+def _arrow_type(name: str) -> pa.DataType:
+    figure = name.removeprefix(next((prefix for prefix in _PREFIXES if name.startswith(prefix)), ""))
+    if figure in _INTEGERS:
+        return pa.int64()
+    return pa.float64() if figure in _FLOATS else pa.string()
+
+
+def _escape_formula(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return "'" + value
+    return value
+
+
+def _flatten(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Flatten nested documents, {"raw": {"rank": 1}} to {"raw_rank": 1}; lists and evidence become JSON text."""
+    flat: dict[str, Any] = {}
+    for key, value in row.items():
+        if isinstance(value, Mapping) and key != "evidence":
+            flat |= {f"{key}_{inner}": one for inner, one in _flatten(value).items()}
+        elif isinstance(value, list | Mapping):
+            flat[key] = json.dumps(value, ensure_ascii=False)
+        else:
+            flat[key] = value
+    return flat
