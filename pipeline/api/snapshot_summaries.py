@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from pipeline.api.request_params import VIEWS
+from pipeline.api.request_params import VIEWS, View
 from pipeline.api.store_reader import StoreReader
 from pipeline.store.boards.snapshots import PublishedSnapshot
 from pipeline.vocabulary.time import format_rfc3339
+
+_ORDER: tuple[View, ...] = ("defended", "raw", "style")
 
 
 def summarize_snapshot(reader: StoreReader, connection: Connection, snapshot: PublishedSnapshot) -> dict[str, Any]:
@@ -30,12 +33,12 @@ def summarize_snapshot(reader: StoreReader, connection: Connection, snapshot: Pu
     }
 
 
-def join_views(rows: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+def join_views(rows: Mapping[View, list[dict[str, Any]]]) -> list[dict[str, Any]]:
     """Views side by side, as `StandingDocument`, in the order of the defended view; models it does not rate are last.
 
     Args:
         rows: the rows of each view.
     """
     by_model = {view: {row["model"]: row for row in of_view} for view, of_view in rows.items()}
-    order = list(dict.fromkeys(row["model"] for view in ("defended", "raw", "style") for row in rows.get(view, [])))
+    order = list(dict.fromkeys(row["model"] for view in _ORDER for row in rows.get(view, [])))
     return [{"model": model, **{view: by_model.get(view, {}).get(model) for view in VIEWS}} for model in order]

@@ -156,7 +156,7 @@ def test_a_reader_finds_what_fell_and_why_and_verifies_the_bundle(page: Page, tm
     fell = page.get_by_role("region", name="Fell").get_by_role("row", name=re.compile("zeta"))
     assert "by exclusions that were added or undone" in fell.inner_text()
     page.get_by_role("listitem").filter(has_text="an operator").get_by_role("link").click()
-    assert "An honest voter" in page.locator("main").inner_text()
+    assert "an honest voter" in page.locator("main").inner_text()
     page.get_by_role("navigation", name="Site").get_by_role("link", name="Snapshots").click()
     page.get_by_role("row").nth(1).get_by_role("link").first.click()
     key = re.search(r"--key '(\S+)'", page.locator("main").inner_text())

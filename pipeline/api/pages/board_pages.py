@@ -129,10 +129,10 @@ def _board_values(reader: StoreReader, connection: Connection, found: PublishedS
     }
 
 
-def _sorted_lines(rows: Mapping[str, list[dict[str, Any]]], by: View) -> list[dict[str, Any]]:
+def _sorted_lines(rows: Mapping[View, list[dict[str, Any]]], by: View) -> list[dict[str, Any]]:
     """All views side by side, for the models of the view `by` and in its order."""
     place = {row["model"]: at for at, row in enumerate(rows[by])}
-    lines = [line for line in join_views(dict(rows)) if line["model"] in place]
+    lines = [line for line in join_views(rows) if line["model"] in place]
     return sorted(lines, key=lambda line: place[line["model"]])
 
 
