@@ -76,7 +76,7 @@ def _add_snapshot_routes(router: APIRouter, reader: StoreReader) -> None:
             found = page_queries.find_snapshot(connection, snapshot)
             if found is None:
                 return _redirect(
-                    f"/api/v1/snapshots/{_complete(page_queries.ids_with_prefix(connection, snapshot), snapshot)}"
+                    f"/api/v1/snapshots/{_require_one(page_queries.ids_with_prefix(connection, snapshot), snapshot)}"
                 )
             return json_response({**summarize_snapshot(reader, connection, found), "body": found.body}, IMMUTABLE)
 
