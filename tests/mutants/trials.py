@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -132,8 +132,8 @@ class Reach:
         return sorted(found, key=lambda test: (self.seconds[test], test))
 
 
-def measure() -> Reach:
-    """Run all unit tests once under coverage.
+def measure(tests: Sequence[str] = (UNIT,)) -> Reach:
+    """Run tests once under coverage, by default all unit tests.
 
     Raises:
         SystemExit: a test fails without any change.
@@ -141,13 +141,8 @@ def measure() -> Reach:
     copy = copy_checkout()
     try:
         seconds_to = copy / "seconds.json"
-        code = _run(
-            copy,
-            [UNIT, "--cov", "--cov-context=test", "--cov-report=", "--cov-fail-under=0"],
-            Chosen(),
-            None,
-            seconds_to,
-        )
+        options = ["--cov", "--cov-context=test", "--cov-report=", "--cov-fail-under=0"]
+        code = _run(copy, [*tests, *options], Chosen(), None, seconds_to)
         if code:
             failed = [line for line in (copy / "map.log").read_text().splitlines() if "F" in line][-20:]
             raise SystemExit("expected unit tests that pass without a change, got:\n" + "\n".join(failed))
