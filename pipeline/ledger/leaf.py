@@ -115,7 +115,7 @@ def hour_texts(times: Int64) -> pa.DictionaryArray:
 def unique_codes(values: npt.NDArray[np.integer[Any]]) -> tuple[npt.NDArray[np.integer[Any]], Int32]:
     """Return the sorted distinct values and the position of each value: `np.unique`, without sorting in a small range.
 
-    >>> distinct(np.array([7, 5, 7]))
+    >>> unique_codes(np.array([7, 5, 7]))
     (array([5, 7]), array([1, 0, 1], dtype=int32))
     """
     if not len(values) or int(values.max()) - int(values.min()) > _DENSE_RANGE:

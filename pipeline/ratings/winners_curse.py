@@ -53,7 +53,7 @@ def expected_max(n: int) -> float:
 def sd_of_max(n: int) -> float:
     """Return the standard deviation of the maximum of N independent standard normals.
 
-    >>> [round(spread_of_max(n), 2) for n in (1, 2, 10, 27)]
+    >>> [round(sd_of_max(n), 2) for n in (1, 2, 10, 27)]
     [1.0, 0.83, 0.59, 0.5]
 
     Raises:

@@ -34,7 +34,7 @@ LIBRARIES = (
     "numpy", "scipy.stats", "scipy.sparse.csgraph", "scipy.optimize", "pyarrow.parquet", "pyarrow.compute", "pandas",
     "cryptography", "msgspec", "sqlalchemy", "kafka.admin", "psycopg", "schemathesis.pytest.plugin", "jsonschema",
 )  # fmt: skip
-OPTIONS = ["-q", "-p", "no:cacheprovider", "--no-header", "--no-summary", "--tb=no"]
+OPTIONS = ["-q", "-p", "no:cacheprovider", "--no-header", "--tb=no", "-rfE"]
 # A mutation may make a loop endless: seconds that one test may take, and all of a trial. Ten times what they take
 # unchanged is beyond the noise of a busy machine.
 ONE_TEST, ALL_TESTS, TIMES = 20.0, 120.0, 10.0
@@ -144,7 +144,9 @@ def measure(tests: Sequence[str] = (UNIT,)) -> Reach:
         options = ["--cov", "--cov-context=test", "--cov-report=", "--cov-fail-under=0"]
         code = _run(copy, [*tests, *options], Chosen(), None, seconds_to)
         if code:
-            failed = [line for line in (copy / "map.log").read_text().splitlines() if "F" in line][-20:]
+            failed = [
+                line for line in (copy / "map.log").read_text().splitlines() if line.startswith(("FAILED", "ERR"))
+            ]
             raise SystemExit("expected unit tests that pass without a change, got:\n" + "\n".join(failed))
         seconds = json.loads(seconds_to.read_text())
         data = coverage.CoverageData(str(copy / ".coverage"))
