@@ -17,4 +17,4 @@ def copy_files(there: str, here: str, key: bytes) -> None:
 def _folders(url: str, key: bytes) -> tuple[Path, Path]:
     store = open_store(url, voter_key=key)
     store.close()
-    return store.files.folder, store.keys
+    return store.files.folder, store.key_folder

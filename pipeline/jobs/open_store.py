@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pipeline import settings as configuration
 from pipeline.store import Store
-from pipeline.store.db.engine import parse
+from pipeline.store.db.engine import parse_url
 
 
 def open_store(url: str, *, voter_key: bytes | None = None, create: bool = True, worker: bool = False) -> Store:
@@ -35,8 +35,8 @@ def open_store(url: str, *, voter_key: bytes | None = None, create: bool = True,
     options, keys = configuration.load(), key_folder(url)
     return Store.open(
         url,
-        keys=keys,
-        ledger=Path(options.ledger or keys.with_suffix(".ledger")),
+        key_folder=keys,
+        ledger_folder=Path(options.ledger or keys.with_suffix(".ledger")),
         voter_key=voter_key or options.key,
         create=create,
         worker=worker,
@@ -59,7 +59,7 @@ def existing_store(url: str) -> Iterator[Store]:
 
 def key_folder(url: str) -> Path:
     """The folder of a store's key files."""
-    parsed = parse(url)
+    parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite":
         return Path(f"{parsed.database}.keys")
     place = f"{parsed.host}:{parsed.port}/{parsed.database}?{sorted(parsed.query.items())}"

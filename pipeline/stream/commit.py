@@ -22,7 +22,7 @@ from pipeline.scoring.fate import assign_fate
 from pipeline.scoring.signals import AlertSignal
 from pipeline.store.alerting import alert_lifecycle, outbox
 from pipeline.store.db import dialect
-from pipeline.store.db.connection_handover import run_in_thread, run_inline
+from pipeline.store.db.connection_handover import lend_to_thread, run_inline
 from pipeline.store.votes import ingest, partitions, snapshots_in_force, voter_states, window_counts
 from pipeline.store.votes.dictionary import NameDictionary, model_names
 from pipeline.stream.decoding import DecodedBatch
@@ -105,7 +105,7 @@ def write_batch(
     prior = _read_prior_states(connection, fresh, fates, references, context)
     new_numbers = {name: values[new] for name, values in numbers.items()}
     # A server stores the votes while this thread computes their evidence.
-    run = run_in_thread if dialect.has_server(connection) else run_inline
+    run = lend_to_thread if dialect.has_server(connection) else run_inline
     with run(connection, lambda: ingest.write_votes(connection, fresh, new_numbers, fates)) as wait_for_votes:
 
         def earlier(sequence: int) -> Reference:

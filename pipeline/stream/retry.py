@@ -17,7 +17,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponent
 
 from pipeline.errors import StoreUnavailable
 from pipeline.store import Store
-from pipeline.store.db.engine import transient
+from pipeline.store.db.engine import is_transient
 
 _FIRST_WAIT, _LONGEST_WAIT, _GIVE_UP = 0.1, 5.0, 60.0
 
@@ -37,7 +37,7 @@ class RetryPolicy:
     def __init__(self, store: Store, sleep: Callable[[float], None] = time.sleep) -> None:
         self._store = store
         self._retrying = Retrying(
-            retry=retry_if_exception(lambda error: isinstance(error, DBAPIError) and transient(error)),
+            retry=retry_if_exception(lambda error: isinstance(error, DBAPIError) and is_transient(error)),
             wait=wait_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT),
             stop=lambda state: state.idle_for >= _GIVE_UP,
             sleep=sleep,

@@ -22,7 +22,7 @@ from pipeline.detectors import VOTER, WINDOW
 from pipeline.errors import StoreUnavailable
 from pipeline.jobs.open_store import open_store
 from pipeline.store.db import schema
-from pipeline.store.db.engine import parse
+from pipeline.store.db.engine import parse_url
 from pipeline.store.votes import stale_windows, window_counts
 from pipeline.stream.ingest_tally import IngestTally
 from pipeline.stream.monitor import Monitor
@@ -59,7 +59,7 @@ def older(board: Board) -> Board:
 
 def execute(board: Board, *statements: str) -> None:
     """Run SQL past the store."""
-    engine = sa.create_engine(parse(board.url))
+    engine = sa.create_engine(parse_url(board.url))
     with engine.begin() as connection:
         for statement in statements:
             connection.execute(sa.text(statement))
@@ -68,7 +68,7 @@ def execute(board: Board, *statements: str) -> None:
 
 def rows(board: Board) -> Rows:
     """Every row of every table, read past the store."""
-    engine, there = sa.create_engine(parse(board.url)), sa.MetaData()
+    engine, there = sa.create_engine(parse_url(board.url)), sa.MetaData()
     with engine.connect() as connection:
         there.reflect(connection)
         tables = there.tables.items()

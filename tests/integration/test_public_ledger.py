@@ -591,7 +591,7 @@ def test_a_key_hands_over_by_signing_once_beside_the_new_one(published: Board) -
     published.vote(5)
     published.refresh()
     with published.store() as store:
-        assert not (store.keys / "ledger-before.key").exists()
+        assert not (store.key_folder / "ledger-before.key").exists()
         got = vote_receipts.issue_receipt(store, "vote 1")
     later = published.bundle()
     verify_bundle(later, [new])
@@ -604,7 +604,7 @@ def test_a_key_hands_over_by_signing_once_beside_the_new_one(published: Board) -
 
 def test_without_its_key_or_with_a_stranger_s_a_board_publishes_nothing(published: Board) -> None:
     with published.store() as store:
-        path = store.keys / "ledger.key"
+        path = store.key_folder / "ledger.key"
         seed = path.read_text()
         path.unlink()
     published.vote(5)
@@ -670,7 +670,7 @@ def test_a_witness_signs_what_grows_and_refuses_what_does_not(board: Board, tmp_
         assert part["what"].endswith("a witness signed is 2")
         # Another operator with the same key and another history: a fork.
         with board.store() as store:
-            seed = (store.keys / "ledger.key").read_text().strip()
+            seed = (store.key_folder / "ledger.key").read_text().strip()
             name = manifest.load(log_proofs.read_manifest(store)).board
         fork = Board(str(tmp_path / "fork.db"), tmp_path / "fork")
         fork.folder.mkdir()

@@ -31,7 +31,7 @@ from pipeline.store import Store
 from pipeline.store.alerting import alert_lifecycle, alert_queries, outbox
 from pipeline.store.boards import exclusion_list, snapshots
 from pipeline.store.db import leases, migrate, schema
-from pipeline.store.db.engine import transient
+from pipeline.store.db.engine import is_transient
 from pipeline.store.read import store_figures
 from pipeline.store.votes import ingest, partitions, snapshots_in_force, voter_states, window_counts
 from pipeline.store.votes.dictionary import NameDictionary, model_names
@@ -233,7 +233,7 @@ def test_the_unique_key_has_the_last_word_between_two_transactions(store: Store)
     for thread in threads:
         thread.join(30)
     assert len(errors) == 1
-    assert transient(errors[0]) or store.engine.dialect.name == "sqlite"  # one SQLite writer probes inside its lock
+    assert is_transient(errors[0]) or store.engine.dialect.name == "sqlite"  # one SQLite writer probes inside its lock
     with store.read() as connection:
         done = partitions.next_offsets(connection, 1)
         assert sorted(done.values()) == [0, 2]

@@ -38,7 +38,7 @@ class AuditInput:
         categories: number of a category → its text.
         published: number of published snapshots.
         vote_decreases: decreases of a model's votes between snapshots: model, two sequence numbers, votes before and
-            after (`store.boards.audit_inputs.falls`).
+            after (`store.boards.audit_queries.find_falling_counts`).
         first_published: name → time of its first snapshot, microseconds.
         board: rows of the newest snapshot by view and model; empty before the first.
         snapshot: the newest, None before the first.

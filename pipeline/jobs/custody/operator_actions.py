@@ -71,10 +71,12 @@ def rotate_key(url: str) -> dict[str, Any]:
             newest = manifests.newest(connection)
         if newest is None:
             raise Usage("expected a published snapshot, got none: no reader knows the current key yet")
-        if key_files.read(store.keys, key_files.LEDGER_KEY) is None:
-            raise MissingKey(f"expected the key that signs snapshots in {store.keys / key_files.LEDGER_KEY}, got none")
+        if key_files.read(store.key_folder, key_files.LEDGER_KEY) is None:
+            raise MissingKey(
+                f"expected the key that signs snapshots in {store.key_folder / key_files.LEDGER_KEY}, got none"
+            )
         try:
-            seed = key_files.rotate(store.keys)
+            seed = key_files.rotate(store.key_folder)
         except FileExistsError:
             raise Usage("expected no rotation under way, got one that ends with the next `integrity refresh`") from None
     origin = manifest.load(newest.body).origin

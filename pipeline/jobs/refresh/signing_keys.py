@@ -47,25 +47,25 @@ def load_signing_keys(store: Store) -> SigningKeys:
     """
     given, before = configuration.load().ledger_seeds
     if given is None:
-        given = key_files.read(store.keys, key_files.LEDGER_KEY)
-        before = key_files.read(store.keys, key_files.PREVIOUS_LEDGER_KEY)
+        given = key_files.read(store.key_folder, key_files.LEDGER_KEY)
+        before = key_files.read(store.key_folder, key_files.PREVIOUS_LEDGER_KEY)
     if given is None:
         with store.read() as connection:
             signed = manifests.newest(connection)
         if signed is not None:
             raise MissingKey(
                 "expected the key that signs snapshots in INTEGRITY_LEDGER_KEY or "
-                f"{store.keys / key_files.LEDGER_KEY}, got none: readers could not distinguish a new key "
+                f"{store.key_folder / key_files.LEDGER_KEY}, got none: readers could not distinguish a new key "
                 "from a forger's; restore it from your backup"
             )
-        given = key_files.create(store.keys, key_files.LEDGER_KEY)
+        given = key_files.create(store.key_folder, key_files.LEDGER_KEY)
     return SigningKeys(given, None if before == given else before)
 
 
 def end_rotation(store: Store, keys: SigningKeys) -> None:
     """Delete the file of the previous key, after both keys have signed a snapshot."""
     if keys.previous is not None and not configuration.load().ledger_key:
-        key_files.delete_previous(store.keys)
+        key_files.delete_previous(store.key_folder)
 
 
 def board_name(store: Store, before: Manifest | None) -> str:

@@ -1,1 +1,13 @@
-"""The database itself: engine, schema, migrations, key files, bulk writes."""
+"""The database and the files beside it.
+
+engine                opens a store: URL, transactions, migration, check of the pseudonym key
+dialect               what differs between SQLite and PostgreSQL
+binary_copy           PostgreSQL's binary COPY, in and out
+array_parameters      arrays as one parameter of PostgreSQL
+connection_handover   one thread at a time uses a connection
+leases                one process at a time does a job
+schema                the tables, by subject
+migrate               brings a store to this version's tables; migrations: the steps
+key_files             the key files of a store
+ledger_files          the files of the public ledger
+"""

@@ -1,6 +1,6 @@
-"""Lends a connection to one thread, and stops every other thread from using it meanwhile.
+"""Lends a connection to one thread, and prevents every other thread from using it meanwhile.
 
-Law: from `lend` or `run_in_thread` until the end of the block, a statement of another thread raises
+Law: from `lend` or `lend_to_thread` until the end of the block, a statement of another thread raises
 `ConnectionLent` before it reaches the database. A SQLAlchemy connection and its transaction are not thread-safe.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from pipeline import concurrency
+from pipeline.concurrency import run_in_thread
 
 _LOAN = "loan"
 
@@ -65,7 +65,7 @@ def lend(connection: Connection) -> Iterator[Loan]:
 
 
 @contextmanager
-def run_in_thread(connection: Connection, work: Callable[[], None]) -> Iterator[Callable[[], None]]:
+def lend_to_thread(connection: Connection, work: Callable[[], None]) -> Iterator[Callable[[], None]]:
     """Run work that uses a connection in a thread of its own; the end of the block waits for it.
 
     Yields:
@@ -77,7 +77,7 @@ def run_in_thread(connection: Connection, work: Callable[[], None]) -> Iterator[
             loan.accept()
             work()
 
-        done = concurrency.run_in_thread(run)
+        done = run_in_thread(run)
         caller = get_ident()
 
         def wait() -> None:
@@ -92,7 +92,7 @@ def run_in_thread(connection: Connection, work: Callable[[], None]) -> Iterator[
 
 @contextmanager
 def run_inline(_: Connection, work: Callable[[], None]) -> Iterator[Callable[[], None]]:
-    """Do the same work at once in the calling thread: a drop-in for `run_in_thread`."""
+    """Do the same work at once in the calling thread: a drop-in for `lend_to_thread`."""
     work()
     yield lambda: None
 

@@ -1,8 +1,8 @@
-"""Opening a store.
+"""Opens a store: migrates it, checks its key, and gives out transactions.
 
-Laws: a store is migrated before it is used, by one process at a time; a write transaction takes its
-lock at the beginning (SQLite: BEGIN IMMEDIATE), so it never fails half-way for another writer; the
-key of the pseudonyms is the one that the store was made with, or nothing opens.
+Laws: a store is migrated before it is used, by one process at a time; a write transaction takes its lock at the
+beginning (SQLite: BEGIN IMMEDIATE), so it never fails half-way because of another writer; a store opens only with the
+pseudonym key that it was made with.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ class Store:
         url: as given, without a password.
         voter_key: the key of the pseudonyms.
         store_id: 16 hexadecimal digits, made with the store.
-        keys: the folder of its key files.
-        files: of its public ledger.
+        key_folder: the folder of its key files.
+        files: the files of its public ledger.
     """
 
     engine: Engine
     url: str
     voter_key: bytes
     store_id: str
-    keys: Path
+    key_folder: Path
     files: LedgerFiles
 
     @classmethod
@@ -50,43 +50,40 @@ class Store:
         cls,
         url: str,
         *,
-        keys: Path,
-        ledger: Path,
+        key_folder: Path,
+        ledger_folder: Path,
         voter_key: bytes | None = None,
         create: bool = True,
         worker: bool = False,
     ) -> Store:
-        """Open a store, make it or bring it up to date.
+        """Open a store; create or migrate it first where needed.
 
         Args:
             url: postgresql://…, sqlite:///FILE, or simply a file.
-            keys: the folder of its key files.
-            ledger: the folder of its public ledger; several stores may share one.
-            voter_key: the key of the pseudonyms; without it the key file of the store is used.
-            create: make a store that is not there (else that is an error).
+            key_folder: the folder of its key files.
+            ledger_folder: the folder of its public ledger; several stores may share one.
+            voter_key: the key of the pseudonyms; default: the key file of the store.
+            create: create a missing store; else it is an error.
             worker: bound the time that locks and idle transactions may take.
 
         Raises:
             StoreUnavailable: the database does not answer, or there is no store.
             MissingKey: the store was made with a key that is not here.
         """
-        parsed = parse(url)
+        parsed = parse_url(url)
         engine = dialect.create_engine(parsed, worker=worker)
         try:
             if not create and not migrate.exists(engine):
                 raise StoreUnavailable(f"expected a store at {_shown(parsed)}, got none: `integrity work` makes one")
             migrate.upgrade(engine)
-            key, store_id = _identity(engine, keys, voter_key)
-        except StoreUnavailable:
+            key, store_id = _key_and_id(engine, key_folder, voter_key)
+        except BaseException as error:
             engine.dispose()
-            raise
-        except DBAPIError as error:
-            engine.dispose()
-            if not transient(error):
+            if not isinstance(error, DBAPIError) or not is_transient(error):
                 raise
             raise StoreUnavailable(f"{_shown(parsed)} does not answer: {str(error.orig).strip()}") from error
-        # Below the store's id: two stores that are given one folder do not write over each other's tiles.
-        return cls(engine, _shown(parsed), key, store_id, keys, LedgerFiles(ledger / store_id))
+        # In a folder of its own: two stores that share a ledger folder do not overwrite each other's tiles.
+        return cls(engine, _shown(parsed), key, store_id, key_folder, LedgerFiles(ledger_folder / store_id))
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -106,11 +103,11 @@ class Store:
         return pseudonym(self.voter_key, voter_id)
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
         self.engine.dispose()
 
 
-def parse(url: str) -> sa.URL:
+def parse_url(url: str) -> sa.URL:
     """A store's URL; a bare path is a SQLite file.
 
     Raises:
@@ -129,7 +126,7 @@ def parse(url: str) -> sa.URL:
     return parsed
 
 
-def transient(error: DBAPIError) -> bool:
+def is_transient(error: DBAPIError) -> bool:
     """True if the same transaction may succeed when tried again: lost connections, locks, races."""
     code = getattr(error.orig, "sqlstate", None)
     if code is None:
@@ -141,8 +138,8 @@ def _shown(url: sa.URL) -> str:
     return url.render_as_string(hide_password=True)
 
 
-def _identity(engine: Engine, folder: Path, given: bytes | None) -> tuple[bytes, str]:
-    """The key that this store's pseudonyms are made with, and the store's id; a new store gets both."""
+def _key_and_id(engine: Engine, folder: Path, given: bytes | None) -> tuple[bytes, str]:
+    """The key of the store's pseudonyms, checked, and the store's id; a new store gets both."""
     with engine.begin() as connection:
         dialect.execute_on_server(connection, "LOCK TABLE meta IN EXCLUSIVE MODE")
         known = {row.name: row.value for row in connection.execute(sa.select(schema.meta))}
@@ -151,7 +148,7 @@ def _identity(engine: Engine, folder: Path, given: bytes | None) -> tuple[bytes,
         if key is None:
             raise MissingKey(
                 f"expected the voter key of {_shown(engine.url)} in INTEGRITY_VOTER_KEY or {folder}, "
-                "got none: without it known voters would come back as strangers"
+                "got none: without it known voters would get new pseudonyms"
             )
         if check is not None:
             if not hmac.compare_digest(check, _check(key)):

@@ -26,7 +26,7 @@ NEWEST = "0003"
 # 0002 is no migration of this code, and is restamped as the base.
 _RESTAMPED, _BASE = "0002", "0003"
 _UPGRADABLE = (None, _RESTAMPED)
-# Any fixed number does: it names the one lock that migrations take.
+# An arbitrary fixed number: the lock of all migrations.
 _LOCK = 0x1EADE2
 # PostgreSQL: the role may not change the tables.
 _NOT_OURS = "42501"

@@ -1,1 +1,13 @@
-"""The public log of votes: seals, segments, leaves, manifests."""
+"""The public log of votes, and the snapshot log.
+
+seals             appends committed votes to the log
+segment_builder   builds one segment: leaves, hashes, file, counts
+vote_leaves       stored votes as public leaves
+leaf_index        votes ↔ leaves
+sealed_counts     counts of sealed votes by pair
+sealed_styles     sealed votes with style counts
+retractions       votes that must not count
+manifests         the snapshot log
+tile_cache        the hashes that tiles and proofs are read from
+reverification    compares the log with the stored votes
+"""

@@ -1,1 +1,8 @@
-"""Read-only queries for the API, the exporter and readers' proofs."""
+"""Read-only queries for the API, the exporter and readers' proofs.
+
+page_queries       snapshots, a model's history, alerts and exclusions, a page at a time
+store_figures      figures of the whole store, and the check for gaps
+log_proofs         signed heads, inclusion, consistency, tiles
+vote_receipts      receipts of votes
+snapshot_bundles   all that a stranger needs to verify a snapshot
+"""

@@ -1,1 +1,15 @@
-"""Votes as they came: ingest, dictionaries, voter states, window counts, registry events."""
+"""Votes as they were read, and what is computed from them batch by batch.
+
+ingest               writes votes, duplicates and rejects; probes for known ids
+partitions           claims and fences of partitions, the ledger of offsets
+dictionary           names → small integers
+voter_states         states of voter detectors
+snapshots_in_force   which snapshot evaluates a partition's votes, from which offset on
+window_counts        counts of the five-minute windows
+closed_windows       closes windows
+stale_windows        the mark that windows must be counted again
+detector_states      states of window detectors
+registry_events      registry events and their rejects
+vote_selections      votes selected by what they have in common
+arrow_reader         reads stored votes as Arrow record batches
+"""

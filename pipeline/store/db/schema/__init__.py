@@ -1,16 +1,16 @@
-"""Every table. The migrations build them; these are what queries are written against.
+"""The tables that queries are written against; the migrations create them.
 
-Times are microseconds since 1970 UTC. Models and terms (language, category, network) stand in the
-votes as small integers, 0 for absent. A voter is a 64-bit keyed pseudonym, 0 for absent.
-`next_offset` is always the next offset to read.
+Times are microseconds since 1970 UTC. Votes have models and terms (language, category, network) as small integers, 0
+for absent. A voter is a 64-bit keyed pseudonym, 0 for absent. `next_offset` is always the next offset to read.
 
-votes.py      votes as they came, where each stands, and how far we have read
-evidence.py   what is remembered of voters and windows, and which snapshot it was judged by
-alerts.py     alerts, what became of them, and what does not count because of them
+base.py       naming of constraints, numbered rows
+votes.py      votes, duplicates, rejects, the dictionaries, and how far each partition is read
+evidence.py   states of detectors, windows, and the snapshots in force
+alerts.py     alerts with their history, and exclusions
 ledger.py     the public ledger: the vote log and the snapshot log
 boards.py     snapshots, and the verdicts that let them be published
-registry.py   what is said about models, and the sweeps that hold it against the votes
-running.py    what keeps a store running: facts about it, who may decide, who is at work, what must still be sent
+registry.py   registry events and their rejects, and sweeps
+operations.py facts about the store, operators' tokens, leases, the outbox
 """
 
 from pipeline.store.db.schema.alerts import alert, alert_event, exclusion
@@ -34,8 +34,8 @@ from pipeline.store.db.schema.ledger import (
     segment,
     segment_range,
 )
+from pipeline.store.db.schema.operations import lease, meta, outbox, token
 from pipeline.store.db.schema.registry import registry_event, registry_reject, sweep
-from pipeline.store.db.schema.running import lease, meta, outbox, token
 from pipeline.store.db.schema.votes import batch, duplicate, model, partition, reject, source, term, vote, vote_key
 
 __all__ = [

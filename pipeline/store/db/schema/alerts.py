@@ -1,4 +1,4 @@
-"""Alerts, what became of them, and what does not count because of them."""
+"""Alerts with their history, and exclusions."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ alert = Table(
     Column("evidence", Text, nullable=False),
     # wall clock; a snoozed alert is open again from here on
     Column("snoozed_until", BigInteger),
-    # event time at which its detector said that it is over; votes after it are none of its
+    # event time at which its detector cleared it; it is not about votes after that
     Column("over_at", BigInteger),
 )
 Index("ix_alert_subject", alert.c.detector, alert.c.subject, alert.c.direction)
 
-# What became of an alert, and by whose hand. Nothing is changed or deleted here.
+# Every change of an alert, and by whom. Rows are never changed or deleted.
 alert_event = Table(
     "alert_event",
     metadata,
@@ -41,7 +41,7 @@ alert_event = Table(
     Column("reason", Text, nullable=False),
 )
 
-# A dated list: an exclusion is undone by another entry, never removed.
+# A dated list: an entry is undone by another one, never removed.
 exclusion = Table(
     "exclusion",
     metadata,

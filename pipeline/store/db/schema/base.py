@@ -1,4 +1,4 @@
-"""What all tables have in common: the names of their constraints, and numbered rows."""
+"""Naming of constraints, and numbered rows."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ metadata = MetaData(
     }
 )
 
-# SQLite gives out row numbers for INTEGER alone; PostgreSQL wants the wider type.
+# SQLite numbers rows of an INTEGER key only; PostgreSQL needs the wider type.
 _Number = BigInteger().with_variant(Integer, "sqlite")
 
 
 def numbered(name: str) -> Column[int]:
-    """A primary key that the database gives out."""
+    """A primary key that the database numbers."""
     return Column(name, _Number, Identity(), primary_key=True)

@@ -1,4 +1,4 @@
-"""What is remembered of voters and windows, and which snapshot it was judged by."""
+"""States of detectors, windows, and the snapshots in force."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Table, Text
 
 from pipeline.store.db.schema.base import metadata
 
-# What all voter detectors remember of a voter, in one row (stream/states.py): a row a detector would cost as many
-# times as much to write.
+# The states of all voter detectors for a voter in one row: a row for each would multiply the cost of writing.
 voter_state = Table(
     "voter_state",
     metadata,
@@ -17,7 +16,7 @@ voter_state = Table(
     sqlite_with_rowid=False,
 )
 
-# Which snapshot gave the probabilities for a partition's votes, from which offset on.
+# The snapshot whose probabilities are in force for a partition's votes, from an offset on.
 in_force = Table(
     "in_force",
     metadata,
@@ -27,7 +26,7 @@ in_force = Table(
     sqlite_with_rowid=False,
 )
 
-# One row a five-minute window and partition; `counts` is a compressed array (stream/windows.py).
+# One row for each five-minute window and partition; `counts` is packed by scoring/window_codec.py.
 window = Table(
     "window",
     metadata,
@@ -48,7 +47,7 @@ closed_window = Table(
     sqlite_with_rowid=False,
 )
 
-# What a window detector remembers as of the monitor's position: named arrays (evidence/keyed.py).
+# The state of a window detector as of the monitor's position: named arrays packed by evidence.
 detector_state = Table(
     "detector_state",
     metadata,
@@ -57,7 +56,7 @@ detector_state = Table(
     sqlite_with_rowid=False,
 )
 
-# Partitions without events that windows were closed without: those starting in [first, end) hold none of their votes.
+# Windows starting in [first, end) were closed without the votes of an idle partition.
 left_out = Table(
     "left_out",
     metadata,
@@ -67,7 +66,7 @@ left_out = Table(
     sqlite_with_rowid=False,
 )
 
-# How far the monitor has come: every window that starts before `position` is closed.
+# `monitor`: every window that starts before `position` is closed. `registry:<topic>`: the next offset to read.
 position = Table(
     "position",
     metadata,

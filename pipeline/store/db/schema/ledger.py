@@ -6,8 +6,8 @@ from sqlalchemy import BigInteger, Column, LargeBinary, Table, Text, UniqueConst
 
 from pipeline.store.db.schema.base import metadata, numbered
 
-# A seal: the committed votes of each partition's [first, next), in the order (partition, offset), then retractions, as
-# leaves of the public log. `log_size` is the number of leaves with it, `root` and `edge` are the log's root and right
+# A segment: the committed votes of each partition's [first, next), in the order (partition, offset), then retractions,
+# as leaves of the public log. `log_size` is the number of leaves with it, `root` and `edge` are the log's root and right
 # edge (ledger/merkle.py) after it, `sha256` names its file in the ledger's folder.
 segment = Table(
     "segment",
@@ -19,7 +19,7 @@ segment = Table(
     Column("edge", LargeBinary, nullable=False),
     Column("sha256", Text, nullable=False),
     Column("counts", LargeBinary, nullable=False),
-    # its accepted votes with style counts (store/styles.py), null where there are none
+    # its accepted votes with style counts (sealed_styles.py), null where there are none
     Column("styles", LargeBinary),
     Column("at", BigInteger, nullable=False),
 )
@@ -31,7 +31,7 @@ segment_range = Table(
     Column("partition_no", BigInteger, primary_key=True),
     Column("first_offset", BigInteger, nullable=False),
     Column("next_offset", BigInteger, nullable=False),
-    # the leaf of its first vote, and where its offsets hold votes (store/places.py; null: everywhere)
+    # the leaf of its first vote, and which offsets have votes (leaf_index.py; null: all)
     Column("first_leaf", BigInteger, nullable=False),
     Column("runs", LargeBinary),
 )
@@ -55,13 +55,13 @@ retraction = Table(
     Column("reason", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("at", BigInteger, nullable=False),
-    # the leaf that it takes back, and its own, once it is sealed
+    # the leaf of the vote, and the retraction's own leaf once it is sealed
     Column("retracts", BigInteger),
     Column("leaf", BigInteger, unique=True),
     UniqueConstraint("partition_no", "offset"),
 )
 
-# The sum of all segments, one row: a refresh reads this, however old the log is.
+# The sum of the counts of all segments, one row, which a refresh reads.
 sealed_total = Table(
     "sealed_total",
     metadata,
@@ -70,8 +70,8 @@ sealed_total = Table(
     Column("counts", LargeBinary, nullable=False),
 )
 
-# The snapshot log: the manifest of each published snapshot, and the signed heads that it made. Written in the
-# transaction that publishes: no snapshot is visible without it.
+# The snapshot log: the manifest of each published snapshot, and the heads signed with it. Written in the transaction
+# that publishes: no snapshot is visible without it.
 manifest = Table(
     "manifest",
     metadata,

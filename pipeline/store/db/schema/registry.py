@@ -1,4 +1,4 @@
-"""What is said about models, and the sweeps that hold it against the votes."""
+"""Registry events and their rejects, and sweeps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ registry_event = Table(
     Column("body", Text, nullable=False),
 )
 
-# Records of a registry topic that are no events; those that contradict others are kept as events (pipeline.registry).
+# Records of a registry topic that are no events; events that contradict others are in registry_event.
 registry_reject = Table(
     "registry_reject",
     metadata,
@@ -31,7 +31,7 @@ registry_reject = Table(
     sqlite_with_rowid=False,
 )
 
-# A sweep's place in the stream of hypotheses (evidence/many.py, e-LOND). The same log and registry are looked at once.
+# A sweep's position in e-LOND's stream of hypotheses. The same log and registry are submitted once.
 sweep = Table(
     "sweep",
     metadata,

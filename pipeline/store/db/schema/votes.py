@@ -1,4 +1,4 @@
-"""Votes as they came, where each stands, and how far we have read."""
+"""Votes, duplicates, rejects, the dictionaries, and how far each partition is read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pipeline.store.db.schema.base import metadata, numbered
 
 source = Table("source", metadata, numbered("source_no"), Column("name", Text, nullable=False, unique=True))
 
-# One row a partition: the truth about how far we have read. The epoch fences off a former owner.
+# One row for each partition: the truth about how far it is read. The epoch fences off a former owner.
 partition = Table(
     "partition",
     metadata,
@@ -33,14 +33,14 @@ partition = Table(
     # max over its events of min(cast, append); the watermark is this minus the lateness
     Column("event_time", BigInteger),
     Column("sealed_offset", BigInteger, nullable=False),
-    # the voter states in the store hold up to here; votes after it are folded again by the next owner
+    # the stored voter states cover the votes before it; the next owner replays the votes after it
     Column("state_offset", BigInteger, nullable=False),
-    # wall clock of the last batch, for the staleness alert alone
+    # wall clock of the last batch, for idle partitions and the staleness alert
     Column("updated_at", BigInteger, nullable=False),
     UniqueConstraint("source_no", "number"),
 )
 
-# The ledger of offsets: one row a batch, each beginning where the one before ended.
+# The ledger of offsets: one row for each batch, beginning where the one before ended.
 batch = Table(
     "batch",
     metadata,
@@ -79,8 +79,8 @@ vote = Table(
 # An excluded voter's votes are looked up by voter.
 Index("ix_vote_voter", vote.c.voter, vote.c.partition_no, vote.c.offset)
 
-# The id of every stored vote as 128 bits: the unique key that has the last word on duplicates. It is no UUID; that
-# is PostgreSQL's type for 16 bytes that are compared as such.
+# The id of every stored vote as 128 bits: this unique key decides duplicates. It is no UUID; that is PostgreSQL's type
+# for 16 bytes that are compared as bytes.
 vote_key = Table(
     "vote_key",
     metadata,

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.store.db.connection_handover import ConnectionLent, guard, lend, raw_cursor, run_in_thread, run_inline
+from pipeline.store.db.connection_handover import ConnectionLent, guard, lend, lend_to_thread, raw_cursor, run_inline
 
 ONE = sa.text("SELECT 1")
 
@@ -33,7 +33,7 @@ def test_while_a_thread_has_the_connection_every_use_by_another_one_raises(conne
         caller_tried.wait(10)
         found.append(connection.execute(ONE).scalar_one())
 
-    with run_in_thread(connection, work) as wait:
+    with lend_to_thread(connection, work) as wait:
         with pytest.raises(ConnectionLent):
             connection.execute(ONE)
         with pytest.raises(ConnectionLent):
@@ -51,12 +51,12 @@ def test_the_end_of_the_block_waits_for_the_work(connection: Connection) -> None
     def work() -> None:
         connection.execute(sa.text("CREATE TABLE t (x)"))
 
-    with run_in_thread(connection, work):
+    with lend_to_thread(connection, work):
         pass
     assert sa.inspect(connection).has_table("t")
 
 
-@pytest.mark.parametrize("run", [run_in_thread, run_inline])
+@pytest.mark.parametrize("run", [lend_to_thread, run_inline])
 def test_what_the_work_raises_reaches_the_caller_who_has_the_connection_back(connection: Connection, run: Any) -> None:
     missing = pytest.raises(sa.exc.OperationalError, match="no such table")
     with missing, run(connection, lambda: connection.execute(sa.text("SELECT * FROM missing"))):

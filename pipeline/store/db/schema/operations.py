@@ -1,4 +1,4 @@
-"""What keeps a store running: facts about it, who may decide, who is at work, what must still be sent."""
+"""Facts about the store, operators' tokens, leases, and the outbox."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from sqlalchemy import BigInteger, Column, LargeBinary, Table, Text
 
 from pipeline.store.db.schema.base import metadata, numbered
 
-# Facts about the store itself: its id, a check of the key that made its pseudonyms.
+# Facts about the store: its id, a check of its pseudonym key, times of events, the mark of stale windows.
 meta = Table("meta", metadata, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
 
-# Whoever shows one may decide over HTTP. Only its hash is kept; a revoked one stays listed.
+# Permits decisions over HTTP. Only the hash is stored; revoked tokens stay listed.
 token = Table(
     "token",
     metadata,
@@ -35,7 +35,7 @@ lease = Table(
     Column("expires_at", BigInteger, nullable=False),
 )
 
-# What must still reach a topic: written with the batch, removed when the broker has it.
+# Messages that must still reach a topic: written with the batch, deleted when the broker has acknowledged them.
 outbox = Table(
     "outbox",
     metadata,
