@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pipeline.devstack.service import fetched
+from pipeline.devstack.service import http_get
 from pipeline.devstack.services import PORTS
 from pipeline.devstack.stack import down, status, up
 from pipeline.errors import IntegrityError, Usage
@@ -39,7 +39,7 @@ def _told(found: dict[str, Any], heading: str) -> str:
 
 def _alerts(port: int) -> str:
     """What Alertmanager would tell now, in a line."""
-    answer = fetched(port, "/api/v2/alerts?inhibited=false&silenced=false")
+    answer = http_get(port, "/api/v2/alerts?inhibited=false&silenced=false")
     if answer is None:
         return "alerts: Alertmanager does not answer"
     names = sorted({f"{a['labels']['alertname']} ({a['labels']['severity']})" for a in json.loads(answer)})

@@ -18,7 +18,7 @@ from importlib import util
 from pathlib import Path
 
 from pipeline.devstack.process import LOOPBACK
-from pipeline.devstack.service import Part, fetched
+from pipeline.devstack.service import Service, http_get
 from pipeline.errors import Unavailable
 
 DAGS = Path(__file__).parents[2] / "dags"
@@ -27,7 +27,7 @@ _PROCESSES = {"api-server": "airflow-api", "scheduler": "airflow-scheduler", "da
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Airflow:
+class AirflowServices:
     """One Airflow.
 
     Attributes:
@@ -95,10 +95,10 @@ class Airflow:
         if done.returncode:
             raise Unavailable(f"expected Airflow to migrate its database, got:\n{(done.stdout + done.stderr)[-2000:]}")
 
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[Service]:
         """The processes; each answers when the API server says that it is healthy."""
         return [
-            Part(
+            Service(
                 name=name,
                 tier="scheduler" if process == "scheduler" else "pipeline",
                 command=self._command(process, *self._options(process)),
@@ -121,7 +121,7 @@ class Airflow:
         }.get(process, ())
 
     def _healthy(self, process: str) -> bool:
-        answer = fetched(self.port, "/api/v2/monitor/health")
+        answer = http_get(self.port, "/api/v2/monitor/health")
         if answer is None:
             return False
         part = {"api-server": "metadatabase"}.get(process, process.replace("-", "_"))

@@ -37,7 +37,7 @@ rootLogger.appenderRef.err.ref = err
 """
 
 
-def libs() -> Path:
+def jar_folder() -> Path:
     """The folder of Kafka's jars.
 
     Raises:
@@ -105,7 +105,7 @@ class KafkaServer(LocalServer):
 
     def check(self) -> None:
         """Raise `Unavailable` where the jars, Java or the settings are missing."""
-        libs()
+        jar_folder()
         _java()
         if not TEMPLATE.exists():
             raise Unavailable(f"expected {TEMPLATE}, got no such file: local brokers run from a checkout")
@@ -145,7 +145,7 @@ class KafkaServer(LocalServer):
             "-XX:+ExitOnOutOfMemoryError",
             f"-Dlog4j2.configurationFile={self.directory / 'log4j2.properties'}",
             "-cp",
-            f"{libs()}/*",
+            f"{jar_folder()}/*",
             main,
             *arguments,
         ]

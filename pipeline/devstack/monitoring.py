@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import ClassVar
 
 from pipeline.devstack.process import LOOPBACK, LocalServer
-from pipeline.devstack.service import fetched
+from pipeline.devstack.service import http_get
 from pipeline.errors import Unavailable
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 
 
-def program(*names: str) -> str:
+def find_program(*names: str) -> str:
     """The path of a program under one of its names; the interpreter's own folder comes first.
 
     Raises:
@@ -45,7 +45,7 @@ class AlertmanagerServer(LocalServer):
         self._program()
 
     def _program(self) -> str:
-        return program("prometheus-alertmanager", "alertmanager")
+        return find_program("prometheus-alertmanager", "alertmanager")
 
     def _prepare(self) -> None:
         """Nothing to write: the configuration is the one that is deployed."""
@@ -60,7 +60,7 @@ class AlertmanagerServer(LocalServer):
         ]
 
     def _answers(self) -> bool:
-        return fetched(self.port, "/-/ready") is not None
+        return http_get(self.port, "/-/ready") is not None
 
 
 class PrometheusServer(LocalServer):
@@ -90,7 +90,7 @@ class PrometheusServer(LocalServer):
 
     def check(self) -> None:
         """Raise `Unavailable` where the program is missing."""
-        program("prometheus")
+        find_program("prometheus")
 
     def _prepare(self) -> None:
         text = (DEPLOY / "prometheus" / "prometheus.yml").read_text(encoding="utf-8")
@@ -113,11 +113,11 @@ class PrometheusServer(LocalServer):
 
     def _command(self) -> Sequence[str]:
         return [
-            program("prometheus"),
+            find_program("prometheus"),
             f"--config.file={self._configuration}",
             f"--storage.tsdb.path={self.directory / 'data'}",
             f"--web.listen-address={LOOPBACK}:{self.port}",
         ]
 
     def _answers(self) -> bool:
-        return fetched(self.port, "/-/ready") is not None
+        return http_get(self.port, "/-/ready") is not None

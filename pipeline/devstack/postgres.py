@@ -33,7 +33,7 @@ _SUPERUSER = "postgres"
 _CAPABILITIES = {2: "dac_read_search", 1: "dac_override"}
 
 
-def binaries() -> Path:
+def binary_folder() -> Path:
     """The folder of initdb and postgres.
 
     Raises:
@@ -133,7 +133,7 @@ class PostgresServer(LocalServer):
 
     def check(self) -> None:
         """Raise `Unavailable` where the wheel is missing, or what root needs to run it as somebody else."""
-        binaries()
+        binary_folder()
         _as_somebody()
 
     def _prepare(self) -> None:
@@ -149,7 +149,7 @@ class PostgresServer(LocalServer):
     def _initdb(self) -> list[str]:
         # C.UTF-8 of PostgreSQL's own: text sorts alike whatever locales the machine has.
         locale = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
-        program = str(binaries() / "initdb")
+        program = str(binary_folder() / "initdb")
         # --no-sync: a power loss during initdb costs a directory that is made again.
         rest = (f"--username={_SUPERUSER}", "--auth=trust", "--no-sync", "--no-instructions")
         return [*_as_somebody(), program, "-D", str(self._data), *locale, *rest]
@@ -167,7 +167,7 @@ class PostgresServer(LocalServer):
             **self.settings,
         }
         options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
-        return [*_as_somebody(), str(binaries() / "postgres"), "-D", str(self._data), *options]
+        return [*_as_somebody(), str(binary_folder() / "postgres"), "-D", str(self._data), *options]
 
     def _answers(self) -> bool:
         try:

@@ -27,7 +27,7 @@ _LEADER_SECONDS, _ASKED_SECONDS, _KILLED_SECONDS = 80.0, 10.0, 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Leader:
+class SessionLeader:
     """The process that leads the session.
 
     Attributes:
@@ -41,12 +41,12 @@ class Leader:
     started: float
 
     @classmethod
-    def of(cls, pid: int) -> Leader:
+    def of(cls, pid: int) -> SessionLeader:
         """The leader that a process just started is."""
         return cls(pid, _boot(), _started(psutil.Process(pid)))
 
     @classmethod
-    def read(cls, directory: Path) -> Leader | None:
+    def read(cls, directory: Path) -> SessionLeader | None:
         """Who was last started in a state directory, None if nobody was."""
         try:
             return cls(**json.loads((directory / _FILE).read_text()))

@@ -20,7 +20,7 @@ Tier = Literal["services", "pipeline", "scheduler"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class Service:
     """One process of the stack.
 
     Attributes:
@@ -48,7 +48,7 @@ class Part:
     restart: Restart = "always"
 
     @classmethod
-    def of(cls, server: LocalServer, tier: Tier) -> Part:
+    def of(cls, server: LocalServer, tier: Tier) -> Service:
         """A server that somebody else starts: its files are written, its process is the supervisor's."""
         server.directory.mkdir(parents=True, exist_ok=True)
         server._prepare()
@@ -64,7 +64,7 @@ class Part:
         )
 
 
-def fetched(port: int, path: str) -> bytes | None:
+def http_get(port: int, path: str) -> bytes | None:
     """What a server on the loopback answers with status 200; None if it does not.
 
     Not urllib: that would ask a proxy of the environment for the loopback.

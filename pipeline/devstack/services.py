@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from pipeline.devstack.airflow import Airflow
+from pipeline.devstack.airflow import AirflowServices
 from pipeline.devstack.kafka import KafkaServer
 from pipeline.devstack.monitoring import AlertmanagerServer, PrometheusServer
 from pipeline.devstack.postgres import PostgresServer
-from pipeline.devstack.service import Part, fetched
-from pipeline.devstack.stack_state import Kept
+from pipeline.devstack.service import Service, http_get
+from pipeline.devstack.stack_state import StackState
 from pipeline.errors import Unavailable
 
 INTEGRITY = Path(sys.executable).with_name("integrity")
@@ -23,7 +23,7 @@ PORTS = ("kafka", "postgres", *WORKERS, "exporter", "airflow-api", "prometheus",
 
 
 @dataclass(frozen=True)
-class Parts:
+class StackServices:
     """Every part of the stack in one state directory.
 
     Attributes:
@@ -33,7 +33,7 @@ class Parts:
     """
 
     directory: Path
-    kept: Kept
+    kept: StackState
     scrape: int = 15
 
     @cached_property
@@ -67,9 +67,9 @@ class Parts:
         return AlertmanagerServer(self.directory / "alertmanager", port=self.kept.ports["alertmanager"])
 
     @cached_property
-    def airflow(self) -> Airflow:
+    def airflow(self) -> AirflowServices:
         """Refreshes the ratings."""
-        return Airflow(
+        return AirflowServices(
             home=self.directory / "airflow",
             database=self._database("airflow"),
             port=self.kept.ports["airflow-api"],
@@ -103,12 +103,12 @@ class Parts:
             raise Unavailable("\n".join(missing))
 
     @cached_property
-    def services(self) -> list[Part]:
+    def services(self) -> list[Service]:
         """What everything else needs."""
-        return [Part.of(self.kafka, "services"), Part.of(self.postgres, "services")]
+        return [Service.of(self.kafka, "services"), Service.of(self.postgres, "services")]
 
     @cached_property
-    def workers(self) -> list[Part]:
+    def workers(self) -> list[Service]:
         """Two workers; the first makes the store."""
         # Asked for /metrics, not /healthz: that says 503 to a worker which gets nowhere, and alerts tell so.
         return [
@@ -117,30 +117,30 @@ class Parts:
         ]
 
     @cached_property
-    def watchers(self) -> list[Part]:
+    def watchers(self) -> list[Service]:
         """What looks at the store, and at those who look."""
         return [
             self._verb("monitor", "monitor", "--json"),
             self._verb("exporter", "exporter", "--port", str(self.kept.ports["exporter"])),
             self._verb("page", "serve", "--port", str(self.kept.ports["page"]), asked="/static/site.css"),
-            Part.of(self.alertmanager, "pipeline"),
-            Part.of(self.prometheus, "pipeline"),
+            Service.of(self.alertmanager, "pipeline"),
+            Service.of(self.prometheus, "pipeline"),
         ]
 
     @cached_property
-    def all(self) -> list[Part]:
+    def all(self) -> list[Service]:
         """Every part, in the order in which they are started."""
         return [*self.services, *self.workers, *self.watchers, *self.airflow.parts()]
 
-    def _verb(self, name: str, *words: str, asked: str = "/metrics") -> Part:
+    def _verb(self, name: str, *words: str, asked: str = "/metrics") -> Service:
         port = self.kept.ports.get(name)
-        return Part(
+        return Service(
             name=name,
             tier="pipeline",
             command=[str(INTEGRITY), *words],
             directory=self.directory,
             environment=self.environment,
-            answers=None if port is None else lambda: fetched(port, asked) is not None,
+            answers=None if port is None else lambda: http_get(port, asked) is not None,
             port=port,
             restart="unless_stopped" if name in WORKERS else "always",
         )

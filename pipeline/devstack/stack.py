@@ -22,20 +22,20 @@ from typing import Any
 
 from pipeline.devstack.airflow import USER
 from pipeline.devstack.process import LOOPBACK
-from pipeline.devstack.process_registry import Leader
-from pipeline.devstack.service import Part
-from pipeline.devstack.services import PORTS, Parts
-from pipeline.devstack.stack_state import Kept, write_private
+from pipeline.devstack.process_registry import SessionLeader
+from pipeline.devstack.service import Service
+from pipeline.devstack.services import PORTS, StackServices
+from pipeline.devstack.stack_state import StackState, write_private
 from pipeline.devstack.supervisor import STARTED, Supervisor
 from pipeline.errors import Unavailable, Usage
 
-Tell = Callable[[str], object]
+Progress = Callable[[str], object]
 
 # A bound, not an expectation: each step takes 2 to 25 s on two cores, and CI may be four times slower.
 _STEP_SECONDS = 120.0
 
 
-def up(directory: Path, ports: Mapping[str, int], scrape: int, tell: Tell) -> dict[str, Any]:
+def up(directory: Path, ports: Mapping[str, int], scrape: int, tell: Progress) -> dict[str, Any]:
     """Bring everything up, or what has ended of a stack that is up.
 
     Args:
@@ -57,7 +57,7 @@ def up(directory: Path, ports: Mapping[str, int], scrape: int, tell: Tell) -> di
         if _is_up(directory):
             return _mend(directory, ports, tell)
         _end(directory)  # the parts of a supervisor that was killed, or of an `up` that was
-        parts = Parts(directory, Kept.load(directory / "kept.json", PORTS, ports), scrape)
+        parts = StackServices(directory, StackState.load(directory / "kept.json", PORTS, ports), scrape)
         parts.check()
         try:
             return _bring_up(parts, tell)
@@ -88,7 +88,7 @@ def status(directory: Path) -> dict[str, Any]:
     if not _is_up(directory):
         raise Unavailable(f"expected a stack that is up in {directory}, got none: run `make up`")
     found: dict[str, Any] = json.loads((directory / "stack.json").read_text())
-    states = _supervisor(Kept.read(directory / "kept.json"), directory).states()
+    states = _supervisor(StackState.read(directory / "kept.json"), directory).states()
     for name, part in found["parts"].items():
         state = states.get(name, {})
         part |= {"state": state.get("statename", "gone"), "pid": state.get("pid") or None}
@@ -97,31 +97,31 @@ def status(directory: Path) -> dict[str, Any]:
 
 def _is_up(directory: Path) -> bool:
     """Whether an `up` came to its end here and the supervisor still runs."""
-    leader = Leader.read(directory)
+    leader = SessionLeader.read(directory)
     return leader is not None and leader.alive and (directory / "stack.json").exists()
 
 
-def _mend(directory: Path, ports: Mapping[str, int], tell: Tell) -> dict[str, Any]:
+def _mend(directory: Path, ports: Mapping[str, int], tell: Progress) -> dict[str, Any]:
     """Start what has ended: what was given up, and workers that ended on purpose."""
-    kept, found = Kept.read(directory / "kept.json"), status(directory)
+    kept, found = StackState.read(directory / "kept.json"), status(directory)
     if other := {name: port for name, port in ports.items() if kept.ports.get(name) != port}:
         raise Usage(f"expected the ports of the stack that is up, got {other}: run `make down` first")
     ended = [name for name, part in found["parts"].items() if part["state"] not in STARTED]
     if ended:
         tell(f"starting again: {', '.join(ended)}")
-        parts = Parts(directory, kept, found["scrape"])
+        parts = StackServices(directory, kept, found["scrape"])
         _supervisor(kept, directory).start([part for part in parts.all if part.name in ended], _STEP_SECONDS)
     return status(directory) | {"already": True}
 
 
-def _bring_up(parts: Parts, tell: Tell) -> dict[str, Any]:
+def _bring_up(parts: StackServices, tell: Progress) -> dict[str, Any]:
     """Each step needs the one before: services, the store's databases and topics, whoever reads them."""
     started = time.monotonic()
     supervisor = _supervisor(parts.kept, parts.directory)
     # A proxy of the environment must not be asked for the loopback.
     leader = supervisor.launch(parts.all, os.environ | {"NO_PROXY": LOOPBACK, "no_proxy": LOOPBACK})
 
-    def step(some: Sequence[Part]) -> None:
+    def step(some: Sequence[Service]) -> None:
         tell(f"{time.monotonic() - started:4.0f} s  starting {', '.join(part.name for part in some)}")
         supervisor.start(some, _STEP_SECONDS)
 
@@ -140,7 +140,7 @@ def _bring_up(parts: Parts, tell: Tell) -> dict[str, Any]:
     return status(parts.directory)
 
 
-def _described(parts: Parts) -> dict[str, Any]:
+def _described(parts: StackServices) -> dict[str, Any]:
     ports = parts.kept.ports
     web = {"page": "page", "prometheus": "prometheus", "alertmanager": "alertmanager", "airflow": "airflow-api"}
     return {
@@ -158,18 +158,18 @@ def _described(parts: Parts) -> dict[str, Any]:
     }
 
 
-def _part(parts: Parts, part: Part) -> dict[str, Any]:
+def _part(parts: StackServices, part: Service) -> dict[str, Any]:
     return {"port": part.port, "log": str(_supervisor(parts.kept, parts.directory).log(part.name))}
 
 
-def _supervisor(kept: Kept, directory: Path) -> Supervisor:
+def _supervisor(kept: StackState, directory: Path) -> Supervisor:
     return Supervisor(directory, kept.ports["supervisor"], kept.supervisor_password)
 
 
 def _end(directory: Path) -> int:
-    leader = Leader.read(directory)
+    leader = SessionLeader.read(directory)
     ended = leader.end() if leader else 0
-    Leader.forget(directory)
+    SessionLeader.forget(directory)
     (directory / "stack.json").unlink(missing_ok=True)
     return ended
 

@@ -36,7 +36,7 @@ _PORTS = range(10_000, 20_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class StackState:
     """Ports by name, and secrets.
 
     Attributes:
@@ -56,12 +56,12 @@ class Kept:
     supervisor_password: str
 
     @classmethod
-    def read(cls, file: Path) -> Kept:
+    def read(cls, file: Path) -> StackState:
         """Read the file of a stack that is up."""
         return cls(**json.loads(file.read_text()))
 
     @classmethod
-    def load(cls, file: Path, names: Sequence[str], fixed: Mapping[str, int]) -> Kept:
+    def load(cls, file: Path, names: Sequence[str], fixed: Mapping[str, int]) -> StackState:
         """Read the file, or make it.
 
         Args:

@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.devstack.process import LOOPBACK
-from pipeline.devstack.process_registry import Leader
-from pipeline.devstack.service import Part, Tier
+from pipeline.devstack.process_registry import SessionLeader
+from pipeline.devstack.service import Service, Tier
 from pipeline.devstack.stack_state import write_private
 from pipeline.errors import Unavailable, Usage
 
@@ -96,7 +96,7 @@ class Supervisor:
         """The file that takes everything a part prints."""
         return self.directory / "logs" / f"{name}.log"
 
-    def launch(self, parts: Sequence[Part], environment: Mapping[str, str]) -> Leader:
+    def launch(self, parts: Sequence[Service], environment: Mapping[str, str]) -> SessionLeader:
         """Start supervisord, and none of the parts.
 
         Raises:
@@ -114,7 +114,7 @@ class Supervisor:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        leader = Leader.of(process.pid)
+        leader = SessionLeader.of(process.pid)
         leader.write(self.directory)
         deadline = time.monotonic() + _STARTING_SECONDS
         while not self.states():
@@ -131,7 +131,7 @@ class Supervisor:
             return {}
         return {one["name"]: one for one in listed}
 
-    def start(self, parts: Iterable[Part], seconds: float) -> None:
+    def start(self, parts: Iterable[Service], seconds: float) -> None:
         """Start parts, and return once each does its work.
 
         Raises:
@@ -162,7 +162,7 @@ class Supervisor:
         tail = log.read_text(errors="replace").splitlines()[-_LINES:] if log.exists() else ["(no log)"]
         return "\n".join([f"expected {name} to do its work within {seconds:.0f} s, got {state}; see {log}:", *tail])
 
-    def _works(self, part: Part) -> bool:
+    def _works(self, part: Service) -> bool:
         if part.answers:
             return part.answers()
         return bool(self.states().get(part.name, {}).get("statename") == "RUNNING")
@@ -172,7 +172,7 @@ class Supervisor:
         with xmlrpc.client.ServerProxy(url) as proxy:
             return getattr(proxy.supervisor, method)(*arguments)
 
-    def _configured(self, parts: Sequence[Part]) -> str:
+    def _configured(self, parts: Sequence[Service]) -> str:
         head = _HEAD.format(
             directory=_fit(str(self.directory)),
             logs=_fit(str(self.log("").parent)),
@@ -187,7 +187,7 @@ class Supervisor:
         )
         return head + groups + "".join(self._program(part) for part in parts)
 
-    def _program(self, part: Part) -> str:
+    def _program(self, part: Service) -> str:
         return _PROGRAM.format(
             name=part.name,
             command=_fit(shlex.join(part.command)),

@@ -23,9 +23,9 @@ import pytest
 import yaml
 
 from pipeline.devstack.kafka import KafkaServer
-from pipeline.devstack.postgres import binaries
+from pipeline.devstack.postgres import binary_folder
 from pipeline.devstack.process import free_port
-from pipeline.devstack.service import fetched
+from pipeline.devstack.service import http_get
 from pipeline.lab.simulate import Honest, plant
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -58,7 +58,7 @@ class Rehearsal:
             "kafka://kafka:9092": kafka,
             "integrity": str(INTEGRITY),
             "stays-ended": str(STAYS_ENDED),
-            "psql": str(binaries() / "psql"),
+            "psql": str(binary_folder() / "psql"),
             "/integrity/grants.sql": str(DEPLOY / "postgres" / "grants.sql"),
             "0.0.0.0": "127.0.0.1",  # noqa: S104
             option("worker-1", "--metrics-port"): str(self.metrics["worker-1"]),
@@ -109,7 +109,7 @@ class Rehearsal:
 
     def metric(self, service: str, name: str) -> float | None:
         """The sum of a metric over its labels; None without an answer."""
-        text = (fetched(self.metrics[service], "/metrics") or b"").decode()
+        text = (http_get(self.metrics[service], "/metrics") or b"").decode()
         lines = [line for line in text.splitlines() if line.startswith((f"{name} ", f"{name}{{"))]
         return sum(float(line.rpartition(" ")[2]) for line in lines) if lines else None
 
@@ -121,7 +121,7 @@ def rehearsal(make_postgres: Any, kafka_server: KafkaServer, secrets: dict[str, 
     rehearsal = Rehearsal(secrets, kafka_server.url, server.port)
     script = tmp_path / "logins.sh"
     script.write_text((DEPLOY / "postgres" / "logins.sh").read_text().replace("/integrity/", f"{DEPLOY}/postgres/"))
-    path = f"{binaries()}{os.pathsep}{os.environ['PATH']}"
+    path = f"{binary_folder()}{os.pathsep}{os.environ['PATH']}"
     where = {"PATH": path, "PGHOST": "127.0.0.1", "PGPORT": str(server.port), "POSTGRES_USER": "postgres"}
     rehearsal.done("postgres", "bash", str(script), **where)
     rules = server.directory / "data" / "pg_hba.conf"

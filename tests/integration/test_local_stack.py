@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.devstack import __main__ as command
-from pipeline.devstack.process_registry import Leader
+from pipeline.devstack.process_registry import SessionLeader
 from pipeline.devstack.services import PORTS
-from pipeline.devstack.stack_state import Kept, free_ports
+from pipeline.devstack.stack_state import StackState, free_ports
 
 Run = Callable[..., int]
 
@@ -68,7 +68,7 @@ def test_a_port_that_is_taken_is_named_and_nothing_is_started(run, directory, ca
         taken = somebody.getsockname()[1]
         assert run("up", *ports(prometheus=taken)) == 3
     assert f"expected port {taken} (prometheus) to be free" in capsys.readouterr().err
-    assert Leader.read(directory) is None
+    assert SessionLeader.read(directory) is None
 
 
 def test_everything_that_is_missing_is_named_at_once_and_nothing_is_started(
@@ -83,7 +83,7 @@ def test_everything_that_is_missing_is_named_at_once_and_nothing_is_started(
     error = capsys.readouterr().err
     for cure in ("run `make kafka`", "Debian's package prometheus\n", "Debian's package prometheus-alertmanager"):
         assert cure in error
-    assert Leader.read(directory) is None
+    assert SessionLeader.read(directory) is None
     assert not (directory / "supervisord.conf").exists()
 
 
@@ -94,9 +94,9 @@ def test_a_part_that_does_not_come_up_takes_the_others_with_it(run, directory, c
     data = directory / "kafka" / "data"
     data.mkdir(parents=True)
     (data / "meta.properties").write_text("version=1\ncluster.id=another\nnode.id=7\n")
-    seen: list[Leader] = []
-    write = Leader.write
-    monkeypatch.setattr(Leader, "write", lambda leader, where: (seen.append(leader), write(leader, where)))
+    seen: list[SessionLeader] = []
+    write = SessionLeader.write
+    monkeypatch.setattr(SessionLeader, "write", lambda leader, where: (seen.append(leader), write(leader, where)))
     assert run("up", *ports()) == 3
     error = capsys.readouterr().err
     assert "starting kafka, postgres" in error
@@ -105,5 +105,5 @@ def test_a_part_that_does_not_come_up_takes_the_others_with_it(run, directory, c
     assert "ending what was started" in error
     assert [leader.members() for leader in seen] == [set()]
     # Every port is free again, and the next `up` would take the same.
-    assert Kept.load(directory / "kept.json", PORTS, {}) == Kept.read(directory / "kept.json")
+    assert StackState.load(directory / "kept.json", PORTS, {}) == StackState.read(directory / "kept.json")
     assert run("status") == 3

@@ -13,8 +13,8 @@ from typing import Any
 import psutil
 import pytest
 
-from pipeline.devstack.process_registry import Leader
-from pipeline.devstack.service import Part
+from pipeline.devstack.process_registry import SessionLeader
+from pipeline.devstack.service import Service
 from pipeline.devstack.stack_state import free_ports
 from pipeline.devstack.supervisor import Supervisor
 from pipeline.errors import Unavailable, Usage
@@ -48,16 +48,16 @@ def eventually(what: str, ask: Callable[[], Any], seconds: float = 30.0) -> Any:
 def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
     (port,) = free_ports(["supervisor"]).values()
     yield Supervisor(tmp_path, port, "secret")
-    leader = Leader.read(tmp_path)
+    leader = SessionLeader.read(tmp_path)
     if leader is not None:
         leader.end()
 
 
 @pytest.fixture
-def sitter(tmp_path: Path) -> Part:
+def sitter(tmp_path: Path) -> Service:
     script = tmp_path / "sitter.py"
     script.write_text(SITTER)
-    return Part(
+    return Service(
         name="sitter",
         tier="pipeline",
         command=[sys.executable, str(script)],
@@ -107,7 +107,7 @@ def test_a_part_that_does_not_live_is_told_with_the_end_of_its_log(supervisor, t
     monkeypatch.setattr("pipeline.devstack.supervisor._TRIES", 2)  # not five: supervisord waits longer each time
     script = tmp_path / "broken.py"
     script.write_text("raise SystemExit('expected a disk')")
-    broken = Part(
+    broken = Service(
         name="broken",
         tier="services",
         command=[sys.executable, str(script)],
@@ -125,7 +125,7 @@ def test_a_part_that_does_not_live_is_told_with_the_end_of_its_log(supervisor, t
 
 def test_a_part_that_runs_and_does_not_answer_is_not_waited_for_for_ever(supervisor, sitter):
     supervisor.launch([sitter], os.environ)
-    mute = Part(
+    mute = Service(
         name=sitter.name, tier="pipeline", command=sitter.command, directory=sitter.directory, answers=lambda: False
     )
     with pytest.raises(Unavailable, match="within 1 s"):
@@ -133,12 +133,12 @@ def test_a_part_that_runs_and_does_not_answer_is_not_waited_for_for_ever(supervi
 
 
 def test_what_a_configuration_cannot_hold_is_refused(supervisor, tmp_path):
-    odd = Part(name="odd", tier="services", command=["echo", "a;b"], directory=tmp_path, answers=None)
+    odd = Service(name="odd", tier="services", command=["echo", "a;b"], directory=tmp_path, answers=None)
     with pytest.raises(Usage, match=";"):
         supervisor.launch([odd], os.environ)
     # supervisord takes it off the end of a value.
     quoted = {"WORD": "so-called 'value'"}
-    odd = Part(name="odd", tier="services", command=["echo"], directory=tmp_path, answers=None, environment=quoted)
+    odd = Service(name="odd", tier="services", command=["echo"], directory=tmp_path, answers=None, environment=quoted)
     with pytest.raises(Usage, match="'"):
         supervisor.launch([odd], os.environ)
 
@@ -155,7 +155,7 @@ def test_everything_ends_with_the_leader_also_children_in_sessions_of_their_own(
     monkeypatch.setattr("pipeline.devstack.process_registry._ASKED_SECONDS", 1.0)
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
-    parent = Part(
+    parent = Service(
         name="parent",
         tier="pipeline",
         command=[sys.executable, str(script)],
@@ -172,16 +172,16 @@ def test_everything_ends_with_the_leader_also_children_in_sessions_of_their_own(
         eventually("its end", lambda: not leader.alive)
         # A parent alone is enough to find its child.
         assert len(leader.members()) == 2
-    assert Leader.read(tmp_path) == leader
+    assert SessionLeader.read(tmp_path) == leader
     assert leader.end() == (3 if first == signal.SIGTERM else 2)
     assert [p for p in mine if p.is_running() and p.status() != psutil.STATUS_ZOMBIE] == []
     assert leader.end() == 0
 
 
 def test_a_stranger_with_the_leaders_id_is_left_alone():
-    me = Leader.of(os.getpid())
+    me = SessionLeader.of(os.getpid())
     assert me.alive
-    for stranger in (Leader(me.pid, me.boot, me.started - 1), Leader(me.pid, "another boot", me.started)):
+    for stranger in (SessionLeader(me.pid, me.boot, me.started - 1), SessionLeader(me.pid, "another boot", me.started)):
         assert not stranger.alive
         assert stranger.members() == set()
         assert stranger.end() == 0

@@ -24,10 +24,10 @@ from typing import Any
 import psutil
 import pytest
 
-from pipeline.devstack.process_registry import Leader
-from pipeline.devstack.service import fetched
-from pipeline.devstack.services import PORTS, Parts
-from pipeline.devstack.stack_state import Kept, free_ports
+from pipeline.devstack.process_registry import SessionLeader
+from pipeline.devstack.service import http_get
+from pipeline.devstack.services import PORTS, StackServices
+from pipeline.devstack.stack_state import StackState, free_ports
 from pipeline.errors import Unavailable
 from pipeline.lab.simulate import Story, demo_story
 
@@ -142,7 +142,7 @@ def eventually(seconds: float, what: str, ask: Callable[[], Any]) -> Any:
 def stack(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Stack]:
     stack = Stack(tmp_path_factory.mktemp("stack"))
     try:
-        Parts(stack.directory, Kept.load(stack.directory / "kept.json", PORTS, stack.ports)).check()
+        StackServices(stack.directory, StackState.load(stack.directory / "kept.json", PORTS, stack.ports)).check()
     except Unavailable as error:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"for want of a service: {error}")
     begun = time.monotonic()
@@ -213,7 +213,7 @@ def test_a_board_without_votes_pages_nobody(stack: Stack) -> None:
 def worker(stack: Stack) -> int | None:
     """The process id of the second worker once it answers."""
     state, pid = stack.parts()["worker-2"]
-    return pid if state == "RUNNING" and fetched(stack.ports["worker-2"], "/metrics") else None
+    return pid if state == "RUNNING" and http_get(stack.ports["worker-2"], "/metrics") else None
 
 
 def test_a_worker_that_is_killed_is_started_again(stack: Stack) -> None:
@@ -266,7 +266,7 @@ def test_an_attack_is_paged_and_the_next_refresh_leaves_its_votes_out(stack: Sta
 
 def test_after_a_kill_of_everything_up_goes_on_with_what_was_stored(stack: Stack) -> None:
     before = stack.integrity("verify")
-    leader = Leader.read(stack.directory)
+    leader = SessionLeader.read(stack.directory)
     assert leader is not None
     victims = leader.members()
     assert len(victims) > len(stack.about["parts"])
@@ -283,7 +283,7 @@ def test_after_a_kill_of_everything_up_goes_on_with_what_was_stored(stack: Stack
 
 
 def test_down_leaves_nothing_running(stack: Stack) -> None:
-    leader = Leader.read(stack.directory)
+    leader = SessionLeader.read(stack.directory)
     assert leader is not None
     mine = leader.members()
     assert len(mine) > len(stack.about["parts"])
@@ -295,7 +295,7 @@ def test_down_leaves_nothing_running(stack: Stack) -> None:
     everybody = [word for each in psutil.process_iter(["cmdline"]) for word in each.info["cmdline"] or []]
     assert [word for word in everybody if str(stack.directory) in word] == []
     # Again, with the same ports: all of them must be free.
-    Kept.load(stack.directory / "kept.json", PORTS, {})
+    StackState.load(stack.directory / "kept.json", PORTS, {})
     assert stack.command("status").returncode == 3
     again = stack.command("down")
     assert (again.returncode, again.stdout.split()[:2]) == (0, ["ended", "0"])
