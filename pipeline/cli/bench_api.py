@@ -13,7 +13,7 @@ import typer
 from pipeline.cli.app import JsonOption, emit, err, out
 from pipeline.cli.bench_group import bench
 from pipeline.devstack import PostgresServer
-from pipeline.lab.bench import apis, served
+from pipeline.lab.bench import api_load, served_board
 from pipeline.settings import Settings
 
 MIN_RATIO = 0.3
@@ -38,19 +38,19 @@ def api(
         if postgresql:
             url = stack.enter_context(PostgresServer(folder / "postgres")).create_database("bench_api")
         err.print("preparing three snapshots, and votes for the worker …")
-        rest = served.prepare(folder, url, options, votes)
-        port = served.free_port()
-        stack.enter_context(served.command(url, options, "serve", "--port", str(port)))
-        asyncio.run(apis.waited(_HOST, port))
-        paths = served.reads(url, options)
-        once = sorted({path for path in paths if not path.startswith(served.RECEIPT)})
-        made = asyncio.run(apis.made_once(_HOST, port, once))
+        rest = served_board.prepare_store(folder, url, options, votes)
+        port = served_board.free_port()
+        stack.enter_context(served_board.run_integrity(url, options, "serve", "--port", str(port)))
+        asyncio.run(api_load.wait_until_ready(_HOST, port))
+        paths = served_board.request_mix(url, options)
+        once = sorted({path for path in paths if not path.startswith(served_board.RECEIPT)})
+        made = asyncio.run(api_load.request_once(_HOST, port, once))
         err.print(f"a worker, and {connections} connections: {turns} turns of {seconds:g} s each …")
-        worker = stack.enter_context(served.command(url, options, "work", "--source", str(rest)))
-        before = served.working(url, options, worker)
-        empty, mixed = asyncio.run(apis.drive(_HOST, port, paths, turns, seconds, connections))
+        worker = stack.enter_context(served_board.run_integrity(url, options, "work", "--source", str(rest)))
+        before = served_board.wait_for_worker(url, options, worker)
+        empty, mixed = asyncio.run(api_load.run_load(_HOST, port, paths, turns, seconds, connections))
         busy = worker.poll() is None
-        read = served.votes_read(url, options) - before
+        read = served_board.count_votes_read(url, options) - before
     ratio, p99 = mixed.rate / empty.rate, mixed.p99 / empty.p99
     result: dict[str, Any] = {
         "made_once": {"addresses": len(once), "seconds": round(made, 2)},
@@ -82,7 +82,7 @@ def api(
     )
 
 
-def _document(load: apis.Load) -> dict[str, Any]:
+def _document(load: api_load.LoadResult) -> dict[str, Any]:
     return {
         "requests": load.requests,
         "rate": round(load.rate, 1),

@@ -10,7 +10,7 @@ from rich.table import Table
 from pipeline.cli.app import JsonOption, emit, err, out
 from pipeline.cli.bench_group import bench
 from pipeline.errors import Usage
-from pipeline.lab.bench.evidence import PARTS, Figure
+from pipeline.lab.bench.detector_accuracy import PARTS, AccuracyFigure
 
 
 @bench.command()
@@ -26,7 +26,7 @@ def evidence(
         raise Usage(f"--only: expected some of {', '.join(PARTS)}, got {unknown[0]!r}")
     if not 0 < scale <= 1:
         raise Usage(f"--scale: expected above 0 and at most 1, got {scale}")
-    figures: list[Figure] = []
+    figures: list[AccuracyFigure] = []
     for name in chosen:
         err.print(f"{name} …")
         figures += PARTS[name](scale)
@@ -36,7 +36,7 @@ def evidence(
         out.print(_table(figures))
 
 
-def _document(figure: Figure) -> dict[str, Any]:
+def _document(figure: AccuracyFigure) -> dict[str, Any]:
     value = None if figure.value == float("inf") else round(figure.value, 4)
     return {
         "what": figure.what,
@@ -48,7 +48,7 @@ def _document(figure: Figure) -> dict[str, Any]:
     }
 
 
-def _table(figures: list[Figure]) -> Table:
+def _table(figures: list[AccuracyFigure]) -> Table:
     table = Table(title="Calibration and power", title_justify="left", header_style="bold")
     for name, justify in (("", "left"), ("figure", "right"), ("target", "right"), ("met", "left")):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ import typer
 from pipeline.cli.app import JsonOption, emit, err, out
 from pipeline.cli.bench_group import bench
 from pipeline.devstack import PostgresServer
-from pipeline.lab.bench import ledgers
+from pipeline.lab.bench import ledger_costs
 
 
 @bench.command()
@@ -30,11 +30,11 @@ def ledger(
         folder = Path(name)
         if postgresql:
             with PostgresServer(folder / "postgres") as server:
-                found = ledgers.measure(server.create_database, folder, votes, report)
+                found = ledger_costs.measure(server.create_database, folder, votes, report)
         else:
-            found = ledgers.measure(lambda one: str(folder / f"{one}.db"), folder, votes, report)
+            found = ledger_costs.measure(lambda one: str(folder / f"{one}.db"), folder, votes, report)
     ratios = found.ratios
-    bars = {"seal": ledgers.LEAST_SEAL, "verify": ledgers.MOST_VERIFY, "refresh": ledgers.MOST_REFRESH}
+    bars = {"seal": ledger_costs.LEAST_SEAL, "verify": ledger_costs.MOST_VERIFY, "refresh": ledger_costs.MOST_REFRESH}
     if as_json:
         emit({**asdict(found), "ratios": ratios, "bars": bars, "most_tiles": found.most_tiles, "passed": found.passed})
         return
@@ -45,8 +45,8 @@ def ledger(
         f"seal {found.seal * per:.2f} µs a vote: {ratios['seal']:.3f} of the bare loop (bar: at least {bars['seal']})",
         f"verify {found.verify * per:.2f} µs a leaf: {ratios['verify']:.2f} times reading and the bare loop "
         f"(bar: at most {bars['verify']:g})",
-        f"refresh after {ledgers.NEW_VOTES:,} more votes: {ratios['refresh']:.2f} times that of the first "
-        f"{ledgers.NEW_VOTES:,} (bar: at most {bars['refresh']:g})",
+        f"refresh after {ledger_costs.NEW_VOTES:,} more votes: {ratios['refresh']:.2f} times that of the first "
+        f"{ledger_costs.NEW_VOTES:,} (bar: at most {bars['refresh']:g})",
         f"proof of a vote: {found.tiles_read} tiles read, {found.path} hashes (bar: {found.most_tiles} tiles)",
     ):
         out.print(line, highlight=False)

@@ -16,9 +16,9 @@ from rich.table import Table
 from pipeline.cli.app import JsonOption, emit, err, out
 from pipeline.cli.bench_group import bench
 from pipeline.errors import Usage
-from pipeline.lab.bench import comparison, tables
-from pipeline.lab.bench.coverage import Band, coverage
-from pipeline.lab.bench.environment import peers_python
+from pipeline.lab.bench import rating_comparison, rating_tables
+from pipeline.lab.bench.interval_coverage import CoverageBand, simulate_coverage
+from pipeline.lab.bench.peer_environment import peers_python
 
 _TASKS = ("ratings", "bootstrap", "style", "coverage")
 
@@ -39,7 +39,7 @@ def ratings(
     for name in wanted:
         if name not in _TASKS:
             raise Usage(f"--only: expected some of {', '.join(_TASKS)}, got {name!r}")
-    measured: list[comparison.Task] = []
+    measured: list[rating_comparison.ComparedTask] = []
     versions: dict[str, str] = {}
     if set(wanted) != {"coverage"}:
         measured, versions = _compare(wanted, repeats, peer_rounds, votes)
@@ -49,7 +49,7 @@ def ratings(
         return
     for task in measured:
         out.print(_table(task))
-        bar = f"bar {comparison.BARS[task.task]:.0f}×, less memory than every peer: "
+        bar = f"bar {rating_comparison.BARS[task.task]:.0f}×, less memory than every peer: "
         out.print(
             f"{task.ratio:.1f}× as fast as {task.faster.engine} (first call {task.ratio_first:.1f}×{_cpu(task)}); {bar}"
             + ("[green]met[/]" if task.passed else "[red]missed[/]"),
@@ -64,34 +64,38 @@ def ratings(
 
 def _compare(
     wanted: tuple[str, ...], repeats: int, peer_rounds: int, votes: int
-) -> tuple[list[comparison.Task], dict[str, str]]:
-    runner = comparison.Bench(peers_python(), repeats, peer_rounds, lambda text: err.print(text, highlight=False))
+) -> tuple[list[rating_comparison.ComparedTask], dict[str, str]]:
+    runner = rating_comparison.RatingComparison(
+        peers_python(), repeats, peer_rounds, lambda text: err.print(text, highlight=False)
+    )
     measured = []
     with tempfile.TemporaryDirectory(prefix="integrity-bench-") as name:
         real, synthetic = Path(name) / "real.parquet", Path(name) / "synthetic.parquet"
-        err.print(f"real counts as {tables.write_real(real):,} rows; {votes:,} synthetic rows …", highlight=False)
-        tables.write_synthetic(synthetic, votes)
+        err.print(
+            f"real counts as {rating_tables.write_real_votes(real):,} rows; {votes:,} synthetic rows …", highlight=False
+        )
+        rating_tables.write_synthetic_votes(synthetic, votes)
         for task in wanted:
             for table, path in (("real", real), ("synthetic", synthetic)):
                 if task == "style" and table == "real":
                     continue  # the real counts have no style counts
-                if task in comparison.BARS:
+                if task in rating_comparison.BARS:
                     measured.append(getattr(runner, task)(table, path))
     return measured, runner.versions
 
 
-def _coverage_bands(boards: int) -> tuple[Band, ...]:
+def _coverage_bands(boards: int) -> tuple[CoverageBand, ...]:
     columns = (TextColumn("coverage of 95% intervals"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task("", total=boards)
-        return coverage(boards, step=lambda: bar.advance(task))
+        return simulate_coverage(boards, step=lambda: bar.advance(task))
 
 
-def _cpu(task: comparison.Task) -> str:
+def _cpu(task: rating_comparison.ComparedTask) -> str:
     return "" if isnan(task.ratio_cpu) else f", CPU seconds {task.ratio_cpu:.1f}×"
 
 
-def _table(task: comparison.Task) -> Table:
+def _table(task: rating_comparison.ComparedTask) -> Table:
     rows = "1,670,250 real votes, 129 models" if task.table == "real" else "synthetic votes, 243 models"
     table = Table(title=f"{_TITLES[task.task]}: {rows}", title_justify="left", header_style="bold")
     for name in ("", "first s", "warm s", "CPU s", "peak MB", "worst error, points"):
@@ -113,7 +117,7 @@ _TITLES = {
 }
 
 
-def _coverage_table(bands: tuple[Band, ...], boards: int) -> Table:
+def _coverage_table(bands: tuple[CoverageBand, ...], boards: int) -> Table:
     table = Table(title=f"Coverage of 95% intervals, {boards:,} boards", title_justify="left", header_style="bold")
     for name in ("votes", "models", "ours", "with a peer's ridge", "94% to 96%"):
         table.add_column(name, justify="right")
@@ -124,7 +128,9 @@ def _coverage_table(bands: tuple[Band, ...], boards: int) -> Table:
     return table
 
 
-def _document(measured: list[comparison.Task], bands: tuple[Band, ...], versions: dict[str, str]) -> dict[str, Any]:
+def _document(
+    measured: list[rating_comparison.ComparedTask], bands: tuple[CoverageBand, ...], versions: dict[str, str]
+) -> dict[str, Any]:
     return {
         "tasks": [
             {
@@ -134,7 +140,7 @@ def _document(measured: list[comparison.Task], bands: tuple[Band, ...], versions
                 "ratio": task.ratio,
                 "ratio_first": task.ratio_first,
                 "ratio_cpu": None if isnan(task.ratio_cpu) else task.ratio_cpu,
-                "bar": comparison.BARS[task.task],
+                "bar": rating_comparison.BARS[task.task],
                 "less_memory": task.lean,
                 "passed": task.passed,
             }

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from pipeline.cli.app import JsonOption, emit, err, out
 from pipeline.cli.bench_group import bench
-from pipeline.lab.bench import selection as simulation
+from pipeline.lab.bench import selection_bias as simulation
 
 
 @bench.command()
@@ -26,8 +26,8 @@ def selection(
     with Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task("", total=boards)
         found = (
-            simulation.by_normals(rounds, seed=seed),
-            simulation.by_votes(boards, seed=seed, step=lambda: bar.advance(task)),
+            simulation.simulate_scores(rounds, seed=seed),
+            simulation.simulate_votes(boards, seed=seed, step=lambda: bar.advance(task)),
         )
     if as_json:
         bars = {"bias": simulation.MOST_BIAS, "rmse": simulation.MOST_RMSE}
@@ -42,12 +42,12 @@ def selection(
     )
 
 
-def _document(one: simulation.Simulated) -> dict[str, object]:
+def _document(one: simulation.SelectionSimulation) -> dict[str, object]:
     listed = [{**asdict(each), "passed": each.passed} for each in one.estimators]
     return {"what": one.what, "rounds": one.rounds, "se": one.se, "estimators": listed}
 
 
-def _table(one: simulation.Simulated) -> Table:
+def _table(one: simulation.SelectionSimulation) -> Table:
     title = f"{one.what}: {one.rounds:,} rounds, s = {one.se:.2f} points"
     table = Table(title=title, title_justify="left", header_style="bold")
     for name in ("", "bias", "RMSE", "95% intervals hold", "bar"):

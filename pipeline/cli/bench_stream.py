@@ -21,9 +21,9 @@ import typer
 from pipeline.cli.app import JsonOption, emit, err, out
 from pipeline.cli.bench_group import bench
 from pipeline.devstack import KafkaServer, PostgresServer
-from pipeline.lab.bench import streams
-from pipeline.lab.bench.streams import TOPIC, Measured, apart, both
-from pipeline.lab.simulate import Honest, plant
+from pipeline.lab.bench import stream_throughput
+from pipeline.lab.bench.stream_throughput import TOPIC, Throughput, combine, in_fresh_process
+from pipeline.lab.simulate import HonestSpec, simulate_stream
 from pipeline.settings import Settings
 from pipeline.stream.kafka_publisher import create_topics, publish
 
@@ -47,7 +47,7 @@ class _Environment:
     def database(self, name: str) -> str:
         """A new store that has read and rated the first part of the stream."""
         url = self.postgres.create_database(name)
-        apart(streams.prepare, url, self.folder / "before.jsonl", self.options)
+        in_fresh_process(stream_throughput.load_and_rate, url, self.folder / "before.jsonl", self.options)
         return url
 
 
@@ -73,8 +73,8 @@ def stream(
         url = environment.database("bench_one")
         before = _bare(environment, sent)
         err.print("worker into PostgreSQL …")
-        worked = apart(streams.from_kafka, kafka.bootstrap, url, options)
-        bare = both(before, _bare(environment, sent))
+        worked = in_fresh_process(stream_throughput.measure_kafka_worker, kafka.bootstrap, url, options)
+        bare = combine(before, _bare(environment, sent))
         result["bare_loop"] = _figures(bare)
         result["postgresql"] = _figures(worked) | _ratio("postgresql", worked.rate, bare.rate, "the bare loop")
         if not only_postgresql:
@@ -87,7 +87,7 @@ def stream(
 def _published(environment: _Environment, votes: int, voters: int) -> tuple[int, int, float]:
     err.print(f"making {votes:,} votes of {voters:,} voters …")
     # The first part is added to the votes that are measured.
-    made = plant(Honest(votes=int(votes / (1 - _BEFORE)), voters=voters, seed=1))
+    made = simulate_stream(HonestSpec(votes=int(votes / (1 - _BEFORE)), voters=voters, seed=1))
     cut = len(made) - votes
     made.take(slice(0, cut)).write_jsonl(environment.folder / "before.jsonl")
     made.take(slice(cut, None)).write_jsonl(environment.folder / "votes.jsonl")
@@ -98,16 +98,20 @@ def _published(environment: _Environment, votes: int, voters: int) -> tuple[int,
     return sent, len(set(made.voter.tolist())), round(sent / (time.perf_counter() - started), 1)
 
 
-def _bare(environment: _Environment, votes: int) -> Measured:
+def _bare(environment: _Environment, votes: int) -> Throughput:
     """The bare loop over half of the votes; measured before and after the worker, because the machine drifts."""
     err.print("bare client loop …")
-    return apart(streams.bare_loop, environment.kafka.bootstrap, votes // 2, environment.options.batch_votes)
+    return in_fresh_process(
+        stream_throughput.measure_bare_loop, environment.kafka.bootstrap, votes // 2, environment.options.batch_votes
+    )
 
 
 def _without_detectors(environment: _Environment, watched: float) -> dict[str, Any]:
     err.print("worker into PostgreSQL without detectors …")
     url = environment.database("bench_bare")
-    done = apart(streams.from_kafka, environment.kafka.bootstrap, url, environment.options, False)
+    done = in_fresh_process(
+        stream_throughput.measure_kafka_worker, environment.kafka.bootstrap, url, environment.options, False
+    )
     return _figures(done) | _ratio("detectors", watched, done.rate, "the worker without detectors")
 
 
@@ -116,9 +120,11 @@ def _sqlite(environment: _Environment, votes: int) -> dict[str, Any]:
     file, filled = environment.folder / "file.jsonl", f"{environment.folder}/bench.db"
     with (environment.folder / "votes.jsonl").open("rb") as lines, file.open("wb") as part:
         part.writelines(line for _, line in zip(range(votes), lines, strict=False))
-    apart(streams.prepare, filled, environment.folder / "before.jsonl", environment.options)
-    done = apart(streams.from_file, file, filled, environment.options)
-    bare = apart(streams.executemany, filled, f"{environment.folder}/bare.db", environment.options, votes)
+    in_fresh_process(stream_throughput.load_and_rate, filled, environment.folder / "before.jsonl", environment.options)
+    done = in_fresh_process(stream_throughput.measure_file_worker, file, filled, environment.options)
+    bare = in_fresh_process(
+        stream_throughput.measure_executemany, filled, f"{environment.folder}/bare.db", environment.options, votes
+    )
     return (
         _figures(done)
         | {"executemany": round(bare.rate, 1)}
@@ -129,7 +135,9 @@ def _sqlite(environment: _Environment, votes: int) -> dict[str, Any]:
 def _two_workers(environment: _Environment, one: float) -> dict[str, Any]:
     err.print("two workers into PostgreSQL …")
     url = environment.database("bench_two")
-    rate = streams.several(environment.kafka.bootstrap, url, environment.options, 2, environment.partitions)
+    rate = stream_throughput.measure_group(
+        environment.kafka.bootstrap, url, environment.options, 2, environment.partitions
+    )
     figures = {"rate": round(rate, 1)} | _ratio("two_workers", rate, one, "one worker")
     cores = os.cpu_count() or 1
     if cores < _CORES:
@@ -137,7 +145,7 @@ def _two_workers(environment: _Environment, one: float) -> dict[str, Any]:
     return figures
 
 
-def _figures(done: Measured) -> dict[str, Any]:
+def _figures(done: Throughput) -> dict[str, Any]:
     figures = {k: v for k, v in asdict(done).items() if k in {"votes", "peak_mb", "memory_mb"}}
     figures["peak_mb"], figures["memory_mb"] = round(done.peak_mb), [round(mb) for mb in done.memory_mb]
     return {"rate": round(done.rate, 1), **figures}

@@ -12,7 +12,7 @@ import typer
 from pipeline.cli.app import JsonOption, emit, err, out
 from pipeline.cli.bench_group import bench
 from pipeline.devstack import PostgresServer
-from pipeline.lab.bench import sweeps
+from pipeline.lab.bench import sweep_costs
 from pipeline.settings import Settings
 
 
@@ -33,9 +33,9 @@ def sweep(
         if postgresql:
             with PostgresServer(folder / "postgres") as server:
                 url = server.create_database("bench_sweep")
-                found = sweeps.compare(url, options, votes, models, providers, repeats)
+                found = sweep_costs.measure(url, options, votes, models, providers, repeats)
         else:
-            found = sweeps.compare(str(folder / "bench.db"), options, votes, models, providers, repeats)
+            found = sweep_costs.measure(str(folder / "bench.db"), options, votes, models, providers, repeats)
     if as_json:
         emit(
             {
@@ -43,7 +43,7 @@ def sweep(
                 "ratio": found.ratio,
                 "ratio_cpu": found.ratio_cpu,
                 "memory_mb": found.memory_mb,
-                "bars": {"ratio": sweeps.MOST_TIMES, "memory_mb": sweeps.MOST_MB},
+                "bars": {"ratio": sweep_costs.MOST_TIMES, "memory_mb": sweep_costs.MOST_MB},
                 "passed": found.passed,
             }
         )
@@ -55,8 +55,8 @@ def sweep(
     out.print(f"longest parts of a sweep: {longest}", highlight=False)
     met = "[green]met[/]" if found.passed else "[red]missed[/]"
     out.print(
-        f"{found.ratio:.2f} times one read (bar {sweeps.MOST_TIMES:g}; in CPU seconds {found.ratio_cpu:.2f}), "
+        f"{found.ratio:.2f} times one read (bar {sweep_costs.MOST_TIMES:g}; in CPU seconds {found.ratio_cpu:.2f}), "
         f"{found.memory_mb:,.0f} MB "
-        f"(bar {sweeps.MOST_MB:,.0f}): {met}",
+        f"(bar {sweep_costs.MOST_MB:,.0f}): {met}",
         highlight=False,
     )

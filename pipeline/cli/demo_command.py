@@ -31,7 +31,7 @@ from pipeline.detectors import VOTER, WINDOW
 from pipeline.errors import Usage
 from pipeline.events.pseudonym import format_pseudonym
 from pipeline.jobs.open_store import open_store
-from pipeline.lab.simulate import Story, Stream, demo_registry, demo_story
+from pipeline.lab.simulate import DemoScenario, SimulatedStream, demo_registry, simulate_demo
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.alerting import alert_queries
@@ -62,7 +62,7 @@ def demo(
         raise Usage(f"expected a new file for the store, got one that exists: {path}")
     options = configuration.load()
     with configuration.override(options), _bar(as_json) as bar:
-        story = _step(bar, "simulating votes from 1.67 million real ones", lambda: demo_story(votes, seed))
+        story = _step(bar, "simulating votes from 1.67 million real ones", lambda: simulate_demo(votes, seed))
         opened = open_store(str(path))
         before = _work(bar, opened, options, story.before, "honest votes")
         _step(bar, "first refresh: seal, check, rate, publish", lambda: jobs.refresh_board(str(path)))
@@ -105,7 +105,7 @@ def demo(
     opened.close()
 
 
-def _load_registry(store: Store, story: Story) -> None:
+def _load_registry(store: Store, story: DemoScenario) -> None:
     file = Path(str(store.engine.url.database)).parent / "registry.jsonl"
     first = from_microseconds(story.before.cast_at[0])
     file.write_bytes(b"".join(line + b"\n" for line in demo_registry(story.before.models, first)))
@@ -113,7 +113,7 @@ def _load_registry(store: Store, story: Story) -> None:
     file.unlink()
 
 
-def _work(bar: Progress, store: Store, options: Settings, stream: Stream, what: str) -> IngestTally:
+def _work(bar: Progress, store: Store, options: Settings, stream: SimulatedStream, what: str) -> IngestTally:
     file = Path(str(store.engine.url.database)).parent / f"{what.replace(' ', '-')}.jsonl"
     stream.write_jsonl(file)
     task = bar.add_task(f"worker: {what}", total=len(stream))
@@ -133,7 +133,7 @@ def _step(bar: Progress, what: str, run: Any) -> Any:
     return result
 
 
-def _attackers_found(store: Store, story: Story, listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _attackers_found(store: Store, story: DemoScenario, listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """For each kind of simulated attacker: how many there are, how many have an alert, how many are excluded."""
     severity: dict[str, str] = {}
     about_voters = [alert for alert in listed if alert["subject"]["kind"] == "voter"]

@@ -12,11 +12,11 @@ from rich.table import Table
 
 from pipeline.cli.app import JsonOption, app, emit, err, out
 from pipeline.errors import Usage
-from pipeline.lab.redteam import audited, sampling
+from pipeline.lab.redteam import audit_scenarios, sampling_scenarios
+from pipeline.lab.redteam.attack_scenarios import SCENARIOS
+from pipeline.lab.redteam.baseline_comparison import BaselineComparison, compare_with_baselines
 from pipeline.lab.redteam.baselines import BASELINES
-from pipeline.lab.redteam.peers import Peer, compare
-from pipeline.lab.redteam.report import Row, judge
-from pipeline.lab.redteam.scenarios import SCENARIOS
+from pipeline.lab.redteam.scenario_result import ScenarioResult, evaluate_scenario
 
 
 @app.command()
@@ -36,21 +36,21 @@ def redteam(
     Takes about five minutes. Exit 1 if a required alert is missing, or if an alert is false.
     """
     wanted = _wanted(scenario)
-    rows: list[Row] = []
+    rows: list[ScenarioResult] = []
     for one in SCENARIOS:
         if one.name in wanted:
             err.print(f"{one.name}: {one.what} …", highlight=False)
-            rows.append(judge(one, votes, seed))
-    skewed: list[sampling.Skewed] = []
-    for name in sampling.NAMES:
+            rows.append(evaluate_scenario(one, votes, seed))
+    skewed: list[sampling_scenarios.SamplingResult] = []
+    for name in sampling_scenarios.SAMPLING_SCENARIOS:
         if name in wanted:
             err.print(f"{name}: a board of a month …", highlight=False)
-            skewed.append(sampling.play(name, 6 * votes, seed))
+            skewed.append(sampling_scenarios.run_sampling_scenario(name, 6 * votes, seed))
     audit_cases = _run_audits(wanted, seed)
-    peers: list[Peer] = []
+    peers: list[BaselineComparison] = []
     if not scenario:
         err.print("voters of 100 votes, compared with the baselines …", highlight=False)
-        peers = compare(seed=seed)
+        peers = compare_with_baselines(seed=seed)
     if as_json:
         emit(
             {
@@ -77,9 +77,9 @@ def redteam(
         raise typer.Exit(1)
 
 
-def _run_audits(wanted: list[str], seed: int) -> list[audited.Audited]:
-    results: list[audited.Audited] = []
-    for name, case in audited.CASES.items():
+def _run_audits(wanted: list[str], seed: int) -> list[audit_scenarios.AuditCaseResult]:
+    results: list[audit_scenarios.AuditCaseResult] = []
+    for name, case in audit_scenarios.AUDIT_CASES.items():
         if name in wanted:
             err.print(f"{name}: the slow audits …", highlight=False)
             results += case(seed)
@@ -88,7 +88,7 @@ def _run_audits(wanted: list[str], seed: int) -> list[audited.Audited]:
 
 def _wanted(scenario: str) -> list[str]:
     """The names of the chosen scenarios; all if none is given."""
-    names = [*(one.name for one in SCENARIOS), *sampling.NAMES, *audited.CASES]
+    names = [*(one.name for one in SCENARIOS), *sampling_scenarios.SAMPLING_SCENARIOS, *audit_scenarios.AUDIT_CASES]
     if not scenario:
         return names
     chosen: list[str] = []
@@ -104,7 +104,7 @@ def _matches(name: str, scenario: str) -> bool:
     return scenario == name or (scenario.startswith(name) and scenario[len(name) :].isalpha())
 
 
-def _found(rows: list[Row]) -> Table:
+def _found(rows: list[ScenarioResult]) -> Table:
     columns = {
         "": lambda r: r.scenario,
         "attack": lambda r: r.what,
@@ -118,7 +118,7 @@ def _found(rows: list[Row]) -> Table:
     return _table("Attackers found (admitted: votes before the first alert)", columns, rows)
 
 
-def _lost(rows: list[Row]) -> Table:
+def _lost(rows: list[ScenarioResult]) -> Table:
     columns = {
         "": lambda r: r.scenario,
         "places lost: raw → policy → person": lambda r: " → ".join(map(str, r.places_lost)),
@@ -128,7 +128,7 @@ def _lost(rows: list[Row]) -> Table:
     return _table("What the board lost, and what the defence cost", columns, rows)
 
 
-def _window_alerts(rows: list[Row]) -> Table:
+def _window_alerts(rows: list[ScenarioResult]) -> Table:
     columns = {
         "": lambda r: r.scenario,
         "about the attacked model or the board": lambda r: ", ".join(f"{k} ({v})" for k, v in sorted(r.told.items())),
@@ -137,7 +137,7 @@ def _window_alerts(rows: list[Row]) -> Table:
     return _table("Alerts of the window detectors", columns, rows)
 
 
-def _baselines(rows: list[Row]) -> Table:
+def _baselines(rows: list[ScenarioResult]) -> Table:
     columns: dict[str, Any] = {"": lambda r: r.scenario}
     for name in ("ours", *BASELINES):
         columns[name] = lambda r, name=name: (
@@ -146,7 +146,7 @@ def _baselines(rows: list[Row]) -> Table:
     return _table("Share of attackers found, compared with baselines (in brackets: of honest voters)", columns, rows)
 
 
-def _sampled(rows: list[sampling.Skewed]) -> Table:
+def _sampled(rows: list[sampling_scenarios.SamplingResult]) -> Table:
     columns = {
         "": lambda r: r.scenario,
         "board": lambda r: r.what,
@@ -160,7 +160,7 @@ def _sampled(rows: list[sampling.Skewed]) -> Table:
     return _table("Boards whose sampling differs from the declared policy", columns, rows)
 
 
-def _audits(rows: list[audited.Audited]) -> Table:
+def _audits(rows: list[audit_scenarios.AuditCaseResult]) -> Table:
     columns = {
         "": lambda r: r.scenario,
         "case": lambda r: r.what,
@@ -171,7 +171,7 @@ def _audits(rows: list[audited.Audited]) -> Table:
     return _table("Variants, fairness and claims", columns, rows)
 
 
-def _peers(rows: list[Peer]) -> Table:
+def _peers(rows: list[BaselineComparison]) -> Table:
     columns: dict[str, Any] = {
         "voters of 100 votes": lambda r: r.voters,
         "ours": lambda r: _share(r.ours[0]),

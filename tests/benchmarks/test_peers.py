@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.lab.bench import tables
-from pipeline.lab.bench.comparison import Bench
+from pipeline.lab.bench import rating_tables
+from pipeline.lab.bench.rating_comparison import RatingComparison
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".venv-bench/bin/python"
@@ -18,16 +18,16 @@ pytestmark = pytest.mark.skipif(not PYTHON.exists(), reason="expected .venv-benc
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("peers") / "small.parquet"
-    tables.write_synthetic(path, 60_000, 20, seed=2)
+    rating_tables.write_synthetic_votes(path, 60_000, 20, seed=2)
     return path
 
 
 @pytest.fixture(scope="module")
-def bench() -> Bench:
-    return Bench(PYTHON, repeats=2, peer_rounds=4, say=lambda _: None)
+def bench() -> RatingComparison:
+    return RatingComparison(PYTHON, repeats=2, peer_rounds=4, say=lambda _: None)
 
 
-def test_peers_agree_with_us_as_closely_as_they_converge(bench: Bench, small: Path) -> None:
+def test_peers_agree_with_us_as_closely_as_they_converge(bench: RatingComparison, small: Path) -> None:
     task = bench.ratings("synthetic", small)
     assert [run.engine for run in task.runs] == ["integrity", "arena-rank", "evalica"]
     assert task.ours.error == 0
@@ -36,7 +36,7 @@ def test_peers_agree_with_us_as_closely_as_they_converge(bench: Bench, small: Pa
     assert bench.versions["arena-rank"] == "0.1.1"
 
 
-def test_the_peer_without_its_ridge_agrees_on_style_and_with_it_does_not(bench: Bench, small: Path) -> None:
+def test_the_peer_without_its_ridge_agrees_on_style_and_with_it_does_not(bench: RatingComparison, small: Path) -> None:
     task = bench.style("synthetic", small)
     ridge, plain = task.runs[1:]
     assert plain.error < 2

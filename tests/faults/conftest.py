@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.devstack import KafkaServer, PostgresServer
 from tests.conftest import started
-from tests.faults.scene import GROUPS, SETTINGS, Scene, Stream, make_stream
+from tests.faults.scene import GROUPS, SETTINGS, FaultStream, Scene, make_stream
 
 
 @pytest.fixture(autouse=True)
@@ -42,14 +42,14 @@ def database_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgr
 
 
 @pytest.fixture(scope="session")
-def stream() -> Stream:
+def stream() -> FaultStream:
     """20,000 votes, 200 of them late, 2% repeats, six attackers."""
     return make_stream(votes=20_000, before=4_000, seed=77)
 
 
 @pytest.fixture(scope="session")
 def scene(
-    broker: KafkaServer, database_server: PostgresServer, stream: Stream, tmp_path_factory: pytest.TempPathFactory
+    broker: KafkaServer, database_server: PostgresServer, stream: FaultStream, tmp_path_factory: pytest.TempPathFactory
 ) -> Scene:
     """A topic that holds the whole stream; no test appends to it."""
     with pytest.MonkeyPatch.context() as patch:

@@ -34,7 +34,7 @@ from pipeline import jobs
 from pipeline.detectors import VOTER
 from pipeline.devstack import KafkaServer, PostgresServer
 from pipeline.jobs.open_store import open_store
-from pipeline.lab.simulate import Honest, TargetOnly, plant, truth
+from pipeline.lab.simulate import HonestSpec, TargetOnly, real_pair_rates, simulate_stream
 from pipeline.settings import Settings
 from pipeline.store.alerting import alert_queries
 from pipeline.stream.kafka_publisher import create_topics, publish
@@ -61,7 +61,7 @@ SETTINGS = {
 
 
 @dataclass(frozen=True)
-class Stream:
+class FaultStream:
     """Votes as lines: honest ones, then all the rest.
 
     Attributes:
@@ -76,12 +76,12 @@ class Stream:
         return len(self.before) + len(self.after)
 
 
-def make_stream(votes: int, before: int, seed: int, late: int = 200) -> Stream:
+def make_stream(votes: int, before: int, seed: int, late: int = 200) -> FaultStream:
     """A stream with six attackers from day two on, some late votes, and 2% that come twice."""
     chance = random.Random(seed)  # noqa: S311
-    board = truth(10)
+    board = real_pair_rates(10)
     attack = TargetOnly(target=board.models[4], voters=6, votes_each=150, sampling=0.6, from_day=2)
-    planted = plant(Honest(votes=votes - 900, seed=seed, models=10, days=8, voters=votes // 4), [attack])
+    planted = simulate_stream(HonestSpec(votes=votes - 900, seed=seed, models=10, days=8, voters=votes // 4), [attack])
     lines = list(planted.to_bytes())
     assert not planted.is_attack[:before].any()
     after = lines[before:]
@@ -93,7 +93,7 @@ def make_stream(votes: int, before: int, seed: int, late: int = 200) -> Stream:
         at = chance.randrange(len(after))
         repeats.setdefault(chance.randrange(at, len(after)), []).append(after[at])
     mixed = [line for at, one in enumerate(after) for line in [one, *repeats.get(at, ())]]
-    return Stream(lines[:before], mixed)
+    return FaultStream(lines[:before], mixed)
 
 
 @dataclass
@@ -107,7 +107,7 @@ class Scene:
     kafka: KafkaServer
     postgres: PostgresServer
     folder: Path
-    stream: Stream
+    stream: FaultStream
     partitions: int = 4
     acknowledged: Counter[str] = field(default_factory=Counter)
     topic: str = field(default_factory=lambda: f"votes.{uuid.uuid4().hex[:10]}")

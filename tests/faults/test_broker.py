@@ -23,8 +23,8 @@ from pipeline.devstack.process import free_port
 from tests.conftest import started
 from tests.faults.scene import (
     GROUPS,
+    FaultStream,
     Scene,
-    Stream,
     Watch,
     alerts_of,
     ended,
@@ -51,7 +51,7 @@ def own(make_kafka: Callable[..., KafkaServer]) -> KafkaServer:
 
 def plain(own: KafkaServer, database_server: PostgresServer, folder: Path) -> Scene:
     """One partition, 200 votes that are read and 400 that are not."""
-    scene = Scene(own, database_server, folder, Stream(plain_votes(0, 200), plain_votes(200, 600)), partitions=1)
+    scene = Scene(own, database_server, folder, FaultStream(plain_votes(0, 200), plain_votes(200, 600)), partitions=1)
     scene.publish(scene.stream.after)
     return scene
 
@@ -85,7 +85,7 @@ def test_a_worker_whose_broker_is_away_is_not_healthy_and_is_again_when_it_is_ba
 def test_a_broker_killed_under_publisher_and_worker_is_waited_for(
     own: KafkaServer,
     database_server: PostgresServer,
-    stream: Stream,
+    stream: FaultStream,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -240,7 +240,7 @@ def test_a_stuck_group_is_told_within_a_minute_and_another_group_reads_on(
     broker: KafkaServer, database_server: PostgresServer, tmp_path: Path
 ) -> None:
     """One member answers and never joins again: the coordinator waits for it, and everybody else with it."""
-    scene = Scene(broker, database_server, tmp_path, Stream(plain_votes(0, 200), []), partitions=2)
+    scene = Scene(broker, database_server, tmp_path, FaultStream(plain_votes(0, 200), []), partitions=2)
     url, port, group = scene.database(), free_port(), f"stuck-{scene.topic}"
     targets = {"exporter:9464": free_port(), "worker-1:9465": port, "worker-2:9465": free_port()}
     targets["alertmanager:9093"] = free_port()

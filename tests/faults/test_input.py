@@ -24,7 +24,7 @@ from pipeline.stream.kafka_publisher import create_producer
 from pipeline.stream.monitor import Monitor
 from tests.faults.held import board_of, read
 from tests.faults.promises import Case, expect_kept
-from tests.faults.scene import KEY, Scene, Stream, connected, plain_votes, refresh, rows, wait, worker_on, working
+from tests.faults.scene import KEY, FaultStream, Scene, connected, plain_votes, refresh, rows, wait, worker_on, working
 
 pytestmark = [pytest.mark.faults, pytest.mark.kafka, pytest.mark.postgres]
 
@@ -36,7 +36,7 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 @pytest.fixture
 def plain(broker: KafkaServer, database_server: PostgresServer, tmp_path: Path) -> Scene:
     """Four partitions and the votes of one day by forty voters, rated."""
-    return Scene(broker, database_server, tmp_path, Stream(plain_votes(0, 600), []))
+    return Scene(broker, database_server, tmp_path, FaultStream(plain_votes(0, 600), []))
 
 
 def vote(name: str, cast_at: datetime, **other: Any) -> bytes:
@@ -74,7 +74,7 @@ def test_an_id_that_two_workers_bring_at_one_moment_is_counted_once(
 
     A lock holds both up between the two; which of them comes first is nobody's choice.
     """
-    scene = Scene(broker, database_server, tmp_path, Stream(plain_votes(0, 200), []), partitions=2)
+    scene = Scene(broker, database_server, tmp_path, FaultStream(plain_votes(0, 200), []), partitions=2)
     url, met = scene.database(), collisions(database_server)
     with (
         connected(url) as beside,
@@ -190,7 +190,7 @@ def test_partitions_without_votes_hold_nobody_up(
         )
         for n in range(20)
     ]
-    scene = Scene(broker, database_server, tmp_path, Stream(lines, []))
+    scene = Scene(broker, database_server, tmp_path, FaultStream(lines, []))
     url = scene.database()
     assert sorted(next_offset for (next_offset,) in rows(url, "SELECT next_offset FROM partition")) == [0, 0, 0, 320]
     with worker_on(scene, url, progress_seconds=2) as worker, working(worker):

@@ -30,7 +30,14 @@ from scipy.special import expit
 
 from pipeline.devstack import KafkaServer, PostgresServer
 from pipeline.events.pseudonym import format_pseudonym, pseudonym
-from pipeline.lab.simulate import Honest, Stream, TargetOnly, attackers, plant, truth
+from pipeline.lab.simulate import (
+    HonestSpec,
+    SimulatedStream,
+    TargetOnly,
+    list_attackers,
+    real_pair_rates,
+    simulate_stream,
+)
 from pipeline.ratings import PairCounts, fit, select_rated_models
 from tests.command import called
 from tests.copies import copy_files
@@ -182,7 +189,7 @@ class Story:
     url: str
     target: str
     attackers: frozenset[str]  # pseudonyms
-    before: Stream
+    before: SimulatedStream
     bad_rows: tuple[int, ...]
     answers: dict[str, Any]
 
@@ -194,11 +201,11 @@ def story(
     command: Command,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Story]:
-    spec = Honest(votes=12_000, seed=5, models=10, days=4, voters=2_500)
-    board = truth(10)
+    spec = HonestSpec(votes=12_000, seed=5, models=10, days=4, voters=2_500)
+    board = real_pair_rates(10)
     target = board.models[np.argsort(-board.theta)[6]]
     planted = (TargetOnly(target=target, voters=8, votes_each=(150, 200), sampling=0.5, from_day=2.5),)
-    stream = plant(spec, planted)
+    stream = simulate_stream(spec, planted)
     cut = int(np.searchsorted(stream.cast_at, stream.cast_at[0] // DAY * DAY + int(2.5 * DAY)))
     before, after = stream.take(slice(0, cut)), stream.take(slice(cut, None))
     folder = tmp_path_factory.mktemp("story")
@@ -219,7 +226,9 @@ def story(
         answers[f"refresh {step}"] = command("refresh", "--store", url)
         for view in ("raw", "defended"):
             answers[f"{view} {step}"] = command("leaderboard", "--store", url, "--view", view)["rows"]
-    known = frozenset(format_pseudonym(pseudonym(bytes.fromhex(KEY), one.voter)) for one in attackers(stream, planted))
+    known = frozenset(
+        format_pseudonym(pseudonym(bytes.fromhex(KEY), one.voter)) for one in list_attackers(stream, planted)
+    )
     yield Story(database, url, target, known, before, (cut, cut + 1, cut + 2), answers)
     postgres_server.drop_database(database)
 

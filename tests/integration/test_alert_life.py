@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from pipeline.detectors import VOTER
 from pipeline.errors import Usage
 from pipeline.jobs.open_store import open_store
-from pipeline.lab.simulate import Honest, Stream, plant
+from pipeline.lab.simulate import HonestSpec, SimulatedStream, simulate_stream
 from pipeline.lab.simulate.voter_population import NETWORKS
 from pipeline.scoring.signals import NO_PARTITION, AlertSignal, ClearedSignal
 from pipeline.scoring.window_counter import NEW_ACCOUNT
@@ -121,17 +121,17 @@ def test_only_a_sleeper_is_woken_when_a_warning_becomes_critical(store: Store, a
 
 
 @pytest.fixture(scope="module")
-def stream() -> Stream:
-    return plant(Honest(votes=3_000, seed=5, days=3.0, models=20))
+def stream() -> SimulatedStream:
+    return simulate_stream(HonestSpec(votes=3_000, seed=5, days=3.0, models=20))
 
 
-def stored(store: Store, stream: Stream, tmp_path: Path) -> None:
+def stored(store: Store, stream: SimulatedStream, tmp_path: Path) -> None:
     path = tmp_path / "votes.jsonl"
     stream.write_jsonl(path)
     Worker(FileSource(path), store, OPTIONS, VOTER, "test").run(until_end=True)
 
 
-FILTERS: dict[str, tuple[dict[str, str], Callable[[Stream], np.ndarray]]] = {
+FILTERS: dict[str, tuple[dict[str, str], Callable[[SimulatedStream], np.ndarray]]] = {
     "time": ({}, lambda s: np.ones(len(s), dtype=bool)),
     "model": (
         {"model": "gpt-4-turbo-2024-04-09"},
@@ -151,7 +151,9 @@ FILTERS: dict[str, tuple[dict[str, str], Callable[[Stream], np.ndarray]]] = {
 }
 
 
-def test_a_selection_holds_the_votes_that_a_loop_would_choose(store: Store, stream: Stream, tmp_path: Path) -> None:
+def test_a_selection_holds_the_votes_that_a_loop_would_choose(
+    store: Store, stream: SimulatedStream, tmp_path: Path
+) -> None:
     stored(store, stream, tmp_path)
     first, end = int(stream.cast_at[500]), int(stream.cast_at[2200])
     inside = (stream.cast_at >= first) & (stream.cast_at < end)
@@ -199,7 +201,9 @@ def test_a_selection_that_is_none_is_refused_with_what_was_expected(text: str, s
         VoteSelection.parse(text)
 
 
-def test_excluded_votes_count_once_however_many_entries_name_them(store: Store, stream: Stream, tmp_path: Path) -> None:
+def test_excluded_votes_count_once_however_many_entries_name_them(
+    store: Store, stream: SimulatedStream, tmp_path: Path
+) -> None:
     stored(store, stream, tmp_path)
     first, end = int(stream.cast_at[100]), int(stream.cast_at[400])
     with store.write() as connection:

@@ -26,7 +26,7 @@ from pipeline.devstack.kafka import KafkaServer
 from pipeline.devstack.postgres import binary_folder
 from pipeline.devstack.process import free_port
 from pipeline.devstack.service import http_get
-from pipeline.lab.simulate import Honest, plant
+from pipeline.lab.simulate import HonestSpec, simulate_stream
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))["services"]
@@ -140,7 +140,7 @@ def eventually(what: str, ask: Callable[[], Any], seconds: float = 60.0) -> None
 
 def test_the_services_do_their_work_in_their_order(rehearsal, tmp_path):
     votes = tmp_path / "votes.jsonl"
-    stream = plant(Honest(votes=3_000, seed=5, days=2.0, models=8))
+    stream = simulate_stream(HonestSpec(votes=3_000, seed=5, days=2.0, models=8))
     stream.write_jsonl(votes)
     rehearsal.done("migrate")
     for _ in range(2):  # at the second `compose up` it runs again

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import yaml
 
-from pipeline.lab.simulate import Burst, Honest, plant
+from pipeline.lab.simulate import Burst, HonestSpec, simulate_stream
 from tests.command import called
 
 INTEGRITY = str(Path(sys.executable).parent / "integrity")
@@ -42,7 +42,7 @@ def integrity(*words: str, code: int = 0) -> Any:
 def board(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     """Five honest days and a refresh; then a sixth day with a burst in it, read and watched."""
     folder = tmp_path_factory.mktemp("evening")
-    stream = plant(Honest(votes=30_000, seed=8, days=6.0, models=30), [ATTACK])
+    stream = simulate_stream(HonestSpec(votes=30_000, seed=8, days=6.0, models=30), [ATTACK])
     parting = np.searchsorted(stream.cast_at, stream.cast_at[0] + 5 * 86_400_000_000)
     stream.take(slice(0, parting)).write_jsonl(folder / "before.jsonl")
     stream.take(slice(parting, None)).write_jsonl(folder / "after.jsonl")

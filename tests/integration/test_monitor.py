@@ -14,7 +14,7 @@ from pipeline import settings as configuration
 from pipeline.detectors import VOTER, WINDOW
 from pipeline.errors import Usage
 from pipeline.jobs.open_store import open_store
-from pipeline.lab.simulate import Burst, Honest, Stream, plant
+from pipeline.lab.simulate import Burst, HonestSpec, SimulatedStream, simulate_stream
 from pipeline.scoring.window_counter import WINDOW_WIDTH
 from pipeline.settings import Settings
 from pipeline.store import Store
@@ -38,7 +38,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 
 def worked(store: Store, tmp_path: Path, parts: int = 1) -> int:
     """Votes of four days from so many files, each a partition of its own."""
-    stream = plant(Honest(votes=4_000, seed=3, days=4.0))
+    stream = simulate_stream(HonestSpec(votes=4_000, seed=3, days=4.0))
     for part in range(parts):
         path = tmp_path / f"part{part}.jsonl"
         stream.take(slice(part, None, parts)).write_jsonl(path)
@@ -128,19 +128,19 @@ def test_a_stopped_monitor_gives_its_lease_back(store: Store, tmp_path: Path) ->
 
 # -- the window detectors ---------------------------------------------------------------------
 
-ATTACKED = Honest(votes=30_000, seed=8, days=6.0, models=30)
+ATTACKED = HonestSpec(votes=30_000, seed=8, days=6.0, models=30)
 ATTACK = Burst(target="claude-3-haiku-20240307", voters=60, votes=240, minutes=90, from_day=5.5)
 
 
 @pytest.fixture(scope="module")
-def attacked() -> tuple[Stream, Stream]:
+def attacked() -> tuple[SimulatedStream, SimulatedStream]:
     """Five honest days, and one with a burst of bought votes in it."""
-    stream = plant(ATTACKED, [ATTACK])
+    stream = simulate_stream(ATTACKED, [ATTACK])
     parting = np.searchsorted(stream.cast_at, stream.cast_at[0] + 5 * 86_400_000_000)
     return stream.take(slice(0, parting)), stream.take(slice(parting, None))
 
 
-def watched(url: str, folder: Path, streams: tuple[Stream, Stream], parts: int) -> Store:
+def watched(url: str, folder: Path, streams: tuple[SimulatedStream, SimulatedStream], parts: int) -> Store:
     """Both parts over so many partitions, a refresh between them; nothing is closed yet."""
     options = OPTIONS.model_copy(update={"lateness_minutes": 60 * 24.0})
     store = open_store(url, voter_key=OPTIONS.key)
@@ -177,7 +177,7 @@ def states_of(store: Store) -> dict[str, dict[str, list[object]]]:
 
 
 def test_a_burst_is_told_the_same_with_one_partition_or_eight_and_however_often_the_monitor_dies(
-    attacked: tuple[Stream, Stream], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    attacked: tuple[SimulatedStream, SimulatedStream], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = watched(str(tmp_path / "one.db"), tmp_path, attacked, 1)
     assert Monitor(one, OPTIONS, "a", WINDOW).run(until_end=True, close=True)
@@ -204,7 +204,7 @@ def _replayed(url: str, detector: str, write: bool = False) -> list[dict[str, An
 
 
 def test_a_replay_says_what_the_monitor_and_the_worker_said_and_writes_nothing(
-    attacked: tuple[Stream, Stream], tmp_path: Path
+    attacked: tuple[SimulatedStream, SimulatedStream], tmp_path: Path
 ) -> None:
     url = str(tmp_path / "one.db")
     store = watched(url, tmp_path, attacked, 1)

@@ -14,9 +14,9 @@ from fastapi.testclient import TestClient
 
 from pipeline.api.app import create_app
 from pipeline.jobs.open_store import open_store
-from pipeline.lab.simulate import Honest, plant
-from pipeline.lab.simulate.targeted import TargetOnly
-from pipeline.lab.simulate.truth import truth
+from pipeline.lab.simulate import HonestSpec, simulate_stream
+from pipeline.lab.simulate.pair_rates import real_pair_rates
+from pipeline.lab.simulate.targeted_attacks import TargetOnly
 from tests.command import called
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "postgres"
@@ -68,9 +68,11 @@ def board(postgres_url: str) -> Iterator[Board]:
 @pytest.fixture
 def votes(tmp_path: Path) -> list[Path]:
     """Honest votes, then votes with a promoter of one model among them."""
-    spec = Honest(votes=12_000, seed=7, days=20.0, models=12)
-    attack = TargetOnly(target=truth(12).models[5], voters=3, votes_each=(150, 200), sampling=0.3, from_day=10.0)
-    stream = plant(spec, (attack,))
+    spec = HonestSpec(votes=12_000, seed=7, days=20.0, models=12)
+    attack = TargetOnly(
+        target=real_pair_rates(12).models[5], voters=3, votes_each=(150, 200), sampling=0.3, from_day=10.0
+    )
+    stream = simulate_stream(spec, (attack,))
     half = len(stream) // 2
     files = []
     for name, rows in (("before", slice(None, half)), ("after", slice(half, None))):

@@ -14,7 +14,7 @@ from pipeline import settings as configuration
 from pipeline.detectors import VOTER
 from pipeline.errors import VerificationFailed
 from pipeline.jobs.open_store import open_store
-from pipeline.lab.simulate import Honest, plant
+from pipeline.lab.simulate import HonestSpec, simulate_stream
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.db import schema
@@ -36,7 +36,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def sealed(url: str, tmp_path: Path) -> Iterator[Store]:
     """A log of several segments: files are read and sealed, one after the other."""
-    made = plant(Honest(votes=SEGMENTS * VOTES, seed=3))
+    made = simulate_stream(HonestSpec(votes=SEGMENTS * VOTES, seed=3))
     lines = list(made.to_bytes())
     with configuration.override(OPTIONS):
         store = open_store(url, voter_key=OPTIONS.key, worker=True)
@@ -99,7 +99,7 @@ def test_a_log_whose_sum_is_not_there_yet_makes_it_from_its_segments(sealed: Sto
         found = sealed_counts.read_counts(connection, SEGMENTS * VOTES)
         assert np.array_equal(found.pairs, _from_votes(sealed, SEGMENTS * VOTES))
     more = tmp_path / "more.jsonl"
-    more.write_bytes(b"\n".join(plant(Honest(votes=40, seed=9)).to_bytes()))
+    more.write_bytes(b"\n".join(simulate_stream(HonestSpec(votes=40, seed=9)).to_bytes()))
     Worker(FileSource(more), sealed, OPTIONS, VOTER, "test").run(until_end=True)
     size = jobs.seal(url)
     with sealed.read() as connection:

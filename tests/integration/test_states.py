@@ -9,7 +9,7 @@ from pipeline import jobs
 from pipeline.detectors import VOTER
 from pipeline.events.chunk import Chunk
 from pipeline.jobs.open_store import open_store
-from pipeline.lab.simulate import Story, demo_story
+from pipeline.lab.simulate import DemoScenario, simulate_demo
 from pipeline.settings import Settings, override
 from pipeline.store.db import schema
 from pipeline.stream.source import FileSource
@@ -36,9 +36,9 @@ class Dying(FileSource):
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> tuple[Story, Path]:
+def story(tmp_path_factory: pytest.TempPathFactory) -> tuple[DemoScenario, Path]:
     folder = tmp_path_factory.mktemp("story")
-    told = demo_story(50_000, 5)
+    told = simulate_demo(50_000, 5)
     cut = len(told.after) // 2
     told.before.write_jsonl(folder / "before.jsonl")
     told.after.take(slice(0, cut)).write_jsonl(folder / "first.jsonl")
@@ -87,7 +87,7 @@ def _plain(value: object) -> object:
 
 
 def test_a_worker_that_dies_with_unwritten_states_changes_no_state_and_no_alert(
-    story: tuple[Story, Path], urls: tuple[str, str]
+    story: tuple[DemoScenario, Path], urls: tuple[str, str]
 ) -> None:
     _, folder = story
     files = [folder / name for name in ("before.jsonl", "first.jsonl", "second.jsonl")]

@@ -32,7 +32,7 @@ from pipeline.detectors import VOTER
 from pipeline.devstack import KafkaServer
 from pipeline.errors import BadRecord, OffsetGap
 from pipeline.jobs.open_store import open_store
-from pipeline.lab.simulate import Honest, TargetOnly, plant, truth
+from pipeline.lab.simulate import HonestSpec, TargetOnly, real_pair_rates, simulate_stream
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.alerting import alert_lifecycle, alert_queries, outbox
@@ -238,10 +238,10 @@ class Attacked:
 
 @pytest.fixture(scope="session")
 def attacked() -> Attacked:
-    spec = Honest(votes=4_000, seed=11, models=8, days=4, voters=900)
-    board = truth(8)
+    spec = HonestSpec(votes=4_000, seed=11, models=8, days=4, voters=900)
+    board = real_pair_rates(8)
     target = board.models[5]
-    stream = plant(spec, [TargetOnly(target=target, voters=3, votes_each=120, sampling=0.7, from_day=2.5)])
+    stream = simulate_stream(spec, [TargetOnly(target=target, voters=3, votes_each=120, sampling=0.7, from_day=2.5)])
     lines = list(stream.to_bytes())
     cut = int((~stream.is_attack).cumsum().searchsorted(2_400))
     return Attacked(stream.models, lines[:cut], lines[cut:])

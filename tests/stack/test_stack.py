@@ -29,7 +29,7 @@ from pipeline.devstack.service import http_get
 from pipeline.devstack.services import PORTS, StackServices
 from pipeline.devstack.stack_state import StackState, free_ports
 from pipeline.errors import Unavailable
-from pipeline.lab.simulate import Story, demo_story
+from pipeline.lab.simulate import DemoScenario, simulate_demo
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
@@ -159,12 +159,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
 
 
 @pytest.fixture(scope="module")
-def story() -> Story:
-    return demo_story(VOTES)
+def story() -> DemoScenario:
+    return simulate_demo(VOTES)
 
 
 @pytest.fixture(scope="module")
-def honest(stack: Stack, story: Story) -> int:
+def honest(stack: Stack, story: DemoScenario) -> int:
     """How many honest votes were published, all of them stored and in the first snapshot."""
     published = stack.publish(story.before, "before.jsonl")
     eventually(SOON, "every honest vote", lambda: stack.metric("integrity_votes_total") == published)
@@ -230,7 +230,9 @@ def test_a_worker_that_was_ended_on_purpose_stays_so_until_the_next_up(stack: St
     assert worker(stack)
 
 
-def test_an_attack_is_paged_and_the_next_refresh_leaves_its_votes_out(stack: Stack, story: Story, honest: int) -> None:
+def test_an_attack_is_paged_and_the_next_refresh_leaves_its_votes_out(
+    stack: Stack, story: DemoScenario, honest: int
+) -> None:
     assert stack.metric("integrity_snapshot_excluded_votes") == 0
     assert not stack.firing("IntegrityCriticalAlertOpen")
 

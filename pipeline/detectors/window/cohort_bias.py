@@ -20,9 +20,9 @@ model, a rival may have framed it, and only a person excludes a cohort's votes.
 False alarms: at most the operator's number a month (default 1), half of it for new accounts and a quarter each for
 networks and prompts, while honest cohorts differ by no more than the bands; measured in `integrity bench evidence`.
 
->>> from pipeline.lab.simulate.board import Board, Effect
->>> attack = Effect(first=400, end=450, target="m007", votes=2.0)
->>> board = Board(days=1.6, votes=20, seed=3, effects=[attack])
+>>> from pipeline.lab.simulate.simulated_board import SimulatedBoard, WindowEffect
+>>> attack = WindowEffect(first=400, end=450, target="m007", votes=2.0)
+>>> board = SimulatedBoard(days=1.6, votes=20, seed=3, effects=[attack])
 >>> detector, state, alarms = CohortBias(), {}, []
 >>> for number, window in enumerate(board.windows()):
 ...     state, said = detector.observe(window, state, board.context(number))

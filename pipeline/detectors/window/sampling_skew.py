@@ -18,8 +18,8 @@ Blind spot: a skew that begins after a long honest time under one policy shows l
 False alarms: at most 1 in 100, ever, jointly, and again over all models: both are e-processes. A policy's end ends
 its alerts, and its successor begins with fresh evidence.
 
->>> from pipeline.lab.simulate.board import Board, Effect
->>> board = Board(days=1, votes=40, seed=6, effects=[Effect(first=0, end=288, sampling={"m005": 2.0})])
+>>> from pipeline.lab.simulate.simulated_board import SimulatedBoard, WindowEffect
+>>> board = SimulatedBoard(days=1, votes=40, seed=6, effects=[WindowEffect(first=0, end=288, sampling={"m005": 2.0})])
 >>> detector, state, alarms = SamplingSkew(), {}, []
 >>> for number, window in enumerate(board.windows()):
 ...     state, said = detector.observe(window, state, board.context(number))

@@ -22,8 +22,8 @@ and never draws is told of after some 290 battles, one that falls silent in its 
 without a model come Nπ(1 − π)^n times in N battles by themselves, so no rule with one false alarm a month can tell of
 it much earlier (`least_battles`). The fact has none.
 
->>> from pipeline.lab.simulate.board import Board, Effect
->>> board = Board(days=1, votes=40, seed=2, effects=[Effect(first=100, end=288, sampling={"m005": 0.0})])
+>>> from pipeline.lab.simulate.simulated_board import SimulatedBoard, WindowEffect
+>>> board = SimulatedBoard(days=1, votes=40, seed=2, effects=[WindowEffect(first=100, end=288, sampling={"m005": 0.0})])
 >>> detector, state, alarms = SilentDeprecation(), {}, []
 >>> for number, window in enumerate(board.windows()):
 ...     state, said = detector.observe(window, state, board.context(number))

@@ -17,8 +17,8 @@ A board whose sources have all gone silent is only seen to have a gap once the m
 False alarms: at most the operator's number a month (default 1) where hours are negative binomial; measured in
 `integrity bench evidence`.
 
->>> from pipeline.lab.simulate.board import Board, Effect
->>> board = Board(days=11, votes=20, seed=5, effects=[Effect(first=2880, end=2928, traffic=4.0)])
+>>> from pipeline.lab.simulate.simulated_board import SimulatedBoard, WindowEffect
+>>> board = SimulatedBoard(days=11, votes=20, seed=5, effects=[WindowEffect(first=2880, end=2928, traffic=4.0)])
 >>> detector, state, alarms = Traffic(), {}, []
 >>> for number, window in enumerate(board.windows()):
 ...     state, said = detector.observe(window, state, board.context(number))

@@ -10,9 +10,9 @@ Blind spot: a model under another's name.
 
 False alarms: none, where the registry is told of a model before its first vote.
 
->>> from pipeline.lab.simulate.board import Board
+>>> from pipeline.lab.simulate.simulated_board import SimulatedBoard
 >>> from pipeline.registry import RegistryState
->>> board = Board(days=0.02, votes=9, seed=1, models=4)
+>>> board = SimulatedBoard(days=0.02, votes=9, seed=1, models=4)
 >>> few = RegistryState({name: model for name, model in board.context(0).registry.models.items() if name != "m002"})
 >>> detector, state, alarms = UnknownModel(), {}, []
 >>> for number, window in enumerate(board.windows()):

@@ -17,9 +17,9 @@ board that samples otherwise than it declares alarms here as in `sampling_skew`.
 False alarms: at most the operator's number a month (default 1), over all keys; proved for models and providers under
 a policy, measured for what is learned: see `integrity bench evidence`.
 
->>> from pipeline.lab.simulate.board import Board, Effect
->>> attack = Effect(first=300, end=320, sampling={"m003": 3.0})
->>> board = Board(days=1.2, votes=60, seed=4, effects=[attack])
+>>> from pipeline.lab.simulate.simulated_board import SimulatedBoard, WindowEffect
+>>> attack = WindowEffect(first=300, end=320, sampling={"m003": 3.0})
+>>> board = SimulatedBoard(days=1.2, votes=60, seed=4, effects=[attack])
 >>> detector, state, alarms = VoteBurst(), {}, []
 >>> for number, window in enumerate(board.windows()):
 ...     state, said = detector.observe(window, state, board.context(number))

@@ -3,7 +3,7 @@
 evidence.py      how often detectors are wrong, and how soon they are right
 streams.py       votes through the worker: the bare client loop, PostgreSQL, SQLite, several workers
 tables.py        the tables that everybody rates: the real counts as 1.67 million rows, and a synthetic one with style
-tasks.py         our side of each task; `python -m pipeline.lab.bench.tasks` is the child process that runs one
+tasks.py         our side of each task; `python -m pipeline.lab.bench.rating_tasks` is the child process that runs one
 peers/           the peers' side, each a script on its own for the peers' environment: they import nothing of ours
 environment.py   that environment, .venv-bench, apart from ours: one peer brings JAX
 comparison.py    every task by everybody, each in a process of its own, and the ratios

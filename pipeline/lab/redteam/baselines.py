@@ -19,7 +19,7 @@ from pipeline.scoring.detector_contracts import VoterVotes
 from pipeline.vocabulary.arrays import Bool, Float64, Int64
 from pipeline.vocabulary.time import HOUR
 
-FIRST = 100
+VOTES_USED = 100
 """Votes of a voter that are looked at."""
 
 _LEAST_P = 1e-12
@@ -76,7 +76,7 @@ def _place(votes: VoterVotes) -> Int64:
 
 
 def _first(votes: VoterVotes) -> VoterVotes:
-    return votes.take(_place(votes) < FIRST)
+    return votes.take(_place(votes) < VOTES_USED)
 
 
 def _running(values: Float64, votes: VoterVotes) -> Float64:

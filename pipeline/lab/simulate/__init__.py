@@ -11,7 +11,7 @@
     attacks   attacks without a target: Omnidirectional, AlwaysLeft, RandomClicks
     targeted  attacks on one model: TargetOnly, Burst
     planting  plant: an honest stream with attacks in it, and who the attackers are
-    story     demo_story: an honest first part, an attacked second part
+    story     simulate_demo: an honest first part, an attacked second part
     makers    demo_registry: who made the models, and a laboratory that is fiction
 
 Laws: the same specs and seeds give the same bytes (under one numpy: NEP 19 lets `Generator` methods change
@@ -23,29 +23,29 @@ of strengths in time.
 
 from pipeline.lab.simulate.attacks import AlwaysLeft, Attack, Omnidirectional, RandomClicks
 from pipeline.lab.simulate.demo_registry import demo_registry
-from pipeline.lab.simulate.honest import Honest
-from pipeline.lab.simulate.planting import Attacker, attackers, plant
-from pipeline.lab.simulate.story import Story, demo_story
-from pipeline.lab.simulate.stream import Stream
-from pipeline.lab.simulate.targeted import Burst, TargetOnly
-from pipeline.lab.simulate.truth import Truth, real_counts, truth
+from pipeline.lab.simulate.demo_scenario import DemoScenario, simulate_demo
+from pipeline.lab.simulate.honest_spec import HonestSpec
+from pipeline.lab.simulate.pair_rates import PairRates, real_counts, real_pair_rates
+from pipeline.lab.simulate.simulated_stream import SimulatedStream
+from pipeline.lab.simulate.stream_simulation import SimulatedAttacker, list_attackers, simulate_stream
+from pipeline.lab.simulate.targeted_attacks import Burst, TargetOnly
 
 __all__ = [
     "AlwaysLeft",
     "Attack",
-    "Attacker",
     "Burst",
-    "Honest",
+    "DemoScenario",
+    "HonestSpec",
     "Omnidirectional",
+    "PairRates",
     "RandomClicks",
-    "Story",
-    "Stream",
+    "SimulatedAttacker",
+    "SimulatedStream",
     "TargetOnly",
-    "Truth",
-    "attackers",
     "demo_registry",
-    "demo_story",
-    "plant",
+    "list_attackers",
     "real_counts",
-    "truth",
+    "real_pair_rates",
+    "simulate_demo",
+    "simulate_stream",
 ]

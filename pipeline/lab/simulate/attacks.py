@@ -16,7 +16,7 @@ from typing import ClassVar
 import numpy as np
 
 from pipeline.errors import Usage
-from pipeline.lab.simulate.world import Battles, World
+from pipeline.lab.simulate.vote_simulator import ShownBattles, VoteSimulator
 from pipeline.vocabulary.arrays import Int8, Int64
 
 
@@ -46,12 +46,12 @@ class Attack(ABC):
     prompts: int | None = None
 
     def __post_init__(self) -> None:
-        expect(self.prompts is None or self.prompts >= 1, "at least one prompt", self.prompts)
+        require(self.prompts is None or self.prompts >= 1, "at least one prompt", self.prompts)
         low, high = self.bounds()
-        expect(self.voters >= 1, "at least one voter", self.voters)
-        expect(1 <= low <= high, "votes_each of at least one, the lower bound first", self.votes_each)
+        require(self.voters >= 1, "at least one voter", self.voters)
+        require(1 <= low <= high, "votes_each of at least one, the lower bound first", self.votes_each)
         until = np.inf if self.to_day is None else self.to_day
-        expect(0 <= self.from_day < until, "0 <= from_day < to_day", (self.from_day, self.to_day))
+        require(0 <= self.from_day < until, "0 <= from_day < to_day", (self.from_day, self.to_day))
 
     @property
     def aim(self) -> str | None:
@@ -71,12 +71,12 @@ class Attack(ABC):
         """Return the day when it is over, in a stream of so many days."""
         return days if self.to_day is None else self.to_day
 
-    def show(self, world: World, rng: np.random.Generator, voter: Int64) -> Battles:
+    def show(self, world: VoteSimulator, rng: np.random.Generator, voter: Int64) -> ShownBattles:
         """Draw the battles it votes on: by default those that everybody is shown."""
         return world.show(rng, voter)
 
     @abstractmethod
-    def vote(self, world: World, rng: np.random.Generator, shown: Battles) -> Int8:
+    def vote(self, world: VoteSimulator, rng: np.random.Generator, shown: ShownBattles) -> Int8:
         """Choose outcomes."""
 
 
@@ -94,9 +94,9 @@ class Omnidirectional(Attack):
 
     def __post_init__(self) -> None:
         Attack.__post_init__(self)
-        expect(0 <= self.accuracy <= 1, "accuracy within 0 and 1", self.accuracy)
+        require(0 <= self.accuracy <= 1, "accuracy within 0 and 1", self.accuracy)
 
-    def vote(self, world: World, rng: np.random.Generator, shown: Battles) -> Int8:
+    def vote(self, world: VoteSimulator, rng: np.random.Generator, shown: ShownBattles) -> Int8:
         """Choose the model of lower strength."""
         theta = world.truth.theta
         right_weaker = theta[shown.right] < theta[shown.left]
@@ -110,7 +110,7 @@ class AlwaysLeft(Attack):
 
     kind: ClassVar[str] = "always_left"
 
-    def vote(self, world: World, rng: np.random.Generator, shown: Battles) -> Int8:  # noqa: ARG002
+    def vote(self, world: VoteSimulator, rng: np.random.Generator, shown: ShownBattles) -> Int8:  # noqa: ARG002
         """Choose left."""
         return np.zeros(len(shown.voter), dtype=np.int8)
 
@@ -121,17 +121,17 @@ class RandomClicks(Attack):
 
     kind: ClassVar[str] = "random_clicks"
 
-    def vote(self, world: World, rng: np.random.Generator, shown: Battles) -> Int8:  # noqa: ARG002
+    def vote(self, world: VoteSimulator, rng: np.random.Generator, shown: ShownBattles) -> Int8:  # noqa: ARG002
         """Choose any button."""
-        return any_button(rng, shown)
+        return random_outcomes(rng, shown)
 
 
-def any_button(rng: np.random.Generator, shown: Battles) -> Int8:
+def random_outcomes(rng: np.random.Generator, shown: ShownBattles) -> Int8:
     """Draw outcomes, all four alike."""
     return rng.integers(0, 4, len(shown.voter), dtype=np.int8)
 
 
-def expect(holds: bool, what: str, got: object) -> None:
+def require(holds: bool, what: str, got: object) -> None:
     """Raise Usage unless the condition holds."""
     if not holds:
         raise Usage(f"expected {what}, got {got}")

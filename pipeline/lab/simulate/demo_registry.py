@@ -53,7 +53,7 @@ def demo_registry(models: Sequence[str], start: datetime) -> list[bytes]:
     return [json.dumps(event).encode() for event in [*_board(models, start), *_laboratory(start)]]
 
 
-def maker(model: str) -> tuple[str, str]:
+def provider_and_licence(model: str) -> tuple[str, str]:
     """Provider and licence of a model of the board.
 
     Raises:
@@ -67,7 +67,7 @@ def maker(model: str) -> tuple[str, str]:
 
 def _board(models: Sequence[str], start: datetime) -> Iterable[dict[str, Any]]:
     for model in models:
-        provider, licence = maker(model)
+        provider, licence = provider_and_licence(model)
         yield _event(
             "model.submitted", model, start - timedelta(days=2), provider=provider, license=licence, visibility="public"
         )

@@ -44,7 +44,7 @@ _NEW_DAYS = 2.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Accounts:
+class VoterAccounts:
     """What does not change from vote to vote, one entry a voter.
 
     Attributes:
@@ -58,13 +58,13 @@ class Accounts:
     network: Int16
 
 
-def activity(rng: np.random.Generator, votes: int, voters: int) -> Int64:
+def draw_votes_per_voter(rng: np.random.Generator, votes: int, voters: int) -> Int64:
     """Draw how many votes each voter casts, the busiest first on average; none casts less than one."""
     weight = ((np.arange(voters) + 0.5) / voters) ** (-1 / _ALPHA)
     return 1 + rng.multinomial(votes - voters, weight / weight.sum())
 
 
-def accounts(rng: np.random.Generator, first_vote: Int64, *, new: bool) -> Accounts:
+def draw_accounts(rng: np.random.Generator, first_vote: Int64, *, new: bool) -> VoterAccounts:
     """Open an account for each voter, before its first vote.
 
     Args:
@@ -79,19 +79,19 @@ def accounts(rng: np.random.Generator, first_vote: Int64, *, new: bool) -> Accou
     if new:
         age = same_day * _NEW_DAYS
     popularity = 1 / np.arange(1, len(NETWORKS) + 1)
-    return Accounts(
+    return VoterAccounts(
         since=(first_vote - (age * DAY).astype(np.int64)) // SECOND * SECOND,
         language=_pick(rng, np.array(list(LANGUAGES.values())), n).astype(np.int8),
         network=_pick(rng, popularity, n).astype(np.int16),
     )
 
 
-def categories(rng: np.random.Generator, n: int) -> Int8:
+def draw_categories(rng: np.random.Generator, n: int) -> Int8:
     """Draw what each prompt is about."""
     return _pick(rng, np.array(list(CATEGORIES.values())), n).astype(np.int8)
 
 
-def prompts(rng: np.random.Generator, n: int) -> Int64:
+def draw_prompts(rng: np.random.Generator, n: int) -> Int64:
     """Number the prompts of n votes in order: a repeat copies the prompt of any earlier vote.
 
     Copying with equal chance makes popular prompts more popular: a power law (Simon 1955, Biometrika 42).

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from pipeline.detectors import WINDOW
 from pipeline.evidence import keyed_state
-from pipeline.lab.simulate.board import Board, Effect
+from pipeline.lab.simulate.simulated_board import SimulatedBoard, WindowEffect
 from pipeline.registry import RegistryState
 from pipeline.scoring.detector_contracts import WindowContext, WindowDetector, WindowState
 from pipeline.scoring.signals import NO_PARTITION, AlertSignal, ClearedSignal, Signal
@@ -27,13 +27,15 @@ pytestmark = pytest.mark.no_cover
 
 every_detector = pytest.mark.parametrize("detector", WINDOW, ids=lambda d: d.name)
 
-Stream = list[tuple[Window, WindowContext]]
+SimulatedStream = list[tuple[Window, WindowContext]]
 
 
 @cache
-def stream(board_days: float, seed: int, attacked: bool) -> Stream:
+def stream(board_days: float, seed: int, attacked: bool) -> SimulatedStream:
     """Windows of a small board; with everything wrong that a window detector looks for, or with nothing."""
-    board = Board(days=board_days, votes=30, seed=seed, models=12, providers=4, effects=wrong(board_days) * attacked)
+    board = SimulatedBoard(
+        days=board_days, votes=30, seed=seed, models=12, providers=4, effects=wrong(board_days) * attacked
+    )
     windows = [(window, board.context(i)) for i, window in enumerate(board.windows())]
     if not attacked:
         return windows
@@ -42,14 +44,14 @@ def stream(board_days: float, seed: int, attacked: bool) -> Stream:
     return windows[:late] + [(w, replace(c, registry=without(c.registry, "m002"))) for w, c in windows[late:]]
 
 
-def wrong(days: float) -> list[Effect]:
+def wrong(days: float) -> list[WindowEffect]:
     end = round(days * 288)
     return [
-        Effect(first=end // 4, end=end, sampling={"m003": 4.0}),
-        Effect(first=end // 2, end=end, sampling={"m005": 0.0}),
-        Effect(first=end * 3 // 5, end=end - 240, target="m007", votes=6.0, prompt=77),
-        Effect(first=end - 240, end=end - 120, traffic=8.0),
-        Effect(first=end - 120, end=end, traffic=0.0),
+        WindowEffect(first=end // 4, end=end, sampling={"m003": 4.0}),
+        WindowEffect(first=end // 2, end=end, sampling={"m005": 0.0}),
+        WindowEffect(first=end * 3 // 5, end=end - 240, target="m007", votes=6.0, prompt=77),
+        WindowEffect(first=end - 240, end=end - 120, traffic=8.0),
+        WindowEffect(first=end - 120, end=end, traffic=0.0),
     ]
 
 
@@ -66,7 +68,7 @@ def frozen(state: WindowState) -> WindowState:
 
 
 def run(
-    detector: WindowDetector, windows: Stream, state: Mapping[str, Any] | None = None
+    detector: WindowDetector, windows: SimulatedStream, state: Mapping[str, Any] | None = None
 ) -> tuple[WindowState, list[Signal]]:
     now: WindowState = dict(state or {})
     said: list[Signal] = []
@@ -142,7 +144,7 @@ def test_on_clean_data_it_is_quiet(detector: WindowDetector, seed: int) -> None:
 
 @every_detector
 def test_windows_without_votes_say_nothing_before_there_is_a_baseline(detector: WindowDetector) -> None:
-    silence = Board(days=2, votes=0.0, seed=1, models=12)
+    silence = SimulatedBoard(days=2, votes=0.0, seed=1, models=12)
     _, said = run(detector, [(w, silence.context(i)) for i, w in enumerate(silence.windows())])
     assert said == []
 

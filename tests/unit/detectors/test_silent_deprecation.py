@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.detectors.window.silent_deprecation import SilentDeprecation, battles_until
 from pipeline.evidence import LOG_UNIT
-from pipeline.lab.simulate.board import Board, Effect
+from pipeline.lab.simulate.simulated_board import SimulatedBoard, WindowEffect
 from pipeline.scoring.detector_contracts import WindowState
 from pipeline.scoring.signals import AlertSignal
 from pipeline.scoring.window import MEASURES
@@ -19,7 +19,7 @@ MODELS = 67
 """With equal weights each is in 3% of the battles."""
 
 
-def told(board: Board, subject: str, *, forget: bool = False) -> tuple[int, int]:
+def told(board: SimulatedBoard, subject: str, *, forget: bool = False) -> tuple[int, int]:
     """The window that tells of a model first, and the battles up to it; `forget` takes E away."""
     state: WindowState = {}
     votes = 0
@@ -35,8 +35,8 @@ def told(board: Board, subject: str, *, forget: bool = False) -> tuple[int, int]
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_model_that_is_declared_and_never_drawn_is_told_of_before_ten_thousand_to_one(seed: int) -> None:
-    gone = Effect(first=0, end=288, sampling={"m005": 0.0})
-    board = Board(days=1, votes=10, seed=seed, models=MODELS, effects=[gone])
+    gone = WindowEffect(first=0, end=288, sampling={"m005": 0.0})
+    board = SimulatedBoard(days=1, votes=10, seed=seed, models=MODELS, effects=[gone])
     _, battles = told(board, "m005")
     assert battles <= battles_until(2 / MODELS, 1e4) + 10
     _, later = told(board, "m005", forget=True)
@@ -44,9 +44,9 @@ def test_a_model_that_is_declared_and_never_drawn_is_told_of_before_ten_thousand
 
 
 def test_a_new_policy_begins_the_count_anew() -> None:
-    change = Effect(first=144, end=288, sampling={"m001": 2.0}, declared=True)
-    gone = Effect(first=144, end=288, sampling={"m005": 0.0})
-    board = Board(days=1, votes=10, seed=1, models=MODELS, effects=[change, gone])
+    change = WindowEffect(first=144, end=288, sampling={"m001": 2.0}, declared=True)
+    gone = WindowEffect(first=144, end=288, sampling={"m005": 0.0})
+    board = SimulatedBoard(days=1, votes=10, seed=1, models=MODELS, effects=[change, gone])
     before = sum(w.accepted for w, _ in zip(board.windows(), range(144), strict=False))
     number, battles = told(board, "m005")
     assert number > 144
@@ -55,8 +55,8 @@ def test_a_new_policy_begins_the_count_anew() -> None:
 
 
 def test_evidence_since_the_policy_began_is_the_product_over_its_windows_and_ends_with_an_appearance() -> None:
-    gone = Effect(first=0, end=288, sampling={"m007": 0.0})
-    board = Board(days=0.2, votes=10, seed=4, models=MODELS, effects=[gone])
+    gone = WindowEffect(first=0, end=288, sampling={"m007": 0.0})
+    board = SimulatedBoard(days=0.2, votes=10, seed=4, models=MODELS, effects=[gone])
     state: WindowState = {}
     share = board.context(0).registry.policy.appearance  # type: ignore[union-attr]
     expected = dict.fromkeys(board.names, 0.0)
@@ -79,7 +79,7 @@ def test_evidence_since_the_policy_began_is_the_product_over_its_windows_and_end
 def test_an_honest_board_s_evidence_is_one_on_average() -> None:
     values: list[float] = []
     for seed in range(60):
-        board = Board(days=1, votes=10, seed=seed, models=MODELS)
+        board = SimulatedBoard(days=1, votes=10, seed=seed, models=MODELS)
         state: WindowState = {}
         for number, window in zip(range(5), board.windows(), strict=False):
             state, _ = SilentDeprecation().observe(window, state, board.context(number))
@@ -90,7 +90,7 @@ def test_an_honest_board_s_evidence_is_one_on_average() -> None:
 
 
 def test_a_state_of_before_the_evidence_since_the_policy_is_read_on() -> None:
-    board = Board(days=0.1, votes=10, seed=2, models=MODELS)
+    board = SimulatedBoard(days=0.1, votes=10, seed=2, models=MODELS)
     state: Any = {}
     for number, window in enumerate(board.windows()):
         state, _ = SilentDeprecation().observe(window, state, board.context(number))

@@ -15,7 +15,7 @@ from pipeline.detectors.window.sampling_skew import SamplingSkew
 from pipeline.detectors.window.silent_deprecation import SilentDeprecation
 from pipeline.detectors.window.traffic import Traffic, TrafficGap
 from pipeline.detectors.window.vote_burst import VoteBurst
-from pipeline.lab.simulate.board import Board, Effect
+from pipeline.lab.simulate.simulated_board import SimulatedBoard, WindowEffect
 from pipeline.lab.simulate.voter_population import NETWORKS
 from pipeline.registry import RegistryState
 from pipeline.scoring.detector_contracts import WindowContext, WindowState
@@ -24,7 +24,7 @@ from pipeline.scoring.window import MEASURES, GroupedModelCounts, Window
 from tests.unit.detectors import slow_windows as slow
 from tests.unit.detectors.slow_windows import HOUR
 
-Stream = list[tuple[Window, WindowContext]]
+SimulatedStream = list[tuple[Window, WindowContext]]
 WIDTH = HOUR // 12
 MONDAY = int(datetime(2024, 7, 1, tzinfo=UTC).timestamp()) * 1_000_000
 NOBODY = GroupedModelCounts((), (), np.zeros((0, len(MEASURES)), dtype=np.int64))
@@ -40,7 +40,7 @@ def plain(window: int, votes: int, **models: tuple[int, int]) -> Window:
     return Window(start, start + WIDTH, votes, 0, tuple(names), totals, NOBODY, NOBODY, NOBODY, {})
 
 
-def said_by(detector: Any, stream: Stream) -> list[slow.Said]:
+def said_by(detector: Any, stream: SimulatedStream) -> list[slow.Said]:
     state: WindowState = {}
     found = []
     for window, context in stream:
@@ -58,7 +58,7 @@ def said_by(detector: Any, stream: Stream) -> list[slow.Said]:
     return found
 
 
-def check(detector: Any, again: Any, stream: Stream) -> list[slow.Said]:
+def check(detector: Any, again: Any, stream: SimulatedStream) -> list[slow.Said]:
     """The two say the same; of the figures those are compared that the slow one gives."""
     found = said_by(detector, stream)
     expected = [one for window, context in stream for one in again.observe(window, context)]
@@ -73,7 +73,7 @@ def check(detector: Any, again: Any, stream: Stream) -> list[slow.Said]:
     return found
 
 
-def hourly(votes: Iterable[int], context: WindowContext) -> Stream:
+def hourly(votes: Iterable[int], context: WindowContext) -> SimulatedStream:
     """Windows of hours with so many votes each, all but the rest in equal parts."""
     return [
         (plain(12 * hour + k, int(total) // 12 + (k < int(total) % 12)), context)
@@ -121,7 +121,7 @@ def test_the_week_after_a_release_may_have_three_times_the_votes_and_teaches_not
     votes[8 * 24 : 8 * 24 + 5] = votes[8 * 24 : 8 * 24 + 5] * (8 if sign > 0 else 0)
     votes[11 * 24 : 14 * 24] *= 2
     votes[16 * 24 : 16 * 24 + 8] = votes[16 * 24 : 16 * 24 + 8] * (4 if sign > 0 else 0)
-    board = Board(days=1, votes=1, seed=1, models=4)
+    board = SimulatedBoard(days=1, votes=1, seed=1, models=4)
     at = MONDAY + 7 * 24 * HOUR
     known = board.context(0).registry
     out = replace(known, models={**known.models, "m001": replace(known.models["m001"], released_at=at)})
@@ -143,17 +143,17 @@ def test_an_hour_teaches_no_more_than_three_and_no_less_than_a_third() -> None:
         check(detector, slow.Traffic(sign), hourly(votes, EMPTY))
 
 
-def board_stream(board: Board, **context: Any) -> Stream:
+def board_stream(board: SimulatedBoard, **context: Any) -> SimulatedStream:
     return [(window, replace(board.context(i), **context)) for i, window in enumerate(board.windows())]
 
 
 def test_vote_burst_under_a_policy_is_that_of_a_slow_loop() -> None:
     effects = [
-        Effect(first=150, end=190, sampling={"m003": 3.0, "m004": 2.0}),
-        Effect(first=320, end=340, sampling={"m006": 1.5}, declared=True),
-        Effect(first=360, end=372, target="m007", votes=40.0),
+        WindowEffect(first=150, end=190, sampling={"m003": 3.0, "m004": 2.0}),
+        WindowEffect(first=320, end=340, sampling={"m006": 1.5}, declared=True),
+        WindowEffect(first=360, end=372, target="m007", votes=40.0),
     ]
-    board = Board(days=1.6, votes=60, seed=4, models=12, providers=4, effects=effects)
+    board = SimulatedBoard(days=1.6, votes=60, seed=4, models=12, providers=4, effects=effects)
     found = check(VoteBurst(), slow.VoteBurst(), board_stream(board))
     assert {one.kind for one in found} == {"model", "provider", "network", ""}
     assert max(one.level for one in found) >= 3
@@ -161,11 +161,11 @@ def test_vote_burst_under_a_policy_is_that_of_a_slow_loop() -> None:
 
 def test_vote_burst_without_a_policy_learns_shares_as_a_slow_loop_does() -> None:
     effects = [
-        Effect(first=300, end=330, sampling={"m003": 4.0, "m007": 4.0, "m011": 4.0}),
-        Effect(first=350, end=365, target="m001", votes=30.0),
+        WindowEffect(first=300, end=330, sampling={"m003": 4.0, "m007": 4.0, "m011": 4.0}),
+        WindowEffect(first=350, end=365, target="m001", votes=30.0),
     ]
     weights = tuple(float(w) for w in range(2, 14))
-    board = Board(
+    board = SimulatedBoard(
         days=1.4, votes=40, seed=5, models=12, providers=4, policy=False, weights=weights, effects=effects
     )  # fmt: skip
     found = check(VoteBurst(), slow.VoteBurst(), board_stream(board))
@@ -174,12 +174,12 @@ def test_vote_burst_without_a_policy_learns_shares_as_a_slow_loop_does() -> None
 
 def test_cohort_bias_is_that_of_a_slow_loop() -> None:
     effects = [
-        Effect(first=120, end=150, target="m007", votes=4.0),
-        Effect(first=200, end=225, target="m002", votes=4.0, wins=False, cohort=1, prompt=77),
-        Effect(first=260, end=290, target="m005", votes=3.0, cohort=0, prompt=5, network=NETWORKS[7]),
-        Effect(first=300, end=330, target="m001", votes=2.0, wins=False),
+        WindowEffect(first=120, end=150, target="m007", votes=4.0),
+        WindowEffect(first=200, end=225, target="m002", votes=4.0, wins=False, cohort=1, prompt=77),
+        WindowEffect(first=260, end=290, target="m005", votes=3.0, cohort=0, prompt=5, network=NETWORKS[7]),
+        WindowEffect(first=300, end=330, target="m001", votes=2.0, wins=False),
     ]
-    board = Board(days=1.5, votes=15, seed=3, models=12, providers=4, effects=effects)
+    board = SimulatedBoard(days=1.5, votes=15, seed=3, models=12, providers=4, effects=effects)
     found = check(CohortBias(), slow.CohortBias(), board_stream(board))
     ways = {one.direction.split()[0] + " " + one.direction.split()[2] for one in found}
     assert ways >= {"promoted new", "demoted new", "promoted network", "demoted network", "demoted prompt"}
@@ -187,11 +187,11 @@ def test_cohort_bias_is_that_of_a_slow_loop() -> None:
 
 def test_sampling_skew_under_policies_is_that_of_a_slow_loop() -> None:
     effects = [
-        Effect(first=0, end=200, sampling={"m005": 2.0}),
-        Effect(first=250, end=380, sampling={"m003": 0.0, "m004": 3.0}, declared=True),
-        Effect(first=400, end=700, sampling={"m001": 0.4}),
+        WindowEffect(first=0, end=200, sampling={"m005": 2.0}),
+        WindowEffect(first=250, end=380, sampling={"m003": 0.0, "m004": 3.0}, declared=True),
+        WindowEffect(first=400, end=700, sampling={"m001": 0.4}),
     ]
-    board = Board(days=2.5, votes=40, seed=6, models=12, providers=4, effects=effects)
+    board = SimulatedBoard(days=2.5, votes=40, seed=6, models=12, providers=4, effects=effects)
     found = check(SamplingSkew(), slow.SamplingSkew(), board_stream(board))
     assert {one.direction for one in found} >= {
         "more often than declared", "less often than declared", "not as declared",
@@ -201,7 +201,7 @@ def test_sampling_skew_under_policies_is_that_of_a_slow_loop() -> None:
 
 def test_sampling_skew_without_a_policy_holds_licence_groups_against_equal_shares() -> None:
     weights = (1.0,) * 11 + (1.6,)
-    board = Board(days=1.2, votes=40, seed=7, models=12, providers=4, policy=False, weights=weights)
+    board = SimulatedBoard(days=1.2, votes=40, seed=7, models=12, providers=4, policy=False, weights=weights)
     stream = board_stream(board)
     late = [
         (w, replace(c, registry=replace(c.registry, models=with_(c.registry, "m002", deprecated_at=w.start))))
@@ -219,7 +219,7 @@ def with_(registry: RegistryState, name: str, **values: Any) -> dict[str, Any]:
 
 def test_a_skew_that_ended_is_over_after_a_day_below_one() -> None:
     """A short skew among many fair votes: the evidence falls below 1 and stays there."""
-    board = Board(days=1, votes=1, seed=1, models=4)
+    board = SimulatedBoard(days=1, votes=1, seed=1, models=4)
     registry = board.context(0).registry
     names = sorted(registry.models)
     stream = []
@@ -236,11 +236,11 @@ def test_a_skew_that_ended_is_over_after_a_day_below_one() -> None:
 
 def test_silent_deprecation_is_that_of_a_slow_loop() -> None:
     effects = [
-        Effect(first=100, end=160, sampling={"m005": 0.0}),
-        Effect(first=200, end=230, sampling={"m002": 0.0}, declared=True),
-        Effect(first=260, end=300, sampling={"m007": 0.0, "m001": 0.0}),
+        WindowEffect(first=100, end=160, sampling={"m005": 0.0}),
+        WindowEffect(first=200, end=230, sampling={"m002": 0.0}, declared=True),
+        WindowEffect(first=260, end=300, sampling={"m007": 0.0, "m001": 0.0}),
     ]
-    board = Board(days=1.2, votes=30, seed=2, models=12, providers=4, effects=effects)
+    board = SimulatedBoard(days=1.2, votes=30, seed=2, models=12, providers=4, effects=effects)
     found = check(SilentDeprecation(), slow.SilentDeprecation(), board_stream(board))
     assert {one.subject for one in found} >= {"m005", "m007", "m001"}
     assert {one.level for one in found} >= {0, 1, 2}
@@ -248,7 +248,7 @@ def test_silent_deprecation_is_that_of_a_slow_loop() -> None:
 
 def test_a_model_with_ten_votes_in_52_days_is_told_of_once_and_again_when_it_has_eleven() -> None:
     """A window an hour for 130 days; m000 is always there, m001 and m005 have eleven and twelve votes, m003 leaves."""
-    registry = Board(days=1, votes=1, seed=1, models=6, policy=False).context(0).registry
+    registry = SimulatedBoard(days=1, votes=1, seed=1, models=6, policy=False).context(0).registry
     registry = replace(registry, models=with_(registry, "m002", deprecated_at=MONDAY))
     registry = replace(registry, models=with_(registry, "m004", retracted_at=MONDAY))
     stream = []

@@ -1,0 +1,244 @@
+"""What the public ledger costs, beside what cannot be had for less.
+
+    seal      `jobs.seal` of all votes, tiles included, beside one loop of hashlib's SHA-256 over the same leaves
+    verify    `verify_bundle` of the bundle (hashes, counts, ratings), beside reading its Parquet and that same loop
+    refresh   after 10,000 votes more, beside the refresh of the first 10,000 on an empty log; medians of three
+    proof     tiles that the receipt of one vote reads
+
+Every figure is a ratio of one run in one process. A made store: votes on 129 models by as many voters as a real board
+would have, four partitions, put into their tables as a worker would, but without evidence; none has style counts (a
+board under style control is fitted to all votes anew, see jobs/styling.py).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import sqlalchemy as sa
+
+from pipeline import jobs
+from pipeline import settings as configuration
+from pipeline.jobs.open_store import open_store
+from pipeline.ledger import bundle, leaf_encoding, segment
+from pipeline.ledger.bundle_verification import verify_bundle
+from pipeline.ledger.manifest import load as load_manifest
+from pipeline.settings import Settings
+from pipeline.store import Store
+from pipeline.store.db import schema
+from pipeline.store.db.dialect import load
+from pipeline.store.read import log_proofs, snapshot_bundles
+from pipeline.store.votes.dictionary import NameDictionary
+from pipeline.vocabulary.time import SECOND
+
+LEAST_SEAL, MOST_VERIFY, MOST_REFRESH = 0.15, 6.0, 1.5
+NEW_VOTES = 10_000
+PARTITIONS = 4
+_MODELS = 129
+_VOTES_A_VOTER = 4.05
+_START = 1_767_225_600_000_000
+_CHUNK = 100_000
+_ROUNDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerCosts:
+    """Seconds of one run.
+
+    Attributes:
+        votes: of the log.
+        seal: of all votes.
+        bare_hashing: SHA-256 over their leaves, one after the other.
+        reading: their Parquet files.
+        verify: the bundle.
+        first: refreshes of the first 10,000 votes.
+        later: refreshes after 10,000 more.
+        tiles_read: for the receipt of a vote, the most of a hundred.
+        path: hashes of its proof.
+    """
+
+    votes: int
+    seal: float
+    bare_hashing: float
+    reading: float
+    verify: float
+    first: tuple[float, ...]
+    later: tuple[float, ...]
+    tiles_read: int
+    path: int
+
+    @property
+    def ratios(self) -> dict[str, float]:
+        """The three that have a bar."""
+        return {
+            "seal": self.bare_hashing / self.seal,
+            "verify": self.verify / (self.reading + self.bare_hashing),
+            "refresh": median(self.later) / median(self.first),
+        }
+
+    @property
+    def most_tiles(self) -> int:
+        """A proof of O(log n): a tile holds eight levels, and a level has at most two that a path needs."""
+        return 2 * -(-self.votes.bit_length() // 8)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every bar holds."""
+        ratios = self.ratios
+        return (
+            ratios["seal"] >= LEAST_SEAL
+            and ratios["verify"] <= MOST_VERIFY
+            and ratios["refresh"] <= MOST_REFRESH
+            and self.tiles_read <= self.most_tiles
+        )
+
+
+def measure(make_url: Callable[[str], str], folder: Path, votes: int, tell: Callable[[str], None]) -> LedgerCosts:
+    """Make the stores and measure.
+
+    Args:
+        make_url: name → the URL of a store that does not exist.
+        folder: for the bundle.
+        votes: of the large log.
+        tell: what is being done.
+    """
+    options = Settings(voter_key="00" * 32, ledger_key="11" * 32, anchor="", ledger=str(folder / "ledger"))
+    with configuration.override(options):
+        tell("small logs …")
+        first = [_first_refresh(make_url(f"small_{number}"), number) for number in range(_ROUNDS + 1)][1:]
+        url = make_url("large")
+        tell(f"{votes:,} votes are made …")
+        insert_votes(url, options, votes, seed=0)
+        tell("sealed …")
+        seal = _timed(lambda: jobs.seal(url))
+        jobs.refresh_board(url)
+        store = open_store(url, voter_key=options.key, create=False)
+        bundle.write_folder(folder / "bundle", snapshot_bundles.read_bundle(store))
+        tell("hashed, read and verified …")
+        bare, reading = _floor(folder / "bundle")
+        verified = _timed(lambda: verify_bundle(bundle.BundleFolder(folder / "bundle")))
+        tell("10,000 votes more …")
+        later = [_later_refresh(url, options, number) for number in range(_ROUNDS)]
+        tiles, path = _proofs(store)
+        store.close()
+    return LedgerCosts(votes, seal, bare, reading, verified, tuple(first), tuple(later), tiles, path)
+
+
+def _timed(what: Callable[[], Any]) -> float:
+    begun = time.perf_counter()
+    what()
+    return time.perf_counter() - begun
+
+
+def _first_refresh(url: str, seed: int) -> float:
+    """The first one of a process also imports: the caller leaves it out."""
+    insert_votes(url, configuration.load(), NEW_VOTES, seed)
+    return _timed(lambda: jobs.refresh_board(url))
+
+
+def _later_refresh(url: str, options: Settings, number: int) -> float:
+    insert_votes(url, options, NEW_VOTES, seed=100 + number)
+    return _timed(lambda: jobs.refresh_board(url))
+
+
+def _floor(folder: Path) -> tuple[float, float]:
+    """Seconds of hashing every leaf of a bundle, and of reading its Parquet."""
+    said = load_manifest((folder / bundle.MANIFEST).read_bytes())
+    hashing = reading = 0.0
+    for one in said.segments:
+        reading += _timed(lambda path=folder / one.path: pq.read_table(path, use_threads=False))  # type: ignore[misc]
+        rows, _ = segment.read((folder / one.path).read_bytes(), one.path)
+        leaves = [b"\0" + entry for entry in leaf_encoding.entries(rows)]
+        hashing += _timed(lambda leaves=leaves: [sha256(one).digest() for one in leaves])  # type: ignore[misc]
+    return hashing, reading
+
+
+def _proofs(store: Store) -> tuple[int, int]:
+    """Tiles read and hashes of the longest proof of a hundred votes."""
+    with store.read() as connection:
+        ids = list(connection.scalars(sa.select(schema.vote.c.vote_id).limit(100_000)))
+    found = [log_proofs.prove_vote(store, vote) for vote in ids[:: len(ids) // 100]]
+    return max(one.tiles_read for one in found), max(len(one.path) for one in found)
+
+
+def insert_votes(url: str, options: Settings, votes: int, seed: int) -> None:
+    """Votes put into a store, new or not, behind those that it has."""
+    rng = np.random.default_rng(seed)
+    store = open_store(url, voter_key=options.key, worker=True)
+    number = NameDictionary(store).numbers("model", [f"model-{i:03}" for i in range(_MODELS)])
+    strength = np.random.default_rng(7).normal(0, 0.8, _MODELS)
+    for at in range(0, votes, _CHUNK):
+        size = min(_CHUNK, votes - at)
+        a = rng.integers(0, _MODELS, size)
+        b = (a + 1 + rng.integers(0, _MODELS - 1, size)) % _MODELS
+        won = rng.random(size) < 1 / (1 + np.exp(strength[b] - strength[a]))
+        outcome = np.where(rng.random(size) < 0.33, rng.integers(2, 4, size), np.where(won, 0, 1))
+        with store.write() as connection:
+            _insert(connection, rng, number[a], number[b], outcome, int(votes / _VOTES_A_VOTER))
+    store.close()
+
+
+def _insert(connection: sa.Connection, rng: np.random.Generator, a: Any, b: Any, outcome: Any, voters: int) -> None:
+    parts = _partitions(connection)
+    size = len(a)
+    partition = np.sort(rng.integers(0, PARTITIONS, size))
+    offset = np.empty(size, dtype=np.int64)
+    for nth, (part, first) in enumerate(parts):
+        mine = np.flatnonzero(partition == nth)
+        offset[mine] = first + np.arange(len(mine))
+        end = first + len(mine)
+        p = schema.partition.c
+        connection.execute(sa.update(schema.partition).where(p.partition_no == part).values(next_offset=end))
+    numbers = np.array([part for part, _ in parts], dtype=np.int64)[partition]
+    cast_at = _START + offset * PARTITIONS * SECOND + rng.integers(0, SECOND, size)
+    ids = [sha256(b"%d %d" % place).hexdigest()[:32] for place in zip(numbers.tolist(), offset.tolist(), strict=True)]
+    zeros = np.zeros(size, dtype=np.int32)
+    columns = {
+        "partition_no": numbers,
+        "offset": offset,
+        "vote_id": ids,
+        "voter": 1 + rng.integers(0, max(1, voters), size) * 2**20,
+        "cast_at": cast_at,
+        "appended_at": cast_at,
+        "model_a": a,
+        "model_b": b,
+        "outcome": outcome.astype(np.int16),
+        "fate": zeros.astype(np.int16),
+        "language": zeros,
+        "category": zeros,
+        "network": zeros,
+        "prompt": rng.integers(1, 2**62, size),
+        "voter_since": np.ma.masked_equal(zeros.astype(np.int64), 0),
+        "style": [None] * size,
+    }
+    load(connection, schema.vote, columns)
+    keys = np.frombuffer(b"".join(sha256(one.encode()).digest()[:16] for one in ids), dtype="V16")
+    order = np.argsort(keys.view("S16"), kind="stable")
+    load(
+        connection,
+        schema.vote_key,
+        {"key": keys[order], "partition_no": numbers[order], "offset": offset[order]},
+    )
+
+
+def _partitions(connection: sa.Connection) -> list[tuple[int, int]]:
+    """The partitions, made if there are none, with their next offsets."""
+    p = schema.partition.c
+    found = connection.execute(sa.select(p.partition_no, p.next_offset).order_by(p.partition_no)).all()
+    if found:
+        return [(int(row.partition_no), int(row.next_offset)) for row in found]
+    source = connection.execute(
+        schema.source.insert().returning(schema.source.c.source_no), {"name": "kafka:arena.votes"}
+    ).scalar_one()
+    for nth in range(PARTITIONS):
+        row = {"source_no": source, "number": nth, "next_offset": 0, "epoch": 1, "owner": "bench", "sealed_offset": 0,
+               "state_offset": 0, "updated_at": 0}  # fmt: skip
+        connection.execute(schema.partition.insert(), row)
+    return _partitions(connection)

@@ -1,0 +1,219 @@
+"""Every task by everybody, each in a process of its own, and the ratios.
+
+Laws: the same table for all, from one file; one process runs at a time; a peer is judged by its fastest way (warm, the
+setting that suits it); a ratio compares warm with warm and first call with first call.
+
+Of 100 bootstraps a peer runs a few and the rest is extrapolated, which the result says: with the time of 2 and of n
+rounds, T(100) = T(2) + 98 (T(n) − T(2)) / (n − 2), so that starting processes is not multiplied. A hundred rounds of a
+peer take minutes; `peer_rounds=100` runs them.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import Unavailable
+from pipeline.ratings import POINTS_PER_LOGIT
+
+OURS = "integrity"
+ROUNDS = 100
+_PEERS = Path(__file__).parent / "peers"
+_SCRIPTS = {"arena-rank": "arena_rank_tasks.py", "evalica": "evalica_tasks.py"}
+
+# How many times as fast as the faster peer; and with less memory than every peer.
+BARS = {"ratings": 15.0, "bootstrap": 40.0, "style": 12.0}
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRun:
+    """One task on one table by one engine.
+
+    Attributes:
+        engine: us or a peer, with the setting if it has several.
+        first: seconds of the first call of the process.
+        warm: seconds of the fastest later call, or of the only one.
+        cpu: CPU seconds of the leanest call of the process itself: what a busy machine does not blur.
+        peak_mb: largest resident set of the process; of the one that reads the table, where a peer starts several.
+        error: worst |Δ| from the exact optimum, points; NaN where there is none to compare with.
+        extrapolated: rounds that were run of those that the seconds stand for; 0 if all were.
+        failed: why there are no figures; empty if there are.
+    """
+
+    engine: str
+    first: float
+    warm: float
+    cpu: float
+    peak_mb: float
+    error: float
+    extrapolated: int = 0
+    failed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedTask:
+    """A task on a table, and how everybody did.
+
+    Attributes:
+        task: ratings, bootstrap or style.
+        table: real or synthetic.
+        runs: ours first.
+    """
+
+    task: str
+    table: str
+    runs: tuple[EngineRun, ...] = field(default=())
+
+    @property
+    def ours(self) -> EngineRun:
+        """Our run."""
+        return self.runs[0]
+
+    @property
+    def peers(self) -> tuple[EngineRun, ...]:
+        """The peers that finished."""
+        return tuple(run for run in self.runs[1:] if not run.failed)
+
+    @property
+    def faster(self) -> EngineRun:
+        """The fastest peer."""
+        return min(self.peers, key=lambda run: run.warm)
+
+    @property
+    def ratio(self) -> float:
+        """How many times as fast as the fastest peer, warm."""
+        return self.faster.warm / self.ours.warm
+
+    @property
+    def ratio_first(self) -> float:
+        """The same for the first call of a process."""
+        return min(run.first for run in self.peers) / self.ours.first
+
+    @property
+    def ratio_cpu(self) -> float:
+        """The same in CPU seconds, which a busy machine blurs less; NaN where a peer's processes are not counted."""
+        return min(run.cpu for run in self.peers) / self.ours.cpu
+
+    @property
+    def lean(self) -> bool:
+        """Less peak memory than every peer."""
+        return all(self.ours.peak_mb < run.peak_mb for run in self.peers)
+
+    @property
+    def passed(self) -> bool:
+        """The bar is met."""
+        return self.ratio >= BARS[self.task] and self.lean
+
+
+class RatingComparison:
+    """Runs children."""
+
+    def __init__(self, python: Path, repeats: int, peer_rounds: int, say: Callable[[str], None]) -> None:
+        """Compare by the interpreter of the peers' environment."""
+        self._python, self._repeats, self._peer_rounds, self._say = python, repeats, peer_rounds, say
+        self.versions: dict[str, str] = {}
+
+    def ratings(self, table: str, path: Path) -> ComparedTask:
+        """Strings → ratings with intervals."""
+        exact = self._ours("ratings", path, 2 * self._repeats)
+        runs = [self._run(OURS, exact, exact)]
+        runs += [_tried(peer, partial(self._plain, peer, "ratings", path, exact)) for peer in _SCRIPTS]
+        return _task("ratings", table, runs)
+
+    def bootstrap(self, table: str, path: Path) -> ComparedTask:
+        """Strings → ratings with the intervals of 100 bootstraps."""
+        exact = self._ours("bootstrap", path, self._repeats, ROUNDS)
+        runs = [self._run(OURS, exact, exact)]
+        runs += [_tried(peer, partial(self._rounds, peer, path, exact)) for peer in _SCRIPTS]
+        return _task("bootstrap", table, runs)
+
+    def style(self, table: str, path: Path) -> ComparedTask:
+        """Strings and style counts → ratings and coefficients with intervals."""
+        ours, exact = self._ours("style", path, self._repeats), self._ours("style-centred", path, 1)
+        runs = [self._run(OURS, ours, ours)]
+        for task, called in (("style", "arena-rank"), ("style-unpenalised", "arena-rank, reg=0")):
+            runs.append(_tried(called, partial(self._plain, "arena-rank", task, path, exact, called)))
+        return _task("style", table, runs)
+
+    def _plain(self, peer: str, task: str, path: Path, exact: Mapping[str, Any], called: str = "") -> EngineRun:
+        return self._run(called or peer, self._peer(peer, task, path, self._repeats), exact)
+
+    def _rounds(self, peer: str, path: Path, exact: Mapping[str, Any]) -> EngineRun:
+        if self._peer_rounds >= ROUNDS:
+            return self._run(peer, self._peer(peer, "bootstrap", path, 1, ROUNDS), exact)
+        few, more = 2, max(4, self._peer_rounds)
+        small, large = (self._peer(peer, "bootstrap", path, 1, rounds) for rounds in (few, more))
+        each = (large["seconds"][0] - small["seconds"][0]) / (more - few)
+        seconds = small["seconds"][0] + max(each, 0.0) * (ROUNDS - few)
+        run = self._run(peer, large, exact)
+        return EngineRun(peer, seconds, seconds, float("nan"), run.peak_mb, run.error, extrapolated=more)
+
+    def _ours(self, task: str, path: Path, repeats: int, rounds: int = 0) -> dict[str, Any]:
+        self._say(f"{OURS}: {task}")
+        return _child(
+            [sys.executable, "-m", "pipeline.lab.bench.rating_tasks", task, str(path), str(repeats), str(rounds)]
+        )
+
+    def _peer(self, peer: str, task: str, path: Path, repeats: int, rounds: int = 0) -> dict[str, Any]:
+        self._say(f"{peer}: {task}" + (f", {rounds} rounds" if rounds else ""))
+        script = str(_PEERS / _SCRIPTS[peer])
+        found = _child([str(self._python), "-W", "ignore", script, task, str(path), str(repeats), str(rounds)])
+        self.versions[peer] = found["version"]
+        return found
+
+    def _run(self, engine: str, found: Mapping[str, Any], exact: Mapping[str, Any]) -> EngineRun:
+        seconds = found["seconds"]
+        warm = min(seconds[1:] or seconds)
+        return EngineRun(engine, seconds[0], warm, min(found["cpu"]), found["peak_mb"], _error(found, exact))
+
+
+def _tried(engine: str, run: Callable[[], EngineRun]) -> EngineRun:
+    """A peer's run; one that fails (for want of memory, say) is a line that says so and ends nothing."""
+    try:
+        return run()
+    except Unavailable as error:
+        nan = float("nan")
+        return EngineRun(engine, nan, nan, nan, nan, nan, failed=str(error))
+
+
+def _task(task: str, table: str, runs: list[EngineRun]) -> ComparedTask:
+    """Law: a bar needs a peer.
+
+    Raises:
+        Unavailable: every peer failed.
+    """
+    found = ComparedTask(task, table, tuple(runs))
+    if not found.peers:
+        raise Unavailable(f"{task}: no peer finished: {'; '.join(run.failed for run in runs[1:])}")
+    return found
+
+
+def _error(found: Mapping[str, Any], exact: Mapping[str, Any]) -> float:
+    """Worst |Δ| in points, both in the mean-zero gauge."""
+    names = sorted(exact["theta"])
+    given, wanted = (np.array([one["theta"][name] for name in names]) for one in (found, exact))
+    difference = (given - given.mean()) - (wanted - wanted.mean())
+    return float(np.abs(difference).max() * POINTS_PER_LOGIT)
+
+
+def _child(command: list[str]) -> dict[str, Any]:
+    """Run one child to its end and read its document.
+
+    Raises:
+        Unavailable: it failed; says what it said last.
+    """
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        told = f"signal {-done.returncode}" if done.returncode < 0 else last
+        raise Unavailable(f"expected {' '.join(Path(word).name for word in command[-5:])} to finish, got: {told}")
+    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found

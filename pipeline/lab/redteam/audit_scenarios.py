@@ -1,0 +1,296 @@
+"""What the slow audits must say, and what they must not: S7, S8, S12, S13, S15, S17 and the published claims.
+
+S7    the best of N variants, N ∈ {3, 10, 27, 50}, whose true qualities spread by τ ∈ {0, 10, 65} points; nobody says N
+S8    two identical checkpoints: the published pairs, and boards drawn vote by vote
+S12   a model is retired while the mix of tasks shifts: who stays in which order hangs on who was retired
+S13   a split graph, and two halves that hang together by one thirty-third
+S15   a first place that hangs on two votes, and the real board's
+S17   a chat-tuned variant is tested (#2, #5 under style control), another model released (about #32)
+
+Source: Singh et al. 2025, "The Leaderboard Illusion"; Huang et al. 2025, "Dropping just a handful of preferences can
+change top LLM rankings" (S15). Law: the same seed gives the same table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import combinations
+from typing import Any, Literal
+
+import numpy as np
+
+from pipeline.audits import claims, task_mix
+from pipeline.audits.graph_health import graph_findings, graph_health
+from pipeline.audits.variants import VariantScore, best_of_n, releases
+from pipeline.audits.version import ModelVersion, version_mismatch
+from pipeline.errors import Disconnected
+from pipeline.events.registry_events import Released, Submitted
+from pipeline.lab.redteam.tuned_variant import simulate_tuned_variant
+from pipeline.lab.simulate.pair_rates import real_counts
+from pipeline.ratings import PairCounts, fewest_votes_to_replace_first, fit
+from pipeline.ratings.intervals import POINTS_PER_LOGIT
+from pipeline.ratings.winners_curse import debias_known_n, selection_gain, standard_error
+from pipeline.registry import Registry, RegistryState
+
+Must = Literal["be told", "be silent", "be right"]
+_SE, _ROUNDS = 6.3, 400
+_START = datetime(2025, 1, 1, tzinfo=UTC)
+# A share of 400 rounds at .01 has a Monte Carlo error of .005.
+_FALSE = 0.02
+
+
+@dataclass(frozen=True)
+class AuditCaseResult:
+    """What became of one case.
+
+    Attributes:
+        scenario, what: name and words.
+        found: what was said, in words with its figures.
+        must: be told, be silent, or come out as published.
+        figures: by name.
+        passed: whether it did.
+    """
+
+    scenario: str
+    what: str
+    found: str
+    must: Must
+    figures: dict[str, Any]
+    passed: bool
+
+
+def best_of_n_cases(seed: int) -> list[AuditCaseResult]:
+    """S7."""
+    rng = np.random.default_rng(seed)
+    rows = [_best(rng, n, tau) for n in (3, 10, 27, 50) for tau in (0.0, 10.0, 65.0)]
+    se = standard_error(3000, 0.345)
+    gain = selection_gain(50, se, 0.0).curse
+    published = f"luck alone gives {gain:+.1f} points (published: +11)"
+    what = "50 tests of 3,000 votes each, no difference between them"
+    return [*rows, AuditCaseResult("S7", what, published, "be right", {"gain": gain}, abs(gain - 11.5) <= 0.1)]
+
+
+def _best(rng: np.random.Generator, n: int, tau: float) -> AuditCaseResult:
+    """Families through the registry and the audit: the best variant is the first, by whatever name."""
+    state, true = _family(n), tau * rng.standard_normal((_ROUNDS, n))
+    seen = true + _SE * rng.standard_normal((_ROUNDS, n))
+    order = np.argsort(-seen, axis=1)
+    true, seen = np.take_along_axis(true, order, axis=1), np.take_along_axis(seen, order, axis=1)
+    errors, told = [], 0
+    for row in range(_ROUNDS):
+        scores = {f"bee-v{i:02}": VariantScore(float(seen[row, i]), _SE, 2000) for i in range(n)}
+        (one,) = releases(state, scores)
+        told += any(f.direction == "N not disclosed" for f in best_of_n([one]))
+        estimates = one.raw, one.corrected, debias_known_n(float(seen[row, 0]), n, _SE, tau), one.shrunk
+        errors.append([float(value or 0.0) - true[row, 0] for value in estimates])
+    raw, corrected, known, shrunk = np.array(errors).T
+    figures = {
+        "n": n, "tau": tau, "told": told / _ROUNDS, "gain": float(seen[:, 0].mean()), "bias": float(raw.mean()),
+        "bias_corrected": float(corrected.mean()), "rmse_corrected": float(np.sqrt((corrected**2).mean())),
+        "bias_tau_known": float(known.mean()), "bias_shrunk": float(shrunk.mean()),
+    }  # fmt: skip
+    found = (
+        f"N told of in {told / _ROUNDS:.0%}; seen {figures['gain']:+.1f}, of it luck {figures['bias']:+.1f}; error of "
+        f"the corrected score {figures['bias_corrected']:+.1f}, with τ known {figures['bias_tau_known']:+.1f}, of the "
+        f"one drawn to its family {figures['bias_shrunk']:+.1f}"
+    )
+    # Four Monte Carlo errors of the mean of one score, and the bar of 3.5 that is set for N = 27.
+    slack = 4 * np.sqrt(_SE**2 / _ROUNDS)
+    right = abs(figures["bias_tau_known"]) <= slack and abs(figures["bias_shrunk"]) <= max(abs(figures["bias"]), slack)
+    precise = not (n == 27 and tau == 0) or figures["rmse_corrected"] <= 3.5
+    what = f"the best of {n} variants, τ = {tau:g}, N not disclosed"
+    return AuditCaseResult("S7", what, found, "be told", figures, told == _ROUNDS and bool(right) and precise)
+
+
+def _family(n: int) -> RegistryState:
+    common = {"schema": 1, "provider": "hive", "visibility": "private", "license": "proprietary"}
+    events: list[Submitted | Released] = [
+        Submitted(event_id=f"s{i}", at=_START, model=f"bee-v{i:02}", **common)  # type: ignore[arg-type]
+        for i in range(n)
+    ]
+    events.append(Released(schema=1, event_id="r", at=_START + timedelta(days=9), model="bee-v00"))
+    registry = Registry(events)
+    return registry.as_of(2**62)
+
+
+def identical_checkpoint_cases(seed: int) -> list[AuditCaseResult]:
+    """S8."""
+    rows = []
+    for first, second, se in ((1069.0, 1052.0, 13.8), (1097.0, 1059.0, 27.2)):
+        said = version_mismatch(
+            ModelVersion("one", first, se, digest="d"), ModelVersion("other", second, se, digest="d")
+        )
+        z = (first - second) / (se * 2**0.5)
+        what = f"two identical checkpoints at {first:.0f} and {second:.0f}"
+        found = f"z = {z:.2f}: " + (said[0].what if said else "nothing said")
+        rows.append(AuditCaseResult("S8", what, found, "be silent", {"z": z}, not said))
+    rng = np.random.default_rng(seed)
+    fired = sum(_twins_fire(rng) for _ in range(_ROUNDS)) / _ROUNDS
+    what = f"{_ROUNDS} boards drawn vote by vote, two of the models identical"
+    return [*rows, AuditCaseResult("S8", what, f"{fired:.1%} said", "be silent", {"share": fired}, fired <= _FALSE)]
+
+
+def _twins_fire(rng: np.random.Generator) -> bool:
+    k = 12
+    theta = np.concatenate([np.linspace(-0.5, 0.5, k - 2), [0.1, 0.1]])
+    pairs = np.array(list(combinations(range(k), 2)))
+    p = 1 / (1 + np.exp(theta[pairs[:, 1]] - theta[pairs[:, 0]]))
+    drawn = rng.multinomial(180, np.stack([0.655 * p, 0.655 * (1 - p), np.full(len(p), 0.345)], axis=1))
+    table = np.c_[drawn, np.zeros(len(p), dtype=np.int64)]
+    fitted = fit(PairCounts.from_rows(tuple(f"m{i:02}" for i in range(k)), pairs[:, 0], pairs[:, 1], table))
+    points = fitted.theta * POINTS_PER_LOGIT
+    se = np.sqrt(np.diag(fitted.covariance)) * POINTS_PER_LOGIT
+    one, other = (ModelVersion(f"m{i}", float(points[i]), float(se[i])) for i in (k - 2, k - 1))
+    return bool(version_mismatch(one, other))
+
+
+# P(row beats column) of the two tasks of the published example; what is missing to 1 are ties.
+TASKS = (
+    np.array([[0, 0.5, 0.6, 0.4], [0.4, 0, 0.3, 0.1], [0.4, 0.7, 0, 0.3], [0.6, 0.9, 0.7, 0]]),
+    np.array([[0, 0.3, 0.3, 0.2], [0.5, 0, 0.4, 0.8], [0.5, 0.6, 0, 0.9], [0.8, 0.2, 0.1, 0]]),
+)
+ORDERS = {"": "CDBA", "A": "CABD", "B": "CDAB", "C": "DBCA", "D": "DCAB"}
+"""Retired model → the order of all four."""
+
+
+def task_mix_cases(seed: int) -> list[AuditCaseResult]:  # noqa: ARG001  # expected votes: there is no chance in it
+    """S12: 1,000 votes at 9:1, then 1,000 at 1:9 without the retired model; expected votes, so without rounding."""
+    rows = []
+    for retired, order in ORDERS.items():
+        before = _phase((0.9, 0.1), "ABCD")
+        after = _phase((0.1, 0.9), "".join(m for m in "ABCD" if m != retired))
+        tasks = {f"task {k + 1}": PairCounts.merge([before[k], after[k]]) for k in (0, 1)}
+        found = task_mix.task_mix(tasks)
+        seen = "".join(found.order)
+        told = task_mix.task_mix_findings(found)
+        what = f"{retired or 'nobody'} is retired while the mix of two tasks shifts from 9:1 to 1:9"
+        said = f"order {seen} (published {order}), at one mix {''.join(found.order_at_one_mix)}; " + (
+            told[0].what if told else "no pair hangs on the mix"
+        )
+        figures = {"order": seen, "order_at_one_mix": "".join(found.order_at_one_mix), "pairs": len(found.reordered)}
+        rows.append(AuditCaseResult("S12", what, said, "be right", figures, seen == order))
+    return rows
+
+
+def _phase(shares: tuple[float, float], kept: str) -> list[PairCounts]:
+    pairs = [(i, j) for i, j in combinations(range(4), 2) if "ABCD"[i] in kept and "ABCD"[j] in kept]
+    parts = []
+    for P, share in zip(TASKS, shares, strict=True):
+        each = 9_000_000 * share / len(pairs)
+        rows = [[i, j, *np.round(each * np.array([P[i, j], P[j, i], 1 - P[i, j] - P[j, i], 0]))] for i, j in pairs]
+        table = np.array(rows, dtype=np.int64)
+        parts.append(PairCounts.from_rows(tuple("ABCD"), table[:, 0], table[:, 1], table[:, 2:]))
+    return parts
+
+
+def graph_cases(seed: int) -> list[AuditCaseResult]:  # noqa: ARG001
+    """S13."""
+    split, bridge, even = _halves(100, 0), _halves(165, 5), _halves(100, 100)
+    try:
+        fit(split)
+        refused = False
+    except Disconnected:
+        refused = True
+    said = [finding.direction for finding in graph_findings(split)]
+    first = AuditCaseResult(
+        "S13", "two halves that were never compared", f"the fit is {'refused' if refused else 'NOT refused'}; {said}",
+        "be told", {"refused": refused, "told": said}, refused and said == ["split"],
+    )  # fmt: skip
+    health, told = graph_health(bridge), graph_findings(bridge)
+    figures = {"lambda2": health.lambda2, "worst_se": health.worst_se, "crossing": health.crossing}
+    text = f"λ₂ {health.lambda2:.1f}, worst comparison known to {health.worst_se:.0f} points; " + (
+        told[0].what if told else "nothing said"
+    )
+    passed = [finding.direction for finding in told] == ["weak bridge"]
+    second = AuditCaseResult("S13", "two halves compared a thirty-third as often", text, "be told", figures, passed)
+    quiet = graph_findings(even)
+    third = AuditCaseResult(
+        "S13", "the same board, evenly compared", quiet[0].what if quiet else "nothing said", "be silent", {}, not quiet
+    )
+    return [first, second, third]
+
+
+def _halves(within: int, across: int) -> PairCounts:
+    rows = [[i, j, n, n, 0, 0] for i, j in combinations(range(8), 2) if (n := within if i // 4 == j // 4 else across)]
+    table = np.array(rows)
+    return PairCounts.from_rows(tuple(f"m{k}" for k in range(8)), table[:, 0], table[:, 1], table[:, 2:])
+
+
+def fragility_cases(seed: int) -> list[AuditCaseResult]:  # noqa: ARG001
+    """S15."""
+    table = [[334, 333, 0, 0], [400, 300, 0, 0], [400, 301, 0, 0]]
+    two = PairCounts.from_rows(("ant", "bee", "cow"), [0, 0, 1], [1, 2, 2], table)
+    return [
+        _dethroned("a lead of two votes in two thousand", two, 2),
+        # The published bound of the fewest, by influence, exact refit and bisection.
+        _dethroned("the real board of 1,670,250 votes", real_counts(), 462),
+    ]
+
+
+def _dethroned(what: str, counts: PairCounts, published: int) -> AuditCaseResult:
+    swap = fewest_votes_to_replace_first(counts)
+    if swap is None:
+        return AuditCaseResult("S15", what, "no set of votes found", "be right", {}, False)
+    after = fit(counts.minus(swap.dropped))
+    swapped = counts.models[int(np.argmax(after.theta))] == swap.below
+    found = f"without {swap.votes} votes ({swap.share:.3%}) {swap.below} is first, not {swap.above}"
+    figures = {"votes": swap.votes, "share": swap.share, "published": published}
+    return AuditCaseResult("S15", what, found, "be right", figures, swapped and swap.votes <= published)
+
+
+def tuned_variant_cases(seed: int) -> list[AuditCaseResult]:
+    """S17."""
+    tested, released, curse = simulate_tuned_variant(seed)
+    said = version_mismatch(tested, released, curse)
+    directions = [finding.direction for finding in said]
+    what = "a chat-tuned variant is tested, another checkpoint released"
+    found = (
+        f"tested #{tested.rank} ({tested.rating:.0f}), under style control #{tested.style_rank}; released "
+        f"#{released.rank} ({released.rating:.0f}): {', '.join(directions) or 'nothing said'}"
+    )
+    figures = {
+        "tested_rank": tested.rank, "tested_style_rank": tested.style_rank, "released_rank": released.rank,
+        "told": directions,
+    }  # fmt: skip
+    must = {"another checkpoint", "weaker than tested", "another style: tokens"}
+    falls = (tested.style_rank or 0) > (tested.rank or 0) and (released.rank or 0) > (tested.rank or 0) + 20
+    return [AuditCaseResult("S17", what, found, "be told", figures, must <= set(directions) and falls)]
+
+
+_CLAIMS = (
+    ("GSM8K", 92.1, 78.8, 1_319, True),
+    ("HumanEval", 74.3, 62.9, 164, False),
+    ("MMLU", 86.5, 71.2, 14_042, True),
+)
+_ARENA, _OTHER = (23.5, 42.7, 49.9), (66.5, 64.4, 65.9)
+
+
+def claim_cases(seed: int) -> list[AuditCaseResult]:  # noqa: ARG001
+    """The published claims and reproductions, and what training on arena prompts did."""
+    rows = []
+    for name, said, measured, n, fires in _CLAIMS:
+        test = claims.benchmark_claim("m", name, *claims.score_pair(said, None, measured, n))
+        text = f"z = {test.z:.1f}, p = {test.p_value:.2g}: {'told' if test.fires else 'not told'}"
+        what, must = f"{name}: claimed {said}, measured {measured} (n = {n:,})", "be told" if fires else "be silent"
+        figures = {"z": test.z, "p_value": test.p_value}
+        rows.append(AuditCaseResult("claims", what, text, must, figures, test.fires is fires))  # type: ignore[arg-type]
+    for share, k in (("30%", 1), ("70%", 2)):
+        arena = claims.score_pair(_ARENA[0], 500, _ARENA[k], 500)
+        test = claims.arena_gap("m", "arena", arena, claims.score_pair(_OTHER[0], 14_042, _OTHER[k], 14_042))
+        what = f"{share} of the training from an arena: {_ARENA[0]} → {_ARENA[k]}, elsewhere {_OTHER[0]} → {_OTHER[k]}"
+        rows.append(AuditCaseResult("claims", what, f"z = {test.z:.1f}", "be told", {"z": test.z}, test.fires))
+    return rows
+
+
+AUDIT_CASES: dict[str, Callable[[int], list[AuditCaseResult]]] = {
+    "S7": best_of_n_cases,
+    "S8": identical_checkpoint_cases,
+    "S12": task_mix_cases,
+    "S13": graph_cases,
+    "S15": fragility_cases,
+    "S17": tuned_variant_cases,
+    "claims": claim_cases,
+}
+"""By the name that `integrity redteam --scenario` takes."""

@@ -1,0 +1,58 @@
+"""Votes as canonical JSON lines, several times faster than through the vote class.
+
+Law: each line equals `pipeline.events.to_bytes` of the vote it holds (keys sorted, nothing absent written).
+A test decodes and encodes every line again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.events.vote import SCHEMA
+from pipeline.vocabulary.arrays import Int8, Int64
+from pipeline.vocabulary.outcomes import OUTCOMES
+
+
+def encode_votes(
+    *,
+    cast_at: list[str],
+    category: list[str],
+    language: list[str],
+    model_a: list[str],
+    model_b: list[str],
+    network: list[str],
+    prompt_hash: list[str],
+    vote_id: list[str],
+    voter_id: list[str],
+    voter_since: list[str],
+    outcome: Int8,
+) -> Iterator[bytes]:
+    """Join columns of JSON text (from `texts` and `times`; the two hexadecimal ones bare) into lines."""
+    schema, winner = SCHEMA, json_strings(OUTCOMES, outcome)
+    columns = (
+        cast_at, category, language, model_a, model_b, network, prompt_hash, vote_id, voter_id, voter_since,
+        winner,
+    )  # fmt: skip
+    for at, cat, lang, a, b, net, prompt, vote, voter, since, won in zip(*columns, strict=True):
+        yield (
+            f'{{"cast_at":{at},"category":{cat},"language":{lang},"model_a":{a},"model_b":{b},"network":{net},'
+            f'"prompt_hash":"{prompt}","schema":{schema},"vote_id":"{vote}","voter_id":{voter},'
+            f'"voter_since":{since},"winner":{won}}}'
+        ).encode()
+
+
+def json_strings(names: Sequence[str], codes: npt.NDArray[Any]) -> list[str]:
+    """Look codes up among names, as JSON strings: each name is escaped once, not once a vote."""
+    quoted = [msgspec.json.encode(name).decode() for name in names]
+    return [quoted[code] for code in codes.tolist()]
+
+
+def json_times(values: Int64) -> list[str]:
+    """Write microseconds since 1970 as JSON strings in RFC 3339; a whole second has no fraction."""
+    written = np.datetime_as_string(values.astype("datetime64[us]"), unit="us").tolist()
+    return [f'"{text}Z"'.replace(".000000Z", "Z") for text in written]

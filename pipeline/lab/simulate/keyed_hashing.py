@@ -1,0 +1,60 @@
+"""Numbers that depend on a key alone.
+
+A voter's taste for a model must be the same at every vote. A table of 55,000 voters × 129 models would hold
+mostly pairs that never meet; a hash of (seed, purpose, voter, model) gives the same number without one.
+
+The mixer is the finaliser of SplitMix64 (Steele, Lea & Flood 2014, "Fast splittable pseudorandom number
+generators", OOPSLA). Law: for fixed earlier keys it is a bijection of the last, so ids never collide.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtri
+
+from pipeline.vocabulary.arrays import Float64, UInt64
+
+# One number per purpose, so that a vote id and a prompt with the same number share nothing.
+TASTE, TIES, VOTE_HIGH, VOTE_LOW, VOTER, PROMPT = range(6)
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_FIRST = np.uint64(0xBF58476D1CE4E5B9)
+_SECOND = np.uint64(0x94D049BB133111EB)
+
+
+def hash_keys(seed: int, purpose: int, *keys: npt.ArrayLike) -> UInt64:
+    """Hash keys to 64 bits.
+
+    Args:
+        seed: of the stream; taken modulo 2⁶⁴.
+        purpose: one of the constants above.
+        keys: whole numbers ≥ 0, broadcast against each other.
+
+    Returns:
+        uint64, of the keys' shape and at least one-dimensional.
+    """
+    state = np.array([seed % 2**64], dtype=np.uint64)
+    for key in (purpose, *keys):
+        state = _finalise(state ^ np.asarray(key).astype(np.uint64))
+    return state
+
+
+def hash_normal(seed: int, purpose: int, *keys: npt.ArrayLike) -> Float64:
+    """Draw one standard normal number per key: the normal quantile of the hash."""
+    # 53 bits fill a double; the half keeps 0 and 1, whose quantiles are infinite, out.
+    uniform = ((hash_keys(seed, purpose, *keys) >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+    return np.asarray(ndtri(uniform), dtype=np.float64)
+
+
+def to_hex(values: UInt64) -> list[str]:
+    """Write each number as 16 lower-case digits."""
+    text = values.astype(">u8").tobytes().hex()
+    return [text[i : i + 16] for i in range(0, len(text), 16)]
+
+
+def _finalise(state: UInt64) -> UInt64:
+    z = state + _GOLDEN
+    z = (z ^ (z >> np.uint64(30))) * _FIRST
+    z = (z ^ (z >> np.uint64(27))) * _SECOND
+    return np.asarray(z ^ (z >> np.uint64(31)), dtype=np.uint64)

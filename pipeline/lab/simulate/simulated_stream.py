@@ -1,0 +1,131 @@
+"""Votes as columns, in the order of time.
+
+Laws: column i of every array speaks of the same vote; cast_at never falls; names come from (seed, code)
+alone, so two parts of one stream call a voter the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.lab.simulate import json_lines
+from pipeline.lab.simulate.keyed_hashing import VOTE_HIGH, VOTE_LOW, VOTER, hash_keys, to_hex
+from pipeline.lab.simulate.voter_population import CATEGORIES, LANGUAGES, NETWORKS
+from pipeline.ratings import PairCounts
+from pipeline.vocabulary.arrays import Bool, Int8, Int16, Int32, Int64, UInt64
+
+_NOT_COLUMNS = ("models", "seed")
+# The text of so many votes is held at a time, about 15 MB, however long the stream.
+_CHUNK = 50_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SimulatedStream:
+    """Simulated votes.
+
+    Attributes:
+        models: names; model codes index into them.
+        seed: names and ids are derived from it.
+        serial: int64[N], a number per vote, unique; honest votes come first.
+        cast_at: int64[N], microseconds since 1970 UTC.
+        voter: int32[N], codes; see `voter_name`.
+        model_a: int16[N], the left model.
+        model_b: int16[N], the right model.
+        outcome: int8[N], a position in `pipeline.events.OUTCOMES`.
+        voter_since: int64[N], microseconds since 1970 UTC.
+        language: int8[N], an index into `people.LANGUAGES`.
+        category: int8[N], an index into `people.CATEGORIES`.
+        prompt_hash: uint64[N].
+        network: int16[N], an index into `people.NETWORKS`.
+        attack: int16[N], which of the planted attacks cast the vote; −1 is honest. Never written out.
+    """
+
+    models: tuple[str, ...]
+    seed: int
+    serial: Int64
+    cast_at: Int64
+    voter: Int32
+    model_a: Int16
+    model_b: Int16
+    outcome: Int8
+    voter_since: Int64
+    language: Int8
+    category: Int8
+    prompt_hash: UInt64
+    network: Int16
+    attack: Int16
+
+    def __len__(self) -> int:
+        """The number of votes."""
+        return len(self.cast_at)
+
+    @property
+    def is_attack(self) -> Bool:
+        """bool[N], the ground truth of each vote."""
+        return self.attack >= 0
+
+    def take(self, rows: npt.NDArray[Any] | slice) -> SimulatedStream:
+        """Return the votes at `rows` (a mask, a slice or ascending indices)."""
+        columns = {name: getattr(self, name)[rows] for name in self._columns()}
+        return SimulatedStream(models=self.models, seed=self.seed, **columns)
+
+    @classmethod
+    def merge(cls, parts: Sequence[SimulatedStream]) -> SimulatedStream:
+        """Bring parts of one stream (same models and seed) into the order of time."""
+        joined = {name: np.concatenate([getattr(p, name) for p in parts]) for name in cls._columns()}
+        order = np.argsort(joined["cast_at"], kind="stable")
+        columns = {name: column[order] for name, column in joined.items()}
+        return cls(models=parts[0].models, seed=parts[0].seed, **columns)
+
+    def pair_counts(self) -> PairCounts:
+        """Count the votes by pair and outcome, for a rating."""
+        return PairCounts.from_codes(self.models, self.model_a, self.model_b, self.outcome)
+
+    def voter_name(self, code: int) -> str:
+        """Name a voter as its votes do: nothing in the name tells an attacker from the honest."""
+        return _voter_names(self.seed, np.array([code]))[0]
+
+    def vote_ids(self) -> list[str]:
+        """Return 32 hexadecimal digits a vote, from the seed and the serial number."""
+        halves = (to_hex(hash_keys(self.seed, purpose, self.serial)) for purpose in (VOTE_HIGH, VOTE_LOW))
+        return [high + low for high, low in zip(*halves, strict=True)]
+
+    def to_bytes(self) -> Iterator[bytes]:
+        """Yield each vote as `pipeline.events.to_bytes` would write it, without a line end."""
+        for begin in range(0, len(self), _CHUNK):
+            yield from self.take(slice(begin, begin + _CHUNK))._lines()
+
+    def write_jsonl(self, path: str | Path) -> None:
+        """Write one vote a line; an existing file is replaced."""
+        with Path(path).open("wb") as out:
+            out.writelines(line + b"\n" for line in self.to_bytes())
+
+    def _lines(self) -> Iterator[bytes]:
+        codes, place = np.unique(self.voter, return_inverse=True)
+        return json_lines.encode_votes(
+            cast_at=json_lines.json_times(self.cast_at),
+            category=json_lines.json_strings(list(CATEGORIES), self.category),
+            language=json_lines.json_strings(list(LANGUAGES), self.language),
+            model_a=json_lines.json_strings(self.models, self.model_a),
+            model_b=json_lines.json_strings(self.models, self.model_b),
+            network=json_lines.json_strings(NETWORKS, self.network),
+            prompt_hash=to_hex(self.prompt_hash),
+            vote_id=self.vote_ids(),
+            voter_id=json_lines.json_strings(_voter_names(self.seed, codes), place),
+            voter_since=json_lines.json_times(self.voter_since),
+            outcome=self.outcome,
+        )
+
+    @classmethod
+    def _columns(cls) -> list[str]:
+        return [name for name in cls.__dataclass_fields__ if name not in _NOT_COLUMNS]
+
+
+def _voter_names(seed: int, codes: npt.NDArray[Any]) -> list[str]:
+    return ["u" + digits for digits in to_hex(hash_keys(seed, VOTER, codes))]

@@ -1,0 +1,93 @@
+"""Battles and honest outcomes: real pairs meet as often as they did, and voters differ in taste.
+
+Voter v prefers left model a to right model b with logit l_ab + taste(v, a) − taste(v, b) and ties with logit
+t_ab + ease(v); tastes are normal with sd `taste_sd`, ease with sd `tie_sd`. l and t are set so that all
+voters together have the real rates (`truth.averaged_logit`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit
+
+from pipeline.lab.simulate.honest_spec import HonestSpec
+from pipeline.lab.simulate.keyed_hashing import TASTE, TIES, hash_normal
+from pipeline.lab.simulate.pair_rates import PairRates, averaged_logit, real_pair_rates
+from pipeline.lab.simulate.vote_times import hourly_rates
+from pipeline.vocabulary.arrays import Bool, Float64, Int8, Int64
+from pipeline.vocabulary.time import to_microseconds
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShownBattles:
+    """Pairs shown to voters.
+
+    Attributes:
+        voter: int64[N], codes.
+        pair: int64[N], an index into the pairs of `Truth`.
+        flipped: bool[N], the pair's second model stands on the left.
+        left: int64[N], model codes.
+        right: int64[N], model codes.
+    """
+
+    voter: Int64
+    pair: Int64
+    flipped: Bool
+    left: Int64
+    right: Int64
+
+    def where(self, mine: Bool, other: ShownBattles) -> ShownBattles:
+        """Take these battles where `mine` holds and the other ones elsewhere."""
+        return ShownBattles(
+            voter=self.voter,
+            pair=np.where(mine, self.pair, other.pair),
+            flipped=np.where(mine, self.flipped, other.flipped),
+            left=np.where(mine, self.left, other.left),
+            right=np.where(mine, self.right, other.right),
+        )
+
+
+class VoteSimulator:
+    """What honest and bought votes share: real rates, voters' tastes and the rhythm of the board."""
+
+    def __init__(self, spec: HonestSpec) -> None:
+        self.spec = spec
+        self.truth: PairRates = real_pair_rates(spec.models)
+        self.start = to_microseconds(spec.start)
+        self.rates = hourly_rates(np.random.default_rng([spec.seed, 0]), spec.start, spec.days, spec.burstiness)
+        # The difference of two tastes has √2 times their spread.
+        self._wins = averaged_logit(self.truth.wins, spec.taste_sd * 2**0.5)
+        self._ties = averaged_logit(self.truth.ties, spec.tie_sd)
+
+    def show(self, rng: np.random.Generator, voter: Int64, among: Int64 | None = None) -> ShownBattles:
+        """Draw a battle for each entry of `voter`, as often as pairs really meet, on random sides.
+
+        Args:
+            rng: the source of chance.
+            voter: int64[N].
+            among: only these pairs; by default all.
+        """
+        share = self.truth.share if among is None else self.truth.share[among]
+        edges = np.cumsum(share)
+        drawn = np.searchsorted(edges, rng.uniform(0, edges[-1], len(voter)), side="right")
+        pair = drawn if among is None else among[drawn]
+        flipped = rng.random(len(voter)) < 0.5
+        a, b = self.truth.a[pair], self.truth.b[pair]
+        return ShownBattles(voter, pair, flipped, np.where(flipped, b, a), np.where(flipped, a, b))
+
+    def vote(self, rng: np.random.Generator, shown: ShownBattles) -> Int8:
+        """Draw honest outcomes."""
+        n, pair = len(shown.voter), shown.pair
+        liking = self._wins[pair] * np.where(shown.flipped, -1, 1)
+        liking += self.taste(shown.voter, shown.left) - self.taste(shown.voter, shown.right)
+        ease = self.spec.tie_sd * hash_normal(self.spec.seed, TIES, shown.voter)
+        tied = rng.random(n) < expit(self._ties[pair] + ease)
+        decided = rng.random(n) >= expit(liking)
+        undecided = 2 + (rng.random(n) < self.truth.bad[pair])
+        return np.where(tied, undecided, decided).astype(np.int8)
+
+    def taste(self, voter: Int64, model: Int64) -> Float64:
+        """Return the taste of voters for models, in logits: always the same for the same two."""
+        return self.spec.taste_sd * hash_normal(self.spec.seed, TASTE, voter, model)

@@ -1,0 +1,90 @@
+"""The figures of evidence: what is measured stands beside what is asked, and says so where it falls short."""
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from pipeline.cli.commands import app
+from pipeline.detectors import VoterBias
+from pipeline.errors import Usage
+from pipeline.lab.bench import detector_accuracy
+from pipeline.lab.bench.detector_accuracy import PARTS, AccuracyFigure, first_alarms
+from pipeline.lab.simulate.simulated_voters import SimulatedVoters
+
+
+@pytest.mark.parametrize(
+    ("relation", "value", "bar", "holds"),
+    [
+        ("at most", 0.01, 0.01, True),
+        ("at most", 0.011, 0.01, False),
+        ("at least", 0.7, 0.7, True),
+        ("at least", 0.69, 0.7, False),
+        ("reported", 0.5, None, None),
+        ("at most", float("inf"), 20.0, False),  # never found
+    ],
+)
+def test_a_figure_holds_at_its_bar_and_not_beyond(
+    relation: detector_accuracy.Relation, value: float, bar: float | None, holds: bool | None
+) -> None:
+    assert AccuracyFigure("x", value, relation, bar, "votes").holds is holds
+
+
+def test_the_first_alarm_is_that_of_each_voter_alone() -> None:
+    board = SimulatedVoters(seed=5, models=12)
+    votes = board.cast("left", 6, 60)
+    together = first_alarms(votes, board.reference, "biased")
+    assert np.isfinite(together).all()
+    for voter in range(6):
+        mine = votes.take(votes.voter == voter)
+        _, raised = VoterBias().observe(mine, [None] * 6, board.reference)
+        assert together[voter] == min(r.evidence["votes"] for r in raised if r.direction == "biased")
+
+
+def test_most_voters_at_half_strength_are_found_and_the_honest_who_see_as_much_of_a_model_are_not() -> None:
+    board = SimulatedVoters(seed=3)
+    assert detector_accuracy._within_400(board, 100, sampling=0.2, strength=0.5) >= 0.55
+    assert detector_accuracy._alarmed(board, "biased", voters=200, sampling=0.2) <= 0.01
+
+
+def test_honest_voters_of_few_models_whose_ties_depend_on_the_pair_are_not_found() -> None:
+    board = SimulatedVoters(seed=4, models=10, closeness=True, lean=0.15)
+    ties = board.cast("honest", 200, 300)
+    theta = np.abs(board.theta[ties.model_a] - board.theta[ties.model_b])
+    near, far = (ties.outcome[which] >= 2 for which in (theta < 0.2, theta > 1.5))
+    assert far.mean() < near.mean() - 0.05
+    assert detector_accuracy._alarmed(board, "biased", voters=300, each=600) <= 0.02
+
+
+def test_the_verb_shows_every_figure_beside_its_bar_and_says_where_it_falls_short(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    short = AccuracyFigure("found too late", float("inf"), "at most", 20.0, "votes")
+    monkeypatch.setitem(PARTS, "power", lambda _: iter([short, AccuracyFigure("seen", 3.0, "reported", None, "votes")]))
+    told = CliRunner().invoke(app, ["bench", "evidence", "--only", "power"])
+    assert told.exit_code == 0, told.output
+    line = next(line for line in told.stdout.splitlines() if "found too late" in line)
+    assert "never" in line
+    assert "≤ 20" in line
+    assert "no" in line
+    document = json.loads(CliRunner().invoke(app, ["bench", "evidence", "--only", "power", "--json"]).stdout)
+    assert [(one["value"], one["bar"], one["holds"]) for one in document] == [(None, 20.0, False), (3.0, None, None)]
+
+
+def test_a_tenth_of_the_sample_is_a_tenth_of_the_voters() -> None:
+    told = CliRunner().invoke(app, ["bench", "evidence", "--only", "calibration,state", "--scale", "0.02", "--json"])
+    assert told.exit_code == 0, told.output
+    document = json.loads(told.stdout)
+    assert document[0]["what"] == "false alarms of 20 honest voters × 400 votes"
+    assert all(one["value"] is not None and one["value"] >= 0 for one in document)
+    assert "10,000 voters of the power law" in document[-1]["what"]
+    assert 20 < document[-1]["value"] < 120
+    assert document[-1]["value"] == pytest.approx(sum(one["value"] for one in document[-4:-1]), abs=0.01)
+
+
+@pytest.mark.parametrize("words", [("--only", "voters"), ("--scale", "0"), ("--scale", "2")])
+def test_what_cannot_be_measured_is_refused(words: tuple[str, str]) -> None:
+    told = CliRunner().invoke(app, ["bench", "evidence", *words])
+    assert isinstance(told.exception, Usage)
+    assert f"got {words[1]!r}" in str(told.exception) or f"got {float(words[1])}" in str(told.exception)
