@@ -16,7 +16,7 @@ export DEBIAN_FRONTEND := noninteractive
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-faults nemesis mutants test-stack wheel-verify docs lint bench bench-ratings up status down kafka prometheus faketime chromium clean lock
+.PHONY: help setup demo test test-all test-long test-beside test-peers test-faults nemesis mutants test-stack wheel-verify docs lint bench bench-ratings up status down kafka prometheus faketime chromium clean lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,12 +26,25 @@ setup: $(VENV)/.synced ## make the environment .venv from requirements.lock
 demo: setup ## the whole story on real pair counts with planted attacks; no service needed
 	@$(BIN)/integrity demo $(ARGS)
 
-# A part of the suite (ARGS) need not cover 80% of the code. .venv/bin holds promtool. One process more than two cores:
-# tests with servers in them wait as often as they compute.
-test: setup kafka prometheus faketime chromium ## the whole suite, against a real Kafka and a real PostgreSQL
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest \
-		--numprocesses 3 --dist loadfile --no-loadscope-reorder \
-		--cov --cov-report=term:skip-covered $(if $(ARGS),--cov-fail-under=0) $(ARGS)
+# One process more than two cores: tests with servers in them wait as often as they compute. .venv/bin holds promtool.
+pytest := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+chosen := not stack and not slow and not beside and not peers
+
+test: setup kafka prometheus faketime chromium ## the everyday suite with the real Kafka, PostgreSQL, Airflow, Prometheus, Chromium: 5 minutes
+	$(pytest) -m "$(chosen) and not long" $(if $(COVER),--cov --cov-report= --cov-fail-under=0) $(ARGS)
+
+test-all: ## every test, as CI runs them: 20 minutes
+	$(MAKE) test COVER=1
+	$(MAKE) test-long test-faults test-stack
+
+test-long: setup kafka prometheus faketime chromium ## what make test leaves out; in make test-all with the coverage of both
+	$(pytest) -m "$(chosen) and long" --cov --cov-append --cov-report=term:skip-covered $(if $(ARGS),--cov-fail-under=0) $(ARGS)
+
+test-beside: setup ## what real files in ../shared/data say, which may not be shipped
+	$(BIN)/pytest -m beside $(ARGS)
+
+test-peers: setup .venv-bench/.synced ## the rating engine against arena-rank and evalica
+	$(BIN)/pytest -m peers $(ARGS)
 
 # --strict: a broken link or anchor is an error. docs/site_checks.py refuses pages that load anything from elsewhere.
 docs: setup ## the documentation as a site that needs no network: build/site

@@ -23,6 +23,7 @@ from pipeline.devstack import KafkaServer, PostgresServer
 from pipeline.devstack.monitoring import AlertmanagerServer
 from pipeline.devstack.process import LocalServer
 from pipeline.errors import Unavailable
+from tests.services import WANT, give_up, services_required
 
 SERVICES = {
     "kafka": "the real Kafka broker",
@@ -45,7 +46,6 @@ FIXTURES = {
 }
 # The services that no complete run under CI may do without, whatever became of the tests that use them.
 REQUIRED = ("kafka", "postgres")
-WANT = "for want of a service: "
 # `make prometheus` puts promtool beside the interpreter, which is on PATH under `make test` alone.
 SEARCH = os.pathsep.join([str(Path(sys.prefix) / "bin"), os.environ.get("PATH", "")])
 
@@ -54,19 +54,10 @@ Server = TypeVar("Server", bound=LocalServer)
 # keywords would also match a folder of the same name.
 PROPERTY = "services"
 # The expression of pyproject.toml: the stack walk and the long faults have commands of their own.
-DEFAULT_CHOICE = "not stack and not slow"
+DEFAULT_CHOICE = "not stack and not slow and not beside and not peers"
+EVERYDAY_CHOICE = f"{DEFAULT_CHOICE} and not long"
 ran: Counter[str] = Counter()
 wanting: Counter[str] = Counter()
-
-
-def services_required() -> bool:
-    return os.environ.get("CI") == "true" or os.environ.get("INTEGRITY_REQUIRE_SERVICES") == "1"
-
-
-def give_up(reason: str) -> None:
-    if services_required():
-        pytest.fail(WANT + reason, pytrace=False)
-    pytest.skip(WANT + reason)
 
 
 def started(server: Server) -> Server:
@@ -190,7 +181,11 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 def unused(config: pytest.Config) -> list[str]:
     """The required services that a complete run under CI did not use."""
-    chosen = config.option.keyword or config.option.markexpr != DEFAULT_CHOICE or config.option.collectonly
+    chosen = (
+        config.option.keyword
+        or config.option.markexpr not in (DEFAULT_CHOICE, EVERYDAY_CHOICE)
+        or config.option.collectonly
+    )
     if hasattr(config, "workerinput"):
         return []  # a part of a run: the process that counts the whole says
     complete = config.args_source is not pytest.Config.ArgsSource.ARGS and not chosen

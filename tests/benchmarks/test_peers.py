@@ -1,4 +1,4 @@
-"""The peers as oracles, where their environment is there (`make .venv-bench/.synced`): who is at the optimum?"""
+"""The peers as oracles: which engine is at the optimum? `make test-peers` makes their environment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.lab.bench.rating_comparison import RatingComparison
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".venv-bench/bin/python"
 
-pytestmark = pytest.mark.skipif(not PYTHON.exists(), reason="expected .venv-bench (make bench-ratings), got none")
+pytestmark = pytest.mark.peers
 
 
 @pytest.fixture(scope="module")

@@ -52,10 +52,6 @@ POINTS = 400 / math.log(10)
 DAY = 86_400_000_000
 
 
-def needs(path: Path) -> pytest.MarkDecorator:
-    return pytest.mark.skipif(not path.exists(), reason=f"expected {path}, got none: this copy has no shared data")
-
-
 def run(*words: str) -> subprocess.CompletedProcess[str]:
     """`integrity WORDS` as a process."""
     return subprocess.run(
@@ -143,7 +139,7 @@ def expect_board(rows: list[dict[str, Any]], battles: list[tuple[str, str, str]]
     assert max(abs(ours[m] - theta[m]) for m in theta) * POINTS < 1e-6
 
 
-@needs(GENAI)
+@pytest.mark.beside
 def test_real_battles_go_the_readme_way_and_every_figure_follows_from_the_file(
     kafka_url: str, postgres_url: str, command: Command
 ) -> None:
@@ -164,7 +160,7 @@ def test_real_battles_go_the_readme_way_and_every_figure_follows_from_the_file(
     assert integrity("verify", "--store", postgres_url)["votes"] == 2060
 
 
-@needs(AGENTS)
+@pytest.mark.beside
 def test_a_real_table_gives_a_reject_for_every_row_of_a_model_against_itself(
     kafka_url: str, postgres_url: str, command: Command
 ) -> None:

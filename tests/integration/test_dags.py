@@ -21,7 +21,6 @@ import sqlalchemy as sa
 from pipeline import jobs
 from tests.command import called
 
-pytest.importorskip("airflow", reason="expected the extra `airflow`, got none")
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
 
 DAGS = Path(__file__).parents[2] / "dags"

@@ -17,7 +17,6 @@ def test_an_alert_rule_that_follows_the_guide_passes_promtool_and_the_tests_of_r
 
 @pytest.mark.airflow
 def test_a_dag_that_follows_the_guide_keeps_the_rules_of_dags(tmp_path):
-    pytest.importorskip("airflow", reason="expected the extra `airflow`, got none")
     project = followed("add-a-dag", tmp_path)
     assert Path(project, "dags/verify_published.py").is_file()
     rules = "every_file or every_dag or parsing or verify_published"

@@ -53,8 +53,7 @@ def environment(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Both wheels by the name of their distribution."""
-    if not UV.exists():
-        pytest.skip("expected uv beside the interpreter (`make setup`), got none")
+    assert UV.exists(), "expected uv beside the interpreter, got none: run `make setup`"
     folder = tmp_path_factory.mktemp("wheels")
     for source in (ROOT, VERIFIER):
         uv("build", "--quiet", "--wheel", "--out-dir", folder, source)

@@ -422,7 +422,7 @@ def test_text_numbers_and_datetimes_mean_the_same_instant(time: datetime) -> Non
 # -- the real files ---------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not GENAI.exists(), reason=f"{GENAI} is not there: it may not be shipped")
+@pytest.mark.beside
 def test_the_real_genai_file_is_2060_votes_and_one_reject() -> None:
     good, _, rejects = decoded(GENAI)
     assert len(good) == 2060
@@ -431,7 +431,7 @@ def test_the_real_genai_file_is_2060_votes_and_one_reject() -> None:
     assert {v.voter_id for v in good} == {None}  # its one judge is the proxy
 
 
-@pytest.mark.skipif(not AGENTS.exists(), reason=f"{AGENTS} is not there: it may not be shipped")
+@pytest.mark.beside
 def test_the_real_agent_file_is_rejected_exactly_where_a_model_meets_itself() -> None:
     with AGENTS.open(newline="") as file:
         rows = list(csv.DictReader(file))

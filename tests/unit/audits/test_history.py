@@ -184,7 +184,7 @@ def boards() -> dict:
     return boards
 
 
-@pytest.mark.skipif(not REAL.exists(), reason="the real board's history is not beside the project")
+@pytest.mark.beside
 class TestRealHistory:
     """Every figure computed a second time by pandas, from the file alone."""
 
