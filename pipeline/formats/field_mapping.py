@@ -1,7 +1,7 @@
-"""Foreign battle records → the fields of our vote event.
+"""Maps records of public battle files to the fields of a vote event.
 
-A new format is one function here and one line in `READERS` of files.py. A function maps names and
-spellings only. It never judges: an unknown outcome stays as it is, and the decoder rejects it.
+A format is one function here, and a line in `record_reader` that recognises it. A function maps names and spellings
+only: an unknown outcome is passed on, and the decoder rejects it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pipeline.events.vote import Style
 from pipeline.formats.time_parsing import to_rfc3339
 
 Record = Mapping[str, Any]
@@ -20,8 +21,8 @@ WINNERS = {
     "bothbad": "both_bad",
     "both bad": "both_bad",
 }
-# FastChat writes the client's address as judge; behind a proxy on the same host every judge is the
-# proxy, which is nobody's pseudonym (the public GenAI-Arena file has one such judge for 2,061 votes).
+# FastChat stores the client's address as judge. Behind a proxy on the same host it is the proxy's address for every
+# vote (as for the 2,061 votes of the public GenAI-Arena file), which identifies no voter.
 _PROXY_JUDGES = frozenset({"arena_user", "arena_user_::1", "arena_user_127.0.0.1", "arena_user_localhost"})
 
 
@@ -30,14 +31,14 @@ def _winner(value: Any) -> Any:
 
 
 def _text(value: Any) -> str | None:
-    """An identifier as text; numbers stand for themselves, absent stays absent."""
+    """Return an identifier as text, None if it is absent."""
     if value is None or value == "" or value != value:
         return None
     return str(value)
 
 
 def map_fastchat(record: Record) -> Fields:
-    """FastChat battles: question_id, model_a, model_b, winner, judge, anony, language, tstamp."""
+    """Map FastChat battles: question_id, model_a, model_b, winner, judge, anony, language, tstamp."""
     judge = _text(record.get("judge"))
     return {
         "vote_id": _text(record.get("question_id")),
@@ -51,9 +52,9 @@ def map_fastchat(record: Record) -> Fields:
 
 
 def map_preference_140k(record: Record) -> Fields:
-    """The 140k preference schema: id, evaluation_session_id, conv_metadata, language, timestamp.
+    """Map the 140k preference schema: id, evaluation_session_id, conv_metadata, language, timestamp.
 
-    An evaluation session is one person's, so it stands for the voter.
+    An evaluation session belongs to one person, so it is the voter.
     """
     metadata = record.get("conv_metadata") or {}
     return {
@@ -70,7 +71,7 @@ def map_preference_140k(record: Record) -> Fields:
 
 
 def _style(metadata: Any, side: str) -> Any:
-    """Style counts; what cannot be counted goes on as it is, for the decoder to reject with its row."""
+    """Return style counts; anything else is passed on for the decoder to reject."""
     if not isinstance(metadata, Mapping):
         return metadata
     tokens = metadata.get(f"sum_assistant_{side}_tokens")
@@ -85,7 +86,7 @@ def _style(metadata: Any, side: str) -> Any:
 
 
 def _sum(counts: Any) -> Any:
-    """A count, or the counts of each level added up."""
+    """Return a count, or the sum of the counts of each level."""
     if not isinstance(counts, Mapping):
         return _whole(counts or 0)
     parts = [_whole(v or 0) for v in counts.values()]
@@ -93,26 +94,22 @@ def _sum(counts: Any) -> Any:
 
 
 def _whole(value: Any) -> Any:
-    """A whole number that a table holds as a float."""
+    """Convert a whole number that a table stores as a float."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-_STYLE = ("tokens", "headers", "lists", "bold", "emoji")
-
-
 def _counts(record: Record, side: str, features: list[str]) -> Any:
-    """Style from columns tokens_a, tokens_b, …; absent where all of them are."""
+    """Return style from columns tokens_a, tokens_b, …; None if all of them are absent."""
     found = {name: record.get(f"{name}_{side}") for name in features}
     given = {name: _number(value) for name, value in found.items() if not (value is None or value == "")}
     return given or None
 
 
 def _number(value: Any) -> Any:
-    """A count that a table of text holds as digits; anything else is the decoder's to reject."""
+    """Convert a count that a text table stores as digits; anything else is passed on for the decoder to reject."""
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else _whole(value)
 
 
-# What public tables call our fields, most usual first. A header is used for one field only.
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "vote_id": ("vote_id", "id", "question_id", "battle_id"),
     "cast_at": ("cast_at", "created_at", "timestamp", "tstamp", "time", "date"),
@@ -126,16 +123,17 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "network": ("network",),
     "voter_since": ("voter_since",),
 }
+"""Names of our fields in public tables, most common first. A header is used for one field only."""
 
 
 def table_mapper(headers: list[str], chosen: Mapping[str, str]) -> Callable[[Record], Fields]:
-    """A reader for a table, by its headers.
+    """Return a function that maps rows of a table with these headers.
 
     Args:
-        headers: the columns that the table has.
-        chosen: our field → its column, where the usual names do not fit; "" leaves a field out.
+        headers: the columns of the table.
+        chosen: our field → its column, instead of SYNONYMS; "" leaves a field out.
     """
-    flat = {side: [f for f in _STYLE if f"{f}_{side}" in headers] for side in ("a", "b")}
+    flat = {side: [f for f in Style.__struct_fields__ if f"{f}_{side}" in headers] for side in ("a", "b")}
     by_field = {
         field: chosen.get(field, next((n for n in names if n in headers), "")) for field, names in SYNONYMS.items()
     }

@@ -1,10 +1,10 @@
-"""Published leaderboard snapshots in: a table with a row a (board, snapshot, model), as public archives keep them.
+"""Reads tables of published leaderboard snapshots, one row for each board, snapshot and model.
 
-Laws: strict: the first row that cannot be read is an error with its 0-based row; nothing is guessed. A rank under
-style control, an interval, an organisation or a licence that a row does not give is missing, never zero. Names are
-kept as they were published: two spellings of an organisation are two organisations.
+Laws: the first row that cannot be read is an error with its 0-based row; a rank under style control, an interval, an
+organisation or a licence that a row does not have is missing, never zero; names are kept as published, so two spellings
+of an organisation are two organisations.
 
-Not handled: when within its day a snapshot was taken; a board in a file of its own without a `snapshot` column.
+Not handled: the time of day of a snapshot; files without a column for the day.
 """
 
 from __future__ import annotations
@@ -36,25 +36,25 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "organization": ("organization", "organisation", "provider"),
     "license": ("license", "licence"),
 }
-"""How public tables call each of our fields; the first that a table has is taken."""
+"""Names of our fields in public tables; the first that a table has is used."""
 
 _NEEDED = ("snapshot", "model", "score", "votes")
-# "+5/-4": what the score may be higher or lower by.
+# "+5/-4": the distances of the upper and the lower bound from the score.
 _MARGINS = re.compile(r"\+\s*(\d+(?:\.\d+)?)\s*/\s*[-−]\s*(\d+(?:\.\d+)?)")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PublishedBoard:
-    """One board as it stood on a day: m rows, in the order of the file.
+    """A board on one day: m rows, in the order of the file.
 
     Attributes:
         board: its name.
         day: of the snapshot.
-        models: as published; a name may stand there twice.
-        rank, style_rank: float64[m], NaN where the row gives none.
-        score, lower, upper: float64[m] points; NaN where the row gives no interval.
+        models: as published; a name may occur twice.
+        rank, style_rank: float64[m], NaN where missing.
+        score, lower, upper: float64[m], points; bounds are NaN where missing.
         votes: int64[m].
-        organizations, licenses: as published, "" where the row gives none.
+        organizations, licenses: as published, "" where missing.
     """
 
     board: str
@@ -71,16 +71,17 @@ class PublishedBoard:
 
 
 def read_published_boards(path: Path) -> dict[str, tuple[PublishedBoard, ...]]:
-    """Every board of a table of snapshots.
+    """Read a table of snapshots.
 
     Args:
-        path: .csv with a header; `SYNONYMS` says which names of columns are known.
+        path: .csv with a header that `SYNONYMS` covers.
 
     Returns:
-        Board → its snapshots, the oldest first; boards sorted by name. A table without a board is one board, "board".
+        Board → its snapshots, oldest first; boards sorted by name. A table without a column for the board is one board
+        named "board".
 
     Raises:
-        UnknownFormat: no snapshots, or a column that is needed is missing.
+        UnknownFormat: no rows, or no column for a required field.
         BadRecord: a row that cannot be read, with its 0-based row.
     """
     parts: dict[tuple[str, date], list[_Row]] = {}

@@ -1,6 +1,6 @@
-"""Which reader a battle file needs, and the loop over its records.
+"""Reads the records of a battle file as vote events in bytes.
 
-JSON Lines are read line by line. A JSON array is read whole: its first and last byte belong together.
+JSON Lines, CSV and Parquet are streamed. A JSON array is read into memory.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from pipeline.events.vote import SCHEMA, derive_vote_id, encode_event
 from pipeline.formats import field_mapping
 
 _BATCH_ROWS = 5_000
-# Tables of battles carry whole prompts in a cell; the module's own limit is 128 KiB.
+# Cells may contain whole prompts; the limit of the csv module is 128 KiB.
 csv.field_size_limit(64 * 1024 * 1024)
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnMapping:
-    """How a table calls our fields (`columns`: field → header) and outcomes (`outcomes`: theirs → ours)."""
+    """Names in a table: `columns` maps our fields to its headers, `outcomes` maps its outcomes to ours."""
 
     columns: Mapping[str, str] = field(default_factory=dict)
     outcomes: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, columns: str = "", outcomes: str = "") -> ColumnMapping:
-        """From "field=header,…" and "theirs=ours,…".
+        """Parse "field=header,…" and "theirs=ours,…".
 
         Raises:
-            UnknownFormat: a pair without "=", or a field that a vote does not have.
+            UnknownFormat: a pair without "=", or an unknown field.
         """
         parsed = cls(_pairs(columns), _pairs(outcomes))
         for name in parsed.columns:
@@ -48,14 +48,14 @@ class ColumnMapping:
 
 
 def read_records(path: Path, mapping: ColumnMapping | None = None) -> Iterator[bytes]:
-    """Every record of a battle file as one event in bytes, in the order of the file.
+    """Yield every record of a battle file as one event in bytes, in the order of the file.
 
     Args:
         path: .json, .jsonl, .ndjson, .csv or .parquet.
-        mapping: names and spellings of a table that has its own.
+        mapping: names in a table that has its own.
 
     Raises:
-        UnknownFormat: no reader for this file; says what it looks like.
+        UnknownFormat: no reader for this suffix, or a file that its reader cannot parse.
     """
     mapping = mapping or ColumnMapping()
     suffix = path.suffix.lower()
@@ -67,12 +67,12 @@ def read_records(path: Path, mapping: ColumnMapping | None = None) -> Iterator[b
 
 
 def is_registry_event(raw: bytes) -> bool:
-    """True for a registry event, which goes to a topic of its own."""
+    """Return whether an event is a registry event, which belongs to a topic of its own."""
     return b'"event_id"' in raw and b'"type"' in raw and b'"winner"' not in raw
 
 
 def _identified(records: Iterable[bytes | dict[str, Any]]) -> Iterator[bytes]:
-    """Give an id to each vote that came without; bytes go on as they are."""
+    """Derive an id for each vote without one; bytes are passed on unchanged."""
     seen: Counter[str] = Counter()
     for record in records:
         if isinstance(record, bytes):
@@ -92,17 +92,17 @@ def _json_array(path: Path, mapping: ColumnMapping) -> Iterator[bytes | dict[str
     except (ValueError, RecursionError) as error:
         raise UnknownFormat(f"{path.name}: expected a JSON array of battles: {error}") from None
     for raw in rows:
-        yield _one(bytes(raw), mapping)
+        yield _map_json(bytes(raw), mapping)
 
 
 def _json_lines(path: Path, mapping: ColumnMapping) -> Iterator[bytes | dict[str, Any]]:
     with path.open("rb") as lines:
         for line in lines:
-            yield _one(line.rstrip(b"\r\n"), mapping)
+            yield _map_json(line.rstrip(b"\r\n"), mapping)
 
 
-def _one(raw: bytes, mapping: ColumnMapping) -> bytes | dict[str, Any]:
-    """Our own events go on as they are; a battle is mapped; anything else is the decoder's to reject."""
+def _map_json(raw: bytes, mapping: ColumnMapping) -> bytes | dict[str, Any]:
+    """Map a battle to our fields; our own events, and what is no battle, are passed on unchanged to the decoder."""
     if b'"schema"' in raw and (b'"vote_id"' in raw or b'"event_id"' in raw):
         return raw
     try:
@@ -138,7 +138,7 @@ def _csv(path: Path, mapping: ColumnMapping) -> Iterator[dict[str, Any]]:
 
 
 def _printable(cell: str | None) -> str | None:
-    """A cell of bad UTF-8 keeps its bytes visible; the decoder then rejects what it cannot mean."""
+    """Show invalid UTF-8 of a cell as backslash escapes, so that the decoder's error shows the bytes."""
     if cell is None or cell.isascii():
         return cell
     return cell.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -1,4 +1,4 @@
-"""The ways in which public battle files write a time → RFC 3339 in UTC."""
+"""Converts the times of public battle files to RFC 3339 in UTC."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 
 from pipeline.vocabulary.time import SECOND, format_rfc3339
 
-# Seconds up to the year 5138; a larger number is milliseconds (up to there: microseconds).
+# Numbers below are seconds (up to the year 5138), then milliseconds up to the same time, then microseconds.
 _SECONDS_BELOW = 1e11
 _MILLISECONDS_BELOW = 1e14
-# What is no time is shown to people, but not all of it.
-_LONGEST = 100
+# Characters of an invalid value that are passed on.
+_MAX_TEXT = 100
 
 
 def to_rfc3339(value: object) -> str | None:
-    """A time in UTC as text; a naive time is UTC; what is no time is handed on as its text.
+    """Convert a time to text; a time without a zone is UTC.
 
     Args:
         value: seconds, milliseconds or microseconds since 1970, ISO 8601 text, or a datetime.
@@ -23,25 +23,25 @@ def to_rfc3339(value: object) -> str | None:
     Returns:
         RFC 3339 ending in Z, the text of a value that is no time, or None for an absent one.
     """
-    if value is None or value == "" or value != value:  # NaN is how tables write "absent"
+    if value is None or value == "" or value != value:  # tables write NaN for an absent value
         return None
     if isinstance(value, bool):
         return str(value)
     try:
         if isinstance(value, int | float):
             return _from_number(float(value))
-        return _text(value) if isinstance(value, datetime) else _from_text(str(value))
+        return _from_datetime(value) if isinstance(value, datetime) else _from_text(str(value))
     except OverflowError:
-        return f"out of range: {str(value)[:_LONGEST]}"
+        return f"out of range: {str(value)[:_MAX_TEXT]}"
     except ValueError:
-        return str(value)[:_LONGEST]
+        return str(value)[:_MAX_TEXT]
 
 
 def _from_number(number: float) -> str:
     if not math.isfinite(number) or number < 0:
         raise ValueError(number)
     if number >= _MILLISECONDS_BELOW:
-        number /= SECOND
+        number /= 1e6
     elif number >= _SECONDS_BELOW:
         number /= 1e3
     return format_rfc3339(round(number * SECOND))
@@ -49,13 +49,13 @@ def _from_number(number: float) -> str:
 
 def _from_text(text: str) -> str:
     try:
-        return _text(datetime.fromisoformat(text.strip()))
+        return _from_datetime(datetime.fromisoformat(text.strip()))
     except ValueError:
         number = float(text)
     if len(text) == len("2024") and number >= 1900:
-        raise ValueError(text)  # a year and no number of seconds
+        raise ValueError(text)  # a year, not a number of seconds
     return _from_number(number)
 
 
-def _text(time: datetime) -> str:
+def _from_datetime(time: datetime) -> str:
     return format_rfc3339(time if time.tzinfo else time.replace(tzinfo=UTC))
