@@ -87,7 +87,7 @@ def _replay_windows(connection: Connection, detector: WindowDetector) -> list[Si
     if first is None or end is None:
         return []
     known = Registry(registry_events.read_since(connection, 0)[0])
-    networks = {network_hash(network): network for network in terms_of_kind(connection, "network")}
+    networks = {network_hash(network): network for network in terms_of_kind(connection, "network").values()}
     names = WindowNames(model_names(connection), networks)
     signals: list[Signal] = []
 

@@ -18,15 +18,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.evidence import Reference
 from pipeline.scoring import window_counter
 from pipeline.store import Store
 from pipeline.store.boards import snapshots
-from pipeline.store.db import schema
-from pipeline.store.votes import snapshots_in_force, stale_windows, window_counts
+from pipeline.store.votes import dictionary, partitions, snapshots_in_force, stale_windows, window_counts
 from pipeline.store.votes.arrow_reader import BATCH_ROWS, read_batch, to_numpy
 from pipeline.vocabulary.fates import LATE, QUARANTINED
 from pipeline.vocabulary.time import NO_TIME
@@ -42,16 +40,15 @@ def rebuild_windows(store: Store) -> int:
         if not stale_windows.clear(connection):
             return 0
         _count_all(connection)
-        return int(connection.scalar(sa.select(sa.func.count()).select_from(schema.window)) or 0)
+        return window_counts.count_windows(connection)
 
 
 def _count_all(connection: Connection) -> None:
-    t, p = schema.term.c, schema.partition.c
-    terms = connection.execute(sa.select(t.term_no, t.text).where(t.kind == "network")).all()
-    networks = {int(number): window_counter.network_hash(text) for number, text in terms}
+    terms = dictionary.terms_of_kind(connection, "network")
+    networks = {number: window_counter.network_hash(text) for number, text in terms.items()}
     reference = cache(lambda sequence: snapshots.read_reference(connection, sequence))
-    for part, end in connection.execute(sa.select(p.partition_no, p.next_offset).order_by(p.partition_no)).all():
-        _count(connection, int(part), int(end), networks, reference)
+    for part, end in partitions.all_next_offsets(connection).items():
+        _count(connection, part, end, networks, reference)
 
 
 def _count(

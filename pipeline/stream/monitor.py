@@ -194,7 +194,7 @@ class Monitor:
         states_current = self._position is not None and self._position == stored
         before = self._states if states_current else detector_states.read(connection)
         self._update_registry(connection)
-        networks = {network_hash(network): network for network in terms_of_kind(connection, "network")}
+        networks = {network_hash(network): network for network in terms_of_kind(connection, "network").values()}
         names = WindowNames(model_names(connection), networks)
         last = window_counts.last_start_with_votes(connection, start)
         parts = window_counts.read_range(connection, start, end)

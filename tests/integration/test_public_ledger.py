@@ -239,9 +239,9 @@ def test_exclusions_retractions_and_erasure_go_into_the_proofs_and_nothing_break
     assert after["log_size"] == FIRST + MORE + 2
     reasons = _reasons(published, "vote 5", "vote 8", "vote 9", "vote 35", "vote 1")
     assert reasons == {
-        "vote 5": (False, False, "taken back: cast by a test"),
+        "vote 5": (False, False, "retracted: cast by a test"),
         "vote 8": (True, False, "excluded: a test (a person)"),
-        "vote 9": (False, False, "taken back: cast by a test"),
+        "vote 9": (False, False, "retracted: cast by a test"),
         "vote 35": (True, False, "excluded: asked to (a person)"),
         "vote 1": (True, True, ""),
     }

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import Any
-
-import numpy as np
-from sqlalchemy.engine import Connection
 
 from pipeline import settings as configuration
 from pipeline.errors import MissingKey, Usage
@@ -17,7 +13,6 @@ from pipeline.store.boards import erasure
 from pipeline.store.db import key_files
 from pipeline.store.log import manifests, retractions
 from pipeline.store.votes import ingest
-from pipeline.store.votes.ingest import VotePosition
 
 
 def retract(url: str, vote_id: str, reason: str, name: str) -> dict[str, Any]:
@@ -30,7 +25,7 @@ def retract(url: str, vote_id: str, reason: str, name: str) -> dict[str, Any]:
         Usage: no such vote, no reason or name, not sealed yet, or already retracted.
     """
     with existing_store(url) as store, store.write() as connection:
-        leaf = retractions.retract(connection, _place(connection, vote_id), vote_id, reason, name, now())
+        leaf = retractions.retract(connection, ingest.expect_stored(connection, vote_id), vote_id, reason, name, now())
     return {"vote": vote_id, "leaf": leaf}
 
 
@@ -46,7 +41,7 @@ def erase(url: str, *, vote_id: str | None = None, voter_id: str | None = None) 
     with existing_store(url) as store, store.write() as connection:
         if voter_id is not None:
             return {"erased": erasure.erase_voter(connection, store.pseudonym(voter_id), now())}
-        erased = erasure.erase_votes(connection, [_place(connection, str(vote_id))])
+        erased = erasure.erase_votes(connection, [ingest.expect_stored(connection, str(vote_id))])
         if not erased:
             raise Usage(f"expected a vote that is in the log, got {vote_id}: `integrity refresh` seals it")
         return {"erased": erased}
@@ -81,12 +76,3 @@ def rotate_key(url: str) -> dict[str, Any]:
             raise Usage("expected no rotation under way, got one that ends with the next `integrity refresh`") from None
     origin = manifest.load(newest.body).origin
     return {"key": str(Signer(origin, seed).verifier), "after": newest.sequence}
-
-
-def _place(connection: Connection, vote_id: str) -> VotePosition:
-    key = np.frombuffer(sha256(vote_id.encode()).digest()[:16], dtype="V16")
-    found = list(ingest.find_by_key(connection, key).values())
-    if not found:
-        raise Usage(f"expected the id of a stored vote, got {vote_id!r}")
-    part, offset = found[0]
-    return int(part), int(offset)

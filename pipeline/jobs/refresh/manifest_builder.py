@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline import settings as configuration
@@ -25,11 +24,11 @@ from pipeline.ledger.canonical_json import Digest
 from pipeline.ledger.manifest import BoardRow, Manifest, PublishedView, PublishedViews
 from pipeline.ratings.rated_models import UnratedModel
 from pipeline.store import Store
+from pipeline.store.alerting import alert_queries
 from pipeline.store.boards import snapshots
 from pipeline.store.boards.snapshots import SnapshotCandidate
-from pipeline.store.db import schema
 from pipeline.store.db.ledger_files import LedgerFiles
-from pipeline.store.log import leaf_index
+from pipeline.store.log import leaf_index, seals
 from pipeline.store.votes import arrow_reader
 from pipeline.vocabulary.time import format_rfc3339
 
@@ -51,9 +50,7 @@ def write_excluded_leaves(files: LedgerFiles, given: RatingInput) -> dict[str, A
 
 def open_alerts(connection: Connection) -> list[list[str]]:
     """Return id, detector and severity of each unresolved alert."""
-    a = schema.alert.c
-    query = sa.select(a.alert_id, a.detector, a.severity).where(a.state != "resolved").order_by(a.alert_id)
-    return [list(row) for row in connection.execute(query)]
+    return [list(row) for row in alert_queries.list_unresolved(connection)]
 
 
 def source_positions(connection: Connection, log_size: int) -> list[list[Any]]:
@@ -96,7 +93,7 @@ def build_manifest(
         previous=manifest.sha256_hex(previous.dump()) if previous else manifest.NO_PREVIOUS,
         at=format_rfc3339(now, "seconds"),
         vote_log=manifest.VoteLogHead(body["log_size"], Digest(body["log_root"])),
-        segments=tuple(_segments(connection, body["log_size"])),
+        segments=tuple(seals.segment_files(connection, body["log_size"])),
         exclusions=tuple(
             manifest.ManifestExclusion(**entry, votes=votes)
             for entry, votes in zip(body["exclusions"], body["excluded"]["votes"], strict=True)
@@ -123,15 +120,6 @@ def _view(connection: Connection, candidate: SnapshotCandidate, name: str) -> Pu
         rows=tuple(BoardRow(**row) for row in snapshots.read_rows(connection, candidate.snapshot_id, name)),
         unrated=tuple(sorted((UnratedModel(**one) for one in shown["unrated"]), key=lambda one: one.model)),
     )
-
-
-def _segments(connection: Connection, log_size: int) -> list[manifest.SegmentFile]:
-    s = schema.segment.c
-    query = sa.select(s.log_size, s.leaves, s.sha256).where(s.log_size <= log_size).order_by(s.log_size)
-    return [
-        manifest.SegmentFile(row.log_size - row.leaves, row.leaves, Digest(row.sha256))
-        for row in connection.execute(query)
-    ]
 
 
 def _witnesses() -> tuple[str, ...]:

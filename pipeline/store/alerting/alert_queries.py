@@ -47,6 +47,13 @@ def list_alerts(connection: Connection, state: str | None = None, now: int | Non
     return [alert for alert in found if state is None or alert["state"] == state]
 
 
+def list_unresolved(connection: Connection) -> list[tuple[str, str, str]]:
+    """Id, detector and severity of every alert that is not resolved."""
+    a = schema.alert.c
+    query = sa.select(a.alert_id, a.detector, a.severity).where(a.state != "resolved").order_by(a.alert_id)
+    return [(row.alert_id, row.detector, row.severity) for row in connection.execute(query)]
+
+
 def find_alert(connection: Connection, alert_id: str) -> dict[str, Any]:
     """One alert with its history and the newest votes that it is about; of a voter also the record on the models named.
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -15,8 +13,7 @@ from pipeline.events.pseudonym import format_pseudonym, parse_pseudonym
 from pipeline.store.boards.exclusion_list import KINDS
 from pipeline.store.db import dialect, schema
 from pipeline.store.log import leaf_index, retractions
-from pipeline.store.votes import ingest
-from pipeline.store.votes.ingest import VotePosition
+from pipeline.store.votes.ingest import VotePosition, find_by_vote_id
 from pipeline.store.votes.vote_selections import VoteSelection
 from pipeline.vocabulary.fates import ACCEPTED
 
@@ -46,12 +43,12 @@ def find_votes(
     """
     v = schema.vote.c
     # Retracted votes are in no count already.
-    omitted = _positions(connection, except_ids) | retractions.retracted_positions(connection, log_size)
+    omitted = find_by_vote_id(connection, except_ids) | retractions.retracted_positions(connection, log_size)
     omitted |= {(row.partition_no, row.offset) for one in except_selections for row in one.read_votes(connection)}
     found: list[Any] = [row for selection in selections for row in selection.read_votes(connection)]
     for chunk in _chunks(sorted(voters)):
         found += connection.execute(sa.select(*_COLUMNS).where(v.voter.in_(chunk), v.fate == ACCEPTED))
-    for part, offset in _positions(connection, vote_ids):
+    for part, offset in find_by_vote_id(connection, vote_ids):
         at = (v.partition_no == part, v.offset == offset, v.fate == ACCEPTED)
         found += connection.execute(sa.select(*_COLUMNS).where(*at))
     ends = leaf_index.next_offsets(connection, log_size)
@@ -100,7 +97,7 @@ def attribute_to_entries(
     for index, entry in enumerate(entries):
         by_target.setdefault((entry["kind"], entry["target"]), index)
         if entry["kind"] == "vote":
-            named = _positions(connection, [entry["target"]])
+            named = find_by_vote_id(connection, [entry["target"]])
         elif entry["kind"] == "votes":
             rows = VoteSelection.parse(entry["target"]).read_votes(connection)
             named = {(row.partition_no, row.offset) for row in rows}
@@ -113,11 +110,6 @@ def attribute_to_entries(
         position: min(by_position.get(position, none), by_target.get(("voter", format_pseudonym(row.voter)), none))
         for position, row in votes.items()
     }
-
-
-def _positions(connection: Connection, vote_ids: Iterable[str]) -> set[VotePosition]:
-    keys = b"".join(hashlib.sha256(vote_id.encode()).digest()[:16] for vote_id in vote_ids)
-    return set(ingest.find_by_key(connection, np.frombuffer(keys, dtype="V16")).values())
 
 
 def _chunks(values: Sequence[Any]) -> list[list[Any]]:

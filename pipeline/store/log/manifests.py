@@ -102,11 +102,6 @@ def read_cosignatures(connection: Connection, sequence: int) -> bytes:
     return b"".join(bytes(one) for one in lines)
 
 
-def newest_cosigned_sequence(connection: Connection) -> int:
-    """The newest sequence number with a witness's signature, 0 for none."""
-    return int(connection.scalar(sa.select(sa.func.max(schema.cosignature.c.sequence))) or 0)
-
-
 def _signed(row: sa.Row[int, str, str, bytes, bytes, bytes]) -> SignedManifest:
     return SignedManifest(
         row.sequence, row.snapshot_id, row.sha256, bytes(row.body), bytes(row.checkpoint), bytes(row.votes_checkpoint)

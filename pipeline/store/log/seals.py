@@ -20,6 +20,8 @@ from sqlalchemy.engine import Connection
 
 from pipeline.concurrency import short_switch_interval
 from pipeline.ledger import tiles
+from pipeline.ledger.canonical_json import Digest
+from pipeline.ledger.manifest import SegmentFile
 from pipeline.ledger.merkle import EMPTY_ROOT, WIDTH, Frontier
 from pipeline.store.db import dialect, schema
 from pipeline.store.db.ledger_files import LedgerFiles
@@ -139,6 +141,13 @@ def root_at(connection: Connection, log_size: int) -> str:
     s = schema.segment.c
     found = connection.scalar(sa.select(s.root).where(s.log_size == log_size))
     return EMPTY_ROOT.hex() if log_size == 0 else str(found)
+
+
+def segment_files(connection: Connection, log_size: int) -> list[SegmentFile]:
+    """The files of the segments of the log at a size, in order."""
+    s = schema.segment.c
+    query = sa.select(s.log_size, s.leaves, s.sha256).where(s.log_size <= log_size).order_by(s.log_size)
+    return [SegmentFile(row.log_size - row.leaves, row.leaves, Digest(row.sha256)) for row in connection.execute(query)]
 
 
 def _frontier(connection: Connection) -> Frontier:

@@ -5,11 +5,9 @@ Laws: every proof is about a signed head, not about what is merely sealed; a pro
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 
-import numpy as np
 from sqlalchemy.engine import Connection
 
 from pipeline.errors import Usage
@@ -193,11 +191,8 @@ def find_leaf(connection: Connection, vote_id: str, manifest: Manifest) -> int:
     Raises:
         Usage: no such vote, or not in this log.
     """
-    key = np.frombuffer(hashlib.sha256(vote_id.encode()).digest()[:16], dtype="V16")
-    positions = list(ingest.find_by_key(connection, key).values())
-    if not positions:
-        raise Usage(f"expected the id of a stored vote, got {vote_id!r}")
-    found = leaf_index.find_leaves(connection, positions).get(positions[0])
+    position = ingest.expect_stored(connection, vote_id)
+    found = leaf_index.find_leaves(connection, [position]).get(position)
     if found is None or found >= manifest.vote_log.size:
         raise Usage(f"expected a vote that a snapshot rates, got {vote_id!r}, which the next `integrity refresh` takes")
     return found

@@ -21,7 +21,7 @@ from pipeline.store.log.manifests import SignedManifest
 from pipeline.store.read.log_proofs import find_leaf, newest_manifest, parse_manifest, prove_leaf
 from pipeline.vocabulary.fates import ACCEPTED, FATES, LATE
 
-_RETRACTED = "taken back"
+_RETRACTED = "retracted"
 
 
 def issue_receipt(store: Store, vote_id: str) -> VoteReceipt:

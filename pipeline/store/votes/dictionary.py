@@ -67,10 +67,11 @@ def model_names(connection: Connection) -> dict[int, str]:
     return {int(number): name for number, name in rows}
 
 
-def terms_of_kind(connection: Connection, kind: str) -> list[str]:
-    """Every text of a kind."""
+def terms_of_kind(connection: Connection, kind: str) -> dict[int, str]:
+    """Every number and text of a kind of term."""
     term = schema.term.c
-    return list(connection.scalars(sa.select(term.text).where(term.kind == kind)))
+    rows = connection.execute(sa.select(term.term_no, term.text).where(term.kind == kind))
+    return {int(number): text for number, text in rows}
 
 
 def term_texts(connection: Connection, numbers: Iterable[int]) -> dict[int, str]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sqlalchemy.engine import Connection
 
+from pipeline.errors import Usage
 from pipeline.events.decode import Reject
 from pipeline.events.vote_batch import VoteBatch
 from pipeline.store.db import dialect, schema
@@ -38,6 +40,24 @@ def find_by_key(connection: Connection, keys: VoteKeys) -> dict[bytes, VotePosit
         query = f'SELECT {key}, partition_no, "offset" FROM vote_key WHERE {where}'  # noqa: S608
         known.update((bytes(k), (p, o)) for k, p, o in connection.exec_driver_sql(query, parameters))
     return known
+
+
+def find_by_vote_id(connection: Connection, vote_ids: Iterable[str]) -> set[VotePosition]:
+    """The positions of the stored votes with these ids."""
+    keys = b"".join(hashlib.sha256(vote_id.encode()).digest()[:16] for vote_id in vote_ids)
+    return set(find_by_key(connection, np.frombuffer(keys, dtype="V16")).values())
+
+
+def expect_stored(connection: Connection, vote_id: str) -> VotePosition:
+    """The position of the vote with this id.
+
+    Raises:
+        Usage: there is none.
+    """
+    found = find_by_vote_id(connection, [vote_id])
+    if not found:
+        raise Usage(f"expected the id of a stored vote, got {vote_id!r}")
+    return found.pop()
 
 
 def stored_bodies(connection: Connection, positions: Sequence[VotePosition]) -> list[tuple[Any, ...]]:

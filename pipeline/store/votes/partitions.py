@@ -172,6 +172,13 @@ def next_offsets(connection: Connection, source_no: int) -> dict[int, int]:
     return {int(number): int(offset) for number, offset in rows}
 
 
+def all_next_offsets(connection: Connection) -> dict[int, int]:
+    """Store's number of every partition → next offset to read."""
+    p = schema.partition.c
+    rows = connection.execute(sa.select(p.partition_no, p.next_offset).order_by(p.partition_no))
+    return {int(part): int(offset) for part, offset in rows}
+
+
 def last_votes(connection: Connection, partitions: Sequence[int]) -> dict[int, tuple[int, int]]:
     """Store's number of a partition → offset and append time of its last vote, where it has one."""
     v = schema.vote.c

@@ -62,6 +62,11 @@ def read_range(connection: Connection, first: int, end: int) -> list[WindowCount
     ]
 
 
+def count_windows(connection: Connection) -> int:
+    """The number of rows: one for each window and partition."""
+    return int(connection.scalar(sa.select(sa.func.count()).select_from(schema.window)) or 0)
+
+
 def first_start(connection: Connection) -> int | None:
     """The start of the earliest window."""
     start: int | None = connection.scalar(sa.select(sa.func.min(schema.window.c.start)))

@@ -7,8 +7,8 @@ from sqlalchemy import BigInteger, Column, LargeBinary, Table, Text, UniqueConst
 from pipeline.store.db.schema.base import metadata, numbered
 
 # A segment: the committed votes of each partition's [first, next), in the order (partition, offset), then retractions,
-# as leaves of the public log. `log_size` is the number of leaves with it, `root` and `edge` are the log's root and right
-# edge (ledger/merkle.py) after it, `sha256` names its file in the ledger's folder.
+# as leaves of the public log. `log_size` is the number of leaves with it; `root` and `edge` are the root and right edge
+# of the log (ledger/merkle.py) after it; `sha256` names its file in the ledger's folder.
 segment = Table(
     "segment",
     metadata,
