@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from pipeline.jobs.open_store import open_store
+from pipeline.open_store import open_store
 
 
 def copy_files(there: str, here: str, key: bytes) -> None:

@@ -27,7 +27,7 @@ from pipeline.api.request_params import AlertParam
 from pipeline.api.store_reader import StoreReader
 from pipeline.api.table_responses import json_response
 from pipeline.jobs import moderation
-from pipeline.jobs.open_store import now
+from pipeline.open_store import now
 from pipeline.store.alerting import operator_tokens
 from pipeline.store.alerting.operator_tokens import OperatorToken
 

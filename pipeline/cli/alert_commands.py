@@ -12,7 +12,7 @@ from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out, store
 from pipeline.cli.terminal_tables import alert_table
 from pipeline.errors import Usage
 from pipeline.jobs import moderation
-from pipeline.jobs.open_store import existing_store, now
+from pipeline.open_store import existing_store, now
 from pipeline.store import Store
 from pipeline.store.alerting import alert_queries
 from pipeline.store.boards import exclusion_list

@@ -13,8 +13,8 @@ from pipeline.api.move_reasons import move_reason
 from pipeline.cli import terminal_tables
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out, store_url
 from pipeline.errors import Usage
-from pipeline.jobs.open_store import existing_store
 from pipeline.jobs.refresh.board_diff import BoardDiff, ModelMove, compare_snapshots
+from pipeline.open_store import existing_store
 from pipeline.store.boards import snapshots
 from pipeline.vocabulary.time import from_microseconds, parse_iso8601
 

@@ -30,8 +30,8 @@ from pipeline.cli.terminal_tables import alert_table, comparison_table
 from pipeline.detectors import VOTER, WINDOW
 from pipeline.errors import Usage
 from pipeline.events.pseudonym import format_pseudonym
-from pipeline.jobs.open_store import open_store
 from pipeline.lab.simulate import DemoScenario, SimulatedStream, demo_registry, simulate_demo
+from pipeline.open_store import open_store
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.alerting import alert_queries

@@ -13,9 +13,9 @@ import typer
 from pipeline import jobs
 from pipeline.cli.app import StoreOption, app, err, store_url
 from pipeline.errors import Unavailable
-from pipeline.jobs.open_store import existing_store, open_store
 from pipeline.metrics import StoreCollector
 from pipeline.metrics_server import serve as serve_metrics
+from pipeline.open_store import existing_store, open_store
 from pipeline.store import Store
 
 

@@ -13,7 +13,7 @@ from pipeline import jobs, settings
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out, store_url
 from pipeline.errors import IntegrityError
 from pipeline.events.pseudonym import format_pseudonym
-from pipeline.jobs.open_store import existing_store, open_store
+from pipeline.open_store import existing_store, open_store
 from pipeline.settings import PREFIX, SHAPING, Settings, shown
 from pipeline.store.db.migrate import NEWEST
 from pipeline.store.read import store_figures

@@ -9,7 +9,7 @@ import typer
 
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out, store_url
 from pipeline.errors import Usage
-from pipeline.jobs.open_store import existing_store, now
+from pipeline.open_store import existing_store, now
 from pipeline.store.alerting import operator_tokens
 from pipeline.vocabulary.time import DAY, format_rfc3339
 

@@ -88,7 +88,7 @@ def bundle(
     as_json: JsonOption = False,
 ) -> None:
     """Write a snapshot together with everything needed to check it offline."""
-    from pipeline.jobs.open_store import existing_store  # noqa: PLC0415
+    from pipeline.open_store import existing_store  # noqa: PLC0415
     from pipeline.store.read import log_proofs, snapshot_bundles  # noqa: PLC0415
 
     with existing_store(store_url(store)) as opened:
@@ -126,7 +126,7 @@ def receipt(
         raise Usage("expected either a vote's id or --voter ID")
     if to is not None and vote is None:
         raise Usage("--out: expected one vote's id, got --voter")
-    from pipeline.jobs.open_store import existing_store  # noqa: PLC0415
+    from pipeline.open_store import existing_store  # noqa: PLC0415
     from pipeline.store.read import vote_receipts  # noqa: PLC0415
 
     with existing_store(store_url(store)) as opened:

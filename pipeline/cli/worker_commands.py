@@ -20,9 +20,9 @@ from pipeline.cli.stream_options import ColumnsOption, OutcomesOption, parse_kaf
 from pipeline.detectors import VOTER, WINDOW
 from pipeline.errors import BrokerUnavailable
 from pipeline.formats import ColumnMapping
-from pipeline.jobs.open_store import open_store
 from pipeline.metrics import WorkerMetrics
 from pipeline.metrics_server import serve
+from pipeline.open_store import open_store
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.votes import registry_events

@@ -1,7 +1,6 @@
 """Jobs that the DAGs and the command line share. They return data; text for people is made where it is shown.
 
 dag_api.py          what a DAG may import
-open_store.py       opens a store with the keys and folders of the settings
 refresh/            seal, check, rate, publish: from committed votes to a signed snapshot
 custody/            verification, audit, witnesses, retraction, erasure, key rotation
 audits/             the audits of a sweep, and the page of a provider

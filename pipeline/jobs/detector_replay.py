@@ -17,7 +17,7 @@ from pipeline import settings as configuration
 from pipeline.detectors import VOTER, WINDOW
 from pipeline.errors import Usage
 from pipeline.evidence import Reference
-from pipeline.jobs.open_store import existing_store, now
+from pipeline.open_store import existing_store, now
 from pipeline.registry import Registry
 from pipeline.scoring.detector_contracts import VoterDetector, WindowDetector, WindowState
 from pipeline.scoring.signals import AlertSignal, ClearedSignal, Signal

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from pipeline.errors import Usage
-from pipeline.jobs.open_store import now
+from pipeline.open_store import now
 from pipeline.store.alerting import alert_lifecycle, alert_queries
 from pipeline.store.boards import exclusion_list
 from pipeline.store.votes.vote_selections import VoteSelection

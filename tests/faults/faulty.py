@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from pipeline import settings
 from pipeline.detectors import VOTER
-from pipeline.jobs.open_store import open_store
+from pipeline.open_store import open_store
 from pipeline.stream.source import KafkaSource
 from pipeline.stream.worker import Worker
 

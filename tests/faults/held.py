@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.jobs.open_store import open_store
+from pipeline.open_store import open_store
 from pipeline.store.votes import window_counts
 
 Table = dict[Any, Any]

@@ -18,7 +18,7 @@ from itertools import pairwise
 
 from pipeline import jobs
 from pipeline.errors import IntegrityError
-from pipeline.jobs.open_store import open_store
+from pipeline.open_store import open_store
 from pipeline.store.read import store_figures
 from tests.faults import recount
 from tests.faults.held import Held, board_of, differences, evidence_of, read, repeated

@@ -33,8 +33,8 @@ from kafka import KafkaConsumer, TopicPartition
 from pipeline import jobs
 from pipeline.detectors import VOTER
 from pipeline.devstack import KafkaServer, PostgresServer
-from pipeline.jobs.open_store import open_store
 from pipeline.lab.simulate import HonestSpec, TargetOnly, real_pair_rates, simulate_stream
+from pipeline.open_store import open_store
 from pipeline.settings import Settings
 from pipeline.store.alerting import alert_queries
 from pipeline.stream.kafka_publisher import create_topics, publish

@@ -18,7 +18,7 @@ import psycopg
 import pytest
 
 from pipeline.devstack import KafkaServer, PostgresServer
-from pipeline.jobs.open_store import open_store
+from pipeline.open_store import open_store
 from pipeline.settings import Settings
 from pipeline.stream.kafka_publisher import create_producer
 from pipeline.stream.monitor import Monitor

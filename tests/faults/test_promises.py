@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.detectors import VOTER
-from pipeline.jobs.open_store import open_store
+from pipeline.open_store import open_store
 from pipeline.settings import Settings
 from pipeline.stream.source import FileSource
 from pipeline.stream.worker import Worker

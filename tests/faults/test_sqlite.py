@@ -21,7 +21,7 @@ import pytest
 import sqlalchemy as sa
 
 from pipeline.detectors import VOTER
-from pipeline.jobs.open_store import open_store
+from pipeline.open_store import open_store
 from pipeline.settings import Settings
 from pipeline.stream.source import FileSource
 from pipeline.stream.worker import Worker

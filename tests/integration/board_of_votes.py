@@ -12,8 +12,8 @@ from typing import Any
 from pipeline import jobs
 from pipeline import settings as configuration
 from pipeline.detectors import VOTER
-from pipeline.jobs.open_store import open_store
 from pipeline.ledger.signed_note import VerifierKey
+from pipeline.open_store import open_store
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.read import log_proofs, snapshot_bundles

@@ -16,7 +16,7 @@ from pipeline import jobs
 from pipeline import settings as configuration
 from pipeline.detectors import VOTER
 from pipeline.events.pseudonym import format_pseudonym
-from pipeline.jobs.open_store import open_store
+from pipeline.open_store import open_store
 from pipeline.scoring.signals import AlertSignal
 from pipeline.settings import Settings
 from pipeline.store import Store

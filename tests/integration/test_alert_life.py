@@ -11,9 +11,9 @@ import sqlalchemy as sa
 
 from pipeline.detectors import VOTER
 from pipeline.errors import Usage
-from pipeline.jobs.open_store import open_store
 from pipeline.lab.simulate import HonestSpec, SimulatedStream, simulate_stream
 from pipeline.lab.simulate.voter_population import NETWORKS
+from pipeline.open_store import open_store
 from pipeline.scoring.signals import NO_PARTITION, AlertSignal, ClearedSignal
 from pipeline.scoring.window_counter import NEW_ACCOUNT
 from pipeline.settings import Settings

@@ -16,11 +16,11 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from pipeline.api.app import create_app
-from pipeline.jobs.open_store import now
 from pipeline.ledger import merkle, merkle_proofs, signed_note, verifier_command
 from pipeline.ledger.bundle_archive import open_bundle
 from pipeline.ledger.bundle_verification import verify_bundle
 from pipeline.ledger.signed_note import VerifierKey
+from pipeline.open_store import now
 from pipeline.store import Store
 from pipeline.store.alerting import operator_tokens
 from pipeline.store.db import schema

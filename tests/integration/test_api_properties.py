@@ -17,7 +17,7 @@ from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from pipeline.api.app import create_app
-from pipeline.jobs.open_store import now
+from pipeline.open_store import now
 from pipeline.store import Store
 from pipeline.store.alerting import operator_tokens
 from tests.integration import readable

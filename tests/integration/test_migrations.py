@@ -20,7 +20,7 @@ from pipeline import jobs
 from pipeline.cli.commands import app
 from pipeline.detectors import VOTER, WINDOW
 from pipeline.errors import StoreUnavailable
-from pipeline.jobs.open_store import open_store
+from pipeline.open_store import open_store
 from pipeline.store.db import schema
 from pipeline.store.db.engine import parse_url
 from pipeline.store.votes import stale_windows, window_counts

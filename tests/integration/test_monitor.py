@@ -13,8 +13,8 @@ from pipeline import jobs
 from pipeline import settings as configuration
 from pipeline.detectors import VOTER, WINDOW
 from pipeline.errors import Usage
-from pipeline.jobs.open_store import open_store
 from pipeline.lab.simulate import Burst, HonestSpec, SimulatedStream, simulate_stream
+from pipeline.open_store import open_store
 from pipeline.scoring.window_counter import WINDOW_WIDTH
 from pipeline.settings import Settings
 from pipeline.store import Store

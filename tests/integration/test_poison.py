@@ -17,7 +17,7 @@ from psycopg import sql
 
 from pipeline.detectors import VOTER
 from pipeline.devstack import KafkaServer
-from pipeline.jobs.open_store import open_store
+from pipeline.open_store import open_store
 from pipeline.settings import Settings
 from pipeline.store.read import store_figures
 from pipeline.stream.kafka_publisher import create_producer, create_topics

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.cli.commands import app
-from pipeline.jobs.open_store import open_store
+from pipeline.open_store import open_store
 from pipeline.store import Store
 from pipeline.store.votes import registry_events
 

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from pipeline.cli.commands import app
 from pipeline.devstack import KafkaServer
 from pipeline.errors import BrokerUnavailable, OffsetGap
-from pipeline.jobs.open_store import open_store
+from pipeline.open_store import open_store
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.alerting import outbox

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from pipeline.detectors import VOTER
 from pipeline.events import Vote
-from pipeline.jobs.open_store import open_store
+from pipeline.open_store import open_store
 from pipeline.settings import Settings
 from pipeline.store.db import schema
 from pipeline.stream.source import FileSource

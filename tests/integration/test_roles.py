@@ -13,10 +13,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from pipeline.api.app import create_app
-from pipeline.jobs.open_store import open_store
 from pipeline.lab.simulate import HonestSpec, simulate_stream
 from pipeline.lab.simulate.pair_rates import real_pair_rates
 from pipeline.lab.simulate.targeted_attacks import TargetOnly
+from pipeline.open_store import open_store
 from tests.command import called
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "postgres"

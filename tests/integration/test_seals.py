@@ -13,8 +13,8 @@ from pipeline import jobs
 from pipeline import settings as configuration
 from pipeline.detectors import VOTER
 from pipeline.errors import VerificationFailed
-from pipeline.jobs.open_store import open_store
 from pipeline.lab.simulate import HonestSpec, simulate_stream
+from pipeline.open_store import open_store
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.db import schema

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from pipeline import jobs
 from pipeline.detectors import VOTER
 from pipeline.events.chunk import Chunk
-from pipeline.jobs.open_store import open_store
 from pipeline.lab.simulate import DemoScenario, simulate_demo
+from pipeline.open_store import open_store
 from pipeline.settings import Settings, override
 from pipeline.store.db import schema
 from pipeline.stream.source import FileSource

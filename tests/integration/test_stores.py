@@ -23,8 +23,8 @@ from pipeline.errors import Fenced, MissingKey, StoreUnavailable, Usage
 from pipeline.events import Reject, VoteBatch, decode_votes, to_columns
 from pipeline.events.pseudonym import format_pseudonym
 from pipeline.evidence import Reference
-from pipeline.jobs.open_store import key_folder, open_store
 from pipeline.ledger.manifest import NO_PREVIOUS
+from pipeline.open_store import key_folder, open_store
 from pipeline.scoring.signals import AlertSignal
 from pipeline.scoring.window_counter import COLUMNS, WindowCounts
 from pipeline.store import Store
@@ -129,7 +129,7 @@ def test_processes_that_open_a_new_store_at_once_agree_on_its_tables_id_and_key(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))  # the key of a PostgreSQL store that was given none
     script = (
-        "import sys; from pipeline.jobs.open_store import open_store; s = open_store(sys.argv[1]);"
+        "import sys; from pipeline.open_store import open_store; s = open_store(sys.argv[1]);"
         " print(s.store_id, s.voter_key.hex())"
     )
     running = [

@@ -20,7 +20,7 @@ from pipeline.cli.main import main
 from pipeline.detectors import VOTER
 from pipeline.errors import Usage, VerificationFailed
 from pipeline.events.pseudonym import format_pseudonym
-from pipeline.jobs.open_store import open_store
+from pipeline.open_store import open_store
 from pipeline.ratings import encode_battles, fit_style, style_contrast
 from pipeline.settings import Settings
 from pipeline.store import Store

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli.commands import app
 from pipeline.errors import Usage
-from pipeline.jobs.open_store import open_store
+from pipeline.open_store import open_store
 from pipeline.ratings.winners_curse import expected_max
 from pipeline.store import Store
 from pipeline.store.boards import audit_queries

@@ -31,8 +31,8 @@ from pipeline import jobs
 from pipeline.detectors import VOTER
 from pipeline.devstack import KafkaServer
 from pipeline.errors import BadRecord, OffsetGap
-from pipeline.jobs.open_store import open_store
 from pipeline.lab.simulate import HonestSpec, TargetOnly, real_pair_rates, simulate_stream
+from pipeline.open_store import open_store
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.alerting import alert_lifecycle, alert_queries, outbox

@@ -15,7 +15,7 @@ from pipeline.jobs.audits.audit_input import AuditInput, read_audit_input
 from pipeline.jobs.audits.board_audits import PROVIDER_AUDITS, run_audits
 from pipeline.jobs.audits.registry_audits import checked_claims, vote_decreases
 from pipeline.jobs.audits.sweep import finding_as_json, unannounced_removals
-from pipeline.jobs.open_store import existing_store
+from pipeline.open_store import existing_store
 from pipeline.registry import Contradiction
 from pipeline.vocabulary.time import format_rfc3339
 

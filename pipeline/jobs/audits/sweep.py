@@ -26,7 +26,7 @@ from pipeline.errors import BadCounts, Usage
 from pipeline.evidence.multiple_testing import ELond
 from pipeline.jobs.audits.audit_input import AuditInput, read_audit_input
 from pipeline.jobs.audits.board_audits import AUDITS, compare_second_board, run_audits
-from pipeline.jobs.open_store import existing_store, now
+from pipeline.open_store import existing_store, now
 from pipeline.ratings import PairCounts
 from pipeline.scoring.signals import CRITICAL, LEVELS, NO_PARTITION, AlertSignal, ClearedSignal, Severity
 from pipeline.store.alerting import alert_lifecycle, alert_queries

@@ -21,11 +21,11 @@ from sqlalchemy.engine import Connection
 
 from pipeline.errors import IntegrityError, Refuted, Unavailable, VerificationFailed
 from pipeline.jobs.custody.ledger_verification import verify_ledger
-from pipeline.jobs.open_store import existing_store, now
 from pipeline.ledger import bundle_verification as bundles
 from pipeline.ledger import manifest, merkle, signed_note
 from pipeline.ledger.merkle_proofs import check_consistency, consistency_path
 from pipeline.ledger.signed_note import VerifierKey
+from pipeline.open_store import existing_store, now
 from pipeline.scoring.signals import NO_PARTITION, AlertSignal
 from pipeline.store import Store
 from pipeline.store.alerting import alert_lifecycle

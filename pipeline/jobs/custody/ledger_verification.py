@@ -12,13 +12,13 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from pipeline.errors import Refuted, VerificationFailed
-from pipeline.jobs.open_store import existing_store
 from pipeline.jobs.refresh.board_rows import board_rows, rate_view, sort_rows
 from pipeline.jobs.refresh.rating_input import VIEWS, RatingInput, read_rating_input
 from pipeline.jobs.refresh.style_view import rate_style_view, same_coefficients
 from pipeline.ledger import bundle, manifest, merkle, segment, signed_note
 from pipeline.ledger.manifest import Manifest
 from pipeline.ledger.signed_note import VerifierKey
+from pipeline.open_store import existing_store
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.boards import erasure, excluded_votes, snapshots

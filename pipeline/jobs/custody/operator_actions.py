@@ -6,9 +6,9 @@ from typing import Any
 
 from pipeline import settings as configuration
 from pipeline.errors import MissingKey, Usage
-from pipeline.jobs.open_store import existing_store, now
 from pipeline.ledger import manifest
 from pipeline.ledger.signed_note import Signer
+from pipeline.open_store import existing_store, now
 from pipeline.store.boards import erasure
 from pipeline.store.db import key_files
 from pipeline.store.log import manifests, retractions

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import MissingKey, Refuted, Usage
-from pipeline.jobs.open_store import existing_store
 from pipeline.ledger import manifest, signed_note, witness
 from pipeline.ledger.merkle import EMPTY_ROOT
 from pipeline.ledger.signed_note import Checkpoint, Signer, VerifierKey
 from pipeline.ledger.witness import WatchedLog
 from pipeline.ledger.witness_request import WitnessRequest, load_request
+from pipeline.open_store import existing_store
 from pipeline.store.log import manifests
 from pipeline.store.read import log_proofs
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.errors import BadCounts, QualityGate
-from pipeline.jobs.open_store import existing_store, now
+from pipeline.open_store import existing_store, now
 from pipeline.store.boards import verdicts
 
 

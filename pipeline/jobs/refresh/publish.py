@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.jobs.open_store import existing_store, now
 from pipeline.jobs.refresh import snapshot_signing
 from pipeline.jobs.refresh.signing_keys import end_rotation, load_signing_keys
+from pipeline.open_store import existing_store, now
 from pipeline.store.read import store_figures
 
 

@@ -8,12 +8,12 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from pipeline import settings as configuration
-from pipeline.jobs.open_store import existing_store, now
 from pipeline.jobs.refresh import manifest_builder
 from pipeline.jobs.refresh.baseline_reference import pack_baseline_reference
 from pipeline.jobs.refresh.board_rows import board_rows, fit_summary, rate_view
 from pipeline.jobs.refresh.rating_input import VIEWS, read_rating_input
 from pipeline.jobs.refresh.style_view import rate_style_view
+from pipeline.open_store import existing_store, now
 from pipeline.settings import Settings
 from pipeline.store.boards import exclusion_list, snapshots, verdicts
 from pipeline.store.log import seals

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.jobs.open_store import existing_store, now
+from pipeline.open_store import existing_store, now
 from pipeline.store.log import seals, tile_cache
 
 

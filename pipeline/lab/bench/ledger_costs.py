@@ -26,10 +26,10 @@ import sqlalchemy as sa
 
 from pipeline import jobs
 from pipeline import settings as configuration
-from pipeline.jobs.open_store import open_store
 from pipeline.ledger import bundle, leaf_encoding, segment
 from pipeline.ledger.bundle_verification import verify_bundle
 from pipeline.ledger.manifest import load as load_manifest
+from pipeline.open_store import open_store
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.db import schema

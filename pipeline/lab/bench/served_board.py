@@ -16,9 +16,9 @@ from urllib.parse import quote
 import sqlalchemy as sa
 
 from pipeline.errors import Unavailable
-from pipeline.jobs.open_store import open_store
 from pipeline.lab.bench import stream_throughput
 from pipeline.lab.simulate import HonestSpec, simulate_stream
+from pipeline.open_store import open_store
 from pipeline.settings import Settings
 from pipeline.store.boards import snapshots
 from pipeline.store.db import schema

@@ -28,7 +28,7 @@ from pipeline import settings as configuration
 from pipeline.detectors import VOTER
 from pipeline.errors import Unavailable
 from pipeline.events import decode_votes
-from pipeline.jobs.open_store import open_store
+from pipeline.open_store import open_store
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.db import schema

@@ -30,9 +30,9 @@ from pipeline import settings as configuration
 from pipeline.errors import BadCounts
 from pipeline.jobs.audits.audit_input import read_audit_input
 from pipeline.jobs.audits.board_audits import AUDITS
-from pipeline.jobs.open_store import open_store
 from pipeline.lab.bench.stream_throughput import in_fresh_process, peak_mb
 from pipeline.lab.simulate import voter_population
+from pipeline.open_store import open_store
 from pipeline.ratings import PairCounts, compute_leaderboard
 from pipeline.settings import Settings
 from pipeline.store import Store

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from pipeline.errors import StoreUnavailable
-from pipeline.jobs.open_store import open_store
+from pipeline.open_store import open_store
 from pipeline.store import Store
 from pipeline.stream.retry import RetryPolicy
 
