@@ -45,7 +45,7 @@ def test_an_expectation_that_follows_the_guide_fires_and_lets_good_votes_pass(tm
 
 def test_a_format_that_follows_the_guide_reads_and_breaks_no_other(tmp_path):
     project = followed("add-a-battle-format", tmp_path)
-    said = run_tests(project, "tests/unit/formats", "tests/unit/test_formats.py")
+    said = run_tests(project, "tests/unit/formats", "tests/unit/formats/test_record_reader.py")
     assert int(re.search(r"(\d+) passed", said)[1]) > 5
     duels = tmp_path / "duels.csv"
     names = ("ant", "bee", "cat")

@@ -15,7 +15,7 @@ from pipeline.errors import Refuted
 from pipeline.ledger import canonical_json, leaf_encoding, signed_note
 from pipeline.ledger.receipt import VoteReceipt, check, load, vote_log_key
 from tests.unit.ledger import slow_merkle
-from tests.unit.ledger.operator_of_a_board import BOARD, SIGNER, WITNESS, small_votes
+from tests.unit.ledger.board_operator import BOARD, SIGNER, WITNESS, small_votes
 
 LOG = signed_note.Signer(f"{BOARD}/votes", SIGNER.seed)
 KEYS = [SIGNER.verifier]

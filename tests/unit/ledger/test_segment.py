@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.ledger import leaf, leaf_encoding, segment
-from tests.unit.ledger.operator_of_a_board import segment_file
+from tests.unit.ledger.board_operator import segment_file
 
 VOTES = 900
 CUTS = st.lists(st.integers(0, VOTES), max_size=6).map(sorted)

@@ -17,10 +17,6 @@ from pipeline.events import Reject, Style, Vote, canonical_record, decode_votes,
 from pipeline.formats import ColumnMapping, is_registry_event, read_records
 from pipeline.formats.time_parsing import to_rfc3339
 
-DATA = Path(__file__).parents[2].parent / "shared" / "data"
-GENAI = DATA / "genai_arena_clean_battle_20240220.json"
-AGENTS = DATA / "agent_arena_model_votes_202409.csv"
-
 BATTLE = {
     "question_id": "q1",
     "model_a": "ant",
@@ -419,25 +415,23 @@ def test_text_numbers_and_datetimes_mean_the_same_instant(time: datetime) -> Non
         assert to_rfc3339(round(micros)) == expected
 
 
-# -- the real files ---------------------------------------------------------------------------
+# -- files as they are published --------------------------------------------------------------
 
 
-@pytest.mark.beside
-def test_the_real_genai_file_is_2060_votes_and_one_reject() -> None:
-    good, _, rejects = decoded(GENAI)
-    assert len(good) == 2060
-    assert [r.position for r in rejects] == [1819]
-    assert len({v.vote_id for v in good}) == 2060
-    assert {v.voter_id for v in good} == {None}  # its one judge is the proxy
+def test_a_fastchat_file_behind_a_proxy_is_votes_without_voters_and_one_reject(tmp_path: Path) -> None:
+    battles = [{**BATTLE, "question_id": f"q{i}", "judge": "arena_user_127.0.0.1"} for i in range(6)]
+    battles[4]["winner"] = "model_c"
+    good, _, rejects = decoded(jsonl(tmp_path / "a.jsonl", battles))
+    assert [r.position for r in rejects] == [4]
+    assert [v.vote_id for v in good] == ["q0", "q1", "q2", "q3", "q5"]
+    assert {v.voter_id for v in good} == {None}
 
 
-@pytest.mark.beside
-def test_the_real_agent_file_is_rejected_exactly_where_a_model_meets_itself() -> None:
-    with AGENTS.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    selves = [i for i, row in enumerate(rows) if row["model_a"] == row["model_b"]]
-    good, positions, rejects = decoded(AGENTS)
-    assert len(selves) == 304
-    assert [(r.position, r.reason) for r in rejects] == [(i, "self_battle") for i in selves]
-    assert [v.vote_id for v in good] == [rows[i]["id"] for i in positions]
-    assert len(good) + len(rejects) == len(rows)
+def test_a_table_is_rejected_exactly_where_a_model_meets_itself(tmp_path: Path) -> None:
+    names = ["ant", "bee", "cat"]
+    rows = [[f"v{i}", names[i % 3], names[i // 3 % 3], "tie", "2024-09-01 10:00:00"] for i in range(9)]
+    path = table(tmp_path / "a.csv", ["id", "model_a", "model_b", "winner", "timestamp"], *rows)
+    good, positions, rejects = decoded(path)
+    assert [(r.position, r.reason) for r in rejects] == [(i, "self_battle") for i in (0, 4, 8)]
+    assert [v.vote_id for v in good] == [rows[i][0] for i in positions]
+    assert len(good) == 6

@@ -14,7 +14,7 @@ import pytest
 from pipeline.ledger import canonical_json, leaf, leaf_encoding, manifest, merkle, published_views, segment
 from pipeline.ledger.manifest import Manifest
 from pipeline.ratings import UnratedModel
-from tests.unit.ledger.operator_of_a_board import (
+from tests.unit.ledger.board_operator import (
     EXCLUDED,
     FIRST,
     REASONS,

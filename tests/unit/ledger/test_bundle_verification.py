@@ -1,6 +1,6 @@
 """A bundle is what it says, or the first thing that is wrong is named: tampering by somebody who cannot sign.
 
-Nothing is made up: the votes are 900 of a golden file. Lies that the operator signs are in test_verify_lies.py.
+Nothing is made up: the votes are 900 of a golden file. Lies that the operator signs are in test_false_claims.py.
 """
 
 import json
@@ -30,7 +30,7 @@ from pipeline.ledger.bundle_verification import VerifiedBundle, verify_bundle
 from pipeline.ledger.manifest import Manifest
 from pipeline.ratings import PairCounts
 from tests.unit.ledger import slow_merkle
-from tests.unit.ledger.operator_of_a_board import (
+from tests.unit.ledger.board_operator import (
     BOARD,
     FIRST,
     SECOND,

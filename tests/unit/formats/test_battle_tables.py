@@ -17,7 +17,7 @@ from pipeline.formats.battle_records import read_by_record
 from pipeline.formats.battle_tables import read_battles, read_by_column
 from pipeline.ratings.battle_columns import BattleColumns
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PLAIN = ColumnMapping()
 
 
