@@ -1,7 +1,7 @@
-"""The README's way, by the command line, over a real Kafka and a real PostgreSQL.
+"""The steps of the README on the command line, with a real Kafka and a real PostgreSQL.
 
-`integrity` is a process of its own, as a user starts it; `command` runs the same `main` inside this process,
-where only the answer matters: a process takes two seconds to import, and a refresh six more.
+`integrity` starts a process, as a user does. `command` calls the same `main` in this process, where only the answer
+matters: a new process takes two seconds to import, and a refresh six more.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def integrity(*words: str, code: int = 0) -> Any:
-    """The one JSON document that a process of its own answers with."""
+    """Run a process; returns its JSON document."""
     done = run(*words, "--json")
     assert done.returncode == code, f"{words}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return json.loads(done.stdout)
@@ -71,7 +71,7 @@ Command = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def command() -> Command:
-    """The same verb in this process: its JSON document, and the exit status that it must have."""
+    """Run a command in this process and check its exit status; returns its JSON document."""
 
     def call(*words: str, code: int = 0) -> Any:
         done = called(*words, "--json", settings=SETTINGS)
@@ -140,9 +140,7 @@ def expect_board(rows: list[dict[str, Any]], battles: list[tuple[str, str, str]]
 
 
 @pytest.mark.beside
-def test_real_battles_go_the_readme_way_and_every_figure_follows_from_the_file(
-    kafka_url: str, postgres_url: str, command: Command
-) -> None:
+def test_real_battles_give_the_board_of_an_independent_fit(kafka_url: str, postgres_url: str, command: Command) -> None:
     name = topic()
     sent = integrity("publish", str(GENAI), "--to", kafka_url, "--topic", name)
     assert (sent["published"], sent["registry"]) == (2061, 0)
@@ -161,9 +159,7 @@ def test_real_battles_go_the_readme_way_and_every_figure_follows_from_the_file(
 
 
 @pytest.mark.beside
-def test_a_real_table_gives_a_reject_for_every_row_of_a_model_against_itself(
-    kafka_url: str, postgres_url: str, command: Command
-) -> None:
+def test_a_real_table_gives_a_reject_for_every_self_battle(kafka_url: str, postgres_url: str, command: Command) -> None:
     with AGENTS.open(newline="") as text:
         rows = list(csv.DictReader(text))
     alone = {i for i, row in enumerate(rows) if row["model_a"] == row["model_b"]}
@@ -249,7 +245,7 @@ def native(url: str) -> str:
 
 
 def tamper(url: str, statement: str) -> None:
-    """As a superuser whom no trigger stops."""
+    """Change a row as a superuser, without triggers."""
     with psycopg.connect(native(url)) as connection:
         connection.execute("SET session_replication_role = replica")
         assert connection.execute(statement).rowcount == 1
@@ -292,7 +288,7 @@ def test_an_attack_raises_critical_alerts_on_the_attackers_alone_and_the_defende
     assert defended >= rank_of(story.answers["defended first"], story.target) - 1
 
 
-def test_a_resolved_alert_gives_the_votes_back_at_the_next_refresh(store: str, story: Story, command: Command) -> None:
+def test_a_resolved_alert_restores_the_votes_at_the_next_refresh(store: str, story: Story, command: Command) -> None:
     before = story.answers["refresh second"]
     listed = [a for a in command("alerts", "--store", store) if a["severity"] == "critical"]
     subject = listed[0]["subject"]["id"]
@@ -322,11 +318,11 @@ def test_an_exclusion_by_hand_needs_a_reason_and_is_undone_by_another_entry(stor
     assert voter not in {e["target"] for e in command("alerts", "exclusions", "--store", store)}
 
 
-def test_the_same_work_gives_the_same_snapshot(store: str, story: Story, command: Command) -> None:
+def test_a_refresh_without_changes_gives_the_same_snapshot(store: str, story: Story, command: Command) -> None:
     assert command("refresh", "--store", store) == story.answers["refresh second"]
 
 
-def test_verify_passes_on_what_is_untouched(story: Story, command: Command) -> None:
+def test_verify_passes_on_an_unchanged_store(story: Story, command: Command) -> None:
     done = command("verify", "--store", story.url)
     assert (done["verified"], done["snapshots"]) == (True, 2)
     assert done["votes"] == story.answers["refresh second"]["log_size"]
@@ -397,7 +393,7 @@ def test_wrong_usage_exits_2_and_says_what_was_expected(story: Story, command: C
     assert run("work").returncode == 2
 
 
-def test_what_is_not_there_exits_3_and_says_what_is_missing(
+def test_a_missing_service_or_store_exits_3_and_is_named(
     kafka_url: str, story: Story, command: Command, tmp_path: Path
 ) -> None:
     file = tmp_path / "votes.jsonl"

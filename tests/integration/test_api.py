@@ -1,4 +1,4 @@
-"""The API over both stores, as its readers use it."""
+"""The API over SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def ids(client: TestClient) -> list[str]:
     return [row["snapshot"] for row in reversed(client.get(f"{API}/snapshots").json()["rows"])]
 
 
-def test_latest_leads_to_a_snapshot_whose_name_is_its_digest(client: TestClient, ids: list[str]) -> None:
+def test_latest_redirects_to_a_snapshot_named_by_its_digest(client: TestClient, ids: list[str]) -> None:
     found = client.get(f"{API}/latest").json()
     assert found["snapshot"] == ids[-1]
     assert hashlib.sha256(rfc8785.dumps(found["body"])).hexdigest() == ids[-1]
@@ -70,7 +70,7 @@ def test_a_snapshot_never_changes_and_says_so(client: TestClient, ids: list[str]
     assert head.headers["etag"] == first.headers["etag"]
 
 
-def test_every_form_holds_the_same_rows(client: TestClient, ids: list[str]) -> None:
+def test_every_format_has_the_same_rows(client: TestClient, ids: list[str]) -> None:
     where = f"{API}/snapshots/{ids[-1]}/leaderboard"
     rows = client.get(where).json()["rows"]
     assert [row["rank"] for row in rows] == sorted(row["rank"] for row in rows)
@@ -80,12 +80,12 @@ def test_every_form_holds_the_same_rows(client: TestClient, ids: list[str]) -> N
     assert pq.read_table(io.BytesIO(answers["application/vnd.apache.parquet"].content)).to_pylist() == rows
     lines = list(csv.DictReader(io.StringIO(answers["text/csv"].text)))
     assert [float(line["rating"]) for line in lines] == [row["rating"] for row in rows]
-    # A spreadsheet would run a name that begins with "=".
+    # A spreadsheet would execute a name that begins with "=".
     assert [line["model"] for line in lines] == [row["model"].replace("=cmd", "'=cmd") for row in rows]
 
 
 @pytest.mark.parametrize("where", ["snapshots", "models", "alerts", "exclusions", "latest/leaderboard"])
-def test_pages_hold_every_row_once(client: TestClient, ids: list[str], where: str) -> None:
+def test_pages_contain_every_row_once(client: TestClient, ids: list[str], where: str) -> None:
     where = f"{API}/{where.replace('latest', f'snapshots/{ids[-1]}')}"
     whole = client.get(where, params={"limit": 1000}).json()
     assert whole["next"] is None
@@ -119,13 +119,13 @@ def test_views_stand_side_by_side(client: TestClient, ids: list[str]) -> None:
     assert "raw_rank,raw_rating" in columns
 
 
-def test_a_move_is_told_apart_into_exclusions_and_votes(client: TestClient, ids: list[str]) -> None:
+def test_the_points_of_a_move_are_attributed_to_exclusions_and_votes(client: TestClient, ids: list[str]) -> None:
     found = client.get(f"{API}/diff/{ids[1]}..{ids[2]}").json()
     rows = {row["model"]: row for row in found["rows"]}
     for row in found["rows"]:
         assert sum(row["points"].values()) == pytest.approx(row["rating"], abs=0.021)
         assert row["places"] == row["before"]["rank"] - row["after"]["rank"]
-    # Its friend's votes of the week before count no longer; nobody else lost as much by that.
+    # The votes of its supporter are excluded; no other model loses as much by that.
     assert rows["zeta"]["points"]["exclusions"] == min(row["points"]["exclusions"] for row in found["rows"]) < -5
     assert [entry["name"] for entry in found["excluded"]] == ["an operator"]
     assert "by exclusions" in rows["zeta"]["reason"]
@@ -145,7 +145,7 @@ def test_a_models_history_and_what_the_registry_says(client: TestClient, ids: li
     assert client.get(f"{API}/provider", params={"provider": "nobody"}).status_code == 404
 
 
-def test_alerts_are_found_by_what_they_are_about(client: TestClient) -> None:
+def test_alerts_are_filtered_by_subject(client: TestClient) -> None:
     found = client.get(f"{API}/alerts", params={"subject_kind": "provider"}).json()["rows"]
     assert [alert["subject"]["id"] for alert in found] == ["Beta"]
     whole = client.get(f"{API}/alerts/{found[0]['id']}").json()
@@ -186,13 +186,13 @@ def test_bad_input_is_a_problem_document(client: TestClient, where: str, status:
     assert says in document["detail"]
 
 
-def test_the_newer_snapshot_first_and_a_view_that_is_not_there(client: TestClient, ids: list[str]) -> None:
+def test_a_diff_in_reverse_and_a_missing_view_are_refused(client: TestClient, ids: list[str]) -> None:
     assert client.get(f"{API}/diff/{ids[2]}..{ids[1]}").status_code == 422
     assert client.get(f"{API}/snapshots/{ids[0]}/leaderboard?view=style").status_code == 404
     assert client.post(f"{API}/snapshots").status_code == 405
 
 
-def test_what_is_published_meanwhile_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_snapshot_is_shown_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from pipeline.api import change_token
     from pipeline.store.boards import exclusion_list
 
@@ -209,7 +209,7 @@ def test_what_is_published_meanwhile_is_shown(tmp_path: Path, monkeypatch: pytes
     store.close()
 
 
-def test_only_a_token_decides_and_only_what_it_may(tmp_path: Path) -> None:
+def test_a_decision_needs_a_valid_token_with_the_scope(tmp_path: Path) -> None:
     store = readable.made(str(tmp_path / "board.db"), tmp_path)
     at = now()
     with store.write() as connection:
@@ -244,7 +244,7 @@ def test_only_a_token_decides_and_only_what_it_may(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_stranger_verifies_what_was_downloaded(client: TestClient, ids: list[str], tmp_path: Path) -> None:
+def test_a_downloaded_bundle_verifies(client: TestClient, ids: list[str], tmp_path: Path) -> None:
     keys = client.get(f"{API}/keys").json()["keys"]
     where = f"{API}/snapshots/{ids[-1]}"
     (tmp_path / "bundle.zip").write_bytes(client.get(f"{where}/bundle").content)
@@ -265,7 +265,7 @@ def test_a_stranger_verifies_what_was_downloaded(client: TestClient, ids: list[s
     assert client.get(f"{API}/consistency", params={"old": 3, "new": 9}).status_code == 422
 
 
-def test_a_voter_gets_a_receipt(client: TestClient, tmp_path: Path) -> None:
+def test_a_receipt_verifies_and_says_which_views_count_the_vote(client: TestClient, tmp_path: Path) -> None:
     key = client.get(f"{API}/keys").json()["keys"][-1]
     answers = [client.get(f"{API}/receipt", params={"vote": vote}) for vote in ("v0-1", "v1-20")]
     for answer in answers:

@@ -1,8 +1,8 @@
-"""OpenAPI as schemathesis reads it: requests that it allows and requests that it forbids, and never a 500.
+"""Schemathesis sends requests that OpenAPI allows and requests that it forbids; none gives a 500.
 
-Every answer is held against what OpenAPI says of it: status, media type, headers, schema; what it forbids must be
-refused, and what asks for a token must refuse whoever has none. Left out is that whatever it allows must be accepted:
-a cursor, a date or a target is text to OpenAPI, and most texts are none.
+Every response is checked against OpenAPI: status, media type, headers, schema. Forbidden requests must be refused, and
+so must requests without a token where one is needed. Allowed requests need not be accepted: a cursor, a date or a
+target is any text in OpenAPI, and most texts are invalid.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ def test_every_answer_is_as_described(store: Store, mode: GenerationMode) -> Non
         )
     described = schemathesis.openapi.from_asgi("/api/v1/openapi.json", create_app(store))
     operations = [found.ok() for found in described.get_all_operations()]
-    # A tile's path holds slashes, which schemathesis puts into no path; test_api.py asks for one.
+    # A tile's path contains slashes, which schemathesis does not generate; test_api.py requests one.
     operations = [one for one in operations if "{tile}" not in one.path]
-    if mode is GenerationMode.NEGATIVE:  # what takes nothing can be asked nothing wrong
+    if mode is GenerationMode.NEGATIVE:  # without parameters, no request is invalid
         operations = [one for one in operations if one.body or list(one.iter_parameters())]
     assert len(operations) >= 12
     for operation in operations:

@@ -1,4 +1,4 @@
-"""A chart is the same picture each time, and nothing but a picture."""
+"""Charts are deterministic SVG without scripts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ POINTS = [
 ]  # fmt: skip
 
 
-def test_the_same_history_gives_the_same_picture_without_a_script() -> None:
+def test_the_same_history_gives_the_same_svg_without_a_script() -> None:
     for draw in (lambda: charts.rating(POINTS, POINTS[1:]), lambda: charts.share(POINTS)):
         svg = draw()
         assert svg == draw()
@@ -22,7 +22,7 @@ def test_the_same_history_gives_the_same_picture_without_a_script() -> None:
         assert not names & {"script", "foreignObject", "image", "use"}
 
 
-def test_one_snapshot_is_a_picture_too_and_a_phone_gets_a_narrower_one() -> None:
+def test_one_snapshot_can_be_drawn_and_a_phone_gets_a_narrower_chart() -> None:
     wide, narrow = (
         ElementTree.fromstring(charts.rating(POINTS[:1], POINTS[:1], width))  # noqa: S314
         for width in (charts.WIDE, charts.NARROW)

@@ -1,4 +1,4 @@
-"""The response cache, over an application that counts how often it is asked."""
+"""The response cache, in front of an application that counts its calls."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pipeline.api.response_cache import ResponseCache
 BODY = b"a line that repeats itself\n" * 200
 
 
-class Made:
-    """Answers with what it is told to, after a moment."""
+class CountingApp:
+    """Responds after a moment, and counts its calls."""
 
     def __init__(self, policy: str, status: int = 200, body: bytes = BODY) -> None:
         self.headers = [(b"cache-control", policy.encode()), (b"content-type", b"text/plain")]
@@ -29,8 +29,8 @@ class Made:
         await send({"type": "http.response.body", "body": self.body})
 
 
-class Clock:
-    """Time that is set, and a store whose token is set."""
+class FakeStore:
+    """A store with a settable token and store."""
 
     def __init__(self) -> None:
         self.now, self.token, self.reads = 0.0, 0, 0
@@ -46,7 +46,7 @@ class Clock:
         return ChangeToken(self.read, lambda: self.now)
 
 
-async def asked(
+async def request(
     app: ResponseCache, path: str = "/", method: str = "GET", **headers: str
 ) -> tuple[int, dict[str, str], bytes]:
     sent: list[dict[str, Any]] = []
@@ -64,123 +64,123 @@ async def asked(
     return sent[0]["status"], found, b"".join(message["body"] for message in sent[1:])
 
 
-def run(story: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(story())  # type: ignore[arg-type]  # every story is a coroutine
+def run(scenario: Callable[[], Awaitable[None]]) -> None:
+    asyncio.run(scenario())  # type: ignore[arg-type]  # every scenario is a coroutine
 
 
-def test_what_is_immutable_is_made_once_whatever_the_store_does() -> None:
-    async def story() -> None:
-        clock, made = Clock(), Made("public, max-age=31536000, immutable")
-        app = ResponseCache(made, clock.changes())
-        for clock.now in (0.0, 10.0, 20.0):
-            clock.token += 1
-            assert (await asked(app))[2] == BODY
+def test_an_immutable_response_is_computed_once_whatever_the_store_does() -> None:
+    async def scenario() -> None:
+        store, made = FakeStore(), CountingApp("public, max-age=31536000, immutable")
+        app = ResponseCache(made, store.changes())
+        for store.now in (0.0, 10.0, 20.0):
+            store.token += 1
+            assert (await request(app))[2] == BODY
         assert made.times == 1
 
-    run(story)
+    run(scenario)
 
 
 def test_other_responses_are_valid_until_the_token_changes_and_it_is_read_once_a_second() -> None:
-    async def story() -> None:
-        clock, made = Clock(), Made("no-cache")
-        app = ResponseCache(made, clock.changes())
+    async def scenario() -> None:
+        store, made = FakeStore(), CountingApp("no-cache")
+        app = ResponseCache(made, store.changes())
         for _ in range(5):
-            await asked(app)
-        assert (made.times, clock.reads) == (1, 1)
-        clock.token = 1
-        await asked(app)  # within the second: it may be behind
+            await request(app)
+        assert (made.times, store.reads) == (1, 1)
+        store.token = 1
+        await request(app)  # within the second: it may be behind
         assert made.times == 1
-        clock.now = 1.5
-        await asked(app)
-        assert (made.times, clock.reads) == (2, 2)
+        store.now = 1.5
+        await request(app)
+        assert (made.times, store.reads) == (2, 2)
 
-    run(story)
+    run(scenario)
 
 
-def test_what_a_publication_changes_stands_through_everything_else() -> None:
-    async def story() -> None:
-        clock, made = Clock(), Made("no-cache")
+def test_a_response_until_published_stays_valid_through_other_changes() -> None:
+    async def scenario() -> None:
+        store, made = FakeStore(), CountingApp("no-cache")
         made.headers.append((b"x-cache-until", b"published"))
-        app = ResponseCache(made, clock.changes(), published=lambda token: token // 10)
-        for clock.now, clock.token, times in ((0.0, 10, 1), (2.0, 11, 1), (4.0, 19, 1), (6.0, 20, 2)):
-            _, headers, _ = await asked(app)
+        app = ResponseCache(made, store.changes(), published=lambda token: token // 10)
+        for store.now, store.token, times in ((0.0, 10, 1), (2.0, 11, 1), (4.0, 19, 1), (6.0, 20, 2)):
+            _, headers, _ = await request(app)
             assert made.times == times
             assert "x-cache-until" not in headers
 
-    run(story)
+    run(scenario)
 
 
-def test_what_many_ask_for_at_once_is_made_once_unless_it_is_uncacheable() -> None:
-    async def story() -> None:
+def test_concurrent_requests_share_one_computation_unless_it_is_uncacheable() -> None:
+    async def scenario() -> None:
         for policy, times in (("no-cache", 1), ("immutable", 1)):
-            made = Made(policy)
-            app = ResponseCache(made, Clock().changes())
-            answers = await asyncio.gather(*(asked(app) for _ in range(20)))
+            made = CountingApp(policy)
+            app = ResponseCache(made, FakeStore().changes())
+            answers = await asyncio.gather(*(request(app) for _ in range(20)))
             assert {answer[2] for answer in answers} == {BODY}
             assert made.times == times
-        never = Made("no-store")
-        app = ResponseCache(never, Clock().changes())
-        await asyncio.gather(*(asked(app) for _ in range(20)))
+        never = CountingApp("no-store")
+        app = ResponseCache(never, FakeStore().changes())
+        await asyncio.gather(*(request(app) for _ in range(20)))
         assert never.times == 20
 
-    run(story)
+    run(scenario)
 
 
 @pytest.mark.parametrize("status", [404, 422, 500, 503])
 def test_an_error_is_never_cached(status: int) -> None:
-    async def story() -> None:
-        made = Made("immutable", status)
-        app = ResponseCache(made, Clock().changes())
-        assert [(await asked(app))[0] for _ in range(3)] == [status] * 3
+    async def scenario() -> None:
+        made = CountingApp("immutable", status)
+        app = ResponseCache(made, FakeStore().changes())
+        assert [(await request(app))[0] for _ in range(3)] == [status] * 3
         assert made.times == 3
 
-    run(story)
+    run(scenario)
 
 
-def test_a_store_that_does_not_answer_takes_nothing_that_is_immutable_away() -> None:
+def test_immutable_responses_stay_while_the_store_does_not_answer() -> None:
     from pipeline.errors import StoreUnavailable
 
-    async def story() -> None:
-        clock, made = Clock(), Made("immutable")
-        app = ResponseCache(made, clock.changes())
-        await asked(app)
-        clock.now, clock.error = 100.0, StoreUnavailable("gone")
-        assert (await asked(app))[0] == 200
+    async def scenario() -> None:
+        store, made = FakeStore(), CountingApp("immutable")
+        app = ResponseCache(made, store.changes())
+        await request(app)
+        store.now, store.error = 100.0, StoreUnavailable("gone")
+        assert (await request(app))[0] == 200
         assert made.times == 1
-        other = Made("no-cache")
-        app = ResponseCache(other, clock.changes())
-        await asked(app)
-        await asked(app)
-        assert other.times == 2  # asked anew each time: it says itself that the store is away
+        other = CountingApp("no-cache")
+        app = ResponseCache(other, store.changes())
+        await request(app)
+        await request(app)
+        assert other.times == 2  # computed each time, so that it reports the missing store
 
-    run(story)
+    run(scenario)
 
 
-def test_a_reader_who_has_it_gets_no_body_and_one_who_unpacks_gets_less() -> None:
-    async def story() -> None:
-        app = ResponseCache(Made("immutable"), Clock().changes())
-        status, headers, body = await asked(app)
+def test_a_known_etag_gets_304_and_gzip_gets_a_smaller_body() -> None:
+    async def scenario() -> None:
+        app = ResponseCache(CountingApp("immutable"), FakeStore().changes())
+        status, headers, body = await request(app)
         assert (status, int(headers["content-length"])) == (200, len(BODY))
-        assert (await asked(app, if_none_match=headers["etag"]))[::2] == (304, b"")
-        assert (await asked(app, if_none_match='"another"'))[0] == 200
-        packed = await asked(app, accept_encoding="gzip, br")
+        assert (await request(app, if_none_match=headers["etag"]))[::2] == (304, b"")
+        assert (await request(app, if_none_match='"another"'))[0] == 200
+        packed = await request(app, accept_encoding="gzip, br")
         assert (packed[1]["content-encoding"], gzip.decompress(packed[2])) == ("gzip", body)
         assert len(packed[2]) < len(body) / 5
-        head = await asked(app, method="HEAD")
+        head = await request(app, method="HEAD")
         assert (head[0], head[1]["etag"], head[2]) == (200, headers["etag"], b"")
 
-    run(story)
+    run(scenario)
 
 
-def test_the_budget_is_kept_and_the_oldest_go() -> None:
-    async def story() -> None:
-        made = Made("immutable", body=bytes(range(256)) * 40)
-        app = ResponseCache(made, Clock().changes(), budget=60_000)
+def test_the_budget_evicts_the_oldest() -> None:
+    async def scenario() -> None:
+        made = CountingApp("immutable", body=bytes(range(256)) * 40)
+        app = ResponseCache(made, FakeStore().changes(), budget=60_000)
         for path in "abcdefgh":
-            await asked(app, "/" + path)
-        await asked(app, "/h")
+            await request(app, "/" + path)
+        await request(app, "/h")
         assert made.times == 8
-        await asked(app, "/a")
+        await request(app, "/a")
         assert made.times == 9
 
-    run(story)
+    run(scenario)

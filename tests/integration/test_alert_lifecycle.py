@@ -1,4 +1,4 @@
-"""The life of an alert about a window: opened, escalated, over; and what people do about it."""
+"""The life cycle of an alert about a window: opened, escalated, cleared, and the actions of people."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -40,17 +40,19 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 
 
 def burst(level: int, e: float, start: int = START, **evidence: Any) -> AlertSignal:
-    seen = {"what": "too many", "window": [START - HOUR, start + HOUR], **evidence}
+    evidence = {"what": "too many", "window": [START - HOUR, start + HOUR], **evidence}
     severity: Any = "critical" if level > 1 else "warning"
-    return AlertSignal("vote_burst", "model", "m", "up", severity, e, level, NO_PARTITION, start, start + HOUR, seen)
+    return AlertSignal(
+        "vote_burst", "model", "m", "up", severity, e, level, NO_PARTITION, start, start + HOUR, evidence
+    )
 
 
-OVER = ClearedSignal("vote_burst", "m", "up", START + 9 * HOUR, "normal again")
+CLEARED = ClearedSignal("vote_burst", "m", "up", START + 9 * HOUR, "normal again")
 
 
-def say(store: Store, *said: AlertSignal | ClearedSignal, now: int = 5) -> list[str | None]:
+def record(store: Store, *signals: AlertSignal | ClearedSignal, now: int = 5) -> list[str | None]:
     with store.write() as connection:
-        return alert_lifecycle.record_signals(connection, said, {}, now)
+        return alert_lifecycle.record_signals(connection, signals, {}, now)
 
 
 def shown(store: Store, now: int | None = None) -> list[tuple[str, str, float | None]]:
@@ -63,28 +65,28 @@ def actions(store: Store, alert_id: str) -> list[str]:
         return [h["action"] for h in alert_queries.find_alert(connection, alert_id)["history"]]
 
 
-def test_an_alert_opens_escalates_is_over_and_opens_anew(store: Store) -> None:
-    first, second = say(store, burst(1, 150.0), burst(2, 2e4, START + HOUR))
+def test_an_alert_opens_escalates_is_cleared_and_a_new_one_opens(store: Store) -> None:
+    first, second = record(store, burst(1, 150.0), burst(2, 2e4, START + HOUR))
     assert first == second
     assert shown(store) == [("open", "critical", 2e4)]
-    assert say(store, OVER) == [first]
+    assert record(store, CLEARED) == [first]
     assert shown(store) == [("resolved", "critical", 2e4)]
-    again = say(store, burst(1, 200.0, START + 20 * HOUR))[0]
+    again = record(store, burst(1, 200.0, START + 20 * HOUR))[0]
     assert again != first
     assert sorted(shown(store)) == [("open", "warning", 200.0), ("resolved", "critical", 2e4)]
     assert actions(store, str(first)) == ["opened", "escalated", "cleared"]
 
 
-def test_what_a_person_resolved_is_not_over_a_second_time(store: Store) -> None:
-    (alert_id,) = say(store, burst(1, 150.0))
+def test_a_resolved_alert_is_not_cleared_again(store: Store) -> None:
+    (alert_id,) = record(store, burst(1, 150.0))
     with store.write() as connection:
         alert_lifecycle.change_state(connection, str(alert_id), "resolve", "ann", "looked", 6)
-    assert say(store, OVER) == [None]
+    assert record(store, CLEARED) == [None]
     assert actions(store, str(alert_id)) == ["opened", "resolve"]
 
 
-def test_a_snooze_ends_by_the_clock_and_is_written_down(store: Store) -> None:
-    (alert_id,) = say(store, burst(1, 150.0))
+def test_a_snooze_ends_at_its_time_and_the_end_is_recorded(store: Store) -> None:
+    (alert_id,) = record(store, burst(1, 150.0))
     with store.write() as connection:
         assert (
             alert_lifecycle.change_state(connection, str(alert_id), "snooze", "ann", "tonight", 10, until=50)
@@ -92,7 +94,7 @@ def test_a_snooze_ends_by_the_clock_and_is_written_down(store: Store) -> None:
         )
         assert alert_lifecycle.end_snoozes(connection, 49) == 0
     assert shown(store, 49)[0][0] == "snoozed"
-    assert shown(store, 50)[0][0] == "open"  # whoever lists sees it in time, before the monitor writes it down
+    assert shown(store, 50)[0][0] == "open"  # a list shows it as open before the monitor has recorded the end
     with store.write() as connection:
         assert alert_lifecycle.end_snoozes(connection, 50) == 1
     assert shown(store)[0][0] == "open"
@@ -100,7 +102,7 @@ def test_a_snooze_ends_by_the_clock_and_is_written_down(store: Store) -> None:
 
 
 def test_a_snooze_without_an_end_lasts_until_somebody_acts(store: Store) -> None:
-    (alert_id,) = say(store, burst(1, 150.0))
+    (alert_id,) = record(store, burst(1, 150.0))
     with store.write() as connection:
         alert_lifecycle.change_state(connection, str(alert_id), "snooze", "ann", "", 10)
         assert alert_lifecycle.end_snoozes(connection, 10**18) == 0
@@ -109,15 +111,12 @@ def test_a_snooze_without_an_end_lasts_until_somebody_acts(store: Store) -> None
 
 
 @pytest.mark.parametrize(("action", "after"), [("snooze", "open"), ("ack", "acknowledged"), ("appeal", "appealed")])
-def test_only_a_sleeper_is_woken_when_a_warning_becomes_critical(store: Store, action: str, after: str) -> None:
-    (alert_id,) = say(store, burst(1, 150.0))
+def test_escalation_reopens_a_snoozed_alert_only(store: Store, action: str, after: str) -> None:
+    (alert_id,) = record(store, burst(1, 150.0))
     with store.write() as connection:
         alert_lifecycle.change_state(connection, str(alert_id), action, "ann", "", 10)
-    say(store, burst(2, 2e4, START + HOUR))
+    record(store, burst(2, 2e4, START + HOUR))
     assert shown(store) == [(after, "critical", 2e4)]
-
-
-# -- which votes ------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -151,9 +150,7 @@ FILTERS: dict[str, tuple[dict[str, str], Callable[[SimulatedStream], np.ndarray]
 }
 
 
-def test_a_selection_holds_the_votes_that_a_loop_would_choose(
-    store: Store, stream: SimulatedStream, tmp_path: Path
-) -> None:
+def test_a_selection_gives_the_votes_that_a_loop_chooses(store: Store, stream: SimulatedStream, tmp_path: Path) -> None:
     stored(store, stream, tmp_path)
     first, end = int(stream.cast_at[500]), int(stream.cast_at[2200])
     inside = (stream.cast_at >= first) & (stream.cast_at < end)
@@ -196,7 +193,7 @@ def test_one_selection_has_one_text(text: str) -> None:
         ('{"from": 1, "to": 2}', "from=TIME"),
     ],
 )
-def test_a_selection_that_is_none_is_refused_with_what_was_expected(text: str, says: str) -> None:
+def test_an_invalid_selection_is_refused_with_what_was_expected(text: str, says: str) -> None:
     with pytest.raises(Usage, match=says):
         VoteSelection.parse(text)
 
@@ -245,7 +242,7 @@ def test_excluded_votes_count_once_however_many_entries_name_them(
         assert sum(votes for *_, votes in rest) == mine
 
 
-def test_an_entry_about_votes_is_undone_by_one_with_the_same_text(store: Store) -> None:
+def test_a_restore_with_the_same_text_undoes_an_exclusion(store: Store) -> None:
     text = "from=2024-07-01T00:00:00Z,to=2024-07-01T01:00:00Z,cohort=new"
     with store.write() as connection:
         target = str(VoteSelection.parse(text))
