@@ -10,7 +10,7 @@ Modules:
     segment              the leaves of one seal as Parquet
     manifest             what a snapshot claims: the leaf of the snapshot log
     vote_log             the vote log read leaf by leaf: its root, and which leaves count in each view
-    published_views      boards as they are published, and whether they follow from the votes
+    published_views      checks that published boards follow from the votes
     bundle               the files of a snapshot for readers; bundle_archive: the same as one zip
     bundle_verification  checks a bundle and names the first fault
     receipt              one vote's place in the log

@@ -1,4 +1,4 @@
-"""Boards as a manifest publishes them, and the check that a published one follows from the votes.
+"""Checks that the boards in a manifest follow from the votes.
 
 Laws: counts are compared exactly, by a digest over integers; a published figure may differ from the recomputed one by
 half of its last digit, plus `_SLACK` for floating-point differences between machines; a rank is accepted if it is right
@@ -30,8 +30,6 @@ _SLACK = 1e-6
 _GRADIENT = 1e-8
 
 _EARLIER_WORDING = re.compile(r"^None of its (\d+ votes?) is a battle with a rated model\.$")
-
-_COLUMNS = ("rating", "lower", "upper", "rank", "rank_best", "rank_worst", "votes")
 
 
 def counts_digest(counts: PairCounts) -> Digest:
@@ -81,23 +79,6 @@ def recompute_leaderboard(counts: PairCounts, settings: Configuration) -> Leader
     if anchor is not None and anchor[0] not in select_rated_models(counts, least_share=share)[0].models:
         anchor = None
     return compute_leaderboard(counts, anchor=anchor, least_share=share)
-
-
-def build_view(counts: PairCounts, settings: Configuration) -> PublishedView:
-    """Return the view of counts as it is published, rounded.
-
-    Raises:
-        RatingError: as `recompute_leaderboard`.
-    """
-    shown = recompute_leaderboard(counts, settings).rounded()
-    columns = [getattr(shown, name).tolist() for name in _COLUMNS]
-    return PublishedView(
-        votes=counts.total,
-        counts_sha256=counts_digest(counts),
-        gradient_norm=shown.gradient_norm,
-        rows=tuple(BoardRow(model, *row) for model, *row in zip(shown.models, *columns, strict=True)),
-        unrated=tuple(sorted(shown.unrated, key=lambda one: one.model)),
-    )
 
 
 def check_view(published: PublishedView, counts: PairCounts, settings: Configuration, where: str) -> None:

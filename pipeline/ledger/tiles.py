@@ -9,7 +9,7 @@ Not handled: storage; callers pass a function that reads a tile.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from .merkle import WIDTH, parent_hashes
@@ -119,33 +119,3 @@ class LogGrowth:
 
     size: int
     levels: tuple[tuple[int, bytes], ...]
-
-    @property
-    def after(self) -> int:
-        """Leaves afterwards."""
-        return self.size + (len(self.levels[0][1]) // WIDTH if self.levels else 0)
-
-
-def new_tiles(grown: LogGrowth, read: ReadTile) -> dict[Tile, bytes]:
-    """Return the tiles to write after a log has grown, with their content.
-
-    Args:
-        grown: the growth.
-        read: reads a tile of the log before the growth; called at most once for each level.
-    """
-    log = TileReader(grown.size, read)
-    written: dict[Tile, bytes] = {}
-    for level, (first, hashes) in enumerate(grown.levels):
-        if level % HEIGHT == 0:
-            written.update(_tiles_from(log, level // HEIGHT, first, hashes))
-    return written
-
-
-def _tiles_from(log: TileReader, level: int, first: int, hashes: bytes) -> Iterator[tuple[Tile, bytes]]:
-    """Yield the tiles that contain the hashes from `first` on; the first one begins with its old hashes."""
-    index, old = divmod(first, FULL)
-    if old:
-        hashes = log.hashes(tile_at_size(level, index, log.size))[: old * WIDTH] + hashes
-    for at in range(0, len(hashes), FULL * WIDTH):
-        piece = hashes[at : at + FULL * WIDTH]
-        yield Tile(level, index + at // (FULL * WIDTH), len(piece) // WIDTH), piece

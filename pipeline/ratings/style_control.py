@@ -82,7 +82,6 @@ def fit_style(
     features: Sequence[str],
     voter: npt.ArrayLike | None = None,
     reweight: int | None = None,
-    tolerance: float = 1e-10,
 ) -> StyleFit:
     """Fit ratings and style coefficients together by maximum likelihood.
 
@@ -94,7 +93,6 @@ def fit_style(
         voter: N whole numbers, equal for votes of one voter, −1 where unknown: clusters of the covariance
             (`clustered_sandwich`). Without it every vote is a cluster of its own.
         reweight: as `fit`.
-        tolerance: on the last step in logits, and on the gradient per vote.
 
     Raises:
         BadCounts: as `PairCounts.from_codes`; or z of a wrong shape, NaN or infinite, with feature and row.
@@ -119,7 +117,7 @@ def fit_style(
     if reweight is not None:
         weight = pair_weights(counts, reweight)[rows.low, rows.high]
         weight *= rows.votes.sum() / (rows.votes * weight).sum()
-    newton = StyleNewton(rows, names, scale, weight, size, tolerance)
+    newton = StyleNewton(rows, names, scale, weight, size)
     if voter is None:
         return newton.maximise(start)
     cluster = _clusters(voter, counts.total)

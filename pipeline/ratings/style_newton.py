@@ -24,6 +24,8 @@ from .vote_rows import GramBlocks, LikelihoodSums, VoteRows, required
 _LEAST_UNEXPLAINED = 1e-10
 # Newton on real votes takes 3 to 5 passes; separated votes never converge, at one logit a pass.
 _MAX_PASSES = 40
+# Of the last step in logits, and of the gradient per battle or vote.
+_TOLERANCE = 1e-10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,11 +64,9 @@ Clusters = Callable[[Float64, Float64], Float64]
 class StyleNewton:
     """Newton over (θ, γ); after two passes the factored information is reused while steps shrink tenfold."""
 
-    def __init__(
-        self, rows: VoteRows, names: tuple[str, ...], scale: Float64, weight: Float64, size: int, tolerance: float
-    ) -> None:
+    def __init__(self, rows: VoteRows, names: tuple[str, ...], scale: Float64, weight: Float64, size: int) -> None:
         self._rows, self._names, self._scale, self._weight = rows, names, scale, weight
-        self._size, self._tolerance = size, tolerance
+        self._size = size
         each = rows.votes * weight
         battles = np.bincount(rows.low, each, size) + np.bincount(rows.high, each, size)
         # The tolerance on the gradient is per battle of a model and per vote for a feature.
@@ -103,7 +103,7 @@ class StyleNewton:
                 factor = self._factor(required(sums.information), step)
             step, before = cho_solve(factor, gradient, check_finite=False), length
             slope, length = float(gradient @ step), float(np.abs(step).max())
-            if length <= self._tolerance and (np.abs(gradient) / self._unit).max() <= self._tolerance:
+            if length <= _TOLERANCE and (np.abs(gradient) / self._unit).max() <= _TOLERANCE:
                 return self._result(at, start.iterations + passes, gradient, step, clusters)
             if passes < 2 or length > 0.1 * before:
                 factor = None

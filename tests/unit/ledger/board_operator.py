@@ -30,6 +30,7 @@ from pipeline.ledger.bundle_verification import verify_bundle
 from pipeline.ledger.canonical_json import Digest
 from pipeline.ledger.manifest import Manifest
 from pipeline.ledger.vote_log import VoteLog
+from pipeline.ratings import PairCounts
 from pipeline.vocabulary.outcomes import OUTCOMES
 from tests.unit.ledger import slow_merkle
 
@@ -81,6 +82,20 @@ def segment_file(rows: pa.Table, hashes: bytes) -> bytes:
     writer.append(rows, hashes)
     writer.close()
     return sink.getvalue()
+
+
+def published_view(counts: PairCounts, settings: manifest.Configuration) -> manifest.PublishedView:
+    """The view of counts as an operator publishes it, rounded."""
+    board = published_views.recompute_leaderboard(counts, settings).rounded()
+    names = ("rating", "lower", "upper", "rank", "rank_best", "rank_worst", "votes")
+    columns = [getattr(board, name).tolist() for name in names]
+    return manifest.PublishedView(
+        votes=counts.total,
+        counts_sha256=published_views.counts_digest(counts),
+        gradient_norm=board.gradient_norm,
+        rows=tuple(manifest.BoardRow(model, *row) for model, *row in zip(board.models, *columns, strict=True)),
+        unrated=tuple(sorted(board.unrated, key=lambda one: one.model)),
+    )
 
 
 class Operator:
@@ -159,8 +174,8 @@ class Operator:
             code=manifest.CodeVersion("0.1.0", ""),
             quality=manifest.DataQuality("a verdict", success=True),
             views=manifest.PublishedViews(
-                published_views.build_view(log.counts(raw, ["yak"]), settings),
-                published_views.build_view(log.counts(defended, ["yak"]), settings),
+                published_view(log.counts(raw, ["yak"]), settings),
+                published_view(log.counts(defended, ["yak"]), settings),
             ),
             alerts=(manifest.OpenAlert("an alert", "voter_bias", "warning"),),
             watermark=(manifest.SourcePosition("kafka:arena.votes", 0, 900),),

@@ -43,6 +43,7 @@ from tests.unit.ledger.board_operator import (
     good,
     honest,
     operator,
+    published_view,
     refuted,
     segment_file,
     small_votes,
@@ -400,7 +401,7 @@ def test_the_reason_of_an_unrated_model_is_checked_in_its_earlier_wording_too(re
     table = np.array(rated)
     counts = PairCounts.from_rows(("ant", "bee", "cat", "far", "fox"), table[:, 0], table[:, 1], table[:, 2:])
     settings = published_views.with_digest({"anchor": "", "least_share": 0.95})
-    view = published_views.build_view(counts, settings)
+    view = published_view(counts, settings)
     changed = replace(view, unrated=tuple(replace(one, reason=reason) for one in view.unrated))
     if accepted:
         published_views.check_view(changed, counts, settings, "view raw")

@@ -1,7 +1,6 @@
 """Merkle trees: the published example, the golden vectors, and the definitions word for word."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -112,58 +111,40 @@ def test_a_flipped_bit_anywhere_in_a_proof_refutes_it(size: int, data: st.DataOb
         merkle_proofs.check_inclusion(parts[0], index, size, parts[2:], parts[1])
 
 
-def tiles_of(size: int) -> Iterator[tiles.Tile]:
-    """Every tile of a log with this many leaves."""
-    for level in range(6):
-        full, rest = divmod(size >> (8 * level), 256)
-        yield from (tiles.Tile(level, index) for index in range(full))
-        if rest:
-            yield tiles.Tile(level, full, rest)
-
-
 class Disk:
-    """A growing log with its tiles as files, which are never rewritten with other bytes."""
+    """The tiles of a log, cut from its hashes level by level."""
 
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-        self.frontier = merkle.Frontier()
+    def __init__(self, hashes: bytes) -> None:
+        self.levels = [hashes]
+        while len(self.levels[-1]) > 32:
+            level = self.levels[-1]
+            for _ in range(tiles.HEIGHT):
+                level = merkle.parent_hashes(level)
+            self.levels.append(level)
 
     def read(self, tile: tiles.Tile) -> bytes:
-        return self.files[tile.path]
-
-    def append(self, hashes: bytes) -> bytes:
-        """Append leaf hashes; returns the new root."""
-        grown = tiles.LogGrowth(self.frontier.size, tuple(self.frontier.extend(hashes)))
-        for tile, data in tiles.new_tiles(grown, self.read).items():
-            assert self.files.setdefault(tile.path, data) == data
-        return self.frontier.root()
+        start = tile.index * tiles.FULL * 32
+        return self.levels[tile.level][start : start + tile.width * 32]
 
 
-@given(st.lists(st.integers(1, 700), min_size=1, max_size=5))
-def test_tiles_give_the_roots_and_proofs_of_the_tree_whatever_the_appends(cuts: list[int]) -> None:
-    hashes = slow_merkle.leaf_hashes([b"%d" % i for i in range(sum(cuts))])
-    disk, size = Disk(), 0
-    for cut in cuts:
-        root = disk.append(hashes[size * 32 : (size + cut) * 32])
-        size += cut
-        assert root == merkle.root(hashes[: size * 32])
-        assert {tile.path for tile in tiles_of(size)} <= set(disk.files)
-    tree, log = merkle.MerkleTree(hashes), tiles.TileReader(size, disk.read)
+@given(st.integers(1, 3_000), st.data())
+def test_tiles_give_the_proofs_of_the_tree(size: int, data: st.DataObject) -> None:
+    hashes = slow_merkle.leaf_hashes([b"%d" % i for i in range(size)])
+    tree, log = merkle.MerkleTree(hashes), tiles.TileReader(size, Disk(hashes).read)
     for index in {0, size // 3, size - 1}:
         path = merkle_proofs.inclusion_path(index, size, log.node)
         assert path == merkle_proofs.inclusion_path(index, size, tree.node)
-        merkle_proofs.check_inclusion(hashes[index * 32 : index * 32 + 32], index, size, path, root)
-    assert merkle_proofs.consistency_path(cuts[0], size, log.node) == merkle_proofs.consistency_path(
-        cuts[0], size, tree.node
-    )
+        merkle_proofs.check_inclusion(hashes[index * 32 : index * 32 + 32], index, size, path, merkle.root(hashes))
+    old = data.draw(st.integers(0, size))
+    path = merkle_proofs.consistency_path(old, size, log.node)
+    assert path == merkle_proofs.consistency_path(old, size, tree.node)
 
 
 def test_a_proof_in_a_log_of_70_000_leaves_reads_a_few_tiles() -> None:
-    hashes, disk = b"".join(i.to_bytes(32, "big") for i in range(70_000)), Disk()
-    root = disk.append(hashes)
-    log = tiles.TileReader(70_000, disk.read)
+    hashes = b"".join(i.to_bytes(32, "big") for i in range(70_000))
+    log = tiles.TileReader(70_000, Disk(hashes).read)
     path = merkle_proofs.inclusion_path(12_345, 70_000, log.node)
-    merkle_proofs.check_inclusion((12_345).to_bytes(32, "big"), 12_345, 70_000, path, root)
+    merkle_proofs.check_inclusion((12_345).to_bytes(32, "big"), 12_345, 70_000, path, merkle.root(hashes))
     # One for the leaf's own tile, and per level the one above it and the right edge.
     assert log.reads <= 2 * 3
 
