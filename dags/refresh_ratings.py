@@ -3,12 +3,13 @@
 What a failure means, task by task. In every case the last snapshot stays valid and workers keep reading votes. A
 repeated run continues where the failed one ended and publishes nothing twice.
 
-| task    | it failed because                            | look at                            | it can wait |
-|---------|----------------------------------------------|------------------------------------|-------------|
-| seal    | the store or the ledger's disk is missing    | `integrity doctor`                 | 3 hours     |
-| check   | a critical expectation failed (no retries)   | deploy/runbooks/quality-gate.md    | no          |
-| rate    | the fit is refused: the board is split       | `integrity refresh --store URL`    | 3 hours     |
-| publish | the signing key or the disk is missing       | `integrity doctor`                 | 3 hours     |
+| task           | it failed because                            | look at                         | it can wait |
+|----------------|----------------------------------------------|---------------------------------|-------------|
+| seal           | the store or the ledger's disk is missing    | `integrity doctor`              | 3 hours     |
+| check          | a critical expectation failed (no retries)   | deploy/runbooks/quality-gate.md | no          |
+| rate           | the fit is refused: the board is split       | `integrity refresh --store URL` | 3 hours     |
+| check_snapshot | a critical expectation failed (no retries)   | deploy/runbooks/quality-gate.md | no          |
+| publish        | the signing key or the disk is missing       | `integrity doctor`              | 3 hours     |
 
 A run is skipped while the log is empty: there is nothing to check or rate before the first vote.
 One failed run may be ignored: the next one includes its votes. After three hours RatingRefreshStale fires
@@ -50,7 +51,7 @@ SNAPSHOT = Asset(name="integrity_snapshot", uri="integrity://snapshots/latest")
     doc_md=__doc__,
 )
 def refresh_ratings() -> None:
-    """Seal → check → rate → publish."""
+    """Seal → check → rate → check_snapshot → publish."""
 
     @task
     def seal() -> int:
@@ -64,7 +65,7 @@ def refresh_ratings() -> None:
 
     @task
     def check(log_size: int) -> str:
-        """Evaluate the expectations on the new votes."""
+        """Evaluate the expectations on the new votes and registry events."""
         from pipeline.jobs import dag_api  # noqa: PLC0415
 
         try:
@@ -81,6 +82,16 @@ def refresh_ratings() -> None:
 
         return dag_api.rate(dag_api.store_url(), log_size)
 
+    @task
+    def check_snapshot(candidate: str) -> None:
+        """Evaluate the expectations on the candidate's rows."""
+        from pipeline.jobs import dag_api  # noqa: PLC0415
+
+        try:
+            dag_api.check_snapshot(dag_api.store_url(), candidate)
+        except dag_api.QualityGate as fault:
+            raise AirflowFailException(str(fault)) from fault  # the same candidate has the same rows
+
     @task(outlets=[SNAPSHOT])
     def publish(candidate: str) -> dict[str, object]:
         """Sign the candidate and make it the newest snapshot."""
@@ -91,7 +102,7 @@ def refresh_ratings() -> None:
     log_size = seal()
     candidate = rate(log_size)
     check(log_size) >> candidate
-    publish(candidate)
+    check_snapshot(candidate) >> publish(candidate)
 
 
 refresh_ratings()

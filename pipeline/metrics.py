@@ -159,9 +159,13 @@ class StoreStatus:
     audit_last_success: float | None = _gauge(
         "integrity_audit_last_success_timestamp_seconds", "Unix time of the last audit that passed."
     )
-    # 1 if the last verdict of any suite passed, else 0.
+    # 1 if the last verdict of every suite passed, else 0.
     quality_gate_success: float | None = _gauge(
         "integrity_quality_gate_success", "1 if the last quality check passed, 0 if it failed."
+    )
+    # Failed expectations of severity warning; suite is votes, registry or snapshot. `integrity doctor` lists them.
+    quality_warnings: Labelled = _gauge(
+        "integrity_quality_warnings", "Warnings of the last quality check, by suite.", "suite"
     )
     # Grows by one with each snapshot.
     snapshot_sequence: float | None = _gauge("integrity_snapshot_sequence", "Sequence of the latest snapshot.")

@@ -1,7 +1,7 @@
 """Expectations on whole batches: the quality gate of a refresh. Only this module imports Great Expectations.
 
 1. A suite is a file `expectations/NAME.json`, one expectation a line, each with a severity and a reason.
-2. A failed `critical` expectation closes the gate; a failed `warning` is shown to a person; `info` is only stored.
+2. A failed `critical` expectation closes the gate; a failed `warning` is shown by refresh and doctor; `info` is only stored.
 3. An expectation that cannot be evaluated (missing column) has failed: no rule is dropped silently.
 4. Results are plain data that the store keeps as JSON, without types of the library.
 
@@ -43,8 +43,8 @@ class Verdict:
         success: whether every critical expectation passed.
         critical_failures: "column: expectation" of each failed critical one, in the order of the suite.
         warnings: the same for severity `warning`.
-        results: a JSON-safe row per expectation: expectation, column, severity, success, observed, unexpected_count,
-            examples.
+        results: a JSON-safe row per expectation: expectation, column, severity, reason, success, observed,
+            unexpected_count, examples.
     """
 
     suite: str
@@ -78,6 +78,25 @@ def check(suite: str, frame: pd.DataFrame) -> Verdict:
     expectations = json.loads((_folder() / f"{suite}.json").read_text(encoding="utf-8"))["expectations"]
     outcomes = _validate(suite, expectations, _with_derived(frame))
     return _verdict(suite, [_row(outcome) for outcome in outcomes])
+
+
+def check_parts(suite: str, frames: Mapping[str, pd.DataFrame]) -> Verdict:
+    """Evaluate a suite on several frames, such as the views of a snapshot.
+
+    Args:
+        suite: as for `check`.
+        frames: by name, which is put before their failures; "" for a single one.
+
+    Returns:
+        One verdict. Each row of `results` names its frame as `part`.
+    """
+    parts = {part: check(suite, frame) for part, frame in frames.items()}
+    failures, warned = (
+        tuple(f"{part} {text}".lstrip() for part, verdict in parts.items() for text in getattr(verdict, severity))
+        for severity in ("critical_failures", "warnings")
+    )
+    rows = [{"part": part, **row} for part, verdict in parts.items() for row in verdict.results]
+    return Verdict(suite, not failures, failures, warned, rows)
 
 
 def _folder() -> Path:
@@ -125,6 +144,7 @@ def _row(outcome: Row) -> Row:
         "expectation": config["type"],
         "column": _column(config["kwargs"]),
         "severity": config["severity"],
+        "reason": config["meta"]["notes"],
         "success": bool(outcome["success"]),
         "observed": _observed(outcome),
         "unexpected_count": int(result.get("unexpected_count") or 0),

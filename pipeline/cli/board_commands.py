@@ -35,6 +35,8 @@ def refresh(store: StoreOption = None, as_json: JsonOption = False) -> None:
     )
     for model in result["unrated"]:
         err.print(f"  not rated: {model['model']}: {model['reason']}", highlight=False)
+    for warning in result["warnings"]:
+        err.print(f"  {terminal_tables.quality_warning(warning)}", highlight=False, markup=False)
 
 
 @app.command()

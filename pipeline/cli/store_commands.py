@@ -10,11 +10,13 @@ import typer
 from sqlalchemy.exc import DBAPIError
 
 from pipeline import jobs, settings
+from pipeline.cli import terminal_tables
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out, store_url
 from pipeline.errors import IntegrityError
 from pipeline.events.pseudonym import format_pseudonym
 from pipeline.open_store import existing_store, open_store
 from pipeline.settings import PREFIX, SHAPING, Settings, shown
+from pipeline.store.boards import verdicts
 from pipeline.store.db.migrate import NEWEST
 from pipeline.store.read import store_figures
 from pipeline.store.votes import registry_events, stale_windows
@@ -104,6 +106,8 @@ def doctor(store: StoreOption = None, as_json: JsonOption = False) -> None:
             out.print(f"{one['name']:42} {one['value']!s:36} {one['source']}", highlight=False)
         for name, source in report["unknown_settings"].items():
             out.print(f"{name:42} unknown, ignored ({source})", highlight=False)
+        for warning in report["store"].pop("quality_warnings", ()):
+            out.print(terminal_tables.quality_warning(warning), highlight=False, markup=False)
         out.print(f"settings digest {report['settings_digest'][:16]}; store: {report['store']}", highlight=False)
     if not healthy:
         raise typer.Exit(1)
@@ -126,6 +130,7 @@ def _store(url: str) -> dict[str, Any]:
                 "fates": store_figures.count_fates(connection),
                 "incomplete": store_figures.find_gaps(connection),
                 "windows_stale_since": stale_windows.stale_since(connection),
+                "quality_warnings": verdicts.list_warnings(connection),
             }
     except (IntegrityError, DBAPIError) as error:
         return {"error": str(error)}

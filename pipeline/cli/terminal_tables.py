@@ -55,6 +55,12 @@ def coefficient_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
+def quality_warning(row: Mapping[str, Any]) -> str:
+    """A failed expectation of severity `warning` as a line: where, why it matters, and what was found."""
+    where = f"{row['suite']} {row['part']}".rstrip()
+    return f"warning: {where}, {row['column']}: {row['reason']} ({row['expectation']}, observed {row['observed']})"
+
+
 def comparison_table(
     raw: Sequence[Mapping[str, Any]], defended: Sequence[Mapping[str, Any]], most: int, width: int = 120
 ) -> Table:

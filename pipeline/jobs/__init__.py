@@ -16,7 +16,7 @@ from pipeline.jobs.custody.ledger_audit import audit_ledger
 from pipeline.jobs.custody.ledger_verification import verify_ledger
 from pipeline.jobs.detector_replay import replay_detector
 from pipeline.jobs.rebuild_windows import rebuild_windows
-from pipeline.jobs.refresh.check import check
+from pipeline.jobs.refresh.check import check, check_snapshot
 from pipeline.jobs.refresh.publish import publish
 from pipeline.jobs.refresh.rate import rate
 from pipeline.jobs.refresh.refresh_board import refresh_board
@@ -26,6 +26,7 @@ from pipeline.jobs.store_status import read_store_status
 __all__ = [
     "audit_ledger",
     "check",
+    "check_snapshot",
     "provider_page",
     "publish",
     "rate",

@@ -8,12 +8,23 @@ from pipeline.errors import QualityGate
 from pipeline.jobs.audits.sweep import sweep
 from pipeline.jobs.custody.ledger_audit import audit_ledger
 from pipeline.jobs.custody.ledger_verification import verify_ledger
-from pipeline.jobs.refresh.check import check
+from pipeline.jobs.refresh.check import check, check_snapshot
 from pipeline.jobs.refresh.publish import publish
 from pipeline.jobs.refresh.rate import rate
 from pipeline.jobs.refresh.seal import seal
 
-__all__ = ["QualityGate", "audit_ledger", "check", "publish", "rate", "seal", "store_url", "sweep", "verify_ledger"]
+__all__ = [
+    "QualityGate",
+    "audit_ledger",
+    "check",
+    "check_snapshot",
+    "publish",
+    "rate",
+    "seal",
+    "store_url",
+    "sweep",
+    "verify_ledger",
+]
 
 
 def store_url() -> str:

@@ -8,7 +8,7 @@ from pipeline import settings as configuration
 from pipeline.jobs.refresh.rating_input import VIEWS
 from pipeline.metrics import StoreStatus
 from pipeline.store import Store
-from pipeline.store.boards import snapshots
+from pipeline.store.boards import snapshots, verdicts
 from pipeline.store.read import store_figures
 from pipeline.store.votes import closed_windows
 from pipeline.vocabulary.fates import FATES
@@ -27,7 +27,7 @@ def read_store_status(store: Store) -> StoreStatus:
         rows = {v: snapshots.read_rows(connection, newest.snapshot_id, v) if newest else [] for v in VIEWS}
         by_state = store_figures.count_alerts_by(connection, "detector", "severity", "state")
         halts = store_figures.count_alerts_by(connection, "detector", "direction", "state")
-        gate = store_figures.newest_verdict_passed(connection)
+        gate = verdicts.all_passed(connection)
         return StoreStatus(
             alerts_open=_open(by_state),
             alerts_opened=_opened(connection),
@@ -55,6 +55,7 @@ def read_store_status(store: Store) -> StoreStatus:
             refresh_last_success=_seconds(store_figures.get_time(connection, "refresh_last_success")),
             audit_last_success=_seconds(store_figures.get_time(connection, "audit_last_success")),
             quality_gate_success=None if gate is None else float(gate),
+            quality_warnings={(s,): float(n) for s, n in verdicts.count_warnings(connection).items()},
             snapshot_sequence=float(newest.sequence) if newest else None,
             snapshot_votes={(v,): sum(r["votes"] for r in rows[v]) / 2 for v in VIEWS if newest},
             snapshot_excluded_votes=float(newest.body["votes_excluded"]) if newest else None,

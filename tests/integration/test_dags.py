@@ -192,12 +192,13 @@ def test_every_dag_has_tags_owner_docs_and_retries(bag):
             assert task["retry_delay"] > 0, name
 
 
-def test_the_refresh_is_seal_check_rate_publish_and_emits_the_snapshot(bag):
+def test_the_refresh_is_seal_check_rate_check_publish_and_emits_the_snapshot(bag):
     tasks = bag["dags"]["refresh_ratings"]["tasks"]
     assert {name: task["downstream"] for name, task in tasks.items()} == {
         "seal": ["check", "rate"],
         "check": ["rate"],
-        "rate": ["publish"],
+        "rate": ["check_snapshot", "publish"],
+        "check_snapshot": ["publish"],
         "publish": [],
     }
     assert tasks["publish"]["outlets"] == ["integrity_snapshot"]
@@ -287,6 +288,7 @@ def test_a_closed_gate_ends_the_run_at_once_and_nothing_is_rated(closed_gate):
         "seal": "success",
         "check": "failed",
         "rate": "upstream_failed",
+        "check_snapshot": "upstream_failed",
         "publish": "upstream_failed",
     }
     assert run["tries"]["check"] == 1

@@ -206,6 +206,19 @@ def test_a_verdict_is_json_in_the_order_of_the_suite():
     assert [row["expectation"] for row in told["results"]] == [each["type"] for each in suite]
     row = next(row for row in told["results"] if not row["success"])
     assert (row["column"], row["unexpected_count"], row["examples"]) == ("model", 2, ["m2", "m2"])
+    assert row["reason"] == next(each["meta"]["notes"] for each in suite if "unique" in each["type"])
+
+
+def test_several_frames_give_one_verdict_that_names_them():
+    few = [1, 1, 100]
+    verdict = quality.check_parts("snapshot", {"raw": snapshot(votes=few), "defended": snapshot(model=first("m2"))})
+    assert not verdict.success
+    assert verdict.critical_failures == ("defended model: expect_column_values_to_be_unique",)
+    assert verdict.warnings == ("raw votes: expect_column_values_to_be_between",)
+    assert [row["part"] for row in verdict.results if not row["success"]] == ["raw", "defended"]
+    assert quality.check_parts("snapshot", {"": snapshot(votes=few)}).warnings == (
+        "votes: expect_column_values_to_be_between",
+    )
 
 
 def test_an_unknown_suite_is_a_usage_error_that_lists_the_suites():

@@ -1,13 +1,13 @@
-"""The refresh: four short steps, each safe to repeat.
+"""The refresh: short steps, each safe to repeat.
 
 The same log, exclusions and configuration give the same snapshot, however often a step runs and however many
 processes run it.
 
 seal.py                the first step: committed votes → vote log
-check.py               the second: expectations on new votes
+check.py               the second: expectations on new votes and the registry; before publishing: on the candidate
 rate.py                the third: boards of the log at a size, as a candidate
-publish.py             the fourth: candidate → signed snapshot
-refresh_board.py       all four in a row
+publish.py             the last: candidate → signed snapshot
+refresh_board.py       all steps in a row
 rating_input.py        what is rated: counts of each view, exclusions, the baseline
 board_rows.py          the board of a view, and its published rows
 style_view.py          the view under style control

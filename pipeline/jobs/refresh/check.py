@@ -1,17 +1,38 @@
-"""The second step of a refresh: evaluates the expectations on new votes."""
+"""The quality gate of a refresh: each suite of expectations is evaluated, and its verdict is stored.
+
+    votes      before rating: the votes that are new in the log since the last passed verdict
+    registry   before rating: every registry event, when there are new ones
+    snapshot   before publishing: the rows of each view of a candidate
+
+A failed critical expectation stops the refresh. Warnings do not; `verdicts.warnings` lists them.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.engine import Connection
+
 from pipeline.errors import BadCounts, QualityGate
 from pipeline.open_store import existing_store, now
-from pipeline.store.boards import verdicts
+from pipeline.store import Store
+from pipeline.store.boards import snapshots, verdicts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Columns = Mapping[str, list[Any]]
+Rows = list[dict[str, Any]]
+# A verdict's id, and why it stops the refresh ("" where it does not).
+Outcome = tuple[str, str]
 
 
 def check(url: str, log_size: int) -> str:
-    """Evaluate the suite `votes` on the votes since the last passed check.
+    """Evaluate the expectations on the votes and registry events that are new since the last passed verdicts.
 
     Returns:
-        The id of the verdict.
+        The id of the verdict on the votes.
 
     Raises:
         BadCounts: the log is empty. No verdict is stored, so that a new board alerts nobody.
@@ -19,27 +40,80 @@ def check(url: str, log_size: int) -> str:
     """
     if not log_size:
         raise BadCounts("expected votes in the log, got none yet: there is nothing to check or to rate")
-    import pandas as pd  # noqa: PLC0415 - slow to import, and only this step needs it
+    with existing_store(url) as store:
+        votes = _check_new(store, "votes", log_size, verdicts.read_votes)
+        with store.read() as connection:
+            events = verdicts.newest_registry_event(connection)
+        registry = _check_new(
+            store, "registry", events, lambda connection, _, last: verdicts.read_registry(connection, last)
+        )
+    return _required(votes, registry)
 
-    from pipeline import quality  # noqa: PLC0415
 
+def check_snapshot(url: str, candidate: str) -> str | None:
+    """Evaluate the expectations on the rows of a candidate, each view by itself.
+
+    Returns:
+        The id of the verdict, None for a candidate that is published and was not refused.
+
+    Raises:
+        QualityGate: a critical expectation failed; the verdict is stored.
+        Usage: there is no such candidate.
+    """
     with existing_store(url) as store:
         with store.read() as connection:
-            passed = verdicts.last_passed(connection, "votes")
-            if passed is not None and passed.log_size == log_size:
-                return passed.verdict_id
-            columns = verdicts.read_votes(connection, passed.log_size if passed else 0, log_size)
-        if passed is not None and not columns["vote_id"]:
-            return passed.verdict_id  # only retractions were appended: there is no new vote
-        frame = pd.DataFrame(columns)
-        for name in ("cast_at", "appended_at"):
-            frame[name] = pd.to_datetime(frame[name], unit="us", utc=True)
-        verdict = quality.check("votes", frame)
-        with store.write() as connection:
-            verdict_id = verdicts.add_verdict(connection, "votes", log_size, verdict.success, verdict.as_json(), now())
-    if not verdict.success:
+            found = snapshots.find_candidate(connection, candidate)
+            if found.sequence is not None and verdicts.all_passed(connection, "snapshot") is not False:
+                return None
+            views = {view: snapshots.read_rows(connection, candidate, view) for view in found.body["views"]}
+        outcome = _verdict(store, "snapshot", found.body["log_size"], views, f"candidate {candidate[:12]}")
+    return _required(outcome)
+
+
+def _check_new(store: Store, suite: str, size: int, read: Callable[[Connection, int, int], Columns]) -> Outcome:
+    """The verdict on what came since the last passed one, which stands where nothing came.
+
+    Args:
+        store: open.
+        suite: votes or registry.
+        size: of the log, or the number of the newest event.
+        read: the columns between two sizes.
+    """
+    with store.read() as connection:
+        passed = verdicts.last_passed(connection, suite)
+        if passed is not None and passed.log_size == size:
+            return passed.verdict_id, ""
+        columns = read(connection, passed.log_size if passed else 0, size)
+    if passed is not None and not any(columns.values()):
+        return passed.verdict_id, ""  # the log grew by retractions alone: there is no new vote
+    return _verdict(store, suite, size, {"": columns}, f"{suite} up to {size}")
+
+
+def _verdict(store: Store, suite: str, size: int, parts: Mapping[str, Columns | Rows], about: str) -> Outcome:
+    from pipeline import quality  # noqa: PLC0415  # pandas and Great Expectations are slow to import
+
+    verdict = quality.check_parts(suite, {part: _frame(data) for part, data in parts.items()})
+    with store.write() as connection:
+        verdict_id = verdicts.add_verdict(connection, suite, size, verdict.success, verdict.as_json(), now())
+    failed = f"{about}: {'; '.join(verdict.critical_failures)} (verdict {verdict_id})"
+    return verdict_id, "" if verdict.success else failed
+
+
+def _frame(data: Columns | Rows) -> pd.DataFrame:
+    import pandas as pd  # noqa: PLC0415
+
+    frame = pd.DataFrame(data)
+    for name in {"at", "cast_at", "appended_at"} & set(frame.columns):
+        frame[name] = pd.to_datetime(frame[name], unit="us", utc=True)
+    return frame
+
+
+def _required(*outcomes: Outcome) -> str:
+    """The id of the first verdict, if all let the refresh pass."""
+    failed = [why for _, why in outcomes if why]
+    if failed:
         raise QualityGate(
-            f"votes up to {log_size} fail: {'; '.join(verdict.critical_failures)} (verdict {verdict_id}): "
-            "nothing is published, see deploy/runbooks/quality-gate.md"
+            f"expected no critical expectation to fail, got {'; '.join(failed)}: nothing is published, "
+            "see deploy/runbooks/quality-gate.md"
         )
-    return verdict_id
+    return outcomes[0][0]

@@ -1,29 +1,33 @@
-"""All four steps of a refresh in a row."""
+"""All steps of a refresh in a row."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pipeline.jobs.refresh.check import check
+from pipeline.jobs.refresh.check import check, check_snapshot
 from pipeline.jobs.refresh.publish import publish
 from pipeline.jobs.refresh.rate import rate
 from pipeline.jobs.refresh.seal import seal
+from pipeline.open_store import existing_store
+from pipeline.store.boards import verdicts
 
 # Another refresh may publish first: usually there are two, the scheduler's and a person's.
 _TRIES = 3
 
 
 def refresh_board(url: str) -> dict[str, Any]:
-    """Seal, check, rate, publish; repeat if another refresh has published something else meanwhile.
+    """Seal, check, rate, check the candidate, publish; repeat if another refresh published something else meanwhile.
 
     Returns:
-        The newest snapshot, as `publish`.
+        The newest snapshot, as `publish`, and `warnings`: those of the newest verdicts.
     """
     for _ in range(_TRIES):
         size = seal(url)
         check(url, size)
         candidate = rate(url, size)
+        check_snapshot(url, candidate)
         result = publish(url, candidate)
         if result["snapshot"] == candidate:
             break
-    return result
+    with existing_store(url) as store, store.read() as connection:
+        return {**result, "warnings": verdicts.list_warnings(connection)}

@@ -1,8 +1,10 @@
-"""Verdicts of the expectation suites, and the votes that they check."""
+"""Verdicts of the expectation suites, and the votes and registry events that they check."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+from collections import Counter
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -16,6 +18,7 @@ from pipeline.vocabulary.outcomes import OUTCOMES
 
 # A check reads the votes since the last passed one; the first check of a long history reads the newest ones.
 _MAX_ROWS = 1_000_000
+_WARNING = ("part", "column", "expectation", "observed", "reason")
 
 
 class PassedVerdict(NamedTuple):
@@ -37,6 +40,44 @@ def last_passed(connection: Connection, suite: str) -> PassedVerdict | None:
     return PassedVerdict(row.verdict_id, int(row.log_size)) if row else None
 
 
+def all_passed(connection: Connection, suite: str | None = None) -> bool | None:
+    """Whether the newest verdict of a suite, or of every suite, passed; None before the first."""
+    found = [bool(row.success) for row in _newest(connection) if suite in (None, row.suite)]
+    return all(found) if found else None
+
+
+def list_warnings(connection: Connection) -> list[dict[str, Any]]:
+    """Failed expectations of severity `warning` in the newest verdict of each suite.
+
+    Returns:
+        Rows with suite, part (the view of a snapshot, else ""), column, expectation, observed, reason.
+    """
+    return [
+        {"suite": verdict.suite, **{name: row.get(name, "") for name in _WARNING}}
+        for verdict in _newest(connection)
+        for row in json.loads(verdict.results)["results"]
+        if row["severity"] == "warning" and not row["success"]
+    ]
+
+
+def count_warnings(connection: Connection) -> dict[str, int]:
+    """The number of warnings of each suite that has a verdict."""
+    found = Counter(row["suite"] for row in list_warnings(connection))
+    return {verdict.suite: found[verdict.suite] for verdict in _newest(connection)}
+
+
+def _newest(connection: Connection) -> list[Any]:
+    """The newest verdict of each suite, by the suite's name."""
+    v = schema.verdict.c
+    newest = sa.select(v.suite, sa.func.max(v.at).label("at")).group_by(v.suite).subquery()
+    query = (
+        sa.select(v.suite, v.success, v.results)
+        .join(newest, sa.and_(v.suite == newest.c.suite, v.at == newest.c.at))
+        .order_by(v.suite)
+    )
+    return list(connection.execute(query).all())
+
+
 def newest_id(connection: Connection, suite: str) -> str | None:
     """The id of the newest verdict of a suite."""
     v = schema.verdict.c
@@ -51,7 +92,7 @@ def add_verdict(connection: Connection, suite: str, log_size: int, success: bool
 
     Args:
         suite: the suite that gave it.
-        log_size: size of the log that was checked.
+        log_size: size of the log that was checked; of the registry, the number of its newest event.
         success: whether a refresh may continue.
         results: what each expectation found, as JSON.
         now: wall clock in microseconds.
@@ -104,4 +145,23 @@ def read_votes(connection: Connection, first: int, end: int) -> dict[str, list[A
         "cast_at": list(cast_at),
         "appended_at": list(appended_at),
         "voter": [None if number == 0 else format_pseudonym(number) for number in voter],
+    }
+
+
+def newest_registry_event(connection: Connection) -> int:
+    """The number of the registry event that arrived last, 0 before the first."""
+    return int(connection.scalar(sa.select(sa.func.max(schema.registry_event.c.event_no))) or 0)
+
+
+def read_registry(connection: Connection, last: int) -> dict[str, list[Any]]:
+    """Columns of the registry events up to a number, in the order of arrival."""
+    e = schema.registry_event.c
+    rows = connection.execute(
+        sa.select(e.event_id, e.at, e.type, e.body).where(e.event_no <= last).order_by(e.event_no)
+    ).all()
+    return {
+        "event_id": [row.event_id for row in rows],
+        "at": [row.at for row in rows],
+        "type": [row.type for row in rows],
+        "model": [json.loads(row.body).get("model") for row in rows],
     }

@@ -71,13 +71,6 @@ def count_escalated(connection: Connection) -> dict[tuple[str, ...], int]:
     return {(detector,): int(n) for detector, n in rows}
 
 
-def newest_verdict_passed(connection: Connection) -> bool | None:
-    """Whether the newest verdict let a refresh pass; None before the first."""
-    v = schema.verdict.c
-    passed: bool | None = connection.scalar(sa.select(v.success).order_by(v.at.desc()).limit(1))
-    return passed
-
-
 def set_time(connection: Connection, name: str, value: int) -> None:
     """Record when a named event happened last, in microseconds."""
     dialect.upsert(connection, schema.meta, ["name"], [{"name": name, "value": str(value)}])
