@@ -1,6 +1,9 @@
-"""One detector a file; detectors are strangers to each other.
+"""The detectors, one module or package each; no detector imports another.
 
-A new detector is one file here and one line below; the law suite then tests it by itself.
+voter    about one voter, vote by vote
+window   about models, providers, networks and the board, window by window
+
+A new detector is one module here and one line below; the law suite then tests it.
 """
 
 from pipeline.detectors.voter.duplicate_votes import DuplicateVotes
@@ -15,7 +18,7 @@ from pipeline.detectors.window.vote_burst import VoteBurst
 from pipeline.scoring.detector_contracts import VoterDetector, WindowDetector
 
 VOTER: tuple[VoterDetector, ...] = (VoterBias(), VoterRate(), DuplicateVotes())
-"""Evidence about one voter: run by the worker, local to a partition."""
+"""Voter detectors: the worker runs them on each partition."""
 
 WINDOW: tuple[WindowDetector, ...] = (
     VoteBurst(),
@@ -26,7 +29,7 @@ WINDOW: tuple[WindowDetector, ...] = (
     SilentDeprecation(),
     UnknownModel(),
 )
-"""Evidence about models, providers, networks and the board: run by the monitor over merged windows."""
+"""Window detectors: the monitor runs them over merged windows."""
 
 __all__ = [
     "VOTER",

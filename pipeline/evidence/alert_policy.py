@@ -91,19 +91,19 @@ def decide_alerts(
         stepped: bool[m], the keys whose evidence was updated; all by default.
     """
     now = np.ones(len(log_e), dtype=np.bool_) if stepped is None else stepped
-    told, level, quiet = (before[name].copy() for name in ("told", "level", "quiet"))
+    emitted, level, quiet = (before[name].copy() for name in ("told", "level", "quiet"))
     alone = log_e >= math.ceil(math.log(max(len(log_e), 1) / alarms) / LOG_UNIT)
     opens = now & (level == 0) & (alone | e_bh(log_e, share))
-    again = now & (level > 0) & (level < _MAX_LEVEL) & (log_e >= told + _HUNDRED)
-    told = np.where(opens, log_e, told)
+    again = now & (level > 0) & (level < _MAX_LEVEL) & (log_e >= emitted + _HUNDRED)
+    emitted = np.where(opens, log_e, emitted)
     level = np.where(opens, 1, level)
-    steps = np.where(again, (log_e - told) // _HUNDRED, 0)
-    level, told = np.minimum(level + steps, _MAX_LEVEL), told + steps * _HUNDRED
+    steps = np.where(again, (log_e - emitted) // _HUNDRED, 0)
+    level, emitted = np.minimum(level + steps, _MAX_LEVEL), emitted + steps * _HUNDRED
     quiet = np.where(now, np.where((level > 0) & (log_e < 0), quiet + 1, 0), quiet)
-    over_now = quiet >= quiet_for
+    cleared = quiet >= quiet_for
     columns = {
-        "told": np.where(over_now, 0, told),
-        "level": np.where(over_now, 0, level),
-        "quiet": np.where(over_now, 0, quiet),
+        "told": np.where(cleared, 0, emitted),
+        "level": np.where(cleared, 0, level),
+        "quiet": np.where(cleared, 0, quiet),
     }
-    return AlertDecision(np.flatnonzero(opens | again), np.flatnonzero(over_now), columns)
+    return AlertDecision(np.flatnonzero(opens | again), np.flatnonzero(cleared), columns)

@@ -14,6 +14,12 @@ import numpy as np
 from pipeline.evidence.grouped_sums import group_starts, running_sums
 from pipeline.vocabulary.arrays import Int64
 
+CUSUM_UNIT = 2.0**-10
+"""Nats in which a voter's W is stored: four bytes hold it for a million votes."""
+
+CUSUM_LEVELS = np.array([int(np.ceil(np.log(level) / CUSUM_UNIT)) for level in (1e4, 1e6, 1e8, 1e10)])
+"""W at which an alert opens and is emitted again: at e^W of 10⁴ and at every hundredfold."""
+
 # Offsets each voter's values below those of the voter before, so that one running minimum serves all voters.
 _DROP = 1 << 42
 

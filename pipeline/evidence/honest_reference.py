@@ -4,9 +4,9 @@ The probabilities come from a snapshot published before the vote, never from dat
 P(tie) = t, P(a) = (1 − t) σ(θ_a − θ_b), P(b) likewise, with θ fitted on decisive votes and t the share of ties.
 
 Honest tastes differ. Every ratio is taken against the least favourable honest voter whose logit is within
-η + 2 SE(θ_a − θ_b) of the board's, so it is an e-value for every such voter. For one side η = 0.5; against the rating √2
-times that, as a pair's logit differs by two tastes. For alternatives about one model η grows with the voter's votes on
-it (BANDS): a few votes say nothing about a taste, hundreds distinguish a taste from no taste.
+η + 2 SE(θ_a − θ_b) of the board's, so it is an e-value for every such voter. For one side η = 0.5; against the rating
+√2 times that, as a pair's logit differs by two tastes. For alternatives about one model η grows with the voter's votes
+on it (BANDS): a few votes say nothing about a taste, hundreds distinguish a taste from no taste.
 
 Honest shares of ties differ even more, and a voter who favours a model ties on it more rarely than on others. So the
 alternatives about one model compare a voter with its own ties: on a decided battle, who won; on every battle, whether
@@ -97,6 +97,10 @@ class Reference:
         """Return the position of each model number in `theta`, −1 if the snapshot lacks the model."""
         known = (numbers >= 0) & (numbers < len(self._positions))
         return np.where(known, self._positions[np.where(known, numbers, 0)], -1)
+
+    def has_both(self, model_a: Int64, model_b: Int64) -> Bool:
+        """Return bool[n]: the snapshot has both models."""
+        return (self.index_of(model_a) >= 0) & (self.index_of(model_b) >= 0)
 
     @cached_property
     def _positions(self) -> Int64:
@@ -194,7 +198,7 @@ class Reference:
 
     @cached_property
     def largest_ratios(self) -> Int32:
-        """Return int32[K, K, 3]: the largest log-ratio of any alternative with a band, for outcome a, b, tie; at least 0.
+        """Return int32[K, K, 3]: the largest log-ratio of alternatives with a band, for outcome a, b, tie; at least 0.
 
         0 is the log-ratio of alternatives about other models. On a decided battle `MAX_TIE_RATIO` is added; a tie is
         evidence against every alternative about a model.

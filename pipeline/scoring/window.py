@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from pipeline.scoring.signals import NO_PARTITION, AlertSignal, SubjectKind
 from pipeline.vocabulary.arrays import Int64
 
 MEASURES = (
@@ -72,3 +74,28 @@ class Window:
     networks: GroupedModelCounts
     prompts: GroupedModelCounts
     votes_of: Mapping[str, int]
+
+    def alert(
+        self,
+        detector: str,
+        subject_kind: SubjectKind,
+        subject: str,
+        direction: str,
+        e_value: float | None,
+        level: int,
+        evidence: Mapping[str, Any],
+    ) -> AlertSignal:
+        """Build the signal that a subject reached a level in this window: critical from the second level on."""
+        return AlertSignal(
+            detector=detector,
+            subject_kind=subject_kind,
+            subject=subject,
+            direction=direction,
+            severity="critical" if level > 1 else "warning",
+            e_value=e_value,
+            level=level,
+            partition=NO_PARTITION,
+            offset=self.start,
+            at=self.end,
+            evidence=evidence,
+        )

@@ -1,1 +1,6 @@
-"""Detectors of one voter's behaviour, vote by vote."""
+"""Detectors about one voter, vote by vote; the worker runs them.
+
+voter_bias        a choice of winners that no honest voter would make; random clicks
+voter_rate        votes faster than anybody can read
+duplicate_votes   the same two models under the same prompt, repeatedly
+"""

@@ -1,27 +1,27 @@
-"""`duplicate_votes`: does one voter vote on the same two models under the same prompt again and again?
+"""`duplicate_votes`: does one voter repeatedly vote on the same two models under the same prompt?
 
 Formula: an honest voter repeats one of the last four (pair, prompt) at most once in a hundred votes, by a double click
 or a retry. A repeat has likelihood ratio .5/.01 for a voter who repeats half of the time, any other vote .5/.99. CUSUM,
-W ← max(W, 0) + ln L; alarm at e^W ≥ 10⁴ (the third repeat in a row), and again at every hundredfold. (An id that comes
-back with another body is told of under this name too, by the worker: a fact, see `pipeline.stream.deduplication`.)
+W ← max(W, 0) + ln L; alarm at e^W ≥ 10⁴ (the third repeat in a row) and again at every hundredfold. (An id that comes
+back with another body is an alert under this name too, emitted by the worker: `pipeline.stream.deduplication`.)
 
-Source: Shin, Ramdas & Rinaldo 2024, "E-detectors", theorem 2.4; asking the same to tell models apart, Huang et al.
-2025, "Exploring and mitigating adversarial manipulation of voting-based leaderboards".
+Source: Shin, Ramdas & Rinaldo 2024, "E-detectors", theorem 2.4; asking the same to identify models, Huang et al. 2025,
+"Exploring and mitigating adversarial manipulation of voting-based leaderboards".
 
-Blind spot: votes without a prompt's hash; prompts that differ in a letter; more than four of them in turn; many voters
-with one prompt (`cohort_bias` sees them). Two different votes look alike once in 65,536.
+Blind spot: votes without a prompt's hash; prompts that differ in a letter; more than four prompts in turn; many voters
+with one prompt (`cohort_bias` finds them). Two different votes have the same mark once in 65,536.
 
 False alarms: at most one in 10⁴ votes of a voter who retries one vote in a hundred. Measured: none among 500,000 voters
-of the power law, 3.65 votes each, of whose prompts 7.3% are repeats of somebody's.
+with a power law of activity, 3.65 votes each, where 7.3% of the prompts repeat another voter's.
 
 >>> import numpy as np
 >>> from pipeline.scoring.detector_contracts import VoterVotes
 >>> from pipeline.evidence import Reference
 >>> board = Reference(1, np.arange(2), np.zeros(2), np.zeros((2, 2)), 0.3, (3.0, 7.0))
->>> one = np.zeros(20, int)
->>> again = VoterVotes(one, np.array([7]), 0, np.arange(20), np.arange(20), one, one + 1, one.astype(np.int8), one + 99)
->>> _, raised = DuplicateVotes().observe(again, [None], board)
->>> raised[0].offset, raised[0].severity, raised[0].direction
+>>> zeros, n = np.zeros(20, int), np.arange(20)
+>>> repeats = VoterVotes(zeros, np.array([7]), 0, n, n, zeros, zeros + 1, zeros.astype(np.int8), zeros + 99)
+>>> _, alerts = DuplicateVotes().observe(repeats, [None], board)
+>>> alerts[0].offset, alerts[0].severity, alerts[0].direction
 (3, 'warning', 'same pair and prompt, again and again')
 """
 
@@ -34,19 +34,17 @@ import numpy as np
 
 from pipeline.evidence import Reference, group_starts
 from pipeline.evidence.alert_policy import new_levels
-from pipeline.evidence.cusums import cusums
+from pipeline.evidence.cusums import CUSUM_LEVELS, CUSUM_UNIT, cusums
 from pipeline.scoring.detector_contracts import VoterVotes
 from pipeline.scoring.signals import AlertSignal, Severity
 from pipeline.vocabulary.arrays import Bool, Int64
 
 REMEMBERED = 4
-"""Votes of a voter that the next one is compared with, two bytes each."""
+"""Earlier votes of the voter with which a vote is compared, two bytes each."""
 
-_UNIT = 2.0**-10
-_REPEAT, _OTHER = (int(np.floor(np.log(ratio) / _UNIT)) for ratio in (0.5 / 0.01, 0.5 / 0.99))
-_LEVELS = np.array([int(np.ceil(np.log(level) / _UNIT)) for level in (1e4, 1e6, 1e8, 1e10)])
+_REPEAT, _OTHER = (int(np.floor(np.log(ratio) / CUSUM_UNIT)) for ratio in (0.5 / 0.01, 0.5 / 0.99))
 _DIRECTION = "same pair and prompt, again and again"
-# A state: a byte for the level told, with this bit if ln M > 0 follows in four bytes; then what is remembered.
+# A state: one byte for the emitted level, with this bit if W > 0 follows in four bytes; then the remembered marks.
 _HAS_EVIDENCE = 0x80
 
 
@@ -62,27 +60,26 @@ class DuplicateVotes:
         votes: VoterVotes,
         prior: Sequence[bytes | None],
         reference: Reference,
-        earlier: Callable[[int], Reference] | None = None,  # noqa: ARG002  # no state speaks of a snapshot
+        earlier: Callable[[int], Reference] | None = None,  # noqa: ARG002  # no state refers to a snapshot
     ) -> tuple[list[bytes], list[AlertSignal]]:
         """See `VoterDetector`. Cost: one sort of the votes."""
-        told, w, old, whose = _parse(prior)
-        known = (reference.index_of(votes.model_a) >= 0) & (reference.index_of(votes.model_b) >= 0)
-        rows = np.flatnonzero(known & (votes.prompt != 0))
-        voter = np.concatenate([whose, votes.voter[rows]])
-        order = np.argsort(voter, kind="stable")  # of each voter what is remembered, then the votes
+        emitted, w, old, old_voter = _unpack(prior)
+        rows = np.flatnonzero(reference.has_both(votes.model_a, votes.model_b) & (votes.prompt != 0))
+        voter = np.concatenate([old_voter, votes.voter[rows]])
+        order = np.argsort(voter, kind="stable")  # for each voter the remembered marks, then the new ones
         voter, mark = voter[order], np.concatenate([old, _marks(votes, rows)])[order]
-        fresh = order >= len(old)
-        repeat = _seen_lately(voter, mark)[fresh]
-        path = cusums(np.where(repeat, _REPEAT, _OTHER), voter[fresh], w)
-        raised = self._raise(votes, rows, path, told)
-        last = np.append(group_starts(voter[fresh])[1:], True)[: len(rows)]
-        w[voter[fresh][last]] = np.maximum(path[last], 0)
-        return _packed(told, w, voter, mark), raised
+        new = order >= len(old)
+        repeat = _is_repeat(voter, mark)[new]
+        path = cusums(np.where(repeat, _REPEAT, _OTHER), voter[new], w)
+        alerts = self._alerts(votes, rows, path, emitted)
+        last = np.append(group_starts(voter[new])[1:], True)[: len(rows)]
+        w[voter[new][last]] = np.maximum(path[last], 0)
+        return _pack(emitted, w, voter, mark), alerts
 
-    def _raise(self, votes: VoterVotes, rows: Int64, path: Int64, told: Int64) -> list[AlertSignal]:
-        level, voter = np.searchsorted(_LEVELS, path, side="right"), votes.voter[rows]
-        raised = []
-        for i in new_levels(level, voter, told):
+    def _alerts(self, votes: VoterVotes, rows: Int64, path: Int64, emitted: Int64) -> list[AlertSignal]:
+        level, voter = np.searchsorted(CUSUM_LEVELS, path, side="right"), votes.voter[rows]
+        alerts = []
+        for i in new_levels(level, voter, emitted):
             row = int(rows[i])
             evidence = {
                 "what": "votes on the same two models under the same prompt, again and again",
@@ -90,13 +87,13 @@ class DuplicateVotes:
                 "proved": True,
             }
             severity: Severity = "critical" if level[i] > 1 else "warning"
-            e_value = float(np.exp(path[i] * _UNIT))
-            raised.append(votes.alert(row, self.name, _DIRECTION, severity, e_value, int(level[i]), evidence))
-        return sorted(raised, key=lambda r: r.offset)
+            e_value = float(np.exp(path[i] * CUSUM_UNIT))
+            alerts.append(votes.alert(row, self.name, _DIRECTION, severity, e_value, int(level[i]), evidence))
+        return sorted(alerts, key=lambda alert: alert.offset)
 
 
 def _marks(votes: VoterVotes, rows: Int64) -> Int64:
-    """16 bits of the pair, in either order, and the prompt."""
+    """Return 16 bits of the pair, in either order, and the prompt."""
     low = np.minimum(votes.model_a[rows], votes.model_b[rows]).astype(np.uint64)
     high = np.maximum(votes.model_a[rows], votes.model_b[rows]).astype(np.uint64)
     mixed = votes.prompt[rows].astype(np.uint64) ^ (low << np.uint64(32)) ^ high
@@ -104,8 +101,8 @@ def _marks(votes: VoterVotes, rows: Int64) -> Int64:
     return ((mixed * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(48)).astype(np.int64)
 
 
-def _seen_lately(voter: Int64, mark: Int64) -> Bool:
-    """Whether each mark is one of the voter's last REMEMBERED before it."""
+def _is_repeat(voter: Int64, mark: Int64) -> Bool:
+    """Return whether each mark is among the voter's REMEMBERED marks before it."""
     place = np.arange(len(mark))
     order = np.lexsort((place, mark, voter))
     same = (voter[order][1:] == voter[order][:-1]) & (mark[order][1:] == mark[order][:-1])
@@ -115,8 +112,8 @@ def _seen_lately(voter: Int64, mark: Int64) -> Bool:
     return found
 
 
-def _parse(prior: Sequence[bytes | None]) -> tuple[Int64, Int64, Int64, Int64]:
-    """Level told and ln M of each voter; what all of them remember, oldest first, and whose each is."""
+def _unpack(prior: Sequence[bytes | None]) -> tuple[Int64, Int64, Int64, Int64]:
+    """Return the emitted level and W of each voter; the remembered marks, oldest first, and the voter of each."""
     known = [b"\0" if state is None else state for state in prior]
     heads = np.array([state[0] for state in known], dtype=np.int64)
     has = heads >= _HAS_EVIDENCE
@@ -124,17 +121,17 @@ def _parse(prior: Sequence[bytes | None]) -> tuple[Int64, Int64, Int64, Int64]:
     rows = np.flatnonzero(has).tolist()
     w[rows] = np.frombuffer(b"".join([known[i][1:5] for i in rows]), dtype="<u4")
     tails = [state[5 if more else 1 :] for state, more in zip(known, has.tolist(), strict=True)]
-    whose = np.repeat(np.arange(len(known)), [len(tail) // 2 for tail in tails])
-    return heads & ~_HAS_EVIDENCE, w, np.frombuffer(b"".join(tails), dtype="<u2").astype(np.int64), whose
+    voter = np.repeat(np.arange(len(known)), [len(tail) // 2 for tail in tails])
+    return heads & ~_HAS_EVIDENCE, w, np.frombuffer(b"".join(tails), dtype="<u2").astype(np.int64), voter
 
 
-def _packed(told: Int64, w: Int64, voter: Int64, mark: Int64) -> list[bytes]:
-    """States, with the last REMEMBERED marks of each voter."""
-    count = np.bincount(voter, minlength=len(told))
+def _pack(emitted: Int64, w: Int64, voter: Int64, mark: Int64) -> list[bytes]:
+    """Pack the states, with the last REMEMBERED marks of each voter."""
+    count = np.bincount(voter, minlength=len(emitted))
     ends = np.cumsum(count)
     raw = mark.astype("<u2").tobytes()
     kept = np.minimum(count, REMEMBERED)
-    heads = (told | np.where(w > 0, _HAS_EVIDENCE, 0)).astype(np.uint8).tobytes()
+    heads = (emitted | np.where(w > 0, _HAS_EVIDENCE, 0)).astype(np.uint8).tobytes()
     evidence = np.minimum(w, np.iinfo(np.uint32).max).astype("<u4").tobytes()
     return [
         heads[i : i + 1] + (evidence[4 * i : 4 * i + 4] if more else b"") + raw[2 * (end - some) : 2 * end]

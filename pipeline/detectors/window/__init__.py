@@ -1,1 +1,9 @@
-"""Detectors of models, providers, networks and the board, window by window."""
+"""Detectors about models, providers, networks and the board, window by window; the monitor runs them.
+
+vote_burst           a model, provider or network gets more votes than its share
+traffic              the board gets more votes than usual, or fewer (two detectors)
+cohort_bias          new accounts, a network or the votes under one prompt favour a model
+sampling_skew        models are not sampled as the policy declares
+silent_deprecation   a declared model stopped appearing
+unknown_model        votes on a model that is not in the registry
+"""

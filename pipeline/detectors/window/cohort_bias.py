@@ -1,34 +1,42 @@
 """`cohort_bias`: do new accounts, the voters of one network, or the votes under one prompt favour a model?
 
-A few votes from each of many accounts show in no account. Pooled they do.
+A few votes from each of many accounts are visible in no single account. Pooled they are.
 
-Formula: of n votes on the model in a window, W won, and the snapshot in force expects Σp. Against the worst honest
-cohort, whose logits lie b above the snapshot's, L_δ = e^(δW) / (1 + p̄⁺(e^δ − 1))^n for δ ∈ {.4, .8, 1.6, 3}
-(`pipeline.evidence.counts.shifted_mean`); Shiryaev-Roberts over windows, M ← (M + 1) L_δ, equally weighted; the same
-with losses for "demotes". b is what the other votes on the model lie above the snapshot, as learned, with 2 SE, and a
-band on top: .1 for new accounts (against all others), .5 for a network, 1 for a prompt (against all votes). So a model
-that really changed is quiet: everybody sees it. A network or a prompt is followed from its first window with two votes
-on the model; the 1,000 with most evidence are kept.
+Formula: of n votes on the model in a window, W won, and the snapshot in force expects Σp. Against the least favourable
+honest cohort, whose logits lie b above the snapshot's, L_δ = e^(δW) / (1 + p̄⁺(e^δ − 1))^n for δ ∈ {.4, .8, 1.6, 3}
+(`pipeline.evidence.count_likelihoods.shifted_logit`); Shiryaev-Roberts over windows, M ← (M + 1) L_δ, equally weighted;
+the same with losses for "demotes". b is how far the other votes on the model lie above the snapshot, as learned, plus
+2 SE, plus a band: .1 for new accounts (against all others), .5 for a network, 1 for a prompt (against all votes). So a
+model that really changed raises no alert: every cohort shows the change. A network or a prompt is followed from its
+first window with two votes on the model; the 1,000 keys with most evidence are kept.
 
 Source: Shin, Ramdas & Rinaldo 2024, "E-detectors"; the cohort, Min et al. 2025 ("Improving your model ranking on
 Chatbot Arena by vote rigging").
 
 Blind spot: attackers with old accounts, on many networks, with prompts of their own; a tenth of a logit; models that
-the snapshot lacks, and votes before the first snapshot. Which votes are theirs nobody can say: the alert is about a
-model, a rival may have framed it, and only a person excludes a cohort's votes.
+the snapshot lacks, and votes before the first snapshot. The attackers' votes cannot be told from honest ones: the alert
+is about a model, a rival may have framed it, and only a person excludes a cohort's votes.
 
 False alarms: at most the operator's number a month (default 1), half of it for new accounts and a quarter each for
 networks and prompts, while honest cohorts differ by no more than the bands; measured in `integrity bench evidence`.
 
->>> from pipeline.lab.simulate.simulated_board import SimulatedBoard, WindowEffect
->>> attack = WindowEffect(first=400, end=450, target="m007", votes=2.0)
->>> board = SimulatedBoard(days=1.6, votes=20, seed=3, effects=[attack])
+>>> from pipeline.registry import RegistryState
+>>> def votes(won, lost):  # of a model that is expected to win half of them
+...     row = np.zeros((1, len(MEASURES)), int)
+...     row[0, [_EVALUATED, *_WON, *_EXPECTED]] = won + lost, won, lost, *[(won + lost) * 512] * 2
+...     return row
+>>> nothing, width = GroupedModelCounts((), (), votes(0, 0)[:0]), 300_000_000
 >>> detector, state, alarms = CohortBias(), {}, []
->>> for number, window in enumerate(board.windows()):
-...     state, said = detector.observe(window, state, board.context(number))
-...     alarms += [(number, one.subject, one.direction) for one in said if isinstance(one, AlertSignal)]
->>> alarms[:2]
-[(414, 'm007', 'promoted by network AS64552'), (415, 'm007', 'promoted by new accounts')]
+>>> for k in range(600):
+...     new = (5, 5) if k < 500 else (9, 1)  # new accounts: an attack from window 500 on
+...     rows = np.concatenate([votes(10, 10), votes(*new)])
+...     cohorts = GroupedModelCounts(("established", "new"), ("m", "m"), rows)
+...     total = rows.sum(axis=0, keepdims=True)
+...     window = Window(k * width, (k + 1) * width, 30, 0, ("m",), total, cohorts, nothing, nothing, {})
+...     state, signals = detector.observe(window, state, WindowContext(RegistryState()))
+...     alarms += [(k, one.subject, one.direction) for one in signals]
+>>> alarms[0]
+(503, 'm', 'promoted by new accounts')
 """
 
 from __future__ import annotations
@@ -38,11 +46,12 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.evidence import EXPECTED_UNIT, alert_policy, count_likelihoods, keyed_state, to_log_units
+from pipeline.evidence import EXPECTED_UNIT, alert_policy, count_likelihoods, to_log_units
 from pipeline.evidence.e_detectors import LOG_ZERO, log_mixture, shiryaev_roberts
 from pipeline.evidence.fixed_point import from_log_units
+from pipeline.evidence.keyed_state import KEY, KeyedColumns, add_keys, take_rows
 from pipeline.scoring.detector_contracts import WindowContext, WindowState
-from pipeline.scoring.signals import NO_PARTITION, AlertSignal, ClearedSignal, Signal
+from pipeline.scoring.signals import ClearedSignal, Signal
 from pipeline.scoring.window import MEASURES, GroupedModelCounts, Window
 from pipeline.vocabulary.arrays import Float64, Int64
 
@@ -53,22 +62,22 @@ _WON = (MEASURES.index("evaluated_wins"), MEASURES.index("evaluated_losses"))
 _EXPECTED = (MEASURES.index("expected_wins"), MEASURES.index("expected_losses"))
 _EVALUATED = MEASURES.index("evaluated")
 
-# Of a kind: band in logits, share of the false alarms, fewest votes of a window that open a key.
+# Per kind: band in logits, share of the false alarms, fewest votes in a window that start a key.
 _KINDS: dict[str, tuple[float, float, int]] = {
     "new": (0.1, 0.5, 1),
     "network": (0.5, 0.25, 2),
     "prompt": (1.0, 0.25, 2),
 }
-_MOST = 1_000
-# The comparison forgets half in a fortnight, and begins as if 20 votes had gone as expected.
+_MAX_KEYS = 1_000
+# The baseline loses half of its weight in a fortnight and begins with 20 votes as expected.
 _KEPT = 0.5 ** (1 / (14 * 288))
 _PRIOR = 20.0
 _QUIET_FOR = 12
-# Below M = 50 there is nothing to explain: what was seen is counted anew.
+# Below M = 50 the counts shown to people start anew.
 _IDLE = to_log_units(np.log(np.array([50.0])))[0]
 _SEPARATOR = "\x1f"
 
-_BLANK: dict[str, Any] = {
+_NEW_KEY: dict[str, Any] = {
     **alert_policy.NO_ALERT,
     "log_m": np.full(len(_SHIFTS), LOG_ZERO, dtype=np.int64),
     "votes": 0.0,
@@ -76,8 +85,8 @@ _BLANK: dict[str, Any] = {
     "expected": 0.0,
     "since": np.int64(0),
 }
-# Evaluated votes; of each verb the won and the expected ones: of everybody, and of all but new accounts.
-_BASE: dict[str, Any] = {"all": np.zeros(5), "others": np.zeros(5)}
+# Evaluated votes, then won and expected ones for each verb: of all accounts, and of all but new ones.
+_NEW_MODEL: dict[str, Any] = {"all": np.zeros(5), "others": np.zeros(5)}
 
 
 @dataclass(frozen=True)
@@ -88,31 +97,31 @@ class CohortBias:
 
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
         """See `WindowDetector`. Cost: a few vector operations on the groups that voted."""
-        parts: dict[str, keyed_state.KeyedColumns] = {kind: {} for kind in ("base", *_KINDS)} | _split(state)
-        base, rows = keyed_state.add_keys(parts["base"], window.models, _BASE)
+        parts: dict[str, KeyedColumns] = {kind: {} for kind in ("base", *_KINDS)} | _split(state)
+        base, rows = add_keys(parts["base"], window.models, _NEW_MODEL)
         cells = {"new": _only_new(window.cohorts), "network": window.networks, "prompt": window.prompts}
-        said: list[Signal] = []
-        for kind, given in cells.items():
-            parts[kind], more = self._follow(kind, given, parts[kind], base, window, context)
-            said += more
+        signals: list[Signal] = []
+        for kind, counted in cells.items():
+            parts[kind], more = self._follow(kind, counted, parts[kind], base, window, context)
+            signals += more
         parts["base"] = _learn(base, rows, window)
-        return {f"{kind}.{name}": column for kind, part in parts.items() for name, column in part.items()}, said
+        return {f"{kind}.{name}": column for kind, part in parts.items() for name, column in part.items()}, signals
 
     def _follow(
         self,
         kind: str,
         cells: GroupedModelCounts,
-        columns: keyed_state.KeyedColumns,
-        base: keyed_state.KeyedColumns,
+        columns: KeyedColumns,
+        base: KeyedColumns,
         window: Window,
         context: WindowContext,
-    ) -> tuple[keyed_state.KeyedColumns, list[Signal]]:
+    ) -> tuple[KeyedColumns, list[Signal]]:
         band, part, fewest = _KINDS[kind]
         keys, table = _pairs(cells, columns, fewest)
         if not keys and not len(columns.get("level", ())):
             return columns, []
-        columns, rows = keyed_state.add_keys(columns, keys, _BLANK)
-        stepped = np.zeros(len(columns[keyed_state.KEY]), dtype=np.bool_)
+        columns, rows = add_keys(columns, keys, _NEW_KEY)
+        stepped = np.zeros(len(columns[KEY]), dtype=np.bool_)
         stepped[rows] = True
         columns = dict(columns)
         if len(keys):
@@ -125,29 +134,25 @@ class CohortBias:
             log_m[rows] = shiryaev_roberts(log_m[rows], ratio)
             columns["log_m"] = log_m
         mixed = log_mixture(columns["log_m"], _WEIGHTS)
-        _sum_up(columns, rows, table, mixed, window.start)
+        _add_to_episode(columns, rows, table, mixed, window.start)
+        log_e = alert_policy.log_e_over_horizon(mixed, alert_policy.WINDOWS_PER_MONTH)
         decision = alert_policy.decide_alerts(
-            alert_policy.log_e_over_horizon(mixed, alert_policy.WINDOWS_PER_MONTH),
+            log_e,
             columns,
             alarms=context.false_alarms * part,
             share=context.false_share,
             quiet_for=_QUIET_FOR,
         )
         columns |= decision.columns
-        said = self._said(kind, columns, decision, mixed, window)
-        return _pruned(columns, mixed), said
+        signals = self._signals(kind, columns, decision, log_e, window)
+        return _pruned(columns, mixed), signals
 
-    def _said(
-        self,
-        kind: str,
-        columns: keyed_state.KeyedColumns,
-        decision: alert_policy.AlertDecision,
-        mixed: Int64,
-        window: Window,
+    def _signals(
+        self, kind: str, columns: KeyedColumns, decision: alert_policy.AlertDecision, log_e: Int64, window: Window
     ) -> list[Signal]:
-        said: list[Signal] = []
+        signals: list[Signal] = []
         for i in decision.raised.tolist():
-            group, model, verb = str(columns[keyed_state.KEY][i]).split(_SEPARATOR)
+            group, model, verb = str(columns[KEY][i]).split(_SEPARATOR)
             level, won = int(columns["level"][i]), "won" if verb == _VERBS[0] else "lost"
             whose = {"new": "from new accounts", "network": f"from network {group}", "prompt": f"under prompt {group}"}
             evidence = {
@@ -159,22 +164,13 @@ class CohortBias:
                 "expected": round(float(columns["expected"][i]), 1),
                 kind if kind != "new" else "cohort": group,
             }
-            said.append(
-                AlertSignal(
-                    self.name, "model", model, _direction(kind, group, verb), "critical" if level > 1 else "warning",
-                    from_log_units(int(alert_policy.log_e_over_horizon(mixed[i], alert_policy.WINDOWS_PER_MONTH))),
-                    level,
-                    NO_PARTITION, window.start, window.end, evidence,
-                )
-            )  # fmt: skip
+            e_value, direction = from_log_units(int(log_e[i])), _direction(kind, group, verb)
+            signals.append(window.alert(self.name, "model", model, direction, e_value, level, evidence))
         for i in decision.cleared.tolist():
-            group, model, verb = str(columns[keyed_state.KEY][i]).split(_SEPARATOR)
-            said.append(
-                ClearedSignal(
-                    self.name, model, _direction(kind, group, verb), window.end, "its votes were as expected since"
-                )
-            )
-        return said
+            group, model, verb = str(columns[KEY][i]).split(_SEPARATOR)
+            direction, reason = _direction(kind, group, verb), "its votes were as expected since"
+            signals.append(ClearedSignal(self.name, model, direction, window.end, reason))
+        return signals
 
 
 def _direction(kind: str, group: str, verb: str) -> str:
@@ -182,8 +178,8 @@ def _direction(kind: str, group: str, verb: str) -> str:
     return f"{verb} {by[kind]}"
 
 
-def _split(state: WindowState) -> dict[str, keyed_state.KeyedColumns]:
-    parts: dict[str, keyed_state.KeyedColumns] = {}
+def _split(state: WindowState) -> dict[str, KeyedColumns]:
+    parts: dict[str, KeyedColumns] = {}
     for name, column in state.items():
         kind, _, rest = name.partition(".")
         parts.setdefault(kind, {})[rest] = column
@@ -195,9 +191,9 @@ def _only_new(cells: GroupedModelCounts) -> GroupedModelCounts:
     return GroupedModelCounts(tuple("new" for _ in rows), tuple(cells.model[i] for i in rows), cells.counts[rows])
 
 
-def _pairs(cells: GroupedModelCounts, columns: keyed_state.KeyedColumns, fewest: int) -> tuple[list[str], Float64]:
-    """Keys (group, model, verb) and of each the evaluated votes, how many won (lost) and how many were expected to."""
-    known = set(columns[keyed_state.KEY].tolist()) if keyed_state.KEY in columns else set()
+def _pairs(cells: GroupedModelCounts, columns: KeyedColumns, fewest: int) -> tuple[list[str], Float64]:
+    """Return keys (group, model, verb), and for each its evaluated votes, those won (lost) and those expected to be."""
+    known = set(columns[KEY].tolist()) if KEY in columns else set()
     keys: list[str] = []
     table: list[list[float]] = []
     evaluated = cells.counts[:, _EVALUATED].tolist()
@@ -211,9 +207,9 @@ def _pairs(cells: GroupedModelCounts, columns: keyed_state.KeyedColumns, fewest:
     return keys, np.array(table, dtype=np.float64).reshape(-1, 3)
 
 
-def _upper_shift(keys: list[str], base: keyed_state.KeyedColumns, against: str) -> Float64:
-    """How far the other votes on each model lie above the snapshot, in logits, with two standard errors."""
-    place = {name: i for i, name in enumerate(base[keyed_state.KEY].tolist())}
+def _upper_shift(keys: list[str], base: KeyedColumns, against: str) -> Float64:
+    """Return how far the other votes on each model lie above the snapshot, in logits, plus two standard errors."""
+    place = {name: i for i, name in enumerate(base[KEY].tolist())}
     split = [key.split(_SEPARATOR) for key in keys]
     sums = base[against][[place[model] for _, model, _ in split]]
     verb = np.array([_VERBS.index(verb) for *_, verb in split])
@@ -225,21 +221,21 @@ def _upper_shift(keys: list[str], base: keyed_state.KeyedColumns, against: str) 
     return np.asarray(np.log(seen / (1 - seen)) - np.log(share / (1 - share)) + 2 * error)
 
 
-def _learn(base: keyed_state.KeyedColumns, rows: Int64, window: Window) -> keyed_state.KeyedColumns:
-    """Take the window into what the others do."""
+def _learn(base: KeyedColumns, rows: Int64, window: Window) -> KeyedColumns:
+    """Add the window to the baseline."""
     measures = [_EVALUATED, _WON[0], _EXPECTED[0], _WON[1], _EXPECTED[1]]
     unit = np.array([1.0, 1.0, EXPECTED_UNIT, 1.0, EXPECTED_UNIT])
-    every = {name: values * _KEPT if name != keyed_state.KEY else values for name, values in base.items()}
-    every["all"][rows] += window.totals[:, measures] * unit
+    learned = {name: values * _KEPT if name != KEY else values for name, values in base.items()}
+    learned["all"][rows] += window.totals[:, measures] * unit
     place = dict(zip(window.models, rows.tolist(), strict=True))
     old = [i for i, group in enumerate(window.cohorts.group) if group != "new"]
     where = [place[window.cohorts.model[i]] for i in old]
-    np.add.at(every["others"], where, window.cohorts.counts[old][:, measures] * unit)
-    return every
+    np.add.at(learned["others"], where, window.cohorts.counts[old][:, measures] * unit)
+    return learned
 
 
-def _sum_up(columns: keyed_state.KeyedColumns, rows: Int64, table: Float64, mixed: Int64, start: int) -> None:
-    """Keep what was seen since the evidence last was nothing, for people to read."""
+def _add_to_episode(columns: KeyedColumns, rows: Int64, table: Float64, mixed: Int64, start: int) -> None:
+    """Add to the counts since the evidence was last near zero; people read them in the alert."""
     begin = (columns["votes"] == 0) | (mixed < _IDLE)
     for name, column in (("votes", 0), ("won", 1), ("expected", 2)):
         more = np.zeros(len(mixed))
@@ -248,10 +244,10 @@ def _sum_up(columns: keyed_state.KeyedColumns, rows: Int64, table: Float64, mixe
     columns["since"] = np.where(begin, start, columns["since"])
 
 
-def _pruned(columns: keyed_state.KeyedColumns, mixed: Int64) -> keyed_state.KeyedColumns:
-    """The keys with most evidence; dropping others only loses evidence."""
-    if len(mixed) <= _MOST:
+def _pruned(columns: KeyedColumns, mixed: Int64) -> KeyedColumns:
+    """Keep the keys with most evidence; dropping the others only loses evidence."""
+    if len(mixed) <= _MAX_KEYS:
         return columns
     weight = mixed + np.where(columns["level"] > 0, 1 << 50, 0)
-    kept = np.sort(np.argsort(-weight, kind="stable")[:_MOST])
-    return keyed_state.take_rows(columns, kept)
+    kept = np.sort(np.argsort(-weight, kind="stable")[:_MAX_KEYS])
+    return take_rows(columns, kept)

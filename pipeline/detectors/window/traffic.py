@@ -1,30 +1,33 @@
-"""`traffic` and `traffic_gap`: does the whole board get more votes, or fewer, than at this hour of the week?
+"""`traffic` and `traffic_gap`: does the whole board get more votes, or fewer, than usual at this hour of the week?
 
 Formula: votes of an hour are negative binomial, NB(μ, r); L_ρ = ρ^x ((r+μ)/(r+ρμ))^(r+x). Shiryaev-Roberts over
-ρ ∈ {1.25, 1.5, 2, 3, 5} for `traffic`, over the inverse ratios for `traffic_gap`. Hours, because five-minute windows
-of one hour share its shock and are not independent. μ and r are learned: the mean of the same hour of the week, and
-until there are two such weeks the mean of the same hour of the day, with a fifth more or less for the weekend.
-`traffic` takes μ⁺ = μ̂ + 2 SE and `traffic_gap` μ⁻ = μ̂ − 2 SE: either is valid for every mean on the quiet side of
-its bound.
+ρ ∈ {1.25, 1.5, 2, 3, 5} for `traffic`, over the inverse ratios for `traffic_gap`. Hours, because the five-minute
+windows of one hour share its shock and are not independent. μ and r are learned: the mean of the same hour of the week;
+until two such weeks are known, the mean of the same hour of the day, with a fifth more or less for the weekend.
+`traffic` uses μ⁺ = μ̂ + 2 SE and `traffic_gap` μ⁻ = μ̂ − 2 SE: each is valid for every mean on the quiet side of its
+bound.
 
 Source: Shin, Ramdas & Rinaldo 2024, "E-detectors". With μ̂ itself false alarms came 13.9, 5.0, 2.1 and 1.2 times too
-often after 1, 2, 4 and 8 weeks of baseline; with the bounds none.
+often after 1, 2, 4 and 8 weeks of baseline; with the bounds none came.
 
-Blind spot: the first three days; the week after the registry tells of a release, in which three times as many votes
-are expected and nothing is learned; a rise or fall of less than a quarter; what a rise is made of (`vote_burst` says).
-A board whose sources have all gone silent is only seen to have a gap once the monitor closes windows without votes.
+Blind spot: the first three days; the week after a release in the registry, in which three times as many votes are
+expected and nothing is learned; a rise or fall of less than a quarter; the cause of a rise (`vote_burst` names it). If
+all sources fall silent, the gap is found only when the monitor closes windows without votes.
 
 False alarms: at most the operator's number a month (default 1) where hours are negative binomial; measured in
 `integrity bench evidence`.
 
->>> from pipeline.lab.simulate.simulated_board import SimulatedBoard, WindowEffect
->>> board = SimulatedBoard(days=11, votes=20, seed=5, effects=[WindowEffect(first=2880, end=2928, traffic=4.0)])
+>>> from pipeline.registry import RegistryState
+>>> from pipeline.scoring.window import MEASURES, GroupedModelCounts
+>>> nothing, width = GroupedModelCounts((), (), np.zeros((0, len(MEASURES)), int)), 300_000_000
 >>> detector, state, alarms = Traffic(), {}, []
->>> for number, window in enumerate(board.windows()):
-...     state, said = detector.observe(window, state, board.context(number))
-...     alarms += [(number, one.direction) for one in said]
+>>> for k in range(11 * 288):
+...     votes = 20 if k < 10 * 288 else 80  # on the eleventh day four times as many
+...     window = Window(k * width, (k + 1) * width, votes, 0, (), nothing.counts, nothing, nothing, nothing, {})
+...     state, signals = detector.observe(window, state, WindowContext(RegistryState()))
+...     alarms += [(k, one.direction) for one in signals]
 >>> alarms[0]
-(2903, 'more votes than usual')
+(2891, 'more votes than usual')
 """
 
 from __future__ import annotations
@@ -38,7 +41,7 @@ from pipeline.evidence import alert_policy, count_likelihoods
 from pipeline.evidence.e_detectors import LOG_ZERO, log_mixture, shiryaev_roberts
 from pipeline.evidence.fixed_point import from_log_units
 from pipeline.scoring.detector_contracts import WindowContext, WindowState
-from pipeline.scoring.signals import NO_PARTITION, AlertSignal, ClearedSignal, Signal
+from pipeline.scoring.signals import ClearedSignal, Signal
 from pipeline.scoring.window import Window
 from pipeline.vocabulary.time import HOUR
 
@@ -46,21 +49,21 @@ _WEEK = 168
 # 1970 began on a Thursday.
 _THURSDAY = 3 * 24
 _MONTH = 720
-_FIVE = np.full(5, 0.2)
+_WEIGHTS = np.full(5, 0.2)
 
-# Of earlier weeks each counts four fifths of the one after it: the mean lags a month behind.
+# Each week counts four fifths of the one after it: the mean lags a month behind.
 _KEPT = 0.8
 _LEAST_WEEKS, _LEAST_DAYS = 1.5, 2.5
-# Days of the week differ by about a fifth (weekends are quieter): what the hour of the day alone does not know.
+# Days of the week differ by about a fifth (weekends are quieter), which the mean of the hour of the day ignores.
 _WEEKDAYS = 0.2
-# After a release a board has had three times its votes for a week.
+# For a week after a release a board had three times its votes.
 _RELEASE, _RELEASE_HOURS = 3.0, _WEEK
 _QUIET_FOR, _NEW_NORMAL = 12, _WEEK
 _OUTLIER = 3.0
-# Relative variance of hourly shocks, 1/r: what is assumed before any is known, and the least that is.
+# Relative variance of hourly shocks, 1/r: the prior, its minimum, and the hours that the prior counts as.
 _SHOCK, _LEAST_SHOCK, _PRIOR_HOURS = 0.15, 0.02, 48.0
 
-_BLANK: dict[str, Any] = {
+_EMPTY: dict[str, Any] = {
     "hour": np.full(1, -1, dtype=np.int64),
     "votes": np.zeros(1, dtype=np.int64),
     "windows": np.zeros(1, dtype=np.int64),
@@ -76,8 +79,8 @@ _BLANK: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class _Hourly:
-    """What both directions share; see the module for formula, source, blind spot and false-alarm rate."""
+class _HourlyTraffic:
+    """The code of both directions; see the module for formula, source, blind spot and false-alarm rate."""
 
     name = ""
     direction = ""
@@ -86,18 +89,18 @@ class _Hourly:
 
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
         """See `WindowDetector`. Cost: an addition, and once an hour a few operations on five numbers."""
-        now = dict(_BLANK) | dict(state)
+        now = dict(_EMPTY) | dict(state)
         hour = window.start // HOUR
         if int(now["hour"][0]) != hour:
-            now |= {"hour": np.array([hour]), "votes": _BLANK["votes"], "windows": _BLANK["windows"]}
+            now |= {"hour": np.array([hour]), "votes": _EMPTY["votes"], "windows": _EMPTY["windows"]}
         now["votes"] = now["votes"] + window.accepted
         now["windows"] = now["windows"] + 1
         whole = int(now["windows"][0]) == HOUR // (window.end - window.start)
-        if window.end % HOUR or not whole:  # the hour goes on, or its beginning was not seen
+        if window.end % HOUR or not whole:  # the hour is not over, or its beginning was not observed
             return now, []
-        return self._close(window, now, context, int(hour))
+        return self._close_hour(window, now, context, int(hour))
 
-    def _close(
+    def _close_hour(
         self, window: Window, now: dict[str, Any], context: WindowContext, hour: int
     ) -> tuple[WindowState, list[Signal]]:
         week, day, x = (hour + _THURSDAY) % _WEEK, hour % 24, int(now["votes"][0])
@@ -105,24 +108,24 @@ class _Hourly:
         released = release is not None and 0 <= window.start - release < _RELEASE_HOURS * HOUR
         size = 1 / max((now["shock"][0] + _SHOCK * _PRIOR_HOURS) / (now["shock"][1] + _PRIOR_HOURS), _LEAST_SHOCK)
         mean, bound = _expected(now, week, day, size, self.sign)
-        said: list[Signal] = []
+        signals: list[Signal] = []
         if bound > 0:
-            fair = bound * (_RELEASE if released and self.sign > 0 else 1)
-            ratio = count_likelihoods.negative_binomial(x, fair, self.ratios, size)
+            mean_bound = bound * (_RELEASE if released and self.sign > 0 else 1)
+            ratio = count_likelihoods.negative_binomial(x, mean_bound, self.ratios, size)
             now["log_m"] = shiryaev_roberts(now["log_m"], ratio[None])
-            mixed = alert_policy.log_e_over_horizon(log_mixture(now["log_m"], _FIVE), _MONTH)
+            mixed = alert_policy.log_e_over_horizon(log_mixture(now["log_m"], _WEIGHTS), _MONTH)
             decision = alert_policy.decide_alerts(
                 mixed, now, alarms=context.false_alarms, share=context.false_share, quiet_for=_QUIET_FOR
             )
             now |= decision.columns
-            said = self._said(window, decision, float(from_log_units(int(mixed[0]))), x, fair)
+            signals = self._signals(window, decision, from_log_units(int(mixed[0])), x, mean_bound)
         now["stood"] = np.where(now["level"] > 0, now["stood"] + 1, 0)
         if not released and (int(now["level"][0]) == 0 or int(now["stood"][0]) > _NEW_NORMAL):
             _learn(now, week, day, x, mean)
-        return now, said
+        return now, signals
 
-    def _said(
-        self, window: Window, decision: alert_policy.AlertDecision, e: float, x: int, fair: float
+    def _signals(
+        self, window: Window, decision: alert_policy.AlertDecision, e_value: float, x: int, mean_bound: float
     ) -> list[Signal]:
         if len(decision.cleared):
             return [ClearedSignal(self.name, "board", self.direction, window.end, "twelve hours were normal")]
@@ -131,23 +134,17 @@ class _Hourly:
         level = int(decision.columns["level"][0])
         bound = "at most" if self.sign > 0 else "at least"
         evidence = {
-            "what": f"{x} votes in an hour, where {bound} {fair:.0f} are expected at this hour of the week",
+            "what": f"{x} votes in an hour, where {bound} {mean_bound:.0f} are expected at this hour of the week",
             "window": [window.end - HOUR, window.end],
             "votes": x,
-            "expected": round(float(fair), 1),
+            "expected": round(float(mean_bound), 1),
         }
-        severity = "critical" if level > 1 else "warning"
-        return [
-            AlertSignal(
-                self.name, "board", "board", self.direction, severity,  # type: ignore[arg-type]
-                e, level, NO_PARTITION, window.start, window.end, evidence,
-            )
-        ]  # fmt: skip
+        return [window.alert(self.name, "board", "board", self.direction, e_value, level, evidence)]
 
 
 @dataclass(frozen=True)
-class Traffic(_Hourly):
-    """More votes than usual."""
+class Traffic(_HourlyTraffic):
+    """Detects more votes than usual."""
 
     name = "traffic"
     direction = "more votes than usual"
@@ -156,8 +153,8 @@ class Traffic(_Hourly):
 
 
 @dataclass(frozen=True)
-class TrafficGap(_Hourly):
-    """Fewer votes than usual, or none."""
+class TrafficGap(_HourlyTraffic):
+    """Detects fewer votes than usual, or none."""
 
     name = "traffic_gap"
     direction = "fewer votes than usual"
@@ -166,7 +163,7 @@ class TrafficGap(_Hourly):
 
 
 def _expected(now: dict[str, Any], week: int, day: int, size: float, sign: int) -> tuple[float, float]:
-    """The estimated mean of an hour and its bound; (0, 0) while too little is known."""
+    """Return the estimated mean of an hour and its bound; (0, 0) without enough data."""
     weeks, days = float(now["weeks"][week]), float(now["days"][day])
     if weeks >= _LEAST_WEEKS:
         mean, number, slack = float(now["sums"][week]) / weeks, weeks, 0.0
@@ -179,9 +176,9 @@ def _expected(now: dict[str, Any], week: int, day: int, size: float, sign: int) 
 
 
 def _learn(now: dict[str, Any], week: int, day: int, x: int, mean: float) -> None:
-    """Take an hour into the baseline, as at most three times what was expected and at least a third of it.
+    """Add an hour to the baseline, as at most three times and at least a third of the expected number.
 
-    The other detector may be telling of that hour, and one hour must not teach more than a few ordinary ones.
+    The limits keep an hour about which the other detector alerts from weighing more than a few ordinary ones.
     """
     if mean > 0:
         x = round(min(max(x, mean / _OUTLIER), mean * _OUTLIER))

@@ -1,25 +1,24 @@
-"""`unknown_model`: are there votes on a model that the registry does not know?
+"""`unknown_model`: are there votes on a model that is not in the registry?
 
-Formula: none. A model with votes in a window, of which the registry holds no event at the window's start, is a fact.
-A registry without any model is none, and then nothing is said.
+Formula: none. A model with votes in a window that is not in the registry as of the window's start is a fact. Without
+any model in the registry the detector emits nothing.
 
-Source: the design of this pipeline: a vote on an unknown model is admitted, because refusing it would let anybody who
-delays the registry silence a model; a person is told.
+Source: the design of this pipeline: a vote on an unknown model is admitted, because rejecting it would let anybody who
+delays the registry silence a model; a person is alerted instead.
 
 Blind spot: a model under another's name.
 
-False alarms: none, where the registry is told of a model before its first vote.
+False alarms: none, if every model is registered before its first vote.
 
->>> from pipeline.lab.simulate.simulated_board import SimulatedBoard
->>> from pipeline.registry import RegistryState
->>> board = SimulatedBoard(days=0.02, votes=9, seed=1, models=4)
->>> few = RegistryState({name: model for name, model in board.context(0).registry.models.items() if name != "m002"})
->>> detector, state, alarms = UnknownModel(), {}, []
->>> for number, window in enumerate(board.windows()):
-...     state, said = detector.observe(window, state, WindowContext(few))
-...     alarms += [(number, one.subject) for one in said]
->>> alarms
-[(1, 'm002')]
+>>> from pipeline.registry import RegisteredModel, RegistryState
+>>> from pipeline.scoring.window import MEASURES, GroupedModelCounts
+>>> nothing = GroupedModelCounts((), (), np.zeros((0, len(MEASURES)), int))
+>>> votes = np.ones((2, len(MEASURES)), int)
+>>> window = Window(0, 300_000_000, 1, 0, ("known", "new"), votes, nothing, nothing, nothing, {})
+>>> context = WindowContext(RegistryState({"known": RegisteredModel("known")}))
+>>> state, signals = UnknownModel().observe(window, {}, context)
+>>> [(one.subject, one.evidence["what"]) for one in signals]
+[('new', '1 votes in five minutes on a model that the registry does not know')]
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ import numpy as np
 
 from pipeline.evidence import keyed_state
 from pipeline.scoring.detector_contracts import WindowContext, WindowState
-from pipeline.scoring.signals import NO_PARTITION, AlertSignal, ClearedSignal, Signal
+from pipeline.scoring.signals import ClearedSignal, Signal
 from pipeline.scoring.window import MEASURES, Window
 
 _APPEARANCES = MEASURES.index("appearances")
@@ -45,28 +44,23 @@ class UnknownModel:
 
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
         """See `WindowDetector`. Cost: a set."""
-        known = context.registry.models
-        if not known:
+        registered = context.registry.models
+        if not registered:
             return state, []
-        told = state.get(keyed_state.KEY, np.zeros(0, dtype=np.str_)).tolist()
-        said: list[Signal] = [
+        open_alerts = state.get(keyed_state.KEY, np.zeros(0, dtype=np.str_)).tolist()
+        signals: list[Signal] = [
             ClearedSignal(self.name, name, _DIRECTION, window.start, "the registry knows it now")
-            for name in told
-            if name in known
+            for name in open_alerts
+            if name in registered
         ]
-        kept = [name for name in told if name not in known]
+        still_open = [name for name in open_alerts if name not in registered]
         votes = dict(zip(window.models, window.totals[:, _APPEARANCES].tolist(), strict=True))
-        fresh = sorted(votes.keys() - known.keys() - set(kept))
-        for name in fresh:
+        new = sorted(votes.keys() - registered.keys() - set(still_open))
+        for name in new:
             evidence = {
                 "what": f"{votes[name]} votes in five minutes on a model that the registry does not know",
                 "window": [window.start, window.end],
                 "votes": votes[name],
             }
-            said.append(
-                AlertSignal(
-                    self.name, "model", name, _DIRECTION, "warning", None, 1,
-                    NO_PARTITION, window.start, window.end, evidence,
-                )
-            )  # fmt: skip
-        return {keyed_state.KEY: np.array(sorted([*kept, *fresh]), dtype=np.str_)}, said
+            signals.append(window.alert(self.name, "model", name, _DIRECTION, None, 1, evidence))
+        return {keyed_state.KEY: np.array(sorted([*still_open, *new]), dtype=np.str_)}, signals

@@ -1,7 +1,7 @@
 """The sweep: runs all audits over a store, evaluates the policy, opens and clears alerts.
 
 A finding becomes an alert if it is a fact, or a discovery at the operator's level (`false_share`). In each sweep every
-audit with tests is one family of hypotheses, in one sequence over all sweeps (e-LOND, `evidence.many`); the same log
+audit with tests is one family of hypotheses, in one sequence over all sweeps (e-LOND, `evidence`); the same log
 and registry are submitted once. Weaker findings are only reported. An open alert is repeated while sweeps find it, and
 cleared by the first sweep that does not.
 """

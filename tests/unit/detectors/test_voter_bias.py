@@ -10,9 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.detectors import VoterBias
-from pipeline.detectors.voter.voter_bias.path import Judged, follow
-from pipeline.detectors.voter.voter_bias.state import COMPONENTS_HEAD, LONGEST_PENDING, Heads, Pending, unpack
-from pipeline.detectors.voter.voter_bias.targets import RANKED, Tally, Targets
+from pipeline.detectors.voter.voter_bias.evidence_path import EvaluatedVotes, compute_path
+from pipeline.detectors.voter.voter_bias.state_codec import (
+    COMPONENTS_HEAD,
+    MAX_PENDING,
+    PendingVotes,
+    StateHeads,
+    unpack_components,
+)
+from pipeline.detectors.voter.voter_bias.target_models import RANKED_AFTER, FoldedSums, TargetModels
 from pipeline.events.pseudonym import format_pseudonym, parse_pseudonym
 from pipeline.evidence import DELTAS, Reference, running_sums
 from pipeline.scoring.detector_contracts import VoterVotes
@@ -79,7 +85,7 @@ class Slow:
             sums = self.met.setdefault(model, [0] * 6)
             self.met[model] = [old + step + more for old, step, more in zip(sums, steps, [*by_ties] * 2, strict=True)]
             self.count[model] = seen + 1
-            if seen + 1 == RANKED:
+            if seen + 1 == RANKED_AFTER:
                 self.rank[model] = len(self.rank) + 1
         self.votes += 1
         self.ties += outcome == 2
@@ -122,18 +128,18 @@ streams = st.lists(one_vote, max_size=60) | st.tuples(
 ).map(lambda t: [(v, a, b, t[0]) for v, a, b, _ in t[1]])
 
 
-def as_components(states: list[bytes], *references: Reference) -> tuple[Heads, Tally, Targets]:
+def as_components(states: list[bytes], *references: Reference) -> tuple[StateHeads, FoldedSums, TargetModels]:
     """What the states hold, with the pending votes folded in."""
-    heads, (tally, targets) = Heads.parse(states), unpack(states)
-    past = Pending.parse(states, heads.pending, heads.snapshot)
+    heads, (tally, targets) = StateHeads.unpack(states), unpack_components(states)
+    past = PendingVotes.unpack(states, heads.pending, heads.snapshot)
     tied = (past.outcome == 2).astype(np.int64)
     first = heads.votes - np.bincount(past.voter, minlength=len(states))
     first_ties = heads.ties - np.bincount(past.voter, weights=tied, minlength=len(states)).astype(np.int64)
     before = running_sums(np.ones_like(tied), past.voter, first) - 1
     ties = running_sums(tied, past.voter, first_ties) - tied
-    votes = Judged(past.voter, past.model_a, past.model_b, past.outcome, past.snapshot, before, ties)
-    path = follow(votes, tally, targets, {r.sequence: r for r in references}.__getitem__)
-    return heads, *path.close(tally)
+    votes = EvaluatedVotes(past.voter, past.model_a, past.model_b, past.outcome, past.snapshot, before, ties)
+    path = compute_path(votes, tally, targets, {r.sequence: r for r in references}.__getitem__)
+    return heads, *path.fold(tally)
 
 
 @given(streams, st.integers(0, 3))
@@ -154,8 +160,8 @@ def test_states_and_alerts_are_those_of_a_slow_loop(rows: list[tuple[int, int, i
         assert (heads.votes[v], heads.ties[v], tally.met[v]) == (voter.votes, voter.ties, len(voter.met))
         assert [*tally.generic[v].tolist(), heads.uniform[v]] == voter.generic[:4]
         assert abs(int(heads.tie[v]) - voter.generic[4]) <= voter.votes
-        assert heads.told[v].tolist() == voter.told
-        assert heads.bound[v] * 2.0**-20 >= math.log(max(voter.biased() * 2.0**-24, 1e-300)) or heads.told[v, 0] == 4
+        assert heads.emitted[v].tolist() == voter.told
+        assert heads.bound[v] * 2.0**-20 >= math.log(max(voter.biased() * 2.0**-24, 1e-300)) or heads.emitted[v, 0] == 4
         assert targets.model[mine].tolist() == list(voter.met)
         assert targets.rank[mine].tolist() == [voter.rank.get(model, 0) for model in voter.met]
         assert targets.votes[mine].tolist() == list(voter.count.values())
@@ -272,20 +278,20 @@ def test_both_kinds_of_tie_are_the_same_evidence() -> None:
 def test_a_state_grows_with_the_models_met_and_not_with_the_votes() -> None:
     reference = board()
     sizes = []
-    for votes in range(LONGEST_PENDING + 1, 500):
+    for votes in range(MAX_PENDING + 1, 500):
         rows = [(0, int(NUMBERS[0]), int(NUMBERS[1]), k % 3) for k in range(votes)]
         (state,), _ = VoterBias().observe(votes_of(rows, 1), [None], reference)
         sizes.append(len(state))
-    assert max(sizes) <= min(sizes) + 5 * LONGEST_PENDING
+    assert max(sizes) <= min(sizes) + 5 * MAX_PENDING
 
 
 def test_a_voter_of_few_votes_costs_five_bytes_a_vote() -> None:
     reference = board()
     sizes = [
         len(VoterBias().observe(votes_of([(0, int(NUMBERS[0]), int(NUMBERS[1]), 0)] * n, 1), [None], reference)[0][0])
-        for n in range(LONGEST_PENDING + 2)
+        for n in range(MAX_PENDING + 2)
     ]
-    assert np.diff(sizes[: LONGEST_PENDING + 1]).tolist() == [5] * LONGEST_PENDING
+    assert np.diff(sizes[: MAX_PENDING + 1]).tolist() == [5] * MAX_PENDING
     assert sizes[-1] == COMPONENTS_HEAD + 32 + 2 * 32
 
 

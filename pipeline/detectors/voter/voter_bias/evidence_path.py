@@ -1,4 +1,4 @@
-"""The exact e-value of `voter_bias` after every vote of some voters: what the bound saves most votes from."""
+"""The exact e-value of `voter_bias` after every vote of some voters; the bound avoids it for most votes."""
 
 from __future__ import annotations
 
@@ -10,29 +10,34 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.detectors.voter.voter_bias.targets import RANKED, Joined, Tally, Targets, join_targets
+from pipeline.detectors.voter.voter_bias.target_models import (
+    RANKED_AFTER,
+    FoldedSums,
+    JoinedVotes,
+    TargetModels,
+    join_targets,
+)
 from pipeline.evidence import DELTAS, E_UNIT, LOG_UNIT, Reference, group_starts, running_sums, to_e_units
 from pipeline.evidence.honest_reference import TARGET_TIE_RATIOS
 from pipeline.vocabulary.arrays import Float64, Int8, Int64
 
 GENERIC = ("always votes for the left side", "always votes for the right side", "votes against the rating")
 TARGET_WEIGHT = 0.6
-"""Of all alternatives those about a model. More would find voters of one side later than after ten votes."""
+"""Weight of the alternatives about a model. With more, one-sided voters are found later than after ten votes."""
 
-# Of the alternatives about a model: promotes, demotes (most attackers want a model up); and of each the sizes δ. The
-# smallest bias needs every nat: with equal weights 2% fewer of those at half strength are found, and the others four
-# votes sooner.
+# Weights of promotes and demotes (most attackers promote), and of the sizes δ of each. The smallest δ gets most: with
+# equal weights 2% fewer attackers at half strength are found, and the others four votes sooner.
 _VERBS, _SIZES = (2 / 3, 1 / 3), (0.6, 0.2, 0.2)
 _ALTERNATIVES = np.outer(_VERBS, _SIZES).ravel()
 
 _GENERIC_WEIGHT = (1 - TARGET_WEIGHT) / len(GENERIC)
-# Where exp() is still a number; more than any level.
-_LARGEST = 600.0
+# exp() of it is finite and above every level.
+_MAX_LOG = 600.0
 
 
 @dataclass(frozen=True)
-class Judged:
-    """Votes with the snapshots that judge them, arrays of length n sorted by voter.
+class EvaluatedVotes:
+    """Votes with the snapshot that each is evaluated against, arrays of length n sorted by voter.
 
     Attributes:
         voter: position of the voter.
@@ -50,36 +55,36 @@ class Judged:
     votes: Int64
     ties: Int64
 
-    def take(self, rows: npt.NDArray[Any]) -> Judged:
-        """Some of the votes."""
-        return Judged(*(getattr(self, column.name)[rows] for column in fields(self)))
+    def take(self, rows: npt.NDArray[Any]) -> EvaluatedVotes:
+        """Return some of the votes."""
+        return EvaluatedVotes(*(getattr(self, column.name)[rows] for column in fields(self)))
 
 
 @dataclass(frozen=True)
-class Path:
-    """The evidence after every vote (n votes, 2n rows: model a and model b of each)."""
+class EvidencePath:
+    """The evidence after every vote: n votes, and 2n rows for model a and model b of each."""
 
     voter: Int64
-    joined: Joined
+    joined: JoinedVotes
     sums: Int64  # [2n, 6] log-ratio sums of the row's model after the vote
     generic: Int64  # [n, 3]
-    about: Int64  # [n] what alternatives about models have of the e-value, units of 2⁻²⁴
+    about: Int64  # [n] the part of the e-value from alternatives about models, units of 2⁻²⁴
     e: Int64  # [n] the e-value
 
     def bound(self, i: int) -> int:
-        """No less than the logarithm of the e-value after vote i, models without a rank included; units of 2⁻²⁰.
+        """Return an upper bound of ln e after vote i, models without a rank included, in units of 2⁻²⁰.
 
-        The components of those are 1 where they are not met yet, and their weights sum to TARGET_WEIGHT/(ranked + 1).
-        Each component was rounded down by less than one unit. It must follow from the votes up to this one alone, and
-        not from how they were cut into calls: a state holds it.
+        A model that was not met has component 1; the weights of models without a rank sum to
+        TARGET_WEIGHT/(ranked + 1). Each component was rounded down by less than one unit. The bound depends only on the
+        votes up to this one, not on how they were split into calls, because states include it.
         """
         ranked = int(self.joined.ranked[i])
-        rest = TARGET_WEIGHT / (ranked + 1) * self._waiting(i)
+        rest = TARGET_WEIGHT / (ranked + 1) * self._unranked_average(i)
         whole = (int(self.e[i]) + 6 * ranked + 4) * E_UNIT + rest
         return int(np.ceil(np.log(whole) / LOG_UNIT)) + 2
 
-    def _waiting(self, i: int) -> float:
-        """The largest average ratio after vote i of a model of the voter's without a rank; at least 1."""
+    def _unranked_average(self, i: int) -> float:
+        """Return the largest average ratio after vote i among the voter's models without a rank; at least 1."""
         voter, targets, rows = int(self.voter[i]), self.joined.targets, self.joined.rows
         low, high = np.searchsorted(targets.voter, [voter, voter + 1]).tolist()
         first = int(np.searchsorted(self.voter, voter))
@@ -88,38 +93,38 @@ class Path:
         votes = targets.votes[low:high] - np.bincount(later, minlength=high - low)
         before, after = self._averages
         average = before[low:high].copy()
-        average[here] = after[2 * first : 2 * i + 2]  # of equal positions the last one stays
-        return float(average[votes < RANKED].max(initial=1.0))
+        average[here] = after[2 * first : 2 * i + 2]  # of equal positions the last assignment wins
+        return float(average[votes < RANKED_AFTER].max(initial=1.0))
 
     @cached_property
     def _averages(self) -> tuple[Float64, Float64]:
-        """The average ratio of the alternatives about each target before these votes, and about each row's after."""
+        """Return the average ratio about each target before these votes, and about each row's model after its vote."""
         return _average(self.joined.targets.sums), _average(self.sums)
 
-    def close(self, tally: Tally) -> tuple[Tally, Targets]:
-        """What is folded after the last vote of each voter."""
+    def fold(self, folded: FoldedSums) -> tuple[FoldedSums, TargetModels]:
+        """Return the folded sums and the models after the last vote of each voter."""
         last = np.append(group_starts(self.voter)[1:], True)[: len(self.voter)]
         who = self.voter[last]
-        folded = Tally(tally.met.copy(), tally.generic.copy(), tally.total.copy())
-        folded.met[who], folded.generic[who] = self.joined.met[last], self.generic[last]
-        folded.total[who] = self.about[last]
+        after = FoldedSums(folded.met.copy(), folded.generic.copy(), folded.total.copy())
+        after.met[who], after.generic[who] = self.joined.met[last], self.generic[last]
+        after.total[who] = self.about[last]
         targets = self.joined.targets
         sums = targets.sums.copy()
-        sums[self.joined.rows] = self.sums  # of equal positions the last assignment stays
-        return folded, Targets(targets.voter, targets.model, targets.rank, targets.votes, sums)
+        sums[self.joined.rows] = self.sums  # of equal positions the last assignment wins
+        return after, TargetModels(targets.voter, targets.model, targets.rank, targets.votes, sums)
 
     def likeliest(self, i: int) -> list[dict[str, Any]]:
-        """The three alternatives that hold most of the evidence after vote i."""
+        """Return the three alternatives with most of the evidence after vote i."""
         targets, rows = self.joined.targets, self.joined.rows
         here = np.flatnonzero(np.repeat(self.voter == self.voter[i], 2)[: 2 * i + 2])
         sums = targets.sums.copy()
         sums[rows[here]] = self.sums[here]
         votes = targets.votes - np.bincount(rows, minlength=len(targets.votes))
         votes += np.bincount(rows[here], minlength=len(votes))
-        met = np.flatnonzero((targets.voter == self.voter[i]) & (votes >= RANKED))
-        held = to_e_units(_weight(targets.rank[met]), sums[met])
+        met = np.flatnonzero((targets.voter == self.voter[i]) & (votes >= RANKED_AFTER))
+        target_e = to_e_units(_weight(targets.rank[met]), sums[met])
         found: list[dict[str, Any]] = [
-            {"what": verb, "model": int(targets.model[m]), "delta": delta, "share": float(held[r, c])}
+            {"what": verb, "model": int(targets.model[m]), "delta": delta, "share": float(target_e[r, c])}
             for r, m in enumerate(met.tolist())
             for c, (verb, delta) in enumerate((v, d) for v in ("promotes", "demotes") for d in DELTAS)
         ]
@@ -130,29 +135,31 @@ class Path:
         return [{**f, "share": round(f["share"] / whole, 3)} for f in best]
 
 
-def follow(votes: Judged, tally: Tally, targets: Targets, reference_of: Callable[[int], Reference]) -> Path:
-    """The path of some voters' votes from what is folded of them.
+def compute_path(
+    votes: EvaluatedVotes, folded: FoldedSums, targets: TargetModels, reference_of: Callable[[int], Reference]
+) -> EvidencePath:
+    """Compute the evidence after each vote of m voters, starting from their folded sums.
 
     Args:
         votes: n votes of m voters.
-        tally, targets: of the m voters; not changed.
-        reference_of: sequence number → probabilities.
+        folded, targets: of the m voters; not changed.
+        reference_of: sequence number → reference.
     """
-    joined = join_targets(votes.voter, votes.model_a, votes.model_b, targets, tally.met)
-    first = (joined.targets.rank[joined.rows] == 1) & (joined.before >= RANKED)
+    joined = join_targets(votes.voter, votes.model_a, votes.model_b, targets, folded.met)
+    first = (joined.targets.rank[joined.rows] == 1) & (joined.before >= RANKED_AFTER)
     steps, generic_steps = _steps(votes, Reference.taste_band(joined.before, first), reference_of)
-    generic = running_sums(generic_steps, votes.voter, tally.generic)
+    generic = running_sums(generic_steps, votes.voter, folded.generic)
     sums, change = _target_sums(joined, steps)
-    about = running_sums(change, votes.voter, tally.total)
+    about = running_sums(change, votes.voter, folded.total)
     e = about + to_e_units(_GENERIC_WEIGHT, generic).sum(axis=1)
-    return Path(votes.voter, joined, sums, generic, about, e)
+    return EvidencePath(votes.voter, joined, sums, generic, about, e)
 
 
-def _steps(votes: Judged, band: Int64, reference_of: Callable[[int], Reference]) -> tuple[Int64, Int64]:
-    """Log-ratios of each vote: int64[2n, 6] about a and about b (promotes, demotes), and generic int64[n, 3].
+def _steps(votes: EvaluatedVotes, band: Int64, reference_of: Callable[[int], Reference]) -> tuple[Int64, Int64]:
+    """Return the log-ratios of each vote: int64[2n, 6] about a and b (promotes, demotes), and generic int64[n, 3].
 
-    "a is promoted" and "b is demoted by a's winning more" are the same ratio, and the other way round; but each in
-    the band of the model that it is about. On a tie only its being one says something.
+    "a is promoted" and "b is demoted" are the same event, and vice versa, but each uses the band of its own model. On
+    a tie only the ratio of being a tie counts.
     """
     n = len(votes.voter)
     about, generic = np.empty((n, 2, 2, 3), dtype=np.int64), np.empty((n, 3), dtype=np.int64)
@@ -172,35 +179,35 @@ def _steps(votes: Judged, band: Int64, reference_of: Callable[[int], Reference])
     return about.reshape(2 * n, 6), generic
 
 
-def _target_sums(joined: Joined, steps: Int64) -> tuple[Int64, Int64]:
-    """Log-ratio sums after each row, int64[2n, 6], and the change of the e-value at each vote, int64[n]."""
+def _target_sums(joined: JoinedVotes, steps: Int64) -> tuple[Int64, Int64]:
+    """Return the log-ratio sums after each row, int64[2n, 6], and the change of the e-value per vote, int64[n]."""
     targets, rows = joined.targets, joined.rows
     order = np.argsort(rows, kind="stable")
     group, before = rows[order], joined.before[order]
     sums = running_sums(steps[order], group, targets.sums)
     weight = _weight(targets.rank[group])
-    has_rank = before >= RANKED - 1
+    has_rank = before >= RANKED_AFTER - 1
     after = np.where(has_rank, to_e_units(weight, sums).sum(axis=1), 0)
     first = group_starts(group)
     earlier = np.empty_like(after)
     earlier[1:] = after[:-1]
     at_start = group[first]
-    held = to_e_units(weight[first], targets.sums[at_start]).sum(axis=1)
-    earlier[first] = np.where(before[first] >= RANKED, held, 0)
+    initial = to_e_units(weight[first], targets.sums[at_start]).sum(axis=1)
+    earlier[first] = np.where(before[first] >= RANKED_AFTER, initial, 0)
     change, unsorted = np.empty_like(after), np.empty_like(sums)
     change[order], unsorted[order] = after - earlier, sums
     return unsorted, change.reshape(-1, 2).sum(axis=1)
 
 
 def _average(sums: Int64) -> Float64:
-    """What a model's alternatives make of their weight, float64[n]: added up column by column, in one order."""
+    """Return float64[n], the average ratio of a model's alternatives, summed column by column in a fixed order."""
     average = np.zeros(len(sums))
     for weight, column in zip(_ALTERNATIVES.tolist(), sums.T, strict=True):
-        average += weight * np.exp(np.minimum(column * LOG_UNIT, _LARGEST))
+        average += weight * np.exp(np.minimum(column * LOG_UNIT, _MAX_LOG))
     return average
 
 
 def _weight(rank: Int64) -> Float64:
-    """float64[n, 6]: weights of the alternatives about a model of rank r, .6 · 1/(r(r+1)) in all; of none 0."""
+    """Return float64[n, 6], the weights about a model of rank r: .6 · 1/(r(r+1)) in total, 0 without a rank."""
     whole = np.where(rank > 0, TARGET_WEIGHT, 0.0) / (np.maximum(rank, 1) * (rank + 1))
     return np.asarray(whole[:, None] * _ALTERNATIVES)

@@ -1,4 +1,4 @@
-"""The models that a voter has met, as `voter_bias` counts them: which, in what order, and which have a rank."""
+"""The models that a voter has met in `voter_bias`: in which order, and which of them have a rank."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy as np
 from pipeline.evidence import group_starts, running_sums
 from pipeline.vocabulary.arrays import Int64
 
-RANKED = 4
-"""Votes on a model after which it has a rank. An attacker's target gets there first; see `voter_bias`."""
+RANKED_AFTER = 4
+"""Votes on a model after which it gets a rank. An attacker's target gets rank 1; see `detector`."""
 
 
 @dataclass
-class Tally:
-    """What is folded of m voters, arrays of length m.
+class FoldedSums:
+    """The sums of the folded votes of m voters, arrays of length m.
 
     Attributes:
-        met: models met.
+        met: number of models met.
         generic: int64[m, 3], log-ratio sums of left, right, anti-rating.
-        total: int64[m], what alternatives about models have of the e-value in units of 2⁻²⁴.
+        total: int64[m], the part of the e-value from alternatives about models, in units of 2⁻²⁴.
     """
 
     met: Int64
@@ -29,14 +29,14 @@ class Tally:
 
 
 @dataclass
-class Targets:
-    """The models that m voters have met, arrays of length t sorted by voter and in the order of meeting.
+class TargetModels:
+    """The models that m voters have met, arrays of length t sorted by voter, then by first vote.
 
     Attributes:
         voter: position of the voter.
         model: the store's number.
-        rank: r, 1 for the first model that got RANKED votes of the voter; 0 for one that has fewer.
-        votes: the voter's votes on it, 65,535 for more.
+        rank: r, 1 for the first model with RANKED_AFTER votes of the voter; 0 for a model with fewer.
+        votes: the voter's votes on it, at most 65,535.
         sums: int64[t, 6], log-ratio sums: promotes by each δ, then demotes by each δ.
     """
 
@@ -46,39 +46,39 @@ class Targets:
     votes: Int64
     sums: Int64
 
-    def take(self, order: Int64) -> Targets:
-        """The entries in another order."""
-        return Targets(self.voter[order], self.model[order], self.rank[order], self.votes[order], self.sums[order])
+    def take(self, order: Int64) -> TargetModels:
+        """Return the entries in another order."""
+        return TargetModels(self.voter[order], self.model[order], self.rank[order], self.votes[order], self.sums[order])
 
 
 @dataclass(frozen=True)
-class Joined:
-    """Votes beside the models they are about: n votes, 2n rows (a and b of vote 0, of vote 1 and so on).
+class JoinedVotes:
+    """Votes joined with their models: n votes, 2n rows (a and b of vote 0, of vote 1 and so on).
 
     Attributes:
-        targets: with the models that were met for the first time, and rank and votes as after the last vote.
+        targets: new models included, with rank and votes after the last vote.
         rows: int64[2n], the position in `targets` of each row's model.
         before: int64[2n], the voter's votes on that model before this one.
-        met: int64[n], models that the voter has met after each vote.
-        ranked: int64[n], and of those the ones that have a rank.
+        met: int64[n], number of models that the voter has met after each vote.
+        ranked: int64[n], number of those with a rank.
     """
 
-    targets: Targets
+    targets: TargetModels
     rows: Int64
     before: Int64
     met: Int64
     ranked: Int64
 
 
-def join_targets(voter: Int64, model_a: Int64, model_b: Int64, targets: Targets, met: Int64) -> Joined:
-    """Add the models that voters meet for the first time, and rank those that get their RANKED-th vote.
+def join_targets(voter: Int64, model_a: Int64, model_b: Int64, targets: TargetModels, met: Int64) -> JoinedVotes:
+    """Add the models that voters meet for the first time, and rank those with RANKED_AFTER votes.
 
-    Of a vote's two models the one shown as a comes first.
+    Within a vote model a comes first.
 
     Args:
         voter, model_a, model_b: int64[n], votes sorted by voter.
-        targets: what the voters met before.
-        met: int64[m], how many that is.
+        targets: the models that the voters met before.
+        met: int64[m], their number.
     """
     who = np.repeat(voter, 2)
     model = np.stack([model_a, model_b], axis=1).ravel()
@@ -86,9 +86,9 @@ def join_targets(voter: Int64, model_a: Int64, model_b: Int64, targets: Targets,
     code, known = who * width + model, targets.voter * width + targets.model
     fresh, first = np.unique(code, return_index=True)
     unmet = ~np.isin(fresh, known, assume_unique=True)
-    first = np.sort(first[unmet])  # rows stand in the order of voter and vote
+    first = np.sort(first[unmet])  # rows are in the order of voter and vote
     zeros = np.zeros(len(first), dtype=np.int64)
-    joined = Targets(
+    joined = TargetModels(
         np.concatenate([targets.voter, who[first]]),
         np.concatenate([targets.model, model[first]]),
         np.concatenate([targets.rank, zeros]),
@@ -100,13 +100,13 @@ def join_targets(voter: Int64, model_a: Int64, model_b: Int64, targets: Targets,
     by_code = np.argsort(codes)
     rows = by_code[np.searchsorted(codes, code, sorter=by_code)]
     before = _count_before(rows) + joined.votes[rows]
-    reach = np.flatnonzero(before == RANKED - 1)
+    reach = np.flatnonzero(before == RANKED_AFTER - 1)
     had = np.bincount(joined.voter, weights=joined.rank > 0, minlength=len(met)).astype(np.int64)
     rank = joined.rank.copy()
     rank[rows[reach]] = _place_within(who[reach]) + had[who[reach]]
     votes = joined.votes + np.bincount(rows, minlength=len(joined.votes))
-    return Joined(
-        Targets(joined.voter, joined.model, rank, votes, joined.sums),
+    return JoinedVotes(
+        TargetModels(joined.voter, joined.model, rank, votes, joined.sums),
         rows,
         before,
         running_sums(np.bincount(first // 2, minlength=len(voter)), voter, met),
@@ -115,7 +115,7 @@ def join_targets(voter: Int64, model_a: Int64, model_b: Int64, targets: Targets,
 
 
 def _count_before(group: Int64) -> Int64:
-    """How many equal values stand before each."""
+    """Return the number of equal values before each."""
     order = np.argsort(group, kind="stable")
     count = np.empty(len(group), dtype=np.int64)
     count[order] = _place_within(group[order]) - 1
@@ -123,7 +123,7 @@ def _count_before(group: Int64) -> Int64:
 
 
 def _place_within(group: Int64) -> Int64:
-    """1, 2, 3 … within each run of equal values."""
+    """Number each run of equal values 1, 2, 3 …."""
     index = np.arange(len(group))
     first = index[group_starts(group)] if len(group) else index
     return index - np.repeat(first, np.diff(np.append(first, len(group)))) + 1

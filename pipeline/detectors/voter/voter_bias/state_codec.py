@@ -1,15 +1,15 @@
-"""What `voter_bias` remembers of a voter, and how it becomes bytes.
+"""The state of a voter in `voter_bias`, and its bytes.
 
-Every state is a *head* and a list of *pending* votes, five bytes each, that no exact e-value needed so far.
-A voter of up to 32 votes is nothing else: a *history*. Most voters never cast more. Beyond that the older
-votes are folded into *components* between the head and the pending votes: the sums of the generic
-alternatives, and one entry for each model met.
+Every state has a *head* and a list of *pending* votes, five bytes each, that no exact e-value needed so far. A voter of
+up to 32 votes has nothing else: a *history*. Most voters never cast more. Beyond that the older votes are folded into
+*components* between the head and the pending votes: the sums of the generic alternatives, and one entry for each model
+met.
 
     history      head (21 bytes) · pending
     components   head (40) · generic sums and e-value about models (32) · met entries (32 each) · pending
 
-A pending entry with outcome 255 is a marker: the votes before it were judged by the snapshot that it names,
-those after it by a later marker's, or by the head's.
+A pending entry with outcome 255 is a marker: the votes before it are evaluated against the snapshot that it names, the
+votes after it against that of the next marker, or of the head.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.detectors.voter.voter_bias.targets import Tally, Targets
+from pipeline.detectors.voter.voter_bias.target_models import FoldedSums, TargetModels
 from pipeline.vocabulary.arrays import Bool, Int8, Int64
 
-LONGEST_PENDING = 32
-"""Entries. Folding them again costs less than the components of as many votes cost to store."""
+MAX_PENDING = 32
+"""Entries. Folding them again costs less than storing the components of as many votes."""
 
-_MOST_VOTES = np.iinfo(np.uint16).max
-# Sums of an entry are kept to ±2,047 nats. Below, e^−2047 is 0 as it is; above, every level was told long ago.
-_FARTHEST = np.iinfo(np.int32).max
+_MAX_VOTES = np.iinfo(np.uint16).max
+# Sums of an entry are limited to ±2,047 nats: e^−2047 is 0, and at e^2047 every level was emitted.
+_MAX_SUM = np.iinfo(np.int32).max
 
-LARGEST_NUMBER = np.iinfo(np.uint16).max
-"""Of a model in a pending entry; a vote on a model with a larger number is folded at once."""
+MAX_MODEL_NUMBER = np.iinfo(np.uint16).max
+"""The largest model number in a pending entry; a vote on a model with a larger one is folded at once."""
 
 _HISTORY, _COMPONENTS, _MARKER = ord("H"), ord("C"), 255
 _SHORT = np.dtype(
     [
         ("kind", "u1"),
-        ("told", "u1", 2),
+        ("emitted", "u1", 2),
         ("votes", "u1"),
         ("ties", "u1"),
         ("bound", "<i4"),
@@ -48,7 +48,7 @@ _SHORT = np.dtype(
 _LONG = np.dtype(
     [
         ("kind", "u1"),
-        ("told", "u1", 2),
+        ("emitted", "u1", 2),
         ("pending", "u1"),
         ("votes", "<u4"),
         ("ties", "<u4"),
@@ -66,21 +66,21 @@ _BARE_MARKER = bytes([0, 0, 0, 0, _MARKER])
 
 
 @dataclass
-class Heads:
+class StateHeads:
     """The heads of the v voters of a call, arrays of length v.
 
     Attributes:
-        folded: bool, whether the state holds components.
-        told: int64[v, 2], the level told of `biased` and of `random`.
+        folded: bool, whether the state has components.
+        emitted: int64[v, 2], the emitted level of `biased` and of `random`.
         votes, ties: votes that counted as evidence, and how many of them were ties.
-        bound: no less than the logarithm of the e-value of `biased`, in units of 2⁻²⁰ nats.
+        bound: upper bound of ln e of `biased`, in units of 2⁻²⁰ nats.
         uniform, tie: log-ratio sums of "clicks at random" on decisive votes and on ties; exact.
-        snapshot: the one that judged the last pending votes.
-        pending: entries, markers included.
+        snapshot: the one that the last pending votes are evaluated against.
+        pending: number of entries, markers included.
     """
 
     folded: Bool
-    told: Int64
+    emitted: Int64
     votes: Int64
     ties: Int64
     bound: Int64
@@ -90,8 +90,8 @@ class Heads:
     pending: Int64
 
     @classmethod
-    def parse(cls, states: Sequence[bytes | None]) -> Heads:
-        """The heads of states; None is a voter not met before."""
+    def unpack(cls, states: Sequence[bytes | None]) -> StateHeads:
+        """Unpack the heads of states; None is a new voter."""
         v = len(states)
         kinds = np.frombuffer(b"".join([b"\0" if s is None else s[:1] for s in states]), dtype=np.uint8)
         lengths = np.array([0 if s is None else len(s) for s in states], dtype=np.int64)
@@ -101,7 +101,7 @@ class Heads:
             rows = np.flatnonzero(kinds == kind)
             size = dtype.itemsize
             found = np.frombuffer(b"".join([_bytes(states[i])[:size] for i in rows.tolist()]), dtype=dtype)
-            for name in ("told", "votes", "ties", "bound", "uniform", "tie", "snapshot"):
+            for name in ("emitted", "votes", "ties", "bound", "uniform", "tie", "snapshot"):
                 getattr(heads, name)[rows] = found[name]
             if kind == _HISTORY:
                 heads.pending[rows] = (lengths[rows] - size) // _PENDING.itemsize
@@ -109,23 +109,23 @@ class Heads:
                 heads.pending[rows] = found["pending"]
         return heads
 
-    def histories(self) -> bytes:
-        """21 bytes a voter: heads of histories. Those of components are not meant to be used."""
-        return self._packed(_SHORT, _HISTORY)
+    def pack_histories(self) -> bytes:
+        """Pack every head as that of a history, 21 bytes a voter; invalid for voters with components."""
+        return self._pack(_SHORT, _HISTORY)
 
-    def components(self, met: Int64) -> bytes:
-        """40 bytes a voter: heads of components.
+    def pack_with_components(self, met: Int64) -> bytes:
+        """Pack every head as that of components, 40 bytes a voter.
 
         Args:
-            met: int64[v], models met.
+            met: int64[v], number of models met.
         """
-        return self._packed(_LONG, _COMPONENTS, pending=self.pending, met=met)
+        return self._pack(_LONG, _COMPONENTS, pending=self.pending, met=met)
 
-    def _packed(self, dtype: np.dtype[np.void], kind: int, **more: Int64) -> bytes:
+    def _pack(self, dtype: np.dtype[np.void], kind: int, **more: Int64) -> bytes:
         head = np.zeros(len(self.votes), dtype=dtype)
         head["kind"] = kind
         with np.errstate(over="ignore"):
-            for name in ("told", "votes", "ties", "bound", "uniform", "tie", "snapshot"):
+            for name in ("emitted", "votes", "ties", "bound", "uniform", "tie", "snapshot"):
                 head[name] = getattr(self, name).astype(dtype[name].base)
         for name, values in more.items():
             head[name] = values
@@ -135,27 +135,27 @@ class Heads:
 HISTORY_HEAD, COMPONENTS_HEAD, PENDING_SIZE = _SHORT.itemsize, _LONG.itemsize, _PENDING.itemsize
 
 
-def pending_bytes(model_a: Int64, model_b: Int64, outcome: Int8) -> bytes:
-    """Votes as pending entries; numbers above LARGEST_NUMBER are not meant to be used."""
+def pack_pending(model_a: Int64, model_b: Int64, outcome: Int8) -> bytes:
+    """Pack votes as pending entries; invalid for model numbers above MAX_MODEL_NUMBER."""
     entries = np.zeros(len(outcome), dtype=_PENDING)
     entries["model_a"], entries["model_b"] = model_a.astype(np.uint16), model_b.astype(np.uint16)
     entries["outcome"] = outcome
     return entries.tobytes()
 
 
-def marker(snapshot: int) -> bytes:
-    """The entry that says which snapshot judged the votes before it."""
+def snapshot_marker(snapshot: int) -> bytes:
+    """Pack the marker that names the snapshot of the votes before it."""
     return snapshot.to_bytes(4, "little") + _BARE_MARKER[4:]
 
 
 @dataclass(frozen=True)
-class Pending:
-    """The pending votes of m voters, arrays of length n sorted by voter, markers taken out.
+class PendingVotes:
+    """The pending votes of m voters, arrays of length n sorted by voter, without markers.
 
     Attributes:
         voter: position of the voter in the call.
         model_a, model_b, outcome: of each vote.
-        snapshot: the one that judged it.
+        snapshot: the one that each is evaluated against.
     """
 
     voter: Int64
@@ -165,12 +165,12 @@ class Pending:
     snapshot: Int64
 
     @classmethod
-    def parse(cls, states: Sequence[bytes | None], pending: Int64, snapshot: Int64) -> Pending:
-        """The pending votes of states.
+    def unpack(cls, states: Sequence[bytes | None], pending: Int64, snapshot: Int64) -> PendingVotes:
+        """Unpack the pending votes of m states.
 
         Args:
-            states: m of them.
-            pending, snapshot: int64[m], of their heads.
+            states: the states.
+            pending, snapshot: int64[m], from their heads.
         """
         size = _PENDING.itemsize
         tails = [_bytes(s)[-size * n :] if n else b"" for s, n in zip(states, pending.tolist(), strict=True)]
@@ -180,10 +180,10 @@ class Pending:
         named = entries["model_a"][marked].astype(np.int64) | entries["model_b"][marked].astype(np.int64) << 16
         following = np.searchsorted(marked, np.arange(len(entries)))
         beside = np.minimum(following, max(len(marked) - 1, 0))
-        judged = snapshot[voter]
+        evaluated = snapshot[voter]
         if len(marked):
             same = (following < len(marked)) & (voter[marked[beside]] == voter)
-            judged = np.where(same, named[beside], judged)
+            evaluated = np.where(same, named[beside], evaluated)
         rows = entries["outcome"] != _MARKER
         kept = entries[rows]
         return cls(
@@ -191,40 +191,40 @@ class Pending:
             kept["model_a"].astype(np.int64),
             kept["model_b"].astype(np.int64),
             kept["outcome"].astype(np.int8),
-            judged[rows],
+            evaluated[rows],
         )
 
 
-def unpack(states: Sequence[bytes | None]) -> tuple[Tally, Targets]:
-    """What is folded in states: nothing in a history, nor of a voter not met before."""
+def unpack_components(states: Sequence[bytes | None]) -> tuple[FoldedSums, TargetModels]:
+    """Unpack the components of states; a history and a new voter have none."""
     m, size = len(states), _LONG.itemsize
-    tally = Tally(np.zeros(m, dtype=np.int64), np.zeros((m, 3), dtype=np.int64), np.zeros(m, dtype=np.int64))
+    sums = FoldedSums(np.zeros(m, dtype=np.int64), np.zeros((m, 3), dtype=np.int64), np.zeros(m, dtype=np.int64))
     rows = [i for i, s in enumerate(states) if s is not None and s[0] == _COMPONENTS]
     known = [_bytes(states[i]) for i in rows]
     folded = np.frombuffer(b"".join([s[size : size + _FOLDED.itemsize] for s in known]), dtype=_FOLDED)
-    tally.met[rows] = np.frombuffer(b"".join([s[:size] for s in known]), dtype=_LONG)["met"]
-    tally.generic[rows], tally.total[rows] = folded["generic"], folded["total"]
+    sums.met[rows] = np.frombuffer(b"".join([s[:size] for s in known]), dtype=_LONG)["met"]
+    sums.generic[rows], sums.total[rows] = folded["generic"], folded["total"]
     first = size + _FOLDED.itemsize
-    ends = (first + tally.met[rows] * _ENTRY.itemsize).tolist()
+    ends = (first + sums.met[rows] * _ENTRY.itemsize).tolist()
     entries = np.frombuffer(b"".join([s[first:end] for s, end in zip(known, ends, strict=True)]), dtype=_ENTRY)
     columns = [entries[name].astype(np.int64) for name in ("model", "rank", "votes", "sums")]
-    return tally, Targets(np.repeat(np.arange(m), tally.met), *columns)
+    return sums, TargetModels(np.repeat(np.arange(m), sums.met), *columns)
 
 
-def pack(tally: Tally, targets: Targets) -> list[bytes]:
-    """What is folded as bytes, one a voter: what stands between the head and the pending votes."""
-    folded = np.zeros(len(tally.met), dtype=_FOLDED)
-    folded["generic"], folded["total"] = tally.generic, tally.total
+def pack_components(folded: FoldedSums, targets: TargetModels) -> list[bytes]:
+    """Pack the components of each voter: the bytes between the head and the pending votes."""
+    sums = np.zeros(len(folded.met), dtype=_FOLDED)
+    sums["generic"], sums["total"] = folded.generic, folded.total
     entries = np.zeros(len(targets.voter), dtype=_ENTRY)
     entries["model"], entries["rank"] = targets.model, targets.rank
-    entries["sums"] = np.clip(targets.sums, -_FARTHEST, _FARTHEST)
-    entries["votes"] = np.minimum(targets.votes, _MOST_VOTES)
-    heads, body = folded.tobytes(), entries.tobytes()
-    ends = np.cumsum(tally.met) * _ENTRY.itemsize
+    entries["sums"] = np.clip(targets.sums, -_MAX_SUM, _MAX_SUM)
+    entries["votes"] = np.minimum(targets.votes, _MAX_VOTES)
+    heads, body = sums.tobytes(), entries.tobytes()
+    ends = np.cumsum(folded.met) * _ENTRY.itemsize
     size = _FOLDED.itemsize
     return [
         heads[i * size : (i + 1) * size] + body[end - met * _ENTRY.itemsize : end]
-        for i, (end, met) in enumerate(zip(ends.tolist(), tally.met.tolist(), strict=True))
+        for i, (end, met) in enumerate(zip(ends.tolist(), folded.met.tolist(), strict=True))
     ]
 
 

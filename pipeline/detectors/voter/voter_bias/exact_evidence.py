@@ -1,0 +1,172 @@
+"""For voters whose bound reached a level: the levels they really reach, and the votes that are folded.
+
+After `compute_path` this is a Python loop over each voter's votes: few voters get here, and rarely.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.detectors.voter.voter_bias.evidence_path import EvaluatedVotes, EvidencePath, compute_path
+from pipeline.detectors.voter.voter_bias.running_evidence import (
+    LEVEL_UNITS,
+    NEXT_LEVEL_BOUNDS,
+    NO_NEXT_LEVEL,
+    RunningEvidence,
+)
+from pipeline.detectors.voter.voter_bias.state_codec import (
+    MAX_PENDING,
+    PendingVotes,
+    StateHeads,
+    pack_components,
+    unpack_components,
+)
+from pipeline.evidence import Reference, running_sums
+from pipeline.vocabulary.arrays import Bool, Int64
+
+EarlierReference = Callable[[int], Reference]
+"""The reference of an earlier snapshot, by its sequence number."""
+
+
+@dataclass(frozen=True)
+class ExactEvidence:
+    """Exact evidence of the m voters whose bound reached their next level or who have many pending votes.
+
+    Attributes:
+        voters: int64[m], their positions in the call.
+        path: of n votes, the pending ones and those of the call.
+        row: int64[n], the position of each in `RunningEvidence`, −1 for a pending one.
+        levels: (vote, level) of each newly reached level.
+        emitted, bound: emitted level and bound of each voter after the last vote.
+        folded: position in the call → packed components, models met, votes pending since.
+    """
+
+    voters: Int64
+    path: EvidencePath
+    row: Int64
+    levels: list[tuple[int, int]]
+    emitted: list[int]
+    bound: list[int]
+    folded: dict[int, tuple[bytes, int, int]]
+
+    @classmethod
+    def compute(
+        cls,
+        voters: Int64,
+        prior: Sequence[bytes | None],
+        heads: StateHeads,
+        running: RunningEvidence,
+        marked: Bool,
+        reference: Reference,
+        earlier: EarlierReference | None,
+    ) -> ExactEvidence:
+        """Compute the exact evidence over pending and new votes.
+
+        Args:
+            voters: int64[m], positions in the call.
+            prior, heads, running: of the whole call.
+            marked: bool[v], a snapshot marker precedes the new votes.
+            reference: for the new votes.
+            earlier: gives the references of pending votes.
+
+        Raises:
+            ValueError: a pending vote needs the reference of an earlier snapshot, and `earlier` is None.
+        """
+
+        def reference_of(sequence: int) -> Reference:
+            if sequence == reference.sequence:
+                return reference
+            if earlier is None:
+                raise ValueError(
+                    f"expected the reference of snapshot {sequence}, which a voter's pending votes refer to"
+                )
+            return earlier(sequence)
+
+        states = [prior[i] for i in voters.tolist()]
+        votes, row = _with_pending(voters, states, heads, running, reference.sequence)
+        before, targets = unpack_components(states)
+        path = compute_path(votes, before, targets, reference_of)
+        levels: list[tuple[int, int]] = []
+        emitted, bound, last = [], [], {}
+        ends = np.cumsum(np.bincount(votes.voter, minlength=len(voters))).tolist()
+        for v, (i, end) in enumerate(zip(voters.tolist(), ends, strict=True)):
+            walk = _VoteWalk(int(heads.emitted[i, 0]), int(heads.bound[i]), int(heads.pending[i] + marked[i]))
+            walk.folds = bool(heads.folded[i])
+            for vote in range(end - int(running.new[i]), end):
+                walk.step(path, vote, int(running.factor[row[vote]]), bool(running.large[row[vote]]), levels)
+            emitted.append(walk.emitted)
+            bound.append(walk.bound)
+            if walk.folded_at >= 0:
+                last[v] = (walk.folded_at, walk.pending)
+        kept = np.zeros(len(votes.voter), dtype=np.bool_)
+        for v, (vote, _) in last.items():
+            kept[(ends[v - 1] if v else 0) : vote + 1] = True
+        parts, met = [], []
+        if last:
+            closed = compute_path(votes.take(kept), before, targets, reference_of).fold(before)
+            parts, met = pack_components(*closed), closed[0].met.tolist()
+        where = voters.tolist()
+        folded = {where[v]: (parts[v], met[v], pending) for v, (_, pending) in last.items()}
+        return cls(voters, path, row, levels, emitted, bound, folded)
+
+    def update(self, heads: StateHeads) -> None:
+        """Update the heads of these voters to the last vote."""
+        heads.emitted[self.voters, 0] = self.emitted
+        heads.bound[self.voters] = self.bound
+        for i, (_, _, pending) in self.folded.items():
+            heads.pending[i] = pending
+
+
+@dataclass
+class _VoteWalk:
+    """One voter, vote by vote: decides when the exact e-value is used and when votes are folded."""
+
+    emitted: int
+    bound: int
+    pending: int
+    folds: bool = False  # the state has components, so everything computed is kept
+    folded_at: int = -1
+
+    def step(self, path: EvidencePath, vote: int, factor: int, large: bool, levels: list[tuple[int, int]]) -> None:
+        self.pending += 1
+        self.bound = min(self.bound + factor, NO_NEXT_LEVEL)
+        full = self.pending > MAX_PENDING or large
+        if self.bound < NEXT_LEVEL_BOUNDS[self.emitted] and not full:
+            return
+        level = int(np.searchsorted(LEVEL_UNITS, path.e[vote], side="right"))
+        if level > self.emitted:
+            self.emitted = level
+            levels.append((vote, level))
+        self.bound = path.bound(vote)
+        if self.folds or full:
+            self.folds, self.folded_at, self.pending = True, vote, 0
+
+
+def _with_pending(
+    voters: Int64, states: list[bytes | None], heads: StateHeads, running: RunningEvidence, snapshot: int
+) -> tuple[EvaluatedVotes, Int64]:
+    """Return the pending votes of these voters followed by their new ones, and the position of each in `running`."""
+    past = PendingVotes.unpack(states, heads.pending[voters], heads.snapshot[voters])
+    place = np.full(len(running.new), -1, dtype=np.int64)
+    place[voters] = np.arange(len(voters))
+    rows = np.flatnonzero(place[running.voter] >= 0)
+    whose = np.concatenate([past.voter, place[running.voter[rows]]])
+    order = np.argsort(whose, kind="stable")
+    outcome = np.concatenate([past.outcome, running.outcome[rows]])[order]
+    # The votes and ties of the heads include the pending ones.
+    waiting = np.bincount(past.voter, minlength=len(voters))
+    waiting_ties = np.bincount(past.voter[past.outcome == 2], minlength=len(voters))
+    tied = (outcome == 2).astype(np.int64)
+    votes = EvaluatedVotes(
+        whose[order],
+        np.concatenate([past.model_a, running.model_a[rows]])[order],
+        np.concatenate([past.model_b, running.model_b[rows]])[order],
+        outcome,
+        np.concatenate([past.snapshot, np.full(len(rows), snapshot, dtype=np.int64)])[order],
+        running_sums(np.ones_like(tied), whose[order], heads.votes[voters] - waiting) - 1,
+        running_sums(tied, whose[order], heads.ties[voters] - waiting_ties) - tied,
+    )
+    return votes, np.concatenate([np.full(len(past.voter), -1, dtype=np.int64), rows])[order]
