@@ -1,4 +1,4 @@
-"""Battle files as columns: the way by column reads what the way by record reads, or leaves it to it."""
+"""Battle files as columns: reading by column equals reading by record, or leaves the file to it."""
 
 import csv
 import json
@@ -62,7 +62,7 @@ _ROW = st.fixed_dictionaries(
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(_ROW, min_size=1, max_size=6), st.sampled_from([".csv", ".parquet"]))
-def test_what_is_read_by_column_is_what_is_read_by_record(tmp_path: Path, rows, suffix: str) -> None:
+def test_reading_by_column_equals_reading_by_record(tmp_path: Path, rows, suffix: str) -> None:
     path = tmp_path / f"battles{suffix}"
     try:
         if suffix == ".csv":
@@ -70,7 +70,7 @@ def test_what_is_read_by_column_is_what_is_read_by_record(tmp_path: Path, rows, 
         else:
             pq.write_table(pa.Table.from_pylist(rows), path)
     except (UnicodeEncodeError, pa.ArrowException):
-        return  # no file can hold it
+        return  # no file can contain it
     found = read_by_column(path, PLAIN)
     if found is None:
         return
@@ -82,7 +82,7 @@ def _voters_are_names(rows: list[dict[str, object]]) -> bool:
     return all(len(str(row["voter_id"] or "")) <= 200 and str(row["voter_id"] or "").isprintable() for row in rows)
 
 
-def test_a_plain_table_goes_by_column(tmp_path: Path) -> None:
+def test_a_plain_table_is_read_by_column(tmp_path: Path) -> None:
     rows = [_battle(voter_id="v1", language="en"), _battle("bee", "cat", "tie (bothbad)", voter_id="", language="fr")]
     for path in (_csv(tmp_path / "a.csv", rows), tmp_path / "a.parquet"):
         if path.suffix == ".parquet":
@@ -115,7 +115,7 @@ def test_style_comes_from_structs_columns_and_events_alike(tmp_path: Path) -> No
         _same(read_battles(tmp_path / name), read_by_record(tmp_path / name, PLAIN, None))
 
 
-def test_other_names_and_spellings_go_by_column_too(tmp_path: Path) -> None:
+def test_mapped_names_and_spellings_are_read_by_column(tmp_path: Path) -> None:
     rows = [
         {"left": "ant", "right": "bee", "choice": "L", "worker": "w"},
         {"left": "bee", "right": "ant", "choice": "T", "worker": "w"},
@@ -150,7 +150,7 @@ def test_what_is_no_battle_is_named_with_its_row(tmp_path: Path, rows, place: in
     assert caught.value.reason == reason
 
 
-def test_a_battle_without_a_time_or_with_a_strange_one_can_be_rated(tmp_path: Path) -> None:
+def test_a_battle_with_a_missing_or_invalid_time_can_be_rated(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text(json.dumps([_battle(), _battle(tstamp="yesterday"), _battle(tstamp=1.7e9)]))
     assert len(read_battles(path)) == 3
@@ -182,7 +182,7 @@ def test_a_file_in_no_format_is_refused(tmp_path: Path) -> None:
         read_battles(tmp_path / "a.csv")
 
 
-def test_a_table_with_a_quoted_line_break_and_a_mark_in_front(tmp_path: Path) -> None:
+def test_a_quoted_line_break_and_a_byte_order_mark_are_read(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(b'\xef\xbb\xbfprompt,model_a,model_b,winner\n"two\nlines",ant,bee,tie\nx,bee,ant,model_a\n')
     found = read_battles(path)

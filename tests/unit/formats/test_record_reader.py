@@ -63,7 +63,7 @@ def table(path: Path, *rows: list[object]) -> Path:
 # -- FastChat ---------------------------------------------------------------------------------
 
 
-def test_fastchat_says_the_same_as_an_array_and_as_lines(tmp_path: Path) -> None:
+def test_fastchat_gives_the_same_events_as_array_and_as_lines(tmp_path: Path) -> None:
     battles = [BATTLE, {**BATTLE, "question_id": "q2", "winner": "tie (bothbad)"}]
     array = tmp_path / "a.json"
     array.write_text(json.dumps(battles, indent=2))
@@ -92,11 +92,11 @@ def test_every_published_spelling_of_an_outcome_is_known(theirs: str, ours: str,
 
 
 @pytest.mark.parametrize("judge", ["arena_user", "arena_user_::1", "arena_user_127.0.0.1", None, ""])
-def test_a_proxy_is_nobody(judge: str | None, tmp_path: Path) -> None:
+def test_the_address_of_a_proxy_is_no_voter(judge: str | None, tmp_path: Path) -> None:
     assert votes(jsonl(tmp_path / "a.jsonl", [{**BATTLE, "judge": judge}]))[0].voter_id is None
 
 
-def test_an_unknown_outcome_goes_through_and_is_rejected_with_its_row(tmp_path: Path) -> None:
+def test_an_unknown_outcome_is_passed_on_and_rejected_with_its_row(tmp_path: Path) -> None:
     path = jsonl(tmp_path / "a.jsonl", [BATTLE, {**BATTLE, "winner": "ant"}, {**BATTLE, "winner": 3}, BATTLE])
     _, positions, rejects = decoded(path)
     assert positions == [0, 3]
@@ -170,7 +170,7 @@ def test_the_140k_schema_is_read_from_parquet_with_style_and_session(tmp_path: P
     assert (len(second.vote_id), second.language) == (64, None)
 
 
-def test_the_140k_schema_says_the_same_as_lines(tmp_path: Path) -> None:
+def test_the_140k_schema_gives_the_same_events_as_lines(tmp_path: Path) -> None:
     parquet, lines = tmp_path / "a.parquet", tmp_path / "a.jsonl"
     records = [preference(), preference(id="i2", winner="tie", conv_metadata=None)]
     pq.write_table(pa.Table.from_pylist(records), parquet)
@@ -213,7 +213,7 @@ def test_a_column_map_names_columns_and_spellings(tmp_path: Path) -> None:
     assert (rejects[0].position, rejects[0].reason) == (2, "unknown_outcome")
 
 
-def test_a_column_map_holds_for_json_too(tmp_path: Path) -> None:
+def test_a_column_map_applies_to_json(tmp_path: Path) -> None:
     path = jsonl(tmp_path / "a.jsonl", [{"x": "ant", "y": "bee", "winner": "L", "time": 1, "judge": "w"}])
     (vote,) = votes(path, ColumnMapping.parse("model_a=x,model_b=y", "L=model_a"))
     assert (vote.model_a, vote.model_b, vote.winner, vote.voter_id) == ("ant", "bee", "model_a", "w")
@@ -242,7 +242,7 @@ def test_a_short_row_is_rejected_and_a_long_one_is_not_shifted(tmp_path: Path) -
 # -- our own ----------------------------------------------------------------------------------
 
 
-def test_our_own_lines_go_through_byte_by_byte(tmp_path: Path) -> None:
+def test_our_own_lines_are_passed_on_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     lines = [
         json.dumps(OURS).encode(),
@@ -299,7 +299,7 @@ def test_our_own_parquet_gives_the_votes_that_our_own_lines_give(tmp_path: Path)
     assert votes(parquet) == votes(jsonl(tmp_path / "a.jsonl", records))
 
 
-def test_registry_events_are_told_from_votes() -> None:
+def test_registry_events_are_recognised() -> None:
     assert is_registry_event(b'{"schema":1,"event_id":"e","at":"2024-01-01T00:00:00Z","type":"model.retracted"}')
     assert not is_registry_event(json.dumps(OURS).encode())
     assert not is_registry_event(json.dumps({**OURS, "event_id": 1, "type": 2}).encode())
@@ -411,7 +411,7 @@ def test_text_numbers_and_datetimes_mean_the_same_instant(time: datetime) -> Non
     micros = (time - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1e6
     expected = time.replace(tzinfo=None).isoformat() + "Z"
     assert to_rfc3339(time) == to_rfc3339(time.isoformat()) == to_rfc3339(expected) == expected
-    if micros >= 1e14:  # microseconds are told from milliseconds by their size
+    if micros >= 1e14:  # smaller numbers are read as milliseconds
         assert to_rfc3339(round(micros)) == expected
 
 

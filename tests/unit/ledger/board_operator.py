@@ -1,4 +1,4 @@
-"""An operator who seals, publishes and bundles by pure code, honest unless told otherwise."""
+"""An operator that seals, publishes and bundles in memory, honest unless a test changes its claims."""
 
 import csv
 import io
@@ -127,7 +127,7 @@ class Operator:
         change: Change = lambda it: it,
         excluded_file: bytes | None = None,
     ) -> None:
-        """Append a snapshot of everything sealed; `change` is the lie."""
+        """Append a snapshot of everything sealed; `change` falsifies the manifest."""
         leaves = sorted(excluded or {})
         given = pa.array(leaves, pa.int64()), pa.array([(excluded or {})[one] for one in leaves], pa.int32())
         stated = bundle.listed_files(self.signer.verifier, excluded_file or segment.write_excluded(*given))
@@ -207,7 +207,7 @@ def last_seal(rows: pa.Table) -> pa.Table:
 
 
 def lying(change: Change) -> dict[str, bytes]:
-    """The bundle of an operator who signs a lie in the third snapshot."""
+    """The bundle of an operator that signs a false claim in the third snapshot."""
     it, rows = honest(), small_votes()
     del it.manifests[2], it.heads[2], it.stated[2]
     assert len(rows) == 900

@@ -150,10 +150,10 @@ def consistencies() -> Iterator[Case]:
                 yield {"what": what, **good, **change}
 
 
-def chosen(cases: Iterator[Case], judge: Any) -> list[Case]:
+def chosen(cases: Iterator[Case], is_good: Any) -> list[Case]:
     """All good ones; of the spoilt ones those that the definition refuses (some spoilt sizes give the same tree)."""
-    judged = [{**case, "good": bool(judge(case))} for case in cases]
-    unique = {json.dumps({k: v for k, v in case.items() if k != "what"}): case for case in judged[::-1]}
+    marked = [{**case, "good": bool(is_good(case))} for case in cases]
+    unique = {json.dumps({k: v for k, v in case.items() if k != "what"}): case for case in marked[::-1]}
     return [case for case in list(unique.values())[::-1] if case["what"] == "good" or not case["good"]]
 
 

@@ -1,6 +1,6 @@
-"""A bundle is what it says, or the first thing that is wrong is named: tampering by somebody who cannot sign.
+"""A bundle is verified or its first fault is named: tampering without the key.
 
-Nothing is made up: the votes are 900 of a golden file. Lies that the operator signs are in test_false_claims.py.
+The votes are 900 of a golden file. False claims that the operator signs are in test_false_claims.py.
 """
 
 import json
@@ -77,13 +77,13 @@ def test_without_a_key_the_verdict_says_that_the_key_was_not_checked() -> None:
     assert found.signer.key_id.hex() in str(found)
 
 
-def test_a_whole_bundle_of_a_stranger_is_consistent_and_falls_with_the_key() -> None:
+def test_a_bundle_by_another_key_is_consistent_and_refuted_by_the_key() -> None:
     forged = honest(STRANGER).bundle()
     assert not verify_bundle(forged).key_checked
     assert refuted(forged).reason == "unsigned"
 
 
-def test_a_witness_that_the_manifest_names_is_told() -> None:
+def test_a_witness_that_the_manifest_names_is_reported() -> None:
     files = {**good(), "checkpoint": good()["checkpoint"] + WITNESS.sign(head().text, 1_723_700_000)}
     assert verify_bundle(files, [SIGNER.verifier]).witnesses == (WITNESS.name,)
 
@@ -335,7 +335,7 @@ def lines() -> bytes:
 
 
 @pytest.mark.parametrize("what", VANDALISM)
-def test_vandalism_is_named(what: str) -> None:
+def test_tampering_is_named(what: str) -> None:
     tamper, reason, where = VANDALISM[what]
     files = tamper()
     assert files != good()

@@ -1,6 +1,6 @@
-"""An operator who signs lies: each false claim of a manifest, and each false log, is named for what it is.
+"""Every false claim of a manifest, and every false log, is refuted although the operator signed it.
 
-Nothing is made up: the votes are 900 of a golden file, two honest snapshots come first, and the third one lies.
+The votes are 900 of a golden file; two honest snapshots come first, and the third one is false.
 """
 
 from collections.abc import Callable

@@ -38,7 +38,7 @@ def test_the_golden_roots_of_every_size_from_0_to_130() -> None:
         assert merkle.root(HASHES[: size * merkle.WIDTH]).hex() == expected
 
 
-def test_the_vectors_hold_more_bad_cases_than_good_and_say_what_the_definition_says() -> None:
+def test_the_vectors_have_more_bad_cases_than_good_and_follow_the_definition() -> None:
     for kind, judge in (("inclusion", make_vectors.included), ("consistency", make_vectors.consistent)):
         good = sum(case["good"] for case in VECTORS[kind])
         assert 50 < good < len(VECTORS[kind]) / 6
@@ -86,7 +86,7 @@ def test_every_proof_of_every_size_is_the_definition_s() -> None:
 
 
 @given(st.lists(st.integers(0, 40), max_size=8), st.integers(0, 10**6))
-def test_a_tree_is_the_same_however_it_is_appended(cuts: list[int], seed: int) -> None:
+def test_the_root_does_not_depend_on_how_leaves_were_appended(cuts: list[int], seed: int) -> None:
     hashes = slow_merkle.leaf_hashes([b"%d %d" % (seed, i) for i in range(sum(cuts))])
     frontier, held = merkle.Frontier(), 0
     for cut in cuts:
@@ -176,7 +176,7 @@ def test_the_path_of_a_tile(tile: tiles.Tile, path: str) -> None:
         "tile/0/٠٠٠",
     ],
 )
-def test_another_way_to_write_a_tile_s_path_is_refused(path: str) -> None:
+def test_another_spelling_of_a_tile_path_is_refused(path: str) -> None:
     with pytest.raises(ValueError, match="expected"):
         tiles.Tile.parse(path)
 

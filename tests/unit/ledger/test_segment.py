@@ -1,4 +1,4 @@
-"""Segments: the same rows give the same file, however they come."""
+"""Segments: the same rows give the same file."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def spelt(table: pa.Table) -> pa.Table:
 
 @settings(deadline=None, max_examples=40)
 @given(cuts=CUTS)
-def test_the_same_rows_give_the_same_file_however_many_come_at_a_time(cuts: list[int]) -> None:
+def test_the_file_does_not_depend_on_how_rows_are_split(cuts: list[int]) -> None:
     whole = rows()
     hashes = leaf_encoding.hashes(whole)
     monkey = pytest.MonkeyPatch()
@@ -61,7 +61,7 @@ def test_the_same_rows_give_the_same_file_however_many_come_at_a_time(cuts: list
     assert leaf_encoding.entries(read) == leaf_encoding.entries(whole)
 
 
-def test_retractions_stand_among_votes_in_their_order() -> None:
+def test_retractions_keep_their_order_among_votes() -> None:
     back = leaf.retraction_rows(["v3"], np.array([1_767_225_600_000_000]), [3], ["cast by a test"])
     sink = io.BytesIO()
     writer = segment.SegmentWriter(sink)

@@ -1,4 +1,4 @@
-"""Signed notes: the published example, the one spelling, and more bad cases than good ones."""
+"""Signed notes: a published example, one spelling, and more bad cases than good ones."""
 
 import base64
 
@@ -45,7 +45,7 @@ def test_a_witness_signs_with_its_time() -> None:
     assert int.from_bytes(parsed.signatures[1].signature[:8], "big") == 1_700_000_000
 
 
-def test_a_witness_s_signature_is_none_of_a_log_and_the_other_way_round() -> None:
+def test_signatures_of_witnesses_and_logs_are_not_interchangeable() -> None:
     as_log = signed_note.VerifierKey(WITNESS.name, signed_note.ED25519, WITNESS.verifier.public)
     assert as_log.key_id != WITNESS.verifier.key_id
     forged = signed_note.VerifierKey(SIGNER.name, signed_note.COSIGNATURE, SIGNER.verifier.public)
@@ -58,7 +58,7 @@ def test_a_witness_s_signature_is_none_of_a_log_and_the_other_way_round() -> Non
         )
 
 
-def test_an_unknown_key_is_refused_or_left_out_as_asked() -> None:
+def test_an_unknown_key_is_refused_or_ignored_as_asked() -> None:
     parsed = signed_note.parse(SIGNED, "checkpoint")
     with pytest.raises(Refuted, match="unknown_key"):
         signed_note.verify(parsed, [WITNESS.verifier], "checkpoint")
@@ -120,7 +120,7 @@ def test_a_spoilt_note_is_refused(spoilt: bytes, reason: str) -> None:
         signed_note.Checkpoint("origin", 7, bytes(31)).text,
     ],
 )
-def test_what_is_signed_must_still_be_a_checkpoint(text: bytes) -> None:
+def test_a_signed_note_that_is_no_checkpoint_is_refused(text: bytes) -> None:
     parsed = signed_note.parse(signed_note.sign(text, [SIGNER]), "checkpoint")
     assert signed_note.verify(parsed, KEYS, "checkpoint")
     with pytest.raises(Refuted, match=r"\[checkpoint\]"):
@@ -143,7 +143,7 @@ def test_what_is_signed_must_still_be_a_checkpoint(text: bytes) -> None:
         PUBLISHED_KEY + "=",
     ],
 )
-def test_another_way_to_write_a_key_is_refused(text: str) -> None:
+def test_another_spelling_of_a_key_is_refused(text: str) -> None:
     with pytest.raises(Refuted, match=r"\[key\]"):
         signed_note.VerifierKey.parse(text)
 

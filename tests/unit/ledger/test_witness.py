@@ -72,6 +72,6 @@ def test_a_witness_refuses(what: str) -> None:
     assert HTTP_STATUS[reason] == status
 
 
-def test_a_log_s_key_is_no_witness_s() -> None:
+def test_a_witness_needs_the_key_of_a_witness() -> None:
     with pytest.raises(ValueError, match="witness"):
         cosign(at(4), head(7), 4, PATH, LOG, 1)

@@ -1,4 +1,4 @@
-"""What several tests of ratings need: the real counts, and a small table with voters and style."""
+"""Fixtures of the rating tests: the real counts, and a small table with voters and style."""
 
 import csv
 import json

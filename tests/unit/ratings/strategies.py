@@ -1,4 +1,4 @@
-"""Boards that hypothesis draws."""
+"""Hypothesis strategies for counts and votes."""
 
 import itertools
 

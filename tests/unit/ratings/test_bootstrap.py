@@ -59,7 +59,7 @@ def _drawn_again(counts: PairCounts, stream: np.random.SeedSequence) -> np.ndarr
 
 @settings(max_examples=25, deadline=None)
 @given(connected(8))
-def test_any_board_gives_finite_rounds_or_says_who_came_apart(counts: PairCounts) -> None:
+def test_any_counts_give_finite_rounds_or_name_the_disconnected_models(counts: PairCounts) -> None:
     try:
         found = bootstrap_ratings(counts, fit(counts), 20, seed=2)
     except Disconnected as error:
@@ -102,7 +102,9 @@ def test_the_same_seed_gives_the_same_rounds_and_a_longer_run_begins_with_them(s
     assert bootstrap_ratings(small.counts, fitted, 10, seed=8).theta.tolist() != one.tolist()
 
 
-def test_chord_steps_that_do_not_settle_are_finished_by_newton(small, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rounds_that_chord_newton_does_not_finish_are_fitted_by_full_newton(
+    small, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fitted = fit(small.counts)
     settled = bootstrap_ratings(small.counts, fitted, 12, seed=3)
     monkeypatch.setattr("pipeline.ratings.bootstrap._CHORD_STEPS", 1)

@@ -13,7 +13,7 @@ from pipeline.ratings.clustered_sandwich import with_clustered_covariance
 from tests.unit.ratings.strategies import voted
 
 
-def test_voters_who_vote_m_times_alike_are_worth_one_vote_each() -> None:
+def test_m_identical_votes_of_each_voter_count_as_one() -> None:
     """The design effect 1 + (m − 1)ρ (Kish 1965, Survey Sampling) at ρ = 1: the variance grows m-fold."""
     voter = np.repeat(np.arange(40), 5)
     outcome = np.repeat(np.arange(40) % 4 == 0, 5).astype(int)
@@ -61,7 +61,7 @@ def test_clustered_equals_the_slow_reference(case) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(voted())
-def test_a_voter_a_vote_is_the_plain_sandwich(case) -> None:
+def test_one_vote_per_voter_gives_the_plain_sandwich(case) -> None:
     counts, votes = case
     fitted = fit(counts)
     for voter in (np.arange(len(votes)), np.full(len(votes), -1)):
@@ -95,7 +95,7 @@ def test_k_times_the_voters_divide_the_covariance(case, k: int) -> None:
     assert with_clustered_covariance(fit(scaled), *many.T).covariance * k == pytest.approx(one, rel=1e-7, abs=1e-9)
 
 
-def test_pair_weights_count_here_too(small) -> None:
+def test_pair_weights_apply_to_the_clustered_covariance(small) -> None:
     fitted = fit(small.counts, reweight=20)
     votes = small.a, small.b, small.outcome
     found = with_clustered_covariance(fitted, *votes, np.arange(900), weights=pair_weights(small.counts, 20))

@@ -1,4 +1,4 @@
-"""Text to codes: every kind of column on either road gives the same codes, or names the same culprit."""
+"""Text to codes: every kind of column gives the same codes or the same error, by Arrow and value by value."""
 
 import numpy as np
 import pandas as pd
@@ -60,7 +60,7 @@ def test_every_kind_of_column_gives_the_same_codes(kind: str) -> None:
         max_size=8,
     )
 )
-def test_the_fast_road_answers_as_the_slow_one(rows) -> None:
+def test_arrow_encoding_equals_value_by_value_encoding(rows) -> None:
     columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], []]
     slow = _outcome(encoding._one_by_one, columns)
     assert _outcome(encode_battles, columns) == slow
@@ -76,7 +76,7 @@ def _outcome(function, columns):
 
 
 @pytest.mark.parametrize("make", [list, pd.Series, lambda x: pa.array(x, from_pandas=True)])
-def test_groups_have_holes_and_sorted_names(make) -> None:
+def test_group_labels_are_sorted_and_nulls_have_no_code(make) -> None:
     labels, codes = encode_groups(make(["fr", None, "en", "fr"]), "language")
     assert labels == ("en", "fr")
     assert codes.tolist() == [1, -1, 0, 1]

@@ -23,7 +23,7 @@ def _holds(counts: PairCounts, swap: RankSwap) -> None:
     assert swap.gap > 0 > swap.gap_after
 
 
-def test_the_first_places_of_the_real_board_hang_on_so_many_votes(real: PairCounts) -> None:
+def test_swaps_of_the_first_places_of_the_real_board(real: PairCounts) -> None:
     found = list(neighbour_swaps(real, 7))
     for swap in found:
         assert swap is not None
@@ -35,7 +35,7 @@ def test_the_first_places_of_the_real_board_hang_on_so_many_votes(real: PairCoun
     assert (found[0].above, found[0].below) == ("chatgpt-4o-latest", "gemini-1.5-pro-exp-0801")
 
 
-def test_the_real_first_is_dethroned_by_its_runner_up(real: PairCounts) -> None:
+def test_the_first_of_the_real_board_is_replaced_by_the_second(real: PairCounts) -> None:
     found = fewest_votes_to_replace_first(real)
     assert found is not None
     assert (found.above, found.below, found.votes) == ("chatgpt-4o-latest", "gemini-1.5-pro-exp-0801", 462)
@@ -43,7 +43,7 @@ def test_the_real_first_is_dethroned_by_its_runner_up(real: PairCounts) -> None:
     assert real.models[int(np.argmax(after))] == found.below
 
 
-def test_no_challenger_is_passed_over_that_might_be_cheaper(real: PairCounts) -> None:
+def test_the_search_skips_no_model_that_could_need_fewer_votes(real: PairCounts) -> None:
     start = fit(real)
     first = int(np.argmax(start.theta))
     potentials = fragility._potentials(start, first)
@@ -73,7 +73,7 @@ def test_one_vote_fewer_from_the_front_of_the_order_is_not_enough(real: PairCoun
     assert after[real.models.index(swap.above)] > after[real.models.index(swap.below)]
 
 
-def test_two_votes_of_two_thousand_decide_the_first_place() -> None:
+def test_two_of_two_thousand_votes_decide_the_first_place() -> None:
     """The case of Huang et al. 2025 ("Dropping just a handful of preferences …"): a lead of two votes."""
     table = [[334, 333, 0, 0], [400, 300, 0, 0], [400, 301, 0, 0]]
     counts = PairCounts.from_rows(NAMES[:3], [0, 0, 1], [1, 2, 2], table)
@@ -121,7 +121,7 @@ def test_brute_force_is_at_most_one_vote_better_on_small_boards(counts: PairCoun
 
 @settings(max_examples=40, deadline=None)
 @given(connected(8))
-def test_any_two_models_swap_for_real_or_not_at_all(counts: PairCounts) -> None:
+def test_every_swap_that_is_found_holds_on_an_exact_refit(counts: PairCounts) -> None:
     theta = fit(counts).theta
     for i, j in itertools.permutations(range(len(theta)), 2):
         if theta[i] - theta[j] > 1e-6:
@@ -158,7 +158,7 @@ def test_k_times_the_votes_need_about_k_times_as_many(real: PairCounts) -> None:
     assert other.votes == pytest.approx(2 * one.votes, abs=3)
 
 
-def test_a_model_that_all_votes_cannot_lift_has_no_swap() -> None:
+def test_a_model_that_no_set_of_votes_lifts_has_no_swap() -> None:
     counts = PairCounts.from_rows(NAMES[:2], [0], [1], [[5, 1, 0, 0]])
     # Without all five wins nothing can be compared, and with one the two are level.
     assert fewest_votes_to_swap(counts, "ant", "bee") is None

@@ -1,4 +1,4 @@
-"""Boards by group: the real counts split and put together, laws, bad input."""
+"""Boards by group: agreement with separate counts, laws, bad input."""
 
 import numpy as np
 import pytest
@@ -50,7 +50,7 @@ def test_a_board_of_a_group_is_the_board_of_its_votes(small) -> None:
         assert found.reason == ""
 
 
-def test_a_group_that_cannot_be_rated_says_why_and_hides_no_other() -> None:
+def test_a_group_without_an_estimate_has_a_reason_and_the_others_are_rated() -> None:
     a, b, outcome = [0, 0, 1, 0, 1], [1, 1, 0, 1, 2], [0, 1, 0, 0, 0]
     grouped = count_groups(NAMES[:3], a, b, outcome, ("big", "lost"), [0, 0, 0, 0, 1])
     boards = {board.label: board for board in rate_groups(grouped, anchor=("ant", 1100.0))}

@@ -15,7 +15,7 @@ def thirty_of_forty() -> RatingIntervals:
     return wald_intervals(fit(PairCounts.from_rows(("a", "b"), [0], [1], [[30, 10, 0, 0]])))
 
 
-def test_a_rating_stands_in_the_middle_of_its_95_percent_interval() -> None:
+def test_a_rating_is_the_middle_of_its_95_percent_interval() -> None:
     shown = thirty_of_forty()
     assert shown.rating == pytest.approx([1095.424, 904.576], abs=0.001)
     assert shown.se == pytest.approx([31.717, 31.717], abs=0.001)
@@ -29,7 +29,7 @@ def test_a_level_of_90_percent_reaches_1_645_standard_errors() -> None:
     assert shown.upper - shown.rating == pytest.approx(np.full(2, 1.644854 * 31.717), abs=0.002)
 
 
-def test_shifting_moves_ratings_and_both_ends_and_widens_nothing() -> None:
+def test_shifting_adds_to_ratings_and_bounds_and_keeps_standard_errors() -> None:
     before, after = thirty_of_forty(), thirty_of_forty().shifted(-7.5)
     assert before.rating - after.rating == pytest.approx(np.full(2, 7.5))
     assert before.lower - after.lower == pytest.approx(np.full(2, 7.5))
@@ -37,7 +37,7 @@ def test_shifting_moves_ratings_and_both_ends_and_widens_nothing() -> None:
     assert after.se.tolist() == before.se.tolist()
 
 
-def test_intervals_apart_give_one_rank_each_and_touching_ones_overlap() -> None:
+def test_separated_intervals_give_one_rank_each_and_overlapping_ones_a_range() -> None:
     sets = marginal_ranks(thirty_of_forty())
     assert (sets.rank.tolist(), sets.best.tolist(), sets.worst.tolist()) == ([1, 2], [1, 2], [1, 2])
     middle = RatingIntervals(

@@ -34,7 +34,7 @@ def test_sets_by_hand() -> None:
     assert found.worst.tolist() == [1, 3, 3, 4]
 
 
-def test_on_the_real_board_joint_sets_are_wider_and_hold_the_rank(real: PairCounts) -> None:
+def test_joint_sets_of_the_real_board_are_wider_and_contain_the_rank(real: PairCounts) -> None:
     board = compute_leaderboard(real, joint=True)
     joint = board.joint
     assert joint is not None
@@ -84,7 +84,7 @@ def test_sets_follow_their_definition_and_are_never_empty(counts: PairCounts) ->
 
 @settings(max_examples=20, deadline=None)
 @given(connected(6))
-def test_the_order_of_the_models_moves_nothing_but_chance(counts: PairCounts) -> None:
+def test_the_order_of_the_models_changes_only_the_monte_carlo_error(counts: PairCounts) -> None:
     fitted = fit(counts)
     order = np.arange(len(fitted.theta))[::-1]
     moved = replace(fitted, theta=fitted.theta[order], covariance=fitted.covariance[np.ix_(order, order)])
@@ -93,7 +93,7 @@ def test_the_order_of_the_models_moves_nothing_but_chance(counts: PairCounts) ->
 
 
 def test_95_percent_of_boards_have_every_true_rank_in_its_set() -> None:
-    """2,000 boards of ten models nearly alike; at 95% a pair, under three quarters hold."""
+    """2,000 boards of ten models nearly alike; with 95% for each pair fewer than three quarters have full coverage."""
     rng = np.random.default_rng(0)
     truth = np.linspace(0, 0.01, 10)
     true_rank = 10 - np.arange(10)
@@ -108,7 +108,7 @@ def test_95_percent_of_boards_have_every_true_rank_in_its_set() -> None:
     assert alone / 2_000 <= 0.75
 
 
-def test_models_without_residuals_are_never_called_apart() -> None:
+def test_models_without_residuals_are_never_separated() -> None:
     tied = PairCounts.from_rows(("ant", "bee"), [0], [1], [[0, 0, 9, 0]])
     found = simultaneous_rank_sets(fit(tied))
     assert (found.best.tolist(), found.worst.tolist()) == ([1, 1], [2, 2])

@@ -1,4 +1,4 @@
-"""What is refused, and that the message names the culprit and its place."""
+"""Bad input is refused with a message that names the value and its place."""
 
 import numpy as np
 import pytest
@@ -105,7 +105,7 @@ def test_a_bad_matrix_is_named(wins, ties, names, message: str) -> None:
         fit_matrix(wins, ties, names=names)
 
 
-def test_two_islands_are_refused_with_their_members() -> None:
+def test_two_components_are_refused_with_their_members() -> None:
     names = (*ABC, "dog", "elk")
     counts = _rows([0, 0, 3], [1, 2, 4], [[3, 3, 0, 0], [3, 3, 0, 0], [1, 1, 0, 0]], names)
     with pytest.raises(Disconnected, match=r"got 2 components .*\{ant, bee, cat\}; \{dog, elk\}") as caught:
@@ -113,7 +113,7 @@ def test_two_islands_are_refused_with_their_members() -> None:
     assert caught.value.components == (("ant", "bee", "cat"), ("dog", "elk"))
 
 
-def test_a_long_list_of_islands_is_cut_in_the_message_and_whole_in_the_error() -> None:
+def test_a_long_list_of_components_is_short_in_the_message_and_complete_in_the_error() -> None:
     with pytest.raises(Disconnected, match="; …") as caught:
         fit_matrix(np.triu(np.ones((9, 9)), 1))
     assert len(caught.value.components) == 9
@@ -133,7 +133,7 @@ def test_an_unfinished_fit_is_not_returned() -> None:
     assert caught.value.gradient_norm > 1e-3
 
 
-def test_no_votes_no_answers() -> None:
+def test_no_votes_are_an_error_everywhere() -> None:
     empty = PairCounts.from_codes(AB, [], [], [])
     assert empty.total == 0
     with pytest.raises(BadCounts, match="tie share"):
@@ -144,7 +144,7 @@ def test_no_votes_no_answers() -> None:
         compute_leaderboard(empty)
 
 
-def test_an_anchor_must_be_rated_and_a_level_a_share() -> None:
+def test_an_anchor_must_be_rated_and_a_level_between_0_and_1() -> None:
     counts = _rows([0], [1], [[2, 1, 0, 0]], AB)
     with pytest.raises(BadCounts, match="got 'owl'"):
         compute_leaderboard(counts, anchor=("owl", 1000.0))
@@ -152,7 +152,7 @@ def test_an_anchor_must_be_rated_and_a_level_a_share() -> None:
         wald_intervals(fit(counts), level=1.0)
 
 
-def test_counts_on_different_axes_do_not_mix() -> None:
+def test_counts_on_different_axes_are_refused() -> None:
     one, other = _rows([0], [1], [[2, 1, 0, 0]], AB), _rows([0], [1], [[2, 1, 0, 0]], ABC)
     with pytest.raises(BadCounts, match="part 1"):
         PairCounts.merge([one, other])
@@ -160,7 +160,7 @@ def test_counts_on_different_axes_do_not_mix() -> None:
         PairCounts.merge([])
 
 
-def test_more_votes_cannot_be_taken_than_there_are() -> None:
+def test_subtracting_more_votes_than_there_are_is_refused() -> None:
     one, more = _rows([0], [1], [[2, 1, 0, 0]], AB), _rows([1], [0], [[0, 3, 0, 0]], AB)
     with pytest.raises(BadCounts, match="-1 for ant against bee"):
         one.minus(more)

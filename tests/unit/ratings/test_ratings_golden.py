@@ -27,7 +27,7 @@ def _column(golden: dict[str, dict[str, str]], board: Leaderboard, name: str) ->
     return np.array([float(golden[model][name]) for model in board.models])
 
 
-def test_the_real_counts_are_whole(real: PairCounts) -> None:
+def test_the_real_counts_are_complete(real: PairCounts) -> None:
     assert (len(real.models), len(real.a), real.total) == (129, 3460, 1_670_250)
 
 
@@ -75,19 +75,19 @@ def test_the_first_rows_rounded(board: Leaderboard) -> None:
     assert shown.rank_worst[:4].tolist() == [1, 2, 3, 5]
 
 
-def test_the_lenient_rule_leaves_a_connected_board_alone(real: PairCounts, board: Leaderboard) -> None:
+def test_a_connected_board_is_rated_completely(real: PairCounts, board: Leaderboard) -> None:
     kept, unrated = select_rated_models(real)
     assert kept.models == real.models
     assert unrated == ()
     assert compute_leaderboard(real, anchor=ANCHOR, least_share=0.95).rating.tolist() == board.rating.tolist()
 
 
-def test_decisive_votes_alone_spread_the_board_wider(real: PairCounts, board: Leaderboard) -> None:
+def test_a_fit_of_decisive_votes_has_a_wider_range_of_ratings(real: PairCounts, board: Leaderboard) -> None:
     fitted = fit_decisive(real)
     assert fitted.converged
     assert np.ptp(fitted.theta) * 400 / np.log(10) > np.ptp(board.rating)
 
 
-def test_reweighting_by_pair_moves_the_real_board_by_as_much_as_published(real: PairCounts) -> None:
+def test_reweighting_by_pair_changes_the_real_board_as_published(real: PairCounts) -> None:
     moved = (fit(real, reweight=50).theta - fit(real).theta) * POINTS_PER_LOGIT
     assert np.abs(moved).max() == pytest.approx(23.8, abs=0.1)

@@ -68,7 +68,7 @@ def test_components_come_with_most_votes_first() -> None:
     assert (members.tolist(), share) == ([2, 3], pytest.approx(10 / 15))
 
 
-def test_the_lenient_rule_names_every_model_left_out() -> None:
+def test_every_model_left_out_is_named_with_its_reason() -> None:
     names = ("ant", "bee", "lost", "won", "far", "new")
     counts = _counts(
         (0, 1, 500, 400, 60, 40),
@@ -92,7 +92,7 @@ def test_the_lenient_rule_names_every_model_left_out() -> None:
         compute_leaderboard(counts)
 
 
-def test_the_lenient_rule_refuses_a_torn_board() -> None:
+def test_a_component_below_the_least_share_is_refused() -> None:
     counts = _counts((0, 1, 50, 44, 0, 0), (2, 3, 3, 3, 0, 0))
     with pytest.raises(Disconnected, match=r"at least 95.0% of the votes, the largest has 94.0%") as caught:
         select_rated_models(counts)
@@ -115,7 +115,7 @@ def test_ties_leave_theta_and_shrink_the_covariance() -> None:
     assert tied.covariance[0, 0] < plain.covariance[0, 0]
 
 
-def test_a_chain_of_lopsided_pairs_still_converges() -> None:
+def test_a_chain_of_one_sided_pairs_converges() -> None:
     W = np.diag(np.full(39, 1000.0), 1) + np.diag(np.ones(39), -1)
     fitted = fit_matrix(W)
     assert np.diff(fitted.theta) == pytest.approx(-np.log(1000), abs=1e-9)
@@ -135,13 +135,13 @@ def test_a_step_that_overshoots_is_halved_until_the_likelihood_rises() -> None:
     assert newton._climb(W, start, np.array([-1e9, 1e9])) is None
 
 
-def test_information_that_vanished_in_rounding_is_said_so() -> None:
+def test_information_that_is_singular_in_float64_is_an_error() -> None:
     assert newton.solve_laplacian(np.zeros((2, 2)), np.zeros(2)) is None
     with pytest.raises(NotConverged):
         fit_matrix([[0, 3], [1, 0]], tolerance=-1.0, max_iterations=9)
 
 
-def test_an_anchor_moves_what_is_shown_and_nothing_else() -> None:
+def test_an_anchor_shifts_ratings_and_bounds_and_nothing_else() -> None:
     counts = _counts((0, 1, 8, 5, 3, 0), (1, 2, 4, 4, 0, 1), (2, 3, 6, 2, 0, 0))
     plain, shown = compute_leaderboard(counts), compute_leaderboard(counts, anchor=("cat", 1114.0))
     shift = 1114.0 - plain.rating[plain.models.index("cat")]
@@ -152,7 +152,7 @@ def test_an_anchor_moves_what_is_shown_and_nothing_else() -> None:
         assert getattr(shown, column).tolist() == getattr(plain, column).tolist()
 
 
-def test_a_level_sets_the_reach_of_the_interval() -> None:
+def test_a_level_sets_the_width_of_the_interval() -> None:
     shown = wald_intervals(fit(_counts((0, 1, 30, 10, 0, 0), names=NAMES[:2])), level=0.9)
     assert (shown.upper - shown.rating) / shown.se == pytest.approx(1.6448536269514722)
 

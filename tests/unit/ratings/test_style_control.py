@@ -165,14 +165,14 @@ def test_votes_k_times_and_features_in_other_units(case, k: int, unit: float) ->
     assert many.covariance * k == pytest.approx(one.covariance, rel=1e-6, abs=1e-8)
 
 
-def test_a_feature_that_says_nothing_leaves_the_ratings() -> None:
+def test_a_feature_without_effect_keeps_the_ratings() -> None:
     votes = np.array([(0, 1, 0), (1, 0, 0), (0, 1, 2), (0, 1, 0)] * 2)
     z = np.array([[0.3], [0.3], [0.3], [-0.3]] * 2) * np.repeat([1, -1], 4)[:, None]
     found = fit_style(NAMES[:2], *votes.T, z, features=["noise"])
     assert found.coefficients[0] == pytest.approx(0, abs=1e-12)
 
 
-def test_pair_weights_count_with_style_too(small) -> None:
+def test_pair_weights_apply_with_style_control(small) -> None:
     # One weight for all pairs is no weight at all.
     assert _small(small, reweight=10**6).ratings.theta == pytest.approx(_small(small).ratings.theta, abs=1e-9)
     weighted = _small(small, reweight=1)
@@ -238,7 +238,7 @@ def test_almost_separated_votes_still_have_an_estimate() -> None:
     assert found.coefficients[0] == pytest.approx(math.log(3997 / 3), abs=0.3)
 
 
-def test_what_has_no_estimate_without_style_has_none_with_it() -> None:
+def test_counts_without_an_estimate_have_none_with_style_control() -> None:
     with pytest.raises(Disconnected):
         fit_style(NAMES[:3], [0, 1], [1, 0], [0, 0], [[0.1], [0.2]], features=("one",))
 

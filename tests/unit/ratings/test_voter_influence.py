@@ -1,4 +1,4 @@
-"""What voters move: an exact case, the golden table, a slow reference, laws."""
+"""Voter influence: an exact case, the golden table, a slow reference, laws."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from pipeline.ratings.voter_influence import most_influential_voters
 from tests.unit.ratings.strategies import voted
 
 
-def test_the_busiest_partisan_stands_first(small) -> None:
+def test_the_voter_with_most_one_sided_votes_is_first(small) -> None:
     partisan = ((small.a == 0) | (small.b == 0)) & (np.arange(900) < 150)
     outcome = np.where(partisan, np.where(small.a == 0, 0, 1), small.outcome)
     voter = np.where(partisan, 1000, small.voter)
@@ -67,14 +67,14 @@ def test_influence_equals_the_slow_reference(case) -> None:
     assert sizes == sorted(sizes, reverse=True)
 
 
-def test_many_voters_are_taken_in_parts(small, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_of_voters_give_the_same_result(small, monkeypatch: pytest.MonkeyPatch) -> None:
     votes = small.a, small.b, small.outcome, small.voter
     whole = most_influential_voters(small.counts, *votes, top=5)
     monkeypatch.setattr("pipeline.ratings.voter_influence._BATCH", 3)
     assert most_influential_voters(small.counts, *votes, top=5) == whole
 
 
-def test_nobody_known_nobody_named(small) -> None:
+def test_unknown_voters_are_not_reported(small) -> None:
     nobody = np.full(900, -1)
     assert most_influential_voters(small.counts, small.a, small.b, small.outcome, nobody) == ()
 

@@ -38,7 +38,7 @@ def test_the_published_dispute_is_one_formula() -> None:
     assert (luck.legitimate, luck.curse) == (0, pytest.approx(11.5, abs=0.1))
 
 
-def test_two_identical_checkpoints_are_not_told_apart() -> None:
+def test_two_identical_checkpoints_have_no_mismatch() -> None:
     # Scored 1069 and 1052, and 1097 and 1059, by two and three thousand votes.
     assert 0.8 < mismatch_z(1069, 13.8, 1052, 13.8) < 1.0
     assert abs(mismatch_z(1097, 20, 1059, 20, curse=12)) < 1
@@ -52,14 +52,14 @@ def test_every_estimator_has_its_bias_and_error() -> None:
     best = scores.argmax(axis=1)
     naive = scores.max(axis=1)
     shrunk = np.array([shrink_to_family_mean(row, 6.3).scores[k] for row, k in zip(scores, best, strict=True)])
-    told = np.array([debias_known_n(y, 27, 6.3) for y in naive])
+    debiased = np.array([debias_known_n(y, 27, 6.3) for y in naive])
     fresh = rng.normal(0, 6.3, 6000)
-    for values, bias, error in ((naive, 12.6, 13.0), (told, 0, 3.2), (fresh, 0, 6.3), (shrunk, 1.2, 2.5)):
+    for values, bias, error in ((naive, 12.6, 13.0), (debiased, 0, 3.2), (fresh, 0, 6.3), (shrunk, 1.2, 2.5)):
         assert values.mean() == pytest.approx(bias, abs=0.25)
         assert math.sqrt((values**2).mean()) == pytest.approx(error, abs=0.25)
 
 
-def test_a_real_spread_is_left_to_the_best() -> None:
+def test_a_real_spread_is_kept_by_the_estimates() -> None:
     rng = np.random.default_rng(3)
     truth = rng.normal(0, 40, (3000, 10))
     scores = truth + rng.normal(0, 10, truth.shape)
@@ -124,7 +124,7 @@ def test_shrinking_equals_the_slow_reference_in_any_order(pairs, random) -> None
 
 @settings(max_examples=60, deadline=None)
 @given(_SCORES, st.floats(0.1, 10), st.floats(-1000, 1000))
-def test_shrinking_keeps_to_the_scale_of_the_points(pairs, k: float, shift: float) -> None:
+def test_shrinking_is_equivariant_to_scale_and_shift(pairs, k: float, shift: float) -> None:
     y, s = (np.array(column) for column in zip(*pairs, strict=True))
     one, other = shrink_to_family_mean(y, s), shrink_to_family_mean(k * y + shift, k * s)
     assert other.scores == pytest.approx(k * one.scores + shift, rel=1e-6, abs=1e-6)
@@ -180,7 +180,7 @@ def test_bad_arguments_are_named(call, message: str) -> None:
         call()
 
 
-def test_fresh_votes_of_nobody_are_refused() -> None:
+def test_an_unknown_model_is_refused() -> None:
     counts = PairCounts.from_rows(("ant", "bee"), [0], [1], [[2, 1, 0, 0]])
     with pytest.raises(BadCounts, match="got 'owl'"):
         without_votes_before(counts, counts, "owl")
