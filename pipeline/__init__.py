@@ -1,5 +1,31 @@
-"""Leaderboard integrity: every vote accounted for, manipulation flagged, ratings recomputable.
+"""Leaderboard integrity: account for every vote, flag manipulation, publish ratings that anybody can recompute.
 
-Start at README.md for what it does; `pipeline/cli` for the verbs; `pipeline/stream/worker.py`
-for the way of a vote; `pipeline/errors.py` for what can go wrong.
+`make up` starts everything locally; README.md has the first steps, docs/architecture.md the way of one vote.
+From the command line down, each package imports only from those below it:
+
+    cli/                the command `integrity`
+    lab/                simulated votes, benchmarks, the red team
+    api/                the HTTP API and the pages
+    jobs/               refresh, ledger custody, audits, moderation: what DAGs and commands run
+    stream/             the worker and the monitor: votes from Kafka or a file into the store
+    open_store.py       opens a store with the keys and folders of the settings
+    settings/           every setting, from the environment, .env and secret files
+    alert_text.py       the text of an alert, for the terminal and the pages
+    store/              the database and the ledger's files; every SQL statement
+    quality.py          expectations on votes, registry and snapshots (Great Expectations)
+    metrics.py          every Prometheus metric; metrics_server.py serves them
+    devstack/           starts local servers: Kafka, PostgreSQL, Airflow, Prometheus
+    detectors/          evidence about voters, models, providers, networks
+    audits/             slow checks of a whole board
+    scoring/            the pure pass over votes and windows; contracts of detectors
+    ledger/             Merkle logs, signatures, manifests, bundles, the verifier
+    formats/            public battle files
+    evidence/           e-values and sequential tests
+    ratings/            Bradley-Terry ratings, intervals, style control
+    registry.py         models and providers as of a time
+    events/             vote and registry events: bytes to columns
+    vocabulary/         outcomes, fates, times, array types
+    errors.py           the error tree
+    concurrency.py      work in a thread beside the caller
+    data/               real pair counts, and the default policy of a sweep
 """

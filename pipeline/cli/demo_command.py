@@ -22,8 +22,7 @@ import typer
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from pipeline import alert_text, jobs
-from pipeline import settings as configuration
+from pipeline import alert_text, jobs, settings
 from pipeline.cli.app import JsonOption, app, emit, err, out
 from pipeline.cli.server_commands import serve_store
 from pipeline.cli.terminal_tables import alert_table, comparison_table
@@ -60,8 +59,8 @@ def demo(
     path = store or Path(tempfile.mkdtemp(prefix="integrity-demo-")) / "demo.db"
     if path.exists():
         raise Usage(f"expected a new file for the store, got one that exists: {path}")
-    options = configuration.load()
-    with configuration.override(options), _bar(as_json) as bar:
+    options = settings.load()
+    with settings.override(options), _bar(as_json) as bar:
         story = _step(bar, "simulating votes from 1.67 million real ones", lambda: simulate_demo(votes, seed))
         opened = open_store(str(path))
         before = _work(bar, opened, options, story.before, "honest votes")
