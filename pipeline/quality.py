@@ -35,7 +35,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Verdict:
+class SuiteVerdict:
     """The result of a suite.
 
     Attributes:
@@ -63,7 +63,7 @@ def suites() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _folder().glob("*.json")))
 
 
-def check(suite: str, frame: pd.DataFrame) -> Verdict:
+def check(suite: str, frame: pd.DataFrame) -> SuiteVerdict:
     """Evaluate a suite on a frame.
 
     Args:
@@ -179,9 +179,9 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, str | int | float) else str(value)
 
 
-def _verdict(suite: str, rows: list[Row]) -> Verdict:
+def _verdict(suite: str, rows: list[Row]) -> SuiteVerdict:
     critical = _failed(rows, "critical")
-    return Verdict(suite, not critical, critical, _failed(rows, "warning"), rows)
+    return SuiteVerdict(suite, not critical, critical, _failed(rows, "warning"), rows)
 
 
 def _failed(rows: Iterable[Row], severity: str) -> tuple[str, ...]:

@@ -13,7 +13,6 @@ from pipeline.store.boards import exclusion_list
 from pipeline.store.votes.vote_selections import VoteSelection
 
 ALERT_ACTIONS = ("ack", "snooze", "appeal", "resolve", "reopen")
-EXCLUSION_ACTIONS = ("exclude", "restore")
 
 
 def change_alert_state(
@@ -41,7 +40,7 @@ def change_exclusion(connection: Connection, action: str, target: str, name: str
     """Exclude or restore votes.
 
     Args:
-        action: one of EXCLUSION_ACTIONS.
+        action: exclude or restore.
         target: an alert's id, voter:ID, vote:ID, or votes:from=TIME,to=TIME[,…].
 
     Returns:

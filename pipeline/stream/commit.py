@@ -20,6 +20,7 @@ from pipeline.scoring import vote_processor, window_counter
 from pipeline.scoring.detector_contracts import VoterDetector
 from pipeline.scoring.fate import assign_fate
 from pipeline.scoring.signals import AlertSignal
+from pipeline.scoring.window_counter import WindowCounts
 from pipeline.store.alerting import alert_lifecycle, outbox
 from pipeline.store.db import dialect
 from pipeline.store.db.connection_handover import lend_to_thread, run_inline
@@ -64,6 +65,14 @@ class BatchResult:
     states_written: bool
 
 
+def number_names(votes: VoteBatch, names: NameDictionary) -> dict[str, Int32]:
+    """Return the store's numbers of model_a, model_b, language, category and network of each vote."""
+    return {
+        column: names.numbers("model" if column.startswith("model") else column, getattr(votes, column))
+        for column in ("model_a", "model_b", "language", "category", "network")
+    }
+
+
 def write_batch(
     connection: Connection,
     chunks: Sequence[Chunk],
@@ -79,7 +88,7 @@ def write_batch(
     Args:
         chunks: what was polled; their ends become the next offsets.
         decoded: the same records, decoded.
-        numbers: the store's numbers of model_a, model_b, language, category, network of each vote.
+        numbers: of `number_names`.
         owned: by the source's partition number; not changed here.
         references: refreshed here.
         now: wall clock in microseconds.
@@ -99,23 +108,8 @@ def write_batch(
             snapshots_in_force.put_in_force(connection, one.partition_no, one.first_offset, references.sequence)
     duplicates = deduplicate(connection, votes, numbers)
     new = duplicates.is_new
-    fresh = votes.take(new)
-    fates = fate[new]
-    models = np.column_stack([numbers["model_a"][new], numbers["model_b"][new]]).astype(np.int64)
-    prior = _read_prior_states(connection, fresh, fates, references, context)
     new_numbers = {name: values[new] for name, values in numbers.items()}
-    # A server stores the votes while this thread computes their evidence.
-    run = lend_to_thread if dialect.has_server(connection) else run_inline
-    with run(connection, lambda: ingest.write_votes(connection, fresh, new_numbers, fates)) as wait_for_votes:
-
-        def earlier(sequence: int) -> Reference:
-            wait_for_votes()
-            return references.earlier(connection, sequence)
-
-        observed = vote_processor.run_detectors(
-            fresh, models, fates, prior, references.reference, context.detectors, earlier
-        )
-        counted = window_counter.count_batch(fresh, models, fates, references.reference)
+    observed, counted = _store_and_score(connection, votes.take(new), fate[new], new_numbers, references, context)
     raised = [*observed.alerts, *write_duplicates(connection, votes, duplicates)]
     states_written = context.states.write_due()
     if states_written:
@@ -134,15 +128,42 @@ def write_batch(
     return BatchResult(tally_batch(progress, ids, decoded.rejects), event_time, observed.states, states_written)
 
 
+def _store_and_score(
+    connection: Connection,
+    votes: VoteBatch,
+    fates: Int8,
+    numbers: Mapping[str, Int32],
+    references: ReferenceCache,
+    context: WriteContext,
+) -> tuple[vote_processor.DetectorResults, Sequence[WindowCounts]]:
+    """Write new votes, run the detectors on them, and count them in their windows.
+
+    With PostgreSQL a thread writes the votes while this one computes.
+    """
+    models = np.column_stack([numbers["model_a"], numbers["model_b"]]).astype(np.int64)
+    prior = _read_prior_states(connection, votes, fates, references, context)
+    run = lend_to_thread if dialect.has_server(connection) else run_inline
+    with run(connection, lambda: ingest.write_votes(connection, votes, numbers, fates)) as wait_for_votes:
+
+        def earlier(sequence: int) -> Reference:
+            wait_for_votes()
+            return references.earlier(connection, sequence)
+
+        observed = vote_processor.run_detectors(
+            votes, models, fates, prior, references.reference, context.detectors, earlier
+        )
+        return observed, window_counter.count_batch(votes, models, fates, references.reference)
+
+
 def _read_prior_states(
-    connection: Connection, fresh: VoteBatch, fates: Int8, references: ReferenceCache, context: WriteContext
+    connection: Connection, votes: VoteBatch, fates: Int8, references: ReferenceCache, context: WriteContext
 ) -> vote_processor.PriorStates:
     """Read the states of the batch's voters now: during scoring the connection is lent to the writing thread."""
     if references.reference is None or not context.detectors:
         return lambda _, voters: [None] * len(voters)
     found = {
         part: context.states.get(connection, part, voters)
-        for part, voters in vote_processor.visible_voters(fresh, fates).items()
+        for part, voters in vote_processor.visible_voters(votes, fates).items()
     }
     return lambda part, _: found[part]
 

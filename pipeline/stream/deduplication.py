@@ -42,15 +42,15 @@ def deduplicate(connection: Connection, votes: VoteBatch, numbers: Mapping[str, 
     """Find the duplicates of a batch, and compare their bodies with the originals.
 
     Args:
-        numbers: the store's numbers of model_a, model_b, language, category, network of each vote.
+        numbers: of `commit.number_names`.
     """
     keys, first = ingest.vote_keys(votes), first_occurrences(votes.key)
-    leads = first == np.arange(len(votes))
-    known = ingest.find_by_key(connection, keys[leads])
-    is_new = leads.copy()
+    is_first = first == np.arange(len(votes))
+    known = ingest.find_by_key(connection, keys[is_first])
+    is_new = is_first.copy()
     stored: dict[int, ingest.VotePosition] = {}
     if known:
-        for row in np.flatnonzero(leads).tolist():
+        for row in np.flatnonzero(is_first).tolist():
             place = known.get(keys[row].tobytes())
             if place is not None:
                 stored[row] = place
@@ -58,9 +58,9 @@ def deduplicate(connection: Connection, votes: VoteBatch, numbers: Mapping[str, 
     rows = np.flatnonzero(~is_new)
     if not len(rows):
         return Deduplication(is_new, rows, [], [])
-    heads = first[rows].tolist()
-    originals = [stored.get(i) or (int(votes.partition[i]), int(votes.offset[i])) for i in heads]
-    return Deduplication(is_new, rows, originals, _same_bodies(connection, votes, numbers, rows, heads, stored))
+    first_rows = first[rows].tolist()
+    originals = [stored.get(i) or (int(votes.partition[i]), int(votes.offset[i])) for i in first_rows]
+    return Deduplication(is_new, rows, originals, _same_bodies(connection, votes, numbers, rows, first_rows, stored))
 
 
 def _same_bodies(
@@ -68,15 +68,15 @@ def _same_bodies(
     votes: VoteBatch,
     numbers: Mapping[str, Any],
     rows: Int64,
-    heads: list[int],
+    first_rows: list[int],
     stored: Mapping[int, ingest.VotePosition],
 ) -> list[bool]:
-    involved = np.unique(np.concatenate([rows, np.array(heads, dtype=np.int64)]))
-    sayings = ingest.vote_bodies(votes.take(involved), {name: values[involved] for name, values in numbers.items()})
-    here = dict(zip(involved.tolist(), sayings, strict=True))
-    bodies = ingest.stored_bodies(connection, list(stored.values())) if stored else []
-    first = here | dict(zip(stored, bodies, strict=True))
-    return [here[row] == first[head] for row, head in zip(rows.tolist(), heads, strict=True)]
+    involved = np.unique(np.concatenate([rows, np.array(first_rows, dtype=np.int64)]))
+    bodies = ingest.vote_bodies(votes.take(involved), {name: values[involved] for name, values in numbers.items()})
+    in_batch = dict(zip(involved.tolist(), bodies, strict=True))
+    in_store = ingest.stored_bodies(connection, list(stored.values())) if stored else []
+    originals = in_batch | dict(zip(stored, in_store, strict=True))
+    return [in_batch[row] == originals[first] for row, first in zip(rows.tolist(), first_rows, strict=True)]
 
 
 def write_duplicates(connection: Connection, votes: VoteBatch, duplicates: Deduplication) -> list[AlertSignal]:

@@ -24,7 +24,7 @@ from pipeline.store.db.dialect import has_server
 from pipeline.store.votes import partitions
 from pipeline.store.votes.dictionary import NameDictionary
 from pipeline.stream.background_writer import BackgroundWriter
-from pipeline.stream.commit import BatchResult, WriteContext, write_batch, write_voter_states
+from pipeline.stream.commit import BatchResult, WriteContext, number_names, write_batch, write_voter_states
 from pipeline.stream.decoding import DecodedBatch, PseudonymCache, decode_chunks
 from pipeline.stream.halt import check_log_unchanged, open_halt_alert
 from pipeline.stream.ingest_tally import IngestTally
@@ -198,17 +198,7 @@ class Worker:
             self._finish_batch()
 
     def _write(self, chunks: list[Chunk], decoded: DecodedBatch) -> BatchResult:
-        votes = decoded.votes
-        numbers = {
-            kind: self._context.names.numbers("model" if kind.startswith("model") else kind, names)
-            for kind, names in (
-                ("model_a", votes.model_a),
-                ("model_b", votes.model_b),
-                ("language", votes.language),
-                ("category", votes.category),
-                ("network", votes.network),
-            )
-        }
+        numbers = number_names(decoded.votes, self._context.names)
         with self.store.write() as connection:
             return write_batch(
                 connection, chunks, decoded, numbers, self._owned, self._references, self._context, _now_microseconds()

@@ -77,11 +77,11 @@ def watched_logs(folder: Path) -> dict[str, Any]:
         return logs
 
 
-def sign_head(folder: Path, asked: bytes) -> bytes:
+def sign_head(folder: Path, request: bytes) -> bytes:
     """Sign a head that continues the last signed one.
 
     Args:
-        asked: the request of `witness_request`.
+        request: of `witness_request`.
 
     Returns:
         The signature line.
@@ -89,7 +89,7 @@ def sign_head(folder: Path, asked: bytes) -> bytes:
     Raises:
         Refuted: see `witness.cosign`.
     """
-    given = load_request(asked)
+    given = load_request(request)
     with _locked(folder) as logs:
         origin = signed_note.parse_checkpoint(signed_note.parse(given.checkpoint, "checkpoint"), "checkpoint").origin
         after, line = witness.cosign(
