@@ -1,6 +1,6 @@
 """Faults 26, 27, 30 and 31: one id at two workers, votes out of order, partitions without votes, tomorrow's schema.
 
-Elsewhere, over real services too: poison (24, 25) in tests/integration/test_poison.py; repeats that one worker meets
+Elsewhere, over real services too: invalid records (24, 25) in tests/integration/test_invalid_records.py; repeats that one worker meets
 (26) and votes from the future (28) in tests/integration/test_worker.py.
 """
 

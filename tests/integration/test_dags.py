@@ -1,4 +1,4 @@
-"""DAGs on the real Airflow with a migrated metadata database: what they promise, and a run on each store."""
+"""DAGs on the real Airflow with a migrated metadata database: rules for every DAG, and a run on each store."""
 
 from __future__ import annotations
 
@@ -240,7 +240,7 @@ def test_a_refresh_publishes_every_vote_and_a_second_one_publishes_nothing_new(f
     assert leaderboard(settings) == board
 
 
-def test_a_sweep_looks_at_every_sealed_vote_and_a_second_one_tells_nothing_new(filled_store, run_dag):
+def test_a_sweep_reads_every_sealed_vote_and_a_second_one_reports_nothing_new(filled_store, run_dag):
     _, settings = filled_store
     first = run_dag("sweep_integrity", settings)
     assert first["state"] == "success", first

@@ -1,4 +1,4 @@
-"""The monitor closes every window once, in order, whoever runs it and however often it dies."""
+"""The monitor closes every window once and in order, however many monitors run and however often one dies."""
 
 import threading
 import time
@@ -75,7 +75,7 @@ def test_closed_windows_are_a_recount_of_the_votes_however_many_partitions(
     assert sum(closed(store).values()) == votes
 
 
-def test_nothing_above_the_watermark_is_closed_without_being_told_to(store: Store, tmp_path: Path) -> None:
+def test_windows_above_the_watermark_are_closed_only_on_request(store: Store, tmp_path: Path) -> None:
     worked(store, tmp_path)
     Monitor(store, OPTIONS, "one").run(until_end=True)
     with store.read() as connection:
@@ -99,7 +99,7 @@ def test_a_monitor_that_comes_back_closes_nothing_twice_and_skips_nothing(store:
     assert Monitor(store, OPTIONS, "three").run(until_end=True, close=True) == 0
 
 
-def test_while_one_monitor_holds_the_lease_another_waits_and_then_goes_on(store: Store, tmp_path: Path) -> None:
+def test_while_one_monitor_has_the_lease_another_waits_and_then_continues(store: Store, tmp_path: Path) -> None:
     worked(store, tmp_path)
     with store.write() as connection:
         assert leases.acquire(connection, "monitor", "somebody", time.time_ns() // 1000, 2.0)
@@ -176,7 +176,7 @@ def states_of(store: Store) -> dict[str, dict[str, list[object]]]:
         return {n: {k: v.tolist() for k, v in s.items()} for n, s in detector_states.read(connection).items()}
 
 
-def test_a_burst_is_told_the_same_with_one_partition_or_eight_and_however_often_the_monitor_dies(
+def test_a_burst_raises_the_same_alert_with_one_partition_or_eight_and_however_often_the_monitor_dies(
     attacked: tuple[SimulatedStream, SimulatedStream], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = watched(str(tmp_path / "one.db"), tmp_path, attacked, 1)
@@ -203,7 +203,7 @@ def _replayed(url: str, detector: str, write: bool = False) -> list[dict[str, An
         return jobs.replay_detector(url, detector, write)
 
 
-def test_a_replay_says_what_the_monitor_and_the_worker_said_and_writes_nothing(
+def test_a_replay_returns_what_the_monitor_and_the_worker_raised_and_writes_nothing(
     attacked: tuple[SimulatedStream, SimulatedStream], tmp_path: Path
 ) -> None:
     url = str(tmp_path / "one.db")

@@ -1,4 +1,4 @@
-"""The ledger of a store on both databases: what is signed, proved, taken back, forgotten; crashes; races; tampering."""
+"""The ledger on both databases: signatures, proofs, retraction, erasure, crashes, races, tampering."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_no_bit_of_a_store_s_bundle_can_be_changed(small: Board) -> None:
                     verify_bundle({**files, name: changed}, small.trusted())
 
 
-def test_proofs_of_votes_and_snapshots_hold_against_the_signed_heads(published: Board) -> None:
+def test_proofs_of_votes_and_snapshots_verify_against_the_signed_heads(published: Board) -> None:
     with published.store() as store:
         head = _head(log_proofs.read_checkpoint(store, "votes"))
         for n in (0, 7, FIRST - 1, FIRST, FIRST + MORE - 1):
@@ -576,7 +576,7 @@ def test_a_ledger_that_cannot_be_written_leaves_the_log_as_it_was(small: Board) 
 # Keys and witnesses.
 
 
-def test_a_key_hands_over_by_signing_once_beside_the_new_one(published: Board) -> None:
+def test_a_key_is_rotated_by_signing_once_together_with_the_new_one(published: Board) -> None:
     old = published.trusted()[0]
     made = operator_actions.rotate_key(published.url)
     with pytest.raises(Usage, match="expected no rotation under way"):
@@ -624,7 +624,7 @@ def test_without_its_key_or_with_a_stranger_s_a_board_publishes_nothing(publishe
         published.refresh()
 
 
-def test_a_key_of_the_environment_hands_over_too(board: Board) -> None:
+def test_a_key_of_the_environment_is_rotated_too(board: Board) -> None:
     one, other = (
         OPTIONS.model_copy(update={"ledger_key": "01" * 32, "board": "arena.example/text"}),
         OPTIONS.model_copy(update={"ledger_key": "02" * 32}),

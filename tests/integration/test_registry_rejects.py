@@ -1,4 +1,4 @@
-"""Registry events that contradict others are kept, change nothing and are shown with their reason."""
+"""Registry events that contradict others are stored, have no effect and are shown with their reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The registry topic of a real Kafka into a store: each event once, what is none with its reason."""
+"""The registry topic of a real Kafka: each event is stored once, invalid ones with their reason."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def test_events_that_are_gone_before_they_were_read_are_named(board: Board, stor
         reader.catch_up()
 
 
-def test_a_worker_beside_which_the_registry_is_gone_stops_and_says_why(board: Board, store: Store) -> None:
+def test_a_worker_stops_with_the_reason_when_registry_events_are_gone(board: Board, store: Store) -> None:
     board.send(submitted(1), submitted(2, "bee"))
     forget(board, 1)
     stopped = threading.Event()

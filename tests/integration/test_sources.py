@@ -179,7 +179,7 @@ def test_the_same_log_has_the_same_name_and_another_log_another(log: Log, tmp_pa
 # The file.
 
 
-def test_a_file_says_no_append_time_and_is_one_partition_that_never_changes_hands(tmp_path: Path) -> None:
+def test_a_file_has_no_append_time_and_is_one_partition_that_is_never_reassigned(tmp_path: Path) -> None:
     path = tmp_path / "votes.jsonl"
     path.write_bytes(line(0) + b"\n")
     source = FileSource(path)
@@ -196,7 +196,7 @@ def test_a_file_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
         FileSource(tmp_path / "none.jsonl")
 
 
-def test_two_files_that_begin_alike_are_told_by_their_names_and_two_of_one_name_by_their_beginning(
+def test_the_name_of_a_file_source_depends_on_the_file_name_and_on_its_first_bytes(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "other").mkdir()
@@ -235,7 +235,7 @@ def test_a_producers_own_time_does_not_count_and_a_record_without_value_or_heade
     assert all(at > 1_600_000_000 * 1_000_000 for c in chunks for at in c.appended_at.tolist())
 
 
-def test_a_change_of_hands_raises_the_generation_and_each_member_has_its_share(topic: Log) -> None:
+def test_a_rebalance_raises_the_generation_and_each_member_has_its_share(topic: Log) -> None:
     topic.append(0, 50)
     one = joined(topic.source("shared"), 2)
     before = one.generation()
@@ -265,7 +265,7 @@ def deleted(topic: Log, until: int) -> None:
     admin.close()
 
 
-def test_records_that_retention_took_are_a_gap_and_the_bounds_say_so(topic: Log) -> None:
+def test_records_deleted_by_retention_are_a_gap_and_the_bounds_show_it(topic: Log) -> None:
     create_topics(topic.bootstrap, Settings(), topic.name, 1)
     topic.append(0, 40)
     deleted(topic, 25)
@@ -285,7 +285,7 @@ def test_an_offset_beyond_the_end_of_the_log_is_a_gap(topic: Log) -> None:
         take(source, 1)
 
 
-def test_the_groups_own_offset_proves_nothing_even_when_it_is_gone_from_the_log(topic: Log) -> None:
+def test_the_offset_committed_to_the_group_is_ignored_even_if_it_is_gone_from_the_log(topic: Log) -> None:
     """The store is ahead of the last commit to Kafka, and retention has passed that commit but not the store."""
     create_topics(topic.bootstrap, Settings(), topic.name, 1)
     topic.append(0, 40)
@@ -302,7 +302,7 @@ def test_the_groups_own_offset_proves_nothing_even_when_it_is_gone_from_the_log(
 
 
 @pytest.mark.parametrize("what", ["broker", "topic"])
-def test_no_broker_and_no_topic_are_unavailable_and_say_which(
+def test_no_broker_and_no_topic_are_unavailable_and_the_message_names_it(
     what: str, kafka_server: KafkaServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick: Callable[..., KafkaAdminClient] = lambda **o: KafkaAdminClient(**(o | {"bootstrap_timeout_ms": 1_500}))  # noqa: E731
@@ -313,7 +313,7 @@ def test_no_broker_and_no_topic_are_unavailable_and_say_which(
         KafkaSource(bootstrap, "no.such.topic", "g")
 
 
-def test_a_log_that_was_read_is_told_from_another_by_its_append_times_even_where_clocks_went_back(topic: Log) -> None:
+def test_a_replaced_log_is_recognised_by_append_times_even_if_clocks_went_back(topic: Log) -> None:
     """A topic whose producers say the time: they grow in no order, so an earlier record may have a later time."""
     admin = KafkaAdminClient(bootstrap_servers=topic.bootstrap)
     admin.create_topics({topic.name: {"num_partitions": 1, "replication_factor": 1}}, wait_for_metadata=True)

@@ -1,4 +1,4 @@
-"""The view under style control, from votes in a store to `leaderboard --view style`, and what stands in its way."""
+"""The style view, from votes in a store to `leaderboard --view style`, and the reasons for its absence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sweep over a made board with planted scandals, on both stores; and over an honest one, which must be quiet."""
+"""A sweep over a simulated board with planted scandals, on both stores, and over an honest one without findings."""
 
 from __future__ import annotations
 
@@ -217,7 +217,7 @@ def people_are_told(report: dict[str, Any]) -> None:
 
 
 @pytest.mark.usefixtures("url")
-def test_every_planted_scandal_is_found_told_once_and_cleared_when_it_is_over(tmp_path: Path) -> None:
+def test_every_planted_scandal_raises_one_alert_and_is_cleared_when_it_is_over(tmp_path: Path) -> None:
     filled(tmp_path, made_votes(2.0, 6), [*made_registry(), *scandals()])
     report = run("sweep", code=1)
     found = {(f["audit"], f["subject"]["id"], f["direction"]): f for f in report["findings"]}
@@ -264,7 +264,7 @@ def test_every_planted_scandal_is_found_told_once_and_cleared_when_it_is_over(tm
 
 
 @pytest.mark.usefixtures("url")
-def test_a_policy_of_one_s_own_is_judged_and_a_wrong_one_refused(
+def test_another_policy_is_evaluated_and_an_invalid_one_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     filled(tmp_path, made_votes(1.0, 0), [*made_registry(), *scandals()])
@@ -313,7 +313,7 @@ def versions() -> list[dict[str, Any]]:
 
 
 @pytest.mark.usefixtures("url")
-def test_releases_results_and_the_board_s_own_snapshots_are_looked_at(
+def test_releases_results_and_the_board_s_own_snapshots_are_audited(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     votes = styled(made_votes(1.0, 0), 3)

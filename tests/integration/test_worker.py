@@ -468,7 +468,7 @@ def stored(url: str) -> int:
         engine.dispose()
 
 
-def test_an_idle_worker_is_healthy_and_says_since_when(topic: Log, postgres_url: str) -> None:
+def test_an_idle_worker_is_healthy_and_shows_its_last_progress(topic: Log, postgres_url: str) -> None:
     topic.append(encoded([vote(n) for n in range(50)]))
     with worker(topic, postgres_url, progress_seconds=1.5) as it, working(it):
         wait(lambda: it.tally.read == 50)
@@ -478,7 +478,7 @@ def test_an_idle_worker_is_healthy_and_says_since_when(topic: Log, postgres_url:
     assert text.startswith("last progress")
 
 
-def test_until_end_ends_when_all_is_stored_whoever_stored_it(kafka_server: KafkaServer, tmp_path: Path) -> None:
+def test_until_end_ends_when_all_is_stored_by_whichever_worker(kafka_server: KafkaServer, tmp_path: Path) -> None:
     """One partition: of two members of the group one has nothing to read."""
     log, url = Log(tmp_path, kafka_server.bootstrap, partitions=1), str(tmp_path / "store.db")
     log.append(encoded([vote(0)]))
@@ -557,7 +557,7 @@ def test_a_gap_halts_the_worker_and_every_halt_leaves_an_open_alert(topic: Log, 
         store.close()
 
 
-def test_a_log_made_anew_is_a_gap_and_not_a_beginning(topic: Log, postgres_url: str) -> None:
+def test_a_recreated_log_is_a_gap_and_not_a_beginning(topic: Log, postgres_url: str) -> None:
     topic.partitions = 1
     topic.append(encoded([vote(n) for n in range(30)]))
     work(topic, postgres_url)

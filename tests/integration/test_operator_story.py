@@ -125,7 +125,7 @@ def test_the_burst_is_in_the_metrics_and_a_rule_fires(
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_show_says_in_plain_words_what_how_unlikely_and_which_votes(
+def test_show_explains_in_plain_words_what_how_unlikely_and_which_votes(
     board: tuple[str, Path], burst: dict[str, Any]
 ) -> None:
     said = run("alerts", "show", burst["id"], "--store", board[0]).stdout

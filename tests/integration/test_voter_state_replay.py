@@ -1,4 +1,4 @@
-"""Voter states have delayed writes: the next worker replays what was only in memory when one died."""
+"""Voter states are written with a delay: the next worker replays what was only in memory when one died."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A vote whose id is known: the first counts; a repeat that says something else is told from one that does not."""
+"""Votes whose id is known: the first counts, and a repeat with other content raises an alert."""
 
 import json
 from pathlib import Path
@@ -93,7 +93,7 @@ def test_a_repeat_that_differs_in_any_field_is_no_duplicate(url: str, tmp_path: 
 
 @pytest.mark.parametrize("batch", [1, 1000])
 @pytest.mark.parametrize("record", [BARE, FULL], ids=["bare", "full"])
-def test_a_repeat_that_says_the_same_is_a_duplicate_however_it_was_written(
+def test_a_repeat_with_the_same_content_is_a_duplicate_however_it_was_written(
     url: str, tmp_path: Path, batch: int, record: dict[str, Any]
 ) -> None:
     rewritten = {**dict(reversed(record.items())), "unknown": 1}

@@ -1,4 +1,4 @@
-"""Bad input is kept, named and harms nobody else's vote, over a real Kafka and a real PostgreSQL."""
+"""Invalid records are stored with a reason and do not affect other votes, over a real Kafka and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -196,7 +196,9 @@ def test_poison_is_kept_with_place_reason_and_digest_and_every_good_vote_counts(
         '"voter_id": {"name": "SECRET"}',
     ],
 )
-def test_a_reject_never_holds_its_voter_however_it_is_written(written: str, postgres_url: str, tmp_path: Path) -> None:
+def test_a_reject_never_contains_its_voter_however_it_is_written(
+    written: str, postgres_url: str, tmp_path: Path
+) -> None:
     rest = json.dumps({k: v for k, v in vote(1, model_a="m1", model_b="m1").items() if k != "voter_id"})
     path = tmp_path / "votes.jsonl"
     path.write_text(f"{{{written}, {rest[1:]}\n".replace("\n\t", " ") + text(2) + "\n")
