@@ -1,7 +1,7 @@
 """Faults 26, 27, 30 and 31: one id at two workers, votes out of order, partitions without votes, tomorrow's schema.
 
-Elsewhere, over real services too: invalid records (24, 25) in tests/integration/test_invalid_records.py; repeats that one worker meets
-(26) and votes from the future (28) in tests/integration/test_worker.py.
+Elsewhere, over real services too: invalid records (24, 25) in tests/integration/test_invalid_records.py; duplicates
+that one worker reads (26) and votes from the future (28) in tests/integration/test_worker.py.
 """
 
 from __future__ import annotations

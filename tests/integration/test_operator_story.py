@@ -146,7 +146,7 @@ def test_show_explains_in_plain_words_what_how_unlikely_and_which_votes(
     won = re.compile(rf"  {re.escape(TARGET)} against .*: model_a|against {re.escape(TARGET)}: model_b")
     assert sum(won.search(vote) is not None for vote in votes) >= 14
     assert f"integrity alerts exclude {burst['id']} --name YOU --reason WHY" in said
-    assert "Nothing is left out by itself" in said
+    assert "Nothing is excluded automatically" in said
 
 
 def rows(store: str, view: str) -> dict[str, dict[str, Any]]:

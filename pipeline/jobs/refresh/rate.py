@@ -41,6 +41,7 @@ def rate(url: str, log_size: int) -> str:
         style = rate_style_view(given.styled, {number: name for name, number in given.model_no.items()}, options)
         if style.board is not None:
             boards["style"] = style.board
+        rows = {view: board_rows(shown) for view, shown in boards.items()}
         # Read in the same transaction as the input: a candidate follows the snapshot that it was compared with.
         after = newest.sequence if newest is not None else 0
         body = {
@@ -59,10 +60,9 @@ def rate(url: str, log_size: int) -> str:
             "verdict": verdicts.newest_id(connection, "votes"),
             "views": {view: fit_summary(shown, given.views.get(view)) for view, shown in boards.items()},
             "style": {"votes": style.votes, "coefficients": style.coefficients, "reason": style.reason},
-            "rows": {view: snapshots.canonical_digest({"rows": board_rows(shown)}) for view, shown in boards.items()},
+            "rows": {view: snapshots.canonical_digest({"rows": shown}) for view, shown in rows.items()},
             "after": after,
         }
-        rows = {view: board_rows(shown) for view, shown in boards.items()}
         key = snapshots.canonical_digest({"work": work, "after": after})
         return snapshots.add_candidate(connection, key, body, rows, pack_baseline_reference(given), now())
 
