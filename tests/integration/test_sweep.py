@@ -246,7 +246,7 @@ def test_every_planted_scandal_raises_one_alert_and_is_cleared_when_it_is_over(t
         assert result.exit_code == 0, result.output
         assert "How unlikely: " in result.stdout
         assert "INTEGRITY_FALSE_SHARE" in result.stdout or "a fact" in result.stdout
-        assert "A sweep that no longer finds it clears it" in " ".join(result.stdout.split())
+        assert "A sweep that no longer finds it clears the alert" in " ".join(result.stdout.split())
         moved = CliRunner().invoke(app, ["alerts", "ack", alert["id"], "--name", "ann", "--reason", "seen"])
         assert moved.exit_code == 0, moved.output
 
