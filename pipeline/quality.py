@@ -80,7 +80,7 @@ def check(suite: str, frame: pd.DataFrame) -> SuiteVerdict:
     return _verdict(suite, [_row(outcome) for outcome in outcomes])
 
 
-def check_parts(suite: str, frames: Mapping[str, pd.DataFrame]) -> Verdict:
+def check_parts(suite: str, frames: Mapping[str, pd.DataFrame]) -> SuiteVerdict:
     """Evaluate a suite on several frames, such as the views of a snapshot.
 
     Args:
@@ -96,7 +96,7 @@ def check_parts(suite: str, frames: Mapping[str, pd.DataFrame]) -> Verdict:
         for severity in ("critical_failures", "warnings")
     )
     rows = [{"part": part, **row} for part, verdict in parts.items() for row in verdict.results]
-    return Verdict(suite, not failures, failures, warned, rows)
+    return SuiteVerdict(suite, not failures, failures, warned, rows)
 
 
 def _folder() -> Path:
