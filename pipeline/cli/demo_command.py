@@ -48,7 +48,7 @@ _A_WEEK = 7 * DAY + HOUR
 
 @app.command()
 def demo(
-    votes: Annotated[int, typer.Option(help="Honest votes.")] = 200_000,
+    votes: Annotated[int, typer.Option(help="Honest votes, at least 50,000.")] = 200_000,
     store: Annotated[Path | None, typer.Option(help="File of the store; default: in a new temporary folder.")] = None,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 20240814,
     serve: Annotated[bool, typer.Option("--serve", help="Then serve the pages until Ctrl-C.")] = False,
