@@ -1,4 +1,4 @@
-"""What a refresh reads of the log: as much after years as on the first day, and always the votes' own counts."""
+"""The counts that a refresh reads: those of the votes, at a cost that does not grow with the log."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_the_newest_counts_cost_one_row_however_many_segments(sealed: Store, mon
         assert len(unpacked) == 3  # the sum, and the segment that came since
 
 
-def test_a_log_whose_sum_is_not_there_yet_makes_it_from_its_segments(sealed: Store, url: str, tmp_path: Path) -> None:
+def test_a_log_without_a_total_computes_it_from_its_segments(sealed: Store, url: str, tmp_path: Path) -> None:
     with sealed.write() as connection:
         connection.execute(sa.delete(schema.sealed_total))
     with sealed.read() as connection:
@@ -107,7 +107,7 @@ def test_a_log_whose_sum_is_not_there_yet_makes_it_from_its_segments(sealed: Sto
         assert np.array_equal(sealed_counts.read_counts(connection, size).pairs, _from_votes(sealed, size))
 
 
-def test_verify_finds_a_sum_that_was_changed(sealed: Store, url: str) -> None:
+def test_verify_finds_a_total_that_was_changed(sealed: Store, url: str) -> None:
     jobs.verify_ledger(url)
     with sealed.read() as connection:
         found = sealed_counts.read_counts(connection, SEGMENTS * VOTES)

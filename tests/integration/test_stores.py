@@ -58,11 +58,11 @@ def store(url: str) -> Iterator[Store]:
 
 def batch(store: Store, ids: list[str], partition: int, first: int, **other: str) -> VoteBatch:
     """Votes with these ids at the offsets from `first` on."""
-    said = "".join(f', "{name}": "{value}"' for name, value in other.items())
+    fields = "".join(f', "{name}": "{value}"' for name, value in other.items())
     votes, _, rejects = decode_votes(
         [
             f'{{"schema": 1, "vote_id": "{i}", "cast_at": "2026-03-01T00:00:00Z", "model_a": "m1", "model_b": "m2",'
-            f' "winner": "tie", "voter_id": "voter of {i}"{said}}}'.encode()
+            f' "winner": "tie", "voter_id": "voter of {i}"{fields}}}'.encode()
             for i in ids
         ]
     )
@@ -102,18 +102,18 @@ def write(store: Store, claim: partitions.PartitionClaim, ids: list[str], first:
 
 
 def raised(store: Store, voter: str, **other: Any) -> AlertSignal:
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "detector": "voter_bias", "subject_kind": "voter", "subject": format_pseudonym(store.pseudonym(voter)),
         "direction": "biased", "severity": "critical", "e_value": 2e4, "level": 2, "partition": 1, "offset": 7,
         "at": SECOND, "evidence": {"model": 1},
     }  # fmt: skip
-    return AlertSignal(**(told | other))
+    return AlertSignal(**(fields | other))
 
 
 # Opening.
 
 
-def test_the_migrations_make_the_tables_that_queries_are_written_against(store: Store) -> None:
+def test_the_migrations_create_the_tables_that_queries_are_written_against(store: Store) -> None:
     with store.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
 
@@ -159,7 +159,7 @@ def test_a_store_without_its_key_or_with_another_one_does_not_open(
     assert not key_folder(url).exists()
 
 
-def test_a_reader_makes_no_store(url: str) -> None:
+def test_a_reader_creates_no_store(url: str) -> None:
     with pytest.raises(StoreUnavailable, match="expected a store"):
         open_store(url, voter_key=KEY, create=False)
 
@@ -182,7 +182,7 @@ def test_a_former_owner_is_fenced_and_offsets_never_move_back(store: Store) -> N
         assert connection.scalar(sa.select(sa.func.count()).select_from(schema.vote)) == 3
 
 
-def test_known_ids_are_found_with_their_place_and_what_they_say_and_repeats_are_kept(store: Store) -> None:
+def test_known_ids_are_found_with_their_positions_and_bodies_and_repeats_are_recorded(store: Store) -> None:
     claim = claimed(store)
     write(store, claim, ["a", "b"], 0)
     again = batch(store, ["a", "new", "b"], claim.partition_no, 2)
@@ -211,8 +211,8 @@ def test_more_ids_than_a_statement_takes_are_probed(store: Store) -> None:
         assert len(ingest.find_by_key(connection, ingest.vote_keys(many))) == 40
 
 
-def test_the_unique_key_has_the_last_word_between_two_transactions(store: Store) -> None:
-    """Both have asked, both found nothing: one rolls back whole, and finds a duplicate when it comes again."""
+def test_the_unique_key_decides_between_two_transactions(store: Store) -> None:
+    """Both probe and find nothing: one rolls back completely, and finds a duplicate when it is tried again."""
     claims = [claimed(store, 0), claimed(store, 1)]
     errors: list[DBAPIError] = []
     both = threading.Barrier(2, timeout=20)
@@ -268,7 +268,7 @@ def test_two_connections_give_a_new_name_the_same_number(store: Store, url: str)
     other.close()
 
 
-def test_states_come_back_as_they_were_written_and_the_last_one_counts(store: Store) -> None:
+def test_states_are_read_as_they_were_written_and_the_last_one_counts(store: Store) -> None:
     states = {voter: bytes([voter % 251, 0, 255]) for voter in range(-6_000, 6_000)}
     with store.write() as connection:
         voter_states.write(connection, {1: states})
@@ -279,7 +279,7 @@ def test_states_come_back_as_they_were_written_and_the_last_one_counts(store: St
         assert voter_states.read(connection, 3, asked) == {}
 
 
-def test_a_reject_with_nul_bytes_is_kept(store: Store) -> None:
+def test_a_reject_with_nul_bytes_is_stored(store: Store) -> None:
     reject = Reject(0, "text", "got 'm\x00'", b"\x00" * 32, b"a\x00b")
     one = np.array([1])
     with store.write() as connection:
@@ -303,7 +303,7 @@ def test_windows_add_up_over_batches(store: Store) -> None:
     assert found.counts[:, 1:7].tolist() == [[1, 0, 2, 1, 1, 0], [1, 2, 1, 0, 0, 1], [2, 0, 3, 2, 2, 0]]
 
 
-def test_the_outbox_gives_the_oldest_of_its_source_until_they_are_delivered(store: Store) -> None:
+def test_the_outbox_gives_the_oldest_messages_of_its_source_until_they_are_delivered(store: Store) -> None:
     with store.write() as connection:
         outbox.enqueue(connection, 1, [("t", b"%d" % n, b"\x00v") for n in range(5)])
         outbox.enqueue(connection, 2, [("t", b"other", b"")])
@@ -314,7 +314,7 @@ def test_the_outbox_gives_the_oldest_of_its_source_until_they_are_delivered(stor
         assert len(outbox.read_oldest(connection, 2, 9)) == 1
 
 
-# The recount.
+# Gaps.
 
 
 @pytest.mark.parametrize(
@@ -323,11 +323,11 @@ def test_the_outbox_gives_the_oldest_of_its_source_until_they_are_delivered(stor
         ("DELETE FROM batch WHERE first_offset = 2", "expected a batch at 2, got 4"),
         ("UPDATE batch SET next_offset = 3 WHERE first_offset = 0", "expected a batch at 3, got 2"),
         ("DELETE FROM batch WHERE first_offset = 4", "batches end at 4, the partition at 6"),
-        ('DELETE FROM vote WHERE "offset" = 3', "the ledger says 6 accepted, the tables hold 5"),
-        ('UPDATE vote SET fate = 1 WHERE "offset" = 3', "the ledger says 0 late, the tables hold 1"),
+        ('DELETE FROM vote WHERE "offset" = 3', "the ledger of offsets counts 6 accepted, the tables have 5"),
+        ('UPDATE vote SET fate = 1 WHERE "offset" = 3', "the ledger of offsets counts 0 late, the tables have 1"),
     ],
 )
-def test_the_recount_finds_a_hole_an_overlap_and_a_vote_that_is_gone(store: Store, damage: str, found: str) -> None:
+def test_a_gap_an_overlap_and_a_missing_vote_are_found(store: Store, damage: str, found: str) -> None:
     claim = claimed(store)
     for first in (0, 2, 4):
         write(store, claim, [f"v{first}", f"v{first + 1}"], first)
@@ -340,17 +340,17 @@ def test_the_recount_finds_a_hole_an_overlap_and_a_vote_that_is_gone(store: Stor
 # Alerts and exclusions.
 
 
-def test_an_alert_is_known_by_its_place_in_the_source_whoever_claimed_first(store: Store) -> None:
-    """The store's own number of a partition depends on chance, the alert must not."""
+def test_the_id_of_an_alert_does_not_depend_on_the_order_of_claims(store: Store) -> None:
+    """The store's own number of a partition depends on the order of claims; an alert's id must not."""
     late, early = claimed(store, 1), claimed(store, 0)
     assert (late.partition_no, early.partition_no) != (1, 0)
     with store.write() as connection:
-        [told] = alert_lifecycle.open_alerts(
+        [alert_id] = alert_lifecycle.open_alerts(
             connection, [raised(store, "v", partition=early.partition_no)], {1: "m1"}, 0
         )
-        assert told == raised(store, "v", partition=0).alert_id
+        assert alert_id == raised(store, "v", partition=0).alert_id
         [shown] = alert_queries.list_alerts(connection)
-    assert (shown["id"], shown["evidence"]) == (told, {"model": "m1"})
+    assert (shown["id"], shown["evidence"]) == (alert_id, {"model": "m1"})
 
 
 def test_more_evidence_escalates_an_open_alert_and_a_resolved_one_stays_resolved(store: Store) -> None:
@@ -431,7 +431,7 @@ def candidate(connection: sa.Connection, name: str) -> str:
     return snapshots.add_candidate(connection, name, {"log_size": 3, "name": name}, {"raw": [row]}, reference(), 0)
 
 
-def test_published_snapshots_have_a_place_and_are_found_by_it(store: Store) -> None:
+def test_published_snapshots_have_a_sequence_number_and_are_found_by_id_and_time(store: Store) -> None:
     with store.write() as connection:
         one, two = candidate(connection, "one"), candidate(connection, "two")
         assert candidate(connection, "one") == one
@@ -463,7 +463,7 @@ def test_a_second_successor_of_a_snapshot_is_impossible(store: Store) -> None:
         connection.execute(fork.values(sequence=2, previous=NO_PREVIOUS, digest="d", published_at=0))
 
 
-def test_what_is_in_force_is_the_newest_of_its_partition(store: Store) -> None:
+def test_the_snapshot_in_force_is_the_newest_of_its_partition(store: Store) -> None:
     with store.write() as connection:
         assert snapshots_in_force.newest_sequence(connection, 1) == 0
         snapshots_in_force.put_in_force(connection, 1, 100, 1)
@@ -478,7 +478,7 @@ def test_what_is_in_force_is_the_newest_of_its_partition(store: Store) -> None:
 # The lease.
 
 
-def test_a_lease_is_taken_kept_refused_and_runs_out(store: Store) -> None:
+def test_a_lease_is_acquired_renewed_refused_and_expires(store: Store) -> None:
     def take(owner: str, at: int) -> bool:
         with store.write() as connection:
             return leases.acquire(connection, "monitor", owner, at * SECOND, 15)
@@ -516,7 +516,7 @@ def test_a_batch_that_fails_leaves_nothing(store: Store) -> None:
     write(store, claim, ["a"], 0)
 
 
-def test_a_sequence_that_was_set_back_is_an_error_to_be_tried_again_and_no_name_is_lost(store: Store) -> None:
+def test_a_sequence_that_was_set_back_is_retried_and_no_name_is_lost(store: Store) -> None:
     before = NameDictionary(store).numbers("model", ["a", "b"]).tolist()
     if store.engine.dialect.name == "postgresql":  # SQLite has none: it numbers from the largest on
         with store.write() as connection:

@@ -1,4 +1,4 @@
-"""The ledger's folder: a file is whole or not there, and what was left behind goes away."""
+"""Files of the ledger are complete or absent, and drafts that killed processes left are deleted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.errors import Unavailable
 from pipeline.store.db.ledger_files import LedgerFiles
 
 
-def test_a_draft_is_found_by_its_digest_once_it_is_kept_and_not_before(tmp_path: Path) -> None:
+def test_a_draft_is_found_by_its_digest_once_it_is_complete_and_not_before(tmp_path: Path) -> None:
     files = LedgerFiles(tmp_path / "ledger")
     draft = files.draft()
     for piece in (b"some ", b"leaves"):
@@ -36,7 +36,7 @@ def test_a_draft_that_is_discarded_leaves_nothing_and_one_never_written_no_folde
     assert not list(files.folder.iterdir())
 
 
-def test_drafts_of_the_dead_are_taken_away_and_those_being_written_stay(tmp_path: Path) -> None:
+def test_old_drafts_are_deleted_and_those_being_written_stay(tmp_path: Path) -> None:
     files = LedgerFiles(tmp_path / "ledger")
     living = files.draft()
     living.write(b"x")
