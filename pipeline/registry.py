@@ -1,14 +1,14 @@
-"""The registry as of a time: a pure fold of its events.
+"""The state of the registry as of a time, computed from its events.
 
-Laws: the same events in any order of arrival give the same state, but for events of one microsecond, where the
-one that came first goes first; an event changes nothing before its `at`; the first name of a model stays its key;
-an event that contradicts the state before it changes nothing, and is listed with the reason.
+Laws: the state does not depend on the order of arrival, except for events with the same microsecond, which are applied
+in order of arrival; an event changes nothing before its `at`; the first name of a model stays its key; an event that
+contradicts the state before it changes nothing and is listed with the reason.
 
-Contradictions (`REASONS`): the release of a variant that nobody submitted, or as a model that nobody submitted; a
-retraction after the release; a model submitted by a second owner; a new name that is another model's. Because events
-are judged in the order of their own time, one that arrives before the event that it rests on is no contradiction.
+Contradictions: the release of a model that nobody submitted, or as a model that nobody submitted; a retraction after
+the release; a submission by a second owner; a new name that another model has. Events are applied in order of `at`, so
+one that arrives before the event that it depends on is no contradiction.
 
-Not handled: what is claimed about a model (`benchmark.*`): the audits read those events themselves.
+Not handled: claims about models (`benchmark.*`); the audits read those events.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Literal
 
 from pipeline.events.registry_events import (
     Deprecated,
@@ -32,19 +33,19 @@ from pipeline.vocabulary.time import to_microseconds
 
 @dataclass(frozen=True, slots=True)
 class RegisteredModel:
-    """What is known of a model. Times are microseconds since 1970 UTC, None before it happened.
+    """A model of the registry. Times are microseconds since 1970 UTC, None for what has not happened.
 
     Attributes:
-        name: its first name, the key.
-        provider, family, visibility, license, checkpoint_digest: as submitted; None where no submission was seen.
-        submitted_at: when it came under test.
-        released_at: when it went public.
-        released_as: the registered model that is now public, if that is another one.
-        released_digest: of the checkpoint that went public, as the release says.
+        name: its first name, which is its key.
+        provider, family, visibility, license, checkpoint_digest: as submitted; None without a submission.
+        submitted_at: start of the test.
+        released_at: public release.
+        released_as: the registered model that is public, if that is another one.
+        released_digest: of the released checkpoint, as the release states.
         variants_tested: the disclosed number of variants.
-        deprecated_at: when it left the sampling.
-        retracted_at: when it was withdrawn.
-        noticed: whether a public notice was given of its deprecation.
+        deprecated_at: end of the sampling.
+        retracted_at: withdrawal before the release.
+        notice_given: the deprecation has a public notice.
     """
 
     name: str
@@ -60,16 +61,16 @@ class RegisteredModel:
     variants_tested: int | None = None
     deprecated_at: int | None = None
     retracted_at: int | None = None
-    noticed: bool = False
+    notice_given: bool = False
 
 
 @dataclass(frozen=True)
 class PolicyInForce:
-    """How models are drawn: the first in proportion to weight, the second likewise among the others.
+    """A sampling policy: the first model of a battle is drawn in proportion to weight, the second among the others.
 
     Attributes:
-        since: in force from here on, microseconds since 1970 UTC.
-        weights: by the model's key, none negative.
+        since: in force from this time on, microseconds since 1970 UTC.
+        weights: by the model's first name, none negative.
     """
 
     since: int
@@ -77,10 +78,10 @@ class PolicyInForce:
 
     @cached_property
     def appearance(self) -> Mapping[str, float]:
-        """π of each model: the probability that a battle holds it. Their sum is 2.
+        """Return π of each model: the probability that a battle includes it. They sum to 2.
 
-        With p = w/W and S = Σ p/(1−p): π = p(1 + S − p/(1−p)). Empty where fewer than two models have weight:
-        no battle can be drawn by such a policy.
+        With p = w/W and S = Σ p/(1−p): π = p(1 + S − p/(1−p)). Empty if fewer than two models have weight, as no battle
+        can be drawn.
         """
         drawn = {model: weight for model, weight in self.weights.items() if weight > 0}
         if len(drawn) < 2:
@@ -95,107 +96,107 @@ class PolicyInForce:
 
 @dataclass(frozen=True, slots=True)
 class RegistryState:
-    """The registry as of a time.
+    """The state of the registry as of a time.
 
     Attributes:
-        models: by key.
-        aliases: a later name → the key.
-        policy: in force, None before the first.
+        models: by first name.
+        aliases: a later name → the first name.
+        policy: the one in force, None before the first.
     """
 
     models: Mapping[str, RegisteredModel] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
     policy: PolicyInForce | None = None
 
-    def key(self, name: str) -> str:
-        """The model that votes for a name are votes for."""
+    def first_name(self, name: str) -> str:
+        """Return the first name of the model that has this name."""
         return self.aliases.get(name, name)
 
-    def provider(self, name: str) -> str | None:
-        """Who made a model, None where nobody said."""
-        model = self.models.get(self.key(name))
+    def provider_of(self, name: str) -> str | None:
+        """Return the provider of a model, None if it is unknown."""
+        model = self.models.get(self.first_name(name))
         return model.provider if model else None
 
     @property
     def last_release(self) -> int | None:
-        """When a model last went public."""
+        """Return the time of the newest release, None before the first."""
         return max((m.released_at for m in self.models.values() if m.released_at is not None), default=None)
 
 
-REASONS = ("unknown_variant", "retracted_after_release", "two_owners", "name_taken")
+ContradictionReason = Literal["unknown_variant", "retracted_after_release", "two_owners", "name_taken"]
 
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """An event that changed nothing because it contradicts what was known before it.
+    """An event that changed nothing because it contradicts the state before it.
 
     Attributes:
-        event: as it came.
-        reason: one of REASONS.
+        event: the event.
+        reason: the kind of contradiction.
         detail: a sentence with what was expected and what was found.
     """
 
     event: RegistryEvent
-    reason: str
+    reason: ContradictionReason
     detail: str
 
 
 class Registry:
-    """Events, and the state that they give as of any time."""
+    """Registry events, and the state as of any time."""
 
     def __init__(self, events: Iterable[RegistryEvent] = ()) -> None:
-        """Sort the events by time; of one moment the one given first goes first."""
+        """Sort the events by time; events of the same time keep their order."""
         self._events = sorted(events, key=lambda event: event.at)
         self._times = [to_microseconds(event.at) for event in self._events]
         self._states: list[RegistryState] = [RegistryState()]
-        self._rejected: list[Contradiction] = []
+        self._contradictions: list[Contradiction] = []
 
     def as_of(self, time: int) -> RegistryState:
-        """The state that every event up to and including a time gives."""
+        """Return the state after all events up to and including a time."""
         count = bisect_right(self._times, time)
         while len(self._states) <= count:
             done = len(self._states) - 1
             before, event = self._states[-1], self._events[done]
-            wrong = contradiction(before, event)
+            wrong = find_contradiction(before, event)
             if wrong:
-                self._rejected.append(wrong)
+                self._contradictions.append(wrong)
             self._states.append(before if wrong else _after(before, event, self._times[done]))
         return self._states[count]
 
     @property
-    def rejected(self) -> tuple[Contradiction, ...]:
-        """Every event that contradicts what was known before it, in the order of time."""
+    def contradictions(self) -> tuple[Contradiction, ...]:
+        """Return the events that contradict the state before them, in order of time."""
         if self._times:
             self.as_of(self._times[-1])
-        return tuple(self._rejected)
+        return tuple(self._contradictions)
 
-    def policy_changes(self, start: int, end: int) -> bool:
-        """Whether another policy comes into force within [start, end)."""
+    def has_policy_change(self, start: int, end: int) -> bool:
+        """Return whether another policy comes into force within [start, end)."""
         first, last = (bisect_right(self._times, time - 1) for time in (start, end))
         return any(isinstance(event, SamplingPolicy) for event in self._events[first:last])
 
 
-def contradiction(state: RegistryState, event: RegistryEvent) -> Contradiction | None:
-    """Why an event cannot follow on a state; None if it can."""
+def find_contradiction(state: RegistryState, event: RegistryEvent) -> Contradiction | None:
+    """Return why an event contradicts a state, None if it does not."""
     match event:
         case Submitted():
-            owner = state.provider(event.model)
+            owner = state.provider_of(event.model)
             if owner is not None and owner != event.provider:
                 detail = f"expected {event.model} of {owner}, got a submission by {event.provider}"
                 return Contradiction(event, "two_owners", detail)
         case Released():
             for name in filter(None, (event.model, event.as_)):
-                model = state.models.get(state.key(name))
+                model = state.models.get(state.first_name(name))
                 if model is None or model.submitted_at is None:
                     detail = f"expected the release of a submitted model, got {name}"
                     return Contradiction(event, "unknown_variant", detail)
         case Renamed():
-            taken = state.key(event.to)
-            if taken != state.key(event.model) and (taken in state.models or event.to in state.aliases):
+            taken = state.first_name(event.to)
+            if taken != state.first_name(event.model) and (taken in state.models or event.to in state.aliases):
                 detail = f"expected a new name for {event.model}, got {event.to}, a name of {taken}"
                 return Contradiction(event, "name_taken", detail)
         case Retracted():
-            model = state.models.get(state.key(event.model))
+            model = state.models.get(state.first_name(event.model))
             if model is not None and model.released_at is not None:
                 detail = f"expected a model under test, got {event.model}, which is released"
                 return Contradiction(event, "retracted_after_release", detail)
@@ -205,8 +206,8 @@ def contradiction(state: RegistryState, event: RegistryEvent) -> Contradiction |
 def _after(state: RegistryState, event: RegistryEvent, at: int) -> RegistryState:
     match event:
         case Submitted():
-            said = ("provider", "family", "visibility", "license", "checkpoint_digest")
-            state = _changed(state, event.model, submitted_at=at, **{name: getattr(event, name) for name in said})
+            fields = ("provider", "family", "visibility", "license", "checkpoint_digest")
+            state = _changed(state, event.model, submitted_at=at, **{name: getattr(event, name) for name in fields})
         case Released():
             state = _changed(
                 state,
@@ -217,20 +218,20 @@ def _after(state: RegistryState, event: RegistryEvent, at: int) -> RegistryState
                 variants_tested=event.variants_tested,
             )
         case Renamed():
-            state = replace(state, aliases={**state.aliases, event.to: state.key(event.model)})
+            state = replace(state, aliases={**state.aliases, event.to: state.first_name(event.model)})
         case Deprecated():
-            state = _changed(state, event.model, deprecated_at=at, noticed=event.notice_url is not None)
+            state = _changed(state, event.model, deprecated_at=at, notice_given=event.notice_url is not None)
         case Retracted():
             state = _changed(state, event.model, retracted_at=at)
         case SamplingPolicy():
             weights: dict[str, float] = {}
             for name, weight in event.weights.items():
-                weights[state.key(name)] = weights.get(state.key(name), 0.0) + weight
+                weights[state.first_name(name)] = weights.get(state.first_name(name), 0.0) + weight
             state = replace(state, policy=PolicyInForce(at, weights))
     return state
 
 
 def _changed(state: RegistryState, name: str, **changes: object) -> RegistryState:
-    key = state.key(name)
+    key = state.first_name(name)
     model = replace(state.models.get(key, RegisteredModel(key)), **changes)  # type: ignore[arg-type]  # field names, above
     return replace(state, models={**state.models, key: model})

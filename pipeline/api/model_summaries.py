@@ -34,7 +34,7 @@ def list_models(connection: Connection) -> list[dict[str, Any]]:
     """Every model that a vote or the registry names, as `ModelDocument`, by name."""
     state = _registry_state(connection)
     newest = snapshots.latest(connection)
-    voted_on = {state.key(name) for name in dictionary.model_names(connection).values()}
+    voted_on = {state.first_name(name) for name in dictionary.model_names(connection).values()}
     rows = _newest_rows(connection, newest)
     return [_model_document(name, state, newest, rows) for name in sorted(voted_on | state.models.keys())]
 
@@ -46,7 +46,7 @@ def find_model(connection: Connection, name: str) -> dict[str, Any]:
         Problem: 404; no vote and no registry event names it.
     """
     state = _registry_state(connection)
-    key = state.key(name)
+    key = state.first_name(name)
     if key not in state.models and not page_queries.has_model(connection, key):
         raise not_found("the name of a model", name)
     newest = snapshots.latest(connection)

@@ -141,9 +141,9 @@ def removal_facts(
         sources: names of the data sources.
     """
     mine = {m.name: m for m in _models(provider, state)}
-    noticed = [name for name, m in mine.items() if m.deprecated_at is not None and m.noticed]
+    noticed = [name for name, m in mine.items() if m.deprecated_at is not None and m.notice_given]
     silent = [f"{name}: {how}" for name, how in sorted(removed.items()) if name in mine]
-    fallen = [what for model, what in sorted(falls.items()) if state.key(model) in mine]
+    fallen = [what for model, what in sorted(falls.items()) if state.first_name(model) in mine]
     unchecked = "A fact of the registry; the content of a notice is not checked."
     return (
         ProviderFact(

@@ -33,7 +33,7 @@ def withdrawn_scores(events: Sequence[RegistryEvent], scored_at: Mapping[str, in
         if not isinstance(event, Retracted | Deprecated | Renamed):
             continue
         at = to_microseconds(event.at)
-        key = registry.as_of(at).key(event.model)
+        key = registry.as_of(at).first_name(event.model)
         if scored_at.get(key, at + 1) <= at:
             finding = _withdrawal(event, key, scored_at[key])
             findings += [finding] if finding else []
@@ -73,7 +73,7 @@ def unannounced_removals(
     for name, model in sorted(state.models.items()):
         if model.retracted_at is not None and name in scored_at:
             result[name] = "retracted after it was scored"
-        elif model.deprecated_at is not None and not model.noticed:
+        elif model.deprecated_at is not None and not model.notice_given:
             result[name] = "deprecated without a notice"
         elif _over(model):
             continue

@@ -103,7 +103,7 @@ def release_times(state: RegistryState) -> dict[str, int]:
     """Model → time of its release, under its own name or as the public model of a variant."""
     found: dict[str, int] = {}
     for model in state.models.values():
-        for name in (model.name, state.key(model.released_as or model.name)):
+        for name in (model.name, state.first_name(model.released_as or model.name)):
             if model.released_at is not None:
                 found[name] = min(found.get(name, model.released_at), model.released_at)
     return found
@@ -217,7 +217,7 @@ def _release(
         )
     )
     public = model.released_as or model.name
-    plain = ModelRelease(model.name, state.key(public), model.provider, at, model.variants_tested, seen)
+    plain = ModelRelease(model.name, state.first_name(public), model.provider, at, model.variants_tested, seen)
     score = scores.get(model.name)
     if score is None:
         return plain

@@ -109,5 +109,5 @@ def run_window_detectors(
 
 def window_context(window: Window, registry: Registry, limits: FalseAlarmLimits) -> WindowContext:
     """Return what detectors may use besides a window."""
-    changes = registry.policy_changes(window.start - WINDOW_WIDTH + 1, window.end)
+    changes = registry.has_policy_change(window.start - WINDOW_WIDTH + 1, window.end)
     return WindowContext(registry.as_of(window.start), not changes, limits.false_alarms, limits.false_share)

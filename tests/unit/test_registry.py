@@ -55,7 +55,7 @@ EVENTS: list[RegistryEvent] = [
 def test_before_the_first_event_nothing_is_known() -> None:
     assert Registry(EVENTS).as_of(day(0.5)) == RegistryState()
     assert Registry().as_of(day(99)) == RegistryState()
-    assert RegistryState().provider("nobody") is None
+    assert RegistryState().provider_of("nobody") is None
     assert RegistryState().last_release is None
 
 
@@ -72,22 +72,22 @@ def test_the_end_of_a_model_s_life_as_a_fold_tells_it() -> None:
     assert (tested.released_at, tested.released_as, tested.variants_tested) == (day(4), "public", 7)
     assert (tested.retracted_at, tested.provider, tested.license) == (None, "acme", "open")
     assert state.models["failed"].retracted_at == day(8)
-    assert (public.deprecated_at, public.noticed, public.visibility) == (day(7), True, "public")
+    assert (public.deprecated_at, public.notice_given, public.visibility) == (day(7), True, "public")
     assert state.last_release == day(4)
 
 
 def test_votes_for_the_new_name_are_votes_for_the_model_from_the_renaming_on() -> None:
     registry = Registry(EVENTS)
-    assert registry.as_of(day(5) - 1).key("shiny") == "shiny"
-    assert registry.as_of(day(5)).key("shiny") == "public"
-    assert registry.as_of(day(5)).provider("shiny") == "acme"
+    assert registry.as_of(day(5) - 1).first_name("shiny") == "shiny"
+    assert registry.as_of(day(5)).first_name("shiny") == "public"
+    assert registry.as_of(day(5)).provider_of("shiny") == "acme"
     # Weights of both names are the weight of one model.
     assert registry.as_of(day(6)).policy == PolicyInForce(day(6), {"public": 3.0, "other": 1.0})
 
 
 def test_a_model_renamed_twice_keeps_its_first_name() -> None:
     twice = [*EVENTS[:5], Renamed(**common(5.5), model="shiny", to="shinier")]  # type: ignore[arg-type]
-    assert Registry(twice).as_of(day(9)).key("shinier") == "public"
+    assert Registry(twice).as_of(day(9)).first_name("shinier") == "public"
 
 
 @pytest.mark.parametrize("order", list(permutations(range(4)))[::5])
@@ -107,10 +107,10 @@ def test_a_state_asked_for_in_any_order_is_the_fold_up_to_that_time(times: list[
 
 def test_a_change_of_policy_within_a_window_is_seen() -> None:
     registry = Registry(EVENTS)
-    assert not registry.policy_changes(day(0), day(3))
-    assert registry.policy_changes(day(3), day(3) + 1)
-    assert registry.policy_changes(day(2.9), day(6.1))
-    assert not registry.policy_changes(day(3) + 1, day(6))
+    assert not registry.has_policy_change(day(0), day(3))
+    assert registry.has_policy_change(day(3), day(3) + 1)
+    assert registry.has_policy_change(day(2.9), day(6.1))
+    assert not registry.has_policy_change(day(3) + 1, day(6))
 
 
 @given(st.lists(st.floats(0.01, 10), min_size=2, max_size=6), st.integers(0, 99))
@@ -154,7 +154,7 @@ def test_a_contradiction_changes_nothing_and_is_listed_with_its_reason(
     event: RegistryEvent, reason: str, detail: str
 ) -> None:
     registry = Registry([*EVENTS, event])
-    (found,) = registry.rejected
+    (found,) = registry.contradictions
     assert (found.event, found.reason) == (event, reason)
     assert detail in found.detail
     assert registry.as_of(day(10)) == Registry(EVENTS).as_of(day(10))
@@ -166,19 +166,21 @@ def test_what_does_not_contradict_is_not_listed() -> None:
         Renamed(**common(9.5), model="public", to="shiny"),
         released(10, "tested", "public"),
     ]  # type: ignore[arg-type]
-    assert Registry([*EVENTS, *again]).rejected == ()
-    assert Registry().rejected == ()
+    assert Registry([*EVENTS, *again]).contradictions == ()
+    assert Registry().contradictions == ()
 
 
 def test_a_release_that_arrives_before_its_submission_is_no_contradiction() -> None:
-    assert Registry([released(2, "early"), submitted(1, "early")]).rejected == ()
-    assert [c.reason for c in Registry([released(1, "early"), submitted(2, "early")]).rejected] == ["unknown_variant"]
+    assert Registry([released(2, "early"), submitted(1, "early")]).contradictions == ()
+    assert [c.reason for c in Registry([released(1, "early"), submitted(2, "early")]).contradictions] == [
+        "unknown_variant"
+    ]
 
 
 def test_contradictions_are_the_same_whenever_states_were_asked_for() -> None:
     events = [*EVENTS, released(3, "nobody"), submitted(9, "tested", provider="other")]
     asked = Registry(events)
     asked.as_of(day(5))
-    assert asked.rejected == Registry(events).rejected
-    assert [c.reason for c in asked.rejected] == ["unknown_variant", "two_owners"]
-    assert asked.rejected == asked.rejected
+    assert asked.contradictions == Registry(events).contradictions
+    assert [c.reason for c in asked.contradictions] == ["unknown_variant", "two_owners"]
+    assert asked.contradictions == asked.contradictions

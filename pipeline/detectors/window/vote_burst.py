@@ -169,7 +169,7 @@ def _counts_and_shares(window: Window, context: WindowContext) -> dict[str, list
     for name, votes in zip(window.models, window.totals[:, _APPEARANCES].tolist(), strict=True):
         found[f"model:{name}"] = [votes, declared.get(name, undeclared)]
     for name in sorted(chosen.keys() | declared.keys()):
-        provider = context.registry.provider(name)
+        provider = context.registry.provider_of(name)
         if provider:
             one = found.setdefault(f"provider:{provider}", [0.0, undeclared])
             one[0] += chosen.get(name, 0)

@@ -95,7 +95,7 @@ class AuditInput:
     def _declared(self, start: int) -> list[float]:
         """The declared share π of each model; NaN on a day without a policy or with a change of policy."""
         policy = self.registry.as_of(start).policy
-        if policy is None or not policy.appearance or self.registry.policy_changes(start, start + DAY):
+        if policy is None or not policy.appearance or self.registry.has_policy_change(start, start + DAY):
             return [float("nan")] * len(self.models)
         return [policy.appearance.get(model, 0.0) for model in self.models]
 
@@ -140,7 +140,7 @@ class AuditInput:
         """Model → time of its first published rating, microseconds."""
         first: dict[str, int] = {}
         for name, at in self.first_published.items():
-            key = self.state.key(name)
+            key = self.state.first_name(name)
             first[key] = min(at, first.get(key, at))
         return first
 
@@ -193,7 +193,7 @@ def _boards(connection: Connection, state: RegistryState) -> tuple[PublishedBoar
         found.append(
             PublishedBoard(
                 "board", day, models, nothing, nothing, np.array(rating), np.array(lower), np.array(upper),
-                np.array(votes, dtype=np.int64), tuple(state.provider(name) or "" for name in models),
+                np.array(votes, dtype=np.int64), tuple(state.provider_of(name) or "" for name in models),
                 ("",) * len(rows),
             )
         )  # fmt: skip
@@ -208,7 +208,7 @@ def _styles(
         name
         for model in state.models.values()
         if model.released_as not in (None, model.name)
-        for name in (model.name, state.key(model.released_as or ""))
+        for name in (model.name, state.first_name(model.released_as or ""))
     }
     known = {number: name for number, name in numbers.items() if name in linked}
     summed: dict[str, sealed_styles.StyleMoments] = {}

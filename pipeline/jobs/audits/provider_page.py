@@ -64,7 +64,7 @@ def _page(name: str, given: AuditInput, found: Sequence[Finding]) -> dict[str, A
         "sources": _sources(given),
         "facts": [_fact_as_json(fact) for fact in _facts(name, given, sources)],
         "findings": [
-            finding_as_json(one) for one in found if one.subject == name or given.state.key(one.subject) in mine
+            finding_as_json(one) for one in found if one.subject == name or given.state.first_name(one.subject) in mine
         ],
     }
 
@@ -85,16 +85,20 @@ def _facts(name: str, given: AuditInput, sources: facts.FactSources) -> tuple[fa
         *facts.variant_facts(name, given.state, sources),
         *facts.release_facts(name, given.releases, sources),
         *share_facts.share_facts(name, book, sources),
-        *facts.claim_facts((one for one in checked_claims(given) if given.state.provider(one.model) == name), sources),
+        *facts.claim_facts(
+            (one for one in checked_claims(given) if given.state.provider_of(one.model) == name), sources
+        ),
         *facts.removal_facts(name, given.state, removed, fallen, sources),
-        *facts.contradiction_facts(name, (one for one in given.registry.rejected if _about(name, one, given)), sources),
+        *facts.contradiction_facts(
+            name, (one for one in given.registry.contradictions if _about(name, one, given)), sources
+        ),
     )
 
 
 def _about(name: str, one: Contradiction, given: AuditInput) -> bool:
     """Whether a rejected event is about a model of the provider, or by the provider."""
     model, by = getattr(one.event, "model", None), getattr(one.event, "provider", None)
-    return by == name or (model is not None and given.state.provider(model) == name)
+    return by == name or (model is not None and given.state.provider_of(model) == name)
 
 
 def _sources(given: AuditInput) -> dict[str, str]:

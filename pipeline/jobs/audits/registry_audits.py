@@ -98,7 +98,7 @@ def audit_claims(given: AuditInput) -> Audited:
 
 def checked_claims(given: AuditInput) -> list[claims.ClaimCheck]:
     """Pair every claim with every reproduction of it."""
-    key, found = given.state.key, []
+    key, found = given.state.first_name, []
     results = [e for e in given.events if isinstance(e, BenchmarkResult) and not e.perturbed]
     for claim in (e for e in given.events if isinstance(e, BenchmarkClaim)):
         for result in results:
@@ -113,13 +113,13 @@ def checked_claims(given: AuditInput) -> list[claims.ClaimCheck]:
 def audit_perturbations(given: AuditInput) -> Audited:
     """Compare each model's loss on a reworded benchmark with its peers' losses."""
     results = [e for e in given.events if isinstance(e, BenchmarkResult)]
-    plain = {(e.benchmark, given.state.key(e.model)): e for e in results if not e.perturbed}
+    plain = {(e.benchmark, given.state.first_name(e.model)): e for e in results if not e.perturbed}
     drops: dict[str, dict[str, claims.AccuracyDrop]] = {}
     for e in results:
-        base = plain.get((e.paired_with or e.benchmark, given.state.key(e.model)))
+        base = plain.get((e.paired_with or e.benchmark, given.state.first_name(e.model)))
         if e.perturbed and base is not None:
             pair = claims.score_pair(base.score, base.n, e.score, e.n)
-            drops.setdefault(base.benchmark, {})[given.state.key(e.model)] = claims.drop_of_scores(*pair)
+            drops.setdefault(base.benchmark, {})[given.state.first_name(e.model)] = claims.drop_of_scores(*pair)
     found: list[Finding] = []
     tests = 0
     for benchmark, of in drops.items():
@@ -142,7 +142,7 @@ def audit_arena_gap(given: AuditInput) -> Audited:
     measured: dict[str, dict[str, BenchmarkResult]] = {}
     for event in given.events:
         if isinstance(event, BenchmarkResult) and not event.perturbed:
-            measured.setdefault(given.state.key(event.model), {})[event.benchmark] = event
+            measured.setdefault(given.state.first_name(event.model), {})[event.benchmark] = event
     found, tests = [], 0
     for name, base in _bases(given, measured).items():
         both = sorted(measured[name].keys() & measured[base].keys())

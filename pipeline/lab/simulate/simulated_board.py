@@ -163,7 +163,7 @@ class SimulatedBoard:
     def context(self, window: int, false_alarms: float = 1.0) -> WindowContext:
         """What a detector may know at a window."""
         start = to_microseconds(self.at(window))
-        changes = self.registry.policy_changes(
+        changes = self.registry.has_policy_change(
             start - window_counter.WINDOW_WIDTH + 1, start + window_counter.WINDOW_WIDTH
         )
         return WindowContext(self.registry.as_of(start), not changes, false_alarms)

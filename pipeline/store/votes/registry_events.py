@@ -167,5 +167,5 @@ def _contradictions(connection: Connection) -> list[dict[str, Any]]:
             "reason": one.reason,
             "detail": one.detail,
         }
-        for one in Registry(known).rejected
+        for one in Registry(known).contradictions
     ]

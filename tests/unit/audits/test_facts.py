@@ -135,7 +135,7 @@ def test_what_left_the_board_is_told_by_how_it_left() -> None:
 
 def test_what_somebody_tried_to_say_is_told() -> None:
     registry = Registry([*EVENTS, retracted(7, "ant-v1")])
-    (found,) = facts.contradiction_facts("acme", registry.rejected, SOURCES)
+    (found,) = facts.contradiction_facts("acme", registry.contradictions, SOURCES)
     assert (found.value, found.unit) == (1, "events")
     assert "retracted_after_release: expected a model under test, got ant-v1" in found.detail[0]
 

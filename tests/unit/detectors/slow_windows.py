@@ -193,7 +193,7 @@ class VoteBurst:
         found: dict[str, tuple[float, float | None]] = {}
         for model in shown.keys() | drawn.keys():
             found[f"model:{model}"] = (shown.get(model, 0), drawn.get(model, 0.0) if drawn else None)
-            provider = context.registry.provider(model)
+            provider = context.registry.provider_of(model)
             if provider:
                 votes, share = found.get(f"provider:{provider}", (0.0, 0.0))
                 one_side = drawn.get(model, 0.0) / 2 if drawn else None
