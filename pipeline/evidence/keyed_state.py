@@ -1,4 +1,4 @@
-"""State per key: named arrays whose first axis is the key, sorted, and their bytes.
+"""State per key: named arrays whose first axis is the key, sorted. `vocabulary.packing` packs them as bytes.
 
 Laws: a key's row depends only on what happened to that key; adding keys, dropping keys and packing change no other row;
 input arrays are never changed.
@@ -6,9 +6,6 @@ input arrays are never changed.
 
 from __future__ import annotations
 
-import json
-import struct
-import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -16,11 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.vocabulary.arrays import Int64
+from pipeline.vocabulary.packing import NamedArrays
 
-KeyedColumns = dict[str, npt.NDArray[Any]]
+KeyedColumns = NamedArrays
 KEY = "key"
-
-_LENGTH = struct.Struct("<I")
 
 
 def add_keys(
@@ -64,24 +60,3 @@ def _blank(row: Any, count: int) -> npt.NDArray[Any]:
 def take_rows(columns: KeyedColumns, rows: npt.NDArray[Any]) -> KeyedColumns:
     """Return the columns with only these rows (a mask or ascending positions)."""
     return {name: values[rows] for name, values in columns.items()}
-
-
-def pack(state: Mapping[str, npt.NDArray[Any]]) -> bytes:
-    """Pack named arrays as bytes: the same arrays give the same bytes on every machine."""
-    arrays = {name: np.ascontiguousarray(state[name]) for name in sorted(state)}
-    arrays = {name: a.astype(a.dtype.newbyteorder("<")) for name, a in arrays.items()}
-    head = json.dumps({name: [a.dtype.str, list(a.shape)] for name, a in arrays.items()}).encode()
-    return zlib.compress(_LENGTH.pack(len(head)) + head + b"".join(a.tobytes() for a in arrays.values()), 1)
-
-
-def unpack(raw: bytes) -> KeyedColumns:
-    """Return the arrays that `pack` packed."""
-    body = zlib.decompress(raw)
-    (length,) = _LENGTH.unpack_from(body)
-    at = _LENGTH.size + length
-    state: KeyedColumns = {}
-    for name, (dtype, shape) in json.loads(body[_LENGTH.size : at]).items():
-        array = np.frombuffer(body, dtype=dtype, count=int(np.prod(shape)), offset=at).reshape(shape)
-        at += array.nbytes
-        state[name] = array.astype(array.dtype.newbyteorder("="))
-    return state

@@ -21,46 +21,14 @@ from pipeline.evidence import Reference
 from pipeline.scoring.detector_contracts import VoterDetector
 from pipeline.scoring.vote_processor import DetectorResults, DetectorStates, run_detectors_on_partition
 from pipeline.store.votes import snapshots_in_force, voter_states
+from pipeline.vocabulary.packing import pack_parts, unpack_parts
 
 # Written states that stay in memory: about 400 bytes each with their dictionary entry, so 80 MB.
 _CAPACITY = 200_000
 _BATCHES, _SECONDS = 20, 5.0
-# A length that does not fit one byte is this byte and four more.
-_LONG = 255
 
 ByVoter = dict[int, dict[int, DetectorStates]]
 """Partition number → voter → states of its detectors."""
-
-
-def pack_parts(parts: DetectorStates, tags: bytes) -> bytes:
-    """Pack the states of all detectors for one voter.
-
-    Args:
-        parts: the state of each detector.
-        tags: the tag byte of each detector.
-    """
-    joined = []
-    for tag, part in zip(tags, parts, strict=True):
-        if part:
-            n = len(part)
-            joined.append(bytes((tag, n)) if n < _LONG else bytes((tag, _LONG)) + n.to_bytes(4, "little"))
-            joined.append(part)
-    return b"".join(joined)
-
-
-def unpack_parts(state: bytes, tags: bytes) -> DetectorStates:
-    """Unpack a state: one part a tag, None for a detector without one; parts of other tags are skipped."""
-    found: list[bytes | None] = [None] * len(tags)
-    at, end = 0, len(state)
-    while at < end:
-        place, n = tags.find(state[at]), state[at + 1]
-        at += 2
-        if n == _LONG:
-            n, at = int.from_bytes(state[at : at + 4], "little"), at + 4
-        if place >= 0:
-            found[place] = state[at : at + n]
-        at += n
-    return tuple(found)
 
 
 class VoterStateCache:

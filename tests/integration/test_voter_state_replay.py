@@ -13,8 +13,8 @@ from pipeline.open_store import open_store
 from pipeline.settings import Settings, override
 from pipeline.store.db import schema
 from pipeline.stream.source import FileSource
-from pipeline.stream.voter_state_cache import unpack_parts
 from pipeline.stream.worker import Worker
+from pipeline.vocabulary.packing import unpack_parts
 
 OPTIONS = Settings(voter_key="11" * 32, batch_votes=700, max_consecutive_rejects=10**6)
 

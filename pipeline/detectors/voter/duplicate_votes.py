@@ -38,6 +38,7 @@ from pipeline.evidence.cusums import CUSUM_LEVELS, CUSUM_UNIT, cusums
 from pipeline.scoring.detector_contracts import VoterVotes
 from pipeline.scoring.signals import AlertSignal, Severity
 from pipeline.vocabulary.arrays import Bool, Int64
+from pipeline.vocabulary.packing import read_records
 
 REMEMBERED = 4
 """Earlier votes of the voter with which a vote is compared, two bytes each."""
@@ -119,10 +120,10 @@ def _unpack(prior: Sequence[bytes | None]) -> tuple[Int64, Int64, Int64, Int64]:
     has = heads >= _HAS_EVIDENCE
     w = np.zeros(len(known), dtype=np.int64)
     rows = np.flatnonzero(has).tolist()
-    w[rows] = np.frombuffer(b"".join([known[i][1:5] for i in rows]), dtype="<u4")
+    w[rows] = read_records("<u4", [known[i][1:5] for i in rows])
     tails = [state[5 if more else 1 :] for state, more in zip(known, has.tolist(), strict=True)]
     voter = np.repeat(np.arange(len(known)), [len(tail) // 2 for tail in tails])
-    return heads & ~_HAS_EVIDENCE, w, np.frombuffer(b"".join(tails), dtype="<u2").astype(np.int64), voter
+    return heads & ~_HAS_EVIDENCE, w, read_records("<u2", tails).astype(np.int64), voter
 
 
 def _pack(emitted: Int64, w: Int64, voter: Int64, mark: Int64) -> list[bytes]:

@@ -37,6 +37,7 @@ from pipeline.evidence.cusums import CUSUM_LEVELS, CUSUM_UNIT, cusums
 from pipeline.scoring.detector_contracts import VoterVotes
 from pipeline.scoring.signals import AlertSignal, Severity
 from pipeline.vocabulary.arrays import Int64
+from pipeline.vocabulary.packing import read_records, split_records
 from pipeline.vocabulary.time import MINUTE, SECOND
 
 _PACE, _RATIO = 1 / 30.0, 5.0
@@ -62,7 +63,7 @@ class VoterRate:
         earlier: Callable[[int], Reference] | None = None,  # noqa: ARG002  # no state refers to a snapshot
     ) -> tuple[list[bytes], list[AlertSignal]]:
         """See `VoterDetector`. Cost: a few vector operations a vote."""
-        states = np.frombuffer(b"".join([_NEW_VOTER if s is None else s for s in prior]), dtype=_STATE).copy()
+        states = read_records(_STATE, [_NEW_VOTER if s is None else s for s in prior]).copy()
         known = reference.has_both(votes.model_a, votes.model_b)
         rows = np.flatnonzero(known & (votes.at > 0) & (votes.at % MINUTE != 0))
         voter, second = votes.voter[rows], votes.at[rows] // SECOND
@@ -78,8 +79,7 @@ class VoterRate:
         last = np.append(first[1:], True)[: len(voter)]
         states["last"][voter[last]] = second[last]
         states["w"][voter[last]] = np.clip(w[last], 0, np.iinfo(np.uint32).max)
-        packed, size = states.tobytes(), _STATE.itemsize
-        return [packed[size * i : size * (i + 1)] for i in range(len(states))], alerts
+        return split_records(states), alerts
 
     def _alerts(
         self, votes: VoterVotes, rows: Int64, voter: Int64, w: Int64, gap: Int64, states: np.ndarray

@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection
 from pipeline.store.db import schema
 from pipeline.store.votes.ingest import VotePosition
 from pipeline.vocabulary.arrays import Int64
+from pipeline.vocabulary.packing import pack_integers, unpack_integers
 
 
 def pack_runs(offsets: Int64, first: int, end: int) -> bytes | None:
@@ -27,7 +28,7 @@ def pack_runs(offsets: Int64, first: int, end: int) -> bytes | None:
     cut = np.flatnonzero(np.diff(offsets) != 1) + 1
     starts = np.concatenate([[0], cut]) if len(offsets) else np.zeros(0, dtype=np.int64)
     lengths = np.diff(np.append(starts, len(offsets)))
-    return zlib.compress(np.column_stack([offsets[starts], lengths]).astype("<i8").tobytes(), 1)
+    return pack_integers(np.column_stack([offsets[starts], lengths]))
 
 
 def find_leaves(connection: Connection, positions: Iterable[VotePosition]) -> dict[VotePosition, int]:
@@ -125,5 +126,5 @@ def _in_range(row: Any, asked: Int64) -> list[tuple[int, int]]:
 def _unpack_runs(row: Any) -> tuple[Int64, Int64]:
     if row.runs is None:
         return np.array([row.first_offset]), np.array([row.next_offset - row.first_offset])
-    flat = np.frombuffer(zlib.decompress(bytes(row.runs)), dtype="<i8").astype(np.int64).reshape(-1, 2)
+    flat = unpack_integers(bytes(row.runs)).reshape(-1, 2)
     return flat[:, 0], flat[:, 1]

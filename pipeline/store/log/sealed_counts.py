@@ -6,7 +6,6 @@ years as on the first day. It is changed only under the seal's lock.
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +19,7 @@ from pipeline.store.votes.arrow_reader import to_numpy
 from pipeline.vocabulary.arrays import Bool, Int64
 from pipeline.vocabulary.fates import ACCEPTED, FATES
 from pipeline.vocabulary.outcomes import OUTCOMES
+from pipeline.vocabulary.packing import pack_integers, unpack_integers
 
 _TOTAL = "votes"
 _OUTCOMES, _FATES = len(OUTCOMES), len(FATES)
@@ -155,11 +155,10 @@ def _tie_moments(voter: Int64, tied: Bool) -> Int64:
 
 def pack(sealed: SealedCounts) -> bytes:
     """The counts as the bytes of a segment's row."""
-    raw = sealed.ties.astype("<i8").tobytes() + sealed.pairs.astype("<i8").tobytes()
-    return zlib.compress(raw, 1)
+    return pack_integers(sealed.ties, sealed.pairs)
 
 
 def unpack(raw: bytes) -> SealedCounts:
     """The counts of `pack`."""
-    flat = np.frombuffer(zlib.decompress(raw), dtype="<i8").astype(np.int64)
+    flat = unpack_integers(raw)
     return SealedCounts(flat[4:].reshape(-1, 5), flat[:4])

@@ -7,18 +7,18 @@ from collections.abc import Mapping
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.evidence import keyed_state
 from pipeline.scoring.detector_contracts import WindowState
 from pipeline.store.db import dialect, schema
+from pipeline.vocabulary.packing import pack_arrays, unpack_arrays
 
 
 def read(connection: Connection) -> dict[str, WindowState]:
     """The state of each window detector."""
     c = schema.detector_state.c
-    return {name: keyed_state.unpack(bytes(raw)) for name, raw in connection.execute(sa.select(c.detector, c.state))}
+    return {name: unpack_arrays(bytes(raw)) for name, raw in connection.execute(sa.select(c.detector, c.state))}
 
 
 def write(connection: Connection, states: Mapping[str, WindowState]) -> None:
     """Replace states."""
-    rows = [{"detector": name, "state": keyed_state.pack(state)} for name, state in sorted(states.items())]
+    rows = [{"detector": name, "state": pack_arrays(state)} for name, state in sorted(states.items())]
     dialect.upsert(connection, schema.detector_state, ["detector"], rows)

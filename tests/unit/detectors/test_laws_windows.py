@@ -15,12 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.detectors import WINDOW
-from pipeline.evidence import keyed_state
 from pipeline.lab.simulate.simulated_board import SimulatedBoard, WindowEffect
 from pipeline.registry import RegistryState
 from pipeline.scoring.detector_contracts import WindowContext, WindowDetector, WindowState
 from pipeline.scoring.signals import NO_PARTITION, AlertSignal, ClearedSignal, Signal
 from pipeline.scoring.window import Window
+from pipeline.vocabulary.packing import pack_arrays, unpack_arrays
 
 # Each detector's own tests count its lines; to count them again in a hundred thousand windows takes half the time.
 pytestmark = pytest.mark.no_cover
@@ -99,7 +99,7 @@ def test_a_state_that_went_through_bytes_gives_the_same_to_the_bit(detector: Win
     said: list[Signal] = []
     other = copy.deepcopy(detector)
     for first, end in zip([0, *sorted(cuts)], [*sorted(cuts), len(windows)], strict=True):
-        state, more = run(other, windows[first:end], keyed_state.unpack(keyed_state.pack(state)))
+        state, more = run(other, windows[first:end], unpack_arrays(pack_arrays(state)))
         said += more
     final, expected = whole(detector.name, 4.5, 1, True)
     assert said == expected
@@ -180,7 +180,7 @@ def test_a_state_costs_a_bounded_number_of_bytes_a_key(detector: WindowDetector)
     early, late = whole(detector.name, 4.5, 1, True)[0], whole(detector.name, 8, 3, False)[0]
     for state in (early, late):
         assert sum(values.nbytes for values in state.values()) <= 3 * (12 + 4 + 300) * 700
-        assert len(keyed_state.pack(state)) <= 256 * 1024
+        assert len(pack_arrays(state)) <= 256 * 1024
 
 
 @every_detector

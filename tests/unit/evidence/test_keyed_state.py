@@ -1,11 +1,10 @@
-"""State a key: rows are independent of each other, bytes hold everything."""
+"""State per key: rows are independent of each other."""
 
 from typing import Any
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as st_numpy
 
 from pipeline.evidence import keyed_state
 
@@ -44,24 +43,3 @@ def test_pruning_keeps_whole_rows(keys: list[str]) -> None:
     kept = keyed_state.take_rows(state, np.arange(len(keys)) % 2 == 0)
     assert kept[keyed_state.KEY].tolist() == sorted(keys)[::2]
     assert kept["count"].tolist() == list(range(0, len(keys), 2))
-
-
-@given(
-    st.dictionaries(
-        st.text(max_size=5),
-        st_numpy.arrays(
-            st.sampled_from([np.int64, np.float64, np.int32, np.bool_]),
-            st_numpy.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=4),
-        ),
-        max_size=4,
-    ),
-    names,
-)
-def test_bytes_hold_all_there_is_to_know(state: dict[str, Any], keys: list[str]) -> None:
-    state[keyed_state.KEY] = np.array(keys, dtype=np.str_)
-    again = keyed_state.unpack(keyed_state.pack(state))
-    assert again.keys() == state.keys()
-    for name, values in state.items():
-        assert again[name].dtype == values.dtype
-        assert np.array_equal(again[name], values, equal_nan=values.dtype.kind == "f")
-    assert keyed_state.pack(again) == keyed_state.pack(dict(reversed(list(state.items()))))

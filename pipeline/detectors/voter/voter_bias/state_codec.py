@@ -21,6 +21,7 @@ import numpy as np
 
 from pipeline.detectors.voter.voter_bias.target_models import FoldedSums, TargetModels
 from pipeline.vocabulary.arrays import Bool, Int8, Int64
+from pipeline.vocabulary.packing import read_records
 
 MAX_PENDING = 32
 """Entries. Folding them again costs less than storing the components of as many votes."""
@@ -93,14 +94,14 @@ class StateHeads:
     def unpack(cls, states: Sequence[bytes | None]) -> StateHeads:
         """Unpack the heads of states; None is a new voter."""
         v = len(states)
-        kinds = np.frombuffer(b"".join([b"\0" if s is None else s[:1] for s in states]), dtype=np.uint8)
+        kinds = read_records(np.uint8, [b"\0" if s is None else s[:1] for s in states])
         lengths = np.array([0 if s is None else len(s) for s in states], dtype=np.int64)
         zeros = [np.zeros(v, dtype=np.int64) for _ in range(7)]
         heads = cls(kinds == _COMPONENTS, np.zeros((v, 2), dtype=np.int64), *zeros)
         for kind, dtype in ((_HISTORY, _SHORT), (_COMPONENTS, _LONG)):
             rows = np.flatnonzero(kinds == kind)
             size = dtype.itemsize
-            found = np.frombuffer(b"".join([_bytes(states[i])[:size] for i in rows.tolist()]), dtype=dtype)
+            found = read_records(dtype, [_bytes(states[i])[:size] for i in rows.tolist()])
             for name in ("emitted", "votes", "ties", "bound", "uniform", "tie", "snapshot"):
                 getattr(heads, name)[rows] = found[name]
             if kind == _HISTORY:
@@ -174,7 +175,7 @@ class PendingVotes:
         """
         size = _PENDING.itemsize
         tails = [_bytes(s)[-size * n :] if n else b"" for s, n in zip(states, pending.tolist(), strict=True)]
-        entries = np.frombuffer(b"".join(tails), dtype=_PENDING)
+        entries = read_records(_PENDING, tails)
         voter = np.repeat(np.arange(len(states)), pending)
         marked = np.flatnonzero(entries["outcome"] == _MARKER)
         named = entries["model_a"][marked].astype(np.int64) | entries["model_b"][marked].astype(np.int64) << 16
@@ -201,12 +202,12 @@ def unpack_components(states: Sequence[bytes | None]) -> tuple[FoldedSums, Targe
     sums = FoldedSums(np.zeros(m, dtype=np.int64), np.zeros((m, 3), dtype=np.int64), np.zeros(m, dtype=np.int64))
     rows = [i for i, s in enumerate(states) if s is not None and s[0] == _COMPONENTS]
     known = [_bytes(states[i]) for i in rows]
-    folded = np.frombuffer(b"".join([s[size : size + _FOLDED.itemsize] for s in known]), dtype=_FOLDED)
-    sums.met[rows] = np.frombuffer(b"".join([s[:size] for s in known]), dtype=_LONG)["met"]
+    folded = read_records(_FOLDED, [s[size : size + _FOLDED.itemsize] for s in known])
+    sums.met[rows] = read_records(_LONG, [s[:size] for s in known])["met"]
     sums.generic[rows], sums.total[rows] = folded["generic"], folded["total"]
     first = size + _FOLDED.itemsize
     ends = (first + sums.met[rows] * _ENTRY.itemsize).tolist()
-    entries = np.frombuffer(b"".join([s[first:end] for s, end in zip(known, ends, strict=True)]), dtype=_ENTRY)
+    entries = read_records(_ENTRY, [s[first:end] for s, end in zip(known, ends, strict=True)])
     columns = [entries[name].astype(np.int64) for name in ("model", "rank", "votes", "sums")]
     return sums, TargetModels(np.repeat(np.arange(m), sums.met), *columns)
 
