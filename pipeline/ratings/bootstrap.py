@@ -26,6 +26,7 @@ from scipy.sparse import csr_array
 
 from ..errors import BadCounts, Disconnected
 from ..vocabulary.arrays import Float64
+from . import validation
 from .blas_threads import single_blas_thread
 from .bradley_terry import Fit, fit_matrix, pair_weights
 from .pair_counts import PairCounts
@@ -63,8 +64,7 @@ class BootstrapRatings:
         Raises:
             BadCounts: `level` is not between 0 and 1.
         """
-        if not 0 < level < 1:
-            raise BadCounts(f"expected a level between 0 and 1, got {level}")
+        validation.require_level(level)
         low, high = np.quantile(self.theta, [(1 - level) / 2, (1 + level) / 2], axis=0)
         return low, high
 

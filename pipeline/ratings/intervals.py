@@ -14,8 +14,8 @@ from math import log
 import numpy as np
 from scipy.special import ndtri
 
-from ..errors import BadCounts
 from ..vocabulary.arrays import Float64, Int64
+from . import validation
 from .bradley_terry import Fit
 
 POINTS_PER_LOGIT = 400 / log(10)
@@ -72,13 +72,26 @@ def wald_intervals(fit: Fit, *, level: float = 0.95) -> RatingIntervals:
     Raises:
         BadCounts: `level` is not between 0 and 1.
     """
-    if not 0 < level < 1:
-        raise BadCounts(f"expected a level between 0 and 1, got {level}")
     rating = MEAN_RATING + fit.theta * POINTS_PER_LOGIT
-    # Rounding can make a variance of 0 negative.
-    se = np.sqrt(np.maximum(np.diag(fit.covariance), 0.0)) * POINTS_PER_LOGIT
-    reach = float(ndtri((1 + level) / 2)) * se
-    return RatingIntervals(rating, se, rating - reach, rating + reach)
+    se = standard_errors(fit.covariance) * POINTS_PER_LOGIT
+    margin = wald_quantile(level) * se
+    return RatingIntervals(rating, se, rating - margin, rating + margin)
+
+
+def standard_errors(covariance: Float64) -> Float64:
+    """Return the square roots of the diagonal; rounding can make a variance of 0 negative."""
+    result: Float64 = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    return result
+
+
+def wald_quantile(level: float) -> float:
+    """Return z = Φ⁻¹((1 + level) / 2), half the width of a two-sided interval in standard errors.
+
+    Raises:
+        BadCounts: `level` is not between 0 and 1.
+    """
+    validation.require_level(level)
+    return float(ndtri((1 + level) / 2))
 
 
 def marginal_ranks(shown: RatingIntervals) -> MarginalRanks:

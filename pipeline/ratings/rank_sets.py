@@ -21,6 +21,7 @@ from scipy.linalg import eigh
 
 from ..errors import BadCounts
 from ..vocabulary.arrays import Float64, Int64
+from . import validation
 from .blas_threads import single_blas_thread
 from .bradley_terry import Fit
 
@@ -57,8 +58,7 @@ def simultaneous_rank_sets(fitted: Fit, *, level: float = 0.95, draws: int = _DR
     Raises:
         BadCounts: a level outside (0, 1), or too few draws for that quantile.
     """
-    if not 0 < level < 1:
-        raise BadCounts(f"expected a level between 0 and 1, got {level}")
+    validation.require_level(level)
     if draws * (1 - level) < 1:
         raise BadCounts(f"expected at least {int(np.ceil(1 / (1 - level)))} draws for a level of {level}, got {draws}")
     V = fitted.covariance

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
-from scipy.special import ndtri
 
-from ..errors import BadCounts, Collinear, NotConverged, Separated
+from ..errors import Collinear, NotConverged, Separated
 from ..vocabulary.arrays import Float64
 from .bradley_terry import Fit
+from .intervals import standard_errors, wald_quantile
 from .newton import laplacian
 from .vote_rows import GramBlocks, LikelihoodSums, VoteRows, required
 
@@ -52,13 +52,11 @@ class StyleFit:
         Raises:
             BadCounts: `level` is not between 0 and 1.
         """
-        if not 0 < level < 1:
-            raise BadCounts(f"expected a level between 0 and 1, got {level}")
-        reach = float(ndtri((1 + level) / 2)) * np.sqrt(np.maximum(np.diag(self.covariance), 0.0))
-        return self.coefficients - reach, self.coefficients + reach
+        margin = wald_quantile(level) * standard_errors(self.covariance)
+        return self.coefficients - margin, self.coefficients + margin
 
 
-Clusters = Callable[[Float64, Float64], Float64]
+ClusterScatter = Callable[[Float64, Float64], Float64]
 
 
 class StyleNewton:
@@ -74,7 +72,7 @@ class StyleNewton:
         # The information of each feature alone, at the start.
         self._alone: Float64 | None = None
 
-    def maximise(self, start: Fit, clusters: Clusters | None = None) -> StyleFit:
+    def maximise(self, start: Fit, clusters: ClusterScatter | None = None) -> StyleFit:
         """Maximise the likelihood from a fit without style.
 
         A step is halved if the slope along it at its end is below −¼ of the slope at its beginning. The likelihood is
@@ -163,7 +161,7 @@ class StyleNewton:
         self._alone = alone
 
     def _result(
-        self, at: Float64, iterations: int, gradient: Float64, step: Float64, clusters: Clusters | None
+        self, at: Float64, iterations: int, gradient: Float64, step: Float64, clusters: ClusterScatter | None
     ) -> StyleFit:
         sums = self._sums_at(at, information=True, scatter=clusters is None)
         information = required(sums.information)

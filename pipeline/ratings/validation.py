@@ -21,6 +21,12 @@ from ..vocabulary.arrays import Float64, Int32, Int64
 MOST_VOTES = 2**53
 
 
+def require_level(level: float) -> None:
+    """Raise unless a coverage is between 0 and 1."""
+    if not 0 < level < 1:
+        raise BadCounts(f"expected a level between 0 and 1, got {level}")
+
+
 def model_names(models: Sequence[str]) -> tuple[str, ...]:
     """Return the names as a tuple; each must be a non-empty text and occur once."""
     names = tuple(models)
