@@ -178,7 +178,7 @@ class StyleNewton:
         ratings = Fit(theta, V[:size, :size], (profiled + profiled.T) / 2, iterations, norm, converged=True)
         return StyleFit(ratings, self._names, at[size:], V[size:, size:], self._scale)
 
-    def _clustered(self, clusters: Clusters, at: Float64) -> Float64:
+    def _clustered(self, clusters: ClusterScatter, at: Float64) -> Float64:
         scale = np.concatenate([np.ones(self._size), self._scale])
         result: Float64 = clusters(at[: self._size], at[self._size :] / self._scale) / np.outer(scale, scale)
         return result
