@@ -1,8 +1,8 @@
 """Arrays as one binary parameter of PostgreSQL.
 
-The driver turns a Python list into text, element by element: for the ids of a batch that cost as much
-as the query itself. Here numpy lays out the binary form (PostgreSQL source, `array_recv`): a header,
-then each element with its length before it.
+The driver converts a Python list to text, element by element: for the ids of a batch that costs as much as the query
+itself. Here numpy lays out the binary form (PostgreSQL source, `array_recv`): a header, then each element after its
+length.
 """
 
 from __future__ import annotations
@@ -75,12 +75,12 @@ class _BlobsDumper(Dumper):
 
 
 def _header(element: int, count: int) -> bytes:
-    """Dimensions, "has NULLs", type of the elements, length and lower bound of the dimension."""
+    """Number of dimensions, "has NULLs", element type, length and lower bound of the dimension."""
     return struct.pack(">iiIii", 1, 0, element, count, 1) if count else struct.pack(">iiI", 0, 0, element)
 
 
 def register(connection: Connection[Any] | AsyncConnection[Any]) -> None:
-    """Teach a driver's connection these parameters."""
+    """Register these parameter types with a connection of the driver."""
     connection.adapters.register_dumper(BigIntegers, _BigIntegersDumper)
     connection.adapters.register_dumper(Blobs, _BlobsDumper)
     connection.adapters.register_dumper(Uuids, _UuidsDumper)

@@ -29,13 +29,13 @@ _TRAILER = b"\xff\xff"
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """One column of a COPY stream: its lengths (−1 is NULL) and how to get some of its rows."""
+    """One column of a COPY stream: the lengths of its values (−1 is NULL) and the values."""
 
     lengths: Int64
     values: Any
     dtype: str | None  # None for bytes
 
-    def of(self, rows: Int64, length: int) -> npt.NDArray[Any]:
+    def take(self, rows: Int64, length: int) -> npt.NDArray[Any]:
         if self.dtype is not None:
             return np.asarray(self.values[rows])
         values = self.values if len(rows) == len(self.values) else [self.values[i] for i in rows.tolist()]
@@ -49,13 +49,13 @@ def write(connection: Connection, table: Table, columns: Mapping[str, Values]) -
     fields = [_field(table.c[name].type, values, n) for name, values in columns.items()]
     cursor = raw_cursor(connection)
     statement = f'COPY "{table.name}" ({names}) FROM STDIN (FORMAT BINARY)'
-    blocks = [_HEADER, *_blocks(fields, n), _TRAILER]  # made first: a COPY that waits for its client holds locks
+    blocks = [_HEADER, *_blocks(fields, n), _TRAILER]  # before COPY begins: it holds locks while it waits for us
     try:
         with cursor.copy(statement) as copy:
             for block in blocks:
                 copy.write(block)
     except psycopg.Error as error:
-        # SQLAlchemy does not see this cursor: without this its users would not know the race or the lost connection.
+        # SQLAlchemy does not wrap errors of this cursor: callers would not recognise a race or a lost connection.
         lost = bool(cursor.connection.closed)
         if lost:
             connection.invalidate(error)
@@ -122,7 +122,7 @@ def _dtype(kind: Any) -> str:
 
 
 def _blocks(fields: Sequence[_Field], n: int) -> Iterator[bytes]:
-    """Rows of equal lengths as one array each."""
+    """Lay out the rows: those of equal lengths are one block."""
     shape = np.column_stack([f.lengths for f in fields])
     fixed = (shape == shape[0]).all(axis=0)
     if fixed.all():
@@ -145,5 +145,5 @@ def _block(fields: Sequence[_Field], lengths: Int64, rows: Int64) -> bytes:
     for i, (field, length) in enumerate(zip(fields, lengths.tolist(), strict=True)):
         block[f"l{i}"] = length
         if length > 0:
-            block[f"v{i}"] = field.of(rows, length)
+            block[f"v{i}"] = field.take(rows, length)
     return block.tobytes()

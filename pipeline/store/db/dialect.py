@@ -195,14 +195,16 @@ def key_bytes(connection: Connection, column: str) -> str:
     return f'uuid_send("{column}")' if has_server(connection) else f'"{column}"'
 
 
-def rows_at(connection: Connection, table: str, columns: str, places: Sequence[tuple[int, int]]) -> list[sa.Row[Any]]:
-    """Columns of the rows at these (partition_no, offset), which are there, in the same order."""
+def rows_at(
+    connection: Connection, table: str, columns: str, positions: Sequence[tuple[int, int]]
+) -> list[sa.Row[Any]]:
+    """Columns of the existing rows at these (partition_no, offset), in the same order."""
     if not has_server(connection):
         query = f'SELECT {columns} FROM {table} WHERE partition_no = ? AND "offset" = ?'  # noqa: S608
-        return [connection.exec_driver_sql(query, place).one() for place in places]
-    parts, offsets = (BigIntegers(np.array(column, dtype=np.int64)) for column in zip(*places, strict=True))
+        return [connection.exec_driver_sql(query, position).one() for position in positions]
+    parts, offsets = (BigIntegers(np.array(column, dtype=np.int64)) for column in zip(*positions, strict=True))
     query = (
-        f"SELECT {columns} FROM unnest(%s, %s) WITH ORDINALITY AS place(p, o, i)"  # noqa: S608
+        f"SELECT {columns} FROM unnest(%s, %s) WITH ORDINALITY AS wanted(p, o, i)"  # noqa: S608
         f' JOIN {table} ON partition_no = p AND "offset" = o ORDER BY i'
     )
     return list(connection.exec_driver_sql(query, (parts, offsets)).all())
@@ -216,7 +218,7 @@ def value_rows(connection: Connection, first: int, rows: Sequence[tuple[int, byt
     return "SELECT %s, n, b FROM unnest(%s, %s) AS given(n, b)", (first, numbers, Blobs([blob for _, blob in rows]))
 
 
-def csv_of(connection: Connection, columns: Mapping[str, str], table: str) -> str:
+def csv_query(connection: Connection, columns: Mapping[str, str], table: str) -> str:
     """A query, in driver SQL, for all votes of a partition's [first, end) as one text in CSV, as bytes or NULL.
 
     Rows through a driver, value by value or line by line, cost more than all the hashing of a seal. Parameters:
@@ -253,7 +255,7 @@ def csv_of(connection: Connection, columns: Mapping[str, str], table: str) -> st
 
 
 def fetch_bytes(connection: Connection, query: str, parameters: tuple[Any, ...]) -> bytes:
-    """The one value of a query in driver SQL, which is bytes; empty for NULL."""
+    """The single value of a query in driver SQL, which is bytes; empty for NULL."""
     cursor = raw_cursor(connection, **({"binary": True} if has_server(connection) else {}))
     (data,) = cursor.execute(query, parameters).fetchone()
     cursor.close()

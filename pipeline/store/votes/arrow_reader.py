@@ -2,7 +2,7 @@
 
 Laws: a batch has votes of one partition in the order of their offsets; the two databases give the same columns.
 
-Both databases put the rows of a batch together as one text in CSV (`dialect.csv_of`), which Arrow reads. A thread
+Both databases put the rows of a batch together as one text in CSV (`dialect.csv_query`), which Arrow reads. A thread
 reads the next batch while the caller works on this one, without Python's lock.
 """
 
@@ -108,7 +108,7 @@ def partition_sources(connection: Connection) -> dict[int, tuple[str, int]]:
 
 def read_batch(connection: Connection, part: int, first: int, end: int) -> pa.RecordBatch:
     """The votes of a partition's [first, end), `BATCH_ROWS` offsets at most, read by the calling thread."""
-    query = dialect.csv_of(connection, _COLUMNS, "vote")
+    query = dialect.csv_query(connection, _COLUMNS, "vote")
     found = _parse(dialect.fetch_bytes(connection, query, (part, first, end)))
     # Databases do not promise the order within an aggregate.
     ordered = pc.all(pc.greater(found["offset"][1:], found["offset"][:-1])).as_py()
