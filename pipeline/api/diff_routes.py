@@ -64,7 +64,7 @@ def diff_document(reader: StoreReader, connection: Connection, found: BoardDiff)
         "excluded": [dict(one) for one in found.excluded],
         "restored": [dict(one) for one in found.restored],
         "settings": [{"name": name, "before": old, "after": new} for name, (old, new) in found.settings.items()],
-        "untold": found.untold,
+        "untold": found.missing_points_reason,
         "rows": [_move_document(one) for one in found.moves],
     }
 

@@ -130,7 +130,7 @@ def _diff_document(found: BoardDiff) -> dict[str, Any]:
         "excluded": list(found.excluded),
         "restored": list(found.restored),
         "settings": {name: {"before": old, "after": new} for name, (old, new) in found.settings.items()},
-        "untold": found.untold,
+        "untold": found.missing_points_reason,
         "rows": [
             {**asdict(one), "places": one.places, "rating": one.rating_change, "reason": move_reason(one)}
             for one in found.moves

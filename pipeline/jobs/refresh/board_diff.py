@@ -98,7 +98,7 @@ class BoardDiff:
         excluded, restored: exclusions that were added and undone.
         settings: name → (before, after) of those that differ.
         votes: number of new votes that the view counts.
-        untold: why some points are None, "" if none are.
+        missing_points_reason: why some points are None, "" if none are.
     """
 
     before: PublishedSnapshot
@@ -109,7 +109,7 @@ class BoardDiff:
     restored: tuple[Mapping[str, str], ...]
     settings: Mapping[str, tuple[Any, Any]]
     votes: int
-    untold: str
+    missing_points_reason: str
 
 
 def compare_snapshots(
@@ -132,7 +132,7 @@ def compare_snapshots(
         read_rating_input(connection, before.log_size, after.body["exclusions"]),
         read_rating_input(connection, after.log_size, after.body["exclusions"]),
     ]
-    points, untold = _points(before, after, view, counted, old, new)
+    points, reason = _points(before, after, view, counted, old, new)
     fresh = _counts(counted[2], view).minus(_counts(counted[1], view))
     battles = _battles(fresh, old)
     passes = _find_passes(old, new)
@@ -152,7 +152,7 @@ def compare_snapshots(
         before, after, view, tuple(sorted(found, key=_biggest_rise)),
         tuple(e for key, e in entries[1].items() if key not in entries[0]),
         tuple(e for key, e in entries[0].items() if key not in entries[1]),
-        _settings(before, after), fresh.total, untold,
+        _settings(before, after), fresh.total, reason,
     )  # fmt: skip
 
 
@@ -166,7 +166,7 @@ def _points(
 ) -> tuple[dict[str, dict[str, float | None]], str]:
     """Compute the points of each step for every model on both boards, and why some are None."""
     options = [_options(one) for one in (before, after)]
-    untold = ""
+    reason = ""
     ratings: list[Mapping[str, float] | None] = [{model: row["rating"] for model, row in old.items()}]
     for step, changed in ((0, options[0] != options[1]), (1, _changed(counted[0], counted[1], view))):
         if not changed:
@@ -175,7 +175,7 @@ def _points(
         try:
             ratings.append(_ratings(counted[step], view, options[1]))
         except RatingError as error:
-            untold = f"{STEPS[step]}: {error}"
+            reason = f"{STEPS[step]}: {error}"
             ratings.append(None)
     ratings.append({model: row["rating"] for model, row in new.items()})
     points: dict[str, dict[str, float | None]] = {}
@@ -185,7 +185,7 @@ def _points(
             step: None if first is None or second is None else round(second - first, 2) + 0.0
             for step, first, second in zip(STEPS, at, at[1:], strict=False)
         }
-    return points, untold
+    return points, reason
 
 
 def _changed(first: RatingInput, second: RatingInput, view: str) -> bool:
