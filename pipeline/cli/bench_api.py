@@ -13,6 +13,7 @@ import typer
 from pipeline.cli.app import JsonOption, emit, err, out
 from pipeline.cli.bench_group import bench
 from pipeline.devstack import PostgresServer
+from pipeline.devstack.process import free_port
 from pipeline.lab.bench import api_load, served_board
 from pipeline.settings import Settings
 
@@ -39,7 +40,7 @@ def api(
             url = stack.enter_context(PostgresServer(folder / "postgres")).create_database("bench_api")
         err.print("preparing three snapshots, and votes for the worker …")
         rest = served_board.prepare_store(folder, url, options, votes)
-        port = served_board.free_port()
+        port = free_port()
         stack.enter_context(served_board.run_integrity(url, options, "serve", "--port", str(port)))
         asyncio.run(api_load.wait_until_ready(_HOST, port))
         paths = served_board.request_mix(url, options)

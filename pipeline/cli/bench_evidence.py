@@ -10,7 +10,8 @@ from rich.table import Table
 from pipeline.cli.app import JsonOption, emit, err, out
 from pipeline.cli.bench_group import bench
 from pipeline.errors import Usage
-from pipeline.lab.bench.detector_accuracy import PARTS, AccuracyFigure
+from pipeline.lab.bench.accuracy_figure import AccuracyFigure
+from pipeline.lab.bench.detector_accuracy import PARTS
 
 
 @bench.command()

@@ -141,7 +141,7 @@ def _attackers_found(store: Store, story: DemoScenario, listed: list[dict[str, A
     found: dict[str, Counter[str]] = {}
     for attacker in story.attackers:
         label = format_pseudonym(store.pseudonym(attacker.voter))
-        kind = f"{attacker.kind} {attacker.aim or ''}".strip()
+        kind = f"{attacker.kind} {attacker.target_model or ''}".strip()
         found.setdefault(kind, Counter()).update(["voters", severity.pop(label, "none")])
     rows = [
         {"kind": kind, "voters": c["voters"], "warned": c["warning"], "excluded": c["critical"]}

@@ -1,15 +1,19 @@
-"""Measurements, as ratios within one run: the worker beside the bare loop, the rating engine beside its peers.
+"""Benchmarks, as ratios within one run because a machine's speed drifts.
 
-evidence.py      how often detectors are wrong, and how soon they are right
-streams.py       votes through the worker: the bare client loop, PostgreSQL, SQLite, several workers
-tables.py        the tables that everybody rates: the real counts as 1.67 million rows, and a synthetic one with style
-tasks.py         our side of each task; `python -m pipeline.lab.bench.rating_tasks` is the child process that runs one
-peers/           the peers' side, each a script on its own for the peers' environment: they import nothing of ours
-environment.py   that environment, .venv-bench, apart from ours: one peer brings JAX
-comparison.py    every task by everybody, each in a process of its own, and the ratios
-coverage.py      a simulation: do 95% intervals hold the truth 95% of the time?
+    stream_throughput         votes per second of the worker and of a bare client loop
+    ledger_costs              sealing, verifying and refreshing relative to hashing and reading
+    sweep_costs               a sweep relative to one read of the same votes
+    api_load, served_board    requests per second while a worker runs; the store and the requests for it
+    rating_comparison         the rating engine relative to its peers, each run in its own process
+    rating_tables             the tables of votes that every engine gets
+    rating_tasks, peers       the tasks of the project, and those of the peers
+    peer_environment          the peers' environment .venv-bench
+    interval_coverage         coverage of 95% intervals, by simulation
+    selection_bias            correction of the winner's curse, by simulation
+    detector_accuracy         false-alarm rates and detection delays: voter_detector_accuracy,
+                              window_detector_accuracy; accuracy_figure is a figure with its target
 
-A task is timed from a table of strings in memory (a pandas DataFrame, as read from Parquet) to ratings; reading the
-file is not timed. "First" is the first call of a process, "warm" the fastest of those after it. Peak memory is the
-process's own largest resident set, table and interpreter included.
+A rating task is timed from a table of strings in memory (a pandas DataFrame, as read from Parquet) to ratings; reading
+the file is not timed. "First" is the first call of a process, "warm" the fastest later one. Peak memory is the
+largest resident set of the process, table and interpreter included.
 """

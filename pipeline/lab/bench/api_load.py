@@ -1,11 +1,11 @@
-"""Load on the API beside a running worker: mixed reads against an empty route, in turns.
+"""Load generator for the API: mixed reads and an empty route alternate while a worker runs.
 
-The server is one process, the load another, the worker a third that reads the rest of the story over and over into the
-served store. The load is a closed loop of connections that are kept open; the empty route and the mix take turns on the
-same connections, so that both meet the same machine. The mix: what browsers and programs ask for, each with its weight;
-one read in a hundred is a receipt of a vote that nobody has asked for before, which no kept answer helps. Every other
-address is asked for once before the clock starts (how long that takes is told too): what is immutable is made once in
-the life of a server; what is not, the worker's alerts make again while the clock runs.
+Server, load and worker are three processes; the worker reads votes into the served store. The load is a closed loop
+over open connections; the empty route and the mix alternate on the same connections, so that both meet the same machine
+state. The mix contains what browsers and programs request, by weight; one request in a hundred is a receipt of a
+different vote, which no cached response serves. Every other address is requested once before the measurement (its
+duration is reported): immutable responses are cached for the life of a server; the others are computed again during
+the measurement, as the worker changes the store.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _HEAD = b"\r\n\r\n"
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """What a stretch of requests took.
+    """Result of one kind of load.
 
     Attributes:
-        requests: answered.
-        seconds: of the whole.
-        p50, p99: seconds of one.
-        statuses: how many of each.
+        requests: answered requests.
+        seconds: total duration.
+        p50, p99: latency of a request, seconds.
+        statuses: responses by status.
     """
 
     requests: int
@@ -41,27 +41,27 @@ class LoadResult:
 
     @property
     def rate(self) -> float:
-        """Requests a second."""
+        """Requests per second."""
         return self.requests / self.seconds
 
 
 @dataclass
 class LoadSamples:
-    """Latencies and statuses of one kind of load, over its turns."""
+    """Latencies, seconds, and statuses of one kind of load over its turns."""
 
     latencies: list[float]
     statuses: dict[int, int]
     seconds: float = 0.0
 
-    def load(self) -> LoadResult:
-        """Summed up."""
+    def summarize(self) -> LoadResult:
+        """Return rate and percentiles."""
         ordered = sorted(self.latencies)
         at = len(ordered) - 1
         return LoadResult(len(ordered), self.seconds, ordered[at // 2], ordered[round(at * 0.99)], dict(self.statuses))
 
 
 class HttpConnection:
-    """HTTP/1.1 by hand: a client library would take longer than the server."""
+    """A minimal HTTP/1.1 client: a client library would need more time than the server."""
 
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
@@ -73,11 +73,11 @@ class HttpConnection:
         self._reader, self._writer = await asyncio.open_connection(self._host, self._port, limit=1 << 22)
 
     def close(self) -> None:
-        """Let go."""
+        """Close."""
         self._writer.close()
 
     async def get(self, path: str) -> tuple[int, bytes]:
-        """Status and body."""
+        """Return status and body."""
         request = f"GET {path} HTTP/1.1\r\nHost: bench\r\nAccept-Encoding: gzip\r\n\r\n"
         self._writer.write(request.encode())
         head = await self._reader.readuntil(_HEAD)
@@ -92,17 +92,17 @@ class HttpConnection:
 async def run_load(
     host: str, port: int, paths: Sequence[str], turns: int, seconds: float, connections: int
 ) -> list[LoadResult]:
-    """Let the empty route and the mix take turns.
+    """Alternate the empty route and the mix.
 
     Args:
         host, port: of the server.
-        paths: the mix, drawn from as it stands; more of one for more weight.
-        turns: of each.
-        seconds: of a turn.
-        connections: kept open.
+        paths: the mix; an address occurs as often as its weight asks for.
+        turns: number of turns of each.
+        seconds: length of a turn.
+        connections: number of open connections.
 
     Returns:
-        The load of the empty route and that of the mix.
+        The results of the empty route and of the mix.
     """
     opened = [HttpConnection(host, port) for _ in range(connections)]
     await asyncio.gather(*(one.open() for one in opened))
@@ -126,15 +126,11 @@ async def run_load(
         taken.seconds += time.perf_counter() - started
     for one in opened:
         one.close()
-    return [one.load() for one in kinds]
+    return [one.summarize() for one in kinds]
 
 
 async def request_once(host: str, port: int, paths: Sequence[str]) -> float:
-    """Ask for each address once: what is immutable is made here, before the clock.
-
-    Returns:
-        Seconds.
-    """
+    """Request each address once, so that immutable responses are cached; return the seconds."""
     one = HttpConnection(host, port)
     await one.open()
     started = time.perf_counter()
@@ -145,10 +141,10 @@ async def request_once(host: str, port: int, paths: Sequence[str]) -> float:
 
 
 async def wait_until_ready(host: str, port: int, seconds: float = 30.0) -> None:
-    """Until the server answers.
+    """Wait until the server answers.
 
     Raises:
-        Unavailable: it does not.
+        Unavailable: no answer within `seconds`.
     """
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -160,4 +156,4 @@ async def wait_until_ready(host: str, port: int, seconds: float = 30.0) -> None:
                 return
         except (OSError, asyncio.IncompleteReadError):
             await asyncio.sleep(0.1)
-    raise Unavailable(f"expected an answer from {host}:{port} within {seconds:g} s")
+    raise Unavailable(f"expected {host}:{port} to answer within {seconds:g} s, got no answer")

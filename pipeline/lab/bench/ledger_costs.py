@@ -1,13 +1,12 @@
-"""What the public ledger costs, beside what cannot be had for less.
+"""Measures the cost of the public ledger relative to lower bounds, as ratios within one run of one process.
 
-    seal      `jobs.seal` of all votes, tiles included, beside one loop of hashlib's SHA-256 over the same leaves
-    verify    `verify_bundle` of the bundle (hashes, counts, ratings), beside reading its Parquet and that same loop
-    refresh   after 10,000 votes more, beside the refresh of the first 10,000 on an empty log; medians of three
+    seal      `jobs.seal` of all votes, tiles included, relative to one loop of hashlib's SHA-256 over the same leaves
+    verify    `verify_bundle` (hashes, counts, ratings), relative to reading the bundle's Parquet and the same loop
+    refresh   after 10,000 more votes, relative to the refresh of the first 10,000 on an empty log; medians of three
     proof     tiles that the receipt of one vote reads
 
-Every figure is a ratio of one run in one process. A made store: votes on 129 models by as many voters as a real board
-would have, four partitions, put into their tables as a worker would, but without evidence; none has style counts (a
-board under style control is fitted to all votes anew, see jobs/styling.py).
+The store is synthetic: votes on 129 models by as many voters as a real board has, four partitions, inserted as a
+worker does, without evidence. No vote has style counts (a style-controlled board is refitted to all votes).
 """
 
 from __future__ import annotations
@@ -53,15 +52,15 @@ class LedgerCosts:
     """Seconds of one run.
 
     Attributes:
-        votes: of the log.
-        seal: of all votes.
+        votes: votes of the log.
+        seal: sealing all votes.
         bare_hashing: SHA-256 over their leaves, one after the other.
-        reading: their Parquet files.
-        verify: the bundle.
+        reading: reading their Parquet files.
+        verify: verifying the bundle.
         first: refreshes of the first 10,000 votes.
         later: refreshes after 10,000 more.
-        tiles_read: for the receipt of a vote, the most of a hundred.
-        path: hashes of its proof.
+        tiles_read: tiles read for the receipt of a vote, the maximum of a hundred.
+        path: hashes of the longest of their proofs.
     """
 
     votes: int
@@ -76,7 +75,7 @@ class LedgerCosts:
 
     @property
     def ratios(self) -> dict[str, float]:
-        """The three that have a bar."""
+        """The three ratios that have a bar."""
         return {
             "seal": self.bare_hashing / self.seal,
             "verify": self.verify / (self.reading + self.bare_hashing),
@@ -85,12 +84,12 @@ class LedgerCosts:
 
     @property
     def most_tiles(self) -> int:
-        """A proof of O(log n): a tile holds eight levels, and a level has at most two that a path needs."""
+        """The bar of `tiles_read`: a tile has eight levels, and a path needs at most two tiles of a level."""
         return 2 * -(-self.votes.bit_length() // 8)
 
     @property
     def passed(self) -> bool:
-        """Whether every bar holds."""
+        """Whether every bar is met."""
         ratios = self.ratios
         return (
             ratios["seal"] >= LEAST_SEAL
@@ -100,31 +99,31 @@ class LedgerCosts:
         )
 
 
-def measure(make_url: Callable[[str], str], folder: Path, votes: int, tell: Callable[[str], None]) -> LedgerCosts:
-    """Make the stores and measure.
+def measure(make_url: Callable[[str], str], folder: Path, votes: int, report: Callable[[str], None]) -> LedgerCosts:
+    """Create the stores and measure.
 
     Args:
-        make_url: name → the URL of a store that does not exist.
+        make_url: name → URL of a store that does not exist.
         folder: for the bundle.
-        votes: of the large log.
-        tell: what is being done.
+        votes: votes of the large log.
+        report: gets a line for each step.
     """
     options = Settings(voter_key="00" * 32, ledger_key="11" * 32, anchor="", ledger=str(folder / "ledger"))
     with configuration.override(options):
-        tell("small logs …")
+        report("small logs …")
         first = [_first_refresh(make_url(f"small_{number}"), number) for number in range(_ROUNDS + 1)][1:]
         url = make_url("large")
-        tell(f"{votes:,} votes are made …")
+        report(f"inserting {votes:,} votes …")
         insert_votes(url, options, votes, seed=0)
-        tell("sealed …")
+        report("sealing …")
         seal = _timed(lambda: jobs.seal(url))
         jobs.refresh_board(url)
         store = open_store(url, voter_key=options.key, create=False)
         bundle.write_folder(folder / "bundle", snapshot_bundles.read_bundle(store))
-        tell("hashed, read and verified …")
+        report("hashing, reading and verifying …")
         bare, reading = _floor(folder / "bundle")
         verified = _timed(lambda: verify_bundle(bundle.BundleFolder(folder / "bundle")))
-        tell("10,000 votes more …")
+        report("10,000 more votes …")
         later = [_later_refresh(url, options, number) for number in range(_ROUNDS)]
         tiles, path = _proofs(store)
         store.close()
@@ -138,7 +137,7 @@ def _timed(what: Callable[[], Any]) -> float:
 
 
 def _first_refresh(url: str, seed: int) -> float:
-    """The first one of a process also imports: the caller leaves it out."""
+    """Time a refresh of a new store; the first one of a process also imports, so the caller drops it."""
     insert_votes(url, configuration.load(), NEW_VOTES, seed)
     return _timed(lambda: jobs.refresh_board(url))
 
@@ -149,7 +148,7 @@ def _later_refresh(url: str, options: Settings, number: int) -> float:
 
 
 def _floor(folder: Path) -> tuple[float, float]:
-    """Seconds of hashing every leaf of a bundle, and of reading its Parquet."""
+    """Return the seconds of hashing every leaf of a bundle, and of reading its Parquet."""
     said = load_manifest((folder / bundle.MANIFEST).read_bytes())
     hashing = reading = 0.0
     for one in said.segments:
@@ -161,7 +160,7 @@ def _floor(folder: Path) -> tuple[float, float]:
 
 
 def _proofs(store: Store) -> tuple[int, int]:
-    """Tiles read and hashes of the longest proof of a hundred votes."""
+    """Return the maximum tiles read and hashes of the proofs of a hundred votes."""
     with store.read() as connection:
         ids = list(connection.scalars(sa.select(schema.vote.c.vote_id).limit(100_000)))
     found = [log_proofs.prove_vote(store, vote) for vote in ids[:: len(ids) // 100]]
@@ -169,7 +168,7 @@ def _proofs(store: Store) -> tuple[int, int]:
 
 
 def insert_votes(url: str, options: Settings, votes: int, seed: int) -> None:
-    """Votes put into a store, new or not, behind those that it has."""
+    """Append votes to a store, which is created if it is missing."""
     rng = np.random.default_rng(seed)
     store = open_store(url, voter_key=options.key, worker=True)
     number = NameDictionary(store).numbers("model", [f"model-{i:03}" for i in range(_MODELS)])
@@ -229,7 +228,7 @@ def _insert(connection: sa.Connection, rng: np.random.Generator, a: Any, b: Any,
 
 
 def _partitions(connection: sa.Connection) -> list[tuple[int, int]]:
-    """The partitions, made if there are none, with their next offsets."""
+    """Return the partitions with their next offsets; creates them if there are none."""
     p = schema.partition.c
     found = connection.execute(sa.select(p.partition_no, p.next_offset).order_by(p.partition_no)).all()
     if found:

@@ -1,6 +1,6 @@
-"""The peers' environment, .venv-bench: a folder beside ours with a lock of its own.
+"""The peers' environment .venv-bench, with its own lock.
 
-Law: no peer is ever installed where our code runs; one of them pins numpy and brings JAX.
+Law: no peer is installed in the project's environment: one of them pins numpy and brings JAX.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ _TARGET = ".venv-bench/.synced"
 
 
 def peers_python() -> Path:
-    """The interpreter of the peers' environment, which is made if it is not there.
+    """Return the interpreter of the peers' environment; creates the environment if it is missing.
 
     Raises:
-        Unavailable: this is no checkout, or the packages cannot be had.
+        Unavailable: this is not a checkout, or the packages could not be installed.
     """
     python = _ROOT / ".venv-bench" / "bin" / "python"
     if (_ROOT / _TARGET).exists():
         return python
     if not (_ROOT / "requirements-bench.lock").is_file() or shutil.which("make") is None:
         raise Unavailable(
-            "expected a checkout with requirements-bench.lock and make, to set up the peers that we are measured "
-            "beside; `make bench-ratings` does it"
+            f"expected a checkout with requirements-bench.lock, and make, to install the peers; got none in {_ROOT}: "
+            "run `make bench-ratings` in a checkout"
         )
     made = subprocess.run(["make", "-C", str(_ROOT), _TARGET], capture_output=True, text=True, check=False)
     if made.returncode:

@@ -1,10 +1,10 @@
-"""Every task by everybody, each in a process of its own, and the ratios.
+"""Runs every rating task with every engine, each in its own process, and computes the ratios.
 
-Laws: the same table for all, from one file; one process runs at a time; a peer is judged by its fastest way (warm, the
-setting that suits it); a ratio compares warm with warm and first call with first call.
+Laws: all engines read the same table from one file; one process runs at a time; a peer counts with its fastest setting;
+a ratio compares warm calls with warm calls and first calls with first calls.
 
-Of 100 bootstraps a peer runs a few and the rest is extrapolated, which the result says: with the time of 2 and of n
-rounds, T(100) = T(2) + 98 (T(n) − T(2)) / (n − 2), so that starting processes is not multiplied. A hundred rounds of a
+A peer runs a few of 100 bootstraps and the rest is extrapolated, which the result states: with the time of 2 and of n
+rounds, T(100) = T(2) + 98 (T(n) − T(2)) / (n − 2), so that process start is not multiplied. A hundred rounds of a
 peer take minutes; `peer_rounds=100` runs them.
 """
 
@@ -29,7 +29,7 @@ ROUNDS = 100
 _PEERS = Path(__file__).parent / "peers"
 _SCRIPTS = {"arena-rank": "arena_rank_tasks.py", "evalica": "evalica_tasks.py"}
 
-# How many times as fast as the faster peer; and with less memory than every peer.
+# Required speed as a multiple of the fastest peer's; memory must be less than every peer's.
 BARS = {"ratings": 15.0, "bootstrap": 40.0, "style": 12.0}
 
 
@@ -38,14 +38,14 @@ class EngineRun:
     """One task on one table by one engine.
 
     Attributes:
-        engine: us or a peer, with the setting if it has several.
+        engine: the project or a peer, with the setting if it has several.
         first: seconds of the first call of the process.
         warm: seconds of the fastest later call, or of the only one.
-        cpu: CPU seconds of the leanest call of the process itself: what a busy machine does not blur.
-        peak_mb: largest resident set of the process; of the one that reads the table, where a peer starts several.
-        error: worst |Δ| from the exact optimum, points; NaN where there is none to compare with.
-        extrapolated: rounds that were run of those that the seconds stand for; 0 if all were.
-        failed: why there are no figures; empty if there are.
+        cpu: least CPU seconds of a call, of this process alone; less affected by other load than seconds.
+        peak_mb: largest resident set of the process (the one that reads the table, where a peer starts several).
+        error: maximum |Δ| from the exact optimum, points; NaN where there is no optimum to compare with.
+        extrapolated: rounds that were run, where the seconds are extrapolated; else 0.
+        failed: why there are no figures; else empty.
     """
 
     engine: str
@@ -60,12 +60,12 @@ class EngineRun:
 
 @dataclass(frozen=True, slots=True)
 class ComparedTask:
-    """A task on a table, and how everybody did.
+    """A task on a table, run by every engine.
 
     Attributes:
         task: ratings, bootstrap or style.
         table: real or synthetic.
-        runs: ours first.
+        runs: the project's first.
     """
 
     task: str
@@ -74,7 +74,7 @@ class ComparedTask:
 
     @property
     def ours(self) -> EngineRun:
-        """Our run."""
+        """The project's run."""
         return self.runs[0]
 
     @property
@@ -89,36 +89,35 @@ class ComparedTask:
 
     @property
     def ratio(self) -> float:
-        """How many times as fast as the fastest peer, warm."""
+        """The fastest peer's warm seconds over the project's."""
         return self.faster.warm / self.ours.warm
 
     @property
     def ratio_first(self) -> float:
-        """The same for the first call of a process."""
+        """`ratio` of the first calls."""
         return min(run.first for run in self.peers) / self.ours.first
 
     @property
     def ratio_cpu(self) -> float:
-        """The same in CPU seconds, which a busy machine blurs less; NaN where a peer's processes are not counted."""
+        """`ratio` of CPU seconds; NaN where a peer's child processes are not counted."""
         return min(run.cpu for run in self.peers) / self.ours.cpu
 
     @property
     def lean(self) -> bool:
-        """Less peak memory than every peer."""
+        """Whether the project has less peak memory than every peer."""
         return all(self.ours.peak_mb < run.peak_mb for run in self.peers)
 
     @property
     def passed(self) -> bool:
-        """The bar is met."""
+        """Whether speed and memory meet the bars."""
         return self.ratio >= BARS[self.task] and self.lean
 
 
 class RatingComparison:
-    """Runs children."""
+    """Runs the child processes; `python` is the interpreter of the peers' environment."""
 
-    def __init__(self, python: Path, repeats: int, peer_rounds: int, say: Callable[[str], None]) -> None:
-        """Compare by the interpreter of the peers' environment."""
-        self._python, self._repeats, self._peer_rounds, self._say = python, repeats, peer_rounds, say
+    def __init__(self, python: Path, repeats: int, peer_rounds: int, report: Callable[[str], None]) -> None:
+        self._python, self._repeats, self._peer_rounds, self._report = python, repeats, peer_rounds, report
         self.versions: dict[str, str] = {}
 
     def ratings(self, table: str, path: Path) -> ComparedTask:
@@ -157,13 +156,13 @@ class RatingComparison:
         return EngineRun(peer, seconds, seconds, float("nan"), run.peak_mb, run.error, extrapolated=more)
 
     def _ours(self, task: str, path: Path, repeats: int, rounds: int = 0) -> dict[str, Any]:
-        self._say(f"{OURS}: {task}")
+        self._report(f"{OURS}: {task}")
         return _child(
             [sys.executable, "-m", "pipeline.lab.bench.rating_tasks", task, str(path), str(repeats), str(rounds)]
         )
 
     def _peer(self, peer: str, task: str, path: Path, repeats: int, rounds: int = 0) -> dict[str, Any]:
-        self._say(f"{peer}: {task}" + (f", {rounds} rounds" if rounds else ""))
+        self._report(f"{peer}: {task}" + (f", {rounds} rounds" if rounds else ""))
         script = str(_PEERS / _SCRIPTS[peer])
         found = _child([str(self._python), "-W", "ignore", script, task, str(path), str(repeats), str(rounds)])
         self.versions[peer] = found["version"]
@@ -176,7 +175,7 @@ class RatingComparison:
 
 
 def _tried(engine: str, run: Callable[[], EngineRun]) -> EngineRun:
-    """A peer's run; one that fails (for want of memory, say) is a line that says so and ends nothing."""
+    """Return a peer's run; a failure (out of memory, say) is a result and does not end the comparison."""
     try:
         return run()
     except Unavailable as error:
@@ -185,10 +184,10 @@ def _tried(engine: str, run: Callable[[], EngineRun]) -> EngineRun:
 
 
 def _task(task: str, table: str, runs: list[EngineRun]) -> ComparedTask:
-    """Law: a bar needs a peer.
+    """Return the task with its runs.
 
     Raises:
-        Unavailable: every peer failed.
+        Unavailable: every peer failed, so there is no ratio.
     """
     found = ComparedTask(task, table, tuple(runs))
     if not found.peers:
@@ -197,7 +196,7 @@ def _task(task: str, table: str, runs: list[EngineRun]) -> ComparedTask:
 
 
 def _error(found: Mapping[str, Any], exact: Mapping[str, Any]) -> float:
-    """Worst |Δ| in points, both in the mean-zero gauge."""
+    """Return the maximum |Δ| in points, both with mean zero."""
     names = sorted(exact["theta"])
     given, wanted = (np.array([one["theta"][name] for name in names]) for one in (found, exact))
     difference = (given - given.mean()) - (wanted - wanted.mean())
@@ -205,15 +204,15 @@ def _error(found: Mapping[str, Any], exact: Mapping[str, Any]) -> float:
 
 
 def _child(command: list[str]) -> dict[str, Any]:
-    """Run one child to its end and read its document.
+    """Run one child process and read its JSON document.
 
     Raises:
-        Unavailable: it failed; says what it said last.
+        Unavailable: it failed; quotes its last line.
     """
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        told = f"signal {-done.returncode}" if done.returncode < 0 else last
-        raise Unavailable(f"expected {' '.join(Path(word).name for word in command[-5:])} to finish, got: {told}")
+        reason = f"signal {-done.returncode}" if done.returncode < 0 else last
+        raise Unavailable(f"expected {' '.join(Path(word).name for word in command[-5:])} to finish, got: {reason}")
     found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return found

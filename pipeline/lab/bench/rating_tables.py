@@ -1,45 +1,29 @@
-"""The tables that everybody rates.
+"""Writes the tables of votes that every rating engine gets.
 
-Law: the same seed gives the same rows, so a table is made once a run and read by every child from one Parquet file.
+Law: the same seed gives the same rows; each table is written once a run, and every child reads the same Parquet file.
 """
 
 from __future__ import annotations
 
-import csv
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.ratings import PairCounts
+from pipeline.lab.simulate.pair_rates import real_counts
 from pipeline.vocabulary.arrays import Float64, Int32, Int64
 from pipeline.vocabulary.outcomes import OUTCOMES
 
 FEATURES = ("tokens", "headers", "lists", "bold")
 # Published coefficients, for one standard deviation: length, headers, lists, bold.
 _GAMMA = np.array([0.249, 0.024, 0.031, 0.019])
-# A tie is likelier the closer the two are; this makes a third of the synthetic votes ties.
+# Ties are likelier between close models; with this factor a third of the synthetic votes are ties.
 _TIES = 0.99
 
 
-def real_counts() -> PairCounts:
-    """The 1,670,250 real votes that come with the package, as counts."""
-    path = files("pipeline") / "data" / "chatbot_arena_20240814_pair_counts.csv"
-    rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
-    names = sorted({row[side] for row in rows for side in ("model_a", "model_b")})
-    code = {name: place for place, name in enumerate(names)}
-    return PairCounts.from_rows(
-        names,
-        [code[row["model_a"]] for row in rows],
-        [code[row["model_b"]] for row in rows],
-        [[int(row[column]) for column in ("win_a", "win_b", "tie", "tie_bothbad")] for row in rows],
-    )
-
-
 def write_real_votes(path: Path, seed: int = 20240814) -> int:
-    """Every real vote as a row, in random order and on random sides; returns the number of rows."""
+    """Write every real vote as a row, in random order and on random sides; return the number of rows."""
     counts = real_counts()
     table = counts.table()
     votes = table.ravel()
@@ -55,7 +39,7 @@ def write_real_votes(path: Path, seed: int = 20240814) -> int:
 
 
 def write_synthetic_votes(path: Path, votes: int = 2_000_000, models: int = 243, seed: int = 7) -> int:
-    """Votes with style: log-normal popularity, a third of them ties; returns the number of rows."""
+    """Write votes with style counts: log-normal popularity, a third of them ties; return the number of rows."""
     rng = np.random.default_rng(seed)
     theta = rng.normal(0, 0.75, models)
     popularity = rng.lognormal(0, 1, models)
@@ -86,14 +70,7 @@ def _style(rng: np.random.Generator, length: Float64) -> Int64:
     return np.stack([tokens, *(rng.poisson(tokens / per) for per in (220, 70, 90))], axis=1)
 
 
-def _write(
-    path: Path,
-    names: tuple[str, ...],
-    a: Int64,
-    b: Int64,
-    outcome: Int64,
-    columns: dict[str, Int32],
-) -> None:
+def _write(path: Path, names: tuple[str, ...], a: Int64, b: Int64, outcome: Int64, columns: dict[str, Int32]) -> None:
     texts = {
         column: pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(labels)).cast(pa.string())
         for column, codes, labels in (
@@ -102,5 +79,5 @@ def _write(
             ("winner", outcome, list(OUTCOMES)),
         )
     }
-    # Texts as texts: no reader may find them encoded already.
+    # Plain strings, not dictionary-encoded: encoding them is part of every engine's task.
     pq.write_table(pa.table({**texts, **columns}), path, use_dictionary=False, compression="zstd")

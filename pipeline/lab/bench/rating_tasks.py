@@ -1,4 +1,4 @@
-"""Our side of each task, and the child process that runs one.
+"""The project's side of each rating task, and the child process that times one.
 
     python -m pipeline.lab.bench.rating_tasks TASK FILE REPEATS [ROUNDS]
 
@@ -7,17 +7,12 @@ prints one JSON document: seconds of each call, peak memory, and θ by model.
 
 from __future__ import annotations
 
-import json
-import resource
 import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from pipeline.lab.bench.peers.timed_task import Result, time_calls
 from pipeline.lab.bench.rating_tables import FEATURES
 from pipeline.ratings import (
     PairCounts,
@@ -29,12 +24,9 @@ from pipeline.ratings import (
     style_contrast,
     wald_intervals,
 )
-from pipeline.vocabulary.arrays import Float64
-
-Result = tuple[tuple[str, ...], Float64, list[float]]
 
 
-def ratings(table: pd.DataFrame) -> Result:
+def fit_with_intervals(table: pd.DataFrame) -> Result:
     """Strings → ratings with sandwich intervals and rank sets."""
     counts = PairCounts.from_labels(table["model_a"], table["model_b"], table["winner"])
     fitted = fit(counts)
@@ -42,7 +34,7 @@ def ratings(table: pd.DataFrame) -> Result:
     return counts.models, fitted.theta, []
 
 
-def bootstraps(table: pd.DataFrame, rounds: int) -> Result:
+def fit_with_bootstrap(table: pd.DataFrame, rounds: int) -> Result:
     """Strings → ratings with bootstrap intervals."""
     counts = PairCounts.from_labels(table["model_a"], table["model_b"], table["winner"])
     fitted = fit(counts)
@@ -50,7 +42,7 @@ def bootstraps(table: pd.DataFrame, rounds: int) -> Result:
     return counts.models, fitted.theta, []
 
 
-def style(table: pd.DataFrame, *, centred: bool = False) -> Result:
+def fit_with_style(table: pd.DataFrame, *, centred: bool = False) -> Result:
     """Strings and style counts → ratings and coefficients with intervals."""
     models, a, b, outcome = encode_battles(table["model_a"], table["model_b"], table["winner"])
     of_a, of_b = ([table[f"{name}_{side}"].to_numpy() for name in FEATURES] for side in ("a", "b"))
@@ -63,18 +55,6 @@ def style(table: pd.DataFrame, *, centred: bool = False) -> Result:
     return models, found.ratings.theta, found.coefficients.tolist()
 
 
-def peak_mb() -> float:
-    """The largest resident set of this process, MB.
-
-    Not `ru_maxrss` where /proc is there: Linux hands that down from the parent through exec.
-    """
-    status = Path("/proc/self/status")
-    if status.is_file():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def main() -> None:
     """Run one task in this process."""
     task, path, repeats = sys.argv[1], sys.argv[2], int(sys.argv[3])
@@ -83,32 +63,14 @@ def main() -> None:
     if task.startswith("style"):
         columns += [f"{name}_{side}" for name in FEATURES for side in ("a", "b")]
     table = pd.read_parquet(path, columns=columns)
-    run: Callable[[], Result] = {
-        "ratings": lambda: ratings(table),
-        "bootstrap": lambda: bootstraps(table, rounds),
-        "style": lambda: style(table),
-        # What the peers' features, which are centred, have as their exact optimum.
-        "style-centred": lambda: style(table, centred=True),
-    }[task]
-    sys.stdout.write(json.dumps(time_calls(run, repeats)))
-
-
-def time_calls(run: Callable[[], Result], repeats: int) -> dict[str, Any]:
-    """Call it again and again."""
-    seconds, cpu = [], []
-    for _ in range(repeats):
-        started, used = time.perf_counter(), time.process_time()
-        models, theta, coefficients = run()
-        seconds.append(time.perf_counter() - started)
-        cpu.append(time.process_time() - used)
-    return {
-        "seconds": seconds,
-        "cpu": cpu,
-        "peak_mb": peak_mb(),
-        "theta": dict(zip(models, np.asarray(theta).tolist(), strict=True)),
-        "coefficients": coefficients,
-        "version": "",
+    tasks: dict[str, Callable[[], Result]] = {
+        "ratings": lambda: fit_with_intervals(table),
+        "bootstrap": lambda: fit_with_bootstrap(table, rounds),
+        "style": lambda: fit_with_style(table),
+        # The exact optimum for the peers' features, which are centred.
+        "style-centred": lambda: fit_with_style(table, centred=True),
     }
+    time_calls(tasks[task], repeats, "")
 
 
 if __name__ == "__main__":

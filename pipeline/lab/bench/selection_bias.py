@@ -1,13 +1,13 @@
-"""What is left of the winner's curse: bias and root mean square error of the scores of `ratings.winners_curse`.
+"""Measures how well `ratings.winners_curse` corrects the winner's curse: bias and RMSE of its estimates.
 
 A provider tests N variants that are all equally good (τ = 0) and releases the one that scores best.
 
-    by_normals   scores drawn as normals of standard error s: exact, and many rounds
-    by_votes     every vote drawn: N variants against the models of a board, which is fitted anew each round, s as the
-                 fit says it; the estimators see what they would see on a real board
+    simulate_scores   draws scores as normals of standard error s: exact, and many rounds
+    simulate_votes    draws every vote: N variants against the models of a board, which is fitted in each round, with s
+                      from the fit; the estimators get what they would get on a real board
 
 Error = estimate − true quality, in points. Bars, where N is disclosed: bias at most .5, RMSE at most 3.5 at N = 27,
-s = 6.3, τ = 0 (a score that is not chosen has 0 and 6.3).
+s = 6.3, τ = 0 (a score without selection has 0 and 6.3).
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from pipeline.vocabulary.z_values import Z_95
 
 N, SE, TAU = 27, 6.3, 0.0
 MOST_BIAS, MOST_RMSE = 0.5, 3.5
-# The models beside the variants, a tenth of a board's spread apart, and the votes of each two of them.
+# The other models, their spread in logits, and the votes of each pair of them.
 _MODELS, _SPREAD, _BASE = 20, 0.4, 400
 _TIES = 0.345
-# Votes of a variant for s = 6.3 on that board.
+# Votes of a variant that give s = 6.3 on that board.
 _VOTES = 2_060
 
 
 @dataclass(frozen=True, slots=True)
 class EstimatorError:
-    """How an estimate of the chosen variant's quality errs.
+    """Errors of one estimate of the selected variant's quality.
 
     Attributes:
-        name: of the estimate.
+        name: the estimate.
         bias, rmse: points.
-        coverage: share of its 95% intervals that hold the truth; None where it has none.
+        coverage: share of its 95% intervals that contain the true quality; None without intervals.
     """
 
     name: str
@@ -49,7 +49,7 @@ class EstimatorError:
 
     @property
     def passed(self) -> bool | None:
-        """Whether it reaches the bars; None where none is set."""
+        """Whether it meets the bars; None without bars."""
         return abs(self.bias) <= MOST_BIAS and self.rmse <= MOST_RMSE if self.name == DISCLOSED else None
 
 
@@ -58,13 +58,13 @@ NAIVE, DISCLOSED, SHRUNK, FRESH = "as scored", "N disclosed", "all N scores know
 
 @dataclass(frozen=True, slots=True)
 class SelectionSimulation:
-    """One simulation.
+    """Results of one simulation.
 
     Attributes:
         what: normals or votes.
-        rounds: how many.
+        rounds: number of rounds.
         se: mean standard error of the scores, points.
-        estimators: each estimate's errors.
+        estimators: errors of each estimate.
     """
 
     what: str
@@ -76,7 +76,7 @@ class SelectionSimulation:
 def simulate_scores(
     rounds: int = 100_000, n: int = N, se: float = SE, tau: float = TAU, seed: int = 0
 ) -> SelectionSimulation:
-    """Scores drawn as normals, `rounds` families of N."""
+    """Draw scores as normals: `rounds` families of N."""
     rng = np.random.default_rng(seed)
     true = tau * rng.standard_normal((rounds, n))
     seen = true + se * rng.standard_normal((rounds, n))
@@ -101,14 +101,7 @@ def simulate_scores(
 def simulate_votes(
     rounds: int = 300, n: int = N, seed: int = 0, step: Callable[[], None] | None = None
 ) -> SelectionSimulation:
-    """Every vote drawn: N equal variants on a board of twenty models, fitted `rounds` times.
-
-    Args:
-        rounds: boards.
-        n: variants.
-        seed: of the draws.
-        step: called after each board.
-    """
+    """Draw every vote: `n` equal variants on a board of twenty models, `rounds` times; `step` is called after each."""
     rng = np.random.default_rng(seed)
     theta = np.concatenate([_SPREAD * np.linspace(-1, 1, _MODELS), np.zeros(n)])
     truth = (theta - theta.mean()) * POINTS_PER_LOGIT
@@ -141,7 +134,7 @@ def _estimator(name: str, error: Float64, se: Float64) -> EstimatorError:
 
 
 def _base(n: int) -> Int64:
-    """int[K, K], upper triangle: how many votes each pair has."""
+    """Return the number of votes of each pair, int64[K, K], upper triangle."""
     k = _MODELS + n
     votes = np.zeros((k, k), dtype=np.int64)
     votes[:_MODELS, :_MODELS] = _BASE
@@ -159,7 +152,7 @@ def _board(rng: np.random.Generator, theta: Float64, votes: Int64) -> PairCounts
 
 
 def _fresh(rng: np.random.Generator, theta: Float64, before: PairCounts, k: int) -> tuple[float, float]:
-    """The chosen variant's score of as many new votes alone, and its standard error."""
+    """Return the selected variant's score from as many new votes alone, and its standard error."""
     votes = np.zeros((len(theta), len(theta)), dtype=np.int64)
     votes[:_MODELS, k] = _VOTES // _MODELS
     after = _board(rng, theta, votes)

@@ -1,10 +1,9 @@
-"""A served board with a worker beside it, for `bench api`."""
+"""Prepares the store, the requests and the processes of `bench api`."""
 
 from __future__ import annotations
 
 import os
 import random
-import socket
 import subprocess
 import sys
 import time
@@ -25,20 +24,16 @@ from pipeline.store.db import schema
 from pipeline.store.read import page_queries
 
 SNAPSHOTS = 3
-# What one snapshot is made of, beside all that came before.
+# Votes from one snapshot to the next.
 _PART = 20_000
 RECEIPT = "/api/v1/receipt?vote="
-# Of the reads: pages and answers by weight. One in a hundred is a receipt that nobody has asked for.
+# Requests of the mix, and the share of them that are receipts, each of another vote.
 _READS = 20_000
 _RECEIPTS = 0.01
 
 
 def prepare_store(folder: Path, url: str, options: Settings, votes: int) -> Path:
-    """A store with three snapshots.
-
-    Returns:
-        A file with so many votes more, for the worker.
-    """
+    """Create a store with three snapshots; return a file with `votes` more votes, for the worker."""
     stream = simulate_stream(
         HonestSpec(votes=SNAPSHOTS * _PART + votes, voters=(SNAPSHOTS * _PART + votes) // 4, seed=7)
     )
@@ -52,7 +47,7 @@ def prepare_store(folder: Path, url: str, options: Settings, votes: int) -> Path
 
 
 def request_mix(url: str, options: Settings, seed: int = 1) -> list[str]:
-    """The mix, each address as often as its weight asks for."""
+    """Return the mix: each address as often as its weight asks for."""
     with closing(open_store(url, voter_key=options.key)) as store, store.read() as connection:
         ids = [one.snapshot_id for one in page_queries.list_snapshots(connection, SNAPSHOTS)]
         models = [row["model"] for row in snapshots.read_rows(connection, ids[0], "defended")]
@@ -75,7 +70,7 @@ def request_mix(url: str, options: Settings, seed: int = 1) -> list[str]:
         (4, ["/api/v1/alerts", "/api/v1/models", "/api/v1/exclusions", "/api/v1/snapshots?limit=1"]),
         (1, ["/api/v1/status"]),
     ]
-    draws = random.Random(seed)  # noqa: S311  # which page is read next
+    draws = random.Random(seed)  # noqa: S311  # not for secrets
     kinds = draws.choices([addresses for _, addresses in weighted], [weight for weight, _ in weighted], k=_READS)
     chosen = [draws.choice(addresses) for addresses in kinds]
     for place, vote in zip(range(0, _READS, round(1 / _RECEIPTS)), votes, strict=False):
@@ -85,7 +80,7 @@ def request_mix(url: str, options: Settings, seed: int = 1) -> list[str]:
 
 @contextmanager
 def run_integrity(url: str, options: Settings, *words: str) -> Iterator[subprocess.Popen[bytes]]:
-    """`integrity …` over a store, ended with the block."""
+    """Run `integrity …` over a store for the duration of the block."""
     environment = os.environ | {"INTEGRITY_STORE": url, "INTEGRITY_VOTER_KEY": options.voter_key}
     integrity = Path(sys.executable).with_name("integrity")
     process = subprocess.Popen(
@@ -99,27 +94,20 @@ def run_integrity(url: str, options: Settings, *words: str) -> Iterator[subproce
 
 
 def count_votes_read(url: str, options: Settings) -> int:
-    """Votes that workers have read into a store."""
+    """Return the number of votes that workers have read into a store."""
     with closing(open_store(url, voter_key=options.key)) as store, store.read() as connection:
         return int(connection.scalar(sa.select(sa.func.sum(schema.batch.c.read))) or 0)
 
 
 def wait_for_worker(url: str, options: Settings, worker: subprocess.Popen[bytes], seconds: float = 60.0) -> int:
-    """Votes that were read before, as soon as a worker has read more.
+    """Wait until a worker has read votes; return the number read before.
 
     Raises:
-        Unavailable: it does not.
+        Unavailable: it read none within `seconds`, or ended.
     """
     before, until = count_votes_read(url, options), time.monotonic() + seconds
     while time.monotonic() < until and worker.poll() is None:
         if count_votes_read(url, options) > before:
             return before
         time.sleep(0.1)
-    raise Unavailable("expected the worker to read votes, got none")
-
-
-def free_port() -> int:
-    """A port that nobody listens at."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    raise Unavailable(f"expected the worker to read votes within {seconds:g} s, got none")

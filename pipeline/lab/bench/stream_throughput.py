@@ -1,15 +1,13 @@
-"""Votes per second through the worker, each measurement in a process of its own.
+"""Measures the worker's throughput, each measurement in its own process.
 
-A child process has a peak of memory of its own, and nothing that another measurement left behind slows it down.
-A rate counts from the end of the first batch to the end of the work, voter states included: joining a group is
-not work.
+A child process has its own peak memory and is not slowed by what another measurement left behind. A rate counts from
+the end of the first batch to the end of the run, voter states included, so that joining a group is not counted.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-import resource
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -28,22 +26,22 @@ from pipeline import settings as configuration
 from pipeline.detectors import VOTER
 from pipeline.errors import Unavailable
 from pipeline.events import decode_votes
+from pipeline.lab.bench.peers.timed_task import peak_mb
 from pipeline.open_store import open_store
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.db import schema
 from pipeline.stream.gc_tuning import tune_gc
-from pipeline.stream.ingest_tally import IngestTally
 from pipeline.stream.source import FileSource, KafkaSource
 from pipeline.stream.worker import Worker
 
 Result = TypeVar("Result")
 
 TOPIC = "bench.votes"
-# The batches of a bare executemany.
+# Rows of one bare executemany.
 _ROWS = 5_000
-# How long the workers of one group wait for each other.
-_JOINED_SECONDS = 60.0
+# Timeout of the workers of one group that wait for each other.
+_JOIN_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +49,9 @@ class Throughput:
     """One measurement.
 
     Attributes:
-        votes: how many between the marks.
-        seconds: wall time between them.
-        peak_mb: the process's largest memory.
+        votes: votes after the first batch.
+        seconds: wall time from the end of the first batch.
+        peak_mb: peak memory of the process.
         memory_mb: its memory after 20, 60 and 100% of the votes.
     """
 
@@ -69,50 +67,37 @@ class Throughput:
 
 
 def combine(one: Throughput, other: Throughput) -> Throughput:
-    """Two measurements of the same thing as one."""
+    """Add up two measurements of the same work."""
     peak = max(one.peak_mb, other.peak_mb)
     return Throughput(one.votes + other.votes, one.seconds + other.seconds, peak, other.memory_mb)
 
 
 @dataclass
-class _Marks:
-    """When how many votes were done, and the memory at that moment."""
+class _ProgressLog:
+    """Time, votes and memory (MB) at the end of each batch."""
 
     seen: list[tuple[float, int, float]] = field(default_factory=list)
 
-    def mark(self, votes: int) -> None:
-        import psutil  # type: ignore[import-untyped]  # noqa: PLC0415 - of the extra `local`; the command must start without
+    def add(self, votes: int) -> None:
+        import psutil  # type: ignore[import-untyped]  # noqa: PLC0415 - in the extra `local`, which commands must not need
 
         self.seen.append((time.perf_counter(), votes, psutil.Process().memory_info().rss / 2**20))
 
-    def measured(self) -> Throughput:
+    def throughput(self) -> Throughput:
         end, (start, first, _), votes = time.perf_counter(), self.seen[0], self.seen[-1][1]
         memory = [next(rss for _, n, rss in self.seen if n >= share * votes) for share in (0.2, 0.6, 1.0)]
         return Throughput(votes - first, end - start, peak_mb(), tuple(memory))
 
 
-def peak_mb() -> float:
-    """The largest memory that this process ever had.
-
-    Where the system tells it (Linux), since the program began: `getrusage` also counts what the parent had when it
-    made this process.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
-        return int(line.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def in_fresh_process(function: Callable[..., Result], *arguments: Any) -> Result:
-    """What a function gives in a fresh process."""
+    """Call a function in a new process and return its result."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
 
 
 def measure_bare_loop(bootstrap: str, votes: int, batch: int) -> Throughput:
-    """What the client alone can do: every record polled and decoded, nothing kept."""
-    marks, seen, generation = _Marks(), 0, -1
+    """Measure the bare client loop: poll and decode every record, store nothing."""
+    log, seen, generation = _ProgressLog(), 0, -1
     with closing(KafkaSource(bootstrap, TOPIC, f"bench-{uuid4().hex}")) as source:
         while seen < votes:
             if source.generation() != generation:
@@ -121,12 +106,12 @@ def measure_bare_loop(bootstrap: str, votes: int, batch: int) -> Throughput:
             for chunk in source.poll(batch, 0.25):
                 decoded, _, _ = decode_votes(chunk.values)
                 seen += len(decoded)
-                marks.mark(seen)
-        return marks.measured()
+                log.add(seen)
+        return log.throughput()
 
 
 def load_and_rate(url: str, before: Path, options: Settings) -> None:
-    """Read and rate a first part, so that voters are judged against a snapshot."""
+    """Read and rate the first part of a stream, so that later votes are evaluated against a snapshot."""
     with closing(open_store(url, voter_key=options.key, worker=True)) as store:
         Worker(FileSource(before), store, options, VOTER, "bench").run(until_end=True)
     with configuration.override(options):
@@ -134,7 +119,7 @@ def load_and_rate(url: str, before: Path, options: Settings) -> None:
 
 
 def measure_kafka_worker(bootstrap: str, url: str, options: Settings, watched: bool = True) -> Throughput:
-    """One worker over the topic; with every detector, or none."""
+    """Measure one worker over the topic, with every voter detector or none."""
     with (
         closing(open_store(url, voter_key=options.key, worker=True)) as store,
         closing(KafkaSource(bootstrap, TOPIC, f"bench-{uuid4().hex}")) as source,
@@ -143,27 +128,24 @@ def measure_kafka_worker(bootstrap: str, url: str, options: Settings, watched: b
 
 
 def measure_file_worker(file: Path, url: str, options: Settings) -> Throughput:
-    """One worker over a file."""
+    """Measure one worker over a file."""
     with closing(open_store(url, voter_key=options.key, worker=True)) as store:
         return _run(FileSource(file), store, options, True)
 
 
 def _run(source: FileSource | KafkaSource, store: Store, options: Settings, watched: bool) -> Throughput:
-    marks = _Marks()
+    log = _ProgressLog()
     tune_gc()  # as `integrity work` does
-
-    def mark(tally: IngestTally) -> None:
-        marks.mark(tally.read)
-
-    Worker(source, store, options, VOTER if watched else (), "bench", progress=mark).run(until_end=True)
-    return marks.measured()
+    detectors = VOTER if watched else ()
+    Worker(source, store, options, detectors, "bench", progress=lambda tally: log.add(tally.read)).run(until_end=True)
+    return log.throughput()
 
 
 def measure_group(bootstrap: str, url: str, options: Settings, workers: int, partitions: int) -> float:
-    """Votes per second of several workers in one group, each with its share of the partitions."""
+    """Return votes per second of several workers in one group, each with its share of the partitions."""
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager, ProcessPoolExecutor(workers, mp_context=context) as pool:
-        joined, group = manager.Barrier(workers, timeout=_JOINED_SECONDS), f"bench-{uuid4().hex}"
+        joined, group = manager.Barrier(workers, timeout=_JOIN_SECONDS), f"bench-{uuid4().hex}"
         share = partitions // workers
         started = [pool.submit(_member, bootstrap, url, options, group, share, joined) for _ in range(workers)]
         spans = [each.result() for each in started]
@@ -173,14 +155,14 @@ def measure_group(bootstrap: str, url: str, options: Settings, workers: int, par
 def _member(
     bootstrap: str, url: str, options: Settings, group: str, share: int, joined: Any
 ) -> tuple[float, float, int]:
-    """When this worker began, when it ended (both by the machine's clock), and its votes."""
+    """Return the worker's start and end (Unix seconds) and its votes."""
     with (
         closing(open_store(url, voter_key=options.key, worker=True)) as store,
         closing(KafkaSource(bootstrap, TOPIC, group)) as source,
     ):
-        deadline = time.monotonic() + _JOINED_SECONDS
+        deadline = time.monotonic() + _JOIN_SECONDS
         while len(source.assigned_partitions()) != share and time.monotonic() < deadline:
-            source.poll(1, 0.1)  # nothing is sought, so nothing is read
+            source.poll(1, 0.1)  # without a seek it reads nothing
         try:
             joined.wait()
         except BrokenBarrierError as error:
@@ -192,7 +174,7 @@ def _member(
 
 
 def measure_executemany(filled: str, url: str, options: Settings, votes: int) -> Throughput:
-    """What SQLite alone can do: the rows of a filled store into the same tables of an empty one."""
+    """Measure bare `executemany`: the rows of a filled store into the same tables of an empty one."""
     seconds = 0.0
     with (
         closing(open_store(filled, voter_key=options.key)) as full,
@@ -209,7 +191,7 @@ def measure_executemany(filled: str, url: str, options: Settings, votes: int) ->
 
 
 def _stored(store: Store, votes: int) -> Iterator[Mapping[str, list[tuple[Any, ...]]]]:
-    """The rows that stand for the votes of a store's last partition, 5,000 at a time, keys in their order."""
+    """Yield the rows of the votes of a store's last partition, 5,000 at a time, the keys sorted."""
     v = schema.vote.c
     with store.read() as connection:
         last = connection.scalar(sa.select(sa.func.max(v.partition_no)))

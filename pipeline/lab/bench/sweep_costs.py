@@ -1,14 +1,13 @@
-"""What a sweep costs, beside one read of the same segments with a fit.
+"""Measures the cost of a sweep relative to one read of the same segments with a fit.
 
-A made store: 300 models of 40 providers, 2 million votes of as many voters as a real board would have, sixty days, a
-sampling policy, private variants, releases, claims; half of the votes with style counts. It is sealed, rated and
-published as any other. Two processes then look at it in turn, each measured in a process of its own:
+The store is synthetic: 300 models of 40 providers, 2 million votes of as many voters as a real board has, sixty days, a
+sampling policy, private variants, releases, claims; half of the votes have style counts. It is sealed, rated and
+published as usual, but has no keys for deduplication. Two runs alternate, each in its own process:
 
-    read    every sealed vote out of the store, counted by pair, and a board fitted with intervals
+    read    reads every sealed vote, counts by pair, and fits a board with intervals
     sweep   `jobs.sweep`: all audits, the policy, the alerts
 
-Bars: the sweep's largest memory is below 2 GB, and it takes at most three times as long as the read.
-Not the same as a filled store: the votes are put into their table without the keys by which repeats are found.
+Bars: a sweep's peak memory is below 2 GB, and it takes at most three times as long as a read.
 """
 
 from __future__ import annotations
@@ -30,7 +29,8 @@ from pipeline import settings as configuration
 from pipeline.errors import BadCounts
 from pipeline.jobs.audits.audit_input import read_audit_input
 from pipeline.jobs.audits.board_audits import AUDITS
-from pipeline.lab.bench.stream_throughput import in_fresh_process, peak_mb
+from pipeline.lab.bench.peers.timed_task import peak_mb
+from pipeline.lab.bench.stream_throughput import in_fresh_process
 from pipeline.lab.simulate import voter_population
 from pipeline.open_store import open_store
 from pipeline.ratings import PairCounts, compute_leaderboard
@@ -55,12 +55,12 @@ _SPREAD = 0.75
 
 @dataclass(frozen=True, slots=True)
 class ProcessCost:
-    """One process's look at the store.
+    """Cost of one run.
 
     Attributes:
         seconds: wall time.
-        cpu: seconds of its processors.
-        peak_mb: its largest memory.
+        cpu: CPU seconds.
+        peak_mb: peak memory of the process.
     """
 
     seconds: float
@@ -70,11 +70,11 @@ class ProcessCost:
 
 @dataclass(frozen=True, slots=True)
 class SweepCosts:
-    """Sweeps beside reads.
+    """Costs of sweeps and reads.
 
     Attributes:
-        votes, models, providers: of the store.
-        read, sweep: the looks, in turn.
+        votes, models, providers: size of the store.
+        read, sweep: the alternating runs.
         parts: seconds of each part of a sweep, the longest first.
     """
 
@@ -87,34 +87,27 @@ class SweepCosts:
 
     @property
     def ratio(self) -> float:
-        """Median seconds of a sweep over median seconds of a read."""
+        """The median seconds of a sweep over those of a read."""
         return median(one.seconds for one in self.sweep) / median(one.seconds for one in self.read)
 
     @property
     def ratio_cpu(self) -> float:
-        """The same in seconds of the processors: what is left of it where other work takes turns."""
+        """`ratio` of CPU seconds, which other load affects less."""
         return median(one.cpu for one in self.sweep) / median(one.cpu for one in self.read)
 
     @property
     def memory_mb(self) -> float:
-        """The largest memory of any sweep."""
+        """The maximum peak memory of the sweeps."""
         return max(one.peak_mb for one in self.sweep)
 
     @property
     def passed(self) -> bool:
-        """Whether both bars hold."""
+        """Whether both bars are met."""
         return self.ratio <= MOST_TIMES and self.memory_mb < MOST_MB
 
 
 def measure(url: str, options: Settings, votes: int, models: int, providers: int, repeats: int = 2) -> SweepCosts:
-    """Make a store and look at it.
-
-    Args:
-        url: of a store that does not exist.
-        options: with a voter key.
-        votes, models, providers: how many.
-        repeats: reads and sweeps, in turn.
-    """
+    """Create a store at `url` and measure `repeats` alternating reads and sweeps; `options` have a voter key."""
     in_fresh_process(make_store, url, options, votes, models, providers)
     read: list[ProcessCost] = []
     swept: list[ProcessCost] = []
@@ -126,7 +119,7 @@ def measure(url: str, options: Settings, votes: int, models: int, providers: int
 
 
 def timed_run(url: str, options: Settings, whole: bool) -> ProcessCost:
-    """One read, or one sweep, timed in this process."""
+    """Time one sweep (`whole`), or one read, in this process."""
     begun, busy = time.perf_counter(), time.process_time()
     with configuration.override(options):
         if whole:
@@ -150,7 +143,7 @@ def _read(url: str, options: Settings) -> None:
 
 
 def time_audits(url: str, options: Settings) -> dict[str, float]:
-    """Seconds of gathering and of each audit."""
+    """Return the seconds of reading the audits' input and of each audit, the longest first."""
     found: dict[str, float] = {}
     store = open_store(url, voter_key=options.key, create=False)
     begun = time.perf_counter()
@@ -159,7 +152,7 @@ def time_audits(url: str, options: Settings) -> dict[str, float]:
         found["read_audit_input"] = time.perf_counter() - begun
         for name, audit in AUDITS.items():
             begun = time.perf_counter()
-            with suppress(BadCounts):  # of one day there is no change of the first place
+            with suppress(BadCounts):  # votes of one day have no change of the first rank
                 audit(given)
             found[name] = time.perf_counter() - begun
     store.close()
@@ -167,14 +160,7 @@ def time_audits(url: str, options: Settings) -> dict[str, float]:
 
 
 def make_store(url: str, options: Settings, votes: int, models: int, providers: int, seed: int = 1) -> None:
-    """A store of so many votes, sealed, rated and published.
-
-    Args:
-        url: of a store that does not exist.
-        options: with a voter key.
-        votes, models, providers: how many.
-        seed: of everything.
-    """
+    """Create a store with a registry and votes; seal, rate and publish it."""
     rng = np.random.default_rng(seed)
     names = [f"model-{i:03}" for i in range(models)]
     weights = np.exp(rng.normal(0, 0.8, models))
@@ -190,7 +176,7 @@ def make_store(url: str, options: Settings, votes: int, models: int, providers: 
 
 
 def _events(rng: np.random.Generator, names: list[str], weights: Float64, providers: int) -> list[Any]:
-    """A registry as a real board's may be: a tenth private, a tenth released with N, claims, some retired."""
+    """Return registry events: a tenth of the models private and released with N, a fifth with claims, a policy."""
     numbered = iter(range(10**6))
 
     def event(day: float, kind: str, **more: Any) -> dict[str, Any]:
@@ -218,7 +204,7 @@ def _events(rng: np.random.Generator, names: list[str], weights: Float64, provid
 
 
 def _fill(store: Store, rng: np.random.Generator, names: list[str], weights: Float64, votes: int) -> None:
-    """Votes drawn by the policy, in the order of time, into one partition."""
+    """Insert votes drawn by the policy, in the order of time, into one partition."""
     known = NameDictionary(store)
     model_no = known.numbers("model", names)
     terms = {kind: known.numbers(kind, [f"{kind} {i}" for i in range(5)]) for kind in ("category", "language")}
@@ -253,7 +239,7 @@ def _voters(rng: np.random.Generator, votes: int) -> tuple[Int64, Int64]:
 
 
 def _pairs(rng: np.random.Generator, weights: Float64, votes: int) -> tuple[Int64, Int64]:
-    """The first model by weight, the second by weight among the others."""
+    """Draw the first model by weight, the second by weight among the others."""
     edges = np.cumsum(weights / weights.sum())
     first = np.minimum(np.searchsorted(edges, rng.random(votes)), len(weights) - 1)
     second = first.copy()

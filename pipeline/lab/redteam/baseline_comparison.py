@@ -43,16 +43,16 @@ def compare_with_baselines(voters: int = 300, seed: int = 1) -> list[BaselineCom
         voters: of each kind; of the honest three times as many.
     """
     board = SimulatedVoters(seed=seed)
-    honest = board.cast("honest", 3 * voters, VOTES_USED)
+    honest = board.cast_votes("honest", 3 * voters, VOTES_USED)
     kinds: dict[str, VoterVotes] = {
         "honest": honest,
-        "target only, abstains, 20 votes": board.cast("target", voters, 20, otherwise="abstain"),
-        "target only at 20%, normal": board.cast("target", voters, VOTES_USED, sampling=0.2),
-        "target only at 20%, random": board.cast("target", voters, VOTES_USED, sampling=0.2, otherwise="random"),
-        "target only at 1%, random": board.cast("target", voters, VOTES_USED, sampling=0.01, otherwise="random"),
-        "omnidirectional": board.cast("omnidirectional", voters, VOTES_USED),
-        "random clicks": board.cast("random", voters, VOTES_USED),
-        "always left": board.cast("left", voters, VOTES_USED),
+        "target only, abstains, 20 votes": board.cast_votes("target", voters, 20, otherwise="abstain"),
+        "target only at 20%, normal": board.cast_votes("target", voters, VOTES_USED, sampling=0.2),
+        "target only at 20%, random": board.cast_votes("target", voters, VOTES_USED, sampling=0.2, otherwise="random"),
+        "target only at 1%, random": board.cast_votes("target", voters, VOTES_USED, sampling=0.01, otherwise="random"),
+        "omnidirectional": board.cast_votes("omnidirectional", voters, VOTES_USED),
+        "random clicks": board.cast_votes("random", voters, VOTES_USED),
+        "always left": board.cast_votes("left", voters, VOTES_USED),
     }
     bars = {
         name: float(np.quantile(rule.score(honest, board.reference), 1 - _FALSE, method="higher"))

@@ -14,7 +14,7 @@ import numpy as np
 from pipeline.detectors import VOTER, WINDOW
 from pipeline.evidence import Reference
 from pipeline.lab.simulate import SimulatedStream
-from pipeline.lab.simulate.voter_population import NETWORKS
+from pipeline.lab.simulate.voter_population import NETWORKS, network_hashes
 from pipeline.ratings import PairCounts, fit, select_rated_models
 from pipeline.registry import Registry
 from pipeline.scoring import window_counter
@@ -198,7 +198,6 @@ def _windows(stream: SimulatedStream, parting: int, reference: Reference) -> lis
 
 def _count(stream: SimulatedStream, rows: Int64, reference: Reference | None) -> Sequence[window_counter.WindowCounts]:
     models = np.stack([stream.model_a[rows], stream.model_b[rows]], axis=1).astype(np.int64) + 1
-    group = np.array([window_counter.network_hash(network) for network in NETWORKS], dtype=np.int64)
     counted = window_counter.WindowVotes(
         np.ones(len(rows), dtype=np.int64),
         stream.cast_at[rows],
@@ -207,7 +206,7 @@ def _count(stream: SimulatedStream, rows: Int64, reference: Reference | None) ->
         stream.outcome[rows],
         (stream.prompt_hash[rows] & np.uint64(1)).astype(np.uint8) ^ (stream.serial[rows] & 1).astype(np.uint8),
         window_counter.account_cohorts(stream.cast_at[rows], stream.voter_since[rows]),
-        group[stream.network[rows]],
+        network_hashes()[stream.network[rows]],
         (stream.prompt_hash[rows] & np.uint64(0xFFFFFFFF)).astype(np.int64),
     )
     return window_counter.count_votes(counted, reference)

@@ -1,24 +1,26 @@
-"""Streams of votes from real pair counts, with planted attacks: for the demo, the red team and benchmarks.
+"""Simulates votes from real pair counts, with attacks: for the demo, the red team, benchmarks and tests.
 
-    hashing   numbers that depend on a key alone, so that a voter's taste needs no memory
-    truth     the shipped real counts: how often a pair meets, how often each side wins
-    honest    Honest, the frozen description of an honest stream
-    world     what honest and bought votes share: who meets whom, and how an honest voter votes
-    clock     when votes come: hour, weekday, hourly shocks
-    people    how busy voters are, how old their accounts, what they speak, where they sit
-    stream    Stream: votes as columns
-    lines     votes as canonical JSON lines
-    attacks   attacks without a target: Omnidirectional, AlwaysLeft, RandomClicks
-    targeted  attacks on one model: TargetOnly, Burst
-    planting  plant: an honest stream with attacks in it, and who the attackers are
-    story     simulate_demo: an honest first part, an attacked second part
-    makers    demo_registry: who made the models, and a laboratory that is fiction
+    keyed_hashing      random numbers that depend on a key alone, so that a voter's taste needs no table
+    pair_rates         the shipped real counts: how often a pair meets, how often each side wins
+    honest_spec        HonestSpec: the parameters of an honest stream
+    vote_simulator     draws battles and honest outcomes
+    vote_times         draws the times of votes: hour, weekday, hourly shocks
+    voter_population   draws activity, account ages, languages, networks and prompts
+    simulated_stream   SimulatedStream: votes as columns
+    json_lines         writes votes as canonical JSON lines
+    attacks            attacks without a target: Omnidirectional, AlwaysLeft, RandomClicks
+    targeted_attacks   attacks on one model: TargetOnly, Burst
+    stream_simulation  simulate_stream: an honest stream with attacks, and who the attackers are
+    demo_scenario      simulate_demo: an honest first part, an attacked second part
+    demo_registry      the providers of the real models, and a fictitious laboratory
+    simulated_board    windows of votes, for window detectors
+    simulated_voters   votes by voter, for voter detectors
 
 Laws: the same specs and seeds give the same bytes (under one numpy: NEP 19 lets `Generator` methods change
-between its releases); planting changes no honest vote; every line is canonical and is accepted.
+between its releases); attacks change no honest vote; every line is canonical and is accepted.
 
-Not handled: sessions (a voter's votes do not cluster), answers and their style, private variants, and a drift
-of strengths in time.
+Not handled: sessions (a voter's votes do not cluster), answers and their style, private variants, and strengths
+that change over time.
 """
 
 from pipeline.lab.simulate.attacks import AlwaysLeft, Attack, Omnidirectional, RandomClicks

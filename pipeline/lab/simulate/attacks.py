@@ -1,7 +1,7 @@
-"""What attackers do, as frozen descriptions; `planting.plant` carries them out.
+"""The base class of attacks, and the attacks without a target; `stream_simulation` carries them out.
 
-Here: the attacks without a target. Source of votes without care: "Challenges in trustworthy human evaluation
-of chatbots" (Zhao, Rush & Goyal, Findings of NAACL 2025).
+Source of careless votes: "Challenges in trustworthy human evaluation of chatbots" (Zhao, Rush & Goyal, Findings
+of NAACL 2025).
 
 Not handled: attackers who adapt to an alert, and the omnipresent rigging of Min et al. (ICML 2025), which
 computes each vote's effect on a target's rank; `Omnidirectional` attacks the order as such.
@@ -22,18 +22,18 @@ from pipeline.vocabulary.arrays import Int8, Int64
 
 @dataclass(frozen=True, kw_only=True)
 class Attack(ABC):
-    """What every attack has.
+    """Parameters of an attack, and how it draws battles and outcomes.
 
     Attributes:
-        voters: how many attackers.
-        votes_each: votes that each casts; (low, high) draws a number for each, both included.
-        from_day: days after the stream's start when it begins.
-        to_day: when it is over; by default the end of the stream.
+        voters: number of attackers.
+        votes_each: votes of each attacker; (low, high) draws a number for each, both included.
+        from_day: first day, counted from the stream's start.
+        to_day: last day, exclusive; default: the end of the stream.
         new_accounts: accounts are at most two days old at their first vote.
-        prompts: how many prompts they have between them; by default every vote has one of its own.
+        prompts: number of prompts that the attackers share; default: each vote has its own.
 
     Raises:
-        Usage: a value that describes no attack.
+        Usage: a value is out of range.
     """
 
     kind: ClassVar[str]
@@ -47,36 +47,36 @@ class Attack(ABC):
 
     def __post_init__(self) -> None:
         require(self.prompts is None or self.prompts >= 1, "at least one prompt", self.prompts)
-        low, high = self.bounds()
+        low, high = self.vote_bounds()
         require(self.voters >= 1, "at least one voter", self.voters)
         require(1 <= low <= high, "votes_each of at least one, the lower bound first", self.votes_each)
         until = np.inf if self.to_day is None else self.to_day
         require(0 <= self.from_day < until, "0 <= from_day < to_day", (self.from_day, self.to_day))
 
     @property
-    def aim(self) -> str | None:
-        """The model that it is about, if any."""
+    def target_model(self) -> str | None:
+        """The model that the attack is about, if any."""
         return None
 
-    def bounds(self) -> tuple[int, int]:
-        """Return the least and the most votes of an attacker."""
+    def vote_bounds(self) -> tuple[int, int]:
+        """Return the minimum and maximum votes of an attacker."""
         return self.votes_each if isinstance(self.votes_each, tuple) else (self.votes_each, self.votes_each)
 
-    def workload(self, rng: np.random.Generator) -> Int64:
+    def draw_vote_counts(self, rng: np.random.Generator) -> Int64:
         """Draw how many votes each attacker casts."""
-        low, high = self.bounds()
+        low, high = self.vote_bounds()
         return rng.integers(low, high, self.voters, endpoint=True)
 
-    def until(self, days: float) -> float:
-        """Return the day when it is over, in a stream of so many days."""
+    def end_day(self, days: float) -> float:
+        """Return the last day, exclusive, in a stream of `days`."""
         return days if self.to_day is None else self.to_day
 
-    def show(self, world: VoteSimulator, rng: np.random.Generator, voter: Int64) -> ShownBattles:
-        """Draw the battles it votes on: by default those that everybody is shown."""
-        return world.show(rng, voter)
+    def draw_battles(self, simulator: VoteSimulator, rng: np.random.Generator, voter: Int64) -> ShownBattles:
+        """Draw the battles that the attackers vote on; default: as for every voter."""
+        return simulator.draw_battles(rng, voter)
 
     @abstractmethod
-    def vote(self, world: VoteSimulator, rng: np.random.Generator, shown: ShownBattles) -> Int8:
+    def choose_outcomes(self, simulator: VoteSimulator, rng: np.random.Generator, shown: ShownBattles) -> Int8:
         """Choose outcomes."""
 
 
@@ -85,7 +85,7 @@ class Omnidirectional(Attack):
     """Votes for the weaker model of every battle.
 
     Attributes:
-        accuracy: probability that it knows which one is weaker; else it votes for the stronger.
+        accuracy: probability that it identifies the weaker model; else it votes for the stronger.
     """
 
     kind: ClassVar[str] = "omnidirectional"
@@ -96,9 +96,9 @@ class Omnidirectional(Attack):
         Attack.__post_init__(self)
         require(0 <= self.accuracy <= 1, "accuracy within 0 and 1", self.accuracy)
 
-    def vote(self, world: VoteSimulator, rng: np.random.Generator, shown: ShownBattles) -> Int8:
+    def choose_outcomes(self, simulator: VoteSimulator, rng: np.random.Generator, shown: ShownBattles) -> Int8:
         """Choose the model of lower strength."""
-        theta = world.truth.theta
+        theta = simulator.pair_rates.theta
         right_weaker = theta[shown.right] < theta[shown.left]
         knows = rng.random(len(right_weaker)) < self.accuracy
         return np.where(knows, right_weaker, ~right_weaker).astype(np.int8)
@@ -106,28 +106,28 @@ class Omnidirectional(Attack):
 
 @dataclass(frozen=True, kw_only=True)
 class AlwaysLeft(Attack):
-    """Presses the left button at every battle."""
+    """Votes for the left model of every battle."""
 
     kind: ClassVar[str] = "always_left"
 
-    def vote(self, world: VoteSimulator, rng: np.random.Generator, shown: ShownBattles) -> Int8:  # noqa: ARG002
-        """Choose left."""
+    def choose_outcomes(self, simulator: VoteSimulator, rng: np.random.Generator, shown: ShownBattles) -> Int8:  # noqa: ARG002
+        """Choose the left model."""
         return np.zeros(len(shown.voter), dtype=np.int8)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RandomClicks(Attack):
-    """Presses one of the four buttons without looking."""
+    """Chooses one of the four outcomes at random."""
 
     kind: ClassVar[str] = "random_clicks"
 
-    def vote(self, world: VoteSimulator, rng: np.random.Generator, shown: ShownBattles) -> Int8:  # noqa: ARG002
-        """Choose any button."""
+    def choose_outcomes(self, simulator: VoteSimulator, rng: np.random.Generator, shown: ShownBattles) -> Int8:  # noqa: ARG002
+        """Choose a random outcome."""
         return random_outcomes(rng, shown)
 
 
 def random_outcomes(rng: np.random.Generator, shown: ShownBattles) -> Int8:
-    """Draw outcomes, all four alike."""
+    """Draw outcomes, the four with equal probability."""
     return rng.integers(0, 4, len(shown.voter), dtype=np.int8)
 
 

@@ -1,7 +1,7 @@
-"""The demo's registry: who made the models of the real board, and a laboratory that is fiction.
+"""The demo's registry events: the providers of the real models, and a fictitious laboratory.
 
-Makers and licences are public facts of August 2024. The laboratory stands for what the registry is there to show: it
-tests a dozen variants in private and releases one, without saying how many it tried.
+Providers and licences are public facts of August 2024. The laboratory tests a dozen variants in private and releases
+one without disclosing how many it tried: the case that the registry's audits detect.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 from pipeline.vocabulary.time import format_rfc3339
 
 OPEN, PROPRIETARY = "open", "proprietary"
-# The first beginning of a name that fits.
-_MAKERS = (
+# (prefix of the model's name, provider, licence); the first prefix that fits counts.
+_PROVIDERS = (
     ("chatgpt", "OpenAI", PROPRIETARY),
     ("claude", "Anthropic", PROPRIETARY),
     ("command", "Cohere", OPEN),
@@ -44,25 +44,25 @@ LABORATORY, VARIANTS = "Example Lab (fiction)", 12
 
 
 def demo_registry(models: Sequence[str], start: datetime) -> list[bytes]:
-    """Registry events as JSON lines.
+    """Return registry events as JSON lines.
 
     Args:
-        models: of the board.
-        start: when its first vote was cast; all models are public by then.
+        models: models of the board.
+        start: time of the first vote; all models are public by then.
     """
     return [json.dumps(event).encode() for event in [*_board(models, start), *_laboratory(start)]]
 
 
 def provider_and_licence(model: str) -> tuple[str, str]:
-    """Provider and licence of a model of the board.
+    """Return the provider and licence of a model of the real board.
 
     Raises:
-        ValueError: nothing is known of it.
+        ValueError: the model is unknown.
     """
-    for beginning, provider, licence in _MAKERS:
-        if model.startswith(beginning):
+    for prefix, provider, licence in _PROVIDERS:
+        if model.startswith(prefix):
             return provider, licence
-    raise ValueError(f"expected a model whose maker is known, got {model!r}")
+    raise ValueError(f"expected a model of the real board, got {model!r}")
 
 
 def _board(models: Sequence[str], start: datetime) -> Iterable[dict[str, Any]]:

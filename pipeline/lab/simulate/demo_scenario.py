@@ -1,8 +1,8 @@
-"""The demo's story: eighteen honest days, then twelve with a handful of attackers.
+"""Simulates the demo's votes: eighteen honest days, then twelve days with a few attackers.
 
-The models are real and so are the honest rates; the attack is fiction, and nobody named here took part in it.
-It is small on purpose: under 3% of the second part, and the board still changes, because between the 15th and
-the 25th place models stand a few points apart and a rarely shown one is cheap to lift.
+The models and the honest rates are real; the attacks are fictitious, and no provider named here took part in them.
+They are small on purpose: under 3% of the second part. The board still changes, because models between rank 15 and
+25 are a few points apart and a rarely shown one is cheap to promote.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from pipeline.lab.simulate.targeted_attacks import TargetOnly
 from pipeline.vocabulary.time import DAY, to_microseconds
 
 DAYS, HONEST_DAYS = 30.0, 18.0
-# The busiest 70 hold 81% of the real votes, and in 200,000 votes the rarest of them still has over 1,000
-# battles: wins and losses on both sides, so the board is one component.
+# The busiest 70 have 81% of the real votes, and in 200,000 votes the rarest of them still has over 1,000
+# battles, with wins and losses, so the board is one connected component.
 MODELS = 70
-_PLACES = slice(14, 25)
-# Below this the attackers, whose number does not shrink, would be a tenth of the second part.
+_RANKS = slice(14, 25)
+# With fewer honest votes the attackers, whose number is fixed, would cast a tenth of the second part.
 _LEAST_VOTES = 50_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DemoScenario:
-    """A stream in two parts and the truth about it.
+    """A stream in two parts, and its attacks.
 
     Attributes:
         before: honest votes only; refresh the ratings after them.
         after: honest votes and attacks.
-        attacks: what was planted.
-        attackers: who attacked.
+        attacks: the attacks' parameters.
+        attackers: the attackers.
         target: the model that eight voters promote.
         rival: the model that four voters demote.
     """
@@ -51,17 +51,17 @@ class DemoScenario:
 
 
 def simulate_demo(votes: int = 200_000, seed: int = 20240814) -> DemoScenario:
-    """Tell the story.
+    """Simulate the demo's stream.
 
     Args:
-        votes: honest votes in both parts; the attackers cast some two thousand more.
-        seed: the same seed tells the same story.
+        votes: honest votes in both parts; the attackers cast about two thousand more.
+        seed: the same seed gives the same votes.
 
     Raises:
-        Usage: fewer votes than the story can be told with.
+        Usage: too few votes.
     """
     if votes < _LEAST_VOTES:
-        raise Usage(f"expected at least {_LEAST_VOTES} votes for the story, got {votes}")
+        raise Usage(f"expected at least {_LEAST_VOTES} votes for the demo, got {votes}")
     spec = HonestSpec(votes=votes, seed=seed, days=DAYS, models=MODELS)
     target, rival = target_and_rival(real_pair_rates(MODELS))
     attacks = demo_attacks(target, rival)
@@ -73,18 +73,18 @@ def simulate_demo(votes: int = 200_000, seed: int = 20240814) -> DemoScenario:
 
 
 def target_and_rival(board: PairRates) -> tuple[str, str]:
-    """Choose the model with fewest battles around the 20th place, and the one right above it."""
+    """Choose the model with fewest battles around rank 20, and the model one rank above it."""
     battles = dict(zip(real_counts().models, real_counts().battles_per_model().tolist(), strict=True))
     order = np.argsort(-board.theta).tolist()
-    place = min(range(len(order))[_PLACES], key=lambda at: battles[board.models[order[at]]])
-    return board.models[order[place]], board.models[order[place - 1]]
+    rank = min(range(len(order))[_RANKS], key=lambda at: battles[board.models[order[at]]])
+    return board.models[order[rank]], board.models[order[rank - 1]]
 
 
 def demo_attacks(target: str, rival: str) -> tuple[Attack, ...]:
-    """List the attacks: seventeen voters of five kinds."""
+    """Return the demo's attacks: seventeen voters of five kinds."""
     begin = HONEST_DAYS
-    # So many votes each that the formula of `voter_bias` grows beyond 10⁴ (critical) against nearly every
-    # voter but the random clicker, whose votes earn no more than a warning.
+    # Enough votes each that the e-value of `voter_bias` exceeds 10⁴ (critical) for nearly every attacker except the
+    # random clicker, who gets a warning at most.
     return (
         TargetOnly(target=target, voters=8, votes_each=(120, 200), sampling=0.2, from_day=begin),
         TargetOnly(target=rival, direction="demote", voters=4, votes_each=(140, 170), sampling=0.2, from_day=begin),

@@ -1,4 +1,4 @@
-"""The description of an honest stream."""
+"""The parameters of an honest stream."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from pipeline.lab.simulate.voter_population import VOTES_PER_VOTER
 
 @dataclass(frozen=True, slots=True)
 class HonestSpec:
-    """Describes an honest stream.
+    """Parameters of an honest stream.
 
     Attributes:
-        votes: how many.
+        votes: number of votes.
         seed: the same seed gives the same votes.
-        voters: how many cast at least one vote; by default votes / 3.65, the real board's figure.
+        voters: number of voters, each with at least one vote; default: votes / 3.65, the real board's figure.
         days: length of the stream.
-        start: time of its beginning, with a zone; the default is a Monday.
-        taste_sd: spread of a voter's taste for each model, in logits.
-        tie_sd: spread of the voters' readiness to tie, in logits.
-        models: only the models with most battles; by default all 129.
+        start: time of the first hour, with a zone; the default is a Monday.
+        taste_sd: standard deviation of a voter's taste for each model, in logits.
+        tie_sd: standard deviation of the voters' tendency to tie, in logits.
+        models: only so many models, those with most battles; default: all 129.
         burstiness: variance of the hourly shocks around 1; 0 gives Poisson counts.
 
     Raises:
-        Usage: a value that describes no stream.
+        Usage: a value is out of range.
     """
 
     votes: int

@@ -1,10 +1,10 @@
-"""Numbers that depend on a key alone.
+"""Hashes keys to numbers.
 
-A voter's taste for a model must be the same at every vote. A table of 55,000 voters × 129 models would hold
-mostly pairs that never meet; a hash of (seed, purpose, voter, model) gives the same number without one.
+A voter's taste for a model must be the same at every vote. A table of 55,000 voters × 129 models would contain
+mostly pairs that never meet; a hash of (seed, purpose, voter, model) gives the same number without a table.
 
 The mixer is the finaliser of SplitMix64 (Steele, Lea & Flood 2014, "Fast splittable pseudorandom number
-generators", OOPSLA). Law: for fixed earlier keys it is a bijection of the last, so ids never collide.
+generators", OOPSLA). Law: for fixed earlier keys it is a bijection of the last key, so ids never collide.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def hash_keys(seed: int, purpose: int, *keys: npt.ArrayLike) -> UInt64:
     Args:
         seed: of the stream; taken modulo 2⁶⁴.
         purpose: one of the constants above.
-        keys: whole numbers ≥ 0, broadcast against each other.
+        keys: integers ≥ 0, broadcast against each other.
 
     Returns:
         uint64, of the keys' shape and at least one-dimensional.
@@ -42,13 +42,13 @@ def hash_keys(seed: int, purpose: int, *keys: npt.ArrayLike) -> UInt64:
 
 def hash_normal(seed: int, purpose: int, *keys: npt.ArrayLike) -> Float64:
     """Draw one standard normal number per key: the normal quantile of the hash."""
-    # 53 bits fill a double; the half keeps 0 and 1, whose quantiles are infinite, out.
+    # 53 bits fill a double; adding a half excludes 0 and 1, whose quantiles are infinite.
     uniform = ((hash_keys(seed, purpose, *keys) >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
     return np.asarray(ndtri(uniform), dtype=np.float64)
 
 
 def to_hex(values: UInt64) -> list[str]:
-    """Write each number as 16 lower-case digits."""
+    """Format each number as 16 lower-case hexadecimal digits."""
     text = values.astype(">u8").tobytes().hex()
     return [text[i : i + 16] for i in range(0, len(text), 16)]
 

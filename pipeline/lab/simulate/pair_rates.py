@@ -1,10 +1,10 @@
-"""How often real pairs meet and how real battles end, from the shipped counts.
+"""Estimates from the shipped counts how often real pairs meet and how their battles end.
 
 Source: pipeline/data/NOTICE.md (1,670,250 votes, 129 models, 34.5% of them ties of either kind).
-A pair with few battles has a noisy rate, so each rate is drawn towards a model of all pairs by `SMOOTHING`
-pseudo-battles: win rates towards Bradley-Terry on decisive votes, tie rates towards the overall share.
+A pair with few battles has a noisy rate, so each rate is smoothed by `SMOOTHING` pseudo-battles: win rates towards
+Bradley-Terry on decisive votes, tie rates towards the overall share.
 
-Blind spot: a and b of the file are in alphabetical order, so no preference for a side is in it, nor in us.
+Blind spot: the file lists the models of a pair in alphabetical order, so it has no left-right preference.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from pipeline.errors import Usage
 from pipeline.ratings import PairCounts, fit_decisive
 from pipeline.vocabulary.arrays import Float64, Int64
 
-# At 100 a pair with 100 battles keeps noise of .1 logit, well inside an honest voter's taste, and a pair with
-# thousands keeps what is real about it.
+# With 100, a pair with 100 battles has noise of .1 logit, far below an honest voter's taste, and a pair with
+# thousands of battles keeps its own rate.
 SMOOTHING = 100.0
 
 _FILE = "chatbot_arena_20240814_pair_counts.csv"
@@ -32,7 +32,7 @@ _OUTCOME_COLUMNS = ("win_a", "win_b", "tie", "tie_bothbad")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PairRates:
-    """What the real votes say of each pair that met.
+    """Rates of each pair of the real board.
 
     Attributes:
         models: the K names, sorted.
@@ -55,7 +55,7 @@ class PairRates:
     bad: Float64
 
     def pairs_of(self, model: int) -> Int64:
-        """Return the pairs that hold a model."""
+        """Return the indices of a model's pairs."""
         return np.flatnonzero((self.a == model) | (self.b == model))
 
 
@@ -76,7 +76,7 @@ def real_pair_rates(models: int | None = None) -> PairRates:
     """Estimate every pair's rates among the `models` with most battles (None: all).
 
     Raises:
-        Usage: a number of models that the counts do not have.
+        Usage: fewer than two models, or more than the counts have.
     """
     counts = real_counts()
     known = len(counts.models)
@@ -90,8 +90,7 @@ def real_pair_rates(models: int | None = None) -> PairRates:
 def averaged_logit(probability: Float64, sd: float) -> Float64:
     """Find l with E σ(l + sd·z) = p for standard normal z.
 
-    Tastes pull the average rate towards one half. Starting from l instead of logit p, the votes of all
-    voters together have the real rate p.
+    Tastes shrink the average rate towards one half; with l instead of logit p all voters together have rate p.
     """
     if sd == 0:
         return np.asarray(logit(probability), dtype=np.float64)
@@ -112,11 +111,11 @@ def _estimate(counts: PairCounts) -> PairRates:
         a=counts.a.astype(np.int64),
         b=counts.b.astype(np.int64),
         share=battles / battles.sum(),
-        wins=_towards(counts.wins_a, decided, expit(theta[counts.a] - theta[counts.b])),
-        ties=_towards(none, battles, none.sum() / battles.sum()),
-        bad=_towards(counts.both_bad, none, counts.both_bad.sum() / none.sum()),
+        wins=_smoothed(counts.wins_a, decided, expit(theta[counts.a] - theta[counts.b])),
+        ties=_smoothed(none, battles, none.sum() / battles.sum()),
+        bad=_smoothed(counts.both_bad, none, counts.both_bad.sum() / none.sum()),
     )
 
 
-def _towards(part: Int64, whole: Int64, prior: npt.ArrayLike) -> Float64:
+def _smoothed(part: Int64, whole: Int64, prior: npt.ArrayLike) -> Float64:
     return (part + SMOOTHING * np.asarray(prior)) / (whole + SMOOTHING)

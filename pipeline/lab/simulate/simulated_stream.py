@@ -1,7 +1,7 @@
-"""Votes as columns, in the order of time.
+"""Simulated votes as columns, in the order of time.
 
-Laws: column i of every array speaks of the same vote; cast_at never falls; names come from (seed, code)
-alone, so two parts of one stream call a voter the same.
+Laws: element i of every column belongs to the same vote; cast_at never falls; a voter's id depends on (seed, code)
+alone, so it is the same in two parts of one stream.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pipeline.ratings import PairCounts
 from pipeline.vocabulary.arrays import Bool, Int8, Int16, Int32, Int64, UInt64
 
 _NOT_COLUMNS = ("models", "seed")
-# The text of so many votes is held at a time, about 15 MB, however long the stream.
+# Votes encoded at a time: about 15 MB of text, however long the stream.
 _CHUNK = 50_000
 
 
@@ -31,19 +31,19 @@ class SimulatedStream:
 
     Attributes:
         models: names; model codes index into them.
-        seed: names and ids are derived from it.
-        serial: int64[N], a number per vote, unique; honest votes come first.
+        seed: ids are derived from it.
+        serial: int64[N], a unique number per vote; honest votes come first.
         cast_at: int64[N], microseconds since 1970 UTC.
-        voter: int32[N], codes; see `voter_name`.
+        voter: int32[N], codes; see `voter_id`.
         model_a: int16[N], the left model.
         model_b: int16[N], the right model.
         outcome: int8[N], a position in `pipeline.events.OUTCOMES`.
         voter_since: int64[N], microseconds since 1970 UTC.
-        language: int8[N], an index into `people.LANGUAGES`.
-        category: int8[N], an index into `people.CATEGORIES`.
+        language: int8[N], an index into `voter_population.LANGUAGES`.
+        category: int8[N], an index into `voter_population.CATEGORIES`.
         prompt_hash: uint64[N].
-        network: int16[N], an index into `people.NETWORKS`.
-        attack: int16[N], which of the planted attacks cast the vote; −1 is honest. Never written out.
+        network: int16[N], an index into `voter_population.NETWORKS`.
+        attack: int16[N], index of the attack that cast the vote; −1 is honest. Never written out.
     """
 
     models: tuple[str, ...]
@@ -67,7 +67,7 @@ class SimulatedStream:
 
     @property
     def is_attack(self) -> Bool:
-        """bool[N], the ground truth of each vote."""
+        """bool[N]: whether an attacker cast the vote."""
         return self.attack >= 0
 
     def take(self, rows: npt.NDArray[Any] | slice) -> SimulatedStream:
@@ -77,19 +77,19 @@ class SimulatedStream:
 
     @classmethod
     def merge(cls, parts: Sequence[SimulatedStream]) -> SimulatedStream:
-        """Bring parts of one stream (same models and seed) into the order of time."""
+        """Merge parts of one stream (same models and seed) in the order of time."""
         joined = {name: np.concatenate([getattr(p, name) for p in parts]) for name in cls._columns()}
         order = np.argsort(joined["cast_at"], kind="stable")
         columns = {name: column[order] for name, column in joined.items()}
         return cls(models=parts[0].models, seed=parts[0].seed, **columns)
 
     def pair_counts(self) -> PairCounts:
-        """Count the votes by pair and outcome, for a rating."""
+        """Count the votes by pair and outcome."""
         return PairCounts.from_codes(self.models, self.model_a, self.model_b, self.outcome)
 
-    def voter_name(self, code: int) -> str:
-        """Name a voter as its votes do: nothing in the name tells an attacker from the honest."""
-        return _voter_names(self.seed, np.array([code]))[0]
+    def voter_id(self, code: int) -> str:
+        """Return a voter's id as in its votes: the ids of attackers and honest voters look alike."""
+        return _voter_ids(self.seed, np.array([code]))[0]
 
     def vote_ids(self) -> list[str]:
         """Return 32 hexadecimal digits a vote, from the seed and the serial number."""
@@ -97,7 +97,7 @@ class SimulatedStream:
         return [high + low for high, low in zip(*halves, strict=True)]
 
     def to_bytes(self) -> Iterator[bytes]:
-        """Yield each vote as `pipeline.events.to_bytes` would write it, without a line end."""
+        """Yield each vote as canonical JSON, without a line end."""
         for begin in range(0, len(self), _CHUNK):
             yield from self.take(slice(begin, begin + _CHUNK))._lines()
 
@@ -117,7 +117,7 @@ class SimulatedStream:
             network=json_lines.json_strings(NETWORKS, self.network),
             prompt_hash=to_hex(self.prompt_hash),
             vote_id=self.vote_ids(),
-            voter_id=json_lines.json_strings(_voter_names(self.seed, codes), place),
+            voter_id=json_lines.json_strings(_voter_ids(self.seed, codes), place),
             voter_since=json_lines.json_times(self.voter_since),
             outcome=self.outcome,
         )
@@ -127,5 +127,5 @@ class SimulatedStream:
         return [name for name in cls.__dataclass_fields__ if name not in _NOT_COLUMNS]
 
 
-def _voter_names(seed: int, codes: npt.NDArray[Any]) -> list[str]:
+def _voter_ids(seed: int, codes: npt.NDArray[Any]) -> list[str]:
     return ["u" + digits for digits in to_hex(hash_keys(seed, VOTER, codes))]

@@ -1,7 +1,7 @@
-"""An honest stream with attacks in it, and the truth about who attacked.
+"""Simulates an honest stream with attacks, and lists the attackers.
 
-Laws: the honest votes are the same whatever is planted; attackers are voters of their own, so a voter is
-either honest or not; with no attack the honest stream comes out.
+Laws: the honest votes do not depend on the attacks; no attacker casts honest votes; without attacks the result is
+the honest stream.
 """
 
 from __future__ import annotations
@@ -25,72 +25,67 @@ from pipeline.vocabulary.arrays import Int8, Int64
 
 @dataclass(frozen=True, slots=True)
 class SimulatedAttacker:
-    """The truth about one attacker.
+    """One attacker.
 
     Attributes:
-        voter: its name in the stream.
-        kind: of its attack.
-        aim: the model it is about, if any.
-        attack: number of the attack in the list that was planted.
-        votes: how many it cast.
+        voter: id in the stream.
+        kind: kind of the attack.
+        target_model: the model that the attack is about, if any.
+        attack: index of the attack.
+        votes: votes cast.
     """
 
     voter: str
     kind: str
-    aim: str | None
+    target_model: str | None
     attack: int
     votes: int
 
 
 def simulate_stream(spec: HonestSpec, attacks: Sequence[Attack] = (), seed: int | None = None) -> SimulatedStream:
-    """Generate an honest stream and plant attacks in it.
+    """Simulate an honest stream with attacks.
 
     Args:
-        spec: the honest stream; `plant(spec)` is that stream alone.
-        attacks: what to plant. Each one's voters follow those of the one before.
-        seed: of the attackers' choices; by default the stream's.
+        spec: the honest stream.
+        attacks: the voter codes of each attack follow those of the attack before.
+        seed: seed of the attacks; default: the stream's.
 
     Raises:
-        Usage: a target that is not on the board, or an attack that outlasts the stream.
+        Usage: a target is not on the board, or an attack ends after the stream.
     """
-    world = VoteSimulator(spec)
+    simulator = VoteSimulator(spec)
     for attack in attacks:
-        _check(attack, world)
-    parts = [_honest_part(world)]
+        _check(attack, simulator)
+    parts = [_honest_part(simulator)]
     first = _First(voter=spec.voter_count, serial=spec.votes)
     for number, attack in enumerate(attacks):
         rng = np.random.default_rng([spec.seed if seed is None else seed, 2, number])
-        parts.append(_attack_part(world, rng, attack, first, number))
+        parts.append(_attack_part(simulator, rng, attack, first, number))
         first = _First(first.voter + attack.voters, first.serial + len(parts[-1]))
     return SimulatedStream.merge(parts)
 
 
 def list_attackers(stream: SimulatedStream, attacks: Sequence[Attack]) -> tuple[SimulatedAttacker, ...]:
-    """List the attackers of a stream in the order of their codes.
-
-    Args:
-        stream: what `plant` made, or a part of it.
-        attacks: what was planted.
-    """
+    """List the attackers of a stream, or of a part of it, in the order of their codes."""
     planted = stream.is_attack
     codes, first, votes = np.unique(stream.voter[planted], return_index=True, return_counts=True)
     numbers = stream.attack[planted][first].tolist()
     return tuple(
-        SimulatedAttacker(stream.voter_name(code), attacks[number].kind, attacks[number].aim, number, cast)
+        SimulatedAttacker(stream.voter_id(code), attacks[number].kind, attacks[number].target_model, number, cast)
         for code, number, cast in zip(codes.tolist(), numbers, votes.tolist(), strict=True)
     )
 
 
-def _check(attack: Attack, world: VoteSimulator) -> None:
-    models, days = world.truth.models, world.spec.days
-    if attack.aim is not None and attack.aim not in models:
-        close = difflib.get_close_matches(attack.aim, models)
+def _check(attack: Attack, simulator: VoteSimulator) -> None:
+    models, days = simulator.pair_rates.models, simulator.spec.days
+    if attack.target_model is not None and attack.target_model not in models:
+        close = difflib.get_close_matches(attack.target_model, models)
         hint = f"; close: {', '.join(close)}" if close else ""
-        raise Usage(f"expected a target among the {len(models)} models, got {attack.aim!r}{hint}")
-    if not attack.from_day < attack.until(days) <= days:
+        raise Usage(f"expected a target among the {len(models)} models, got {attack.target_model!r}{hint}")
+    if not attack.from_day < attack.end_day(days) <= days:
         raise Usage(
             f"expected an attack within the {days:g} days of the stream, "
-            f"got day {attack.from_day:g} to {attack.until(days):g}"
+            f"got day {attack.from_day:g} to {attack.end_day(days):g}"
         )
 
 
@@ -104,7 +99,7 @@ class _First:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Cast:
-    """Votes before they have accounts: battles, outcomes, times and prompt numbers."""
+    """Battles, outcomes, times and prompt numbers of votes, without accounts."""
 
     shown: ShownBattles
     outcome: Int8
@@ -112,31 +107,31 @@ class _Cast:
     prompt: Int64
 
 
-def _honest_part(world: VoteSimulator) -> SimulatedStream:
-    spec = world.spec
+def _honest_part(simulator: VoteSimulator) -> SimulatedStream:
+    spec = simulator.spec
     rng = np.random.default_rng([spec.seed, 1])
-    cast_at = np.sort(draw_times(rng, spec.votes, rates=world.rates, start=world.start, begin=0, end=spec.days))
+    cast_at = np.sort(draw_times(rng, spec.votes, rates=simulator.rates, start=simulator.start, begin=0, end=spec.days))
     busy = voter_population.draw_votes_per_voter(rng, spec.votes, spec.voter_count)
-    shown = world.show(rng, rng.permutation(np.repeat(np.arange(spec.voter_count), busy)))
-    cast = _Cast(shown, world.vote(rng, shown), cast_at, voter_population.draw_prompts(rng, spec.votes))
-    return _part(world, rng, cast, _First(0, 0), spec.voter_count)
+    shown = simulator.draw_battles(rng, rng.permutation(np.repeat(np.arange(spec.voter_count), busy)))
+    cast = _Cast(shown, simulator.draw_outcomes(rng, shown), cast_at, voter_population.draw_prompts(rng, spec.votes))
+    return _part(simulator, rng, cast, _First(0, 0), spec.voter_count)
 
 
 def _attack_part(
-    world: VoteSimulator, rng: np.random.Generator, attack: Attack, first: _First, number: int
+    simulator: VoteSimulator, rng: np.random.Generator, attack: Attack, first: _First, number: int
 ) -> SimulatedStream:
-    voter = first.voter + np.repeat(np.arange(attack.voters), attack.workload(rng))
-    begin, end = attack.from_day, attack.until(world.spec.days)
-    cast_at = draw_times(rng, len(voter), rates=world.rates, start=world.start, begin=begin, end=end)
-    shown = attack.show(world, rng, voter)
-    # Attackers write prompts of their own: numbers that no honest vote has.
+    voter = first.voter + np.repeat(np.arange(attack.voters), attack.draw_vote_counts(rng))
+    begin, end = attack.from_day, attack.end_day(simulator.spec.days)
+    cast_at = draw_times(rng, len(voter), rates=simulator.rates, start=simulator.start, begin=begin, end=end)
+    shown = attack.draw_battles(simulator, rng, voter)
+    # Attackers have prompt numbers that no honest vote has.
     prompt = np.arange(len(voter)) if attack.prompts is None else rng.integers(0, attack.prompts, len(voter))
-    cast = _Cast(shown, attack.vote(world, rng, shown), cast_at, first.serial + prompt)
-    return _part(world, rng, cast, first, attack.voters, number=number, new=attack.new_accounts)
+    cast = _Cast(shown, attack.choose_outcomes(simulator, rng, shown), cast_at, first.serial + prompt)
+    return _part(simulator, rng, cast, first, attack.voters, number=number, new=attack.new_accounts)
 
 
 def _part(
-    world: VoteSimulator,
+    simulator: VoteSimulator,
     rng: np.random.Generator,
     cast: _Cast,
     first: _First,
@@ -150,8 +145,8 @@ def _part(
     np.minimum.at(first_vote, place, cast.cast_at)
     who = voter_population.draw_accounts(rng, first_vote, new=new)
     return SimulatedStream(
-        models=world.truth.models,
-        seed=world.spec.seed,
+        models=simulator.pair_rates.models,
+        seed=simulator.spec.seed,
         serial=first.serial + np.arange(n),
         cast_at=cast.cast_at,
         voter=cast.shown.voter.astype(np.int32),
@@ -161,7 +156,7 @@ def _part(
         voter_since=who.since[place],
         language=who.language[place],
         category=voter_population.draw_categories(rng, n),
-        prompt_hash=hash_keys(world.spec.seed, PROMPT, cast.prompt),
+        prompt_hash=hash_keys(simulator.spec.seed, PROMPT, cast.prompt),
         network=who.network[place],
         attack=np.full(n, number, dtype=np.int16),
     )

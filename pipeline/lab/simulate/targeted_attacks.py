@@ -1,7 +1,7 @@
-"""Attacks on one model: for it or against it.
+"""Attacks for or against one model.
 
 Sources: target-only rigging, "Improving your model ranking on Chatbot Arena by vote rigging" (Min et al.,
-ICML 2025); recognising models behind anonymous answers, "Exploring and mitigating adversarial manipulation of
+ICML 2025); recognising models by their anonymous answers, "Exploring and mitigating adversarial manipulation of
 voting-based leaderboards" (Huang et al. 2025).
 """
 
@@ -22,16 +22,16 @@ Otherwise = Literal["abstain", "normal", "random", "ranking"]
 
 @dataclass(frozen=True, kw_only=True)
 class TargetOnly(Attack):
-    """Votes for (or against) one model whenever it recognises it.
+    """Votes for (or against) one model wherever it recognises that model.
 
     Attributes:
-        target: a name on the board.
+        target: a model of the board.
         direction: "promote" makes the target win, "demote" makes it lose.
-        otherwise: what it does when it does not recognise the target. "abstain" casts no vote, so all of
-            `votes_each` hold the target; "normal" votes like an honest voter with tastes of its own; "random"
-            presses any of the four buttons; "ranking" votes for the stronger model, always.
-        sampling: share of its battles that hold the target; by default the share that everybody is shown.
-        accuracy: probability that it recognises a target that is there (it never sees one that is not).
+        otherwise: votes where the target is not recognised. "abstain": none, so all of `votes_each` are battles of
+            the target; "normal": as an honest voter with tastes; "random": one of the four outcomes; "ranking":
+            the stronger model.
+        sampling: share of the attackers' battles with the target; default: as for every voter.
+        accuracy: probability of recognising a target that is present (there are no false recognitions).
     """
 
     kind: ClassVar[str] = "target_only"
@@ -51,34 +51,34 @@ class TargetOnly(Attack):
         require(0 <= self.accuracy <= 1, "accuracy within 0 and 1", self.accuracy)
 
     @property
-    def aim(self) -> str | None:
+    def target_model(self) -> str | None:
         """The target."""
         return self.target
 
-    def show(self, world: VoteSimulator, rng: np.random.Generator, voter: Int64) -> ShownBattles:
-        """Draw battles, so many of them with the target."""
-        holding = world.truth.pairs_of(world.truth.models.index(self.target))
+    def draw_battles(self, simulator: VoteSimulator, rng: np.random.Generator, voter: Int64) -> ShownBattles:
+        """Draw battles with the target's share."""
+        holding = simulator.pair_rates.pairs_of(simulator.pair_rates.models.index(self.target))
         if self.otherwise == "abstain":
-            return world.show(rng, voter, holding)
+            return simulator.draw_battles(rng, voter, holding)
         if self.sampling is None:
-            return world.show(rng, voter)
-        others = np.setdiff1d(np.arange(len(world.truth.share)), holding)
+            return simulator.draw_battles(rng, voter)
+        others = np.setdiff1d(np.arange(len(simulator.pair_rates.share)), holding)
         if len(others) == 0:  # a board of two models has no other pair
-            return world.show(rng, voter, holding)
+            return simulator.draw_battles(rng, voter, holding)
         on_target = rng.random(len(voter)) < self.sampling
-        with_target, without = world.show(rng, voter, holding), world.show(rng, voter, others)
+        with_target, without = simulator.draw_battles(rng, voter, holding), simulator.draw_battles(rng, voter, others)
         return with_target.where(on_target, without)
 
-    def vote(self, world: VoteSimulator, rng: np.random.Generator, shown: ShownBattles) -> Int8:
+    def choose_outcomes(self, simulator: VoteSimulator, rng: np.random.Generator, shown: ShownBattles) -> Int8:
         """Make the target win or lose where it is recognised."""
-        target = world.truth.models.index(self.target)
+        target = simulator.pair_rates.models.index(self.target)
         there = (shown.left == target) | (shown.right == target)
-        # One that abstains votes only on what it has recognised.
+        # An attacker who abstains votes only where the target was recognised.
         seen = there & (rng.random(len(there)) < (1.0 if self.otherwise == "abstain" else self.accuracy))
         right_wins = (shown.right == target) == (self.direction == "promote")
-        other = random_outcomes(rng, shown) if self.otherwise == "random" else world.vote(rng, shown)
+        other = random_outcomes(rng, shown) if self.otherwise == "random" else simulator.draw_outcomes(rng, shown)
         if self.otherwise == "ranking":
-            other = (world.truth.theta[shown.right] > world.truth.theta[shown.left]).astype(np.int8)
+            other = (simulator.pair_rates.theta[shown.right] > simulator.pair_rates.theta[shown.left]).astype(np.int8)
         return np.where(seen, right_wins, other).astype(np.int8)
 
 
@@ -87,8 +87,8 @@ class Burst(TargetOnly):
     """Votes bought at once: accounts that vote on one model only, within minutes.
 
     Attributes:
-        votes: in all, spread over the voters as evenly as whole numbers allow (`votes_each` follows).
-        minutes: how long it lasts from `from_day` on (`to_day` follows).
+        votes: total, split over the voters as evenly as possible (sets `votes_each`).
+        minutes: duration from `from_day` on (sets `to_day`).
     """
 
     kind: ClassVar[str] = "burst"
@@ -110,6 +110,6 @@ class Burst(TargetOnly):
         object.__setattr__(self, "to_day", self.from_day + self.minutes / (24 * 60))
         TargetOnly.__post_init__(self)
 
-    def workload(self, rng: np.random.Generator) -> Int64:  # noqa: ARG002
-        """Share the votes out."""
+    def draw_vote_counts(self, rng: np.random.Generator) -> Int64:  # noqa: ARG002
+        """Split the votes evenly."""
         return self.votes // self.voters + (np.arange(self.voters) < self.votes % self.voters)

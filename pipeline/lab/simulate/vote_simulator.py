@@ -1,8 +1,8 @@
-"""Battles and honest outcomes: real pairs meet as often as they did, and voters differ in taste.
+"""Draws battles and honest outcomes: pairs meet as often as on the real board, and voters differ in taste.
 
 Voter v prefers left model a to right model b with logit l_ab + taste(v, a) − taste(v, b) and ties with logit
-t_ab + ease(v); tastes are normal with sd `taste_sd`, ease with sd `tie_sd`. l and t are set so that all
-voters together have the real rates (`truth.averaged_logit`).
+t_ab + tendency(v); tastes are normal with sd `taste_sd`, tendencies with sd `tie_sd`. l and t are set so that all
+voters together have the real rates (`pair_rates.averaged_logit`).
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class ShownBattles:
 
     Attributes:
         voter: int64[N], codes.
-        pair: int64[N], an index into the pairs of `Truth`.
-        flipped: bool[N], the pair's second model stands on the left.
+        pair: int64[N], an index into the pairs of `PairRates`.
+        flipped: bool[N], the pair's second model is on the left.
         left: int64[N], model codes.
         right: int64[N], model codes.
     """
@@ -39,7 +39,7 @@ class ShownBattles:
     right: Int64
 
     def where(self, mine: Bool, other: ShownBattles) -> ShownBattles:
-        """Take these battles where `mine` holds and the other ones elsewhere."""
+        """Take these battles where `mine` is true and the other ones elsewhere."""
         return ShownBattles(
             voter=self.voter,
             pair=np.where(mine, self.pair, other.pair),
@@ -50,34 +50,33 @@ class ShownBattles:
 
 
 class VoteSimulator:
-    """What honest and bought votes share: real rates, voters' tastes and the rhythm of the board."""
+    """The real rates, the voters' tastes and the hourly rates that honest votes and attacks share."""
 
     def __init__(self, spec: HonestSpec) -> None:
         self.spec = spec
-        self.truth: PairRates = real_pair_rates(spec.models)
+        self.pair_rates: PairRates = real_pair_rates(spec.models)
         self.start = to_microseconds(spec.start)
         self.rates = hourly_rates(np.random.default_rng([spec.seed, 0]), spec.start, spec.days, spec.burstiness)
         # The difference of two tastes has √2 times their spread.
-        self._wins = averaged_logit(self.truth.wins, spec.taste_sd * 2**0.5)
-        self._ties = averaged_logit(self.truth.ties, spec.tie_sd)
+        self._wins = averaged_logit(self.pair_rates.wins, spec.taste_sd * 2**0.5)
+        self._ties = averaged_logit(self.pair_rates.ties, spec.tie_sd)
 
-    def show(self, rng: np.random.Generator, voter: Int64, among: Int64 | None = None) -> ShownBattles:
-        """Draw a battle for each entry of `voter`, as often as pairs really meet, on random sides.
+    def draw_battles(self, rng: np.random.Generator, voter: Int64, among: Int64 | None = None) -> ShownBattles:
+        """Draw a battle for each entry of `voter` by the real frequencies of pairs, on random sides.
 
         Args:
-            rng: the source of chance.
             voter: int64[N].
-            among: only these pairs; by default all.
+            among: only these pairs; default: all.
         """
-        share = self.truth.share if among is None else self.truth.share[among]
+        share = self.pair_rates.share if among is None else self.pair_rates.share[among]
         edges = np.cumsum(share)
         drawn = np.searchsorted(edges, rng.uniform(0, edges[-1], len(voter)), side="right")
         pair = drawn if among is None else among[drawn]
         flipped = rng.random(len(voter)) < 0.5
-        a, b = self.truth.a[pair], self.truth.b[pair]
+        a, b = self.pair_rates.a[pair], self.pair_rates.b[pair]
         return ShownBattles(voter, pair, flipped, np.where(flipped, b, a), np.where(flipped, a, b))
 
-    def vote(self, rng: np.random.Generator, shown: ShownBattles) -> Int8:
+    def draw_outcomes(self, rng: np.random.Generator, shown: ShownBattles) -> Int8:
         """Draw honest outcomes."""
         n, pair = len(shown.voter), shown.pair
         liking = self._wins[pair] * np.where(shown.flipped, -1, 1)
@@ -85,9 +84,9 @@ class VoteSimulator:
         ease = self.spec.tie_sd * hash_normal(self.spec.seed, TIES, shown.voter)
         tied = rng.random(n) < expit(self._ties[pair] + ease)
         decided = rng.random(n) >= expit(liking)
-        undecided = 2 + (rng.random(n) < self.truth.bad[pair])
+        undecided = 2 + (rng.random(n) < self.pair_rates.bad[pair])
         return np.where(tied, undecided, decided).astype(np.int8)
 
     def taste(self, voter: Int64, model: Int64) -> Float64:
-        """Return the taste of voters for models, in logits: always the same for the same two."""
+        """Return the taste of voters for models, in logits: the same at every vote."""
         return self.spec.taste_sd * hash_normal(self.spec.seed, TASTE, voter, model)

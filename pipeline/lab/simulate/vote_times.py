@@ -1,7 +1,7 @@
-"""When votes come: a rate for each hour, and times drawn from it.
+"""Draws vote times: a rate for each hour, and times from these rates.
 
 Rate of an hour = daily sinusoid × weekday × gamma shock of mean 1. The shock makes hourly counts negative
-binomial with r = 1/burstiness, which is what a test on rates must live with: Poisson counts would flatter it.
+binomial with r = 1/burstiness: over-dispersed, as real counts are. Poisson counts would flatter a test on rates.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from pipeline.vocabulary.arrays import Float64, Int64
 from pipeline.vocabulary.time import HOUR
 
 # Round figures for a board used world-wide: three times as many votes at 15:00 UTC as at 03:00, and a quieter
-# weekend. No figure was published; detectors must learn the rhythm, so no more than its presence matters.
+# weekend. No figure was published. Detectors learn the rhythm, so only its presence matters.
 _SWING, _PEAK_HOUR = 0.5, 15
 _WEEKEND = 0.8
 
 
 def hourly_rates(rng: np.random.Generator, start: datetime, days: float, burstiness: float) -> Float64:
-    """Draw the relative rate of every hour that the stream touches.
+    """Draw the relative rate of every hour of a stream.
 
     Args:
         rng: for the shocks.
@@ -41,20 +41,18 @@ def draw_times(rng: np.random.Generator, n: int, *, rates: Float64, start: int, 
     """Draw n times between two days by the inverse of the cumulated rate.
 
     Args:
-        rng: the source of chance.
-        n: how many.
         rates: of each hour from `start`.
         start: microseconds since 1970.
         begin: days after `start`.
         end: days after `start`, exclusive.
 
     Returns:
-        int64[n], microseconds since 1970, in no order.
+        int64[n], microseconds since 1970, unsorted.
     """
     edges = np.arange(len(rates) + 1, dtype=np.float64)
     cumulated = np.concatenate([[0.0], np.cumsum(rates)])
     low, high = np.interp([begin * 24, end * 24], edges, cumulated)
     hours = np.interp(rng.uniform(low, high, n), cumulated, edges)
-    # Rounding must not reach `end`, which belongs to the next interval.
+    # Rounding must not give `end`, which belongs to the next interval.
     latest = start + math.ceil(end * 24 * HOUR) - 1
     return np.minimum(start + (hours * HOUR).astype(np.int64), latest)

@@ -1,7 +1,7 @@
-"""Who votes: activity, accounts, languages, networks, prompts.
+"""Draws the voters' activity, accounts, languages and networks, and the votes' prompts.
 
-Calibrated to the published figures of the real board: 1.80M votes by 493,600 voters (3.65 each), the busiest
-1% cast 16% of the votes, prompts repeat 7.3%.
+Calibrated to the published figures of the real board: 1.80M votes by 493,600 voters (3.65 each); the busiest
+1% cast 16% of the votes; 7.3% of the prompts are repeats.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.scoring.window_counter import network_hash
 from pipeline.vocabulary.arrays import Float64, Int8, Int16, Int64
 from pipeline.vocabulary.time import DAY, SECOND
 
-"""Microseconds."""
-
 VOTES_PER_VOTER = 3.65
+TIE_SHARE = 0.32  # of simulated boards without real pairs
 # Every voter casts one vote and the rest follow a power law with this exponent. With 3.65 votes each the
 # busiest 1% must cast .217 of the rest to cast 16% of all; .01^(1 − 1/α) = .217 gives α = 1.50 for endless
 # streams, and 1.47 is right for 200,000 votes, where the tail is cut off.
 _ALPHA = 1.47
 _REPEATS = 0.073
 
-# Round figures, English most: no detector rests on them, the columns must only be filled as unevenly as life.
+# Round figures, English most: no detector depends on them.
 LANGUAGES = {
     "en": 0.60, "zh": 0.10, "ru": 0.09, "de": 0.05, "ja": 0.04, "es": 0.04, "fr": 0.03, "ko": 0.03, "pt": 0.02
 }  # fmt: skip
@@ -32,20 +32,19 @@ CATEGORIES = {
     "long_query": 0.06,
 }  # fmt: skip
 
-# Numbers reserved for private use (RFC 6996): no real operator is named. Popularity falls as 1/rank.
+# Numbers reserved for private use (RFC 6996): they name no real operator. Popularity falls as 1/rank.
 NETWORKS = tuple(f"AS{64512 + k}" for k in range(300))
 
-# One account in ten is made on the day of its first vote; the others' ages are log-uniform up to 400 days, so
-# that about 40% of voters are "new" (7 days) when they first vote.
+# One account in ten is made on the day of its first vote; the others' ages are log-uniform up to 400 days: about
+# 40% of voters are "new" (7 days) when they first vote.
 _SAME_DAY = 0.1
 _OLDEST_DAYS = 400.0
-# Attackers make accounts when they need them.
 _NEW_DAYS = 2.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VoterAccounts:
-    """What does not change from vote to vote, one entry a voter.
+    """Account data, one entry a voter.
 
     Attributes:
         since: int64, microseconds since 1970, whole seconds.
@@ -59,16 +58,15 @@ class VoterAccounts:
 
 
 def draw_votes_per_voter(rng: np.random.Generator, votes: int, voters: int) -> Int64:
-    """Draw how many votes each voter casts, the busiest first on average; none casts less than one."""
+    """Draw how many votes each voter casts: at least one, the busiest first on average."""
     weight = ((np.arange(voters) + 0.5) / voters) ** (-1 / _ALPHA)
     return 1 + rng.multinomial(votes - voters, weight / weight.sum())
 
 
 def draw_accounts(rng: np.random.Generator, first_vote: Int64, *, new: bool) -> VoterAccounts:
-    """Open an account for each voter, before its first vote.
+    """Draw an account for each voter, older than its first vote.
 
     Args:
-        rng: the source of chance.
         first_vote: int64[V], microseconds since 1970.
         new: all accounts are at most two days old.
     """
@@ -87,12 +85,12 @@ def draw_accounts(rng: np.random.Generator, first_vote: Int64, *, new: bool) -> 
 
 
 def draw_categories(rng: np.random.Generator, n: int) -> Int8:
-    """Draw what each prompt is about."""
+    """Draw the category of each prompt."""
     return _pick(rng, np.array(list(CATEGORIES.values())), n).astype(np.int8)
 
 
 def draw_prompts(rng: np.random.Generator, n: int) -> Int64:
-    """Number the prompts of n votes in order: a repeat copies the prompt of any earlier vote.
+    """Number the prompts of n votes in order; a repeat copies the prompt of any earlier vote.
 
     Copying with equal chance makes popular prompts more popular: a power law (Simon 1955, Biometrika 42).
     """
@@ -100,10 +98,15 @@ def draw_prompts(rng: np.random.Generator, n: int) -> Int64:
     repeats = np.flatnonzero(rng.random(n) < _REPEATS)
     repeats = repeats[repeats > 0]
     source[repeats] = (rng.random(len(repeats)) * repeats).astype(np.int64)
-    # A copy of a copy: each round halves the way to the first, so a few rounds are enough.
+    # Resolve copies of copies: each round halves the distance to the original.
     while not np.array_equal(source, further := source[source]):
         source = further
     return source
+
+
+def network_hashes() -> Int64:
+    """Return the hash of each of NETWORKS that windows count by."""
+    return np.array([network_hash(name) for name in NETWORKS], dtype=np.int64)
 
 
 def _pick(rng: np.random.Generator, weight: Float64, n: int) -> Int64:

@@ -59,12 +59,12 @@ def test_evidence_since_the_policy_began_is_the_product_over_its_windows_and_end
     board = SimulatedBoard(days=0.2, votes=10, seed=4, models=MODELS, effects=[gone])
     state: WindowState = {}
     share = board.context(0).registry.policy.appearance  # type: ignore[union-attr]
-    expected = dict.fromkeys(board.names, 0.0)
+    expected = dict.fromkeys(board.model_names, 0.0)
     for number, window in enumerate(board.windows()):
         context = board.context(number)
         state, _ = SilentDeprecation().observe(window, state, context)
         seen = dict(zip(window.models, window.totals[:, APPEARANCES].tolist(), strict=True))
-        for name in board.names:
+        for name in board.model_names:
             if context.steady and window.accepted:
                 absent = not seen.get(name, 0)
                 expected[name] += -window.accepted * np.log1p(-share[name]) if absent else -np.inf

@@ -1,21 +1,16 @@
-"""arena-rank's side of each task, as its documentation calls it.
+"""Runs one task with arena-rank, called as its documentation says.
 
     python arena_rank_tasks.py TASK FILE REPEATS ROUNDS
 
-Tasks: ratings (sandwich intervals), bootstrap (ROUNDS of them), style (its own ridge), style-unpenalised (reg = 0).
-Its bootstrap forks a process that already runs JAX's threads, which deadlocks here; it is started by spawn instead.
+Tasks: ratings (sandwich intervals), bootstrap (ROUNDS rounds), style (its own ridge), style-unpenalised (reg = 0).
+Its bootstrap forks a process in which JAX's threads already run, which deadlocks; this script uses spawn instead.
 """
 
 from __future__ import annotations
 
-import json
 import multiprocessing
-import resource
 import sys
-import time
-from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -24,12 +19,13 @@ import pandas as pd
 from arena_rank.models.bradley_terry import BradleyTerry
 from arena_rank.models.contextual_bradley_terry import ContextualBradleyTerry
 from arena_rank.utils.data_utils import ContextualPairDataset, PairDataset
+from timed_task import Result, time_calls  # type: ignore[import-not-found]  # in this script's folder
 
 FEATURES = ("tokens", "headers", "lists", "bold")
 POINTS = 400 / np.log(10)
 
 
-def ratings(table: pd.DataFrame, **options: Any) -> tuple[list[str], Any, list[float]]:
+def ratings(table: pd.DataFrame, **options: Any) -> Result:
     """Strings → ratings with intervals."""
     dataset = PairDataset.from_pandas(table)
     found = BradleyTerry(len(dataset.competitors)).compute_ratings_and_cis(dataset, **options)
@@ -37,8 +33,8 @@ def ratings(table: pd.DataFrame, **options: Any) -> tuple[list[str], Any, list[f
     return dataset.competitors, (np.asarray(found["ratings"]) - 1000) / POINTS, []
 
 
-def style(table: pd.DataFrame, reg: float) -> tuple[list[str], Any, list[float]]:
-    """Strings and style counts → ratings and coefficients with intervals, every vote alike."""
+def style(table: pd.DataFrame, reg: float) -> Result:
+    """Strings and style counts → ratings and coefficients with intervals, every vote weighted alike."""
     a, b = (table[[f"{name}_{side}" for name in FEATURES]].to_numpy(dtype=np.float64) for side in ("a", "b"))
     contrast = pd.DataFrame((a - b) / (a + b + 1), columns=list(FEATURES), index=table.index)
     votes = pd.concat([table[["model_a", "model_b", "winner"]], contrast], axis=1)
@@ -49,18 +45,6 @@ def style(table: pd.DataFrame, reg: float) -> tuple[list[str], Any, list[float]]
     return dataset.competitors, (np.asarray(found["ratings"]) - 1000) / POINTS, np.asarray(found["coeffs"]).tolist()
 
 
-def peak_mb() -> float:
-    """The largest resident set of this process, MB.
-
-    Not `ru_maxrss` where /proc is there: Linux hands that down from the parent through exec.
-    """
-    status = Path("/proc/self/status")
-    if status.is_file():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def main() -> None:
     """Run one task in this process."""
     task, path, repeats, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
@@ -68,27 +52,13 @@ def main() -> None:
     if task.startswith("style"):
         columns += [f"{name}_{side}" for name in FEATURES for side in ("a", "b")]
     table = pd.read_parquet(path, columns=columns)
-    tasks: dict[str, Callable[[], tuple[list[str], Any, list[float]]]] = {
+    tasks = {
         "ratings": lambda: ratings(table),
         "bootstrap": lambda: ratings(table, ci_method="bootstrap", num_bootstrap=rounds),
         "style": lambda: style(table, 1.0),
         "style-unpenalised": lambda: style(table, 0.0),
     }
-    seconds, cpu = [], []
-    for _ in range(repeats):
-        started, used = time.perf_counter(), time.process_time()
-        models, theta, coefficients = tasks[task]()
-        seconds.append(time.perf_counter() - started)
-        cpu.append(time.process_time() - used)
-    result = {
-        "seconds": seconds,
-        "cpu": cpu,
-        "peak_mb": peak_mb(),
-        "theta": dict(zip(models, np.asarray(theta).tolist(), strict=True)),
-        "coefficients": coefficients,
-        "version": version("arena-rank"),
-    }
-    sys.stdout.write(json.dumps(result))
+    time_calls(tasks[task], repeats, version("arena-rank"))
 
 
 if __name__ == "__main__":

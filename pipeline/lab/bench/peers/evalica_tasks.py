@@ -1,90 +1,58 @@
-"""evalica's side of each task, in the fastest way to call it: lists, not columns.
+"""Runs one task with evalica, called in its fastest way: with lists, not columns.
 
     python evalica_tasks.py TASK FILE REPEATS ROUNDS
 
-Tasks: ratings (it has no intervals but by bootstrap), bootstrap (ROUNDS, percentile: its default needs a refit a vote).
+Tasks: ratings (no intervals: it has them by bootstrap only), bootstrap (ROUNDS rounds, percentile: its default method
+refits once a vote).
 """
 
 from __future__ import annotations
 
-import json
-import resource
 import sys
-import time
-from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import evalica
 import numpy as np
 import pandas as pd
 from evalica import Winner
+from timed_task import Result, time_calls  # type: ignore[import-not-found]  # in this script's folder
 
 WINNERS = {"model_a": Winner.X, "model_b": Winner.Y, "tie": Winner.Draw, "both_bad": Winner.Draw}
 
 
-def battles(table: pd.DataFrame) -> dict[str, list[Any]]:
-    """Columns as lists."""
-    return {
-        "xs": table["model_a"].tolist(),
-        "ys": table["model_b"].tolist(),
-        "winners": [WINNERS[name] for name in table["winner"].tolist()],
-    }
-
-
-def ratings(table: pd.DataFrame) -> Any:
+def ratings(table: pd.DataFrame) -> Result:
     """Strings → ratings."""
-    return evalica.bradley_terry(**battles(table)).scores
+    return _result(evalica.bradley_terry(**_battles(table)).scores)
 
 
-def bootstrap(table: pd.DataFrame, rounds: int) -> Any:
+def bootstrap(table: pd.DataFrame, rounds: int) -> Result:
     """Strings → ratings with percentile intervals."""
     found = evalica.bootstrap(
         method=evalica.bradley_terry,
         n_resamples=rounds,
         bootstrap_method="percentile",
         random_state=0,
-        **battles(table),
+        **_battles(table),
     )
-    return found.result.scores
+    return _result(found.result.scores)
 
 
-def peak_mb() -> float:
-    """The largest resident set of this process, MB.
+def _battles(table: pd.DataFrame) -> dict[str, list[Any]]:
+    winners = [WINNERS[name] for name in table["winner"].tolist()]
+    return {"xs": table["model_a"].tolist(), "ys": table["model_b"].tolist(), "winners": winners}
 
-    Not `ru_maxrss` where /proc is there: Linux hands that down from the parent through exec.
-    """
-    status = Path("/proc/self/status")
-    if status.is_file():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+def _result(scores: Any) -> Result:
+    return [str(name) for name, _ in scores.items()], [np.log(score) for _, score in scores.items()], []
 
 
 def main() -> None:
     """Run one task in this process."""
     task, path, repeats, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     table = pd.read_parquet(path, columns=["model_a", "model_b", "winner"])
-    tasks: dict[str, Callable[[], Any]] = {
-        "ratings": lambda: ratings(table),
-        "bootstrap": lambda: bootstrap(table, rounds),
-    }
-    seconds, cpu = [], []
-    for _ in range(repeats):
-        started, used = time.perf_counter(), time.process_time()
-        scores = tasks[task]()
-        seconds.append(time.perf_counter() - started)
-        cpu.append(time.process_time() - used)
-    result = {
-        "seconds": seconds,
-        "cpu": cpu,
-        "peak_mb": peak_mb(),
-        "theta": {str(name): float(np.log(score)) for name, score in scores.items()},
-        "coefficients": [],
-        "version": version("evalica"),
-    }
-    sys.stdout.write(json.dumps(result))
+    tasks = {"ratings": lambda: ratings(table), "bootstrap": lambda: bootstrap(table, rounds)}
+    time_calls(tasks[task], repeats, version("evalica"))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The figures of evidence: what is measured stands beside what is asked, and says so where it falls short."""
+"""Accuracy figures: their targets, and the measurements behind them."""
 
 import json
 
@@ -9,31 +9,32 @@ from typer.testing import CliRunner
 from pipeline.cli.commands import app
 from pipeline.detectors import VoterBias
 from pipeline.errors import Usage
-from pipeline.lab.bench import detector_accuracy
-from pipeline.lab.bench.detector_accuracy import PARTS, AccuracyFigure, first_alarms
+from pipeline.lab.bench.accuracy_figure import AccuracyFigure
+from pipeline.lab.bench.detector_accuracy import PARTS
+from pipeline.lab.bench.voter_detector_accuracy import _alarmed, _within_400, first_alarms
 from pipeline.lab.simulate.simulated_voters import SimulatedVoters
 
 
 @pytest.mark.parametrize(
-    ("relation", "value", "bar", "holds"),
+    ("figure", "relation", "holds"),
     [
-        ("at most", 0.01, 0.01, True),
-        ("at most", 0.011, 0.01, False),
-        ("at least", 0.7, 0.7, True),
-        ("at least", 0.69, 0.7, False),
-        ("reported", 0.5, None, None),
-        ("at most", float("inf"), 20.0, False),  # never found
+        (AccuracyFigure("x", 0.01, "share", at_most=0.01), "at most", True),
+        (AccuracyFigure("x", 0.011, "share", at_most=0.01), "at most", False),
+        (AccuracyFigure("x", 0.7, "share", at_least=0.7), "at least", True),
+        (AccuracyFigure("x", 0.69, "share", at_least=0.7), "at least", False),
+        (AccuracyFigure("x", 0.5, "share"), "reported", None),
+        (AccuracyFigure("x", float("inf"), "votes", at_most=20.0), "at most", False),  # never found
     ],
 )
-def test_a_figure_holds_at_its_bar_and_not_beyond(
-    relation: detector_accuracy.Relation, value: float, bar: float | None, holds: bool | None
+def test_a_figure_meets_its_target_at_the_bar_and_not_beyond(
+    figure: AccuracyFigure, relation: str, holds: bool | None
 ) -> None:
-    assert AccuracyFigure("x", value, relation, bar, "votes").holds is holds
+    assert (figure.relation, figure.holds) == (relation, holds)
 
 
 def test_the_first_alarm_is_that_of_each_voter_alone() -> None:
     board = SimulatedVoters(seed=5, models=12)
-    votes = board.cast("left", 6, 60)
+    votes = board.cast_votes("left", 6, 60)
     together = first_alarms(votes, board.reference, "biased")
     assert np.isfinite(together).all()
     for voter in range(6):
@@ -44,24 +45,24 @@ def test_the_first_alarm_is_that_of_each_voter_alone() -> None:
 
 def test_most_voters_at_half_strength_are_found_and_the_honest_who_see_as_much_of_a_model_are_not() -> None:
     board = SimulatedVoters(seed=3)
-    assert detector_accuracy._within_400(board, 100, sampling=0.2, strength=0.5) >= 0.55
-    assert detector_accuracy._alarmed(board, "biased", voters=200, sampling=0.2) <= 0.01
+    assert _within_400(board, 100, sampling=0.2, strength=0.5) >= 0.55
+    assert _alarmed(board, "biased", voters=200, sampling=0.2) <= 0.01
 
 
 def test_honest_voters_of_few_models_whose_ties_depend_on_the_pair_are_not_found() -> None:
-    board = SimulatedVoters(seed=4, models=10, closeness=True, lean=0.15)
-    ties = board.cast("honest", 200, 300)
+    board = SimulatedVoters(seed=4, models=10, davidson_ties=True, model_tie_sd=0.15)
+    ties = board.cast_votes("honest", 200, 300)
     theta = np.abs(board.theta[ties.model_a] - board.theta[ties.model_b])
     near, far = (ties.outcome[which] >= 2 for which in (theta < 0.2, theta > 1.5))
     assert far.mean() < near.mean() - 0.05
-    assert detector_accuracy._alarmed(board, "biased", voters=300, each=600) <= 0.02
+    assert _alarmed(board, "biased", voters=300, each=600) <= 0.02
 
 
 def test_the_verb_shows_every_figure_beside_its_bar_and_says_where_it_falls_short(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    short = AccuracyFigure("found too late", float("inf"), "at most", 20.0, "votes")
-    monkeypatch.setitem(PARTS, "power", lambda _: iter([short, AccuracyFigure("seen", 3.0, "reported", None, "votes")]))
+    short = AccuracyFigure("found too late", float("inf"), "votes", at_most=20.0)
+    monkeypatch.setitem(PARTS, "power", lambda _: iter([short, AccuracyFigure("seen", 3.0, "votes")]))
     told = CliRunner().invoke(app, ["bench", "evidence", "--only", "power"])
     assert told.exit_code == 0, told.output
     line = next(line for line in told.stdout.splitlines() if "found too late" in line)

@@ -16,6 +16,7 @@ from pipeline.errors import Unavailable
 from pipeline.lab.bench import rating_comparison, rating_tables
 from pipeline.lab.bench.interval_coverage import BANDS, simulate_coverage
 from pipeline.lab.bench.rating_comparison import ComparedTask, EngineRun
+from pipeline.lab.simulate import real_counts
 from pipeline.ratings import POINTS_PER_LOGIT, PairCounts, fit
 
 
@@ -31,7 +32,7 @@ def test_the_real_table_holds_the_real_counts(tmp_path: Path) -> None:
     table = pd.read_parquet(tmp_path / "real.parquet")
     found, real = (
         PairCounts.from_labels(table["model_a"], table["model_b"], table["winner"]),
-        rating_tables.real_counts(),
+        real_counts(),
     )
     assert found.models == real.models
     assert found.table().tolist() == real.table().tolist()

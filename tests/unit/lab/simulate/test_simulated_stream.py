@@ -103,7 +103,7 @@ def test_a_line_says_what_the_columns_say() -> None:
     for i in (0, 17, 2_999):
         assert votes[i].model_a == stream.models[stream.model_a[i]]
         assert votes[i].model_b == stream.models[stream.model_b[i]]
-        assert votes[i].voter_id == stream.voter_name(int(stream.voter[i]))
+        assert votes[i].voter_id == stream.voter_id(int(stream.voter[i]))
         assert votes[i].vote_id == stream.vote_ids()[i]
         assert votes[i].winner == ("model_a", "model_b", "tie", "both_bad")[stream.outcome[i]]
         assert to_microseconds(votes[i].cast_at) == stream.cast_at[i]
@@ -347,9 +347,9 @@ def test_the_truth_names_every_attacker_and_nobody_else(attacked: SimulatedStrea
         "target_only", "omnidirectional", "always_left", "random_clicks", "burst"
     }  # fmt: skip
     assert sum(a.votes for a in known) == attacked.is_attack.sum()
-    assert known[0].aim == TARGET
-    assert known[-21].aim is None
-    honest = {attacked.voter_name(code) for code in np.unique(attacked.voter[~attacked.is_attack]).tolist()}
+    assert known[0].target_model == TARGET
+    assert known[-21].target_model is None
+    honest = {attacked.voter_id(code) for code in np.unique(attacked.voter[~attacked.is_attack]).tolist()}
     assert not honest & {a.voter for a in known}
 
 

@@ -1,0 +1,43 @@
+"""A measured figure and its target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class AccuracyFigure:
+    """One measured figure and its target.
+
+    Attributes:
+        what: what was measured, in words.
+        value: the figure.
+        unit: its unit.
+        at_most, at_least: the target; a figure without one is only reported.
+    """
+
+    what: str
+    value: float
+    unit: str
+    at_most: float | None = None
+    at_least: float | None = None
+
+    @property
+    def relation(self) -> Literal["at most", "at least", "reported"]:
+        """What the target asks for."""
+        if self.at_most is not None:
+            return "at most"
+        return "reported" if self.at_least is None else "at least"
+
+    @property
+    def bar(self) -> float | None:
+        """The target's value."""
+        return self.at_least if self.at_most is None else self.at_most
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether the target is met; None without a target."""
+        if self.bar is None:
+            return None
+        return self.value <= self.bar if self.relation == "at most" else self.value >= self.bar

@@ -1,0 +1,45 @@
+"""Times one task in a child process; imports nothing of the project, so that the peers' environment can run it."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+# Models, θ of each, coefficients of the style features.
+Result = tuple[Sequence[str], Any, list[float]]
+
+
+def peak_mb() -> float:
+    """Return the largest resident set of this process, MB.
+
+    Not `ru_maxrss` where /proc exists: Linux passes the parent's value on through exec.
+    """
+    status = Path("/proc/self/status")
+    if status.is_file():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def time_calls(run: Callable[[], Result], repeats: int, version: str) -> None:
+    """Call `run` `repeats` times and print seconds, CPU seconds, peak memory and the last result as JSON."""
+    seconds, cpu = [], []
+    for _ in range(repeats):
+        started, used = time.perf_counter(), time.process_time()
+        models, theta, coefficients = run()
+        seconds.append(time.perf_counter() - started)
+        cpu.append(time.process_time() - used)
+    result = {
+        "seconds": seconds,
+        "cpu": cpu,
+        "peak_mb": peak_mb(),
+        "theta": dict(zip(models, map(float, theta), strict=True)),
+        "coefficients": coefficients,
+        "version": version,
+    }
+    sys.stdout.write(json.dumps(result))

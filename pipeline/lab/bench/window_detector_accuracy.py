@@ -1,0 +1,133 @@
+"""False alarms and detection delays of the window detectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from pipeline.detectors import WINDOW, CohortBias, SamplingSkew, SilentDeprecation, VoteBurst
+from pipeline.detectors.window.silent_deprecation import battles_until, least_battles
+from pipeline.evidence.count_likelihoods import alternative_share
+from pipeline.lab.bench.accuracy_figure import AccuracyFigure
+from pipeline.lab.simulate.simulated_board import SimulatedBoard, WindowEffect
+from pipeline.scoring.detector_contracts import WindowDetector
+from pipeline.scoring.signals import AlertSignal
+
+_MONTH = 30.0
+_DAY = 288
+
+
+def first_alert(
+    board: SimulatedBoard, detector: WindowDetector, first: int, accept: Callable[[AlertSignal], bool]
+) -> tuple[float, float]:
+    """Return windows since `first` and votes since window 0 at the first accepted alert; infinite without one."""
+    votes = 0
+    for number, window, alerts in board.alerts([detector]):
+        votes += window.accepted
+        if number >= first and any(map(accept, alerts)):
+            return number - first + 1, votes
+    return np.inf, np.inf
+
+
+def false_alarms(board: SimulatedBoard) -> dict[str, int]:
+    """Return the number of alerts that every window detector opens over a board of honest votes."""
+    opened = {d.name: 0 for d in WINDOW}
+    for _, _, alerts in board.alerts(WINDOW):
+        for one in alerts:
+            opened[one.detector] += one.level == 1
+    return opened
+
+
+def clean_month(scale: float = 1.0) -> Iterator[AccuracyFigure]:
+    """Count false alarms: 200 models for 30 days, with a release surge that the registry announces."""
+    surge = WindowEffect(first=15 * _DAY, end=18 * _DAY, traffic=2.5, sampling={"m007": 6.0}, declared=True)
+    days = max(_MONTH * scale, 4.0)
+    effects = [surge] if days == _MONTH else []
+    opened = false_alarms(SimulatedBoard(days=days, votes=40, seed=11, models=200, providers=25, effects=effects))
+    for name, count in opened.items():
+        what = f"{name}: false alarms, 200 models × {days:g} days{' with a release surge' if effects else ''}"
+        yield AccuracyFigure(what, count, "alarms", at_most=1)
+    learned = false_alarms(SimulatedBoard(days=days, votes=40, seed=12, models=60, providers=12, policy=False))
+    del learned["sampling_skew"]  # without a policy it tests equal shares, as its alert says
+    for name, count in learned.items():
+        yield AccuracyFigure(f"{name}: false alarms, no declared policy, {days:g} days", count, "alarms", at_most=1)
+
+
+def bursts(scale: float = 1.0) -> Iterator[AccuracyFigure]:
+    """Measure the delay of `vote_burst`: one model × 3 in normal traffic.
+
+    100 models, 20 providers and 80 networks are at least 200 keys.
+    """
+    first = 360
+    for models, votes, bar in ((40, 120, 6.0), (40, 60, None), (40, 12, None), (100, 250, 6.0), (100, 60, None)):
+        waits = []
+        for seed in range(max(round(20 * scale), 4)):
+            attack = WindowEffect(first=first, end=first + 144, sampling={"m005": 3.0})
+            board = SimulatedBoard(days=1.75, votes=votes, seed=seed, models=models, providers=20, effects=[attack])
+            waits.append(first_alert(board, VoteBurst(), first, _about("m005"))[0])
+        what = f"burst ×3 of one of {models} models at {votes} votes a window: median windows"
+        yield AccuracyFigure(what, float(np.median(waits)), "windows", at_most=bar)
+        share = float(alternative_share(2 / models, 3.0))
+        yield AccuracyFigure(f"  … and its share goes from {2 / models:.3f} to", share, "of battles")
+
+
+def cohorts(scale: float = 1.0) -> Iterator[AccuracyFigure]:
+    """Measure the power of `cohort_bias`: 126 or 60 extra votes of new accounts within a day, among honest ones."""
+    repeats = max(round(24 * scale), 4)
+    week = 7 * _DAY
+    for honest, bought, bar in ((1_000, 126, 0.85), (300, 126, None), (300, 60, None)):
+        found = 0
+        for seed in range(repeats):
+            attack = WindowEffect(first=week, end=week + _DAY, target="m005", votes=bought / _DAY, network="AS64700")
+            # As many votes of the whole board as give the target `honest` a day.
+            board = SimulatedBoard(days=8, votes=honest / _DAY * 10, seed=seed, models=20, effects=[attack])
+            promoted = _about("m005", "promoted by new accounts")
+            found += first_alert(board, CohortBias(), week, promoted)[0] < np.inf
+        what = f"cohort: {bought} new-account votes beside {honest} honest ones on the target, in a day: found"
+        yield AccuracyFigure(what, found / repeats, "share", at_least=bar)
+
+
+def sampling(scale: float = 1.0) -> Iterator[AccuracyFigure]:
+    """Measure the delay of `sampling_skew`: one of 40 models is not sampled as declared, from the first window on."""
+    for times, subject, bar in ((2.0, "m005", 2_400.0), (2.0, "board", None), (1.5, "m005", None), (0.0, "m005", None)):
+        waits = []
+        for seed in range(max(round(40 * scale), 4)):
+            skew = WindowEffect(first=0, end=10 * _DAY, sampling={"m005": times})
+            board = SimulatedBoard(days=6, votes=40, seed=seed, effects=[skew])
+            waits.append(first_alert(board, SamplingSkew(), 0, _about(subject))[1])
+        how = "jointly" if subject == "board" else "by name"
+        what = f"sampling ×{times:g} of one of 40 models ({how}): median votes"
+        yield AccuracyFigure(what, float(np.median(waits)), "votes", at_most=bar)
+
+
+def silence(scale: float = 1.0) -> Iterator[AccuracyFigure]:
+    """Measure the delay of `silent_deprecation`: a model stops appearing."""
+    for share, bar in ((0.01, 917), (0.03, 303)):
+        what = f"evidence of 10⁴ for a share of {share:.0%}, by the formula"
+        yield AccuracyFigure(what, battles_until(share, 1e4), "battles", at_most=bar)
+    # Equal weights: one of 33 models has a weight of 3% and is in 6.1% of the battles; one of 67 in 3.0% of them.
+    for models, first, case in (
+        (33, _DAY, "declared weight of 3% (in 6.1% of battles)"),
+        (67, 0, "declared to be in 3% of battles, never drawn"),
+        (67, _DAY, "declared to be in 3% of battles, and drawn for a day"),
+    ):
+        waits = []
+        for seed in range(max(round(40 * scale), 4)):
+            gone = WindowEffect(first=first, end=3 * _DAY, sampling={"m005": 0.0})
+            board = SimulatedBoard(days=3, votes=10, seed=seed, models=models, effects=[gone])
+            before = sum(w.accepted for w, _ in zip(board.windows(), range(first), strict=False))
+            waits.append(first_alert(board, SilentDeprecation(), first, _about("m005"))[1] - before)
+        # Ten more: the votes of the window in which the model may have appeared before it was silenced.
+        what = f"silenced, {case}: median battles to the alert"
+        yield AccuracyFigure(what, float(np.median(waits)), "battles", at_most=303 + 10)
+    # Every appearance begins a new silence, and one in 10⁴ of them is that long.
+    battles = _MONTH * _DAY * 10
+    what = "  … (an alert at 10⁴ would come so often without a silence, on this board of 10 votes a window)"
+    yield AccuracyFigure(what, 67 * battles * 0.03 / 1e4, "a month")
+    what = "  … (before that no rule with one false alarm a month on this board can alert)"
+    yield AccuracyFigure(what, least_battles(0.03, battles, 67), "battles")
+
+
+def _about(subject: str, direction: str | None = None) -> Callable[[AlertSignal], bool]:
+    return lambda alert: alert.subject == subject and direction in (None, alert.direction)
