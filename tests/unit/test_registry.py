@@ -59,7 +59,7 @@ def test_before_the_first_event_nothing_is_known() -> None:
     assert RegistryState().last_release is None
 
 
-def test_an_event_holds_from_its_own_microsecond_on() -> None:
+def test_an_event_applies_from_its_own_microsecond_on() -> None:
     registry = Registry(EVENTS)
     assert "tested" not in registry.as_of(day(1) - 1).models
     assert registry.as_of(day(1)).models["tested"].submitted_at == day(1)
@@ -98,14 +98,14 @@ def test_the_order_of_arrival_does_not_matter(order: tuple[int, ...]) -> None:
 
 
 @given(st.lists(st.floats(0, 10), max_size=8))
-def test_a_state_asked_for_in_any_order_is_the_fold_up_to_that_time(times: list[float]) -> None:
+def test_the_state_as_of_a_time_does_not_depend_on_earlier_calls(times: list[float]) -> None:
     registry = Registry(EVENTS)
     for at in times:
         upto = [event for event in EVENTS if to_microseconds(event.at) <= day(at)]
         assert registry.as_of(day(at)) == Registry(upto).as_of(day(10))
 
 
-def test_a_change_of_policy_within_a_window_is_seen() -> None:
+def test_a_change_of_policy_within_a_window_is_found() -> None:
     registry = Registry(EVENTS)
     assert not registry.has_policy_change(day(0), day(3))
     assert registry.has_policy_change(day(3), day(3) + 1)
@@ -160,7 +160,7 @@ def test_a_contradiction_changes_nothing_and_is_listed_with_its_reason(
     assert registry.as_of(day(10)) == Registry(EVENTS).as_of(day(10))
 
 
-def test_what_does_not_contradict_is_not_listed() -> None:
+def test_events_without_a_contradiction_are_not_listed() -> None:
     again = [
         submitted(9, "tested"),
         Renamed(**common(9.5), model="public", to="shiny"),
@@ -177,7 +177,7 @@ def test_a_release_that_arrives_before_its_submission_is_no_contradiction() -> N
     ]
 
 
-def test_contradictions_are_the_same_whenever_states_were_asked_for() -> None:
+def test_contradictions_do_not_depend_on_earlier_calls() -> None:
     events = [*EVENTS, released(3, "nobody"), submitted(9, "tested", provider="other")]
     asked = Registry(events)
     asked.as_of(day(5))

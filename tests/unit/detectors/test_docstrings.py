@@ -20,13 +20,13 @@ def test_a_detector_states_formula_source_blind_spot_and_false_alarms(module: st
 
 
 @modules
-def test_the_example_in_the_docstring_gives_the_alarm_it_says(module: str) -> None:
+def test_the_example_in_the_docstring_holds(module: str) -> None:
     result = doctest.testmod(importlib.import_module(module))
     assert result.attempted > 0
     assert result.failed == 0
 
 
-def test_every_module_of_the_package_holds_a_listed_detector_or_a_part_of_one() -> None:
+def test_every_module_of_the_package_is_a_listed_detector_or_a_part_of_one() -> None:
     listed = {type(d).__module__ for d in (*VOTER, *WINDOW)}
     for found in pkgutil.walk_packages(detectors.__path__, "pipeline.detectors."):
         if not found.ispkg:

@@ -148,9 +148,7 @@ def test_however_the_votes_are_cut_states_and_alerts_are_the_same_to_the_bit(
 
 @every_detector
 @pytest.mark.parametrize("seed", range(6))
-def test_hundreds_of_votes_of_a_voter_in_one_call_leave_what_they_leave_in_many(
-    detector: VoterDetector, seed: int
-) -> None:
+def test_one_call_with_hundreds_of_votes_of_a_voter_equals_many_calls(detector: VoterDetector, seed: int) -> None:
     """More votes than a state keeps as votes, over models that the voter met before and others that come new."""
     reference, truth = board(models=40, seed=seed)
     stream = honest(truth, 4, 400, seed)
@@ -171,7 +169,7 @@ def test_a_call_a_vote_is_the_same_as_one_call(detector: VoterDetector) -> None:
 
 
 @every_detector
-def test_a_detector_that_is_restored_from_bytes_goes_on_where_it_was(detector: VoterDetector) -> None:
+def test_a_state_survives_its_bytes(detector: VoterDetector) -> None:
     reference, _ = board()
     stream = mixed(8)
     whole = run(detector, stream, reference)
@@ -245,7 +243,7 @@ def test_no_votes_change_nothing(detector: VoterDetector) -> None:
 
 
 @every_detector
-def test_what_is_raised_has_a_place_a_level_and_evidence(detector: VoterDetector) -> None:
+def test_an_alert_has_a_place_a_level_and_evidence(detector: VoterDetector) -> None:
     reference, _ = board()
     stream = mixed(7)
     _, raised = run(detector, stream, reference)

@@ -107,7 +107,7 @@ def test_a_state_that_went_through_bytes_gives_the_same_to_the_bit(detector: Win
 
 
 @every_detector
-def test_what_it_was_given_is_never_changed(detector: WindowDetector) -> None:
+def test_observe_changes_neither_the_detector_nor_its_input(detector: WindowDetector) -> None:
     windows, state, shown = stream(4.5, 1, True), frozen({}), repr(detector)
     for window, context in windows:
         window.totals.setflags(write=False)
@@ -150,7 +150,7 @@ def test_windows_without_votes_say_nothing_before_there_is_a_baseline(detector: 
 
 
 @every_detector
-def test_what_is_said_has_a_place_a_level_and_evidence(detector: WindowDetector) -> None:
+def test_a_signal_has_a_place_a_level_and_evidence(detector: WindowDetector) -> None:
     windows = stream(4.5, 1, True)
     state: WindowState = {}
     open_alerts: dict[tuple[str, str], int] = {}

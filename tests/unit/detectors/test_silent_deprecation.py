@@ -34,7 +34,7 @@ def told(board: SimulatedBoard, subject: str, *, forget: bool = False) -> tuple[
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_model_that_is_declared_and_never_drawn_is_told_of_before_ten_thousand_to_one(seed: int) -> None:
+def test_a_declared_model_that_is_never_drawn_is_found_before_ten_thousand_to_one(seed: int) -> None:
     gone = WindowEffect(first=0, end=288, sampling={"m005": 0.0})
     board = SimulatedBoard(days=1, votes=10, seed=seed, models=MODELS, effects=[gone])
     _, battles = told(board, "m005")
@@ -43,7 +43,7 @@ def test_a_model_that_is_declared_and_never_drawn_is_told_of_before_ten_thousand
     assert later > battles + 60
 
 
-def test_a_new_policy_begins_the_count_anew() -> None:
+def test_a_new_policy_restarts_the_count() -> None:
     change = WindowEffect(first=144, end=288, sampling={"m001": 2.0}, declared=True)
     gone = WindowEffect(first=144, end=288, sampling={"m005": 0.0})
     board = SimulatedBoard(days=1, votes=10, seed=1, models=MODELS, effects=[change, gone])

@@ -128,7 +128,7 @@ def test_alerts_are_those_of_a_slow_loop_however_votes_are_cut(detector: Any, vo
     assert run(detector, votes, [1, 2, 50, 51, 180, 333]) == expected
 
 
-def test_a_vote_a_second_is_told_of_at_the_eighth() -> None:
+def test_a_vote_per_second_is_an_alert_at_the_eighth() -> None:
     # Two seconds at most: ln 5 − 8/30 = 1.342 a vote; 10⁴, 10⁶, 10⁸, 10¹⁰ after 7, 11, 14, 18 gaps.
     votes = [(7, (100 + k) * SECOND, 1, 2, k + 1) for k in range(19)]
     assert [(offset, level) for offset, _, level, _ in run(RATE, votes)] == [(7, 1), (11, 2), (14, 3), (18, 4)]
@@ -151,7 +151,7 @@ def test_times_that_go_back_and_times_on_the_minute() -> None:
     assert run(RATE, [(7, 0, 1, 2, 1), (7, -5, 1, 2, 1)] * 30) == []
 
 
-def test_three_repeats_in_a_row_are_told_of() -> None:
+def test_three_repeats_in_a_row_are_an_alert() -> None:
     # ln 50 = 3.912 each: 10⁴, 10⁶, 10⁸, 10¹⁰ after 3, 4, 5, 6 repeats.
     votes = [(7, 1, 1 + k % 2, 2 - k % 2, 99) for k in range(7)]
     found = run(DUPLICATES, votes)

@@ -107,7 +107,7 @@ def test_traffic_is_that_of_a_slow_loop(detector: Any, sign: int) -> None:
 
 
 @pytest.mark.parametrize(("detector", "sign"), [(Traffic(), 1), (TrafficGap(), -1)])
-def test_an_hour_of_which_the_beginning_was_not_seen_is_left_out(detector: Any, sign: int) -> None:
+def test_an_hour_whose_beginning_is_missing_is_skipped(detector: Any, sign: int) -> None:
     votes = busy(9 * 24, 2)
     votes[6 * 24 : 6 * 24 + 10] = votes[6 * 24 : 6 * 24 + 10] * (3 if sign > 0 else 0.2)
     stream = hourly(votes, EMPTY)
@@ -199,7 +199,7 @@ def test_sampling_skew_under_policies_is_that_of_a_slow_loop() -> None:
     assert {one.level for one in found} >= {0, 1, 2}
 
 
-def test_sampling_skew_without_a_policy_holds_licence_groups_against_equal_shares() -> None:
+def test_sampling_skew_without_a_policy_expects_equal_shares_within_licence_groups() -> None:
     weights = (1.0,) * 11 + (1.6,)
     board = SimulatedBoard(days=1.2, votes=40, seed=7, models=12, providers=4, policy=False, weights=weights)
     stream = board_stream(board)
@@ -246,7 +246,7 @@ def test_silent_deprecation_is_that_of_a_slow_loop() -> None:
     assert {one.level for one in found} >= {0, 1, 2}
 
 
-def test_a_model_with_ten_votes_in_52_days_is_told_of_once_and_again_when_it_has_eleven() -> None:
+def test_a_model_with_ten_votes_in_52_days_is_an_alert_until_it_has_eleven() -> None:
     """A window an hour for 130 days; m000 is always there, m001 and m005 have eleven and twelve votes, m003 leaves."""
     registry = SimulatedBoard(days=1, votes=1, seed=1, models=6, policy=False).context(0).registry
     registry = replace(registry, models=with_(registry, "m002", deprecated_at=MONDAY))

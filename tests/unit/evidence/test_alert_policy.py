@@ -29,7 +29,7 @@ def follow(path: list[list[float]], alarms: float = 1.0, quiet_for: int = 3, sha
     return decisions
 
 
-def test_an_alert_opens_once_and_is_told_again_at_a_hundred_times_the_evidence() -> None:
+def test_an_alert_opens_once_and_escalates_at_a_hundred_times_the_evidence() -> None:
     raised = [
         bool(len(d.raised)) for d in follow([[4.0], [4.7], [5.0], [9.0], [9.4], [9.5], [14.1]], alarms=0.01, share=0.01)
     ]
@@ -44,7 +44,7 @@ def test_an_alert_is_cleared_after_enough_quiet_steps_in_a_row_and_may_open_agai
     assert [d.raised.tolist() for d in decisions] == [[0], [], [], [], [], [], [], [0]]
 
 
-def test_a_jump_over_several_hundreds_is_told_once_with_its_level() -> None:
+def test_a_jump_over_several_levels_escalates_once_to_the_highest() -> None:
     (_, second) = follow([[5.0], [5.0 + 3 * math.log(100) + 0.01]], alarms=0.01, share=0.01)
     assert second.columns["level"].tolist() == [4]
 
@@ -57,7 +57,7 @@ def test_many_keys_at_once_need_more_evidence_each_and_help_each_other() -> None
     assert together.raised.tolist() == [0, 1, 2, 3]
 
 
-def test_a_key_whose_evidence_stood_still_says_nothing() -> None:
+def test_a_key_without_new_evidence_neither_escalates_nor_clears() -> None:
     columns = blank(2)
     decision = alert_policy.decide_alerts(
         np.array([units(9), units(9)]), columns, alarms=0.1, share=0.1, quiet_for=1, stepped=np.array([False, True])
@@ -98,7 +98,7 @@ def test_decisions_are_those_of_a_slow_loop(path: list[list[float]]) -> None:
         assert decision.columns["level"].tolist() == level
 
 
-def test_a_level_is_reached_once_by_each_key_and_never_below_what_was_told() -> None:
+def test_each_key_reaches_a_level_once_and_only_above_the_emitted_one() -> None:
     level = np.array([1, 1, 3, 2, 1, 2, 4])
     key = np.array([0, 0, 0, 0, 1, 2, 2])
     told = np.array([0, 1, 2])

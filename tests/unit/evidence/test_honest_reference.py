@@ -74,7 +74,7 @@ each_board = pytest.mark.parametrize("reference", BOARDS, ids=range(len(BOARDS))
 # -- fixed point ------------------------------------------------------------------------------
 
 
-def test_the_units_are_what_stored_states_are_made_of() -> None:
+def test_the_units_of_stored_states_never_change() -> None:
     assert (LOG_UNIT, E_UNIT) == (2.0**-20, 2.0**-24)
     assert TASTE == 0.5
     assert DELTAS == (0.7, 1.5, 3.0)
@@ -262,7 +262,7 @@ def test_ties_speak_against_a_bias_and_decided_battles_for_it() -> None:
     assert np.array_equal(MAX_TIE_RATIO, TARGET_TIE_RATIOS[:, 0, 2])
 
 
-def test_no_alternative_grows_faster_in_a_vote_than_the_bound_says() -> None:
+def test_no_alternative_grows_faster_in_a_vote_than_the_bound() -> None:
     for reference in BOARDS:
         n = len(reference.theta)
         i, j = (side.ravel() for side in np.indices((n, n)))

@@ -39,16 +39,16 @@ def numbers(parts: list[WindowCounts], first: int, end: int, last: int | None) -
     ]
 
 
-def test_empty_windows_between_votes_are_seen() -> None:
+def test_empty_windows_between_votes_are_yielded() -> None:
     assert numbers([part(3), part(6)], 3, 9, None) == [3, 4, 5, 6, 7, 8]
 
 
-def test_nothing_is_seen_before_the_first_vote() -> None:
+def test_no_window_is_yielded_before_the_first_vote() -> None:
     assert numbers([part(5)], 0, 7, None) == [5, 6]
     assert numbers([], 0, 100, None) == []
 
 
-def test_a_long_silence_is_watched_for_a_week_and_then_passed_over() -> None:
+def test_after_a_week_of_silence_windows_are_skipped() -> None:
     far = 3 * WEEK
     seen = numbers([part(0), part(far)], 0, far + 2, None)
     assert seen == [*range(WEEK + 1), far, far + 1]
@@ -56,7 +56,7 @@ def test_a_long_silence_is_watched_for_a_week_and_then_passed_over() -> None:
 
 @settings(deadline=None, max_examples=30)
 @given(st.sets(st.integers(0, 5 * WEEK), min_size=1, max_size=6), st.sets(st.integers(1, 5 * WEEK), max_size=4))
-def test_however_windows_are_grouped_into_steps_the_same_are_seen(starts: set[int], cuts: set[int]) -> None:
+def test_the_windows_do_not_depend_on_how_calls_split_the_time(starts: set[int], cuts: set[int]) -> None:
     parts, end = [part(s) for s in sorted(starts)], 5 * WEEK + 10
     whole = numbers(parts, 0, end, None)
     stepped: list[int] = []
@@ -83,7 +83,7 @@ class Counting:
         return {"seen": seen, "steady": steady}, []
 
 
-def test_every_detector_sees_every_window_once_and_goes_on_from_its_state() -> None:
+def test_every_detector_gets_every_window_once_and_its_own_state() -> None:
     told: list[EvaluatedWindow] = []
     given_windows = list(windows_between([part(0)], 0, 6 * WINDOW_WIDTH, None, NAMES, Registry()))
     detectors: Any = [Counting(), Counting("other")]
