@@ -203,9 +203,8 @@ def test_an_alert_s_id_is_the_hash_of_its_key_and_place() -> None:
 
 def test_taking_rows_keeps_the_voters_and_their_numbers() -> None:
     column = np.arange(4)
-    votes = VoterVotes(
-        np.array([0, 0, 1, 1]), np.array([5, 9]), 2, column, column + 10, column, column + 1, column.astype(np.int8), column
-    )  # fmt: skip
+    voter, outcome = np.array([0, 0, 1, 1]), column.astype(np.int8)
+    votes = VoterVotes(voter, np.array([5, 9]), 2, column, column + 10, column, column + 1, outcome, column)
     some = votes.take(column >= 2)
     assert (some.voter.tolist(), some.offset.tolist(), some.at.tolist()) == ([1, 1], [2, 3], [12, 13])
     raised = some.alert(1, "d", "way", "critical", None, 2, {"what": "x"})
