@@ -1,7 +1,7 @@
 """Expectations on whole batches: the quality gate of a refresh. Only this module imports Great Expectations.
 
 1. A suite is a file `expectations/NAME.json`, one expectation a line, each with a severity and a reason.
-2. A failed `critical` expectation closes the gate; refresh and doctor show a failed `warning`; `info` is only stored.
+2. A failed `critical` expectation closes the gate; refresh and doctor show failed `warning`s; `info` is only stored.
 3. An expectation that cannot be evaluated (missing column) has failed: no rule is dropped silently.
 4. Results are plain data that the store keeps as JSON, without types of the library.
 

@@ -46,7 +46,7 @@ class RetryPolicy:
         )
 
     def write(self, statements: Callable[[Connection], Result]) -> Result:
-        """The result of a transaction that writes."""
+        """Run a transaction that writes; return its result."""
 
         def transaction() -> Result:
             with self._store.write() as connection:
@@ -55,7 +55,7 @@ class RetryPolicy:
         return self.run(transaction)
 
     def read(self, query: Callable[[Connection], Result]) -> Result:
-        """The result of a transaction that only reads."""
+        """Run a transaction that only reads; return its result."""
 
         def transaction() -> Result:
             with self._store.read() as connection:
@@ -64,7 +64,7 @@ class RetryPolicy:
         return self.run(transaction)
 
     def run(self, transaction: Callable[[], Result]) -> Result:
-        """The result of a transaction that opens its connection itself.
+        """Run a transaction that opens its connection itself; return its result.
 
         Raises:
             StoreUnavailable: every try of a minute failed.

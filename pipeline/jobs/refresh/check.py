@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Columns = Mapping[str, list[Any]]
 Rows = list[dict[str, Any]]
-# A verdict's id, and why it stops the refresh ("" where it does not).
+# The id of a verdict, and why it stops the refresh ("" if it does not).
 Outcome = tuple[str, str]
 
 
@@ -54,11 +54,11 @@ def check_snapshot(url: str, candidate: str) -> str | None:
     """Evaluate the expectations on the rows of a candidate, each view by itself.
 
     Returns:
-        The id of the verdict, None for a candidate that is published and was not refused.
+        The id of the verdict, None for a candidate that is already published and was not refused.
 
     Raises:
         QualityGate: a critical expectation failed; the verdict is stored.
-        Usage: there is no such candidate.
+        Usage: no candidate has this id.
     """
     with existing_store(url) as store:
         with store.read() as connection:
@@ -71,7 +71,7 @@ def check_snapshot(url: str, candidate: str) -> str | None:
 
 
 def _check_new(store: Store, suite: str, size: int, read: Callable[[Connection, int, int], Columns]) -> Outcome:
-    """The verdict on what came since the last passed one, which stands where nothing came.
+    """Evaluate a suite on what is new since its last passed verdict; return that verdict if nothing is new.
 
     Args:
         store: open.
@@ -85,7 +85,7 @@ def _check_new(store: Store, suite: str, size: int, read: Callable[[Connection, 
             return passed.verdict_id, ""
         columns = read(connection, passed.log_size if passed else 0, size)
     if passed is not None and not any(columns.values()):
-        return passed.verdict_id, ""  # the log grew by retractions alone: there is no new vote
+        return passed.verdict_id, ""  # only retractions were appended: there is no new vote
     return _verdict(store, suite, size, {"": columns}, f"{suite} up to {size}")
 
 
@@ -109,7 +109,11 @@ def _frame(data: Columns | Rows) -> pd.DataFrame:
 
 
 def _required(*outcomes: Outcome) -> str:
-    """The id of the first verdict, if all let the refresh pass."""
+    """Return the id of the first verdict if none stops the refresh.
+
+    Raises:
+        QualityGate: a critical expectation failed.
+    """
     failed = [why for _, why in outcomes if why]
     if failed:
         raise QualityGate(

@@ -1,0 +1,45 @@
+"""The sentences about a move name its causes, with signs, and the models that it passed."""
+
+from dataclasses import replace
+
+from pipeline.api.move_reasons import move_reason
+from pipeline.jobs.refresh.board_diff import STEPS, ModelMove, NewBattles
+
+NO_POINTS = dict.fromkeys(STEPS)
+MOVE = ModelMove(
+    "ant",
+    {"rank": 4, "rating": 1000.0},
+    {"rank": 2, "rating": 1012.34},
+    {"settings": 0.0, "exclusions": 0.0, "votes": 12.34},
+    NewBattles(1200, 700, 400, 0.625, 0.5),
+    ("bee", "cat"),
+    (),
+)
+
+
+def test_a_model_that_came_or_went_has_no_points() -> None:
+    assert move_reason(replace(MOVE, before=None, points=NO_POINTS)) == "New on the board, at place 2."
+    assert move_reason(replace(MOVE, after=None, points=NO_POINTS)) == "No longer on the board."
+
+
+def test_a_single_cause_follows_the_change_of_the_rating() -> None:
+    assert move_reason(MOVE) == (
+        "+12.3 points by new votes (1,200 of them its own: it scored 62.5%, 50.0% was expected). Passed bee, cat."
+    )
+
+
+def test_several_causes_have_their_points_in_the_order_of_the_steps() -> None:
+    points = {"settings": 5.0, "exclusions": -2.66, "votes": 10.0}
+    text = move_reason(replace(MOVE, points=points, battles=NewBattles(3, 0, 0, None, None), passed=()))
+    assert text == (
+        "+12.3 points: +5.0 by changed settings, −2.7 by exclusions that were added or undone, "
+        "+10.0 by new votes (3 of them its own)."
+    )
+
+
+def test_a_rise_in_rank_with_a_lower_rating_names_the_others() -> None:
+    lower = replace(MOVE, after={"rank": 2, "rating": 990.0}, points={**MOVE.points, "votes": -10.0})
+    assert "−10.0 points by new votes" in move_reason(lower)
+    assert "The models around it lost more." in move_reason(lower)
+    higher = replace(MOVE, after={"rank": 9, "rating": 1010.0}, passed=(), passed_by=tuple("abcde"))
+    assert move_reason(higher).endswith("The models around it won more. Was passed by a, b, c and 2 more.")
