@@ -18,7 +18,7 @@ import numpy.typing as npt
 from pipeline.events.vote import Vote
 from pipeline.vocabulary.arrays import Bool, Int8, Int32, Int64, UInt8, UInt64
 from pipeline.vocabulary.outcomes import OUTCOME_CODES
-from pipeline.vocabulary.time import NO_TIME, to_microseconds
+from pipeline.vocabulary.time import NO_TIME, SECOND, to_microseconds
 
 # Float seconds are not used beyond 2099.
 _EXACT_SECONDS = 4.1e9
@@ -122,7 +122,7 @@ def to_columns(
 
 def _times(times: Sequence[datetime | None]) -> Int64:
     seconds = np.array([0.0 if t is None else t.timestamp() for t in times], dtype=np.float64)
-    exact = np.rint(seconds * 1e6).astype(np.int64)
+    exact = np.rint(seconds * SECOND).astype(np.int64)
     exact[np.array([t is None for t in times], dtype=np.bool_)] = NO_TIME
     # Float seconds are exact to the microsecond until 2106 and cost a quarter; later times are computed exactly.
     for row in np.flatnonzero(np.abs(seconds) >= _EXACT_SECONDS).tolist():

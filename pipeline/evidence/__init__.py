@@ -9,7 +9,7 @@ bayes_factors       Bayes factors of declared shares: Dirichlet-multinomial, bet
 e_detectors         evidence of a change at an unknown time: Shiryaev-Roberts
 multiple_testing    many keys at once: e-BH, e-LOND
 alert_policy        when an alert opens, escalates and is cleared
-keyed_state         named arrays with one row per key, and their bytes
+keyed_state         named arrays with one row per key
 
 An e-value is a non-negative number whose expectation is at most 1 when nothing is wrong, so P(it ever reaches 1/α) ≤ α
 (Ville 1939). Averages over alternatives whose weights sum to at most 1 are e-values too (Ramdas et al. 2023,

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from pipeline.errors import Usage
 from pipeline.settings.checks import PREFIX, Anchor, Seed, explain
+from pipeline.vocabulary.time import SECOND
 
 SHAPING = ("lateness_minutes", "anchor", "auto_voter", "least_share", "false_alarms", "false_share")
 
@@ -117,7 +118,7 @@ class Settings(BaseSettings):
     @property
     def idle_after(self) -> int:
         """Microseconds without a batch after which a partition no longer keeps windows open."""
-        return round(self.idle_seconds * 1e6)
+        return round(self.idle_seconds * SECOND)
 
     @property
     def key(self) -> bytes | None:

@@ -1,4 +1,4 @@
-"""Aliases of numpy array types; the shape stands in the docstring of the function or class that uses one."""
+"""Aliases of numpy array types; docstrings give the shapes."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ DAY = 24 * HOUR
 """Microseconds of each."""
 
 NO_TIME = -(2**63)
-"""Stands for an absent time in an int64 column of microseconds."""
+"""Marks an absent time in an int64 column of microseconds."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

@@ -14,8 +14,8 @@ Source: Shin, Ramdas & Rinaldo 2024, "E-detectors"; the cohort, Min et al. 2025 
 Chatbot Arena by vote rigging").
 
 Blind spot: attackers with old accounts, on many networks, with prompts of their own; a tenth of a logit; models that
-the snapshot lacks, and votes before the first snapshot. The attackers' votes cannot be told from honest ones: the alert
-is about a model, a rival may have framed it, and only a person excludes a cohort's votes.
+the snapshot lacks, and votes before the first snapshot. The attackers' votes cannot be distinguished from honest ones:
+the alert is about a model, a rival may have framed it, and only a person excludes a cohort's votes.
 
 False alarms: at most the operator's number a month (default 1), half of it for new accounts and a quarter each for
 networks and prompts, while honest cohorts differ by no more than the bands; measured in `integrity bench evidence`.
@@ -73,7 +73,7 @@ _MAX_KEYS = 1_000
 _KEPT = 0.5 ** (1 / (14 * 288))
 _PRIOR = 20.0
 _QUIET_FOR = 12
-# Below M = 50 the counts shown to people start anew.
+# Below M = 50 the counts shown to people restart.
 _IDLE = to_log_units(np.log(np.array([50.0])))[0]
 _SEPARATOR = "\x1f"
 
@@ -154,9 +154,9 @@ class CohortBias:
         for i in decision.raised.tolist():
             group, model, verb = str(columns[KEY][i]).split(_SEPARATOR)
             level, won = int(columns["level"][i]), "won" if verb == _VERBS[0] else "lost"
-            whose = {"new": "from new accounts", "network": f"from network {group}", "prompt": f"under prompt {group}"}
+            source = {"new": "from new accounts", "network": f"from network {group}", "prompt": f"under prompt {group}"}
             evidence = {
-                "what": f"of {columns['votes'][i]:.0f} votes on it {whose[kind]} it {won} {columns['won'][i]:.0f}, "
+                "what": f"of {columns['votes'][i]:.0f} votes on it {source[kind]} it {won} {columns['won'][i]:.0f}, "
                 f"where {columns['expected'][i]:.1f} are expected",
                 "window": [int(columns["since"][i]), window.end],
                 "votes": int(columns["votes"][i]),
@@ -216,9 +216,9 @@ def _upper_shift(keys: list[str], base: KeyedColumns, against: str) -> Float64:
     at = np.arange(len(keys))
     votes, won, expected = sums[:, 0], sums[at, 1 + 2 * verb], sums[at, 2 + 2 * verb]
     share = np.clip(np.divide(expected, votes, out=np.full(len(keys), 0.35), where=votes > 0), 0.01, 0.99)
-    seen = np.clip((won + _PRIOR * share) / (votes + _PRIOR), 0.001, 0.999)
+    rate = np.clip((won + _PRIOR * share) / (votes + _PRIOR), 0.001, 0.999)
     error = 1 / np.sqrt((votes + _PRIOR) * share * (1 - share))
-    return np.asarray(np.log(seen / (1 - seen)) - np.log(share / (1 - share)) + 2 * error)
+    return np.asarray(np.log(rate / (1 - rate)) - np.log(share / (1 - share)) + 2 * error)
 
 
 def _learn(base: KeyedColumns, rows: Int64, window: Window) -> KeyedColumns:

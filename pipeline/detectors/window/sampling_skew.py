@@ -174,16 +174,16 @@ class SamplingSkew:
         self, columns: KeyedColumns, i: int, log_e: int, votes: Float64, window: Window, declared: _DeclaredShares
     ) -> AlertSignal:
         kind, subject, direction = _subject(columns, i)
-        seen, theta = int(columns["chosen"][i]), float(columns["theta"][i])
+        chosen, theta = int(columns["chosen"][i]), float(columns["theta"][i])
         if kind == "board":
             what = f"{columns['chosen'].sum()} votes (one side of each) do not fit {declared.source}"
         else:
-            what = f"{seen} of {votes[i]:.0f} votes (one side of each), {votes[i] * theta:.0f} by {declared.source}"
+            what = f"{chosen} of {votes[i]:.0f} votes (one side of each), {votes[i] * theta:.0f} by {declared.source}"
         evidence = {
             "what": what,
             "window": [max(declared.since, 0), window.end],
             "votes": int(votes[i]) if kind == "model" else int(columns["chosen"].sum()),
-            **({"seen": seen, "declared": round(theta, 6)} if kind == "model" else {}),
+            **({"seen": chosen, "declared": round(theta, 6)} if kind == "model" else {}),
         }
         e_value, level = from_log_units(min(log_e, MAX_LOG_M)), int(columns["level"][i])
         return window.alert(self.name, kind, subject, direction, e_value, level, evidence)

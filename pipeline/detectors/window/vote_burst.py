@@ -68,7 +68,7 @@ _MOST_NETWORKS = 1_000
 _SPREAD = (1 / 2_000, 1 / 20)
 # Windows: an hour of quiet ends an alert; after a week an open alert is the new normal and is learned.
 _QUIET_FOR, _NEW_NORMAL = 12, 7 * 288
-# Below M = 50 the counts shown to people start anew.
+# Below M = 50 the counts shown to people restart.
 _IDLE = int(np.log(50.0) / LOG_UNIT)
 
 _NEW_KEY: dict[str, Any] = {

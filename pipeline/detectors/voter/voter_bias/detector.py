@@ -157,8 +157,8 @@ class VoterBias:
             e_value,
             level,
             {
-                "votes": int(running.seen[i]),
-                "ties": int(running.ties[i]),
+                "votes": int(running.votes_so_far[i]),
+                "ties": int(running.ties_so_far[i]),
                 "snapshot": snapshot,
                 "proved": proved,
                 "likeliest": likeliest,

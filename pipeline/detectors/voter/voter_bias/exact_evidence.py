@@ -153,20 +153,20 @@ def _with_pending(
     place = np.full(len(running.new), -1, dtype=np.int64)
     place[voters] = np.arange(len(voters))
     rows = np.flatnonzero(place[running.voter] >= 0)
-    whose = np.concatenate([past.voter, place[running.voter[rows]]])
-    order = np.argsort(whose, kind="stable")
+    voter = np.concatenate([past.voter, place[running.voter[rows]]])
+    order = np.argsort(voter, kind="stable")
     outcome = np.concatenate([past.outcome, running.outcome[rows]])[order]
     # The votes and ties of the heads include the pending ones.
     waiting = np.bincount(past.voter, minlength=len(voters))
     waiting_ties = np.bincount(past.voter[past.outcome == 2], minlength=len(voters))
     tied = (outcome == 2).astype(np.int64)
     votes = EvaluatedVotes(
-        whose[order],
+        voter[order],
         np.concatenate([past.model_a, running.model_a[rows]])[order],
         np.concatenate([past.model_b, running.model_b[rows]])[order],
         outcome,
         np.concatenate([past.snapshot, np.full(len(rows), snapshot, dtype=np.int64)])[order],
-        running_sums(np.ones_like(tied), whose[order], heads.votes[voters] - waiting) - 1,
-        running_sums(tied, whose[order], heads.ties[voters] - waiting_ties) - tied,
+        running_sums(np.ones_like(tied), voter[order], heads.votes[voters] - waiting) - 1,
+        running_sums(tied, voter[order], heads.ties[voters] - waiting_ties) - tied,
     )
     return votes, np.concatenate([np.full(len(past.voter), -1, dtype=np.int64), rows])[order]

@@ -33,7 +33,7 @@ class RunningEvidence:
         outcome: int8[n], 0, 1, or 2 for both kinds of tie.
         large: bool[n], a model number does not fit a pending entry.
         factor: the largest log-ratio of the vote.
-        seen, ties: votes and ties of the voter so far, this vote included.
+        votes_so_far, ties_so_far: of the voter, this vote included.
         uniform, tie, bound: as in `StateHeads`, after this vote.
         new: int64[v], number of these votes of each voter of the call.
     """
@@ -45,8 +45,8 @@ class RunningEvidence:
     outcome: Int8
     large: Bool
     factor: Int64
-    seen: Int64
-    ties: Int64
+    votes_so_far: Int64
+    ties_so_far: Int64
     uniform: Int64
     tie: Int64
     bound: Int64
@@ -60,9 +60,9 @@ class RunningEvidence:
         a, b, voter = a[rows], b[rows], votes.voter[rows]
         outcome = np.minimum(votes.outcome[rows], 2).astype(np.int8)
         tied = (outcome == 2).astype(np.int64)
-        seen = running_sums(np.ones_like(tied), voter, heads.votes)
+        count = running_sums(np.ones_like(tied), voter, heads.votes)
         ties = running_sums(tied, voter, heads.ties)
-        own = reference.expected_tie_share(ties - tied, seen - 1)
+        own = reference.expected_tie_share(ties - tied, count - 1)
         decided = MAX_TIE_RATIO[reference.tie_level(a, b, own)] * (1 - tied)
         factor = reference.largest_ratios[a, b, outcome] + decided
         steps = [reference.generic_ratios[a, b, outcome, 3], reference.random_tie_ratio(tied == 1, own), factor]
@@ -72,14 +72,14 @@ class RunningEvidence:
         large = np.maximum(model_a, model_b) > MAX_MODEL_NUMBER
         new = np.bincount(voter, minlength=len(votes.names))
         return cls(
-            voter, rows, model_a, model_b, outcome, large, factor, seen, ties, uniform, tie, bound, new
+            voter, rows, model_a, model_b, outcome, large, factor, count, ties, uniform, tie, bound, new
         )  # fmt: skip
 
     def update(self, heads: StateHeads, pending: Int64, snapshot: int) -> None:
         """Update the heads to the last vote, as if no vote had been folded."""
         last = np.append(group_starts(self.voter)[1:], True)[: len(self.voter)]
         who = self.voter[last]
-        heads.votes[who], heads.ties[who] = self.seen[last], self.ties[last]
+        heads.votes[who], heads.ties[who] = self.votes_so_far[last], self.ties_so_far[last]
         heads.uniform[who], heads.tie[who] = self.uniform[last], self.tie[last]
         heads.bound[who] = np.minimum(self.bound[last], NO_NEXT_LEVEL)
         heads.snapshot[who] = snapshot
