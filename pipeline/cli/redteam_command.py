@@ -54,8 +54,8 @@ def redteam(
     if as_json:
         emit(
             {
-                "scenarios": [row.shown() for row in rows],
-                "sampling": [asdict(one) for one in skewed],
+                "scenarios": [_document(row) for row in rows],
+                "sampling": [_document(one) for one in skewed],
                 "audits": [asdict(one) for one in audit_cases],
                 "peers": [asdict(one) for one in peers],
             }
@@ -75,6 +75,10 @@ def redteam(
                 out.print(table(shown))
     if not all([*(row.passed for row in rows), *(one.passed for one in skewed), *(one.passed for one in audit_cases)]):
         raise typer.Exit(1)
+
+
+def _document(row: ScenarioResult | sampling_scenarios.SamplingResult) -> dict[str, Any]:
+    return {"told" if name == "alerts" else name: value for name, value in asdict(row).items()}
 
 
 def _run_audits(wanted: list[str], seed: int) -> list[audit_scenarios.AuditCaseResult]:
@@ -131,7 +135,7 @@ def _lost(rows: list[ScenarioResult]) -> Table:
 def _window_alerts(rows: list[ScenarioResult]) -> Table:
     columns = {
         "": lambda r: r.scenario,
-        "about the attacked model or the board": lambda r: ", ".join(f"{k} ({v})" for k, v in sorted(r.told.items())),
+        "about the attacked model or the board": lambda r: ", ".join(f"{k} ({v})" for k, v in sorted(r.alerts.items())),
         "about others, and how often": lambda r: ", ".join(f"{k} {n}" for k, n in sorted(r.elsewhere.items())),
     }
     return _table("Alerts of the window detectors", columns, rows)
@@ -151,7 +155,7 @@ def _sampled(rows: list[sampling_scenarios.SamplingResult]) -> Table:
         "": lambda r: r.scenario,
         "board": lambda r: r.what,
         "alert, after battles": lambda r: (
-            ", ".join(f"{k} {at:,}" for k, (_, at) in sorted(r.told.items())) or "nothing"
+            ", ".join(f"{k} {at:,}" for k, (_, at) in sorted(r.alerts.items())) or "nothing"
         ),
         "other alerts": lambda r: ", ".join(f"{k} {n}" for k, n in r.other.items()),
         "false alerts before": lambda r: ", ".join(f"{k} {n}" for k, n in r.false.items()) or "none",

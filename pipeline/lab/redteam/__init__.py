@@ -1,12 +1,13 @@
-"""The pipeline against attackers whose every vote is known.
+"""Known attacks against the detectors and audits: every attack vote is known, so the results can be counted.
 
-scenarios.py   what is planted: the attacks of the literature, over streams from the real pair counts
-trial.py       one stream through the detectors, in memory: what was found, when, and what the board lost
-sampling.py    the same for a board that is not sampled as it declares
-audited.py     variants, fairness and claims: what the slow audits must say; tuned.py: a tuned variant's board
-baselines.py   what others do, written from their formulas, over the same votes
-peers.py       both over voters of a hundred votes, where all flag as many of the honest
-report.py      the table
+    attack_scenarios     the attacks of the literature, over streams from the real pair counts
+    detector_run         runs every detector over a stream in memory
+    scenario_result      what was found, how soon, and what the board lost: one row of the table
+    sampling_scenarios   boards that are not sampled as declared
+    audit_scenarios      variants, fairness and claims, for the slow audits
+    tuned_variant        the board of the chat-tuned variant
+    baselines            published rules of others
+    baseline_comparison  `voter_bias` and the baselines at equal false-alarm rates
 
-Laws: the same seed gives the same table; a scenario that must not fire says so; what falls short is shown as that.
+Laws: the same seed gives the same table; a scenario without an attack requires silence; a missed requirement is shown.
 """

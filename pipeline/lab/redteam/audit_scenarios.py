@@ -1,10 +1,10 @@
-"""What the slow audits must say, and what they must not: S7, S8, S12, S13, S15, S17 and the published claims.
+"""Required findings of the slow audits: S7, S8, S12, S13, S15, S17 and the published claims.
 
-S7    the best of N variants, N ∈ {3, 10, 27, 50}, whose true qualities spread by τ ∈ {0, 10, 65} points; nobody says N
+S7    the best of N undisclosed variants, N ∈ {3, 10, 27, 50}; their true qualities have sd τ ∈ {0, 10, 65} points
 S8    two identical checkpoints: the published pairs, and boards drawn vote by vote
-S12   a model is retired while the mix of tasks shifts: who stays in which order hangs on who was retired
-S13   a split graph, and two halves that hang together by one thirty-third
-S15   a first place that hangs on two votes, and the real board's
+S12   a model is retired while the mix of tasks shifts: the order of the others depends on which one was retired
+S13   a split graph, and two halves with one thirty-third of the battles between them
+S15   a first rank that depends on two votes, and the real board's
 S17   a chat-tuned variant is tested (#2, #5 under style control), another model released (about #32)
 
 Source: Singh et al. 2025, "The Leaderboard Illusion"; Huang et al. 2025, "Dropping just a handful of preferences can
@@ -34,7 +34,7 @@ from pipeline.ratings.intervals import POINTS_PER_LOGIT
 from pipeline.ratings.winners_curse import debias_known_n, selection_gain, standard_error
 from pipeline.registry import Registry, RegistryState
 
-Must = Literal["be told", "be silent", "be right"]
+AuditRequirement = Literal["alert", "no alert", "match"]
 _SE, _ROUNDS = 6.3, 400
 _START = datetime(2025, 1, 1, tzinfo=UTC)
 # A share of 400 rounds at .01 has a Monte Carlo error of .005.
@@ -43,65 +43,65 @@ _FALSE = 0.02
 
 @dataclass(frozen=True)
 class AuditCaseResult:
-    """What became of one case.
+    """Result of one case.
 
     Attributes:
-        scenario, what: name and words.
-        found: what was said, in words with its figures.
-        must: be told, be silent, or come out as published.
-        figures: by name.
-        passed: whether it did.
+        scenario, what: name and description.
+        found: the finding with its figures, in words.
+        must: the requirement: a finding, none, or the published figure.
+        figures: figures by name.
+        passed: whether the requirement is met.
     """
 
     scenario: str
     what: str
     found: str
-    must: Must
+    must: AuditRequirement
     figures: dict[str, Any]
     passed: bool
 
 
 def best_of_n_cases(seed: int) -> list[AuditCaseResult]:
-    """S7."""
+    """Run S7."""
     rng = np.random.default_rng(seed)
     rows = [_best(rng, n, tau) for n in (3, 10, 27, 50) for tau in (0.0, 10.0, 65.0)]
     se = standard_error(3000, 0.345)
     gain = selection_gain(50, se, 0.0).curse
-    published = f"luck alone gives {gain:+.1f} points (published: +11)"
-    what = "50 tests of 3,000 votes each, no difference between them"
-    return [*rows, AuditCaseResult("S7", what, published, "be right", {"gain": gain}, abs(gain - 11.5) <= 0.1)]
+    published = f"chance alone gives {gain:+.1f} points (published: +11)"
+    what = "50 tests of 3,000 votes each, of equal models"
+    return [*rows, AuditCaseResult("S7", what, published, "match", {"gain": gain}, abs(gain - 11.5) <= 0.1)]
 
 
 def _best(rng: np.random.Generator, n: int, tau: float) -> AuditCaseResult:
-    """Families through the registry and the audit: the best variant is the first, by whatever name."""
+    """Run families through the registry and the audit; the variants are sorted, so that the first is the best."""
     state, true = _family(n), tau * rng.standard_normal((_ROUNDS, n))
     seen = true + _SE * rng.standard_normal((_ROUNDS, n))
     order = np.argsort(-seen, axis=1)
     true, seen = np.take_along_axis(true, order, axis=1), np.take_along_axis(seen, order, axis=1)
-    errors, told = [], 0
+    errors, alerted = [], 0
     for row in range(_ROUNDS):
         scores = {f"bee-v{i:02}": VariantScore(float(seen[row, i]), _SE, 2000) for i in range(n)}
         (one,) = releases(state, scores)
-        told += any(f.direction == "N not disclosed" for f in best_of_n([one]))
+        alerted += any(f.direction == "N not disclosed" for f in best_of_n([one]))
         estimates = one.raw, one.corrected, debias_known_n(float(seen[row, 0]), n, _SE, tau), one.shrunk
         errors.append([float(value or 0.0) - true[row, 0] for value in estimates])
     raw, corrected, known, shrunk = np.array(errors).T
     figures = {
-        "n": n, "tau": tau, "told": told / _ROUNDS, "gain": float(seen[:, 0].mean()), "bias": float(raw.mean()),
+        "n": n, "tau": tau, "told": alerted / _ROUNDS, "gain": float(seen[:, 0].mean()), "bias": float(raw.mean()),
         "bias_corrected": float(corrected.mean()), "rmse_corrected": float(np.sqrt((corrected**2).mean())),
         "bias_tau_known": float(known.mean()), "bias_shrunk": float(shrunk.mean()),
     }  # fmt: skip
     found = (
-        f"N told of in {told / _ROUNDS:.0%}; seen {figures['gain']:+.1f}, of it luck {figures['bias']:+.1f}; error of "
-        f"the corrected score {figures['bias_corrected']:+.1f}, with τ known {figures['bias_tau_known']:+.1f}, of the "
-        f"one drawn to its family {figures['bias_shrunk']:+.1f}"
+        f"alerts: {alerted / _ROUNDS:.0%}; observed {figures['gain']:+.1f}, of it chance {figures['bias']:+.1f}; error "
+        f"of the corrected score {figures['bias_corrected']:+.1f}, with τ known {figures['bias_tau_known']:+.1f}, "
+        f"shrunk to its family {figures['bias_shrunk']:+.1f}"
     )
-    # Four Monte Carlo errors of the mean of one score, and the bar of 3.5 that is set for N = 27.
+    # Four Monte Carlo errors of the mean of one score; the RMSE bar of 3.5 is set for N = 27.
     slack = 4 * np.sqrt(_SE**2 / _ROUNDS)
     right = abs(figures["bias_tau_known"]) <= slack and abs(figures["bias_shrunk"]) <= max(abs(figures["bias"]), slack)
     precise = not (n == 27 and tau == 0) or figures["rmse_corrected"] <= 3.5
     what = f"the best of {n} variants, τ = {tau:g}, N not disclosed"
-    return AuditCaseResult("S7", what, found, "be told", figures, told == _ROUNDS and bool(right) and precise)
+    return AuditCaseResult("S7", what, found, "alert", figures, alerted == _ROUNDS and bool(right) and precise)
 
 
 def _family(n: int) -> RegistryState:
@@ -111,25 +111,25 @@ def _family(n: int) -> RegistryState:
         for i in range(n)
     ]
     events.append(Released(schema=1, event_id="r", at=_START + timedelta(days=9), model="bee-v00"))
-    registry = Registry(events)
-    return registry.as_of(2**62)
+    return Registry(events).as_of(2**62)
 
 
 def identical_checkpoint_cases(seed: int) -> list[AuditCaseResult]:
-    """S8."""
+    """Run S8."""
     rows = []
     for first, second, se in ((1069.0, 1052.0, 13.8), (1097.0, 1059.0, 27.2)):
-        said = version_mismatch(
+        findings = version_mismatch(
             ModelVersion("one", first, se, digest="d"), ModelVersion("other", second, se, digest="d")
         )
         z = (first - second) / (se * 2**0.5)
         what = f"two identical checkpoints at {first:.0f} and {second:.0f}"
-        found = f"z = {z:.2f}: " + (said[0].what if said else "nothing said")
-        rows.append(AuditCaseResult("S8", what, found, "be silent", {"z": z}, not said))
+        found = f"z = {z:.2f}: " + (findings[0].what if findings else "no finding")
+        rows.append(AuditCaseResult("S8", what, found, "no alert", {"z": z}, not findings))
     rng = np.random.default_rng(seed)
     fired = sum(_twins_fire(rng) for _ in range(_ROUNDS)) / _ROUNDS
     what = f"{_ROUNDS} boards drawn vote by vote, two of the models identical"
-    return [*rows, AuditCaseResult("S8", what, f"{fired:.1%} said", "be silent", {"share": fired}, fired <= _FALSE)]
+    found = f"a finding in {fired:.1%}"
+    return [*rows, AuditCaseResult("S8", what, found, "no alert", {"share": fired}, fired <= _FALSE)]
 
 
 def _twins_fire(rng: np.random.Generator) -> bool:
@@ -146,7 +146,7 @@ def _twins_fire(rng: np.random.Generator) -> bool:
     return bool(version_mismatch(one, other))
 
 
-# P(row beats column) of the two tasks of the published example; what is missing to 1 are ties.
+# P(row beats column) of the two tasks of the published example; the rest are ties.
 TASKS = (
     np.array([[0, 0.5, 0.6, 0.4], [0.4, 0, 0.3, 0.1], [0.4, 0.7, 0, 0.3], [0.6, 0.9, 0.7, 0]]),
     np.array([[0, 0.3, 0.3, 0.2], [0.5, 0, 0.4, 0.8], [0.5, 0.6, 0, 0.9], [0.8, 0.2, 0.1, 0]]),
@@ -155,8 +155,8 @@ ORDERS = {"": "CDBA", "A": "CABD", "B": "CDAB", "C": "DBCA", "D": "DCAB"}
 """Retired model → the order of all four."""
 
 
-def task_mix_cases(seed: int) -> list[AuditCaseResult]:  # noqa: ARG001  # expected votes: there is no chance in it
-    """S12: 1,000 votes at 9:1, then 1,000 at 1:9 without the retired model; expected votes, so without rounding."""
+def task_mix_cases(seed: int) -> list[AuditCaseResult]:  # noqa: ARG001  # expected votes: nothing is random
+    """Run S12: 1,000 votes at 9:1, then 1,000 at 1:9 without the retired model; expected votes, not drawn ones."""
     rows = []
     for retired, order in ORDERS.items():
         before = _phase((0.9, 0.1), "ABCD")
@@ -164,13 +164,13 @@ def task_mix_cases(seed: int) -> list[AuditCaseResult]:  # noqa: ARG001  # expec
         tasks = {f"task {k + 1}": PairCounts.merge([before[k], after[k]]) for k in (0, 1)}
         found = task_mix.task_mix(tasks)
         seen = "".join(found.order)
-        told = task_mix.task_mix_findings(found)
-        what = f"{retired or 'nobody'} is retired while the mix of two tasks shifts from 9:1 to 1:9"
-        said = f"order {seen} (published {order}), at one mix {''.join(found.order_at_one_mix)}; " + (
-            told[0].what if told else "no pair hangs on the mix"
+        findings = task_mix.task_mix_findings(found)
+        what = f"{retired or 'no model'} is retired while the mix of two tasks shifts from 9:1 to 1:9"
+        text = f"order {seen} (published {order}), at one mix {''.join(found.order_at_one_mix)}; " + (
+            findings[0].what if findings else "no pair depends on the mix"
         )
         figures = {"order": seen, "order_at_one_mix": "".join(found.order_at_one_mix), "pairs": len(found.reordered)}
-        rows.append(AuditCaseResult("S12", what, said, "be right", figures, seen == order))
+        rows.append(AuditCaseResult("S12", what, text, "match", figures, seen == order))
     return rows
 
 
@@ -186,30 +186,28 @@ def _phase(shares: tuple[float, float], kept: str) -> list[PairCounts]:
 
 
 def graph_cases(seed: int) -> list[AuditCaseResult]:  # noqa: ARG001
-    """S13."""
+    """Run S13."""
     split, bridge, even = _halves(100, 0), _halves(165, 5), _halves(100, 100)
     try:
         fit(split)
         refused = False
     except Disconnected:
         refused = True
-    said = [finding.direction for finding in graph_findings(split)]
-    first = AuditCaseResult(
-        "S13", "two halves that were never compared", f"the fit is {'refused' if refused else 'NOT refused'}; {said}",
-        "be told", {"refused": refused, "told": said}, refused and said == ["split"],
-    )  # fmt: skip
-    health, told = graph_health(bridge), graph_findings(bridge)
+    directions = [finding.direction for finding in graph_findings(split)]
+    figures: dict[str, Any] = {"refused": refused, "told": directions}
+    text = f"the fit is {'refused' if refused else 'NOT refused'}; {directions}"
+    passed = refused and directions == ["split"]
+    first = AuditCaseResult("S13", "two halves that were never compared", text, "alert", figures, passed)
+    health, findings = graph_health(bridge), graph_findings(bridge)
     figures = {"lambda2": health.lambda2, "worst_se": health.worst_se, "crossing": health.crossing}
-    text = f"λ₂ {health.lambda2:.1f}, worst comparison known to {health.worst_se:.0f} points; " + (
-        told[0].what if told else "nothing said"
+    text = f"λ₂ {health.lambda2:.1f}, largest standard error {health.worst_se:.0f} points; " + (
+        findings[0].what if findings else "no finding"
     )
-    passed = [finding.direction for finding in told] == ["weak bridge"]
-    second = AuditCaseResult("S13", "two halves compared a thirty-third as often", text, "be told", figures, passed)
-    quiet = graph_findings(even)
-    third = AuditCaseResult(
-        "S13", "the same board, evenly compared", quiet[0].what if quiet else "nothing said", "be silent", {}, not quiet
-    )
-    return [first, second, third]
+    passed = [finding.direction for finding in findings] == ["weak bridge"]
+    second = AuditCaseResult("S13", "two halves compared a thirty-third as often", text, "alert", figures, passed)
+    false = graph_findings(even)
+    text = false[0].what if false else "no finding"
+    return [first, second, AuditCaseResult("S13", "the same board, evenly compared", text, "no alert", {}, not false)]
 
 
 def _halves(within: int, across: int) -> PairCounts:
@@ -219,12 +217,12 @@ def _halves(within: int, across: int) -> PairCounts:
 
 
 def fragility_cases(seed: int) -> list[AuditCaseResult]:  # noqa: ARG001
-    """S15."""
+    """Run S15."""
     table = [[334, 333, 0, 0], [400, 300, 0, 0], [400, 301, 0, 0]]
     two = PairCounts.from_rows(("ant", "bee", "cow"), [0, 0, 1], [1, 2, 2], table)
     return [
         _dethroned("a lead of two votes in two thousand", two, 2),
-        # The published bound of the fewest, by influence, exact refit and bisection.
+        # The published bound, found by influence, exact refit and bisection.
         _dethroned("the real board of 1,670,250 votes", real_counts(), 462),
     ]
 
@@ -232,23 +230,23 @@ def fragility_cases(seed: int) -> list[AuditCaseResult]:  # noqa: ARG001
 def _dethroned(what: str, counts: PairCounts, published: int) -> AuditCaseResult:
     swap = fewest_votes_to_replace_first(counts)
     if swap is None:
-        return AuditCaseResult("S15", what, "no set of votes found", "be right", {}, False)
+        return AuditCaseResult("S15", what, "no set of votes found", "match", {}, False)
     after = fit(counts.minus(swap.dropped))
     swapped = counts.models[int(np.argmax(after.theta))] == swap.below
     found = f"without {swap.votes} votes ({swap.share:.3%}) {swap.below} is first, not {swap.above}"
     figures = {"votes": swap.votes, "share": swap.share, "published": published}
-    return AuditCaseResult("S15", what, found, "be right", figures, swapped and swap.votes <= published)
+    return AuditCaseResult("S15", what, found, "match", figures, swapped and swap.votes <= published)
 
 
 def tuned_variant_cases(seed: int) -> list[AuditCaseResult]:
-    """S17."""
+    """Run S17."""
     tested, released, curse = simulate_tuned_variant(seed)
-    said = version_mismatch(tested, released, curse)
-    directions = [finding.direction for finding in said]
+    findings = version_mismatch(tested, released, curse)
+    directions = [finding.direction for finding in findings]
     what = "a chat-tuned variant is tested, another checkpoint released"
     found = (
         f"tested #{tested.rank} ({tested.rating:.0f}), under style control #{tested.style_rank}; released "
-        f"#{released.rank} ({released.rating:.0f}): {', '.join(directions) or 'nothing said'}"
+        f"#{released.rank} ({released.rating:.0f}): {', '.join(directions) or 'no finding'}"
     )
     figures = {
         "tested_rank": tested.rank, "tested_style_rank": tested.style_rank, "released_rank": released.rank,
@@ -256,7 +254,7 @@ def tuned_variant_cases(seed: int) -> list[AuditCaseResult]:
     }  # fmt: skip
     must = {"another checkpoint", "weaker than tested", "another style: tokens"}
     falls = (tested.style_rank or 0) > (tested.rank or 0) and (released.rank or 0) > (tested.rank or 0) + 20
-    return [AuditCaseResult("S17", what, found, "be told", figures, must <= set(directions) and falls)]
+    return [AuditCaseResult("S17", what, found, "alert", figures, must <= set(directions) and falls)]
 
 
 _CLAIMS = (
@@ -268,19 +266,20 @@ _ARENA, _OTHER = (23.5, 42.7, 49.9), (66.5, 64.4, 65.9)
 
 
 def claim_cases(seed: int) -> list[AuditCaseResult]:  # noqa: ARG001
-    """The published claims and reproductions, and what training on arena prompts did."""
+    """Run the published claims and reproductions, and the effect of training on arena prompts."""
     rows = []
-    for name, said, measured, n, fires in _CLAIMS:
-        test = claims.benchmark_claim("m", name, *claims.score_pair(said, None, measured, n))
-        text = f"z = {test.z:.1f}, p = {test.p_value:.2g}: {'told' if test.fires else 'not told'}"
-        what, must = f"{name}: claimed {said}, measured {measured} (n = {n:,})", "be told" if fires else "be silent"
+    for name, claimed, measured, n, fires in _CLAIMS:
+        test = claims.benchmark_claim("m", name, *claims.score_pair(claimed, None, measured, n))
+        text = f"z = {test.z:.1f}, p = {test.p_value:.2g}: {'a finding' if test.fires else 'no finding'}"
+        what = f"{name}: claimed {claimed}, measured {measured} (n = {n:,})"
+        must: AuditRequirement = "alert" if fires else "no alert"
         figures = {"z": test.z, "p_value": test.p_value}
-        rows.append(AuditCaseResult("claims", what, text, must, figures, test.fires is fires))  # type: ignore[arg-type]
+        rows.append(AuditCaseResult("claims", what, text, must, figures, test.fires is fires))
     for share, k in (("30%", 1), ("70%", 2)):
         arena = claims.score_pair(_ARENA[0], 500, _ARENA[k], 500)
         test = claims.arena_gap("m", "arena", arena, claims.score_pair(_OTHER[0], 14_042, _OTHER[k], 14_042))
         what = f"{share} of the training from an arena: {_ARENA[0]} → {_ARENA[k]}, elsewhere {_OTHER[0]} → {_OTHER[k]}"
-        rows.append(AuditCaseResult("claims", what, f"z = {test.z:.1f}", "be told", {"z": test.z}, test.fires))
+        rows.append(AuditCaseResult("claims", what, f"z = {test.z:.1f}", "alert", {"z": test.z}, test.fires))
     return rows
 
 
@@ -293,4 +292,4 @@ AUDIT_CASES: dict[str, Callable[[int], list[AuditCaseResult]]] = {
     "S17": tuned_variant_cases,
     "claims": claim_cases,
 }
-"""By the name that `integrity redteam --scenario` takes."""
+"""Cases by the name that `integrity redteam --scenario` takes."""

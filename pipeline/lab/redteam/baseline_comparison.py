@@ -1,7 +1,7 @@
-"""Voters of a hundred votes, judged by us and by others: at the published levels, and at one false alarm in a hundred.
+"""Compares `voter_bias` with the baselines on voters of a hundred votes: as published, and at 1% false alarms.
 
-A rule that flags more honest voters finds more attackers, so shares found are compared where the honest are flagged
-equally often: each rule's bar is set so that it flags 1% of honest voters. Ours has its stated level and no such help.
+A rule that flags more honest voters finds more attackers, so the shares found are also compared at equal false-alarm
+rates: each baseline's bar is set so that it flags 1% of honest voters. `voter_bias` keeps its stated level.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ class BaselineComparison:
     """Shares of one kind of voter that are flagged.
 
     Attributes:
-        voters: in words.
-        ours: by `voter_bias` at e ≥ 100, proved; and by its unproved component besides.
+        voters: the kind.
+        ours: by `voter_bias` at e ≥ 100: without, and with its component that has no proved error rate.
         published: by each baseline at its published level.
-        fixed: by each baseline where it flags 1% of the honest.
+        fixed: by each baseline at a bar that flags 1% of honest voters.
     """
 
     voters: str
@@ -37,11 +37,7 @@ class BaselineComparison:
 
 
 def compare_with_baselines(voters: int = 300, seed: int = 1) -> list[BaselineComparison]:
-    """Judge honest voters and attackers of each kind.
-
-    Args:
-        voters: of each kind; of the honest three times as many.
-    """
+    """Evaluate honest voters and attackers of each kind; `voters` of each kind, three times as many honest ones."""
     board = SimulatedVoters(seed=seed)
     honest = board.cast_votes("honest", 3 * voters, VOTES_USED)
     kinds: dict[str, VoterVotes] = {
@@ -58,10 +54,10 @@ def compare_with_baselines(voters: int = 300, seed: int = 1) -> list[BaselineCom
         name: float(np.quantile(rule.score(honest, board.reference), 1 - _FALSE, method="higher"))
         for name, rule in BASELINES.items()
     }
-    return [_judge(what, votes, board.reference, bars) for what, votes in kinds.items()]
+    return [_evaluate(what, votes, board.reference, bars) for what, votes in kinds.items()]
 
 
-def _judge(what: str, votes: VoterVotes, reference: Reference, bars: dict[str, float]) -> BaselineComparison:
+def _evaluate(what: str, votes: VoterVotes, reference: Reference, bars: dict[str, float]) -> BaselineComparison:
     scores = {name: rule.score(votes, reference) for name, rule in BASELINES.items()}
     return BaselineComparison(
         what,

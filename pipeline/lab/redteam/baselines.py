@@ -1,8 +1,8 @@
-"""What others do against manipulated votes, from their published formulas: to stand beside, not to be used.
+"""Published rules against manipulated votes, from their formulas: for comparison only.
 
-Each gives every voter a score from its first hundred votes, and flags those whose score reaches a bar. All judge by the
-same snapshot as our detectors. Where a formula needs an outcome's side, the model of the lower number is the first one:
-a vote's screen position is no part of the published rules.
+Each rule scores every voter by its first hundred votes and flags scores of at least a bar. All use the same snapshot as
+the detectors. Where a formula needs an outcome's side, the model with the lower number is the first one: the published
+rules do not use a vote's screen position.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from pipeline.vocabulary.arrays import Bool, Float64, Int64
 from pipeline.vocabulary.time import HOUR
 
 VOTES_USED = 100
-"""Votes of a voter that are looked at."""
+"""Votes of a voter that are evaluated."""
 
 _LEAST_P = 1e-12
 _UNIT = 2**20
-# Fisher's test is looked at five times; the paper draws the places, we take them evenly.
-_LOOKS = (20, 40, 60, 80, 100)
+# Fisher's test is evaluated after these votes; the paper draws them at random.
+_CHECKPOINTS = (20, 40, 60, 80, 100)
 
 
 @dataclass(frozen=True)
@@ -33,22 +33,22 @@ class Baseline:
     """A rule.
 
     Attributes:
-        score: (votes, snapshot) → float64[voters], the higher the more suspect.
-        bar: a voter is flagged at this score.
+        score: (votes, snapshot) → float64[voters], higher is more suspicious.
+        bar: least score that is flagged.
     """
 
     score: Callable[[VoterVotes, Reference], Float64]
     bar: float
 
     def flags(self, votes: VoterVotes, reference: Reference) -> Bool:
-        """bool[voters]."""
+        """Return which voters are flagged, bool[voters]."""
         return np.asarray(self.score(votes, reference) >= self.bar)
 
 
 def outcome_probabilities(votes: VoterVotes, reference: Reference) -> tuple[Float64, Int64]:
-    """P(first wins), P(second wins), P(tie) of each vote, float64[n, 3], and which of them came true, int64[n].
+    """Return P(first wins), P(second wins), P(tie) of each vote, float64[n, 3], and the outcome's column, int64[n].
 
-    Votes on models that the snapshot lacks have NaN.
+    The probabilities are NaN for models that the snapshot lacks.
     """
     a, b = reference.index_of(votes.model_a), reference.index_of(votes.model_b)
     known, turned = (a >= 0) & (b >= 0), votes.model_a > votes.model_b
@@ -61,22 +61,22 @@ def outcome_probabilities(votes: VoterVotes, reference: Reference) -> tuple[Floa
 
 
 def _p_values(votes: VoterVotes, reference: Reference) -> Float64:
-    """P(an outcome at least as good for the first model): a win over a tie over a loss; 1 where nothing is known."""
+    """Return P(an outcome at least as good for the first model), with win > tie > loss; 1 for unknown models."""
     p, outcome = outcome_probabilities(votes, reference)
     at_least = np.stack([p[:, 0], np.ones(len(p)), p[:, 0] + p[:, 2]], axis=1)
     chosen = at_least[np.arange(len(p)), outcome]
     return np.asarray(np.clip(np.nan_to_num(chosen, nan=1.0), _LEAST_P, 1))
 
 
-def _place(votes: VoterVotes) -> Int64:
-    """Which vote of its voter each one is, from 0."""
+def _index_in_voter(votes: VoterVotes) -> Int64:
+    """Return the index of each vote among its voter's votes, from 0."""
     order = np.arange(len(votes.voter))
     begin = order[group_starts(votes.voter)] if len(order) else order
     return np.asarray(order - np.repeat(begin, np.diff(np.append(begin, len(order)))))
 
 
 def _first(votes: VoterVotes) -> VoterVotes:
-    return votes.take(_place(votes) < VOTES_USED)
+    return votes.take(_index_in_voter(votes) < VOTES_USED)
 
 
 def _running(values: Float64, votes: VoterVotes) -> Float64:
@@ -91,24 +91,26 @@ def _highest(values: Float64, votes: VoterVotes) -> Float64:
 
 
 def production_rule(votes: VoterVotes, reference: Reference) -> Float64:
-    """The highest ln M, M = Π 1/(2p), within the first hundred votes: the public board's rule."""
+    """Score by the maximum of ln M, M = Π 1/(2p), within the first hundred votes: the public board's rule."""
     votes = _first(votes)
     return _highest(_running(-np.log(2 * _p_values(votes, reference)), votes), votes)
 
 
 def fisher(votes: VoterVotes, reference: Reference) -> Float64:
-    """1 − the least P(χ² of 2n degrees ≥ −2 Σ ln p) at five looks, times five: Chiang et al. 2024, section 5.3."""
+    """Score by 1 − 5 times the least P(χ² of 2n degrees ≥ −2 Σ ln p) at five checkpoints.
+
+    Source: Chiang et al. 2024, section 5.3.
+    """
     votes = _first(votes)
-    sums, count = _running(-2 * np.log(_p_values(votes, reference)), votes), _place(votes) + 1
-    looked = np.isin(count, _LOOKS)
-    p = np.where(looked, stats.chi2.sf(sums, 2 * count), 1.0)
-    return 1 - len(_LOOKS) * -_highest(-p, votes)
+    sums, count = _running(-2 * np.log(_p_values(votes, reference)), votes), _index_in_voter(votes) + 1
+    p = np.where(np.isin(count, _CHECKPOINTS), stats.chi2.sf(sums, 2 * count), 1.0)
+    return 1 - len(_CHECKPOINTS) * -_highest(-p, votes)
 
 
 def likelihood_ratio(votes: VoterVotes, reference: Reference) -> Float64:
-    """How many standard deviations Σ ln P(outcome) lies below an honest voter's: the test of Huang et al. 2025.
+    """Score by the standard deviations of Σ ln P(outcome) below an honest voter's: the test of Huang et al. 2025.
 
-    The honest distribution of the sum is taken as normal with the exact mean and variance of the battles shown.
+    The honest sum is taken as normal with the exact mean and variance of the battles shown.
     """
     votes = _first(votes)
     p, outcome = outcome_probabilities(votes, reference)
@@ -123,10 +125,10 @@ def likelihood_ratio(votes: VoterVotes, reference: Reference) -> Float64:
 
 
 def fixed_rule(votes: VoterVotes, reference: Reference) -> Float64:  # noqa: ARG001
-    """Most votes within any hour: a rule of thumb without an error rate."""
+    """Score by the maximum number of votes within an hour: a rule of thumb without an error rate."""
     order = np.lexsort((votes.at, votes.voter))
     voter, at = votes.voter[order], votes.at[order]
-    # Times of one voter stand together, and no two voters' come within an hour of each other.
+    # One time line for all voters, on which votes of different voters are more than an hour apart.
     line = at - at.min(initial=0) + voter * (int(np.ptp(at) if len(at) else 0) + 2 * HOUR)
     within = np.searchsorted(line, line + HOUR, side="left") - np.arange(len(line))
     most = np.zeros(len(votes.names))
@@ -140,4 +142,4 @@ BASELINES: dict[str, Baseline] = {
     "likelihood ratio": Baseline(likelihood_ratio, float(stats.norm.isf(0.01))),
     "30 an hour": Baseline(fixed_rule, 31.0),
 }
-"""By the name that the table shows, at the levels they are published with: 5%, 10%, 1%, none."""
+"""Rules by their name in the table, at their published levels: 5%, 10%, 1%, none."""

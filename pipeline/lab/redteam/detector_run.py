@@ -1,13 +1,13 @@
-"""One stream through the detectors, in memory: what the worker and the monitor would say, and what the board loses.
+"""Runs every detector over a stream in memory, and rates the stream with and without selected votes.
 
-The stream is parted: the first part is honest and gives the snapshot that judges the second. The detectors, their
-states and the way votes become windows are the pipeline's own; only the store is left out.
+The first part of the stream is honest and gives the snapshot that the second part is evaluated against. Detectors,
+states and windows are the pipeline's own; only the store is missing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,8 +30,8 @@ from pipeline.scoring.window_processor import (
 from pipeline.vocabulary.arrays import Bool, Float64, Int64
 
 _BATCH = 5_000
-# Windows that are watched before the attack may begin: rates and shares must be learned first.
-_BASELINE = 8 * 288
+# Windows before the second part, from which the window detectors learn rates and shares.
+_LEARNING_WINDOWS = 8 * 288
 
 
 @dataclass
@@ -39,11 +39,10 @@ class RaisedAlert:
     """One alert that opened or escalated.
 
     Attributes:
-        detector, subject, direction, severity: as in `AlertSignal`.
-        at: event time.
-        row: the vote of the stream at which it was reached; −1 for a window.
-        evidence: what was seen.
-        until: of a window, the event time at which the alert was over; that of the last window if it stands.
+        detector, subject, direction, severity, evidence: as in `AlertSignal`.
+        at: event time, microseconds.
+        row: row of the vote that raised it; −1 for a window detector.
+        until: event time at which a window alert was cleared; the end of the stream if it was not.
     """
 
     detector: str
@@ -58,52 +57,46 @@ class RaisedAlert:
 
 @dataclass
 class DetectorRun:
-    """What became of a stream.
+    """Result of a run.
 
     Attributes:
         stream: all votes, in the order of time.
-        parting: row of the first vote that is judged.
-        reference: the snapshot that judges.
-        told: alerts, in order of time.
-        votes: the judged votes as voter detectors saw them, sorted by voter; `rows` are their rows in the stream.
+        split: row of the first evaluated vote.
+        reference: the snapshot of the votes before `split`.
+        alerts: alerts, in order of time.
+        votes: the evaluated votes sorted by voter, as voter detectors get them; voters have their codes as names.
     """
 
     stream: SimulatedStream
-    parting: int
+    split: int
     reference: Reference
-    told: list[RaisedAlert]
+    alerts: list[RaisedAlert]
     votes: VoterVotes
-    rows: Int64 = field(repr=False)
 
     def alerted_voters(self, direction: str | None = None) -> set[int]:
-        """Codes of voters with an alert; of `voter_bias`' direction "random", or of every other, if one is named."""
+        """Return the codes of voters with an alert: of direction "random", of any other direction, or (None) of all."""
         return {
             int(one.subject, 16)
-            for one in self.told
+            for one in self.alerts
             if one.row >= 0 and (direction is None or (one.direction == "random") == (direction == "random"))
         }
 
     @property
     def critical_voters(self) -> set[int]:
-        """Codes of voters whose votes the policy auto-voter/1 leaves out."""
-        return {int(one.subject, 16) for one in self.told if one.row >= 0 and one.severity == "critical"}
+        """Codes of voters whose votes the policy auto-voter/1 excludes."""
+        return {int(one.subject, 16) for one in self.alerts if one.row >= 0 and one.severity == "critical"}
 
 
-def run_detectors(stream: SimulatedStream, parting: int) -> DetectorRun:
-    """Run every detector over a stream.
-
-    Args:
-        parting: row of the first vote that is judged; those before it are honest and give the snapshot.
-    """
-    reference = estimate_reference(stream.take(slice(0, parting)))
-    votes, rows = votes_by_voter(stream, parting)
-    told = [*_voters(stream, parting, reference), *_windows(stream, parting, reference)]
-    told.sort(key=lambda one: (one.at, one.detector))
-    return DetectorRun(stream, parting, reference, told, votes, rows)
+def run_detectors(stream: SimulatedStream, split: int) -> DetectorRun:
+    """Run every detector over a stream; the votes before row `split` are honest and give the snapshot."""
+    reference = estimate_reference(stream.take(slice(0, split)))
+    alerts = [*_voter_alerts(stream, split, reference), *_window_alerts(stream, split, reference)]
+    alerts.sort(key=lambda one: (one.at, one.detector))
+    return DetectorRun(stream, split, reference, alerts, _votes_by_voter(stream, np.arange(split, len(stream))))
 
 
 def with_twin(stream: SimulatedStream, model: str) -> SimulatedStream:
-    """The stream with a model under two names, each of its votes under either by chance: identical checkpoints."""
+    """Return the stream with a model under two names at random: two identical checkpoints."""
     code, twin = stream.models.index(model), len(stream.models)
     second = np.random.default_rng([stream.seed, 8]).random(len(stream)) < 0.5
     a, b = (np.where(second & (side == code), twin, side).astype(np.int16) for side in (stream.model_a, stream.model_b))
@@ -111,7 +104,7 @@ def with_twin(stream: SimulatedStream, model: str) -> SimulatedStream:
 
 
 def estimate_reference(stream: SimulatedStream) -> Reference:
-    """Honest behaviour as a refresh would estimate it from these votes; numbers of models are codes + 1."""
+    """Estimate the reference from votes, as a refresh does; a model's number is its code + 1."""
     counts = stream.pair_counts()
     rated, _ = select_rated_models(counts.decisive(), least_share=0.0)
     estimated = fit(rated)
@@ -127,14 +120,8 @@ def estimate_reference(stream: SimulatedStream) -> Reference:
     return Reference(1, number, estimated.theta, estimated.covariance, share, (size * share, size * (1 - share)))
 
 
-def votes_by_voter(stream: SimulatedStream, parting: int) -> tuple[VoterVotes, Int64]:
-    """The judged votes sorted by voter, with voters' codes as names, and their rows in the stream."""
-    rows = np.arange(parting, len(stream))
+def _votes_by_voter(stream: SimulatedStream, rows: Int64) -> VoterVotes:
     order = rows[np.argsort(stream.voter[rows], kind="stable")]
-    return _seen(stream, order), order
-
-
-def _seen(stream: SimulatedStream, order: Int64) -> VoterVotes:
     names, voter = np.unique(stream.voter[order], return_inverse=True)
     return VoterVotes(
         voter,
@@ -149,51 +136,48 @@ def _seen(stream: SimulatedStream, order: Int64) -> VoterVotes:
     )
 
 
-def _voters(stream: SimulatedStream, parting: int, reference: Reference) -> list[RaisedAlert]:
+def _voter_alerts(stream: SimulatedStream, split: int, reference: Reference) -> list[RaisedAlert]:
     states: dict[str, dict[int, bytes]] = {d.name: {} for d in VOTER}
-    told: list[RaisedAlert] = []
-    for first in range(parting, len(stream), _BATCH):
-        rows = np.arange(first, min(first + _BATCH, len(stream)))
-        votes = _seen(stream, rows[np.argsort(stream.voter[rows], kind="stable")])
+    alerts: list[RaisedAlert] = []
+    for first in range(split, len(stream), _BATCH):
+        votes = _votes_by_voter(stream, np.arange(first, min(first + _BATCH, len(stream))))
         names = votes.names.tolist()
         for detector in VOTER:
-            held = states[detector.name]
-            after, raised = detector.observe(votes, [held.get(name) for name in names], reference)
-            held.update(zip(names, after, strict=True))
-            told += [_told(one, one.offset) for one in raised]
-    return told
+            state = states[detector.name]
+            after, raised = detector.observe(votes, [state.get(name) for name in names], reference)
+            state.update(zip(names, after, strict=True))
+            alerts += [_alert(one, one.offset) for one in raised]
+    return alerts
 
 
-def _windows(stream: SimulatedStream, parting: int, reference: Reference) -> list[RaisedAlert]:
-    first = int(stream.cast_at[parting]) - _BASELINE * window_counter.WINDOW_WIDTH
+def _window_alerts(stream: SimulatedStream, split: int, reference: Reference) -> list[RaisedAlert]:
+    first = int(stream.cast_at[split]) - _LEARNING_WINDOWS * window_counter.WINDOW_WIDTH
     begin = int(np.searchsorted(stream.cast_at, first))
-    before = _count(stream, np.arange(begin, parting), None)
-    after = _count(stream, np.arange(parting, len(stream)), reference)
+    before = _count(stream, np.arange(begin, split), None)
+    after = _count(stream, np.arange(split, len(stream)), reference)
     parts = sorted([*before, *after], key=lambda one: one.start)
     names = WindowNames(
         {code + 1: name for code, name in enumerate(stream.models)},
         {window_counter.network_hash(network): network for network in NETWORKS},
     )
-    told: list[RaisedAlert] = []
-
-    standing: dict[tuple[str, str, str], list[RaisedAlert]] = {}
+    alerts: list[RaisedAlert] = []
+    open_alerts: dict[tuple[str, str, str], list[RaisedAlert]] = {}
     end = parts[-1].start + window_counter.WINDOW_WIDTH
 
-    def tell(seen: EvaluatedWindow) -> None:
-        for one in seen.signals:
+    def collect(evaluated: EvaluatedWindow) -> None:
+        for one in evaluated.signals:
             key = (one.detector, one.subject, one.direction)
             if isinstance(one, AlertSignal):
-                told.append(_told(one, -1))
-                told[-1].until = end
-                standing.setdefault(key, []).append(told[-1])
+                alerts.append(_alert(one, -1, end))
+                open_alerts.setdefault(key, []).append(alerts[-1])
             else:
-                for alert in standing.pop(key, []):
+                for alert in open_alerts.pop(key, []):
                     alert.until = one.at
 
     states: dict[str, WindowState] = {}
     coming = windows_between(parts, parts[0].start, end, None, names, Registry())
-    run_window_detectors(coming, states, Registry(), WINDOW, FalseAlarmLimits(), tell)
-    return told
+    run_window_detectors(coming, states, Registry(), WINDOW, FalseAlarmLimits(), collect)
+    return alerts
 
 
 def _count(stream: SimulatedStream, rows: Int64, reference: Reference | None) -> Sequence[window_counter.WindowCounts]:
@@ -212,15 +196,15 @@ def _count(stream: SimulatedStream, rows: Int64, reference: Reference | None) ->
     return window_counter.count_votes(counted, reference)
 
 
-def _told(one: AlertSignal, row: int) -> RaisedAlert:
-    return RaisedAlert(one.detector, one.subject, one.direction, one.severity, one.at, row, dict(one.evidence))
+def _alert(one: AlertSignal, row: int, until: int = 0) -> RaisedAlert:
+    return RaisedAlert(one.detector, one.subject, one.direction, one.severity, one.at, row, dict(one.evidence), until)
 
 
-def votes_under_alerts(stream: SimulatedStream, told: Sequence[RaisedAlert], about: str) -> Bool:
-    """The votes that a person would leave out on alerts about a model: those that the alerts speak of."""
+def votes_under_alerts(stream: SimulatedStream, alerts: Sequence[RaisedAlert], about: str) -> Bool:
+    """Return the votes that a person would exclude by the alerts about a model: those the alerts select."""
     chosen = np.zeros(len(stream), dtype=np.bool_)
     code = stream.models.index(about)
-    for one in told:
+    for one in alerts:
         window = one.evidence.get("window")
         if one.row >= 0 or one.subject != about or not isinstance(window, list):
             continue
@@ -239,7 +223,7 @@ def votes_under_alerts(stream: SimulatedStream, told: Sequence[RaisedAlert], abo
 
 
 def fit_ratings(stream: SimulatedStream, kept: Bool) -> Float64:
-    """θ of every model from these votes, NaN where it has no rating."""
+    """Return θ of every model from the `kept` votes, NaN for unrated models."""
     counts = PairCounts.from_codes(stream.models, stream.model_a[kept], stream.model_b[kept], stream.outcome[kept])
     rated, _ = select_rated_models(counts, least_share=0.0)
     theta = np.full(len(stream.models), np.nan)
@@ -248,5 +232,5 @@ def fit_ratings(stream: SimulatedStream, kept: Bool) -> Float64:
 
 
 def rank_of(theta: Float64, model: int) -> int:
-    """Rank of a model, 1 is the top."""
+    """Return the rank of a model, 1 is the best."""
     return int((theta > theta[model]).sum()) + 1

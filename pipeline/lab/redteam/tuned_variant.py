@@ -1,8 +1,8 @@
-"""S17: a board on which a chat-tuned variant is tested and another model is released.
+"""S17: simulates a board on which a provider tests a chat-tuned variant and releases another model.
 
-Forty models about four points apart, as on the real board's first forty places. Voters like long answers: one standard
-deviation of the length contrast is worth a quarter of a logit, the published coefficient. The variant is as good as the
-fifth place and writes longer; what is released is as good as about the thirty-second and writes as the others do.
+Forty models about four points apart, as the real board's first forty. Voters prefer long answers: one standard
+deviation of the length contrast is worth a quarter of a logit, the published coefficient. The variant is as strong as
+rank five and writes longer; the released model is as strong as about rank 32 and writes as the others do.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LIKING, _TIES = 0.249, 0.2
 
 
 def simulate_tuned_variant(seed: int) -> tuple[ModelVersion, ModelVersion, float]:
-    """The two as a sweep sees them, and the winner's curse of 27 variants, points."""
+    """Return the tested and the released version, as in a sweep, and the winner's curse of 27 variants, points."""
     rng = np.random.default_rng(seed)
     theta = -_APART * np.arange(_MODELS) / POINTS_PER_LOGIT
     mean = np.full(_MODELS, _LENGTH)

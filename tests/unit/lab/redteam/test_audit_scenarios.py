@@ -1,4 +1,4 @@
-"""The cases of the slow audits: all come out, and each can fail."""
+"""The cases of the slow audits: all pass, and each can fail."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def rows() -> dict[str, list[AuditCaseResult]]:
     return {name: case(7) for name, case in AUDIT_CASES.items()}
 
 
-def test_every_case_comes_out(rows: dict[str, list[AuditCaseResult]]) -> None:
+def test_every_case_passes(rows: dict[str, list[AuditCaseResult]]) -> None:
     assert list(rows) == ["S7", "S8", "S12", "S13", "S15", "S17", "claims"]
     assert [(one.what, one.found) for of in rows.values() for one in of if not one.passed] == []
     assert {len(of) for of in rows.values()} == {13, 3, 5, 2, 1}
 
 
-def test_the_published_figures_are_the_ones_shown(rows: dict[str, list[AuditCaseResult]]) -> None:
+def test_the_figures_match_the_published_ones(rows: dict[str, list[AuditCaseResult]]) -> None:
     assert rows["S7"][-1].figures["gain"] == pytest.approx(11.5, abs=0.1)
     (alone,) = [one.figures for one in rows["S7"] if one.figures.get("n") == 27 and one.figures.get("tau") == 0]
     assert abs(alone["bias_corrected"]) <= 0.5 + 3 * 3.2 / np.sqrt(400)
@@ -37,7 +37,7 @@ def test_the_published_figures_are_the_ones_shown(rows: dict[str, list[AuditCase
     assert pool["bias"] < 2
     assert [one.figures["order"] for one in rows["S12"]] == ["CDBA", "CABD", "CDAB", "DBCA", "DCAB"]
     assert [one.figures["votes"] for one in rows["S15"]] == [2, 462]
-    assert [one.passed and one.must for one in rows["claims"][:3]] == ["be told", "be silent", "be told"]
+    assert [one.passed and one.must for one in rows["claims"][:3]] == ["alert", "no alert", "alert"]
 
 
 def test_the_variant_falls_under_style_control_and_the_released_model_falls_far(
@@ -51,7 +51,7 @@ def test_the_variant_falls_under_style_control_and_the_released_model_falls_far(
     assert "weaker than tested" in rows["S17"][0].figures["told"]
 
 
-def test_an_audit_that_says_nothing_or_too_much_fails_its_cases(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_or_false_audit_fails_its_cases(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit_scenarios, "version_mismatch", lambda *_: ())
     monkeypatch.setattr(audit_scenarios, "graph_findings", lambda _: ())
     monkeypatch.setattr(audit_scenarios, "best_of_n", lambda _: ())
@@ -70,12 +70,12 @@ def test_an_audit_that_says_nothing_or_too_much_fails_its_cases(monkeypatch: pyt
     assert not any(one.passed for one in audit_scenarios.fragility_cases(7))
 
 
-def test_the_verb_shows_them_and_exits_1_where_one_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = CliRunner().invoke(app, ["redteam", "--scenario", "S13,claims", "--json"])
-    assert told.exit_code == 0, told.output
-    assert [one["scenario"] for one in json.loads(told.stdout)["audits"]] == ["S13"] * 3 + ["claims"] * 5
+def test_the_command_shows_the_cases_and_exits_1_when_one_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = CliRunner().invoke(app, ["redteam", "--scenario", "S13,claims", "--json"])
+    assert result.exit_code == 0, result.output
+    assert [one["scenario"] for one in json.loads(result.stdout)["audits"]] == ["S13"] * 3 + ["claims"] * 5
     shown = CliRunner().invoke(app, ["redteam", "--scenario", "claims"])
     assert "GSM8K" in shown.stdout
-    failing = AuditCaseResult("claims", "x", "y", "be told", {}, False)
+    failing = AuditCaseResult("claims", "x", "y", "alert", {}, False)
     monkeypatch.setitem(AUDIT_CASES, "claims", lambda _: [failing])
     assert CliRunner().invoke(app, ["redteam", "--scenario", "claims"]).exit_code == 1

@@ -1,4 +1,4 @@
-"""What others do: each rule against a slow loop from its formula, and against the figures it is known for."""
+"""Baselines: each rule compared with a slow loop from its formula, and with published figures."""
 
 import math
 
@@ -52,7 +52,7 @@ def p_value(row: Row) -> float:
 
 @given(st.lists(one, max_size=300))
 @settings(max_examples=60, deadline=None)
-def test_the_rules_are_those_of_a_slow_loop(rows: list[Row]) -> None:
+def test_the_rules_equal_a_slow_loop(rows: list[Row]) -> None:
     votes = votes_of(rows)
     scores = {name: rule.score(votes, BOARD) for name, rule in BASELINES.items()}
     for voter in range(3):
@@ -85,14 +85,14 @@ def test_probabilities_are_of_the_model_with_the_lower_number() -> None:
     assert outcome.tolist() == [0, 0, 2]
 
 
-def test_a_model_that_the_snapshot_lacks_says_nothing() -> None:
+def test_a_model_that_the_snapshot_lacks_is_no_evidence() -> None:
     for name in ("production rule", "Fisher", "likelihood ratio"):
         votes = votes_of([(0, 0, 9, 0, k) for k in range(60)])
         assert not BASELINES[name].flags(votes, BOARD)[0], name
 
 
-def test_we_find_who_votes_for_one_model_and_others_do_not() -> None:
-    # The published picture: rules that look for odd voters see no voter who is odd about one model alone.
+def test_voter_bias_finds_voters_for_one_model_and_the_baselines_do_not() -> None:
+    # As published: rules that look for unusual voters miss voters who are unusual about one model alone.
     found = {peer.voters: peer for peer in compare_with_baselines(voters=60, seed=4)}
     honest, target = found["honest"], found["target only at 20%, normal"]
     assert honest.ours[0] <= 0.01
