@@ -1,4 +1,9 @@
-"""Real servers as child processes: the tests', the benchmarks' and the local stack's Kafka and PostgreSQL.
+"""Real servers as child processes, for tests, benchmarks and `make up`.
+
+process           a server as a child process; process_registry: ends a session leader and its descendants
+kafka, postgres   one Kafka node, one PostgreSQL; airflow, monitoring: Airflow, Prometheus and Alertmanager
+service           one supervised process; services: all of them and their order; supervisor: runs them
+stack             `make up`, `status` and `down`; stack_state: its ports, keys and passwords
 
 Laws:
 
@@ -9,8 +14,8 @@ Laws:
    is killed itself.
 4. A port stays the same over stop, kill and restart, so that clients find the server again.
 
-Not handled: more than one broker, TLS, passwords. Whoever can connect to the loopback is trusted: these are
-servers for a machine of one's own, production has `deploy/`.
+Not handled: more than one broker, TLS, passwords. Every process that can connect to the loopback is trusted: these
+servers are for one developer's machine; for production see `deploy/`.
 """
 
 from pipeline.devstack.kafka import KafkaServer

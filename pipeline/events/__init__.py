@@ -7,7 +7,6 @@ strict_checks     what a strict reader rejects: duplicate keys, deep nesting, hi
 vote_batch        votes → numpy columns (VoteBatch)
 pseudonym         a voter's pseudonym and its text
 chunk             undecoded records of one partition, as a source delivers them
-json_schema       the JSON Schema of each event, generated from its class
 """
 
 from pipeline.events.decode import Reject, decode_registry, decode_votes

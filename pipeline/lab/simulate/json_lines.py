@@ -17,6 +17,7 @@ from pipeline.vocabulary.arrays import Int8, Int64
 from pipeline.vocabulary.outcomes import OUTCOMES
 
 
+# One argument for each field of a vote.
 def encode_votes(
     *,
     cast_at: list[str],

@@ -4,7 +4,7 @@ After an intended change of the events, regenerate the golden schemas by:
 
     .venv/bin/python -c "
     import json, pathlib
-    from pipeline.events.json_schema import json_schemas
+    from tests.unit.events.json_schemas import json_schemas
     for name, schema in json_schemas().items():
         pathlib.Path('tests/golden', name).write_text(json.dumps(schema, indent=2) + '\n')"
 """
@@ -20,8 +20,8 @@ from pipeline.events import (
     Vote,
     encode_event,
 )
-from pipeline.events.json_schema import json_schemas
 from pipeline.vocabulary.outcomes import OUTCOMES
+from tests.unit.events.json_schemas import json_schemas
 from tests.unit.events.sample_events import BAD, GOLDEN, accepted, event, times, validator
 
 text = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=12)
