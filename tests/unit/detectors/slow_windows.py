@@ -1,7 +1,7 @@
-"""Window detectors once more, as loops over keys in floating point: written from the detectors' docstrings.
+"""Slow window detectors: loops over keys in floating point, written from the docstrings of the detectors.
 
-Nothing is shared with them but the windows they read. Evidence is a plain number ln M here, where they keep integers
-of 2⁻²⁰ nats that are rounded down: after some thousand steps the two differ by less than a thousandth.
+They share only the windows with the detectors. Evidence is a floating-point ln M here and an integer of 2⁻²⁰ nats,
+rounded down, there: after some thousand steps the two differ by less than a thousandth.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ HALF_IN_A_FORTNIGHT = 0.5 ** (1 / (14 * 288))
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a detector says: an alert with its e-value and figures, or (level 0) the end of one."""
+class SlowSignal:
+    """A signal of a detector: an alert with its e-value and figures, or (level 0) the end of one."""
 
     window: int
     kind: str
@@ -104,7 +104,7 @@ class Traffic:
         self.log_m = [-math.inf] * 5
         self.policy, self.stood = Policy(12), 0
 
-    def observe(self, window: Window, context: WindowContext) -> list[Said]:
+    def observe(self, window: Window, context: WindowContext) -> list[SlowSignal]:
         hour = window.start // HOUR
         if hour != self.hour:
             self.hour, self.votes, self.windows = hour, 0, 0
@@ -114,7 +114,7 @@ class Traffic:
             return []
         return self.close(window, context, hour)
 
-    def close(self, window: Window, context: WindowContext, hour: int) -> list[Said]:
+    def close(self, window: Window, context: WindowContext, hour: int) -> list[SlowSignal]:
         weekday, clock, x = (hour // 24 + 3) % 7, hour % 24, self.votes  # 1970 began on a Thursday
         releases = [m.released_at for m in context.registry.models.values() if m.released_at is not None]
         released = any(0 <= window.start - at < 7 * 24 * HOUR for at in releases[-1:])
@@ -124,32 +124,34 @@ class Traffic:
             weight, votes = self.of_day.get(clock, [0.0, 0.0])
             slack = 0.2
         relative = max((self.shock[0] + 0.15 * 48) / (self.shock[1] + 48), 0.02)
-        said, mean = [], 0.0
+        signals, mean = [], 0.0
         if weight >= (2.5 if slack else 1.5):
             mean = votes / weight
             error = math.sqrt((mean + mean**2 * relative) / weight)
             bound = max(mean * (1 + self.sign * slack) + self.sign * 2 * error, 0.0)
             if bound > 0:
-                said = self.test(window, context, x, bound * 3 if released and self.sign > 0 else bound, 1 / relative)
+                signals = self.test(
+                    window, context, x, bound * 3 if released and self.sign > 0 else bound, 1 / relative
+                )
         level = self.policy.level.get("board", 0)
         self.stood = self.stood + 1 if level else 0
         if not released and (not level or self.stood > 168):
             self.learn(24 * weekday + clock, clock, x, mean)
-        return said
+        return signals
 
-    def test(self, window: Window, context: WindowContext, x: int, mean: float, r: float) -> list[Said]:
+    def test(self, window: Window, context: WindowContext, x: int, mean: float, r: float) -> list[SlowSignal]:
         for k, rho in enumerate(self.ratios):
             ratio = x * math.log(rho) + (r + x) * math.log((r + mean) / (r + rho * mean))
             self.log_m[k] = roberts(self.log_m[k], ratio)
         log_e = mean_of(self.log_m, [0.2] * 5) - math.log(720)
         raised, cleared = self.policy.step({"board": log_e}, context.false_alarms, context.false_share)
         if cleared:
-            return [Said(window.end, "", "board", self.direction, 0)]
+            return [SlowSignal(window.end, "", "board", self.direction, 0)]
         if not raised:
             return []
         figures = {"votes": x, "expected": round(mean, 1), "window": [window.end - HOUR, window.end]}
         return [
-            Said(
+            SlowSignal(
                 window.end, "board", "board", self.direction, self.policy.level["board"], math.exp(log_e), figures
             )
         ]  # fmt: skip
@@ -208,7 +210,7 @@ class VoteBurst:
         total, votes = self.spread[kind]
         return min(max(total / max(votes, 1), 1 / 2000), 1 / 20)
 
-    def observe(self, window: Window, context: WindowContext) -> list[Said]:
+    def observe(self, window: Window, context: WindowContext) -> list[SlowSignal]:
         n, hour = window.accepted, window.start // HOUR % 24
         if not n:
             return []
@@ -217,7 +219,7 @@ class VoteBurst:
         counts = self.counts(window, context)
         for name in counts:
             kind = ("model", "provider", "network").index(name.split(":")[0])
-            # A network that was never met was met in none of the board's votes.
+            # A new network appeared in none of the board's votes.
             self.keys.setdefault(name, BurstKey(kind, list(self.board) if kind == 2 else [0.0] * 24))
         log_e, stepped, fair, usual = {}, set(), {}, {}
         for name, key in self.keys.items():
@@ -251,7 +253,7 @@ class VoteBurst:
                 key.since, key.votes_since, key.expected_since = window.start, 0.0, 0.0
             key.votes_since += counts.get(name, (0.0, None))[0]
             key.expected_since += fair[name]
-        said = []
+        signals = []
         for name in raised:
             kind, subject = name.split(":")
             key = self.keys[name]
@@ -261,12 +263,12 @@ class VoteBurst:
                 "expected": round(key.expected_since, 1),
             }
             level = self.policy.level[name]
-            said.append(
-                Said(window.end, kind, subject, "more than its share", level, math.exp(log_e[name]), figures)
+            signals.append(
+                SlowSignal(window.end, kind, subject, "more than its share", level, math.exp(log_e[name]), figures)
             )  # fmt: skip
-        said += [Said(window.end, "", name.split(":")[1], "more than its share", 0) for name in cleared]
+        signals += [SlowSignal(window.end, "", name.split(":")[1], "more than its share", 0) for name in cleared]
         self.learn(counts, n, hour, usual)
-        return said
+        return signals
 
     def learn(self, counts: dict[str, tuple[float, float | None]], n: int, hour: int, usual: dict[str, float]) -> None:
         for name, key in self.keys.items():
@@ -311,15 +313,15 @@ class CohortBias:
         self.everybody: dict[str, list[float]] = {}
         self.others: dict[str, list[float]] = {}
 
-    def observe(self, window: Window, context: WindowContext) -> list[Said]:
+    def observe(self, window: Window, context: WindowContext) -> list[SlowSignal]:
         for table in (self.everybody, self.others):
             for model in window.models:
                 table.setdefault(model, [0.0] * 5)
-        said: list[Said] = []
+        signals: list[SlowSignal] = []
         for (kind, band, part, fewest), cells in zip(
             self.KINDS, (window.cohorts, window.networks, window.prompts), strict=True
         ):
-            said += self.follow(kind, band, part, fewest, cells, window, context)
+            signals += self.follow(kind, band, part, fewest, cells, window, context)
         for table in (self.everybody, self.others):
             for model, sums in table.items():
                 table[model] = [value * HALF_IN_A_FORTNIGHT for value in sums]
@@ -327,7 +329,7 @@ class CohortBias:
         old = [i for i, group in enumerate(window.cohorts.group) if group != "new"]
         rows = window.cohorts.counts.tolist()
         self.take(self.others, [window.cohorts.model[i] for i in old], [rows[i] for i in old])
-        return said
+        return signals
 
     @staticmethod
     def take(table: dict[str, list[float]], models: Sequence[str], rows: list[list[int]]) -> None:
@@ -347,7 +349,7 @@ class CohortBias:
     def follow(
         self, kind: str, band: float, part: float, fewest: int, cells: GroupedModelCounts, window: Window,
         context: WindowContext,
-    ) -> list[Said]:  # fmt: skip
+    ) -> list[SlowSignal]:  # fmt: skip
         keys, log_e, policy = self.keys[kind], self.log_e[kind], self.policies[kind]
         more: dict[str, tuple[float, float, float]] = {}
         for group, model, row in zip(cells.group, cells.model, cells.counts.tolist(), strict=True):
@@ -375,7 +377,7 @@ class CohortBias:
             votes, won, expected = more.get(name, (0.0, 0.0, 0.0))
             key.votes, key.won, key.expected = key.votes + votes, key.won + won, key.expected + expected
         raised, cleared = policy.step(log_e, context.false_alarms * part, context.false_share)
-        said = []
+        signals = []
         for name in raised:
             group, model, verb = name.split("\x1f")
             key = keys[name]
@@ -386,17 +388,16 @@ class CohortBias:
                 "expected": round(key.expected, 1),
             }
             level = policy.level[name]
-            said.append(
-                Said(window.end, "model", model, direction(kind, group, verb), level, math.exp(log_e[name]), figures)
-            )  # fmt: skip
+            what, e_value = direction(kind, group, verb), math.exp(log_e[name])
+            signals.append(SlowSignal(window.end, "model", model, what, level, e_value, figures))
         for name in cleared:
             group, model, verb = name.split("\x1f")
-            said.append(Said(window.end, "", model, direction(kind, group, verb), 0))
+            signals.append(SlowSignal(window.end, "", model, direction(kind, group, verb), 0))
         if len(keys) > 1000:
             first = sorted(keys, key=lambda name: (not policy.level.get(name), -log_e[name], name))
             for name in first[1000:]:
                 del keys[name], log_e[name]
-        return said
+        return signals
 
 
 def direction(kind: str, group: str, verb: str) -> str:
@@ -457,45 +458,49 @@ class SamplingSkew:
         joint += sum(math.lgamma(1000.0) - math.lgamma(1000.0 + n) for n in votes.values())
         return found | {"": joint}
 
-    def observe(self, window: Window, context: WindowContext) -> list[Said]:
+    def observe(self, window: Window, context: WindowContext) -> list[SlowSignal]:
         since, theta = self.declared(context)
         if not theta:
             return []
-        said: list[Said] = []
+        signals: list[SlowSignal] = []
         if since != self.since:
-            said = self.begin(window)
+            signals = self.begin(window)
             self.since, self.theta, self.chosen = since, theta, {}
         if not window.accepted or not context.steady:
-            return said
+            return signals
         for model, votes in measure(window, "chosen").items():
             if model in theta:
                 self.chosen[model] = self.chosen.get(model, 0) + votes
             elif context.registry.policy and model not in self.unlisted:
                 self.unlisted.add(model)
                 figures = {"window": [window.start, window.end]}
-                said.append(
-                    Said(window.end, "model", model, "shown though the policy gives it no weight", 1, None, figures)
+                signals.append(
+                    SlowSignal(
+                        window.end, "model", model, "shown though the policy gives it no weight", 1, None, figures
+                    )
                 )
-        return said + self.test(window)
+        return signals + self.test(window)
 
-    def begin(self, window: Window) -> list[Said]:
-        """What was told under the policy before is over; other evidence is kept."""
-        said = []
+    def begin(self, window: Window) -> list[SlowSignal]:
+        """Alerts of the policy before end; other evidence is kept."""
+        signals = []
         if self.since is not None:
             open_ = {k for p in (self.joint, self.each) for k, level in p.level.items() if level}
             factors = self.log_e()
             self.closed = {**self.closed, **{key: 0.0 if key in open_ else e for key, e in factors.items()}}
-            said = [Said(window.start, "", *self.named(key), 0) for key in sorted(open_, key=lambda k: k or "joint")]
+            signals = [
+                SlowSignal(window.start, "", *self.named(key), 0) for key in sorted(open_, key=lambda k: k or "joint")
+            ]
             self.joint.forget()
             self.each.forget()
-        return said
+        return signals
 
     def named(self, key: str) -> tuple[str, str]:
         if not key:
             return "board", "not as declared"
         return key, "more often than declared" if self.more[key] else "less often than declared"
 
-    def test(self, window: Window) -> list[Said]:
+    def test(self, window: Window) -> list[SlowSignal]:
         log_e = self.log_e()
         joint = {"": log_e.pop("")}
         votes: dict[int, int] = {}
@@ -504,7 +509,7 @@ class SamplingSkew:
         for model, (group, t) in self.theta.items():
             if not self.each.level.get(model):
                 self.more[model] = self.chosen.get(model, 0) > votes[group] * t
-        said = []
+        signals = []
         whole = sum(votes.values())
         for policy, values in ((self.joint, joint), (self.each, log_e)):
             raised, cleared = policy.step(values, 0.01, 0.01)
@@ -519,9 +524,11 @@ class SamplingSkew:
                     }  # fmt: skip
                 e = math.exp(min(values[key], CAP))
                 subject, way = self.named(key)
-                said.append(Said(window.end, "model" if key else "board", subject, way, policy.level[key], e, figures))
-            said += [Said(window.end, "", *self.named(key), 0) for key in cleared]
-        return said
+                signals.append(
+                    SlowSignal(window.end, "model" if key else "board", subject, way, policy.level[key], e, figures)
+                )
+            signals += [SlowSignal(window.end, "", *self.named(key), 0) for key in cleared]
+        return signals
 
 
 @dataclass
@@ -541,7 +548,7 @@ class SilentDeprecation:
         self.policy = Policy(1)
         self.since, self.day = -1, -1
 
-    def observe(self, window: Window, context: WindowContext) -> list[Said]:
+    def observe(self, window: Window, context: WindowContext) -> list[SlowSignal]:
         drawn = context.registry.policy.appearance if context.registry.policy else {}
         since = context.registry.policy.since if context.registry.policy else 0
         declared = {model: min(pi, 0.999) for model, pi in drawn.items() if pi > 0}
@@ -551,19 +558,19 @@ class SilentDeprecation:
             for one in self.models.values():
                 one.log_e = 0.0
         day = window.start // (24 * HOUR)
-        said = self.fade(window, context, day) if self.day not in (-1, day) else []
+        signals = self.fade(window, context, day) if self.day not in (-1, day) else []
         self.since, self.day = since, day
         shown = measure(window, "appearances")
         for model, votes in shown.items():
             days = self.models[model].days
             days[day] = days.get(day, 0) + votes
         if context.steady and window.accepted:
-            said += self.step(window, context, declared, shown)
-        return said
+            signals += self.step(window, context, declared, shown)
+        return signals
 
     def step(
         self, window: Window, context: WindowContext, declared: dict[str, float], shown: dict[str, int]
-    ) -> list[Said]:
+    ) -> list[SlowSignal]:
         log_e = {}
         for model, one in self.models.items():
             if declared.get(model) and not shown.get(model):
@@ -577,7 +584,7 @@ class SilentDeprecation:
             if model in declared:
                 log_e[model] = mean_of([one.log_m - math.log(MONTH), one.log_e], [0.9, 0.1])
         raised, cleared = self.policy.step(log_e, context.false_alarms * 0.1, context.false_share * 0.1)
-        said = []
+        signals = []
         for model in raised:
             one = self.models[model]
             figures = {
@@ -588,13 +595,13 @@ class SilentDeprecation:
                 "declared",
             }
             level = self.policy.level[model]
-            said.append(
-                Said(window.end, "model", model, "no longer sampled", level, math.exp(log_e[model]), figures)
+            signals.append(
+                SlowSignal(window.end, "model", model, "no longer sampled", level, math.exp(log_e[model]), figures)
             )  # fmt: skip
-        return said + [Said(window.end, "", model, "no longer sampled", 0) for model in cleared]
+        return signals + [SlowSignal(window.end, "", model, "no longer sampled", 0) for model in cleared]
 
-    def fade(self, window: Window, context: WindowContext, day: int) -> list[Said]:
-        said = []
+    def fade(self, window: Window, context: WindowContext, day: int) -> list[SlowSignal]:
+        signals = []
         for name, one in sorted(self.models.items()):
             votes = sum(n for d, n in one.days.items() if day - 52 <= d < day)
             if window.start - one.first < 52 * 24 * HOUR:
@@ -602,11 +609,11 @@ class SilentDeprecation:
             model = context.registry.models.get(name)
             if one.gone and votes > 10:
                 one.gone = False
-                said.append(Said(window.start, "", name, "at most 10 votes in 52 days", 0))
+                signals.append(SlowSignal(window.start, "", name, "at most 10 votes in 52 days", 0))
             elif not one.gone and votes <= 10 and model and not model.deprecated_at and not model.retracted_at:
                 one.gone = True
                 figures = {"window": [(day - 52) * 24 * HOUR, window.start], "votes": votes}
-                said.append(
-                    Said(window.end, "model", name, "at most 10 votes in 52 days", 1, None, figures)
+                signals.append(
+                    SlowSignal(window.end, "model", name, "at most 10 votes in 52 days", 1, None, figures)
                 )  # fmt: skip
-        return said
+        return signals

@@ -1,4 +1,4 @@
-"""A detector's module says what it computes, where that is from, what it cannot see and how often it is wrong."""
+"""The docstring of a detector states formula, source, blind spot and false alarms, and its example holds."""
 
 import doctest
 import importlib
@@ -16,7 +16,7 @@ modules = pytest.mark.parametrize("module", sorted({type(d).__module__ for d in 
 def test_a_detector_states_formula_source_blind_spot_and_false_alarms(module: str) -> None:
     text = importlib.import_module(module).__doc__ or ""
     for word in ("Formula:", "Source:", "Blind spot:", "False alarms"):
-        assert word in text, f"{module} does not say: {word}"
+        assert word in text, f"{module} lacks: {word}"
 
 
 @modules

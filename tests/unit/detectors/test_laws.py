@@ -1,6 +1,6 @@
-"""The laws of a voter detector, run over every one there is: a new detector is tested by being listed.
+"""The laws of voter detectors, run over every listed one, so a new detector is tested once it is listed.
 
-The laws stand in the docstring of `VoterDetector` (pipeline/scoring/signals.py).
+The laws are in the docstring of `VoterDetector` (pipeline/scoring/detector_contracts.py).
 """
 
 import copy
@@ -149,7 +149,7 @@ def test_however_the_votes_are_cut_states_and_alerts_are_the_same_to_the_bit(
 @every_detector
 @pytest.mark.parametrize("seed", range(6))
 def test_one_call_with_hundreds_of_votes_of_a_voter_equals_many_calls(detector: VoterDetector, seed: int) -> None:
-    """More votes than a state keeps as votes, over models that the voter met before and others that come new."""
+    """More votes than a state keeps pending, on models that the voter knows and on new ones."""
     reference, truth = board(models=40, seed=seed)
     stream = honest(truth, 4, 400, seed)
     outcome = stream.outcome.copy()
@@ -284,7 +284,7 @@ def test_on_clean_data_a_board_of_few_models_and_rough_estimates_is_as_quiet(det
 
 @every_detector
 def test_a_script_that_presses_one_side_under_one_prompt_is_missed_by_no_detector(detector: VoterDetector) -> None:
-    # Quiet on clean data would be easy for a detector that never speaks.
+    # A detector that never alerts would pass the tests on clean data.
     reference, truth = board(models=30, seed=1)
     stream = honest(truth, 20, 200, 1)
     by_voter = stream.take(np.argsort(stream.voter, kind="stable"))

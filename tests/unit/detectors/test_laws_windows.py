@@ -1,4 +1,4 @@
-"""The laws of a window detector, run over every one there is: a new detector is tested by being listed.
+"""The laws of window detectors, run over every listed one, so a new detector is tested once it is listed.
 
 The laws stand in the docstring of `WindowDetector` (pipeline/scoring/signals.py).
 """
@@ -32,7 +32,7 @@ SimulatedStream = list[tuple[Window, WindowContext]]
 
 @cache
 def stream(board_days: float, seed: int, attacked: bool) -> SimulatedStream:
-    """Windows of a small board; with everything wrong that a window detector looks for, or with nothing."""
+    """Windows of a small board, with every fault that a window detector detects or with none."""
     board = SimulatedBoard(
         days=board_days, votes=30, seed=seed, models=12, providers=4, effects=wrong(board_days) * attacked
     )
@@ -60,7 +60,7 @@ def without(registry: RegistryState, name: str) -> RegistryState:
 
 
 def frozen(state: WindowState) -> WindowState:
-    """A state that nobody can write into."""
+    """A read-only state."""
     arrays = {name: np.array(values) for name, values in state.items()}
     for values in arrays.values():
         values.setflags(write=False)
@@ -80,7 +80,7 @@ def run(
 
 @cache
 def whole(name: str, days: float, seed: int, attacked: bool) -> tuple[WindowState, list[Signal]]:
-    """What a detector leaves and says after a stream from the beginning: asked for by several laws, run once."""
+    """The state and the signals after a whole stream; several laws use it, so it runs once."""
     return run(next(d for d in WINDOW if d.name == name), stream(days, seed, attacked))
 
 
@@ -129,7 +129,7 @@ def test_the_same_windows_give_the_same_alerts(detector: WindowDetector) -> None
 
 @every_detector
 def test_everything_that_is_wrong_is_not_missed(detector: WindowDetector) -> None:
-    # Quiet on clean data would be easy for a detector that never speaks.
+    # A detector that never alerts would pass the tests on clean data.
     _, said = whole(detector.name, 4.5, 1, True)
     assert any(isinstance(one, AlertSignal) for one in said)
 
@@ -137,7 +137,7 @@ def test_everything_that_is_wrong_is_not_missed(detector: WindowDetector) -> Non
 @every_detector
 @pytest.mark.parametrize("seed", [3, 4])
 def test_on_clean_data_it_is_quiet(detector: WindowDetector, seed: int) -> None:
-    # At most one false alarm a month is promised; eight days of two boards would hold one half.
+    # At most one false alarm a month is promised, so half a one in eight days of two boards.
     _, said = whole(detector.name, 8, seed, False)
     assert said == []
 

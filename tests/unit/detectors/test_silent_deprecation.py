@@ -20,7 +20,7 @@ MODELS = 67
 
 
 def told(board: SimulatedBoard, subject: str, *, forget: bool = False) -> tuple[int, int]:
-    """The window that tells of a model first, and the battles up to it; `forget` takes E away."""
+    """The window of the first alert about a model, and the battles up to it; `forget` resets E."""
     state: WindowState = {}
     votes = 0
     for number, window in enumerate(board.windows()):

@@ -1,4 +1,4 @@
-"""`voter_rate` and `duplicate_votes` beside one-voter loops written from their docstrings, and worked out by hand."""
+"""`voter_rate` and `duplicate_votes` against slow loops written from their docstrings, and by hand."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def loop(voter: Callable[[], Any], votes: list[Vote]) -> list[tuple[int, int, in
 
 
 def stream(seed: int, n: int = 400) -> list[Vote]:
-    """Six voters, some hasty and some who repeat themselves; some votes on the minute, without a prompt, unknown."""
+    """Six voters, some fast, some with repeats; some votes on the minute, without a prompt, or on unknown models."""
     rng = np.random.default_rng(seed)
     clock = np.full(6, 50_000 * SECOND)
     votes = []

@@ -1,4 +1,4 @@
-"""Every window detector says what a slow loop says that is written from its docstring: when, of whom, how sure."""
+"""Every window detector emits the signals of a slow loop written from its docstring."""
 
 from __future__ import annotations
 
@@ -40,27 +40,27 @@ def plain(window: int, votes: int, **models: tuple[int, int]) -> Window:
     return Window(start, start + WIDTH, votes, 0, tuple(names), totals, NOBODY, NOBODY, NOBODY, {})
 
 
-def said_by(detector: Any, stream: SimulatedStream) -> list[slow.Said]:
+def signals_of(detector: Any, stream: SimulatedStream) -> list[slow.SlowSignal]:
     state: WindowState = {}
     found = []
     for window, context in stream:
-        state, said = detector.observe(window, state, context)
-        for one in said:
+        state, signals = detector.observe(window, state, context)
+        for one in signals:
             if isinstance(one, ClearedSignal):
-                found.append(slow.Said(one.at, "", one.subject, one.direction, 0))
+                found.append(slow.SlowSignal(one.at, "", one.subject, one.direction, 0))
             else:
                 assert one.severity == ("critical" if one.level > 1 else "warning")
                 found.append(
-                    slow.Said(
+                    slow.SlowSignal(
                         one.at, one.subject_kind, one.subject, one.direction, one.level, one.e_value, dict(one.evidence)
                     )
                 )
     return found
 
 
-def check(detector: Any, again: Any, stream: SimulatedStream) -> list[slow.Said]:
-    """The two say the same; of the figures those are compared that the slow one gives."""
-    found = said_by(detector, stream)
+def check(detector: Any, again: Any, stream: SimulatedStream) -> list[slow.SlowSignal]:
+    """Assert equal signals, and equal figures where the slow one has them."""
+    found = signals_of(detector, stream)
     expected = [one for window, context in stream for one in again.observe(window, context)]
     assert [(s.window, s.kind, s.subject, s.direction, s.level) for s in found] == [
         (s.window, s.kind, s.subject, s.direction, s.level) for s in expected
@@ -133,7 +133,7 @@ def test_the_week_after_a_release_may_have_three_times_the_votes_and_teaches_not
 
 
 def test_an_hour_teaches_no_more_than_three_and_no_less_than_a_third() -> None:
-    """After hours out of all proportion, of which nothing was told because nobody asked, the bound moved a little."""
+    """After extreme hours without an alert the bound moved a little."""
     votes = np.full(12 * 24, 100)
     votes[4 * 24 + 1 :: 24] = 5_000
     votes[4 * 24 + 2 :: 24] = 0

@@ -1,4 +1,4 @@
-"""`voter_bias`: agreement with a slow loop written from its docstring, and whom it finds."""
+"""`voter_bias`: agreement with a slow loop written from its docstring, and the voters that it finds."""
 
 import math
 from dataclasses import dataclass, field, replace
@@ -121,14 +121,14 @@ def close(fast: float, slow: float) -> bool:
 
 numbers = st.sampled_from([*NUMBERS[:4].tolist(), *NUMBERS[:4].tolist(), 1, 99])  # 1 and 99 are unknown
 one_vote = st.tuples(st.integers(0, 3), numbers, numbers, st.integers(0, 3)).filter(lambda v: v[1] != v[2])
-# Voters who press one button get far enough for every level to be told.
+# Voters who press one button reach every level.
 streams = st.lists(one_vote, max_size=60) | st.tuples(
     st.integers(0, 3), st.lists(one_vote, min_size=20, max_size=80)
 ).map(lambda t: [(v, a, b, t[0]) for v, a, b, _ in t[1]])
 
 
 def as_components(states: list[bytes], *references: Reference) -> tuple[StateHeads, FoldedSums, TargetModels]:
-    """What the states hold, with the pending votes folded in."""
+    """The heads and components of states, with the pending votes folded."""
     heads, (tally, targets) = StateHeads.unpack(states), unpack_components(states)
     past = PendingVotes.unpack(states, heads.pending, heads.snapshot)
     tied = (past.outcome == 2).astype(np.int64)
@@ -202,7 +202,7 @@ def play(
 
 
 def alarms(choose: str, n: int, seeds: int, target: int | None = None, only: bool = False) -> list[AlertSignal | None]:
-    """The first proved alert on each of several voters, None where there is none."""
+    """The first proved alert about each of several voters, or None."""
     first: list[AlertSignal | None] = []
     for seed in range(seeds):
         reference = board(seed)
@@ -228,7 +228,7 @@ def test_a_voter_who_always_presses_one_side_is_found_within_20_votes(side: str,
 def test_a_voter_with_a_target_only_is_found_and_the_target_is_named(choose: str, verb: str) -> None:
     found = [r for r in alarms(choose, 500, seeds=20, target=4, only=True) if r]
     assert len(found) >= 18
-    # A friend of a weak model may look like one who swaps win and loss, but the target is always among the three.
+    # Promoting a weak model resembles swapping win and loss, but the target is always among the three.
     named = [[(a["what"], a.get("model")) for a in r.evidence["likeliest"]] for r in found]
     assert all((verb, NUMBERS[4]) in three for three in named)
     assert sum(three[0] == (verb, NUMBERS[4]) for three in named) >= 0.75 * len(found)

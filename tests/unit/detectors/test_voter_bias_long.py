@@ -1,4 +1,4 @@
-"""`voter_bias` over long votes of one kind, beside the one-vote-at-a-time loop: both directions, level after level."""
+"""`voter_bias` over many votes of one kind, against the slow loop: both directions, every level."""
 
 from __future__ import annotations
 

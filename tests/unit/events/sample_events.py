@@ -135,7 +135,7 @@ def votes_of(*records_: dict[str, object]) -> list[Vote]:
     return [msgspec.convert(record, Vote) for record in records_]
 
 
-# Up to 2106, where a double of seconds still holds every microsecond.
+# Up to 2106 a double of seconds is exact to the microsecond.
 times = st.datetimes(datetime(1970, 1, 1), datetime(2106, 1, 1), timezones=st.just(UTC))
 
 

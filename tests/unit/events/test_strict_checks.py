@@ -28,7 +28,7 @@ class Refused(Exception):
 
 
 def strict(raw: bytes) -> None:
-    """A slow reader of the rules as they are written: each key once, finite numbers, 8 levels, text that shows."""
+    """A slow strict reader: each key once, finite numbers, 8 levels, visible text."""
 
     def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
         if len({key for key, _ in pairs}) != len(pairs):

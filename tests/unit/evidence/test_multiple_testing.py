@@ -21,7 +21,7 @@ def units(values: list[float]) -> np.ndarray:
 
 
 def test_a_worked_example() -> None:
-    # m = 5, α = .1: the thresholds m/(αk) are 50, 25, 16.7, 12.5, 10; the third largest is the last that holds.
+    # m = 5, α = .1: the thresholds m/(αk) are 50, 25, 16.7, 12.5, 10; the third largest is the last above its own.
     assert multiple_testing.e_bh(units([30.0, 1.0, 17.0, 60.0, 11.0]), 0.1).tolist() == [True, False, True, True, False]
     assert multiple_testing.e_bh(units([49.0, 1.0, 1.0, 1.0, 1.0]), 0.1).tolist() == [False] * 5
 

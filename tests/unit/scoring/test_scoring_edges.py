@@ -76,7 +76,7 @@ def test_bits_are_dropped_until_the_rows_fit() -> None:
     (counts,) = count_votes(votes_on([-1] * 3_000, list(range(3_000))), None)
     mine = counts.counts[counts.counts[:, 0] & 3 == window_counter.PROMPT]
     assert (set(mine[:, 0].tolist()), len(mine)) == ({window_counter.PROMPT + 4 * 3}, 2_048)
-    # A group of the low ten bits holds two or three of 0 … 2,999.
+    # A group of the low ten bits has two or three of 0 … 2,999.
     expected = np.bincount(np.arange(3_000) % 1_024)
     assert mine[mine[:, 2] == 1][:, 3].tolist() == expected.tolist()
 
@@ -90,7 +90,7 @@ def test_an_unknown_network_is_shown_as_eight_digits() -> None:
 
 
 def test_rows_that_do_not_fit_into_one_number_are_sorted_all_the_same() -> None:
-    """Models numbered up to 2⁴⁰ beside 32-bit hashes exceed 2⁶³ together."""
+    """Model numbers up to 2⁴⁰ with 32-bit hashes together exceed 2⁶³."""
     models = np.array([[2**40, 1], [1, 2**40], [5, 2**40]])
     (counts,) = count_votes(votes_on([2**32 - 1, 2**32 - 1, 3], [-1] * 3, models=models), None)
     rows = [row[:4] for row in counts.counts.tolist()]
@@ -212,7 +212,7 @@ def test_taking_rows_keeps_the_voters_and_their_numbers() -> None:
 
 
 class Remembering:
-    """A detector whose state is how many votes it has read of a voter."""
+    """A detector whose state is the number of votes of a voter."""
 
     name = "remembering"
     tag = 9

@@ -42,7 +42,7 @@ REFERENCE = Reference(1, np.arange(4), np.zeros(4), np.zeros((4, 4)), 0.3, (3.0,
 
 
 def stream(n: int = 120, partitions: int = 2) -> tuple[VoteBatch, np.ndarray]:
-    """Voters 1 (always left, on every partition), 2 (both sides in turn) and nobody; a few bad fates."""
+    """Voters 1 (always left, on every partition) and 2 (both sides in turn), and votes without a voter."""
     voter = [(1, 2, None)[i % 3] for i in range(n)]
     batch = batch_of(
         [1000 + i for i in range(n)],
