@@ -6,5 +6,5 @@ excluded_votes   the votes that exclusions are about
 verdicts         verdicts of the expectation suites
 audit_queries    reads for audits
 sweep_records    the hypotheses that sweeps submitted
-erasure          erases who cast a vote
+erasure          erases the private fields of votes
 """

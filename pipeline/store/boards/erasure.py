@@ -1,4 +1,4 @@
-"""Erases who cast a vote: its blind and its private fields, never its leaf.
+"""Erases the private fields and the blinds of votes, never their leaves.
 
 Laws: afterwards nobody can prove, or find by trying, what the leaf's commitment was of; proofs, counts and ratings are
 unchanged; a vote that was excluded by its voter stays excluded, by its own id. Alerts and exclusions keep the pseudonym

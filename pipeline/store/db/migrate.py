@@ -1,8 +1,8 @@
 """Brings a store to this version's tables, with Alembic.
 
 Laws: a store is migrated in one transaction, on both databases; of processes that open a store at once, one migrates
-and the others wait. A migration runs no code of the day: where what is made of votes changes its form, the migration
-leaves a note, and a job makes it again. For windows it executes
+and the others wait. A migration runs no other code of the pipeline: where data computed from votes changes its form,
+the migration leaves a mark, and a job computes the data again. For windows it executes
 
     INSERT INTO meta (name, value) VALUES ('windows_stale', '<its revision>') ON CONFLICT (name) DO NOTHING
 

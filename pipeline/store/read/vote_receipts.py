@@ -1,4 +1,4 @@
-"""Receipts of votes: proof that a vote is in the published log, and whether it counts, for whoever cast it.
+"""Receipts for voters: proof that a vote is in the published log, and whether it counts.
 
 Law: a receipt reads O(log n) tiles and one segment.
 """

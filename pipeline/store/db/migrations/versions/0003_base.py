@@ -1,10 +1,9 @@
 """The base: every table as of 0003.
 
-Ids are never reused: 0001 and 0002 were the tables of the first versions. A store at 0002 has the same tables as 0003
-beside the two of the first version's hash chain, so it is restamped. Nothing reads an older store.
+Revision ids are never reused: 0001 and 0002 were the tables of the first versions. A store at 0002 has the tables of
+0003 and two of the first version's hash chain, so it is restamped. Older stores are refused.
 
-The tables are written out here, and never those of `pipeline.store.db.schema`, which later versions change: a migration
-runs no code of the day.
+The tables are written out here and not imported from `pipeline.store.db.schema`, which later versions change.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _DOUBLE: Any = sa.Double()
 _TEXT, _BYTES, _BOOL = sa.Text(), sa.LargeBinary(), sa.Boolean()
 # 128 bits of a vote's id; UUID is PostgreSQL's type for 16 bytes.
 _KEY = sa.LargeBinary().with_variant(UUID(), "postgresql")
-# SQLite gives out row numbers for INTEGER alone.
+# SQLite numbers rows of an INTEGER key only.
 _NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 metadata = sa.MetaData(
