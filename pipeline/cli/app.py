@@ -23,8 +23,7 @@ err = Console(stderr=True)
 out = Console()
 
 StoreOption = Annotated[
-    str | None,
-    typer.Option("--store", help="postgresql://…, sqlite:///FILE or a file; default: INTEGRITY_STORE."),
+    str | None, typer.Option("--store", help="postgresql://…, sqlite:///FILE or a file; default: INTEGRITY_STORE.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document to standard output.")]
 

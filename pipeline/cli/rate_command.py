@@ -207,10 +207,7 @@ def _write_parquet(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     pq.write_table(pa.Table.from_pylist(list(rows)), path)
 
 
-_WRITERS: dict[str, Callable[[Path, Sequence[dict[str, Any]]], None]] = {
-    ".csv": _write_csv,
-    ".parquet": _write_parquet,
-}
+_WRITERS: dict[str, Callable[[Path, Sequence[dict[str, Any]]], None]] = {".csv": _write_csv, ".parquet": _write_parquet}
 
 
 @contextmanager

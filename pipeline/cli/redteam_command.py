@@ -22,8 +22,7 @@ from pipeline.lab.redteam.scenario_result import ScenarioResult, evaluate_scenar
 @app.command()
 def redteam(
     scenario: Annotated[
-        str,
-        typer.Option(help="Only these, comma-separated: S1a, S18, …; S1 means S1a, S1b, …; S0: clean months."),
+        str, typer.Option(help="Only these, comma-separated: S1a, S18, …; S1 means S1a, S1b, …; S0: clean months.")
     ] = "",
     votes: Annotated[
         int, typer.Option(min=20_000, help="Honest votes in a month; S9 to S14 use six times as many.")

@@ -21,14 +21,7 @@ from pipeline.store.db.migrate import NEWEST
 from pipeline.store.read import store_figures
 from pipeline.store.votes import registry_events, stale_windows
 
-_PACKAGES = (
-    "apache-airflow",
-    "great-expectations",
-    "kafka-python",
-    "numpy",
-    "prometheus-client",
-    "sqlalchemy",
-)
+_PACKAGES = ("apache-airflow", "great-expectations", "kafka-python", "numpy", "prometheus-client", "sqlalchemy")
 
 
 @app.command()
@@ -78,8 +71,7 @@ def rejects(
     for r in listed:
         place = r["origin"] or r["source"].rpartition(":")[2]
         out.print(
-            f"{place} partition {r['partition']} offset {r['offset']}: {r['reason']}: {r['detail']}",
-            highlight=False,
+            f"{place} partition {r['partition']} offset {r['offset']}: {r['reason']}: {r['detail']}", highlight=False
         )
     err.print(f"{len(listed)} rejects")
 

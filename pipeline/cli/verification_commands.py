@@ -115,8 +115,7 @@ def receipt(
     vote: Annotated[str | None, typer.Argument(help="The id of a vote.")] = None,
     voter: Annotated[str | None, typer.Option(help="All votes of this voter id (the board's id).")] = None,
     to: Annotated[
-        Path | None,
-        typer.Option("--out", help="Write the vote's receipt, for leaderboard-verify --receipt."),
+        Path | None, typer.Option("--out", help="Write the vote's receipt, for leaderboard-verify --receipt.")
     ] = None,
     store: StoreOption = None,
     as_json: JsonOption = False,

@@ -49,12 +49,7 @@ _CHUNK = 576
 
 
 def replay_detector(url: str, name: str, write: bool = False) -> list[dict[str, Any]]:
-    """Run one detector over history.
-
-    Args:
-        url: of the store.
-        name: of the detector.
-        write: open the alerts that it raises.
+    """Run one detector over history; `write` opens the alerts that it raises.
 
     Returns:
         Its signals in order: detector, subject, direction, severity, e_value, level, at, evidence; severity `cleared`
@@ -139,8 +134,7 @@ def _votes(
 
 
 def _as_json(connection: Connection, one: Signal, names: dict[int, str]) -> dict[str, Any]:
-    at = format_rfc3339(one.at)
-    shown: dict[str, Any] = {"at": at, "detector": one.detector}
+    shown: dict[str, Any] = {"at": format_rfc3339(one.at), "detector": one.detector}
     if isinstance(one, ClearedSignal):
         about = {"subject": {"kind": None, "id": one.subject}, "direction": one.direction, "severity": "cleared"}
         return shown | about | {"e_value": None, "evidence": {"what": one.reason}}

@@ -18,14 +18,7 @@ ALERT_ACTIONS = ("ack", "snooze", "appeal", "resolve", "reopen")
 def change_alert_state(
     connection: Connection, alert_id: str, action: str, name: str, reason: str, hours: float | None = None
 ) -> dict[str, Any]:
-    """Move an alert to another state.
-
-    Args:
-        action: one of ALERT_ACTIONS.
-        hours: duration of a snooze; None: until somebody acts.
-
-    Returns:
-        {"alert", "state", "done"}
+    """Do one of ALERT_ACTIONS; a snooze without `hours` lasts until somebody acts. Return {"alert", "state", "done"}.
 
     Raises:
         UnknownAlert: no alert has this id.
@@ -37,14 +30,11 @@ def change_alert_state(
 
 
 def change_exclusion(connection: Connection, action: str, target: str, name: str, reason: str) -> dict[str, Any]:
-    """Exclude or restore votes.
+    """Exclude or restore votes; return {"action", "kind", "target", "name", "reason", "done"}.
 
     Args:
         action: exclude or restore.
         target: an alert's id, voter:ID, vote:ID, or votes:from=TIME,to=TIME[,…].
-
-    Returns:
-        {"action", "kind", "target", "name", "reason", "done"}
 
     Raises:
         UnknownAlert: no alert has this id.

@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -31,11 +30,7 @@ from pipeline.vocabulary.time import NO_TIME
 
 
 def rebuild_windows(store: Store) -> int:
-    """Rebuild the windows if they are stale.
-
-    Returns:
-        The number of windows that were counted again, 0 if they were current.
-    """
+    """Rebuild the windows if they are stale; return how many were counted again, 0 if they were current."""
     with store.write() as connection:
         if not stale_windows.clear(connection):
             return 0
@@ -52,11 +47,7 @@ def _count_all(connection: Connection) -> None:
 
 
 def _count(
-    connection: Connection,
-    part: int,
-    end: int,
-    networks: dict[int, int],
-    reference: Callable[[int], Reference | None],
+    connection: Connection, part: int, end: int, networks: dict[int, int], reference: Callable[[int], Reference | None]
 ) -> None:
     known = snapshots_in_force.periods(connection, part)
     before = known[0][0] if known else end
@@ -65,15 +56,15 @@ def _count(
         for low in range(start, stop, BATCH_ROWS):
             batch = read_batch(connection, part, low, min(low + BATCH_ROWS, stop))
             if len(batch):
-                window_counts.add_counts(
-                    connection, window_counter.count_votes(_counted(part, batch, networks), in_force)
-                )
+                counted = window_counter.count_votes(_counted(part, batch, networks), in_force)
+                window_counts.add_counts(connection, counted)
 
 
 def _counted(part: int, batch: pa.RecordBatch, networks: dict[int, int]) -> window_counter.WindowVotes:
     """A batch of stored votes as a worker counts it: quarantined ones belong to no window."""
     batch = batch.filter(pc.not_equal(batch["fate"], QUARANTINED))
     column = {name: to_numpy(batch, name) for name in ("cast_at", "fate", "model_a", "model_b", "network")}
+    sides = [hashlib.sha256(one.encode()).digest()[31] & 1 for one in batch["vote_id"].to_pylist()]
     since = pc.fill_null(batch["voter_since"].cast(pa.int64()), NO_TIME).to_numpy()
     return window_counter.WindowVotes(
         np.full(len(batch), part, dtype=np.int64),
@@ -81,12 +72,8 @@ def _counted(part: int, batch: pa.RecordBatch, networks: dict[int, int]) -> wind
         column["fate"] == LATE,
         np.column_stack([column["model_a"], column["model_b"]]).astype(np.int64),
         to_numpy(batch, "outcome").astype(np.int8),
-        _sides(batch["vote_id"]),
+        np.array(sides, dtype=np.uint8),
         window_counter.account_cohorts(column["cast_at"], since),
         np.array([networks.get(number, -1) for number in column["network"].tolist()], dtype=np.int64),
         np.array([int(text[8:], 16) if int(text, 16) else -1 for text in batch["prompt"].to_pylist()], dtype=np.int64),
     )
-
-
-def _sides(ids: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    return np.array([hashlib.sha256(one.encode()).digest()[31] & 1 for one in ids.to_pylist()], dtype=np.uint8)

@@ -20,7 +20,7 @@ _OPEN = ("open", "acknowledged")
 def read_store_status(store: Store) -> StoreStatus:
     """Return the current values of all store metrics."""
     with store.read() as connection:
-        places = store_figures.list_partitions(connection)
+        places = {(p["source"], str(p["number"])): p for p in store_figures.list_partitions(connection)}
         lateness = configuration.load().lateness
         fates = store_figures.count_fates(connection)
         newest = snapshots.latest(connection)
@@ -41,17 +41,13 @@ def read_store_status(store: Store) -> StoreStatus:
             },
             votes={(fate,): float(fates[fate]) for fate in FATES},
             rejects={(reason,): float(n) for reason, n in store_figures.count_rejects(connection).items()},
-            next_offset={(p["source"], str(p["number"])): float(p["next_offset"]) for p in places},
-            unsealed_offsets={
-                (p["source"], str(p["number"])): float(p["next_offset"] - p["sealed_offset"]) for p in places
-            },
+            next_offset={key: float(p["next_offset"]) for key, p in places.items()},
+            unsealed_offsets={key: float(p["next_offset"] - p["sealed_offset"]) for key, p in places.items()},
             watermark={
-                (p["source"], str(p["number"])): (p["event_time"] - lateness) / SECOND
-                for p in places
-                if p["event_time"] is not None
+                key: (p["event_time"] - lateness) / SECOND for key, p in places.items() if p["event_time"] is not None
             },
             monitor_position=_seconds(closed_windows.closed_until(connection)),
-            last_ingest=max((p["updated_at"] / SECOND for p in places), default=None),
+            last_ingest=max((p["updated_at"] / SECOND for p in places.values()), default=None),
             refresh_last_success=_seconds(store_figures.get_time(connection, "refresh_last_success")),
             audit_last_success=_seconds(store_figures.get_time(connection, "audit_last_success")),
             quality_gate_success=None if gate is None else float(gate),

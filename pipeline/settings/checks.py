@@ -38,12 +38,7 @@ Anchor = Annotated[str, AfterValidator(_model_and_points)]
 
 
 def explain(fault: Mapping[str, Any], fields: Mapping[str, FieldInfo]) -> str:
-    """One fault that the validation found: the variable, what it must be, and what it is.
-
-    Args:
-        fault: an entry of `ValidationError.errors()`.
-        fields: the settings that there are.
-    """
+    """An entry of `ValidationError.errors()` as a message: the variable, what it must be, and what it is."""
     name = str(fault["loc"][0])
     if name not in fields:
         return f"expected a setting, got {name!r}: `integrity doctor` lists them"

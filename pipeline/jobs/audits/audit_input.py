@@ -32,7 +32,6 @@ class AuditInput:
 
     Attributes:
         events: of the registry, in the order of arrival.
-        registry: the state that they give.
         votes: accepted and sealed votes; models are positions in `models`.
         models: keys of the models, sorted; a renamed model has the key of its first name.
         categories: number of a category → its text.
@@ -110,14 +109,10 @@ class AuditInput:
     @cached_property
     def scores(self) -> dict[str, VariantScore]:
         """Ratings of the newest snapshot, defended view, by model."""
-        rows, before = self.board.get("defended", {}), self._before_release
-        return {
-            model: VariantScore(
-                row["rating"], (row["upper"] - row["lower"]) / (2 * Z_95), row["votes"], before.get(model)
-            )
-            for model, row in rows.items()
-            if row["upper"] > row["lower"]
-        }
+        rated = {model: row for model, row in self.board.get("defended", {}).items() if row["upper"] > row["lower"]}
+        se = {model: (row["upper"] - row["lower"]) / (2 * Z_95) for model, row in rated.items()}
+        before = self._before_release
+        return {m: VariantScore(row["rating"], se[m], row["votes"], before.get(m)) for m, row in rated.items()}
 
     @cached_property
     def _before_release(self) -> dict[str, int]:
@@ -221,7 +216,5 @@ def _styles(
 def _described(moments: sealed_styles.StyleMoments) -> dict[str, StyleStatistics]:
     mean = moments.sums / moments.n
     spread = np.sqrt(np.maximum(moments.squares - moments.n * mean**2, 0.0) / (moments.n - 1))
-    return {
-        feature: StyleStatistics(float(m), float(sd), moments.n)
-        for feature, m, sd in zip(STYLE_FEATURES, mean, spread, strict=True)
-    }
+    columns = zip(STYLE_FEATURES, mean.tolist(), spread.tolist(), strict=True)
+    return {feature: StyleStatistics(m, sd, moments.n) for feature, m, sd in columns}

@@ -86,9 +86,8 @@ def _fragility(given: AuditInput) -> tuple[Sequence[Finding], Mapping[str, Any]]
 
 
 def _swap(swap: RankSwap | None) -> dict[str, Any] | None:
-    if swap is None:
-        return None
-    return {"above": swap.above, "below": swap.below, "votes": swap.votes, "share": swap.share, "gap": swap.gap}
+    names = ("above", "below", "votes", "share", "gap")
+    return None if swap is None else {name: getattr(swap, name) for name in names}
 
 
 def _top(given: AuditInput) -> tuple[Sequence[Finding], Mapping[str, Any]]:

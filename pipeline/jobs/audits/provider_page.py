@@ -21,15 +21,11 @@ from pipeline.vocabulary.time import format_rfc3339
 
 
 def provider_page(url: str, name: str) -> dict[str, Any]:
-    """Collect the facts about one provider from registry, votes and snapshots.
-
-    Args:
-        url: of the store.
-        name: as the registry spells it.
+    """Collect the facts about one provider, named as in the registry, from registry, votes and snapshots.
 
     Returns:
-        {"provider", "as_of", "sources", "facts", "findings"}: facts are `audits.facts.Fact` with its name as "fact";
-        findings are those of a sweep about the provider or its models.
+        {"provider", "as_of", "sources", "facts", "findings"}: facts are `audits.facts.ProviderFact` with its name as
+        "fact"; findings are those of a sweep about the provider or its models.
 
     Raises:
         Usage: the registry has no such provider; the message lists those it has.
@@ -58,14 +54,13 @@ def _providers(given: AuditInput) -> list[str]:
 def _page(name: str, given: AuditInput, found: Sequence[Finding]) -> dict[str, Any]:
     sources = facts.FactSources()
     mine = {model.name for model in given.state.models.values() if model.provider == name}
+    about = [one for one in found if one.subject == name or given.state.first_name(one.subject) in mine]
     return {
         "provider": name,
         "as_of": format_rfc3339(given.at),
         "sources": _sources(given),
         "facts": [_fact_as_json(fact) for fact in _facts(name, given, sources)],
-        "findings": [
-            finding_as_json(one) for one in found if one.subject == name or given.state.first_name(one.subject) in mine
-        ],
+        "findings": [finding_as_json(one) for one in about],
     }
 
 

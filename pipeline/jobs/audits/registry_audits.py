@@ -18,10 +18,8 @@ Audited = tuple[Sequence[Finding], Mapping[str, Any]]
 
 def audit_variant_churn(given: AuditInput) -> Audited:
     """Find providers with many private variants, and names of a provider that are probably one model."""
-    return variants.variant_churn(given.state), {
-        "under_test": variants.variants_under_test(given.state),
-        "families": _families(given),
-    }
+    under_test = variants.variants_under_test(given.state)
+    return variants.variant_churn(given.state), {"under_test": under_test, "families": _families(given)}
 
 
 def _families(given: AuditInput) -> dict[str, list[list[str]]]:
@@ -60,22 +58,15 @@ def audit_versions(given: AuditInput) -> Audited:
     tests = 0
     for one in given.releases:
         tested, released = _version_of(given, one.model), _version_of(given, one.released_as)
+        digest = given.state.models[one.model].released_digest  # as the release event names it
         if one.released_as == one.model:
             # Released under the tested name: the board has one row, so only digests can differ.
-            tested, released = (
-                ModelVersion(one.model, digest=tested.digest),
-                ModelVersion(one.model, digest=_released(given, one)),
-            )
+            tested, released = (ModelVersion(one.model, digest=each) for each in (tested.digest, digest))
         else:
-            released = replace(released, digest=_released(given, one) or released.digest)
+            released = replace(released, digest=digest or released.digest)
         found += version_mismatch(tested, released, one.curse)
         tests += (None not in (tested.rating, released.rating)) + len(tested.style.keys() & released.style.keys())
     return found, {"releases": len(given.releases), "tests": tests}
-
-
-def _released(given: AuditInput, one: variants.ModelRelease) -> str | None:
-    """The checkpoint digest that the release event names."""
-    return given.state.models[one.model].released_digest
 
 
 def _version_of(given: AuditInput, name: str) -> ModelVersion:
@@ -103,10 +94,8 @@ def checked_claims(given: AuditInput) -> list[claims.ClaimCheck]:
     for claim in (e for e in given.events if isinstance(e, BenchmarkClaim)):
         for result in results:
             if (result.benchmark, key(result.model)) == (claim.benchmark, key(claim.model)):
-                pair = claims.score_pair(claim.score, claim.n, result.score, result.n)
-                found.append(
-                    claims.ClaimCheck(key(claim.model), claim.benchmark, *pair, claim.source, result.evaluator)
-                )
+                pair, model = claims.score_pair(claim.score, claim.n, result.score, result.n), key(claim.model)
+                found.append(claims.ClaimCheck(model, claim.benchmark, *pair, claim.source, result.evaluator))
     return found
 
 
@@ -121,7 +110,7 @@ def audit_perturbations(given: AuditInput) -> Audited:
             pair = claims.score_pair(base.score, base.n, e.score, e.n)
             drops.setdefault(base.benchmark, {})[given.state.first_name(e.model)] = claims.drop_of_scores(*pair)
     found: list[Finding] = []
-    tests = 0
+    audit, tests = "perturbation_gap", 0
     for benchmark, of in drops.items():
         for test in claims.perturbation_gap(benchmark, of) if len(of) > 2 else ():
             tests += 1
@@ -130,10 +119,8 @@ def audit_perturbations(given: AuditInput) -> Audited:
                     f"another wording of {benchmark} costs {test.model} {test.gap * 100:.1f} points, its peers "
                     f"{test.expected * 100:.1f}: z = {test.z:.1f}"
                 )
-                direction, figures = f"falls on another wording of {benchmark}", asdict(test)
-                found.append(
-                    Finding("perturbation_gap", "model", test.model, direction, "warning", what, test.p_value, figures)
-                )
+                direction, p = f"falls on another wording of {benchmark}", test.p_value
+                found.append(Finding(audit, "model", test.model, direction, "warning", what, p, asdict(test)))
     return found, {"benchmarks": sorted(drops), "tests": tests}
 
 
@@ -146,7 +133,8 @@ def audit_arena_gap(given: AuditInput) -> Audited:
     found, tests = [], 0
     for name, base in _bases(given, measured).items():
         both = sorted(measured[name].keys() & measured[base].keys())
-        pairs = {b: claims.score_pair(*_score(measured[base][b]), *_score(measured[name][b])) for b in both}
+        scores = {b: (measured[base][b], measured[name][b]) for b in both}
+        pairs = {b: claims.score_pair(old.score, old.n, new.score, new.n) for b, (old, new) in scores.items()}
         alike = [b for b in both if measured[name][b].arena_like]
         for like, other in ((a, o) for a in alike for o in both if o not in alike):
             test = claims.arena_gap(name, like, pairs[like], pairs[other])
@@ -154,10 +142,6 @@ def audit_arena_gap(given: AuditInput) -> Audited:
             if test.fires:
                 found.append(claims.arena_finding(test, base, other))
     return found, {"tests": tests}
-
-
-def _score(result: BenchmarkResult) -> tuple[float, int]:
-    return result.score, result.n
 
 
 def _bases(given: AuditInput, measured: Mapping[str, Any]) -> dict[str, str]:

@@ -38,7 +38,6 @@ def sweep(url: str, policy_file: Path | None = None, against: Path | None = None
     """Run every audit, evaluate the policy, open and clear alerts.
 
     Args:
-        url: of the store.
         policy_file: a policy in TOML; default: the one of the settings, else the shipped one.
         against: published snapshots of another board, whose newest is compared; default: that of the settings, if any.
 

@@ -14,7 +14,7 @@ log that is correct again was still wrong; damaged tiles are derived data: they 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy.engine import Connection
@@ -38,14 +38,7 @@ DETECTOR = "audit_ledger"
 
 @dataclass(frozen=True, slots=True)
 class AuditPart:
-    """The result of one check.
-
-    Attributes:
-        name: see the module.
-        passed: whether it found nothing wrong.
-        what: what was checked, or the first fault.
-        where: the leaf, segment, snapshot or file with the fault, "" without one.
-    """
+    """The result of one check: what was checked, or the first fault and the leaf, segment, snapshot or file with it."""
 
     name: str
     passed: bool
@@ -76,8 +69,7 @@ def audit_ledger(url: str) -> dict[str, Any]:
             ids = _open_alerts(connection, failed, now())
             if not failed:
                 store_figures.set_time(connection, "audit_last_success", now())
-    shown = [{"name": p.name, "passed": p.passed, "what": p.what, "where": p.where} for p in parts]
-    return {"passed": not failed, "parts": shown, "alerts": ids}
+    return {"passed": not failed, "parts": [asdict(part) for part in parts], "alerts": ids}
 
 
 def _run(name: str, check: Callable[[], str]) -> AuditPart:
@@ -153,11 +145,8 @@ def _repair_tiles(store: Store) -> str:
 
 
 def _open_alerts(connection: Connection, failed: list[AuditPart], at: int) -> list[str]:
-    raised = [
-        AlertSignal(
-            DETECTOR, "board", "ledger", part.name, "critical", None, 1, NO_PARTITION, at - at % DAY, at,
-            {"what": part.what, "where": part.where},
-        )
-        for part in failed
-    ]  # fmt: skip
+    raised = []
+    for part in failed:
+        evidence, place = {"what": part.what, "where": part.where}, (NO_PARTITION, at - at % DAY, at)
+        raised.append(AlertSignal(DETECTOR, "board", "ledger", part.name, "critical", None, 1, *place, evidence))
     return alert_lifecycle.open_alerts(connection, raised, {}, at)

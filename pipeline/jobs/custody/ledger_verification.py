@@ -22,6 +22,7 @@ from pipeline.open_store import existing_store
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.boards import erasure, excluded_votes, snapshots
+from pipeline.store.boards.snapshots import PublishedSnapshot
 from pipeline.store.log import leaf_index, manifests, reverification, sealed_counts, seals
 from pipeline.store.log.manifests import SignedManifest
 
@@ -45,9 +46,8 @@ def verify_ledger(url: str) -> dict[str, Any]:
         published = snapshots.read_published(connection)
         stored = list(manifests.read_all(connection))
         if [one.snapshot_id for one in published] != [one.snapshot_id for one in stored]:
-            raise VerificationFailed(
-                f"expected one signed manifest per snapshot, got {len(stored)} for {len(published)}"
-            )
+            count = f"{len(stored)} for {len(published)}"
+            raise VerificationFailed(f"expected one signed manifest per snapshot, got {count}")
         log, previous = b"", None
         for snapshot, one in zip(published, stored, strict=True):
             signed = _check_signatures(one, previous, log)
@@ -91,21 +91,15 @@ def _check_head(data: bytes, expected: signed_note.Checkpoint, keys: list[Verifi
         raise Refuted("root", where, f"expected {expected.size} leaves with root {expected.root.hex()}")
 
 
-def _verify_snapshot(
-    connection: Connection, store: Store, snapshot: snapshots.PublishedSnapshot, signed: Manifest
-) -> None:
+def _verify_snapshot(connection: Connection, store: Store, snapshot: PublishedSnapshot, signed: Manifest) -> None:
     where = f"snapshot {snapshot.sequence} ({snapshot.snapshot_id[:12]})"
     if (snapshot.digest, snapshot.previous) != (manifest.sha256_hex(signed.dump()), signed.previous):
         raise VerificationFailed(f"{where}: its row does not match its manifest")
     if not snapshot.snapshot_id == snapshots.canonical_digest(snapshot.body) == signed.files.get("snapshot.json"):
         raise VerificationFailed(f"{where}: its body does not have the digest in its manifest")
-    if (snapshot.log_size, seals.root_at(connection, snapshot.log_size)) != (
-        signed.vote_log.size,
-        signed.vote_log.root,
-    ):
-        raise VerificationFailed(
-            f"{where}: the log at {snapshot.log_size} leaves does not have the root in its manifest"
-        )
+    size = snapshot.log_size
+    if (size, seals.root_at(connection, size)) != (signed.vote_log.size, signed.vote_log.root):
+        raise VerificationFailed(f"{where}: the log at {size} leaves does not have the root in its manifest")
     found = _inputs(connection, store, snapshot, signed, where)
     _verify_boards(connection, snapshot, found, where)
     for view, published in (("raw", signed.views.raw), ("defended", signed.views.defended)):
@@ -114,9 +108,7 @@ def _verify_snapshot(
             raise VerificationFailed(f"{where}, {view}: its rows differ from its manifest")
 
 
-def _verify_boards(
-    connection: Connection, snapshot: snapshots.PublishedSnapshot, found: RatingInput, where: str
-) -> None:
+def _verify_boards(connection: Connection, snapshot: PublishedSnapshot, found: RatingInput, where: str) -> None:
     """Check the published rows of each view against ratings recomputed from its votes."""
     options = Settings(**snapshot.body["settings"])
     boards = {view: rate_view(found.views[view], options) for view in VIEWS}
@@ -130,7 +122,7 @@ def _verify_boards(
 
 
 def _inputs(
-    connection: Connection, store: Store, snapshot: snapshots.PublishedSnapshot, signed: Manifest, where: str
+    connection: Connection, store: Store, snapshot: PublishedSnapshot, signed: Manifest, where: str
 ) -> RatingInput:
     """Read what the snapshot rates, and check that it leaves out exactly the votes of its exclusions."""
     data = store.files.get(signed.files[bundle.EXCLUDED])
@@ -148,17 +140,12 @@ def _inputs(
             f"{where}: expected exactly the votes that its exclusions name to be left out; "
             f"the one at partition {part}, offset {offset} differs"
         )
-    return read_rating_input(
-        connection, snapshot.log_size, listed, excluded_votes.read_votes_at(connection, place.values())
-    )
+    left_out = excluded_votes.read_votes_at(connection, place.values())
+    return read_rating_input(connection, snapshot.log_size, listed, left_out)
 
 
 def _verify_view(
-    connection: Connection,
-    snapshot: snapshots.PublishedSnapshot,
-    where: str,
-    view: str,
-    recomputed: Mapping[str, dict[str, Any]],
+    connection: Connection, snapshot: PublishedSnapshot, where: str, view: str, recomputed: Mapping[str, Any]
 ) -> None:
     shown = snapshots.read_rows(connection, snapshot.snapshot_id, view)
     if snapshots.canonical_digest({"rows": sort_rows(shown)}) != snapshot.body["rows"][view]:

@@ -16,10 +16,7 @@ from pipeline.store.votes import ingest
 
 
 def retract(url: str, vote_id: str, reason: str, name: str) -> dict[str, Any]:
-    """Retract a vote: from the next seal on it counts in no view.
-
-    Returns:
-        {"vote", "leaf"}: `leaf` is its index in the vote log.
+    """Retract a vote: from the next seal on it counts in no view; return {"vote", "leaf"}, its index in the vote log.
 
     Raises:
         Usage: no such vote, no reason or name, not sealed yet, or already retracted.
@@ -30,10 +27,7 @@ def retract(url: str, vote_id: str, reason: str, name: str) -> dict[str, Any]:
 
 
 def erase(url: str, *, vote_id: str | None = None, voter_id: str | None = None) -> dict[str, Any]:
-    """Erase the voter of one vote or of all sealed votes of a voter, and their other private fields.
-
-    Returns:
-        {"erased"}: number of votes.
+    """Erase the voter of one or all sealed votes, and their other private fields; return {"erased"}: how many votes.
 
     Raises:
         Usage: no such vote, or one that is not sealed yet.
@@ -67,9 +61,8 @@ def rotate_key(url: str) -> dict[str, Any]:
         if newest is None:
             raise Usage("expected a published snapshot, got none: no reader knows the current key yet")
         if key_files.read(store.key_folder, key_files.LEDGER_KEY) is None:
-            raise MissingKey(
-                f"expected the key that signs snapshots in {store.key_folder / key_files.LEDGER_KEY}, got none"
-            )
+            file = store.key_folder / key_files.LEDGER_KEY
+            raise MissingKey(f"expected the key that signs snapshots in {file}, got none")
         try:
             seed = key_files.rotate(store.key_folder)
         except FileExistsError:

@@ -30,10 +30,7 @@ _KEY, _LOGS = "witness.key", "logs.json"
 
 
 def create_witness(folder: Path, name: str) -> str:
-    """Create a witness: a folder with its key.
-
-    Returns:
-        The public key, for INTEGRITY_WITNESSES of the boards that it watches.
+    """Create a witness: a folder with its key; return the public key, for INTEGRITY_WITNESSES of the watched boards.
 
     Raises:
         Usage: the folder has a witness already, or the name is not valid.
@@ -53,10 +50,7 @@ def create_witness(folder: Path, name: str) -> str:
 
 
 def watch_log(folder: Path, key: str) -> str:
-    """Start watching a log, from its first leaf.
-
-    Returns:
-        The name of the log.
+    """Start watching a log, from its first leaf; return its name.
 
     Raises:
         Refuted: the key is not valid.
@@ -78,13 +72,7 @@ def watched_logs(folder: Path) -> dict[str, Any]:
 
 
 def sign_head(folder: Path, request: bytes) -> bytes:
-    """Sign a head that continues the last signed one.
-
-    Args:
-        request: of `witness_request`.
-
-    Returns:
-        The signature line.
+    """Sign the head of a `witness_request`, which continues the last signed one; return the signature line.
 
     Raises:
         Refuted: see `witness.cosign`.
@@ -119,10 +107,7 @@ def witness_request(url: str, old: int) -> bytes:
 
 
 def add_cosignature(url: str, line: bytes) -> dict[str, Any]:
-    """Store a witness's signature line with the newest head.
-
-    Returns:
-        {"sequence", "witness"}
+    """Store a witness's signature line with the newest head; return {"sequence", "witness"}.
 
     Raises:
         Refuted: the line is not a valid signature of a witness that the manifest names.

@@ -39,8 +39,7 @@ class NewBattles:
     """The new battles of a model.
 
     Attributes:
-        votes: number of battles.
-        wins, losses: of those with a winner.
+        votes, wins, losses: numbers of all battles, and of those with a winner.
         score: wins and half of the ties as a share of the battles; None without battles.
         expected: the score that the old board expected against models it rates; None without such battles.
     """
@@ -57,7 +56,6 @@ class ModelMove:
     """A model on either board.
 
     Attributes:
-        model: its name.
         before, after: its rows; None on a board without it.
         points: rating change by each of STEPS, rounded to 0.01; None where a step has no rating.
         battles: the new ones.
@@ -92,8 +90,6 @@ class BoardDiff:
     """All changes between two snapshots.
 
     Attributes:
-        before, after: the snapshots.
-        view: of both.
         moves: every model of either board, the biggest rise first.
         excluded, restored: exclusions that were added and undone.
         settings: name → (before, after) of those that differ.
@@ -127,26 +123,16 @@ def compare_snapshots(
             raise Usage(f"expected a snapshot with a view {view}, got {one.snapshot_id[:12]}")
     old = {row["model"]: row for row in snapshots.read_rows(connection, before.snapshot_id, view)}
     new = {row["model"]: row for row in snapshots.read_rows(connection, after.snapshot_id, view)}
-    counted = [
-        read_rating_input(connection, before.log_size, before.body["exclusions"]),
-        read_rating_input(connection, before.log_size, after.body["exclusions"]),
-        read_rating_input(connection, after.log_size, after.body["exclusions"]),
-    ]
+    inputs = ((before, before), (before, after), (after, after))
+    counted = [read_rating_input(connection, log.log_size, by.body["exclusions"]) for log, by in inputs]
     points, reason = _points(before, after, view, counted, old, new)
     fresh = _counts(counted[2], view).minus(_counts(counted[1], view))
     battles = _battles(fresh, old)
     passes = _find_passes(old, new)
-    found = [
-        ModelMove(
-            model,
-            old.get(model),
-            new.get(model),
-            points.get(model, dict.fromkeys(STEPS)),
-            battles.get(model, NewBattles(0, 0, 0, None, None)),
-            *passes.get(model, ((), ())),
-        )
-        for model in old.keys() | new.keys()
-    ]
+    found = []
+    for model in old.keys() | new.keys():
+        gained, fought = points.get(model, dict.fromkeys(STEPS)), battles.get(model, NewBattles(0, 0, 0, None, None))
+        found.append(ModelMove(model, old.get(model), new.get(model), gained, fought, *passes.get(model, ((), ()))))
     entries = [{_key(e): e for e in one.body["exclusions"]} for one in (before, after)]
     return BoardDiff(
         before, after, view, tuple(sorted(found, key=_biggest_rise)),
@@ -192,9 +178,8 @@ def _changed(first: RatingInput, second: RatingInput, view: str) -> bool:
     """Whether the exclusions change the counts of the view."""
     if view == "raw":
         return False
-    return first.excluded != second.excluded or not np.array_equal(
-        _counts(first, view).win_matrix(), _counts(second, view).win_matrix()
-    )
+    old, new = (_counts(one, view).win_matrix() for one in (first, second))
+    return first.excluded != second.excluded or not np.array_equal(old, new)
 
 
 def _counts(given: RatingInput, view: str) -> PairCounts:
@@ -227,11 +212,8 @@ def _options(snapshot: PublishedSnapshot) -> Settings:
 
 def _settings(before: PublishedSnapshot, after: PublishedSnapshot) -> dict[str, tuple[Any, Any]]:
     old, new = before.body["settings"], after.body["settings"]
-    return {
-        name: (old.get(name), new.get(name))
-        for name in sorted(old.keys() | new.keys())
-        if old.get(name) != new.get(name)
-    }
+    values = {name: (old.get(name), new.get(name)) for name in sorted(old.keys() | new.keys())}
+    return {name: pair for name, pair in values.items() if pair[0] != pair[1]}
 
 
 def _battles(fresh: PairCounts, old: Mapping[str, Row]) -> dict[str, NewBattles]:

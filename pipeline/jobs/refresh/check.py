@@ -29,10 +29,7 @@ Outcome = tuple[str, str]
 
 
 def check(url: str, log_size: int) -> str:
-    """Evaluate the expectations on the votes and registry events that are new since the last passed verdicts.
-
-    Returns:
-        The id of the verdict on the votes.
+    """Evaluate the expectations on what is new since the last passed verdicts; return the id of that on the votes.
 
     Raises:
         BadCounts: the log is empty. No verdict is stored, so that a new board alerts nobody.
@@ -51,10 +48,7 @@ def check(url: str, log_size: int) -> str:
 
 
 def check_snapshot(url: str, candidate: str) -> str | None:
-    """Evaluate the expectations on the rows of a candidate, each view by itself.
-
-    Returns:
-        The id of the verdict, None for a candidate that is already published and was not refused.
+    """Evaluate the expectations on each view of a candidate; None if it is published and was not refused.
 
     Raises:
         QualityGate: a critical expectation failed; the verdict is stored.
@@ -73,11 +67,7 @@ def check_snapshot(url: str, candidate: str) -> str | None:
 def _check_new(store: Store, suite: str, size: int, read: Callable[[Connection, int, int], Columns]) -> Outcome:
     """Evaluate a suite on what is new since its last passed verdict; return that verdict if nothing is new.
 
-    Args:
-        store: open.
-        suite: votes or registry.
-        size: of the log, or the number of the newest event.
-        read: the columns between two sizes.
+    The size is that of the log, or the number of the newest event; `read` gives the columns between two sizes.
     """
     with store.read() as connection:
         passed = verdicts.last_passed(connection, suite)

@@ -37,11 +37,7 @@ SNAPSHOT = "snapshot.json"
 
 
 def write_excluded_leaves(files: LedgerFiles, given: RatingInput) -> dict[str, Any]:
-    """Write the file of excluded leaves.
-
-    Returns:
-        {"sha256", "votes"}: of the file; number of votes of each exclusion.
-    """
+    """Write the file of excluded leaves; return {"sha256", "votes"}: its digest, and the votes of each exclusion."""
     leaves = np.array(sorted(given.left_out), dtype=np.int64)
     entry = np.array([given.left_out[leaf] for leaf in leaves.tolist()], dtype=np.int32)
     taken = np.bincount(entry, minlength=len(given.exclusions)).tolist()
@@ -67,14 +63,7 @@ def build_manifest(
     previous: Manifest | None,
     now: int,
 ) -> tuple[Manifest, list[signed_note.Signer]]:
-    """Build the manifest of a candidate.
-
-    Args:
-        previous: the newest manifest, None for the first.
-        now: wall clock in microseconds.
-
-    Returns:
-        The manifest, and those who must sign it.
+    """Build the manifest of a candidate after the newest one, and those who must sign it; `now` in microseconds.
 
     Raises:
         Usage: INTEGRITY_BOARD or INTEGRITY_WITNESSES is not valid.
@@ -136,7 +125,4 @@ def lock_digest() -> str:
     """SHA-256 of requirements.lock, "" if the file is not shipped."""
     shipped = resources.files("pipeline") / "_requirements.lock"
     beside = Path(__file__).parents[3] / "requirements.lock"
-    for one in (shipped, beside):
-        if one.is_file():
-            return sha256(one.read_bytes()).hexdigest()
-    return ""
+    return next((sha256(one.read_bytes()).hexdigest() for one in (shipped, beside) if one.is_file()), "")

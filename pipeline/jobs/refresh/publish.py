@@ -13,10 +13,8 @@ from pipeline.store.read import store_figures
 def publish(url: str, candidate: str) -> dict[str, Any]:
     """Sign a candidate and publish it; from here on it evaluates new votes.
 
-    A candidate is not published if another snapshot was published after it was made.
-
-    Returns:
-        The newest snapshot, as `integrity refresh --json` shows it.
+    A candidate is not published if another snapshot was published after it was made. Returns the newest snapshot, as
+    `integrity refresh --json` shows it.
 
     Raises:
         MissingKey: the key that signed the previous snapshot is missing.
@@ -33,7 +31,6 @@ def publish(url: str, candidate: str) -> dict[str, Any]:
         "snapshot": snapshot.snapshot_id,
         "sequence": snapshot.sequence,
         "log_size": snapshot.log_size,
-        "votes_counted": snapshot.body["votes_counted"],
-        "votes_excluded": snapshot.body["votes_excluded"],
+        **{name: snapshot.body[name] for name in ("votes_counted", "votes_excluded")},
         "unrated": snapshot.body["views"]["defended"]["unrated"],
     }

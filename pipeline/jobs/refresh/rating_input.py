@@ -27,7 +27,6 @@ class RatingInput:
     """What a refresh rates.
 
     Attributes:
-        model_no: model → its number.
         views: counts of `raw` (accepted and late votes) and `defended` (accepted votes without exclusions).
         baseline: `defended` without the votes of flagged voters: the reference is estimated from these.
         tie_moments: sums over voters for the spread of their tie shares; see `baseline_reference`.
@@ -54,11 +53,10 @@ def read_rating_input(
     listed: list[dict[str, str]] | None = None,
     left_out: Mapping[tuple[int, int], Any] | None = None,
 ) -> RatingInput:
-    """Read the input of a rating.
+    """Read the input of a rating; by default with the current exclusions.
 
     Args:
-        log_size: of the log.
-        listed: exclusions; default: the current ones.
+        listed: exclusions.
         left_out: place of each vote that they exclude, if already known.
     """
     sealed = sealed_counts.read_counts(connection, log_size)
@@ -66,10 +64,8 @@ def read_rating_input(
     axis = sorted(numbers)
     labels = tuple(numbers[number] for number in axis)
     if listed is None:
-        listed = [
-            {"kind": e.kind, "target": e.target, "reason": e.reason, "name": e.name}
-            for e in exclusion_list.read_active(connection)
-        ]
+        active, names = exclusion_list.read_active(connection), ("kind", "target", "reason", "name")
+        listed = [{name: getattr(entry, name) for name in names} for entry in active]
     voters = [parse_pseudonym(e["target"]) for e in listed if e["kind"] == "voter"]
     vote_ids = [e["target"] for e in listed if e["kind"] == "vote"]
     selections = [VoteSelection.parse(e["target"]) for e in listed if e["kind"] == "votes"]
@@ -87,6 +83,7 @@ def read_rating_input(
     defended = accepted.minus(out)
     entry = excluded_votes.attribute_to_entries(connection, left_out, listed)
     leaves = leaf_index.find_leaves(connection, left_out)
+    uncounted = left_out.keys() | retractions.retracted_positions(connection, log_size)
     return RatingInput(
         {name: number for number, name in numbers.items()},
         {"raw": raw, "defended": defended},
@@ -95,9 +92,7 @@ def read_rating_input(
         out.total,
         flags.total,
         listed,
-        sealed_styles.read_votes(connection, log_size).without(
-            left_out.keys() | retractions.retracted_positions(connection, log_size)
-        ),
+        sealed_styles.read_votes(connection, log_size).without(uncounted),
         {leaf: entry[place] for place, leaf in leaves.items()},
     )
 

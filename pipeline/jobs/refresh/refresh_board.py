@@ -18,8 +18,7 @@ _TRIES = 3
 def refresh_board(url: str) -> dict[str, Any]:
     """Seal, check, rate, check the candidate, publish; repeat if another refresh published something else meanwhile.
 
-    Returns:
-        The newest snapshot, as `publish`, and `warnings`: those of the newest verdicts.
+    Returns the newest snapshot, as `publish`, and `warnings`: those of the newest verdicts.
     """
     for _ in range(_TRIES):
         size = seal(url)

@@ -7,11 +7,7 @@ from pipeline.store.log import seals, tile_cache
 
 
 def seal(url: str) -> int:
-    """Append committed votes to the log.
-
-    Returns:
-        The size of the log.
-    """
+    """Append committed votes to the log; return its size."""
     with existing_store(url) as store:
         with store.write() as connection:
             sealed = seals.seal(connection, store.files, now())

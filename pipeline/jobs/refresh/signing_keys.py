@@ -20,12 +20,7 @@ from pipeline.store.log import manifests
 
 @dataclass(frozen=True, slots=True)
 class SigningKeys:
-    """The keys of a board.
-
-    Attributes:
-        current: seed of the signing key.
-        previous: seed of the key before it, until both have signed a snapshot.
-    """
+    """Seeds of a board's signing key and, until both have signed a snapshot, of the key before it."""
 
     current: bytes
     previous: bytes | None
@@ -33,10 +28,6 @@ class SigningKeys:
     def signer(self, origin: str) -> Signer:
         """Return the current key's signer for a log."""
         return Signer(origin, self.current)
-
-    def previous_signer(self, origin: str) -> Signer | None:
-        """Return the previous key's signer for a log."""
-        return None if self.previous is None else Signer(origin, self.previous)
 
 
 def load_signing_keys(store: Store) -> SigningKeys:
@@ -88,17 +79,12 @@ def board_name(store: Store, before: Manifest | None) -> str:
 
 
 def key_chain(before: tuple[str, ...], keys: SigningKeys, origin: str) -> tuple[tuple[str, ...], list[Signer]]:
-    """Return the keys that a manifest names, and its signers.
-
-    Args:
-        before: the keys of the previous manifest, none for the first.
-        keys: the loaded keys.
-        origin: the name of the log.
+    """Return the keys that a manifest names, and its signers; `before` are the keys of the previous manifest.
 
     Raises:
         MissingKey: the key is new, and the previous key, which must sign too, is missing.
     """
-    signer, older = keys.signer(origin), keys.previous_signer(origin)
+    signer, older = keys.signer(origin), None if keys.previous is None else Signer(origin, keys.previous)
     mine = str(signer.verifier)
     if not before or before[-1] == mine:
         return before or (mine,), [signer]

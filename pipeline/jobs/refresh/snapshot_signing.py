@@ -20,13 +20,9 @@ from pipeline.store.log import manifests
 def sign_and_publish(
     connection: Connection, store: Store, keys: SigningKeys, candidate_id: str, now: int
 ) -> PublishedSnapshot:
-    """Sign a candidate and append it to the snapshot log.
+    """Sign a candidate and append it to the snapshot log, at `now` in microseconds.
 
-    Args:
-        now: wall clock in microseconds.
-
-    Returns:
-        The snapshot, or the newest one if that was published after the candidate was made.
+    Returns the snapshot, or the newest one if that was published after the candidate was made.
 
     Raises:
         Usage: no candidate has this id.
@@ -45,14 +41,8 @@ def sign_and_publish(
     log = manifests.leaf_hashes(connection) + merkle.leaf_hash(raw)
     head = signed_note.Checkpoint(document.origin, document.sequence, merkle.root(log))
     votes = signed_note.Checkpoint(document.votes_origin, document.vote_log.size, bytes.fromhex(document.vote_log.root))
-    signed = manifests.SignedManifest(
-        document.sequence,
-        candidate_id,
-        manifest.sha256_hex(raw),
-        raw,
-        signed_note.sign(head.text, signers),
-        signed_note.sign(votes.text, [keys.signer(votes.origin)]),
-    )
+    heads = signed_note.sign(head.text, signers), signed_note.sign(votes.text, [keys.signer(votes.origin)])
+    signed = manifests.SignedManifest(document.sequence, candidate_id, manifest.sha256_hex(raw), raw, *heads)
     manifests.append(connection, signed, log[-merkle.WIDTH :])
     return snapshots.publish(connection, candidate_id, document.sequence, document.previous, signed.sha256, now)
 

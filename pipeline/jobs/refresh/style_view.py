@@ -49,13 +49,7 @@ class StyleView:
 
 
 def rate_style_view(votes: StyledVotes, numbers: dict[int, str], options: Settings) -> StyleView:
-    """Rate votes with style counts.
-
-    Args:
-        votes: accepted votes without exclusions.
-        numbers: number of a model → its name.
-        options: anchor and least share, as for the other views.
-    """
+    """Rate accepted votes with style counts, without exclusions; `numbers` is number of a model → its name."""
     if not len(votes):
         return StyleView(None, [], 0, "no counted vote has style counts of both answers")
     axis = sorted(numbers)
@@ -98,10 +92,8 @@ def _view(labels: tuple[str, ...], a: Any, b: Any, votes: StyledVotes, options: 
 def _coefficients(found: StyleFit) -> list[dict[str, Any]]:
     low, high = found.coefficient_intervals()
     columns = np.round([found.coefficients, low, high], _DIGITS).T.tolist()
-    return [
-        {"feature": name, "coefficient": value, "lower": lower, "upper": upper}
-        for name, (value, lower, upper) in zip(found.features, columns, strict=True)
-    ]
+    names = ("feature", "coefficient", "lower", "upper")
+    return [dict(zip(names, (name, *row), strict=True)) for name, row in zip(found.features, columns, strict=True)]
 
 
 def same_coefficients(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:

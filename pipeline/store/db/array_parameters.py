@@ -49,9 +49,7 @@ class _UuidsDumper(Dumper):
     oid = _UUID_ARRAY
 
     def dump(self, obj: Uuids) -> bytes:
-        rows = np.empty(len(obj.values), dtype=[("length", ">i4"), ("value", "V16")])
-        rows["length"], rows["value"] = 16, obj.values
-        return _header(_UUID, len(rows)) + rows.tobytes()
+        return _fixed_width(_UUID, 16, "V16", obj.values)
 
 
 class _BigIntegersDumper(Dumper):
@@ -59,9 +57,7 @@ class _BigIntegersDumper(Dumper):
     oid = _INT8_ARRAY
 
     def dump(self, obj: BigIntegers) -> bytes:
-        rows = np.empty(len(obj.values), dtype=[("length", ">i4"), ("value", ">i8")])
-        rows["length"], rows["value"] = 8, obj.values
-        return _header(_INT8, len(rows)) + rows.tobytes()
+        return _fixed_width(_INT8, 8, ">i8", obj.values)
 
 
 class _BlobsDumper(Dumper):
@@ -72,6 +68,12 @@ class _BlobsDumper(Dumper):
         lengths = np.array([len(value) for value in obj.values], dtype=">i4").tobytes()
         parts = [part for i, value in enumerate(obj.values) for part in (lengths[4 * i : 4 * i + 4], value)]
         return _header(_BYTEA, len(obj.values)) + b"".join(parts)
+
+
+def _fixed_width(element: int, width: int, dtype: str, values: npt.NDArray[Any]) -> bytes:
+    rows = np.empty(len(values), dtype=[("length", ">i4"), ("value", dtype)])
+    rows["length"], rows["value"] = width, values
+    return _header(element, len(rows)) + rows.tobytes()
 
 
 def _header(element: int, count: int) -> bytes:

@@ -46,11 +46,7 @@ def has_server(database: Connection | Engine) -> bool:
 
 
 def create_engine(url: sa.URL, *, worker: bool) -> Engine:
-    """Make an engine for a file or a server.
-
-    Args:
-        worker: bound the time that locks and idle transactions may take (PostgreSQL).
-    """
+    """Make an engine; a worker's bounds the time that locks and idle transactions may take (PostgreSQL)."""
     if url.get_backend_name() == "postgresql":
         options = {"options": _WORKER_OPTIONS} if worker else {}
         # Connections are opened on demand and kept: opening one takes as long as a dozen reads of the API.
@@ -105,13 +101,10 @@ def insert(connection: Connection, table: sa.Table) -> Any:
 
 
 def insert_or_ignore(connection: Connection, table: sa.Table, *unique: str) -> sa.Insert:
-    """An INSERT … ON CONFLICT DO NOTHING.
+    """An INSERT … ON CONFLICT DO NOTHING, for conflicts of the columns `unique`; by default for any.
 
-    Args:
-        connection: of the database that it is for.
-        table: where to.
-        unique: the columns whose conflict is ignored; by default any. To be named where another column is numbered: a
-            sequence that was set back conflicts too, and the missing row is then an error to be tried again.
+    Name the columns where another one is numbered: a sequence that was set back conflicts too, and the missing row is
+    then an error to be tried again.
     """
     statement: sa.Insert = insert(connection, table).on_conflict_do_nothing(index_elements=list(unique) or None)
     return statement
@@ -127,11 +120,7 @@ def upsert(connection: Connection, table: sa.Table, keys: list[str], rows: list[
 
 
 def load(connection: Connection, table: sa.Table, columns: Mapping[str, binary_copy.Values]) -> None:
-    """Insert many rows, given as columns.
-
-    Args:
-        columns: column name → array or list, all of length n. An int64 column that may be NULL is a
-            masked array.
+    """Insert many rows, given as columns of one length; an int64 column that may be NULL is a masked array.
 
     Raises:
         sqlalchemy.exc.IntegrityError: a row's key is taken (PostgreSQL and SQLite alike).
@@ -171,11 +160,8 @@ def any_of(
 ) -> tuple[str, tuple[Any, ...]]:
     """A condition "this column is one of these", in driver SQL, and its parameters.
 
-    PostgreSQL takes the values as one array; SQLite as one parameter each, `CHUNK` at most.
-
-    Args:
-        values: V16[n] for 16-byte keys, or whole numbers.
-        partition_no: the value of that column, where it is part of the condition.
+    The values are V16[n] for 16-byte keys, or whole numbers. PostgreSQL takes them as one array; SQLite as one
+    parameter each, `CHUNK` at most. A `partition_no` is part of the condition.
     """
     many: tuple[Any, ...]
     if has_server(connection):
@@ -222,12 +208,8 @@ def csv_query(connection: Connection, columns: Mapping[str, str], table: str) ->
     """A query, in driver SQL, for all votes of a partition's [first, end) as one text in CSV, as bytes or NULL.
 
     Rows through a driver, value by value or line by line, cost more than all the hashing of a seal. Parameters:
-    partition_no, first, end.
-
-    Args:
-        columns: name → integer, text (quoted), hex64 (16 hexadecimal digits), maybe_integer or maybe_bytes
-            (hexadecimal digits); the last two may be NULL, which is an empty field.
-        table: with columns partition_no and offset.
+    partition_no, first, end. `columns` is name → integer, text (quoted), hex64 (16 hexadecimal digits), maybe_integer
+    or maybe_bytes (hexadecimal digits); the last two may be NULL, which is an empty field.
     """
     if has_server(connection):
         forms = {
@@ -238,8 +220,7 @@ def csv_query(connection: Connection, columns: Mapping[str, str], table: str) ->
             "maybe_bytes": "coalesce(encode(\"{0}\", 'hex'), '')",
         }
         line = " || ',' || ".join(forms[kind].format(name) for name, kind in columns.items())
-        # The planner may sort a range of which it knows little, so ranges are short; without ORDER BY no order is
-        # promised.
+        # The planner may sort a range of which it knows little, so ranges are short; ORDER BY alone promises an order.
         rows = f'SELECT * FROM {table} WHERE partition_no = %s AND "offset" >= %s AND "offset" < %s ORDER BY "offset"'  # noqa: S608
         return f"SELECT convert_to(string_agg({line}, chr(10)), 'UTF8') FROM ({rows}) AS votes"  # noqa: S608
     # printf: one call a row; joined by operators a row costs half as much again. %w doubles quotes.

@@ -30,11 +30,9 @@ class Store:
     """A store that is open and migrated.
 
     Attributes:
-        engine: SQLAlchemy's engine.
         url: as given, without a password.
         voter_key: the key of the pseudonyms.
         store_id: 16 hexadecimal digits, made with the store.
-        key_folder: the folder of its key files.
         files: the files of its public ledger.
     """
 
@@ -60,7 +58,6 @@ class Store:
 
         Args:
             url: postgresql://…, sqlite:///FILE, or simply a file.
-            key_folder: the folder of its key files.
             ledger_folder: the folder of its public ledger; several stores may share one.
             voter_key: the key of the pseudonyms; default: the key file of the store.
             create: create a missing store; else it is an error.
@@ -155,11 +152,8 @@ def _key_and_id(engine: Engine, folder: Path, given: bytes | None) -> tuple[byte
                 raise MissingKey(f"the voter key given is not the one that {_shown(engine.url)} was made with")
             return key, known["store_id"]
         store_id = secrets.token_hex(8)
-        rows = [
-            {"name": "voter_key_check", "value": _check(key)},
-            {"name": "store_id", "value": store_id},
-        ]
-        connection.execute(schema.meta.insert(), rows)
+        facts = {"voter_key_check": _check(key), "store_id": store_id}
+        connection.execute(schema.meta.insert(), [{"name": name, "value": value} for name, value in facts.items()])
         return key, store_id
 
 

@@ -10,11 +10,7 @@ from pipeline.vocabulary.time import SECOND
 
 
 def acquire(connection: Connection, name: str, owner: str, now: int, seconds: float) -> bool:
-    """Acquire or renew a lease.
-
-    Returns:
-        False if another owner has it and it has not expired.
-    """
+    """Acquire or renew a lease; False if another owner has it and it has not expired."""
     c = schema.lease.c
     until = now + int(seconds * SECOND)
     statement = dialect.insert(connection, schema.lease).values(name=name, owner=owner, epoch=1, expires_at=until)

@@ -29,20 +29,13 @@ _MAX_DRAFT_AGE = 3_600.0
 
 
 class LedgerFiles:
-    """A folder of immutable files.
-
-    Attributes:
-        folder: created with the first file.
-    """
+    """A folder of immutable files; created with the first file."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def put(self, data: bytes) -> str:
-        """Store a file.
-
-        Returns:
-            Its SHA-256.
+        """Store a file; return its SHA-256.
 
         Raises:
             Unavailable: the folder cannot be written to.
@@ -76,12 +69,7 @@ class LedgerFiles:
         return self.folder / "files" / digest[:2] / digest
 
     def put_hashes(self, level: int, first: int, hashes: bytes) -> None:
-        """Write hashes of a level of tiles.
-
-        Args:
-            level: of the tiles: 0 for leaf hashes, 1 for the roots of 256 leaves, …
-            first: index of the first in its level.
-            hashes: 32 bytes each.
+        """Write hashes, 32 bytes each, of a level (0: leaf hashes, 1: roots of 256 leaves, …), from index `first` on.
 
         Raises:
             Unavailable: the folder cannot be written to.
@@ -191,10 +179,7 @@ class DraftFile(io.RawIOBase):
             raise self._unwritable(self._path, error) from error
 
     def keep(self) -> str:
-        """Store the file under its SHA-256.
-
-        Returns:
-            Its SHA-256.
+        """Store the file under its SHA-256, which is returned.
 
         Raises:
             Unavailable: the folder cannot be written to.

@@ -3,7 +3,7 @@
 Times are microseconds since 1970 UTC. Votes have models and terms (language, category, network) as small integers, 0
 for absent. A voter is a 64-bit keyed pseudonym, 0 for absent. `next_offset` is always the next offset to read.
 
-base.py       naming of constraints, numbered rows
+base.py       naming of constraints, columns of one kind
 votes.py      votes, duplicates, rejects, the dictionaries, and how far each partition is read
 evidence.py   states of detectors, windows, and the snapshots in force
 alerts.py     alerts with their history, and exclusions

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Double, Index, Integer, Table, Text
 
-from pipeline.store.db.schema.base import metadata, numbered
+from pipeline.store.db.schema.base import metadata, not_null, numbered
 
 alert = Table(
     "alert",
     metadata,
     Column("alert_id", Text, primary_key=True),
-    Column("detector", Text, nullable=False),
-    Column("severity", Text, nullable=False),
-    Column("subject_kind", Text, nullable=False),
-    Column("subject", Text, nullable=False),
-    Column("direction", Text, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("opened_at", BigInteger, nullable=False),
-    Column("partition_no", BigInteger, nullable=False),
-    Column("offset", BigInteger, nullable=False),
+    *not_null(Text, "detector", "severity", "subject_kind", "subject", "direction", "state"),
+    *not_null(BigInteger, "opened_at", "partition_no", "offset"),
     Column("level", Integer, nullable=False),
     Column("e_value", Double),
     Column("evidence", Text, nullable=False),
@@ -36,9 +29,7 @@ alert_event = Table(
     numbered("event_no"),
     Column("alert_id", Text, nullable=False),
     Column("at", BigInteger, nullable=False),
-    Column("action", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("reason", Text, nullable=False),
+    *not_null(Text, "action", "name", "reason"),
 )
 
 # A dated list: an entry is undone by another one, never removed.
@@ -46,11 +37,7 @@ exclusion = Table(
     "exclusion",
     metadata,
     numbered("exclusion_no"),
-    Column("action", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("target", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("name", Text, nullable=False),
+    *not_null(Text, "action", "kind", "target", "reason", "name"),
     Column("at", BigInteger, nullable=False),
     Column("alert_id", Text),
 )

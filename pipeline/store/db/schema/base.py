@@ -1,8 +1,12 @@
-"""Naming of constraints, and numbered rows."""
+"""Naming of constraints, and columns of one kind."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from sqlalchemy import BigInteger, Column, Identity, Integer, MetaData
+from sqlalchemy.types import TypeEngine
 
 metadata = MetaData(
     naming_convention={
@@ -19,3 +23,13 @@ _Number = BigInteger().with_variant(Integer, "sqlite")
 def numbered(name: str) -> Column[int]:
     """A primary key that the database numbers."""
     return Column(name, _Number, Identity(), primary_key=True)
+
+
+def primary_key(kind: type[TypeEngine[Any]], *names: str) -> Iterator[Column[Any]]:
+    """Columns of one type that are, together, the primary key."""
+    return (Column(name, kind, primary_key=True) for name in names)
+
+
+def not_null(kind: type[TypeEngine[Any]], *names: str) -> Iterator[Column[Any]]:
+    """Columns of one type that have a value in every row."""
+    return (Column(name, kind, nullable=False) for name in names)

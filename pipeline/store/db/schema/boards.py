@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, LargeBinary, Table, Text
 
-from pipeline.store.db.schema.base import metadata
+from pipeline.store.db.schema.base import metadata, not_null, primary_key
 
 verdict = Table(
     "verdict",
@@ -36,14 +36,8 @@ snapshot = Table(
 snapshot_row = Table(
     "snapshot_row",
     metadata,
-    Column("snapshot_id", Text, primary_key=True),
-    Column("view", Text, primary_key=True),
-    Column("model", Text, primary_key=True),
-    Column("rating", Double, nullable=False),
-    Column("lower", Double, nullable=False),
-    Column("upper", Double, nullable=False),
-    Column("rank", Integer, nullable=False),
-    Column("rank_best", Integer, nullable=False),
-    Column("rank_worst", Integer, nullable=False),
+    *primary_key(Text, "snapshot_id", "view", "model"),
+    *not_null(Double, "rating", "lower", "upper"),
+    *not_null(Integer, "rank", "rank_best", "rank_worst"),
     Column("votes", BigInteger, nullable=False),
 )

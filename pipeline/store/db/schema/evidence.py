@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Table, Text
 
-from pipeline.store.db.schema.base import metadata
+from pipeline.store.db.schema.base import metadata, not_null, primary_key
 
 # The states of all voter detectors for a voter in one row: a row for each would multiply the cost of writing.
 voter_state = Table(
     "voter_state",
     metadata,
-    Column("partition_no", BigInteger, primary_key=True),
-    Column("voter", BigInteger, primary_key=True),
+    *primary_key(BigInteger, "partition_no", "voter"),
     Column("state", LargeBinary, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -20,8 +19,7 @@ voter_state = Table(
 in_force = Table(
     "in_force",
     metadata,
-    Column("partition_no", BigInteger, primary_key=True),
-    Column("from_offset", BigInteger, primary_key=True),
+    *primary_key(BigInteger, "partition_no", "from_offset"),
     Column("sequence", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -30,10 +28,8 @@ in_force = Table(
 window = Table(
     "window",
     metadata,
-    Column("start", BigInteger, primary_key=True),
-    Column("partition_no", BigInteger, primary_key=True),
-    Column("accepted", Integer, nullable=False),
-    Column("late", Integer, nullable=False),
+    *primary_key(BigInteger, "start", "partition_no"),
+    *not_null(Integer, "accepted", "late"),
     Column("counts", LargeBinary, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -42,8 +38,7 @@ closed_window = Table(
     "closed_window",
     metadata,
     Column("start", BigInteger, primary_key=True),
-    Column("accepted", Integer, nullable=False),
-    Column("late", Integer, nullable=False),
+    *not_null(Integer, "accepted", "late"),
     sqlite_with_rowid=False,
 )
 
@@ -60,16 +55,12 @@ detector_state = Table(
 left_out = Table(
     "left_out",
     metadata,
-    Column("partition_no", BigInteger, primary_key=True),
-    Column("first", BigInteger, primary_key=True),
+    *primary_key(BigInteger, "partition_no", "first"),
     Column("end", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
 
 # `monitor`: every window that starts before `position` is closed. `registry:<topic>`: the next offset to read.
 position = Table(
-    "position",
-    metadata,
-    Column("name", Text, primary_key=True),
-    Column("position", BigInteger, nullable=False),
+    "position", metadata, Column("name", Text, primary_key=True), Column("position", BigInteger, nullable=False)
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, LargeBinary, Table, Text, UniqueConstraint
 
-from pipeline.store.db.schema.base import metadata, numbered
+from pipeline.store.db.schema.base import metadata, not_null, numbered, primary_key
 
 # A segment: the committed votes of each partition's [first, next), in the order (partition, offset), then retractions,
 # as leaves of the public log. `log_size` is the number of leaves with it; `root` and `edge` are the root and right edge
@@ -27,10 +27,8 @@ segment = Table(
 segment_range = Table(
     "segment_range",
     metadata,
-    Column("segment_no", BigInteger, primary_key=True),
-    Column("partition_no", BigInteger, primary_key=True),
-    Column("first_offset", BigInteger, nullable=False),
-    Column("next_offset", BigInteger, nullable=False),
+    *primary_key(BigInteger, "segment_no", "partition_no"),
+    *not_null(BigInteger, "first_offset", "next_offset"),
     # the leaf of its first vote, and which offsets have votes (leaf_index.py; null: all)
     Column("first_leaf", BigInteger, nullable=False),
     Column("runs", LargeBinary),
@@ -49,11 +47,8 @@ retraction = Table(
     "retraction",
     metadata,
     numbered("retraction_no"),
-    Column("partition_no", BigInteger, nullable=False),
-    Column("offset", BigInteger, nullable=False),
-    Column("vote_id", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("name", Text, nullable=False),
+    *not_null(BigInteger, "partition_no", "offset"),
+    *not_null(Text, "vote_id", "reason", "name"),
     Column("at", BigInteger, nullable=False),
     # the leaf of the vote, and the retraction's own leaf once it is sealed
     Column("retracts", BigInteger),
@@ -78,11 +73,9 @@ manifest = Table(
     Column("sequence", BigInteger, primary_key=True, autoincrement=False),
     Column("snapshot_id", Text, nullable=False, unique=True),
     Column("sha256", Text, nullable=False, unique=True),
-    Column("leaf", LargeBinary, nullable=False),
-    Column("body", LargeBinary, nullable=False),
+    *not_null(LargeBinary, "leaf", "body"),
     # the signed heads of the snapshot log and of the vote log
-    Column("checkpoint", LargeBinary, nullable=False),
-    Column("votes_checkpoint", LargeBinary, nullable=False),
+    *not_null(LargeBinary, "checkpoint", "votes_checkpoint"),
 )
 
 # Lines that witnesses put under a checkpoint of the snapshot log.

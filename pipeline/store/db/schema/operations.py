@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, LargeBinary, Table, Text
 
-from pipeline.store.db.schema.base import metadata, numbered
+from pipeline.store.db.schema.base import metadata, not_null, numbered
 
 # Facts about the store: its id, a check of its pseudonym key, times of events, the mark of stale windows.
 meta = Table("meta", metadata, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
@@ -14,13 +14,10 @@ token = Table(
     "token",
     metadata,
     numbered("token_no"),
-    Column("name", Text, nullable=False),
-    Column("scopes", Text, nullable=False),
+    *not_null(Text, "name", "scopes"),
     Column("sha256", Text, nullable=False, unique=True),
-    Column("made_by", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("made_at", BigInteger, nullable=False),
-    Column("expires_at", BigInteger, nullable=False),
+    *not_null(Text, "made_by", "reason"),
+    *not_null(BigInteger, "made_at", "expires_at"),
     Column("revoked_at", BigInteger),
     Column("revoked_by", Text),
     Column("revoked_reason", Text),
@@ -31,8 +28,7 @@ lease = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("owner", Text, nullable=False),
-    Column("epoch", BigInteger, nullable=False),
-    Column("expires_at", BigInteger, nullable=False),
+    *not_null(BigInteger, "epoch", "expires_at"),
 )
 
 # Messages that must still reach a topic: written with the batch, deleted when the broker has acknowledged them.
@@ -42,6 +38,5 @@ outbox = Table(
     numbered("outbox_no"),
     Column("source_no", BigInteger, nullable=False),
     Column("topic", Text, nullable=False),
-    Column("key", LargeBinary, nullable=False),
-    Column("value", LargeBinary, nullable=False),
+    *not_null(LargeBinary, "key", "value"),
 )

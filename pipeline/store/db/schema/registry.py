@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, LargeBinary, Table, Text, UniqueConstraint
 
-from pipeline.store.db.schema.base import metadata, numbered
+from pipeline.store.db.schema.base import metadata, not_null, numbered
 
 registry_event = Table(
     "registry_event",
@@ -12,8 +12,7 @@ registry_event = Table(
     numbered("event_no"),
     Column("event_id", Text, nullable=False, unique=True),
     Column("at", BigInteger, nullable=False),
-    Column("type", Text, nullable=False),
-    Column("body", Text, nullable=False),
+    *not_null(Text, "type", "body"),
 )
 
 # Records of a registry topic that are no events; events that contradict others are in registry_event.
@@ -23,11 +22,9 @@ registry_reject = Table(
     Column("source", Text, primary_key=True),
     Column("offset", BigInteger, primary_key=True),
     Column("appended_at", BigInteger, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("detail", Text, nullable=False),
+    *not_null(Text, "reason", "detail"),
     Column("origin", Text),
-    Column("sha256", LargeBinary, nullable=False),
-    Column("sample", LargeBinary, nullable=False),
+    *not_null(LargeBinary, "sha256", "sample"),
     sqlite_with_rowid=False,
 )
 
@@ -36,13 +33,9 @@ sweep = Table(
     "sweep",
     metadata,
     numbered("sweep_no"),
-    Column("log_size", BigInteger, nullable=False),
-    Column("event_no", BigInteger, nullable=False),
+    *not_null(BigInteger, "log_size", "event_no"),
     # families of hypotheses and discoveries, before this sweep and after it
-    Column("submitted_before", BigInteger, nullable=False),
-    Column("rejected_before", BigInteger, nullable=False),
-    Column("submitted", BigInteger, nullable=False),
-    Column("rejected", BigInteger, nullable=False),
+    *not_null(BigInteger, "submitted_before", "rejected_before", "submitted", "rejected"),
     # wall clock, for people
     Column("at", BigInteger, nullable=False),
     UniqueConstraint("log_size", "event_no"),

@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import UUID
 
-from pipeline.store.db.schema.base import metadata, numbered
+from pipeline.store.db.schema.base import metadata, not_null, numbered, primary_key
 
 source = Table("source", metadata, numbered("source_no"), Column("name", Text, nullable=False, unique=True))
 
@@ -27,8 +27,7 @@ partition = Table(
     numbered("partition_no"),
     Column("source_no", BigInteger, nullable=False),
     Column("number", Integer, nullable=False),
-    Column("next_offset", BigInteger, nullable=False),
-    Column("epoch", BigInteger, nullable=False),
+    *not_null(BigInteger, "next_offset", "epoch"),
     Column("owner", Text, nullable=False),
     # max over its events of min(cast, append); the watermark is this minus the lateness
     Column("event_time", BigInteger),
@@ -44,33 +43,21 @@ partition = Table(
 batch = Table(
     "batch",
     metadata,
-    Column("partition_no", BigInteger, primary_key=True),
-    Column("first_offset", BigInteger, primary_key=True),
-    Column("next_offset", BigInteger, nullable=False),
-    Column("epoch", BigInteger, nullable=False),
-    *(
-        Column(name, Integer, nullable=False)
-        for name in ("read", "accepted", "late", "quarantined", "duplicate", "rejected")
-    ),
+    *primary_key(BigInteger, "partition_no", "first_offset"),
+    *not_null(BigInteger, "next_offset", "epoch"),
+    *not_null(Integer, "read", "accepted", "late", "quarantined", "duplicate", "rejected"),
     sqlite_with_rowid=False,
 )
 
 vote = Table(
     "vote",
     metadata,
-    Column("partition_no", BigInteger, primary_key=True),
-    Column("offset", BigInteger, primary_key=True),
+    *primary_key(BigInteger, "partition_no", "offset"),
     Column("vote_id", Text, nullable=False),
-    Column("voter", BigInteger, nullable=False),
-    Column("cast_at", BigInteger, nullable=False),
-    Column("appended_at", BigInteger, nullable=False),
-    Column("model_a", Integer, nullable=False),
-    Column("model_b", Integer, nullable=False),
-    Column("outcome", SmallInteger, nullable=False),
-    Column("fate", SmallInteger, nullable=False),
-    Column("language", Integer, nullable=False),
-    Column("category", Integer, nullable=False),
-    Column("network", Integer, nullable=False),
+    *not_null(BigInteger, "voter", "cast_at", "appended_at"),
+    *not_null(Integer, "model_a", "model_b"),
+    *not_null(SmallInteger, "outcome", "fate"),
+    *not_null(Integer, "language", "category", "network"),
     Column("prompt", BigInteger, nullable=False),
     Column("voter_since", BigInteger),
     Column("style", LargeBinary),
@@ -85,18 +72,15 @@ vote_key = Table(
     "vote_key",
     metadata,
     Column("key", LargeBinary().with_variant(UUID(), "postgresql"), primary_key=True),
-    Column("partition_no", BigInteger, nullable=False),
-    Column("offset", BigInteger, nullable=False),
+    *not_null(BigInteger, "partition_no", "offset"),
     sqlite_with_rowid=False,
 )
 
 duplicate = Table(
     "duplicate",
     metadata,
-    Column("partition_no", BigInteger, primary_key=True),
-    Column("offset", BigInteger, primary_key=True),
-    Column("first_partition_no", BigInteger, nullable=False),
-    Column("first_offset", BigInteger, nullable=False),
+    *primary_key(BigInteger, "partition_no", "offset"),
+    *not_null(BigInteger, "first_partition_no", "first_offset"),
     Column("same_body", Boolean, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -104,23 +88,13 @@ duplicate = Table(
 reject = Table(
     "reject",
     metadata,
-    Column("partition_no", BigInteger, primary_key=True),
-    Column("offset", BigInteger, primary_key=True),
+    *primary_key(BigInteger, "partition_no", "offset"),
     Column("appended_at", BigInteger, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("detail", Text, nullable=False),
+    *not_null(Text, "reason", "detail"),
     Column("origin", Text),
-    Column("sha256", LargeBinary, nullable=False),
-    Column("sample", LargeBinary, nullable=False),
+    *not_null(LargeBinary, "sha256", "sample"),
 )
 
 model = Table("model", metadata, numbered("model_no"), Column("name", Text, nullable=False, unique=True))
 
-term = Table(
-    "term",
-    metadata,
-    numbered("term_no"),
-    Column("kind", Text, nullable=False),
-    Column("text", Text, nullable=False),
-    UniqueConstraint("kind", "text"),
-)
+term = Table("term", metadata, numbered("term_no"), *not_null(Text, "kind", "text"), UniqueConstraint("kind", "text"))
