@@ -16,7 +16,6 @@ from pipeline.api.request_params import (
     CursorParam,
     FormatParam,
     LimitParam,
-    choose_format,
     decode_cursor,
     encode_cursor,
 )
@@ -60,10 +59,8 @@ def routes(reader: StoreReader) -> APIRouter:
             found = page_queries.list_alerts(connection, limit + 1, decode_cursor(cursor, int, str), **filters)
         following = encode_cursor(*found[limit - 1][0]) if len(found) > limit else None
         rows = [alert for _, alert in found[:limit]]
-        table_format = choose_format(table_format, request)
-        if table_format != "json":
-            rows = [_table_row(alert) for alert in rows]
-        return table_response({"rows": rows, "next": following}, table_format, "alerts", REVALIDATE, _COLUMNS)
+        document = {"rows": rows, "next": following}
+        return table_response(request, table_format, document, "alerts", REVALIDATE, _COLUMNS, _table_row)
 
     @router.get("/alerts/{alert}", response_model=AlertDetailDocument)
     def alert(alert: AlertParam) -> Response:
@@ -82,24 +79,15 @@ def routes(reader: StoreReader) -> APIRouter:
         rows = [exclusion_document(row) for row in found[:limit]]
         following = encode_cursor(rows[-1]["number"]) if len(found) > limit else None
         document = {"rows": rows, "next": following}
-        table_format = choose_format(table_format, request)
-        return table_response(document, table_format, "exclusions", REVALIDATE, _EXCLUSION_COLUMNS)
+        return table_response(request, table_format, document, "exclusions", REVALIDATE, _EXCLUSION_COLUMNS)
 
     return router
 
 
 def exclusion_document(row: dict[str, Any]) -> dict[str, Any]:
     """An entry of the list of exclusions, as `ExclusionDocument`."""
-    return {
-        "number": row["exclusion_no"],
-        "action": row["action"],
-        "kind": row["kind"],
-        "target": row["target"],
-        "reason": row["reason"],
-        "name": row["name"],
-        "at": format_rfc3339(row["at"]),
-        "alert": row["alert_id"],
-    }
+    texts = {name: row[name] for name in ("action", "kind", "target", "reason", "name")}
+    return {"number": row["exclusion_no"], **texts, "at": format_rfc3339(row["at"]), "alert": row["alert_id"]}
 
 
 def _table_row(alert: dict[str, Any]) -> dict[str, Any]:

@@ -41,11 +41,7 @@ _THREADS = 6
 
 
 def create_app(store: Store) -> FastAPI:
-    """The API and the pages over a store.
-
-    Args:
-        store: open; the caller closes it.
-    """
+    """The API and the pages over an open store, which the caller closes."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

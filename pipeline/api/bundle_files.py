@@ -19,9 +19,6 @@ class BundleFiles:
 
     A dictionary that is read without a lock, not a cache of cachetools: a request for an existing bundle must not wait
     for another one that is being written.
-
-    Args:
-        store: open.
     """
 
     def __init__(self, store: Store) -> None:

@@ -20,19 +20,14 @@ _CONFIG = {
              "titleFontSize": 12, "titleFontWeight": "normal", "tickColor": _GRID},
 }  # fmt: skip
 
-# Width of the plot in pixels, on a desktop and on a phone.
+# Width of the plot without axes in pixels, on a desktop and on a phone.
 WIDE, NARROW = 640, 270
 
 Row = Mapping[str, Any]
 
 
 def rating(defended: Sequence[Row], raw: Sequence[Row], width: int = WIDE) -> bytes:
-    """A model's rating over time: defended with its interval, raw as a dashed line.
-
-    Args:
-        defended, raw: the model's history, as `HistoryPointDocument`.
-        width: of the plot without axes, pixels.
-    """
+    """A model's history (`HistoryPointDocument`): defended rating with its interval, raw as a dashed line."""
     values = [_point(row, "defended") for row in defended]
     values += [_point(row, "raw") | {"lower": None, "upper": None} for row in raw]
     time = _time(width)

@@ -12,7 +12,7 @@ from pipeline.api.cache_policies import RENDERED
 from pipeline.api.documents.diff_documents import DiffDocument
 from pipeline.api.move_reasons import move_reason
 from pipeline.api.openapi_responses import TABLE_RESPONSES
-from pipeline.api.request_params import FormatParam, SnapshotPairParam, ViewParam, choose_format
+from pipeline.api.request_params import FormatParam, SnapshotPairParam, ViewParam
 from pipeline.api.snapshot_summaries import summarize_snapshot
 from pipeline.api.store_reader import StoreReader
 from pipeline.api.table_responses import table_response
@@ -33,10 +33,8 @@ def routes(reader: StoreReader) -> APIRouter:
         first, _, second = pair.partition("..")
         with reader.connect() as connection:
             document = diff_document(reader, connection, find_diff(reader, connection, first, second, view))
-        table_format = choose_format(table_format, request)
-        if table_format != "json":
-            document["rows"] = [_table_row(row) for row in document["rows"]]
-        return table_response(document, table_format, f"moves-{view}-{first[:12]}-{second[:12]}", RENDERED)
+        name = f"moves-{view}-{first[:12]}-{second[:12]}"
+        return table_response(request, table_format, document, name, RENDERED, table_row=_table_row)
 
     return router
 

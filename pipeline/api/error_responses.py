@@ -31,14 +31,7 @@ PageRenderer = Callable[[Request, dict[str, Any]], Response]
 
 
 class Problem(Exception):
-    """An error that becomes a problem document.
-
-    Args:
-        status: HTTP status.
-        detail: a sentence with what was expected and what was found.
-        headers: additional response headers.
-        more: additional members of the document.
-    """
+    """An error that becomes a problem document, with additional response headers and members of the document."""
 
     def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None, **more: Any) -> None:
         super().__init__(detail)
@@ -54,12 +47,7 @@ def not_found(expected: str, got: str) -> Problem:
 
 
 def add_error_handlers(app: FastAPI, render_page: PageRenderer) -> None:
-    """Install handlers for every exception.
-
-    Args:
-        app: the application.
-        render_page: makes the page of a problem document.
-    """
+    """Install handlers for every exception; `render_page` makes the page of a problem document."""
 
     def respond(request: Request, problem: Problem) -> Response:
         document = {
@@ -109,10 +97,8 @@ def _from_http(error: HTTPException) -> Problem:
 
 
 def _from_validation(error: RequestValidationError) -> Problem:
-    errors = [
-        {"field": ".".join(str(part) for part in one["loc"][1:]), "in": str(one["loc"][0]), "detail": one["msg"]}
-        for one in error.errors()
-    ]
+    places = [(one["msg"], *map(str, one["loc"])) for one in error.errors()]
+    errors = [{"field": ".".join(field), "in": part, "detail": text} for text, part, *field in places]
     first = errors[0] if errors else {"field": "", "in": "request", "detail": "not valid"}
     return Problem(422, f"{first['in']} {first['field']}: {first['detail']}", errors=errors)
 

@@ -78,9 +78,8 @@ def _add_snapshot_log_routes(router: APIRouter, store: Store) -> None:
         """Everything needed to check this snapshot offline, votes included, as a zip for `integrity verify`."""
         with usage_as_problem():
             file = bundles.get(snapshot)
-        return FileResponse(
-            file, media_type="application/zip", filename=f"bundle-{snapshot[:12]}.zip", headers=NO_STORE
-        )
+        name = f"bundle-{snapshot[:12]}.zip"
+        return FileResponse(file, media_type="application/zip", filename=name, headers=NO_STORE)
 
     @router.get("/consistency", response_model=ConsistencyProofDocument)
     def consistency(old: SizeParam, new: SizeParam, log: LogParam = "snapshots") -> Response:

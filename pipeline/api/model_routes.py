@@ -20,7 +20,6 @@ from pipeline.api.request_params import (
     ModelParam,
     ProviderParam,
     ViewParam,
-    choose_format,
     decode_cursor,
     encode_cursor,
 )
@@ -44,10 +43,8 @@ def routes(reader: StoreReader) -> APIRouter:
             found = [one for one in list_models(connection) if key is None or one["model"] > key[0]]
         rows = found[:limit]
         following = encode_cursor(rows[-1]["model"]) if len(found) > limit else None
-        table_format = choose_format(table_format, request)
-        if table_format != "json":
-            rows = [_table_row(row) for row in rows]
-        return table_response({"rows": rows, "next": following}, table_format, "models", UNTIL_PUBLISHED)
+        document = {"rows": rows, "next": following}
+        return table_response(request, table_format, document, "models", UNTIL_PUBLISHED, table_row=_table_row)
 
     # The name is a query parameter, because it may contain a slash.
     @router.get("/model", response_model=ModelDocument)
@@ -74,8 +71,7 @@ def routes(reader: StoreReader) -> APIRouter:
             find_model(connection, model)  # raises a 404 if nothing names it
             rows = model_history(reader, connection, model, view)
         document = {"model": model, "view": view, "rows": rows}
-        table_format = choose_format(table_format, request)
-        return table_response(document, table_format, "history", UNTIL_PUBLISHED, HISTORY_COLUMNS)
+        return table_response(request, table_format, document, "history", UNTIL_PUBLISHED, HISTORY_COLUMNS)
 
     return router
 

@@ -63,11 +63,6 @@ async def reject_unknown_params(request: Request) -> None:
             raise Problem(422, f"query {name}: expected it once, got it {given.count(name)} times")
 
 
-def choose_format(param: TableFormat | None, request: Request) -> TableFormat:
-    """The format of a response: `?format=`, else by the Accept header."""
-    return param or format_from_accept(request.headers.get("accept", ""))
-
-
 def format_from_accept(accept: str) -> TableFormat:
     """The first table format that an Accept header names; JSON if it names none."""
     for part in accept.split(","):

@@ -42,11 +42,9 @@ class CachedResponse:
     """A response and what it depends on.
 
     Attributes:
-        status: 200, or that of a redirect.
         headers: all but content-length and content-encoding.
         body: not compressed.
         packed: gzip; None if it saves too little.
-        etag: of the body.
         token: the change token for which it is valid; None: always valid.
         published: whether only the part of the token that a publication changes is compared.
     """
@@ -69,8 +67,6 @@ class ResponseCache:
     """ASGI middleware that caches responses to GET and HEAD.
 
     Args:
-        app: makes the responses.
-        token: of the store.
         budget: bytes.
         published: the part of a token that a publication changes.
     """
@@ -96,11 +92,8 @@ class ResponseCache:
             await self._app(scope, receive, send)
             return
         request_headers = {name: value for name, value in scope["headers"] if name in _REQUEST_HEADERS}
-        key = (
-            scope["path"],
-            scope["query_string"],
-            format_from_accept(request_headers.get(b"accept", b"").decode("latin-1")),
-        )
+        table_format = format_from_accept(request_headers.get(b"accept", b"").decode("latin-1"))
+        key = (scope["path"], scope["query_string"], table_format)
         response = self._cached.get(key)
         if response is None or not await self._valid(response):
             response = await self._shared(key, scope, receive, send)
@@ -193,12 +186,7 @@ class _Recorder:
         await self._send(self._start)
 
     def response(self, token: Any, published: Any) -> CachedResponse | None:
-        """What was recorded, None if it was passed through.
-
-        Args:
-            token: the change token before it was made.
-            published: the part of it that a publication changes.
-        """
+        """What was recorded, None if it was passed through; valid for this token, or this published part of it."""
         if self._through or self._start is None:
             return None
         body = b"".join(self._chunks)

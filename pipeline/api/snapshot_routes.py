@@ -23,7 +23,6 @@ from pipeline.api.request_params import (
     LimitParam,
     SnapshotParam,
     ViewParam,
-    choose_format,
     decode_cursor,
     encode_cursor,
 )
@@ -67,7 +66,7 @@ def _add_snapshot_routes(router: APIRouter, reader: StoreReader) -> None:
             rows = [summarize_snapshot(reader, connection, one) for one in found[:limit]]
         following = encode_cursor(rows[-1]["sequence"]) if len(found) > limit else None
         document = {"rows": rows, "next": following}
-        return table_response(document, choose_format(table_format, request), "snapshots", UNTIL_PUBLISHED)
+        return table_response(request, table_format, document, "snapshots", UNTIL_PUBLISHED)
 
     @router.get("/snapshots/{snapshot}", response_model=SnapshotDetailDocument, responses=REDIRECT_RESPONSES)
     def snapshot(snapshot: Annotated[str, _PREFIX]) -> Response:
@@ -75,9 +74,8 @@ def _add_snapshot_routes(router: APIRouter, reader: StoreReader) -> None:
         with reader.connect() as connection:
             found = page_queries.find_snapshot(connection, snapshot)
             if found is None:
-                return _redirect(
-                    f"/api/v1/snapshots/{_require_one(page_queries.ids_with_prefix(connection, snapshot), snapshot)}"
-                )
+                whole = _require_one(page_queries.ids_with_prefix(connection, snapshot), snapshot)
+                return _redirect(f"/api/v1/snapshots/{whole}")
             return json_response({**summarize_snapshot(reader, connection, found), "body": found.body}, IMMUTABLE)
 
 
@@ -95,8 +93,7 @@ def _add_board_routes(router: APIRouter, reader: StoreReader) -> None:
         with reader.connect() as connection:
             rows = reader.rows(connection, reader.snapshot(connection, snapshot), view)
         page = {"snapshot": snapshot, "view": view, **_page(rows, cursor, limit)}
-        table_format = choose_format(table_format, request)
-        return table_response(page, table_format, f"leaderboard-{view}-{snapshot[:12]}", IMMUTABLE)
+        return table_response(request, table_format, page, f"leaderboard-{view}-{snapshot[:12]}", IMMUTABLE)
 
     @router.get("/snapshots/{snapshot}/standings", response_model=StandingListDocument, responses=TABLE_RESPONSES)
     def standings(
@@ -107,14 +104,11 @@ def _add_board_routes(router: APIRouter, reader: StoreReader) -> None:
         cursor: CursorParam = None,
     ) -> Response:
         """Raw, defended and style-controlled ratings and ranks side by side."""
-        table_format = choose_format(table_format, request)
         with reader.connect() as connection:
             found = reader.snapshot(connection, snapshot)
             rows = join_views({view: snapshots.read_rows(connection, snapshot, view) for view in VIEWS})
-        if table_format != "json":
-            rows = [_table_row(row) for row in rows]
-        page = {"snapshot": found.snapshot_id, **_page(rows, cursor, limit)}
-        return table_response(page, table_format, f"standings-{snapshot[:12]}", IMMUTABLE)
+        page, name = {"snapshot": found.snapshot_id, **_page(rows, cursor, limit)}, f"standings-{snapshot[:12]}"
+        return table_response(request, table_format, page, name, IMMUTABLE, table_row=_table_row)
 
     @router.get("/leaderboard", status_code=307, response_class=RedirectResponse, responses=REDIRECT_RESPONSES)
     def newest_board(view: ViewParam = "defended", at: Annotated[str | None, _AT] = None) -> Response:

@@ -20,25 +20,17 @@ def summarize_snapshot(reader: StoreReader, connection: Connection, snapshot: Pu
     body = snapshot.body
     return {
         "snapshot": snapshot.snapshot_id,
-        "sequence": snapshot.sequence,
-        "previous": snapshot.previous,
-        "digest": snapshot.digest,
+        **{name: getattr(snapshot, name) for name in ("sequence", "previous", "digest")},
         "published_at": format_rfc3339(snapshot.published_at),
         "data_until": reader.data_until_text(connection, snapshot.log_size),
         "log_size": snapshot.log_size,
-        "votes_counted": body["votes_counted"],
-        "votes_excluded": body["votes_excluded"],
-        "votes_flagged": body["votes_flagged"],
+        **{name: body[name] for name in ("votes_counted", "votes_excluded", "votes_flagged")},
         "views": sorted(body["views"]),
     }
 
 
 def join_views(rows: Mapping[View, list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Views side by side, as `StandingDocument`, in the order of the defended view; models it does not rate are last.
-
-    Args:
-        rows: the rows of each view.
-    """
+    """Views side by side, as `StandingDocument`, in the order of the defended view; models without it are last."""
     by_model = {view: {row["model"]: row for row in of_view} for view, of_view in rows.items()}
     order = list(dict.fromkeys(row["model"] for view in _ORDER for row in rows.get(view, [])))
     return [{"model": model, **{view: by_model.get(view, {}).get(model) for view in VIEWS}} for model in order]

@@ -27,11 +27,7 @@ _CACHED_SIZES = 10_000
 
 @dataclass
 class StoreReader:
-    """Reads an open store; shared by all routes and threads.
-
-    Attributes:
-        store: open.
-    """
+    """Reads an open store; shared by all routes and threads."""
 
     store: Store
     _facts: tuple[object, dict[str, dict[str, Any]]] = (None, {})

@@ -9,14 +9,15 @@ import csv
 import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from fastapi import Request
 from fastapi.responses import Response
 
-from pipeline.api.request_params import TableFormat
+from pipeline.api.request_params import TableFormat, format_from_accept
 
 PARQUET = "application/vnd.apache.parquet"
 _CSV = "text/csv; charset=utf-8"
@@ -36,28 +37,30 @@ _NEXT_CURSOR = "x-next-cursor"
 
 
 def table_response(
+    request: Request,
+    table_format: TableFormat | None,
     document: Mapping[str, Any],
-    table_format: TableFormat,
     name: str,
-    headers: Mapping[str, str] | None = None,
+    headers: Mapping[str, str],
     columns: Sequence[str] = (),
+    table_row: Callable[[dict[str, Any]], dict[str, Any]] = lambda row: row,
 ) -> Response:
-    """A page of rows in the chosen format.
+    """A page of rows in the format of `?format=`, else by the Accept header.
 
     Args:
         document: {"rows": […], "next": cursor or None, …}; JSON contains all of it, the other formats the rows.
-        table_format: json, csv or parquet.
         name: file name for downloads, without its suffix.
-        headers: additional headers.
         columns: the columns of a table without rows.
+        table_row: makes a row that has the same columns as every other one, for the formats other than JSON.
     """
-    more = {"vary": "Accept", **(headers or {})}
+    table_format = table_format or format_from_accept(request.headers.get("accept", ""))
+    more = {"vary": "Accept", **headers}
     if table_format == "json":
         return json_response(document, more)
     if document.get("next"):
         more[_NEXT_CURSOR] = document["next"]
     more["content-disposition"] = f'attachment; filename="{name}.{table_format}"'
-    rows = [_flatten(row) for row in document["rows"]]
+    rows = [_flatten(table_row(row)) for row in document["rows"]]
     if table_format == "csv":
         return Response(to_csv(rows, columns), media_type=_CSV, headers=more)
     return Response(to_parquet(rows, columns), media_type=PARQUET, headers=more)

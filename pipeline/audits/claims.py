@@ -59,7 +59,6 @@ class ScoreTest:
     """A difference of two scores, tested against its expected value.
 
     Attributes:
-        model, benchmark: subject of the test.
         gap: the difference in the suspected direction.
         expected: its expected value.
         z: (gap − expected) over its standard error.
@@ -125,13 +124,7 @@ def claim_finding(test: ScoreTest, claimed: Score, measured: Score, source: str,
 
 @dataclass(frozen=True, slots=True)
 class AccuracyDrop:
-    """The loss of a model's score under another wording of n questions.
-
-    Attributes:
-        n: questions.
-        loss: share before − share after.
-        variance: of the loss.
-    """
+    """The loss of a score (share before − share after) under another wording of n questions, and its variance."""
 
     n: int
     loss: float
@@ -165,10 +158,7 @@ def perturbation_gap(benchmark: str, drops: Mapping[str, AccuracyDrop]) -> tuple
 def arena_gap(model: str, benchmark: str, arena: tuple[Score, Score], other: tuple[Score, Score]) -> ScoreTest:
     """Tests whether a model gained more on arena-like prompts than on others.
 
-    Args:
-        model, benchmark: subject of the test.
-        arena: scores on arena-like prompts: of the model it is compared with (its base, a sibling), then its own.
-        other: the same on a benchmark of other prompts.
+    Both pairs have first the score of the model that it is compared with (its base, a sibling), then its own.
     """
     gained, elsewhere = arena[1].share - arena[0].share, other[1].share - other[0].share
     variance = sum(score.variance for score in (*arena, *other))

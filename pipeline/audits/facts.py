@@ -32,7 +32,6 @@ class ProviderFact:
 
     Attributes:
         about: the provider or the model.
-        name: name of the figure.
         value: the figure; None if it is not known.
         unit: of value and bounds.
         definition: how the figure is computed.
@@ -65,13 +64,7 @@ class FactSources:
 
 
 def variant_facts(provider: str, state: RegistryState, sources: FactSources) -> tuple[ProviderFact, ...]:
-    """Numbers of private variants, in all and at once.
-
-    Args:
-        provider: name of the provider.
-        state: the registry as of now.
-        sources: names of the data sources.
-    """
+    """Numbers of private variants, in all and at once."""
     mine = _models(provider, state)
     private = [m.name for m in mine if m.visibility == "private"]
     now = variants.variants_under_test(state).get(provider, ())
@@ -134,11 +127,8 @@ def removal_facts(
     """Models that left the board: with a notice, without one, and vote counts that fell.
 
     Args:
-        provider: name of the provider.
-        state: the registry as of now.
         removed: model → description of a removal without a notice (`retraction`).
         falls: model → description of a vote count that fell or a name that vanished between snapshots.
-        sources: names of the data sources.
     """
     mine = {m.name: m for m in _models(provider, state)}
     noticed = [name for name, m in mine.items() if m.deprecated_at is not None and m.notice_given]
@@ -170,13 +160,7 @@ def removal_facts(
 def contradiction_facts(
     provider: str, rejected: Iterable[Contradiction], sources: FactSources
 ) -> tuple[ProviderFact, ...]:
-    """Registry events by or about the provider that were refused as contradictions.
-
-    Args:
-        provider: name of the provider.
-        rejected: refused events about its models, or by it.
-        sources: names of the data sources.
-    """
+    """Registry events by or about the provider that were refused as contradictions."""
     listed = [f"{one.event.event_id} ({format_rfc3339(one.event.at)}): {one.reason}: {one.detail}" for one in rejected]
     return (
         ProviderFact(

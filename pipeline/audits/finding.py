@@ -31,8 +31,6 @@ class Finding:
     """One irregularity with its subject and evidence.
 
     Attributes:
-        audit: name of the audit.
-        subject_kind, subject: the subject.
         direction: the rule of the audit that fired; key together with audit and subject.
         severity: how much it matters if it is true.
         what: a sentence with the figures.

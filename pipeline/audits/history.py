@@ -48,7 +48,6 @@ class StyleShifts:
     """Ranks under style control against plain ranks, in one snapshot.
 
     Attributes:
-        day: of the snapshot.
         compared: number of models with both ranks.
         shifted: number of those with two different ranks.
         mean: mean of |style rank − rank| in places.
@@ -67,7 +66,6 @@ class VoteShares:
     """Shares of the votes of a snapshot; a battle counts for both of its models.
 
     Attributes:
-        day: of the snapshot.
         total: the sum of the models' counts.
         organizations, licenses, groups: share by organisation, by licence as published, and by licence group.
         hhi: concentration over organisations.
@@ -88,7 +86,6 @@ class BoardHistory:
     """Changes over the published snapshots of one board.
 
     Attributes:
-        board: its name.
         days: of the snapshots, ascending.
         falls: every vote count of a model that fell.
         total_falls: every total vote count of the board that fell.
@@ -128,11 +125,7 @@ class BoardHistory:
 
 
 def board_history(snapshots: Sequence[PublishedBoard]) -> BoardHistory:
-    """Compares each snapshot of one board with the next.
-
-    Args:
-        snapshots: at least one, oldest first.
-    """
+    """Compares each snapshot of one board with the next; takes at least one, oldest first."""
     counts = [_votes(snapshot) for snapshot in snapshots]
     falls, total_falls = [], []
     for (earlier, before), (later, after) in pairwise(zip(snapshots, counts, strict=True)):

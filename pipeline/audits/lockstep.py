@@ -99,13 +99,7 @@ def lockstep(
 def lockstep_findings(
     groups: tuple[LockstepGroup, ...], voters: int, label: Callable[[int], str]
 ) -> tuple[Finding, ...]:
-    """A finding a group, under its first voter.
-
-    Args:
-        groups: of `lockstep`.
-        voters: how many there are.
-        label: of a voter's number.
-    """
+    """A finding a group, under its first voter; `voters` is how many there are, `label` names a voter's number."""
     findings = []
     for group in groups:
         who = sorted(label(code) for code in group.voters)

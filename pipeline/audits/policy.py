@@ -44,10 +44,8 @@ class PolicyVerdict:
     """The verdict on one rule.
 
     Attributes:
-        rule: its name.
         passed: None if the rule cannot be evaluated.
         what: a sentence with the figures.
-        parameters: as the policy sets them.
         evidence: the figures, by name.
     """
 
@@ -100,12 +98,7 @@ def parse_policy(policy: Mapping[str, Any]) -> dict[str, dict[str, float]]:
 
 
 def evaluate_policy(policy: Mapping[str, Mapping[str, float]], facts: PolicyFacts) -> tuple[PolicyVerdict, ...]:
-    """Evaluates every rule of a policy.
-
-    Args:
-        policy: as `parameters` gives it.
-        facts: what is known.
-    """
+    """Evaluates every rule of a policy (`parse_policy`)."""
     return tuple(_EVALUATORS[rule](given, facts) for rule, given in policy.items())
 
 

@@ -29,7 +29,6 @@ class MonthlyRepeats:
     """Repeated prompts in a month.
 
     Attributes:
-        month: number of the month.
         votes: votes with a prompt.
         within: share of them that repeat a prompt of this month.
         across: share of them whose prompt was used in the month before; None if that month has no votes.

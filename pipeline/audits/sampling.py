@@ -71,9 +71,7 @@ class LedgerLine:
 
     Attributes:
         kind: model, provider or license.
-        name: name of the subject.
-        models: number of its models.
-        appearances: number of their appearances.
+        models, appearances: number of its models, and of their appearances.
         share: share of all appearances.
         rate: appearances a battle, over all days.
         peak, peak_day: the highest daily rate, and its day.
@@ -102,8 +100,6 @@ class SamplingLedger:
     """Appearances of every model, provider and licence group.
 
     Attributes:
-        days: labels of the days.
-        battles: number of battles.
         models, providers, licenses: one line each, largest share first.
         hhi: concentration over providers.
         gini: inequality over models.
@@ -122,7 +118,6 @@ def ledger(shown: DailyAppearances, provider: Mapping[str, str], license_group: 
     """Sums appearances by model, provider and licence group, and tests them against the policy.
 
     Args:
-        shown: appearances and policy.
         provider, license_group: model → group; a model without one counts as "unknown".
 
     Raises:

@@ -50,10 +50,7 @@ class BoardAgreement:
 
 
 def second_opinion(board: Mapping[str, float], other: Mapping[str, float]) -> BoardAgreement:
-    """Compares the order of two boards.
-
-    Args:
-        board, other: score by model name, higher is better.
+    """Compares the order of two boards, given as score by model name, where higher is better.
 
     Raises:
         BadCounts: fewer than three common models.

@@ -62,10 +62,7 @@ class TaskMix:
 
 
 def task_mix(tasks: Mapping[str, PairCounts]) -> TaskMix:
-    """Rates a board as it is and at a common mix of tasks.
-
-    Args:
-        tasks: task → its pair counts, all on one axis of models.
+    """Rates a board as it is and at a common mix of tasks, each with its pair counts on one axis of models.
 
     Raises:
         BadCounts: no task, or different axes of models.

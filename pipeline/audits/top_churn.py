@@ -61,7 +61,7 @@ class TopChurn:
     """Changes of the first place.
 
     Attributes:
-        changes: all changes, oldest first.
+        changes: oldest first.
         by_chance: upper bound of the number of changes between listed models expected by chance.
         p_value: probability of at least as many changes between listed models by chance.
     """
@@ -77,10 +77,9 @@ class TopChurn:
 
 
 def top_churn(snapshots: Sequence[PublishedBoard]) -> TopChurn:
-    """Finds and tests the changes of the first place on one board.
+    """Finds and tests the changes of the first place on one board, given its snapshots, oldest first.
 
-    Args:
-        snapshots: oldest first. The first model has the highest score; ties go to the one with more votes.
+    The first model has the highest score; ties go to the one with more votes.
     """
     changes: list[LeaderChange] = []
     by_chance, since = 0.0, snapshots[0].day

@@ -59,9 +59,7 @@ class ModelRelease:
     """A release and the selection behind it.
 
     Attributes:
-        model: the tested model.
         released_as: the registered public model; the same as `model` if no other is named.
-        provider: its provider, None if unknown.
         at: time of the release, microseconds since 1970 UTC.
         disclosed_n: number of variants as the provider disclosed it.
         seen: variants of the family that were registered before the release, itself included.
@@ -168,7 +166,6 @@ def releases(state: RegistryState, scores: Mapping[str, VariantScore], tau: floa
     """Every release of the registry, in order of time.
 
     Args:
-        state: the registry.
         scores: model key → score of the variant as it was tested.
         tau: spread of the true qualities within a family, points; 0 attributes all of the gain to chance.
 
@@ -176,9 +173,8 @@ def releases(state: RegistryState, scores: Mapping[str, VariantScore], tau: floa
         BadCounts: a standard error is not above 0, or τ is negative.
     """
     released = [model for model in state.models.values() if model.released_at is not None]
-    return tuple(
-        _release(model, state, scores, tau) for model in sorted(released, key=lambda m: (m.released_at, m.name))
-    )
+    released.sort(key=lambda m: (m.released_at, m.name))
+    return tuple(_release(model, state, scores, tau) for model in released)
 
 
 def best_of_n(releases: Iterable[ModelRelease]) -> tuple[Finding, ...]:
@@ -206,16 +202,8 @@ def _release(
     model: RegisteredModel, state: RegistryState, scores: Mapping[str, VariantScore], tau: float
 ) -> ModelRelease:
     at = model.released_at or 0
-    seen = tuple(
-        sorted(
-            {model.name}
-            | {
-                other.name
-                for other in state.models.values()
-                if _variant_of(other, model) and (other.submitted_at or 0) <= at
-            }
-        )
-    )
+    earlier = (other for other in state.models.values() if (other.submitted_at or 0) <= at)
+    seen = tuple(sorted({model.name, *(other.name for other in earlier if _variant_of(other, model))}))
     public = model.released_as or model.name
     plain = ModelRelease(model.name, state.first_name(public), model.provider, at, model.variants_tested, seen)
     score = scores.get(model.name)

@@ -74,14 +74,8 @@ def style_difference(tested: StyleStatistics, released: StyleStatistics) -> tupl
 
 
 def version_mismatch(tested: ModelVersion, released: ModelVersion, curse: float = 0.0) -> tuple[Finding, ...]:
-    """Compares the released model with the tested one.
-
-    Args:
-        tested, released: the two versions.
-        curse: winner's curse of the tested one, points (`ratings.winners_curse`).
-    """
-    findings = [*_digests(tested, released), *_ratings(tested, released, curse), *_styles(tested, released)]
-    return tuple(findings)
+    """Compares the released model with the tested one, whose winner's curse is in points (`ratings.winners_curse`)."""
+    return (*_digests(tested, released), *_ratings(tested, released, curse), *_styles(tested, released))
 
 
 def _digests(tested: ModelVersion, released: ModelVersion) -> list[Finding]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import getpass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from pipeline import alert_text, jobs
-from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out, store_url
+from pipeline.cli.app import JsonOption, StoreOption, app, emit, emit_or_print, err, out, store_url
 from pipeline.cli.terminal_tables import alert_table
 from pipeline.errors import Usage
 from pipeline.jobs import moderation
@@ -52,7 +52,7 @@ def alerts(
         elif action == "show":
             with opened.read() as connection:
                 found = alert_queries.find_alert(connection, target)
-            _print(found, alert_text.explain(found), as_json)
+            emit_or_print(as_json, found, alert_text.explain(found), out, soft_wrap=True)
         else:
             who = name or getpass.getuser()
             with opened.write() as connection:
@@ -60,7 +60,7 @@ def alerts(
                     result = moderation.change_alert_state(connection, target, action, who, reason, hours)
                 else:
                     result = moderation.change_exclusion(connection, action, target, who, reason)
-            _print(result, result["done"], as_json)
+            emit_or_print(as_json, result, result["done"], out, soft_wrap=True)
 
 
 @app.command()
@@ -83,7 +83,6 @@ def replay(
         out.print(
             f"{one['at'][:16]}  {one['severity']:8}  {kind} {one['subject']['id']}: {one['direction']}{e}"
             f"  {alert_text.summarize(one)}",
-            highlight=False,
             soft_wrap=True,
         )
     raised = sum(one["severity"] != "cleared" for one in signals)
@@ -108,12 +107,5 @@ def _list_exclusions(store: Store, as_json: bool) -> None:
         emit([{"kind": e.kind, "target": e.target, "reason": e.reason, "name": e.name} for e in current])
         return
     for e in current:
-        out.print(f"{e.kind} {e.target}: {e.reason} (by {e.name})", highlight=False)
+        out.print(f"{e.kind} {e.target}: {e.reason} (by {e.name})")
     err.print(f"{len(current)} exclusions in force")
-
-
-def _print(value: dict[str, Any], text: str, as_json: bool) -> None:
-    if as_json:
-        emit(value)
-    else:
-        out.print(text, highlight=False, soft_wrap=True)

@@ -19,8 +19,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-err = Console(stderr=True)
-out = Console()
+err = Console(stderr=True, highlight=False)
+out = Console(highlight=False)
 
 StoreOption = Annotated[
     str | None, typer.Option("--store", help="postgresql://…, sqlite:///FILE or a file; default: INTEGRITY_STORE.")
@@ -36,3 +36,11 @@ def store_url(option: str | None) -> str:
 def emit(value: Any) -> None:
     """Print one JSON document."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def emit_or_print(as_json: bool, value: Any, text: str, console: Console = err, **options: Any) -> None:
+    """Print a result: one JSON document, or a text for people."""
+    if as_json:
+        emit(value)
+    else:
+        console.print(text, **options)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from pipeline.cli.app import JsonOption, emit, err, out
-from pipeline.cli.bench_group import bench
-from pipeline.devstack import PostgresServer
+from pipeline.cli.bench_group import PostgresqlOption, bench, temporary_databases
 from pipeline.devstack.process import free_port
 from pipeline.lab.bench import api_load, served_board
 from pipeline.settings import Settings
@@ -28,16 +25,14 @@ def api(
     turns: Annotated[int, typer.Option(min=1, help="Alternations of the empty route and the mix.")] = 4,
     seconds: Annotated[float, typer.Option(min=0.5, help="Length of a turn.")] = 3.0,
     connections: Annotated[int, typer.Option(min=1, help="Open connections, one request at a time on each.")] = 16,
-    postgresql: Annotated[bool, typer.Option("--postgresql", help="Use a real PostgreSQL; default: SQLite.")] = False,
+    postgresql: PostgresqlOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Requests per second and p99 of mixed reads while a worker runs, as ratios to an empty route."""
     options = Settings(voter_key="00" * 32, anchor="")
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="integrity-bench-")))
-        url = str(folder / "bench.db")
-        if postgresql:
-            url = stack.enter_context(PostgresServer(folder / "postgres")).create_database("bench_api")
+        folder, create_database = stack.enter_context(temporary_databases(postgresql))
+        url = create_database("bench_api")
         err.print("preparing three snapshots, and votes for the worker …")
         rest = served_board.prepare_store(folder, url, options, votes)
         port = free_port()
@@ -69,17 +64,15 @@ def api(
     for what, one in (("an empty route", empty), ("mixed reads", mixed)):
         out.print(
             f"{what}: {one.rate:,.0f} requests/s, p50 {one.p50 * 1e3:.1f} ms, p99 {one.p99 * 1e3:.1f} ms, "
-            f"by status {one.statuses}",
-            highlight=False,
+            f"by status {one.statuses}"
         )
-    out.print(f"{len(once)} addresses requested once, before the measurement: {made:.1f} s", highlight=False)
+    out.print(f"{len(once)} addresses requested once, before the measurement: {made:.1f} s")
     running = "it ran all the time" if busy else "it ENDED EARLY: give it more --votes"
-    out.print(f"the worker read {read:,} votes during the measurement; {running}", highlight=False)
+    out.print(f"the worker read {read:,} votes during the measurement; {running}")
     met = "[green]met[/]" if result["passed"] else "[red]missed[/]"
     out.print(
         f"{ratio:.2f} of the empty route's requests/s (bar {MIN_RATIO}), p99 {p99:.2f} times its p99 "
-        f"(bar {MAX_P99_RATIO:g}): {met}",
-        highlight=False,
+        f"(bar {MAX_P99_RATIO:g}): {met}"
     )
 
 

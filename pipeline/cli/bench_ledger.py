@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pipeline.cli.app import JsonOption, emit, err, out
-from pipeline.cli.bench_group import bench
-from pipeline.devstack import PostgresServer
+from pipeline.cli.bench_group import PostgresqlOption, bench, temporary_databases
 from pipeline.lab.bench import ledger_costs
 
 
 @bench.command()
 def ledger(
     votes: Annotated[int, typer.Option(min=20_000, help="Votes in the log.")] = 1_000_000,
-    postgresql: Annotated[bool, typer.Option("--postgresql", help="Use a real PostgreSQL; default: SQLite.")] = False,
+    postgresql: PostgresqlOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Ratios within one run: sealing, verifying a bundle, refreshing a long log, proving a vote."""
-
-    def report(what: str) -> None:
-        err.print(what, highlight=False)
-
-    with tempfile.TemporaryDirectory(prefix="integrity-bench-") as name:
-        folder = Path(name)
-        if postgresql:
-            with PostgresServer(folder / "postgres") as server:
-                found = ledger_costs.measure(server.create_database, folder, votes, report)
-        else:
-            found = ledger_costs.measure(lambda one: str(folder / f"{one}.db"), folder, votes, report)
+    with temporary_databases(postgresql) as (folder, create_database):
+        found = ledger_costs.measure(create_database, folder, votes, err.print)
     ratios = found.ratios
     bars = {"seal": ledger_costs.LEAST_SEAL, "verify": ledger_costs.MOST_VERIFY, "refresh": ledger_costs.MOST_REFRESH}
     if as_json:
@@ -49,5 +37,5 @@ def ledger(
         f"{ledger_costs.NEW_VOTES:,} (bar: at most {bars['refresh']:g})",
         f"proof of a vote: {found.tiles_read} tiles read, {found.path} hashes (bar: {found.most_tiles} tiles)",
     ):
-        out.print(line, highlight=False)
+        out.print(line)
     out.print("[green]met[/]" if found.passed else "[red]missed[/]")

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from pipeline.cli.app import JsonOption, emit, err, out
 from pipeline.cli.bench_group import bench
+from pipeline.cli.terminal_tables import titled_table
 from pipeline.errors import Usage
 from pipeline.lab.bench import rating_comparison, rating_tables
 from pipeline.lab.bench.interval_coverage import CoverageBand, simulate_coverage
@@ -52,28 +53,23 @@ def ratings(
         bar = f"bar {rating_comparison.BARS[task.task]:.0f}×, less memory than every peer: "
         out.print(
             f"{task.ratio:.1f}× as fast as {task.faster.engine} (first call {task.ratio_first:.1f}×{_cpu(task)}); {bar}"
-            + ("[green]met[/]" if task.passed else "[red]missed[/]"),
-            highlight=False,
+            + ("[green]met[/]" if task.passed else "[red]missed[/]")
         )
     if bands:
         out.print(_coverage_table(bands, boards))
     if measured:
         peers = ", ".join(f"{peer} {version}" for peer, version in sorted(versions.items()))
-        out.print(f"{peers}; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", highlight=False)
+        out.print(f"{peers}; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
 
 
 def _compare(
     wanted: tuple[str, ...], repeats: int, peer_rounds: int, votes: int
 ) -> tuple[list[rating_comparison.ComparedTask], dict[str, str]]:
-    runner = rating_comparison.RatingComparison(
-        peers_python(), repeats, peer_rounds, lambda text: err.print(text, highlight=False)
-    )
+    runner = rating_comparison.RatingComparison(peers_python(), repeats, peer_rounds, err.print)
     measured = []
     with tempfile.TemporaryDirectory(prefix="integrity-bench-") as name:
         real, synthetic = Path(name) / "real.parquet", Path(name) / "synthetic.parquet"
-        err.print(
-            f"real counts as {rating_tables.write_real_votes(real):,} rows; {votes:,} synthetic rows …", highlight=False
-        )
+        err.print(f"real counts as {rating_tables.write_real_votes(real):,} rows; {votes:,} synthetic rows …")
         rating_tables.write_synthetic_votes(synthetic, votes)
         for task in wanted:
             for table, path in (("real", real), ("synthetic", synthetic)):
@@ -97,9 +93,8 @@ def _cpu(task: rating_comparison.ComparedTask) -> str:
 
 def _table(task: rating_comparison.ComparedTask) -> Table:
     rows = "1,670,250 real votes, 129 models" if task.table == "real" else "synthetic votes, 243 models"
-    table = Table(title=f"{_TITLES[task.task]}: {rows}", title_justify="left", header_style="bold")
-    for name in ("", "first s", "warm s", "CPU s", "peak MB", "worst error, points"):
-        table.add_column(name, justify="left" if not name else "right")
+    columns = ("", "first s", "warm s", "CPU s", "peak MB", "worst error, points")
+    table = titled_table(f"{_TITLES[task.task]}: {rows}", columns)
     for run in task.runs:
         engine = f"{run.engine} ({run.extrapolated} rounds run)" if run.extrapolated else run.engine
         if run.failed:
@@ -118,9 +113,8 @@ _TITLES = {
 
 
 def _coverage_table(bands: tuple[CoverageBand, ...], boards: int) -> Table:
-    table = Table(title=f"Coverage of 95% intervals, {boards:,} boards", title_justify="left", header_style="bold")
-    for name in ("votes", "models", "ours", "with a peer's ridge", "94% to 96%"):
-        table.add_column(name, justify="right")
+    columns = ("votes", "models", "ours", "with a peer's ridge", "94% to 96%")
+    table = titled_table(f"Coverage of 95% intervals, {boards:,} boards", columns)
     for band in bands:
         reach = f"{band.low:,} – {band.high:,}" if band.high < 10**9 else f"{band.low:,} –"
         met = "[green]met[/]" if band.passed else "[red]missed[/]"

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from pipeline.cli.app import JsonOption, emit, err, out
 from pipeline.cli.bench_group import bench
+from pipeline.cli.terminal_tables import titled_table
 from pipeline.lab.bench import selection_bias as simulation
 
 
@@ -37,8 +38,7 @@ def selection(
         out.print(_table(one))
     out.print(
         f"Bars where N is disclosed: bias at most {simulation.MOST_BIAS}, RMSE at most {simulation.MOST_RMSE} "
-        f"(N = {simulation.N}, τ = {simulation.TAU:g}, s = {simulation.SE})",
-        highlight=False,
+        f"(N = {simulation.N}, τ = {simulation.TAU:g}, s = {simulation.SE})"
     )
 
 
@@ -49,9 +49,7 @@ def _document(one: simulation.SelectionSimulation) -> dict[str, object]:
 
 def _table(one: simulation.SelectionSimulation) -> Table:
     title = f"{one.what}: {one.rounds:,} rounds, s = {one.se:.2f} points"
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for name in ("", "bias", "RMSE", "95% intervals hold", "bar"):
-        table.add_column(name, justify="right" if name else "left")
+    table = titled_table(title, ("", "bias", "RMSE", "95% intervals hold", "bar"))
     for each in one.estimators:
         met = {None: "", True: "[green]met[/]", False: "[red]missed[/]"}[each.passed]
         share = "" if each.coverage is None else f"{each.coverage:.1%}"

@@ -101,17 +101,14 @@ def _published(environment: _Environment, votes: int, voters: int) -> tuple[int,
 def _bare(environment: _Environment, votes: int) -> Throughput:
     """The bare loop over half of the votes; measured before and after the worker, because the machine drifts."""
     err.print("bare client loop …")
-    return in_fresh_process(
-        stream_throughput.measure_bare_loop, environment.kafka.bootstrap, votes // 2, environment.options.batch_votes
-    )
+    measure, batch = stream_throughput.measure_bare_loop, environment.options.batch_votes
+    return in_fresh_process(measure, environment.kafka.bootstrap, votes // 2, batch)
 
 
 def _without_detectors(environment: _Environment, watched: float) -> dict[str, Any]:
     err.print("worker into PostgreSQL without detectors …")
-    url = environment.database("bench_bare")
-    done = in_fresh_process(
-        stream_throughput.measure_kafka_worker, environment.kafka.bootstrap, url, environment.options, False
-    )
+    url, measure = environment.database("bench_bare"), stream_throughput.measure_kafka_worker
+    done = in_fresh_process(measure, environment.kafka.bootstrap, url, environment.options, False)
     return _figures(done) | _ratio("detectors", watched, done.rate, "the worker without detectors")
 
 
@@ -122,22 +119,17 @@ def _sqlite(environment: _Environment, votes: int) -> dict[str, Any]:
         part.writelines(line for _, line in zip(range(votes), lines, strict=False))
     in_fresh_process(stream_throughput.load_and_rate, filled, environment.folder / "before.jsonl", environment.options)
     done = in_fresh_process(stream_throughput.measure_file_worker, file, filled, environment.options)
-    bare = in_fresh_process(
-        stream_throughput.measure_executemany, filled, f"{environment.folder}/bare.db", environment.options, votes
-    )
-    return (
-        _figures(done)
-        | {"executemany": round(bare.rate, 1)}
-        | _ratio("sqlite", done.rate, bare.rate, "a bare executemany of the same rows")
-    )
+    measure, empty = stream_throughput.measure_executemany, f"{environment.folder}/bare.db"
+    bare = in_fresh_process(measure, filled, empty, environment.options, votes)
+    ratio = _ratio("sqlite", done.rate, bare.rate, "a bare executemany of the same rows")
+    return {**_figures(done), "executemany": round(bare.rate, 1), **ratio}
 
 
 def _two_workers(environment: _Environment, one: float) -> dict[str, Any]:
     err.print("two workers into PostgreSQL …")
     url = environment.database("bench_two")
-    rate = stream_throughput.measure_group(
-        environment.kafka.bootstrap, url, environment.options, 2, environment.partitions
-    )
+    bootstrap, options = environment.kafka.bootstrap, environment.options
+    rate = stream_throughput.measure_group(bootstrap, url, options, 2, environment.partitions)
     figures = {"rate": round(rate, 1)} | _ratio("two_workers", rate, one, "one worker")
     cores = os.cpu_count() or 1
     if cores < _CORES:
@@ -169,8 +161,7 @@ def _print(result: dict[str, Any]) -> None:
     """One line for each measurement: rate, ratio, whether the bar is met, memory."""
     out.print(
         f"{result['votes']:,} votes, {result['voters']:,} voters, {result['cores']} cores;"
-        f" published at {result['publish']:,.0f}/s",
-        highlight=False,
+        f" published at {result['publish']:,.0f}/s"
     )
     for name, what in _WHAT.items():
         if name not in result:
@@ -180,10 +171,10 @@ def _print(result: dict[str, Any]) -> None:
         if "ratio" in one:
             verdict = {True: "met", False: "NOT MET", None: f"not evaluated: {one.get('why')}"}[one["met"]]
             line += f"   {one['ratio']:.2f} of {one['of']} (bar {one['bar']}: {verdict})"
-        out.print(line, highlight=False, soft_wrap=True)
+        out.print(line, soft_wrap=True)
         if one.get("memory_mb"):
             after = ", ".join(f"{mb:,}" for mb in one["memory_mb"])
-            out.print(f"{'':34} memory {after} MB after 20, 60 and 100%; peak {one['peak_mb']:,} MB", highlight=False)
+            out.print(f"{'':34} memory {after} MB after 20, 60 and 100%; peak {one['peak_mb']:,} MB")
 
 
 @contextmanager

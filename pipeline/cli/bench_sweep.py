@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pipeline.cli.app import JsonOption, emit, err, out
-from pipeline.cli.bench_group import bench
-from pipeline.devstack import PostgresServer
+from pipeline.cli.bench_group import PostgresqlOption, bench, temporary_databases
 from pipeline.lab.bench import sweep_costs
 from pipeline.settings import Settings
 
@@ -22,41 +19,26 @@ def sweep(
     models: Annotated[int, typer.Option(min=20, help="Models; a tenth of them are private.")] = 300,
     providers: Annotated[int, typer.Option(min=2, help="Providers.")] = 40,
     repeats: Annotated[int, typer.Option(min=1, help="How often a read and a sweep alternate.")] = 2,
-    postgresql: Annotated[bool, typer.Option("--postgresql", help="Use a real PostgreSQL; default: SQLite.")] = False,
+    postgresql: PostgresqlOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Seconds and memory of a sweep over a large board, compared with one read of its segments and a fit."""
     options = Settings(voter_key="00" * 32, anchor="")
-    err.print(f"{votes:,} votes on {models} models of {providers} providers: preparing …", highlight=False)
-    with tempfile.TemporaryDirectory(prefix="integrity-bench-") as name:
-        folder = Path(name)
-        if postgresql:
-            with PostgresServer(folder / "postgres") as server:
-                url = server.create_database("bench_sweep")
-                found = sweep_costs.measure(url, options, votes, models, providers, repeats)
-        else:
-            found = sweep_costs.measure(str(folder / "bench.db"), options, votes, models, providers, repeats)
+    err.print(f"{votes:,} votes on {models} models of {providers} providers: preparing …")
+    with temporary_databases(postgresql) as (_, create_database):
+        found = sweep_costs.measure(create_database("bench_sweep"), options, votes, models, providers, repeats)
     if as_json:
-        emit(
-            {
-                **asdict(found),
-                "ratio": found.ratio,
-                "ratio_cpu": found.ratio_cpu,
-                "memory_mb": found.memory_mb,
-                "bars": {"ratio": sweep_costs.MOST_TIMES, "memory_mb": sweep_costs.MOST_MB},
-                "passed": found.passed,
-            }
-        )
+        bars = {"ratio": sweep_costs.MOST_TIMES, "memory_mb": sweep_costs.MOST_MB}
+        derived = {name: getattr(found, name) for name in ("ratio", "ratio_cpu", "memory_mb", "passed")}
+        emit({**asdict(found), **derived, "bars": bars})
         return
     for what, runs in (("one read with a fit", found.read), ("a sweep", found.sweep)):
         times = ", ".join(f"{one.seconds:.1f} s (CPU {one.cpu:.1f} s, {one.peak_mb:,.0f} MB)" for one in runs)
-        out.print(f"{what}: {times}", highlight=False)
+        out.print(f"{what}: {times}")
     longest = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in list(found.parts.items())[:6])
-    out.print(f"longest parts of a sweep: {longest}", highlight=False)
+    out.print(f"longest parts of a sweep: {longest}")
     met = "[green]met[/]" if found.passed else "[red]missed[/]"
     out.print(
         f"{found.ratio:.2f} times one read (bar {sweep_costs.MOST_TIMES:g}; in CPU seconds {found.ratio_cpu:.2f}), "
-        f"{found.memory_mb:,.0f} MB "
-        f"(bar {sweep_costs.MOST_MB:,.0f}): {met}",
-        highlight=False,
+        f"{found.memory_mb:,.0f} MB (bar {sweep_costs.MOST_MB:,.0f}): {met}"
     )

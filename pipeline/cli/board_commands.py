@@ -6,7 +6,6 @@ from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.table import Table
 
 from pipeline import jobs
 from pipeline.api.move_reasons import move_reason
@@ -30,13 +29,12 @@ def refresh(store: StoreOption = None, as_json: JsonOption = False) -> None:
         return
     err.print(
         f"snapshot {result['sequence']} ({result['snapshot'][:12]}): {result['votes_counted']:,} votes counted, "
-        f"{result['votes_excluded']:,} excluded, log of {result['log_size']:,}",
-        highlight=False,
+        f"{result['votes_excluded']:,} excluded, log of {result['log_size']:,}"
     )
     for model in result["unrated"]:
-        err.print(f"  not rated: {model['model']}: {model['reason']}", highlight=False)
+        err.print(f"  not rated: {model['model']}: {model['reason']}")
     for warning in result["warnings"]:
-        err.print(f"  {terminal_tables.quality_warning(warning)}", highlight=False, markup=False)
+        err.print(f"  {terminal_tables.quality_warning(warning)}", markup=False)
 
 
 @app.command()
@@ -65,9 +63,9 @@ def leaderboard(
     title = f"Snapshot {found.sequence} ({found.snapshot_id[:12]}), {view}, {day}"
     out.print(terminal_tables.board_table(rows, title, out.width))
     for line in terminal_tables.coefficient_lines(coefficients):
-        out.print(line, highlight=False, markup=False)
+        out.print(line, markup=False)
     for model in found.body["views"][view]["unrated"]:
-        out.print(f"not rated: {model['model']}: {model['reason']}", highlight=False)
+        out.print(f"not rated: {model['model']}: {model['reason']}")
 
 
 def _parse_time(text: str | None) -> int | None:
@@ -89,15 +87,12 @@ def diff(
 ) -> None:
     """Show which models rose or fell between two snapshots, and why: new votes, exclusions, settings."""
     with existing_store(store_url(store)) as opened, opened.read() as connection:
-        found = compare_snapshots(
-            connection, snapshots.find(connection, before), snapshots.find(connection, after), view
-        )
+        pair = snapshots.find(connection, before), snapshots.find(connection, after)
+        found = compare_snapshots(connection, *pair, view)
     if as_json:
         emit(_diff_document(found))
         return
-    table = Table(title=_diff_title(found), title_justify="left", header_style="bold")
-    for name in ("moved", "rank", "model", "why"):
-        table.add_column(name, justify="left" if name in {"model", "why"} else "right", overflow="fold")
+    table = terminal_tables.titled_table(_diff_title(found), ("moved", "rank", "model", "why"), {"model", "why"})
     for one in found.moves:
         if one.places != 0:
             change = terminal_tables.rank_change(one.places or 0)
@@ -106,7 +101,7 @@ def diff(
     for what, entries in (("excluded", found.excluded), ("restored", found.restored)):
         for e in entries:
             line = f"{what}: {e['kind']} {e['target']}: {e['reason']} (by {e['name']})"
-            out.print(line, highlight=False, markup=False)
+            out.print(line, markup=False)
 
 
 def _diff_title(found: BoardDiff) -> str:

@@ -20,12 +20,11 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from pipeline import alert_text, jobs, settings
 from pipeline.cli.app import JsonOption, app, emit, err, out
 from pipeline.cli.server_commands import serve_store
-from pipeline.cli.terminal_tables import alert_table, comparison_table
+from pipeline.cli.terminal_tables import alert_table, comparison_table, titled_table
 from pipeline.detectors import VOTER, WINDOW
 from pipeline.errors import Usage
 from pipeline.events.pseudonym import format_pseudonym
@@ -170,11 +169,10 @@ def _print(result: Mapping[str, Any]) -> None:
     out.print(alert_table(result["alerts"][:20], out.width))
     critical = [a for a in result["alerts"] if (a["severity"], a["subject"]["kind"]) == ("critical", "voter")]
     if critical:
-        out.print(alert_text.explain(critical[0]), highlight=False, soft_wrap=True)
+        out.print(alert_text.explain(critical[0]), soft_wrap=True)
         out.print()
-    table = Table(title="Simulated attackers, and how many were found", title_justify="left", header_style="bold")
-    for name in ("kind", "voters", "warned", "critical (excluded)"):
-        table.add_column(name, justify="left" if name == "kind" else "right")
+    columns = ("kind", "voters", "warned", "critical (excluded)")
+    table = titled_table("Simulated attackers, and how many were found", columns, {"kind"})
     for row in result["attackers"]:
         voters = "all others" if row["voters"] is None else str(row["voters"])
         table.add_row(row["kind"], voters, str(row["warned"]), str(row["excluded"]))
@@ -183,24 +181,22 @@ def _print(result: Mapping[str, Any]) -> None:
         f"\n[bold]What the attack would have gained:[/] with {result['attack_votes']:,} votes among "
         f"{result['votes']:,}, {gain['model']} has rank {gain['raw_rank']} ({gain['raw_rating']:.1f}) in the raw "
         f"view; without the excluded votes it has rank {gain['defended_rank']} ({gain['defended_rating']:.1f}): "
-        f"{gain['points']:+.1f} points, {gain['defended_rank'] - gain['raw_rank']} places.",
-        highlight=False,
+        f"{gain['points']:+.1f} points, {gain['defended_rank'] - gain['raw_rank']} places."
     )
     out.print(
         f"Snapshot {refreshed['sequence']} counts {refreshed['votes_counted']:,} votes and excludes "
         f"{refreshed['votes_excluded']:,}; {result['verified']['votes']:,} votes and "
-        f"{result['verified']['snapshots']} snapshots were recomputed and are identical.",
-        highlight=False,
+        f"{result['verified']['snapshots']} snapshots were recomputed and are identical."
     )
     for finding in result["sweep"]:
-        out.print(f"[bold]Finding of the sweep:[/] {finding['what']}.", highlight=False)
+        out.print(f"[bold]Finding of the sweep:[/] {finding['what']}.")
     out.print(
         f"\nThe store is {result['store']}. Next steps:\n"
         f"  {sys.argv[0]} serve --store {result['store']}\n"
         f"  {sys.argv[0]} alerts --store {result['store']}\n"
         f"  {sys.argv[0]} leaderboard --view raw --store {result['store']}\n"
         f"  {sys.argv[0]} verify --store {result['store']}",
-        highlight=False, soft_wrap=True,
+        soft_wrap=True,
     )  # fmt: skip
 
 

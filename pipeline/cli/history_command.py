@@ -11,6 +11,7 @@ from rich.table import Table
 
 from pipeline.audits.history import BoardHistory, StyleShifts, VoteCountDrop, VoteShares, board_history
 from pipeline.cli.app import JsonOption, app, emit, out
+from pipeline.cli.terminal_tables import titled_table
 from pipeline.errors import Usage
 from pipeline.formats.published_boards import read_published_boards
 
@@ -56,9 +57,7 @@ def _document(one: BoardHistory) -> dict[str, Any]:
         "style_shifts": [_style(style) for style in one.style],
         "shares": [_shares(shares) for shares in one.shares],
         "top_churn": {
-            "changes": [
-                {**asdict(change), "before": str(change.before), "day": str(change.day)} for change in one.top.changes
-            ],
+            "changes": [asdict(c) | {"before": str(c.before), "day": str(c.day)} for c in one.top.changes],
             "overtakings": one.top.overtakings,
             "by_chance_at_most": one.top.by_chance,
             "p_value": one.top.p_value,
@@ -94,7 +93,7 @@ def _shares(shares: VoteShares) -> dict[str, Any]:
 
 def _print(one: BoardHistory) -> None:
     def print_line(text: str) -> None:
-        out.print(text, highlight=False, markup=False)
+        out.print(text, markup=False)
 
     out.rule(f"{one.board}: {len(one.days)} snapshots, {one.days[0]} to {one.days[-1]}", align="left")
     print_line(
@@ -124,11 +123,8 @@ def _print(one: BoardHistory) -> None:
 
 
 def _largest_falls(one: BoardHistory) -> Table:
-    table = Table(title="Largest falls of a model's votes", title_justify="left", header_style="bold")
-    for name in ("model", "from", "to"):
-        table.add_column(name, overflow="fold")
-    table.add_column("before", justify="right")
-    table.add_column("after", justify="right")
+    columns = ("model", "from", "to", "before", "after")
+    table = titled_table("Largest falls of a model's votes", columns, columns[:3])
     for fall in sorted(one.falls, key=lambda f: f.after - f.before)[:_SHOWN]:
         table.add_row(str(fall.model), str(fall.start), str(fall.end), f"{fall.before:,}", f"{fall.after:,}")
     return table
@@ -136,15 +132,11 @@ def _largest_falls(one: BoardHistory) -> Table:
 
 def _share_table(one: BoardHistory) -> Table:
     first, last = one.shares[0], one.shares[-1]
-    table = Table(title="Shares of the votes", title_justify="left", header_style="bold")
-    table.add_column("organisation or licence group", overflow="fold")
-    table.add_column(str(first.day), justify="right")
-    table.add_column(str(last.day), justify="right")
+    group = "organisation or licence group"
+    table = titled_table("Shares of the votes", (group, str(first.day), str(last.day)), {group})
     top = sorted(last.organizations, key=lambda name: -last.organizations[name])[:_SHOWN]
-    for names, before, after in (
-        (top, first.organizations, last.organizations),
-        (sorted(last.groups), first.groups, last.groups),
-    ):
+    by_organization = (top, first.organizations, last.organizations)
+    for names, before, after in (by_organization, (sorted(last.groups), first.groups, last.groups)):
         for name in names:
             table.add_row(name or "(none given)", f"{before.get(name, 0):.1%}", f"{after[name]:.1%}")
     table.add_row("concentration (HHI)", f"{first.hhi:.3f}", f"{last.hhi:.3f}")

@@ -11,53 +11,36 @@ from importlib import import_module
 
 from pipeline.cli.app import app
 
-COMMAND_MODULES = {
-    "publish": ("publish_command",),
-    "work": ("worker_commands",),
-    "monitor": ("worker_commands",),
-    "refresh": ("board_commands",),
-    "leaderboard": ("board_commands",),
-    "diff": ("board_commands",),
-    "verify": ("verification_commands",),
-    "bundle": ("verification_commands",),
-    "receipt": ("verification_commands",),
-    "audit": ("ledger_commands",),
-    "retract": ("ledger_commands",),
-    "erase": ("ledger_commands",),
-    "rotate-key": ("ledger_commands",),
-    "witness": ("witness_commands",),
-    "alerts": ("alert_commands",),
-    "replay": ("alert_commands",),
-    "rate": ("rate_command",),
-    "history": ("history_command",),
-    "sweep": ("sweep_command",),
-    "provider": ("provider_command",),
-    "redteam": ("redteam_command",),
-    "migrate": ("store_commands",),
-    "pseudonym": ("store_commands",),
-    "rejects": ("store_commands",),
-    "doctor": ("store_commands",),
-    "serve": ("server_commands",),
-    "exporter": ("server_commands",),
-    "tokens": ("token_commands",),
-    "bench": (
-        "bench_stream",
-        "bench_ratings",
-        "bench_evidence",
-        "bench_selection",
-        "bench_sweep",
-        "bench_api",
-        "bench_ledger",
-    ),
-    "demo": ("demo_command",),
+_BENCHMARKS = ("stream", "ratings", "evidence", "selection", "sweep", "api", "ledger")
+_COMMANDS = {
+    "publish_command": "publish",
+    "worker_commands": "work monitor",
+    "board_commands": "refresh leaderboard diff",
+    "verification_commands": "verify bundle receipt",
+    "ledger_commands": "audit retract erase rotate-key",
+    "witness_commands": "witness",
+    "alert_commands": "alerts replay",
+    "rate_command": "rate",
+    "history_command": "history",
+    "sweep_command": "sweep",
+    "provider_command": "provider",
+    "redteam_command": "redteam",
+    "store_commands": "migrate pseudonym rejects doctor",
+    "server_commands": "serve exporter",
+    "token_commands": "tokens",
+    **dict.fromkeys((f"bench_{name}" for name in _BENCHMARKS), "bench"),
+    "demo_command": "demo",
 }
+COMMAND_MODULES: dict[str, tuple[str, ...]] = {}
+for _module, _names in _COMMANDS.items():
+    for _name in _names.split():
+        COMMAND_MODULES[_name] = (*COMMAND_MODULES.get(_name, ()), _module)
 
 
 def load(words: Sequence[str] = ()) -> None:
     """Register the command that a command line begins with; all commands, for help, if it begins with none."""
     command = next(iter(words), "")
-    every = dict.fromkeys(module for modules in COMMAND_MODULES.values() for module in modules)
-    for module in COMMAND_MODULES.get(command, every):
+    for module in COMMAND_MODULES.get(command, _COMMANDS):
         import_module(f"pipeline.cli.{module}")
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pipeline import jobs
-from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out, store_url
+from pipeline.cli.app import JsonOption, StoreOption, app, emit, emit_or_print, err, out, store_url
 from pipeline.errors import Usage
 from pipeline.jobs.custody import operator_actions
 
@@ -27,8 +27,8 @@ def audit(store: StoreOption = None, as_json: JsonOption = False) -> None:
     else:
         for part in report["parts"]:
             mark = "[green]ok[/]" if part["passed"] else "[bold red]wrong[/]"
-            out.print(f"{part['name']:8} {mark}  ", end="", highlight=False)
-            out.print(part["what"], highlight=False, markup=False)
+            out.print(f"{part['name']:8} {mark}  ", end="")
+            out.print(part["what"], markup=False)
     if not report["passed"]:
         raise typer.Exit(4)
 
@@ -46,10 +46,7 @@ def retract(
     Its leaf stays in the log; a second leaf records the retraction.
     """
     result = operator_actions.retract(store_url(store), vote, reason, name)
-    if as_json:
-        emit(result)
-    else:
-        err.print(f"leaf {result['leaf']} will be retracted by the next refresh", highlight=False)
+    emit_or_print(as_json, result, f"leaf {result['leaf']} will be retracted by the next refresh")
 
 
 @app.command()
@@ -63,10 +60,7 @@ def erase(
     if (vote is None) == (voter is None):
         raise Usage("expected either a vote's id or --voter ID")
     result = operator_actions.erase(store_url(store), vote_id=vote, voter_id=voter)
-    if as_json:
-        emit(result)
-    else:
-        err.print(f"erased the voter of {result['erased']} votes")
+    emit_or_print(as_json, result, f"erased the voter of {result['erased']} votes")
 
 
 @app.command("rotate-key")
@@ -76,5 +70,5 @@ def rotate_key(store: StoreOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         emit(result)
     else:
-        err.print(f"the snapshot after number {result['after']} is signed with the old key and with", highlight=False)
-        out.print(result["key"], highlight=False, markup=False, soft_wrap=True)
+        err.print(f"the snapshot after number {result['after']} is signed with the old key and with")
+        out.print(result["key"], markup=False, soft_wrap=True)

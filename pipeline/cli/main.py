@@ -22,7 +22,7 @@ def main() -> None:
         if "--json" in sys.argv:
             place = {"reason": error.reason, "where": error.where} if isinstance(error, Refuted) else {}
             emit({"error": type(error).__name__, "message": str(error), **place})
-        err.print(f"[bold red]{type(error).__name__}[/]: {error}", highlight=False, soft_wrap=True)
+        err.print(f"[bold red]{type(error).__name__}[/]: {error}", soft_wrap=True)
         sys.exit(_exit_status(error))
     except KeyboardInterrupt:
         sys.exit(130)

@@ -10,7 +10,7 @@ import typer
 from rich.progress import Progress, TaskID
 
 from pipeline import settings
-from pipeline.cli.app import JsonOption, app, emit, err
+from pipeline.cli.app import JsonOption, app, emit_or_print
 from pipeline.cli.stream_options import ColumnsOption, OutcomesOption, parse_kafka_url, progress_bar
 from pipeline.errors import Usage
 from pipeline.formats import ColumnMapping
@@ -49,10 +49,8 @@ def publish(
             bar.update(task, completed=sum(sent.values()), total=sum(sent.values()))
             total = {kind: total[kind] + count for kind, count in sent.items()}
     result = {"topic": name, "published": total["votes"], "registry": total["registry"], "files": len(files)}
-    if as_json:
-        emit(result)
-    else:
-        err.print(f"published {total['votes']:,} votes and {total['registry']:,} registry events to {name}")
+    text = f"published {total['votes']:,} votes and {total['registry']:,} registry events to {name}"
+    emit_or_print(as_json, result, text)
 
 
 def _completed(bar: Progress, task: TaskID, count: int) -> None:

@@ -97,19 +97,17 @@ def _board_rows(board: Leaderboard) -> list[dict[str, Any]]:
         board.rating, board.se, board.lower, board.upper, board.rank, board.rank_best, board.rank_worst,
         joint.best, joint.worst, board.votes,
     )  # fmt: skip
-    return [
-        dict(zip(_COLUMNS, (model, *(column[i].item() for column in columns)), strict=True))
-        for i, model in enumerate(board.models)
-    ]
+    return _rows(board, _COLUMNS, columns)
+
+
+def _rows(board: Leaderboard, names: Sequence[str], columns: Sequence[Any]) -> list[dict[str, Any]]:
+    rows = zip(board.models, *(column.tolist() for column in columns), strict=True)
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def _group_rows(board: Leaderboard) -> list[dict[str, Any]]:
     columns = (board.rating, board.lower, board.upper, board.rank, board.rank_best, board.rank_worst, board.votes)
-    names = ("model", "rating", "lower", "upper", "rank", "rank_best", "rank_worst", "votes")
-    return [
-        dict(zip(names, (model, *(column[i].item() for column in columns)), strict=True))
-        for i, model in enumerate(board.models)
-    ]
+    return _rows(board, ("model", "rating", "lower", "upper", "rank", "rank_best", "rank_worst", "votes"), columns)
 
 
 def _document(rated: BattleRatings, rows: list[dict[str, Any]], options: RatingOptions) -> dict[str, Any]:
@@ -169,26 +167,26 @@ def _print(rated: BattleRatings, rows: list[dict[str, Any]], name: str, options:
     by = " by voter" if options.by_voter else ""
     out.print(board_table(rows, f"{name}: {rated.votes:,} votes, {how}{interval}{by}", out.width))
     if rated.without_style:
-        out.print(f"{rated.without_style:,} votes without style counts were not used", highlight=False)
+        out.print(f"{rated.without_style:,} votes without style counts were not used")
     for line in coefficient_lines(_coefficients(rated, options.level)):
-        out.print(line, highlight=False, markup=False)
+        out.print(line, markup=False)
     for name_left in rated.constant:
-        out.print(f"{name_left:8} never differs between the two sides of a vote", highlight=False)
+        out.print(f"{name_left:8} never differs between the two sides of a vote")
     for group in rated.groups:
         title = f"{group.label}: {group.votes:,} votes"
         if group.board is None:
-            out.print(f"{title}: not rated: {group.reason}", highlight=False, markup=False)
+            out.print(f"{title}: not rated: {group.reason}", markup=False)
         else:
             out.print(board_table(_group_rows(group.board), title, out.width))
     for swap in rated.swaps:
         if swap is not None:
-            out.print(_sentence(swap), highlight=False, markup=False)
+            out.print(_sentence(swap), markup=False)
     if rated.dethroned is not None:
-        out.print(f"First place: {_sentence(rated.dethroned)}", highlight=False, markup=False)
+        out.print(f"First place: {_sentence(rated.dethroned)}", markup=False)
     for voter, v in rated.voters:
         exact = "" if v.exact is None else f" ({v.exact:+.2f} by refit)"
         line = f"voter {voter}: {v.votes:,} votes move {v.model} by {v.points:+.2f} points{exact}"
-        out.print(line, highlight=False, markup=False)
+        out.print(line, markup=False)
 
 
 def _sentence(swap: RankSwap) -> str:
@@ -213,13 +211,8 @@ _WRITERS: dict[str, Callable[[Path, Sequence[dict[str, Any]]], None]] = {".csv":
 @contextmanager
 def _progress(quiet: bool) -> Iterator[Any]:
     """A function that shows each step as a bar on standard error."""
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
+    text = TextColumn("{task.description}")
+    columns = (SpinnerColumn(), text, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True, disable=quiet) as bar:
 
         @contextmanager

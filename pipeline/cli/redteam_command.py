@@ -38,17 +38,17 @@ def redteam(
     rows: list[ScenarioResult] = []
     for one in SCENARIOS:
         if one.name in wanted:
-            err.print(f"{one.name}: {one.what} …", highlight=False)
+            err.print(f"{one.name}: {one.what} …")
             rows.append(evaluate_scenario(one, votes, seed))
     skewed: list[sampling_scenarios.SamplingResult] = []
     for name in sampling_scenarios.SAMPLING_SCENARIOS:
         if name in wanted:
-            err.print(f"{name}: a board of a month …", highlight=False)
+            err.print(f"{name}: a board of a month …")
             skewed.append(sampling_scenarios.run_sampling_scenario(name, 6 * votes, seed))
     audit_cases = _run_audits(wanted, seed)
     peers: list[BaselineComparison] = []
     if not scenario:
-        err.print("voters of 100 votes, compared with the baselines …", highlight=False)
+        err.print("voters of 100 votes, compared with the baselines …")
         peers = compare_with_baselines(seed=seed)
     if as_json:
         emit(
@@ -61,13 +61,8 @@ def redteam(
         )
     else:
         tables: tuple[tuple[Callable[..., Table], list[Any]], ...] = (
-            (_found, rows),
-            (_lost, rows),
-            (_window_alerts, rows),
-            (_baselines, rows),
-            (_sampled, skewed),
-            (_audits, audit_cases),
-            (_peers, peers),
+            *((table, rows) for table in (_found, _lost, _window_alerts, _baselines)),
+            *((_sampled, skewed), (_audits, audit_cases), (_peers, peers)),
         )
         for table, shown in tables:
             if shown:
@@ -84,7 +79,7 @@ def _run_audits(wanted: list[str], seed: int) -> list[audit_scenarios.AuditCaseR
     results: list[audit_scenarios.AuditCaseResult] = []
     for name, case in audit_scenarios.AUDIT_CASES.items():
         if name in wanted:
-            err.print(f"{name}: the slow audits …", highlight=False)
+            err.print(f"{name}: the slow audits …")
             results += case(seed)
     return results
 

@@ -49,7 +49,7 @@ def serve_store(store: Store, host: str, port: int) -> None:
         except OSError as error:
             raise Unavailable(f"expected a free port at {host}:{port}, got: {error.strerror}") from error
         address = f"[{host}]" if ":" in host else host
-        err.print(f"serving the board at http://{address}:{listener.getsockname()[1]}/", highlight=False)
+        err.print(f"serving the board at http://{address}:{listener.getsockname()[1]}/")
         config = uvicorn.Config(
             create_app(store), log_level="warning", access_log=False, server_header=False, timeout_keep_alive=15,
             limit_concurrency=1_000, h11_max_incomplete_event_size=65_536, timeout_graceful_shutdown=5,
@@ -70,7 +70,7 @@ def exporter(
     opened = open_store(store_url(store))
     collector = StoreCollector(lambda: jobs.read_store_status(opened), version("leaderboard-integrity"))
     server = serve_metrics(collector.own_registry(), port, host=host)
-    err.print(f"metrics on http://{host}:{server.port}/metrics", highlight=False)
+    err.print(f"metrics on http://{host}:{server.port}/metrics")
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())

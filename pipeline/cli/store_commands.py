@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from pipeline import jobs, settings
 from pipeline.cli import terminal_tables
-from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out, store_url
+from pipeline.cli.app import JsonOption, StoreOption, app, emit, emit_or_print, err, out, store_url
 from pipeline.errors import IntegrityError
 from pipeline.events.pseudonym import format_pseudonym
 from pipeline.open_store import existing_store, open_store
@@ -36,7 +36,7 @@ def migrate(store: StoreOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         emit({"store": opened.url, "tables": NEWEST, "windows_rebuilt": rebuilt})
         return
-    err.print(f"{opened.url} has tables of version {NEWEST}", highlight=False)
+    err.print(f"{opened.url} has tables of version {NEWEST}")
     if rebuilt:
         err.print(f"rebuilt {rebuilt:,} windows from the votes")
 
@@ -50,10 +50,7 @@ def pseudonym(
     """Show the pseudonym of a voter in this store."""
     with existing_store(store_url(store)) as opened:
         label = format_pseudonym(opened.pseudonym(voter_id))
-    if as_json:
-        emit({"pseudonym": label})
-    else:
-        out.print(label, highlight=False)
+    emit_or_print(as_json, {"pseudonym": label}, label, out)
 
 
 @app.command()
@@ -70,9 +67,7 @@ def rejects(
         return
     for r in listed:
         place = r["origin"] or r["source"].rpartition(":")[2]
-        out.print(
-            f"{place} partition {r['partition']} offset {r['offset']}: {r['reason']}: {r['detail']}", highlight=False
-        )
+        out.print(f"{place} partition {r['partition']} offset {r['offset']}: {r['reason']}: {r['detail']}")
     err.print(f"{len(listed)} rejects")
 
 
@@ -93,14 +88,14 @@ def doctor(store: StoreOption = None, as_json: JsonOption = False) -> None:
         emit({"healthy": healthy, **report})
     else:
         for name, number in report["versions"].items():
-            out.print(f"{name:24} {number}", highlight=False)
+            out.print(f"{name:24} {number}")
         for one in report["settings"]:
-            out.print(f"{one['name']:42} {one['value']!s:36} {one['source']}", highlight=False)
+            out.print(f"{one['name']:42} {one['value']!s:36} {one['source']}")
         for name, source in report["unknown_settings"].items():
-            out.print(f"{name:42} unknown, ignored ({source})", highlight=False)
+            out.print(f"{name:42} unknown, ignored ({source})")
         for warning in report["store"].pop("quality_warnings", ()):
-            out.print(terminal_tables.quality_warning(warning), highlight=False, markup=False)
-        out.print(f"settings digest {report['settings_digest'][:16]}; store: {report['store']}", highlight=False)
+            out.print(terminal_tables.quality_warning(warning), markup=False)
+        out.print(f"settings digest {report['settings_digest'][:16]}; store: {report['store']}")
     if not healthy:
         raise typer.Exit(1)
 

@@ -39,17 +39,16 @@ def sweep(
             alone = "" if one["discovery"] is not False else " (no alert: too weak among all tests of all sweeps)"
             out.print(Text(f"{one['severity']:8} ", style=style) + Text(f"{where}\n         {one['what']}{alone}"))
         if len(report["findings"]) > _SHOWN:
-            out.print(f"… {len(report['findings']) - _SHOWN} more; --json prints all", highlight=False)
+            out.print(f"… {len(report['findings']) - _SHOWN} more; --json prints all")
         for name, about in report["audits"].items():
             if "not looked at" in about:
-                out.print(f"skipped: {name}: {about['not looked at']}", highlight=False, markup=False)
+                out.print(f"skipped: {name}: {about['not looked at']}", markup=False)
         for verdict in report["policy"]:
             mark, style = _MARKS[verdict["passed"]]
             out.print(Text(f"{mark:10} ", style=style) + Text(f"{verdict['rule']}: {verdict['what']}"))
         out.print(
             f"{len(report['findings'])} findings in {report['votes']:,} votes; alerts: {report['alerts']['told']} "
-            f"opened or updated, {report['alerts']['cleared']} cleared",
-            highlight=False,
+            f"opened or updated, {report['alerts']['cleared']} cleared"
         )
     if report["findings"] or any(verdict["passed"] is False for verdict in report["policy"]):
         raise typer.Exit(1)

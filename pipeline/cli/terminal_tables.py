@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
@@ -88,6 +88,14 @@ def _table(title: str, columns: Sequence[_Column], rows: Sequence[Mapping[str, A
         table.add_column(name, justify="left" if left else "right", overflow="fold" if left else "ellipsis")
     for row in rows:
         table.add_row(*(cell(row) for _, _, cell in kept))
+    return table
+
+
+def titled_table(title: str, columns: Iterable[str], left: Collection[str] = ("",)) -> Table:
+    """A table without rows; its columns are aligned to the right except those in `left`, and fold long cells."""
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for name in columns:
+        table.add_column(name, justify="left" if name in left else "right", overflow="fold")
     return table
 
 

@@ -34,15 +34,14 @@ def tokens(
     with existing_store(store_url(store)) as opened:
         if action == "add":
             at = now()
+            end = at + round(days * DAY)
             with opened.write() as connection:
-                token = operator_tokens.create(
-                    connection, str(owner), scope or [], who, reason, at, at + round(days * DAY)
-                )
+                token = operator_tokens.create(connection, str(owner), scope or [], who, reason, at, end)
             if as_json:
                 emit({"name": owner, "token": token})
             else:
                 err.print("Store this token now: it is not shown again.")
-                out.print(token, highlight=False, soft_wrap=True)
+                out.print(token, soft_wrap=True)
         elif action == "revoke":
             with opened.write() as connection:
                 operator_tokens.revoke(connection, str(owner), who, reason, now())
@@ -61,7 +60,7 @@ def _list(rows: list[dict[str, Any]], as_json: bool) -> None:
         out.print(
             f"{row['name']}: {', '.join(row['scopes'])}, until {row['expires_at']}; made by {row['made_by']}: "
             f"{row['reason']}{ended}",
-            highlight=False, markup=False, soft_wrap=True,
+            markup=False, soft_wrap=True,
         )  # fmt: skip
     err.print(f"{len(rows)} tokens")
 

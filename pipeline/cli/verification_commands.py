@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out, store_url
+from pipeline.cli.app import JsonOption, StoreOption, app, emit, emit_or_print, err, out, store_url
 from pipeline.errors import Usage
 from pipeline.ledger import bundle as bundles
 from pipeline.ledger import canonical_json
@@ -52,23 +52,18 @@ def _verify_store(url: str, as_json: bool) -> None:
     from pipeline import jobs  # noqa: PLC0415
 
     result = jobs.verify_ledger(url)
-    if as_json:
-        emit({"verified": True, **result})
-    else:
-        err.print(
-            f"verified: {result['votes']:,} leaves in {result['segments']} segments, {result['snapshots']} snapshots; "
-            "every rating follows from its votes"
-        )
+    text = (
+        f"verified: {result['votes']:,} leaves in {result['segments']} segments, {result['snapshots']} snapshots; "
+        "every rating follows from its votes"
+    )
+    emit_or_print(as_json, {"verified": True, **result}, text)
 
 
 def _verify_bundle(path: Path, key: list[str], checkpoint: Path | None, as_json: bool) -> None:
     keys = [VerifierKey.parse(text, "--key") for text in key]
     earlier = None if checkpoint is None else _read(checkpoint)
     found = verify_bundle(open_bundle(path), keys, earlier)
-    if as_json:
-        emit(verdict_document(found))
-    else:
-        err.print(str(found), highlight=False, markup=False)
+    emit_or_print(as_json, verdict_document(found), str(found), markup=False)
 
 
 def _read(path: Path) -> bytes:
@@ -99,10 +94,8 @@ def bundle(
             _require_empty(to)
             bundles.write_folder(to, snapshot_bundles.read_bundle(opened, snapshot))
         key = log_proofs.read_keys(opened)[-1]
-    if as_json:
-        emit({"bundle": str(to), "key": key})
-    else:
-        out.print(f"integrity verify {to} --key {key}", highlight=False, markup=False, soft_wrap=True)
+    text = f"integrity verify {to} --key {key}"
+    emit_or_print(as_json, {"bundle": str(to), "key": key}, text, out, markup=False, soft_wrap=True)
 
 
 def _require_empty(folder: Path) -> None:
@@ -144,7 +137,6 @@ def receipt(
         out.print(
             f"{one.vote}: leaf {one.leaf} of {one.size}, {counted if one.raw else 'does not count: ' + one.reason}; "
             f"{len(one.path)} hashes from {one.tiles_read} tiles",
-            highlight=False,
             markup=False,
         )
     err.print(f"{len(found)} receipts")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out, store_url
+from pipeline.cli.app import JsonOption, StoreOption, app, emit, emit_or_print, err, out, store_url
 from pipeline.errors import Refuted
 from pipeline.jobs.custody import witnessing
 from pipeline.ledger.witness import HTTP_STATUS
@@ -22,7 +22,7 @@ FolderArgument = Annotated[Path, typer.Argument(help="The witness's own folder."
 @witness.command("init")
 def init(folder: FolderArgument, name: Annotated[str, typer.Option(help="Name of the witness.")]) -> None:
     """Create a witness and print its public key, which the board adds to INTEGRITY_WITNESSES."""
-    out.print(witnessing.create_witness(folder, name), highlight=False, markup=False, soft_wrap=True)
+    out.print(witnessing.create_witness(folder, name), markup=False, soft_wrap=True)
 
 
 @witness.command()
@@ -30,7 +30,7 @@ def watch(
     folder: FolderArgument, key: Annotated[str, typer.Argument(help="The public key of a snapshot log.")]
 ) -> None:
     """Add a log to the watched ones, from its first leaf on."""
-    err.print(f"watching {witnessing.watch_log(folder, key)}", highlight=False)
+    err.print(f"watching {witnessing.watch_log(folder, key)}")
 
 
 @witness.command()
@@ -52,7 +52,7 @@ def sign(
     try:
         line = witnessing.sign_head(folder, body)
     except Refuted as fault:
-        err.print(f"refused with {HTTP_STATUS.get(fault.reason, 400)}", highlight=False)
+        err.print(f"refused with {HTTP_STATUS.get(fault.reason, 400)}")
         raise
     sys.stdout.buffer.write(line)
 
@@ -73,10 +73,6 @@ def keep(
     as_json: JsonOption = False,
 ) -> None:
     """For the board: store a witness's signature; bundles then contain it."""
-    result = witnessing.add_cosignature(
-        store_url(store), sys.stdin.buffer.read() if line is None else line.read_bytes()
-    )
-    if as_json:
-        emit(result)
-    else:
-        err.print(f"snapshot {result['sequence']} is signed by {result['witness']}", highlight=False)
+    signed = sys.stdin.buffer.read() if line is None else line.read_bytes()
+    result = witnessing.add_cosignature(store_url(store), signed)
+    emit_or_print(as_json, result, f"snapshot {result['sequence']} is signed by {result['witness']}")

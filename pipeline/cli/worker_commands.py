@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from pipeline import settings
-from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, store_url
+from pipeline.cli.app import JsonOption, StoreOption, app, emit_or_print, store_url
 from pipeline.cli.stream_options import ColumnsOption, OutcomesOption, parse_kafka_url, progress_bar
 from pipeline.detectors import VOTER, WINDOW
 from pipeline.errors import BrokerUnavailable
@@ -65,11 +65,9 @@ def work(
         )  # fmt: skip
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: worker.stop())
-        server = (
-            serve(metrics.registry, metrics_port, host=metrics_host, health=worker.healthy)
-            if metrics_port is not None
-            else None
-        )
+        server = None
+        if metrics_port is not None:
+            server = serve(metrics.registry, metrics_port, host=metrics_host, health=worker.healthy)
         started = time.monotonic()
         try:
             with _registry_topic(source, opened, options, origin, worker.stop, until_end):
@@ -81,10 +79,7 @@ def work(
     seconds = time.monotonic() - started
     opened.close()
     result = _result(tally, seconds)
-    if as_json:
-        emit(result)
-    else:
-        err.print(", ".join(f"{name} {value:,}" for name, value in result.items()), highlight=False)
+    emit_or_print(as_json, result, ", ".join(f"{name} {value:,}" for name, value in result.items()))
 
 
 @app.command()
@@ -101,10 +96,7 @@ def monitor(
         signal.signal(number, lambda *_: running.stop())
     closed = running.run(until_end=until_end or close, close=close)
     opened.close()
-    if as_json:
-        emit({"windows_closed": closed})
-    else:
-        err.print(f"closed {closed:,} windows")
+    emit_or_print(as_json, {"windows_closed": closed}, f"closed {closed:,} windows")
 
 
 def _source(
@@ -114,14 +106,9 @@ def _source(
         return FileSource(Path(given), mapping), None
     bootstrap, topic_in_url = parse_kafka_url(given)
     # One consumer group for each store: two stores that read the same topic must each see all of it.
-    source = KafkaSource(
-        bootstrap,
-        topic or topic_in_url or options.topic_votes,
-        options.group or f"integrity-{store.store_id}",
-        session_seconds=options.session_seconds,
-        poll_seconds=options.poll_seconds,
-    )
-    return source, _sender(bootstrap)
+    name, group = topic or topic_in_url or options.topic_votes, options.group or f"integrity-{store.store_id}"
+    times = {"session_seconds": options.session_seconds, "poll_seconds": options.poll_seconds}
+    return KafkaSource(bootstrap, name, group, **times), _sender(bootstrap)
 
 
 def _registry_topic(

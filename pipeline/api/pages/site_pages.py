@@ -61,9 +61,8 @@ def _addresses(openapi: dict[str, Any]) -> list[tuple[str, list[tuple[str, str, 
     found: dict[str, list[tuple[str, str, str, bool]]] = {}
     for path, methods in openapi["paths"].items():
         for method, route in methods.items():
-            is_link = (
-                method == "get" and "{" not in path and not any(p.get("required") for p in route.get("parameters", []))
-            )
+            required = any(p.get("required") for p in route.get("parameters", []))
+            is_link = method == "get" and "{" not in path and not required
             line = (method.upper(), path, route.get("description", ""), is_link)
             found.setdefault(route["tags"][0], []).append(line)
     return list(found.items())
