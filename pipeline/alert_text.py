@@ -1,7 +1,5 @@
 """The text of an alert, for the command line and the pages: what happened, how unlikely, which votes, what to do."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Runs work in a thread beside the caller's."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future

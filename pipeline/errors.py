@@ -28,8 +28,6 @@ IntegrityError
 Messages read "expected X, got Y". Places are fields, so that no caller parses a message.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 

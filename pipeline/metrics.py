@@ -10,8 +10,6 @@
 A worker counts in its process and restarts at 0; the exporter reads counts that the store keeps.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import Any

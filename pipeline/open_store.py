@@ -5,8 +5,6 @@ the user's state directory (XDG_STATE_HOME), which suits one machine; processes 
 INTEGRITY_VOTER_KEY and INTEGRITY_LEDGER_KEY, and the ledger through INTEGRITY_LEDGER.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import time

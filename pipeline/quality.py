@@ -9,8 +9,6 @@ Not handled: single events (Great Expectations takes at least 0.1 s, so `pipelin
 consequence of a closed gate (`pipeline.jobs.refresh.check`).
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import math

@@ -11,8 +11,6 @@ one that arrives before the event that it depends on is no contradiction.
 Not handled: claims about models (`benchmark.*`); the audits read those events.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,5 @@
 """Routes about alerts and exclusions."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request

@@ -4,8 +4,6 @@ Laws: every response has the security headers; any site may read the API, and no
 pages load nothing from other hosts.
 """
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version

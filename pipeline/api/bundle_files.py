@@ -1,7 +1,5 @@
 """Writes bundles to temporary files and caches the last few."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 import threading

@@ -1,7 +1,5 @@
 """A token that changes with the store, so that a cached response can be checked."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Awaitable, Callable

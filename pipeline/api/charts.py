@@ -3,8 +3,6 @@
 Law: the same rows give the same bytes. An SVG has no script, and pages show it by <img>, where browsers run none.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

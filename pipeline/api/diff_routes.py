@@ -1,7 +1,5 @@
 """The route about moves between two snapshots."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from fastapi import APIRouter, Request

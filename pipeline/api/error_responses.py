@@ -4,8 +4,6 @@ Laws: a mistake of the caller is a 4xx that names the field; a store that does n
 shows internals such as a stack trace.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 from collections.abc import Callable

@@ -3,8 +3,6 @@
 Laws: a response contains the ledger's bytes unchanged; a voter's votes are shown only to a caller who names each vote.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """ASGI middleware: a limit for request bodies, and the headers of every response."""
 
-from __future__ import annotations
-
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 

@@ -1,7 +1,5 @@
 """Routes about models and providers."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from fastapi import APIRouter, Request

@@ -1,7 +1,5 @@
 """Models as JSON: registry entry, rows in the newest snapshot, history."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from sqlalchemy.engine import Connection

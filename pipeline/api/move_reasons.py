@@ -1,7 +1,5 @@
 """Sentences that explain why a model moved between two snapshots, for the API and the CLI."""
 
-from __future__ import annotations
-
 from pipeline.jobs.refresh.board_diff import STEPS, ModelMove
 
 

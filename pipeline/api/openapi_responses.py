@@ -1,7 +1,5 @@
 """Descriptions of responses for OpenAPI that FastAPI cannot derive from a route."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from pipeline.api.documents.base import ProblemDocument

@@ -4,8 +4,6 @@ Laws: a decision is recorded with the name of the token's owner and a reason; a 
 a request with a missing, expired or revoked token gets the same response, without the reason.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends

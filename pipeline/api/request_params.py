@@ -4,8 +4,6 @@ Laws: a cursor is opaque and names the last row of a page; an invalid one is ref
 Text with control characters is refused, because no database can store NUL.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import json

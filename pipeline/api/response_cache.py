@@ -8,8 +8,6 @@
 5. A cached response has an ETag and is compressed once.
 """
 
-from __future__ import annotations
-
 import asyncio
 import gzip
 from collections.abc import Callable

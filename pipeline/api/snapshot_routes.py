@@ -1,7 +1,5 @@
 """Routes about snapshots and boards."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request

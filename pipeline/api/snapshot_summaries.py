@@ -1,7 +1,5 @@
 """Snapshots as JSON: a snapshot without its body, and its views side by side."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

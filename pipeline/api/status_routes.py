@@ -1,7 +1,5 @@
 """The route about the progress of the pipeline."""
 
-from __future__ import annotations
-
 from fastapi import APIRouter
 from fastapi.responses import Response
 

@@ -1,7 +1,5 @@
 """Reads the store for the API and the pages: snapshots, their rows, provider facts, time of the newest vote."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager

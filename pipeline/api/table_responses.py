@@ -3,8 +3,6 @@
 Law: a CSV cell that a spreadsheet would execute as a formula starts with an apostrophe.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import json

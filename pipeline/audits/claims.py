@@ -19,8 +19,6 @@ on the same questions are correlated: the independent standard errors used here 
 False
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt

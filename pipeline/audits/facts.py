@@ -9,8 +9,6 @@ Laws: a reader with the same log and registry can compute every figure again. An
 reason. Blind spot: variants that were never submitted under the provider's name.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt

@@ -10,8 +10,6 @@ names. A family that the registry declares takes precedence.
 (('Llama-4-Maverick-17B-128E-Instruct', 'llama-4-maverick-03-26-exp'), ('gpt-4o', 'gpt-4o-0513'), ('o1',))
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 

@@ -8,8 +8,6 @@ the findings of many days. A fact has neither.
 50.0
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any

@@ -21,8 +21,6 @@ the weakest cut of a real board of 129 models has .27, a board that is sampled a
 (4.9, 65, True, ('d', 'e', 'f'))
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from math import sqrt
 

@@ -8,8 +8,6 @@ Blind spot: the reason. A public notice, a removal of duplicates, a silent withd
 look alike here. If a snapshot lists a name twice, the larger count is used; `names_twice` lists such names.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass

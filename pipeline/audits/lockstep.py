@@ -13,8 +13,6 @@ Law: evidence for a person to review, never a reason for automatic removal.
 Blind spot: friends who test the same prompt together.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import log

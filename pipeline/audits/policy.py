@@ -13,8 +13,6 @@ Source: Singh et al. 2025, "The Leaderboard Illusion", section 6. Law: a rule th
 nor failed. Blind spot: the truth of a notice.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations

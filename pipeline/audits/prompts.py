@@ -10,8 +10,6 @@ Blind spot: hashes see exact copies only.
 (MonthlyRepeats(month=1, votes=4, within=0.5, across=None), MonthlyRepeats(month=2, votes=2, within=0.0, across=0.5))
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -8,8 +8,6 @@ deprecated, 47 listed). Blind spot: a count also falls if votes are removed for 
 not matter: raw views are compared.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from pipeline.audits.finding import Finding

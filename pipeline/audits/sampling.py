@@ -15,8 +15,6 @@ Blind spot: the reason. A provider with twenty models rightly has a larger share
 policy accounts for that.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

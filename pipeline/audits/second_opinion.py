@@ -10,8 +10,6 @@ Blind spot: two boards that measure different things may both be right. Disagree
 (3, 0.33, RankDisagreement(model='b', place=2, other_place=3))
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Facts about a provider's share of the votes, compared with the declared sampling policy (`sampling`)."""
 
-from __future__ import annotations
-
 from math import sqrt
 
 from pipeline.audits.facts import COMPLETE_COUNT, FactSources, ProviderFact

@@ -9,8 +9,6 @@ Gini = Σ_i (2i − K − 1) s_(i) / K with s ascending (Gini 1912), from 0 to 1
 (0.625, 0.25, 0.0)
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
 

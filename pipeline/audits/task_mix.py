@@ -13,8 +13,6 @@ Blind spot: a task without votes of a pair has no weight; the pair's other tasks
 number of votes of each pair matters too; it is left unchanged.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -13,8 +13,6 @@ Source of the question: Singh et al. 2025, "The Leaderboard Illusion", section 3
 between two providers several times within days.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date

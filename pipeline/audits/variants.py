@@ -13,8 +13,6 @@ Laws: the same registry gives the same findings; a variant counts from its submi
 deprecation. Blind spot: variants that were never submitted under the provider's name.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import sqrt

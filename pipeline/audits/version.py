@@ -12,8 +12,6 @@ identical checkpoints that scored 1069 and 1052, or 1097 and 1059, must not fire
 Blind spot: voters perceive the same weights with another system prompt or temperature as another model.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import sqrt

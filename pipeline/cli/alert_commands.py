@@ -1,7 +1,5 @@
 """alerts, replay: alerts, what people decide about them, and what one detector would raise."""
 
-from __future__ import annotations
-
 import getpass
 from typing import Annotated, Literal
 

@@ -1,7 +1,5 @@
 """What every command shares: the Typer application, its options, and how it prints."""
 
-from __future__ import annotations
-
 import json
 import sys
 from typing import Annotated, Any

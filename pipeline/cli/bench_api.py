@@ -1,7 +1,5 @@
 """bench api: mixed reads while a worker runs, compared with an empty route of the same process."""
 
-from __future__ import annotations
-
 import asyncio
 from contextlib import ExitStack
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """bench evidence: false-alarm rates and detection delays of the detectors, compared with their targets."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 import typer

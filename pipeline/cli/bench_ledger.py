@@ -1,7 +1,5 @@
 """bench ledger: sealing, verifying and refreshing, compared with the hashing and reading that they need at least."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from typing import Annotated
 

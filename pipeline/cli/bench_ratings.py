@@ -1,7 +1,5 @@
 """bench ratings: the rating engine compared with arena-rank and evalica, as ratios within one run."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """bench selection: how well the selection-bias correction removes the winner's curse, by simulation."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from typing import Annotated
 

@@ -5,8 +5,6 @@ the bare client loop (poll and decode) over the same topic, the worker from a fi
 `executemany` of the same rows, and two workers with one.
 """
 
-from __future__ import annotations
-
 import os
 import tempfile
 import time

@@ -1,7 +1,5 @@
 """bench sweep: the cost of the slow audits, compared with reading the same votes once and fitting them."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from typing import Annotated
 

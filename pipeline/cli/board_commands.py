@@ -1,7 +1,5 @@
 """refresh, leaderboard, diff: publish a board, show it, compare two."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 

@@ -7,8 +7,6 @@
 4. Everything published is recomputed from the votes.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 import tempfile

@@ -1,7 +1,5 @@
 """history: what changed between the published snapshots of another board."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any

@@ -4,8 +4,6 @@
 Importing a module registers its commands.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from importlib import import_module
 

@@ -1,7 +1,5 @@
 """audit, retract, erase, rotate-key: what the operator of a ledger does with it."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

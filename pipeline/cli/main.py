@@ -4,8 +4,6 @@ Exit 0: done, whatever was found. 1: a command that checks something has found a
 2: wrong usage or bad input. 3: a service is unavailable, or a stop limit tripped. 4: verification failed.
 """
 
-from __future__ import annotations
-
 import sys
 
 from pipeline.cli.app import app, emit, err

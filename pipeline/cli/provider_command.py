@@ -1,7 +1,5 @@
 """provider: the facts about one provider."""
 
-from __future__ import annotations
-
 import re
 import sys
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """publish: battle files to Kafka."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """rate: the ratings of a battle file, without a store."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

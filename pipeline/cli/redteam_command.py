@@ -1,7 +1,5 @@
 """redteam: known attacks, played against the detectors and against published baselines."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """serve, exporter: the HTTP servers of the API with its pages, and of the store's metrics."""
 
-from __future__ import annotations
-
 import signal
 import socket
 import threading

@@ -1,7 +1,5 @@
 """migrate, pseudonym, rejects, doctor: a store's tables, its pseudonyms, its rejected records, its health."""
 
-from __future__ import annotations
-
 import platform
 from importlib.metadata import version
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """What `publish` and `work` share: options about columns, the kafka:// URL, a progress bar."""
 
-from __future__ import annotations
-
 from typing import Annotated
 from urllib.parse import urlsplit
 

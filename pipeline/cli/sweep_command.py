@@ -1,7 +1,5 @@
 """sweep: the slow audits and the policy, over all votes of a store."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Tables for the terminal: boards, comparisons, alerts; an interval is drawn as a line of characters."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 

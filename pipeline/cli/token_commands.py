@@ -1,7 +1,5 @@
 """tokens: the tokens with which operators decide over HTTP."""
 
-from __future__ import annotations
-
 import getpass
 from typing import Annotated, Any, Literal
 

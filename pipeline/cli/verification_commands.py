@@ -3,8 +3,6 @@
 Law: `verify BUNDLE` imports nothing of the store; the functions that read a store import it themselves.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any
 

@@ -1,7 +1,5 @@
 """witness: the commands of a witness, and the two (`ask`, `keep`) of the board that it watches."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """work, monitor: read votes from Kafka or a file, and close windows over them."""
 
-from __future__ import annotations
-
 import os
 import signal
 import socket

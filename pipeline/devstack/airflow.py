@@ -5,8 +5,6 @@ API, with a token), never to that database. Whoever logs in is `admin`, with a p
 Not handled: a triggerer (no DAG here defers), more than one scheduler.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -4,8 +4,6 @@ The jars come from `make kafka`; INTEGRITY_KAFKA_LIBS names another folder of th
 the Kafka source owns them.
 """
 
-from __future__ import annotations
-
 import base64
 import os
 import shutil

@@ -4,8 +4,6 @@
 so what is served is the API; nothing else of the packages is used.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import sys

@@ -7,8 +7,6 @@ PostgreSQL refuses to run as root. As root, the server is given to `nobody`, wit
 reach a directory below root's own folders (such as pytest's); nothing on the machine is changed.
 """
 
-from __future__ import annotations
-
 import os
 import pwd
 import shutil

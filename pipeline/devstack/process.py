@@ -1,7 +1,5 @@
 """A server as a child process: started, waited for, frozen, killed and stopped by its own id."""
 
-from __future__ import annotations
-
 import atexit
 import os
 import secrets

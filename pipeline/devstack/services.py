@@ -1,7 +1,5 @@
 """What the local stack is made of, and in which order it comes up."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from dataclasses import dataclass

@@ -7,8 +7,6 @@ stack that is up starts what has ended of it.
 The caller's environment reaches every part. Whoever can connect to the loopback is trusted.
 """
 
-from __future__ import annotations
-
 import fcntl
 import json
 import os

@@ -10,8 +10,6 @@ supervisord leads a session of its own, and everything that it starts belongs to
 it has ended, or was killed, is found by the session and by descent, never by name.
 """
 
-from __future__ import annotations
-
 import os
 import shlex
 import subprocess

@@ -1,7 +1,5 @@
 """Undecoded records of one partition, as a source delivers them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from pipeline.vocabulary.arrays import Int64

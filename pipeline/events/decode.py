@@ -3,8 +3,6 @@
 Not handled: time limits (`pipeline.scoring.fate`) and repeated ids (`pipeline.stream.deduplication`).
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

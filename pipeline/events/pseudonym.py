@@ -1,7 +1,5 @@
 """A voter's pseudonym: a keyed hash of the voter id, and its text form."""
 
-from __future__ import annotations
-
 import hmac
 import re
 

@@ -3,8 +3,6 @@
 The state as of a time is computed by `pipeline.registry`.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 import msgspec

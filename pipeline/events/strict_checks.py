@@ -9,8 +9,6 @@ equality proves that no key is duplicated. The keys of a style are optional, so 
 by being its own canonical form, byte for byte.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import unicodedata

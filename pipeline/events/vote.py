@@ -4,8 +4,6 @@ Laws: a vote is a value; its canonical record is the same bytes on every machine
 record, so the same file always gives the same ids.
 """
 
-from __future__ import annotations
-
 import hashlib
 from datetime import datetime
 from typing import Annotated

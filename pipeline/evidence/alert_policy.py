@@ -9,8 +9,6 @@ For an e-detector M over a horizon of H steps e = M/H: alarms at M ≥ A come at
 most c are expected within H steps.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass

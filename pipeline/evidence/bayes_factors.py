@@ -9,8 +9,6 @@ Source: Dirichlet-multinomial Bayes factor, Good 1967 (J. Royal Statistical Soci
 Lindon & Malek 2022, "Anytime-valid inference for multinomial count data" (NeurIPS), equation 4.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 from scipy.special import betaln, gammaln, xlogy

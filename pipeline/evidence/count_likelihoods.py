@@ -9,8 +9,6 @@ Sources: the binomial share given the total, and the negative binomial, as in Sh
 Not handled: dependence between the counts of one window beyond the families' own over-dispersion.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 from scipy.special import xlog1py, xlogy

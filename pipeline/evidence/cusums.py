@@ -7,8 +7,6 @@ Within a voter's votes W_k = T_k − min(0, T_0, …, T_{k−1}), with T the run
 and no exponential, and the split into batches does not change a bit.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from pipeline.evidence.grouped_sums import group_starts, running_sums

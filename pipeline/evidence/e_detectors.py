@@ -15,8 +15,6 @@ Source: Shin, Ramdas & Rinaldo 2024, "E-detectors: a nonparametric framework for
 State: one integer per key and alternative, ln M in units of 2⁻²⁰ nats.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

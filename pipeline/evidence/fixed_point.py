@@ -7,8 +7,6 @@ before it is weighted: the weights of a mixture sum to at most 1, so a sum stays
 number of components. The cost of the cap: evidence above 4·10⁹ is reported as 4·10⁹.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

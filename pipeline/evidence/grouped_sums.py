@@ -1,7 +1,5 @@
 """Running sums within groups of a sorted array: a loop over voters, vectorised."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

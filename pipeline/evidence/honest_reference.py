@@ -16,8 +16,6 @@ On the real board equal models have 5% more ties, and nine of ten models have at
 predicts. A model slightly below is no problem, as the alternatives are further away (TIES_KEPT).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cached_property
 

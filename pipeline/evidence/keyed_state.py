@@ -4,8 +4,6 @@ Laws: a key's row depends only on what happened to that key; adding keys, droppi
 input arrays are never changed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any
 

@@ -4,8 +4,6 @@ Laws: the first record that is no battle is an error with its row; times are not
 rated.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path

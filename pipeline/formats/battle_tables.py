@@ -4,8 +4,6 @@ Law: reading by column gives the same votes as `battle_records`, or None for any
 outcome, a missing name, a model against itself, a name that the decoder refuses, or a repeated header.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any

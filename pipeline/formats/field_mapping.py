@@ -4,8 +4,6 @@ A format is one function here, and a line in `record_reader` that recognises it.
 only: an unknown outcome is passed on, and the decoder rejects it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

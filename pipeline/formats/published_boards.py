@@ -7,8 +7,6 @@ of an organisation are two organisations.
 Not handled: the time of day of a snapshot; files without a column for the day.
 """
 
-from __future__ import annotations
-
 import csv
 import re
 from collections.abc import Iterable, Mapping

@@ -1,7 +1,5 @@
 """Converts the times of public battle files to RFC 3339 in UTC."""
 
-from __future__ import annotations
-
 import math
 from datetime import UTC, datetime
 

@@ -4,8 +4,6 @@ A window detector reads the closed windows again. A voter detector reads the sto
 snapshot that was in force for it. The detector starts without state, and nothing is written unless requested.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any

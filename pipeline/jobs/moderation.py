@@ -1,7 +1,5 @@
 """Decisions of people about alerts and votes, for the CLI and the API alike."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from sqlalchemy.engine import Connection

@@ -8,8 +8,6 @@ Laws: one transaction, so a run that dies leaves the windows stale; the windows 
 next offset, each evaluated by the snapshot in force for it, as the worker counted them.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable
 from functools import cache

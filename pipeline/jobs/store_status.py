@@ -1,7 +1,5 @@
 """Reads the store once for the metrics exporter."""
 
-from __future__ import annotations
-
 from sqlalchemy.engine import Connection
 
 from pipeline import settings as configuration

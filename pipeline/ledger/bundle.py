@@ -14,8 +14,6 @@ Laws: the first five are bound by proofs and signatures; every other file is lis
 unlisted file is a fault, and so is a link or a device.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -4,8 +4,6 @@ Laws: entries are stored without compression, sorted by path, with one fixed tim
 `write` makes of its entries is refused, so no data can be hidden between entries.
 """
 
-from __future__ import annotations
-
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path

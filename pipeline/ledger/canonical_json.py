@@ -6,8 +6,6 @@ undeclared field are errors; a digest is 64 lower-case hexadecimal digits.
 Not handled: the meaning of fields.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping

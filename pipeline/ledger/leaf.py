@@ -12,8 +12,6 @@ then votes are pseudonymous, not anonymous.
 Rows are Arrow columns; `leaf_encoding` makes their bytes and hashes.
 """
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

@@ -4,8 +4,6 @@ Law: the bytes of a row are those that `rfc8785.dumps` gives. A Python loop over
 them, so Arrow joins columns of encoded texts.
 """
 
-from __future__ import annotations
-
 from binascii import hexlify
 from collections.abc import Iterable
 from functools import lru_cache

@@ -6,8 +6,6 @@ proof binds is listed by its SHA-256; ratings and intervals are rounded to 0.01 
 Not handled: whether the claims are true (`bundle_verification`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256

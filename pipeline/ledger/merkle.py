@@ -8,8 +8,6 @@ Lists of n hashes are 32·n bytes: a list of a million bytes objects costs more 
 Not handled: the content of leaves (`leaf`, `manifest`), and where hashes are stored (`tiles`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from hashlib import sha256
 from struct import Struct

@@ -6,8 +6,6 @@ Laws: a proof with one hash more or less than it needs is refuted; callers pass 
 remembered data, never from the proof; checking shares no code with making.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from ..errors import Refuted

@@ -5,8 +5,6 @@ half of its last digit, plus `_SLACK` for floating-point differences between mac
 for some ratings within that slack.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from math import isfinite

@@ -5,8 +5,6 @@ was logged. `raw` and `defended` state in which views of the snapshot the vote c
 which its bundle proves and the receipt alone does not.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ Law: proofs are about the rows; the column `leaf_hash` only helps to name the fi
 Not handled: the list of segments and their digests (`manifest`).
 """
 
-from __future__ import annotations
-
 import io
 from contextlib import suppress
 from typing import BinaryIO

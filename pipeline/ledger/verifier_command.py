@@ -3,8 +3,6 @@
 Exit status 0: verified. 2: usage. 4: not verified; the first fault is on standard error.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys

@@ -4,8 +4,6 @@ Laws: raw = accepted and late votes; defended = accepted votes without an exclus
 each vote id is in the log once; a retraction names a vote by leaf and id, and a vote is retracted at most once.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -7,8 +7,6 @@ operator.
 Not handled: storage and transport.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

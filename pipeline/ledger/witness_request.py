@@ -8,8 +8,6 @@
 Law: a request has one spelling, and at most 63 hashes.
 """
 
-from __future__ import annotations
-
 import base64
 import re
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Votes as columns of codes: the input of every rating that pair counts are not enough for."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

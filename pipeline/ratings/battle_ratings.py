@@ -6,8 +6,6 @@ number: votes without style counts, features that never vary, groups whose votes
 Not handled: reading files (`pipeline.formats.battle_tables`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace

@@ -4,8 +4,6 @@ A Cholesky factor of 129 × 129 takes 0.3 ms, yet BLAS splits it over its thread
 machine: a search of 500 fits took 0.5 s with one thread and 4 to 8 s with two.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import cache, wraps
 from typing import ParamSpec, TypeVar

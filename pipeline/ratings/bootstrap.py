@@ -13,8 +13,6 @@ of such rounds are an error that names the models.
 Blind spot: votes of one voter count as independent, as in the plain sandwich.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

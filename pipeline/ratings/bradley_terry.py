@@ -15,8 +15,6 @@ Blind spots: votes of one voter count as independent (see `clustered_sandwich`);
 residuals 0 and SE 0, the value of the formula and not certainty.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

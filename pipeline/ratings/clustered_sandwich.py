@@ -11,8 +11,6 @@ Blind spots: with a few dozen voters the variance is too small, as every cluster
 counts as many voters.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

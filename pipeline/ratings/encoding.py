@@ -10,8 +10,6 @@ row.
 Not handled: other spellings of an outcome, such as "tie (bothbad)" (`pipeline.formats`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass

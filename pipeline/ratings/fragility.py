@@ -13,8 +13,6 @@ digraph of the remaining votes is strongly connected.
 Blind spot: the number is an upper bound; a smaller set may exist.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush

@@ -6,8 +6,6 @@ whole. A group without an estimate has a reason instead of a board.
 Not handled: a vote in several categories at once.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType

@@ -7,8 +7,6 @@ Laws: the likelihood never decreases; a result is returned only when the step an
 tolerance, else `NotConverged` is raised. Callers pass checked, strongly connected W.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.special import expit

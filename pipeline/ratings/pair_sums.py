@@ -3,8 +3,6 @@
 Law: sums are in int64, so they do not depend on the order of the votes.
 """
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 

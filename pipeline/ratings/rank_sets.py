@@ -12,8 +12,6 @@ Blind spots: the coverage is that of a normal θ with this covariance (use a clu
 pair with SE 0 (all votes are ties) is never separated.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

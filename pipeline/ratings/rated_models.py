@@ -7,8 +7,6 @@ that falls apart must not be published. So the strongly connected component with
 Not handled: whether the fit converges (`bradley_terry.fit`).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Residuals of single votes, for estimates that pair counts are not enough for."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from ..vocabulary.arrays import Float64, Int32

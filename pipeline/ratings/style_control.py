@@ -13,8 +13,6 @@ separates the votes, is an error that names it.
 Not handled: votes without style counts (the caller leaves them out).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -5,8 +5,6 @@ are both within tolerance; a feature without a finite coefficient of its own rai
 checked votes with a strongly connected win digraph.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

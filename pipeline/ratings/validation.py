@@ -6,8 +6,6 @@ is repaired: a NaN or half a vote is refused, not rounded.
 Not handled: whether the counts have an estimate (`win_graph`, `bradley_terry`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

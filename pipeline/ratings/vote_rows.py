@@ -7,8 +7,6 @@ Within a pair θ_a − θ_b is constant, and sums by pair are sums of adjacent r
 table. Blocks of 16,000 votes fit the processor's cache.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass

@@ -8,8 +8,6 @@ Law: votes without a voter are never reported. Sums over voters are one sparse p
 Blind spot: each of many coordinated voters has little influence; detectors look for those.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -6,8 +6,6 @@ win, so it is an edge both ways. Components are never joined: a pseudo-inverse o
 standard error of 24 points for an arbitrary order.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -20,8 +20,6 @@ Law: all scores are in points; a family of one has no curse.
 Not handled: which scores are one family (the caller's choice).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from math import isfinite, sqrt
 

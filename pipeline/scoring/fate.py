@@ -4,8 +4,6 @@ Laws: no clock; the fates do not depend on how the votes are split into batches;
 watermark.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

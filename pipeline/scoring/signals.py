@@ -5,8 +5,6 @@ events give the same alert ids. It opens when the evidence reaches 1/α and is e
 evidence. An alert about a model, a provider, a network or the board is cleared when its evidence stays low.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -4,8 +4,6 @@ Laws: no clock, no database, no network; states and alerts do not depend on how 
 quarantined vote is no evidence; a late vote is.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """A closed window as window detectors read it: five minutes of accepted votes, merged over all partitions."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

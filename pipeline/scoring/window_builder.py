@@ -1,7 +1,5 @@
 """Builds the window that detectors read: counts of all partitions, with names instead of numbers and hashes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

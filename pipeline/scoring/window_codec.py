@@ -1,7 +1,5 @@
 """Packs the counts of a window as compressed bytes."""
 
-from __future__ import annotations
-
 import zlib
 from functools import lru_cache
 

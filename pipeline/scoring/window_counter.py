@@ -15,8 +15,6 @@ are shortened to as many bits as fit. The remaining bits depend on the votes alo
 not, so shortening early gives the same as shortening at the end.
 """
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 from functools import lru_cache

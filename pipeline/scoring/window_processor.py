@@ -5,8 +5,6 @@ longer than a week only the first week (a stray vote of 1970 would cost millions
 do not depend on how calls split [first, end).
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Types and messages of settings: what a value must be, said the same way for every setting."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Mapping

@@ -6,8 +6,6 @@
   integrity_name, whose content without white space at its ends is the value.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar

@@ -8,8 +8,6 @@ Laws: at most one batch is being written; batches are written in the order of su
 raised where its result is requested.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotDone

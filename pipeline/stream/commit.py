@@ -5,8 +5,6 @@ votes → write votes, states, window counts, alerts, outbox, offsets. Everythin
 was rolled back is written again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 

@@ -1,7 +1,5 @@
 """Decodes a polled batch and puts it into one order, before the worker opens a transaction."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 

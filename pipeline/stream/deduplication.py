@@ -4,8 +4,6 @@ Within a batch the first is the one with the smallest (partition, offset); a sto
 duplicate with a different body also raises an alert.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -4,8 +4,6 @@ A batch makes a hundred thousand tuples and lists with almost no cycles: referen
 threshold of 700 new objects the collector takes a third of the time of a poll.
 """
 
-from __future__ import annotations
-
 import gc
 
 # The youngest generation is collected after a few batches, the older ones 50 and 5,000 times as rarely.

@@ -3,8 +3,6 @@
 The alert is stored because nobody watches the output of a process that has ended.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import partial
 

@@ -4,8 +4,6 @@ The client's `flush()` does not raise when a delivery failed, so every future is
 here, by the rule of Kafka's own clients, so that all publishers put a voter's votes on the same partition.
 """
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 import re

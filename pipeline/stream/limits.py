@@ -1,7 +1,5 @@
 """Stop limits of a worker: a faulty deployment must not turn a whole topic into rejects."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Sequence
 

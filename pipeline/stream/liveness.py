@@ -5,8 +5,6 @@ nothing about a broker that is away. A worker without a partition asks the store
 workers make progress. If neither holds, the consumer group is stuck, and such a worker is the only sign of it.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from functools import partial

@@ -11,8 +11,6 @@ Not handled: votes of an idle partition that arrive after their window was close
 detector sees them.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """Sends the outbox: messages that were written with batches, until the broker has acknowledged them."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from functools import partial

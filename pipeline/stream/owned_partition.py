@@ -1,7 +1,5 @@
 """The partitions that a worker owns: claimed in the store, moved forward with each batch."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

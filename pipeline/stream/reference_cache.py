@@ -1,7 +1,5 @@
 """References (the win probabilities that a snapshot gives) in memory: the newest one, and recent earlier ones."""
 
-from __future__ import annotations
-
 from cachetools import LRUCache
 from sqlalchemy.engine import Connection
 

@@ -8,8 +8,6 @@ contradicts (`pipeline.registry`). Both are published on the topic of rejects th
 Law: the position never passes an event that is not stored. Not handled: a registry topic of several partitions.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress

@@ -4,8 +4,6 @@ Such a failure has rolled the transaction back, so it is run again as a whole. W
 minute of them the database is down. The time inside transactions does not count: a long one may be retried too.
 """
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Callable

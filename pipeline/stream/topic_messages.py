@@ -1,7 +1,5 @@
 """Messages for the topics of alerts and rejects: (topic, key, value), the value as JSON."""
 
-from __future__ import annotations
-
 import base64
 import json
 from collections.abc import Mapping

@@ -10,8 +10,6 @@ The store keeps one packed state per voter: for each detector its tag byte, a le
 detector finds no state of its own; the state of a removed detector is dropped at the voter's next vote.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping, Sequence
 

@@ -6,8 +6,6 @@ dropped, never written; SIGTERM ends the process after the current batch; livene
 reading.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress

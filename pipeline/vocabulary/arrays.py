@@ -1,7 +1,5 @@
 """Aliases of numpy array types; docstrings give the shapes."""
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 

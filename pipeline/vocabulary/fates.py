@@ -1,7 +1,5 @@
 """The fates of a record that was read from a source."""
 
-from __future__ import annotations
-
 FATES = ("accepted", "late", "quarantined")
 """Fates of a stored vote; its code is the position here."""
 

@@ -1,7 +1,5 @@
 """The outcomes of a battle, as a vote states them."""
 
-from __future__ import annotations
-
 from typing import Literal, get_args
 
 Outcome = Literal["model_a", "model_b", "tie", "both_bad"]

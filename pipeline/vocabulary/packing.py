@@ -9,8 +9,6 @@ These bytes are stored: a change of a format needs a migration. Formats of one m
 `sealed_styles` (columns, which compress better), `snapshots.pack_reference` (npz).
 """
 
-from __future__ import annotations
-
 import json
 import struct
 import zlib

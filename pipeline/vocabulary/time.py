@@ -1,7 +1,5 @@
 """Time as the project stores and prints it: whole microseconds since 1970 UTC, and RFC 3339."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 SECOND = 1_000_000

@@ -1,7 +1,5 @@
 """What operators send with a decision, and the responses."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

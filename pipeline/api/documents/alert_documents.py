@@ -1,7 +1,5 @@
 """Alerts and exclusions."""
 
-from __future__ import annotations
-
 from typing import Any, Literal
 
 from pydantic import BaseModel

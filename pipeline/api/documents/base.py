@@ -1,7 +1,5 @@
 """The base class of all documents, and the document of an error."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict

@@ -1,7 +1,5 @@
 """Snapshots, their boards, and the status of the pipeline."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from pydantic import Field

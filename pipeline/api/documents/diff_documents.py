@@ -1,7 +1,5 @@
 """Moves between two snapshots, and their reasons."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from pydantic import Field

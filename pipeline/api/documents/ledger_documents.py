@@ -1,7 +1,5 @@
 """Keys, proofs and receipts of the public ledger."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from pipeline.api.documents.base import Document

@@ -1,7 +1,5 @@
 """Models and providers, and a model's history."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from pydantic import Field

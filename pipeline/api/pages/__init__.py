@@ -11,8 +11,6 @@ picture is also written as text.
     site_pages.py          the list of API addresses, charts, static files
 """
 
-from __future__ import annotations
-
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.responses import HTMLResponse
 

@@ -1,7 +1,5 @@
 """Pages about alerts and exclusions."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 from urllib.parse import urlencode
 

@@ -1,7 +1,5 @@
 """Pages about the board, snapshots, and moves between snapshots."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any
 

@@ -1,7 +1,5 @@
 """The list of API addresses, charts, and static files."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, Literal
 

@@ -1,7 +1,5 @@
 """Pages about verification: how to verify a snapshot, and the receipt of a vote."""
 
-from __future__ import annotations
-
 from fastapi import APIRouter
 from fastapi.responses import Response
 

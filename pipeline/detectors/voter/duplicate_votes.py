@@ -25,8 +25,6 @@ with a power law of activity, 3.65 votes each, where 7.3% of the prompts repeat 
 (3, 'warning', 'same pair and prompt, again and again')
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

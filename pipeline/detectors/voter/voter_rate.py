@@ -24,8 +24,6 @@ fewer. Measured: none among 500,000 voters with a power law of activity, 3.65 vo
 (9, 'warning', 'faster than anybody reads')
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

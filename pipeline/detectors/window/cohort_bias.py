@@ -39,8 +39,6 @@ networks and prompts, while honest cohorts differ by no more than the bands; mea
 (503, 'm', 'promoted by new accounts')
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

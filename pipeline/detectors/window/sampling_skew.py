@@ -34,8 +34,6 @@ alerts are cleared, and the next policy begins with fresh evidence.
 [(8, 'board', 'not as declared'), (9, 'a', 'more often than declared')]
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

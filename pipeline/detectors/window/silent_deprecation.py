@@ -38,8 +38,6 @@ battles without a model occur Nπ(1 − π)^n times by chance, so no rule with o
 (26, 'd', 'no longer sampled')
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Any

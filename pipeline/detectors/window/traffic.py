@@ -30,8 +30,6 @@ False alarms: at most the operator's number a month (default 1) where hours are 
 (2891, 'more votes than usual')
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, ClassVar
 

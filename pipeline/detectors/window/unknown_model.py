@@ -21,8 +21,6 @@ False alarms: none, if every model is registered before its first vote.
 [('new', '1 votes in five minutes on a model that the registry does not know')]
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

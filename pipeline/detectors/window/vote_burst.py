@@ -33,8 +33,6 @@ a policy, measured for learned shares: see `integrity bench evidence`.
 (2, 'model', 'a')
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The input of audits: one consistent read of a store."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property

@@ -1,7 +1,5 @@
 """Runs every audit over one read of a store: prepares its arguments, collects its findings and its report."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path

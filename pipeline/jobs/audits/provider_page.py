@@ -1,7 +1,5 @@
 """The page of facts about a provider, from one read of a store."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any

@@ -1,7 +1,5 @@
 """Audits that compare the registry with the board: variants, releases, removals, claims."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any

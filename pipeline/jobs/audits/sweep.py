@@ -6,8 +6,6 @@ and registry are submitted once. Weaker findings are only reported. An open aler
 cleared by the first sweep that does not.
 """
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict

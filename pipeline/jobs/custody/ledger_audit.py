@@ -11,8 +11,6 @@ log that is correct again was still wrong; damaged tiles are derived data: they 
     tiles       the hashes that proofs are read from
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any

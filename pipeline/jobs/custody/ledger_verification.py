@@ -4,8 +4,6 @@ Laws: the log is compared with the votes, the manifests with the log, the boards
 difference. `ledger.bundle_verification` checks a bundle without the store; here the stored rows are checked too.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Operator actions on the ledger: retract a vote, erase a voter, rotate the signing key."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from pipeline import settings as configuration

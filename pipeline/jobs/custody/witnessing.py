@@ -4,8 +4,6 @@ Laws: a witness writes the new head to disk before it returns its signature; it 
 folder); the board stores a cosignature only if it is valid and of a witness that the manifest names.
 """
 
-from __future__ import annotations
-
 import fcntl
 import json
 import os

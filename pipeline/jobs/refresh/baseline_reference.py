@@ -1,7 +1,5 @@
 """The reference of a snapshot: how honest voters vote, estimated from votes that nobody suspects."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

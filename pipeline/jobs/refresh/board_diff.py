@@ -9,8 +9,6 @@ Laws: the same two snapshots always give the same result; points sum to the chan
 rating (no comparison between models), its points are None and the reason is given.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

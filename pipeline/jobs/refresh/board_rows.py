@@ -1,7 +1,5 @@
 """The board of a view, rated as it is published, and its rows."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from pipeline.ledger.published_views import counts_digest

@@ -3,8 +3,6 @@
 Law: every file that a manifest names is on disk before.
 """
 
-from __future__ import annotations
-
 from functools import cache
 from hashlib import sha256
 from importlib import resources

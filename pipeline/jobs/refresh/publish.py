@@ -1,7 +1,5 @@
 """The fourth step of a refresh: signs a candidate and makes it the newest snapshot."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from pipeline.jobs.refresh import snapshot_signing

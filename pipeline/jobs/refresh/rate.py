@@ -1,7 +1,5 @@
 """The third step of a refresh: rates the log at a size."""
 
-from __future__ import annotations
-
 from importlib.metadata import version
 from typing import Any
 

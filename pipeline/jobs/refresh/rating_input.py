@@ -1,7 +1,5 @@
 """Reads what a refresh rates: counts of each view, exclusions, the baseline."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """All steps of a refresh in a row."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from pipeline.jobs.refresh.check import check, check_snapshot

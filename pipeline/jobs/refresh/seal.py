@@ -1,7 +1,5 @@
 """The first step of a refresh: appends committed votes to the vote log."""
 
-from __future__ import annotations
-
 from pipeline.open_store import existing_store, now
 from pipeline.store.log import seals, tile_cache
 

@@ -5,8 +5,6 @@ by a new key together with it; a store without its key publishes nothing, since 
 from a forger's.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from pipeline import settings as configuration

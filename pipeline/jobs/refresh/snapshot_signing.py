@@ -4,8 +4,6 @@ Laws: manifest, place in the log and signatures are written in one transaction, 
 incomplete; a candidate is never published after a snapshot that was published since the candidate was made.
 """
 
-from __future__ import annotations
-
 from sqlalchemy.engine import Connection
 
 from pipeline.jobs.refresh.manifest_builder import build_manifest

@@ -5,8 +5,6 @@ never blocks the two other views. Its cost grows with all votes that have style 
 fit needs every vote (2 million votes take about a second).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

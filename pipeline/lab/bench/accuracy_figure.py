@@ -1,7 +1,5 @@
 """A measured figure and its target."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -8,8 +8,6 @@ duration is reported): immutable responses are cached for the life of a server; 
 the measurement, as the worker changes the store.
 """
 
-from __future__ import annotations
-
 import asyncio
 import random
 import time

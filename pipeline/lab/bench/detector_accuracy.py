@@ -4,8 +4,6 @@ Snapshots are estimated from earlier votes, honest voters have tastes of sd .5 a
 over-dispersed. A figure that misses its target is reported as missed; nothing is asserted.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 
 from pipeline.lab.bench.accuracy_figure import AccuracyFigure

@@ -8,8 +8,6 @@ to the diagonal of the information: its intervals are too short where there are 
 A share over R rounds of m models has a Monte Carlo error of about √(.05 · .95 / (R m)): .2 points at 1,000 × 13.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -9,8 +9,6 @@ The store is synthetic: votes on 129 models by as many voters as a real board ha
 worker does, without evidence. No vote has style counts (a style-controlled board is refitted to all votes).
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Law: no peer is installed in the project's environment: one of them pins numpy and brings JAX.
 """
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 from pathlib import Path

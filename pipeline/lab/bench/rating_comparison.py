@@ -8,8 +8,6 @@ rounds, T(100) = T(2) + 98 (T(n) − T(2)) / (n − 2), so that process start is
 peer take minutes; `peer_rounds=100` runs them.
 """
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

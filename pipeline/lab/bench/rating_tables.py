@@ -3,8 +3,6 @@
 Law: the same seed gives the same rows; each table is written once a run, and every child reads the same Parquet file.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -5,8 +5,6 @@
 prints one JSON document: seconds of each call, peak memory, and θ by model.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable
 

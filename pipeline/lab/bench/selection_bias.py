@@ -10,8 +10,6 @@ Error = estimate − true quality, in points. Bars, where N is disclosed: bias a
 s = 6.3, τ = 0 (a score without selection has 0 and 6.3).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Prepares the store, the requests and the processes of `bench api`."""
 
-from __future__ import annotations
-
 import os
 import random
 import subprocess

@@ -4,8 +4,6 @@ A child process has its own peak memory and is not slowed by what another measur
 the end of the first batch to the end of the run, voter states included, so that joining a group is not counted.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import time

@@ -10,8 +10,6 @@ published as usual, but has no keys for deduplication. Two runs alternate, each 
 Bars: a sweep's peak memory is below 2 GB, and it takes at most three times as long as a read.
 """
 
-from __future__ import annotations
-
 import json
 import time
 from contextlib import suppress

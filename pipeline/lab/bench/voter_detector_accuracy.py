@@ -1,7 +1,5 @@
 """False-alarm rates, detection delays and state sizes of the voter detectors."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

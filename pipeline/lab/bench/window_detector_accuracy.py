@@ -1,7 +1,5 @@
 """False alarms and detection delays of the window detectors."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 
 import numpy as np

@@ -6,8 +6,6 @@ snapshot that the votes after them are evaluated against. A clean month is thirt
 days.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial

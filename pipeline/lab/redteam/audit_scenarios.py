@@ -11,8 +11,6 @@ Source: Singh et al. 2025, "The Leaderboard Illusion"; Huang et al. 2025, "Dropp
 change top LLM rankings" (S15). Law: the same seed gives the same table.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

@@ -4,8 +4,6 @@ A rule that flags more honest voters finds more attackers, so the shares found a
 rates: each baseline's bar is set so that it flags 1% of honest voters. `voter_bias` keeps its stated level.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

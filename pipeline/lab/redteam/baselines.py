@@ -5,8 +5,6 @@ the detectors. Where a formula needs an outcome's side, the model with the lower
 rules do not use a vote's screen position.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

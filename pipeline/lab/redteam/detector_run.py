@@ -4,8 +4,6 @@ The first part of the stream is honest and gives the snapshot that the second pa
 states and windows are the pipeline's own; only the store is missing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

@@ -3,8 +3,6 @@
 A month of forty models with the weights of the real board's busiest forty; the first third of it is honest.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass

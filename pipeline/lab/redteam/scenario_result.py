@@ -1,7 +1,5 @@
 """Runs a scenario and summarizes it: one row of the red team's table."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass
 

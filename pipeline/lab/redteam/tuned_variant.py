@@ -5,8 +5,6 @@ deviation of the length contrast is worth a quarter of a logit, the published co
 rank five and writes longer; the released model is as strong as about rank 32 and writes as the others do.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from pipeline.audits.version import ModelVersion, StyleStatistics

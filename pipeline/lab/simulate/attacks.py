@@ -7,8 +7,6 @@ Not handled: attackers who adapt to an alert, and the omnipresent rigging of Min
 computes each vote's effect on a target's rank; `Omnidirectional` attacks the order as such.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar

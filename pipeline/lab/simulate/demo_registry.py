@@ -4,8 +4,6 @@ Providers and licences are public facts of August 2024. The laboratory tests a d
 one without disclosing how many it tried: the case that the registry's audits detect.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta

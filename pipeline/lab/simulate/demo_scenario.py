@@ -5,8 +5,6 @@ They are small on purpose: under 3% of the second part. The board still changes,
 25 are a few points apart and a rarely shown one is cheap to promote.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The parameters of an honest stream."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import UTC, datetime
 

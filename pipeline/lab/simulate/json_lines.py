@@ -3,8 +3,6 @@
 Law: each line equals the canonical bytes of its vote (`events.encode_event`): keys sorted, absent fields left out.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any
 

@@ -7,8 +7,6 @@ The mixer is the finaliser of SplitMix64 (Steele, Lea & Flood 2014, "Fast splitt
 generators", OOPSLA). Law: for fixed earlier keys it is a bijection of the last key, so ids never collide.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri

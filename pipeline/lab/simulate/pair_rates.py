@@ -7,8 +7,6 @@ Bradley-Terry on decisive votes, tie rates towards the overall share.
 Blind spot: the file lists the models of a pair in alphabetical order, so it has no left-right preference.
 """
 
-from __future__ import annotations
-
 import csv
 from dataclasses import dataclass
 from functools import lru_cache

@@ -10,8 +10,6 @@ pairs by the policy in force, outcomes by Bradley-Terry and ties, networks by po
 Law: the same parameters give the same windows; without effects every vote is honest.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta

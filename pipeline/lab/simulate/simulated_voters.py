@@ -7,8 +7,6 @@ kind vote among them. Votes are made as a detector sees them, hundreds of thousa
 Law: the same seed gives the same voters; honest ones are as in `pipeline.lab.simulate.honest_spec`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal

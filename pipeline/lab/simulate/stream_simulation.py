@@ -4,8 +4,6 @@ Laws: the honest votes do not depend on the attacks; no attacker casts honest vo
 the honest stream.
 """
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass

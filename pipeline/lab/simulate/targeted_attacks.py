@@ -5,8 +5,6 @@ ICML 2025); recognising models by their anonymous answers, "Exploring and mitiga
 voting-based leaderboards" (Huang et al. 2025).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 

@@ -4,8 +4,6 @@ Rate of an hour = daily sinusoid × weekday × gamma shock of mean 1. The shock 
 binomial with r = 1/burstiness: over-dispersed, as real counts are. Poisson counts would flatter a test on rates.
 """
 
-from __future__ import annotations
-
 import math
 from datetime import datetime, timedelta
 

@@ -4,8 +4,6 @@ Calibrated to the published figures of the real board: 1.80M votes by 493,600 vo
 1% cast 16% of the votes; 7.3% of the prompts are repeats.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

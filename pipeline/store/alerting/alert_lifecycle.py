@@ -4,8 +4,6 @@ Law: what a detector emitted is never changed or deleted. An alert changes its s
 reason; more evidence for an open alert is recorded as an escalation.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace

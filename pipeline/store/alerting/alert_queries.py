@@ -1,7 +1,5 @@
 """Reads alerts in the form that the CLI and the API show, with their history and the votes that they are about."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from typing import Any

@@ -4,8 +4,6 @@ Laws: a token is shown once, when it is created; the store has its SHA-256 (256 
 is deleted: a token that is revoked or expired stays listed, with who created it and why.
 """
 
-from __future__ import annotations
-
 import hashlib
 import secrets
 from collections.abc import Sequence

@@ -3,8 +3,6 @@
 Law: every message is delivered at least once.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 import sqlalchemy as sa

@@ -1,7 +1,5 @@
 """Counts of the votes behind an alert: a voter's record on the models named, and the size of a selection."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -5,8 +5,6 @@ unchanged; a vote that was excluded by its voter stays excluded, by its own id. 
 that they are about: it is a keyed hash, and the reason why votes do not count.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections.abc import Collection, Iterable
 

@@ -1,7 +1,5 @@
 """The votes that exclusions are about: found, counted by pair, and attributed to entries of the list."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any

@@ -4,8 +4,6 @@ Laws: every entry has a reason and a name; nothing is removed; an entry is undon
 `auto-voter/1` is such a name: it excludes the votes of a voter whose critical alert is open.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

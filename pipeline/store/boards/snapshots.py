@@ -4,8 +4,6 @@ A refresh first writes a candidate, which readers do not see. Publishing signs i
 number, in one transaction. A manifest names the one before it; UNIQUE(previous) prevents a second successor.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

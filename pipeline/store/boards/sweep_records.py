@@ -3,8 +3,6 @@
 Law: the same log and registry are submitted once; a sweep that repeats them starts from the same state.
 """
 
-from __future__ import annotations
-
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 

@@ -1,7 +1,5 @@
 """Verdicts of the expectation suites, and the votes and registry events that they check."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections import Counter

@@ -5,8 +5,6 @@ itself. Here numpy lays out the binary form (PostgreSQL source, `array_recv`): a
 length.
 """
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass

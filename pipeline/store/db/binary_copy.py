@@ -5,8 +5,6 @@ the stream row by row in Python costs three times as much.
 Format: PostgreSQL documentation, "COPY", section "Binary Format".
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -4,8 +4,6 @@ Law: from `lend` or `lend_to_thread` until the end of the block, a statement of 
 `ConnectionLent` before it reaches the database. A SQLAlchemy connection and its transaction are not thread-safe.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import get_ident

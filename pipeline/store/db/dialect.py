@@ -3,8 +3,6 @@
 Locks are statements of PostgreSQL alone: a write transaction of SQLite locks the whole database from its start.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path

@@ -4,8 +4,6 @@
 one, until a snapshot is signed by both.
 """
 
-from __future__ import annotations
-
 import os
 import secrets
 import tempfile

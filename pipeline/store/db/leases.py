@@ -1,7 +1,5 @@
 """Leases: one process at a time does a job, and another takes over when its lease has expired."""
 
-from __future__ import annotations
-
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 

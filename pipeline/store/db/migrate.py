@@ -9,8 +9,6 @@ the migration leaves a mark, and a job computes the data again. For windows it e
 and `integrity migrate` rebuilds them (`jobs.rebuild_windows`).
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import sqlalchemy as sa

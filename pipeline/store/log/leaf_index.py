@@ -5,8 +5,6 @@ of an old log looks up their leaves, and its cost must not grow with the log. So
 rejects, transaction markers), so a range stores the runs of offsets that have one.
 """
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Iterable
 from typing import Any

@@ -4,8 +4,6 @@ Laws: rows are appended in the order of the sequence, in the transaction that pu
 never changed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

@@ -5,8 +5,6 @@ retracted once, and only after it was sealed. Exclusions are for doubtful votes;
 never have been counted: cast by a test, published by mistake, withdrawn by the voter.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 

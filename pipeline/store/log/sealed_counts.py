@@ -4,8 +4,6 @@ Law: the stored total is the sum of the segments' counts (`total_matches_segment
 years as on the first day. It is changed only under the seal's lock.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

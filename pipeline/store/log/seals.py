@@ -9,8 +9,6 @@ transaction that moves `sealed_offset`; tiles are written afterwards, from what 
 leaves either the log of before or the log with the whole seal.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

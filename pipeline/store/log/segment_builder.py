@@ -5,8 +5,6 @@ caller hashes, one counts and writes the file: the database, Arrow and the disk 
 hashing holds.
 """
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor

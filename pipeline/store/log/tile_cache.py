@@ -4,8 +4,6 @@ Laws: a hash is a function of the log, so any process may write it at any time, 
 segment's file are compared with the root that the store has.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import sqlalchemy as sa

@@ -3,8 +3,6 @@
 Laws: every proof is about a signed head, not about what is merely sealed; a proof of one vote reads O(log n) tiles.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 

@@ -4,8 +4,6 @@ Laws: a page continues after the last row of the one before (keyset, never OFFSE
 nothing; no answer grows with the age of the log.
 """
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Bundles of snapshots: all that a stranger needs to verify one, read from the ledger's files as they are."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO
 

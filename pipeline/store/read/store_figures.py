@@ -1,7 +1,5 @@
 """Figures of the whole store for the exporter and `doctor`, and the check that no record is missing."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import sqlalchemy as sa

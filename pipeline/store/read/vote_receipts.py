@@ -3,8 +3,6 @@
 Law: a receipt reads O(log n) tiles and one segment.
 """
 
-from __future__ import annotations
-
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa

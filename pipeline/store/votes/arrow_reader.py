@@ -6,8 +6,6 @@ Both databases put the rows of a batch together as one text in CSV (`dialect.csv
 reads the next batch while the caller works on this one, without Python's lock.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from typing import Any, TypeVar

@@ -4,8 +4,6 @@ Law: a window is closed in the transaction that writes the detectors' states and
 follows one that died finds all of them or none.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import sqlalchemy as sa

@@ -1,7 +1,5 @@
 """The states of window detectors, as of the monitor's position."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import sqlalchemy as sa

@@ -4,8 +4,6 @@ Numbers are given out in a transaction of their own, before the batch that uses 
 at once agree on its number, and neither waits for the other's batch.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Writes a batch's votes, duplicates and rejects, and probes which vote ids are stored already."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

@@ -5,8 +5,6 @@ first statement of every batch and fails for a former owner. Each batch leaves o
 the transaction that writes its votes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ Law: every event is kept, also one that contradicts others: which events contrad
 later one may settle it (`pipeline.registry`).
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path

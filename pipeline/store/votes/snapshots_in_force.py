@@ -3,8 +3,6 @@
 Law: replay reads these rows, never "the latest snapshot"; votes before the first row have no evidence.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sa

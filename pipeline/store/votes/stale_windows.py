@@ -4,8 +4,6 @@ Laws: while windows are stale nothing adds to them or reads them; they are delet
 in which no worker commits a batch.
 """
 
-from __future__ import annotations
-
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 

@@ -4,8 +4,6 @@ Law: `state_offset` of a partition is the offset up to which its stored states c
 the votes after it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Counts of the five-minute windows, by partition: added to with each batch, read when the windows are closed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any
 

@@ -11,8 +11,6 @@ Laws (tests/integration/test_sources.py runs them over every source):
 5. The source does not store progress: the store does.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Protocol
 

@@ -1,7 +1,5 @@
 """A battle file as a source: one partition, offset = record number, append time = cast time."""
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 from collections.abc import Iterator, Mapping

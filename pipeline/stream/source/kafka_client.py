@@ -4,8 +4,6 @@ Four of kafka-python's defaults are unsafe. Reset to latest, reading of uncommit
 topics are changed here; auto-commit is changed where a group is joined.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterable
 from typing import Any

@@ -4,8 +4,6 @@ Every worker may read it; the store keeps the position (`store.votes.registry_ev
 Law: an offset is always the next one to read; no record is skipped.
 """
 
-from __future__ import annotations
-
 import time
 
 from kafka import TopicPartition

@@ -4,8 +4,6 @@ Rebalance listeners run on the client's IO thread, where a blocking call raises:
 loop does the rest.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -50,8 +50,6 @@ alerts are the same as with every vote folded.
 (13, 'biased', 'warning', 'demotes')
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

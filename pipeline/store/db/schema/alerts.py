@@ -1,7 +1,5 @@
 """Alerts with their history, and exclusions."""
 
-from __future__ import annotations
-
 from sqlalchemy import BigInteger, Column, Double, Index, Integer, Table, Text
 
 from pipeline.store.db.schema.base import metadata, not_null, numbered

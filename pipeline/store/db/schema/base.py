@@ -1,7 +1,5 @@
 """Naming of constraints, and columns of one kind."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

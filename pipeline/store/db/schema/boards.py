@@ -1,7 +1,5 @@
 """Snapshots, and the verdicts that let them be published."""
 
-from __future__ import annotations
-
 from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, LargeBinary, Table, Text
 
 from pipeline.store.db.schema.base import metadata, not_null, primary_key

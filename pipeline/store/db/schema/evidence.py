@@ -1,7 +1,5 @@
 """States of detectors, windows, and the snapshots in force."""
 
-from __future__ import annotations
-
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Table, Text
 
 from pipeline.store.db.schema.base import metadata, not_null, primary_key

@@ -1,7 +1,5 @@
 """The public ledger: the vote log and the snapshot log."""
 
-from __future__ import annotations
-
 from sqlalchemy import BigInteger, Column, LargeBinary, Table, Text, UniqueConstraint
 
 from pipeline.store.db.schema.base import metadata, not_null, numbered, primary_key

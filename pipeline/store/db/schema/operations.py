@@ -1,7 +1,5 @@
 """Facts about the store, operators' tokens, leases, and the outbox."""
 
-from __future__ import annotations
-
 from sqlalchemy import BigInteger, Column, LargeBinary, Table, Text
 
 from pipeline.store.db.schema.base import metadata, not_null, numbered

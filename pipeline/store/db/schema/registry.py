@@ -1,7 +1,5 @@
 """Registry events and their rejects, and sweeps."""
 
-from __future__ import annotations
-
 from sqlalchemy import BigInteger, Column, LargeBinary, Table, Text, UniqueConstraint
 
 from pipeline.store.db.schema.base import metadata, not_null, numbered

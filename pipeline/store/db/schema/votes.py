@@ -1,7 +1,5 @@
 """Votes, duplicates, rejects, the dictionaries, and how far each partition is read."""
 
-from __future__ import annotations
-
 from sqlalchemy import (
     BigInteger,
     Boolean,

@@ -6,8 +6,6 @@ Revision ids are never reused: 0001 and 0002 were the tables of the first versio
 The tables are written out here and not imported from `pipeline.store.db.schema`, which later versions change.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import sqlalchemy as sa
