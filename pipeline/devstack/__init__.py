@@ -1,21 +1,26 @@
-"""Real servers as child processes, for tests, benchmarks and `make up`.
+"""Real servers as child processes for tests and benchmarks, and the local stack of `make up`.
 
-process           a server as a child process; process_registry: ends a session leader and its descendants
-kafka, postgres   one Kafka node, one PostgreSQL; airflow, monitoring: Airflow, Prometheus and Alertmanager
-service           one supervised process; services: all of them and their order; supervisor: runs them
-stack             `make up`, `status` and `down`; stack_state: its ports, keys and passwords
+    process           LocalServer: starts, stops, pauses and kills one server
+    kafka, postgres   Kafka and PostgreSQL
+    monitoring        Prometheus and Alertmanager
+    airflow           Airflow's three processes
+    service           one process of the stack under the supervisor
+    services          every service of the stack
+    stack             `make up`, `make status`, `make down`
+    stack_state       ports and secrets of the stack
+    supervisor        the configuration and the orders of supervisord
+    process_registry  ends every process of a stack
 
 Laws:
 
-1. A server listens on the loopback alone and keeps everything in the directory that it was given.
+1. A server listens on the loopback only and keeps everything in its directory.
 2. `start` returns when a client gets an answer, or raises `Unavailable` within a bounded time and quotes the
    end of the log.
-3. Only processes started here are ever signalled, by their own id. They end when this process does, unless it
-   is killed itself.
+3. Only processes started here are signalled, by their id. They end with this process, unless it is killed.
 4. A port stays the same over stop, kill and restart, so that clients find the server again.
 
 Not handled: more than one broker, TLS, passwords. Every process that can connect to the loopback is trusted: these
-servers are for one developer's machine; for production see `deploy/`.
+servers are for development; production has `deploy/`.
 """
 
 from pipeline.devstack.kafka import KafkaServer

@@ -4,7 +4,7 @@
     python -m pipeline.devstack status [--directory D]
     python -m pipeline.devstack down [--directory D]
 
-Exit 0: all of it runs (up, status), nothing of it runs (down). 2: usage. 3: something is missing, failed or ended.
+Exit 0: every service runs (up, status), no process is left (down). 2: usage. 3: something is missing, failed or ended.
 Progress and errors go to stderr.
 """
 
@@ -25,10 +25,10 @@ from pipeline.devstack.stack import down, status, up
 from pipeline.errors import IntegrityError, Usage
 
 DIRECTORY = Path(__file__).parents[2] / ".stack"
-_FIT = ("RUNNING", "STARTING")
+_HEALTHY = ("RUNNING", "STARTING")
 
 
-def _told(found: dict[str, Any], heading: str) -> str:
+def _summary(found: dict[str, Any], heading: str) -> str:
     lines = [heading, *(f"  {name:14}{url}" for name, url in found["urls"].items())]
     for name, part in found["parts"].items():
         lines.append(f"  {name:18}{part['state']:10}{part['pid'] or '-':>8}  {part['log']}")
@@ -38,7 +38,7 @@ def _told(found: dict[str, Any], heading: str) -> str:
 
 
 def _alerts(port: int) -> str:
-    """What Alertmanager would tell now, in a line."""
+    """Return the firing alerts in one line."""
     answer = http_get(port, "/api/v2/alerts?inhibited=false&silenced=false")
     if answer is None:
         return "alerts: Alertmanager does not answer"
@@ -47,10 +47,10 @@ def _alerts(port: int) -> str:
 
 
 def _ports(given: Sequence[str]) -> dict[str, int]:
-    """NAME=NUMBER as a mapping.
+    """Parse NAME=NUMBER options.
 
     Raises:
-        Usage: it is something else, or one port is given twice.
+        Usage: one has another form, or a port is given twice.
     """
     try:
         ports = {name: int(number) for name, number in (each.split("=") for each in given)}
@@ -64,7 +64,7 @@ def _ports(given: Sequence[str]) -> dict[str, int]:
 def _run(options: argparse.Namespace) -> int:
     directory = options.directory.resolve()
     if options.verb == "down":
-        sys.stdout.write(f"ended {down(directory)} processes; nothing of the stack in {directory} runs\n")
+        sys.stdout.write(f"ended {down(directory)} processes; no process of the stack in {directory} is left\n")
         return 0
     if options.verb == "status":
         found = status(directory)
@@ -72,20 +72,21 @@ def _run(options: argparse.Namespace) -> int:
     else:
         found = up(directory, _ports(options.port), options.scrape, lambda line: sys.stderr.write(f"{line}\n"))
         heading = f"already up in {directory}" if found.get("already") else f"up after {found['seconds']} s"
-    sys.stdout.write(_told(found, heading) + "\n")
-    return 0 if all(part["state"] in _FIT for part in found["parts"].values()) else 3
+    sys.stdout.write(_summary(found, heading) + "\n")
+    return 0 if all(part["state"] in _HEALTHY for part in found["parts"].values()) else 3
 
 
 def main() -> int:
-    """The command; its exit status."""
+    """Run the command and return its exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m pipeline.devstack", description="The real thing as local processes."
+        prog="python -m pipeline.devstack", description="Run the whole pipeline as local processes."
     )
     parser.add_argument("verb", choices=("up", "status", "down"))
-    parser.add_argument("--directory", type=Path, default=DIRECTORY, help="of the state; default: .stack")
+    parser.add_argument("--directory", type=Path, default=DIRECTORY, help="state directory; default: .stack")
     parser.add_argument(
-        "--port", action="append", default=[], metavar="NAME=NUMBER", help="default: the usual ones if free; kept"
-    )
+        "--port", action="append", default=[], metavar="NAME=NUMBER",
+        help="port of a service; default: the kept one, at first the service's usual port if it is free",
+    )  # fmt: skip
     parser.add_argument("--scrape", type=int, default=15, help="seconds between two scrapes of Prometheus")
     try:
         return _run(parser.parse_args())

@@ -1,7 +1,7 @@
 """A real Airflow as three processes: API server, scheduler with LocalExecutor, DAG processor.
 
-Its database is one of its own on the stack's PostgreSQL. A task talks to the API server alone (the execution
-API, with a token), never to that database. Whoever logs in is `admin`, with a password made for this stack.
+It has its own database on the stack's PostgreSQL. A task uses the API server only (the execution API, with a token),
+never that database. The only user is `admin`, with a password generated for this stack.
 Not handled: a triggerer (no DAG here defers), more than one scheduler.
 """
 
@@ -29,12 +29,12 @@ class AirflowServices:
     """One Airflow.
 
     Attributes:
-        home: holds the task logs and the password file.
-        database: an SQLAlchemy URL; psycopg is replaced by psycopg2, which Airflow wants.
-        port: of the API server and the page.
-        password: of the user `admin`.
-        secret: what the tokens of tasks and sessions are signed with.
-        tasks: what the tasks are told: the store and the voter key.
+        home: for the task logs and the password file.
+        database: an SQLAlchemy URL; psycopg is replaced by psycopg2, which Airflow needs.
+        port: port of the API server and its page.
+        password: password of the user `admin`.
+        secret: signs the tokens of tasks and sessions.
+        task_environment: variables of the tasks: the store and the keys.
     """
 
     home: Path
@@ -42,22 +42,22 @@ class AirflowServices:
     port: int
     password: str
     secret: str
-    tasks: Mapping[str, str]
+    task_environment: Mapping[str, str]
 
     def check(self) -> None:
-        """Raise `Unavailable` where Airflow is missing."""
+        """Raise `Unavailable` if Airflow is missing."""
         if util.find_spec("airflow") is None:
             raise Unavailable("expected the extra `airflow`, got none: run `make setup`")
 
     def environment(self) -> dict[str, str]:
-        """What each of the three processes is told."""
+        """Return the variables of the three processes."""
         address = f"http://{LOOPBACK}:{self.port}"
         return {
             "AIRFLOW_HOME": str(self.home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "false",
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-            # max_active_runs=1 and four tasks in a row: never more than two at once.
+            # With max_active_runs=1 and four tasks in sequence, at most two run at once.
             "AIRFLOW__CORE__PARALLELISM": "2",
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
@@ -67,7 +67,7 @@ class AirflowServices:
             "AIRFLOW__API_AUTH__JWT_SECRET": self.secret,
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": self.database.replace("+psycopg:", "+psycopg2:"),
             "PYTHONDONTWRITEBYTECODE": "1",  # no __pycache__ in dags/
-            **self.tasks,
+            **self.task_environment,
         }
 
     @property
@@ -75,10 +75,10 @@ class AirflowServices:
         return self.home / "passwords.json"
 
     def prepare(self) -> None:
-        """Write the password and bring the database up to date (12 s the first time).
+        """Write the password and migrate the database (12 s the first time).
 
         Raises:
-            Unavailable: the migration failed; quotes its end.
+            Unavailable: the migration failed; quotes the end of its output.
         """
         self.home.mkdir(parents=True, exist_ok=True)
         self._passwords.write_text(json.dumps({USER: self.password}) + "\n")
@@ -93,8 +93,8 @@ class AirflowServices:
         if done.returncode:
             raise Unavailable(f"expected Airflow to migrate its database, got:\n{(done.stdout + done.stderr)[-2000:]}")
 
-    def parts(self) -> list[Service]:
-        """The processes; each answers when the API server says that it is healthy."""
+    def services(self) -> list[Service]:
+        """Return the processes; each is ready when the API server reports it as healthy."""
         return [
             Service(
                 name=name,
@@ -102,9 +102,9 @@ class AirflowServices:
                 command=self._command(process, *self._options(process)),
                 directory=self.home,
                 environment=self.environment(),
-                answers=partial(self._healthy, process),
+                is_ready=partial(self._healthy, process),
                 port=self.port if process == "api-server" else None,
-                # A task in hand is given the time to end.
+                # Running tasks need time to end.
                 stop_seconds=30.0,
             )
             for process, name in _PROCESSES.items()
@@ -112,9 +112,9 @@ class AirflowServices:
 
     def _options(self, process: str) -> tuple[str, ...]:
         return {
-            # One worker: each takes 200 MB, and nobody but the tasks and one reader asks.
+            # One worker: each needs 200 MB, and only the tasks and one user send requests.
             "api-server": ("--host", LOOPBACK, "--port", str(self.port), "--workers", "1"),
-            # The server of task logs listens on every address; here the API server reads the files.
+            # The server of task logs would listen on every address; the API server reads the files instead.
             "scheduler": ("--skip-serve-logs",),
         }.get(process, ())
 
@@ -122,8 +122,8 @@ class AirflowServices:
         answer = http_get(self.port, "/api/v2/monitor/health")
         if answer is None:
             return False
-        part = {"api-server": "metadatabase"}.get(process, process.replace("-", "_"))
-        return bool(json.loads(answer)[part]["status"] == "healthy")
+        component = {"api-server": "metadatabase"}.get(process, process.replace("-", "_"))
+        return bool(json.loads(answer)[component]["status"] == "healthy")
 
     def _command(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "airflow", *words]

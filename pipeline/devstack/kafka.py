@@ -1,7 +1,6 @@
 """A real Apache Kafka: one KRaft node, broker and controller in one JVM.
 
-The jars come from `make kafka`; INTEGRITY_KAFKA_LIBS names another folder of them. Topics are not made here:
-the Kafka source owns them.
+The jars come from `make kafka`; INTEGRITY_KAFKA_LIBS names another folder of them. The publisher creates the topics.
 """
 
 import base64
@@ -36,10 +35,10 @@ rootLogger.appenderRef.err.ref = err
 
 
 def jar_folder() -> Path:
-    """The folder of Kafka's jars.
+    """Return the folder of Kafka's jars.
 
     Raises:
-        Unavailable: there are none; says the command that brings them.
+        Unavailable: it has none; names the command that installs them.
     """
     folder = Path(os.environ.get("INTEGRITY_KAFKA_LIBS") or Path(sys.prefix) / "kafka" / "libs")
     if not any(folder.glob("kafka_*.jar")):
@@ -58,10 +57,10 @@ class KafkaServer(LocalServer):
     """One broker on the loopback.
 
     Args:
-        directory: holds the configuration, the log segments (`data`) and the log.
+        directory: for the configuration, the log segments (`data`) and the log.
         port: where clients connect, a free one by default.
-        heap: the JVM's largest heap.
-        overrides: broker settings that win over `deploy/kafka/server.properties`.
+        heap: maximum heap of the JVM.
+        overrides: broker settings that override `deploy/kafka/server.properties`.
     """
 
     name: ClassVar[str] = "kafka"
@@ -83,12 +82,12 @@ class KafkaServer(LocalServer):
 
     @property
     def bootstrap(self) -> str:
-        """HOST:PORT, as Kafka's clients take it."""
+        """HOST:PORT, for Kafka's clients."""
         return f"{LOOPBACK}:{self.port}"
 
     @property
     def url(self) -> str:
-        """kafka://HOST:PORT, as this project's commands take it."""
+        """kafka://HOST:PORT, for this project's commands."""
         return f"kafka://{self.bootstrap}"
 
     def _settings(self) -> dict[str, str]:
@@ -102,15 +101,15 @@ class KafkaServer(LocalServer):
         }
 
     def check(self) -> None:
-        """Raise `Unavailable` where the jars, Java or the settings are missing."""
+        """Raise `Unavailable` if the jars, Java or the settings are missing."""
         jar_folder()
         _java()
         if not TEMPLATE.exists():
-            raise Unavailable(f"expected {TEMPLATE}, got no such file: local brokers run from a checkout")
+            raise Unavailable(f"expected {TEMPLATE}, got no such file: local brokers need a checkout")
 
     def _prepare(self) -> None:
         own = "".join(f"{key}={value}\n" for key, value in self._settings().items())
-        # The last of two lines with the same key counts.
+        # The last line with a key counts.
         self._properties.write_text(f"{TEMPLATE.read_text()}\n# This server.\n{own}")
         (self.directory / "log4j2.properties").write_text(_LOGGING)
         if not (self._data / "meta.properties").exists():
@@ -119,7 +118,7 @@ class KafkaServer(LocalServer):
     def _format(self) -> None:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
         done = subprocess.run(
-            # --cluster-id=…: as two words, one id in 64 would begin with a dash and be taken for an option.
+            # --cluster-id=…: as two words, an id that begins with a dash (one in 64) would be read as an option.
             self._jvm("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(self._properties)),
             capture_output=True,
             text=True,
@@ -136,10 +135,10 @@ class KafkaServer(LocalServer):
         return [
             _java(),
             f"-Xmx{self.heap}",
-            # The quick compiler and the plain collector: up in 2 s in place of 4 on two cores.
+            # The C1 compiler and the serial collector: ready in 2 s instead of 4 on two cores.
             "-XX:TieredStopAtLevel=1",
             "-XX:+UseSerialGC",
-            # A broker without memory must die and be seen, not limp on.
+            # A broker without memory must end, so that it is noticed.
             "-XX:+ExitOnOutOfMemoryError",
             f"-Dlog4j2.configurationFile={self.directory / 'log4j2.properties'}",
             "-cp",
@@ -148,11 +147,11 @@ class KafkaServer(LocalServer):
             *arguments,
         ]
 
-    def _answers(self) -> bool:
+    def _is_ready(self) -> bool:
         return self._listens() and self._serves()
 
     def _listens(self) -> bool:
-        # Asked first: kafka-python backs off further with every refused connection, up to 30 s.
+        # Checked first: kafka-python waits longer after every refused connection, up to 30 s.
         with socket.socket() as probe:
             probe.settimeout(1)
             return probe.connect_ex((LOOPBACK, self.port)) == 0

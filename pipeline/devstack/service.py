@@ -1,4 +1,4 @@
-"""A part of the local stack: one process as the supervisor is told of it."""
+"""A service of the local stack: one process under the supervisor."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Literal
 
 from pipeline.devstack.process import LOOPBACK, LocalServer
 
-# always: whatever it ended with. unless_stopped: exit 0 (somebody asked it to end) and 3 (a limit or a gap
-# stopped it on purpose, or the store stayed away for a minute) are final; a crash and a kill are not.
+# always: after any exit. unless_stopped: not after exit 0 (it was asked to end) or 3 (a stop limit, a gap in the log,
+# or a minute without the store); a crash and a kill are restarted.
 Restart = Literal["always", "unless_stopped"]
-# The scheduler first: a task in hand cannot end once the API server is gone. Services last: what the others still
-# write must arrive.
-Tier = Literal["services", "pipeline", "scheduler"]
+# Tiers stop in the reverse order. The scheduler first: a running task cannot end without the API server. The backing
+# services last: the others still write to them.
+Tier = Literal["backing", "pipeline", "scheduler"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,23 +24,23 @@ class Service:
     """One process of the stack.
 
     Attributes:
-        name: what it is called, in the state and in its log's name.
-        tier: each is stopped as a whole before the one before it in `Tier`.
+        name: its name in the state and of its log.
+        tier: services of one tier stop together.
         command: the command line.
-        directory: where it runs.
-        answers: whether it does its work now; None if nobody can ask: it does once it has lived for 5 s.
-        environment: what it is told beyond the supervisor's own environment; nobody else sees it.
+        directory: the working directory.
+        is_ready: whether it is ready now; None: it is once it has run for 5 s.
+        environment: variables beyond the supervisor's own environment, for this service alone.
         port: where it listens, None if it does not.
-        stop_signal: how it is asked to end.
-        stop_seconds: how long it may take before it is killed.
-        restart: what becomes of it when it ends by itself.
+        stop_signal: the signal that ends it.
+        stop_seconds: time from that signal to SIGKILL.
+        restart: whether it is restarted when it ends.
     """
 
     name: str
     tier: Tier
     command: Sequence[str]
     directory: Path
-    answers: Callable[[], bool] | None
+    is_ready: Callable[[], bool] | None
     environment: Mapping[str, str] = field(default_factory=dict)
     port: int | None = None
     stop_signal: signal.Signals = signal.SIGTERM
@@ -48,8 +48,8 @@ class Service:
     restart: Restart = "always"
 
     @classmethod
-    def of(cls, server: LocalServer, tier: Tier) -> Service:
-        """A server that somebody else starts: its files are written, its process is the supervisor's."""
+    def from_server(cls, server: LocalServer, tier: Tier) -> Service:
+        """Write a server's files and return the service that runs it under the supervisor."""
         server.directory.mkdir(parents=True, exist_ok=True)
         server._prepare()
         return cls(
@@ -57,7 +57,7 @@ class Service:
             tier=tier,
             command=server._command(),
             directory=server.directory,
-            answers=server._answers,
+            is_ready=server._is_ready,
             port=server.port,
             stop_signal=server.stop_signal,
             stop_seconds=server.stop_seconds,
@@ -65,9 +65,9 @@ class Service:
 
 
 def http_get(port: int, path: str) -> bytes | None:
-    """What a server on the loopback answers with status 200; None if it does not.
+    """Return the body of a response with status 200 from the loopback; None for anything else.
 
-    Not urllib: that would ask a proxy of the environment for the loopback.
+    Not urllib: it would ask a proxy of the environment for the loopback.
     """
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=5)
     try:

@@ -1,4 +1,4 @@
-"""What the local stack is made of, and in which order it comes up."""
+"""The services of the local stack, in the order in which they start."""
 
 import subprocess
 import sys
@@ -16,38 +16,38 @@ from pipeline.errors import Unavailable
 
 INTEGRITY = Path(sys.executable).with_name("integrity")
 WORKERS = ("worker-1", "worker-2")
-# Whoever has a port; "supervisor" takes orders.
+# Services with a port; the supervisor takes its orders at one.
 PORTS = ("kafka", "postgres", *WORKERS, "exporter", "airflow-api", "prometheus", "alertmanager", "page", "supervisor")
 
 
 @dataclass(frozen=True)
 class StackServices:
-    """Every part of the stack in one state directory.
+    """Every service of the stack of one state directory.
 
     Attributes:
-        directory: of the state.
-        kept: ports and secrets.
+        directory: the state directory.
+        state: ports and secrets.
         scrape: seconds between two scrapes of Prometheus.
     """
 
     directory: Path
-    kept: StackState
+    state: StackState
     scrape: int = 15
 
     @cached_property
     def kafka(self) -> KafkaServer:
         """The broker."""
-        return KafkaServer(self.directory / "kafka", port=self.kept.ports["kafka"])
+        return KafkaServer(self.directory / "kafka", port=self.state.ports["kafka"])
 
     @cached_property
     def postgres(self) -> PostgresServer:
-        """The database server: `board` is the store's, `airflow` Airflow's."""
-        return PostgresServer(self.directory / "postgres", port=self.kept.ports["postgres"])
+        """The database server, with the databases `board` (the store) and `airflow`."""
+        return PostgresServer(self.directory / "postgres", port=self.state.ports["postgres"])
 
     @cached_property
     def prometheus(self) -> PrometheusServer:
-        """Scrapes the exporter and both workers, asks the Alertmanager to tell."""
-        ports = self.kept.ports
+        """Scrapes the exporter and both workers, sends alerts to Alertmanager."""
+        ports = self.state.ports
         return PrometheusServer(
             self.directory / "prometheus",
             targets={
@@ -62,35 +62,35 @@ class StackServices:
     @cached_property
     def alertmanager(self) -> AlertmanagerServer:
         """Routes the alerts."""
-        return AlertmanagerServer(self.directory / "alertmanager", port=self.kept.ports["alertmanager"])
+        return AlertmanagerServer(self.directory / "alertmanager", port=self.state.ports["alertmanager"])
 
     @cached_property
     def airflow(self) -> AirflowServices:
-        """Refreshes the ratings."""
+        """Runs the DAGs."""
         return AirflowServices(
             home=self.directory / "airflow",
             database=self._database("airflow"),
-            port=self.kept.ports["airflow-api"],
-            password=self.kept.airflow_password,
-            secret=self.kept.airflow_secret,
-            tasks=self.environment,
+            port=self.state.ports["airflow-api"],
+            password=self.state.airflow_password,
+            secret=self.state.airflow_secret,
+            task_environment=self.environment,
         )
 
     @cached_property
     def environment(self) -> dict[str, str]:
-        """What a command needs to be about this stack's store."""
+        """The variables with which a command uses this stack's store."""
         return {
             "INTEGRITY_STORE": self._database("board"),
-            "INTEGRITY_VOTER_KEY": self.kept.voter_key,
+            "INTEGRITY_VOTER_KEY": self.state.voter_key,
             "INTEGRITY_LEDGER": str(self.directory / "ledger"),
-            "INTEGRITY_LEDGER_KEY": self.kept.ledger_key,
+            "INTEGRITY_LEDGER_KEY": self.state.ledger_key,
         }
 
     def _database(self, name: str) -> str:
         return self.postgres.url.removesuffix("postgres") + name
 
     def check(self) -> None:
-        """Raise `Unavailable` with everything that this machine lacks; starts nothing."""
+        """Raise `Unavailable` with everything that this machine lacks; start nothing."""
         missing = []
         for each in (self.kafka, self.postgres, self.airflow, self.prometheus, self.alertmanager):
             try:
@@ -101,62 +101,60 @@ class StackServices:
             raise Unavailable("\n".join(missing))
 
     @cached_property
-    def services(self) -> list[Service]:
-        """What everything else needs."""
-        return [Service.of(self.kafka, "services"), Service.of(self.postgres, "services")]
+    def backing(self) -> list[Service]:
+        """Kafka and PostgreSQL."""
+        return [Service.from_server(self.kafka, "backing"), Service.from_server(self.postgres, "backing")]
 
     @cached_property
     def workers(self) -> list[Service]:
-        """Two workers; the first makes the store."""
-        # Asked for /metrics, not /healthz: that says 503 to a worker which gets nowhere, and alerts tell so.
+        """Two workers; the first creates the store."""
+        # Probed at /metrics, not /healthz: that returns 503 for a worker that makes no progress, which alerts report.
         return [
-            self._verb(name, "work", "--source", self.kafka.url, "--json", "--metrics-port", str(self.kept.ports[name]))
+            self._integrity(
+                name, "work", "--source", self.kafka.url, "--json", "--metrics-port", str(self.state.ports[name])
+            )
             for name in WORKERS
         ]
 
     @cached_property
-    def watchers(self) -> list[Service]:
-        """What looks at the store, and at those who look."""
+    def observers(self) -> list[Service]:
+        """The monitor, the exporter, the page, Alertmanager and Prometheus."""
         return [
-            self._verb("monitor", "monitor", "--json"),
-            self._verb("exporter", "exporter", "--port", str(self.kept.ports["exporter"])),
-            self._verb("page", "serve", "--port", str(self.kept.ports["page"]), asked="/static/site.css"),
-            Service.of(self.alertmanager, "pipeline"),
-            Service.of(self.prometheus, "pipeline"),
+            self._integrity("monitor", "monitor", "--json"),
+            self._integrity("exporter", "exporter", "--port", str(self.state.ports["exporter"])),
+            self._integrity("page", "serve", "--port", str(self.state.ports["page"]), probe="/static/site.css"),
+            Service.from_server(self.alertmanager, "pipeline"),
+            Service.from_server(self.prometheus, "pipeline"),
         ]
 
     @cached_property
     def all(self) -> list[Service]:
-        """Every part, in the order in which they are started."""
-        return [*self.services, *self.workers, *self.watchers, *self.airflow.parts()]
+        """Every service, in the order in which they start."""
+        return [*self.backing, *self.workers, *self.observers, *self.airflow.services()]
 
-    def _verb(self, name: str, *words: str, asked: str = "/metrics") -> Service:
-        port = self.kept.ports.get(name)
+    def _integrity(self, name: str, *words: str, probe: str = "/metrics") -> Service:
+        port = self.state.ports.get(name)
         return Service(
             name=name,
             tier="pipeline",
             command=[str(INTEGRITY), *words],
             directory=self.directory,
             environment=self.environment,
-            answers=None if port is None else lambda: http_get(port, asked) is not None,
+            is_ready=None if port is None else lambda: http_get(port, probe) is not None,
             port=port,
             restart="unless_stopped" if name in WORKERS else "always",
         )
 
-    def fill_services(self) -> None:
-        """Databases and topics, where they are not there yet.
+    def create_databases_and_topics(self) -> None:
+        """Create the databases and topics that are missing.
 
         Raises:
-            Unavailable: the topics could not be made.
+            Unavailable: the topics could not be created.
         """
         for name in {"board", "airflow"} - self.postgres.databases():
             self.postgres.create_database(name)
-        # The publisher owns the topics: publishing nothing makes them.
-        done = subprocess.run(
-            [str(INTEGRITY), "publish", "--to", self.kafka.url, "--json"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        # The publisher creates the topics, also when it has nothing to publish.
+        command = [str(INTEGRITY), "publish", "--to", self.kafka.url, "--json"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise Unavailable(f"expected the topics to be made, got:\n{done.stdout}{done.stderr}")
+            raise Unavailable(f"expected `{' '.join(command)}` to create the topics, got:\n{done.stdout}{done.stderr}")

@@ -1,10 +1,11 @@
-"""The real thing as local processes, for one machine and whoever sits at it: `make up`, `status` and `down`.
+"""The local stack for one machine and its user: `make up`, `make status` and `make down`.
 
-Kafka, PostgreSQL, two workers, the monitor, the exporter, Airflow, Prometheus and Alertmanager, under a
-supervisor (supervisor.py says what becomes of a process that ends). Everything is in one state directory;
-`down` keeps the data, and the next `up` goes on with it, on the same ports and with the same keys. `up` over a
-stack that is up starts what has ended of it.
-The caller's environment reaches every part. Whoever can connect to the loopback is trusted.
+Kafka, PostgreSQL, two workers, the monitor, the exporter, the page, Airflow, Prometheus and Alertmanager run under a
+supervisor (supervisor.py says which processes are restarted). Everything is in one state directory. `down` keeps the
+data; the next `up` continues with it, with the same ports and keys. `up` over a running stack starts the services that
+have ended.
+
+Every service inherits the caller's environment. Every process that can connect to the loopback is trusted.
 """
 
 import fcntl
@@ -27,64 +28,60 @@ from pipeline.devstack.stack_state import StackState, write_private
 from pipeline.devstack.supervisor import STARTED, Supervisor
 from pipeline.errors import Unavailable, Usage
 
-Progress = Callable[[str], object]
+Report = Callable[[str], object]
 
 # A bound, not an expectation: each step takes 2 to 25 s on two cores, and CI may be four times slower.
 _STEP_SECONDS = 120.0
 
 
-def up(directory: Path, ports: Mapping[str, int], scrape: int, tell: Progress) -> dict[str, Any]:
-    """Bring everything up, or what has ended of a stack that is up.
+def up(directory: Path, ports: Mapping[str, int], scrape: int, report: Report) -> dict[str, Any]:
+    """Start the stack, or what has ended of a running stack.
 
     Args:
-        directory: of the state.
-        ports: that were asked for, by name; the others are kept.
+        directory: the state directory.
+        ports: requested ports by name; the others stay as they are.
         scrape: seconds between two scrapes of Prometheus.
-        tell: is given a line for each step.
+        report: gets a line for each step.
 
     Returns:
-        What stack.json says, with the state of every part.
+        The content of stack.json, with the state of every service.
 
     Raises:
-        Unavailable: something is missing or does not come up; then nothing is left running, unless the stack was
+        Unavailable: something is missing or does not start; then nothing is left running, unless the stack was
             up already.
-        Usage: other ports than those of the stack that is up.
+        Usage: the ports differ from those of the running stack.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _alone(directory):
+    with _locked(directory):
         if _is_up(directory):
-            return _mend(directory, ports, tell)
-        _end(directory)  # the parts of a supervisor that was killed, or of an `up` that was
-        parts = StackServices(directory, StackState.load(directory / "kept.json", PORTS, ports), scrape)
-        parts.check()
+            return _start_ended(directory, ports, report)
+        _stop_all(directory)  # the services of a killed supervisor or `up`
+        services = StackServices(directory, StackState.load(directory / "kept.json", PORTS, ports), scrape)
+        services.check()
         try:
-            return _bring_up(parts, tell)
-        except BaseException:  # Ctrl-C included: half a stack is no use to anybody
-            tell("it did not come up: ending what was started")
-            _end(directory)
+            return _start_all(services, report)
+        except BaseException:  # also on Ctrl-C: leave no half of a stack
+            report("the stack did not start: ending what was started")
+            _stop_all(directory)
             raise
 
 
 def down(directory: Path) -> int:
-    """End everything of the stack; the data stays.
-
-    Returns:
-        How many processes there were.
-    """
+    """End every process of the stack, keep the data; return the number of processes ended."""
     if not directory.exists():
         return 0
-    with _alone(directory):
-        return _end(directory)
+    with _locked(directory):
+        return _stop_all(directory)
 
 
 def status(directory: Path) -> dict[str, Any]:
-    """What stack.json says, with the state of every part as it is now.
+    """Return the content of stack.json, with the current state of every service.
 
     Raises:
-        Unavailable: no stack is up here.
+        Unavailable: no stack is up in the directory.
     """
     if not _is_up(directory):
-        raise Unavailable(f"expected a stack that is up in {directory}, got none: run `make up`")
+        raise Unavailable(f"expected a running stack in {directory}, got none: run `make up`")
     found: dict[str, Any] = json.loads((directory / "stack.json").read_text())
     states = _supervisor(StackState.read(directory / "kept.json"), directory).states()
     for name, part in found["parts"].items():
@@ -94,87 +91,83 @@ def status(directory: Path) -> dict[str, Any]:
 
 
 def _is_up(directory: Path) -> bool:
-    """Whether an `up` came to its end here and the supervisor still runs."""
+    """Return whether an `up` completed here and its supervisor still runs."""
     leader = SessionLeader.read(directory)
     return leader is not None and leader.alive and (directory / "stack.json").exists()
 
 
-def _mend(directory: Path, ports: Mapping[str, int], tell: Progress) -> dict[str, Any]:
-    """Start what has ended: what was given up, and workers that ended on purpose."""
-    kept, found = StackState.read(directory / "kept.json"), status(directory)
-    if other := {name: port for name, port in ports.items() if kept.ports.get(name) != port}:
-        raise Usage(f"expected the ports of the stack that is up, got {other}: run `make down` first")
+def _start_ended(directory: Path, ports: Mapping[str, int], report: Report) -> dict[str, Any]:
+    """Start the services that have ended: those given up, and workers that stopped on purpose."""
+    state, found = StackState.read(directory / "kept.json"), status(directory)
+    if other := {name: port for name, port in ports.items() if state.ports.get(name) != port}:
+        raise Usage(f"expected the ports of the running stack, got {other}: run `make down` first")
     ended = [name for name, part in found["parts"].items() if part["state"] not in STARTED]
     if ended:
-        tell(f"starting again: {', '.join(ended)}")
-        parts = StackServices(directory, kept, found["scrape"])
-        _supervisor(kept, directory).start([part for part in parts.all if part.name in ended], _STEP_SECONDS)
+        report(f"starting again: {', '.join(ended)}")
+        services = StackServices(directory, state, found["scrape"])
+        _supervisor(state, directory).start([one for one in services.all if one.name in ended], _STEP_SECONDS)
     return status(directory) | {"already": True}
 
 
-def _bring_up(parts: StackServices, tell: Progress) -> dict[str, Any]:
-    """Each step needs the one before: services, the store's databases and topics, whoever reads them."""
+def _start_all(services: StackServices, report: Report) -> dict[str, Any]:
+    """Start the services step by step; each step needs the one before."""
     started = time.monotonic()
-    supervisor = _supervisor(parts.kept, parts.directory)
-    # A proxy of the environment must not be asked for the loopback.
-    leader = supervisor.launch(parts.all, os.environ | {"NO_PROXY": LOOPBACK, "no_proxy": LOOPBACK})
+    supervisor = _supervisor(services.state, services.directory)
+    # Requests to the loopback must not go through a proxy of the environment.
+    leader = supervisor.launch(services.all, os.environ | {"NO_PROXY": LOOPBACK, "no_proxy": LOOPBACK})
 
     def step(some: Sequence[Service]) -> None:
-        tell(f"{time.monotonic() - started:4.0f} s  starting {', '.join(part.name for part in some)}")
+        report(f"{time.monotonic() - started:4.0f} s  starting {', '.join(one.name for one in some)}")
         supervisor.start(some, _STEP_SECONDS)
 
-    step(parts.services)
-    parts.fill_services()
-    with ThreadPoolExecutor(1) as beside:
-        migrated = beside.submit(parts.airflow.prepare)
-        step(parts.workers[:1])  # it makes the store that the others want to find
-        step([*parts.workers[1:], *parts.watchers])
+    step(services.backing)
+    services.create_databases_and_topics()
+    with ThreadPoolExecutor(1) as background:
+        migrated = background.submit(services.airflow.prepare)
+        step(services.workers[:1])  # creates the store that the others open
+        step([*services.workers[1:], *services.observers])
         migrated.result()
-    step(parts.airflow.parts())
-    described = _described(parts) | {"supervisor": leader.pid, "seconds": round(time.monotonic() - started, 1)}
-    write_private(parts.directory / "stack.json", json.dumps(described, indent=1))
-    exports = (f"export {name}={shlex.quote(value)}" for name, value in parts.environment.items())
-    write_private(parts.directory / "env", "\n".join(exports))
-    return status(parts.directory)
+    step(services.airflow.services())
+    described = _describe(services) | {"supervisor": leader.pid, "seconds": round(time.monotonic() - started, 1)}
+    write_private(services.directory / "stack.json", json.dumps(described, indent=1))
+    exports = (f"export {name}={shlex.quote(value)}" for name, value in services.environment.items())
+    write_private(services.directory / "env", "\n".join(exports))
+    return status(services.directory)
 
 
-def _described(parts: StackServices) -> dict[str, Any]:
-    ports = parts.kept.ports
+def _describe(services: StackServices) -> dict[str, Any]:
+    ports, supervisor = services.state.ports, _supervisor(services.state, services.directory)
     web = {"page": "page", "prometheus": "prometheus", "alertmanager": "alertmanager", "airflow": "airflow-api"}
     return {
-        "directory": str(parts.directory),
-        "scrape": parts.scrape,
+        "directory": str(services.directory),
+        "scrape": services.scrape,
         "urls": {
-            "kafka": parts.kafka.url,
-            "store": parts.environment["INTEGRITY_STORE"],
+            "kafka": services.kafka.url,
+            "store": services.environment["INTEGRITY_STORE"],
             **{name: f"http://{LOOPBACK}:{ports[port]}" for name, port in web.items()},
             "exporter": f"http://{LOOPBACK}:{ports['exporter']}/metrics",
         },
-        "environment": parts.environment,
-        "airflow": {"user": USER, "password": parts.kept.airflow_password},
-        "parts": {part.name: _part(parts, part) for part in parts.all},
+        "environment": services.environment,
+        "airflow": {"user": USER, "password": services.state.airflow_password},
+        "parts": {one.name: {"port": one.port, "log": str(supervisor.log(one.name))} for one in services.all},
     }
 
 
-def _part(parts: StackServices, part: Service) -> dict[str, Any]:
-    return {"port": part.port, "log": str(_supervisor(parts.kept, parts.directory).log(part.name))}
+def _supervisor(state: StackState, directory: Path) -> Supervisor:
+    return Supervisor(directory, state.ports["supervisor"], state.supervisor_password)
 
 
-def _supervisor(kept: StackState, directory: Path) -> Supervisor:
-    return Supervisor(directory, kept.ports["supervisor"], kept.supervisor_password)
-
-
-def _end(directory: Path) -> int:
+def _stop_all(directory: Path) -> int:
     leader = SessionLeader.read(directory)
     ended = leader.end() if leader else 0
-    SessionLeader.forget(directory)
+    SessionLeader.delete(directory)
     (directory / "stack.json").unlink(missing_ok=True)
     return ended
 
 
 @contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    """One `up` or `down` at a time; a second one waits."""
+def _locked(directory: Path) -> Iterator[None]:
+    """Run one `up` or `down` at a time; a second one waits."""
     with (directory / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -1,13 +1,12 @@
-"""The processes of the stack under supervisord (the package `supervisor`).
+"""Runs the stack's processes under supervisord (the package `supervisor`).
 
-What becomes of a process that ends by itself: it is started again. One that does not live for 5 s is tried
-ten times, a second later each time, then given up (FATAL): told by `status`, by Prometheus' `up` and by the
-alert rules. Worker processes that ended on purpose are not started again (`Part.restart`), however soon they
-did: a stop limit is there so that a bad deploy does not drain the topic into the rejects. One that crashes is
-always started again.
+supervisord restarts a process that ends. One that ends within 5 s is tried ten times, each time a second later, then
+given up (FATAL), which `status`, Prometheus' `up` and the alert rules report. A worker that ended on purpose is not
+restarted (`Service.restart`), however soon it ended: a stop limit keeps a bad deploy from draining the topic into the
+rejects. A worker that crashes is always restarted.
 
-supervisord leads a session of its own, and everything that it starts belongs to it. So what is left over when
-it has ended, or was killed, is found by the session and by descent, never by name.
+supervisord leads its own session, to which its processes belong. Processes that are left when it has ended or was
+killed are found by session and descent, never by name.
 """
 
 import os
@@ -28,14 +27,14 @@ from pipeline.devstack.stack_state import write_private
 from pipeline.errors import Unavailable, Usage
 
 _STARTING_SECONDS = 20.0
-# Of a log, in a message.
+# Lines of a log in a message.
 _LINES = 20
 STARTED = ("RUNNING", "STARTING", "BACKOFF")
-# While a stack comes up: what ended five times (10 s) is not going to live. Later, supervisord itself gives up.
+# Starts before `start` gives up on a service (10 s).
 _TRIES = 5
-# What configparser and supervisord would take for something else, however it is quoted.
-_UNFIT = frozenset(';#"\n')
-# And in a value of the environment, from whose end it would be taken off.
+# Characters that configparser and supervisord misread even in quotes.
+_FORBIDDEN = frozenset(';#"\n')
+# supervisord strips it from the end of an environment value.
 _QUOTE = "'"
 _HEAD = """\
 [supervisord]
@@ -62,7 +61,7 @@ environment = {environment}
 autostart = false
 autorestart = {autorestart}
 exitcodes = 0,3
-startsecs = {living}
+startsecs = {least_seconds}
 startretries = 10
 stopsignal = {signal}
 stopwaitsecs = {seconds:.0f}
@@ -73,7 +72,7 @@ stdout_logfile_maxbytes = 10MB
 stdout_logfile_backups = 1
 """
 # supervisord stops the groups of higher numbers first.
-_TIERS: dict[Tier, int] = {"services": 1, "pipeline": 2, "scheduler": 3}
+_TIERS: dict[Tier, int] = {"backing": 1, "pipeline": 2, "scheduler": 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +80,9 @@ class Supervisor:
     """The supervisor of one state directory.
 
     Attributes:
-        directory: of the state: the configuration (0600: it holds the voter key), logs, who leads.
-        port: where orders are taken, on the loopback, with a password.
-        password: that one.
+        directory: the state directory, with the configuration (0600: it contains the voter key) and the logs.
+        port: port of its XML-RPC server on the loopback.
+        password: password of that server.
     """
 
     directory: Path
@@ -91,18 +90,18 @@ class Supervisor:
     password: str
 
     def log(self, name: str) -> Path:
-        """The file that takes everything a part prints."""
+        """Return the file of a service's output."""
         return self.directory / "logs" / f"{name}.log"
 
-    def launch(self, parts: Sequence[Service], environment: Mapping[str, str]) -> SessionLeader:
-        """Start supervisord, and none of the parts.
+    def launch(self, services: Sequence[Service], environment: Mapping[str, str]) -> SessionLeader:
+        """Start supervisord, and none of the services.
 
         Raises:
-            Unavailable: it gave no answer in time.
+            Unavailable: it did not answer in time.
         """
         self.log("").parent.mkdir(parents=True, exist_ok=True)
         configuration = self.directory / "supervisord.conf"
-        write_private(configuration, self._configured(parts))
+        write_private(configuration, self._configuration(services))
         process = subprocess.Popen(
             [sys.executable, "-m", "supervisor.supervisord", "-c", str(configuration)],
             cwd=self.directory,
@@ -112,40 +111,43 @@ class Supervisor:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        leader = SessionLeader.of(process.pid)
+        leader = SessionLeader.from_pid(process.pid)
         leader.write(self.directory)
         deadline = time.monotonic() + _STARTING_SECONDS
         while not self.states():
             if process.poll() is not None or time.monotonic() > deadline:
-                raise Unavailable(f"expected supervisord to answer, got none: see {self.log('supervisord')}")
+                raise Unavailable(
+                    f"expected supervisord to answer within {_STARTING_SECONDS:.0f} s, got no answer: see "
+                    f"{self.log('supervisord')}"
+                )
             time.sleep(0.1)
         return leader
 
     def states(self) -> dict[str, dict[str, Any]]:
-        """What supervisord says of each part: statename, pid, exitstatus …; nothing if it does not answer."""
+        """Return supervisord's info on each service: statename, pid, exitstatus …; empty if it does not answer."""
         try:
             listed = self._call("getAllProcessInfo")
         except (OSError, xmlrpc.client.Error):
             return {}
         return {one["name"]: one for one in listed}
 
-    def start(self, parts: Iterable[Service], seconds: float) -> None:
-        """Start parts, and return once each does its work.
+    def start(self, services: Iterable[Service], seconds: float) -> None:
+        """Start services, and return when each is ready.
 
         Raises:
-            Unavailable: one ended again and again or did not answer in time; quotes the end of its log.
+            Unavailable: one ended repeatedly or was not ready in time; quotes the end of its log.
         """
-        waiting = {part.name: part for part in parts}
-        for part in waiting.values():
+        waiting = {service.name: service for service in services}
+        for service in waiting.values():
             try:
-                self._call("startProcess", f"{part.tier}:{part.name}", False)
+                self._call("startProcess", f"{service.tier}:{service.name}", False)
             except (OSError, xmlrpc.client.Error) as error:
-                # Not the error itself: a ProtocolError names the password.
+                # Not the error itself: a ProtocolError contains the password.
                 found = getattr(error, "faultString", type(error).__name__)
-                raise Unavailable(f"expected supervisord to start {part.name}, got {found}") from error
+                raise Unavailable(f"expected supervisord to start {service.name}, got {found}") from error
         tries: dict[str, set[int]] = {name: set() for name in waiting}
         deadline = time.monotonic() + seconds
-        while waiting := {name: part for name, part in waiting.items() if not self._works(part)}:
+        while waiting := {name: service for name, service in waiting.items() if not self._is_ready(service)}:
             states = self.states()
             for name in waiting:
                 state = states.get(name, {"statename": "gone", "start": 0})
@@ -158,49 +160,49 @@ class Supervisor:
     def _failed(self, name: str, state: str, seconds: float) -> str:
         log = self.log(name)
         tail = log.read_text(errors="replace").splitlines()[-_LINES:] if log.exists() else ["(no log)"]
-        return "\n".join([f"expected {name} to do its work within {seconds:.0f} s, got {state}; see {log}:", *tail])
+        return "\n".join([f"expected {name} to be ready within {seconds:.0f} s, got {state}; see {log}:", *tail])
 
-    def _works(self, part: Service) -> bool:
-        if part.answers:
-            return part.answers()
-        return bool(self.states().get(part.name, {}).get("statename") == "RUNNING")
+    def _is_ready(self, service: Service) -> bool:
+        if service.is_ready:
+            return service.is_ready()
+        return bool(self.states().get(service.name, {}).get("statename") == "RUNNING")
 
     def _call(self, method: str, *arguments: Any) -> Any:
         url = f"http://stack:{self.password}@{LOOPBACK}:{self.port}/RPC2"
         with xmlrpc.client.ServerProxy(url) as proxy:
             return getattr(proxy.supervisor, method)(*arguments)
 
-    def _configured(self, parts: Sequence[Service]) -> str:
+    def _configuration(self, services: Sequence[Service]) -> str:
         head = _HEAD.format(
-            directory=_fit(str(self.directory)),
-            logs=_fit(str(self.log("").parent)),
-            # supervisord wants to be told that root is meant.
+            directory=_escape(str(self.directory)),
+            logs=_escape(str(self.log("").parent)),
+            # As root, supervisord warns unless the configuration names root.
             user="user = root" if os.geteuid() == 0 else "",
             address=f"{LOOPBACK}:{self.port}",
             password=self.password,
         )
+        programs = {tier: ",".join(one.name for one in services if one.tier == tier) for tier in _TIERS}
         groups = "".join(
-            f"\n[group:{tier}]\nprograms = {','.join(p.name for p in parts if p.tier == tier)}\npriority = {place}\n"
-            for tier, place in _TIERS.items()
+            f"\n[group:{tier}]\nprograms = {programs[tier]}\npriority = {number}\n" for tier, number in _TIERS.items()
         )
-        return head + groups + "".join(self._program(part) for part in parts)
+        return head + groups + "".join(self._program(service) for service in services)
 
-    def _program(self, part: Service) -> str:
+    def _program(self, service: Service) -> str:
         return _PROGRAM.format(
-            name=part.name,
-            command=_fit(shlex.join(part.command)),
-            directory=_fit(str(part.directory)),
-            environment=",".join(f'{key}="{_fit(value, _QUOTE)}"' for key, value in part.environment.items()),
-            # 0: whatever it ends with is taken for what it says, also in its first second.
-            living=0 if part.restart == "unless_stopped" else 5,
-            autorestart={"always": "true", "unless_stopped": "unexpected"}[part.restart],
-            signal=part.stop_signal.name.removeprefix("SIG"),
-            seconds=part.stop_seconds,
-            log=_fit(str(self.log(part.name))),
+            name=service.name,
+            command=_escape(shlex.join(service.command)),
+            directory=_escape(str(service.directory)),
+            environment=",".join(f'{key}="{_escape(value, _QUOTE)}"' for key, value in service.environment.items()),
+            # 0: the exit code counts even in the first second.
+            least_seconds=0 if service.restart == "unless_stopped" else 5,
+            autorestart={"always": "true", "unless_stopped": "unexpected"}[service.restart],
+            signal=service.stop_signal.name.removeprefix("SIG"),
+            seconds=service.stop_seconds,
+            log=_escape(str(self.log(service.name))),
         )
 
 
-def _fit(text: str, also: str = "") -> str:
-    if bad := (_UNFIT | set(also)) & set(text):
-        raise Usage(f"expected no {' '.join(sorted(bad))!r} in what supervisord is told, got {text!r}")
+def _escape(text: str, also: str = "") -> str:
+    if bad := (_FORBIDDEN | set(also)) & set(text):
+        raise Usage(f"expected no {' '.join(sorted(bad))!r} in supervisord's configuration, got {text!r}")
     return text.replace("%", "%%")

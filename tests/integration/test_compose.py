@@ -101,7 +101,7 @@ def test_airflows_commands_are_airflows():
 
 
 def test_airflow_is_told_what_the_local_one_is_told_and_every_option_is_one_of_its_own(tmp_path):
-    local = AirflowServices(home=tmp_path, database="", port=1, password="", secret="", tasks={})
+    local = AirflowServices(home=tmp_path, database="", port=1, password="", secret="", task_environment={})
     # The image itself says where the DAGs are.
     told = {name for name in local.environment() if name.startswith("AIRFLOW__")} - {"AIRFLOW__CORE__DAGS_FOLDER"}
     for name, service in AIRFLOW.items():

@@ -230,7 +230,7 @@ class Stubborn(LocalServer):
     def _command(self) -> list[str]:
         return ["/bin/sh", "-c", self.script]
 
-    def _answers(self) -> bool:
+    def _is_ready(self) -> bool:
         return "ready" in self.log_tail()
 
 
@@ -258,10 +258,10 @@ def test_a_server_without_an_answer_is_killed_in_time(tmp_path: Path) -> None:
     assert server.pid is None
 
 
-def test_a_port_in_use_is_not_handed_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_in_use_is_not_given_out(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server((LOOPBACK, 0)) as taken:
         port = taken.getsockname()[1]
         other = free_port()
         monkeypatch.setattr("pipeline.devstack.process._PORTS", (port, other, free := free_port()))
-        monkeypatch.setattr("pipeline.devstack.process._handed_out", {other})
+        monkeypatch.setattr("pipeline.devstack.process._given_out", {other})
         assert free_port() == free

@@ -42,7 +42,7 @@ def test_where_nothing_is_up_status_says_what_to_do_and_down_is_content(run, dir
     assert "run `make up`" in capsys.readouterr().err
     for _ in range(2):
         assert run("down") == 0
-        assert capsys.readouterr().out == f"ended 0 processes; nothing of the stack in {directory} runs\n"
+        assert capsys.readouterr().out == f"ended 0 processes; no process of the stack in {directory} is left\n"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_part_that_does_not_come_up_takes_the_others_with_it(run, directory, c
     assert run("up", *ports()) == 3
     error = capsys.readouterr().err
     assert "starting kafka, postgres" in error
-    assert "expected kafka to do its work" in error
+    assert "expected kafka to be ready" in error
     assert "meta.properties" in error  # the end of its log
     assert "ending what was started" in error
     assert [leader.members() for leader in seen] == [set()]

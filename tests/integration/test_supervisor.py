@@ -63,7 +63,7 @@ def sitter(tmp_path: Path) -> Service:
         command=[sys.executable, str(script)],
         directory=tmp_path,
         environment={"WORD": "50% of it, and more"},
-        answers=None,
+        is_ready=None,
         restart="unless_stopped",
     )
 
@@ -109,16 +109,14 @@ def test_a_part_that_does_not_live_is_told_with_the_end_of_its_log(supervisor, t
     script.write_text("raise SystemExit('expected a disk')")
     broken = Service(
         name="broken",
-        tier="services",
+        tier="backing",
         command=[sys.executable, str(script)],
         directory=tmp_path,
-        answers=None,
+        is_ready=None,
     )
     supervisor.launch([broken], os.environ)
     begun = time.monotonic()
-    with pytest.raises(
-        Unavailable, match=r"expected broken to do its work.*got (BACKOFF|STARTING)[\s\S]*expected a disk"
-    ):
+    with pytest.raises(Unavailable, match=r"expected broken to be ready.*got (BACKOFF|STARTING)[\s\S]*expected a disk"):
         supervisor.start([broken], 120)
     assert time.monotonic() - begun < 60  # not the 120 s that a slow one may take
 
@@ -126,19 +124,19 @@ def test_a_part_that_does_not_live_is_told_with_the_end_of_its_log(supervisor, t
 def test_a_part_that_runs_and_does_not_answer_is_not_waited_for_for_ever(supervisor, sitter):
     supervisor.launch([sitter], os.environ)
     mute = Service(
-        name=sitter.name, tier="pipeline", command=sitter.command, directory=sitter.directory, answers=lambda: False
+        name=sitter.name, tier="pipeline", command=sitter.command, directory=sitter.directory, is_ready=lambda: False
     )
     with pytest.raises(Unavailable, match="within 1 s"):
         supervisor.start([mute], 1)
 
 
 def test_what_a_configuration_cannot_hold_is_refused(supervisor, tmp_path):
-    odd = Service(name="odd", tier="services", command=["echo", "a;b"], directory=tmp_path, answers=None)
+    odd = Service(name="odd", tier="backing", command=["echo", "a;b"], directory=tmp_path, is_ready=None)
     with pytest.raises(Usage, match=";"):
         supervisor.launch([odd], os.environ)
     # supervisord takes it off the end of a value.
     quoted = {"WORD": "so-called 'value'"}
-    odd = Service(name="odd", tier="services", command=["echo"], directory=tmp_path, answers=None, environment=quoted)
+    odd = Service(name="odd", tier="backing", command=["echo"], directory=tmp_path, is_ready=None, environment=quoted)
     with pytest.raises(Usage, match="'"):
         supervisor.launch([odd], os.environ)
 
@@ -152,7 +150,7 @@ def test_nobody_gives_orders_without_the_password(supervisor, sitter):
 def test_everything_ends_with_the_leader_also_children_in_sessions_of_their_own(
     supervisor, tmp_path, first, monkeypatch
 ):
-    monkeypatch.setattr("pipeline.devstack.process_registry._ASKED_SECONDS", 1.0)
+    monkeypatch.setattr("pipeline.devstack.process_registry._TERMINATED_SECONDS", 1.0)
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
     parent = Service(
@@ -160,7 +158,7 @@ def test_everything_ends_with_the_leader_also_children_in_sessions_of_their_own(
         tier="pipeline",
         command=[sys.executable, str(script)],
         directory=tmp_path,
-        answers=None,
+        is_ready=None,
         stop_seconds=2,
     )
     leader = supervisor.launch([parent], os.environ)
@@ -179,7 +177,7 @@ def test_everything_ends_with_the_leader_also_children_in_sessions_of_their_own(
 
 
 def test_a_stranger_with_the_leaders_id_is_left_alone():
-    me = SessionLeader.of(os.getpid())
+    me = SessionLeader.from_pid(os.getpid())
     assert me.alive
     for stranger in (SessionLeader(me.pid, me.boot, me.started - 1), SessionLeader(me.pid, "another boot", me.started)):
         assert not stranger.alive

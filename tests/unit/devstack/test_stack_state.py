@@ -58,7 +58,7 @@ def test_a_kept_port_that_is_taken_is_named_with_what_to_do_and_nothing_is_chang
 
 
 def test_a_usual_port_that_is_taken_at_first_gives_way(file, listener, monkeypatch):
-    monkeypatch.setattr("pipeline.devstack.stack_state._USUAL", {"kafka": listener})
+    monkeypatch.setattr("pipeline.devstack.stack_state._DEFAULT_PORTS", {"kafka": listener})
     assert StackState.load(file, NAMES, {}).ports["kafka"] != listener
 
 
