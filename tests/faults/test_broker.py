@@ -177,7 +177,7 @@ def test_retention_that_passed_a_frozen_worker_halts_it_with_the_size_of_the_gap
         said = ended(worker, code=3)
     at = progress(url)
     assert at in (600, 620)
-    assert f"partition 0: offsets {at} to 849 ({850 - at} records) are gone" in said["message"]
+    assert f"partition 0: offsets {at} to 849 ({850 - at} records) were deleted by retention" in said["message"]
     expect_alert(url, said)
 
 
