@@ -2,11 +2,11 @@
 
 Laws: the state does not depend on the order of arrival, except for events with the same microsecond, which are applied
 in order of arrival; an event changes nothing before its `at`; the first name of a model stays its key; an event that
-contradicts the state before it changes nothing and is listed with the reason.
+contradicts the state so far is not applied and is listed with the reason.
 
-Contradictions: the release of a model that nobody submitted, or as a model that nobody submitted; a retraction after
-the release; a submission by a second owner; a new name that another model has. Events are applied in order of `at`, so
-one that arrives before the event that it depends on is no contradiction.
+Contradictions: a release of, or under the name of, a model that was never submitted; a retraction after the release; a
+submission by a second owner; a new name that another model has. Events are applied in order of `at`, so one that
+arrives before the event that it depends on is no contradiction.
 
 Not handled: claims about models (`benchmark.*`); the audits read those events.
 """

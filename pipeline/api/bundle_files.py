@@ -15,8 +15,8 @@ _MAX_FILES = 4
 class BundleFiles:
     """The last few bundles as files, which are deleted when the process ends; one bundle is written at a time.
 
-    A dictionary that is read without a lock, not a cache of cachetools: a request for an existing bundle must not wait
-    for another one that is being written.
+    It keeps them in a plain dictionary, which is read without a lock: a request for an existing bundle must not
+    wait while another one is written.
     """
 
     def __init__(self, store: Store) -> None:

@@ -8,7 +8,7 @@ An audit is slower than a detector and is not tied to a vote. Each is a pure fun
     variants          variant_churn, best_of_n: private variants, disclosed N, the selection-corrected score
     families          names of one provider that are likely one model
     retraction        score_retraction: scored and taken back
-    version           version_mismatch: the released model against the tested one
+    version_mismatch  the released model against the tested one
     sampling          sampling-fairness ledger: rates and shares against the policy
     graph_health      components, λ₂, effective resistance, weak bridges
     lockstep          groups of voters with the same votes at the same time

@@ -137,7 +137,7 @@ def drop_of_scores(before: Score, after: Score) -> AccuracyDrop:
 def perturbation_gap(benchmark: str, drops: Mapping[str, AccuracyDrop]) -> tuple[ScoreTest, ...]:
     """Tests each model's loss against the median loss of the others.
 
-    The variance includes the standard error 1.2533 s/√m of the median of m normal losses.
+    The variance includes that of the median of m normal losses, (1.2533 s)²/m.
 
     Raises:
         BadCounts: fewer than three models: there are no peers.

@@ -56,7 +56,7 @@ def hhi(amounts: Sequence[float]) -> float:
 
 
 def gini(amounts: Sequence[float]) -> float:
-    """Inequality: half the mean difference of two amounts over their mean.
+    """Gini coefficient: mean absolute difference over twice the mean.
 
     Raises:
         BadCounts: as `shares`.

@@ -1,6 +1,6 @@
 """`top_churn`: changes of the first place, compared with the number that the intervals allow.
 
-Formula: a score with standard error e and n votes, and n' votes in the next snapshot, moves by chance with variance
+Formula: a score with standard error e, from n votes now and n' in the next snapshot, moves by chance with variance
 v = e² (1 − n/n'): the later estimate contains the earlier one's votes, and increments of a maximum-likelihood estimate
 are uncorrelated with the final value. A model d points behind #1 overtakes by chance with probability
 Φ(−d/√(v_1 + v)); the sum over all models and transitions bounds the expected number of changes (union bound). The

@@ -1,7 +1,7 @@
 """The detectors, one module or package each; no detector imports another.
 
 voter    about one voter, vote by vote
-window   about models, providers, networks and the board, window by window
+window   about models, providers, networks, new accounts and the board, window by window
 
 A new detector is one module here and one line below; the law suite then tests it.
 """

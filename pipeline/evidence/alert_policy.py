@@ -1,12 +1,12 @@
 """When an alert opens, escalates and is cleared.
 
-An alert about one of m keys opens at e ≥ m/c, or where e-BH at level α rejects. The first rule covers a single key: at
-most c false alarms are expected over all keys. The second covers several keys that open together, k of them at
-e ≥ m/(αk) each: at most a share α of these is false. An open alert is emitted again at 100 times more evidence than
-last time, and is cleared after the evidence was below 1 for a number of steps in a row (hysteresis).
+An alert about one of m keys opens at e ≥ m/c, or where e-BH at level α rejects. The first rule tests each key alone:
+at most c false alarms are expected over all. The second opens k keys together at e ≥ m/(αk) each: the expected share
+of false alarms among them is at most α. An open alert is emitted again at 100 times more evidence than last time, and
+is cleared after the evidence was below 1 for a number of steps in a row (hysteresis).
 
-For an e-detector M over a horizon of H steps e = M/H: alarms at M ≥ A come at most every A steps on average, so at
-most c are expected within H steps.
+For an e-detector M over a horizon of H steps e = M/H: alarms at M ≥ A come at most once in A steps on average: at most
+c are expected in H steps.
 """
 
 import math

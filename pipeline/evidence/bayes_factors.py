@@ -3,7 +3,7 @@
 Under the alternative the shares have a Dirichlet (beta) distribution around the declared ones, θ. A Bayes factor
 against a point null is a likelihood-ratio e-process: P(it ever reaches 1/α) ≤ α.
 
-State: the counts. When a policy ends its factor is final, and is multiplied with the factor of the next policy.
+State: the counts. When a policy ends, its factor is final and multiplies the factor of the next policy.
 
 Source: Dirichlet-multinomial Bayes factor, Good 1967 (J. Royal Statistical Society B 29(3)); as an e-process,
 Lindon & Malek 2022, "Anytime-valid inference for multinomial count data" (NeurIPS), equation 4.
@@ -36,7 +36,7 @@ def dirichlet_multinomial(counts: npt.ArrayLike, theta: npt.ArrayLike, k: float 
 
 
 def beta_binomial(successes: npt.ArrayLike, n: npt.ArrayLike, theta: npt.ArrayLike, k: float = CONCENTRATION) -> Int64:
-    """Return the logarithm of B(kθ+S, k(1−θ)+n−S)/B(kθ, k(1−θ)) / θ^S (1−θ)^{n−S}, in 2⁻²⁰ nats, rounded down.
+    """Return ln[B(kθ+S, k(1−θ)+n−S) / (B(kθ, k(1−θ)) θ^S (1−θ)^{n−S})] in 2⁻²⁰ nats, rounded down.
 
     Args:
         successes: S of each key.

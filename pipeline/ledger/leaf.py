@@ -133,7 +133,7 @@ def check(rows: pa.Table, first: int) -> None:
         first: index of the first row's leaf.
 
     Raises:
-        Refuted: reason `leaf`; names the first leaf with the first kind of fault.
+        Refuted: reason `leaf`; the first broken rule, and the first leaf with it.
     """
     is_vote = rows["retracts"].is_null()
     for name in _OF_A_VOTE:

@@ -88,8 +88,8 @@ def fit_style(
         a, b, outcome: N codes, as `PairCounts.from_codes`.
         z: float64[N, F], as `style_contrast`.
         features: F names.
-        voter: N whole numbers, equal for votes of one voter, −1 where unknown: clusters of the covariance
-            (`clustered_sandwich`). Without it every vote is a cluster of its own.
+        voter: N whole numbers, the voter of each vote, −1 if unknown. The covariance is clustered by voter
+            (`clustered_sandwich`); by default each vote is a cluster.
         reweight: as `fit`.
 
     Raises:

@@ -70,7 +70,7 @@ def refuse_self_pairs(a: Int32, b: Int32, names: Sequence[str]) -> None:
 
 
 def square_matrix(values: npt.ArrayLike, what: str, names: Sequence[str | int] | None) -> Float64:
-    """Return float64[K, K]; each entry must be finite and at least 0, each on the diagonal 0."""
+    """Return float64[K, K]; entries must be finite and ≥ 0, and the diagonal 0."""
     try:
         array = np.array(values, dtype=np.float64)
     except (TypeError, ValueError) as error:

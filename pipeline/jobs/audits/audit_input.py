@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from pipeline.audits import shares
 from pipeline.audits.sampling import DailyAppearances, SamplingLedger, ledger
 from pipeline.audits.variants import ModelRelease, VariantScore, releases
-from pipeline.audits.version import StyleStatistics
+from pipeline.audits.version_mismatch import StyleStatistics
 from pipeline.events.registry_events import RegistryEvent
 from pipeline.formats.published_boards import PublishedBoard
 from pipeline.ratings import STYLE_FEATURES, PairCounts

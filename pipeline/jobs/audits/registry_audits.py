@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.audits import claims, families, retraction, variants
 from pipeline.audits.finding import Finding
-from pipeline.audits.version import ModelVersion, version_mismatch
+from pipeline.audits.version_mismatch import ModelVersion, version_mismatch
 from pipeline.events.registry_events import BenchmarkClaim, BenchmarkResult
 from pipeline.jobs.audits.audit_input import AuditInput
 from pipeline.vocabulary.time import format_rfc3339

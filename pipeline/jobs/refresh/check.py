@@ -48,7 +48,7 @@ def check(url: str, log_size: int) -> str:
 
 
 def check_snapshot(url: str, candidate: str) -> str | None:
-    """Evaluate the expectations on each view of a candidate; None if it is published and was not refused.
+    """Evaluate a candidate's views; return the verdict's id, None if it is published and was not refused.
 
     Raises:
         QualityGate: a critical expectation failed; the verdict is stored.

@@ -22,7 +22,7 @@ import numpy as np
 from pipeline.audits import claims, task_mix
 from pipeline.audits.graph_health import graph_findings, graph_health
 from pipeline.audits.variants import VariantScore, best_of_n, releases
-from pipeline.audits.version import ModelVersion, version_mismatch
+from pipeline.audits.version_mismatch import ModelVersion, version_mismatch
 from pipeline.errors import Disconnected
 from pipeline.events.registry_events import Released, Submitted
 from pipeline.lab.redteam.tuned_variant import simulate_tuned_variant

@@ -199,7 +199,7 @@ def _alert(one: AlertSignal, row: int, until: int = 0) -> RaisedAlert:
 
 
 def votes_under_alerts(stream: SimulatedStream, alerts: Sequence[RaisedAlert], about: str) -> Bool:
-    """Return the votes that a person would exclude by the alerts about a model: those the alerts select."""
+    """Return a mask, bool[n]: the votes that the window alerts about a model select for exclusion."""
     chosen = np.zeros(len(stream), dtype=np.bool_)
     code = stream.models.index(about)
     for one in alerts:

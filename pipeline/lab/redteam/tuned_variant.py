@@ -7,7 +7,7 @@ rank five and writes longer; the released model is as strong as about rank 32 an
 
 import numpy as np
 
-from pipeline.audits.version import ModelVersion, StyleStatistics
+from pipeline.audits.version_mismatch import ModelVersion, StyleStatistics
 from pipeline.ratings import Fit, PairCounts, fit, fit_style, style_contrast
 from pipeline.ratings.intervals import POINTS_PER_LOGIT
 from pipeline.ratings.winners_curse import selection_gain

@@ -30,7 +30,7 @@ def encode_votes(
     voter_since: list[str],
     outcome: Int8,
 ) -> Iterator[bytes]:
-    """Join columns of JSON text into lines; `prompt_hash` and `vote_id` are bare hexadecimal digits."""
+    """Join columns of JSON text into lines; `prompt_hash` and `vote_id` are passed as unquoted hex digits."""
     schema, winner = SCHEMA, json_strings(OUTCOMES, outcome)
     columns = (
         cast_at, category, language, model_a, model_b, network, prompt_hash, vote_id, voter_id, voter_since,

@@ -25,7 +25,7 @@ def hourly_rates(rng: np.random.Generator, start: datetime, days: float, burstin
         rng: for the shocks.
         start: of the first hour.
         days: length of the stream.
-        burstiness: variance of the shock, 0 for none.
+        burstiness: variance of the hourly shock, 0 for none.
     """
     moments = [start + timedelta(hours=k) for k in range(math.ceil(days * 24))]
     hour = np.array([m.hour + m.minute / 60 for m in moments])

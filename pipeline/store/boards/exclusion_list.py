@@ -1,7 +1,7 @@
 """The dated list of exclusions: what does not count in the defended view, and why.
 
-Laws: every entry has a reason and a name; nothing is removed; an entry is undone by another one. The policy
-`auto-voter/1` is such a name: it excludes the votes of a voter whose critical alert is open.
+Laws: every entry has a reason and an author; nothing is removed; an entry is undone by another one. The author may be
+the policy `auto-voter/1`: it excludes the votes of a voter under a critical alert.
 """
 
 from collections.abc import Mapping

@@ -234,7 +234,7 @@ def csv_query(connection: Connection, columns: Mapping[str, str], table: str) ->
 
 
 def fetch_bytes(connection: Connection, query: str, parameters: tuple[Any, ...]) -> bytes:
-    """The single value of a query in driver SQL, which is bytes; empty for NULL."""
+    """The single bytes value of a query in driver SQL; empty for NULL."""
     cursor = raw_cursor(connection, **({"binary": True} if has_server(connection) else {}))
     (data,) = cursor.execute(query, parameters).fetchone()
     cursor.close()

@@ -80,7 +80,7 @@ class Source(Protocol):
 
 
 def find_offset_gap(source: str, partition: int, wanted: int, first: int, end: int) -> OffsetGap | None:
-    """Return the error if a partition cannot be read on at an offset, else None.
+    """Return the error if reading cannot continue at `wanted`, else None.
 
     Args:
         source: its name.

@@ -21,7 +21,7 @@ from pipeline.audits.second_opinion import RankDisagreement, second_opinion
 from pipeline.audits.shares import gini, hhi, license_group, shares
 from pipeline.audits.top_churn import TopChurn, top_churn, top_churn_findings
 from pipeline.audits.variants import ModelRelease, VariantScore, best_of_n, peak_variants, releases
-from pipeline.audits.version import ModelVersion, StyleStatistics, style_difference, version_mismatch
+from pipeline.audits.version_mismatch import ModelVersion, StyleStatistics, style_difference, version_mismatch
 from pipeline.errors import BadCounts
 from pipeline.formats.published_boards import PublishedBoard
 from pipeline.ratings import PairCounts

@@ -8,7 +8,7 @@ import pytest
 from pipeline.audits import families
 from pipeline.audits.retraction import withdrawn_scores
 from pipeline.audits.variants import VariantScore, best_of_n, releases, variant_churn, variants_under_test
-from pipeline.audits.version import ModelVersion, StyleStatistics, style_difference, version_mismatch
+from pipeline.audits.version_mismatch import ModelVersion, StyleStatistics, style_difference, version_mismatch
 from pipeline.errors import BadCounts
 from pipeline.events.registry_events import RegistryEvent
 from pipeline.ratings.winners_curse import expected_max, selection_gain, standard_error

@@ -1,4 +1,4 @@
-"""The exact e-value of `voter_bias` after every vote of some voters; the bound avoids it for most votes."""
+"""The exact e-value of `voter_bias` after every vote of some voters; a cheap bound suffices for most."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class RunningEvidence:
 
     @classmethod
     def compute(cls, votes: VoterVotes, heads: StateHeads, reference: Reference) -> RunningEvidence:
-        """Continue the running sums from the heads of the voters."""
+        """Continue each voter's running sums from `heads`."""
         a, b = reference.index_of(votes.model_a), reference.index_of(votes.model_b)
         rows = np.flatnonzero((a >= 0) & (b >= 0))
         a, b, voter = a[rows], b[rows], votes.voter[rows]
