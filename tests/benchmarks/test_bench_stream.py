@@ -11,6 +11,7 @@ import pytest
 INTEGRITY = Path(sys.executable).with_name("integrity")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("kafka_server", "postgres_server")  # skipped, or failed in CI, where they are missing
 def test_one_run_gives_every_rate_with_its_ratio_its_bar_and_its_memory() -> None:
     done = subprocess.run(

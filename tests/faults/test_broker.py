@@ -59,6 +59,7 @@ def plain(own: KafkaServer, database_server: PostgresServer, folder: Path) -> Sc
 # 9 and 10.
 
 
+@pytest.mark.long
 def test_a_worker_whose_broker_is_away_is_not_healthy_and_is_again_when_it_is_back(
     own: KafkaServer, database_server: PostgresServer, tmp_path: Path
 ) -> None:
@@ -82,6 +83,7 @@ def test_a_worker_whose_broker_is_away_is_not_healthy_and_is_again_when_it_is_ba
         wait(lambda: worker.healthy()[0], 30, "a healthy worker")
 
 
+@pytest.mark.long
 def test_a_broker_killed_under_publisher_and_worker_is_waited_for(
     own: KafkaServer,
     database_server: PostgresServer,
@@ -142,6 +144,7 @@ def cut(broker: KafkaServer, topic: str, share: float) -> None:
     broker.start()
 
 
+@pytest.mark.long
 def test_a_log_truncated_under_a_worker_halts_it_with_an_alert_and_again_when_it_is_started_again(
     own: KafkaServer, database_server: PostgresServer, tmp_path: Path
 ) -> None:
@@ -160,6 +163,7 @@ def test_a_log_truncated_under_a_worker_halts_it_with_an_alert_and_again_when_it
 # 12.
 
 
+@pytest.mark.long
 def test_retention_that_passed_a_frozen_worker_halts_it_with_the_size_of_the_gap(
     own: KafkaServer, database_server: PostgresServer, tmp_path: Path
 ) -> None:
@@ -181,6 +185,7 @@ def test_retention_that_passed_a_frozen_worker_halts_it_with_the_size_of_the_gap
     expect_alert(url, said)
 
 
+@pytest.mark.long
 def test_a_log_truncated_and_filled_again_beyond_our_offset_is_a_gap_too(
     own: KafkaServer, database_server: PostgresServer, tmp_path: Path
 ) -> None:

@@ -33,6 +33,7 @@ def skewed(library: str, by: str) -> dict[str, str]:
     return {"LD_PRELOAD": library, "FAKETIME": by, **ALONE}
 
 
+@pytest.mark.long
 def test_workers_with_clocks_hours_apart_leave_what_one_with_the_right_time_leaves(scene: Scene, library: str) -> None:
     url, total, told = scene.database(), len(scene.stream), len(scene.announced())
     before = rows(url, "SELECT max(updated_at) FROM partition")[0][0]
@@ -49,6 +50,7 @@ def test_workers_with_clocks_hours_apart_leave_what_one_with_the_right_time_leav
     scene.expect_kept(url, watch, announced=scene.announced(since=told))
 
 
+@pytest.mark.long
 def test_monitors_with_clocks_hours_apart_close_every_window_once(scene: Scene, library: str) -> None:
     """Their lease is a matter of clocks; what they write is one transaction with their position."""
     url = scene.database()

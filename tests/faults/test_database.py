@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.kafka, pytest.mark.postgres]
 # 18.
 
 
+@pytest.mark.long
 def test_a_database_that_crashes_three_times_under_two_workers_is_waited_for(scene: Scene) -> None:
     """Each time every connection drops, and the server recovers from its log."""
     url, total = scene.database(), len(scene.stream)
@@ -41,6 +42,7 @@ def test_a_database_that_crashes_three_times_under_two_workers_is_waited_for(sce
 # 19.
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_connection_cut_around_a_commit_stores_the_batch_once(scene: Scene, when: When) -> None:
     """The worker cannot know whether its batch is stored; it asks, and neither repeats nor skips it."""
@@ -68,6 +70,7 @@ def test_a_connection_cut_around_a_commit_stores_the_batch_once(scene: Scene, wh
     scene.expect_kept(url, watch)
 
 
+@pytest.mark.long
 def test_connections_cut_at_random_are_made_again(scene: Scene) -> None:
     url, total, chance = scene.database(), len(scene.stream), random.Random(19)  # noqa: S311
     with Proxy(scene.postgres.port) as proxy:
@@ -89,6 +92,7 @@ def test_connections_cut_at_random_are_made_again(scene: Scene) -> None:
 # 20.
 
 
+@pytest.mark.long
 def test_a_table_locked_by_somebody_else_is_waited_for_in_bounded_tries(scene: Scene) -> None:
     """The worker lets go of its own locks each time, so a partition's next owner would not wait for it."""
     url, total = scene.database(), len(scene.stream)
@@ -123,6 +127,7 @@ def longest_transaction(watcher: psycopg.Connection, beside: psycopg.Connection)
     return float(watcher.execute(query, [[watcher.info.backend_pid, beside.info.backend_pid]]).fetchall()[0][0])
 
 
+@pytest.mark.long
 def test_a_deadlock_rolls_the_batch_back_and_it_is_written_again(scene: Scene) -> None:
     """Somebody holds the ledger and wants our partition, while we hold the partition and want the ledger."""
     url, total = scene.database(), len(scene.stream)
@@ -179,6 +184,7 @@ def test_a_lock_that_never_ends_ends_the_worker_within_two_minutes_and_names_the
 # Backpressure.
 
 
+@pytest.mark.long
 def test_a_store_slower_than_the_poll_limit_costs_the_worker_no_membership(scene: Scene) -> None:
     """Kafka takes a member's partitions away that does not poll; waiting for the store is not silence."""
     url, total = scene.database(), len(scene.stream)

@@ -67,6 +67,7 @@ def expect_recounted(scene: Scene, url: str) -> None:
 # 26.
 
 
+@pytest.mark.long
 def test_an_id_that_two_workers_bring_at_one_moment_is_counted_once(
     broker: KafkaServer, database_server: PostgresServer, tmp_path: Path
 ) -> None:
@@ -121,6 +122,7 @@ def waiting_for_votes(watcher: psycopg.Connection) -> int:
 # 27.
 
 
+@pytest.mark.long
 def test_a_vote_is_late_from_one_hour_and_one_tick_behind_the_newest_of_its_partition(plain: Scene) -> None:
     """All by one voter, so on one partition; the newest before them was cast at noon."""
     plain.publish(
@@ -141,6 +143,7 @@ def test_a_vote_is_late_from_one_hour_and_one_tick_behind_the_newest_of_its_part
     expect_recounted(plain, url)
 
 
+@pytest.mark.long
 def test_votes_out_of_order_within_the_hour_are_accepted_and_older_ones_are_kept_apart(
     plain: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,6 +179,7 @@ def test_votes_out_of_order_within_the_hour_are_accepted_and_older_ones_are_kept
 # 30.
 
 
+@pytest.mark.long
 def test_partitions_without_votes_hold_nobody_up(
     broker: KafkaServer, database_server: PostgresServer, tmp_path: Path
 ) -> None:
@@ -209,6 +213,7 @@ def test_partitions_without_votes_hold_nobody_up(
 # 31.
 
 
+@pytest.mark.long
 def test_a_field_of_tomorrow_is_accepted_and_a_schema_of_tomorrow_is_rejected_with_its_number(plain: Scene) -> None:
     plain.publish(
         [

@@ -48,6 +48,7 @@ def faulty(scene: Scene, url: str, at: str, after: int, number: str, **more: str
 # 1 and 2.
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("at", "stored"), [("poll", 4), ("commit", 4), ("done", 5)], ids=["polled", "written", "committed"]
 )
@@ -73,6 +74,7 @@ def transactions(url: str) -> int:
 # 3 and 4.
 
 
+@pytest.mark.long
 def test_a_worker_frozen_past_session_and_poll_limits_is_fenced_when_it_wakes(scene: Scene) -> None:
     """It wakes with a batch in hand that another worker has stored meanwhile."""
     url, total = scene.database(), len(scene.stream)
@@ -94,6 +96,7 @@ def test_a_worker_frozen_past_session_and_poll_limits_is_fenced_when_it_wakes(sc
     scene.expect_kept(url, watch)
 
 
+@pytest.mark.long
 def test_a_worker_frozen_in_a_transaction_does_not_block_the_next_owner(scene: Scene) -> None:
     url, total, port = scene.database(), len(scene.stream), free_port()
     large = {"INTEGRITY_BATCH_VOTES": "10000"}  # a transaction long enough to be met in the middle
@@ -187,6 +190,7 @@ def test_a_storm_of_rebalances_loses_nothing_and_work_goes_on(scene: Scene) -> N
     scene.expect_kept(url, watch)
 
 
+@pytest.mark.long
 def test_of_more_workers_than_partitions_the_idle_ones_are_healthy_and_take_over(scene: Scene) -> None:
     url, total = scene.database(), len(scene.stream)
     with Watch(url, lambda: total) as watch, ExitStack() as stack:

@@ -84,6 +84,7 @@ def promises(found: list[str]) -> set[str]:
     return {line.partition(":")[0] for line in found}
 
 
+@pytest.mark.long
 def test_a_store_with_nothing_wrong_in_it_keeps_every_promise(whole: Whole) -> None:
     assert findings(whole.case) == []
     alerts = whole.case.undisturbed.tables["alerts"] if whole.case.undisturbed else {}
@@ -193,6 +194,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("what", BROKEN)
 def test_what_is_broken_is_found(what: str, broken: Callable[[str], list[str]]) -> None:
     statement, promise = BROKEN[what]
@@ -213,6 +215,7 @@ def test_a_record_that_nobody_read_is_found(whole: Whole) -> None:
     assert promises(findings(replace(whole.case, log=more, undisturbed=None))) >= {"C1", "C3"}
 
 
+@pytest.mark.long
 def test_a_pause_beyond_the_bound_and_an_alert_that_never_reached_its_topic_are_found(whole: Whole) -> None:
     assert promises(findings(replace(whole.case, pauses=[(9.0, "x"), (61.0, "y")]))) == {"C6"}
     assert promises(findings(replace(whole.case, announced=list(whole.case.announced or ())[1:]))) == {"C7"}

@@ -148,6 +148,7 @@ def sealed(board: Board) -> int:
         return seals.head(connection)[0]
 
 
+@pytest.mark.long
 def test_kill_9_at_any_joint_of_a_refresh_shows_the_old_snapshot_or_the_new_one(
     board: Board, refreshes: Refreshes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

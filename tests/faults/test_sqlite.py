@@ -123,6 +123,7 @@ def stands_still(store: Path, seconds: float) -> bool:
     return progress(store) == before
 
 
+@pytest.mark.long
 def test_a_full_disk_is_waited_for_and_what_is_stored_is_whole(embedded: Embedded, tmp_path: Path) -> None:
     store, end = embedded.copy(tmp_path), embedded.log.bounds[0][1]
     begun = progress(store)
@@ -140,6 +141,7 @@ def test_a_full_disk_is_waited_for_and_what_is_stored_is_whole(embedded: Embedde
     embedded.expect_kept(store)
 
 
+@pytest.mark.long
 def test_a_store_that_may_have_no_more_pages_is_waited_for(embedded: Embedded, tmp_path: Path) -> None:
     """SQLITE_FULL, as on a file system without room."""
     path, end = embedded.copy(tmp_path), embedded.log.bounds[0][1]
@@ -163,6 +165,7 @@ def test_a_store_that_may_have_no_more_pages_is_waited_for(embedded: Embedded, t
     embedded.expect_kept(path)
 
 
+@pytest.mark.long
 def test_a_file_locked_beyond_the_busy_timeout_is_waited_for(embedded: Embedded, tmp_path: Path) -> None:
     store, end = embedded.copy(tmp_path), embedded.log.bounds[0][1]
     begun = progress(store)

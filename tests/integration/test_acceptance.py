@@ -255,6 +255,7 @@ def rank_of(rows: list[dict[str, Any]], model: str) -> int:
     return next(r["rank"] for r in rows if r["model"] == model)
 
 
+@pytest.mark.long
 def test_every_record_of_a_generated_board_has_a_fate_and_the_ratings_are_an_independent_fit(
     story: Story, command: Command
 ) -> None:
@@ -288,6 +289,7 @@ def test_an_attack_raises_critical_alerts_on_the_attackers_alone_and_the_defende
     assert defended >= rank_of(story.answers["defended first"], story.target) - 1
 
 
+@pytest.mark.long
 def test_a_resolved_alert_restores_the_votes_at_the_next_refresh(store: str, story: Story, command: Command) -> None:
     before = story.answers["refresh second"]
     listed = [a for a in command("alerts", "--store", store) if a["severity"] == "critical"]
@@ -350,6 +352,7 @@ def test_verify_names_the_snapshot_and_view_of_a_rating_that_was_changed(
     assert message.startswith(f"snapshot 1 ({story.answers['refresh first']['snapshot'][:12]}), raw")
 
 
+@pytest.mark.long
 def test_the_exporter_shows_open_alerts_and_both_ratings_of_a_model(story: Story) -> None:
     process = subprocess.Popen(
         [INTEGRITY, "exporter", "--store", story.url, "--port", "0"],
@@ -382,6 +385,7 @@ def test_alerts_check_exits_1_while_an_alert_is_open(story: Story, command: Comm
     assert command("alerts", "--check", "--store", story.url, code=1)
 
 
+@pytest.mark.long
 def test_wrong_usage_exits_2_and_says_what_was_expected(story: Story, command: Command, tmp_path: Path) -> None:
     for words in (
         ("publish", str(tmp_path / "none.jsonl"), "--to", "kafka://127.0.0.1:1"),
@@ -393,6 +397,7 @@ def test_wrong_usage_exits_2_and_says_what_was_expected(story: Story, command: C
     assert run("work").returncode == 2
 
 
+@pytest.mark.long
 def test_a_missing_service_or_store_exits_3_and_is_named(
     kafka_url: str, story: Story, command: Command, tmp_path: Path
 ) -> None:

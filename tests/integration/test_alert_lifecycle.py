@@ -110,6 +110,7 @@ def test_a_snooze_without_an_end_lasts_until_somebody_acts(store: Store) -> None
     assert shown(store)[0][0] == "open"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("action", "after"), [("snooze", "open"), ("ack", "acknowledged"), ("appeal", "appealed")])
 def test_escalation_reopens_a_snoozed_alert_only(store: Store, action: str, after: str) -> None:
     (alert_id,) = record(store, burst(1, 150.0))

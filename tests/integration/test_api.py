@@ -53,6 +53,7 @@ def ids(client: TestClient) -> list[str]:
     return [row["snapshot"] for row in reversed(client.get(f"{API}/snapshots").json()["rows"])]
 
 
+@pytest.mark.long
 def test_latest_redirects_to_a_snapshot_named_by_its_digest(client: TestClient, ids: list[str]) -> None:
     found = client.get(f"{API}/latest").json()
     assert found["snapshot"] == ids[-1]
@@ -192,6 +193,7 @@ def test_a_diff_in_reverse_and_a_missing_view_are_refused(client: TestClient, id
     assert client.post(f"{API}/snapshots").status_code == 405
 
 
+@pytest.mark.long
 def test_a_new_snapshot_is_shown_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from pipeline.api import change_token
     from pipeline.store.boards import exclusion_list
@@ -209,6 +211,7 @@ def test_a_new_snapshot_is_shown_at_once(tmp_path: Path, monkeypatch: pytest.Mon
     store.close()
 
 
+@pytest.mark.long
 def test_a_decision_needs_a_valid_token_with_the_scope(tmp_path: Path) -> None:
     store = readable.made(str(tmp_path / "board.db"), tmp_path)
     at = now()

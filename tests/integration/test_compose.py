@@ -81,6 +81,7 @@ def test_a_command_is_a_verb_with_options_that_it_has(name):
     command.make_context(verb, rest)  # raises where an option or an argument is not there
 
 
+@pytest.mark.long
 def test_airflows_commands_are_airflows():
     lines = [words(service) for service in AIRFLOW.values()]
     # A shell writes the password first.
@@ -100,6 +101,7 @@ def test_airflows_commands_are_airflows():
     assert done.returncode == 0, done.stderr[-2000:]
 
 
+@pytest.mark.long
 def test_airflow_is_told_what_the_local_one_is_told_and_every_option_is_one_of_its_own(tmp_path):
     local = AirflowServices(home=tmp_path, database="", port=1, password="", secret="", task_environment={})
     # The image itself says where the DAGs are.

@@ -138,6 +138,7 @@ def eventually(what: str, ask: Callable[[], Any], seconds: float = 60.0) -> None
         time.sleep(0.1)
 
 
+@pytest.mark.long
 def test_the_services_do_their_work_in_their_order(rehearsal, tmp_path):
     votes = tmp_path / "votes.jsonl"
     stream = simulate_stream(HonestSpec(votes=3_000, seed=5, days=2.0, models=8))

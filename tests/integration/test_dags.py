@@ -175,6 +175,7 @@ def imports(tree: ast.AST) -> Iterator[tuple[ast.AST, str]]:
             yield from ((node, f"{node.module}{name}") for name in names)
 
 
+@pytest.mark.long
 def test_every_file_is_a_dag_and_imports_without_error(bag):
     assert bag["errors"] == {}
     assert sorted(bag["files"].values()) == sorted(path.name for path in DAGS.glob("*.py"))
@@ -221,6 +222,7 @@ def test_a_dag_imports_airflows_sdk_and_inside_its_tasks_jobs(path):
     assert all(name.startswith("airflow.sdk") for _, name in imports(tree) if name.startswith("airflow"))
 
 
+@pytest.mark.long
 def test_a_refresh_publishes_every_vote_and_a_second_one_publishes_nothing_new(filled_store, run_dag):
     _, settings = filled_store
     first = run_dag("refresh_ratings", settings)
@@ -240,6 +242,7 @@ def test_a_refresh_publishes_every_vote_and_a_second_one_publishes_nothing_new(f
     assert leaderboard(settings) == board
 
 
+@pytest.mark.long
 def test_a_sweep_reads_every_sealed_vote_and_a_second_one_reports_nothing_new(filled_store, run_dag):
     _, settings = filled_store
     first = run_dag("sweep_integrity", settings)
@@ -257,6 +260,7 @@ def test_a_sweep_reads_every_sealed_vote_and_a_second_one_reports_nothing_new(fi
     assert [a["id"] for a in integrity(settings, "alerts")] == [a["id"] for a in alerts]
 
 
+@pytest.mark.long
 def test_the_audit_of_the_ledger_names_the_leaf_of_a_row_that_was_changed(filled_store, run_dag, monkeypatch):
     store, settings = filled_store
     for name, value in settings.items():
@@ -280,6 +284,7 @@ def test_the_sweep_is_seal_then_sweep(bag):
     assert {name: task["downstream"] for name, task in tasks.items()} == {"seal": ["sweep"], "sweep": []}
 
 
+@pytest.mark.long
 def test_a_closed_gate_ends_the_run_at_once_and_nothing_is_rated(closed_gate):
     command = [sys.executable, str(SCRIPT), "run", str(DAGS), "refresh_ratings"]  # with its own `pipeline`
     run = last_document(output(command, closed_gate))

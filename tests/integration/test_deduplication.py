@@ -79,6 +79,7 @@ def test_every_field_of_a_vote_is_in_the_table_of_differences() -> None:
     assert {f.name for f in msgspec.structs.fields(Vote)} == {*DIFFERENT, "schema", "vote_id"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("batch", [1, 1000])
 def test_a_repeat_that_differs_in_any_field_is_no_duplicate(url: str, tmp_path: Path, batch: int) -> None:
     changed = [FULL | {name: value} for name, value in DIFFERENT.items()]
@@ -91,6 +92,7 @@ def test_a_repeat_that_differs_in_any_field_is_no_duplicate(url: str, tmp_path: 
     assert all("alice" not in alert for alert in alerts)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("batch", [1, 1000])
 @pytest.mark.parametrize("record", [BARE, FULL], ids=["bare", "full"])
 def test_a_repeat_with_the_same_content_is_a_duplicate_however_it_was_written(

@@ -8,6 +8,7 @@ import pytest
 from tests.unit.docs.guide_steps import followed, run, run_tests
 
 
+@pytest.mark.long
 def test_an_alert_rule_that_follows_the_guide_passes_promtool_and_the_tests_of_rules(promtool, tmp_path):
     project = followed("add-an-alert-rule", tmp_path)
     run(project, promtool, "test", "rules", "deploy/prometheus/tests/duplicates.yml")
@@ -15,6 +16,7 @@ def test_an_alert_rule_that_follows_the_guide_passes_promtool_and_the_tests_of_r
     assert int(re.search(r"(\d+) passed", said)[1]) >= 6
 
 
+@pytest.mark.long
 @pytest.mark.airflow
 def test_a_dag_that_follows_the_guide_keeps_the_rules_of_dags(tmp_path):
     project = followed("add-a-dag", tmp_path)

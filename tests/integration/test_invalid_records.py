@@ -145,6 +145,7 @@ def places_with(connection: psycopg.Connection, secret: bytes) -> list[str]:
     return found
 
 
+@pytest.mark.long
 def test_poison_is_kept_with_place_reason_and_digest_and_every_good_vote_counts(
     kafka_server: KafkaServer, topic: str, postgres_url: str, database: psycopg.Connection
 ) -> None:
@@ -181,6 +182,7 @@ def test_poison_is_kept_with_place_reason_and_digest_and_every_good_vote_counts(
     assert places_with(database, b"clear-voter") == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "written",
     [
@@ -210,6 +212,7 @@ def test_a_reject_never_contains_its_voter_however_it_is_written(
         assert places_with(connection, b"SECRET") == []
 
 
+@pytest.mark.long
 def test_a_topic_of_poison_stops_the_worker_before_it_is_drained_and_leaves_an_alert(
     kafka_server: KafkaServer, topic: str, postgres_url: str, database: psycopg.Connection
 ) -> None:

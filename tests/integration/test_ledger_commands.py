@@ -49,6 +49,7 @@ def document(result: tuple[int, str], status: int = 0) -> Any:
     return json.loads(result[1])
 
 
+@pytest.mark.long
 def test_a_written_bundle_verifies_and_a_changed_one_exits_with_4(
     board: Board, command: Command, tmp_path: Path
 ) -> None:
@@ -77,6 +78,7 @@ def test_a_receipt_passes_the_standalone_verifier(board: Board, command: Command
     assert command("receipt")[0] == command("receipt", "no vote")[0] == 2
 
 
+@pytest.mark.long
 def test_an_audit_passes_after_retraction_rotation_and_erasure_and_fails_without_the_ledger(
     board: Board, command: Command, tmp_path: Path
 ) -> None:

@@ -88,6 +88,7 @@ def test_the_broker_makes_no_topic_by_itself(kafka_server: KafkaServer, kafka_ur
         assert "no-such-topic" not in admin.list_topics()
 
 
+@pytest.mark.long
 def test_an_acknowledged_message_survives_kill_9_of_the_broker(
     make_kafka: Callable[..., KafkaServer],
 ) -> None:
@@ -103,6 +104,7 @@ def test_an_acknowledged_message_survives_kill_9_of_the_broker(
     assert consume(server.bootstrap, "votes", 500) == values
 
 
+@pytest.mark.long
 def test_a_frozen_broker_goes_on_and_a_stopped_one_is_gone(make_kafka: Callable[..., KafkaServer]) -> None:
     server = make_kafka(heap="384m", overrides={"message.max.bytes": "20000000"})
     make_topic(server.bootstrap, "votes")
@@ -134,6 +136,7 @@ def test_missing_java_names_the_command(tmp_path: Path, monkeypatch: pytest.Monk
         KafkaServer(tmp_path / "kafka").start()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("kafka_server")
 def test_a_broker_with_settings_that_contradict_says_so(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="node id 7 must be included"):
@@ -174,6 +177,7 @@ def read_row(url: str) -> object:
         return connection.execute("SELECT number FROM kept").fetchone()
 
 
+@pytest.mark.long
 def test_a_committed_row_survives_an_immediate_restart(make_postgres: Callable[..., PostgresServer]) -> None:
     server = make_postgres()
     url = server.create_database("board")
@@ -185,6 +189,7 @@ def test_a_committed_row_survives_an_immediate_restart(make_postgres: Callable[.
     assert read_row(url) == (42,)
 
 
+@pytest.mark.long
 def test_a_committed_row_survives_kill_9_of_every_process(
     make_postgres: Callable[..., PostgresServer],
 ) -> None:
@@ -199,6 +204,7 @@ def test_a_committed_row_survives_kill_9_of_every_process(
     assert read_row(url) == (42,)
 
 
+@pytest.mark.long
 def test_a_frozen_database_answers_nobody(make_postgres: Callable[..., PostgresServer]) -> None:
     server = make_postgres()
     with psycopg.connect(native(server.url), autocommit=True) as client:

@@ -87,6 +87,7 @@ def test_everything_that_is_missing_is_named_at_once_and_nothing_is_started(
     assert not (directory / "supervisord.conf").exists()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("kafka_server", "postgres_server", "promtool", "amtool")
 def test_a_part_that_does_not_come_up_takes_the_others_with_it(run, directory, capsys, monkeypatch):
     """Kafka's data is not what it was: as after a disk that lied."""

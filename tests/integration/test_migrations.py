@@ -77,6 +77,7 @@ def rows(board: Board) -> Rows:
     return found
 
 
+@pytest.mark.long
 def test_a_store_of_0002_gets_the_version_of_this_code_and_keeps_every_row(older: Board) -> None:
     before = rows(older)
     done = CliRunner().invoke(app, ["migrate", "--store", older.url, "--json"])
@@ -92,6 +93,7 @@ def test_a_store_of_0002_gets_the_version_of_this_code_and_keeps_every_row(older
     assert jobs.verify_ledger(older.url)["votes"] == 80
 
 
+@pytest.mark.long
 def test_of_several_that_open_a_store_of_0002_at_once_one_migrates(older: Board) -> None:
     def opened(_: int) -> str:
         with older.store() as store:
@@ -102,6 +104,7 @@ def test_of_several_that_open_a_store_of_0002_at_once_one_migrates(older: Board)
     assert rows(older)["alembic_version"] == [("0003",)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("change", "found"),
     [
@@ -225,6 +228,7 @@ def test_a_rebuild_that_dies_leaves_the_windows_stale(board: Board, monkeypatch:
         assert jobs.rebuild_windows(store) == len(before["window"])
 
 
+@pytest.mark.long
 def test_a_rebuild_beside_a_worker_counts_every_vote_once(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
     """The mark comes after the worker's claim; its next batch waits until the rebuild has committed."""
     path = board.folder / "votes.jsonl"

@@ -65,6 +65,7 @@ def counted(store: Store) -> dict[int, int]:
     return totals
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("parts", [1, 3])
 def test_closed_windows_are_a_recount_of_the_votes_however_many_partitions(
     store: Store, tmp_path: Path, parts: int
@@ -87,6 +88,7 @@ def test_windows_above_the_watermark_are_closed_only_on_request(store: Store, tm
     assert closed(store) == {start: n for start, n in counted(store).items() if start + WINDOW_WIDTH <= mark}
 
 
+@pytest.mark.long
 def test_a_monitor_that_comes_back_closes_nothing_twice_and_skips_nothing(store: Store, tmp_path: Path) -> None:
     worked(store, tmp_path)
     first = Monitor(store, OPTIONS, "one")
@@ -99,6 +101,7 @@ def test_a_monitor_that_comes_back_closes_nothing_twice_and_skips_nothing(store:
     assert Monitor(store, OPTIONS, "three").run(until_end=True, close=True) == 0
 
 
+@pytest.mark.long
 def test_while_one_monitor_has_the_lease_another_waits_and_then_continues(store: Store, tmp_path: Path) -> None:
     worked(store, tmp_path)
     with store.write() as connection:
@@ -112,6 +115,7 @@ def test_while_one_monitor_has_the_lease_another_waits_and_then_continues(store:
     assert closed(store) == counted(store)
 
 
+@pytest.mark.long
 def test_a_stopped_monitor_gives_its_lease_back(store: Store, tmp_path: Path) -> None:
     worked(store, tmp_path)
     running = Monitor(store, OPTIONS, "one")
@@ -176,6 +180,7 @@ def states_of(store: Store) -> dict[str, dict[str, list[object]]]:
         return {n: {k: v.tolist() for k, v in s.items()} for n, s in detector_states.read(connection).items()}
 
 
+@pytest.mark.long
 def test_a_burst_raises_the_same_alert_with_one_partition_or_eight_and_however_often_the_monitor_dies(
     attacked: tuple[SimulatedStream, SimulatedStream], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,6 +208,7 @@ def _replayed(url: str, detector: str, write: bool = False) -> list[dict[str, An
         return jobs.replay_detector(url, detector, write)
 
 
+@pytest.mark.long
 def test_a_replay_returns_what_the_monitor_and_the_worker_raised_and_writes_nothing(
     attacked: tuple[SimulatedStream, SimulatedStream], tmp_path: Path
 ) -> None:
@@ -232,6 +238,7 @@ def test_a_replay_returns_what_the_monitor_and_the_worker_raised_and_writes_noth
     store.close()
 
 
+@pytest.mark.long
 def test_a_step_that_fails_leaves_nothing_behind(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     worked(store, tmp_path)
     running = Monitor(store, OPTIONS, "one", WINDOW)
@@ -257,6 +264,7 @@ def test_a_step_that_fails_leaves_nothing_behind(store: Store, tmp_path: Path, m
     other.close()
 
 
+@pytest.mark.long
 def test_windows_are_closed_without_a_partition_that_has_gone_idle_and_that_is_kept(
     store: Store, tmp_path: Path
 ) -> None:

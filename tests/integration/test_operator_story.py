@@ -63,6 +63,7 @@ def burst(board: tuple[str, Path]) -> dict[str, Any]:
     return mine[0]
 
 
+@pytest.mark.long
 def test_the_burst_stands_in_the_list_with_most_evidence(board: tuple[str, Path], burst: dict[str, Any]) -> None:
     assert burst["severity"] == "critical"
     assert burst["e_value"] > 1e4
@@ -89,6 +90,7 @@ def scraped(store: str) -> str:
         exporter.wait(20)
 
 
+@pytest.mark.long
 def test_the_burst_is_in_the_metrics_and_a_rule_fires(
     board: tuple[str, Path], burst: dict[str, Any], promtool: str
 ) -> None:
@@ -153,6 +155,7 @@ def rows(store: str, view: str) -> dict[str, dict[str, Any]]:
     return {row["model"]: row for row in integrity("leaderboard", "--view", view, "--store", store)["rows"]}
 
 
+@pytest.mark.long
 def test_exclude_changes_the_defended_board_at_the_next_refresh_and_restore_brings_it_back(
     board: tuple[str, Path], burst: dict[str, Any]
 ) -> None:

@@ -157,6 +157,7 @@ def test_no_bit_of_a_store_s_bundle_can_be_changed(small: Board) -> None:
                     verify_bundle({**files, name: changed}, small.trusted())
 
 
+@pytest.mark.long
 def test_proofs_of_votes_and_snapshots_verify_against_the_signed_heads(published: Board) -> None:
     with published.store() as store:
         head = _head(log_proofs.read_checkpoint(store, "votes"))
@@ -221,6 +222,7 @@ def _head(data: bytes) -> signed_note.Checkpoint:
 # What does not count.
 
 
+@pytest.mark.long
 def test_exclusions_retractions_and_erasure_go_into_the_proofs_and_nothing_breaks(published: Board) -> None:
     with published.store() as store:
         guilty = format_pseudonym(store.pseudonym("voter 5"))
@@ -310,6 +312,7 @@ def _stepped(steps: Steps, written: Callable[..., None]) -> Callable[..., None]:
     return write
 
 
+@pytest.mark.long
 def test_a_crash_at_every_statement_and_file_shows_nothing_unsigned_or_half(
     board: Board, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -368,6 +371,7 @@ def _nothing_half(board: Board) -> int:
     return len(chain)
 
 
+@pytest.mark.long
 def test_two_refreshes_at_once_give_one_snapshot(board: Board) -> None:
     board.vote(FIRST)
     for number in range(1, 6):
@@ -462,6 +466,7 @@ TAMPERING: dict[str, Callable[[sa.Connection], None]] = {
 }
 
 
+@pytest.mark.long
 def test_a_row_changed_by_a_superuser_is_named_with_its_leaf_and_is_a_critical_alert(published: Board) -> None:
     assert jobs.audit_ledger(published.url)["passed"]
     with published.store() as store:

@@ -63,6 +63,7 @@ def gauges(board: Board) -> tuple[float | None, Any]:
     return status.quality_gate_success, status.quality_warnings
 
 
+@pytest.mark.long
 def test_a_broken_registry_event_stops_the_refresh_before_rating_until_it_is_gone(board: Board) -> None:
     execute(board, "INSERT INTO registry_event (event_id, at, type, body) VALUES ('x', 1, 'model.lost', '{}')")
     with pytest.raises(QualityGate, match="registry up to 1: type: expect_column_values_to_be_in_set"):
@@ -77,6 +78,7 @@ def test_a_broken_registry_event_stops_the_refresh_before_rating_until_it_is_gon
     assert gauges(board)[0] == 1.0
 
 
+@pytest.mark.long
 def test_a_broken_row_of_a_candidate_stops_the_refresh_before_publishing(board: Board) -> None:
     size = jobs.seal(board.url)
     jobs.check(board.url, size)
@@ -91,6 +93,7 @@ def test_a_broken_row_of_a_candidate_stops_the_refresh_before_publishing(board: 
     assert gauges(board)[0] == 1.0
 
 
+@pytest.mark.long
 def test_warnings_are_shown_by_refresh_and_doctor_and_exported_and_stop_nothing(board: Board, tmp_path: Path) -> None:
     store = ("--store", board.url)
     done = called("refresh", "--json", *store, settings={})
@@ -115,6 +118,7 @@ def test_warnings_are_shown_by_refresh_and_doctor_and_exported_and_stop_nothing(
     assert gauges(board)[1][("registry",)] == 0.0
 
 
+@pytest.mark.long
 def test_a_refresh_that_finds_nothing_new_evaluates_nothing(board: Board) -> None:
     first = jobs.refresh_board(board.url)
     count = "SELECT count(*) FROM verdict"

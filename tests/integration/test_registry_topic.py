@@ -124,6 +124,7 @@ def test_a_contradiction_is_a_reject_until_what_it_rests_on_arrives(board: Board
     assert [one["reason"] for one in told(store)] == ["unknown_variant", "retracted_after_release", "two_owners"]
 
 
+@pytest.mark.long
 def test_the_end_of_a_transaction_is_no_record(board: Board, store: Store) -> None:
     client = KafkaProducer(bootstrap_servers=board.kafka.bootstrap, transactional_id=board.names.topic_registry)
     client.init_transactions()
@@ -192,6 +193,7 @@ def test_a_topic_of_several_partitions_is_no_registry(board: Board) -> None:
         RegistryTopic(board.kafka.bootstrap, board.names.topic_votes)
 
 
+@pytest.mark.long
 def test_what_is_published_is_in_the_store_before_the_votes_and_rejects_reach_their_topic(
     board: Board, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

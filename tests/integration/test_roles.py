@@ -82,6 +82,7 @@ def votes(tmp_path: Path) -> list[Path]:
     return files
 
 
+@pytest.mark.long
 def test_every_verb_does_its_work_as_its_role(board, votes):
     board.result("ingest", "work", "--source", str(votes[0]))
     board.result("publish", "refresh")
@@ -100,6 +101,7 @@ def test_every_verb_does_its_work_as_its_role(board, votes):
         assert done.returncode == 0, f"{verb}: {done.stderr[-3000:]}"
 
 
+@pytest.mark.long
 def test_no_role_does_anothers_work(board, votes):
     board.result("ingest", "work", "--source", str(votes[0]))
     for role in ("ingest", "read"):

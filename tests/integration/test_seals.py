@@ -91,6 +91,7 @@ def test_the_newest_counts_cost_one_row_however_many_segments(sealed: Store, mon
         assert len(unpacked) == 3  # the sum, and the segment that came since
 
 
+@pytest.mark.long
 def test_a_log_without_a_total_computes_it_from_its_segments(sealed: Store, url: str, tmp_path: Path) -> None:
     with sealed.write() as connection:
         connection.execute(sa.delete(schema.sealed_total))
@@ -107,6 +108,7 @@ def test_a_log_without_a_total_computes_it_from_its_segments(sealed: Store, url:
         assert np.array_equal(sealed_counts.read_counts(connection, size).pairs, _from_votes(sealed, size))
 
 
+@pytest.mark.long
 def test_verify_finds_a_total_that_was_changed(sealed: Store, url: str) -> None:
     jobs.verify_ledger(url)
     with sealed.read() as connection:

@@ -313,6 +313,7 @@ def test_no_broker_and_no_topic_are_unavailable_and_the_message_names_it(
         KafkaSource(bootstrap, "no.such.topic", "g")
 
 
+@pytest.mark.long
 def test_a_replaced_log_is_recognised_by_append_times_even_if_clocks_went_back(topic: Log) -> None:
     """A topic whose producers say the time: they grow in no order, so an earlier record may have a later time."""
     admin = KafkaAdminClient(bootstrap_servers=topic.bootstrap)

@@ -124,6 +124,7 @@ def test_the_version_of_the_code_is_the_head_of_the_migrations() -> None:
     assert ScriptDirectory.from_config(config).get_heads() == [migrate.NEWEST]
 
 
+@pytest.mark.long
 def test_processes_that_open_a_new_store_at_once_agree_on_its_tables_id_and_key(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -317,6 +318,7 @@ def test_the_outbox_gives_the_oldest_messages_of_its_source_until_they_are_deliv
 # Gaps.
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("damage", "found"),
     [

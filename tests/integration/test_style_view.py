@@ -78,6 +78,7 @@ def shown(url: str, *options: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.long
 def test_the_view_is_the_fit_of_the_votes_in_two_segments(store: Store, url: str, tmp_path: Path) -> None:
     events = [event(k, row) for k, row in enumerate(ROWS)]
     work(store, tmp_path / "one.jsonl", events[:500])
@@ -98,6 +99,7 @@ def test_the_view_is_the_fit_of_the_votes_in_two_segments(store: Store, url: str
     assert jobs.verify_ledger(url)["snapshots"] == 2
 
 
+@pytest.mark.long
 def test_excluded_votes_are_not_in_it(store: Store, url: str, tmp_path: Path) -> None:
     work(store, tmp_path / "votes.jsonl", [event(k, row) for k, row in enumerate(ROWS)])
     with store.write() as connection:
@@ -114,6 +116,7 @@ def test_excluded_votes_are_not_in_it(store: Store, url: str, tmp_path: Path) ->
     jobs.verify_ledger(url)
 
 
+@pytest.mark.long
 def test_votes_without_style_leave_the_other_views_and_say_so(store: Store, url: str, tmp_path: Path) -> None:
     work(store, tmp_path / "votes.jsonl", [event(k, row, style=False) for k, row in enumerate(ROWS)])
     jobs.refresh_board(url)
@@ -123,6 +126,7 @@ def test_votes_without_style_leave_the_other_views_and_say_so(store: Store, url:
     jobs.verify_ledger(url)
 
 
+@pytest.mark.long
 def test_a_style_that_decides_every_vote_stops_no_other_view(store: Store, url: str, tmp_path: Path) -> None:
     decided = [
         {**row, "winner": "model_a" if int(row["tokens_a"]) > int(row["tokens_b"]) else "model_b"}
@@ -139,6 +143,7 @@ def test_a_style_that_decides_every_vote_stops_no_other_view(store: Store, url: 
     assert set(newest.body["views"]) == {"raw", "defended"}
 
 
+@pytest.mark.long
 def test_verify_finds_style_counts_that_were_changed(store: Store, url: str, tmp_path: Path) -> None:
     work(store, tmp_path / "votes.jsonl", [event(k, row) for k, row in enumerate(ROWS)])
     jobs.refresh_board(url)

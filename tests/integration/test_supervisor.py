@@ -87,6 +87,7 @@ def test_a_part_runs_with_its_own_environment_and_its_own_log(supervisor, sitter
     assert (supervisor.directory / "supervisord.conf").stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.long
 def test_what_crashes_is_started_again_and_what_stopped_on_purpose_is_not(supervisor, sitter):
     supervisor.launch([sitter], os.environ)
     supervisor.start([sitter], 30)
@@ -103,6 +104,7 @@ def test_what_crashes_is_started_again_and_what_stopped_on_purpose_is_not(superv
     assert state(supervisor, "sitter") == "RUNNING"
 
 
+@pytest.mark.long
 def test_a_part_that_does_not_live_is_told_with_the_end_of_its_log(supervisor, tmp_path, monkeypatch):
     monkeypatch.setattr("pipeline.devstack.supervisor._TRIES", 2)  # not five: supervisord waits longer each time
     script = tmp_path / "broken.py"
@@ -146,6 +148,7 @@ def test_nobody_gives_orders_without_the_password(supervisor, sitter):
     assert Supervisor(supervisor.directory, supervisor.port, "guess").states() == {}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGKILL], ids=["asked", "killed"])
 def test_everything_ends_with_the_leader_also_children_in_sessions_of_their_own(
     supervisor, tmp_path, first, monkeypatch

@@ -114,6 +114,7 @@ def filled(tmp_path: Path, votes: list[dict[str, Any]], registry: list[dict[str,
     run("refresh")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("url")
 def test_an_honest_board_is_quiet(tmp_path: Path) -> None:
     filled(tmp_path, made_votes(1.0, 0), made_registry())
@@ -216,6 +217,7 @@ def people_are_told(report: dict[str, Any]) -> None:
     assert isinstance(CliRunner().invoke(app, ["provider", "nobody"]).exception, Usage)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("url")
 def test_every_planted_scandal_raises_one_alert_and_is_cleared_when_it_is_over(tmp_path: Path) -> None:
     filled(tmp_path, made_votes(2.0, 6), [*made_registry(), *scandals()])
@@ -263,6 +265,7 @@ def test_every_planted_scandal_raises_one_alert_and_is_cleared_when_it_is_over(t
     assert [a["state"] for a in churn] == ["resolved"]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("url")
 def test_another_policy_is_evaluated_and_an_invalid_one_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -312,6 +315,7 @@ def versions() -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("url")
 def test_releases_results_and_the_board_s_own_snapshots_are_audited(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

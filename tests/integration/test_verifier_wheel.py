@@ -77,6 +77,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
         return made._replace(key=str(board.trusted()[0]))
 
 
+@pytest.mark.long
 def test_a_reader_verifies_bundles_and_receipts_without_the_pipeline(
     wheels: dict[str, Path], published: Published, tmp_path: Path
 ) -> None:
@@ -105,6 +106,7 @@ def test_a_reader_verifies_bundles_and_receipts_without_the_pipeline(
     assert run(command).returncode == 2
 
 
+@pytest.mark.long
 def test_installing_and_removing_either_wheel_leaves_the_other_working(
     wheels: dict[str, Path], published: Published, tmp_path: Path
 ) -> None:

@@ -86,6 +86,7 @@ def _plain(value: object) -> object:
     return bytes(value) if isinstance(value, memoryview) else value
 
 
+@pytest.mark.long
 def test_a_worker_that_dies_with_unwritten_states_changes_no_state_and_no_alert(
     story: tuple[DemoScenario, Path], urls: tuple[str, str]
 ) -> None:

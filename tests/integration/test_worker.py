@@ -262,6 +262,7 @@ def prepared(log: Log, url: str, attacked: Attacked) -> None:
 # Fates.
 
 
+@pytest.mark.long
 def test_every_record_has_exactly_one_fate_and_its_place(log: Log, url: str) -> None:
     good = [vote(n) for n in range(3_000, 3_060)]
     good[50].pop("voter_id")
@@ -346,6 +347,7 @@ def test_the_same_file_by_kafka_then_as_a_file_then_published_again_is_counted_o
 # The same events give the same tables.
 
 
+@pytest.mark.long
 def test_the_size_of_a_batch_changes_nothing_to_the_byte_in_either_store(
     tmp_path: Path, postgres_url: str, attacked: Attacked
 ) -> None:
@@ -366,6 +368,7 @@ def test_the_size_of_a_batch_changes_nothing_to_the_byte_in_either_store(
     expect_same(found[5_000], contents(postgres_url))
 
 
+@pytest.mark.long
 def test_two_workers_leave_the_tables_and_alerts_of_one(
     topic: Log, postgres_url: str, tmp_path: Path, attacked: Attacked
 ) -> None:
@@ -385,6 +388,7 @@ def test_two_workers_leave_the_tables_and_alerts_of_one(
     expect_complete(postgres_url)
 
 
+@pytest.mark.long
 def test_a_new_owner_goes_on_with_the_evidence_of_the_one_before(
     tmp_path: Path, postgres_url: str, attacked: Attacked
 ) -> None:
@@ -404,6 +408,7 @@ def test_a_new_owner_goes_on_with_the_evidence_of_the_one_before(
 # Evidence.
 
 
+@pytest.mark.long
 def test_votes_before_the_first_snapshot_are_evidence_against_nobody_ever(
     log: Log, postgres_url: str, attacked: Attacked
 ) -> None:
@@ -435,6 +440,7 @@ def test_each_snapshot_is_in_force_from_the_first_batch_that_uses_it(tmp_path: P
 # Processes.
 
 
+@pytest.mark.long
 def test_sigterm_ends_the_batch_in_hand_and_exits_0_with_complete_offsets(topic: Log, postgres_url: str) -> None:
     topic.append(encoded([vote(n) for n in range(15_000)]))
     process = subprocess.Popen(
@@ -468,6 +474,7 @@ def stored(url: str) -> int:
         engine.dispose()
 
 
+@pytest.mark.long
 def test_an_idle_worker_is_healthy_and_shows_its_last_progress(topic: Log, postgres_url: str) -> None:
     topic.append(encoded([vote(n) for n in range(50)]))
     with worker(topic, postgres_url, progress_seconds=1.5) as it, working(it):

@@ -146,6 +146,7 @@ def test_good_data_passes_without_a_warning(suite):
     assert (verdict.success, verdict.critical_failures, verdict.warnings) == (True, (), ())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("suite", "changes", "named"), CRITICAL)
 def test_a_critical_fault_closes_the_gate_and_is_named(suite, changes, named):
     verdict = quality.check(suite, GOOD[suite](**changes))
@@ -235,6 +236,7 @@ def test_every_expectation_is_one_line_with_a_reason_and_a_severity(suite):
     assert len(text.splitlines()) == len(expectations) + 5
 
 
+@pytest.mark.long
 def test_a_check_says_nothing_and_importing_the_module_does_not_import_the_library():
     script = (
         "import sys; from pipeline import quality; import pandas as pd;"

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from pipeline.cli.commands import app
 from pipeline.cli.lazy_group import COMMAND_MODULES
 
@@ -18,6 +20,7 @@ def test_the_table_names_the_module_of_every_command():
     }
 
 
+@pytest.mark.long
 def test_a_command_does_not_import_what_only_others_need():
     code = "import sys; from pipeline.cli.lazy_group import load; load([{command!r}]); print(*sys.modules)"
     for command, heavy in HEAVY.items():

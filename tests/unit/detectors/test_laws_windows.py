@@ -90,6 +90,7 @@ def same(one: WindowState, other: WindowState) -> bool:
     )
 
 
+@pytest.mark.long
 @every_detector
 @given(cuts=st.sets(st.integers(1, 1295), max_size=6))
 @settings(max_examples=3, deadline=None)
@@ -106,6 +107,7 @@ def test_a_state_that_went_through_bytes_gives_the_same_to_the_bit(detector: Win
     assert same(state, final)
 
 
+@pytest.mark.long
 @every_detector
 def test_observe_changes_neither_the_detector_nor_its_input(detector: WindowDetector) -> None:
     windows, state, shown = stream(4.5, 1, True), frozen({}), repr(detector)
@@ -118,6 +120,7 @@ def test_observe_changes_neither_the_detector_nor_its_input(detector: WindowDete
     assert same(state, whole(detector.name, 4.5, 1, True)[0])
 
 
+@pytest.mark.long
 @every_detector
 def test_the_same_windows_give_the_same_alerts(detector: WindowDetector) -> None:
     once, again = run(detector, stream(4.5, 1, True))[1], whole(detector.name, 4.5, 1, True)[1]
@@ -134,6 +137,7 @@ def test_everything_that_is_wrong_is_not_missed(detector: WindowDetector) -> Non
     assert any(isinstance(one, AlertSignal) for one in said)
 
 
+@pytest.mark.long
 @every_detector
 @pytest.mark.parametrize("seed", [3, 4])
 def test_on_clean_data_it_is_quiet(detector: WindowDetector, seed: int) -> None:
@@ -149,6 +153,7 @@ def test_windows_without_votes_say_nothing_before_there_is_a_baseline(detector: 
     assert said == []
 
 
+@pytest.mark.long
 @every_detector
 def test_a_signal_has_a_place_a_level_and_evidence(detector: WindowDetector) -> None:
     windows = stream(4.5, 1, True)
@@ -183,6 +188,7 @@ def test_a_state_costs_a_bounded_number_of_bytes_a_key(detector: WindowDetector)
         assert len(pack_arrays(state)) <= 256 * 1024
 
 
+@pytest.mark.long
 @every_detector
 def test_more_false_alarms_allowed_never_means_fewer_alerts(detector: WindowDetector) -> None:
     windows = stream(4.5, 1, True)

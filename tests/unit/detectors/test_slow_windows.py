@@ -147,6 +147,7 @@ def board_stream(board: SimulatedBoard, **context: Any) -> SimulatedStream:
     return [(window, replace(board.context(i), **context)) for i, window in enumerate(board.windows())]
 
 
+@pytest.mark.long
 def test_vote_burst_under_a_policy_is_that_of_a_slow_loop() -> None:
     effects = [
         WindowEffect(first=150, end=190, sampling={"m003": 3.0, "m004": 2.0}),
@@ -159,6 +160,7 @@ def test_vote_burst_under_a_policy_is_that_of_a_slow_loop() -> None:
     assert max(one.level for one in found) >= 3
 
 
+@pytest.mark.long
 def test_vote_burst_without_a_policy_learns_shares_as_a_slow_loop_does() -> None:
     effects = [
         WindowEffect(first=300, end=330, sampling={"m003": 4.0, "m007": 4.0, "m011": 4.0}),

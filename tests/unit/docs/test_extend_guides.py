@@ -28,6 +28,7 @@ def test_a_module_of_a_guide_keeps_the_rules_of_style(step: Step):
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.long
 def test_a_detector_that_follows_the_guide_is_accepted_by_the_law_suite(tmp_path):
     project = followed("add-a-detector", tmp_path)
     said = run_tests(project, "tests/unit/detectors", "-k", "side_habit or docstring")
@@ -36,6 +37,7 @@ def test_a_detector_that_follows_the_guide_is_accepted_by_the_law_suite(tmp_path
     assert listed.strip() == "side_habit"
 
 
+@pytest.mark.long
 def test_an_expectation_that_follows_the_guide_fires_and_lets_good_votes_pass(tmp_path):
     project = followed("add-an-expectation", tmp_path)
     # The cases about `voter`, one of them the guide's own, and the three frames that must pass without a warning.
@@ -43,6 +45,7 @@ def test_an_expectation_that_follows_the_guide_fires_and_lets_good_votes_pass(tm
     assert int(re.search(r"(\d+) passed", said)[1]) == 5
 
 
+@pytest.mark.long
 def test_a_format_that_follows_the_guide_reads_and_breaks_no_other(tmp_path):
     project = followed("add-a-battle-format", tmp_path)
     said = run_tests(project, "tests/unit/formats", "tests/unit/formats/test_record_reader.py")

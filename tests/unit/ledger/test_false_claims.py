@@ -285,6 +285,7 @@ CLAIMS: dict[str, tuple[Change, str, str]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("what", CLAIMS)
 def test_a_signed_claim_that_is_false_is_named(what: str) -> None:
     change, reason, where = CLAIMS[what]
@@ -350,6 +351,7 @@ LOGS: dict[str, tuple[Callable[[], Files], str, str]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("what", LOGS)
 def test_a_signed_log_that_is_false_is_named(what: str) -> None:
     tamper, reason, where = LOGS[what]

@@ -71,6 +71,7 @@ def test_any_counts_give_finite_rounds_or_name_the_disconnected_models(counts: P
     assert (low <= high).all()
 
 
+@pytest.mark.long
 @settings(max_examples=25, deadline=None)
 @given(connected(30))
 def test_k_times_the_votes_shrink_the_spread_by_root_k(counts: PairCounts) -> None:

@@ -103,6 +103,7 @@ def _fewest(counts: PairCounts, above: int, below: int) -> int | None:
     return None
 
 
+@pytest.mark.long
 @settings(max_examples=25, deadline=None)
 @given(connected(3))
 def test_brute_force_is_at_most_one_vote_better_on_small_boards(counts: PairCounts) -> None:

@@ -10,6 +10,7 @@ import pytest
 from pipeline.lab.bench import ledger_costs
 
 
+@pytest.mark.long
 def test_a_small_run_measures_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger_costs, "NEW_VOTES", 2_000)
     told: list[str] = []

@@ -49,6 +49,7 @@ def test_the_synthetic_table_is_the_same_every_time_and_a_third_ties(small: Path
     assert {f"{name}_{side}" for name in rating_tables.FEATURES for side in "ab"} < set(one.columns)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("task", ["ratings", "bootstrap", "style", "style-centred"])
 def test_our_child_measures_every_task(small: Path, task: str) -> None:
     command = [sys.executable, "-m", "pipeline.lab.bench.rating_tasks", task, str(small), "2", "10"]

@@ -49,6 +49,7 @@ def test_every_scenario_is_listed_once() -> None:
     assert {s.must for s in SCENARIOS if not s.plan(*target_and_rival_names())} == {"no alert"}
 
 
+@pytest.mark.long
 def test_attackers_are_found_and_the_policy_restores_the_board(abstainers: ScenarioResult) -> None:
     row = abstainers
     assert (row.attack_votes, row.must, row.passed) == (2_000, "alert", True)
@@ -93,6 +94,7 @@ def test_a_clean_month_is_thirty_evaluated_days_of_other_voters() -> None:
     assert len({s.seed for s in specs}) == 3
 
 
+@pytest.mark.long
 def test_two_identical_checkpoints_raise_no_alert() -> None:
     twins = replace(BY_NAME["S8"], days=21.0)
     run = scenario_result.run_scenario(twins, VOTES, seed=4)
@@ -103,6 +105,7 @@ def test_two_identical_checkpoints_raise_no_alert() -> None:
     assert ((run.stream.model_a == twin) | (run.stream.model_b == twin)).sum() > 50
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("voters", "each"), [(100, 5), (8, 100)])
 def test_a_framed_model_loses_nothing_under_the_policy(voters: int, each: int) -> None:
     _, rival = target_and_rival_names()
@@ -179,6 +182,7 @@ def test_the_alerts_select_votes_on_the_model_since_the_alert_and_no_others(run:
 # -- boards that are not sampled as declared ---------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["S9", "S10", "S11"])
 def test_undeclared_sampling_raises_an_alert(name: str) -> None:
     found = sampling_scenarios.run_sampling_scenario(name, votes=360_000, seed=2, days=3)
@@ -189,11 +193,13 @@ def test_undeclared_sampling_raises_an_alert(name: str) -> None:
     assert found.battles < 10_000
 
 
+@pytest.mark.long
 def test_declared_sampling_raises_no_alert() -> None:
     found = sampling_scenarios.run_sampling_scenario("S14", votes=360_000, seed=2, days=4.5)
     assert (found.passed, found.alerts, found.other, found.false) == (True, {}, {}, {})
 
 
+@pytest.mark.long
 def test_an_undeclared_release_raises_an_alert_and_fails_the_case(monkeypatch: pytest.MonkeyPatch) -> None:
     case = sampling_scenarios.sampling_cases()["S14"]
     hidden = replace(case, effect=lambda first, end: replace(case.effect(first, end), declared=False))
@@ -206,6 +212,7 @@ def test_an_undeclared_release_raises_an_alert_and_fails_the_case(monkeypatch: p
 # -- the command --------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_the_command_prints_one_document_and_the_same_seed_gives_the_same_row(
     abstainers: ScenarioResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,7 @@ def rows() -> dict[str, list[AuditCaseResult]]:
     return {name: case(7) for name, case in AUDIT_CASES.items()}
 
 
+@pytest.mark.long
 def test_every_case_passes(rows: dict[str, list[AuditCaseResult]]) -> None:
     assert list(rows) == ["S7", "S8", "S12", "S13", "S15", "S17", "claims"]
     assert [(one.what, one.found) for of in rows.values() for one in of if not one.passed] == []
