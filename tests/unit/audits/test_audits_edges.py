@@ -120,6 +120,12 @@ def test_of_a_name_that_stands_twice_the_larger_count_is_taken() -> None:
     assert found.gone == ()
 
 
+def test_a_name_without_votes_that_is_gone_had_none() -> None:
+    found = board_history([board(1, "ab", [1, 0], [10, 0]), board(2, "a", [1], [10])])
+    assert [(gone.model, gone.votes) for gone in found.gone] == [("b", 0)]
+    assert (found.falls, found.total_falls, found.suspicious) == ((), (), True)
+
+
 def test_shifts_under_style_control_are_listed_by_size_then_rank() -> None:
     shown = board(1, "abcd", [4, 3, 2, 1], [9] * 4, rank=[1, 2, 3, 4], style_rank=[2, 1, 3, NAN])
     (shift,) = board_history([shown]).style

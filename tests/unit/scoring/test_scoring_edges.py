@@ -89,15 +89,15 @@ def test_an_unknown_network_is_shown_as_eight_digits() -> None:
     assert set(window.prompts.group) == {"000000cd"}
 
 
-def test_rows_that_do_not_fit_into_one_number_are_sorted_all_the_same() -> None:
-    """Model numbers up to 2⁴⁰ with 32-bit hashes together exceed 2⁶³."""
-    models = np.array([[2**40, 1], [1, 2**40], [5, 2**40]])
-    (counts,) = count_votes(votes_on([2**32 - 1, 2**32 - 1, 3], [-1] * 3, models=models), None)
-    rows = [row[:4] for row in counts.counts.tolist()]
+@pytest.mark.parametrize("largest", [2**29, 2**30, 2**40])
+def test_rows_that_do_not_fit_into_one_number_are_sorted_all_the_same(largest: int) -> None:
+    """Four kinds, 32-bit hashes and models numbered from 2²⁹ on reach 2⁶³ together."""
+    models = np.array([[largest, 1], [1, largest], [5, largest]])
     high = 2**32 - 1
-    assert rows == [
-        [0, 0, 1, 2], [0, 0, 5, 1], [0, 0, 2**40, 3],
-        [1, 3, 5, 1], [1, 3, 2**40, 1], [1, high, 1, 2], [1, high, 2**40, 2],
+    (counts,) = count_votes(votes_on([high, high, 3], [-1] * 3, models=models), None)
+    assert [row[:4] for row in counts.counts.tolist()] == [
+        [0, 0, 1, 2], [0, 0, 5, 1], [0, 0, largest, 3],
+        [1, 3, 5, 1], [1, 3, largest, 1], [1, high, 1, 2], [1, high, largest, 2],
         [3, 3, 0, 1], [3, high, 0, 2],
     ]  # fmt: skip
 
