@@ -30,10 +30,10 @@ demo: setup ## the whole story on real pair counts with planted attacks; no serv
 pytest := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 chosen := not stack and not slow and not beside and not peers
 
-test: setup kafka prometheus faketime chromium ## the everyday suite with the real Kafka, PostgreSQL, Airflow, Prometheus, Chromium: 5 minutes
+test: setup kafka prometheus faketime chromium ## the everyday suite with the real Kafka, PostgreSQL, Airflow, Prometheus and Chromium
 	$(pytest) -m "$(chosen) and not long" $(if $(COVER),--cov --cov-report= --cov-fail-under=0) $(ARGS)
 
-test-all: ## every test, as CI runs them: 20 minutes
+test-all: ## every test, as CI runs them
 	$(MAKE) test COVER=1
 	$(MAKE) test-long test-faults test-stack
 
@@ -81,7 +81,7 @@ nemesis: setup kafka ## over three minutes of faults at random under 200,000 vot
 	$(BIN)/python -m tests.faults.nemesis --seed 20260817 $(ARGS)
 
 # ARGS="--package ledger" takes one package, ARGS="--seed N" other changes.
-mutants: setup ## how many of 200 small changes in the pure packages the unit tests notice; each survivor is listed, 20 minutes
+mutants: setup ## how many of 200 small changes in the pure packages the unit tests notice; each survivor is listed
 	$(BIN)/python -m tests.mutants --seed 20261129 $(ARGS)
 
 test-stack: setup kafka prometheus ## up, an attack, the page, the refresh, down; for real, 3 to 5 minutes
