@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.audits import version
+from pipeline.audits import version_mismatch
 from pipeline.cli.commands import app
 from pipeline.errors import Disconnected
 from pipeline.lab.redteam import audit_scenarios
@@ -60,8 +60,8 @@ def test_a_silent_or_false_audit_fails_its_cases(monkeypatch: pytest.MonkeyPatch
     assert not audit_scenarios.tuned_variant_cases(7)[0].passed
     assert [one.passed for one in audit_scenarios.graph_cases(7)] == [False, False, True]
     assert not any(one.passed for one in audit_scenarios.best_of_n_cases(7)[:-1])
-    loud = version.ModelVersion("a", 1.0, 1.0), version.ModelVersion("b", 100.0, 1.0)
-    monkeypatch.setattr(audit_scenarios, "version_mismatch", lambda *_: version.version_mismatch(*loud))
+    loud = version_mismatch.ModelVersion("a", 1.0, 1.0), version_mismatch.ModelVersion("b", 100.0, 1.0)
+    monkeypatch.setattr(audit_scenarios, "version_mismatch", lambda *_: version_mismatch.version_mismatch(*loud))
     assert not any(one.passed for one in audit_scenarios.identical_checkpoint_cases(7))
 
     def refuse(_: object) -> None:
