@@ -3,7 +3,7 @@
 An audit is slower than a detector and is not tied to a vote. Each is a pure function: arrays in, frozen results out.
 
     shares            shares of groups, concentration (HHI), inequality (Gini)
-    history           published snapshots: vote counts that fell, removed names, ranks under style control
+    board_history     published snapshots: vote counts that fell, removed names, ranks under style control
     claims            benchmark_claim, perturbation_gap, arena_gap
     variants          variant_churn, best_of_n: private variants, disclosed N, the selection-corrected score
     families          names of one provider that are likely one model

@@ -34,8 +34,8 @@ from pipeline.store.alerting import alert_queries
 from pipeline.store.boards import snapshots
 from pipeline.store.votes import registry_events
 from pipeline.stream.ingest_tally import IngestTally
-from pipeline.stream.monitor import Monitor
 from pipeline.stream.source import FileSource
+from pipeline.stream.window_monitor import Monitor
 from pipeline.stream.worker import Worker
 from pipeline.vocabulary.time import DAY, HOUR, from_microseconds
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from pipeline.audits.history import BoardHistory, StyleShifts, VoteCountDrop, VoteShares, board_history
+from pipeline.audits.board_history import BoardHistory, StyleShifts, VoteCountDrop, VoteShares, board_history
 from pipeline.cli.app import JsonOption, app, emit, out
 from pipeline.cli.terminal_tables import titled_table
 from pipeline.errors import Usage

@@ -27,10 +27,10 @@ from pipeline.store.votes import registry_events
 from pipeline.stream.gc_tuning import tune_gc
 from pipeline.stream.ingest_tally import IngestTally
 from pipeline.stream.kafka_publisher import create_producer
-from pipeline.stream.monitor import Monitor
 from pipeline.stream.outbox_sender import Send
 from pipeline.stream.registry_reader import RegistryReader, keep_registry_current
 from pipeline.stream.source import FileSource, KafkaSource, RegistryTopic, Source
+from pipeline.stream.window_monitor import Monitor
 from pipeline.stream.worker import Worker
 
 

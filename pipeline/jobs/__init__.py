@@ -16,8 +16,8 @@ from pipeline.jobs.custody.ledger_audit import audit_ledger
 from pipeline.jobs.custody.ledger_verification import verify_ledger
 from pipeline.jobs.detector_replay import replay_detector
 from pipeline.jobs.rebuild_windows import rebuild_windows
-from pipeline.jobs.refresh.check import check, check_snapshot
 from pipeline.jobs.refresh.publish import publish
+from pipeline.jobs.refresh.quality_gate import check, check_snapshot
 from pipeline.jobs.refresh.rate import rate
 from pipeline.jobs.refresh.refresh_board import refresh_board
 from pipeline.jobs.refresh.seal import seal

@@ -8,8 +8,8 @@ from pipeline.errors import QualityGate
 from pipeline.jobs.audits.sweep import sweep
 from pipeline.jobs.custody.ledger_audit import audit_ledger
 from pipeline.jobs.custody.ledger_verification import verify_ledger
-from pipeline.jobs.refresh.check import check, check_snapshot
 from pipeline.jobs.refresh.publish import publish
+from pipeline.jobs.refresh.quality_gate import check, check_snapshot
 from pipeline.jobs.refresh.rate import rate
 from pipeline.jobs.refresh.seal import seal
 

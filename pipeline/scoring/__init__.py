@@ -1,6 +1,7 @@
 """Pure scoring of votes and windows: no I/O, no clock.
 
-fate                 the fate of a vote: accepted, late, quarantined
+fate                 the fate of a vote by its time: accepted, late, quarantined (stream.deduplication: duplicate;
+                     events: rejected)
 signals              what a detector emits: alerts that open, escalate or end
 detector_contracts   what a detector receives and must return
 vote_processor       runs the voter detectors over new votes

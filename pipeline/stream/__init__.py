@@ -5,7 +5,7 @@ worker.py             the loop: claim partitions, poll, write, stop
 owned_partition.py    the partitions that a worker owns
 decoding.py           polled records → votes and rejects, in one order
 background_writer.py  commits one batch while the next is polled
-commit.py             writes one batch in one transaction
+batch_writer.py       writes one batch in one transaction
 deduplication.py      finds votes whose id is already known
 voter_state_cache.py  voter states in memory, written with a delay
 reference_cache.py    the probabilities of recent snapshots
@@ -14,10 +14,10 @@ topic_messages.py     messages for the topics of alerts and rejects
 outbox_sender.py      sends the outbox to the broker
 retry.py              retries transient database errors
 liveness.py           decides whether a worker is healthy
-limits.py             stops a worker when too many records are rejected
+reject_limit.py       stops a worker when too many records are rejected
 halt.py               detects a replaced log; the alert of a halted worker
 gc_tuning.py          garbage collector thresholds of a worker
 registry_reader.py    the registry topic → store
-monitor.py            closes windows and runs the window detectors
+window_monitor.py     closes windows and runs the window detectors
 kafka_publisher.py    files → topics
 """

@@ -22,15 +22,15 @@ from pipeline.store.db.dialect import has_server
 from pipeline.store.votes import partitions
 from pipeline.store.votes.dictionary import NameDictionary
 from pipeline.stream.background_writer import BackgroundWriter
-from pipeline.stream.commit import BatchResult, WriteContext, number_names, write_batch, write_voter_states
+from pipeline.stream.batch_writer import BatchResult, WriteContext, number_names, write_batch, write_voter_states
 from pipeline.stream.decoding import DecodedBatch, PseudonymCache, decode_chunks
 from pipeline.stream.halt import check_log_unchanged, open_halt_alert
 from pipeline.stream.ingest_tally import IngestTally
-from pipeline.stream.limits import RejectLimit
 from pipeline.stream.liveness import Liveness
 from pipeline.stream.outbox_sender import OutboxSender, Send
 from pipeline.stream.owned_partition import OwnedPartition, claim_partitions, skip_offsets
 from pipeline.stream.reference_cache import ReferenceCache
+from pipeline.stream.reject_limit import RejectLimit
 from pipeline.stream.retry import RetryPolicy
 from pipeline.stream.source.event_source import Source
 from pipeline.stream.voter_state_cache import VoterStateCache, replay_states

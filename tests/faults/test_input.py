@@ -21,7 +21,7 @@ from pipeline.devstack import KafkaServer, PostgresServer
 from pipeline.open_store import open_store
 from pipeline.settings import Settings
 from pipeline.stream.kafka_publisher import create_producer
-from pipeline.stream.monitor import Monitor
+from pipeline.stream.window_monitor import Monitor
 from tests.faults.held import board_of, read
 from tests.faults.promises import Case, expect_kept
 from tests.faults.scene import KEY, FaultStream, Scene, connected, plain_votes, refresh, rows, wait, worker_on, working

@@ -25,8 +25,8 @@ from pipeline.store.db import schema
 from pipeline.store.db.engine import parse_url
 from pipeline.store.votes import stale_windows, window_counts
 from pipeline.stream.ingest_tally import IngestTally
-from pipeline.stream.monitor import Monitor
 from pipeline.stream.source import FileSource
+from pipeline.stream.window_monitor import Monitor
 from pipeline.stream.worker import Worker
 from tests.integration.board_of_votes import OPTIONS, Board, event, using
 

@@ -21,8 +21,8 @@ from pipeline.store import Store
 from pipeline.store.alerting import alert_queries
 from pipeline.store.db import leases, schema
 from pipeline.store.votes import closed_windows, detector_states, partitions
-from pipeline.stream.monitor import Monitor, merged_watermark
 from pipeline.stream.source import FileSource
+from pipeline.stream.window_monitor import Monitor, merged_watermark
 from pipeline.stream.worker import Worker
 
 OPTIONS = Settings(voter_key="22" * 32, lease_seconds=1.0)
@@ -189,7 +189,7 @@ def test_a_burst_raises_the_same_alert_with_one_partition_or_eight_and_however_o
     expected, states = told(one), states_of(one)
     assert any(row[1] == "vote_burst" for row in expected)
     eight = watched(str(tmp_path / "eight.db"), tmp_path, attacked, 8)
-    monkeypatch.setattr("pipeline.stream.monitor._BATCH", 100)
+    monkeypatch.setattr("pipeline.stream.window_monitor._BATCH", 100)
     number, step = 0, 1
     while step:  # every step by another monitor, which dies without a word
         with eight.write() as connection:

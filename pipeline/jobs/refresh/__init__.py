@@ -4,7 +4,7 @@ The same log, exclusions and configuration give the same snapshot, however often
 processes run it.
 
 seal.py                the first step: committed votes → vote log
-check.py               the second: expectations on new votes and the registry; before publishing: on the candidate
+quality_gate.py        the second: expectations on new votes and the registry; before publishing: on the candidate
 rate.py                the third: boards of the log at a size, as a candidate
 publish.py             the last: candidate → signed snapshot
 refresh_board.py       all steps in a row

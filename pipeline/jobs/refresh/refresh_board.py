@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from pipeline.jobs.refresh.check import check, check_snapshot
 from pipeline.jobs.refresh.publish import publish
+from pipeline.jobs.refresh.quality_gate import check, check_snapshot
 from pipeline.jobs.refresh.rate import rate
 from pipeline.jobs.refresh.seal import seal
 from pipeline.open_store import existing_store

@@ -10,9 +10,9 @@ import pytest
 from scipy.special import ndtr
 from scipy.stats import poisson
 
+from pipeline.audits.board_history import board_history
 from pipeline.audits.families import name_families, name_stem, similarity
 from pipeline.audits.finding import Finding
-from pipeline.audits.history import board_history
 from pipeline.audits.policy import RULES, PolicyFacts, active_shares, evaluate_policy, parse_policy, total_variation
 from pipeline.audits.prompts import MonthlyRepeats, prompt_duplication, prompt_findings
 from pipeline.audits.retraction import unannounced_removals, withdrawn_scores

@@ -41,7 +41,7 @@ def test_a_detector_that_follows_the_guide_is_accepted_by_the_law_suite(tmp_path
 def test_an_expectation_that_follows_the_guide_fires_and_lets_good_votes_pass(tmp_path):
     project = followed("add-an-expectation", tmp_path)
     # The cases about `voter`, one of them the guide's own, and the three frames that must pass without a warning.
-    said = run_tests(project, "tests/unit/test_quality.py", "-k", "voter or good_data")
+    said = run_tests(project, "tests/unit/test_expectation_suites.py", "-k", "voter or good_data")
     assert int(re.search(r"(\d+) passed", said)[1]) == 5
 
 

@@ -6,7 +6,7 @@
 4. Results are plain data that the store keeps as JSON, without types of the library.
 
 Not handled: single events (Great Expectations takes at least 0.1 s, so `pipeline.events` checks those), and the
-consequence of a closed gate (`pipeline.jobs.refresh.check`).
+consequence of a closed gate (`pipeline.jobs.refresh.quality_gate`).
 """
 
 import json

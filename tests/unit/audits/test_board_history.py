@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.audits.history import board_history
+from pipeline.audits.board_history import board_history
 from pipeline.audits.top_churn import top_churn, top_churn_findings
 from pipeline.cli.commands import app
 from pipeline.errors import BadRecord, UnknownFormat

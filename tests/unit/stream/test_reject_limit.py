@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import TooManyRejects
 from pipeline.events import Reject
-from pipeline.stream.limits import RejectLimit
+from pipeline.stream.reject_limit import RejectLimit
 
 
 def reject(position: int) -> Reject:

@@ -9,7 +9,7 @@ import sys
 import pandas as pd
 import pytest
 
-from pipeline import quality
+from pipeline import expectation_suites
 from pipeline.errors import Usage
 
 NOON = pd.Timestamp("2026-03-01T12:00:00Z")
@@ -142,14 +142,14 @@ WARNING = [
 
 @pytest.mark.parametrize("suite", GOOD)
 def test_good_data_passes_without_a_warning(suite):
-    verdict = quality.check(suite, GOOD[suite]())
+    verdict = expectation_suites.check(suite, GOOD[suite]())
     assert (verdict.success, verdict.critical_failures, verdict.warnings) == (True, (), ())
 
 
 @pytest.mark.long
 @pytest.mark.parametrize(("suite", "changes", "named"), CRITICAL)
 def test_a_critical_fault_closes_the_gate_and_is_named(suite, changes, named):
-    verdict = quality.check(suite, GOOD[suite](**changes))
+    verdict = expectation_suites.check(suite, GOOD[suite](**changes))
     assert not verdict.success
     assert named in verdict.critical_failures
 
@@ -157,7 +157,7 @@ def test_a_critical_fault_closes_the_gate_and_is_named(suite, changes, named):
 def test_every_critical_expectation_has_a_case():
     cases = {(suite, named) for suite, _, named in CRITICAL}
     for suite, good in GOOD.items():
-        rows = quality.check(suite, good()).results
+        rows = expectation_suites.check(suite, good()).results
         critical = {f"{row['column']}: {row['expectation']}" for row in rows if row["severity"] == "critical"}
         missing = {name for name in critical if not name.startswith("table") and (suite, name) not in cases}
         assert not missing
@@ -165,7 +165,7 @@ def test_every_critical_expectation_has_a_case():
 
 @pytest.mark.parametrize(("suite", "changes", "column"), WARNING)
 def test_a_warning_is_told_and_the_gate_stays_open(suite, changes, column):
-    verdict = quality.check(suite, GOOD[suite](**changes))
+    verdict = expectation_suites.check(suite, GOOD[suite](**changes))
     assert verdict.success
     assert [name.split(":")[0] for name in verdict.warnings] == [column]
 
@@ -174,36 +174,36 @@ def test_a_warning_is_told_and_the_gate_stays_open(suite, changes, column):
 @pytest.mark.parametrize("column", [0, -1])
 def test_a_missing_column_closes_the_gate(suite, column):
     frame = GOOD[suite]()
-    verdict = quality.check(suite, frame.drop(columns=frame.columns[column]))
+    verdict = expectation_suites.check(suite, frame.drop(columns=frame.columns[column]))
     assert "table: expect_table_columns_to_match_set" in verdict.critical_failures
 
 
 @pytest.mark.parametrize(("suite", "success"), [("votes", False), ("registry", True), ("snapshot", False)])
 def test_an_empty_frame(suite, success):
-    verdict = quality.check(suite, GOOD[suite]().iloc[:0])
+    verdict = expectation_suites.check(suite, GOOD[suite]().iloc[:0])
     assert verdict.success is success
 
 
 def test_a_vote_from_the_future_is_fine_once_it_is_quarantined():
     future = {"cast_at": first(NOON + pd.Timedelta("3D")), "fate": first("quarantined")}
-    assert quality.check("votes", votes(**future)).success
+    assert expectation_suites.check("votes", votes(**future)).success
 
 
 def test_five_minutes_ahead_is_the_last_moment():
-    assert quality.check("votes", votes(cast_at=first(NOON + pd.Timedelta("5min1s")))).success
+    assert expectation_suites.check("votes", votes(cast_at=first(NOON + pd.Timedelta("5min1s")))).success
 
 
 def test_the_frame_is_not_changed():
     frame = votes()
     before = frame.copy()
-    quality.check("votes", frame)
+    expectation_suites.check("votes", frame)
     pd.testing.assert_frame_equal(frame, before)
 
 
 def test_a_verdict_is_json_in_the_order_of_the_suite():
-    bad = quality.check("snapshot", snapshot(rating=first(math.inf), model=first("m2")))
+    bad = expectation_suites.check("snapshot", snapshot(rating=first(math.inf), model=first("m2")))
     told = json.loads(bad.as_json())
-    suite = json.loads((quality._folder() / "snapshot.json").read_text())["expectations"]
+    suite = json.loads((expectation_suites._folder() / "snapshot.json").read_text())["expectations"]
     assert [row["expectation"] for row in told["results"]] == [each["type"] for each in suite]
     row = next(row for row in told["results"] if not row["success"])
     assert (row["column"], row["unexpected_count"], row["examples"]) == ("model", 2, ["m2", "m2"])
@@ -212,24 +212,26 @@ def test_a_verdict_is_json_in_the_order_of_the_suite():
 
 def test_several_frames_give_one_verdict_that_names_them():
     few = [1, 1, 100]
-    verdict = quality.check_parts("snapshot", {"raw": snapshot(votes=few), "defended": snapshot(model=first("m2"))})
+    verdict = expectation_suites.check_parts(
+        "snapshot", {"raw": snapshot(votes=few), "defended": snapshot(model=first("m2"))}
+    )
     assert not verdict.success
     assert verdict.critical_failures == ("defended model: expect_column_values_to_be_unique",)
     assert verdict.warnings == ("raw votes: expect_column_values_to_be_between",)
     assert [row["part"] for row in verdict.results if not row["success"]] == ["raw", "defended"]
-    assert quality.check_parts("snapshot", {"": snapshot(votes=few)}).warnings == (
+    assert expectation_suites.check_parts("snapshot", {"": snapshot(votes=few)}).warnings == (
         "votes: expect_column_values_to_be_between",
     )
 
 
 def test_an_unknown_suite_is_a_usage_error_that_lists_the_suites():
     with pytest.raises(Usage, match="registry, snapshot, votes, got 'vote'"):
-        quality.check("vote", votes())
+        expectation_suites.check("vote", votes())
 
 
 @pytest.mark.parametrize("suite", GOOD)
 def test_every_expectation_is_one_line_with_a_reason_and_a_severity(suite):
-    text = (quality._folder() / f"{suite}.json").read_text(encoding="utf-8")
+    text = (expectation_suites._folder() / f"{suite}.json").read_text(encoding="utf-8")
     expectations = json.loads(text)["expectations"]
     assert all(each["meta"]["notes"] for each in expectations)
     assert {each["severity"] for each in expectations} <= {"critical", "warning", "info"}
@@ -239,10 +241,10 @@ def test_every_expectation_is_one_line_with_a_reason_and_a_severity(suite):
 @pytest.mark.long
 def test_a_check_says_nothing_and_importing_the_module_does_not_import_the_library():
     script = (
-        "import sys; from pipeline import quality; import pandas as pd;"
+        "import sys; from pipeline import expectation_suites; import pandas as pd;"
         "assert 'great_expectations' not in sys.modules;"
         "rows = {'event_id': ['e'], 'at': [pd.NaT], 'type': ['x'], 'model': ['m']};"
-        "quality.check('registry', pd.DataFrame(rows))"
+        "expectation_suites.check('registry', pd.DataFrame(rows))"
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment)

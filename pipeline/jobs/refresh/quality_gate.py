@@ -80,9 +80,9 @@ def _check_new(store: Store, suite: str, size: int, read: Callable[[Connection, 
 
 
 def _verdict(store: Store, suite: str, size: int, parts: Mapping[str, Columns | Rows], about: str) -> Outcome:
-    from pipeline import quality  # noqa: PLC0415  # pandas and Great Expectations are slow to import
+    from pipeline import expectation_suites  # noqa: PLC0415  # pandas and Great Expectations are slow to import
 
-    verdict = quality.check_parts(suite, {part: _frame(data) for part, data in parts.items()})
+    verdict = expectation_suites.check_parts(suite, {part: _frame(data) for part, data in parts.items()})
     with store.write() as connection:
         verdict_id = verdicts.add_verdict(connection, suite, size, verdict.success, verdict.as_json(), now())
     failed = f"{about}: {'; '.join(verdict.critical_failures)} (verdict {verdict_id})"
