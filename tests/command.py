@@ -19,8 +19,8 @@ from pipeline.cli.main import main
 
 def called(*words: str, settings: Mapping[str, str]) -> CompletedProcess[str]:
     """What `integrity WORDS` prints and its exit status, with these variables in the environment."""
-    printed, told, status = io.StringIO(), io.StringIO(), 0
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed), redirect_stderr(told):
+    printed, reported, status = io.StringIO(), io.StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed), redirect_stderr(reported):
         for name, value in settings.items():
             patch.setenv(name, value)
         patch.setattr("sys.argv", ["integrity", *words])
@@ -31,4 +31,4 @@ def called(*words: str, settings: Mapping[str, str]) -> CompletedProcess[str]:
         except Exception:  # nobody expected it: a process would print it and end like this
             traceback.print_exc()
             status = 1
-    return CompletedProcess(words, status, printed.getvalue(), told.getvalue())
+    return CompletedProcess(words, status, printed.getvalue(), reported.getvalue())

@@ -115,8 +115,8 @@ def run(store: str, joint: str | None) -> dict[str, Any]:
             sys.stderr.flush()
             os._exit(status)  # to take down what was imported takes longer than to refresh
         _, status = os.waitpid(child, 0)
-        said = [_read(file) for file in (out, err)]
-    return {"status": os.waitstatus_to_exitcode(status), "out": said[0], "err": said[1]}
+        output = [_read(file) for file in (out, err)]
+    return {"status": os.waitstatus_to_exitcode(status), "out": output[0], "err": output[1]}
 
 
 def refreshed(store: str) -> int:
@@ -131,11 +131,11 @@ def refreshed(store: str) -> int:
 
 def prepare() -> None:
     """Import and prepare what a refresh needs; nothing stays open."""
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()) as said:
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()) as output:
         board = Board(str(Path(folder) / "store.db"), Path(folder), settings.load())
         board.vote(120)
         if refreshed(board.url):
-            raise RuntimeError(said.getvalue())
+            raise RuntimeError(output.getvalue())
     gc.collect()
     gc.freeze()
 

@@ -55,7 +55,7 @@ class Nemesis:
         chance: decides.
         seconds: for which things break.
         faults: how often each befell.
-        crashes: what workers said that ended as no worker should.
+        crashes: the output of workers that ended as no worker should.
     """
 
     scene: Scene
@@ -139,12 +139,12 @@ class Nemesis:
 
         All else is a crash.
         """
-        printed, said = worker.communicate()
+        printed, output = worker.communicate()
         del self._workers[worker]
         if worker.returncode == 3:
             self.faults[f"gave up: {json.loads(printed)['error']}"] += 1
         elif worker.returncode not in (0, -signal.SIGTERM, -signal.SIGKILL):
-            self.crashes.append(f"exit {worker.returncode}: {said[-3000:]}")
+            self.crashes.append(f"exit {worker.returncode}: {output[-3000:]}")
 
     def _break(self) -> None:
         kinds: dict[str, Callable[[], None]] = {

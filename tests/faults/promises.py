@@ -6,7 +6,7 @@ the tables and alerts of one undisturbed worker on the same log, by names.
 
 `findings` says what is broken, each under its promise; an empty list is a promise kept. tests/faults/
 test_promises.py breaks a store in each of these ways and has this found. Only for a store that has come to the end of
-its log. Not told by it: what a power loss would have done.
+its log. It does not show what a power loss would have done.
 """
 
 from __future__ import annotations

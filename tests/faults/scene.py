@@ -320,17 +320,17 @@ def _tell(process: subprocess.Popen[str]) -> None:
     code = process.poll()
     process.send_signal(signal.SIGABRT)  # the fault handler prints the stacks
     with suppress(ValueError, subprocess.TimeoutExpired):
-        _, said = process.communicate(timeout=5)
-        print(f"process {process.pid}, {'running' if code is None else f'exit {code}'}: {said[-6000:]}")  # noqa: T201
+        _, output = process.communicate(timeout=5)
+        print(f"process {process.pid}, {'running' if code is None else f'exit {code}'}: {output[-6000:]}")  # noqa: T201
 
 
 def ended(process: subprocess.Popen[str], seconds: float = 120, code: int = 0) -> dict[str, Any]:
     """What a process says that ends by itself."""
     try:
-        printed, said = process.communicate(timeout=seconds)
+        printed, output = process.communicate(timeout=seconds)
     finally:
         process.kill()
-    assert process.returncode == code, f"expected exit {code}, got {process.returncode}: {said[-4000:]}"
+    assert process.returncode == code, f"expected exit {code}, got {process.returncode}: {output[-4000:]}"
     result: dict[str, Any] = json.loads(printed)
     return result
 

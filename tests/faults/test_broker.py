@@ -119,20 +119,20 @@ def test_a_broker_killed_under_publisher_and_worker_is_waited_for(
 
 def halted(worker: Any, url: str, before: int) -> dict[str, Any]:
     """The worker ends with exit 3 and an open alert that names the page, and has not moved."""
-    said = ended(worker, code=3)
-    assert said["error"] == "OffsetGap"
+    output = ended(worker, code=3)
+    assert output["error"] == "OffsetGap"
     assert progress(url) == before, "expected the offset to stay: a reset in silence would lose votes"
-    expect_alert(url, said)
-    return said
+    expect_alert(url, output)
+    return output
 
 
-def expect_alert(url: str, said: dict[str, Any]) -> None:
+def expect_alert(url: str, output: dict[str, Any]) -> None:
     """One open alert says what the worker said, and names the page that says what to do."""
     [alert] = alerts_of(url)
     assert (alert["detector"], alert["direction"], alert["severity"]) == ("worker_halted", "offset_gap", "critical")
     assert alert["evidence"]["runbook"] == RUNBOOK
     assert Path(RUNBOOK).is_file()
-    assert alert["evidence"]["what"] == said["message"]
+    assert alert["evidence"]["what"] == output["message"]
 
 
 def cut(broker: KafkaServer, topic: str, share: float) -> None:
@@ -153,9 +153,9 @@ def test_a_log_truncated_under_a_worker_halts_it_with_an_alert_and_again_when_it
     with killed_at_the_end(worker := scene.start(url)):
         wait(lambda: progress(url) == 600)
         cut(own, scene.topic, 0.7)
-        said = halted(worker, url, 600)
-    found = re.search(r"partition 0: the log ends at (\d+), but (\d+) records beyond it were read", said["message"])
-    assert found, said["message"]
+        output = halted(worker, url, 600)
+    found = re.search(r"partition 0: the log ends at (\d+), but (\d+) records beyond it were read", output["message"])
+    assert found, output["message"]
     assert int(found[1]) + int(found[2]) == 600
     halted(scene.start(url, "--until-end"), url, 600)
 
@@ -178,11 +178,11 @@ def test_retention_that_passed_a_frozen_worker_halts_it_with_the_size_of_the_gap
         admin.delete_records({TopicPartition(scene.topic, 0): 850})
         admin.close()
         worker.send_signal(signal.SIGCONT)
-        said = ended(worker, code=3)
+        output = ended(worker, code=3)
     at = progress(url)
     assert at in (600, 620)
-    assert f"partition 0: offsets {at} to 849 ({850 - at} records) were deleted by retention" in said["message"]
-    expect_alert(url, said)
+    assert f"partition 0: offsets {at} to 849 ({850 - at} records) were deleted by retention" in output["message"]
+    expect_alert(url, output)
 
 
 @pytest.mark.long
@@ -195,9 +195,9 @@ def test_a_log_truncated_and_filled_again_beyond_our_offset_is_a_gap_too(
     assert scene.run(url)["read"] == 400
     cut(own, scene.topic, 0.7)
     scene.publish(plain_votes(1_000, 1_700))
-    said = halted(scene.start(url, "--until-end"), url, 600)
-    assert "partition 0" in said["message"]
-    assert "truncated" in said["message"]
+    output = halted(scene.start(url, "--until-end"), url, 600)
+    assert "partition 0" in output["message"]
+    assert "truncated" in output["message"]
 
 
 # 13.

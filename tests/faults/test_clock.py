@@ -35,7 +35,7 @@ def skewed(library: str, by: str) -> dict[str, str]:
 
 @pytest.mark.long
 def test_workers_with_clocks_hours_apart_leave_what_one_with_the_right_time_leaves(scene: Scene, library: str) -> None:
-    url, total, told = scene.database(), len(scene.stream), len(scene.announced())
+    url, total, reported = scene.database(), len(scene.stream), len(scene.announced())
     before = rows(url, "SELECT max(updated_at) FROM partition")[0][0]
     skews = [skewed(library, by) for by in ("+3h", "-3h")]
     workers = [scene.start(url, command=COMMAND, INTEGRITY_BATCH_VOTES="100", **skew) for skew in skews]
@@ -47,7 +47,7 @@ def test_workers_with_clocks_hours_apart_leave_what_one_with_the_right_time_leav
     assert min(read) > 0, f"expected both to be at work, got {read}"
     hours = [(at - before) / 3.6e9 for (at,) in rows(url, "SELECT updated_at FROM partition")]
     assert min(hours) < -2 < 2 < max(hours), f"expected clocks that are off, got {hours}"
-    scene.expect_kept(url, watch, announced=scene.announced(since=told))
+    scene.expect_kept(url, watch, announced=scene.announced(since=reported))
 
 
 @pytest.mark.long

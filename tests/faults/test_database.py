@@ -173,10 +173,10 @@ def test_a_lock_that_never_ends_ends_the_worker_within_two_minutes_and_names_the
         with beside.transaction():
             beside.execute("LOCK TABLE vote IN ACCESS EXCLUSIVE MODE")
             done = progress(url)
-            said = ended(worker, 120, code=3)
+            output = ended(worker, 120, code=3)
             assert progress(url) == done
-    assert said["error"] == "StoreUnavailable"
-    assert url.rpartition("/")[2] in said["message"]
+    assert output["error"] == "StoreUnavailable"
+    assert url.rpartition("/")[2] in output["message"]
     scene.run(url)
     scene.expect_kept(url)
 

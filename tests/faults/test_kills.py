@@ -46,7 +46,7 @@ def scene(
 
 def test_ten_kills_of_two_workers_lose_and_double_nothing_and_every_alert_fires_once(scene: Scene) -> None:
     chance = random.Random(10)  # noqa: S311
-    url, total, unwritten, told = scene.database(), len(scene.stream), 0, len(scene.announced())
+    url, total, unwritten, reported = scene.database(), len(scene.stream), 0, len(scene.announced())
     with Watch(url, lambda: total) as watch, ExitStack() as stack:
         workers = [scene.start(url, INTEGRITY_BATCH_VOTES="400") for _ in range(2)]
         stack.enter_context(killed_at_the_end(*workers))
@@ -71,7 +71,7 @@ def test_ten_kills_of_two_workers_lose_and_double_nothing_and_every_alert_fires_
             ended(worker)
     assert unwritten >= 3, f"expected kills with voter states that are in memory alone, got {unwritten}"
     scene.run(url)
-    scene.expect_kept(url, watch, announced=scene.announced(since=told))
+    scene.expect_kept(url, watch, announced=scene.announced(since=reported))
 
 
 def test_a_store_that_stands_holds_the_worker_up_and_its_memory_still(scene: Scene) -> None:

@@ -90,9 +90,9 @@ def test_a_worker_frozen_past_session_and_poll_limits_is_fenced_when_it_wakes(sc
         frozen.send_signal(signal.SIGCONT)
         time.sleep(1)
         frozen.send_signal(signal.SIGTERM)
-        said = ended(frozen)
-    assert said["read"] == done - begun, "expected the late batch to be dropped"
-    assert said["fenced"] >= 1
+        output = ended(frozen)
+    assert output["read"] == done - begun, "expected the late batch to be dropped"
+    assert output["fenced"] >= 1
     scene.expect_kept(url, watch)
 
 

@@ -63,14 +63,14 @@ class Refreshes:
 
     def dies(self, url: str, joint: str) -> None:
         """One that is killed."""
-        told = self._told(url, joint)
-        assert told["status"] == -signal.SIGKILL, (joint, told)
+        reported = self._told(url, joint)
+        assert reported["status"] == -signal.SIGKILL, (joint, reported)
 
     def lives(self, url: str) -> Stands:
         """One that nothing disturbs."""
-        told = self._told(url, None)
-        assert told["status"] == 0, told
-        made = json.loads(told["out"])
+        reported = self._told(url, None)
+        assert reported["status"] == 0, reported
+        made = json.loads(reported["out"])
         return Stands(made["snapshot"], made["sequence"], made["log_size"])
 
     def _told(self, url: str, joint: str | None) -> dict[str, Any]:
@@ -78,8 +78,8 @@ class Refreshes:
         assert stdin is not None
         assert stdout is not None
         print(json.dumps({"store": url, "joint": joint}), file=stdin, flush=True)
-        told: dict[str, Any] = json.loads(stdout.readline())
-        return told
+        reported: dict[str, Any] = json.loads(stdout.readline())
+        return reported
 
     def close(self) -> None:
         self.process.communicate()
@@ -108,10 +108,10 @@ COMMAND = get_command(app)
 
 def verb(*words: object) -> Any:
     """The document of a verb that must end well."""
-    with contextlib.redirect_stdout(io.StringIO()) as said:
+    with contextlib.redirect_stdout(io.StringIO()) as output:
         status = COMMAND.main([*map(str, words), "--json"], standalone_mode=False)
-    assert not status, said.getvalue()
-    return json.loads(said.getvalue())
+    assert not status, output.getvalue()
+    return json.loads(output.getvalue())
 
 
 def ask(api: TestClient, what: str) -> Any:

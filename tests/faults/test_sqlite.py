@@ -190,9 +190,9 @@ def test_a_disk_that_stays_full_ends_the_worker_and_names_the_store_and_the_next
 ) -> None:
     store = embedded.copy(tmp_path)
     with killed_at_the_end(worker := start(embedded, store, embedded.size // 2)):
-        said = ended(worker, 150, code=3)
-    assert said["error"] == "StoreUnavailable"
-    assert store.name in said["message"]
+        output = ended(worker, 150, code=3)
+    assert output["error"] == "StoreUnavailable"
+    assert store.name in output["message"]
     stuck = progress(store)
     result = ended(start(embedded, store))
     assert result["read"] == embedded.log.bounds[0][1] - stuck > 0

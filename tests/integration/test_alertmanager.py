@@ -26,7 +26,7 @@ def asked(port: int, path: str, body: Any = None) -> Any:
     return json.loads(text) if text else None
 
 
-def told(port: int, *alerts: dict[str, str]) -> Iterator[dict[str, tuple[str, str]]]:
+def reported(port: int, *alerts: dict[str, str]) -> Iterator[dict[str, tuple[str, str]]]:
     """Receiver and state of each alert, asked again until the caller is content or 20 s are over.
 
     Alertmanager takes note of an alert, of what it inhibits and of its receiver one after the other.
@@ -43,7 +43,7 @@ def told(port: int, *alerts: dict[str, str]) -> Iterator[dict[str, tuple[str, st
 
 def settles(port: int, expected: dict[str, tuple[str, str]], *alerts: dict[str, str]) -> None:
     seen = []
-    for now in told(port, *alerts):
+    for now in reported(port, *alerts):
         if now == expected:
             return
         seen.append(now)

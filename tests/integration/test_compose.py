@@ -105,15 +105,15 @@ def test_airflows_commands_are_airflows():
 def test_airflow_is_told_what_the_local_one_is_told_and_every_option_is_one_of_its_own(tmp_path):
     local = AirflowServices(home=tmp_path, database="", port=1, password="", secret="", task_environment={})
     # The image itself says where the DAGs are.
-    told = {name for name in local.environment() if name.startswith("AIRFLOW__")} - {"AIRFLOW__CORE__DAGS_FOLDER"}
+    reported = {name for name in local.environment() if name.startswith("AIRFLOW__")} - {"AIRFLOW__CORE__DAGS_FOLDER"}
     for name, service in AIRFLOW.items():
-        assert {key for key in service["environment"] if key.startswith("AIRFLOW__")} == told, name
+        assert {key for key in service["environment"] if key.startswith("AIRFLOW__")} == reported, name
     script = (
         "import json, sys\nfrom airflow.configuration import conf\n"
         "described = conf.configuration_description\n"
         "for section, key in json.loads(sys.argv[1]): described[section]['options'][key]"
     )
-    keys = [name.lower().split("__")[1:] for name in told]
+    keys = [name.lower().split("__")[1:] for name in reported]
     done = subprocess.run([sys.executable, "-c", script, json.dumps(keys)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert SERVICES["airflow-api"]["environment"]["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == (
@@ -166,13 +166,13 @@ def test_a_worker_that_ended_on_purpose_is_not_started_again():
     assert f"COPY --chmod=755 deploy/{STAYS_ENDED.name} /usr/local/bin/stays-ended" in DOCKERFILE
 
 
-@pytest.mark.parametrize(("status", "told"), [(0, 0), (1, 1), (3, 0), (4, 4)])
-def test_exit_3_is_an_end_and_everything_else_stays_what_it_was(status, told):
-    assert subprocess.run(["sh", str(STAYS_ENDED), "sh", "-c", f"exit {status}"], check=False).returncode == told
+@pytest.mark.parametrize(("status", "reported"), [(0, 0), (1, 1), (3, 0), (4, 4)])
+def test_exit_3_is_an_end_and_everything_else_stays_what_it_was(status, reported):
+    assert subprocess.run(["sh", str(STAYS_ENDED), "sh", "-c", f"exit {status}"], check=False).returncode == reported
 
 
-@pytest.mark.parametrize(("status", "told"), [(0, 0), (3, 0), (1, 1)])
-def test_a_worker_that_is_asked_to_end_is_waited_for(tmp_path, status, told):
+@pytest.mark.parametrize(("status", "reported"), [(0, 0), (3, 0), (1, 1)])
+def test_a_worker_that_is_asked_to_end_is_waited_for(tmp_path, status, reported):
     script = tmp_path / "worker.py"
     script.write_text(
         "import signal, sys, time\n"
@@ -184,7 +184,7 @@ def test_a_worker_that_is_asked_to_end_is_waited_for(tmp_path, status, told):
     assert worker.stdout.readline() == "here\n"
     worker.terminate()
     rest, _ = worker.communicate(timeout=30)
-    assert (rest, worker.returncode) == ("committed\n", told)
+    assert (rest, worker.returncode) == ("committed\n", reported)
 
 
 def test_every_secret_is_made_and_every_one_made_is_used(secrets):

@@ -72,12 +72,12 @@ class Rehearsal:
         filled = VARIABLE.sub(lambda found: self._secrets[found[1]], text).replace("$$", "$")
         return filled.replace("@postgres/", f"@127.0.0.1:{self._port}/")
 
-    def told(self, service: str) -> dict[str, str]:
+    def reported(self, service: str) -> dict[str, str]:
         given = SERVICES[service].get("environment", {})
-        told = {key: self.address(str(value)) for key, value in given.items()}
-        if "PGHOST" in told:
-            told |= {"PGHOST": "127.0.0.1", "PGPORT": str(self._port)}
-        return os.environ | told | self._own
+        reported = {key: self.address(str(value)) for key, value in given.items()}
+        if "PGHOST" in reported:
+            reported |= {"PGHOST": "127.0.0.1", "PGPORT": str(self._port)}
+        return os.environ | reported | self._own
 
     def command(self, service: str) -> list[str]:
         return [self._words.get(str(word), str(word)) for word in SERVICES[service]["command"]]
@@ -86,7 +86,7 @@ class Rehearsal:
         """What a service that ends has printed, or another command that is told what the service is told."""
         ended = subprocess.run(
             command or self.command(service),
-            env=self.told(service) | environment,
+            env=self.reported(service) | environment,
             capture_output=True,
             text=True,
             check=False,
@@ -98,14 +98,18 @@ class Rehearsal:
     def running(self, service: str) -> Iterator[None]:
         """A service that stays; asked to end afterwards, which it must do with 0."""
         process = subprocess.Popen(
-            self.command(service), env=self.told(service), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            self.command(service),
+            env=self.reported(service),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         try:
             yield
         finally:
             process.terminate()
-            told, _ = process.communicate(timeout=60)
-        assert process.returncode == 0, f"{service}: {told[-3000:]}"
+            reported, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, f"{service}: {reported[-3000:]}"
 
     def metric(self, service: str, name: str) -> float | None:
         """The sum of a metric over its labels; None without an answer."""
@@ -159,14 +163,14 @@ def test_the_services_do_their_work_in_their_order(rehearsal, tmp_path):
 
 
 def test_a_password_is_asked_for_and_airflow_owns_its_database(rehearsal):
-    store = rehearsal.told("worker-1")["INTEGRITY_STORE"]
+    store = rehearsal.reported("worker-1")["INTEGRITY_STORE"]
     with psycopg.connect(store) as connection:
         assert connection.execute("SELECT current_user").fetchone() == ("integrity_ingest",)
     wrong = re.sub(r":\w+@", ":guess@", store)
     assert wrong != store
     with pytest.raises(psycopg.OperationalError, match="password"):
         psycopg.connect(wrong)
-    own = rehearsal.told("airflow-migrate")["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", "")
+    own = rehearsal.reported("airflow-migrate")["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", "")
     with psycopg.connect(own) as connection:
         connection.execute("CREATE TABLE made ()")
     with pytest.raises(psycopg.OperationalError, match="permission denied"):

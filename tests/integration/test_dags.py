@@ -80,10 +80,10 @@ def run_dag(airflow_environment: dict[str, str], tmp_path_factory: pytest.TempPa
             asked = {"environment": settings, "words": ["run", str(DAGS), name], "log": str(log)}
             server.stdin.write(json.dumps(asked) + "\n")
             server.stdin.flush()
-            while (said := server.stdout.readline()).strip() not in ("0", "1"):
-                assert said, "expected an answer, got the end of the server"
+            while (printed_text := server.stdout.readline()).strip() not in ("0", "1"):
+                assert printed_text, "expected an answer, got the end of the server"
             text = log.read_text(encoding="utf-8")
-            assert said.strip() == "0", f"{name}\n{text[-6000:]}"
+            assert printed_text.strip() == "0", f"{name}\n{text[-6000:]}"
             return last_document(text)
 
         yield run
@@ -248,15 +248,15 @@ def test_a_sweep_reads_every_sealed_vote_and_a_second_one_reports_nothing_new(fi
     first = run_dag("sweep_integrity", settings)
     assert first["state"] == "success", first
     assert set(first["tasks"].values()) == {"success"}
-    told = first["returned"]["sweep"]
-    assert (told["log_size"], told["votes"]) == (VOTES, VOTES)
-    assert told["policy"]["no_retraction"] is True
-    assert told["policy"]["fair_sampling"] is None  # no policy is declared
+    reported = first["returned"]["sweep"]
+    assert (reported["log_size"], reported["votes"]) == (VOTES, VOTES)
+    assert reported["policy"]["no_retraction"] is True
+    assert reported["policy"]["fair_sampling"] is None  # no policy is declared
 
     # The sixty voters of this file meet the same prompts and pairs in turn: whatever is found is found again.
     alerts = integrity(settings, "alerts")
-    assert len(alerts) == told["alerts"]["told"]
-    assert run_dag("sweep_integrity", settings)["returned"]["sweep"] == told
+    assert len(alerts) == reported["alerts"]["told"]
+    assert run_dag("sweep_integrity", settings)["returned"]["sweep"] == reported
     assert [a["id"] for a in integrity(settings, "alerts")] == [a["id"] for a in alerts]
 
 
@@ -275,8 +275,8 @@ def test_the_audit_of_the_ledger_names_the_leaf_of_a_row_that_was_changed(filled
     engine.dispose()
     second = run_dag("audit_ledger", settings)
     assert (second["state"], second["tasks"], second["tries"]) == ("failed", {"audit": "failed"}, {"audit": 1})
-    told = {(one["detector"], one["severity"], one["evidence"]["where"]) for one in integrity(settings, "alerts")}
-    assert ("audit_ledger", "critical", "leaf 77") in told
+    reported = {(one["detector"], one["severity"], one["evidence"]["where"]) for one in integrity(settings, "alerts")}
+    assert ("audit_ledger", "critical", "leaf 77") in reported
 
 
 def test_the_sweep_is_seal_then_sweep(bag):

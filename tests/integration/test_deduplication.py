@@ -70,9 +70,9 @@ def repeats(url: str, records: list[dict[str, Any]], folder: Path, batch: int) -
         d = schema.duplicate.c
         same = connection.scalars(sa.select(d.same_body).order_by(d.offset)).all()
         stored = connection.scalar(sa.select(sa.func.count()).select_from(schema.vote))
-        said = connection.scalars(sa.select(schema.alert.c.evidence)).all()
+        output = connection.scalars(sa.select(schema.alert.c.evidence)).all()
     store.close()
-    return list(same), int(stored or 0), list(said)
+    return list(same), int(stored or 0), list(output)
 
 
 def test_every_field_of_a_vote_is_in_the_table_of_differences() -> None:

@@ -226,7 +226,7 @@ def test_a_topic_of_poison_stops_the_worker_before_it_is_drained_and_leaves_an_a
     assert database.execute("SELECT sum(next_offset) FROM partition").fetchall() == [(rejected,)]
 
     [alert] = integrity(topic, "alerts", "--store", postgres_url)
-    told = (alert["detector"], alert["direction"], alert["severity"], alert["state"])
-    assert told == ("worker_halted", "too_many_rejects", "critical", "open")
+    reported = (alert["detector"], alert["direction"], alert["severity"], alert["state"])
+    assert reported == ("worker_halted", "too_many_rejects", "critical", "open")
     assert alert["evidence"]["runbook"] == "deploy/runbooks/too-many-rejects.md"
     assert integrity(topic, "alerts", "--check", "--store", postgres_url, code=1) == [alert]

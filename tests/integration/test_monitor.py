@@ -159,7 +159,7 @@ def watched(url: str, folder: Path, streams: tuple[SimulatedStream, SimulatedStr
     return store
 
 
-def told(store: Store) -> list[tuple[object, ...]]:
+def reported(store: Store) -> list[tuple[object, ...]]:
     """Everything that was said about windows, and when."""
     with store.read() as connection:
         listed = alert_queries.list_alerts(connection)
@@ -186,7 +186,7 @@ def test_a_burst_raises_the_same_alert_with_one_partition_or_eight_and_however_o
 ) -> None:
     one = watched(str(tmp_path / "one.db"), tmp_path, attacked, 1)
     assert Monitor(one, OPTIONS, "a", WINDOW).run(until_end=True, close=True)
-    expected, states = told(one), states_of(one)
+    expected, states = reported(one), states_of(one)
     assert any(row[1] == "vote_burst" for row in expected)
     eight = watched(str(tmp_path / "eight.db"), tmp_path, attacked, 8)
     monkeypatch.setattr("pipeline.stream.window_monitor._BATCH", 100)
@@ -197,7 +197,7 @@ def test_a_burst_raises_the_same_alert_with_one_partition_or_eight_and_however_o
         number += 1
         step = Monitor(eight, OPTIONS, f"monitor {number}", WINDOW)._step(close=True) or 0
     assert number > 15
-    assert told(eight) == expected
+    assert reported(eight) == expected
     assert states_of(eight) == states
     one.close()
     eight.close()
@@ -215,7 +215,7 @@ def test_a_replay_returns_what_the_monitor_and_the_worker_raised_and_writes_noth
     url = str(tmp_path / "one.db")
     store = watched(url, tmp_path, attacked, 1)
     Monitor(store, OPTIONS, "a", WINDOW).run(until_end=True, close=True)
-    before = told(store)
+    before = reported(store)
     again = _replayed(url, "vote_burst")
     levels = {(one["subject"]["id"], one["level"]) for one in again if one["severity"] != "cleared"}
     with store.read() as connection:
@@ -227,7 +227,7 @@ def test_a_replay_returns_what_the_monitor_and_the_worker_raised_and_writes_noth
     assert _replayed(url, "voter_rate") == []
     biased = _replayed(url, "voter_bias")
     assert all(one["subject"]["kind"] == "voter" for one in biased)
-    assert told(store) == before
+    assert reported(store) == before
     written = _replayed(url, "voter_bias", write=True)
     assert written == biased
     with store.read() as connection:
@@ -243,7 +243,7 @@ def test_a_step_that_fails_leaves_nothing_behind(store: Store, tmp_path: Path, m
     worked(store, tmp_path)
     running = Monitor(store, OPTIONS, "one", WINDOW)
     assert running._step(close=True)
-    before = (closed(store), states_of(store), told(store))
+    before = (closed(store), states_of(store), reported(store))
 
     def broken(*_: object) -> None:
         raise RuntimeError("the disk is full")
@@ -252,7 +252,7 @@ def test_a_step_that_fails_leaves_nothing_behind(store: Store, tmp_path: Path, m
         patched.setattr(closed_windows, "close_windows", broken)
         with pytest.raises(RuntimeError, match="disk"):
             running._step(close=True)
-    assert (closed(store), states_of(store), told(store)) == before
+    assert (closed(store), states_of(store), reported(store)) == before
     assert running._step(close=True)
     fresh_states = states_of(store)
     other = open_store(str(tmp_path / "other.db"), voter_key=OPTIONS.key)

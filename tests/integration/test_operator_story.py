@@ -130,25 +130,25 @@ def test_the_burst_is_in_the_metrics_and_a_rule_fires(
 def test_show_explains_in_plain_words_what_how_unlikely_and_which_votes(
     board: tuple[str, Path], burst: dict[str, Any]
 ) -> None:
-    said = run("alerts", "show", burst["id"], "--store", board[0]).stdout
+    output = run("alerts", "show", burst["id"], "--store", board[0]).stdout
     assert re.search(
-        r"What happened: more than its share: \d+ votes where \d+\.\d are expected, in the last five minutes", said
+        r"What happened: more than its share: \d+ votes where \d+\.\d are expected, in the last five minutes", output
     )
     assert re.search(
         r"How unlikely: .* expected at most once in [\d,.]+(·10[⁰¹²³⁴-⁹]+|) months \(the e-value over thirty days\)",
-        said,
+        output,
     )
-    assert re.search(r"Which votes: \d+ votes by \d+ voters, 2024-07-06T\d\d:\d\d to 2024-07-0\dT\d\d:\d\d UTC", said)
+    assert re.search(r"Which votes: \d+ votes by \d+ voters, 2024-07-06T\d\d:\d\d to 2024-07-0\dT\d\d:\d\d UTC", output)
     votes = re.findall(
-        r"^  2024-07-06T\d\d:\d\d:\d\d  .*: (?:model_a|model_b|tie|both_bad)  \(\w+\)$", said, re.MULTILINE
+        r"^  2024-07-06T\d\d:\d\d:\d\d  .*: (?:model_a|model_b|tie|both_bad)  \(\w+\)$", output, re.MULTILINE
     )
     assert len(votes) == 20
     assert all(TARGET in vote for vote in votes)
     # They are those of the burst, not the honest ones that came after it.
     won = re.compile(rf"  {re.escape(TARGET)} against .*: model_a|against {re.escape(TARGET)}: model_b")
     assert sum(won.search(vote) is not None for vote in votes) >= 14
-    assert f"integrity alerts exclude {burst['id']} --name YOU --reason WHY" in said
-    assert "Nothing is excluded automatically" in said
+    assert f"integrity alerts exclude {burst['id']} --name YOU --reason WHY" in output
+    assert "Nothing is excluded automatically" in output
 
 
 def rows(store: str, view: str) -> dict[str, dict[str, Any]]:

@@ -693,7 +693,7 @@ def test_a_retraction_leaf_is_canonical_and_points_back(published: Board) -> Non
     operator_actions.retract(published.url, "vote 3", "published by mistake", "a person")
     published.refresh()
     with published.store() as store, store.read() as connection:
-        said = manifest.load(log_proofs.read_manifest(store))
+        output = manifest.load(log_proofs.read_manifest(store))
         row = connection.execute(sa.select(schema.retraction)).one()
     assert (row.retracts, row.leaf) == (3, FIRST + MORE)
-    assert said.vote_log.size == FIRST + MORE + 1
+    assert output.vote_log.size == FIRST + MORE + 1

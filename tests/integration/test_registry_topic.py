@@ -89,7 +89,7 @@ def rejects(store: Store) -> list[tuple[int, str]]:
         return [(one["offset"], one["reason"]) for one in registry_events.list_rejects(connection)]
 
 
-def told(store: Store) -> list[dict[str, Any]]:
+def reported(store: Store) -> list[dict[str, Any]]:
     with store.read() as connection:
         source = connection.exec_driver_sql("SELECT source_no FROM source WHERE name = 'kafka:votes'").scalar() or 0
         return [json.loads(value) for _, _, _, value in outbox.read_oldest(connection, source, 100)]
@@ -106,7 +106,7 @@ def test_each_event_is_taken_once_and_what_is_none_is_a_reject_with_its_reason(b
         assert [place for place, _ in rejects(store)] == [place for place, _ in found]
         assert [reason for place, reason in rejects(store) if place != 4] == [r for place, r in found if place != 4]
         assert reader.catch_up() == 0
-        assert [(one["offset"], one["reason"]) for one in told(store)] == rejects(store)
+        assert [(one["offset"], one["reason"]) for one in reported(store)] == rejects(store)
     with closing(board.reader(store)) as again:  # as after a restart
         board.send(submitted(2, "bee"))
         assert again.catch_up() == 1
@@ -121,7 +121,7 @@ def test_a_contradiction_is_a_reject_until_what_it_rests_on_arrives(board: Board
         board.send(submitted(3), submitted(6, provider="other"))
         reader.catch_up()
     assert [reason for _, reason in rejects(store)] == ["retracted_after_release", "two_owners"]
-    assert [one["reason"] for one in told(store)] == ["unknown_variant", "retracted_after_release", "two_owners"]
+    assert [one["reason"] for one in reported(store)] == ["unknown_variant", "retracted_after_release", "two_owners"]
 
 
 @pytest.mark.long
@@ -152,7 +152,7 @@ def test_two_readers_take_every_event_once(board: Board, store: Store) -> None:
         assert read == 2
     assert known(store) == [f"e{n}" for n in range(1, 7)]
     assert rejects(store) == [(6, "malformed")]
-    assert len(told(store)) == 1
+    assert len(reported(store)) == 1
 
 
 def test_events_that_are_gone_before_they_were_read_are_named(board: Board, store: Store) -> None:

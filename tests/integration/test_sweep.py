@@ -208,9 +208,9 @@ def people_are_told(report: dict[str, Any]) -> None:
     assert all(page["sources"][name] for f in page["facts"] for name in f["source"].split("; "))
     assert "retracted_after_release" in figures["provider 0", "registry events refused"]["detail"][0]
     assert {f["audit"] for f in page["findings"]} >= {"variant_churn", "best_of_n", "version_mismatch"}
-    told = CliRunner().invoke(app, ["provider", "provider 0"])
-    assert told.exit_code == 0, told.output
-    assert "Uncertainty: Not known: the provider disclosed no number." in told.stdout
+    reported = CliRunner().invoke(app, ["provider", "provider 0"])
+    assert reported.exit_code == 0, reported.output
+    assert "Uncertainty: Not known: the provider disclosed no number." in reported.stdout
     paper = CliRunner().invoke(app, ["provider", "provider 0", "--markdown"]).stdout
     assert "| provider 0 | most private variants at once | 14 |" in paper
     assert "Uncertainty: Not known: the provider disclosed no number." in paper

@@ -38,12 +38,12 @@ class Dying(FileSource):
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> tuple[DemoScenario, Path]:
     folder = tmp_path_factory.mktemp("story")
-    told = simulate_demo(50_000, 5)
-    cut = len(told.after) // 2
-    told.before.write_jsonl(folder / "before.jsonl")
-    told.after.take(slice(0, cut)).write_jsonl(folder / "first.jsonl")
-    told.after.take(slice(cut, None)).write_jsonl(folder / "second.jsonl")
-    return told, folder
+    reported = simulate_demo(50_000, 5)
+    cut = len(reported.after) // 2
+    reported.before.write_jsonl(folder / "before.jsonl")
+    reported.after.take(slice(0, cut)).write_jsonl(folder / "first.jsonl")
+    reported.after.take(slice(cut, None)).write_jsonl(folder / "second.jsonl")
+    return reported, folder
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])

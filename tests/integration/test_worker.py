@@ -517,9 +517,9 @@ def test_alerts_and_rejects_reach_their_topics_and_leave_the_outbox(
         with it.store.read() as connection:
             assert outbox.read_oldest(connection, 1, 10) == []
     producer.close()
-    [told] = consume(log.bootstrap, names["topic_alerts"], 1)
-    assert (told["id"],) in rows(url, "SELECT alert_id FROM alert")
-    assert (told["detector"], told["subject"]["kind"]) == ("duplicate_votes", "voter")
+    [reported] = consume(log.bootstrap, names["topic_alerts"], 1)
+    assert (reported["id"],) in rows(url, "SELECT alert_id FROM alert")
+    assert (reported["detector"], reported["subject"]["kind"]) == ("duplicate_votes", "voter")
     rejected = consume(log.bootstrap, names["topic_rejected"], 61)
     expected = rows(url, 'SELECT number, "offset", reason FROM reject JOIN partition USING (partition_no)')
     assert sorted((r["partition"], r["offset"], r["reason"]) for r in rejected) == sorted(expected)

@@ -202,10 +202,10 @@ def test_the_frame_is_not_changed():
 
 def test_a_verdict_is_json_in_the_order_of_the_suite():
     bad = expectation_suites.check("snapshot", snapshot(rating=first(math.inf), model=first("m2")))
-    told = json.loads(bad.as_json())
+    reported = json.loads(bad.as_json())
     suite = json.loads((expectation_suites._folder() / "snapshot.json").read_text())["expectations"]
-    assert [row["expectation"] for row in told["results"]] == [each["type"] for each in suite]
-    row = next(row for row in told["results"] if not row["success"])
+    assert [row["expectation"] for row in reported["results"]] == [each["type"] for each in suite]
+    row = next(row for row in reported["results"] if not row["success"])
     assert (row["column"], row["unexpected_count"], row["examples"]) == ("model", 2, ["m2", "m2"])
     assert row["reason"] == next(each["meta"]["notes"] for each in suite if "unique" in each["type"])
 

@@ -147,9 +147,9 @@ def _later_refresh(url: str, options: Settings, number: int) -> float:
 
 def _floor(folder: Path) -> tuple[float, float]:
     """Return the seconds of hashing every leaf of a bundle, and of reading its Parquet."""
-    said = load_manifest((folder / bundle.MANIFEST).read_bytes())
+    manifest = load_manifest((folder / bundle.MANIFEST).read_bytes())
     hashing = reading = 0.0
-    for one in said.segments:
+    for one in manifest.segments:
         reading += _timed(lambda path=folder / one.path: pq.read_table(path, use_threads=False))  # type: ignore[misc]
         rows, _ = segment.read((folder / one.path).read_bytes(), one.path)
         leaves = [b"\0" + entry for entry in leaf_encoding.entries(rows)]

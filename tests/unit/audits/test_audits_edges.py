@@ -311,18 +311,18 @@ def test_a_variant_submitted_at_the_moment_of_the_release_was_seen_before_it() -
 
 
 def test_one_variant_seen_and_none_disclosed_is_no_finding_and_eleven_are_large() -> None:
-    def said(disclosed: int | None, seen: int) -> list[tuple[str, str]]:
+    def output(disclosed: int | None, seen: int) -> list[tuple[str, str]]:
         release = ModelRelease("m", "m", "p", 0, disclosed, tuple(f"m{k}" for k in range(seen)))
         return [(f.direction, f.severity) for f in best_of_n([release])]
 
-    assert said(None, 1) == []
-    assert said(None, 2) == [("N not disclosed", "warning")]
-    assert said(None, 10) == [("N not disclosed", "warning")]
-    assert said(None, 11) == [("N not disclosed", "critical")]
-    assert said(2, 2) == []
-    assert said(1, 2) == [("N disclosed too low", "critical")]
-    assert said(10, 1) == []
-    assert said(11, 1) == [("large N", "warning")]
+    assert output(None, 1) == []
+    assert output(None, 2) == [("N not disclosed", "warning")]
+    assert output(None, 10) == [("N not disclosed", "warning")]
+    assert output(None, 11) == [("N not disclosed", "critical")]
+    assert output(2, 2) == []
+    assert output(1, 2) == [("N disclosed too low", "critical")]
+    assert output(10, 1) == []
+    assert output(11, 1) == [("large N", "warning")]
 
 
 def test_a_test_that_ends_when_another_begins_is_not_at_once() -> None:

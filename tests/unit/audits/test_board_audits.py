@@ -167,9 +167,9 @@ def test_repeated_prompts_are_counted_by_month() -> None:
             assert one.across is None
 
 
-@pytest.mark.parametrize(("share", "told"), [(0.073, False), (0.2, False), (0.265, True)])
-def test_more_repeats_than_a_real_board_has_are_told_of(share: float, told: bool) -> None:
+@pytest.mark.parametrize(("share", "reported"), [(0.073, False), (0.2, False), (0.265, True)])
+def test_more_repeats_than_a_real_board_has_are_told_of(share: float, reported: bool) -> None:
     votes = 1000
     copies = int(votes * share)
     prompt = np.concatenate([np.arange(votes - copies), np.arange(copies)])
-    assert bool(prompt_findings(prompt_duplication(np.zeros(votes), prompt))) is told
+    assert bool(prompt_findings(prompt_duplication(np.zeros(votes), prompt))) is reported

@@ -52,8 +52,12 @@ def test_a_first_place_that_flaps_beyond_its_intervals_is_a_finding(tmp_path: Pa
     path.write_text(HEAD + "\n".join(rows) + "\n")
     found = top_churn(read_published_boards(path)["text"])
     assert found.overtakings == 7
-    (told,) = top_churn_findings(found)
-    assert (told.direction, told.evidence["within_week"], told.evidence["by"]) == ("#1 changes too often", 7, ["Hill"])
+    (announced,) = top_churn_findings(found)
+    assert (announced.direction, announced.evidence["within_week"], announced.evidence["by"]) == (
+        "#1 changes too often",
+        7,
+        ["Hill"],
+    )
     still = [row for row in rows if ",ant," in row] + [
         row.replace("ant", "cat").replace("13", "12") for row in rows[:1]
     ]
@@ -213,29 +217,29 @@ class TestRealHistory:
         both = table[table.rank_stylectrl != ""].assign(shift=lambda t: t.rank_stylectrl.astype(float) - t["rank"])
         for name, rows in both.groupby("board"):
             each = rows.groupby("snapshot")["shift"]
-            told = {s["snapshot"]: s for s in boards[name]["style_shifts"]}
-            assert sorted(told) == sorted(each.groups)
+            announced = {s["snapshot"]: s for s in boards[name]["style_shifts"]}
+            assert sorted(announced) == sorted(each.groups)
             for day, shift in each:
-                assert (told[day]["compared"], told[day]["shifted"]) == (len(shift), int((shift != 0).sum()))
-                assert told[day]["mean_places"] == pytest.approx(shift.abs().mean())
+                assert (announced[day]["compared"], announced[day]["shifted"]) == (len(shift), int((shift != 0).sum()))
+                assert announced[day]["mean_places"] == pytest.approx(shift.abs().mean())
 
     def test_shares(self, boards: dict, table: pd.DataFrame) -> None:
         for column, key in (("organization", "organizations"), ("license", "licenses")):
             for name, rows in table.groupby("board"):
                 votes = rows.groupby(["snapshot", column]).votes.sum()
                 share = votes / rows.groupby("snapshot").votes.sum()
-                for told in boards[name]["shares"]:
-                    assert told[key] == pytest.approx(share[told["snapshot"]].to_dict())
+                for announced in boards[name]["shares"]:
+                    assert announced[key] == pytest.approx(share[announced["snapshot"]].to_dict())
                     if key == "organizations":
-                        assert told["hhi"] == pytest.approx((share[told["snapshot"]] ** 2).sum())
+                        assert announced["hhi"] == pytest.approx((share[announced["snapshot"]] ** 2).sum())
 
     def test_changes_of_the_first_place(self, boards: dict, table: pd.DataFrame) -> None:
         for name, rows in table.groupby("board"):
             ordered = rows.sort_values(["snapshot", "arena_score", "votes"])
             first = ordered.groupby("snapshot").model.last()
             changed = first[1:][first[1:].to_numpy() != first[:-1].to_numpy()]
-            told = boards[name]["top_churn"]["changes"]
-            assert [(c["day"], c["new"]) for c in told] == list(changed.items())
+            announced = boards[name]["top_churn"]["changes"]
+            assert [(c["day"], c["new"]) for c in announced] == list(changed.items())
 
 
 def test_the_oldest_snapshot_comes_first_whatever_the_order_of_the_file(made: Path) -> None:

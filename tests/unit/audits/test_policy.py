@@ -73,7 +73,7 @@ def test_a_policy_of_one_s_own_judges_its_rules_alone_by_its_own_numbers() -> No
 
 
 @pytest.mark.parametrize(
-    ("policy", "said"),
+    ("policy", "output"),
     [
         ({"no_such_rule": {}}, "got 'no_such_rule'"),
         ({"private_variants": {"least": 3}}, "expected most.*got least = 3"),
@@ -84,8 +84,8 @@ def test_a_policy_of_one_s_own_judges_its_rules_alone_by_its_own_numbers() -> No
         ({"private_variants": 3}, "got 'private_variants'"),
     ],
 )
-def test_a_policy_that_is_none_is_refused(policy: dict, said: str) -> None:
-    with pytest.raises(BadCounts, match=said):
+def test_a_policy_that_is_none_is_refused(policy: dict, output: str) -> None:
+    with pytest.raises(BadCounts, match=output):
         parse_policy(policy)
 
 

@@ -35,12 +35,12 @@ def test_the_model_that_a_variant_is_released_as_is_under_test_no_more() -> None
     assert variants_under_test(registry.as_of(day(3))) == {"acme": ("v2",)}
 
 
-@pytest.mark.parametrize(("variants", "said"), [(3, None), (4, "warning"), (10, "warning"), (11, "critical")])
-def test_more_than_three_warn_and_more_than_ten_are_critical(variants: int, said: str | None) -> None:
+@pytest.mark.parametrize(("variants", "output"), [(3, None), (4, "warning"), (10, "warning"), (11, "critical")])
+def test_more_than_three_warn_and_more_than_ten_are_critical(variants: int, output: str | None) -> None:
     events = [submitted(0, f"v{i}") for i in range(variants)] + [submitted(0, "p", visibility="public")]
     findings = variant_churn(Registry(events).as_of(day(1)))
-    assert [f.severity for f in findings] == ([said] if said else [])
-    assert [f.subject for f in findings] == (["acme"] if said else [])
+    assert [f.severity for f in findings] == ([output] if output else [])
+    assert [f.subject for f in findings] == (["acme"] if output else [])
 
 
 def test_the_affair_shows_27_undisclosed_variants_and_the_score_without_the_curse() -> None:

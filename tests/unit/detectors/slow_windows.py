@@ -52,7 +52,7 @@ class Policy:
 
     def __init__(self, quiet_for: int) -> None:
         self.quiet_for = quiet_for
-        self.told: dict[str, float] = {}
+        self.reported: dict[str, float] = {}
         self.level: dict[str, int] = {}
         self.quiet: dict[str, int] = {}
 
@@ -69,11 +69,11 @@ class Policy:
                 continue
             now, level = log_e[key], self.level.get(key, 0)
             if level == 0 and now >= bar:
-                self.level[key], self.told[key] = 1, now
+                self.level[key], self.reported[key] = 1, now
                 raised.append(key)
-            elif 0 < level < 8 and now >= self.told[key] + math.log(100):
-                steps = int((now - self.told[key]) / math.log(100))
-                self.level[key], self.told[key] = min(level + steps, 8), self.told[key] + steps * math.log(100)
+            elif 0 < level < 8 and now >= self.reported[key] + math.log(100):
+                steps = int((now - self.reported[key]) / math.log(100))
+                self.level[key], self.reported[key] = min(level + steps, 8), self.reported[key] + steps * math.log(100)
                 raised.append(key)
             self.quiet[key] = self.quiet.get(key, 0) + 1 if self.level.get(key) and now < 0 else 0
             if self.quiet[key] >= self.quiet_for:
@@ -82,7 +82,7 @@ class Policy:
         return raised, cleared
 
     def forget(self) -> None:
-        self.told, self.level, self.quiet = {}, {}, {}
+        self.reported, self.level, self.quiet = {}, {}, {}
 
 
 def measure(window: Window, name: str) -> dict[str, int]:
@@ -273,16 +273,16 @@ class VoteBurst:
     def learn(self, counts: dict[str, tuple[float, float | None]], n: int, hour: int, usual: dict[str, float]) -> None:
         for name, key in self.keys.items():
             x = counts.get(name, (0.0, None))[0]
-            told = bool(self.policy.level.get(name))
-            key.stood = key.stood + 1 if told else 0
+            reported = bool(self.policy.level.get(name))
+            key.stood = key.stood + 1 if reported else 0
             key.hits = [votes * HALF_IN_A_FORTNIGHT for votes in key.hits]
             key.seen = [votes * HALF_IN_A_FORTNIGHT for votes in key.seen]
-            if not told or key.stood > 7 * 288:
+            if not reported or key.stood > 7 * 288:
                 key.hits[hour] += x
                 key.seen[hour] += n
                 key.windows += 1
             mean = usual[name] * n
-            if not told and mean >= 1:
+            if not reported and mean >= 1:
                 self.spread[key.kind][0] += (x - mean) ** 2 / mean - 1
                 self.spread[key.kind][1] += n
         self.board[hour] += n

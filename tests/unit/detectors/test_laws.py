@@ -187,11 +187,11 @@ def test_a_state_survives_its_bytes(detector: VoterDetector) -> None:
 def test_the_same_votes_give_the_same_and_nothing_else_changes(detector: VoterDetector) -> None:
     reference, _ = board()
     stream = mixed(9)
-    kept, said = copy.deepcopy(stream), repr(detector)
+    kept, output = copy.deepcopy(stream), repr(detector)
     once, again = run(detector, stream, reference), run(detector, stream, reference)
     assert once == again
     assert [r.alert_id for r in once[1]] == [r.alert_id for r in again[1]]
-    assert repr(detector) == said
+    assert repr(detector) == output
     assert all(np.array_equal(getattr(stream, f.name), getattr(kept, f.name)) for f in fields(Stream))
 
 
@@ -204,10 +204,10 @@ def test_voters_know_nothing_of_each_other(detector: VoterDetector, seed: int) -
     states, raised = run(detector, stream, reference)
     alone_raised: list[AlertSignal] = []
     for voter, name in enumerate(stream.names.tolist()):
-        alone, said = run(detector, stream.take(stream.voter == voter), reference)
+        alone, output = run(detector, stream.take(stream.voter == voter), reference)
         assert alone == {name: states[name]}
-        assert {r.subject for r in said} <= {format_pseudonym(name)}
-        alone_raised += said
+        assert {r.subject for r in output} <= {format_pseudonym(name)}
+        alone_raised += output
     assert sorted(alone_raised, key=lambda r: (r.offset, r.direction)) == raised
 
 
@@ -249,16 +249,16 @@ def test_an_alert_has_a_place_a_level_and_evidence(detector: VoterDetector) -> N
     _, raised = run(detector, stream, reference)
     assert [r.offset for r in raised] == sorted(r.offset for r in raised)
     place = {int(o): int(v) for o, v in zip(stream.offset, stream.voter, strict=True)}
-    told: dict[tuple[str, str], int] = {}
+    reported: dict[tuple[str, str], int] = {}
     for r in raised:
         assert (r.detector, r.subject_kind, r.partition) == (detector.name, "voter", 5)
         assert r.subject == format_pseudonym(int(stream.names[place[r.offset]]))
         assert r.at == r.offset * TICK
         assert r.e_value is None or r.e_value >= LEVELS[r.level - 1]
         assert r.severity == "warning" or r.e_value is None or r.e_value >= CRITICAL
-        assert told.get((r.subject, r.direction), 0) < r.level <= len(LEVELS)
+        assert reported.get((r.subject, r.direction), 0) < r.level <= len(LEVELS)
         assert r.evidence
-        told[r.subject, r.direction] = r.level
+        reported[r.subject, r.direction] = r.level
 
 
 def proved(raised: Sequence[AlertSignal]) -> set[str]:

@@ -71,11 +71,11 @@ def run(
     detector: WindowDetector, windows: SimulatedStream, state: Mapping[str, Any] | None = None
 ) -> tuple[WindowState, list[Signal]]:
     now: WindowState = dict(state or {})
-    said: list[Signal] = []
+    output: list[Signal] = []
     for window, context in windows:
         now, more = detector.observe(window, now, context)
-        said += more
-    return now, said
+        output += more
+    return now, output
 
 
 @cache
@@ -97,13 +97,13 @@ def same(one: WindowState, other: WindowState) -> bool:
 def test_a_state_that_went_through_bytes_gives_the_same_to_the_bit(detector: WindowDetector, cuts: set[int]) -> None:
     windows = stream(4.5, 1, True)
     state: WindowState = {}
-    said: list[Signal] = []
+    output: list[Signal] = []
     other = copy.deepcopy(detector)
     for first, end in zip([0, *sorted(cuts)], [*sorted(cuts), len(windows)], strict=True):
         state, more = run(other, windows[first:end], unpack_arrays(pack_arrays(state)))
-        said += more
+        output += more
     final, expected = whole(detector.name, 4.5, 1, True)
-    assert said == expected
+    assert output == expected
     assert same(state, final)
 
 
@@ -133,8 +133,8 @@ def test_the_same_windows_give_the_same_alerts(detector: WindowDetector) -> None
 @every_detector
 def test_everything_that_is_wrong_is_not_missed(detector: WindowDetector) -> None:
     # A detector that never alerts would pass the tests on clean data.
-    _, said = whole(detector.name, 4.5, 1, True)
-    assert any(isinstance(one, AlertSignal) for one in said)
+    _, output = whole(detector.name, 4.5, 1, True)
+    assert any(isinstance(one, AlertSignal) for one in output)
 
 
 @pytest.mark.long
@@ -142,15 +142,15 @@ def test_everything_that_is_wrong_is_not_missed(detector: WindowDetector) -> Non
 @pytest.mark.parametrize("seed", [3, 4])
 def test_on_clean_data_it_is_quiet(detector: WindowDetector, seed: int) -> None:
     # At most one false alarm a month is promised, so half a one in eight days of two boards.
-    _, said = whole(detector.name, 8, seed, False)
-    assert said == []
+    _, output = whole(detector.name, 8, seed, False)
+    assert output == []
 
 
 @every_detector
 def test_windows_without_votes_say_nothing_before_there_is_a_baseline(detector: WindowDetector) -> None:
     silence = SimulatedBoard(days=2, votes=0.0, seed=1, models=12)
-    _, said = run(detector, [(w, silence.context(i)) for i, w in enumerate(silence.windows())])
-    assert said == []
+    _, output = run(detector, [(w, silence.context(i)) for i, w in enumerate(silence.windows())])
+    assert output == []
 
 
 @pytest.mark.long
@@ -160,8 +160,8 @@ def test_a_signal_has_a_place_a_level_and_evidence(detector: WindowDetector) -> 
     state: WindowState = {}
     open_alerts: dict[tuple[str, str], int] = {}
     for window, context in windows:
-        state, said = detector.observe(window, state, context)
-        for one in said:
+        state, output = detector.observe(window, state, context)
+        for one in output:
             key = (one.subject, one.direction)
             assert one.detector == detector.name
             if isinstance(one, ClearedSignal):
@@ -195,9 +195,9 @@ def test_more_false_alarms_allowed_never_means_fewer_alerts(detector: WindowDete
     strict = run(detector, [(w, replace(c, false_alarms=0.01)) for w, c in windows])[1]
     usual = whole(detector.name, 4.5, 1, True)[1]
 
-    def first_of_each(said: list[Signal]) -> dict[tuple[str, str], int]:
+    def first_of_each(output: list[Signal]) -> dict[tuple[str, str], int]:
         first: dict[tuple[str, str], int] = {}
-        for one in said:
+        for one in output:
             if isinstance(one, AlertSignal):
                 first.setdefault((one.subject, one.direction), one.offset)
         return first

@@ -19,14 +19,14 @@ MODELS = 67
 """With equal weights each is in 3% of the battles."""
 
 
-def told(board: SimulatedBoard, subject: str, *, forget: bool = False) -> tuple[int, int]:
+def reported(board: SimulatedBoard, subject: str, *, forget: bool = False) -> tuple[int, int]:
     """The window of the first alert about a model, and the battles up to it; `forget` resets E."""
     state: WindowState = {}
     votes = 0
     for number, window in enumerate(board.windows()):
         votes += window.accepted
-        state, said = SilentDeprecation().observe(window, state, board.context(number))
-        if any(isinstance(one, AlertSignal) and one.subject == subject for one in said):
+        state, output = SilentDeprecation().observe(window, state, board.context(number))
+        if any(isinstance(one, AlertSignal) and one.subject == subject for one in output):
             return number, votes
         if forget:
             state = {**state, "log_e": np.full_like(state["log_e"], -(1 << 40))}
@@ -37,9 +37,9 @@ def told(board: SimulatedBoard, subject: str, *, forget: bool = False) -> tuple[
 def test_a_declared_model_that_is_never_drawn_is_found_before_ten_thousand_to_one(seed: int) -> None:
     gone = WindowEffect(first=0, end=288, sampling={"m005": 0.0})
     board = SimulatedBoard(days=1, votes=10, seed=seed, models=MODELS, effects=[gone])
-    _, battles = told(board, "m005")
+    _, battles = reported(board, "m005")
     assert battles <= battles_until(2 / MODELS, 1e4) + 10
-    _, later = told(board, "m005", forget=True)
+    _, later = reported(board, "m005", forget=True)
     assert later > battles + 60
 
 
@@ -48,7 +48,7 @@ def test_a_new_policy_restarts_the_count() -> None:
     gone = WindowEffect(first=144, end=288, sampling={"m005": 0.0})
     board = SimulatedBoard(days=1, votes=10, seed=1, models=MODELS, effects=[change, gone])
     before = sum(w.accepted for w, _ in zip(board.windows(), range(144), strict=False))
-    number, battles = told(board, "m005")
+    number, battles = reported(board, "m005")
     assert number > 144
     # The window of the change and the one after it count for nothing.
     assert battles - before <= battles_until(2 / MODELS, 1e4) + 30

@@ -32,7 +32,7 @@ def levels(w: int) -> int:
 class SlowRate:
     last: int = 0
     w: int = 0
-    told: int = 0
+    reported: int = 0
 
     def see(self, at: int, a: int, b: int, prompt: int) -> tuple[int, float] | None:
         del prompt
@@ -42,13 +42,13 @@ class SlowRate:
         gap = min(abs(second - self.last) + 1, 100_000)
         step = math.floor((math.log(5) - 4 / 30 * gap) / UNIT) if self.last else 0
         self.last, self.w = second, max(self.w, 0) + step
-        return told(self)
+        return reported(self)
 
 
 @dataclass
 class SlowDuplicates:
     w: int = 0
-    told: int = 0
+    reported: int = 0
     lately: list[Any] = field(default_factory=list)
 
     def see(self, at: int, a: int, b: int, prompt: int) -> tuple[int, float] | None:
@@ -59,14 +59,14 @@ class SlowDuplicates:
         ratio = 0.5 / 0.01 if what in self.lately else 0.5 / 0.99
         self.w = max(self.w, 0) + math.floor(math.log(ratio) / UNIT)
         self.lately = [*self.lately, what][-4:]
-        return told(self)
+        return reported(self)
 
 
-def told(voter: SlowRate | SlowDuplicates) -> tuple[int, float] | None:
+def reported(voter: SlowRate | SlowDuplicates) -> tuple[int, float] | None:
     level = levels(voter.w)
-    if level <= voter.told:
+    if level <= voter.reported:
         return None
-    voter.told = level
+    voter.reported = level
     return level, math.exp(voter.w * UNIT)
 
 
@@ -94,9 +94,9 @@ def loop(voter: Callable[[], Any], votes: list[Vote]) -> list[tuple[int, int, in
     voters: dict[int, Any] = {}
     found = []
     for offset, (who, *rest) in enumerate(votes):
-        said = voters.setdefault(who, voter()).see(*rest)
-        if said:
-            found.append((offset, who, said[0], pytest.approx(said[1], rel=1e-9)))
+        output = voters.setdefault(who, voter()).see(*rest)
+        if output:
+            found.append((offset, who, output[0], pytest.approx(output[1], rel=1e-9)))
     return found
 
 

@@ -21,7 +21,7 @@ def registry(*names: str) -> RegistryState:
     return replace(known, models={name: known.models[name] for name in names})
 
 
-def told(*steps: tuple[dict[str, tuple[int, int]], RegistryState]) -> list[list[tuple[str, int]]]:
+def reported(*steps: tuple[dict[str, tuple[int, int]], RegistryState]) -> list[list[tuple[str, int]]]:
     """Of each window the subjects and levels, level 0 for an alert that is over."""
     state: WindowState = {}
     found = []
@@ -35,11 +35,11 @@ def test_each_unknown_model_is_told_of_once_and_over_when_it_is_known() -> None:
     known, more = registry("m000"), registry("m000", "m001")
     votes = {"m000": (5, 2), "m001": (4, 1), "m002": (1, 0)}
     steps = [(votes, known), (votes, known), ({}, known), (votes, more), (votes, known)]
-    assert told(*steps) == [[("m001", 1), ("m002", 1)], [], [], [("m001", 0)], [("m001", 1)]]
+    assert reported(*steps) == [[("m001", 1), ("m002", 1)], [], [], [("m001", 0)], [("m001", 1)]]
 
 
 def test_an_empty_registry_is_none() -> None:
-    assert told(({"m001": (4, 1)}, RegistryState())) == [[]]
+    assert reported(({"m001": (4, 1)}, RegistryState())) == [[]]
 
 
 def test_the_alert_is_a_warning_with_its_votes_and_its_window() -> None:

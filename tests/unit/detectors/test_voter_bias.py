@@ -55,7 +55,7 @@ class Slow:
     met: dict[int, list[int]] = field(default_factory=dict)
     count: dict[int, int] = field(default_factory=dict)
     rank: dict[int, int] = field(default_factory=dict)
-    told: list[int] = field(default_factory=lambda: [0, 0])
+    reported: list[int] = field(default_factory=lambda: [0, 0])
 
     def see(self, a: int, b: int, outcome: int, reference: Reference) -> list[tuple[str, int, float]]:
         position = {int(n): i for i, n in enumerate(reference.model_no)}
@@ -91,8 +91,8 @@ class Slow:
         raised = []
         for column, (direction, units) in enumerate((("biased", self.biased()), ("random", self.random()))):
             level = sum(units * 2.0**-24 >= bar for bar in LEVELS)
-            if level > self.told[column]:
-                self.told[column] = level
+            if level > self.reported[column]:
+                self.reported[column] = level
                 raised.append((direction, level, units * 2.0**-24))
         return raised
 
@@ -147,9 +147,9 @@ def test_states_and_alerts_are_those_of_a_slow_loop(rows: list[tuple[int, int, i
     reference = board(seed, size=4)
     slow = [Slow() for _ in range(4)]
     expected = [
-        (offset + 100, voter, *said)
+        (offset + 100, voter, *output)
         for offset, (voter, a, b, outcome) in enumerate(rows)
-        for said in slow[voter].see(a, b, outcome, reference)
+        for output in slow[voter].see(a, b, outcome, reference)
     ]
     votes = votes_of(rows, 4)
     states, raised = VoterBias().observe(votes, [None] * 4, reference)
@@ -159,7 +159,7 @@ def test_states_and_alerts_are_those_of_a_slow_loop(rows: list[tuple[int, int, i
         assert (heads.votes[v], heads.ties[v], tally.met[v]) == (voter.votes, voter.ties, len(voter.met))
         assert [*tally.generic[v].tolist(), heads.uniform[v]] == voter.generic[:4]
         assert abs(int(heads.tie[v]) - voter.generic[4]) <= voter.votes
-        assert heads.emitted[v].tolist() == voter.told
+        assert heads.emitted[v].tolist() == voter.reported
         assert heads.bound[v] * 2.0**-20 >= math.log(max(voter.biased() * 2.0**-24, 1e-300)) or heads.emitted[v, 0] == 4
         assert targets.model[mine].tolist() == list(voter.met)
         assert targets.rank[mine].tolist() == [voter.rank.get(model, 0) for model in voter.met]

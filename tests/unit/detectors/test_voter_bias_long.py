@@ -36,11 +36,11 @@ def test_long_votes_of_one_kind_raise_what_the_slow_loop_raises(choose: str, see
         after, raised = VoterBias().observe(cut(rows, first, end), states, reference)
         states = list(after)
         found += raised
-    assert [(one.offset, one.direction, one.level) for one in found] == [said[:3] for said in expected]
+    assert [(one.offset, one.direction, one.level) for one in found] == [output[:3] for output in expected]
     for one, (*_, e_value) in zip(found, expected, strict=True):
         assert close(one.e_value or 0, e_value)
-    said = {one.direction for one in found}
-    assert said == set() if choose == "honest" else ("random" if choose == "random" else "biased") in said
+    output = {one.direction for one in found}
+    assert output == set() if choose == "honest" else ("random" if choose == "random" else "biased") in output
 
 
 def cut(rows: list[tuple[int, int, int, int]], first: int, end: int) -> VoterVotes:

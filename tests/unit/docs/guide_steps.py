@@ -83,6 +83,6 @@ def run(project: Path, *command: str | Path) -> str:
 
 def run_tests(project: Path, *words: str) -> str:
     """Run tests of the copy; at least one must run."""
-    said = run(project, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *words)
-    assert re.search(r"\b[1-9]\d* passed", said), said
-    return said
+    output = run(project, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *words)
+    assert re.search(r"\b[1-9]\d* passed", output), output
+    return output

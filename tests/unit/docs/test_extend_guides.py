@@ -31,8 +31,8 @@ def test_a_module_of_a_guide_keeps_the_rules_of_style(step: Step):
 @pytest.mark.long
 def test_a_detector_that_follows_the_guide_is_accepted_by_the_law_suite(tmp_path):
     project = followed("add-a-detector", tmp_path)
-    said = run_tests(project, "tests/unit/detectors", "-k", "side_habit or docstring")
-    assert int(re.search(r"(\d+) passed", said)[1]) >= 15
+    output = run_tests(project, "tests/unit/detectors", "-k", "side_habit or docstring")
+    assert int(re.search(r"(\d+) passed", output)[1]) >= 15
     listed = run(project, sys.executable, "-c", "from pipeline.detectors import VOTER; print(VOTER[-1].name)")
     assert listed.strip() == "side_habit"
 
@@ -41,15 +41,15 @@ def test_a_detector_that_follows_the_guide_is_accepted_by_the_law_suite(tmp_path
 def test_an_expectation_that_follows_the_guide_fires_and_lets_good_votes_pass(tmp_path):
     project = followed("add-an-expectation", tmp_path)
     # The cases about `voter`, one of them the guide's own, and the three frames that must pass without a warning.
-    said = run_tests(project, "tests/unit/test_expectation_suites.py", "-k", "voter or good_data")
-    assert int(re.search(r"(\d+) passed", said)[1]) == 5
+    output = run_tests(project, "tests/unit/test_expectation_suites.py", "-k", "voter or good_data")
+    assert int(re.search(r"(\d+) passed", output)[1]) == 5
 
 
 @pytest.mark.long
 def test_a_format_that_follows_the_guide_reads_and_breaks_no_other(tmp_path):
     project = followed("add-a-battle-format", tmp_path)
-    said = run_tests(project, "tests/unit/formats", "tests/unit/formats/test_record_reader.py")
-    assert int(re.search(r"(\d+) passed", said)[1]) > 5
+    output = run_tests(project, "tests/unit/formats", "tests/unit/formats/test_record_reader.py")
+    assert int(re.search(r"(\d+) passed", output)[1]) > 5
     duels = tmp_path / "duels.csv"
     names = ("ant", "bee", "cat")
     pairs = [(a, b, preferred) for a in names for b in names if a != b for preferred in ("left", "right")]

@@ -74,7 +74,7 @@ def test_the_value_over_a_horizon_is_never_rounded_up() -> None:
 @given(st.lists(st.lists(st.floats(-3, 20), min_size=3, max_size=3), min_size=1, max_size=25))
 @settings(deadline=None)
 def test_decisions_are_those_of_a_slow_loop(path: list[list[float]]) -> None:
-    told, level, quiet = [0] * 3, [0] * 3, [0] * 3
+    reported, level, quiet = [0] * 3, [0] * 3, [0] * 3
     hundred = math.ceil(math.log(100.0) / LOG_UNIT)
     for nats, decision in zip(path, follow(path), strict=True):
         now = [units(x) for x in nats]
@@ -84,15 +84,15 @@ def test_decisions_are_those_of_a_slow_loop(path: list[list[float]]) -> None:
         raised, cleared = [], []
         for i in range(3):
             if level[i] == 0 and now[i] >= bar:
-                level[i], told[i] = 1, now[i]
+                level[i], reported[i] = 1, now[i]
                 raised.append(i)
-            elif 0 < level[i] < 8 and now[i] >= told[i] + hundred:
-                steps = (now[i] - told[i]) // hundred
-                level[i], told[i] = min(level[i] + steps, 8), told[i] + steps * hundred
+            elif 0 < level[i] < 8 and now[i] >= reported[i] + hundred:
+                steps = (now[i] - reported[i]) // hundred
+                level[i], reported[i] = min(level[i] + steps, 8), reported[i] + steps * hundred
                 raised.append(i)
             quiet[i] = quiet[i] + 1 if level[i] and now[i] < 0 else 0
             if quiet[i] >= 3:
-                level[i], told[i], quiet[i] = 0, 0, 0
+                level[i], reported[i], quiet[i] = 0, 0, 0
                 cleared.append(i)
         assert (decision.raised.tolist(), decision.cleared.tolist()) == (raised, cleared)
         assert decision.columns["level"].tolist() == level
@@ -101,7 +101,7 @@ def test_decisions_are_those_of_a_slow_loop(path: list[list[float]]) -> None:
 def test_each_key_reaches_a_level_once_and_only_above_the_emitted_one() -> None:
     level = np.array([1, 1, 3, 2, 1, 2, 4])
     key = np.array([0, 0, 0, 0, 1, 2, 2])
-    told = np.array([0, 1, 2])
-    assert alert_policy.new_levels(level, key, told) == [0, 2, 6]
-    assert told.tolist() == [3, 1, 4]
-    assert alert_policy.new_levels(level, key, told) == []
+    reported = np.array([0, 1, 2])
+    assert alert_policy.new_levels(level, key, reported) == [0, 2, 6]
+    assert reported.tolist() == [3, 1, 4]
+    assert alert_policy.new_levels(level, key, reported) == []

@@ -18,10 +18,10 @@ from pipeline.evidence.multiple_testing import ELond, e_bh, lond_weight
 HUNDRED = math.ceil(math.log(100) / LOG_UNIT)
 
 
-def decide(log_e: list[int], told: int = 0, level: int = 0, quiet: int = 0, **options: float) -> AlertDecision:
+def decide(log_e: list[int], reported: int = 0, level: int = 0, quiet: int = 0, **options: float) -> AlertDecision:
     """One key above its own thresholds; α of e-BH is out of reach."""
     m = len(log_e)
-    before = {"told": np.full(m, told), "level": np.full(m, level), "quiet": np.full(m, quiet)}
+    before = {"told": np.full(m, reported), "level": np.full(m, level), "quiet": np.full(m, quiet)}
     given = {"alarms": 0.1, "share": 1e-9, "quiet_for": 3, **options}
     return decide_alerts(np.array(log_e), before, **given)  # type: ignore[arg-type]
 
@@ -35,22 +35,22 @@ def test_an_alert_opens_at_m_over_c_and_not_a_unit_below() -> None:
 
 
 def test_an_alert_is_told_again_at_a_hundred_times_and_not_a_unit_below() -> None:
-    again = decide([7 + HUNDRED], told=7, level=1)
+    again = decide([7 + HUNDRED], reported=7, level=1)
     assert (again.raised.tolist(), again.columns["level"].tolist(), again.columns["told"].tolist()) == (
         [0], [2], [7 + HUNDRED],
     )  # fmt: skip
-    assert decide([6 + HUNDRED], told=7, level=1).raised.tolist() == []
-    assert decide([7 + 3 * HUNDRED - 1], told=7, level=1).columns["level"].tolist() == [3]
+    assert decide([6 + HUNDRED], reported=7, level=1).raised.tolist() == []
+    assert decide([7 + 3 * HUNDRED - 1], reported=7, level=1).columns["level"].tolist() == [3]
 
 
 def test_the_eighth_level_is_the_last() -> None:
-    assert decide([9 * HUNDRED], told=HUNDRED, level=7).columns["level"].tolist() == [8]
-    assert decide([90 * HUNDRED], told=HUNDRED, level=8).raised.tolist() == []
+    assert decide([9 * HUNDRED], reported=HUNDRED, level=7).columns["level"].tolist() == [8]
+    assert decide([90 * HUNDRED], reported=HUNDRED, level=8).raised.tolist() == []
 
 
 def test_evidence_of_one_is_not_quiet_and_the_third_quiet_step_clears() -> None:
     assert decide([0], level=1, quiet=2).columns["quiet"].tolist() == [0]
-    cleared = decide([-1], told=5, level=1, quiet=2)
+    cleared = decide([-1], reported=5, level=1, quiet=2)
     assert cleared.cleared.tolist() == [0]
     assert [cleared.columns[name].tolist() for name in ("told", "level", "quiet")] == [[0], [0], [0]]
     assert decide([-1], level=1, quiet=1).cleared.tolist() == []

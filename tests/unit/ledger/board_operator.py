@@ -131,20 +131,20 @@ class Operator:
         leaves = sorted(excluded or {})
         given = pa.array(leaves, pa.int64()), pa.array([(excluded or {})[one] for one in leaves], pa.int32())
         stated = bundle.listed_files(self.signer.verifier, excluded_file or segment.write_excluded(*given))
-        said = change(self._honest(pa.table(dict(zip(("leaf", "exclusion"), given, strict=True))), reasons, stated))
-        self.manifests.append(said.dump())
+        output = change(self._honest(pa.table(dict(zip(("leaf", "exclusion"), given, strict=True))), reasons, stated))
+        self.manifests.append(output.dump())
         self.stated.append(stated)
         tree = slow_merkle.leaf_hashes(self.manifests)
-        head = signed_note.Checkpoint(said.origin, len(self.manifests), merkle.root(tree))
+        head = signed_note.Checkpoint(output.origin, len(self.manifests), merkle.root(tree))
         self.heads.append(signed_note.sign(head.text, [self.signer]))
 
     def bundle(self, sequence: int | None = None) -> dict[str, bytes]:
         """The bundle of a snapshot, by default of the newest."""
         at = sequence or len(self.manifests)
-        said = canonical_json.load(Manifest, self.manifests[at - 1], "manifest")
+        output = canonical_json.load(Manifest, self.manifests[at - 1], "manifest")
         node = merkle.MerkleTree(slow_merkle.leaf_hashes(self.manifests)).node
         proof = bundle.build_proof(at, at, at - 1, node)
-        segments = {one.path: data for one, data in zip(said.segments, self.files, strict=False)}
+        segments = {one.path: data for one, data in zip(output.segments, self.files, strict=False)}
         before = (self.manifests[at - 2], self.heads[at - 2]) if at > 1 else None
         return bundle.assemble(
             self.manifests[at - 1], self.heads[at - 1], proof, {**segments, **self.stated[at - 1]}, before=before

@@ -60,14 +60,14 @@ def test_a_good_bundle_passes(sequence: int) -> None:
 
 
 def test_a_good_bundle_counts_what_it_should() -> None:
-    said = verify_bundle(good(), [SIGNER.verifier]).manifest
+    output = verify_bundle(good(), [SIGNER.verifier]).manifest
     fate = np.array(small_votes()["fate"].to_pylist())
     # Leaf 33 was taken back; leaves 10, 20, 640 and 641 are excluded; a quarantined vote counts nowhere.
-    assert said.vote_log.size == 901
-    assert said.views.raw.votes == np.isin(fate, ["accepted", "late"]).sum() - 1
-    assert said.views.defended.votes == (fate == "accepted").sum() - 1 - 4
-    assert [one.votes for one in said.exclusions] == [3, 1]
-    assert [one.model for one in said.views.raw.unrated] == ["yak"]
+    assert output.vote_log.size == 901
+    assert output.views.raw.votes == np.isin(fate, ["accepted", "late"]).sum() - 1
+    assert output.views.defended.votes == (fate == "accepted").sum() - 1 - 4
+    assert [one.votes for one in output.exclusions] == [3, 1]
+    assert [one.model for one in output.views.raw.unrated] == ["yak"]
 
 
 def test_without_a_key_the_verdict_says_that_the_key_was_not_checked() -> None:

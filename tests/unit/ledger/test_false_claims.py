@@ -110,10 +110,10 @@ def retracting(*leaves: tuple[str, int], at: int = 900) -> Files:
     del it.manifests[2], it.heads[2], it.stated[2]
     whole = b"".join(leaf_encoding.hashes(one) for one in (first, second, table))
 
-    def log(said: Manifest) -> Manifest:
-        segments = (*said.segments[:2], replace(said.segments[2], size=len(table)))
+    def log(output: Manifest) -> Manifest:
+        segments = (*output.segments[:2], replace(output.segments[2], size=len(table)))
         size, root = at + len(leaves), canonical_json.Digest(merkle.root(whole).hex())
-        return replace(said, segments=segments, vote_log=manifest.VoteLogHead(size, root))
+        return replace(output, segments=segments, vote_log=manifest.VoteLogHead(size, root))
 
     it.publish(change=log)
     return it.bundle()

@@ -84,13 +84,13 @@ class Counting:
 
 
 def test_every_detector_gets_every_window_once_and_its_own_state() -> None:
-    told: list[EvaluatedWindow] = []
+    reported: list[EvaluatedWindow] = []
     given_windows = list(windows_between([part(0)], 0, 6 * WINDOW_WIDTH, None, NAMES, Registry()))
     detectors: Any = [Counting(), Counting("other")]
-    half = run_window_detectors(given_windows[:2], {}, Registry(), detectors, FalseAlarmLimits(), told.append)
-    whole = run_window_detectors(given_windows[2:], half, Registry(), detectors, FalseAlarmLimits(), told.append)
+    half = run_window_detectors(given_windows[:2], {}, Registry(), detectors, FalseAlarmLimits(), reported.append)
+    whole = run_window_detectors(given_windows[2:], half, Registry(), detectors, FalseAlarmLimits(), reported.append)
     assert {name: state["seen"].tolist() for name, state in whole.items()} == {
         "counting": [0, 1, 2, 3, 4, 5],
         "other": [0, 1, 2, 3, 4, 5],
     }
-    assert [seen.window.start // WINDOW_WIDTH for seen in told] == [0, 1, 2, 3, 4, 5]
+    assert [seen.window.start // WINDOW_WIDTH for seen in reported] == [0, 1, 2, 3, 4, 5]

@@ -63,9 +63,9 @@ def test_the_verb_shows_every_figure_beside_its_bar_and_says_where_it_falls_shor
 ) -> None:
     short = AccuracyFigure("found too late", float("inf"), "votes", at_most=20.0)
     monkeypatch.setitem(PARTS, "power", lambda _: iter([short, AccuracyFigure("seen", 3.0, "votes")]))
-    told = CliRunner().invoke(app, ["bench", "evidence", "--only", "power"])
-    assert told.exit_code == 0, told.output
-    line = next(line for line in told.stdout.splitlines() if "found too late" in line)
+    reported = CliRunner().invoke(app, ["bench", "evidence", "--only", "power"])
+    assert reported.exit_code == 0, reported.output
+    line = next(line for line in reported.stdout.splitlines() if "found too late" in line)
     assert "never" in line
     assert "≤ 20" in line
     assert "no" in line
@@ -74,9 +74,11 @@ def test_the_verb_shows_every_figure_beside_its_bar_and_says_where_it_falls_shor
 
 
 def test_a_tenth_of_the_sample_is_a_tenth_of_the_voters() -> None:
-    told = CliRunner().invoke(app, ["bench", "evidence", "--only", "calibration,state", "--scale", "0.02", "--json"])
-    assert told.exit_code == 0, told.output
-    document = json.loads(told.stdout)
+    reported = CliRunner().invoke(
+        app, ["bench", "evidence", "--only", "calibration,state", "--scale", "0.02", "--json"]
+    )
+    assert reported.exit_code == 0, reported.output
+    document = json.loads(reported.stdout)
     assert document[0]["what"] == "false alarms of 20 honest voters × 400 votes"
     assert all(one["value"] is not None and one["value"] >= 0 for one in document)
     assert "10,000 voters of the power law" in document[-1]["what"]
@@ -86,6 +88,6 @@ def test_a_tenth_of_the_sample_is_a_tenth_of_the_voters() -> None:
 
 @pytest.mark.parametrize("words", [("--only", "voters"), ("--scale", "0"), ("--scale", "2")])
 def test_what_cannot_be_measured_is_refused(words: tuple[str, str]) -> None:
-    told = CliRunner().invoke(app, ["bench", "evidence", *words])
-    assert isinstance(told.exception, Usage)
-    assert f"got {words[1]!r}" in str(told.exception) or f"got {float(words[1])}" in str(told.exception)
+    reported = CliRunner().invoke(app, ["bench", "evidence", *words])
+    assert isinstance(reported.exception, Usage)
+    assert f"got {words[1]!r}" in str(reported.exception) or f"got {float(words[1])}" in str(reported.exception)

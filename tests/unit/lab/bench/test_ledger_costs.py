@@ -13,9 +13,9 @@ from pipeline.lab.bench import ledger_costs
 @pytest.mark.long
 def test_a_small_run_measures_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger_costs, "NEW_VOTES", 2_000)
-    told: list[str] = []
-    found = ledger_costs.measure(lambda name: str(tmp_path / f"{name}.db"), tmp_path, 3_000, told.append)
-    assert len(told) == 5
+    reported: list[str] = []
+    found = ledger_costs.measure(lambda name: str(tmp_path / f"{name}.db"), tmp_path, 3_000, reported.append)
+    assert len(reported) == 5
     assert (len(found.first), len(found.later)) == (3, 3)
     assert min(found.seal, found.bare_hashing, found.reading, found.verify, *found.first, *found.later) > 0
     # 3,000 votes and three times 2,000 more: two levels of tiles.

@@ -112,8 +112,8 @@ def test_coverage_counts_models_by_votes_and_tells_a_ridge() -> None:
 
 def test_the_verb_simulates_coverage_and_refuses_what_it_does_not_know() -> None:
     assert main.__module__
-    told = CliRunner().invoke(app, ["bench", "ratings", "--only", "coverage", "--boards", "20", "--json"])
-    found = json.loads(told.stdout)
+    reported = CliRunner().invoke(app, ["bench", "ratings", "--only", "coverage", "--boards", "20", "--json"])
+    found = json.loads(reported.stdout)
     assert found["tasks"] == []
     assert [band["models"] for band in found["coverage"]] == [13, 48, 68]
     assert (

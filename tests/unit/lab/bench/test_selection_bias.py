@@ -58,9 +58,9 @@ def test_a_bar_can_be_missed(bias: float, rmse: float) -> None:
 
 
 def test_the_verb_prints_both_simulations() -> None:
-    told = CliRunner().invoke(app, ["bench", "selection", "--rounds", "500", "--boards", "10", "--json"])
-    assert told.exit_code == 0, told.output
-    document = json.loads(told.stdout)
+    reported = CliRunner().invoke(app, ["bench", "selection", "--rounds", "500", "--boards", "10", "--json"])
+    assert reported.exit_code == 0, reported.output
+    document = json.loads(reported.stdout)
     assert [one["rounds"] for one in document["simulations"]] == [500, 10]
     shown = CliRunner().invoke(app, ["bench", "selection", "--rounds", "500", "--boards", "10"])
     assert "N disclosed" in shown.stdout
