@@ -7,9 +7,9 @@ BIN := $(VENV)/bin
 KAFKA_PROGRAMS := java mvn
 KAFKA_PACKAGES := default-jdk-headless maven
 
-# Great Expectations reports its use to its makers unless told not to.
+# Great Expectations sends usage statistics unless this is set.
 export GX_ANALYTICS_ENABLED := false
-# Tests start hundreds of processes: what one of them compiled, the next need not compile again.
+# Tests start hundreds of processes: bytecode that one of them compiled is reused by the next.
 unexport PYTHONDONTWRITEBYTECODE
 # apt-get must not ask: CI has no stdin.
 export DEBIAN_FRONTEND := noninteractive
@@ -23,7 +23,7 @@ help: ## list the targets
 
 setup: $(VENV)/.synced ## make the environment .venv from requirements.lock
 
-demo: setup ## the whole story on real pair counts with planted attacks; no service needed
+demo: setup ## simulated attacks on real pair counts, from votes to a signed snapshot; no service needed
 	@$(BIN)/integrity demo $(ARGS)
 
 # One process more than two cores: tests with servers in them wait as often as they compute. .venv/bin holds promtool.
@@ -64,27 +64,27 @@ bench: setup kafka ## votes per second through a real Kafka and a real PostgreSQ
 bench-ratings: setup .venv-bench/.synced ## the rating engine beside arena-rank and evalica, as ratios of one run
 	@$(BIN)/integrity bench ratings $(ARGS)
 
-up: setup kafka prometheus ## the real thing as local processes in .stack, under a supervisor
+up: setup kafka prometheus ## all services as local processes in .stack, under a supervisor
 	@$(BIN)/python -m pipeline.devstack up $(ARGS)
 
-status: setup ## what of it runs, where, and which alerts fire
+status: setup ## which services run, where, and which alerts fire
 	@$(BIN)/python -m pipeline.devstack status $(ARGS)
 
-down: setup ## end all of it; the data stays in .stack
+down: setup ## stop all services; the data stays in .stack
 	@$(BIN)/python -m pipeline.devstack down $(ARGS)
 
 test-faults: setup kafka prometheus faketime ## the long faults: kill -9 again and again, storms, stuck groups
 	$(BIN)/pytest tests/faults -m slow --numprocesses 3 --dist load $(ARGS)
 
 # The seed of the release check; ARGS="--seed N" takes another.
-nemesis: setup kafka ## over three minutes of faults at random under 200,000 votes, then every promise is checked; 6 to 10 minutes
+nemesis: setup kafka ## random faults for over three minutes under 200,000 votes, then a check of every guarantee; 6 to 10 minutes
 	$(BIN)/python -m tests.faults.nemesis --seed 20260817 $(ARGS)
 
 # ARGS="--package ledger" takes one package, ARGS="--seed N" other changes.
 mutants: setup ## how many of 200 small changes in the pure packages the unit tests notice; each survivor is listed
 	$(BIN)/python -m tests.mutants --seed 20261129 $(ARGS)
 
-test-stack: setup kafka prometheus ## up, an attack, the page, the refresh, down; for real, 3 to 5 minutes
+test-stack: setup kafka prometheus ## up, an attack, the page, the refresh, down; with real services, 3 to 5 minutes
 	$(BIN)/pytest tests/stack -m stack -rP $(ARGS)
 
 kafka: $(VENV)/kafka/.copied ## Kafka's jars into .venv/kafka/libs (needs Java 17 and Maven)
@@ -142,7 +142,7 @@ $(BIN)/python:
 # Debian's packages are installed where that is possible without asking: as root, with apt-get.
 may_install = [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null
 has = command -v $(1) >/dev/null
-# Without a service the suite runs and says what it left out. CI has no such choice.
+# Without a service the suite runs and reports which tests it left out. In CI that is a failure.
 go_without = { echo "!!! $(1)" >&2; [ "$$CI" != true ]; }
 
 $(VENV)/kafka/.copied: deploy/kafka/pom.xml | $(BIN)/python
