@@ -48,9 +48,10 @@ def audit_ledger() -> None:
 
         report = dag_api.audit_ledger(dag_api.store_url())
         for part in report["parts"]:
-            print(f"{'ok' if part['passed'] else 'WRONG'}: {part['name']}: {part['what']}")  # noqa: T201 - the task's log
+            line = f"{'ok' if part['passed'] else 'WRONG'}: {part['name']}: {part['what']}"
+            print(dag_api.visible(line))  # noqa: T201 - the task's log
         if not report["passed"]:
-            wrong = "; ".join(part["what"] for part in report["parts"] if not part["passed"])
+            wrong = "; ".join(dag_api.visible(part["what"]) for part in report["parts"] if not part["passed"])
             # The same rows fail again: a retry would only wait.
             raise AirflowFailException(f"the ledger does not follow from the votes: {wrong}")
         return {part["name"]: part["what"] for part in report["parts"]}

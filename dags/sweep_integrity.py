@@ -58,7 +58,8 @@ def sweep_integrity() -> None:
 
         report = dag_api.sweep(dag_api.store_url())
         for finding in report["findings"]:
-            print(f"{finding['severity']}: {finding['audit']}: {finding['what']}")  # noqa: T201 - the task's log
+            line = f"{finding['severity']}: {finding['audit']}: {finding['what']}"
+            print(dag_api.visible(line))  # noqa: T201 - the task's log
         return {
             "log_size": log_size,
             "votes": report["votes"],

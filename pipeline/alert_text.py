@@ -32,8 +32,8 @@ def summarize(alert: Mapping[str, Any]) -> str:
     return str(evidence.get("what", ""))
 
 
-def explain(alert: Mapping[str, Any]) -> str:
-    """An alert in whole sentences, with its votes, its history, and what to do."""
+def explain_lines(alert: Mapping[str, Any]) -> list[str]:
+    """An alert in whole sentences, with its votes, its history, and what to do: one string for each line."""
     subject = alert["subject"]
     lines = [
         f"{alert['severity'].upper()}  {alert['detector']}  about {subject['kind']} {subject['id']}",
@@ -45,7 +45,7 @@ def explain(alert: Mapping[str, Any]) -> str:
     ]
     lines.append(f"State: {alert['state']}.")
     lines += [f"  {h['at']}  {h['action']} by {h['name']}: {h['reason']}" for h in alert.get("history", [])]
-    return "\n".join([*lines, *_what_to_do(alert)])
+    return [*lines, *_what_to_do(alert)]
 
 
 def evidence_lines(alert: Mapping[str, Any]) -> list[str]:

@@ -25,6 +25,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from pipeline.vocabulary.fates import RECORD_FATES
+from pipeline.vocabulary.visible_text import visible
 
 # A `_created` gauge for each counter would double the series, and no rule reads them. The client can only be switched
 # for the whole process.
@@ -245,7 +246,7 @@ def _family(about: Field[Any], value: float | Labelled) -> Metric:
     labels: tuple[str, ...] = about.metadata["labels"]
     made: Any = about.metadata["family"](about.metadata["name"], about.metadata["help"], labels=labels)
     for key, number in value.items() if isinstance(value, Mapping) else [((), value)]:
-        made.add_metric([str(part) for part in key], number)
+        made.add_metric([visible(part, lines=True) for part in key], number)  # the client escapes line breaks
     result: Metric = made
     return result
 

@@ -4,7 +4,6 @@ Laws: a mistake of the caller is a 4xx that names the field; a store that does n
 shows internals such as a stack trace.
 """
 
-import json
 import logging
 from collections.abc import Callable
 from http import HTTPStatus
@@ -18,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from pipeline.errors import BadInput, IntegrityError, Unavailable, UnknownAlert, Usage
+from pipeline.vocabulary.visible_text import json_text
 
 _log = logging.getLogger("integrity.api")
 PROBLEM_MEDIA_TYPE = "application/problem+json"
@@ -77,7 +77,7 @@ def add_error_handlers(app: FastAPI, render_page: PageRenderer) -> None:
 
 
 def _document_response(document: dict[str, Any]) -> Response:
-    return Response(json.dumps(document, ensure_ascii=False), media_type=PROBLEM_MEDIA_TYPE)
+    return Response(json_text(document), media_type=PROBLEM_MEDIA_TYPE)
 
 
 def _wants_page(request: Request) -> bool:

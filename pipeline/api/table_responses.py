@@ -16,10 +16,11 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from pipeline.api.request_params import TableFormat, format_from_accept
+from pipeline.vocabulary.export_text import csv_cell
+from pipeline.vocabulary.visible_text import json_text
 
 PARQUET = "application/vnd.apache.parquet"
 _CSV = "text/csv; charset=utf-8"
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 # Prefixes that `_flatten` puts before a column's name.
 _PREFIXES = ("raw_", "defended_", "style_", "before_", "after_", "battles_")
 _INTEGERS = frozenset(
@@ -67,9 +68,9 @@ def table_response(
 def json_response(document: Any, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON document; NaN and infinities become null."""
     try:
-        body = json.dumps(document, ensure_ascii=False, allow_nan=False)
+        body = json_text(document)
     except ValueError:
-        body = json.dumps(_replace_non_finite(document), ensure_ascii=False, allow_nan=False)
+        body = json_text(_replace_non_finite(document))
     return Response(body.encode(), media_type="application/json", headers=dict(headers or {}))
 
 
@@ -86,7 +87,7 @@ def to_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> by
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(rows[0] if rows else columns)
-    writer.writerows([_escape_formula(value) for value in row.values()] for row in rows)
+    writer.writerows([csv_cell(value) for value in row.values()] for row in rows)
     return out.getvalue().encode()
 
 
@@ -103,12 +104,6 @@ def _arrow_type(name: str) -> pa.DataType:
     if figure in _INTEGERS:
         return pa.int64()
     return pa.float64() if figure in _FLOATS else pa.string()
-
-
-def _escape_formula(value: Any) -> Any:
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return "'" + value
-    return value
 
 
 def _flatten(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@
 
     main.py                   entry point: runs a command; errors become an exit status and a message
     app.py                    the Typer application, the shared options, JSON output
+    terminal.py               the gate to the terminal: no markup, no hidden characters
     lazy_group.py             which module defines which command; loads only that one
     commands.py               the application with all commands loaded
     publish_command.py        publish: battle files to Kafka

@@ -50,7 +50,7 @@ def alerts(
         elif action == "show":
             with opened.read() as connection:
                 found = alert_queries.find_alert(connection, target)
-            emit_or_print(as_json, found, alert_text.explain(found), out, soft_wrap=True)
+            emit(found) if as_json else out.lines(alert_text.explain_lines(found))
         else:
             who = name or getpass.getuser()
             with opened.write() as connection:

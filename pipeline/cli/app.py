@@ -1,13 +1,11 @@
 """What every command shares: the Typer application, its options, and how it prints."""
 
-import json
-import sys
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from pipeline import settings
+from pipeline.cli.terminal import Terminal, err, out, write_json
 
 app = typer.Typer(
     name="integrity",
@@ -15,11 +13,9 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # help strings such as kafka://HOST:PORT[/TOPIC] are text, not markup
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-err = Console(stderr=True, highlight=False)
-out = Console(highlight=False)
-
 StoreOption = Annotated[
     str | None, typer.Option("--store", help="postgresql://…, sqlite:///FILE or a file; default: INTEGRITY_STORE.")
 ]
@@ -33,12 +29,15 @@ def store_url(option: str | None) -> str:
 
 def emit(value: Any) -> None:
     """Print one JSON document."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")
+    write_json(value)
 
 
-def emit_or_print(as_json: bool, value: Any, text: str, console: Console = err, **options: Any) -> None:
+def emit_or_print(as_json: bool, value: Any, text: str, console: Terminal = err, **options: Any) -> None:
     """Print a result: one JSON document, or a text for people."""
     if as_json:
         emit(value)
     else:
         console.print(text, **options)
+
+
+__all__ = ["JsonOption", "StoreOption", "app", "emit", "emit_or_print", "err", "out", "store_url"]

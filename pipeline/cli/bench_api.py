@@ -8,6 +8,7 @@ import typer
 
 from pipeline.cli.app import JsonOption, emit, err, out
 from pipeline.cli.bench_group import PostgresqlOption, bench, temporary_databases
+from pipeline.cli.terminal import met, styled
 from pipeline.devstack.process import free_port
 from pipeline.lab.bench import api_load, served_board
 from pipeline.settings import Settings
@@ -67,10 +68,12 @@ def api(
     out.print(f"{len(once)} addresses requested once, before the measurement: {made:.1f} s")
     running = "it ran all the time" if busy else "it ENDED EARLY: give it more --votes"
     out.print(f"the worker read {read:,} votes during the measurement; {running}")
-    met = "[green]met[/]" if result["passed"] else "[red]missed[/]"
     out.print(
-        f"{ratio:.2f} of the empty route's requests/s (bar {MIN_RATIO}), p99 {p99:.2f} times its p99 "
-        f"(bar {MAX_P99_RATIO:g}): {met}"
+        styled(
+            f"{ratio:.2f} of the empty route's requests/s (bar {MIN_RATIO}), p99 {p99:.2f} times its p99 "
+            f"(bar {MAX_P99_RATIO:g}): ",
+            met(result["passed"]),
+        )
     )
 
 

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from pipeline.cli.app import JsonOption, emit, err, out
 from pipeline.cli.bench_group import bench
+from pipeline.cli.terminal import styled
 from pipeline.errors import Usage
 from pipeline.lab.bench.accuracy_figure import AccuracyFigure
 from pipeline.lab.bench.detector_accuracy import PARTS
@@ -53,7 +54,7 @@ def _table(figures: list[AccuracyFigure]) -> Table:
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     for one in figures:
         target = "" if one.bar is None else f"{'≤' if one.relation == 'at most' else '≥'} {one.bar:g}"
-        met = {None: "", True: "yes", False: "[red]no[/]"}[one.holds]
+        met = {None: styled(""), True: styled("yes"), False: styled(("no", "red"))}[one.holds]
         value = "never" if one.value == float("inf") else f"{one.value:,.4g} {one.unit}"
         table.add_row(one.what, value, target, met)
     return table

@@ -7,6 +7,7 @@ import typer
 
 from pipeline.cli.app import JsonOption, emit, err, out
 from pipeline.cli.bench_group import PostgresqlOption, bench, temporary_databases
+from pipeline.cli.terminal import met, styled
 from pipeline.lab.bench import ledger_costs
 
 
@@ -36,4 +37,4 @@ def ledger(
         f"proof of a vote: {found.tiles_read} tiles read, {found.path} hashes (bar: {found.most_tiles} tiles)",
     ):
         out.print(line)
-    out.print("[green]met[/]" if found.passed else "[red]missed[/]")
+    out.print(styled(met(found.passed)))

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress
 from rich.table import Table
 
 from pipeline.cli.app import JsonOption, emit, err, out
 from pipeline.cli.bench_group import bench
+from pipeline.cli.terminal import DescriptionColumn, met, styled
 from pipeline.cli.terminal_tables import titled_table
 from pipeline.errors import Usage
 from pipeline.lab.bench import rating_comparison, rating_tables
@@ -50,8 +51,11 @@ def ratings(
         out.print(_table(task))
         bar = f"bar {rating_comparison.BARS[task.task]:.0f}×, less memory than every peer: "
         out.print(
-            f"{task.ratio:.1f}× as fast as {task.faster.engine} (first call {task.ratio_first:.1f}×{_cpu(task)}); {bar}"
-            + ("[green]met[/]" if task.passed else "[red]missed[/]")
+            styled(
+                f"{task.ratio:.1f}× as fast as {task.faster.engine} "
+                f"(first call {task.ratio_first:.1f}×{_cpu(task)}); {bar}",
+                met(task.passed),
+            )
         )
     if bands:
         out.print(_coverage_table(bands, boards))
@@ -79,7 +83,7 @@ def _compare(
 
 
 def _coverage_bands(boards: int) -> tuple[CoverageBand, ...]:
-    columns = (TextColumn("coverage of 95% intervals"), BarColumn(), MofNCompleteColumn())
+    columns = (DescriptionColumn(), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task("", total=boards)
         return simulate_coverage(boards, step=lambda: bar.advance(task))
@@ -115,8 +119,8 @@ def _coverage_table(bands: tuple[CoverageBand, ...], boards: int) -> Table:
     table = titled_table(f"Coverage of 95% intervals, {boards:,} boards", columns)
     for band in bands:
         reach = f"{band.low:,} – {band.high:,}" if band.high < 10**9 else f"{band.low:,} –"
-        met = "[green]met[/]" if band.passed else "[red]missed[/]"
-        table.add_row(reach, str(band.models), f"{band.exact:.1%}", f"{band.ridge:.1%}", met)
+        cells = (reach, str(band.models), f"{band.exact:.1%}", f"{band.ridge:.1%}")
+        table.add_row(*cells, styled(met(band.passed)))
     return table
 
 

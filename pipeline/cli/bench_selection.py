@@ -4,11 +4,12 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress
 from rich.table import Table
 
 from pipeline.cli.app import JsonOption, emit, err, out
 from pipeline.cli.bench_group import bench
+from pipeline.cli.terminal import DescriptionColumn, met, styled
 from pipeline.cli.terminal_tables import titled_table
 from pipeline.lab.bench import selection_bias as simulation
 
@@ -21,7 +22,7 @@ def selection(
     as_json: JsonOption = False,
 ) -> None:
     """Bias and error of the best of 27 scores, with and without the correction for selection."""
-    columns = (TextColumn("boards"), BarColumn(), MofNCompleteColumn())
+    columns = (DescriptionColumn(), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task("", total=boards)
         found = (
@@ -49,7 +50,6 @@ def _table(one: simulation.SelectionSimulation) -> Table:
     title = f"{one.what}: {one.rounds:,} rounds, s = {one.se:.2f} points"
     table = titled_table(title, ("", "bias", "RMSE", "95% intervals hold", "bar"))
     for each in one.estimators:
-        met = {None: "", True: "[green]met[/]", False: "[red]missed[/]"}[each.passed]
         share = "" if each.coverage is None else f"{each.coverage:.1%}"
-        table.add_row(each.name, f"{each.bias:+.2f}", f"{each.rmse:.2f}", share, met)
+        table.add_row(each.name, f"{each.bias:+.2f}", f"{each.rmse:.2f}", share, styled(met(each.passed)))
     return table

@@ -7,6 +7,7 @@ import typer
 
 from pipeline.cli.app import JsonOption, emit, err, out
 from pipeline.cli.bench_group import PostgresqlOption, bench, temporary_databases
+from pipeline.cli.terminal import met, styled
 from pipeline.lab.bench import sweep_costs
 from pipeline.settings import Settings
 
@@ -35,8 +36,10 @@ def sweep(
         out.print(f"{what}: {times}")
     longest = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in list(found.parts.items())[:6])
     out.print(f"longest parts of a sweep: {longest}")
-    met = "[green]met[/]" if found.passed else "[red]missed[/]"
     out.print(
-        f"{found.ratio:.2f} times one read (bar {sweep_costs.MOST_TIMES:g}; in CPU seconds {found.ratio_cpu:.2f}), "
-        f"{found.memory_mb:,.0f} MB (bar {sweep_costs.MOST_MB:,.0f}): {met}"
+        styled(
+            f"{found.ratio:.2f} times one read (bar {sweep_costs.MOST_TIMES:g}; in CPU seconds {found.ratio_cpu:.2f}), "
+            f"{found.memory_mb:,.0f} MB (bar {sweep_costs.MOST_MB:,.0f}): ",
+            met(found.passed),
+        )
     )

@@ -32,7 +32,7 @@ def refresh(store: StoreOption = None, as_json: JsonOption = False) -> None:
     for model in result["unrated"]:
         err.print(f"  not rated: {model['model']}: {model['reason']}")
     for warning in result["warnings"]:
-        err.print(f"  {terminal_tables.quality_warning(warning)}", markup=False)
+        err.print(f"  {terminal_tables.quality_warning(warning)}")
 
 
 @app.command()
@@ -61,7 +61,7 @@ def leaderboard(
     title = f"Snapshot {found.sequence} ({found.snapshot_id[:12]}), {view}, {day}"
     out.print(terminal_tables.board_table(rows, title, out.width))
     for line in terminal_tables.coefficient_lines(coefficients):
-        out.print(line, markup=False)
+        out.print(line)
     for model in found.body["views"][view]["unrated"]:
         out.print(f"not rated: {model['model']}: {model['reason']}")
 
@@ -99,7 +99,7 @@ def diff(
     for what, entries in (("excluded", found.excluded), ("restored", found.restored)):
         for e in entries:
             line = f"{what}: {e['kind']} {e['target']}: {e['reason']} (by {e['name']})"
-            out.print(line, markup=False)
+            out.print(line)
 
 
 def _diff_title(found: BoardDiff) -> str:

@@ -17,11 +17,12 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TimeElapsedColumn
 
 from pipeline import alert_text, jobs, settings
 from pipeline.cli.app import JsonOption, app, emit, err, out
 from pipeline.cli.server_commands import serve_store
+from pipeline.cli.terminal import DescriptionColumn, styled
 from pipeline.cli.terminal_tables import alert_table, comparison_table, titled_table
 from pipeline.detectors import VOTER, WINDOW
 from pipeline.errors import Usage
@@ -167,7 +168,7 @@ def _print(result: Mapping[str, Any]) -> None:
     out.print(alert_table(result["alerts"][:20], out.width))
     critical = [a for a in result["alerts"] if (a["severity"], a["subject"]["kind"]) == ("critical", "voter")]
     if critical:
-        out.print(alert_text.explain(critical[0]), soft_wrap=True)
+        out.lines(alert_text.explain_lines(critical[0]))
         out.print()
     columns = ("kind", "voters", "warned", "critical (excluded)")
     table = titled_table("Simulated attackers, and how many were found", columns, {"kind"})
@@ -175,11 +176,15 @@ def _print(result: Mapping[str, Any]) -> None:
         voters = "all others" if row["voters"] is None else str(row["voters"])
         table.add_row(row["kind"], voters, str(row["warned"]), str(row["excluded"]))
     out.print(table)
+    out.print()
     out.print(
-        f"\n[bold]What the attack would have gained:[/] with {result['attack_votes']:,} votes among "
-        f"{result['votes']:,}, {gain['model']} has rank {gain['raw_rank']} ({gain['raw_rating']:.1f}) in the raw "
-        f"view; without the excluded votes it has rank {gain['defended_rank']} ({gain['defended_rating']:.1f}): "
-        f"{gain['points']:+.1f} points, {gain['defended_rank'] - gain['raw_rank']} places."
+        styled(
+            ("What the attack would have gained:", "bold"),
+            f" with {result['attack_votes']:,} votes among {result['votes']:,}, {gain['model']} has rank "
+            f"{gain['raw_rank']} ({gain['raw_rating']:.1f}) in the raw view; without the excluded votes it has rank "
+            f"{gain['defended_rank']} ({gain['defended_rating']:.1f}): {gain['points']:+.1f} points, "
+            f"{gain['defended_rank'] - gain['raw_rank']} places.",
+        )
     )
     out.print(
         f"Snapshot {refreshed['sequence']} counts {refreshed['votes_counted']:,} votes and excludes "
@@ -187,19 +192,15 @@ def _print(result: Mapping[str, Any]) -> None:
         f"{result['verified']['snapshots']} snapshots were recomputed and are identical."
     )
     for finding in result["sweep"]:
-        out.print(f"[bold]Finding of the sweep:[/] {finding['what']}.")
-    out.print(
-        f"\nThe store is {result['store']}. Next steps:\n"
-        f"  {sys.argv[0]} serve --store {result['store']}\n"
-        f"  {sys.argv[0]} alerts --store {result['store']}\n"
-        f"  {sys.argv[0]} leaderboard --view raw --store {result['store']}\n"
-        f"  {sys.argv[0]} verify --store {result['store']}",
-        soft_wrap=True,
-    )  # fmt: skip
+        out.print(styled(("Finding of the sweep:", "bold"), f" {finding['what']}."))
+    out.print()
+    out.print(f"The store is {result['store']}. Next steps:", soft_wrap=True)
+    steps = ("serve", "alerts", "leaderboard --view raw", "verify")
+    out.lines(f"  {sys.argv[0]} {step} --store {result['store']}" for step in steps)
 
 
 def _bar(quiet: bool) -> Progress:
     return Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(),
+        SpinnerColumn(), DescriptionColumn(), BarColumn(), TimeElapsedColumn(),
         console=err, disable=quiet,
     )  # fmt: skip

@@ -91,7 +91,7 @@ def _shares(shares: VoteShares) -> dict[str, Any]:
 
 def _print(one: BoardHistory) -> None:
     def print_line(text: str) -> None:
-        out.print(text, markup=False)
+        out.print(text)
 
     out.rule(f"{one.board}: {len(one.days)} snapshots, {one.days[0]} to {one.days[-1]}", align="left")
     print_line(

@@ -6,6 +6,7 @@ import typer
 
 from pipeline import jobs
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, emit_or_print, err, out, store_url
+from pipeline.cli.terminal import styled
 from pipeline.errors import Usage
 from pipeline.jobs.custody import operator_actions
 
@@ -24,9 +25,8 @@ def audit(store: StoreOption = None, as_json: JsonOption = False) -> None:
         emit(report)
     else:
         for part in report["parts"]:
-            mark = "[green]ok[/]" if part["passed"] else "[bold red]wrong[/]"
-            out.print(f"{part['name']:8} {mark}  ", end="")
-            out.print(part["what"], markup=False)
+            mark = ("ok", "green") if part["passed"] else ("wrong", "bold red")
+            out.print(styled(f"{part['name']:8} ", mark, f"  {part['what']}"))
     if not report["passed"]:
         raise typer.Exit(4)
 
@@ -69,4 +69,4 @@ def rotate_key(store: StoreOption = None, as_json: JsonOption = False) -> None:
         emit(result)
     else:
         err.print(f"the snapshot after number {result['after']} is signed with the old key and with")
-        out.print(result["key"], markup=False, soft_wrap=True)
+        out.print(result["key"], soft_wrap=True)

@@ -1,29 +1,82 @@
-"""The entry point `integrity`: runs a command and turns our errors into an exit status and a message.
+"""The entry point `integrity`: runs a command and turns errors into an exit status and a message.
 
 Exit 0: done, whatever was found. 1: a command that checks something has found a fault.
 2: wrong usage or bad input. 3: a service is unavailable, or a stop limit tripped. 4: verification failed.
+70: an unexpected error of this program. 130: interrupted. 141: the reader of the output went away.
 """
 
+import os
 import sys
+
+import typer
 
 from pipeline.cli.app import app, emit, err
 from pipeline.cli.lazy_group import load
-from pipeline.errors import Halted, IntegrityError, Refuted, Unavailable, VerificationFailed
+from pipeline.cli.terminal import CRASHED, guard_output, print_crash, styled
+from pipeline.errors import Halted, IntegrityError, Refuted, StoreUnavailable, Unavailable, Usage, VerificationFailed
+
+# Typer has its own copy of click's errors, of which only the subclasses have public names.
+_UsageError = next(one for one in typer.BadParameter.__mro__ if one.__name__ == "ClickException")
+_INTERRUPTED, _BROKEN_PIPE = 130, 141
 
 
 def main() -> None:
     """Run the command line."""
+    guard_output()
+    sys.exit(_run())
+
+
+def _run() -> int:
     try:
         load(sys.argv[1:])
-        app()
-    except IntegrityError as error:
-        if "--json" in sys.argv:
-            place = {"reason": error.reason, "where": error.where} if isinstance(error, Refuted) else {}
-            emit({"error": type(error).__name__, "message": str(error), **place})
-        err.print(f"[bold red]{type(error).__name__}[/]: {error}", soft_wrap=True)
-        sys.exit(_exit_status(error))
-    except KeyboardInterrupt:
-        sys.exit(130)
+        return int(app(standalone_mode=False) or 0)
+    except (KeyboardInterrupt, typer.Abort):
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Python flushes standard output once more at the end, which would fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    except Exception as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            err.lines(error.format_message().splitlines())  # type: ignore[attr-defined]
+            return 2
+        return _report(error)
+
+
+def _report(error: Exception) -> int:
+    """Print an error and return its exit status."""
+    known = _known(error)
+    if known is None:
+        print_crash(error)
+        known, status = IntegrityError(f"{type(error).__name__}: {error}"), CRASHED
+    else:
+        status = _exit_status(known)
+        err.print(styled((type(known).__name__, "bold red"), f": {known}"), soft_wrap=True)
+    if "--json" in sys.argv:
+        place = {"reason": known.reason, "where": known.where} if isinstance(known, Refuted) else {}
+        emit({"error": type(known).__name__, "message": str(known), **place})
+    return status
+
+
+def _known(error: Exception) -> IntegrityError | None:
+    """Return an error that this program expects; None for a bug."""
+    if isinstance(error, IntegrityError):
+        return error
+    if isinstance(error, _UsageError):
+        context = getattr(error, "ctx", None)
+        advice = f"; try '{context.command_path} --help'" if context is not None else ""
+        return Usage(f"{error.format_message()}{advice}")  # type: ignore[attr-defined]
+    if _is_database_error(error):
+        return StoreUnavailable(f"the database refused a statement: {str(error.orig).strip()}")  # type: ignore[attr-defined]
+    if isinstance(error, OSError) and error.filename is not None:
+        return Usage(f"{error.filename}: {error.strerror}")
+    return None
+
+
+def _is_database_error(error: Exception) -> bool:
+    """Whether a database refused a statement; SQLAlchemy is slow to import, and not every command needs it."""
+    library = sys.modules.get("sqlalchemy.exc")
+    return library is not None and isinstance(error, library.DBAPIError)
 
 
 def _exit_status(error: IntegrityError) -> int:

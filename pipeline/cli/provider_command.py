@@ -1,15 +1,14 @@
 """provider: the facts about one provider."""
 
-import re
-import sys
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
-from rich.text import Text
 
 from pipeline import jobs
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, out, store_url
+from pipeline.cli.terminal import styled, write_lines
+from pipeline.vocabulary.export_text import markdown_text
 
 _NOTE = (
     "p is the probability that one test alone gives a value at least as extreme if nothing is wrong; facts have none. "
@@ -30,43 +29,41 @@ def provider(
         emit(page)
         return
     if markdown:
-        sys.stdout.write("\n".join(_markdown(page)) + "\n")
+        write_lines(_markdown(page))
         return
-    out.print(Text(f"{page['provider']}: facts as of {page['as_of']}", style="bold"))
-    for source, what in page["sources"].items():
-        out.print(Text(f"  {source}: {what}"), soft_wrap=True)
+    out.print(styled((f"{page['provider']}: facts as of {page['as_of']}", "bold")))
+    out.lines(f"  {source}: {what}" for source, what in page["sources"].items())
     out.print(_table(page["facts"]))
     _details(page["facts"])
     _notes(page["facts"])
-    out.print(Text(f"Findings of the sweep about this provider: {len(page['findings'])}", style="bold"))
-    for one in page["findings"]:
-        out.print(Text(f"  {one['severity']}: {one['audit']}: {one['what']} ({_p_value(one)})"), soft_wrap=True)
-    out.print(Text(_NOTE), soft_wrap=True)
+    out.print(styled((f"Findings of the sweep about this provider: {len(page['findings'])}", "bold")))
+    out.lines(f"  {one['severity']}: {one['audit']}: {one['what']} ({_p_value(one)})" for one in page["findings"])
+    out.lines([_NOTE])
 
 
 def _markdown(page: dict[str, Any]) -> list[str]:
     notes, facts = _note_numbers(page["facts"]), page["facts"]
-    lines = [f"# {_escape(page['provider'])}: facts as of {page['as_of']}", ""]
-    lines += [f"- {name}: {_escape(what)}" for name, what in page["sources"].items()]
+    lines = [f"# {markdown_text(page['provider'])}: facts as of {page['as_of']}", ""]
+    lines += [f"- {name}: {markdown_text(what)}" for name, what in page["sources"].items()]
     lines += ["", "| about | fact | value | 95% bounds | unit | note |", "|---|---|--:|--:|---|--:|"]
     for one in facts:
-        value, note = _format_value(one["value"]), str(notes[_note(one)])
-        cells = (one["about"], one["fact"], value, _bounds(one), one["unit"], note)
-        lines.append("| " + " | ".join(_escape(cell) for cell in cells) + " |")
+        about, fact, unit = (markdown_text(one[name]) for name in ("about", "fact", "unit"))
+        cells = (about, fact, _format_value(one["value"]), _bounds(one), unit, str(notes[_note(one)]))
+        lines.append("| " + " | ".join(cells) + " |")
     lines += ["", "## Details", ""]
-    lines += [f"- {_escape(f['about'])}, {f['fact']}: {_escape('; '.join(f['detail']))}" for f in facts if f["detail"]]
+    lines += [
+        f"- {markdown_text(f['about'])}, {f['fact']}: {markdown_text('; '.join(f['detail']))}"
+        for f in facts
+        if f["detail"]
+    ]
     lines += ["", "## Definitions, sources, uncertainty", ""]
-    for (definition, source, uncertainty), number in notes.items():
-        lines.append(f"{number}. {_escape(definition)} Source: {source}. Uncertainty: {_escape(uncertainty)}")
+    for note, number in notes.items():
+        definition, source, uncertainty = map(markdown_text, note)
+        lines.append(f"{number}. {definition} Source: {source}. Uncertainty: {uncertainty}")
     lines += ["", "## Findings", ""]
     for one in page["findings"]:
-        lines.append(f"- {one['severity']}: {one['audit']}: {_escape(one['what'])} ({_p_value(one)})")
+        lines.append(f"- {one['severity']}: {one['audit']}: {markdown_text(one['what'])} ({_p_value(one)})")
     return [*lines, "", _NOTE]
-
-
-def _escape(text: str) -> str:
-    """Escape Markdown: providers choose their names themselves."""
-    return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", text)
 
 
 def _p_value(finding: dict[str, Any]) -> str:
@@ -84,20 +81,17 @@ def _table(facts: list[dict[str, Any]]) -> Table:
     notes = _note_numbers(facts)
     for fact in facts:
         what = f"{fact['fact']} [{notes[_note(fact)]}]"
-        table.add_row(Text(fact["about"]), Text(what), _format_value(fact["value"]), _bounds(fact), fact["unit"])
+        table.add_row(fact["about"], what, _format_value(fact["value"]), _bounds(fact), fact["unit"])
     return table
 
 
 def _details(facts: list[dict[str, Any]]) -> None:
-    for fact in facts:
-        if fact["detail"]:
-            out.print(Text(f"{fact['about']}, {fact['fact']}: {'; '.join(fact['detail'])}"), soft_wrap=True)
+    out.lines(f"{f['about']}, {f['fact']}: {'; '.join(f['detail'])}" for f in facts if f["detail"])
 
 
 def _notes(facts: list[dict[str, Any]]) -> None:
     for (definition, source, uncertainty), number in _note_numbers(facts).items():
-        out.print(Text(f"[{number}] {definition}"), soft_wrap=True)
-        out.print(Text(f"    Source: {source}. Uncertainty: {uncertainty}"), soft_wrap=True)
+        out.lines([f"[{number}] {definition}", f"    Source: {source}. Uncertainty: {uncertainty}"])
 
 
 def _note(fact: dict[str, Any]) -> tuple[str, str, str]:

@@ -9,10 +9,11 @@ from typing import Annotated, Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TimeElapsedColumn
 
 from pipeline.cli.app import JsonOption, app, emit, err, out
 from pipeline.cli.stream_options import ColumnsOption, OutcomesOption
+from pipeline.cli.terminal import DescriptionColumn
 from pipeline.cli.terminal_tables import board_table, coefficient_lines
 from pipeline.errors import Usage
 from pipeline.formats import ColumnMapping
@@ -20,6 +21,7 @@ from pipeline.formats.battle_tables import read_battles
 from pipeline.ratings import Leaderboard, RankSwap
 from pipeline.ratings.battle_ratings import BattleRatings, RatingOptions, rate_battles
 from pipeline.settings import Settings
+from pipeline.vocabulary.export_text import csv_cell
 
 _COLUMNS = (
     "model", "rating", "se", "lower", "upper", "rank", "rank_best", "rank_worst", "rank_best_joint",
@@ -167,24 +169,24 @@ def _print(rated: BattleRatings, rows: list[dict[str, Any]], name: str, options:
     if rated.without_style:
         out.print(f"{rated.without_style:,} votes without style counts were not used")
     for line in coefficient_lines(_coefficients(rated, options.level)):
-        out.print(line, markup=False)
+        out.print(line)
     for name_left in rated.constant:
         out.print(f"{name_left:8} never differs between the two sides of a vote")
     for group in rated.groups:
         title = f"{group.label}: {group.votes:,} votes"
         if group.board is None:
-            out.print(f"{title}: not rated: {group.reason}", markup=False)
+            out.print(f"{title}: not rated: {group.reason}")
         else:
             out.print(board_table(_group_rows(group.board), title, out.width))
     for swap in rated.swaps:
         if swap is not None:
-            out.print(_sentence(swap), markup=False)
+            out.print(_sentence(swap))
     if rated.dethroned is not None:
-        out.print(f"First place: {_sentence(rated.dethroned)}", markup=False)
+        out.print(f"First place: {_sentence(rated.dethroned)}")
     for voter, v in rated.voters:
         exact = "" if v.exact is None else f" ({v.exact:+.2f} by refit)"
         line = f"voter {voter}: {v.votes:,} votes move {v.model} by {v.points:+.2f} points{exact}"
-        out.print(line, markup=False)
+        out.print(line)
 
 
 def _sentence(swap: RankSwap) -> str:
@@ -196,7 +198,7 @@ def _write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as text:
         writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: csv_cell(value) for name, value in row.items()} for row in rows)
 
 
 def _write_parquet(path: Path, rows: Sequence[dict[str, Any]]) -> None:
@@ -209,8 +211,7 @@ _WRITERS: dict[str, Callable[[Path, Sequence[dict[str, Any]]], None]] = {".csv":
 @contextmanager
 def _progress(quiet: bool) -> Iterator[Any]:
     """A function that shows each step as a bar on standard error."""
-    text = TextColumn("{task.description}")
-    columns = (SpinnerColumn(), text, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (SpinnerColumn(), DescriptionColumn(), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True, disable=quiet) as bar:
 
         @contextmanager

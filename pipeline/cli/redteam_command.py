@@ -9,6 +9,7 @@ from rich import box
 from rich.table import Table
 
 from pipeline.cli.app import JsonOption, app, emit, err, out
+from pipeline.cli.terminal import styled
 from pipeline.errors import Usage
 from pipeline.lab.redteam import audit_scenarios, sampling_scenarios
 from pipeline.lab.redteam.attack_scenarios import SCENARIOS
@@ -109,7 +110,7 @@ def _found(rows: list[ScenarioResult]) -> Table:
         "excluded": lambda r: _share(r.excluded),
         "admitted": lambda r: f"{r.admitted:,}",
         "must": lambda r: r.must,
-        "ok": lambda r: "yes" if r.passed else "[red]NO[/]",
+        "ok": lambda r: styled("yes" if r.passed else ("NO", "red")),
     }
     return _table("Attackers found (admitted: votes before the first alert)", columns, rows)
 
@@ -151,7 +152,7 @@ def _sampled(rows: list[sampling_scenarios.SamplingResult]) -> Table:
         ),
         "other alerts": lambda r: ", ".join(f"{k} {n}" for k, n in r.other.items()),
         "false alerts before": lambda r: ", ".join(f"{k} {n}" for k, n in r.false.items()) or "none",
-        "ok": lambda r: "yes" if r.passed else "[red]NO[/]",
+        "ok": lambda r: styled("yes" if r.passed else ("NO", "red")),
     }
     return _table("Boards whose sampling differs from the declared policy", columns, rows)
 
@@ -162,7 +163,7 @@ def _audits(rows: list[audit_scenarios.AuditCaseResult]) -> Table:
         "case": lambda r: r.what,
         "found": lambda r: r.found,
         "must": lambda r: r.must,
-        "ok": lambda r: "yes" if r.passed else "[red]NO[/]",
+        "ok": lambda r: styled("yes" if r.passed else ("NO", "red")),
     }
     return _table("Variants, fairness and claims", columns, rows)
 

@@ -49,8 +49,9 @@ def serve_store(store: Store, host: str, port: int) -> None:
         address = f"[{host}]" if ":" in host else host
         err.print(f"serving the board at http://{address}:{listener.getsockname()[1]}/")
         config = uvicorn.Config(
-            create_app(store), log_level="warning", access_log=False, server_header=False, timeout_keep_alive=15,
-            limit_concurrency=1_000, h11_max_incomplete_event_size=65_536, timeout_graceful_shutdown=5,
+            create_app(store), log_config=None, log_level="warning", access_log=False, server_header=False,
+            timeout_keep_alive=15, limit_concurrency=1_000, h11_max_incomplete_event_size=65_536,
+            timeout_graceful_shutdown=5,
         )  # fmt: skip
         for number in (signal.SIGTERM, signal.SIGINT):
             # uvicorn installs its own handlers, and re-raises the signal after a clean shutdown.

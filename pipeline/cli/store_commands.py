@@ -92,7 +92,7 @@ def doctor(store: StoreOption = None, as_json: JsonOption = False) -> None:
         for name, source in report["unknown_settings"].items():
             out.print(f"{name:42} unknown, ignored ({source})")
         for warning in report["store"].pop("quality_warnings", ()):
-            out.print(terminal_tables.quality_warning(warning), markup=False)
+            out.print(terminal_tables.quality_warning(warning))
         out.print(f"settings digest {report['settings_digest'][:16]}; store: {report['store']}")
     if not healthy:
         raise typer.Exit(1)

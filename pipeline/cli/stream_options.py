@@ -7,6 +7,7 @@ import typer
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from pipeline.cli.app import err
+from pipeline.cli.terminal import DescriptionColumn
 from pipeline.errors import Usage
 
 ColumnsOption = Annotated[
@@ -31,9 +32,9 @@ def progress_bar(quiet: bool) -> Progress:
     """A bar on standard error; none if `quiet`, or if standard error is no terminal."""
     return Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        DescriptionColumn(),
         BarColumn(),
-        TextColumn("{task.completed:,}"),
+        TextColumn("{task.completed:,}", markup=False),
         TimeElapsedColumn(),
         console=err,
         disable=quiet or not err.is_terminal,

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from pipeline import jobs
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, out, store_url
+from pipeline.cli.terminal import styled
 from pipeline.errors import Usage
 
 _SHOWN = 12
@@ -35,15 +35,16 @@ def sweep(
             style = "red" if one["severity"] == "critical" else "yellow"
             where = f"{one['audit']} {one['subject']['kind']} {one['subject']['id']}: {one['direction']}"
             alone = "" if one["discovery"] is not False else " (no alert: too weak among all tests of all sweeps)"
-            out.print(Text(f"{one['severity']:8} ", style=style) + Text(f"{where}\n         {one['what']}{alone}"))
+            out.print(styled((f"{one['severity']:8} ", style), where))
+            out.print(f"         {one['what']}{alone}")
         if len(report["findings"]) > _SHOWN:
             out.print(f"… {len(report['findings']) - _SHOWN} more; --json prints all")
         for name, about in report["audits"].items():
             if "not looked at" in about:
-                out.print(f"skipped: {name}: {about['not looked at']}", markup=False)
+                out.print(f"skipped: {name}: {about['not looked at']}")
         for verdict in report["policy"]:
             mark, style = _MARKS[verdict["passed"]]
-            out.print(Text(f"{mark:10} ", style=style) + Text(f"{verdict['rule']}: {verdict['what']}"))
+            out.print(styled((f"{mark:10} ", style), f"{verdict['rule']}: {verdict['what']}"))
         out.print(
             f"{len(report['findings'])} findings in {report['votes']:,} votes; alerts: {report['alerts']['told']} "
             f"opened or updated, {report['alerts']['cleared']} cleared"

@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.alert_text import format_e_value, summarize
+from pipeline.cli.terminal import styled
 
 _WIDTH = 24
 _NARROW = 14
@@ -100,8 +101,8 @@ def titled_table(title: str, columns: Iterable[str], left: Collection[str] = (""
 def rank_change(places: int) -> Text:
     """Places won (+) or lost (−), in green or red; empty for none."""
     if not places:
-        return Text("")
-    return Text(f"{places:+d}", style="green" if places > 0 else "red")
+        return styled("")
+    return styled((f"{places:+d}", "green" if places > 0 else "red"))
 
 
 def _subject_and_summary(alert: Mapping[str, Any]) -> str:
@@ -112,7 +113,7 @@ def alert_table(listed: Sequence[Mapping[str, Any]], width: int = 120) -> Table:
     """Alerts, one in each row."""
     columns: list[_Column] = [
         ("id", 0, lambda a: a["id"]),
-        ("severity", 0, lambda a: Text(a["severity"], style="red" if a["severity"] == "critical" else "yellow")),
+        ("severity", 0, lambda a: styled((a["severity"], "red" if a["severity"] == "critical" else "yellow"))),
         ("detector", 150, lambda a: a["detector"]),
         ("subject", _SUBJECT, lambda a: f"{a['subject']['kind']} {a['subject']['id'][:40]}"),
         ("e-value", 0, lambda a: format_e_value(a["e_value"])),

@@ -58,7 +58,7 @@ def _list(rows: list[dict[str, Any]], as_json: bool) -> None:
         out.print(
             f"{row['name']}: {', '.join(row['scopes'])}, until {row['expires_at']}; made by {row['made_by']}: "
             f"{row['reason']}{ended}",
-            markup=False, soft_wrap=True,
+            soft_wrap=True,
         )  # fmt: skip
     err.print(f"{len(rows)} tokens")
 

@@ -61,7 +61,7 @@ def _verify_bundle(path: Path, key: list[str], checkpoint: Path | None, as_json:
     keys = [VerifierKey.parse(text, "--key") for text in key]
     earlier = None if checkpoint is None else _read(checkpoint)
     found = verify_bundle(open_bundle(path), keys, earlier)
-    emit_or_print(as_json, verdict_document(found), str(found), markup=False)
+    emit_or_print(as_json, verdict_document(found), str(found))
 
 
 def _read(path: Path) -> bytes:
@@ -93,7 +93,7 @@ def bundle(
             bundles.write_folder(to, snapshot_bundles.read_bundle(opened, snapshot))
         key = log_proofs.read_keys(opened)[-1]
     text = f"integrity verify {to} --key {key}"
-    emit_or_print(as_json, {"bundle": str(to), "key": key}, text, out, markup=False, soft_wrap=True)
+    emit_or_print(as_json, {"bundle": str(to), "key": key}, text, out, soft_wrap=True)
 
 
 def _require_empty(folder: Path) -> None:

@@ -20,7 +20,7 @@ FolderArgument = Annotated[Path, typer.Argument(help="The witness's own folder."
 @witness.command("init")
 def init(folder: FolderArgument, name: Annotated[str, typer.Option(help="Name of the witness.")]) -> None:
     """Create a witness and print its public key, which the board adds to INTEGRITY_WITNESSES."""
-    out.print(witnessing.create_witness(folder, name), markup=False, soft_wrap=True)
+    out.print(witnessing.create_witness(folder, name), soft_wrap=True)
 
 
 @witness.command()

@@ -5,6 +5,7 @@
     python -m pipeline.devstack down [--directory D]
 
 Exit 0: every service runs (up, status), no process is left (down). 2: usage. 3: something is missing, failed or ended.
+70: an unexpected error.
 Progress and errors go to stderr.
 """
 
@@ -14,6 +15,7 @@ import argparse
 import json
 import shlex
 import sys
+import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +25,8 @@ from pipeline.devstack.service import http_get
 from pipeline.devstack.services import PORTS
 from pipeline.devstack.stack import down, status, up
 from pipeline.errors import IntegrityError, Usage
+from pipeline.vocabulary.command_parser import CommandParser
+from pipeline.vocabulary.visible_text import visible
 
 DIRECTORY = Path(__file__).parents[2] / ".stack"
 _HEALTHY = ("RUNNING", "STARTING")
@@ -64,23 +68,22 @@ def _ports(given: Sequence[str]) -> dict[str, int]:
 def _run(options: argparse.Namespace) -> int:
     directory = options.directory.resolve()
     if options.verb == "down":
-        sys.stdout.write(f"ended {down(directory)} processes; no process of the stack in {directory} is left\n")
+        ended = down(directory)
+        sys.stdout.write(visible(f"ended {ended} processes; no process of the stack in {directory} is left") + "\n")
         return 0
     if options.verb == "status":
         found = status(directory)
         heading = f"up in {directory}; {_alerts(found['parts']['alertmanager']['port'])}"
     else:
-        found = up(directory, _ports(options.port), options.scrape, lambda line: sys.stderr.write(f"{line}\n"))
+        found = up(directory, _ports(options.port), options.scrape, lambda line: sys.stderr.write(f"{visible(line)}\n"))
         heading = f"already up in {directory}" if found.get("already") else f"up after {found['seconds']} s"
-    sys.stdout.write(_summary(found, heading) + "\n")
+    sys.stdout.write(visible(_summary(found, heading), lines=True) + "\n")
     return 0 if all(part["state"] in _HEALTHY for part in found["parts"].values()) else 3
 
 
 def main() -> int:
     """Run the command and return its exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pipeline.devstack", description="Run the whole pipeline as local processes."
-    )
+    parser = CommandParser(prog="python -m pipeline.devstack", description="Run the whole pipeline as local processes.")
     parser.add_argument("verb", choices=("up", "status", "down"))
     parser.add_argument("--directory", type=Path, default=DIRECTORY, help="state directory; default: .stack")
     parser.add_argument(
@@ -91,10 +94,15 @@ def main() -> int:
     try:
         return _run(parser.parse_args())
     except IntegrityError as error:
-        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        sys.stderr.write(visible(f"{type(error).__name__}: {error}", lines=True) + "\n")
         return 2 if isinstance(error, Usage) else 3
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        raise
+    except Exception:
+        sys.stderr.write(visible(traceback.format_exc(), lines=True))
+        return 70
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pipeline.jobs.refresh.publish import publish
 from pipeline.jobs.refresh.quality_gate import check, check_snapshot
 from pipeline.jobs.refresh.rate import rate
 from pipeline.jobs.refresh.seal import seal
+from pipeline.vocabulary.visible_text import visible
 
 __all__ = [
     "QualityGate",
@@ -24,6 +25,7 @@ __all__ = [
     "store_url",
     "sweep",
     "verify_ledger",
+    "visible",
 ]
 
 

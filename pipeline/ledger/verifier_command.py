@@ -1,25 +1,36 @@
 """`leaderboard-verify`: the verifier as a command of its own, for readers who do not install the pipeline.
 
-Exit status 0: verified. 2: usage. 4: not verified; the first fault is on standard error.
+Exit status 0: verified. 2: usage. 4: not verified; the first fault is on standard error. 70: an unexpected error.
+A bundle comes from the operator: its names and texts are printed through `visible`.
 """
 
 import argparse
-import json
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import Refuted
+from ..vocabulary.command_parser import CommandParser
+from ..vocabulary.visible_text import json_text, visible
 from . import receipt
 from .bundle_archive import open_bundle
 from .bundle_verification import VerifiedBundle, verify_bundle
 from .signed_note import VerifierKey
 
+# Not 1, which scripts may take for a finding (EX_SOFTWARE of sysexits.h).
+_CRASHED = 70
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    try:
+        status = run(sys.argv[1:] if arguments is None else arguments)
+    except Exception:
+        sys.stderr.write(visible(traceback.format_exc(), lines=True))
+        status = _CRASHED
+    sys.exit(status)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -34,12 +45,12 @@ def run(arguments: Sequence[str]) -> int:
         if given.json:
             place = {"reason": fault.reason, "where": fault.where} if isinstance(fault, Refuted) else {}
             _print({"verified": False, "message": str(fault), **place})
-        sys.stderr.write(f"NOT verified: {fault}\n")
+        sys.stderr.write(f"NOT verified: {visible(fault)}\n")
         return 4
     if given.json:
         _print(found)
     else:
-        sys.stderr.write(f"{found['verdict']}\n")
+        sys.stderr.write(f"{visible(found['verdict'])}\n")
     return 0
 
 
@@ -59,7 +70,7 @@ def verdict_document(found: VerifiedBundle) -> dict[str, Any]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="leaderboard-verify", description="Check a leaderboard's proofs, offline.")
+    parser = CommandParser(prog="leaderboard-verify", description="Check a leaderboard's proofs, offline.")
     parser.add_argument("bundle", nargs="?", type=Path, help="a folder or a zip")
     parser.add_argument(
         "--key", action="append", default=[], help="the operator's key, from a trusted source; may be repeated"
@@ -85,4 +96,4 @@ def _receipt(path: Path, keys: list[VerifierKey]) -> dict[str, Any]:
 
 
 def _print(document: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(document) + "\n")
+    sys.stdout.write(json_text(document) + "\n")

@@ -6,6 +6,9 @@ alert_states   the states of an alert
 time           microseconds since 1970 UTC, and their text in RFC 3339
 arrays         aliases of numpy array types
 packing        typed arrays as bytes
+visible_text   foreign text with its hidden characters as escapes
+export_text    foreign text in CSV cells and in Markdown
+command_parser an argument parser that prints through visible_text
 z_values       quantiles of the normal distribution
 
 Only the standard library and numpy are imported here: the verifier's wheel includes what it needs of this package.

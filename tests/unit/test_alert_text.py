@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from pipeline.alert_text import explain, format_e_value
+from pipeline.alert_text import explain_lines, format_e_value
 from pipeline.cli.terminal_tables import alert_table
 
 
@@ -42,7 +42,7 @@ def voter_alert(**more: Any) -> dict[str, Any]:
 
 
 def test_an_alert_about_a_voter_gives_the_counts_and_omits_unlikely_explanations() -> None:
-    text = explain(voter_alert())
+    text = "\n".join(explain_lines(voter_alert()))
     assert "99.7%  promotes m1 by 3.0 logits" in text
     assert "m1 won 17, lost 1 and tied 0 of its 18 battles with this voter" in text
     assert "all 52 votes: 20 for the left side, 21 for the right, 11 ties" in text

@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline import alert_text
 from pipeline.api.request_params import VIEWS
+from pipeline.vocabulary.visible_text import visible
 
 PAGE_ROWS = 50
 """Rows on a page of a paginated list."""
@@ -23,13 +24,14 @@ _WIDTH, _MARGIN = 200.0, 4.0
 
 
 class PageTemplates:
-    """The templates of `pipeline.api`; text is escaped, and an undefined name is an error."""
+    """The templates of `pipeline.api`; text is escaped, hidden characters too, and an undefined name is an error."""
 
     def __init__(self) -> None:
         self._environment = Environment(
             loader=PackageLoader("pipeline.api"),
             autoescape=True,
             undefined=StrictUndefined,
+            finalize=_show,
             trim_blocks=True,
             lstrip_blocks=True,
         )
@@ -61,6 +63,13 @@ class IntervalScale:
     def x(self, points: float) -> str:
         """The SVG coordinate of a rating."""
         return f"{_MARGIN + (_WIDTH - 2 * _MARGIN) * (points - self.low) / (self.high - self.low):.1f}"
+
+
+def _show(value: Any) -> Any:
+    """Show hidden characters of a text as escapes; jinja calls it for every expression that a template prints."""
+    if isinstance(value, str) and not hasattr(value, "__html__"):
+        return visible(value, lines=True)
+    return value
 
 
 def _signed(value: float | None, digits: int = 1) -> str:

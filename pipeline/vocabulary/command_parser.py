@@ -1,0 +1,17 @@
+"""An argument parser whose messages show hidden characters of the given words as escapes."""
+
+import argparse
+from typing import IO, NoReturn
+
+from .visible_text import visible
+
+
+class CommandParser(argparse.ArgumentParser):
+    """`argparse.ArgumentParser`; usage and errors are printed through `visible`."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and the message to stderr, and exit with status 2."""
+        super().error(visible(message))
+
+    def _print_message(self, message: str, file: IO[str] | None = None) -> None:  # type: ignore[override]
+        super()._print_message(visible(message, lines=True), file)

@@ -1,0 +1,48 @@
+"""Foreign text in exports: cells of a CSV file, and text in a Markdown document.
+
+A spreadsheet executes a cell that begins like a formula; a Markdown renderer obeys markup, turns bare addresses into
+links and notifies people who are mentioned.
+"""
+
+import re
+from typing import Any
+
+from .visible_text import visible
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_MARKUP = re.compile(r"[\\`*_{}\[\]<>#|~&$]")
+# What renderers link although it has no markup: addresses, mentions, numbers of issues, emoji codes. An empty comment
+# inside it is shown as nothing and ends it, also where a renderer looks for mentions after it has read escapes.
+_LINKED = re.compile(r"(?<=:)(?=//)|(?<=@)|(?<=\bwww)(?=\.)|(?<=#)(?=\d)|(?<=:)(?=\w+:)", re.IGNORECASE)
+# What would begin a list, a heading or a rule at the beginning of a line.
+_BLOCK = re.compile(r"^(\s*)([-+=]|\d+(?=[.)]))")
+_NOTHING = "<!-- -->"
+
+
+def csv_cell(value: Any) -> Any:
+    """Return a value for a CSV cell: text that a spreadsheet would execute begins with an apostrophe.
+
+    Numbers are returned unchanged. Hidden characters of text are escapes, line breaks are kept.
+
+    >>> csv_cell("=1+2"), csv_cell(-1.5)
+    ("'=1+2", -1.5)
+    """
+    if not isinstance(value, str):
+        return value
+    guard = "'" if value.startswith(_FORMULA) else ""
+    return guard + visible(value, lines=True)
+
+
+def markdown_text(text: str) -> str:
+    r"""Return text that a Markdown renderer shows as it is, without markup, links, mentions and emoji codes.
+
+    >>> markdown_text("qwen [int4] by @team")
+    'qwen \\[int4\\] by @<!-- -->team'
+    """
+    parts = [_MARKUP.sub(r"\\\g<0>", part) for part in _LINKED.split(visible(text))]
+    return _BLOCK.sub(_escape_block, _NOTHING.join(parts))
+
+
+def _escape_block(found: re.Match[str]) -> str:
+    space, mark = found.groups()
+    return f"{space}{mark}{_NOTHING}" if mark.isdigit() else f"{space}\\{mark}"
