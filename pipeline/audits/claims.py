@@ -35,7 +35,7 @@ class Score:
     """A share of n questions that were answered correctly.
 
     Raises:
-        BadCounts: not a share, or of no question.
+        BadCounts: the share is not in [0, 1], or n is below 1.
     """
 
     share: float

@@ -29,13 +29,13 @@ AUDIT = "task_mix"
 
 @dataclass(frozen=True, slots=True)
 class ReorderedPair:
-    """Two models whose order depends on the mix.
+    """Two models whose order differs between the votes as cast and the votes reweighted to one mix of tasks.
 
     Attributes:
-        above, below: their order with the votes as they are.
-        gap: points between them with the votes as they are, above 0.
-        gap_at_one_mix: points between them at a common mix, below 0.
-        z: the difference of the two gaps in standard errors of the first.
+        above, below: the two models, in the order of the votes as cast.
+        gap: points between the models with the votes as cast, above 0.
+        gap_at_one_mix: points between the models with the reweighted votes, below 0.
+        z: gap − gap_at_one_mix, divided by the standard error of `gap`.
     """
 
     above: str
@@ -47,11 +47,11 @@ class ReorderedPair:
 
 @dataclass(frozen=True, slots=True)
 class TaskMix:
-    """Order of a board with the votes as they are, and at a common mix.
+    """The order of a board's models with the votes as cast, and with each pair's votes reweighted to one mix of tasks.
 
     Attributes:
-        order, order_at_one_mix: names, best first.
-        reordered: pairs that swap, largest change first.
+        order, order_at_one_mix: the two orders, as names, best first.
+        reordered: pairs of models that swap between the two orders, largest change first.
     """
 
     order: tuple[str, ...]

@@ -88,7 +88,7 @@ class SessionLeader:
             return False
 
     def end(self) -> int:
-        """Let it end its services in order, then end all other members; return the number of processes.
+        """Ask the leader to end its services in order, then end every member that is left. Return how many there were.
 
         Raises:
             Unavailable: a process runs even after SIGKILL.

@@ -1,12 +1,12 @@
-"""Rejects what a fast decoder accepts and a strict reader must not.
+"""Rejects votes that a fast decoder accepts and a strict reader must not.
 
 The decoder (msgspec) accepts duplicate keys (the last one wins), any nesting and any character. Counting characters of
-the raw bytes proves most votes clean; only the others are checked exactly, which is slow.
+the raw bytes proves most votes clean. Only the others are checked exactly, which is slow.
 
 The proof: without a backslash every quote is structural, two per key and two per string value. The known fields of the
-decoded vote need a known number of quotes. More quotes mean an unknown key, an explicit null or a duplicate key, so
-equality proves that no key is duplicated. The keys of a style are optional, so a vote with a style is proved clean only
-by being its own canonical form, byte for byte.
+decoded vote need a known number of quotes. An unknown key, an explicit null or a duplicate key adds quotes, so an equal
+count proves that the vote has none of these. The keys of a style are optional, so their quotes are not known in
+advance: a vote with a style is proved clean only if its bytes equal its canonical encoding.
 """
 
 import json

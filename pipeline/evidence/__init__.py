@@ -11,9 +11,10 @@ multiple_testing    many keys at once: e-BH, e-LOND
 alert_policy        when an alert opens, escalates and is cleared
 keyed_state         named arrays with one row per key
 
-An e-value is a non-negative number whose expectation is at most 1 when nothing is wrong, so P(it ever reaches 1/α) ≤ α
-(Ville 1939). Averages over alternatives whose weights sum to at most 1 are e-values too (Ramdas et al. 2023,
-"Game-theoretic statistics and safe anytime-valid inference", section 3).
+An e-value is a non-negative random number whose expectation is at most 1 when nothing is wrong. Evidence that is an
+e-value after every step reaches 1/α with probability at most α (Ville 1939). A weighted average of e-values is an
+e-value too if the weights sum to at most 1 (Ramdas et al. 2023, "Game-theoretic statistics and safe anytime-valid
+inference", section 3).
 """
 
 from pipeline.evidence.fixed_point import E_UNIT, LOG_UNIT, from_e_units, to_e_units, to_log_units

@@ -1,12 +1,12 @@
-"""When an alert opens, escalates and is cleared.
+"""Decides when an alert opens, escalates and is cleared.
 
-An alert about one of m keys opens at e ≥ m/c, or where e-BH at level α rejects. The first rule tests each key alone:
-at most c false alarms are expected over all. The second opens k keys together at e ≥ m/(αk) each: the expected share
-of false alarms among them is at most α. An open alert is emitted again at 100 times more evidence than last time, and
-is cleared after the evidence was below 1 for a number of steps in a row (hysteresis).
+Let e be the e-value of one of m keys. An alert opens at e ≥ m/c, or where e-BH at level α rejects. The first rule tests
+each key alone: at most c false alarms are expected over all keys. The second rule opens k keys together at e ≥ m/(αk)
+each: the expected share of false alarms among them is at most α. An open alert is emitted again when the evidence has
+grown by a factor of 100. It is cleared after the evidence was below 1 for a number of steps in a row (hysteresis).
 
-For an e-detector M over a horizon of H steps e = M/H: alarms at M ≥ A come at most once in A steps on average: at most
-c are expected in H steps.
+For an e-detector M over a horizon of H steps, e = M/H. Alarms at M ≥ A come at most once in A steps on average, so at
+most c alarms are expected in H steps.
 """
 
 import math
@@ -33,7 +33,7 @@ _MAX_LEVEL = 8
 
 
 def new_levels(level: Int64, key: Int64, emitted: npt.NDArray[Any]) -> list[int]:
-    """Return the steps at which a key first reached a level above the ones emitted before.
+    """Return the steps at which a key first reached a level above all levels emitted before.
 
     Args:
         level: int64[n], the level of the step's key after the step.
@@ -81,11 +81,11 @@ def decide_alerts(
     """Decide which alerts of m keys open, escalate or end.
 
     Args:
-        log_e: int64[m], current evidence in 2⁻²⁰ nats.
+        log_e: int64[m], logarithm of the current e-value, in 2⁻²⁰ nats.
         before: the columns of NO_ALERT, int64[m] each.
         alarms: c, the tolerated expected number of false alarms over all keys.
-        share: α of e-BH, the tolerated share of false alarms among those that open together.
-        quiet_for: steps below 1 after which an alert is cleared.
+        share: α of e-BH, the tolerated share of false alarms among alerts that open together.
+        quiet_for: number of steps with an e-value below 1 after which an alert is cleared.
         stepped: bool[m], the keys whose evidence was updated; all by default.
     """
     now = np.ones(len(log_e), dtype=np.bool_) if stepped is None else stepped

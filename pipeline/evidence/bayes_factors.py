@@ -1,12 +1,12 @@
-"""Bayes factors of declared shares: does the sampling follow the policy?
+"""Bayes factors of declared shares: do the observed counts follow the declared sampling policy?
 
-Under the alternative the shares have a Dirichlet (beta) distribution around the declared ones, θ. A Bayes factor
-against a point null is a likelihood-ratio e-process: P(it ever reaches 1/α) ≤ α.
+Under the alternative the shares have a Dirichlet (for two shares: beta) distribution around the declared shares θ. A
+Bayes factor against a point null is an e-process: the probability that it ever reaches 1/α is at most α.
 
 State: the counts. When a policy ends, its factor is final and multiplies the factor of the next policy.
 
-Source: Dirichlet-multinomial Bayes factor, Good 1967 (J. Royal Statistical Society B 29(3)); as an e-process,
-Lindon & Malek 2022, "Anytime-valid inference for multinomial count data" (NeurIPS), equation 4.
+Source: Dirichlet-multinomial Bayes factor, Good 1967 (J. Royal Statistical Society B 29(3)); as an e-process, Lindon &
+Malek 2022, "Anytime-valid inference for multinomial count data" (NeurIPS), equation 4.
 """
 
 import numpy as np
@@ -22,11 +22,13 @@ median number of votes to an alert is 4,400 for a doubled share, 36,100 for half
 
 
 def dirichlet_multinomial(counts: npt.ArrayLike, theta: npt.ArrayLike, k: float = CONCENTRATION) -> Int64:
-    """Return the logarithm of Γ(k)/Γ(k+n) · Π Γ(kθ_i+S_i)/Γ(kθ_i) / Π θ_i^{S_i}, in 2⁻²⁰ nats, rounded down.
+    """Return the log Bayes factor of counts against declared shares, in 2⁻²⁰ nats, rounded down.
+
+    The factor is Γ(k)/Γ(k+n) · Π Γ(kθ_i+S_i)/Γ(kθ_i) / Π θ_i^{S_i}, with n = Σ S_i.
 
     Args:
         counts: S, float or int [..., m].
-        theta: θ, float[m], positive, sums to 1.
+        theta: θ, the declared shares, float[m], positive, sum 1.
         k: concentration of the alternative.
     """
     s, t = np.asarray(counts, dtype=np.float64), np.asarray(theta, dtype=np.float64)
@@ -36,7 +38,9 @@ def dirichlet_multinomial(counts: npt.ArrayLike, theta: npt.ArrayLike, k: float 
 
 
 def beta_binomial(successes: npt.ArrayLike, n: npt.ArrayLike, theta: npt.ArrayLike, k: float = CONCENTRATION) -> Int64:
-    """Return ln[B(kθ+S, k(1−θ)+n−S) / (B(kθ, k(1−θ)) θ^S (1−θ)^{n−S})] in 2⁻²⁰ nats, rounded down.
+    """Return the log Bayes factor of successes against a declared share, in 2⁻²⁰ nats, rounded down.
+
+    The factor is B(kθ+S, k(1−θ)+n−S) / (B(kθ, k(1−θ)) θ^S (1−θ)^{n−S}).
 
     Args:
         successes: S of each key.

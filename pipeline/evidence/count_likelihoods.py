@@ -1,12 +1,13 @@
-"""Likelihood ratios of counts: is a rate ρ times what it should be?
+"""Likelihood ratios of counts: is a rate ρ times its expected value?
 
-Law: for x from the family's null distribution the expectation of exp(ratio) is at most 1, and also for every smaller
-mean if ρ > 1, for every larger mean if ρ < 1. So an estimated baseline is passed as its upper (lower) confidence bound.
+Law: if the count has the null distribution, exp(log ratio) is an e-value: its expectation is at most 1. For ρ > 1 this
+also holds for every smaller mean, for ρ < 1 for every larger mean. So an estimated baseline is passed as its upper
+confidence bound if ρ > 1, and as its lower bound if ρ < 1.
 
-Sources: the binomial share given the total, and the negative binomial, as in Shin, Ramdas & Rinaldo 2024,
-"E-detectors" (New England Journal of Statistics in Data Science), section 5: likelihood ratios as increments.
+Sources: the binomial share given the total, and the negative binomial, as in Shin, Ramdas & Rinaldo 2024, "E-detectors"
+(New England Journal of Statistics in Data Science), section 5: likelihood ratios as increments.
 
-Not handled: dependence between the counts of one window beyond the families' own over-dispersion.
+Not handled: dependence between the counts of one window beyond the over-dispersion of these distributions.
 """
 
 import numpy as np
@@ -29,14 +30,16 @@ _MAX_SHARE = 0.95
 
 
 def alternative_share(share: Array, ratio: Array) -> Float64:
-    """Return q = min(ρπ, .95), for ρ ≥ 1 at least π: the share under the alternative."""
+    """Return the share under the alternative: q = min(ρπ, .95), but at least π if ρ ≥ 1; π is the expected share."""
     p = np.asarray(share, dtype=np.float64)
     q = np.minimum(np.asarray(ratio) * p, _MAX_SHARE)
     return np.where(np.asarray(ratio) >= 1, np.maximum(q, p), q)
 
 
 def binomial(x: Array, n: Array, share: Array, ratio: Array) -> Int64:
-    """Return ln L of x | n ~ Bin(n, π): L = (q/π)^x ((1−q)/(1−π))^(n−x), in units of 2⁻²⁰ nats.
+    """Return the log-likelihood ratio of x successes of n against Bin(n, π), in units of 2⁻²⁰ nats.
+
+    The ratio is (q/π)^x ((1−q)/(1−π))^(n−x), with q from `alternative_share`.
 
     Args:
         x: successes of n; all arguments broadcast.
@@ -50,12 +53,13 @@ def binomial(x: Array, n: Array, share: Array, ratio: Array) -> Int64:
 
 
 def overdispersed_binomial(x: Array, n: Array, share: Array, ratio: Array, concentration: Array) -> Int64:
-    """Return ln L of x | n where the share itself varies, by a negative binomial of mean nπ and size kπ.
+    """Return the log-likelihood ratio of x successes of n where the share itself varies, in units of 2⁻²⁰ nats.
 
-    L is an e-value for x ~ BetaBin(n, kπ, k(1−π)) and for every share that varies less: as a function of x it is
-    proportional to ρ^x, convex and rising, and the binomial, the beta-binomial and smaller shares lie below this
-    negative binomial in the increasing convex order (Shaked & Shanthikumar 2007, chapter 4). The ratio of two
-    beta-binomials is no e-value: with less spread than k its expectation reaches 3.6.
+    The ratio L is that of a negative binomial with mean nπ and size kπ. L is an e-value for x ~ BetaBin(n, kπ, k(1−π))
+    and for every share that varies less: as a function of x, L is proportional to ρ^x, convex and rising, and the
+    binomial, the beta-binomial and smaller shares lie below this negative binomial in the increasing convex order
+    (Shaked & Shanthikumar 2007, chapter 4). The ratio of two beta-binomials is no e-value: if the share varies less
+    than k says, its expectation reaches 3.6.
 
     Args:
         x, n, share, ratio: as in `binomial`; ρ > 1.
@@ -66,12 +70,14 @@ def overdispersed_binomial(x: Array, n: Array, share: Array, ratio: Array, conce
 
 
 def negative_binomial(x: Array, mean: Array, ratio: Array, size: Array) -> Int64:
-    """Return ln L of x ~ NB(mean μ, size r): L = ρ^x ((r+μ)/(r+ρμ))^(r+x), in units of 2⁻²⁰ nats.
+    """Return the log-likelihood ratio of a count x ~ NB(mean μ, size r), in units of 2⁻²⁰ nats.
+
+    The ratio is ρ^x ((r+μ)/(r+ρμ))^(r+x).
 
     Args:
         x: the count; all arguments broadcast.
-        mean: μ.
-        ratio: ρ.
+        mean: μ, the mean under the null.
+        ratio: ρ, the mean under the alternative divided by μ.
         size: r; the variance is μ + μ²/r.
     """
     x, mu, rho, r = (np.asarray(value, dtype=np.float64) for value in (x, mean, ratio, size))
@@ -79,12 +85,12 @@ def negative_binomial(x: Array, mean: Array, ratio: Array, size: Array) -> Int64
 
 
 def shifted_logit(wins: Array, n: Array, expected: Array, shift: Array, base: Array) -> Int64:
-    """Return ln L of "the logit of a win is `shift` higher", for n unequal win chances with a known sum.
+    """Return the log-likelihood ratio of "the logit of a win is δ higher" for n votes with unequal win chances p_i.
 
-    Each chance p_i is first raised by `base` logits (the band that is still honest). The raised chance
-    p e^b/(1 + p(e^b − 1)) and ln(1 + p(e^δ − 1)) are concave in p, so by Jensen's inequality the mean may replace the
-    single chances: L = e^(δ·wins) / (1 + p̄⁺(e^δ − 1))^n is an e-value for every set of chances with that mean, raised
-    by at most `base`.
+    Only the sum of the chances needs to be known. Each p_i is first raised by b logits (the band that is still honest).
+    The raised chance p e^b/(1 + p(e^b − 1)) and ln(1 + p(e^δ − 1)) are concave in p, so by Jensen's inequality the mean
+    p̄ may replace the single chances: with p̄⁺ the raised mean, e^(δ·wins) / (1 + p̄⁺(e^δ − 1))^n is an e-value for
+    every set of chances with mean p̄, raised by at most b.
 
     Args:
         wins: number of wins.
@@ -94,7 +100,7 @@ def shifted_logit(wins: Array, n: Array, expected: Array, shift: Array, base: Ar
         base: b ≥ 0.
 
     Returns:
-        Units of 2⁻²⁰ nats; 0 where n is 0.
+        The logarithm in units of 2⁻²⁰ nats; 0 where n is 0.
     """
     wins, n, expected = (np.asarray(value, dtype=np.float64) for value in (wins, n, expected))
     delta, b = np.asarray(shift, dtype=np.float64), np.asarray(base, dtype=np.float64)

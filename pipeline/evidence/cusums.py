@@ -2,9 +2,9 @@
 
     W_k = max(W_{k−1}, 0) + l_k
 
-With l a log-likelihood ratio, e^W is the CUSUM e-detector M_t = max(M_{t−1}, 1) · L_t; see `e_detectors` for its law.
-Within a voter's votes W_k = T_k − min(0, T_0, …, T_{k−1}), with T the running sum from T_0 = W_0. So there is no loop
-and no exponential, and the split into batches does not change a bit.
+W_k is the statistic after step k. If l_k is a log-likelihood ratio, e^W is the CUSUM e-detector M_t = max(M_{t−1}, 1) ·
+L_t (see `e_detectors`). Within a voter's votes W_k = T_k − min(0, T_0, …, T_{k−1}), where T_0 = W_0 and T_k = T_{k−1} +
+l_k. So neither a loop nor an exponential is needed, and the split into batches does not change a bit.
 """
 
 import numpy as np
@@ -23,7 +23,7 @@ _DROP = 1 << 42
 
 
 def cusums(steps: Int64, group: Int64, prior: Int64) -> Int64:
-    """Return W after each step.
+    """Return the CUSUM W = max(W before, 0) + l after each step.
 
     Args:
         steps: int64[n], l in any unit, sorted by group; sums below 2⁴¹.

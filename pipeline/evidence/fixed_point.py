@@ -25,7 +25,7 @@ def to_log_units(log_ratio: Float64) -> Int64:
 
 
 def from_log_units(units: int) -> float:
-    """Return e^x of x in units of 2⁻²⁰ nats."""
+    """Return e^x, where x is given in units of 2⁻²⁰ nats."""
     return math.exp(int(units) * LOG_UNIT)
 
 
@@ -42,5 +42,5 @@ def to_e_units(weight: Float64 | float, log_sum: Int64) -> Int64:
 
 
 def from_e_units(units: int) -> float:
-    """Return the e-value of an integer of 2⁻²⁴."""
+    """Return the e-value that is given as an integer of 2⁻²⁴."""
     return float(units) * E_UNIT

@@ -1,19 +1,22 @@
 """How an honest voter would vote, and how much better each alternative explains a vote.
 
-The probabilities come from a snapshot published before the vote, never from data that includes it. Three outcomes:
-P(tie) = t, P(a) = (1 − t) σ(θ_a − θ_b), P(b) likewise, with θ fitted on decisive votes and t the share of ties.
+The probabilities come from a snapshot published before the vote, never from data that includes the vote. Three
+outcomes: P(tie) = t, P(a) = (1 − t) σ(θ_a − θ_b), P(b) = (1 − t) σ(θ_b − θ_a), with strengths θ fitted on decisive
+votes, t the share of ties and σ the logistic function.
 
-Honest tastes differ. Every ratio is taken against the least favourable honest voter whose logit is within
-η + 2 SE(θ_a − θ_b) of the board's, so it is an e-value for every such voter. For one side η = 0.5; against the rating
-√2 times that, as a pair's logit differs by two tastes. For alternatives about one model η grows with the voter's votes
-on it (BANDS): a few votes say nothing about a taste, hundreds distinguish a taste from no taste.
+Honest tastes differ. Every ratio is taken against the least favourable honest voter whose logit is within η + 2 SE(θ_a
+− θ_b) of the board's, so the ratio is an e-value for every such voter. η is 0.5 for the alternative "always one side",
+and √2 times that for "against the rating", since a pair's logit differs by two tastes. For alternatives about one model
+η grows with the voter's votes on that model (BANDS): a few votes do not show a taste, hundreds distinguish a taste from
+no taste.
 
-Honest shares of ties differ even more, and a voter who favours a model ties on it more rarely than on others. So the
-alternatives about one model compare a voter with its own ties: on a decided battle, who won; on every battle, whether
-it was a tie. The honest side is the beta-binomial prediction from the voter's earlier votes on any model, times how
-much rarer ties are between models that far apart (Davidson 1970) than between equal ones, which have the board's share.
-On the real board equal models have 5% more ties, and nine of ten models have at least 90% of the ties that this
-predicts. A model slightly below is no problem, as the alternatives are further away (TIES_KEPT).
+Honest shares of ties differ even more, and a voter who favours a model ties on that model more rarely than on others.
+So the alternatives about one model compare a voter with the voter's own ties: on a decided battle, who won; on every
+battle, whether it was a tie. The honest probability of a tie is the beta-binomial prediction from the voter's earlier
+votes on any model, times a factor below 1 for models of different strength (Davidson 1970), whose ties are rarer than
+the board's share. On the real board equal models have 5% more ties than the board's share, and nine of ten models have
+at least 90% of the predicted ties. A model slightly below that is no problem, as the alternatives are further away
+(TIES_KEPT).
 """
 
 from dataclasses import dataclass
@@ -78,8 +81,8 @@ class Reference:
     Attributes:
         sequence: number of the snapshot.
         model_no: int64[K], the store's number of each model.
-        theta: float64[K], logits, fitted on decisive votes.
-        covariance: float64[K, K] of theta.
+        theta: float64[K], strengths in logits, fitted on decisive votes.
+        covariance: float64[K, K], covariance of `theta`.
         tie_share: t, the share of ties (both kinds) among votes.
         tie_prior: (α, β) of the beta distribution of the voters' own tie shares.
     """
@@ -97,7 +100,7 @@ class Reference:
         return np.where(known, self._positions[np.where(known, numbers, 0)], -1)
 
     def has_both(self, model_a: Int64, model_b: Int64) -> Bool:
-        """Return bool[n]: the snapshot has both models."""
+        """Return bool[n], true where the snapshot has both models of a vote."""
         return (self.index_of(model_a) >= 0) & (self.index_of(model_b) >= 0)
 
     @cached_property
@@ -108,24 +111,25 @@ class Reference:
 
     @cached_property
     def _difference(self) -> tuple[Float64, Float64]:
-        """Return θ_i − θ_j and two standard errors of it, which widen a band; both [K, K]."""
+        """θ_i − θ_j, and two standard errors of that difference, by which a band is widened; float64[K, K] each."""
         variance = np.diag(self.covariance)
         spread = variance[:, None] + variance[None, :] - 2 * self.covariance
         return self.theta[:, None] - self.theta[None, :], 2 * np.sqrt(np.maximum(spread, 0))
 
     @cached_property
     def expected_wins(self) -> Int64:
-        """Return int64[K, K]: P(i wins against j), where a tie is no win, in units of 2⁻¹⁰, rounded up."""
+        """P(i wins against j), where a tie is no win: int64[K, K] in units of 2⁻¹⁰, rounded up."""
         difference, _ = self._difference
         units: Int64 = np.ceil((1 - self.tie_share) * expit(difference) / EXPECTED_UNIT).astype(np.int64)
         return units
 
     @cached_property
     def target_ratios(self) -> Int64:
-        """Return int64[8, K, K, 2, 3]: log-ratio of "i is promoted by δ" when i met j and (0) j won, (1) i won.
+        """Log-ratios of "i is promoted by δ" against an honest voter, for decided battles of i and j.
 
-        The first axis is the band (`taste_band`). "j is demoted by δ" is the same event, so read [i, j] for it too.
-        The log-ratio of the battle being decided or tied is added: see `TARGET_TIE_RATIOS`.
+        int64[8, K, K, 2, 3]; the axes: the band (`taste_band`), i, j, the winner (0: j, 1: i), and δ of DELTAS. "j is
+        demoted by δ" means the same for this pair, so [i, j] holds its ratio too. Add the log-ratio of the battle being
+        decided or tied: see `TARGET_TIE_RATIOS`.
         """
         difference, error = self._difference
         p = np.clip(expit(difference), _TINY, 1 - _TINY)
@@ -141,16 +145,16 @@ class Reference:
 
     @cached_property
     def _least_ties(self) -> Float64:
-        """Return float64[K, K]: the least share of a voter's ties that remains between i and j."""
+        """The probability of a tie between i and j divided by that between equal models: float64[K, K]."""
         t = np.clip(self.tie_share, _TINY, 1 - _TINY)
         even = 2 * t / (1 - t)  # Davidson's ν, with t the share between equal models
         return np.asarray(even / (even + 2 * np.cosh(self._difference[0] / 2)) / t)
 
     def expected_tie_share(self, ties_before: Int64, votes_before: Int64) -> Float64:
-        """Return the expected share of ties of a voter after its earlier votes: the mean of the beta-binomial.
+        """Return each voter's expected share of ties, given its earlier votes: the mean of the beta-binomial.
 
         Args:
-            ties_before, votes_before: arrays of length n.
+            ties_before, votes_before: arrays of length n, the voter's ties and votes before each vote.
         """
         alpha, beta = self.tie_prior
         return np.asarray((alpha + ties_before) / (alpha + beta + votes_before))
@@ -159,19 +163,20 @@ class Reference:
         """Return int64[n], the least honest probability of a tie on each battle, as a row of `TARGET_TIE_RATIOS`.
 
         Args:
-            a, b: positions of the models.
-            own: from `expected_tie_share`.
+            a, b: positions of the models in `theta`.
+            own: the voter's tie share, from `expected_tie_share`.
         """
         level = (own * self._least_ties[a, b] * TIE_LEVELS).astype(np.int64)
         return np.minimum(level, TIE_LEVELS - 1)  # reached where every vote is a tie
 
     @cached_property
     def generic_ratios(self) -> Int64:
-        """Return int64[K, K, 3, 4]: log-ratio of left, right, against the rating and uniform, for outcome a, b, tie.
+        """Log-ratios of four alternatives against an honest voter: int64[K, K, 3, 4].
 
-        Against the rating: half of the votes for the weaker model, half as an honest voter with win and loss swapped.
-        The first three have the band of honest taste. Uniform has a small one (UNIFORM_BAND) and uses decisive votes
-        only; its error rate is measured, not proved.
+        The axes: model a, model b, the outcome (a, b, tie), and the alternative (left, right, against the rating,
+        uniform). "Against the rating" is a mixture: half of the votes go to the weaker model, half swap win and loss of
+        an honest voter. The first three alternatives allow the band of honest taste. "Uniform" allows a small band
+        (UNIFORM_BAND) and uses decisive votes only; its error rate is measured, not proved.
         """
         difference, error = self._difference
         band = TASTE + error
@@ -196,10 +201,10 @@ class Reference:
 
     @cached_property
     def largest_ratios(self) -> Int32:
-        """Return int32[K, K, 3]: the largest log-ratio of alternatives with a band, for outcome a, b, tie; at least 0.
+        """The largest log-ratio over the alternatives that allow a band of taste, at least 0: int32[K, K, 3].
 
-        0 is the log-ratio of alternatives about other models. On a decided battle `MAX_TIE_RATIO` is added; a tie is
-        evidence against every alternative about a model.
+        The axes: model a, model b, the outcome (a, b, tie). 0 is the log-ratio of alternatives about other models. On a
+        decided battle `MAX_TIE_RATIO` must be added; a tie is evidence against every alternative about a model.
         """
         best = np.maximum(self.generic_ratios[..., :3].max(axis=3), 0)
         target = self.target_ratios.max(axis=(0, 4))
@@ -211,21 +216,21 @@ class Reference:
 
     @staticmethod
     def taste_band(votes: Int64, first: Bool) -> Int64:
-        """Return the band (first axis of `target_ratios`) of a vote on a model.
+        """Return the band (first axis of `target_ratios`) of each vote on a model.
 
         Args:
             votes: the voter's earlier votes on the model.
-            first: whether it is the voter's first ranked model.
+            first: whether the model is the voter's first ranked model.
         """
         return np.searchsorted(_BAND_ENDS, votes, side="right") + np.where(first, 0, len(BANDS[0]))
 
     @staticmethod
     def random_tie_ratio(tied: Bool, own: Float64) -> Int64:
-        """Return the log-ratio of "ties at random" (half of the votes) against the voters' own tie shares.
+        """Return the log-ratio of "half of all votes are ties, at random" against the voter's own tie share.
 
         Args:
-            tied: bool[n].
-            own: from `expected_tie_share`, float64[n].
+            tied: bool[n], whether the vote is a tie.
+            own: float64[n], the voter's tie share, from `expected_tie_share`.
         """
         return to_log_units(np.log(0.5) - np.log(np.where(tied, own, 1 - own)))
 

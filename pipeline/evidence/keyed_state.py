@@ -20,12 +20,12 @@ KEY = "key"
 def add_keys(
     state: Mapping[str, npt.NDArray[Any]], keys: Iterable[str], blank: Mapping[str, Any]
 ) -> tuple[KeyedColumns, Int64]:
-    """Return the state with a row for each of these keys; existing rows are kept.
+    """Return the state with a row for each of the given keys; existing rows are kept.
 
     Args:
         state: columns by name, and KEY, the sorted keys; empty at first.
         keys: in any order, each at most once.
-        blank: the row of a new key in every column (a number or an array).
+        blank: column → value (a number or an array) in the row of a new key.
 
     Returns:
         The columns, and the row of each of `keys`.

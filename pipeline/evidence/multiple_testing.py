@@ -1,12 +1,14 @@
 """Multiple testing: limits the expected share of false discoveries over many keys.
 
-    e-BH     for keys that are tested together: reject the k largest with e_(k) ≥ m/(αk). The false discovery rate is
-             at most α under any dependence (Wang & Ramdas 2022, J. Royal Statistical Society B 84(3)).
-    e-LOND   for hypotheses that arrive one after another, each once: α_t = α γ_t (R + 1), reject at e ≥ 1/α_t
-             (Xu & Ramdas 2024, "Online multiple testing with e-values", AISTATS).
+    e-BH     for m keys that are tested together: reject the k largest e-values if the k-th is at least m/(αk). The
+             false discovery rate is at most α under any dependence (Wang & Ramdas 2022, J. Royal Statistical Society
+             B 84(3)).
+    e-LOND   for hypotheses that arrive one after another, each once: after R discoveries hypothesis t gets the level
+             α_t = α γ_t (R + 1), and is rejected at e ≥ 1/α_t (Xu & Ramdas 2024, "Online multiple testing with
+             e-values", AISTATS). The weights γ_t sum to at most 1 (`lond_weight`).
 
 e-BH needs *current* e-values: with running maxima it does not control the rate. e-LOND is for the daily sweep and not
-for keys that run for ever: over 500,000 of them its α_t is 0.
+for keys that are tested for ever: after 500,000 hypotheses α_t is practically 0.
 """
 
 from __future__ import annotations
@@ -65,20 +67,20 @@ class ELond:
 
     @property
     def level(self) -> float:
-        """Return α_t of the next hypothesis."""
+        """Return α_t, the level of the next hypothesis."""
         return self.alpha * lond_weight(self.submitted + 1) * (self.rejected + 1)
 
     def submit_family(self, e_values: Float64) -> tuple[ELond, Bool]:
-        """Test m hypotheses together as one hypothesis of the stream: each gets 1/m of its level.
+        """Test m hypotheses together as one hypothesis of the stream: each gets 1/m of the level α_t.
 
-        The threshold of each is m/α_t. The rate stays below α under any dependence within the family:
-        1{e_i ≥ m/α_t} ≤ α_t e_i/m, and the sum of that over i has an expectation of at most α_t.
+        The threshold of each is m/α_t. The false discovery rate stays below α under any dependence within the family:
+        1{e_i ≥ m/α_t} ≤ α_t e_i/m, and the sum of the right side over i has an expectation of at most α_t.
 
         Args:
             e_values: float64[m]; an empty family uses up no level.
 
         Returns:
-            The state after it, and bool[m]: the discoveries.
+            The state after the family, and bool[m]: the discoveries.
         """
         m = len(e_values)
         if not m:

@@ -3,15 +3,15 @@
     manifest.json           what the snapshot claims: the leaf of the snapshot log
     previous.json           the previous manifest (not for the first snapshot)
     checkpoint              the signed head of the snapshot log
-    previous-checkpoint     the signed head before it (not for the first snapshot)
+    previous-checkpoint     the signed head before `checkpoint` (not for the first snapshot)
     proof.json              inclusion of both manifests, consistency of both heads
     votes/….parquet         the vote log, one file for each seal
     excluded.parquet        which leaves the defended view does not count
     key.txt                 the key that signed; proves nothing by itself
     README.txt              how to check the bundle
 
-Laws: the first five are bound by proofs and signatures; every other file is listed with its SHA-256 in the manifest; an
-unlisted file is a fault, and so is a link or a device.
+Laws: the first five files are bound by proofs and signatures; every other file is listed with its SHA-256 in the
+manifest; an unlisted file is a fault, and so is a link or a device.
 """
 
 from collections.abc import Iterator, Mapping
@@ -54,9 +54,9 @@ class BundleProof:
     """The proofs in a bundle, as hexadecimal digests, lowest level first.
 
     Attributes:
-        inclusion: of the manifest in the checkpoint.
-        previous_inclusion: of the previous manifest in the checkpoint.
-        consistency: from the previous checkpoint to the checkpoint.
+        inclusion: proof that the manifest is in the log of the checkpoint.
+        previous_inclusion: proof that the previous manifest is in the log of the checkpoint.
+        consistency: proof that the log of the checkpoint begins with the log of the previous checkpoint.
     """
 
     inclusion: tuple[Digest, ...]
@@ -65,7 +65,7 @@ class BundleProof:
 
 
 def listed_files(key: VerifierKey, excluded: bytes) -> dict[str, bytes]:
-    """Return the files of a bundle that the manifest lists in `files`."""
+    """Return the files that the manifest lists in `files`, path → bytes: key, excluded votes, README."""
     return {KEY: f"{key}\n".encode(), README: _README.encode(), EXCLUDED: excluded}
 
 
@@ -78,10 +78,10 @@ def build_proof(sequence: int, size: int, previous_size: int, node: NodeReader) 
     """Make the proofs of a bundle.
 
     Args:
-        sequence: of the snapshot; its leaf is sequence − 1.
+        sequence: number of the snapshot; its leaf is sequence − 1.
         size: leaves of the checkpoint.
         previous_size: leaves of the previous checkpoint, 0 if there is none.
-        node: reads the snapshot log.
+        node: reads a node of the snapshot log.
     """
     paths = (
         inclusion_path(sequence - 1, size, node),
@@ -99,12 +99,12 @@ def assemble(
     *,
     before: tuple[bytes, bytes] | None = None,
 ) -> dict[str, bytes]:
-    """Assemble a bundle.
+    """Return the files of a bundle: path → bytes.
 
     Args:
-        manifest: its bytes, as in the log.
+        manifest: bytes of the manifest, as in the log.
         checkpoint: the signed note.
-        proof: as `build_proof`.
+        proof: from `build_proof`.
         files: the segments and `listed_files`.
         before: the previous manifest and checkpoint, None for the first snapshot.
     """
@@ -113,7 +113,7 @@ def assemble(
 
 
 def expected_paths(manifest: Manifest) -> set[str]:
-    """Return exactly the paths that a bundle with this manifest has."""
+    """Return the paths of all files that a bundle with this manifest must have."""
     bound = {MANIFEST, CHECKPOINT, PROOF} | ({PREVIOUS, PREVIOUS_CHECKPOINT} if manifest.sequence > 1 else set())
     return bound | {segment.path for segment in manifest.segments} | set(manifest.files)
 
@@ -155,5 +155,5 @@ class BundleFolder(BundleFiles):
         return sum(1 for _ in self)
 
     def __getitem__(self, name: str) -> bytes:
-        """Return the content of a file that the iteration yields."""
+        """Return the content of the file with this path, which `__iter__` must yield."""
         return (self._folder / name).read_bytes()

@@ -1,7 +1,7 @@
 """Bundles as zip files with reproducible bytes.
 
-Laws: entries are stored without compression, sorted by path, with one fixed time; a zip that differs from the one that
-`write` makes of its entries is refused, so no data can be hidden between entries.
+Laws: entries are stored without compression, sorted by path, with one fixed time; a zip is refused if `write` would
+make other bytes of its entries, so no data can be hidden between entries.
 """
 
 import zipfile
@@ -24,7 +24,7 @@ def write(out: BinaryIO, files: BundleFiles) -> None:
 
 
 class _ForwardOnly:
-    """A stream without seek: `zipfile` then writes the same bytes to a file and to a socket."""
+    """A stream without seek, for which `zipfile` writes the same bytes to a file as to a socket."""
 
     def __init__(self, write: Callable[[bytes], object]) -> None:
         self._write = write
@@ -48,7 +48,7 @@ class BundleArchive(BundleFiles):
     """A bundle in a zip, read file by file.
 
     Raises:
-        Refuted: reason `archive`; not a zip as `write` makes it.
+        Refuted: reason `archive`; `write` would make another zip.
     """
 
     def __init__(self, path: Path) -> None:

@@ -7,8 +7,8 @@ Without a key from the caller the verdict is "consistent, signed by the key that
 bundle could have replaced that key.
 
 Not checked, since public data cannot show it: why a voter was excluded, what the private fields contain, and whether
-the operator shows everybody the same log. Witnesses and a checkpoint that the caller kept (`remembered`) address the
-last one.
+the operator shows everybody the same log. Against a log that differs between readers, witnesses help, and a checkpoint
+that the caller kept (`remembered`).
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class VerifiedBundle:
 
     Attributes:
         manifest: the verified claims.
-        sha256: of the manifest, the id of the snapshot.
+        sha256: SHA-256 of the manifest, the id of the snapshot.
         checkpoint: the head of the snapshot log.
         signer: the key of the log.
-        key_checked: whether the caller gave that key; else only the bundle names it.
+        key_checked: whether the caller gave that key; otherwise only the bundle names it.
         witnesses: names of the witnesses that signed too.
     """
 
@@ -117,7 +117,7 @@ def _own_key(data: bytes) -> VerifierKey:
 
 @dataclass(frozen=True, slots=True)
 class _NamedKeys:
-    """The keys that a manifest names, of the log and of witnesses; a signature by one of them must be valid."""
+    """The keys of the log and of witnesses that a manifest names. A signature by one of these keys must be valid."""
 
     log: tuple[VerifierKey, ...]
     witnesses: tuple[VerifierKey, ...]
@@ -133,7 +133,7 @@ class _NamedKeys:
 def _check_head(
     data: bytes, where: str, trusted: Sequence[VerifierKey], named: _NamedKeys
 ) -> tuple[Checkpoint, tuple[VerifierKey, ...]]:
-    """Check that every signature of a checkpoint is valid and one is by a trusted key of the log."""
+    """Check that all signatures by known keys are valid, and that one is by a trusted key of the log."""
     note = signed_note.parse(data, where)
     signers = signed_note.verify(note, dict.fromkeys([*trusted, *named.log, *named.witnesses]), where)
     head = signed_note.parse_checkpoint(note, where)
@@ -143,7 +143,7 @@ def _check_head(
 
 
 def _check_key_rotation(manifest: Manifest, previous: Manifest | None, signers: tuple[VerifierKey, ...]) -> None:
-    """Check that at most one key was added, and that the key before it signed too."""
+    """Check that at most one key was added, and that both the new key and the key before it signed."""
     keys = previous.keys if previous is not None else manifest.keys[:1]
     if manifest.keys[: len(keys)] != keys or len(manifest.keys) > len(keys) + 1:
         raise Refuted("key", f"{MANIFEST}.keys", "expected the keys of the previous manifest and at most one more")
@@ -161,7 +161,7 @@ def _check_previous(
     proof: bundle.BundleProof,
     trusted: Sequence[VerifierKey],
 ) -> Manifest | None:
-    """Check that the previous manifest is the leaf before, and that its head is the beginning of this log."""
+    """Check that the previous manifest is the leaf before this one, and that its log is the beginning of this log."""
     if manifest.sequence == 1:
         if proof.previous_inclusion or proof.consistency:
             raise Refuted("consistency", PROOF, "expected no proofs about a snapshot before the first")
@@ -186,7 +186,10 @@ def _check_previous(
 
 
 def _check_remembered(data: bytes | None, head: Checkpoint, trusted: Sequence[VerifierKey], named: _NamedKeys) -> None:
-    """Compare with a head that the caller kept; without a proof only equal sizes and a shrunken log show a fault."""
+    """Compare with a head that the caller kept.
+
+    There is no proof between the two heads, so only a fork at equal sizes and a shrunken log are detected.
+    """
     if data is None:
         return
     where = "remembered checkpoint"
@@ -231,7 +234,7 @@ def _check_votes(files: BundleFiles, manifest: Manifest, previous: Manifest | No
 
 
 def _check_log(files: BundleFiles, manifest: Manifest, previous: Manifest | None) -> VoteLog:
-    """Read all segments, each hashed before it is parsed; check the root, and the root at the previous manifest."""
+    """Read all segments, each hashed before it is parsed. Check the root now and at the previous manifest."""
     log, head = VoteLog(), manifest.vote_log
     older = previous.vote_log if previous is not None else None
     if older is not None and older.size > head.size:

@@ -1,7 +1,7 @@
 """Canonical JSON (RFC 8785), and records that have exactly their declared fields.
 
-Laws: bytes that are not the canonical form of their value are refused, so each value has one file; a missing and an
-undeclared field are errors; a digest is 64 lower-case hexadecimal digits.
+Laws: bytes that are not the canonical form of their value are refused, so each value has one spelling; a missing field
+and an undeclared field are errors; a digest is 64 lower-case hexadecimal digits.
 
 Not handled: the meaning of fields.
 """
@@ -43,9 +43,9 @@ def load(kind: type[T], data: bytes, where: str) -> T:
     """Read a record from its canonical bytes.
 
     Args:
-        kind: a dataclass.
-        data: the file.
-        where: its name, for messages.
+        kind: the dataclass of the record.
+        data: the bytes.
+        where: name of the file, for messages.
 
     Raises:
         Refuted: reason `canonical` (not the canonical form) or `fields` (not the declared fields), with the place.

@@ -4,10 +4,10 @@
      "type":"vote","vote":"…"}                                                       (without the line break)
     {"at":"2024-08-15T07:00:00Z","reason":"…","retracts":1234,"type":"retraction","vote":"…"}
 
-Laws: a leaf is the canonical JSON (RFC 8785) of its row; the time is rounded down to the hour; the voter and all other
+Laws: a leaf is the canonical JSON (RFC 8785) of its row; the time is rounded down to the hour. The voter and all other
 private fields are committed to as SHA-256(blind ‖ private fields), with a blind of 32 random bytes for each vote. Once
-the blind and the private fields are deleted, proofs of the leaf hold and the private fields cannot be recovered. Until
-then votes are pseudonymous, not anonymous.
+the blind and the private fields are deleted, proofs of the leaf still hold and the private fields cannot be recovered.
+Until then votes are pseudonymous, not anonymous.
 
 Rows are Arrow columns; `leaf_encoding` makes their bytes and hashes.
 """
@@ -129,11 +129,11 @@ def check(rows: pa.Table, first: int) -> None:
     """Check that every row is a valid vote or a valid retraction.
 
     Args:
-        rows: as SCHEMA.
-        first: index of the first row's leaf.
+        rows: table with the columns of SCHEMA.
+        first: leaf index of the first row.
 
     Raises:
-        Refuted: reason `leaf`; the first broken rule, and the first leaf with it.
+        Refuted: reason `leaf`; names the first broken rule, and the first leaf that breaks it.
     """
     is_vote = rows["retracts"].is_null()
     for name in _OF_A_VOTE:
@@ -154,7 +154,7 @@ def check(rows: pa.Table, first: int) -> None:
 
 
 def _require(good: pa.ChunkedArray, first: int, what: str) -> None:
-    """Raise for the first false row; null means that the rule does not apply."""
+    """Raise `Refuted` for the first false row. A null means that the rule does not apply to the row."""
     if not pc.all(good, skip_nulls=True, min_count=0).as_py():
         row = pc.index(good, pa.scalar(value=False)).as_py()
         raise Refuted("leaf", f"leaf {first + row}", f"expected {what}")

@@ -1,7 +1,7 @@
 """The bytes and hashes of leaves, made by Arrow for many rows at a time.
 
-Law: the bytes of a row are those that `rfc8785.dumps` gives. A Python loop over a million rows costs more than hashing
-them, so Arrow joins columns of encoded texts.
+Law: the bytes of a row are those of `rfc8785.dumps`. A Python loop over a million rows takes longer than hashing them,
+so Arrow joins columns of encoded texts.
 """
 
 from binascii import hexlify
@@ -68,7 +68,7 @@ def _to_bytes(texts: pa.Array) -> list[bytes]:
 
 
 def _vote_entries(rows: pa.Table) -> pa.Array:
-    """Return the leaves of votes with the prefix 0x00; the entry of a retraction is not used."""
+    """Return the leaf of each vote with the prefix 0x00. The entries of retractions are meaningless and not used."""
     return pc.binary_join_element_wise(
         _json_column(rows, "at", '\0{"at":', ',"commitment":"'),
         _hex_column(rows["commitment"]),
@@ -88,14 +88,14 @@ def _retraction(row: dict[str, Any]) -> bytes:
 
 
 def _json_column(rows: pa.Table, name: str, before: str, after: str) -> pa.Array:
-    """Encode a dictionary column as JSON text, each distinct value once."""
+    """Return a dictionary column as JSON texts between `before` and `after`; encodes each distinct value once."""
     column = _chunk(rows[name])
     texts = [before + _json(text) + after for text in column.dictionary.to_pylist()]
     return pa.DictionaryArray.from_arrays(column.indices, pa.array(texts, pa.string())).cast(pa.string())
 
 
 def _json_pairs(rows: pa.Table, one: tuple[str, str, str], other: tuple[str, str, str]) -> pa.Array:
-    """Encode two adjacent dictionary columns by their few distinct pairs, which saves joining one column."""
+    """Return two adjacent dictionary columns as JSON texts; encodes each distinct pair once, which saves a join."""
     (name, before, between), (second, first, after) = one, other
     left, right = _chunk(rows[name]), _chunk(rows[second])
     # A file from outside may have dictionaries of any size.
@@ -125,7 +125,7 @@ def _hex_column(column: pa.ChunkedArray) -> pa.Array:
 
 
 def _chunk(column: pa.ChunkedArray) -> Any:
-    """Return the one chunk of a combined column."""
+    """Return the only chunk of a combined column."""
     return column.chunk(0)
 
 

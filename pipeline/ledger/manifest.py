@@ -39,13 +39,13 @@ class SegmentFile:
 
     @property
     def path(self) -> str:
-        """Its path in a bundle."""
+        """The path of the file in a bundle."""
         return f"votes/{self.first:012d}.parquet"
 
 
 @dataclass(frozen=True, slots=True)
 class ManifestExclusion:
-    """Votes that the defended view does not count, with the reason and who decided."""
+    """Votes that the defended view does not count, with the reason and the name of the person who decided."""
 
     kind: str
     target: str
@@ -56,7 +56,7 @@ class ManifestExclusion:
 
 @dataclass(frozen=True, slots=True)
 class BoardRow:
-    """A model's row of a board; points are rounded to 0.01, intervals are in the mean-zero gauge."""
+    """A model's row of a board. Points are rounded to 0.01; intervals are those of ratings with a fixed mean."""
 
     model: str
     rating: float
@@ -73,11 +73,11 @@ class PublishedView:
     """A board of a snapshot.
 
     Attributes:
-        votes: votes counted.
-        counts_sha256: of the exact counts (`published_views.counts_digest`).
-        gradient_norm: of the fit, in votes.
-        rows: by rank.
-        unrated: by name.
+        votes: number of votes counted.
+        counts_sha256: digest of the exact counts (`published_views.counts_digest`).
+        gradient_norm: largest component of the gradient of the fit, in votes.
+        rows: the rated models, by rank.
+        unrated: the models without a rating, by name.
     """
 
     votes: int
@@ -97,7 +97,7 @@ class PublishedViews:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """The settings that affect ratings or alerts, and SHA-256 of their canonical JSON."""
+    """The settings that affect ratings or alerts, and the SHA-256 of their canonical JSON."""
 
     sha256: Digest
     values: Mapping[str, JsonScalar]
@@ -105,7 +105,7 @@ class Configuration:
 
 @dataclass(frozen=True, slots=True)
 class CodeVersion:
-    """The version of the code, and SHA-256 of the lock file of its libraries ("" without one)."""
+    """The version of the code, and the SHA-256 of the lock file of its libraries ("" without a lock file)."""
 
     version: str
     lock_sha256: str
@@ -113,7 +113,7 @@ class CodeVersion:
 
 @dataclass(frozen=True, slots=True)
 class DataQuality:
-    """The verdict of the data-quality checks ("" if none were made)."""
+    """The verdict of the data-quality checks ("" if no checks were made)."""
 
     id: str
     success: bool
@@ -142,14 +142,14 @@ class Manifest:
     """The claims of a snapshot.
 
     Attributes:
-        schema: version of this record.
+        schema: version of the format.
         board: the name of the board; its snapshot log is named `board/snapshots`.
         sequence: 1 for the first snapshot.
         previous: SHA-256 of the previous manifest, NO_PREVIOUS for the first.
-        at: when it was made, RFC 3339.
-        vote_log: size and root.
+        at: when the snapshot was made, RFC 3339.
+        vote_log: size and root of the vote log.
         segments: the files of the vote log, in order.
-        exclusions: in the order that `excluded.parquet` refers to.
+        exclusions: the exclusions; `excluded.parquet` refers to their positions.
         configuration: settings.
         code: the version of the code.
         quality: the data-quality verdict.
@@ -191,7 +191,7 @@ class Manifest:
         return f"{self.board}/votes"
 
     def dump(self) -> bytes:
-        """Return its canonical bytes, which are the leaf."""
+        """Return the canonical bytes, which are the leaf of the snapshot log."""
         return canonical_json.dump(self)
 
 

@@ -3,7 +3,7 @@
 Laws: the root depends on the leaf hashes and their order only, not on how they were appended; nothing is padded, so
 different lists of leaves have different roots.
 
-Lists of n hashes are 32·n bytes: a list of a million bytes objects costs more than hashing.
+A list of n hashes is 32·n bytes, since a list of a million bytes objects takes longer to make than to hash.
 
 Not handled: the content of leaves (`leaf`, `manifest`), and where hashes are stored (`tiles`).
 """
@@ -36,7 +36,7 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 def parent_hashes(level: bytes) -> bytes:
-    """Return the hashes of adjacent pairs; an odd last hash is left out."""
+    """Return the hash of each adjacent pair of hashes. A last hash without a partner is left out."""
     pairs = len(level) // (2 * WIDTH)
     prefixed = np.empty((pairs, 1 + 2 * WIDTH), dtype=np.uint8)
     prefixed[:, 0] = 1
@@ -45,18 +45,18 @@ def parent_hashes(level: bytes) -> bytes:
 
 
 class Frontier:
-    """The right edge of a growing tree: O(log n) hashes from which it can be extended and its root computed.
+    """The right edge of a growing tree: the O(log n) hashes that are needed to extend the tree and to compute its root.
 
     Attributes:
-        size: leaves so far.
+        size: number of leaves so far.
     """
 
     def __init__(self, size: int = 0, edge: Iterable[bytes] = ()) -> None:
-        """Go on with a tree of which `size` leaves are known.
+        """Continue a tree of `size` leaves.
 
         Args:
-            size: its leaves.
-            edge: the complete subtrees that it falls into, widest first (`Frontier.edge`).
+            size: number of leaves so far.
+            edge: roots of the complete subtrees that make up the tree, widest first (`Frontier.edge`).
         """
         hashes = list(edge)
         if len(hashes) != size.bit_count() or any(len(one) != WIDTH for one in hashes):
@@ -73,7 +73,7 @@ class Frontier:
         """Append n leaf hashes.
 
         Returns:
-            The nodes that are now complete, as (index of the first, hashes) of each level from the leaves up.
+            The nodes that became complete, as (index of the first node, hashes) for each level from the leaves up.
         """
         made, first, level = [], self.size, 0
         self.size += len(hashes) // WIDTH

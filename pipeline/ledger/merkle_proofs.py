@@ -1,9 +1,9 @@
 """Inclusion and consistency proofs of a log (RFC 9162, sections 2.1.3 and 2.1.4), made and checked.
 
-An inclusion proof shows that a leaf is in a log; a consistency proof shows that a log begins with an older one.
+An inclusion proof shows that a leaf is in a log. A consistency proof shows that a log begins with an older log.
 
-Laws: a proof with one hash more or less than it needs is refuted; callers pass sizes and indices from signed or
-remembered data, never from the proof; checking shares no code with making.
+Laws: a proof with one hash too many or too few is refuted; callers pass sizes and indices from signed or remembered
+data, never from the proof; checking shares no code with making.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ def inclusion_path(index: int, size: int, node: NodeReader) -> list[bytes]:
     """Return the proof that leaf `index` is in a tree of `size` leaves: O(log size) hashes, lowest level first.
 
     Raises:
-        ValueError: there is no such leaf.
+        ValueError: the tree has no leaf `index`.
     """
     if not 0 <= index < size:
         raise ValueError(f"expected the index of one of {size} leaves, got {index}")
@@ -33,7 +33,9 @@ def inclusion_path(index: int, size: int, node: NodeReader) -> list[bytes]:
 
 
 def consistency_path(old: int, new: int, node: NodeReader) -> list[bytes]:
-    """Return the proof that a tree of `new` leaves begins with the tree of `old` leaves; empty for old = 0 or new.
+    """Return the proof that a tree of `new` leaves begins with the tree of `old` leaves.
+
+    The proof is empty if `old` is 0 or equals `new`.
 
     Raises:
         ValueError: not 0 ≤ old ≤ new.
@@ -55,7 +57,7 @@ def consistency_path(old: int, new: int, node: NodeReader) -> list[bytes]:
 
 
 def subtree_root(low: int, high: int, node: NodeReader) -> bytes:
-    """Return the root over leaves [low, high); `low` is a multiple of the least power of two ≥ high − low."""
+    """Return the root over leaves [low, high). `low` must be a multiple of the least power of two ≥ high − low."""
     root, end = b"", high
     while end > low:
         level = ((end - low) & -(end - low)).bit_length() - 1

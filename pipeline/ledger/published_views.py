@@ -1,8 +1,8 @@
 """Checks that the boards in a manifest follow from the votes.
 
-Laws: counts are compared exactly, by a digest over integers; a published figure may differ from the recomputed one by
-half of its last digit, plus `_SLACK` for floating-point differences between machines; a rank is accepted if it is right
-for some ratings within that slack.
+Laws: counts are compared exactly, by a digest over integers; a published figure may differ from the recomputed figure
+by half of its last digit, plus a small allowance for floating-point differences between machines; a rank is accepted if
+it is right for some ratings within that tolerance.
 """
 
 import re
@@ -44,12 +44,12 @@ def counts_digest(counts: PairCounts) -> Digest:
 
 
 def with_digest(values: Mapping[str, JsonScalar]) -> Configuration:
-    """Return settings with their digest."""
+    """Return the settings as a `Configuration`, with their digest."""
     return Configuration(sha256_hex(canonical_json.dump(dict(values))), dict(values))
 
 
 def check_configuration(found: Configuration, where: str) -> None:
-    """Check the digest, and the settings that a rating needs.
+    """Check the digest of the settings, and that those settings that a rating needs are there.
 
     Raises:
         Refuted: reason `configuration`.
@@ -67,7 +67,7 @@ def check_configuration(found: Configuration, where: str) -> None:
 
 
 def recompute_leaderboard(counts: PairCounts, settings: Configuration) -> Leaderboard:
-    """Rate counts under settings, without rounding.
+    """Return the leaderboard of these counts under these settings, without rounding.
 
     Raises:
         RatingError: the votes have no estimate.
@@ -110,7 +110,10 @@ def check_view(published: PublishedView, counts: PairCounts, settings: Configura
 
 
 def _current_wording(reason: str) -> str:
-    """Return a reason as it is worded today; bundles before December 2026 say "None of its 3 votes is a battle …"."""
+    """Return the current wording of a reason.
+
+    Bundles before December 2026 say "None of its 3 votes is a battle …" instead of "Not rated: …".
+    """
     return _EARLIER_WORDING.sub(r"Not rated: it never met a rated model (\1).", reason)
 
 

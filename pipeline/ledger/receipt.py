@@ -1,4 +1,4 @@
-"""Receipts: one vote's leaf, and the proof that it is in the vote log.
+"""Receipts: one vote's leaf, and the proof that the leaf is in the vote log.
 
 Laws: the proof is against a head that the operator signed; the entry is the canonical leaf, so the voter can read what
 was logged. `raw` and `defended` state in which views of the snapshot the vote counts. They are claims of the snapshot,
@@ -22,16 +22,16 @@ class VoteReceipt:
     """The receipt of a vote.
 
     Attributes:
-        vote: its id.
-        leaf: its index in the log.
+        vote: id of the vote.
+        leaf: index of its leaf in the log.
         entry: the leaf, canonical JSON.
-        size: leaves of the log in the proof.
+        size: number of leaves of the log that the proof refers to.
         path: the inclusion proof, hexadecimal digests, lowest level first.
         checkpoint: the signed head of the vote log.
         snapshot: SHA-256 of the manifest of the snapshot that rates this log.
         raw: whether the vote counts in the raw view.
-        defended: whether it counts in the defended view.
-        reason: why it does not count, "" if it does.
+        defended: whether the vote counts in the defended view.
+        reason: why the vote does not count, "" if it does.
         tiles_read: number of tiles read for the proof.
     """
 
@@ -49,7 +49,7 @@ class VoteReceipt:
 
 
 def vote_log_key(key: VerifierKey) -> VerifierKey:
-    """Return the key of a board's snapshot log under the name of its vote log.
+    """Return the public key of a board's snapshot log, renamed to the name of the board's vote log.
 
     Raises:
         Refuted: reason `key`; not the key of a snapshot log.

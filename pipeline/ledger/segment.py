@@ -1,6 +1,6 @@
 """Segments: the leaves of one seal as a Parquet file, each with its hash.
 
-Law: proofs are about the rows; the column `leaf_hash` only helps to name the first changed row of a file.
+Law: proofs are about the rows. The column `leaf_hash` only serves to name the first changed row of a file.
 
 Not handled: the list of segments and their digests (`manifest`).
 """
@@ -57,7 +57,7 @@ class SegmentWriter:
         self._file.close()
 
     def abort(self) -> None:
-        """Close a file that will be discarded; Arrow writes a footer nevertheless, and its errors are ignored."""
+        """Close the writer of a file that will be discarded. Arrow still writes a footer; its errors are ignored."""
         with suppress(Exception):
             self._file.close()
 
@@ -70,7 +70,7 @@ class SegmentWriter:
 
 
 def _sorted(column: pa.DictionaryArray) -> pa.DictionaryArray:
-    """Recode a column by its sorted distinct texts; Arrow's codes depend on how the rows were split."""
+    """Return the column coded by its sorted distinct texts; Arrow's codes depend on how the rows were split."""
     texts, null = column.dictionary.to_pylist(), column.indices.is_null().to_numpy(zero_copy_only=False)
     codes = column.indices.fill_null(0).to_numpy()
     there = np.bincount(codes[~null], minlength=len(texts))
@@ -108,7 +108,7 @@ def read(data: bytes, where: str) -> tuple[pa.Table, bytes]:
 
 
 def first_wrong_row(data: bytes, where: str) -> int | None:
-    """Return the first row of a changed file that differs from its hash; None if there is none or it cannot be read."""
+    """Return the first row that does not match its hash. None if all match or the file cannot be read."""
     try:
         rows, hashes = read(data, where)
         found = leaf_encoding.hashes(rows)
@@ -120,7 +120,7 @@ def first_wrong_row(data: bytes, where: str) -> int | None:
 
 
 def write_excluded(leaves: pa.Array, exclusion: pa.Array) -> bytes:
-    """Return the file of excluded votes: int64 leaf, ascending, and int32 position in the manifest's exclusions."""
+    """Return the bytes of `excluded.parquet`: int64 leaf, ascending, and int32 position of the exclusion."""
     sink = io.BytesIO()
     pq.write_table(pa.table({"leaf": leaves.cast(pa.int64()), "exclusion": exclusion.cast(pa.int32())}), sink)
     return sink.getvalue()

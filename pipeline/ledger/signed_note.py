@@ -10,7 +10,7 @@ Laws: signatures are verified over the original bytes, never over a parsed value
 symbol has spare bits that a decoder ignores, so the data is encoded again and compared); a signature by an unknown key
 is refused or ignored, as the caller chooses. A witness signs with a time (C2SP tlog-cosignature).
 
-A key id has 32 bits and only tells keys apart. Trust in a key must come from elsewhere.
+A key id has 32 bits and only distinguishes keys. Trust in a key must come from elsewhere.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ class VerifierKey:
     """A public key with its name, written `name+id+base64(type ‖ key)`.
 
     Attributes:
-        name: of the signer, without white space and "+".
+        name: name of the signer, without white space and "+".
         kind: ED25519 for a log, COSIGNATURE for a witness.
-        public: 32 bytes.
+        public: the 32 bytes of the key.
     """
 
     name: str
@@ -62,7 +62,7 @@ class VerifierKey:
         return sha256(self.name.encode() + b"\n" + bytes([self.kind]) + self.public).digest()[:4]
 
     def __str__(self) -> str:
-        """The key as it is published."""
+        """The key in the form in which it is published."""
         return f"{self.name}+{self.key_id.hex()}+{_text64(bytes([self.kind]) + self.public)}"
 
     @classmethod
@@ -86,10 +86,10 @@ class VerifierKey:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Signer:
-    """A private key with its name; never printed and never part of a message.
+    """A private key with its name. It is never printed and never part of a message.
 
     Attributes:
-        name: of the signer.
+        name: name of the signer.
         seed: 32 secret bytes.
         kind: ED25519 for a log, COSIGNATURE for a witness.
     """
@@ -112,7 +112,7 @@ class Signer:
         """Return a signature line for the text of a note.
 
         Args:
-            text: ends in a newline.
+            text: text of the note, which ends in a newline.
             seconds: time of a witness's signature, seconds since 1970 UTC.
         """
         key = Ed25519PrivateKey.from_private_bytes(self.seed)
@@ -158,7 +158,10 @@ class Checkpoint:
 
 
 def sign(text: bytes, signers: Iterable[Signer]) -> bytes:
-    """Return a note with a signature line of each signer; a witness's line, with its time, is made by `Signer.sign`."""
+    """Return a note with one signature line for each signer.
+
+    The time of a line is 0; a witness, whose line needs a time, uses `Signer.sign`.
+    """
     return text + b"\n" + b"".join(signer.sign(text) for signer in signers)
 
 
@@ -232,7 +235,7 @@ def parse_checkpoint(note: SignedNote, where: str) -> Checkpoint:
 
 
 def decode64(text: str) -> bytes | None:
-    """Decode standard base64; None for any text that encoding would not give."""
+    """Decode standard base64. None for a text that is not the encoding of any bytes."""
     try:
         data = base64.b64decode(text.encode("ascii"), validate=True)
     except (binascii.Error, UnicodeEncodeError):
@@ -265,7 +268,7 @@ def _check(key: VerifierKey, text: bytes, signature: bytes, where: str) -> None:
 
 
 def _signed(kind: int, text: bytes, stamp: bytes) -> bytes:
-    """Return the signed bytes: the text, for a witness below a line with the time."""
+    """Return the signed bytes: for a log the text; for a witness the text after a line with the time."""
     if kind == ED25519:
         return text
     return b"cosignature/v1\ntime %d\n" % int.from_bytes(stamp, "big") + text

@@ -1,7 +1,7 @@
 """Tiles: the hashes of a log as immutable files (C2SP tlog-tiles).
 
 Laws: a tile of level L has up to 256 roots of complete subtrees of 2^(8·L) leaves; a tile never changes, since a
-partial one has its width in its path; a proof reads O(log n) tiles.
+partial tile has its width in its path; a proof reads O(log n) tiles.
 
 Not handled: storage; callers pass a function that reads a tile.
 """
@@ -36,7 +36,7 @@ class Tile:
 
     @property
     def path(self) -> str:
-        """`tile/LEVEL/INDEX`, the index in groups of three digits, followed by `.p/WIDTH` for a partial tile."""
+        """The path `tile/LEVEL/INDEX`, the index in groups of three digits; a partial tile adds `.p/WIDTH`."""
         digits = f"{self.index:03d}"
         digits = digits.zfill(-(-len(digits) // 3) * 3)
         groups = [digits[at : at + 3] for at in range(0, len(digits), 3)]
@@ -48,7 +48,7 @@ class Tile:
         """Return the tile of a path.
 
         Raises:
-            ValueError: not the path of a tile in its one spelling.
+            ValueError: the text is not the path of a tile, or not its only spelling.
         """
         found = _PATH.fullmatch(path)
         if found is None:
@@ -64,15 +64,15 @@ ReadTile = Callable[[Tile], bytes]
 
 
 def tile_at_size(level: int, index: int, size: int) -> Tile:
-    """Return a tile with the width that it has in a log of this size."""
+    """Return the tile (level, index) with the width that it has in a log of `size` leaves."""
     return Tile(level, index, min(FULL, (size >> (HEIGHT * level)) - index * FULL))
 
 
 class TileReader:
-    """A log read through its tiles, each once.
+    """Reads the nodes of a log from its tiles; reads each tile once.
 
     Attributes:
-        size: leaves of the log.
+        size: number of leaves of the log.
         reads: number of tiles read so far.
     """
 
@@ -86,7 +86,7 @@ class TileReader:
         """Return the root of the complete subtree over leaves [index·2^level, (index + 1)·2^level).
 
         Raises:
-            ValueError: a tile with another length than its width.
+            ValueError: a tile does not have 32 bytes for each hash of its width.
         """
         below = level % HEIGHT
         first = index << below
@@ -113,7 +113,7 @@ class LogGrowth:
     """The growth of a log.
 
     Attributes:
-        size: leaves before.
+        size: number of leaves before.
         levels: the nodes that became complete, as `Frontier.extend` returns them.
     """
 

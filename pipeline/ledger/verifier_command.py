@@ -55,7 +55,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def verdict_document(found: VerifiedBundle) -> dict[str, Any]:
-    """Return a verdict as a JSON object."""
+    """Return the result of a verification as a JSON object."""
     return {
         "verified": True,
         "snapshot": found.sha256,

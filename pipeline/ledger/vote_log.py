@@ -22,10 +22,10 @@ _RETRACTION = -1
 
 
 class VoteLog:
-    """The leaves read so far, in order; takes some 80 bytes of memory for each vote, most of them for its id.
+    """The leaves read so far, in order. Takes some 80 bytes of memory for each vote, most of them for its id.
 
     Attributes:
-        frontier: the tree so far.
+        frontier: the Merkle tree so far.
     """
 
     def __init__(self) -> None:
@@ -55,11 +55,16 @@ class VoteLog:
         self._ids.extend(rows["vote"].chunks)
 
     def counted(self, excluded: pa.Table, exclusions: int) -> tuple[Bool, Bool, list[int]]:
-        """Return bool[size] of the leaves that count in the raw and the defended view, and the votes of each exclusion.
+        """Return the leaves that count in the raw and in the defended view, and the number of votes of each exclusion.
 
         Args:
-            excluded: leaf and exclusion, as `segment.read_excluded`.
+            excluded: columns leaf and exclusion, from `segment.read_excluded`.
             exclusions: number of exclusions in the manifest.
+
+        Returns:
+            raw: bool[size], true where the leaf counts in the raw view.
+            defended: bool[size], true where the leaf counts in the defended view.
+            votes: number of votes of each exclusion.
 
         Raises:
             Refuted: reason `duplicate_vote`, `retraction` or `exclusion`, with the leaf.
@@ -77,7 +82,10 @@ class VoteLog:
         return raw, defended, np.bincount(reason, minlength=exclusions).tolist()
 
     def counts(self, counted: Bool, also: list[str]) -> PairCounts:
-        """Count the votes of a mask, on the sorted names of all models in the log and in `also`."""
+        """Return the pair counts of the leaves where `counted` is true.
+
+        The models are all models in the log and in `also`, sorted.
+        """
         names = sorted({*self._models, *also})
         place = {name: at for at, name in enumerate(names)}
         axis = np.array([place[name] for name in self._models], dtype=np.int32)
@@ -91,7 +99,7 @@ class VoteLog:
         return self._models.setdefault(name, len(self._models))
 
     def _coded(self, column: pa.ChunkedArray, code: Any) -> npt.NDArray[Any]:
-        """Return the code of each row, −1 for a retraction."""
+        """Return the code of each row of a dictionary column, −1 for a retraction."""
         terms = column.chunk(0)
         codes = np.array([code(text) for text in terms.dictionary.to_pylist()] + [_RETRACTION], dtype=np.int32)
         # A null gets the last entry of the table.

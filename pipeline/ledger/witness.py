@@ -1,8 +1,8 @@
 """A witness: cosigns checkpoints of a log that continue the last one it signed, and no others (C2SP tlog-witness).
 
-Laws: a witness knows one head of each log; it signs a new head only with a proof that it continues the known one. The
-caller stores the new state before it sends the signature. A witness should be run by a third party, not by the
-operator.
+Laws: a witness knows one head of each log; it signs a new head only with a proof that the new head continues the known
+head. The caller stores the new state before it sends the signature. A witness should be run by a third party, not by
+the operator.
 
 Not handled: storage and transport.
 """
@@ -45,7 +45,7 @@ def cosign(
     """Sign a checkpoint that continues the known head.
 
     Args:
-        known: the log as the witness knows it; None if it does not watch the log.
+        known: the log with the head that the witness signed last; None if the witness does not watch the log.
         checkpoint: the signed note of the new head.
         old_size: the size that the proof starts from.
         proof: the consistency proof from `old_size`.
@@ -56,8 +56,8 @@ def cosign(
         The new state of the log, and the signature line.
 
     Raises:
-        Refuted: `unknown_log`, `stale` (the proof starts from another size than the known one), `rollback`, `fork`,
-            `consistency`, or a bad note; `HTTP_STATUS` maps the reason.
+        Refuted: `unknown_log`, `stale` (`old_size` is not the known size), `rollback`, `fork`, `consistency`, or a bad
+            note; `HTTP_STATUS` maps the reason.
     """
     if witness.kind != signed_note.COSIGNATURE:
         raise ValueError("expected the key of a witness")

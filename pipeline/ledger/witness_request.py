@@ -23,10 +23,10 @@ _MAX_HASHES = 63
 
 @dataclass(frozen=True, slots=True)
 class WitnessRequest:
-    """A new head, and the proof that it continues the head of `old` leaves.
+    """A new head, and the proof that the new head continues the head of `old` leaves.
 
     Attributes:
-        old: the size of the head that the witness knows.
+        old: number of leaves of the head that the witness knows.
         proof: hashes of the consistency proof, lowest level first.
         checkpoint: the signed note of the new head.
     """
@@ -36,7 +36,7 @@ class WitnessRequest:
     checkpoint: bytes
 
     def dump(self) -> bytes:
-        """Return the body."""
+        """Return the body of the request."""
         return b"old %d\n%b\n%b" % (self.old, _lines(self.proof), self.checkpoint)
 
 

@@ -1,4 +1,4 @@
-"""Votes as columns of codes: the input of every rating that pair counts are not enough for."""
+"""Votes as columns of codes: the input of ratings that need more than pair counts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,11 +18,14 @@ class BattleColumns:
 
     Attributes:
         models: K names, sorted.
-        a, b, outcome: int32[N] codes.
+        a, b: int32[N], positions of the two models in `models`.
+        outcome: int32[N], position in `OUTCOMES`.
         voters: names of the voters, sorted.
         voter: int64[N], position in `voters`, −1 where unknown.
-        groups: each of GROUPS → its labels, and int32[N] positions among them, −1 where a vote has none.
-        style: for a and for b: int64[N, 5] counts in the order of `STYLE_FEATURES`, −1 where there are none.
+        groups: for each name in GROUPS: its labels, and int32[N] positions among the labels, −1 for a vote without a
+            label.
+        style: for model a and for model b: int64[N, 5] counts in the order of `STYLE_FEATURES`, −1 where there are no
+            counts.
     """
 
     models: tuple[str, ...]
@@ -40,7 +43,7 @@ class BattleColumns:
 
     @property
     def codes(self) -> tuple[Int32, Int32, Int32]:
-        """The columns a, b and outcome, as estimators take them."""
+        """The columns a, b and outcome: arguments of `fit_style`, `count_groups` and other estimators."""
         return self.a, self.b, self.outcome
 
     @property
@@ -55,5 +58,5 @@ class BattleColumns:
         return bool((self.voter != -1).any())
 
     def pair_counts(self) -> PairCounts:
-        """Count all votes."""
+        """Return all votes as `PairCounts`."""
         return PairCounts.from_codes(self.models, *self.codes)

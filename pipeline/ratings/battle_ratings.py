@@ -1,7 +1,7 @@
-"""Everything that can be estimated from one table of votes.
+"""Computes everything that can be estimated from one table of votes.
 
-Laws: strict, as every estimator of this package: no estimate, no answer. What was left out is in the result with its
-number: votes without style counts, features that never vary, groups whose votes allow no comparison.
+Laws: no estimate, no result: an error is raised instead. What was left out is in the result with its number: votes
+without style counts, features that never vary, groups whose votes allow no comparison.
 
 Not handled: reading files (`pipeline.formats.battle_tables`).
 """
@@ -37,16 +37,17 @@ class RatingOptions:
     """What to compute.
 
     Attributes:
-        style: control for style.
-        bootstrap: rounds; 0 keeps the intervals of the sandwich covariance.
+        style: adjust the ratings for the style of the answers.
+        bootstrap: number of rounds; 0 keeps the intervals of the sandwich covariance.
         by_voter: cluster the covariance by voter.
-        reweight: pairs weigh 1 / max(votes, reweight); 0 counts every vote alike.
-        level: coverage of intervals.
-        anchor: a model and the points it is shown at.
-        group: one of GROUPS, "" for none.
-        fragility: number of places from the top.
-        influence: number of voters.
-        seed: of all random draws.
+        reweight: weigh each vote of a pair by 1 / max(votes of the pair, reweight); 0 gives every vote the same weight.
+        level: coverage of the intervals.
+        anchor: a model, and the points at which this model is shown.
+        group: one of GROUPS, for a board of each group; "" for no group boards.
+        fragility: number of places from the top for which the fewest votes that swap neighbours are searched; 0 for
+            none.
+        influence: number of most influential voters to list; 0 for none.
+        seed: seed of all random draws.
     """
 
     style: bool = False
@@ -66,16 +67,16 @@ class BattleRatings:
     """The ratings of a table of votes.
 
     Attributes:
-        board: rounded to 0.01, simultaneous rank sets included.
-        votes: votes rated.
-        without_style: votes left out because an answer has no style counts.
+        board: the leaderboard, rounded to 0.01, with simultaneous rank sets.
+        votes: number of votes rated.
+        without_style: number of votes left out because an answer has no style counts.
         constant: style features left out because they are equal on both sides of every vote.
-        style: the fit with style coefficients, if asked for.
-        resampled: the bootstrap, if asked for.
-        groups: one board a group, if asked for.
-        swaps: the fewest votes that swap #1 and #2, #2 and #3, …; None where no set of votes does.
+        style: the fit with style coefficients, None unless asked for.
+        resampled: the bootstrap, None unless asked for.
+        groups: one board for each group, empty unless asked for.
+        swaps: the fewest votes that swap #1 and #2, #2 and #3, …; None where no set of votes swaps the two.
         dethroned: the fewest votes that put another model first.
-        voters: the voters that move a rating most, each with its name.
+        voters: the voters that move a rating most, each as name and influence.
     """
 
     board: Leaderboard
@@ -91,10 +92,10 @@ class BattleRatings:
 
 
 def rate_battles(battles: BattleColumns, options: RatingOptions, progress: Progress) -> BattleRatings:
-    """Rate N votes and compute what else the options ask for.
+    """Rate N votes, and compute what else the options ask for.
 
     Raises:
-        BadCounts: style is asked for and no vote has style counts, or voters are and no vote has one.
+        BadCounts: the options ask for style and no vote has style counts, or for voters and no vote has a voter.
         RatingError: the votes have no estimate (`Disconnected`, `Collinear`, …).
     """
     if (options.by_voter or options.influence) and not battles.has_voters:
@@ -180,7 +181,7 @@ def _board(counts: PairCounts, fitted: Fit, shown: RatingIntervals, options: Rat
 
 
 def _bootstrap_intervals(fitted: Fit, resampled: BootstrapRatings, level: float) -> tuple[Fit, RatingIntervals]:
-    """The ratings of all votes with covariance, standard errors and percentile intervals of the rounds."""
+    """Return the fit with the covariance of the bootstrap rounds, and intervals from the rounds' percentiles."""
     covariance = resampled.covariance()
     low, high = (MEAN_RATING + bound * POINTS_PER_LOGIT for bound in resampled.percentile_bounds(level))
     se: Float64 = np.sqrt(np.diag(covariance)) * POINTS_PER_LOGIT

@@ -1,18 +1,20 @@
 """Exact Bradley-Terry ratings from pair counts, with a sandwich covariance.
 
 Model: P(i beats j) = 1 / (1 + exp(θ_j − θ_i)), a tie is half a win for each side (Bradley & Terry 1952, Biometrika 39).
-The estimate is the maximum of the likelihood without a ridge. Covariance V = H⁺ B H⁺ (Huber 1967; White 1982,
-Econometrica 50), B = Σ over votes of (y − p)² (e_i − e_j)(e_i − e_j)ᵀ with y = 1, ½ or 0, which is consistent also
-where ties make the votes less variable than the model. A ridge in H lowers the coverage for models with few votes from
-95% to 90.7%.
+The estimate is the maximum of the likelihood without a ridge. The covariance is V = H⁺ B H⁺ with the information matrix
+H, its pseudo-inverse H⁺, and B = Σ over votes of (y − p)² (e_i − e_j)(e_i − e_j)ᵀ, where y = 1, ½ or 0 is the score of
+i in the vote, p = P(i beats j), and e_i the unit vector of i (Huber 1967; White 1982, Econometrica 50). V is consistent
+even where ties make the votes less variable than the model. A ridge in H lowers the coverage for models with few votes
+from 95% to 90.7%.
 
 Laws: an unconverged fit is never returned; counts that are not strongly connected are refused (Ford 1957).
 
-Reweighting (optional): pair weights w multiply each vote's score, so w enters H and w² enters B. `pair_weights` gives
-1 / max(n_pair, least), a published choice. It moves real ratings by up to 23.8 points and is off by default.
+Reweighting (optional): the weight w of a pair multiplies the score of each of its votes, so w enters H and w² enters B.
+`pair_weights` gives 1 / max(votes of the pair, least), a published choice. It moves real ratings by up to 23.8 points
+and is off by default.
 
 Blind spots: votes of one voter count as independent (see `clustered_sandwich`); two models that only tied have
-residuals 0 and SE 0, the value of the formula and not certainty.
+residuals 0 and standard error 0, which is the value of the formula and not certainty.
 """
 
 from collections.abc import Sequence
@@ -32,12 +34,12 @@ from .win_graph import require_strongly_connected
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fit:
-    """A converged maximum-likelihood fit, in the mean-zero gauge.
+    """A converged maximum-likelihood fit of K models; the strengths have mean zero.
 
     Attributes:
-        theta: float64[K], strengths in logits, mean zero.
-        covariance: float64[K, K], sandwich, logits squared; rows sum to zero.
-        hessian: float64[K, K], the observed information, a Laplacian.
+        theta: float64[K], strengths in logits.
+        covariance: float64[K, K], sandwich covariance of `theta`, logits squared; rows sum to zero.
+        hessian: float64[K, K], the observed information, a Laplacian matrix.
         iterations: Newton steps taken.
         gradient_norm: the largest absolute component of the gradient, in votes.
         converged: always true, since an unconverged fit raises.
@@ -56,8 +58,9 @@ def fit(counts: PairCounts, *, reweight: int | None = None, tolerance: float = 1
 
     Args:
         counts: the votes, with a strongly connected win digraph.
-        reweight: None counts every vote alike; a number gives each pair the weight 1 / max(votes, reweight).
-        tolerance: on the last step in logits, and on the gradient per battle of the model.
+        reweight: None counts every vote alike; a number gives each vote of a pair the weight 1 / max(votes of the pair,
+            reweight).
+        tolerance: limit of the last step, in logits, and of each model's gradient divided by its battles.
         max_iterations: Newton steps before giving up.
 
     Raises:
@@ -76,7 +79,7 @@ def fit(counts: PairCounts, *, reweight: int | None = None, tolerance: float = 1
 
 
 def pair_weights(counts: PairCounts, least: int = 50) -> Float64:
-    """Return float64[K, K], symmetric: 1 / max(votes of the pair, least).
+    """Return the weight of each vote of a pair: 1 / max(votes of the pair, least), float64[K, K], symmetric.
 
     Raises:
         BadCounts: `least` is not a whole number of at least 1.
@@ -89,11 +92,11 @@ def pair_weights(counts: PairCounts, least: int = 50) -> Float64:
 
 
 def fit_decisive(counts: PairCounts, *, tolerance: float = 1e-10, max_iterations: int = 100) -> Fit:
-    """Fit only the votes that name a winner: θ models the probability of a win given that there is one.
+    """Fit only the decisive votes: θ then models the probability of a win, given that the vote is no tie.
 
     Raises:
-        BadCounts, Disconnected, NotConverged: as `fit`; a model whose votes are all ties is disconnected here, and
-            `select_rated_models(counts.decisive())` leaves it out.
+        BadCounts, Disconnected, NotConverged: as in `fit`. A model whose votes are all ties is disconnected here;
+            `select_rated_models(counts.decisive())` leaves that model out.
     """
     return fit(counts.decisive(), tolerance=tolerance, max_iterations=max_iterations)
 
@@ -112,17 +115,17 @@ def fit_matrix(
 
     Args:
         wins: [K, K], votes for i over j.
-        ties: [K, K], symmetric, votes that name no winner. Without it all of `wins` are decisive votes; ties added to
-            `wins` as halves give the same θ and too large a covariance.
+        ties: [K, K], symmetric, votes without a winner. None if `wins` holds decisive votes only. Do not add ties to
+            `wins` as halves: θ would be the same, but the covariance too large.
         weights: [K, K], symmetric, above 0: the weight of each vote of a pair. Only their ratios matter.
         names: K names for messages.
-        tolerance: as `fit`.
-        max_iterations: as `fit`.
+        tolerance: as in `fit`.
+        max_iterations: as in `fit`.
 
     Raises:
         BadCounts: NaN, a negative number or votes of a model against itself, with the pair; or a wrong shape.
-        Disconnected: as `fit`.
-        NotConverged: as `fit`.
+        Disconnected: as in `fit`.
+        NotConverged: as in `fit`.
     """
     decisive = validation.square_matrix(wins, "wins", names)
     tied = validation.square_matrix(np.zeros_like(decisive) if ties is None else ties, "ties", names)
@@ -142,14 +145,14 @@ def fit_matrix(
 
 
 def sandwich_covariance(hessian: Float64, scatter: Float64) -> Float64 | None:
-    """Return H⁺ B H⁺, or None if H is singular in float64; B's rows sum to zero, so the gauge of H has no effect."""
+    """Return H⁺ B H⁺ of the information H and the scatter B, whose rows sum to 0. None if H is singular in float64."""
     half = solve_laplacian(hessian, scatter)
     full = None if half is None else solve_laplacian(hessian, half.T)
     return None if full is None else (full + full.T) / 2
 
 
 def _score_variance(decisive: Float64, tied: Float64, theta: Float64) -> Float64:
-    """float64[K, K], symmetric: Σ (y − p)² over the votes of each pair."""
+    """Return float64[K, K], symmetric: the squared residuals, summed over the votes of each pair."""
     P = win_probability(theta)
     lost = decisive * P.T**2
     result: Float64 = lost + lost.T + tied * (P - 0.5) ** 2

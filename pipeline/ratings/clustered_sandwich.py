@@ -1,14 +1,15 @@
 """Sandwich covariance clustered by voter, for votes of one voter that are not independent.
 
-V = H⁺ B H⁺ with B = Σ over voters of s sᵀ, s = Σ over the voter's votes of w (y − p)(e_a − e_b) (Liang & Zeger 1986,
-Biometrika 73; Cameron & Miller 2015, J. Human Resources 50, without the factor G/(G − 1), which is 1 for hundreds of
-thousands of voters).
+V = H⁺ B H⁺ with the information H and B = Σ over voters of s sᵀ, where s = Σ over the voter's votes of w (y − p)(e_a −
+e_b): w is the weight of the vote, y − p its residual, e_a the unit vector of model a (Liang & Zeger 1986, Biometrika
+73; Cameron & Miller 2015, J. Human Resources 50, without the factor G/(G − 1), which is 1 for hundreds of thousands of
+voters).
 
-Laws: a vote without a voter is a cluster of its own; if every vote is one, the result is the plain sandwich; θ does not
-change.
+Laws: a vote without a voter is a cluster of its own; if no vote has a voter, the result is the plain sandwich; θ does
+not change.
 
-Blind spots: with a few dozen voters the variance is too small, as every clustered one; one person with many pseudonyms
-counts as many voters.
+Blind spots: with a few dozen voters the variance is too small, as in every clustered covariance; one person with many
+pseudonyms counts as many voters.
 """
 
 from dataclasses import replace
@@ -70,7 +71,7 @@ def with_clustered_covariance(
 
 
 def voter_clusters(voter: npt.NDArray[np.integer[Any]]) -> tuple[Int64, Int64]:
-    """Number the voters from 0, then each vote without a voter (−1) as a cluster of its own.
+    """Number the known voters from 0, then each vote without a voter (−1) as a cluster of its own.
 
     Returns:
         int64[N], the cluster of each vote, and the known voters in the order of their clusters.
@@ -84,7 +85,7 @@ def voter_clusters(voter: npt.NDArray[np.integer[Any]]) -> tuple[Int64, Int64]:
 
 
 def voter_scores(a: Int32, b: Int32, residual: Float64, cluster: Int64, size: int) -> csr_array:
-    """Return the sum of each cluster's scores, sparse float64[clusters, K]."""
+    """Return the sum of residual · (e_a − e_b) over the votes of each cluster, sparse float64[clusters, K]."""
     rows, columns = np.concatenate([cluster, cluster]), np.concatenate([a, b])
     voters = int(cluster.max()) + 1 if len(cluster) else 0
     return coo_array((np.concatenate([residual, -residual]), (rows, columns)), shape=(voters, size)).tocsr()
@@ -93,7 +94,10 @@ def voter_scores(a: Int32, b: Int32, residual: Float64, cluster: Int64, size: in
 def clustered_scatter(
     a: Int32, b: Int32, residual: Float64, cluster: Int64, size: int, z: Float64 | None = None
 ) -> Float64:
-    """Return Σ over clusters of s sᵀ: float64[K, K], or [K + F, K + F] with features z, float64[N, F]."""
+    """Return Σ s sᵀ over the clusters, where s is the sum of the scores of a cluster's votes.
+
+    The result is float64[K, K], or float64[K + F, K + F] with features z, float64[N, F].
+    """
     scores = voter_scores(a, b, residual, cluster, size)
     models: Float64 = (scores.T @ scores).toarray()
     if z is None:

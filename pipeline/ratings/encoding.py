@@ -1,7 +1,8 @@
 """Encodes columns of text as integer codes.
 
-Laws: an outcome that is not one of the four is an error, never a tie (a peer that scored unknown labels as ties turned
-every rating into NaN); the model axis is the sorted names, so it does not depend on the order of the votes.
+Laws: an outcome that is not one of the four is an error, never a tie (another package that scores unknown labels as
+ties turned every rating into NaN); the model axis is the sorted names, so the axis does not depend on the order of the
+votes.
 
 Arrow encodes a column at some 10 ns a value, one thread a column. A column that Arrow does not accept as text (a number
 among the names, half a surrogate pair, a null) is read value by value, with the same result or an error that names the
@@ -30,11 +31,11 @@ _Encoded = tuple[list[str], npt.NDArray[np.integer[Any]]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CodedColumn:
-    """A column of N codes, stored as a table of distinct codes and positions in it, as `pair_sums` needs it.
+    """A column of N codes, stored as a table of distinct codes and the position of each row's code in the table.
 
     Attributes:
         table: int32[D], the code of each distinct value.
-        position: int32[N].
+        position: int32[N], the position of each row's code in `table`.
     """
 
     table: Int32
@@ -42,7 +43,7 @@ class CodedColumn:
 
     @property
     def codes(self) -> Int32:
-        """int32[N]."""
+        """The code of each row, int32[N]."""
         result: Int32 = self.table.take(self.position)
         return result
 
@@ -71,7 +72,7 @@ def encode_battles(
 def encode_columns(
     model_a: Iterable[Any], model_b: Iterable[Any], winner: Iterable[Any]
 ) -> tuple[tuple[str, ...], CodedColumn, CodedColumn, CodedColumn]:
-    """Encode as `encode_battles`, with the columns as tables and positions."""
+    """As `encode_battles`, but each column is returned as a `CodedColumn`."""
     given = [_sized(column) for column in (model_a, model_b, winner)]
     if len({len(column) for column in given}) != 1:
         lengths = ", ".join(f"{len(c)} {what}" for c, what in zip(given, ("model_a", "model_b", "winner"), strict=True))
@@ -89,7 +90,7 @@ def encode_columns(
 
 
 def encode_groups(column: Iterable[Any], what: str) -> tuple[tuple[str, ...], Int32]:
-    """Turn a column of text into its sorted distinct values and int32[N] codes, −1 for an absent value.
+    """Return a column's distinct texts, sorted, and each row's position among them, int32[N], −1 for an absent value.
 
     Raises:
         BadCounts: a value that is neither text nor absent, with its row.
@@ -113,7 +114,7 @@ def _sized(column: Iterable[Any]) -> Any:
 
 
 def _encode(column: Any, *, nulls: bool = False) -> _Encoded | None:
-    """Dictionary-encode a column; None if Arrow cannot read every value as text."""
+    """Return a column's distinct texts and each row's position. None if Arrow cannot read every value as text."""
     try:
         array = column if isinstance(column, pa.Array | pa.ChunkedArray) else pa.array(column)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):

@@ -1,14 +1,15 @@
 """Searches for the fewest votes without which two models swap ranks.
 
-To first order, dropping one vote changes θ_i − θ_j by −(y − p)(u_a − u_b), u = H⁺(e_i − e_j): its influence (Cook &
-Weisberg 1982; Broderick, Giordano & Meager 2020, "An automatic finite-sample robustness metric"). Votes of one cell
-(pair, outcome) have the same influence. The search sorts the cells, drops the most influential votes, refits exactly,
-and bisects to the smallest number that swaps the two models. It then sorts by the influence at that refit and repeats
-until the number no longer falls: the votes of a smallest set have the most influence *after* dropping (the
-Karush-Kuhn-Tucker conditions of the relaxation to fractions of votes), which one pass does not find.
+To first order, dropping one vote of models a and b changes θ_i − θ_j by −(y − p)(u_a − u_b): the influence of the vote.
+Here u = H⁺(e_i − e_j), H is the information matrix and y − p the residual of the vote (Cook & Weisberg 1982; Broderick,
+Giordano & Meager 2020, "An automatic finite-sample robustness metric"). Votes of one cell (pair, outcome) have the same
+influence. The search sorts the cells, drops the most influential votes, refits exactly, and bisects to the smallest
+number that swaps the two models. It then sorts again by the influence at that refit and repeats until the number no
+longer falls. One pass is not enough: the votes of a smallest set have the most influence *after* dropping (the
+Karush-Kuhn-Tucker conditions of the relaxation to fractions of votes).
 
-Laws: a number is reported with the votes that were dropped, which swap the two models on an exact refit; the win
-digraph of the remaining votes is strongly connected.
+Laws: a number is reported with the votes that were dropped; without these votes an exact refit swaps the two models,
+and the win digraph stays strongly connected.
 
 Blind spot: the number is an upper bound; a smaller set may exist.
 """
@@ -46,9 +47,9 @@ class RankSwap:
         below: the model that is rated higher without the set.
         votes: size of the set.
         share: the size as a share of all votes.
-        dropped: the set, as counts on the same axis.
+        dropped: the set, as counts on the axis of all votes.
         gap: rating of `above` minus rating of `below` with all votes, points, positive.
-        gap_after: the same without the set, negative.
+        gap_after: rating of `above` minus rating of `below` without the set, points, negative.
     """
 
     above: str
@@ -67,14 +68,14 @@ def fewest_votes_to_swap(counts: PairCounts, above: str, below: str, *, fitted: 
     Args:
         counts: the votes.
         above, below: two models, `above` the higher rated.
-        fitted: their fit, if known.
+        fitted: the fit of the votes, if known.
 
     Returns:
-        The smallest set found, or None if none was found that swaps them and keeps all models comparable.
+        The smallest set found. None if no set was found that swaps the two and keeps all models comparable.
 
     Raises:
         BadCounts: a model that is not on the axis, or `above` is not rated higher.
-        Disconnected, NotConverged: as `fit`.
+        Disconnected, NotConverged: as in `fit`.
     """
     places = [_place(counts, name) for name in (above, below)]
     start = fit(counts) if fitted is None else fitted
@@ -89,10 +90,10 @@ def fewest_votes_to_replace_first(counts: PairCounts, *, fitted: Fit | None = No
     """Search for the fewest votes without which another model is first.
 
     Returns:
-        The smallest swap with any other model, or None if none was found.
+        The smallest swap of the first model with any other model. None if no swap was found.
 
     Raises:
-        Disconnected, NotConverged: as `fit`.
+        Disconnected, NotConverged: as in `fit`.
     """
     start = fit(counts) if fitted is None else fitted
     first = int(np.argmax(start.theta))
@@ -122,10 +123,10 @@ def fewest_votes_to_replace_first(counts: PairCounts, *, fitted: Fit | None = No
 
 
 def _potentials(start: Fit, first: int) -> Float64:
-    """float64[K, K], column k is H⁺(e_first − e_k).
+    """Return float64[K, K] whose column k is H⁺(e_first − e_k), with H the information and e_k the unit vector of k.
 
-    A column is a potential, highest at `first` and lowest at k, so no vote has more influence on their gap than the
-    difference of the two, the effective resistance.
+    A column is a potential, highest at `first` and lowest at k. So no vote has more influence on the gap between
+    `first` and k than the difference of the two, the effective resistance.
     """
     units = np.eye(len(start.theta))
     potentials = solve_laplacian(start.hessian, units[:, [first]] - units)
@@ -135,7 +136,7 @@ def _potentials(start: Fit, first: int) -> Float64:
 
 
 def _lower_bound(counts: PairCounts, start: Fit, potential: Float64, gap: float) -> float:
-    """A lower bound of the linear estimate: the gap divided by the largest influence of a vote."""
+    """Return a lower bound of the linear estimate: the gap divided by the largest influence of a vote."""
     p, drop = expit(start.theta[counts.a] - start.theta[counts.b]), potential[counts.a] - potential[counts.b]
     occurs = np.stack([counts.wins_a, counts.wins_b, counts.ties + counts.both_bad]) > 0
     largest = float(np.where(occurs, np.stack([1 - p, -p, 0.5 - p]) * drop, 0.0).max(initial=0.0))
@@ -143,11 +144,11 @@ def _lower_bound(counts: PairCounts, start: Fit, potential: Float64, gap: float)
 
 
 def neighbour_swaps(counts: PairCounts, top: int, *, fitted: Fit | None = None) -> Iterator[RankSwap | None]:
-    """Yield the fewest votes that swap #1 and #2, #2 and #3, … #top and the next; None where none was found.
+    """Yield the fewest votes that swap #1 and #2, #2 and #3, … #top and the next; None where no such set was found.
 
     Raises:
         BadCounts: fewer than two models.
-        Disconnected, NotConverged: as `fit`.
+        Disconnected, NotConverged: as in `fit`.
     """
     start = fit(counts) if fitted is None else fitted
     order = np.argsort(-start.theta, kind="stable").tolist()
@@ -158,7 +159,7 @@ def neighbour_swaps(counts: PairCounts, top: int, *, fitted: Fit | None = None) 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Refit:
-    """A fit without some votes: int64[3P] dropped from each cell, their number, and θ without them."""
+    """A fit without some votes: int64[3P] votes dropped from each cell, their number, and θ without them."""
 
     dropped: Int64
     votes: int
@@ -166,7 +167,7 @@ class _Refit:
 
 
 class _Search:
-    """The search for one pair of models; cells are P pairs times (a wins, b wins, no winner)."""
+    """The search for one pair of models. A cell is one of P pairs with one of: a wins, b wins, no winner."""
 
     def __init__(self, counts: PairCounts, start: Fit, above: int, below: int) -> None:
         self._counts, self._start = counts, start
@@ -176,7 +177,7 @@ class _Search:
         self._at_start = self._order(start.theta, start.hessian)
 
     def linear_estimate(self) -> float:
-        """Return the number of votes that closes the gap to first order; infinite if all of them do not."""
+        """Return how many votes close the gap to first order; infinite if even all votes do not close the gap."""
         order, influence = self._at_start
         votes = self._votes[order]
         closed, gap = np.cumsum(votes * influence[order]), self._gap(self._start.theta)
@@ -188,7 +189,7 @@ class _Search:
 
     @single_blas_thread
     def smallest(self) -> RankSwap | None:
-        """Return the smallest set of all passes."""
+        """Return the smallest set found in all passes. None if no set swaps the models."""
         best: _Refit | None = None
         order = self._at_start[0]
         for _ in range(_PASSES):

@@ -26,8 +26,8 @@ class GroupedCounts:
     """Pair counts of all votes and of each group.
 
     Attributes:
-        whole: all votes, those without a group included.
-        groups: label → its votes, on the same axis, sorted by label; no empty group.
+        whole: all votes, including votes without a group.
+        groups: label → votes of the group, on the axis of `whole`, sorted by label; no empty group.
     """
 
     whole: PairCounts
@@ -36,12 +36,12 @@ class GroupedCounts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroupLeaderboard:
-    """The leaderboard of a group, or the reason why it has none.
+    """The leaderboard of a group, or the reason why there is none.
 
     Attributes:
-        label: of the group.
-        votes: votes of the group.
-        board: None if its votes have no estimate.
+        label: label of the group.
+        votes: number of votes of the group.
+        board: the leaderboard; None if the votes have no estimate.
         reason: the reason if `board` is None, else empty.
     """
 
@@ -63,7 +63,7 @@ def count_groups(
 
     Args:
         models: K names.
-        a, b, outcome: N codes, as `PairCounts.from_codes`.
+        a, b, outcome: N codes, as in `PairCounts.from_codes`.
         labels: names of the groups, each once.
         group: N positions in `labels`, −1 for a vote without a group.
 
@@ -90,13 +90,13 @@ def rate_groups(
     level: float = 0.95,
     least_share: float | None = 0.95,
 ) -> tuple[GroupLeaderboard, ...]:
-    """Rate every group by itself.
+    """Rate the votes of each group separately.
 
     Args:
         grouped: the counts.
-        anchor: as `compute_leaderboard`; a group in which the anchor is not rated has mean 1000.
+        anchor: as in `compute_leaderboard`; a group in which the anchor is not rated has mean 1000.
         level: coverage of the intervals.
-        least_share: as `compute_leaderboard`.
+        least_share: as in `compute_leaderboard`.
 
     Returns:
         One entry for each group, by votes descending, then by label.
@@ -130,7 +130,7 @@ def _group_codes(group: npt.ArrayLike, labels: Sequence[str]) -> Int64:
 
 
 def _cells(a: Int32, b: Int32, outcome: Int32, group: Int64, sizes: tuple[int, int]) -> tuple[Int32, Int32, Int64]:
-    """Return the ordered pairs that occur, and int64[groups, P, 4] votes by outcome."""
+    """Return the codes a and b of the P ordered pairs that occur, and their votes as int64[groups, P, 4 outcomes]."""
     size, groups = sizes
     keys = a.astype(np.int64) * size + b
     used = np.zeros(size * size, dtype=bool)

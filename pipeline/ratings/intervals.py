@@ -1,7 +1,8 @@
 """Points, Wald intervals and marginal rank ranges.
 
-Laws: SE, lower and upper are in the mean-zero gauge. An anchor shifts ratings and bounds after the intervals are
-computed: anchoring before makes the anchor's interval 0 and every other one wider (median 1.07×, at most 1.40×).
+Laws: standard errors and bounds are those of strengths with mean zero. An anchor shifts ratings and bounds after the
+intervals are computed: anchoring before makes the anchor's interval 0 wide and every other interval wider (median
+1.07×, at most 1.40×).
 
 Blind spot: rank ranges from marginal 95% intervals do not have 95% coverage; see `rank_sets`.
 """
@@ -30,9 +31,9 @@ class RatingIntervals:
 
     Attributes:
         rating: float64[K].
-        se: float64[K], standard error in the mean-zero gauge.
-        lower: float64[K].
-        upper: float64[K].
+        se: float64[K], standard error of a strength when the mean of all strengths is zero.
+        lower: float64[K], lower bound of the interval.
+        upper: float64[K], upper bound of the interval.
     """
 
     rating: Float64
@@ -41,7 +42,7 @@ class RatingIntervals:
     upper: Float64
 
     def shifted(self, points: float) -> RatingIntervals:
-        """Add points to ratings and bounds; standard errors stay."""
+        """Return a copy with points added to ratings and bounds; standard errors stay."""
         return RatingIntervals(self.rating + points, self.se, self.lower + points, self.upper + points)
 
 
@@ -63,7 +64,7 @@ class MarginalRanks:
 def wald_intervals(fit: Fit, *, level: float = 0.95) -> RatingIntervals:
     """Convert a fit to points: 1000 + θ · 400/ln 10 ± z · SE, with z = Φ⁻¹((1 + level) / 2).
 
-    The coverage is asymptotic, in the votes of each model.
+    The stated coverage holds in the limit of many votes for each model.
 
     Args:
         fit: θ and covariance in logits.
@@ -79,7 +80,7 @@ def wald_intervals(fit: Fit, *, level: float = 0.95) -> RatingIntervals:
 
 
 def standard_errors(covariance: Float64) -> Float64:
-    """Return the square roots of the diagonal; rounding can make a variance of 0 negative."""
+    """Return the square roots of the diagonal. A variance that rounding made negative counts as 0."""
     result: Float64 = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     return result
 
@@ -95,7 +96,7 @@ def wald_quantile(level: float) -> float:
 
 
 def marginal_ranks(shown: RatingIntervals) -> MarginalRanks:
-    """Return ranks and their ranges, which have marginal coverage only."""
+    """Return the ranks and their ranges. The ranges have marginal coverage only."""
     itself = shown.upper > shown.lower
     return MarginalRanks(
         rank=1 + _above(shown.rating, shown.rating),
@@ -105,6 +106,6 @@ def marginal_ranks(shown: RatingIntervals) -> MarginalRanks:
 
 
 def _above(values: Float64, bounds: Float64) -> Int64:
-    """Count the values strictly above each bound."""
+    """Return for each bound the number of values strictly above it."""
     result: Int64 = len(values) - np.searchsorted(np.sort(values), bounds, side="right")
     return result

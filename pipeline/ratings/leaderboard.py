@@ -1,7 +1,7 @@
 """The leaderboard: one row for each rated model, best first.
 
-Laws: only `Leaderboard.rounded` rounds; every model is a row or is listed in `unrated`; ranks come from unrounded
-numbers.
+Laws: only `Leaderboard.rounded` rounds; every model either has a row or is listed in `unrated`; ranks come from
+unrounded numbers.
 
 Not handled: which votes count (the caller's choice), and names for display.
 """
@@ -31,15 +31,15 @@ class Leaderboard:
     Attributes:
         models: the R rated models.
         rating: float64[R], points.
-        se: float64[R], points, mean-zero gauge.
-        lower: float64[R], points.
-        upper: float64[R], points.
+        se: float64[R], points, standard errors when the mean of all ratings is fixed.
+        lower: float64[R], points, lower bound of the interval.
+        upper: float64[R], points, upper bound of the interval.
         rank: int64[R], 1 is the best.
         rank_best: int64[R], as `MarginalRanks.best`.
         rank_worst: int64[R], as `MarginalRanks.worst`.
         votes: int64[R], battles counted, ties included.
         unrated: models without a rating, each with its reason.
-        gradient_norm: of the fit, in votes.
+        gradient_norm: the largest absolute component of the gradient of the fit, in votes.
         converged: always true, since an unconverged fit raises.
         iterations: Newton steps of the fit.
         joint: simultaneous rank sets, in the order of `models`; None if not computed.
@@ -61,11 +61,11 @@ class Leaderboard:
     joint: RankSets | None = None
 
     def shifted(self, points: float) -> Leaderboard:
-        """Add points to ratings and bounds; standard errors and ranks stay."""
+        """Return a copy with points added to ratings and bounds; standard errors and ranks stay."""
         return replace(self, rating=self.rating + points, lower=self.lower + points, upper=self.upper + points)
 
     def rounded(self) -> Leaderboard:
-        """Round the four columns in points to 0.01, half to even, on their shortest decimal form."""
+        """Return a copy with the four columns in points rounded to 0.01, half to even, in decimal arithmetic."""
         return replace(
             self,
             rating=_cents(self.rating),
@@ -88,16 +88,17 @@ def compute_leaderboard(
 
     Args:
         counts: the votes of one view.
-        anchor: a model and the points it is shown at; without it the mean of the rated models is 1000.
+        anchor: a model, and the points at which this model is shown; without an anchor the mean of the rated models is
+            1000.
         level: coverage of the intervals.
-        least_share: None requires all models to be comparable; else as `select_rated_models`.
-        reweight: as `fit`.
+        least_share: None requires all models to be comparable; else as in `select_rated_models`.
+        reweight: as in `fit`.
         joint: also compute simultaneous rank sets.
 
     Raises:
         BadCounts: no votes, fewer than two models, or an anchor that is not rated.
-        Disconnected: no finite estimate, or a component below `least_share`.
-        NotConverged: as `fit`.
+        Disconnected: no finite estimate, or the largest component has less than `least_share` of the votes.
+        NotConverged: as in `fit`.
     """
     rated, unrated = (counts, ()) if least_share is None else select_rated_models(counts, least_share=least_share)
     fitted = fit(rated, reweight=reweight)
@@ -124,14 +125,14 @@ def assemble_leaderboard(
     unrated: tuple[UnratedModel, ...] = (),
     joint: RankSets | None = None,
 ) -> Leaderboard:
-    """Sort rated models by a given fit and given intervals.
+    """Build the sorted leaderboard from a fit and its intervals.
 
     Args:
         models: K names, the axis of all other arguments.
-        fitted: their fit.
-        shown: ratings and intervals in points, in the mean-zero gauge.
+        fitted: the fit of these models.
+        shown: ratings and intervals in points, before the anchor's shift.
         votes: int64[K], battles.
-        anchor: as `compute_leaderboard`.
+        anchor: as in `compute_leaderboard`.
         unrated: models left out.
         joint: simultaneous rank sets.
 

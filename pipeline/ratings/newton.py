@@ -4,7 +4,7 @@ With W_ij the wins of i over j, N = W + Wᵀ and p_ij = 1 / (1 + exp(θ_j − θ
 information H = the Laplacian with weights N_ij p_ij (1 − p_ij).
 
 Laws: the likelihood never decreases; a result is returned only when the step and the gradient are both within
-tolerance, else `NotConverged` is raised. Callers pass checked, strongly connected W.
+tolerance, else `NotConverged` is raised. Callers pass a checked W whose win digraph is strongly connected.
 """
 
 import numpy as np
@@ -26,8 +26,8 @@ def maximise(
     """Maximise the likelihood from θ = 0, or from `start`.
 
     Args:
-        W: float64[K, K], strongly connected.
-        tolerance: on the step in logits, and on the gradient per battle of the model.
+        W: float64[K, K], wins of i over j, strongly connected.
+        tolerance: limit of the last step, in logits, and of each model's gradient divided by its battles.
         max_iterations: Newton steps before giving up.
         start: float64[K], mean zero.
 
@@ -62,23 +62,24 @@ def win_probability(theta: Float64) -> Float64:
 
 
 def information(W: Float64, theta: Float64) -> Float64:
-    """Return float64[K, K], N_ij p_ij (1 − p_ij), the edge weights of H."""
+    """Return float64[K, K], the weights N_ij p_ij (1 − p_ij) of the information: battles of i and j times p (1 − p)."""
     P = win_probability(theta)
     result: Float64 = (W + W.T) * P * P.T
     return result
 
 
 def laplacian(edges: Float64) -> Float64:
-    """Return float64[K, K], the Laplacian of a weighted graph: −weight off the diagonal, rows sum to zero."""
+    """Return the Laplacian matrix of a weighted graph, float64[K, K]: −weight off the diagonal, rows sum to zero."""
     result: Float64 = np.diag(edges.sum(axis=1)) - edges
     return result
 
 
 def solve_laplacian(hessian: Float64, right: Float64) -> Float64 | None:
-    """Solve H x = right in the gauge H + c·11ᵀ; None if that is singular in float64.
+    """Solve H x = right, where H is a Laplacian; return None if H + c·11ᵀ is singular in float64.
 
-    H is singular along 1, a common shift. c gives that direction the average curvature of H, so it does not affect the
-    condition number. Columns of `right` sum to zero, hence so do the solutions, for any c.
+    H is singular along 1 = (1, …, 1), a shift of all strengths. Adding c·11ᵀ removes that; c is the average curvature
+    of H, which leaves the condition number unchanged. Columns of `right` sum to zero, so the columns of x do too, for
+    any c.
     """
     gauge = np.trace(hessian) / len(hessian) ** 2
     try:
@@ -101,7 +102,7 @@ def _log_likelihood(W: Float64, theta: Float64) -> float:
 
 
 def _climb(W: Float64, theta: Float64, step: Float64) -> Float64 | None:
-    """Halve the step until the likelihood does not decrease; None if no length does."""
+    """Return θ after the step, which is halved until the likelihood does not decrease. None if no length works."""
     before = _log_likelihood(W, theta)
     floor = before - _ROUNDING * abs(before)
     for halving in range(_HALVINGS):

@@ -1,7 +1,7 @@
 """Pair counts: votes by pair of models and outcome, the sufficient statistic of a Bradley-Terry fit.
 
 Laws: sums are exact integers, so any split of the votes merges to the same counts; a tie and a "both bad" are half a
-win for each side (`win_matrix`); every constructor except the class itself returns the canonical form: a < b, sorted,
+win for each side (`win_matrix`). Every constructor except the class itself returns the canonical form: a < b, sorted,
 each pair once, no empty pair.
 
 Not handled: voters, times and style features (`battle_columns`).
@@ -33,15 +33,15 @@ class PairCounts:
     Attributes:
         models: the K model names, the axis of the codes; a model may have no votes.
         a: int32[P], code of the first model of each pair.
-        b: int32[P], code of the second.
+        b: int32[P], code of the second model.
         wins_a: int64[P], votes for a.
         wins_b: int64[P], votes for b.
         ties: int64[P], votes for neither.
         both_bad: int64[P], votes against both.
 
     Raises:
-        BadCounts: a negative, fractional or missing number, columns of different lengths, a code off the
-            axis, or a model against itself; the message names the pair and the row.
+        BadCounts: a negative, fractional or missing number, columns of different lengths, a code off the axis, or a
+            model against itself; the message names the pair and the row.
     """
 
     models: tuple[str, ...]
@@ -78,7 +78,7 @@ class PairCounts:
             outcome_counts: [P, 4], columns in the order of `OUTCOMES`.
 
         Raises:
-            BadCounts: as the class.
+            BadCounts: as for `PairCounts`.
         """
         table = np.asarray(outcome_counts)
         if table.ndim != 2 or table.shape[1] != len(OUTCOMES):
@@ -105,7 +105,7 @@ class PairCounts:
 
     @classmethod
     def from_labels(cls, model_a: Iterable[Any], model_b: Iterable[Any], winner: Iterable[Any]) -> PairCounts:
-        """Count N votes given as text; the axis is the sorted names.
+        """Count N votes given as text; the models are the sorted names.
 
         Raises:
             BadCounts: an unknown outcome, a name that is not text, or a model against itself, with its row.
@@ -114,10 +114,10 @@ class PairCounts:
 
     @staticmethod
     def merge(parts: Iterable[PairCounts]) -> PairCounts:
-        """Add counts on one model axis.
+        """Add up counts that have the same models in the same order.
 
         Raises:
-            BadCounts: no parts, or parts with different axes.
+            BadCounts: no parts, or parts with different models.
         """
         every = list(parts)
         if not every:
@@ -128,17 +128,17 @@ class PairCounts:
         return _canonical(every[0].models, a, b, np.concatenate([p.table() for p in every]))
 
     def minus(self, other: PairCounts) -> PairCounts:
-        """Subtract votes: defended counts are all counts minus the excluded ones.
+        """Return these counts without the votes of `other`, for example all votes without the excluded votes.
 
         Raises:
-            BadCounts: different axes, or more votes of a pair than it has.
+            BadCounts: `other` has other models, or more votes of a pair.
         """
         _same_axis(self, other, "other")
         a, b = np.concatenate([self.a, other.a]), np.concatenate([self.b, other.b])
         return _canonical(self.models, a, b, np.concatenate([self.table(), -other.table()]))
 
     def subset(self, codes: npt.ArrayLike) -> PairCounts:
-        """Keep only the models with these codes, and the votes between them."""
+        """Return the counts of only the models with these codes, and of the votes between them."""
         kept = np.unique(np.asarray(codes, dtype=np.int64))
         place = np.full(len(self.models), -1)
         place[kept] = np.arange(len(kept))
@@ -147,25 +147,25 @@ class PairCounts:
         return _canonical(names, place[self.a[rows]], place[self.b[rows]], self.table()[rows])
 
     def decisive(self) -> PairCounts:
-        """Keep only the votes that name a winner."""
+        """Return the counts of only the votes that have a winner."""
         none = np.zeros_like(self.ties)
         clear = replace(self, ties=none, both_bad=none)
         return _canonical(clear.models, clear.a, clear.b, clear.table())
 
     def table(self) -> Int64:
-        """Return int64[P, 4], columns in the order of `OUTCOMES`."""
+        """Return the votes of each pair, int64[P, 4], columns in the order of `OUTCOMES`."""
         return np.stack([self.wins_a, self.wins_b, self.ties, self.both_bad], axis=1)
 
     def win_matrix(self) -> Float64:
-        """Return float64[K, K]: W[i, j] = votes for i over j, ties and both bad half each."""
+        """Return float64[K, K]: votes for i over j, plus half of the pair's ties and "both bad" votes."""
         return self.decisive_matrix() + self.tie_matrix() / 2
 
     def decisive_matrix(self) -> Float64:
-        """Return float64[K, K]: votes for i over j that name a winner."""
+        """Return float64[K, K]: votes for i over j, without ties."""
         return add_to_matrix(len(self.models), (self.a, self.b, self.wins_a), (self.b, self.a, self.wins_b))
 
     def tie_matrix(self) -> Float64:
-        """Return float64[K, K], symmetric: votes between i and j that name no winner."""
+        """Return float64[K, K], symmetric: votes between i and j that have no winner."""
         none = self.ties + self.both_bad
         return add_to_matrix(len(self.models), (self.a, self.b, none), (self.b, self.a, none))
 
@@ -183,7 +183,7 @@ class PairCounts:
         return int(self.table().sum())
 
     def tie_share(self) -> float:
-        """Return the share of votes that name no winner.
+        """Return the share of votes that have no winner.
 
         Raises:
             BadCounts: there are no votes.
@@ -194,7 +194,7 @@ class PairCounts:
 
 
 def _counted(models: tuple[str, ...], a: CodedColumn, b: CodedColumn, outcome: CodedColumn) -> PairCounts:
-    """Count N votes whose codes are known to be on their axes."""
+    """Return the counts of N votes whose codes were checked before."""
     pairs, table = count_by_pair(a, b, outcome, len(models))
     first, second = np.divmod(pairs, max(len(models), 1))
     if (first == second).any():

@@ -1,6 +1,6 @@
-"""Sums over pairs of models, for `pair_counts`: votes → rows by pair → matrices. Inputs are already checked.
+"""Sums over pairs of models, for `pair_counts`: votes → rows by pair → matrices.
 
-Law: sums are in int64, so they do not depend on the order of the votes.
+Law: sums are in int64, so they do not depend on the order of the votes. Inputs are already checked.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +21,11 @@ _VOTES_FOR_THREADS = 200_000
 
 
 def count_by_pair(a: CodedColumn, b: CodedColumn, outcome: CodedColumn, size: int) -> tuple[Int64, Int64]:
-    """Count N votes by ordered pair: the keys a·K + b, and int64[P, 4] by outcome."""
+    """Count N votes by ordered pair.
+
+    Returns:
+        The keys a·K + b of the P pairs that occur, and their votes by outcome, int64[P, 4].
+    """
     cells = size * size * _CELLS
     if cells <= _DENSE_CELLS:
         dense = _dense((a, b, outcome), size).reshape(-1, _CELLS)
@@ -35,7 +39,7 @@ def count_by_pair(a: CodedColumn, b: CodedColumn, outcome: CodedColumn, size: in
 
 
 def _keys(columns: tuple[CodedColumn, CodedColumn, CodedColumn], size: int, rows: slice) -> Int64:
-    """(a·K + b)·4 + outcome; the small tables are multiplied, the rows only added."""
+    """Return (a·K + b)·4 + outcome of each row; multiplies the small tables only, so that rows are only added."""
     scales = (size * _CELLS, _CELLS, 1)
     first, second, third = (
         (column.table.astype(np.int64) * scale).take(column.position[rows])
@@ -47,7 +51,7 @@ def _keys(columns: tuple[CodedColumn, CodedColumn, CodedColumn], size: int, rows
 
 
 def _dense(columns: tuple[CodedColumn, CodedColumn, CodedColumn], size: int) -> Int64:
-    """Count the votes of every cell, in two threads (numpy releases the interpreter lock)."""
+    """Count the votes of every cell (ordered pair, outcome) in two threads; numpy releases the interpreter lock."""
     cells, votes = size * size * _CELLS, len(columns[0].position)
     if votes < _VOTES_FOR_THREADS:
         return np.bincount(_keys(columns, size, slice(None)), minlength=cells)
@@ -60,7 +64,7 @@ def _dense(columns: tuple[CodedColumn, CodedColumn, CodedColumn], size: int) -> 
 def merge_unordered_pairs(
     a: npt.NDArray[Any], b: npt.NDArray[Any], table: Int64, size: int
 ) -> tuple[Int32, Int32, Int64]:
-    """Sum rows to one per unordered pair: a < b (wins swapped where needed), sorted, no empty pair."""
+    """Sum rows to one row for each unordered pair: a < b (wins swapped where needed), sorted, no empty pair."""
     mirrored = np.where((a > b)[:, None], table[:, [1, 0, 2, 3]], table)
     keys = np.minimum(a, b).astype(np.int64) * size + np.maximum(a, b)
     pairs, row = np.unique(keys, return_inverse=True)

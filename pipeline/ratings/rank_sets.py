@@ -1,12 +1,12 @@
 """Rank sets with simultaneous coverage: with probability 95% every model's set contains its true rank.
 
-Of 129 marginal 95% intervals about six miss. Here one critical value c serves all pairs: the 95% quantile, over draws d
-of N(0, V), of the maximum over pairs of |d_i − d_j| / SE(θ_i − θ_j). Model j is above i if (θ_j − θ_i) / SE > c; the
-set of i is 1 + #{j above i} … K − #{j below i} (Mogstad, Romano, Shaikh & Wilhelm 2024, "Inference for Ranks", Review
-of Economic Studies 91, the one-step version).
+Of 129 marginal 95% intervals about six miss. Here one critical value c serves all pairs: the 95% quantile of the
+maximum over pairs of |d_i − d_j| / SE(θ_i − θ_j), over random draws d from N(0, V), where V is the covariance of the
+strengths θ. Model j is above i if (θ_j − θ_i) / SE > c; the rank set of i is 1 + #{j above i} … K − #{j below i}
+(Mogstad, Romano, Shaikh & Wilhelm 2024, "Inference for Ranks", Review of Economic Studies 91, the one-step version).
 
-Laws: differences are tested, so correlation between models counts; the same seed gives the same sets; the order of the
-models changes c within its Monte Carlo error only.
+Laws: differences are tested, so the correlation between models is used; the same seed gives the same sets; the order of
+the models changes c only within its Monte Carlo error.
 
 Blind spots: the coverage is that of a normal θ with this covariance (use a clustered fit where voters are known); a
 pair with SE 0 (all votes are ties) is never separated.
@@ -31,9 +31,9 @@ class RankSets:
     """Rank sets [best, worst] with simultaneous coverage.
 
     Attributes:
-        best: int64[K], 1 is the top.
-        worst: int64[K].
-        critical: c, the |t| above which two models are separated.
+        best: int64[K], best rank in the set of each model; 1 is the top.
+        worst: int64[K], worst rank in the set of each model.
+        critical: c: two models are separated if their difference exceeds c standard errors.
         level: the joint coverage.
     """
 
@@ -50,11 +50,11 @@ def simultaneous_rank_sets(fitted: Fit, *, level: float = 0.95, draws: int = _DR
     Args:
         fitted: θ and covariance.
         level: joint coverage, between 0 and 1.
-        draws: from N(0, V); 10,000 give c within ±.02.
-        seed: of the draws.
+        draws: number of random draws; 10,000 give the critical value within ±.02.
+        seed: seed of the draws.
 
     Raises:
-        BadCounts: a level outside (0, 1), or too few draws for that quantile.
+        BadCounts: a level outside (0, 1), or too few draws for that level.
     """
     validation.require_level(level)
     if draws * (1 - level) < 1:
@@ -70,7 +70,7 @@ def simultaneous_rank_sets(fitted: Fit, *, level: float = 0.95, draws: int = _DR
 
 
 def _largest_t(V: Float64, se: Float64, draws: int, seed: int) -> Float64:
-    """float64[draws], the largest |t| over pairs of each draw."""
+    """Return for each random draw the largest |t| over all pairs, float64[draws]."""
     values, vectors = eigh(V)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     normal = np.random.default_rng(seed).standard_normal((len(V), draws))

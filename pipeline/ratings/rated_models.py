@@ -1,8 +1,9 @@
 """Selects the models that can be rated together, and states why the others are not rated.
 
-Law: a model that lost its only three votes must not block the board, for an attacker could add one at will; a board
-that falls apart must not be published. So the strongly connected component with most votes is rated if it has at least
-`least_share` of all votes, and every other model is listed with its reason; below that share nothing is rated.
+Law: the strongly connected component with most votes is rated if it has at least `least_share` of all votes, and every
+other model is listed with its reason; below that share nothing is rated. Why: a model that lost its only three votes
+must not block the board, since an attacker could add such models at will; but a board that falls apart must not be
+published.
 
 Not handled: whether the fit converges (`bradley_terry.fit`).
 """
@@ -27,14 +28,14 @@ class UnratedModel:
 def select_rated_models(
     counts: PairCounts, *, least_share: float = 0.95
 ) -> tuple[PairCounts, tuple[UnratedModel, ...]]:
-    """Keep the strongly connected component with most votes.
+    """Return the votes between the models of the largest strongly connected component, and the models left out.
 
     Args:
         counts: all votes of the view.
-        least_share: the least share of all votes that must be among its models.
+        least_share: the least share of all votes that must be between these models.
 
     Returns:
-        The counts among its models, and the models left out, in axis order.
+        The counts between the models kept, and the models left out, in the order of `counts.models`.
 
     Raises:
         BadCounts: there are no votes.

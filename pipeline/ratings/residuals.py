@@ -1,4 +1,4 @@
-"""Residuals of single votes, for estimates that pair counts are not enough for."""
+"""Residuals of single votes, for estimates that need more than pair counts."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ OUTCOME_SCORES = np.array([1.0, 0.0, 0.5, 0.5])
 
 
 def residuals(theta: Float64, a: Int32, b: Int32, outcome: Int32) -> Float64:
-    """Return float64[N], y − p for model a, with p = P(a beats b)."""
+    """Return y − p of each vote, float64[N]: y is the score of model a (1, ½ or 0), and p = P(a beats b)."""
     # exp overflows above 709; p is 0 in float64 long before.
     p = 1.0 / (1.0 + np.exp(np.minimum(theta[b] - theta[a], 700.0)))
     result: Float64 = OUTCOME_SCORES[outcome] - p

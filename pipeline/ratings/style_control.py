@@ -1,14 +1,15 @@
 """Style control: ratings adjusted for the style of the answers.
 
-Model: logit P(a beats b) = θ_a − θ_b + Σ_f γ_f z_f / sd_f, with z_f = (s_a − s_b) / (s_a + s_b + 1) for the counts s of
-a style feature and sd_f the root mean square of z_f over the fitted votes, so γ_f is the effect of one standard
-deviation of the feature in logits. z is not centred, so that swapping the sides of a vote changes nothing; where sides
-are drawn at random its mean is near 0. The model follows Li, Angelopoulos & Chiang 2024 ("Does style matter?", LMSYS);
-the fit is the unpenalised maximum likelihood over all votes. A published ridge shrinks γ of length from .1615 to .0143
-and moves ratings by up to 35 points. The covariance is the sandwich over (θ, γ).
+Model: logit P(a beats b) = θ_a − θ_b + Σ_f γ_f z_f / sd_f. For each style feature f, s_a and s_b are its counts in the
+two answers, z_f = (s_a − s_b) / (s_a + s_b + 1), and sd_f is the root mean square of z_f over the fitted votes. So γ_f
+is the effect of one standard deviation of the feature, in logits. z is not centred, so that swapping the sides of a
+vote changes nothing; where sides are drawn at random its mean is near 0. The model follows Li, Angelopoulos & Chiang
+2024 ("Does style matter?", LMSYS); the fit is the unpenalised maximum likelihood over all votes. A published ridge
+shrinks γ of length from .1615 to .0143 and moves ratings by up to 35 points. The covariance is the sandwich over (θ,
+γ).
 
 Laws: an unconverged fit is never returned; a feature that is collinear with the models or other features, or that
-separates the votes, is an error that names it.
+separates the votes, is an error that names the feature.
 
 Not handled: votes without style counts (the caller leaves them out).
 """
@@ -39,15 +40,15 @@ _BLOCK = 65_536
 def style_contrast(
     style_a: Sequence[npt.ArrayLike], style_b: Sequence[npt.ArrayLike], features: Sequence[str] = STYLE_FEATURES
 ) -> Float64:
-    """Return z = (s_a − s_b) / (s_a + s_b + 1), float64[N, F] in (−1, 1).
+    """Return z = (s_a − s_b) / (s_a + s_b + 1) for the counts s_a, s_b of each feature: float64[N, F] in (−1, 1).
 
     Args:
         style_a, style_b: F columns of N counts, of the answer of model a and of model b.
         features: F names.
 
     Raises:
-        BadCounts: a count that is negative, NaN or infinite, or a column of another length; names the feature, the
-            side and the row.
+        BadCounts: a count that is negative, NaN or infinite, or a column of another length; names the feature, the side
+            and the row.
     """
     left, right = list(style_a), list(style_b)
     if not len(left) == len(right) == len(features):
@@ -85,19 +86,19 @@ def fit_style(
 
     Args:
         models: K names.
-        a, b, outcome: N codes, as `PairCounts.from_codes`.
-        z: float64[N, F], as `style_contrast`.
+        a, b, outcome: N codes, as in `PairCounts.from_codes`.
+        z: float64[N, F], from `style_contrast`.
         features: F names.
         voter: N whole numbers, the voter of each vote, −1 if unknown. The covariance is clustered by voter
-            (`clustered_sandwich`); by default each vote is a cluster.
-        reweight: as `fit`.
+            (`clustered_sandwich`); without `voter` each vote is a cluster.
+        reweight: as in `fit`.
 
     Raises:
-        BadCounts: as `PairCounts.from_codes`; or z of a wrong shape, NaN or infinite, with feature and row.
+        BadCounts: as in `PairCounts.from_codes`; or z of a wrong shape, NaN or infinite, with feature and row.
         Disconnected: the win digraph is not strongly connected.
         Collinear: a feature is determined by the models or other features.
         Separated: a feature has no finite coefficient.
-        NotConverged: as `fit`.
+        NotConverged: as in `fit`.
     """
     counts = PairCounts.from_codes(models, a, b, outcome)
     names = tuple(features)

@@ -1,8 +1,8 @@
 """Newton on the likelihood of ratings and style coefficients.
 
-Laws: a step is halved where it overshoots the maximum along it; a fit is returned only when the step and the gradient
-are both within tolerance; a feature without a finite coefficient of its own raises an error that names it. Callers pass
-checked votes with a strongly connected win digraph.
+Laws: a step is halved where it overshoots the maximum along its direction; a fit is returned only when the step and the
+gradient are both within tolerance; a feature that has no finite coefficient raises an error that names the feature.
+Callers pass checked votes with a strongly connected win digraph.
 """
 
 from collections.abc import Callable
@@ -31,11 +31,12 @@ class StyleFit:
     """A converged fit with style control.
 
     Attributes:
-        ratings: θ of the models, adjusted for style, with its covariance; `hessian` is the profile information of θ.
+        ratings: strengths θ of the models, adjusted for style, with covariance; its `hessian` is the profile
+            information of θ.
         features: F names.
         coefficients: float64[F], logits per standard deviation of the feature.
         covariance: float64[F, F], sandwich covariance of the coefficients.
-        scale: float64[F], the standard deviations, as root mean squares of z.
+        scale: float64[F], the standard deviation of each feature, as root mean square over the votes.
     """
 
     ratings: Fit
@@ -45,7 +46,7 @@ class StyleFit:
     scale: Float64
 
     def coefficient_intervals(self, level: float = 0.95) -> tuple[Float64, Float64]:
-        """Return the Wald interval of each coefficient as two float64[F].
+        """Return the lower and the upper bound of each coefficient's Wald interval, float64[F] each.
 
         Raises:
             BadCounts: `level` is not between 0 and 1.
@@ -58,7 +59,10 @@ ClusterScatter = Callable[[Float64, Float64], Float64]
 
 
 class StyleNewton:
-    """Newton over (θ, γ); after two passes the factored information is reused while steps shrink tenfold."""
+    """Newton over the strengths θ and the style coefficients γ.
+
+    After two passes the factored information is reused while each step is less than a tenth of the last.
+    """
 
     def __init__(self, rows: VoteRows, names: tuple[str, ...], scale: Float64, weight: Float64, size: int) -> None:
         self._rows, self._names, self._scale, self._weight = rows, names, scale, weight
@@ -78,11 +82,11 @@ class StyleNewton:
 
         Args:
             start: the fit without style.
-            clusters: (θ, γ) → Σ over clusters of s sᵀ, float64[K + F, K + F], on the scale of z; without it every vote
-                is a cluster of its own.
+            clusters: function of (θ, γ) that returns Σ s sᵀ over clusters, where s is the sum of the scores of a
+                cluster's votes: float64[K + F, K + F], for unscaled features. Without it every vote is a cluster.
 
         Raises:
-            Collinear, Separated, NotConverged: as `fit_style`.
+            Collinear, Separated, NotConverged: as in `fit_style`.
         """
         at = np.concatenate([start.theta, np.zeros(len(self._names))])
         step, slope, length = np.zeros_like(at), 0.0, np.inf
@@ -129,7 +133,7 @@ class StyleNewton:
         return result
 
     def _factor(self, sums: GramBlocks, step: Float64) -> tuple[Float64, bool]:
-        """Return the Cholesky factor of the information in the gauge H + c·11ᵀ, or raise why there is none."""
+        """Return the Cholesky factor of the information plus c·11ᵀ, as scipy's `cho_factor`; raise if none exists."""
         matrix = self._matrix(sums)
         self._require_distinct(matrix, step)
         models = slice(0, self._size)
@@ -141,7 +145,7 @@ class StyleNewton:
         return factor
 
     def _require_distinct(self, matrix: Float64, step: Float64) -> None:
-        """Raise for a feature that the models and the features before it determine."""
+        """Raise `Collinear` for a feature that the models and the features before it determine."""
         size = self._size
         alone = np.diag(matrix)[size:].copy() if self._alone is None else self._alone
         left = _profile_information(matrix, size)
@@ -182,7 +186,7 @@ class StyleNewton:
         return result
 
     def _no_maximum(self, step: Float64, passes: int, gradient: Float64) -> Separated | NotConverged:
-        """Return the error for a missing maximum; names the feature if it separates the votes."""
+        """Return the error for a missing maximum: `Separated` with the separating feature, else `NotConverged`."""
         direction = step[self._size :]
         if direction.any() and self._rows.separated_along(step[: self._size], direction / self._scale):
             name = self._names[int(np.abs(direction).argmax())]
@@ -196,7 +200,10 @@ class StyleNewton:
 
 
 def _profile_information(matrix: Float64, size: int) -> Float64 | None:
-    """Return the information of the features with θ profiled out, D − Cᵀ L⁺ C; None if L is singular."""
+    """Return the information about the features after maximising over θ: D − Cᵀ L⁺ C. None if L is singular.
+
+    L, C and D are the blocks of `matrix`: models × models, models × features, features × features.
+    """
     L, C = matrix[:size, :size], matrix[:size, size:]
     try:
         factor = cho_factor(L + np.trace(L) / size**2, check_finite=False)

@@ -26,7 +26,7 @@ def require_level(level: float) -> None:
 
 
 def model_names(models: Sequence[str]) -> tuple[str, ...]:
-    """Return the names as a tuple; each must be a non-empty text and occur once."""
+    """Return the names as a tuple. Each must be a non-empty text and occur once."""
     names = tuple(models)
     seen: set[str] = set()
     for code, name in enumerate(names):
@@ -39,7 +39,7 @@ def model_names(models: Sequence[str]) -> tuple[str, ...]:
 
 
 def codes(values: npt.ArrayLike, what: str, size: int) -> Int32:
-    """Return int32[P]; each must be a code in [0, size)."""
+    """Return the values as int32[P]. Each must be a code in [0, size)."""
     array = whole_numbers(values, what)
     # Minimum and maximum are enough for valid columns, however long.
     if array.size and not 0 <= array.min() <= array.max() < size:
@@ -49,7 +49,7 @@ def codes(values: npt.ArrayLike, what: str, size: int) -> Int32:
 
 
 def counts(values: npt.ArrayLike, what: str, names: Sequence[str], a: Int32, b: Int32) -> Int64:
-    """Return int64[P]; each must be a whole number of votes, at least 0."""
+    """Return the values as int64[P]. Each must be a whole number of votes, at least 0."""
     array = whole_numbers(values, what)
     if array.shape != a.shape:
         raise BadCounts(f"expected {len(a)} rows of {what}, got shape {array.shape}")
@@ -70,7 +70,7 @@ def refuse_self_pairs(a: Int32, b: Int32, names: Sequence[str]) -> None:
 
 
 def square_matrix(values: npt.ArrayLike, what: str, names: Sequence[str | int] | None) -> Float64:
-    """Return float64[K, K]; entries must be finite and ≥ 0, and the diagonal 0."""
+    """Return the values as float64[K, K]. Entries must be finite and ≥ 0, and the diagonal 0."""
     try:
         array = np.array(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -89,7 +89,7 @@ def square_matrix(values: npt.ArrayLike, what: str, names: Sequence[str | int] |
 
 
 def whole_numbers(values: npt.ArrayLike, what: str) -> npt.NDArray[Any]:
-    """Return a one-dimensional array of whole numbers, in its own type."""
+    """Return the values as a one-dimensional array. Each must be a whole number; the type of the array stays."""
     array = np.asarray(values)
     if array.ndim != 1:
         raise BadCounts(f"expected {what} to have one dimension, got shape {array.shape}")

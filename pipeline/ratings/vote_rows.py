@@ -24,7 +24,9 @@ _CENTRED = np.array([0.5, -0.5, 0.0, 0.0])
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GramBlocks:
-    """Σ over votes of u·(e_a − e_b, z)(e_a − e_b, z)ᵀ, as blocks.
+    """The three blocks of Σ u·x xᵀ over votes, where x = (e_a − e_b, z) joins a vote's models a, b and its features z.
+
+    u is a weight of the vote, e_a the unit vector of model a, and P the number of pairs.
 
     Attributes:
         pairs: float64[P], Σ u of each pair.
@@ -41,11 +43,13 @@ class GramBlocks:
 class LikelihoodSums:
     """Derivatives of the log-likelihood at (θ, γ), by pair and feature.
 
+    Of each vote, w is the weight, y the score of the first model (1, ½ or 0), p its expected score, and z the features.
+
     Attributes:
         pairs: float64[P], Σ w (y − p) of each pair, for its first model.
         features: float64[F], Σ w (y − p) z.
-        information: blocks with u = w p (1 − p), if asked for.
-        scatter: blocks with u = w² (y − p)², if asked for.
+        information: `GramBlocks` with u = w p (1 − p), None unless asked for.
+        scatter: `GramBlocks` with u = w² (y − p)², None unless asked for.
     """
 
     pairs: Float64
@@ -55,10 +59,10 @@ class LikelihoodSums:
 
 
 def required(sums: GramBlocks | None) -> GramBlocks:
-    """Return blocks that were asked for.
+    """Return the given sums, which must not be None.
 
     Raises:
-        ValueError: they were not.
+        ValueError: the sums are None, since `VoteRows.sums_at` was not asked to compute them.
     """
     if sums is None:
         raise ValueError("expected blocks that were asked for in `VoteRows.sums_at`, got none")
@@ -66,15 +70,21 @@ def required(sums: GramBlocks | None) -> GramBlocks:
 
 
 class VoteRows:
-    """N votes sorted by pair.
+    """N votes sorted by pair, each with F features.
 
     Attributes:
-        low, high: int64[P], the models of each pair, low < high.
-        votes: int64[P], votes of each pair.
+        low, high: int64[P], codes of the two models of each pair, low < high.
+        votes: int64[P], number of votes of each pair.
     """
 
     def __init__(self, a: Int32, b: Int32, outcome: Int32, z: Float64, size: int) -> None:
-        """Sort N votes with features z, float64[N, F]."""
+        """Sort N votes by pair.
+
+        Args:
+            a, b, outcome: int32[N] codes of the models and the outcome.
+            z: float64[N, F], features.
+            size: K, the number of models.
+        """
         keys = np.minimum(a, b).astype(np.int64) * size + np.maximum(a, b)
         order = _stable_order(keys, size * size)
         keys = keys[order]
@@ -93,7 +103,7 @@ class VoteRows:
         np.multiply(z.take(order, axis=0).T, side, out=self._z[:, rows])
 
     def _block_slices(self) -> Iterator[tuple[slice, slice]]:
-        """Yield the pairs and the rows of each block."""
+        """Yield for each block the slice of its pairs and the slice of its votes."""
         end, pairs = len(self._centred), len(self._starts)
         cuts = [0]
         if pairs:
@@ -105,20 +115,21 @@ class VoteRows:
                 yield slice(first, last), slice(int(edges[first]), int(edges[last]))
 
     def second_moments(self) -> Float64:
-        """Return float64[F], the mean of z² over the votes."""
+        """Return float64[F], the mean of the squared feature over all votes."""
         result: Float64 = np.einsum("fn,fn->f", self._z, self._z) / max(self._z.shape[1], 1)
         return result
 
     def sums_at(
         self, theta: Float64, gamma: Float64, weight: Float64, *, information: bool = False, scatter: bool = False
     ) -> LikelihoodSums:
-        """Compute the sums at (θ, γ) in one pass over the votes.
+        """Compute the derivatives of the log-likelihood at (θ, γ) in one pass over the votes.
 
         Args:
-            theta: float64[K].
-            gamma: float64[F], on the scale of z.
+            theta: float64[K], strengths of the models.
+            gamma: float64[F], coefficients of the features.
             weight: float64[P], the weight of each vote of a pair.
-            information, scatter: whether to compute these blocks.
+            information: compute `LikelihoodSums.information` too.
+            scatter: compute `LikelihoodSums.scatter` too.
         """
         difference = theta[self.low] - theta[self.high]
 
@@ -163,10 +174,11 @@ class VoteRows:
         )
 
     def separated_along(self, theta: Float64, gamma: Float64) -> bool:
-        """Return whether the direction (θ, γ) separates the votes: it contradicts none and agrees with some.
+        """Return whether the direction (θ, γ) predicts no vote wrongly and at least one vote rightly.
 
-        Then the likelihood has no maximum, since it increases along the direction without bound (Albert & Anderson
-        1984, "On the existence of maximum likelihood estimates in logistic regression models", Biometrika 71).
+        Then the votes are separated: the likelihood increases along the direction without bound and has no maximum
+        (Albert & Anderson 1984, "On the existence of maximum likelihood estimates in logistic regression models",
+        Biometrika 71).
         """
         difference = theta[self.low] - theta[self.high]
         eta = np.repeat(difference, self.votes) + gamma @ self._z
@@ -198,7 +210,10 @@ def _sum(arrays: list[Float64]) -> Float64:
 
 
 def _stable_order(keys: Int64, end: int) -> npt.NDArray[np.intp]:
-    """Sort by 16 bits at a time, which numpy does by radix sort, ten times as fast as its merge sort."""
+    """Return the positions that sort the keys.
+
+    Sorts 16 bits at a time, by numpy's radix sort: ten times as fast as its merge sort.
+    """
     order = np.argsort((keys & 0xFFFF).astype(np.uint16), kind="stable")
     for shift in range(16, max(end - 1, 1).bit_length(), 16):
         digit = ((keys >> shift) & 0xFFFF).astype(np.uint16)

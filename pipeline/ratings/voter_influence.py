@@ -1,11 +1,12 @@
 """The influence of each voter on the ratings.
 
-To first order, dropping a voter's votes changes θ by −H⁺ s, s the sum of the voter's scores (y − p)(e_a − e_b) (Cook &
-Weisberg 1982). For the voters that are reported, `exact` is the change of an exact refit without their votes.
+To first order, dropping a voter's votes changes θ by −H⁺ s, where H is the information matrix and s the sum of (y −
+p)(e_a − e_b) over the voter's votes, with y − p the residual and e_a the unit vector of model a (Cook & Weisberg 1982).
+For the voters that are reported, `exact` is the change of an exact refit without their votes.
 
 Law: votes without a voter are never reported. Sums over voters are one sparse product, without a loop over votes.
 
-Blind spot: each of many coordinated voters has little influence; detectors look for those.
+Blind spot: each of many coordinated voters has little influence; detectors look for such groups.
 """
 
 from dataclasses import dataclass
@@ -35,11 +36,11 @@ class VoterInfluence:
     """A voter and the model whose rating the voter's votes change most.
 
     Attributes:
-        voter: its number, as given.
+        voter: number of the voter, as given.
         votes: votes of the voter.
         model: the model whose rating changes most.
-        points: rating with the votes minus rating without them, to first order.
-        exact: the same by an exact refit; None if the other votes have no estimate.
+        points: rating with the voter's votes minus rating without them, to first order.
+        exact: the same difference by an exact refit; None if the other votes have no estimate.
     """
 
     voter: int
@@ -101,7 +102,7 @@ def most_influential_voters(
 
 
 def _largest_shifts(scores: csr_array, hessian: Float64) -> tuple[Int64, Float64]:
-    """Return for each voter the model whose rating changes most, and the change in points."""
+    """Return for each voter the model whose rating changes most, and that change in points."""
     size = len(hessian)
     inverse = inv(hessian + np.trace(hessian) / size**2)
     voters = scores.shape[0]

@@ -2,8 +2,8 @@
 
 Law: a finite Bradley-Terry estimate exists exactly when the digraph "i won a vote against j" is strongly connected
 (Ford 1957, "Solution of a ranking problem from binary comparisons", Amer. Math. Monthly 64(8)). A tie counts as half a
-win, so it is an edge both ways. Components are never joined: a pseudo-inverse over two of them gives a plausible
-standard error of 24 points for an arbitrary order.
+win, so a tie is an edge both ways. Components are never rated together: the pseudo-inverse over two components gives a
+plausible standard error of 24 points for an arbitrary order.
 """
 
 from collections.abc import Sequence
@@ -67,7 +67,7 @@ def largest_component(W: Float64) -> tuple[Int64, float]:
 
 
 def require_strongly_connected(W: Float64, names: Sequence[str | int] | None = None) -> None:
-    """Raise unless the counts have a finite estimate.
+    """Raise unless the win digraph is strongly connected, so that a finite estimate exists.
 
     Raises:
         Disconnected: lists the components by name, or by code without names.

@@ -2,16 +2,16 @@
 
 A provider tests N variants whose true qualities are normal with standard deviation τ around the family mean, scores
 each with standard error s, and releases the best. With E_N the expected maximum of N standard normals, the expected
-score of the best above the family mean is the sum of
+score of the best variant, above the family mean, is the sum of
     legitimate gain   E_N τ² / √(s² + τ²)     the selected variant is better
     winner's curse    E_N s² / √(s² + τ²)     its score was lucky
-(order statistics of a normal; Efron 2011, "Tweedie's formula and selection bias", J. Amer. Statist. Assoc. 106).
-One formula explains a published dispute: +100 points at N = 10 is a pool with σ = 65, nearly all of it τ; "+11 after
-50 tests and 3,000 votes" is τ = 0, all of it luck.
+(order statistics of a normal; Efron 2011, "Tweedie's formula and selection bias", J. Amer. Statist. Assoc. 106). The
+formula explains both sides of a published dispute: +100 points at N = 10 means scores with standard deviation 65,
+nearly all of it τ; "+11 after 50 tests and 3,000 votes" means τ = 0, all of it luck.
 
 Estimates without the curse, at N = 27, s = 6.3, τ = 0 (bias / root mean square error; uncorrected 12.6 / 13.0):
     shrink_to_family_mean   all N scores known: empirical Bayes      1.7 / 3.0
-    debias_known_n          N, s and τ known: y − curse              0 / 3.2
+    debias_known_n          N, s and τ known: score − curse          0 / 3.2
     without_votes_before    only votes cast after the selection      0 / 6.3
 A conditional maximum-likelihood estimate (truncated normal) has −11 / 23 there and is not offered.
 
@@ -84,7 +84,7 @@ def standard_error(votes: float, tie_share: float = 0.0) -> float:
 
 @dataclass(frozen=True, slots=True)
 class SelectionGain:
-    """The expected best of N scores above the family mean, in points.
+    """The expected score of the best of N variants minus the family mean, in points, as two parts.
 
     Attributes:
         legitimate: the part that is quality.
@@ -96,15 +96,15 @@ class SelectionGain:
 
     @property
     def total(self) -> float:
-        """Their sum, the observed gain."""
+        """The sum of both parts, the gain that is observed."""
         return self.legitimate + self.curse
 
 
 def selection_gain(n: int, se: float, tau: float) -> SelectionGain:
-    """Return the expected gain of the best of N.
+    """Return how far the best of N scores is expected above the family mean.
 
     Args:
-        n: variants tested.
+        n: number of variants tested.
         se: standard error of one score, points.
         tau: standard deviation of the variants' true qualities, points.
 
@@ -122,18 +122,19 @@ def debias_known_n(score: float, n: int, se: float, tau: float = 0.0) -> float:
     """Return the released model's score minus the winner's curse of N tests.
 
     Raises:
-        BadCounts: as `selection_gain`.
+        BadCounts: as in `selection_gain`.
     """
     return score - selection_gain(n, se, tau).curse
 
 
 def debiased_se(n: int, se: float, tau: float = 0.0) -> float:
-    """Return the standard error of `debias_known_n`: √((s⁴ Var[max of N] + s² τ²) / (s² + τ²)), which is s at N = 1.
+    """Return the standard error of `debias_known_n`: √((s⁴ Var[max of N] + s² τ²) / (s² + τ²)), where s is `se`.
 
-    The maximum of many normals varies less than one of them: at N = 27 and τ = 0 the result is s / 2.
+    At N = 1 the result is s. The maximum of many normals varies less than a single normal: at N = 27 and τ = 0 the
+    result is s / 2.
 
     Raises:
-        BadCounts: as `selection_gain`.
+        BadCounts: as in `selection_gain`.
     """
     _require_spread("se", se)
     _require_spread("tau", tau)
@@ -148,8 +149,8 @@ class ShrunkScores:
     Attributes:
         scores: float64[N], points.
         se: float64[N], posterior standard errors.
-        mean: of the family.
-        tau: estimated standard deviation of true qualities.
+        mean: mean of the family.
+        tau: estimated standard deviation of the true qualities.
     """
 
     scores: Float64
@@ -161,12 +162,12 @@ class ShrunkScores:
 def shrink_to_family_mean(scores: npt.ArrayLike, se: npt.ArrayLike) -> ShrunkScores:
     """Return empirical-Bayes estimates of a family of variants (normal means).
 
-    τ² is the moment estimate of DerSimonian & Laird 1986 (Controlled Clinical Trials 7); with equal errors it is
-    max(0, variance − s²). The posterior mean of the best score needs no further correction for the selection.
+    τ² is the moment estimate of DerSimonian & Laird 1986 (Controlled Clinical Trials 7); with equal errors it is max(0,
+    variance − s²). The posterior mean of the best score needs no further correction for the selection.
 
     Args:
         scores: float64[N], one for each variant, released or not.
-        se: float64[N], their standard errors, above 0; or one for all.
+        se: float64[N], standard errors of the scores, above 0; or one number for all.
 
     Raises:
         BadCounts: fewer than two scores, a score that is not finite, or an error not above 0, with its position.
@@ -197,7 +198,7 @@ def _spread(y: Float64, s: Float64) -> float:
 
 
 def without_votes_before(counts: PairCounts, before: PairCounts, model: str) -> PairCounts:
-    """Leave out the votes on a model that were cast before its selection.
+    """Return the votes without those on a model that were cast before the model was selected.
 
     Args:
         counts: all votes.
@@ -216,9 +217,10 @@ def without_votes_before(counts: PairCounts, before: PairCounts, model: str) -> 
 
 
 def mismatch_z(tested: float, se_tested: float, released: float, se_released: float, curse: float = 0.0) -> float:
-    """Return z for "the released model is not the tested one": (tested − released − curse) / √(s₁² + s₂²).
+    """Return the z statistic of "the released model is not the tested one": (tested − released − curse) / √(s₁² + s₂²).
 
-    Two identical checkpoints that scored 1069 and 1052 have z = 0.9, which is no evidence.
+    s₁ and s₂ are the standard errors of the two scores. Two identical checkpoints that scored 1069 and 1052 have z =
+    0.9, which is no evidence.
 
     Raises:
         BadCounts: a negative or infinite standard error, or both 0.

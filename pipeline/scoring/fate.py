@@ -2,6 +2,8 @@
 
 Laws: no clock; the fates do not depend on how the votes are split into batches; a quarantined vote does not move the
 watermark.
+
+Not decided here: duplicate (`stream.deduplication`), rejected (`events.decode`).
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Where settings come from: the environment, `.env`, a directory of secrets, the defaults; the first that has one.
+"""Loads the settings. A value comes from the first of these that has it, else from the defaults.
 
 - The environment of the process: INTEGRITY_NAME.
 - `.env` in the working directory: lines INTEGRITY_NAME=value; other names are ignored.

@@ -40,7 +40,7 @@ def deduplicate(connection: Connection, votes: VoteBatch, numbers: Mapping[str, 
     """Find the duplicates of a batch, and compare their bodies with the originals.
 
     Args:
-        numbers: of `commit.number_names`.
+        numbers: column name → the dictionary numbers of that column's names, from `number_names`.
     """
     keys, first = ingest.vote_keys(votes), first_occurrences(votes.key)
     is_first = first == np.arange(len(votes))

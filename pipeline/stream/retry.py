@@ -1,7 +1,8 @@
 """Retries transactions that failed for a transient reason: a lost connection, a lock, a race.
 
-Such a failure has rolled the transaction back, so it is run again as a whole. Waits double from 0.1 s to 5 s; after a
-minute of them the database is down. The time inside transactions does not count: a long one may be retried too.
+`is_transient` in store/db/engine.py decides which errors are transient. Such a failure has rolled the transaction back,
+so it is run again as a whole. Waits double from 0.1 s to 5 s; after a minute of waits the database counts as down. The
+time inside transactions does not count: a long transaction may be retried too.
 """
 
 import logging

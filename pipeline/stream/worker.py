@@ -1,9 +1,9 @@
 """The worker: claims partitions, writes batches, stops cleanly.
 
 Laws: every acknowledged vote is stored exactly once, with its fate; a batch of a partition that was reassigned is
-dropped, never written; SIGTERM ends the process after the current batch; liveness is progress or proven idleness
-(`liveness`); memory holds at most two batches, one being written and one waiting for it, so a slow store slows
-reading.
+dropped, never written; SIGTERM ends the process after the current batch; a worker is healthy while it stores batches or
+proves that nothing is left to store (`liveness`); memory holds at most two batches, one being written and one waiting,
+so a slow store slows reading.
 """
 
 import time

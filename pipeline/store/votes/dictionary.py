@@ -66,14 +66,14 @@ def model_names(connection: Connection) -> dict[int, str]:
 
 
 def terms_of_kind(connection: Connection, kind: str) -> dict[int, str]:
-    """Every number and text of a kind of term."""
+    """Return the terms of one kind: number → text."""
     term = schema.term.c
     rows = connection.execute(sa.select(term.term_no, term.text).where(term.kind == kind))
     return {int(number): text for number, text in rows}
 
 
 def term_texts(connection: Connection, numbers: Iterable[int]) -> dict[int, str]:
-    """The texts of some terms."""
+    """Return the texts of the given terms: number → text."""
     term = schema.term.c
     rows = connection.execute(sa.select(term.term_no, term.text).where(term.term_no.in_(list(numbers))))
     return {int(number): text for number, text in rows}

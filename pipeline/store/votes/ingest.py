@@ -148,7 +148,7 @@ def write_rejects(
     appended_at: Int64,
     origins: Sequence[str | None],
 ) -> None:
-    """Record what is not a vote, with its position and the reason."""
+    """Store each rejected record with its position and reason."""
     rows = [
         {
             "partition_no": int(partition[r.position]),

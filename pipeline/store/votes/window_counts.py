@@ -1,4 +1,7 @@
-"""Counts of the five-minute windows, by partition: added to with each batch, read when the windows are closed."""
+"""Counts of the five-minute windows, by partition.
+
+Each batch adds to the counts. They are read when windows are closed.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

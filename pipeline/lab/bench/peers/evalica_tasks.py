@@ -2,8 +2,8 @@
 
     python evalica_tasks.py TASK FILE REPEATS ROUNDS
 
-Tasks: ratings (no intervals: it has them by bootstrap only), bootstrap (ROUNDS rounds, percentile: its default method
-refits once a vote).
+Tasks: ratings (without intervals, which evalica computes by bootstrap only), bootstrap (ROUNDS rounds, percentile
+intervals, because evalica's default method refits once for each vote).
 """
 
 from __future__ import annotations
