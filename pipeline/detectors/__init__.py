@@ -3,7 +3,7 @@
 voter    about one voter, vote by vote
 window   about models, providers, networks, new accounts and the board, window by window
 
-A new detector is one module here and one line below; the law suite then tests it.
+To add a detector, add its module here and an entry to VOTER or WINDOW below; the law suite then tests the detector.
 """
 
 from pipeline.detectors.voter.duplicate_votes import DuplicateVotes

@@ -10,11 +10,11 @@ class Chunk:
     """Records of one partition, in order.
 
     Attributes:
-        partition: the source's number.
-        offsets: int64[n].
-        appended_at: int64[n], microseconds; −1 for a file, where the vote's own time is used.
+        partition: the source's number of the partition.
+        offsets: int64[n], offset of each record.
+        appended_at: int64[n], append time in microseconds; −1 for a file, where the vote's own time is used.
         values: n values, None for a record without a value.
-        origins: the file and row of each record before it was published, if it has them.
+        origins: file and row of each record, if it was published from a file.
         next_offset: the next offset to read.
     """
 

@@ -30,8 +30,8 @@ class Reject:
         position: 0-based position in the decoded list.
         reason: one word, as counted in metrics.
         detail: what was expected and what was found.
-        sha256: of the whole record, so that its producer can find it.
-        sample: the record without its voter id, or the first 200 bytes of an unreadable one.
+        sha256: SHA-256 of the whole record, so that its producer can find it.
+        sample: the record without its voter id, or the first 200 bytes of an unreadable record.
     """
 
     position: int
@@ -105,7 +105,7 @@ def decode_registry(values: Sequence[bytes | None]) -> tuple[list[RegistryEvent]
 
 
 def _strict_fault(raw: bytes, vote: Vote) -> tuple[str, str] | None:
-    """Return what a strict reader rejects in a decoded vote."""
+    """Return reason and detail of what a strict reader rejects in a decoded vote, or None."""
     if is_provably_clean(raw, vote) and len(raw) <= MAX_BYTES:
         return None
     return _too_large(raw) or _wrong_schema(raw) or find_fault(raw)
@@ -126,7 +126,7 @@ def _too_large(raw: bytes) -> tuple[str, str] | None:
 
 
 def _wrong_schema(raw: bytes) -> tuple[str, str] | None:
-    """Report another major schema before any other fault of the record."""
+    """Return reason and detail if the record has another major schema. This is reported before any other fault."""
     try:
         version = _int.decode(_any.decode(raw)["schema"])
     except (KeyError, ValueError, RecursionError):
@@ -171,9 +171,10 @@ def _reject(position: int, raw: bytes | None, reason: str, detail: str) -> Rejec
 
 
 def _sample(raw: bytes, reason: str) -> bytes:
-    """Return a sample by which a producer recognises a record, without the voter id, which must not reach the store.
+    """Return a sample by which a producer recognises a record.
 
-    A readable record is kept with its voter id replaced. An unreadable one is cut where a voter id may begin.
+    The voter id must not reach the store: a readable record is kept with its voter id replaced, an unreadable record is
+    cut where a voter id may begin.
     """
     if reason not in {"bad_utf8", "malformed", "too_large", "too_deep", "duplicate_key"}:
         try:

@@ -5,10 +5,10 @@ import re
 
 
 def pseudonym(key: bytes, voter_id: str) -> int:
-    """Return the first 64 bits of HMAC-SHA-256 as a signed integer.
+    """Return the pseudonym of a voter id: the first 64 bits of HMAC-SHA-256, as a signed integer.
 
-    64 bits: among 10 million voters two share a pseudonym with probability 3e-6, and nobody can search for such a pair
-    without the key.
+    Among 10 million voters two share a pseudonym with probability 3e-6, and nobody can search for such a pair without
+    the key.
     """
     return int.from_bytes(hmac.digest(key, voter_id.encode(), "sha256")[:8], "big", signed=True)
 
@@ -19,7 +19,7 @@ def format_pseudonym(pseudonym: int) -> str:
 
 
 def parse_pseudonym(text: str) -> int:
-    """Return the pseudonym of its 16 hexadecimal digits.
+    """Return the pseudonym that is written as 16 hexadecimal digits.
 
     Raises:
         ValueError: not 16 lower-case hexadecimal digits.

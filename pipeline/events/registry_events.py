@@ -32,7 +32,7 @@ class Submitted(Event, frozen=True, tag="model.submitted", kw_only=True):
 
 
 class Released(Event, frozen=True, tag="model.released", kw_only=True):
-    """A model is released to the public; `as_` names the registered model that is public, if it is another one."""
+    """A model is released to the public. `as_` is the registered name of the public model if it is not `model`."""
 
     model: Name
     as_: Name | None = msgspec.field(default=None, name="as")
@@ -41,7 +41,7 @@ class Released(Event, frozen=True, tag="model.released", kw_only=True):
 
 
 class Renamed(Event, frozen=True, tag="model.renamed", kw_only=True):
-    """A model gets a new name: votes for `to` from `at` on are votes for `model`, whose first name stays the key."""
+    """A model gets a new name. Votes on `to` from `at` on are counted for `model`, whose first name stays the key."""
 
     model: Name
     to: Name
@@ -65,7 +65,7 @@ class Retracted(Event, frozen=True, tag="model.retracted", kw_only=True):
 
 
 class SamplingPolicy(Event, frozen=True, tag="sampling.policy", kw_only=True):
-    """Weights by which models are drawn: the first of a battle in proportion to weight, the second among the others."""
+    """Weights for drawing models: the first model of a battle in proportion to weight, the second among the others."""
 
     weights: dict[Name, Weight]
 
@@ -81,7 +81,7 @@ class BenchmarkClaim(Event, frozen=True, tag="benchmark.claim", kw_only=True):
 
 
 class BenchmarkResult(Event, frozen=True, tag="benchmark.result", kw_only=True):
-    """A benchmark score measured by a third party; `arena_like` if its prompts resemble the board's."""
+    """A benchmark score measured by a third party. `arena_like` means that the prompts resemble the board's prompts."""
 
     model: Name
     benchmark: Name
@@ -104,7 +104,7 @@ def decode_event(raw: bytes) -> RegistryEvent:
     """Decode one registry event.
 
     Raises:
-        msgspec.ValidationError: names the field and what was expected, or another major schema.
+        msgspec.ValidationError: a wrong field, or another major schema; names the field and what was expected.
         msgspec.DecodeError: not JSON.
     """
     event: RegistryEvent = _decoder.decode(raw)

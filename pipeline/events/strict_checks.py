@@ -49,7 +49,7 @@ def expected_quotes(vote: Vote) -> int:
 
 
 def is_provably_clean(raw: bytes, vote: Vote) -> bool:
-    """Return True if counts prove the bytes clean; False means that `find_fault` must decide."""
+    """Return True if the counts prove the bytes clean. False means that `find_fault` must decide."""
     if vote.style_a is not None or vote.style_b is not None:
         return raw.isascii() and b"\\" not in raw and raw.decode("ascii").isprintable() and raw == encode_event(vote)
     return (
@@ -62,10 +62,10 @@ def is_provably_clean(raw: bytes, vote: Vote) -> bool:
 
 
 def are_all_provably_clean(raws: Sequence[bytes], votes: Sequence[Vote]) -> bool:
-    """Return True if counts over all records prove every one clean; False means that each must be checked.
+    """Return True if the counts over all records prove each record clean. False means that each must be checked.
 
-    A record has at least one brace and at least the quotes that its vote needs. If the sums are no larger than these
-    minimums, no record has more.
+    A record has at least one brace and at least the quotes that its vote needs. If the sums are no larger than the sums
+    of these minimums, no record has more than its minimum.
     """
     if max(map(len, raws), default=0) > MAX_BYTES:
         return False
@@ -82,7 +82,7 @@ def are_all_provably_clean(raws: Sequence[bytes], votes: Sequence[Vote]) -> bool
 
 
 def find_fault(raw: bytes) -> tuple[str, str] | None:
-    """Check exactly one JSON text that the decoder accepted.
+    """Check one JSON text that the decoder accepted, exactly.
 
     Returns:
         (reason, detail) of the first fault, or None.
@@ -99,7 +99,10 @@ def find_fault(raw: bytes) -> tuple[str, str] | None:
 
 
 def find_hidden_character(text: str) -> str | None:
-    """Return what is wrong with a text for people, or None. The message does not quote the text."""
+    """Return a message about the first invisible or reordering character of a text, or None.
+
+    The message does not quote the text.
+    """
     if text.isascii():
         if text.isprintable():
             return None

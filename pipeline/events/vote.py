@@ -59,7 +59,7 @@ _encoder = msgspec.json.Encoder(order="sorted")
 
 
 def encode_event(event: msgspec.Struct | dict[str, object]) -> bytes:
-    """Encode an event as canonical JSON: sorted keys, no optional field that is absent.
+    """Return an event as canonical JSON: sorted keys, no optional field that is absent.
 
     For the strings and integers of these events this is the form of RFC 8785.
     """
@@ -67,16 +67,16 @@ def encode_event(event: msgspec.Struct | dict[str, object]) -> bytes:
 
 
 def canonical_record(record: dict[str, object]) -> bytes:
-    """Return the bytes that an id is derived from: the event without its id."""
+    """Return the bytes that a vote id is derived from: the canonical JSON of the event without its id."""
     return _encoder.encode({k: v for k, v in record.items() if k != "vote_id" and v is not None})
 
 
 def derive_vote_id(record: dict[str, object], occurrence: int) -> str:
-    """Derive the id of a vote that has none.
+    """Return the id of a vote that has none.
 
     Args:
         record: the event as a dictionary.
-        occurrence: number of identical records before it in the same file.
+        occurrence: number of identical records before this one in the same file.
 
     Returns:
         64 lower-case hexadecimal digits: SHA-256 of the canonical record and the occurrence.

@@ -1,7 +1,7 @@
 """Votes as numpy columns.
 
-Laws: row i of every column is the same vote; names are strings here (the store turns them into small integers); the
-voter is a keyed pseudonym from here on.
+Laws: row i of every column is the same vote; names are strings here (the store turns them into small integers); from
+here on a voter is a pseudonym, and the voter id is gone.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class VoteBatch:
 
     Attributes:
         partition: the store's number of each vote's partition.
-        offset: its offset in that partition.
+        offset: offset of the vote in that partition.
         appended_at, cast_at: microseconds since 1970 UTC.
         key: uint64[n, 2], the first 128 bits of SHA-256(vote_id).
         side: uint8[n], bit 0 of SHA-256(vote_id): the side that a sampling test counts.
@@ -41,7 +41,7 @@ class VoteBatch:
         language, category, network: strings or None.
         prompt: 64 bits of SHA-256(prompt_hash), 0 without a prompt.
         voter_since: microseconds, or NO_TIME.
-        style: int32[n, 10], tokens, headers, lists, bold, emoji of a, then of b; −1 where absent.
+        style: int32[n, 10]: tokens, headers, lists, bold, emoji of answer a, then of answer b; −1 where absent.
     """
 
     partition: Int32
@@ -88,12 +88,12 @@ def to_columns(
     appended_at: Int64,
     pseudonyms_of: Callable[[Sequence[str | None]], Int64],
 ) -> VoteBatch:
-    """Turn decoded votes into columns.
+    """Return decoded votes as columns.
 
     Args:
         votes: n votes.
-        partition, offset, appended_at: of each vote, arrays of length n.
-        pseudonyms_of: voter ids → pseudonyms, 0 for None; the caller caches it, as few voters cast many votes.
+        partition, offset, appended_at: arrays of length n, the place and the append time of each vote.
+        pseudonyms_of: voter ids → pseudonyms, 0 for None; the caller caches them, as few voters cast many votes.
     """
     ids = [v.vote_id for v in votes]
     voters = [v.voter_id for v in votes]
@@ -131,7 +131,7 @@ def _times(times: Sequence[datetime | None]) -> Int64:
 
 
 def _sha256(texts: Sequence[str | None]) -> UInt8:
-    """uint8[n, 32]; zeros for None."""
+    """Return the SHA-256 of each text, uint8[n, 32]; zeros for None."""
     digests = [_NOTHING if text is None else hashlib.sha256(text.encode()).digest() for text in texts]
     return np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(len(texts), 32)
 
@@ -146,7 +146,7 @@ def _styles(votes: Sequence[Vote]) -> Int32:
 
 
 def first_occurrences(key: UInt64) -> Int64:
-    """Return int64[n]: for each id of a batch (uint64[n, 2]) the row of its first occurrence."""
+    """Return the row of the first occurrence of each id: int64[n] for the ids uint64[n, 2] of a batch."""
     if not len(key):
         return np.zeros(0, dtype=np.int64)
     order = np.lexsort((key[:, 1], key[:, 0]))  # stable: of equal ids the first row comes first

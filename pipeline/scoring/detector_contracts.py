@@ -1,4 +1,4 @@
-"""What a detector receives and must return: the contracts of voter detectors and of window detectors."""
+"""The contracts of voter detectors and of window detectors: what a detector receives and must return."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class VoterVotes:
         names: int64[v], the pseudonym of each voter.
         partition: the partition of all these votes.
         offset, at: int64[n], offset and event time (microseconds).
-        model_a, model_b: int64[n], the store's numbers.
+        model_a, model_b: int64[n], the store's numbers of the models.
         outcome: int8[n], a position in OUTCOMES.
         prompt: int64[n], 64 bits of the prompt's hash, 0 without a prompt.
     """
@@ -54,7 +54,7 @@ class VoterVotes:
         level: int,
         evidence: Mapping[str, Any],
     ) -> AlertSignal:
-        """Build the signal that the voter of `row` reached a level at that vote."""
+        """Return the signal that the evidence about the voter of `row` reached a level at that vote."""
         return AlertSignal(
             detector=detector,
             subject_kind="voter",
@@ -73,13 +73,13 @@ class VoterVotes:
 class VoterDetector(Protocol):
     """Computes evidence about one voter, vote by vote.
 
-    Laws (tests/unit/detectors/test_laws.py runs them over every detector): states and alerts do not depend on how the
-    votes are split into calls; a state is bytes and complete; the detector object never changes; a vote on a model
-    that the snapshot lacks is no evidence.
+    Laws (tests/unit/detectors/test_laws.py checks them for every detector): states and alerts do not depend on how the
+    votes are split into calls; the state of a voter is bytes and contains everything that the detector remembers; the
+    detector object never changes; a vote on a model that the snapshot lacks is no evidence.
 
     Attributes:
-        name: the name in its alerts.
-        tag: 1 to 255, identifies its states in the store; unique among detectors.
+        name: the name in the detector's alerts.
+        tag: 1 to 255, identifies the detector's states in the store; unique among detectors.
     """
 
     name: str
@@ -96,9 +96,9 @@ class VoterDetector(Protocol):
 
         Args:
             votes: new votes of v voters.
-            prior: the state of each voter, None for a new one.
+            prior: the state of each voter, None for a new voter.
             reference: `pipeline.evidence.Reference` of the snapshot in force.
-            earlier: sequence number → reference of an earlier snapshot, for states that refer to one.
+            earlier: sequence number → reference of an earlier snapshot, for states that refer to such a snapshot.
 
         Returns:
             The new state of each voter, and the alerts in order of offset.
@@ -111,10 +111,10 @@ class WindowContext:
     """What a window detector may use besides the votes.
 
     Attributes:
-        registry: as of the window's start.
-        steady: the sampling policy did not change in this window or the one before.
+        registry: the registry as of the window's start.
+        steady: whether the sampling policy stayed the same in this window and the window before.
         false_alarms: tolerated false alarms per detector and month, over all its keys.
-        false_share: tolerated share of false alarms among those that open together.
+        false_share: tolerated share of false alarms among alerts that open together.
     """
 
     registry: RegistryState
@@ -130,13 +130,16 @@ WindowState = Mapping[str, npt.NDArray[Any]]
 class WindowDetector(Protocol):
     """Computes evidence about models, providers, networks and the board, window by window.
 
-    Laws (tests/unit/detectors/test_laws_windows.py runs them over every detector): `observe` changes neither the
-    detector nor the state it receives; a state survives serialization; the same windows give the same alerts; a state
-    has a bounded number of bytes per key.
+    Laws (tests/unit/detectors/test_laws_windows.py checks them for every detector): `observe` changes neither the
+    detector nor the state that it receives; a state survives serialization; the same windows give the same alerts; a
+    state has a bounded number of bytes per key.
     """
 
     name: str
 
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
-        """Process the next window. Windows come in order of time, each once, empty ones included."""
+        """Process the next window; return the new state and the signals.
+
+        Windows come in order of time, each once, empty windows included.
+        """
         ...

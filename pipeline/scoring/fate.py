@@ -22,11 +22,11 @@ MAX_AHEAD = 5 * MINUTE
 def assign_fate(
     batch: VoteBatch, event_time: Mapping[int, int | None], lateness: int
 ) -> tuple[Int8, dict[int, int | None]]:
-    """Assign each vote its fate, repeated votes included.
+    """Return the fate of each vote, repeated votes included.
 
     A vote is late if it was cast before the watermark of its partition. The watermark at a vote follows from the votes
-    before it, in offset order. Repeated votes move it too: which of two equal votes on different partitions is the
-    repeat depends on the order of arrival, and a fate must not.
+    before it, in offset order. Repeated votes move the watermark too: which of two equal votes on different partitions
+    is the repeat depends on the order of arrival, and a fate must not.
 
     Args:
         batch: votes in the order (partition, offset).

@@ -1,7 +1,7 @@
 """Runs the voter detectors over new votes.
 
 Laws: no clock, no database, no network; states and alerts do not depend on how the votes are split into batches; a
-quarantined vote is no evidence; a late vote is.
+quarantined vote is no evidence, but a late vote is.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,10 +28,10 @@ class PartitionVotes:
     """Votes of one partition that have a voter, arrays of length n in the order of offsets.
 
     Attributes:
-        voter: pseudonyms.
+        voter: pseudonym of each vote's voter.
         offset, at: offset and event time (microseconds).
-        model_a, model_b: the store's numbers.
-        outcome: int8[n].
+        model_a, model_b: the store's numbers of the models.
+        outcome: int8[n], a position in OUTCOMES.
         prompt: 64 bits of each prompt's hash, 0 without a prompt.
     """
 
@@ -46,7 +46,7 @@ class PartitionVotes:
 
 @dataclass(frozen=True, slots=True)
 class DetectorResults:
-    """New states by partition and voter, and the alerts."""
+    """The new states, by partition and voter; and the alerts."""
 
     states: dict[int, dict[int, DetectorStates]]
     alerts: list[AlertSignal]
@@ -66,9 +66,9 @@ def run_detectors(
     Args:
         batch: new votes only, sorted by (partition, offset).
         models: int64[n, 2], the store's numbers of model a and b.
-        fate: int8[n].
+        fate: int8[n], fate of each vote.
         prior: reads the states before these votes.
-        reference: of the snapshot in force; without one no vote is evidence, now or later.
+        reference: reference of the snapshot in force; without a reference no vote is evidence, now or later.
         detectors: the detectors to run.
         earlier: sequence number → reference of an earlier snapshot.
     """
@@ -95,7 +95,7 @@ def run_detectors(
 
 
 def visible_voters(batch: VoteBatch, fate: Int8) -> dict[int, list[int]]:
-    """Return the voters whose states `run_detectors` reads, by partition, in its order."""
+    """Return the voters whose states `run_detectors` reads: partition → voters, in the order of reading."""
     visible = _visible(batch, fate)
     partition, voter = batch.partition[visible], batch.voter[visible]
     return {part: np.unique(voter[partition == part]).tolist() for part in np.unique(partition).tolist()}

@@ -35,7 +35,7 @@ class GroupedModelCounts:
     """Counts of models within groups of votes, r rows.
 
     Attributes:
-        group: what the votes have in common: a cohort, a network or a prompt.
+        group: what the votes of each row have in common: a cohort, a network or a prompt.
         model: the model that is counted, by its registered name.
         counts: int64[r, 9], in the order of MEASURES.
     """
@@ -45,7 +45,7 @@ class GroupedModelCounts:
     counts: Int64
 
     def column(self, measure: str) -> Int64:
-        """Return int64[r], one measure."""
+        """Return one measure of each row, int64[r]."""
         return np.asarray(self.counts[:, MEASURES.index(measure)])
 
 
@@ -55,10 +55,11 @@ class Window:
 
     Attributes:
         start, end: microseconds since 1970 UTC.
-        accepted, late: number of votes.
-        models, totals: every model of the window, sorted, and its counts, int64[m, 9] in the order of MEASURES.
+        accepted, late: number of accepted and of late votes.
+        models: every model of the window, sorted.
+        totals: int64[m, 9], counts of each model in the order of MEASURES.
         cohorts: one row per (cohort, model); the groups are names in COHORTS.
-        networks, prompts: one row per (network, model) and per (prompt, model).
+        networks, prompts: one row per (network, model), and one per (prompt, model).
         votes_of: number of votes of each network.
     """
 
@@ -83,7 +84,7 @@ class Window:
         level: int,
         evidence: Mapping[str, Any],
     ) -> AlertSignal:
-        """Build the signal that a subject reached a level in this window: critical from the second level on."""
+        """Return the signal that a subject's evidence reached a level in this window; critical from level 2 on."""
         return AlertSignal(
             detector=detector,
             subject_kind=subject_kind,

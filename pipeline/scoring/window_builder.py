@@ -27,14 +27,14 @@ def build_window(
     networks: Mapping[int, str],
     aliases: Mapping[str, str],
 ) -> Window:
-    """Build a window from its counts in every partition.
+    """Return a window from its counts in every partition.
 
     Args:
-        start: of the window, microseconds since 1970 UTC.
-        parts: its counts in each partition; empty for a window without votes.
-        models: number → name.
+        start: start of the window, microseconds since 1970 UTC.
+        parts: counts of the window in each partition; empty for a window without votes.
+        models: the store's number → name.
         networks: `network_hash` of a name → the name; an unknown hash is shown as hexadecimal digits.
-        aliases: a later name of a model → its first name, which its votes are counted under.
+        aliases: later name of a model → first name, under which its votes are counted.
     """
     if not parts:
         return Window(start, start + WINDOW_WIDTH, 0, 0, (), _EMPTY.counts, _EMPTY, _EMPTY, _EMPTY, {})
@@ -69,7 +69,7 @@ def _grouped(
 
 
 def _sum_by_name(names: list[tuple[str, str]], counts: Int64) -> GroupedModelCounts:
-    """Sum the rows of equal (group, model), sorted by name: numbers depend on the order of arrival."""
+    """Sum the rows of equal (group, model). They are sorted by name, since numbers depend on the order of arrival."""
     place = {name: i for i, name in enumerate(sorted(set(names)))}
     table = np.zeros((len(place), len(MEASURES)), dtype=np.int64)
     np.add.at(table, [place[name] for name in names], counts)

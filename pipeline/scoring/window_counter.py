@@ -5,14 +5,14 @@ A window's counts are an int64 array with one row per (kind, group, model):
     kind 0   group: the cohort of the voter's account     model: each model of a vote
     kind 1   group: the network, 32 bits of its hash      model: each model of a vote
     kind 2   group: the prompt, 32 bits of its hash       model: each model of a vote
-    kind 3   group: the network                           model: 0; `appearances` are its votes
+    kind 3   group: the network                           model: 0; `appearances` is the number of votes
 
 and the columns of MEASURES (`pipeline.scoring.window`). Groups are hashes because the store's numbers depend on the
 order of arrival.
 
-Laws: addition is exact, in any order and grouping. Kinds 1 and 2 have at most MAX_ROWS rows; beyond that their hashes
-are shortened to as many bits as fit. The remaining bits depend on the votes alone: more rows never fit where fewer do
-not, so shortening early gives the same as shortening at the end.
+Laws: addition is exact, in any order and grouping. Kinds 1 and 2 have at most MAX_ROWS rows; with more, their hashes
+are shortened to the most bits that give few enough rows. That number of bits depends on the votes alone, since further
+votes never allow more bits: shortening early gives the same as shortening at the end.
 """
 
 import hashlib
@@ -50,8 +50,8 @@ class WindowCounts:
 
     Attributes:
         start: microseconds since 1970 UTC, a multiple of WINDOW_WIDTH.
-        partition: the store's number.
-        accepted, late: number of votes.
+        partition: the store's number of the partition.
+        accepted, late: number of accepted and of late votes.
         counts: int64[rows, 12] in the order of COLUMNS, sorted by (kind, group, model), accepted votes only.
     """
 
@@ -67,13 +67,13 @@ class WindowVotes:
     """Votes to be counted into windows, arrays of length n.
 
     Attributes:
-        partition, cast_at, outcome: of each vote.
-        late: the vote is late: it adds to `WindowCounts.late` and to no row.
-        models: int64[n, 2], the store's numbers of a and b.
+        partition, cast_at, outcome: as in `VoteBatch`.
+        late: whether the vote is late: it then adds to `WindowCounts.late` and to no row.
+        models: int64[n, 2], the store's numbers of model a and b.
         side: bit 0 of SHA-256(vote_id).
         cohort: a position in COHORTS.
-        network: `network_hash` of its name, −1 without a network.
-        prompt: 32 bits of its hash, −1 without a prompt.
+        network: `network_hash` of the network's name, −1 without a network.
+        prompt: 32 bits of the prompt's hash, −1 without a prompt.
     """
 
     partition: Int64
@@ -93,7 +93,7 @@ def window_start(time: Int64) -> Int64:
 
 
 def account_cohorts(cast_at: Int64, voter_since: Int64) -> Int64:
-    """Return positions in COHORTS: unknown without a date, new up to NEW_ACCOUNT."""
+    """Return positions in COHORTS: unknown without a date of the account, new up to NEW_ACCOUNT before the vote."""
     age = np.where(voter_since == NO_TIME, 0, cast_at - voter_since)
     return np.where(voter_since == NO_TIME, 0, np.where(age <= NEW_ACCOUNT, 2, 1))
 
@@ -105,11 +105,11 @@ def network_hash(name: str) -> int:
 
 
 def count_batch(batch: VoteBatch, models: Int64, fate: Int8, reference: Reference | None) -> list[WindowCounts]:
-    """Count the new votes of a batch; quarantined votes belong to no window.
+    """Return the counts of a batch's new votes. Quarantined votes belong to no window.
 
     Args:
         models: int64[n, 2], the store's numbers of model a and b.
-        reference: see `count_votes`.
+        reference: as in `count_votes`.
     """
     rows = np.flatnonzero(fate != QUARANTINED)
     networks = [-1 if name is None else network_hash(name) for name in batch.network]
@@ -129,11 +129,11 @@ def count_batch(batch: VoteBatch, models: Int64, fate: Int8, reference: Referenc
 
 
 def count_votes(votes: WindowVotes, reference: Reference | None) -> list[WindowCounts]:
-    """Count votes per (window, partition).
+    """Return the counts of votes per (window, partition).
 
     Args:
         votes: n votes.
-        reference: gives the expected wins; None before the first snapshot: no vote is evaluated.
+        reference: gives the expected wins; None before the first snapshot, when no vote is evaluated.
     """
     if not len(votes.cast_at):
         return []
@@ -150,12 +150,12 @@ def count_votes(votes: WindowVotes, reference: Reference | None) -> list[WindowC
 
 
 def add_counts(*counts: Int64) -> Int64:
-    """Add counts: the result has one row per (kind, group, model)."""
+    """Return the sum of the given counts, with one row per (kind, group, model)."""
     return _shortened(_sum(np.concatenate(counts))[1])
 
 
 def _windows(start: Int64, partition: Int64) -> tuple[list[tuple[int, int]], Int64]:
-    """Return the distinct (start, partition), sorted, and the position there of each vote."""
+    """Return the distinct (start, partition), sorted; and the position of each vote among them."""
     parts, part = np.unique(partition, return_inverse=True)
     codes, window = np.unique(start // WINDOW_WIDTH * len(parts) + part, return_inverse=True)
     distinct = zip((codes // len(parts) * WINDOW_WIDTH).tolist(), parts[codes % len(parts)].tolist(), strict=True)
@@ -163,7 +163,7 @@ def _windows(start: Int64, partition: Int64) -> tuple[list[tuple[int, int]], Int
 
 
 def _rows(votes: WindowVotes, window: Int64, reference: Reference | None) -> tuple[Int64, Int64]:
-    """Return the window of each unsummed row, and the rows: one per vote, kind and model."""
+    """Return the rows before summing, one per vote, kind and model; and the window of each row."""
     kept = np.flatnonzero(~votes.late)
     measures = _measures(votes, kept, reference)
     model = votes.models[kept].T.ravel()
@@ -202,7 +202,7 @@ def _measures(votes: WindowVotes, kept: Int64, reference: Reference | None) -> I
 
 
 def _sum(rows: Int64, place: Int64 | None = None) -> tuple[Int64, Int64]:
-    """Sum the rows of equal place, kind, group and model; the result is sorted by these."""
+    """Return the sums of the rows of equal place, kind, group and model, sorted by these four."""
     if place is None:
         place = np.zeros(len(rows), dtype=np.int64)
     if not len(rows):
@@ -218,7 +218,10 @@ def _sum(rows: Int64, place: Int64 | None = None) -> tuple[Int64, Int64]:
 
 
 def _order(place: Int64, rows: Int64) -> Int64:
-    """Return the order by place, kind, group and model; a single number, where it fits, sorts three times as fast."""
+    """Return the order by place, kind, group and model.
+
+    As one number, where they fit into one, the four sort three times as fast.
+    """
     kinds, groups, models = (int(rows[:, i].max()) + 1 for i in range(3))
     if (int(place.max()) + 1) * kinds * groups * models >= 2**63:
         return np.lexsort((rows[:, 2], rows[:, 1], rows[:, 0], place))
@@ -226,7 +229,7 @@ def _order(place: Int64, rows: Int64) -> Int64:
 
 
 def _shortened(rows: Int64) -> Int64:
-    """Shorten the hashes of each kind to the most bits that give at most MAX_ROWS rows."""
+    """Return the rows with each kind's hashes shortened to the most bits that give at most MAX_ROWS rows."""
     if len(rows) <= MAX_ROWS and (rows[:, 0] < 4).all():
         return rows
     parts = [_shortened_kind(rows[rows[:, 0] & 3 == kind], kind) for kind in range(4)]

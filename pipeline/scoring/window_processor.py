@@ -1,8 +1,8 @@
 """Runs the window detectors over closed windows.
 
-Laws: every detector reads every window of [first, end) once, in order, empty ones included; of a stretch without votes
-longer than a week only the first week (a stray vote of 1970 would cost millions of windows). The windows that are read
-do not depend on how calls split [first, end).
+Laws: every detector reads every window of [first, end) once, in order, empty windows included; of a stretch without
+votes longer than a week only the first week (a stray vote of 1970 would cost millions of windows). The windows that are
+read do not depend on how calls split [first, end).
 """
 
 import itertools
@@ -26,7 +26,7 @@ class WindowNames:
     """Names of the numbers and hashes in counts.
 
     Attributes:
-        models: the store's number → name.
+        models: the store's number of a model → name.
         networks: `network_hash` of a name → the name.
     """
 
@@ -56,7 +56,7 @@ def windows_between(
     """Yield the windows that start in [first, end), merged over partitions.
 
     Args:
-        parts: their counts, in the order of start.
+        parts: counts of these windows, in the order of start.
         last_votes: start of the last window before `first` with an accepted vote; None if there is none.
     """
     grouped = {start: list(group) for start, group in itertools.groupby(parts, key=lambda part: part.start)}
@@ -88,11 +88,11 @@ def run_window_detectors(
     """Run detectors over windows.
 
     Args:
-        states: by detector name; a missing one is empty.
+        states: state of each detector, by name; a missing state is empty.
         emit: called after every window.
 
     Returns:
-        The states after the last window.
+        The states after the last window, by detector name.
     """
     after = dict(states)
     for window in windows:

@@ -4,5 +4,5 @@ voter_bias        a choice of winners that no honest voter would make; random cl
 voter_rate        votes faster than anybody can read
 duplicate_votes   the same two models under the same prompt, repeatedly
 
-A voter detector sees no account age: detectors on new accounts are in `detectors/window`.
+A voter detector does not read the age of accounts; detectors on new accounts are in `detectors/window`.
 """

@@ -1,15 +1,17 @@
 """`duplicate_votes`: does one voter repeatedly vote on the same two models under the same prompt?
 
-Formula: an honest voter repeats one of the last four (pair, prompt) at most once in a hundred votes, by a double click
-or a retry. A repeat has likelihood ratio .5/.01 for a voter who repeats half of the time, any other vote .5/.99. CUSUM,
-W ← max(W, 0) + ln L; alarm at e^W ≥ 10⁴ (the third repeat in a row) and again at every hundredfold. (An id that comes
-back with another body is an alert under this name too, emitted by the worker: `pipeline.stream.deduplication`.)
+Formula: a vote is a repeat if its (pair, prompt) is among the last four of its voter. An honest voter repeats at most
+once in a hundred votes, by a double click or a retry; the alternative is a voter who repeats half of the time. So the
+likelihood ratio L is .5/.01 for a repeat and .5/.99 for any other vote. CUSUM: W ← max(W, 0) + ln L; alarm at e^W ≥ 10⁴
+(the third repeat in a row) and again at every hundredfold. (The worker emits another alert under this name, for an id
+that comes back with another body: `pipeline.stream.deduplication`.)
 
-Source: Shin, Ramdas & Rinaldo 2024, "E-detectors", theorem 2.4; asking the same to identify models, Huang et al. 2025,
-"Exploring and mitigating adversarial manipulation of voting-based leaderboards".
+Source: Shin, Ramdas & Rinaldo 2024, "E-detectors", theorem 2.4; repeating a prompt to identify models, Huang et al.
+2025, "Exploring and mitigating adversarial manipulation of voting-based leaderboards".
 
-Blind spot: votes without a prompt's hash; prompts that differ in a letter; more than four prompts in turn; many voters
-with one prompt (`cohort_bias` finds them). Two different votes have the same mark once in 65,536.
+Blind spot: votes without a prompt's hash; prompts that differ in a letter; a rotation of more than four prompts; many
+voters with one prompt (`cohort_bias` finds them). The 16 bits that mark a (pair, prompt) are equal for two different
+ones once in 65,536.
 
 False alarms: at most one in 10⁴ votes of a voter who retries one vote in a hundred. Measured: none among 500,000 voters
 with a power law of activity, 3.65 votes each, where 7.3% of the prompts repeat another voter's.
@@ -49,7 +51,7 @@ _HAS_EVIDENCE = 0x80
 
 @dataclass(frozen=True)
 class DuplicateVotes:
-    """The detector; see the module for formula, source, blind spot and false-alarm rate."""
+    """The detector `duplicate_votes`. The module docstring has formula, source, blind spot and false-alarm rate."""
 
     name = "duplicate_votes"
     tag = 3
@@ -61,7 +63,7 @@ class DuplicateVotes:
         reference: Reference,
         earlier: Callable[[int], Reference] | None = None,  # noqa: ARG002  # no state refers to a snapshot
     ) -> tuple[list[bytes], list[AlertSignal]]:
-        """See `VoterDetector`. Cost: one sort of the votes."""
+        """As `VoterDetector.observe`. Cost: one sort of the votes."""
         emitted, w, old, old_voter = _unpack(prior)
         rows = np.flatnonzero(reference.has_both(votes.model_a, votes.model_b) & (votes.prompt != 0))
         voter = np.concatenate([old_voter, votes.voter[rows]])
@@ -92,7 +94,7 @@ class DuplicateVotes:
 
 
 def _marks(votes: VoterVotes, rows: Int64) -> Int64:
-    """Return 16 bits of the pair, in either order, and the prompt."""
+    """Return 16 bits for each row: a hash of the unordered pair of models and the prompt."""
     low = np.minimum(votes.model_a[rows], votes.model_b[rows]).astype(np.uint64)
     high = np.maximum(votes.model_a[rows], votes.model_b[rows]).astype(np.uint64)
     mixed = votes.prompt[rows].astype(np.uint64) ^ (low << np.uint64(32)) ^ high
@@ -101,7 +103,7 @@ def _marks(votes: VoterVotes, rows: Int64) -> Int64:
 
 
 def _is_repeat(voter: Int64, mark: Int64) -> Bool:
-    """Return whether each mark is among the voter's REMEMBERED marks before it."""
+    """Return whether each mark is among the last REMEMBERED marks of its voter before it."""
     place = np.arange(len(mark))
     order = np.lexsort((place, mark, voter))
     same = (voter[order][1:] == voter[order][:-1]) & (mark[order][1:] == mark[order][:-1])
@@ -112,7 +114,7 @@ def _is_repeat(voter: Int64, mark: Int64) -> Bool:
 
 
 def _unpack(prior: Sequence[bytes | None]) -> tuple[Int64, Int64, Int64, Int64]:
-    """Return the emitted level and W of each voter; the remembered marks, oldest first, and the voter of each."""
+    """Return emitted level and CUSUM W of each voter; and the remembered marks, oldest first, with their voters."""
     known = [b"\0" if state is None else state for state in prior]
     heads = np.array([state[0] for state in known], dtype=np.int64)
     has = heads >= _HAS_EVIDENCE

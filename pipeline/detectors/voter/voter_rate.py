@@ -1,17 +1,17 @@
 """`voter_rate`: does one voter vote faster than anybody can read?
 
 Formula: reading two answers takes time. The gap between an honest voter's votes is no shorter, in the stochastic order,
-than an exponential one at 2 votes a minute. A vote g seconds after the one before has likelihood ratio
-L = ρ e^(−(ρ−1)λg), λ = 1/30, ρ = 5: an e-value for every such gap, as L falls with g. CUSUM, W ← max(W, 0) + ln L;
-alarm at e^W ≥ 10⁴ and again at every hundredfold.
+than an exponential gap at 2 votes a minute. A vote g seconds after the one before has likelihood ratio L = ρ
+e^(−(ρ−1)λg), with λ = 1/30 and ρ = 5. L falls with g, so L is an e-value for every such gap. CUSUM: W ← max(W, 0) + ln
+L; alarm at e^W ≥ 10⁴ and again at every hundredfold.
 
 Source: Shin, Ramdas & Rinaldo 2024, "E-detectors", theorem 2.4 (average run length).
 
 Blind spot: voters slower than a vote in twelve seconds; a voter with many ids. Times are the source's own (`cast_at`),
 in whole seconds; a time on the full minute may be rounded and is ignored.
 
-False alarms: for a voter who votes at 2 a minute without ever pausing at most one in 10⁴ votes, for a slower one
-fewer. Measured: none among 500,000 voters with a power law of activity, 3.65 votes each.
+False alarms: at most one in 10⁴ votes of a voter who votes at 2 a minute without ever pausing; fewer for a slower
+voter. Measured: none among 500,000 voters with a power law of activity, 3.65 votes each.
 
 >>> import numpy as np
 >>> from pipeline.scoring.detector_contracts import VoterVotes
@@ -48,7 +48,7 @@ _NEW_VOTER = bytes(_STATE.itemsize)
 
 @dataclass(frozen=True)
 class VoterRate:
-    """The detector; see the module for formula, source, blind spot and false-alarm rate."""
+    """The detector `voter_rate`. The module docstring has formula, source, blind spot and false-alarm rate."""
 
     name = "voter_rate"
     tag = 2
@@ -60,7 +60,7 @@ class VoterRate:
         reference: Reference,
         earlier: Callable[[int], Reference] | None = None,  # noqa: ARG002  # no state refers to a snapshot
     ) -> tuple[list[bytes], list[AlertSignal]]:
-        """See `VoterDetector`. Cost: a few vector operations a vote."""
+        """As `VoterDetector.observe`. Cost: a few vector operations a vote."""
         states = read_records(_STATE, [_NEW_VOTER if s is None else s for s in prior]).copy()
         known = reference.has_both(votes.model_a, votes.model_b)
         rows = np.flatnonzero(known & (votes.at > 0) & (votes.at % MINUTE != 0))

@@ -1,21 +1,24 @@
 """`cohort_bias`: do new accounts, the voters of one network, or the votes under one prompt favour a model?
 
-A few votes from each of many accounts are visible in no single account. Pooled they are.
+A few votes from each of many accounts are visible in no single account, but in the sum over a cohort: the new accounts,
+a network, or a prompt.
 
-Formula: of n votes on the model in a window, W won, and the snapshot in force expects Σp. Against the least favourable
-honest cohort, whose logits lie b above the snapshot's, L_δ = e^(δW) / (1 + p̄⁺(e^δ − 1))^n for δ ∈ {.4, .8, 1.6, 3}
-(`pipeline.evidence.count_likelihoods.shifted_logit`); Shiryaev-Roberts over windows, M ← (M + 1) L_δ, equally weighted;
-the same with losses for "demotes". b is how far the other votes on the model lie above the snapshot, as learned, plus
-2 SE, plus a band: .1 for new accounts (against all others), .5 for a network, 1 for a prompt (against all votes). So a
-model that really changed raises no alert: every cohort shows the change. A network or a prompt is followed from its
-first window with two votes on the model; the 1,000 keys with most evidence are kept.
+Formula: of a cohort's n votes on the model in a window, W are won, and the snapshot in force expects Σp. The null
+hypothesis is the least favourable honest cohort, whose logits lie b above the snapshot's. With p̄⁺ the mean of p raised
+by b logits, L_δ = e^(δW) / (1 + p̄⁺(e^δ − 1))^n for δ ∈ {.4, .8, 1.6, 3}
+(`pipeline.evidence.count_likelihoods.shifted_logit`). Shiryaev-Roberts over windows, M ← (M + 1) L_δ, equally weighted;
+the same with losses for "demotes". b is the sum of three: how far the other votes on the model lie above the snapshot,
+as learned; 2 SE of that; and a band of .1 for new accounts (against all others), .5 for a network, 1 for a prompt
+(against all votes). So a model that really changed raises no alert: every cohort shows the change. A network or a
+prompt is followed from its first window with two votes on the model; the 1,000 keys with most evidence are kept.
 
 Source: Shin, Ramdas & Rinaldo 2024, "E-detectors"; the cohort, Min et al. 2025 ("Improving your model ranking on
 Chatbot Arena by vote rigging").
 
-Blind spot: attackers with old accounts, on many networks, with prompts of their own; a tenth of a logit; models that
-the snapshot lacks, and votes before the first snapshot. The attackers' votes cannot be distinguished from honest ones:
-the alert is about a model, a rival may have framed it, and only a person excludes a cohort's votes.
+Blind spot: attackers with old accounts, on many networks, with prompts of their own; a bias of a tenth of a logit;
+models that the snapshot lacks, and votes before the first snapshot. The attackers' votes cannot be distinguished from
+honest votes of the cohort: the alert is about a model, a rival may have framed it, and only a person excludes a
+cohort's votes.
 
 False alarms: at most the operator's number a month (default 1), half of it for new accounts and a quarter each for
 networks and prompts, while honest cohorts differ by no more than the bands; measured in `integrity bench evidence`.
@@ -89,12 +92,12 @@ _NEW_MODEL: dict[str, Any] = {"all": np.zeros(5), "others": np.zeros(5)}
 
 @dataclass(frozen=True)
 class CohortBias:
-    """The detector; see the module for formula, source, blind spot and false-alarm rate."""
+    """The detector `cohort_bias`. The module docstring has formula, source, blind spot and false-alarm rate."""
 
     name = "cohort_bias"
 
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
-        """See `WindowDetector`. Cost: a few vector operations on the groups that voted."""
+        """As `WindowDetector.observe`. Cost: a few vector operations on the groups that voted."""
         parts: dict[str, KeyedColumns] = {kind: {} for kind in ("base", *_KINDS)} | _split(state)
         base, rows = add_keys(parts["base"], window.models, _NEW_MODEL)
         cells = {"new": _only_new(window.cohorts), "network": window.networks, "prompt": window.prompts}
@@ -190,7 +193,7 @@ def _only_new(cells: GroupedModelCounts) -> GroupedModelCounts:
 
 
 def _pairs(cells: GroupedModelCounts, columns: KeyedColumns, fewest: int) -> tuple[list[str], Float64]:
-    """Return keys (group, model, verb), and for each its evaluated votes, those won (lost) and those expected to be."""
+    """Return the keys (group, model, verb); and for each: evaluated votes, wins (losses), expected wins (losses)."""
     known = set(columns[KEY].tolist()) if KEY in columns else set()
     keys: list[str] = []
     table: list[list[float]] = []
@@ -220,7 +223,7 @@ def _upper_shift(keys: list[str], base: KeyedColumns, against: str) -> Float64:
 
 
 def _learn(base: KeyedColumns, rows: Int64, window: Window) -> KeyedColumns:
-    """Add the window to the baseline."""
+    """Return the baseline with this window added."""
     measures = [_EVALUATED, _WON[0], _EXPECTED[0], _WON[1], _EXPECTED[1]]
     unit = np.array([1.0, 1.0, EXPECTED_UNIT, 1.0, EXPECTED_UNIT])
     learned = {name: values * _KEPT if name != KEY else values for name, values in base.items()}
@@ -233,7 +236,7 @@ def _learn(base: KeyedColumns, rows: Int64, window: Window) -> KeyedColumns:
 
 
 def _add_to_episode(columns: KeyedColumns, rows: Int64, table: Float64, mixed: Int64, start: int) -> None:
-    """Add to the counts since the evidence was last near zero; people read them in the alert."""
+    """Add to the counts since the evidence was last near zero, which the alert shows."""
     begin = (columns["votes"] == 0) | (mixed < _IDLE)
     for name, column in (("votes", 0), ("won", 1), ("expected", 2)):
         more = np.zeros(len(mixed))
@@ -243,7 +246,7 @@ def _add_to_episode(columns: KeyedColumns, rows: Int64, table: Float64, mixed: I
 
 
 def _pruned(columns: KeyedColumns, mixed: Int64) -> KeyedColumns:
-    """Keep the keys with most evidence; dropping the others only loses evidence."""
+    """Return the keys with most evidence. Dropping the others only loses evidence."""
     if len(mixed) <= _MAX_KEYS:
         return columns
     weight = mixed + np.where(columns["level"] > 0, 1 << 50, 0)

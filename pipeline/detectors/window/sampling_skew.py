@@ -1,22 +1,23 @@
 """`sampling_skew`: are models sampled as the sampling policy in force declares?
 
-Formula: with weights w the first model of a battle is drawn with p = w/W, the second likewise among the others, so a
-battle includes model i with π = p(1 + S − p/(1−p)), S = Σ p/(1−p). Of each battle one side counts, chosen by bit 0 of
-SHA-256(vote_id): it is model i with probability θ = π/2, independently of other battles. Over the counts S_i since the
-policy came into force: one joint Dirichlet-multinomial Bayes factor Γ(k)/Γ(k+n) Π Γ(kθ_i + S_i)/Γ(kθ_i) / Π θ_i^{S_i},
-and one beta-binomial factor per model, which names the model; the models' alerts are selected by e-BH. k = 1000.
-Windows in which the policy changes, and the window after each, are skipped; factors multiply from policy to policy.
-Without a policy the models of one licence group are expected to have equal shares of the group's votes, and the alert
-says so. A model that is shown although its weight is 0 or the policy does not list it is a fact of its own.
+Formula: with weights w_i and their sum w, the first model of a battle is drawn with p_i = w_i/w, the second likewise
+among the others. So a battle includes model i with probability π = p_i(1 + S − p_i/(1−p_i)), S = Σ p_j/(1−p_j). Of each
+battle one side counts, chosen by bit 0 of SHA-256(vote_id). This side is model i with probability θ_i = π/2,
+independently of other battles. S_i counts these sides since the policy came into force. All models together give one
+Dirichlet-multinomial Bayes factor Γ(k)/Γ(k+n) Π Γ(kθ_i + S_i)/Γ(kθ_i) / Π θ_i^{S_i} with k = 1000; each model gives a
+beta-binomial factor, which names the model, and the models' alerts are selected by e-BH. Windows in which the policy
+changes, and the window after each, are skipped; factors multiply from policy to policy. Without a policy the models of
+one licence group are expected to have equal shares of the group's votes, and the alert says so. A model that is shown
+although its weight is 0 or the policy does not list it is reported as a fact.
 
-Source: Lindon & Malek 2022 (NeurIPS), "Anytime-valid inference for multinomial count data"; unequal sampling of a
-real board, Singh et al. 2025, "The Leaderboard Illusion", section 4.
+Source: Lindon & Malek 2022 (NeurIPS), "Anytime-valid inference for multinomial count data"; unequal sampling of a real
+board, Singh et al. 2025, "The Leaderboard Illusion", section 4.
 
 Blind spot: a skew that begins after a long honest time under one policy is found late (`vote_burst` and
 `silent_deprecation` find changes); battles that nobody votes on.
 
-False alarms: at most 1 in 100, ever, jointly, and again over all models: both are e-processes. When a policy ends its
-alerts are cleared, and the next policy begins with fresh evidence.
+False alarms: at most 1 in 100, ever, for the joint factor, and again over all models: both are e-processes. When a
+policy ends its alerts are cleared, and the next policy begins with fresh evidence.
 
 >>> from pipeline.registry import PolicyInForce, RegisteredModel, RegistryState
 >>> from pipeline.scoring.window import GroupedModelCounts
@@ -71,12 +72,12 @@ _NEW_KEY: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class _DeclaredShares:
-    """Expected shares.
+    """Expected shares of the models.
 
     Attributes:
-        since: when they came into force, microseconds.
-        theta: model → its group and θ within the group.
-        source: where they are declared, as text for people.
+        since: when the shares came into force, microseconds.
+        theta: model → its group, and its share within the group.
+        source: where the shares are declared, as text for people.
     """
 
     since: int
@@ -86,12 +87,12 @@ class _DeclaredShares:
 
 @dataclass(frozen=True)
 class SamplingSkew:
-    """The detector; see the module for formula, source, blind spot and false-alarm rate."""
+    """The detector `sampling_skew`. The module docstring has formula, source, blind spot and false-alarm rate."""
 
     name = "sampling_skew"
 
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
-        """See `WindowDetector`. Cost: three log-gamma functions a model."""
+        """As `WindowDetector.observe`. Cost: three log-gamma functions a model."""
         declared = _declared_shares(context.registry)
         if declared is None:
             return state, []
@@ -110,7 +111,7 @@ class SamplingSkew:
     def _begin_policy(
         self, columns: KeyedColumns, declared: _DeclaredShares, window: Window
     ) -> tuple[KeyedColumns, list[Signal]]:
-        """Close the factors of the policy before and clear its alerts."""
+        """Close the factors of the previous policy and clear its alerts."""
         signals: list[Signal] = []
         if KEY in columns:
             columns["closed"] = np.where(columns["level"] > 0, 0, _factors(columns))
@@ -223,7 +224,7 @@ def _group_votes(columns: KeyedColumns) -> Float64:
 
 
 def _factors(columns: KeyedColumns) -> Int64:
-    """Return ln e of every key, closed policies included: of each model, and of all models jointly."""
+    """Return ln e of every key, for each model and for all models jointly. Factors of closed policies are included."""
     theta, chosen, votes = columns["theta"], columns["chosen"], _group_votes(columns)
     log_e = columns["closed"].copy()
     listed = theta > 0

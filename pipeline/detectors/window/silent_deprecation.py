@@ -1,12 +1,12 @@
 """`silent_deprecation`: has a model that the policy declares to be sampled stopped appearing?
 
-Formula: by the policy in force a battle includes the model with probability π. A window of n battles without it is
-evidence of L = (1 − π)^−n, a window with it of 0. A silence may begin with any window: Shiryaev-Roberts,
-M ← (M + 1) L, the sum over the windows since the last appearance. Or it begins with the policy: E ← E L from the first
-whole window on, 0 for good once the model appears. The combined value is .9 M/H + .1 E, with H the windows of a month;
-a model that never appears needs no H. With a declared share of 1%, E reaches 10⁴ after 917 battles without the model,
-with 3% after 303. And a fact, by the published definition: at most 10 votes in 52 days, for a model that is registered
-and neither deprecated nor retracted.
+Formula: by the policy in force a battle includes the model with probability π. A window of n battles without the model
+has likelihood ratio L = (1 − π)^−n; a window with it, L = 0. A silence may begin with any window, so M ← (M + 1) L
+(Shiryaev-Roberts) sums over the windows since the last appearance. Or the silence begins with the policy: E ← E L from
+the first whole window on, 0 for good once the model appears. The combined value is .9 M/H + .1 E, with H the windows of
+a month; a model that never appears needs no H. With a declared share of 1%, E reaches 10⁴ after 917 battles without the
+model, with 3% after 303. The detector also reports a fact, by the published definition: at most 10 votes in 52 days,
+for a model that is registered and neither deprecated nor retracted.
 
 Source: Shin, Ramdas & Rinaldo 2024, "E-detectors"; E is a likelihood ratio from a start that is known before its votes,
 so Ville's inequality applies; the definition, Singh et al. 2025, "The Leaderboard Illusion", section 5: 205 of 243
@@ -16,10 +16,10 @@ Blind spot: a model that fades without falling silent (`sampling_skew`); a polic
 leads to an alert after 52 days if the registry has no `model.deprecated`.
 
 False alarms: at most a tenth of the operator's number a month (default 1), over all models, while the policy is true
-and changes once a month; a hundredth more with every further change. For a silence the bound is nearly the rate itself,
-where other detectors stay far below theirs. Where 67 models appear in 3% of the battles each, a model that is declared
-and never drawn is found after some 290 battles, one that falls silent later after some 450. In N battles runs of n
-battles without a model occur Nπ(1 − π)^n times by chance, so no rule with one false alarm a month is much faster
+and changes once a month; a hundredth more with every further change. The actual rate is nearly as high as this bound,
+unlike that of other detectors. Where 67 models appear in 3% of the battles each, a model that is declared and never
+drawn is found after some 290 battles; a model that falls silent later, after some 450. In N battles, runs of n battles
+without a model occur Nπ(1 − π)^n times by chance, so no rule with one false alarm a month is much faster
 (`least_battles`). The fact has no false alarms.
 
 >>> from pipeline.registry import PolicyInForce, RegisteredModel, RegistryState
@@ -76,12 +76,12 @@ _NEW_KEY: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class SilentDeprecation:
-    """The detector; see the module for formula, source, blind spot and false-alarm rate."""
+    """The detector `silent_deprecation`. The module docstring has formula, source, blind spot and false-alarm rate."""
 
     name = "silent_deprecation"
 
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
-        """See `WindowDetector`. Cost: a few vector operations on the models."""
+        """As `WindowDetector.observe`. Cost: a few vector operations on the models."""
         policy = context.registry.policy
         declared = {m: share for m, share in (policy.appearance if policy else {}).items() if share > 0}
         day = np.array([window.start // DAY])
@@ -137,7 +137,7 @@ class SilentDeprecation:
         return signals + [ClearedSignal(self.name, name, _SILENT, window.end, "it appeared again") for name in again]
 
     def _few_votes(self, columns: KeyedColumns, window: Window, context: WindowContext, day: int) -> list[Signal]:
-        """Check, once a day, for models with at most 10 votes in 52 days that are not registered as deprecated."""
+        """Return, once a day, a signal for each model with at most 10 votes in 52 days and no `model.deprecated`."""
         votes = columns["days"].sum(axis=1)
         old = window.start - columns["first"] >= _DAYS * DAY
         signals: list[Signal] = []
@@ -166,7 +166,7 @@ def _appearances(window: Window, names: list[str]) -> list[int]:
 
 
 def _with_day(days: Any, appearances: Any, day: int, before: int) -> Any:
-    """Add to the votes of the last 52 days: a ring with one column per day."""
+    """Return the votes of the last 52 days with those of today added: a ring with one column per day."""
     ring = days.copy()
     for passed in range(before + 1, min(day, before + _DAYS) + 1):
         ring[:, passed % _DAYS] = 0
@@ -175,7 +175,7 @@ def _with_day(days: Any, appearances: Any, day: int, before: int) -> Any:
 
 
 def battles_until(share: float, evidence: float) -> int:
-    """Return the number of battles without the model after which E reaches `evidence`.
+    """Return the number of battles without the model after which the evidence (1 − share)^−battles reaches `evidence`.
 
     >>> battles_until(0.01, 1e4), battles_until(0.03, 1e4)
     (917, 303)
@@ -184,13 +184,13 @@ def battles_until(share: float, evidence: float) -> int:
 
 
 def least_battles(share: float, battles: float, models: int, alarms: float = 1.0) -> int:
-    """Return the number of battles without the model that any rule must wait for to keep a rate of false alarms.
+    """Return the number of battles without the model that any rule must await to keep its rate of false alarms.
 
     Args:
-        share: π of the model.
-        battles: N, the battles in which so many false alarms are tolerated.
+        share: share of battles in which the model is declared to appear.
+        battles: number of battles over which the false alarms are counted.
         models: number of watched models, with the same share each.
-        alarms: tolerated false alarms.
+        alarms: tolerated false alarms in these battles.
 
     >>> least_battles(0.03, 86_400, 67)
     397

@@ -1,11 +1,11 @@
 """`traffic` and `traffic_gap`: does the whole board get more votes, or fewer, than usual at this hour of the week?
 
-Formula: votes of an hour are negative binomial, NB(μ, r); L_ρ = ρ^x ((r+μ)/(r+ρμ))^(r+x). Shiryaev-Roberts over
-ρ ∈ {1.25, 1.5, 2, 3, 5} for `traffic`, over the inverse ratios for `traffic_gap`. Hours, because the five-minute
-windows of one hour share its shock and are not independent. μ and r are learned: the mean of the same hour of the week;
-until two such weeks are known, the mean of the same hour of the day, with a fifth more or less for the weekend.
-`traffic` uses μ⁺ = μ̂ + 2 SE and `traffic_gap` μ⁻ = μ̂ − 2 SE: each is valid for every mean on the quiet side of its
-bound.
+Formula: the votes x of an hour are negative binomial with mean μ and size r; L_ρ = ρ^x ((r+μ)/(r+ρμ))^(r+x).
+Shiryaev-Roberts over ρ ∈ {1.25, 1.5, 2, 3, 5} for `traffic`, over the inverse ratios for `traffic_gap`. The unit is an
+hour because the five-minute windows of one hour share its shock and are not independent. μ and r are learned. μ̂ is the
+mean of the same hour of the week; until two such weeks are known, the mean of the same hour of the day, with a fifth
+more or less for the weekend. `traffic` uses μ̂ + 2 SE and `traffic_gap` μ̂ − 2 SE: the first is valid for every smaller
+mean, the second for every larger mean.
 
 Source: Shin, Ramdas & Rinaldo 2024, "E-detectors". With μ̂ itself false alarms came 13.9, 5.0, 2.1 and 1.2 times too
 often after 1, 2, 4 and 8 weeks of baseline; with the bounds none came.
@@ -78,7 +78,7 @@ _EMPTY: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class _HourlyTraffic:
-    """The code of both directions; see the module for formula, source, blind spot and false-alarm rate."""
+    """The common code of `traffic` and `traffic_gap`. The module docstring has formula and false-alarm rate."""
 
     name = ""
     direction = ""
@@ -86,7 +86,7 @@ class _HourlyTraffic:
     sign = 0
 
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
-        """See `WindowDetector`. Cost: an addition, and once an hour a few operations on five numbers."""
+        """As `WindowDetector.observe`. Cost: an addition, and a few operations an hour."""
         now = dict(_EMPTY) | dict(state)
         hour = window.start // HOUR
         if int(now["hour"][0]) != hour:
@@ -161,7 +161,7 @@ class TrafficGap(_HourlyTraffic):
 
 
 def _expected(now: dict[str, Any], week: int, day: int, size: float, sign: int) -> tuple[float, float]:
-    """Return the estimated mean of an hour and its bound; (0, 0) without enough data."""
+    """Return the estimated mean of an hour and its upper (sign +1) or lower bound; (0, 0) without enough data."""
     weeks, days = float(now["weeks"][week]), float(now["days"][day])
     if weeks >= _LEAST_WEEKS:
         mean, number, slack = float(now["sums"][week]) / weeks, weeks, 0.0
@@ -174,9 +174,9 @@ def _expected(now: dict[str, Any], week: int, day: int, size: float, sign: int) 
 
 
 def _learn(now: dict[str, Any], week: int, day: int, x: int, mean: float) -> None:
-    """Add an hour to the baseline, as at most three times and at least a third of the expected number.
+    """Add an hour's votes to the baseline, limited to a third and to three times the expected number.
 
-    The limits keep an hour about which the other detector alerts from weighing more than a few ordinary ones.
+    The limits keep an hour about which the other detector alerts from weighing more than a few ordinary hours.
     """
     if mean > 0:
         x = round(min(max(x, mean / _OUTLIER), mean * _OUTLIER))

@@ -1,12 +1,12 @@
 """`unknown_model`: are there votes on a model that is not in the registry?
 
-Formula: none. A model with votes in a window that is not in the registry as of the window's start is a fact. Without
-any model in the registry the detector emits nothing.
+Formula: none. A model with votes in a window that is not in the registry as of the window's start is reported as a
+fact. If the registry has no model at all, the detector emits nothing.
 
-Source: the design of this pipeline: a vote on an unknown model is admitted, because rejecting it would let anybody who
-delays the registry silence a model; a person is alerted instead.
+Source: the design of this pipeline: a vote on an unknown model is admitted, because otherwise anybody who delays the
+registry could silence a model; a person is alerted instead.
 
-Blind spot: a model under another's name.
+Blind spot: a model under another model's name.
 
 False alarms: none, if every model is registered before its first vote.
 
@@ -36,12 +36,12 @@ _DIRECTION = "not in the registry"
 
 @dataclass(frozen=True)
 class UnknownModel:
-    """The detector; see the module for formula, source, blind spot and false-alarm rate."""
+    """The detector `unknown_model`. The module docstring has formula, source, blind spot and false-alarm rate."""
 
     name = "unknown_model"
 
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
-        """See `WindowDetector`. Cost: a set."""
+        """As `WindowDetector.observe`. Cost: a set of the window's models."""
         registered = context.registry.models
         if not registered:
             return state, []

@@ -1,21 +1,22 @@
 """`vote_burst`: does one model, provider or network get more of the board's votes than its share?
 
-Formula: the share given the board's total. x of the n votes of a five-minute window include the model:
-x | n ~ Bin(n, π), with π from the sampling policy in force, so a release that the policy declares raises no alert
-however many votes it brings. For a provider, x counts votes whose randomly chosen side (bit 0 of SHA-256(vote_id)) is
-one of its models. Shiryaev-Roberts over ρ ∈ {1.25, 1.5, 2, 3, 5}: M ← (M + 1) L_ρ, equally weighted. Networks, and
-models of a board without a policy, have no declared share: it is learned from windows without an alert about them, by
-hour of the day, and its upper bound π⁺ = π̂ + 2 SE is used; as it varies from hour to hour, the likelihood of x is a
-negative binomial whose spread is learned too. A network is expected to bring at least 1% of the votes.
+Formula: x of the n votes of a five-minute window include the model; given n, x ~ Bin(n, π), with π from the sampling
+policy in force. So a release that the policy declares raises no alert, however many votes it brings. For a provider, x
+counts votes whose randomly chosen side (bit 0 of SHA-256(vote_id)) is one of its models. With L_ρ the likelihood ratio
+of a share ρ times as large, Shiryaev-Roberts over ρ ∈ {1.25, 1.5, 2, 3, 5}: M ← (M + 1) L_ρ, equally weighted.
+Networks, and models of a board without a policy, have no declared share. Their share is learned from windows without an
+alert about them, by hour of the day, and its upper bound π⁺ = π̂ + 2 SE is used. A learned share varies from hour to
+hour, so the likelihood of x is then a negative binomial whose spread is learned too. A network is expected to bring at
+least 1% of the votes.
 
 Source: Shin, Ramdas & Rinaldo 2024, "E-detectors"; e-BH over all keys, Wang & Ramdas 2022.
 
 Blind spot: a rise below a quarter; the first day and 2,000 votes of a learned share; windows in which the policy
-changes and the one after; a network's burst below 1.25% of the board's votes; many small networks at once. A board that
-samples otherwise than it declares raises alerts here as in `sampling_skew`.
+changes, and the window after each; a network's burst below 1.25% of the board's votes; many small networks at once. A
+board that samples otherwise than it declares raises alerts here as in `sampling_skew`.
 
-False alarms: at most the operator's number a month (default 1), over all keys; proved for models and providers under
-a policy, measured for learned shares: see `integrity bench evidence`.
+False alarms: at most the operator's number a month (default 1), over all keys; proved for models and providers under a
+policy, measured for learned shares: see `integrity bench evidence`.
 
 >>> from pipeline.registry import PolicyInForce, RegisteredModel, RegistryState
 >>> from pipeline.scoring.window import GroupedModelCounts
@@ -85,12 +86,12 @@ _NEW_KEY: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class VoteBurst:
-    """The detector; see the module for formula, source, blind spot and false-alarm rate."""
+    """The detector `vote_burst`. The module docstring has formula, source, blind spot and false-alarm rate."""
 
     name = "vote_burst"
 
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
-        """See `WindowDetector`. Cost: a few vector operations on some hundred keys."""
+        """As `WindowDetector.observe`. Cost: a few vector operations on some hundred keys."""
         if not window.accepted:
             return state, []
         hour = int(window.start // HOUR % 24)
@@ -176,7 +177,7 @@ def _counts_and_shares(window: Window, context: WindowContext) -> dict[str, list
 
 
 def _add_to_episode(columns: KeyedColumns, x: Float64, expected: Float64, mixed: Int64, start: int) -> None:
-    """Add to the counts since the evidence was last near zero; people read them in the alert."""
+    """Add to the counts since the evidence was last near zero, which the alert shows."""
     begins = (columns["seen_since"] == 0) | (mixed < _IDLE)
     columns["since"] = np.where(begins, start, columns["since"])
     for name, more in (("seen_since", x), ("expected_since", expected)):
@@ -184,7 +185,7 @@ def _add_to_episode(columns: KeyedColumns, x: Float64, expected: Float64, mixed:
 
 
 def _learned_shares(columns: KeyedColumns, hour: int, kind: Int64, spread: Float64) -> tuple[Float64, Float64]:
-    """Return π⁺ of every key at this hour, NaN without enough data, and π̂."""
+    """Return the upper bound of every key's share at this hour, NaN without enough data; and the estimated share."""
     hits, seen = columns["hits"], columns["seen"]
     total = seen.sum(axis=1)
     overall = hits.sum(axis=1) / np.maximum(total, 1)
@@ -201,12 +202,12 @@ def _learned_shares(columns: KeyedColumns, hour: int, kind: Int64, spread: Float
 
 
 def _concentration(spread: Float64) -> Float64:
-    """Return 1/k of each kind: the mean of ((x − nπ)²/(nπ) − 1)/n over keys and windows."""
+    """Return 1/k of each kind, k the concentration: the mean of ((x − nπ)²/(nπ) − 1)/n over keys and windows."""
     return np.clip(spread[..., 0] / np.maximum(spread[..., 1], 1), *_SPREAD)
 
 
 def _ratios(x: Float64, n: int, declared: Float64, learned: Float64, spread: Float64, tested: Bool) -> Int64:
-    """Return ln L_ρ of each key, int64[k, 5]."""
+    """Return the log-likelihood ratio of each key for each of the five ρ, int64[k, 5]."""
     fixed = tested & ~np.isnan(declared)
     loose = tested & np.isnan(declared)
     ratio = np.zeros((len(x), len(_RATIOS)), dtype=np.int64)
@@ -220,7 +221,7 @@ def _ratios(x: Float64, n: int, declared: Float64, learned: Float64, spread: Flo
 
 
 def _learn(columns: KeyedColumns, x: Float64, n: int, hour: int) -> None:
-    """Add the window to the shares of keys without an open alert, or with one that has become the new normal."""
+    """Add the window to the shares of keys that have no open alert, or whose alert has become the new normal."""
     alerted = columns["level"] > 0
     columns["stood"] = np.where(alerted, columns["stood"] + 1, 0)
     learns = ~alerted | (columns["stood"] > _NEW_NORMAL)
@@ -232,7 +233,10 @@ def _learn(columns: KeyedColumns, x: Float64, n: int, hour: int) -> None:
 
 
 def _spread(spread: Float64, x: Float64, n: int, share: Float64, kind: Int64, quiet: Bool) -> Float64:
-    """Add to the sums of (x − nπ̂)²/(nπ̂) − 1 and of n of each kind, over keys that expect at least one vote."""
+    """Return the sums that estimate each kind's spread, with this window added.
+
+    They are Σ (x − nπ̂)²/(nπ̂) − 1 and Σ n, over keys that expect at least one vote.
+    """
     after = spread.copy()
     for one in range(3):
         rows = quiet & (kind == one) & (share * n >= 1)
@@ -243,7 +247,7 @@ def _spread(spread: Float64, x: Float64, n: int, share: Float64, kind: Int64, qu
 
 
 def _pruned(columns: KeyedColumns, kind: Int64) -> KeyedColumns:
-    """Drop the networks with the fewest votes if there are too many; their evidence was near zero."""
+    """Drop the networks with the fewest votes if there are too many. Their evidence was near zero."""
     networks = np.flatnonzero(kind == 2)
     if len(networks) <= _MOST_NETWORKS:
         return columns

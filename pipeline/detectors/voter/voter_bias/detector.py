@@ -1,41 +1,44 @@
 """`voter_bias`: does one voter's choice of winners differ from what an honest voter would choose?
 
-Formula: E = Σ_k w_k Π_t LR_k,t, the average over alternatives of their likelihood ratio against the least favourable
-honest voter in the band (`pipeline.evidence.honest_reference`). Six tenths of the weight are on target models: the r-th
-model that gets four of the voter's votes has 1/(r(r+1)) of it, over "promotes" (⅔) and "demotes" and three sizes δ. An
-attacker's target gets its votes first, so it has the largest weight. The rest is on always-left, always-right and
-against the rating. The weights depend on which battles the voter voted on, never on how, and sum to at most 1; so E is
-an e-process, P(ever ≥ 1/α) ≤ α (Ville 1939), for every voter in the band who does not choose the next battle by the
-last outcomes. Each battle of a target gives two ratios: was it a tie, given how often this voter ties elsewhere; and if
-not, did the target win. A voter is in the band if the logit of "m wins, given that somebody does" is within η, plus two
-standard errors of the pair, of the board's, and its ties on m are no rarer than its ties elsewhere, which follow the
-voters' own shares (a beta distribution, estimated). η is 0.25 for the first 30 votes on the voter's first ranked model,
-0.3 up to the 90th, and wider beyond and for every other model (0.5 for one side, 0.71 against the rating): tastes of
-sd 0.5 are sometimes outside, and only many votes show it.
+Formula: E = Σ_k w_k Π_t LR_k,t. LR_k,t is the likelihood ratio of vote t under alternative k against the least
+favourable honest voter in the band (`pipeline.evidence.honest_reference`); w_k is the weight of the alternative. Six
+tenths of the weight are on target models. The r-th model that gets four of the voter's votes has 1/(r(r+1)) of that,
+divided over "promotes" (⅔) and "demotes" and three sizes δ: an attacker's target gets its votes first, so it has the
+largest weight. The rest is on always-left, always-right and against the rating. The weights sum to at most 1 and depend
+only on which battles the voter voted on, never on the outcomes. So E is an e-process, P(ever ≥ 1/α) ≤ α (Ville 1939),
+for every voter in the band who does not choose the next battle by the last outcomes.
 
-False alarms outside the band, measured (taste sd 0.5 for each model, α = 1%, `integrity bench evidence`): none
-among 1,000 voters of 400 votes on 100 models; with ties that are rarer between unequal models, and rarer on some
-models than on others, 0.7% of 300 voters of 1,500 votes on 30 models, 0.3% of 1,000 of 600 on ten, 0.2% and 0.8%
-of 1,000 of 400 on four and on two; 0.4% of 1,000 who saw one new model in every fifth battle and whose readiness
-to tie has sd 1.
+A battle of a target gives two ratios: one for being a tie or not, given how often this voter ties elsewhere; and one
+for the winner, if it is not a tie. A voter is in the band if two things hold for every model m. First, the logit of "m
+wins, given that there is a winner" is within η, plus two standard errors of the pair, of the board's logit. Second, the
+voter's ties on m are no rarer than the voter's ties elsewhere, whose share has a beta distribution over voters,
+estimated. η is 0.25 for the first 30 votes on the voter's first ranked model, 0.3 up to the 90th, and wider beyond and
+for every other model (0.5 for one side, 0.71 against the rating). Tastes of sd 0.5 are sometimes outside, which only
+many votes show.
+
+False alarms outside the band, measured (taste sd 0.5 for each model, α = 1%, `integrity bench evidence`): none among
+1,000 voters of 400 votes on 100 models; with ties that are rarer between unequal models, and rarer on some models than
+on others, 0.7% of 300 voters of 1,500 votes on 30 models, 0.3% of 1,000 of 600 on ten, 0.2% and 0.8% of 1,000 of 400 on
+four and on two; 0.4% of 1,000 who saw one new model in every fifth battle and whose readiness to tie has sd 1.
 
 *Uniform random clicking* is an alert of its own (direction `random`), from decisive votes and from the share of ties.
-Its band is small; its error rate is measured, not proved (1.0% of 3,000 honest voters of 400 votes, 0.6% of 1,500 on
-another board), so it is never more than a warning.
+Its band is small and its error rate is measured, not proved (1.0% of 3,000 honest voters of 400 votes, 0.6% of 1,500 on
+another board), so this alert is never more than a warning.
 
 Source: mixture likelihood ratio e-processes (Ramdas et al. 2023); the alternatives are the attackers of Huang et al.
 2025, "Exploring and mitigating adversarial manipulation of voting-based leaderboards".
 
 Blind spot: a voter who stays within the band and ties as often as elsewhere; many voters with a few votes each
-(`cohort_bias` finds them); votes before the first snapshot, and models that it lacks (LR = 1). A voter at half
-strength, whose target wins 1.4 logits more than it should (2.7 standard deviations of honest taste), is found mostly by
-its missing ties: seven of ten within 80 votes on the target.
-All rounding is downward. A late vote counts as evidence, a quarantined one does not.
+(`cohort_bias` finds them); votes before the first snapshot, and models that the snapshot lacks (LR = 1). A voter at
+half strength, whose target wins 1.4 logits more than it should (2.7 standard deviations of honest taste), is found
+mostly by missing ties: seven of ten within 80 votes on the target.
 
-Cost: the exact e-value is computed only when it may have reached the next level. A vote multiplies it by at most the
-largest likelihood ratio among the alternatives, so the running product of these bounds it (a few vector operations per
-vote). When the bound reaches the level the pending votes are folded and the bound restarts from the exact value. The
-alerts are the same as with every vote folded.
+All rounding is downward. A late vote counts as evidence, a quarantined vote does not.
+
+Cost: the exact e-value is computed only when it may have reached the next level. A vote multiplies the e-value by at
+most the largest likelihood ratio among the alternatives, so the running product of these ratios is an upper bound (a
+few vector operations per vote). When the bound reaches the level, the pending votes are folded and the bound restarts
+from the exact value. The alerts are the same as with every vote folded.
 
 >>> import numpy as np
 >>> from pipeline.scoring.detector_contracts import VoterVotes
@@ -79,7 +82,7 @@ _RANDOM_CLICKS = {"what": "clicks at random", "share": 1.0}
 
 @dataclass(frozen=True)
 class VoterBias:
-    """The detector; see the module for formula, source, blind spot, false-alarm rate and cost."""
+    """The detector `voter_bias`. The module docstring has formula, source, blind spot, false-alarm rate and cost."""
 
     name = "voter_bias"
     tag = 1
@@ -91,7 +94,7 @@ class VoterBias:
         reference: Reference,
         earlier: EarlierReference | None = None,
     ) -> tuple[list[bytes], list[AlertSignal]]:
-        """See `VoterDetector`."""
+        """As `VoterDetector.observe`: return the new states and the alerts."""
         heads = StateHeads.unpack(prior)
         running = RunningEvidence.compute(votes, heads, reference)
         alerts = self._random_alerts(votes, heads, running, reference.sequence)
@@ -113,7 +116,7 @@ class VoterBias:
     def _random_alerts(
         self, votes: VoterVotes, heads: StateHeads, running: RunningEvidence, snapshot: int
     ) -> list[AlertSignal]:
-        """Return an alert for each level that "clicks at random" newly reached."""
+        """Return an alert for each level that the evidence of "clicks at random" newly reached."""
         e = to_e_units(0.5, running.uniform) + to_e_units(0.5, running.uniform + running.tie)
         level = np.searchsorted(LEVEL_UNITS, e, side="right")
         return [

@@ -1,4 +1,4 @@
-"""The exact e-value of `voter_bias` after every vote of some voters; a cheap bound suffices for most."""
+"""The exact e-value of `voter_bias` after every vote, for the few voters whose cheap bound reached a level."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ _MAX_LOG = 600.0
 
 @dataclass(frozen=True)
 class EvaluatedVotes:
-    """Votes with the snapshot that each is evaluated against, arrays of length n sorted by voter.
+    """Votes with the snapshot that each vote is evaluated against, arrays of length n sorted by voter.
 
     Attributes:
         voter: position of the voter.
-        model_a, model_b: the store's numbers; both are in the vote's snapshot.
-        outcome: int8[n], 0, 1, or 2 for both kinds of tie.
-        snapshot: sequence number.
-        votes, ties: the voter's votes before this one, and how many of them were ties.
+        model_a, model_b: the store's numbers; both models are in the vote's snapshot.
+        outcome: int8[n]: 0 (a wins), 1 (b wins), or 2 for both kinds of tie.
+        snapshot: sequence number of the snapshot.
+        votes, ties: the voter's number of votes before this one, and how many of them were ties.
     """
 
     voter: Int64
@@ -56,13 +56,13 @@ class EvaluatedVotes:
     ties: Int64
 
     def take(self, rows: npt.NDArray[Any]) -> EvaluatedVotes:
-        """Return some of the votes."""
+        """Return the votes at `rows` (a mask or positions)."""
         return EvaluatedVotes(*(getattr(self, column.name)[rows] for column in fields(self)))
 
 
 @dataclass(frozen=True)
 class EvidencePath:
-    """The evidence after every vote: n votes, and 2n rows for model a and model b of each."""
+    """The evidence after each of n votes. Some arrays have 2n rows: model a and model b of vote 0, of vote 1, …."""
 
     voter: Int64
     joined: JoinedVotes
@@ -72,10 +72,10 @@ class EvidencePath:
     e: Int64  # [n] the e-value
 
     def bound(self, i: int) -> int:
-        """Return an upper bound of ln e after vote i, models without a rank included, in units of 2⁻²⁰.
+        """Return an upper bound of ln e after vote i, in units of 2⁻²⁰ nats; models without a rank are included.
 
-        A model that was not met has component 1; the weights of models without a rank sum to
-        TARGET_WEIGHT/(ranked + 1). Each component was rounded down by less than one unit. The bound depends only on the
+        A model that the voter has not met has ratio 1; the weights of models without a rank sum to
+        TARGET_WEIGHT/(ranked + 1). Each part was rounded down by less than one unit. The bound depends only on the
         votes up to this one, not on how they were split into calls, because states include it.
         """
         ranked = int(self.joined.ranked[i])
@@ -98,11 +98,11 @@ class EvidencePath:
 
     @cached_property
     def _averages(self) -> tuple[Float64, Float64]:
-        """Return the average ratio about each target before these votes, and about each row's model after its vote."""
+        """The average ratio about each target before these votes, and about each row's model after its vote."""
         return _average(self.joined.targets.sums), _average(self.sums)
 
     def fold(self, folded: FoldedSums) -> tuple[FoldedSums, TargetModels]:
-        """Return the folded sums and the models after the last vote of each voter."""
+        """Return the sums and the models of each voter after its last vote, given the sums before the votes."""
         last = np.append(group_starts(self.voter)[1:], True)[: len(self.voter)]
         who = self.voter[last]
         after = FoldedSums(folded.met.copy(), folded.generic.copy(), folded.total.copy())
@@ -114,7 +114,7 @@ class EvidencePath:
         return after, TargetModels(targets.voter, targets.model, targets.rank, targets.votes, sums)
 
     def likeliest(self, i: int) -> list[dict[str, Any]]:
-        """Return the three alternatives with most of the evidence after vote i."""
+        """Return the three alternatives with the largest shares of the evidence after vote i."""
         targets, rows = self.joined.targets, self.joined.rows
         here = np.flatnonzero(np.repeat(self.voter == self.voter[i], 2)[: 2 * i + 2])
         sums = targets.sums.copy()
@@ -142,8 +142,8 @@ def compute_path(
 
     Args:
         votes: n votes of m voters.
-        folded, targets: of the m voters; not changed.
-        reference_of: sequence number → reference.
+        folded, targets: the sums and models of the m voters before the votes; not changed.
+        reference_of: sequence number → reference of that snapshot.
     """
     joined = join_targets(votes.voter, votes.model_a, votes.model_b, targets, folded.met)
     first = (joined.targets.rank[joined.rows] == 1) & (joined.before >= RANKED_AFTER)
@@ -156,10 +156,14 @@ def compute_path(
 
 
 def _steps(votes: EvaluatedVotes, band: Int64, reference_of: Callable[[int], Reference]) -> tuple[Int64, Int64]:
-    """Return the log-ratios of each vote: int64[2n, 6] about a and b (promotes, demotes), and generic int64[n, 3].
+    """Return the log-ratios of each vote.
 
-    "a is promoted" and "b is demoted" are the same event, and vice versa, but each uses the band of its own model. On
-    a tie only the ratio of being a tie counts.
+    "a is promoted" and "b is demoted" are the same event, and vice versa, but each uses the band of its own model. On a
+    tie only the ratio of being a tie counts.
+
+    Returns:
+        int64[2n, 6] about model a and model b (promotes by each δ, demotes by each δ), and int64[n, 3] of the generic
+            alternatives.
     """
     n = len(votes.voter)
     about, generic = np.empty((n, 2, 2, 3), dtype=np.int64), np.empty((n, 3), dtype=np.int64)
@@ -180,7 +184,7 @@ def _steps(votes: EvaluatedVotes, band: Int64, reference_of: Callable[[int], Ref
 
 
 def _target_sums(joined: JoinedVotes, steps: Int64) -> tuple[Int64, Int64]:
-    """Return the log-ratio sums after each row, int64[2n, 6], and the change of the e-value per vote, int64[n]."""
+    """Return the log-ratio sums after each row, int64[2n, 6], and each vote's change of the e-value, int64[n]."""
     targets, rows = joined.targets, joined.rows
     order = np.argsort(rows, kind="stable")
     group, before = rows[order], joined.before[order]
@@ -200,7 +204,7 @@ def _target_sums(joined: JoinedVotes, steps: Int64) -> tuple[Int64, Int64]:
 
 
 def _average(sums: Int64) -> Float64:
-    """Return float64[n], the average ratio of a model's alternatives, summed column by column in a fixed order."""
+    """Return the average ratio of each model's six alternatives, float64[n], summed in a fixed order of columns."""
     average = np.zeros(len(sums))
     for weight, column in zip(_ALTERNATIVES.tolist(), sums.T, strict=True):
         average += weight * np.exp(np.minimum(column * LOG_UNIT, _MAX_LOG))
@@ -208,6 +212,9 @@ def _average(sums: Int64) -> Float64:
 
 
 def _weight(rank: Int64) -> Float64:
-    """Return float64[n, 6], the weights about a model of rank r: .6 · 1/(r(r+1)) in total, 0 without a rank."""
+    """Return the weights of the six alternatives about a model of rank r, float64[n, 6].
+
+    They sum to .6 · 1/(r(r+1)), and to 0 for a model without a rank.
+    """
     whole = np.where(rank > 0, TARGET_WEIGHT, 0.0) / (np.maximum(rank, 1) * (rank + 1))
     return np.asarray(whole[:, None] * _ALTERNATIVES)

@@ -1,4 +1,4 @@
-"""For voters whose bound reached a level: the levels they really reach, and the votes that are folded.
+"""For voters whose bound reached a level: which levels are really reached, and which votes are folded.
 
 After `compute_path` this is a Python loop over each voter's votes: few voters get here, and rarely.
 """
@@ -36,12 +36,12 @@ class ExactEvidence:
     """Exact evidence of the m voters whose bound reached their next level or who have many pending votes.
 
     Attributes:
-        voters: int64[m], their positions in the call.
-        path: of n votes, the pending ones and those of the call.
-        row: int64[n], the position of each in `RunningEvidence`, −1 for a pending one.
+        voters: int64[m], positions of these voters in the call.
+        path: the evidence after n votes: the pending votes of these voters and their votes of the call.
+        row: int64[n], the position of each vote in `RunningEvidence`, −1 for a pending vote.
         levels: (vote, level) of each newly reached level.
         emitted, bound: emitted level and bound of each voter after the last vote.
-        folded: position in the call → packed components, models met, votes pending since.
+        folded: position in the call → (packed components, number of models met, number of votes pending since).
     """
 
     voters: Int64
@@ -66,11 +66,11 @@ class ExactEvidence:
         """Compute the exact evidence over pending and new votes.
 
         Args:
-            voters: int64[m], positions in the call.
-            prior, heads, running: of the whole call.
-            marked: bool[v], a snapshot marker precedes the new votes.
-            reference: for the new votes.
-            earlier: gives the references of pending votes.
+            voters: int64[m], positions of the voters in the call.
+            prior, heads, running: states, heads and running sums of all voters of the call.
+            marked: bool[v], whether a snapshot marker precedes the new votes of each voter of the call.
+            reference: reference for the new votes.
+            earlier: sequence number → reference for pending votes.
 
         Raises:
             ValueError: a pending vote needs the reference of an earlier snapshot, and `earlier` is None.
@@ -113,7 +113,7 @@ class ExactEvidence:
         return cls(voters, path, row, levels, emitted, bound, folded)
 
     def update(self, heads: StateHeads) -> None:
-        """Update the heads of these voters to the last vote."""
+        """Set the heads of these voters to their values after the last vote."""
         heads.emitted[self.voters, 0] = self.emitted
         heads.bound[self.voters] = self.bound
         for i, (_, _, pending) in self.folded.items():
@@ -122,7 +122,7 @@ class ExactEvidence:
 
 @dataclass
 class _VoteWalk:
-    """One voter, vote by vote: decides when the exact e-value is used and when votes are folded."""
+    """The walk over one voter's votes that decides when the exact e-value is used and when votes are folded."""
 
     emitted: int
     bound: int
@@ -148,7 +148,7 @@ class _VoteWalk:
 def _with_pending(
     voters: Int64, states: list[bytes | None], heads: StateHeads, running: RunningEvidence, snapshot: int
 ) -> tuple[EvaluatedVotes, Int64]:
-    """Return the pending votes of these voters followed by their new ones, and the position of each in `running`."""
+    """Return the pending, then the new votes of these voters, and each vote's position in `running` (−1: pending)."""
     past = PendingVotes.unpack(states, heads.pending[voters], heads.snapshot[voters])
     place = np.full(len(running.new), -1, dtype=np.int64)
     place[voters] = np.arange(len(voters))

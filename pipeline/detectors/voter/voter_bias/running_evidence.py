@@ -1,4 +1,4 @@
-"""For every vote of a call: the running sums of `voter_bias` and a bound on its e-value.
+"""For every vote of a call: the running sums of `voter_bias`, and a bound on its e-value.
 
 Cost: a few vector operations per vote. The exact e-value is computed by `exact_evidence`.
 """
@@ -24,16 +24,16 @@ NEXT_LEVEL_BOUNDS = np.array([*(int(np.floor(np.log(level) / LOG_UNIT)) for leve
 
 @dataclass(frozen=True)
 class RunningEvidence:
-    """The votes of a call on two models of the snapshot, arrays of length n.
+    """Those votes of a call whose two models are in the snapshot, arrays of length n.
 
     Attributes:
         voter: position of the voter in the call.
         rows: position of each vote among all votes of the call.
         model_a, model_b: the store's numbers.
-        outcome: int8[n], 0, 1, or 2 for both kinds of tie.
-        large: bool[n], a model number does not fit a pending entry.
-        factor: the largest log-ratio of the vote.
-        votes_so_far, ties_so_far: of the voter, this vote included.
+        outcome: int8[n]: 0 (a wins), 1 (b wins), or 2 for both kinds of tie.
+        large: bool[n], whether a model number does not fit a pending entry.
+        factor: the largest log-ratio of the vote over the alternatives.
+        votes_so_far, ties_so_far: the voter's votes and ties, this vote included.
         uniform, tie, bound: as in `StateHeads`, after this vote.
         new: int64[v], number of these votes of each voter of the call.
     """
@@ -54,7 +54,7 @@ class RunningEvidence:
 
     @classmethod
     def compute(cls, votes: VoterVotes, heads: StateHeads, reference: Reference) -> RunningEvidence:
-        """Continue each voter's running sums from `heads`."""
+        """Return the running sums after each new vote, starting from `heads`."""
         a, b = reference.index_of(votes.model_a), reference.index_of(votes.model_b)
         rows = np.flatnonzero((a >= 0) & (b >= 0))
         a, b, voter = a[rows], b[rows], votes.voter[rows]
@@ -76,7 +76,7 @@ class RunningEvidence:
         )  # fmt: skip
 
     def update(self, heads: StateHeads, pending: Int64, snapshot: int) -> None:
-        """Update the heads to the last vote, as if no vote had been folded."""
+        """Set the heads to their values after the last vote, as if no vote had been folded."""
         last = np.append(group_starts(self.voter)[1:], True)[: len(self.voter)]
         who = self.voter[last]
         heads.votes[who], heads.ties[who] = self.votes_so_far[last], self.ties_so_far[last]

@@ -1,15 +1,15 @@
 """The state of a voter in `voter_bias`, and its bytes.
 
-Every state has a *head* and a list of *pending* votes, five bytes each, that no exact e-value needed so far. A voter of
-up to 32 votes has nothing else: a *history*. Most voters never cast more. Beyond that the older votes are folded into
-*components* between the head and the pending votes: the sums of the generic alternatives, and one entry for each model
-met.
+Every state has a *head* and a list of *pending* votes, five bytes each: votes for which no exact e-value was needed so
+far. A voter of up to 32 votes has nothing else; that state is a *history*. Most voters never cast more. Beyond that the
+older votes are folded into *components* between the head and the pending votes: the sums of the generic alternatives,
+and one entry for each model met.
 
     history      head (21 bytes) · pending
     components   head (40) · generic sums and e-value about models (32) · met entries (32 each) · pending
 
-A pending entry with outcome 255 is a marker: the votes before it are evaluated against the snapshot that it names, the
-votes after it against that of the next marker, or of the head.
+A pending entry with outcome 255 is a marker. The votes before a marker are evaluated against the snapshot that it
+names; the votes after the last marker, against the snapshot in the head.
 """
 
 from __future__ import annotations
@@ -72,11 +72,11 @@ class StateHeads:
 
     Attributes:
         folded: bool, whether the state has components.
-        emitted: int64[v, 2], the emitted level of `biased` and of `random`.
-        votes, ties: votes that counted as evidence, and how many of them were ties.
+        emitted: int64[v, 2], the emitted levels of `biased` and of `random`.
+        votes, ties: number of votes that counted as evidence, and how many of them were ties.
         bound: upper bound of ln e of `biased`, in units of 2⁻²⁰ nats.
         uniform, tie: log-ratio sums of "clicks at random" on decisive votes and on ties; exact.
-        snapshot: the one that the last pending votes are evaluated against.
+        snapshot: the snapshot that the last pending votes are evaluated against.
         pending: number of entries, markers included.
     """
 
@@ -92,7 +92,7 @@ class StateHeads:
 
     @classmethod
     def unpack(cls, states: Sequence[bytes | None]) -> StateHeads:
-        """Unpack the heads of states; None is a new voter."""
+        """Return the heads of the given states; None is a new voter."""
         v = len(states)
         kinds = read_records(np.uint8, [b"\0" if s is None else s[:1] for s in states])
         lengths = np.array([0 if s is None else len(s) for s in states], dtype=np.int64)
@@ -111,11 +111,11 @@ class StateHeads:
         return heads
 
     def pack_histories(self) -> bytes:
-        """Pack every head as that of a history, 21 bytes a voter; invalid for voters with components."""
+        """Return every head as the head of a history, 21 bytes a voter. Invalid for voters with components."""
         return self._pack(_SHORT, _HISTORY)
 
     def pack_with_components(self, met: Int64) -> bytes:
-        """Pack every head as that of components, 40 bytes a voter.
+        """Return every head as the head of a state with components, 40 bytes a voter.
 
         Args:
             met: int64[v], number of models met.
@@ -137,7 +137,7 @@ HISTORY_HEAD, COMPONENTS_HEAD, PENDING_SIZE = _SHORT.itemsize, _LONG.itemsize, _
 
 
 def pack_pending(model_a: Int64, model_b: Int64, outcome: Int8) -> bytes:
-    """Pack votes as pending entries; invalid for model numbers above MAX_MODEL_NUMBER."""
+    """Return votes as pending entries. Invalid for model numbers above MAX_MODEL_NUMBER."""
     entries = np.zeros(len(outcome), dtype=_PENDING)
     entries["model_a"], entries["model_b"] = model_a.astype(np.uint16), model_b.astype(np.uint16)
     entries["outcome"] = outcome
@@ -145,7 +145,7 @@ def pack_pending(model_a: Int64, model_b: Int64, outcome: Int8) -> bytes:
 
 
 def snapshot_marker(snapshot: int) -> bytes:
-    """Pack the marker that names the snapshot of the votes before it."""
+    """Return the marker that names the snapshot of the votes before it."""
     return snapshot.to_bytes(4, "little") + _BARE_MARKER[4:]
 
 
@@ -155,8 +155,8 @@ class PendingVotes:
 
     Attributes:
         voter: position of the voter in the call.
-        model_a, model_b, outcome: of each vote.
-        snapshot: the one that each is evaluated against.
+        model_a, model_b, outcome: models (the store's numbers) and outcome of each vote.
+        snapshot: the snapshot that each vote is evaluated against.
     """
 
     voter: Int64
@@ -167,11 +167,11 @@ class PendingVotes:
 
     @classmethod
     def unpack(cls, states: Sequence[bytes | None], pending: Int64, snapshot: Int64) -> PendingVotes:
-        """Unpack the pending votes of m states.
+        """Return the pending votes of m states.
 
         Args:
             states: the states.
-            pending, snapshot: int64[m], from their heads.
+            pending, snapshot: int64[m], these two columns of their `StateHeads`.
         """
         size = _PENDING.itemsize
         tails = [_bytes(s)[-size * n :] if n else b"" for s, n in zip(states, pending.tolist(), strict=True)]
@@ -197,7 +197,7 @@ class PendingVotes:
 
 
 def unpack_components(states: Sequence[bytes | None]) -> tuple[FoldedSums, TargetModels]:
-    """Unpack the components of states; a history and a new voter have none."""
+    """Return the components of the given states; a history and a new voter have none."""
     m, size = len(states), _LONG.itemsize
     sums = FoldedSums(np.zeros(m, dtype=np.int64), np.zeros((m, 3), dtype=np.int64), np.zeros(m, dtype=np.int64))
     rows = [i for i, s in enumerate(states) if s is not None and s[0] == _COMPONENTS]
@@ -213,7 +213,7 @@ def unpack_components(states: Sequence[bytes | None]) -> tuple[FoldedSums, Targe
 
 
 def pack_components(folded: FoldedSums, targets: TargetModels) -> list[bytes]:
-    """Pack the components of each voter: the bytes between the head and the pending votes."""
+    """Return each voter's components: the bytes between the head and the pending votes."""
     sums = np.zeros(len(folded.met), dtype=_FOLDED)
     sums["generic"], sums["total"] = folded.generic, folded.total
     entries = np.zeros(len(targets.voter), dtype=_ENTRY)

@@ -1,4 +1,4 @@
-"""The models that a voter has met in `voter_bias`: in which order, and which of them have a rank."""
+"""The models that a voter has met in `voter_bias`: in which order, and which of these models have a rank."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class FoldedSums:
 
     Attributes:
         met: number of models met.
-        generic: int64[m, 3], log-ratio sums of left, right, anti-rating.
+        generic: int64[m, 3], log-ratio sums of the alternatives left, right and against the rating.
         total: int64[m], the part of the e-value from alternatives about models, in units of 2⁻²⁴.
     """
 
@@ -35,8 +35,8 @@ class TargetModels:
     Attributes:
         voter: position of the voter.
         model: the store's number.
-        rank: r, 1 for the first model with RANKED_AFTER votes of the voter; 0 for a model with fewer.
-        votes: the voter's votes on it, at most 65,535.
+        rank: r, 1 for the first model with RANKED_AFTER votes of the voter; 0 for a model with fewer votes.
+        votes: the voter's votes on the model, at most 65,535.
         sums: int64[t, 6], log-ratio sums: promotes by each δ, then demotes by each δ.
     """
 
@@ -53,14 +53,14 @@ class TargetModels:
 
 @dataclass(frozen=True)
 class JoinedVotes:
-    """Votes joined with their models: n votes, 2n rows (a and b of vote 0, of vote 1 and so on).
+    """Votes joined with their models: n votes, 2n rows (model a and model b of vote 0, of vote 1, and so on).
 
     Attributes:
-        targets: new models included, with rank and votes after the last vote.
+        targets: all models met, new models included, with rank and votes after the last vote.
         rows: int64[2n], the position in `targets` of each row's model.
-        before: int64[2n], the voter's votes on that model before this one.
+        before: int64[2n], the voter's votes on that model before this vote.
         met: int64[n], number of models that the voter has met after each vote.
-        ranked: int64[n], number of those with a rank.
+        ranked: int64[n], number of these models that have a rank.
     """
 
     targets: TargetModels
@@ -71,14 +71,14 @@ class JoinedVotes:
 
 
 def join_targets(voter: Int64, model_a: Int64, model_b: Int64, targets: TargetModels, met: Int64) -> JoinedVotes:
-    """Add the models that voters meet for the first time, and rank those with RANKED_AFTER votes.
+    """Add the models that voters meet for the first time, and rank the models with RANKED_AFTER votes.
 
     Within a vote model a comes first.
 
     Args:
         voter, model_a, model_b: int64[n], votes sorted by voter.
         targets: the models that the voters met before.
-        met: int64[m], their number.
+        met: int64[m], number of models that each voter met before.
     """
     who = np.repeat(voter, 2)
     model = np.stack([model_a, model_b], axis=1).ravel()
@@ -115,7 +115,7 @@ def join_targets(voter: Int64, model_a: Int64, model_b: Int64, targets: TargetMo
 
 
 def _count_before(group: Int64) -> Int64:
-    """Return the number of equal values before each."""
+    """Return for each value how many equal values precede it."""
     order = np.argsort(group, kind="stable")
     count = np.empty(len(group), dtype=np.int64)
     count[order] = _place_within(group[order]) - 1
@@ -123,7 +123,7 @@ def _count_before(group: Int64) -> Int64:
 
 
 def _place_within(group: Int64) -> Int64:
-    """Number each run of equal values 1, 2, 3 …."""
+    """Return each row's place 1, 2, 3 … in its run of equal values."""
     index = np.arange(len(group))
     first = index[group_starts(group)] if len(group) else index
     return index - np.repeat(first, np.diff(np.append(first, len(group)))) + 1
