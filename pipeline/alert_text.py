@@ -11,7 +11,7 @@ _MIN_SHARE = 0.005
 
 
 def format_e_value(value: float | None) -> str:
-    """An e-value with at most seven digits; "fact" for None, since facts have no e-value."""
+    """Return an e-value with at most seven digits, or "fact" for None, since facts have no e-value."""
     if value is None:
         return "fact"
     if value < _LARGEST_PLAIN:
@@ -21,7 +21,7 @@ def format_e_value(value: float | None) -> str:
 
 
 def summarize(alert: Mapping[str, Any]) -> str:
-    """What happened, in a few words."""
+    """Return in a few words what happened."""
     evidence = alert["evidence"]
     if "likeliest" in evidence:
         best = evidence["likeliest"][0]
@@ -49,7 +49,7 @@ def explain_lines(alert: Mapping[str, Any]) -> list[str]:
 
 
 def evidence_lines(alert: Mapping[str, Any]) -> list[str]:
-    """What happened, how unlikely it is, which votes: one string for each line."""
+    """Return the lines that say what happened, how unlikely it is, and which votes are concerned."""
     if "likeliest" in alert["evidence"]:
         return _voter_lines(alert)
     if "window" in alert["evidence"]:
@@ -89,7 +89,7 @@ def _voter_lines(alert: Mapping[str, Any]) -> list[str]:
 
 
 def _record_lines(alert: Mapping[str, Any]) -> list[str]:
-    """How the voter voted on the models that the evidence names, and overall."""
+    """Return the lines about how the voter voted on the models that the evidence names, and overall."""
     record = alert["record"]
     named = {one.get("model") for one in alert["evidence"]["likeliest"] if one["share"] >= _MIN_SHARE}
     lines = [

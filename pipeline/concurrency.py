@@ -1,4 +1,4 @@
-"""Runs work in a thread beside the caller's."""
+"""Runs work in a thread beside the caller's thread."""
 
 import sys
 from collections.abc import Callable, Generator, Iterator
@@ -32,7 +32,8 @@ def run_in_thread(work: Callable[[], Result]) -> Callable[[], Result]:
     """Start `work` in a thread.
 
     Returns:
-        A function that waits for the thread and returns or raises what `work` did; it may be called repeatedly.
+        A function that waits for the thread, then returns the result of `work` or raises its error. It may be called
+            repeatedly.
     """
     future: Future[Result] = Future()
 
@@ -50,11 +51,11 @@ def prefetch(items: Generator[Item, None, None], depth: int) -> Generator[Item, 
     """Yield the items of a generator that runs ahead in a thread.
 
     Args:
-        items: runs in the thread only; is closed when the caller stops early.
+        items: the generator; runs in the thread only, and is closed when the caller stops early.
         depth: the number of items that may wait for the caller.
 
     Raises:
-        Exception: what `items` raised, after the items before it.
+        Exception: an error of `items`, after the items before it.
 
     >>> list(prefetch((letter for letter in "abc"), 2))
     ['a', 'b', 'c']

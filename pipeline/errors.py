@@ -43,8 +43,8 @@ class BadRecord(BadInput):
     """One record cannot be read as a battle.
 
     Args:
-        source: the file or topic it came from.
-        position: its 0-based row or its offset.
+        source: the file or topic of the record.
+        position: 0-based row, or offset, of the record.
         reason: one word for the kind of fault, as counted in metrics.
         detail: a sentence with what was expected and what was found.
     """
@@ -102,7 +102,7 @@ class BadFeature(RatingError):
     """A style feature has no finite coefficient of its own.
 
     Attributes:
-        feature: its name.
+        feature: name of the feature.
     """
 
     def __init__(self, message: str, feature: str) -> None:
@@ -139,7 +139,7 @@ class BrokerUnavailable(Unavailable):
 
 
 class MissingKey(Unavailable):
-    """The store exists, but the key of its pseudonyms does not."""
+    """The store exists, but the key for its pseudonyms is missing."""
 
 
 class Halted(IntegrityError):
@@ -153,7 +153,7 @@ class Halted(IntegrityError):
 
 
 class TooManyRejects(Halted):
-    """More rejects than a healthy stream has: the worker stops instead of rejecting a whole topic."""
+    """A stream has more rejects than a healthy one: the worker stops instead of rejecting a whole topic."""
 
     runbook = "too-many-rejects"
 
@@ -171,7 +171,7 @@ class QualityGate(Halted):
 
 
 class Fenced(IntegrityError):
-    """Another worker owns the partition now: the batch is dropped, never written."""
+    """Another worker owns the partition now, so the batch is dropped and never written."""
 
 
 class VerificationFailed(IntegrityError):

@@ -2,12 +2,12 @@
 """Every Prometheus metric of the project, each with a comment, and the only import of the client library.
 
 1. One prefix, `integrity_`; base units; counters end in `_total`; times are Unix seconds.
-2. Labels are bounded: fates, reasons, detectors, severities, views, partitions, and models on the board.
-   Never a voter, a network or a name from an unchecked event.
+2. Labels are bounded: fates, reasons, detectors, severities, views, partitions, and models on the board. Never a voter,
+a network or a name from an unchecked event.
 3. The exporter shows the store as of the scrape. When the store cannot be read there are no numbers, only
-   `integrity_exporter_store_up 0`: a stale number looks healthy.
+`integrity_exporter_store_up 0`: a stale number looks healthy.
 
-A worker counts in its process and restarts at 0; the exporter reads counts that the store keeps.
+A worker's counters live in its process and restart at 0; the exporter reads counts that the store keeps.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -44,7 +44,7 @@ class WorkerMetrics:
     """Counters of one worker, in a registry of their own.
 
     Args:
-        registry: of the metrics; default: a new one.
+        registry: the Prometheus registry of the counters; default: a new one.
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
@@ -94,17 +94,17 @@ class WorkerMetrics:
             self.votes.labels(fate)
 
     def revoked(self, source: str, partition: int) -> None:
-        """Remove a partition that another worker owns now: its last lag would stay visible."""
+        """Remove the series of a partition that another worker owns now: its last lag would stay visible."""
         self.partition_lag.remove_by_labels({"source": source, "partition": str(partition)})
 
 
 def _gauge(name: str, text: str, *labels: str) -> Any:
-    """A field of `StoreStatus` that is exported as a gauge."""
+    """Return a field of `StoreStatus` that is exported as a gauge."""
     return _exported_as(GaugeMetricFamily, name, text, labels)
 
 
 def _counter(name: str, text: str, *labels: str) -> Any:
-    """A field of `StoreStatus` that is exported as a counter: the store never lowers it."""
+    """Return a field of `StoreStatus` that is exported as a counter: the store never lowers its value."""
     return _exported_as(CounterMetricFamily, name, text, labels)
 
 
@@ -115,7 +115,7 @@ def _exported_as(family: type[Metric], name: str, text: str, labels: tuple[str, 
 
 @dataclass(frozen=True)
 class StoreStatus:
-    """The store's numbers: one field, one metric.
+    """The store's numbers: each field is one metric.
 
     A field without labels is a number, or None for no series. A field with labels maps a tuple of label values, in the
     order given here, to a number.
@@ -189,7 +189,7 @@ class StoreCollector(Collector):
 
     Args:
         read: reads the store; any exception means that the store cannot be read.
-        version: of this package, for `integrity_build_info`.
+        version: version of this package, for `integrity_build_info`.
 
     Attributes:
         error: why the last read failed, None if it succeeded; for `/healthz`.
@@ -201,7 +201,7 @@ class StoreCollector(Collector):
         self.error: str | None = None
 
     def own_registry(self) -> CollectorRegistry:
-        """Return a registry with this collector alone."""
+        """Return a Prometheus registry that contains only this collector."""
         registry = CollectorRegistry()
         registry.register(self)
         return registry

@@ -29,14 +29,14 @@ class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Ignore a scraper that hangs up; real faults show in store_up and /healthz."""
+        """Ignore a scraper that hangs up. Real faults show in store_up and /healthz."""
 
 
 class MetricsServer:
     """A running HTTP server.
 
     Attributes:
-        port: the port, also if 0 was requested.
+        port: the port in use, even if port 0 was requested.
     """
 
     def __init__(self, server: WSGIServer) -> None:
@@ -61,8 +61,8 @@ def serve(
     """Serve `/metrics` and `/healthz` from a thread.
 
     Args:
-        registry: what `/metrics` shows.
-        port: 0 chooses a free one.
+        registry: the Prometheus registry that `/metrics` shows.
+        port: 0 chooses a free port.
         host: default loopback, since metrics have no login.
         health: returns whether the process works, and a sentence; without it `/healthz` always returns 200.
     """

@@ -1,7 +1,7 @@
 """Opens a store, with its keys and its ledger where the settings say.
 
 The keys of a file store are in `<store>.keys/`, its ledger in `<store>.ledger/`. For a PostgreSQL store both are under
-the user's state directory (XDG_STATE_HOME), which suits one machine; processes on several machines share keys through
+the user's state directory (XDG_STATE_HOME), which suits one machine. Processes on several machines share keys through
 INTEGRITY_VOTER_KEY and INTEGRITY_LEDGER_KEY, and the ledger through INTEGRITY_LEDGER.
 """
 
@@ -22,8 +22,8 @@ def open_store(url: str, *, voter_key: bytes | None = None, create: bool = True,
 
     Args:
         url: postgresql://…, sqlite:///FILE, or simply a file.
-        voter_key: instead of the one of the settings.
-        create: make a store that is not there (else that is an error).
+        voter_key: used instead of the key in the settings.
+        create: make the store if it does not exist; otherwise a missing store is an error.
         worker: bound the time that locks and idle transactions may take.
 
     Raises:
@@ -46,7 +46,7 @@ def existing_store(url: str) -> Iterator[Store]:
     """Open an existing store for the duration of a `with` block.
 
     Raises:
-        StoreUnavailable: it does not answer, or does not exist.
+        StoreUnavailable: the store does not answer, or does not exist.
     """
     store = open_store(url, create=False)
     try:
@@ -56,7 +56,7 @@ def existing_store(url: str) -> Iterator[Store]:
 
 
 def key_folder(url: str) -> Path:
-    """The folder of a store's key files."""
+    """Return the folder of a store's key files."""
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite":
         return Path(f"{parsed.database}.keys")
@@ -67,5 +67,5 @@ def key_folder(url: str) -> Path:
 
 
 def now() -> int:
-    """Wall clock in microseconds, for display."""
+    """Return the wall clock in microseconds since 1970 UTC, for display."""
     return time.time_ns() // 1000

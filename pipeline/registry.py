@@ -4,9 +4,9 @@ Laws: the state does not depend on the order of arrival, except for events with 
 in order of arrival; an event changes nothing before its `at`; the first name of a model stays its key; an event that
 contradicts the state so far is not applied and is listed with the reason.
 
-Contradictions: a release of, or under the name of, a model that was never submitted; a retraction after the release; a
-submission by a second owner; a new name that another model has. Events are applied in order of `at`, so one that
-arrives before the event that it depends on is no contradiction.
+Contradictions: a release of a model, or under a model's name, that was never submitted; a retraction after the release;
+a submission by a second owner; a new name that another model has. Events are applied in order of `at`, so an event may
+arrive before the event that it depends on.
 
 Not handled: claims about models (`benchmark.*`); the audits read those events.
 """
@@ -34,16 +34,16 @@ class RegisteredModel:
     """A model of the registry. Times are microseconds since 1970 UTC, None for what has not happened.
 
     Attributes:
-        name: its first name, which is its key.
+        name: the model's first name, which is its key.
         provider, family, visibility, license, checkpoint_digest: as submitted; None without a submission.
         submitted_at: start of the test.
         released_at: public release.
-        released_as: the registered model that is public, if that is another one.
-        released_digest: of the released checkpoint, as the release states.
+        released_as: the registered model that is public, if that is another model.
+        released_digest: digest of the released checkpoint, as the release states it.
         variants_tested: the disclosed number of variants.
         deprecated_at: end of the sampling.
         retracted_at: withdrawal before the release.
-        notice_given: the deprecation has a public notice.
+        notice_given: whether the deprecation has a public notice.
     """
 
     name: str
@@ -67,8 +67,8 @@ class PolicyInForce:
     """A sampling policy: the first model of a battle is drawn in proportion to weight, the second among the others.
 
     Attributes:
-        since: in force from this time on, microseconds since 1970 UTC.
-        weights: by the model's first name, none negative.
+        since: start of the policy, microseconds since 1970 UTC.
+        weights: first name of a model → weight, at least 0.
     """
 
     since: int
@@ -76,10 +76,10 @@ class PolicyInForce:
 
     @cached_property
     def appearance(self) -> Mapping[str, float]:
-        """Return π of each model: the probability that a battle includes it. They sum to 2.
+        """The probability π of each model that a battle includes it. These sum to 2.
 
-        With p = w/W and S = Σ p/(1−p): π = p(1 + S − p/(1−p)). Empty if fewer than two models have weight, as no battle
-        can be drawn.
+        With weight w, W the sum of weights, p = w/W and S = Σ p/(1−p): π = p(1 + S − p/(1−p)). Empty if fewer than two
+        models have weight, as no battle can be drawn.
         """
         drawn = {model: weight for model, weight in self.weights.items() if weight > 0}
         if len(drawn) < 2:
@@ -97,9 +97,9 @@ class RegistryState:
     """The state of the registry as of a time.
 
     Attributes:
-        models: by first name.
+        models: first name → model.
         aliases: a later name → the first name.
-        policy: the one in force, None before the first.
+        policy: the sampling policy in force, None before the first policy.
     """
 
     models: Mapping[str, RegisteredModel] = field(default_factory=dict)
@@ -143,7 +143,7 @@ class Registry:
     """Registry events, and the state as of any time."""
 
     def __init__(self, events: Iterable[RegistryEvent] = ()) -> None:
-        """Sort the events by time; events of the same time keep their order."""
+        """Sort the events by time. Events of the same time keep their order."""
         self._events = sorted(events, key=lambda event: event.at)
         self._times = [to_microseconds(event.at) for event in self._events]
         self._states: list[RegistryState] = [RegistryState()]
@@ -175,7 +175,7 @@ class Registry:
 
 
 def find_contradiction(state: RegistryState, event: RegistryEvent) -> Contradiction | None:
-    """Return why an event contradicts a state, None if it does not."""
+    """Return how an event contradicts a state. None if it does not."""
     match event:
         case Submitted():
             owner = state.provider_of(event.model)

@@ -1,8 +1,8 @@
 """`score_retraction` on published snapshots: vote counts and names that a board's history takes back.
 
 Voters never withdraw votes. A cumulative count that is lower in a later snapshot, or a missing name, means that scores
-were recomputed, cleaned, renamed or withdrawn. Published: counts fell in 73 of 87
-transitions of a text board between June 2024 and August 2025, and 91 of its 309 names were gone at the end.
+were recomputed, cleaned, renamed or withdrawn. Published: counts fell in 73 of 87 transitions of a text board between
+June 2024 and August 2025, and 91 of its 309 names were gone at the end.
 
 Blind spot: the reason. A public notice, a removal of duplicates, a silent withdrawal and a new name for the same model
 look alike here. If a snapshot lists a name twice, the larger count is used; `names_twice` lists such names.
@@ -23,7 +23,7 @@ from pipeline.formats.published_boards import PublishedBoard
 
 @dataclass(frozen=True, slots=True)
 class VoteCountDrop:
-    """A vote count that is lower in the later of two snapshots; `model` is None for the board's total."""
+    """A vote count that is lower in the later of two snapshots. `model` is None for the board's total."""
 
     start: date
     end: date
@@ -34,7 +34,7 @@ class VoteCountDrop:
 
 @dataclass(frozen=True, slots=True)
 class RemovedName:
-    """A name that the last snapshot lacks, the day of the last snapshot with it, and its votes there."""
+    """A name that the last snapshot lacks; the last day on which a snapshot had it, and its votes there."""
 
     model: str
     last_seen: date
@@ -47,9 +47,9 @@ class StyleShifts:
 
     Attributes:
         compared: number of models with both ranks.
-        shifted: number of those with two different ranks.
+        shifted: number of these models whose two ranks differ.
         mean: mean of |style rank − rank| in places.
-        models: (model, rank, rank under style control), the largest shift first, then by rank; only those shifted.
+        models: (model, rank, rank under style control) of shifted models, the largest shift first, then by rank.
     """
 
     day: date
@@ -84,7 +84,7 @@ class BoardHistory:
     """Changes over the published snapshots of one board.
 
     Attributes:
-        days: of the snapshots, ascending.
+        days: days of the snapshots, ascending.
         falls: every vote count of a model that fell.
         total_falls: every total vote count of the board that fell.
         names_seen: number of names in all snapshots.
@@ -108,12 +108,12 @@ class BoardHistory:
 
     @property
     def transitions(self) -> int:
-        """Pairs of neighbouring snapshots."""
+        """Number of pairs of neighbouring snapshots."""
         return len(self.days) - 1
 
     @property
     def transitions_with_falling_votes(self) -> int:
-        """Transitions in which at least one model has fewer votes in the later snapshot."""
+        """Number of transitions in which at least one model has fewer votes in the later snapshot."""
         return len({fall.start for fall in self.falls})
 
     @property
@@ -123,7 +123,7 @@ class BoardHistory:
 
 
 def board_history(snapshots: Sequence[PublishedBoard]) -> BoardHistory:
-    """Compares each snapshot of one board with the next; takes at least one, oldest first."""
+    """Compare each snapshot of one board with the next. Takes at least one snapshot, oldest first."""
     counts = [_votes(snapshot) for snapshot in snapshots]
     falls, total_falls = [], []
     for (earlier, before), (later, after) in pairwise(zip(snapshots, counts, strict=True)):
@@ -153,7 +153,7 @@ def board_history(snapshots: Sequence[PublishedBoard]) -> BoardHistory:
 
 
 def style_shifts(snapshot: PublishedBoard) -> StyleShifts:
-    """Compares ranks under style control with plain ranks; skips models that lack one of the two."""
+    """Compare ranks under style control with plain ranks; models that lack one of the two are skipped."""
     rows = np.flatnonzero(np.isfinite(snapshot.rank) & np.isfinite(snapshot.style_rank))
     shift = np.abs(snapshot.style_rank[rows] - snapshot.rank[rows])
     order = sorted(range(len(rows)), key=lambda k: (-shift[k], snapshot.rank[rows[k]]))
@@ -166,7 +166,7 @@ def style_shifts(snapshot: PublishedBoard) -> StyleShifts:
 
 
 def vote_shares(snapshot: PublishedBoard) -> VoteShares:
-    """Vote shares of one snapshot.
+    """Return the vote shares of one snapshot.
 
     Raises:
         BadCounts: the snapshot has no votes.

@@ -1,16 +1,18 @@
-"""`benchmark_claim`, `perturbation_gap`, `arena_gap`: claimed scores against measured ones.
+"""`benchmark_claim`, `perturbation_gap`, `arena_gap`: claimed scores against measured scores.
 
-benchmark_claim    z = (claimed − measured)/√(p(1−p)/n + q(1−q)/m), unpooled variances. Published:
-                   GSM8K 92.1 → 78.8 (n = 1,319) z = 9.9, HumanEval 74.3 → 62.9 (n = 164) z = 2.2: not below .01.
-perturbation_gap   the same questions in another wording. A harder wording costs every model something: a model's loss
-                   is compared with the median loss of its peers.
+benchmark_claim    z = (claimed p − measured q)/√(p(1−p)/n + q(1−q)/m), unpooled variances, n and m questions.
+                   Published: GSM8K 92.1 → 78.8 (n = 1,319) z = 9.9, HumanEval 74.3 → 62.9 (n = 164) z = 2.2, which is
+                   not below .01.
+perturbation_gap   the same questions in another wording. A harder wording costs every model something, so a model's
+                   loss is compared with the median loss of its peers.
 arena_gap          difference in differences: a model trained on an arena's prompts gains on benchmarks of such prompts
-                   and on no others. Published: 0, 30, 70% of the training from an arena → 23.5, 42.7, 49.9% on one,
-                   while another stayed at 66.5, 64.4, 65.9% (Singh et al. 2025, "The Leaderboard Illusion", section 4).
+                   and on no others. Published: with 0, 30, 70% of the training from an arena the score was 23.5, 42.7,
+                   49.9% on one benchmark and 66.5, 64.4, 65.9% on another (Singh et al. 2025, "The Leaderboard
+                   Illusion", section 4).
 
 Laws: proportions are in [0, 1]; a test fires only in the suspected direction, with the two-sided p-value.
-Blind spot: a different prompt, harness or number of shots explains a gap as well as a false claim does. Two results
-on the same questions are correlated: the independent standard errors used here are then too large, never too small.
+Blind spot: a different prompt, harness or number of shots explains a gap as well as a false claim does. Two results on
+the same questions are correlated: the independent standard errors used here are then too large, never too small.
 
 >>> claim = benchmark_claim("m", "GSM8K", Score(0.921, 1319), Score(0.788, 1319))
 >>> round(claim.z, 1), claim.fires
@@ -47,7 +49,7 @@ class Score:
 
     @property
     def variance(self) -> float:
-        """Variance of the share; a share of 0 or 1 is moved by half an answer (Agresti-Coull), else it would be 0."""
+        """Variance of the share. A share of 0 or 1 is moved by half an answer (Agresti-Coull), so it is never 0."""
         inside = min(max(self.share, 0.5 / self.n), 1 - 0.5 / self.n)
         return inside * (1 - inside) / self.n
 
@@ -58,9 +60,9 @@ class ScoreTest:
 
     Attributes:
         gap: the difference in the suspected direction.
-        expected: its expected value.
-        z: (gap − expected) over its standard error.
-        p_value: two-sided.
+        expected: expected value of `gap`.
+        z: gap − expected, in standard errors of the gap.
+        p_value: two-sided p-value of z.
     """
 
     model: str
@@ -72,15 +74,15 @@ class ScoreTest:
 
     @property
     def fires(self) -> bool:
-        """Whether it is larger than expected, at level ALPHA."""
+        """Whether the gap is larger than expected, at level ALPHA."""
         return self.gap > self.expected and self.p_value < ALPHA
 
 
 def score_pair(claimed: float, claimed_n: int | None, measured: float, n: int) -> tuple[Score, Score]:
-    """Parses two scores of registry events: shares, or percentages if either is above 1.
+    """Return the claimed and the measured score as shares. If either is above 1, both are taken as percentages.
 
     Raises:
-        BadCounts: as `Score`.
+        BadCounts: as for `Score`.
     """
     scale = 100.0 if max(claimed, measured) > 1 else 1.0
     return Score(claimed / scale, claimed_n or n), Score(measured / scale, n)
@@ -88,7 +90,7 @@ def score_pair(claimed: float, claimed_n: int | None, measured: float, n: int) -
 
 @dataclass(frozen=True, slots=True)
 class ClaimCheck:
-    """A claimed score with its source, and a measured one with its evaluator."""
+    """A claimed score with its source, and a measured score with its evaluator."""
 
     model: str
     benchmark: str
@@ -99,13 +101,13 @@ class ClaimCheck:
 
 
 def benchmark_claim(model: str, benchmark: str, claimed: Score, measured: Score) -> ScoreTest:
-    """Tests a claimed score against a measured one."""
+    """Test a claimed score against a measured one."""
     gap = claimed.share - measured.share
     return _tested(model, benchmark, gap, 0.0, claimed.variance + measured.variance)
 
 
 def claim_finding(test: ScoreTest, claimed: Score, measured: Score, source: str, evaluator: str) -> Finding | None:
-    """The finding about a claim; None if the test does not fire."""
+    """Return the finding about a claim. None if the test does not fire."""
     if not test.fires:
         return None
     what = (
@@ -122,7 +124,7 @@ def claim_finding(test: ScoreTest, claimed: Score, measured: Score, source: str,
 
 @dataclass(frozen=True, slots=True)
 class AccuracyDrop:
-    """The loss of a score (share before − share after) under another wording of n questions, and its variance."""
+    """The loss of a score (share before − share after) when n questions are worded otherwise, and its variance."""
 
     n: int
     loss: float
@@ -130,17 +132,17 @@ class AccuracyDrop:
 
 
 def drop_of_scores(before: Score, after: Score) -> AccuracyDrop:
-    """The loss from two scores alone; treats the questions as different, which is conservative."""
+    """Return the loss from two scores alone. Treats the questions as different, which is conservative."""
     return AccuracyDrop(min(before.n, after.n), before.share - after.share, before.variance + after.variance)
 
 
 def perturbation_gap(benchmark: str, drops: Mapping[str, AccuracyDrop]) -> tuple[ScoreTest, ...]:
-    """Tests each model's loss against the median loss of the others.
+    """Test each model's loss against the median loss of the others.
 
-    The variance includes that of the median of m normal losses, (1.2533 s)²/m.
+    The variance includes that of the median of m normal losses with standard deviation s, (1.2533 s)²/m.
 
     Raises:
-        BadCounts: fewer than three models: there are no peers.
+        BadCounts: fewer than three models, so that there are no peers.
     """
     if len(drops) < 3:
         raise BadCounts(f"expected at least three models to be peers of each other, got {len(drops)}")
@@ -154,9 +156,10 @@ def perturbation_gap(benchmark: str, drops: Mapping[str, AccuracyDrop]) -> tuple
 
 
 def arena_gap(model: str, benchmark: str, arena: tuple[Score, Score], other: tuple[Score, Score]) -> ScoreTest:
-    """Tests whether a model gained more on arena-like prompts than on others.
+    """Test whether a model gained more on arena-like prompts than on others.
 
-    Both pairs have first the score of the model that it is compared with (its base, a sibling), then its own.
+    Args:
+        arena, other: a score of the model to compare with (a base or sibling model), then the model's own score.
     """
     gained, elsewhere = arena[1].share - arena[0].share, other[1].share - other[0].share
     variance = sum(score.variance for score in (*arena, *other))
@@ -164,7 +167,7 @@ def arena_gap(model: str, benchmark: str, arena: tuple[Score, Score], other: tup
 
 
 def arena_finding(test: ScoreTest, base: str, other: str) -> Finding:
-    """The finding about a model that gained more on arena-like prompts than elsewhere."""
+    """Return the finding about a model that gained more on arena-like prompts than elsewhere."""
     what = (
         f"{test.model} gained {test.gap * 100:.1f} points over {base} on {test.benchmark}, whose prompts are like the "
         f"board's, and {test.expected * 100:.1f} on {other}: z = {test.z:.1f}"

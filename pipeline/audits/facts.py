@@ -1,9 +1,9 @@
 """Facts about a provider, each figure with its definition, source and uncertainty.
 
 A count over the whole log has no sampling error; the fact says so, and names what the count cannot see. A share is a
-count with the interval of the drawing probability that it estimates: a group's appearances a battle are 0, 1 or 2 with
-mean m, of variance at most m(2 − m) (`sampling`). A score has the board's 95% interval; a score without the winner's
-curse has the interval of `ratings.winners_curse.debiased_se`.
+count; its interval is that of the drawing probability that the count estimates (a group's appearances a battle are 0, 1
+or 2 with mean m, of variance at most m(2 − m); see `sampling`). A score has the board's 95% interval; a score without
+the winner's curse has the interval of `ratings.winners_curse.debiased_se`.
 
 Laws: a reader with the same log and registry can compute every figure again. An unknown figure is None, with the
 reason. Blind spot: variants that were never submitted under the provider's name.
@@ -26,16 +26,16 @@ COMPLETE_COUNT = "None: a complete count."
 
 @dataclass(frozen=True, slots=True)
 class ProviderFact:
-    """One figure.
+    """One figure about a provider or a model.
 
     Attributes:
         about: the provider or the model.
         value: the figure; None if it is not known.
-        unit: of value and bounds.
+        unit: unit of value and bounds.
         definition: how the figure is computed.
-        source: the data it was computed from.
+        source: the data that the figure was computed from.
         uncertainty: size and direction of its possible error.
-        lower, upper: 95% bounds, if it has them.
+        lower, upper: 95% bounds, if the figure has bounds.
         detail: names or dates behind the figure.
     """
 
@@ -53,7 +53,7 @@ class ProviderFact:
 
 @dataclass(frozen=True, slots=True)
 class FactSources:
-    """Short names of the data sources; `jobs.audits.provider_page` explains each once."""
+    """Short names of the data sources. `jobs.audits.provider_page` explains each of them once."""
 
     registry: str = "registry"
     votes: str = "log"
@@ -62,7 +62,7 @@ class FactSources:
 
 
 def variant_facts(provider: str, state: RegistryState, sources: FactSources) -> tuple[ProviderFact, ...]:
-    """Numbers of private variants, in all and at once."""
+    """Return the numbers of a provider's private variants: in total, now, and the most at once."""
     mine = _models(provider, state)
     private = [m.name for m in mine if m.visibility == "private"]
     now = variants.variants_under_test(state).get(provider, ())
@@ -94,7 +94,7 @@ def variant_facts(provider: str, state: RegistryState, sources: FactSources) -> 
 
 
 def release_facts(provider: str, releases: Sequence[ModelRelease], sources: FactSources) -> tuple[ProviderFact, ...]:
-    """Per release: N as disclosed and as seen, the score as it stands and without the winner's curse."""
+    """Return for each release: N as disclosed and as seen, the score as it is and without the winner's curse."""
     facts: list[ProviderFact] = []
     for one in (r for r in releases if r.provider == provider):
         facts += [*_tried(one, sources), *_scored(one, sources)]
@@ -102,7 +102,7 @@ def release_facts(provider: str, releases: Sequence[ModelRelease], sources: Fact
 
 
 def claim_facts(checked: Iterable[ClaimCheck], sources: FactSources) -> tuple[ProviderFact, ...]:
-    """Differences of claimed and measured scores, in percentage points."""
+    """Return the differences of claimed and measured scores, in percentage points."""
     facts = []
     for one in checked:
         gap = one.claimed.share - one.measured.share
@@ -122,7 +122,7 @@ def claim_facts(checked: Iterable[ClaimCheck], sources: FactSources) -> tuple[Pr
 def removal_facts(
     provider: str, state: RegistryState, removed: Mapping[str, str], falls: Mapping[str, str], sources: FactSources
 ) -> tuple[ProviderFact, ...]:
-    """Models that left the board: with a notice, without one, and vote counts that fell.
+    """Return facts about models that left the board with a notice or without, and about vote counts that fell.
 
     Args:
         removed: model → description of a removal without a notice (`retraction`).
@@ -158,7 +158,7 @@ def removal_facts(
 def contradiction_facts(
     provider: str, rejected: Iterable[Contradiction], sources: FactSources
 ) -> tuple[ProviderFact, ...]:
-    """Registry events by or about the provider that were refused as contradictions."""
+    """Return a fact about the registry events by or about the provider that were refused as contradictions."""
     listed = [f"{one.event.event_id} ({format_rfc3339(one.event.at)}): {one.reason}: {one.detail}" for one in rejected]
     return (
         ProviderFact(

@@ -27,7 +27,7 @@ _REST = re.compile(r"[^a-z0-9.]+")
 
 
 def name_stem(name: str) -> str:
-    """A name without the parts that distinguish versions of one model.
+    """Return a name without the parts that distinguish versions of one model.
 
     >>> [name_stem(n) for n in ("Gemma-1.1-7b-it", "gpt-4-0613", "claude-3-5-sonnet-20241022", "Qwen2.5-72B-Instruct")]
     ['gemma 1.1', 'gpt 4', 'claude 3 5 sonnet', 'qwen2.5']
@@ -39,13 +39,13 @@ def name_stem(name: str) -> str:
 
 
 def similarity(first: str, second: str) -> float:
-    """Jaccard similarity of the trigrams of two names' stems, 0 to 1."""
+    """Return the Jaccard similarity of the trigrams of two names' stems, 0 to 1."""
     a, b = _trigrams(name_stem(first)), _trigrams(name_stem(second))
     return len(a & b) / len(a | b)
 
 
 def name_families(names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
-    """Splits the names of one provider into families; each is sorted, and so is the list of families."""
+    """Split the names of one provider into families. Each family is sorted, and so is the list of families."""
     listed = sorted(set(names))
     grams = [_trigrams(name_stem(name)) for name in listed]
     if not listed:

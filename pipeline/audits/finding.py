@@ -1,8 +1,8 @@
-"""The result of an audit: one finding about one subject.
+"""The result of an audit: a finding about one subject.
 
-A test's p-value becomes evidence by e = 1/(2√p): E[e] ≤ 1 where nothing is wrong (Vovk & Wang 2021, "E-values:
-calibration, combination and applications", Annals of Statistics 49(3), κ = 1/2), so that e-LOND can combine
-the findings of many days. A fact has neither.
+The p-value of a test becomes evidence by e = 1/(2√p): E[e] ≤ 1 where nothing is wrong (Vovk & Wang 2021, "E-values:
+calibration, combination and applications", Annals of Statistics 49(3), κ = 1/2), so that e-LOND can combine the
+findings of many days. A fact has no p-value and no evidence.
 
 >>> round(p_to_e_value(1e-4), 6)
 50.0
@@ -30,11 +30,11 @@ class Finding:
 
     Attributes:
         direction: the rule of the audit that fired; key together with audit and subject.
-        severity: how much it matters if it is true.
+        severity: how much the finding matters if it is true.
         what: a sentence with the figures.
-        p_value: of this test alone; None for a fact.
+        p_value: p-value of this test alone; None for a fact.
         evidence: the figures, by name.
-        tests: number of tests that the audit made at the same time; the evidence is divided by it.
+        tests: number of tests that the audit made at the same time; the e-value is divided by this number.
     """
 
     audit: str
@@ -49,12 +49,12 @@ class Finding:
 
     @property
     def e_value(self) -> float | None:
-        """The evidence; None for a fact. The mean of m e-values is an e-value; this is the test's share of it."""
+        """The e-value of the test divided by `tests`; None for a fact. A mean of m e-values is an e-value too."""
         return None if self.p_value is None else p_to_e_value(self.p_value) / self.tests
 
 
 def p_to_e_value(p: float) -> float:
-    """Calibrates a p-value to an e-value.
+    """Return the e-value of a p-value, 1/(2√p).
 
     Raises:
         BadCounts: not a probability.
@@ -65,5 +65,5 @@ def p_to_e_value(p: float) -> float:
 
 
 def two_sided(z: float) -> float:
-    """P(|Z| ≥ |z|) of a standard normal."""
+    """Return P(|Z| ≥ |z|) of a standard normal Z."""
     return float(2 * ndtr(-abs(z)))

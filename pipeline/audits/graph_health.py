@@ -1,11 +1,11 @@
 """Connectivity of a board's comparison graph, and its weakest cut.
 
 With more than one strongly connected component of the win graph there is no rating (Ford 1957), and the audit raises.
-Otherwise, on the Laplacian of the information N_ij p_ij (1 − p_ij):
-    λ₂             its second smallest eigenvalue (algebraic connectivity, Fiedler 1973): 0 for a split board
+Otherwise, with H the Laplacian of the information N_ij p_ij (1 − p_ij) of N_ij votes and win chance p_ij:
+    λ₂             second smallest eigenvalue of H (algebraic connectivity, Fiedler 1973): 0 for a split board
     resistance     R_ij = (e_i − e_j)ᵀ H⁺ (e_i − e_j), the variance of θ_i − θ_j; the largest is the worst comparison
-    conductance    of the sweep cut of the Fiedler order: votes across over votes of the smaller side. By Cheeger's
-                   inequality it is small exactly if the normalised λ₂ is small
+    conductance    of a cut: votes across over votes of the smaller side. The cut is the best one along the order of
+                   the Fiedler vector. By Cheeger's inequality it is small exactly if the normalised λ₂ is small
 
 A cut is weak if fewer than one in eight votes of the smaller side cross it: all comparisons of the two sides rest on
 those few votes. Two halves whose cross pairs have 1/33 of the votes of inner pairs have a conductance of .07 to .11;
@@ -47,11 +47,11 @@ class GraphHealth:
         models: number of rated models.
         lambda2: algebraic connectivity of the information, votes.
         worst: the two models with the least certain comparison.
-        worst_se, median_se: standard error of their difference, and of the median pair, points.
-        conductance: of the weakest cut found, 0 to 1.
+        worst_se, median_se: standard error of the difference of these two, and of the median pair, points.
+        conductance: conductance of the weakest cut found, 0 to 1.
         side: the models on the smaller side of that cut.
-        crossing: votes across it.
-        crossing_pairs: pairs of models with at least one vote across it.
+        crossing: number of votes across the cut.
+        crossing_pairs: number of pairs of models with at least one vote across the cut.
     """
 
     models: int
@@ -72,11 +72,11 @@ class GraphHealth:
 
 @single_blas_thread
 def graph_health(counts: PairCounts) -> GraphHealth:
-    """Measures the connectivity of a board's comparison graph.
+    """Measure the connectivity of a board's comparison graph.
 
     Raises:
         Disconnected: the graph is split; lists the components by name.
-        BadCounts, NotConverged: as `ratings.fit`.
+        BadCounts, NotConverged: as in `ratings.fit`.
     """
     W = counts.win_matrix()
     require_strongly_connected(W, counts.models)
@@ -98,7 +98,7 @@ def graph_health(counts: PairCounts) -> GraphHealth:
 
 
 def graph_findings(counts: PairCounts) -> tuple[Finding, ...]:
-    """Findings about a board's comparison graph: it is split, or few votes connect its parts."""
+    """Return the findings about a board's comparison graph: it is split, or few votes connect its parts."""
     try:
         health = graph_health(counts)
     except Disconnected as error:
@@ -122,7 +122,7 @@ def graph_findings(counts: PairCounts) -> tuple[Finding, ...]:
 
 
 def _weakest_cut(N: Float64) -> tuple[float, list[int]]:
-    """The sweep cut of the Fiedler order with the smallest conductance, and its smaller side."""
+    """Return the smallest conductance of a cut along the order of the Fiedler vector, and the cut's smaller side."""
     volume = N.sum(axis=1)
     scale = 1 / np.sqrt(volume)
     normal = np.eye(len(N)) - scale[:, None] * N * scale[None, :]

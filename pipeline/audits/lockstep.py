@@ -1,13 +1,14 @@
 """`lockstep`: groups of voters who share more votes at the same time than independent voters would.
 
-Cell = (pair, outcome, ten-minute bucket, prompt); its probability π_c is the product of the shares of its pair with its
-outcome, of its bucket and of its prompt, so that a group does not make its own cells likely. Under independence a voter
-of n votes has one in a given cell with probability of at most n π_c, hence k given cells all with at most Π n π_c, and
-    s(u, v) = Σ over shared cells of ln(1 / (n π_c)),  n the larger number of votes of the two,
-links two voters if s ≥ ln(V²/2 / α): expected false links are at most about α a board. Cells of more than 50 votes
-are skipped: a popular prompt at a busy hour is no evidence. Connected voters form a group. Groups are ranked by the
-density of FRAUDAR (Hooi et al. 2016, KDD): edges to cells that two or more of them share, each with weight
-1/log(x + 5) for a cell of x votes, over voters and cells, after removing voters that lower it.
+A cell is a (pair, outcome, ten-minute bucket, prompt). Its probability π_c is the product of three shares: of its pair
+with its outcome, of its bucket, and of its prompt; a product, so that a group does not make its own cells likely. Under
+independence a voter of n votes has a vote in a given cell with a probability of at most n π_c, and votes in k given
+cells with at most Π n π_c. So with n the larger number of votes of voters u and v,
+    s(u, v) = Σ over shared cells of ln(1 / (n π_c))
+links the two if s ≥ ln(V²/2 / α), for V voters: the expected number of false links is at most about α a board. Cells of
+more than 50 votes are skipped: a popular prompt at a busy hour is no evidence. Connected voters form a group. Groups
+are ranked by the density of FRAUDAR (Hooi et al. 2016, KDD): votes in cells that two or more of them share, each with
+weight 1/log(x + 5) for a cell of x votes, over voters and cells, after removing voters that lower it.
 
 Law: evidence for a person to review, never a reason for automatic removal.
 Blind spot: friends who test the same prompt together.
@@ -39,10 +40,10 @@ class LockstepGroup:
     """Voters in lockstep.
 
     Attributes:
-        voters: their numbers, ascending.
-        cells: cells that at least two of them share.
-        density: of FRAUDAR, after peeling.
-        score: s of the strongest link, nats.
+        voters: numbers of the voters, ascending.
+        cells: number of cells that at least two of the voters share.
+        density: density of FRAUDAR, after removing voters that lower it.
+        score: score s of the strongest link, nats.
     """
 
     voters: tuple[int, ...]
@@ -57,11 +58,11 @@ def lockstep(
     """Find groups among n votes, the densest first.
 
     Args:
-        voter: whole numbers, −1 where a vote has none: such votes are left out.
-        pair: a number a pair of models, in one order.
-        outcome: a number an outcome.
-        at: microseconds.
-        prompt: a number a prompt; votes without a prompt share one.
+        voter: number of each vote's voter, −1 without a voter: such votes are left out.
+        pair: number of the pair of models, which are in one order.
+        outcome: number of the outcome.
+        at: time of the vote, microseconds.
+        prompt: number of the prompt; votes without a prompt share one number.
     """
     who, *rest = (np.asarray(column, dtype=np.int64) for column in (voter, pair, outcome, at, prompt))
     known = who != -1
@@ -97,7 +98,13 @@ def lockstep(
 def lockstep_findings(
     groups: tuple[LockstepGroup, ...], voters: int, label: Callable[[int], str]
 ) -> tuple[Finding, ...]:
-    """A finding a group, under its first voter; `voters` is how many there are, `label` names a voter's number."""
+    """Return one finding for each group, under its first voter.
+
+    Args:
+        groups: the groups.
+        voters: number of voters on the board.
+        label: number of a voter → name.
+    """
     findings = []
     for group in groups:
         who = sorted(label(code) for code in group.voters)
@@ -112,7 +119,7 @@ def lockstep_findings(
 
 
 def _codes(*columns: Int64) -> Int64:
-    """One code a combination, from 0."""
+    """Return one code, from 0, for each distinct combination of the columns."""
     result = np.zeros(len(columns[0]), dtype=np.int64)
     for column in columns:
         _, codes = np.unique(column, return_inverse=True)
@@ -122,7 +129,10 @@ def _codes(*columns: Int64) -> Int64:
 
 
 def _shared(*columns: Int64) -> Int64:
-    """Rows that agree with another one in every column, or very nearly all of those and a few others."""
+    """Return the rows that equal another row in every column.
+
+    A hash is compared: very few such rows are missed, and a few other rows are included.
+    """
     mixed = np.zeros(len(columns[0]), dtype=np.uint64)
     for column, odd in zip(columns, _ODD, strict=True):
         mixed += column.astype(np.uint64) * np.uint64(odd)
@@ -135,7 +145,7 @@ def _shared(*columns: Int64) -> Int64:
 
 
 def _count(column: Int64, values: Int64) -> Int64:
-    """How often each value stands in a column."""
+    """Return how often each value occurs in a column."""
     in_order = np.sort(column)
     return np.searchsorted(in_order, values, "right") - np.searchsorted(in_order, values, "left")
 
@@ -146,7 +156,7 @@ def _distinct(column: Int64) -> int:
 
 
 def _pairs(edges: Int64) -> tuple[Int64, Int64, Int64]:
-    """Every two voters of a cell, and the cell; edges are sorted by cell, then voter."""
+    """Return every two voters of a cell, and the cell. Edges are sorted by cell, then voter."""
     found = []
     for step in range(1, _HEAVY):
         same = edges[step:, 0] == edges[:-step, 0]
@@ -177,7 +187,11 @@ def _groups(first: Int64, second: Int64, score: Float64, edges: Int64, size: Int
 
 
 def _peel(edges: Int64, size: Int64) -> tuple[float, list[int], int]:
-    """The densest set of voters that taking the weakest voter away, one after another, leaves; at least two."""
+    """Return the densest set of at least two voters, found by removing the weakest voter again and again.
+
+    Returns:
+        Density, voters, and number of cells that they share.
+    """
     best: tuple[float, list[int], int] = (-1.0, [], 0)
     while True:
         _, place, count = np.unique(edges[:, 0], return_inverse=True, return_counts=True)

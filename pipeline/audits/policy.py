@@ -4,13 +4,13 @@ no_retraction            a published score is not withdrawn
 private_variants         a provider has at most `most` private variants at once
 deprecation_by_license   licence groups lose models at similar rates: retired shares differ by at most `most_apart`,
                          or Fisher's exact test (1922) gives p above `level` for every two groups
-fair_sampling            sampled as declared, and near the active-sampling rule: a pair is drawn in proportion to
-                         √(v/n) − √(v/(n+1)), the gain in precision of one more vote (Chiang et al. 2024,
-                         "Chatbot Arena", equation 9)
+fair_sampling            sampled as declared, and near the active-sampling rule: a pair with n votes of variance v is
+                         drawn in proportion to √(v/n) − √(v/(n+1)), the gain in precision of one more vote
+                         (Chiang et al. 2024, "Chatbot Arena", equation 9)
 public_removal           every removal has a public notice; a model without votes for `days` days is removed
 
 Source: Singh et al. 2025, "The Leaderboard Illusion", section 6. Law: a rule that cannot be evaluated is neither passed
-nor failed. Blind spot: the truth of a notice.
+nor failed. Blind spot: whether a notice is true.
 """
 
 from collections.abc import Mapping, Sequence
@@ -61,9 +61,9 @@ class PolicyFacts:
     Attributes:
         retractions: findings of `score_retraction`.
         under_test: provider → private variants under test.
-        retired, listed: number of models by licence group, retired ones and all that were ever public.
-        unfair: findings of the sampling ledger; None where no policy is declared.
-        distance: total variation distance of practice and the active-sampling rule; None where it is not known.
+        retired, listed: number of models by licence group: retired models, and all that were ever public.
+        unfair: findings about sampling (`sampling_findings`); None where no policy is declared.
+        distance: total variation distance between the sampling and the active-sampling rule; None if not known.
         removals: model → how it was removed, for removals without a public notice.
     """
 
@@ -77,7 +77,7 @@ class PolicyFacts:
 
 
 def parse_policy(policy: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """Checks the content of a policy file and fills in default parameters.
+    """Return the rules of a policy file with default parameters filled in.
 
     Raises:
         BadCounts: an unknown rule or parameter, or a value that is not a number of at least 0.
@@ -96,12 +96,12 @@ def parse_policy(policy: Mapping[str, Any]) -> dict[str, dict[str, float]]:
 
 
 def evaluate_policy(policy: Mapping[str, Mapping[str, float]], facts: PolicyFacts) -> tuple[PolicyVerdict, ...]:
-    """Evaluates every rule of a policy (`parse_policy`)."""
+    """Return the verdict on every rule of a policy, given as `parse_policy` returns it."""
     return tuple(_EVALUATORS[rule](given, facts) for rule, given in policy.items())
 
 
 def active_shares(counts: PairCounts) -> Float64:
-    """Shares of appearances under the active-sampling rule: float64[K], sum 1.
+    """Return the shares of appearances under the active-sampling rule: float64[K], sum 1.
 
     A pair without votes counts as one vote with the largest possible variance.
 
@@ -123,7 +123,7 @@ def active_shares(counts: PairCounts) -> Float64:
 
 
 def total_variation(first: Float64, second: Float64) -> float:
-    """Total variation distance of two distributions: half the sum of absolute differences."""
+    """Return the total variation distance of two distributions: half the sum of absolute differences."""
     return float(np.abs(first - second).sum() / 2)
 
 

@@ -27,9 +27,9 @@ class MonthlyRepeats:
     """Repeated prompts in a month.
 
     Attributes:
-        votes: votes with a prompt.
-        within: share of them that repeat a prompt of this month.
-        across: share of them whose prompt was used in the month before; None if that month has no votes.
+        votes: number of votes with a prompt.
+        within: share of these votes that repeat a prompt of this month.
+        across: share of these votes whose prompt was used in the month before; None if that month has no votes.
     """
 
     month: int
@@ -39,11 +39,11 @@ class MonthlyRepeats:
 
 
 def prompt_duplication(month: npt.ArrayLike, prompt: npt.ArrayLike) -> tuple[MonthlyRepeats, ...]:
-    """Counts repeated prompts by month.
+    """Count repeated prompts by month.
 
     Args:
         month: int[n], month of each vote; consecutive months have consecutive numbers.
-        prompt: int[n], prompt of each vote; votes with −1 have none and are skipped.
+        prompt: int[n], prompt of each vote; −1 for a vote without a prompt, which is skipped.
     """
     when, asked = np.asarray(month, dtype=np.int64), np.asarray(prompt, dtype=np.int64)
     when, asked = when[asked != -1], asked[asked != -1]
@@ -61,13 +61,13 @@ def _distinct(ascending: Int64) -> Int64:
 
 
 def _among(ascending: Int64, others: Int64) -> Bool:
-    """Whether each value is in `others`; both are ascending."""
+    """Return whether each value is in `others`; both are ascending."""
     place = np.minimum(np.searchsorted(others, ascending), len(others) - 1)
     return np.asarray(others[place] == ascending)
 
 
 def prompt_findings(months: tuple[MonthlyRepeats, ...]) -> tuple[Finding, ...]:
-    """Findings about months with a repeated share above LIMIT."""
+    """Return the findings about months whose share of repeated prompts is above LIMIT."""
     return tuple(
         Finding(
             "prompt_duplication", "board", "board", f"prompts repeat in month {one.month}", "warning",

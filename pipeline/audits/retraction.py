@@ -4,8 +4,8 @@ Facts, no test: a model retracted after it was scored; a model deprecated or ren
 public notice; a vote count that falls between two snapshots of a board.
 
 Source: Singh et al. 2025, "The Leaderboard Illusion", section 3 (private scores withdrawn) and 5 (205 models silently
-deprecated, 47 listed). Blind spot: a count also falls if votes are removed for a published reason. Exclusions do
-not matter: raw views are compared.
+deprecated, 47 listed). Blind spot: a count also falls if votes are removed for a published reason. Exclusions do not
+matter: raw views are compared.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ AUDIT = "score_retraction"
 
 
 def withdrawn_scores(events: Sequence[RegistryEvent], scored_at: Mapping[str, int]) -> tuple[Finding, ...]:
-    """Findings about scored models that were retracted, or deprecated or renamed without a notice.
+    """Return the findings about scored models that were retracted, or deprecated or renamed without a notice.
 
     Args:
         events: all events of the registry.
@@ -55,7 +55,7 @@ def _withdrawal(event: Retracted | Deprecated | Renamed, key: str, scored: int) 
 def unannounced_removals(
     state: RegistryState, scored_at: Mapping[str, int], recent: Mapping[str, int], votes: float, days: float
 ) -> dict[str, str]:
-    """Models that were removed without a public notice: by an event, or because they are not shown any more.
+    """Return the models that were removed without a public notice, by an event or by no longer being shown.
 
     Args:
         state: the registry as of now.
@@ -81,13 +81,13 @@ def unannounced_removals(
 
 
 def _over(model: RegisteredModel) -> bool:
-    """Whether the model was retired with a notice, retracted before it had a score, or released as another model."""
+    """Return whether the model was deprecated, retracted, or released as another model."""
     other = model.released_as not in (None, model.name)
     return model.deprecated_at is not None or model.retracted_at is not None or other
 
 
 def fall_finding(model: str, earlier: str, later: str, before: int, after: int | None) -> Finding:
-    """The finding about a vote count that fell between two snapshots; `after` is None for a removed name."""
+    """Return the finding about a vote count that fell between two snapshots; `after` is None for a removed name."""
     left = "is gone from" if after is None else f"{after:,} in"
     what = f"{model} had {before:,} votes in {earlier} and {left} {later}"
     figures = {"from": earlier, "to": later, "before": before, "after": after}

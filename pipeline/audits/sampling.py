@@ -1,18 +1,18 @@
 """Sampling fairness: how often models were shown, compared with the declared sampling policy.
 
-Rates: the share of a day's battles that contain a model; for a provider or a licence group the sum over its models (a
-battle between two of them counts twice). Shares are of all appearances and sum to 1.
+Rates: the rate of a model is the share of a day's battles that contain it; the rate of a provider or a licence group is
+the sum over its models (a battle between two of them counts twice). Shares are of all appearances and sum to 1.
 
-Formulas: a model with declared probability π in n battles appears x ~ Bin(n, π): twice the smaller exact tail. A
-group's appearances a battle are 0, 1 or 2 with mean m: their variance is at most m(2 − m), so z = (x − nm)/√(nm(2 − m))
-is conservative. Daily tests are corrected over days and subjects (Bonferroni).
+Formulas: a model with declared probability π in n battles appears x ~ Bin(n, π) times: p is twice the smaller exact
+tail. A group's appearances a battle are 0, 1 or 2 with mean m: their variance is at most m(2 − m), so z = (x −
+nm)/√(nm(2 − m)) is conservative. Daily tests are corrected over days and subjects (Bonferroni).
 
 Published: two providers with 19.2% and 20.4% of the data, 83 open-weight models with 29.7% in all; peak daily rates of
 34.2% for one provider and 3.3% for another; a model drawn in 34% of a day's battles against a declared 13.6% (Singh et
 al. 2025, "The Leaderboard Illusion", section 4).
 
-Blind spot: the reason. A provider with twenty models rightly has a larger share than one with two; only the declared
-policy accounts for that.
+Blind spot: the reason. A provider with twenty models rightly has a larger share than a provider with two; only the
+declared policy accounts for that.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,9 +38,9 @@ class DailyAppearances:
     Attributes:
         models: K names.
         days: D labels, ascending.
-        battles: int64[D].
+        battles: int64[D], battles of each day.
         appearances: int64[D, K].
-        declared: float64[D, K], π of the policy in force; NaN on days without a policy.
+        declared: float64[D, K], share of battles with the model by the policy in force; NaN on days without a policy.
 
     Raises:
         BadCounts: shapes do not match, or a model has more appearances than there are battles; names the day.
@@ -69,14 +69,14 @@ class LedgerLine:
 
     Attributes:
         kind: model, provider or license.
-        models, appearances: number of its models, and of their appearances.
+        models, appearances: number of models of this subject, and of their appearances.
         share: share of all appearances.
         rate: appearances a battle, over all days.
         peak, peak_day: the highest daily rate, and its day.
         declared: declared appearances a battle, over the days with a policy; None without a policy.
-        p_value: of all days with a policy together; None without one.
+        p_value: p-value of all days with a policy together; None without a policy.
         far: (rate, day, declared rate) of the day that departs most from the policy.
-        peak_p_value: of that day, Bonferroni-corrected over the days.
+        peak_p_value: p-value of that day, Bonferroni-corrected over the days.
     """
 
     kind: str
@@ -113,10 +113,10 @@ class SamplingLedger:
 
 
 def ledger(shown: DailyAppearances, provider: Mapping[str, str], license_group: Mapping[str, str]) -> SamplingLedger:
-    """Sums appearances by model, provider and licence group, and tests them against the policy.
+    """Sum the appearances by model, provider and licence group, and test them against the policy.
 
     Args:
-        provider, license_group: model → group; a model without one counts as "unknown".
+        provider, license_group: model → group; a model that is missing counts as "unknown".
 
     Raises:
         BadCounts: there are no battles.
@@ -134,7 +134,7 @@ def ledger(shown: DailyAppearances, provider: Mapping[str, str], license_group: 
 
 
 def sampling_findings(book: SamplingLedger) -> tuple[Finding, ...]:
-    """Findings about models, providers and licence groups that were shown more or less often than declared.
+    """Return the findings about models, providers and licence groups that were shown more or less than declared.
 
     Level: ALPHA over all lines of a kind; uses the smaller p-value of all days together and of the most extreme day.
     """
@@ -200,7 +200,7 @@ def _line(
 
 
 def _p_values(x: npt.ArrayLike, n: npt.ArrayLike, mean: npt.ArrayLike, models: int) -> Float64:
-    """Two-sided p-values: exact binomial tails for one model, a normal bound with the largest variance for a group."""
+    """Return two-sided p-values: exact binomial tails for a model, a conservative normal bound for a group."""
     shown, battles = (np.asarray(value, dtype=np.int64) for value in (x, n))
     m = np.asarray(mean, dtype=np.float64)
     if models == 1 and (m <= 1).all():

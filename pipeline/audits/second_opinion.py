@@ -22,7 +22,7 @@ from pipeline.errors import BadCounts
 
 @dataclass(frozen=True, slots=True)
 class RankDisagreement:
-    """A model and its two places among the common models (1 is best; ties get the better place)."""
+    """A model, its place on each board among the common models (1 is best; ties get the better place)."""
 
     model: str
     place: int
@@ -34,9 +34,9 @@ class BoardAgreement:
     """Rank agreement of two boards.
 
     Attributes:
-        common: number of models on both.
-        tau, tau_p: Kendall's τ_b and the p-value of "no association".
-        rho: Spearman's.
+        common: number of models on both boards.
+        tau, tau_p: Kendall's τ_b, and the p-value of "no association".
+        rho: Spearman's ρ.
         apart: models with different places, largest difference first.
     """
 
@@ -48,7 +48,7 @@ class BoardAgreement:
 
 
 def second_opinion(board: Mapping[str, float], other: Mapping[str, float]) -> BoardAgreement:
-    """Compares the order of two boards, given as score by model name, where higher is better.
+    """Compare the order of two boards, given as score by model name, where higher is better.
 
     Raises:
         BadCounts: fewer than three common models.

@@ -24,7 +24,7 @@ _ALIKE = 0.9
 
 
 def shares(amounts: Mapping[str, float]) -> dict[str, float]:
-    """Share of each amount in the sum, in the given order.
+    """Return the share of each amount in the sum, in the given order.
 
     Raises:
         BadCounts: an amount is negative or infinite (named), or the sum is 0.
@@ -39,7 +39,7 @@ def shares(amounts: Mapping[str, float]) -> dict[str, float]:
 
 
 def summed(groups: Iterable[str], amounts: Iterable[float]) -> dict[str, float]:
-    """Sums amounts by group, sorted by group."""
+    """Return the sum of the amounts of each group, sorted by group."""
     result: dict[str, float] = {}
     for group, amount in zip(groups, amounts, strict=True):
         result[group] = result.get(group, 0.0) + float(amount)
@@ -47,19 +47,21 @@ def summed(groups: Iterable[str], amounts: Iterable[float]) -> dict[str, float]:
 
 
 def hhi(amounts: Sequence[float]) -> float:
-    """Concentration: the probability that two draws in proportion to the amounts fall into one group.
+    """Return the concentration (Herfindahl-Hirschman): the sum of squared shares of the amounts.
+
+    It is the probability that two draws in proportion to the amounts fall into one group.
 
     Raises:
-        BadCounts: as `shares`.
+        BadCounts: as in `shares`.
     """
     return float(sum(share**2 for share in shares({str(i): a for i, a in enumerate(amounts)}).values()))
 
 
 def gini(amounts: Sequence[float]) -> float:
-    """Gini coefficient: mean absolute difference over twice the mean.
+    """Return the Gini coefficient: mean absolute difference over twice the mean.
 
     Raises:
-        BadCounts: as `shares`.
+        BadCounts: as in `shares`.
     """
     s = np.sort(list(shares({str(i): a for i, a in enumerate(amounts)}).values()))
     place = np.arange(1, len(s) + 1)
@@ -67,7 +69,7 @@ def gini(amounts: Sequence[float]) -> float:
 
 
 def license_group(license_name: str | None) -> str:
-    """Group of a licence: open weights, proprietary, or unknown.
+    """Return the group of a licence: open weights, proprietary, or unknown.
 
     >>> [license_group(name) for name in ("Proprietary", "Propretary", "Apache 2.0", "Llama 3.1 Community", "-")]
     ['proprietary', 'proprietary', 'open', 'open', 'unknown']

@@ -1,16 +1,15 @@
 """Deprecation under a shifting task mix: whether the order depends on when models were retired.
 
 Votes of one pair are a mix of tasks (categories, languages). If the mix drifts and a model is retired meanwhile, its
-comparisons keep the old mix and all others get the new one. Bradley-Terry then compares answers to different questions,
-and the order of the *remaining* models may change (Singh et al. 2025, "The Leaderboard Illusion",
-section 5).
+comparisons keep the old mix and all others get the new mix. Bradley-Terry then compares answers to different questions,
+and the order of the *remaining* models may change (Singh et al. 2025, "The Leaderboard Illusion", section 5).
 
-The audit rates the board twice: with the votes as they are, and with every pair's votes reweighted to one common mix
+The audit rates the board twice: with the votes as cast, and with every pair's votes reweighted to one mix of tasks
 (post-stratification: within a pair, each task's outcome shares are weighted by the task's share of the whole board).
 The order of pairs that swap between the two depends on the mix.
 
 Blind spot: a task without votes of a pair has no weight; the pair's other tasks replace it. For intransitive models the
-number of votes of each pair matters too; it is left unchanged.
+number of votes of each pair matters too; the reweighting leaves this number unchanged.
 """
 
 from collections.abc import Mapping
@@ -60,11 +59,14 @@ class TaskMix:
 
 
 def task_mix(tasks: Mapping[str, PairCounts]) -> TaskMix:
-    """Rates a board as it is and at a common mix of tasks, each with its pair counts on one axis of models.
+    """Rate a board with the votes as cast, and with each pair's votes reweighted to one mix of tasks.
+
+    Args:
+        tasks: task → its pair counts, all on one axis of models.
 
     Raises:
         BadCounts: no task, or different axes of models.
-        Disconnected, NotConverged: as `ratings.fit`.
+        Disconnected, NotConverged: as in `ratings.fit`.
     """
     parts = list(tasks.values())
     if not parts or any(part.models != parts[0].models for part in parts):
@@ -81,7 +83,7 @@ def task_mix(tasks: Mapping[str, PairCounts]) -> TaskMix:
 
 
 def task_mix_findings(found: TaskMix) -> tuple[Finding, ...]:
-    """A finding if the order of two models depends on the mix by more than chance explains."""
+    """Return a finding if the order of two models depends on the mix by more than chance explains."""
     sure = [pair for pair in found.reordered if pair.z > _SURE]
     if not sure:
         return ()
@@ -100,7 +102,7 @@ _SURE = 2.576
 
 
 def _levelled(wins: Float64, ties: Float64) -> tuple[Float64, Float64]:
-    """Wins and ties, float64[K, K], with equal task shares in every pair and unchanged votes a pair."""
+    """Return wins and ties, float64[K, K], with equal task shares in every pair and the pair's votes unchanged."""
     votes = wins + wins.transpose(0, 2, 1) + ties
     whole = votes.sum(axis=(1, 2)) / votes.sum()
     met = votes > 0

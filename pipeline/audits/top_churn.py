@@ -1,16 +1,16 @@
 """`top_churn`: changes of the first place, compared with the number that the intervals allow.
 
-Formula: a score with standard error e, from n votes now and n' in the next snapshot, moves by chance with variance
-v = e² (1 − n/n'): the later estimate contains the earlier one's votes, and increments of a maximum-likelihood estimate
-are uncorrelated with the final value. A model d points behind #1 overtakes by chance with probability
-Φ(−d/√(v_1 + v)); the sum over all models and transitions bounds the expected number of changes (union bound). The
-observed number is tested against Poisson(that sum).
+Formula: a score with standard error e, from n votes now and n' in the next snapshot, moves by chance with variance v =
+e² (1 − n/n'): the later estimate contains the votes of the earlier one, and increments of a maximum-likelihood estimate
+are uncorrelated with the final value. A model d points behind #1 overtakes by chance with probability Φ(−d/√(v_1 + v)),
+where v_1 is the variance of #1. The sum over all models and transitions bounds the expected number of changes (union
+bound). The observed number is tested against Poisson(that sum).
 
 Blind spot: a new model at #1 is counted apart: it has no earlier score. Public intervals are rounded to points; a board
 that was re-anchored or refitted by another method moves by more than its intervals allow.
 
-Source of the question: Singh et al. 2025, "The Leaderboard Illusion", section 3: the first place changed hands
-between two providers several times within days.
+Source of the question: Singh et al. 2025, "The Leaderboard Illusion", section 3: the first place changed hands between
+two providers several times within days.
 """
 
 from collections.abc import Sequence
@@ -35,11 +35,11 @@ class LeaderChange:
 
     Attributes:
         before, day: days of the two snapshots.
-        old, new: the first model of each.
-        organization: organisation of the new one, as published.
-        gap: points between the new and the old one in the later snapshot; None if the old one is missing there.
-        overlap: whether their intervals overlap there; None if an interval is missing.
-        newcomer: whether the earlier snapshot lacks the new one.
+        old, new: the first model of each snapshot.
+        organization: organisation of the new first model, as published.
+        gap: points between `new` and `old` in the later snapshot; None if `old` is missing there.
+        overlap: whether the intervals of the two overlap there; None if an interval is missing.
+        newcomer: whether the earlier snapshot lacks the new first model.
         within_week: whether the last change, or the first snapshot, was at most seven days before.
     """
 
@@ -60,8 +60,8 @@ class TopChurn:
 
     Attributes:
         changes: oldest first.
-        by_chance: upper bound of the number of changes between listed models expected by chance.
-        p_value: probability of at least as many changes between listed models by chance.
+        by_chance: upper bound of the expected number of changes, by chance, between models in both snapshots.
+        p_value: probability of at least as many changes between such models by chance.
     """
 
     changes: tuple[LeaderChange, ...]
@@ -70,14 +70,14 @@ class TopChurn:
 
     @property
     def overtakings(self) -> int:
-        """Number of changes between models that were both listed before."""
+        """Number of changes between models that were in both snapshots."""
         return sum(not change.newcomer for change in self.changes)
 
 
 def top_churn(snapshots: Sequence[PublishedBoard]) -> TopChurn:
-    """Finds and tests the changes of the first place on one board, given its snapshots, oldest first.
+    """Find and test the changes of the first place on one board, given its snapshots, oldest first.
 
-    The first model has the highest score; ties go to the one with more votes.
+    The first model has the highest score; of equal scores, the one with more votes.
     """
     changes: list[LeaderChange] = []
     by_chance, since = 0.0, snapshots[0].day
@@ -93,7 +93,7 @@ def top_churn(snapshots: Sequence[PublishedBoard]) -> TopChurn:
 
 
 def top_churn_findings(found: TopChurn) -> tuple[Finding, ...]:
-    """A finding if the first place changed more often than the intervals allow."""
+    """Return a finding if the first place changed more often than the intervals allow."""
     if found.p_value >= ALPHA:
         return ()
     soon = sum(change.within_week for change in found.changes)
@@ -129,7 +129,7 @@ def _change(earlier: PublishedBoard, later: PublishedBoard, since: date) -> Lead
 
 
 def _expected(earlier: PublishedBoard, later: PublishedBoard) -> float:
-    """Upper bound of the expected number of changes by chance between two snapshots."""
+    """Return an upper bound of the expected number of changes by chance between two snapshots."""
     after = dict(zip(later.models, later.votes.tolist(), strict=True))
     moved = _variance(earlier, np.array([after.get(model, 0) for model in earlier.models], dtype=np.float64))
     first = _first(earlier)

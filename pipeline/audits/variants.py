@@ -2,12 +2,12 @@
 
 variant_churn   private variants of one provider under test at one moment: more than 3 is a warning, more than 10 is
                 critical (the limit of one public policy for "provisional" models).
-best_of_n       at a release: N is the larger of the disclosed number and the variants of the family seen before it. A
-                missing N, an N below the number seen and an N above 10 are findings, with the raw score and the score
-                without the winner's curse (`ratings.winners_curse`).
+best_of_n       at a release: N is the larger of the disclosed number and the number of the family's variants seen
+                before. A missing N, an N below the number seen and an N above 10 are findings, with the raw score and
+                the score without the winner's curse (`ratings.winners_curse`).
 
 Source: Singh et al. 2025, "The Leaderboard Illusion", section 3: 27 private variants of one provider before one
-release, of which the score of one was published.
+release; the score of one variant was published.
 
 Laws: the same registry gives the same findings; a variant counts from its submission to its release, retraction or
 deprecation. Blind spot: variants that were never submitted under the provider's name.
@@ -34,9 +34,9 @@ class VariantScore:
     """A model's score.
 
     Attributes:
-        rating, se: points.
-        votes: number of votes behind it.
-        before: number of those cast before its release, the only ones that can bias the choice; None for all.
+        rating, se: rating and standard error, points.
+        votes: number of votes behind the rating.
+        before: number of these votes cast before the release, which alone can bias the choice; None for all.
     """
 
     rating: float
@@ -57,13 +57,13 @@ class ModelRelease:
     """A release and the selection behind it.
 
     Attributes:
-        released_as: the registered public model; the same as `model` if no other is named.
+        released_as: the registered public model; `model` itself if no other is named.
         at: time of the release, microseconds since 1970 UTC.
         disclosed_n: number of variants as the provider disclosed it.
-        seen: variants of the family that were registered before the release, itself included.
-        raw: its score; None if it was never rated.
+        seen: variants of the family that were registered before the release, `model` included.
+        raw: score of `model`; None if it was never rated.
         se: standard error of the raw score, points.
-        corrected: score without the remaining winner's curse of N, for τ = 0; None if it was never rated.
+        corrected: score without the remaining winner's curse of N, for τ = 0; None if `model` was never rated.
         corrected_se: standard error of `corrected`.
         shrunk: empirical-Bayes score from all N variants; None unless all of at least two were rated.
         shrunk_se: standard error of `shrunk`.
@@ -86,7 +86,7 @@ class ModelRelease:
 
     @property
     def n(self) -> int:
-        """Number of variants tested: the larger of disclosed and seen."""
+        """Number of variants tested: the larger of the disclosed number and the number seen."""
         return max(self.disclosed_n or 1, len(self.seen))
 
     @property
@@ -96,7 +96,7 @@ class ModelRelease:
 
 
 def release_times(state: RegistryState) -> dict[str, int]:
-    """Model → time of its release, under its own name or as the public model of a variant."""
+    """Return model → time of its release, under its own name or as the public model of a variant."""
     found: dict[str, int] = {}
     for model in state.models.values():
         for name in (model.name, state.first_name(model.released_as or model.name)):
@@ -106,7 +106,7 @@ def release_times(state: RegistryState) -> dict[str, int]:
 
 
 def _tested_until(state: RegistryState) -> dict[str, tuple[int, int | None]]:
-    """Private variant → (start, end) of its test; the end is None while it lasts."""
+    """Return the (start, end) of each private variant's test, by model. The end is None while the test lasts."""
     public, result = release_times(state), {}
     for model in state.models.values():
         if model.provider and model.visibility == "private" and model.submitted_at is not None:
@@ -116,7 +116,7 @@ def _tested_until(state: RegistryState) -> dict[str, tuple[int, int | None]]:
 
 
 def variants_under_test(state: RegistryState) -> dict[str, tuple[str, ...]]:
-    """Provider → its private variants under test, sorted by both."""
+    """Return the private variants under test of each provider; sorted by provider, then variant."""
     result: dict[str, list[str]] = {}
     for name, (_, end) in sorted(_tested_until(state).items()):
         if end is None:
@@ -126,14 +126,14 @@ def variants_under_test(state: RegistryState) -> dict[str, tuple[str, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class ConcurrentVariants:
-    """The largest number of private variants of a provider under test at once, and the first time of it."""
+    """The largest number of private variants that a provider had under test at once, and the first time of that."""
 
     most: int
     at: int
 
 
 def peak_variants(state: RegistryState, provider: str) -> ConcurrentVariants | None:
-    """The peak of concurrent private variants over all time; None if there were none."""
+    """Return the largest number of a provider's private variants under test at once; None if it had none."""
     steps: list[tuple[int, int]] = []
     for name, (start, end) in _tested_until(state).items():
         if state.models[name].provider == provider:
@@ -147,7 +147,7 @@ def peak_variants(state: RegistryState, provider: str) -> ConcurrentVariants | N
 
 
 def variant_churn(state: RegistryState) -> tuple[Finding, ...]:
-    """Findings about providers with more than three private variants under test."""
+    """Return the findings about providers with more than three private variants under test."""
     findings = []
     for provider, names in variants_under_test(state).items():
         if len(names) > MANY:
@@ -161,7 +161,7 @@ def variant_churn(state: RegistryState) -> tuple[Finding, ...]:
 
 
 def releases(state: RegistryState, scores: Mapping[str, VariantScore], tau: float = 0.0) -> tuple[ModelRelease, ...]:
-    """Every release of the registry, in order of time.
+    """Return every release of the registry, in order of time.
 
     Args:
         scores: model key → score of the variant as it was tested.
@@ -176,7 +176,7 @@ def releases(state: RegistryState, scores: Mapping[str, VariantScore], tau: floa
 
 
 def best_of_n(releases: Iterable[ModelRelease]) -> tuple[Finding, ...]:
-    """Findings about releases whose N was not disclosed, is below the number seen, or is large."""
+    """Return the findings about releases whose N was not disclosed, is below the number seen, or is large."""
     findings = []
     for one in releases:
         severity: Severity = "critical" if one.n > TOO_MANY else "warning"
@@ -213,7 +213,10 @@ def _release(
 
 
 def _corrected(plain: ModelRelease, score: VariantScore, tau: float) -> dict[str, Any]:
-    """The score without the curse, diluted by votes since the release: curse · n₀ / (n₀ + n₁)."""
+    """Return the score without the curse, diluted by votes since the release: curse · n₀ / (n₀ + n₁).
+
+    n₀ votes were cast before the release and n₁ votes since.
+    """
     kept = score.kept
     if kept == 0:
         return {"corrected": score.rating, "corrected_se": score.se, "gain": SelectionGain(0.0, 0.0)}
@@ -233,7 +236,7 @@ def _shrunk(plain: ModelRelease, scores: Mapping[str, VariantScore]) -> dict[str
 
 
 def _variant_of(other: RegisteredModel, model: RegisteredModel) -> bool:
-    """Whether another model was a private variant in the family of a released one."""
+    """Return whether `other` was a private variant in the family of the released `model`."""
     if other.provider is None or other.provider != model.provider or other.visibility != "private":
         return False
     if other.family and model.family:

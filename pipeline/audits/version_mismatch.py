@@ -1,15 +1,15 @@
 """`version_mismatch`: whether the released model is the one that was tested.
 
-    rating   z = (β_tested − β_released − curse)/√(s² + s²), with the winner's curse of the best of N
-    style    standardised mean difference d of each style feature, z = d/√(1/n + 1/m); both d ≥ .2 (Cohen's small
-             effect) and p < .01, Bonferroni over the features: with enough votes any difference is significant
+    rating   z = (tested − released − curse)/√(s₁² + s₂²), s₁ and s₂ the standard errors, curse that of the best of N
+    style    standardised mean difference d of each style feature, z = d/√(1/n + 1/m); fires if both d ≥ .2 (Cohen's
+             small effect) and p < .01, Bonferroni over the features: with enough votes any difference is significant
     rank     under style control against plain, of both: a chat-tuned variant gains by style
     digest   of the checkpoints, where both are registered: a fact
 
-Motivating case: 1417 points and #2 as tested, #5 under style control, the released model about #32. Two
-identical checkpoints that scored 1069 and 1052, or 1097 and 1059, must not fire.
+Motivating case: 1417 points and #2 as tested, #5 under style control, the released model about #32. Two identical
+checkpoints that scored 1069 and 1052, or 1097 and 1059, must not fire.
 
-Blind spot: voters perceive the same weights with another system prompt or temperature as another model.
+Blind spot: to voters, the same weights with another system prompt or temperature look like another model.
 """
 
 from collections.abc import Mapping
@@ -40,10 +40,10 @@ class ModelVersion:
     """A model as a board shows it, tested or released.
 
     Attributes:
-        model: its key.
-        rating, se: points; None if it is not rated.
-        rank, style_rank: plain, and under style control; None if missing.
-        digest: digest of its checkpoint; None if unknown.
+        model: key of the model.
+        rating, se: rating and standard error in points; None if not rated.
+        rank, style_rank: rank, and rank under style control; None if missing.
+        digest: digest of the checkpoint; None if unknown.
         style: feature → statistics.
     """
 
@@ -57,7 +57,7 @@ class ModelVersion:
 
 
 def style_difference(tested: StyleStatistics, released: StyleStatistics) -> tuple[float, float]:
-    """Standardised mean difference d, tested − released over the pooled deviation, and its z.
+    """Return d and z of a style feature: d is (tested − released mean) / pooled standard deviation, z its statistic.
 
     Raises:
         BadCounts: fewer than two answers, or a negative standard deviation.
@@ -72,7 +72,12 @@ def style_difference(tested: StyleStatistics, released: StyleStatistics) -> tupl
 
 
 def version_mismatch(tested: ModelVersion, released: ModelVersion, curse: float = 0.0) -> tuple[Finding, ...]:
-    """Compares the released model with the tested one, whose winner's curse is in points (`ratings.winners_curse`)."""
+    """Return the findings of comparing the released model with the tested one.
+
+    Args:
+        tested, released: the two models.
+        curse: winner's curse of the tested score, points (`ratings.winners_curse`).
+    """
     return (*_digests(tested, released), *_ratings(tested, released, curse), *_styles(tested, released))
 
 

@@ -8,8 +8,8 @@ Modules:
     battle_tables     a battle file as columns, by column where it is a plain table
     published_boards  tables of published leaderboard snapshots
 
-Laws: record i of a file is event i of the result: a record that cannot be mapped is passed on unchanged, and the
-decoder rejects it with its row; the same records give the same bytes from every kind of file, derived ids included.
+Laws: record i of a file is event i of the result. A record that cannot be mapped is passed on unchanged, and the
+decoder rejects it with its row. The same records give the same bytes from every kind of file, derived ids included.
 """
 
 from pipeline.formats.published_boards import PublishedBoard, read_published_boards

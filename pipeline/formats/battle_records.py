@@ -1,6 +1,6 @@
 """Reads a battle file as columns of codes, record by record through the decoder, for a rating without a store.
 
-Laws: the first record that is no battle is an error with its row; times are not used, so a file without times can be
+Laws: the first record that is not a battle is an error with its row; times are not used, so a file without times can be
 rated.
 """
 
@@ -30,7 +30,7 @@ def read_by_record(path: Path, mapping: ColumnMapping, step: Callable[[int], Non
 
     Raises:
         UnknownFormat: no reader for this file.
-        BadRecord: a record that is no battle, with its row.
+        BadRecord: a record that is not a battle, with its row.
     """
     parts: dict[str, list[Any]] = {name: [] for name in ("model_a", "model_b", "winner", "voter_id", *GROUPS)}
     styles: list[Int64] = []
@@ -83,7 +83,7 @@ def _with_placeholder_time(raw: bytes) -> bytes:
 
 
 def _styles(votes: Sequence[Vote]) -> Int64:
-    """Return int64[n, 2, 5], counts of both answers, −1 where there are none."""
+    """Return int64[n, 2, 5], style counts of both answers of each vote, −1 without counts."""
     result = np.full((len(votes), 2, len(STYLE_FEATURES)), -1, dtype=np.int64)
     for row, vote in enumerate(votes):
         for side, style in enumerate((vote.style_a, vote.style_b)):

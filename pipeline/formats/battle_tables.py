@@ -1,7 +1,8 @@
 """Reads a battle table (CSV, Parquet) by column, a hundred times as fast as record by record.
 
-Law: reading by column gives the same votes as `battle_records`, or None for anything that needs the decoder: an unknown
-outcome, a missing name, a model against itself, a name that the decoder refuses, or a repeated header.
+Law: reading by column gives the same votes as `battle_records`. The result is None if the table has anything that needs
+the decoder: an unknown outcome, a missing name, a model against itself, a name that the decoder refuses, or a repeated
+header.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,12 +38,12 @@ def read_battles(
 
     Args:
         path: .json, .jsonl, .ndjson, .csv or .parquet.
-        mapping: names in a table that has its own.
+        mapping: how the table's headers and outcomes translate to ours, if it has its own.
         step: called with the number of votes read since the last call.
 
     Raises:
-        UnknownFormat: as `read_records`.
-        BadRecord: a record that is no battle, with its row.
+        UnknownFormat: as in `read_records`.
+        BadRecord: a record that is not a battle, with its row.
     """
     mapping = mapping or ColumnMapping()
     found = read_by_column(path, mapping)
@@ -54,7 +55,7 @@ def read_battles(
 
 
 def read_by_column(path: Path, mapping: ColumnMapping) -> BattleColumns | None:
-    """Read a file by column; None if it must be read record by record."""
+    """Read a file by column. None if it must be read record by record."""
     try:
         reader = _READERS.get(path.suffix.lower())
         table = None if reader is None else reader(path, mapping)
@@ -83,7 +84,7 @@ def _csv(path: Path, mapping: ColumnMapping) -> pa.Table | None:
 
 
 def _headers(headers: Sequence[str], mapping: ColumnMapping) -> dict[str, str] | None:
-    """Return our field → its header; None if the table must be read record by record."""
+    """Return our field → header of the table. None if the table must be read record by record."""
     if len(set(headers)) != len(headers) or _BY_RECORD & set(headers):
         return None
     found = {}
@@ -119,7 +120,7 @@ def _battle_columns(table: pa.Table, mapping: ColumnMapping) -> BattleColumns | 
 
 
 def _outcomes(column: pa.ChunkedArray, mapping: ColumnMapping) -> pa.Array | None:
-    """Return the outcomes in our spelling; None if one is unknown or missing."""
+    """Return the outcomes in our spelling. None if an outcome is unknown or missing."""
     encoded = _combined(column.dictionary_encode())
     texts = [WINNERS.get(text, text) for text in encoded.dictionary.to_pylist()]
     ours = [mapping.outcomes.get(text, text) for text in texts]
@@ -134,7 +135,7 @@ def _combined(column: pa.ChunkedArray) -> Any:
 
 
 def _encode_texts(table: pa.Table, name: str) -> tuple[tuple[str, ...], Int32]:
-    """Encode a column that may be missing or have nulls; an empty text counts as null, as in `battle_records`."""
+    """Return texts and codes of a column that may be missing or have nulls. An empty text counts as null."""
     if name not in table.column_names:
         return (), np.full(len(table), -1, dtype=np.int32)
     column = table[name].cast(pa.string())
@@ -142,7 +143,10 @@ def _encode_texts(table: pa.Table, name: str) -> tuple[tuple[str, ...], Int32]:
 
 
 def _style(table: pa.Table, side: str) -> Int64:
-    """Return int64[N, 5], −1 without any count; a missing feature is 0 if another one is counted."""
+    """Return the style counts of one side, int64[N, 5].
+
+    All are −1 in a row without any count; a missing feature is 0 if the row has another one.
+    """
     if f"style_{side}" in table.column_names:
         whole = _combined(table[f"style_{side}"])
         fields = {field.name for field in whole.type} if pa.types.is_struct(whole.type) else set()
@@ -169,7 +173,7 @@ def _style(table: pa.Table, side: str) -> Int64:
 
 
 def _accepted(names: Sequence[str]) -> bool:
-    """Return whether the decoder accepts each of these names in a battle."""
+    """Return whether the decoder accepts all of these names as models of a battle."""
     fields = {"schema": SCHEMA, "vote_id": "x", "cast_at": PLACEHOLDER_TIME, "winner": "tie"}
     votes = [encode_event({**fields, "model_a": name, "model_b": f"{name[:9]} other"}) for name in names]
     _, _, rejects = decode_votes(votes)

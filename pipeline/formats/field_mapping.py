@@ -1,7 +1,7 @@
 """Maps records of public battle files to the fields of a vote event.
 
-A format is one function here, and a line in `record_reader` that recognises it. A function maps names and spellings
-only: an unknown outcome is passed on, and the decoder rejects it.
+A format is one function here, and a line in `record_reader` that recognises the format. A function maps names and
+spellings only: an unknown outcome is passed on, and the decoder rejects it.
 """
 
 from collections.abc import Callable, Mapping
@@ -52,7 +52,7 @@ def map_fastchat(record: Record) -> Fields:
 def map_preference_140k(record: Record) -> Fields:
     """Map the 140k preference schema: id, evaluation_session_id, conv_metadata, language, timestamp.
 
-    An evaluation session belongs to one person, so it is the voter.
+    An evaluation session belongs to one person, so the session is the voter.
     """
     metadata = record.get("conv_metadata") or {}
     return {
@@ -69,7 +69,7 @@ def map_preference_140k(record: Record) -> Fields:
 
 
 def _style(metadata: Any, side: str) -> Any:
-    """Return style counts; anything else is passed on for the decoder to reject."""
+    """Return the style counts in the metadata of one side. Anything else is passed on for the decoder to reject."""
     if not isinstance(metadata, Mapping):
         return metadata
     tokens = metadata.get(f"sum_assistant_{side}_tokens")
@@ -84,7 +84,7 @@ def _style(metadata: Any, side: str) -> Any:
 
 
 def _sum(counts: Any) -> Any:
-    """Return a count, or the sum of the counts of each level."""
+    """Return a count as it is, or counts by level as their sum."""
     if not isinstance(counts, Mapping):
         return _whole(counts or 0)
     parts = [_whole(v or 0) for v in counts.values()]
@@ -92,19 +92,19 @@ def _sum(counts: Any) -> Any:
 
 
 def _whole(value: Any) -> Any:
-    """Convert a whole number that a table stores as a float."""
+    """Return a whole number that a table stores as a float as an integer."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _counts(record: Record, side: str, features: list[str]) -> Any:
-    """Return style from columns tokens_a, tokens_b, …; None if all of them are absent."""
+    """Return the style from columns tokens_a, tokens_b, …; None if all of these are absent."""
     found = {name: record.get(f"{name}_{side}") for name in features}
     given = {name: _number(value) for name, value in found.items() if not (value is None or value == "")}
     return given or None
 
 
 def _number(value: Any) -> Any:
-    """Convert a count that a text table stores as digits; anything else is passed on for the decoder to reject."""
+    """Convert a count that a text table stores as digits. Anything else is left for the decoder to reject."""
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else _whole(value)
 
 
@@ -125,11 +125,11 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 
 
 def table_mapper(headers: list[str], chosen: Mapping[str, str]) -> Callable[[Record], Fields]:
-    """Return a function that maps rows of a table with these headers.
+    """Return a function that maps rows of a table with these headers to our fields.
 
     Args:
         headers: the columns of the table.
-        chosen: our field → its column, instead of SYNONYMS; "" leaves a field out.
+        chosen: our field → column, used instead of SYNONYMS; "" leaves a field out.
     """
     flat = {side: [f for f in Style.__struct_fields__ if f"{f}_{side}" in headers] for side in ("a", "b")}
     by_field = {

@@ -1,8 +1,8 @@
 """Reads tables of published leaderboard snapshots, one row for each board, snapshot and model.
 
 Laws: the first row that cannot be read is an error with its 0-based row; a rank under style control, an interval, an
-organisation or a licence that a row does not have is missing, never zero; names are kept as published, so two spellings
-of an organisation are two organisations.
+organisation or a licence that a row lacks is missing, never zero; names are kept as published, so two spellings of an
+organisation are two organisations.
 
 Not handled: the time of day of a snapshot; files without a column for the day.
 """
@@ -46,9 +46,9 @@ class PublishedBoard:
     """A board on one day: m rows, in the order of the file.
 
     Attributes:
-        board: its name.
-        day: of the snapshot.
-        models: as published; a name may occur twice.
+        board: name of the board.
+        day: day of the snapshot.
+        models: names as published; a name may occur twice.
         rank, style_rank: float64[m], NaN where missing.
         score, lower, upper: float64[m], points; bounds are NaN where missing.
         votes: int64[m].

@@ -28,14 +28,14 @@ csv.field_size_limit(64 * 1024 * 1024)
 
 @dataclass(frozen=True, slots=True)
 class ColumnMapping:
-    """Names in a table: `columns` maps our fields to its headers, `outcomes` maps its outcomes to ours."""
+    """How a table's own names translate: `columns` maps our fields to its headers, `outcomes` its outcomes to ours."""
 
     columns: Mapping[str, str] = field(default_factory=dict)
     outcomes: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, columns: str = "", outcomes: str = "") -> ColumnMapping:
-        """Parse "field=header,…" and "theirs=ours,…".
+        """Return the mapping written as "field=header,…" and "their outcome=our outcome,…".
 
         Raises:
             UnknownFormat: a pair without "=", or an unknown field.
@@ -52,7 +52,7 @@ def read_records(path: Path, mapping: ColumnMapping | None = None) -> Iterator[b
 
     Args:
         path: .json, .jsonl, .ndjson, .csv or .parquet.
-        mapping: names in a table that has its own.
+        mapping: how the table's headers and outcomes translate to ours, if it has its own.
 
     Raises:
         UnknownFormat: no reader for this suffix, or a file that its reader cannot parse.
@@ -72,7 +72,7 @@ def is_registry_event(raw: bytes) -> bool:
 
 
 def _identified(records: Iterable[bytes | dict[str, Any]]) -> Iterator[bytes]:
-    """Derive an id for each vote without one; bytes are passed on unchanged."""
+    """Yield the records as bytes, with a derived id for each vote without one. Bytes are passed on unchanged."""
     seen: Counter[str] = Counter()
     for record in records:
         if isinstance(record, bytes):
@@ -102,7 +102,7 @@ def _json_lines(path: Path, mapping: ColumnMapping) -> Iterator[bytes | dict[str
 
 
 def _map_json(raw: bytes, mapping: ColumnMapping) -> bytes | dict[str, Any]:
-    """Map a battle to our fields; our own events, and what is no battle, are passed on unchanged to the decoder."""
+    """Return a battle in our fields. Our own events and whatever is not a battle are passed on unchanged."""
     if b'"schema"' in raw and (b'"vote_id"' in raw or b'"event_id"' in raw):
         return raw
     try:
@@ -138,7 +138,7 @@ def _csv(path: Path, mapping: ColumnMapping) -> Iterator[dict[str, Any]]:
 
 
 def _printable(cell: str | None) -> str | None:
-    """Show invalid UTF-8 of a cell as backslash escapes, so that the decoder's error shows the bytes."""
+    """Return a cell with invalid UTF-8 as backslash escapes, so that the decoder's error shows the bytes."""
     if cell is None or cell.isascii():
         return cell
     return cell.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -13,13 +13,13 @@ _MAX_TEXT = 100
 
 
 def to_rfc3339(value: object) -> str | None:
-    """Convert a time to text; a time without a zone is UTC.
+    """Return a time as RFC 3339 text; a time without a zone is in UTC.
 
     Args:
         value: seconds, milliseconds or microseconds since 1970, ISO 8601 text, or a datetime.
 
     Returns:
-        RFC 3339 ending in Z, the text of a value that is no time, or None for an absent one.
+        RFC 3339 ending in Z, the text of a value that is not a time, or None for an absent value.
     """
     if value is None or value == "" or value != value:  # tables write NaN for an absent value
         return None

@@ -119,13 +119,11 @@ def fit_matrix(
             `wins` as halves: θ would be the same, but the covariance too large.
         weights: [K, K], symmetric, above 0: the weight of each vote of a pair. Only their ratios matter.
         names: K names for messages.
-        tolerance: as in `fit`.
-        max_iterations: as in `fit`.
+        tolerance, max_iterations: as in `fit`.
 
     Raises:
         BadCounts: NaN, a negative number or votes of a model against itself, with the pair; or a wrong shape.
-        Disconnected: as in `fit`.
-        NotConverged: as in `fit`.
+        Disconnected, NotConverged: as in `fit`.
     """
     decisive = validation.square_matrix(wins, "wins", names)
     tied = validation.square_matrix(np.zeros_like(decisive) if ties is None else ties, "ties", names)

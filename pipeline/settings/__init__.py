@@ -1,8 +1,8 @@
 """Settings: the only reader of the environment.
 
-- `checks`: types of single settings and the messages about bad values; what is secret.
+- `checks`: types of single settings, messages about bad values, and which settings are secret.
 - `model`: `Settings`, one class with every setting's name, default, range and reason.
-- `loading`: where values come from (`load`), how a caller replaces them (`override`), and which variables are unknown.
+- `loading`: reads the values (`load`), lets a caller replace them (`override`), and finds unknown variables.
 """
 
 from pipeline.settings.checks import PREFIX, SECRETS, shown

@@ -1,4 +1,4 @@
-"""Types and messages of settings: what a value must be, said the same way for every setting."""
+"""Types of settings and messages about bad values, worded alike for every setting."""
 
 import math
 import re
@@ -36,7 +36,7 @@ Anchor = Annotated[str, AfterValidator(_model_and_points)]
 
 
 def explain(fault: Mapping[str, Any], fields: Mapping[str, FieldInfo]) -> str:
-    """An entry of `ValidationError.errors()` as a message: the variable, what it must be, and what it is."""
+    """Return an entry of `ValidationError.errors()` as a message: the variable, what it must be, and what it is."""
     name = str(fault["loc"][0])
     if name not in fields:
         return f"expected a setting, got {name!r}: `integrity doctor` lists them"
@@ -46,7 +46,7 @@ def explain(fault: Mapping[str, Any], fields: Mapping[str, FieldInfo]) -> str:
 
 
 def shown(name: str, value: Any) -> Any:
-    """A setting's value as people may see it: without keys and without the store's password."""
+    """Return a setting's value as people may see it: without keys and without the store's password."""
     if name in SECRETS:
         return "(set)" if value else ""
     return re.sub(r"(://[^:/@]*):.*@", r"\1:***@", value) if name == "store" else value

@@ -31,7 +31,7 @@ _overridden: ContextVar[Settings | None] = ContextVar("settings", default=None)
 
 @contextmanager
 def override(settings: Settings) -> Iterator[None]:
-    """Within the block and in this context, `load` returns these settings: for demos, benchmarks and tests."""
+    """Make `load` return the given settings within the `with` block, in this context: for demos, benchmarks, tests."""
     token = _overridden.set(settings)
     try:
         yield
@@ -40,7 +40,7 @@ def override(settings: Settings) -> Iterator[None]:
 
 
 def load() -> Settings:
-    """Reads the settings of this process.
+    """Return the settings of this process.
 
     Raises:
         Usage: a bad value, or a secrets directory or one of its files that cannot be read.
@@ -55,7 +55,7 @@ def load() -> Settings:
 
 
 def sources() -> dict[str, str]:
-    """For every setting where its value comes from: environment, .env, secrets directory, override or default."""
+    """Return setting → source of its value: environment, .env, secrets directory, override or default."""
     fixed = _overridden.get()
     if fixed is not None:
         return {name: "override" if name in fixed.model_fields_set else "default" for name in Settings.model_fields}
@@ -67,7 +67,7 @@ def sources() -> dict[str, str]:
 
 
 def unknown() -> dict[str, str]:
-    """Variables with our prefix that are no setting, each with its source and the setting that may be meant."""
+    """Return the variables with our prefix that are not settings: their source, and the setting probably meant."""
     known = {PREFIX + name.upper() for name in Settings.model_fields} | _OTHERS
     environment, dotenv = _sources()
     directory = _secrets_directory([_known(environment()), _known(dotenv())])
@@ -83,7 +83,7 @@ def unknown() -> dict[str, str]:
 
 
 def _meant(name: str) -> str:
-    """The nearest setting's name; compared without the prefix, by which all are near."""
+    """Return the nearest name of a setting. Names are compared without the prefix, which all of them share."""
     near = get_close_matches(name.removeprefix(PREFIX), [known.upper() for known in Settings.model_fields], n=1)
     return f"; is {PREFIX}{near[0]} meant?" if near else ""
 
@@ -93,12 +93,12 @@ def _sources() -> tuple[EnvSettingsSource, DotEnvSettingsSource]:
 
 
 def _known(values: Values) -> Values:
-    """Without the names in `.env` that are no settings of ours."""
+    """Return the values without names in `.env` that are not our settings."""
     return {name: value for name, value in values.items() if name in Settings.model_fields}
 
 
 def _given() -> dict[str, Values]:
-    """The values that each source has, in the order of precedence."""
+    """Return the values that each source has, in the order of precedence."""
     environment, dotenv = (_known(source()) for source in _sources())
     directory = _secrets_directory([environment, dotenv])
     secrets = SecretsSettingsSource(Settings, directory)() if directory else {}
@@ -106,7 +106,10 @@ def _given() -> dict[str, Values]:
 
 
 def _secrets_directory(given: Iterable[Values]) -> Path | None:
-    """The directory, checked: the library skips what it cannot read, and a board would then get a new key."""
+    """Return the secrets directory after checking that it can be read.
+
+    The library skips files that it cannot read, and a board would then get a new key.
+    """
     wanted = next((found["secrets_dir"] for found in given if found.get("secrets_dir")), None)
     if wanted is None and not _MOUNTED.is_dir():
         return None

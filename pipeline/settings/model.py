@@ -112,7 +112,7 @@ class Settings(BaseSettings):
 
     @property
     def lateness(self) -> int:
-        """Microseconds by which the watermark trails."""
+        """Microseconds by which the watermark trails the newest vote."""
         return round(self.lateness_minutes * 60e6)
 
     @property
@@ -127,7 +127,7 @@ class Settings(BaseSettings):
 
     @property
     def ledger_seeds(self) -> tuple[bytes | None, bytes | None]:
-        """The seeds of the ledger's key and of the one before it, None where it is not set."""
+        """The seeds of the ledger's key and of the previous key, None where a seed is not set."""
         return bytes.fromhex(self.ledger_key) or None, bytes.fromhex(self.ledger_key_before) or None
 
     @property

@@ -1,12 +1,12 @@
 """Packs typed arrays as bytes, little-endian on every machine.
 
 records    fixed-size states: a structured array ↔ the bytes of each row
-parts      the states of several detectors as one: of each a tag, a length and the bytes
+parts      the states of several detectors as one state: for each detector a tag, a length and the bytes
 integers   int64 arrays one after another, compressed
 arrays     named arrays of any type and shape, compressed, with a header that describes them
 
-These bytes are stored: a change of a format needs a migration. Formats of one module stay there: `window_codec` and
-`sealed_styles` (columns, which compress better), `snapshots.pack_reference` (npz).
+These bytes are stored: a change of a format needs a migration. A format that only one module uses is in that module:
+`window_codec` and `sealed_styles` (columns, which compress better), `snapshots.pack_reference` (npz).
 """
 
 import json
@@ -29,7 +29,7 @@ _LONG = 255
 
 
 def read_records(dtype: npt.DTypeLike, states: Iterable[bytes]) -> npt.NDArray[Any]:
-    """Return the records in these bytes, one after another, as a read-only array."""
+    """Return the records in the given bytes, one after another, as a read-only array."""
     return np.frombuffer(b"".join(states), dtype=dtype)
 
 
@@ -40,7 +40,7 @@ def split_records(records: npt.NDArray[np.void]) -> list[bytes]:
 
 
 def pack_parts(parts: Parts, tags: bytes) -> bytes:
-    """Join the parts that are not empty.
+    """Return the parts that are not empty, joined, each after its tag and length.
 
     Args:
         parts: at most 4 GiB each.
@@ -56,7 +56,7 @@ def pack_parts(parts: Parts, tags: bytes) -> bytes:
 
 
 def unpack_parts(state: bytes, tags: bytes) -> Parts:
-    """Return the part of each tag, None where the state has none; parts of other tags are dropped."""
+    """Return the part of each tag, None for a tag that the state lacks. Parts of other tags are dropped."""
     found: list[bytes | None] = [None] * len(tags)
     at, end = 0, len(state)
     while at < end:
@@ -71,17 +71,17 @@ def unpack_parts(state: bytes, tags: bytes) -> Parts:
 
 
 def pack_integers(*arrays: Int64) -> bytes:
-    """Pack int64 arrays; their shapes are not kept."""
+    """Return int64 arrays as bytes; their shapes are not kept."""
     return zlib.compress(b"".join(array.astype("<i8").tobytes() for array in arrays), 1)
 
 
 def unpack_integers(raw: bytes) -> Int64:
-    """Return the numbers that `pack_integers` packed, in one row."""
+    """Return the numbers that `pack_integers` packed, as one array."""
     return np.frombuffer(zlib.decompress(raw), dtype="<i8").astype(np.int64)
 
 
 def pack_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
-    """Pack named arrays, sorted by name."""
+    """Return named arrays as bytes, sorted by name."""
     ordered = {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
     ordered = {name: a.astype(a.dtype.newbyteorder("<")) for name, a in ordered.items()}
     header = json.dumps({name: [a.dtype.str, list(a.shape)] for name, a in ordered.items()}).encode()

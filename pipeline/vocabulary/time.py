@@ -16,21 +16,21 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def to_microseconds(time: datetime) -> int:
-    """Return the exact number of microseconds since 1970 UTC of an aware datetime."""
+    """Return an aware datetime as the exact number of microseconds since 1970 UTC."""
     return (time - _EPOCH) // _MICROSECOND
 
 
 def from_microseconds(value: int) -> datetime:
-    """Return the datetime, in UTC, of a number of microseconds since 1970."""
+    """Return a number of microseconds since 1970 UTC as a datetime in UTC."""
     return _EPOCH + timedelta(microseconds=int(value))
 
 
 def format_rfc3339(time: int | datetime, timespec: str = "auto") -> str:
-    """Print a time in UTC, ending in Z.
+    """Return a time as text in UTC, ending in Z.
 
     Args:
         time: microseconds since 1970, or an aware datetime.
-        timespec: as of `datetime.isoformat`; "seconds" drops the fraction.
+        timespec: as in `datetime.isoformat`; "seconds" drops the fraction.
 
     >>> format_rfc3339(1_718_445_600_000_000)
     '2024-06-15T10:00:00Z'
@@ -40,10 +40,10 @@ def format_rfc3339(time: int | datetime, timespec: str = "auto") -> str:
 
 
 def parse_rfc3339(text: str) -> int:
-    """Return the microseconds since 1970 UTC of a time with a zone.
+    """Return a time with a zone as microseconds since 1970 UTC.
 
     Raises:
-        ValueError: not a time, or one without a zone.
+        ValueError: not a time, or a time without a zone.
     """
     time = datetime.fromisoformat(text)
     if time.tzinfo is None:
@@ -52,7 +52,7 @@ def parse_rfc3339(text: str) -> int:
 
 
 def parse_iso8601(text: str) -> int:
-    """Return the microseconds since 1970 UTC of a date or time; one without a zone is UTC.
+    """Return a date or time as microseconds since 1970 UTC; without a zone it is in UTC.
 
     Raises:
         ValueError: neither a date nor a time.
