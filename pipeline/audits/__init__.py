@@ -21,6 +21,6 @@ An audit is slower than a detector and is not tied to a vote. Each is a pure fun
     top_churn         how often #1 changes, against what the intervals allow
     policy            rules for a board (a policy file), and the verdict on each rule
 
-Laws: no clock, no randomness, no file. Every figure comes with its inputs. A figure that cannot be computed is None or
-an error, never a guess.
+Laws: no clock, no randomness, no file. Every figure comes with its inputs; if it cannot be computed it is None or an
+error.
 """

@@ -98,13 +98,7 @@ def lockstep(
 def lockstep_findings(
     groups: tuple[LockstepGroup, ...], voters: int, label: Callable[[int], str]
 ) -> tuple[Finding, ...]:
-    """Return one finding for each group, under its first voter.
-
-    Args:
-        groups: the groups.
-        voters: number of voters on the board.
-        label: number of a voter → name.
-    """
+    """Return a finding for each group, under its first voter; `voters`: their number on the board."""
     findings = []
     for group in groups:
         who = sorted(label(code) for code in group.voters)
@@ -129,10 +123,7 @@ def _codes(*columns: Int64) -> Int64:
 
 
 def _shared(*columns: Int64) -> Int64:
-    """Return the rows that equal another row in every column.
-
-    A hash is compared: very few such rows are missed, and a few other rows are included.
-    """
+    """Return the rows whose hash over all columns equals that of another row: all repeated rows and a few others."""
     mixed = np.zeros(len(columns[0]), dtype=np.uint64)
     for column, odd in zip(columns, _ODD, strict=True):
         mixed += column.astype(np.uint64) * np.uint64(odd)
@@ -187,11 +178,7 @@ def _groups(first: Int64, second: Int64, score: Float64, edges: Int64, size: Int
 
 
 def _peel(edges: Int64, size: Int64) -> tuple[float, list[int], int]:
-    """Return the densest set of at least two voters, found by removing the weakest voter again and again.
-
-    Returns:
-        Density, voters, and number of cells that they share.
-    """
+    """Return the densest set of voters (density, voters, cells), found by removing the weakest voter repeatedly."""
     best: tuple[float, list[int], int] = (-1.0, [], 0)
     while True:
         _, place, count = np.unique(edges[:, 0], return_inverse=True, return_counts=True)

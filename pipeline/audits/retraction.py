@@ -4,8 +4,8 @@ Facts, no test: a model retracted after it was scored; a model deprecated or ren
 public notice; a vote count that falls between two snapshots of a board.
 
 Source: Singh et al. 2025, "The Leaderboard Illusion", section 3 (private scores withdrawn) and 5 (205 models silently
-deprecated, 47 listed). Blind spot: a count also falls if votes are removed for a published reason. Exclusions do not
-matter: raw views are compared.
+deprecated, 47 listed). Blind spot: a count also falls if votes are removed for a published reason. Raw views are
+compared.
 """
 
 from collections.abc import Mapping, Sequence

@@ -47,9 +47,7 @@ def summed(groups: Iterable[str], amounts: Iterable[float]) -> dict[str, float]:
 
 
 def hhi(amounts: Sequence[float]) -> float:
-    """Return the concentration (Herfindahl-Hirschman): the sum of squared shares of the amounts.
-
-    It is the probability that two draws in proportion to the amounts fall into one group.
+    """Return the concentration: the probability that two draws in proportion to the amounts fall into one group.
 
     Raises:
         BadCounts: as in `shares`.

@@ -213,10 +213,7 @@ def _release(
 
 
 def _corrected(plain: ModelRelease, score: VariantScore, tau: float) -> dict[str, Any]:
-    """Return the score without the curse, diluted by votes since the release: curse · n₀ / (n₀ + n₁).
-
-    n₀ votes were cast before the release and n₁ votes since.
-    """
+    """Return the score without the curse, which the n₁ votes since the release dilute: curse · n₀ / (n₀ + n₁)."""
     kept = score.kept
     if kept == 0:
         return {"corrected": score.rating, "corrected_se": score.se, "gain": SelectionGain(0.0, 0.0)}

@@ -173,8 +173,7 @@ def _reject(position: int, raw: bytes | None, reason: str, detail: str) -> Rejec
 def _sample(raw: bytes, reason: str) -> bytes:
     """Return a sample by which a producer recognises a record.
 
-    The voter id must not reach the store: a readable record is kept with its voter id replaced, an unreadable record is
-    cut where a voter id may begin.
+    No voter id reaches the store: it is replaced, or an unreadable record is cut where a voter id may begin.
     """
     if reason not in {"bad_utf8", "malformed", "too_large", "too_deep", "duplicate_key"}:
         try:

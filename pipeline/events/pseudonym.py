@@ -7,8 +7,7 @@ import re
 def pseudonym(key: bytes, voter_id: str) -> int:
     """Return the pseudonym of a voter id: the first 64 bits of HMAC-SHA-256, as a signed integer.
 
-    Among 10 million voters two share a pseudonym with probability 3e-6, and nobody can search for such a pair without
-    the key.
+    Among 10 million voters two share one with probability 3e-6; without the key nobody can search for such a pair.
     """
     return int.from_bytes(hmac.digest(key, voter_id.encode(), "sha256")[:8], "big", signed=True)
 

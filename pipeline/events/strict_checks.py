@@ -99,10 +99,7 @@ def find_fault(raw: bytes) -> tuple[str, str] | None:
 
 
 def find_hidden_character(text: str) -> str | None:
-    """Return a message about the first invisible or reordering character of a text, or None.
-
-    The message does not quote the text.
-    """
+    """Return what is wrong with a text that people read, without quoting it; None if nothing is."""
     if text.isascii():
         if text.isprintable():
             return None

@@ -7,16 +7,14 @@ votes, t the share of ties and σ the logistic function.
 Honest tastes differ. Every ratio is taken against the least favourable honest voter whose logit is within η + 2 SE(θ_a
 − θ_b) of the board's, so the ratio is an e-value for every such voter. η is 0.5 for the alternative "always one side",
 and √2 times that for "against the rating", since a pair's logit differs by two tastes. For alternatives about one model
-η grows with the voter's votes on that model (BANDS): a few votes do not show a taste, hundreds distinguish a taste from
-no taste.
+η grows with the voter's votes on that model (BANDS): a few votes do not show a taste, hundreds do.
 
 Honest shares of ties differ even more, and a voter who favours a model ties on that model more rarely than on others.
 So the alternatives about one model compare a voter with the voter's own ties: on a decided battle, who won; on every
 battle, whether it was a tie. The honest probability of a tie is the beta-binomial prediction from the voter's earlier
 votes on any model, times a factor below 1 for models of different strength (Davidson 1970), whose ties are rarer than
 the board's share. On the real board equal models have 5% more ties than the board's share, and nine of ten models have
-at least 90% of the predicted ties. A model slightly below that is no problem, as the alternatives are further away
-(TIES_KEPT).
+at least 90% of the predicted ties. The alternatives are further away (TIES_KEPT).
 """
 
 from dataclasses import dataclass

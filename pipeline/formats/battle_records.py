@@ -1,7 +1,6 @@
 """Reads a battle file as columns of codes, record by record through the decoder, for a rating without a store.
 
-Laws: the first record that is not a battle is an error with its row; times are not used, so a file without times can be
-rated.
+Laws: the first record that is not a battle is an error with its row; times are not used and may be missing.
 """
 
 from collections.abc import Callable, Sequence

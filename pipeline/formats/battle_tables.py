@@ -1,8 +1,7 @@
 """Reads a battle table (CSV, Parquet) by column, a hundred times as fast as record by record.
 
-Law: reading by column gives the same votes as `battle_records`. The result is None if the table has anything that needs
-the decoder: an unknown outcome, a missing name, a model against itself, a name that the decoder refuses, or a repeated
-header.
+Law: reading by column gives the same votes as `battle_records`. None if the table needs the decoder: an unknown
+outcome, a missing name, a model against itself, a name that the decoder refuses, or a repeated header.
 """
 
 from collections.abc import Callable, Sequence
@@ -143,10 +142,7 @@ def _encode_texts(table: pa.Table, name: str) -> tuple[tuple[str, ...], Int32]:
 
 
 def _style(table: pa.Table, side: str) -> Int64:
-    """Return the style counts of one side, int64[N, 5].
-
-    All are −1 in a row without any count; a missing feature is 0 if the row has another one.
-    """
+    """Return one side's style counts, int64[N, 5], −1 without any count; a missing feature is 0 beside others."""
     if f"style_{side}" in table.column_names:
         whole = _combined(table[f"style_{side}"])
         fields = {field.name for field in whole.type} if pa.types.is_struct(whole.type) else set()

@@ -6,14 +6,12 @@ Modules:
     tiles                the hashes of a log as immutable files (C2SP tlog-tiles)
     signed_note          signed notes, checkpoints and keys (C2SP signed-note, tlog-checkpoint, tlog-cosignature)
     canonical_json       JSON with one spelling (RFC 8785), and records with exactly their fields
-    leaf                 the public leaf of a vote and of a retraction, as Arrow rows
-    leaf_encoding        bytes and hashes of leaves
+    leaf                 the public leaf of a vote and of a retraction, as Arrow rows; leaf_encoding: bytes and hashes
     segment              the leaves of one seal as Parquet
     manifest             what a snapshot claims: the leaf of the snapshot log
     vote_log             the vote log read leaf by leaf: its root, and which leaves count in each view
     published_views      checks that published boards follow from the votes
-    bundle               the files of a snapshot for readers
-    bundle_archive       a bundle as one zip
+    bundle               the files of a snapshot for readers; bundle_archive: the same as one zip
     bundle_verification  checks a bundle and names the first fault
     receipt              one vote's place in the log
     verifier_command     `leaderboard-verify`, the wheel of deploy/verifier

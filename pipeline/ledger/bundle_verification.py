@@ -186,10 +186,7 @@ def _check_previous(
 
 
 def _check_remembered(data: bytes | None, head: Checkpoint, trusted: Sequence[VerifierKey], named: _NamedKeys) -> None:
-    """Compare with a head that the caller kept.
-
-    There is no proof between the two heads, so only a fork at equal sizes and a shrunken log are detected.
-    """
+    """Compare with a head that the caller kept; without a proof, only a fork at equal sizes and a rollback show."""
     if data is None:
         return
     where = "remembered checkpoint"

@@ -33,9 +33,7 @@ def inclusion_path(index: int, size: int, node: NodeReader) -> list[bytes]:
 
 
 def consistency_path(old: int, new: int, node: NodeReader) -> list[bytes]:
-    """Return the proof that a tree of `new` leaves begins with the tree of `old` leaves.
-
-    The proof is empty if `old` is 0 or equals `new`.
+    """Return the proof that a tree of `new` leaves begins with the tree of `old` leaves; empty if old is 0 or new.
 
     Raises:
         ValueError: not 0 ≤ old ≤ new.

@@ -110,10 +110,7 @@ def check_view(published: PublishedView, counts: PairCounts, settings: Configura
 
 
 def _current_wording(reason: str) -> str:
-    """Return the current wording of a reason.
-
-    Bundles before December 2026 say "None of its 3 votes is a battle …" instead of "Not rated: …".
-    """
+    """Return a reason in today's wording; bundles before December 2026 say "None of its 3 votes is a battle …"."""
     return _EARLIER_WORDING.sub(r"Not rated: it never met a rated model (\1).", reason)
 
 

@@ -158,10 +158,7 @@ class Checkpoint:
 
 
 def sign(text: bytes, signers: Iterable[Signer]) -> bytes:
-    """Return a note with one signature line for each signer.
-
-    The time of a line is 0; a witness, whose line needs a time, uses `Signer.sign`.
-    """
+    """Return a note with a signature line of each signer; a witness's line, with its time, is made by `Signer.sign`."""
     return text + b"\n" + b"".join(signer.sign(text) for signer in signers)
 
 

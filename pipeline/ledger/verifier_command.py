@@ -24,7 +24,7 @@ _CRASHED = 70
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command."""
+    """Run the command and exit with its status."""
     try:
         status = run(sys.argv[1:] if arguments is None else arguments)
     except Exception:

@@ -55,16 +55,11 @@ class VoteLog:
         self._ids.extend(rows["vote"].chunks)
 
     def counted(self, excluded: pa.Table, exclusions: int) -> tuple[Bool, Bool, list[int]]:
-        """Return the leaves that count in the raw and in the defended view, and the number of votes of each exclusion.
+        """Return masks of the leaves that count in the raw and the defended view, and the votes of each exclusion.
 
         Args:
             excluded: columns leaf and exclusion, from `segment.read_excluded`.
             exclusions: number of exclusions in the manifest.
-
-        Returns:
-            raw: bool[size], true where the leaf counts in the raw view.
-            defended: bool[size], true where the leaf counts in the defended view.
-            votes: number of votes of each exclusion.
 
         Raises:
             Refuted: reason `duplicate_vote`, `retraction` or `exclusion`, with the leaf.
@@ -82,10 +77,7 @@ class VoteLog:
         return raw, defended, np.bincount(reason, minlength=exclusions).tolist()
 
     def counts(self, counted: Bool, also: list[str]) -> PairCounts:
-        """Return the pair counts of the leaves where `counted` is true.
-
-        The models are all models in the log and in `also`, sorted.
-        """
+        """Return the pair counts of the `counted` leaves, with all models in the log and in `also`, sorted."""
         names = sorted({*self._models, *also})
         place = {name: at for at, name in enumerate(names)}
         axis = np.array([place[name] for name in self._models], dtype=np.int32)

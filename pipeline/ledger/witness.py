@@ -1,8 +1,7 @@
 """A witness: cosigns checkpoints of a log that continue the last one it signed, and no others (C2SP tlog-witness).
 
 Laws: a witness knows one head of each log; it signs a new head only with a proof that the new head continues the known
-head. The caller stores the new state before it sends the signature. A witness should be run by a third party, not by
-the operator.
+head. The caller stores the new state before it sends the signature. A third party should run the witness.
 
 Not handled: storage and transport.
 """

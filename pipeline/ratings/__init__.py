@@ -3,8 +3,7 @@
 Modules:
     validation          input checks; errors name the culprit and its row
     encoding            columns of text → model axis and integer codes
-    pair_counts         PairCounts: votes by pair and outcome, the sufficient statistic
-    pair_sums           sums over pairs of models, used by pair_counts
+    pair_counts         PairCounts: votes by pair and outcome, the sufficient statistic; pair_sums: sums over pairs
     win_graph           strongly connected components of the win digraph (Ford 1957)
     rated_models        which models can be rated, and why the others cannot
     newton              damped Newton on the Bradley-Terry likelihood
@@ -15,15 +14,12 @@ Modules:
     rank_sets           rank sets with simultaneous coverage
     leaderboard         rated models as rows, best first
     grouped_ratings     leaderboards by category or language
-    style_control       ratings and style coefficients together
-    style_newton        Newton on the likelihood of style_control
-    vote_rows           votes sorted by pair, and their sums for style_newton
+    style_control       ratings and style coefficients together; style_newton: the maximiser, vote_rows: its sums
     residuals           score minus win probability of each vote
     winners_curse       selection bias of the best of N variants, and estimates without it
     fragility           the fewest votes that swap two models
     voter_influence     the voters whose votes move a rating most
-    battle_columns      votes as columns
-    battle_ratings      every estimate above from one table of votes
+    battle_columns      votes as columns; battle_ratings: every estimate above from one table of votes
     blas_threads        one BLAS thread for small matrices
 
 Every function returns an estimate of all models or raises. Only `select_rated_models`, and `compute_leaderboard` with

@@ -22,10 +22,8 @@ class BattleColumns:
         outcome: int32[N], position in `OUTCOMES`.
         voters: names of the voters, sorted.
         voter: int64[N], position in `voters`, −1 where unknown.
-        groups: for each name in GROUPS: its labels, and int32[N] positions among the labels, −1 for a vote without a
-            label.
-        style: for model a and for model b: int64[N, 5] counts in the order of `STYLE_FEATURES`, −1 where there are no
-            counts.
+        groups: for each name in GROUPS: its labels, and int32[N] positions among them, −1 without a label.
+        style: for model a and for model b: int64[N, 5] counts in the order of `STYLE_FEATURES`, −1 if unknown.
     """
 
     models: tuple[str, ...]

@@ -44,8 +44,7 @@ class RatingOptions:
         level: coverage of the intervals.
         anchor: a model, and the points at which this model is shown.
         group: one of GROUPS, for a board of each group; "" for no group boards.
-        fragility: number of places from the top for which the fewest votes that swap neighbours are searched; 0 for
-            none.
+        fragility: number of places from the top to find the fewest swapping votes for; 0 for none.
         influence: number of most influential voters to list; 0 for none.
         seed: seed of all random draws.
     """

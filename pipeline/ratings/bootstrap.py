@@ -173,11 +173,7 @@ class _Cells:
         return votes, failed
 
     def chord_newton(self, votes: Float64) -> tuple[Float64, list[int]]:
-        """Fit R rounds at once with the information of the fit of all votes.
-
-        Returns:
-            θ, float64[R, K], and the rows that did not converge.
-        """
+        """Fit R rounds at once with the information of the fit; return θ and the rows that did not converge."""
         won, lost, tied = (votes[:, k * len(self._a) : (k + 1) * len(self._a)] for k in range(3))
         score, met = (won + tied / 2) * self._weight, (won + lost + tied) * self._weight
         theta = np.tile(self._theta, (len(votes), 1))

@@ -4,14 +4,14 @@ Model: P(i beats j) = 1 / (1 + exp(θ_j − θ_i)), a tie is half a win for each
 The estimate is the maximum of the likelihood without a ridge. The covariance is V = H⁺ B H⁺ with the information matrix
 H, its pseudo-inverse H⁺, and B = Σ over votes of (y − p)² (e_i − e_j)(e_i − e_j)ᵀ, where y = 1, ½ or 0 is the score of
 i in the vote, p = P(i beats j), and e_i the unit vector of i (Huber 1967; White 1982, Econometrica 50). V is consistent
-even where ties make the votes less variable than the model. A ridge in H lowers the coverage for models with few votes
-from 95% to 90.7%.
+even if ties make the votes less variable than the model. A ridge in H lowers the coverage for models with few votes to
+90.7%.
 
 Laws: an unconverged fit is never returned; counts that are not strongly connected are refused (Ford 1957).
 
 Reweighting (optional): the weight w of a pair multiplies the score of each of its votes, so w enters H and w² enters B.
-`pair_weights` gives 1 / max(votes of the pair, least), a published choice. It moves real ratings by up to 23.8 points
-and is off by default.
+`pair_weights` gives 1 / max(votes of the pair, least), a published choice. It is off by default and moves ratings by up
+to 23.8 points.
 
 Blind spots: votes of one voter count as independent (see `clustered_sandwich`); two models that only tied have
 residuals 0 and standard error 0, which is the value of the formula and not certainty.
@@ -58,8 +58,8 @@ def fit(counts: PairCounts, *, reweight: int | None = None, tolerance: float = 1
 
     Args:
         counts: the votes, with a strongly connected win digraph.
-        reweight: None counts every vote alike; a number gives each vote of a pair the weight 1 / max(votes of the pair,
-            reweight).
+        reweight: None counts every vote alike; a number n gives the votes of each pair the weights
+            `pair_weights(counts, n)`.
         tolerance: limit of the last step, in logits, and of each model's gradient divided by its battles.
         max_iterations: Newton steps before giving up.
 

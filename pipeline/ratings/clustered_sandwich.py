@@ -2,14 +2,11 @@
 
 V = H⁺ B H⁺ with the information H and B = Σ over voters of s sᵀ, where s = Σ over the voter's votes of w (y − p)(e_a −
 e_b): w is the weight of the vote, y − p its residual, e_a the unit vector of model a (Liang & Zeger 1986, Biometrika
-73; Cameron & Miller 2015, J. Human Resources 50, without the factor G/(G − 1), which is 1 for hundreds of thousands of
-voters).
+73; Cameron & Miller 2015, J. Human Resources 50, without their factor G/(G − 1), nearly 1 for many voters G).
 
-Laws: a vote without a voter is a cluster of its own; if no vote has a voter, the result is the plain sandwich; θ does
-not change.
+Laws: a vote without a voter is a cluster of its own; if no vote has a voter, the result is the plain sandwich.
 
-Blind spots: with a few dozen voters the variance is too small, as in every clustered covariance; one person with many
-pseudonyms counts as many voters.
+Blind spots: with a few dozen voters the variance is too small; one person with many pseudonyms counts as many voters.
 """
 
 from dataclasses import replace
@@ -94,10 +91,7 @@ def voter_scores(a: Int32, b: Int32, residual: Float64, cluster: Int64, size: in
 def clustered_scatter(
     a: Int32, b: Int32, residual: Float64, cluster: Int64, size: int, z: Float64 | None = None
 ) -> Float64:
-    """Return Σ s sᵀ over the clusters, where s is the sum of the scores of a cluster's votes.
-
-    The result is float64[K, K], or float64[K + F, K + F] with features z, float64[N, F].
-    """
+    """Return Σ s sᵀ over clusters (s: sum of its votes' scores): float64[K, K], or [K + F, K + F] with features z."""
     scores = voter_scores(a, b, residual, cluster, size)
     models: Float64 = (scores.T @ scores).toarray()
     if z is None:

@@ -1,12 +1,10 @@
 """Encodes columns of text as integer codes.
 
-Laws: an outcome that is not one of the four is an error, never a tie (another package that scores unknown labels as
-ties turned every rating into NaN); the model axis is the sorted names, so the axis does not depend on the order of the
-votes.
+Laws: an outcome that is not one of the four is an error, never a tie (scoring unknown labels as ties once turned every
+rating into NaN); the model axis is the sorted names, whatever the order of the votes.
 
-Arrow encodes a column at some 10 ns a value, one thread a column. A column that Arrow does not accept as text (a number
-among the names, half a surrogate pair, a null) is read value by value, with the same result or an error that names the
-row.
+Arrow encodes a column at some 10 ns a value, one thread a column. A column that Arrow refuses (a number among the
+names, half a surrogate pair, a null) is read value by value, with the same result or an error that names the row.
 
 Not handled: other spellings of an outcome, such as "tie (bothbad)" (`pipeline.formats`).
 """

@@ -1,8 +1,7 @@
 """Points, Wald intervals and marginal rank ranges.
 
-Laws: standard errors and bounds are those of strengths with mean zero. An anchor shifts ratings and bounds after the
-intervals are computed: anchoring before makes the anchor's interval 0 wide and every other interval wider (median
-1.07×, at most 1.40×).
+Laws: standard errors and bounds are those of strengths with mean zero. An anchor shifts ratings and bounds afterwards:
+anchoring first makes every other interval wider (median 1.07×, at most 1.40×).
 
 Blind spot: rank ranges from marginal 95% intervals do not have 95% coverage; see `rank_sets`.
 """

@@ -1,7 +1,6 @@
 """The leaderboard: one row for each rated model, best first.
 
-Laws: only `Leaderboard.rounded` rounds; every model either has a row or is listed in `unrated`; ranks come from
-unrounded numbers.
+Laws: only `Leaderboard.rounded` rounds; every model has a row or is in `unrated`; ranks come from unrounded numbers.
 
 Not handled: which votes count (the caller's choice), and names for display.
 """
@@ -88,8 +87,7 @@ def compute_leaderboard(
 
     Args:
         counts: the votes of one view.
-        anchor: a model, and the points at which this model is shown; without an anchor the mean of the rated models is
-            1000.
+        anchor: a model, and the points at which it is shown; without an anchor the mean of the rated models is 1000.
         level: coverage of the intervals.
         least_share: None requires all models to be comparable; else as in `select_rated_models`.
         reweight: as in `fit`.

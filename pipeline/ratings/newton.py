@@ -78,8 +78,7 @@ def solve_laplacian(hessian: Float64, right: Float64) -> Float64 | None:
     """Solve H x = right, where H is a Laplacian; return None if H + c·11ᵀ is singular in float64.
 
     H is singular along 1 = (1, …, 1), a shift of all strengths. Adding c·11ᵀ removes that; c is the average curvature
-    of H, which leaves the condition number unchanged. Columns of `right` sum to zero, so the columns of x do too, for
-    any c.
+    of H, which leaves the condition number unchanged. Columns of `right` and x sum to zero.
     """
     gauge = np.trace(hessian) / len(hessian) ** 2
     try:

@@ -1,8 +1,8 @@
 """Pair counts: votes by pair of models and outcome, the sufficient statistic of a Bradley-Terry fit.
 
 Laws: sums are exact integers, so any split of the votes merges to the same counts; a tie and a "both bad" are half a
-win for each side (`win_matrix`). Every constructor except the class itself returns the canonical form: a < b, sorted,
-each pair once, no empty pair.
+win for each side (`win_matrix`). Every constructor except the class itself returns a < b, sorted, each pair once, no
+empty pair.
 
 Not handled: voters, times and style features (`battle_columns`).
 """

@@ -21,11 +21,7 @@ _VOTES_FOR_THREADS = 200_000
 
 
 def count_by_pair(a: CodedColumn, b: CodedColumn, outcome: CodedColumn, size: int) -> tuple[Int64, Int64]:
-    """Count N votes by ordered pair.
-
-    Returns:
-        The keys a·K + b of the P pairs that occur, and their votes by outcome, int64[P, 4].
-    """
+    """Return the keys a·K + b of the ordered pairs that occur in N votes, and their votes by outcome, int64[P, 4]."""
     cells = size * size * _CELLS
     if cells <= _DENSE_CELLS:
         dense = _dense((a, b, outcome), size).reshape(-1, _CELLS)

@@ -2,8 +2,7 @@
 
 Law: the strongly connected component with most votes is rated if it has at least `least_share` of all votes, and every
 other model is listed with its reason; below that share nothing is rated. Why: a model that lost its only three votes
-must not block the board, since an attacker could add such models at will; but a board that falls apart must not be
-published.
+must not block the board (an attacker could add many), but a board that falls apart must not be published.
 
 Not handled: whether the fit converges (`bradley_terry.fit`).
 """

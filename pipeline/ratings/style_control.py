@@ -5,8 +5,7 @@ two answers, z_f = (s_a − s_b) / (s_a + s_b + 1), and sd_f is the root mean sq
 is the effect of one standard deviation of the feature, in logits. z is not centred, so that swapping the sides of a
 vote changes nothing; where sides are drawn at random its mean is near 0. The model follows Li, Angelopoulos & Chiang
 2024 ("Does style matter?", LMSYS); the fit is the unpenalised maximum likelihood over all votes. A published ridge
-shrinks γ of length from .1615 to .0143 and moves ratings by up to 35 points. The covariance is the sandwich over (θ,
-γ).
+shrinks γ of length from .1615 to .0143 and moves ratings by up to 35 points.
 
 Laws: an unconverged fit is never returned; a feature that is collinear with the models or other features, or that
 separates the votes, is an error that names the feature.
@@ -47,8 +46,7 @@ def style_contrast(
         features: F names.
 
     Raises:
-        BadCounts: a count that is negative, NaN or infinite, or a column of another length; names the feature, the side
-            and the row.
+        BadCounts: a negative, NaN or infinite count, or a column of another length; names feature, side and row.
     """
     left, right = list(style_a), list(style_b)
     if not len(left) == len(right) == len(features):

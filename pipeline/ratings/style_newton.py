@@ -31,8 +31,7 @@ class StyleFit:
     """A converged fit with style control.
 
     Attributes:
-        ratings: strengths θ of the models, adjusted for style, with covariance; its `hessian` is the profile
-            information of θ.
+        ratings: θ, adjusted for style, with covariance; `ratings.hessian` is the profile information of θ.
         features: F names.
         coefficients: float64[F], logits per standard deviation of the feature.
         covariance: float64[F, F], sandwich covariance of the coefficients.
@@ -200,10 +199,7 @@ class StyleNewton:
 
 
 def _profile_information(matrix: Float64, size: int) -> Float64 | None:
-    """Return the information about the features after maximising over θ: D − Cᵀ L⁺ C. None if L is singular.
-
-    L, C and D are the blocks of `matrix`: models × models, models × features, features × features.
-    """
+    """Return the information about the features after maximising over θ, float64[F, F]. None if it is singular in θ."""
     L, C = matrix[:size, :size], matrix[:size, size:]
     try:
         factor = cho_factor(L + np.trace(L) / size**2, check_finite=False)

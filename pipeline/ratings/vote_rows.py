@@ -78,13 +78,7 @@ class VoteRows:
     """
 
     def __init__(self, a: Int32, b: Int32, outcome: Int32, z: Float64, size: int) -> None:
-        """Sort N votes by pair.
-
-        Args:
-            a, b, outcome: int32[N] codes of the models and the outcome.
-            z: float64[N, F], features.
-            size: K, the number of models.
-        """
+        """Sort N votes, given as codes and features z, float64[N, F]; `size` is the number of models."""
         keys = np.minimum(a, b).astype(np.int64) * size + np.maximum(a, b)
         order = _stable_order(keys, size * size)
         keys = keys[order]
@@ -128,8 +122,7 @@ class VoteRows:
             theta: float64[K], strengths of the models.
             gamma: float64[F], coefficients of the features.
             weight: float64[P], the weight of each vote of a pair.
-            information: compute `LikelihoodSums.information` too.
-            scatter: compute `LikelihoodSums.scatter` too.
+            information, scatter: whether to compute this attribute of the result.
         """
         difference = theta[self.low] - theta[self.high]
 
@@ -176,9 +169,8 @@ class VoteRows:
     def separated_along(self, theta: Float64, gamma: Float64) -> bool:
         """Return whether the direction (θ, γ) predicts no vote wrongly and at least one vote rightly.
 
-        Then the votes are separated: the likelihood increases along the direction without bound and has no maximum
-        (Albert & Anderson 1984, "On the existence of maximum likelihood estimates in logistic regression models",
-        Biometrika 71).
+        Then the likelihood increases along the direction without bound (Albert & Anderson 1984, "On the existence of
+        maximum likelihood estimates in logistic regression models", Biometrika 71).
         """
         difference = theta[self.low] - theta[self.high]
         eta = np.repeat(difference, self.votes) + gamma @ self._z
@@ -210,10 +202,7 @@ def _sum(arrays: list[Float64]) -> Float64:
 
 
 def _stable_order(keys: Int64, end: int) -> npt.NDArray[np.intp]:
-    """Return the positions that sort the keys.
-
-    Sorts 16 bits at a time, by numpy's radix sort: ten times as fast as its merge sort.
-    """
+    """Return the positions that sort the keys (radix sort of 16 bits at a time, ten times as fast as merging)."""
     order = np.argsort((keys & 0xFFFF).astype(np.uint16), kind="stable")
     for shift in range(16, max(end - 1, 1).bit_length(), 16):
         digit = ((keys >> shift) & 0xFFFF).astype(np.uint16)

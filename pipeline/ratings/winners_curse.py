@@ -130,8 +130,7 @@ def debias_known_n(score: float, n: int, se: float, tau: float = 0.0) -> float:
 def debiased_se(n: int, se: float, tau: float = 0.0) -> float:
     """Return the standard error of `debias_known_n`: √((s⁴ Var[max of N] + s² τ²) / (s² + τ²)), where s is `se`.
 
-    At N = 1 the result is s. The maximum of many normals varies less than a single normal: at N = 27 and τ = 0 the
-    result is s / 2.
+    At N = 1 the result is s. A maximum of many normals varies less: at N = 27 and τ = 0 the result is s / 2.
 
     Raises:
         BadCounts: as in `selection_gain`.
@@ -219,8 +218,7 @@ def without_votes_before(counts: PairCounts, before: PairCounts, model: str) -> 
 def mismatch_z(tested: float, se_tested: float, released: float, se_released: float, curse: float = 0.0) -> float:
     """Return the z statistic of "the released model is not the tested one": (tested − released − curse) / √(s₁² + s₂²).
 
-    s₁ and s₂ are the standard errors of the two scores. Two identical checkpoints that scored 1069 and 1052 have z =
-    0.9, which is no evidence.
+    s₁ and s₂ are the two standard errors. Identical checkpoints that scored 1069 and 1052 have z = 0.9: no evidence.
 
     Raises:
         BadCounts: a negative or infinite standard error, or both 0.

@@ -138,8 +138,5 @@ class WindowDetector(Protocol):
     name: str
 
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
-        """Process the next window; return the new state and the signals.
-
-        Windows come in order of time, each once, empty windows included.
-        """
+        """Return the new state and the signals. Windows come in order of time, each once, empty windows included."""
         ...

@@ -1,7 +1,6 @@
 """The fate that time gives a vote: accepted, late or quarantined.
 
-Laws: no clock; the fates do not depend on how the votes are split into batches; a quarantined vote does not move the
-watermark.
+Laws: no clock; the split of the votes into batches changes no fate; a quarantined vote does not move the watermark.
 
 Not decided here: duplicate (`stream.deduplication`), rejected (`events.decode`).
 """

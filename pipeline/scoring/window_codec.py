@@ -16,9 +16,8 @@ _PARTS = (slice(0, 1), slice(1, 2), slice(2, 3), slice(3, 10), slice(10, 12))
 def pack_counts(counts: Int64) -> bytes:
     """Pack int64[rows, 12]: one byte for the layout, then the columns, which compress better than rows.
 
-    Columns of one type are one block: unpacking each column on its own takes 1.2 to 2 times as long. A window of a
-    quiet hour is some hundred bytes; zlib therefore gets a small state, since 32 KB would cost more time than they save
-    space.
+    Columns of one type are one block: unpacking each column on its own takes 1.2 to 2 times as long. A quiet window is
+    some hundred bytes, for which a zlib state of 32 KB would take too much time.
     """
     columns = counts.T
     highest = [int(columns[part].max(initial=0)) for part in _PARTS]

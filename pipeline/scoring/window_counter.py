@@ -7,8 +7,7 @@ A window's counts are an int64 array with one row per (kind, group, model):
     kind 2   group: the prompt, 32 bits of its hash       model: each model of a vote
     kind 3   group: the network                           model: 0; `appearances` is the number of votes
 
-and the columns of MEASURES (`pipeline.scoring.window`). Groups are hashes because the store's numbers depend on the
-order of arrival.
+and the columns of MEASURES (`pipeline.scoring.window`). Groups are hashes: numbers depend on the order of arrival.
 
 Laws: addition is exact, in any order and grouping. Kinds 1 and 2 have at most MAX_ROWS rows; with more, their hashes
 are shortened to the most bits that give few enough rows. That number of bits depends on the votes alone, since further
@@ -218,10 +217,7 @@ def _sum(rows: Int64, place: Int64 | None = None) -> tuple[Int64, Int64]:
 
 
 def _order(place: Int64, rows: Int64) -> Int64:
-    """Return the order by place, kind, group and model.
-
-    As one number, where they fit into one, the four sort three times as fast.
-    """
+    """Return the order by place, kind, group and model, sorted as one number where they fit (three times as fast)."""
     kinds, groups, models = (int(rows[:, i].max()) + 1 for i in range(3))
     if (int(place.max()) + 1) * kinds * groups * models >= 2**63:
         return np.lexsort((rows[:, 2], rows[:, 1], rows[:, 0], place))

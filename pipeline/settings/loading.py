@@ -106,10 +106,7 @@ def _given() -> dict[str, Values]:
 
 
 def _secrets_directory(given: Iterable[Values]) -> Path | None:
-    """Return the secrets directory after checking that it can be read.
-
-    The library skips files that it cannot read, and a board would then get a new key.
-    """
+    """Return the secrets directory, checked: the library skips unreadable files, and a board would get a new key."""
     wanted = next((found["secrets_dir"] for found in given if found.get("secrets_dir")), None)
     if wanted is None and not _MOUNTED.is_dir():
         return None

@@ -10,8 +10,7 @@ Source: Shin, Ramdas & Rinaldo 2024, "E-detectors", theorem 2.4; repeating a pro
 2025, "Exploring and mitigating adversarial manipulation of voting-based leaderboards".
 
 Blind spot: votes without a prompt's hash; prompts that differ in a letter; a rotation of more than four prompts; many
-voters with one prompt (`cohort_bias` finds them). The 16 bits that mark a (pair, prompt) are equal for two different
-ones once in 65,536.
+voters with one prompt (`cohort_bias` finds them). Two different (pair, prompt) share their 16-bit mark once in 65,536.
 
 False alarms: at most one in 10⁴ votes of a voter who retries one vote in a hundred. Measured: none among 500,000 voters
 with a power law of activity, 3.65 votes each, where 7.3% of the prompts repeat another voter's.

@@ -1,7 +1,6 @@
 """`cohort_bias`: do new accounts, the voters of one network, or the votes under one prompt favour a model?
 
-A few votes from each of many accounts are visible in no single account, but in the sum over a cohort: the new accounts,
-a network, or a prompt.
+A few votes from each of many accounts show in no single account, but in a cohort: new accounts, a network, or a prompt.
 
 Formula: of a cohort's n votes on the model in a window, W are won, and the snapshot in force expects Σp. The null
 hypothesis is the least favourable honest cohort, whose logits lie b above the snapshot's. With p̄⁺ the mean of p raised
@@ -16,9 +15,8 @@ Source: Shin, Ramdas & Rinaldo 2024, "E-detectors"; the cohort, Min et al. 2025 
 Chatbot Arena by vote rigging").
 
 Blind spot: attackers with old accounts, on many networks, with prompts of their own; a bias of a tenth of a logit;
-models that the snapshot lacks, and votes before the first snapshot. The attackers' votes cannot be distinguished from
-honest votes of the cohort: the alert is about a model, a rival may have framed it, and only a person excludes a
-cohort's votes.
+models that the snapshot lacks, and votes before the first snapshot. The attackers' votes look like honest votes of the
+cohort: a rival may have framed the model, and only a person excludes a cohort's votes.
 
 False alarms: at most the operator's number a month (default 1), half of it for new accounts and a quarter each for
 networks and prompts, while honest cohorts differ by no more than the bands; measured in `integrity bench evidence`.

@@ -6,8 +6,7 @@ counts votes whose randomly chosen side (bit 0 of SHA-256(vote_id)) is one of it
 of a share ρ times as large, Shiryaev-Roberts over ρ ∈ {1.25, 1.5, 2, 3, 5}: M ← (M + 1) L_ρ, equally weighted.
 Networks, and models of a board without a policy, have no declared share. Their share is learned from windows without an
 alert about them, by hour of the day, and its upper bound π⁺ = π̂ + 2 SE is used. A learned share varies from hour to
-hour, so the likelihood of x is then a negative binomial whose spread is learned too. A network is expected to bring at
-least 1% of the votes.
+hour, so the likelihood of x is then a negative binomial whose spread is learned too. A network's share is at least 1%.
 
 Source: Shin, Ramdas & Rinaldo 2024, "E-detectors"; e-BH over all keys, Wang & Ramdas 2022.
 
@@ -233,10 +232,7 @@ def _learn(columns: KeyedColumns, x: Float64, n: int, hour: int) -> None:
 
 
 def _spread(spread: Float64, x: Float64, n: int, share: Float64, kind: Int64, quiet: Bool) -> Float64:
-    """Return the sums that estimate each kind's spread, with this window added.
-
-    They are Σ (x − nπ̂)²/(nπ̂) − 1 and Σ n, over keys that expect at least one vote.
-    """
+    """Return each kind's sums of (x − nπ̂)²/(nπ̂) − 1 and of n, with the window's keys that expect a vote added."""
     after = spread.copy()
     for one in range(3):
         rows = quiet & (kind == one) & (share * n >= 1)

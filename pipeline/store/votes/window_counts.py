@@ -1,7 +1,4 @@
-"""Counts of the five-minute windows, by partition.
-
-Each batch adds to the counts. They are read when windows are closed.
-"""
+"""Counts of the five-minute windows, by partition. Each batch adds to them; they are read when windows are closed."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -13,8 +13,7 @@ for the winner, if it is not a tie. A voter is in the band if two things hold fo
 wins, given that there is a winner" is within η, plus two standard errors of the pair, of the board's logit. Second, the
 voter's ties on m are no rarer than the voter's ties elsewhere, whose share has a beta distribution over voters,
 estimated. η is 0.25 for the first 30 votes on the voter's first ranked model, 0.3 up to the 90th, and wider beyond and
-for every other model (0.5 for one side, 0.71 against the rating). Tastes of sd 0.5 are sometimes outside, which only
-many votes show.
+for every other model (0.5 for one side, 0.71 against the rating). Tastes of sd 0.5 are sometimes outside.
 
 False alarms outside the band, measured (taste sd 0.5 for each model, α = 1%, `integrity bench evidence`): none among
 1,000 voters of 400 votes on 100 models; with ties that are rarer between unequal models, and rarer on some models than
