@@ -3,11 +3,11 @@
 db         the database: opening a store, dialect, schema, migrations, key files, ledger files
 votes      votes as they were read, window counts, states, registry events
 log        the public log: seals, segments, leaves, manifests, retractions
-boards     snapshots, exclusions, verdicts, audits' reads, erasure
+boards     snapshots, exclusions, verdicts, reads for audits, erasure
 alerting   alerts, the outbox, operators' tokens
 read       read-only queries for the API, the exporter and readers' proofs
 
-Each imports only from those above it.
+Each package imports only from those above it.
 """
 
 from pipeline.store.db.engine import Store

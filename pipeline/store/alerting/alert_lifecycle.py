@@ -1,7 +1,7 @@
 """Opens alerts, escalates and clears them, and moves them from state to state.
 
-Law: what a detector emitted is never changed or deleted. An alert changes its state by dated entries with a name and a
-reason; more evidence for an open alert is recorded as an escalation.
+Law: a signal that a detector emitted is never changed or deleted. An alert changes its state by dated entries with a
+name and a reason; more evidence for an open alert is recorded as an escalation.
 """
 
 import json
@@ -28,7 +28,7 @@ _STATES = {
 def record_signals(
     connection: Connection, signals: Iterable[Signal], names: Mapping[int, str], now: int
 ) -> list[str | None]:
-    """Record what detectors emitted, in order: alerts open, escalate, or end.
+    """Apply the signals of detectors in order: alerts open, escalate, or end.
 
     Args:
         signals: in the order of emission.
@@ -36,7 +36,7 @@ def record_signals(
         now: wall clock in microseconds.
 
     Returns:
-        The id of the alert that each signal is about; None for the end of one that a person has resolved before.
+        The id of the alert that each signal is about; None for the end of an alert that a person resolved before.
     """
     ids: list[str | None] = []
     for signal in signals:
@@ -50,10 +50,10 @@ def record_signals(
 def open_alerts(
     connection: Connection, signals: Iterable[AlertSignal], names: Mapping[int, str], now: int
 ) -> list[str]:
-    """Open alerts, or escalate those that are open.
+    """Open an alert for each signal, or escalate the alert if it is open.
 
     An alert is identified by the position of its vote in the source: the store's own number of a partition depends on
-    who claimed first. A resolved alert that is raised again at the same position is open again.
+    which partition was claimed first. A resolved alert that is raised again at the same position is open again.
 
     Args:
         signals, names, now: as for `record_signals`.
@@ -98,7 +98,7 @@ def end_snoozes(connection: Connection, now: int) -> int:
     """Open the alerts whose snooze has ended.
 
     Returns:
-        How many.
+        The number of these alerts.
     """
     c = schema.alert.c
     ended = list(connection.scalars(sa.select(c.alert_id).where(c.state == "snoozed", c.snoozed_until <= now)))
@@ -117,7 +117,7 @@ def change_state(
 
     Args:
         action: ack, snooze, appeal, resolve or reopen.
-        until: end of a snooze (wall clock); None: until somebody reopens it.
+        until: end of a snooze (wall clock); None for a snooze without an end.
 
     Returns:
         The new state.
@@ -147,7 +147,7 @@ def _unresolved(connection: Connection, signal: Signal) -> str | None:
 
 
 def _wakes(connection: Connection, alert_id: str, signal: AlertSignal) -> bool:
-    """Whether a signal ends a snooze: a warning became critical."""
+    """Return whether a signal ends a snooze, since a warning became critical."""
     c = schema.alert.c
     row = connection.execute(sa.select(c.state, c.severity).where(c.alert_id == alert_id)).one_or_none()
     return row is not None and tuple(row) == ("snoozed", "warning") and signal.severity == "critical"

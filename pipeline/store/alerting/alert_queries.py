@@ -26,17 +26,17 @@ _WITHOUT_VOTES = frozenset({"sampling_skew", "silent_deprecation", "traffic_gap"
 
 
 def select_alerts() -> sa.Select[Any]:
-    """A query for every alert with the source's number of its partition: NULL for a halt before the first claim."""
+    """Return a query for every alert with the source's number of its partition (NULL if none was claimed yet)."""
     p = schema.partition.c
     on = p.partition_no == schema.alert.c.partition_no
     return sa.select(schema.alert, p.number).outerjoin_from(schema.alert, schema.partition, on)
 
 
 def list_alerts(connection: Connection, state: str | None = None, now: int | None = None) -> list[dict[str, Any]]:
-    """Alerts, newest first, as `integrity alerts --json` shows them.
+    """Return the alerts, newest first, as `integrity alerts --json` shows them.
 
     Args:
-        state: only those in this one.
+        state: only alerts in this state.
         now: wall clock; an alert whose snooze has ended by then is shown as open.
     """
     c = schema.alert.c
@@ -46,14 +46,16 @@ def list_alerts(connection: Connection, state: str | None = None, now: int | Non
 
 
 def list_unresolved(connection: Connection) -> list[tuple[str, str, str]]:
-    """Id, detector and severity of every alert that is not resolved."""
+    """Return id, detector and severity of every alert that is not resolved."""
     a = schema.alert.c
     query = sa.select(a.alert_id, a.detector, a.severity).where(a.state != "resolved").order_by(a.alert_id)
     return [(row.alert_id, row.detector, row.severity) for row in connection.execute(query)]
 
 
 def find_alert(connection: Connection, alert_id: str) -> dict[str, Any]:
-    """One alert with its history and the newest votes that it is about; of a voter also the record on the models named.
+    """Return an alert with its history and the newest votes that it is about.
+
+    An alert about a voter also has the voter's record on the models that the evidence names.
 
     Raises:
         UnknownAlert: no alert has this id.
@@ -81,15 +83,15 @@ def find_alert(connection: Connection, alert_id: str) -> dict[str, Any]:
 
 
 def unknown_alert(alert_id: str) -> UnknownAlert:
-    """The error for an id that no alert has."""
+    """Return the error for an id that no alert has."""
     return UnknownAlert(f"expected the id of an alert, got {alert_id!r}: `integrity alerts` lists them")
 
 
 def select_votes(shown: Mapping[str, Any]) -> VoteSelection:
-    """The votes that an alert about a window is about, up to now or to when it was over.
+    """Return the selection of votes that an alert about a window is about, up to now or to the end of the alert.
 
     Args:
-        shown: an alert as `find_alert` gives it.
+        shown: an alert as `find_alert` returns it.
 
     Raises:
         Usage: the alert is about no votes in particular.
@@ -108,14 +110,14 @@ def select_votes(shown: Mapping[str, Any]) -> VoteSelection:
 
 
 def source_partition(connection: Connection, partition_no: int) -> int:
-    """The source's number of a partition; `partition_no` itself for a halt before the first claim."""
+    """Return the source's number of a partition; `partition_no` itself for a halt before the first claim."""
     p = schema.partition.c
     found = connection.scalar(sa.select(p.number).where(p.partition_no == partition_no))
     return partition_no if found is None else int(found)
 
 
 def format_evidence(connection: Connection, evidence: Any, names: Mapping[int, str]) -> Any:
-    """Evidence for people: models by name, partitions by the source's number, times in RFC 3339."""
+    """Return evidence for people: models by name, partitions by the source's number, times in RFC 3339."""
     if isinstance(evidence, Mapping):
         return {key: _format_value(connection, key, value, names) for key, value in evidence.items()}
     if isinstance(evidence, list | tuple):
@@ -134,7 +136,7 @@ def _format_value(connection: Connection, key: str, value: Any, names: Mapping[i
 
 
 def format_alert(row: Mapping[str, Any], now: int | None = None) -> dict[str, Any]:
-    """A row of `select_alerts` as `integrity alerts --json` shows it; open if its snooze has ended by `now`."""
+    """Return a row of `select_alerts` as `integrity alerts --json` shows it; open if its snooze has ended by `now`."""
     until = row["snoozed_until"]
     awake = row["state"] == "snoozed" and until is not None and now is not None and until <= now
     return {
@@ -152,7 +154,7 @@ def format_alert(row: Mapping[str, Any], now: int | None = None) -> dict[str, An
 
 
 def _format_position(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Where an alert opened: a vote in a partition, or a window and until when the alert lasted."""
+    """Return where an alert opened: a vote in a partition, or a window with the end of the alert."""
     if row["partition_no"] == NO_PARTITION and row["detector"] != "worker_halted":
         until = None if row["over_at"] is None else format_rfc3339(row["over_at"])
         return {"partition": None, "offset": None, "window": format_rfc3339(row["offset"]), "until": until}
@@ -160,7 +162,7 @@ def _format_position(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _count_votes(connection: Connection, shown: Mapping[str, Any]) -> dict[str, Any]:
-    """How many votes an alert about a window is about; empty where it is about none in particular."""
+    """Return the number of votes that an alert about a window is about; empty if it is about none in particular."""
     try:
         return {"selected": voter_record.count_selected(connection, select_votes(shown))}
     except Usage:
@@ -168,7 +170,7 @@ def _count_votes(connection: Connection, shown: Mapping[str, Any]) -> dict[str, 
 
 
 def _newest_votes(connection: Connection, row: Mapping[str, Any], shown: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The newest votes that an alert is about, newest first."""
+    """Return the newest votes that an alert is about, newest first."""
     v, known = schema.vote.c, model_names(connection)
     query = sa.select(v.vote_id, v.cast_at, v.model_a, v.model_b, v.outcome).limit(_VOTES_SHOWN)
     if row["subject_kind"] == "voter":

@@ -1,7 +1,7 @@
 """Tokens that let operators decide over HTTP: created, looked up, revoked.
 
-Laws: a token is shown once, when it is created; the store has its SHA-256 (256 random bits need no slow hash). Nothing
-is deleted: a token that is revoked or expired stays listed, with who created it and why.
+Laws: a token is shown once, when it is created; the store keeps only its SHA-256 (256 random bits need no slow hash).
+Nothing is deleted: a token that is revoked or expired stays listed, with its author and the reason.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ _PREFIX = "integrity_"
 
 @dataclass(frozen=True, slots=True)
 class OperatorToken:
-    """The owner's name, and what the token permits."""
+    """A valid token: the name of its owner, and what it permits."""
 
     name: str
     scopes: tuple[str, ...]
@@ -37,13 +37,13 @@ def create(
     """Create a token.
 
     Args:
-        name: its owner, recorded with every decision that is made with it.
-        scopes: of SCOPES.
-        by, reason: who creates it, and why.
+        name: owner of the token, recorded with every decision that is made with it.
+        scopes: a selection of SCOPES.
+        by, reason: who creates the token, and why.
         now, expires_at: microseconds since 1970 UTC.
 
     Returns:
-        The token itself, which the store does not have.
+        The token itself, which the store does not keep.
 
     Raises:
         Usage: no name or reason, an unknown scope, or a name that has a valid token.
@@ -66,7 +66,7 @@ def create(
 
 
 def find(connection: Connection, token: str, now: int) -> OperatorToken | None:
-    """Look a token up; None for one that is unknown, revoked or expired."""
+    """Return what the store knows about a token. None for a token that is unknown, revoked or expired."""
     t = schema.token.c
     row = connection.execute(sa.select(t.name, t.scopes).where(t.sha256 == _hash(token), *_valid(now))).one_or_none()
     return None if row is None else OperatorToken(row.name, tuple(row.scopes.split()))
@@ -88,7 +88,7 @@ def revoke(connection: Connection, name: str, by: str, reason: str, now: int) ->
 
 
 def list_tokens(connection: Connection) -> list[dict[str, Any]]:
-    """Every token that was ever created, newest first, without its hash."""
+    """Return every token that was ever created, newest first, without its hash."""
     columns = [column for column in schema.token.c if column.name not in {"token_no", "sha256"}]
     rows = connection.execute(sa.select(*columns).order_by(schema.token.c.token_no.desc())).mappings()
     return [{**row, "scopes": row["scopes"].split()} for row in rows]

@@ -1,4 +1,4 @@
-"""Messages that must still reach a topic: enqueued with the batch, deleted when the broker has acknowledged them.
+"""Messages that must still reach a topic: added with the batch, deleted when the broker has acknowledged them.
 
 Law: every message is delivered at least once.
 """
@@ -12,14 +12,14 @@ from pipeline.store.db import schema
 
 
 def enqueue(connection: Connection, source_no: int, messages: Iterable[tuple[str, bytes, bytes]]) -> None:
-    """Add messages (topic, key, value)."""
+    """Add messages, given as (topic, key, value)."""
     rows = [{"source_no": source_no, "topic": topic, "key": key, "value": value} for topic, key, value in messages]
     if rows:
         connection.execute(schema.outbox.insert(), rows)
 
 
 def read_oldest(connection: Connection, source_no: int, limit: int) -> list[tuple[int, str, bytes, bytes]]:
-    """The oldest messages (number, topic, key, value) of a source."""
+    """Return the oldest messages of a source as (number, topic, key, value)."""
     c = schema.outbox.c
     query = (
         sa.select(c.outbox_no, c.topic, c.key, c.value)
@@ -31,5 +31,5 @@ def read_oldest(connection: Connection, source_no: int, limit: int) -> list[tupl
 
 
 def delete_delivered(connection: Connection, numbers: Sequence[int]) -> None:
-    """Delete messages that the broker has acknowledged."""
+    """Delete the messages with these numbers, which the broker has acknowledged."""
     connection.execute(sa.delete(schema.outbox).where(schema.outbox.c.outbox_no.in_(list(numbers))))

@@ -22,7 +22,8 @@ def read_record(connection: Connection, subject: str, partition_no: int, evidenc
 
     Args:
         subject: the voter's pseudonym as alerts show it.
-        evidence: of an alert, models by name.
+        partition_no: the store's number of the voter's partition.
+        evidence: evidence of an alert, models by name.
 
     Returns:
         {"battles", "left", "right", "tied", "models": {name: {"battles", "won", "lost", "tied"}}}

@@ -23,12 +23,12 @@ class VoteColumns:
     """Accepted votes, int64[n] each, in the order of partition and offset.
 
     Attributes:
-        voter: pseudonym, 0 for absent.
-        model_a, model_b: the store's numbers.
+        voter: pseudonym, 0 without a voter.
+        model_a, model_b: the store's numbers of the models.
         outcome: a position in OUTCOMES.
         cast_at: microseconds since 1970 UTC.
-        prompt: 64 bits of its hash, 0 for absent.
-        category: the store's number of the term, 0 for absent.
+        prompt: 64 bits of the prompt's hash, 0 without a prompt.
+        category: the store's number of the category, 0 without a category.
     """
 
     voter: Int64
@@ -40,7 +40,7 @@ class VoteColumns:
     category: Int64
 
     def filter(self, rows: Bool) -> VoteColumns:
-        """The votes of a mask bool[n]."""
+        """Return the votes where the mask bool[n] is true."""
         return VoteColumns(*(getattr(self, name)[rows] for name in _NAMES))
 
 
@@ -48,7 +48,7 @@ _NAMES = tuple(field.name for field in fields(VoteColumns))
 
 
 def read_vote_columns(connection: Connection) -> VoteColumns:
-    """Read every accepted vote that is sealed."""
+    """Return every accepted vote that is sealed."""
     v, p = schema.vote.c, schema.partition.c
     parts: list[Int64] = []
     for part, end in connection.execute(sa.select(p.partition_no, p.sealed_offset).order_by(p.partition_no)).all():
@@ -61,10 +61,10 @@ def read_vote_columns(connection: Connection) -> VoteColumns:
 
 
 def read_daily_boards(connection: Connection, view: str) -> list[tuple[int, list[Any]]]:
-    """The last snapshot of each day (UTC) that has a view, the oldest first.
+    """Return the last snapshot of each day (UTC) that has a view, oldest first.
 
     Returns:
-        (published at, rows of model, rating, lower, upper, votes) of each.
+        For each snapshot: when it was published, and rows (model, rating, lower, upper, votes).
     """
     s, r = schema.snapshot.c, schema.snapshot_row.c
     last = (
@@ -85,7 +85,7 @@ def read_daily_boards(connection: Connection, view: str) -> list[tuple[int, list
 
 
 def find_falling_counts(connection: Connection, view: str = "raw") -> list[tuple[str, int, int, int, int | None]]:
-    """Find vote counts that fell from one published snapshot to the next, and models that the next one lacks.
+    """Return vote counts that fell from one published snapshot to the next, and models that the next one lacks.
 
     The database finds them: a year of hourly snapshots is millions of rows, of which hardly one is reported.
 
@@ -117,7 +117,7 @@ def find_falling_counts(connection: Connection, view: str = "raw") -> list[tuple
 
 
 def first_published_at(connection: Connection, view: str = "raw") -> dict[str, int]:
-    """Model → when it first was in a published snapshot, microseconds."""
+    """Return model → time of the first published snapshot with it, microseconds."""
     s, r = schema.snapshot.c, schema.snapshot_row.c
     query = (
         sa.select(r.model, sa.func.min(s.published_at))

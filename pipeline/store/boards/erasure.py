@@ -1,8 +1,8 @@
 """Erases the private fields and the blinds of votes, never their leaves.
 
-Laws: afterwards nobody can prove, or find by trying, what the leaf's commitment was of; proofs, counts and ratings are
-unchanged; a vote that was excluded by its voter stays excluded, by its own id. Alerts and exclusions keep the pseudonym
-that they are about: it is a keyed hash, and the reason why votes do not count.
+Laws: after an erasure nobody can prove, or find by trying, which private fields a leaf commits to; proofs, counts and
+ratings are unchanged; a vote that was excluded by its voter stays excluded, by its own id. Alerts and exclusions keep
+the pseudonym that they are about: it is a keyed hash, and the reason why votes do not count.
 """
 
 from bisect import bisect_right
@@ -33,7 +33,7 @@ def erase_voter(connection: Connection, voter: int, now: int) -> int:
     """Erase all sealed votes of a voter, and the voter's detector states.
 
     Returns:
-        Votes erased.
+        The number of votes erased.
     """
     v, state = schema.vote.c, schema.voter_state.c
     rows = connection.execute(
@@ -50,10 +50,10 @@ def erase_voter(connection: Connection, voter: int, now: int) -> int:
 
 
 def erase_votes(connection: Connection, positions: Iterable[VotePosition]) -> int:
-    """Erase votes.
+    """Erase votes. Votes that are not sealed are left: they have no leaf yet, and can be erased after a seal.
 
     Returns:
-        Votes erased. Votes that are not sealed are left: they have no leaf yet, and can be erased after a seal.
+        The number of votes erased.
     """
     leaves = leaf_index.find_leaves(connection, positions)
     v, b = schema.vote.c, schema.blind.c
@@ -69,7 +69,7 @@ def erase_votes(connection: Connection, positions: Iterable[VotePosition]) -> in
 
 
 def find_erased(connection: Connection, positions: Collection[VotePosition]) -> set[VotePosition]:
-    """Those of these votes that were erased."""
+    """Return those of the given positions whose votes were erased."""
     by_leaf = {leaf: position for position, leaf in leaf_index.find_leaves(connection, positions).items()}
     return {
         by_leaf[leaf]
@@ -80,7 +80,7 @@ def find_erased(connection: Connection, positions: Collection[VotePosition]) -> 
 
 
 def _blind_rows(connection: Connection, leaves: Iterable[int]) -> dict[int, tuple[bytes, list[int]]]:
-    """The rows with the blinds of some leaves: first leaf → blinds, and which of the leaves are in the row."""
+    """Return first leaf of a row of blinds → its blinds, and which of the given leaves are in the row."""
     b = schema.blind.c
     starts = list(connection.scalars(sa.select(b.first_leaf).order_by(b.first_leaf)))
     by_row: dict[int, list[int]] = {}

@@ -31,7 +31,7 @@ def find_votes(
     except_ids: Collection[str] = (),
     except_selections: Collection[VoteSelection] = (),
 ) -> VotesByPosition:
-    """Find the accepted votes in the log at a size, of these voters, with these ids or of these selections.
+    """Return the accepted votes, in the log at a size, of these voters, with these ids or in these selections.
 
     Args:
         log_size: votes sealed later are left out.
@@ -58,7 +58,7 @@ def find_votes(
 
 
 def find_excluded(connection: Connection, log_size: int, entries: Iterable[Mapping[str, str]]) -> VotesByPosition:
-    """Find the accepted votes in the log at a size that entries (kind, target) of the list exclude."""
+    """Return the accepted votes in the log at a size that the given entries (kind, target) exclude."""
     targets: dict[str, list[str]] = {kind: [] for kind in KINDS}
     for entry in entries:
         targets[entry["kind"]].append(entry["target"])
@@ -68,7 +68,7 @@ def find_excluded(connection: Connection, log_size: int, entries: Iterable[Mappi
 
 
 def read_votes_at(connection: Connection, positions: Iterable[VotePosition]) -> VotesByPosition:
-    """Read the votes at these positions."""
+    """Return the votes at these positions."""
     v = schema.vote.c
     by_part: dict[int, list[int]] = {}
     for part, offset in positions:
@@ -81,7 +81,7 @@ def read_votes_at(connection: Connection, positions: Iterable[VotePosition]) -> 
 
 
 def count_by_pair(votes: Mapping[VotePosition, Any]) -> list[tuple[int, int, int, int]]:
-    """Count votes: (model_a, model_b, outcome, votes)."""
+    """Return the number of votes of each model_a, model_b and outcome, as (model_a, model_b, outcome, votes)."""
     counts = Counter((row.model_a, row.model_b, row.outcome) for row in votes.values())
     return [(*cell, number) for cell, number in sorted(counts.items())]
 
@@ -89,7 +89,7 @@ def count_by_pair(votes: Mapping[VotePosition, Any]) -> list[tuple[int, int, int
 def attribute_to_entries(
     connection: Connection, votes: Mapping[VotePosition, Any], entries: Sequence[Mapping[str, str]]
 ) -> dict[VotePosition, int]:
-    """Position of each excluded vote → index of the first entry (kind, target) that excludes it."""
+    """Return position of each excluded vote → index of the first entry (kind, target) that excludes it."""
     by_target: dict[tuple[str, str], int] = {}
     by_position: dict[VotePosition, int] = {}
     for index, entry in enumerate(entries):

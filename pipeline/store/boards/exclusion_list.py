@@ -1,6 +1,6 @@
 """The dated list of exclusions: what does not count in the defended view, and why.
 
-Laws: every entry has a reason and an author; nothing is removed; an entry is undone by another one. The author may be
+Laws: every entry has a reason and an author; nothing is removed; an entry is undone by another entry. The author may be
 the policy `auto-voter/1`: it excludes the votes of a voter under a critical alert.
 """
 
@@ -22,12 +22,12 @@ KINDS = ("voter", "vote", "votes")
 
 @dataclass(frozen=True, slots=True)
 class ActiveExclusion:
-    """What is excluded now.
+    """An exclusion that is in force now.
 
     Attributes:
-        kind: of KINDS.
+        kind: one of KINDS.
         target: a voter's pseudonym as shown, a vote id, or the text of a selection of votes.
-        reason, name: of the entry.
+        reason, name: reason and author of the entry.
     """
 
     kind: str
@@ -52,7 +52,7 @@ def add_entry(
         action: exclude or restore.
         kind, target, reason, name: as for `ActiveExclusion`.
         now: wall clock in microseconds.
-        alert_id: the alert that it follows from.
+        alert_id: the alert that the entry follows from.
 
     Raises:
         Usage: no reason or no name, or a target that does not exist.
@@ -83,7 +83,7 @@ def add_entry(
 
 
 def read_active(connection: Connection) -> list[ActiveExclusion]:
-    """What is excluded now, sorted: the last entry about a target decides."""
+    """Return what is excluded now, sorted. The last entry about a target decides."""
     return [
         ActiveExclusion(kind, target, row["reason"], row["name"])
         for (kind, target), row in sorted(_last_entries(connection).items())
@@ -92,7 +92,7 @@ def read_active(connection: Connection) -> list[ActiveExclusion]:
 
 
 def read_active_of_alert(connection: Connection, alert_id: str) -> list[ActiveExclusion]:
-    """What is excluded now by an entry that names this alert."""
+    """Return what is excluded now by an entry that names this alert."""
     e = schema.exclusion.c
     rows = connection.execute(sa.select(e.kind, e.target).where(e.alert_id == alert_id, e.action == "exclude"))
     named = {tuple(row) for row in rows}
@@ -100,13 +100,10 @@ def read_active_of_alert(connection: Connection, alert_id: str) -> list[ActiveEx
 
 
 def apply_auto_voter(connection: Connection, now: int) -> int:
-    """Apply the policy `auto-voter/1`.
+    """Apply the policy `auto-voter/1`; return the number of new entries.
 
-    A voter is excluded while a critical alert about the voter is open or acknowledged, and restored when none is; a
-    person's entry is never changed.
-
-    Returns:
-        The number of new entries.
+    A voter is excluded while a critical alert about the voter is open or acknowledged, and restored when no such alert
+    is left. An entry of a person is never changed.
     """
     a = schema.alert.c
     critical = {
@@ -134,14 +131,14 @@ def apply_auto_voter(connection: Connection, now: int) -> int:
 
 
 def flagged_voters(connection: Connection) -> list[int]:
-    """Voters with an alert that is not resolved: their votes train no baseline."""
+    """Return the voters with an alert that is not resolved: their votes train no baseline."""
     a = schema.alert.c
     rows = connection.scalars(sa.select(a.subject).where(a.subject_kind == "voter", a.state != "resolved").distinct())
     return sorted(parse_pseudonym(subject) for subject in rows)
 
 
 def _last_entries(connection: Connection) -> dict[tuple[str, str], Mapping[str, Any]]:
-    """(kind, target) → the last entry about it."""
+    """Return (kind, target) → the last entry about this target."""
     c = schema.exclusion.c
     rows = connection.execute(sa.select(schema.exclusion).order_by(c.exclusion_no)).mappings()
     return {(row["kind"], row["target"]): dict(row) for row in rows}

@@ -1,7 +1,7 @@
-"""Snapshots of the board: candidates, and those that are published.
+"""Snapshots of the board: candidates, and published snapshots.
 
 A refresh first writes a candidate, which readers do not see. Publishing signs its manifest and gives it a sequence
-number, in one transaction. A manifest names the one before it; UNIQUE(previous) prevents a second successor.
+number, in one transaction. A manifest names the previous manifest; UNIQUE(previous) prevents a second successor.
 """
 
 import hashlib
@@ -29,12 +29,12 @@ class PublishedSnapshot:
     """A published snapshot.
 
     Attributes:
-        snapshot_id: digest of its body.
-        sequence: 1 for the first.
+        snapshot_id: digest of `body`.
+        sequence: 1 for the first snapshot.
         previous: digest of the snapshot before it, 64 zeros for the first.
-        digest: SHA-256 of its manifest, the leaf of the snapshot log.
-        log_size: leaves of the log that it rates.
-        body: configuration, exclusions, counts and verdict; all but the rows.
+        digest: SHA-256 of the manifest, the leaf of the snapshot log.
+        log_size: leaves of the vote log that the snapshot rates.
+        body: configuration, exclusions, counts and verdict: everything but the rows.
         published_at: microseconds since 1970 UTC.
     """
 
@@ -52,10 +52,10 @@ class SnapshotCandidate:
     """A snapshot that is rated, and perhaps published.
 
     Attributes:
-        snapshot_id: digest of its body.
+        snapshot_id: digest of the body.
         raw: the body's bytes.
         body: the body.
-        sequence: None until it is published.
+        sequence: None until the snapshot is published.
     """
 
     snapshot_id: str
@@ -65,7 +65,7 @@ class SnapshotCandidate:
 
 
 def canonical_digest(value: Mapping[str, Any]) -> str:
-    """SHA-256 of a value in the canonical form of RFC 8785."""
+    """Return the SHA-256 of a value in the canonical form of RFC 8785."""
     return hashlib.sha256(rfc8785.dumps(dict(value))).hexdigest()
 
 
@@ -77,13 +77,10 @@ def add_candidate(
     reference: bytes,
     now: int,
 ) -> str:
-    """Write a candidate, unless there is one with this work key.
+    """Write a candidate, unless there is one with this work key; return the candidate's id.
 
     Args:
-        rows: view → rows.
-
-    Returns:
-        The id of the candidate.
+        rows: view → rows of the board.
     """
     snapshot_id = canonical_digest(body)
     statement = dialect.insert_or_ignore(connection, schema.snapshot).values(
@@ -109,12 +106,12 @@ def add_candidate(
 
 
 def lock_publication(connection: Connection) -> None:
-    """Keep others from publishing until the end of this transaction."""
+    """Keep other processes from publishing until the end of this transaction."""
     dialect.lock(connection, _LOCK)
 
 
 def find_candidate(connection: Connection, snapshot_id: str) -> SnapshotCandidate:
-    """Find a candidate, published or not.
+    """Return a candidate, published or not.
 
     Raises:
         Usage: there is no such candidate.
@@ -132,9 +129,9 @@ def publish(
     """Give a candidate its place in the snapshot log, in the transaction that writes its signed manifest.
 
     Args:
-        connection: has the lock of `lock_publication`.
+        connection: a transaction that called `lock_publication`.
         snapshot_id: the candidate.
-        sequence: 1 for the first.
+        sequence: 1 for the first snapshot.
         previous: digest of the snapshot before it, 64 zeros for the first.
         digest: SHA-256 of its manifest.
         now: wall clock in microseconds.
@@ -148,7 +145,7 @@ def publish(
 
 
 def latest(connection: Connection) -> PublishedSnapshot | None:
-    """The newest published snapshot."""
+    """Return the newest published snapshot, None before the first."""
     c = schema.snapshot.c
     query = sa.select(schema.snapshot).where(c.sequence.is_not(None)).order_by(c.sequence.desc()).limit(1)
     row = connection.execute(query).mappings().one_or_none()
@@ -156,10 +153,10 @@ def latest(connection: Connection) -> PublishedSnapshot | None:
 
 
 def find(connection: Connection, snapshot_id: str | None = None, at: int | None = None) -> PublishedSnapshot:
-    """Find the newest published snapshot, or the newest of those with this id or digest (or prefix), or of this time.
+    """Return the newest published snapshot: of those with this id or digest (or prefix), published up to `at`.
 
     Raises:
-        Usage: none is published, or none matches.
+        Usage: nothing is published, or no snapshot matches.
     """
     c = schema.snapshot.c
     query = sa.select(schema.snapshot).where(c.sequence.is_not(None)).order_by(c.sequence.desc()).limit(1)
@@ -176,25 +173,25 @@ def find(connection: Connection, snapshot_id: str | None = None, at: int | None 
 
 
 def newest_sequence(connection: Connection) -> int:
-    """The sequence number of the newest published snapshot, 0 before the first."""
+    """Return the sequence number of the newest published snapshot, 0 before the first."""
     return int(connection.scalar(sa.select(sa.func.max(schema.snapshot.c.sequence))) or 0)
 
 
 def read_published(connection: Connection) -> list[PublishedSnapshot]:
-    """Every published snapshot, oldest first."""
+    """Return every published snapshot, oldest first."""
     c = schema.snapshot.c
     query = sa.select(schema.snapshot).where(c.sequence.is_not(None)).order_by(c.sequence)
     return [from_row(dict(row)) for row in connection.execute(query).mappings()]
 
 
 def count_published(connection: Connection) -> int:
-    """How many snapshots are published."""
+    """Return the number of published snapshots."""
     query = sa.select(sa.func.count()).where(schema.snapshot.c.sequence.is_not(None))
     return int(connection.scalar(query) or 0)
 
 
 def read_rows(connection: Connection, snapshot_id: str, view: str) -> list[dict[str, Any]]:
-    """The rows of a snapshot's board, best first."""
+    """Return the rows of a snapshot's board, best first."""
     c = schema.snapshot_row.c
     query = (
         sa.select(*(c[name] for name in _ROW))
@@ -205,14 +202,14 @@ def read_rows(connection: Connection, snapshot_id: str, view: str) -> list[dict[
 
 
 def read_reference(connection: Connection, sequence: int) -> Reference | None:
-    """The reference (probabilities of honest votes) of a snapshot, or None if it has none."""
+    """Return the reference (probabilities of honest votes) of a snapshot, or None if it has none."""
     c = schema.snapshot.c
     raw = connection.scalar(sa.select(c.reference).where(c.sequence == sequence))
     return unpack_reference(sequence, bytes(raw)) if raw else None
 
 
 def pack_reference(reference: Reference) -> bytes:
-    """A reference as bytes (numpy's npz, nothing pickled)."""
+    """Return a reference as bytes (numpy's npz, nothing pickled)."""
     buffer = io.BytesIO()
     np.savez(
         buffer,
@@ -225,14 +222,14 @@ def pack_reference(reference: Reference) -> bytes:
 
 
 def unpack_reference(sequence: int, raw: bytes) -> Reference:
-    """The reference of `pack_reference`."""
+    """Return the reference that `pack_reference` packed."""
     with np.load(io.BytesIO(raw), allow_pickle=False) as data:
         share, alpha, beta = data["ties"].tolist()
         return Reference(sequence, data["model_no"], data["theta"], data["covariance"], share, (alpha, beta))
 
 
 def from_row(row: Mapping[str, Any]) -> PublishedSnapshot:
-    """The published snapshot of a row of the table."""
+    """Return the published snapshot in a row of the table."""
     return PublishedSnapshot(
         row["snapshot_id"],
         row["sequence"],

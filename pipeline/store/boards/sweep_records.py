@@ -1,4 +1,4 @@
-"""Records of sweeps: the hypotheses that each submitted to e-LOND, which bounds false discoveries over all sweeps.
+"""Records of sweeps: the hypotheses submitted to e-LOND, which bounds false discoveries over all sweeps.
 
 Law: the same log and registry are submitted once; a sweep that repeats them starts from the same state.
 """
@@ -13,7 +13,7 @@ _LOCK = 0x5EE9
 
 
 def state_before(connection: Connection, log_size: int, event_no: int, alpha: float) -> ELond:
-    """The state of e-LOND before a sweep over a log of this size and this many registry events.
+    """Return the state of e-LOND before a sweep over a log of this size and this many registry events.
 
     Waits for the end of another sweep's transaction.
     """

@@ -27,7 +27,7 @@ class PassedVerdict(NamedTuple):
 
 
 def last_passed(connection: Connection, suite: str) -> PassedVerdict | None:
-    """The last verdict of a suite that passed."""
+    """Return the last verdict of a suite that passed, None if there is none."""
     v = schema.verdict.c
     row = connection.execute(
         sa.select(v.verdict_id, v.log_size)
@@ -39,13 +39,13 @@ def last_passed(connection: Connection, suite: str) -> PassedVerdict | None:
 
 
 def all_passed(connection: Connection, suite: str | None = None) -> bool | None:
-    """Whether the newest verdict of a suite, or of every suite, passed; None before the first."""
+    """Return whether the newest verdict of a suite, or of every suite, passed; None before the first verdict."""
     found = [bool(row.success) for row in _newest(connection) if suite in (None, row.suite)]
     return all(found) if found else None
 
 
 def list_warnings(connection: Connection) -> list[dict[str, Any]]:
-    """Failed expectations of severity `warning` in the newest verdict of each suite.
+    """Return the failed expectations of severity `warning` in the newest verdict of each suite.
 
     Returns:
         Rows with suite, part (the view of a snapshot, else ""), column, expectation, observed, reason.
@@ -59,13 +59,13 @@ def list_warnings(connection: Connection) -> list[dict[str, Any]]:
 
 
 def count_warnings(connection: Connection) -> dict[str, int]:
-    """The number of warnings of each suite that has a verdict."""
+    """Return suite → number of warnings in its newest verdict."""
     found = Counter(row["suite"] for row in list_warnings(connection))
     return {verdict.suite: found[verdict.suite] for verdict in _newest(connection)}
 
 
 def _newest(connection: Connection) -> list[Any]:
-    """The newest verdict of each suite, by the suite's name."""
+    """Return the newest verdict of each suite, sorted by the suite's name."""
     v = schema.verdict.c
     newest = sa.select(v.suite, sa.func.max(v.at).label("at")).group_by(v.suite).subquery()
     query = (
@@ -77,7 +77,7 @@ def _newest(connection: Connection) -> list[Any]:
 
 
 def newest_id(connection: Connection, suite: str) -> str | None:
-    """The id of the newest verdict of a suite."""
+    """Return the id of the newest verdict of a suite, None if there is none."""
     v = schema.verdict.c
     found: str | None = connection.scalar(
         sa.select(v.verdict_id).where(v.suite == suite).order_by(v.at.desc()).limit(1)
@@ -86,17 +86,14 @@ def newest_id(connection: Connection, suite: str) -> str | None:
 
 
 def add_verdict(connection: Connection, suite: str, log_size: int, success: bool, results: str, now: int) -> str:
-    """Store a verdict.
+    """Store a verdict; return its id.
 
     Args:
-        suite: the suite that gave it.
-        log_size: size of the log that was checked; of the registry, the number of its newest event.
+        suite: the suite that gave the verdict.
+        log_size: size of the log that was checked; for the registry, the number of its newest event.
         success: whether a refresh may continue.
         results: what each expectation found, as JSON.
         now: wall clock in microseconds.
-
-    Returns:
-        Its id.
     """
     verdict_id = hashlib.sha256(f"{log_size}|{now}|{results}".encode()).hexdigest()[:16]
     connection.execute(
@@ -114,7 +111,7 @@ def add_verdict(connection: Connection, suite: str, log_size: int, success: bool
 
 
 def read_votes(connection: Connection, first: int, end: int) -> dict[str, list[Any]]:
-    """Columns of the votes that the log grew by from size `first` to size `end`, the last million at most."""
+    """Return the columns of the votes that the log gained from size `first` to size `end`, the last million at most."""
     s, r, v = schema.segment.c, schema.segment_range.c, schema.vote.c
     ranges = connection.execute(
         sa.select(r.partition_no, sa.func.min(r.first_offset), sa.func.max(r.next_offset))
@@ -147,12 +144,12 @@ def read_votes(connection: Connection, first: int, end: int) -> dict[str, list[A
 
 
 def newest_registry_event(connection: Connection) -> int:
-    """The number of the registry event that arrived last, 0 before the first."""
+    """Return the number of the registry event that arrived last, 0 before the first."""
     return int(connection.scalar(sa.select(sa.func.max(schema.registry_event.c.event_no))) or 0)
 
 
 def read_registry(connection: Connection, last: int) -> dict[str, list[Any]]:
-    """Columns of the registry events up to a number, in the order of arrival."""
+    """Return the columns of the registry events up to a number, in the order of arrival."""
     e = schema.registry_event.c
     rows = connection.execute(
         sa.select(e.event_id, e.at, e.type, e.body).where(e.event_no <= last).order_by(e.event_no)

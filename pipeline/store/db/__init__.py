@@ -4,8 +4,8 @@ engine                opens a store: URL, transactions, migration, check of the 
 dialect               what differs between SQLite and PostgreSQL
 binary_copy           PostgreSQL's binary COPY, in and out
 array_parameters      arrays as one parameter of PostgreSQL
-connection_handover   one thread at a time uses a connection
-leases                one process at a time does a job
+connection_handover   lets only one thread at a time use a connection
+leases                lets only one process at a time do a job
 schema                the tables, by subject
 migrate               brings a store to this version's tables; migrations: the steps
 key_files             the key files of a store

@@ -1,8 +1,8 @@
 """Arrays as one binary parameter of PostgreSQL.
 
 The driver converts a Python list to text, element by element: for the ids of a batch that costs as much as the query
-itself. Here numpy lays out the binary form (PostgreSQL source, `array_recv`): a header, then each element after its
-length.
+itself. Here numpy lays out the binary form (PostgreSQL source, `array_recv`): a header, then the elements, each after
+its length.
 """
 
 import struct
@@ -30,7 +30,7 @@ class BigIntegers:
 
 @dataclass(frozen=True, slots=True)
 class Blobs:
-    """A parameter of type bytea[]; elements of any lengths."""
+    """A parameter of type bytea[]. Its elements may differ in length."""
 
     values: Sequence[bytes]
 
@@ -75,7 +75,7 @@ def _fixed_width(element: int, width: int, dtype: str, values: npt.NDArray[Any])
 
 
 def _header(element: int, count: int) -> bytes:
-    """Number of dimensions, "has NULLs", element type, length and lower bound of the dimension."""
+    """Return the header: number of dimensions, "has NULLs", element type, length and lower bound of the dimension."""
     return struct.pack(">iiIii", 1, 0, element, count, 1) if count else struct.pack(">iiI", 0, 0, element)
 
 

@@ -41,7 +41,7 @@ class _Field:
 
 
 def write(connection: Connection, table: Table, columns: Mapping[str, Values]) -> None:
-    """Insert rows, given as columns: see `dialect.load`."""
+    """Insert rows, given as columns, as `dialect.load`."""
     n = len(next(iter(columns.values())))
     names = ", ".join(f'"{name}"' for name in columns)
     fields = [_field(table.c[name].type, values, n) for name, values in columns.items()]
@@ -81,7 +81,7 @@ def _field(kind: Any, values: Values, n: int) -> _Field:
 
 
 def read(cursor: Any, query: str, types: Sequence[Any], block_rows: int) -> Iterator[Int64]:
-    """Run a query for whole numbers, none of them NULL: see `dialect.read_integers`.
+    """Yield the rows of a query for whole numbers, none of them NULL, as `dialect.read_integers`.
 
     Without NULL every row has the same length, so a block of rows is one array.
     """
@@ -120,7 +120,7 @@ def _dtype(kind: Any) -> str:
 
 
 def _blocks(fields: Sequence[_Field], n: int) -> Iterator[bytes]:
-    """Lay out the rows: those of equal lengths are one block."""
+    """Yield the rows as bytes. Adjacent rows with fields of the same lengths form one block."""
     shape = np.column_stack([f.lengths for f in fields])
     fixed = (shape == shape[0]).all(axis=0)
     if fixed.all():

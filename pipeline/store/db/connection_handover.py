@@ -1,7 +1,7 @@
 """Lends a connection to one thread, and prevents every other thread from using it meanwhile.
 
-Law: from `lend` or `lend_to_thread` until the end of the block, a statement of another thread raises
-`ConnectionLent` before it reaches the database. A SQLAlchemy connection and its transaction are not thread-safe.
+Law: from `lend` or `lend_to_thread` until the end of the block, a statement of another thread raises `ConnectionLent`
+before it reaches the database. A SQLAlchemy connection and its transaction are not thread-safe.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ _LOAN = "loan"
 
 
 class ConnectionLent(RuntimeError):
-    """A thread used a connection that is lent to another one: an error in the calling code."""
+    """A thread used a connection that is lent to another thread: an error in the calling code."""
 
 
 class Loan:
@@ -33,12 +33,12 @@ class Loan:
 
 
 def guard(engine: Engine) -> None:
-    """Check every statement of an engine's connections."""
+    """Make every connection of an engine check who may use it before each statement."""
     sa.event.listen(engine, "before_cursor_execute", lambda connection, *_: _check(connection))
 
 
 def raw_cursor(connection: Connection, **options: Any) -> Any:
-    """Open a cursor of the driver, for what SQLAlchemy does too slowly.
+    """Return a cursor of the driver, for work that SQLAlchemy does too slowly.
 
     Raises:
         ConnectionLent: the connection is lent to another thread.
@@ -90,7 +90,7 @@ def lend_to_thread(connection: Connection, work: Callable[[], None]) -> Iterator
 
 @contextmanager
 def run_inline(_: Connection, work: Callable[[], None]) -> Iterator[Callable[[], None]]:
-    """Do the same work at once in the calling thread: a drop-in for `lend_to_thread`."""
+    """Do the work at once in the calling thread: a replacement for `lend_to_thread`."""
     work()
     yield lambda: None
 

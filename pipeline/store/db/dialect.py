@@ -1,6 +1,6 @@
-"""What differs between SQLite and PostgreSQL; no other module of the store asks which of the two it talks to.
+"""What differs between SQLite and PostgreSQL; no other module of the store asks which of the two it uses.
 
-Locks are statements of PostgreSQL alone: a write transaction of SQLite locks the whole database from its start.
+Only PostgreSQL needs statements for locks: a write transaction of SQLite locks the whole database from its start.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,16 +35,16 @@ _PRAGMAS = (
 
 
 def has_server(database: Connection | Engine) -> bool:
-    """True for PostgreSQL: statements run in a server, and a thread that waits for one leaves the interpreter free.
+    """Return True for PostgreSQL: statements run in a server, and a waiting thread leaves the interpreter free.
 
-    SQLite runs in this process and takes the interpreter back after every row: a thread of its own would wait for it
-    up to 5 ms a row, so there work is done in line.
+    SQLite runs in this process and takes the interpreter lock back after every row. A thread of its own would wait for
+    the lock up to 5 ms a row, so SQLite's work is done in line.
     """
     return database.dialect.name == "postgresql"
 
 
 def create_engine(url: sa.URL, *, worker: bool) -> Engine:
-    """Make an engine; a worker's bounds the time that locks and idle transactions may take (PostgreSQL)."""
+    """Return an engine. With `worker`, PostgreSQL bounds the time that locks and idle transactions may take."""
     if url.get_backend_name() == "postgresql":
         options = {"options": _WORKER_OPTIONS} if worker else {}
         # Connections are opened on demand and kept: opening one takes as long as a dozen reads of the API.
@@ -73,43 +73,43 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def database_exists(engine: Engine) -> bool:
-    """False for a SQLite file that is not there: to connect would make it."""
+    """Return False for a SQLite file that does not exist: connecting would create it."""
     return has_server(engine) or Path(str(engine.url.database)).exists()
 
 
 def read_options(engine: Engine) -> dict[str, Any]:
-    """Execution options of a transaction that only reads and sees one moment."""
+    """Return the execution options of a transaction that only reads and sees one moment."""
     return {"readonly": True, **({"isolation_level": "REPEATABLE READ"} if has_server(engine) else {})}
 
 
 def execute_on_server(connection: Connection, statement: str, parameters: Mapping[str, Any] | None = None) -> None:
-    """Execute a statement that PostgreSQL alone needs; nothing on SQLite."""
+    """Execute a statement that only PostgreSQL needs; do nothing on SQLite."""
     if has_server(connection):
         connection.execute(sa.text(statement), parameters)
 
 
 def lock(connection: Connection, number: int) -> None:
-    """Wait until no other transaction has the lock of this number, and take it until the end of this one."""
+    """Take the lock of this number until the end of this transaction; wait while another transaction has it."""
     execute_on_server(connection, "SELECT pg_advisory_xact_lock(:number)", {"number": number})
 
 
 def insert(connection: Connection, table: sa.Table) -> Any:
-    """An INSERT that has `on_conflict_do_update`, `on_conflict_do_nothing` and `excluded`."""
+    """Return an INSERT that has `on_conflict_do_update`, `on_conflict_do_nothing` and `excluded`."""
     return postgresql.insert(table) if has_server(connection) else sqlite.insert(table)
 
 
 def insert_or_ignore(connection: Connection, table: sa.Table, *unique: str) -> sa.Insert:
-    """An INSERT … ON CONFLICT DO NOTHING, for conflicts of the columns `unique`; by default for any.
+    """Return an INSERT … ON CONFLICT DO NOTHING for conflicts of the columns `unique`, by default of any columns.
 
-    Name the columns where another one is numbered: a sequence that was set back conflicts too, and the missing row is
-    then an error to be tried again.
+    Name the columns if the database numbers another column: a sequence that was set back conflicts too, and such a row
+    must fail, to be tried again.
     """
     statement: sa.Insert = insert(connection, table).on_conflict_do_nothing(index_elements=list(unique) or None)
     return statement
 
 
 def upsert(connection: Connection, table: sa.Table, keys: list[str], rows: list[dict[str, Any]]) -> None:
-    """Insert rows, or replace those with the same keys."""
+    """Insert rows, or replace the rows with the same keys."""
     if not rows:
         return
     statement = insert(connection, table)
@@ -118,7 +118,7 @@ def upsert(connection: Connection, table: sa.Table, keys: list[str], rows: list[
 
 
 def load(connection: Connection, table: sa.Table, columns: Mapping[str, binary_copy.Values]) -> None:
-    """Insert many rows, given as columns of one length; an int64 column that may be NULL is a masked array.
+    """Insert many rows, given as columns of one length. An int64 column that may be NULL is a masked array.
 
     Raises:
         sqlalchemy.exc.IntegrityError: a row's key is taken (PostgreSQL and SQLite alike).
@@ -134,7 +134,7 @@ def load(connection: Connection, table: sa.Table, columns: Mapping[str, binary_c
 
 
 def read_integers(connection: Connection, query: sa.Select[Any], block_rows: int) -> Iterator[Int64]:
-    """Run a query for whole numbers, none of them NULL, and yield int64[columns, rows] with `block_rows` rows at most.
+    """Yield the rows of a query for whole numbers, none of them NULL, as int64[columns, at most `block_rows`].
 
     Straight from the driver: SQLAlchemy's rows cost 15 µs each, twenty times as much as their numbers.
     """
@@ -156,10 +156,10 @@ def read_integers(connection: Connection, query: sa.Select[Any], block_rows: int
 def any_of(
     connection: Connection, column: str, values: npt.NDArray[np.void] | Sequence[int], partition_no: int | None = None
 ) -> tuple[str, tuple[Any, ...]]:
-    """A condition "this column is one of these", in driver SQL, and its parameters.
+    """Return a condition "this column is one of these", in driver SQL, and its parameters.
 
-    The values are V16[n] for 16-byte keys, or whole numbers. PostgreSQL takes them as one array; SQLite as one
-    parameter each, `CHUNK` at most. A `partition_no` is part of the condition.
+    The values are V16[n] for 16-byte keys, or whole numbers. PostgreSQL takes all values as one array; SQLite takes one
+    parameter for each, `CHUNK` at most. A `partition_no` becomes part of the condition.
     """
     many: tuple[Any, ...]
     if has_server(connection):
@@ -175,14 +175,14 @@ def any_of(
 
 
 def key_bytes(connection: Connection, column: str) -> str:
-    """A 16-byte key as an expression that gives bytes: PostgreSQL keeps it as a uuid."""
+    """Return an expression for a 16-byte key as bytes; PostgreSQL stores the key as a uuid."""
     return f'uuid_send("{column}")' if has_server(connection) else f'"{column}"'
 
 
 def rows_at(
     connection: Connection, table: str, columns: str, positions: Sequence[tuple[int, int]]
 ) -> list[sa.Row[Any]]:
-    """Columns of the existing rows at these (partition_no, offset), in the same order."""
+    """Return columns of the existing rows at these (partition_no, offset), in the same order."""
     if not has_server(connection):
         query = f'SELECT {columns} FROM {table} WHERE partition_no = ? AND "offset" = ?'  # noqa: S608
         return [connection.exec_driver_sql(query, position).one() for position in positions]
@@ -195,7 +195,7 @@ def rows_at(
 
 
 def value_rows(connection: Connection, first: int, rows: Sequence[tuple[int, bytes]]) -> tuple[str, Any]:
-    """The source of an INSERT of rows (first, number, bytes), in driver SQL, and its parameters."""
+    """Return the source of an INSERT of rows (first, number, bytes), in driver SQL, and its parameters."""
     if not has_server(connection):
         return "VALUES (?, ?, ?)", [(first, number, blob) for number, blob in rows]
     numbers = BigIntegers(np.array([number for number, _ in rows], dtype=np.int64))
@@ -203,7 +203,7 @@ def value_rows(connection: Connection, first: int, rows: Sequence[tuple[int, byt
 
 
 def csv_query(connection: Connection, columns: Mapping[str, str], table: str) -> str:
-    """A query, in driver SQL, for all votes of a partition's [first, end) as one text in CSV, as bytes or NULL.
+    """Return a query, in driver SQL, for all votes of a partition's [first, end) as one text in CSV, as bytes or NULL.
 
     Rows through a driver, value by value or line by line, cost more than all the hashing of a seal. Parameters:
     partition_no, first, end. `columns` is name → integer, text (quoted), hex64 (16 hexadecimal digits), maybe_integer
@@ -234,7 +234,7 @@ def csv_query(connection: Connection, columns: Mapping[str, str], table: str) ->
 
 
 def fetch_bytes(connection: Connection, query: str, parameters: tuple[Any, ...]) -> bytes:
-    """The single bytes value of a query in driver SQL; empty for NULL."""
+    """Return the single bytes value of a query in driver SQL; empty for NULL."""
     cursor = raw_cursor(connection, **({"binary": True} if has_server(connection) else {}))
     (data,) = cursor.execute(query, parameters).fetchone()
     cursor.close()

@@ -30,10 +30,10 @@ class Store:
     """A store that is open and migrated.
 
     Attributes:
-        url: as given, without a password.
+        url: URL as given, without a password.
         voter_key: the key of the pseudonyms.
         store_id: 16 hexadecimal digits, made with the store.
-        files: the files of its public ledger.
+        files: the files of the store's public ledger.
     """
 
     engine: Engine
@@ -60,7 +60,7 @@ class Store:
             url: postgresql://…, sqlite:///FILE, or simply a file.
             ledger_folder: the folder of its public ledger; several stores may share one.
             voter_key: the key of the pseudonyms; default: the key file of the store.
-            create: create a missing store; else it is an error.
+            create: create a missing store; otherwise a missing store is an error.
             worker: bound the time that locks and idle transactions may take.
 
         Raises:
@@ -84,19 +84,19 @@ class Store:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction that writes; committed at the end, rolled back on any error."""
+        """Open a transaction that writes; commit it at the end, roll it back on any error."""
         with self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that only reads and sees one moment."""
+        """Open a transaction that only reads and sees one moment."""
         options = dialect.read_options(self.engine)
         with self.engine.connect().execution_options(**options) as connection:
             yield connection
 
     def pseudonym(self, voter_id: str) -> int:
-        """A voter's pseudonym in this store."""
+        """Return a voter's pseudonym in this store."""
         return pseudonym(self.voter_key, voter_id)
 
     def close(self) -> None:
@@ -105,7 +105,7 @@ class Store:
 
 
 def parse_url(url: str) -> sa.URL:
-    """A store's URL; a bare path is a SQLite file.
+    """Return a store's URL; a bare path is a SQLite file.
 
     Raises:
         Usage: neither SQLite nor PostgreSQL.
@@ -124,7 +124,7 @@ def parse_url(url: str) -> sa.URL:
 
 
 def is_transient(error: DBAPIError) -> bool:
-    """True if the same transaction may succeed when tried again: lost connections, locks, races."""
+    """Return True if the same transaction may succeed when tried again: after a lost connection, a lock or a race."""
     code = getattr(error.orig, "sqlstate", None)
     if code is None:
         return error.connection_invalidated or isinstance(error, OperationalError)
@@ -136,7 +136,7 @@ def _shown(url: sa.URL) -> str:
 
 
 def _key_and_id(engine: Engine, folder: Path, given: bytes | None) -> tuple[bytes, str]:
-    """The key of the store's pseudonyms, checked, and the store's id; a new store gets both."""
+    """Return the key of the store's pseudonyms, checked, and the store's id; a new store gets both."""
     with engine.begin() as connection:
         dialect.execute_on_server(connection, "LOCK TABLE meta IN EXCLUSIVE MODE")
         known = {row.name: row.value for row in connection.execute(sa.select(schema.meta))}

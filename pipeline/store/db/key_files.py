@@ -1,7 +1,7 @@
 """The key files of a store: 32 random bytes each in hexadecimal digits, readable by their owner alone.
 
-`voter.key` makes the pseudonyms. `ledger.key` signs snapshots; after a rotation `ledger-before.key` is the previous
-one, until a snapshot is signed by both.
+`voter.key` makes the pseudonyms. `ledger.key` signs snapshots. After a rotation `ledger-before.key` holds the previous
+key until a snapshot is signed by both.
 """
 
 import os
@@ -21,7 +21,7 @@ def read(folder: Path, name: str = VOTER_KEY) -> bytes | None:
 
 
 def create(folder: Path, name: str = VOTER_KEY) -> bytes:
-    """Create a key; of two processes that try at once, both get the first one's."""
+    """Create a key and return it. If two processes create it at once, both return the key of the first."""
     draft = _draft(folder)
     try:
         os.link(draft, folder / name)
@@ -36,7 +36,7 @@ def create(folder: Path, name: str = VOTER_KEY) -> bytes:
 
 
 def rotate(folder: Path) -> bytes:
-    """Create a new key that signs snapshots; the old one stays until both have signed one.
+    """Create a new key that signs snapshots; the old key stays until both have signed a snapshot.
 
     Raises:
         FileExistsError: no snapshot was signed since the last rotation.

@@ -1,4 +1,4 @@
-"""Leases: one process at a time does a job, and another takes over when its lease has expired."""
+"""Leases: one process at a time does a job, and another process takes over when the lease has expired."""
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -8,7 +8,7 @@ from pipeline.vocabulary.time import SECOND
 
 
 def acquire(connection: Connection, name: str, owner: str, now: int, seconds: float) -> bool:
-    """Acquire or renew a lease; False if another owner has it and it has not expired."""
+    """Acquire or renew a lease. Return False if another owner has an unexpired lease."""
     c = schema.lease.c
     until = now + int(seconds * SECOND)
     statement = dialect.insert(connection, schema.lease).values(name=name, owner=owner, epoch=1, expires_at=until)

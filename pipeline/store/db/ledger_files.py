@@ -2,9 +2,9 @@
 
 Laws: a file is complete or absent (a draft is renamed); a file that a row names is flushed before the row is committed.
 
-The hashes of a level of the log are one file, and a tile is a part of it: one file a tile would be four thousand files
-for a million leaves, and cost more than hashing them. Hashes come from committed leaves alone, so two writers write the
-same bytes; missing hashes are computed again from the segments, and so they are not flushed.
+The hashes of a level of the log are one file, and a tile is a part of that file: one file for each tile would be four
+thousand files for a million leaves, and cost more than hashing them. Hashes come from committed leaves alone, so two
+writers write the same bytes. Missing hashes are computed again from the segments, so hashes are not flushed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _MAX_DRAFT_AGE = 3_600.0
 
 
 class LedgerFiles:
-    """A folder of immutable files; created with the first file."""
+    """A folder of immutable files, created with the first file."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -46,7 +46,7 @@ class LedgerFiles:
         return digest
 
     def draft(self) -> DraftFile:
-        """Begin a file that is stored when it is complete."""
+        """Return a new file that is stored when it is complete."""
         return DraftFile(self)
 
     def delete_old_drafts(self) -> None:
@@ -57,7 +57,7 @@ class LedgerFiles:
                     path.unlink()
 
     def get(self, digest: str) -> bytes:
-        """Read a file; its content is not checked.
+        """Return the content of a file, which is not checked.
 
         Raises:
             Unavailable: the file is missing.
@@ -65,7 +65,7 @@ class LedgerFiles:
         return _read(self.path(digest))
 
     def path(self, digest: str) -> Path:
-        """The path of a file."""
+        """Return the path of a file."""
         return self.folder / "files" / digest[:2] / digest
 
     def put_hashes(self, level: int, first: int, hashes: bytes) -> None:
@@ -85,18 +85,18 @@ class LedgerFiles:
             raise Unavailable(f"the ledger's file {path} cannot be written: {error.strerror}") from error
 
     def get_tile(self, tile: Tile) -> bytes:
-        """Read a tile of the vote log.
+        """Return the hashes of a tile of the vote log.
 
         Raises:
-            Unavailable: it is missing.
+            Unavailable: the tile is missing.
         """
         return self.get_hashes(tile.level, tile.index * FULL, tile.width)
 
     def get_hashes(self, level: int, first: int, number: int) -> bytes:
-        """Read hashes of a level of tiles.
+        """Return hashes of a level of tiles, from index `first` on.
 
         Raises:
-            Unavailable: they are missing.
+            Unavailable: some of the hashes are missing.
         """
         path = self.level_path(level)
         try:
@@ -113,18 +113,18 @@ class LedgerFiles:
         return found
 
     def leaf_count(self) -> int:
-        """The number of leaf hashes stored."""
+        """Return the number of leaf hashes stored."""
         try:
             return self.level_path(0).stat().st_size // WIDTH
         except OSError:
             return 0
 
     def level_path(self, level: int) -> Path:
-        """The path of the hashes of a level of tiles."""
+        """Return the path of the file with the hashes of a level of tiles."""
         return self.folder / "votes" / f"level-{level}"
 
     def put_head(self, sequence: int, checkpoint: bytes) -> None:
-        """Store a signed head as a file: a database that is restored from a backup may no longer have it.
+        """Store a signed head as a file: a database that is restored from a backup may no longer have that head.
 
         Raises:
             Unavailable: the folder cannot be written to.
@@ -132,11 +132,11 @@ class LedgerFiles:
         self._write(self.folder / "heads" / f"{sequence:09d}", checkpoint)
 
     def has_head(self, sequence: int) -> bool:
-        """True if there is a head of this sequence number."""
+        """Return True if there is a head of this sequence number."""
         return (self.folder / "heads" / f"{sequence:09d}").exists()
 
     def heads(self) -> dict[int, bytes]:
-        """Every stored head, by sequence number."""
+        """Return every stored head, by sequence number."""
         found = sorted((self.folder / "heads").glob("[0-9]*"))
         return {int(path.name): path.read_bytes() for path in found}
 
@@ -150,7 +150,7 @@ class LedgerFiles:
 
 
 class DraftFile(io.RawIOBase):
-    """A file that readers find only when it is complete; created with the first byte."""
+    """A file that readers find only when it is complete. It is created with the first byte."""
 
     def __init__(self, files: LedgerFiles) -> None:
         self._files = files
@@ -179,7 +179,7 @@ class DraftFile(io.RawIOBase):
             raise self._unwritable(self._path, error) from error
 
     def keep(self) -> str:
-        """Store the file under its SHA-256, which is returned.
+        """Store the file under its SHA-256, and return that.
 
         Raises:
             Unavailable: the folder cannot be written to.
@@ -227,7 +227,7 @@ def _read(path: Path) -> bytes:
 
 
 def _flush(folder: Path) -> None:
-    """Flush a folder: only then is a new name in it on the disk."""
+    """Flush a folder: only then is the name of a new file on the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

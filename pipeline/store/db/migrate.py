@@ -31,7 +31,7 @@ _NOT_OURS = "42501"
 
 
 def exists(engine: Engine) -> bool:
-    """True if there is a store of any version."""
+    """Return True if there is a store of any version."""
     if not dialect.database_exists(engine):
         return False
     with engine.connect() as connection:
@@ -42,8 +42,7 @@ def upgrade(engine: Engine) -> None:
     """Migrate to the newest version.
 
     Raises:
-        StoreUnavailable: the tables are of a later version than this code, or of one that it cannot bring up to date,
-            or not ours to change.
+        StoreUnavailable: the tables are of a later version, of a version too old to upgrade, or of another program.
     """
     with engine.connect() as connection:
         found = _version(connection)

@@ -1,8 +1,8 @@
 """Index between votes and leaves of the log: (partition, offset) → leaf, and back.
 
-Law: a leaf is found by arithmetic over the ranges of segments, never by reading votes: a refresh that excludes votes
-of an old log looks up their leaves, and its cost must not grow with the log. Some offsets have no vote (duplicates,
-rejects, transaction markers), so a range stores the runs of offsets that have one.
+Law: a leaf is found by arithmetic over the ranges of segments, never by reading votes: a refresh that excludes votes of
+an old log looks up their leaves, and its cost must not grow with the log. Some offsets have no vote (duplicates,
+rejects, transaction markers), so a range stores the runs of offsets that have a vote.
 """
 
 import zlib
@@ -20,7 +20,7 @@ from pipeline.vocabulary.packing import pack_integers, unpack_integers
 
 
 def pack_runs(offsets: Int64, first: int, end: int) -> bytes | None:
-    """Pack sorted offsets of [first, end) as runs (first offset, length); None if every offset is there."""
+    """Return sorted offsets of [first, end) as packed runs (first offset, length); None if every offset is there."""
     if len(offsets) == end - first:
         return None
     cut = np.flatnonzero(np.diff(offsets) != 1) + 1
@@ -30,7 +30,7 @@ def pack_runs(offsets: Int64, first: int, end: int) -> bytes | None:
 
 
 def find_leaves(connection: Connection, positions: Iterable[VotePosition]) -> dict[VotePosition, int]:
-    """Position → leaf, of those positions that are sealed and have a vote."""
+    """Return position → leaf for those of the given positions that are sealed and have a vote."""
     wanted: dict[int, list[int]] = {}
     for part, offset in set(positions):
         wanted.setdefault(part, []).append(offset)
@@ -41,7 +41,7 @@ def find_leaves(connection: Connection, positions: Iterable[VotePosition]) -> di
 
 
 def find_votes(connection: Connection, leaves: Iterable[int]) -> dict[int, VotePosition]:
-    """Leaf → position of its vote; retractions and leaves that do not exist are left out."""
+    """Return leaf → position of its vote. Retractions and leaves that do not exist are left out."""
     asked = np.array(sorted(set(leaves)), dtype=np.int64)
     r = schema.segment_range.c
     known = connection.execute(
@@ -68,7 +68,7 @@ def find_votes(connection: Connection, leaves: Iterable[int]) -> dict[int, VoteP
 
 
 def next_offsets(connection: Connection, log_size: int) -> dict[int, int]:
-    """Partition → the next offset to seal, when the log had this size."""
+    """Return partition → the next offset to seal, as it was when the log had this size."""
     r, s = schema.segment_range.c, schema.segment.c
     query = (
         sa.select(r.partition_no, sa.func.max(r.next_offset))
@@ -80,7 +80,7 @@ def next_offsets(connection: Connection, log_size: int) -> dict[int, int]:
 
 
 def runs_match(packed: bytes | None, offsets: Int64, first: int, end: int) -> bool:
-    """True if packed runs are exactly these offsets of [first, end), whatever version of zlib packed them."""
+    """Return True if packed runs are exactly these offsets of [first, end), whatever version of zlib packed them."""
     if packed is None:
         return len(offsets) == end - first
     expected = pack_runs(offsets, first, end)

@@ -1,7 +1,7 @@
 """The snapshot log: the manifest of each published snapshot, with the heads signed at its publication.
 
-Laws: rows are appended in the order of the sequence, in the transaction that publishes and has its lock; a row is
-never changed.
+Laws: rows are appended in the order of the sequence, by the transaction that has the lock of publication; no row
+changes.
 """
 
 from collections.abc import Iterator
@@ -21,9 +21,9 @@ class SignedManifest:
     """A leaf of the snapshot log, and the heads signed with it.
 
     Attributes:
-        sequence: its number in the log, 1 for the first: that of its snapshot.
-        snapshot_id: of the snapshot in the store.
-        sha256: of the manifest.
+        sequence: number of the snapshot and of its leaf in the log, 1 for the first.
+        snapshot_id: id of the snapshot in the store.
+        sha256: SHA-256 of the manifest.
         body: the manifest's bytes.
         checkpoint: the signed head of the snapshot log, as the operator signed it.
         votes_checkpoint: the signed head of the vote log that the snapshot rates.
@@ -44,24 +44,24 @@ def append(connection: Connection, signed: SignedManifest, leaf: bytes) -> None:
 
 
 def leaf_hashes(connection: Connection, size: int | None = None) -> bytes:
-    """The leaf hashes of the first `size` manifests, by default of all, 32·n bytes."""
+    """Return the leaf hashes of the first `size` manifests, by default of all, 32·n bytes."""
     m = schema.manifest.c
     query = sa.select(m.leaf).order_by(m.sequence).limit(size)
     return b"".join(bytes(one) for one in connection.scalars(query))
 
 
 def find_by_sequence(connection: Connection, sequence: int) -> SignedManifest | None:
-    """The manifest of a sequence number."""
+    """Return the manifest of a sequence number, None if there is none."""
     m = schema.manifest.c
     row = connection.execute(sa.select(*(m[name] for name in _COLUMNS)).where(m.sequence == sequence)).one_or_none()
     return None if row is None else _signed(row)
 
 
 def find_by_snapshot(connection: Connection, snapshot_id: str) -> SignedManifest:
-    """The manifest of a published snapshot.
+    """Return the manifest of a published snapshot.
 
     Raises:
-        VerificationFailed: it has none, though both are written in one transaction.
+        VerificationFailed: the snapshot has no manifest, though both are written in one transaction.
     """
     m = schema.manifest.c
     row = connection.execute(
@@ -73,20 +73,20 @@ def find_by_snapshot(connection: Connection, snapshot_id: str) -> SignedManifest
 
 
 def newest(connection: Connection) -> SignedManifest | None:
-    """The newest manifest."""
+    """Return the newest manifest, None before the first."""
     last = connection.scalar(sa.select(sa.func.max(schema.manifest.c.sequence)))
     return None if last is None else find_by_sequence(connection, int(last))
 
 
 def read_all(connection: Connection) -> Iterator[SignedManifest]:
-    """Every manifest, oldest first."""
+    """Yield every manifest, oldest first."""
     m = schema.manifest.c
     for row in connection.execute(sa.select(*(m[name] for name in _COLUMNS)).order_by(m.sequence)):
         yield _signed(row)
 
 
 def add_cosignature(connection: Connection, sequence: int, witness: str, line: bytes) -> None:
-    """Store a witness's signature line under the checkpoint of a sequence number, unless there is one already."""
+    """Store a witness's signature line for the checkpoint of a sequence number, unless there already is one."""
     c = schema.cosignature.c
     known = connection.scalar(sa.select(c.line).where(c.sequence == sequence, c.witness == witness))
     if known is None:
@@ -94,7 +94,7 @@ def add_cosignature(connection: Connection, sequence: int, witness: str, line: b
 
 
 def read_cosignatures(connection: Connection, sequence: int) -> bytes:
-    """The signature lines of all witnesses under the checkpoint of a sequence number."""
+    """Return the signature lines of all witnesses for the checkpoint of a sequence number."""
     c = schema.cosignature.c
     lines = connection.scalars(sa.select(c.line).where(c.sequence == sequence).order_by(c.witness))
     return b"".join(bytes(one) for one in lines)

@@ -1,4 +1,4 @@
-"""Retracts votes: from the next seal on they count in neither view.
+"""Retracts votes: from the next seal on they count in no view.
 
 Laws: a retraction has a reason and a name, and is a leaf of the public log; the vote's own leaf stays; a vote is
 retracted once, and only after it was sealed. Exclusions are for doubtful votes; retractions are for votes that must
@@ -29,12 +29,12 @@ class PendingRetraction:
     """A retraction that has no leaf yet.
 
     Attributes:
-        number: of the retraction.
+        number: number of the retraction.
         vote_id: the vote that is retracted.
-        retracts: its leaf.
-        reason: why.
-        at: when, microseconds since 1970 UTC.
-        cell: what no longer counts.
+        retracts: leaf of that vote.
+        reason: why the vote is retracted.
+        at: time of the retraction, microseconds since 1970 UTC.
+        cell: model_a, model_b, outcome and fate of the vote, which no longer counts.
     """
 
     number: int
@@ -46,10 +46,7 @@ class PendingRetraction:
 
 
 def retract(connection: Connection, position: VotePosition, vote_id: str, reason: str, name: str, now: int) -> int:
-    """Retract a vote.
-
-    Returns:
-        The vote's leaf.
+    """Retract a vote; return its leaf.
 
     Raises:
         Usage: no reason or no name, the vote is not in the log yet, or it was retracted before.
@@ -81,7 +78,7 @@ def retract(connection: Connection, position: VotePosition, vote_id: str, reason
 
 
 def read_pending(connection: Connection) -> list[PendingRetraction]:
-    """Retractions that have no leaf yet, oldest first."""
+    """Return the retractions that have no leaf yet, oldest first."""
     r, v = schema.retraction.c, schema.vote.c
     query = (
         sa.select(
@@ -95,7 +92,7 @@ def read_pending(connection: Connection) -> list[PendingRetraction]:
 
 
 def set_leaves(connection: Connection, retractions: Iterable[PendingRetraction], first: int) -> None:
-    """Record the leaves of retractions, from `first` on."""
+    """Number the leaves of the retractions, from `first` on, and store these numbers."""
     r = schema.retraction.c
     for at, one in enumerate(retractions):
         connection.execute(sa.update(schema.retraction).where(r.retraction_no == one.number).values(leaf=first + at))
@@ -106,7 +103,7 @@ RetractionRow = tuple[int, str, int, str, int]
 
 
 def build_leaves(rows: list[RetractionRow]) -> pa.Table:
-    """The leaves of retractions."""
+    """Return the leaves of retractions."""
     return leaf.retraction_rows(
         [row[1] for row in rows],
         np.array([row[4] for row in rows], dtype=np.int64),
@@ -116,7 +113,7 @@ def build_leaves(rows: list[RetractionRow]) -> pa.Table:
 
 
 def retracted_cells(connection: Connection, first: int, end: int) -> list[Cell]:
-    """What no longer counts because of the retractions in [first, end) of the log."""
+    """Return the cells of the votes that the retractions in [first, end) of the log take back."""
     r, v = schema.retraction.c, schema.vote.c
     query = (
         sa.select(v.model_a, v.model_b, v.outcome, v.fate)
@@ -127,14 +124,14 @@ def retracted_cells(connection: Connection, first: int, end: int) -> list[Cell]:
 
 
 def read_range(connection: Connection, first: int, end: int) -> list[RetractionRow]:
-    """The retractions in [first, end) of the log."""
+    """Return the retractions in [first, end) of the log."""
     r = schema.retraction.c
     query = sa.select(r.leaf, r.vote_id, r.retracts, r.reason, r.at).where(r.leaf >= first, r.leaf < end)
     return [tuple(row) for row in connection.execute(query.order_by(r.leaf))]
 
 
 def retracted_positions(connection: Connection, log_size: int) -> set[VotePosition]:
-    """The votes that no longer count when the log has this size."""
+    """Return the positions of votes that are retracted in the log of this size."""
     r = schema.retraction.c
     rows = connection.execute(sa.select(r.partition_no, r.offset).where(r.leaf < log_size))
     return {(int(part), int(offset)) for part, offset in rows}

@@ -1,7 +1,7 @@
 """Verifies the public log against the stored votes: builds every leaf again from its row and compares.
 
 Laws: a row that was changed, removed or added is named with its leaf, its partition and its offset; a vote whose
-private fields were erased is compared by the public part of its leaf, and nothing else is forgiven.
+private fields were erased is compared by the public part of its leaf; no other difference is accepted.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _ERASED = bytes(WIDTH)
 
 @dataclass(frozen=True, slots=True)
 class ReverifiedLog:
-    """How much was compared.
+    """How much of the log was compared.
 
     Attributes:
-        segments: the number of segments.
-        leaves: of them.
-        erased: votes whose private fields were erased.
+        segments: number of segments.
+        leaves: number of leaves in these segments.
+        erased: number of votes whose private fields were erased.
     """
 
     segments: int
@@ -99,7 +99,7 @@ class _RebuiltSegment:
     Attributes:
         offsets: (partition, int64[n]) of each batch.
         erased: the number of erased votes.
-        erased_positions: packed positions of these (`sealed_styles.pack_position`).
+        erased_positions: packed positions of the erased votes (`sealed_styles.pack_position`).
     """
 
     hashes: bytes
@@ -140,7 +140,7 @@ class _RebuiltSegment:
         return rebuilt
 
     def position(self, at: int) -> str:
-        """The vote behind a leaf of the segment, for messages."""
+        """Return the position of the vote behind a leaf of the segment, for messages."""
         for part, offsets in self.offsets:
             if at < len(offsets):
                 return f"partition {part}, offset {offsets[at]}"
@@ -177,7 +177,7 @@ def _votes(connection: Connection, segment_no: int) -> Iterator[tuple[int, pa.Re
 
 
 def _with_erased(rebuilt: bytes, stored: bytes, erased: Bool) -> bytes:
-    """Rebuilt commitments, with those of the file where the private fields were erased."""
+    """Return the rebuilt commitments, replaced by the stored ones where the private fields were erased."""
     if len(stored) != len(rebuilt):
         return rebuilt
     mixed = np.frombuffer(rebuilt, dtype=f"V{WIDTH}").copy()
@@ -203,7 +203,7 @@ def _compare_leaves(file: _SegmentFile, rebuilt: _RebuiltSegment, first: int) ->
 
 
 def _first_difference(one: bytes, other: bytes) -> int:
-    """The index of the first hash in which they differ."""
+    """Return the index of the first hash that differs."""
     size = min(len(one), len(other)) // WIDTH
     a, b = (np.frombuffer(raw[: size * WIDTH], dtype=np.uint8).reshape(size, WIDTH) for raw in (one, other))
     differs = np.flatnonzero((a != b).any(axis=1))
@@ -211,7 +211,7 @@ def _first_difference(one: bytes, other: bytes) -> int:
 
 
 def _compare_row(connection: Connection, row: Any, rebuilt: _RebuiltSegment, where: str) -> None:
-    """Compare a segment's counts, style counts and ranges."""
+    """Compare a segment's counts, style counts and ranges with those rebuilt from the votes."""
     if not np.array_equal(sealed_counts.unpack(bytes(row.counts)).pairs, rebuilt.counts.pairs):
         raise Refuted("counts", where, "its counts are not those of its votes")
     # An erased vote has lost its style counts; the segment keeps them, for the boards that were fitted to them.

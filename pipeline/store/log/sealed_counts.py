@@ -1,7 +1,7 @@
 """Counts of sealed votes by pair, outcome and fate, which a refresh reads instead of votes.
 
 Law: the stored total is the sum of the segments' counts (`total_matches_segments`), so a refresh costs as little after
-years as on the first day. It is changed only under the seal's lock.
+years as on the first day. The total changes only under the lock of the seal.
 """
 
 from dataclasses import dataclass
@@ -27,11 +27,11 @@ _MODEL_A, _MODEL_B = 33, 4
 
 @dataclass(frozen=True, slots=True)
 class SealedCounts:
-    """What a refresh needs of sealed votes.
+    """The counts of sealed votes that a refresh needs.
 
     Attributes:
         pairs: int64[n, 5], model_a, model_b, outcome, fate, votes; votes are negative where more were retracted.
-        ties: int64[4], over voters: Σn, Σk, Σn(n−1), Σk(k−1) of n votes with k ties each.
+        ties: int64[4], sums over voters Σn, Σk, Σn(n−1), Σk(k−1), where a voter has n votes, of which k are ties.
     """
 
     pairs: Int64
@@ -39,7 +39,7 @@ class SealedCounts:
 
 
 def read_counts(connection: Connection, log_size: int) -> SealedCounts:
-    """The counts of the first `log_size` leaves: the total without the segments sealed since.
+    """Return the counts of the first `log_size` leaves: the total minus the segments sealed since.
 
     For the newest size, which a refresh asks for, this reads one row.
     """
@@ -54,7 +54,7 @@ def read_counts(connection: Connection, log_size: int) -> SealedCounts:
 
 
 def total_matches_segments(connection: Connection) -> bool:
-    """True if the stored total is the sum of the segments' counts."""
+    """Return True if the stored total is the sum of the segments' counts."""
     total, summed = _total(connection), _sum(_segments(connection, sa.true()))
     if total is None:
         return not len(summed.pairs)
@@ -81,10 +81,10 @@ def add_segment(connection: Connection, before: int, size: int, added: SealedCou
     """Add a segment's counts to the total.
 
     Args:
-        connection: has the seal's lock.
+        connection: a transaction with the seal's lock.
         before: leaves of the log before the segment.
-        size: leaves with it.
-        added: its counts.
+        size: leaves of the log with the segment.
+        added: counts of the segment.
     """
     total = _total(connection)
     table, t = schema.sealed_total, schema.sealed_total.c
@@ -105,7 +105,7 @@ class SegmentCounter:
         self._tied = [np.zeros(0, dtype=np.bool_)]
 
     def add_votes(self, batch: pa.RecordBatch) -> None:
-        """Count votes (`arrow_reader.VOTE_SCHEMA`)."""
+        """Count the votes of a batch, which has the columns of `arrow_reader.VOTE_SCHEMA`."""
         model_a, model_b = to_numpy(batch, "model_a").astype(np.int64), to_numpy(batch, "model_b").astype(np.int64)
         outcome, fate, voter = to_numpy(batch, "outcome"), to_numpy(batch, "fate"), to_numpy(batch, "voter")
         self._cells.append(model_a << _MODEL_A | model_b << _MODEL_B | outcome << 2 | fate)
@@ -114,11 +114,11 @@ class SegmentCounter:
         self._tied.append(outcome[known] >= 2)
 
     def subtract(self, cells: list[retractions.Cell]) -> None:
-        """Subtract retracted votes, one a cell."""
+        """Subtract retracted votes, given by their cells, one vote for each."""
         self._retracted = _sum_by_cell(np.array([(*cell, -1) for cell in cells], dtype=np.int64).reshape(-1, 5))
 
     def result(self) -> SealedCounts:
-        """The counts."""
+        """Return the counts."""
         cells, votes = np.unique(np.concatenate(self._cells), return_counts=True)
         model_b = cells >> _MODEL_B & (1 << _MODEL_A - _MODEL_B) - 1
         pairs = np.column_stack([cells >> _MODEL_A, model_b, cells >> 2 & 3, cells & 3, votes])
@@ -128,7 +128,7 @@ class SegmentCounter:
 
 
 def _sum_by_cell(rows: Int64) -> Int64:
-    """Sum rows into one for each (model_a, model_b, outcome, fate), sorted."""
+    """Return the rows summed by (model_a, model_b, outcome, fate), sorted."""
     if not len(rows):
         return rows.reshape(0, 5)
     models = int(rows[:, :2].max()) + 1
@@ -140,7 +140,7 @@ def _sum_by_cell(rows: Int64) -> Int64:
 
 
 def _tie_moments(voter: Int64, tied: Bool) -> Int64:
-    """Σn, Σk, Σn(n−1), Σk(k−1) over voters of n votes with k ties, by the voter and "was a tie" of each vote."""
+    """Return Σn, Σk, Σn(n−1), Σk(k−1) over voters with n votes, of which k are ties, from each vote's voter and tie."""
     if not len(voter):
         return np.zeros(4, dtype=np.int64)
     order = np.argsort(voter)
@@ -152,11 +152,11 @@ def _tie_moments(voter: Int64, tied: Bool) -> Int64:
 
 
 def pack(sealed: SealedCounts) -> bytes:
-    """The counts as the bytes of a segment's row."""
+    """Return the counts as the bytes of a segment's row."""
     return pack_integers(sealed.ties, sealed.pairs)
 
 
 def unpack(raw: bytes) -> SealedCounts:
-    """The counts of `pack`."""
+    """Return the counts that `pack` packed."""
     flat = unpack_integers(raw)
     return SealedCounts(flat[4:].reshape(-1, 5), flat[:4])

@@ -34,13 +34,13 @@ _DTYPE = np.dtype(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StyledVotes:
-    """n votes.
+    """Votes with the style counts of both answers, arrays of length n.
 
     Attributes:
         position: int64[n], partition and offset as one number (`pack_position`).
         model_a, model_b: int32[n], numbers of models.
-        outcome: int32[n].
-        style: int32[n, 10], tokens, headers, lists, bold, emoji of a, then of b.
+        outcome: int32[n], a position in OUTCOMES.
+        style: int32[n, 10], tokens, headers, lists, bold, emoji of answer a, then of answer b.
     """
 
     position: Int64
@@ -54,7 +54,7 @@ class StyledVotes:
         return len(self.position)
 
     def without(self, positions: Collection[VotePosition]) -> StyledVotes:
-        """The votes at all other positions."""
+        """Return the votes at all other positions."""
         out = np.array([pack_position(*one) for one in positions], dtype=np.int64)
         kept = ~np.isin(self.position, out)
         return StyledVotes(
@@ -71,17 +71,17 @@ class StyleMoments:
     squares: Float64
 
     def plus(self, other: StyleMoments) -> StyleMoments:
-        """The moments of both sets of answers."""
+        """Return the moments of both sets of answers together."""
         return StyleMoments(self.n + other.n, self.sums + other.sums, self.squares + other.squares)
 
 
 def pack_position(partition_no: int, offset: int) -> int:
-    """A vote's position as one number."""
+    """Return a vote's position as one number."""
     return partition_no * _OFFSETS + offset
 
 
 def build_block(partition_no: int, batch: pa.RecordBatch) -> npt.NDArray[np.void]:
-    """The accepted votes of a batch (`arrow_reader.VOTE_SCHEMA`) that have style counts of both answers."""
+    """Return the accepted votes of a batch (`arrow_reader.VOTE_SCHEMA`) that have style counts of both answers."""
     if batch["style"].null_count == len(batch):
         return np.zeros(0, dtype=_DTYPE)
     styled = batch.filter(pc.and_(pc.equal(batch["fate"], ACCEPTED), batch["style"].is_valid()))
@@ -94,7 +94,7 @@ def build_block(partition_no: int, batch: pa.RecordBatch) -> npt.NDArray[np.void
 
 
 def pack(blocks: list[npt.NDArray[np.void]]) -> bytes | None:
-    """The blocks of a segment as bytes, None if they have no vote."""
+    """Return the blocks of a segment as bytes, None if they have no vote."""
     whole = np.concatenate(blocks) if blocks else np.zeros(0, dtype=_DTYPE)
     # Column by column: similar bytes are neighbours, and compress to half.
     raw = b"".join(np.ascontiguousarray(whole[name]).tobytes() for name in whole.dtype.names or ())
@@ -102,14 +102,14 @@ def pack(blocks: list[npt.NDArray[np.void]]) -> bytes | None:
 
 
 def matches(blocks: list[npt.NDArray[np.void]], packed: bytes | None, ignored: Collection[int] = ()) -> bool:
-    """True if packed bytes have exactly these votes, apart from those at the packed positions `ignored`."""
+    """Return True if packed bytes have exactly these votes, apart from votes at the packed positions `ignored`."""
     whole, found = np.concatenate(blocks) if blocks else np.zeros(0, dtype=_DTYPE), unpack(packed)
     kept = ~np.isin(found["position"], np.array([*ignored], dtype=np.int64))
     return all(np.array_equal(whole[name], found[name][kept]) for name in _NAMES)
 
 
 def read_votes(connection: Connection, log_size: int) -> StyledVotes:
-    """The accepted votes with style counts among the first `log_size` leaves, in the order of the log."""
+    """Return the accepted votes with style counts among the first `log_size` leaves, in the order of the log."""
     s = schema.segment.c
     query = sa.select(s.styles).where(s.log_size <= log_size, s.styles.is_not(None)).order_by(s.segment_no)
     parts = [unpack(bytes(raw)) for raw in connection.scalars(query)]
@@ -118,7 +118,7 @@ def read_votes(connection: Connection, log_size: int) -> StyledVotes:
 
 
 def read_moments(connection: Connection, log_size: int, models: Collection[int]) -> dict[int, StyleMoments]:
-    """Moments of the answers of some models among the first `log_size` leaves."""
+    """Return model → moments of its answers among the first `log_size` leaves, for the given models."""
     axis = np.array(sorted(models), dtype=np.int64)
     n, sums, squares = np.zeros(len(axis), np.int64), np.zeros((len(axis), _SIDE)), np.zeros((len(axis), _SIDE))
     s = schema.segment.c
@@ -140,7 +140,7 @@ _NAMES = tuple(_DTYPE.names or ())
 
 
 def unpack(raw: bytes | None) -> dict[str, npt.NDArray[Any]]:
-    """The columns of `pack`."""
+    """Return the columns that `pack` packed."""
     flat = b"" if raw is None else zlib.decompress(raw)
     votes, start, found = len(flat) // _DTYPE.itemsize, 0, {}
     for name in _NAMES:

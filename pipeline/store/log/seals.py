@@ -4,9 +4,9 @@ A seal takes every partition's [sealed_offset, next_offset) in the order (partit
 leaves of the log (RFC 6962). Its root continues the log before it, so no vote can be changed, added or removed later
 without a change of every later root.
 
-Laws: one writer at a time (a lock); a segment's file is written before the row that names it, and that row in the
-transaction that moves `sealed_offset`; tiles are written afterwards, from what is committed (`tile_cache`). So a crash
-leaves either the log of before or the log with the whole seal.
+Laws: one writer at a time (a lock); a segment's file is written before the row that names it, and that row is written
+in the transaction that moves `sealed_offset`; tiles are written afterwards, from committed leaves (`tile_cache`). So a
+crash leaves either the log as it was before or the log with the whole seal.
 """
 
 from dataclasses import dataclass
@@ -33,11 +33,11 @@ _BLINDS = 32_768
 
 @dataclass(frozen=True, slots=True)
 class SealResult:
-    """What a seal did.
+    """The result of a seal.
 
     Attributes:
         size: leaves of the log.
-        growth: the hashes added to the log, for its tiles (`tile_cache.write`) once this is committed.
+        growth: the hashes added to the log, for its tiles (`tile_cache.write`) once the transaction is committed.
     """
 
     size: int
@@ -104,7 +104,7 @@ def _insert_segment(connection: Connection, builder: SegmentBuilder, frontier: F
 
 
 def _blind_rows(builder: SegmentBuilder) -> list[dict[str, Any]]:
-    """Rows of blinds: small batches share a row; large ones are not copied."""
+    """Return rows of blinds. Small batches share a row; large batches are not copied."""
     rows, first = list[dict[str, Any]](), builder.first_leaf
     for blinds in builder.blinds:
         if rows and len(rows[-1]["blinds"]) + len(blinds) <= _BLINDS * WIDTH:
@@ -128,21 +128,21 @@ def _range_row(segment_no: int, one: SegmentRange) -> dict[str, Any]:
 
 
 def head(connection: Connection) -> tuple[int, str]:
-    """The size of the log and its root."""
+    """Return the size of the log and its root."""
     s = schema.segment.c
     row = connection.execute(sa.select(s.log_size, s.root).order_by(s.log_size.desc()).limit(1)).one_or_none()
     return (int(row.log_size), row.root) if row else (0, EMPTY_ROOT.hex())
 
 
 def root_at(connection: Connection, log_size: int) -> str:
-    """The root of the log when it had this size."""
+    """Return the root of the log when it had this size."""
     s = schema.segment.c
     found = connection.scalar(sa.select(s.root).where(s.log_size == log_size))
     return EMPTY_ROOT.hex() if log_size == 0 else str(found)
 
 
 def segment_files(connection: Connection, log_size: int) -> list[SegmentFile]:
-    """The files of the segments of the log at a size, in order."""
+    """Return the files of the segments of the log at a size, in order."""
     s = schema.segment.c
     query = sa.select(s.log_size, s.leaves, s.sha256).where(s.log_size <= log_size).order_by(s.log_size)
     return [SegmentFile(row.log_size - row.leaves, row.leaves, Digest(row.sha256)) for row in connection.execute(query)]
@@ -157,6 +157,6 @@ def _frontier(connection: Connection) -> Frontier:
 
 
 def unpack_frontier(log_size: int, edge: bytes) -> Frontier:
-    """The right edge of the log after a segment, from its row."""
+    """Return the right edge of the log after a segment, from the segment's row."""
     raw = bytes(edge)
     return Frontier(int(log_size), [raw[at : at + WIDTH] for at in range(0, len(raw), WIDTH)])

@@ -1,8 +1,8 @@
 """Builds a segment: its leaves, their hashes, its file and its counts.
 
-Four threads share the work. Two read votes ahead and join what leaves commit to (`arrow_reader.read_prepared`), the
-caller hashes, one counts and writes the file: the database, Arrow and the disk work without Python's lock, which
-hashing holds.
+Four threads share the work. Two read votes ahead and join the fields that leaves commit to
+(`arrow_reader.read_prepared`), the caller hashes, and one counts and writes the file. The database, Arrow and the disk
+work without Python's lock; hashing holds it.
 """
 
 import secrets
@@ -32,7 +32,7 @@ MAX_VOTES = 1_000_000
 
 @dataclass(slots=True)
 class SegmentRange:
-    """The offsets of a partition in a segment, from `first` to `end`; `offsets` are those that have a vote."""
+    """The offsets of a partition in a segment, from `first` to `end`; `offsets` are the offsets that have a vote."""
 
     part: int
     first: int
@@ -46,8 +46,8 @@ class BuiltSegment:
     """A segment whose file is on the disk.
 
     Attributes:
-        sha256: of its file.
-        counts: of its votes.
+        sha256: SHA-256 of the file.
+        counts: counts of the segment's votes.
     """
 
     sha256: str
@@ -55,14 +55,14 @@ class BuiltSegment:
 
 
 class SegmentBuilder:
-    """Builds one segment; nothing is left of it unless `finish` is called.
+    """Builds one segment. Nothing is stored unless `finish` is called.
 
     Attributes:
-        first_leaf: the log's size before it.
-        size: leaves so far.
+        first_leaf: size of the log before the segment.
+        size: leaves of the segment so far.
         ranges: ranges of partitions.
         blinds: 32 bytes a leaf, zeros for retractions.
-        retractions: those among its leaves.
+        retractions: the retractions among its leaves.
         growth: the hashes added to the log, step by step.
         styled: votes with style counts.
     """
@@ -71,9 +71,9 @@ class SegmentBuilder:
         """Begin a segment.
 
         Args:
-            files: where its file goes.
-            frontier: the log's right edge, which grows with it.
-            names: of the store.
+            files: the folder for the segment's file.
+            frontier: the log's right edge, which grows with the segment.
+            names: the names behind the numbers in votes.
         """
         self.first_leaf = frontier.size
         self.size = 0
@@ -94,18 +94,14 @@ class SegmentBuilder:
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        """Discard what was not finished."""
+        """Discard the segment unless it was finished."""
         self._thread.shutdown(cancel_futures=True)
         if self._file is not None:
             self._file.abort()
         self._draft.discard()
 
     def add_votes(self, connection: Connection, ranges: list[OffsetRange]) -> list[OffsetRange]:
-        """Append the votes of ranges, until the segment is full.
-
-        Returns:
-            What is left of the ranges.
-        """
+        """Append the votes of ranges, until the segment is full. Return the ranges, or parts of them, that are left."""
 
         def prepare(part: int, batch: pa.RecordBatch) -> tuple[bytes, pa.BinaryArray]:
             blinds = secrets.token_bytes(WIDTH * len(batch))
@@ -138,7 +134,7 @@ class SegmentBuilder:
         """Begin to complete the file and to flush it.
 
         Returns:
-            A function that waits for that. It raises Unavailable if the ledger's folder cannot be written to.
+            A function that waits until this is done. It raises Unavailable if the ledger's folder cannot be written to.
         """
         last = self._thread.submit(lambda: (self._counter.result(), self._keep()))
 

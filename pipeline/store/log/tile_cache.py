@@ -1,6 +1,6 @@
 """Writes the hashes of the vote log, from which tiles and proofs are read.
 
-Laws: a hash is a function of the log, so any process may write it at any time, also twice; hashes computed from a
+Laws: a hash is a function of the log, so any process may write a hash at any time, even twice; hashes computed from a
 segment's file are compared with the root that the store has.
 """
 
@@ -19,7 +19,7 @@ from pipeline.store.log.seals import unpack_frontier
 
 
 def write(files: LedgerFiles, growth: Iterable[LogGrowth]) -> None:
-    """Write the hashes that a committed seal added; if earlier ones are missing, leave all to `catch_up`.
+    """Write the hashes that a committed seal added. If earlier hashes are missing, write none: `catch_up` will.
 
     Raises:
         Unavailable: the folder cannot be written to.
@@ -31,10 +31,7 @@ def write(files: LedgerFiles, growth: Iterable[LogGrowth]) -> None:
 
 
 def catch_up(connection: Connection, files: LedgerFiles) -> int:
-    """Write the hashes of every segment that has none.
-
-    Returns:
-        Hashes written.
+    """Write the hashes of every segment that has none. Return the number of hashes written.
 
     Raises:
         Unavailable: a segment's file is missing, or the folder cannot be written to.
@@ -46,13 +43,10 @@ def catch_up(connection: Connection, files: LedgerFiles) -> int:
 
 
 def repair(connection: Connection, files: LedgerFiles, first: int = 0) -> int:
-    """Compute every hash again, from the segment that has leaf `first` on.
-
-    Returns:
-        Hashes that were missing or wrong.
+    """Compute every hash again, from the segment that has leaf `first` on. Return how many were missing or wrong.
 
     Raises:
-        Unavailable, Refuted: as `catch_up`.
+        Unavailable, Refuted: as in `catch_up`.
     """
     s, frontier, changed = schema.segment.c, Frontier(), 0
     query = sa.select(s.log_size, s.leaves, s.root, s.edge, s.sha256).order_by(s.log_size)
@@ -70,7 +64,7 @@ def repair(connection: Connection, files: LedgerFiles, first: int = 0) -> int:
 
 
 def _put(files: LedgerFiles, growth: LogGrowth) -> int:
-    """Write hashes that are missing or wrong, leaf hashes last."""
+    """Write those hashes that are missing or wrong, leaf hashes last; return how many."""
     changed = 0
     for level in range((len(growth.levels) - 1) // HEIGHT, -1, -1):
         first, hashes = growth.levels[level * HEIGHT]

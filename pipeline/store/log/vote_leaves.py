@@ -1,13 +1,13 @@
 """Builds the public leaves of stored votes, for seals and for audits that compare them.
 
-Law: the same vote, names and blind give the same leaf, on either database. The private fields are canonical JSON
-(RFC 8785), concatenated by Arrow: vote by vote in Python that costs more than the rest of a seal.
+Law: the same vote, names and blind give the same leaf, on either database. The private fields are canonical JSON (RFC
+8785), concatenated by Arrow: vote by vote in Python that costs more than the rest of a seal.
 
     {"appended_at":…,"cast_at":…,"category":…,"language":…,"network":…,"offset":…,"partition":…,"prompt":"…",
      "source":"…","style":"…","voter":"…","voter_since":…}                                (without the line break)
 
-Times are microseconds, `prompt` and `voter` 16 hexadecimal digits, `style` the stored counts in hexadecimal; absent
-values are null.
+Times are microseconds, `prompt` and `voter` 16 hexadecimal digits, `style` the stored counts in hexadecimal; an absent
+value is null.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class LeafNames:
     Attributes:
         models: number → name.
         terms: number → text.
-        sources: partition → source and number.
+        sources: the store's number of a partition → its source, and its number there.
     """
 
     models: dict[int, str]
@@ -51,14 +51,14 @@ class LeafNames:
 
     @classmethod
     def load(cls, connection: Connection) -> LeafNames:
-        """Read all names of a store."""
+        """Return all names of a store."""
         t = schema.term.c
         terms = {int(row.term_no): row.text for row in connection.execute(sa.select(t.term_no, t.text))}
         return cls(dictionary.model_names(connection), terms, partition_sources(connection))
 
 
 def build_leaves(batch: pa.RecordBatch, names: LeafNames, committed: bytes) -> pa.Table:
-    """The leaves of a batch, given its commitments (32 bytes a vote)."""
+    """Return the leaves of a batch, given its commitments (32 bytes a vote)."""
     return leaf.vote_rows(
         batch["vote_id"],
         to_numpy(batch, "cast_at"),
@@ -71,24 +71,24 @@ def build_leaves(batch: pa.RecordBatch, names: LeafNames, committed: bytes) -> p
 
 
 def commit(batch: pa.RecordBatch, part: int, blinds: bytes, names: LeafNames) -> bytes:
-    """SHA-256(blind ‖ private fields) of each vote, 32·n bytes."""
+    """Return SHA-256(blind ‖ private fields) of each vote, 32·n bytes."""
     return leaf_encoding.sha256_each(blinded_fields(batch, part, blinds, names))
 
 
 def blinded_fields(batch: pa.RecordBatch, part: int, blinds: bytes, names: LeafNames) -> pa.BinaryArray:
-    """Blind ‖ private fields of each vote, which a leaf commits to; computed by Arrow without Python's lock.
+    """Return blind ‖ private fields of each vote, which a leaf commits to; computed by Arrow without Python's lock.
 
     Args:
-        batch: as `arrow_reader.VOTE_SCHEMA`.
-        part: its partition.
+        batch: votes with the columns of `arrow_reader.VOTE_SCHEMA`.
+        part: partition of these votes.
         blinds: 32 bytes a vote.
-        names: of the store.
+        names: the names behind the numbers in votes.
     """
     return pc.binary_join_element_wise(_fixed_width(blinds, WIDTH), *_private(batch, part, names), b"")
 
 
 def _private(batch: pa.RecordBatch, part: int, names: LeafNames) -> list[Any]:
-    """The pieces of the private fields, to be concatenated vote by vote."""
+    """Return the pieces of the private fields, to be concatenated vote by vote."""
     source, number = names.sources[part]
     since, style, voter = batch["voter_since"], batch["style"], to_numpy(batch, "voter")
     pieces = [
@@ -114,7 +114,7 @@ def _private(batch: pa.RecordBatch, part: int, names: LeafNames) -> list[Any]:
 
 
 def _merge(pieces: list[Any]) -> list[Any]:
-    """Merge neighbouring pieces that are the same for every vote."""
+    """Return the pieces with neighbours merged that are the same for every vote."""
     merged: list[Any] = []
     for piece in pieces:
         if merged and isinstance(piece, bytes) and isinstance(merged[-1], bytes):
@@ -147,12 +147,12 @@ def _style(column: Any) -> Any:
 
 
 def _hexadecimal(values: Int64) -> Any:
-    """64-bit numbers as 16 digits each."""
+    """Return 64-bit numbers as 16 hexadecimal digits each."""
     return _fixed_width(hexlify(values.astype(">i8").data), 16)
 
 
 def _fixed_width(data: bytes, width: int) -> pa.BinaryArray:
-    """Values of the same width."""
+    """Return the bytes as an array of values of one width."""
     offsets = np.arange(0, len(data) + 1, width, dtype=np.int32)
     return pa.BinaryArray.from_buffers(pa.binary(), len(offsets) - 1, [None, pa.py_buffer(offsets), pa.py_buffer(data)])
 
@@ -164,7 +164,7 @@ def _name(codes: _Codes, known: dict[int, str]) -> pa.DictionaryArray:
 
 
 def _terms_as_json(codes: _Codes, known: dict[int, str], before: str, after: str) -> Any:
-    """Terms as JSON, 0 as null, with the text before and after each."""
+    """Return terms as JSON, 0 as null, between the texts `before` and `after`."""
     distinct, code = leaf.unique_codes(codes)
     spelt = [before + rfc8785.dumps(known.get(number)).decode() + after for number in distinct.tolist()]
     if len(spelt) == 1:

@@ -4,5 +4,5 @@ page_queries       snapshots, a model's history, alerts and exclusions, a page a
 store_figures      figures of the whole store, and the check for gaps
 log_proofs         signed heads, inclusion, consistency, tiles
 vote_receipts      receipts of votes
-snapshot_bundles   all that a stranger needs to verify a snapshot
+snapshot_bundles   everything that is needed to verify a snapshot
 """

@@ -1,6 +1,7 @@
 """Proofs from the public logs: signed heads, inclusion, consistency, tiles.
 
-Laws: every proof is about a signed head, not about what is merely sealed; a proof of one vote reads O(log n) tiles.
+Laws: every proof is about a signed head, not about votes that are merely sealed; a proof of one vote reads O(log n)
+tiles.
 """
 
 from dataclasses import dataclass
@@ -29,11 +30,11 @@ class SnapshotProof:
     """Proof that a manifest is in the snapshot log.
 
     Attributes:
-        sequence: of its manifest.
-        leaf: its index, sequence − 1.
-        size: of the log's newest head.
+        sequence: number of the snapshot.
+        leaf: index of the manifest's leaf, sequence − 1.
+        size: leaves of the log's newest head.
         path: hexadecimal digests, the lowest first.
-        manifest_sha256: of the manifest.
+        manifest_sha256: SHA-256 of the manifest.
         checkpoint: the signed head.
     """
 
@@ -47,7 +48,7 @@ class SnapshotProof:
 
 @dataclass(frozen=True, slots=True)
 class VoteProof:
-    """Proof that a vote is in the vote log; `tiles_read` is its cost."""
+    """Proof that a vote is in the vote log; `tiles_read` is the cost of the proof."""
 
     leaf: int
     size: int
@@ -56,7 +57,7 @@ class VoteProof:
 
 
 def read_checkpoint(store: Store, log: str = SNAPSHOTS) -> bytes:
-    """The newest signed head of a log, witnesses' lines included.
+    """Return the newest signed head of a log, with the signature lines of witnesses.
 
     Raises:
         Usage: nothing is published, or there is no such log.
@@ -69,7 +70,7 @@ def read_checkpoint(store: Store, log: str = SNAPSHOTS) -> bytes:
 
 
 def read_keys(store: Store) -> tuple[str, ...]:
-    """The verifier keys of the snapshot log, oldest first; the last one signs.
+    """Return the verifier keys of the snapshot log, oldest first; the last one signs.
 
     Raises:
         Usage: nothing is published.
@@ -79,10 +80,10 @@ def read_keys(store: Store) -> tuple[str, ...]:
 
 
 def read_manifest(store: Store, snapshot_id: str | None = None) -> bytes:
-    """The manifest of a snapshot (an id or its prefix), by default the newest.
+    """Return the manifest of a snapshot (an id or its prefix), by default the newest.
 
     Raises:
-        Usage: there is none.
+        Usage: there is no such snapshot.
     """
     with store.read() as connection:
         return find_manifest(connection, snapshot_id).body
@@ -104,7 +105,7 @@ def prove_snapshot(store: Store, snapshot_id: str | None = None) -> SnapshotProo
 
 
 def prove_growth(store: Store, old: int, new: int, log: str = SNAPSHOTS) -> tuple[Digest, ...]:
-    """Prove that a log with `new` leaves begins with the one of `old` leaves.
+    """Prove that a log with `new` leaves begins with the same log of `old` leaves.
 
     Raises:
         Usage: not 0 ≤ old ≤ new ≤ the size of the newest head.
@@ -122,7 +123,7 @@ def prove_vote(store: Store, vote_id: str) -> VoteProof:
     """Prove that a vote is in the vote log of the newest snapshot.
 
     Raises:
-        Usage: no such vote, or not yet in a published log.
+        Usage: no such vote, or a vote that is not in a published log yet.
     """
     with store.read() as connection:
         manifest = parse_manifest(newest_manifest(connection).body)
@@ -130,7 +131,7 @@ def prove_vote(store: Store, vote_id: str) -> VoteProof:
 
 
 def read_tile(store: Store, log: str, path: str) -> bytes:
-    """A tile of a log, named as in C2SP tlog-tiles.
+    """Return a tile of a log, named as in C2SP tlog-tiles.
 
     Raises:
         Usage: not the path of a tile of the log's newest head.
@@ -152,7 +153,7 @@ def read_tile(store: Store, log: str, path: str) -> bytes:
 
 
 def newest_manifest(connection: Connection) -> SignedManifest:
-    """The newest manifest.
+    """Return the newest manifest.
 
     Raises:
         Usage: nothing is published.
@@ -164,30 +165,30 @@ def newest_manifest(connection: Connection) -> SignedManifest:
 
 
 def find_manifest(connection: Connection, snapshot_id: str | None) -> SignedManifest:
-    """The manifest of a snapshot (an id or its prefix), by default the newest.
+    """Return the manifest of a snapshot (an id or its prefix), by default the newest.
 
     Raises:
-        Usage: there is none.
+        Usage: there is no such snapshot.
     """
     return manifests.find_by_snapshot(connection, snapshots.find(connection, snapshot_id).snapshot_id)
 
 
 @lru_cache(maxsize=4)
 def parse_manifest(body: bytes) -> Manifest:
-    """A manifest from its bytes. Cached: strict parsing takes longer than the proof that it is needed for."""
+    """Return a manifest parsed from its bytes. Cached: strict parsing takes longer than a proof."""
     return manifest_format.load(body)
 
 
 def snapshot_tree(connection: Connection, head: SignedManifest) -> merkle.MerkleTree:
-    """The tree of the snapshot log up to a head."""
+    """Return the Merkle tree of the snapshot log up to a head."""
     return merkle.MerkleTree(manifests.leaf_hashes(connection, head.sequence))
 
 
 def find_leaf(connection: Connection, vote_id: str, manifest: Manifest) -> int:
-    """The leaf of a vote in the log of a manifest.
+    """Return the leaf of a vote in the log of a manifest.
 
     Raises:
-        Usage: no such vote, or not in this log.
+        Usage: no such vote, or a vote that is not in this log.
     """
     position = ingest.expect_stored(connection, vote_id)
     found = leaf_index.find_leaves(connection, [position]).get(position)

@@ -1,6 +1,6 @@
 """Queries of the API and its pages: snapshots, a model's history, alerts and exclusions, a page at a time.
 
-Laws: a page continues after the last row of the one before (keyset, never OFFSET), so rows published meanwhile move
+Laws: a page continues after the last row of the page before (keyset, never OFFSET), so rows published meanwhile move
 nothing; no answer grows with the age of the log.
 """
 
@@ -20,9 +20,9 @@ _LAST_OFFSETS = 1_000
 
 
 def change_token(connection: Connection) -> tuple[int, ...]:
-    """Numbers that grow when something that readers see has changed.
+    """Return numbers that grow when something that readers see has changed.
 
-    Snapshots, alerts, exclusions, the registry, and the signatures of witnesses, in this order.
+    The numbers count snapshots, alerts, exclusions, registry events, and signatures of witnesses, in this order.
     """
     signed = sa.select(sa.func.count()).select_from(schema.cosignature).scalar_subquery()
     newest = [
@@ -38,12 +38,12 @@ def change_token(connection: Connection) -> tuple[int, ...]:
 
 
 def publication_token(token: tuple[int, ...]) -> tuple[int, ...]:
-    """The part of a change token that changes with a publication, a registry event or a witness's signature."""
+    """Return the part of a change token that changes with a publication, a registry event or a witness's signature."""
     return token[0], token[3], token[4]
 
 
 def list_snapshots(connection: Connection, limit: int, before: int | None = None) -> list[PublishedSnapshot]:
-    """Published snapshots, newest first, those with a smaller sequence number than `before`."""
+    """Return published snapshots with a sequence number below `before`, newest first."""
     c = schema.snapshot.c
     query = sa.select(schema.snapshot).where(c.sequence.is_not(None)).order_by(c.sequence.desc()).limit(limit)
     if before is not None:
@@ -52,7 +52,7 @@ def list_snapshots(connection: Connection, limit: int, before: int | None = None
 
 
 def find_snapshot(connection: Connection, snapshot_id: str) -> PublishedSnapshot | None:
-    """A published snapshot by its whole id."""
+    """Return the published snapshot with this whole id, None if there is none."""
     c = schema.snapshot.c
     query = sa.select(schema.snapshot).where(c.snapshot_id == snapshot_id, c.sequence.is_not(None))
     row = connection.execute(query).mappings().one_or_none()
@@ -60,7 +60,7 @@ def find_snapshot(connection: Connection, snapshot_id: str) -> PublishedSnapshot
 
 
 def ids_with_prefix(connection: Connection, prefix: str) -> list[str]:
-    """Ids of published snapshots whose id or digest has this prefix, two at most."""
+    """Return the ids of published snapshots whose id or digest has this prefix, two at most."""
     c = schema.snapshot.c
     begins = [column.startswith(prefix, autoescape=True) for column in (c.snapshot_id, c.digest)]
     query = sa.select(c.snapshot_id).where(c.sequence.is_not(None), sa.or_(*begins))
@@ -68,7 +68,7 @@ def ids_with_prefix(connection: Connection, prefix: str) -> list[str]:
 
 
 def newest_vote_time(connection: Connection, log_size: int) -> int | None:
-    """When the newest vote of the log at a size was cast, microseconds; None for an empty log."""
+    """Return when the newest vote of the log at a size was cast, microseconds; None for an empty log."""
     v = schema.vote.c
     newest = [
         connection.scalar(
@@ -82,7 +82,7 @@ def newest_vote_time(connection: Connection, log_size: int) -> int | None:
 
 
 def model_history(connection: Connection, model: str, view: str) -> list[dict[str, Any]]:
-    """A model's row of a view in every published snapshot that has one, oldest first, and the battles of all models."""
+    """Return a model's row in every published snapshot with that view and model, and all models' battles; oldest first."""
     s, r = schema.snapshot.c, schema.snapshot_row.c
     every = schema.snapshot_row.alias("every")
     battles = (
@@ -103,7 +103,7 @@ def model_history(connection: Connection, model: str, view: str) -> list[dict[st
 
 
 def has_model(connection: Connection, name: str) -> bool:
-    """Whether a vote has named this model."""
+    """Return whether a vote has named this model."""
     m = schema.model.c
     return connection.scalar(sa.select(m.model_no).where(m.name == name)) is not None
 
@@ -114,12 +114,12 @@ def list_alerts(
     after: tuple[int, str] | None = None,
     **wanted: str | None,
 ) -> list[tuple[tuple[int, str], dict[str, Any]]]:
-    """Alerts, newest first, each with the key that the page after it starts from.
+    """Return alerts, newest first, each with the key that the page after it starts from.
 
     Args:
-        limit: how many at most.
-        after: the key of the last one seen.
-        wanted: state, severity, detector, subject_kind, subject: only those that fit.
+        limit: largest number of alerts.
+        after: the key of the last alert seen.
+        wanted: state, severity, detector, subject_kind, subject: only alerts with these values.
     """
     a = schema.alert.c
     query = select_alerts().order_by(a.opened_at.desc(), a.alert_id).limit(limit)
@@ -134,7 +134,7 @@ def list_alerts(
 
 
 def list_alerts_naming(connection: Connection, model: str, limit: int) -> list[dict[str, Any]]:
-    """The newest alerts about voters whose likeliest explanation names a model."""
+    """Return the newest alerts about voters whose likeliest explanation names a model."""
     a = schema.alert.c
     # Any mention in the evidence, as JSON; the likeliest explanation is checked below.
     mention = json.dumps({"model": model})[1:-1]
@@ -149,7 +149,7 @@ def list_alerts_naming(connection: Connection, model: str, limit: int) -> list[d
 
 
 def list_exclusions(connection: Connection, limit: int, before: int | None = None) -> list[dict[str, Any]]:
-    """Entries of the list of exclusions, newest first, those with a smaller number than `before`."""
+    """Return entries of the list of exclusions with a number below `before`, newest first."""
     e = schema.exclusion.c
     query = sa.select(schema.exclusion).order_by(e.exclusion_no.desc()).limit(limit)
     if before is not None:

@@ -1,4 +1,4 @@
-"""Bundles of snapshots: all that a stranger needs to verify one, read from the ledger's files as they are."""
+"""Bundles of snapshots, with everything that is needed to verify one, from the ledger's files as they are."""
 
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO
@@ -11,7 +11,7 @@ from pipeline.store.read.log_proofs import find_manifest, parse_manifest, snapsh
 
 
 def read_bundle(store: Store, snapshot_id: str | None = None) -> Mapping[str, bytes]:
-    """The files of a snapshot's bundle; a segment is read when it is accessed.
+    """Return the files of a snapshot's bundle: path → bytes. A segment is read when it is accessed.
 
     Args:
         snapshot_id: an id or its prefix; default: the newest.
@@ -33,7 +33,7 @@ def read_bundle(store: Store, snapshot_id: str | None = None) -> Mapping[str, by
 
 
 def write_archive(store: Store, out: BinaryIO, snapshot_id: str | None = None) -> None:
-    """Write a snapshot's bundle as one file (a zip): the same snapshot and signatures give the same bytes.
+    """Write a snapshot's bundle as one zip file. The same snapshot and signatures give the same bytes.
 
     Raises:
         Usage: there is no such snapshot.

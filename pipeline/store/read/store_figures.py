@@ -10,20 +10,20 @@ from pipeline.vocabulary.fates import RECORD_FATES
 
 
 def count_fates(connection: Connection) -> dict[str, int]:
-    """Count records by fate, from the ledger of offsets."""
+    """Return fate → number of records, from the ledger of offsets."""
     b = schema.batch.c
     row = connection.execute(sa.select(*(sa.func.sum(b[name]) for name in RECORD_FATES))).one()
     return {name: int(value or 0) for name, value in zip(RECORD_FATES, row, strict=True)}
 
 
 def count_rejects(connection: Connection) -> dict[str, int]:
-    """Count rejects by reason."""
+    """Return reason → number of rejects."""
     r = schema.reject.c
     return {k: int(n) for k, n in connection.execute(sa.select(r.reason, sa.func.count()).group_by(r.reason))}
 
 
 def list_rejects(connection: Connection, limit: int) -> list[dict[str, Any]]:
-    """The rejects in the order of source, partition and offset, each with its reason."""
+    """Return the rejects in the order of source, partition and offset, each with its reason."""
     r, p, s = schema.reject.c, schema.partition.c, schema.source.c
     query = (
         sa.select(s.name.label("source"), p.number.label("partition"), r.offset, r.origin, r.reason, r.detail)
@@ -37,7 +37,7 @@ def list_rejects(connection: Connection, limit: int) -> list[dict[str, Any]]:
 
 
 def list_partitions(connection: Connection) -> list[dict[str, Any]]:
-    """Every partition: source, number, next_offset, sealed_offset, event_time, updated_at, owner."""
+    """Return every partition: source, number, next_offset, sealed_offset, event_time, updated_at, owner."""
     p, s = schema.partition.c, schema.source.c
     query = (
         sa.select(
@@ -50,7 +50,7 @@ def list_partitions(connection: Connection) -> list[dict[str, Any]]:
 
 
 def count_alerts_by(connection: Connection, *columns: str) -> dict[tuple[str, ...], int]:
-    """Count alerts by some of their columns."""
+    """Return the number of alerts for each combination of values of these columns."""
     a = schema.alert.c
     keys = [a[name] for name in columns]
     rows = connection.execute(sa.select(*keys, sa.func.count()).group_by(*keys))
@@ -58,7 +58,7 @@ def count_alerts_by(connection: Connection, *columns: str) -> dict[tuple[str, ..
 
 
 def count_escalated(connection: Connection) -> dict[tuple[str, ...], int]:
-    """Count, by detector, the alerts that are critical now and were a warning before."""
+    """Return detector → number of alerts that are critical now and were a warning before."""
     a, e = schema.alert.c, schema.alert_event.c
     rows = connection.execute(
         sa.select(a.detector, sa.func.count(sa.distinct(a.alert_id)))
@@ -70,22 +70,22 @@ def count_escalated(connection: Connection) -> dict[tuple[str, ...], int]:
 
 
 def set_time(connection: Connection, name: str, value: int) -> None:
-    """Record when a named event happened last, in microseconds."""
+    """Store the time of the last event of this name, in microseconds."""
     dialect.upsert(connection, schema.meta, ["name"], [{"name": name, "value": str(value)}])
 
 
 def get_time(connection: Connection, name: str) -> int | None:
-    """When a named event happened last; None if never."""
+    """Return the time of the last event of this name; None if it never happened."""
     m = schema.meta.c
     value = connection.scalar(sa.select(m.value).where(m.name == name))
     return None if value is None else int(value)
 
 
 def find_gaps(connection: Connection) -> list[str]:
-    """Find gaps and overlaps in the ledger of offsets, and fates that do not add up; none in a healthy store.
+    """Return the gaps and overlaps in the ledger of offsets, and fates that do not add up; none in a healthy store.
 
-    For every partition the batches must follow each other up to next_offset, and count as many votes, duplicates and
-    rejects as the tables have.
+    For every partition the batches must follow each other up to next_offset, and must count as many votes, duplicates
+    and rejects as the tables have.
     """
     p, b = schema.partition.c, schema.batch.c
     found = []

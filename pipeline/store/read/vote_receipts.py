@@ -23,10 +23,10 @@ _RETRACTED = "retracted"
 
 
 def issue_receipt(store: Store, vote_id: str) -> VoteReceipt:
-    """The receipt of a vote.
+    """Return the receipt of a vote.
 
     Raises:
-        Usage: no such vote, or not yet in a published log.
+        Usage: no such vote, or a vote that is not in a published log yet.
     """
     with store.read() as connection:
         signed = newest_manifest(connection)
@@ -35,7 +35,7 @@ def issue_receipt(store: Store, vote_id: str) -> VoteReceipt:
 
 
 def receipts_of_voter(store: Store, voter: int) -> list[VoteReceipt]:
-    """Receipts of all votes of a voter (a pseudonym) that are in the newest snapshot's log.
+    """Return receipts of all votes of a voter (a pseudonym) that are in the newest snapshot's log.
 
     Raises:
         Usage: nothing is published.
@@ -74,7 +74,7 @@ def _receipt(store: Store, connection: Connection, signed: SignedManifest, manif
 
 
 def _reason(store: Store, connection: Connection, manifest: Manifest, at: int) -> str:
-    """Why a vote does not count, apart from its fate; "" if it does."""
+    """Return why a vote does not count, apart from its fate; "" if it does."""
     r = schema.retraction.c
     reason = connection.scalar(sa.select(r.reason).where(r.retracts == at, r.leaf < manifest.vote_log.size))
     if reason is not None:

@@ -1,6 +1,6 @@
 """Votes as they were read, and what is computed from them batch by batch.
 
-ingest               writes votes, duplicates and rejects; probes for known ids
+ingest               writes votes, duplicates and rejects; looks up known ids
 partitions           claims and fences of partitions, the ledger of offsets
 dictionary           names → small integers
 voter_states         states of voter detectors

@@ -2,8 +2,8 @@
 
 Laws: a batch has votes of one partition in the order of their offsets; the two databases give the same columns.
 
-Both databases put the rows of a batch together as one text in CSV (`dialect.csv_query`), which Arrow reads. A thread
-reads the next batch while the caller works on this one, without Python's lock.
+Both databases return the rows of a batch as one text in CSV (`dialect.csv_query`), which Arrow reads. A thread reads
+the next batch, without Python's lock, while the caller works on this batch.
 """
 
 from collections.abc import Callable, Generator, Sequence
@@ -51,7 +51,7 @@ _COLUMNS = {name: _KINDS.get(name, "integer") for name in VOTE_SCHEMA.names}
 
 
 def read_batches(connection: Connection, part: int, first: int, end: int) -> Generator[pa.RecordBatch, None, None]:
-    """The votes of a partition's [first, end), batch by batch.
+    """Yield the votes of a partition's [first, end), batch by batch.
 
     Until the generator is exhausted or closed, the connection is lent to the thread that reads.
     """
@@ -62,15 +62,15 @@ def read_batches(connection: Connection, part: int, first: int, end: int) -> Gen
 def read_prepared(
     connection: Connection, ranges: Sequence[OffsetRange], prepare: Callable[[int, pa.RecordBatch], Prepared]
 ) -> Generator[tuple[int, pa.RecordBatch, Prepared], None, None]:
-    """The votes of ranges, one range after the other; one thread reads ahead, another one prepares.
+    """Yield the votes of ranges, one range after the other. One thread reads ahead, another thread prepares.
 
     Args:
         connection: lent as by `read_batches`.
-        ranges: where to read.
-        prepare: what the second thread makes of (partition, batch).
+        ranges: the offsets to read.
+        prepare: called in the second thread with (partition, batch).
 
     Yields:
-        (index of the range, batch, what `prepare` made of it)
+        (index of the range, batch, result of `prepare`)
     """
 
     def found() -> Generator[tuple[int, pa.RecordBatch], None, None]:
@@ -93,19 +93,19 @@ def read_prepared(
 
 
 def to_numpy(batch: pa.RecordBatch, name: str) -> Any:
-    """A column without nulls as a numpy array."""
+    """Return a column without nulls as a numpy array."""
     return batch[name].to_numpy()
 
 
 def partition_sources(connection: Connection) -> dict[int, tuple[str, int]]:
-    """Partition → the name of its source, and its number there."""
+    """Return the store's number of a partition → name of its source, and its number there."""
     p, s = schema.partition.c, schema.source.c
     query = sa.select(p.partition_no, s.name, p.number).join(schema.source, s.source_no == p.source_no)
     return {row.partition_no: (row.name, row.number) for row in connection.execute(query)}
 
 
 def read_batch(connection: Connection, part: int, first: int, end: int) -> pa.RecordBatch:
-    """The votes of a partition's [first, end), `BATCH_ROWS` offsets at most, read by the calling thread."""
+    """Return the votes of a partition's [first, end), `BATCH_ROWS` offsets at most, read by the calling thread."""
     query = dialect.csv_query(connection, _COLUMNS, "vote")
     found = _parse(dialect.fetch_bytes(connection, query, (part, first, end)))
     # Databases do not promise the order within an aggregate.
@@ -114,7 +114,7 @@ def read_batch(connection: Connection, part: int, first: int, end: int) -> pa.Re
 
 
 def _next_vote(connection: Connection, part: int, first: int, end: int) -> int | None:
-    """The first offset of [first, end) that has a vote."""
+    """Return the first offset of [first, end) that has a vote, None if there is none."""
     v = schema.vote.c
     found: int | None = connection.scalar(
         sa.select(sa.func.min(v.offset)).where(v.partition_no == part, v.offset >= first, v.offset < end)
@@ -139,7 +139,7 @@ def _parse(data: bytes) -> pa.RecordBatch:
 
 
 def _from_hex(texts: pa.StringArray) -> pa.BinaryArray:
-    """Texts of hexadecimal digits as their bytes."""
+    """Return the bytes that texts of hexadecimal digits stand for."""
     valid, _, data = texts.buffers()
     offsets = np.frombuffer(texts.buffers()[1], dtype=np.int32, count=len(texts) + 1, offset=texts.offset * 4)
     raw = b"" if data is None else bytes.fromhex(data.to_pybytes()[: offsets[-1]].decode())

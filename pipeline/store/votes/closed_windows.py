@@ -1,7 +1,7 @@
-"""Closes windows: their totals, up to when windows are closed, and the partitions that they were closed without.
+"""Closed windows: their totals, the time up to which windows are closed, and partitions that were left out.
 
-Law: a window is closed in the transaction that writes the detectors' states and alerts, so that a monitor which
-follows one that died finds all of them or none.
+Law: a window is closed in the transaction that writes the detectors' states and alerts, so that a monitor that replaces
+a dead monitor finds all of them or none.
 """
 
 from collections.abc import Iterable
@@ -15,21 +15,21 @@ _MONITOR = "monitor"
 
 
 def close_windows(connection: Connection, totals: Iterable[tuple[int, int, int]], end: int) -> None:
-    """Record closed windows (start, accepted, late), and that everything before `end` is closed."""
+    """Store closed windows, given as (start, accepted, late), and that everything before `end` is closed."""
     rows = [{"start": start, "accepted": accepted, "late": late} for start, accepted, late in totals]
     dialect.upsert(connection, schema.closed_window, ["start"], rows)
     dialect.upsert(connection, schema.position, ["name"], [{"name": _MONITOR, "position": end}])
 
 
 def closed_until(connection: Connection) -> int | None:
-    """The end of the closed windows: the next one to close starts here or later. None before the first."""
+    """Return the end of the closed windows: the next window to close starts here or later. None before the first."""
     c = schema.position.c
     value: int | None = connection.scalar(sa.select(c.position).where(c.name == _MONITOR))
     return value
 
 
 def leave_out(connection: Connection, partitions: Iterable[int], first: int, end: int) -> None:
-    """Record that windows starting in [first, end) are closed without these partitions; adjoining ranges are merged."""
+    """Store that windows starting in [first, end) are closed without these partitions. Adjoining ranges are merged."""
     c = schema.left_out.c
     for part in sorted(partitions):
         grown = connection.execute(

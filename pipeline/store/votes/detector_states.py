@@ -11,12 +11,12 @@ from pipeline.vocabulary.packing import pack_arrays, unpack_arrays
 
 
 def read(connection: Connection) -> dict[str, WindowState]:
-    """The state of each window detector."""
+    """Return detector → state of each window detector."""
     c = schema.detector_state.c
     return {name: unpack_arrays(bytes(raw)) for name, raw in connection.execute(sa.select(c.detector, c.state))}
 
 
 def write(connection: Connection, states: Mapping[str, WindowState]) -> None:
-    """Replace states."""
+    """Replace the states of window detectors."""
     rows = [{"detector": name, "state": pack_arrays(state)} for name, state in sorted(states.items())]
     dialect.upsert(connection, schema.detector_state, ["detector"], rows)

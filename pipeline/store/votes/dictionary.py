@@ -1,7 +1,7 @@
 """The dictionary tables: names → small integers, the same for every worker.
 
-Numbers are given out in a transaction of their own, before the batch that uses them: two workers that meet a new name
-at once agree on its number, and neither waits for the other's batch.
+Numbers are assigned in a transaction of their own, before the batch that uses them: two workers that meet a new name at
+once agree on its number, and neither waits for the other's batch.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,9 +16,9 @@ from pipeline.vocabulary.arrays import Int32
 
 
 class NameDictionary:
-    """Gives names their numbers; keeps those it has met in memory.
+    """Assigns numbers to names. Keeps known numbers in memory.
 
-    Kinds: "model", and the terms "language", "category", "network". Absent (None) is 0.
+    Kinds: "model", and the terms "language", "category", "network". An absent name (None) is 0.
     """
 
     def __init__(self, store: Store) -> None:
@@ -28,7 +28,7 @@ class NameDictionary:
         }
 
     def numbers(self, kind: str, names: Sequence[str | None]) -> Int32:
-        """Return the number of each name; new names get one."""
+        """Return the number of each name. A new name gets a number."""
         known = self._known[kind]
         missing = set(names) - known.keys()
         if missing:
@@ -60,7 +60,7 @@ class NameDictionary:
 
 
 def model_names(connection: Connection) -> dict[int, str]:
-    """Every model's number and name."""
+    """Return number → name of every model."""
     rows = connection.execute(sa.select(schema.model.c.model_no, schema.model.c.name))
     return {int(number): name for number, name in rows}
 

@@ -1,4 +1,4 @@
-"""Writes a batch's votes, duplicates and rejects, and probes which vote ids are stored already."""
+"""Writes a batch's votes, duplicates and rejects, and looks up which vote ids are stored already."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,12 +25,12 @@ _BODY = "voter, cast_at, model_a, model_b, outcome, language, category, network,
 
 
 def vote_keys(votes: VoteBatch) -> VoteKeys:
-    """The keys of votes, as the store has them."""
+    """Return the keys of votes in the form in which the store has them."""
     return np.ascontiguousarray(votes.key.astype(">u8")).view("V16").ravel()
 
 
 def find_by_key(connection: Connection, keys: VoteKeys) -> dict[bytes, VotePosition]:
-    """Key → position, of those keys whose votes are stored."""
+    """Return key → position, for those of the given keys whose votes are stored."""
     known: dict[bytes, VotePosition] = {}
     key = dialect.key_bytes(connection, "key")
     for start in range(0, len(keys), dialect.CHUNK):
@@ -41,16 +41,16 @@ def find_by_key(connection: Connection, keys: VoteKeys) -> dict[bytes, VotePosit
 
 
 def find_by_vote_id(connection: Connection, vote_ids: Iterable[str]) -> set[VotePosition]:
-    """The positions of the stored votes with these ids."""
+    """Return the positions of the stored votes with these ids."""
     keys = b"".join(hashlib.sha256(vote_id.encode()).digest()[:16] for vote_id in vote_ids)
     return set(find_by_key(connection, np.frombuffer(keys, dtype="V16")).values())
 
 
 def expect_stored(connection: Connection, vote_id: str) -> VotePosition:
-    """The position of the vote with this id.
+    """Return the position of the vote with this id.
 
     Raises:
-        Usage: there is none.
+        Usage: no stored vote has this id.
     """
     found = find_by_vote_id(connection, [vote_id])
     if not found:
@@ -59,12 +59,12 @@ def expect_stored(connection: Connection, vote_id: str) -> VotePosition:
 
 
 def stored_bodies(connection: Connection, positions: Sequence[VotePosition]) -> list[tuple[Any, ...]]:
-    """The bodies of the stored votes at these positions, in the same order, as `vote_bodies` gives them."""
+    """Return the bodies of the stored votes at these positions, in the same order, as `vote_bodies` does."""
     return [tuple(row) for row in dialect.rows_at(connection, "vote", _BODY, positions)]
 
 
 def vote_bodies(votes: VoteBatch, numbers: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    """All that votes state besides their ids; two votes are the same if their bodies are equal.
+    """Return all that votes state besides their ids. Two votes are the same if their bodies are equal.
 
     Args:
         numbers: model_a, model_b, language, category, network of the votes as int32[n].
@@ -83,7 +83,7 @@ def write_votes(connection: Connection, votes: VoteBatch, numbers: Mapping[str, 
     Args:
         votes: new votes only.
         numbers: as for `vote_bodies`.
-        fate: int8[n].
+        fate: int8[n], fate of each vote.
     """
     dialect.load(
         connection,
@@ -126,7 +126,7 @@ def _styles(votes: VoteBatch) -> list[bytes | None]:
 def write_duplicates(
     connection: Connection, votes: VoteBatch, firsts: Sequence[VotePosition], same: Sequence[bool]
 ) -> None:
-    """Record repeats of known ids: the position of each, that of the vote which counts, and whether both are equal."""
+    """Store repeats of known ids: each repeat's position, that of the vote that counts, and whether both are equal."""
     dialect.load(
         connection,
         schema.duplicate,

@@ -1,8 +1,8 @@
-"""Partitions of the sources: who owns each, and how far it is read.
+"""Partitions of the sources: the owner of each partition, and how far it is read.
 
 Laws: the database has the truth about how far a partition is read. `claim` raises the partition's epoch; `fence` is the
-first statement of every batch and fails for a former owner. Each batch leaves one row in the ledger of offsets, in
-the transaction that writes its votes.
+first statement of every batch and fails for a former owner. Each batch leaves one row in the ledger of offsets, in the
+transaction that writes its votes.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,13 +20,13 @@ class PartitionClaim:
     """A partition that this worker owns now.
 
     Attributes:
-        partition_no: the store's number of it.
-        number: the source's number of it.
+        partition_no: the store's number of the partition.
+        number: the source's number of the partition.
         next_offset: the next offset to read.
-        epoch: fences former owners off.
-        event_time: its largest event time so far, None before the first vote.
-        state_offset: the stored voter states cover the votes before it.
-        fresh: True if it was never read before.
+        epoch: number of this claim; a batch of a former owner, with a lower epoch, fails.
+        event_time: the largest event time so far, None before the first vote.
+        state_offset: the stored voter states cover the votes before this offset.
+        fresh: True if the partition was never read before.
     """
 
     partition_no: int
@@ -40,7 +40,7 @@ class PartitionClaim:
 
 @dataclass(frozen=True, slots=True)
 class BatchProgress:
-    """What one batch did to one partition: a row of the ledger of offsets."""
+    """The progress of one partition by one batch: a row of the ledger of offsets."""
 
     partition_no: int
     epoch: int
@@ -60,10 +60,10 @@ class PartitionProgress:
     """How far a partition has come, for the merged watermark.
 
     Attributes:
-        partition_no: the store's number.
-        event_time: its largest event time.
+        partition_no: the store's number of the partition.
+        event_time: the largest event time of its votes.
         updated_at: wall clock of its last batch.
-        live: its source has a broker and does not end; a file does.
+        live: True if its source has a broker and so does not end, unlike a file.
     """
 
     partition_no: int
@@ -80,7 +80,7 @@ def register_source(connection: Connection, name: str) -> int:
 
 
 def live_sources(connection: Connection) -> list[int]:
-    """Numbers of the sources that have a broker."""
+    """Return the numbers of the sources that have a broker."""
     s = schema.source.c
     query = sa.select(s.source_no).where(s.name.not_like("file:%")).order_by(s.source_no)
     return list(connection.scalars(query))
@@ -104,7 +104,7 @@ def end_frozen_transactions(connection: Connection, source_no: int, numbers: Ite
 
 
 def claim(connection: Connection, source_no: int, number: int, first: int, owner: str, now: int) -> PartitionClaim:
-    """Take a partition over: from here on its former owner's batches fail.
+    """Make a worker the owner of a partition; from then on batches of its former owner fail.
 
     Args:
         first: the offset to begin at if the partition was never read.
@@ -130,10 +130,10 @@ def claim(connection: Connection, source_no: int, number: int, first: int, owner
 
 
 def fence(connection: Connection, progress: BatchProgress, now: int) -> None:
-    """Move a partition's next offset on, if it is still ours.
+    """Move a partition's next offset on, if this worker still owns the partition.
 
     Raises:
-        Fenced: another worker claimed it, or these offsets are stored already.
+        Fenced: another worker claimed the partition, or these offsets are stored already.
     """
     table = schema.partition
     moved = connection.execute(
@@ -150,7 +150,7 @@ def fence(connection: Connection, progress: BatchProgress, now: int) -> None:
 
 
 def fenced(partition_no: int, epoch: int) -> Fenced:
-    """The error of a worker that no longer owns a partition."""
+    """Return the error of a worker that no longer owns a partition."""
     return Fenced(f"partition {partition_no}, epoch {epoch}: another worker owns it now")
 
 
@@ -164,21 +164,21 @@ def record_batch(connection: Connection, progress: Iterable[BatchProgress]) -> N
 
 
 def next_offsets(connection: Connection, source_no: int) -> dict[int, int]:
-    """Partition number of the source → next offset to read."""
+    """Return the source's number of each of its partitions → next offset to read."""
     c = schema.partition.c
     rows = connection.execute(sa.select(c.number, c.next_offset).where(c.source_no == source_no))
     return {int(number): int(offset) for number, offset in rows}
 
 
 def all_next_offsets(connection: Connection) -> dict[int, int]:
-    """Store's number of every partition → next offset to read."""
+    """Return the store's number of every partition → next offset to read."""
     p = schema.partition.c
     rows = connection.execute(sa.select(p.partition_no, p.next_offset).order_by(p.partition_no))
     return {int(part): int(offset) for part, offset in rows}
 
 
 def last_votes(connection: Connection, partitions: Sequence[int]) -> dict[int, tuple[int, int]]:
-    """Store's number of a partition → offset and append time of its last vote, where it has one."""
+    """Return the store's number of a partition → offset and append time of its last vote, where it has one."""
     v = schema.vote.c
     found = {}
     for part in partitions:
@@ -189,7 +189,7 @@ def last_votes(connection: Connection, partitions: Sequence[int]) -> dict[int, t
 
 
 def read_progress(connection: Connection) -> list[PartitionProgress]:
-    """The partitions that ever had a vote."""
+    """Return the progress of the partitions that ever had a vote."""
     p, s = schema.partition.c, schema.source.c
     rows = connection.execute(
         sa.select(p.partition_no, p.event_time, p.updated_at, s.name)

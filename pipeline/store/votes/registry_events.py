@@ -1,7 +1,7 @@
 """Registry events in the order of arrival, from files and from the registry topic, and the records that are rejected.
 
-Law: every event is kept, also one that contradicts others: which events contradict follows from all of them, and a
-later one may settle it (`pipeline.registry`).
+Law: every event is kept, even if it contradicts others: which events contradict follows from all events, and a later
+event may resolve a contradiction (`pipeline.registry`).
 """
 
 import hashlib
@@ -28,10 +28,7 @@ _CONTRADICTIONS = "registry"
 
 
 def load_file(store: Store, path: Path) -> int:
-    """Store the registry events of a file (JSON Lines); known events stay.
-
-    Returns:
-        The number of events that are new.
+    """Store the registry events of a file (JSON Lines) and return how many are new. Known events stay.
 
     Raises:
         BadRecord: a line without a valid event; names the line. Then nothing of the file is stored.
@@ -48,7 +45,7 @@ def load_file(store: Store, path: Path) -> int:
 
 
 def next_offset(connection: Connection, source: str) -> int:
-    """The next offset to read of a registry topic; 0 before the first."""
+    """Return the next offset to read of a registry topic; 0 before the first."""
     c = schema.position.c
     return int(connection.scalar(sa.select(c.position).where(c.name == _position_name(source))) or 0)
 
@@ -60,12 +57,12 @@ def append_chunk(
 
     Args:
         source: name of the topic.
-        chunk: its records.
-        decoded: positions in the chunk of those that are events, and the rejects.
+        chunk: records of the topic.
+        decoded: positions in the chunk of the records that are events, and the rejects.
 
     Returns:
         The rejects of this chunk in the form of `list_rejects`, new contradictions included; None if another reader
-        stored these offsets first: then nothing is written.
+            stored these offsets first: then nothing is written.
     """
     table = schema.position
     name = _position_name(source)
@@ -108,7 +105,7 @@ def _reject_row(source: str, chunk: Chunk, reject: Reject) -> dict[str, Any]:
 
 
 def _store_event(connection: Connection, source: str, chunk: Chunk, position: int) -> dict[str, Any] | None:
-    """Store one event; return a reject row if another event has its id."""
+    """Store one event. Return a reject row if another event has its id."""
     raw = chunk.values[position] or b""
     event = events.decode_event(raw)
     if _insert(connection, _event_row(event, raw)):
@@ -123,7 +120,7 @@ def _store_event(connection: Connection, source: str, chunk: Chunk, position: in
 
 
 def _insert(connection: Connection, row: dict[str, Any]) -> bool:
-    """Insert an event; False if its id is stored already."""
+    """Insert an event. Return False if its id is stored already."""
     table = schema.registry_event
     statement = dialect.insert_or_ignore(connection, table).returning(table.c.event_no)
     return connection.scalar(statement, row) is not None
@@ -135,14 +132,14 @@ def _event_row(event: events.RegistryEvent, raw: bytes) -> dict[str, Any]:
 
 
 def read_since(connection: Connection, event_no: int) -> tuple[list[events.RegistryEvent], int]:
-    """The events after the one with this number, in the order of arrival, and the number of the last."""
+    """Return the events after this number, in the order of arrival, and the number of the last one."""
     c = schema.registry_event.c
     rows = connection.execute(sa.select(c.event_no, c.body).where(c.event_no > event_no).order_by(c.event_no)).all()
     return [events.decode_event(body.encode()) for _, body in rows], int(rows[-1][0]) if rows else event_no
 
 
 def list_rejects(connection: Connection) -> list[dict[str, Any]]:
-    """Records that are no registry events, and events that contradict others; as `store_figures.list_rejects`."""
+    """Return, as `store_figures.list_rejects`, records that are not registry events and contradicting events."""
     r = schema.registry_reject.c
     query = sa.select(r.source, r.offset, r.origin, r.reason, r.detail).order_by(r.source, r.offset)
     return [_listed(dict(row)) for row in connection.execute(query).mappings()] + _contradictions(connection)

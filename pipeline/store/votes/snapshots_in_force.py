@@ -20,14 +20,14 @@ def put_in_force(connection: Connection, partition_no: int, from_offset: int, se
 
 
 def newest_sequence(connection: Connection, partition_no: int) -> int:
-    """The sequence number of the snapshot in force for a partition's next votes; 0 for none."""
+    """Return the sequence number of the snapshot in force for a partition's next votes; 0 for none."""
     c = schema.in_force.c
     found = connection.scalar(sa.select(sa.func.max(c.sequence)).where(c.partition_no == partition_no))
     return int(found or 0)
 
 
 def periods(connection: Connection, partition_no: int) -> list[tuple[int, int]]:
-    """(from_offset, sequence) of every snapshot that was put in force for a partition, in order."""
+    """Return (from_offset, sequence) of every snapshot that was put in force for a partition, in order."""
     f = schema.in_force.c
     rows = connection.execute(
         sa.select(f.from_offset, f.sequence).where(f.partition_no == partition_no).order_by(f.from_offset)
@@ -36,7 +36,7 @@ def periods(connection: Connection, partition_no: int) -> list[tuple[int, int]]:
 
 
 def split_range(given: Sequence[tuple[int, int]], first: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Split [first, end) by `periods` into (sequence, first, end); offsets before the first period are left out."""
+    """Yield [first, end) split by `periods`: (sequence, first, end). Offsets before the first period are left out."""
     ends = [*(offset for offset, _ in given[1:]), end][: len(given)]
     for (start, sequence), stop in zip(given, ends, strict=True):
         if max(start, first) < min(stop, end):

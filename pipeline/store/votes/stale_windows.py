@@ -1,7 +1,7 @@
 """The mark that a migration leaves where windows must be counted again (`store.db.migrate`, `jobs.rebuild_windows`).
 
-Laws: while windows are stale nothing adds to them or reads them; they are deleted and counted again in one transaction,
-in which no worker commits a batch.
+Laws: while windows are stale no process adds to them or reads them; they are deleted and counted again in one
+transaction, during which no worker commits a batch.
 """
 
 import sqlalchemy as sa
@@ -14,7 +14,7 @@ _ROW = schema.meta.c.name == "windows_stale"
 
 
 def stale_since(connection: Connection) -> str | None:
-    """The migration that marked the windows stale; None where they are current."""
+    """Return the migration that marked the windows stale; None if they are current."""
     revision: str | None = connection.scalar(sa.select(schema.meta.c.value).where(_ROW))
     return revision
 
@@ -37,7 +37,7 @@ def clear(connection: Connection) -> bool:
     """Delete stale windows and the mark, and keep workers from committing until the transaction ends.
 
     Returns:
-        False if the windows are current: nothing was deleted.
+        False if the windows are current, so that nothing was deleted.
     """
     # Of two that rebuild at once, the second waits here for the first and then finds no mark.
     if not connection.execute(sa.delete(schema.meta).where(_ROW)).rowcount:

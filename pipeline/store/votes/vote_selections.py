@@ -1,7 +1,7 @@
 """Votes selected by what they have in common: a span of time, and within it a model, a cohort, a network, a prompt.
 
-A person excludes a selection where no voter can be named. Its text is canonical, so that one entry of the list of
-exclusions can be undone by another one with the same text.
+A person excludes a selection where no voter can be named. The text of a selection is canonical, so that an entry of the
+list of exclusions can be undone by another entry with the same text.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class VoteSelection:
             _prompt_bits(self.prompt)
 
     def __str__(self) -> str:
-        """The canonical text."""
+        """Return the canonical text."""
         chosen = {name: value for name in _FILTERS if (value := getattr(self, name)) is not None}
         return json.dumps(
             {"from": format_rfc3339(self.first), "to": format_rfc3339(self.end), **chosen}, ensure_ascii=False
@@ -66,10 +66,10 @@ class VoteSelection:
 
     @classmethod
     def parse(cls, text: str) -> VoteSelection:
-        """Read the canonical text, or from=TIME,to=TIME,model=…,cohort=…,network=…,prompt=….
+        """Return the selection of a canonical text, or of from=TIME,to=TIME,model=…,cohort=…,network=…,prompt=….
 
         Raises:
-            Usage: in neither form.
+            Usage: the text has neither form.
         """
         try:
             given = json.loads(text) if text.startswith("{") else dict(part.split("=", 1) for part in text.split(","))
@@ -82,7 +82,7 @@ class VoteSelection:
         return cls(first, end, **given)
 
     def conditions(self) -> list[sa.ColumnElement[bool]]:
-        """The conditions on a vote."""
+        """Return the conditions on a vote, for a WHERE clause."""
         v, m, t = schema.vote.c, schema.model.c, schema.term.c
         found: list[sa.ColumnElement[bool]] = [v.cast_at >= self.first, v.cast_at < self.end]
         if self.model is not None:
@@ -100,7 +100,7 @@ class VoteSelection:
         return found
 
     def read_votes(self, connection: Connection) -> list[Any]:
-        """Read its accepted votes: partition_no, offset, voter, model_a, model_b, outcome."""
+        """Return the accepted votes of the selection: partition_no, offset, voter, model_a, model_b, outcome."""
         v = schema.vote.c
         columns = (v.partition_no, v.offset, v.voter, v.model_a, v.model_b, v.outcome)
         return list(connection.execute(sa.select(*columns).where(v.fate == ACCEPTED, *self.conditions())))

@@ -1,7 +1,7 @@
-"""The state that voter detectors have for each voter: read by batch, written behind, replayed from votes.
+"""The states of voter detectors, one for each voter: read by batch, written later, replayed from votes.
 
 Law: `state_offset` of a partition is the offset up to which its stored states cover the votes; the next owner replays
-the votes after it.
+the later votes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ _ROWS = 20_000
 
 
 def read(connection: Connection, partition_no: int, voters: Sequence[int]) -> dict[int, bytes]:
-    """Voter → state, of those voters that have one."""
+    """Return voter → state, for those of the given voters that have a state."""
     found: dict[int, bytes] = {}
     for start in range(0, len(voters), dialect.CHUNK):
         where, parameters = dialect.any_of(connection, "voter", voters[start : start + dialect.CHUNK], partition_no)
@@ -55,7 +55,9 @@ def set_state_offset(connection: Connection, partition_no: int, epoch: int, offs
 
 
 def votes_to_replay(connection: Connection, partition_no: int, first: int, end: int) -> Iterator[PartitionVotes]:
-    """The votes of [first, end) that voter detectors see, some thousands at a time: with a voter, not quarantined."""
+    """Yield the votes of [first, end) that voter detectors see, some thousands at a time: with a voter, not
+    quarantined.
+    """
     v = schema.vote.c
     query = (
         sa.select(v.voter, v.offset, v.cast_at, v.model_a, v.model_b, v.outcome, v.prompt)

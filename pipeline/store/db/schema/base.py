@@ -19,15 +19,15 @@ _Number = BigInteger().with_variant(Integer, "sqlite")
 
 
 def numbered(name: str) -> Column[int]:
-    """A primary key that the database numbers."""
+    """Return a primary key that the database numbers."""
     return Column(name, _Number, Identity(), primary_key=True)
 
 
 def primary_key(kind: type[TypeEngine[Any]], *names: str) -> Iterator[Column[Any]]:
-    """Columns of one type that are, together, the primary key."""
+    """Yield columns of one type that are, together, the primary key."""
     return (Column(name, kind, primary_key=True) for name in names)
 
 
 def not_null(kind: type[TypeEngine[Any]], *names: str) -> Iterator[Column[Any]]:
-    """Columns of one type that have a value in every row."""
+    """Yield columns of one type that have a value in every row."""
     return (Column(name, kind, nullable=False) for name in names)

@@ -69,7 +69,7 @@ def restamp(connection: sa.Connection) -> None:
 
 
 def _ours(name: str | None, kind: str, _parents: object) -> bool:
-    """Whether alembic compares this: tables that others keep in the same database are not compared."""
+    """Return whether alembic compares this name: tables that others keep in the same database are not compared."""
     return kind != "table" or name in metadata.tables
 
 
@@ -94,7 +94,7 @@ def _table(name: str, *items: sa.schema.SchemaItem) -> None:
 
 
 def _ordered(name: str, *items: sa.schema.SchemaItem) -> None:
-    """A table that SQLite keeps in the order of its primary key."""
+    """Define a table that SQLite keeps in the order of its primary key."""
     sa.Table(name, metadata, *items, sqlite_with_rowid=False)
 
 
