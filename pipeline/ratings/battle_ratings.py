@@ -109,6 +109,7 @@ def rate_battles(battles: BattleColumns, options: RatingOptions, progress: Progr
                 swaps.append(swap)
                 step(1)
             rated = replace(rated, swaps=tuple(swaps), dethroned=fewest_votes_to_replace_first(counts))
+            step(1)
     if options.influence:
         found = most_influential_voters(battles.pair_counts(), *battles.codes, battles.voter, top=options.influence)
         rated = replace(rated, voters=tuple((battles.voters[one.voter], one) for one in found))
