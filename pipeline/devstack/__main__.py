@@ -5,8 +5,7 @@
     python -m pipeline.devstack down [--directory D]
 
 Exit 0: every service runs (up, status), no process is left (down). 2: usage. 3: something is missing, failed or ended.
-70: an unexpected error.
-Progress and errors go to stderr.
+70: an unexpected error. Progress and errors go to stderr.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Jobs that the DAGs and the command line share. They return data; text for people is made where it is shown.
+"""Jobs that the DAGs and the command line share. They return data; the caller turns the data into text for people.
 
 dag_api.py          what a DAG may import
 refresh/            seal, check, rate, publish: from committed votes to a signed snapshot

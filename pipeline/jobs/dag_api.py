@@ -1,6 +1,6 @@
-"""All that a DAG may import from this project.
+"""Everything that a DAG may import from this project.
 
-A DAG file imports it inside its tasks: the scheduler parses the file every 30 s.
+A DAG file imports this module inside its tasks, since the scheduler parses the file every 30 s.
 """
 
 from pipeline import settings
@@ -32,6 +32,6 @@ __all__ = [
 def store_url() -> str:
     """Return the address of the store, from the settings.
 
-    It may contain a password: each task calls this, so that the address never passes through XCom.
+    The address may contain a password: each task calls this function, so that the address never passes through XCom.
     """
     return settings.load().store

@@ -47,11 +47,11 @@ _CHUNK = 576
 
 
 def replay_detector(url: str, name: str, write: bool = False) -> list[dict[str, Any]]:
-    """Run one detector over history; `write` opens the alerts that it raises.
+    """Run one detector over history. With `write`, open the alerts that it raises.
 
     Returns:
         Its signals in order: detector, subject, direction, severity, e_value, level, at, evidence; severity `cleared`
-        for the end of an alert.
+            for the end of an alert.
 
     Raises:
         Usage: no detector has this name.

@@ -16,7 +16,7 @@ ALERT_ACTIONS = ("ack", "snooze", "appeal", "resolve", "reopen")
 def change_alert_state(
     connection: Connection, alert_id: str, action: str, name: str, reason: str, hours: float | None = None
 ) -> dict[str, Any]:
-    """Do one of ALERT_ACTIONS; a snooze without `hours` lasts until somebody acts. Return {"alert", "state", "done"}.
+    """Do one of ALERT_ACTIONS; return {"alert", "state", "done"}. A snooze without `hours` lasts until somebody acts.
 
     Raises:
         UnknownAlert: no alert has this id.
@@ -48,7 +48,7 @@ def change_exclusion(connection: Connection, action: str, target: str, name: str
 
 
 def _targets(connection: Connection, action: str, target: str) -> tuple[list[tuple[str, str]], str | None]:
-    """Return (kind, target) of what to exclude or restore, and the id of the alert behind it."""
+    """Return the (kind, target) of each entry to exclude or restore, and the id of the alert behind them, if any."""
     kind, sign, subject = target.partition(":")
     if sign:
         return [(kind, str(VoteSelection.parse(subject)) if kind == "votes" else subject)], None

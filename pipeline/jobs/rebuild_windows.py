@@ -1,8 +1,8 @@
 """Counts the five-minute windows again from the stored votes, after a migration has marked them stale.
 
 `integrity migrate` runs this job after the migrations, as the role that owns the tables. Workers, the monitor and
-`replay` do not rebuild: they refuse stale windows (`store.votes.stale_windows`), since their database roles may not
-delete, and since of many processes that start at once only one should count all votes.
+`replay` refuse stale windows and do not rebuild (`store.votes.stale_windows`): their database roles may not delete, and
+of many processes that start at once only one should count all votes.
 
 Laws: one transaction, so a run that dies leaves the windows stale; the windows count the votes before each partition's
 next offset, each evaluated by the snapshot in force for it, as the worker counted them.
@@ -28,7 +28,7 @@ from pipeline.vocabulary.time import NO_TIME
 
 
 def rebuild_windows(store: Store) -> int:
-    """Rebuild the windows if they are stale; return how many were counted again, 0 if they were current."""
+    """Rebuild the windows if they are stale. Return how many were counted again, 0 if they were current."""
     with store.write() as connection:
         if not stale_windows.clear(connection):
             return 0
@@ -59,7 +59,7 @@ def _count(
 
 
 def _counted(part: int, batch: pa.RecordBatch, networks: dict[int, int]) -> window_counter.WindowVotes:
-    """A batch of stored votes as a worker counts it: quarantined ones belong to no window."""
+    """Return a batch of stored votes in the form that a worker counts. Quarantined votes belong to no window."""
     batch = batch.filter(pc.not_equal(batch["fate"], QUARANTINED))
     column = {name: to_numpy(batch, name) for name in ("cast_at", "fate", "model_a", "model_b", "network")}
     sides = [hashlib.sha256(one.encode()).digest()[31] & 1 for one in batch["vote_id"].to_pylist()]

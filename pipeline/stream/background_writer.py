@@ -1,11 +1,11 @@
 """Background writer: commits one batch while the next is polled and decoded.
 
 With PostgreSQL a thread writes: psycopg releases the interpreter lock while the server works. SQLite works inside this
-process and takes the lock back after every row, which costs a writing thread up to 5 ms a row, so there the batch is
+process and takes the lock back after every row, which costs a writing thread up to 5 ms a row, so its batches are
 written in line.
 
-Laws: at most one batch is being written; batches are written in the order of submission; the error of a batch is
-raised where its result is requested.
+Laws: at most one batch is being written; batches are written in the order of submission; the error of a batch is raised
+where its result is requested.
 """
 
 from collections.abc import Callable
@@ -23,18 +23,18 @@ class BackgroundWriter(Generic[Result]):
     """Writes batches, one at a time."""
 
     def __init__(self, threaded: bool) -> None:
-        """Write in a thread, or in line."""
+        """Write in a thread if `threaded`, else in line."""
         self.threaded = threaded
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="writer") if threaded else None
         self._pending: Future[Result] | None = None
 
     @property
     def busy(self) -> bool:
-        """Whether there is a batch whose result was not taken."""
+        """Whether there is a batch whose result was not taken yet."""
         return self._pending is not None
 
     def submit(self, batch: Callable[[], Result]) -> None:
-        """Start writing a batch; the result of the one before must have been taken."""
+        """Start writing a batch. The result of the previous batch must have been taken."""
         if self._pending is not None:
             raise ValueError("expected the previous batch to be finished")
         self._pending = self._executor.submit(batch) if self._executor else _run(batch)

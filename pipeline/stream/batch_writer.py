@@ -36,7 +36,7 @@ from pipeline.vocabulary.arrays import Bool, Int8, Int32
 
 @dataclass(frozen=True)
 class WriteContext:
-    """What is the same for every batch of a worker."""
+    """The values that are the same for every batch of a worker."""
 
     source_no: int
     names: NameDictionary
@@ -48,7 +48,7 @@ class WriteContext:
 
 @dataclass(frozen=True)
 class BatchResult:
-    """What one batch changed; the caller applies it to memory after the commit.
+    """The changes of one batch; the caller applies them to memory after the commit.
 
     Attributes:
         tally: numbers of records by fate.
@@ -84,11 +84,11 @@ def write_batch(
     """Write one batch inside the caller's transaction.
 
     Args:
-        chunks: what was polled; their ends become the next offsets.
+        chunks: the polled records; their ends become the next offsets.
         decoded: the same records, decoded.
-        numbers: of `number_names`.
-        owned: by the source's partition number; not changed here.
-        references: refreshed here.
+        numbers: numbers of names, from `number_names`.
+        owned: the worker's partitions, by the source's partition number; not changed here.
+        references: cache of references, refreshed here.
         now: wall clock in microseconds.
 
     Raises:
@@ -136,7 +136,7 @@ def _store_and_score(
 ) -> tuple[vote_processor.DetectorResults, Sequence[WindowCounts]]:
     """Write new votes, run the detectors on them, and count them in their windows.
 
-    With PostgreSQL a thread writes the votes while this one computes.
+    With PostgreSQL a second thread writes the votes while this thread computes.
     """
     models = np.column_stack([numbers["model_a"], numbers["model_b"]]).astype(np.int64)
     prior = _read_prior_states(connection, votes, fates, references, context)
@@ -156,7 +156,7 @@ def _store_and_score(
 def _read_prior_states(
     connection: Connection, votes: VoteBatch, fates: Int8, references: ReferenceCache, context: WriteContext
 ) -> vote_processor.PriorStates:
-    """Read the states of the batch's voters now: during scoring the connection is lent to the writing thread."""
+    """Read the states of the batch's voters before scoring, while the connection is not lent to the writing thread."""
     if references.reference is None or not context.detectors:
         return lambda _, voters: [None] * len(voters)
     found = {
@@ -175,7 +175,7 @@ def write_voter_states(
     """Write voter states, and the offset of each owned partition up to which they include votes.
 
     Args:
-        offsets: by the source's partition number, where it is not the partition's `next_offset`.
+        offsets: the source's partition number → that offset, where it is not the partition's `next_offset`.
 
     Raises:
         Fenced: another worker claimed a partition.
@@ -222,7 +222,7 @@ def _messages(
     decoded: DecodedBatch,
     number: Mapping[int, int],
 ) -> list[Message]:
-    """Build a message for every alert and reject of the batch; readers know only the source's partition numbers."""
+    """Return a message for every alert and reject of the batch; readers know only the source's partition numbers."""
     alert_messages = [
         alert_message(topics["alerts"], alert_id, one, number[one.partition])
         for alert_id, one in zip(ids, raised, strict=True)

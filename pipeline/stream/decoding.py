@@ -1,4 +1,4 @@
-"""Decodes a polled batch and puts it into one order, before the worker opens a transaction."""
+"""Decodes a polled batch and sorts its records, before the worker opens a transaction."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ class DecodedBatch:
 
     Attributes:
         votes: the valid records.
-        rejects: the invalid ones; `position` is an index into the r records.
+        rejects: the invalid records; `position` is an index into the r records.
         partition: the store's partition number.
-        offset, appended_at: coordinates of each record.
-        origins: file and row that it was published from, None if unknown.
+        offset, appended_at: offset and append time of each record.
+        origins: file and row that each record was published from, None if unknown.
     """
 
     votes: VoteBatch
@@ -33,8 +33,8 @@ class DecodedBatch:
 class PseudonymCache:
     """voter_ids → pseudonyms, with the results for recent voters cached.
 
-    A dictionary that is emptied when it is full, not an LRU cache of cachetools: 20,000 votes take 0.5 ms instead of
-    11 ms.
+    The cache is a dictionary that is emptied when it is full; an LRU cache of cachetools takes 11 instead of 0.5 ms a
+    batch.
     """
 
     def __init__(self, pseudonym: Callable[[str], int], size: int = 200_000) -> None:
@@ -57,11 +57,11 @@ class PseudonymCache:
 def decode_chunks(
     chunks: Sequence[Chunk], partition_no: Mapping[int, int], pseudonyms: Callable[[Sequence[str | None]], Int64]
 ) -> DecodedBatch:
-    """Decode what was polled.
+    """Decode the polled records.
 
     Args:
-        chunks: from the source, one a partition.
-        partition_no: the source's partition number → the store's.
+        chunks: polled records, one chunk for each partition.
+        partition_no: the source's partition number → the store's number.
         pseudonyms: voter_ids → pseudonyms.
     """
     ordered = sorted(chunks, key=lambda chunk: partition_no[chunk.partition])

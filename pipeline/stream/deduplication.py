@@ -1,6 +1,6 @@
-"""Finds votes whose id is already known: the first vote with an id counts, later ones are duplicates.
+"""Finds votes whose id is already known: the first vote with an id counts, later votes are duplicates.
 
-Within a batch the first is the one with the smallest (partition, offset); a stored vote precedes the batch. A
+Within a batch the first vote is the one with the smallest (partition, offset); a stored vote precedes the batch. A
 duplicate with a different body also raises an alert.
 """
 
@@ -24,10 +24,10 @@ class Deduplication:
     """New votes and duplicates of a batch of n votes.
 
     Attributes:
-        is_new: bool[n].
+        is_new: bool[n], whether the vote is no duplicate.
         rows: int64[d], rows of the duplicates.
-        originals: the place of the vote that each duplicate repeats.
-        same_body: whether their bodies are equal.
+        originals: for each duplicate, the position of the vote that it repeats.
+        same_body: for each duplicate, whether its body equals the original's.
     """
 
     is_new: Bool
@@ -78,7 +78,7 @@ def _same_bodies(
 
 
 def write_duplicates(connection: Connection, votes: VoteBatch, duplicates: Deduplication) -> list[AlertSignal]:
-    """Store the duplicates, and return the alerts for those with another body."""
+    """Store the duplicates, and return the alerts about duplicates with another body."""
     ingest.write_duplicates(connection, votes.take(duplicates.rows), duplicates.originals, duplicates.same_body)
     return [
         AlertSignal(

@@ -11,7 +11,7 @@ _THRESHOLDS = (100_000, 50, 100)
 
 
 def tune_gc() -> None:
-    """Set thresholds for a worker process; objects that exist now are never scanned again."""
+    """Set the collector's thresholds for a worker process. Objects that exist now are never scanned again."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_THRESHOLDS)

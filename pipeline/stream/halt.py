@@ -1,4 +1,4 @@
-"""Halts a worker for good: the check for a replaced log, and the alert that explains the halt.
+"""Halts a worker permanently: the check for a replaced log, and the alert that explains the halt.
 
 The alert is stored because nobody watches the output of a process that has ended.
 """
@@ -20,15 +20,15 @@ from pipeline.stream.source.event_source import Source, find_offset_gap
 def check_log_unchanged(
     source: Source, retry: RetryPolicy, owned: Mapping[int, OwnedPartition], bounds: Mapping[int, tuple[int, int]]
 ) -> None:
-    """Check that every partition continues the log that was read: a worker halts rather than resets its offset.
+    """Check that every partition continues the log that was read. A worker halts instead of resetting its offset.
 
     Args:
-        retry: of the store.
+        retry: retry policy of the store.
         owned: the worker's partitions.
-        bounds: first and next offset of each.
+        bounds: first and next offset of each partition.
 
     Raises:
-        OffsetGap: the next offset does not exist, or the record before it is not the one that was read.
+        OffsetGap: the next offset does not exist, or the record before it is not the record that was read.
         BrokerUnavailable: the broker does not answer.
     """
     for number, one in owned.items():
@@ -54,7 +54,7 @@ def open_halt_alert(
     """Open the alert `worker_halted` with the cause and the runbook.
 
     Args:
-        owned: the worker's partitions; the alert gets the first one's next offset.
+        owned: the worker's partitions; the alert names the first partition's next offset.
         now: wall clock in microseconds.
     """
     some = next(iter(owned.values()), None)

@@ -1,4 +1,4 @@
-"""Counts what happened to the records of one or more batches."""
+"""Counts the fates of the records of one or more batches."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class IngestTally:
         """Add the tally of one batch to a worker's metrics.
 
         Args:
-            seconds: from the batch's poll to its commit.
+            seconds: time from the batch's poll to its commit.
         """
         for fate in RECORD_FATES:
             metrics.votes.labels(fate).inc(getattr(self, fate))
@@ -50,7 +50,7 @@ class IngestTally:
 def tally_batch(
     progress: Sequence[partitions.BatchProgress], alert_ids: Sequence[str], rejects: Sequence[Reject]
 ) -> IngestTally:
-    """Sum the progress of a batch's partitions."""
+    """Return the sum of the progress of a batch's partitions."""
     tally = IngestTally(alerts=len(set(alert_ids)))
     for name in _COUNTS:
         setattr(tally, name, sum(getattr(p, name) for p in progress))

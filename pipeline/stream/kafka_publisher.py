@@ -32,7 +32,7 @@ _KEY = re.compile(rb'"(voter_id|vote_id)"\s*:\s*"((?:[^"\\]|\\.)+)"')
 def create_topics(bootstrap: str, settings: Settings, topic: str, partitions: int) -> None:
     """Create the topics that do not exist.
 
-    The broker sets the append time on all of them. Votes and registry events are never deleted.
+    All topics get append times from the broker. Votes and registry events are never deleted.
 
     Raises:
         BrokerUnavailable: no broker answers.
@@ -58,7 +58,7 @@ def create_topics(bootstrap: str, settings: Settings, topic: str, partitions: in
 
 
 def create_producer(bootstrap: str) -> Any:
-    """Create a producer whose records are acknowledged by all replicas."""
+    """Return a producer whose records are acknowledged by all replicas."""
     try:
         return KafkaProducer(
             bootstrap_servers=bootstrap,
@@ -140,7 +140,7 @@ def _await_acks(path: Path, deliveries: Iterable[tuple[int, Any]]) -> None:
 
 
 def _key(raw: bytes, name: str, row: int) -> bytes:
-    """Return voter_id, else vote_id, else file and row."""
+    """Return the record's voter_id, else its vote_id, else file and row."""
     found = dict(_KEY.findall(raw[: 64 * 1024]))
     return bytes(found.get(b"voter_id") or found.get(b"vote_id") or f"{name}#{row}".encode())
 
@@ -150,7 +150,7 @@ def _partition(key: bytes, count: int) -> int:
 
 
 def _headers(raw: bytes, key: bytes, name: str, row: int, kind: str) -> list[tuple[str, bytes]]:
-    """Headers of CloudEvents 1.0 in binary mode, with file and row."""
+    """Return headers of CloudEvents 1.0 in binary mode, with file and row."""
     found = dict(_KEY.findall(raw[: 64 * 1024]))
     event_id = found.get(b"vote_id") or hashlib.sha256(key + raw[: 64 * 1024]).hexdigest().encode()
     source = name.encode()

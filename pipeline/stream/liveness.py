@@ -1,8 +1,8 @@
-"""Decides whether a worker is healthy: progress or proven idleness counts, a turning loop does not.
+"""Decides whether a worker is healthy: it must make progress, or prove that nothing is left to store.
 
-Idleness is proved by the broker, which must report that a partition ends at our next offset: our own position proves
-nothing about a broker that is away. A worker without a partition asks the store: either everything is stored, or other
-workers make progress. If neither holds, the consumer group is stuck, and such a worker is the only sign of it.
+The broker proves that nothing is left: it must report that a partition ends at our next offset. Our own position would
+prove nothing while the broker is away. A worker without a partition asks the store: either everything is stored, or
+other workers make progress. If neither holds, the consumer group is stuck, and such a worker is the only sign of it.
 """
 
 import time
@@ -21,17 +21,17 @@ _CHECK_SECONDS = 5.0
 
 
 class Liveness:
-    """The time of the last stored batch or proof of idleness."""
+    """The time at which the last batch was stored, or at which the worker last proved that nothing is left to store."""
 
     def __init__(self, source: Source, source_no: int, retry: RetryPolicy, seconds: float, metrics: WorkerMetrics):
         """Start as healthy.
 
         Args:
-            source: what is read.
-            source_no: its number in the store.
-            retry: of the store.
-            seconds: without progress for longer than this the worker is not healthy.
-            metrics: where the last progress and the lag are shown.
+            source: the source that the worker reads.
+            source_no: the store's number of the source.
+            retry: retry policy of the store.
+            seconds: the worker is unhealthy after this long without progress.
+            metrics: metrics for the last progress and the lag.
         """
         self._source, self._source_no, self._retry = source, source_no, retry
         self._seconds, self._metrics = seconds, metrics
@@ -46,7 +46,7 @@ class Liveness:
         return silent < self._seconds, f"last progress {silent:.0f} s ago"
 
     def progress(self, owned: Mapping[int, OwnedPartition]) -> None:
-        """Record that a batch was stored."""
+        """Update the time of the last progress: a batch was stored."""
         self._last = time.monotonic()
         self._metrics.last_progress.set_to_current_time()
         self._show_lag(owned, self._source.known_ends())

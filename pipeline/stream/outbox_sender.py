@@ -1,4 +1,4 @@
-"""Sends the outbox: messages that were written with batches, until the broker has acknowledged them."""
+"""Sends the outbox: messages that were written with batches and that the broker has not acknowledged yet."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -21,21 +21,21 @@ class OutboxSender:
     """Sends the messages of one source, at least once each."""
 
     def __init__(self, send: Send | None, source_no: int, retry: RetryPolicy) -> None:
-        """Prepare; without a broker `send` is None, and nothing is sent.
+        """Create a sender; without a broker `send` is None, and nothing is sent.
 
         Args:
             source_no: the store's number of the source.
-            retry: of the store.
+            retry: retry policy of the store.
         """
         self._send, self._source_no, self._retry = send, source_no, retry
         self._pending, self._next_check = True, 0.0
 
     def notify(self) -> None:
-        """Record that there are new messages."""
+        """Remember that there are new messages."""
         self._pending = True
 
     def deliver(self) -> None:
-        """Send what is in the outbox. Messages stay there while the broker is away."""
+        """Send the messages in the outbox. They stay there while the broker is away."""
         if self._send is None:
             return
         if time.monotonic() >= self._next_check:

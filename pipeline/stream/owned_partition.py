@@ -15,7 +15,7 @@ class OwnedPartition:
     Attributes:
         claim: the partition as it was claimed.
         next_offset: the next offset to store.
-        event_time: its largest event time so far, None before the first vote.
+        event_time: the largest event time of the partition so far, None before the first vote.
         snapshot: sequence number of the snapshot in force.
     """
 
@@ -28,11 +28,11 @@ class OwnedPartition:
 def claim_partitions(
     connection: Connection, source_no: int, bounds: Mapping[int, tuple[int, int]], owner: str, now: int
 ) -> dict[int, OwnedPartition]:
-    """Claim partitions; from here on the batches of their former owners fail.
+    """Claim partitions; from then on batches of their former owners fail.
 
     Args:
         source_no: the store's number of the source.
-        bounds: first and next offset, by the source's partition number.
+        bounds: the source's partition number → first and next offset.
         owner: the name of the worker, for display.
         now: wall clock in microseconds.
 

@@ -1,4 +1,4 @@
-"""References (the win probabilities that a snapshot gives) in memory: the newest one, and recent earlier ones."""
+"""References (the win probabilities of a snapshot) in memory: the newest reference, and recent earlier ones."""
 
 from cachetools import LRUCache
 from sqlalchemy.engine import Connection
@@ -11,11 +11,11 @@ _EARLIER = 24
 
 
 class ReferenceCache:
-    """The newest published snapshot's reference, and the last few others that were used.
+    """The newest published snapshot's reference, and the last few other references that were used.
 
     Attributes:
-        sequence: of the newest snapshot, 0 before the first.
-        reference: its probabilities, None if it gives none.
+        sequence: number of the newest snapshot, 0 before the first.
+        reference: reference of the newest snapshot, None if it has none.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class ReferenceCache:
         self._earlier: LRUCache[int, Reference] = LRUCache(_EARLIER)
 
     def refresh(self, connection: Connection) -> None:
-        """Load the newest published snapshot, if it is not loaded."""
+        """Load the newest published snapshot if it is not loaded yet."""
         newest = snapshots.newest_sequence(connection)
         if newest != self.sequence:
             self.reference = snapshots.read_reference(connection, newest)

@@ -1,9 +1,10 @@
 """Reads the registry topic into the store, in a thread of the worker process.
 
-Every worker reads the topic; the store's position decides whose chunk is written. Events, rejects and position are one
-transaction, so each event is stored once however many readers there are. A record that is no event is stored as a
-reject with its reason. An event that contradicts earlier ones is stored, has no effect, and is a reject as long as it
-contradicts (`pipeline.registry`). Both are published on the topic of rejects through the worker's outbox.
+Every worker reads the topic; the store's position decides whose chunk is written. Events, rejects and position are
+written in one transaction, so each event is stored once however many readers there are. A record that is not an event
+is stored as a reject with its reason. An event that contradicts earlier events is stored, has no effect, and is a
+reject as long as it contradicts (`pipeline.registry`). Both are published on the topic of rejects through the worker's
+outbox.
 
 Law: the position never passes an event that is not stored. Not handled: a registry topic of several partitions.
 """
@@ -37,13 +38,13 @@ class RegistryReader:
     def __init__(
         self, connect: Callable[[], RegistryTopic], store: Store, *, votes_source: str, rejected_topic: str | None
     ) -> None:
-        """Prepare to continue at the store's position.
+        """Create a reader that continues at the store's position.
 
         Args:
             connect: opens the topic; called again until it succeeds.
-            store: where events are stored.
+            store: the store for the events.
             votes_source: name of the source of votes, whose worker sends the outbox.
-            rejected_topic: where rejects are published; None for nowhere.
+            rejected_topic: topic for rejects; None to publish none.
         """
         self._connect, self._store, self._retry = connect, store, RetryPolicy(store)
         self._votes_source, self._rejected_topic = votes_source, rejected_topic
@@ -128,9 +129,9 @@ def keep_registry_current(reader: RegistryReader, *, until_end: bool, halt: Call
     """Keep the registry up to date while a worker runs.
 
     Args:
-        reader: of the registry topic.
-        until_end: read what is there before the worker starts, and nothing after that; a missing topic is an empty
-            registry. Otherwise a thread follows the topic.
+        reader: reader of the registry topic.
+        until_end: read the existing events before the worker starts, and nothing after that; a missing topic is an
+            empty registry. Otherwise a thread follows the topic.
         halt: called to stop the worker when the thread fails.
 
     Raises:

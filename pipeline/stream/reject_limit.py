@@ -1,4 +1,4 @@
-"""Stop limits of a worker: a faulty deployment must not turn a whole topic into rejects."""
+"""Stops a worker that rejects too many records: a faulty deployment must not turn a whole topic into rejects."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ class RejectLimit:
         """Set the limits.
 
         Args:
-            consecutive: this many rejects without a vote between them stop the worker.
-            ratio: so does a larger share of rejects in the last 2,000 records.
+            consecutive: the worker stops after this many rejects without a vote between them.
+            ratio: the worker stops if more than this share of the last 2,000 records are rejects.
         """
         self._limit, self._ratio = consecutive, ratio
         self._consecutive = 0

@@ -30,7 +30,7 @@ class RetryPolicy:
 
     Args:
         store: the store.
-        sleep: how to wait, given seconds.
+        sleep: waits for the given number of seconds.
     """
 
     def __init__(self, store: Store, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -66,7 +66,7 @@ class RetryPolicy:
         """Run a transaction that opens its connection itself; return its result.
 
         Raises:
-            StoreUnavailable: every try of a minute failed.
+            StoreUnavailable: the transaction failed for a transient reason in every try of a minute.
         """
         return self._retrying(transaction)
 

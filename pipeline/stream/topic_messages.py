@@ -12,7 +12,7 @@ Message = tuple[str, bytes, bytes]
 
 
 def alert_message(topic: str, alert_id: str, raised: AlertSignal, partition: int) -> Message:
-    """Build the message of an alert.
+    """Return the message of an alert.
 
     Args:
         partition: the source's number of the alert's partition, NO_PARTITION for an alert about windows.
@@ -27,11 +27,11 @@ def alert_message(topic: str, alert_id: str, raised: AlertSignal, partition: int
 
 
 def rejected_vote_message(topic: str, reject: Reject, partition: int, offset: int, origin: str | None) -> Message:
-    """Build the message of a record of the votes topic that was rejected.
+    """Return the message about a rejected record of the votes topic.
 
     Args:
-        partition: the source's number.
-        origin: file and row that it was published from, None if unknown.
+        partition: the source's number of the partition.
+        origin: file and row that the record was published from, None if unknown.
     """
     value = {
         "schema": 1, "partition": partition, "offset": offset, "reason": reject.reason, "detail": reject.detail,
@@ -41,7 +41,7 @@ def rejected_vote_message(topic: str, reject: Reject, partition: int, offset: in
 
 
 def rejected_event_message(topic: str, reject: Mapping[str, Any]) -> Message:
-    """Build the message of a record of the registry topic that is no event or contradicts earlier ones."""
+    """Return the message about a record of the registry topic that is not an event or contradicts earlier events."""
     return topic, str(reject["origin"] or reject["offset"]).encode(), _json({"schema": 1, **reject})
 
 

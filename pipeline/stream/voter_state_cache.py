@@ -1,13 +1,13 @@
 """Voter states in memory, with delayed writes.
 
-A voter's state is computed from stored votes alone, so it need not be written with every batch: it is written every 20
+A voter's state is computed from stored votes alone, so it need not be written with every batch. It is written every 20
 batches or 5 seconds, with the offset up to which the written states include votes. The next owner of a partition
-replays the votes after that offset (`replay_states`) and raises no alert: the former owner did.
+replays the votes after that offset (`replay_states`) and raises no alert, since the former owner raised it.
 
 Laws: an unwritten state is never evicted; memory is bounded; the cache is cleared when partitions change hands.
 
-The store keeps one packed state per voter: for each detector its tag byte, a length, and its own state. A new
-detector finds no state of its own; the state of a removed detector is dropped at the voter's next vote.
+The store keeps one packed state per voter: for each detector its tag byte, a length, and its own state. A new detector
+finds no state of its own; the state of a removed detector is dropped at the voter's next vote.
 """
 
 import time
@@ -30,10 +30,10 @@ ByVoter = dict[int, dict[int, DetectorStates]]
 
 
 class VoterStateCache:
-    """States of the voters of owned partitions: all unwritten ones, and recently used written ones.
+    """States of the voters of owned partitions: all unwritten states, and recently used written states.
 
-    Written states are kept in two generations: when the young one is full it becomes the old one, and the previous old
-    one is dropped. That approximates an LRU cache; reading cachetools.LRUCache takes 20 times as long.
+    Written states are kept in two generations. When the young generation is full it becomes the old one, and the
+    previous old one is dropped. That approximates an LRU cache; reading cachetools.LRUCache takes 20 times as long.
     """
 
     def __init__(self, detectors: Sequence[VoterDetector], capacity: int = _CAPACITY) -> None:
@@ -53,7 +53,7 @@ class VoterStateCache:
         self._batches, self._since = 0, time.monotonic()
 
     def get(self, connection: Connection, part: int, voters: Sequence[int]) -> list[DetectorStates | None]:
-        """Return the state of each voter, None for an unknown one; reads from the store what is not in memory."""
+        """Return the state of each voter, None for an unknown voter. Reads missing states from the store."""
         unwritten, young, old = (half.get(part, {}) for half in (self._unwritten, self._young, self._old))
         found = [unwritten.get(v) or young.get(v) or old.get(v) for v in voters]
         missing = [v for v, parts in zip(voters, found, strict=True) if parts is None]
@@ -85,7 +85,7 @@ class VoterStateCache:
         return packed
 
     def mark_written(self) -> None:
-        """Record that the store has all states: from now on they may be evicted."""
+        """Mark all states as written, so that they may be evicted."""
         for part, group in self._unwritten.items():
             young = self._young.setdefault(part, {})
             before = len(young)
@@ -105,10 +105,10 @@ def replay_states(
     detectors: Sequence[VoterDetector],
     reference: Callable[[int], Reference],
 ) -> None:
-    """Bring the states written up to offset `first` forward to `end`, from the stored votes; raises no alert.
+    """Bring the states written up to offset `first` forward to `end`, from the stored votes. Raises no alert.
 
     Args:
-        reference: snapshot → the probabilities it gives; each vote is evaluated by the snapshot then in force.
+        reference: sequence number of a snapshot → its reference; a vote is evaluated by the snapshot then in force.
     """
 
     def prior(part: int, voters: Sequence[int]) -> list[DetectorStates | None]:

@@ -1,14 +1,14 @@
 """The monitor: merges the windows of all partitions, closes them in order, and runs the window detectors over them.
 
 A window is closed when the merged watermark has passed its end. The merged watermark is the smallest over the
-partitions, except those without an event for `idle_after`; that exception is stored. When every partition of a live
-source is idle, the clock replaces the watermark, so that detectors see the silence. A lease in the store lets one
-monitor work at a time. Position, detector states, alerts and closed windows are one transaction, so a monitor that
-dies skips nothing and repeats nothing. `--close` closes every window, regardless of the watermark, for a log that has
-ended.
+partitions, except partitions without an event for `idle_after`; that exception is stored. When every partition of a
+live source is idle, the clock replaces the watermark, so that detectors see the silence. A lease in the store lets one
+monitor work at a time. Position, detector states, alerts and closed windows are written in one transaction, so a
+monitor that dies skips nothing and repeats nothing. `--close` closes every window, regardless of the watermark, for a
+log that has ended.
 
-Not handled: votes of an idle partition that arrive after their window was closed. They count as votes, but no window
-detector sees them.
+Not handled: late votes of an idle partition, after their window was closed, count as votes but reach no window
+detector.
 """
 
 import time
@@ -58,7 +58,7 @@ class MergedWatermark:
 
     Attributes:
         at: microseconds, None before the first vote.
-        idle: partitions that were ignored although they are behind it.
+        idle: partitions that were ignored although they are behind the watermark.
     """
 
     at: int | None
@@ -68,7 +68,7 @@ class MergedWatermark:
 def merged_watermark(
     known: Sequence[PartitionProgress], lateness: int, idle_after: int, now: int, floor: int | None = None
 ) -> MergedWatermark:
-    """Compute the merged watermark.
+    """Return the merged watermark.
 
     Args:
         known: the partitions that ever had a vote.
@@ -97,7 +97,8 @@ class Monitor:
     """One monitor over one store.
 
     Attributes:
-        store, settings: what it works on, and how.
+        store: the store.
+        settings: the settings of this process.
         owner: the name of this process in the lease.
         detectors: the window detectors to run.
         progress: called after every step with the number of windows closed so far.
@@ -152,7 +153,7 @@ class Monitor:
         return closed
 
     def _step(self, close: bool) -> int | None:
-        """Close the next windows; None while another monitor holds the lease."""
+        """Close the next windows and return their number; None while another monitor holds the lease."""
         with self.store.write() as connection:
             stale_windows.expect_current(connection)
             now = time.time_ns() // 1000
@@ -184,7 +185,7 @@ class Monitor:
     def _close(
         self, connection: Connection, stored: int | None, start: int, end: int, now: int
     ) -> tuple[int, dict[str, WindowState]]:
-        """Close [start, end).
+        """Close the windows that start in [start, end).
 
         Returns:
             The number of windows with votes, at least 1 because the position moved; the detectors' states after them.

@@ -53,10 +53,10 @@ class Worker:
     """One worker over one source and one store.
 
     Attributes:
-        source, store, settings: what is read, where it is stored, and how.
+        source, store, settings: the source to read, the store for the votes, and the settings of this process.
         detectors: the voter detectors to run.
         owner: the name of the worker, for display.
-        metrics: its counters.
+        metrics: counters of this worker.
         send: delivers outbox messages and returns when they are acknowledged; None without a broker.
         progress: called after every batch with the tally so far.
     """
@@ -72,7 +72,7 @@ class Worker:
     tally: IngestTally = field(default_factory=IngestTally)
 
     def __post_init__(self) -> None:
-        """Register the source and create what lasts from batch to batch."""
+        """Register the source, and create the objects that last from batch to batch."""
         self._retry = RetryPolicy(self.store)
         self._source_no = self._retry.write(lambda c: partitions.register_source(c, self.source.name))
         topics = {"alerts": self.settings.topic_alerts, "rejected": self.settings.topic_rejected}
@@ -102,15 +102,15 @@ class Worker:
         self._stopping = True
 
     def healthy(self) -> tuple[bool, str]:
-        """Return whether there was progress or proven idleness within the bound, and a sentence."""
+        """Return whether the worker stored a batch or proved that nothing is left within the bound, and a sentence."""
         return self._liveness.healthy()
 
     def run(self, *, until_end: bool = False) -> IngestTally:
-        """Work until stopped; with `until_end`, until everything that was there at the start is stored.
+        """Work until stopped. With `until_end`, stop when everything that was there at the start is stored.
 
         Raises:
             OffsetGap: votes were deleted or replaced before they were read.
-            TooManyRejects: too many records are no votes.
+            TooManyRejects: too many records are not votes.
             StoreUnavailable: the database stayed away, or a migration marked the windows stale.
         """
         ends = self._current_ends() if until_end else None
@@ -235,7 +235,7 @@ class Worker:
             owned.snapshot = self._references.sequence
 
     def _idle(self, ends: Mapping[int, int] | None) -> bool:
-        """Do what is due after an empty poll. Returns True if everything up to `ends` is stored."""
+        """Do what is due after an empty poll. Return True if everything up to `ends` is stored."""
         self._skip_gaps()
         if self._context.states.write_due():
             self._write_states()
@@ -286,5 +286,5 @@ class Worker:
 
 
 def _now_microseconds() -> int:
-    """Wall clock, for display and leases, never for a fate."""
+    """Return the wall clock, which is used for display and leases, never for a fate."""
     return time.time_ns() // 1000

@@ -29,7 +29,7 @@ class AuditInput:
     """What a sweep reads from a store.
 
     Attributes:
-        events: of the registry, in the order of arrival.
+        events: events of the registry, in the order of arrival.
         votes: accepted and sealed votes; models are positions in `models`.
         models: keys of the models, sorted; a renamed model has the key of its first name.
         categories: number of a category → its text.
@@ -37,11 +37,11 @@ class AuditInput:
         vote_decreases: decreases of a model's votes between snapshots: model, two sequence numbers, votes before and
             after (`store.boards.audit_queries.find_falling_counts`).
         first_published: name → time of its first snapshot, microseconds.
-        board: rows of the newest snapshot by view and model; empty before the first.
-        snapshot: the newest, None before the first.
-        boards: the last snapshot of each day, defended view, the oldest first.
-        style: of models that were tested or released under another name, by model and feature.
-        log_size, log_digest: of the sealed votes.
+        board: rows of the newest snapshot by view and model; empty before the first snapshot.
+        snapshot: the newest snapshot, None before the first.
+        boards: the last snapshot of each day, defended view, oldest first.
+        style: style of models that were tested or released under another name, by model and feature.
+        log_size, log_digest: size and digest of the sealed votes.
         at: time of the newest vote or event, at which the registry is evaluated.
     """
 
@@ -73,7 +73,7 @@ class AuditInput:
 
     @cached_property
     def days(self) -> Int64:
-        """int64[n], the day of each vote since 1970."""
+        """The day of each vote since 1970, int64[n]."""
         result: Int64 = self.votes.cast_at // DAY
         return result
 
@@ -90,7 +90,7 @@ class AuditInput:
         return DailyAppearances(self.models, labels, np.bincount(place, minlength=len(days)), counted, declared)
 
     def _declared(self, start: int) -> list[float]:
-        """The declared share π of each model; NaN on a day without a policy or with a change of policy."""
+        """Return the declared share of each model; NaN on a day without a policy or with a change of policy."""
         policy = self.registry.as_of(start).policy
         if policy is None or not policy.appearance or self.registry.has_policy_change(start, start + DAY):
             return [float("nan")] * len(self.models)
@@ -98,7 +98,7 @@ class AuditInput:
 
     @cached_property
     def sampling_ledger(self) -> SamplingLedger:
-        """Actual and declared appearances by model, provider and license."""
+        """Actual and declared appearances by model, provider and licence."""
         known = {name: self.state.models.get(name) for name in self.models}
         providers = {name: m.provider for name, m in known.items() if m and m.provider}
         licenses = {name: shares.license_group(m.license) for name, m in known.items() if m}
@@ -130,7 +130,7 @@ class AuditInput:
 
     @cached_property
     def first_rated_at(self) -> dict[str, int]:
-        """Model → time of its first published rating, microseconds."""
+        """Time of each model's first published rating, microseconds."""
         first: dict[str, int] = {}
         for name, at in self.first_published.items():
             key = self.state.first_name(name)
@@ -138,7 +138,7 @@ class AuditInput:
         return first
 
     def recent_votes(self, days: int) -> dict[str, int]:
-        """Number of votes of each model in the last `days` days of the board."""
+        """Return the number of votes of each model in the last `days` days of the board."""
         recent = self.votes.cast_at > (int(self.votes.cast_at.max()) if len(self.votes.cast_at) else 0) - days * DAY
         both = np.concatenate([self.votes.model_a[recent], self.votes.model_b[recent]])
         return dict(zip(self.models, np.bincount(both, minlength=len(self.models)).tolist(), strict=True))
@@ -177,7 +177,7 @@ def read_audit_input(connection: Connection) -> AuditInput:
 
 
 def _boards(connection: Connection, state: RegistryState) -> tuple[PublishedBoard, ...]:
-    """The store's own snapshots as published boards, one a day."""
+    """Return the store's own snapshots as published boards, one a day."""
     found = []
     for at, rows in audit_queries.read_daily_boards(connection, "defended"):
         models, rating, lower, upper, votes = zip(*rows, strict=True)
@@ -196,7 +196,7 @@ def _boards(connection: Connection, state: RegistryState) -> tuple[PublishedBoar
 def _styles(
     connection: Connection, log_size: int, state: RegistryState, numbers: Mapping[int, str]
 ) -> dict[str, dict[str, StyleStatistics]]:
-    """Mean and standard deviation of each style feature, for both names of models released under another name."""
+    """Return mean and sd of each style feature, for both names of each model released under another name."""
     linked = {
         name
         for model in state.models.values()

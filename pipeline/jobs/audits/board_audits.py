@@ -1,4 +1,4 @@
-"""Runs every audit over one read of a store: prepares its arguments, collects its findings and its report."""
+"""Runs every audit over one read of a store: prepares the audit's arguments, collects its findings and its report."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -135,7 +135,7 @@ def _task_mix(given: AuditInput) -> tuple[Sequence[Finding], Mapping[str, Any]]:
 
 
 def compare_second_board(given: AuditInput, path: Path) -> dict[str, Any]:
-    """Compare the order of models with another board's newest snapshot.
+    """Compare the order of models with the newest snapshot of another board.
 
     Raises:
         Usage: the file does not exist.

@@ -19,14 +19,14 @@ from pipeline.vocabulary.time import format_rfc3339
 
 
 def provider_page(url: str, name: str) -> dict[str, Any]:
-    """Collect the facts about one provider, named as in the registry, from registry, votes and snapshots.
+    """Return the facts about one provider, named as in the registry, from registry, votes and snapshots.
 
     Returns:
         {"provider", "as_of", "sources", "facts", "findings"}: facts are `audits.facts.ProviderFact` with its name as
-        "fact"; findings are those of a sweep about the provider or its models.
+            "fact"; findings are those of a sweep about the provider or its models.
 
     Raises:
-        Usage: the registry has no such provider; the message lists those it has.
+        Usage: the registry has no such provider; the message lists the known providers.
     """
     with existing_store(url) as store, store.read() as connection:
         given = read_audit_input(connection)
@@ -38,7 +38,7 @@ def provider_page(url: str, name: str) -> dict[str, Any]:
 
 
 def all_provider_pages(connection: Connection) -> dict[str, dict[str, Any]]:
-    """Build the page of every provider, by name, with one read of the store and one run of the audits."""
+    """Return the page of every provider, by name, with one read of the store and one run of the audits."""
     given = read_audit_input(connection)
     providers = _providers(given)
     found = run_audits(given, PROVIDER_AUDITS)[0] if providers else []
@@ -89,13 +89,13 @@ def _facts(name: str, given: AuditInput, sources: facts.FactSources) -> tuple[fa
 
 
 def _about(name: str, one: Contradiction, given: AuditInput) -> bool:
-    """Whether a rejected event is about a model of the provider, or by the provider."""
+    """Return whether a rejected event is by the provider or about one of its models."""
     model, by = getattr(one.event, "model", None), getattr(one.event, "provider", None)
     return by == name or (model is not None and given.state.provider_of(model) == name)
 
 
 def _sources(given: AuditInput) -> dict[str, str]:
-    """Describe each source that the facts name, so that a reader can find and check it."""
+    """Return a description of each source that the facts name, so that a reader can find and check the source."""
     events, newest = len(given.events), max((event.at for event in given.events), default=None)
     named, snapshot = facts.FactSources(), "none is published"
     if given.snapshot is not None:

@@ -21,7 +21,7 @@ def audit_variant_churn(given: AuditInput) -> Audited:
 
 
 def _families(given: AuditInput) -> dict[str, list[list[str]]]:
-    """Groups of at least two names that are probably one model, by provider."""
+    """Return for each provider its groups of at least two names that are probably one model."""
     names: dict[str, list[str]] = {}
     for model in given.state.models.values():
         if model.provider:
@@ -43,7 +43,7 @@ def audit_retractions(given: AuditInput) -> Audited:
 
 
 def vote_decreases(given: AuditInput) -> tuple[Finding, ...]:
-    """Findings about vote counts that decreased between this store's snapshots."""
+    """Return the findings about vote counts that decreased between this store's snapshots."""
     return tuple(
         retraction.fall_finding(model, f"snapshot {earlier}", f"snapshot {later}", before, after)
         for model, earlier, later, before, after in given.vote_decreases
@@ -51,7 +51,7 @@ def vote_decreases(given: AuditInput) -> tuple[Finding, ...]:
 
 
 def audit_versions(given: AuditInput) -> Audited:
-    """Compare released models with the tested ones."""
+    """Compare each released model with the tested model."""
     found: list[Finding] = []
     tests = 0
     for one in given.releases:
@@ -86,7 +86,7 @@ def audit_claims(given: AuditInput) -> Audited:
 
 
 def checked_claims(given: AuditInput) -> list[claims.ClaimCheck]:
-    """Pair every claim with every reproduction of it."""
+    """Return every claim paired with every reproduction of it."""
     key, found = given.state.first_name, []
     results = [e for e in given.events if isinstance(e, BenchmarkResult) and not e.perturbed]
     for claim in (e for e in given.events if isinstance(e, BenchmarkClaim)):
@@ -143,7 +143,7 @@ def audit_arena_gap(given: AuditInput) -> Audited:
 
 
 def _bases(given: AuditInput, measured: Mapping[str, Any]) -> dict[str, str]:
-    """Model → the first submitted model of its provider and family, among models with results."""
+    """Return model → the first submitted model of its provider and family, among models with results."""
     first: dict[tuple[str, str], str] = {}
     result = {}
     for model in sorted(given.state.models.values(), key=lambda m: (m.submitted_at or 0, m.name)):

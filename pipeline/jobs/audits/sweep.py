@@ -1,9 +1,9 @@
 """The sweep: runs all audits over a store, evaluates the policy, opens and clears alerts.
 
 A finding becomes an alert if it is a fact, or a discovery at the operator's level (`false_share`). In each sweep every
-audit with tests is one family of hypotheses, in one sequence over all sweeps (e-LOND, `evidence`); the same log
-and registry are submitted once. Weaker findings are only reported. An open alert is repeated while sweeps find it, and
-cleared by the first sweep that does not.
+audit with tests is one family of hypotheses, in one sequence over all sweeps (e-LOND, `evidence`); the same log and
+registry are submitted once. Weaker findings are only reported. An open alert is repeated while sweeps find it, and
+cleared by the first sweep that does not find it.
 """
 
 import tomllib
@@ -36,12 +36,12 @@ def sweep(url: str, policy_file: Path | None = None, against: Path | None = None
     """Run every audit, evaluate the policy, open and clear alerts.
 
     Args:
-        policy_file: a policy in TOML; default: the one of the settings, else the shipped one.
-        against: published snapshots of another board, whose newest is compared; default: that of the settings, if any.
+        policy_file: a policy in TOML; default: the policy of the settings, else the shipped policy.
+        against: published snapshots of another board, whose newest is compared; default: those of the settings, if any.
 
     Returns:
         {"at", "votes", "findings", "audits", "policy", "alerts", "hypotheses"}. The report of an audit that could not
-        run gives the reason. A finding's "discovery" is None for a fact.
+            run gives the reason. A finding's "discovery" is None for a fact.
 
     Raises:
         Usage: the policy is not valid, or the other board's file does not exist.
@@ -90,7 +90,7 @@ def read_policy(path: Path | None) -> dict[str, dict[str, float]]:
 def policy_facts(
     given: AuditInput, rules: Mapping[str, Mapping[str, float]], findings: Sequence[Finding]
 ) -> policy.PolicyFacts:
-    """Compute what the rules of a policy are evaluated on."""
+    """Return the facts that the rules of a policy are evaluated on."""
     released = variants.release_times(given.state)
     public = [m for m in given.state.models.values() if m.visibility == "public" or m.name in released]
     listed: dict[str, int] = {}
@@ -112,7 +112,7 @@ def policy_facts(
 
 
 def unannounced_removals(given: AuditInput, rule: Mapping[str, float]) -> dict[str, str]:
-    """Model → how it was removed, for models removed without the notice that the rule requires."""
+    """Return model → how it was removed, for models removed without the notice that the rule requires."""
     days = int(rule["days"])
     old = len(given.days) and int(given.days.max() - given.days.min()) >= days
     recent = given.recent_votes(days) if old else {}
@@ -175,7 +175,7 @@ def _raised(finding: Finding, at: int) -> AlertSignal:
 
 
 def finding_as_json(finding: Finding) -> dict[str, Any]:
-    """Convert a finding to the JSON object that `integrity sweep --json` prints."""
+    """Return a finding as the JSON object that `integrity sweep --json` prints."""
     return {
         "audit": finding.audit,
         "subject": {"kind": finding.subject_kind, "id": finding.subject},

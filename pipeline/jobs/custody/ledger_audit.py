@@ -5,9 +5,9 @@ log that is correct again was still wrong; damaged tiles are derived data: they 
 
     votes       every leaf, count, root and published figure, recomputed from the rows of the store
     bundle      the newest snapshot, verified as a reader does, from the ledger's files and the key alone
-    heads       the signed heads kept beside the database and those that a witness signed are in the log, and today's
-                log continues them
-    offsets     every offset of every partition is accounted for, and every sealed one is in a segment
+    heads       the signed heads kept beside the database and the heads that a witness signed are in the log, and
+                today's log continues them
+    offsets     every offset of every partition is accounted for, and every sealed offset is in a segment
     tiles       the hashes that proofs are read from
 """
 
@@ -36,7 +36,7 @@ DETECTOR = "audit_ledger"
 
 @dataclass(frozen=True, slots=True)
 class AuditPart:
-    """The result of one check: what was checked, or the first fault and the leaf, segment, snapshot or file with it."""
+    """The result of one check: what was checked, or the first fault and its leaf, segment, snapshot or file."""
 
     name: str
     passed: bool

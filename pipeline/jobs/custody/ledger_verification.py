@@ -32,7 +32,7 @@ def verify_ledger(url: str) -> dict[str, Any]:
     """Recompute everything that is published from the votes.
 
     Returns:
-        {"segments", "votes", "snapshots", "erased"}: numbers of what was checked.
+        {"segments", "votes", "snapshots", "erased"}: the number of each that was checked.
 
     Raises:
         VerificationFailed: names the first difference.
@@ -63,7 +63,7 @@ def verify_ledger(url: str) -> dict[str, Any]:
 
 
 def _check_signatures(one: SignedManifest, previous: Manifest | None, log: bytes) -> Manifest:
-    """Check that a manifest continues the previous one and that its keys signed both heads; return it."""
+    """Return the manifest, after checking that it continues the previous one and that its keys signed both heads."""
     where = f"manifest {one.sequence}"
     signed = manifest.load(one.body, where)
     digest = manifest.sha256_hex(previous.dump()) if previous else manifest.NO_PREVIOUS
@@ -122,7 +122,7 @@ def _verify_boards(connection: Connection, snapshot: PublishedSnapshot, found: R
 def _inputs(
     connection: Connection, store: Store, snapshot: PublishedSnapshot, signed: Manifest, where: str
 ) -> RatingInput:
-    """Read what the snapshot rates, and check that it leaves out exactly the votes of its exclusions."""
+    """Return what the snapshot rates, after checking that it leaves out exactly the votes of its exclusions."""
     data = store.files.get(signed.files[bundle.EXCLUDED])
     if manifest.sha256_hex(data) != signed.files[bundle.EXCLUDED]:
         raise Refuted("digest", f"{where}, {bundle.EXCLUDED}", "its content does not have the digest in the manifest")

@@ -14,7 +14,10 @@ from pipeline.store.votes import ingest
 
 
 def retract(url: str, vote_id: str, reason: str, name: str) -> dict[str, Any]:
-    """Retract a vote: from the next seal on it counts in no view; return {"vote", "leaf"}, its index in the vote log.
+    """Retract a vote: from the next seal on it counts in no view.
+
+    Returns:
+        {"vote", "leaf"}: the vote's id, and its index in the vote log.
 
     Raises:
         Usage: no such vote, no reason or name, not sealed yet, or already retracted.
@@ -25,10 +28,10 @@ def retract(url: str, vote_id: str, reason: str, name: str) -> dict[str, Any]:
 
 
 def erase(url: str, *, vote_id: str | None = None, voter_id: str | None = None) -> dict[str, Any]:
-    """Erase the voter of one or all sealed votes, and their other private fields; return {"erased"}: how many votes.
+    """Erase the private fields, the voter included, of one or of all sealed votes of a voter; return {"erased": votes}.
 
     Raises:
-        Usage: no such vote, or one that is not sealed yet.
+        Usage: no such vote, or a vote that is not sealed yet.
     """
     with existing_store(url) as store, store.write() as connection:
         if voter_id is not None:
@@ -40,7 +43,7 @@ def erase(url: str, *, vote_id: str | None = None, voter_id: str | None = None) 
 
 
 def rotate_key(url: str) -> dict[str, Any]:
-    """Create a new signing key. Both keys sign the next snapshot, the new one alone those after it.
+    """Create a new signing key. Both keys sign the next snapshot; the new key alone signs later ones.
 
     Returns:
         {"key", "after"}: the new public key, and the last snapshot that the old key signed alone.

@@ -1,7 +1,7 @@
 """A witness, which runs on another machine, and the board's side: requests and cosignatures.
 
 Laws: a witness writes the new head to disk before it returns its signature; it signs one head at a time (a lock on its
-folder); the board stores a cosignature only if it is valid and of a witness that the manifest names.
+folder); the board stores a cosignature only if it is valid and by a witness that the manifest names.
 """
 
 import fcntl
@@ -28,7 +28,7 @@ _KEY, _LOGS = "witness.key", "logs.json"
 
 
 def create_witness(folder: Path, name: str) -> str:
-    """Create a witness: a folder with its key; return the public key, for INTEGRITY_WITNESSES of the watched boards.
+    """Create a folder with the key of a witness; return the public key, for INTEGRITY_WITNESSES of the watched boards.
 
     Raises:
         Usage: the folder has a witness already, or the name is not valid.
@@ -64,16 +64,16 @@ def watch_log(folder: Path, key: str) -> str:
 
 
 def watched_logs(folder: Path) -> dict[str, Any]:
-    """Return the logs that a witness watches: key, size and root of the newest head that it signed."""
+    """Return the logs that a witness watches, each with its key, and with size and root of the newest head signed."""
     with _locked(folder) as logs:
         return logs
 
 
 def sign_head(folder: Path, request: bytes) -> bytes:
-    """Sign the head of a `witness_request`, which continues the last signed one; return the signature line.
+    """Sign the head in a `witness_request`, if it continues the last signed head; return the signature line.
 
     Raises:
-        Refuted: see `witness.cosign`.
+        Refuted: as in `witness.cosign`.
     """
     given = load_request(request)
     with _locked(folder) as logs:
@@ -92,7 +92,7 @@ def sign_head(folder: Path, request: bytes) -> bytes:
 
 
 def witness_request(url: str, old: int) -> bytes:
-    """Build the request to a witness whose last signed head has `old` leaves.
+    """Return the request to a witness whose last signed head has `old` leaves.
 
     Raises:
         Usage: fewer than `old` snapshots are published, or none.

@@ -1,12 +1,11 @@
 """The refresh: short steps, each safe to repeat.
 
-The same log, exclusions and configuration give the same snapshot, however often a step runs and however many
-processes run it.
+The same log, exclusions and configuration give the same snapshot, whichever processes run the steps, and how often.
 
 seal.py                the first step: committed votes → vote log
-quality_gate.py        the second: expectations on new votes and the registry; before publishing: on the candidate
-rate.py                the third: boards of the log at a size, as a candidate
-publish.py             the last: candidate → signed snapshot
+quality_gate.py        the second step: expectations on new votes and the registry; before publishing: on the candidate
+rate.py                the third step: boards of the log at a size, as a candidate
+publish.py             the last step: candidate → signed snapshot
 refresh_board.py       all steps in a row
 rating_input.py        what is rated: counts of each view, exclusions, the baseline
 board_rows.py          the board of a view, and its published rows

@@ -15,7 +15,7 @@ _TIE_CONCENTRATION = 10.0
 
 
 def pack_baseline_reference(given: RatingInput) -> bytes:
-    """Estimate the reference from the baseline, packed; empty if the baseline allows no rating."""
+    """Return the reference estimated from the baseline, packed; empty if the baseline allows no rating."""
     try:
         counts, _ = select_rated_models(given.baseline.decisive(), least_share=0.0)
         estimate = fit(counts)
@@ -36,9 +36,10 @@ def pack_baseline_reference(given: RatingInput) -> bytes:
 
 
 def _tie_concentration(moments: Any) -> float:
-    """Estimate α + β of the voters' tie shares from the moments of pairs of votes of one voter.
+    """Return α + β of the beta distribution of the voters' tie shares, from the moments of `SealedCounts.ties`.
 
-    E[p] = Σk/Σn and E[p²] = Σk(k−1)/Σn(n−1); for a beta distribution α + β = E[p](1 − E[p])/Var[p] − 1.
+    For a tie share p, and k ties among a voter's n votes: E[p] = Σk/Σn and E[p²] = Σk(k−1)/Σn(n−1). For a beta
+    distribution α + β = E[p](1 − E[p])/Var[p] − 1.
     """
     n, k, n_pairs, k_pairs = (float(m) for m in moments)
     if not n_pairs or not 0 < k < n:

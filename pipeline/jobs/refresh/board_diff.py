@@ -2,8 +2,7 @@
 
 The change from one board to the next is split into three steps, each with its own rating: first the settings of the
 newer snapshot, then its exclusions, then the new votes. A model's points of the three steps sum to its rating change.
-Other facts need no rating: the new battles of a model, the score that the old board expected of them, and the models
-that it passed.
+Other facts need no rating: a model's new battles, their score that the old board expected, and the models it passed.
 
 Laws: the same two snapshots always give the same result; points sum to the change within rounding; if a step allows no
 rating (no comparison between models), its points are None and the reason is given.
@@ -37,9 +36,10 @@ class NewBattles:
     """The new battles of a model.
 
     Attributes:
-        votes, wins, losses: numbers of all battles, and of those with a winner.
+        votes: number of all new battles.
+        wins, losses: number of new battles that the model won and lost.
         score: wins and half of the ties as a share of the battles; None without battles.
-        expected: the score that the old board expected against models it rates; None without such battles.
+        expected: the score that the old board expected against models that it rates; None without such battles.
     """
 
     votes: int
@@ -54,10 +54,11 @@ class ModelMove:
     """A model on either board.
 
     Attributes:
-        before, after: its rows; None on a board without it.
+        before, after: the model's rows; None on a board without the model.
         points: rating change by each of STEPS, rounded to 0.01; None where a step has no rating.
-        battles: the new ones.
-        passed, passed_by: models that were above it and are below it now, and the reverse; nearest first.
+        battles: the new battles.
+        passed: models that were above this model and are below it now, nearest first.
+        passed_by: models that were below this model and are above it now, nearest first.
     """
 
     model: str
@@ -90,9 +91,9 @@ class BoardDiff:
     Attributes:
         moves: every model of either board, the biggest rise first.
         excluded, restored: exclusions that were added and undone.
-        settings: name → (before, after) of those that differ.
+        settings: name → (before, after) of each setting that differs.
         votes: number of new votes that the view counts.
-        missing_points_reason: why some points are None, "" if none are.
+        missing_points_reason: why some points are None, "" if no points are None.
     """
 
     before: PublishedSnapshot
@@ -112,7 +113,7 @@ def compare_snapshots(
     """Compare a view of two snapshots.
 
     Raises:
-        Usage: `before` is the newer one, or one of them has no such view.
+        Usage: `before` is the newer snapshot, or one of the two has no such view.
     """
     if before.sequence > after.sequence:
         raise Usage(f"expected the older snapshot first, got {before.sequence} and then {after.sequence}")
@@ -148,7 +149,7 @@ def _points(
     old: Mapping[str, Row],
     new: Mapping[str, Row],
 ) -> tuple[dict[str, dict[str, float | None]], str]:
-    """Compute the points of each step for every model on both boards, and why some are None."""
+    """Return the points of each step for every model on both boards, and why some points are None."""
     options = [_options(one) for one in (before, after)]
     reason = ""
     ratings: list[Mapping[str, float] | None] = [{model: row["rating"] for model, row in old.items()}]
@@ -173,7 +174,7 @@ def _points(
 
 
 def _changed(first: RatingInput, second: RatingInput, view: str) -> bool:
-    """Whether the exclusions change the counts of the view."""
+    """Return whether the exclusions change the counts of the view."""
     if view == "raw":
         return False
     old, new = (_counts(one, view).win_matrix() for one in (first, second))
@@ -203,7 +204,7 @@ def _ratings(given: RatingInput, view: str, options: Settings) -> Mapping[str, f
 
 
 def _options(snapshot: PublishedSnapshot) -> Settings:
-    """The settings that ratings depend on, without those that this version does not know."""
+    """Return the settings of a snapshot that ratings depend on, without those that this version does not know."""
     known = Settings.model_fields.keys() & set(_RATING)
     return Settings(**{name: value for name, value in snapshot.body["settings"].items() if name in known})
 
@@ -235,7 +236,7 @@ def _battles(fresh: PairCounts, old: Mapping[str, Row]) -> dict[str, NewBattles]
 
 
 def _find_passes(old: Mapping[str, Row], new: Mapping[str, Row]) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
-    """Find, for each model on both boards, the models that it passed and those that passed it, nearest first."""
+    """Return for each model on both boards the models that it passed and those that passed it, nearest first."""
     both = sorted(old.keys() & new.keys(), key=lambda model: (new[model]["rank"], model))
     found: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
     for place, model in enumerate(both):

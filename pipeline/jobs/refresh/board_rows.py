@@ -10,7 +10,7 @@ _COLUMNS = ("rating", "lower", "upper", "rank", "rank_best", "rank_worst", "vote
 
 
 def rate_view(counts: PairCounts, options: Settings) -> Leaderboard:
-    """Rate a view; round as published.
+    """Return the board of a view, rounded as it is published.
 
     Raises:
         RatingError: the votes allow no comparison (too small a connected part, or no convergence).
@@ -19,7 +19,7 @@ def rate_view(counts: PairCounts, options: Settings) -> Leaderboard:
 
 
 def _anchor(counts: PairCounts, options: Settings) -> tuple[str, float] | None:
-    """The anchor if it is rated, else None: the mean of the board is then 1000."""
+    """Return the anchor if it is rated, else None: the mean of the board is then 1000."""
     anchor = options.anchor_points
     if anchor is None or anchor[0] not in counts.models:
         return None
@@ -28,7 +28,7 @@ def _anchor(counts: PairCounts, options: Settings) -> tuple[str, float] | None:
 
 
 def board_rows(shown: Leaderboard) -> list[dict[str, Any]]:
-    """Convert a board to the rows of a snapshot, by model name."""
+    """Return a board as the rows of a snapshot, sorted by model name."""
     rows = [
         {"model": model} | {name: getattr(shown, name)[i].item() for name in _COLUMNS}
         for i, model in enumerate(shown.models)
@@ -37,12 +37,12 @@ def board_rows(shown: Leaderboard) -> list[dict[str, Any]]:
 
 
 def sort_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Sort rows by model, the order in which they are digested."""
+    """Return the rows sorted by model, the order in which they are digested."""
     return sorted(rows, key=lambda row: str(row["model"]))
 
 
 def fit_summary(shown: Leaderboard, counts: PairCounts | None = None) -> dict[str, Any]:
-    """Summarise the fit of a view and its counts for the body of a snapshot."""
+    """Return a summary of a view's fit and counts, for the body of a snapshot."""
     counted = {} if counts is None else {"votes": counts.total, "counts_sha256": counts_digest(counts)}
     return {
         **counted,

@@ -1,6 +1,6 @@
 """Builds the manifest of a snapshot from its candidate, the previous manifest and the settings.
 
-Law: every file that a manifest names is on disk before.
+Law: every file that a manifest names is on disk before the manifest is built.
 """
 
 from functools import cache
@@ -35,7 +35,7 @@ SNAPSHOT = "snapshot.json"
 
 
 def write_excluded_leaves(files: LedgerFiles, given: RatingInput) -> dict[str, Any]:
-    """Write the file of excluded leaves; return {"sha256", "votes"}: its digest, and the votes of each exclusion."""
+    """Write the file of excluded leaves; return {"sha256": its digest, "votes": the votes of each exclusion}."""
     leaves = np.array(sorted(given.left_out), dtype=np.int64)
     entry = np.array([given.left_out[leaf] for leaf in leaves.tolist()], dtype=np.int32)
     taken = np.bincount(entry, minlength=len(given.exclusions)).tolist()
@@ -61,11 +61,11 @@ def build_manifest(
     previous: Manifest | None,
     now: int,
 ) -> tuple[Manifest, list[signed_note.Signer]]:
-    """Build the manifest of a candidate after the newest one, and those who must sign it; `now` in microseconds.
+    """Return the manifest of a candidate after the newest manifest, and those who must sign it; `now` in microseconds.
 
     Raises:
         Usage: INTEGRITY_BOARD or INTEGRITY_WITNESSES is not valid.
-        MissingKey: as `signing_keys.key_chain`.
+        MissingKey: as in `signing_keys.key_chain`.
     """
     body, board = candidate.body, board_name(store, previous)
     names, signers = key_chain(previous.keys if previous else (), keys, f"{board}/snapshots")
@@ -120,7 +120,7 @@ def _witnesses() -> tuple[str, ...]:
 
 @cache
 def lock_digest() -> str:
-    """SHA-256 of requirements.lock, "" if the file is not shipped."""
+    """Return the SHA-256 of requirements.lock, "" if the file is not shipped."""
     shipped = resources.files("pipeline") / "_requirements.lock"
     beside = Path(__file__).parents[3] / "requirements.lock"
     return next((sha256(one.read_bytes()).hexdigest() for one in (shipped, beside) if one.is_file()), "")

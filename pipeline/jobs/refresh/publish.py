@@ -9,10 +9,10 @@ from pipeline.store.read import store_figures
 
 
 def publish(url: str, candidate: str) -> dict[str, Any]:
-    """Sign a candidate and publish it; from here on it evaluates new votes.
+    """Sign a candidate and publish it; from then on it evaluates new votes.
 
-    A candidate is not published if another snapshot was published after it was made. Returns the newest snapshot, as
-    `integrity refresh --json` shows it.
+    A candidate is not published if another snapshot was published after the candidate was made. Returns the newest
+    snapshot, as `integrity refresh --json` shows it.
 
     Raises:
         MissingKey: the key that signed the previous snapshot is missing.

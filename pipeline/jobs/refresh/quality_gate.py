@@ -29,7 +29,7 @@ Outcome = tuple[str, str]
 
 
 def check(url: str, log_size: int) -> str:
-    """Evaluate the expectations on what is new since the last passed verdicts; return the id of that on the votes.
+    """Evaluate the expectations on what is new since the last passed verdicts; return the id of the votes' verdict.
 
     Raises:
         BadCounts: the log is empty. No verdict is stored, so that a new board alerts nobody.
@@ -48,7 +48,7 @@ def check(url: str, log_size: int) -> str:
 
 
 def check_snapshot(url: str, candidate: str) -> str | None:
-    """Evaluate a candidate's views; return the verdict's id, None if it is published and was not refused.
+    """Evaluate the views of a candidate; return the verdict's id. None if it is published and no verdict failed.
 
     Raises:
         QualityGate: a critical expectation failed; the verdict is stored.
@@ -67,7 +67,9 @@ def check_snapshot(url: str, candidate: str) -> str | None:
 def _check_new(store: Store, suite: str, size: int, read: Callable[[Connection, int, int], Columns]) -> Outcome:
     """Evaluate a suite on what is new since its last passed verdict; return that verdict if nothing is new.
 
-    The size is that of the log, or the number of the newest event; `read` gives the columns between two sizes.
+    Args:
+        size: size of the log, or number of the newest registry event.
+        read: returns the columns between two sizes.
     """
     with store.read() as connection:
         passed = verdicts.last_passed(connection, suite)
@@ -99,7 +101,7 @@ def _frame(data: Columns | Rows) -> pd.DataFrame:
 
 
 def _required(*outcomes: Outcome) -> str:
-    """Return the id of the first verdict if none stops the refresh.
+    """Return the id of the first verdict if no verdict stops the refresh.
 
     Raises:
         QualityGate: a critical expectation failed.

@@ -66,7 +66,7 @@ def rate(url: str, log_size: int) -> str:
 
 
 def _work_key(connection: Connection, log_size: int, options: Settings) -> dict[str, Any]:
-    """Return all that determines the content of a snapshot: the same input is rated once."""
+    """Return everything that determines the content of a snapshot, so that the same input is rated once."""
     current = [[e.kind, e.target, e.reason, e.name] for e in exclusion_list.read_active(connection)]
     flagged = [str(voter) for voter in exclusion_list.flagged_voters(connection)]
     return {

@@ -28,10 +28,10 @@ class RatingInput:
         views: counts of `raw` (accepted and late votes) and `defended` (accepted votes without exclusions).
         baseline: `defended` without the votes of flagged voters: the reference is estimated from these.
         tie_moments: sums over voters for the spread of their tie shares; see `baseline_reference`.
-        excluded, flagged: numbers of votes.
-        exclusions: {"kind", "target", "reason", "name"} of each.
+        excluded, flagged: numbers of votes that are excluded, and that are of flagged voters.
+        exclusions: {"kind", "target", "reason", "name"} of each exclusion.
         styled: the votes of the style view.
-        left_out: leaf of each excluded vote → its position in `exclusions`.
+        left_out: leaf of each excluded vote → position of the exclusion in `exclusions`.
     """
 
     model_no: dict[str, int]
@@ -51,11 +51,11 @@ def read_rating_input(
     listed: list[dict[str, str]] | None = None,
     left_out: Mapping[tuple[int, int], Any] | None = None,
 ) -> RatingInput:
-    """Read the input of a rating; by default with the current exclusions.
+    """Return the input of a rating, by default with the current exclusions.
 
     Args:
-        listed: exclusions.
-        left_out: place of each vote that they exclude, if already known.
+        listed: exclusions to use instead.
+        left_out: position of each vote that these exclude, if already known.
     """
     sealed = sealed_counts.read_counts(connection, log_size)
     numbers = dictionary.model_names(connection)
@@ -96,7 +96,7 @@ def read_rating_input(
 
 
 def _pairs(labels: tuple[str, ...], axis: list[int], rows: Any) -> PairCounts:
-    """Convert rows (model_a, model_b, outcome, …, votes) to counts over the models of the store."""
+    """Return rows (model_a, model_b, outcome, …, votes) as counts over the models of the store."""
     cells = np.array(rows, dtype=np.int64).reshape(-1, 5 if len(rows) and len(rows[0]) == 5 else 4)
     position = np.zeros((axis[-1] if axis else 0) + 1, dtype=np.int64)
     position[axis] = np.arange(len(axis))

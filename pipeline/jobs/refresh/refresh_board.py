@@ -1,4 +1,4 @@
-"""All steps of a refresh in a row."""
+"""Runs all steps of a refresh in a row."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ _TRIES = 3
 def refresh_board(url: str) -> dict[str, Any]:
     """Seal, check, rate, check the candidate, publish; repeat if another refresh published something else meanwhile.
 
-    Returns the newest snapshot, as `publish`, and `warnings`: those of the newest verdicts.
+    Returns the newest snapshot, as `publish`, and the `warnings` of the newest verdicts.
     """
     for _ in range(_TRIES):
         size = seal(url)

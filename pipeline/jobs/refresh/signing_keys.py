@@ -1,8 +1,7 @@
 """The keys that sign a board's checkpoints, and how a new key follows an old one.
 
 Laws: the public name of a board is fixed by its first snapshot; a snapshot is signed by the key of the previous one, or
-by a new key together with it; a store without its key publishes nothing, since readers could not distinguish a new key
-from a forger's.
+by a new key together with it; a store without its key publishes nothing: a new key would look like a forger's.
 """
 
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ class SigningKeys:
 
 
 def load_signing_keys(store: Store) -> SigningKeys:
-    """Load the keys from the settings, else from key files; create one for a board without a snapshot.
+    """Return the keys from the settings, else from key files. A board without a snapshot gets a new key.
 
     Raises:
         MissingKey: snapshots were signed, and the key is missing.
@@ -61,7 +60,7 @@ def board_name(store: Store, before: Manifest | None) -> str:
     """Return the public name of the board, which its first manifest fixes.
 
     Raises:
-        Usage: the settings have another name than the board's checkpoints, or an invalid one.
+        Usage: the settings have an invalid name, or another name than the board's checkpoints.
     """
     wanted = configuration.load().board
     if before is None:

@@ -1,8 +1,8 @@
 """The view `style`: the defended votes under style control.
 
-Laws: the view is published if votes have style counts and the fit converges; a snapshot without it gives the reason; it
-never blocks the two other views. Its cost grows with all votes that have style counts, not with the new ones, since the
-fit needs every vote (2 million votes take about a second).
+Laws: the view is published if votes have style counts and the fit converges; a snapshot without the view gives the
+reason; the view never blocks the two other views. Its cost grows with all votes that have style counts, not with the
+new votes, since the fit needs every vote (2 million votes take about a second).
 """
 
 from dataclasses import dataclass
@@ -34,10 +34,10 @@ class StyleView:
     """The board under style control, or the reason why there is none.
 
     Attributes:
-        board: rounded as it is published.
+        board: the board, rounded as it is published.
         coefficients: [{"feature", "coefficient", "lower", "upper"}], logits per standard deviation.
         votes: number of votes fitted.
-        reason: empty if there is a board.
+        reason: the reason; empty if there is a board.
     """
 
     board: Leaderboard | None
@@ -47,7 +47,7 @@ class StyleView:
 
 
 def rate_style_view(votes: StyledVotes, numbers: dict[int, str], options: Settings) -> StyleView:
-    """Rate accepted votes with style counts, without exclusions; `numbers` is number of a model → its name."""
+    """Rate accepted votes with style counts, without exclusions; `numbers` maps a model's number to its name."""
     if not len(votes):
         return StyleView(None, [], 0, "no counted vote has style counts of both answers")
     axis = sorted(numbers)
@@ -95,7 +95,7 @@ def _coefficients(found: StyleFit) -> list[dict[str, Any]]:
 
 
 def same_coefficients(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:
-    """Whether coefficients agree within 1.5 units of the last published decimal."""
+    """Return whether the coefficients agree within 1.5 units of the last published decimal."""
     if [row["feature"] for row in one] != [row["feature"] for row in other]:
         return False
     pairs = zip(one, other, strict=True)

@@ -82,7 +82,7 @@ def newest_vote_time(connection: Connection, log_size: int) -> int | None:
 
 
 def model_history(connection: Connection, model: str, view: str) -> list[dict[str, Any]]:
-    """Return a model's row in every published snapshot with that view and model, and all models' battles; oldest first."""
+    """Return a model's row in each published snapshot with this view and model, oldest first, and the view's votes."""
     s, r = schema.snapshot.c, schema.snapshot_row.c
     every = schema.snapshot_row.alias("every")
     battles = (

@@ -55,9 +55,7 @@ def set_state_offset(connection: Connection, partition_no: int, epoch: int, offs
 
 
 def votes_to_replay(connection: Connection, partition_no: int, first: int, end: int) -> Iterator[PartitionVotes]:
-    """Yield the votes of [first, end) that voter detectors see, some thousands at a time: with a voter, not
-    quarantined.
-    """
+    """Yield the votes of [first, end) that voter detectors see, in blocks: votes with a voter, not quarantined."""
     v = schema.vote.c
     query = (
         sa.select(v.voter, v.offset, v.cast_at, v.model_a, v.model_b, v.outcome, v.prompt)

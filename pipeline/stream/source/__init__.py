@@ -1,4 +1,4 @@
-"""Sources of events. A new one is one class here that implements `event_source.Source`.
+"""Sources of events. A new source is one class here that implements `event_source.Source`.
 
 event_source.py          the protocol and its laws
 file_source.py           a battle file

@@ -1,12 +1,11 @@
 """The protocol of a source of events.
 
-Laws (tests/integration/test_sources.py runs them over every source):
+Laws (tests/integration/test_sources.py checks them for every source):
 
-1. A partition is a sequence of records with growing offsets; reading from an offset gives the same
-   records every time.
+1. A partition is a sequence of records with growing offsets; reading from an offset gives the same records every time.
 2. An offset is always the *next* one to read. Offsets may have gaps: compare with <=, never = + 1.
 3. `assigned_partitions()` is what this worker may read now. When it changes, `generation()` grows; the worker drops a
-   batch that was polled before.
+batch that was polled before.
 4. Nothing is read from a partition before `seek`.
 5. The source does not store progress: the store does.
 """
@@ -19,7 +18,7 @@ from pipeline.events.chunk import Chunk
 
 
 class Source(Protocol):
-    """A source of events; see the module's laws."""
+    """A source of events; the module docstring has its laws."""
 
     @property
     def name(self) -> str:
@@ -35,15 +34,15 @@ class Source(Protocol):
         ...
 
     def offset_bounds(self, partitions: list[int]) -> Mapping[int, tuple[int, int]]:
-        """Return the first offset still available and the next one to be written, for each partition."""
+        """Return for each partition the first offset still available, and the next offset to be written."""
         ...
 
     def known_ends(self) -> Mapping[int, int]:
-        """Return the next offset to be written, by partition, as of the last fetches; makes no request."""
+        """Return partition → next offset to be written, as of the last fetches. Makes no request."""
         ...
 
     def replaced_partitions(self, read: Mapping[int, tuple[int, int]]) -> list[int]:
-        """Return the partitions whose log is not the one that was read.
+        """Return the partitions whose log is no longer the log that was read.
 
         Args:
             read: partition → offset of a record that was read, and its append time in microseconds.
@@ -83,10 +82,10 @@ def find_offset_gap(source: str, partition: int, wanted: int, first: int, end: i
     """Return the error if reading cannot continue at `wanted`, else None.
 
     Args:
-        source: its name.
-        partition: its number.
+        source: name of the source.
+        partition: the source's number of the partition.
         wanted: the next offset to read.
-        first, end: the first offset that is available and the next one to be written.
+        first, end: the first offset that is available, and the next offset to be written.
     """
     where = f"{source}, partition {partition}"
     if wanted < first:

@@ -17,7 +17,7 @@ _IDENTITY_BYTES = 64 * 1024
 
 
 class FileSource:
-    """Reads a file from any record on; records appended to a file continue the same source."""
+    """Reads a file from any record on. Records appended to a file continue the same source."""
 
     def __init__(self, path: Path, mapping: ColumnMapping | None = None) -> None:
         """Open a file.
@@ -36,31 +36,31 @@ class FileSource:
         self.name = f"file:{hashlib.sha256(head).hexdigest()}:{path.name}"
 
     def generation(self) -> int:
-        """The assignment of a file never changes."""
+        """Always the same number: the assignment of a file never changes."""
         return 1
 
     def assigned_partitions(self) -> list[int]:
-        """One, number 0."""
+        """The only partition, number 0."""
         return [0]
 
     def all_partitions(self) -> list[int]:
-        """One, number 0."""
+        """The only partition, number 0."""
         return [0]
 
     def offset_bounds(self, partitions: list[int]) -> Mapping[int, tuple[int, int]]:
-        """Open upwards: the number of records is unknown until the file is read."""
+        """Return bounds without an upper limit: the number of records is unknown until the file is read."""
         return {number: (0, np.iinfo(np.int64).max) for number in partitions}
 
     def known_ends(self) -> Mapping[int, int]:
-        """Unknown until the file is read."""
+        """Return nothing: the end is unknown until the file is read."""
         return {}
 
     def replaced_partitions(self, read: Mapping[int, tuple[int, int]]) -> list[int]:  # noqa: ARG002
-        """None: a file with another beginning has another name."""
+        """Return no partition: a file with another beginning has another name."""
         return []
 
     def seek(self, offsets: Mapping[int, int]) -> None:
-        """Continue at a record. Reads all records before it too: ids of records without one are derived from them."""
+        """Continue at a record. Reads all records before it too: missing ids of records are derived from these."""
         self._next = offsets[0]
         self._records = itertools.islice(read_records(self._path, self._mapping), self._next, None)
 

@@ -24,7 +24,7 @@ ORIGIN_HEADER = "ce_origin"
 
 
 def create_consumer(bootstrap: str, **options: Any) -> KafkaConsumer:
-    """Create a client that reads committed records only, creates no topic and never resets its offset.
+    """Return a client that reads committed records only, creates no topic and never resets its offset.
 
     Raises:
         BrokerUnavailable: no broker answers.
@@ -44,7 +44,7 @@ def create_consumer(bootstrap: str, **options: Any) -> KafkaConsumer:
 
 
 def connect_admin(bootstrap: str) -> KafkaAdminClient:
-    """Create an administration client.
+    """Return an administration client.
 
     Raises:
         BrokerUnavailable: no broker answers.
@@ -73,7 +73,7 @@ def cluster_id(bootstrap: str, topic: str) -> str:
 
 
 def to_chunk(partition: int, records: list[Any]) -> Chunk:
-    """Convert the polled records of one partition."""
+    """Return the polled records of one partition as a chunk."""
     return Chunk(
         partition,
         np.array([r.offset for r in records], dtype=np.int64),

@@ -16,14 +16,14 @@ from pipeline.stream.source.kafka_client import ANSWER_MS, cluster_id, create_co
 
 
 class RegistryTopic:
-    """The one partition of a registry topic."""
+    """A registry topic, which has one partition."""
 
     def __init__(self, bootstrap: str, topic: str) -> None:
         """Connect.
 
         Args:
             bootstrap: HOST:PORT of a broker.
-            topic: it must exist and have one partition: events of two partitions have no common order.
+            topic: an existing topic with one partition: events of two partitions would have no common order.
 
         Raises:
             BrokerUnavailable: no broker answers, it has no such topic, or the topic has several partitions.
@@ -49,7 +49,7 @@ class RegistryTopic:
         return self._empty_range[1]
 
     def end(self) -> int:
-        """The next offset to be written.
+        """Return the next offset to be written.
 
         Raises:
             BrokerUnavailable: the broker does not answer.

@@ -1,7 +1,7 @@
 """A Kafka topic as a source, on kafka-python.
 
-Rebalance listeners run on the client's IO thread, where a blocking call raises: they only count, and the worker's
-loop does the rest.
+Rebalance listeners run on the client's IO thread, where a blocking call raises. So they only count, and the worker's
+loop acts on the count.
 """
 
 import time
@@ -63,8 +63,8 @@ class KafkaSource:
             bootstrap: HOST:PORT of a broker.
             topic: the votes topic; it must exist.
             group: the consumer group; all workers of one store share it.
-            session_seconds: without a heartbeat for this time Kafka reassigns the partitions.
-            poll_seconds: … and without a poll for this time.
+            session_seconds: Kafka reassigns the partitions after this long without a heartbeat.
+            poll_seconds: Kafka reassigns the partitions after this long without a poll.
 
         Raises:
             BrokerUnavailable: no broker answers, or it has no such topic.
@@ -98,8 +98,8 @@ class KafkaSource:
         """Join the group with the topic's partitions known.
 
         A group leader that learns of partitions after joining joins again. If a poll times out during that join,
-        kafka-python 3.0.12 never finishes it: nothing is read while heartbeats continue. So the partitions are
-        fetched between subscribing and the first poll; before the subscription the client ignores them.
+        kafka-python 3.0.12 never finishes it: nothing is read while heartbeats continue. So the partitions are fetched
+        between subscribing and the first poll; before the subscription the client ignores them.
         """
         self._consumer.subscribe([self._topic], listener=self._rebalances)
         self._consumer.topics()
@@ -124,7 +124,7 @@ class KafkaSource:
             raise BrokerUnavailable(f"{self.name}: the broker did not return its partitions: {error}") from error
 
     def offset_bounds(self, partitions: list[int]) -> Mapping[int, tuple[int, int]]:
-        """Request the first and next offset of each partition.
+        """Request the first and the next offset of each partition from the broker.
 
         Raises:
             BrokerUnavailable: the broker does not answer.
@@ -146,13 +146,13 @@ class KafkaSource:
             self._consumer.seek(TopicPartition(self._topic, number), offset)
 
     def known_ends(self) -> Mapping[int, int]:
-        """Ends of the sought partitions as of the last fetches."""
+        """Return the ends of the partitions that `seek` named, as of the last fetches."""
         assigned = self.assigned_partitions()
         known = ((n, self._consumer.highwater(tp)) for n, tp in self._with_partitions(self._sought) if n in assigned)
         return {number: end for number, end in known if end is not None}
 
     def replaced_partitions(self, read: Mapping[int, tuple[int, int]]) -> list[int]:
-        """The partitions whose log was truncated and written to again, beyond what was read.
+        """Return the partitions whose log was truncated below the records that were read, and written to again.
 
         Fetches each record again with a separate client, so that the group's position does not move.
 
@@ -199,7 +199,7 @@ class KafkaSource:
         return [(number, TopicPartition(self._topic, number)) for number in numbers]
 
     def poll(self, limit: int, seconds: float) -> list[Chunk]:
-        """Return records of the sought partitions.
+        """Return records of the partitions that `seek` named.
 
         Returns an empty list while the broker is away: the client reconnects by itself, twice a second.
 
@@ -233,7 +233,7 @@ class KafkaSource:
         return chunks
 
     def _gap(self, error: OffsetOutOfRangeError | LogTruncationError) -> OffsetGap:
-        """Describe the missing records: the client names at most a partition and an offset."""
+        """Return an error about the missing records: the client names at most a partition and an offset."""
         about = error.divergent_offsets if isinstance(error, LogTruncationError) else error.args[0]
         numbers = sorted({tp.partition for tp in about} & self._sought.keys())
         try:
@@ -246,7 +246,7 @@ class KafkaSource:
         return next(filter(None, gaps), OffsetGap(f"{again}: {error}"))
 
     def _rejoin_if_stuck(self) -> None:
-        """Rejoin the group when a join does not end, which may happen after partitions are added to the topic."""
+        """Rejoin the group if a join does not end, which may happen after partitions are added to the topic."""
         since = self._rebalances.joining_since
         if since is not None and time.monotonic() - since > self._stuck_after:
             self._rebalances.joining_since = None
@@ -265,14 +265,14 @@ class KafkaSource:
             self._consumer.resume(*(assigned & self._consumer.assignment()))
 
     def positions(self) -> Mapping[int, int]:
-        """The next offset of each sought partition."""
+        """Return the next offset of each partition that `seek` named."""
         return {
             number: self._consumer.position(TopicPartition(self._topic, number), timeout_ms=1000)
             for number in self._sought
         }
 
     def report_committed(self, offsets: Mapping[int, int]) -> None:
-        """Commit to the group, for displays of lag; nothing else depends on it."""
+        """Commit offsets to the group, for displays of lag; nothing else depends on these offsets."""
         self._consumer.commit_async(
             {TopicPartition(self._topic, n): OffsetAndMetadata(o, "", -1) for n, o in offsets.items()}
         )
