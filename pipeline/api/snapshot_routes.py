@@ -142,8 +142,8 @@ def _require_one(ids: list[str], prefix: str) -> str:
 def _find_at(connection: Any, text: str) -> PublishedSnapshot:
     try:
         at = parse_iso8601(text)
-    except (ValueError, OverflowError):
-        raise Problem(422, f"query at: expected a date or time in ISO 8601, got {text!r}") from None
+    except ValueError as error:
+        raise Problem(422, f"query at: {error}") from None
     try:
         return snapshots.find(connection, at=at)
     except Usage:

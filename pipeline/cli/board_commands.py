@@ -71,8 +71,8 @@ def _parse_time(text: str | None) -> int | None:
         return None
     try:
         return parse_iso8601(text)
-    except ValueError:
-        raise Usage(f"--at: expected a date or time in ISO 8601, got {text!r}") from None
+    except ValueError as error:
+        raise Usage(f"--at: {error}") from None
 
 
 @app.command()

@@ -4,6 +4,7 @@ vote              the vote event, its canonical form and the id derived from it
 registry_events   the registry events
 decode            bytes → votes or registry events; each record is decoded or rejected with a reason, never an exception
 strict_checks     what a strict reader rejects: duplicate keys, deep nesting, hidden characters
+unread_text       records whose only fault is in text that nobody reads
 vote_batch        votes → numpy columns (VoteBatch)
 pseudonym         a voter's pseudonym and its text
 chunk             undecoded records of one partition, as a source delivers them

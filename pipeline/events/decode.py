@@ -1,25 +1,39 @@
 """Decodes bytes into votes or registry events. Every record becomes an event or a reject with a reason; nothing raises.
 
-Not handled: time limits (`pipeline.scoring.fate`) and repeated ids (`pipeline.stream.deduplication`).
+Not handled: late and future votes (`pipeline.scoring.fate`), repeated ids (`pipeline.stream.deduplication`).
 """
 
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from pipeline.events import registry_events
-from pipeline.events.registry_events import RegistryEvent
-from pipeline.events.strict_checks import MAX_BYTES, MAX_DEPTH, are_all_provably_clean, find_fault, is_provably_clean
-from pipeline.events.vote import SCHEMA, Vote
+from pipeline.events.registry_events import REGISTRY_FIELDS, RegistryEvent
+from pipeline.events.strict_checks import (
+    MAX_BYTES,
+    MAX_DEPTH,
+    are_all_provably_clean,
+    find_fault,
+    is_provably_clean,
+    parse_strictly,
+)
+from pipeline.events.unread_text import keep_fields
+from pipeline.events.vote import SCHEMA, VOTE_FIELDS, Vote, encode_event
 from pipeline.vocabulary.outcomes import OUTCOMES
+from pipeline.vocabulary.time import END_TIME, FIRST_TIME, to_microseconds
+from pipeline.vocabulary.visible_text import visible
 
 # Enough of an unreadable record to recognise its producer; the hash identifies the whole record.
 SAMPLE_BYTES = 200
+# Characters of a wrong value in a message.
+_SHOWN = 160
+# Years that are within the limits of times whatever the offset from UTC.
+_PLAUSIBLE_YEARS = frozenset(range(2001, 2099))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +76,18 @@ def decode_votes(values: Sequence[bytes | None]) -> tuple[list[Vote], list[int],
         try:
             found.append((position, raw, decode(raw)))  # type: ignore[arg-type]  # None raises TypeError, caught below
         except (ValueError, TypeError, RecursionError) as error:
-            wrong[position] = _explain(raw, error)
+            vote = _decode_known_fields(raw, error)
+            if isinstance(vote, Vote):
+                found.append((position, encode_event(vote), vote))
+            else:
+                wrong[position] = vote
     positions, raws, votes = (list(column) for column in zip(*found, strict=True)) if found else ([], [], [])
-    if are_all_provably_clean(raws, votes):
+    if are_all_provably_clean(raws, votes) and _have_plausible_years(votes):
         suspects = [i for i, v in enumerate(votes) if v.schema != SCHEMA or v.model_a == v.model_b]
     else:
         suspects = list(range(len(votes)))
     for i in suspects:
-        if reason := _strict_fault(raws[i], votes[i]) or _invalid_field(votes[i]):
+        if reason := _strict_fault(raws[i], votes[i]) or _invalid_field(raws[i], votes[i]):
             wrong[positions[i]] = reason
     rejects = [_reject(position, values[position], *wrong[position]) for position in sorted(wrong)]
     if not wrong:
@@ -93,9 +111,10 @@ def decode_registry(values: Sequence[bytes | None]) -> tuple[list[RegistryEvent]
     for position, raw in enumerate(values):
         try:
             event = registry_events.decode_event(raw)  # type: ignore[arg-type]  # None raises TypeError, caught below
-            wrong = _too_large(raw or b"") or find_fault(raw or b"")
+            text = raw or b""
+            wrong = _too_large(text) or find_fault(text, REGISTRY_FIELDS) or _bad_time(text, event, "at")
         except (ValueError, TypeError, RecursionError) as error:
-            wrong = _explain(raw, error)
+            wrong = _explain(raw, error, REGISTRY_FIELDS)
         if wrong:
             rejects.append(_reject(position, raw, *wrong))
         else:
@@ -104,19 +123,51 @@ def decode_registry(values: Sequence[bytes | None]) -> tuple[list[RegistryEvent]
     return events, positions, rejects
 
 
+def _decode_known_fields(raw: bytes | None, error: Exception) -> Vote | tuple[str, str]:
+    """Decode a vote that the decoder refused because of text that nobody reads; else return why it was refused."""
+    known = keep_fields(raw, VOTE_FIELDS)
+    if known is None:
+        return _explain(raw, error, VOTE_FIELDS)
+    try:
+        return _votes.decode(known)
+    except (ValueError, RecursionError) as other:
+        return _explain(known, other, VOTE_FIELDS)
+
+
+def _have_plausible_years(votes: Sequence[Vote]) -> bool:
+    """Whether all times are surely within the limits; False means that each must be checked."""
+    years = {vote.cast_at.year for vote in votes}
+    years |= {vote.voter_since.year for vote in votes if vote.voter_since is not None}
+    return years <= _PLAUSIBLE_YEARS
+
+
 def _strict_fault(raw: bytes, vote: Vote) -> tuple[str, str] | None:
     """Return reason and detail of what a strict reader rejects in a decoded vote, or None."""
     if is_provably_clean(raw, vote) and len(raw) <= MAX_BYTES:
         return None
-    return _too_large(raw) or _wrong_schema(raw) or find_fault(raw)
+    return _too_large(raw) or _wrong_schema(raw) or find_fault(raw, VOTE_FIELDS)
 
 
-def _invalid_field(vote: Vote) -> tuple[str, str] | None:
+def _invalid_field(raw: bytes, vote: Vote) -> tuple[str, str] | None:
     if vote.schema != SCHEMA:
         return "unknown_schema", f"expected schema {SCHEMA}, got {vote.schema}"
     if vote.model_a == vote.model_b:
         return "self_battle", f"expected two models, got {vote.model_a!r} against itself"
-    return None
+    return _bad_time(raw, vote, "cast_at") or _bad_time(raw, vote, "voter_since")
+
+
+def _bad_time(raw: bytes, event: Vote | RegistryEvent, field: str) -> tuple[str, str] | None:
+    """Return the fault of a time outside the limits."""
+    time = getattr(event, field)
+    if time is None or FIRST_TIME <= to_microseconds(time) < END_TIME:
+        return None
+    return "bad_time", _expected_time(raw, field)
+
+
+def _expected_time(raw: bytes, field: str) -> str:
+    found = parse_strictly(raw)  # `find_fault` has parsed it before
+    value = found.get(field) if isinstance(found, dict) else None
+    return f"{field}: expected RFC 3339 with an offset, from 2000 to 2099, got {visible(value)[:_SHOWN]}"
 
 
 def _too_large(raw: bytes) -> tuple[str, str] | None:
@@ -136,7 +187,7 @@ def _wrong_schema(raw: bytes) -> tuple[str, str] | None:
     return None
 
 
-def _explain(raw: bytes | None, error: Exception) -> tuple[str, str]:
+def _explain(raw: bytes | None, error: Exception, fields: Container[str]) -> tuple[str, str]:
     """Return reason and detail of a record that the decoder rejected."""
     if raw is None:
         return "empty", "expected a JSON object, got no value"
@@ -149,9 +200,10 @@ def _explain(raw: bytes | None, error: Exception) -> tuple[str, str]:
         raw.decode("utf-8")
     except UnicodeDecodeError as bad:
         return "bad_utf8", f"expected UTF-8, got byte 0x{raw[bad.start]:02x} at {bad.start}"
+    fault = find_fault(raw, fields)
     if not isinstance(error, msgspec.ValidationError):
-        return "malformed", str(error)
-    return find_fault(raw) or _explain_field(raw, str(error))
+        return "malformed", f"{error}; {fault[1]}" if fault and fault[0] == "text" else str(error)
+    return fault or _explain_field(raw, str(error))
 
 
 def _explain_field(raw: bytes, message: str) -> tuple[str, str]:
@@ -160,8 +212,9 @@ def _explain_field(raw: bytes, message: str) -> tuple[str, str]:
     if message.endswith("`$.winner`"):
         winner = json.loads(raw).get("winner")  # `find_fault` used this parser too; a stricter one may fail here
         return "unknown_outcome", f"expected one of {', '.join(OUTCOMES)}, got {str(winner)[:80]!r}"
-    if message.endswith(("`$.cast_at`", "`$.voter_since`")):
-        return "bad_time", message
+    for field in ("cast_at", "voter_since", "at"):
+        if message.endswith(f"`$.{field}`"):
+            return "bad_time", _expected_time(raw, field)
     return "wrong_type", message
 
 

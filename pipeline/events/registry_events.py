@@ -3,7 +3,7 @@
 The state as of a time is computed by `pipeline.registry`.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 
@@ -96,6 +96,9 @@ class BenchmarkResult(Event, frozen=True, tag="benchmark.result", kw_only=True):
 RegistryEvent = (
     Submitted | Released | Renamed | Deprecated | Retracted | SamplingPolicy | BenchmarkClaim | BenchmarkResult
 )
+
+REGISTRY_FIELDS = frozenset({"type"}.union(*(kind.__struct_encode_fields__ for kind in get_args(RegistryEvent))))
+"""The keys of registry events; text of other keys is not read."""
 
 _decoder = msgspec.json.Decoder(RegistryEvent)
 

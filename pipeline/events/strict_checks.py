@@ -12,7 +12,7 @@ advance: a vote with a style is proved clean only if its bytes equal its canonic
 import json
 import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from operator import attrgetter
 
 from pipeline.events.vote import Vote, encode_event
@@ -81,21 +81,38 @@ def are_all_provably_clean(raws: Sequence[bytes], votes: Sequence[Vote]) -> bool
     )
 
 
-def find_fault(raw: bytes) -> tuple[str, str] | None:
+def find_fault(raw: bytes, fields: Container[str]) -> tuple[str, str] | None:
     """Check one JSON text that the decoder accepted, exactly.
+
+    Args:
+        raw: the text of an object.
+        fields: the keys whose content is read. Text of other keys may have any character: it is never used.
 
     Returns:
         (reason, detail) of the first fault, or None.
     """
     try:
-        value = json.loads(raw, object_pairs_hook=_once, parse_constant=_no_constant, parse_float=_finite)
+        value = parse_strictly(raw)
     except DuplicateKey as error:
         return "duplicate_key", str(error)
     except RecursionError:
         return "too_deep", f"expected at most {MAX_DEPTH} levels"
     except ValueError as error:
         return "malformed", str(error)
-    return _walk(value, 1)
+    if not isinstance(value, dict):
+        return _walk(value, 1)
+    known = {key: child for key, child in value.items() if key in fields}
+    return _walk(known, 1) or _too_deep([child for key, child in value.items() if key not in fields], 1)
+
+
+def parse_strictly(raw: bytes) -> object:
+    """Parse JSON without duplicate keys, NaN and infinities.
+
+    Raises:
+        ValueError: it has one, or is no JSON.
+        RecursionError: it is nested very deeply.
+    """
+    return json.loads(raw, object_pairs_hook=_once, parse_constant=_no_constant, parse_float=_finite)
 
 
 def find_hidden_character(text: str) -> str | None:
@@ -145,6 +162,17 @@ def _walk(value: object, depth: int, where: str = "the event") -> tuple[str, str
         wrong_child = _walk(child, depth + 1, place)
         if wrong_child:
             return wrong_child
+    return None
+
+
+def _too_deep(values: Sequence[object], depth: int) -> tuple[str, str] | None:
+    """Check the nesting of values whose text is not read."""
+    if depth > MAX_DEPTH:
+        return "too_deep", f"expected at most {MAX_DEPTH} levels"
+    for value in values:
+        children = list(value.values()) if isinstance(value, dict) else value
+        if isinstance(children, list) and (fault := _too_deep(children, depth + 1)):
+            return fault
     return None
 
 

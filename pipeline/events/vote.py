@@ -35,7 +35,7 @@ class Style(msgspec.Struct, frozen=True, gc=False):
 class Vote(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """One outcome of one battle, as published on the topic (schema 1).
 
-    `cast_at` is RFC 3339 with an offset. Unknown keys are ignored, so producers may add fields.
+    `cast_at` is RFC 3339 with an offset, from 2000 to 2099. Unknown keys are ignored, whatever text they hold.
     """
 
     # Has no default, because defaults are omitted and every record must state its schema.
@@ -54,6 +54,9 @@ class Vote(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
     style_a: Style | None = None
     style_b: Style | None = None
 
+
+VOTE_FIELDS = frozenset(Vote.__struct_fields__)
+"""The keys of a vote; text of other keys is not read."""
 
 _encoder = msgspec.json.Encoder(order="sorted")
 

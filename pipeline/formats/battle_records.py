@@ -20,7 +20,7 @@ from pipeline.ratings import STYLE_FEATURES, encode_battles, encode_groups
 from pipeline.ratings.battle_columns import GROUPS, BattleColumns
 from pipeline.vocabulary.arrays import Int64
 
-PLACEHOLDER_TIME = "1970-01-01T00:00:00Z"
+PLACEHOLDER_TIME = "2000-01-01T00:00:00Z"
 _CHUNK = 20_000
 
 

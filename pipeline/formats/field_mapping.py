@@ -40,7 +40,7 @@ def map_fastchat(record: Record) -> Fields:
     judge = _text(record.get("judge"))
     return {
         "vote_id": _text(record.get("question_id")),
-        "cast_at": to_rfc3339(record.get("tstamp")),
+        "cast_at": to_rfc3339(record.get("tstamp"), "tstamp"),
         "model_a": record.get("model_a"),
         "model_b": record.get("model_b"),
         "winner": _winner(record.get("winner")),
@@ -57,7 +57,7 @@ def map_preference_140k(record: Record) -> Fields:
     metadata = record.get("conv_metadata") or {}
     return {
         "vote_id": _text(record.get("id")),
-        "cast_at": to_rfc3339(record.get("timestamp")),
+        "cast_at": to_rfc3339(record.get("timestamp"), "timestamp"),
         "model_a": record.get("model_a"),
         "model_b": record.get("model_b"),
         "winner": _winner(record.get("winner")),
@@ -141,7 +141,7 @@ def table_mapper(headers: list[str], chosen: Mapping[str, str]) -> Callable[[Rec
         for name in ("vote_id", "voter_id", "language", "category", "prompt_hash", "network"):
             fields[name] = _text(fields[name])
         for name in ("cast_at", "voter_since"):
-            fields[name] = to_rfc3339(fields[name])
+            fields[name] = to_rfc3339(fields[name], by_field[name])
         fields["winner"] = _winner(fields["winner"])
         for name in ("style_a", "style_b"):
             if record.get(name) is not None:

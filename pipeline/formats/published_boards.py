@@ -36,6 +36,9 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
 }
 """Names of our fields in public tables; the first that a table has is used."""
 
+_FIRST_YEAR, _LAST_YEAR = 2000, 2099
+# Above any rating and any number of votes; larger ones are mistakes, and squares of them would overflow.
+_LARGEST = 1e12
 _NEEDED = ("snapshot", "model", "score", "votes")
 # "+5/-4": the distances of the upper and the lower bound from the score.
 _MARGINS = re.compile(r"\+\s*(\d+(?:\.\d+)?)\s*/\s*[-−]\s*(\d+(?:\.\d+)?)")
@@ -140,8 +143,8 @@ def _row(source: str, position: int, cells: Mapping[str, str]) -> _Row:
             value = float(cells[name])
         except ValueError:
             raise bad(name, "a number") from None
-        if not isfinite(value):
-            raise bad(name, "a finite number")
+        if not isfinite(value) or abs(value) > _LARGEST:
+            raise bad(name, f"a number up to {_LARGEST:,.0f}")
         return value
 
     if not cells["model"]:
@@ -150,6 +153,8 @@ def _row(source: str, position: int, cells: Mapping[str, str]) -> _Row:
         day = date.fromisoformat(cells["snapshot"][:10])
     except ValueError:
         raise bad("snapshot", "a day as YYYY-MM-DD") from None
+    if not _FIRST_YEAR <= day.year <= _LAST_YEAR:
+        raise bad("snapshot", f"a day from {_FIRST_YEAR} to {_LAST_YEAR}")
     score, votes = number("score"), number("votes")
     if score != score:
         raise bad("score", "a number")

@@ -6,6 +6,7 @@ JSON Lines, CSV and Parquet are streamed. A JSON array is read into memory.
 from __future__ import annotations
 
 import csv
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import UnknownFormat
-from pipeline.events.strict_checks import find_fault
+from pipeline.events.strict_checks import find_fault, parse_strictly
+from pipeline.events.unread_text import split_array
 from pipeline.events.vote import SCHEMA, derive_vote_id, encode_event
 from pipeline.formats import field_mapping
 
@@ -87,12 +89,16 @@ def _identified(records: Iterable[bytes | dict[str, Any]]) -> Iterator[bytes]:
 
 
 def _json_array(path: Path, mapping: ColumnMapping) -> Iterator[bytes | dict[str, Any]]:
+    whole = path.read_bytes()
     try:
-        rows = msgspec.json.decode(path.read_bytes(), type=list[msgspec.Raw])
+        rows = [bytes(raw) for raw in msgspec.json.decode(whole, type=list[msgspec.Raw])]
     except (ValueError, RecursionError) as error:
-        raise UnknownFormat(f"{path.name}: expected a JSON array of battles: {error}") from None
+        try:
+            rows = list(split_array(whole))
+        except (ValueError, RecursionError):
+            raise UnknownFormat(f"{path.name}: expected a JSON array of battles: {error}") from None
     for raw in rows:
-        yield _map_json(bytes(raw), mapping)
+        yield _map_json(raw, mapping)
 
 
 def _json_lines(path: Path, mapping: ColumnMapping) -> Iterator[bytes | dict[str, Any]]:
@@ -102,20 +108,29 @@ def _json_lines(path: Path, mapping: ColumnMapping) -> Iterator[bytes | dict[str
 
 
 def _map_json(raw: bytes, mapping: ColumnMapping) -> bytes | dict[str, Any]:
-    """Return a battle in our fields. Our own events and whatever is not a battle are passed on unchanged."""
+    """Return a battle in our fields. Our own events and whatever is not a battle are passed on unchanged.
+
+    The decoder checks the text of the fields that are mapped. Other text, such as a conversation, is not read.
+    """
     if b'"schema"' in raw and (b'"vote_id"' in raw or b'"event_id"' in raw):
+        return raw
+    if find_fault(raw, ()):
         return raw
     try:
         record = msgspec.json.decode(raw)
     except (ValueError, RecursionError):
-        return raw
-    if not isinstance(record, dict) or find_fault(raw):
+        record = parse_strictly(raw)
+    if not isinstance(record, dict):
         return raw
     if "schema" in record:
         return record if isinstance(record["schema"], int) else raw
-    if mapping.columns:
-        return _finish(field_mapping.table_mapper(list(record), mapping.columns)(record), mapping)
-    return _finish(_battle_reader(record)(record), mapping)
+    read = field_mapping.table_mapper(list(record), mapping.columns) if mapping.columns else _battle_reader(record)
+    mapped = _finish(read(record), mapping)
+    try:
+        encode_event(mapped)
+    except (UnicodeEncodeError, OverflowError):  # half a surrogate pair, or a number that no field can hold
+        return json.dumps(mapped).encode()  # the decoder says what is wrong with it
+    return mapped
 
 
 def _battle_reader(record: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], dict[str, Any]]:

@@ -3,7 +3,7 @@
 import math
 from datetime import UTC, datetime
 
-from pipeline.vocabulary.time import SECOND, format_rfc3339
+from pipeline.vocabulary.time import END_TIME, FIRST_TIME, SECOND, format_rfc3339, to_microseconds
 
 # Numbers below are seconds (up to the year 5138), then milliseconds up to the same time, then microseconds.
 _SECONDS_BELOW = 1e11
@@ -12,40 +12,63 @@ _MILLISECONDS_BELOW = 1e14
 _MAX_TEXT = 100
 
 
-def to_rfc3339(value: object) -> str | None:
+def to_rfc3339(value: object, column: str = "") -> str | None:
     """Return a time as RFC 3339 text; a time without a zone is in UTC.
 
     Args:
         value: seconds, milliseconds or microseconds since 1970, ISO 8601 text, or a datetime.
+        column: where the value was found.
 
     Returns:
-        RFC 3339 ending in Z, the text of a value that is not a time, or None for an absent value.
+        RFC 3339 ending in Z; None for an absent value; for one that is no time from 2000 to 2099, the value and its
+        column as text, which the decoder rejects and quotes.
     """
     if value is None or value == "" or value != value:  # tables write NaN for an absent value
         return None
-    if isinstance(value, bool):
-        return str(value)
     try:
-        if isinstance(value, int | float):
-            return _from_number(float(value))
-        return _from_datetime(value) if isinstance(value, datetime) else _from_text(str(value))
-    except OverflowError:
-        return f"out of range: {str(value)[:_MAX_TEXT]}"
-    except ValueError:
-        return str(value)[:_MAX_TEXT]
+        time = _microseconds(value)
+    except (OverflowError, ValueError):
+        time = FIRST_TIME - 1
+    return format_rfc3339(time) if FIRST_TIME <= time < END_TIME else _refused(value, column)
 
 
-def _from_number(number: float) -> str:
+def _refused(value: object, column: str) -> str:
+    try:
+        shown = str(value)[:_MAX_TEXT]
+    except ValueError:  # Python prints no integer of more than 4,300 digits
+        shown = "a number of thousands of digits"
+    return f"{shown}{_guess(shown)}" + (f" in column {column}" if column else "")
+
+
+def _guess(shown: str) -> str:
+    """What a number may have been meant as."""
+    if shown.isascii() and shown.isdigit():
+        if FIRST_TIME <= int(shown) // 1000 < END_TIME:
+            return ": nanoseconds?"
+        if len(shown) == len("2024"):
+            return ": a year?"
+    return ""
+
+
+def _microseconds(value: object) -> int:
+    if isinstance(value, bool):
+        raise ValueError(value)
+    if isinstance(value, int | float):
+        return _from_number(float(value))
+    return _from_datetime(value) if isinstance(value, datetime) else _from_text(str(value))
+
+
+def _from_number(number: float) -> int:
     if not math.isfinite(number) or number < 0:
         raise ValueError(number)
     if number >= _MILLISECONDS_BELOW:
         number /= 1e6
     elif number >= _SECONDS_BELOW:
         number /= 1e3
-    return format_rfc3339(round(number * SECOND))
+    return round(number * SECOND)
 
 
-def _from_text(text: str) -> str:
+def _from_text(text: str) -> int:
     try:
         return _from_datetime(datetime.fromisoformat(text.strip()))
     except ValueError:
@@ -55,5 +78,5 @@ def _from_text(text: str) -> str:
     return _from_number(number)
 
 
-def _from_datetime(time: datetime) -> str:
-    return format_rfc3339(time if time.tzinfo else time.replace(tzinfo=UTC))
+def _from_datetime(time: datetime) -> int:
+    return to_microseconds(time if time.tzinfo else time.replace(tzinfo=UTC))

@@ -20,6 +20,7 @@ from pipeline.errors import BrokerUnavailable
 from pipeline.formats import ColumnMapping, is_registry_event, read_records
 from pipeline.settings import Settings
 from pipeline.stream.source.kafka_client import ORIGIN_HEADER, RECONNECT_MS, connect_admin
+from pipeline.vocabulary.visible_text import visible
 
 # Unacknowledged records: enough to keep the broker busy, few enough for memory.
 _IN_FLIGHT = 20_000
@@ -103,13 +104,13 @@ def publish(
     sent = {"votes": 0, "registry": 0}
     waiting: deque[tuple[int, Any]] = deque()
     try:
-        count = len(client.partitions_for(topic))
+        count, name = len(client.partitions_for(topic)), visible(path.name)
         for row, raw in enumerate(read_records(path, mapping)):
             kind = "registry" if is_registry_event(raw) else "votes"
             destination = settings.topic_registry if kind == "registry" else topic
-            key = _key(raw, path.name, row)
+            key = _key(raw, name, row)
             partition = 0 if kind == "registry" else _partition(key, count)
-            headers = _headers(raw, key, path.name, row, kind)
+            headers = _headers(raw, key, name, row, kind)
             future = client.send(destination, value=raw, key=key, headers=headers, partition=partition)
             waiting.append((row, future))
             sent[kind] += 1

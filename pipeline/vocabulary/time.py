@@ -8,6 +8,9 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 """Microseconds of each."""
 
+FIRST_TIME, END_TIME = 946_684_800 * SECOND, 4_102_444_800 * SECOND
+"""Times of votes and registry events are in [2000, 2100) UTC; others are mistakes of units, clocks or placeholders."""
+
 NO_TIME = -(2**63)
 """Marks an absent time in an int64 column of microseconds."""
 
@@ -32,10 +35,15 @@ def format_rfc3339(time: int | datetime, timespec: str = "auto") -> str:
         time: microseconds since 1970, or an aware datetime.
         timespec: as in `datetime.isoformat`; "seconds" drops the fraction.
 
+    A number outside the calendar (years 1 to 9999) is printed as a number: a store of earlier code may have one.
+
     >>> format_rfc3339(1_718_445_600_000_000)
     '2024-06-15T10:00:00Z'
     """
-    utc = time.astimezone(UTC) if isinstance(time, datetime) else from_microseconds(time)
+    try:
+        utc = time.astimezone(UTC) if isinstance(time, datetime) else from_microseconds(time)
+    except OverflowError:
+        return f"{time} µs since 1970"
     return utc.replace(tzinfo=None).isoformat(timespec=timespec) + "Z"
 
 
@@ -43,19 +51,30 @@ def parse_rfc3339(text: str) -> int:
     """Return a time with a zone as microseconds since 1970 UTC.
 
     Raises:
-        ValueError: not a time, or a time without a zone.
+        ValueError: not a time, one without a zone, or one outside the years 1 to 9999 UTC; says which.
     """
-    time = datetime.fromisoformat(text)
+    time = _parse(text)
     if time.tzinfo is None:
-        raise ValueError(f"expected a time with a zone, got {text!r}")
+        raise ValueError(f"expected a time with a zone, such as 2026-03-01T12:00:00Z, got {text!r}")
     return to_microseconds(time)
 
 
 def parse_iso8601(text: str) -> int:
-    """Return a date or time as microseconds since 1970 UTC; without a zone it is in UTC.
+    """Return a date or time up to 2099 as microseconds since 1970 UTC; without a zone it is in UTC.
 
     Raises:
-        ValueError: neither a date nor a time.
+        ValueError: neither a date nor a time, or a later year; says which.
     """
-    time = datetime.fromisoformat(text)
-    return to_microseconds(time if time.tzinfo else time.replace(tzinfo=UTC))
+    time = _parse(text)
+    found = to_microseconds(time if time.tzinfo else time.replace(tzinfo=UTC))
+    if found >= END_TIME:
+        raise ValueError(f"expected a time up to 2099, got {text!r}")
+    return found
+
+
+def _parse(text: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(text)
+        return time if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError(f"expected a date or time in ISO 8601, got {text!r}") from None

@@ -103,7 +103,7 @@ def test_reason_is_not_read_from_the_senders_text():
 @pytest.mark.parametrize("time", ["1" * 400, '"9999-12-31T23:59:59-05:00"', '"0001-01-01T00:00:00+05:00"'])
 def test_a_time_out_of_range_costs_its_own_row_only(time, tmp_path):
     p = tmp_path / "a.jsonl"
-    p.write_text(B % time + B % "1")
+    p.write_text(B % time + B % "1707700514")
     assert decode_votes(list(read_records(p)))[1] == [1]
 
 
@@ -120,8 +120,8 @@ def test_a_time_out_of_range_costs_its_own_row_only(time, tmp_path):
 def test_bad_metadata_costs_its_own_row_only(meta, tmp_path):
     p = tmp_path / "a.jsonl"
     p.write_text(
-        f'{{"evaluation_session_id":"s","id":"i","model_a":"a","model_b":"b","winner":"tie","timestamp":1,"conv_metadata":{meta}}}\n'
-        + B % "1"
+        f'{{"evaluation_session_id":"s","id":"i","model_a":"a","model_b":"b","winner":"tie","timestamp":1707700514,"conv_metadata":{meta}}}\n'
+        + B % "1707700514"
     )
     assert 1 in decode_votes(list(read_records(p)))[1]
 
@@ -137,7 +137,7 @@ def test_nan_tokens_in_parquet_cost_their_own_row_only(tmp_path):
                     "model_a": "a",
                     "model_b": "b",
                     "winner": "tie",
-                    "timestamp": 1,
+                    "timestamp": 1707700514,
                     "conv_metadata": {"sum_assistant_a_tokens": float("nan")},
                 }
             ]

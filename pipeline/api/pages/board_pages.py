@@ -1,6 +1,7 @@
 """Pages about the board, snapshots, and moves between snapshots."""
 
 from collections.abc import Mapping
+from itertools import zip_longest
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -64,7 +65,7 @@ def _add_snapshot_pages(router: APIRouter, reader: StoreReader, templates: PageT
         with reader.connect() as connection:
             found = page_queries.list_snapshots(connection, PAGE_ROWS + 1, key[0] if key else None)
             rows = [summarize_snapshot(reader, connection, one) for one in found]
-        for row, before in zip(rows, [*rows[1:], None], strict=True):
+        for row, before in zip_longest(rows, rows[1:]):
             row["before"] = before["snapshot"] if before else None
         following = encode_cursor(rows[PAGE_ROWS - 1]["sequence"]) if len(rows) > PAGE_ROWS else None
         return templates.page("snapshots", UNTIL_PUBLISHED, rows=rows[:PAGE_ROWS], next=following)

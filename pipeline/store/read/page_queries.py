@@ -14,9 +14,10 @@ from pipeline.store.alerting.alert_queries import format_alert, select_alerts
 from pipeline.store.boards.snapshots import PublishedSnapshot, from_row
 from pipeline.store.db import schema
 from pipeline.store.log import leaf_index
+from pipeline.vocabulary.fates import QUARANTINED
 
 # The newest vote is among the last ones of a partition: they come nearly in order of time.
-_LAST_OFFSETS = 1_000
+_LAST_VOTES = 1_000
 
 
 def change_token(connection: Connection) -> tuple[int, ...]:
@@ -68,16 +69,21 @@ def ids_with_prefix(connection: Connection, prefix: str) -> list[str]:
 
 
 def newest_vote_time(connection: Connection, log_size: int) -> int | None:
-    """Return when the newest vote of the log at a size was cast, microseconds; None for an empty log."""
+    """Return when the newest vote of the log at a size was cast, microseconds; None for a log without counted votes.
+
+    Quarantined votes, which claim a time in the future, are not considered.
+    """
     v = schema.vote.c
-    newest = [
-        connection.scalar(
-            sa.select(sa.func.max(v.cast_at)).where(
-                v.partition_no == part, v.offset < end, v.offset >= end - _LAST_OFFSETS
-            )
+    newest = []
+    for part, end in leaf_index.next_offsets(connection, log_size).items():
+        last = (
+            sa.select(v.cast_at)
+            .where(v.partition_no == part, v.offset < end, v.fate != QUARANTINED)
+            .order_by(v.offset.desc())
+            .limit(_LAST_VOTES)
+            .subquery()
         )
-        for part, end in leaf_index.next_offsets(connection, log_size).items()
-    ]
+        newest.append(connection.scalar(sa.select(sa.func.max(last.c.cast_at))))
     return max((int(time) for time in newest if time is not None), default=None)
 
 

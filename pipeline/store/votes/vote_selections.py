@@ -73,9 +73,13 @@ class VoteSelection:
         """
         try:
             given = json.loads(text) if text.startswith("{") else dict(part.split("=", 1) for part in text.split(","))
-            first, end = (parse_rfc3339(given.pop(name)) for name in ("from", "to"))
+            times = [str(given.pop(name)) for name in ("from", "to")]
         except (ValueError, KeyError, TypeError, AttributeError):
             raise Usage(f"votes: expected from=TIME,to=TIME and any of {', '.join(_FILTERS)}, got {text!r}") from None
+        try:
+            first, end = map(parse_rfc3339, times)
+        except ValueError as error:
+            raise Usage(f"votes: from and to: {error}") from None
         unknown = sorted(given.keys() - set(_FILTERS))
         if unknown:
             raise Usage(f"votes: expected filters among {', '.join(_FILTERS)}, got {unknown[0]!r}")

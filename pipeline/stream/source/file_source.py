@@ -10,6 +10,7 @@ import numpy as np
 from pipeline.errors import Unavailable
 from pipeline.events.chunk import Chunk
 from pipeline.formats import ColumnMapping, read_records
+from pipeline.vocabulary.visible_text import visible
 
 # Long enough to distinguish two exports by content, short enough that a file of any useful size keeps its name
 # when records are appended.
@@ -33,7 +34,7 @@ class FileSource:
         self._next = 0
         with path.open("rb") as file:
             head = file.read(_IDENTITY_BYTES)
-        self.name = f"file:{hashlib.sha256(head).hexdigest()}:{path.name}"
+        self.name = f"file:{hashlib.sha256(head).hexdigest()}:{visible(path.name)}"
 
     def generation(self) -> int:
         """Always the same number: the assignment of a file never changes."""

@@ -76,7 +76,7 @@ BAD = [
     ("malformed", ending(',"z":NaN'), "invalid character"),
     ("malformed", ending(',"z":[Infinity]'), "invalid character"),
     ("malformed", ending(',"z":-Infinity'), "malformed"),
-    ("malformed", ending(',"category":"\\ud800"'), "truncated"),
+    ("malformed", ending(',"category":"\\ud800"'), "U+D800 in 'category'"),
     ("malformed", ending(',"z":' + "1" * 5000), "4300 digits"),
     ("bad_utf8", event().replace(b"ant", b"\xff"), "byte 0xff at 79"),
     ("bad_utf8", ending("").decode().encode("utf-16"), "byte 0xff at 0"),
@@ -102,11 +102,16 @@ BAD = [
     ("unknown_outcome", event(winner="model_c"), "expected one of model_a, model_b, tie, both_bad, got 'model_c'"),
     ("unknown_outcome", event(winner=""), "got ''"),
     ("unknown_outcome", event(winner=None), "got 'None'"),
-    ("bad_time", event(cast_at="2024-07-01T12:00:00"), "timezone"),
-    ("bad_time", event(cast_at="yesterday"), "RFC3339"),
-    ("bad_time", event(cast_at=1719835200), "$.cast_at"),
-    ("bad_time", event(cast_at="2024-02-30T00:00:00Z"), "$.cast_at"),
-    ("bad_time", event(voter_since="2024-07-01T12:00:00"), "$.voter_since"),
+    ("bad_time", event(cast_at="2024-07-01T12:00:00"), "cast_at: expected RFC 3339 with an offset"),
+    ("bad_time", event(cast_at="yesterday"), "got yesterday"),
+    ("bad_time", event(cast_at=1719835200), "got 1719835200"),
+    ("bad_time", event(cast_at="2024-02-30T00:00:00Z"), "got 2024-02-30T00:00:00Z"),
+    ("bad_time", event(cast_at="0001-01-01T00:00:00+14:00"), "got 0001-01-01T00:00:00+14:00"),
+    ("bad_time", event(cast_at="1999-12-31T23:59:59Z"), "from 2000 to 2099"),
+    ("bad_time", event(cast_at="2099-12-31T23:59:59-00:01"), "from 2000 to 2099"),
+    ("bad_time", event(cast_at="9999-12-31T23:59:59-14:00"), "got 9999-12-31T23:59:59-14:00"),
+    ("bad_time", event(voter_since="2024-07-01T12:00:00"), "voter_since: expected RFC 3339"),
+    ("bad_time", event(voter_since="1970-01-01T00:00:00Z"), "got 1970-01-01T00:00:00Z"),
     ("wrong_type", b"[]", "Expected `object`, got `array`"),
     ("wrong_type", b"1", "Expected `object`, got `int`"),
     ("wrong_type", event(schema="1"), "$.schema"),
@@ -126,8 +131,8 @@ BAD = [
     ("text", event(language="a\x7f"), "U+007F"),
     ("text", event(network="a\u2028"), "U+2028"),
     ("text", event(model_b="e\u0301"), "normal form C"),
-    ("text", event(new={"inner": ["\u2066"]}), "U+2066"),
-    ("text", event(**{"ke\u200dy": 1}), "U+200D"),
+    ("text", event(network="\u2066"), "U+2066"),
+    ("text", event(model_a="ke\u200dy"), "U+200D"),
 ]
 
 
@@ -135,8 +140,7 @@ def votes_of(*records_: dict[str, object]) -> list[Vote]:
     return [msgspec.convert(record, Vote) for record in records_]
 
 
-# Up to 2106 a double of seconds is exact to the microsecond.
-times = st.datetimes(datetime(1970, 1, 1), datetime(2106, 1, 1), timezones=st.just(UTC))
+times = st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 31, 23, 59), timezones=st.just(UTC))
 
 
 def validator(name: str) -> Draft202012Validator:

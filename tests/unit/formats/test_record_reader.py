@@ -106,7 +106,15 @@ def test_an_unknown_outcome_is_passed_on_and_rejected_with_its_row(tmp_path: Pat
 
 def test_a_record_that_cannot_be_mapped_keeps_its_row(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
-    lines = [json.dumps(BATTLE), "{broken", "", "[1]", "7", json.dumps({"question_id": "x", "tstamp": 1}), "\xff"]
+    lines = [
+        json.dumps(BATTLE),
+        "{broken",
+        "",
+        "[1]",
+        "7",
+        json.dumps({"question_id": "x"}),
+        "\xff",
+    ]
     path.write_bytes("\n".join([*lines, json.dumps(BATTLE)]).encode("latin-1"))
     _, positions, rejects = decoded(path)
     assert positions == [0, 7]
@@ -125,7 +133,7 @@ def test_a_missing_time_is_missing_and_a_wrong_one_is_shown(tmp_path: Path) -> N
     path = jsonl(tmp_path / "a.jsonl", [absent, {**BATTLE, "tstamp": "soon"}, {**BATTLE, "tstamp": True}])
     _, _, rejects = decoded(path)
     assert [r.reason for r in rejects] == ["missing_field", "bad_time", "bad_time"]
-    assert b'"cast_at": "soon"' in rejects[1].sample
+    assert rejects[1].detail.endswith("got soon in column tstamp")
 
 
 # -- the 140k schema --------------------------------------------------------------------------
@@ -200,9 +208,9 @@ def test_a_column_map_names_columns_and_spellings(tmp_path: Path) -> None:
     path = table(
         tmp_path / "a.csv",
         ["id", "left", "model_b", "worker", "winner", "cast_at"],
-        ["1", "ant", "bee", "w1", "left", "1"],
-        ["2", "ant", "bee", "w1", "right", "2"],
-        ["3", "ant", "bee", "w1", "nobody", "3"],
+        ["1", "ant", "bee", "w1", "left", "1707700511"],
+        ["2", "ant", "bee", "w1", "right", "1707700512"],
+        ["3", "ant", "bee", "w1", "nobody", "1707700513"],
     )
     mapping = ColumnMapping.parse("model_a = left,vote_id=", "left=model_a, right=model_b")
     good, positions, rejects = decoded(path, mapping)
@@ -214,14 +222,16 @@ def test_a_column_map_names_columns_and_spellings(tmp_path: Path) -> None:
 
 
 def test_a_column_map_applies_to_json(tmp_path: Path) -> None:
-    path = jsonl(tmp_path / "a.jsonl", [{"x": "ant", "y": "bee", "winner": "L", "time": 1, "judge": "w"}])
+    path = jsonl(tmp_path / "a.jsonl", [{"x": "ant", "y": "bee", "winner": "L", "time": 1707700514, "judge": "w"}])
     (vote,) = votes(path, ColumnMapping.parse("model_a=x,model_b=y", "L=model_a"))
     assert (vote.model_a, vote.model_b, vote.winner, vote.voter_id) == ("ant", "bee", "model_a", "w")
 
 
 def test_a_cell_of_bad_utf_8_keeps_its_bytes_visible(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    path.write_bytes(b"\xef\xbb\xbfmodel_a,model_b,winner,time\nant\xff,bee,tie,1\nant,bee,ti\xe9,1\n")
+    path.write_bytes(
+        b"\xef\xbb\xbfmodel_a,model_b,winner,time\nant\xff,bee,tie,1707700514\nant,bee,ti\xe9,1707700514\n"
+    )
     good, positions, rejects = decoded(path)
     assert (good[0].model_a, positions) == ("ant\\xff", [0])
     assert (rejects[0].position, rejects[0].reason) == (1, "unknown_outcome")
@@ -231,8 +241,8 @@ def test_a_short_row_is_rejected_and_a_long_one_is_not_shifted(tmp_path: Path) -
     path = table(
         tmp_path / "a.csv",
         ["model_a", "model_b", "time", "winner"],
-        ["ant", "bee", "1"],
-        ["ant", "bee", "1", "tie", "more", "more"],
+        ["ant", "bee", "1707700514"],
+        ["ant", "bee", "1707700514", "tie", "more", "more"],
     )
     good, positions, rejects = decoded(path)
     assert (good[0].winner, positions) == ("tie", [1])
@@ -383,7 +393,14 @@ def test_a_column_map_that_fits_nothing_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (0, "1970-01-01T00:00:00Z"),
+        (0, "0"),
+        (946684800, "2000-01-01T00:00:00Z"),
+        (4102444799, "2099-12-31T23:59:59Z"),
+        (4102444800, "4102444800"),
+        (1715000000123456789, "1715000000123456789: nanoseconds?"),
+        ("2024", "2024: a year?"),
+        ("9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59-14:00"),
+        ("06/05/2024 12:53", "06/05/2024 12:53"),
         (1707700514.3167, "2024-02-12T01:15:14.316700Z"),
         (1707700514316, "2024-02-12T01:15:14.316000Z"),
         (1707700514316701, "2024-02-12T01:15:14.316701Z"),
@@ -406,7 +423,11 @@ def test_every_way_of_writing_a_time_is_read_and_a_naive_one_is_utc(value: objec
     assert to_rfc3339(value) == text
 
 
-@given(st.datetimes(datetime(1971, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)))
+def test_a_number_of_thousands_of_digits_is_no_time() -> None:
+    assert to_rfc3339(10**5000, "tstamp") == "a number of thousands of digits in column tstamp"
+
+
+@given(st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 31), timezones=st.just(UTC)))
 def test_text_numbers_and_datetimes_mean_the_same_instant(time: datetime) -> None:
     micros = (time - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1e6
     expected = time.replace(tzinfo=None).isoformat() + "Z"
