@@ -34,7 +34,7 @@ _TextParam = Annotated[str | None, Query(max_length=300, pattern=TEXT_PATTERN)]
 
 
 def routes(reader: StoreReader) -> APIRouter:
-    """The routes, in the order in which OpenAPI lists them."""
+    """Return the routes, in the order in which OpenAPI lists them."""
     router = APIRouter(tags=["alerts"])
 
     # Many parameters, because OpenAPI describes a filter only if it is one.
@@ -83,11 +83,11 @@ def routes(reader: StoreReader) -> APIRouter:
 
 
 def exclusion_document(row: dict[str, Any]) -> dict[str, Any]:
-    """An entry of the list of exclusions, as `ExclusionDocument`."""
+    """Return an entry of the list of exclusions, as `ExclusionDocument`."""
     texts = {name: row[name] for name in ("action", "kind", "target", "reason", "name")}
     return {"number": row["exclusion_no"], **texts, "at": format_rfc3339(row["at"]), "alert": row["alert_id"]}
 
 
 def _table_row(alert: dict[str, Any]) -> dict[str, Any]:
-    """An alert with the same columns as every other one."""
+    """Return an alert as a row, with the same columns for every alert."""
     return {name: alert[name] for name in _FIELDS} | {name: alert.get(name) for name in _POSITION}

@@ -1,7 +1,7 @@
 """The application: routes, error handlers, middleware.
 
-Laws: every response has the security headers; any site may read the API, and none can change anything through it;
-pages load nothing from other hosts.
+Laws: every response has the security headers; any site may read the API, and no other site can change anything through
+it; pages load nothing from other hosts.
 """
 
 from collections.abc import AsyncIterator
@@ -39,7 +39,7 @@ _THREADS = 6
 
 
 def create_app(store: Store) -> FastAPI:
-    """The API and the pages over an open store, which the caller closes."""
+    """Return the application with the API and the pages of an open store, which the caller closes."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -15,8 +15,8 @@ _MAX_FILES = 4
 class BundleFiles:
     """The last few bundles as files, which are deleted when the process ends; one bundle is written at a time.
 
-    It keeps them in a plain dictionary, which is read without a lock: a request for an existing bundle must not
-    wait while another one is written.
+    The files are in a plain dictionary, which is read without a lock: a request for an existing bundle must not wait
+    while another bundle is written.
     """
 
     def __init__(self, store: Store) -> None:
@@ -26,7 +26,7 @@ class BundleFiles:
         self._lock = threading.Lock()
 
     def get(self, snapshot: str) -> Path:
-        """The bundle of a snapshot, written anew if a witness has signed since.
+        """Return the file of a snapshot's bundle, written anew if a witness has signed since.
 
         Raises:
             Usage: there is no such snapshot.

@@ -12,11 +12,11 @@ PERIOD = 1.0
 class ChangeToken:
     """Reads the token at most once in `PERIOD` seconds; concurrent requests share one read.
 
-    Not cachetools: its decorators do not share one asynchronous computation.
+    The decorators of cachetools would not share one asynchronous computation.
 
     Args:
         read: reads numbers from the store, some of which grow with every change.
-        clock: seconds; monotonic.
+        clock: returns seconds; monotonic.
     """
 
     def __init__(self, read: Callable[[], Awaitable[Any]], clock: Callable[[], float] = time.monotonic) -> None:
@@ -27,7 +27,7 @@ class ChangeToken:
         self._reading: asyncio.Task[Any] | None = None
 
     async def current(self) -> Any:
-        """The token; read from the store if the last read is older than `PERIOD`."""
+        """Return the token; read it from the store if the last read is older than `PERIOD`."""
         if self._clock() < self._due:
             return self._token
         if self._reading is None:
@@ -35,7 +35,7 @@ class ChangeToken:
         return await asyncio.shield(self._reading)
 
     def expire(self) -> None:
-        """Read the token at the next request, because this process has just changed the store."""
+        """Make the next request read the token, because this process has just changed the store."""
         self._due = float("-inf")
 
     async def _refresh(self) -> Any:

@@ -1,6 +1,6 @@
 """Draws charts on the server: Vega-Lite to SVG.
 
-Law: the same rows give the same bytes. An SVG has no script, and pages show it by <img>, where browsers run none.
+Law: the same rows give the same bytes. An SVG has no script, and pages show it by <img>, where browsers run no scripts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,12 @@ Row = Mapping[str, Any]
 
 
 def rating(defended: Sequence[Row], raw: Sequence[Row], width: int = WIDE) -> bytes:
-    """A model's history (`HistoryPointDocument`): defended rating with its interval, raw as a dashed line."""
+    """Return a chart of a model's history: defended rating with its interval, raw rating as a dashed line.
+
+    Args:
+        defended, raw: rows of `HistoryPointDocument`.
+        width: width in pixels.
+    """
     values = [_point(row, "defended") for row in defended]
     values += [_point(row, "raw") | {"lower": None, "upper": None} for row in raw]
     time = _time(width)
@@ -46,7 +51,7 @@ def rating(defended: Sequence[Row], raw: Sequence[Row], width: int = WIDE) -> by
 
 
 def share(rows: Sequence[Row], width: int = WIDE) -> bytes:
-    """A model's share of the battles over time."""
+    """Return a chart of a model's share of the battles over time."""
     layers = [
         {"mark": {"type": "line", "color": _BLUE, "strokeWidth": 2.5, "point": {"color": _DEEP, "size": 45}},
          "encoding": {"x": _time(width), "y": {"field": "share", "type": "quantitative", "title": "share of battles",

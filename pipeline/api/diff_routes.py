@@ -20,7 +20,7 @@ _FIGURES = ("rank", "rating", "lower", "upper", "votes")
 
 
 def routes(reader: StoreReader) -> APIRouter:
-    """The route."""
+    """Return the route."""
     router = APIRouter(tags=["moves"])
 
     @router.get("/diff/{pair}", response_model=DiffDocument, responses=TABLE_RESPONSES)
@@ -38,11 +38,11 @@ def routes(reader: StoreReader) -> APIRouter:
 
 
 def find_diff(reader: StoreReader, connection: Connection, first: str, second: str, view: str) -> BoardDiff:
-    """Compare two snapshots, given by their digests.
+    """Return the comparison of two snapshots, given by their digests.
 
     Raises:
         Problem: 404; there is no such snapshot, or it has no such view.
-        Usage: the second one is not newer than the first.
+        Usage: the second snapshot is not newer than the first.
     """
     before, after = (reader.snapshot(connection, one) for one in (first, second))
     for one in (before, after):
@@ -51,7 +51,7 @@ def find_diff(reader: StoreReader, connection: Connection, first: str, second: s
 
 
 def diff_document(reader: StoreReader, connection: Connection, found: BoardDiff) -> dict[str, Any]:
-    """A comparison, as `DiffDocument`."""
+    """Return a comparison as `DiffDocument`."""
     return {
         "before": summarize_snapshot(reader, connection, found.before),
         "after": summarize_snapshot(reader, connection, found.after),
@@ -82,6 +82,6 @@ def _move_document(move: ModelMove) -> dict[str, Any]:
 
 
 def _table_row(row: dict[str, Any]) -> dict[str, Any]:
-    """A move with the same columns as every other one."""
+    """Return a move as a row, with the same columns for every move."""
     flat = {name: value for name, value in row.items() if name not in {"before", "after"}}
     return flat | {f"{side}_{name}": (row[side] or {}).get(name) for side in ("before", "after") for name in _FIGURES}

@@ -40,12 +40,12 @@ class Problem(Exception):
 
 
 def not_found(expected: str, got: str) -> Problem:
-    """A 404 that says what was expected and what was found."""
+    """Return a 404 problem that says what was expected and what was found."""
     return Problem(404, f"expected {expected}, got {got[:200]!r}")
 
 
 def add_error_handlers(app: FastAPI, render_page: PageRenderer) -> None:
-    """Install handlers for every exception; `render_page` makes the page of a problem document."""
+    """Install handlers for every exception. `render_page` makes the page of a problem document."""
 
     def respond(request: Request, problem: Problem) -> Response:
         document = {

@@ -37,7 +37,7 @@ TilePath = Annotated[str, Path(pattern=r"^tile/[0-9]{1,2}(/x[0-9]{3}){0,6}/[0-9]
 
 
 def routes(reader: StoreReader) -> APIRouter:
-    """The routes, in the order in which OpenAPI lists them."""
+    """Return the routes, in the order in which OpenAPI lists them."""
     router = APIRouter(tags=["ledger"])
     _add_snapshot_log_routes(router, reader.store)
     _add_vote_log_routes(router, reader.store)
@@ -103,7 +103,7 @@ def _add_vote_log_routes(router: APIRouter, store: Store) -> None:
 
 
 def _add_tile_routes(router: APIRouter, store: Store) -> None:
-    """The layout of a log in C2SP tlog-tiles: `checkpoint` and `tile/…` below one prefix."""
+    """Add the routes of C2SP tlog-tiles: `checkpoint` and `tile/…` below one prefix for each log."""
 
     @router.get("/log/{log}/checkpoint", response_class=Response, responses=media_types("text/plain"))
     def log_checkpoint(log: LogName) -> Response:

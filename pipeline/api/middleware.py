@@ -33,7 +33,7 @@ class BodyLimit:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count the bytes of the body."""
+        """Pass a request on; refuse it as soon as its body exceeds the limit."""
         received = 0
 
         async def counting_receive() -> Message:
@@ -48,13 +48,13 @@ class BodyLimit:
 
 
 class ResponseHeaders:
-    """Adds the security headers to every response, and the cross-origin headers to those of the API."""
+    """Adds the security headers to every response, and the cross-origin headers to responses of the API."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Add them."""
+        """Add the headers to the response."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -28,7 +28,7 @@ _FIGURES = ("rank", "rating", "lower", "upper", "votes")
 
 
 def routes(reader: StoreReader) -> APIRouter:
-    """The routes, in the order in which OpenAPI lists them."""
+    """Return the routes, in the order in which OpenAPI lists them."""
     router = APIRouter(tags=["models"])
 
     @router.get("/models", response_model=ModelListDocument, responses=TABLE_RESPONSES)
@@ -75,6 +75,6 @@ def routes(reader: StoreReader) -> APIRouter:
 
 
 def _table_row(model: dict[str, Any]) -> dict[str, Any]:
-    """A model with the same columns as every other one."""
+    """Return a model as a row, with the same columns for every model."""
     flat = {name: value for name, value in model.items() if name not in VIEWS}
     return flat | {f"{view}_{name}": (model[view] or {}).get(name) for view in VIEWS for name in _FIGURES}

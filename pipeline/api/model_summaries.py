@@ -29,7 +29,7 @@ _Rows = dict[str, dict[str, dict[str, Any]]]
 
 
 def list_models(connection: Connection) -> list[dict[str, Any]]:
-    """Every model that a vote or the registry names, as `ModelDocument`, by name."""
+    """Return every model that a vote or the registry names, as `ModelDocument`, by name."""
     state = _registry_state(connection)
     newest = snapshots.latest(connection)
     voted_on = {state.first_name(name) for name in dictionary.model_names(connection).values()}
@@ -38,10 +38,10 @@ def list_models(connection: Connection) -> list[dict[str, Any]]:
 
 
 def find_model(connection: Connection, name: str) -> dict[str, Any]:
-    """A model by any of its names, as `ModelDocument`.
+    """Return a model, found by any of its names, as `ModelDocument`.
 
     Raises:
-        Problem: 404; no vote and no registry event names it.
+        Problem: 404; no vote and no registry event has this name.
     """
     state = _registry_state(connection)
     key = state.first_name(name)
@@ -52,7 +52,7 @@ def find_model(connection: Connection, name: str) -> dict[str, Any]:
 
 
 def model_history(reader: StoreReader, connection: Connection, model: str, view: str) -> list[dict[str, Any]]:
-    """A model in every snapshot, as `HistoryPointDocument`, oldest first."""
+    """Return a model in every snapshot, as `HistoryPointDocument`, oldest first."""
     return [
         {
             "sequence": row["sequence"],

@@ -4,7 +4,7 @@ from pipeline.jobs.refresh.board_diff import STEPS, ModelMove
 
 
 def move_reason(move: ModelMove) -> str:
-    """Explain a move in one or two sentences."""
+    """Return one or two sentences that explain a move."""
     if move.before is None:
         return f"New on the board, at place {move.after['rank']}." if move.after else ""
     if move.after is None:
@@ -37,7 +37,7 @@ def _signed(points: float | None) -> str:
 
 
 def _neighbours(move: ModelMove) -> list[str]:
-    """Name the models that it passed and those that passed it, the nearest three of each."""
+    """Return texts that name the models passed and those that passed this model, the nearest three of each."""
     sentences = []
     for verb, models in (("Passed", move.passed), ("Was passed by", move.passed_by)):
         if models:

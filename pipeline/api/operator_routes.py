@@ -33,7 +33,7 @@ _BEARER = HTTPBearer(auto_error=False, description="A token made by `integrity t
 
 
 def routes(reader: StoreReader, changes: ChangeToken) -> APIRouter:
-    """The routes, in the order in which OpenAPI lists them."""
+    """Return the routes, in the order in which OpenAPI lists them."""
     router = APIRouter(tags=["operators"], responses=TOKEN_RESPONSES)
 
     def require_scope(scope: str) -> Any:

@@ -1,7 +1,7 @@
 """The parameters of requests: limits, cursors, ids, formats.
 
-Laws: a cursor is opaque and names the last row of a page; an invalid one is refused. A page has at most MAX_ROWS rows.
-Text with control characters is refused, because no database can store NUL.
+Laws: a cursor is opaque and names the last row of a page; an invalid cursor is refused. A page has at most MAX_ROWS
+rows. Text with control characters is refused, because no database can store NUL.
 """
 
 import base64
@@ -47,10 +47,10 @@ ProviderParam = Annotated[
 async def reject_unknown_params(request: Request) -> None:
     """Reject unknown and repeated query parameters.
 
-    A misspelt parameter must not silently give the default, and unknown ones must not flood the response cache.
+    A misspelt parameter must not silently give the default, and unknown parameters must not flood the response cache.
 
     Raises:
-        Problem: 422; names the parameter and the known ones.
+        Problem: 422; names the parameter and the known parameters.
     """
     known = [one.alias for one in request.scope["route"].dependant.query_params]
     given = [name for name, _ in request.query_params.multi_items()]
@@ -62,7 +62,7 @@ async def reject_unknown_params(request: Request) -> None:
 
 
 def format_from_accept(accept: str) -> TableFormat:
-    """The first table format that an Accept header names; JSON if it names none."""
+    """Return the first table format that an Accept header names; JSON if it names none."""
     for part in accept.split(","):
         kind = part.split(";")[0].strip().lower()
         if kind in _MEDIA_TYPES:
@@ -71,15 +71,15 @@ def format_from_accept(accept: str) -> TableFormat:
 
 
 def encode_cursor(*key: Any) -> str:
-    """Encode the key of a page's last row as a cursor."""
+    """Return the key of a page's last row as a cursor."""
     return base64.urlsafe_b64encode(json.dumps(key, separators=(",", ":")).encode()).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str | None, *kinds: type) -> tuple[Any, ...] | None:
-    """Decode a cursor to its key; None for None.
+    """Return the key that a cursor encodes; None for None.
 
     Raises:
-        Problem: 422; it is not a cursor with values of these types.
+        Problem: 422; not a cursor with values of these types.
     """
     if cursor is None:
         return None

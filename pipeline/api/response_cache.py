@@ -1,8 +1,8 @@
 """Caches responses to GET and HEAD in memory.
 
 1. `cache-control: immutable`, or `x-cache-until: forever` (read by this middleware alone): cached while there is room.
-2. Other responses that may be cached (`no-cache`): cached until the change token of the store changes, or, with
-   `x-cache-until: published`, the part of it that a publication changes.
+2. Other responses that may be cached (`no-cache`): cached until the change token of the store changes. With
+`x-cache-until: published`, until the part of the token changes that a publication changes.
 3. `no-store`, errors, and responses above 4 MiB are never cached.
 4. Concurrent requests for one key share one computation.
 5. A cached response has an ETag and is compressed once.
@@ -37,13 +37,13 @@ Header = tuple[bytes, bytes]
 
 @dataclass(frozen=True, slots=True)
 class CachedResponse:
-    """A response and what it depends on.
+    """A response, and when it is valid.
 
     Attributes:
-        headers: all but content-length and content-encoding.
-        body: not compressed.
-        packed: gzip; None if it saves too little.
-        token: the change token for which it is valid; None: always valid.
+        headers: all headers but content-length and content-encoding.
+        body: the body, not compressed.
+        packed: the body as gzip; None if that saves too little.
+        token: the change token for which the response is valid; None: always valid.
         published: whether only the part of the token that a publication changes is compared.
     """
 
@@ -57,7 +57,7 @@ class CachedResponse:
 
     @property
     def size(self) -> int:
-        """Bytes it takes."""
+        """Bytes of memory that the response takes."""
         return len(self.body) + len(self.packed or b"") + 1_000
 
 
@@ -65,8 +65,8 @@ class ResponseCache:
     """ASGI middleware that caches responses to GET and HEAD.
 
     Args:
-        budget: bytes.
-        published: the part of a token that a publication changes.
+        budget: largest size of all cached responses, bytes.
+        published: returns the part of a token that a publication changes.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class ResponseCache:
         return response.token is None or response.token == await self._current(response.published)
 
     async def _shared(self, key: Key, scope: Scope, receive: Receive, send: Send) -> CachedResponse | None:
-        """The response of a running computation or of a new one; None if it is not cacheable and has been sent."""
+        """Return the response of a running computation or of a new one; None if it was sent and is not cacheable."""
         if scope["path"] in self._uncacheable:
             return await self._computed(key, scope, receive, send)
         if (computing := self._computing.get(key)) is not None and (response := await computing) is not None:
@@ -133,7 +133,7 @@ class ResponseCache:
         return response
 
     async def _current(self, published: bool = False) -> Any:
-        """The token, or one that equals no other while the store is down: then only immutable responses are valid."""
+        """Return the token; while the store is down, one that equals no other: only immutable responses stay valid."""
         try:
             token = await self._token.current()
             return self._published(token) if published else token
@@ -142,7 +142,7 @@ class ResponseCache:
 
 
 class _Recorder:
-    """Records a response that may be cached; passes any other through."""
+    """Records a response that may be cached; passes any other response through."""
 
     def __init__(self, send: Send, bodiless: bool) -> None:
         self._send = send
@@ -184,7 +184,7 @@ class _Recorder:
         await self._send(self._start)
 
     def response(self, token: Any, published: Any) -> CachedResponse | None:
-        """What was recorded, None if it was passed through; valid for this token, or this published part of it."""
+        """Return the recorded response, valid for this token (or its published part); None if it was passed through."""
         if self._through or self._start is None:
             return None
         body = b"".join(self._chunks)

@@ -39,7 +39,7 @@ _FIGURES = ("rank", "rating", "lower", "upper", "rank_best", "rank_worst", "vote
 
 
 def routes(reader: StoreReader) -> APIRouter:
-    """The routes, in the order in which OpenAPI lists them."""
+    """Return the routes, in the order in which OpenAPI lists them."""
     router = APIRouter(tags=["snapshots"])
     _add_snapshot_routes(router, reader)
     _add_board_routes(router, reader)
@@ -117,14 +117,14 @@ def _add_board_routes(router: APIRouter, reader: StoreReader) -> None:
 
 
 def _table_row(standing: dict[str, Any]) -> dict[str, Any]:
-    """A standing with the same columns as every other one."""
+    """Return a standing as a row, with the same columns for every standing."""
     return {"model": standing["model"]} | {
         f"{view}_{name}": standing[view][name] if standing[view] else None for view in VIEWS for name in _FIGURES
     }
 
 
 def _page(rows: list[dict[str, Any]], cursor: str | None, limit: int) -> dict[str, Any]:
-    """A page of a snapshot's rows; these never change, so the cursor is the number of rows before the page."""
+    """Return a page of a snapshot's rows, which never change: so the cursor is the number of rows before the page."""
     key = decode_cursor(cursor, int)
     start = max(0, key[0]) if key else 0
     end = start + limit

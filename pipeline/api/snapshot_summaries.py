@@ -14,7 +14,7 @@ _ORDER: tuple[View, ...] = ("defended", "raw", "style")
 
 
 def summarize_snapshot(reader: StoreReader, connection: Connection, snapshot: PublishedSnapshot) -> dict[str, Any]:
-    """A snapshot without its body, as `SnapshotDocument`."""
+    """Return a snapshot without its body, as `SnapshotDocument`."""
     body = snapshot.body
     return {
         "snapshot": snapshot.snapshot_id,
@@ -28,7 +28,7 @@ def summarize_snapshot(reader: StoreReader, connection: Connection, snapshot: Pu
 
 
 def join_views(rows: Mapping[View, list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Views side by side, as `StandingDocument`, in the order of the defended view; models without it are last."""
+    """Return views side by side, as `StandingDocument`, ordered as the defended view; models without it are last."""
     by_model = {view: {row["model"]: row for row in of_view} for view, of_view in rows.items()}
     order = list(dict.fromkeys(row["model"] for view in _ORDER for row in rows.get(view, [])))
     return [{"model": model, **{view: by_model.get(view, {}).get(model) for view in VIEWS}} for model in order]

@@ -15,7 +15,7 @@ _PARTITION = {"source": "source", "partition": "number", "next_offset": "next_of
 
 
 def routes(reader: StoreReader) -> APIRouter:
-    """The route."""
+    """Return the route."""
     router = APIRouter(tags=["status"])
 
     @router.get("/status", response_model=StatusDocument)

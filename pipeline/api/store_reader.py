@@ -25,7 +25,7 @@ _CACHED_SIZES = 10_000
 
 @dataclass
 class StoreReader:
-    """Reads an open store; shared by all routes and threads."""
+    """Reads an open store. All routes and threads share one reader."""
 
     store: Store
     _facts: tuple[object, dict[str, dict[str, Any]]] = (None, {})
@@ -35,15 +35,15 @@ class StoreReader:
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
-        """A connection in one read transaction."""
+        """Open a connection for one read transaction."""
         with self.store.read() as connection:
             yield connection
 
     def snapshot(self, connection: Connection, snapshot_id: str) -> PublishedSnapshot:
-        """A published snapshot.
+        """Return a published snapshot.
 
         Raises:
-            Problem: 404.
+            Problem: 404; there is no such snapshot.
         """
         found = page_queries.find_snapshot(connection, snapshot_id)
         if found is None:
@@ -51,7 +51,7 @@ class StoreReader:
         return found
 
     def latest(self, connection: Connection) -> PublishedSnapshot:
-        """The newest published snapshot.
+        """Return the newest published snapshot.
 
         Raises:
             Problem: 404; nothing is published yet.
@@ -62,7 +62,7 @@ class StoreReader:
         return found
 
     def rows(self, connection: Connection, snapshot: PublishedSnapshot, view: str) -> list[dict[str, Any]]:
-        """The rows of a view, best first.
+        """Return the rows of a view, best first.
 
         Raises:
             Problem: 404; the snapshot has no such view. Gives the reason.
@@ -73,10 +73,10 @@ class StoreReader:
         return snapshots.read_rows(connection, snapshot.snapshot_id, view)
 
     def providers(self, connection: Connection) -> dict[str, dict[str, Any]]:
-        """The facts about every provider, by name; computed once for each snapshot, since every audit reads all votes.
+        """Return the facts about every provider, by name; computed once a snapshot, since every audit reads all votes.
 
         Raises:
-            Problem: 503; another request is still computing them.
+            Problem: 503; another request is still computing these facts.
         """
         newest = snapshots.latest(connection)
         key = (newest.snapshot_id if newest else None, page_queries.change_token(connection)[3])
@@ -94,10 +94,10 @@ class StoreReader:
         attrgetter("_data_until"), lambda _self, _connection, log_size: log_size, attrgetter("_data_until_lock")
     )
     def data_until(self, connection: Connection, log_size: int) -> int | None:
-        """When the newest vote of a log was cast, µs; cached, since a log of a given size never changes."""
+        """Return when the newest vote of a log was cast, µs. Cached, since a log of a given size never changes."""
         return page_queries.newest_vote_time(connection, log_size)
 
     def data_until_text(self, connection: Connection, log_size: int) -> str | None:
-        """The same as RFC 3339."""
+        """Return when the newest vote of a log was cast, in RFC 3339."""
         at = self.data_until(connection, log_size)
         return None if at is None else format_rfc3339(at)

@@ -44,13 +44,13 @@ def table_response(
     columns: Sequence[str] = (),
     table_row: Callable[[dict[str, Any]], dict[str, Any]] = lambda row: row,
 ) -> Response:
-    """A page of rows in the format of `?format=`, else by the Accept header.
+    """Return a page of rows in the format of `?format=`, else of the Accept header.
 
     Args:
         document: {"rows": […], "next": cursor or None, …}; JSON contains all of it, the other formats the rows.
         name: file name for downloads, without its suffix.
         columns: the columns of a table without rows.
-        table_row: makes a row that has the same columns as every other one, for the formats other than JSON.
+        table_row: makes rows that all have the same columns, for the formats other than JSON.
     """
     table_format = table_format or format_from_accept(request.headers.get("accept", ""))
     more = {"vary": "Accept", **headers}
@@ -66,7 +66,7 @@ def table_response(
 
 
 def json_response(document: Any, headers: Mapping[str, str] | None = None) -> Response:
-    """A JSON document; NaN and infinities become null."""
+    """Return a JSON response; NaN and infinities become null."""
     try:
         body = json_text(document)
     except ValueError:
@@ -83,7 +83,7 @@ def _replace_non_finite(value: Any) -> Any:
 
 
 def to_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> bytes:
-    """Rows with the same fields as CSV (RFC 4180)."""
+    """Return rows with the same fields as CSV (RFC 4180)."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(rows[0] if rows else columns)
@@ -92,7 +92,7 @@ def to_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> by
 
 
 def to_parquet(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> bytes:
-    """Rows with the same fields as Parquet; a column has the same type on every page, also without rows."""
+    """Return rows with the same fields as Parquet. A column has the same type on every page, even without rows."""
     schema = pa.schema([(name, _arrow_type(name)) for name in (rows[0] if rows else columns)])
     out = io.BytesIO()
     pq.write_table(pa.Table.from_pylist([dict(row) for row in rows], schema=schema), out)
@@ -107,7 +107,7 @@ def _arrow_type(name: str) -> pa.DataType:
 
 
 def _flatten(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Flatten nested documents, {"raw": {"rank": 1}} to {"raw_rank": 1}; lists and evidence become JSON text."""
+    """Flatten nested documents, {"raw": {"rank": 1}} to {"raw_rank": 1}. Lists and evidence become JSON text."""
     flat: dict[str, Any] = {}
     for key, value in row.items():
         if isinstance(value, Mapping) and key != "evidence":

@@ -1,12 +1,11 @@
 """The command line `integrity`: one module for each group of commands.
 
-`integrity --help` lists the commands. The servers for tests and a local stack are started by `make up`
-(`pipeline/devstack`), not here.
+`integrity --help` lists the commands. `make up` (`pipeline/devstack`) starts the servers for tests and a local stack.
 
     main.py                   entry point: runs a command; errors become an exit status and a message
     app.py                    the Typer application, the shared options, JSON output
     terminal.py               the gate to the terminal: no markup, no hidden characters
-    lazy_group.py             which module defines which command; loads only that one
+    lazy_group.py             which module defines which command; loads only that module
     commands.py               the application with all commands loaded
     publish_command.py        publish: battle files to Kafka
     stream_options.py         the options of publish and work, the kafka:// URL

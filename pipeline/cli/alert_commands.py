@@ -1,4 +1,4 @@
-"""alerts, replay: alerts, what people decide about them, and what one detector would raise."""
+"""alerts, replay: alerts, what people decide about them, and the alerts that one detector would raise."""
 
 import getpass
 from typing import Annotated, Literal

@@ -1,4 +1,4 @@
-"""What every command shares: the Typer application, its options, and how it prints."""
+"""The parts that every command shares: the Typer application, its options, and printing."""
 
 from typing import Annotated, Any
 
@@ -23,7 +23,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print exactly one JSON
 
 
 def store_url(option: str | None) -> str:
-    """The value of --store, else of the setting INTEGRITY_STORE."""
+    """Return the value of --store, else of the setting INTEGRITY_STORE."""
     return option or settings.load().store
 
 
@@ -33,7 +33,7 @@ def emit(value: Any) -> None:
 
 
 def emit_or_print(as_json: bool, value: Any, text: str, console: Terminal = err, **options: Any) -> None:
-    """Print a result: one JSON document, or a text for people."""
+    """Print a result as one JSON document, or as a text for people."""
     if as_json:
         emit(value)
     else:

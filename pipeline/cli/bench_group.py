@@ -19,7 +19,7 @@ PostgresqlOption = Annotated[bool, typer.Option("--postgresql", help="Use a real
 
 @contextmanager
 def temporary_databases(postgresql: bool) -> Iterator[tuple[Path, Callable[[str], str]]]:
-    """A temporary folder, and a function that makes an empty database in it and returns its URL."""
+    """Yield a temporary folder, and a function that creates an empty database in it and returns the database's URL."""
     with TemporaryDirectory(prefix="integrity-bench-") as name:
         folder = Path(name)
         if postgresql:

@@ -1,4 +1,4 @@
-"""bench ledger: sealing, verifying and refreshing, compared with the hashing and reading that they need at least."""
+"""bench ledger: sealing, verifying and refreshing, compared with the least hashing and reading that each needs."""
 
 from dataclasses import asdict
 from typing import Annotated

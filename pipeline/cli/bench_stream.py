@@ -1,8 +1,8 @@
 """bench stream: the worker's throughput, as ratios within one run, because a machine's speed drifts twofold.
 
-Starts its own Kafka and PostgreSQL and publishes one stream. Compares the worker (as `integrity work` runs it) with
-the bare client loop (poll and decode) over the same topic, the worker from a file into SQLite with a bare
-`executemany` of the same rows, and two workers with one.
+Starts its own Kafka and PostgreSQL and publishes one stream. Compares the worker (as `integrity work` runs it) with the
+bare client loop (poll and decode) over the same topic, the worker from a file into SQLite with a bare `executemany` of
+the same rows, and two workers with one.
 """
 
 import os
@@ -43,7 +43,7 @@ class _Environment:
     partitions: int
 
     def database(self, name: str) -> str:
-        """A new store that has read and rated the first part of the stream."""
+        """Return the URL of a new store that has read and rated the first part of the stream."""
         url = self.postgres.create_database(name)
         in_fresh_process(stream_throughput.load_and_rate, url, self.folder / "before.jsonl", self.options)
         return url
@@ -97,7 +97,7 @@ def _published(environment: _Environment, votes: int, voters: int) -> tuple[int,
 
 
 def _bare(environment: _Environment, votes: int) -> Throughput:
-    """The bare loop over half of the votes; measured before and after the worker, because the machine drifts."""
+    """Return the bare loop's throughput over half of the votes; run before and after the worker, as speed drifts."""
     err.print("bare client loop …")
     measure, batch = stream_throughput.measure_bare_loop, environment.options.batch_votes
     return in_fresh_process(measure, environment.kafka.bootstrap, votes // 2, batch)
@@ -156,7 +156,7 @@ _WHAT = {
 
 
 def _print(result: dict[str, Any]) -> None:
-    """One line for each measurement: rate, ratio, whether the bar is met, memory."""
+    """Print a line for each measurement: rate, ratio, whether the target is met, memory."""
     out.print(
         f"{result['votes']:,} votes, {result['voters']:,} voters, {result['cores']} cores;"
         f" published at {result['publish']:,.0f}/s"

@@ -131,7 +131,7 @@ def _step(bar: Progress, what: str, run: Any) -> Any:
 
 
 def _attackers_found(store: Store, story: DemoScenario, listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """For each kind of simulated attacker: how many there are, how many have an alert, how many are excluded."""
+    """Return for each kind of attacker how many were simulated, how many have an alert, and how many are excluded."""
     severity: dict[str, str] = {}
     about_voters = [alert for alert in listed if alert["subject"]["kind"] == "voter"]
     for alert in sorted(about_voters, key=lambda a: a["severity"] != "warning"):
@@ -150,7 +150,7 @@ def _attackers_found(store: Store, story: DemoScenario, listed: list[dict[str, A
 
 
 def _gain(rows: Mapping[str, list[dict[str, Any]]], target: str) -> dict[str, Any]:
-    """What the attack would have gained for its target."""
+    """Return what the attack would have gained for its target."""
     raw, defended = ({r["model"]: r for r in rows[view]}[target] for view in ("raw", "defended"))
     return {
         "model": target,

@@ -36,7 +36,7 @@ for _module, _names in _COMMANDS.items():
 
 
 def load(words: Sequence[str] = ()) -> None:
-    """Register the command that a command line begins with; all commands, for help, if it begins with none."""
+    """Register the command that a command line begins with, or all commands, for help, if it begins with none."""
     command = next(iter(words), "")
     for module in COMMAND_MODULES.get(command, _COMMANDS):
         import_module(f"pipeline.cli.{module}")
@@ -44,7 +44,7 @@ def load(words: Sequence[str] = ()) -> None:
 
 @app.callback()
 def _group() -> None:
-    """Without a callback, Typer would drop the command's name when only one is registered."""
+    """Keep command names: without a callback, Typer would drop the name if only one command is registered."""
 
 
 __all__ = ["COMMAND_MODULES", "app", "load"]

@@ -1,4 +1,4 @@
-"""audit, retract, erase, rotate-key: what the operator of a ledger does with it."""
+"""audit, retract, erase, rotate-key: the commands for the operator of a ledger."""
 
 from typing import Annotated
 

@@ -59,7 +59,7 @@ def _report(error: Exception) -> int:
 
 
 def _known(error: Exception) -> IntegrityError | None:
-    """Return an error that this program expects; None for a bug."""
+    """Return an error that this program expects. None for a bug."""
     if isinstance(error, IntegrityError):
         return error
     if isinstance(error, _UsageError):
@@ -74,7 +74,7 @@ def _known(error: Exception) -> IntegrityError | None:
 
 
 def _is_database_error(error: Exception) -> bool:
-    """Whether a database refused a statement; SQLAlchemy is slow to import, and not every command needs it."""
+    """Return whether a database refused a statement. Imports SQLAlchemy late, since that is slow."""
     library = sys.modules.get("sqlalchemy.exc")
     return library is not None and isinstance(error, library.DBAPIError)
 

@@ -99,7 +99,7 @@ def _note(fact: dict[str, Any]) -> tuple[str, str, str]:
 
 
 def _note_numbers(facts: list[dict[str, Any]]) -> dict[tuple[str, str, str], int]:
-    """The number of each note; facts with the same definition, source and uncertainty share one."""
+    """Return the number of each note. Facts with the same definition, source and uncertainty share a note."""
     return {note: number for number, note in enumerate(dict.fromkeys(map(_note, facts)), start=1)}
 
 

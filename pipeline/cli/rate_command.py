@@ -210,7 +210,7 @@ _WRITERS: dict[str, Callable[[Path, Sequence[dict[str, Any]]], None]] = {".csv":
 
 @contextmanager
 def _progress(quiet: bool) -> Iterator[Any]:
-    """A function that shows each step as a bar on standard error."""
+    """Yield a function that shows each step as a bar on standard error."""
     columns = (SpinnerColumn(), DescriptionColumn(), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True, disable=quiet) as bar:
 

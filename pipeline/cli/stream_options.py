@@ -1,4 +1,4 @@
-"""What `publish` and `work` share: options about columns, the kafka:// URL, a progress bar."""
+"""The parts that `publish` and `work` share: options about columns, the kafka:// URL, a progress bar."""
 
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -17,7 +17,7 @@ OutcomesOption = Annotated[str, typer.Option(help="The file's outcomes to ours: 
 
 
 def parse_kafka_url(url: str) -> tuple[str, str]:
-    """HOST:PORT and the topic, which is empty if the URL names none.
+    """Return HOST:PORT and the topic of a URL; the topic is empty if the URL names none.
 
     Raises:
         Usage: not a kafka:// URL.
@@ -29,7 +29,7 @@ def parse_kafka_url(url: str) -> tuple[str, str]:
 
 
 def progress_bar(quiet: bool) -> Progress:
-    """A bar on standard error; none if `quiet`, or if standard error is no terminal."""
+    """Return a progress bar on standard error, invisible if `quiet` or if standard error is not a terminal."""
     return Progress(
         SpinnerColumn(),
         DescriptionColumn(),

@@ -33,7 +33,7 @@ class Terminal(Console):
         return super().render_str(visible(text), **{**options, "markup": False, "emoji": False})
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Render; what did not come through `render_str` is checked here."""
+        """Render for rich; text that did not come through `render_str` is checked here."""
         if isinstance(renderable, Text) and visible(renderable.plain, lines=True) != renderable.plain:
             renderable = Text(visible(renderable.plain, lines=True), renderable.style)
         for segment in super().render(renderable, options):
@@ -46,7 +46,7 @@ class Terminal(Console):
 
 
 class DescriptionColumn(ProgressColumn):
-    """The description of a task in a progress bar; it may be the name of a file."""
+    """The description of a task in a progress bar. The description may be the name of a file."""
 
     def render(self, task: Task) -> Text:
         """Return the description."""
@@ -66,7 +66,7 @@ def styled(*parts: str | tuple[str, str]) -> Text:
 
 
 def met(passed: bool | None) -> tuple[str, str]:
-    """Return whether a bar is met as a part for `styled`; empty for None."""
+    """Return the word for a met or missed target as a part for `styled`; an empty part for None."""
     return ("", "") if passed is None else ("met", "green") if passed else ("missed", "red")
 
 
@@ -95,7 +95,7 @@ class _SafeFormatter(logging.Formatter):
 
 
 def guard_output() -> None:
-    """Send log lines through the gate, and print as an escape what the encoding of the terminal lacks."""
+    """Send log lines through the gate, and print characters that the terminal's encoding lacks as escapes."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

@@ -21,7 +21,7 @@ _Column = tuple[str, int, Callable[[Mapping[str, Any]], str | Text]]
 
 
 def draw_interval(lower: float, rating: float, upper: float, low: float, high: float, width: int = _WIDTH) -> str:
-    """Draw an interval on the scale from the board's lowest to its highest bound: ──●──."""
+    """Return an interval as text on the scale from the board's lowest to its highest bound: ──●──."""
     span = max(high - low, 1e-9)
     at = [min(width - 1, max(0, round((x - low) / span * (width - 1)))) for x in (lower, rating, upper)]
     cells = ["─" if at[0] <= i <= at[2] else " " for i in range(width)]
@@ -30,7 +30,7 @@ def draw_interval(lower: float, rating: float, upper: float, low: float, high: f
 
 
 def board_table(rows: Sequence[Mapping[str, Any]], title: str, width: int = 120) -> Table:
-    """One view of a snapshot; a narrow terminal gets fewer columns."""
+    """Return a table of one view of a snapshot. A narrow terminal gets fewer columns."""
     low, high = (f(r[k] for r in rows) if rows else 0.0 for f, k in ((min, "lower"), (max, "upper")))
     drawn = _WIDTH if width >= 120 else _NARROW
     columns: list[_Column] = [
@@ -46,7 +46,7 @@ def board_table(rows: Sequence[Mapping[str, Any]], title: str, width: int = 120)
 
 
 def coefficient_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The style coefficients, one line for each feature."""
+    """Return the style coefficients, one line for each feature."""
     return [
         f"{row['feature']:8} {row['coefficient']:+.4f}  [{row['lower']:+.4f}, {row['upper']:+.4f}]"
         "  logits per standard deviation"
@@ -55,7 +55,7 @@ def coefficient_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def quality_warning(row: Mapping[str, Any]) -> str:
-    """A failed expectation of severity `warning` as a line: where, why it matters, and what was found."""
+    """Return a failed expectation of severity `warning` as a line: where, why it matters, and what was found."""
     where = f"{row['suite']} {row['part']}".rstrip()
     return f"warning: {where}, {row['column']}: {row['reason']} ({row['expectation']}, observed {row['observed']})"
 
@@ -63,7 +63,7 @@ def quality_warning(row: Mapping[str, Any]) -> str:
 def comparison_table(
     raw: Sequence[Mapping[str, Any]], defended: Sequence[Mapping[str, Any]], most: int, width: int = 120
 ) -> Table:
-    """Raw and defended ratings side by side, with the change of rank."""
+    """Return a table of raw and defended ratings side by side, with the change of rank."""
     raw_rows, shown = {r["model"]: r for r in raw}, defended[:most]
     low, high = (f(r[k] for r in shown) if shown else 0.0 for f, k in ((min, "lower"), (max, "upper")))
     columns: list[_Column] = [
@@ -91,7 +91,7 @@ def _table(title: str, columns: Sequence[_Column], rows: Sequence[Mapping[str, A
 
 
 def titled_table(title: str, columns: Iterable[str], left: Collection[str] = ("",)) -> Table:
-    """A table without rows; its columns are aligned to the right except those in `left`, and fold long cells."""
+    """Return a table without rows. Its columns fold long cells and are aligned to the right, except those in `left`."""
     table = Table(title=title, title_justify="left", header_style="bold")
     for name in columns:
         table.add_column(name, justify="left" if name in left else "right", overflow="fold")
@@ -99,7 +99,7 @@ def titled_table(title: str, columns: Iterable[str], left: Collection[str] = (""
 
 
 def rank_change(places: int) -> Text:
-    """Places won (+) or lost (−), in green or red; empty for none."""
+    """Return places won (+) or lost (−), in green or red; empty for no change."""
     if not places:
         return styled("")
     return styled((f"{places:+d}", "green" if places > 0 else "red"))
@@ -110,7 +110,7 @@ def _subject_and_summary(alert: Mapping[str, Any]) -> str:
 
 
 def alert_table(listed: Sequence[Mapping[str, Any]], width: int = 120) -> Table:
-    """Alerts, one in each row."""
+    """Return a table of alerts, one in each row."""
     columns: list[_Column] = [
         ("id", 0, lambda a: a["id"]),
         ("severity", 0, lambda a: styled((a["severity"], "red" if a["severity"] == "critical" else "yellow"))),

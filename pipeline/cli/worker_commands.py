@@ -112,7 +112,7 @@ def _source(
 def _registry_topic(
     given: str, store: Store, options: Settings, votes: Source, halt: Callable[[], None], until_end: bool
 ) -> AbstractContextManager[None]:
-    """Reads the registry topic while votes come from Kafka; with a file, `--registry` gives the registry."""
+    """Return a context that reads the registry topic while votes come from Kafka; a file needs `--registry` instead."""
     if isinstance(votes, FileSource):
         return nullcontext()
     bootstrap, _ = parse_kafka_url(given)

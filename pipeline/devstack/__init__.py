@@ -8,14 +8,14 @@
     services          every service of the stack
     stack             `make up`, `make status`, `make down`
     stack_state       ports and secrets of the stack
-    supervisor        the configuration and the orders of supervisord
+    supervisor        the configuration of supervisord, and commands to it
     process_registry  ends every process of a stack
 
 Laws:
 
 1. A server listens on the loopback only and keeps everything in its directory.
-2. `start` returns when a client gets an answer, or raises `Unavailable` within a bounded time and quotes the
-   end of the log.
+2. `start` returns when a client gets an answer, or raises `Unavailable` within a bounded time and quotes the end of the
+log.
 3. Only processes started here are signalled, by their id. They end with this process, unless it is killed.
 4. A port stays the same over stop, kill and restart, so that clients find the server again.
 

@@ -53,7 +53,7 @@ def _ports(given: Sequence[str]) -> dict[str, int]:
     """Parse NAME=NUMBER options.
 
     Raises:
-        Usage: one has another form, or a port is given twice.
+        Usage: an option has another form, or a name is given twice.
     """
     try:
         ports = {name: int(number) for name, number in (each.split("=") for each in given)}

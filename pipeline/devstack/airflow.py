@@ -1,8 +1,8 @@
 """A real Airflow as three processes: API server, scheduler with LocalExecutor, DAG processor.
 
-It has its own database on the stack's PostgreSQL. A task uses the API server only (the execution API, with a token),
-never that database. The only user is `admin`, with a password generated for this stack.
-Not handled: a triggerer (no DAG here defers), more than one scheduler.
+Airflow has its own database on the stack's PostgreSQL. A task uses only the API server (the execution API, with a
+token), never that database. The only user is `admin`, with a password generated for this stack. Not handled: a
+triggerer (no DAG here defers), more than one scheduler.
 """
 
 import json
@@ -26,14 +26,14 @@ _PROCESSES = {"api-server": "airflow-api", "scheduler": "airflow-scheduler", "da
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AirflowServices:
-    """One Airflow.
+    """The processes of one Airflow.
 
     Attributes:
-        home: for the task logs and the password file.
+        home: folder for the task logs and the password file.
         database: an SQLAlchemy URL; psycopg is replaced by psycopg2, which Airflow needs.
         port: port of the API server and its page.
         password: password of the user `admin`.
-        secret: signs the tokens of tasks and sessions.
+        secret: key that signs the tokens of tasks and sessions.
         task_environment: variables of the tasks: the store and the keys.
     """
 

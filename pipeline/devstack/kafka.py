@@ -1,6 +1,6 @@
 """A real Apache Kafka: one KRaft node, broker and controller in one JVM.
 
-The jars come from `make kafka`; INTEGRITY_KAFKA_LIBS names another folder of them. The publisher creates the topics.
+`make kafka` installs the jars; INTEGRITY_KAFKA_LIBS names another folder of jars. The publisher creates the topics.
 """
 
 import base64
@@ -38,7 +38,7 @@ def jar_folder() -> Path:
     """Return the folder of Kafka's jars.
 
     Raises:
-        Unavailable: it has none; names the command that installs them.
+        Unavailable: the folder has no jars; names the command that installs them.
     """
     folder = Path(os.environ.get("INTEGRITY_KAFKA_LIBS") or Path(sys.prefix) / "kafka" / "libs")
     if not any(folder.glob("kafka_*.jar")):
@@ -57,8 +57,8 @@ class KafkaServer(LocalServer):
     """One broker on the loopback.
 
     Args:
-        directory: for the configuration, the log segments (`data`) and the log.
-        port: where clients connect, a free one by default.
+        directory: folder for the configuration, the log segments (`data`) and the log.
+        port: port for clients, a free one by default.
         heap: maximum heap of the JVM.
         overrides: broker settings that override `deploy/kafka/server.properties`.
     """

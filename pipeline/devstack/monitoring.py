@@ -1,7 +1,6 @@
 """A real Prometheus and a real Alertmanager, with the rules and the routes of `deploy/`.
 
-`make prometheus` puts the programs beside the interpreter. Debian builds them without the web pages, so they serve
-the API only.
+`make prometheus` installs the programs beside the interpreter. Debian builds them without web pages: API only.
 """
 
 import os
@@ -22,7 +21,7 @@ def find_program(*names: str) -> str:
     """Return the path of a program under one of its names, first from the interpreter's own folder.
 
     Raises:
-        Unavailable: it is missing; names the command that installs it.
+        Unavailable: the program is missing; names the command that installs it.
     """
     search = os.pathsep.join([str(Path(sys.prefix) / "bin"), os.environ.get("PATH", "")])
     found = next(filter(None, (shutil.which(name, path=search) for name in names)), None)
@@ -65,10 +64,10 @@ class PrometheusServer(LocalServer):
     """One Prometheus on the loopback.
 
     Args:
-        directory: for the configuration, the data (15 days) and the log.
+        directory: folder for the configuration, the data (15 days) and the log.
         targets: address in `deploy/prometheus/prometheus.yml` → port of the loopback that replaces it.
         seconds: seconds between two scrapes, and between two evaluations of the rules.
-        port: where clients connect, a free one by default.
+        port: port for clients, a free one by default.
     """
 
     name: ClassVar[str] = "prometheus"

@@ -3,8 +3,8 @@
 Its binaries are run directly: the wheel's Python interface shares servers between processes by lock files, and as root
 it adds a user to the machine and makes every folder above the data readable for everybody.
 
-PostgreSQL refuses to run as root. Root runs it as `nobody`, with one capability to reach a directory below root's own
-folders (such as pytest's); nothing on the machine is changed.
+PostgreSQL refuses to run as root, so root runs it as `nobody`, with one capability to reach a directory below root's
+own folders (such as pytest's). Nothing on the machine is changed.
 """
 
 import os
@@ -44,14 +44,14 @@ def binary_folder() -> Path:
 
 
 def _capability() -> str:
-    """Return the weakest effective capability that allows reading every directory, or ""."""
+    """Return the weakest effective capability that allows reading every directory, "" if there is none."""
     lines = Path("/proc/self/status").read_text().splitlines()
     effective = next(int(line.split()[1], 16) for line in lines if line.startswith("CapEff"))
     return next((name for bit, name in _CAPABILITIES.items() if effective >> bit & 1), "")
 
 
 def _as_nobody() -> list[str]:
-    """Return the words before a command that make root run it as `nobody`."""
+    """Return the prefix of a command by which root runs it as `nobody`."""
     if os.geteuid() != 0:
         return []
     if shutil.which("setpriv") is None:
@@ -73,10 +73,9 @@ class PostgresServer(LocalServer):
     """One PostgreSQL on the loopback; its superuser is `postgres`, without a password.
 
     Args:
-        directory: for the cluster (`data`) and the log.
-        port: where clients connect, a free one by default.
-        settings: server settings that override the ones here. fsync and synchronous_commit stay on: a committed row
-            survives, as in production.
+        directory: folder for the cluster (`data`) and the log.
+        port: port for clients, a free one by default.
+        settings: server settings that override the defaults. fsync and synchronous_commit stay on, as in production.
     """
 
     name: ClassVar[str] = "postgres"
@@ -130,7 +129,7 @@ class PostgresServer(LocalServer):
         )
 
     def check(self) -> None:
-        """Raise `Unavailable` if the wheel is missing, or what root needs to run it as `nobody`."""
+        """Raise `Unavailable` if the wheel is missing, or if root lacks what it needs to run PostgreSQL as `nobody`."""
         binary_folder()
         _as_nobody()
 

@@ -57,11 +57,11 @@ def _is_stopped(pid: int) -> bool:
 
 
 class LocalServer(ABC):
-    """One server process and its directory; a context manager that starts and stops it.
+    """One server process and its directory; a context manager that starts and stops the server.
 
     Args:
-        directory: for the data, the configuration and the log; created if missing, kept on `stop`.
-        port: where clients connect, a free one by default.
+        directory: folder for the data, the configuration and the log; created if missing, kept on `stop`.
+        port: port for clients, a free one by default.
 
     Attributes:
         log: the file of the server's output.
@@ -82,7 +82,7 @@ class LocalServer(ABC):
 
     @abstractmethod
     def check(self) -> None:
-        """Raise `Unavailable` if this machine lacks what the server needs; start nothing."""
+        """Raise `Unavailable` if this machine lacks what the server needs. Starts nothing."""
 
     @abstractmethod
     def _prepare(self) -> None:
@@ -102,7 +102,7 @@ class LocalServer(ABC):
         return self._process.pid if self._process and self._process.poll() is None else None
 
     def start(self) -> Self:
-        """Start, and return when a client gets an answer.
+        """Start the server, and return when a client gets an answer.
 
         Raises:
             Unavailable: a program is missing, the server ended, or it did not answer in time.

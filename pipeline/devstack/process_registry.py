@@ -1,8 +1,7 @@
 """Ends a session leader and all its processes, by id.
 
 A process belongs to the leader by its session (whose id the kernel does not reuse while a member lives) or by descent
-(each of PostgreSQL's children leads its own session). Since ids are reused, the boot and the start time of the leader
-are compared too.
+(each of PostgreSQL's children leads its own session). Ids are reused, so boot and start time are compared too.
 """
 
 from __future__ import annotations
@@ -28,12 +27,12 @@ _LEADER_SECONDS, _TERMINATED_SECONDS, _KILLED_SECONDS = 80.0, 10.0, 10.0
 
 @dataclass(frozen=True, slots=True)
 class SessionLeader:
-    """The process that leads the session.
+    """The process that leads the session of a stack.
 
     Attributes:
-        pid: its id, also the session's.
+        pid: id of the process and of the session.
         boot: id of the machine's boot; "" where the system has none.
-        started: its start time, see `_start_time`.
+        started: start time of the process, see `_start_time`.
     """
 
     pid: int
@@ -47,7 +46,7 @@ class SessionLeader:
 
     @classmethod
     def read(cls, directory: Path) -> SessionLeader | None:
-        """Read the leader last started in a state directory; None without one."""
+        """Return the leader last started in a state directory. None if the directory names no leader."""
         try:
             return cls(**json.loads((directory / _FILE).read_text()))
         except FileNotFoundError:
@@ -59,14 +58,14 @@ class SessionLeader:
 
     @property
     def alive(self) -> bool:
-        """Whether it still runs and its id was not reused."""
+        """Whether the process still runs and its id was not reused."""
         with contextlib.suppress(psutil.NoSuchProcess):
             process = psutil.Process(self.pid)
             return self.boot == _boot() and _start_time(process) == self.started and _alive(process)
         return False
 
     def members(self) -> set[psutil.Process]:
-        """Return its processes that run now."""
+        """Return the leader's processes that run now."""
         if self._is_id_reused():
             return set()
         mine = {process for process in psutil.process_iter() if self._in_session(process)}
@@ -76,7 +75,7 @@ class SessionLeader:
         return {process for process in mine if _alive(process)}
 
     def _is_id_reused(self) -> bool:
-        """Return whether its id belongs to another process; then its session has no members."""
+        """Return whether the leader's id belongs to another process; then its session has no members."""
         with contextlib.suppress(psutil.NoSuchProcess):
             return self.boot != _boot() or _start_time(psutil.Process(self.pid)) != self.started
         return self.boot != _boot()
@@ -109,7 +108,7 @@ class SessionLeader:
 
     @staticmethod
     def delete(directory: Path) -> None:
-        """Delete the leader's file: the id may be reused from now on."""
+        """Delete the leader's file: from now on the id may be reused."""
         (directory / _FILE).unlink(missing_ok=True)
 
     def _wait(self) -> set[psutil.Process]:
@@ -130,7 +129,7 @@ def _boot() -> str:
 def _start_time(process: psutil.Process) -> float:
     """Return a process's start time: on Linux in ticks since the boot, elsewhere in seconds since 1970.
 
-    On Linux psutil's value changes when the clock is corrected; every process of the stack would look like another.
+    On Linux psutil's value changes when the clock is corrected: each process would then seem to be another one.
     """
     if not (_PROC / "self" / "stat").exists():
         return float(process.create_time())
@@ -143,7 +142,7 @@ def _start_time(process: psutil.Process) -> float:
 
 
 def _alive(process: psutil.Process) -> bool:
-    """Return whether a process runs; a zombie does not."""
+    """Return whether a process runs. A zombie does not."""
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:

@@ -24,16 +24,16 @@ class Service:
     """One process of the stack.
 
     Attributes:
-        name: its name in the state and of its log.
+        name: name of the service in the state, and of its log.
         tier: services of one tier stop together.
         command: the command line.
         directory: the working directory.
-        is_ready: whether it is ready now; None: it is once it has run for 5 s.
+        is_ready: returns whether the service is ready; None: it is ready after running for 5 s.
         environment: variables beyond the supervisor's own environment, for this service alone.
-        port: where it listens, None if it does not.
+        port: port on which it listens, None if it does not listen.
         stop_signal: the signal that ends it.
         stop_seconds: time from that signal to SIGKILL.
-        restart: whether it is restarted when it ends.
+        restart: when the service is restarted after it ended.
     """
 
     name: str
@@ -65,9 +65,9 @@ class Service:
 
 
 def http_get(port: int, path: str) -> bytes | None:
-    """Return the body of a response with status 200 from the loopback; None for anything else.
+    """Return the body of a response with status 200 from the loopback. None for any other response, or none.
 
-    Not urllib: it would ask a proxy of the environment for the loopback.
+    urllib is not used here, since it would send requests for the loopback to a proxy of the environment.
     """
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=5)
     try:

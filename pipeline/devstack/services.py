@@ -46,7 +46,7 @@ class StackServices:
 
     @cached_property
     def prometheus(self) -> PrometheusServer:
-        """Scrapes the exporter and both workers, sends alerts to Alertmanager."""
+        """The Prometheus server, which scrapes the exporter and both workers and sends alerts to Alertmanager."""
         ports = self.state.ports
         return PrometheusServer(
             self.directory / "prometheus",
@@ -61,12 +61,12 @@ class StackServices:
 
     @cached_property
     def alertmanager(self) -> AlertmanagerServer:
-        """Routes the alerts."""
+        """The Alertmanager, which routes the alerts."""
         return AlertmanagerServer(self.directory / "alertmanager", port=self.state.ports["alertmanager"])
 
     @cached_property
     def airflow(self) -> AirflowServices:
-        """Runs the DAGs."""
+        """Airflow, which runs the DAGs."""
         return AirflowServices(
             home=self.directory / "airflow",
             database=self._database("airflow"),
@@ -78,7 +78,7 @@ class StackServices:
 
     @cached_property
     def environment(self) -> dict[str, str]:
-        """The variables with which a command uses this stack's store."""
+        """Return the variables with which a command uses this stack's store."""
         return {
             "INTEGRITY_STORE": self._database("board"),
             "INTEGRITY_VOTER_KEY": self.state.voter_key,
@@ -90,7 +90,7 @@ class StackServices:
         return self.postgres.url.removesuffix("postgres") + name
 
     def check(self) -> None:
-        """Raise `Unavailable` with everything that this machine lacks; start nothing."""
+        """Raise `Unavailable` with everything that this machine lacks. Starts nothing."""
         missing = []
         for each in (self.kafka, self.postgres, self.airflow, self.prometheus, self.alertmanager):
             try:

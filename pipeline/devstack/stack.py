@@ -2,8 +2,7 @@
 
 Kafka, PostgreSQL, two workers, the monitor, the exporter, the page, Airflow, Prometheus and Alertmanager run under a
 supervisor (supervisor.py says which processes are restarted). Everything is in one state directory. `down` keeps the
-data; the next `up` continues with it, with the same ports and keys. `up` over a running stack starts the services that
-have ended.
+data; the next `up` continues with it, with the same ports and keys. `up` again starts the services that have ended.
 
 Every service inherits the caller's environment. Every process that can connect to the loopback is trusted.
 """
@@ -35,20 +34,19 @@ _STEP_SECONDS = 120.0
 
 
 def up(directory: Path, ports: Mapping[str, int], scrape: int, report: Report) -> dict[str, Any]:
-    """Start the stack, or what has ended of a running stack.
+    """Start the stack, or the services of a running stack that have ended.
 
     Args:
         directory: the state directory.
         ports: requested ports by name; the others stay as they are.
         scrape: seconds between two scrapes of Prometheus.
-        report: gets a line for each step.
+        report: called with a line for each step.
 
     Returns:
         The content of stack.json, with the state of every service.
 
     Raises:
-        Unavailable: something is missing or does not start; then nothing is left running, unless the stack was
-            up already.
+        Unavailable: something is missing or does not start; nothing is left running, unless the stack was up before.
         Usage: the ports differ from those of the running stack.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -67,7 +65,7 @@ def up(directory: Path, ports: Mapping[str, int], scrape: int, report: Report) -
 
 
 def down(directory: Path) -> int:
-    """End every process of the stack, keep the data; return the number of processes ended."""
+    """End every process of the stack and keep the data. Return the number of processes ended."""
     if not directory.exists():
         return 0
     with _locked(directory):
@@ -97,7 +95,7 @@ def _is_up(directory: Path) -> bool:
 
 
 def _start_ended(directory: Path, ports: Mapping[str, int], report: Report) -> dict[str, Any]:
-    """Start the services that have ended: those given up, and workers that stopped on purpose."""
+    """Start the services that have ended: services that were given up, and workers that stopped on purpose."""
     state, found = StackState.read(directory / "kept.json"), status(directory)
     if other := {name: port for name, port in ports.items() if state.ports.get(name) != port}:
         raise Usage(f"expected the ports of the running stack, got {other}: run `make down` first")
@@ -110,7 +108,7 @@ def _start_ended(directory: Path, ports: Mapping[str, int], report: Report) -> d
 
 
 def _start_all(services: StackServices, report: Report) -> dict[str, Any]:
-    """Start the services step by step; each step needs the one before."""
+    """Start the services step by step; each step needs the previous one."""
     started = time.monotonic()
     supervisor = _supervisor(services.state, services.directory)
     # Requests to the loopback must not go through a proxy of the environment.
@@ -167,7 +165,7 @@ def _stop_all(directory: Path) -> int:
 
 @contextmanager
 def _locked(directory: Path) -> Iterator[None]:
-    """Run one `up` or `down` at a time; a second one waits."""
+    """Let only one `up` or `down` run at a time; a second one waits."""
     with (directory / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -1,7 +1,6 @@
 """Ports and secrets of a local stack, chosen at the first `make up` and kept.
 
-They are in one file that only its owner can read. Without the voter key the store does not open again, and new ports
-would break every address in use.
+They are in one file that only its owner can read. Without the voter key the store does not open again.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ class StackState:
         voter_key: key of the store's pseudonyms, 64 hexadecimal digits.
         ledger_key: key that signs the snapshots, 64 hexadecimal digits.
         airflow_password: password of Airflow's user.
-        airflow_secret: signs Airflow's tokens.
+        airflow_secret: key that signs Airflow's tokens.
         supervisor_password: password of the supervisor's XML-RPC server.
     """
 
@@ -56,17 +55,17 @@ class StackState:
 
     @classmethod
     def read(cls, file: Path) -> StackState:
-        """Read the file of a running stack."""
+        """Return the state in the file of a running stack."""
         return cls(**json.loads(file.read_text()))
 
     @classmethod
     def load(cls, file: Path, names: Sequence[str], fixed: Mapping[str, int]) -> StackState:
-        """Read the file, or create it.
+        """Return the state in the file, or create the file.
 
         Args:
             file: path of the file.
             names: services that need a port.
-            fixed: requested ports; the others are kept, or at first the default ones where they are free.
+            fixed: requested ports; other services keep their ports, or get the default ports where these are free.
 
         Raises:
             Usage: a port for an unknown service.
@@ -112,7 +111,7 @@ def _new_state() -> dict[str, Any]:
 
 
 def free_ports(names: Sequence[str]) -> dict[str, int]:
-    """Return a free port for each name, none of them a default one: for a second stack."""
+    """Return a free port for each name, for a second stack: no default port is among them."""
     ports: dict[str, int] = {}
     for name in names:
         ports[name] = _free_port("", ports.values())
@@ -120,7 +119,7 @@ def free_ports(names: Sequence[str]) -> dict[str, int]:
 
 
 def _free_port(name: str, used: Container[int]) -> int:
-    """Return the default port of a name if it is free, else a random free one."""
+    """Return the default port of a name if it is free, else a random free port."""
     port = _DEFAULT_PORTS.get(name, 0)
     while not port or port in used or is_port_taken(port):
         port = secrets.choice(_PORTS)

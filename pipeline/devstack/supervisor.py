@@ -1,9 +1,9 @@
 """Runs the stack's processes under supervisord (the package `supervisor`).
 
-supervisord restarts a process that ends. One that ends within 5 s is tried ten times, each time a second later, then
-given up (FATAL), which `status`, Prometheus' `up` and the alert rules report. A worker that ended on purpose is not
-restarted (`Service.restart`), however soon it ended: a stop limit keeps a bad deploy from draining the topic into the
-rejects. A worker that crashes is always restarted.
+supervisord restarts a process that ends. A process that ends within 5 s is tried ten times, each time a second later,
+then given up (FATAL), which `status`, Prometheus' `up` and the alert rules report. A worker that ended on purpose is
+not restarted (`Service.restart`), however soon it ended: a stop limit keeps a bad deployment from turning the topic
+into rejects. A worker that crashes is always restarted.
 
 supervisord leads its own session, to which its processes belong. Processes that are left when it has ended or was
 killed are found by session and descent, never by name.
@@ -81,7 +81,7 @@ class Supervisor:
 
     Attributes:
         directory: the state directory, with the configuration (0600: it contains the voter key) and the logs.
-        port: port of its XML-RPC server on the loopback.
+        port: port of the supervisor's XML-RPC server on the loopback.
         password: password of that server.
     """
 
@@ -94,10 +94,10 @@ class Supervisor:
         return self.directory / "logs" / f"{name}.log"
 
     def launch(self, services: Sequence[Service], environment: Mapping[str, str]) -> SessionLeader:
-        """Start supervisord, and none of the services.
+        """Start supervisord, but none of the services.
 
         Raises:
-            Unavailable: it did not answer in time.
+            Unavailable: supervisord did not answer in time.
         """
         self.log("").parent.mkdir(parents=True, exist_ok=True)
         configuration = self.directory / "supervisord.conf"
@@ -135,7 +135,7 @@ class Supervisor:
         """Start services, and return when each is ready.
 
         Raises:
-            Unavailable: one ended repeatedly or was not ready in time; quotes the end of its log.
+            Unavailable: a service ended repeatedly or was not ready in time; quotes the end of its log.
         """
         waiting = {service.name: service for service in services}
         for service in waiting.values():

@@ -1,8 +1,8 @@
 """Pydantic models that describe the responses in OpenAPI.
 
-The routes write their responses by hand (`table_responses.json_response`), which is faster; a property test checks
-them against these models. Times are RFC 3339 in UTC. Ratings are points, rounded to 0.01, on a scale whose mean is
-fixed; intervals cover 95%.
+The routes write their responses by hand (`table_responses.json_response`), which is faster; a property test checks them
+against these models. Times are RFC 3339 in UTC. Ratings are points, rounded to 0.01, with a fixed mean; intervals cover
+95%.
 
     base.py              the base class, and the problem document of an error
     board_documents.py   snapshots, their boards, the status of the pipeline
@@ -10,5 +10,5 @@ fixed; intervals cover 95%.
     model_documents.py   models and providers, and a model's history
     diff_documents.py    moves between two snapshots
     ledger_documents.py  keys, proofs and receipts of the public ledger
-    action_documents.py  what operators send, and the responses
+    action_documents.py  requests of operators, and the responses
 """

@@ -1,4 +1,4 @@
-"""What operators send with a decision, and the responses."""
+"""Requests of operators that contain a decision, and the responses."""
 
 from typing import Annotated, Literal
 

@@ -1,7 +1,7 @@
 """The pages, rendered on the server; they work without JavaScript.
 
-Laws: text from outside is escaped; a page shows only what the API also returns, and links to it; every figure in a
-picture is also written as text.
+Laws: text from outside is escaped; a page shows only what the API also returns, and links to it; a page also writes
+every figure of a picture as text.
 
     page_templates.py      renders templates; how figures are written
     board_pages.py         the board, snapshots, moves between snapshots
@@ -23,7 +23,7 @@ __all__ = ["routes"]
 
 
 def routes(reader: StoreReader, templates: PageTemplates, app: FastAPI) -> APIRouter:
-    """The routes of all pages."""
+    """Return the routes of all pages."""
     router = APIRouter(
         include_in_schema=False, default_response_class=HTMLResponse, dependencies=[Depends(reject_unknown_params)]
     )

@@ -26,7 +26,7 @@ _Kind = Annotated[Literal["", "voter", "model", "provider", "network", "board"],
 
 
 def routes(reader: StoreReader, templates: PageTemplates) -> APIRouter:
-    """The pages."""
+    """Return the routes of these pages."""
     router = APIRouter()
 
     @router.get("/alerts")

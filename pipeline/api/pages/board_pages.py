@@ -34,7 +34,7 @@ DaysParam = Annotated[float, Query(ge=0, le=36_600, description="Days before the
 
 
 def routes(reader: StoreReader, templates: PageTemplates) -> APIRouter:
-    """The pages."""
+    """Return the routes of these pages."""
     router = APIRouter()
     _add_board_pages(router, reader, templates)
     _add_snapshot_pages(router, reader, templates)
@@ -129,7 +129,7 @@ def _board_values(reader: StoreReader, connection: Connection, found: PublishedS
 
 
 def _sorted_lines(rows: Mapping[View, list[dict[str, Any]]], by: View) -> list[dict[str, Any]]:
-    """All views side by side, for the models of the view `by` and in its order."""
+    """Return all views side by side, for the models of the view `by` and in its order."""
     place = {row["model"]: at for at, row in enumerate(rows[by])}
     lines = [line for line in join_views(rows) if line["model"] in place]
     return sorted(lines, key=lambda line: place[line["model"]])
@@ -142,7 +142,7 @@ def _defended_ranks(connection: Connection, snapshot: PublishedSnapshot) -> dict
 def earlier_snapshot(
     reader: StoreReader, connection: Connection, found: PublishedSnapshot, days: float
 ) -> PublishedSnapshot | None:
-    """The newest snapshot whose votes end at least `days` before this one's; the oldest earlier one if none does."""
+    """Return the newest snapshot whose votes end `days` or more before this one's, else the oldest earlier one."""
     end, before = reader.data_until(connection, found.log_size), found.sequence
     oldest = None
     while end is not None and (page := page_queries.list_snapshots(connection, 200, before)):

@@ -18,7 +18,7 @@ _ALERTS = 20
 
 
 def routes(reader: StoreReader, templates: PageTemplates) -> APIRouter:
-    """The pages."""
+    """Return the routes of these pages."""
     router = APIRouter()
 
     @router.get("/model")
@@ -83,5 +83,5 @@ def _provider(name: str, models: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _counted_votes(models: list[dict[str, Any]]) -> int:
-    """The votes of all models in the defended view; a battle counts twice, once for each of its models."""
+    """Return the votes of all models in the defended view. A battle counts twice, once for each of its models."""
     return sum(one["defended"]["votes"] for one in models if one["defended"])

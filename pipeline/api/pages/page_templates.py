@@ -24,7 +24,7 @@ _WIDTH, _MARGIN = 200.0, 4.0
 
 
 class PageTemplates:
-    """The templates of `pipeline.api`; text is escaped, hidden characters too, and an undefined name is an error."""
+    """The templates of `pipeline.api`. Text and its hidden characters are escaped; an undefined name is an error."""
 
     def __init__(self) -> None:
         self._environment = Environment(
@@ -56,17 +56,17 @@ class IntervalScale:
 
     @classmethod
     def covering(cls, rows: Sequence[Mapping[str, Any]]) -> IntervalScale:
-        """From the lowest to the highest bound of the rows."""
+        """Return the scale from the lowest to the highest bound of the rows."""
         bounds = [row[side] for row in rows for side in ("lower", "upper", "rating")]
         return cls(math.floor(min(bounds, default=0.0)), math.ceil(max(bounds, default=1.0)))
 
     def x(self, points: float) -> str:
-        """The SVG coordinate of a rating."""
+        """Return the SVG coordinate of a rating."""
         return f"{_MARGIN + (_WIDTH - 2 * _MARGIN) * (points - self.low) / (self.high - self.low):.1f}"
 
 
 def _show(value: Any) -> Any:
-    """Show hidden characters of a text as escapes; jinja calls it for every expression that a template prints."""
+    """Return a text with hidden characters as escapes. Jinja calls this for every expression that a template prints."""
     if isinstance(value, str) and not hasattr(value, "__html__"):
         return visible(value, lines=True)
     return value

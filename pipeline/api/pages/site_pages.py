@@ -22,7 +22,7 @@ _FILES = {name: (_STATIC / name).read_bytes() for name in _MEDIA_TYPES}
 
 
 def routes(reader: StoreReader, templates: PageTemplates, app: FastAPI) -> APIRouter:
-    """The pages and files."""
+    """Return the routes of these pages and files."""
     router = APIRouter()
 
     @router.get("/api")
@@ -55,7 +55,7 @@ def routes(reader: StoreReader, templates: PageTemplates, app: FastAPI) -> APIRo
 
 
 def _addresses(openapi: dict[str, Any]) -> list[tuple[str, list[tuple[str, str, str, bool]]]]:
-    """The API's routes by tag: method, path, description, and whether the path works as a link."""
+    """Return the API's routes by tag: method, path, description, and whether the path works as a link."""
     found: dict[str, list[tuple[str, str, str, bool]]] = {}
     for path, methods in openapi["paths"].items():
         for method, route in methods.items():

@@ -13,7 +13,7 @@ from pipeline.store.read import log_proofs, vote_receipts
 
 
 def routes(reader: StoreReader, templates: PageTemplates) -> APIRouter:
-    """The pages."""
+    """Return the routes of these pages."""
     router = APIRouter()
 
     @router.get("/verify")

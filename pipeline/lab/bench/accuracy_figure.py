@@ -11,8 +11,8 @@ class AccuracyFigure:
     Attributes:
         what: what was measured, in words.
         value: the figure.
-        unit: its unit.
-        at_most, at_least: the target; a figure without one is only reported.
+        unit: unit of the figure.
+        at_most, at_least: the target; a figure without a target is only reported.
     """
 
     what: str
@@ -23,14 +23,14 @@ class AccuracyFigure:
 
     @property
     def relation(self) -> Literal["at most", "at least", "reported"]:
-        """What the target asks for."""
+        """Whether the target is an upper or a lower limit; "reported" without a target."""
         if self.at_most is not None:
             return "at most"
         return "reported" if self.at_least is None else "at least"
 
     @property
     def bar(self) -> float | None:
-        """The target's value."""
+        """The value of the target, None without a target."""
         return self.at_least if self.at_most is None else self.at_most
 
     @property

@@ -1,11 +1,11 @@
 """Load generator for the API: mixed reads and an empty route alternate while a worker runs.
 
 Server, load and worker are three processes; the worker reads votes into the served store. The load is a closed loop
-over open connections; the empty route and the mix alternate on the same connections, so that both meet the same machine
+over open connections. The empty route and the mix alternate on the same connections, so that both meet the same machine
 state. The mix contains what browsers and programs request, by weight; one request in a hundred is a receipt of a
 different vote, which no cached response serves. Every other address is requested once before the measurement (its
-duration is reported): immutable responses are cached for the life of a server; the others are computed again during
-the measurement, as the worker changes the store.
+duration is reported): immutable responses are then cached for the life of a server; other responses are computed again
+during the measurement, as the worker changes the store.
 """
 
 import asyncio
@@ -93,9 +93,9 @@ async def run_load(
     """Alternate the empty route and the mix.
 
     Args:
-        host, port: of the server.
-        paths: the mix; an address occurs as often as its weight asks for.
-        turns: number of turns of each.
+        host, port: address of the server.
+        paths: the mix; an address occurs as often as its weight says.
+        turns: number of turns of the empty route, and of the mix.
         seconds: length of a turn.
         connections: number of open connections.
 
@@ -128,7 +128,7 @@ async def run_load(
 
 
 async def request_once(host: str, port: int, paths: Sequence[str]) -> float:
-    """Request each address once, so that immutable responses are cached; return the seconds."""
+    """Request each address once, so that immutable responses are cached. Return the duration in seconds."""
     one = HttpConnection(host, port)
     await one.open()
     started = time.perf_counter()

@@ -2,8 +2,8 @@
 
 The board is the real one: its 129 models with their exact ratings as true strengths, its pairs and numbers of votes,
 and a third of the votes ties. Every tenth model is made new: its votes are thinned to between 200 and 1,000. Each round
-draws all votes and fits them. The exact sandwich intervals are compared with a peer's, which adds 1e-5 of all votes
-to the diagonal of the information: its intervals are too short where there are few votes.
+draws all votes and fits them. The exact sandwich intervals are compared with those of another package, which adds 1e-5
+of all votes to the diagonal of the information: its intervals are too short where there are few votes.
 
 A share over R rounds of m models has a Monte Carlo error of about √(.05 · .95 / (R m)): .2 points at 1,000 × 13.
 """
@@ -34,7 +34,7 @@ class CoverageBand:
         low, high: numbers of votes.
         models: number of models.
         exact: coverage of the project's intervals.
-        ridge: coverage of a peer's.
+        ridge: coverage of the other package's intervals.
     """
 
     low: int
@@ -84,7 +84,7 @@ def _band(design: PairCounts, shares: Float64, low: int, high: int) -> CoverageB
 
 
 def _design() -> tuple[PairCounts, Float64]:
-    """Return the pairs with their numbers of votes, and the true θ."""
+    """Return the pairs with their numbers of votes, and the true strengths."""
     counts = real_counts()
     theta = fit(counts).theta
     battles = counts.battles_per_model()
@@ -96,7 +96,7 @@ def _design() -> tuple[PairCounts, Float64]:
 
 
 def _shares(design: PairCounts, theta: Float64) -> Float64:
-    """Return the probabilities of a wins, b wins, tie, float64[P, 3]; with a tie as half a win, a's mean is p."""
+    """Return P(a wins), P(b wins), P(tie) of each pair, float64[P, 3]; a tie counts as half a win in the model."""
     p = 1 / (1 + np.exp(theta[design.b] - theta[design.a]))
     tie = 0.8 * np.minimum(p, 1 - p)
     return np.stack([p - tie / 2, 1 - p - tie / 2, tie], axis=1)

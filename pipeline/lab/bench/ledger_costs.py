@@ -3,10 +3,10 @@
     seal      `jobs.seal` of all votes, tiles included, relative to one loop of hashlib's SHA-256 over the same leaves
     verify    `verify_bundle` (hashes, counts, ratings), relative to reading the bundle's Parquet and the same loop
     refresh   after 10,000 more votes, relative to the refresh of the first 10,000 on an empty log; medians of three
-    proof     tiles that the receipt of one vote reads
+    proof     number of tiles that the receipt of one vote reads
 
-The store is synthetic: votes on 129 models by as many voters as a real board has, four partitions, inserted as a
-worker does, without evidence. No vote has style counts (a style-controlled board is refitted to all votes).
+The store is synthetic: votes on 129 models by as many voters as a real board has, four partitions, inserted as a worker
+does, without evidence. No vote has style counts (a style-controlled board is refitted to all votes).
 """
 
 import time
@@ -47,7 +47,7 @@ _ROUNDS = 3
 
 @dataclass(frozen=True, slots=True)
 class LedgerCosts:
-    """Seconds of one run.
+    """Seconds of each step of one run, and sizes of its proofs.
 
     Attributes:
         votes: votes of the log.
@@ -56,9 +56,9 @@ class LedgerCosts:
         reading: reading their Parquet files.
         verify: verifying the bundle.
         first: refreshes of the first 10,000 votes.
-        later: refreshes after 10,000 more.
-        tiles_read: tiles read for the receipt of a vote, the maximum of a hundred.
-        path: hashes of the longest of their proofs.
+        later: refreshes after 10,000 more votes.
+        tiles_read: most tiles read for a receipt, over the receipts of a hundred votes.
+        path: hashes of the longest proof in these receipts.
     """
 
     votes: int
@@ -73,7 +73,7 @@ class LedgerCosts:
 
     @property
     def ratios(self) -> dict[str, float]:
-        """The three ratios that have a bar."""
+        """The three ratios that have a target."""
         return {
             "seal": self.bare_hashing / self.seal,
             "verify": self.verify / (self.reading + self.bare_hashing),
@@ -82,12 +82,12 @@ class LedgerCosts:
 
     @property
     def most_tiles(self) -> int:
-        """The bar of `tiles_read`: a tile has eight levels, and a path needs at most two tiles of a level."""
+        """The target of `tiles_read`: a tile has eight levels, and a path needs at most two tiles of a level."""
         return 2 * -(-self.votes.bit_length() // 8)
 
     @property
     def passed(self) -> bool:
-        """Whether every bar is met."""
+        """Whether every target is met."""
         ratios = self.ratios
         return (
             ratios["seal"] >= LEAST_SEAL
@@ -101,10 +101,10 @@ def measure(make_url: Callable[[str], str], folder: Path, votes: int, report: Ca
     """Create the stores and measure.
 
     Args:
-        make_url: name → URL of a store that does not exist.
-        folder: for the bundle.
-        votes: votes of the large log.
-        report: gets a line for each step.
+        make_url: name → URL of a store that does not exist yet.
+        folder: folder for the bundle.
+        votes: number of votes of the large log.
+        report: called with a line for each step.
     """
     options = Settings(voter_key="00" * 32, ledger_key="11" * 32, anchor="", ledger=str(folder / "ledger"))
     with configuration.override(options):
@@ -135,7 +135,7 @@ def _timed(what: Callable[[], Any]) -> float:
 
 
 def _first_refresh(url: str, seed: int) -> float:
-    """Time a refresh of a new store; the first one of a process also imports, so the caller drops it."""
+    """Time a refresh of a new store. The first call of a process also imports modules, so the caller drops its time."""
     insert_votes(url, configuration.load(), NEW_VOTES, seed)
     return _timed(lambda: jobs.refresh_board(url))
 

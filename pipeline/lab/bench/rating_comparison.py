@@ -1,11 +1,11 @@
 """Runs every rating task with every engine, each in its own process, and computes the ratios.
 
-Laws: all engines read the same table from one file; one process runs at a time; a peer counts with its fastest setting;
-a ratio compares warm calls with warm calls and first calls with first calls.
+Laws: all engines read the same table from one file; one process runs at a time; each peer is measured with its fastest
+setting; a ratio compares warm calls with warm calls and first calls with first calls.
 
-A peer runs a few of 100 bootstraps and the rest is extrapolated, which the result states: with the time of 2 and of n
-rounds, T(100) = T(2) + 98 (T(n) − T(2)) / (n − 2), so that process start is not multiplied. A hundred rounds of a
-peer take minutes; `peer_rounds=100` runs them.
+A peer runs only a few of 100 bootstrap rounds; the time of the rest is extrapolated, which the result states. With the
+time T of 2 and of n rounds, T(100) = T(2) + 98 (T(n) − T(2)) / (n − 2), so that process start is not multiplied. A
+hundred rounds of a peer take minutes; `peer_rounds=100` runs them.
 """
 
 import json
@@ -38,12 +38,12 @@ class EngineRun:
     Attributes:
         engine: the project or a peer, with the setting if it has several.
         first: seconds of the first call of the process.
-        warm: seconds of the fastest later call, or of the only one.
+        warm: seconds of the fastest later call, or of the only call.
         cpu: least CPU seconds of a call, of this process alone; less affected by other load than seconds.
-        peak_mb: largest resident set of the process (the one that reads the table, where a peer starts several).
+        peak_mb: largest resident set of the process (the process that reads the table, if a peer starts several).
         error: maximum |Δ| from the exact optimum, points; NaN where there is no optimum to compare with.
-        extrapolated: rounds that were run, where the seconds are extrapolated; else 0.
-        failed: why there are no figures; else empty.
+        extrapolated: number of rounds run if the seconds are extrapolated, else 0.
+        failed: why there are no figures, else empty.
     """
 
     engine: str
@@ -63,7 +63,7 @@ class ComparedTask:
     Attributes:
         task: ratings, bootstrap or style.
         table: real or synthetic.
-        runs: the project's first.
+        runs: runs of the engines, the project's first.
     """
 
     task: str
@@ -92,12 +92,12 @@ class ComparedTask:
 
     @property
     def ratio_first(self) -> float:
-        """`ratio` of the first calls."""
+        """The ratio of the seconds of first calls."""
         return min(run.first for run in self.peers) / self.ours.first
 
     @property
     def ratio_cpu(self) -> float:
-        """`ratio` of CPU seconds; NaN where a peer's child processes are not counted."""
+        """The ratio of CPU seconds; NaN where a peer's child processes are not counted."""
         return min(run.cpu for run in self.peers) / self.ours.cpu
 
     @property
@@ -107,7 +107,7 @@ class ComparedTask:
 
     @property
     def passed(self) -> bool:
-        """Whether speed and memory meet the bars."""
+        """Whether speed and memory meet the targets."""
         return self.ratio >= BARS[self.task] and self.lean
 
 
@@ -119,21 +119,21 @@ class RatingComparison:
         self.versions: dict[str, str] = {}
 
     def ratings(self, table: str, path: Path) -> ComparedTask:
-        """Strings → ratings with intervals."""
+        """Compare ratings with intervals."""
         exact = self._ours("ratings", path, 2 * self._repeats)
         runs = [self._run(OURS, exact, exact)]
         runs += [_tried(peer, partial(self._plain, peer, "ratings", path, exact)) for peer in _SCRIPTS]
         return _task("ratings", table, runs)
 
     def bootstrap(self, table: str, path: Path) -> ComparedTask:
-        """Strings → ratings with the intervals of 100 bootstraps."""
+        """Compare ratings with the intervals of 100 bootstrap rounds."""
         exact = self._ours("bootstrap", path, self._repeats, ROUNDS)
         runs = [self._run(OURS, exact, exact)]
         runs += [_tried(peer, partial(self._rounds, peer, path, exact)) for peer in _SCRIPTS]
         return _task("bootstrap", table, runs)
 
     def style(self, table: str, path: Path) -> ComparedTask:
-        """Strings and style counts → ratings and coefficients with intervals."""
+        """Compare ratings and style coefficients with intervals."""
         ours, exact = self._ours("style", path, self._repeats), self._ours("style-centred", path, 1)
         runs = [self._run(OURS, ours, ours)]
         for task, called in (("style", "arena-rank"), ("style-unpenalised", "arena-rank, reg=0")):
@@ -202,10 +202,10 @@ def _error(found: Mapping[str, Any], exact: Mapping[str, Any]) -> float:
 
 
 def _child(command: list[str]) -> dict[str, Any]:
-    """Run one child process and read its JSON document.
+    """Run one child process and return its JSON document.
 
     Raises:
-        Unavailable: it failed; quotes its last line.
+        Unavailable: the process failed; quotes its last line.
     """
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -1,4 +1,4 @@
-"""The project's side of each rating task, and the child process that times one.
+"""The project's code for each rating task, and the child process that times one task.
 
     python -m pipeline.lab.bench.rating_tasks TASK FILE REPEATS [ROUNDS]
 
@@ -25,7 +25,7 @@ from pipeline.ratings import (
 
 
 def fit_with_intervals(table: pd.DataFrame) -> Result:
-    """Strings → ratings with sandwich intervals and rank sets."""
+    """Return ratings with sandwich intervals and rank sets from columns of text."""
     counts = PairCounts.from_labels(table["model_a"], table["model_b"], table["winner"])
     fitted = fit(counts)
     marginal_ranks(wald_intervals(fitted))
@@ -33,7 +33,7 @@ def fit_with_intervals(table: pd.DataFrame) -> Result:
 
 
 def fit_with_bootstrap(table: pd.DataFrame, rounds: int) -> Result:
-    """Strings → ratings with bootstrap intervals."""
+    """Return ratings with bootstrap intervals from columns of text."""
     counts = PairCounts.from_labels(table["model_a"], table["model_b"], table["winner"])
     fitted = fit(counts)
     bootstrap_ratings(counts, fitted, rounds).percentile_bounds()
@@ -41,7 +41,7 @@ def fit_with_bootstrap(table: pd.DataFrame, rounds: int) -> Result:
 
 
 def fit_with_style(table: pd.DataFrame, *, centred: bool = False) -> Result:
-    """Strings and style counts → ratings and coefficients with intervals."""
+    """Return ratings and coefficients with intervals from columns of text and style counts."""
     models, a, b, outcome = encode_battles(table["model_a"], table["model_b"], table["winner"])
     of_a, of_b = ([table[f"{name}_{side}"].to_numpy() for name in FEATURES] for side in ("a", "b"))
     z = style_contrast(of_a, of_b, FEATURES)

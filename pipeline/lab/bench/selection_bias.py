@@ -2,11 +2,11 @@
 
 A provider tests N variants that are all equally good (τ = 0) and releases the one that scores best.
 
-    simulate_scores   draws scores as normals of standard error s: exact, and many rounds
+    simulate_scores   draws scores as normals with standard error s: exact, and many rounds
     simulate_votes    draws every vote: N variants against the models of a board, which is fitted in each round, with s
-                      from the fit; the estimators get what they would get on a real board
+                      from the fit; the estimators get the input that they would get on a real board
 
-Error = estimate − true quality, in points. Bars, where N is disclosed: bias at most .5, RMSE at most 3.5 at N = 27,
+Error = estimate − true quality, in points. Targets, where N is disclosed: bias at most .5, RMSE at most 3.5 at N = 27,
 s = 6.3, τ = 0 (a score without selection has 0 and 6.3).
 """
 
@@ -35,8 +35,8 @@ class EstimatorError:
     """Errors of one estimate of the selected variant's quality.
 
     Attributes:
-        name: the estimate.
-        bias, rmse: points.
+        name: name of the estimate.
+        bias, rmse: mean error and root mean square error, points.
         coverage: share of its 95% intervals that contain the true quality; None without intervals.
     """
 
@@ -47,7 +47,7 @@ class EstimatorError:
 
     @property
     def passed(self) -> bool | None:
-        """Whether it meets the bars; None without bars."""
+        """Whether bias and RMSE meet the targets; None without targets."""
         return abs(self.bias) <= MOST_BIAS and self.rmse <= MOST_RMSE if self.name == DISCLOSED else None
 
 
@@ -59,7 +59,7 @@ class SelectionSimulation:
     """Results of one simulation.
 
     Attributes:
-        what: normals or votes.
+        what: whether scores were drawn as normals or from votes.
         rounds: number of rounds.
         se: mean standard error of the scores, points.
         estimators: errors of each estimate.
@@ -150,7 +150,7 @@ def _board(rng: np.random.Generator, theta: Float64, votes: Int64) -> PairCounts
 
 
 def _fresh(rng: np.random.Generator, theta: Float64, before: PairCounts, k: int) -> tuple[float, float]:
-    """Return the selected variant's score from as many new votes alone, and its standard error."""
+    """Return the selected variant's score and standard error from new votes alone, as many as it had before."""
     votes = np.zeros((len(theta), len(theta)), dtype=np.int64)
     votes[:_MODELS, k] = _VOTES // _MODELS
     after = _board(rng, theta, votes)

@@ -45,7 +45,7 @@ def prepare_store(folder: Path, url: str, options: Settings, votes: int) -> Path
 
 
 def request_mix(url: str, options: Settings, seed: int = 1) -> list[str]:
-    """Return the mix: each address as often as its weight asks for."""
+    """Return the addresses of the mix, each as often as its weight says."""
     with closing(open_store(url, voter_key=options.key)) as store, store.read() as connection:
         ids = [one.snapshot_id for one in page_queries.list_snapshots(connection, SNAPSHOTS)]
         models = [row["model"] for row in snapshots.read_rows(connection, ids[0], "defended")]
@@ -98,10 +98,10 @@ def count_votes_read(url: str, options: Settings) -> int:
 
 
 def wait_for_worker(url: str, options: Settings, worker: subprocess.Popen[bytes], seconds: float = 60.0) -> int:
-    """Wait until a worker has read votes; return the number read before.
+    """Wait until a worker has read votes; return the number of votes read before.
 
     Raises:
-        Unavailable: it read none within `seconds`, or ended.
+        Unavailable: the worker read no vote within `seconds`, or ended.
     """
     before, until = count_votes_read(url, options), time.monotonic() + seconds
     while time.monotonic() < until and worker.poll() is None:

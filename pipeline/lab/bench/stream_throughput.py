@@ -1,7 +1,7 @@
 """Measures the worker's throughput, each measurement in its own process.
 
-A child process has its own peak memory and is not slowed by what another measurement left behind. A rate counts from
-the end of the first batch to the end of the run, voter states included, so that joining a group is not counted.
+A child process has its own peak memory and is not slowed by remains of another measurement. A rate counts from the end
+of the first batch to the end of the run, voter states included, so that joining a group is not counted.
 """
 
 import multiprocessing
@@ -50,7 +50,7 @@ class Throughput:
         votes: votes after the first batch.
         seconds: wall time from the end of the first batch.
         peak_mb: peak memory of the process.
-        memory_mb: its memory after 20, 60 and 100% of the votes.
+        memory_mb: memory of the process after 20, 60 and 100% of the votes.
     """
 
     votes: int
@@ -65,7 +65,7 @@ class Throughput:
 
 
 def combine(one: Throughput, other: Throughput) -> Throughput:
-    """Add up two measurements of the same work."""
+    """Return the sum of two measurements of the same work."""
     peak = max(one.peak_mb, other.peak_mb)
     return Throughput(one.votes + other.votes, one.seconds + other.seconds, peak, other.memory_mb)
 
@@ -153,7 +153,7 @@ def measure_group(bootstrap: str, url: str, options: Settings, workers: int, par
 def _member(
     bootstrap: str, url: str, options: Settings, group: str, share: int, joined: Any
 ) -> tuple[float, float, int]:
-    """Return the worker's start and end (Unix seconds) and its votes."""
+    """Run one worker of a group; return its start and end (Unix seconds) and its votes."""
     with (
         closing(open_store(url, voter_key=options.key, worker=True)) as store,
         closing(KafkaSource(bootstrap, TOPIC, group)) as source,

@@ -7,7 +7,7 @@ published as usual, but has no keys for deduplication. Two runs alternate, each 
     read    reads every sealed vote, counts by pair, and fits a board with intervals
     sweep   `jobs.sweep`: all audits, the policy, the alerts
 
-Bars: a sweep's peak memory is below 2 GB, and it takes at most three times as long as a read.
+Targets: a sweep's peak memory is below 2 GB, and it takes at most three times as long as a read.
 """
 
 import json
@@ -90,7 +90,7 @@ class SweepCosts:
 
     @property
     def ratio_cpu(self) -> float:
-        """`ratio` of CPU seconds, which other load affects less."""
+        """The median CPU seconds of a sweep over those of a read, which other load affects less."""
         return median(one.cpu for one in self.sweep) / median(one.cpu for one in self.read)
 
     @property
@@ -100,7 +100,7 @@ class SweepCosts:
 
     @property
     def passed(self) -> bool:
-        """Whether both bars are met."""
+        """Whether both targets are met."""
         return self.ratio <= MOST_TIMES and self.memory_mb < MOST_MB
 
 

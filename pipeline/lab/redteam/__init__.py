@@ -9,5 +9,6 @@
     baselines            published rules of others
     baseline_comparison  `voter_bias` and the baselines at equal false-alarm rates
 
-Laws: the same seed gives the same table; a scenario without an attack requires silence; a missed requirement is shown.
+Laws: the same seed gives the same table; a scenario without an attack must raise no alert; a missed requirement is
+shown.
 """

@@ -1,9 +1,8 @@
 """Scenarios: attacks with the parameters of the literature, over streams from the real pair counts.
 
 The numbers S1 … S18 and their parameters are those of a list of published attacks (Min et al. 2025, Huang et al. 2025,
-Zhao et al. 2025, Singh et al. 2025). Every attack begins on day 18 of a month; the days before are honest and give the
-snapshot that the votes after them are evaluated against. A clean month is thirty days of votes after eighteen such
-days.
+Zhao et al. 2025, Singh et al. 2025). Every attack begins on day 18 of a month. The days before are honest and give the
+snapshot that later votes are evaluated against. A clean month is thirty days after eighteen such days.
 """
 
 from collections.abc import Callable, Sequence
@@ -58,7 +57,7 @@ class AttackScenario:
 
 
 def honest_spec(scenario: AttackScenario, votes: int, seed: int) -> HonestSpec:
-    """Return the honest stream of a scenario with `votes` a month."""
+    """Return the honest stream of a scenario, with `votes` votes a month."""
     count = round(votes * scenario.days / DAYS)
     return HonestSpec(votes=count, seed=seed + scenario.population, days=scenario.days, models=MODELS)
 
@@ -90,7 +89,7 @@ def _demotion(_: str, rival: str) -> Sequence[Attack]:
 
 
 def _repeats(share: float) -> Plan:
-    """Plan an attack whose repeated prompts raise the share of repeats to `share`, at 60,000 votes a month."""
+    """Return the plan of an attack whose prompts raise the share of repeats to `share`, at 60,000 votes a month."""
     each = 40
     voters = round((share - 0.073) / (1 - share) * 60_000 * (DAYS - HONEST_DAYS) / DAYS / each)
     attack = partial(TargetOnly, sampling=0.2, voters=voters, votes_each=each, prompts=5, from_day=HONEST_DAYS)

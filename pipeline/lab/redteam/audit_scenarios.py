@@ -4,7 +4,7 @@ S7    the best of N undisclosed variants, N ∈ {3, 10, 27, 50}; their true qual
 S8    two identical checkpoints: the published pairs, and boards drawn vote by vote
 S12   a model is retired while the mix of tasks shifts: the order of the others depends on which one was retired
 S13   a split graph, and two halves with one thirty-third of the battles between them
-S15   a first rank that depends on two votes, and the real board's
+S15   a first rank that depends on two votes, and the first rank of the real board
 S17   a chat-tuned variant is tested (#2, #5 under style control), another model released (about #32)
 
 Source: Singh et al. 2025, "The Leaderboard Illusion"; Huang et al. 2025, "Dropping just a handful of preferences can
@@ -46,7 +46,7 @@ class AuditCaseResult:
     Attributes:
         scenario, what: name and description.
         found: the finding with its figures, in words.
-        must: the requirement: a finding, none, or the published figure.
+        must: the requirement: a finding, no finding, or the published figure.
         figures: figures by name.
         passed: whether the requirement is met.
     """
@@ -60,7 +60,7 @@ class AuditCaseResult:
 
 
 def best_of_n_cases(seed: int) -> list[AuditCaseResult]:
-    """Run S7."""
+    """Run S7: the best of N undisclosed variants."""
     rng = np.random.default_rng(seed)
     rows = [_best(rng, n, tau) for n in (3, 10, 27, 50) for tau in (0.0, 10.0, 65.0)]
     se = standard_error(3000, 0.345)
@@ -71,7 +71,7 @@ def best_of_n_cases(seed: int) -> list[AuditCaseResult]:
 
 
 def _best(rng: np.random.Generator, n: int, tau: float) -> AuditCaseResult:
-    """Run families through the registry and the audit; the variants are sorted, so that the first is the best."""
+    """Run families through the registry and the audit. The variants are sorted, the best first."""
     state, true = _family(n), tau * rng.standard_normal((_ROUNDS, n))
     seen = true + _SE * rng.standard_normal((_ROUNDS, n))
     order = np.argsort(-seen, axis=1)
@@ -113,7 +113,7 @@ def _family(n: int) -> RegistryState:
 
 
 def identical_checkpoint_cases(seed: int) -> list[AuditCaseResult]:
-    """Run S8."""
+    """Run S8: two identical checkpoints."""
     rows = []
     for first, second, se in ((1069.0, 1052.0, 13.8), (1097.0, 1059.0, 27.2)):
         findings = version_mismatch(
@@ -154,7 +154,7 @@ ORDERS = {"": "CDBA", "A": "CABD", "B": "CDAB", "C": "DBCA", "D": "DCAB"}
 
 
 def task_mix_cases(seed: int) -> list[AuditCaseResult]:  # noqa: ARG001  # expected votes: nothing is random
-    """Run S12: 1,000 votes at 9:1, then 1,000 at 1:9 without the retired model; expected votes, not drawn ones."""
+    """Run S12: 1,000 votes at 9:1, then 1,000 at 1:9 without the retired model; expected votes, not drawn votes."""
     rows = []
     for retired, order in ORDERS.items():
         before = _phase((0.9, 0.1), "ABCD")
@@ -184,7 +184,7 @@ def _phase(shares: tuple[float, float], kept: str) -> list[PairCounts]:
 
 
 def graph_cases(seed: int) -> list[AuditCaseResult]:  # noqa: ARG001
-    """Run S13."""
+    """Run S13: a split graph, and two halves with few battles between them."""
     split, bridge, even = _halves(100, 0), _halves(165, 5), _halves(100, 100)
     try:
         fit(split)
@@ -215,7 +215,7 @@ def _halves(within: int, across: int) -> PairCounts:
 
 
 def fragility_cases(seed: int) -> list[AuditCaseResult]:  # noqa: ARG001
-    """Run S15."""
+    """Run S15: a first rank that depends on two votes."""
     table = [[334, 333, 0, 0], [400, 300, 0, 0], [400, 301, 0, 0]]
     two = PairCounts.from_rows(("ant", "bee", "cow"), [0, 0, 1], [1, 2, 2], table)
     return [
@@ -237,7 +237,7 @@ def _dethroned(what: str, counts: PairCounts, published: int) -> AuditCaseResult
 
 
 def tuned_variant_cases(seed: int) -> list[AuditCaseResult]:
-    """Run S17."""
+    """Run S17: a chat-tuned variant is tested, another model released."""
     tested, released, curse = simulate_tuned_variant(seed)
     findings = version_mismatch(tested, released, curse)
     directions = [finding.direction for finding in findings]

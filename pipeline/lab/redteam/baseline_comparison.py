@@ -1,7 +1,7 @@
 """Compares `voter_bias` with the baselines on voters of a hundred votes: as published, and at 1% false alarms.
 
 A rule that flags more honest voters finds more attackers, so the shares found are also compared at equal false-alarm
-rates: each baseline's bar is set so that it flags 1% of honest voters. `voter_bias` keeps its stated level.
+rates: each baseline's threshold is set so that it flags 1% of honest voters. `voter_bias` keeps its stated level.
 """
 
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ class BaselineComparison:
     """Shares of one kind of voter that are flagged.
 
     Attributes:
-        voters: the kind.
-        ours: by `voter_bias` at e ≥ 100: without, and with its component that has no proved error rate.
-        published: by each baseline at its published level.
-        fixed: by each baseline at a bar that flags 1% of honest voters.
+        voters: the kind of voter.
+        ours: share flagged by `voter_bias` at e ≥ 100: without and with its component that has no proved error rate.
+        published: share flagged by each baseline at its published level.
+        fixed: share flagged by each baseline at a threshold that flags 1% of honest voters.
     """
 
     voters: str
@@ -35,7 +35,12 @@ class BaselineComparison:
 
 
 def compare_with_baselines(voters: int = 300, seed: int = 1) -> list[BaselineComparison]:
-    """Evaluate honest voters and attackers of each kind; `voters` of each kind, three times as many honest ones."""
+    """Compare the flagged shares of honest voters and of each kind of attacker.
+
+    Args:
+        voters: number of attackers of each kind; there are three times as many honest voters.
+        seed: seed of the voters.
+    """
     board = SimulatedVoters(seed=seed)
     honest = board.cast_votes("honest", 3 * voters, VOTES_USED)
     kinds: dict[str, VoterVotes] = {

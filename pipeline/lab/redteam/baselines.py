@@ -1,8 +1,8 @@
 """Published rules against manipulated votes, from their formulas: for comparison only.
 
-Each rule scores every voter by its first hundred votes and flags scores of at least a bar. All use the same snapshot as
-the detectors. Where a formula needs an outcome's side, the model with the lower number is the first one: the published
-rules do not use a vote's screen position.
+Each rule scores every voter by its first hundred votes and flags scores from a threshold on. All use the same snapshot
+as the detectors. Where a formula needs an outcome's side, the model with the lower number is the first one: the
+published rules do not use a vote's screen position.
 """
 
 from collections.abc import Callable
@@ -32,7 +32,7 @@ class Baseline:
 
     Attributes:
         score: (votes, snapshot) → float64[voters], higher is more suspicious.
-        bar: least score that is flagged.
+        bar: lowest score that is flagged.
     """
 
     score: Callable[[VoterVotes, Reference], Float64]
@@ -89,13 +89,16 @@ def _highest(values: Float64, votes: VoterVotes) -> Float64:
 
 
 def production_rule(votes: VoterVotes, reference: Reference) -> Float64:
-    """Score by the maximum of ln M, M = Π 1/(2p), within the first hundred votes: the public board's rule."""
+    """Score by the rule of the public board: the maximum of ln Π 1/(2p) within the first hundred votes.
+
+    p is the p-value of a vote's outcome.
+    """
     votes = _first(votes)
     return _highest(_running(-np.log(2 * _p_values(votes, reference)), votes), votes)
 
 
 def fisher(votes: VoterVotes, reference: Reference) -> Float64:
-    """Score by 1 − 5 times the least P(χ² of 2n degrees ≥ −2 Σ ln p) at five checkpoints.
+    """Score by 1 − 5 times the least P(χ² with 2n degrees of freedom ≥ −2 Σ ln p) at five checkpoints of n votes.
 
     Source: Chiang et al. 2024, section 5.3.
     """
@@ -106,7 +109,7 @@ def fisher(votes: VoterVotes, reference: Reference) -> Float64:
 
 
 def likelihood_ratio(votes: VoterVotes, reference: Reference) -> Float64:
-    """Score by the standard deviations of Σ ln P(outcome) below an honest voter's: the test of Huang et al. 2025.
+    """Score by how far Σ ln P(outcome) lies below an honest voter's sum, in standard deviations (Huang et al. 2025).
 
     The honest sum is taken as normal with the exact mean and variance of the battles shown.
     """

@@ -39,7 +39,7 @@ class RaisedAlert:
     Attributes:
         detector, subject, direction, severity, evidence: as in `AlertSignal`.
         at: event time, microseconds.
-        row: row of the vote that raised it; −1 for a window detector.
+        row: row of the vote that raised the alert; −1 for a window detector.
         until: event time at which a window alert was cleared; the end of the stream if it was not.
     """
 
@@ -72,7 +72,7 @@ class DetectorRun:
     votes: VoterVotes
 
     def alerted_voters(self, direction: str | None = None) -> set[int]:
-        """Return the codes of voters with an alert: of direction "random", of any other direction, or (None) of all."""
+        """Return the codes of voters with an alert: only direction "random", only other directions, or all (None)."""
         return {
             int(one.subject, 16)
             for one in self.alerts
@@ -81,12 +81,12 @@ class DetectorRun:
 
     @property
     def critical_voters(self) -> set[int]:
-        """Codes of voters whose votes the policy auto-voter/1 excludes."""
+        """Return the codes of voters whose votes the policy auto-voter/1 excludes."""
         return {int(one.subject, 16) for one in self.alerts if one.row >= 0 and one.severity == "critical"}
 
 
 def run_detectors(stream: SimulatedStream, split: int) -> DetectorRun:
-    """Run every detector over a stream; the votes before row `split` are honest and give the snapshot."""
+    """Run every detector over a stream. The votes before row `split` are honest and give the snapshot."""
     reference = estimate_reference(stream.take(slice(0, split)))
     alerts = [*_voter_alerts(stream, split, reference), *_window_alerts(stream, split, reference)]
     alerts.sort(key=lambda one: (one.at, one.detector))
@@ -102,7 +102,7 @@ def with_twin(stream: SimulatedStream, model: str) -> SimulatedStream:
 
 
 def estimate_reference(stream: SimulatedStream) -> Reference:
-    """Estimate the reference from votes, as a refresh does; a model's number is its code + 1."""
+    """Return the reference estimated from votes, as a refresh does; a model's number is its code + 1."""
     counts = stream.pair_counts()
     rated, _ = select_rated_models(counts.decisive(), least_share=0.0)
     estimated = fit(rated)
@@ -199,7 +199,7 @@ def _alert(one: AlertSignal, row: int, until: int = 0) -> RaisedAlert:
 
 
 def votes_under_alerts(stream: SimulatedStream, alerts: Sequence[RaisedAlert], about: str) -> Bool:
-    """Return a mask, bool[n]: the votes that the window alerts about a model select for exclusion."""
+    """Return a mask, bool[n], of the votes that the window alerts about a model select for exclusion."""
     chosen = np.zeros(len(stream), dtype=np.bool_)
     code = stream.models.index(about)
     for one in alerts:

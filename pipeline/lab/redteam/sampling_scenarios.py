@@ -1,6 +1,6 @@
-"""Boards that are not sampled as declared, or only seem so: S9, S10, S11 and S14.
+"""Boards that are not sampled as declared, or that only seem so: S9, S10, S11 and S14.
 
-A month of forty models with the weights of the real board's busiest forty; the first third of it is honest.
+A month of forty models with the weights of the real board's busiest forty; the first third of the month is honest.
 """
 
 from collections import Counter
@@ -25,10 +25,10 @@ class SamplingResult:
     Attributes:
         scenario, what: name and description.
         alerts: detector → windows and votes from the first wrong window to its alert about the wrong sampling.
-        other: detector → other alerts since then; where some models are drawn more often, alerts about the models
-            that are drawn less often are expected.
+        other: detector → other alerts since then; where some models are drawn more often, alerts about the models that
+            are drawn less often are expected.
         false: detector → alerts in the honest third.
-        battles: votes from the first wrong window to the first alert; None without one.
+        battles: votes from the first wrong window to the first alert; None without an alert.
         passed: False if a required alert is missing, or if an alert is not allowed.
     """
 

@@ -31,10 +31,10 @@ class ScenarioResult:
         found: share of the attackers with a voter alert; None without attackers.
         excluded: share of the attackers whose votes the policy excludes.
         alerts: window detectors with an alert about the model or the board → their highest severity.
-        admitted: attack votes before the first alert about the attack; all of them without one.
+        admitted: number of attack votes before the first alert about the attack; all attack votes without an alert.
         places_lost: distance of the model's rank from its rank without the attack: raw, under the policy, and when a
             person also excludes the votes that the alerts about the model select.
-        honest_excluded: honest votes excluded, under the policy and with that person's exclusions.
+        honest_excluded: number of honest votes excluded, under the policy and with that person's exclusions.
         false_voters: share of the honest voters with an alert: of proved directions, and of "random".
         elsewhere: detector → other window alerts: of other models, networks, providers, or before the attack.
         baselines: rule → share flagged of the attackers and of the honest voters with at least 20 votes.
@@ -63,7 +63,7 @@ _LEAST_VOTES = 20
 
 
 def evaluate_scenario(scenario: AttackScenario, votes: int, seed: int) -> ScenarioResult:
-    """Run and summarize a scenario with `votes` honest votes a month."""
+    """Run a scenario with `votes` honest votes a month, and return its summary."""
     return summarize_run(scenario, run_scenario(scenario, votes, seed))
 
 
@@ -79,7 +79,7 @@ def run_scenario(scenario: AttackScenario, votes: int, seed: int) -> DetectorRun
 
 
 def summarize_run(scenario: AttackScenario, run: DetectorRun) -> ScenarioResult:
-    """Summarize the run of a scenario."""
+    """Return the summary of a scenario's run."""
     stream = run.stream
     about = dict(zip(("target", "rival"), target_and_rival_names(), strict=True))[scenario.about]
     attackers = np.unique(stream.voter[stream.is_attack])

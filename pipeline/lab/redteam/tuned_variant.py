@@ -1,6 +1,6 @@
 """S17: simulates a board on which a provider tests a chat-tuned variant and releases another model.
 
-Forty models about four points apart, as the real board's first forty. Voters prefer long answers: one standard
+Forty models are about four points apart, as the real board's first forty. Voters prefer long answers: one standard
 deviation of the length contrast is worth a quarter of a logit, the published coefficient. The variant is as strong as
 rank five and writes longer; the released model is as strong as about rank 32 and writes as the others do.
 """

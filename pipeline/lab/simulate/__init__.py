@@ -10,17 +10,16 @@
     json_lines         writes votes as canonical JSON lines
     attacks            attacks without a target: Omnidirectional, AlwaysLeft, RandomClicks
     targeted_attacks   attacks on one model: TargetOnly, Burst
-    stream_simulation  simulate_stream: an honest stream with attacks, and who the attackers are
+    stream_simulation  simulate_stream: an honest stream with attacks, and the list of attackers
     demo_scenario      simulate_demo: an honest first part, an attacked second part
     demo_registry      the providers of the real models, and a fictitious laboratory
     simulated_board    windows of votes, for window detectors
     simulated_voters   votes by voter, for voter detectors
 
-Laws: the same specs and seeds give the same bytes (under one numpy: NEP 19 lets `Generator` methods change
-between its releases); attacks change no honest vote; every line is canonical and is accepted.
+Laws: the same specs and seeds give the same bytes (under one numpy: NEP 19 lets `Generator` methods change between its
+releases); attacks change no honest vote; every line is canonical and is accepted.
 
-Not handled: sessions (a voter's votes do not cluster), answers and their style, private variants, and strengths
-that change over time.
+Not handled: sessions (a voter's votes do not cluster), answers and their style, private variants, changing strengths.
 """
 
 from pipeline.lab.simulate.attacks import AlwaysLeft, Attack, Omnidirectional, RandomClicks

@@ -1,10 +1,9 @@
 """The base class of attacks, and the attacks without a target; `stream_simulation` carries them out.
 
-Source of careless votes: "Challenges in trustworthy human evaluation of chatbots" (Zhao, Rush & Goyal, Findings
-of NAACL 2025).
+Source of careless votes: "Challenges in trustworthy human evaluation of chatbots" (Zhao, Rush & Goyal, NAACL 2025).
 
-Not handled: attackers who adapt to an alert, and the omnipresent rigging of Min et al. (ICML 2025), which
-computes each vote's effect on a target's rank; `Omnidirectional` attacks the order as such.
+Not handled: attackers who adapt to an alert, and the omnipresent rigging of Min et al. (ICML 2025), which computes each
+vote's effect on a target's rank; `Omnidirectional` attacks the order as such.
 """
 
 from abc import ABC, abstractmethod
@@ -20,14 +19,14 @@ from pipeline.vocabulary.arrays import Int8, Int64
 
 @dataclass(frozen=True, kw_only=True)
 class Attack(ABC):
-    """Parameters of an attack, and how it draws battles and outcomes.
+    """Parameters of an attack, and how its battles and outcomes are drawn.
 
     Attributes:
         voters: number of attackers.
         votes_each: votes of each attacker; (low, high) draws a number for each, both included.
         from_day: first day, counted from the stream's start.
         to_day: last day, exclusive; default: the end of the stream.
-        new_accounts: accounts are at most two days old at their first vote.
+        new_accounts: whether accounts are at most two days old at their first vote.
         prompts: number of prompts that the attackers share; default: each vote has its own.
 
     Raises:
@@ -53,7 +52,7 @@ class Attack(ABC):
 
     @property
     def target_model(self) -> str | None:
-        """The model that the attack is about, if any."""
+        """The model that the attack is about, None without a target."""
         return None
 
     def vote_bounds(self) -> tuple[int, int]:
@@ -70,12 +69,12 @@ class Attack(ABC):
         return days if self.to_day is None else self.to_day
 
     def draw_battles(self, simulator: VoteSimulator, rng: np.random.Generator, voter: Int64) -> ShownBattles:
-        """Draw the battles that the attackers vote on; default: as for every voter."""
+        """Draw the battles that the attackers vote on; by default as for every voter."""
         return simulator.draw_battles(rng, voter)
 
     @abstractmethod
     def choose_outcomes(self, simulator: VoteSimulator, rng: np.random.Generator, shown: ShownBattles) -> Int8:
-        """Choose outcomes."""
+        """Return the attackers' outcomes in the battles shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +82,7 @@ class Omnidirectional(Attack):
     """Votes for the weaker model of every battle.
 
     Attributes:
-        accuracy: probability that it identifies the weaker model; else it votes for the stronger.
+        accuracy: probability that the attacker identifies the weaker model; else the vote is for the stronger model.
     """
 
     kind: ClassVar[str] = "omnidirectional"
@@ -95,7 +94,7 @@ class Omnidirectional(Attack):
         require(0 <= self.accuracy <= 1, "accuracy within 0 and 1", self.accuracy)
 
     def choose_outcomes(self, simulator: VoteSimulator, rng: np.random.Generator, shown: ShownBattles) -> Int8:
-        """Choose the model of lower strength."""
+        """Choose the model with the lower strength."""
         theta = simulator.pair_rates.theta
         right_weaker = theta[shown.right] < theta[shown.left]
         knows = rng.random(len(right_weaker)) < self.accuracy
@@ -125,7 +124,7 @@ class RandomClicks(Attack):
 
 
 def random_outcomes(rng: np.random.Generator, shown: ShownBattles) -> Int8:
-    """Draw outcomes, the four with equal probability."""
+    """Draw outcomes, each of the four with equal probability."""
     return rng.integers(0, 4, len(shown.voter), dtype=np.int8)
 
 

@@ -1,7 +1,7 @@
 """The demo's registry events: the providers of the real models, and a fictitious laboratory.
 
 Providers and licences are public facts of August 2024. The laboratory tests a dozen variants in private and releases
-one without disclosing how many it tried: the case that the registry's audits detect.
+one of them without disclosing how many it tested: the case that the registry's audits detect.
 """
 
 import json

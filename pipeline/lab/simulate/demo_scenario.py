@@ -1,8 +1,8 @@
 """Simulates the demo's votes: eighteen honest days, then twelve days with a few attackers.
 
-The models and the honest rates are real; the attacks are fictitious, and no provider named here took part in them.
-They are small on purpose: under 3% of the second part. The board still changes, because models between rank 15 and
-25 are a few points apart and a rarely shown one is cheap to promote.
+The models and the honest rates are real; the attacks are fictitious, and no provider named here took part in them. They
+are small on purpose: under 3% of the second part. The board still changes, because models between rank 15 and 25 are a
+few points apart and a rarely shown model is cheap to promote.
 """
 
 from dataclasses import dataclass
@@ -71,7 +71,7 @@ def simulate_demo(votes: int = 200_000, seed: int = 20240814) -> DemoScenario:
 
 
 def target_and_rival(board: PairRates) -> tuple[str, str]:
-    """Choose the model with fewest battles around rank 20, and the model one rank above it."""
+    """Return the model with fewest battles around rank 20, and the model one rank above it."""
     battles = dict(zip(real_counts().models, real_counts().battles_per_model().tolist(), strict=True))
     order = np.argsort(-board.theta).tolist()
     rank = min(range(len(order))[_RANKS], key=lambda at: battles[board.models[order[at]]])

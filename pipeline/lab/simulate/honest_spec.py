@@ -20,7 +20,7 @@ class HonestSpec:
         start: time of the first hour, with a zone; the default is a Monday.
         taste_sd: standard deviation of a voter's taste for each model, in logits.
         tie_sd: standard deviation of the voters' tendency to tie, in logits.
-        models: only so many models, those with most battles; default: all 129.
+        models: number of models, taken from those with most battles; default: all 129.
         burstiness: variance of the hourly shocks around 1; 0 gives Poisson counts.
 
     Raises:

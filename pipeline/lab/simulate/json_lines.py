@@ -30,7 +30,7 @@ def encode_votes(
     voter_since: list[str],
     outcome: Int8,
 ) -> Iterator[bytes]:
-    """Join columns of JSON text into lines; `prompt_hash` and `vote_id` are passed as unquoted hex digits."""
+    """Yield a line for each vote, joined from columns of JSON text; `prompt_hash` and `vote_id` are bare hex digits."""
     schema, winner = SCHEMA, json_strings(OUTCOMES, outcome)
     columns = (
         cast_at, category, language, model_a, model_b, network, prompt_hash, vote_id, voter_id, voter_since,
@@ -45,12 +45,12 @@ def encode_votes(
 
 
 def json_strings(names: Sequence[str], codes: npt.NDArray[Any]) -> list[str]:
-    """Replace codes by their names as JSON strings; each name is escaped once, not once a vote."""
+    """Return the name of each code as a JSON string. Each name is escaped once, not once a vote."""
     quoted = [msgspec.json.encode(name).decode() for name in names]
     return [quoted[code] for code in codes.tolist()]
 
 
 def json_times(values: Int64) -> list[str]:
-    """Format microseconds since 1970 as JSON strings in RFC 3339; a whole second has no fraction."""
+    """Return microseconds since 1970 as JSON strings in RFC 3339; a whole second has no fraction."""
     written = np.datetime_as_string(values.astype("datetime64[us]"), unit="us").tolist()
     return [f'"{text}Z"'.replace(".000000Z", "Z") for text in written]

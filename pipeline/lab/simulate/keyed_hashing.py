@@ -25,8 +25,8 @@ def hash_keys(seed: int, purpose: int, *keys: npt.ArrayLike) -> UInt64:
     """Hash keys to 64 bits.
 
     Args:
-        seed: of the stream; taken modulo 2⁶⁴.
-        purpose: one of the constants above.
+        seed: seed of the stream, taken modulo 2⁶⁴.
+        purpose: one of the constants of this module.
         keys: integers ≥ 0, broadcast against each other.
 
     Returns:

@@ -36,11 +36,11 @@ class PairRates:
         models: the K names, sorted.
         theta: float64[K], Bradley-Terry strengths on decisive votes, logits, mean zero.
         a: int64[P], the first model of each pair.
-        b: int64[P], the second.
+        b: int64[P], the second model of each pair.
         share: float64[P], how often the pair meets, sums to 1.
-        wins: float64[P], P(a wins | somebody wins).
-        ties: float64[P], P(nobody wins).
-        bad: float64[P], P(both bad | nobody wins).
+        wins: float64[P], P(a wins | there is a winner).
+        ties: float64[P], P(there is no winner).
+        bad: float64[P], P(both bad | there is no winner).
     """
 
     models: tuple[str, ...]
@@ -59,7 +59,7 @@ class PairRates:
 
 @lru_cache(maxsize=1)
 def real_counts() -> PairCounts:
-    """Read the shipped pair counts, over the sorted names of all models."""
+    """Return the shipped pair counts, over the sorted names of all models."""
     text = files("pipeline").joinpath("data", _FILE).read_text(encoding="utf-8")
     rows = list(csv.DictReader(text.splitlines()))
     models = sorted({row[side] for row in rows for side in ("model_a", "model_b")})
@@ -86,9 +86,9 @@ def real_pair_rates(models: int | None = None) -> PairRates:
 
 
 def averaged_logit(probability: Float64, sd: float) -> Float64:
-    """Find l with E σ(l + sd·z) = p for standard normal z.
+    """Return the logit l for which E σ(l + sd·z) = p, with z standard normal and σ the logistic function.
 
-    Tastes shrink the average rate towards one half; with l instead of logit p all voters together have rate p.
+    Tastes shrink the average rate towards one half; with l instead of logit p all voters together have the rate p.
     """
     if sd == 0:
         return np.asarray(logit(probability), dtype=np.float64)

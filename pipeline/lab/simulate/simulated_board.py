@@ -1,10 +1,9 @@
 """Simulates windows of votes: for tests and error rates of window detectors.
 
-`simulate_stream` makes votes of voters from the real pair counts; this makes thousands of windows a second from a
-stated sampling policy.
+`simulate_stream` makes votes of voters from the real pair counts; this module makes thousands of windows a second.
 
-Honest votes: hourly rates with a daily rhythm and gamma shocks (counts are over-dispersed and share their shock),
-pairs by the policy in force, outcomes by Bradley-Terry and ties, networks by popularity. The snapshot in force is
+Honest votes: hourly rates with a daily rhythm and gamma shocks (counts are over-dispersed and share their shock), pairs
+by the policy in force, outcomes by Bradley-Terry and ties, networks by popularity. The snapshot in force is
 *estimated*: the true strengths with the error of 2,000 votes a model. Effects change a range of windows.
 
 Law: the same parameters give the same windows; without effects every vote is honest.
@@ -50,9 +49,9 @@ class WindowEffect:
         traffic: factor of the number of honest votes.
         sampling: model → factor of its declared sampling weight.
         target: model that extra votes are about.
-        votes: mean extra votes a window, all for (or against) the target.
-        wins: whether the target wins them.
-        cohort, network, prompt: of the extra votes; the cohort is an index into COHORTS.
+        votes: mean number of extra votes a window, all for (or against) the target.
+        wins: whether the extra votes are for the target.
+        cohort, network, prompt: properties of the extra votes; the cohort is an index into COHORTS.
         declared: the policy declares `sampling`, and the registry a release of its models: the effect is honest.
     """
 
@@ -74,7 +73,7 @@ class SimulatedBoard:
     """Parameters of a board and its windows.
 
     Attributes:
-        days: length.
+        days: length in days.
         votes: mean number of votes a window.
         seed: the same seed gives the same windows.
         models: number of models m000, m001, …; model i belongs to provider p(i mod `providers`).
@@ -120,7 +119,7 @@ class SimulatedBoard:
 
     @cached_property
     def registry(self) -> Registry:
-        """The models and the policies; a declared effect changes the policy at its first window."""
+        """The models and the policies. A declared effect changes the policy at its first window."""
         events: list[RegistryEvent] = [
             Submitted(
                 schema=1, event_id=f"s{i}", at=_START - timedelta(days=1), model=name, visibility="public",
@@ -166,7 +165,7 @@ class SimulatedBoard:
                 yield window_builder.build_window(start, parts, numbers, networks, {})
 
     def alerts(self, detectors: Sequence[WindowDetector]) -> Iterator[tuple[int, Window, list[AlertSignal]]]:
-        """Run detectors over the windows; yield the index of each window, the window and the alerts it raises."""
+        """Run detectors over the windows; yield the index of each window, the window, and the alerts in it."""
         states: dict[str, WindowState] = {detector.name: {} for detector in detectors}
         for number, window in enumerate(self.windows()):
             context, raised = self.context(number), list[AlertSignal]()

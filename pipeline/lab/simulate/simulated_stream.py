@@ -31,7 +31,7 @@ class SimulatedStream:
 
     Attributes:
         models: names; model codes index into them.
-        seed: ids are derived from it.
+        seed: ids are derived from this seed.
         serial: int64[N], a unique number per vote; honest votes come first.
         cast_at: int64[N], microseconds since 1970 UTC.
         voter: int32[N], codes; see `voter_id`.
@@ -67,7 +67,7 @@ class SimulatedStream:
 
     @property
     def is_attack(self) -> Bool:
-        """bool[N]: whether an attacker cast the vote."""
+        """Whether an attacker cast the vote, bool[N]."""
         return self.attack >= 0
 
     def take(self, rows: npt.NDArray[Any] | slice) -> SimulatedStream:
@@ -84,15 +84,15 @@ class SimulatedStream:
         return cls(models=parts[0].models, seed=parts[0].seed, **columns)
 
     def pair_counts(self) -> PairCounts:
-        """Count the votes by pair and outcome."""
+        """Return the votes counted by pair and outcome."""
         return PairCounts.from_codes(self.models, self.model_a, self.model_b, self.outcome)
 
     def voter_id(self, code: int) -> str:
-        """Return a voter's id as in its votes: the ids of attackers and honest voters look alike."""
+        """Return a voter's id as votes state it. The ids of attackers and honest voters look alike."""
         return _voter_ids(self.seed, np.array([code]))[0]
 
     def vote_ids(self) -> list[str]:
-        """Return 32 hexadecimal digits a vote, from the seed and the serial number."""
+        """Return the id of each vote: 32 hexadecimal digits, from the seed and the serial number."""
         halves = (to_hex(hash_keys(self.seed, purpose, self.serial)) for purpose in (VOTE_HIGH, VOTE_LOW))
         return [high + low for high, low in zip(*halves, strict=True)]
 

@@ -1,10 +1,10 @@
 """Simulates voters and their votes: for tests and error rates of voter detectors.
 
 The snapshot is *estimated* from earlier honest votes. Every voter has tastes and a tendency to tie; attackers of each
-kind vote among them. Votes are made as a detector sees them, hundreds of thousands in a second, where
+kind vote among them. Votes are made in the form that a detector reads, hundreds of thousands in a second, where
 `simulate_stream` makes whole vote events.
 
-Law: the same seed gives the same voters; honest ones are as in `pipeline.lab.simulate.honest_spec`.
+Law: the same seed gives the same voters; honest voters are as in `pipeline.lab.simulate.honest_spec`.
 """
 
 from dataclasses import dataclass
@@ -34,8 +34,8 @@ class SimulatedVoters:
         models: number of models.
         spread: standard deviation of the models' strengths, logits.
         taste_sd, tie_sd: standard deviations of a voter's taste for a model and of its tendency to tie, logits.
-        davidson_ties: ties are rarer between models that are further apart for the voter, as on the real board
-            (Davidson 1970); else the tie rate is the same for every pair.
+        davidson_ties: whether ties are rarer between models that are further apart for the voter, as on the real board
+            (Davidson 1970); otherwise the tie rate is the same for every pair.
         model_tie_sd: standard deviation of a model's effect on the log-odds of a tie; .1 on the real board.
     """
 
@@ -81,15 +81,15 @@ class SimulatedVoters:
         stream: int = 2,
         identical: bool = False,
     ) -> VoterVotes:
-        """Return `each` votes of each of `voters`.
+        """Return `each` votes of each of `voters` voters.
 
         Args:
             kind: honest, or a kind of attacker.
             otherwise: votes of a target attack in battles without its target.
             sampling: share of the battles with the target; default: as for every voter.
-            strength: share of the target's battles in which the attacker votes for it; it is honest in the others.
+            strength: share of the target's battles in which the attacker votes for it; other votes on it are honest.
             stream: another number gives other voters.
-            identical: the first two models are the same model.
+            identical: whether the first two models are the same model.
         """
         rng = np.random.default_rng([self.seed, 3, stream])
         n, shape = voters * each, (voters, self.models)
@@ -137,7 +137,7 @@ class SimulatedVoters:
     def _with_target(
         self, rng: np.random.Generator, a: Int64, b: Int64, target: Int64, sampling: float | None
     ) -> tuple[Int64, Int64]:
-        """Draw battles with the target in a share `sampling`, and without it in the others."""
+        """Draw battles with the target in a share `sampling`, and without the target in the others."""
         if sampling is None:
             return a, b
         n = len(a)

@@ -1,7 +1,6 @@
 """Simulates an honest stream with attacks, and lists the attackers.
 
-Laws: the honest votes do not depend on the attacks; no attacker casts honest votes; without attacks the result is
-the honest stream.
+Laws: the honest votes do not depend on the attacks; no attacker casts honest votes.
 """
 
 import difflib
@@ -28,9 +27,9 @@ class SimulatedAttacker:
     Attributes:
         voter: id in the stream.
         kind: kind of the attack.
-        target_model: the model that the attack is about, if any.
+        target_model: the model that the attack is about, None without a target.
         attack: index of the attack.
-        votes: votes cast.
+        votes: number of votes cast.
     """
 
     voter: str
@@ -45,8 +44,8 @@ def simulate_stream(spec: HonestSpec, attacks: Sequence[Attack] = (), seed: int 
 
     Args:
         spec: the honest stream.
-        attacks: the voter codes of each attack follow those of the attack before.
-        seed: seed of the attacks; default: the stream's.
+        attacks: the attacks; the voter codes of each follow those of the attack before.
+        seed: seed of the attacks; default: seed of the stream.
 
     Raises:
         Usage: a target is not on the board, or an attack ends after the stream.

@@ -20,14 +20,13 @@ Otherwise = Literal["abstain", "normal", "random", "ranking"]
 
 @dataclass(frozen=True, kw_only=True)
 class TargetOnly(Attack):
-    """Votes for (or against) one model wherever it recognises that model.
+    """Votes for (or against) one model wherever the attacker recognises that model.
 
     Attributes:
         target: a model of the board.
         direction: "promote" makes the target win, "demote" makes it lose.
-        otherwise: votes where the target is not recognised. "abstain": none, so all of `votes_each` are battles of
-            the target; "normal": as an honest voter with tastes; "random": one of the four outcomes; "ranking":
-            the stronger model.
+        otherwise: votes where the target is not recognised. "abstain": none, so all of `votes_each` are battles of the
+            target; "normal": as an honest voter with tastes; "random": any outcome; "ranking": the stronger model.
         sampling: share of the attackers' battles with the target; default: as for every voter.
         accuracy: probability of recognising a target that is present (there are no false recognitions).
     """
@@ -50,7 +49,7 @@ class TargetOnly(Attack):
 
     @property
     def target_model(self) -> str | None:
-        """The target."""
+        """The target of the attack."""
         return self.target
 
     def draw_battles(self, simulator: VoteSimulator, rng: np.random.Generator, voter: Int64) -> ShownBattles:
@@ -85,7 +84,7 @@ class Burst(TargetOnly):
     """Votes bought at once: accounts that vote on one model only, within minutes.
 
     Attributes:
-        votes: total, split over the voters as evenly as possible (sets `votes_each`).
+        votes: total number of votes, split over the voters as evenly as possible (sets `votes_each`).
         minutes: duration from `from_day` on (sets `to_day`).
     """
 

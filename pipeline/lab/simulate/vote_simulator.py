@@ -1,8 +1,8 @@
 """Draws battles and honest outcomes: pairs meet as often as on the real board, and voters differ in taste.
 
-Voter v prefers left model a to right model b with logit l_ab + taste(v, a) − taste(v, b) and ties with logit
-t_ab + tendency(v); tastes are normal with sd `taste_sd`, tendencies with sd `tie_sd`. l and t are set so that all
-voters together have the real rates (`pair_rates.averaged_logit`).
+Voter v prefers left model a to right model b with logit l_ab + taste(v, a) − taste(v, b) and ties with logit t_ab +
+tendency(v); tastes are normal with sd `taste_sd`, tendencies with sd `tie_sd`. l_ab and t_ab are set so that all voters
+together have the real rates (`pair_rates.averaged_logit`).
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class ShownBattles:
     Attributes:
         voter: int64[N], codes.
         pair: int64[N], an index into the pairs of `PairRates`.
-        flipped: bool[N], the pair's second model is on the left.
-        left: int64[N], model codes.
-        right: int64[N], model codes.
+        flipped: bool[N], whether the pair's second model is on the left.
+        left: int64[N], code of the left model.
+        right: int64[N], code of the right model.
     """
 
     voter: Int64
@@ -39,7 +39,7 @@ class ShownBattles:
     right: Int64
 
     def where(self, mine: Bool, other: ShownBattles) -> ShownBattles:
-        """Take these battles where `mine` is true and the other ones elsewhere."""
+        """Return these battles where `mine` is true, and the battles of `other` elsewhere."""
         return ShownBattles(
             voter=self.voter,
             pair=np.where(mine, self.pair, other.pair),
@@ -88,5 +88,5 @@ class VoteSimulator:
         return np.where(tied, undecided, decided).astype(np.int8)
 
     def taste(self, voter: Int64, model: Int64) -> Float64:
-        """Return the taste of voters for models, in logits: the same at every vote."""
+        """Return the taste of voters for models, in logits. It is the same at every vote."""
         return self.spec.taste_sd * hash_normal(self.spec.seed, TASTE, voter, model)

@@ -22,8 +22,8 @@ def hourly_rates(rng: np.random.Generator, start: datetime, days: float, burstin
     """Draw the relative rate of every hour of a stream.
 
     Args:
-        rng: for the shocks.
-        start: of the first hour.
+        rng: source of the random shocks.
+        start: time of the first hour.
         days: length of the stream.
         burstiness: variance of the hourly shock, 0 for none.
     """
@@ -39,7 +39,7 @@ def draw_times(rng: np.random.Generator, n: int, *, rates: Float64, start: int, 
     """Draw n times between two days by the inverse of the cumulated rate.
 
     Args:
-        rates: of each hour from `start`.
+        rates: rate of each hour from `start` on.
         start: microseconds since 1970.
         begin: days after `start`.
         end: days after `start`, exclusive.

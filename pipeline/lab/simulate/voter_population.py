@@ -42,7 +42,7 @@ _NEW_DAYS = 2.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VoterAccounts:
-    """Account data, one entry a voter.
+    """Account data of voters, one entry for each.
 
     Attributes:
         since: int64, microseconds since 1970, whole seconds.
@@ -88,7 +88,7 @@ def draw_categories(rng: np.random.Generator, n: int) -> Int8:
 
 
 def draw_prompts(rng: np.random.Generator, n: int) -> Int64:
-    """Number the prompts of n votes in order; a repeat copies the prompt of any earlier vote.
+    """Draw the prompts of n votes, numbered in order; a repeat copies the prompt of any earlier vote.
 
     Copying with equal chance makes popular prompts more popular: a power law (Simon 1955, Biometrika 42).
     """
@@ -103,7 +103,7 @@ def draw_prompts(rng: np.random.Generator, n: int) -> Int64:
 
 
 def network_hashes() -> Int64:
-    """Return the hash of each of NETWORKS that windows count by."""
+    """Return the hash of each of NETWORKS, by which windows count networks."""
     return np.array([network_hash(name) for name in NETWORKS], dtype=np.int64)
 
 

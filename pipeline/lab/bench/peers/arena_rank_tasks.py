@@ -2,8 +2,9 @@
 
     python arena_rank_tasks.py TASK FILE REPEATS ROUNDS
 
-Tasks: ratings (sandwich intervals), bootstrap (ROUNDS rounds), style (its own ridge), style-unpenalised (reg = 0).
-Its bootstrap forks a process in which JAX's threads already run, which deadlocks; this script uses spawn instead.
+Tasks: ratings (sandwich intervals), bootstrap (ROUNDS rounds), style (arena-rank's own ridge), style-unpenalised (reg =
+0). arena-rank's bootstrap forks a process in which JAX's threads already run, which deadlocks; this script uses spawn
+instead.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ POINTS = 400 / np.log(10)
 
 
 def ratings(table: pd.DataFrame, **options: Any) -> Result:
-    """Strings → ratings with intervals."""
+    """Return ratings with intervals from columns of text."""
     dataset = PairDataset.from_pandas(table)
     found = BradleyTerry(len(dataset.competitors)).compute_ratings_and_cis(dataset, **options)
     jax.block_until_ready((found["rating_lower"], found["rating_upper"]))
@@ -34,7 +35,7 @@ def ratings(table: pd.DataFrame, **options: Any) -> Result:
 
 
 def style(table: pd.DataFrame, reg: float) -> Result:
-    """Strings and style counts → ratings and coefficients with intervals, every vote weighted alike."""
+    """Return ratings and coefficients with intervals from text and style counts; all votes weigh the same."""
     a, b = (table[[f"{name}_{side}" for name in FEATURES]].to_numpy(dtype=np.float64) for side in ("a", "b"))
     contrast = pd.DataFrame((a - b) / (a + b + 1), columns=list(FEATURES), index=table.index)
     votes = pd.concat([table[["model_a", "model_b", "winner"]], contrast], axis=1)

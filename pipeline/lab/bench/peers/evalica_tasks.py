@@ -22,12 +22,12 @@ WINNERS = {"model_a": Winner.X, "model_b": Winner.Y, "tie": Winner.Draw, "both_b
 
 
 def ratings(table: pd.DataFrame) -> Result:
-    """Strings → ratings."""
+    """Return ratings from columns of text."""
     return _result(evalica.bradley_terry(**_battles(table)).scores)
 
 
 def bootstrap(table: pd.DataFrame, rounds: int) -> Result:
-    """Strings → ratings with percentile intervals."""
+    """Return ratings with percentile intervals from columns of text."""
     found = evalica.bootstrap(
         method=evalica.bradley_terry,
         n_resamples=rounds,

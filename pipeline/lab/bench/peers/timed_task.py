@@ -17,7 +17,7 @@ Result = tuple[Sequence[str], Any, list[float]]
 def peak_mb() -> float:
     """Return the largest resident set of this process, MB.
 
-    Not `ru_maxrss` where /proc exists: Linux passes the parent's value on through exec.
+    `ru_maxrss` is used only without /proc: Linux passes the parent's value on through exec.
     """
     status = Path("/proc/self/status")
     if status.is_file():
