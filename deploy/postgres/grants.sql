@@ -13,7 +13,10 @@ GRANT SELECT ON alembic_version, meta TO integrity_ingest, integrity_rate, integ
 GRANT MAINTAIN ON meta TO integrity_ingest, integrity_rate, integrity_read;
 
 -- integrity_ingest: writes votes and never changes one.
-GRANT INSERT ON vote, vote_key, duplicate, reject, batch TO integrity_ingest;
+GRANT INSERT ON vote, vote_key, duplicate, reject, batch, file_records TO integrity_ingest;
+-- A reading that was interrupted and not continued is given up.
+GRANT SELECT, INSERT, UPDATE (next_offset, digest) ON file_reading TO integrity_ingest;
+GRANT SELECT ON file_records TO integrity_ingest;
 -- Beside ids, what folding voter states again needs (states are written behind, and a new owner catches up), and what
 -- telling a repeat that says the same from one that does not needs.
 GRANT SELECT (partition_no, "offset", vote_id, voter, cast_at, appended_at, model_a, model_b, outcome, fate,

@@ -13,6 +13,7 @@ from pipeline.errors import Usage
 from pipeline.jobs.refresh.board_diff import BoardDiff, ModelMove, compare_snapshots
 from pipeline.open_store import existing_store
 from pipeline.store.boards import snapshots
+from pipeline.vocabulary.coverage_notes import coverage_notes
 from pipeline.vocabulary.time import from_microseconds, parse_iso8601
 
 View = Literal["raw", "defended", "style"]
@@ -31,6 +32,8 @@ def refresh(store: StoreOption = None, as_json: JsonOption = False) -> None:
     )
     for model in result["unrated"]:
         err.print(f"  not rated: {model['model']}: {model['reason']}")
+    for note in coverage_notes(result["coverage"], result["votes_raw"]):
+        err.print(f"  {note}")
     for warning in result["warnings"]:
         err.print(f"  {terminal_tables.quality_warning(warning)}")
 

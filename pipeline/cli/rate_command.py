@@ -12,6 +12,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TimeElapsedColumn
 
 from pipeline.cli.app import JsonOption, app, emit, err, out
+from pipeline.cli.ingest_notes import repeat_notes, waiting_notes
 from pipeline.cli.stream_options import ColumnsOption, OutcomesOption
 from pipeline.cli.terminal import DescriptionColumn
 from pipeline.cli.terminal_tables import board_table, coefficient_lines
@@ -65,17 +66,22 @@ def rate(
         seed=seed,
     )  # fmt: skip
     _require_compatible(options)
+    waiting: list[str] = []
     with _progress(as_json) as progress:
         with progress("reading", 0) as step:
-            battles = read_battles(file, ColumnMapping.parse(columns, outcomes), step)
+            battles = read_battles(file, ColumnMapping.parse(columns, outcomes), step, waiting.append)
         rated = rate_battles(battles, options, progress)
+    notes = [*repeat_notes(battles.repeated, battles.conflicting), *waiting_notes(file.name, waiting)]
     rows = _board_rows(rated.board)
     for path in save or []:
         _WRITERS[path.suffix](path, rows)
     if as_json:
-        emit(_document(rated, rows, options))
+        repeats = {"repeated_ids": battles.repeated, "conflicting_ids": battles.conflicting}
+        emit({**_document(rated, rows, options), **repeats, "notes": notes})
     else:
         _print(rated, rows, file.name, options)
+        for note in notes:
+            out.print(note)
 
 
 def _require_compatible(options: RatingOptions) -> None:

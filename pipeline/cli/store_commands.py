@@ -17,7 +17,8 @@ from pipeline.settings import PREFIX, SHAPING, Settings, shown
 from pipeline.store.boards import verdicts
 from pipeline.store.db.migrate import NEWEST
 from pipeline.store.read import store_figures
-from pipeline.store.votes import registry_events, stale_windows
+from pipeline.store.votes import registry_events, stale_windows, unchecked_votes
+from pipeline.vocabulary.coverage_notes import late_notes, unchecked_notes
 
 _PACKAGES = ("apache-airflow", "great-expectations", "kafka-python", "numpy", "prometheus-client", "sqlalchemy")
 
@@ -93,6 +94,10 @@ def doctor(store: StoreOption = None, as_json: JsonOption = False) -> None:
             out.print(f"{name:42} unknown, ignored ({source})")
         for warning in report["store"].pop("quality_warnings", ()):
             out.print(terminal_tables.quality_warning(warning))
+        fates = report["store"].get("fates", {})
+        late, counted = fates.get("late", 0), sum(fates.get(name, 0) for name in ("accepted", "late"))
+        for note in (*late_notes(late, counted), *unchecked_notes(report["store"].get("unchecked_votes", 0))):
+            out.print(note)
         out.print(f"settings digest {report['settings_digest'][:16]}; store: {report['store']}")
     if not healthy:
         raise typer.Exit(1)
@@ -116,6 +121,7 @@ def _store(url: str) -> dict[str, Any]:
                 "incomplete": store_figures.find_gaps(connection),
                 "windows_stale_since": stale_windows.stale_since(connection),
                 "quality_warnings": verdicts.list_warnings(connection),
+                "unchecked_votes": unchecked_votes.count_unchecked(connection),
             }
     except (IntegrityError, DBAPIError) as error:
         return {"error": str(error)}

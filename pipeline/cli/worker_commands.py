@@ -13,7 +13,8 @@ from typing import Annotated, Any
 import typer
 
 from pipeline import settings
-from pipeline.cli.app import JsonOption, StoreOption, app, emit_or_print, store_url
+from pipeline.cli.app import JsonOption, StoreOption, app, emit_or_print, err, store_url
+from pipeline.cli.ingest_notes import changed_notes, repeat_notes, waiting_notes
 from pipeline.cli.stream_options import ColumnsOption, OutcomesOption, parse_kafka_url, progress_bar
 from pipeline.detectors import VOTER, WINDOW
 from pipeline.errors import BrokerUnavailable
@@ -23,7 +24,7 @@ from pipeline.metrics_server import serve
 from pipeline.open_store import open_store
 from pipeline.settings import Settings
 from pipeline.store import Store
-from pipeline.store.votes import registry_events
+from pipeline.store.votes import registry_events, unchecked_votes
 from pipeline.stream.gc_tuning import tune_gc
 from pipeline.stream.ingest_tally import IngestTally
 from pipeline.stream.kafka_publisher import create_producer
@@ -32,6 +33,7 @@ from pipeline.stream.registry_reader import RegistryReader, keep_registry_curren
 from pipeline.stream.source import FileSource, KafkaSource, RegistryTopic, Source
 from pipeline.stream.window_monitor import Monitor
 from pipeline.stream.worker import Worker
+from pipeline.vocabulary.coverage_notes import late_notes, unchecked_notes
 
 
 @app.command()
@@ -75,9 +77,14 @@ def work(
             if server:
                 server.close()
     seconds = time.monotonic() - started
+    with opened.read() as connection:
+        unchecked = unchecked_votes.count_unchecked(connection)
     opened.close()
-    result = _result(tally, seconds)
-    emit_or_print(as_json, result, ", ".join(f"{name} {value:,}" for name, value in result.items()))
+    result, notes = _result(tally, seconds), _notes(tally, origin, unchecked)
+    more = {"conflicting": tally.conflicting, "unchecked": unchecked, "notes": notes}
+    emit_or_print(as_json, {**result, **more}, ", ".join(f"{name} {value:,}" for name, value in result.items()))
+    for note in () if as_json else notes:
+        err.print(note)
 
 
 @app.command()
@@ -93,8 +100,10 @@ def monitor(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: running.stop())
     closed = running.run(until_end=until_end or close, close=close)
+    waits = running.explain_waiting()
     opened.close()
-    emit_or_print(as_json, {"windows_closed": closed}, f"closed {closed:,} windows")
+    told = f"closed {closed:,} windows" + (f"; {waits}" if waits else "")
+    emit_or_print(as_json, {"windows_closed": closed, "waits": waits}, told)
 
 
 def _source(
@@ -142,6 +151,20 @@ def _result(tally: IngestTally, seconds: float) -> dict[str, Any]:
     names = ("read", "accepted", "duplicate", "late", "quarantined", "rejected", "alerts")
     counts = {name: getattr(tally, name) for name in names}
     return {**counts, "votes_per_second": round(tally.read / seconds, 1) if seconds > 0 else 0.0}
+
+
+def _notes(tally: IngestTally, origin: Source, unchecked: int) -> list[str]:
+    """What a person should know about this run, and how many votes of the store nobody checked."""
+    about_file = []
+    if isinstance(origin, FileSource):
+        name = origin.path.name
+        about_file = [*changed_notes(name, origin.changed), *waiting_notes(name, [origin.waits])]
+    return [
+        *repeat_notes(tally.conflicting, tally.conflicting),
+        *about_file,
+        *late_notes(tally.late, tally.accepted + tally.late),
+        *unchecked_notes(unchecked),
+    ]
 
 
 def _progress_line(tally: IngestTally) -> str:

@@ -1,8 +1,39 @@
 """Undecoded records of one partition, as a source delivers them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import overload
 
 from pipeline.vocabulary.arrays import Int64
+
+
+class FileRecords(Sequence[str | None]):
+    """The origins of records of a file: "votes.jsonl#17".
+
+    Attributes:
+        name: of the file.
+        reading: the store's number of the reading.
+        numbers: int64[n], the record numbers.
+    """
+
+    def __init__(self, name: str, reading: int, numbers: Int64) -> None:
+        self.name, self.reading, self.numbers = name, reading, numbers
+
+    def __len__(self) -> int:
+        """Return the number of records."""
+        return len(self.numbers)
+
+    @overload
+    def __getitem__(self, row: int) -> str | None: ...
+
+    @overload
+    def __getitem__(self, row: slice) -> "FileRecords": ...
+
+    def __getitem__(self, row: int | slice) -> "str | FileRecords | None":
+        """Return an origin."""
+        if isinstance(row, slice):
+            return FileRecords(self.name, self.reading, self.numbers[row])
+        return f"{self.name}#{self.numbers[row]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,15 +43,17 @@ class Chunk:
     Attributes:
         partition: the source's number of the partition.
         offsets: int64[n], offset of each record.
-        appended_at: int64[n], append time in microseconds; −1 for a file, where the vote's own time is used.
+        appended_at: int64[n], append time in microseconds; for a file, when the record was first read.
         values: n values, None for a record without a value.
-        origins: file and row of each record, if it was published from a file.
+        origins: file and record that each came from, if that is known.
         next_offset: the next offset to read.
+        of_file: the records come from a file: the time of first reading decides only which votes lie in the future.
     """
 
     partition: int
     offsets: Int64
     appended_at: Int64
     values: list[bytes | None]
-    origins: list[str | None]
+    origins: Sequence[str | None]
     next_offset: int
+    of_file: bool = False

@@ -42,6 +42,7 @@ class VoteBatch:
         prompt: 64 bits of SHA-256(prompt_hash), 0 without a prompt.
         voter_since: microseconds, or NO_TIME.
         style: int32[n, 10]: tokens, headers, lists, bold, emoji of answer a, then of answer b; −1 where absent.
+        of_file: the vote comes from a file.
     """
 
     partition: Int32
@@ -62,6 +63,7 @@ class VoteBatch:
     network: list[str | None]
     voter_since: Int64
     style: Int32
+    of_file: Bool
 
     def __len__(self) -> int:
         """Return the number of votes."""
@@ -87,6 +89,7 @@ def to_columns(
     offset: Int64,
     appended_at: Int64,
     pseudonyms_of: Callable[[Sequence[str | None]], Int64],
+    of_file: Bool | None = None,
 ) -> VoteBatch:
     """Return decoded votes as columns.
 
@@ -94,6 +97,7 @@ def to_columns(
         votes: n votes.
         partition, offset, appended_at: arrays of length n, the place and the append time of each vote.
         pseudonyms_of: voter ids → pseudonyms, 0 for None; the caller caches them, as few voters cast many votes.
+        of_file: bool[n]; default: none of them.
     """
     ids = [v.vote_id for v in votes]
     voters = [v.voter_id for v in votes]
@@ -102,7 +106,7 @@ def to_columns(
         partition=partition,
         offset=offset,
         appended_at=appended_at,
-        cast_at=_times([v.cast_at for v in votes]),
+        cast_at=to_times([v.cast_at for v in votes]),
         key=np.ascontiguousarray(heads[:, :16]).view(">u8").astype(np.uint64),
         side=(heads[:, 31] & 1).astype(np.uint8),
         vote_id=ids,
@@ -115,12 +119,14 @@ def to_columns(
         category=[v.category for v in votes],
         prompt=_sha256([v.prompt_hash for v in votes])[:, :8].copy().view(">i8").ravel().astype(np.int64),
         network=[v.network for v in votes],
-        voter_since=_times([v.voter_since for v in votes]),
+        voter_since=to_times([v.voter_since for v in votes]),
         style=_styles(votes),
+        of_file=np.zeros(len(votes), dtype=np.bool_) if of_file is None else of_file,
     )
 
 
-def _times(times: Sequence[datetime | None]) -> Int64:
+def to_times(times: Sequence[datetime | None]) -> Int64:
+    """Return microseconds since 1970 UTC, NO_TIME for None."""
     seconds = np.array([0.0 if t is None else t.timestamp() for t in times], dtype=np.float64)
     exact = np.rint(seconds * SECOND).astype(np.int64)
     exact[np.array([t is None for t in times], dtype=np.bool_)] = NO_TIME

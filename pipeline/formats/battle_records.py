@@ -1,6 +1,7 @@
 """Reads a battle file as columns of codes, record by record through the decoder, for a rating without a store.
 
-Laws: the first record that is not a battle is an error with its row; times are not used and may be missing.
+Laws: the first record that is not a battle is an error with its row; times are not used and may be missing; of records
+with one id the first counts.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,16 +25,23 @@ PLACEHOLDER_TIME = "2000-01-01T00:00:00Z"
 _CHUNK = 20_000
 
 
-def read_by_record(path: Path, mapping: ColumnMapping, step: Callable[[int], None] | None) -> BattleColumns:
-    """Read a battle file record by record.
+def read_by_record(
+    path: Path,
+    mapping: ColumnMapping,
+    step: Callable[[int], None] | None,
+    waits: Callable[[str], None] = lambda _: None,
+) -> BattleColumns:
+    """Read a battle file record by record; `waits` as in `read_records`.
 
     Raises:
         UnknownFormat: no reader for this file.
         BadRecord: a record that is not a battle, with its row.
     """
-    parts: dict[str, list[Any]] = {name: [] for name in ("model_a", "model_b", "winner", "voter_id", *GROUPS)}
+    parts: dict[str, list[Any]] = {
+        name: [] for name in ("vote_id", "model_a", "model_b", "winner", "voter_id", *GROUPS)
+    }
     styles: list[Int64] = []
-    records, row = iter(read_records(path, mapping)), 0
+    records, row = iter(read_records(path, mapping, waits)), 0
     while chunk := list(islice(records, _CHUNK)):
         votes = _decoded(path, chunk, row)
         row += len(chunk)
@@ -45,6 +53,8 @@ def read_by_record(path: Path, mapping: ColumnMapping, step: Callable[[int], Non
     models, a, b, outcome = encode_battles(parts["model_a"], parts["model_b"], parts["winner"])
     voters, voter = encode_groups(parts["voter_id"], "voter")
     style = np.concatenate([np.zeros((0, 2, len(STYLE_FEATURES)), dtype=np.int64), *styles])
+    places: dict[str, int] = {}
+    identity = np.array([places.setdefault(one, row) for row, one in enumerate(parts["vote_id"])], dtype=np.int64)
     return BattleColumns(
         models=models,
         a=a,
@@ -54,7 +64,7 @@ def read_by_record(path: Path, mapping: ColumnMapping, step: Callable[[int], Non
         voter=voter.astype(np.int64),
         groups={name: encode_groups(parts[name], name) for name in GROUPS},
         style=(style[:, 0], style[:, 1]),
-    )
+    ).without_repeats(identity)
 
 
 def _decoded(path: Path, chunk: Sequence[bytes], first: int) -> list[Vote]:

@@ -31,7 +31,10 @@ _BY_RECORD = {"schema", "evaluation_session_id"}
 
 
 def read_battles(
-    path: Path, mapping: ColumnMapping | None = None, step: Callable[[int], None] | None = None
+    path: Path,
+    mapping: ColumnMapping | None = None,
+    step: Callable[[int], None] | None = None,
+    waits: Callable[[str], None] = lambda _: None,
 ) -> BattleColumns:
     """Read a battle file, by column if it is a plain table, else record by record.
 
@@ -39,6 +42,7 @@ def read_battles(
         path: .json, .jsonl, .ndjson, .csv or .parquet.
         mapping: how the table's headers and outcomes translate to ours, if it has its own.
         step: called with the number of votes read since the last call.
+        waits: as in `read_records`.
 
     Raises:
         UnknownFormat: as in `read_records`.
@@ -47,7 +51,7 @@ def read_battles(
     mapping = mapping or ColumnMapping()
     found = read_by_column(path, mapping)
     if found is None:
-        return read_by_record(path, mapping, step)
+        return read_by_record(path, mapping, step, waits)
     if step is not None:
         step(len(found))
     return found
@@ -71,6 +75,8 @@ def _parquet(path: Path, mapping: ColumnMapping) -> pa.Table | None:
 
 
 def _csv(path: Path, mapping: ColumnMapping) -> pa.Table | None:
+    if not _ends_with_newline(path):
+        return None
     parse = pacsv.ParseOptions(newlines_in_values=True)
     with pacsv.open_csv(path, parse_options=parse) as reader:
         wanted = _headers(reader.schema.names, mapping)
@@ -82,12 +88,19 @@ def _csv(path: Path, mapping: ColumnMapping) -> pa.Table | None:
     return pacsv.read_csv(path, parse_options=parse, convert_options=convert).rename_columns(list(wanted))
 
 
+def _ends_with_newline(path: Path) -> bool:
+    """Return whether the last line is complete."""
+    with path.open("rb") as file:
+        file.seek(max(path.stat().st_size - 1, 0))
+        return file.read(1) in (b"\n", b"\r")
+
+
 def _headers(headers: Sequence[str], mapping: ColumnMapping) -> dict[str, str] | None:
     """Return our field → header of the table. None if the table must be read record by record."""
     if len(set(headers)) != len(headers) or _BY_RECORD & set(headers):
         return None
     found = {}
-    for name in (*_BATTLE, "voter_id", *GROUPS):
+    for name in (*_BATTLE, "vote_id", "voter_id", *GROUPS):
         header = mapping.columns.get(name, next((h for h in SYNONYMS[name] if h in headers), ""))
         if header:
             found[name] = header
@@ -115,7 +128,17 @@ def _battle_columns(table: pa.Table, mapping: ColumnMapping) -> BattleColumns | 
         return None
     voters, voter = _encode_texts(table, "voter_id")
     style = _style(table, "a"), _style(table, "b")
-    return BattleColumns(models, a, b, outcome, voters, voter.astype(np.int64), groups, style)
+    read = BattleColumns(models, a, b, outcome, voters, voter.astype(np.int64), groups, style)
+    return read.without_repeats(_identity(table))
+
+
+def _identity(table: pa.Table) -> Int64:
+    """Return int64[N], equal for equal ids, −1 without one."""
+    if "vote_id" not in table.column_names:
+        return np.full(len(table), -1, dtype=np.int64)
+    column = table["vote_id"].cast(pa.string())
+    encoded = _combined(pc.if_else(pc.equal(column, ""), None, column).dictionary_encode())
+    return np.asarray(pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
 def _outcomes(column: pa.ChunkedArray, mapping: ColumnMapping) -> pa.Array | None:

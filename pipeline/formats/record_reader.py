@@ -1,6 +1,9 @@
 """Reads the records of a battle file as vote events in bytes.
 
 JSON Lines, CSV and Parquet are streamed. A JSON array is read into memory.
+
+An empty line is no record. What may be half written at the end of a file is no record yet: a last line without its
+newline, unless it is a complete JSON object, and a row of a CSV file whose quotes are open. The caller is told.
 """
 
 from __future__ import annotations
@@ -23,7 +26,12 @@ from pipeline.events.unread_text import split_array
 from pipeline.events.vote import SCHEMA, derive_vote_id, encode_event
 from pipeline.formats import field_mapping
 
+Waits = Callable[[str], None]
+
 _BATCH_ROWS = 5_000
+_NO_NEWLINE = "a last line of {} bytes without a newline"
+# A line that follows the last one of a CSV file; no file has it.
+_END = "\x1f(end of file)\x1f"
 # Cells may contain whole prompts; the limit of the csv module is 128 KiB.
 csv.field_size_limit(64 * 1024 * 1024)
 
@@ -49,12 +57,15 @@ class ColumnMapping:
         return parsed
 
 
-def read_records(path: Path, mapping: ColumnMapping | None = None) -> Iterator[bytes]:
+def read_records(
+    path: Path, mapping: ColumnMapping | None = None, waits: Callable[[str], None] = lambda _: None
+) -> Iterator[bytes]:
     """Yield every record of a battle file as one event in bytes, in the order of the file.
 
     Args:
         path: .json, .jsonl, .ndjson, .csv or .parquet.
         mapping: how the table's headers and outcomes translate to ours, if it has its own.
+        waits: called with what stands at the end of the file and is no record yet.
 
     Raises:
         UnknownFormat: no reader for this suffix, or a file that its reader cannot parse.
@@ -65,7 +76,7 @@ def read_records(path: Path, mapping: ColumnMapping | None = None) -> Iterator[b
         reader = READERS[suffix]
     except KeyError:
         raise UnknownFormat(f"expected one of {', '.join(READERS)}, got {path.name!r}") from None
-    return _identified(reader(path, mapping))
+    return _identified(reader(path, mapping, waits))
 
 
 def is_registry_event(raw: bytes) -> bool:
@@ -88,7 +99,7 @@ def _identified(records: Iterable[bytes | dict[str, Any]]) -> Iterator[bytes]:
         yield encode_event(event)
 
 
-def _json_array(path: Path, mapping: ColumnMapping) -> Iterator[bytes | dict[str, Any]]:
+def _json_array(path: Path, mapping: ColumnMapping, _waits: Waits) -> Iterator[bytes | dict[str, Any]]:
     whole = path.read_bytes()
     try:
         rows = [bytes(raw) for raw in msgspec.json.decode(whole, type=list[msgspec.Raw])]
@@ -101,10 +112,23 @@ def _json_array(path: Path, mapping: ColumnMapping) -> Iterator[bytes | dict[str
         yield _map_json(raw, mapping)
 
 
-def _json_lines(path: Path, mapping: ColumnMapping) -> Iterator[bytes | dict[str, Any]]:
+def _json_lines(path: Path, mapping: ColumnMapping, waits: Waits) -> Iterator[bytes | dict[str, Any]]:
     with path.open("rb") as lines:
         for line in lines:
+            if not line.strip():
+                continue
+            if not line.endswith(b"\n") and not _is_object(line):
+                waits(_NO_NEWLINE.format(len(line)))
+                return
             yield _map_json(line.rstrip(b"\r\n"), mapping)
+
+
+def _is_object(line: bytes) -> bool:
+    """Return whether a line is a complete JSON object, which the beginning of an object never is."""
+    try:
+        return isinstance(msgspec.json.decode(line), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _map_json(raw: bytes, mapping: ColumnMapping) -> bytes | dict[str, Any]:
@@ -141,15 +165,41 @@ def _battle_reader(record: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], d
     return field_mapping.table_mapper(list(record), {})
 
 
-def _csv(path: Path, mapping: ColumnMapping) -> Iterator[dict[str, Any]]:
+def _csv(path: Path, mapping: ColumnMapping, waits: Waits) -> Iterator[dict[str, Any]]:
     with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as text:
-        rows = csv.DictReader(text)
-        read = _table(path, list(rows.fieldnames or ()), mapping)
+        rows = csv.DictReader(_whole_lines(text, waits))
+        read = _table(path, [name for name in rows.fieldnames or () if _END not in name], mapping)
         try:
-            for row in rows:
+            for row in _whole_rows(rows, waits):
                 yield _finish(read({k: _printable(v) for k, v in row.items() if k}), mapping)
         except csv.Error as error:
             raise UnknownFormat(f"{path.name}, line {rows.line_num}: {error}") from None
+
+
+def _whole_lines(text: Iterable[str], waits: Waits) -> Iterator[str]:
+    """Yield the lines that have their newline, then one that shows whether the row before it was complete."""
+    for line in text:
+        if not line.endswith(("\n", "\r")):
+            waits(_NO_NEWLINE.format(len(line.encode("utf-8", "surrogateescape"))))
+            break
+        yield line
+    yield f"{_END}\n"
+
+
+def _whole_rows(rows: Iterable[dict[str, Any]], waits: Waits) -> Iterator[dict[str, Any]]:
+    """Yield the rows that have any cell, without the one of `_END`; a row that holds it has open quotes."""
+    before: dict[str, Any] | None = None
+    for row in rows:
+        if before is not None and any(_is_filled(cell) for cell in before.values()):
+            yield before
+        before = row
+    cells = [cell for cell in before.values() if cell] if before is not None else []
+    if cells and cells != [_END]:
+        waits("a row whose quotes are open at the end of the file")
+
+
+def _is_filled(cell: object) -> bool:
+    return bool(cell.strip() if isinstance(cell, str) else cell)
 
 
 def _printable(cell: str | None) -> str | None:
@@ -159,7 +209,7 @@ def _printable(cell: str | None) -> str | None:
     return cell.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _parquet(path: Path, mapping: ColumnMapping) -> Iterator[dict[str, Any]]:
+def _parquet(path: Path, mapping: ColumnMapping, _waits: Waits) -> Iterator[dict[str, Any]]:
     try:
         file = pq.ParquetFile(path)
     except pa.ArrowInvalid as error:
@@ -207,7 +257,7 @@ def _pairs(text: str) -> dict[str, str]:
     return result
 
 
-READERS: dict[str, Callable[[Path, ColumnMapping], Iterator[bytes | dict[str, Any]]]] = {
+READERS: dict[str, Callable[[Path, ColumnMapping, Waits], Iterator[bytes | dict[str, Any]]]] = {
     ".json": _json_array,
     ".jsonl": _json_lines,
     ".ndjson": _json_lines,

@@ -5,7 +5,8 @@
 of many processes that start at once only one should count all votes.
 
 Laws: one transaction, so a run that dies leaves the windows stale; the windows count the votes before each partition's
-next offset, each evaluated by the snapshot in force for it, as the worker counted them.
+next offset, each evaluated by the snapshot in force for it, as the worker counted them. A late vote counts in the
+window of the newest event time of the votes that are stored before it.
 """
 
 import hashlib
@@ -23,6 +24,7 @@ from pipeline.store import Store
 from pipeline.store.boards import snapshots
 from pipeline.store.votes import dictionary, partitions, snapshots_in_force, stale_windows, window_counts
 from pipeline.store.votes.arrow_reader import BATCH_ROWS, read_batch, to_numpy
+from pipeline.vocabulary.arrays import Bool, Int64
 from pipeline.vocabulary.fates import LATE, QUARANTINED
 from pipeline.vocabulary.time import NO_TIME
 
@@ -40,12 +42,35 @@ def _count_all(connection: Connection) -> None:
     terms = dictionary.terms_of_kind(connection, "network")
     networks = {number: window_counter.network_hash(text) for number, text in terms.items()}
     reference = cache(lambda sequence: snapshots.read_reference(connection, sequence))
+    files = partitions.file_partitions(connection)
     for part, end in partitions.all_next_offsets(connection).items():
-        _count(connection, part, end, networks, reference)
+        _count(connection, part, end, _WindowTimes(part in files), networks, reference)
+
+
+class _WindowTimes:
+    """The times whose windows count the votes of a partition (`scoring.fate.window_times`), batch by batch."""
+
+    def __init__(self, of_file: bool) -> None:
+        self._of_file = of_file
+        self._newest = np.iinfo(np.int64).min
+
+    def take(self, batch: pa.RecordBatch) -> tuple[Int64, Bool]:
+        """Return the time of each vote, and which votes count with their outcome alone."""
+        cast, fate = to_numpy(batch, "cast_at"), to_numpy(batch, "fate")
+        appended = batch["appended_at"].cast(pa.int64()).to_numpy()
+        newest = np.maximum(np.maximum.accumulate(np.minimum(cast, appended)), self._newest)
+        self._newest = int(newest[-1]) if len(newest) else self._newest
+        late = (fate == LATE) & (not self._of_file)
+        return np.where(late, newest, cast), late
 
 
 def _count(
-    connection: Connection, part: int, end: int, networks: dict[int, int], reference: Callable[[int], Reference | None]
+    connection: Connection,
+    part: int,
+    end: int,
+    times: _WindowTimes,
+    networks: dict[int, int],
+    reference: Callable[[int], Reference | None],
 ) -> None:
     known = snapshots_in_force.periods(connection, part)
     before = known[0][0] if known else end
@@ -54,20 +79,23 @@ def _count(
         for low in range(start, stop, BATCH_ROWS):
             batch = read_batch(connection, part, low, min(low + BATCH_ROWS, stop))
             if len(batch):
-                counted = window_counter.count_votes(_counted(part, batch, networks), in_force)
+                counted = window_counter.count_votes(_counted(part, batch, times, networks), in_force)
                 window_counts.add_counts(connection, counted)
 
 
-def _counted(part: int, batch: pa.RecordBatch, networks: dict[int, int]) -> window_counter.WindowVotes:
+def _counted(
+    part: int, batch: pa.RecordBatch, times: _WindowTimes, networks: dict[int, int]
+) -> window_counter.WindowVotes:
     """Return a batch of stored votes in the form that a worker counts. Quarantined votes belong to no window."""
     batch = batch.filter(pc.not_equal(batch["fate"], QUARANTINED))
-    column = {name: to_numpy(batch, name) for name in ("cast_at", "fate", "model_a", "model_b", "network")}
+    at, late = times.take(batch)
+    column = {name: to_numpy(batch, name) for name in ("cast_at", "model_a", "model_b", "network")}
     sides = [hashlib.sha256(one.encode()).digest()[31] & 1 for one in batch["vote_id"].to_pylist()]
     since = pc.fill_null(batch["voter_since"].cast(pa.int64()), NO_TIME).to_numpy()
     return window_counter.WindowVotes(
         np.full(len(batch), part, dtype=np.int64),
-        column["cast_at"],
-        column["fate"] == LATE,
+        at,
+        late,
         np.column_stack([column["model_a"], column["model_b"]]).astype(np.int64),
         to_numpy(batch, "outcome").astype(np.int8),
         np.array(sides, dtype=np.uint8),

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from ..errors import Refuted
 from . import bundle, canonical_json, leaf, leaf_encoding, published_views, segment, signed_note
 from .bundle import CHECKPOINT, EXCLUDED, KEY, MANIFEST, PREVIOUS, PREVIOUS_CHECKPOINT, PROOF, BundleFiles
-from .manifest import Manifest, SegmentFile, VoteLogHead, sha256_hex
+from .manifest import Manifest, SegmentFile, VoteCoverage, VoteLogHead, sha256_hex
 from .manifest import load as load_manifest
 from .merkle import WIDTH, leaf_hash
 from .merkle_proofs import check_consistency, check_inclusion
@@ -219,7 +219,11 @@ def _check_votes(files: BundleFiles, manifest: Manifest, previous: Manifest | No
     log = _check_log(files, manifest, previous)
     published_views.check_configuration(manifest.configuration, f"{MANIFEST}.configuration")
     excluded = segment.read_excluded(files[EXCLUDED], EXCLUDED)
-    raw, defended, votes_by_exclusion = log.counted(excluded, len(manifest.exclusions))
+    coverage = manifest.coverage
+    raw, defended, votes_by_exclusion = log.counted(
+        excluded, len(manifest.exclusions), late_counts=coverage is not None
+    )
+    _check_coverage(coverage, previous, log.count_late(raw), int(raw.sum()))
     for place, (exclusion, votes) in enumerate(zip(manifest.exclusions, votes_by_exclusion, strict=True)):
         if exclusion.votes != votes:
             where = f"{MANIFEST}.exclusions[{place}]"
@@ -228,6 +232,19 @@ def _check_votes(files: BundleFiles, manifest: Manifest, previous: Manifest | No
     for name, published, counted in (("raw", views.raw, raw), ("defended", views.defended, defended)):
         counts = log.counts(counted, [model.model for model in published.unrated])
         published_views.check_view(published, counts, manifest.configuration, f"view {name}")
+
+
+def _check_coverage(coverage: VoteCoverage | None, previous: Manifest | None, late: int, votes: int) -> None:
+    """Check the late rule, which stays once it is stated, and the numbers beside it."""
+    where = f"{MANIFEST}.coverage"
+    if coverage is None:
+        if previous is not None and previous.coverage is not None:
+            raise Refuted("late_rule", where, "expected the late rule of the previous manifest, got none")
+        return
+    if coverage.late != late:
+        raise Refuted("late_rule", where, f"the log gives {late} late votes, published are {coverage.late}")
+    if coverage.unchecked > votes:
+        raise Refuted("late_rule", where, f"expected at most {votes} unchecked votes, got {coverage.unchecked}")
 
 
 def _check_log(files: BundleFiles, manifest: Manifest, previous: Manifest | None) -> VoteLog:

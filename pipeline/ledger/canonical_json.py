@@ -1,7 +1,8 @@
 """Canonical JSON (RFC 8785), and records that have exactly their declared fields.
 
 Laws: bytes that are not the canonical form of their value are refused, so each value has one spelling; a missing field
-and an undeclared field are errors; a digest is 64 lower-case hexadecimal digits.
+and an undeclared field are errors; a field whose default is None is absent where it is None; a digest is 64 lower-case
+hexadecimal digits.
 
 Not handled: the meaning of fields.
 """
@@ -9,10 +10,10 @@ Not handled: the meaning of fields.
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from math import isfinite
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Any, NewType, TypeVar, get_args, get_origin, get_type_hints
 
 import rfc8785
@@ -31,7 +32,19 @@ _MAX_INTEGER = 2**53 - 1
 
 def dump(record: Any) -> bytes:
     """Return the canonical bytes of a record (a dataclass) or of a JSON value."""
-    return rfc8785.dumps(asdict(record) if is_dataclass(record) and not isinstance(record, type) else record)
+    return rfc8785.dumps(_plain(record))
+
+
+def _plain(value: Any) -> Any:
+    """Return a record, and the records in it, as JSON values."""
+    if is_dataclass(value) and not isinstance(value, type):
+        given = ((field, getattr(value, field.name)) for field in fields(value))
+        return {field.name: _plain(one) for field, one in given if one is not None or field.default is MISSING}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, Mapping):
+        return {name: _plain(one) for name, one in value.items()}
+    return value
 
 
 def to_json(record: Any) -> Any:
@@ -78,10 +91,22 @@ def _read(kind: Any, value: Any, where: str) -> Any:
 def _record(kind: Any, value: Any, where: str) -> Any:
     _expect(isinstance(value, dict), "an object", value, where)
     hints = _hints(kind)
-    for name in sorted(hints.keys() ^ value.keys()):
+    optional = {field.name for field in fields(kind) if field.default is None}
+    for name in sorted((hints.keys() ^ value.keys()) - (optional - value.keys())):
         detail = "expected this field, got none" if name in hints else "expected no such field"
         raise Refuted("fields", f"{where}.{name}", detail)
-    return kind(**{name: _read(hint, value[name], f"{where}.{name}") for name, hint in hints.items()})
+    return kind(
+        **{
+            name: _read(_present(hint) if name in optional else hint, value[name], f"{where}.{name}")
+            for name, hint in hints.items()
+            if name in value
+        }
+    )
+
+
+def _present(hint: Any) -> Any:
+    """Return the type of an optional field that is there: null is not one of its values."""
+    return next(one for one in get_args(hint) if one is not NoneType)
 
 
 def _scalar(kind: Any, value: Any, where: str) -> Any:

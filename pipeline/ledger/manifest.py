@@ -20,6 +20,9 @@ NO_PREVIOUS = Digest("0" * 64)
 
 JsonScalar = str | int | float | bool | None
 
+LATE_COUNT = "late votes count in raw and defended"
+"""The late rule of `VoteCoverage`."""
+
 
 @dataclass(frozen=True, slots=True)
 class VoteLogHead:
@@ -138,6 +141,23 @@ class SourcePosition:
 
 
 @dataclass(frozen=True, slots=True)
+class VoteCoverage:
+    """By which rule late votes count, and how many votes were looked at.
+
+    Attributes:
+        late_rule: LATE_COUNT. A manifest without this record was made by the rule before it: late votes count in raw
+            alone.
+        late: late votes in the raw view.
+        unchecked: votes that no snapshot preceded when they were read, so that no detector evaluated them; the
+            operator's statement, which the log cannot show.
+    """
+
+    late_rule: str
+    late: int
+    unchecked: int
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """The claims of a snapshot.
 
@@ -160,6 +180,7 @@ class Manifest:
             a new key is also signed by the key before it.
         witnesses: the keys of witnesses that may sign checkpoints.
         files: SHA-256 of every other file of a bundle, by path.
+        coverage: the late rule; None in manifests that were made before there was this one.
     """
 
     schema: int
@@ -179,6 +200,7 @@ class Manifest:
     keys: tuple[str, ...]
     witnesses: tuple[str, ...]
     files: Mapping[str, Digest]
+    coverage: VoteCoverage | None = None
 
     @property
     def origin(self) -> str:
@@ -208,6 +230,8 @@ def load(data: bytes, where: str = "manifest.json") -> Manifest:
         raise Refuted("fields", f"{where}.sequence", "expected a number from 1")
     if (found.previous == NO_PREVIOUS) != (found.sequence == 1):
         raise Refuted("previous", where, "expected a previous manifest, unless it is the first")
+    if found.coverage is not None and found.coverage.late_rule != LATE_COUNT:
+        raise Refuted("late_rule", f"{where}.coverage", f"expected {LATE_COUNT!r}, got {found.coverage.late_rule!r}")
     return found
 
 

@@ -1,7 +1,8 @@
 """The vote log, read segment by segment: its root, and which leaves count in each view.
 
-Laws: raw = accepted and late votes; defended = accepted votes without an exclusion; a retracted vote counts in neither;
-each vote id is in the log once; a retraction names a vote by leaf and id, and a vote is retracted at most once.
+Laws: raw = accepted and late votes; defended = raw without excluded votes, and without late ones where the manifest
+was made by the earlier late rule; a retracted vote counts in neither; each vote id is in the log once; a retraction
+names a vote by leaf and id, and a vote is retracted at most once.
 """
 
 from typing import Any
@@ -54,12 +55,13 @@ class VoteLog:
             self._retractions.append((first + row, rows["retracts"][row].as_py(), rows["vote"][row].as_py()))
         self._ids.extend(rows["vote"].chunks)
 
-    def counted(self, excluded: pa.Table, exclusions: int) -> tuple[Bool, Bool, list[int]]:
+    def counted(self, excluded: pa.Table, exclusions: int, *, late_counts: bool = True) -> tuple[Bool, Bool, list[int]]:
         """Return masks of the leaves that count in the raw and the defended view, and the votes of each exclusion.
 
         Args:
             excluded: columns leaf and exclusion, from `segment.read_excluded`.
             exclusions: number of exclusions in the manifest.
+            late_counts: whether late votes count in the defended view.
 
         Raises:
             Refuted: reason `duplicate_vote`, `retraction` or `exclusion`, with the leaf.
@@ -70,11 +72,15 @@ class VoteLog:
         counts = np.ones(len(fate), dtype=np.bool_)
         self._apply_retractions(ids, fate, counts)
         raw = counts & ((fate == ACCEPTED) | (fate == LATE))
-        defended = counts & (fate == ACCEPTED)
+        defended = raw & (late_counts | (fate == ACCEPTED))
         leaves, reason = excluded["leaf"].to_numpy(), excluded["exclusion"].to_numpy()
         _check_excluded(leaves, reason, defended, exclusions)
         defended[leaves] = False
         return raw, defended, np.bincount(reason, minlength=exclusions).tolist()
+
+    def count_late(self, counted: Bool) -> int:
+        """Count the late votes of a mask."""
+        return int((self._whole("fate")[counted] == LATE).sum())
 
     def counts(self, counted: Bool, also: list[str]) -> PairCounts:
         """Return the pair counts of the `counted` leaves, with all models in the log and in `also`, sorted."""
@@ -123,7 +129,7 @@ def _check_excluded(leaves: npt.NDArray[Any], reason: npt.NDArray[Any], defended
         raise Refuted("exclusion", "excluded.parquet", f"expected leaves below {len(defended)}, got {leaves[-1]}")
     for wrong, what in (
         (np.flatnonzero((reason < 0) | (reason >= exclusions)), f"one of {exclusions} exclusions"),
-        (np.flatnonzero(~defended[leaves]), "an accepted vote that was not retracted"),
+        (np.flatnonzero(~defended[leaves]), "a counted vote that was not retracted"),
     ):
         if len(wrong):
             raise Refuted("exclusion", f"leaf {leaves[wrong[0]]}", f"expected {what}")

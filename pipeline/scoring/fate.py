@@ -10,12 +10,33 @@ from collections.abc import Mapping
 import numpy as np
 
 from pipeline.events import VoteBatch
-from pipeline.vocabulary.arrays import Int8
+from pipeline.vocabulary.arrays import Int8, Int64
 from pipeline.vocabulary.fates import LATE, QUARANTINED
 from pipeline.vocabulary.time import MINUTE
 
 MAX_AHEAD = 5 * MINUTE
 """Microseconds by which `cast_at` may exceed the append time (clocks differ); beyond that a vote is quarantined."""
+
+
+def window_times(batch: VoteBatch, fate: Int8, event_time: Mapping[int, int | None]) -> Int64:
+    """Return the time whose window counts each vote: `cast_at`, and for a late vote its partition's newest event time.
+
+    The window of a late vote may be closed; the window of the newest event time is not. Late votes of files keep
+    `cast_at`: history that is read afterwards is no burst of today.
+
+    Args:
+        batch: all votes of a batch, in the order (partition, offset).
+        fate: of `assign_fate`.
+        event_time: as it was before the batch.
+    """
+    times = batch.cast_at.copy()
+    for part in np.unique(batch.partition[(fate == LATE) & ~batch.of_file]).tolist():
+        rows = np.flatnonzero((batch.partition == part) & (fate != QUARANTINED))
+        newest = np.maximum.accumulate(np.minimum(batch.cast_at[rows], batch.appended_at[rows]))
+        known = event_time.get(part)
+        late = (fate[rows] == LATE) & ~batch.of_file[rows]
+        times[rows[late]] = np.maximum(newest, newest[0] if known is None else known)[late]
+    return times
 
 
 def assign_fate(

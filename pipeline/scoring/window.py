@@ -22,6 +22,9 @@ MEASURES = (
 )
 """Counts of a model in a window, one column each; the order is that of the stored counts.
 
+A late vote of a stream counts in the window of its partition's newest event time, with its outcome alone: it is no
+appearance and no chosen side, so detectors of sampling skip it.
+
 `chosen`: the model stood on the side that bit 0 of SHA-256(vote_id) names. `evaluated`: both models of the vote are in
 the snapshot in force. Only evaluated votes count in `evaluated_wins` and `evaluated_losses`, and in `expected_wins` and
 `expected_losses`: what the snapshot expects, in 2⁻¹⁰ votes, rounded up."""
@@ -55,7 +58,8 @@ class Window:
 
     Attributes:
         start, end: microseconds since 1970 UTC.
-        accepted, late: number of accepted and of late votes.
+        accepted: number of votes that count with every measure.
+        late: number of late votes, which count with their outcome alone.
         models: every model of the window, sorted.
         totals: int64[m, 9], counts of each model in the order of MEASURES.
         cohorts: one row per (cohort, model); the groups are names in COHORTS.

@@ -9,6 +9,9 @@ A window's counts are an int64 array with one row per (kind, group, model):
 
 and the columns of MEASURES (`pipeline.scoring.window`). Groups are hashes: numbers depend on the order of arrival.
 
+A late vote of a stream counts in the window of its partition's newest event time (`fate.window_times`), with its
+outcome alone: whom it met says nothing about the sampling of that time.
+
 Laws: addition is exact, in any order and grouping. Kinds 1 and 2 have at most MAX_ROWS rows; with more, their hashes
 are shortened to the most bits that give few enough rows. That number of bits depends on the votes alone, since further
 votes never allow more bits: shortening early gives the same as shortening at the end.
@@ -50,8 +53,9 @@ class WindowCounts:
     Attributes:
         start: microseconds since 1970 UTC, a multiple of WINDOW_WIDTH.
         partition: the store's number of the partition.
-        accepted, late: number of accepted and of late votes.
-        counts: int64[rows, 12] in the order of COLUMNS, sorted by (kind, group, model), accepted votes only.
+        accepted: number of votes that count with every measure.
+        late: number of votes that count with their outcome alone.
+        counts: int64[rows, 12] in the order of COLUMNS, sorted by (kind, group, model).
     """
 
     start: int
@@ -66,8 +70,9 @@ class WindowVotes:
     """Votes to be counted into windows, arrays of length n.
 
     Attributes:
-        partition, cast_at, outcome: as in `VoteBatch`.
-        late: whether the vote is late: it then adds to `WindowCounts.late` and to no row.
+        partition, outcome: as in `VoteBatch`.
+        at: the time whose window counts the vote.
+        late: the vote is of an earlier time than its window: it is no appearance, and no side of it counts.
         models: int64[n, 2], the store's numbers of model a and b.
         side: bit 0 of SHA-256(vote_id).
         cohort: a position in COHORTS.
@@ -76,7 +81,7 @@ class WindowVotes:
     """
 
     partition: Int64
-    cast_at: Int64
+    at: Int64
     late: Bool
     models: Int64
     outcome: Int8
@@ -103,10 +108,13 @@ def network_hash(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
 
 
-def count_batch(batch: VoteBatch, models: Int64, fate: Int8, reference: Reference | None) -> list[WindowCounts]:
+def count_batch(
+    batch: VoteBatch, models: Int64, fate: Int8, times: Int64, reference: Reference | None
+) -> list[WindowCounts]:
     """Return the counts of a batch's new votes. Quarantined votes belong to no window.
 
     Args:
+        times: of `fate.window_times`.
         models: int64[n, 2], the store's numbers of model a and b.
         reference: as in `count_votes`.
     """
@@ -115,8 +123,8 @@ def count_batch(batch: VoteBatch, models: Int64, fate: Int8, reference: Referenc
     prompt = np.where(batch.prompt == 0, -1, batch.prompt & 0xFFFFFFFF)
     votes = WindowVotes(
         batch.partition[rows].astype(np.int64),
-        batch.cast_at[rows],
-        fate[rows] == LATE,
+        times[rows],
+        (fate[rows] == LATE) & ~batch.of_file[rows],
         models[rows],
         batch.outcome[rows],
         batch.side[rows],
@@ -134,9 +142,9 @@ def count_votes(votes: WindowVotes, reference: Reference | None) -> list[WindowC
         votes: n votes.
         reference: gives the expected wins; None before the first snapshot, when no vote is evaluated.
     """
-    if not len(votes.cast_at):
+    if not len(votes.at):
         return []
-    starts, window = _windows(window_start(votes.cast_at), votes.partition)
+    starts, window = _windows(window_start(votes.at), votes.partition)
     late = np.bincount(window, weights=votes.late, minlength=len(starts)).astype(np.int64)
     accepted = np.bincount(window, minlength=len(starts)) - late
     place, rows = _rows(votes, window, reference)
@@ -163,32 +171,31 @@ def _windows(start: Int64, partition: Int64) -> tuple[list[tuple[int, int]], Int
 
 def _rows(votes: WindowVotes, window: Int64, reference: Reference | None) -> tuple[Int64, Int64]:
     """Return the rows before summing, one per vote, kind and model; and the window of each row."""
-    kept = np.flatnonzero(~votes.late)
-    measures = _measures(votes, kept, reference)
-    model = votes.models[kept].T.ravel()
-    twice = np.concatenate([kept, kept])
+    measures = _measures(votes, reference)
+    model = votes.models.T.ravel()
+    twice = np.tile(np.arange(len(votes.at)), 2)
     places, parts = [], []
     for kind, group in ((COHORT, votes.cohort), (NETWORK, votes.network), (PROMPT, votes.prompt)):
         known = np.flatnonzero(group[twice] >= 0)
         places.append(window[twice[known]])
         parts.append(np.column_stack([np.full(len(known), kind), group[twice[known]], model[known], measures[known]]))
-    networked = kept[votes.network[kept] >= 0]
+    networked = np.flatnonzero((votes.network >= 0) & ~votes.late)
     traffic = np.zeros((len(networked), len(COLUMNS)), dtype=np.int64)
     traffic[:, 0], traffic[:, 1], traffic[:, 3] = TRAFFIC, votes.network[networked], 1
     return np.concatenate([*places, window[networked]]), np.concatenate([*parts, traffic])
 
 
-def _measures(votes: WindowVotes, kept: Int64, reference: Reference | None) -> Int64:
+def _measures(votes: WindowVotes, reference: Reference | None) -> Int64:
     """Return int64[2n, 9]: the measures of model a of every vote, then of model b."""
-    outcome, side = votes.outcome[kept], votes.side[kept]
-    n = len(kept)
+    outcome, side, on_time = votes.outcome, votes.side, ~votes.late
+    n = len(outcome)
     rows = np.zeros((2 * n, len(MEASURES)), dtype=np.int64)
-    rows[:, 0] = 1
-    rows[:, 1] = np.concatenate([side == 0, side == 1])
+    rows[:, 0] = np.concatenate([on_time, on_time])
+    rows[:, 1] = np.concatenate([on_time & (side == 0), on_time & (side == 1)])
     won = np.stack([outcome == 0, outcome == 1])
     rows[:, 2], rows[:, 3] = won.ravel(), won[::-1].ravel()
     if reference is not None:
-        a, b = (reference.index_of(votes.models[kept, i]) for i in (0, 1))
+        a, b = (reference.index_of(votes.models[:, i]) for i in (0, 1))
         evaluated = np.flatnonzero((a >= 0) & (b >= 0))
         both = np.concatenate([evaluated, evaluated + n])
         rows[both, 4] = 1

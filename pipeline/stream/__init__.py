@@ -15,6 +15,7 @@ outbox_sender.py      sends the outbox to the broker
 retry.py              retries transient database errors
 liveness.py           decides whether a worker is healthy
 reject_limit.py       stops a worker when too many records are rejected
+file_intake.py        reads files into a store in turn
 halt.py               detects a replaced log; the alert of a halted worker
 gc_tuning.py          garbage collector thresholds of a worker
 registry_reader.py    the registry topic → store

@@ -12,17 +12,17 @@ import numpy as np
 from sqlalchemy.engine import Connection
 
 from pipeline.events import VoteBatch
-from pipeline.events.chunk import Chunk
+from pipeline.events.chunk import Chunk, FileRecords
 from pipeline.evidence import Reference
 from pipeline.scoring import vote_processor, window_counter
 from pipeline.scoring.detector_contracts import VoterDetector
-from pipeline.scoring.fate import assign_fate
+from pipeline.scoring.fate import assign_fate, window_times
 from pipeline.scoring.signals import AlertSignal
 from pipeline.scoring.window_counter import WindowCounts
 from pipeline.store.alerting import alert_lifecycle, outbox
 from pipeline.store.db import dialect
 from pipeline.store.db.connection_handover import lend_to_thread, run_inline
-from pipeline.store.votes import ingest, partitions, snapshots_in_force, voter_states, window_counts
+from pipeline.store.votes import file_readings, ingest, partitions, snapshots_in_force, voter_states, window_counts
 from pipeline.store.votes.dictionary import NameDictionary, model_names
 from pipeline.stream.decoding import DecodedBatch
 from pipeline.stream.deduplication import Deduplication, deduplicate, write_duplicates
@@ -31,7 +31,7 @@ from pipeline.stream.owned_partition import OwnedPartition
 from pipeline.stream.reference_cache import ReferenceCache
 from pipeline.stream.topic_messages import Message, alert_message, rejected_vote_message
 from pipeline.stream.voter_state_cache import VoterStateCache
-from pipeline.vocabulary.arrays import Bool, Int8, Int32
+from pipeline.vocabulary.arrays import Bool, Int8, Int32, Int64
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,9 @@ def write_batch(
     """
     by_no = {o.claim.partition_no: o for o in owned.values()}
     votes = decoded.votes
-    fate, event_time = assign_fate(votes, {no: o.event_time for no, o in by_no.items()}, context.lateness)
+    before = {no: o.event_time for no, o in by_no.items()}
+    fate, event_time = assign_fate(votes, before, context.lateness)
+    times = window_times(votes, fate, before)
     progress = [_progress(owned[chunk.partition], chunk, event_time) for chunk in chunks]
     for one in progress:
         partitions.fence(connection, one, now)
@@ -104,10 +106,12 @@ def write_batch(
     for one in progress:
         if by_no[one.partition_no].snapshot < references.sequence:
             snapshots_in_force.put_in_force(connection, one.partition_no, one.first_offset, references.sequence)
+    _write_file_records(connection, chunks, owned)
     duplicates = deduplicate(connection, votes, numbers)
     new = duplicates.is_new
     new_numbers = {name: values[new] for name, values in numbers.items()}
-    observed, counted = _store_and_score(connection, votes.take(new), fate[new], new_numbers, references, context)
+    scored = votes.take(new), fate[new], times[new]
+    observed, counted = _store_and_score(connection, *scored, new_numbers, references, context)
     raised = [*observed.alerts, *write_duplicates(connection, votes, duplicates)]
     states_written = context.states.write_due()
     if states_written:
@@ -123,13 +127,23 @@ def write_batch(
         outbox.enqueue(connection, context.source_no, _messages(context.topics, ids, raised, decoded, numbers_of))
     progress = [_with_counts(one, new, fate, votes, duplicates, decoded) for one in progress]
     partitions.record_batch(connection, progress)
-    return BatchResult(tally_batch(progress, ids, decoded.rejects), event_time, observed.states, states_written)
+    tally = tally_batch(progress, ids, decoded.rejects, duplicates.same_body)
+    return BatchResult(tally, event_time, observed.states, states_written)
+
+
+def _write_file_records(connection: Connection, chunks: Sequence[Chunk], owned: Mapping[int, OwnedPartition]) -> None:
+    """Record which record of a file is at which offset, for messages."""
+    for chunk in chunks:
+        if isinstance(chunk.origins, FileRecords):
+            place = owned[chunk.partition].claim.partition_no, int(chunk.offsets[0])
+            file_readings.write_records(connection, *place, chunk.origins.reading, chunk.origins.numbers)
 
 
 def _store_and_score(
     connection: Connection,
     votes: VoteBatch,
     fates: Int8,
+    times: Int64,
     numbers: Mapping[str, Int32],
     references: ReferenceCache,
     context: WriteContext,
@@ -150,7 +164,7 @@ def _store_and_score(
         observed = vote_processor.run_detectors(
             votes, models, fates, prior, references.reference, context.detectors, earlier
         )
-        return observed, window_counter.count_batch(votes, models, fates, references.reference)
+        return observed, window_counter.count_batch(votes, models, fates, times, references.reference)
 
 
 def _read_prior_states(

@@ -27,7 +27,7 @@ class DecodedBatch:
     partition: Int64
     offset: Int64
     appended_at: Int64
-    origins: list[str | None]
+    origins: Sequence[str | None]
 
 
 class PseudonymCache:
@@ -71,8 +71,10 @@ def decode_chunks(
     appended = np.concatenate([chunk.appended_at for chunk in ordered])
     votes, positions, rejects = decode_votes([value for chunk in ordered for value in chunk.values])
     at = np.array(positions, dtype=np.int64)
-    batch = to_columns(votes, partition[at].astype(np.int32), offset[at], appended[at], pseudonyms)
-    # A file has no append time; the vote's cast time is used.
-    np.copyto(batch.appended_at, batch.cast_at, where=batch.appended_at < 0)
-    origins = [origin for chunk in ordered for origin in chunk.origins]
+    of_file = np.repeat([chunk.of_file for chunk in ordered], lengths).astype(np.bool_)
+    batch = to_columns(votes, partition[at].astype(np.int32), offset[at], appended[at], pseudonyms, of_file[at])
+    # A file has no append time: it is the cast time, unless that lies in the future of the first reading.
+    np.minimum(batch.appended_at, batch.cast_at, out=batch.appended_at, where=batch.of_file)
+    many = len(ordered) > 1  # the origins of a file are made when they are asked for
+    origins = [origin for chunk in ordered for origin in chunk.origins] if many else ordered[0].origins
     return DecodedBatch(batch, rejects, partition, offset, appended, origins)

@@ -15,7 +15,7 @@ from pipeline.events import VoteBatch
 from pipeline.events.pseudonym import format_pseudonym
 from pipeline.events.vote_batch import first_occurrences
 from pipeline.scoring.signals import AlertSignal
-from pipeline.store.votes import ingest
+from pipeline.store.votes import file_readings, ingest
 from pipeline.vocabulary.arrays import Bool, Int64
 
 
@@ -80,6 +80,9 @@ def _same_bodies(
 def write_duplicates(connection: Connection, votes: VoteBatch, duplicates: Deduplication) -> list[AlertSignal]:
     """Store the duplicates, and return the alerts about duplicates with another body."""
     ingest.write_duplicates(connection, votes.take(duplicates.rows), duplicates.originals, duplicates.same_body)
+    pairs = zip(duplicates.rows.tolist(), duplicates.originals, duplicates.same_body, strict=True)
+    other = [((int(votes.partition[i]), int(votes.offset[i])), first) for i, first, same in pairs if not same]
+    records = file_readings.name_places(connection, [place for pair in other for place in pair])
     return [
         AlertSignal(
             detector="duplicate_votes",
@@ -94,8 +97,8 @@ def write_duplicates(connection: Connection, votes: VoteBatch, duplicates: Dedup
             at=int(votes.cast_at[i]),
             evidence={
                 "vote_id": votes.vote_id[i],
-                "counted": {"partition": part, "offset": offset},
-                "ignored": {"partition": int(votes.partition[i]), "offset": int(votes.offset[i])},
+                "counted": _place(part, offset, records),
+                "ignored": _place(int(votes.partition[i]), int(votes.offset[i]), records),
             },
         )
         for i, (part, offset), same in zip(
@@ -103,3 +106,9 @@ def write_duplicates(connection: Connection, votes: VoteBatch, duplicates: Dedup
         )
         if not same
     ]
+
+
+def _place(partition: int, offset: int, records: Mapping[ingest.VotePosition, str]) -> dict[str, Any]:
+    """Return a position, with the record of the file that it came from."""
+    record = records.get((partition, offset))
+    return {"partition": partition, "offset": offset, **({"record": record} if record else {})}

@@ -15,7 +15,10 @@ _COUNTS = ("read", *RECORD_FATES)
 
 @dataclass
 class IngestTally:
-    """Numbers of records by fate, of alerts raised, and of rejects by reason."""
+    """Numbers of records by fate, of alerts raised, and of rejects by reason.
+
+    `conflicting` are the duplicates that state another vote than the first one with their id.
+    """
 
     read: int = 0
     accepted: int = 0
@@ -24,11 +27,12 @@ class IngestTally:
     quarantined: int = 0
     rejected: int = 0
     alerts: int = 0
+    conflicting: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
 
     def add(self, other: IngestTally) -> None:
         """Add another tally to this one."""
-        for name in (*_COUNTS, "alerts"):
+        for name in (*_COUNTS, "alerts", "conflicting"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for reason, count in other.reasons.items():
             self.reasons[reason] = self.reasons.get(reason, 0) + count
@@ -48,10 +52,13 @@ class IngestTally:
 
 
 def tally_batch(
-    progress: Sequence[partitions.BatchProgress], alert_ids: Sequence[str], rejects: Sequence[Reject]
+    progress: Sequence[partitions.BatchProgress],
+    alert_ids: Sequence[str],
+    rejects: Sequence[Reject],
+    same_body: Sequence[bool],
 ) -> IngestTally:
-    """Return the sum of the progress of a batch's partitions."""
-    tally = IngestTally(alerts=len(set(alert_ids)))
+    """Return the sum of the progress of a batch's partitions; `same_body` is of its duplicates."""
+    tally = IngestTally(alerts=len(set(alert_ids)), conflicting=len(same_body) - sum(same_body))
     for name in _COUNTS:
         setattr(tally, name, sum(getattr(p, name) for p in progress))
     for reject in rejects:

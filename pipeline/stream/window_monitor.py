@@ -1,11 +1,12 @@
 """The monitor: merges the windows of all partitions, closes them in order, and runs the window detectors over them.
 
 A window is closed when the merged watermark has passed its end. The merged watermark is the smallest over the
-partitions, except partitions without an event for `idle_after`; that exception is stored. When every partition of a
-live source is idle, the clock replaces the watermark, so that detectors see the silence. A lease in the store lets one
-monitor work at a time. Position, detector states, alerts and closed windows are written in one transaction, so a
-monitor that dies skips nothing and repeats nothing. `--close` closes every window, regardless of the watermark, for a
-log that has ended.
+partitions, except finished files and those without an event for `idle_after`; the latter exception is stored. When all
+sources are finished files, it is their newest event time, without lateness: nothing more comes. When every partition
+of a live source is idle, the clock replaces the watermark, so that detectors see the silence. A lease in the store
+lets one monitor work at a time. Position, detector states, alerts and closed windows are one transaction, so a monitor
+that dies skips nothing and repeats nothing. `--close` closes every window, regardless of the watermark, for a log that
+has ended.
 
 Not handled: late votes of an idle partition, after their window was closed, count as votes but reach no window
 detector.
@@ -36,6 +37,7 @@ from pipeline.store import Store
 from pipeline.store.alerting import alert_lifecycle, outbox
 from pipeline.store.db import leases
 from pipeline.store.votes import (
+    arrow_reader,
     closed_windows,
     detector_states,
     partitions,
@@ -46,6 +48,7 @@ from pipeline.store.votes import (
 from pipeline.store.votes.dictionary import model_names, terms_of_kind
 from pipeline.store.votes.partitions import PartitionProgress
 from pipeline.stream.topic_messages import alert_message
+from pipeline.vocabulary.time import format_rfc3339
 
 # Windows closed in one transaction: two days.
 _BATCH = 576
@@ -76,6 +79,10 @@ def merged_watermark(
         now: wall clock in microseconds.
         floor: windows before this time are closed already.
     """
+    if known and all(p.finished for p in known):
+        at = max(p.event_time for p in known)
+        return MergedWatermark(at if floor is None else max(at, floor))
+    known = [p for p in known if not p.finished]
     active = [p for p in known if now - p.updated_at <= idle_after]
     idle = [p for p in known if now - p.updated_at > idle_after]
     # Sources whose newest votes were recent when they were read. A log of old votes has ended, it is not silent.
@@ -151,6 +158,27 @@ class Monitor:
             with suppress(OperationalError), self.store.write() as connection:  # an unreleased lease expires
                 leases.release(connection, "monitor", self.owner)
         return closed
+
+    def explain_waiting(self) -> str:
+        """Say what the next windows wait for; "" if none is left to close."""
+        with self.store.read() as connection:
+            start = closed_windows.closed_until(connection)
+            last = window_counts.last_start(connection)
+            if last is None or (start is not None and last < start):
+                return ""
+            known = partitions.read_progress(connection)
+            names = arrow_reader.partition_sources(connection)
+        after = f"windows after {format_rfc3339(start)}" if start is not None else "all windows"
+        open_ones = [one for one in known if not one.finished]
+        if not open_ones:
+            return f"{after} wait for later votes, or for `monitor --close`: all files are read to their ends"
+        slowest = min(open_ones, key=lambda one: one.event_time)
+        source, number = names[slowest.partition_no]
+        newest, late = format_rfc3339(slowest.event_time), f"{self.settings.lateness_minutes:g} minutes"
+        return (
+            f"{after} wait for {source}, partition {number}: its newest vote is of {newest}, and a vote may come {late}"
+            " late (INTEGRITY_LATENESS_MINUTES). `monitor --close` closes them now"
+        )
 
     def _step(self, close: bool) -> int | None:
         """Close the next windows and return their number; None while another monitor holds the lease."""

@@ -24,6 +24,7 @@ from pipeline.store.votes.dictionary import NameDictionary
 from pipeline.stream.background_writer import BackgroundWriter
 from pipeline.stream.batch_writer import BatchResult, WriteContext, number_names, write_batch, write_voter_states
 from pipeline.stream.decoding import DecodedBatch, PseudonymCache, decode_chunks
+from pipeline.stream.file_intake import FileIntake
 from pipeline.stream.halt import check_log_unchanged, open_halt_alert
 from pipeline.stream.ingest_tally import IngestTally
 from pipeline.stream.liveness import Liveness
@@ -91,6 +92,7 @@ class Worker:
         self._writer: BackgroundWriter[BatchResult] = BackgroundWriter(threaded=has_server(self.store.engine))
         self._batch: _PolledBatch | None = None  # being written
         self._outbox = OutboxSender(self.send, self._source_no, self._retry)
+        self._files = FileIntake.of(self.source, self.store, self.owner, self.settings.lease_seconds)
         self._stopping = False
         self._limit = RejectLimit(self.settings.max_consecutive_rejects, self.settings.max_reject_ratio)
         self._liveness = Liveness(
@@ -123,6 +125,8 @@ class Worker:
             raise
         finally:
             self._writer.close()
+            if self._files:
+                self._files.release()
         self._outbox.deliver()
         return self.tally
 
@@ -148,6 +152,8 @@ class Worker:
     def _claim(self) -> None:
         """Claim the partitions of this generation, and seek to the store's offsets."""
         generation = self.source.generation()
+        if self._files:
+            self._files.take_turn()
         numbers = self.source.assigned_partitions()
         for lost in self._owned.keys() - set(numbers):
             self.metrics.revoked(self.source.name, lost)
@@ -155,6 +161,8 @@ class Worker:
         self._owned = self._retry.write(
             lambda c: claim_partitions(c, self._source_no, bounds, self.owner, _now_microseconds())
         )
+        if self._files:
+            self._files.begin(self._owned[0].claim.partition_no, self._owned[0].next_offset)
         self._retry.run(self._replay_states)
         check_log_unchanged(self.source, self._retry, self._owned, bounds)
         self.source.seek({number: owned.next_offset for number, owned in self._owned.items()})
@@ -225,6 +233,8 @@ class Worker:
         if result.tally.alerts or result.tally.rejected:
             self._outbox.notify()
         self._outbox.deliver()
+        if self._files:
+            self._files.renew()
         self._check_rejects(batch.decoded, result.tally)
 
     def _advance(self, chunks: list[Chunk], event_time: Mapping[int, int | None]) -> None:
@@ -243,7 +253,7 @@ class Worker:
         self._liveness.idle(self._owned)
         if ends is None:
             return False
-        if self.source.name.startswith("file:"):
+        if self._files:
             return True  # an empty poll of a file is its end
         stored = self._retry.read(partial(partitions.next_offsets, source_no=self._source_no))
         return all(stored.get(number, 0) >= end for number, end in ends.items())
@@ -271,11 +281,11 @@ class Worker:
             self._limit.check(tally.read, decoded.rejects)
         except TooManyRejects as error:
             first = decoded.rejects[0]
-            number = {owned.claim.partition_no: number for number, owned in self._owned.items()}
-            partition, offset = number[int(decoded.partition[first.position])], decoded.offset[first.position]
+            numbers = {owned.claim.partition_no: number for number, owned in self._owned.items()}
+            part, offset = numbers[int(decoded.partition[first.position])], decoded.offset[first.position]
+            place = decoded.origins[first.position] if self._files else f"partition {part}, offset {offset}"
             raise TooManyRejects(
-                f"{self.source.name}: {error} (first of this batch: partition {partition}, offset {offset}: "
-                f"{first.reason}: {first.detail})"
+                f"{self.source.name}: {error} (first of this batch: {place}: {first.reason}: {first.detail})"
             ) from None
 
     def _halt(self, error: OffsetGap | TooManyRejects) -> None:

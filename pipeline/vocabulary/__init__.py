@@ -1,6 +1,7 @@
 """Definitions that all packages share.
 
 outcomes       the four outcomes of a battle and their codes
+coverage_notes  sentences about late and unchecked votes
 fates          accepted, late, quarantined, duplicate, rejected
 alert_states   the states of an alert
 time           microseconds since 1970 UTC, and their text in RFC 3339

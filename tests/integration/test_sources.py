@@ -153,7 +153,7 @@ def test_nothing_is_read_before_seek(log: Log) -> None:
 
 
 def test_what_is_appended_later_is_read_on_from_where_the_last_reader_stopped(log: Log) -> None:
-    log.append(0, 400)  # more than the 64 KiB that are a file's identity
+    log.append(0, 400)
     source = joined(log.source("readers"), 2 if log.bootstrap else 1)
     source.seek(dict.fromkeys(source.assigned_partitions(), 0))
     first = records(take(source, 400))
@@ -173,19 +173,20 @@ def test_the_same_log_has_the_same_name_and_another_log_another(log: Log, tmp_pa
     one, same = log.source(), log.source()
     other = Log(tmp_path, log.opened, log.bootstrap)
     other.append(0, 10)  # the same records, somewhere else
-    assert one.name == same.name != other.source().name
+    assert one.name == same.name
+    assert (other.source().name == one.name) == (not log.bootstrap)  # all files are one source
 
 
 # The file.
 
 
-def test_a_file_has_no_append_time_and_is_one_partition_that_is_never_reassigned(tmp_path: Path) -> None:
+def test_a_file_is_one_partition_that_is_never_reassigned_and_names_its_records(tmp_path: Path) -> None:
     path = tmp_path / "votes.jsonl"
     path.write_bytes(line(0) + b"\n")
     source = FileSource(path)
     source.seek({0: 0})
     [chunk] = source.poll(10, 0)
-    assert (chunk.appended_at.tolist(), chunk.origins) == ([-1], [None])
+    assert (chunk.of_file, list(chunk.origins)) == (True, ["votes.jsonl#0"])
     assert (source.assigned_partitions(), source.generation()) == ([0], 1)
     source.seek({0: 7})  # beyond the end: nothing, and no error
     assert source.poll(10, 0) == []
@@ -194,16 +195,6 @@ def test_a_file_has_no_append_time_and_is_one_partition_that_is_never_reassigned
 def test_a_file_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="expected a battle file"):
         FileSource(tmp_path / "none.jsonl")
-
-
-def test_the_name_of_a_file_source_depends_on_the_file_name_and_on_its_first_bytes(
-    tmp_path: Path,
-) -> None:
-    (tmp_path / "other").mkdir()
-    paths = [tmp_path / "a.jsonl", tmp_path / "b.jsonl", tmp_path / "other" / "a.jsonl"]
-    for path, first in zip(paths, (0, 0, 1), strict=True):
-        path.write_bytes(line(first))
-    assert len({FileSource(path).name for path in paths}) == 3
 
 
 # Kafka.

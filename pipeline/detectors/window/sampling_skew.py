@@ -51,7 +51,7 @@ from pipeline.scoring.signals import ALPHA, AlertSignal, ClearedSignal, Signal, 
 from pipeline.scoring.window import MEASURES, Window
 from pipeline.vocabulary.arrays import Float64, Int64
 
-_CHOSEN = MEASURES.index("chosen")
+_APPEARANCES, _CHOSEN = MEASURES.index("appearances"), MEASURES.index("chosen")
 _JOINT = "joint\x1f"
 _UNLISTED = "shown though the policy gives it no weight"
 _SKEWED = "not as declared"
@@ -134,7 +134,8 @@ class SamplingSkew:
         listed = columns["theta"][rows] > 0
         chosen[rows[listed]] += window.totals[listed, _CHOSEN]
         unlisted = columns["unlisted"].copy()
-        new = rows[~listed & ~unlisted[rows]] if context.registry.policy else rows[:0]
+        shown = window.totals[:, _APPEARANCES] > 0  # late votes were drawn under another policy
+        new = rows[shown & ~listed & ~unlisted[rows]] if context.registry.policy else rows[:0]
         unlisted[new] = True
         evidence = {
             "what": f"votes on it, and {declared.source} gives it no weight",

@@ -56,7 +56,7 @@ class UnknownModel:
         new = sorted(votes.keys() - registered.keys() - set(still_open))
         for name in new:
             evidence = {
-                "what": f"{votes[name]} votes in five minutes on a model that the registry does not know",
+                "what": f"{votes[name] or 'late'} votes in five minutes on a model that the registry does not know",
                 "window": [window.start, window.end],
                 "votes": votes[name],
             }

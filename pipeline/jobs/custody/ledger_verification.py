@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.errors import Refuted, VerificationFailed
 from pipeline.jobs.refresh.board_rows import board_rows, rate_view, sort_rows
-from pipeline.jobs.refresh.rating_input import VIEWS, RatingInput, read_rating_input
+from pipeline.jobs.refresh.rating_input import VIEWS, RatingInput, counted_fates, read_rating_input
 from pipeline.jobs.refresh.style_view import rate_style_view, same_coefficients
 from pipeline.ledger import bundle, manifest, merkle, segment, signed_note
 from pipeline.ledger.manifest import Manifest
@@ -129,7 +129,8 @@ def _inputs(
     leaves = segment.read_excluded(data, where)["leaf"].to_pylist()
     place = leaf_index.find_votes(connection, leaves)
     listed = snapshot.body["exclusions"]
-    named = excluded_votes.find_excluded(connection, snapshot.log_size, listed)
+    fates = counted_fates(snapshot.body)
+    named = excluded_votes.find_excluded(connection, snapshot.log_size, listed, fates)
     # An erased vote has no voter any more, but stays left out.
     odd = (named.keys() ^ set(place.values())) - erasure.find_erased(connection, set(place.values()))
     if odd:
@@ -139,7 +140,7 @@ def _inputs(
             f"the one at partition {part}, offset {offset} differs"
         )
     left_out = excluded_votes.read_votes_at(connection, place.values())
-    return read_rating_input(connection, snapshot.log_size, listed, left_out)
+    return read_rating_input(connection, snapshot.log_size, listed, left_out, fates)
 
 
 def _verify_view(

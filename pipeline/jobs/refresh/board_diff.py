@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.errors import RatingError, Usage
 from pipeline.jobs.refresh.board_rows import rate_view
-from pipeline.jobs.refresh.rating_input import RatingInput, read_rating_input
+from pipeline.jobs.refresh.rating_input import RatingInput, counted_fates, read_rating_input
 from pipeline.jobs.refresh.style_view import rate_style_view
 from pipeline.ratings import POINTS_PER_LOGIT, Leaderboard, PairCounts
 from pipeline.settings import Settings
@@ -123,7 +123,10 @@ def compare_snapshots(
     old = {row["model"]: row for row in snapshots.read_rows(connection, before.snapshot_id, view)}
     new = {row["model"]: row for row in snapshots.read_rows(connection, after.snapshot_id, view)}
     inputs = ((before, before), (before, after), (after, after))
-    counted = [read_rating_input(connection, log.log_size, by.body["exclusions"]) for log, by in inputs]
+    counted = [
+        read_rating_input(connection, log.log_size, by.body["exclusions"], fates=counted_fates(by.body))
+        for log, by in inputs
+    ]
     points, reason = _points(before, after, view, counted, old, new)
     fresh = _counts(counted[2], view).minus(_counts(counted[1], view))
     battles = _battles(fresh, old)

@@ -94,6 +94,7 @@ def build_manifest(
         keys=names,
         witnesses=_witnesses(),
         files=bundle.file_digests(bundle_files),
+        coverage=manifest.VoteCoverage(**body["coverage"]) if "coverage" in body else None,
     )
     return document, signers
 

@@ -30,5 +30,7 @@ def publish(url: str, candidate: str) -> dict[str, Any]:
         "sequence": snapshot.sequence,
         "log_size": snapshot.log_size,
         **{name: snapshot.body[name] for name in ("votes_counted", "votes_excluded")},
+        "coverage": snapshot.body.get("coverage"),
+        "votes_raw": snapshot.body["views"]["raw"]["votes"],
         "unrated": snapshot.body["views"]["defended"]["unrated"],
     }

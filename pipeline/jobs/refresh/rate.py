@@ -11,10 +11,12 @@ from pipeline.jobs.refresh.baseline_reference import pack_baseline_reference
 from pipeline.jobs.refresh.board_rows import board_rows, fit_summary, rate_view
 from pipeline.jobs.refresh.rating_input import VIEWS, read_rating_input
 from pipeline.jobs.refresh.style_view import rate_style_view
+from pipeline.ledger.manifest import LATE_COUNT
 from pipeline.open_store import existing_store, now
 from pipeline.settings import Settings
 from pipeline.store.boards import exclusion_list, snapshots, verdicts
-from pipeline.store.log import seals
+from pipeline.store.log import leaf_index, seals
+from pipeline.store.votes import unchecked_votes
 
 
 def rate(url: str, log_size: int) -> str:
@@ -56,6 +58,11 @@ def rate(url: str, log_size: int) -> str:
             "alerts": manifest_builder.open_alerts(connection),
             "watermark": manifest_builder.source_positions(connection, log_size),
             "verdict": verdicts.newest_id(connection, "votes"),
+            "coverage": {
+                "late_rule": LATE_COUNT,
+                "late": given.late,
+                "unchecked": unchecked_votes.count_unchecked(connection, leaf_index.next_offsets(connection, log_size)),
+            },
             "views": {view: fit_summary(shown, given.views.get(view)) for view, shown in boards.items()},
             "style": {"votes": style.votes, "coefficients": style.coefficients, "reason": style.reason},
             "rows": {view: snapshots.canonical_digest({"rows": shown}) for view, shown in rows.items()},
@@ -73,5 +80,6 @@ def _work_key(connection: Connection, log_size: int, options: Settings) -> dict[
         "log_size": log_size,
         "log_root": seals.root_at(connection, log_size),
         "configuration": options.digest(),
+        "late_rule": LATE_COUNT,
         "exclusions": snapshots.canonical_digest({"exclusions": current, "flagged": flagged}),
     }

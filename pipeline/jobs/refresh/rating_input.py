@@ -1,6 +1,6 @@
 """Reads what a refresh rates: counts of each view, exclusions, the baseline."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +15,17 @@ from pipeline.store.log.sealed_styles import StyledVotes
 from pipeline.store.votes import dictionary
 from pipeline.store.votes.vote_selections import VoteSelection
 from pipeline.vocabulary.arrays import Int64
-from pipeline.vocabulary.fates import ACCEPTED, LATE
+from pipeline.vocabulary.fates import ACCEPTED, COUNTED, LATE
 
 VIEWS = ("raw", "defended")
+
+
+def counted_fates(body: Mapping[str, Any]) -> tuple[int, ...]:
+    """Fates of the votes that count in the defended view of a snapshot, by the late rule that its body states.
+
+    A body without a rule is of a snapshot that left late votes out.
+    """
+    return COUNTED if "coverage" in body else (ACCEPTED,)
 
 
 @dataclass(frozen=True)
@@ -25,10 +33,10 @@ class RatingInput:
     """What a refresh rates.
 
     Attributes:
-        views: counts of `raw` (accepted and late votes) and `defended` (accepted votes without exclusions).
+        views: counts of `raw` (accepted and late votes) and `defended` (these without exclusions).
         baseline: `defended` without the votes of flagged voters: the reference is estimated from these.
         tie_moments: sums over voters for the spread of their tie shares; see `baseline_reference`.
-        excluded, flagged: numbers of votes that are excluded, and that are of flagged voters.
+        late, excluded, flagged: numbers of votes that came late, that are excluded, and that are of flagged voters.
         exclusions: {"kind", "target", "reason", "name"} of each exclusion.
         styled: the votes of the style view.
         left_out: leaf of each excluded vote → position of the exclusion in `exclusions`.
@@ -38,6 +46,7 @@ class RatingInput:
     views: dict[str, PairCounts]
     baseline: PairCounts
     tie_moments: Int64
+    late: int
     excluded: int
     flagged: int
     exclusions: list[dict[str, str]]
@@ -50,12 +59,14 @@ def read_rating_input(
     log_size: int,
     listed: list[dict[str, str]] | None = None,
     left_out: Mapping[tuple[int, int], Any] | None = None,
+    fates: Sequence[int] = COUNTED,
 ) -> RatingInput:
     """Return the input of a rating, by default with the current exclusions.
 
     Args:
         listed: exclusions to use instead.
         left_out: position of each vote that these exclude, if already known.
+        fates: of the votes that the defended view counts (`counted_fates`).
     """
     sealed = sealed_counts.read_counts(connection, log_size)
     numbers = dictionary.model_names(connection)
@@ -69,16 +80,16 @@ def read_rating_input(
     selections = [VoteSelection.parse(e["target"]) for e in listed if e["kind"] == "votes"]
     flagged = sorted(set(exclusion_list.flagged_voters(connection)) - set(voters))
     fate = sealed.pairs[:, 3]
-    raw = _pairs(labels, axis, sealed.pairs[(fate == ACCEPTED) | (fate == LATE)])
-    accepted = _pairs(labels, axis, sealed.pairs[fate == ACCEPTED])
+    raw = _pairs(labels, axis, sealed.pairs[np.isin(fate, COUNTED)])
+    counted = _pairs(labels, axis, sealed.pairs[np.isin(fate, fates)])
     if left_out is None:
-        left_out = excluded_votes.find_votes(connection, log_size, voters, vote_ids, selections)
+        left_out = excluded_votes.find_votes(connection, log_size, voters, vote_ids, selections, fates=fates)
     out = _pairs(labels, axis, excluded_votes.count_by_pair(left_out))
     suspects = excluded_votes.find_votes(
-        connection, log_size, flagged, except_ids=vote_ids, except_selections=selections
+        connection, log_size, flagged, except_ids=vote_ids, except_selections=selections, fates=fates
     )
     flags = _pairs(labels, axis, excluded_votes.count_by_pair(suspects))
-    defended = accepted.minus(out)
+    defended = counted.minus(out)
     entry = excluded_votes.attribute_to_entries(connection, left_out, listed)
     leaves = leaf_index.find_leaves(connection, left_out)
     uncounted = left_out.keys() | retractions.retracted_positions(connection, log_size)
@@ -87,6 +98,7 @@ def read_rating_input(
         {"raw": raw, "defended": defended},
         defended.minus(flags),
         sealed.ties,
+        int(sealed.pairs[fate == LATE, 4].sum()),
         out.total,
         flags.total,
         listed,

@@ -15,7 +15,7 @@ from pipeline.store.db import schema
 from pipeline.store.votes import closed_windows
 from pipeline.store.votes.dictionary import model_names
 from pipeline.store.votes.vote_selections import VoteSelection
-from pipeline.vocabulary.fates import ACCEPTED
+from pipeline.vocabulary.fates import COUNTED
 from pipeline.vocabulary.outcomes import OUTCOMES
 from pipeline.vocabulary.time import format_rfc3339, parse_rfc3339
 
@@ -183,7 +183,7 @@ def _newest_votes(connection: Connection, row: Mapping[str, Any], shown: Mapping
             return []
         # Up to the window with the strongest evidence: later votes may be honest ones.
         end = parse_rfc3339(shown["evidence"]["window"][1])
-        query = query.where(v.fate == ACCEPTED, v.cast_at < end, *selected.conditions())
+        query = query.where(v.fate.in_(COUNTED), v.cast_at < end, *selected.conditions())
         query = query.order_by(v.cast_at.desc(), v.vote_id)
     return [
         {

@@ -10,11 +10,9 @@ from pipeline.events.pseudonym import parse_pseudonym
 from pipeline.store.db import schema
 from pipeline.store.votes.dictionary import model_names
 from pipeline.store.votes.vote_selections import VoteSelection
-from pipeline.vocabulary.fates import ACCEPTED, LATE
+from pipeline.vocabulary.fates import COUNTED
 
 _WON, _LOST, _TIED = "won", "lost", "tied"
-# Late votes are evidence too.
-_COUNTED = (ACCEPTED, LATE)
 
 
 def read_record(connection: Connection, subject: str, partition_no: int, evidence: Mapping[str, Any]) -> dict[str, Any]:
@@ -30,7 +28,7 @@ def read_record(connection: Connection, subject: str, partition_no: int, evidenc
     """
     v = schema.vote.c
     query = sa.select(v.model_a, v.model_b, v.outcome, sa.func.count().label("votes"))
-    query = query.where(v.voter == parse_pseudonym(subject), v.partition_no == partition_no, v.fate.in_(_COUNTED))
+    query = query.where(v.voter == parse_pseudonym(subject), v.partition_no == partition_no, v.fate.in_(COUNTED))
     rows = connection.execute(query.group_by(v.model_a, v.model_b, v.outcome)).all()
     name = model_names(connection)
     models = {
@@ -50,10 +48,10 @@ def read_record(connection: Connection, subject: str, partition_no: int, evidenc
 
 
 def count_selected(connection: Connection, selection: VoteSelection) -> dict[str, int]:
-    """Count the accepted votes of a selection and their voters; votes without a voter add no voter."""
+    """Count the votes of a selection and their voters; votes without a voter add no voter."""
     v = schema.vote.c
     query = sa.select(sa.func.count(), sa.func.count(v.voter.distinct())).where(
-        v.fate == ACCEPTED, *selection.conditions()
+        v.fate.in_(COUNTED), *selection.conditions()
     )
     votes, voters = connection.execute(query).one()
     return {"votes": int(votes), "voters": int(voters)}

@@ -13,7 +13,7 @@ from pipeline.store.db import dialect, schema
 from pipeline.store.log import leaf_index, retractions
 from pipeline.store.votes.ingest import VotePosition, find_by_vote_id
 from pipeline.store.votes.vote_selections import VoteSelection
-from pipeline.vocabulary.fates import ACCEPTED
+from pipeline.vocabulary.fates import COUNTED
 
 VotesByPosition = dict[VotePosition, Any]
 """Rows of partition_no, offset, voter, model_a, model_b, outcome."""
@@ -30,24 +30,28 @@ def find_votes(
     *,
     except_ids: Collection[str] = (),
     except_selections: Collection[VoteSelection] = (),
+    fates: Sequence[int] = COUNTED,
 ) -> VotesByPosition:
-    """Return the accepted votes, in the log at a size, of these voters, with these ids or in these selections.
+    """Return the counted votes, in the log at a size, of these voters, with these ids or in these selections.
 
     Args:
         log_size: votes sealed later are left out.
         voters: pseudonyms.
         vote_ids, selections: more votes.
         except_ids, except_selections: votes to leave out.
+        fates: of the votes that count.
     """
     v = schema.vote.c
     # Retracted votes are in no count already.
     omitted = find_by_vote_id(connection, except_ids) | retractions.retracted_positions(connection, log_size)
-    omitted |= {(row.partition_no, row.offset) for one in except_selections for row in one.read_votes(connection)}
-    found: list[Any] = [row for selection in selections for row in selection.read_votes(connection)]
+    omitted |= {
+        (row.partition_no, row.offset) for one in except_selections for row in one.read_votes(connection, fates)
+    }
+    found: list[Any] = [row for selection in selections for row in selection.read_votes(connection, fates)]
     for chunk in _chunks(sorted(voters)):
-        found += connection.execute(sa.select(*_COLUMNS).where(v.voter.in_(chunk), v.fate == ACCEPTED))
+        found += connection.execute(sa.select(*_COLUMNS).where(v.voter.in_(chunk), v.fate.in_(fates)))
     for part, offset in find_by_vote_id(connection, vote_ids):
-        at = (v.partition_no == part, v.offset == offset, v.fate == ACCEPTED)
+        at = (v.partition_no == part, v.offset == offset, v.fate.in_(fates))
         found += connection.execute(sa.select(*_COLUMNS).where(*at))
     ends = leaf_index.next_offsets(connection, log_size)
     return {
@@ -57,14 +61,16 @@ def find_votes(
     }
 
 
-def find_excluded(connection: Connection, log_size: int, entries: Iterable[Mapping[str, str]]) -> VotesByPosition:
-    """Return the accepted votes in the log at a size that the given entries (kind, target) exclude."""
+def find_excluded(
+    connection: Connection, log_size: int, entries: Iterable[Mapping[str, str]], fates: Sequence[int] = COUNTED
+) -> VotesByPosition:
+    """Return the counted votes in the log at a size that the given entries (kind, target) exclude."""
     targets: dict[str, list[str]] = {kind: [] for kind in KINDS}
     for entry in entries:
         targets[entry["kind"]].append(entry["target"])
     voters = [parse_pseudonym(target) for target in targets["voter"]]
     selections = [VoteSelection.parse(text) for text in targets["votes"]]
-    return find_votes(connection, log_size, voters, targets["vote"], selections)
+    return find_votes(connection, log_size, voters, targets["vote"], selections, fates=fates)
 
 
 def read_votes_at(connection: Connection, positions: Iterable[VotePosition]) -> VotesByPosition:

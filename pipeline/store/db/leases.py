@@ -22,6 +22,12 @@ def acquire(connection: Connection, name: str, owner: str, now: int, seconds: fl
     return taken == owner
 
 
+def holder(connection: Connection, name: str) -> str | None:
+    """Return the owner of a lease, also of an expired one."""
+    found: str | None = connection.scalar(sa.select(schema.lease.c.owner).where(schema.lease.c.name == name))
+    return found
+
+
 def release(connection: Connection, name: str, owner: str) -> None:
     """Release a lease, if this owner has it."""
     c = schema.lease.c

@@ -18,12 +18,12 @@ from sqlalchemy.exc import ProgrammingError
 from pipeline.errors import StoreUnavailable
 from pipeline.store.db import dialect
 
-NEWEST = "0003"
+NEWEST = "0004"
 """The version that this code is written for; a test compares it with the migrations."""
 
 # 0002 is no migration of this code, and is restamped as the base.
 _RESTAMPED, _BASE = "0002", "0003"
-_UPGRADABLE = (None, _RESTAMPED)
+_UPGRADABLE = (None, _RESTAMPED, _BASE)
 # An arbitrary fixed number: the lock of all migrations.
 _LOCK = 0x1EADE2
 # PostgreSQL: the role may not change the tables.
@@ -69,7 +69,7 @@ def _refusal(found: str) -> str:
             "Install the version of this package that made them, or a newer one"
         )
     return (
-        f"expected tables of version {_RESTAMPED} or {NEWEST}, found {found}: this code cannot bring them up to date. "
+        f"expected tables of version {_RESTAMPED} to {NEWEST}, found {found}: this code cannot bring them up to date. "
         "Use the code that made this store, or read the votes into a new one (`integrity work --store`)"
     )
 

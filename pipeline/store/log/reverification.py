@@ -129,7 +129,7 @@ class _RebuiltSegment:
                 rebuilt.erased_positions += [sealed_styles.pack_position(part, o) for o in offsets[erased].tolist()]
             hashes.append(leaf_encoding.hashes(vote_leaves.build_leaves(batch, names, commitments)))
             rebuilt.offsets.append((part, offsets))
-            rebuilt.styled.append(sealed_styles.build_block(part, batch))
+            rebuilt.styled.append(sealed_styles.build_block(part, batch, late=sealed_styles.has_late(row.styles)))
             counter.add_votes(batch)
             at += len(batch)
         retracted = retractions.read_range(connection, first, row.log_size)

@@ -1,7 +1,10 @@
 """Sealed votes with style counts, for the view under style control.
 
-Style cannot be summed into pair counts: a fit needs every vote. So a segment stores its accepted votes that have style
+Style cannot be summed into pair counts: a fit needs every vote. So a segment stores its counted votes that have style
 counts of both answers as one compressed block, some 25 bytes a vote, and a refresh reads blocks instead of rows.
+
+Not handled: late votes of segments that were sealed before late votes counted. Their blocks have accepted votes alone,
+and have no tag.
 """
 
 from __future__ import annotations
@@ -21,8 +24,10 @@ from sqlalchemy.engine import Connection
 from pipeline.store.db import schema
 from pipeline.store.votes.ingest import VotePosition
 from pipeline.vocabulary.arrays import Float64, Int32, Int64
-from pipeline.vocabulary.fates import ACCEPTED
+from pipeline.vocabulary.fates import ACCEPTED, COUNTED
 
+# The first byte of a block with late votes; compressed bytes begin with another one.
+_WITH_LATE = b"L"
 # Low bits of a packed position are the offset: 2⁴⁰ offsets are a thousand years of a busy partition.
 _OFFSETS = 2**40
 _FIELDS = 10
@@ -80,11 +85,21 @@ def pack_position(partition_no: int, offset: int) -> int:
     return partition_no * _OFFSETS + offset
 
 
-def build_block(partition_no: int, batch: pa.RecordBatch) -> npt.NDArray[np.void]:
-    """Return the accepted votes of a batch (`arrow_reader.VOTE_SCHEMA`) that have style counts of both answers."""
+def has_late(packed: bytes | None) -> bool:
+    """Return whether a packed block has the late votes of its segment too."""
+    return packed is not None and packed[:1] == _WITH_LATE
+
+
+def build_block(partition_no: int, batch: pa.RecordBatch, *, late: bool = True) -> npt.NDArray[np.void]:
+    """Return the counted votes of a batch (`arrow_reader.VOTE_SCHEMA`) that have style counts of both answers.
+
+    Args:
+        late: with the late ones.
+    """
     if batch["style"].null_count == len(batch):
         return np.zeros(0, dtype=_DTYPE)
-    styled = batch.filter(pc.and_(pc.equal(batch["fate"], ACCEPTED), batch["style"].is_valid()))
+    counted = pa.array(COUNTED if late else [ACCEPTED], pa.int32())
+    styled = batch.filter(pc.and_(pc.is_in(batch["fate"], counted), batch["style"].is_valid()))
     block = np.zeros(len(styled), dtype=_DTYPE)
     block["position"] = partition_no * _OFFSETS + styled["offset"].to_numpy()
     for name in ("model_a", "model_b", "outcome"):
@@ -98,7 +113,7 @@ def pack(blocks: list[npt.NDArray[np.void]]) -> bytes | None:
     whole = np.concatenate(blocks) if blocks else np.zeros(0, dtype=_DTYPE)
     # Column by column: similar bytes are neighbours, and compress to half.
     raw = b"".join(np.ascontiguousarray(whole[name]).tobytes() for name in whole.dtype.names or ())
-    return zlib.compress(raw, 1) if len(whole) else None
+    return _WITH_LATE + zlib.compress(raw, 1) if len(whole) else None
 
 
 def matches(blocks: list[npt.NDArray[np.void]], packed: bytes | None, ignored: Collection[int] = ()) -> bool:
@@ -109,7 +124,7 @@ def matches(blocks: list[npt.NDArray[np.void]], packed: bytes | None, ignored: C
 
 
 def read_votes(connection: Connection, log_size: int) -> StyledVotes:
-    """Return the accepted votes with style counts among the first `log_size` leaves, in the order of the log."""
+    """Return the counted votes with style counts among the first `log_size` leaves, in the order of the log."""
     s = schema.segment.c
     query = sa.select(s.styles).where(s.log_size <= log_size, s.styles.is_not(None)).order_by(s.segment_no)
     parts = [unpack(bytes(raw)) for raw in connection.scalars(query)]
@@ -141,7 +156,7 @@ _NAMES = tuple(_DTYPE.names or ())
 
 def unpack(raw: bytes | None) -> dict[str, npt.NDArray[Any]]:
     """Return the columns that `pack` packed."""
-    flat = b"" if raw is None else zlib.decompress(raw)
+    flat = b"" if raw is None else zlib.decompress(raw[1:] if has_late(raw) else raw)
     votes, start, found = len(flat) // _DTYPE.itemsize, 0, {}
     for name in _NAMES:
         kind = _DTYPE[name]

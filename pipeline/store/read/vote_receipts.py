@@ -17,7 +17,7 @@ from pipeline.store.db.engine import Store
 from pipeline.store.log import leaf_index
 from pipeline.store.log.manifests import SignedManifest
 from pipeline.store.read.log_proofs import find_leaf, newest_manifest, parse_manifest, prove_leaf
-from pipeline.vocabulary.fates import ACCEPTED, FATES, LATE
+from pipeline.vocabulary.fates import ACCEPTED, COUNTED, FATES
 
 _RETRACTED = "retracted"
 
@@ -55,8 +55,9 @@ def _receipt(store: Store, connection: Connection, signed: SignedManifest, manif
     row = segment.read(store.files.get(listed.sha256), listed.path)[0].slice(at - listed.first, 1)
     fate, vote = row["fate"][0].as_py(), row["vote"][0].as_py()
     reason = _reason(store, connection, manifest, at)
-    raw = fate in (FATES[ACCEPTED], FATES[LATE]) and not reason.startswith(_RETRACTED)
-    if fate != FATES[ACCEPTED] and not reason:
+    raw = FATES.index(fate) in COUNTED and not reason.startswith(_RETRACTED)
+    counted = COUNTED if manifest.coverage is not None else (ACCEPTED,)
+    if FATES.index(fate) not in counted and not reason:
         reason = fate
     return VoteReceipt(
         vote=vote,

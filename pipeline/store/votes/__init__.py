@@ -2,12 +2,14 @@
 
 ingest               writes votes, duplicates and rejects; looks up known ids
 partitions           claims and fences of partitions, the ledger of offsets
+file_readings        what was read of which file, and at which offsets
 dictionary           names → small integers
 voter_states         states of voter detectors
 snapshots_in_force   which snapshot evaluates a partition's votes, from which offset on
 window_counts        counts of the five-minute windows
 closed_windows       closes windows
 stale_windows        the mark that windows must be counted again
+unchecked_votes      votes that no snapshot preceded
 detector_states      states of window detectors
 registry_events      registry events and their rejects
 vote_selections      votes selected by what they have in common

@@ -64,12 +64,14 @@ class PartitionProgress:
         event_time: the largest event time of its votes.
         updated_at: wall clock of its last batch.
         live: True if its source has a broker and so does not end, unlike a file.
+        finished: everything of it is read: files, of which no reading is unfinished.
     """
 
     partition_no: int
     event_time: int
     updated_at: int
     live: bool
+    finished: bool = False
 
 
 def register_source(connection: Connection, name: str) -> int:
@@ -84,6 +86,18 @@ def live_sources(connection: Connection) -> list[int]:
     s = schema.source.c
     query = sa.select(s.source_no).where(s.name.not_like("file:%")).order_by(s.source_no)
     return list(connection.scalars(query))
+
+
+def is_file(source: str) -> bool:
+    """Return whether a source is of files. Earlier versions made one of each file, `file:` with a digest and a name."""
+    return source.startswith("file:")
+
+
+def file_partitions(connection: Connection) -> set[int]:
+    """Return the store's numbers of the partitions that are files."""
+    p, s = schema.partition.c, schema.source.c
+    query = sa.select(p.partition_no).join(schema.source, s.source_no == p.source_no).where(s.name.like("file:%"))
+    return set(connection.scalars(query))
 
 
 def end_frozen_transactions(connection: Connection, source_no: int, numbers: Iterable[int]) -> None:
@@ -190,11 +204,15 @@ def last_votes(connection: Connection, partitions: Sequence[int]) -> dict[int, t
 
 def read_progress(connection: Connection) -> list[PartitionProgress]:
     """Return the progress of the partitions that ever had a vote."""
-    p, s = schema.partition.c, schema.source.c
+    p, s, r = schema.partition.c, schema.source.c, schema.file_reading.c
+    unfinished = sa.exists().where(r.partition_no == p.partition_no, r.next_offset > p.next_offset)
     rows = connection.execute(
-        sa.select(p.partition_no, p.event_time, p.updated_at, s.name)
+        sa.select(p.partition_no, p.event_time, p.updated_at, s.name, unfinished.label("unfinished"))
         .join_from(schema.partition, schema.source, p.source_no == s.source_no)
         .where(p.event_time.is_not(None))
         .order_by(p.partition_no)
     )
-    return [PartitionProgress(no, event, updated, not name.startswith("file:")) for no, event, updated, name in rows]
+    return [
+        PartitionProgress(no, event, updated, not is_file(name), is_file(name) and not unfinished)
+        for no, event, updated, name, unfinished in rows
+    ]

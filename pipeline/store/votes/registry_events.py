@@ -36,6 +36,8 @@ def load_file(store: Store, path: Path) -> int:
     rows = []
     with path.open("rb") as lines:
         for position, line in enumerate(lines):
+            if not line.strip():  # an empty line is no record
+                continue
             found, _, rejects = decode_registry([line])
             for reject in rejects:
                 raise BadRecord(path.name, position, reject.reason, reject.detail)

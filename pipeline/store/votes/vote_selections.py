@@ -7,6 +7,7 @@ list of exclusions can be undone by another entry with the same text.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from pipeline.errors import Usage
 from pipeline.scoring.window import COHORTS
 from pipeline.scoring.window_counter import NEW_ACCOUNT
 from pipeline.store.db import schema
-from pipeline.vocabulary.fates import ACCEPTED
+from pipeline.vocabulary.fates import COUNTED
 from pipeline.vocabulary.time import format_rfc3339, parse_rfc3339
 
 _FILTERS = ("model", "cohort", "network", "prompt")
@@ -103,11 +104,11 @@ class VoteSelection:
             found += [v.prompt != 0, v.prompt.bitwise_and(mask) == value & mask]
         return found
 
-    def read_votes(self, connection: Connection) -> list[Any]:
-        """Return the accepted votes of the selection: partition_no, offset, voter, model_a, model_b, outcome."""
+    def read_votes(self, connection: Connection, fates: Sequence[int] = COUNTED) -> list[Any]:
+        """Return its votes of these fates: partition_no, offset, voter, model_a, model_b, outcome."""
         v = schema.vote.c
         columns = (v.partition_no, v.offset, v.voter, v.model_a, v.model_b, v.outcome)
-        return list(connection.execute(sa.select(*columns).where(v.fate == ACCEPTED, *self.conditions())))
+        return list(connection.execute(sa.select(*columns).where(v.fate.in_(fates), *self.conditions())))
 
 
 def _is_cohort(cohort: str) -> sa.ColumnElement[bool]:

@@ -1,7 +1,9 @@
 """Sources of events. A new source is one class here that implements `event_source.Source`.
 
 event_source.py          the protocol and its laws
-file_source.py           a battle file
+file_source.py           a battle file, in the order of time
+file_scan.py             the records of a file, their digest and times
+record_sorter.py         sorts records by time in bounded memory
 kafka_client.py          kafka-python's consumer with safe defaults, records → Chunk
 kafka_source.py          the votes topic, read as a member of a consumer group
 kafka_registry_topic.py  the registry topic, read without a group

@@ -1,24 +1,51 @@
-"""A battle file as a source: one partition, offset = record number, append time = cast time."""
+"""A battle file as a source. All files of a store are one source with one partition, read in turn.
 
-import hashlib
-import itertools
-from collections.abc import Iterator, Mapping
+What is new of a file is one *reading*: its records in the order of time, at new offsets that follow those of the
+reading before. A reading that was interrupted goes on with the same records at the same offsets.
+
+A file is recognised by the digest of the records that were read of it, not by its name: records that were appended are
+a new reading, and of a file that differs before its end everything is read, where votes that are stored already are
+found by their ids.
+
+Not handled: who may read files into the store now, and where readings are kept (`stream.file_intake`).
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.errors import Unavailable
-from pipeline.events.chunk import Chunk
+from pipeline.events.chunk import Chunk, FileRecords
 from pipeline.formats import ColumnMapping, read_records
-from pipeline.vocabulary.visible_text import visible
+from pipeline.store.votes.file_readings import FileReading
+from pipeline.stream.source.file_scan import FileScan, record_times
+from pipeline.stream.source.record_sorter import RecordBlock, RecordSorter
 
-# Long enough to distinguish two exports by content, short enough that a file of any useful size keeps its name
-# when records are appended.
-_IDENTITY_BYTES = 64 * 1024
+FILES = "file:votes"
+"""The name of the source of all files."""
+
+
+@dataclass(slots=True)
+class _Part:
+    """A reading and its records, as far as this process reads it."""
+
+    reading: FileReading
+    sorter: RecordSorter
 
 
 class FileSource:
-    """Reads a file from any record on. Records appended to a file continue the same source."""
+    """Reads what is new of a file, in the order of time.
+
+    Attributes:
+        path: the file.
+        waits: what stands at the end of the file and was not read, "" for nothing.
+        changed: number of records that were read of this file before and are not its beginning any more.
+    """
+
+    name = FILES
 
     def __init__(self, path: Path, mapping: ColumnMapping | None = None) -> None:
         """Open a file.
@@ -28,13 +55,87 @@ class FileSource:
         """
         if not path.is_file():
             raise Unavailable(f"expected a battle file, got none at {path}")
-        self._path = path
+        self.path = path
+        self.waits = ""
+        self.changed = 0
         self._mapping = mapping
-        self._records: Iterator[bytes] | None = None
+        self._parts: list[_Part] | None = None
+        self._blocks: Iterator[tuple[_Part, RecordBlock]] | None = None
+        self._open: tuple[_Part, RecordBlock] | None = None
         self._next = 0
-        with path.open("rb") as file:
-            head = file.read(_IDENTITY_BYTES)
-        self.name = f"file:{hashlib.sha256(head).hexdigest()}:{visible(path.name)}"
+
+    def prepare(
+        self, known: Sequence[FileReading] = (), next_offset: int = 0, keep: Callable[[], None] = lambda: None
+    ) -> list[FileReading]:
+        """Read the file, find what is new of it, and sort that by time.
+
+        Args:
+            known: the readings of the store, of all files.
+            next_offset: of the partition: a reading that ends later was interrupted.
+            keep: called every few thousand records.
+
+        Returns:
+            The readings that are left to do: an interrupted one, a new one, both, or none.
+        """
+        self.close()
+        self.waits = ""
+        found, start = self._recognise(known, keep)
+        self._next = next_offset
+        complete = max((one.records for one in found if one.next_offset <= next_offset), default=0)
+        interrupted = [one for one in found if one.next_offset > next_offset]
+        self._parts = [_Part(one, RecordSorter()) for one in interrupted]
+        first = max([complete, *(one.records for one in interrupted)])
+        named = [one.records for one in known if one.name == self.path.name and one.digest]
+        self.changed = max(named, default=0) if first == 0 else 0
+        offset = max([next_offset, *(one.next_offset for one in interrupted)])
+        new = _Part(FileReading(0, self.path.name, first, first, b"", offset, offset, _now()), RecordSorter())
+        if interrupted or start.at != first:
+            start = FileScan(self._records())
+        new.reading = self._sort(self._parts, new, start, keep)
+        if new.sorter.size:
+            self._parts.append(new)
+        return [part.reading for part in self._parts]
+
+    def _records(self) -> Iterator[bytes]:
+        return read_records(self.path, self._mapping, self._note)
+
+    def _note(self, what: str) -> None:
+        self.waits = what
+
+    def _recognise(self, known: Sequence[FileReading], keep: Callable[[], None]) -> tuple[list[FileReading], FileScan]:
+        """Return the readings whose records are the beginning of the file, and how far it was read for that."""
+        start = FileScan(self._records())
+        found: list[FileReading] = []
+        for mark in sorted({one.records for one in known if one.digest}):
+            while start.at < mark and start.take(mark - start.at):
+                keep()
+            if start.at < mark:
+                break
+            digest = start.digest()
+            found += [one for one in known if (one.records, one.digest) == (mark, digest)]
+        return found, start
+
+    def _sort(self, interrupted: Sequence[_Part], new: _Part, start: FileScan, keep: Callable[[], None]) -> FileReading:
+        """Give each part its records, the new one all that follow; return its reading, complete."""
+        parts = [(part, part.reading.skipped, part.reading.records) for part in interrupted]
+        parts.append((new, new.reading.skipped, np.iinfo(np.int64).max))
+        bounds = [bound for _, *both in parts for bound in both]
+        before = 0
+        while step := start.take(min(bound - start.at for bound in bounds if bound > start.at)):
+            first = start.at - len(step)
+            for part, low, high in parts:
+                if low <= first < high:
+                    times = record_times(step, before)
+                    part.sorter.add(first, step, times)
+                    before = int(times[-1])
+            keep()
+        end = new.reading.first_offset + new.sorter.size
+        return replace(new.reading, records=start.at, digest=start.digest(), next_offset=end)
+
+    def number(self, readings: Sequence[FileReading]) -> None:
+        """Take over the store's numbers of the readings that `prepare` returned."""
+        for part, reading in zip(self._parts or [], readings, strict=True):
+            part.reading = reading
 
     def generation(self) -> int:
         """Always the same number: the assignment of a file never changes."""
@@ -57,37 +158,64 @@ class FileSource:
         return {}
 
     def replaced_partitions(self, read: Mapping[int, tuple[int, int]]) -> list[int]:  # noqa: ARG002
-        """Return no partition: a file with another beginning has another name."""
+        """None: what was read of a file is recognised by its digest."""
         return []
 
     def seek(self, offsets: Mapping[int, int]) -> None:
-        """Continue at a record. Reads all records before it too: missing ids of records are derived from these."""
+        """Continue at an offset; a file that was not prepared is read as one whose records are all new."""
+        if self._parts is None:
+            self.prepare()
         self._next = offsets[0]
-        self._records = itertools.islice(read_records(self._path, self._mapping), self._next, None)
+        self._open = None
+        self._blocks = self._read_from(offsets[0])
+
+    def _read_from(self, offset: int) -> Iterator[tuple[_Part, RecordBlock]]:
+        for part in self._parts or []:
+            if part.reading.next_offset > offset:
+                for block in part.sorter.read(max(offset - part.reading.first_offset, 0)):
+                    yield part, block
 
     def poll(self, limit: int, seconds: float) -> list[Chunk]:  # noqa: ARG002  # a file never waits
         """Return the next records; an empty list at the end of the file."""
-        if self._records is None:
+        if self._blocks is None:
             return []
-        values: list[bytes | None] = list(itertools.islice(self._records, limit))
-        if not values:
-            return []
+        taken: list[RecordBlock] = []
+        reading: FileReading | None = None
+        while limit > 0:
+            self._open = self._open or next(self._blocks, None)
+            if self._open is None or reading not in (None, self._open[0].reading):
+                break
+            part, block = self._open
+            head, rest = block.split(limit)
+            taken.append(head)
+            reading, limit = part.reading, limit - len(head.values)
+            self._open = (part, rest) if rest.values else None
+        return [self._chunk(reading, taken)] if reading is not None else []
+
+    def _chunk(self, reading: FileReading, taken: list[RecordBlock]) -> Chunk:
+        values: list[bytes | None] = [value for block in taken for value in block.values]
+        records = FileRecords(reading.name, reading.number, np.concatenate([block.number for block in taken]))
         offsets = np.arange(self._next, self._next + len(values), dtype=np.int64)
         self._next += len(values)
-        origins: list[str | None] = [None] * len(values)
-        unknown = np.full(len(values), -1, dtype=np.int64)
-        return [Chunk(0, offsets, unknown, values, origins, self._next)]
+        read_at = np.full(len(values), reading.read_at, dtype=np.int64)
+        return Chunk(0, offsets, read_at, values, records, self._next, of_file=True)
 
     def heartbeat(self) -> None:
         """Do nothing: a file is never reassigned."""
 
     def positions(self) -> Mapping[int, int]:
-        """The next record to read."""
+        """The next offset to read."""
         return {0: self._next}
 
     def report_committed(self, offsets: Mapping[int, int]) -> None:
         """Do nothing: no display shows a file's lag."""
 
     def close(self) -> None:
-        """Release the file."""
-        self._records = None
+        """Release the temporary files."""
+        for part in self._parts or []:
+            part.sorter.close()
+        self._parts, self._blocks, self._open = None, None, None
+
+
+def _now() -> int:
+    return time.time_ns() // 1000

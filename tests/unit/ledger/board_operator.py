@@ -107,8 +107,9 @@ class Operator:
         manifests, heads: of each snapshot.
     """
 
-    def __init__(self, signer: signed_note.Signer = SIGNER) -> None:
+    def __init__(self, signer: signed_note.Signer = SIGNER, *, late_counts: bool = True) -> None:
         self.signer = signer
+        self.late_counts = late_counts
         self.seals: list[tuple[pa.Table, bytes]] = []
         self.files: list[bytes] = []
         self.manifests: list[bytes] = []
@@ -156,7 +157,7 @@ class Operator:
         for (rows, hashes), data in zip(self.seals, self.files, strict=True):
             segments.append(manifest.SegmentFile(log.frontier.size, len(rows), manifest.sha256_hex(data)))
             log.extend(rows, hashes)
-        raw, defended, taken = log.counted(excluded, len(reasons))
+        raw, defended, taken = log.counted(excluded, len(reasons), late_counts=self.late_counts)
         settings = published_views.with_digest(SETTINGS)
         return Manifest(
             schema=manifest.SCHEMA,
@@ -182,6 +183,7 @@ class Operator:
             keys=(str(self.signer.verifier),),
             witnesses=(str(WITNESS.verifier),),
             files=bundle.file_digests(stated),
+            coverage=manifest.VoteCoverage(manifest.LATE_COUNT, log.count_late(raw), 120) if self.late_counts else None,
         )
 
 
@@ -189,9 +191,12 @@ EXCLUDED = {10: 0, 20: 0, 640: 0, 641: 1}
 REASONS = ("voted against the board", "asked for by a person")
 
 
-def honest(signer: signed_note.Signer = SIGNER) -> Operator:
-    """Three seals, three snapshots; the last seal takes a vote back, the last snapshot excludes four."""
-    it, rows = Operator(signer), small_votes()
+def honest(signer: signed_note.Signer = SIGNER, *, late_counts: bool = True) -> Operator:
+    """Three seals, three snapshots; the last seal takes a vote back, the last snapshot excludes four.
+
+    Without `late_counts` all are by the earlier late rule.
+    """
+    it, rows = Operator(signer, late_counts=late_counts), small_votes()
     it.seal(rows.slice(0, 300))
     it.publish()
     it.seal(rows.slice(300, 400))

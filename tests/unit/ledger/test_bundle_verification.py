@@ -32,7 +32,9 @@ from pipeline.ratings import PairCounts
 from tests.unit.ledger import slow_merkle
 from tests.unit.ledger.board_operator import (
     BOARD,
+    EXCLUDED,
     FIRST,
+    REASONS,
     SECOND,
     SIGNER,
     STRANGER,
@@ -42,6 +44,7 @@ from tests.unit.ledger.board_operator import (
     changed,
     good,
     honest,
+    lying,
     operator,
     published_view,
     refuted,
@@ -65,9 +68,44 @@ def test_a_good_bundle_counts_what_it_should() -> None:
     # Leaf 33 was taken back; leaves 10, 20, 640 and 641 are excluded; a quarantined vote counts nowhere.
     assert output.vote_log.size == 901
     assert output.views.raw.votes == np.isin(fate, ["accepted", "late"]).sum() - 1
-    assert output.views.defended.votes == (fate == "accepted").sum() - 1 - 4
+    assert output.views.defended.votes == output.views.raw.votes - 4
+    assert output.coverage is not None
+    assert output.coverage.late == (fate == "late").sum() > 0
     assert [one.votes for one in output.exclusions] == [3, 1]
     assert [one.model for one in output.views.raw.unrated] == ["yak"]
+
+
+def test_a_snapshot_by_the_earlier_late_rule_verifies_by_it_and_a_later_one_states_its_own() -> None:
+    it = honest(late_counts=False)
+    fate = np.array(small_votes()["fate"].to_pylist())
+    before = verify_bundle(it.bundle(), [SIGNER.verifier]).manifest
+    assert before.coverage is None
+    assert b"coverage" not in before.dump()
+    assert before.views.defended.votes == (fate == "accepted").sum() - 1 - 4
+    it.late_counts = True
+    it.publish(EXCLUDED, REASONS)
+    after = verify_bundle(it.bundle(), [SIGNER.verifier]).manifest
+    assert after.views.defended.votes == before.views.defended.votes + (fate == "late").sum()
+
+
+def test_a_late_rule_is_neither_dropped_nor_unknown_nor_stated_with_wrong_numbers() -> None:
+    rule = manifest.LATE_COUNT
+    for coverage in (
+        None,
+        manifest.VoteCoverage("some count", 0, 0),
+        manifest.VoteCoverage(rule, 1_000, 0),
+        manifest.VoteCoverage(rule, (np.array(small_votes()["fate"].to_pylist()) == "late").sum().item(), 901),
+    ):
+        change = lambda it, coverage=coverage: replace(it, coverage=coverage)  # noqa: E731
+        found = refuted(lying(change))
+        assert found.reason in {"late_rule", "counts", "exclusion"}, coverage
+    assert refuted(lying(lambda it: replace(it, coverage=None))).reason in {"late_rule", "exclusion"}
+
+
+def test_null_is_no_value_of_an_optional_field() -> None:
+    raw = json.loads(good()["manifest.json"])
+    with pytest.raises(Refuted, match="coverage"):
+        canonical_json.load(Manifest, canonical_json.dump({**raw, "coverage": None}), "manifest.json")
 
 
 def test_without_a_key_the_verdict_says_that_the_key_was_not_checked() -> None:

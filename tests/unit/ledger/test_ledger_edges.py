@@ -161,13 +161,16 @@ def test_the_first_and_the_last_leaf_can_be_excluded_and_none_beyond() -> None:
     assert refuted(lambda: log_of(rows).counted(nothing_excluded(2, exclusion=-1), 1)) == ("exclusion", "leaf 2")
 
 
-def test_late_votes_count_in_the_raw_view_alone_and_retracted_ones_in_none() -> None:
+def test_late_votes_count_by_the_rule_of_the_manifest_and_retracted_ones_in_no_view() -> None:
     rows = changed(changed(small_votes().slice(0, 5), 1, fate="late"), 2, fate="quarantined")
     name = rows["vote"][3].as_py()
     back = leaf.retraction_rows([name], np.array([0]), [3], ["asked for"])
     raw, defended, _ = log_of(rows, back).counted(nothing_excluded(), 0)
     assert raw.tolist() == [True, True, False, False, True, False]
-    assert defended.tolist() == [True, False, False, False, True, False]
+    assert defended.tolist() == raw.tolist()
+    assert log_of(rows, back).count_late(raw) == 1
+    _, earlier, _ = log_of(rows, back).counted(nothing_excluded(), 0, late_counts=False)
+    assert earlier.tolist() == [True, False, False, False, True, False]
     assert refuted(lambda: log_of(rows, back, back).counted(nothing_excluded(), 0)) == ("retraction", "leaf 6")
     assert refuted(lambda: log_of(rows, back).counted(nothing_excluded(3), 1)) == ("exclusion", "leaf 3")
     wrong = leaf.retraction_rows([name], np.array([0]), [4], ["asked for"])

@@ -43,4 +43,5 @@ def batch_of(
         network=[None] * n,
         voter_since=np.array(since or [NO_TIME] * n, dtype=np.int64),
         style=np.full((n, 10), -1, dtype=np.int32),
+        of_file=np.zeros(n, dtype=np.bool_),
     )

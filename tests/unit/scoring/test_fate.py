@@ -1,13 +1,14 @@
 """Fates: agreement with a slow loop, and the laws of time."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.events.vote_batch import VoteBatch
-from pipeline.scoring.fate import MAX_AHEAD, assign_fate
+from pipeline.scoring.fate import MAX_AHEAD, assign_fate, window_times
 from pipeline.vocabulary.fates import ACCEPTED, FATES, LATE, QUARANTINED
 from tests.unit.scoring.batches import DAY, MINUTE, batch_of
 
@@ -100,6 +101,15 @@ def test_a_vote_on_the_watermark_is_in_time_and_one_before_it_is_late() -> None:
     fate, after = assign_fate(batch, {}, 60 * MINUTE)
     assert fate.tolist() == [ACCEPTED, ACCEPTED, LATE, ACCEPTED]
     assert after == {0: 100 * MINUTE}
+
+
+def test_a_late_vote_of_a_stream_counts_in_the_window_of_the_newest_event_time_and_one_of_a_file_in_its_own() -> None:
+    batch = batch_of([100 * MINUTE, MINUTE, 99 * MINUTE, 2 * MINUTE])
+    fate, _ = assign_fate(batch, {}, 60 * MINUTE)
+    assert window_times(batch, fate, {}).tolist() == [100 * MINUTE, 100 * MINUTE, 99 * MINUTE, 100 * MINUTE]
+    assert window_times(batch, fate, {0: 400 * MINUTE}).tolist()[1] == 400 * MINUTE
+    read = replace(batch, of_file=np.ones(4, dtype=np.bool_))
+    assert window_times(read, fate, {}).tolist() == batch.cast_at.tolist()
 
 
 def test_old_votes_are_accepted_before_the_first_vote_and_each_partition_has_its_own_watermark() -> None:

@@ -48,7 +48,7 @@ def test_a_network_s_hash_is_the_first_32_bits_of_sha_256() -> None:
 def votes_on(networks: list[int], prompts: list[int], **columns: Any) -> WindowVotes:
     n = len(networks)
     values = {
-        "partition": np.ones(n, dtype=np.int64), "cast_at": np.zeros(n, dtype=np.int64),
+        "partition": np.ones(n, dtype=np.int64), "at": np.zeros(n, dtype=np.int64),
         "late": np.zeros(n, dtype=np.bool_), "models": np.tile([1, 2], (n, 1)), "outcome": np.zeros(n, dtype=np.int8),
         "side": np.zeros(n, dtype=np.uint8), "cohort": np.zeros(n, dtype=np.int64),
         "network": np.array(networks), "prompt": np.array(prompts),
@@ -105,14 +105,15 @@ def test_rows_that_do_not_fit_into_one_number_are_sorted_all_the_same(largest: i
 def test_windows_of_two_partitions_are_told_apart_and_sorted() -> None:
     columns = {
         "partition": np.array([9, 4, 9, 4]),
-        "cast_at": np.array([FIVE, 0, FIVE - 1, FIVE]),
+        "at": np.array([FIVE, 0, FIVE - 1, FIVE]),
         "late": np.array([False, True, False, False]),
     }
     found = count_votes(votes_on([-1] * 4, [-1] * 4, **columns), None)
     assert [(w.start, w.partition, w.accepted, w.late) for w in found] == [
         (0, 4, 0, 1), (0, 9, 1, 0), (FIVE, 4, 1, 0), (FIVE, 9, 1, 0),
     ]  # fmt: skip
-    assert [len(w.counts) for w in found] == [0, 2, 2, 2]
+    assert [len(w.counts) for w in found] == [2, 2, 2, 2]
+    assert found[0].counts[:, 3:5].tolist() == [[0, 0], [0, 0]]  # a late vote is no appearance
     assert count_votes(votes_on([], []), None) == []
 
 

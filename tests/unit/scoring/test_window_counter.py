@@ -24,12 +24,10 @@ def slow(rows: list[tuple]) -> dict[tuple[int, int], Counter[tuple[int, ...]]]: 
     theta = dict(zip([1, 2, 3], BOARD.theta.tolist(), strict=True))
     for window, part, late, models, outcome, side, cohort, network, prompt in rows:
         into = total.setdefault((window, part), Counter())
-        if late:
-            continue
         for place, model in enumerate(models):
             other = models[1 - place]
             won, lost = outcome == place, outcome == 1 - place
-            values = {0: 1, 1: side == place, 2: won, 3: lost}
+            values = {0: not late, 1: not late and side == place, 2: won, 3: lost}
             if UNKNOWN not in models:
                 p = [0.7 / (1 + np.exp(theta[b] - theta[a])) for a, b in ((model, other), (other, model))]
                 values |= {4: 1, 5: won, 6: lost, 7: int(np.ceil(p[0] * 1024)), 8: int(np.ceil(p[1] * 1024))}
@@ -37,7 +35,7 @@ def slow(rows: list[tuple]) -> dict[tuple[int, int], Counter[tuple[int, ...]]]: 
                 if group >= 0:
                     for measure, value in values.items():
                         into[kind, group, model, measure] += int(value)
-        if network >= 0:
+        if network >= 0 and not late:
             into[3, network, 0, 0] += 1
     return total
 
@@ -119,7 +117,7 @@ def test_windows_count_networks_and_prompts_of_votes_that_have_them() -> None:
     prompts = np.array([-1, 2**40 + 3, 0], dtype=np.int64)
     batch = replace(batch_of([5, 6, 7]), network=["AS1", None, "AS1"], prompt=prompts)
     models = np.array([[0, 1], [0, 1], [1, 0]])
-    (found,) = window_counter.count_batch(batch, models, np.array([0, 0, 2], dtype=np.int8), None)
+    (found,) = window_counter.count_batch(batch, models, np.array([0, 0, 2], dtype=np.int8), batch.cast_at, None)
     rows = [[kind, group, model] for kind, group, model, *_ in found.counts.tolist()]
     cohorts = [[window_counter.COHORT, 0, 0], [window_counter.COHORT, 0, 1]]
     network = [[window_counter.NETWORK, window_counter.network_hash("AS1"), model] for model in (0, 1)]
@@ -141,12 +139,13 @@ def test_window_counts_are_those_of_a_slow_loop(rows: list[tuple]) -> None:
         key = (at // (300 * 1_000_000) * 300 * 1_000_000, p)
         votes[key][f] += 1
         cohort = 0 if born == NO_TIME else 2 if at - born <= 7 * DAY else 1
-        for place in (0, 1) if f == ACCEPTED else ():
+        for place in (0, 1):
             cell = cells[key].setdefault((window_counter.COHORT, cohort, pair[place]), [0] * len(MEASURES))
-            for i, yes in enumerate((True, chosen == place, won == place, won == 1 - place)):
+            on_time = f == ACCEPTED
+            for i, yes in enumerate((on_time, on_time and chosen == place, won == place, won == 1 - place)):
                 cell[i] += yes
     found = window_counter.count_batch(
-        batch, np.array(models, dtype=np.int64).reshape(-1, 2), np.array(fate, dtype=np.int8), None
+        batch, np.array(models, dtype=np.int64).reshape(-1, 2), np.array(fate, dtype=np.int8), batch.cast_at, None
     )
     assert [(w.start, w.partition) for w in found] == sorted(votes)
     for window in found:
@@ -164,7 +163,7 @@ def test_window_counts_of_two_batches_add_up_to_those_of_one(rows: list[tuple], 
         part, cast, models, outcome, side, since, fate = zip(*some, strict=True) if some else ([],) * 7
         batch = batch_of(list(cast), partition=list(part), outcome=list(outcome), side=list(side), since=list(since))
         pairs = np.array(models, dtype=np.int64).reshape(-1, 2)
-        found = window_counter.count_batch(batch, pairs, np.array(fate, dtype=np.int8), None)
+        found = window_counter.count_batch(batch, pairs, np.array(fate, dtype=np.int8), batch.cast_at, None)
         return {(w.start, w.partition): [w.accepted, w.late, w.counts] for w in found}
 
     whole, first, second = counted(rows), counted(rows[:cut]), counted(rows[cut:])

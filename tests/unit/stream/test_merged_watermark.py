@@ -7,8 +7,8 @@ HOUR = 3_600_000_000
 NOW = 1000 * HOUR
 
 
-def at(no: int, event: int, updated: int = NOW, live: bool = True) -> PartitionProgress:
-    return PartitionProgress(no, event, updated, live)
+def at(no: int, event: int, updated: int = NOW, live: bool = True, finished: bool = False) -> PartitionProgress:
+    return PartitionProgress(no, event, updated, live, finished)
 
 
 def watermark(*partitions: PartitionProgress, floor: int | None = None) -> MergedWatermark:
@@ -33,6 +33,14 @@ def test_when_a_live_source_falls_silent_the_clock_replaces_the_watermark() -> N
 def test_a_log_of_old_votes_that_has_ended_is_no_silence() -> None:
     assert watermark(at(1, NOW - 900 * HOUR, NOW - 5 * HOUR)) == MergedWatermark(NOW - 901 * HOUR)
     assert watermark(at(1, NOW - 5 * HOUR, NOW - 5 * HOUR, live=False)) == MergedWatermark(NOW - 6 * HOUR)
+
+
+def test_a_finished_file_holds_nobody_up_and_when_all_are_finished_nothing_late_is_waited_for() -> None:
+    file = at(1, NOW - 900 * HOUR, live=False, finished=True)
+    assert watermark(file, at(2, NOW)) == MergedWatermark(NOW - HOUR)
+    assert watermark(file) == MergedWatermark(NOW - 900 * HOUR)
+    assert watermark(file, at(3, NOW - 7 * HOUR, live=False, finished=True)) == MergedWatermark(NOW - 7 * HOUR)
+    assert watermark(file, floor=NOW) == MergedWatermark(NOW)
 
 
 def test_the_watermark_never_goes_back_behind_closed_windows() -> None:

@@ -36,7 +36,19 @@ from pipeline.store.db.schema.ledger import (
 )
 from pipeline.store.db.schema.operations import lease, meta, outbox, token
 from pipeline.store.db.schema.registry import registry_event, registry_reject, sweep
-from pipeline.store.db.schema.votes import batch, duplicate, model, partition, reject, source, term, vote, vote_key
+from pipeline.store.db.schema.votes import (
+    batch,
+    duplicate,
+    file_reading,
+    file_records,
+    model,
+    partition,
+    reject,
+    source,
+    term,
+    vote,
+    vote_key,
+)
 
 __all__ = [
     "alert",
@@ -48,6 +60,8 @@ __all__ = [
     "detector_state",
     "duplicate",
     "exclusion",
+    "file_reading",
+    "file_records",
     "in_force",
     "lease",
     "left_out",

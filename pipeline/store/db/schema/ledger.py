@@ -17,7 +17,7 @@ segment = Table(
     Column("edge", LargeBinary, nullable=False),
     Column("sha256", Text, nullable=False),
     Column("counts", LargeBinary, nullable=False),
-    # its accepted votes with style counts (sealed_styles.py), null where there are none
+    # its counted votes with style counts (sealed_styles.py), null where there are none
     Column("styles", LargeBinary),
     Column("at", BigInteger, nullable=False),
 )

@@ -93,6 +93,28 @@ reject = Table(
     *not_null(LargeBinary, "sha256", "sample"),
 )
 
+# What was read of which file, at which offsets. All files are one partition.
+file_reading = Table(
+    "file_reading",
+    metadata,
+    numbered("reading_no"),
+    Column("partition_no", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    *not_null(BigInteger, "skipped", "records", "first_offset", "next_offset", "read_at"),
+    # SHA-256 over the first `records` records of the file; empty where the reading was given up
+    Column("digest", LargeBinary, nullable=False),
+)
+
+# The record numbers at the offsets of a batch, as differences packed by vocabulary/packing.py.
+file_records = Table(
+    "file_records",
+    metadata,
+    *primary_key(BigInteger, "partition_no", "first_offset"),
+    Column("reading_no", BigInteger, nullable=False),
+    Column("records", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 model = Table("model", metadata, numbered("model_no"), Column("name", Text, nullable=False, unique=True))
 
 term = Table("term", metadata, numbered("term_no"), *not_null(Text, "kind", "text"), UniqueConstraint("kind", "text"))

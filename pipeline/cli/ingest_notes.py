@@ -1,0 +1,41 @@
+"""What a person should know about the votes that were read: sentences, with the next step."""
+
+from collections.abc import Sequence
+
+
+def repeat_notes(repeated: int, conflicting: int) -> list[str]:
+    """Tell of records whose id repeats that of an earlier one.
+
+    Args:
+        conflicting: those of them that state another battle, or another voter.
+    """
+    if not repeated:
+        return []
+    notes = [f"{repeated:,} of the records repeat the id of an earlier one and do not count again"]
+    if conflicting:
+        notes.append(
+            f"{conflicting:,} of these state another battle under the same id, and the first one counts: expected an "
+            "id for each vote, not for each question. `--columns vote_id=HEADER` names another column, `--columns "
+            "vote_id=` derives ids from the records"
+        )
+    return notes
+
+
+def waiting_notes(name: str, waits: Sequence[str]) -> list[str]:
+    """Tell what stands at the end of a file and was not read."""
+    return [
+        f"{name}: {one} may be half written and was not read: give the file again when it is complete, or end it with "
+        "a newline if it is"
+        for one in waits
+        if one
+    ]
+
+
+def changed_notes(name: str, records: int) -> list[str]:
+    """Tell that a file is not the one that was read before under its name."""
+    if not records:
+        return []
+    return [
+        f"{name}: its first {records:,} records are not those that were read before: all of it was read, and votes "
+        "that were stored already were found by their ids (duplicate)"
+    ]

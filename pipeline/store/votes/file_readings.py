@@ -1,0 +1,130 @@
+"""Readings of files: which records of which file were read, at which offsets.
+
+All files of a store are one partition. A reading is what was new of a file when it was read: its records in the order
+of time, at contiguous offsets. Which record of the file is at an offset is kept batch by batch, for messages.
+
+Law: at most the last reading of a partition is unfinished.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.store.db import schema
+from pipeline.store.votes.ingest import VotePosition
+from pipeline.vocabulary.arrays import Int64
+from pipeline.vocabulary.packing import pack_integers, unpack_integers
+
+
+@dataclass(frozen=True, slots=True)
+class FileReading:
+    """What was new of a file.
+
+    Attributes:
+        number: the store's number of it, 0 before it is stored.
+        name: the file's name.
+        skipped: records at the beginning of the file that readings before it had taken.
+        records: records at the beginning of the file that are read with this one.
+        digest: SHA-256 over these; empty for a reading that was abandoned.
+        first_offset, next_offset: its offsets in the partition.
+        read_at: wall clock of the first reading, microseconds.
+    """
+
+    number: int
+    name: str
+    skipped: int
+    records: int
+    digest: bytes
+    first_offset: int
+    next_offset: int
+    read_at: int
+
+
+def read_readings(connection: Connection, partition_no: int) -> list[FileReading]:
+    """Return the readings of a partition, in the order of their offsets."""
+    r = schema.file_reading.c
+    query = sa.select(schema.file_reading).where(r.partition_no == partition_no).order_by(r.reading_no)
+    return [
+        FileReading(
+            row["reading_no"], row["name"], row["skipped"], row["records"], bytes(row["digest"]), row["first_offset"],
+            row["next_offset"], row["read_at"],
+        )
+        for row in connection.execute(query).mappings()
+    ]  # fmt: skip
+
+
+def begin(
+    connection: Connection, partition_no: int, next_offset: int, readings: Iterable[FileReading]
+) -> list[FileReading]:
+    """Store readings before their first batch; give up an interrupted one that is not among them.
+
+    Args:
+        next_offset: of the partition.
+        readings: those that follow, interrupted or new.
+
+    Returns:
+        The readings with their numbers.
+    """
+    table, r = schema.file_reading, schema.file_reading.c
+    going = list(readings)
+    kept = [one.number for one in going if one.number]
+    connection.execute(
+        sa.update(table)
+        .where(r.partition_no == partition_no, r.next_offset > next_offset, r.reading_no.not_in(kept))
+        .values(next_offset=next_offset, digest=b"")
+    )
+    numbered = []
+    for one in going:
+        if not one.number:
+            row = {name: getattr(one, name) for name in one.__slots__ if name != "number"}
+            found = connection.execute(
+                sa.insert(table).values(partition_no=partition_no, **row).returning(r.reading_no)
+            )
+            numbered.append(replace(one, number=int(found.scalar_one())))
+        else:
+            numbered.append(one)
+    return numbered
+
+
+def write_records(connection: Connection, partition_no: int, first: int, reading_no: int, records: Int64) -> None:
+    """Record which records of a file are at the offsets from `first` on."""
+    steps = np.diff(records, prepend=0)  # mostly 1, which compresses to nothing
+    row = {
+        "partition_no": partition_no,
+        "first_offset": first,
+        "reading_no": reading_no,
+        "records": pack_integers(steps),
+    }
+    connection.execute(schema.file_records.insert(), row)
+
+
+def name_places(connection: Connection, positions: Iterable[VotePosition]) -> dict[VotePosition, str]:
+    """Name the file and record of positions, as far as they are of files: "votes.jsonl#17"."""
+    wanted: dict[int, list[int]] = {}
+    for part, offset in positions:
+        wanted.setdefault(part, []).append(offset)
+    b, r = schema.file_records.c, schema.file_reading.c
+    found: dict[VotePosition, str] = {}
+    for part, offsets in wanted.items():
+        for start in _starts(connection, part, offsets):
+            query = sa.select(r.name, b.records).join_from(
+                schema.file_records, schema.file_reading, b.reading_no == r.reading_no
+            )
+            name, packed = connection.execute(query.where(b.partition_no == part, b.first_offset == start)).one()
+            records = np.cumsum(unpack_integers(bytes(packed)))
+            inside = [offset for offset in offsets if 0 <= offset - start < len(records)]
+            found |= {(part, offset): f"{name}#{records[offset - start]}" for offset in inside}
+    return found
+
+
+def _starts(connection: Connection, part: int, offsets: Iterable[int]) -> list[int]:
+    """Return the first offsets of the batches that hold these offsets."""
+    b = schema.file_records.c
+    wanted = sorted(offsets)
+    query = sa.select(b.first_offset).where(b.partition_no == part, b.first_offset <= wanted[-1])
+    starts = list(connection.scalars(query.order_by(b.first_offset)))
+    return sorted({starts[at - 1] for one in wanted if (at := bisect_right(starts, one))})

@@ -1,0 +1,34 @@
+"""Votes that no snapshot preceded when they were read: no detector has evaluated them.
+
+Snapshots come into force at the beginning of a batch, so the ledger of offsets gives the number without a pass over the
+votes.
+"""
+
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.store.db import schema
+from pipeline.store.votes.partitions import all_next_offsets
+
+
+def count_unchecked(connection: Connection, ends: Mapping[int, int] | None = None) -> int:
+    """Count the accepted and late votes without a snapshot in force.
+
+    Args:
+        ends: the store's number of a partition -> count the votes before this offset; default: all votes.
+    """
+    b, f = schema.batch.c, schema.in_force.c
+    first = {
+        int(part): int(offset)
+        for part, offset in connection.execute(
+            sa.select(f.partition_no, sa.func.min(f.from_offset)).group_by(f.partition_no)
+        )
+    }
+    total = 0
+    for part, end in (all_next_offsets(connection) if ends is None else ends).items():
+        until = min(end, first.get(part, end))
+        query = sa.select(sa.func.sum(b.accepted + b.late)).where(b.partition_no == part, b.first_offset < until)
+        total += int(connection.scalar(query) or 0)
+    return total

@@ -1,0 +1,93 @@
+"""Reads files into a store in turn: one process at a time, each reading after the one before.
+
+A lease in the store is the turn: of two processes that read files, the second waits until the first has ended. The
+epoch of the partition still fences off a process that lost its lease while it was slow.
+"""
+
+import os
+import socket
+import time
+from contextlib import suppress
+from functools import partial
+
+from sqlalchemy.exc import DBAPIError
+
+from pipeline.store import Store
+from pipeline.store.db import leases
+from pipeline.store.votes import file_readings
+from pipeline.stream.retry import RetryPolicy
+from pipeline.stream.source.event_source import Source
+from pipeline.stream.source.file_source import FileSource
+
+_LEASE = "files"
+_PAUSE = 0.5
+
+
+class FileIntake:
+    """The turn of one process, and its readings."""
+
+    def __init__(self, source: FileSource, store: Store, owner: str, seconds: float) -> None:
+        """Prepare to wait for the turn.
+
+        Args:
+            owner: HOST:PID, the name of this process in the lease.
+            seconds: the lease of a silent process ends after this long.
+        """
+        self._source, self._store, self._owner, self._seconds = source, store, owner, seconds
+        self._retry = RetryPolicy(store)
+        self._renewed = 0.0
+
+    @classmethod
+    def of(cls, source: Source, store: Store, owner: str, seconds: float) -> "FileIntake | None":
+        """Return the intake of a file; None for another source."""
+        return cls(source, store, owner, seconds) if isinstance(source, FileSource) else None
+
+    def take_turn(self) -> None:
+        """Wait until no other process reads files into this store."""
+        while not self._acquire():
+            holder = self._retry.read(partial(leases.holder, name=_LEASE))
+            if holder is not None and _has_ended(holder):
+                self._retry.write(partial(leases.release, name=_LEASE, owner=holder))
+                continue
+            time.sleep(_PAUSE)
+
+    def begin(self, partition_no: int, next_offset: int) -> None:
+        """Find what is new of the file, and store the readings that follow."""
+        known = self._retry.read(partial(file_readings.read_readings, partition_no=partition_no))
+        going = self._source.prepare(known, next_offset, self.renew)
+        self._source.number(
+            self._retry.write(
+                lambda c: file_readings.begin(c, partition_no=partition_no, next_offset=next_offset, readings=going)
+            )
+        )
+
+    def renew(self) -> None:
+        """Keep the turn; at most every third of the lease."""
+        if time.monotonic() - self._renewed > self._seconds / 3:
+            self._acquire()
+
+    def release(self) -> None:
+        """Let the next process have its turn; without the database the lease expires."""
+        with suppress(DBAPIError), self._store.write() as connection:
+            leases.release(connection, _LEASE, self._owner)
+
+    def _acquire(self) -> bool:
+        self._renewed = time.monotonic()
+        now = time.time_ns() // 1000
+        return self._retry.write(
+            partial(leases.acquire, name=_LEASE, owner=self._owner, now=now, seconds=self._seconds)
+        )
+
+
+def _has_ended(owner: str) -> bool:
+    """Return whether the owner was a process of this machine that is gone."""
+    host, _, pid = owner.rpartition(":")
+    if host != socket.gethostname() or not pid.isdecimal():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False

@@ -1,0 +1,72 @@
+"""Reads the records of a file from its beginning: the digest of what was read so far, and the times of records.
+
+The digest is over records and not over bytes, so it is the same for every format, and a file that grew still begins
+with what was read.
+"""
+
+import contextlib
+import hashlib
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+import msgspec
+import numpy as np
+
+from pipeline.events.vote import Time
+from pipeline.events.vote_batch import to_times
+from pipeline.vocabulary.arrays import Int64
+
+_STEP = 5_000
+
+
+class FileScan:
+    """Records of a file in order.
+
+    Attributes:
+        at: number of records that were taken.
+    """
+
+    def __init__(self, records: Iterator[bytes]) -> None:
+        """Begin before the first of these records."""
+        self._records = records
+        self._lengths, self._bytes = hashlib.sha256(), hashlib.sha256()
+        self.at = 0
+
+    def take(self, limit: int) -> list[bytes]:
+        """Return the next records: a few thousand, `limit`, or what is left."""
+        step = list(islice(self._records, min(_STEP, limit)))
+        self._lengths.update(np.fromiter(map(len, step), dtype="<i8", count=len(step)).tobytes())
+        self._bytes.update(b"".join(step))
+        self.at += len(step)
+        return step
+
+    def digest(self) -> bytes:
+        """Return SHA-256 over the records that were taken, each with its length."""
+        return hashlib.sha256(self._lengths.digest() + self._bytes.digest()).digest()
+
+
+class _CastTime(msgspec.Struct):
+    """What the order of a file needs of a record."""
+
+    cast_at: Time
+
+
+_decode = msgspec.json.Decoder(_CastTime).decode
+_NO_TIME = (ValueError, RecursionError, OverflowError)
+
+
+def record_times(records: Sequence[bytes], before: int) -> Int64:
+    """Return the time of each record.
+
+    Args:
+        before: the time of the record before these: a record without a time that can be read keeps its place.
+    """
+    try:
+        return to_times([_decode(record).cast_at for record in records])
+    except _NO_TIME:
+        times = np.empty(len(records), dtype=np.int64)
+        for row, record in enumerate(records):
+            with contextlib.suppress(*_NO_TIME):
+                before = int(to_times([_decode(record).cast_at])[0])
+            times[row] = before
+        return times

@@ -1,0 +1,159 @@
+"""Sorts the records of a file by time in bounded memory.
+
+Records are collected until they fill a piece; a full piece is sorted and written to a temporary folder. Reading merges
+the pieces. Records that fit one piece stay in memory.
+
+Laws: the order is (time, record number), whatever the sizes of the pieces; memory holds one piece, or one block of
+each.
+"""
+
+import errno
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.errors import Unavailable
+from pipeline.vocabulary.arrays import Int64
+
+PIECE_BYTES = 64 * 1024 * 1024
+BLOCK_ROWS = 4_096
+_SCHEMA = pa.schema([("at", pa.int64()), ("number", pa.int64()), ("value", pa.large_binary())])
+
+
+@dataclass(frozen=True, slots=True)
+class RecordBlock:
+    """Records in order: `at` and `number` are int64[n]."""
+
+    at: Int64
+    number: Int64
+    values: list[bytes]
+
+    def take(self, rows: Int64) -> "RecordBlock":
+        """Return the records at these places."""
+        return RecordBlock(self.at[rows], self.number[rows], [self.values[row] for row in rows.tolist()])
+
+    def split(self, row: int) -> tuple["RecordBlock", "RecordBlock"]:
+        """Return the first `row` records, and the others."""
+        head = RecordBlock(self.at[:row], self.number[:row], self.values[:row])
+        return head, RecordBlock(self.at[row:], self.number[row:], self.values[row:])
+
+
+class RecordSorter:
+    """The records of one reading: added in the order of the file, read in the order of time."""
+
+    def __init__(self, piece_bytes: int = PIECE_BYTES, block_rows: int = BLOCK_ROWS) -> None:
+        """Begin without records; `piece_bytes` is what stays in memory."""
+        self._piece_bytes, self._block_rows = piece_bytes, block_rows
+        self._open: list[RecordBlock] = []
+        self._open_bytes = 0
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._pieces: list[Path] = []
+        self.size = 0
+
+    def add(self, first: int, values: Sequence[bytes], at: Int64) -> None:
+        """Add records.
+
+        Args:
+            first: record number of the first; those of the others follow.
+            values: n records.
+            at: int64[n], their times.
+
+        Raises:
+            Unavailable: the temporary folder is full.
+        """
+        self._open.append(RecordBlock(at, np.arange(first, first + len(values), dtype=np.int64), list(values)))
+        self._open_bytes += sum(map(len, values)) + 100 * len(values)
+        self.size += len(values)
+        if self._open_bytes >= self._piece_bytes:
+            self._write_piece()
+
+    def read(self, first: int = 0) -> Iterator[RecordBlock]:
+        """Yield the records in order, from position `first` of that order on."""
+        if self._pieces and self._open:
+            self._write_piece()
+        blocks = _merge([self._blocks(path) for path in self._pieces]) if self._pieces else iter([self._sorted()])
+        for block in blocks:
+            if first >= len(block.values):
+                first -= len(block.values)
+                continue
+            yield block.split(first)[1] if first else block
+            first = 0
+
+    def close(self) -> None:
+        """Delete the temporary folder."""
+        self._open, self._pieces = [], []
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    def _sorted(self) -> RecordBlock:
+        whole = _joined(self._open)
+        if not (whole.at[1:] < whole.at[:-1]).any():
+            return whole
+        return whole.take(np.argsort(whole.at, kind="stable"))  # numbers grow, so a stable sort keeps their order
+
+    def _write_piece(self) -> None:
+        self._folder = self._folder or tempfile.TemporaryDirectory(prefix="integrity-sort-")
+        path = Path(self._folder.name) / f"{len(self._pieces):06d}.arrow"
+        piece = self._sorted()
+        table = pa.table([piece.at, piece.number, pa.array(piece.values, pa.large_binary())], schema=_SCHEMA)
+        try:
+            with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, _SCHEMA) as writer:
+                writer.write_table(table, self._block_rows)
+        except OSError as error:
+            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+                raise
+            raise Unavailable(
+                f"{path.parent} is full: sorting a file by time needs as much room there as its records take "
+                "(set TMPDIR to a folder with more)"
+            ) from error
+        self._pieces.append(path)
+        self._open, self._open_bytes = [], 0
+
+    def _blocks(self, path: Path) -> Iterator[RecordBlock]:
+        with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as reader:
+            for place in range(reader.num_record_batches):
+                batch = reader.get_batch(place)
+                at, number = (np.array(batch[name]) for name in ("at", "number"))
+                yield RecordBlock(at, number, batch["value"].to_pylist())
+
+
+def _joined(blocks: Sequence[RecordBlock]) -> RecordBlock:
+    if not blocks:
+        return RecordBlock(np.zeros(0, np.int64), np.zeros(0, np.int64), [])
+    values = [value for block in blocks for value in block.values]
+    return RecordBlock(
+        np.concatenate([block.at for block in blocks]), np.concatenate([block.number for block in blocks]), values
+    )
+
+
+def _merge(pieces: list[Iterator[RecordBlock]]) -> Iterator[RecordBlock]:
+    """Merge sorted pieces block by block: what is not behind the end of any loaded block can be given out."""
+    loaded: dict[int, RecordBlock] = {}
+    while True:
+        for place, piece in enumerate(pieces):
+            if place not in loaded and (block := next(piece, None)) is not None:
+                loaded[place] = block
+        if not loaded:
+            return
+        last = min((int(block.at[-1]), int(block.number[-1])) for block in loaded.values())
+        ready = []
+        for place, block in list(loaded.items()):
+            head, rest = block.split(_rows_until(block, *last))
+            ready.append(head)
+            if rest.values:
+                loaded[place] = rest
+            else:
+                del loaded[place]
+        whole = _joined(ready)
+        yield whole.take(np.lexsort((whole.number, whole.at)))
+
+
+def _rows_until(block: RecordBlock, at: int, number: int) -> int:
+    """Count the records of a sorted block up to (at, number)."""
+    first, end = (int(np.searchsorted(block.at, at, side=side)) for side in ("left", "right"))
+    return first + int(np.searchsorted(block.number[first:end], number, side="right"))

@@ -1,0 +1,34 @@
+"""Sentences about the votes of a board that came late, and about those that nobody checked."""
+
+from collections.abc import Mapping
+from typing import Any
+
+LATE_SHARE = 0.01
+"""Share of late votes from which on they are told."""
+
+
+def late_notes(late: int, counted: int) -> list[str]:
+    """Tell of late votes where they are more than one in a hundred of those that count."""
+    if not counted or late <= LATE_SHARE * counted:
+        return []
+    return [
+        f"{late:,} of {counted:,} votes ({late / counted:.1%}) came late: they count, and detectors of sampling skip "
+        "them"
+    ]
+
+
+def unchecked_notes(unchecked: int) -> list[str]:
+    """Tell of votes that no detector evaluated."""
+    if not unchecked:
+        return []
+    return [
+        f"{unchecked:,} vote{' was' if unchecked == 1 else 's were'} never checked for manipulation: no snapshot was "
+        "in force when they were read"
+    ]
+
+
+def coverage_notes(coverage: Mapping[str, Any] | None, raw_votes: int) -> list[str]:
+    """Tell of the late and unchecked votes of a snapshot."""
+    if coverage is None:
+        return []
+    return [*late_notes(coverage["late"], raw_votes), *unchecked_notes(coverage["unchecked"])]
