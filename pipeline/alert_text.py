@@ -33,7 +33,7 @@ def summarize(alert: Mapping[str, Any]) -> str:
 
 
 def explain_lines(alert: Mapping[str, Any]) -> list[str]:
-    """An alert in whole sentences, with its votes, its history, and what to do: one string for each line."""
+    """Return an alert in whole sentences, one string for each line: its votes, its history, and what to do."""
     subject = alert["subject"]
     lines = [
         f"{alert['severity'].upper()}  {alert['detector']}  about {subject['kind']} {subject['id']}",

@@ -1,12 +1,12 @@
 """Expectations on whole batches: the quality gate of a refresh. Only this module imports Great Expectations.
 
 1. A suite is a file `expectations/NAME.json`, one expectation a line, each with a severity and a reason.
-2. A failed `critical` expectation closes the gate; refresh and doctor show failed `warning`s; `info` is only stored.
+2. A failed `critical` expectation stops the refresh; refresh and doctor show failed `warning`s; `info` is only stored.
 3. An expectation that cannot be evaluated (missing column) has failed: no rule is dropped silently.
 4. Results are plain data that the store keeps as JSON, without types of the library.
 
-Not handled: single events (Great Expectations takes at least 0.1 s, so `pipeline.events` checks those), and the
-consequence of a closed gate (`pipeline.jobs.refresh.quality_gate`).
+Not handled: single events (Great Expectations takes at least 0.1 s, so `pipeline.events` checks those), and what
+follows from a failure (`pipeline.jobs.refresh.quality_gate`).
 """
 
 import json
@@ -37,12 +37,12 @@ class SuiteVerdict:
     """The result of a suite.
 
     Attributes:
-        suite: its name.
+        suite: name of the suite.
         success: whether every critical expectation passed.
-        critical_failures: "column: expectation" of each failed critical one, in the order of the suite.
-        warnings: the same for severity `warning`.
-        results: a JSON-safe row per expectation: expectation, column, severity, reason, success, observed,
-            unexpected_count, examples.
+        critical_failures: "column: expectation" of each failed critical expectation, in the order of the suite.
+        warnings: "column: expectation" of each failed expectation of severity `warning`.
+        results: rows of JSON values: expectation, column, severity, reason, success, observed, unexpected_count,
+            examples.
     """
 
     suite: str
@@ -83,7 +83,7 @@ def check_parts(suite: str, frames: Mapping[str, pd.DataFrame]) -> SuiteVerdict:
 
     Args:
         suite: as for `check`.
-        frames: by name, which is put before their failures; "" for a single one.
+        frames: frames by name; the name precedes their failures, "" for a single frame.
 
     Returns:
         One verdict. Each row of `results` names its frame as `part`.
@@ -102,7 +102,7 @@ def _folder() -> Path:
 
 
 def _with_derived(frame: pd.DataFrame) -> pd.DataFrame:
-    """Add columns to votes that compare two of their columns: the library does that row by row or not at all."""
+    """Return the votes with columns that compare two of their columns, which the library does slowly or not at all."""
     if not {"cast_at", "appended_at", "model_a", "model_b"} <= set(frame.columns):
         return frame  # not votes, or incomplete votes: then expectations on the added columns fail by rule 3
     return frame.assign(
@@ -158,7 +158,7 @@ def _column(kwargs: Mapping[str, Any]) -> str:
 
 
 def _observed(outcome: Row) -> Any:
-    """Return the observed value, else the share of unexpected values, else why it could not be evaluated."""
+    """Return the observed value, else the share of unexpected values, else why the expectation was not evaluated."""
     result = outcome["result"]
     if "observed_value" in result:
         return _plain(result["observed_value"])
@@ -169,7 +169,7 @@ def _observed(outcome: Row) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Convert to JSON types; a non-finite number becomes text."""
+    """Return a value as JSON types; a non-finite number becomes text."""
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
     if isinstance(value, float) and not math.isfinite(value):

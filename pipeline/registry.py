@@ -76,7 +76,7 @@ class PolicyInForce:
 
     @cached_property
     def appearance(self) -> Mapping[str, float]:
-        """The probability π of each model that a battle includes it. These sum to 2.
+        """The probability π that a battle includes the model, by model; the probabilities sum to 2.
 
         With weight w, W the sum of weights, p = w/W and S = Σ p/(1−p): π = p(1 + S − p/(1−p)). Empty if fewer than two
         models have weight, as no battle can be drawn.

@@ -139,7 +139,7 @@ def drop_of_scores(before: Score, after: Score) -> AccuracyDrop:
 def perturbation_gap(benchmark: str, drops: Mapping[str, AccuracyDrop]) -> tuple[ScoreTest, ...]:
     """Test each model's loss against the median loss of the others.
 
-    The variance includes that of the median of m normal losses with standard deviation s, (1.2533 s)²/m.
+    The variance includes the variance of the median, (1.2533 s)²/m for m normal losses with standard deviation s.
 
     Raises:
         BadCounts: fewer than three models, so that there are no peers.

@@ -1,9 +1,9 @@
 """Facts about a provider, each figure with its definition, source and uncertainty.
 
-A count over the whole log has no sampling error; the fact says so, and names what the count cannot see. A share is a
-count; its interval is that of the drawing probability that the count estimates (a group's appearances a battle are 0, 1
-or 2 with mean m, of variance at most m(2 − m); see `sampling`). A score has the board's 95% interval; a score without
-the winner's curse has the interval of `ratings.winners_curse.debiased_se`.
+A count over the whole log has no sampling error; the fact says so, and names what the count cannot see. A share
+estimates the probability that the group is drawn, and has the interval of this probability: a group's appearances a
+battle are 0, 1 or 2 with mean m, of variance at most m(2 − m) (`sampling`). A score has the board's 95% interval; a
+score without the winner's curse has the interval of `ratings.winners_curse.debiased_se`.
 
 Laws: a reader with the same log and registry can compute every figure again. An unknown figure is None, with the
 reason. Blind spot: variants that were never submitted under the provider's name.

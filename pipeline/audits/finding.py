@@ -49,7 +49,7 @@ class Finding:
 
     @property
     def e_value(self) -> float | None:
-        """The e-value of the test divided by `tests`; None for a fact. A mean of m e-values is an e-value too."""
+        """The e-value of the test divided by `tests`, so that those of all tests sum to an e-value; None for a fact."""
         return None if self.p_value is None else p_to_e_value(self.p_value) / self.tests
 
 

@@ -123,7 +123,7 @@ def _codes(*columns: Int64) -> Int64:
 
 
 def _shared(*columns: Int64) -> Int64:
-    """Return the rows whose hash over all columns equals that of another row: all repeated rows and a few others."""
+    """Return the rows whose hash over all columns equals another row's hash: all repeated rows and a few others."""
     mixed = np.zeros(len(columns[0]), dtype=np.uint64)
     for column, odd in zip(columns, _ODD, strict=True):
         mixed += column.astype(np.uint64) * np.uint64(odd)

@@ -29,7 +29,7 @@ class Terminal(Console):
         super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Convert a text; called by rich for every string that it prints, in tables and titles too."""
+        """Return a text for rich, which calls this for every string that it prints, in tables and titles too."""
         return super().render_str(visible(text), **{**options, "markup": False, "emoji": False})
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:

@@ -27,7 +27,7 @@ def init(folder: FolderArgument, name: Annotated[str, typer.Option(help="Name of
 def watch(
     folder: FolderArgument, key: Annotated[str, typer.Argument(help="The public key of a snapshot log.")]
 ) -> None:
-    """Add a log to the watched ones, from its first leaf on."""
+    """Watch a log, from its first leaf on."""
     err.print(f"watching {witnessing.watch_log(folder, key)}")
 
 

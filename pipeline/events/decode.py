@@ -135,7 +135,7 @@ def _decode_known_fields(raw: bytes | None, error: Exception) -> Vote | tuple[st
 
 
 def _have_plausible_years(votes: Sequence[Vote]) -> bool:
-    """Whether all times are surely within the limits; False means that each must be checked."""
+    """Return True if all times are surely within the limits. False means that each must be checked."""
     years = {vote.cast_at.year for vote in votes}
     years |= {vote.voter_since.year for vote in votes if vote.voter_since is not None}
     return years <= _PLAUSIBLE_YEARS
@@ -157,7 +157,7 @@ def _invalid_field(raw: bytes, vote: Vote) -> tuple[str, str] | None:
 
 
 def _bad_time(raw: bytes, event: Vote | RegistryEvent, field: str) -> tuple[str, str] | None:
-    """Return the fault of a time outside the limits."""
+    """Return reason and detail of a time outside the limits."""
     time = getattr(event, field)
     if time is None or FIRST_TIME <= to_microseconds(time) < END_TIME:
         return None

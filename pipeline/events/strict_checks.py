@@ -109,8 +109,8 @@ def parse_strictly(raw: bytes) -> object:
     """Parse JSON without duplicate keys, NaN and infinities.
 
     Raises:
-        ValueError: it has one, or is no JSON.
-        RecursionError: it is nested very deeply.
+        ValueError: the text has one of these, or is not JSON.
+        RecursionError: the text is nested very deeply.
     """
     return json.loads(raw, object_pairs_hook=_once, parse_constant=_no_constant, parse_float=_finite)
 

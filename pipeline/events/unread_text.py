@@ -1,7 +1,7 @@
-r"""Records that are JSON only but for text that nobody reads: half a surrogate pair in a prompt or a comment.
+r"""Reads records that are valid JSON except in text that nobody reads: half a surrogate pair in a prompt or a comment.
 
-Producers that cut text in the middle of an emoji write `"\ud83d"`, which RFC 8259 permits and a decoder of Unicode
-text refuses. The record is then read by its known fields alone.
+Producers that cut text in the middle of an emoji write `"\ud83d"`, which RFC 8259 permits and a decoder of Unicode text
+refuses. Such a record is read by its known fields alone.
 """
 
 from collections.abc import Container, Iterator
@@ -12,7 +12,7 @@ from pipeline.events.vote import encode_event
 
 
 def keep_fields(raw: bytes | None, fields: Container[str]) -> bytes | None:
-    """Return the known fields of an object, encoded anew; None if another text of the record is what is wrong with it.
+    """Return the known fields of an object, encoded anew; None if the fault is not in the text of other fields.
 
     Args:
         raw: a record that the decoder refused.
@@ -27,10 +27,10 @@ def keep_fields(raw: bytes | None, fields: Container[str]) -> bytes | None:
 
 
 def split_array(raw: bytes) -> Iterator[bytes]:
-    """Yield the elements of a JSON array, also where their text has half surrogate pairs.
+    """Yield the elements of a JSON array, even if their text has half surrogate pairs.
 
     Raises:
-        ValueError: not an array, or without surrogates: then the decoder's own error says what is wrong.
+        ValueError: not an array, or no surrogates, so that the error of the decoder applies.
     """
     text = raw.decode()
     at = _skip(text, 0)

@@ -35,7 +35,7 @@ class Style(msgspec.Struct, frozen=True, gc=False):
 class Vote(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """One outcome of one battle, as published on the topic (schema 1).
 
-    `cast_at` is RFC 3339 with an offset, from 2000 to 2099. Unknown keys are ignored, whatever text they hold.
+    `cast_at` is RFC 3339 with an offset, from 2000 to 2099. Unknown keys are ignored, whatever their text.
     """
 
     # Has no default, because defaults are omitted and every record must state its schema.

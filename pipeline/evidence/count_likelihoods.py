@@ -55,11 +55,11 @@ def binomial(x: Array, n: Array, share: Array, ratio: Array) -> Int64:
 def overdispersed_binomial(x: Array, n: Array, share: Array, ratio: Array, concentration: Array) -> Int64:
     """Return the log-likelihood ratio of x successes of n where the share itself varies, in units of 2⁻²⁰ nats.
 
-    The ratio L is that of a negative binomial with mean nπ and size kπ. L is an e-value for x ~ BetaBin(n, kπ, k(1−π))
-    and for every share that varies less: as a function of x, L is proportional to ρ^x, convex and rising, and the
-    binomial, the beta-binomial and smaller shares lie below this negative binomial in the increasing convex order
-    (Shaked & Shanthikumar 2007, chapter 4). The ratio of two beta-binomials is no e-value: if the share varies less
-    than k says, its expectation reaches 3.6.
+    L is the ratio of a negative binomial with mean nπ and size kπ. L is an e-value for x ~ BetaBin(n, kπ, k(1−π)) and
+    for every share that varies less: as a function of x, L is proportional to ρ^x, convex and rising, and the binomial,
+    the beta-binomial and smaller shares lie below this negative binomial in the increasing convex order (Shaked &
+    Shanthikumar 2007, chapter 4). The ratio of two beta-binomials is no e-value: if the share varies less than k says,
+    its expectation reaches 3.6.
 
     Args:
         x, n, share, ratio: as in `binomial`; ρ > 1.

@@ -38,7 +38,7 @@ csv.field_size_limit(64 * 1024 * 1024)
 
 @dataclass(frozen=True, slots=True)
 class ColumnMapping:
-    """How a table's own names translate: `columns` maps our fields to its headers, `outcomes` its outcomes to ours."""
+    """The names in a table: `columns` maps our fields to its headers, `outcomes` maps its outcomes to ours."""
 
     columns: Mapping[str, str] = field(default_factory=dict)
     outcomes: Mapping[str, str] = field(default_factory=dict)

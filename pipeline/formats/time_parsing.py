@@ -20,8 +20,8 @@ def to_rfc3339(value: object, column: str = "") -> str | None:
         column: where the value was found.
 
     Returns:
-        RFC 3339 ending in Z; None for an absent value; for one that is no time from 2000 to 2099, the value and its
-        column as text, which the decoder rejects and quotes.
+        RFC 3339 ending in Z, or None for an absent value. A value that is not a time from 2000 to 2099 is returned with
+            its column as text, which the decoder rejects and quotes.
     """
     if value is None or value == "" or value != value:  # tables write NaN for an absent value
         return None
@@ -41,7 +41,7 @@ def _refused(value: object, column: str) -> str:
 
 
 def _guess(shown: str) -> str:
-    """What a number may have been meant as."""
+    """Return what a number may have been meant as."""
     if shown.isascii() and shown.isdigit():
         if FIRST_TIME <= int(shown) // 1000 < END_TIME:
             return ": nanoseconds?"

@@ -186,7 +186,7 @@ def write_voter_states(
     owned: Mapping[int, OwnedPartition],
     offsets: Mapping[int, int],
 ) -> None:
-    """Write voter states, and the offset of each owned partition up to which they include votes.
+    """Write voter states, and for each owned partition the offset up to which its states include the votes.
 
     Args:
         offsets: the source's partition number → that offset, where it is not the partition's `next_offset`.

@@ -1,7 +1,7 @@
 """Foreign text in exports: cells of a CSV file, and text in a Markdown document.
 
-A spreadsheet executes a cell that begins like a formula; a Markdown renderer obeys markup, turns bare addresses into
-links and notifies people who are mentioned.
+A spreadsheet executes a cell that begins like a formula. A Markdown renderer interprets markup, turns bare addresses
+into links and notifies people who are mentioned.
 """
 
 import re

@@ -1,7 +1,7 @@
 """Foreign text made safe to show: hidden characters are written as escapes.
 
-Names, reasons, file names, headers and messages of other programs may contain characters that a terminal obeys (ESC),
-that reorder text (bidirectional overrides) or that nobody sees (zero width). Everything that prints, renders or logs
+Names, reasons, file names, headers and messages of other programs may contain characters that control a terminal (ESC),
+that reorder text (bidirectional overrides) or that are invisible (zero width). Everything that prints, renders or logs
 passes foreign text through `visible`; JSON passes through `json_text`, which writes the same value.
 """
 

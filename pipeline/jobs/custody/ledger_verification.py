@@ -1,4 +1,4 @@
-"""Recomputes everything that is published from the votes in the store.
+"""Recomputes from the stored votes everything that is published.
 
 Laws: the log is compared with the votes, the manifests with the log, the boards with both; the error names the first
 difference. `ledger.bundle_verification` checks a bundle without the store; here the stored rows are checked too.
@@ -29,7 +29,7 @@ _ROUNDING = 0.0051
 
 
 def verify_ledger(url: str) -> dict[str, Any]:
-    """Recompute everything that is published from the votes.
+    """Recompute from the stored votes everything that is published.
 
     Returns:
         {"segments", "votes", "snapshots", "erased"}: the number of each that was checked.

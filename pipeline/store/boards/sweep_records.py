@@ -28,7 +28,7 @@ def state_before(connection: Connection, log_size: int, event_no: int, alpha: fl
 
 
 def record_sweep(connection: Connection, log_size: int, event_no: int, start: ELond, end: ELond, now: int) -> None:
-    """Record the e-LOND counts before and after a sweep, unless this log and registry have a record."""
+    """Store the e-LOND counts before and after a sweep, unless this log and registry have a record."""
     s = schema.sweep.c
     known = connection.scalar(sa.select(s.sweep_no).where(s.log_size == log_size, s.event_no == event_no))
     if known is None:

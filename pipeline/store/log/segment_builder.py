@@ -60,7 +60,7 @@ class SegmentBuilder:
     Attributes:
         first_leaf: size of the log before the segment.
         size: leaves of the segment so far.
-        ranges: ranges of partitions.
+        ranges: the offsets taken from each partition.
         blinds: 32 bytes a leaf, zeros for retractions.
         retractions: the retractions among its leaves.
         growth: the hashes added to the log, step by step.

@@ -41,7 +41,7 @@ def write(connection: Connection, states: Mapping[int, Mapping[int, bytes]]) -> 
 
 
 def set_state_offset(connection: Connection, partition_no: int, epoch: int, offset: int) -> None:
-    """Record that a partition's stored states cover the votes before an offset.
+    """Store the offset up to which a partition's stored states cover the votes.
 
     Raises:
         Fenced: another worker claimed the partition.

@@ -24,7 +24,7 @@ NEXT_LEVEL_BOUNDS = np.array([*(int(np.floor(np.log(level) / LOG_UNIT)) for leve
 
 @dataclass(frozen=True)
 class RunningEvidence:
-    """Those votes of a call whose two models are in the snapshot, arrays of length n.
+    """The votes of a call whose two models are in the snapshot, arrays of length n.
 
     Attributes:
         voter: position of the voter in the call.
