@@ -3,9 +3,9 @@
 
 1. One prefix, `integrity_`; base units; counters end in `_total`; times are Unix seconds.
 2. Labels are bounded: fates, reasons, detectors, severities, views, partitions, and models on the board. Never a voter,
-a network or a name from an unchecked event.
+   a network or a name from an unchecked event.
 3. The exporter shows the store as of the scrape. When the store cannot be read there are no numbers, only
-`integrity_exporter_store_up 0`: a stale number looks healthy.
+   `integrity_exporter_store_up 0`: a stale number looks healthy.
 
 A worker's counters live in its process and restart at 0; the exporter reads counts that the store keeps.
 """

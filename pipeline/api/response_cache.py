@@ -2,7 +2,7 @@
 
 1. `cache-control: immutable`, or `x-cache-until: forever` (read by this middleware alone): cached while there is room.
 2. Other responses that may be cached (`no-cache`): cached until the change token of the store changes. With
-`x-cache-until: published`, until the part of the token changes that a publication changes.
+   `x-cache-until: published`, until the part of the token changes that a publication changes.
 3. `no-store`, errors, and responses above 4 MiB are never cached.
 4. Concurrent requests for one key share one computation.
 5. A cached response has an ETag and is compressed once.

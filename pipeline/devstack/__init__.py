@@ -15,7 +15,7 @@ Laws:
 
 1. A server listens on the loopback only and keeps everything in its directory.
 2. `start` returns when a client gets an answer, or raises `Unavailable` within a bounded time and quotes the end of the
-log.
+   log.
 3. Only processes started here are signalled, by their id. They end with this process, unless it is killed.
 4. A port stays the same over stop, kill and restart, so that clients find the server again.
 

@@ -5,7 +5,7 @@ Laws (tests/integration/test_sources.py checks them for every source):
 1. A partition is a sequence of records with growing offsets; reading from an offset gives the same records every time.
 2. An offset is always the *next* one to read. Offsets may have gaps: compare with <=, never = + 1.
 3. `assigned_partitions()` is what this worker may read now. When it changes, `generation()` grows; the worker drops a
-batch that was polled before.
+   batch that was polled before.
 4. Nothing is read from a partition before `seek`.
 5. The source does not store progress: the store does.
 """
