@@ -1,13 +1,13 @@
-"""What a person should know about the votes that were read: sentences, with the next step."""
+"""Sentences that tell a person about the votes that were read, with the next step."""
 
 from collections.abc import Sequence
 
 
 def repeat_notes(repeated: int, conflicting: int) -> list[str]:
-    """Tell of records whose id repeats that of an earlier one.
+    """Return sentences about records whose id repeats the id of an earlier record.
 
     Args:
-        conflicting: those of them that state another battle, or another voter.
+        conflicting: number of these records that state another battle, or another voter.
     """
     if not repeated:
         return []
@@ -22,7 +22,7 @@ def repeat_notes(repeated: int, conflicting: int) -> list[str]:
 
 
 def waiting_notes(name: str, waits: Sequence[str]) -> list[str]:
-    """Tell what stands at the end of a file and was not read."""
+    """Return sentences about the text at the end of a file that was not read."""
     return [
         f"{name}: {one} may be half written and was not read: give the file again when it is complete, or end it with "
         "a newline if it is"
@@ -32,7 +32,7 @@ def waiting_notes(name: str, waits: Sequence[str]) -> list[str]:
 
 
 def changed_notes(name: str, records: int) -> list[str]:
-    """Tell that a file is not the one that was read before under its name."""
+    """Return a sentence that the file differs from the file that was read before under its name."""
     if not records:
         return []
     return [

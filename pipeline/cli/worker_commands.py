@@ -154,7 +154,7 @@ def _result(tally: IngestTally, seconds: float) -> dict[str, Any]:
 
 
 def _notes(tally: IngestTally, origin: Source, unchecked: int) -> list[str]:
-    """What a person should know about this run, and how many votes of the store nobody checked."""
+    """Return sentences for a person about this run, and about votes of the store that no detector checked."""
     about_file = []
     if isinstance(origin, FileSource):
         name = origin.path.name

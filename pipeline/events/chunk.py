@@ -11,7 +11,7 @@ class FileRecords(Sequence[str | None]):
     """The origins of records of a file: "votes.jsonl#17".
 
     Attributes:
-        name: of the file.
+        name: name of the file.
         reading: the store's number of the reading.
         numbers: int64[n], the record numbers.
     """
@@ -30,7 +30,7 @@ class FileRecords(Sequence[str | None]):
     def __getitem__(self, row: slice) -> "FileRecords": ...
 
     def __getitem__(self, row: int | slice) -> "str | FileRecords | None":
-        """Return an origin."""
+        """Return one origin, or the origins of a slice."""
         if isinstance(row, slice):
             return FileRecords(self.name, self.reading, self.numbers[row])
         return f"{self.name}#{self.numbers[row]}"
@@ -45,9 +45,9 @@ class Chunk:
         offsets: int64[n], offset of each record.
         appended_at: int64[n], append time in microseconds; for a file, when the record was first read.
         values: n values, None for a record without a value.
-        origins: file and record that each came from, if that is known.
+        origins: file and record number of each record, if it comes from a file.
         next_offset: the next offset to read.
-        of_file: the records come from a file: the time of first reading decides only which votes lie in the future.
+        of_file: whether the records come from a file: `appended_at` then decides only which votes lie in the future.
     """
 
     partition: int

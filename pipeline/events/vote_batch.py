@@ -97,7 +97,7 @@ def to_columns(
         votes: n votes.
         partition, offset, appended_at: arrays of length n, the place and the append time of each vote.
         pseudonyms_of: voter ids → pseudonyms, 0 for None; the caller caches them, as few voters cast many votes.
-        of_file: bool[n]; default: none of them.
+        of_file: bool[n], whether the vote comes from a file; default: no vote does.
     """
     ids = [v.vote_id for v in votes]
     voters = [v.voter_id for v in votes]

@@ -133,7 +133,7 @@ def _battle_columns(table: pa.Table, mapping: ColumnMapping) -> BattleColumns | 
 
 
 def _identity(table: pa.Table) -> Int64:
-    """Return int64[N], equal for equal ids, −1 without one."""
+    """Return int64[N]: equal numbers for equal ids, −1 without an id."""
     if "vote_id" not in table.column_names:
         return np.full(len(table), -1, dtype=np.int64)
     column = table["vote_id"].cast(pa.string())

@@ -2,8 +2,8 @@
 
 JSON Lines, CSV and Parquet are streamed. A JSON array is read into memory.
 
-An empty line is no record. What may be half written at the end of a file is no record yet: a last line without its
-newline, unless it is a complete JSON object, and a row of a CSV file whose quotes are open. The caller is told.
+An empty line is no record. Text at the end of a file that may be half written is not read as a record yet: a last line
+without its newline, unless it is a complete JSON object, and a CSV row whose quotes are open. The caller is informed.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def read_records(
     Args:
         path: .json, .jsonl, .ndjson, .csv or .parquet.
         mapping: how the table's headers and outcomes translate to ours, if it has its own.
-        waits: called with what stands at the end of the file and is no record yet.
+        waits: called with the text at the end of the file that is not a complete record yet.
 
     Raises:
         UnknownFormat: no reader for this suffix, or a file that its reader cannot parse.
@@ -177,7 +177,7 @@ def _csv(path: Path, mapping: ColumnMapping, waits: Waits) -> Iterator[dict[str,
 
 
 def _whole_lines(text: Iterable[str], waits: Waits) -> Iterator[str]:
-    """Yield the lines that have their newline, then one that shows whether the row before it was complete."""
+    """Yield the lines that have their newline, then a marker line that shows whether the row before was complete."""
     for line in text:
         if not line.endswith(("\n", "\r")):
             waits(_NO_NEWLINE.format(len(line.encode("utf-8", "surrogateescape"))))
@@ -187,7 +187,7 @@ def _whole_lines(text: Iterable[str], waits: Waits) -> Iterator[str]:
 
 
 def _whole_rows(rows: Iterable[dict[str, Any]], waits: Waits) -> Iterator[dict[str, Any]]:
-    """Yield the rows that have any cell, without the one of `_END`; a row that holds it has open quotes."""
+    """Yield the rows that have any cell, without the marker line. A row that contains the marker has open quotes."""
     before: dict[str, Any] | None = None
     for row in rows:
         if before is not None and any(_is_filled(cell) for cell in before.values()):

@@ -55,7 +55,7 @@ class _WindowTimes:
         self._newest = np.iinfo(np.int64).min
 
     def take(self, batch: pa.RecordBatch) -> tuple[Int64, Bool]:
-        """Return the time of each vote, and which votes count with their outcome alone."""
+        """Return the time of each vote, and which votes count only with their outcome."""
         cast, fate = to_numpy(batch, "cast_at"), to_numpy(batch, "fate")
         appended = batch["appended_at"].cast(pa.int64()).to_numpy()
         newest = np.maximum(np.maximum.accumulate(np.minimum(cast, appended)), self._newest)

@@ -235,7 +235,7 @@ def _check_votes(files: BundleFiles, manifest: Manifest, previous: Manifest | No
 
 
 def _check_coverage(coverage: VoteCoverage | None, previous: Manifest | None, late: int, votes: int) -> None:
-    """Check the late rule, which stays once it is stated, and the numbers beside it."""
+    """Check the late rule, which must stay once a manifest states it, and the numbers of late and unchecked votes."""
     where = f"{MANIFEST}.coverage"
     if coverage is None:
         if previous is not None and previous.coverage is not None:

@@ -1,7 +1,7 @@
 """Canonical JSON (RFC 8785), and records that have exactly their declared fields.
 
 Laws: bytes that are not the canonical form of their value are refused, so each value has one spelling; a missing field
-and an undeclared field are errors; a field whose default is None is absent where it is None; a digest is 64 lower-case
+and an undeclared field are errors; an optional field with the value None is left out; a digest is 64 lower-case
 hexadecimal digits.
 
 Not handled: the meaning of fields.
@@ -105,7 +105,7 @@ def _record(kind: Any, value: Any, where: str) -> Any:
 
 
 def _present(hint: Any) -> Any:
-    """Return the type of an optional field that is there: null is not one of its values."""
+    """Return the type that an optional field has if it is present, which excludes null."""
     return next(one for one in get_args(hint) if one is not NoneType)
 
 

@@ -142,14 +142,13 @@ class SourcePosition:
 
 @dataclass(frozen=True, slots=True)
 class VoteCoverage:
-    """By which rule late votes count, and how many votes were looked at.
+    """The rule by which late votes count, and how many votes are late or were not checked.
 
     Attributes:
-        late_rule: LATE_COUNT. A manifest without this record was made by the rule before it: late votes count in raw
-            alone.
-        late: late votes in the raw view.
-        unchecked: votes that no snapshot preceded when they were read, so that no detector evaluated them; the
-            operator's statement, which the log cannot show.
+        late_rule: LATE_COUNT. A manifest without this record follows the earlier rule: late votes count only in raw.
+        late: number of late votes in the raw view.
+        unchecked: number of votes that were read before the first snapshot, so that no detector evaluated them; this is
+            the operator's statement, which the log cannot show.
     """
 
     late_rule: str
@@ -180,7 +179,7 @@ class Manifest:
             a new key is also signed by the key before it.
         witnesses: the keys of witnesses that may sign checkpoints.
         files: SHA-256 of every other file of a bundle, by path.
-        coverage: the late rule; None in manifests that were made before there was this one.
+        coverage: the late rule; None in manifests of earlier versions, which have no such record.
     """
 
     schema: int

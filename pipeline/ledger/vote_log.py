@@ -1,8 +1,8 @@
 """The vote log, read segment by segment: its root, and which leaves count in each view.
 
-Laws: raw = accepted and late votes; defended = raw without excluded votes, and without late ones where the manifest
-was made by the earlier late rule; a retracted vote counts in neither; each vote id is in the log once; a retraction
-names a vote by leaf and id, and a vote is retracted at most once.
+Laws: raw = accepted and late votes; defended = raw without excluded votes, and also without late votes if the manifest
+follows the earlier late rule; a retracted vote counts in neither; each vote id is in the log once; a retraction names a
+vote by leaf and id, and a vote is retracted at most once.
 """
 
 from typing import Any
@@ -79,7 +79,7 @@ class VoteLog:
         return raw, defended, np.bincount(reason, minlength=exclusions).tolist()
 
     def count_late(self, counted: Bool) -> int:
-        """Count the late votes of a mask."""
+        """Return the number of late votes among the `counted` leaves."""
         return int((self._whole("fate")[counted] == LATE).sum())
 
     def counts(self, counted: Bool, also: list[str]) -> PairCounts:

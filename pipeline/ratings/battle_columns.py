@@ -24,8 +24,8 @@ class BattleColumns:
         voter: int64[N], position in `voters`, −1 where unknown.
         groups: for each name in GROUPS: its labels, and int32[N] positions among them, −1 without a label.
         style: for model a and for model b: int64[N, 5] counts in the order of `STYLE_FEATURES`, −1 if unknown.
-        repeated: records that were left out because their id repeats that of an earlier one.
-        conflicting: those of them that state another battle.
+        repeated: number of records left out because their id repeats the id of an earlier record.
+        conflicting: number of these records that state another battle.
     """
 
     models: tuple[str, ...]
@@ -60,10 +60,10 @@ class BattleColumns:
         return bool((self.voter != -1).any())
 
     def without_repeats(self, identity: Int64) -> "BattleColumns":
-        """Return the first vote of each id, as a board counts it.
+        """Return the first vote of each id, as a board counts votes.
 
         Args:
-            identity: int64[N], equal for equal ids, −1 for a vote without one.
+            identity: int64[N], equal for equal ids, −1 for a vote without an id.
         """
         known = np.flatnonzero(identity >= 0)
         _, first, group = np.unique(identity[known], return_index=True, return_inverse=True)

@@ -22,12 +22,12 @@ def window_times(batch: VoteBatch, fate: Int8, event_time: Mapping[int, int | No
     """Return the time whose window counts each vote: `cast_at`, and for a late vote its partition's newest event time.
 
     The window of a late vote may be closed; the window of the newest event time is not. Late votes of files keep
-    `cast_at`: history that is read afterwards is no burst of today.
+    `cast_at`: a history that is read later is no burst of today.
 
     Args:
         batch: all votes of a batch, in the order (partition, offset).
-        fate: of `assign_fate`.
-        event_time: as it was before the batch.
+        fate: fates from `assign_fate`.
+        event_time: newest event time of each partition before the batch.
     """
     times = batch.cast_at.copy()
     for part in np.unique(batch.partition[(fate == LATE) & ~batch.of_file]).tolist():

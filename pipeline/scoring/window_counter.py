@@ -72,7 +72,7 @@ class WindowVotes:
     Attributes:
         partition, outcome: as in `VoteBatch`.
         at: the time whose window counts the vote.
-        late: the vote is of an earlier time than its window: it is no appearance, and no side of it counts.
+        late: whether the vote was cast before its window: it then counts neither as an appearance nor with its side.
         models: int64[n, 2], the store's numbers of model a and b.
         side: bit 0 of SHA-256(vote_id).
         cohort: a position in COHORTS.
@@ -114,7 +114,7 @@ def count_batch(
     """Return the counts of a batch's new votes. Quarantined votes belong to no window.
 
     Args:
-        times: of `fate.window_times`.
+        times: time of each vote, from `fate.window_times`.
         models: int64[n, 2], the store's numbers of model a and b.
         reference: as in `count_votes`.
     """

@@ -132,7 +132,7 @@ def write_batch(
 
 
 def _write_file_records(connection: Connection, chunks: Sequence[Chunk], owned: Mapping[int, OwnedPartition]) -> None:
-    """Record which record of a file is at which offset, for messages."""
+    """Store which record of a file is at which offset, for messages."""
     for chunk in chunks:
         if isinstance(chunk.origins, FileRecords):
             place = owned[chunk.partition].claim.partition_no, int(chunk.offsets[0])

@@ -109,6 +109,6 @@ def write_duplicates(connection: Connection, votes: VoteBatch, duplicates: Dedup
 
 
 def _place(partition: int, offset: int, records: Mapping[ingest.VotePosition, str]) -> dict[str, Any]:
-    """Return a position, with the record of the file that it came from."""
+    """Return a position as a dictionary, with the record of the file at that position if there is one."""
     record = records.get((partition, offset))
     return {"partition": partition, "offset": offset, **({"record": record} if record else {})}

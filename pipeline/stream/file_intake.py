@@ -1,7 +1,7 @@
-"""Reads files into a store in turn: one process at a time, each reading after the one before.
+"""Reads files into a store in turn: one process at a time, each reading after the previous one.
 
 A lease in the store is the turn: of two processes that read files, the second waits until the first has ended. The
-epoch of the partition still fences off a process that lost its lease while it was slow.
+epoch of the partition fences off a process that was slow and lost its lease.
 """
 
 import os
@@ -24,14 +24,14 @@ _PAUSE = 0.5
 
 
 class FileIntake:
-    """The turn of one process, and its readings."""
+    """The right of one process to read files into a store, and its readings."""
 
     def __init__(self, source: FileSource, store: Store, owner: str, seconds: float) -> None:
         """Prepare to wait for the turn.
 
         Args:
             owner: HOST:PID, the name of this process in the lease.
-            seconds: the lease of a silent process ends after this long.
+            seconds: the lease expires after this long without renewal.
         """
         self._source, self._store, self._owner, self._seconds = source, store, owner, seconds
         self._retry = RetryPolicy(store)
@@ -52,7 +52,7 @@ class FileIntake:
             time.sleep(_PAUSE)
 
     def begin(self, partition_no: int, next_offset: int) -> None:
-        """Find what is new of the file, and store the readings that follow."""
+        """Find the new records of the file, and store the readings to do."""
         known = self._retry.read(partial(file_readings.read_readings, partition_no=partition_no))
         going = self._source.prepare(known, next_offset, self.renew)
         self._source.number(
@@ -62,12 +62,12 @@ class FileIntake:
         )
 
     def renew(self) -> None:
-        """Keep the turn; at most every third of the lease."""
+        """Renew the lease, at most every third of its time."""
         if time.monotonic() - self._renewed > self._seconds / 3:
             self._acquire()
 
     def release(self) -> None:
-        """Let the next process have its turn; without the database the lease expires."""
+        """Release the lease for the next process; without the database the lease expires."""
         with suppress(DBAPIError), self._store.write() as connection:
             leases.release(connection, _LEASE, self._owner)
 
@@ -80,7 +80,7 @@ class FileIntake:
 
 
 def _has_ended(owner: str) -> bool:
-    """Return whether the owner was a process of this machine that is gone."""
+    """Return whether the owner was a process of this machine that no longer runs."""
     host, _, pid = owner.rpartition(":")
     if host != socket.gethostname() or not pid.isdecimal():
         return False

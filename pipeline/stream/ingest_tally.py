@@ -17,7 +17,7 @@ _COUNTS = ("read", *RECORD_FATES)
 class IngestTally:
     """Numbers of records by fate, of alerts raised, and of rejects by reason.
 
-    `conflicting` are the duplicates that state another vote than the first one with their id.
+    `conflicting` is the number of duplicates whose content differs from the first vote with their id.
     """
 
     read: int = 0
@@ -57,7 +57,7 @@ def tally_batch(
     rejects: Sequence[Reject],
     same_body: Sequence[bool],
 ) -> IngestTally:
-    """Return the sum of the progress of a batch's partitions; `same_body` is of its duplicates."""
+    """Return the sum of the progress of a batch's partitions; `same_body` is a column of `Deduplication`."""
     tally = IngestTally(alerts=len(set(alert_ids)), conflicting=len(same_body) - sum(same_body))
     for name in _COUNTS:
         setattr(tally, name, sum(getattr(p, name) for p in progress))

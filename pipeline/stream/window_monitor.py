@@ -1,15 +1,14 @@
 """The monitor: merges the windows of all partitions, closes them in order, and runs the window detectors over them.
 
 A window is closed when the merged watermark has passed its end. The merged watermark is the smallest over the
-partitions, except finished files and those without an event for `idle_after`; the latter exception is stored. When all
-sources are finished files, it is their newest event time, without lateness: nothing more comes. When every partition
-of a live source is idle, the clock replaces the watermark, so that detectors see the silence. A lease in the store
-lets one monitor work at a time. Position, detector states, alerts and closed windows are one transaction, so a monitor
-that dies skips nothing and repeats nothing. `--close` closes every window, regardless of the watermark, for a log that
-has ended.
+partitions, without finished files and without partitions that had no event for `idle_after`; the latter exception is
+stored. If all sources are finished files, the watermark is their newest event time, without lateness: no more votes
+come. When every partition of a live source is idle, the clock replaces the watermark, so that detectors see the
+silence. A lease in the store lets one monitor work at a time. Position, detector states, alerts and closed windows are
+written in one transaction, so a monitor that dies skips nothing and repeats nothing. `--close` closes every window,
+regardless of the watermark, for a log that has ended.
 
-Not handled: late votes of an idle partition, after their window was closed, count as votes but reach no window
-detector.
+Not handled: late votes of an idle partition, after their window was closed, count as votes but reach no detector.
 """
 
 import time
@@ -160,7 +159,7 @@ class Monitor:
         return closed
 
     def explain_waiting(self) -> str:
-        """Say what the next windows wait for; "" if none is left to close."""
+        """Return a sentence about what the next windows wait for; "" if there is no window left to close."""
         with self.store.read() as connection:
             start = closed_windows.closed_until(connection)
             last = window_counts.last_start(connection)

@@ -1,4 +1,4 @@
-"""Sentences about the votes of a board that came late, and about those that nobody checked."""
+"""Sentences about the late votes of a board, and about the votes that no detector checked."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ LATE_SHARE = 0.01
 
 
 def late_notes(late: int, counted: int) -> list[str]:
-    """Tell of late votes where they are more than one in a hundred of those that count."""
+    """Return a sentence about late votes if they are more than one in a hundred of the counted votes."""
     if not counted or late <= LATE_SHARE * counted:
         return []
     return [
@@ -18,7 +18,7 @@ def late_notes(late: int, counted: int) -> list[str]:
 
 
 def unchecked_notes(unchecked: int) -> list[str]:
-    """Tell of votes that no detector evaluated."""
+    """Return a sentence about votes that no detector evaluated."""
     if not unchecked:
         return []
     return [
@@ -28,7 +28,7 @@ def unchecked_notes(unchecked: int) -> list[str]:
 
 
 def coverage_notes(coverage: Mapping[str, Any] | None, raw_votes: int) -> list[str]:
-    """Tell of the late and unchecked votes of a snapshot."""
+    """Return sentences about the late and unchecked votes of a snapshot."""
     if coverage is None:
         return []
     return [*late_notes(coverage["late"], raw_votes), *unchecked_notes(coverage["unchecked"])]

@@ -51,7 +51,7 @@ def parse_rfc3339(text: str) -> int:
     """Return a time with a zone as microseconds since 1970 UTC.
 
     Raises:
-        ValueError: not a time, one without a zone, or one outside the years 1 to 9999 UTC; says which.
+        ValueError: not a time, a time without a zone, or a time outside the years 1 to 9999 UTC; says which.
     """
     time = _parse(text)
     if time.tzinfo is None:

@@ -26,7 +26,7 @@ def visible(text: object, *, lines: bool = False) -> str:
 
     Args:
         text: anything; `str` is applied.
-        lines: keep line breaks, for text that has lines of our own.
+        lines: keep line breaks, for text with line breaks of our own.
 
     >>> visible("red \x1b[31m, right to left \u202e, [/bold]")
     'red \\x1b[31m, right to left \\u202e, [/bold]'

@@ -21,9 +21,9 @@ VIEWS = ("raw", "defended")
 
 
 def counted_fates(body: Mapping[str, Any]) -> tuple[int, ...]:
-    """Fates of the votes that count in the defended view of a snapshot, by the late rule that its body states.
+    """Return the fates of the votes that count in the defended view, by the late rule in the body of a snapshot.
 
-    A body without a rule is of a snapshot that left late votes out.
+    A body without a rule belongs to a snapshot that left late votes out.
     """
     return COUNTED if "coverage" in body else (ACCEPTED,)
 
@@ -33,7 +33,7 @@ class RatingInput:
     """What a refresh rates.
 
     Attributes:
-        views: counts of `raw` (accepted and late votes) and `defended` (these without exclusions).
+        views: counts of `raw` (accepted and late votes) and of `defended` (the same without exclusions).
         baseline: `defended` without the votes of flagged voters: the reference is estimated from these.
         tie_moments: sums over voters for the spread of their tie shares; see `baseline_reference`.
         late, excluded, flagged: numbers of votes that came late, that are excluded, and that are of flagged voters.
@@ -66,7 +66,7 @@ def read_rating_input(
     Args:
         listed: exclusions to use instead.
         left_out: position of each vote that these exclude, if already known.
-        fates: of the votes that the defended view counts (`counted_fates`).
+        fates: fates of the votes that the defended view counts (`counted_fates`).
     """
     sealed = sealed_counts.read_counts(connection, log_size)
     numbers = dictionary.model_names(connection)

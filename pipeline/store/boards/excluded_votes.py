@@ -39,7 +39,7 @@ def find_votes(
         voters: pseudonyms.
         vote_ids, selections: more votes.
         except_ids, except_selections: votes to leave out.
-        fates: of the votes that count.
+        fates: fates of the votes that count.
     """
     v = schema.vote.c
     # Retracted votes are in no count already.

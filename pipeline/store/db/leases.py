@@ -23,7 +23,7 @@ def acquire(connection: Connection, name: str, owner: str, now: int, seconds: fl
 
 
 def holder(connection: Connection, name: str) -> str | None:
-    """Return the owner of a lease, also of an expired one."""
+    """Return the owner of a lease, even if the lease has expired."""
     found: str | None = connection.scalar(sa.select(schema.lease.c.owner).where(schema.lease.c.name == name))
     return found
 

@@ -86,7 +86,7 @@ def pack_position(partition_no: int, offset: int) -> int:
 
 
 def has_late(packed: bytes | None) -> bool:
-    """Return whether a packed block has the late votes of its segment too."""
+    """Return whether a packed block includes the late votes of its segment."""
     return packed is not None and packed[:1] == _WITH_LATE
 
 
@@ -94,7 +94,7 @@ def build_block(partition_no: int, batch: pa.RecordBatch, *, late: bool = True) 
     """Return the counted votes of a batch (`arrow_reader.VOTE_SCHEMA`) that have style counts of both answers.
 
     Args:
-        late: with the late ones.
+        late: whether late votes are included.
     """
     if batch["style"].null_count == len(batch):
         return np.zeros(0, dtype=_DTYPE)

@@ -140,7 +140,7 @@ def list_alerts(
 
 
 def list_alerts_naming(connection: Connection, model: str, limit: int) -> list[dict[str, Any]]:
-    """Return the newest alerts about voters whose likeliest explanation names a model."""
+    """Return the newest alerts about voters in which the likeliest explanation names this model."""
     a = schema.alert.c
     # Any mention in the evidence, as JSON; the likeliest explanation is checked below.
     mention = json.dumps({"model": model})[1:-1]

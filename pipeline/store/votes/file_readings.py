@@ -1,7 +1,7 @@
 """Readings of files: which records of which file were read, at which offsets.
 
-All files of a store are one partition. A reading is what was new of a file when it was read: its records in the order
-of time, at contiguous offsets. Which record of the file is at an offset is kept batch by batch, for messages.
+All files of a store are one partition. A reading is the new part of a file when the file was read: its records in the
+order of time, at contiguous offsets. The record of the file at each offset is stored batch by batch, for messages.
 
 Law: at most the last reading of a partition is unfinished.
 """
@@ -22,16 +22,16 @@ from pipeline.vocabulary.packing import pack_integers, unpack_integers
 
 @dataclass(frozen=True, slots=True)
 class FileReading:
-    """What was new of a file.
+    """The new part of a file, read at one time.
 
     Attributes:
-        number: the store's number of it, 0 before it is stored.
+        number: the store's number of the reading, 0 before it is stored.
         name: the file's name.
-        skipped: records at the beginning of the file that readings before it had taken.
-        records: records at the beginning of the file that are read with this one.
-        digest: SHA-256 over these; empty for a reading that was abandoned.
-        first_offset, next_offset: its offsets in the partition.
-        read_at: wall clock of the first reading, microseconds.
+        skipped: number of records at the beginning of the file that earlier readings read.
+        records: number of records at the beginning of the file up to the end of this reading.
+        digest: SHA-256 over these records; empty for a reading that was abandoned.
+        first_offset, next_offset: offsets of the reading in the partition.
+        read_at: wall clock when the reading began, microseconds.
     """
 
     number: int
@@ -60,11 +60,11 @@ def read_readings(connection: Connection, partition_no: int) -> list[FileReading
 def begin(
     connection: Connection, partition_no: int, next_offset: int, readings: Iterable[FileReading]
 ) -> list[FileReading]:
-    """Store readings before their first batch; give up an interrupted one that is not among them.
+    """Store readings before their first batch; abandon an interrupted reading that is not among them.
 
     Args:
-        next_offset: of the partition.
-        readings: those that follow, interrupted or new.
+        next_offset: next offset of the partition.
+        readings: the readings to do, interrupted or new.
 
     Returns:
         The readings with their numbers.
@@ -91,7 +91,7 @@ def begin(
 
 
 def write_records(connection: Connection, partition_no: int, first: int, reading_no: int, records: Int64) -> None:
-    """Record which records of a file are at the offsets from `first` on."""
+    """Store which records of a file are at the offsets from `first` on."""
     steps = np.diff(records, prepend=0)  # mostly 1, which compresses to nothing
     row = {
         "partition_no": partition_no,
@@ -103,7 +103,7 @@ def write_records(connection: Connection, partition_no: int, first: int, reading
 
 
 def name_places(connection: Connection, positions: Iterable[VotePosition]) -> dict[VotePosition, str]:
-    """Name the file and record of positions, as far as they are of files: "votes.jsonl#17"."""
+    """Return position → file and record ("votes.jsonl#17"), for those of the positions that belong to files."""
     wanted: dict[int, list[int]] = {}
     for part, offset in positions:
         wanted.setdefault(part, []).append(offset)
@@ -122,7 +122,7 @@ def name_places(connection: Connection, positions: Iterable[VotePosition]) -> di
 
 
 def _starts(connection: Connection, part: int, offsets: Iterable[int]) -> list[int]:
-    """Return the first offsets of the batches that hold these offsets."""
+    """Return the first offsets of the batches that contain these offsets."""
     b = schema.file_records.c
     wanted = sorted(offsets)
     query = sa.select(b.first_offset).where(b.partition_no == part, b.first_offset <= wanted[-1])

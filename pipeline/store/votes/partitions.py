@@ -64,7 +64,7 @@ class PartitionProgress:
         event_time: the largest event time of its votes.
         updated_at: wall clock of its last batch.
         live: True if its source has a broker and so does not end, unlike a file.
-        finished: everything of it is read: files, of which no reading is unfinished.
+        finished: True if the partition is of files and no reading is unfinished.
     """
 
     partition_no: int
@@ -89,7 +89,7 @@ def live_sources(connection: Connection) -> list[int]:
 
 
 def is_file(source: str) -> bool:
-    """Return whether a source is of files. Earlier versions made one of each file, `file:` with a digest and a name."""
+    """Return whether a source consists of files; in earlier versions each file was a source, `file:…`."""
     return source.startswith("file:")
 
 

@@ -1,7 +1,7 @@
-"""Votes that no snapshot preceded when they were read: no detector has evaluated them.
+"""Votes that were read before the first snapshot: no detector has evaluated them.
 
-Snapshots come into force at the beginning of a batch, so the ledger of offsets gives the number without a pass over the
-votes.
+A snapshot comes into force at the beginning of a batch, so the ledger of offsets gives the number of these votes
+without a pass over the votes.
 """
 
 from collections.abc import Mapping

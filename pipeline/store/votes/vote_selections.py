@@ -105,7 +105,7 @@ class VoteSelection:
         return found
 
     def read_votes(self, connection: Connection, fates: Sequence[int] = COUNTED) -> list[Any]:
-        """Return its votes of these fates: partition_no, offset, voter, model_a, model_b, outcome."""
+        """Return the selection's votes with these fates: partition_no, offset, voter, model_a, model_b, outcome."""
         v = schema.vote.c
         columns = (v.partition_no, v.offset, v.voter, v.model_a, v.model_b, v.outcome)
         return list(connection.execute(sa.select(*columns).where(v.fate.in_(fates), *self.conditions())))

@@ -1,7 +1,7 @@
-"""Reads the records of a file from its beginning: the digest of what was read so far, and the times of records.
+"""Reads the records of a file from its beginning: the digest of all records so far, and the times of records.
 
 The digest is over records and not over bytes, so it is the same for every format, and a file that grew still begins
-with what was read.
+with the records that were read.
 """
 
 import contextlib
@@ -20,20 +20,20 @@ _STEP = 5_000
 
 
 class FileScan:
-    """Records of a file in order.
+    """Reads the records of a file in order.
 
     Attributes:
-        at: number of records that were taken.
+        at: number of records taken so far.
     """
 
     def __init__(self, records: Iterator[bytes]) -> None:
-        """Begin before the first of these records."""
+        """Begin before the first of the records."""
         self._records = records
         self._lengths, self._bytes = hashlib.sha256(), hashlib.sha256()
         self.at = 0
 
     def take(self, limit: int) -> list[bytes]:
-        """Return the next records: a few thousand, `limit`, or what is left."""
+        """Return the next records: a few thousand, `limit`, or all that are left."""
         step = list(islice(self._records, min(_STEP, limit)))
         self._lengths.update(np.fromiter(map(len, step), dtype="<i8", count=len(step)).tobytes())
         self._bytes.update(b"".join(step))
@@ -41,12 +41,12 @@ class FileScan:
         return step
 
     def digest(self) -> bytes:
-        """Return SHA-256 over the records that were taken, each with its length."""
+        """Return SHA-256 over the records taken so far, each with its length."""
         return hashlib.sha256(self._lengths.digest() + self._bytes.digest()).digest()
 
 
 class _CastTime(msgspec.Struct):
-    """What the order of a file needs of a record."""
+    """The field of a record that decides its place in the order of time."""
 
     cast_at: Time
 
@@ -59,7 +59,7 @@ def record_times(records: Sequence[bytes], before: int) -> Int64:
     """Return the time of each record.
 
     Args:
-        before: the time of the record before these: a record without a time that can be read keeps its place.
+        before: time of the record before these; a record without a readable time gets the time of the record before it.
     """
     try:
         return to_times([_decode(record).cast_at for record in records])

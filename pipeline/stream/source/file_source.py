@@ -1,13 +1,12 @@
 """A battle file as a source. All files of a store are one source with one partition, read in turn.
 
-What is new of a file is one *reading*: its records in the order of time, at new offsets that follow those of the
-reading before. A reading that was interrupted goes on with the same records at the same offsets.
+The new part of a file is one *reading*: its records in the order of time, at new offsets that follow the previous
+reading. An interrupted reading continues with the same records at the same offsets.
 
-A file is recognised by the digest of the records that were read of it, not by its name: records that were appended are
-a new reading, and of a file that differs before its end everything is read, where votes that are stored already are
-found by their ids.
+A file is recognised by the digest of the records that were read, not by its name. Appended records are a new reading.
+If a file differs before its end, the whole file is read again; votes that are stored already are found by their ids.
 
-Not handled: who may read files into the store now, and where readings are kept (`stream.file_intake`).
+Not handled: which process may read files into the store now, and where readings are stored (`stream.file_intake`).
 """
 
 import time
@@ -30,19 +29,19 @@ FILES = "file:votes"
 
 @dataclass(slots=True)
 class _Part:
-    """A reading and its records, as far as this process reads it."""
+    """A reading and its records, if this process reads it."""
 
     reading: FileReading
     sorter: RecordSorter
 
 
 class FileSource:
-    """Reads what is new of a file, in the order of time.
+    """Reads the new records of a file, in the order of time.
 
     Attributes:
         path: the file.
-        waits: what stands at the end of the file and was not read, "" for nothing.
-        changed: number of records that were read of this file before and are not its beginning any more.
+        waits: text at the end of the file that was not read, "" if there is none.
+        changed: number of records that were read from this file before and are no longer its beginning.
     """
 
     name = FILES
@@ -67,15 +66,15 @@ class FileSource:
     def prepare(
         self, known: Sequence[FileReading] = (), next_offset: int = 0, keep: Callable[[], None] = lambda: None
     ) -> list[FileReading]:
-        """Read the file, find what is new of it, and sort that by time.
+        """Read the file, find its new records, and sort these by time.
 
         Args:
             known: the readings of the store, of all files.
-            next_offset: of the partition: a reading that ends later was interrupted.
+            next_offset: next offset of the partition: a reading that ends later was interrupted.
             keep: called every few thousand records.
 
         Returns:
-            The readings that are left to do: an interrupted one, a new one, both, or none.
+            The readings to do: an interrupted reading, a new reading, both, or none.
         """
         self.close()
         self.waits = ""
@@ -103,7 +102,7 @@ class FileSource:
         self.waits = what
 
     def _recognise(self, known: Sequence[FileReading], keep: Callable[[], None]) -> tuple[list[FileReading], FileScan]:
-        """Return the readings whose records are the beginning of the file, and how far it was read for that."""
+        """Return the readings whose records are the beginning of the file, and the scan that found them."""
         start = FileScan(self._records())
         found: list[FileReading] = []
         for mark in sorted({one.records for one in known if one.digest}):
@@ -116,7 +115,7 @@ class FileSource:
         return found, start
 
     def _sort(self, interrupted: Sequence[_Part], new: _Part, start: FileScan, keep: Callable[[], None]) -> FileReading:
-        """Give each part its records, the new one all that follow; return its reading, complete."""
+        """Add the file's records to the sorters of their parts; return the reading of the new part, complete."""
         parts = [(part, part.reading.skipped, part.reading.records) for part in interrupted]
         parts.append((new, new.reading.skipped, np.iinfo(np.int64).max))
         bounds = [bound for _, *both in parts for bound in both]
@@ -133,7 +132,7 @@ class FileSource:
         return replace(new.reading, records=start.at, digest=start.digest(), next_offset=end)
 
     def number(self, readings: Sequence[FileReading]) -> None:
-        """Take over the store's numbers of the readings that `prepare` returned."""
+        """Set the store's numbers of the readings that `prepare` returned."""
         for part, reading in zip(self._parts or [], readings, strict=True):
             part.reading = reading
 
@@ -158,11 +157,11 @@ class FileSource:
         return {}
 
     def replaced_partitions(self, read: Mapping[int, tuple[int, int]]) -> list[int]:  # noqa: ARG002
-        """None: what was read of a file is recognised by its digest."""
+        """Return no partition: the records that were read from a file are recognised by their digest."""
         return []
 
     def seek(self, offsets: Mapping[int, int]) -> None:
-        """Continue at an offset; a file that was not prepared is read as one whose records are all new."""
+        """Continue at an offset. A file that was not prepared is read as if all its records were new."""
         if self._parts is None:
             self.prepare()
         self._next = offsets[0]

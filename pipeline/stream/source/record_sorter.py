@@ -3,8 +3,8 @@
 Records are collected until they fill a piece; a full piece is sorted and written to a temporary folder. Reading merges
 the pieces. Records that fit one piece stay in memory.
 
-Laws: the order is (time, record number), whatever the sizes of the pieces; memory holds one piece, or one block of
-each.
+Laws: the order is (time, record number), whatever the sizes of the pieces; memory holds one piece, or one block of each
+piece.
 """
 
 import errno
@@ -26,14 +26,14 @@ _SCHEMA = pa.schema([("at", pa.int64()), ("number", pa.int64()), ("value", pa.la
 
 @dataclass(frozen=True, slots=True)
 class RecordBlock:
-    """Records in order: `at` and `number` are int64[n]."""
+    """Records in order, with their times and record numbers (`at` and `number`, int64[n])."""
 
     at: Int64
     number: Int64
     values: list[bytes]
 
     def take(self, rows: Int64) -> "RecordBlock":
-        """Return the records at these places."""
+        """Return the records at these positions."""
         return RecordBlock(self.at[rows], self.number[rows], [self.values[row] for row in rows.tolist()])
 
     def split(self, row: int) -> tuple["RecordBlock", "RecordBlock"]:
@@ -46,7 +46,7 @@ class RecordSorter:
     """The records of one reading: added in the order of the file, read in the order of time."""
 
     def __init__(self, piece_bytes: int = PIECE_BYTES, block_rows: int = BLOCK_ROWS) -> None:
-        """Begin without records; `piece_bytes` is what stays in memory."""
+        """Begin without records; at most `piece_bytes` of records stay in memory."""
         self._piece_bytes, self._block_rows = piece_bytes, block_rows
         self._open: list[RecordBlock] = []
         self._open_bytes = 0
@@ -58,9 +58,9 @@ class RecordSorter:
         """Add records.
 
         Args:
-            first: record number of the first; those of the others follow.
+            first: record number of the first of the records; the others follow.
             values: n records.
-            at: int64[n], their times.
+            at: int64[n], time of each record.
 
         Raises:
             Unavailable: the temporary folder is full.
@@ -132,7 +132,10 @@ def _joined(blocks: Sequence[RecordBlock]) -> RecordBlock:
 
 
 def _merge(pieces: list[Iterator[RecordBlock]]) -> Iterator[RecordBlock]:
-    """Merge sorted pieces block by block: what is not behind the end of any loaded block can be given out."""
+    """Merge sorted pieces block by block.
+
+    Records can be returned once they are not after the end of any loaded block.
+    """
     loaded: dict[int, RecordBlock] = {}
     while True:
         for place, piece in enumerate(pieces):
@@ -154,6 +157,6 @@ def _merge(pieces: list[Iterator[RecordBlock]]) -> Iterator[RecordBlock]:
 
 
 def _rows_until(block: RecordBlock, at: int, number: int) -> int:
-    """Count the records of a sorted block up to (at, number)."""
+    """Return the number of records of a sorted block up to (at, number)."""
     first, end = (int(np.searchsorted(block.at, at, side=side)) for side in ("left", "right"))
     return first + int(np.searchsorted(block.number[first:end], number, side="right"))

@@ -1,6 +1,7 @@
-"""Readings of files: what was read of which file, and which record is at an offset.
+"""Readings of files: which records of each file were read, and which record is at an offset.
 
-Files that were read before this have none. Given again they are read as new, and their votes are found by their ids.
+Files that were read before this migration have no reading. If such a file is given again, it is read as new, and its
+stored votes are found by their ids.
 """
 
 import sqlalchemy as sa
