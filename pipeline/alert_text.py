@@ -153,6 +153,8 @@ _FACT = "How unlikely: does not apply; this is a fact and not a statistical test
 def _value_text(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(_value_text, value)) or "none"
+    if isinstance(value, float):
+        return f"{value:,.4g}"
     return "not known" if value is None else str(value)
 
 

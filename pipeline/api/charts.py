@@ -4,6 +4,7 @@ Law: the same rows give the same bytes. An SVG has no script, and pages show it 
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import vl_convert
@@ -33,7 +34,7 @@ def rating(defended: Sequence[Row], raw: Sequence[Row], width: int = WIDE) -> by
     """
     values = [_point(row, "defended") for row in defended]
     values += [_point(row, "raw") | {"lower": None, "upper": None} for row in raw]
-    time = _time(width)
+    time = _time(values, width)
     layers = [
         {"transform": [{"filter": "datum.view == 'defended'"}],
          "mark": {"type": "area", "color": _BLUE, "opacity": 0.18},
@@ -52,12 +53,14 @@ def rating(defended: Sequence[Row], raw: Sequence[Row], width: int = WIDE) -> by
 
 def share(rows: Sequence[Row], width: int = WIDE) -> bytes:
     """Return a chart of a model's share of the battles over time."""
+    values = [_point(row, "defended") for row in rows]
     layers = [
         {"mark": {"type": "line", "color": _BLUE, "strokeWidth": 2.5, "point": {"color": _DEEP, "size": 45}},
-         "encoding": {"x": _time(width), "y": {"field": "share", "type": "quantitative", "title": "share of battles",
-                                          "axis": {"format": ".1%", "tickCount": 4}}}},
+         "encoding": {"x": _time(values, width),
+                      "y": {"field": "share", "type": "quantitative", "title": "share of battles",
+                            "axis": {"format": ".1%", "tickCount": 4}}}},
     ]  # fmt: skip
-    return _svg([_point(row, "defended") for row in rows], layers, width, height=130)
+    return _svg(values, layers, width, height=130)
 
 
 def _point(row: Row, view: str) -> dict[str, Any]:
@@ -65,11 +68,27 @@ def _point(row: Row, view: str) -> dict[str, Any]:
     return {"at": row["data_until"] or row["published_at"], "view": view, **{name: row[name] for name in figures}}
 
 
-def _time(width: int) -> dict[str, Any]:
+def _time(values: Sequence[Row], width: int) -> dict[str, Any]:
+    ticks, text = _ticks([datetime.fromisoformat(row["at"]) for row in values], width // 100)
     return {
         "field": "at", "type": "temporal", "title": None, "scale": {"type": "utc"},
-        "axis": {"grid": False, "tickCount": width // 100, "format": "%-d %b %Y", "labelOverlap": True},
+        "axis": {"grid": False, "values": ticks, "format": text, "labelOverlap": "greedy", "labelSeparation": 8},
     }  # fmt: skip
+
+
+def _ticks(times: Sequence[datetime], most: int) -> tuple[list[int], str]:
+    """Return times of snapshots, evenly spread, in milliseconds, and a format that gives each another label.
+
+    Ticks that Vega chooses itself would repeat a date where the snapshots are hours apart.
+    """
+    known = sorted(set(times))
+    if not known:
+        return [], "%-d %b %Y"
+    first, step = known[0], (known[-1] - known[0]) / max(most - 1, 1)
+    wanted = [first + step * place for place in range(most)]
+    chosen = sorted({min(known, key=lambda time, at=at: abs(time - at)) for at in wanted})  # type: ignore[misc]
+    one_a_day = len({time.date() for time in chosen}) == len(chosen)
+    return [round(time.timestamp() * 1000) for time in chosen], "%-d %b %Y" if one_a_day else "%-d %b %H:%M"
 
 
 def _points(field: str) -> dict[str, Any]:

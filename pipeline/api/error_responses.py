@@ -95,10 +95,15 @@ def _from_http(error: HTTPException) -> Problem:
 
 
 def _from_validation(error: RequestValidationError) -> Problem:
-    places = [(one["msg"], *map(str, one["loc"])) for one in error.errors()]
+    places = [(one["msg"] + _found(one), *map(str, one["loc"])) for one in error.errors()]
     errors = [{"field": ".".join(field), "in": part, "detail": text} for text, part, *field in places]
     first = errors[0] if errors else {"field": "", "in": "request", "detail": "not valid"}
     return Problem(422, f"{first['in']} {first['field']}: {first['detail']}", errors=errors)
+
+
+def _found(fault: dict[str, Any]) -> str:
+    """The value that was given for a parameter; bodies are not repeated, since they may hold a token."""
+    return f", got {fault['input'][:100]!r}" if fault["loc"][0] == "query" and isinstance(fault["input"], str) else ""
 
 
 def _from_integrity_error(error: IntegrityError) -> Problem:

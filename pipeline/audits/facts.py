@@ -51,6 +51,21 @@ class ProviderFact:
     detail: tuple[str, ...] = ()
 
 
+def format_figure(value: float | None, unit: str) -> str:
+    """Return a figure of a fact as people read it: shares in per cent, counts with separators.
+
+    >>> format_figure(0.209096, "of all appearances"), format_figure(1234, "models"), format_figure(0.08731, "a battle")
+    ('20.9%', '1,234', '0.08731')
+    """
+    if value is None:
+        return "not known"
+    if unit.startswith("of "):
+        return f"{value:.1%}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.1f}" if abs(value) >= 10 else f"{value:.4g}"
+
+
 @dataclass(frozen=True, slots=True)
 class FactSources:
     """Short names of the data sources. `jobs.audits.provider_page` explains each of them once."""

@@ -13,7 +13,7 @@ import typer
 from pipeline.cli.app import app, emit, err
 from pipeline.cli.lazy_group import load
 from pipeline.cli.terminal import CRASHED, guard_output, print_crash, styled
-from pipeline.errors import Halted, IntegrityError, Refuted, StoreUnavailable, Unavailable, Usage, VerificationFailed
+from pipeline.errors import Halted, IntegrityError, Refuted, Unavailable, Usage, VerificationFailed
 
 # Typer has its own copy of click's errors, of which only the subclasses have public names.
 _UsageError = next(one for one in typer.BadParameter.__mro__ if one.__name__ == "ClickException")
@@ -67,10 +67,19 @@ def _known(error: Exception) -> IntegrityError | None:
         advice = f"; try '{context.command_path} --help'" if context is not None else ""
         return Usage(f"{error.format_message()}{advice}")  # type: ignore[attr-defined]
     if _is_database_error(error):
-        return StoreUnavailable(f"the database refused a statement: {str(error.orig).strip()}")  # type: ignore[attr-defined]
+        from pipeline.store.db.engine import explain  # noqa: PLC0415  # slow to import; here it is imported already
+
+        return explain(error, "the store")  # type: ignore[arg-type]
+    if isinstance(error, UnicodeEncodeError) and any(not _is_unicode(word) for word in sys.argv):
+        return Usage(f"expected words in UTF-8, got {error.object!r}")
     if isinstance(error, OSError) and error.filename is not None:
         return Usage(f"{error.filename}: {error.strerror}")
     return None
+
+
+def _is_unicode(word: str) -> bool:
+    """Whether a word of the command line is text: Python keeps bytes that are not UTF-8 as lone surrogates."""
+    return not any("\ud800" <= char <= "\udfff" for char in word)
 
 
 def _is_database_error(error: Exception) -> bool:

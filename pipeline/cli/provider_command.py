@@ -6,6 +6,7 @@ import typer
 from rich.table import Table
 
 from pipeline import jobs
+from pipeline.audits.facts import format_figure
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, out, store_url
 from pipeline.cli.terminal import styled, write_lines
 from pipeline.vocabulary.export_text import markdown_text
@@ -48,7 +49,7 @@ def _markdown(page: dict[str, Any]) -> list[str]:
     lines += ["", "| about | fact | value | 95% bounds | unit | note |", "|---|---|--:|--:|---|--:|"]
     for one in facts:
         about, fact, unit = (markdown_text(one[name]) for name in ("about", "fact", "unit"))
-        cells = (about, fact, _format_value(one["value"]), _bounds(one), unit, str(notes[_note(one)]))
+        cells = (about, fact, format_figure(one["value"], one["unit"]), _bounds(one), unit, str(notes[_note(one)]))
         lines.append("| " + " | ".join(cells) + " |")
     lines += ["", "## Details", ""]
     lines += [
@@ -71,7 +72,9 @@ def _p_value(finding: dict[str, Any]) -> str:
 
 
 def _bounds(fact: dict[str, Any]) -> str:
-    return "" if fact["lower"] is None else f"{_format_value(fact['lower'])} … {_format_value(fact['upper'])}"
+    if fact["lower"] is None:
+        return ""
+    return " … ".join(format_figure(fact[bound], fact["unit"]) for bound in ("lower", "upper"))
 
 
 def _table(facts: list[dict[str, Any]]) -> Table:
@@ -81,7 +84,7 @@ def _table(facts: list[dict[str, Any]]) -> Table:
     notes = _note_numbers(facts)
     for fact in facts:
         what = f"{fact['fact']} [{notes[_note(fact)]}]"
-        table.add_row(fact["about"], what, _format_value(fact["value"]), _bounds(fact), fact["unit"])
+        table.add_row(fact["about"], what, format_figure(fact["value"], fact["unit"]), _bounds(fact), fact["unit"])
     return table
 
 
@@ -101,11 +104,3 @@ def _note(fact: dict[str, Any]) -> tuple[str, str, str]:
 def _note_numbers(facts: list[dict[str, Any]]) -> dict[tuple[str, str, str], int]:
     """Return the number of each note. Facts with the same definition, source and uncertainty share a note."""
     return {note: number for number, note in enumerate(dict.fromkeys(map(_note, facts)), start=1)}
-
-
-def _format_value(value: float | None) -> str:
-    if value is None:
-        return "not known"
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:,.1f}" if abs(value) >= 10 else f"{value:.4f}"

@@ -47,7 +47,9 @@ def publish(
             bar.update(task, completed=sum(sent.values()), total=sum(sent.values()))
             total = {kind: total[kind] + count for kind, count in sent.items()}
     result = {"topic": name, "published": total["votes"], "registry": total["registry"], "files": len(files)}
-    text = f"published {total['votes']:,} votes and {total['registry']:,} registry events to {name}"
+    text = f"published {total['votes']:,} votes to {name}"
+    if total["registry"]:
+        text += f" and {total['registry']:,} registry events to {options.topic_registry}"
     emit_or_print(as_json, result, text)
 
 

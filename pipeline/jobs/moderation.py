@@ -10,6 +10,8 @@ from pipeline.store.alerting import alert_lifecycle, alert_queries
 from pipeline.store.boards import exclusion_list
 from pipeline.store.votes.vote_selections import VoteSelection
 
+# The longest snooze: a year.
+_MAX_HOURS = 24 * 366
 ALERT_ACTIONS = ("ack", "snooze", "appeal", "resolve", "reopen")
 
 
@@ -21,6 +23,8 @@ def change_alert_state(
     Raises:
         UnknownAlert: no alert has this id.
     """
+    if hours is not None and not 0 < hours <= _MAX_HOURS:
+        raise Usage(f"hours: expected a number above 0 and up to {_MAX_HOURS:,}, got {hours:g}")
     until = now() + round(hours * 3.6e9) if action == "snooze" and hours is not None else None
     state = alert_lifecycle.change_state(connection, alert_id, action, name, reason, now(), until)
     for_long = f" for {hours:g} hours" if until is not None else ""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
+from sqlalchemy.exc import DBAPIError
 
 from pipeline.api.app import create_app
+from pipeline.audits.facts import format_figure
 from pipeline.open_store import open_store
 from pipeline.store import Store
 from pipeline.store.db import schema
+from pipeline.store.db.engine import explain, is_transient
 from pipeline.store.read import page_queries
 from pipeline.store.votes.vote_selections import VoteSelection
 from pipeline.vocabulary.fates import QUARANTINED
@@ -236,3 +240,86 @@ def test_text_that_is_read_is_still_rejected(tmp_path: Path, field: str, value: 
     (reject,) = rejects_of(written(tmp_path / "votes.jsonl", [fastchat(0, **{field: value}), fastchat(1)]))
     assert (reject["offset"], reject["reason"]) == (0, reason)
     assert f"U+{ord(next(c for c in value if not c.isprintable())):04X}" in reject["detail"]
+
+
+# --- advice that fits
+
+
+def test_a_time_before_the_first_snapshot_and_an_unknown_id_are_told_as_that(board: Board) -> None:
+    early = called("leaderboard", "--at", "2001-01-01", "--store", board.url, settings=SETTINGS)
+    assert early.returncode == 2
+    assert "expected a time after the first snapshot (" in early.stderr
+    unknown = called("diff", "abcdef", "--store", board.url, settings=SETTINGS)
+    assert unknown.returncode == 2
+    assert "got 'abcdef'; snapshots 1 to 2 are published" in unknown.stderr
+    assert "integrity refresh" not in early.stderr + unknown.stderr
+
+
+def test_a_mistyped_filter_is_refused_with_the_value_and_the_choices(board: Board) -> None:
+    with board.store() as store, TestClient(create_app(store)) as client:
+        for path in ("/alerts?state=opne", "/api/v1/alerts?state=opne"):
+            answer = client.get(path)
+            assert answer.status_code == 422
+            assert "acknowledged" in answer.text
+            assert "got 'opne'" in answer.text.replace("&#39;", "'")
+    answer = called("alerts", "--state", "opne", "--store", board.url, settings=SETTINGS)
+    assert answer.returncode == 2
+    assert "acknowledged" in answer.stderr
+    assert "'opne'" in answer.stderr
+
+
+@pytest.mark.parametrize("content", ["model_a,model_b,winner\nant,bee,tie\n", "a,b\n" * 500])
+@pytest.mark.parametrize("words", [("alerts",), ("work", "--source", "votes.csv"), ("refresh",)])
+def test_a_store_that_is_a_csv_is_told_as_that(tmp_path: Path, content: str, words: tuple[str, ...]) -> None:
+    file = tmp_path / "votes.csv"
+    file.write_text(content)
+    words = tuple(str(file) if word == "votes.csv" else word for word in words)
+    answer = called(*words, "--store", str(file), settings=SETTINGS)
+    assert answer.returncode == 2
+    assert "a file that is no SQLite database" in answer.stderr
+    assert file.read_text() == content
+    assert [path.name for path in tmp_path.iterdir()] == ["votes.csv"]
+
+
+@pytest.mark.postgres
+def test_a_database_in_another_encoding_or_read_only_is_named_as_that(postgres_url: str) -> None:
+    engine = sa.create_engine(postgres_url.replace("postgresql://", "postgresql+psycopg://"))
+    name = f"latin_{engine.url.database}"
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        options = "ENCODING 'LATIN1' LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE template0"
+        connection.execute(sa.text(f"CREATE DATABASE {name} {options}"))
+    try:
+        url = engine.url.set(drivername="postgresql", database=name).render_as_string(hide_password=False)
+        answer = called("migrate", "--store", url, settings=SETTINGS)
+        assert answer.returncode == 3
+        assert f"expected a database in UTF8, got {name} in LATIN1" in answer.stderr
+    finally:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(sa.text(f"DROP DATABASE {name}"))
+    read_only = f"{postgres_url}{'&' if '?' in postgres_url else '?'}options=-c%20default_transaction_read_only%3Don"
+    answer = called("migrate", "--store", read_only, settings=SETTINGS)
+    assert answer.returncode == 3
+    assert "is read-only" in answer.stderr
+    engine.dispose()
+
+
+def test_a_read_only_store_is_told_as_that_at_once(board: Board) -> None:
+    engine = sa.create_engine("sqlite://", creator=lambda: sqlite3.connect(f"file:{board.url}?mode=ro", uri=True))
+    with pytest.raises(DBAPIError) as refused, engine.begin() as connection:
+        connection.execute(sa.update(schema.meta).values(value="x"))
+    assert not is_transient(refused.value), "a worker would wait for a minute"
+    assert "the store is read-only" in str(explain(refused.value, "the store"))
+    engine.dispose()
+
+
+def test_registry_events_are_told_with_their_own_topic_and_shares_with_their_unit() -> None:
+    assert format_figure(0.209096, "of all appearances") == "20.9%"
+    assert format_figure(None, "models") == "not known"
+
+
+@pytest.mark.parametrize("hours", ["inf", "nan", "-1", "0", "1e300"])
+def test_a_snooze_has_a_length_that_a_calendar_has(board: Board, hours: str) -> None:
+    words = ("alerts", "snooze", "0" * 16, "--hours", hours, "--reason", "x", "--store", board.url)
+    answer = called(*words, settings=SETTINGS)
+    assert answer.returncode == 2
+    assert "hours: expected a number above 0" in answer.stderr

@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline import alert_text
 from pipeline.api.request_params import VIEWS
+from pipeline.audits.facts import format_figure
 from pipeline.vocabulary.visible_text import visible
 
 PAGE_ROWS = 50
@@ -87,6 +88,7 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "many": lambda value, one, more: f"{value:,} {one if value == 1 else more}",
     "points": lambda value: "–" if value is None else f"{value:,.1f}",
     "signed": _signed,
+    "figure": format_figure,
     "percent": lambda value: "–" if value is None else f"{value:.1%}",
     "day": _day,
     "url": lambda text: quote(str(text), safe=""),

@@ -19,6 +19,7 @@ from sqlalchemy.engine import Connection
 from pipeline.errors import Usage
 from pipeline.evidence import Reference
 from pipeline.store.db import dialect, schema
+from pipeline.vocabulary.time import format_rfc3339
 
 _ROW = ("model", "rating", "lower", "upper", "rank", "rank_best", "rank_worst", "votes")
 _LOCK = 0x5AA9
@@ -167,9 +168,24 @@ def find(connection: Connection, snapshot_id: str | None = None, at: int | None 
         query = query.where(c.published_at <= at)
     row = connection.execute(query).mappings().one_or_none()
     if row is None:
-        what = f"a snapshot {snapshot_id}" if snapshot_id else "a published snapshot"
-        raise Usage(f"expected {what}, got none: `integrity refresh` publishes one")
+        raise _not_found(connection, snapshot_id, at)
     return from_row(dict(row))
+
+
+def _not_found(connection: Connection, snapshot_id: str | None, at: int | None) -> Usage:
+    """Say why `find` found nothing: nothing is published, the id is unknown, or the time is before the first one."""
+    known = read_published(connection)
+    if not known:
+        return Usage("expected a published snapshot, got none: `integrity refresh` publishes one")
+    span = f"snapshots 1 to {known[-1].sequence} are published"
+    if snapshot_id is not None:
+        newest = known[-1].snapshot_id[:12]
+        return Usage(
+            f"expected the id of a published snapshot or the beginning of it, got {snapshot_id!r}; {span}, the newest "
+            f"is {newest}: the page /snapshots lists them"
+        )
+    first = format_rfc3339(known[0].published_at, "seconds")
+    return Usage(f"expected a time after the first snapshot ({first}), got {format_rfc3339(at or 0)}; {span}")
 
 
 def newest_sequence(connection: Connection) -> int:
@@ -193,12 +209,10 @@ def count_published(connection: Connection) -> int:
 def read_rows(connection: Connection, snapshot_id: str, view: str) -> list[dict[str, Any]]:
     """Return the rows of a snapshot's board, best first."""
     c = schema.snapshot_row.c
-    query = (
-        sa.select(*(c[name] for name in _ROW))
-        .where(c.snapshot_id == snapshot_id, c.view == view)
-        .order_by(c.rank, c.rating.desc(), c.model)
-    )
-    return [dict(row) for row in connection.execute(query).mappings()]
+    query = sa.select(*(c[name] for name in _ROW)).where(c.snapshot_id == snapshot_id, c.view == view)
+    rows = [dict(row) for row in connection.execute(query).mappings()]
+    # Not ordered by the database: the order of names depends on its collation.
+    return sorted(rows, key=lambda row: (row["rank"], -row["rating"], row["model"]))
 
 
 def read_reference(connection: Connection, sequence: int) -> Reference | None:

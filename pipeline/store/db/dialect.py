@@ -13,7 +13,9 @@ import numpy.typing as npt
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
+from pipeline.errors import StoreUnavailable
 from pipeline.store.db import array_parameters, binary_copy
 from pipeline.store.db.array_parameters import BigIntegers, Blobs, Uuids
 from pipeline.store.db.connection_handover import guard, raw_cursor
@@ -26,6 +28,8 @@ CHUNK = 5_000
 # group waits: 3 s idle, 1 s for a lock. Thousands of ids are probed at once: at the default price of a random page the
 # planner reads the whole table instead of an index that is in memory.
 _WORKER_OPTIONS = "-c idle_in_transaction_session_timeout=3000 -c lock_timeout=1000 -c random_page_cost=1.1"
+# PostgreSQL's SQLSTATE read_only_sql_transaction.
+_READ_ONLY = "25006"
 _PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",
@@ -75,6 +79,33 @@ def _begin_sqlite(connection: Connection) -> None:
 def database_exists(engine: Engine) -> bool:
     """Return False for a SQLite file that does not exist: connecting would create it."""
     return has_server(engine) or Path(str(engine.url.database)).exists()
+
+
+def check_encoding(engine: Engine) -> None:
+    """Check that the database can hold every name.
+
+    Raises:
+        StoreUnavailable: a PostgreSQL database in another encoding than UTF8.
+    """
+    if not has_server(engine):
+        return
+    with engine.connect() as connection:
+        encoding = connection.scalar(sa.text("SHOW server_encoding"))
+    if encoding != "UTF8":
+        raise StoreUnavailable(
+            f"expected a database in UTF8, got {engine.url.database} in {encoding}: names could not be stored. "
+            "`createdb --encoding=UTF8 --template=template0 NAME` makes one"
+        )
+
+
+def is_read_only(error: DBAPIError) -> bool:
+    """Whether a database refused a statement because it, its file or this transaction is read-only."""
+    return getattr(error.orig, "sqlstate", None) == _READ_ONLY or "readonly database" in str(error.orig)
+
+
+def is_no_database(error: DBAPIError) -> bool:
+    """Whether the file of a store is another kind of file."""
+    return "file is not a database" in str(error.orig)
 
 
 def read_options(engine: Engine) -> dict[str, Any]:

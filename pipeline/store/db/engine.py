@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from pipeline.errors import MissingKey, StoreUnavailable, Usage
+from pipeline.errors import IntegrityError, MissingKey, StoreUnavailable, Usage
 from pipeline.events.pseudonym import pseudonym
 from pipeline.store.db import dialect, key_files, migrate, schema
 from pipeline.store.db.ledger_files import LedgerFiles
@@ -72,13 +72,14 @@ class Store:
         try:
             if not create and not migrate.exists(engine):
                 raise StoreUnavailable(f"expected a store at {_shown(parsed)}, got none: `integrity work` makes one")
+            dialect.check_encoding(engine)
             migrate.upgrade(engine)
             key, store_id = _key_and_id(engine, key_folder, voter_key)
         except BaseException as error:
             engine.dispose()
-            if not isinstance(error, DBAPIError) or not is_transient(error):
+            if not isinstance(error, DBAPIError):
                 raise
-            raise StoreUnavailable(f"{_shown(parsed)} does not answer: {str(error.orig).strip()}") from error
+            raise explain(error, _shown(parsed)) from error
         # In a folder of its own: two stores that share a ledger folder do not overwrite each other's tiles.
         return cls(engine, _shown(parsed), key, store_id, key_folder, LedgerFiles(ledger_folder / store_id))
 
@@ -126,9 +127,29 @@ def parse_url(url: str) -> sa.URL:
 def is_transient(error: DBAPIError) -> bool:
     """Return True if the same transaction may succeed when tried again: after a lost connection, a lock or a race."""
     code = getattr(error.orig, "sqlstate", None)
+    if dialect.is_read_only(error):
+        return False
     if code is None:
         return error.connection_invalidated or isinstance(error, OperationalError)
     return code[:2] in {"08", "40", "53", "55", "57"} or code in {"23505", "25P03"}
+
+
+def explain(error: DBAPIError, store: str) -> IntegrityError:
+    """Return what a person can act on of an error of the database."""
+    said = str(error.orig).strip()
+    if dialect.is_read_only(error):
+        return StoreUnavailable(
+            f"{store} is read-only: {said}. Expected a database (a file) that this user may write; on a standby, "
+            "use the primary"
+        )
+    if dialect.is_no_database(error):
+        return Usage(
+            f"expected a store at {store}, got a file that is no SQLite database: --store names the store, and "
+            "votes are read with `integrity work --source FILE`"
+        )
+    if is_transient(error):
+        return StoreUnavailable(f"{store} does not answer: {said}")
+    return StoreUnavailable(f"{store} refused a statement: {said}")
 
 
 def _shown(url: sa.URL) -> str:

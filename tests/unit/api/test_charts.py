@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from xml.etree import ElementTree
 
 from pipeline.api import charts
@@ -20,6 +21,20 @@ def test_the_same_history_gives_the_same_svg_without_a_script() -> None:
         names = {element.tag.rpartition("}")[2] for element in ElementTree.fromstring(svg).iter()}  # noqa: S314
         assert "path" in names
         assert not names & {"script", "foreignObject", "image", "use"}
+
+
+def labels(svg: bytes) -> list[str]:
+    return [text for text in re.findall(r">([^<>]+)</text>", svg.decode()) if re.match(r"\d+ [A-Z]", text)]
+
+
+def test_no_two_dates_of_an_axis_are_the_same() -> None:
+    hours = [{**POINTS[0], "data_until": f"2026-03-07T{hour:02d}:00:00Z"} for hour in range(0, 24, 3)]
+    years = [{**POINTS[0], "data_until": f"20{year}-03-07T00:00:00Z"} for year in range(10, 20)]
+    for points in (hours, years, POINTS, POINTS[:1], [POINTS[0], POINTS[0]]):
+        for width in (charts.WIDE, charts.NARROW):
+            found = labels(charts.rating(points, points, width))
+            assert 1 <= len(found) == len(set(found))
+    assert labels(charts.rating(hours, [], charts.NARROW)) == ["7 Mar 00:00", "7 Mar 21:00"]
 
 
 def test_one_snapshot_can_be_drawn_and_a_phone_gets_a_narrower_chart() -> None:
