@@ -4,8 +4,8 @@ With more than one strongly connected component of the win graph there is no rat
 Otherwise, with H the Laplacian of the information N_ij p_ij (1 − p_ij) of N_ij votes and win chance p_ij:
     λ₂             second smallest eigenvalue of H (algebraic connectivity, Fiedler 1973): 0 for a split board
     resistance     R_ij = (e_i − e_j)ᵀ H⁺ (e_i − e_j), the variance of θ_i − θ_j; the largest is the worst comparison
-    conductance    of a cut: votes across over votes of the smaller side. The cut is the best one along the order of
-                   the Fiedler vector. By Cheeger's inequality it is small exactly if the normalised λ₂ is small
+    conductance    votes across a cut divided by votes of its smaller side, for the best cut along the order of the
+                   Fiedler vector. By Cheeger's inequality it is small exactly if the normalised λ₂ is small
 
 A cut is weak if fewer than one in eight votes of the smaller side cross it: all comparisons of the two sides rest on
 those few votes. Two halves whose cross pairs have 1/33 of the votes of inner pairs have a conductance of .07 to .11;

@@ -1,4 +1,4 @@
-"""The five recommendations as a policy: each rule with its parameters, verdict and evidence.
+"""Five recommendations for leaderboards as a policy: each rule with its parameters, verdict and evidence.
 
 no_retraction            a published score is not withdrawn
 private_variants         a provider has at most `most` private variants at once

@@ -32,7 +32,7 @@ def waiting_notes(name: str, waits: Sequence[str]) -> list[str]:
 
 
 def changed_notes(name: str, records: int) -> list[str]:
-    """Return a sentence that the file differs from the file that was read before under its name."""
+    """Return a sentence if the file differs from the file that was read before under its name."""
     if not records:
         return []
     return [

@@ -44,7 +44,7 @@ class RatingOptions:
         level: coverage of the intervals.
         anchor: a model, and the points at which this model is shown.
         group: one of GROUPS, for a board of each group; "" for no group boards.
-        fragility: number of places from the top to find the fewest swapping votes for; 0 for none.
+        fragility: for this many places from the top, find the fewest votes that swap neighbours; 0 for none.
         influence: number of most influential voters to list; 0 for none.
         seed: seed of all random draws.
     """

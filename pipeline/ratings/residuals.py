@@ -5,7 +5,7 @@ import numpy as np
 from ..vocabulary.arrays import Float64, Int32
 
 OUTCOME_SCORES = np.array([1.0, 0.0, 0.5, 0.5])
-"""y of each outcome, for model a."""
+"""Score of model a for each outcome, in the order of OUTCOMES."""
 
 
 def residuals(theta: Float64, a: Int32, b: Int32, outcome: Int32) -> Float64:

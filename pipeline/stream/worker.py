@@ -104,7 +104,7 @@ class Worker:
         self._stopping = True
 
     def healthy(self) -> tuple[bool, str]:
-        """Return whether the worker stored a batch or proved that nothing is left within the bound, and a sentence."""
+        """Return whether the worker recently stored a batch or proved that nothing is left, and a sentence about it."""
         return self._liveness.healthy()
 
     def run(self, *, until_end: bool = False) -> IngestTally:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 LATE_SHARE = 0.01
-"""Share of late votes from which on they are told."""
+"""Share of late votes above which a sentence mentions them."""
 
 
 def late_notes(late: int, counted: int) -> list[str]:

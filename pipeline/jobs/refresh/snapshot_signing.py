@@ -20,7 +20,7 @@ def sign_and_publish(
 ) -> PublishedSnapshot:
     """Sign a candidate and append it to the snapshot log, at `now` in microseconds.
 
-    Returns the snapshot, or the newest one if that was published after the candidate was made.
+    Returns the snapshot, or the newest snapshot if it was published after the candidate was made.
 
     Raises:
         Usage: no candidate has this id.

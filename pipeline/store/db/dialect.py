@@ -22,7 +22,7 @@ from pipeline.store.db.connection_handover import guard, raw_cursor
 from pipeline.vocabulary.arrays import Int64
 
 CHUNK = 5_000
-"""Values of one statement: SQLite takes at most 32,766 parameters."""
+"""Largest number of values in one statement: SQLite takes at most 32,766 parameters."""
 
 # A worker that is frozen inside a transaction must not block the partition's next owner for longer than the consumer
 # group waits: 3 s idle, 1 s for a lock. Thousands of ids are probed at once: at the default price of a random page the

@@ -113,7 +113,7 @@ def build_leaves(rows: list[RetractionRow]) -> pa.Table:
 
 
 def retracted_cells(connection: Connection, first: int, end: int) -> list[Cell]:
-    """Return the cells of the votes that the retractions in [first, end) of the log take back."""
+    """Return the cells (model_a, model_b, outcome, fate) of the votes retracted in [first, end) of the log."""
     r, v = schema.retraction.c, schema.vote.c
     query = (
         sa.select(v.model_a, v.model_b, v.outcome, v.fate)

@@ -26,7 +26,7 @@ OffsetRange = tuple[int, int, int]
 """(the store's number of a partition, first offset, end)"""
 
 BATCH_ROWS = 32_768
-"""Offsets of a batch: it has this many votes at most."""
+"""Offsets of a batch, and so its largest number of votes."""
 # Batches read ahead: one more than is needed, so that neither side waits at every pause of the other.
 _AHEAD = 2
 

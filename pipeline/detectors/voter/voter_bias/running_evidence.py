@@ -19,7 +19,7 @@ from pipeline.vocabulary.arrays import Bool, Int8, Int64
 LEVEL_UNITS = np.array([level / E_UNIT for level in LEVELS])
 NO_NEXT_LEVEL = 2**30
 NEXT_LEVEL_BOUNDS = np.array([*(int(np.floor(np.log(level) / LOG_UNIT)) for level in LEVELS), NO_NEXT_LEVEL])
-"""By emitted level, the bound at which the next level may be reached; unreachable after the last level."""
+"""Emitted level → the bound at which the next level may be reached; unreachable after the last level."""
 
 
 @dataclass(frozen=True)

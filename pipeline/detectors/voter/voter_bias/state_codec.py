@@ -24,7 +24,7 @@ from pipeline.vocabulary.arrays import Bool, Int8, Int64
 from pipeline.vocabulary.packing import read_records
 
 MAX_PENDING = 32
-"""Entries. Folding them again costs less than storing the components of as many votes."""
+"""Most entries of a history. Folding them again costs less than storing the components of as many votes."""
 
 _MAX_VOTES = np.iinfo(np.uint16).max
 # Sums of an entry are limited to ±2,047 nats: e^−2047 is 0, and at e^2047 every level was emitted.
