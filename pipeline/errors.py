@@ -184,9 +184,11 @@ class Refuted(VerificationFailed):
     Attributes:
         reason: one word for the kind of fault, for programs.
         where: the file, leaf or field that is wrong.
+        detail: what was expected, and what was found.
     """
 
     def __init__(self, reason: str, where: str, detail: str) -> None:
         super().__init__(f"{where}: {detail} [{reason}]")
         self.reason = reason
         self.where = where
+        self.detail = detail

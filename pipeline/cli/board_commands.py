@@ -34,6 +34,8 @@ def refresh(store: StoreOption = None, as_json: JsonOption = False) -> None:
         err.print(f"  not rated: {model['model']}: {model['reason']}")
     for note in coverage_notes(result["coverage"], result["votes_raw"]):
         err.print(f"  {note}")
+    if result["unregistered"]:
+        err.print(f"  {terminal_tables.unregistered_models(result['unregistered'], result['votes_unregistered'])}")
     for warning in result["warnings"]:
         err.print(f"  {terminal_tables.quality_warning(warning)}")
 

@@ -14,7 +14,7 @@ from pipeline.errors import IntegrityError
 from pipeline.events.pseudonym import format_pseudonym
 from pipeline.open_store import existing_store, open_store
 from pipeline.settings import PREFIX, SHAPING, Settings, shown
-from pipeline.store.boards import verdicts
+from pipeline.store.boards import snapshots, verdicts
 from pipeline.store.db.migrate import NEWEST
 from pipeline.store.read import store_figures
 from pipeline.store.votes import registry_events, stale_windows, unchecked_votes
@@ -98,6 +98,8 @@ def doctor(store: StoreOption = None, as_json: JsonOption = False) -> None:
         late, counted = fates.get("late", 0), sum(fates.get(name, 0) for name in ("accepted", "late"))
         for note in (*late_notes(late, counted), *unchecked_notes(report["store"].get("unchecked_votes", 0))):
             out.print(note)
+        if unregistered := report["store"].pop("unregistered", []):
+            out.print(terminal_tables.unregistered_models(unregistered, report["store"]["votes_unregistered"]))
         out.print(f"settings digest {report['settings_digest'][:16]}; store: {report['store']}")
     if not healthy:
         raise typer.Exit(1)
@@ -115,6 +117,7 @@ def _setting(options: Settings, name: str, source: str) -> dict[str, Any]:
 def _store(url: str) -> dict[str, Any]:
     try:
         with existing_store(url) as opened, opened.read() as connection:
+            newest = snapshots.latest(connection)
             return {
                 "url": opened.url,
                 "fates": store_figures.count_fates(connection),
@@ -122,6 +125,8 @@ def _store(url: str) -> dict[str, Any]:
                 "windows_stale_since": stale_windows.stale_since(connection),
                 "quality_warnings": verdicts.list_warnings(connection),
                 "unchecked_votes": unchecked_votes.count_unchecked(connection),
+                "unregistered": newest.body.get("unregistered", []) if newest else [],
+                "votes_unregistered": newest.body.get("votes_unregistered", 0) if newest else 0,
             }
     except (IntegrityError, DBAPIError) as error:
         return {"error": str(error)}

@@ -10,6 +10,8 @@ from pipeline.alert_text import format_e_value, summarize
 from pipeline.cli.terminal import styled
 
 _WIDTH = 24
+# Unregistered models that are named.
+_UNREGISTERED_SHOWN = 10
 _NARROW = 14
 # Terminal width from which an alert's subject has a column of its own; below it, the subject precedes the summary.
 _SUBJECT = 115
@@ -121,3 +123,9 @@ def alert_table(listed: Sequence[Mapping[str, Any]], width: int = 120) -> Table:
         ("what", 0, summarize if width >= _SUBJECT else _subject_and_summary),
     ]
     return _table(f"{len(listed)} alerts", columns, listed, width)
+
+
+def unregistered_models(names: Sequence[str], votes: int) -> str:
+    """Say how many votes wait until the registry knows their models."""
+    shown = ", ".join(names[:_UNREGISTERED_SHOWN]) + (", …" if len(names) > _UNREGISTERED_SHOWN else "")
+    return f"{votes:,} votes are on {len(names):,} models that the registry does not know, and wait: {shown}"

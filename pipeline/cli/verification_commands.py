@@ -11,10 +11,8 @@ import typer
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, emit_or_print, err, out, store_url
 from pipeline.errors import Usage
 from pipeline.ledger import bundle as bundles
-from pipeline.ledger import canonical_json
-from pipeline.ledger.bundle_archive import open_bundle
+from pipeline.ledger import canonical_json, verifier_input
 from pipeline.ledger.bundle_verification import verify_bundle
-from pipeline.ledger.signed_note import VerifierKey
 from pipeline.ledger.verifier_command import verdict_document
 
 KeyOption = Annotated[
@@ -58,17 +56,10 @@ def _verify_store(url: str, as_json: bool) -> None:
 
 
 def _verify_bundle(path: Path, key: list[str], checkpoint: Path | None, as_json: bool) -> None:
-    keys = [VerifierKey.parse(text, "--key") for text in key]
-    earlier = None if checkpoint is None else _read(checkpoint)
-    found = verify_bundle(open_bundle(path), keys, earlier)
+    keys = verifier_input.read_keys(key)
+    earlier = None if checkpoint is None else verifier_input.read_kept(checkpoint)
+    found = verify_bundle(verifier_input.open_path(path), keys, earlier)
     emit_or_print(as_json, verdict_document(found), str(found))
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise Usage(f"--checkpoint: {path}: {error.strerror}") from None
 
 
 @app.command()

@@ -2,6 +2,8 @@
 
 Modules:
     record_reader     every record of a battle file as one vote event in bytes
+    json_pieces       the elements of a JSON array and the lines of a file, in pieces
+    bounded_parquet   rows of a Parquet file, in memory that its size bounds
     field_mapping     one function for each format: a record → the fields of a vote event
     time_parsing      the times of public files → RFC 3339
     battle_records    a battle file as columns, record by record

@@ -13,12 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
 
 from pipeline.errors import BadCounts
 from pipeline.events import decode_votes
 from pipeline.events.vote import SCHEMA, encode_event
-from pipeline.formats import ColumnMapping
+from pipeline.formats import ColumnMapping, bounded_parquet
 from pipeline.formats.battle_records import PLACEHOLDER_TIME, read_by_record
 from pipeline.formats.field_mapping import SYNONYMS, WINNERS
 from pipeline.ratings import STYLE_FEATURES, encode_battles, encode_groups
@@ -26,6 +25,8 @@ from pipeline.ratings.battle_columns import GROUPS, BattleColumns
 from pipeline.vocabulary.arrays import Int32, Int64
 from pipeline.vocabulary.outcomes import OUTCOMES
 
+# Bytes of a text from which on a table is read in pieces: no name is as long.
+_LONG = 1_000
 _BATTLE = ("model_a", "model_b", "winner")
 # Headers of formats that are read record by record.
 _BY_RECORD = {"schema", "evaluation_session_id"}
@@ -69,10 +70,12 @@ def read_by_column(path: Path, mapping: ColumnMapping) -> BattleColumns | None:
 
 
 def _parquet(path: Path, mapping: ColumnMapping) -> pa.Table | None:
-    wanted = _headers(pq.ParquetFile(path).schema_arrow.names, mapping)
+    wanted = _headers(bounded_parquet.read_headers(path), mapping)
     if wanted is None:
         return None
-    return pq.read_table(path, columns=list(wanted.values())).select(list(wanted.values())).rename_columns(list(wanted))
+    file, _ = bounded_parquet.open_bounded(path, list(wanted.values()))
+    table = file.read(list(wanted.values())).select(list(wanted.values()))
+    return None if bounded_parquet.has_long_texts(table, _LONG) else table.rename_columns(list(wanted))
 
 
 def _csv(path: Path, mapping: ColumnMapping) -> pa.Table | None:

@@ -123,6 +123,15 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 }
 """Names of our fields in public tables, most common first. A header is used for one field only."""
 
+_OTHERS = {"schema", "style_a", "style_b", "evaluation_session_id", "conv_metadata"}
+
+
+def used_columns(headers: list[str], chosen: Mapping[str, str]) -> list[str]:
+    """Return the columns of a table that a mapper reads; others, such as conversations, are not read."""
+    flat = {f"{feature}_{side}" for feature in Style.__struct_fields__ for side in ("a", "b")}
+    known = {name for names in SYNONYMS.values() for name in names} | set(chosen.values()) | flat | _OTHERS
+    return [name for name in headers if name in known]
+
 
 def table_mapper(headers: list[str], chosen: Mapping[str, str]) -> Callable[[Record], Fields]:
     """Return a function that maps rows of a table with these headers to our fields.

@@ -1,6 +1,6 @@
 """Reads the records of a battle file as vote events in bytes.
 
-JSON Lines, CSV and Parquet are streamed. A JSON array is read into memory.
+Every format is read in pieces, in memory that does not grow with the file.
 
 An empty line is no record. Text at the end of a file that may be half written is not read as a record yet: a last line
 without its newline, unless it is a complete JSON object, and a CSV row whose quotes are open. The caller is informed.
@@ -17,21 +17,19 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.errors import UnknownFormat
-from pipeline.events.strict_checks import find_fault, parse_strictly
-from pipeline.events.unread_text import split_array
+from pipeline.events.strict_checks import MAX_BYTES, find_fault, parse_strictly
 from pipeline.events.vote import SCHEMA, derive_vote_id, encode_event
-from pipeline.formats import field_mapping
+from pipeline.formats import bounded_parquet, field_mapping, json_pieces
 
 Waits = Callable[[str], None]
 
-_BATCH_ROWS = 5_000
 _NO_NEWLINE = "a last line of {} bytes without a newline"
 # A line that follows the last one of a CSV file; no file has it.
 _END = "\x1f(end of file)\x1f"
+# Characters of a text in an event that is too large; the decoder refuses more than 200.
+_MAX_TEXT = 300
 # Cells may contain whole prompts; the limit of the csv module is 128 KiB.
 csv.field_size_limit(64 * 1024 * 1024)
 
@@ -85,36 +83,39 @@ def is_registry_event(raw: bytes) -> bool:
 
 
 def _identified(records: Iterable[bytes | dict[str, Any]]) -> Iterator[bytes]:
-    """Yield the records as bytes, with a derived id for each vote without one. Bytes are passed on unchanged."""
+    """Yield the records as bytes, with a derived id for each vote without one. Bytes are passed on unchanged.
+
+    What is larger than an event may be is cut, so that a batch of such records does not fill the memory; it stays
+    something that the decoder rejects.
+    """
     seen: Counter[str] = Counter()
     for record in records:
         if isinstance(record, bytes):
-            yield record
+            yield record[: MAX_BYTES + 1]
             continue
         event = {k: v for k, v in record.items() if v is not None}
         if "vote_id" not in event:
             first = derive_vote_id(event, 0)
             event["vote_id"] = derive_vote_id(event, seen[first]) if first in seen else first
             seen[first] += 1
-        yield encode_event(event)
+        raw = encode_event(event)
+        yield raw if len(raw) <= MAX_BYTES else encode_event(_cut(event))
+
+
+def _cut(event: dict[str, Any]) -> dict[str, Any]:
+    """Cut the texts of an event that is too large; one of them is longer than the decoder accepts, and stays so."""
+    cut = {name: value[:_MAX_TEXT] if isinstance(value, str) else value for name, value in event.items()}
+    return {name: value for name, value in cut.items() if isinstance(value, str | int)}
 
 
 def _json_array(path: Path, mapping: ColumnMapping, _waits: Waits) -> Iterator[bytes | dict[str, Any]]:
-    whole = path.read_bytes()
-    try:
-        rows = [bytes(raw) for raw in msgspec.json.decode(whole, type=list[msgspec.Raw])]
-    except (ValueError, RecursionError) as error:
-        try:
-            rows = list(split_array(whole))
-        except (ValueError, RecursionError):
-            raise UnknownFormat(f"{path.name}: expected a JSON array of battles: {error}") from None
-    for raw in rows:
+    for raw in json_pieces.read_elements(path):
         yield _map_json(raw, mapping)
 
 
 def _json_lines(path: Path, mapping: ColumnMapping, waits: Waits) -> Iterator[bytes | dict[str, Any]]:
     with path.open("rb") as lines:
-        for line in lines:
+        for line in json_pieces.read_lines(lines):
             if not line.strip():
                 continue
             if not line.endswith(b"\n") and not _is_object(line):
@@ -210,20 +211,14 @@ def _printable(cell: str | None) -> str | None:
 
 
 def _parquet(path: Path, mapping: ColumnMapping, _waits: Waits) -> Iterator[dict[str, Any]]:
-    try:
-        file = pq.ParquetFile(path)
-    except pa.ArrowInvalid as error:
-        raise UnknownFormat(f"{path.name}: expected Parquet: {error}") from None
-    headers = file.schema_arrow.names
+    headers = bounded_parquet.read_headers(path)
     if "evaluation_session_id" in headers and not mapping.columns:
         read: Callable[[Mapping[str, Any]], dict[str, Any]] = field_mapping.map_preference_140k
     else:
         read = _table(path, headers, mapping)
-    named = set(mapping.columns.values())
-    wanted = [n for n in headers if n in named or not n.startswith(("conversation", "full_conversation"))]
-    for batch in file.iter_batches(_BATCH_ROWS, columns=wanted):
-        for row in batch.to_pylist():
-            yield _finish(read(row), mapping)
+    wanted = field_mapping.used_columns(headers, mapping.columns)
+    for row in bounded_parquet.read_rows(path, wanted):
+        yield _finish(read(row), mapping)
 
 
 def _table(path: Path, headers: list[str], mapping: ColumnMapping) -> Callable[[Mapping[str, Any]], dict[str, Any]]:

@@ -9,11 +9,16 @@ Modules:
     leaf                 the public leaf of a vote and of a retraction, as Arrow rows; leaf_encoding: bytes and hashes
     segment              the leaves of one seal as Parquet
     manifest             what a snapshot claims: the leaf of the snapshot log
+    manifest_claims      checks of a manifest that need nothing else
+    snapshot_body        checks that the body of a snapshot states what its manifest states
     vote_log             the vote log read leaf by leaf: its root, and which leaves count in each view
     published_views      checks that published boards follow from the votes
     bundle               the files of a snapshot for readers; bundle_archive: the same as one zip
+    bundle_heads         checks the signed heads of a bundle, and that the log continues a kept one
     bundle_verification  checks a bundle and names the first fault
+    size_limits          limits on what a bundle may contain
     receipt              one vote's place in the log
+    verifier_input       keys and paths that the caller of a verifier names
     verifier_command     `leaderboard-verify`, the wheel of deploy/verifier
     witness_request      the body of a request to a witness
     witness              cosigns checkpoints that continue the known head

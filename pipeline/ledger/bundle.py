@@ -4,9 +4,10 @@
     previous.json           the previous manifest (not for the first snapshot)
     checkpoint              the signed head of the snapshot log
     previous-checkpoint     the signed head before `checkpoint` (not for the first snapshot)
-    proof.json              inclusion of both manifests, consistency of both heads
+    proof.json              inclusion of both manifests, consistency of both heads, the leaf hashes of the snapshot log
     votes/….parquet         the vote log, one file for each seal
     excluded.parquet        which leaves the defended view does not count
+    snapshot.json           the body of the snapshot, which the API shows
     key.txt                 the key that signed; proves nothing by itself
     README.txt              how to check the bundle
 
@@ -16,10 +17,11 @@ manifest; an unlisted file is a fault, and so is a link or a device.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from ..errors import Refuted
-from . import canonical_json
+from . import canonical_json, size_limits
 from .canonical_json import Digest
 from .manifest import Manifest, sha256_hex
 from .merkle import NodeReader
@@ -29,6 +31,8 @@ from .signed_note import VerifierKey
 MANIFEST, PREVIOUS, PROOF = "manifest.json", "previous.json", "proof.json"
 CHECKPOINT, PREVIOUS_CHECKPOINT = "checkpoint", "previous-checkpoint"
 KEY, README, EXCLUDED = "key.txt", "README.txt", "excluded.parquet"
+SNAPSHOT = "snapshot.json"
+"""The body of the snapshot; its SHA-256 is the id of the snapshot."""
 
 BundleFiles = Mapping[str, bytes]
 """Path → content; the parts of a path are separated by "/"."""
@@ -57,11 +61,14 @@ class BundleProof:
         inclusion: proof that the manifest is in the log of the checkpoint.
         previous_inclusion: proof that the previous manifest is in the log of the checkpoint.
         consistency: proof that the log of the checkpoint begins with the log of the previous checkpoint.
+        leaves: the leaf hashes of the whole snapshot log, from which the root at every earlier size follows: a reader
+            compares a checkpoint kept at any size. Bundles from before December 2026 have none.
     """
 
     inclusion: tuple[Digest, ...]
     previous_inclusion: tuple[Digest, ...]
     consistency: tuple[Digest, ...]
+    leaves: tuple[Digest, ...] | None = None
 
 
 def listed_files(key: VerifierKey, excluded: bytes) -> dict[str, bytes]:
@@ -87,6 +94,7 @@ def build_proof(sequence: int, size: int, previous_size: int, node: NodeReader) 
         inclusion_path(sequence - 1, size, node),
         inclusion_path(sequence - 2, size, node) if sequence > 1 else [],
         consistency_path(previous_size, size, node),
+        [node(0, leaf) for leaf in range(size)],
     )
     return BundleProof(*(tuple(Digest(sibling.hex()) for sibling in path) for path in paths))
 
@@ -110,6 +118,12 @@ def assemble(
     """
     older = {} if before is None else {PREVIOUS: before[0], PREVIOUS_CHECKPOINT: before[1]}
     return {MANIFEST: manifest, CHECKPOINT: checkpoint, PROOF: canonical_json.dump(proof), **older, **files}
+
+
+def file_size(files: BundleFiles, name: str) -> int:
+    """Return the bytes of a file, without reading it where the bundle is on a disk."""
+    size = getattr(files, "size", None)
+    return len(files[name]) if size is None else int(size(name))
 
 
 def expected_paths(manifest: Manifest) -> set[str]:
@@ -144,15 +158,25 @@ class BundleFolder(BundleFiles):
         Raises:
             Refuted: reason `not_a_file`; a link, a device or a pipe.
         """
-        for path in sorted(self._folder.rglob("*")):
+        for path in sorted(self._list()):
             name = path.relative_to(self._folder).as_posix()
             if path.is_symlink() or not (path.is_dir() or path.is_file()):
                 raise Refuted("not_a_file", name, "expected a file, got a link or a device")
             if path.is_file():
                 yield name
 
+    def _list(self) -> list[Path]:
+        found = list(islice(self._folder.rglob("*"), size_limits.MAX_FILES + 1))
+        if len(found) > size_limits.MAX_FILES:
+            raise Refuted("limit", str(self._folder), f"expected at most {size_limits.MAX_FILES:,} files")
+        return found
+
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+    def size(self, name: str) -> int:
+        """Return the bytes of a file without reading it."""
+        return (self._folder / name).stat().st_size
 
     def __getitem__(self, name: str) -> bytes:
         """Return the content of the file with this path, which `__iter__` must yield."""

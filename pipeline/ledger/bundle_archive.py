@@ -4,16 +4,25 @@ Laws: entries are stored without compression, sorted by path, with one fixed tim
 make other bytes of its entries, so no data can be hidden between entries.
 """
 
+import struct
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import Refuted
+from . import size_limits
 from .bundle import BundleFiles, BundleFolder
 
 # The earliest time of the format. The time of a snapshot is in its signed manifest.
 _TIME = (1980, 1, 1, 0, 0, 0)
+# The end of a zip without a comment: the number of entries and the bytes of their list are fields 4 and 5; in a zip of
+# more than 4 GiB, fields 7 and 8 of the record before.
+_END = struct.Struct("<4s4H2LH")
+_END_64 = struct.Struct("<4sQ2H2L4Q")
+_END_64_LOCATOR = 20
+# Bytes of an entry in the list of files: 46, its path, and 28 where it begins beyond 4 GiB.
+_MOST_ENTRY = 46 + 28 + 4 * size_limits.MAX_PATH
 
 
 def write(out: BinaryIO, files: BundleFiles) -> None:
@@ -48,19 +57,23 @@ class BundleArchive(BundleFiles):
     """A bundle in a zip, read file by file.
 
     Raises:
-        Refuted: reason `archive`; `write` would make another zip.
+        Refuted: reason `archive` (not a zip as `write` makes it) or `limit` (too many files, or too long a name).
     """
 
     def __init__(self, path: Path) -> None:
         try:
+            _require_small_directory(path)
             self._packed = zipfile.ZipFile(path)
         except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
             raise Refuted("archive", str(path), f"expected a zip: {error}") from None
         names = self._packed.namelist()
+        repeated = len(set(names)) < len(names)
         for name in names:
             info = self._packed.getinfo(name)
             parts = name.split("/")
-            if names.count(name) > 1 or ".." in parts or "" in parts or "\\" in name:
+            if len(name) > size_limits.MAX_PATH:
+                raise Refuted("limit", name[:80], f"expected a path of at most {size_limits.MAX_PATH} characters")
+            if repeated or ".." in parts or "" in parts or "\\" in name:
                 raise Refuted("archive", name, "expected each path once, and none outside the bundle")
             if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 or info.file_size != info.compress_size:
                 raise Refuted("archive", name, "expected an entry without compression and encryption")
@@ -79,6 +92,10 @@ class BundleArchive(BundleFiles):
             if given.read(1):
                 raise Refuted("archive", str(path), f"expected the end of the file at byte {given.tell() - 1}")
 
+    def size(self, name: str) -> int:
+        """Return the bytes of a file without reading it."""
+        return self._packed.getinfo(name).file_size
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
 
@@ -95,6 +112,23 @@ class BundleArchive(BundleFiles):
             return self._packed.read(name)
         except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, ValueError) as error:
             raise Refuted("archive", name, f"expected an undamaged entry: {error}") from None
+
+
+def _require_small_directory(path: Path) -> None:
+    """Refuse a list of files that `zipfile`, which reads it whole, would need much memory for."""
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - _END.size))
+        end = file.read()
+        if len(end) < _END.size or not end.startswith(b"PK\x05\x06"):
+            raise Refuted("archive", str(path), "expected a zip that ends without a comment")
+        entries, length = _END.unpack(end)[4:6]
+        if entries == 0xFFFF or length == 0xFFFFFFFF:
+            file.seek(max(0, size - _END.size - _END_64_LOCATOR - _END_64.size))
+            wide = file.read(_END_64.size)
+            entries, length = _END_64.unpack(wide)[7:9] if len(wide) == _END_64.size else (0, 0)
+    if entries > size_limits.MAX_FILES or length > size_limits.MAX_FILES * _MOST_ENTRY:
+        raise Refuted("limit", str(path), f"expected at most {size_limits.MAX_FILES:,} files, it declares {entries:,}")
 
 
 def open_bundle(path: Path) -> BundleFiles:

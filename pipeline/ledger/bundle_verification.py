@@ -1,7 +1,7 @@
 """Checks a bundle from its files and a key alone, offline.
 
 Laws: the first fault is named and ends the check; a file is hashed before it is parsed; the order follows what is
-signed: manifest, signature, inclusion, growth, files, leaves, counts, ratings.
+signed: signature, inclusion, manifest, growth, files, leaves, counts, ratings.
 
 Without a key from the caller the verdict is "consistent, signed by the key that the bundle names": whoever replaced the
 bundle could have replaced that key.
@@ -15,14 +15,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from ..errors import Refuted
-from . import bundle, canonical_json, leaf, leaf_encoding, published_views, segment, signed_note
-from .bundle import CHECKPOINT, EXCLUDED, KEY, MANIFEST, PREVIOUS, PREVIOUS_CHECKPOINT, PROOF, BundleFiles
+from ..ratings.rated_models import count_rated
+from . import bundle, leaf, leaf_encoding, published_views, segment, signed_note, size_limits, snapshot_body
+from .bundle import EXCLUDED, KEY, MANIFEST, BundleFiles, file_size
+from .bundle_heads import check_heads, read_file
 from .manifest import Manifest, SegmentFile, VoteCoverage, VoteLogHead, sha256_hex
-from .manifest import load as load_manifest
-from .merkle import WIDTH, leaf_hash
-from .merkle_proofs import check_consistency, check_inclusion
+from .merkle import WIDTH
 from .signed_note import Checkpoint, VerifierKey
 from .vote_log import VoteLog
 
@@ -64,45 +65,36 @@ def verify_bundle(
     Args:
         files: the bundle: a `BundleFolder`, a `BundleArchive`, or a mapping of paths to contents.
         keys: the operator's keys, from a trusted source; without any, the key in the bundle is used.
-        remembered: a checkpoint of the same log that the caller kept, of the same or an earlier size.
+        remembered: a checkpoint of the same log that the caller kept, of any size.
 
     Raises:
         Refuted: names the first fault; `reason` is one word.
     """
-    names = set(files)
-    raw = _read(files, names, MANIFEST)
-    manifest = load_manifest(raw)
-    trusted = tuple(keys) or (_own_key(_read(files, names, KEY)),)
-    named = _NamedKeys.of(manifest)
-    head, signers = _check_head(_read(files, names, CHECKPOINT), CHECKPOINT, trusted, named)
-    proof = canonical_json.load(bundle.BundleProof, _read(files, names, PROOF), PROOF)
-    if head.origin != manifest.origin:
-        raise Refuted("checkpoint", CHECKPOINT, f"expected the log {manifest.origin}, got {head.origin}")
-    check_inclusion(leaf_hash(raw), manifest.sequence - 1, head.size, _hashes(proof.inclusion), head.root, MANIFEST)
-    previous = _check_previous(files, names, manifest, head, proof, trusted)
-    _check_key_rotation(manifest, previous, signers)
-    _check_remembered(remembered, head, trusted, named)
-    _check_file_names(names, manifest)
-    _check_digests(files, manifest)
-    _check_votes(files, manifest, previous)
+    names = _list_files(files)
+    trusted = tuple(keys) or (_own_key(read_file(files, names, KEY, size_limits.MAX_SMALL)),)
+    head = check_heads(files, names, trusted, remembered)
+    _check_file_names(names, head.manifest)
+    _check_digests(files, head.manifest)
+    _check_votes(files, head.manifest, head.previous)
+    snapshot_body.check_body(files, head.manifest)
     return VerifiedBundle(
-        manifest,
-        sha256_hex(raw),
-        head,
-        next(key for key in signers if key in trusted),
+        head.manifest,
+        sha256_hex(head.raw),
+        head.checkpoint,
+        next(key for key in head.signers if key in trusted),
         bool(keys),
-        tuple(key.name for key in signers if key.kind == signed_note.COSIGNATURE),
+        tuple(key.name for key in head.signers if key.kind == signed_note.COSIGNATURE),
     )
 
 
-def _hashes(path: tuple[canonical_json.Digest, ...]) -> list[bytes]:
-    return [bytes.fromhex(digest) for digest in path]
-
-
-def _read(files: BundleFiles, names: set[str], name: str) -> bytes:
-    if name not in names:
-        raise Refuted("missing", name, "expected this file in the bundle")
-    return files[name]
+def _list_files(files: BundleFiles) -> set[str]:
+    names = set(files)
+    if len(names) > size_limits.MAX_FILES:
+        raise Refuted("limit", "bundle", f"expected at most {size_limits.MAX_FILES:,} files, got {len(names):,}")
+    for name in sorted(names):
+        if len(name) > size_limits.MAX_PATH:
+            raise Refuted("limit", name[:80], f"expected a path of at most {size_limits.MAX_PATH} characters")
+    return names
 
 
 def _own_key(data: bytes) -> VerifierKey:
@@ -112,89 +104,9 @@ def _own_key(data: bytes) -> VerifierKey:
         raise Refuted("key", KEY, "expected a key in ASCII") from None
     if not text.endswith("\n"):
         raise Refuted("key", KEY, "expected a line that ends with a newline")
+    if text.endswith("\r\n"):
+        raise Refuted("key", KEY, "expected a line that ends in LF, got CRLF: a transfer changed the line ending")
     return VerifierKey.parse(text[:-1], KEY)
-
-
-@dataclass(frozen=True, slots=True)
-class _NamedKeys:
-    """The keys of the log and of witnesses that a manifest names. A signature by one of these keys must be valid."""
-
-    log: tuple[VerifierKey, ...]
-    witnesses: tuple[VerifierKey, ...]
-
-    @classmethod
-    def of(cls, manifest: Manifest, where: str = MANIFEST) -> _NamedKeys:
-        log = tuple(VerifierKey.parse(text, f"{where}.keys") for text in manifest.keys)
-        if not log or any(key.kind != signed_note.ED25519 or key.name != manifest.origin for key in log):
-            raise Refuted("key", f"{where}.keys", f"expected Ed25519 keys of {manifest.origin}")
-        return cls(log, tuple(VerifierKey.parse(text, f"{where}.witnesses") for text in manifest.witnesses))
-
-
-def _check_head(
-    data: bytes, where: str, trusted: Sequence[VerifierKey], named: _NamedKeys
-) -> tuple[Checkpoint, tuple[VerifierKey, ...]]:
-    """Check that all signatures by known keys are valid, and that one is by a trusted key of the log."""
-    note = signed_note.parse(data, where)
-    signers = signed_note.verify(note, dict.fromkeys([*trusted, *named.log, *named.witnesses]), where)
-    head = signed_note.parse_checkpoint(note, where)
-    if not any(key in trusted and key.kind == signed_note.ED25519 and key.name == head.origin for key in signers):
-        raise Refuted("unsigned", where, f"expected the signature of {head.origin} by a trusted key")
-    return head, signers
-
-
-def _check_key_rotation(manifest: Manifest, previous: Manifest | None, signers: tuple[VerifierKey, ...]) -> None:
-    """Check that at most one key was added, and that both the new key and the key before it signed."""
-    keys = previous.keys if previous is not None else manifest.keys[:1]
-    if manifest.keys[: len(keys)] != keys or len(manifest.keys) > len(keys) + 1:
-        raise Refuted("key", f"{MANIFEST}.keys", "expected the keys of the previous manifest and at most one more")
-    signed = {str(key) for key in signers}
-    for text in manifest.keys[len(keys) - 1 :]:
-        if text not in signed:
-            raise Refuted("unsigned", CHECKPOINT, f"expected the signature of {text.rsplit('+', 1)[0]}")
-
-
-def _check_previous(
-    files: BundleFiles,
-    names: set[str],
-    manifest: Manifest,
-    head: Checkpoint,
-    proof: bundle.BundleProof,
-    trusted: Sequence[VerifierKey],
-) -> Manifest | None:
-    """Check that the previous manifest is the leaf before this one, and that its log is the beginning of this log."""
-    if manifest.sequence == 1:
-        if proof.previous_inclusion or proof.consistency:
-            raise Refuted("consistency", PROOF, "expected no proofs about a snapshot before the first")
-        return None
-    raw = _read(files, names, PREVIOUS)
-    previous = load_manifest(raw, PREVIOUS)
-    before = manifest.sequence - 1
-    if (sha256_hex(raw), previous.sequence, previous.board) != (manifest.previous, before, manifest.board):
-        raise Refuted("previous", PREVIOUS, f"expected manifest {before} with SHA-256 {manifest.previous}")
-    check_inclusion(leaf_hash(raw), before - 1, head.size, _hashes(proof.previous_inclusion), head.root, PREVIOUS)
-    named = _NamedKeys.of(previous, PREVIOUS)
-    # The previous manifest is in a log that a trusted key signed, so the keys that it names are trusted for its head.
-    older, _ = _check_head(_read(files, names, PREVIOUS_CHECKPOINT), PREVIOUS_CHECKPOINT, [*trusted, *named.log], named)
-    if older.origin != head.origin:
-        raise Refuted("checkpoint", PREVIOUS_CHECKPOINT, f"expected the log {head.origin}, got {older.origin}")
-    check_consistency(older.size, older.root, head.size, head.root, _hashes(proof.consistency), PREVIOUS_CHECKPOINT)
-    if older.size < previous.sequence:
-        raise Refuted(
-            "previous", PREVIOUS_CHECKPOINT, f"expected at least {previous.sequence} leaves, got {older.size}"
-        )
-    return previous
-
-
-def _check_remembered(data: bytes | None, head: Checkpoint, trusted: Sequence[VerifierKey], named: _NamedKeys) -> None:
-    """Compare with a head that the caller kept; without a proof, only a fork at equal sizes and a rollback show."""
-    if data is None:
-        return
-    where = "remembered checkpoint"
-    kept, _ = _check_head(data, where, [*trusted, *named.log], named)
-    if kept.origin != head.origin:
-        raise Refuted("checkpoint", where, f"expected the log {head.origin}, got {kept.origin}")
-    if kept.size >= head.size:
-        check_consistency(kept.size, kept.root, head.size, head.root, [], where)
 
 
 def _check_file_names(names: set[str], manifest: Manifest) -> None:
@@ -210,15 +122,23 @@ def _check_file_names(names: set[str], manifest: Manifest) -> None:
 
 def _check_digests(files: BundleFiles, manifest: Manifest) -> None:
     for name, expected in sorted(manifest.files.items()):
-        found = sha256_hex(files[name])
-        if found != expected:
-            raise Refuted("digest", name, f"expected SHA-256 {expected}, got {found}")
+        data = files[name]
+        if sha256_hex(data) != expected:
+            raise _wrong_digest(name, data, expected)
+
+
+def _wrong_digest(name: str, data: bytes, expected: str) -> Refuted:
+    """Build the error of a file that is not the signed one; it is not parsed, so no leaf of it is named."""
+    found = sha256_hex(data)
+    if b"\r\n" in data and sha256_hex(data.replace(b"\r\n", b"\n")) == expected:
+        return Refuted("digest", name, f"expected SHA-256 {expected}, got {found}: a transfer changed LF to CRLF")
+    return Refuted("digest", name, f"expected SHA-256 {expected}, got {found}: it is not the file that was signed")
 
 
 def _check_votes(files: BundleFiles, manifest: Manifest, previous: Manifest | None) -> None:
     log = _check_log(files, manifest, previous)
     published_views.check_configuration(manifest.configuration, f"{MANIFEST}.configuration")
-    excluded = segment.read_excluded(files[EXCLUDED], EXCLUDED)
+    excluded = segment.read_excluded(files[EXCLUDED], EXCLUDED, log.frontier.size)
     coverage = manifest.coverage
     raw, defended, votes_by_exclusion = log.counted(
         excluded, len(manifest.exclusions), late_counts=coverage is not None
@@ -228,10 +148,12 @@ def _check_votes(files: BundleFiles, manifest: Manifest, previous: Manifest | No
         if exclusion.votes != votes:
             where = f"{MANIFEST}.exclusions[{place}]"
             raise Refuted("exclusion", where, f"expected {exclusion.votes} excluded votes, {EXCLUDED} has {votes}")
-    views = manifest.views
+    unregistered = manifest.unregistered or ()
+    views, paths = manifest.views, [one.path for one in manifest.segments]
     for name, published, counted in (("raw", views.raw, raw), ("defended", views.defended, defended)):
         counts = log.counts(counted, [model.model for model in published.unrated])
-        published_views.check_view(published, counts, manifest.configuration, f"view {name}")
+        size_limits.require_ratable(count_rated(counts), sum(map(partial(file_size, files), paths)), f"view {name}")
+        published_views.check_view(published, counts, manifest.configuration, f"view {name}", unregistered)
 
 
 def _check_coverage(coverage: VoteCoverage | None, previous: Manifest | None, late: int, votes: int) -> None:
@@ -267,18 +189,15 @@ def _check_log(files: BundleFiles, manifest: Manifest, previous: Manifest | None
 
 
 def _append_segment(log: VoteLog, file: SegmentFile, data: bytes, older: VoteLogHead | None) -> None:
-    found = sha256_hex(data)
-    if found != file.sha256:
-        row = segment.first_wrong_row(data, file.path)
-        place = "" if row is None else f"; the first row that differs from its hash is leaf {file.first + row}"
-        raise Refuted("digest", file.path, f"expected SHA-256 {file.sha256}, got {found}{place}")
+    if sha256_hex(data) != file.sha256:
+        raise _wrong_digest(file.path, data, file.sha256)
     rows, stored_hashes = segment.read(data, file.path)
     if len(rows) != file.size:
         raise Refuted("size", file.path, f"expected {file.size} leaves, got {len(rows)}")
     leaf.check(rows, file.first)
     hashes = leaf_encoding.hashes(rows)
     if hashes != stored_hashes:
-        row = segment.first_wrong_row(data, file.path) or 0
+        row = segment.first_wrong_row(stored_hashes, hashes)
         raise Refuted("leaf", f"leaf {file.first + row}", "expected the hash of its row")
     cut = older.size - file.first if older is not None else -1
     if 0 < cut <= file.size and older is not None:

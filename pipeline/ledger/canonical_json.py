@@ -28,6 +28,8 @@ T = TypeVar("T")
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 # Other JSON readers round larger integers.
 _MAX_INTEGER = 2**53 - 1
+# Most values of a file: parsed, each takes some 100 bytes. A manifest of 10,000 models has 200,000.
+_MAX_VALUES = 1_000_000
 
 
 def dump(record: Any) -> bytes:
@@ -61,14 +63,21 @@ def load(kind: type[T], data: bytes, where: str) -> T:
         where: name of the file, for messages.
 
     Raises:
-        Refuted: reason `canonical` (not the canonical form) or `fields` (not the declared fields), with the place.
+        Refuted: reason `limit`, `canonical` (not the canonical form) or `fields` (not the declared fields), with the
+            place.
     """
+    values = 1 + sum(data.count(sign) for sign in (b",", b"[", b"{"))
+    if values > _MAX_VALUES:
+        raise Refuted("limit", where, f"expected at most {_MAX_VALUES:,} values, got some {values:,}")
     try:
         value = json.loads(data)
         canonical = rfc8785.dumps(value)
     except (ValueError, RecursionError) as error:
         raise Refuted("canonical", where, f"expected JSON in the form of RFC 8785: {error}") from None
     if canonical != data:
+        if data.replace(b"\r\n", b"\n").strip(b"\n") == canonical:
+            ends = "CRLF" if b"\r\n" in data else "LF"
+            raise Refuted("canonical", where, f"expected no line ending at the end of the file, got {ends}")
         place = next((at for at, (a, b) in enumerate(zip(canonical, data, strict=False)) if a != b), len(canonical))
         raise Refuted("canonical", where, f"expected JSON in the form of RFC 8785, it differs at byte {place}")
     result: T = _read(kind, value, where)

@@ -13,6 +13,7 @@ Rows are Arrow columns; `leaf_encoding` makes their bytes and hashes.
 """
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ from ..vocabulary.arrays import Int32, Int64
 from ..vocabulary.fates import FATES
 from ..vocabulary.outcomes import OUTCOMES
 from ..vocabulary.time import HOUR
+from . import canonical_json
+from .canonical_json import Digest
 from .merkle import WIDTH
 
 TERMS = ("at", "fate", "model_a", "model_b", "outcome")
@@ -47,11 +50,48 @@ SCHEMA = pa.schema(
 """One row for each leaf. A retraction has `reason` and `retracts`, and nulls in the columns of a vote."""
 
 MAX_TEXT = 200
+VOTE, RETRACTION = "vote", "retraction"
+"""Types of a leaf."""
 _OF_A_VOTE = ("commitment", "fate", "model_a", "model_b", "outcome")
 _OF_A_RETRACTION = ("reason", "retracts")
 _HOUR = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:00:00Z", re.ASCII)
 # Largest range of values that are counted instead of sorted.
 _DENSE_RANGE = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class VoteLeaf:
+    """The leaf of a vote, with exactly these fields."""
+
+    at: str
+    commitment: Digest
+    fate: str
+    model_a: str
+    model_b: str
+    outcome: str
+    type: str
+    vote: str
+
+
+def parse_vote(entry: bytes, index: int) -> VoteLeaf:
+    """Parse the leaf of a vote.
+
+    Raises:
+        Refuted: reason `leaf`; the leaf of a retraction, or no leaf.
+    """
+    where = f"leaf {index}"
+    try:
+        found = canonical_json.load(VoteLeaf, entry, where)
+    except Refuted as fault:
+        is_retraction = b'"type":"retraction"' in entry
+        what = "the leaf of a vote, got the retraction of one" if is_retraction else f"the leaf of a vote: {fault}"
+        raise Refuted("leaf", where, f"expected {what}") from None
+    if found.type != VOTE:
+        raise Refuted("leaf", where, f"expected a leaf of type {VOTE}, got {found.type[:80]!r}")
+    fields = {name: [getattr(found, name)] for name in (*TERMS, VOTE)}
+    row = {**fields, "commitment": [bytes.fromhex(found.commitment)], "reason": [None], "retracts": [None]}
+    check(pa.table({f.name: pa.array(row[f.name], f.type) for f in SCHEMA}, schema=SCHEMA), index)
+    return found
 
 
 def vote_rows(
@@ -145,6 +185,9 @@ def check(rows: pa.Table, first: int) -> None:
     length = pc.utf8_length(rows["vote"])
     _require(
         pc.and_(pc.greater(length, 0), pc.less_equal(length, MAX_TEXT)), first, f"an id of 1 to {MAX_TEXT} characters"
+    )
+    _require(
+        pc.less_equal(pc.utf8_length(rows["reason"]), MAX_TEXT), first, f"a reason of at most {MAX_TEXT} characters"
     )
     same = pc.equal(rows["model_a"].cast(pa.string()), rows["model_b"].cast(pa.string()))
     _require(pc.invert(same), first, "a model against another model")

@@ -180,6 +180,7 @@ class Manifest:
         witnesses: the keys of witnesses that may sign checkpoints.
         files: SHA-256 of every other file of a bundle, by path.
         coverage: the late rule; None in manifests of earlier versions, which have no such record.
+        unregistered: models that the registry does not know, sorted: no view counts a vote on them until it does.
     """
 
     schema: int
@@ -200,6 +201,7 @@ class Manifest:
     witnesses: tuple[str, ...]
     files: Mapping[str, Digest]
     coverage: VoteCoverage | None = None
+    unregistered: tuple[str, ...] | None = None
 
     @property
     def origin(self) -> str:

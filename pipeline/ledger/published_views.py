@@ -6,7 +6,7 @@ it is right for some ratings within that tolerance.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import isfinite
 
 import numpy as np
@@ -15,7 +15,7 @@ import rfc8785
 from ..errors import RatingError, Refuted
 from ..ratings.leaderboard import Leaderboard, compute_leaderboard
 from ..ratings.pair_counts import PairCounts
-from ..ratings.rated_models import UnratedModel, select_rated_models
+from ..ratings.rated_models import PUBLISHED_SHARE, UnratedModel, explain_unregistered, select_rated_models
 from . import canonical_json
 from .canonical_json import Digest
 from .manifest import BoardRow, Configuration, JsonScalar, PublishedView, sha256_hex
@@ -72,19 +72,35 @@ def recompute_leaderboard(counts: PairCounts, settings: Configuration) -> Leader
     Raises:
         RatingError: the votes have no estimate.
     """
-    share = float(settings.values["least_share"] or 0)
+    share = min(float(settings.values["least_share"] or 0), PUBLISHED_SHARE)
     anchor = _anchor(settings)
     if anchor is not None and anchor[0] not in select_rated_models(counts, least_share=share)[0].models:
         anchor = None
     return compute_leaderboard(counts, anchor=anchor, least_share=share)
 
 
-def check_view(published: PublishedView, counts: PairCounts, settings: Configuration, where: str) -> None:
+def check_view(
+    published: PublishedView,
+    counts: PairCounts,
+    settings: Configuration,
+    where: str,
+    unregistered: Collection[str] = (),
+) -> None:
     """Check that a published view follows from the votes.
+
+    Args:
+        published: the view.
+        counts: the votes that it may count.
+        settings: as published.
+        where: the view, for messages.
+        unregistered: models whose votes wait until the registry knows the model.
 
     Raises:
         Refuted: reason `counts`, `gradient`, `unrated`, `rows`, `rating`, `rank` or `rated`, with the model.
     """
+    battles = dict(zip(counts.models, counts.battles_per_model().tolist(), strict=True))
+    waiting = {name: battles.get(name, 0) for name in unregistered}
+    counts = counts.without_models(waiting)
     found = counts_digest(counts)
     if published.votes != counts.total or published.counts_sha256 != found:
         raise Refuted(
@@ -101,7 +117,7 @@ def check_view(published: PublishedView, counts: PairCounts, settings: Configura
         raise Refuted(
             "gradient", where, f"expected a gradient of at most {limit:g} votes, got {published.gradient_norm:g}"
         )
-    unrated = tuple(sorted(again.unrated, key=lambda one: one.model))
+    unrated = tuple(sorted(explain_unregistered(again.unrated, waiting), key=lambda one: one.model))
     if tuple(UnratedModel(one.model, _current_wording(one.reason)) for one in published.unrated) != unrated:
         raise Refuted(
             "unrated", where, f"expected {len(unrated)} unrated models with their reasons, got {len(published.unrated)}"

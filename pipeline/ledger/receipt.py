@@ -1,16 +1,16 @@
 """Receipts: one vote's leaf, and the proof that the leaf is in the vote log.
 
-Laws: the proof is against a head that the operator signed; the entry is the canonical leaf, so the voter can read what
-was logged. `raw` and `defended` state in which views of the snapshot the vote counts. They are claims of the snapshot,
-which its bundle proves and the receipt alone does not.
+Laws: the proof is against a head that the operator signed; the entry is the canonical leaf of a vote, not that of its
+retraction, so the voter can read what was logged. `raw` and `defended` state in which views of the snapshot the vote
+counts. They are claims of the snapshot, which its bundle proves and the receipt alone does not.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import Refuted
-from . import canonical_json, signed_note
+from ..vocabulary.fates import ACCEPTED, FATES, LATE
+from . import canonical_json, leaf, signed_note, size_limits
 from .canonical_json import Digest
 from .merkle import leaf_hash
 from .merkle_proofs import check_inclusion
@@ -75,7 +75,7 @@ def check(receipt: VoteReceipt, keys: Sequence[VerifierKey]) -> Checkpoint:
     """
     known = [vote_log_key(key) for key in keys]
     parsed = signed_note.parse(receipt.checkpoint.encode(), "checkpoint")
-    signers = signed_note.verify(parsed, known, "checkpoint")
+    signers = signed_note.verify(parsed, known, "checkpoint", strict=False)
     head = signed_note.parse_checkpoint(parsed, "checkpoint")
     if not any(key.name == head.origin for key in signers):
         raise Refuted("unsigned", "checkpoint", f"expected the signature of {head.origin}")
@@ -84,15 +84,28 @@ def check(receipt: VoteReceipt, keys: Sequence[VerifierKey]) -> Checkpoint:
     entry = receipt.entry.encode()
     path = [bytes.fromhex(one) for one in receipt.path]
     check_inclusion(leaf_hash(entry), receipt.leaf, head.size, path, head.root, "receipt")
-    if json.loads(entry).get("vote") != receipt.vote:
-        raise Refuted("leaf", "receipt", f"expected the leaf of vote {receipt.vote}")
+    _check_claims(receipt, leaf.parse_vote(entry, receipt.leaf))
     return head
+
+
+def _check_claims(receipt: VoteReceipt, vote: leaf.VoteLeaf) -> None:
+    """Check that the receipt is of this leaf, and that its views do not contradict the fate."""
+    if vote.vote != receipt.vote:
+        raise Refuted("leaf", "receipt", f"expected the leaf of vote {receipt.vote}, got that of {vote.vote}")
+    countable = vote.fate in (FATES[ACCEPTED], FATES[LATE])
+    if (receipt.raw and not countable) or (receipt.defended and not receipt.raw):
+        raise Refuted("counts", "receipt", f"a vote with the fate {vote.fate} cannot count in these views")
+    if receipt.defended == bool(receipt.reason):
+        raise Refuted(
+            "counts", "receipt", "expected a reason exactly where the vote does not count in the defended view"
+        )
 
 
 def load(data: bytes) -> VoteReceipt:
     """Parse a receipt from its canonical bytes.
 
     Raises:
-        Refuted: reason `canonical` or `fields`.
+        Refuted: reason `limit`, `canonical` or `fields`.
     """
+    size_limits.require_size("receipt", len(data), size_limits.MAX_RECEIPT)
     return canonical_json.load(VoteReceipt, data, "receipt")

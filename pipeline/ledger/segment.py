@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..errors import Refuted
-from . import leaf, leaf_encoding
+from . import leaf, size_limits
 from .merkle import WIDTH
 
 _HASH = pa.field("leaf_hash", pa.binary(WIDTH), nullable=False)
@@ -24,6 +24,8 @@ _ROWS = pa.schema([*leaf.SCHEMA, _HASH])
 _COMPRESSION = {f.name: "none" if f.type == _HASH.type else "zstd" for f in _ROWS}
 GROUP = 131_072
 """Leaves of a row group."""
+MAX_LEAVES = 2**53
+"""Most leaves of a log."""
 _FILE = pa.schema(
     [pa.field(f.name, pa.string(), f.nullable) if f.name in leaf.TERMS else f for f in leaf.SCHEMA] + [_HASH]
 )
@@ -86,17 +88,9 @@ def read(data: bytes, where: str) -> tuple[pa.Table, bytes]:
     """Return the rows of a file (as `leaf.SCHEMA`) and its column of hashes, 32·n bytes.
 
     Raises:
-        Refuted: reason `segment`; not a Parquet file with these columns.
+        Refuted: reason `segment` (not a Parquet file with these columns) or `limit`, before anything is unpacked.
     """
-    try:
-        table = pq.read_table(pa.BufferReader(data), read_dictionary=list(leaf.TERMS), use_threads=False)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise Refuted("segment", where, f"expected a Parquet file: {error}") from None
-    plain = [(f.name, pa.string() if f.name in leaf.TERMS else f.type) for f in table.schema]
-    if plain != [(f.name, f.type) for f in _FILE]:
-        raise Refuted(
-            "segment", where, f"expected columns {', '.join(_FILE.names)}, got {', '.join(table.schema.names)}"
-        )
+    table = _read_bounded(data, where)
     for field in _FILE:
         if not field.nullable and table[field.name].null_count:
             raise Refuted("segment", where, f"expected {field.name} in every row")
@@ -107,15 +101,38 @@ def read(data: bytes, where: str) -> tuple[pa.Table, bytes]:
     return rows, raw[start : start + len(table) * WIDTH]
 
 
-def first_wrong_row(data: bytes, where: str) -> int | None:
-    """Return the first row that does not match its hash. None if all match or the file cannot be read."""
+def _read_bounded(data: bytes, where: str) -> pa.Table:
+    """Read a table; texts that a file repeats from a dictionary are not written out before their length is known."""
+    most = size_limits.most_leaves(data)
+    plain, chunks = size_limits.open_parquet(data, where, "segment", most)
+    if [(f.name, _value_type(f.type)) for f in plain.schema_arrow] != [(f.name, f.type) for f in _FILE]:
+        names = ", ".join(plain.schema_arrow.names)
+        raise Refuted("segment", where, f"expected columns {', '.join(_FILE.names)}, got {names}")
+    repeated = {chunk.column for chunk in chunks if chunk.has_dictionary}
+    coded = [f.name for f in _FILE if f.type == pa.string() and (f.name in leaf.TERMS or f.name in repeated)]
+    file, _ = size_limits.open_parquet(data, where, "segment", most, read_dictionary=coded)
     try:
-        rows, hashes = read(data, where)
-        found = leaf_encoding.hashes(rows)
-    except Exception:  # the file is already refused, whatever its content
-        return None
+        table = file.read(use_threads=False)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise Refuted("segment", where, f"expected a Parquet file: {error}") from None
+    for name in coded:
+        for chunk in table[name].chunks:
+            length = pc.max(pc.binary_length(chunk.dictionary)).as_py() or 0
+            if length > 4 * leaf.MAX_TEXT:
+                raise Refuted(
+                    "leaf", where, f"expected {name} of at most {leaf.MAX_TEXT} characters, got {length} bytes"
+                )
+    return table
+
+
+def _value_type(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def first_wrong_row(hashes: bytes, found: bytes) -> int:
+    """Return the first row whose stored hash is not that of its content."""
     return next(
-        (at // WIDTH for at in range(0, len(found), WIDTH) if found[at : at + WIDTH] != hashes[at : at + WIDTH]), None
+        (at // WIDTH for at in range(0, len(found), WIDTH) if found[at : at + WIDTH] != hashes[at : at + WIDTH]), 0
     )
 
 
@@ -126,22 +143,30 @@ def write_excluded(leaves: pa.Array, exclusion: pa.Array) -> bytes:
     return sink.getvalue()
 
 
-def read_excluded(data: bytes, where: str) -> pa.Table:
+def read_excluded(data: bytes, where: str, leaves: int = MAX_LEAVES) -> pa.Table:
     """Return the rows of a file of excluded votes.
 
+    Args:
+        data: the file.
+        where: its path.
+        leaves: of the log.
+
     Raises:
-        Refuted: reason `exclusion`; not a Parquet file with these columns, or leaves repeated or out of order.
+        Refuted: reason `exclusion`; not a Parquet file with these columns, or leaves repeated or out of order. Reason
+            `limit`: more rows than leaves.
     """
+    file, _ = size_limits.open_parquet(data, where, "exclusion", leaves)
+    if [(f.name, f.type) for f in file.schema_arrow] != [("leaf", pa.int64()), ("exclusion", pa.int32())]:
+        names = ", ".join(file.schema_arrow.names)
+        raise Refuted("exclusion", where, f"expected columns leaf and exclusion, got {names}")
     try:
-        table = pq.read_table(pa.BufferReader(data), use_threads=False)
+        table = file.read(use_threads=False)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise Refuted("exclusion", where, f"expected a Parquet file: {error}") from None
-    if [(f.name, f.type) for f in table.schema] != [("leaf", pa.int64()), ("exclusion", pa.int32())]:
-        raise Refuted("exclusion", where, f"expected columns leaf and exclusion, got {', '.join(table.schema.names)}")
     table = table.combine_chunks()
-    leaves = table["leaf"]
-    if table["leaf"].null_count or table["exclusion"].null_count:
+    listed = table["leaf"]
+    if listed.null_count or table["exclusion"].null_count:
         raise Refuted("exclusion", where, "expected a leaf and an exclusion in every row")
-    if len(table) > 1 and not pc.all(pc.greater(leaves[1:], leaves[:-1])).as_py():
+    if len(table) > 1 and not pc.all(pc.greater(listed[1:], listed[:-1])).as_py():
         raise Refuted("exclusion", where, "expected each leaf once, in ascending order")
     return table

@@ -8,7 +8,7 @@
 
 Laws: signatures are verified over the original bytes, never over a parsed value; base64 has one spelling (the last
 symbol has spare bits that a decoder ignores, so the data is encoded again and compared); a signature by an unknown key
-is refused or ignored, as the caller chooses. A witness signs with a time (C2SP tlog-cosignature).
+is ignored, as C2SP asks, unless the caller expects none. A witness signs with a time (C2SP tlog-cosignature).
 
 A key id has 32 bits and only distinguishes keys. Trust in a key must come from elsewhere.
 """
@@ -174,13 +174,13 @@ def parse(note: bytes, where: str) -> SignedNote:
         decoded = note.decode("utf-8")
     except UnicodeDecodeError as error:
         raise Refuted("note", where, f"expected UTF-8, got an invalid byte at {error.start}") from None
+    if "\r" in decoded:
+        ends = "CRLF" if "\r\n" in decoded else "CR"
+        raise Refuted("note", where, f"expected lines that end in LF, got {ends} line endings: a transfer changed them")
     text, gap, lines = decoded.rpartition("\n\n")
     if not gap or not lines.endswith("\n") or _CONTROL.search(decoded):
         raise Refuted("note", where, "expected a text, an empty line and signature lines")
-    signatures = tuple(_signature(line, where) for line in lines[:-1].split("\n"))
-    if len({(one.name, one.key_id) for one in signatures}) < len(signatures):
-        raise Refuted("note", where, "expected one signature for each key, got two")
-    return SignedNote(text.encode() + b"\n", signatures)
+    return SignedNote(text.encode() + b"\n", tuple(_signature(line, where) for line in lines[:-1].split("\n")))
 
 
 def verify(
@@ -198,13 +198,15 @@ def verify(
         The keys with a valid signature, in the order of the lines.
 
     Raises:
-        Refuted: reason `signature` (invalid, by a known key) or, if strict, `unknown_key`.
+        Refuted: reason `signature` (invalid, by a known key), `note` (two by one key) or, if strict, `unknown_key`.
     """
     known = {(key.name, key.key_id): key for key in keys}
-    good = []
+    good: list[VerifierKey] = []
     for one in note.signatures:
         key = known.get((one.name, one.key_id))
         if key is not None:
+            if key in good:
+                raise Refuted("note", where, f"expected one signature of {key.name}, got two")
             _check(key, note.text, one.signature, where)
             good.append(key)
         elif strict:

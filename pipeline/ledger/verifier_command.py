@@ -1,7 +1,8 @@
 """`leaderboard-verify`: the verifier as a command of its own, for readers who do not install the pipeline.
 
-Exit status 0: verified. 2: usage. 4: not verified; the first fault is on standard error. 70: an unexpected error.
-A bundle comes from the operator: its names and texts are printed through `visible`.
+Exit status 0: verified. 2: usage, which a mistyped path or key is too. 4: not verified; the first fault is on standard
+error. 70: an unexpected error. A bundle comes from the operator: its names and texts are printed
+through `visible`.
 """
 
 import argparse
@@ -11,11 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import Refuted
+from ..errors import Refuted, Usage
 from ..vocabulary.command_parser import CommandParser
 from ..vocabulary.visible_text import json_text, visible
-from . import receipt
-from .bundle_archive import open_bundle
+from . import receipt, verifier_input
 from .bundle_verification import VerifiedBundle, verify_bundle
 from .signed_note import VerifierKey
 
@@ -39,14 +39,16 @@ def run(arguments: Sequence[str]) -> int:
     if (given.bundle is None) == (given.receipt is None):
         _parser().error("expected a bundle, or --receipt FILE")
     try:
-        keys = [VerifierKey.parse(text, "--key") for text in given.key]
+        keys = verifier_input.read_keys(given.key)
         found = _receipt(given.receipt, keys) if given.bundle is None else _bundle(given, keys)
-    except (Refuted, OSError) as fault:
+    except (Usage, Refuted) as fault:
+        usage = isinstance(fault, Usage)
         if given.json:
-            place = {"reason": fault.reason, "where": fault.where} if isinstance(fault, Refuted) else {}
+            place = {"reason": fault.reason, "where": fault.where} if isinstance(fault, Refuted) else {"error": "Usage"}
             _print({"verified": False, "message": str(fault), **place})
-        sys.stderr.write(f"NOT verified: {visible(fault)}\n")
-        return 4
+        told = f"leaderboard-verify: error: {fault}" if usage else f"NOT verified: {fault}"
+        sys.stderr.write(visible(told) + "\n")
+        return 2 if usage else 4
     if given.json:
         _print(found)
     else:
@@ -82,14 +84,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _bundle(given: argparse.Namespace, keys: list[VerifierKey]) -> dict[str, Any]:
-    kept = None if given.checkpoint is None else given.checkpoint.read_bytes()
-    return verdict_document(verify_bundle(open_bundle(given.bundle), keys, kept))
+    kept = None if given.checkpoint is None else verifier_input.read_kept(given.checkpoint)
+    return verdict_document(verify_bundle(verifier_input.open_path(given.bundle), keys, kept))
 
 
 def _receipt(path: Path, keys: list[VerifierKey]) -> dict[str, Any]:
     if not keys:
-        raise Refuted("key", "--key", "expected the operator's key, since a receipt contains none")
-    given = receipt.load(path.read_bytes())
+        raise Usage("--key: expected the operator's key, since a receipt contains none")
+    given = verifier_input.read_receipt(path)
     head = receipt.check(given, keys)
     verdict = f"vote {given.vote} is leaf {given.leaf} of the {head.size} leaves of {head.origin}"
     return {"verified": True, "vote": given.vote, "leaf": given.leaf, "leaves": head.size, "verdict": verdict}

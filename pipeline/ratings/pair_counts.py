@@ -9,7 +9,7 @@ Not handled: voters, times and style features (`battle_columns`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -145,6 +145,14 @@ class PairCounts:
         rows = (place[self.a] >= 0) & (place[self.b] >= 0)
         names = tuple(self.models[code] for code in kept)
         return _canonical(names, place[self.a[rows]], place[self.b[rows]], self.table()[rows])
+
+    def without_models(self, names: Collection[str]) -> PairCounts:
+        """Drop the votes on these models; the axis stays."""
+        if not names:
+            return self
+        kept = np.array([name not in names for name in self.models], dtype=np.bool_)
+        rows = kept[self.a] & kept[self.b]
+        return _canonical(self.models, self.a[rows], self.b[rows], self.table()[rows])
 
     def decisive(self) -> PairCounts:
         """Return the counts of only the votes that have a winner."""

@@ -7,13 +7,18 @@ must not block the board (an attacker could add many), but a board that falls ap
 Not handled: whether the fit converges (`bradley_terry.fit`).
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import BadCounts
 from ..vocabulary.arrays import Int64
 from .pair_counts import PairCounts
-from .win_graph import disconnected_error, largest_component, strong_components
+from .win_graph import components_of_pairs, disconnected_error
+
+PUBLISHED_SHARE = 0.5
+"""A board is published down to this share of its votes, however high the share below which an alert is opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +45,64 @@ def select_rated_models(
         BadCounts: there are no votes.
         Disconnected: the component has less than `least_share` of the votes.
     """
-    W = counts.win_matrix()
-    members, share = largest_component(W)
+    parts, votes = _components(counts)
+    share = int(votes[0]) / counts.total
     if share < least_share:
         expected = f"expected a component with at least {least_share:.1%} of the votes, the largest has {share:.1%}"
-        raise disconnected_error(strong_components(W), counts.models, expected)
-    return counts.subset(members), _left_out(counts, members)
+        raise disconnected_error(parts, counts.models, expected)
+    return counts.subset(parts[0]), _left_out(counts, parts[0])
+
+
+def explain_unregistered(unrated: Iterable[UnratedModel], waiting: Mapping[str, int]) -> tuple[UnratedModel, ...]:
+    """Give models that the registry does not know their reason.
+
+    Args:
+        unrated: models without a rating.
+        waiting: the votes that wait for a model to be registered, by its name.
+    """
+    return tuple(
+        UnratedModel(one.model, f"Not registered: {_votes(waiting[one.model])} wait until the registry knows it.")
+        if one.model in waiting
+        else one
+        for one in unrated
+    )
+
+
+def rated_share(counts: PairCounts) -> float:
+    """Return the share of all votes that is among the models that can be rated together.
+
+    Raises:
+        BadCounts: there are no votes.
+    """
+    return int(_components(counts)[1][0]) / counts.total
+
+
+def count_rated(counts: PairCounts) -> int:
+    """Return how many models can be rated together, 0 without votes."""
+    return len(_components(counts)[0][0]) if counts.total else 0
+
+
+def _components(counts: PairCounts) -> tuple[list[Int64], Int64]:
+    if counts.total == 0:
+        raise BadCounts(f"expected at least one vote, got none on {len(counts.models)} models")
+    return components_of_pairs(len(counts.models), counts.a, counts.b, counts.table())
 
 
 def _left_out(counts: PairCounts, members: Int64) -> tuple[UnratedModel, ...]:
-    W = counts.win_matrix()
-    won, lost = W[:, members].sum(axis=1), W[members, :].sum(axis=0)
+    is_member = np.zeros(len(counts.models), dtype=np.bool_)
+    is_member[members] = True
+    won, lost = np.zeros((2, len(counts.models)), dtype=np.int64)
+    for one, other, wins, losses in (
+        (counts.a, counts.b, counts.wins_a, counts.wins_b),
+        (counts.b, counts.a, counts.wins_b, counts.wins_a),
+    ):
+        met = is_member[other]
+        np.add.at(won, one[met], wins[met])
+        np.add.at(lost, one[met], losses[met])
     battles = counts.battles_per_model()
-    outside = np.setdiff1d(np.arange(len(counts.models)), members)
     return tuple(
-        UnratedModel(counts.models[i], _reason(int(won[i]), int(lost[i]), int(battles[i]))) for i in outside.tolist()
+        UnratedModel(counts.models[i], _reason(int(won[i]), int(lost[i]), int(battles[i])))
+        for i in np.flatnonzero(~is_member).tolist()
     )
 
 

@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from ..errors import BadCounts, Disconnected
-from ..vocabulary.arrays import Bool, Float64, Int64
+from ..vocabulary.arrays import Bool, Float64, Int32, Int64
 
 # Components that a message lists, and models of each.
 _SHOWN = 6
@@ -51,6 +51,32 @@ def _reaches_all(edges: Bool) -> bool:
         fresh = edges[fresh].any(axis=0) & ~reached
         reached = reached | fresh
     return bool(reached.all())
+
+
+def components_of_pairs(models: int, a: Int32, b: Int32, outcome_counts: Int64) -> tuple[list[Int64], Int64]:
+    """Split the models into strongly connected components, in memory that grows with the pairs.
+
+    Args:
+        models: K.
+        a: int32[P], first model of each pair.
+        b: int32[P], second model.
+        outcome_counts: int64[P, 4], wins of a, wins of b, ties, both bad.
+
+    Returns:
+        The components as `strong_components` sorts them, and the votes among the members of each.
+    """
+    none = outcome_counts[:, 2] + outcome_counts[:, 3]
+    forth, back = outcome_counts[:, 0] + none > 0, outcome_counts[:, 1] + none > 0
+    start, end = np.concatenate([a[forth], b[back]]), np.concatenate([b[forth], a[back]])
+    edges = csr_array((np.ones(len(start), dtype=np.int8), (start, end)), shape=(models, models))
+    count, label = connected_components(edges, directed=True, connection="strong")
+    inside = label[a] == label[b]
+    votes = np.zeros(count, dtype=np.int64)
+    np.add.at(votes, label[a[inside]], outcome_counts[inside].sum(axis=1))
+    by_label = np.argsort(label, kind="stable").astype(np.int64)
+    parts = np.split(by_label, np.cumsum(np.bincount(label, minlength=count))[:-1]) if models else []
+    order = sorted(range(count), key=lambda k: (-int(votes[k]), -len(parts[k]), int(parts[k][0])))
+    return [parts[k] for k in order], votes[order]
 
 
 def largest_component(W: Float64) -> tuple[Int64, float]:

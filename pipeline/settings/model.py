@@ -37,7 +37,8 @@ class Settings(BaseSettings):
         lateness_minutes: how far the watermark trails the newest vote.
         anchor: MODEL=POINTS, the model whose rating is fixed for display; "" for mean 1000.
         auto_voter: exclude the votes of a voter whose critical alert is open (policy auto-voter/1).
-        least_share: a refresh is refused when the largest comparable group of models has a smaller share of the votes.
+        least_share: an alert is opened when the largest comparable group of models has a smaller share of the votes. A
+            refresh is refused below half of the votes, or below this share if it is smaller.
         topic_votes, topic_registry, topic_alerts, topic_rejected: topics.
         group: the workers' consumer group; "" for one named after the store. The store keeps the offsets, so another
             name is a safe way out of a group that is stuck.

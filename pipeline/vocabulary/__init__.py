@@ -10,6 +10,7 @@ packing        typed arrays as bytes
 visible_text   foreign text with its hidden characters as escapes
 export_text    foreign text in CSV cells and in Markdown
 command_parser an argument parser that prints through visible_text
+parquet_pages  sizes that the pages of a Parquet file declare
 z_values       quantiles of the normal distribution
 
 Only the standard library and numpy are imported here: the verifier's wheel includes what it needs of this package.

@@ -73,7 +73,7 @@ def test_a_receipt_passes_the_standalone_verifier(board: Board, command: Command
     answer = document(command("receipt", "vote 7", "--out", file, "--json"))
     assert canonical_json.to_json(receipt.load(file.read_bytes())) == answer
     assert run(["--receipt", str(file), "--key", str(board.trusted()[0])]) == 0
-    assert run(["--receipt", str(file)]) == 4
+    assert run(["--receipt", str(file)]) == 2
     assert len(document(command("receipt", "--voter", "voter 7", "--json"))) == 7
     assert command("receipt")[0] == command("receipt", "no vote")[0] == 2
 

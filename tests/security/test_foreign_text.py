@@ -237,7 +237,7 @@ def test_a_crash_of_the_verifier_exits_70(monkeypatch: pytest.MonkeyPatch, capsy
     def fail(*_: object) -> None:
         raise RuntimeError(ESCAPE)
 
-    monkeypatch.setattr(verifier_command, "open_bundle", fail)
+    monkeypatch.setattr(verifier_command.verifier_input, "open_path", fail)
     with pytest.raises(SystemExit) as end:
         verifier_command.main(["nothing.zip"])
     assert end.value.code == 70

@@ -109,7 +109,7 @@ def _verify_snapshot(connection: Connection, store: Store, snapshot: PublishedSn
 def _verify_boards(connection: Connection, snapshot: PublishedSnapshot, found: RatingInput, where: str) -> None:
     """Check the published rows of each view against ratings recomputed from its votes."""
     options = Settings(**snapshot.body["settings"])
-    boards = {view: rate_view(found.views[view], options) for view in VIEWS}
+    boards = {view: rate_view(found.views[view], options, found.waiting[view]) for view in VIEWS}
     if "style" in snapshot.body["views"]:
         style = rate_style_view(found.styled, {number: name for name, number in found.model_no.items()}, options)
         if style.board is None or not same_coefficients(style.coefficients, snapshot.body["style"]["coefficients"]):
@@ -140,7 +140,8 @@ def _inputs(
             f"the one at partition {part}, offset {offset} differs"
         )
     left_out = excluded_votes.read_votes_at(connection, place.values())
-    return read_rating_input(connection, snapshot.log_size, listed, left_out, fates)
+    waiting = signed.unregistered or ()
+    return read_rating_input(connection, snapshot.log_size, listed, left_out, fates, waiting)
 
 
 def _verify_view(

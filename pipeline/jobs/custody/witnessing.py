@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import MissingKey, Refuted, Usage
-from pipeline.ledger import manifest, signed_note, witness
+from pipeline.ledger import manifest, signed_note, verifier_input, witness
 from pipeline.ledger.merkle import EMPTY_ROOT
 from pipeline.ledger.signed_note import Checkpoint, Signer, VerifierKey
 from pipeline.ledger.witness import WatchedLog
@@ -51,14 +51,13 @@ def watch_log(folder: Path, key: str) -> str:
     """Start watching a log, from its first leaf; return its name.
 
     Raises:
-        Refuted: the key is not valid.
-        Usage: the log is already watched.
+        Usage: not the key of a log, or the log is already watched.
     """
-    parsed = VerifierKey.parse(key)
+    parsed = verifier_input.read_keys([key], "KEY")[0]
     with _locked(folder) as logs:
         if parsed.name in logs:
             raise Usage(f"expected a log that is not watched yet, got {parsed.name}")
-        logs[parsed.name] = {"key": key, "size": 0, "root": EMPTY_ROOT.hex()}
+        logs[parsed.name] = {"key": str(parsed), "size": 0, "root": EMPTY_ROOT.hex()}
         _write_logs(folder, logs)
     return parsed.name
 

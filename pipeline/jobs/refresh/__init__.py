@@ -12,6 +12,7 @@ board_rows.py          the board of a view, and its published rows
 style_view.py          the view under style control
 baseline_reference.py  the probabilities by which a snapshot evaluates new votes
 manifest_builder.py    the manifest of a snapshot
+share_alert.py         the alert that a board leaves out many votes
 snapshot_signing.py    signs a candidate's manifest and publishes it
 signing_keys.py        the signing keys, and how one key follows another
 board_diff.py          why ranks moved between two snapshots

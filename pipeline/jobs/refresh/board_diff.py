@@ -123,10 +123,7 @@ def compare_snapshots(
     old = {row["model"]: row for row in snapshots.read_rows(connection, before.snapshot_id, view)}
     new = {row["model"]: row for row in snapshots.read_rows(connection, after.snapshot_id, view)}
     inputs = ((before, before), (before, after), (after, after))
-    counted = [
-        read_rating_input(connection, log.log_size, by.body["exclusions"], fates=counted_fates(by.body))
-        for log, by in inputs
-    ]
+    counted = [_input(connection, log.log_size, by) for log, by in inputs]
     points, reason = _points(before, after, view, counted, old, new)
     fresh = _counts(counted[2], view).minus(_counts(counted[1], view))
     battles = _battles(fresh, old)
@@ -204,6 +201,13 @@ def _ratings(given: RatingInput, view: str, options: Settings) -> Mapping[str, f
     else:
         shown = rate_view(given.views[view], options)
     return dict(zip(shown.models, shown.rating.tolist(), strict=True))
+
+
+def _input(connection: Connection, log_size: int, by: PublishedSnapshot) -> RatingInput:
+    """The votes of a log as a snapshot counts them."""
+    waiting = by.body.get("unregistered", ())
+    fates = counted_fates(by.body)
+    return read_rating_input(connection, log_size, by.body["exclusions"], fates=fates, unregistered=waiting)
 
 
 def _options(snapshot: PublishedSnapshot) -> Settings:

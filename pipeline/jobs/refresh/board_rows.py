@@ -1,21 +1,33 @@
 """The board of a view, rated as it is published, and its rows."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pipeline.ledger.published_views import counts_digest
 from pipeline.ratings import Leaderboard, PairCounts, compute_leaderboard, select_rated_models
+from pipeline.ratings.rated_models import PUBLISHED_SHARE, explain_unregistered, rated_share
 from pipeline.settings import Settings
 
+# Decimals of the share of votes among rated models.
+_SHARE_DIGITS = 6
 _COLUMNS = ("rating", "lower", "upper", "rank", "rank_best", "rank_worst", "votes")
 
 
-def rate_view(counts: PairCounts, options: Settings) -> Leaderboard:
-    """Return the board of a view, rounded as it is published.
+def rate_view(counts: PairCounts, options: Settings, waiting: Mapping[str, int] | None = None) -> Leaderboard:
+    """Rate a view; round as published.
+
+    Args:
+        counts: its votes.
+        options: the settings.
+        waiting: votes on models that the registry does not know, which `counts` leaves out.
 
     Raises:
         RatingError: the votes allow no comparison (too small a connected part, or no convergence).
     """
-    return compute_leaderboard(counts, anchor=_anchor(counts, options), least_share=options.least_share).rounded()
+    share = min(options.least_share, PUBLISHED_SHARE)
+    board = compute_leaderboard(counts, anchor=_anchor(counts, options), least_share=share).rounded()
+    return replace(board, unrated=explain_unregistered(board.unrated, waiting or {}))
 
 
 def _anchor(counts: PairCounts, options: Settings) -> tuple[str, float] | None:
@@ -23,7 +35,7 @@ def _anchor(counts: PairCounts, options: Settings) -> tuple[str, float] | None:
     anchor = options.anchor_points
     if anchor is None or anchor[0] not in counts.models:
         return None
-    rated, _ = select_rated_models(counts, least_share=options.least_share)
+    rated, _ = select_rated_models(counts, least_share=min(options.least_share, PUBLISHED_SHARE))
     return anchor if anchor[0] in rated.models else None
 
 
@@ -42,8 +54,11 @@ def sort_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def fit_summary(shown: Leaderboard, counts: PairCounts | None = None) -> dict[str, Any]:
-    """Return a summary of a view's fit and counts, for the body of a snapshot."""
-    counted = {} if counts is None else {"votes": counts.total, "counts_sha256": counts_digest(counts)}
+    """Summarise the fit of a view and its counts for the body of a snapshot."""
+    counted: dict[str, Any] = {}
+    if counts is not None:
+        share = round(rated_share(counts), _SHARE_DIGITS)
+        counted = {"votes": counts.total, "counts_sha256": counts_digest(counts), "rated_share": share}
     return {
         **counted,
         "models": len(shown.models),

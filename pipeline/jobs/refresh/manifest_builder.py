@@ -17,7 +17,7 @@ from pipeline import settings as configuration
 from pipeline.errors import Usage
 from pipeline.jobs.refresh.rating_input import RatingInput
 from pipeline.jobs.refresh.signing_keys import SigningKeys, board_name, key_chain
-from pipeline.ledger import bundle, manifest, published_views, segment, signed_note
+from pipeline.ledger import bundle, manifest, published_views, segment, signed_note, verifier_input
 from pipeline.ledger.canonical_json import Digest
 from pipeline.ledger.manifest import BoardRow, Manifest, PublishedView, PublishedViews
 from pipeline.ratings.rated_models import UnratedModel
@@ -29,9 +29,6 @@ from pipeline.store.db.ledger_files import LedgerFiles
 from pipeline.store.log import leaf_index, seals
 from pipeline.store.votes import arrow_reader
 from pipeline.vocabulary.time import format_rfc3339
-
-SNAPSHOT = "snapshot.json"
-"""Bundle file with the body of the snapshot; its SHA-256 is the id of the snapshot."""
 
 
 def write_excluded_leaves(files: LedgerFiles, given: RatingInput) -> dict[str, Any]:
@@ -70,7 +67,7 @@ def build_manifest(
     body, board = candidate.body, board_name(store, previous)
     names, signers = key_chain(previous.keys if previous else (), keys, f"{board}/snapshots")
     bundle_files = bundle.listed_files(signers[-1].verifier, store.files.get(body["excluded"]["sha256"]))
-    bundle_files[SNAPSHOT] = candidate.raw
+    bundle_files[bundle.SNAPSHOT] = candidate.raw
     for data in bundle_files.values():
         store.files.put(data)
     document = Manifest(
@@ -95,6 +92,7 @@ def build_manifest(
         witnesses=_witnesses(),
         files=bundle.file_digests(bundle_files),
         coverage=manifest.VoteCoverage(**body["coverage"]) if "coverage" in body else None,
+        unregistered=tuple(body.get("unregistered", ())) or None,
     )
     return document, signers
 
@@ -113,7 +111,7 @@ def _view(connection: Connection, candidate: SnapshotCandidate, name: str) -> Pu
 def _witnesses() -> tuple[str, ...]:
     texts = [one.strip() for one in configuration.load().witnesses.split(",") if one.strip()]
     for text in texts:
-        key = signed_note.VerifierKey.parse(text, "INTEGRITY_WITNESSES")
+        key = verifier_input.parse_key(text, "INTEGRITY_WITNESSES")
         if key.kind != signed_note.COSIGNATURE:
             raise Usage(f"INTEGRITY_WITNESSES: expected keys of witnesses, got {text}")
     return tuple(texts)

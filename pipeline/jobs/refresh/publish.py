@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from pipeline.jobs.refresh import snapshot_signing
+from pipeline.jobs.refresh import share_alert, snapshot_signing
 from pipeline.jobs.refresh.signing_keys import end_rotation, load_signing_keys
 from pipeline.open_store import existing_store, now
+from pipeline.store.boards import snapshots
 from pipeline.store.read import store_figures
 
 
@@ -21,7 +22,10 @@ def publish(url: str, candidate: str) -> dict[str, Any]:
     with existing_store(url) as store:
         keys = load_signing_keys(store)
         with store.write() as connection:
+            before = snapshots.newest_sequence(connection)
             snapshot = snapshot_signing.sign_and_publish(connection, store, keys, candidate, now())
+            if snapshot.sequence > before:
+                share_alert.record_share(connection, snapshot, now())
             store_figures.set_time(connection, "refresh_last_success", now())
         snapshot_signing.store_head(store, snapshot)
         end_rotation(store, keys)
@@ -33,4 +37,6 @@ def publish(url: str, candidate: str) -> dict[str, Any]:
         "coverage": snapshot.body.get("coverage"),
         "votes_raw": snapshot.body["views"]["raw"]["votes"],
         "unrated": snapshot.body["views"]["defended"]["unrated"],
+        "unregistered": snapshot.body.get("unregistered", []),
+        "votes_unregistered": snapshot.body.get("votes_unregistered", 0),
     }

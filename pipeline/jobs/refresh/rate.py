@@ -9,14 +9,14 @@ from pipeline import settings as configuration
 from pipeline.jobs.refresh import manifest_builder
 from pipeline.jobs.refresh.baseline_reference import pack_baseline_reference
 from pipeline.jobs.refresh.board_rows import board_rows, fit_summary, rate_view
-from pipeline.jobs.refresh.rating_input import VIEWS, read_rating_input
+from pipeline.jobs.refresh.rating_input import VIEWS, find_unregistered, read_rating_input
 from pipeline.jobs.refresh.style_view import rate_style_view
 from pipeline.ledger.manifest import LATE_COUNT
 from pipeline.open_store import existing_store, now
 from pipeline.settings import Settings
 from pipeline.store.boards import exclusion_list, snapshots, verdicts
 from pipeline.store.log import leaf_index, seals
-from pipeline.store.votes import unchecked_votes
+from pipeline.store.votes import dictionary, unchecked_votes
 
 
 def rate(url: str, log_size: int) -> str:
@@ -37,7 +37,7 @@ def rate(url: str, log_size: int) -> str:
         if newest is not None and newest.body["work"] == work:
             return newest.snapshot_id
         given = read_rating_input(connection, log_size)
-        boards = {view: rate_view(given.views[view], options) for view in VIEWS}
+        boards = {view: rate_view(given.views[view], options, given.waiting[view]) for view in VIEWS}
         style = rate_style_view(given.styled, {number: name for name, number in given.model_no.items()}, options)
         if style.board is not None:
             boards["style"] = style.board
@@ -54,6 +54,8 @@ def rate(url: str, log_size: int) -> str:
             "votes_excluded": given.excluded,
             "votes_flagged": given.flagged,
             "exclusions": given.exclusions,
+            "unregistered": list(given.waiting["raw"]),
+            "votes_unregistered": given.unregistered,
             "excluded": manifest_builder.write_excluded_leaves(store.files, given),
             "alerts": manifest_builder.open_alerts(connection),
             "watermark": manifest_builder.source_positions(connection, log_size),
@@ -76,7 +78,10 @@ def _work_key(connection: Connection, log_size: int, options: Settings) -> dict[
     """Return everything that determines the content of a snapshot, so that the same input is rated once."""
     current = [[e.kind, e.target, e.reason, e.name] for e in exclusion_list.read_active(connection)]
     flagged = [str(voter) for voter in exclusion_list.flagged_voters(connection)]
+    # Without such models the key is that of earlier versions, whose snapshots are not published again.
+    unregistered = find_unregistered(connection, dictionary.model_names(connection).values())
     return {
+        **({"unregistered": snapshots.canonical_digest({"models": list(unregistered)})} if unregistered else {}),
         "log_size": log_size,
         "log_root": seals.root_at(connection, log_size),
         "configuration": options.digest(),

@@ -1,6 +1,6 @@
 """Reads what a refresh rates: counts of each view, exclusions, the baseline."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,11 +8,13 @@ import numpy as np
 from sqlalchemy.engine import Connection
 
 from pipeline.events.pseudonym import parse_pseudonym
+from pipeline.open_store import now
 from pipeline.ratings import PairCounts
+from pipeline.registry import Registry
 from pipeline.store.boards import excluded_votes, exclusion_list
 from pipeline.store.log import leaf_index, retractions, sealed_counts, sealed_styles
 from pipeline.store.log.sealed_styles import StyledVotes
-from pipeline.store.votes import dictionary
+from pipeline.store.votes import dictionary, registry_events
 from pipeline.store.votes.vote_selections import VoteSelection
 from pipeline.vocabulary.arrays import Int64
 from pipeline.vocabulary.fates import ACCEPTED, COUNTED, LATE
@@ -39,7 +41,9 @@ class RatingInput:
         late, excluded, flagged: numbers of votes that came late, that are excluded, and that are of flagged voters.
         exclusions: {"kind", "target", "reason", "name"} of each exclusion.
         styled: the votes of the style view.
-        left_out: leaf of each excluded vote → position of the exclusion in `exclusions`.
+        left_out: leaf of each excluded vote → its position in `exclusions`.
+        waiting: view → model that the registry does not know → its votes, which count in no view.
+        unregistered: number of votes on such models.
     """
 
     model_no: dict[str, int]
@@ -52,6 +56,8 @@ class RatingInput:
     exclusions: list[dict[str, str]]
     styled: StyledVotes
     left_out: dict[int, int]
+    waiting: dict[str, dict[str, int]]
+    unregistered: int
 
 
 def read_rating_input(
@@ -60,6 +66,7 @@ def read_rating_input(
     listed: list[dict[str, str]] | None = None,
     left_out: Mapping[tuple[int, int], Any] | None = None,
     fates: Sequence[int] = COUNTED,
+    unregistered: Collection[str] | None = None,
 ) -> RatingInput:
     """Return the input of a rating, by default with the current exclusions.
 
@@ -67,6 +74,7 @@ def read_rating_input(
         listed: exclusions to use instead.
         left_out: position of each vote that these exclude, if already known.
         fates: fates of the votes that the defended view counts (`counted_fates`).
+        unregistered: models whose votes wait; by default those that the registry does not know now.
     """
     sealed = sealed_counts.read_counts(connection, log_size)
     numbers = dictionary.model_names(connection)
@@ -82,6 +90,10 @@ def read_rating_input(
     fate = sealed.pairs[:, 3]
     raw = _pairs(labels, axis, sealed.pairs[np.isin(fate, COUNTED)])
     counted = _pairs(labels, axis, sealed.pairs[np.isin(fate, fates)])
+    if unregistered is None:
+        unregistered = find_unregistered(connection, _with_votes(raw))
+        if not raw.without_models(unregistered).total:
+            unregistered = ()  # a registry that knows no two models that met is not yet that of this board
     if left_out is None:
         left_out = excluded_votes.find_votes(connection, log_size, voters, vote_ids, selections, fates=fates)
     out = _pairs(labels, axis, excluded_votes.count_by_pair(left_out))
@@ -93,18 +105,46 @@ def read_rating_input(
     entry = excluded_votes.attribute_to_entries(connection, left_out, listed)
     leaves = leaf_index.find_leaves(connection, left_out)
     uncounted = left_out.keys() | retractions.retracted_positions(connection, log_size)
+    views = {"raw": raw, "defended": defended}
     return RatingInput(
         {name: number for number, name in numbers.items()},
-        {"raw": raw, "defended": defended},
-        defended.minus(flags),
+        {view: counts.without_models(unregistered) for view, counts in views.items()},
+        defended.minus(flags).without_models(unregistered),
         sealed.ties,
         int(sealed.pairs[fate == LATE, 4].sum()),
         out.total,
         flags.total,
         listed,
-        sealed_styles.read_votes(connection, log_size).without(uncounted),
+        _registered(sealed_styles.read_votes(connection, log_size).without(uncounted), numbers, unregistered),
         {leaf: entry[place] for place, leaf in leaves.items()},
+        {view: _battles(counts, unregistered) for view, counts in views.items()},
+        raw.total - raw.without_models(unregistered).total,
     )
+
+
+def find_unregistered(connection: Connection, names: Iterable[str]) -> tuple[str, ...]:
+    """Return those of the models that the registry does not know now, sorted; none as long as it knows no model."""
+    state = Registry(registry_events.read_since(connection, 0)[0]).as_of(now())
+    if not state.models:
+        return ()
+    return tuple(sorted(name for name in names if state.first_name(name) not in state.models))
+
+
+def _with_votes(counts: PairCounts) -> list[str]:
+    battles = counts.battles_per_model().tolist()
+    return [name for name, votes in zip(counts.models, battles, strict=True) if votes]
+
+
+def _battles(counts: PairCounts, names: Collection[str]) -> dict[str, int]:
+    battles = dict(zip(counts.models, counts.battles_per_model().tolist(), strict=True))
+    return {name: battles.get(name, 0) for name in sorted(names)}
+
+
+def _registered(votes: StyledVotes, numbers: Mapping[int, str], unregistered: Collection[str]) -> StyledVotes:
+    if not unregistered:
+        return votes
+    out = [number for number, name in numbers.items() if name in unregistered]
+    return votes.where(~(np.isin(votes.model_a, out) | np.isin(votes.model_b, out)))
 
 
 def _pairs(labels: tuple[str, ...], axis: list[int], rows: Any) -> PairCounts:

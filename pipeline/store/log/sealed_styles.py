@@ -23,7 +23,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.store.db import schema
 from pipeline.store.votes.ingest import VotePosition
-from pipeline.vocabulary.arrays import Float64, Int32, Int64
+from pipeline.vocabulary.arrays import Bool, Float64, Int32, Int64
 from pipeline.vocabulary.fates import ACCEPTED, COUNTED
 
 # The first byte of a block with late votes; compressed bytes begin with another one.
@@ -61,7 +61,10 @@ class StyledVotes:
     def without(self, positions: Collection[VotePosition]) -> StyledVotes:
         """Return the votes at all other positions."""
         out = np.array([pack_position(*one) for one in positions], dtype=np.int64)
-        kept = ~np.isin(self.position, out)
+        return self.where(~np.isin(self.position, out))
+
+    def where(self, kept: Bool) -> StyledVotes:
+        """The votes of a mask."""
         return StyledVotes(
             self.position[kept], self.model_a[kept], self.model_b[kept], self.outcome[kept], self.style[kept]
         )

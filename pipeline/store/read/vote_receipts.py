@@ -55,8 +55,12 @@ def _receipt(store: Store, connection: Connection, signed: SignedManifest, manif
     row = segment.read(store.files.get(listed.sha256), listed.path)[0].slice(at - listed.first, 1)
     fate, vote = row["fate"][0].as_py(), row["vote"][0].as_py()
     reason = _reason(store, connection, manifest, at)
-    raw = FATES.index(fate) in COUNTED and not reason.startswith(_RETRACTED)
+    unregistered = [row[side][0].as_py() for side in ("model_a", "model_b")]
+    unregistered = [name for name in unregistered if name in (manifest.unregistered or ())]
+    raw = FATES.index(fate) in COUNTED and not reason.startswith(_RETRACTED) and not unregistered
     counted = COUNTED if manifest.coverage is not None else (ACCEPTED,)
+    if unregistered and not reason:
+        reason = f"not registered: {unregistered[0]}"
     if FATES.index(fate) not in counted and not reason:
         reason = fate
     return VoteReceipt(

@@ -191,7 +191,7 @@ CLAIMS: dict[str, tuple[Change, str, str]] = {
         "previous",
         "previous.json",
     ),
-    "another board": (lambda it: replace(it, board="other.example"), "key", "manifest.json.keys"),
+    "another board": (lambda it: replace(it, board="other.example"), "unsigned", "checkpoint"),
     "no key": (lambda it: replace(it, keys=()), "key", "manifest.json.keys"),
     "a key that nobody introduced": (
         lambda it: replace(it, keys=(*it.keys, str(STRANGER.verifier))),
@@ -337,7 +337,7 @@ LOGS: dict[str, tuple[Callable[[], Files], str, str]] = {
         "exclusions[0]",
     ),
     "another vote excluded": (lambda: excluding([10, 21, 640, 641], [0, 0, 0, 1]), "counts", "view defended"),
-    "a late vote excluded": (lambda: excluding([5, 10, 20, 641], [0, 0, 0, 1]), "exclusion", "leaf 5"),
+    "a quarantined vote excluded": (lambda: excluding([7, 10, 20, 641], [0, 0, 0, 1]), "exclusion", "leaf 7"),
     "a retracted vote excluded": (lambda: excluding([10, 20, 33, 641], [0, 0, 0, 1]), "exclusion", "leaf 33"),
     "a vote excluded twice": (lambda: excluding([10, 10, 20, 641], [0, 0, 0, 1]), "exclusion", "excluded.parquet"),
     "excluded votes out of order": (

@@ -9,10 +9,12 @@ from functools import cache
 from hashlib import sha256
 from typing import Any
 
+import numpy as np
 import pytest
+import rfc8785
 
 from pipeline.errors import Refuted
-from pipeline.ledger import canonical_json, leaf_encoding, signed_note
+from pipeline.ledger import canonical_json, leaf, leaf_encoding, signed_note
 from pipeline.ledger.receipt import VoteReceipt, check, load, vote_log_key
 from tests.unit.ledger import slow_merkle
 from tests.unit.ledger.board_operator import BOARD, SIGNER, WITNESS, small_votes
@@ -57,7 +59,8 @@ def refuted(given: VoteReceipt, keys: list[signed_note.VerifierKey] = KEYS) -> t
 
 def test_the_receipt_of_every_leaf_passes_and_gives_the_signed_head() -> None:
     for at in range(13):
-        head = check(receipt(at), KEYS)
+        counts = json.loads(entries()[at])["fate"] != "quarantined"
+        head = check(receipt(at, raw=counts), KEYS)
         assert (head.origin, head.size, head.root) == ("arena.example/text/votes", 13, slow_merkle.root(entries()))
 
 
@@ -83,9 +86,9 @@ def test_a_proof_for_another_size_than_the_signed_one_is_refuted() -> None:
 def test_a_head_that_the_board_did_not_sign_is_refuted() -> None:
     stranger = signed_note.Signer(LOG.name, sha256(b"stranger").digest())
     root = slow_merkle.root(entries())
-    assert refuted(receipt(checkpoint=signed(LOG.name, 13, root, stranger))) == ("unknown_key", "checkpoint")
-    assert refuted(receipt(), [replace(SIGNER.verifier, public=stranger.verifier.public)])[0] == "unknown_key"
-    assert refuted(receipt(), [])[0] == "unknown_key"
+    assert refuted(receipt(checkpoint=signed(LOG.name, 13, root, stranger))) == ("unsigned", "checkpoint")
+    assert refuted(receipt(), [replace(SIGNER.verifier, public=stranger.verifier.public)])[0] == "unsigned"
+    assert refuted(receipt(), [])[0] == "unsigned"
 
 
 def test_a_head_of_another_log_is_refuted_although_the_board_signed_it() -> None:
@@ -115,3 +118,64 @@ def test_a_receipt_is_read_from_its_canonical_bytes_only() -> None:
         load(data + b"\n")
     with pytest.raises(Refuted, match="fields"):
         load(canonical_json.dump({**json.loads(data), "leaf": -1}))
+
+
+def resealed(entry: bytes, **changes: Any) -> VoteReceipt:
+    """The receipt of a leaf that the operator put into its log in place of leaf 5."""
+    log = [*entries()[:AT], entry, *entries()[AT + 1 :]]
+    path = tuple(canonical_json.Digest(one.hex()) for one in slow_merkle.path(AT, log))
+    signed_head = signed(LOG.name, len(log), slow_merkle.root(log), LOG)
+    return receipt(entry=entry.decode(), path=path, checkpoint=signed_head, **changes)
+
+
+def retraction() -> bytes:
+    vote = json.loads(entries()[AT])["vote"]
+    rows = leaf.retraction_rows([vote], np.array([0]), [3], ["the voter asked"])
+    return leaf_encoding.entries(rows)[0]
+
+
+LEAF = json.loads(entries()[AT])
+NO_VOTES: dict[str, bytes] = {
+    "a retraction": retraction(),
+    "an id alone": rfc8785.dumps({"vote": LEAF["vote"]}),
+    "a leaf without a type": rfc8785.dumps({k: v for k, v in LEAF.items() if k != "type"}),
+    "a retraction with the fields of a vote": rfc8785.dumps({**LEAF, "type": "retraction"}),
+    "a vote with the fields of a retraction": retraction().replace(b'"type":"retraction"', b'"type":"vote"'),
+    "a type that is none": rfc8785.dumps({**LEAF, "type": "ballot"}),
+    "a type that is no text": rfc8785.dumps({**LEAF, "type": 1}),
+    "an outcome that is none": rfc8785.dumps({**LEAF, "outcome": "draw"}),
+    "a fate that is none": rfc8785.dumps({**LEAF, "fate": "lost"}),
+    "a model against itself": rfc8785.dumps({**LEAF, "model_a": LEAF["model_b"]}),
+    "a time to the minute": rfc8785.dumps({**LEAF, "at": "2024-08-14T12:30:00Z"}),
+    "a commitment of another length": rfc8785.dumps({**LEAF, "commitment": "ab"}),
+    "a field more": rfc8785.dumps({**LEAF, "voter": "somebody"}),
+    "another spelling": json.dumps(LEAF).encode(),
+    "a list": b"[1]",
+    "a text": b'"vote"',
+    "no JSON": b"{",
+    "deep nesting": b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("what", NO_VOTES)
+def test_only_the_leaf_of_a_vote_is_a_receipt(what: str) -> None:
+    assert refuted(resealed(NO_VOTES[what]))[0] == "leaf"
+    assert check(resealed(entries()[AT]), KEYS).size == 13
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"raw": False, "defended": True, "reason": ""},
+        {"raw": True, "defended": True, "reason": "excluded"},
+        {"raw": True, "defended": False, "reason": ""},
+    ],
+)
+def test_views_that_contradict_each_other_are_refused(claims: dict[str, Any]) -> None:
+    assert refuted(receipt(**claims)) == ("counts", "receipt")
+
+
+def test_a_quarantined_vote_counts_in_no_view() -> None:
+    at = next(at for at in range(13) if json.loads(entries()[at])["fate"] == "quarantined")
+    assert refuted(receipt(at)) == ("counts", "receipt")
+    assert check(receipt(at, raw=False, reason="quarantined"), KEYS).size == 13

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.ledger import bundle, canonical_json, verifier_command
-from tests.unit.ledger.board_operator import SIGNER, STRANGER, good, operator
+from tests.unit.ledger.board_operator import SIGNER, STRANGER, WITNESS, good, operator
 from tests.unit.ledger.test_receipt import receipt
 
 KEY = str(SIGNER.verifier)
@@ -61,12 +61,29 @@ def test_another_key_refutes_and_says_where(folder: Path, capsys: pytest.Capture
     assert run(capsys, folder, "--key", STRANGER.verifier)[:2] == (4, None)
 
 
-def test_a_file_that_cannot_be_read_has_a_message_and_no_place(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_mistyped_path_or_key_is_a_usage_error(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status, document, _ = run(capsys, "--receipt", tmp_path / "nothing", "--key", KEY, "--json")
-    assert status == 4
-    assert document.keys() == {"verified", "message"}
+    table = tmp_path / "votes.csv"
+    table.write_text("model_a,model_b,winner\n")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for words, named in (
+        (("--receipt", tmp_path / "nothing", "--key", KEY), "--receipt"),
+        (("--receipt", table), "--key"),
+        ((tmp_path / "nothing", "--key", KEY), "nothing"),
+        ((table, "--key", KEY), "votes.csv"),
+        ((empty, "--key", KEY), "empty"),
+        ((folder, "--key", KEY[:-2]), "--key"),
+        ((folder, "--key", KEY.replace("+", "-")), "--key"),
+        ((folder, "--key", str(WITNESS.verifier)), "--key"),
+        ((folder, "--key", KEY, "--checkpoint", tmp_path / "nothing"), "--checkpoint"),
+        ((folder, "--key", KEY, "--checkpoint", table), "--checkpoint"),
+    ):
+        status, document, err = run(capsys, *words, "--json")
+        assert (status, document["verified"], document["error"]) == (2, False, "Usage"), words
+        assert named in document["message"], document
+        assert "NOT verified" not in err
 
 
 def test_a_kept_checkpoint_is_compared(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -92,7 +109,7 @@ def test_a_receipt_is_checked_with_the_operator_s_key_alone(tmp_path: Path, caps
         "verdict": f"vote {receipt().vote} is leaf 5 of the 13 leaves of arena.example/text/votes",
     }
     status, document, _ = run(capsys, "--receipt", file, "--json")
-    assert (status, document["reason"], document["where"]) == (4, "key", "--key")
+    assert (status, document["error"]) == (2, "Usage")
 
 
 @pytest.mark.parametrize("arguments", [[], ["bundle", "--receipt", "file"]])

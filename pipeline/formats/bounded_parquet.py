@@ -1,0 +1,149 @@
+"""Reads Parquet files that come from outside in memory that the size of the file bounds.
+
+A row that repeats takes almost no bytes, and a page declares how much it unpacks to, so a file of a thousand bytes can
+ask for gigabytes. The declared sizes are read first. Texts that a column repeats stay codes until a few rows are
+written out.
+"""
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.errors import UnknownFormat
+from pipeline.vocabulary.parquet_pages import ChunkSizes, chunk_sizes
+
+_MIB = 1024 * 1024
+_ROWS = 5_000
+# So many rows, and so many for every byte of the file: a vote without an id takes some bits of three columns.
+_FREE_ROWS, _ROWS_PER_BYTE = 1_000_000, 4
+# A column of a row group may unpack to so many bytes, and to so many times the file.
+_FREE_BYTES, _RATIO = 64 * _MIB, 100
+_MAX_PAGE = 64 * _MIB
+# Bytes of texts that are written out at a time.
+_PIECE = 8 * _MIB
+# Most values of a list in a row, on average.
+_LIST_VALUES = 1_000
+
+
+def read_headers(path: Path) -> list[str]:
+    """Return the names of a file's columns.
+
+    Raises:
+        UnknownFormat: no Parquet.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            return list(file.schema_arrow.names)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise UnknownFormat(f"{path.name}: expected Parquet: {error}") from None
+
+
+def open_bounded(path: Path, columns: Collection[str]) -> tuple[pq.ParquetFile, int]:
+    """Open a file after the declared sizes of these columns were checked.
+
+    Returns:
+        The file, with repeated texts as dictionary codes, and how many rows to read at a time.
+
+    Raises:
+        UnknownFormat: no Parquet, or more rows or bytes than a file of its size has.
+    """
+    try:
+        with pq.ParquetFile(path) as file, path.open("rb") as raw:
+            metadata, schema = file.metadata, file.schema_arrow
+            _require_rows(path, metadata.num_rows)
+
+            def read(at: int, size: int) -> bytes:
+                raw.seek(at)
+                return raw.read(size)
+
+            chunks = list(chunk_sizes(metadata, read, lambda name: _is_of(name, columns)))
+        for chunk in chunks:
+            _require_bytes(path, chunk)
+        coded = [name for name in columns if name in schema.names and _is_text(schema.field(name).type)]
+        return pq.ParquetFile(path, read_dictionary=coded), _rows_at_a_time(chunks, set(coded))
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise UnknownFormat(f"{path.name}: expected Parquet: {error}") from None
+
+
+def read_rows(path: Path, columns: Collection[str]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a file, with these columns.
+
+    Raises:
+        UnknownFormat: as `open_bounded`.
+    """
+    file, rows = open_bounded(path, columns)
+    try:
+        for batch in file.iter_batches(rows, columns=list(columns), use_threads=False):
+            for piece in _pieces(batch):
+                yield from piece.to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise UnknownFormat(f"{path.name}: expected Parquet: {error}") from None
+
+
+def has_long_texts(table: pa.Table, most: int) -> bool:
+    """Return whether a dictionary of the table has a text of more bytes."""
+    return any(
+        len(chunk.dictionary) and (pc.max(pc.binary_length(chunk.dictionary)).as_py() or 0) > most
+        for column in table.columns
+        if pa.types.is_dictionary(column.type)
+        for chunk in column.chunks
+    )
+
+
+def _is_of(path: str, columns: Collection[str]) -> bool:
+    """Return whether a column of values belongs to one of the columns; a name may contain dots itself."""
+    return path in columns or any(path.startswith(f"{name}.") for name in columns)
+
+
+def _require_rows(path: Path, rows: int) -> None:
+    size = path.stat().st_size
+    if rows > _FREE_ROWS + _ROWS_PER_BYTE * size:
+        raise UnknownFormat(
+            f"{path.name}: {size:,} bytes declare {rows:,} rows: no file of votes repeats itself so much"
+        )
+
+
+def _require_bytes(path: Path, chunk: ChunkSizes) -> None:
+    most = _FREE_BYTES + _RATIO * path.stat().st_size
+    if chunk.unpacked > most or chunk.largest > _MAX_PAGE:
+        raise UnknownFormat(
+            f"{path.name}, column {chunk.column}: {chunk.unpacked:,} bytes when unpacked, the largest page "
+            f"{chunk.largest:,}; expected at most {most:,} and {_MAX_PAGE:,}"
+        )
+    if chunk.values > chunk.rows * _LIST_VALUES:
+        raise UnknownFormat(f"{path.name}, column {chunk.column}: {chunk.values:,} values in {chunk.rows:,} rows")
+
+
+def _rows_at_a_time(chunks: list[ChunkSizes], coded: Collection[str]) -> int:
+    """Return how many rows fit into a piece where a column's texts are written out when they are read."""
+    widest = [
+        chunk.largest
+        for chunk in chunks
+        if chunk.prefixed or (chunk.has_dictionary and chunk.column not in coded and "." in chunk.column)
+    ]
+    return max(1, min(_ROWS, 8 * _PIECE // max([1, *widest])))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_binary(kind) or pa.types.is_large_string(kind))
+
+
+def _pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Split a batch where its texts, written out, fill a piece."""
+    size = np.zeros(len(batch), dtype=np.int64)
+    for column in batch.columns:
+        if pa.types.is_dictionary(column.type) and len(column.dictionary):
+            lengths = pc.fill_null(pc.binary_length(column.dictionary), 0).take(column.indices.fill_null(0))
+            size += lengths.to_numpy(zero_copy_only=False).astype(np.int64)
+    ends = np.cumsum(size)
+    start = 0
+    while start < len(batch):
+        before = int(ends[start - 1]) if start else 0
+        end = max(start + 1, int(np.searchsorted(ends, before + _PIECE, side="right")))
+        yield batch.slice(start, end - start)
+        start = end

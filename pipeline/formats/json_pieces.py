@@ -1,0 +1,114 @@
+"""Reads JSON files in pieces: the elements of an array and the lines of a text, in memory that a record bounds.
+
+An element is passed on as the bytes of the file, because the decoder of events is strict about bytes.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from pipeline.errors import UnknownFormat
+from pipeline.events.strict_checks import MAX_BYTES
+
+MAX_RECORD = 2 * 1024 * 1024
+"""Bytes of an element; records of public files contain whole conversations, events have at most 64 KiB."""
+
+_PIECE = 1024 * 1024
+_SPACE = " \t\r\n"
+_MARK = b"\xef\xbb\xbf"
+# Control characters in texts are left to the decoder, which rejects the record alone.
+_DECODER = json.JSONDecoder(strict=False)
+
+
+def read_elements(path: Path) -> Iterator[bytes]:
+    """Yield the elements of a JSON array.
+
+    Raises:
+        UnknownFormat: no array, or an element that is no JSON, is nested too deeply or is too large, with its number.
+    """
+    with path.open("rb") as file:
+        yield from _Array(path.name, file).elements()
+
+
+class _Array:
+    """An array that is read from a file; the bytes not yet used are kept as text of one character a byte."""
+
+    def __init__(self, name: str, file: BinaryIO) -> None:
+        self._name, self._file = name, file
+        self._text, self._at, self._ended = "", 0, False
+        self._number = 0
+
+    def elements(self) -> Iterator[bytes]:
+        if self._next_sign(skip=True) != "[":
+            kind = {"{": "object", '"': "str", "": "nothing"}.get(self._text[:1].strip(), "another value")
+            raise UnknownFormat(f"{self._name}: expected a JSON array of battles, got `{kind}`")
+        if self._next_sign() == "]":
+            self._at += 1
+        else:
+            yield self._element()
+            while (sign := self._next_sign(skip=True)) == ",":
+                yield self._element()
+            if sign != "]":
+                raise self._error(f"expected a comma or the end of the array after it, got {sign!r}", self._number - 1)
+        if self._next_sign():
+            raise UnknownFormat(f"{self._name}: expected the end of the file after the JSON array")
+
+    def _element(self) -> bytes:
+        self._next_sign()
+        while True:
+            try:
+                _, end = _DECODER.raw_decode(self._text, self._at)
+            except RecursionError:
+                raise self._error("expected JSON, got one that is nested too deeply") from None
+            except ValueError as error:
+                if self._ended:
+                    raise self._error(f"expected JSON: {error}") from None
+            else:
+                if end < len(self._text) or self._ended:
+                    found = self._text[self._at : end].encode("latin-1")
+                    self._at, self._number = end, self._number + 1
+                    return found
+            pending = len(self._text) - self._at
+            if pending > MAX_RECORD:
+                raise self._error(f"expected JSON of at most {MAX_RECORD} bytes, got more, or no JSON")
+            self._read(_PIECE)
+
+    def _next_sign(self, *, skip: bool = False) -> str:
+        """Return the next character that is no space, "" at the end; with `skip`, go on to the one after it."""
+        while True:
+            while self._at < len(self._text) and self._text[self._at] in _SPACE:
+                self._at += 1
+            if self._at < len(self._text):
+                sign = self._text[self._at]
+                self._at += skip
+                return sign
+            if self._ended:
+                return ""
+            self._read(_PIECE)
+
+    def _read(self, size: int) -> None:
+        data = self._file.read(size)
+        if not self._text and not self._number:
+            data = data.removeprefix(_MARK)
+        self._ended = not data
+        self._text, self._at = self._text[self._at :] + data.decode("latin-1"), 0
+
+    def _error(self, what: str, number: int | None = None) -> UnknownFormat:
+        place = self._number if number is None else number
+        return UnknownFormat(f"{self._name}: expected a JSON array of battles; record {place}: {what}")
+
+
+def read_lines(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines of a file with their ends; a line that is too large for an event is cut where that shows.
+
+    The decoder rejects what is left of such a line as too large, and the lines after it are read.
+    """
+    while line := file.readline(MAX_RECORD):
+        if len(line) == MAX_RECORD and not line.endswith(b"\n"):
+            rest = line
+            while rest and not rest.endswith(b"\n"):
+                rest = file.readline(_PIECE)
+            yield line[: MAX_BYTES + 1] + (b"\n" if rest else b"")
+        else:
+            yield line

@@ -1,0 +1,229 @@
+"""The signed heads of a bundle: who signed, that the manifests are in the log, and that the log only grew.
+
+Law: a manifest is parsed after its leaf hash was found in the log under a signed head; `proof.json`, which leads there,
+is bound by nothing else and is small.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..errors import Refuted
+from . import canonical_json, manifest, manifest_claims, signed_note, size_limits
+from .bundle import CHECKPOINT, MANIFEST, PREVIOUS, PREVIOUS_CHECKPOINT, PROOF, BundleFiles, BundleProof, file_size
+from .manifest import Manifest, sha256_hex
+from .merkle import leaf_hash, root
+from .merkle_proofs import check_consistency, check_inclusion
+from .signed_note import Checkpoint, SignedNote, VerifierKey
+
+KEPT = "kept checkpoint"
+"""Where a fault of the caller's own checkpoint is."""
+
+# The sequence of a manifest, found without parsing it: in canonical JSON no text contains a quote that is not escaped.
+_SEQUENCE = re.compile(rb',"sequence":([1-9][0-9]{0,15}),"[uv]')
+
+
+@dataclass(frozen=True, slots=True)
+class SignedHead:
+    """The head of the snapshot log, and what it proves of a bundle.
+
+    Attributes:
+        checkpoint: the head.
+        signers: the keys with a valid signature: trusted ones, those that the manifest names, and its witnesses.
+        manifest: the snapshot.
+        raw: its bytes.
+        previous: the manifest before it.
+    """
+
+    checkpoint: Checkpoint
+    signers: tuple[VerifierKey, ...]
+    manifest: Manifest
+    raw: bytes
+    previous: Manifest | None
+
+
+def check_heads(files: BundleFiles, names: set[str], trusted: Sequence[VerifierKey], kept: bytes | None) -> SignedHead:
+    """Check the signed heads and both manifests of a bundle.
+
+    Args:
+        files: the bundle.
+        names: its paths.
+        trusted: keys of the log.
+        kept: a checkpoint of the same log that the caller kept.
+
+    Raises:
+        Refuted: names the first fault.
+    """
+    note = signed_note.parse(read_file(files, names, CHECKPOINT, size_limits.MAX_SMALL), CHECKPOINT)
+    head = _signed_checkpoint(note, CHECKPOINT, trusted)
+    raw_proof = read_file(files, names, PROOF, size_limits.MAX_JSON)
+    proof = canonical_json.load(BundleProof, raw_proof, PROOF)
+    raw = read_file(files, names, MANIFEST, size_limits.MAX_JSON)
+    found = _included_manifest(raw, proof, head)
+    _check_leaves(proof, head)
+    named = _NamedKeys.of(found)
+    if head.origin != found.origin:
+        raise Refuted("checkpoint", CHECKPOINT, f"expected the log {found.origin}, got {head.origin}")
+    signers = signed_note.verify(
+        note, dict.fromkeys([*trusted, *named.log, *named.witnesses]), CHECKPOINT, strict=False
+    )
+    previous = _check_previous(files, names, found, head, proof, trusted)
+    _check_key_rotation(found, previous, signers)
+    if kept is not None:
+        _check_kept(kept, head, proof, [*trusted, *named.log], previous is not None)
+    return SignedHead(head, signers, found, raw, previous)
+
+
+def read_file(files: BundleFiles, names: set[str], name: str, most: int) -> bytes:
+    """Return the content of a file of limited size.
+
+    Raises:
+        Refuted: reason `missing` or `limit`.
+    """
+    if name not in names:
+        raise Refuted("missing", name, "expected this file in the bundle")
+    size_limits.require_size(name, file_size(files, name), most)
+    return files[name]
+
+
+@dataclass(frozen=True, slots=True)
+class _NamedKeys:
+    """The keys that a manifest names, of the log and of witnesses; a signature by one of them must be valid."""
+
+    log: tuple[VerifierKey, ...]
+    witnesses: tuple[VerifierKey, ...]
+
+    @classmethod
+    def of(cls, given: Manifest, where: str = MANIFEST) -> _NamedKeys:
+        log = tuple(VerifierKey.parse(text, f"{where}.keys") for text in given.keys)
+        if not log or any(key.kind != signed_note.ED25519 or key.name != given.origin for key in log):
+            raise Refuted("key", f"{where}.keys", f"expected Ed25519 keys of {given.origin}")
+        return cls(log, tuple(VerifierKey.parse(text, f"{where}.witnesses") for text in given.witnesses))
+
+
+def _signed_checkpoint(note: SignedNote, where: str, trusted: Sequence[VerifierKey]) -> Checkpoint:
+    """Return the head in a note that a trusted key of its log signed."""
+    signers = signed_note.verify(note, dict.fromkeys(trusted), where, strict=False)
+    head = signed_note.parse_checkpoint(note, where)
+    if not any(key.kind == signed_note.ED25519 and key.name == head.origin for key in signers):
+        raise Refuted("unsigned", where, f"expected the signature of {head.origin} by a trusted key")
+    return head
+
+
+def _check_leaves(proof: BundleProof, head: Checkpoint) -> None:
+    if proof.leaves is None:
+        return
+    if (len(proof.leaves), root(_leaves(proof.leaves))) != (head.size, head.root):
+        raise Refuted("consistency", f"{PROOF}.leaves", f"expected the {head.size} leaves of the signed head")
+
+
+def _leaves(digests: Sequence[canonical_json.Digest]) -> bytes:
+    return bytes.fromhex("".join(digests))
+
+
+def _included_manifest(raw: bytes, proof: BundleProof, head: Checkpoint) -> Manifest:
+    """Return the manifest, parsed after its leaf was found under the head."""
+    stated = _SEQUENCE.search(raw)
+    sequence = head.size if stated is None else int(stated[1])
+    _check_in_log(raw, sequence - 1, head, proof.inclusion, MANIFEST)
+    found = manifest.load(raw)
+    if found.sequence != sequence:
+        raise Refuted("fields", f"{MANIFEST}.sequence", f"expected {sequence}, its place in the log")
+    manifest_claims.check_claims(found, MANIFEST)
+    return found
+
+
+def _check_in_log(raw: bytes, index: int, head: Checkpoint, path: tuple[canonical_json.Digest, ...], name: str) -> None:
+    hashes = [bytes.fromhex(digest) for digest in path]
+    try:
+        check_inclusion(leaf_hash(raw), index, head.size, hashes, head.root, name)
+    except Refuted:
+        lf = raw.replace(b"\r\n", b"\n").removesuffix(b"\n")
+        if lf != raw:
+            check_inclusion(leaf_hash(lf), index, head.size, hashes, head.root, name)
+            raise Refuted(
+                "inclusion", name, "it is in the log but for its line endings, which a transfer changed"
+            ) from None
+        raise
+
+
+def _check_key_rotation(given: Manifest, previous: Manifest | None, signers: tuple[VerifierKey, ...]) -> None:
+    """Check that at most one key was added, and that the key before it signed too."""
+    keys = previous.keys if previous is not None else given.keys[:1]
+    if given.keys[: len(keys)] != keys or len(given.keys) > len(keys) + 1:
+        raise Refuted("key", f"{MANIFEST}.keys", "expected the keys of the previous manifest and at most one more")
+    signed = {str(key) for key in signers}
+    for text in given.keys[len(keys) - 1 :]:
+        if text not in signed:
+            raise Refuted("unsigned", CHECKPOINT, f"expected the signature of {text.rsplit('+', 1)[0]}")
+
+
+def _check_previous(
+    files: BundleFiles,
+    names: set[str],
+    given: Manifest,
+    head: Checkpoint,
+    proof: BundleProof,
+    trusted: Sequence[VerifierKey],
+) -> Manifest | None:
+    """Check that the previous manifest is the leaf before, and that its head is the beginning of this log."""
+    if given.sequence == 1:
+        if proof.previous_inclusion or proof.consistency:
+            raise Refuted("consistency", PROOF, "expected no proofs about a snapshot before the first")
+        return None
+    raw, before = read_file(files, names, PREVIOUS, size_limits.MAX_JSON), given.sequence - 1
+    if sha256_hex(raw) != given.previous:
+        raise Refuted("previous", PREVIOUS, f"expected manifest {before} with SHA-256 {given.previous}")
+    _check_in_log(raw, before - 1, head, proof.previous_inclusion, PREVIOUS)
+    previous = manifest.load(raw, PREVIOUS)
+    if (previous.sequence, previous.board) != (before, given.board):
+        raise Refuted("previous", PREVIOUS, f"expected manifest {before} of {given.board}")
+    if given.at < previous.at:
+        raise Refuted("previous", f"{MANIFEST}.at", f"expected a time from {previous.at} on, got {given.at}")
+    data = read_file(files, names, PREVIOUS_CHECKPOINT, size_limits.MAX_SMALL)
+    # The previous manifest is in a log that a trusted key signed, so the keys that it names are trusted for its head.
+    keys = [*trusted, *_NamedKeys.of(previous, PREVIOUS).log]
+    older = _signed_checkpoint(signed_note.parse(data, PREVIOUS_CHECKPOINT), PREVIOUS_CHECKPOINT, keys)
+    if older.origin != head.origin:
+        raise Refuted("checkpoint", PREVIOUS_CHECKPOINT, f"expected the log {head.origin}, got {older.origin}")
+    path = [bytes.fromhex(digest) for digest in proof.consistency]
+    check_consistency(older.size, older.root, head.size, head.root, path, PREVIOUS_CHECKPOINT)
+    if older.size < before:
+        raise Refuted("previous", PREVIOUS_CHECKPOINT, f"expected at least {before} leaves, got {older.size}")
+    return previous
+
+
+def _check_kept(
+    data: bytes, head: Checkpoint, proof: BundleProof, keys: Sequence[VerifierKey], has_previous: bool
+) -> None:
+    """Compare with a head that the caller kept, of any size: the log of the bundle must begin with it."""
+    kept = _signed_checkpoint(signed_note.parse(data, KEPT), KEPT, keys)
+    if kept.origin != head.origin:
+        raise Refuted("checkpoint", KEPT, f"expected the log {head.origin}, got {kept.origin}")
+    if kept.size >= head.size or kept.size == 0:
+        check_consistency(kept.size, kept.root, head.size, head.root, [], KEPT)
+        return
+    if proof.leaves is not None:
+        found = root(_leaves(proof.leaves[: kept.size]))
+        if found != kept.root:
+            raise Refuted(
+                "fork",
+                KEPT,
+                f"its {kept.size} leaves have root {kept.root.hex()}, the first {kept.size} of the bundle's log "
+                f"{found.hex()}: the log was shown to you with another past",
+            )
+        return
+    if not has_previous:
+        raise Refuted("consistency", KEPT, "the bundle has no proof from this checkpoint on")
+    # A bundle without the leaves of its log proves growth from the snapshot before alone.
+    path = [bytes.fromhex(digest) for digest in proof.consistency]
+    if kept.size != head.size - 1:
+        raise Refuted(
+            "consistency",
+            KEPT,
+            f"expected the leaves of the log in {PROOF}, without which nothing shows that it begins with the "
+            f"{kept.size} leaves of this checkpoint: get a bundle of a newer version",
+        )
+    check_consistency(kept.size, kept.root, head.size, head.root, path, KEPT)

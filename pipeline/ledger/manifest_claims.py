@@ -1,0 +1,76 @@
+"""Checks the claims of a manifest that need nothing but the manifest: their form, and that they do not contradict.
+
+Not handled: what follows from votes (`published_views`).
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+from ..errors import Refuted
+from . import signed_note
+from .manifest import Manifest, PublishedView
+from .signed_note import VerifierKey
+
+MAX_NAME = 200
+"""Characters of a name."""
+
+_TIME = re.compile(
+    r"[12][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?Z",
+    re.ASCII,
+)
+_SEVERITIES = ("info", "warning", "critical")
+_LOCK = re.compile(r"([0-9a-f]{64})?", re.ASCII)
+
+
+def check_claims(given: Manifest, where: str) -> None:
+    """Check the form of a manifest's claims.
+
+    Raises:
+        Refuted: reason `fields`, `key`, `exclusion`, `alerts`, `unregistered` or `watermark`, with the place.
+    """
+    _expect(bool(_TIME.fullmatch(given.at)), "fields", f"{where}.at", f"expected a time in UTC, got {given.at[:80]!r}")
+    _expect(
+        0 < len(given.board) <= MAX_NAME, "fields", f"{where}.board", f"expected a name of 1 to {MAX_NAME} characters"
+    )
+    _expect(bool(_LOCK.fullmatch(given.code.lock_sha256)), "fields", f"{where}.code.lock_sha256", "expected a digest")
+    _expect_once(given.keys, "key", f"{where}.keys")
+    _expect_once(given.witnesses, "key", f"{where}.witnesses")
+    for text in given.witnesses:
+        kind = VerifierKey.parse(text, f"{where}.witnesses").kind
+        _expect(kind == signed_note.COSIGNATURE, "key", f"{where}.witnesses", "expected keys of witnesses")
+    for place, one in enumerate(given.exclusions):
+        good = one.kind and one.target and one.reason.strip() and one.name.strip()
+        _expect(bool(good), "exclusion", f"{where}.exclusions[{place}]", "expected kind, target, reason and name")
+    _expect_once((one.id for one in given.alerts), "alerts", f"{where}.alerts")
+    for place, alert in enumerate(given.alerts):
+        known = alert.severity in _SEVERITIES
+        _expect(known, "alerts", f"{where}.alerts[{place}]", f"expected a severity of {', '.join(_SEVERITIES)}")
+    _expect([one.id for one in given.alerts] == sorted(one.id for one in given.alerts), "alerts", f"{where}.alerts",
+            "expected the alerts sorted by id")  # fmt: skip
+    _expect_once((f"{one.source} {one.partition}" for one in given.watermark), "watermark", f"{where}.watermark")
+    if given.unregistered is not None:
+        listed = list(given.unregistered)
+        each_once = bool(listed) and listed == sorted(set(listed))
+        _expect(each_once, "unregistered", f"{where}.unregistered", "expected names, each once, sorted")
+    for name, view in (("raw", given.views.raw), ("defended", given.views.defended)):
+        _check_view(view, f"{where}.views.{name}")
+
+
+def _check_view(view: PublishedView, where: str) -> None:
+    names = [row.model for row in view.rows] + [one.model for one in view.unrated]
+    for name in names:
+        _expect(0 < len(name) <= MAX_NAME, "fields", where, f"expected names of 1 to {MAX_NAME} characters")
+    _expect_once((one.model for one in view.unrated), "unrated", where)
+    unrated = [one.model for one in view.unrated]
+    _expect(unrated == sorted(unrated), "unrated", where, "expected the unrated models sorted by name")
+
+
+def _expect_once(texts: Iterable[str], reason: str, where: str) -> None:
+    text, count = next(iter(Counter(texts).most_common(1)), ("", 1))
+    _expect(count == 1, reason, where, f"expected each once, got {text[:80]!r} {count} times")
+
+
+def _expect(good: bool, reason: str, where: str, detail: str) -> None:
+    if not good:
+        raise Refuted(reason, where, detail)

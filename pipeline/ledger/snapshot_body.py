@@ -1,0 +1,84 @@
+"""Checks that the body of a snapshot in a bundle states what the signed manifest states.
+
+Readers of the API see the body; its digest is the id of the snapshot, so it must not tell another story.
+"""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import rfc8785
+
+from ..errors import Refuted
+from . import size_limits
+from .bundle import EXCLUDED, SNAPSHOT, BundleFiles
+from .manifest import Manifest, PublishedView, sha256_hex
+
+
+def check_body(files: BundleFiles, manifest: Manifest) -> None:
+    """Check the body of a snapshot, whose digest is right; bundles from before it was listed have none.
+
+    Raises:
+        Refuted: reason `snapshot`, with the field; or `limit`.
+    """
+    if SNAPSHOT not in manifest.files:
+        return
+    raw = files[SNAPSHOT]
+    size_limits.require_size(SNAPSHOT, len(raw), size_limits.MAX_JSON)
+    try:
+        body = json.loads(raw)
+        canonical = rfc8785.dumps(body)
+    except (ValueError, RecursionError) as error:
+        raise Refuted("snapshot", SNAPSHOT, f"expected JSON in the form of RFC 8785: {error}") from None
+    if canonical != raw or not isinstance(body, dict):
+        raise Refuted("snapshot", SNAPSHOT, "expected an object in the form of RFC 8785")
+    for where, stated, expected in _pairs(body, _expected(manifest), SNAPSHOT):
+        if stated != expected:
+            raise Refuted("snapshot", where, f"the manifest gives {expected!r:.200}, the body {stated!r:.200}")
+
+
+def _expected(manifest: Manifest) -> dict[str, Any]:
+    views = {"raw": manifest.views.raw, "defended": manifest.views.defended}
+    return {
+        "log_size": manifest.vote_log.size,
+        "log_root": manifest.vote_log.root,
+        "settings": dict(manifest.configuration.values),
+        "code": manifest.code.version,
+        "verdict": manifest.quality.id or None,
+        "votes_counted": manifest.views.defended.votes,
+        "votes_excluded": sum(one.votes for one in manifest.exclusions),
+        "excluded": {"sha256": manifest.files[EXCLUDED], "votes": [one.votes for one in manifest.exclusions]},
+        "alerts": [[one.id, one.detector, one.severity] for one in manifest.alerts],
+        "watermark": [[one.source, one.partition, one.next_offset] for one in manifest.watermark],
+        "unregistered": list(manifest.unregistered or ()),
+        "views": {name: _view(view) for name, view in views.items()},
+        "rows": {name: _rows_digest(view) for name, view in views.items()},
+    }
+
+
+def _view(view: PublishedView) -> dict[str, Any]:
+    return {
+        "votes": view.votes,
+        "counts_sha256": view.counts_sha256,
+        "gradient_norm": view.gradient_norm,
+        "models": len(view.rows),
+    }
+
+
+def _rows_digest(view: PublishedView) -> str:
+    rows = sorted((asdict(row) for row in view.rows), key=lambda row: str(row["model"]))
+    return sha256_hex(rfc8785.dumps({"rows": rows}))
+
+
+def _pairs(stated: dict[str, Any], expected: dict[str, Any], where: str) -> list[tuple[str, Any, Any]]:
+    """Pair what both state, by the place in the body; fields that only one of them has are not compared."""
+    found: list[tuple[str, Any, Any]] = []
+    for name, value in expected.items():
+        other = stated.get(name)
+        if name not in stated:
+            continue
+        if isinstance(value, dict) and isinstance(other, dict) and name != "settings":
+            found += _pairs(other, value, f"{where}.{name}")
+        else:
+            found.append((f"{where}.{name}", other, value))
+    return found

@@ -1,0 +1,100 @@
+"""Reads what the caller of a verifier names: keys, paths, a kept checkpoint.
+
+Law: a mistyped path or key is a usage error and never a verdict about the operator.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from ..errors import Refuted, Usage
+from . import receipt, signed_note, size_limits
+from .bundle import CHECKPOINT, MANIFEST, PROOF, BundleFiles
+from .bundle_archive import open_bundle
+from .receipt import VoteReceipt
+from .signed_note import VerifierKey
+
+# How a zip begins: with an entry, or with its end if it has none.
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+
+
+def read_keys(texts: Iterable[str], option: str = "--key") -> list[VerifierKey]:
+    """Parse the keys of a log.
+
+    Raises:
+        Usage: not a key, or the key of a witness.
+    """
+    found = []
+    for text in texts:
+        key = parse_key(text, option)
+        if key.kind != signed_note.ED25519:
+            raise Usage(f"{option}: expected the key of a log, got the key of the witness {key.name}")
+        found.append(key)
+    return found
+
+
+def parse_key(text: str, option: str) -> VerifierKey:
+    """Parse a key that a person typed.
+
+    Raises:
+        Usage: not a key; the message names the option.
+    """
+    try:
+        return VerifierKey.parse(text.strip(), option)
+    except Refuted as fault:
+        raise Usage(f"{option}: {fault.detail}: is it typed in full?") from None
+
+
+def open_path(path: Path) -> BundleFiles:
+    """Open the bundle at a path.
+
+    Raises:
+        Usage: nothing is there, or something that is no bundle.
+        Refuted: it is a bundle that cannot be right.
+    """
+    try:
+        if path.is_dir():
+            if not any((path / name).exists() for name in (MANIFEST, CHECKPOINT, PROOF)):
+                raise Usage(f"{path}: expected the folder of a bundle, got one without {MANIFEST} and {CHECKPOINT}")
+        elif not path.exists():
+            raise Usage(f"{path}: expected the folder or the zip of a bundle, got no such file")
+        else:
+            with path.open("rb") as file:
+                if file.read(4) not in _ZIP:
+                    raise Usage(f"{path}: expected the folder or the zip of a bundle, got a file that is no zip")
+        return open_bundle(path)
+    except OSError as error:
+        raise Usage(f"{path}: expected a bundle that can be read: {error.strerror}") from None
+
+
+def read_kept(path: Path, option: str = "--checkpoint") -> bytes:
+    """Read a checkpoint that the caller kept.
+
+    Raises:
+        Usage: no such file, or no checkpoint.
+    """
+    data = _read(path, option, size_limits.MAX_SMALL)
+    try:
+        signed_note.parse_checkpoint(signed_note.parse(data, str(path)), str(path))
+    except Refuted as fault:
+        raise Usage(f"{option}: {path}: expected a checkpoint: {fault.detail}") from None
+    return data
+
+
+def read_receipt(path: Path, option: str = "--receipt") -> VoteReceipt:
+    """Read a receipt.
+
+    Raises:
+        Usage: no such file.
+        Refuted: reason `canonical` or `fields`.
+    """
+    return receipt.load(_read(path, option, size_limits.MAX_RECEIPT))
+
+
+def _read(path: Path, option: str, most: int) -> bytes:
+    try:
+        size = path.stat().st_size
+        if size > most:
+            raise Usage(f"{option}: {path}: expected at most {most:,} bytes, got {size:,}")
+        return path.read_bytes()
+    except OSError as error:
+        raise Usage(f"{option}: {path}: {error.strerror}") from None

@@ -1,0 +1,177 @@
+"""Sizes that the pages of a Parquet file declare, read before any page is decompressed.
+
+A reader allocates what a page header declares, and a footer may state other numbers than the pages, so a file of some
+hundred bytes can ask for gigabytes. Only the page headers (Thrift's compact protocol) are read here.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+DELTA_BYTE_ARRAY = 7
+"""Number of the encoding in which a text is a prefix of the text before it: a few bytes can stand for many texts."""
+
+# A header has some 30 bytes, and up to two texts of statistics.
+_HEADER_BYTES = 64 * 1024
+_MAX_NESTING = 16
+# Thrift's compact protocol: types of a field.
+_TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = range(1, 13)
+# Fields of a page header, and of the header of its kind.
+_UNPACKED, _PACKED = 2, 3
+_DATA, _DICTIONARY, _DATA_V2 = 5, 7, 8
+
+ReadAt = Callable[[int, int], bytes]
+"""(offset, size) → at most `size` bytes of the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What the header of a page declares.
+
+    Attributes:
+        unpacked: bytes after decompression.
+        values: number of values; 0 for a page that is neither data nor a dictionary.
+        is_data: whether it has values of rows.
+        encoding: number of the encoding.
+    """
+
+    unpacked: int
+    values: int
+    is_data: bool
+    encoding: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkSizes:
+    """The sizes of a column within a row group.
+
+    Attributes:
+        column: its path.
+        unpacked: bytes of all pages after decompression.
+        largest: bytes of the largest page.
+        values: number of values of rows.
+        rows: rows of the row group.
+        prefixed: whether a page has the encoding DELTA_BYTE_ARRAY.
+        has_dictionary: whether there is a dictionary page.
+    """
+
+    column: str
+    unpacked: int
+    largest: int
+    values: int
+    rows: int
+    prefixed: bool
+    has_dictionary: bool
+
+
+def chunk_sizes(metadata: Any, read: ReadAt, wanted: Callable[[str], bool] = lambda _: True) -> Iterator[ChunkSizes]:
+    """Yield the sizes of every column of every row group.
+
+    Args:
+        metadata: pyarrow's `FileMetaData`.
+        read: reads the file.
+        wanted: which columns, by path.
+
+    Raises:
+        ValueError: a page header cannot be read, or declares other numbers than the footer.
+    """
+    for group in range(metadata.num_row_groups):
+        row_group = metadata.row_group(group)
+        for place in range(row_group.num_columns):
+            chunk = row_group.column(place)
+            if wanted(chunk.path_in_schema) and row_group.num_rows:
+                yield _chunk_sizes(chunk, row_group.num_rows, read)
+
+
+def _chunk_sizes(chunk: Any, rows: int, read: ReadAt) -> ChunkSizes:
+    starts = [chunk.data_page_offset]
+    if chunk.has_dictionary_page and chunk.dictionary_page_offset:
+        starts.append(chunk.dictionary_page_offset)
+    pages = list(_pages(read, min(starts), chunk.total_compressed_size, chunk.path_in_schema))
+    values = sum(page.values for page in pages if page.is_data)
+    if values != chunk.num_values:
+        raise ValueError(f"column {chunk.path_in_schema}: the footer declares {chunk.num_values:,} values, its pages "
+                         f"{values:,}")  # fmt: skip
+    return ChunkSizes(
+        chunk.path_in_schema,
+        sum(page.unpacked for page in pages),
+        max((page.unpacked for page in pages), default=0),
+        values,
+        rows,
+        any(page.encoding == DELTA_BYTE_ARRAY for page in pages),
+        any(not page.is_data and page.values for page in pages),
+    )
+
+
+def _pages(read: ReadAt, start: int, size: int, column: str) -> Iterator[Page]:
+    at, end = start, start + size
+    while at < end:
+        try:
+            fields, used = _struct(read(at, min(_HEADER_BYTES, end - at)), 0, 0)
+            page, packed = _page(fields), int(fields[_PACKED])
+            if page.unpacked < 0 or packed < 0 or page.values < 0:
+                raise ValueError("a negative size")
+        except (ValueError, IndexError, KeyError, TypeError) as error:
+            raise ValueError(f"column {column}: expected a page header at byte {at}: {error}") from None
+        if at + used + packed > end:
+            raise ValueError(f"column {column}: the page at byte {at} ends after its column")
+        yield page
+        at += used + packed
+
+
+def _page(fields: dict[int, Any]) -> Page:
+    for kind, is_data, encoding in ((_DATA, True, 2), (_DATA_V2, True, 4), (_DICTIONARY, False, 2)):
+        if kind in fields:
+            return Page(fields[_UNPACKED], fields[kind][1], is_data, fields[kind][encoding])
+    return Page(fields[_UNPACKED], 0, is_data=False, encoding=-1)
+
+
+def _struct(data: bytes, at: int, depth: int) -> tuple[dict[int, Any], int]:
+    """Return the numbers and structs of a struct by the number of the field, and where it ends."""
+    if depth > _MAX_NESTING:
+        raise ValueError("too deeply nested")
+    fields: dict[int, Any] = {}
+    number = 0
+    while (head := data[at]) != 0:
+        at += 1
+        if head >> 4:
+            number += head >> 4
+        else:
+            number, at = _zigzag(data, at)
+        fields[number], at = _value(data, at, head & 15, depth)
+    return fields, at + 1
+
+
+def _value(data: bytes, at: int, kind: int, depth: int) -> tuple[Any, int]:
+    if kind in (_TRUE, _FALSE):
+        return kind == _TRUE, at
+    if kind == _BYTE:
+        return data[at], at + 1
+    if kind in (_I16, _I32, _I64):
+        return _zigzag(data, at)
+    if kind == _DOUBLE:
+        return None, at + 8
+    if kind == _BINARY:
+        length, at = _varint(data, at)
+        return None, at + length
+    if kind == _STRUCT:
+        return _struct(data, at, depth + 1)
+    raise ValueError(f"an unexpected field of type {kind}")
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    result = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        result |= (byte & 127) << shift
+        if byte < 128:
+            return result, at
+        shift += 7
+        if shift > 63:
+            raise ValueError("a number of more than 64 bits")
+
+
+def _zigzag(data: bytes, at: int) -> tuple[int, int]:
+    value, at = _varint(data, at)
+    return value >> 1 ^ -(value & 1), at
