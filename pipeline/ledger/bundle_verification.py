@@ -153,7 +153,9 @@ def _check_votes(files: BundleFiles, manifest: Manifest, previous: Manifest | No
     for name, published, counted in (("raw", views.raw, raw), ("defended", views.defended, defended)):
         counts = log.counts(counted, [model.model for model in published.unrated])
         size_limits.require_ratable(count_rated(counts), sum(map(partial(file_size, files), paths)), f"view {name}")
-        published_views.check_view(published, counts, manifest.configuration, f"view {name}", unregistered)
+        published_views.check_view(
+            published, counts, manifest.configuration, f"view {name}", unregistered, tie_only=coverage is not None
+        )
 
 
 def _check_coverage(coverage: VoteCoverage | None, previous: Manifest | None, late: int, votes: int) -> None:

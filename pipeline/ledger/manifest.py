@@ -145,7 +145,8 @@ class VoteCoverage:
     """The rule by which late votes count, and how many votes are late or were not checked.
 
     Attributes:
-        late_rule: LATE_COUNT. A manifest without this record follows the earlier rule: late votes count only in raw.
+        late_rule: LATE_COUNT. A manifest without this record follows the earlier rules: late votes count only in raw,
+            and a model that only tied has the standard error of the formula.
         late: number of late votes in the raw view.
         unchecked: number of votes that were read before the first snapshot, so that no detector evaluated them; this is
             the operator's statement, which the log cannot show.

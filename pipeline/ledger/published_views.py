@@ -66,7 +66,7 @@ def check_configuration(found: Configuration, where: str) -> None:
         raise Refuted("configuration", where, f"expected MODEL=POINTS, got {found.values['anchor']!r}") from None
 
 
-def recompute_leaderboard(counts: PairCounts, settings: Configuration) -> Leaderboard:
+def recompute_leaderboard(counts: PairCounts, settings: Configuration, *, tie_only: bool = True) -> Leaderboard:
     """Return the leaderboard of these counts under these settings, without rounding.
 
     Raises:
@@ -76,7 +76,7 @@ def recompute_leaderboard(counts: PairCounts, settings: Configuration) -> Leader
     anchor = _anchor(settings)
     if anchor is not None and anchor[0] not in select_rated_models(counts, least_share=share)[0].models:
         anchor = None
-    return compute_leaderboard(counts, anchor=anchor, least_share=share)
+    return compute_leaderboard(counts, anchor=anchor, least_share=share, tie_only=tie_only)
 
 
 def check_view(
@@ -85,6 +85,8 @@ def check_view(
     settings: Configuration,
     where: str,
     unregistered: Collection[str] = (),
+    *,
+    tie_only: bool = True,
 ) -> None:
     """Check that a published view follows from the votes.
 
@@ -109,7 +111,7 @@ def check_view(
             f"published are {published.votes} votes, {published.counts_sha256}, the log gives {counts.total}, {found}",
         )
     try:
-        again = recompute_leaderboard(counts, settings)
+        again = recompute_leaderboard(counts, settings, tie_only=tie_only)
     except RatingError as error:
         raise Refuted("rated", where, f"the votes have no estimate: {error}") from None
     limit = _GRADIENT * max(1, int(counts.battles_per_model().max(initial=1)))

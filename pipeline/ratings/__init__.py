@@ -8,6 +8,7 @@ Modules:
     rated_models        which models can be rated, and why the others cannot
     newton              damped Newton on the Bradley-Terry likelihood
     bradley_terry       exact maximum likelihood, pair weights, sandwich covariance
+    tie_only_models     standard errors of models that only tied
     clustered_sandwich  covariance clustered by voter
     bootstrap           multinomial bootstrap of the votes
     intervals           points, standard errors, Wald intervals, marginal ranks
@@ -39,6 +40,7 @@ from .rank_sets import RankSets, simultaneous_rank_sets
 from .rated_models import UnratedModel, select_rated_models
 from .style_control import STYLE_FEATURES, fit_style, style_contrast
 from .style_newton import StyleFit
+from .tie_only_models import with_tie_only_variance
 from .voter_influence import VoterInfluence, most_influential_voters
 from .win_graph import largest_component, strong_components
 
@@ -82,4 +84,5 @@ __all__ = [
     "style_contrast",
     "wald_intervals",
     "with_clustered_covariance",
+    "with_tie_only_variance",
 ]

@@ -26,6 +26,7 @@ from .pair_counts import PairCounts
 from .rank_sets import simultaneous_rank_sets
 from .style_control import STYLE_FEATURES, fit_style, style_contrast
 from .style_newton import StyleFit
+from .tie_only_models import with_tie_only_variance
 from .voter_influence import VoterInfluence, most_influential_voters
 
 # Opens a step of known length in a progress display; what it yields is called with the number of units done.
@@ -122,13 +123,14 @@ def _rate(battles: BattleColumns, options: RatingOptions, progress: Progress) ->
     if options.by_voter:
         weights = None if reweight is None else pair_weights(counts, reweight)
         fitted = with_clustered_covariance(fitted, *battles.codes, battles.voter, weights=weights)
+    fitted = with_tie_only_variance(fitted, counts, reweight=reweight)
     shown = wald_intervals(fitted, level=options.level)
     if options.bootstrap:
         with progress("bootstrap", options.bootstrap) as step:
             resampled = bootstrap_ratings(
                 counts, fitted, options.bootstrap, seed=options.seed, reweight=reweight, progress=step
             )
-        fitted, shown = _bootstrap_intervals(fitted, resampled, options.level)
+        fitted, shown = _bootstrap_intervals(fitted, counts, resampled, options)
     return BattleRatings(_board(counts, fitted, shown, options), counts.total, resampled=resampled), counts
 
 
@@ -158,7 +160,8 @@ def _rate_with_style(
         )
         step(1)
     counts = PairCounts.from_codes(battles.models, a, b, outcome)
-    board = _board(counts, found.ratings, wald_intervals(found.ratings, level=options.level), options)
+    ratings = with_tie_only_variance(found.ratings, counts, reweight=options.reweight or None)
+    board = _board(counts, ratings, wald_intervals(ratings, level=options.level), options)
     constant = tuple(name for name in STYLE_FEATURES if name not in names)
     return BattleRatings(board, counts.total, len(battles) - len(rows), constant, style=found), counts
 
@@ -180,10 +183,21 @@ def _board(counts: PairCounts, fitted: Fit, shown: RatingIntervals, options: Rat
     ).rounded()
 
 
-def _bootstrap_intervals(fitted: Fit, resampled: BootstrapRatings, level: float) -> tuple[Fit, RatingIntervals]:
-    """Return the fit with the covariance of the bootstrap rounds, and intervals from the rounds' percentiles."""
-    covariance = resampled.covariance()
-    low, high = (MEAN_RATING + bound * POINTS_PER_LOGIT for bound in resampled.percentile_bounds(level))
-    se: Float64 = np.sqrt(np.diag(covariance)) * POINTS_PER_LOGIT
+def _bootstrap_intervals(
+    fitted: Fit, counts: PairCounts, resampled: BootstrapRatings, options: RatingOptions
+) -> tuple[Fit, RatingIntervals]:
+    """Return the fit with the covariance of the bootstrap rounds, and intervals from the rounds' percentiles.
+
+    A model that only tied has the same strength in every round: its interval is the one of its standard error.
+    """
+    drawn = replace(fitted, covariance=resampled.covariance())
+    widened = with_tie_only_variance(drawn, counts, reweight=options.reweight or None)
+    low, high = (MEAN_RATING + bound * POINTS_PER_LOGIT for bound in resampled.percentile_bounds(options.level))
+    if widened is not drawn:
+        wald = wald_intervals(widened, level=options.level)
+        decisive = counts.decisive_matrix()
+        decided = (decisive + decisive.T).any(axis=1)
+        low, high = np.where(decided, low, wald.lower), np.where(decided, high, wald.upper)
+    se: Float64 = np.sqrt(np.diag(widened.covariance)) * POINTS_PER_LOGIT
     rating = MEAN_RATING + fitted.theta * POINTS_PER_LOGIT
-    return replace(fitted, covariance=covariance), RatingIntervals(rating, se, low, high)
+    return widened, RatingIntervals(rating, se, low, high)

@@ -14,7 +14,7 @@ Reweighting (optional): the weight w of a pair multiplies the score of each of i
 to 23.8 points.
 
 Blind spots: votes of one voter count as independent (see `clustered_sandwich`); two models that only tied have
-residuals 0 and standard error 0, which is the value of the formula and not certainty.
+residuals 0 and standard error 0, which is the value of the formula and not certainty (see `tie_only_models`).
 """
 
 from collections.abc import Sequence

@@ -19,6 +19,7 @@ from .intervals import RatingIntervals, marginal_ranks, wald_intervals
 from .pair_counts import PairCounts
 from .rank_sets import RankSets, simultaneous_rank_sets
 from .rated_models import UnratedModel, select_rated_models
+from .tie_only_models import with_tie_only_variance
 
 _CENT = Decimal("0.01")
 
@@ -82,6 +83,7 @@ def compute_leaderboard(
     least_share: float | None = None,
     reweight: int | None = None,
     joint: bool = False,
+    tie_only: bool = True,
 ) -> Leaderboard:
     """Rate the models and sort them.
 
@@ -92,6 +94,7 @@ def compute_leaderboard(
         least_share: None requires all models to be comparable; else as in `select_rated_models`.
         reweight: as in `fit`.
         joint: also compute simultaneous rank sets.
+        tie_only: as in `with_tie_only_variance`; False gives a model that only tied the standard error of the formula.
 
     Raises:
         BadCounts: no votes, fewer than two models, or an anchor that is not rated.
@@ -100,6 +103,8 @@ def compute_leaderboard(
     """
     rated, unrated = (counts, ()) if least_share is None else select_rated_models(counts, least_share=least_share)
     fitted = fit(rated, reweight=reweight)
+    if tie_only:
+        fitted = with_tie_only_variance(fitted, rated, reweight=reweight)
     # A model's votes include its battles with unrated models.
     votes = dict(zip(counts.models, counts.battles_per_model().tolist(), strict=True))
     return assemble_leaderboard(

@@ -278,15 +278,15 @@ def test_every_record_has_exactly_one_fate_and_its_place(log: Log, url: str) -> 
     log.append(lines)
     tally = work(log, url)
     counts = (tally.read, tally.accepted, tally.late, tally.duplicate, tally.rejected, tally.quarantined)
-    assert counts == (69, 60, 1, 5, 3, 0)
+    # A file is read in the order of time, so none of its votes comes late.
+    late_votes = 1 if log.bootstrap else 0
+    assert counts == (69, 61 - late_votes, late_votes, 5, 3, 0)
     assert tally.reasons == {"malformed": 1, "self_battle": 1, "unknown_outcome": 1}
     expect_complete(url)
-    assert rows(url, "SELECT vote_id FROM vote WHERE fate = 1") == [("v1",)]
-    found = rows(url, "SELECT reason, origin FROM reject")
+    assert rows(url, "SELECT vote_id FROM vote WHERE fate = 1") == [("v1",)] * late_votes
+    found = sorted(rows(url, "SELECT reason, origin FROM reject"))
     assert [reason for reason, _ in found] == ["malformed", "self_battle", "unknown_outcome"]
-    assert all((origin or "").endswith(f"#{row}") for (_, origin), row in zip(found, (66, 67, 68), strict=True)) or (
-        not log.bootstrap
-    )
+    assert all((origin or "").endswith(f"#{row}") for (_, origin), row in zip(found, (66, 67, 68), strict=True))
     assert work(log, url).read == 0
 
 
@@ -316,8 +316,12 @@ def test_the_first_of_two_votes_with_one_id_counts_and_the_difference_is_an_aler
     assert (alert["detector"], alert["e_value"]) == ("duplicate_votes", None)
     assert alert["evidence"]["vote_id"] == "v3"
     [(number,)] = rows(url, "SELECT DISTINCT number FROM vote JOIN partition USING (partition_no)")
-    assert alert["evidence"]["counted"] == {"partition": number, "offset": 3}
-    assert alert["evidence"]["ignored"] == {"partition": number, "offset": 10}
+    if log.bootstrap:
+        assert alert["evidence"]["counted"] == {"partition": number, "offset": 3}
+        assert alert["evidence"]["ignored"] == {"partition": number, "offset": 10}
+    else:  # the repeat has the same time, so it follows at once
+        assert alert["evidence"]["counted"] == {"partition": number, "offset": 3, "record": "votes.jsonl#3"}
+        assert alert["evidence"]["ignored"] == {"partition": number, "offset": 4, "record": "votes.jsonl#10"}
     store.close()
     assert rows(url, "SELECT outcome FROM vote WHERE vote_id = 'v3'") == [(OUTCOMES.index(first),)]
     expect_complete(url)

@@ -109,9 +109,11 @@ def _verify_snapshot(connection: Connection, store: Store, snapshot: PublishedSn
 def _verify_boards(connection: Connection, snapshot: PublishedSnapshot, found: RatingInput, where: str) -> None:
     """Check the published rows of each view against ratings recomputed from its votes."""
     options = Settings(**snapshot.body["settings"])
-    boards = {view: rate_view(found.views[view], options, found.waiting[view]) for view in VIEWS}
+    tie_only = "coverage" in snapshot.body  # snapshots before that had the standard error of the formula
+    boards = {view: rate_view(found.views[view], options, found.waiting[view], tie_only=tie_only) for view in VIEWS}
     if "style" in snapshot.body["views"]:
-        style = rate_style_view(found.styled, {number: name for name, number in found.model_no.items()}, options)
+        numbers = {number: name for name, number in found.model_no.items()}
+        style = rate_style_view(found.styled, numbers, options, tie_only=tie_only)
         if style.board is None or not same_coefficients(style.coefficients, snapshot.body["style"]["coefficients"]):
             raise VerificationFailed(f"{where}, style: its coefficients differ from those recomputed from its votes")
         boards["style"] = style.board

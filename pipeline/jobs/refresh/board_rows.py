@@ -14,19 +14,22 @@ _SHARE_DIGITS = 6
 _COLUMNS = ("rating", "lower", "upper", "rank", "rank_best", "rank_worst", "votes")
 
 
-def rate_view(counts: PairCounts, options: Settings, waiting: Mapping[str, int] | None = None) -> Leaderboard:
+def rate_view(
+    counts: PairCounts, options: Settings, waiting: Mapping[str, int] | None = None, *, tie_only: bool = True
+) -> Leaderboard:
     """Rate a view; round as published.
 
     Args:
         counts: its votes.
         options: the settings.
         waiting: votes on models that the registry does not know, which `counts` leaves out.
+        tie_only: as in `compute_leaderboard`.
 
     Raises:
         RatingError: the votes allow no comparison (too small a connected part, or no convergence).
     """
-    share = min(options.least_share, PUBLISHED_SHARE)
-    board = compute_leaderboard(counts, anchor=_anchor(counts, options), least_share=share).rounded()
+    share, anchor = min(options.least_share, PUBLISHED_SHARE), _anchor(counts, options)
+    board = compute_leaderboard(counts, anchor=anchor, least_share=share, tie_only=tie_only).rounded()
     return replace(board, unrated=explain_unregistered(board.unrated, waiting or {}))
 
 

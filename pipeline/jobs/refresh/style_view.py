@@ -21,6 +21,7 @@ from pipeline.ratings import (
     select_rated_models,
     style_contrast,
     wald_intervals,
+    with_tie_only_variance,
 )
 from pipeline.settings import Settings
 from pipeline.store.log.sealed_styles import StyledVotes
@@ -46,8 +47,15 @@ class StyleView:
     reason: str
 
 
-def rate_style_view(votes: StyledVotes, numbers: dict[int, str], options: Settings) -> StyleView:
-    """Rate accepted votes with style counts, without exclusions; `numbers` maps a model's number to its name."""
+def rate_style_view(
+    votes: StyledVotes, numbers: dict[int, str], options: Settings, *, tie_only: bool = True
+) -> StyleView:
+    """Rate counted votes with style counts, without exclusions.
+
+    Args:
+        numbers: a model's number -> its name.
+        tie_only: as in `compute_leaderboard`.
+    """
     if not len(votes):
         return StyleView(None, [], 0, "no counted vote has style counts of both answers")
     axis = sorted(numbers)
@@ -55,12 +63,12 @@ def rate_style_view(votes: StyledVotes, numbers: dict[int, str], options: Settin
     place[axis] = np.arange(len(axis))
     labels = tuple(numbers[number] for number in axis)
     try:
-        return _view(labels, place[votes.model_a], place[votes.model_b], votes, options)
+        return _view(labels, place[votes.model_a], place[votes.model_b], votes, options, tie_only)
     except RatingError as error:
         return StyleView(None, [], len(votes), str(error))
 
 
-def _view(labels: tuple[str, ...], a: Any, b: Any, votes: StyledVotes, options: Settings) -> StyleView:
+def _view(labels: tuple[str, ...], a: Any, b: Any, votes: StyledVotes, options: Settings, tie_only: bool) -> StyleView:
     counts = PairCounts.from_codes(labels, a, b, votes.outcome)
     rated, unrated = select_rated_models(counts, least_share=options.least_share)
     code = {name: number for number, name in enumerate(rated.models)}
@@ -74,12 +82,16 @@ def _view(labels: tuple[str, ...], a: Any, b: Any, votes: StyledVotes, options: 
         return StyleView(None, [], len(votes), "every vote has the same style counts on both sides")
     names = tuple(np.array(STYLE_FEATURES)[varies].tolist())
     found = fit_style(rated.models, moved[a[rows]], moved[b[rows]], votes.outcome[rows], z[:, varies], features=names)
+    left, right = moved[a[rows]], moved[b[rows]]
+    shown = found.ratings
+    if tie_only:
+        shown = with_tie_only_variance(shown, PairCounts.from_codes(rated.models, left, right, votes.outcome[rows]))
     battles = dict(zip(labels, counts.battles_per_model().tolist(), strict=True))
     anchor = options.anchor_points
     board = assemble_leaderboard(
         rated.models,
-        found.ratings,
-        wald_intervals(found.ratings),
+        shown,
+        wald_intervals(shown),
         votes=np.array([battles[name] for name in rated.models], dtype=np.int64),
         anchor=anchor if anchor and anchor[0] in rated.models else None,
         unrated=unrated,

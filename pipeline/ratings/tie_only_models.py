@@ -1,0 +1,40 @@
+"""Standard errors of models that only tied.
+
+A tie between two models of equal strength has the residual 0, so the sandwich gives a model that only tied the standard
+error of those that it tied with, or 0 where all votes are ties. That is the value of the formula and not certainty.
+Such a model gets the variance p(1 − p) of each of its votes as well, as if each tie could have been a win.
+
+Law: a model with a decisive vote keeps its votes' own variance.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from .blas_threads import single_blas_thread
+from .bradley_terry import Fit, pair_weights, sandwich_covariance
+from .newton import information, laplacian
+from .pair_counts import PairCounts
+
+
+@single_blas_thread
+def with_tie_only_variance(fitted: Fit, counts: PairCounts, *, reweight: int | None = None) -> Fit:
+    """Return the fit with the variance of models that only tied; the same fit if each model has a decisive vote.
+
+    Args:
+        fitted: the fit of these counts, with any covariance.
+        counts: the votes.
+        reweight: as in the fit.
+    """
+    decisive = counts.decisive_matrix()
+    only_ties = np.asarray((decisive + decisive.T).sum(axis=1) == 0)
+    if not only_ties.any():
+        return fitted
+    W = counts.win_matrix()
+    scale = np.ones_like(W)
+    if reweight is not None:
+        votes, scale = W + W.T, pair_weights(counts, reweight)
+        scale = scale * (votes.sum() / (votes * scale).sum())
+    edges = information(W, fitted.theta) * scale**2 * (only_ties[:, None] | only_ties[None, :])
+    more = sandwich_covariance(fitted.hessian, laplacian(edges))
+    return fitted if more is None else replace(fitted, covariance=fitted.covariance + more)
