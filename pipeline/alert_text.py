@@ -54,15 +54,19 @@ def evidence_lines(alert: Mapping[str, Any]) -> list[str]:
         return _voter_lines(alert)
     if "window" in alert["evidence"]:
         return _window_lines(alert)
+    if alert["detector"] == "voter_share":
+        return _voter_share_lines(alert)
     if alert.get("window") is not None:
         return _sweep_lines(alert)
     lines = [f"{key}: {value}" for key, value in alert["evidence"].items()]
+    if alert["partition"] is None:
+        return [*lines, f"Which votes: those of one voter; {_opened(alert)}."]
     return [*lines, f"Which votes: up to partition {alert['partition']}, offset {alert['offset']}."]
 
 
 def _voter_lines(alert: Mapping[str, Any]) -> list[str]:
     e, evidence = format_e_value(alert["e_value"]), alert["evidence"]
-    lines = [f"What happened: the voter's {evidence['votes']} votes ({evidence['ties']} ties) are best explained by:"]
+    lines = [f"What happened: {evidence['votes']} votes ({evidence['ties']} ties) of one voter are best explained by:"]
     for one in evidence["likeliest"]:
         if one["share"] < _MIN_SHARE:
             continue
@@ -81,11 +85,15 @@ def _voter_lines(alert: Mapping[str, Any]) -> list[str]:
             "often they vote for a tie. Inspect the votes; this alone is no proof."
         )
     lines.append(f"Compared with: snapshot {evidence['snapshot']}, in force before these votes.")
-    lines.append(
-        f"Which votes: all votes of this voter; the alert opened at partition {alert['partition']}, "
-        f"offset {alert['offset']}."
-    )
+    lines.append(f"Which votes: all votes of this voter; {_opened(alert)}.")
     return lines
+
+
+def _opened(alert: Mapping[str, Any]) -> str:
+    """Where an alert opened; the public sees the hour alone."""
+    if alert["partition"] is None:
+        return f"the alert opened in the hour from {alert['opened_at']}"
+    return f"the alert opened at partition {alert['partition']}, offset {alert['offset']}"
 
 
 def _record_lines(alert: Mapping[str, Any]) -> list[str]:
@@ -128,6 +136,15 @@ def _window_lines(alert: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def _voter_share_lines(alert: Mapping[str, Any]) -> list[str]:
+    return [
+        f"What happened: {alert['evidence']['what']}, {alert['evidence']['share']:.0%}.",
+        _FACT,
+        "Which votes: those of one id, which most likely many people share: everybody behind one proxy, or everybody "
+        "whose id is missing. Evidence about this id is about nobody; the machine excludes nothing because of it.",
+    ]
+
+
 def _sweep_lines(alert: Mapping[str, Any]) -> list[str]:
     e, evidence = format_e_value(alert["e_value"]), alert["evidence"]
     lines = [f"What happened: {alert['direction']}: {evidence['what']}."]
@@ -159,6 +176,11 @@ def _value_text(value: Any) -> str:
 
 
 def _what_to_do(alert: Mapping[str, Any]) -> list[str]:
+    if alert["detector"] == "voter_share":
+        return [
+            "What to do: give each voter an id of its own. Name the address of a proxy in INTEGRITY_PROXIES and read "
+            "the votes into a new store. See deploy/runbooks/voter-share.md."
+        ]
     exclude = f"`integrity alerts exclude {alert['id']} --name YOU --reason WHY`"
     kind = alert["subject"]["kind"]
     if kind == "voter":

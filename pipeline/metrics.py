@@ -176,6 +176,10 @@ class StoreStatus:
     snapshot_excluded_votes: float | None = _gauge(
         "integrity_snapshot_excluded_votes", "Votes excluded from the defended view."
     )
+    # Above 0.2 many people most likely share one voter id. 0 without such a voter.
+    dominant_voter_share: float | None = _gauge(
+        "integrity_dominant_voter_share", "Share of all votes of a voter with more than a fifth of them, else 0."
+    )
     # Models outside the rated component. A jump means that the graph of battles has split.
     unrated_models: float | None = _gauge("integrity_unrated_models", "Models without a rating.")
     # Points as on the leaderboard, of the first MAX_MODELS of each view.

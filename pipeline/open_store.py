@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline import settings as configuration
+from pipeline.errors import MissingKey
 from pipeline.store import Store
+from pipeline.store.db import key_files
 from pipeline.store.db.engine import parse_url
 
 
@@ -64,6 +66,25 @@ def key_folder(url: str) -> Path:
     name = hashlib.sha256(place.encode()).hexdigest()[:16]
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(state) / "leaderboard-integrity" / f"{name}.keys"
+
+
+def voter_key(url: str) -> bytes:
+    """The voter key of a store, for a publisher; made where neither a key nor a store is there yet.
+
+    Raises:
+        MissingKey: there is a store, and its key is not here.
+    """
+    folder = key_folder(url)
+    key = configuration.load().key or key_files.read(folder)
+    if key is not None:
+        return key
+    parsed = parse_url(url)
+    if parsed.get_backend_name() == "sqlite" and Path(str(parsed.database)).exists():
+        raise MissingKey(
+            f"expected the voter key of {parsed.database} in INTEGRITY_VOTER_KEY or {folder}, got none: a publisher "
+            "needs the key of the workers"
+        )
+    return key_files.create(folder)
 
 
 def now() -> int:

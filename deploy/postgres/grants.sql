@@ -21,7 +21,8 @@ GRANT SELECT ON file_records TO integrity_ingest;
 -- telling a repeat that says the same from one that does not needs.
 GRANT SELECT (partition_no, "offset", vote_id, voter, cast_at, appended_at, model_a, model_b, outcome, fate,
               language, category, network, prompt, voter_since, style) ON vote TO integrity_ingest;
-GRANT SELECT ON vote_key TO integrity_ingest;
+-- The batches count the votes: a worker reports a voter with more than a fifth of them.
+GRANT SELECT ON vote_key, batch TO integrity_ingest;
 GRANT SELECT, INSERT ON source, model, term, registry_event, registry_reject, in_force, alert_event TO integrity_ingest;
 GRANT SELECT, INSERT ON partition TO integrity_ingest;
 -- Not sealed_offset: what is sealed is not the worker's to say.

@@ -15,6 +15,7 @@ JavaScript and load nothing from other hosts.
     openapi_responses.py   descriptions of responses for OpenAPI
     documents/             Pydantic models of the responses, for OpenAPI
     store_reader.py        what routes and pages read from the store
+    operator_view.py       whether a reader is an operator, who sees pseudonyms
     snapshot_summaries.py  snapshots as JSON, views side by side
     model_summaries.py     models as JSON: registry entry, rows, history
     move_reasons.py        sentences that explain why a model moved

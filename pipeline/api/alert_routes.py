@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from pipeline.api.cache_policies import REVALIDATE
 from pipeline.api.documents.alert_documents import AlertDetailDocument, AlertListDocument, ExclusionListDocument
 from pipeline.api.openapi_responses import TABLE_RESPONSES
+from pipeline.api.operator_view import operator_dependency, policy
 from pipeline.api.request_params import (
     TEXT_PATTERN,
     AlertParam,
@@ -20,6 +20,7 @@ from pipeline.api.request_params import (
 from pipeline.api.store_reader import StoreReader
 from pipeline.api.table_responses import json_response, table_response
 from pipeline.store.alerting import alert_queries
+from pipeline.store.alerting.public_alerts import publish_alert
 from pipeline.store.read import page_queries
 from pipeline.vocabulary.time import format_rfc3339
 
@@ -36,6 +37,7 @@ _TextParam = Annotated[str | None, Query(max_length=300, pattern=TEXT_PATTERN)]
 def routes(reader: StoreReader) -> APIRouter:
     """Return the routes, in the order in which OpenAPI lists them."""
     router = APIRouter(tags=["alerts"])
+    is_operator = operator_dependency(reader)
 
     # Many parameters, because OpenAPI describes a filter only if it is one.
     @router.get("/alerts", response_model=AlertListDocument, responses=TABLE_RESPONSES)
@@ -49,37 +51,54 @@ def routes(reader: StoreReader) -> APIRouter:
         table_format: FormatParam = None,
         limit: LimitParam = 100,
         cursor: CursorParam = None,
+        operator: bool = is_operator,
     ) -> Response:
-        """List alerts, newest first."""
+        """List alerts, newest first. With a token, an alert about a voter names the pseudonym instead of a label."""
         about = {"detector": detector, "subject_kind": subject_kind, "subject": subject}
-        filters = {"state": state, "severity": severity, **about}
+        filters, key = {"state": state, "severity": severity, **about}, decode_cursor(cursor, str)
         with reader.connect() as connection:
-            found = page_queries.list_alerts(connection, limit + 1, decode_cursor(cursor, int, str), **filters)
-        following = encode_cursor(*found[limit - 1][0]) if len(found) > limit else None
+            found = page_queries.list_alerts(
+                connection, limit + 1, key[0] if key else None, public=not operator, **filters
+            )
+        following = encode_cursor(found[limit - 1][0][1]) if len(found) > limit else None
         rows = [alert for _, alert in found[:limit]]
         document = {"rows": rows, "next": following}
-        return table_response(request, table_format, document, "alerts", REVALIDATE, _COLUMNS, _table_row)
+        return table_response(request, table_format, document, "alerts", policy(operator), _COLUMNS, _table_row)
 
     @router.get("/alerts/{alert}", response_model=AlertDetailDocument)
-    def alert(alert: AlertParam) -> Response:
-        """An alert with its evidence, its newest votes and its history."""
-        with reader.connect() as connection:
-            return json_response(alert_queries.find_alert(connection, alert), REVALIDATE)
+    def alert(alert: AlertParam, operator: bool = is_operator) -> Response:
+        """An alert with its evidence, its newest votes and its history.
 
+        Without a token, an alert about a voter names a label that is made for it alone, and no vote.
+        """
+        with reader.connect() as connection:
+            found = alert_queries.find_alert(connection, alert)
+        return json_response(found if operator else publish_alert(found), policy(operator))
+
+    _add_exclusions(router, reader, is_operator)
+    return router
+
+
+def _add_exclusions(router: APIRouter, reader: StoreReader, is_operator: Any) -> None:
     @router.get("/exclusions", response_model=ExclusionListDocument, responses=TABLE_RESPONSES)
     def exclusions(
-        request: Request, table_format: FormatParam = None, limit: LimitParam = 100, cursor: CursorParam = None
+        request: Request,
+        table_format: FormatParam = None,
+        limit: LimitParam = 100,
+        cursor: CursorParam = None,
+        operator: bool = is_operator,
     ) -> Response:
-        """The list of exclusions from the defended view, newest first; the last entry about a target applies."""
+        """The list of exclusions from the defended view, newest first; the last entry about a target applies.
+
+        Without a token, a voter is named by the label of the alert behind the entry.
+        """
         key = decode_cursor(cursor, int)
         with reader.connect() as connection:
-            found = page_queries.list_exclusions(connection, limit + 1, key[0] if key else None)
+            found = page_queries.list_exclusions(connection, limit + 1, key[0] if key else None, public=not operator)
         rows = [exclusion_document(row) for row in found[:limit]]
         following = encode_cursor(rows[-1]["number"]) if len(found) > limit else None
         document = {"rows": rows, "next": following}
-        return table_response(request, table_format, document, "exclusions", REVALIDATE, _EXCLUSION_COLUMNS)
-
-    return router
+        return table_response(request, table_format, document, "exclusions", policy(operator), _EXCLUSION_COLUMNS)
 
 
 def exclusion_document(row: dict[str, Any]) -> dict[str, Any]:

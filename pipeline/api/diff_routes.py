@@ -15,6 +15,7 @@ from pipeline.api.snapshot_summaries import summarize_snapshot
 from pipeline.api.store_reader import StoreReader
 from pipeline.api.table_responses import table_response
 from pipeline.jobs.refresh.board_diff import BoardDiff, ModelMove, compare_snapshots
+from pipeline.store.boards import voter_labels
 
 _FIGURES = ("rank", "rating", "lower", "upper", "votes")
 
@@ -57,8 +58,8 @@ def diff_document(reader: StoreReader, connection: Connection, found: BoardDiff)
         "after": summarize_snapshot(reader, connection, found.after),
         "view": found.view,
         "votes": found.votes,
-        "excluded": [dict(one) for one in found.excluded],
-        "restored": [dict(one) for one in found.restored],
+        "excluded": voter_labels.publish(connection, found.excluded),
+        "restored": voter_labels.publish(connection, found.restored),
         "settings": [{"name": name, "before": old, "after": new} for name, (old, new) in found.settings.items()],
         "untold": found.missing_points_reason,
         "rows": [_move_document(one) for one in found.moves],

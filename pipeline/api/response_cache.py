@@ -4,8 +4,9 @@
 2. Other responses that may be cached (`no-cache`): cached until the change token of the store changes. With
    `x-cache-until: published`, until the part of the token changes that a publication changes.
 3. `no-store`, errors, and responses above 4 MiB are never cached.
-4. Concurrent requests for one key share one computation.
-5. A cached response has an ETag and is compressed once.
+4. Requests with an `authorization` header pass through: their answers are for one operator.
+5. Concurrent requests for one key share one computation.
+6. A cached response has an ETag and is compressed once.
 """
 
 import asyncio
@@ -88,6 +89,9 @@ class ResponseCache:
         """Respond from the cache, or let the application respond."""
         if scope["type"] != "http" or scope["method"] not in _CACHEABLE_METHODS:
             await self._app(scope, receive, send)
+            return
+        if any(name == b"authorization" for name, _ in scope["headers"]):
+            await self._app(scope, receive, send)  # an operator's answer is for nobody else
             return
         request_headers = {name: value for name, value in scope["headers"] if name in _REQUEST_HEADERS}
         table_format = format_from_accept(request_headers.get(b"accept", b"").decode("latin-1"))

@@ -36,6 +36,8 @@ def refresh(store: StoreOption = None, as_json: JsonOption = False) -> None:
         err.print(f"  {note}")
     if result["unregistered"]:
         err.print(f"  {terminal_tables.unregistered_models(result['unregistered'], result['votes_unregistered'])}")
+    for told in result.get("voter_share", ()):
+        err.print(f"  {told}", soft_wrap=True)
     for warning in result["warnings"]:
         err.print(f"  {terminal_tables.quality_warning(warning)}")
 

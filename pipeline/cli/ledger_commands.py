@@ -8,7 +8,7 @@ from pipeline import jobs
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, emit_or_print, err, out, store_url
 from pipeline.cli.terminal import styled
 from pipeline.errors import Usage
-from pipeline.jobs.custody import operator_actions
+from pipeline.jobs.custody import erasure_remains, operator_actions
 
 NameOption = Annotated[str, typer.Option(help="Name of the person who decides.")]
 ReasonOption = Annotated[str, typer.Option(help="The reason. It is published in the ledger.")]
@@ -58,7 +58,7 @@ def erase(
     if (vote is None) == (voter is None):
         raise Usage("expected either a vote's id or --voter ID")
     result = operator_actions.erase(store_url(store), vote_id=vote, voter_id=voter)
-    emit_or_print(as_json, result, f"erased the voter of {result['erased']} votes")
+    emit_or_print(as_json, result, erasure_remains.describe(result), soft_wrap=True)
 
 
 @app.command("rotate-key")

@@ -8,17 +8,25 @@ import typer
 from rich.progress import Progress, TaskID
 
 from pipeline import settings
-from pipeline.cli.app import JsonOption, app, emit_or_print
+from pipeline.cli.app import JsonOption, app, emit_or_print, out
 from pipeline.cli.stream_options import ColumnsOption, OutcomesOption, parse_kafka_url, progress_bar
 from pipeline.errors import Usage
+from pipeline.events.pseudonym import pseudonym
+from pipeline.events.record_signature import parse_signer
 from pipeline.formats import ColumnMapping
+from pipeline.open_store import voter_key
+from pipeline.stream.decoding import PseudonymCache
 from pipeline.stream.kafka_publisher import create_topics
 from pipeline.stream.kafka_publisher import publish as publish_file
+from pipeline.stream.record_preparation import RecordPreparer
+
+_STORE = "The store whose voter key makes the pseudonyms; default: INTEGRITY_STORE. INTEGRITY_VOTER_KEY goes before."
+_SHOW_KEY = "Print the entry of INTEGRITY_PUBLISH_KEY for the workers' INTEGRITY_PUBLISHERS, and publish nothing."
 
 
 @app.command()
 def publish(
-    to: Annotated[str, typer.Option("--to", help="kafka://HOST:PORT")],
+    to: Annotated[str, typer.Option("--to", help="kafka://HOST:PORT")] = "",
     files: Annotated[
         list[Path] | None,
         typer.Argument(help="Battle files: .json, .jsonl, .csv, .parquet. Without a file only topics are created."),
@@ -27,10 +35,24 @@ def publish(
     partitions: Annotated[int | None, typer.Option(help="Partitions of the votes topic, if it is created.")] = None,
     columns: ColumnsOption = "",
     outcomes: OutcomesOption = "",
+    store: Annotated[str | None, typer.Option(help=_STORE)] = None,
+    raw_ids: Annotated[bool, typer.Option("--raw-ids", help="Send voter ids as they are.")] = False,
+    show_key: Annotated[bool, typer.Option("--show-key", help=_SHOW_KEY)] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Publish battle files to Kafka. Every delivery is confirmed by the broker."""
+    """Publish battle files to Kafka, with pseudonyms in place of voter ids. The broker confirms every delivery.
+
+    With INTEGRITY_PUBLISH_KEY every record is signed.
+    """
     options = settings.load()
+    signer = parse_signer(options.publish_key)
+    if show_key:
+        if signer is None:
+            raise Usage("--show-key: expected INTEGRITY_PUBLISH_KEY to be set, got none")
+        emit_or_print(as_json, {"publisher": signer.verifier}, signer.verifier, out)
+        return
+    if not to:
+        raise Usage("expected --to kafka://HOST:PORT, got none")
     bootstrap, topic_in_url = parse_kafka_url(to)
     name = topic or topic_in_url or options.topic_votes
     mapping = ColumnMapping.parse(columns, outcomes)
@@ -40,16 +62,28 @@ def publish(
             raise Usage(f"expected a file, got {path}")
     create_topics(bootstrap, options, name, partitions or options.partitions)
     total = {"votes": 0, "registry": 0}
+    key = b"" if raw_ids or not files else voter_key(store or options.store)
+    pseudonyms = PseudonymCache(partial(pseudonym, key), options.proxy_networks) if key else None
+    preparer = RecordPreparer(name, options.topic_registry, pseudonyms, key, signer)
     with progress_bar(as_json) as bar:
         for path in files:
             task = bar.add_task(path.name, total=None)
-            sent = publish_file(path, bootstrap, name, options, mapping, partial(_completed, bar, task))
+            sent = publish_file(path, bootstrap, name, options, mapping, partial(_completed, bar, task), preparer)
             bar.update(task, completed=sum(sent.values()), total=sum(sent.values()))
             total = {kind: total[kind] + count for kind, count in sent.items()}
-    result = {"topic": name, "published": total["votes"], "registry": total["registry"], "files": len(files)}
+    result = {
+        "voter_ids": "raw" if raw_ids else "pseudonyms",
+        "signed": signer is not None,
+        "topic": name,
+        "published": total["votes"],
+        "registry": total["registry"],
+        "files": len(files),
+    }
     text = f"published {total['votes']:,} votes to {name}"
     if total["registry"]:
         text += f" and {total['registry']:,} registry events to {options.topic_registry}"
+    if raw_ids and files:
+        text += "; with raw voter ids, which stay on the topic as long as it keeps its records"
     emit_or_print(as_json, result, text)
 
 

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TimeElapsedColumn
 
+from pipeline import settings
 from pipeline.cli.app import JsonOption, app, emit, err, out
 from pipeline.cli.ingest_notes import repeat_notes, waiting_notes
 from pipeline.cli.stream_options import ColumnsOption, OutcomesOption
@@ -69,7 +71,8 @@ def rate(
     waiting: list[str] = []
     with _progress(as_json) as progress:
         with progress("reading", 0) as step:
-            battles = read_battles(file, ColumnMapping.parse(columns, outcomes), step, waiting.append)
+            mapping = replace(ColumnMapping.parse(columns, outcomes), proxies=settings.load().proxy_networks)
+            battles = read_battles(file, mapping, step, waiting.append)
         rated = rate_battles(battles, options, progress)
     notes = [*repeat_notes(battles.repeated, battles.conflicting), *waiting_notes(file.name, waiting)]
     rows = _board_rows(rated.board)

@@ -5,6 +5,7 @@ from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
 from pipeline import jobs, settings
@@ -12,12 +13,14 @@ from pipeline.cli import terminal_tables
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, emit_or_print, err, out, store_url
 from pipeline.errors import IntegrityError
 from pipeline.events.pseudonym import format_pseudonym
+from pipeline.jobs.refresh import voter_share
 from pipeline.open_store import existing_store, open_store
 from pipeline.settings import PREFIX, SHAPING, Settings, shown
 from pipeline.store.boards import snapshots, verdicts
 from pipeline.store.db.migrate import NEWEST
 from pipeline.store.read import store_figures
 from pipeline.store.votes import registry_events, stale_windows, unchecked_votes
+from pipeline.store.votes.dominant_voter import find_dominant_voter
 from pipeline.vocabulary.coverage_notes import late_notes, unchecked_notes
 
 _PACKAGES = ("apache-airflow", "great-expectations", "kafka-python", "numpy", "prometheus-client", "sqlalchemy")
@@ -92,6 +95,8 @@ def doctor(store: StoreOption = None, as_json: JsonOption = False) -> None:
             out.print(f"{one['name']:42} {one['value']!s:36} {one['source']}")
         for name, source in report["unknown_settings"].items():
             out.print(f"{name:42} unknown, ignored ({source})")
+        for told in report["store"].pop("voter_share", ()):
+            out.print(told, soft_wrap=True)
         for warning in report["store"].pop("quality_warnings", ()):
             out.print(terminal_tables.quality_warning(warning))
         fates = report["store"].get("fates", {})
@@ -127,9 +132,16 @@ def _store(url: str) -> dict[str, Any]:
                 "unchecked_votes": unchecked_votes.count_unchecked(connection),
                 "unregistered": newest.body.get("unregistered", []) if newest else [],
                 "votes_unregistered": newest.body.get("votes_unregistered", 0) if newest else 0,
+                "voter_share": _voter_share(connection),
             }
     except (IntegrityError, DBAPIError) as error:
         return {"error": str(error)}
+
+
+def _voter_share(connection: Connection) -> list[str]:
+    """The voter with more than a fifth of all votes, if there is one, with its pseudonym."""
+    found = find_dominant_voter(connection)
+    return [] if found is None else [f"voter {format_pseudonym(found.voter)}: {voter_share.describe(found)}"]
 
 
 def _version(name: str) -> str:

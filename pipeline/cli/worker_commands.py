@@ -19,9 +19,10 @@ from pipeline.cli.stream_options import ColumnsOption, OutcomesOption, parse_kaf
 from pipeline.detectors import VOTER, WINDOW
 from pipeline.errors import BrokerUnavailable
 from pipeline.formats import ColumnMapping
+from pipeline.jobs.refresh import voter_share
 from pipeline.metrics import WorkerMetrics
 from pipeline.metrics_server import serve
-from pipeline.open_store import open_store
+from pipeline.open_store import now, open_store
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.votes import registry_events, unchecked_votes
@@ -29,6 +30,7 @@ from pipeline.stream.gc_tuning import tune_gc
 from pipeline.stream.ingest_tally import IngestTally
 from pipeline.stream.kafka_publisher import create_producer
 from pipeline.stream.outbox_sender import Send
+from pipeline.stream.record_screening import verifier_of
 from pipeline.stream.registry_reader import RegistryReader, keep_registry_current
 from pipeline.stream.source import FileSource, KafkaSource, RegistryTopic, Source
 from pipeline.stream.window_monitor import Monitor
@@ -77,10 +79,12 @@ def work(
             if server:
                 server.close()
     seconds = time.monotonic() - started
-    with opened.read() as connection:
+    with opened.write() as connection:
+        dominant = voter_share.update_alert(connection, now())
         unchecked = unchecked_votes.count_unchecked(connection)
     opened.close()
     result, notes = _result(tally, seconds), _notes(tally, origin, unchecked)
+    notes += [] if dominant is None else [voter_share.describe(dominant)]
     more = {"conflicting": tally.conflicting, "unchecked": unchecked, "notes": notes}
     emit_or_print(as_json, {**result, **more}, ", ".join(f"{name} {value:,}" for name, value in result.items()))
     for note in () if as_json else notes:
@@ -126,7 +130,10 @@ def _registry_topic(
         return nullcontext()
     bootstrap, _ = parse_kafka_url(given)
     connect = partial(RegistryTopic, bootstrap, options.topic_registry)
-    reader = RegistryReader(connect, store, votes_source=votes.name, rejected_topic=options.topic_rejected)
+    verifier = verifier_of(f"kafka:{options.topic_registry}", options.publishers)
+    reader = RegistryReader(
+        connect, store, votes_source=votes.name, rejected_topic=options.topic_rejected, verifier=verifier
+    )
     return keep_registry_current(reader, until_end=until_end, halt=halt)
 
 

@@ -7,6 +7,8 @@ strict_checks     what a strict reader rejects: duplicate keys, deep nesting, hi
 unread_text       records whose only fault is in text that nobody reads
 vote_batch        votes → numpy columns (VoteBatch)
 pseudonym         a voter's pseudonym and its text
+record_signature  signatures of records on a topic
+reject_sample     what is kept of a rejected record
 chunk             undecoded records of one partition, as a source delivers them
 """
 

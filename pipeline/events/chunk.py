@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import overload
 
+from pipeline.events.record_signature import RecordMarks
 from pipeline.vocabulary.arrays import Int64
 
 
@@ -48,6 +49,7 @@ class Chunk:
         origins: file and record number of each record, if it comes from a file.
         next_offset: the next offset to read.
         of_file: whether the records come from a file: `appended_at` then decides only which votes lie in the future.
+        marks: headers of each record about its voter and its publisher; None if no record has any.
     """
 
     partition: int
@@ -57,3 +59,4 @@ class Chunk:
     origins: Sequence[str | None]
     next_offset: int
     of_file: bool = False
+    marks: list[RecordMarks] | None = None

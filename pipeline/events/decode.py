@@ -5,14 +5,12 @@ Not handled: late and future votes (`pipeline.scoring.fate`), repeated ids (`pip
 
 import hashlib
 import json
-import re
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
-from pipeline.events import registry_events
+from pipeline.events import registry_events, reject_sample
 from pipeline.events.registry_events import REGISTRY_FIELDS, RegistryEvent
 from pipeline.events.strict_checks import (
     MAX_BYTES,
@@ -28,12 +26,20 @@ from pipeline.vocabulary.outcomes import OUTCOMES
 from pipeline.vocabulary.time import END_TIME, FIRST_TIME, to_microseconds
 from pipeline.vocabulary.visible_text import visible
 
-# Enough of an unreadable record to recognise its producer; the hash identifies the whole record.
-SAMPLE_BYTES = 200
+REASONS = frozenset(
+    {
+        "empty", "malformed", "bad_utf8", "too_large", "too_deep", "duplicate_key", "text", "missing_field",
+        "wrong_type", "unknown_outcome", "bad_time", "unknown_schema", "self_battle",
+    }
+)  # fmt: skip
+"""Reasons of the rejects of `decode_votes`."""
+
 # Characters of a wrong value in a message.
 _SHOWN = 160
 # Years that are within the limits of times whatever the offset from UTC.
 _PLAUSIBLE_YEARS = frozenset(range(2001, 2099))
+# Records of which only the shape is kept; the hash identifies the whole record.
+_UNREADABLE = frozenset({"bad_utf8", "malformed", "too_large", "too_deep", "duplicate_key"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +50,8 @@ class Reject:
         position: 0-based position in the decoded list.
         reason: one word, as counted in metrics.
         detail: what was expected and what was found.
-        sha256: SHA-256 of the whole record, so that its producer can find it.
-        sample: the record without its voter id, or the first 200 bytes of an unreadable record.
+        sha256: of the whole record, so that its producer can find it.
+        sample: the fields of the record that say nothing about a person, or the shape of an unreadable one.
     """
 
     position: int
@@ -220,30 +226,6 @@ def _explain_field(raw: bytes, message: str) -> tuple[str, str]:
 
 def _reject(position: int, raw: bytes | None, reason: str, detail: str) -> Reject:
     raw = raw or b""
-    return Reject(position, reason, detail[:500], hashlib.sha256(raw).digest(), _sample(raw, reason))
-
-
-def _sample(raw: bytes, reason: str) -> bytes:
-    """Return a sample by which a producer recognises a record.
-
-    No voter id reaches the store: it is replaced, or an unreadable record is cut where a voter id may begin.
-    """
-    if reason not in {"bad_utf8", "malformed", "too_large", "too_deep", "duplicate_key"}:
-        try:
-            value = json.loads(raw)
-        except (ValueError, RecursionError):
-            value = None
-        if isinstance(value, dict):
-            return json.dumps(_without_voter(value), ensure_ascii=False).encode("utf-8", "backslashreplace")
-    before, *after = _VOTER.split(raw[:SAMPLE_BYTES], maxsplit=1)
-    return before + (b"(removed)" if after else b"")
-
-
-def _without_voter(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: "(removed)" if k == "voter_id" else _without_voter(v) for k, v in value.items()}
-    return [_without_voter(v) for v in value] if isinstance(value, list) else value
-
-
-# "voter" in ASCII, in UTF-16, or behind an escape.
-_VOTER = re.compile(rb"v\x00?o\x00?t\x00?e\x00?r|\\u", re.IGNORECASE)
+    sample = reject_sample.shape(raw) if reason in _UNREADABLE else reject_sample.sample_record(raw)
+    detail = reject_sample.clean_detail(raw, detail) if len(raw) <= MAX_BYTES else detail
+    return Reject(position, reason, detail[:500], hashlib.sha256(raw).digest(), sample)

@@ -1,15 +1,24 @@
 """A voter's pseudonym: a keyed hash of the voter id, and its text form."""
 
+import hashlib
 import hmac
 import re
+
+from pipeline.vocabulary.voter_identity import spell_voter
 
 
 def pseudonym(key: bytes, voter_id: str) -> int:
     """Return the pseudonym of a voter id: the first 64 bits of HMAC-SHA-256, as a signed integer.
 
-    Among 10 million voters two share one with probability 3e-6; without the key nobody can search for such a pair.
+    Among 10 million voters two share one with probability 3e-6; without the key nobody can search for such a pair. All
+    spellings of one id (`voter_identity.spell_voter`) have one pseudonym.
     """
-    return int.from_bytes(hmac.digest(key, voter_id.encode(), "sha256")[:8], "big", signed=True)
+    return int.from_bytes(hmac.digest(key, spell_voter(voter_id).encode(), "sha256")[:8], "big", signed=True)
+
+
+def key_id(key: bytes) -> str:
+    """Return 16 hexadecimal digits that name a voter key, and tell nothing about it."""
+    return hashlib.sha256(b"leaderboard-integrity voter key\0" + key).hexdigest()[:16]
 
 
 def format_pseudonym(pseudonym: int) -> str:

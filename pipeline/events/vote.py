@@ -18,6 +18,7 @@ SCHEMA = 1
 MAX_NAME = 200
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
+VoterId = Annotated[str, msgspec.Meta(max_length=MAX_NAME)]
 Time = Annotated[datetime, msgspec.Meta(tz=True)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 
@@ -45,7 +46,8 @@ class Vote(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
     model_a: Name
     model_b: Name
     winner: Outcome
-    voter_id: Name | None = None
+    # An empty text names nobody, as other placeholders do (`vocabulary.voter_identity`).
+    voter_id: VoterId | None = None
     language: Name | None = None
     category: Name | None = None
     prompt_hash: Name | None = None

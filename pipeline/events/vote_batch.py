@@ -96,12 +96,12 @@ def to_columns(
     Args:
         votes: n votes.
         partition, offset, appended_at: arrays of length n, the place and the append time of each vote.
-        pseudonyms_of: voter ids → pseudonyms, 0 for None; the caller caches them, as few voters cast many votes.
+        pseudonyms_of: voter ids → pseudonyms, 0 for nobody; the caller caches them, as few voters cast many votes.
         of_file: bool[n], whether the vote comes from a file; default: no vote does.
     """
     ids = [v.vote_id for v in votes]
     voters = [v.voter_id for v in votes]
-    heads = _sha256(ids)
+    heads, voter = _sha256(ids), pseudonyms_of(voters)
     return VoteBatch(
         partition=partition,
         offset=offset,
@@ -113,8 +113,8 @@ def to_columns(
         model_a=[v.model_a for v in votes],
         model_b=[v.model_b for v in votes],
         outcome=np.array([OUTCOME_CODES[v.winner] for v in votes], dtype=np.int8),
-        voter=pseudonyms_of(voters),
-        has_voter=np.array([voter is not None for voter in voters], dtype=np.bool_),
+        voter=voter,
+        has_voter=voter != 0,
         language=[v.language for v in votes],
         category=[v.category for v in votes],
         prompt=_sha256([v.prompt_hash for v in votes])[:, :8].copy().view(">i8").ravel().astype(np.int64),

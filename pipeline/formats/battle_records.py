@@ -20,6 +20,7 @@ from pipeline.formats import ColumnMapping, read_records
 from pipeline.ratings import STYLE_FEATURES, encode_battles, encode_groups
 from pipeline.ratings.battle_columns import GROUPS, BattleColumns
 from pipeline.vocabulary.arrays import Int64
+from pipeline.vocabulary.voter_identity import find_voter
 
 PLACEHOLDER_TIME = "2000-01-01T00:00:00Z"
 _CHUNK = 20_000
@@ -51,7 +52,7 @@ def read_by_record(
         if step is not None:
             step(len(votes))
     models, a, b, outcome = encode_battles(parts["model_a"], parts["model_b"], parts["winner"])
-    voters, voter = encode_groups(parts["voter_id"], "voter")
+    voters, voter = encode_groups([find_voter(text, mapping.proxies) for text in parts["voter_id"]], "voter")
     style = np.concatenate([np.zeros((0, 2, len(STYLE_FEATURES)), dtype=np.int64), *styles])
     places: dict[str, int] = {}
     identity = np.array([places.setdefault(one, row) for row, one in enumerate(parts["vote_id"])], dtype=np.int64)

@@ -24,6 +24,7 @@ from pipeline.ratings import STYLE_FEATURES, encode_battles, encode_groups
 from pipeline.ratings.battle_columns import GROUPS, BattleColumns
 from pipeline.vocabulary.arrays import Int32, Int64
 from pipeline.vocabulary.outcomes import OUTCOMES
+from pipeline.vocabulary.voter_identity import find_voter
 
 # Bytes of a text from which on a table is read in pieces: no name is as long.
 _LONG = 1_000
@@ -130,7 +131,7 @@ def _battle_columns(table: pa.Table, mapping: ColumnMapping) -> BattleColumns | 
     names = {*models, *(label for labels, _ in groups.values() for label in labels)}
     if (a == b).any() or not _accepted(sorted(names)):
         return None
-    voters, voter = _encode_texts(table, "voter_id")
+    voters, voter = _encode_voters(table, mapping)
     style = _style(table, "a"), _style(table, "b")
     read = BattleColumns(models, a, b, outcome, voters, voter.astype(np.int64), groups, style)
     return read.without_repeats(_identity(table))
@@ -166,6 +167,16 @@ def _encode_texts(table: pa.Table, name: str) -> tuple[tuple[str, ...], Int32]:
         return (), np.full(len(table), -1, dtype=np.int32)
     column = table[name].cast(pa.string())
     return encode_groups(pc.if_else(pc.equal(column, ""), None, column), name)
+
+
+def _encode_voters(table: pa.Table, mapping: ColumnMapping) -> tuple[tuple[str, ...], Int32]:
+    """Encode the voters in the one spelling of each; −1 for nobody."""
+    names, code = _encode_texts(table, "voter_id")
+    found = [find_voter(name, mapping.proxies) for name in names]
+    known = sorted({name for name in found if name is not None})
+    place = {name: at for at, name in enumerate(known)}
+    moved = np.array([*(-1 if name is None else place[name] for name in found), -1], dtype=np.int32)
+    return tuple(known), moved[code]
 
 
 def _style(table: pa.Table, side: str) -> Int64:

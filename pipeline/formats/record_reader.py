@@ -22,6 +22,7 @@ from pipeline.errors import UnknownFormat
 from pipeline.events.strict_checks import MAX_BYTES, find_fault, parse_strictly
 from pipeline.events.vote import SCHEMA, derive_vote_id, encode_event
 from pipeline.formats import bounded_parquet, field_mapping, json_pieces
+from pipeline.vocabulary.voter_identity import Network
 
 Waits = Callable[[str], None]
 
@@ -36,10 +37,17 @@ csv.field_size_limit(64 * 1024 * 1024)
 
 @dataclass(frozen=True, slots=True)
 class ColumnMapping:
-    """The names in a table: `columns` maps our fields to its headers, `outcomes` maps its outcomes to ours."""
+    """How a table's own names translate.
+
+    Attributes:
+        columns: our field → its header.
+        outcomes: its outcome → ours.
+        proxies: addresses that name nobody, for a rating without a store; a worker has its own.
+    """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     outcomes: Mapping[str, str] = field(default_factory=dict)
+    proxies: tuple[Network, ...] = ()
 
     @classmethod
     def parse(cls, columns: str = "", outcomes: str = "") -> ColumnMapping:

@@ -9,6 +9,7 @@ from pipeline.store import Store
 from pipeline.store.boards import snapshots, verdicts
 from pipeline.store.read import store_figures
 from pipeline.store.votes import closed_windows
+from pipeline.store.votes.dominant_voter import find_dominant_voter
 from pipeline.vocabulary.fates import FATES
 from pipeline.vocabulary.time import SECOND
 
@@ -25,6 +26,7 @@ def read_store_status(store: Store) -> StoreStatus:
         rows = {v: snapshots.read_rows(connection, newest.snapshot_id, v) if newest else [] for v in VIEWS}
         by_state = store_figures.count_alerts_by(connection, "detector", "severity", "state")
         halts = store_figures.count_alerts_by(connection, "detector", "direction", "state")
+        dominant = find_dominant_voter(connection)
         gate = verdicts.all_passed(connection)
         return StoreStatus(
             alerts_open=_open(by_state),
@@ -53,6 +55,7 @@ def read_store_status(store: Store) -> StoreStatus:
             snapshot_sequence=float(newest.sequence) if newest else None,
             snapshot_votes={(v,): sum(r["votes"] for r in rows[v]) / 2 for v in VIEWS if newest},
             snapshot_excluded_votes=float(newest.body["votes_excluded"]) if newest else None,
+            dominant_voter_share=dominant.share if dominant else 0.0,
             unrated_models=float(len(newest.body["views"]["defended"]["unrated"])) if newest else None,
             rating_points={(r["model"], v): r["rating"] for v in VIEWS for r in rows[v]},
             rating_rank={(r["model"], v): float(r["rank"]) for v in VIEWS for r in rows[v]},

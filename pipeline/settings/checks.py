@@ -10,6 +10,8 @@ from pydantic.fields import FieldInfo
 
 PREFIX = "INTEGRITY_"
 SECRETS = ("voter_key", "ledger_key", "ledger_key_before")
+# Not shown either: they hold keys among other words.
+_WITH_KEYS = ("publish_key", "publishers")
 
 _KINDS: dict[Any, str] = {bool: "true or false", int: "an integer", float: "a number", str: "text"}
 
@@ -41,13 +43,13 @@ def explain(fault: Mapping[str, Any], fields: Mapping[str, FieldInfo]) -> str:
     if name not in fields:
         return f"expected a setting, got {name!r}: `integrity doctor` lists them"
     expected = str(fault["ctx"]["error"]) if fault["type"] == "value_error" else _expectation(fields[name])
-    found = "" if name in SECRETS else f", got {fault['input']!r}"
+    found = "" if name in SECRETS + _WITH_KEYS else f", got {fault['input']!r}"
     return f"{PREFIX}{name.upper()}: expected {expected}{found}"
 
 
 def shown(name: str, value: Any) -> Any:
     """Return a setting's value as people may see it: without keys and without the store's password."""
-    if name in SECRETS:
+    if name in SECRETS + _WITH_KEYS:
         return "(set)" if value else ""
     return re.sub(r"(://[^:/@]*):.*@", r"\1:***@", value) if name == "store" else value
 

@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pipeline.errors import Usage
 from pipeline.settings.checks import PREFIX, Anchor, Seed, explain
 from pipeline.vocabulary.time import SECOND
+from pipeline.vocabulary.voter_identity import Network, parse_proxies
 
 SHAPING = ("lateness_minutes", "anchor", "auto_voter", "least_share", "false_alarms", "false_share")
 
@@ -55,6 +56,13 @@ class Settings(BaseSettings):
             sweeps.
         policy: policy file (TOML) that sweeps evaluate; "" for the shipped one.
         second_board: published snapshots of another board, compared in every sweep; "" for none.
+        proxies: addresses and networks, separated by commas, that stand for nobody where a voter's id is one of them:
+            a proxy's address is that of all who come through it. Private ones need not be named.
+        publish_key: key by which `publish` signs what it sends: NAME=ed25519:SEED or NAME=hmac-sha256:SECRET, 64
+            hexadecimal digits; "" to send records unsigned.
+        publishers: keys of the publishers whose records a worker accepts, separated by commas:
+            NAME=ed25519:PUBLIC KEY or NAME=hmac-sha256:SECRET; "" to accept unsigned records. `publish --show-key`
+            prints the entry of a publish_key.
         secrets_dir: directory with a file for each setting that is kept there, named as the variable in upper or lower
             case; the file's text is the value. "" for /run/secrets where that exists.
     """
@@ -90,6 +98,9 @@ class Settings(BaseSettings):
     false_share: float = Field(default=0.1, ge=1e-6, le=0.5)
     policy: str = ""
     second_board: str = ""
+    proxies: str = ""
+    publish_key: str = Field(default="", repr=False)
+    publishers: str = Field(default="", repr=False)
     secrets_dir: str = ""
 
     @classmethod
@@ -136,6 +147,19 @@ class Settings(BaseSettings):
         """The anchor model and its rating, None for mean 1000."""
         model, _, points = self.anchor.rpartition("=")
         return (model, float(points)) if self.anchor else None
+
+    @property
+    def proxy_networks(self) -> tuple[Network, ...]:
+        """Networks whose addresses stand for nobody.
+
+        Raises:
+            Usage: INTEGRITY_PROXIES has a part that is no address.
+        """
+        try:
+            return parse_proxies(self.proxies)
+        except ValueError:
+            expected = "addresses or networks (10.1.2.3, 198.51.100.0/24), separated by commas"
+            raise Usage(f"{PREFIX}PROXIES: expected {expected}, got {self.proxies!r}") from None
 
     def shaping(self) -> dict[str, Any]:
         """The settings that can change a rating or an alert."""

@@ -4,6 +4,7 @@ source/               sources of events: Kafka, a file
 worker.py             the loop: claim partitions, poll, write, stop
 owned_partition.py    the partitions that a worker owns
 decoding.py           polled records → votes and rejects, in one order
+record_screening.py   what headers say of a record: signature, reject, pseudonym
 background_writer.py  commits one batch while the next is polled
 batch_writer.py       writes one batch in one transaction
 deduplication.py      finds votes whose id is already known
@@ -21,4 +22,5 @@ gc_tuning.py          garbage collector thresholds of a worker
 registry_reader.py    the registry topic → store
 window_monitor.py     closes windows and runs the window detectors
 kafka_publisher.py    files → topics
+record_preparation.py what a record says on a topic: no raw voter id; a signature
 """

@@ -20,6 +20,7 @@ from pipeline.scoring.fate import assign_fate, window_times
 from pipeline.scoring.signals import AlertSignal
 from pipeline.scoring.window_counter import WindowCounts
 from pipeline.store.alerting import alert_lifecycle, outbox
+from pipeline.store.boards import voter_labels
 from pipeline.store.db import dialect
 from pipeline.store.db.connection_handover import lend_to_thread, run_inline
 from pipeline.store.votes import file_readings, ingest, partitions, snapshots_in_force, voter_states, window_counts
@@ -112,7 +113,7 @@ def write_batch(
     new_numbers = {name: values[new] for name, values in numbers.items()}
     scored = votes.take(new), fate[new], times[new]
     observed, counted = _store_and_score(connection, *scored, new_numbers, references, context)
-    raised = [*observed.alerts, *write_duplicates(connection, votes, duplicates)]
+    raised = [*observed.alerts, *write_duplicates(connection, votes, duplicates), *decoded.signals]
     states_written = context.states.write_due()
     if states_written:
         offsets = {chunk.partition: chunk.next_offset for chunk in chunks}
@@ -124,7 +125,9 @@ def write_batch(
     ids = alert_lifecycle.open_alerts(connection, raised, model_names(connection) if raised else {}, now)
     if context.topics:
         numbers_of = {no: o.claim.number for no, o in by_no.items()}
-        outbox.enqueue(connection, context.source_no, _messages(context.topics, ids, raised, decoded, numbers_of))
+        subjects = voter_labels.public_subjects(connection, set(ids)) if ids else {}
+        messages = _messages(context.topics, ids, subjects, raised, decoded, numbers_of)
+        outbox.enqueue(connection, context.source_no, messages)
     progress = [_with_counts(one, new, fate, votes, duplicates, decoded) for one in progress]
     partitions.record_batch(connection, progress)
     tally = tally_batch(progress, ids, decoded.rejects, duplicates.same_body)
@@ -232,13 +235,14 @@ def _with_counts(
 def _messages(
     topics: Mapping[str, str],
     ids: Sequence[str],
+    subjects: Mapping[str, str],
     raised: Sequence[AlertSignal],
     decoded: DecodedBatch,
     number: Mapping[int, int],
 ) -> list[Message]:
     """Return a message for every alert and reject of the batch; readers know only the source's partition numbers."""
     alert_messages = [
-        alert_message(topics["alerts"], alert_id, one, number[one.partition])
+        alert_message(topics["alerts"], alert_id, subjects[alert_id], one, number[one.partition])
         for alert_id, one in zip(ids, raised, strict=True)
     ]
     reject_messages = [

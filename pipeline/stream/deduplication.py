@@ -18,6 +18,9 @@ from pipeline.scoring.signals import AlertSignal
 from pipeline.store.votes import file_readings, ingest
 from pipeline.vocabulary.arrays import Bool, Int64
 
+# Of `ingest.vote_bodies`: time, models and outcome; what an erasure empties, apart from the voter in front.
+_PUBLIC, _PRIVATE = slice(1, 5), slice(5, None)
+
 
 @dataclass(frozen=True)
 class Deduplication:
@@ -73,8 +76,20 @@ def _same_bodies(
     bodies = ingest.vote_bodies(votes.take(involved), {name: values[involved] for name, values in numbers.items()})
     in_batch = dict(zip(involved.tolist(), bodies, strict=True))
     in_store = ingest.stored_bodies(connection, list(stored.values())) if stored else []
-    originals = in_batch | dict(zip(stored, in_store, strict=True))
-    return [in_batch[row] == originals[first] for row, first in zip(rows.tolist(), first_rows, strict=True)]
+    of_store = dict(zip(stored, in_store, strict=True))
+    originals = in_batch | of_store
+    return [
+        in_batch[row] == originals[first] or (first in of_store and _repeats_erased(in_batch[row], of_store[first]))
+        for row, first in zip(rows.tolist(), first_rows, strict=True)
+    ]
+
+
+def _repeats_erased(repeat: tuple[Any, ...], original: tuple[Any, ...]) -> bool:
+    """Return whether a vote repeats a stored one that has no private fields, as after an erasure, in all others.
+
+    An alert would link the id of the vote to its voter again.
+    """
+    return not any(original[_PRIVATE]) and not original[0] and repeat[_PUBLIC] == original[_PUBLIC]
 
 
 def write_duplicates(connection: Connection, votes: VoteBatch, duplicates: Deduplication) -> list[AlertSignal]:

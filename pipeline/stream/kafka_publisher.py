@@ -4,9 +4,7 @@ The client's `flush()` does not raise when a delivery failed, so every future is
 here, by the rule of Kafka's own clients, so that all publishers put a voter's votes on the same partition.
 """
 
-import hashlib
 import itertools
-import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -17,8 +15,9 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 from kafka.partitioner.default import murmur2
 
 from pipeline.errors import BrokerUnavailable
-from pipeline.formats import ColumnMapping, is_registry_event, read_records
+from pipeline.formats import ColumnMapping, read_records
 from pipeline.settings import Settings
+from pipeline.stream.record_preparation import PreparedRecord, RecordPreparer
 from pipeline.stream.source.kafka_client import ORIGIN_HEADER, RECONNECT_MS, connect_admin
 from pipeline.vocabulary.visible_text import visible
 
@@ -27,7 +26,6 @@ _IN_FLIGHT = 20_000
 # An oversized event must reach the topic to be counted as rejected, so topics accept more than the 64 KiB that a
 # valid event may have.
 _MAX_MESSAGE = 16 * 1024 * 1024
-_KEY = re.compile(rb'"(voter_id|vote_id)"\s*:\s*"((?:[^"\\]|\\.)+)"')
 
 
 def create_topics(bootstrap: str, settings: Settings, topic: str, partitions: int) -> None:
@@ -84,6 +82,7 @@ def publish(
     settings: Settings,
     mapping: ColumnMapping | None = None,
     progress: Callable[[int], None] = lambda _: None,
+    preparer: RecordPreparer | None = None,
 ) -> dict[str, int]:
     """Publish one file.
 
@@ -93,6 +92,7 @@ def publish(
         path: the file.
         topic: the votes topic; registry events go to the registry topic of the settings.
         progress: called with the number of records acknowledged so far.
+        preparer: what a record is sent as; default: as it is.
 
     Returns:
         {"votes", "registry"}: records acknowledged, by topic.
@@ -100,18 +100,18 @@ def publish(
     Raises:
         BrokerUnavailable: a delivery failed; names the file and the row.
     """
+    preparer = preparer or RecordPreparer(topic, settings.topic_registry)
     client = create_producer(bootstrap)
     sent = {"votes": 0, "registry": 0}
     waiting: deque[tuple[int, Any]] = deque()
     try:
         count, name = len(client.partitions_for(topic)), visible(path.name)
-        for row, raw in enumerate(read_records(path, mapping)):
-            kind = "registry" if is_registry_event(raw) else "votes"
-            destination = settings.topic_registry if kind == "registry" else topic
-            key = _key(raw, name, row)
-            partition = 0 if kind == "registry" else _partition(key, count)
-            headers = _headers(raw, key, name, row, kind)
-            future = client.send(destination, value=raw, key=key, headers=headers, partition=partition)
+        for row, one in enumerate(preparer.prepare(read_records(path, mapping), name)):
+            kind = "votes" if one.is_vote else "registry"
+            destination = topic if one.is_vote else settings.topic_registry
+            partition = _partition(one.key, count) if one.is_vote else 0
+            headers = _headers(one, name, row)
+            future = client.send(destination, value=one.value, key=one.key, headers=headers, partition=partition)
             waiting.append((row, future))
             sent[kind] += 1
             if len(waiting) >= _IN_FLIGHT:
@@ -140,26 +140,19 @@ def _await_acks(path: Path, deliveries: Iterable[tuple[int, Any]]) -> None:
             raise BrokerUnavailable(f"{path.name}, record {row}: not acknowledged: {error}") from error
 
 
-def _key(raw: bytes, name: str, row: int) -> bytes:
-    """Return the record's voter_id, else its vote_id, else file and row."""
-    found = dict(_KEY.findall(raw[: 64 * 1024]))
-    return bytes(found.get(b"voter_id") or found.get(b"vote_id") or f"{name}#{row}".encode())
-
-
 def _partition(key: bytes, count: int) -> int:
     return int((murmur2(key) & 0x7FFFFFFF) % count)
 
 
-def _headers(raw: bytes, key: bytes, name: str, row: int, kind: str) -> list[tuple[str, bytes]]:
-    """Return headers of CloudEvents 1.0 in binary mode, with file and row."""
-    found = dict(_KEY.findall(raw[: 64 * 1024]))
-    event_id = found.get(b"vote_id") or hashlib.sha256(key + raw[: 64 * 1024]).hexdigest().encode()
+def _headers(record: PreparedRecord, name: str, row: int) -> list[tuple[str, bytes]]:
+    """Return headers of CloudEvents 1.0 in binary mode, with file and row, and our own."""
     source = name.encode()
     return [
         ("ce_specversion", b"1.0"),
-        ("ce_id", event_id),
+        ("ce_id", record.event_id),
         ("ce_source", b"/files/" + source),
-        ("ce_type", b"arena.vote" if kind == "votes" else b"arena.registry"),
+        ("ce_type", b"arena.vote" if record.is_vote else b"arena.registry"),
         ("content-type", b"application/json"),
         (ORIGIN_HEADER, source + b"#%d" % row),
+        *record.marks,
     ]

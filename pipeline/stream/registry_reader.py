@@ -20,9 +20,11 @@ from sqlalchemy.engine import Connection
 from pipeline.errors import BrokerUnavailable, StoreUnavailable
 from pipeline.events import decode_registry
 from pipeline.events.chunk import Chunk
+from pipeline.events.record_signature import RecordVerifier
 from pipeline.store import Store
 from pipeline.store.alerting import outbox
 from pipeline.store.votes import partitions, registry_events
+from pipeline.stream.record_screening import decode_marked
 from pipeline.stream.retry import RetryPolicy
 from pipeline.stream.source import RegistryTopic
 from pipeline.stream.topic_messages import rejected_event_message
@@ -36,7 +38,13 @@ class RegistryReader:
     """Reads one registry topic into one store."""
 
     def __init__(
-        self, connect: Callable[[], RegistryTopic], store: Store, *, votes_source: str, rejected_topic: str | None
+        self,
+        connect: Callable[[], RegistryTopic],
+        store: Store,
+        *,
+        votes_source: str,
+        rejected_topic: str | None,
+        verifier: RecordVerifier | None = None,
     ) -> None:
         """Create a reader that continues at the store's position.
 
@@ -45,9 +53,11 @@ class RegistryReader:
             store: the store for the events.
             votes_source: name of the source of votes, whose worker sends the outbox.
             rejected_topic: topic for rejects; None to publish none.
+            verifier: checks the events' signatures; None if they need none.
         """
         self._connect, self._store, self._retry = connect, store, RetryPolicy(store)
         self._votes_source, self._rejected_topic = votes_source, rejected_topic
+        self._verifier = verifier
         self._opened: RegistryTopic | None = None
         self._offset: int | None = None  # the store's position; None: to be read from the store
         self.read = 0
@@ -82,7 +92,7 @@ class RegistryReader:
         chunk = self._topic.poll(self._position(), _LIMIT, seconds)
         if chunk is None:
             return 0
-        _, positions, rejects = decode_registry(chunk.values)
+        _, positions, rejects = decode_marked(chunk.values, chunk.marks, self._verifier, decode_registry)
         written = self._retry.write(partial(self._write, chunk=chunk, decoded=(positions, rejects)))
         self._offset = chunk.next_offset if written else None
         self.read += len(chunk.values) if written else 0

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from pipeline.errors import TooManyRejects
 from pipeline.events import Reject
+from pipeline.events.record_signature import BAD_SIGNATURE, UNSIGNED
 
 # The share of rejects is taken over this many records: long enough that some bad minutes do not stop a worker.
 _WINDOW = 2_000
@@ -30,6 +31,8 @@ class RejectLimit:
         Raises:
             TooManyRejects: names the limit that was exceeded.
         """
+        # Records that are not by a known publisher do not stop a worker: anybody could stop it.
+        rejects = [reject for reject in rejects if reject.reason not in (UNSIGNED, BAD_SIGNATURE)]
         previous = -1
         for reject in rejects:
             self._consecutive = self._consecutive + 1 if reject.position == previous + 1 else 1

@@ -11,15 +11,16 @@ from pipeline.scoring.signals import NO_PARTITION, AlertSignal
 Message = tuple[str, bytes, bytes]
 
 
-def alert_message(topic: str, alert_id: str, raised: AlertSignal, partition: int) -> Message:
+def alert_message(topic: str, alert_id: str, subject: str, raised: AlertSignal, partition: int) -> Message:
     """Return the message of an alert.
 
     Args:
+        alert_id, subject: of the alert; a voter by the label of the alert.
         partition: the source's number of the alert's partition, NO_PARTITION for an alert about windows.
     """
     value = {
         "schema": 1, "id": alert_id, "detector": raised.detector, "severity": raised.severity,
-        "subject": {"kind": raised.subject_kind, "id": raised.subject}, "direction": raised.direction,
+        "subject": {"kind": raised.subject_kind, "id": subject}, "direction": raised.direction,
         "e_value": raised.e_value, "partition": None if partition == NO_PARTITION else partition,
         "offset": raised.offset,
     }  # fmt: skip

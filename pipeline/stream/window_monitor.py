@@ -250,7 +250,7 @@ class Monitor:
     def _publish(self, connection: Connection, signals: Sequence[Signal], ids: Sequence[str | None]) -> None:
         """Add alerts to the outbox, from which workers send them to the topic."""
         messages = [
-            alert_message(self.settings.topic_alerts, str(alert_id), signal, signal.partition)
+            alert_message(self.settings.topic_alerts, str(alert_id), signal.subject, signal, signal.partition)
             for signal, alert_id in zip(signals, ids, strict=True)
             if isinstance(signal, AlertSignal)
         ]

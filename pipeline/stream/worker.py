@@ -30,6 +30,7 @@ from pipeline.stream.ingest_tally import IngestTally
 from pipeline.stream.liveness import Liveness
 from pipeline.stream.outbox_sender import OutboxSender, Send
 from pipeline.stream.owned_partition import OwnedPartition, claim_partitions, skip_offsets
+from pipeline.stream.record_screening import RecordScreen
 from pipeline.stream.reference_cache import ReferenceCache
 from pipeline.stream.reject_limit import RejectLimit
 from pipeline.stream.retry import RetryPolicy
@@ -87,17 +88,16 @@ class Worker:
         )
         self._references = ReferenceCache()
         self._owned: dict[int, OwnedPartition] = {}
-        self._generation = -1
-        self._pseudonyms = PseudonymCache(self.store.pseudonym)
+        self._generation, self._stopping = -1, False
+        self._pseudonyms = PseudonymCache(self.store.pseudonym, self.settings.proxy_networks)
+        self._screen = RecordScreen.of(self.source.name, self.settings.publishers, self.store.voter_key)
         self._writer: BackgroundWriter[BatchResult] = BackgroundWriter(threaded=has_server(self.store.engine))
         self._batch: _PolledBatch | None = None  # being written
         self._outbox = OutboxSender(self.send, self._source_no, self._retry)
         self._files = FileIntake.of(self.source, self.store, self.owner, self.settings.lease_seconds)
-        self._stopping = False
         self._limit = RejectLimit(self.settings.max_consecutive_rejects, self.settings.max_reject_ratio)
-        self._liveness = Liveness(
-            self.source, self._source_no, self._retry, self.settings.progress_seconds, self.metrics
-        )
+        watched = self.source, self._source_no, self._retry
+        self._liveness = Liveness(*watched, self.settings.progress_seconds, self.metrics)
 
     def stop(self) -> None:
         """End after the current batch. Safe to call from a signal handler."""
@@ -194,7 +194,7 @@ class Worker:
         """Decode a batch while the previous one is being written, then start writing it."""
         started = time.monotonic()
         partition_no = {number: owned.claim.partition_no for number, owned in self._owned.items()}
-        decoded = decode_chunks(chunks, partition_no, self._pseudonyms)
+        decoded = decode_chunks(chunks, partition_no, self._pseudonyms, self._screen)
         self._finish_batch()
         if self.source.generation() != self._generation:
             return  # fenced, or reassigned: the owner reads the batch again

@@ -11,6 +11,7 @@ visible_text   foreign text with its hidden characters as escapes
 export_text    foreign text in CSV cells and in Markdown
 command_parser an argument parser that prints through visible_text
 parquet_pages  sizes that the pages of a Parquet file declare
+voter_identity one spelling for each voter's id; values that name nobody
 z_values       quantiles of the normal distribution
 
 Only the standard library and numpy are imported here: the verifier's wheel includes what it needs of this package.

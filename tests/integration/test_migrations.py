@@ -35,6 +35,8 @@ Rows = dict[str, list[tuple[Any, ...]]]
 
 # What later versions have beside the tables of 0003.
 SINCE_0003 = ("file_reading", "file_records")
+# Columns that later versions have.
+COLUMNS_SINCE_0003 = (("alert", "label"), ("exclusion", "label"))
 # What a store of version 0002 has beside the tables of 0003.
 HASH_CHAIN = (
     "CREATE TABLE first_segment (segment_no BIGINT NOT NULL, log_size BIGINT NOT NULL, digest TEXT NOT NULL)",
@@ -63,6 +65,7 @@ def older(board: Board) -> Board:
 def make_older(board: Board) -> None:
     """Turn a store of today into one of version 0002."""
     drop = [f"DROP TABLE {table}" for table in SINCE_0003]
+    drop += [f"ALTER TABLE {table} DROP COLUMN {column}" for table, column in COLUMNS_SINCE_0003]
     execute(board, *drop, *HASH_CHAIN, "UPDATE alembic_version SET version_num = '0002'")
 
 

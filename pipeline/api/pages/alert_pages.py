@@ -13,6 +13,7 @@ from pipeline.api.pages.page_templates import PAGE_ROWS, PageTemplates
 from pipeline.api.request_params import AlertParam, CursorParam, decode_cursor, encode_cursor
 from pipeline.api.store_reader import StoreReader
 from pipeline.store.alerting import alert_queries
+from pipeline.store.alerting.public_alerts import publish_alert
 from pipeline.store.boards import exclusion_list
 from pipeline.store.read import page_queries
 from pipeline.vocabulary.alert_states import ALERT_STATES
@@ -31,13 +32,14 @@ def routes(reader: StoreReader, templates: PageTemplates) -> APIRouter:
 
     @router.get("/alerts")
     def alerts(state: _State = "", severity: _Severity = "", kind: _Kind = "", cursor: CursorParam = None) -> Response:
+        key = decode_cursor(cursor, str)
         wanted = {"state": state or None, "severity": severity or None, "subject_kind": kind or None}
         with reader.connect() as connection:
-            found = page_queries.list_alerts(connection, PAGE_ROWS + 1, decode_cursor(cursor, int, str), **wanted)
+            found = page_queries.list_alerts(connection, PAGE_ROWS + 1, key[0] if key else None, public=True, **wanted)
         query = urlencode({k: v for k, v in (("state", state), ("severity", severity), ("about", kind)) if v})
         return templates.page(
             "alerts", REVALIDATE, alerts=[one for _, one in found[:PAGE_ROWS]],
-            next=encode_cursor(*found[PAGE_ROWS - 1][0]) if len(found) > PAGE_ROWS else None,
+            next=encode_cursor(found[PAGE_ROWS - 1][0][1]) if len(found) > PAGE_ROWS else None,
             query=query + "&" if query else "",
             filters=[("state", state, ALERT_STATES), ("severity", severity, _SEVERITIES), ("about", kind, _KINDS)],
         )  # fmt: skip
@@ -45,7 +47,7 @@ def routes(reader: StoreReader, templates: PageTemplates) -> APIRouter:
     @router.get("/alerts/{alert}")
     def alert(alert: AlertParam) -> Response:
         with reader.connect() as connection:
-            found = alert_queries.find_alert(connection, alert)
+            found = publish_alert(alert_queries.find_alert(connection, alert))
             excluded = exclusion_list.read_active_of_alert(connection, alert)
         lines = alert_text.evidence_lines(found)
         return templates.page("alert", REVALIDATE, alert=found, evidence_lines=lines, excluded=excluded)

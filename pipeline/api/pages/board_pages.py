@@ -24,7 +24,7 @@ from pipeline.api.request_params import (
 )
 from pipeline.api.snapshot_summaries import join_views, summarize_snapshot
 from pipeline.api.store_reader import StoreReader
-from pipeline.store.boards import snapshots
+from pipeline.store.boards import snapshots, voter_labels
 from pipeline.store.boards.snapshots import PublishedSnapshot
 from pipeline.store.read import log_proofs, page_queries
 from pipeline.vocabulary.time import DAY
@@ -76,9 +76,10 @@ def _add_snapshot_pages(router: APIRouter, reader: StoreReader, templates: PageT
             found = reader.snapshot(connection, snapshot)
             before = page_queries.list_snapshots(connection, 1, found.sequence)
             shown = summarize_snapshot(reader, connection, found)
+            body = {**found.body, "exclusions": voter_labels.publish(connection, found.body["exclusions"])}
         # Cached only until the next publication, which changes the newest head and so the proof.
         return templates.page(
-            "snapshot", UNTIL_PUBLISHED, snapshot=shown, body=found.body,
+            "snapshot", UNTIL_PUBLISHED, snapshot=shown, body=body,
             before=before[0].snapshot_id if before else None,
             keys=log_proofs.read_keys(reader.store),
             proof=log_proofs.prove_snapshot(reader.store, snapshot),

@@ -4,6 +4,7 @@ from typing import Any
 
 from pipeline import settings as configuration
 from pipeline.errors import MissingKey, Usage
+from pipeline.jobs.custody import erasure_remains
 from pipeline.ledger import manifest
 from pipeline.ledger.signed_note import Signer
 from pipeline.open_store import existing_store, now
@@ -28,18 +29,29 @@ def retract(url: str, vote_id: str, reason: str, name: str) -> dict[str, Any]:
 
 
 def erase(url: str, *, vote_id: str | None = None, voter_id: str | None = None) -> dict[str, Any]:
-    """Erase the private fields, the voter included, of one or of all sealed votes of a voter; return {"erased": votes}.
+    """Erase the private fields, the voter included, of one or of all sealed votes of a voter.
+
+    Returns:
+        {"erased": votes}, and where there are any: "unsealed", votes that keep their voter until they are sealed;
+        "kafka", what topics keep (`erasure_remains`); "old_pages", True if the database file could not be rewritten.
 
     Raises:
         Usage: no such vote, or a vote that is not sealed yet.
     """
-    with existing_store(url) as store, store.write() as connection:
-        if voter_id is not None:
-            return {"erased": erasure.erase_voter(connection, store.pseudonym(voter_id), now())}
-        erased = erasure.erase_votes(connection, [ingest.expect_stored(connection, str(vote_id))])
-        if not erased:
-            raise Usage(f"expected a vote that is in the log, got {vote_id}: `integrity refresh` seals it")
-        return {"erased": erased}
+    with existing_store(url) as store:
+        with store.write() as connection:
+            if voter_id is not None:
+                positions = erasure.voter_positions(connection, store.pseudonym(voter_id))
+                erased = erasure.erase_voter(connection, store.pseudonym(voter_id), now())
+            else:
+                positions = [ingest.expect_stored(connection, str(vote_id))]
+                erased = erasure.erase_votes(connection, positions)
+                if not erased:
+                    raise Usage(f"expected a vote that is in the log, got {vote_id}: `integrity refresh` seals it")
+            kafka = erasure_remains.records_in_kafka(connection, positions)
+        rewritten = erasure_remains.rewrite_database(store)
+    remains = {"unsealed": len(positions) - erased, "kafka": kafka, "old_pages": not rewritten}
+    return {"erased": erased, **{name: value for name, value in remains.items() if value}}
 
 
 def rotate_key(url: str) -> dict[str, Any]:

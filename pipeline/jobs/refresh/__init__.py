@@ -8,6 +8,7 @@ rate.py                the third step: boards of the log at a size, as a candida
 publish.py             the last step: candidate → signed snapshot
 refresh_board.py       all steps in a row
 rating_input.py        what is rated: counts of each view, exclusions, the baseline
+voter_share.py         reports a voter with more than a fifth of all votes
 board_rows.py          the board of a view, and its published rows
 style_view.py          the view under style control
 baseline_reference.py  the probabilities by which a snapshot evaluates new votes

@@ -1,18 +1,21 @@
 """The third step of a refresh: rates the log at a size."""
 
+from collections import Counter
 from importlib.metadata import version
 from typing import Any
 
 from sqlalchemy.engine import Connection
 
 from pipeline import settings as configuration
-from pipeline.jobs.refresh import manifest_builder
+from pipeline.errors import RatingError
+from pipeline.jobs.refresh import manifest_builder, voter_share
 from pipeline.jobs.refresh.baseline_reference import pack_baseline_reference
 from pipeline.jobs.refresh.board_rows import board_rows, fit_summary, rate_view
-from pipeline.jobs.refresh.rating_input import VIEWS, find_unregistered, read_rating_input
+from pipeline.jobs.refresh.rating_input import VIEWS, RatingInput, find_unregistered, read_rating_input
 from pipeline.jobs.refresh.style_view import rate_style_view
 from pipeline.ledger.manifest import LATE_COUNT
 from pipeline.open_store import existing_store, now
+from pipeline.ratings import Leaderboard
 from pipeline.settings import Settings
 from pipeline.store.boards import exclusion_list, snapshots, verdicts
 from pipeline.store.log import leaf_index, seals
@@ -30,6 +33,7 @@ def rate(url: str, log_size: int) -> str:
     """
     options = configuration.load()
     with existing_store(url) as store, store.write() as connection:
+        voter_share.update_alert(connection, now())
         if options.auto_voter:
             exclusion_list.apply_auto_voter(connection, now())
         work = _work_key(connection, log_size, options)
@@ -37,7 +41,7 @@ def rate(url: str, log_size: int) -> str:
         if newest is not None and newest.body["work"] == work:
             return newest.snapshot_id
         given = read_rating_input(connection, log_size)
-        boards = {view: rate_view(given.views[view], options, given.waiting[view]) for view in VIEWS}
+        boards = {view: _rate(view, given, options) for view in VIEWS}
         style = rate_style_view(given.styled, {number: name for name, number in given.model_no.items()}, options)
         if style.board is not None:
             boards["style"] = style.board
@@ -74,9 +78,31 @@ def rate(url: str, log_size: int) -> str:
         return snapshots.add_candidate(connection, key, body, rows, pack_baseline_reference(given), now())
 
 
+def _rate(view: str, given: RatingInput, options: Settings) -> Leaderboard:
+    """Rate a view; where exclusions leave nothing to rate, the error names them."""
+    try:
+        return rate_view(given.views[view], options, given.waiting[view])
+    except RatingError as error:
+        if view == "raw" or not given.excluded:
+            raise
+        raise RatingError(f"the view {view}: {error}{_explain_exclusions(given)}") from error
+
+
+def _explain_exclusions(given: RatingInput) -> str:
+    """Name the exclusion that leaves out most votes."""
+    total = given.views["raw"].total
+    largest, votes = Counter(given.left_out.values()).most_common(1)[0]
+    entry = given.exclusions[largest]
+    return (
+        f"; {given.excluded:,} of {total:,} votes are excluded, {votes:,} of them by the exclusion of {entry['kind']} "
+        f"{entry['target']} ({entry['reason']}; by {entry['name']}): `integrity alerts exclusions` lists all, "
+        "`integrity alerts restore` undoes one"
+    )
+
+
 def _work_key(connection: Connection, log_size: int, options: Settings) -> dict[str, Any]:
     """Return everything that determines the content of a snapshot, so that the same input is rated once."""
-    current = [[e.kind, e.target, e.reason, e.name] for e in exclusion_list.read_active(connection)]
+    current = [[e.kind, e.public, e.reason, e.name] for e in exclusion_list.read_active(connection)]
     flagged = [str(voter) for voter in exclusion_list.flagged_voters(connection)]
     # Without such models the key is that of earlier versions, whose snapshots are not published again.
     unregistered = find_unregistered(connection, dictionary.model_names(connection).values())

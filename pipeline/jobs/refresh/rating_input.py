@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 from sqlalchemy.engine import Connection
 
-from pipeline.events.pseudonym import parse_pseudonym
 from pipeline.open_store import now
 from pipeline.ratings import PairCounts
 from pipeline.registry import Registry
-from pipeline.store.boards import excluded_votes, exclusion_list
+from pipeline.store.boards import excluded_votes, exclusion_list, voter_labels
 from pipeline.store.log import leaf_index, retractions, sealed_counts, sealed_styles
 from pipeline.store.log.sealed_styles import StyledVotes
 from pipeline.store.votes import dictionary, registry_events
@@ -39,7 +38,7 @@ class RatingInput:
         baseline: `defended` without the votes of flagged voters: the reference is estimated from these.
         tie_moments: sums over voters for the spread of their tie shares; see `baseline_reference`.
         late, excluded, flagged: numbers of votes that came late, that are excluded, and that are of flagged voters.
-        exclusions: {"kind", "target", "reason", "name"} of each exclusion.
+        exclusions: {"kind", "target", "reason", "name"} of each exclusion, a voter by label.
         styled: the votes of the style view.
         left_out: leaf of each excluded vote → its position in `exclusions`.
         waiting: view → model that the registry does not know → its votes, which count in no view.
@@ -81,9 +80,10 @@ def read_rating_input(
     axis = sorted(numbers)
     labels = tuple(numbers[number] for number in axis)
     if listed is None:
-        active, names = exclusion_list.read_active(connection), ("kind", "target", "reason", "name")
-        listed = [{name: getattr(entry, name) for name in names} for entry in active]
-    voters = [parse_pseudonym(e["target"]) for e in listed if e["kind"] == "voter"]
+        active = sorted(exclusion_list.read_active(connection), key=lambda one: (one.kind, one.public))
+        listed = [{"kind": e.kind, "target": e.public, "reason": e.reason, "name": e.name} for e in active]
+    resolved = voter_labels.resolve(connection, listed)
+    voters = voter_labels.pseudonyms(e["target"] for e in resolved if e["kind"] == "voter")
     vote_ids = [e["target"] for e in listed if e["kind"] == "vote"]
     selections = [VoteSelection.parse(e["target"]) for e in listed if e["kind"] == "votes"]
     flagged = sorted(set(exclusion_list.flagged_voters(connection)) - set(voters))
@@ -102,7 +102,7 @@ def read_rating_input(
     )
     flags = _pairs(labels, axis, excluded_votes.count_by_pair(suspects))
     defended = counted.minus(out)
-    entry = excluded_votes.attribute_to_entries(connection, left_out, listed)
+    entry = excluded_votes.attribute_to_entries(connection, left_out, resolved)
     leaves = leaf_index.find_leaves(connection, left_out)
     uncounted = left_out.keys() | retractions.retracted_positions(connection, log_size)
     views = {"raw": raw, "defended": defended}

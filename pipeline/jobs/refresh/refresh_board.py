@@ -6,8 +6,10 @@ from pipeline.jobs.refresh.publish import publish
 from pipeline.jobs.refresh.quality_gate import check, check_snapshot
 from pipeline.jobs.refresh.rate import rate
 from pipeline.jobs.refresh.seal import seal
+from pipeline.jobs.refresh.voter_share import describe
 from pipeline.open_store import existing_store
 from pipeline.store.boards import verdicts
+from pipeline.store.votes.dominant_voter import find_dominant_voter
 
 # Another refresh may publish first: usually there are two, the scheduler's and a person's.
 _TRIES = 3
@@ -27,4 +29,6 @@ def refresh_board(url: str) -> dict[str, Any]:
         if result["snapshot"] == candidate:
             break
     with existing_store(url) as store, store.read() as connection:
-        return {**result, "warnings": verdicts.list_warnings(connection)}
+        dominant = find_dominant_voter(connection)
+        told = {} if dominant is None else {"voter_share": [describe(dominant)]}
+        return {**result, "warnings": verdicts.list_warnings(connection), **told}

@@ -1,7 +1,8 @@
 """Alerts, what must be sent, and who may decide.
 
 alert_lifecycle   opens, escalates and clears alerts; changes their state
-alert_queries     reads alerts as they are shown
+alert_queries     reads alerts as operators see them
+public_alerts     alerts as the public may see them
 voter_record      counts of the votes behind an alert
 outbox            messages that must still reach a topic
 operator_tokens   tokens that let operators decide over HTTP

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.scoring.signals import AlertSignal, ClearedSignal, Signal
 from pipeline.store.alerting.alert_queries import format_evidence, source_partition, unknown_alert
+from pipeline.store.boards import voter_labels
 from pipeline.store.db import schema
 
 _STATES = {
@@ -168,6 +169,7 @@ def _alert_row(signal: AlertSignal, alert_id: str, evidence: str) -> dict[str, A
         "level": signal.level,
         "e_value": signal.e_value,
         "evidence": evidence,
+        "label": voter_labels.new_label() if signal.subject_kind == "voter" else None,
     }
 
 

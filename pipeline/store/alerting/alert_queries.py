@@ -11,6 +11,7 @@ from pipeline.errors import UnknownAlert, Usage
 from pipeline.events.pseudonym import parse_pseudonym
 from pipeline.scoring.signals import NO_PARTITION
 from pipeline.store.alerting import voter_record
+from pipeline.store.boards.voter_labels import is_label
 from pipeline.store.db import schema
 from pipeline.store.votes import closed_windows
 from pipeline.store.votes.dictionary import model_names
@@ -72,7 +73,7 @@ def find_alert(connection: Connection, alert_id: str) -> dict[str, Any]:
         # The alert is not over: its votes go on up to the last closed window.
         at = closed_windows.closed_until(connection)
         shown["until"] = shown["evidence"]["window"][1] if at is None else format_rfc3339(at)
-    if "likeliest" in shown["evidence"]:
+    if "likeliest" in shown["evidence"] and not is_label(row["subject"]):
         shown["record"] = voter_record.read_record(connection, row["subject"], row["partition_no"], shown["evidence"])
     return {
         **shown,
@@ -150,6 +151,7 @@ def format_alert(row: Mapping[str, Any], now: int | None = None) -> dict[str, An
         "e_value": row["e_value"],
         **_format_position(row),
         "evidence": json.loads(row["evidence"]),
+        **({} if row["label"] is None else {"label": row["label"]}),
     }
 
 
@@ -173,6 +175,8 @@ def _newest_votes(connection: Connection, row: Mapping[str, Any], shown: Mapping
     """Return the newest votes that an alert is about, newest first."""
     v, known = schema.vote.c, model_names(connection)
     query = sa.select(v.vote_id, v.cast_at, v.model_a, v.model_b, v.outcome).limit(_VOTES_SHOWN)
+    if row["subject_kind"] == "voter" and is_label(row["subject"]):
+        return []  # the voter was erased
     if row["subject_kind"] == "voter":
         by_voter = (v.voter == parse_pseudonym(row["subject"]), v.partition_no == row["partition_no"])
         query = query.where(*by_voter).order_by(v.offset.desc())

@@ -1,8 +1,8 @@
 """Erases the private fields and the blinds of votes, never their leaves.
 
 Laws: after an erasure nobody can prove, or find by trying, which private fields a leaf commits to; proofs, counts and
-ratings are unchanged; a vote that was excluded by its voter stays excluded, by its own id. Alerts and exclusions keep
-the pseudonym that they are about: it is a keyed hash, and the reason why votes do not count.
+ratings are unchanged; a vote that was excluded by its voter stays excluded, by its own id. Nothing that is left links a
+vote to its voter: alerts and exclusions of an erased voter keep their label alone, and alerts name no erased vote.
 """
 
 from bisect import bisect_right
@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.events.pseudonym import format_pseudonym
 from pipeline.ledger.merkle import WIDTH
-from pipeline.store.boards import exclusion_list
+from pipeline.store.boards import erased_traces, exclusion_list
 from pipeline.store.db import schema
 from pipeline.store.log import leaf_index
 from pipeline.store.votes.ingest import VotePosition
@@ -29,8 +29,15 @@ _ERASED_FIELDS = {
 }
 
 
+def voter_positions(connection: Connection, voter: int) -> list[VotePosition]:
+    """The stored votes of a voter, sealed or not."""
+    v = schema.vote.c
+    rows = connection.execute(sa.select(v.partition_no, v.offset).where(v.voter == voter, v.voter != 0))
+    return [(int(part), int(offset)) for part, offset in rows]
+
+
 def erase_voter(connection: Connection, voter: int, now: int) -> int:
-    """Erase all sealed votes of a voter, and the voter's detector states.
+    """Erase all sealed votes of a voter, the voter's detector states, and the pseudonym in alerts and exclusions.
 
     Returns:
         The number of votes erased.
@@ -46,6 +53,7 @@ def erase_voter(connection: Connection, voter: int, now: int) -> int:
                 exclusion_list.add_entry(connection, "exclude", "vote", row.vote_id, one.reason, one.name, now)
     erased = erase_votes(connection, [(row.partition_no, row.offset) for row in rows])
     connection.execute(sa.delete(schema.voter_state).where(state.voter == voter))
+    erased_traces.forget_voter(connection, label, now)
     return erased
 
 
@@ -57,6 +65,7 @@ def erase_votes(connection: Connection, positions: Iterable[VotePosition]) -> in
     """
     leaves = leaf_index.find_leaves(connection, positions)
     v, b = schema.vote.c, schema.blind.c
+    erased_traces.forget_votes(connection, leaves)
     for part, offset in leaves:
         erased_vote = sa.update(schema.vote).where(v.partition_no == part, v.offset == offset)
         connection.execute(erased_vote.values(**_ERASED_FIELDS))

@@ -7,7 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.events.pseudonym import format_pseudonym, parse_pseudonym
+from pipeline.events.pseudonym import format_pseudonym
+from pipeline.store.boards import voter_labels
 from pipeline.store.boards.exclusion_list import KINDS
 from pipeline.store.db import dialect, schema
 from pipeline.store.log import leaf_index, retractions
@@ -66,9 +67,9 @@ def find_excluded(
 ) -> VotesByPosition:
     """Return the counted votes in the log at a size that the given entries (kind, target) exclude."""
     targets: dict[str, list[str]] = {kind: [] for kind in KINDS}
-    for entry in entries:
+    for entry in voter_labels.resolve(connection, entries):
         targets[entry["kind"]].append(entry["target"])
-    voters = [parse_pseudonym(target) for target in targets["voter"]]
+    voters = voter_labels.pseudonyms(targets["voter"])
     selections = [VoteSelection.parse(text) for text in targets["votes"]]
     return find_votes(connection, log_size, voters, targets["vote"], selections, fates=fates)
 
@@ -96,6 +97,7 @@ def attribute_to_entries(
     connection: Connection, votes: Mapping[VotePosition, Any], entries: Sequence[Mapping[str, str]]
 ) -> dict[VotePosition, int]:
     """Return position of each excluded vote → index of the first entry (kind, target) that excludes it."""
+    entries = voter_labels.resolve(connection, entries)
     by_target: dict[tuple[str, str], int] = {}
     by_position: dict[VotePosition, int] = {}
     for index, entry in enumerate(entries):

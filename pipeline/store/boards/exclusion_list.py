@@ -5,15 +5,17 @@ the policy `auto-voter/1`: it excludes the votes of a voter under a critical ale
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.errors import Usage
-from pipeline.events.pseudonym import parse_pseudonym
+from pipeline.events.pseudonym import format_pseudonym, parse_pseudonym
+from pipeline.store.boards import voter_labels
 from pipeline.store.db import schema
+from pipeline.store.votes.dominant_voter import find_dominant_voter
 from pipeline.store.votes.vote_selections import VoteSelection
 
 AUTO_VOTER = "auto-voter/1"
@@ -28,12 +30,14 @@ class ActiveExclusion:
         kind: one of KINDS.
         target: a voter's pseudonym as shown, a vote id, or the text of a selection of votes.
         reason, name: reason and author of the entry.
+        public: the target as the public may see it: the label of a voter.
     """
 
     kind: str
     target: str
     reason: str
     name: str
+    public: str = field(default="", compare=False)
 
 
 def add_entry(
@@ -78,6 +82,7 @@ def add_entry(
             "name": name,
             "at": now,
             "alert_id": alert_id,
+            "label": voter_labels.label_of(connection, target, alert_id) if kind == "voter" else None,
         },
     )
 
@@ -85,9 +90,9 @@ def add_entry(
 def read_active(connection: Connection) -> list[ActiveExclusion]:
     """Return what is excluded now, sorted. The last entry about a target decides."""
     return [
-        ActiveExclusion(kind, target, row["reason"], row["name"])
+        ActiveExclusion(kind, target, row["reason"], row["name"], row["label"] or target)
         for (kind, target), row in sorted(_last_entries(connection).items())
-        if row["action"] == "exclude"
+        if row["action"] == "exclude" and not (kind == "voter" and voter_labels.is_label(target))
     ]
 
 
@@ -103,17 +108,26 @@ def apply_auto_voter(connection: Connection, now: int) -> int:
     """Apply the policy `auto-voter/1`; return the number of new entries.
 
     A voter is excluded while a critical alert about the voter is open or acknowledged, and restored when no such alert
-    is left. An entry of a person is never changed.
+    is left. An entry of a person is never changed. A voter with more than a fifth of all votes is never excluded.
     """
     a = schema.alert.c
     critical = {
         row.subject: row.alert_id
         for row in connection.execute(
             sa.select(a.subject, a.alert_id)
-            .where(a.subject_kind == "voter", a.severity == "critical", a.state.in_(["open", "acknowledged"]))
+            .where(
+                a.subject_kind == "voter",
+                a.severity == "critical",
+                a.state.in_(["open", "acknowledged"]),
+                a.subject != a.label,  # of an erased voter, whose votes are excluded by their ids
+            )
             .order_by(a.alert_id)
         )
     }
+    # Most likely many people under one id (`jobs.refresh.voter_share`): a person decides.
+    dominant = find_dominant_voter(connection)
+    shared = None if dominant is None else format_pseudonym(dominant.voter)
+    critical.pop(shared, None)
     last = {target: row for (kind, target), row in _last_entries(connection).items() if kind == "voter"}
     entries = 0
     for subject, alert_id in sorted(critical.items()):
@@ -125,6 +139,8 @@ def apply_auto_voter(connection: Connection, now: int) -> int:
     for subject, row in sorted(last.items()):
         if row["name"] == AUTO_VOTER and row["action"] == "exclude" and subject not in critical:
             reason = f"alert {row['alert_id']} is no longer open"
+            if subject == shared:
+                reason = "one voter id has more than a fifth of all votes: a fault of the configuration"
             add_entry(connection, "restore", "voter", subject, reason, AUTO_VOTER, now, row["alert_id"])
             entries += 1
     return entries
@@ -133,7 +149,8 @@ def apply_auto_voter(connection: Connection, now: int) -> int:
 def flagged_voters(connection: Connection) -> list[int]:
     """Return the voters with an alert that is not resolved: their votes train no baseline."""
     a = schema.alert.c
-    rows = connection.scalars(sa.select(a.subject).where(a.subject_kind == "voter", a.state != "resolved").distinct())
+    named = (a.subject_kind == "voter", a.state != "resolved", a.subject != a.label)
+    rows = connection.scalars(sa.select(a.subject).where(*named).distinct())
     return sorted(parse_pseudonym(subject) for subject in rows)
 
 

@@ -18,12 +18,12 @@ from sqlalchemy.exc import ProgrammingError
 from pipeline.errors import StoreUnavailable
 from pipeline.store.db import dialect
 
-NEWEST = "0004"
+NEWEST = "0005"
 """The version that this code is written for; a test compares it with the migrations."""
 
 # 0002 is no migration of this code, and is restamped as the base.
 _RESTAMPED, _BASE = "0002", "0003"
-_UPGRADABLE = (None, _RESTAMPED, _BASE)
+_UPGRADABLE = (None, _RESTAMPED, _BASE, "0004")
 # An arbitrary fixed number: the lock of all migrations.
 _LOCK = 0x1EADE2
 # PostgreSQL: the role may not change the tables.

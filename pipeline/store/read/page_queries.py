@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.store.alerting.alert_queries import format_alert, select_alerts
+from pipeline.store.alerting.public_alerts import publish_alert
 from pipeline.store.boards.snapshots import PublishedSnapshot, from_row
 from pipeline.store.db import schema
 from pipeline.store.log import leaf_index
@@ -117,30 +118,37 @@ def has_model(connection: Connection, name: str) -> bool:
 def list_alerts(
     connection: Connection,
     limit: int,
-    after: tuple[int, str] | None = None,
+    after: str | None = None,
+    *,
+    public: bool = True,
     **wanted: str | None,
 ) -> list[tuple[tuple[int, str], dict[str, Any]]]:
-    """Return alerts, newest first, each with the key that the page after it starts from.
+    """Return alerts, newest first, each with the time and the id that it is sorted by.
 
     Args:
         limit: largest number of alerts.
-        after: the key of the last alert seen.
+        after: the id of the last alert seen.
+        public: return them as the public may see them (`public_alerts`); `subject` is then the label of a voter.
         wanted: state, severity, detector, subject_kind, subject: only alerts with these values.
     """
     a = schema.alert.c
     query = select_alerts().order_by(a.opened_at.desc(), a.alert_id).limit(limit)
     for name, value in wanted.items():
         if value is not None:
-            query = query.where(a[name] == value)
+            column = sa.func.coalesce(a.label, a.subject) if name == "subject" and public else a[name]
+            query = query.where(column == value)
     if after is not None:
-        at, alert_id = after
-        query = query.where(sa.or_(a.opened_at < at, sa.and_(a.opened_at == at, a.alert_id > alert_id)))
-    rows = connection.execute(query).mappings()
-    return [((row["opened_at"], row["alert_id"]), format_alert(dict(row))) for row in rows]
+        # A cursor names the alert alone: the time at which it opened is that of a vote.
+        at = sa.select(a.opened_at).where(a.alert_id == after).scalar_subquery()
+        query = query.where(sa.or_(a.opened_at < at, sa.and_(a.opened_at == at, a.alert_id > after)))
+    found = [
+        (row["opened_at"], row["alert_id"], format_alert(dict(row))) for row in connection.execute(query).mappings()
+    ]
+    return [((at, alert_id), publish_alert(one) if public else one) for at, alert_id, one in found]
 
 
 def list_alerts_naming(connection: Connection, model: str, limit: int) -> list[dict[str, Any]]:
-    """Return the newest alerts about voters in which the likeliest explanation names this model."""
+    """Return the newest alerts about voters whose likeliest explanation names this model, for the public."""
     a = schema.alert.c
     # Any mention in the evidence, as JSON; the likeliest explanation is checked below.
     mention = json.dumps({"model": model})[1:-1]
@@ -150,14 +158,27 @@ def list_alerts_naming(connection: Connection, model: str, limit: int) -> list[d
         .order_by(a.opened_at.desc(), a.alert_id)
         .limit(limit)
     )
-    found = [format_alert(dict(row)) for row in connection.execute(query).mappings()]
+    found = [publish_alert(format_alert(dict(row))) for row in connection.execute(query).mappings()]
     return [one for one in found if one["evidence"].get("likeliest", [{}])[0].get("model") == model]
 
 
-def list_exclusions(connection: Connection, limit: int, before: int | None = None) -> list[dict[str, Any]]:
-    """Return entries of the list of exclusions with a number below `before`, newest first."""
+def list_exclusions(
+    connection: Connection, limit: int, before: int | None = None, *, public: bool = True
+) -> list[dict[str, Any]]:
+    """Return entries of the list of exclusions with a number below `before`, newest first.
+
+    Args:
+        public: a voter is named by the label of the entry.
+    """
     e = schema.exclusion.c
     query = sa.select(schema.exclusion).order_by(e.exclusion_no.desc()).limit(limit)
     if before is not None:
         query = query.where(e.exclusion_no < before)
-    return [dict(row) for row in connection.execute(query).mappings()]
+    rows = [dict(row) for row in connection.execute(query).mappings()]
+    return [_publish_entry(row) if public else row for row in rows]
+
+
+def _publish_entry(row: dict[str, Any]) -> dict[str, Any]:
+    if row["label"] is None:
+        return row
+    return {**row, "target": row["label"], "reason": row["reason"].replace(row["target"], row["label"])}

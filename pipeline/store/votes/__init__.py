@@ -12,6 +12,7 @@ stale_windows        the mark that windows must be counted again
 unchecked_votes      votes that no snapshot preceded
 detector_states      states of window detectors
 registry_events      registry events and their rejects
+dominant_voter       finds a voter with more than a fifth of all votes
 vote_selections      votes selected by what they have in common
 arrow_reader         reads stored votes as Arrow record batches
 """

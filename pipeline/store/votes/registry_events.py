@@ -17,7 +17,7 @@ from pipeline.errors import BadRecord
 from pipeline.events import Reject, decode_registry
 from pipeline.events import registry_events as events
 from pipeline.events.chunk import Chunk
-from pipeline.events.decode import SAMPLE_BYTES
+from pipeline.events.reject_sample import sample_record
 from pipeline.registry import Registry
 from pipeline.store.db import dialect, schema
 from pipeline.store.db.engine import Store
@@ -117,7 +117,7 @@ def _store_event(connection: Connection, source: str, chunk: Chunk, position: in
     if events.decode_event(str(known).encode()) == event:
         return None
     detail = f"expected the event that is stored as {event.event_id}, got another one"
-    reject = Reject(position, "event_id_taken", detail, hashlib.sha256(raw).digest(), raw[:SAMPLE_BYTES])
+    reject = Reject(position, "event_id_taken", detail, hashlib.sha256(raw).digest(), sample_record(raw))
     return _reject_row(source, chunk, reject)
 
 

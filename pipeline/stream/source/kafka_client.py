@@ -4,8 +4,7 @@ Four of kafka-python's defaults are unsafe. Reset to latest, reading of uncommit
 topics are changed here; auto-commit is changed where a group is joined.
 """
 
-import itertools
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from kafka.errors import KafkaError
 
 from pipeline.errors import BrokerUnavailable
 from pipeline.events.chunk import Chunk
+from pipeline.events.record_signature import NO_MARKS, RecordMarks
 
 # A restarted broker is back within seconds; the client's default waits up to 30 s before it reconnects.
 RECONNECT_MS = 500
@@ -21,6 +21,14 @@ RECONNECT_MS = 500
 ANSWER_MS = 5_000
 # The header that names the file and row of a published record.
 ORIGIN_HEADER = "ce_origin"
+# The voter of the record is a pseudonym; the value names the key that made it.
+PSEUDONYM_HEADER = "ce_pseudonymkey"
+# The publisher found the record invalid: reason, SHA-256 of the whole record, detail.
+REJECTED_HEADER = "ce_rejected"
+# NAME:DIGITS, see `events.record_signature`.
+SIGNATURE_HEADER = "ce_signature"
+_MARKS = frozenset({PSEUDONYM_HEADER, REJECTED_HEADER, SIGNATURE_HEADER})
+_NONE: Mapping[str, bytes] = {}
 
 
 def create_consumer(bootstrap: str, **options: Any) -> KafkaConsumer:
@@ -74,17 +82,25 @@ def cluster_id(bootstrap: str, topic: str) -> str:
 
 def to_chunk(partition: int, records: list[Any]) -> Chunk:
     """Return the polled records of one partition as a chunk."""
+    headers = [dict(r.headers) if r.headers else _NONE for r in records]
+    marks = [_marks(found) for found in headers]
     return Chunk(
         partition,
         np.array([r.offset for r in records], dtype=np.int64),
         np.array([r.timestamp for r in records], dtype=np.int64) * 1000,
         [r.value for r in records],
-        [_origin(r.headers) if r.headers else None for r in records],
+        [_origin(found.get(ORIGIN_HEADER)) for found in headers],
         records[-1].offset + 1,
+        marks=marks if any(mark is not NO_MARKS for mark in marks) else None,
     )
 
 
-def _origin(headers: Iterable[tuple[str, bytes]]) -> str | None:
-    found = next(itertools.islice((v for k, v in headers if k == ORIGIN_HEADER), 1), None)
+def _marks(found: Mapping[str, bytes]) -> RecordMarks:
+    if found.keys().isdisjoint(_MARKS):
+        return NO_MARKS
+    return found.get(PSEUDONYM_HEADER), found.get(REJECTED_HEADER), found.get(SIGNATURE_HEADER)
+
+
+def _origin(found: bytes | None) -> str | None:
     # A header may contain any byte; PostgreSQL's text cannot contain NUL.
     return found.decode("utf-8", "replace").replace("\x00", "\\0")[:500] if found else None

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pipeline.events import (
     decode_votes,
 )
-from pipeline.events.decode import SAMPLE_BYTES
+from pipeline.events.reject_sample import SAMPLE_BYTES
 from pipeline.events.strict_checks import (
     MAX_BYTES,
     MAX_DEPTH,
@@ -85,7 +85,7 @@ def test_white_space_between_tokens_is_accepted() -> None:
 def test_the_sample_of_an_unreadable_record_is_short_and_its_hash_is_of_the_whole() -> None:
     raw = b"{" + b"x" * 5000
     reject = one(raw)
-    assert reject.sample == raw[:SAMPLE_BYTES]
+    assert reject.sample == b"{" + b"x" * (SAMPLE_BYTES - 1)
     assert reject.sha256 == hashlib.sha256(raw).digest()
 
 
@@ -112,7 +112,6 @@ def test_a_voter_is_never_in_the_sample_of_a_reject(raw: bytes) -> None:
     votes, _, rejects = decode_votes([raw])
     for reject in rejects:
         assert b"alice" not in reject.sample
-        assert b"(removed)" in reject.sample
         assert "alice" not in reject.detail
     assert len(votes) + len(rejects) == 1
 

@@ -17,6 +17,8 @@ alert = Table(
     Column("snoozed_until", BigInteger),
     # event time at which its detector cleared it; it is not about votes after that
     Column("over_at", BigInteger),
+    # names the voter to the public: made at random for this alert alone; null for an alert about something else
+    Column("label", Text),
 )
 Index("ix_alert_subject", alert.c.detector, alert.c.subject, alert.c.direction)
 
@@ -38,4 +40,6 @@ exclusion = Table(
     *not_null(Text, "action", "kind", "target", "reason", "name"),
     Column("at", BigInteger, nullable=False),
     Column("alert_id", Text),
+    # names the voter to the public, as in the alert behind it; null for an exclusion of something else
+    Column("label", Text),
 )

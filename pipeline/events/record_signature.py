@@ -1,0 +1,128 @@
+"""Signatures of the records on a topic: a publisher proves that a record is its own.
+
+A signature covers the topic, what the other headers say about the record, and its value, each with its length in front,
+so that a record cannot be moved to another board or be read in another way. HMAC-SHA-256 needs one secret on both
+sides; with Ed25519 the workers hold public keys only.
+"""
+
+import hmac
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from pipeline.errors import Usage
+
+HMAC, ED25519 = "hmac-sha256", "ed25519"
+
+UNSIGNED, BAD_SIGNATURE = "unsigned", "bad_signature"
+"""Reasons of rejects: no signature of a known publisher, and one that does not fit the record."""
+
+RecordMarks = tuple[bytes | None, bytes | None, bytes | None]
+"""Headers of a record: the key of its pseudonym, why its publisher found it invalid, its signature."""
+
+NO_MARKS: RecordMarks = (None, None, None)
+
+_DOMAIN = b"leaderboard-integrity record 1"
+_KEY = re.compile(r"([A-Za-z0-9._-]{1,64})=(hmac-sha256|ed25519):([0-9a-fA-F]{64})")
+_EXPECTED = f"NAME={HMAC}:64 hexadecimal digits or NAME={ED25519}:64 hexadecimal digits"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSigner:
+    """Signs records under the name of a publisher; `verifier` is its entry among the keys of the workers."""
+
+    name: str
+    verifier: str
+    _sign: Callable[[bytes], bytes]
+
+    def sign(self, topic: str, marks: RecordMarks, value: bytes) -> bytes:
+        """Return the value of the signature header."""
+        return f"{self.name}:{self._sign(_message(topic, marks, value)).hex()}".encode()
+
+
+def parse_signer(text: str) -> RecordSigner | None:
+    """Parse the key of a publisher, NAME=SCHEME:DIGITS: an HMAC secret or an Ed25519 seed; None for an empty text.
+
+    Raises:
+        Usage: another form. The message does not quote the text.
+    """
+    if not text:
+        return None
+    name, scheme, key = _parse("INTEGRITY_PUBLISH_KEY", text)
+    if scheme == HMAC:
+        return RecordSigner(name, f"{name}={HMAC}:{key.hex()}", lambda message: hmac.digest(key, message, "sha256"))
+    private = Ed25519PrivateKey.from_private_bytes(key)
+    public = private.public_key().public_bytes_raw().hex()
+    return RecordSigner(name, f"{name}={ED25519}:{public}", private.sign)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordVerifier:
+    """Checks that records of a topic are signed by a known publisher."""
+
+    topic: str
+    publishers: Mapping[str, Callable[[bytes, bytes], bool]]
+
+    def find_fault(self, marks: RecordMarks, value: bytes) -> tuple[str, str] | None:
+        """Return reason and detail if a record has no valid signature."""
+        name, _, digits = (marks[2] or b"").decode("ascii", "replace").partition(":")
+        verify = self.publishers.get(name)
+        known = ", ".join(sorted(self.publishers))
+        if marks[2] is None:
+            return UNSIGNED, f"expected a signature of {known}, got none: `integrity publish` signs with a key"
+        if verify is None:
+            return UNSIGNED, f"expected a signature of {known}, got one of another publisher"
+        try:
+            signature = bytes.fromhex(digits)
+        except ValueError:
+            return BAD_SIGNATURE, f"expected a signature of {name} in hexadecimal digits"
+        if not verify(signature, _message(self.topic, marks, value)):
+            return BAD_SIGNATURE, f"expected a signature of {name} for this record on {self.topic}, got another one"
+        return None
+
+
+def parse_publishers(text: str) -> dict[str, Callable[[bytes, bytes], bool]]:
+    """Parse the keys of all publishers, separated by commas: an HMAC secret or an Ed25519 public key each.
+
+    Raises:
+        Usage: another form, or a name twice. The message does not quote the text.
+    """
+    found: dict[str, Callable[[bytes, bytes], bool]] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, scheme, key = _parse("INTEGRITY_PUBLISHERS", part)
+        if name in found:
+            raise Usage(f"INTEGRITY_PUBLISHERS: expected each publisher once, got {name} twice")
+        found[name] = _hmac_verifier(key) if scheme == HMAC else _ed25519_verifier(key)
+    return found
+
+
+def _parse(variable: str, text: str) -> tuple[str, str, bytes]:
+    found = _KEY.fullmatch(text)
+    if not found:
+        raise Usage(f"{variable}: expected {_EXPECTED}, got another text")
+    return found[1], found[2], bytes.fromhex(found[3])
+
+
+def _hmac_verifier(key: bytes) -> Callable[[bytes, bytes], bool]:
+    return lambda signature, message: hmac.compare_digest(signature, hmac.digest(key, message, "sha256"))
+
+
+def _ed25519_verifier(key: bytes) -> Callable[[bytes, bytes], bool]:
+    public = Ed25519PublicKey.from_public_bytes(key)
+
+    def verify(signature: bytes, message: bytes) -> bool:
+        try:
+            public.verify(signature, message)
+        except InvalidSignature:
+            return False
+        return True
+
+    return verify
+
+
+def _message(topic: str, marks: RecordMarks, value: bytes) -> bytes:
+    parts = (topic.encode(), marks[0] or b"", marks[1] or b"", value)
+    return _DOMAIN + b"".join(len(part).to_bytes(4, "big") + part for part in parts)

@@ -1,0 +1,122 @@
+"""What is kept of a record that is no event: enough to recognise it, and nothing about a person.
+
+Law: a list of fields is kept, all others are dropped, whatever they are called; of a record that cannot be read only
+its shape is kept, with letters and digits replaced.
+"""
+
+import json
+import re
+from ipaddress import ip_address
+from typing import Any
+
+SAMPLE_BYTES = 200
+"""How much of the shape of an unreadable record is kept."""
+
+KEPT_FIELDS = frozenset(
+    {
+        "schema", "vote_id", "id", "question_id", "battle_id",
+        "cast_at", "created_at", "timestamp", "tstamp", "time", "date",
+        "model_a", "model_a_name", "left_model", "model_b", "model_b_name", "right_model",
+        "winner", "outcome", "language", "lang", "category", "style_a", "style_b",
+        "tokens", "headers", "lists", "bold", "emoji",
+        "event_id", "at", "type", "model", "provider", "visibility", "license", "family", "checkpoint_digest", "as",
+        "variants_tested", "to", "reason", "notice_url", "weights", "benchmark", "score", "source", "n", "evaluator",
+        "perturbed", "paired_with", "arena_like",
+    }
+)  # fmt: skip
+"""Fields of votes and registry events that say nothing about a person; a voter, an address or a text is never kept."""
+
+# Not kept, but no name of a person either: their values may stand in an explanation.
+_HARMLESS = frozenset({"voter_since", "prompt_hash", "anony", "turn"})
+
+REMOVED = "(removed)"
+"""Stands for what was dropped: in a record with the number of its fields, in a text for an address."""
+
+_MAX_BYTES = 64 * 1024
+_MAX_TEXT = 200
+_MAX_ITEMS = 50
+_V4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\d)")
+_V6 = re.compile(r"(?<![\w:])[0-9a-fA-F:]*:[0-9a-fA-F:]*:[0-9a-fA-F.:]*")
+_MAIL = re.compile(r"[^\s@'\"<>]+@[^\s@'\"<>]+")
+_WORD = re.compile(rb"[A-Za-z0-9_\x80-\xff]+")
+_LITERALS = frozenset({b"true", b"false", b"null"})
+_LETTER, _DIGIT = re.compile(rb"[A-Za-z\x80-\xff]"), re.compile(rb"[0-9]")
+
+
+def sample_record(raw: bytes) -> bytes:
+    """Return the fields of a JSON object that may be kept, as JSON; the shape of anything else."""
+    try:
+        value = json.loads(raw) if len(raw) <= _MAX_BYTES else None
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        return shape(raw)
+    return json.dumps(_kept(value, _personal_values(value), 1), ensure_ascii=False).encode("utf-8", "backslashreplace")
+
+
+def shape(raw: bytes) -> bytes:
+    """Return the first bytes of a record with every letter as x and every digit as 0, apart from known field names.
+
+    >>> shape(b'{"judge": "172.17.0.1", "winner": tie')
+    b'{"xxxxx": "000.00.0.0", "winner": xxx'
+    """
+    return _WORD.sub(_masked, raw[: 4 * SAMPLE_BYTES])[:SAMPLE_BYTES]
+
+
+def clean_text(text: str, personal: frozenset[str] = frozenset()) -> str:
+    """Return a text without addresses, and without these values."""
+    for value in personal:
+        text = text.replace(value, REMOVED)
+    text = _MAIL.sub(REMOVED, _V4.sub(REMOVED, text))
+    return _V6.sub(lambda found: REMOVED if _is_address(found[0]) else found[0], text)
+
+
+def clean_detail(raw: bytes, detail: str) -> str:
+    """Return the explanation of a reject without what its record says about a person."""
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError):
+        return clean_text(detail)
+    return clean_text(detail, _personal_values(value) if isinstance(value, dict) else frozenset())
+
+
+def _kept(record: dict[str, Any], personal: frozenset[str], depth: int) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for name, value in record.items():
+        if name in KEPT_FIELDS and len(kept) < _MAX_ITEMS:
+            kept[name] = _kept_value(name, value, personal, depth)
+    before = record.get(REMOVED)  # of a sample that is sampled again
+    removed = len(record) - len(kept) + (before - 1 if isinstance(before, int) else 0)
+    return kept | {REMOVED: removed} if removed else kept
+
+
+def _kept_value(name: str, value: Any, personal: frozenset[str], depth: int) -> Any:
+    if isinstance(value, str):
+        return clean_text(value[:_MAX_TEXT], personal)
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, dict) and depth == 1 and name in {"style_a", "style_b"}:
+        return _kept(value, personal, depth + 1)
+    return REMOVED
+
+
+def _personal_values(record: dict[str, Any]) -> frozenset[str]:
+    """Return the texts and numbers in fields that are not kept: they are removed wherever else they stand."""
+    found = (value for name, value in record.items() if name not in KEPT_FIELDS | _HARMLESS)
+    texts = (str(value) for value in found if isinstance(value, str | int | float) and not isinstance(value, bool))
+    return frozenset(text for text in texts if 4 <= len(text) <= _MAX_TEXT)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _masked(found: re.Match[bytes]) -> bytes:
+    word = found[0]
+    if word in _LITERALS or word.decode("latin-1") in KEPT_FIELDS:
+        return word
+    return _DIGIT.sub(b"0", _LETTER.sub(b"x", word))

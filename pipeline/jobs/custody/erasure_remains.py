@@ -1,0 +1,63 @@
+"""What an erasure leaves: records in Kafka, votes that are not sealed yet, and old pages of the database."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from pipeline.store import Store
+from pipeline.store.db.dialect import has_server
+from pipeline.store.votes import arrow_reader
+from pipeline.store.votes.ingest import VotePosition
+
+
+def records_in_kafka(connection: Connection, positions: Sequence[VotePosition]) -> list[dict[str, Any]]:
+    """Return, for each partition of a topic, how many records of these votes it keeps, and the last one's offset."""
+    sources = arrow_reader.partition_sources(connection)
+    found = []
+    for part in sorted({part for part, _ in positions}):
+        source, number = sources[part]
+        offsets = [offset for other, offset in positions if other == part]
+        if source.startswith("kafka:"):
+            place = {"source": source, "partition": number}
+            found.append({**place, "records": len(offsets), "last_offset": max(offsets)})
+    return found
+
+
+def rewrite_database(store: Store) -> bool:
+    """Rewrite a SQLite file, so that no old page holds what was erased; False if another process is using it.
+
+    In PostgreSQL this is the work of vacuum.
+    """
+    if has_server(store.engine):
+        return True
+    with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        cursor = connection.connection.cursor()  # outside of a transaction, in which VACUUM is not allowed
+        try:
+            cursor.execute("VACUUM")
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.OperationalError:
+            return False
+        finally:
+            cursor.close()
+    return True
+
+
+def describe(result: dict[str, Any]) -> str:
+    """What was erased and what remains, as text for the person who asked."""
+    lines = [f"erased the voter of {result['erased']} votes"]
+    if result.get("unsealed"):
+        lines.append(f"{result['unsealed']} votes are not sealed yet and keep their voter: refresh, then erase again")
+    lines += [_in_kafka(one) for one in result.get("kafka", ())]
+    if result.get("old_pages"):
+        lines.append("another process uses the database: its file may hold old pages; run this again when none does")
+    return "\n".join([*lines, "not erased: backups and replicas of database and topics, and the files that were read"])
+
+
+def _in_kafka(one: dict[str, Any]) -> str:
+    return (
+        f"{one['source']}, partition {one['partition']} keeps {one['records']} records of these votes up to offset "
+        f"{one['last_offset']}: key and value have a pseudonym, or the voter's id if published with --raw-ids. "
+        "Kafka deletes from the beginning of a partition alone: kafka-delete-records.sh, or a shorter retention"
+    )

@@ -1,0 +1,56 @@
+"""Alerts as the public may see them: what votes did, never who cast them.
+
+Laws: an alert about a voter names a label that is made for it alone, and no vote, offset or exact time of the voter:
+somebody who sends votes under another person's id must learn nothing about that person. Times of votes are hours, as
+in the public log. What is not known to be harmless is left out.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+_HOUR = len("2026-01-02T03")
+# Evidence about a voter that names neither the voter nor other votes.
+_PUBLIC_EVIDENCE = frozenset(
+    {"votes", "ties", "likeliest", "proved", "snapshot", "what", "vote_id", "number", "cells", "density", "tests"}
+)
+_PRIVATE_EVIDENCE = frozenset({"voter", "voters"})
+
+
+def publish_alert(shown: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an alert of `alert_queries` as the public may see it."""
+    about_voter = shown["subject"]["kind"] == "voter"
+    found = _voter_alert(shown) if about_voter else dict(shown)
+    found.pop("label", None)
+    evidence = found["evidence"]
+    found["evidence"] = {name: value for name, value in evidence.items() if name not in _PRIVATE_EVIDENCE}
+    if "votes" in found:
+        found["votes"] = [{**vote, "cast_at": hour_of(vote["cast_at"])} for vote in found["votes"]]
+    return found
+
+
+def hour_of(time: str) -> str:
+    """Return the hour of a time in RFC 3339.
+
+    >>> hour_of("2026-01-02T03:04:05.678Z")
+    '2026-01-02T03:00:00Z'
+    """
+    return f"{time[:_HOUR]}:00:00Z"
+
+
+def _voter_alert(shown: Mapping[str, Any]) -> dict[str, Any]:
+    label = shown.get("label") or "voter"
+    evidence = {name: value for name, value in shown["evidence"].items() if name in _PUBLIC_EVIDENCE}
+    found = {**shown, "subject": {"kind": "voter", "id": label}, "evidence": evidence}
+    found["opened_at"] = hour_of(shown["opened_at"])
+    found |= {name: None for name in ("partition", "offset") if name in shown}
+    found.pop("record", None)
+    if "votes" in shown:
+        found["votes"] = []
+    if "history" in shown:
+        found["history"] = [_entry(one, shown["subject"]["id"], label) for one in shown["history"]]
+    return found
+
+
+def _entry(entry: Mapping[str, Any], voter: str, label: str) -> dict[str, Any]:
+    """Return an entry of the history without the exact time at which a vote arrived, and without the voter."""
+    return {**entry, "at": hour_of(entry["at"]), "reason": entry["reason"].replace(voter, label)}

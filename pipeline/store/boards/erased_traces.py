@@ -1,0 +1,79 @@
+"""Removes what would link an erased vote to its voter: the pseudonym in alerts and exclusions, votes in evidence.
+
+Law: of an alert about an erased voter its label, figures and history stay, so that the published reason of an exclusion
+still leads to it; nobody can find the voter from them, with the voter key neither.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.store.db import dialect, schema
+from pipeline.store.votes.ingest import VotePosition
+
+ERASED_OFFSET = -1
+"""The offset of an alert that opened at a vote which was erased."""
+
+_NAMES_A_VOTE = ("vote_id", "counted", "ignored")
+_ERASED = "(erased)"
+
+
+def forget_voter(connection: Connection, voter: str, now: int) -> None:
+    """Replace the pseudonym of a voter by the labels of the alerts and exclusions about it, and resolve the alerts.
+
+    Args:
+        voter: the pseudonym as shown.
+        now: wall clock in microseconds.
+    """
+    overwrite_deleted(connection)
+    a, e, x = schema.alert.c, schema.alert_event.c, schema.exclusion.c
+    about = connection.execute(sa.select(a.alert_id, a.label, a.state).where(a.subject == voter)).all()
+    for alert_id, label, state in about:
+        values = {"subject": label, "state": "resolved", "snoozed_until": None, "offset": ERASED_OFFSET}
+        connection.execute(sa.update(schema.alert).where(a.alert_id == alert_id).values(**values))
+        if state != "resolved":
+            entry = {"alert_id": alert_id, "at": now, "action": "resolve", "name": "erasure"}
+            connection.execute(schema.alert_event.insert(), {**entry, "reason": "the voter was erased"})
+    connection.execute(sa.update(schema.exclusion).where(x.kind == "voter", x.target == voter).values(target=x.label))
+    for table, column in ((schema.exclusion, x.reason), (schema.alert_event, e.reason), (schema.alert, a.evidence)):
+        replaced = sa.update(table).where(column.contains(voter, autoescape=True))
+        connection.execute(replaced.values({column: sa.func.replace(column, voter, _ERASED)}))
+    for alert_id, _, _ in about:
+        _strip(connection, alert_id)
+
+
+def forget_votes(connection: Connection, votes: Iterable[VotePosition]) -> None:
+    """Remove erased votes from the alerts about voters that opened at them or name them."""
+    overwrite_deleted(connection)
+    a, places = schema.alert.c, set(votes)
+    ids = {row.vote_id for row in dialect.rows_at(connection, "vote", "vote_id", sorted(places))}
+    query = sa.select(a.alert_id, a.partition_no, a.offset, a.evidence).where(a.subject_kind == "voter")
+    for alert in connection.execute(query).all():
+        opened = (alert.partition_no, alert.offset) in places
+        if opened:
+            update = sa.update(schema.alert).where(a.alert_id == alert.alert_id)
+            connection.execute(update.values(offset=ERASED_OFFSET))
+        if opened or json.loads(alert.evidence).get("vote_id") in ids:
+            _strip(connection, alert.alert_id)
+
+
+def overwrite_deleted(connection: Connection) -> None:
+    """Let SQLite overwrite what this transaction deletes; in PostgreSQL a vacuum does, later."""
+    if not dialect.has_server(connection):
+        connection.exec_driver_sql("PRAGMA secure_delete=ON")
+
+
+def _strip(connection: Connection, alert_id: str) -> None:
+    """Remove from an alert's evidence what names a vote."""
+    a = schema.alert.c
+    evidence: Mapping[str, Any] = json.loads(
+        connection.scalar(sa.select(a.evidence).where(a.alert_id == alert_id)) or "{}"
+    )
+    kept = {name: value for name, value in evidence.items() if name not in _NAMES_A_VOTE}
+    if "vote_id" in evidence:
+        kept["what"] = "a vote was sent again with different content"
+    values = {"evidence": json.dumps(kept, sort_keys=True)}
+    connection.execute(sa.update(schema.alert).where(a.alert_id == alert_id).values(**values))

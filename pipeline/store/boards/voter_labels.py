@@ -1,0 +1,90 @@
+"""How the public names the voter of an alert or of an exclusion: by a label that is made for that alert alone.
+
+Laws: a label is random, so nobody can derive it from a voter's id or pseudonym, and two alerts about one voter cannot
+be linked; an exclusion has the label of the alert behind it. Snapshots name excluded voters by label; `resolve` finds
+their votes. After the erasure of a voter a label leads nowhere.
+"""
+
+import re
+import secrets
+from collections.abc import Collection, Iterable, Mapping
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.events.pseudonym import parse_pseudonym
+from pipeline.store.db import schema
+
+_LABEL = re.compile(r"voter-[0-9a-f]{12}")
+
+Entry = Mapping[str, str]
+"""An exclusion with at least `kind` and `target`."""
+
+
+def new_label() -> str:
+    """Make a label."""
+    return f"voter-{secrets.token_hex(6)}"
+
+
+def is_label(text: str) -> bool:
+    """Return whether a text is a label and no pseudonym."""
+    return _LABEL.fullmatch(text) is not None
+
+
+def label_of(connection: Connection, voter: str, alert_id: str | None) -> str:
+    """Return the label for an entry of the list about a voter: of its alert, else of the entry before, else a new one.
+
+    Args:
+        voter: pseudonym as shown.
+        alert_id: the alert that the entry follows from.
+    """
+    a, e = schema.alert.c, schema.exclusion.c
+    if alert_id is not None:
+        label = connection.scalar(sa.select(a.label).where(a.alert_id == alert_id, a.subject == voter))
+        if label is not None:
+            return str(label)
+    before = sa.select(e.label).where(e.kind == "voter", e.target == voter, e.label.is_not(None))
+    label = connection.scalar(before.order_by(e.exclusion_no.desc()).limit(1))
+    return new_label() if label is None else str(label)
+
+
+def voter_of(connection: Connection, label: str) -> str | None:
+    """Return the pseudonym behind a label; None if there is none, or if the voter was erased."""
+    a, e = schema.alert.c, schema.exclusion.c
+    found = connection.scalar(sa.select(e.target).where(e.kind == "voter", e.label == label).limit(1))
+    found = found or connection.scalar(sa.select(a.subject).where(a.subject_kind == "voter", a.label == label).limit(1))
+    return None if found is None or is_label(found) else str(found)
+
+
+def public_subjects(connection: Connection, alert_ids: Collection[str]) -> dict[str, str]:
+    """Alert → its subject as the public may see it: a voter by label."""
+    a = schema.alert.c
+    query = sa.select(a.alert_id, sa.func.coalesce(a.label, a.subject)).where(a.alert_id.in_(sorted(alert_ids)))
+    return {str(alert_id): str(subject) for alert_id, subject in connection.execute(query)}
+
+
+def resolve(connection: Connection, entries: Iterable[Entry]) -> list[dict[str, str]]:
+    """Return exclusions with voters by pseudonym; a label that leads nowhere stays."""
+    given, e = [dict(entry) for entry in entries], schema.exclusion.c
+    labelled = [entry for entry in given if entry["kind"] == "voter" and is_label(entry["target"])]
+    if labelled:
+        known = sa.select(e.label, e.target).where(e.kind == "voter", e.label.is_not(None))
+        voters = {row.label: row.target for row in connection.execute(known)}
+        for entry in labelled:
+            entry["target"] = voters.get(entry["target"], entry["target"])
+    return given
+
+
+def pseudonyms(targets: Iterable[str]) -> list[int]:
+    """Return the pseudonyms among the targets of exclusions of voters."""
+    return [parse_pseudonym(target) for target in targets if not is_label(target)]
+
+
+def publish(connection: Connection, entries: Iterable[Entry]) -> list[dict[str, str]]:
+    """Return exclusions with voters by label: those of earlier snapshots name the pseudonym."""
+    return [
+        {**entry, "target": label_of(connection, entry["target"], None)}
+        if entry["kind"] == "voter" and not is_label(entry["target"])
+        else dict(entry)
+        for entry in entries
+    ]

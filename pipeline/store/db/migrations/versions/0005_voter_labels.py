@@ -1,0 +1,39 @@
+"""Labels of voters: alerts and exclusions get the name by which the public knows a voter.
+
+Every alert about a voter gets a random label of its own, every exclusion of a voter that of its alert, else one for all
+entries about that voter.
+"""
+
+import secrets
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add the columns and fill them."""
+    for table in ("alert", "exclusion"):
+        op.add_column(table, sa.Column("label", sa.Text()))
+    connection = op.get_bind()
+    alerts = connection.execute(sa.text("SELECT alert_id, subject FROM alert WHERE subject_kind = 'voter'")).all()
+    labels = {(alert_id, subject): f"voter-{secrets.token_hex(6)}" for alert_id, subject in alerts}
+    for (alert_id, _), label in labels.items():
+        connection.execute(
+            sa.text("UPDATE alert SET label = :label WHERE alert_id = :id"), {"label": label, "id": alert_id}
+        )
+    entries = connection.execute(
+        sa.text("SELECT exclusion_no, target, alert_id FROM exclusion WHERE kind = 'voter' ORDER BY exclusion_no")
+    ).all()
+    last: dict[str, str] = {}
+    for number, voter, alert_id in entries:
+        label = labels.get((alert_id, voter)) or last.get(voter) or f"voter-{secrets.token_hex(6)}"
+        last[voter] = label
+        connection.execute(
+            sa.text("UPDATE exclusion SET label = :label WHERE exclusion_no = :number"),
+            {"label": label, "number": number},
+        )

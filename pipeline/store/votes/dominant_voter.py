@@ -1,0 +1,80 @@
+"""Finds a voter with more than a fifth of a board's votes: most likely many people under one id.
+
+A small board is counted. On a large one evenly spread votes are looked up, and only the voters that are frequent among
+them are counted: a voter with a fifth of all votes has less than a tenth of 600 with probability below 10⁻⁹.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.store.db import schema
+
+MAX_SHARE = 0.2
+"""A larger share of one voter is a fault of the configuration."""
+
+# Fewer votes of one person are no sign of a shared id, on a board that has hardly any.
+_MIN_VOTES = 50
+_COUNTED_UP_TO = 20_000
+_SAMPLES = 600
+_FREQUENT = _SAMPLES // 10
+# Multiples of the golden ratio spread evenly over any range.
+_GOLDEN = 0.6180339887498949
+
+
+@dataclass(frozen=True, slots=True)
+class DominantVoter:
+    """A voter with more than MAX_SHARE of all votes.
+
+    Attributes:
+        voter: pseudonym.
+        votes, total: stored votes of the voter, and of all.
+    """
+
+    voter: int
+    votes: int
+    total: int
+
+    @property
+    def share(self) -> float:
+        """Of all stored votes."""
+        return self.votes / self.total
+
+
+def find_dominant_voter(connection: Connection) -> DominantVoter | None:
+    """Find the voter with more than MAX_SHARE of all stored votes; None if there is none."""
+    b, v = schema.batch.c, schema.vote.c
+    total = int(connection.scalar(sa.select(sa.func.sum(b.accepted + b.late + b.quarantined))) or 0)
+    if total < _MIN_VOTES:
+        return None
+    candidates = None if total <= _COUNTED_UP_TO else _frequent_voters(connection)
+    if candidates == []:
+        return None
+    query = sa.select(v.voter, sa.func.count().label("votes")).where(v.voter != 0).group_by(v.voter)
+    if candidates is not None:
+        query = query.where(v.voter.in_(candidates))
+    row = connection.execute(query.order_by(sa.desc("votes"), v.voter).limit(1)).one_or_none()
+    if row is None or row.votes < _MIN_VOTES or row.votes <= MAX_SHARE * total:
+        return None
+    return DominantVoter(int(row.voter), int(row.votes), total)
+
+
+def _frequent_voters(connection: Connection) -> list[int]:
+    """The voters with at least a tenth of evenly spread votes."""
+    b, v = schema.batch.c, schema.vote.c
+    ranges = connection.execute(
+        sa.select(b.partition_no, sa.func.min(b.first_offset), sa.func.max(b.next_offset)).group_by(b.partition_no)
+    ).all()
+    length = sum(end - first for _, first, end in ranges)
+    found: Counter[int] = Counter()
+    for sample in range(_SAMPLES):
+        at = int(sample * _GOLDEN % 1 * length)
+        for part, first, end in ranges:
+            if at < end - first:
+                next_vote = sa.select(v.voter).where(v.partition_no == part, v.offset >= first + at)
+                found[connection.scalar(next_vote.order_by(v.offset).limit(1)) or 0] += 1
+                break
+            at -= end - first
+    return [voter for voter, number in found.items() if voter and number >= _FREQUENT]

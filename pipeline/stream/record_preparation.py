@@ -1,0 +1,117 @@
+"""What `publish` makes of a record before it is sent: no raw voter id, nothing else about a person, and a signature.
+
+A valid vote is sent as its known fields, with the pseudonym of its voter. Of an invalid record only what a reject keeps
+is sent, with the reason in a header, so that the worker counts and names it as it would have. Registry events name no
+voter and are sent unchanged.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import msgspec
+
+from pipeline.events import Reject, Vote, decode_votes, encode_event
+from pipeline.events.pseudonym import format_pseudonym, key_id
+from pipeline.events.record_signature import NO_MARKS, RecordMarks, RecordSigner
+from pipeline.formats import is_registry_event
+from pipeline.stream.decoding import PseudonymCache
+from pipeline.stream.source.kafka_client import PSEUDONYM_HEADER, REJECTED_HEADER, SIGNATURE_HEADER
+
+_CHUNK = 1_000
+_MAX_DETAIL = 500
+_KEY = re.compile(rb'"(voter_id|vote_id)"\s*:\s*"((?:[^"\\]|\\.)+)"')
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRecord:
+    """A record as it is sent.
+
+    Attributes:
+        is_vote: False for a registry event.
+        value: its bytes.
+        key: decides the partition: the pseudonym of the voter, else the id of the vote.
+        event_id: for the header of CloudEvents.
+        marks: (name, value) of our own headers.
+    """
+
+    is_vote: bool
+    value: bytes
+    key: bytes
+    event_id: bytes
+    marks: list[tuple[str, bytes]]
+
+
+@dataclass(frozen=True)
+class RecordPreparer:
+    """Prepares the records of files for a topic.
+
+    Attributes:
+        topic, registry_topic: where votes and registry events are sent.
+        pseudonyms: of the voters; None to send records as they are.
+        voter_key: of the pseudonyms.
+        signer: None to send records unsigned.
+    """
+
+    topic: str
+    registry_topic: str
+    pseudonyms: PseudonymCache | None = None
+    voter_key: bytes = b""
+    signer: RecordSigner | None = None
+
+    def prepare(self, records: Iterable[bytes], name: str) -> Iterator[PreparedRecord]:
+        """Prepare the records of a file, in their order; `name` is that of the file."""
+        left, row = iter(records), 0
+        while chunk := list(islice(left, _CHUNK)):
+            registry = [is_registry_event(raw) for raw in chunk]
+            votes = iter(self._votes([raw for raw, is_event in zip(chunk, registry, strict=True) if not is_event]))
+            for raw, is_event in zip(chunk, registry, strict=True):
+                if is_event:
+                    yield self._as_it_is(raw, is_vote=False, name=name, row=row)
+                else:
+                    yield next(votes) or self._as_it_is(raw, is_vote=True, name=name, row=row)
+                row += 1
+
+    def _votes(self, raws: Sequence[bytes]) -> list[PreparedRecord | None]:
+        """Prepare votes and what is no vote; None where the record is sent as it is."""
+        if self.pseudonyms is None:
+            return [None] * len(raws)
+        votes, positions, rejects = decode_votes(raws)
+        prepared: list[PreparedRecord | None] = [None] * len(raws)
+        pseudonyms = self.pseudonyms([vote.voter_id for vote in votes]).tolist()
+        for position, vote, pseudonym in zip(positions, votes, pseudonyms, strict=True):
+            prepared[position] = self._vote(vote, pseudonym)
+        for reject in rejects:
+            prepared[reject.position] = self._rejected(reject)
+        return prepared
+
+    def _vote(self, vote: Vote, pseudonym: int) -> PreparedRecord:
+        voter = format_pseudonym(pseudonym) if pseudonym else None
+        value = encode_event(msgspec.structs.replace(vote, voter_id=voter))
+        event_id = vote.vote_id.encode()
+        return self._signed(True, value, voter.encode() if voter else event_id, event_id, self._hashed)
+
+    def _rejected(self, reject: Reject) -> PreparedRecord:
+        digest = reject.sha256.hex()
+        why = f"{reject.reason} {digest} {reject.detail[:_MAX_DETAIL]}".encode()
+        return self._signed(True, reject.sample, digest.encode(), digest.encode(), (self._hashed[0], why, None))
+
+    def _as_it_is(self, raw: bytes, *, is_vote: bool, name: str, row: int) -> PreparedRecord:
+        found = dict(_KEY.findall(raw[: 64 * 1024]))
+        key = bytes(found.get(b"voter_id") or found.get(b"vote_id") or f"{name}#{row}".encode())
+        event_id = found.get(b"vote_id") or hashlib.sha256(key + raw[: 64 * 1024]).hexdigest().encode()
+        return self._signed(is_vote, raw, key, event_id, NO_MARKS)
+
+    def _signed(self, is_vote: bool, value: bytes, key: bytes, event_id: bytes, marks: RecordMarks) -> PreparedRecord:
+        if self.signer is not None:
+            topic = self.topic if is_vote else self.registry_topic
+            marks = (marks[0], marks[1], self.signer.sign(topic, marks, value))
+        names = (PSEUDONYM_HEADER, REJECTED_HEADER, SIGNATURE_HEADER)
+        headers = [(name, mark) for name, mark in zip(names, marks, strict=True) if mark is not None]
+        return PreparedRecord(is_vote, value, key, event_id, headers)
+
+    @property
+    def _hashed(self) -> RecordMarks:
+        return key_id(self.voter_key).encode(), None, None

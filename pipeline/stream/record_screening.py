@@ -1,0 +1,159 @@
+"""Reads what the headers of a record say, before and after it is decoded.
+
+A record without the signature of a configured publisher is rejected; one that its publisher found invalid is rejected
+with the publisher's reason; the voter of a record that is marked so is a pseudonym already and never hashed again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import TypeVar
+
+import numpy as np
+
+from pipeline.events import Reject, Vote, decode_votes, reject_sample
+from pipeline.events.decode import REASONS
+from pipeline.events.pseudonym import key_id, parse_pseudonym
+from pipeline.events.record_signature import NO_MARKS, RecordMarks, RecordVerifier, parse_publishers
+from pipeline.vocabulary.arrays import Int64
+
+BAD_PSEUDONYM = "bad_pseudonym"
+# The publisher's reason is not one of ours.
+_OTHER_REASON = "invalid_at_publisher"
+_DECLARED = re.compile(rb"([a-z0-9_]{1,40}) ([0-9a-f]{64}) (.*)", re.DOTALL)
+
+Event = TypeVar("Event")
+Decoded = tuple[list[Event], list[int], list[Reject]]
+
+
+@dataclass
+class RecordScreen:
+    """What a worker expects of the headers of its records.
+
+    Attributes:
+        verifier: None if records need no signature.
+        own_key: `pseudonym.key_id` of the store's voter key.
+    """
+
+    verifier: RecordVerifier | None = None
+    own_key: str = ""
+    _known_keys: set[bytes] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, source: str, publishers: str, voter_key: bytes) -> RecordScreen:
+        """Return the screen of a worker; arguments as for `verifier_of`, and the voter key of its store."""
+        return cls(verifier_of(source, publishers), key_id(voter_key))
+
+    def other_keys(self, marks: Sequence[RecordMarks]) -> list[tuple[int, str]]:
+        """Return position and name of each voter key that is not ours, the first time that a record names it."""
+        found = {mark[0] for mark in marks if mark[0] is not None} - self._known_keys - {self.own_key.encode()}
+        self._known_keys |= found
+        first = (next(at for at, mark in enumerate(marks) if mark[0] == key) for key in found)
+        return sorted((at, (marks[at][0] or b"").decode("ascii", "replace")[:16]) for at in first)
+
+
+def verifier_of(source: str, publishers: str) -> RecordVerifier | None:
+    """Return what checks the signatures of a source's records; None without publishers, and for a file.
+
+    A file has no signatures: who starts the worker chose it.
+
+    Args:
+        source: its name, kafka:CLUSTER/TOPIC or file:….
+        publishers: INTEGRITY_PUBLISHERS.
+    """
+    kind, _, place = source.partition(":")
+    known = parse_publishers(publishers)
+    return RecordVerifier(place.rpartition("/")[2], known) if known and kind == "kafka" else None
+
+
+def decode_marked(
+    values: Sequence[bytes | None],
+    marks: Sequence[RecordMarks] | None,
+    verifier: RecordVerifier | None,
+    decode: Callable[[Sequence[bytes | None]], Decoded[Event]],
+) -> Decoded[Event]:
+    """Decode records, apart from those whose headers say that they are to be rejected.
+
+    Args:
+        marks: of each record; None if none has any.
+        verifier: checks the signatures; None if records need none.
+        decode: `decode_votes` or `decode_registry`.
+    """
+    refused: dict[int, Reject] = {}
+    if verifier is not None:
+        for position, value in enumerate(values):
+            mark = marks[position] if marks is not None else NO_MARKS
+            fault = verifier.find_fault(mark, value or b"")
+            if fault is not None:
+                refused[position] = _reject(position, value or b"", *fault)
+    for position, mark in enumerate(marks or ()):
+        if mark[1] is not None and position not in refused:
+            refused[position] = _declared(position, values[position] or b"", mark[1])
+    if not refused:
+        return decode(values)
+    kept = [position for position in range(len(values)) if position not in refused]
+    events, positions, rejects = decode([values[position] for position in kept])
+    rejects = [replace(one, position=kept[one.position]) for one in rejects] + list(refused.values())
+    return events, [kept[at] for at in positions], sorted(rejects, key=lambda one: one.position)
+
+
+def decode_marked_votes(
+    values: Sequence[bytes | None],
+    marks: Sequence[RecordMarks] | None,
+    verifier: RecordVerifier | None,
+    pseudonyms: Callable[[Sequence[str | None]], Int64],
+) -> tuple[list[Vote], list[int], list[Reject], Int64]:
+    """Decode votes, and return the pseudonyms of their voters with them.
+
+    Args:
+        values, marks, verifier: as for `decode_marked`.
+        pseudonyms: voter ids → pseudonyms, 0 for nobody.
+    """
+    votes, positions, rejects = decode_marked(values, marks, verifier, decode_votes)
+    hashed = np.zeros(len(votes), dtype=np.bool_)
+    if marks is not None:
+        hashed = np.array([marks[position][0] is not None for position in positions], dtype=np.bool_)
+    if not hashed.any():
+        return votes, positions, rejects, pseudonyms([vote.voter_id for vote in votes])
+    given = [_given(vote.voter_id) if is_hashed else 0 for vote, is_hashed in zip(votes, hashed.tolist(), strict=True)]
+    if None in given:
+        wrong = [row for row, voter in enumerate(given) if voter is None]
+        detail = "expected the pseudonym of a voter as its header says, 16 hexadecimal digits, got another text"
+        rejects += [_reject(positions[row], values[positions[row]] or b"", BAD_PSEUDONYM, detail) for row in wrong]
+        rejects.sort(key=lambda one: one.position)
+        good = [row for row, voter in enumerate(given) if voter is not None]
+        votes, positions, given = ([column[row] for row in good] for column in (votes, positions, given))  # type: ignore[assignment]  # three lists of their own types
+        hashed = hashed[good]
+    voter = np.array(given, dtype=np.int64)
+    if not hashed.all():
+        raw = np.flatnonzero(~hashed)
+        voter[raw] = pseudonyms([votes[row].voter_id for row in raw.tolist()])
+    return votes, positions, rejects, voter
+
+
+@lru_cache(maxsize=200_000)
+def _given(voter_id: str | None) -> int | None:
+    """Return the pseudonym that a record states, 0 for none; None if it is no pseudonym."""
+    if voter_id is None:
+        return 0
+    try:
+        return parse_pseudonym(voter_id) or None
+    except ValueError:
+        return None
+
+
+def _declared(position: int, value: bytes, text: bytes) -> Reject:
+    found = _DECLARED.fullmatch(text)
+    reason = found[1].decode() if found else _OTHER_REASON
+    detail = found[3].decode("utf-8", "replace") if found else "expected a vote, its publisher found none"
+    reject = _reject(position, value, reason if reason in REASONS else _OTHER_REASON, detail)
+    return replace(reject, sha256=bytes.fromhex(found[2].decode())) if found else reject
+
+
+def _reject(position: int, value: bytes, reason: str, detail: str) -> Reject:
+    sample = reject_sample.sample_record(value)
+    return Reject(position, reason, reject_sample.clean_text(detail)[:500], hashlib.sha256(value).digest(), sample)

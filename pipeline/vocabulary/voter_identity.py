@@ -1,0 +1,89 @@
+"""Whom a voter's id names: one spelling for each id, and values that name nobody.
+
+Laws: 3 and 3.0 are one voter, because a table with a missing value stores whole numbers as floats; an address that many
+people share (this machine, a private network, a configured proxy) and a placeholder for a missing value name nobody,
+on every road that a vote can take.
+"""
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+Network = IPv4Network | IPv6Network
+
+# What tables and programs write for an absent value, in lower case.
+_PLACEHOLDERS = frozenset(
+    {"", "-", "--", "none", "nan", "n/a", "#n/a", "<na>", "null", "nil", "undefined", "arena_user", "localhost"}
+    | {"localhost.localdomain", "ip6-localhost", "ip6-loopback"}
+)
+# This machine, private networks and links: RFC 1122, 1918, 3927, 4193, 4291.
+_SHARED: tuple[Network, ...] = tuple(
+    ip_network(text)
+    for text in (
+        "0.0.0.0/8", "10.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16",
+        "::/128", "::1/128", "fc00::/7", "fe80::/10",
+    )
+)  # fmt: skip
+# FastChat writes arena_user_ADDRESS; others write the same with another word.
+_PREFIX = re.compile(r"(?:arena_user|user|visitor|client|ip)[_:\-](?=.)", re.IGNORECASE)
+_WHOLE_NUMBER = re.compile(r"([+-]?\d+)\.0+", re.ASCII)
+_WITH_PORT = re.compile(r"\[([^\]]+)\](?::\d+)?|(\d+\.\d+\.\d+\.\d+):\d+", re.ASCII)
+
+
+def spell_voter(voter_id: str) -> str:
+    """Return the one spelling of a voter's id: a whole number without its decimals.
+
+    >>> spell_voter("3.0"), spell_voter("3.05"), spell_voter("al")
+    ('3', '3.05', 'al')
+    """
+    found = _WHOLE_NUMBER.fullmatch(voter_id)
+    return found[1] if found else voter_id
+
+
+def names_nobody(voter_id: str, proxies: Sequence[Network] = ()) -> bool:
+    """Return whether a voter's id stands for nobody in particular.
+
+    Args:
+        proxies: more addresses and networks that many people share.
+
+    >>> names_nobody("arena_user_172.17.0.1"), names_nobody("NaN"), names_nobody("arena_user_198.51.100.7")
+    (True, True, False)
+    """
+    text = voter_id.strip().casefold()
+    if text in _PLACEHOLDERS:
+        return True
+    rest = _PREFIX.sub("", text, count=1) if _PREFIX.match(text) else text
+    return rest in _PLACEHOLDERS or all(_is_shared(part.strip(), proxies) for part in rest.split(","))
+
+
+def find_voter(voter_id: str | None, proxies: Sequence[Network] = ()) -> str | None:
+    """Return the one spelling of a voter's id, None for nobody."""
+    if voter_id is None or names_nobody(voter_id, proxies):
+        return None
+    return spell_voter(voter_id)
+
+
+@lru_cache(maxsize=8)
+def parse_proxies(text: str) -> tuple[Network, ...]:
+    """Parse addresses and networks, separated by commas.
+
+    Raises:
+        ValueError: a part that is neither.
+    """
+    return tuple(ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
+
+
+def _is_shared(text: str, proxies: Sequence[Network]) -> bool:
+    if not text or not (text[0].isdigit() or text[0] in "[:abcdef"):
+        return False
+    ported = _WITH_PORT.fullmatch(text)
+    if ported:
+        text = ported[1] or ported[2]
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return any(address in network for network in (*_SHARED, *proxies))
