@@ -380,7 +380,7 @@ def test_one_known_voter_is_enough_to_have_voters() -> None:
     assert not columns([-1] * 7).has_voters
 
 
-def test_progress_goes_up_by_one_a_swap() -> None:
+def test_progress_goes_up_by_one_a_swap_and_reaches_its_end() -> None:
     steps: list[tuple[str, int]] = []
     totals: dict[str, int] = {}
 
@@ -391,7 +391,7 @@ def test_progress_goes_up_by_one_a_swap() -> None:
 
     found = rate_battles(columns([0] * 7), RatingOptions(fragility=2), progress)
     assert totals == {"fragility": 3}
-    assert steps == [("fragility", 1)] * 2
+    assert steps == [("fragility", 1)] * 3
     assert len(found.swaps) == 2
     assert found.dethroned is not None
 
