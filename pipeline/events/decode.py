@@ -95,7 +95,7 @@ def decode_votes(values: Sequence[bytes | None]) -> tuple[list[Vote], list[int],
     for i in suspects:
         if reason := _strict_fault(raws[i], votes[i]) or _invalid_field(raws[i], votes[i]):
             wrong[positions[i]] = reason
-    rejects = [_reject(position, values[position], *wrong[position]) for position in sorted(wrong)]
+    rejects = [build_reject(position, values[position], *wrong[position]) for position in sorted(wrong)]
     if not wrong:
         return votes, positions, rejects
     kept = [i for i, position in enumerate(positions) if position not in wrong]
@@ -122,7 +122,7 @@ def decode_registry(values: Sequence[bytes | None]) -> tuple[list[RegistryEvent]
         except (ValueError, TypeError, RecursionError) as error:
             wrong = _explain(raw, error, REGISTRY_FIELDS)
         if wrong:
-            rejects.append(_reject(position, raw, *wrong))
+            rejects.append(build_reject(position, raw, *wrong))
         else:
             events.append(event)
             positions.append(position)
@@ -224,7 +224,8 @@ def _explain_field(raw: bytes, message: str) -> tuple[str, str]:
     return "wrong_type", message
 
 
-def _reject(position: int, raw: bytes | None, reason: str, detail: str) -> Reject:
+def build_reject(position: int, raw: bytes | None, reason: str, detail: str) -> Reject:
+    """Return the reject of a record, with a sample that names no voter."""
     raw = raw or b""
     sample = reject_sample.shape(raw) if reason in _UNREADABLE else reject_sample.sample_record(raw)
     detail = reject_sample.clean_detail(raw, detail) if len(raw) <= MAX_BYTES else detail

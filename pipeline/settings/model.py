@@ -48,6 +48,8 @@ class Settings(BaseSettings):
         session_seconds, poll_seconds: when Kafka gives a silent worker's partitions to another.
         max_consecutive_rejects: the worker stops after this many records in a row without a vote.
         max_reject_ratio: … or when more than this share of the last 2,000 records are rejects.
+        new_models_per_hour: new names of models that a partition may bring in an hour of append time, without
+            those that the registry knows; votes on more are rejected.
         progress_seconds: a worker with work to do is unhealthy after this long without progress.
         lease_seconds: the lease of a silent monitor ends after this long.
         idle_seconds: windows are closed without a partition that had no votes for this long.
@@ -91,6 +93,7 @@ class Settings(BaseSettings):
     poll_seconds: float = Field(default=60.0, ge=1, le=86_400)
     max_consecutive_rejects: int = Field(default=200, ge=1, le=1_000_000_000)
     max_reject_ratio: float = Field(default=0.5, ge=0, le=1)
+    new_models_per_hour: int = Field(default=1_000, ge=1, le=1_000_000)
     progress_seconds: float = Field(default=60.0, ge=1, le=86_400)
     lease_seconds: float = Field(default=15.0, ge=1, le=86_400)
     idle_seconds: float = Field(default=300.0, ge=1, le=86_400 * 365)

@@ -7,6 +7,7 @@ decoding.py           polled records → votes and rejects, in one order
 record_screening.py   what headers say of a record: signature, reject, pseudonym
 background_writer.py  commits one batch while the next is polled
 batch_writer.py       writes one batch in one transaction
+name_quota.py         rejects votes on too many new model names
 deduplication.py      finds votes whose id is already known
 voter_state_cache.py  voter states in memory, written with a delay
 reference_cache.py    the probabilities of recent snapshots

@@ -28,6 +28,7 @@ from pipeline.stream.file_intake import FileIntake
 from pipeline.stream.halt import check_log_unchanged, open_halt_alert
 from pipeline.stream.ingest_tally import IngestTally
 from pipeline.stream.liveness import Liveness
+from pipeline.stream.name_quota import apply_name_quota
 from pipeline.stream.outbox_sender import OutboxSender, Send
 from pipeline.stream.owned_partition import OwnedPartition, claim_partitions, skip_offsets
 from pipeline.stream.record_screening import RecordScreen
@@ -204,7 +205,10 @@ class Worker:
             self._finish_batch()
 
     def _write(self, chunks: list[Chunk], decoded: DecodedBatch) -> BatchResult:
-        numbers = number_names(decoded.votes, self._context.names)
+        names, partition_no = self._context.names, {n: owned.claim.partition_no for n, owned in self._owned.items()}
+        quota = self.settings.new_models_per_hour
+        decoded = apply_name_quota(self.store, names, quota, chunks, decoded, partition_no)
+        numbers = number_names(decoded.votes, names)
         with self.store.write() as connection:
             return write_batch(
                 connection, chunks, decoded, numbers, self._owned, self._references, self._context, _now_microseconds()

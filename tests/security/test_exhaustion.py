@@ -19,8 +19,8 @@ from pipeline.errors import Disconnected
 from pipeline.ledger.bundle_verification import verify_bundle
 from pipeline.store.alerting import alert_queries
 from pipeline.store.boards import snapshots
-from pipeline.store.read import vote_receipts
-from pipeline.store.votes import registry_events
+from pipeline.store.read import store_figures, vote_receipts
+from pipeline.store.votes import dictionary, registry_events
 from tests.command import called
 from tests.integration.board_of_votes import MODELS, OPTIONS, Board, event, using
 
@@ -171,6 +171,81 @@ def test_below_half_of_the_votes_nothing_is_published(board: Board) -> None:
         board.refresh()
     board.vote(20)
     assert board.refresh()["votes_counted"] == 159
+
+
+# --- new names --------------------------------------------------------------------------------------------------------
+
+
+def invented(board: Board, first: int, number: int, minute: int = 0) -> None:
+    """Votes on two names each that nobody has heard of."""
+    at = f"2026-03-01T{minute // 60:02}:{minute % 60:02}:00Z"
+    board.read(
+        *(
+            event(0, vote_id=f"new {n}", model_a=f"name {n} a", model_b=f"name {n} b", cast_at=at)
+            for n in range(first, first + number)
+        )
+    )
+
+
+def reasons(board: Board) -> dict[str, int]:
+    with board.store() as store, store.read() as connection:
+        return store_figures.count_rejects(connection)
+
+
+def names(board: Board) -> set[str]:
+    with board.store() as store, store.read() as connection:
+        return set(dictionary.model_names(connection).values())
+
+
+@pytest.fixture
+def small_quota(tmp_path: Path) -> Iterator[Board]:
+    options = OPTIONS.model_copy(update={"new_models_per_hour": 20})
+    with using(options):
+        yield Board(str(tmp_path / "store.db"), tmp_path, options)
+
+
+def test_votes_on_new_names_beyond_the_quota_are_rejected_and_no_other(small_quota: Board) -> None:
+    board = small_quota
+    board.read(*(event(n) for n in range(40)))
+    invented(board, 0, 12)
+    assert reasons(board) == {"name_quota": 4}  # four names of the board, sixteen new ones
+    assert names(board) == {*MODELS, *(f"name {n} {side}" for n in range(8) for side in "ab")}
+    board.read(*(event(n) for n in range(40, 80)))
+    assert reasons(board) == {"name_quota": 4}
+    with board.store() as store, store.read() as connection:
+        (told, *_) = store_figures.list_rejects(connection, 9)
+        assert store_figures.find_gaps(connection) == []
+        assert store_figures.count_fates(connection)["accepted"] == 88
+    assert "expected at most 20 new model names in an hour of this partition" in told["detail"]
+
+
+def test_the_quota_holds_over_files_and_ends_with_the_hour(small_quota: Board) -> None:
+    board = small_quota
+    invented(board, 0, 6)
+    invented(board, 6, 6, minute=30)
+    assert reasons(board) == {"name_quota": 2}
+    invented(board, 20, 6, minute=70)
+    assert reasons(board) == {"name_quota": 2}
+    assert len(names(board)) == 32
+
+
+def test_names_that_the_registry_knows_are_not_new(small_quota: Board) -> None:
+    board = small_quota
+    board.vote(1)
+    register(board, *(submitted(f"name {n} {side}") for n in range(30) for side in "ab"))
+    invented(board, 0, 30)
+    assert reasons(board) == {}
+
+
+def test_a_flood_of_names_does_not_stop_the_worker_or_the_board(board: Board) -> None:
+    """More rejects than a worker bears for any other reason: stopping would be what the flood wants."""
+    board.vote(600)
+    invented(board, 0, 3_000)
+    board.read(*(event(n) for n in range(600, 700)))
+    assert reasons(board) == {"name_quota": 2_500}
+    published = board.refresh()
+    assert published["votes_counted"] == 1_200  # all of the rest are on names that met nobody else
+    assert set(rows(board)) == set(MODELS)
 
 
 # --- files that unpack to much ----------------------------------------------------------------------------------------

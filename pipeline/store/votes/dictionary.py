@@ -35,14 +35,29 @@ class NameDictionary:
             known.update(self._register(kind, sorted(name for name in missing if name is not None)))
         return np.fromiter(map(known.__getitem__, names), dtype=np.int32, count=len(names))
 
+    def find_new(self, kind: str, names: set[str]) -> set[str]:
+        """Return those of the names that have no number yet."""
+        known = self._known[kind]
+        missing = names - known.keys()
+        if missing:
+            found = self._look_up(kind, sorted(missing))
+            known.update(found)
+            missing -= found.keys()
+        return missing
+
+    @staticmethod
+    def add_models(connection: Connection, names: Sequence[str]) -> None:
+        """Give models numbers in the caller's transaction."""
+        rows = [{"name": name} for name in names]
+        connection.execute(dialect.insert_or_ignore(connection, schema.model, "name"), rows)
+
     def _register(self, kind: str, names: list[str]) -> dict[str, int]:
         found = self._look_up(kind, names)
         fresh = [name for name in names if name not in found]
         if fresh:
             with self._store.write() as connection:
                 if kind == "model":
-                    rows = [{"name": name} for name in fresh]
-                    connection.execute(dialect.insert_or_ignore(connection, schema.model, "name"), rows)
+                    self.add_models(connection, fresh)
                 else:
                     rows = [{"kind": kind, "text": name} for name in fresh]
                     connection.execute(dialect.insert_or_ignore(connection, schema.term, "kind", "text"), rows)
