@@ -27,5 +27,6 @@ From the command line down, each package imports only from those below it:
     vocabulary/         outcomes, fates, times, array types
     errors.py           the error tree
     concurrency.py      work in a thread beside the caller
+    private_files.py    whether others can read a file with a secret
     data/               real pair counts, and the default policy of a sweep
 """

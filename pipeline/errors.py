@@ -15,7 +15,10 @@ IntegrityError
 ├── UnknownAlert                no alert has this id
 ├── Unavailable                 a service or a required file is missing
 │   ├── StoreUnavailable
-│   ├── BrokerUnavailable
+│   ├── BrokerUnavailable       no broker answers, or a topic is missing
+│   │   ├── BrokerRefused       a broker answers and does not let us in: certificate, login, ACL
+│   │   └── TopicUnavailable    a topic that we write to is missing or closed to us (topic)
+│   ├── MissingCodec            records are compressed by a codec that is not installed
 │   └── MissingKey              the store exists and its key folder does not
 ├── Halted                      a limit or a gap stopped the work (runbook)
 │   ├── TooManyRejects          more rejects than a healthy stream has
@@ -135,7 +138,27 @@ class StoreUnavailable(Unavailable):
 
 
 class BrokerUnavailable(Unavailable):
-    """Kafka does not answer."""
+    """Kafka does not answer, or lacks a topic."""
+
+
+class BrokerRefused(BrokerUnavailable):
+    """Kafka answers and does not let us in: a certificate, a login or an ACL; to wait does not help."""
+
+
+class TopicUnavailable(BrokerUnavailable):
+    """A topic that we write to is missing, or we may not write to it.
+
+    Attributes:
+        topic: its name.
+    """
+
+    def __init__(self, message: str, topic: str) -> None:
+        super().__init__(message)
+        self.topic = topic
+
+
+class MissingCodec(Unavailable):
+    """Records of a topic are compressed by a codec that is not installed."""
 
 
 class MissingKey(Unavailable):

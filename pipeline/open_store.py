@@ -16,7 +16,7 @@ from pipeline import settings as configuration
 from pipeline.errors import MissingKey
 from pipeline.store import Store
 from pipeline.store.db import key_files
-from pipeline.store.db.engine import parse_url
+from pipeline.store.db.store_url import parse_url, with_parameters
 
 
 def open_store(url: str, *, voter_key: bytes | None = None, create: bool = True, worker: bool = False) -> Store:
@@ -34,7 +34,7 @@ def open_store(url: str, *, voter_key: bytes | None = None, create: bool = True,
     """
     options, keys = configuration.load(), key_folder(url)
     return Store.open(
-        url,
+        with_parameters(url, options.postgres_parameters(), options.postgres_password),
         key_folder=keys,
         ledger_folder=Path(options.ledger or keys.with_suffix(".ledger")),
         voter_key=voter_key or options.key,

@@ -22,6 +22,7 @@ import pytest
 from pipeline.devstack import KafkaServer, PostgresServer
 from pipeline.devstack.monitoring import AlertmanagerServer
 from pipeline.devstack.process import LocalServer
+from pipeline.devstack.secured_kafka import SecuredKafkaServer
 from pipeline.errors import Unavailable
 from tests.services import WANT, give_up, services_required
 
@@ -36,6 +37,7 @@ FIXTURES = {
     "kafka_server": "kafka",
     "kafka_url": "kafka",
     "make_kafka": "kafka",
+    "secured_kafka": "kafka",
     "postgres_server": "postgres",
     "postgres_url": "postgres",
     "make_postgres": "postgres",
@@ -80,6 +82,17 @@ def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServ
 def kafka_url(kafka_server: KafkaServer) -> str:
     """kafka://HOST:PORT of the session's broker; name topics so that tests do not meet."""
     return kafka_server.url
+
+
+@pytest.fixture(scope="session")
+def secured_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafkaServer]:
+    """A broker with TLS, logins and ACLs; what its users may do, tests say. `board` may do everything."""
+    users = {name: f"{name}-secret-4711" for name in ("board", "reader", "writer", "stranger")}
+    server = SecuredKafkaServer(tmp_path_factory.mktemp("secured_kafka"), users=users)
+    with started(server):
+        for kind in ("TOPIC", "GROUP"):
+            server.allow("board", kind, "*", ["ALL"])
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -14,10 +14,15 @@ from pipeline.cli.app import app, emit, err
 from pipeline.cli.lazy_group import load
 from pipeline.cli.terminal import CRASHED, guard_output, print_crash, styled
 from pipeline.errors import Halted, IntegrityError, Refuted, Unavailable, Usage, VerificationFailed
+from pipeline.settings.checks import without_passwords
 
 # Typer has its own copy of click's errors, of which only the subclasses have public names.
 _UsageError = next(one for one in typer.BadParameter.__mro__ if one.__name__ == "ClickException")
 _INTERRUPTED, _BROKEN_PIPE = 130, 141
+_IN_ARGUMENTS = (
+    "warning: a password in a command is visible to every process of this machine; give the URL in INTEGRITY_STORE, or "
+    "as a file of the secrets directory"
+)
 
 
 def main() -> None:
@@ -27,6 +32,8 @@ def main() -> None:
 
 
 def _run() -> int:
+    if any(without_passwords(word) != word for word in sys.argv[1:]):
+        err.print(_IN_ARGUMENTS, soft_wrap=True)
     try:
         load(sys.argv[1:])
         return int(app(standalone_mode=False) or 0)

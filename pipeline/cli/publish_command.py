@@ -8,9 +8,9 @@ import typer
 from rich.progress import Progress, TaskID
 
 from pipeline import settings
-from pipeline.cli.app import JsonOption, app, emit_or_print, out
-from pipeline.cli.stream_options import ColumnsOption, OutcomesOption, parse_kafka_url, progress_bar
-from pipeline.errors import Usage
+from pipeline.cli.app import JsonOption, app, emit_or_print, err, out
+from pipeline.cli.stream_options import ColumnsOption, OutcomesOption, chosen_topic, progress_bar
+from pipeline.errors import BrokerRefused, Usage
 from pipeline.events.pseudonym import pseudonym
 from pipeline.events.record_signature import parse_signer
 from pipeline.formats import ColumnMapping
@@ -19,6 +19,8 @@ from pipeline.stream.decoding import PseudonymCache
 from pipeline.stream.kafka_publisher import create_topics
 from pipeline.stream.kafka_publisher import publish as publish_file
 from pipeline.stream.record_preparation import RecordPreparer
+from pipeline.stream.source.kafka_security import client_security
+from pipeline.stream.source.kafka_url import parse_kafka_url
 
 _STORE = "The store whose voter key makes the pseudonyms; default: INTEGRITY_STORE. INTEGRITY_VOTER_KEY goes before."
 _SHOW_KEY = "Print the entry of INTEGRITY_PUBLISH_KEY for the workers' INTEGRITY_PUBLISHERS, and publish nothing."
@@ -26,7 +28,7 @@ _SHOW_KEY = "Print the entry of INTEGRITY_PUBLISH_KEY for the workers' INTEGRITY
 
 @app.command()
 def publish(
-    to: Annotated[str, typer.Option("--to", help="kafka://HOST:PORT")] = "",
+    to: Annotated[str, typer.Option("--to", help="kafka://HOST:PORT,HOST:PORT/TOPIC")] = "",
     files: Annotated[
         list[Path] | None,
         typer.Argument(help="Battle files: .json, .jsonl, .csv, .parquet. Without a file only topics are created."),
@@ -54,13 +56,17 @@ def publish(
     if not to:
         raise Usage("expected --to kafka://HOST:PORT, got none")
     bootstrap, topic_in_url = parse_kafka_url(to)
-    name = topic or topic_in_url or options.topic_votes
+    name, security = chosen_topic(topic, topic_in_url, options), client_security(options)
     mapping = ColumnMapping.parse(columns, outcomes)
     files = files or []
     for path in files:
         if not path.is_file():
             raise Usage(f"expected a file, got {path}")
-    create_topics(bootstrap, options, name, partitions or options.partitions)
+    problems = create_topics(bootstrap, options, name, partitions or options.partitions, security)
+    if problems and not files:
+        raise BrokerRefused(f"{bootstrap}: {'; '.join(problems)}")
+    for problem in problems:
+        err.print(problem, soft_wrap=True)
     total = {"votes": 0, "registry": 0}
     key = b"" if raw_ids or not files else voter_key(store or options.store)
     pseudonyms = PseudonymCache(partial(pseudonym, key), options.proxy_networks) if key else None
@@ -68,7 +74,8 @@ def publish(
     with progress_bar(as_json) as bar:
         for path in files:
             task = bar.add_task(path.name, total=None)
-            sent = publish_file(path, bootstrap, name, options, mapping, partial(_completed, bar, task), preparer)
+            done = partial(_completed, bar, task)
+            sent = publish_file(path, bootstrap, name, options, mapping, done, preparer, security)
             bar.update(task, completed=sum(sent.values()), total=sum(sent.values()))
             total = {kind: total[kind] + count for kind, count in sent.items()}
     result = {

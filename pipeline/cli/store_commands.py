@@ -17,10 +17,12 @@ from pipeline.jobs.refresh import voter_share
 from pipeline.open_store import existing_store, open_store
 from pipeline.settings import PREFIX, SHAPING, Settings, shown
 from pipeline.store.boards import snapshots, verdicts
+from pipeline.store.db import database_facts
 from pipeline.store.db.migrate import NEWEST
 from pipeline.store.read import store_figures
 from pipeline.store.votes import registry_events, stale_windows, unchecked_votes
 from pipeline.store.votes.dominant_voter import find_dominant_voter
+from pipeline.stream import topic_check as topics
 from pipeline.vocabulary.coverage_notes import late_notes, unchecked_notes
 
 _PACKAGES = ("apache-airflow", "great-expectations", "kafka-python", "numpy", "prometheus-client", "sqlalchemy")
@@ -74,8 +76,12 @@ def rejects(
 
 
 @app.command()
-def doctor(store: StoreOption = None, as_json: JsonOption = False) -> None:
-    """Show versions, every setting with its source, and the state of the store; exit 1 if the store has a fault."""
+def doctor(
+    store: StoreOption = None,
+    source: Annotated[str, typer.Option(help="Also connect to kafka://HOST:PORT, and say what we may do there.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Show versions, every setting with its source, and the state of store and topics; exit 1 if one has a fault."""
     options = settings.load()
     report: dict[str, Any] = {
         "versions": {"python": platform.python_version(), "leaderboard-integrity": version("leaderboard-integrity"),
@@ -84,8 +90,10 @@ def doctor(store: StoreOption = None, as_json: JsonOption = False) -> None:
         "settings_digest": options.digest(),
         "unknown_settings": settings.unknown(),
         "store": _store(store or options.store),
+        **({"kafka": topics.describe(source, options)} if source else {}),
     }  # fmt: skip
-    healthy = not any(report["store"].get(name) for name in ("error", "incomplete", "windows_stale_since"))
+    faults = (report["store"].get(name) for name in ("error", "incomplete", "windows_stale_since"))
+    healthy = not any(faults) and report.get("kafka", {}).get("healthy", True)
     if as_json:
         emit({"healthy": healthy, **report})
     else:
@@ -93,8 +101,8 @@ def doctor(store: StoreOption = None, as_json: JsonOption = False) -> None:
             out.print(f"{name:24} {number}")
         for one in report["settings"]:
             out.print(f"{one['name']:42} {one['value']!s:36} {one['source']}")
-        for name, source in report["unknown_settings"].items():
-            out.print(f"{name:42} unknown, ignored ({source})")
+        for name, origin in report["unknown_settings"].items():
+            out.print(f"{name:42} unknown, ignored ({origin})")
         for told in report["store"].pop("voter_share", ()):
             out.print(told, soft_wrap=True)
         for warning in report["store"].pop("quality_warnings", ()):
@@ -106,6 +114,8 @@ def doctor(store: StoreOption = None, as_json: JsonOption = False) -> None:
         if unregistered := report["store"].pop("unregistered", []):
             out.print(terminal_tables.unregistered_models(unregistered, report["store"]["votes_unregistered"]))
         out.print(f"settings digest {report['settings_digest'][:16]}; store: {report['store']}")
+        if source:
+            out.print(f"kafka: {report['kafka']}", soft_wrap=True)
     if not healthy:
         raise typer.Exit(1)
 
@@ -125,6 +135,7 @@ def _store(url: str) -> dict[str, Any]:
             newest = snapshots.latest(connection)
             return {
                 "url": opened.url,
+                "database": database_facts.describe(opened.engine),
                 "fates": store_figures.count_fates(connection),
                 "incomplete": store_figures.find_gaps(connection),
                 "windows_stale_since": stale_windows.stale_since(connection),

@@ -1,7 +1,6 @@
-"""The parts that `publish` and `work` share: options about columns, the kafka:// URL, a progress bar."""
+"""The parts that `publish` and `work` share: options about columns, the topic, a progress bar."""
 
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import typer
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -9,6 +8,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from pipeline.cli.app import err
 from pipeline.cli.terminal import DescriptionColumn
 from pipeline.errors import Usage
+from pipeline.settings import Settings
+from pipeline.stream.source.kafka_url import check_topic
 
 ColumnsOption = Annotated[
     str, typer.Option(help="Our field names to the file's column names: model_a=left,winner=choice,…")
@@ -16,16 +17,15 @@ ColumnsOption = Annotated[
 OutcomesOption = Annotated[str, typer.Option(help="The file's outcomes to ours: left=model_a,right=model_b,…")]
 
 
-def parse_kafka_url(url: str) -> tuple[str, str]:
-    """Return HOST:PORT and the topic of a URL; the topic is empty if the URL names none.
+def chosen_topic(option: str | None, in_url: str, options: Settings) -> str:
+    """Return the votes topic: of --topic, else of the URL, else of the settings.
 
     Raises:
-        Usage: not a kafka:// URL.
+        Usage: two of them, or a name that no topic has.
     """
-    parts = urlsplit(url)
-    if parts.scheme != "kafka" or not parts.hostname:
-        raise Usage(f"expected kafka://HOST:PORT, got {url!r}")
-    return f"{parts.hostname}:{parts.port or 9092}", parts.path.strip("/")
+    if option and in_url and option != in_url:
+        raise Usage(f"expected one topic, got {in_url!r} in the URL and {option!r} in --topic")
+    return check_topic(option) if option else in_url or options.topic_votes
 
 
 def progress_bar(quiet: bool) -> Progress:

@@ -15,9 +15,9 @@ import typer
 from pipeline import settings
 from pipeline.cli.app import JsonOption, StoreOption, app, emit_or_print, err, store_url
 from pipeline.cli.ingest_notes import changed_notes, repeat_notes, waiting_notes
-from pipeline.cli.stream_options import ColumnsOption, OutcomesOption, parse_kafka_url, progress_bar
+from pipeline.cli.stream_options import ColumnsOption, OutcomesOption, chosen_topic, progress_bar
 from pipeline.detectors import VOTER, WINDOW
-from pipeline.errors import BrokerUnavailable
+from pipeline.errors import Usage
 from pipeline.formats import ColumnMapping
 from pipeline.jobs.refresh import voter_share
 from pipeline.metrics import WorkerMetrics
@@ -28,11 +28,14 @@ from pipeline.store import Store
 from pipeline.store.votes import registry_events, unchecked_votes
 from pipeline.stream.gc_tuning import tune_gc
 from pipeline.stream.ingest_tally import IngestTally
-from pipeline.stream.kafka_publisher import create_producer
+from pipeline.stream.kafka_sender import KafkaSender
 from pipeline.stream.outbox_sender import Send
 from pipeline.stream.record_screening import verifier_of
 from pipeline.stream.registry_reader import RegistryReader, keep_registry_current
 from pipeline.stream.source import FileSource, KafkaSource, RegistryTopic, Source
+from pipeline.stream.source.kafka_security import client_security
+from pipeline.stream.source.kafka_url import EXPECTED, is_kafka_url, parse_kafka_url
+from pipeline.stream.topic_check import missing_topics
 from pipeline.stream.window_monitor import Monitor
 from pipeline.stream.worker import Worker
 from pipeline.vocabulary.coverage_notes import late_notes, unchecked_notes
@@ -40,7 +43,7 @@ from pipeline.vocabulary.coverage_notes import late_notes, unchecked_notes
 
 @app.command()
 def work(
-    source: Annotated[str, typer.Option(help="FILE or kafka://HOST:PORT[/TOPIC]")],
+    source: Annotated[str, typer.Option(help="FILE or kafka://HOST:PORT,HOST:PORT/TOPIC")],
     store: StoreOption = None,
     registry_file: Annotated[Path | None, typer.Option("--registry", help="Registry events, JSON Lines.")] = None,
     until_end: Annotated[bool, typer.Option("--until-end", help="Stop at the end that the source has now.")] = False,
@@ -113,13 +116,25 @@ def monitor(
 def _source(
     given: str, topic: str | None, store: Store, options: Settings, mapping: ColumnMapping
 ) -> tuple[Source, Send | None]:
-    if not given.startswith("kafka://"):
+    if not is_kafka_url(given):
+        if "://" in given:
+            raise Usage(f"expected FILE or {EXPECTED}, got a URL of {given.partition('://')[0]!r}")
         return FileSource(Path(given), mapping), None
     bootstrap, topic_in_url = parse_kafka_url(given)
     # One consumer group for each store: two stores that read the same topic must each see all of it.
-    name, group = topic or topic_in_url or options.topic_votes, options.group or f"integrity-{store.store_id}"
-    times = {"session_seconds": options.session_seconds, "poll_seconds": options.poll_seconds}
-    return KafkaSource(bootstrap, name, group, **times), _sender(bootstrap)
+    group = options.group or f"integrity-{store.store_id}"
+    name, security = chosen_topic(topic, topic_in_url, options), client_security(options)
+    source = KafkaSource(
+        bootstrap,
+        name,
+        group,
+        security=security,
+        session_seconds=options.session_seconds,
+        poll_seconds=options.poll_seconds,
+    )
+    for sentence in missing_topics(bootstrap, options, security):
+        err.print(f"{sentence}; `integrity publish --to` creates the topics", soft_wrap=True)
+    return source, KafkaSender(bootstrap, security)
 
 
 def _registry_topic(
@@ -129,29 +144,12 @@ def _registry_topic(
     if isinstance(votes, FileSource):
         return nullcontext()
     bootstrap, _ = parse_kafka_url(given)
-    connect = partial(RegistryTopic, bootstrap, options.topic_registry)
+    connect = partial(RegistryTopic, bootstrap, options.topic_registry, client_security(options))
     verifier = verifier_of(f"kafka:{options.topic_registry}", options.publishers)
     reader = RegistryReader(
         connect, store, votes_source=votes.name, rejected_topic=options.topic_rejected, verifier=verifier
     )
     return keep_registry_current(reader, until_end=until_end, halt=halt)
-
-
-def _sender(bootstrap: str) -> Send:
-    client: Any = None
-
-    def send(messages: Any) -> None:
-        nonlocal client
-        client = client or create_producer(bootstrap)
-        try:
-            futures = [client.send(name, value=value, key=key) for name, key, value in messages]
-            client.flush()
-            for future in futures:
-                future.get(timeout=30)
-        except Exception as error:  # the client raises many types; each means that the broker did not confirm
-            raise BrokerUnavailable(f"outbox: {error}") from error
-
-    return send
 
 
 def _result(tally: IngestTally, seconds: float) -> dict[str, Any]:

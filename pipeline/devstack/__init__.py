@@ -2,6 +2,8 @@
 
     process           LocalServer: starts, stops, pauses and kills one server
     kafka, postgres   Kafka and PostgreSQL
+    secured_kafka     Kafka with TLS, logins and ACLs
+    certificates      a certificate authority of its own
     monitoring        Prometheus and Alertmanager
     airflow           Airflow's three processes
     service           one process of the stack under the supervisor
@@ -19,8 +21,8 @@ Laws:
 3. Only processes started here are signalled, by their id. They end with this process, unless it is killed.
 4. A port stays the same over stop, kill and restart, so that clients find the server again.
 
-Not handled: more than one broker, TLS, passwords. Every process that can connect to the loopback is trusted: these
-servers are for development; production has `deploy/`.
+Not handled: more than one broker. The stack uses neither TLS nor passwords, and trusts every process that can connect
+to the loopback: these servers are for development; production has `deploy/`.
 """
 
 from pipeline.devstack.kafka import KafkaServer

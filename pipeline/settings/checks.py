@@ -10,8 +10,15 @@ from pydantic.fields import FieldInfo
 
 PREFIX = "INTEGRITY_"
 SECRETS = ("voter_key", "ledger_key", "ledger_key_before")
-# Not shown either: they hold keys among other words.
+"""Keys: hexadecimal digits that are never shown."""
+PASSWORDS = ("kafka_sasl_plain_password", "kafka_ssl_password", "postgres_password", "postgres_sslpassword")
+"""Any text, which is never shown either."""
+SECURITY_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+SASL_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER")
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _WITH_KEYS = ("publish_key", "publishers")
+"""Keys among other words."""
+_HIDDEN = (*SECRETS, *PASSWORDS, *_WITH_KEYS)
 
 _KINDS: dict[Any, str] = {bool: "true or false", int: "an integer", float: "a number", str: "text"}
 
@@ -33,6 +40,26 @@ def _model_and_points(text: str) -> str:
     return text
 
 
+def _topic_name(text: str) -> str:
+    """Kafka's own rule: the client would raise a bare ValueError."""
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", text) or text in (".", ".."):
+        raise ValueError("a topic: 1 to 249 letters, digits, dots, dashes and underscores")
+    return text
+
+
+def _one_of(*words: str) -> AfterValidator:
+    def check(text: str) -> str:
+        if text not in words:
+            raise ValueError("one of " + ", ".join(filter(None, words)))
+        return text
+
+    return AfterValidator(check)
+
+
+Topic = Annotated[str, AfterValidator(_topic_name)]
+SecurityProtocol = Annotated[str, _one_of(*SECURITY_PROTOCOLS)]
+SaslMechanism = Annotated[str, _one_of("", *SASL_MECHANISMS)]
+SslMode = Annotated[str, _one_of("", *_SSL_MODES)]
 Seed = Annotated[str, AfterValidator(_hexadecimal)]
 Anchor = Annotated[str, AfterValidator(_model_and_points)]
 
@@ -43,15 +70,26 @@ def explain(fault: Mapping[str, Any], fields: Mapping[str, FieldInfo]) -> str:
     if name not in fields:
         return f"expected a setting, got {name!r}: `integrity doctor` lists them"
     expected = str(fault["ctx"]["error"]) if fault["type"] == "value_error" else _expectation(fields[name])
-    found = "" if name in SECRETS + _WITH_KEYS else f", got {fault['input']!r}"
+    found = "" if name in _HIDDEN else f", got {fault['input']!r}"
     return f"{PREFIX}{name.upper()}: expected {expected}{found}"
 
 
+def is_secret(name: str, value: str) -> bool:
+    """Return whether a setting's value holds a key or a password."""
+    return bool(value) and shown(name, value) != value
+
+
 def shown(name: str, value: Any) -> Any:
-    """Return a setting's value as people may see it: without keys and without the store's password."""
-    if name in SECRETS + _WITH_KEYS:
+    """Return a setting's value as people may see it: without keys, and URLs without their passwords."""
+    if name in _HIDDEN:
         return "(set)" if value else ""
-    return re.sub(r"(://[^:/@]*):.*@", r"\1:***@", value) if name == "store" else value
+    return without_passwords(value) if isinstance(value, str) else value
+
+
+def without_passwords(text: str) -> str:
+    """Return a text with *** for each password in a URL, before its @ or among its parameters."""
+    hidden = re.sub(r"(://[^:/@\s]*):[^\s]*@", r"\1:***@", text)
+    return re.sub(r"(?i)\b((?:ssl)?password|passfile|oauth_client_secret)=[^&\s]*", r"\1=***", hidden)
 
 
 def _expectation(field: FieldInfo) -> str:

@@ -16,7 +16,8 @@ from typing import Any
 from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource, SecretsSettingsSource
 
 from pipeline.errors import Usage
-from pipeline.settings.checks import PREFIX
+from pipeline.private_files import is_open_to_others, warn_if_open
+from pipeline.settings.checks import PREFIX, is_secret
 from pipeline.settings.model import Settings
 
 Values = dict[str, Any]
@@ -102,7 +103,18 @@ def _given() -> dict[str, Values]:
     environment, dotenv = (_known(source()) for source in _sources())
     directory = _secrets_directory([environment, dotenv])
     secrets = SecretsSettingsSource(Settings, directory)() if directory else {}
+    if any(is_secret(name, str(value)) for name, value in dotenv.items()):
+        warn_if_open(Path(_ENV_FILE).absolute())
+    if directory and directory != _MOUNTED:  # there an engine decides, and nobody but the container's own user looks
+        _warn_of_open_files(directory)
     return {"environment": environment, _ENV_FILE: dotenv, "secrets directory": secrets}
+
+
+def _warn_of_open_files(directory: Path) -> None:
+    if is_open_to_others(directory):  # a closed directory closes its files
+        for path in directory.iterdir():
+            if path.name.upper().startswith(PREFIX):
+                warn_if_open(path)
 
 
 def _secrets_directory(given: Iterable[Values]) -> Path | None:

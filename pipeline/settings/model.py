@@ -15,7 +15,16 @@ from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_va
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pipeline.errors import Usage
-from pipeline.settings.checks import PREFIX, Anchor, Seed, explain
+from pipeline.settings.checks import (
+    PREFIX,
+    Anchor,
+    SaslMechanism,
+    SecurityProtocol,
+    Seed,
+    SslMode,
+    Topic,
+    explain,
+)
 from pipeline.vocabulary.time import SECOND
 from pipeline.vocabulary.voter_identity import Network, parse_proxies
 
@@ -65,6 +74,19 @@ class Settings(BaseSettings):
         publishers: keys of the publishers whose records a worker accepts, separated by commas:
             NAME=ed25519:PUBLIC KEY or NAME=hmac-sha256:SECRET; "" to accept unsigned records. `publish --show-key`
             prints the entry of a publish_key.
+        kafka_security_protocol: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL. The names from here on are those of
+            kafka-python.
+        kafka_ssl_cafile: PEM file of the CAs that sign the brokers' certificates; "" for those of the system.
+        kafka_ssl_certfile, kafka_ssl_keyfile, kafka_ssl_password: client certificate, its key, the key's password.
+        kafka_ssl_crlfile: PEM file of revoked certificates.
+        kafka_ssl_check_hostname: refuse a certificate that is made for another host.
+        kafka_sasl_mechanism: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER.
+        kafka_sasl_plain_username, kafka_sasl_plain_password: login of PLAIN and SCRAM.
+        kafka_sasl_oauth_token_provider: MODULE:CLASS of a kafka-python AbstractTokenProvider, for OAUTHBEARER.
+        kafka_sasl_oauth_token_file: file with the token instead, read at every login; somebody else renews it.
+        postgres_sslmode, postgres_sslrootcert, postgres_sslcert, postgres_sslkey, postgres_sslpassword: TLS of a
+            PostgreSQL store, by libpq's names; a parameter in the store's URL goes before.
+        postgres_password: its password, where the URL has none.
         secrets_dir: directory with a file for each setting that is kept there, named as the variable in upper or lower
             case; the file's text is the value. "" for /run/secrets where that exists.
     """
@@ -82,10 +104,10 @@ class Settings(BaseSettings):
     anchor: Anchor = "mixtral-8x7b-instruct-v0.1=1114"
     auto_voter: bool = True
     least_share: float = Field(default=0.95, ge=0, le=1)
-    topic_votes: str = "arena.votes"
-    topic_registry: str = "arena.registry"
-    topic_alerts: str = "arena.alerts"
-    topic_rejected: str = "arena.votes.rejected"
+    topic_votes: Topic = "arena.votes"
+    topic_registry: Topic = "arena.registry"
+    topic_alerts: Topic = "arena.alerts"
+    topic_rejected: Topic = "arena.votes.rejected"
     group: str = ""
     partitions: int = Field(default=4, ge=1, le=10_000)
     batch_votes: int = Field(default=20_000, ge=1, le=1_000_000)
@@ -104,6 +126,24 @@ class Settings(BaseSettings):
     proxies: str = ""
     publish_key: str = Field(default="", repr=False)
     publishers: str = Field(default="", repr=False)
+    kafka_security_protocol: SecurityProtocol = "PLAINTEXT"
+    kafka_ssl_cafile: str = ""
+    kafka_ssl_certfile: str = ""
+    kafka_ssl_keyfile: str = ""
+    kafka_ssl_password: str = Field(default="", repr=False)
+    kafka_ssl_crlfile: str = ""
+    kafka_ssl_check_hostname: bool = True
+    kafka_sasl_mechanism: SaslMechanism = ""
+    kafka_sasl_plain_username: str = ""
+    kafka_sasl_plain_password: str = Field(default="", repr=False)
+    kafka_sasl_oauth_token_provider: str = ""
+    kafka_sasl_oauth_token_file: str = ""
+    postgres_sslmode: SslMode = ""
+    postgres_sslrootcert: str = ""
+    postgres_sslcert: str = ""
+    postgres_sslkey: str = ""
+    postgres_sslpassword: str = Field(default="", repr=False)
+    postgres_password: str = Field(default="", repr=False)
     secrets_dir: str = ""
 
     @classmethod
@@ -163,6 +203,11 @@ class Settings(BaseSettings):
         except ValueError:
             expected = "addresses or networks (10.1.2.3, 198.51.100.0/24), separated by commas"
             raise Usage(f"{PREFIX}PROXIES: expected {expected}, got {self.proxies!r}") from None
+
+    def postgres_parameters(self) -> dict[str, str]:
+        """Parameters of libpq for TLS, "" where they are not set."""
+        names = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword")
+        return {name: getattr(self, f"postgres_{name}") for name in names}
 
     def shaping(self) -> dict[str, Any]:
         """The settings that can change a rating or an alert."""

@@ -13,7 +13,9 @@ voter_state_cache.py  voter states in memory, written with a delay
 reference_cache.py    the probabilities of recent snapshots
 ingest_tally.py       counts records by fate
 topic_messages.py     messages for the topics of alerts and rejects
-outbox_sender.py      sends the outbox to the broker
+outbox_sender.py      sends the outbox, topic by topic
+kafka_sender.py       messages → topics, within seconds or not at all
+topic_check.py        which topics of ours are missing or closed, before work begins
 retry.py              retries transient database errors
 liveness.py           decides whether a worker is healthy
 reject_limit.py       stops a worker when too many records are rejected

@@ -3,18 +3,30 @@
 The alert is stored because nobody watches the output of a process that has ended.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 
 from sqlalchemy.engine import Connection
 
-from pipeline.errors import OffsetGap, TooManyRejects
+from pipeline.errors import BrokerRefused, BrokerUnavailable, OffsetGap, TooManyRejects
 from pipeline.scoring.signals import AlertSignal
 from pipeline.store.alerting import alert_lifecycle
 from pipeline.store.votes import partitions
 from pipeline.stream.owned_partition import OwnedPartition
 from pipeline.stream.retry import RetryPolicy
 from pipeline.stream.source.event_source import Source, find_offset_gap
+
+
+@contextmanager
+def absence_endured() -> Iterator[None]:
+    """Go on when the broker is away, and end when it refuses us: to wait does not help then."""
+    try:
+        yield
+    except BrokerRefused:
+        raise
+    except BrokerUnavailable:
+        return
 
 
 def check_log_unchanged(

@@ -6,19 +6,22 @@ here, by the rule of Kafka's own clients, so that all publishers put a voter's v
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import AuthorizationError, KafkaError, TopicAlreadyExistsError
 from kafka.partitioner.default import murmur2
 
-from pipeline.errors import BrokerUnavailable
+from pipeline.errors import BrokerRefused
 from pipeline.formats import ColumnMapping, read_records
 from pipeline.settings import Settings
 from pipeline.stream.record_preparation import PreparedRecord, RecordPreparer
 from pipeline.stream.source.kafka_client import ORIGIN_HEADER, RECONNECT_MS, connect_admin
+from pipeline.stream.source.kafka_connection import CONNECT_MS, broker_error, connect
+from pipeline.stream.source.kafka_security import PLAINTEXT, Security
+from pipeline.stream.source.kafka_topics import Access, topic_access, write_problem
 from pipeline.vocabulary.visible_text import visible
 
 # Unacknowledged records: enough to keep the broker busy, few enough for memory.
@@ -28,51 +31,82 @@ _IN_FLIGHT = 20_000
 _MAX_MESSAGE = 16 * 1024 * 1024
 
 
-def create_topics(bootstrap: str, settings: Settings, topic: str, partitions: int) -> None:
+def create_topics(
+    bootstrap: str, settings: Settings, topic: str, partitions: int, security: Security = PLAINTEXT
+) -> list[str]:
     """Create the topics that do not exist.
 
     All topics get append times from the broker. Votes and registry events are never deleted.
 
+    Returns:
+        For each other topic than `topic` that we may not create or write to, a sentence that names it.
+
     Raises:
         BrokerUnavailable: no broker answers.
+        BrokerRefused: it does not let us in, or not create or write to `topic`.
     """
+    wanted = _wanted_topics(settings, topic, partitions)
+    problems: list[str] = []
+    admin = connect_admin(bootstrap, security)
+    try:
+        for name, found in sorted(topic_access(admin, list(wanted)).items()):
+            problem = _create(admin, name, wanted[name]) if found is Access.MISSING else write_problem(found, name)
+            if problem and name == topic:
+                raise BrokerRefused(f"{bootstrap}: {problem}")
+            problems += [problem] if problem else []
+    except KafkaError as error:
+        raise broker_error(f"the Kafka broker at {bootstrap} did not create the topics", error) from error
+    finally:
+        admin.close()
+    return problems
+
+
+def _wanted_topics(settings: Settings, topic: str, partitions: int) -> dict[str, dict[str, Any]]:
     # With CreateTime the broker refuses records of a producer whose clock is fast.
     append_time = {"message.timestamp.type": "LogAppendTime"}
     forever = {**append_time, "retention.ms": "-1", "max.message.bytes": str(_MAX_MESSAGE)}
-    wanted = {
+    return {
         topic: {"num_partitions": partitions, "replication_factor": -1, "configs": forever},
         settings.topic_registry: {"num_partitions": 1, "replication_factor": -1, "configs": forever},
         settings.topic_alerts: {"num_partitions": 1, "replication_factor": -1, "configs": append_time},
         settings.topic_rejected: {"num_partitions": 1, "replication_factor": -1, "configs": append_time},
     }
-    admin = connect_admin(bootstrap)
-    try:
-        for name in sorted(wanted.keys() - set(admin.list_topics())):
-            try:
-                admin.create_topics({name: wanted[name]}, wait_for_metadata=True)
-            except TopicAlreadyExistsError:
-                continue  # another publisher created it meanwhile
-    finally:
-        admin.close()
 
 
-def create_producer(bootstrap: str) -> Any:
-    """Return a producer whose records are acknowledged by all replicas."""
+def _create(admin: Any, name: str, how: Mapping[str, Any]) -> str | None:
+    """Create one topic; return why not, if an ACL forbids it."""
     try:
-        return KafkaProducer(
-            bootstrap_servers=bootstrap,
-            acks="all",
-            enable_idempotence=True,
-            compression_type="lz4",
-            linger_ms=20,
-            batch_size=128 * 1024,
-            max_request_size=_MAX_MESSAGE,
-            allow_auto_create_topics=False,
-            reconnect_backoff_max_ms=RECONNECT_MS,
-            metrics_enabled=False,
-        )
-    except KafkaError as error:
-        raise BrokerUnavailable(f"no Kafka broker answers at {bootstrap}: {error}") from error
+        admin.create_topics({name: how}, wait_for_metadata=True)
+    except TopicAlreadyExistsError:
+        return None  # another publisher created it meanwhile
+    except AuthorizationError:
+        return f"topic {name} is missing, and no ACL lets us create it (CREATE on the topic or the cluster)"
+    return None
+
+
+def create_producer(bootstrap: str, security: Security = PLAINTEXT, **options: Any) -> Any:
+    """Return a producer whose records are acknowledged by all replicas.
+
+    Args:
+        options: of the client, in place of ours.
+
+    Raises:
+        BrokerUnavailable: no broker answers.
+        BrokerRefused: it does not let us in.
+    """
+    ours = {
+        "acks": "all",
+        "enable_idempotence": True,
+        "compression_type": "lz4",
+        "linger_ms": 20,
+        "batch_size": 128 * 1024,
+        "max_request_size": _MAX_MESSAGE,
+        "allow_auto_create_topics": False,
+        "reconnect_backoff_max_ms": RECONNECT_MS,
+        "max_block_ms": CONNECT_MS,
+        "metrics_enabled": False,
+    }
+    return connect(KafkaProducer, bootstrap, security, **ours | options)
 
 
 def publish(
@@ -83,6 +117,7 @@ def publish(
     mapping: ColumnMapping | None = None,
     progress: Callable[[int], None] = lambda _: None,
     preparer: RecordPreparer | None = None,
+    security: Security = PLAINTEXT,
 ) -> dict[str, int]:
     """Publish one file.
 
@@ -93,15 +128,17 @@ def publish(
         topic: the votes topic; registry events go to the registry topic of the settings.
         progress: called with the number of records acknowledged so far.
         preparer: what a record is sent as; default: as it is.
+        security: from `client_security`.
 
     Returns:
         {"votes", "registry"}: records acknowledged, by topic.
 
     Raises:
         BrokerUnavailable: a delivery failed; names the file and the row.
+        BrokerRefused: an ACL forbids it.
     """
     preparer = preparer or RecordPreparer(topic, settings.topic_registry)
-    client = create_producer(bootstrap)
+    client = create_producer(bootstrap, security)
     sent = {"votes": 0, "registry": 0}
     waiting: deque[tuple[int, Any]] = deque()
     try:
@@ -121,7 +158,7 @@ def publish(
         _await_acks(path, _drained(waiting))
         progress(sum(sent.values()))
     except KafkaError as error:
-        raise BrokerUnavailable(f"{path.name}: publishing stopped: {error}") from error
+        raise broker_error(f"{path.name}: publishing stopped", error) from error
     finally:
         client.close(timeout=5)
     return sent
@@ -137,7 +174,7 @@ def _await_acks(path: Path, deliveries: Iterable[tuple[int, Any]]) -> None:
         try:
             future.get(timeout=120)
         except KafkaError as error:
-            raise BrokerUnavailable(f"{path.name}, record {row}: not acknowledged: {error}") from error
+            raise broker_error(f"{path.name}, record {row}: not acknowledged", error) from error
 
 
 def _partition(key: bytes, count: int) -> int:

@@ -40,10 +40,10 @@ class Liveness:
         self._next_check = 0.0
         self._stored: Mapping[int, int] | None = None
 
-    def healthy(self) -> tuple[bool, str]:
+    def healthy(self, problem: str = "") -> tuple[bool, str]:
         """Return whether there was progress within the bound, and a sentence for /healthz."""
         silent = time.monotonic() - self._last
-        return silent < self._seconds, f"last progress {silent:.0f} s ago"
+        return silent < self._seconds, f"last progress {silent:.0f} s ago" + (f"; {problem}" if problem else "")
 
     def progress(self, owned: Mapping[int, OwnedPartition]) -> None:
         """Update the time of the last progress: a batch was stored."""

@@ -1,10 +1,14 @@
-"""Sends the outbox: messages that were written with batches and that the broker has not acknowledged yet."""
+"""Sends the outbox: messages that were written with batches and that the broker has not acknowledged yet.
 
+Messages for a topic that is missing or closed to us stay, and those for other topics pass them.
+"""
+
+import logging
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from pipeline.errors import BrokerUnavailable
+from pipeline.errors import BrokerUnavailable, TopicUnavailable
 from pipeline.store.alerting import outbox
 from pipeline.stream.retry import RetryPolicy
 from pipeline.stream.topic_messages import Message
@@ -15,6 +19,12 @@ Send = Callable[[Sequence[Message]], None]
 _LIMIT = 1_000
 # The outbox is read this often for messages of others, such as the monitor.
 _CHECK_SECONDS = 1.0
+# After a failure nothing is sent for this long: a try may take seconds, in which the worker does not read.
+_PAUSE_SECONDS = 5.0
+# A topic that was missing is asked for this often.
+_TOPIC_SECONDS = 30.0
+
+_log = logging.getLogger(__name__)
 
 
 class OutboxSender:
@@ -28,24 +38,52 @@ class OutboxSender:
             retry: retry policy of the store.
         """
         self._send, self._source_no, self._retry = send, source_no, retry
-        self._pending, self._next_check = True, 0.0
+        self._pending, self._next_check, self._paused_until = True, 0.0, 0.0
+        self._closed: dict[str, tuple[float, str]] = {}  # topic → when to ask again, and what is wrong
 
     def notify(self) -> None:
         """Remember that there are new messages."""
         self._pending = True
 
+    @property
+    def problem(self) -> str:
+        """What keeps messages back, "" for nothing."""
+        return "; ".join(f"{why}: messages wait in the outbox" for _, why in self._closed.values())
+
     def deliver(self) -> None:
         """Send the messages in the outbox. They stay there while the broker is away."""
-        if self._send is None:
+        if self._send is None or time.monotonic() < self._paused_until:
             return
         if time.monotonic() >= self._next_check:
             self._pending, self._next_check = True, time.monotonic() + _CHECK_SECONDS
         while self._pending:
-            waiting = self._retry.read(partial(outbox.read_oldest, source_no=self._source_no, limit=_LIMIT))
+            waiting = self._retry.read(
+                partial(outbox.read_oldest, source_no=self._source_no, limit=_LIMIT, without=self._closed_topics())
+            )
+            if waiting and not self._sent([message[1:] for message in waiting]):
+                continue
             if waiting:
-                try:
-                    self._send([message[1:] for message in waiting])
-                except BrokerUnavailable:
-                    return
                 self._retry.write(partial(outbox.delete_delivered, numbers=[message[0] for message in waiting]))
             self._pending = len(waiting) == _LIMIT
+
+    def _closed_topics(self) -> list[str]:
+        """The topics to leave out now; one whose time has come is tried again."""
+        return [topic for topic, (until, _) in self._closed.items() if until > time.monotonic()]
+
+    def _sent(self, messages: Sequence[Message]) -> bool:
+        """Send; False if that failed, after which there is less to send or nothing pending."""
+        assert self._send is not None  # noqa: S101 - `deliver` has checked it
+        try:
+            self._send(messages)
+        except TopicUnavailable as error:
+            if error.topic not in self._closed:
+                _log.warning("%s: its messages wait in the outbox; `integrity publish --to` creates topics", error)
+            self._closed[error.topic] = (time.monotonic() + _TOPIC_SECONDS, str(error))
+            return False
+        except BrokerUnavailable:
+            self._pending, self._paused_until = False, time.monotonic() + _PAUSE_SECONDS
+            self._next_check = self._paused_until
+            return False
+        for topic in {message[0] for message in messages} & self._closed.keys():
+            del self._closed[topic]
+        return True

@@ -11,13 +11,13 @@ Law: the position never passes an event that is not stored. Not handled: a regis
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from pipeline.errors import BrokerUnavailable, StoreUnavailable
+from pipeline.errors import BrokerRefused, BrokerUnavailable, StoreUnavailable
 from pipeline.events import decode_registry
 from pipeline.events.chunk import Chunk
 from pipeline.events.record_signature import RecordVerifier
@@ -103,11 +103,14 @@ class RegistryReader:
 
         Args:
             stopped: set to stop.
-            halt: called with the error when reading ends: an offset gap, or an unexpected error.
+            halt: called with the error when reading ends: an offset gap, a refusal, or an unexpected error.
         """
         while not stopped.is_set():
             try:
                 self.read_chunk(_POLL)
+            except BrokerRefused as error:  # to wait does not help, and without the registry votes are judged wrongly
+                halt(error)
+                return
             except (BrokerUnavailable, StoreUnavailable):
                 stopped.wait(_RETRY)
             except Exception as error:  # without this the thread would die unnoticed
@@ -147,6 +150,7 @@ def keep_registry_current(reader: RegistryReader, *, until_end: bool, halt: Call
     Raises:
         OffsetGap: registry events were deleted before they were read. This, or any other error that ended the thread,
             is raised after the worker has stopped.
+        BrokerRefused: an ACL forbids to read the topic.
     """
     errors: list[Exception] = []
 
@@ -157,8 +161,12 @@ def keep_registry_current(reader: RegistryReader, *, until_end: bool, halt: Call
     stopped = threading.Event()
     thread = threading.Thread(target=reader.follow, args=(stopped, stop), name="registry", daemon=True)
     if until_end:
-        with suppress(BrokerUnavailable):
+        try:
             reader.catch_up()
+        except BrokerRefused:
+            raise
+        except BrokerUnavailable:
+            pass  # `work` has named the topic that is missing
     else:
         thread.start()
     try:

@@ -8,11 +8,10 @@ so a slow store slows reading.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
-from pipeline.errors import BrokerUnavailable, Fenced, OffsetGap, TooManyRejects
+from pipeline.errors import Fenced, OffsetGap, TooManyRejects
 from pipeline.events.chunk import Chunk
 from pipeline.metrics import WorkerMetrics
 from pipeline.scoring.detector_contracts import VoterDetector
@@ -25,7 +24,7 @@ from pipeline.stream.background_writer import BackgroundWriter
 from pipeline.stream.batch_writer import BatchResult, WriteContext, number_names, write_batch, write_voter_states
 from pipeline.stream.decoding import DecodedBatch, PseudonymCache, decode_chunks
 from pipeline.stream.file_intake import FileIntake
-from pipeline.stream.halt import check_log_unchanged, open_halt_alert
+from pipeline.stream.halt import absence_endured, check_log_unchanged, open_halt_alert
 from pipeline.stream.ingest_tally import IngestTally
 from pipeline.stream.liveness import Liveness
 from pipeline.stream.name_quota import apply_name_quota
@@ -106,7 +105,7 @@ class Worker:
 
     def healthy(self) -> tuple[bool, str]:
         """Return whether the worker recently stored a batch or proved that nothing is left, and a sentence about it."""
-        return self._liveness.healthy()
+        return self._liveness.healthy(self._outbox.problem)
 
     def run(self, *, until_end: bool = False) -> IngestTally:
         """Work until stopped. With `until_end`, stop when everything that was there at the start is stored.
@@ -115,6 +114,7 @@ class Worker:
             OffsetGap: votes were deleted or replaced before they were read.
             TooManyRejects: too many records are not votes.
             StoreUnavailable: the database stayed away, or a migration marked the windows stale.
+            BrokerRefused: the broker does not let us read the votes or join the group.
         """
         ends = self._current_ends() if until_end else None
         try:
@@ -135,7 +135,7 @@ class Worker:
         while not self._stopping:
             if self.source.generation() != self._generation:
                 self._finish_batch()
-                with suppress(BrokerUnavailable):  # tried again after the next poll; meanwhile there is no progress
+                with absence_endured():  # tried again after the next poll; meanwhile there is no progress
                     self._claim()
             chunks = self.source.poll(
                 self.settings.batch_votes, _BUSY_POLL_SECONDS if self._writer.busy else _POLL_SECONDS

@@ -32,8 +32,8 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))["services"]
 INTEGRITY = Path(sys.executable).with_name("integrity")
 STAYS_ENDED = DEPLOY / "stays-ended.sh"
-# ${NAME:?what to do}; $$ is a dollar for the container's shell.
-VARIABLE = re.compile(r"(?<!\$)\$\{(\w+):\?[^}]*\}")
+# ${NAME:-default}; $$ is a dollar for the container's shell.
+VARIABLE = re.compile(r"(?<!\$)\$\{\w+:-([^}]*)\}")
 
 
 def option(service: str, name: str) -> str:
@@ -42,24 +42,23 @@ def option(service: str, name: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def secrets() -> dict[str, str]:
-    """What deploy/.env holds."""
-    done = subprocess.run(["sh", str(DEPLOY / "secrets.sh")], capture_output=True, text=True, check=True)
-    return dict(line.split("=", 1) for line in done.stdout.splitlines())
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """deploy/secrets."""
+    folder = tmp_path_factory.mktemp("secrets")
+    subprocess.run(["sh", str(DEPLOY / "secrets.sh"), str(folder)], check=True)
+    return folder
 
 
 class Rehearsal:
     """The services of ours as processes here, with the addresses of the servers of the test in place of theirs."""
 
-    def __init__(self, secrets: dict[str, str], kafka: str, port: int) -> None:
-        self._secrets, self._port = secrets, port
+    def __init__(self, secrets: Path, folder: Path, kafka: str, port: int) -> None:
+        self._secrets, self._folder, self._port = secrets, folder, port
         self.metrics = {name: free_port() for name in ("worker-1", "exporter")}
         self._words = {
             "kafka://kafka:9092": kafka,
             "integrity": str(INTEGRITY),
             "stays-ended": str(STAYS_ENDED),
-            "psql": str(binary_folder() / "psql"),
-            "/integrity/grants.sql": str(DEPLOY / "postgres" / "grants.sql"),
             "0.0.0.0": "127.0.0.1",  # noqa: S104
             option("worker-1", "--metrics-port"): str(self.metrics["worker-1"]),
             option("exporter", "--port"): str(self.metrics["exporter"]),
@@ -68,19 +67,30 @@ class Rehearsal:
         topics = ("votes", "registry", "alerts", "rejected")
         self._own = {f"INTEGRITY_TOPIC_{name.upper()}": f"{name}-{uuid.uuid4().hex[:8]}" for name in topics}
 
+    def mounted(self, service: str) -> Path:
+        """/run/secrets of a service."""
+        folder = self._folder / service
+        folder.mkdir(exist_ok=True)
+        for one in SERVICES[service].get("secrets", ()):
+            source, target = (one["source"], one["target"]) if isinstance(one, dict) else (one, one)
+            (folder / target).write_text(self.address((self._secrets / source).read_text()))
+        return folder
+
     def address(self, text: str) -> str:
-        filled = VARIABLE.sub(lambda found: self._secrets[found[1]], text).replace("$$", "$")
-        return filled.replace("@postgres/", f"@127.0.0.1:{self._port}/")
+        return text.replace("@postgres/", f"@127.0.0.1:{self._port}/")
 
     def reported(self, service: str) -> dict[str, str]:
         given = SERVICES[service].get("environment", {})
-        reported = {key: self.address(str(value)) for key, value in given.items()}
+        reported = {key: VARIABLE.sub(lambda found: found[1], str(value)) for key, value in given.items()}
         if "PGHOST" in reported:
             reported |= {"PGHOST": "127.0.0.1", "PGPORT": str(self._port)}
-        return os.environ | reported | self._own
+        path = f"{binary_folder()}{os.pathsep}{os.environ['PATH']}"
+        return os.environ | reported | self._own | {"INTEGRITY_SECRETS_DIR": str(self.mounted(service)), "PATH": path}
 
     def command(self, service: str) -> list[str]:
-        return [self._words.get(str(word), str(word)) for word in SERVICES[service]["command"]]
+        words = [self._words.get(str(word), str(word)) for word in SERVICES[service]["command"]]
+        script = words[-1].replace("$$", "$").replace("/run/secrets", str(self.mounted(service)))
+        return [*words[:-1], script.replace("/integrity/grants.sql", str(DEPLOY / "postgres" / "grants.sql"))]
 
     def done(self, service: str, *command: str, **environment: str) -> str:
         """What a service that ends has printed, or another command that is told what the service is told."""
@@ -119,14 +129,18 @@ class Rehearsal:
 
 
 @pytest.fixture
-def rehearsal(make_postgres: Any, kafka_server: KafkaServer, secrets: dict[str, str], tmp_path: Path) -> Rehearsal:
+def rehearsal(make_postgres: Any, kafka_server: KafkaServer, secrets: Path, tmp_path: Path) -> Rehearsal:
     """A PostgreSQL as its image makes it with logins.sh: whoever comes gives a password or is refused."""
     server = make_postgres()
-    rehearsal = Rehearsal(secrets, kafka_server.url, server.port)
+    rehearsal = Rehearsal(secrets, tmp_path, kafka_server.url, server.port)
     script = tmp_path / "logins.sh"
     script.write_text((DEPLOY / "postgres" / "logins.sh").read_text().replace("/integrity/", f"{DEPLOY}/postgres/"))
-    path = f"{binary_folder()}{os.pathsep}{os.environ['PATH']}"
-    where = {"PATH": path, "PGHOST": "127.0.0.1", "PGPORT": str(server.port), "POSTGRES_USER": "postgres"}
+    where = {
+        "SECRETS": str(rehearsal.mounted("postgres")),
+        "PGHOST": "127.0.0.1",
+        "PGPORT": str(server.port),
+        "POSTGRES_USER": "postgres",
+    }
     rehearsal.done("postgres", "bash", str(script), **where)
     rules = server.directory / "data" / "pg_hba.conf"
     rules.write_text("host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
@@ -163,14 +177,14 @@ def test_the_services_do_their_work_in_their_order(rehearsal, tmp_path):
 
 
 def test_a_password_is_asked_for_and_airflow_owns_its_database(rehearsal):
-    store = rehearsal.reported("worker-1")["INTEGRITY_STORE"]
+    store = (rehearsal.mounted("worker-1") / "integrity_store").read_text().strip()
     with psycopg.connect(store) as connection:
         assert connection.execute("SELECT current_user").fetchone() == ("integrity_ingest",)
     wrong = re.sub(r":\w+@", ":guess@", store)
     assert wrong != store
     with pytest.raises(psycopg.OperationalError, match="password"):
         psycopg.connect(wrong)
-    own = rehearsal.reported("airflow-migrate")["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", "")
+    own = (rehearsal.mounted("airflow-migrate") / "airflow_database").read_text().strip().replace("+psycopg2", "")
     with psycopg.connect(own) as connection:
         connection.execute("CREATE TABLE made ()")
     with pytest.raises(psycopg.OperationalError, match="permission denied"):

@@ -26,7 +26,8 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def other(name: str, folder: Path) -> Any:
     """A value of the setting that is not its default."""
     default = getattr(Settings(), name)
-    texts = {"anchor": "ant=1000"} | dict.fromkeys(SECRETS, KEY) | {"secrets_dir": str(folder)}
+    words = {"kafka_security_protocol": "SSL", "kafka_sasl_mechanism": "PLAIN", "postgres_sslmode": "require"}
+    texts = {"anchor": "ant=1000"} | dict.fromkeys(SECRETS, KEY) | {"secrets_dir": str(folder)} | words
     return texts.get(name, "x") if isinstance(default, str) else OTHER[type(default)](default)
 
 

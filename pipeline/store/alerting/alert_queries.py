@@ -13,6 +13,7 @@ from pipeline.scoring.signals import NO_PARTITION
 from pipeline.store.alerting import voter_record
 from pipeline.store.boards.voter_labels import is_label
 from pipeline.store.db import schema
+from pipeline.store.db.sort_order import CodePointOrder
 from pipeline.store.votes import closed_windows
 from pipeline.store.votes.dictionary import model_names
 from pipeline.store.votes.vote_selections import VoteSelection
@@ -188,7 +189,7 @@ def _newest_votes(connection: Connection, row: Mapping[str, Any], shown: Mapping
         # Up to the window with the strongest evidence: later votes may be honest ones.
         end = parse_rfc3339(shown["evidence"]["window"][1])
         query = query.where(v.fate.in_(COUNTED), v.cast_at < end, *selected.conditions())
-        query = query.order_by(v.cast_at.desc(), v.vote_id)
+        query = query.order_by(v.cast_at.desc(), CodePointOrder(v.vote_id))
     return [
         {
             "vote_id": vote.vote_id,

@@ -18,12 +18,14 @@ def enqueue(connection: Connection, source_no: int, messages: Iterable[tuple[str
         connection.execute(schema.outbox.insert(), rows)
 
 
-def read_oldest(connection: Connection, source_no: int, limit: int) -> list[tuple[int, str, bytes, bytes]]:
-    """Return the oldest messages of a source as (number, topic, key, value)."""
+def read_oldest(
+    connection: Connection, source_no: int, limit: int, without: Sequence[str] = ()
+) -> list[tuple[int, str, bytes, bytes]]:
+    """Return the oldest messages of a source as (number, topic, key, value), without those for some topics."""
     c = schema.outbox.c
     query = (
         sa.select(c.outbox_no, c.topic, c.key, c.value)
-        .where(c.source_no == source_no)
+        .where(c.source_no == source_no, c.topic.not_in(list(without)))
         .order_by(c.outbox_no)
         .limit(limit)
     )

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.store.db import dialect, schema
+from pipeline.store.db.sort_order import CodePointOrder
 from pipeline.vocabulary.arrays import Bool, Int64
 from pipeline.vocabulary.fates import ACCEPTED
 from pipeline.vocabulary.time import DAY
@@ -76,7 +77,7 @@ def read_daily_boards(connection: Connection, view: str) -> list[tuple[int, list
         sa.select(s.published_at, r.model, r.rating, r.lower, r.upper, r.votes)
         .join(schema.snapshot_row, r.snapshot_id == s.snapshot_id)
         .where(s.sequence.in_(last), r.view == view)
-        .order_by(s.sequence, r.model)
+        .order_by(s.sequence, CodePointOrder(r.model))
     )
     found: dict[int, list[Any]] = {}
     for at, *row in connection.execute(query):
@@ -112,7 +113,7 @@ def find_falling_counts(connection: Connection, view: str = "raw") -> list[tuple
     query = sa.select(
         rows.model, rows.sequence, rows.votes, sa.case((gone, sa.null()), else_=rows.after).label("left")
     ).where(sa.or_(gone, fell))
-    found = connection.execute(query.order_by(rows.sequence, rows.model))
+    found = connection.execute(query.order_by(rows.sequence, CodePointOrder(rows.model)))
     return [(m, int(n), int(n) + 1, int(votes), None if left is None else int(left)) for m, n, votes, left in found]
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.events.pseudonym import format_pseudonym
 from pipeline.store.db import schema
+from pipeline.store.db.sort_order import CodePointOrder
 from pipeline.store.votes import dictionary
 from pipeline.vocabulary.fates import FATES
 from pipeline.vocabulary.outcomes import OUTCOMES
@@ -71,7 +72,7 @@ def _newest(connection: Connection) -> list[Any]:
     query = (
         sa.select(v.suite, v.success, v.results)
         .join(newest, sa.and_(v.suite == newest.c.suite, v.at == newest.c.at))
-        .order_by(v.suite)
+        .order_by(CodePointOrder(v.suite))
     )
     return list(connection.execute(query).all())
 

@@ -1,7 +1,10 @@
 """The database and the files beside it.
 
-engine                opens a store: URL, transactions, migration, check of the pseudonym key
+store_url             a store's URL, and how it is shown
+database_facts        what a database says of itself
+engine                opens a store: transactions, migration, check of the pseudonym key
 dialect               what differs between SQLite and PostgreSQL
+sort_order            an order of names that does not depend on the collation
 binary_copy           PostgreSQL's binary COPY, in and out
 array_parameters      arrays as one parameter of PostgreSQL
 connection_handover   lets only one thread at a time use a connection

@@ -52,15 +52,25 @@ def create_engine(url: sa.URL, *, worker: bool) -> Engine:
     if url.get_backend_name() == "postgresql":
         options = {"options": _WORKER_OPTIONS} if worker else {}
         # Connections are opened on demand and kept: opening one takes as long as a dozen reads of the API.
-        engine = sa.create_engine(url, pool_size=6, max_overflow=0, connect_args={"connect_timeout": 5, **options})
+        # The client speaks UTF-8 whatever the server's encoding is, which is checked after.
+        given = {"connect_timeout": 5, "client_encoding": "utf8", **options}
+        engine = sa.create_engine(url, pool_size=6, max_overflow=0, connect_args=given)
         sa.event.listen(engine, "connect", lambda connection, _record: array_parameters.register(connection))
     else:
-        Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(url)
         engine = sa.create_engine(url, connect_args={"timeout": 10})
         sa.event.listen(engine, "connect", _set_up_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
     guard(engine)
     return engine
+
+
+def _make_folder(url: sa.URL) -> None:
+    folder = Path(str(url.database)).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailable(f"expected a folder for the store at {folder}, got {error.strerror}") from error
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:

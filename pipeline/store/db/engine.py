@@ -23,6 +23,7 @@ from pipeline.errors import IntegrityError, MissingKey, StoreUnavailable, Usage
 from pipeline.events.pseudonym import pseudonym
 from pipeline.store.db import dialect, key_files, migrate, schema
 from pipeline.store.db.ledger_files import LedgerFiles
+from pipeline.store.db.store_url import parse_url, shown_url
 
 
 @dataclass(frozen=True)
@@ -70,18 +71,18 @@ class Store:
         parsed = parse_url(url)
         engine = dialect.create_engine(parsed, worker=worker)
         try:
-            if not create and not migrate.exists(engine):
-                raise StoreUnavailable(f"expected a store at {_shown(parsed)}, got none: `integrity work` makes one")
             dialect.check_encoding(engine)
+            if not create and not migrate.exists(engine):
+                raise StoreUnavailable(f"expected a store at {shown_url(parsed)}, got none: `integrity work` makes one")
             migrate.upgrade(engine)
             key, store_id = _key_and_id(engine, key_folder, voter_key)
         except BaseException as error:
             engine.dispose()
             if not isinstance(error, DBAPIError):
                 raise
-            raise explain(error, _shown(parsed)) from error
+            raise explain(error, shown_url(parsed)) from error
         # In a folder of its own: two stores that share a ledger folder do not overwrite each other's tiles.
-        return cls(engine, _shown(parsed), key, store_id, key_folder, LedgerFiles(ledger_folder / store_id))
+        return cls(engine, shown_url(parsed), key, store_id, key_folder, LedgerFiles(ledger_folder / store_id))
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -103,25 +104,6 @@ class Store:
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
-
-
-def parse_url(url: str) -> sa.URL:
-    """Return a store's URL; a bare path is a SQLite file.
-
-    Raises:
-        Usage: neither SQLite nor PostgreSQL.
-    """
-    if "://" not in url:
-        return sa.URL.create("sqlite", database=str(Path(url).expanduser()))
-    parsed = sa.make_url(url)
-    backend = parsed.get_backend_name()
-    if backend == "postgresql":
-        return parsed.set(drivername="postgresql+psycopg")
-    if backend != "sqlite":
-        raise Usage(f"expected a store on sqlite or postgresql, got {backend!r}")
-    if parsed.database in (None, "", ":memory:"):
-        raise Usage("expected a file for the SQLite store, got memory: workers and readers must share it")
-    return parsed
 
 
 def is_transient(error: DBAPIError) -> bool:
@@ -152,10 +134,6 @@ def explain(error: DBAPIError, store: str) -> IntegrityError:
     return StoreUnavailable(f"{store} refused a statement: {said}")
 
 
-def _shown(url: sa.URL) -> str:
-    return url.render_as_string(hide_password=True)
-
-
 def _key_and_id(engine: Engine, folder: Path, given: bytes | None) -> tuple[bytes, str]:
     """Return the key of the store's pseudonyms, checked, and the store's id; a new store gets both."""
     with engine.begin() as connection:
@@ -165,12 +143,12 @@ def _key_and_id(engine: Engine, folder: Path, given: bytes | None) -> tuple[byte
         key = given or key_files.read(folder) or (key_files.create(folder) if check is None else None)
         if key is None:
             raise MissingKey(
-                f"expected the voter key of {_shown(engine.url)} in INTEGRITY_VOTER_KEY or {folder}, "
+                f"expected the voter key of {shown_url(engine.url)} in INTEGRITY_VOTER_KEY or {folder}, "
                 "got none: without it known voters would get new pseudonyms"
             )
         if check is not None:
             if not hmac.compare_digest(check, _check(key)):
-                raise MissingKey(f"the voter key given is not the one that {_shown(engine.url)} was made with")
+                raise MissingKey(f"the voter key given is not the one that {shown_url(engine.url)} was made with")
             return key, known["store_id"]
         store_id = secrets.token_hex(8)
         facts = {"voter_key_check": _check(key), "store_id": store_id}

@@ -9,15 +9,19 @@ import secrets
 import tempfile
 from pathlib import Path
 
+from pipeline.private_files import warn_if_open
+
 VOTER_KEY, LEDGER_KEY, PREVIOUS_LEDGER_KEY = "voter.key", "ledger.key", "ledger-before.key"
 
 
 def read(folder: Path, name: str = VOTER_KEY) -> bytes | None:
     """Read a key, or return None if the folder has no such file."""
     try:
-        return bytes.fromhex((folder / name).read_text().strip())
+        text = (folder / name).read_text()
     except FileNotFoundError:
         return None
+    warn_if_open(folder / name)
+    return bytes.fromhex(text.strip())
 
 
 def create(folder: Path, name: str = VOTER_KEY) -> bytes:

@@ -17,6 +17,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from pipeline.errors import StoreUnavailable
 from pipeline.store.db import dialect
+from pipeline.store.db.store_url import shown_url
 
 NEWEST = "0005"
 """The version that this code is written for; a test compares it with the migrations."""
@@ -48,7 +49,7 @@ def upgrade(engine: Engine) -> None:
         found = _version(connection)
     if found == NEWEST:
         return
-    where = engine.url.render_as_string(hide_password=True)
+    where = shown_url(engine.url)
     if found not in _UPGRADABLE:
         raise StoreUnavailable(f"{where}: {_refusal(str(found))}")
     try:

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.errors import VerificationFailed
 from pipeline.store.db import schema
+from pipeline.store.db.sort_order import CodePointOrder
 
 _COLUMNS = ("sequence", "snapshot_id", "sha256", "body", "checkpoint", "votes_checkpoint")
 
@@ -96,7 +97,7 @@ def add_cosignature(connection: Connection, sequence: int, witness: str, line: b
 def read_cosignatures(connection: Connection, sequence: int) -> bytes:
     """Return the signature lines of all witnesses for the checkpoint of a sequence number."""
     c = schema.cosignature.c
-    lines = connection.scalars(sa.select(c.line).where(c.sequence == sequence).order_by(c.witness))
+    lines = connection.scalars(sa.select(c.line).where(c.sequence == sequence).order_by(CodePointOrder(c.witness)))
     return b"".join(bytes(one) for one in lines)
 
 

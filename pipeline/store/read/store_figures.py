@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.store.db import dialect, schema
+from pipeline.store.db.sort_order import CodePointOrder
 from pipeline.vocabulary.fates import RECORD_FATES
 
 
@@ -30,7 +31,7 @@ def list_rejects(connection: Connection, limit: int) -> list[dict[str, Any]]:
         .select_from(schema.reject)
         .join(schema.partition, p.partition_no == r.partition_no)
         .join(schema.source, s.source_no == p.source_no)
-        .order_by(s.name, p.number, r.offset)
+        .order_by(CodePointOrder(s.name), p.number, r.offset)
         .limit(limit)
     )
     return [dict(row) for row in connection.execute(query).mappings()]
@@ -44,7 +45,7 @@ def list_partitions(connection: Connection) -> list[dict[str, Any]]:
             s.name.label("source"), p.number, p.next_offset, p.sealed_offset, p.event_time, p.updated_at, p.owner
         )
         .join(schema.source, s.source_no == p.source_no)
-        .order_by(s.name, p.number)
+        .order_by(CodePointOrder(s.name), p.number)
     )  # fmt: skip
     return [dict(row) for row in connection.execute(query).mappings()]
 

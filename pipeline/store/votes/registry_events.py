@@ -21,6 +21,7 @@ from pipeline.events.reject_sample import sample_record
 from pipeline.registry import Registry
 from pipeline.store.db import dialect, schema
 from pipeline.store.db.engine import Store
+from pipeline.store.db.sort_order import CodePointOrder
 from pipeline.vocabulary.time import to_microseconds
 
 # The source under which `list_rejects` shows events that contradict others.
@@ -143,7 +144,7 @@ def read_since(connection: Connection, event_no: int) -> tuple[list[events.Regis
 def list_rejects(connection: Connection) -> list[dict[str, Any]]:
     """Return, as `store_figures.list_rejects`, records that are not registry events and contradicting events."""
     r = schema.registry_reject.c
-    query = sa.select(r.source, r.offset, r.origin, r.reason, r.detail).order_by(r.source, r.offset)
+    query = sa.select(r.source, r.offset, r.origin, r.reason, r.detail).order_by(CodePointOrder(r.source), r.offset)
     return [_listed(dict(row)) for row in connection.execute(query).mappings()] + _contradictions(connection)
 
 

@@ -11,9 +11,12 @@ import numpy as np
 from kafka import KafkaAdminClient, KafkaConsumer
 from kafka.errors import KafkaError
 
-from pipeline.errors import BrokerUnavailable
+from pipeline.errors import BrokerRefused, BrokerUnavailable
 from pipeline.events.chunk import Chunk
 from pipeline.events.record_signature import NO_MARKS, RecordMarks
+from pipeline.stream.source.kafka_connection import CONNECT_MS, broker_error, connect
+from pipeline.stream.source.kafka_security import PLAINTEXT, Security
+from pipeline.stream.source.kafka_topics import Access, topic_access
 
 # A restarted broker is back within seconds; the client's default waits up to 30 s before it reconnects.
 RECONNECT_MS = 500
@@ -31,51 +34,50 @@ _MARKS = frozenset({PSEUDONYM_HEADER, REJECTED_HEADER, SIGNATURE_HEADER})
 _NONE: Mapping[str, bytes] = {}
 
 
-def create_consumer(bootstrap: str, **options: Any) -> KafkaConsumer:
+def create_consumer(bootstrap: str, security: Security = PLAINTEXT, **options: Any) -> KafkaConsumer:
     """Return a client that reads committed records only, creates no topic and never resets its offset.
 
     Raises:
         BrokerUnavailable: no broker answers.
+        BrokerRefused: it does not let us in.
     """
-    try:
-        return KafkaConsumer(
-            bootstrap_servers=bootstrap,
-            auto_offset_reset="none",
-            isolation_level="read_committed",
-            allow_auto_create_topics=False,
-            reconnect_backoff_max_ms=RECONNECT_MS,
-            metrics_enabled=False,
-            **options,
-        )
-    except KafkaError as error:
-        raise BrokerUnavailable(f"no Kafka broker answers at {bootstrap}: {error}") from error
+    safe = {
+        "auto_offset_reset": "none",
+        "isolation_level": "read_committed",
+        "allow_auto_create_topics": False,
+        "reconnect_backoff_max_ms": RECONNECT_MS,
+        "metrics_enabled": False,
+    }
+    return connect(KafkaConsumer, bootstrap, security, **safe | options)
 
 
-def connect_admin(bootstrap: str) -> KafkaAdminClient:
+def connect_admin(bootstrap: str, security: Security = PLAINTEXT) -> KafkaAdminClient:
     """Return an administration client.
 
     Raises:
         BrokerUnavailable: no broker answers.
+        BrokerRefused: it does not let us in.
     """
-    try:
-        return KafkaAdminClient(bootstrap_servers=bootstrap, bootstrap_timeout_ms=10_000)
-    except KafkaError as error:
-        raise BrokerUnavailable(f"no Kafka broker answers at {bootstrap}: {error}") from error
+    return connect(KafkaAdminClient, bootstrap, security, request_timeout_ms=CONNECT_MS)
 
 
-def cluster_id(bootstrap: str, topic: str) -> str:
-    """Return the id of the cluster, and check that it has a topic.
+def cluster_id(bootstrap: str, topic: str, security: Security = PLAINTEXT) -> str:
+    """Return the id of the cluster, and check that we may read a topic of it.
 
     Raises:
         BrokerUnavailable: no broker answers, or it has no such topic.
+        BrokerRefused: it does not let us in, or not read the topic.
     """
-    admin = connect_admin(bootstrap)
+    admin = connect_admin(bootstrap, security)
     try:
-        if topic not in set(admin.list_topics()):
+        found = topic_access(admin, [topic])[topic]
+        if found is Access.MISSING:
             raise BrokerUnavailable(f"{bootstrap} has no topic {topic!r}: `integrity publish` creates it")
+        if not found.may_read:
+            raise BrokerRefused(f"{bootstrap}: no ACL lets us read topic {topic!r} (READ and DESCRIBE on the topic)")
         return str(admin.describe_cluster()["cluster_id"])
     except KafkaError as error:  # the broker stopped after the connection was made
-        raise BrokerUnavailable(f"the Kafka broker at {bootstrap} did not list its topics: {error}") from error
+        raise broker_error(f"the Kafka broker at {bootstrap} did not list its topics", error) from error
     finally:
         admin.close()
 

@@ -13,29 +13,33 @@ from pipeline.errors import BrokerUnavailable
 from pipeline.events.chunk import Chunk
 from pipeline.stream.source.event_source import find_offset_gap
 from pipeline.stream.source.kafka_client import ANSWER_MS, cluster_id, create_consumer, to_chunk
+from pipeline.stream.source.kafka_connection import broker_error
+from pipeline.stream.source.kafka_security import PLAINTEXT, Security
 
 
 class RegistryTopic:
     """A registry topic, which has one partition."""
 
-    def __init__(self, bootstrap: str, topic: str) -> None:
+    def __init__(self, bootstrap: str, topic: str, security: Security = PLAINTEXT) -> None:
         """Connect.
 
         Args:
-            bootstrap: HOST:PORT of a broker.
+            bootstrap: HOST:PORT of brokers, separated by commas.
             topic: an existing topic with one partition: events of two partitions would have no common order.
+            security: from `client_security`.
 
         Raises:
             BrokerUnavailable: no broker answers, it has no such topic, or the topic has several partitions.
+            BrokerRefused: it does not let us in, or not read the topic.
         """
-        self.name = f"kafka:{cluster_id(bootstrap, topic)}/{topic}"
+        self.name = f"kafka:{cluster_id(bootstrap, topic, security)}/{topic}"
         self._partition = TopicPartition(topic, 0)
-        self._consumer = create_consumer(bootstrap, group_id=None)
+        self._consumer = create_consumer(bootstrap, security, group_id=None)
         try:
             partitions = sorted(self._consumer.partitions_for_topic(topic) or ())
         except KafkaError as error:
             self.close()
-            raise BrokerUnavailable(f"{self.name}: the broker did not return its partitions: {error}") from error
+            raise broker_error(f"{self.name}: the broker did not return its partitions", error) from error
         if partitions != [0]:
             self.close()
             raise BrokerUnavailable(f"{self.name}: expected one partition, got {len(partitions)}")
@@ -79,7 +83,7 @@ class RegistryTopic:
             time.sleep(seconds)  # the client may fail without waiting
             return None
         except KafkaError as error:
-            raise BrokerUnavailable(f"{self.name}: {error}") from error
+            raise broker_error(self.name, error) from error
         return to_chunk(0, records) if records else None
 
     def _bounds(self) -> tuple[int, int]:
@@ -87,7 +91,7 @@ class RegistryTopic:
             first = self._consumer.beginning_offsets([self._partition], timeout_ms=ANSWER_MS)[self._partition]
             return int(first), int(self._consumer.end_offsets([self._partition], timeout_ms=ANSWER_MS)[self._partition])
         except KafkaError as error:
-            raise BrokerUnavailable(f"{self.name}: the broker did not return its offsets: {error}") from error
+            raise broker_error(f"{self.name}: the broker did not return its offsets", error) from error
 
     def close(self) -> None:
         """Close the connection."""

@@ -10,7 +10,6 @@ from typing import Any
 
 from kafka import (
     ConsumerRebalanceListener,
-    KafkaConsumer,
     OffsetAndMetadata,
     TopicPartition,
 )
@@ -27,6 +26,8 @@ from pipeline.errors import BrokerUnavailable, OffsetGap
 from pipeline.events.chunk import Chunk
 from pipeline.stream.source.event_source import find_offset_gap
 from pipeline.stream.source.kafka_client import ANSWER_MS, cluster_id, create_consumer, to_chunk
+from pipeline.stream.source.kafka_connection import broker_error
+from pipeline.stream.source.kafka_security import PLAINTEXT, Security
 
 # Partitions added to a topic are noticed within this time.
 METADATA_MS = 30_000
@@ -55,25 +56,35 @@ class KafkaSource:
     """One worker's share of a topic, read as a member of a consumer group."""
 
     def __init__(
-        self, bootstrap: str, topic: str, group: str, *, session_seconds: float = 10, poll_seconds: float = 60
+        self,
+        bootstrap: str,
+        topic: str,
+        group: str,
+        *,
+        security: Security = PLAINTEXT,
+        session_seconds: float = 10,
+        poll_seconds: float = 60,
     ) -> None:
         """Join a group.
 
         Args:
-            bootstrap: HOST:PORT of a broker.
+            bootstrap: HOST:PORT of brokers, separated by commas.
             topic: the votes topic; it must exist.
             group: the consumer group; all workers of one store share it.
+            security: from `client_security`.
             session_seconds: Kafka reassigns the partitions after this long without a heartbeat.
             poll_seconds: Kafka reassigns the partitions after this long without a poll.
 
         Raises:
             BrokerUnavailable: no broker answers, or it has no such topic.
+            BrokerRefused: it does not let us in, or not read the topic.
         """
-        self._bootstrap, self._topic = bootstrap, topic
-        self.name = f"kafka:{cluster_id(bootstrap, topic)}/{topic}"
+        self._bootstrap, self._security, self._topic = bootstrap, security, topic
+        self.name = f"kafka:{cluster_id(bootstrap, topic, security)}/{topic}"
         self._rebalances = _RebalanceCounter()
         self._consumer = create_consumer(
             bootstrap,
+            security,
             group_id=group,
             enable_auto_commit=False,
             session_timeout_ms=int(session_seconds * 1000),
@@ -90,7 +101,7 @@ class KafkaSource:
             self._subscribe()
         except KafkaError as error:
             self.close()
-            raise BrokerUnavailable(f"{self.name}: the broker did not return its topics: {error}") from error
+            raise broker_error(f"{self.name}: the broker did not return its topics", error) from error
         self._sought: dict[int, int] = {}  # partition → next offset, of those that `seek` named
         self._sought_in = -1  # the generation of that seek
 
@@ -121,7 +132,7 @@ class KafkaSource:
         try:
             return sorted(self._consumer.partitions_for_topic(self._topic) or ())
         except KafkaError as error:
-            raise BrokerUnavailable(f"{self.name}: the broker did not return its partitions: {error}") from error
+            raise broker_error(f"{self.name}: the broker did not return its partitions", error) from error
 
     def offset_bounds(self, partitions: list[int]) -> Mapping[int, tuple[int, int]]:
         """Request the first and the next offset of each partition from the broker.
@@ -134,7 +145,7 @@ class KafkaSource:
             first = self._consumer.beginning_offsets(topic_partitions, timeout_ms=ANSWER_MS)
             end = self._consumer.end_offsets(topic_partitions, timeout_ms=ANSWER_MS)
         except KafkaError as error:
-            raise BrokerUnavailable(f"{self.name}: the broker did not return its offsets: {error}") from error
+            raise broker_error(f"{self.name}: the broker did not return its offsets", error) from error
         return {tp.partition: (first[tp], end[tp]) for tp in topic_partitions}
 
     def seek(self, offsets: Mapping[int, int]) -> None:
@@ -165,19 +176,17 @@ class KafkaSource:
         except OffsetOutOfRangeError as error:
             return sorted(tp.partition for tp in error.args[0])
         except KafkaError as error:
-            raise BrokerUnavailable(
-                f"{self.name}: the broker did not return the records that were read: {error}"
-            ) from error
+            raise broker_error(f"{self.name}: the broker did not return the records that were read", error) from error
         return [n for n, (offset, at) in read.items() if found[wanted[n]] != (offset, at // 1000)]
 
     def _fetch(self, offsets: Mapping[Any, int]) -> dict[Any, tuple[int, int]]:
         """Return offset and append time in milliseconds of the first record at or after each offset."""
-        consumer = KafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+        consumer = create_consumer(
+            self._bootstrap,
+            self._security,
             group_id=None,
-            auto_offset_reset="none",
+            isolation_level="read_uncommitted",
             max_partition_fetch_bytes=1,  # a fetch returns one batch at least
-            metrics_enabled=False,
         )
         found: dict[Any, tuple[int, int]] = {}
         deadline = time.monotonic() + ANSWER_MS / 1000
@@ -223,7 +232,7 @@ class KafkaSource:
             time.sleep(seconds)  # the client may fail without waiting
             return []
         except KafkaError as error:
-            raise BrokerUnavailable(f"{self.name}: {error}") from error
+            raise broker_error(self.name, error) from error
         chunks = [
             to_chunk(tp.partition, records)
             for tp, records in sorted(polled.items())

@@ -39,7 +39,7 @@ def made_by_guides() -> set[str]:
 
 
 # Written by a command of the same page, and never committed.
-WRITTEN = {"deploy/.env"}
+WRITTEN = {"deploy/.env", "deploy/secrets"}
 COMMAND = typer.main.get_command(app)
 
 

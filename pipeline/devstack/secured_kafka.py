@@ -1,0 +1,130 @@
+"""The local Kafka with TLS, logins and ACLs, for tests of secured connections.
+
+Beside the plain listener, over which the test itself administrates (`ANONYMOUS` is the super user), there are three:
+`tls` asks for a client certificate, `login` (TLS) and `clear` (no TLS) ask for a login. Nobody may do anything there
+without an ACL.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Literal
+
+from kafka import KafkaAdminClient
+from kafka.admin import (
+    ACL,
+    ACLOperation,
+    ACLPermissionType,
+    ResourcePattern,
+    ResourceType,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
+)
+
+from pipeline.devstack.certificates import LocalAuthority
+from pipeline.devstack.kafka import KafkaServer
+from pipeline.devstack.process import LOOPBACK, free_port
+
+Listener = Literal["tls", "login", "clear"]
+_PROTOCOLS: Mapping[Listener, str] = {"tls": "SSL", "login": "SASL_SSL", "clear": "SASL_PLAINTEXT"}
+_MODULE = "org.apache.kafka.common.security"
+_UNSECURED = f"{_MODULE}.oauthbearer.internals.unsecured.OAuthBearerUnsecuredValidatorCallbackHandler"
+
+
+class SecuredKafkaServer(KafkaServer):
+    """One broker with TLS and SASL listeners.
+
+    Args:
+        directory: as of `KafkaServer`; the certificates are in `tls`.
+        users: passwords by name, for PLAIN and SCRAM.
+
+    Attributes:
+        users: as given.
+        authority: the CA that signed the broker's certificate.
+    """
+
+    def __init__(self, directory: Path, *, users: Mapping[str, str]) -> None:
+        super().__init__(directory)
+        self.users = dict(users)
+        self._listener_ports = {name: free_port() for name in _PROTOCOLS}
+        self.authority = LocalAuthority(self.directory / "tls")
+        self._certificate = self.authority.issue("broker", (LOOPBACK, "localhost"))
+
+    def address(self, listener: Listener) -> str:
+        """HOST:PORT of a listener."""
+        return f"{LOOPBACK}:{self._listener_ports[listener]}"
+
+    def start(self) -> "SecuredKafkaServer":
+        """Start, and create the users."""
+        super().start()
+        mechanisms = (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512)
+        logins = [
+            UserScramCredentialUpsertion(user, mechanism, password)
+            for user, password in self.users.items()
+            for mechanism in mechanisms
+        ]
+        with self.admin() as admin:
+            # One of a kind in a request: the broker refuses a user that is named twice.
+            for mechanism in mechanisms:
+                admin.alter_user_scram_credentials([one for one in logins if one.mechanism == mechanism])
+        return self
+
+    def admin(self) -> KafkaAdminClient:
+        """A client with every right."""
+        return KafkaAdminClient(bootstrap_servers=self.bootstrap, bootstrap_timeout_ms=10_000)
+
+    def allow(self, user: str, kind: str, name: str, operations: Iterable[str]) -> None:
+        """Give a user rights on one resource.
+
+        Args:
+            kind: TOPIC, GROUP or CLUSTER.
+            name: its name, "kafka-cluster" for the cluster.
+            operations: READ, WRITE, DESCRIBE, CREATE …
+        """
+        pattern = ResourcePattern(ResourceType[kind], name)
+        acls = [
+            ACL(f"User:{user}", "*", ACLOperation[operation], ACLPermissionType.ALLOW, pattern)
+            for operation in operations
+        ]
+        with self.admin() as admin:
+            done = admin.create_acls(acls)
+        if done["failed"]:
+            raise RuntimeError(f"expected ACLs for {user}, got {done['failed']}")
+
+    def _settings(self) -> dict[str, str]:
+        plain = super()._settings()
+        own = {_PROTOCOLS[name]: self.address(name) for name in _PROTOCOLS}
+        more = ",".join(f"{protocol}://{address}" for protocol, address in own.items())
+        protocols = ",".join(f"{protocol}:{protocol}" for protocol in own)
+        return {
+            **plain,
+            "listeners": f"{plain['listeners']},{more}",
+            "advertised.listeners": f"{plain['advertised.listeners']},{more}",
+            "listener.security.protocol.map": f"PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,{protocols}",
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": "User:ANONYMOUS",
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.location": str(self._certificate),
+            "ssl.truststore.type": "PEM",
+            "ssl.truststore.location": str(self.authority.file),
+            "ssl.principal.mapping.rules": "RULE:^CN=([^,]+).*$/$1/",
+            "listener.name.ssl.ssl.client.auth": "required",
+            "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER",
+            **self._login_settings("sasl_ssl"),
+            **self._login_settings("sasl_plaintext"),
+        }
+
+    def _login_settings(self, listener: str) -> dict[str, str]:
+        names = " ".join(f'user_{user}="{password}"' for user, password in self.users.items())
+        scram = f"{_MODULE}.scram.ScramLoginModule required;"
+        modules = {
+            "plain": f"{_MODULE}.plain.PlainLoginModule required {names};",
+            "scram-sha-256": scram,
+            "scram-sha-512": scram,
+            "oauthbearer": f'{_MODULE}.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="x";',
+        }
+        settings = {f"listener.name.{listener}.{name}.sasl.jaas.config": text for name, text in modules.items()}
+        return settings | {f"listener.name.{listener}.oauthbearer.sasl.server.callback.handler.class": _UNSECURED}
+
+    def _prepare(self) -> None:
+        super()._prepare()
+        self._properties.chmod(0o600)  # it names the passwords of PLAIN

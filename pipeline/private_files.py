@@ -1,0 +1,25 @@
+"""Files with secrets: whether others than their owner can read them."""
+
+import logging
+import stat
+from pathlib import Path
+
+_log = logging.getLogger(__name__)
+_told: set[Path] = set()
+
+
+def is_open_to_others(path: Path) -> bool:
+    """Whether somebody beside its owner may read or change a file; False for one that is not there."""
+    try:
+        return bool(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
+    except OSError:
+        return False
+
+
+def warn_if_open(path: Path) -> None:
+    """Warn, once in a process, of a file with a secret that others can read."""
+    if path in _told or not is_open_to_others(path):
+        return
+    _told.add(path)
+    mode = stat.S_IMODE(path.stat().st_mode)
+    _log.warning("%s holds a secret, and others can read it (mode %04o): `chmod 600 %s`", path, mode, path)

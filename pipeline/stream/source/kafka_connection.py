@@ -1,0 +1,250 @@
+"""Makes clients of kafka-python that say why they cannot connect.
+
+The library tries again until a timeout and then knows no reason. Here the last failure of each broker is kept, and a
+refusal (a certificate, a login) by every broker ends the first connection at once.
+"""
+
+import logging
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from kafka.errors import (
+    AuthorizationError,
+    GroupAuthorizationFailedError,
+    IllegalSaslStateError,
+    KafkaError,
+    RetriableError,
+    SaslAuthenticationFailedError,
+    TopicAuthorizationFailedError,
+    UnsupportedCodecError,
+    UnsupportedSaslMechanismError,
+)
+from kafka.net.compat import KafkaNetClient
+from kafka.net.manager import KafkaConnectionManager
+from kafka.net.selector import NetworkSelector
+
+from pipeline.errors import BrokerRefused, BrokerUnavailable, IntegrityError, MissingCodec, Unavailable
+from pipeline.stream.source.kafka_security import Security
+
+# A live broker answers in milliseconds. A command that is refused must end within seconds.
+CONNECT_MS = 10_000
+_PROBE_SECONDS = 2.0
+
+Client = TypeVar("Client")
+
+
+class _Quiet(logging.Filter):
+    """Drops the library's lines about a first connection: a line for each of many tries, and our error says it once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._connecting, self._lock = 0, threading.Lock()
+        for name in ("net.manager", "net.connection", "net.transport", "net.inet", "cluster"):
+            logging.getLogger(f"kafka.{name}").addFilter(self)
+
+    def filter(self, record: logging.LogRecord) -> bool:  # noqa: ARG002 - the library passes it
+        """Whether a line is shown."""
+        return not self._connecting
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._connecting += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._connecting -= 1
+
+
+_quiet = _Quiet()
+
+
+class _WatchedManager(KafkaConnectionManager):  # type: ignore[misc]  # the client is not typed
+    """Keeps the last failure of each broker."""
+
+    def __init__(self, net: Any, **configs: Any) -> None:
+        super().__init__(net, **configs)
+        self.failures: dict[Any, BaseException] = {}
+
+    def get_connection(self, node_id: Any, *args: Any, **options: Any) -> Any:
+        """As the library's; raises the refusal where every broker of the URL has refused the first connection."""
+        if not self.bootstrapped:
+            named = [self.failures.get(broker.node_id) for broker in self.cluster.bootstrap_brokers()]
+            refused = [error for error in named if error is not None and _refusal(error, self.config)]
+            if refused and len(refused) == len(named):
+                raise refused[0]
+        before = self._conns.get(node_id)
+        connection = super().get_connection(node_id, *args, **options)
+        if connection is not before:
+            connection.init_future.add_callback(lambda _: self.failures.pop(node_id, None))
+            connection.init_future.add_errback(lambda error: self.failures.__setitem__(node_id, error))
+            connection.close_future.add_errback(lambda error: self.failures.__setitem__(node_id, error))
+        return connection
+
+    async def _build_transport(self, node: Any, timeout_at: float | None = None) -> Any:
+        """As the library's, but what a broker says before it hangs up is heard.
+
+        Where an answer and the end of the connection are read at once, the library drops the answer: mostly the one
+        that says why a login failed.
+        """
+        transport = await super()._build_transport(node, timeout_at=timeout_at)
+        receive = transport._sock_recv
+
+        def first_what_was_said() -> tuple[bytes, Any]:
+            data, error = receive()
+            return data, (None if data else error)  # the next read finds the end again
+
+        transport._sock_recv = first_what_was_said
+        return transport
+
+
+class WatchedClient(KafkaNetClient):  # type: ignore[misc]  # the client is not typed
+    """The library's network client over a manager that keeps failures."""
+
+    def __init__(self, **configs: Any) -> None:
+        net = NetworkSelector(**configs)
+        super().__init__(net=net, manager=_WatchedManager(net, **configs))
+
+    def failure(self) -> BaseException | None:
+        """The last failure of a broker: a refusal rather than another one, None without any."""
+        failures: list[BaseException] = list(self._manager.failures.values())
+        refused = [error for error in failures if _refusal(error, self._manager.config)]
+        found = refused or failures
+        return found[-1] if found else None
+
+    def end(self) -> None:
+        """Close the connections and end the thread: a client that was not made cannot be closed itself."""
+        self.close()
+        self._net.stop()
+
+
+def connect(make: Callable[..., Client], bootstrap: str, security: Security, **options: Any) -> Client:
+    """Make a client of kafka-python and connect it.
+
+    Args:
+        make: KafkaConsumer, KafkaProducer or KafkaAdminClient.
+        bootstrap: HOST:PORT of brokers, separated by commas.
+        security: from `client_security`.
+        options: the client's other options.
+
+    Raises:
+        BrokerUnavailable: no broker answers.
+        BrokerRefused: brokers answer and do not let us in.
+    """
+    made: list[WatchedClient] = []
+
+    def watched(**configs: Any) -> WatchedClient:
+        made.append(WatchedClient(**configs))
+        return made[0]
+
+    settings = {"bootstrap_timeout_ms": CONNECT_MS, **security, **options}
+    try:
+        with _quiet:
+            return make(bootstrap_servers=bootstrap.split(","), kafka_client=watched, **settings)
+    except (KafkaError, IntegrityError, OSError) as error:
+        cause = made[0].failure() if made else None
+        for client in made:
+            client.end()
+        raise explained(bootstrap, cause or error, security) from error
+
+
+def explained(bootstrap: str, error: BaseException, security: Security) -> BrokerUnavailable:
+    """The error of a connection that failed."""
+    if why := _refusal(error, security):
+        return BrokerRefused(f"Kafka at {bootstrap} does not let us in: {why}")
+    if not str(security["security_protocol"]).endswith("SSL") and any(map(_speaks_tls, bootstrap.split(","))):
+        found = security["security_protocol"]
+        return BrokerRefused(
+            f"Kafka at {bootstrap} speaks TLS: expected INTEGRITY_KAFKA_SECURITY_PROTOCOL SSL or SASL_SSL, got {found}"
+        )
+    return BrokerUnavailable(f"no Kafka broker answers at {bootstrap}: {_hint(error, security)}")
+
+
+def broker_error(where: str, error: BaseException) -> Unavailable:
+    """The error of a request that failed: what is refused by an ACL is said as that.
+
+    Args:
+        where: what was asked of whom.
+        error: the client's.
+    """
+    if isinstance(error, GroupAuthorizationFailedError):
+        return BrokerRefused(f"{where}: no ACL lets us join consumer group {_named(error)} (READ on the group)")
+    if isinstance(error, TopicAuthorizationFailedError):
+        return BrokerRefused(f"{where}: no ACL lets us use topic {_named(error)} (READ or WRITE, and DESCRIBE)")
+    if "ClusterAuthorizationFailedError" in str(error):  # the library wraps the one of the first record's number
+        return BrokerRefused(f"{where}: no ACL lets us write (WRITE on a topic, or IDEMPOTENT_WRITE on the cluster)")
+    if isinstance(error, AuthorizationError | SaslAuthenticationFailedError):
+        return BrokerRefused(f"{where}: refused by the broker: {error}")
+    if isinstance(error, UnsupportedCodecError):
+        return MissingCodec(
+            f"{where}: expected the codec's package, got none: {error}; `pip install python-snappy lz4 zstandard`"
+        )
+    return BrokerUnavailable(f"{where}: {error}")
+
+
+def _named(error: BaseException) -> str:
+    about = error.args[0] if error.args else "?"
+    return ", ".join(sorted(map(str, about))) if isinstance(about, set | frozenset | list | tuple) else str(about)
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What is inside an error of the library: it wraps errors of the socket and of TLS in two ways."""
+    inner = error.__context__ or next((one for one in error.args if isinstance(one, BaseException)), None)
+    return inner if inner is not None and isinstance(error, RetriableError) else error
+
+
+def _refusal(error: BaseException, security: Security) -> str | None:
+    """Why a broker does not let us in, None if it may another time."""
+    cause = _cause(error)
+    if isinstance(cause, ssl.SSLError):
+        return _tls_refusal(cause)
+    if isinstance(error, SaslAuthenticationFailedError):
+        user = security.get("sasl_plain_username")
+        who = f"user {user!r}" if user else "the token"
+        found = error.args[0] if error.args else error
+        return f"the login of {who} by {security.get('sasl_mechanism')} failed: {found}"
+    if isinstance(error, UnsupportedSaslMechanismError):
+        return f"it offers no login by {security.get('sasl_mechanism')}: {error}"
+    if isinstance(error, IllegalSaslStateError):
+        return "its listener takes no login: expected INTEGRITY_KAFKA_SECURITY_PROTOCOL SSL or PLAINTEXT, got SASL"
+    return str(error) if isinstance(error, AuthorizationError | IntegrityError) else None
+
+
+def _tls_refusal(cause: ssl.SSLError) -> str | None:
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return (
+            f"its certificate is not accepted: {cause.verify_message} (INTEGRITY_KAFKA_SSL_CAFILE names the CA that "
+            "signed it)"
+        )
+    if "ALERT" in str(cause.reason or "").upper():
+        return (
+            f"it refuses our side of TLS: {cause.reason} (INTEGRITY_KAFKA_SSL_CERTFILE and INTEGRITY_KAFKA_SSL_KEYFILE "
+            "name a certificate that it knows)"
+        )
+    return None
+
+
+def _hint(error: BaseException, security: Security) -> str:
+    """The error, and what it mostly means where a connection breaks off."""
+    cause, protocol = _cause(error), str(security["security_protocol"])
+    if protocol.endswith("SSL") and isinstance(cause, ssl.SSLError | ConnectionError):
+        return f"the TLS handshake failed: {cause}; is it a port without TLS?"
+    if "socket disconnected" in str(error) and not protocol.startswith("SASL"):
+        return f"{error}; does its listener ask for a login (SASL) or for TLS?"
+    return str(error)
+
+
+def _speaks_tls(server: str) -> bool:
+    """Ask a port for TLS; no certificate is checked, because nothing is sent."""
+    host, _, port = server.rpartition(":")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), _PROBE_SECONDS) as plain:
+            plain.settimeout(_PROBE_SECONDS)
+            context.wrap_socket(plain).close()
+    except (OSError, ValueError):
+        return False
+    return True

@@ -1,0 +1,69 @@
+"""What we may do with topics, asked of the broker in one request instead of found out by waiting."""
+
+from collections.abc import Sequence
+from enum import Flag
+from typing import Any
+
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError, for_code
+
+
+class Access(Flag):
+    """What a topic is to us: not there, hidden from us by ACLs, or open for reading, writing or both."""
+
+    MISSING = 0
+    HIDDEN = 1
+    READ = 2
+    WRITE = 4
+
+    @property
+    def may_read(self) -> bool:
+        """Whether records can be fetched."""
+        return Access.READ in self
+
+    @property
+    def may_write(self) -> bool:
+        """Whether records can be produced."""
+        return Access.WRITE in self
+
+
+def topic_access(admin: KafkaAdminClient, topics: Sequence[str]) -> dict[str, Access]:
+    """Ask for each topic.
+
+    Raises:
+        kafka.errors.KafkaError: the broker does not answer, or names another error of a topic.
+    """
+    if not topics:
+        return {}
+    return {str(one["name"]): _access(one) for one in admin.describe_topics(list(topics))}
+
+
+def write_problem(found: Access, topic: str) -> str | None:
+    """Why messages for a topic would not arrive, None if they would."""
+    if found is Access.MISSING:
+        return f"topic {topic} is missing"
+    if not found.may_write:
+        return f"no ACL lets us write to topic {topic} (WRITE and DESCRIBE on the topic)"
+    return None
+
+
+def _access(described: dict[str, Any]) -> Access:
+    error = for_code(described.get("error_code", 0))
+    if error is UnknownTopicOrPartitionError:
+        return Access.MISSING
+    if error is TopicAuthorizationFailedError:
+        return Access.HIDDEN
+    if error is not for_code(0) and not getattr(error, "retriable", False):
+        raise _named(error, described)
+    operations = described.get("authorized_operations")
+    if operations is None:
+        return Access.READ | Access.WRITE  # an old broker does not say: the first request will
+    found = Access.HIDDEN
+    for flag, name in ((Access.READ, "READ"), (Access.WRITE, "WRITE")):
+        if name in operations or "ALL" in operations:
+            found |= flag
+    return found
+
+
+def _named(error: type[KafkaError], described: dict[str, Any]) -> KafkaError:
+    return error(str(described.get("name")))

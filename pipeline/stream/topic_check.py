@@ -1,0 +1,64 @@
+"""Which topics of ours are missing or closed to us, asked before work begins."""
+
+from typing import Any
+
+from kafka.errors import KafkaError
+
+from pipeline.errors import BrokerUnavailable
+from pipeline.settings import Settings
+from pipeline.stream.source.kafka_client import connect_admin
+from pipeline.stream.source.kafka_connection import broker_error
+from pipeline.stream.source.kafka_security import PLAINTEXT, Security, client_security
+from pipeline.stream.source.kafka_topics import Access, topic_access, write_problem
+from pipeline.stream.source.kafka_url import parse_kafka_url
+
+
+def missing_topics(bootstrap: str, settings: Settings, security: Security = PLAINTEXT) -> list[str]:
+    """A sentence for each topic beside the votes that a worker will miss, and what follows from that.
+
+    Raises:
+        BrokerUnavailable: no broker answers.
+        BrokerRefused: it does not let us in.
+    """
+    written = (settings.topic_alerts, settings.topic_rejected)
+    found = _access(bootstrap, {settings.topic_registry, *written}, security)
+    sentences = []
+    if found[settings.topic_registry] is Access.MISSING:
+        sentences.append(f"topic {settings.topic_registry} is missing: there is no registry until it exists")
+    problems = (write_problem(found[topic], topic) for topic in dict.fromkeys(written))
+    return sentences + [f"{problem}: its messages wait in the outbox" for problem in problems if problem]
+
+
+def describe(url: str, settings: Settings) -> dict[str, Any]:
+    """What `doctor` says of a cluster: whether we are let in, and what we may do with each topic.
+
+    Raises:
+        Usage: not a kafka:// URL, or settings of security that contradict each other.
+    """
+    bootstrap, topic = parse_kafka_url(url)
+    read = (topic or settings.topic_votes, settings.topic_registry)
+    written = (settings.topic_alerts, settings.topic_rejected)
+    report: dict[str, Any] = {"servers": bootstrap, "security_protocol": settings.kafka_security_protocol}
+    try:
+        found = _access(bootstrap, {*read, *written}, client_security(settings))
+    except BrokerUnavailable as error:
+        return {**report, "healthy": False, "error": str(error)}
+    healthy = all(found[name].may_read for name in read) and all(found[name].may_write for name in written)
+    return {**report, "healthy": healthy, "topics": {name: _words(access) for name, access in sorted(found.items())}}
+
+
+def _access(bootstrap: str, topics: set[str], security: Security) -> dict[str, Access]:
+    admin = connect_admin(bootstrap, security)
+    try:
+        return topic_access(admin, sorted(topics))
+    except KafkaError as error:
+        raise broker_error(f"the Kafka broker at {bootstrap} did not list its topics", error) from error
+    finally:
+        admin.close()
+
+
+def _words(access: Access) -> str:
+    if access is Access.MISSING:
+        return "missing"
+    may = [word for word, allowed in (("read", access.may_read), ("write", access.may_write)) if allowed]
+    return " and ".join(may) or "closed by ACLs"
