@@ -10,6 +10,7 @@ repeated run continues where the failed one ended and publishes nothing twice.
 | rate           | the fit is refused: the board is split       | `integrity refresh --store URL` | 3 hours     |
 | check_snapshot | a critical expectation failed (no retries)   | deploy/runbooks/quality-gate.md | no          |
 | publish        | the signing key or the disk is missing       | `integrity doctor`              | 3 hours     |
+| publish        | the top moves too far: a person releases it  | deploy/runbooks/publication-held.md | 3 hours |
 
 A run is skipped while the log is empty: there is nothing to check or rate before the first vote.
 One failed run may be ignored: the next one includes its votes. After three hours RatingRefreshStale fires
@@ -97,7 +98,10 @@ def refresh_ratings() -> None:
         """Sign the candidate and make it the newest snapshot."""
         from pipeline.jobs import dag_api  # noqa: PLC0415
 
-        return dag_api.publish(dag_api.store_url(), candidate)
+        try:
+            return dag_api.publish(dag_api.store_url(), candidate)
+        except dag_api.PublicationHeld as fault:
+            raise AirflowFailException(str(fault)) from fault  # a retry would be held too: a person decides
 
     log_size = seal()
     candidate = rate(log_size)

@@ -129,8 +129,9 @@ def _window_lines(alert: Mapping[str, Any]) -> list[str]:
         lines.append(f"When: {first[:16]} to {end[:16]} UTC.")
         return lines
     selected = alert["selected"]
+    voters = f" by {selected['voters']:,} voters" if "voters" in selected else ""
     lines.append(
-        f"Which votes: {selected['votes']:,} votes by {selected['voters']:,} voters, {first[:16]} to {end[:16]} UTC. "
+        f"Which votes: {selected['votes']:,} votes{voters}, {first[:16]} to {end[:16]} UTC. "
         f"The newest before {evidence['window'][1][:16]}, when the evidence was strongest:"
     )
     return lines
@@ -185,8 +186,8 @@ def _what_to_do(alert: Mapping[str, Any]) -> list[str]:
     kind = alert["subject"]["kind"]
     if kind == "voter":
         return [
-            f"What to do: inspect the votes. Then run {exclude}, or the same with `resolve` or `appeal`. While a "
-            "critical alert is open, the policy auto-voter/1 excludes the voter's votes from the defended view."
+            f"What to do: inspect the votes. Then run {exclude}, or the same with `resolve` or `appeal`. Until "
+            "a critical alert is resolved, the policy auto-voter/1 excludes the voter's votes from the defended view."
         ]
     if alert.get("votes"):
         return [

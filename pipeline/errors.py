@@ -23,7 +23,8 @@ IntegrityError
 ├── Halted                      a limit or a gap stopped the work (runbook)
 │   ├── TooManyRejects          more rejects than a healthy stream has
 │   ├── OffsetGap               the log was truncated, or retention passed our offset
-│   └── QualityGate             a critical expectation failed: nothing is published
+│   ├── QualityGate             a critical expectation failed: nothing is published
+│   └── PublicationHeld         the top of the board moves too far: a person must release it (candidate, moves)
 ├── Fenced                      another worker owns the partition: the batch is dropped
 └── VerificationFailed          what is stored does not follow from the votes (what, where)
     └── Refuted                 a check of the public ledger fails (reason, where)
@@ -31,7 +32,8 @@ IntegrityError
 Messages read "expected X, got Y". Places are fields, so that no caller parses a message.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 class IntegrityError(Exception):
@@ -191,6 +193,22 @@ class QualityGate(Halted):
     """A critical expectation failed; nothing was published."""
 
     runbook = "quality-gate"
+
+
+class PublicationHeld(Halted):
+    """A candidate moves the top of the board further than the settings let a machine publish.
+
+    Attributes:
+        candidate: its id.
+        moves: rows of model, before, after, places.
+    """
+
+    runbook = "publication-held"
+
+    def __init__(self, message: str, candidate: str, moves: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(message)
+        self.candidate = candidate
+        self.moves = [dict(move) for move in moves]
 
 
 class Fenced(IntegrityError):

@@ -166,6 +166,8 @@ class StoreStatus:
     quality_warnings: Labelled = _gauge(
         "integrity_quality_warnings", "Warnings of the last quality check, by suite.", "suite"
     )
+    # Candidates that a person must release (INTEGRITY_HOLD_PLACES); those that can no longer be published do not count.
+    publications_held: float | None = _gauge("integrity_publications_held", "Candidates that wait for a person.")
     # Grows by one with each snapshot.
     snapshot_sequence: float | None = _gauge("integrity_snapshot_sequence", "Sequence of the latest snapshot.")
     # Votes that the latest snapshot counted in raw, defended and style.

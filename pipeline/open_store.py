@@ -19,7 +19,14 @@ from pipeline.store.db import key_files
 from pipeline.store.db.store_url import parse_url, with_parameters
 
 
-def open_store(url: str, *, voter_key: bytes | None = None, create: bool = True, worker: bool = False) -> Store:
+def open_store(
+    url: str,
+    *,
+    voter_key: bytes | None = None,
+    create: bool = True,
+    worker: bool = False,
+    with_key: bool = True,
+) -> Store:
     """Open a store; see `Store.open`.
 
     Args:
@@ -27,6 +34,7 @@ def open_store(url: str, *, voter_key: bytes | None = None, create: bool = True,
         voter_key: used instead of the key in the settings.
         create: make the store if it does not exist; otherwise a missing store is an error.
         worker: bound the time that locks and idle transactions may take.
+        with_key: False: neither read nor need the voter key.
 
     Raises:
         StoreUnavailable: the database does not answer, or there is no store.
@@ -37,20 +45,21 @@ def open_store(url: str, *, voter_key: bytes | None = None, create: bool = True,
         with_parameters(url, options.postgres_parameters(), options.postgres_password),
         key_folder=keys,
         ledger_folder=Path(options.ledger or keys.with_suffix(".ledger")),
-        voter_key=voter_key or options.key,
+        voter_key=(voter_key or options.key) if with_key else None,
         create=create,
         worker=worker,
+        with_key=with_key,
     )
 
 
 @contextmanager
-def existing_store(url: str) -> Iterator[Store]:
-    """Open an existing store for the duration of a `with` block.
+def existing_store(url: str, *, with_key: bool = True) -> Iterator[Store]:
+    """Open an existing store for the duration of a `with` block; `with_key` as for `open_store`.
 
     Raises:
         StoreUnavailable: the store does not answer, or does not exist.
     """
-    store = open_store(url, create=False)
+    store = open_store(url, create=False, with_key=with_key)
     try:
         yield store
     finally:

@@ -7,6 +7,8 @@ run() { psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username "$POSTGRES_USE
 
 run --dbname postgres --command 'CREATE DATABASE board' --command 'CREATE DATABASE airflow'
 run --dbname board --file /integrity/roles.sql
+# The roles log in to the board's database alone.
+run --dbname postgres --command 'REVOKE ALL ON DATABASE postgres, template1, airflow FROM PUBLIC'
 for role in migrate ingest rate publish read; do
 	# psql reads the file itself, so that no process has the password among its arguments, and quotes it.
 	run --dbname board --set role="integrity_$role" <<-SQL

@@ -3,9 +3,9 @@
 --
 --   integrity_migrate   owns the tables: `integrity migrate` as this role makes the store and brings it up to date
 --   integrity_ingest    workers and the monitor
---   integrity_rate      seal, check, rate, sweep; and whoever acknowledges an alert or excludes a vote by hand
+--   integrity_rate      seal, check, rate, sweep, verify; and whoever decides about alerts and votes by hand
 --   integrity_publish   all of that, and makes a candidate the latest snapshot: the refresh in Airflow
---   integrity_read      the exporter, the leaderboard, verification
+--   integrity_read      the exporter, the page, the leaderboard: columns, without blinds, voters and token hashes
 --
 -- What each may do is in grants.sql, which needs the tables.
 DO $$
@@ -27,5 +27,25 @@ BEGIN
     REVOKE CREATE ON SCHEMA public FROM PUBLIC;
     GRANT CREATE ON SCHEMA public TO integrity_migrate;
 END $$;
+
+-- No code of one's own: a DO block could loop for ever. The triggers of the tables belong to integrity_migrate.
+REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC;
+GRANT USAGE ON LANGUAGE plpgsql TO integrity_migrate;
+
+-- Functions that write or lock without a privilege on a table: large objects fill the disk, and whoever holds the
+-- advisory lock of publications stops them.
+DO $$
+DECLARE
+    named regprocedure;
+BEGIN
+    FOR named IN
+        SELECT p.oid::regprocedure FROM pg_proc p
+        WHERE p.pronamespace = 'pg_catalog'::regnamespace
+          AND (p.proname ~ '^lo_' OR p.proname IN ('loread', 'lowrite') OR p.proname ~ '^pg_(try_)?advisory_')
+    LOOP
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', named);
+    END LOOP;
+END $$;
+GRANT EXECUTE ON FUNCTION pg_advisory_xact_lock(bigint) TO integrity_migrate, integrity_rate;
 
 GRANT integrity_rate TO integrity_publish;

@@ -26,7 +26,9 @@ JavaScript and load nothing from other hosts.
     alert_routes.py        alerts and exclusions
     ledger_routes.py       heads, proofs, receipts, tiles, bundles
     status_routes.py       progress of the pipeline
+    notice_routes.py       correction notices
     operator_routes.py     decisions of operators, protected by tokens
+    operator_access.py     tokens, scopes, and refused requests
     charts.py              Vega-Lite charts as SVG
     pages/                 the pages; templates/ and static/ are theirs
 """

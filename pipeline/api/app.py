@@ -12,11 +12,13 @@ import anyio.to_thread
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.responses import Response
 
+from pipeline import settings as configuration
 from pipeline.api import (
     alert_routes,
     diff_routes,
     ledger_routes,
     model_routes,
+    notice_routes,
     operator_routes,
     pages,
     snapshot_routes,
@@ -59,11 +61,19 @@ def create_app(store: Store) -> FastAPI:
     reader = StoreReader(store)
     changes = ChangeToken(lambda: anyio.to_thread.run_sync(_read_change_token, store))
     api = APIRouter(prefix="/api/v1", responses=ERROR_RESPONSES, dependencies=[Depends(reject_unknown_params)])
-    for module in (snapshot_routes, model_routes, diff_routes, alert_routes, ledger_routes, status_routes):
+    for module in (
+        snapshot_routes,
+        notice_routes,
+        model_routes,
+        diff_routes,
+        alert_routes,
+        ledger_routes,
+        status_routes,
+    ):
         api.include_router(module.routes(reader))
     api.include_router(operator_routes.routes(reader, changes))
     app.include_router(api)
-    templates = PageTemplates()
+    templates = PageTemplates(configuration.load().appeals)
     app.include_router(pages.routes(reader, templates, app))
     add_error_handlers(app, templates.problem)
 

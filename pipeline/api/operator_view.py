@@ -1,4 +1,4 @@
-"""Whether a reader is an operator: with a valid token of any scope, answers name voters by pseudonym."""
+"""Whether a reader is an operator: to a token that may decide about voters, answers name them by pseudonym."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,14 +6,16 @@ from typing import Any
 from fastapi import Depends, Request
 
 from pipeline.api.cache_policies import NO_STORE, REVALIDATE
-from pipeline.api.error_responses import Problem
+from pipeline.api.operator_access import find_token, record_login
 from pipeline.api.store_reader import StoreReader
-from pipeline.open_store import now
-from pipeline.store.alerting import operator_tokens
+
+_DECIDING = frozenset({"alerts", "exclusions"})
 
 
 def operator_dependency(reader: StoreReader) -> Any:
-    """A dependency: True with a valid token, False without any.
+    """A dependency: True with a valid token that may decide about voters, False without any or with another one.
+
+    The operators' log has a login, once an hour for each operator and address.
 
     Raises:
         Problem: 401; a token that is unknown, expired or revoked.
@@ -24,12 +26,10 @@ def operator_dependency(reader: StoreReader) -> Any:
         given = request.headers.get("authorization")
         if given is None:
             return False
-        kind, _, token = given.partition(" ")
-        with reader.connect() as connection:
-            found = operator_tokens.find(connection, token, now()) if kind.lower() == "bearer" else None
-        if found is None:
-            raise Problem(401, "expected a valid token, as Authorization: Bearer TOKEN", {"www-authenticate": "Bearer"})
-        return True
+        kind, _, text = given.partition(" ")
+        token = find_token(reader, request, text if kind.lower() == "bearer" else None)
+        record_login(reader, request, token)
+        return bool(_DECIDING & set(token.scopes))
 
     return Depends(check)
 

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 from fastapi.responses import Response
 
+from pipeline import settings as configuration
 from pipeline.api.cache_policies import NO_STORE
 from pipeline.api.documents.board_documents import StatusDocument
 from pipeline.api.store_reader import StoreReader
@@ -26,6 +27,7 @@ def routes(reader: StoreReader) -> APIRouter:
             by_state = store_figures.count_alerts_by(connection, "state")
             partitions = store_figures.list_partitions(connection)
             document = {
+                "appeals": configuration.load().appeals or None,
                 "snapshot": newest.snapshot_id if newest else None,
                 "published_at": format_rfc3339(newest.published_at) if newest else None,
                 "fates": store_figures.count_fates(connection),

@@ -19,6 +19,8 @@
     store_commands.py         migrate, doctor, rejects, pseudonym
     server_commands.py        serve (API and pages), exporter (metrics)
     token_commands.py         tokens: who may decide over HTTP
+    operators_command.py      operators log
+    notice_commands.py        notice add, notice list
     rate_command.py           rate: ratings of a battle file, without a store
     history_command.py        history: published snapshots of another board, without a store
     sweep_command.py          sweep: the slow audits and the policy

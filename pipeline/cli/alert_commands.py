@@ -1,6 +1,5 @@
 """alerts, replay: alerts, what people decide about them, and the alerts that one detector would raise."""
 
-import getpass
 from typing import Annotated, Literal
 
 import typer
@@ -12,7 +11,7 @@ from pipeline.errors import Usage
 from pipeline.jobs import moderation
 from pipeline.open_store import existing_store, now
 from pipeline.store import Store
-from pipeline.store.alerting import alert_queries
+from pipeline.store.alerting import alert_queries, operators_log
 from pipeline.store.boards import exclusion_list
 from pipeline.vocabulary.alert_states import ALERT_STATES
 
@@ -42,6 +41,9 @@ def alerts(
         raise Usage(f"--state: expected one of {', '.join(ALERT_STATES)}, got {state!r}")
     with existing_store(store_url(store)) as opened:
         if action in {"list", "export"}:
+            if action == "export":
+                with opened.write() as connection:
+                    operators_log.record_export(connection, "alerts", state or "", now())
             _list_alerts(opened, state, as_json or action == "export", check)
         elif action == "exclusions":
             _list_exclusions(opened, as_json)
@@ -52,9 +54,9 @@ def alerts(
                 found = alert_queries.find_alert(connection, target)
             emit(found) if as_json else out.lines(alert_text.explain_lines(found))
         else:
-            who = name or getpass.getuser()
+            who = operators_log.process_operator(name)
             with opened.write() as connection:
-                if action in moderation.ALERT_ACTIONS:
+                if action in moderation.ALERT_SCOPES:
                     result = moderation.change_alert_state(connection, target, action, who, reason, hours)
                 else:
                     result = moderation.change_exclusion(connection, action, target, who, reason)

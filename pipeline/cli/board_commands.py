@@ -9,8 +9,9 @@ from pipeline import jobs
 from pipeline.api.move_reasons import move_reason
 from pipeline.cli import terminal_tables
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out, store_url
-from pipeline.errors import Usage
+from pipeline.errors import PublicationHeld, Usage
 from pipeline.jobs.refresh.board_diff import BoardDiff, ModelMove, compare_snapshots
+from pipeline.jobs.refresh.publication_hold import describe_move
 from pipeline.open_store import existing_store
 from pipeline.store.boards import snapshots
 from pipeline.vocabulary.coverage_notes import coverage_notes
@@ -20,9 +21,32 @@ View = Literal["raw", "defended", "style"]
 
 
 @app.command()
-def refresh(store: StoreOption = None, as_json: JsonOption = False) -> None:
-    """Seal new votes, check them, rate them, and publish a snapshot if anything has changed."""
-    result = jobs.refresh_board(store_url(store))
+def refresh(
+    store: StoreOption = None,
+    dry: Annotated[bool, typer.Option("--dry-run", help="Say what would be published; write nothing.")] = False,
+    release: Annotated[str | None, typer.Option(help="Publish this held candidate; needs --reason.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the person who releases; default: your login.")] = None,
+    reason: Annotated[str, typer.Option(help="Why the candidate is released.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Seal new votes, check them, rate them, and publish a snapshot if anything has changed.
+
+    Exit 3 if a person must release the candidate first, because it moves the top of the board too far.
+    """
+    url = store_url(store)
+    if dry:
+        if release is not None:
+            raise Usage("expected either --dry-run or --release, got both")
+        report = jobs.dry_run(url)
+        emit(report) if as_json else out.lines(_dry_run_lines(report))
+        return
+    try:
+        result = jobs.refresh_board(url) if release is None else jobs.publish_held(url, release, name, reason)
+    except PublicationHeld as held:
+        if not as_json:
+            raise
+        emit({"error": "PublicationHeld", "message": str(held), "candidate": held.candidate, "moves": held.moves})
+        raise typer.Exit(3) from None
     if as_json:
         emit(result)
         return
@@ -40,6 +64,21 @@ def refresh(store: StoreOption = None, as_json: JsonOption = False) -> None:
         err.print(f"  {told}", soft_wrap=True)
     for warning in result["warnings"]:
         err.print(f"  {terminal_tables.quality_warning(warning)}")
+
+
+def _dry_run_lines(report: dict[str, Any]) -> list[str]:
+    """What a refresh would do, for people."""
+    lines = [
+        f"would publish snapshot {report['after'] + 1}: {report['votes_counted']:,} votes counted, "
+        f"{report['votes_excluded']:,} excluded, log of {report['log_size']:,}"
+        if report["would_publish"]
+        else f"would publish nothing: {'; '.join(report['why_not'])}"
+    ]
+    lines += [f"  moves: {describe_move(move)}" for move in report["moves"]]
+    lines += [f"  not rated: {model['model']}: {model['reason']}" for model in report["unrated"]]
+    lines += [f"  too far for a machine: {describe_move(move)}" for move in report["held"]]
+    lines += [f"  {severity}: {one}" for severity in ("critical", "warnings") for one in report["gate"][severity]]
+    return [*lines, "nothing was written"]
 
 
 @app.command()

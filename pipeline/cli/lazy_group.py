@@ -26,6 +26,8 @@ _COMMANDS = {
     "store_commands": "migrate pseudonym rejects doctor",
     "server_commands": "serve exporter",
     "token_commands": "tokens",
+    "operators_command": "operators",
+    "notice_commands": "notice",
     **dict.fromkeys((f"bench_{name}" for name in _BENCHMARKS), "bench"),
     "demo_command": "demo",
 }

@@ -51,20 +51,27 @@ def retract(
 def erase(
     vote: Annotated[str | None, typer.Argument(help="The id of a sealed vote.")] = None,
     voter: Annotated[str | None, typer.Option(help="Erase all sealed votes of this voter id (the board's id).")] = None,
+    name: Annotated[str | None, typer.Option(help="Who asks for it; default: your login.")] = None,
+    reason: Annotated[str, typer.Option(help="Why; only the operators' log has it.")] = "",
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Erase who cast a vote. The vote still counts and every proof stays valid. This cannot be undone."""
     if (vote is None) == (voter is None):
         raise Usage("expected either a vote's id or --voter ID")
-    result = operator_actions.erase(store_url(store), vote_id=vote, voter_id=voter)
+    result = operator_actions.erase(store_url(store), vote_id=vote, voter_id=voter, name=name, reason=reason)
     emit_or_print(as_json, result, erasure_remains.describe(result), soft_wrap=True)
 
 
 @app.command("rotate-key")
-def rotate_key(store: StoreOption = None, as_json: JsonOption = False) -> None:
+def rotate_key(
+    name: Annotated[str | None, typer.Option(help="Who decides; default: your login.")] = None,
+    reason: Annotated[str, typer.Option(help="Why; only the operators' log has it.")] = "",
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Make a new signing key; the next snapshot is signed with the old key and the new one."""
-    result = operator_actions.rotate_key(store_url(store))
+    result = operator_actions.rotate_key(store_url(store), name, reason)
     if as_json:
         emit(result)
     else:

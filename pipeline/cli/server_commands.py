@@ -23,8 +23,8 @@ def serve(
     port: Annotated[int, typer.Option(help="Port; 0 picks a free one.")] = 8000,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
 ) -> None:
-    """Serve the API and the pages until SIGTERM."""
-    with existing_store(store_url(store)) as opened:
+    """Serve the API and the pages until SIGTERM. The voter key is neither read nor needed."""
+    with existing_store(store_url(store), with_key=False) as opened:
         serve_store(opened, host, port)
 
 
@@ -66,7 +66,7 @@ def exporter(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
 ) -> None:
     """Serve the store's state as Prometheus metrics until SIGTERM."""
-    opened = open_store(store_url(store))
+    opened = open_store(store_url(store), create=False, with_key=False)
     collector = StoreCollector(lambda: jobs.read_store_status(opened), version("leaderboard-integrity"))
     server = serve_metrics(collector.own_registry(), port, host=host)
     err.print(f"metrics on http://{host}:{server.port}/metrics")

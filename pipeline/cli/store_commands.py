@@ -14,9 +14,11 @@ from pipeline.cli.app import JsonOption, StoreOption, app, emit, emit_or_print, 
 from pipeline.errors import IntegrityError
 from pipeline.events.pseudonym import format_pseudonym
 from pipeline.jobs.refresh import voter_share
-from pipeline.open_store import existing_store, open_store
+from pipeline.jobs.refresh.publication_hold import describe_move
+from pipeline.open_store import existing_store, now, open_store
 from pipeline.settings import PREFIX, SHAPING, Settings, shown
-from pipeline.store.boards import snapshots, verdicts
+from pipeline.store.alerting import operators_log
+from pipeline.store.boards import publication_holds, snapshots, verdicts
 from pipeline.store.db import database_facts
 from pipeline.store.db.migrate import NEWEST
 from pipeline.store.read import store_figures
@@ -54,6 +56,8 @@ def pseudonym(
     """Show the pseudonym of a voter in this store."""
     with existing_store(store_url(store)) as opened:
         label = format_pseudonym(opened.pseudonym(voter_id))
+        with opened.write() as connection:
+            operators_log.record_export(connection, "pseudonym", "", now())
     emit_or_print(as_json, {"pseudonym": label}, label, out)
 
 
@@ -113,6 +117,9 @@ def doctor(
             out.print(note)
         if unregistered := report["store"].pop("unregistered", []):
             out.print(terminal_tables.unregistered_models(unregistered, report["store"]["votes_unregistered"]))
+        for held in report["store"].pop("publications_held", ()):
+            moves = "; ".join(map(describe_move, held["moves"]))
+            out.print(f"held since {held['at']}: candidate {held['snapshot'][:12]}: {moves}")
         out.print(f"settings digest {report['settings_digest'][:16]}; store: {report['store']}")
         if source:
             out.print(f"kafka: {report['kafka']}", soft_wrap=True)
@@ -144,6 +151,7 @@ def _store(url: str) -> dict[str, Any]:
                 "unregistered": newest.body.get("unregistered", []) if newest else [],
                 "votes_unregistered": newest.body.get("votes_unregistered", 0) if newest else 0,
                 "voter_share": _voter_share(connection),
+                "publications_held": publication_holds.list_open(connection),
             }
     except (IntegrityError, DBAPIError) as error:
         return {"error": str(error)}

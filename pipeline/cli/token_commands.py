@@ -1,6 +1,5 @@
 """tokens: the tokens with which operators decide over HTTP."""
 
-import getpass
 from typing import Annotated, Any, Literal
 
 import typer
@@ -8,7 +7,7 @@ import typer
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, err, out, store_url
 from pipeline.errors import Usage
 from pipeline.open_store import existing_store, now
-from pipeline.store.alerting import operator_tokens
+from pipeline.store.alerting import operator_tokens, operators_log
 from pipeline.vocabulary.time import DAY, format_rfc3339
 
 
@@ -28,13 +27,15 @@ def tokens(
     """List, add and revoke the tokens with which operators decide over HTTP."""
     if action != "list" and owner is None:
         raise Usage(f"tokens {action}: expected the name of the token's owner")
-    who = name or getpass.getuser()
+    who = operators_log.process_operator(name)
     with existing_store(store_url(store)) as opened:
         if action == "add":
             at = now()
             end = at + round(days * DAY)
             with opened.write() as connection:
-                token = operator_tokens.create(connection, str(owner), scope or [], who, reason, at, end)
+                token = operator_tokens.create(connection, str(owner), scope or [], who.name, reason, at, end)
+                made = {"scopes": sorted(set(scope or [])), "expires_at": format_rfc3339(end)}
+                operators_log.record(connection, who, "token.add", str(owner), at, reason=reason, after=made)
             if as_json:
                 emit({"name": owner, "token": token})
             else:
@@ -42,7 +43,9 @@ def tokens(
                 out.print(token, soft_wrap=True)
         elif action == "revoke":
             with opened.write() as connection:
-                operator_tokens.revoke(connection, str(owner), who, reason, now())
+                ended = operator_tokens.revoke(connection, str(owner), who.name, reason, now())
+                before = {"scopes": ended}
+                operators_log.record(connection, who, "token.revoke", str(owner), now(), reason=reason, before=before)
             emit({"name": owner, "revoked": True}) if as_json else err.print(f"{owner}'s token is revoked")
         else:
             with opened.read() as connection:

@@ -72,10 +72,15 @@ def bundle(
     as_json: JsonOption = False,
 ) -> None:
     """Write a snapshot together with everything needed to check it offline."""
-    from pipeline.open_store import existing_store  # noqa: PLC0415
+    from pipeline.open_store import existing_store, now  # noqa: PLC0415
+    from pipeline.store.alerting import operators_log  # noqa: PLC0415
+    from pipeline.store.boards import snapshots  # noqa: PLC0415
     from pipeline.store.read import log_proofs, snapshot_bundles  # noqa: PLC0415
 
     with existing_store(store_url(store)) as opened:
+        with opened.write() as connection:
+            found = snapshots.find(connection, snapshot)
+            operators_log.record_export(connection, "bundle", found.snapshot_id, now())
         if to.suffix == ".zip":
             with to.open("xb") as file:
                 snapshot_bundles.write_archive(opened, file, snapshot)
@@ -107,7 +112,8 @@ def receipt(
         raise Usage("expected either a vote's id or --voter ID")
     if to is not None and vote is None:
         raise Usage("--out: expected one vote's id, got --voter")
-    from pipeline.open_store import existing_store  # noqa: PLC0415
+    from pipeline.open_store import existing_store, now  # noqa: PLC0415
+    from pipeline.store.alerting import operators_log  # noqa: PLC0415
     from pipeline.store.read import vote_receipts  # noqa: PLC0415
 
     with existing_store(store_url(store)) as opened:
@@ -115,6 +121,8 @@ def receipt(
             found = [vote_receipts.issue_receipt(opened, vote)]
         else:
             found = vote_receipts.receipts_of_voter(opened, opened.pseudonym(str(voter)))
+            with opened.write() as connection:
+                operators_log.record_export(connection, "receipts", "", now(), {"receipts": len(found)})
     shown: list[Any] = [canonical_json.to_json(one) for one in found]
     if to is not None:
         to.write_bytes(canonical_json.dump(found[0]))

@@ -5,6 +5,7 @@ refresh/            seal, check, rate, publish: from committed votes to a signed
 custody/            verification, audit, witnesses, retraction, erasure, key rotation
 audits/             the audits of a sweep, and the page of a provider
 moderation.py       decisions of people about alerts and votes
+correction_notices.py  notes of people on published snapshots
 detector_replay.py  runs one detector over everything that is stored
 rebuild_windows.py  rebuilds the window counts that a migration marked stale
 store_status.py     reads the store for the metrics exporter
@@ -16,10 +17,11 @@ from pipeline.jobs.custody.ledger_audit import audit_ledger
 from pipeline.jobs.custody.ledger_verification import verify_ledger
 from pipeline.jobs.detector_replay import replay_detector
 from pipeline.jobs.rebuild_windows import rebuild_windows
+from pipeline.jobs.refresh.dry_run import dry_run
 from pipeline.jobs.refresh.publish import publish
 from pipeline.jobs.refresh.quality_gate import check, check_snapshot
 from pipeline.jobs.refresh.rate import rate
-from pipeline.jobs.refresh.refresh_board import refresh_board
+from pipeline.jobs.refresh.refresh_board import publish_held, refresh_board
 from pipeline.jobs.refresh.seal import seal
 from pipeline.jobs.store_status import read_store_status
 
@@ -27,8 +29,10 @@ __all__ = [
     "audit_ledger",
     "check",
     "check_snapshot",
+    "dry_run",
     "provider_page",
     "publish",
+    "publish_held",
     "rate",
     "read_store_status",
     "rebuild_windows",

@@ -4,7 +4,7 @@ A DAG file imports this module inside its tasks, since the scheduler parses the 
 """
 
 from pipeline import settings
-from pipeline.errors import QualityGate
+from pipeline.errors import PublicationHeld, QualityGate
 from pipeline.jobs.audits.sweep import sweep
 from pipeline.jobs.custody.ledger_audit import audit_ledger
 from pipeline.jobs.custody.ledger_verification import verify_ledger
@@ -15,6 +15,7 @@ from pipeline.jobs.refresh.seal import seal
 from pipeline.vocabulary.visible_text import visible
 
 __all__ = [
+    "PublicationHeld",
     "QualityGate",
     "audit_ledger",
     "check",

@@ -28,7 +28,7 @@ from pipeline.scoring.window_processor import (
     run_window_detectors,
     windows_between,
 )
-from pipeline.store.alerting import alert_lifecycle, alert_queries
+from pipeline.store.alerting import alert_lifecycle, alert_queries, operators_log
 from pipeline.store.boards import snapshots
 from pipeline.store.votes import (
     closed_windows,
@@ -66,9 +66,11 @@ def replay_detector(url: str, name: str, write: bool = False) -> list[dict[str, 
         with store.read() as connection:
             names = model_names(connection)
             signals = _replay_windows(connection, window) if window else _replay_votes(connection, voter)  # type: ignore[arg-type]
-        if write and signals:
+        if write:
             with store.write() as connection:
                 alert_lifecycle.record_signals(connection, signals, names, now())
+                operator, after = operators_log.process_operator(), {"signals": len(signals)}
+                operators_log.record(connection, operator, "alert.replay", name, now(), after=after)
         with store.read() as connection:
             return [_as_json(connection, one, names) for one in signals]
 

@@ -1,61 +1,132 @@
-"""Decisions of people about alerts and votes, for the CLI and the API alike."""
+"""Decisions of people about alerts and votes, for the CLI and the API alike.
 
+Laws: a decision and its row in the operators' log are one transaction; what a decision changes at the next refresh is
+counted and said; what does not exist is not decided about.
+"""
+
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy.engine import Connection
 
+from pipeline import settings as configuration
 from pipeline.errors import Usage
 from pipeline.open_store import now
-from pipeline.store.alerting import alert_lifecycle, alert_queries
-from pipeline.store.boards import exclusion_list
+from pipeline.store.alerting import alert_lifecycle, alert_queries, operators_log, voter_record
+from pipeline.store.alerting.operators_log import Operator
+from pipeline.store.boards import exclusion_effect, exclusion_list, voter_labels
+from pipeline.store.boards.exclusion_effect import ExclusionTarget
+from pipeline.store.votes import ingest
 from pipeline.store.votes.vote_selections import VoteSelection
 
 # The longest snooze: a year.
 _MAX_HOURS = 24 * 366
-ALERT_ACTIONS = ("ack", "snooze", "appeal", "resolve", "reopen")
+ALERT_SCOPES = {
+    "ack": ("alerts",),
+    "snooze": ("alerts",),
+    "appeal": ("alerts",),
+    "resolve": ("alerts", "exclusions"),
+    "reopen": ("alerts", "exclusions"),
+}
+"""Every action on an alert, with the scopes that a token needs: those of all that the action changes."""
 
 
 def change_alert_state(
-    connection: Connection, alert_id: str, action: str, name: str, reason: str, hours: float | None = None
+    connection: Connection, alert_id: str, action: str, operator: Operator, reason: str, hours: float | None = None
 ) -> dict[str, Any]:
-    """Do one of ALERT_ACTIONS; return {"alert", "state", "done"}. A snooze without `hours` lasts until somebody acts.
+    """Do one of the actions of ALERT_SCOPES; a snooze without `hours` lasts until somebody acts.
+
+    Returns:
+        {"alert", "state", "next_refresh": {"votes_in", "votes_out"}, "done"}
 
     Raises:
         UnknownAlert: no alert has this id.
+        Usage: the alert is resolved, and the action is neither resolve nor reopen.
     """
     if hours is not None and not 0 < hours <= _MAX_HOURS:
         raise Usage(f"hours: expected a number above 0 and up to {_MAX_HOURS:,}, got {hours:g}")
     until = now() + round(hours * 3.6e9) if action == "snooze" and hours is not None else None
-    state = alert_lifecycle.change_state(connection, alert_id, action, name, reason, now(), until)
+    before, expected = alert_lifecycle.read_state(connection, alert_id), _expected(connection)
+    state = alert_lifecycle.change_state(connection, alert_id, action, operator.name, reason, now(), until)
+    effect = exclusion_effect.count_change(connection, expected, _expected(connection))
+    after = {"state": state, "snoozed_until": until, **asdict(effect)}
+    why = voter_labels.hide(connection, reason, alert_id)
+    operators_log.record(
+        connection, operator, f"alert.{action}", alert_id, now(), reason=why, before=before, after=after
+    )
     for_long = f" for {hours:g} hours" if until is not None else ""
-    return {"alert": alert_id, "state": state, "done": f"{alert_id} is {state}{for_long}"}
+    done = f"{alert_id} is {state}{for_long}: {effect}{_kept(connection, alert_id, action)}"
+    return {"alert": alert_id, "state": state, "next_refresh": asdict(effect), "done": done}
 
 
-def change_exclusion(connection: Connection, action: str, target: str, name: str, reason: str) -> dict[str, Any]:
-    """Exclude or restore votes; return {"action", "kind", "target", "name", "reason", "done"}.
+def change_exclusion(
+    connection: Connection, action: str, target: str, operator: Operator, reason: str
+) -> dict[str, Any]:
+    """Exclude or restore votes.
 
     Args:
         action: exclude or restore.
         target: an alert's id, voter:ID, vote:ID, or votes:from=TIME,to=TIME[,…].
 
+    Returns:
+        {"action", "kind", "target", "name", "reason", "next_refresh": {"votes_in", "votes_out"}, "done"}
+
     Raises:
         UnknownAlert: no alert has this id.
-        Usage: an invalid target, an alert that names no votes, or no reason.
+        Usage: an invalid target, one that does not exist, an alert that names no votes, or no reason.
     """
     targets, alert_id = _targets(connection, action, target)
+    expected, active = _expected(connection), _active(connection)
     for kind, subject in targets:
-        exclusion_list.add_entry(connection, action, kind, subject, reason, name, now(), alert_id)
+        exclusion_list.add_entry(connection, action, kind, subject, reason, operator.name, now(), alert_id)
+    effect = exclusion_effect.count_change(connection, expected, _expected(connection))
+    # The log cannot forget a voter who is erased: it has labels, as the public has.
+    shown = {one: _public_target(connection, one, alert_id) for one in targets}
+    before = {"excluded": sorted(text for one, text in shown.items() if one in active)}
+    after = {"excluded": list(shown.values()) if action == "exclude" else [], **asdict(effect)}
+    why, about = reason, target if alert_id is not None else shown[targets[0]]
+    for (_, subject), text in shown.items():
+        why = why.replace(subject, text.partition(":")[2])
+    operators_log.record(
+        connection, operator, f"exclusion.{action}", about, now(), reason=why, before=before, after=after
+    )
     kind, subject = targets[0]
     what = ", ".join(f"{k} {s}" for k, s in targets)
-    done = f"{action}d {what} ({reason}): the defended board follows at the next refresh"
-    return {"action": action, "kind": kind, "target": subject, "name": name, "reason": reason, "done": done}
+    result = {"action": action, "kind": kind, "target": subject, "name": operator.name, "reason": reason}
+    return {**result, "next_refresh": asdict(effect), "done": f"{action}d {what} ({reason}): {effect}"}
 
 
-def _targets(connection: Connection, action: str, target: str) -> tuple[list[tuple[str, str]], str | None]:
-    """Return the (kind, target) of each entry to exclude or restore, and the id of the alert behind them, if any."""
+def _public_target(connection: Connection, target: ExclusionTarget, alert_id: str | None) -> str:
+    kind, subject = target
+    return f"{kind}:{voter_labels.label_of(connection, subject, alert_id) if kind == 'voter' else subject}"
+
+
+def _expected(connection: Connection) -> frozenset[ExclusionTarget]:
+    return exclusion_effect.expected_exclusions(connection, auto_voter=configuration.load().auto_voter)
+
+
+def _active(connection: Connection) -> set[ExclusionTarget]:
+    return {(one.kind, one.target) for one in exclusion_list.read_active(connection)}
+
+
+def _kept(connection: Connection, alert_id: str, action: str) -> str:
+    """What to do about exclusions by people that a resolved alert leaves in force."""
+    active = exclusion_list.read_active_of_alert(connection, alert_id) if action == "resolve" else []
+    by_people = [one for one in active if one.name != exclusion_list.AUTO_VOTER]
+    if not by_people:
+        return ""
+    names = ", ".join(sorted({one.name for one in by_people}))
+    return f"; what {names} excluded stays excluded: `integrity alerts restore {alert_id}` undoes it"
+
+
+def _targets(connection: Connection, action: str, target: str) -> tuple[list[ExclusionTarget], str | None]:
+    """Return (kind, target) of what to exclude or restore, and the id of the alert behind it."""
     kind, sign, subject = target.partition(":")
     if sign:
-        return [(kind, str(VoteSelection.parse(subject)) if kind == "votes" else subject)], None
+        if kind == "votes":
+            subject = str(VoteSelection.parse(subject))
+        _expect_target(connection, action, kind, subject)
+        return [(kind, subject)], None
     found = alert_queries.find_alert(connection, target)
     if action == "restore":
         excluded = [(e.kind, e.target) for e in exclusion_list.read_active_of_alert(connection, target)]
@@ -64,4 +135,32 @@ def _targets(connection: Connection, action: str, target: str) -> tuple[list[tup
         return excluded, target
     if found["subject"]["kind"] == "voter":
         return [("voter", found["subject"]["id"])], target
-    return [("votes", str(alert_queries.select_votes(found)))], target
+    selection = str(alert_queries.select_votes(found))
+    _expect_target(connection, action, "votes", selection)
+    return [("votes", selection)], target
+
+
+def _expect_target(connection: Connection, action: str, kind: str, subject: str) -> None:
+    """Refuse a target that does not exist, and a restore that would change nothing.
+
+    A voter may be restored without being excluded: the policy then leaves this voter alone.
+
+    Raises:
+        Usage: names the target.
+    """
+    if kind == "voter":
+        voter = exclusion_list.parse_voter(subject)
+        if not (voter_record.has_voter(connection, voter) or exclusion_list.has_entry(connection, kind, subject)):
+            raise Usage(
+                f"expected the pseudonym of a voter with stored votes, got {subject!r}: "
+                "`integrity pseudonym VOTER_ID` gives it"
+            )
+        return
+    if kind == "vote":
+        ingest.expect_stored(connection, subject)
+    if action == "restore" and (kind, subject) not in _active(connection):
+        raise Usage(f"expected an exclusion in force, got {kind}:{subject}: `integrity alerts exclusions` lists them")
+    if kind == "votes" and action == "exclude":
+        selected = voter_record.count_selected(connection, VoteSelection.parse(subject))["votes"]
+        if not selected:
+            raise Usage(f"expected a selection of at least one counted vote, got none for votes:{subject}")

@@ -6,7 +6,7 @@ from pipeline import settings as configuration
 from pipeline.jobs.refresh.rating_input import VIEWS
 from pipeline.metrics import StoreStatus
 from pipeline.store import Store
-from pipeline.store.boards import snapshots, verdicts
+from pipeline.store.boards import publication_holds, snapshots, verdicts
 from pipeline.store.read import store_figures
 from pipeline.store.votes import closed_windows
 from pipeline.store.votes.dominant_voter import find_dominant_voter
@@ -52,6 +52,7 @@ def read_store_status(store: Store) -> StoreStatus:
             audit_last_success=_seconds(store_figures.get_time(connection, "audit_last_success")),
             quality_gate_success=None if gate is None else float(gate),
             quality_warnings={(s,): float(n) for s, n in verdicts.count_warnings(connection).items()},
+            publications_held=float(len(publication_holds.list_open(connection))),
             snapshot_sequence=float(newest.sequence) if newest else None,
             snapshot_votes={(v,): sum(r["votes"] for r in rows[v]) / 2 for v in VIEWS if newest},
             snapshot_excluded_votes=float(newest.body["votes_excluded"]) if newest else None,

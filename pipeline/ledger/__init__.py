@@ -8,7 +8,7 @@ Modules:
     canonical_json       JSON with one spelling (RFC 8785), and records with exactly their fields
     leaf                 the public leaf of a vote and of a retraction, as Arrow rows; leaf_encoding: bytes and hashes
     segment              the leaves of one seal as Parquet
-    manifest             what a snapshot claims: the leaf of the snapshot log
+    manifest             what a snapshot claims: the leaf of the snapshot log; manifest_notices: its corrections
     manifest_claims      checks of a manifest that need nothing else
     snapshot_body        checks that the body of a snapshot states what its manifest states
     vote_log             the vote log read leaf by leaf: its root, and which leaves count in each view

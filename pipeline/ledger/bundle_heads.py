@@ -14,6 +14,7 @@ from ..errors import Refuted
 from . import canonical_json, manifest, manifest_claims, signed_note, size_limits
 from .bundle import CHECKPOINT, MANIFEST, PREVIOUS, PREVIOUS_CHECKPOINT, PROOF, BundleFiles, BundleProof, file_size
 from .manifest import Manifest, sha256_hex
+from .manifest_notices import check_notices
 from .merkle import leaf_hash, root
 from .merkle_proofs import check_consistency, check_inclusion
 from .signed_note import Checkpoint, SignedNote, VerifierKey
@@ -192,6 +193,7 @@ def _check_previous(
     check_consistency(older.size, older.root, head.size, head.root, path, PREVIOUS_CHECKPOINT)
     if older.size < before:
         raise Refuted("previous", PREVIOUS_CHECKPOINT, f"expected at least {before} leaves, got {older.size}")
+    check_notices(given.notices, previous.notices, f"{MANIFEST}.notices")
     return previous
 
 

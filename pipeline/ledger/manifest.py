@@ -14,6 +14,7 @@ from ..errors import Refuted
 from ..ratings.rated_models import UnratedModel
 from . import canonical_json
 from .canonical_json import Digest
+from .manifest_notices import ManifestNotice
 
 SCHEMA = 1
 NO_PREVIOUS = Digest("0" * 64)
@@ -182,6 +183,8 @@ class Manifest:
         files: SHA-256 of every other file of a bundle, by path.
         coverage: the late rule; None in manifests of earlier versions, which have no such record.
         unregistered: models that the registry does not know, sorted: no view counts a vote on them until it does.
+        notices: all correction notices so far, oldest first; None where there are none.
+        appeals: where voters and providers appeal; None where the operator names no address.
     """
 
     schema: int
@@ -203,6 +206,8 @@ class Manifest:
     files: Mapping[str, Digest]
     coverage: VoteCoverage | None = None
     unregistered: tuple[str, ...] | None = None
+    notices: tuple[ManifestNotice, ...] | None = None
+    appeals: str | None = None
 
     @property
     def origin(self) -> str:

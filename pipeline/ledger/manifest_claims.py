@@ -10,10 +10,13 @@ from collections.abc import Iterable
 from ..errors import Refuted
 from . import signed_note
 from .manifest import Manifest, PublishedView
+from .manifest_notices import check_notice_form
 from .signed_note import VerifierKey
 
 MAX_NAME = 200
 """Characters of a name."""
+
+_MAX_ADDRESS = 300
 
 _TIME = re.compile(
     r"[12][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?Z",
@@ -27,7 +30,7 @@ def check_claims(given: Manifest, where: str) -> None:
     """Check the form of a manifest's claims.
 
     Raises:
-        Refuted: reason `fields`, `key`, `exclusion`, `alerts`, `unregistered` or `watermark`, with the place.
+        Refuted: reason `fields`, `key`, `exclusion`, `alerts`, `unregistered`, `notices` or `watermark`, and the place.
     """
     _expect(bool(_TIME.fullmatch(given.at)), "fields", f"{where}.at", f"expected a time in UTC, got {given.at[:80]!r}")
     _expect(
@@ -53,6 +56,10 @@ def check_claims(given: Manifest, where: str) -> None:
         listed = list(given.unregistered)
         each_once = bool(listed) and listed == sorted(set(listed))
         _expect(each_once, "unregistered", f"{where}.unregistered", "expected names, each once, sorted")
+    check_notice_form(given.notices, given.sequence, f"{where}.notices")
+    if given.appeals is not None:
+        good = 0 < len(given.appeals) <= _MAX_ADDRESS and given.appeals.isprintable()
+        _expect(good, "fields", f"{where}.appeals", f"expected one line of 1 to {_MAX_ADDRESS} visible characters")
     for name, view in (("raw", given.views.raw), ("defended", given.views.defended)):
         _check_view(view, f"{where}.views.{name}")
 

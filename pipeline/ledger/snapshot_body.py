@@ -51,6 +51,7 @@ def _expected(manifest: Manifest) -> dict[str, Any]:
         "alerts": [[one.id, one.detector, one.severity] for one in manifest.alerts],
         "watermark": [[one.source, one.partition, one.next_offset] for one in manifest.watermark],
         "unregistered": list(manifest.unregistered or ()),
+        "notices": [asdict(one) for one in manifest.notices or ()],
         "views": {name: _view(view) for name, view in views.items()},
         "rows": {name: _rows_digest(view) for name, view in views.items()},
     }

@@ -56,10 +56,17 @@ def _one_of(*words: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _address(text: str) -> str:
+    if len(text) > 300 or not text.isprintable():
+        raise ValueError("one line of at most 300 visible characters")
+    return text
+
+
 Topic = Annotated[str, AfterValidator(_topic_name)]
 SecurityProtocol = Annotated[str, _one_of(*SECURITY_PROTOCOLS)]
 SaslMechanism = Annotated[str, _one_of("", *SASL_MECHANISMS)]
 SslMode = Annotated[str, _one_of("", *_SSL_MODES)]
+Address = Annotated[str, AfterValidator(_address)]
 Seed = Annotated[str, AfterValidator(_hexadecimal)]
 Anchor = Annotated[str, AfterValidator(_model_and_points)]
 

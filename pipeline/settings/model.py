@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pipeline.errors import Usage
 from pipeline.settings.checks import (
     PREFIX,
+    Address,
     Anchor,
     SaslMechanism,
     SecurityProtocol,
@@ -49,6 +50,11 @@ class Settings(BaseSettings):
         auto_voter: exclude the votes of a voter whose critical alert is open (policy auto-voter/1).
         least_share: an alert is opened when the largest comparable group of models has a smaller share of the votes. A
             refresh is refused below half of the votes, or below this share if it is smaller.
+        hold_places: a candidate that moves a model of the top by more places than this waits for a person; 0: none
+            does.
+        hold_top: the first so many ranks are the top.
+        appeals: where voters and providers appeal, an address of a page or a mailbox; shown on pages, in the API and
+            in manifests. "" for none.
         topic_votes, topic_registry, topic_alerts, topic_rejected: topics.
         group: the workers' consumer group; "" for one named after the store. The store keeps the offsets, so another
             name is a safe way out of a group that is stuck.
@@ -104,6 +110,9 @@ class Settings(BaseSettings):
     anchor: Anchor = "mixtral-8x7b-instruct-v0.1=1114"
     auto_voter: bool = True
     least_share: float = Field(default=0.95, ge=0, le=1)
+    hold_places: int = Field(default=0, ge=0, le=10_000)
+    hold_top: int = Field(default=10, ge=1, le=10_000)
+    appeals: Address = ""
     topic_votes: Topic = "arena.votes"
     topic_registry: Topic = "arena.registry"
     topic_alerts: Topic = "arena.alerts"

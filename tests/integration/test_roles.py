@@ -17,6 +17,7 @@ from pipeline.lab.simulate import HonestSpec, simulate_stream
 from pipeline.lab.simulate.pair_rates import real_pair_rates
 from pipeline.lab.simulate.targeted_attacks import TargetOnly
 from pipeline.open_store import open_store
+from pipeline.store.db import schema
 from tests.command import called
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "postgres"
@@ -96,9 +97,12 @@ def test_every_verb_does_its_work_as_its_role(board, votes):
     assert board.result("publish", "refresh")["sequence"] == 3
     assert board.result("publish", "audit")["passed"]
     assert board.result("migrate", "erase", vote) == {"erased": 1}
-    for verb in ("leaderboard", "alerts", "verify", "doctor", "rejects"):
-        done = board.run("read", verb)
+    for role, verb in (
+        *(("read", verb) for verb in ("leaderboard", "alerts", "doctor", "rejects")), ("rate", "verify")
+    ):  # fmt: skip
+        done = board.run(role, verb)
         assert done.returncode == 0, f"{verb}: {done.stderr[-3000:]}"
+    assert "permission denied" in board.run("read", "verify").stderr  # it reads the blinds of all votes
 
 
 @pytest.mark.long
@@ -138,6 +142,122 @@ def test_nobody_changes_what_is_stored(board):
                 board.sql(role, statement)
 
 
+OWNER, RATE, PUBLISH = {"migrate"}, {"migrate", "rate", "publish"}, {"migrate", "publish"}
+EVERY = {f"{role}" for role in ROLES}
+LOG_ROW = "at, operator, via, origin, action, target, reason) VALUES (1, 'a', 'cli', 'b', 'c', 'd', 'e'"
+FORGED_ROW = LOG_ROW.replace("VALUES (", "VALUES ('postgres', ")
+# Every action: a statement that is it, and the roles that may. Each is tried as each role, in a transaction that is
+# rolled back.
+ACTIONS: dict[str, tuple[str, set[str]]] = {
+    "read outcomes": ("SELECT partition_no, vote_id, outcome FROM vote", EVERY),
+    "read votes whole": ("SELECT * FROM vote", EVERY - {"read"}),
+    "read states of voters": ("SELECT voter, state FROM voter_state", EVERY - {"read"}),
+    "read blinds": ("SELECT blinds FROM blind", RATE),
+    "read hashes of tokens": ("SELECT sha256 FROM token", RATE),
+    "read samples of rejects": ("SELECT sample FROM reject", RATE),
+    "read the outbox": ("SELECT value FROM outbox", EVERY - {"read"}),
+    "read the operators' log": ("SELECT operator, target FROM operator_log", RATE),
+    "append to the operators' log": (f"INSERT INTO operator_log ({LOG_ROW})", RATE | {"read"}),
+    "choose the role in the log": (f"INSERT INTO operator_log (database_role, {FORGED_ROW})", OWNER),
+    "change the operators' log": ("UPDATE operator_log SET reason = ''", set()),
+    "delete from the operators' log": ("DELETE FROM operator_log", set()),
+    "empty the operators' log": ("TRUNCATE operator_log", set()),
+    "change a notice": ("UPDATE notice SET text = ''", set()),
+    "add a notice": ("INSERT INTO notice (sequence, snapshot_id, text, name, at) VALUES (1, 's', 't', 'n', 1)", RATE),
+    "change an alert's state": ("UPDATE alert SET state = 'resolved'", RATE | {"ingest"}),
+    "exclude": (
+        "INSERT INTO exclusion (action, kind, target, reason, name, at) VALUES ('exclude', 'vote', 'v', 'r', 'n', 1)",
+        RATE,
+    ),
+    "revoke a token": ("UPDATE token SET revoked_at = 1", RATE),
+    "widen a token": ("UPDATE token SET scopes = 'alerts'", OWNER),
+    "publish": ("UPDATE snapshot SET sequence = 9", PUBLISH),
+    "sign": (
+        "INSERT INTO manifest (sequence, snapshot_id, sha256, leaf, body, checkpoint, votes_checkpoint) "
+        "VALUES (9, 's', 'h', '', '', '', '')",
+        PUBLISH,
+    ),
+    "release a held candidate": ("UPDATE publication_hold SET released_at = 1", PUBLISH),
+    "erase": ("UPDATE vote SET voter = 0", OWNER),
+    "lock votes": ("LOCK TABLE vote IN ACCESS EXCLUSIVE MODE", OWNER),
+    "lock snapshots, however weakly": ("LOCK TABLE snapshot IN ACCESS SHARE MODE", EVERY - {"read"}),
+    "lock what opens a store": ("LOCK TABLE meta IN EXCLUSIVE MODE", PUBLISH),
+    "take the lock of publications": ("SELECT pg_advisory_xact_lock(23209)", RATE),
+    "keep a lock beyond the transaction": ("SELECT pg_advisory_lock(23209)", set()),
+    "make a large object": ("SELECT lo_create(0)", set()),
+    "fill a large object": ("SELECT lo_from_bytea(0, 'x')", set()),
+    "make a temporary table": ("CREATE TEMP TABLE own ()", set()),
+    "make a table": ("CREATE TABLE own ()", OWNER),
+    "make a schema": ("CREATE SCHEMA own", set()),
+    "make a function": ("CREATE FUNCTION own() RETURNS int LANGUAGE sql AS 'SELECT 1'", OWNER),
+    "run a block of code": ("DO $$ BEGIN LOOP EXIT; END LOOP; END $$", OWNER),
+    "read a file of the server": ("SELECT pg_read_file('PG_VERSION')", set()),
+    "run a program": ("COPY (SELECT 1) TO PROGRAM 'true'", set()),
+    "become the owner": ("SET ROLE integrity_migrate", OWNER),
+    "make a role": ("CREATE ROLE more", set()),
+    "switch the triggers off": ("ALTER TABLE operator_log DISABLE TRIGGER ALL", OWNER),
+}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_role_tries_every_action(board: Board, role: str) -> None:
+    board.sql("migrate", f"INSERT INTO operator_log ({LOG_ROW})")
+    may = set()
+    with psycopg.connect(board.of(role).replace("+psycopg", "")) as connection:
+        for action, (statement, _) in ACTIONS.items():
+            try:
+                connection.execute(statement.encode())
+                may.add(action)
+            except psycopg.errors.InsufficientPrivilege:
+                pass
+            connection.rollback()
+    assert may == {action for action, (_, roles) in ACTIONS.items() if role in roles}
+
+
+# Columns that the reading role does not see, by table; None for all.
+HIDDEN: dict[str, set[str] | None] = {
+    "blind": None,
+    "detector_state": None,
+    "lease": None,
+    "operator_log": {
+        "entry_no", "operator", "via", "origin", "target", "reason", "before", "after", "database_role"
+    },
+    "outbox": None,
+    "registry_reject": {"sha256", "sample"},
+    "reject": {"sha256", "sample"},
+    "token": None,
+    "vote": {"voter"},
+    "voter_state": None,
+    "window": {"counts"},
+}  # fmt: skip
+
+
+def test_the_reading_role_reads_columns_and_no_table(board: Board) -> None:
+    """A new column is either granted or hidden here."""
+    with psycopg.connect(board.url.replace("+psycopg", "")) as connection:
+        readable = {
+            (row[0], row[1])
+            for row in connection.execute(
+                "SELECT relname, attname FROM pg_class c JOIN pg_attribute a ON attrelid = c.oid AND attnum > 0 "
+                "WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' "
+                "AND has_column_privilege('integrity_read', c.oid, attnum, 'SELECT')"
+            )
+        }
+        tables = connection.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND "
+            "(has_table_privilege('integrity_read', oid, 'SELECT') OR "
+            " has_table_privilege('integrity_read', oid, 'INSERT, UPDATE, DELETE, TRUNCATE, MAINTAIN, TRIGGER'))"
+        ).fetchall()
+    shown = {
+        (table.name, column.name)
+        for table in schema.metadata.tables.values()
+        for column in table.columns
+        if (hidden := HIDDEN.get(table.name, set())) is not None and column.name not in hidden
+    }
+    assert tables == []
+    assert readable == shown | {("alembic_version", "version_num")}
+
+
 def test_ingest_reads_of_a_vote_what_folding_states_and_telling_repeats_takes_and_nothing_of_the_log(board):
     board.sql("ingest", 'SELECT partition_no, "offset", vote_id, voter, cast_at, model_a, outcome, fate FROM vote')
     board.sql("ingest", "SELECT language, category, network, prompt, voter_since, style FROM vote")
@@ -146,7 +266,11 @@ def test_ingest_reads_of_a_vote_what_folding_states_and_telling_repeats_takes_an
             board.sql("ingest", f"SELECT {query}")
 
 
-def test_the_page_of_the_reading_role_decides_nothing(board: Board) -> None:
+def test_the_page_of_the_reading_role_decides_nothing(board: Board, tmp_path: Path) -> None:
+    vote = {"schema": 1, "vote_id": "v1", "model_a": "a", "model_b": "b", "winner": "tie",
+            "cast_at": "2026-03-01T00:00:00Z"}  # fmt: skip
+    (tmp_path / "vote.jsonl").write_text(json.dumps(vote) + "\n")
+    board.result("ingest", "work", "--source", str(tmp_path / "vote.jsonl"))
     made = board.result(
         "rate", "tokens", "add", "ada", "--scope", "exclusions", "--reason", "a test", "--name", "a tester"
     )

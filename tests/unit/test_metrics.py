@@ -27,6 +27,7 @@ FULL = StoreStatus(
     audit_last_success=1.6e9,
     quality_gate_success=1,
     quality_warnings={("votes",): 1},
+    publications_held=1,
     snapshot_sequence=3,
     snapshot_votes={("raw",): 103, ("defended",): 98},
     snapshot_excluded_votes=2,

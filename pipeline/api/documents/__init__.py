@@ -10,5 +10,7 @@ against these models. Times are RFC 3339 in UTC. Ratings are points, rounded to 
     model_documents.py   models and providers, and a model's history
     diff_documents.py    moves between two snapshots
     ledger_documents.py  keys, proofs and receipts of the public ledger
+    notice_documents.py  correction notices
     action_documents.py  requests of operators, and the responses
+    operator_documents.py  the operators' log
 """

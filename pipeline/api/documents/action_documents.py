@@ -38,12 +38,33 @@ class ExclusionRequest(ReasonRequest):
     target: Target
 
 
+class NoticeRequest(Document):
+    """The text of a correction notice."""
+
+    text: Reason
+
+
+class NextRefreshDocument(Document):
+    """Votes that the defended view counts again at the next refresh, and those that it no longer counts."""
+
+    votes_in: int
+    votes_out: int
+
+
 class AlertActionDocument(Document):
-    """The new state of an alert."""
+    """The new state of an alert, and what it changes."""
 
     alert: str
     state: str
+    next_refresh: NextRefreshDocument
     done: str
+
+
+class TokenDocument(Document):
+    """The owner and the scopes of a token."""
+
+    name: str
+    scopes: list[str]
 
 
 class ExclusionActionDocument(Document):
@@ -54,4 +75,5 @@ class ExclusionActionDocument(Document):
     target: str
     name: str
     reason: str
+    next_refresh: NextRefreshDocument
     done: str

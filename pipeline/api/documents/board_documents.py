@@ -79,6 +79,7 @@ class StandingListDocument(Document):
 class StatusDocument(Document):
     """Progress of the pipeline: newest snapshot, votes by fate, alerts by state, offsets by partition."""
 
+    appeals: str | None = Field(description="Where voters and providers appeal: a page or a mailbox.")
     snapshot: str | None
     published_at: str | None
     fates: dict[str, int]

@@ -24,7 +24,7 @@ from pipeline.api.request_params import (
 )
 from pipeline.api.snapshot_summaries import join_views, summarize_snapshot
 from pipeline.api.store_reader import StoreReader
-from pipeline.store.boards import snapshots, voter_labels
+from pipeline.store.boards import notices, snapshots, voter_labels
 from pipeline.store.boards.snapshots import PublishedSnapshot
 from pipeline.store.read import log_proofs, page_queries
 from pipeline.vocabulary.time import DAY
@@ -55,7 +55,7 @@ def _add_board_pages(router: APIRouter, reader: StoreReader, templates: PageTemp
     def board(snapshot: SnapshotParam, by: ViewParam = "defended") -> Response:
         with reader.connect() as connection:
             values = _board_values(reader, connection, reader.snapshot(connection, snapshot), by)
-        return templates.page("board", RENDERED, **values)
+        return templates.page("board", UNTIL_PUBLISHED, **values)  # a notice may be added to it
 
 
 def _add_snapshot_pages(router: APIRouter, reader: StoreReader, templates: PageTemplates) -> None:
@@ -77,9 +77,10 @@ def _add_snapshot_pages(router: APIRouter, reader: StoreReader, templates: PageT
             before = page_queries.list_snapshots(connection, 1, found.sequence)
             shown = summarize_snapshot(reader, connection, found)
             body = {**found.body, "exclusions": voter_labels.publish(connection, found.body["exclusions"])}
+            listed = notices.list_notices(connection, snapshot)
         # Cached only until the next publication, which changes the newest head and so the proof.
         return templates.page(
-            "snapshot", UNTIL_PUBLISHED, snapshot=shown, body=body,
+            "snapshot", UNTIL_PUBLISHED, snapshot=shown, body=body, notices=listed,
             before=before[0].snapshot_id if before else None,
             keys=log_proofs.read_keys(reader.store),
             proof=log_proofs.prove_snapshot(reader.store, snapshot),
@@ -126,6 +127,7 @@ def _board_values(reader: StoreReader, connection: Connection, found: PublishedS
         "style_reason": found.body.get("style", {}).get("reason", ""),
         "unrated": found.body["views"][by]["unrated"],
         "exclusions": found.body["exclusions"],
+        "notices": notices.list_notices(connection, found.snapshot_id),
     }
 
 

@@ -25,9 +25,13 @@ _WIDTH, _MARGIN = 200.0, 4.0
 
 
 class PageTemplates:
-    """The templates of `pipeline.api`. Text and its hidden characters are escaped; an undefined name is an error."""
+    """The templates of `pipeline.api`. Text and its hidden characters are escaped; an undefined name is an error.
 
-    def __init__(self) -> None:
+    Args:
+        appeals: the address for appeals, a page or a mailbox; "" for none.
+    """
+
+    def __init__(self, appeals: str = "") -> None:
         self._environment = Environment(
             loader=PackageLoader("pipeline.api"),
             autoescape=True,
@@ -37,7 +41,7 @@ class PageTemplates:
             lstrip_blocks=True,
         )
         self._environment.filters |= _FILTERS
-        self._environment.globals["VIEWS"] = VIEWS
+        self._environment.globals |= {"VIEWS": VIEWS, "appeals": appeals, "appeals_link": _link(appeals)}
 
     def page(self, name: str, headers: Mapping[str, str], **values: Any) -> HTMLResponse:
         """Render the template `name`.html."""
@@ -71,6 +75,13 @@ def _show(value: Any) -> Any:
     if isinstance(value, str) and not hasattr(value, "__html__"):
         return visible(value, lines=True)
     return value
+
+
+def _link(address: str) -> str:
+    """The target of a link to a page or a mailbox; "" for any other text, which is shown as it is."""
+    if re.fullmatch(r"https?://[^\s<>\"']+", address):
+        return address
+    return f"mailto:{address}" if re.fullmatch(r"[^\s<>\"'@:/]+@[^\s<>\"'@:/]+", address) else ""
 
 
 def _signed(value: float | None, digits: int = 1) -> str:

@@ -144,10 +144,10 @@ class AuditInput:
         return dict(zip(self.models, np.bincount(both, minlength=len(self.models)).tolist(), strict=True))
 
 
-def read_audit_input(connection: Connection) -> AuditInput:
-    """Read the input of all audits in one transaction."""
+def read_audit_input(connection: Connection, *, voters: bool = True) -> AuditInput:
+    """Read the input of all audits in one transaction; without `voters`, of those that compare no voters."""
     events, _ = registry_events.read_since(connection, 0)
-    registry, votes = Registry(events), audit_queries.read_vote_columns(connection)
+    registry, votes = Registry(events), audit_queries.read_vote_columns(connection, voters=voters)
     newest = [to_microseconds(event.at) for event in events]
     at = max([*newest, int(votes.cast_at.max(initial=0))], default=0)
     aliases = registry.as_of(at).aliases

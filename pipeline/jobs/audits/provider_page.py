@@ -29,7 +29,7 @@ def provider_page(url: str, name: str) -> dict[str, Any]:
         Usage: the registry has no such provider; the message lists the known providers.
     """
     with existing_store(url) as store, store.read() as connection:
-        given = read_audit_input(connection)
+        given = read_audit_input(connection, voters=False)
     providers = _providers(given)
     if name not in providers:
         known = ", ".join(providers) or "none: the registry is empty"
@@ -39,7 +39,7 @@ def provider_page(url: str, name: str) -> dict[str, Any]:
 
 def all_provider_pages(connection: Connection) -> dict[str, dict[str, Any]]:
     """Return the page of every provider, by name, with one read of the store and one run of the audits."""
-    given = read_audit_input(connection)
+    given = read_audit_input(connection, voters=False)
     providers = _providers(given)
     found = run_audits(given, PROVIDER_AUDITS)[0] if providers else []
     return {name: _page(name, given, found) for name in providers}

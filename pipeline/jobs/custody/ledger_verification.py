@@ -15,6 +15,7 @@ from pipeline.jobs.refresh.rating_input import VIEWS, RatingInput, counted_fates
 from pipeline.jobs.refresh.style_view import rate_style_view, same_coefficients
 from pipeline.ledger import bundle, manifest, merkle, segment, signed_note
 from pipeline.ledger.manifest import Manifest
+from pipeline.ledger.manifest_notices import check_notices
 from pipeline.ledger.signed_note import VerifierKey
 from pipeline.open_store import existing_store
 from pipeline.settings import Settings
@@ -71,6 +72,7 @@ def _check_signatures(one: SignedManifest, previous: Manifest | None, log: bytes
         raise Refuted("previous", where, f"expected sequence {one.sequence} after {digest[:12]}")
     if manifest.sha256_hex(one.body) != one.sha256:
         raise Refuted("digest", where, "its content does not have the stored digest")
+    check_notices(signed.notices, previous.notices if previous else None, where)
     keys = [VerifierKey.parse(text, where) for text in signed.keys]
     tree = log + merkle.leaf_hash(one.body)
     head = signed_note.Checkpoint(signed.origin, signed.sequence, merkle.root(tree))

@@ -8,6 +8,7 @@ from pipeline.jobs.custody import erasure_remains
 from pipeline.ledger import manifest
 from pipeline.ledger.signed_note import Signer
 from pipeline.open_store import existing_store, now
+from pipeline.store.alerting import operators_log
 from pipeline.store.boards import erasure
 from pipeline.store.db import key_files
 from pipeline.store.log import manifests, retractions
@@ -25,11 +26,17 @@ def retract(url: str, vote_id: str, reason: str, name: str) -> dict[str, Any]:
     """
     with existing_store(url) as store, store.write() as connection:
         leaf = retractions.retract(connection, ingest.expect_stored(connection, vote_id), vote_id, reason, name, now())
+        operator, after = operators_log.process_operator(name), {"leaf": leaf}
+        operators_log.record(connection, operator, "vote.retract", vote_id, now(), reason=reason, after=after)
     return {"vote": vote_id, "leaf": leaf}
 
 
-def erase(url: str, *, vote_id: str | None = None, voter_id: str | None = None) -> dict[str, Any]:
+def erase(
+    url: str, *, vote_id: str | None = None, voter_id: str | None = None, name: str | None = None, reason: str = ""
+) -> dict[str, Any]:
     """Erase the private fields, the voter included, of one or of all sealed votes of a voter.
+
+    The operators' log says who asked for it, when, and how many votes it was; not which.
 
     Returns:
         {"erased": votes}, and where there are any: "unsealed", votes that keep their voter until they are sealed;
@@ -48,14 +55,17 @@ def erase(url: str, *, vote_id: str | None = None, voter_id: str | None = None) 
                 erased = erasure.erase_votes(connection, positions)
                 if not erased:
                     raise Usage(f"expected a vote that is in the log, got {vote_id}: `integrity refresh` seals it")
+            operator, after = operators_log.process_operator(name), {"erased": erased}
+            action = "vote.erase" if voter_id is None else "voter.erase"
+            operators_log.record(connection, operator, action, "", now(), reason=reason, after=after)
             kafka = erasure_remains.records_in_kafka(connection, positions)
         rewritten = erasure_remains.rewrite_database(store)
     remains = {"unsealed": len(positions) - erased, "kafka": kafka, "old_pages": not rewritten}
     return {"erased": erased, **{name: value for name, value in remains.items() if value}}
 
 
-def rotate_key(url: str) -> dict[str, Any]:
-    """Create a new signing key. Both keys sign the next snapshot; the new key alone signs later ones.
+def rotate_key(url: str, name: str | None = None, reason: str = "") -> dict[str, Any]:
+    """Create a new signing key. Both keys sign the next snapshot, the new one alone those after it.
 
     Returns:
         {"key", "after"}: the new public key, and the last snapshot that the old key signed alone.
@@ -76,9 +86,16 @@ def rotate_key(url: str) -> dict[str, Any]:
         if key_files.read(store.key_folder, key_files.LEDGER_KEY) is None:
             file = store.key_folder / key_files.LEDGER_KEY
             raise MissingKey(f"expected the key that signs snapshots in {file}, got none")
-        try:
-            seed = key_files.rotate(store.key_folder)
-        except FileExistsError:
-            raise Usage("expected no rotation under way, got one that ends with the next `integrity refresh`") from None
-    origin = manifest.load(newest.body).origin
-    return {"key": str(Signer(origin, seed).verifier), "after": newest.sequence}
+        operator, before = operators_log.process_operator(name), {"key": manifest.load(newest.body).keys[-1]}
+        with store.write() as connection:
+            try:
+                seed = key_files.rotate(store.key_folder)
+            except FileExistsError:
+                raise Usage(
+                    "expected no rotation under way, got one that ends with the next `integrity refresh`"
+                ) from None
+            key = str(Signer(manifest.load(newest.body).origin, seed).verifier)
+            operators_log.record(
+                connection, operator, "key.rotate", "", now(), reason=reason, before=before, after={"key": key}
+            )
+    return {"key": key, "after": newest.sequence}

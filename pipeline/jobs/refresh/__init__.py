@@ -6,7 +6,9 @@ seal.py                the first step: committed votes → vote log
 quality_gate.py        the second step: expectations on new votes and the registry; before publishing: on the candidate
 rate.py                the third step: boards of the log at a size, as a candidate
 publish.py             the last step: candidate → signed snapshot
+publication_hold.py    holds a candidate that moves the top too far, until a person releases it
 refresh_board.py       all steps in a row
+dry_run.py             what a refresh would publish, without publishing
 rating_input.py        what is rated: counts of each view, exclusions, the baseline
 voter_share.py         reports a voter with more than a fifth of all votes
 board_rows.py          the board of a view, and its published rows

@@ -20,6 +20,7 @@ from pipeline.jobs.refresh.signing_keys import SigningKeys, board_name, key_chai
 from pipeline.ledger import bundle, manifest, published_views, segment, signed_note, verifier_input
 from pipeline.ledger.canonical_json import Digest
 from pipeline.ledger.manifest import BoardRow, Manifest, PublishedView, PublishedViews
+from pipeline.ledger.manifest_notices import ManifestNotice
 from pipeline.ratings.rated_models import UnratedModel
 from pipeline.store import Store
 from pipeline.store.alerting import alert_queries
@@ -93,6 +94,8 @@ def build_manifest(
         files=bundle.file_digests(bundle_files),
         coverage=manifest.VoteCoverage(**body["coverage"]) if "coverage" in body else None,
         unregistered=tuple(body.get("unregistered", ())) or None,
+        notices=tuple(ManifestNotice(**one) for one in body.get("notices", ())) or None,
+        appeals=configuration.load().appeals or None,
     )
     return document, signers
 

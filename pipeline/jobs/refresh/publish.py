@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pipeline.jobs.refresh import share_alert, snapshot_signing
+from pipeline.jobs.refresh import publication_hold, share_alert, snapshot_signing
 from pipeline.jobs.refresh.signing_keys import end_rotation, load_signing_keys
 from pipeline.open_store import existing_store, now
 from pipeline.store.boards import snapshots
@@ -16,10 +16,12 @@ def publish(url: str, candidate: str) -> dict[str, Any]:
     snapshot, as `integrity refresh --json` shows it.
 
     Raises:
+        PublicationHeld: it moves the top of the board too far, and nobody has released it.
         MissingKey: the key that signed the previous snapshot is missing.
         Usage: no candidate has this id.
     """
     with existing_store(url) as store:
+        publication_hold.expect_no_hold(store, candidate)
         keys = load_signing_keys(store)
         with store.write() as connection:
             before = snapshots.newest_sequence(connection)

@@ -22,6 +22,8 @@ from pipeline.store.boards import snapshots, verdicts
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pipeline.expectation_suites import SuiteVerdict
+
 Columns = Mapping[str, list[Any]]
 Rows = list[dict[str, Any]]
 # The id of a verdict, and why it stops the refresh ("" if it does not).
@@ -81,10 +83,15 @@ def _check_new(store: Store, suite: str, size: int, read: Callable[[Connection, 
     return _verdict(store, suite, size, {"": columns}, f"{suite} up to {size}")
 
 
-def _verdict(store: Store, suite: str, size: int, parts: Mapping[str, Columns | Rows], about: str) -> Outcome:
+def evaluate(suite: str, parts: Mapping[str, Columns | Rows]) -> SuiteVerdict:
+    """Evaluate a suite on parts of data, without storing the verdict."""
     from pipeline import expectation_suites  # noqa: PLC0415  # pandas and Great Expectations are slow to import
 
-    verdict = expectation_suites.check_parts(suite, {part: _frame(data) for part, data in parts.items()})
+    return expectation_suites.check_parts(suite, {part: _frame(data) for part, data in parts.items()})
+
+
+def _verdict(store: Store, suite: str, size: int, parts: Mapping[str, Columns | Rows], about: str) -> Outcome:
+    verdict = evaluate(suite, parts)
     with store.write() as connection:
         verdict_id = verdicts.add_verdict(connection, suite, size, verdict.success, verdict.as_json(), now())
     failed = f"{about}: {'; '.join(verdict.critical_failures)} (verdict {verdict_id})"

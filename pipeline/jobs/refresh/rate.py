@@ -17,7 +17,8 @@ from pipeline.ledger.manifest import LATE_COUNT
 from pipeline.open_store import existing_store, now
 from pipeline.ratings import Leaderboard
 from pipeline.settings import Settings
-from pipeline.store.boards import exclusion_list, snapshots, verdicts
+from pipeline.store import Store
+from pipeline.store.boards import exclusion_list, notices, snapshots, verdicts
 from pipeline.store.log import leaf_index, seals
 from pipeline.store.votes import dictionary, unchecked_votes
 
@@ -31,51 +32,56 @@ def rate(url: str, log_size: int) -> str:
     Raises:
         RatingError: the votes allow no comparison (too small a connected part, or no convergence).
     """
-    options = configuration.load()
     with existing_store(url) as store, store.write() as connection:
-        voter_share.update_alert(connection, now())
-        if options.auto_voter:
-            exclusion_list.apply_auto_voter(connection, now())
-        work = _work_key(connection, log_size, options)
-        newest = snapshots.latest(connection)
-        if newest is not None and newest.body["work"] == work:
-            return newest.snapshot_id
-        given = read_rating_input(connection, log_size)
-        boards = {view: _rate(view, given, options) for view in VIEWS}
-        style = rate_style_view(given.styled, {number: name for name, number in given.model_no.items()}, options)
-        if style.board is not None:
-            boards["style"] = style.board
-        rows = {view: board_rows(shown) for view, shown in boards.items()}
-        # Read in the same transaction as the input: a candidate follows the snapshot that it was compared with.
-        after = newest.sequence if newest is not None else 0
-        body = {
-            "work": work,
-            "log_size": log_size,
-            "log_root": work["log_root"],
-            "settings": options.shaping(),
-            "code": version("leaderboard-integrity"),
-            "votes_counted": given.views["defended"].total,
-            "votes_excluded": given.excluded,
-            "votes_flagged": given.flagged,
-            "exclusions": given.exclusions,
-            "unregistered": list(given.waiting["raw"]),
-            "votes_unregistered": given.unregistered,
-            "excluded": manifest_builder.write_excluded_leaves(store.files, given),
-            "alerts": manifest_builder.open_alerts(connection),
-            "watermark": manifest_builder.source_positions(connection, log_size),
-            "verdict": verdicts.newest_id(connection, "votes"),
-            "coverage": {
-                "late_rule": LATE_COUNT,
-                "late": given.late,
-                "unchecked": unchecked_votes.count_unchecked(connection, leaf_index.next_offsets(connection, log_size)),
-            },
-            "views": {view: fit_summary(shown, given.views.get(view)) for view, shown in boards.items()},
-            "style": {"votes": style.votes, "coefficients": style.coefficients, "reason": style.reason},
-            "rows": {view: snapshots.canonical_digest({"rows": shown}) for view, shown in rows.items()},
-            "after": after,
-        }
-        key = snapshots.canonical_digest({"work": work, "after": after})
-        return snapshots.add_candidate(connection, key, body, rows, pack_baseline_reference(given), now())
+        return rate_log(connection, store, log_size, configuration.load())
+
+
+def rate_log(connection: Connection, store: Store, log_size: int, options: Settings) -> str:
+    """Rate the log at a size in this transaction; as `rate`."""
+    voter_share.update_alert(connection, now())
+    if options.auto_voter:
+        exclusion_list.apply_auto_voter(connection, now())
+    work = _work_key(connection, log_size, options)
+    newest = snapshots.latest(connection)
+    if newest is not None and newest.body["work"] == work:
+        return newest.snapshot_id
+    given = read_rating_input(connection, log_size)
+    boards = {view: _rate(view, given, options) for view in VIEWS}
+    style = rate_style_view(given.styled, {number: name for name, number in given.model_no.items()}, options)
+    if style.board is not None:
+        boards["style"] = style.board
+    rows = {view: board_rows(shown) for view, shown in boards.items()}
+    # Read in the same transaction as the input: a candidate follows the snapshot that it was compared with.
+    after = newest.sequence if newest is not None else 0
+    body = {
+        "work": work,
+        "log_size": log_size,
+        "log_root": work["log_root"],
+        "settings": options.shaping(),
+        "code": version("leaderboard-integrity"),
+        "votes_counted": given.views["defended"].total,
+        "votes_excluded": given.excluded,
+        "votes_flagged": given.flagged,
+        "exclusions": given.exclusions,
+        "unregistered": list(given.waiting["raw"]),
+        "votes_unregistered": given.unregistered,
+        "excluded": manifest_builder.write_excluded_leaves(store.files, given),
+        "alerts": manifest_builder.open_alerts(connection),
+        "watermark": manifest_builder.source_positions(connection, log_size),
+        "verdict": verdicts.newest_id(connection, "votes"),
+        "coverage": {
+            "late_rule": LATE_COUNT,
+            "late": given.late,
+            "unchecked": unchecked_votes.count_unchecked(connection, leaf_index.next_offsets(connection, log_size)),
+        },
+        "views": {view: fit_summary(shown, given.views.get(view)) for view, shown in boards.items()},
+        "style": {"votes": style.votes, "coefficients": style.coefficients, "reason": style.reason},
+        **({"notices": listed} if (listed := notices.list_published(connection)) else {}),
+        "rows": {view: snapshots.canonical_digest({"rows": shown}) for view, shown in rows.items()},
+        "after": after,
+    }
+    key = snapshots.canonical_digest({"work": work, "after": after})
+    return snapshots.add_candidate(connection, key, body, rows, pack_baseline_reference(given), now())
 
 
 def _rate(view: str, given: RatingInput, options: Settings) -> Leaderboard:
@@ -113,4 +119,6 @@ def _work_key(connection: Connection, log_size: int, options: Settings) -> dict[
         "configuration": options.digest(),
         "late_rule": LATE_COUNT,
         "exclusions": snapshots.canonical_digest({"exclusions": current, "flagged": flagged}),
+        # A new notice makes a new manifest, also where no vote is new.
+        **({"notices": number} if (number := notices.count_notices(connection)) else {}),
     }

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pipeline.jobs.refresh import publication_hold
 from pipeline.jobs.refresh.publish import publish
 from pipeline.jobs.refresh.quality_gate import check, check_snapshot
 from pipeline.jobs.refresh.rate import rate
@@ -28,6 +29,22 @@ def refresh_board(url: str) -> dict[str, Any]:
         result = publish(url, candidate)
         if result["snapshot"] == candidate:
             break
+    return _with_warnings(url, result)
+
+
+def publish_held(url: str, candidate: str, name: str | None, reason: str) -> dict[str, Any]:
+    """Release a held candidate, named by its id or the beginning of it, and publish it; as `refresh_board`.
+
+    Args:
+        name: who releases it; None for the login of this process.
+
+    Raises:
+        Usage: no reason, or no candidate with this id is held.
+    """
+    return _with_warnings(url, publish(url, publication_hold.release(url, candidate, name, reason)))
+
+
+def _with_warnings(url: str, result: dict[str, Any]) -> dict[str, Any]:
     with existing_store(url) as store, store.read() as connection:
         dominant = find_dominant_voter(connection)
         told = {} if dominant is None else {"voter_share": [describe(dominant)]}

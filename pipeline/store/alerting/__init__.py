@@ -6,4 +6,5 @@ public_alerts     alerts as the public may see them
 voter_record      counts of the votes behind an alert
 outbox            messages that must still reach a topic
 operator_tokens   tokens that let operators decide over HTTP
+operators_log     every decision, login, token, export and erasure, append-only
 """

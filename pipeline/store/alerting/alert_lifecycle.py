@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from pipeline.errors import Usage
 from pipeline.scoring.signals import AlertSignal, ClearedSignal, Signal
 from pipeline.store.alerting.alert_queries import format_evidence, source_partition, unknown_alert
 from pipeline.store.boards import voter_labels
@@ -125,14 +126,30 @@ def change_state(
 
     Raises:
         UnknownAlert: no alert has this id.
+        Usage: the alert is resolved, and the action is neither resolve nor reopen.
     """
     state = _STATES[action]
+    before = read_state(connection, alert_id)["state"]
+    if before == "resolved" and action not in {"resolve", "reopen"}:
+        raise Usage(f"expected an alert that is not resolved, got {alert_id}: `integrity alerts reopen` opens it again")
     values = {"state": state, "snoozed_until": until if state == "snoozed" else None}
-    moved = connection.execute(sa.update(schema.alert).where(schema.alert.c.alert_id == alert_id).values(**values))
-    if not moved.rowcount:
-        raise unknown_alert(alert_id)
+    connection.execute(sa.update(schema.alert).where(schema.alert.c.alert_id == alert_id).values(**values))
     _log(connection, alert_id, now, action, name, reason)
     return state
+
+
+def read_state(connection: Connection, alert_id: str) -> dict[str, Any]:
+    """Read the state of an alert and the end of its snooze, and keep both from changing during this transaction.
+
+    Raises:
+        UnknownAlert: no alert has this id.
+    """
+    a = schema.alert.c
+    query = sa.select(a.state, a.snoozed_until).where(a.alert_id == alert_id).with_for_update()
+    row = connection.execute(query).mappings().one_or_none()
+    if row is None:
+        raise unknown_alert(alert_id)
+    return dict(row)
 
 
 def _unresolved(connection: Connection, signal: Signal) -> str | None:

@@ -16,8 +16,13 @@ from sqlalchemy.engine import Connection
 from pipeline.errors import Usage
 from pipeline.store.db import schema
 
-SCOPES = ("alerts", "exclusions")
-"""alerts: acknowledge, snooze, appeal, resolve, reopen. exclusions: exclude, restore."""
+SCOPES = ("alerts", "exclusions", "notices", "log")
+"""What a token may do.
+
+alerts: acknowledge, snooze and appeal an alert, which changes no exclusion; together with `exclusions` also resolve
+and reopen one, which does. exclusions: exclude and restore votes. notices: add correction notices. log: read the
+operators' log.
+"""
 
 # Scanners find leaked tokens by this prefix.
 _PREFIX = "integrity_"
@@ -72,8 +77,11 @@ def find(connection: Connection, token: str, now: int) -> OperatorToken | None:
     return None if row is None else OperatorToken(row.name, tuple(row.scopes.split()))
 
 
-def revoke(connection: Connection, name: str, by: str, reason: str, now: int) -> None:
+def revoke(connection: Connection, name: str, by: str, reason: str, now: int) -> list[str]:
     """Revoke the valid token of a name.
+
+    Returns:
+        Its scopes.
 
     Raises:
         Usage: no reason, or the name has no valid token.
@@ -81,10 +89,12 @@ def revoke(connection: Connection, name: str, by: str, reason: str, now: int) ->
     if not reason.strip():
         raise Usage("expected a reason: a token is not revoked without one")
     t = schema.token.c
-    values = {"revoked_at": now, "revoked_by": by, "revoked_reason": reason}
-    done = connection.execute(sa.update(schema.token).where(t.name == name, *_valid(now)).values(values))
-    if not done.rowcount:
+    found = connection.execute(sa.select(t.token_no, t.scopes).where(t.name == name, *_valid(now))).one_or_none()
+    if found is None:
         raise Usage(f"expected a name with a valid token, got {name!r}: `integrity tokens` lists them")
+    values = {"revoked_at": now, "revoked_by": by, "revoked_reason": reason}
+    connection.execute(sa.update(schema.token).where(t.token_no == found.token_no).values(values))
+    return list(found.scopes.split())
 
 
 def list_tokens(connection: Connection) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.events.pseudonym import parse_pseudonym
-from pipeline.store.db import schema
+from pipeline.store.db import dialect, schema
 from pipeline.store.votes.dictionary import model_names
 from pipeline.store.votes.vote_selections import VoteSelection
 from pipeline.vocabulary.fates import COUNTED
@@ -47,11 +47,20 @@ def read_record(connection: Connection, subject: str, partition_no: int, evidenc
     return {**whole, "models": models}
 
 
-def count_selected(connection: Connection, selection: VoteSelection) -> dict[str, int]:
-    """Count the votes of a selection and their voters; votes without a voter add no voter."""
+def has_voter(connection: Connection, voter: int) -> bool:
+    """Whether a stored vote has this pseudonym."""
     v = schema.vote.c
-    query = sa.select(sa.func.count(), sa.func.count(v.voter.distinct())).where(
-        v.fate.in_(COUNTED), *selection.conditions()
-    )
-    votes, voters = connection.execute(query).one()
-    return {"votes": int(votes), "voters": int(voters)}
+    return connection.scalar(sa.select(v.offset).where(v.voter == voter, v.voter != 0).limit(1)) is not None
+
+
+def count_selected(connection: Connection, selection: VoteSelection) -> dict[str, int]:
+    """Count the votes of a selection and their voters; votes without a voter add no voter.
+
+    A database role that may not read voters gets no number of them.
+    """
+    v = schema.vote.c
+    numbers = [sa.func.count().label("votes")]
+    if dialect.may_read(connection, "vote", "voter"):
+        numbers.append(sa.func.count(v.voter.distinct()).label("voters"))
+    row = connection.execute(sa.select(*numbers).where(v.fate.in_(COUNTED), *selection.conditions())).mappings().one()
+    return {name: int(number) for name, number in row.items()}

@@ -4,6 +4,9 @@ snapshots        candidates and published snapshots
 exclusion_list   the dated list of exclusions, and the policy auto-voter/1
 voter_labels     how the public names a voter of an alert or an exclusion
 excluded_votes   the votes that exclusions are about
+exclusion_effect how many votes a decision moves at the next refresh
+notices          correction notices on published snapshots
+publication_holds candidates that wait for a person
 verdicts         verdicts of the expectation suites
 erased_traces    removes what would link erased votes to their voter
 audit_queries    reads for audits

@@ -48,14 +48,14 @@ class VoteColumns:
 _NAMES = tuple(field.name for field in fields(VoteColumns))
 
 
-def read_vote_columns(connection: Connection) -> VoteColumns:
-    """Return every accepted vote that is sealed."""
+def read_vote_columns(connection: Connection, *, voters: bool = True) -> VoteColumns:
+    """Read every accepted vote that is sealed; without `voters`, nobody cast it, and the column is not read."""
+    nobody = sa.cast(sa.literal(0), sa.BigInteger)
     v, p = schema.vote.c, schema.partition.c
     parts: list[Int64] = []
     for part, end in connection.execute(sa.select(p.partition_no, p.sealed_offset).order_by(p.partition_no)).all():
-        query = sa.select(*(v[name] for name in _NAMES)).where(
-            v.partition_no == part, v.offset < end, v.fate == ACCEPTED
-        )
+        columns = (v[name] if voters or name != "voter" else nobody for name in _NAMES)
+        query = sa.select(*columns).where(v.partition_no == part, v.offset < end, v.fate == ACCEPTED)
         parts += dialect.read_integers(connection, query.order_by(v.offset), _ROWS)
     table = np.concatenate(parts, axis=1) if parts else np.zeros((len(_NAMES), 0), dtype=np.int64)
     return VoteColumns(*table)

@@ -24,7 +24,7 @@ _COLUMNS = tuple(schema.vote.c[name] for name in ("partition_no", "offset", "vot
 
 def find_votes(
     connection: Connection,
-    log_size: int,
+    log_size: int | None,
     voters: Collection[int],
     vote_ids: Collection[str] = (),
     selections: Collection[VoteSelection] = (),
@@ -36,7 +36,7 @@ def find_votes(
     """Return the counted votes, in the log at a size, of these voters, with these ids or in these selections.
 
     Args:
-        log_size: votes sealed later are left out.
+        log_size: votes sealed later are left out; None: every committed vote counts as sealed.
         voters: pseudonyms.
         vote_ids, selections: more votes.
         except_ids, except_selections: votes to leave out.
@@ -54,16 +54,17 @@ def find_votes(
     for part, offset in find_by_vote_id(connection, vote_ids):
         at = (v.partition_no == part, v.offset == offset, v.fate.in_(fates))
         found += connection.execute(sa.select(*_COLUMNS).where(*at))
-    ends = leaf_index.next_offsets(connection, log_size)
+    ends = None if log_size is None else leaf_index.next_offsets(connection, log_size)
     return {
         (row.partition_no, row.offset): row
         for row in found
-        if row.offset < ends.get(row.partition_no, 0) and (row.partition_no, row.offset) not in omitted
+        if (ends is None or row.offset < ends.get(row.partition_no, 0))
+        and (row.partition_no, row.offset) not in omitted
     }
 
 
 def find_excluded(
-    connection: Connection, log_size: int, entries: Iterable[Mapping[str, str]], fates: Sequence[int] = COUNTED
+    connection: Connection, log_size: int | None, entries: Iterable[Mapping[str, str]], fates: Sequence[int] = COUNTED
 ) -> VotesByPosition:
     """Return the counted votes in the log at a size that the given entries (kind, target) exclude."""
     targets: dict[str, list[str]] = {kind: [] for kind in KINDS}

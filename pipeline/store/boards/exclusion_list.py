@@ -66,10 +66,7 @@ def add_entry(
     if not reason.strip() or not name.strip():
         raise Usage("expected a reason and a name: nothing is excluded or restored without both")
     if kind == "voter":
-        try:
-            parse_pseudonym(target)
-        except ValueError as error:
-            raise Usage(f"voter: {error}; `integrity pseudonym VOTER_ID` gives it") from None
+        parse_voter(target)
     if kind == "votes":
         target = str(VoteSelection.parse(target))
     connection.execute(
@@ -85,6 +82,18 @@ def add_entry(
             "label": voter_labels.label_of(connection, target, alert_id) if kind == "voter" else None,
         },
     )
+
+
+def parse_voter(target: str) -> int:
+    """The pseudonym that an exclusion of a voter names.
+
+    Raises:
+        Usage: it is none.
+    """
+    try:
+        return parse_pseudonym(target)
+    except ValueError as error:
+        raise Usage(f"voter: {error}; `integrity pseudonym VOTER_ID` gives it") from None
 
 
 def read_active(connection: Connection) -> list[ActiveExclusion]:
@@ -107,9 +116,18 @@ def read_active_of_alert(connection: Connection, alert_id: str) -> list[ActiveEx
 def apply_auto_voter(connection: Connection, now: int) -> int:
     """Apply the policy `auto-voter/1`; return the number of new entries.
 
-    A voter is excluded while a critical alert about the voter is open or acknowledged, and restored when no such alert
-    is left. An entry of a person is never changed. A voter with more than a fifth of all votes is never excluded.
+    A voter is excluded from a critical alert about the voter until every such alert is resolved: acknowledging,
+    snoozing or appealing changes no exclusion. An entry of a person is never changed. A voter with more than a fifth of
+    all votes is never excluded.
     """
+    changes = policy_changes(connection)
+    for action, subject, reason, alert_id in changes:
+        add_entry(connection, action, "voter", subject, reason, AUTO_VOTER, now, alert_id)
+    return len(changes)
+
+
+def policy_changes(connection: Connection) -> list[tuple[str, str, str, str]]:
+    """The entries that the policy would add now: action, voter, reason, and the alert that it follows from."""
     a = schema.alert.c
     critical = {
         row.subject: row.alert_id
@@ -118,7 +136,7 @@ def apply_auto_voter(connection: Connection, now: int) -> int:
             .where(
                 a.subject_kind == "voter",
                 a.severity == "critical",
-                a.state.in_(["open", "acknowledged"]),
+                a.state != "resolved",
                 a.subject != a.label,  # of an erased voter, whose votes are excluded by their ids
             )
             .order_by(a.alert_id)
@@ -129,21 +147,25 @@ def apply_auto_voter(connection: Connection, now: int) -> int:
     shared = None if dominant is None else format_pseudonym(dominant.voter)
     critical.pop(shared, None)
     last = {target: row for (kind, target), row in _last_entries(connection).items() if kind == "voter"}
-    entries = 0
+    found = []
     for subject, alert_id in sorted(critical.items()):
         before = last.get(subject)
         if before is None or (before["name"] == AUTO_VOTER and before["action"] == "restore"):
-            reason = f"critical alert {alert_id} is open"
-            add_entry(connection, "exclude", "voter", subject, reason, AUTO_VOTER, now, alert_id)
-            entries += 1
+            found.append(("exclude", subject, f"critical alert {alert_id} is open", alert_id))
     for subject, row in sorted(last.items()):
         if row["name"] == AUTO_VOTER and row["action"] == "exclude" and subject not in critical:
             reason = f"alert {row['alert_id']} is no longer open"
             if subject == shared:
                 reason = "one voter id has more than a fifth of all votes: a fault of the configuration"
-            add_entry(connection, "restore", "voter", subject, reason, AUTO_VOTER, now, row["alert_id"])
-            entries += 1
-    return entries
+            found.append(("restore", subject, reason, row["alert_id"]))
+    return found
+
+
+def has_entry(connection: Connection, kind: str, target: str) -> bool:
+    """Whether the list has an entry about a target."""
+    e = schema.exclusion.c
+    found = connection.scalar(sa.select(e.exclusion_no).where(e.kind == kind, e.target == target).limit(1))
+    return found is not None
 
 
 def flagged_voters(connection: Connection) -> list[int]:

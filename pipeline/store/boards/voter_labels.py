@@ -48,6 +48,14 @@ def label_of(connection: Connection, voter: str, alert_id: str | None) -> str:
     return new_label() if label is None else str(label)
 
 
+def hide(connection: Connection, text: str, alert_id: str) -> str:
+    """Return a text with the label of an alert's voter instead of the pseudonym."""
+    a = schema.alert.c
+    query = sa.select(a.subject, a.label).where(a.alert_id == alert_id, a.label.is_not(None))
+    row = connection.execute(query).one_or_none()
+    return text if row is None else text.replace(row.subject, row.label)
+
+
 def voter_of(connection: Connection, label: str) -> str | None:
     """Return the pseudonym behind a label; None if there is none, or if the voter was erased."""
     a, e = schema.alert.c, schema.exclusion.c

@@ -129,6 +129,14 @@ def execute_on_server(connection: Connection, statement: str, parameters: Mappin
         connection.execute(sa.text(statement), parameters)
 
 
+def may_read(connection: Connection, table: str, column: str) -> bool:
+    """Return whether the role of this connection may read a column; a SQLite store has no roles."""
+    if not has_server(connection):
+        return True
+    query = sa.text("SELECT has_column_privilege(CAST(:table AS text), CAST(:column AS text), 'SELECT')")
+    return bool(connection.scalar(query, {"table": table, "column": column}))
+
+
 def lock(connection: Connection, number: int) -> None:
     """Take the lock of this number until the end of this transaction; wait while another transaction has it."""
     execute_on_server(connection, "SELECT pg_advisory_xact_lock(:number)", {"number": number})

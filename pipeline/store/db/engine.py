@@ -32,7 +32,7 @@ class Store:
 
     Attributes:
         url: URL as given, without a password.
-        voter_key: the key of the pseudonyms.
+        voter_key: the key of the pseudonyms; empty in a process that was opened without it.
         store_id: 16 hexadecimal digits, made with the store.
         files: the files of the store's public ledger.
     """
@@ -54,6 +54,7 @@ class Store:
         voter_key: bytes | None = None,
         create: bool = True,
         worker: bool = False,
+        with_key: bool = True,
     ) -> Store:
         """Open a store; create or migrate it first where needed.
 
@@ -63,6 +64,7 @@ class Store:
             voter_key: the key of the pseudonyms; default: the key file of the store.
             create: create a missing store; otherwise a missing store is an error.
             worker: bound the time that locks and idle transactions may take.
+            with_key: False: neither read nor need the voter key, of a store that is there; nothing is pseudonymised.
 
         Raises:
             StoreUnavailable: the database does not answer, or there is no store.
@@ -75,7 +77,7 @@ class Store:
             if not create and not migrate.exists(engine):
                 raise StoreUnavailable(f"expected a store at {shown_url(parsed)}, got none: `integrity work` makes one")
             migrate.upgrade(engine)
-            key, store_id = _key_and_id(engine, key_folder, voter_key)
+            key, store_id = _key_and_id(engine, key_folder, voter_key) if with_key else (b"", _read_id(engine))
         except BaseException as error:
             engine.dispose()
             if not isinstance(error, DBAPIError):
@@ -98,7 +100,13 @@ class Store:
             yield connection
 
     def pseudonym(self, voter_id: str) -> int:
-        """Return a voter's pseudonym in this store."""
+        """Return a voter's pseudonym in this store.
+
+        Raises:
+            MissingKey: the store was opened without the key.
+        """
+        if not self.voter_key:
+            raise MissingKey("expected the voter key, got none: this process works without it")
         return pseudonym(self.voter_key, voter_id)
 
     def close(self) -> None:
@@ -137,7 +145,9 @@ def explain(error: DBAPIError, store: str) -> IntegrityError:
 def _key_and_id(engine: Engine, folder: Path, given: bytes | None) -> tuple[bytes, str]:
     """Return the key of the store's pseudonyms, checked, and the store's id; a new store gets both."""
     with engine.begin() as connection:
-        dialect.execute_on_server(connection, "LOCK TABLE meta IN EXCLUSIVE MODE")
+        if not _has_key_check(connection):
+            # A new store: of two processes that make it, one waits. The role that owns the tables makes it.
+            dialect.execute_on_server(connection, "LOCK TABLE meta IN EXCLUSIVE MODE")
         known = {row.name: row.value for row in connection.execute(sa.select(schema.meta))}
         check = known.get("voter_key_check")
         key = given or key_files.read(folder) or (key_files.create(folder) if check is None else None)
@@ -154,6 +164,27 @@ def _key_and_id(engine: Engine, folder: Path, given: bytes | None) -> tuple[byte
         facts = {"voter_key_check": _check(key), "store_id": store_id}
         connection.execute(schema.meta.insert(), [{"name": name, "value": value} for name, value in facts.items()])
         return key, store_id
+
+
+def _has_key_check(connection: Connection) -> bool:
+    m = schema.meta.c
+    return connection.scalar(sa.select(m.value).where(m.name == "voter_key_check")) is not None
+
+
+def _read_id(engine: Engine) -> str:
+    """The id of a store that was made before.
+
+    Raises:
+        StoreUnavailable: nobody has opened the store with its key yet.
+    """
+    m = schema.meta.c
+    with engine.connect().execution_options(**dialect.read_options(engine)) as connection:
+        found: str | None = connection.scalar(sa.select(m.value).where(m.name == "store_id"))
+    if found is None:
+        raise StoreUnavailable(
+            f"expected a store at {shown_url(engine.url)}, got empty tables: run `integrity migrate`"
+        )
+    return found
 
 
 def _check(key: bytes) -> str:

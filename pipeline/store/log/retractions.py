@@ -130,8 +130,9 @@ def read_range(connection: Connection, first: int, end: int) -> list[RetractionR
     return [tuple(row) for row in connection.execute(query.order_by(r.leaf))]
 
 
-def retracted_positions(connection: Connection, log_size: int) -> set[VotePosition]:
-    """Return the positions of votes that are retracted in the log of this size."""
+def retracted_positions(connection: Connection, log_size: int | None) -> set[VotePosition]:
+    """Return the positions of votes that are retracted in the log of this size; None: once all are sealed."""
     r = schema.retraction.c
-    rows = connection.execute(sa.select(r.partition_no, r.offset).where(r.leaf < log_size))
+    query = sa.select(r.partition_no, r.offset)
+    rows = connection.execute(query if log_size is None else query.where(r.leaf < log_size))
     return {(int(part), int(offset)) for part, offset in rows}

@@ -24,7 +24,8 @@ _LAST_VOTES = 1_000
 def change_token(connection: Connection) -> tuple[int, ...]:
     """Return numbers that grow when something that readers see has changed.
 
-    The numbers count snapshots, alerts, exclusions, registry events, and signatures of witnesses, in this order.
+    The numbers count snapshots, alerts, exclusions, registry events, correction notices, and signatures of witnesses,
+    in this order.
     """
     signed = sa.select(sa.func.count()).select_from(schema.cosignature).scalar_subquery()
     newest = [
@@ -34,14 +35,15 @@ def change_token(connection: Connection) -> tuple[int, ...]:
             schema.alert_event.c.event_no,
             schema.exclusion.c.exclusion_no,
             schema.registry_event.c.event_no,
+            schema.notice.c.notice_no,
         )
     ]
     return tuple(value or 0 for value in connection.execute(sa.select(*newest, signed)).one())
 
 
 def publication_token(token: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the part of a change token that changes with a publication, a registry event or a witness's signature."""
-    return token[0], token[3], token[4]
+    """Return the part of a change token that changes with a publication, a registry event, a notice or a signature."""
+    return token[0], *token[3:]
 
 
 def list_snapshots(connection: Connection, limit: int, before: int | None = None) -> list[PublishedSnapshot]:

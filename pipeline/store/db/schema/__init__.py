@@ -8,14 +8,14 @@ votes.py      votes, duplicates, rejects, the dictionaries, and how far each par
 evidence.py   states of detectors, windows, and the snapshots in force
 alerts.py     alerts with their history, and exclusions
 ledger.py     the public ledger: the vote log and the snapshot log
-boards.py     snapshots, and the verdicts that let them be published
+boards.py     snapshots, the verdicts that let them be published, held publications, correction notices
 registry.py   registry events and their rejects, and sweeps
-operations.py facts about the store, operators' tokens, leases, the outbox
+operations.py facts about the store, operators' tokens and log, leases, the outbox
 """
 
 from pipeline.store.db.schema.alerts import alert, alert_event, exclusion
 from pipeline.store.db.schema.base import metadata
-from pipeline.store.db.schema.boards import snapshot, snapshot_row, verdict
+from pipeline.store.db.schema.boards import notice, publication_hold, snapshot, snapshot_row, verdict
 from pipeline.store.db.schema.evidence import (
     closed_window,
     detector_state,
@@ -34,7 +34,7 @@ from pipeline.store.db.schema.ledger import (
     segment,
     segment_range,
 )
-from pipeline.store.db.schema.operations import lease, meta, outbox, token
+from pipeline.store.db.schema.operations import lease, meta, operator_log, outbox, token
 from pipeline.store.db.schema.registry import registry_event, registry_reject, sweep
 from pipeline.store.db.schema.votes import (
     batch,
@@ -69,9 +69,12 @@ __all__ = [
     "meta",
     "metadata",
     "model",
+    "notice",
+    "operator_log",
     "outbox",
     "partition",
     "position",
+    "publication_hold",
     "registry_event",
     "registry_reject",
     "reject",

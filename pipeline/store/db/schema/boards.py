@@ -1,8 +1,8 @@
-"""Snapshots, and the verdicts that let them be published."""
+"""Snapshots, the verdicts that let them be published, held publications, and correction notices."""
 
 from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, LargeBinary, Table, Text
 
-from pipeline.store.db.schema.base import metadata, not_null, primary_key
+from pipeline.store.db.schema.base import metadata, not_null, numbered, primary_key
 
 verdict = Table(
     "verdict",
@@ -38,4 +38,29 @@ snapshot_row = Table(
     *not_null(Double, "rating", "lower", "upper"),
     *not_null(Integer, "rank", "rank_best", "rank_worst"),
     Column("votes", BigInteger, nullable=False),
+)
+
+# A candidate that a person must release, because it moves the top of the board too far.
+publication_hold = Table(
+    "publication_hold",
+    metadata,
+    Column("snapshot_id", Text, primary_key=True),
+    # sequence of the snapshot that it would follow
+    Column("after", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    # JSON: the moves that are too far
+    Column("moves", Text, nullable=False),
+    Column("released_at", BigInteger),
+    Column("released_by", Text),
+    Column("released_reason", Text),
+)
+
+# Correction notices: dated notes of a named person on a published snapshot. Rows are never changed or deleted.
+notice = Table(
+    "notice",
+    metadata,
+    numbered("notice_no"),
+    Column("sequence", BigInteger, nullable=False),
+    *not_null(Text, "snapshot_id", "text", "name"),
+    Column("at", BigInteger, nullable=False),
 )

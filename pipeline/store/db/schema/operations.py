@@ -1,6 +1,6 @@
-"""Facts about the store, operators' tokens, leases, and the outbox."""
+"""Facts about the store, operators' tokens and log, leases, and the outbox."""
 
-from sqlalchemy import BigInteger, Column, LargeBinary, Table, Text
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, Table, Text
 
 from pipeline.store.db.schema.base import metadata, not_null, numbered
 
@@ -20,6 +20,24 @@ token = Table(
     Column("revoked_by", Text),
     Column("revoked_reason", Text),
 )
+
+# The operators' log: one row for each decision, login, failed login, token, export and erasure. The database refuses to
+# change or delete a row (triggers of the migration that made the table).
+operator_log = Table(
+    "operator_log",
+    metadata,
+    numbered("entry_no"),
+    Column("at", BigInteger, nullable=False),
+    # who; how (api or cli); from where: a client's address, or the login and host of a command
+    *not_null(Text, "operator", "via", "origin"),
+    *not_null(Text, "action", "target", "reason"),
+    # JSON; what the decision changed, null where there was nothing or is nothing
+    Column("before", Text),
+    Column("after", Text),
+    # the role that wrote the row, set by PostgreSQL; null on SQLite
+    Column("database_role", Text),
+)
+Index("ix_operator_log_action", operator_log.c.action, operator_log.c.at)
 
 lease = Table(
     "lease",

@@ -1,0 +1,22 @@
+"""Correction notices."""
+
+from pydantic import Field
+
+from pipeline.api.documents.base import Document
+
+
+class NoticeDocument(Document):
+    """A correction notice: a dated note of a named person on a published snapshot."""
+
+    number: int
+    sequence: int = Field(description="The snapshot's sequence number.")
+    snapshot: str
+    text: str
+    name: str
+    at: str
+
+
+class NoticeListDocument(Document):
+    """Correction notices, oldest first."""
+
+    rows: list[NoticeDocument]

@@ -1,0 +1,108 @@
+"""Says what a refresh would publish, and writes nothing.
+
+Every step runs in one transaction that is rolled back; files go to a temporary folder. While it runs, a SQLite store
+has no other writer, and on PostgreSQL no other refresh seals.
+"""
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from pipeline import settings as configuration
+from pipeline.errors import BadCounts
+from pipeline.jobs.refresh import quality_gate
+from pipeline.jobs.refresh.publication_hold import VIEW, far_moves, moves_to_hold
+from pipeline.jobs.refresh.rate import rate_log
+from pipeline.open_store import existing_store, now
+from pipeline.store import Store
+from pipeline.store.boards import snapshots, verdicts
+from pipeline.store.boards.snapshots import PublishedSnapshot, SnapshotCandidate
+from pipeline.store.db.ledger_files import LedgerFiles
+from pipeline.store.log import seals
+
+Parts = dict[str, quality_gate.Columns | quality_gate.Rows]
+
+
+def dry_run(url: str) -> dict[str, Any]:
+    """Evaluate a refresh without its effects.
+
+    Returns:
+        would_publish and why_not; after (the sequence of the newest snapshot), log_size, votes_counted, votes_excluded,
+        unrated; moves (rows of model, before, after, places of the defended view); held (those that hold it);
+        gate ({"success", "critical", "warnings"}).
+
+    Raises:
+        BadCounts: the log would be empty.
+        RatingError: as `rate`.
+    """
+    with existing_store(url) as store, tempfile.TemporaryDirectory() as folder:
+        apart = replace(store, files=LedgerFiles(Path(folder)))
+        with store.engine.connect() as connection:
+            transaction = connection.begin()
+            try:
+                report, parts = _evaluate(connection, apart)
+            finally:
+                transaction.rollback()
+        gate = _gate(parts)
+    reasons = [
+        "it would be the same as the newest snapshot" * (report["candidate"] is None),
+        "a critical expectation failed" * (not gate["success"]),
+        "it moves the top too far" * bool(report["held"]),
+    ]
+    why_not = [reason for reason in reasons if reason]
+    del report["candidate"]
+    return {"dry_run": True, "would_publish": not why_not, "why_not": why_not, **report, "gate": gate}
+
+
+def _evaluate(connection: Connection, store: Store) -> tuple[dict[str, Any], dict[str, Parts]]:
+    """Seal and rate; return the report, and what each suite of expectations is evaluated on."""
+    size = seals.seal(connection, store.files, now()).size
+    if not size:
+        raise BadCounts("expected votes in the log, got none yet: there is nothing to check or to rate")
+    newest = snapshots.latest(connection)
+    candidate_id = rate_log(connection, store, size, configuration.load())
+    found = snapshots.find_candidate(connection, candidate_id)
+    rows = snapshots.read_rows(connection, candidate_id, VIEW)
+    same = newest is not None and candidate_id == newest.snapshot_id
+    before = snapshots.read_rows(connection, newest.snapshot_id, VIEW) if newest else []
+    report = {
+        "candidate": None if same else candidate_id,
+        **_figures(found, newest),
+        "moves": far_moves(before, rows, len(rows) + len(before), 0) if newest else [],
+        "held": [] if same else moves_to_hold(connection, rows),
+    }
+    return report, _parts(connection, found, size)
+
+
+def _figures(found: SnapshotCandidate, newest: PublishedSnapshot | None) -> dict[str, Any]:
+    body = found.body
+    return {
+        "after": newest.sequence if newest else 0,
+        **{name: body[name] for name in ("log_size", "votes_counted", "votes_excluded")},
+        "unrated": body["views"][VIEW]["unrated"],
+    }
+
+
+def _parts(connection: Connection, found: SnapshotCandidate, size: int) -> dict[str, Parts]:
+    passed = verdicts.last_passed(connection, "votes")
+    votes = verdicts.read_votes(connection, passed.log_size if passed else 0, size)
+    events = verdicts.newest_registry_event(connection)
+    views: Parts = {view: snapshots.read_rows(connection, found.snapshot_id, view) for view in found.body["views"]}
+    parts: dict[str, Parts] = {"snapshot": views}
+    if any(votes.values()):
+        parts["votes"] = {"": votes}
+    if events:
+        parts["registry"] = {"": verdicts.read_registry(connection, events)}
+    return parts
+
+
+def _gate(parts: dict[str, Parts]) -> dict[str, Any]:
+    failed: dict[str, list[str]] = {"critical": [], "warnings": []}
+    for suite, data in parts.items():
+        verdict = quality_gate.evaluate(suite, data)
+        failed["critical"] += [f"{suite}: {one}" for one in verdict.critical_failures]
+        failed["warnings"] += [f"{suite}: {one}" for one in verdict.warnings]
+    return {"success": not failed["critical"], **failed}

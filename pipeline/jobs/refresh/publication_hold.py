@@ -1,0 +1,97 @@
+"""Holds a candidate back that moves the top of the board too far, until a person releases it.
+
+The defended view is compared with that of the newest snapshot. The top are the first INTEGRITY_HOLD_TOP ranks of either
+board; a model that one of the boards lacks stands below its last rank there. A move by more than INTEGRITY_HOLD_PLACES
+places holds the candidate; 0, the default, holds nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from pipeline import settings as configuration
+from pipeline.errors import PublicationHeld
+from pipeline.open_store import existing_store, now
+from pipeline.store import Store
+from pipeline.store.alerting import operators_log
+from pipeline.store.boards import publication_holds, snapshots
+
+Rows = Sequence[Mapping[str, Any]]
+VIEW = "defended"
+
+
+def far_moves(before: Rows, after: Rows, top: int, places: int) -> list[dict[str, Any]]:
+    """Find the moves of more than `places` places among the first `top` ranks of two boards, the longest first.
+
+    Returns:
+        Rows of model, before and after (ranks; None where the board lacks the model), places (+ up, − down).
+    """
+    old, new = ({row["model"]: int(row["rank"]) for row in rows} for rows in (before, after))
+    found = []
+    for model in sorted(old.keys() | new.keys()):
+        was, now_at = old.get(model, len(old) + 1), new.get(model, len(new) + 1)
+        in_top = min(old.get(model, top + 1), new.get(model, top + 1)) <= top
+        if in_top and abs(was - now_at) > places:
+            found.append({"model": model, "before": old.get(model), "after": new.get(model), "places": was - now_at})
+    return sorted(found, key=lambda move: (-abs(move["places"]), move["model"]))
+
+
+def moves_to_hold(connection: Connection, rows: Rows) -> list[dict[str, Any]]:
+    """The moves from the newest snapshot to these rows of the defended view that the settings hold."""
+    options = configuration.load()
+    newest = snapshots.latest(connection)
+    if newest is None or not options.hold_places:
+        return []
+    before = snapshots.read_rows(connection, newest.snapshot_id, VIEW)
+    return far_moves(before, rows, options.hold_top, options.hold_places)
+
+
+def expect_no_hold(store: Store, candidate_id: str) -> None:
+    """Hold a candidate that moves the top too far and that nobody has released.
+
+    Raises:
+        PublicationHeld: it is held; the hold is stored.
+        Usage: no candidate has this id.
+    """
+    with store.read() as connection:
+        found = snapshots.find_candidate(connection, candidate_id)
+        current = found.body["after"] == snapshots.newest_sequence(connection)
+        if found.sequence is not None or not current or publication_holds.is_released(connection, candidate_id):
+            return
+        moves = moves_to_hold(connection, snapshots.read_rows(connection, candidate_id, VIEW))
+    if not moves:
+        return
+    with store.write() as connection:
+        publication_holds.hold(connection, candidate_id, found.body["after"], moves, now())
+    options, short = configuration.load(), candidate_id[:12]
+    raise PublicationHeld(
+        f"expected no model of the top {options.hold_top} to move by more than {options.hold_places} places, got "
+        f"{'; '.join(map(describe_move, moves))}: candidate {short} is held and nothing is published. "
+        f"`integrity refresh --release {short} --reason WHY` publishes it, see deploy/runbooks/publication-held.md",
+        candidate_id,
+        moves,
+    )
+
+
+def release(url: str, candidate: str, name: str | None, reason: str) -> str:
+    """Release a held candidate, named by its id or the beginning of it; return its id.
+
+    Raises:
+        Usage: no reason, or no candidate with this id is held.
+    """
+    with existing_store(url) as store, store.write() as connection:
+        moves = {one["snapshot"]: one["moves"] for one in publication_holds.list_open(connection)}
+        operator = operators_log.process_operator(name)
+        found = publication_holds.release(connection, candidate, operator.name, reason, now())
+        before, after = {"held": True, "moves": moves[found]}, {"held": False}
+        operators_log.record(
+            connection, operator, "publication.release", found, now(), reason=reason, before=before, after=after
+        )
+    return found
+
+
+def describe_move(move: Mapping[str, Any]) -> str:
+    """A move as text: MODEL RANK → RANK."""
+    before, after = ("not rated" if move[name] is None else str(move[name]) for name in ("before", "after"))
+    return f"{move['model']} {before} → {after}"

@@ -1,0 +1,55 @@
+"""Correction notices in manifests.
+
+Law: a manifest has every notice of the manifest before it, unchanged and in the same order, so no notice disappears.
+"""
+
+from dataclasses import dataclass
+
+from ..errors import Refuted
+from .canonical_json import Digest
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestNotice:
+    """A dated note of a named person on a published snapshot.
+
+    Attributes:
+        sequence: of the snapshot.
+        snapshot: its name, the SHA-256 of its body.
+        text, name: what is wrong, and who says so.
+        at: when, RFC 3339.
+    """
+
+    sequence: int
+    snapshot: Digest
+    text: str
+    name: str
+    at: str
+
+
+Notices = tuple[ManifestNotice, ...] | None
+
+
+def check_notice_form(notices: Notices, sequence: int, where: str) -> None:
+    """Check the form of the notices of the manifest with this sequence number.
+
+    Raises:
+        Refuted: reason `notices`, with the place.
+    """
+    if notices == ():
+        raise Refuted("notices", where, "expected at least one notice, or no such field")
+    for place, one in enumerate(notices or ()):
+        if not (0 < one.sequence < sequence and one.text.strip() and one.name.strip()):
+            what = f"expected a text and a name, and a snapshot from 1 to {sequence - 1}, got {one.sequence}"
+            raise Refuted("notices", f"{where}[{place}]", what)
+
+
+def check_notices(now: Notices, before: Notices, where: str) -> None:
+    """Check the notices of a manifest against those of the manifest before it.
+
+    Raises:
+        Refuted: reason `notices`.
+    """
+    earlier = before or ()
+    if (now or ())[: len(earlier)] != earlier:
+        raise Refuted("notices", where, f"expected the {len(earlier)} notices of the previous manifest first")

@@ -1,0 +1,151 @@
+"""The operators' log: every decision, login, failed login, token, export and erasure, as one row each.
+
+Laws: a row is written in the transaction of what it records, so that neither is there without the other; rows are
+never changed or deleted, which the database enforces; the operator's name comes from the token or the operating
+system's login, never from the body of a request.
+"""
+
+import json
+import os
+import pwd
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.store.db import schema
+from pipeline.vocabulary.time import HOUR, format_rfc3339
+
+LOGIN, FAILED_LOGIN, DENIED = "login", "login.failed", "login.denied"
+# Refused requests cost their sender nothing: so many rows an hour, and the last one says that there were more.
+_MOST_REFUSED = 1_000
+_COLUMNS = (
+    "entry_no", "at", "operator", "via", "origin", "action", "target", "reason", "before", "after", "database_role"
+)  # fmt: skip
+
+TABLE_COLUMNS = ("number", *_COLUMNS[1:])
+"""The columns of a table of rows."""
+
+Values = Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Who acts.
+
+    Attributes:
+        name: the owner of the token, or the person who runs a command.
+        via: the way in.
+        origin: a client's address, or LOGIN@HOST of a command.
+    """
+
+    name: str
+    via: Literal["api", "cli"]
+    origin: str
+
+
+def process_operator(name: str | None = None) -> Operator:
+    """The operator of this process: `name`, else the login; the origin is always the system's login and the host."""
+    try:
+        login = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container with an arbitrary user
+        login = f"uid-{os.getuid()}"
+    return Operator(name or login, "cli", f"{login}@{socket.gethostname()}")
+
+
+def record(
+    connection: Connection,
+    operator: Operator,
+    action: str,
+    target: str,
+    now: int,
+    *,
+    reason: str = "",
+    before: Values = None,
+    after: Values = None,
+) -> None:
+    """Append a row, in the transaction of what it records.
+
+    Args:
+        operator: who does it.
+        action: what, as SUBJECT.VERB: alert.ack, exclusion.exclude, token.add, …
+        target: the id of what it is done to; "" where there is none.
+        now: wall clock in microseconds.
+        reason: why, if the action has a reason.
+        before, after: what it changes, as far as rows of the store say.
+    """
+    connection.execute(
+        schema.operator_log.insert().inline(),  # the number is not read back: a role may append and not read
+        {
+            "at": now,
+            "operator": operator.name,
+            "via": operator.via,
+            "origin": operator.origin,
+            "action": action,
+            "target": target,
+            "reason": reason,
+            "before": _json(before),
+            "after": _json(after),
+        },
+    )
+
+
+def record_export(connection: Connection, what: str, target: str, now: int, after: Values = None) -> None:
+    """Append a row about an export by a command, before it is written."""
+    record(connection, process_operator(), f"export.{what}", target, now, after=after)
+
+
+def record_refusal(connection: Connection, operator: Operator, action: str, target: str, now: int) -> None:
+    """Append a refused request: FAILED_LOGIN, or DENIED for a token without the scope; so many in an hour."""
+    c = schema.operator_log.c
+    recent = sa.select(sa.func.count()).where(c.action.in_((FAILED_LOGIN, DENIED)), c.at > now - HOUR)
+    number = int(connection.scalar(recent) or 0)
+    if number < _MOST_REFUSED:
+        last = number == _MOST_REFUSED - 1
+        record(connection, operator, action, target, now, reason="further refusals of this hour have no row" * last)
+
+
+def has_login(connection: Connection, operator: Operator, now: int) -> bool:
+    """Return whether the last hour has a login of this operator from the same origin."""
+    c = schema.operator_log.c
+    query = sa.select(c.entry_no).where(
+        c.action == LOGIN, c.at > now - HOUR, c.operator == operator.name, c.origin == operator.origin
+    )
+    return connection.scalar(query.limit(1)) is not None
+
+
+def list_entries(
+    connection: Connection, limit: int, before: int | None = None, action: str | None = None, name: str | None = None
+) -> list[dict[str, Any]]:
+    """Rows, newest first, as they are shown.
+
+    Args:
+        limit: how many at most.
+        before: only rows with a smaller number.
+        action, name: only rows with this action, by this operator.
+    """
+    c = schema.operator_log.c
+    query = sa.select(*(c[column] for column in _COLUMNS)).order_by(c.entry_no.desc()).limit(limit)
+    for column, value in ((c.action, action), (c.operator, name)):
+        if value is not None:
+            query = query.where(column == value)
+    if before is not None:
+        query = query.where(c.entry_no < before)
+    return [_shown(dict(row)) for row in connection.execute(query).mappings()]
+
+
+def table_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of `list_entries` with plain values: what changed is JSON text."""
+    return {name: _json(row[name]) if name in {"before", "after"} else row[name] for name in TABLE_COLUMNS}
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    values = {name: None if row[name] is None else json.loads(row[name]) for name in ("before", "after")}
+    return {"number": row.pop("entry_no"), **row, "at": format_rfc3339(row["at"]), **values}
+
+
+def _json(values: Values) -> str | None:
+    return None if values is None else json.dumps(dict(values), ensure_ascii=False, sort_keys=True)

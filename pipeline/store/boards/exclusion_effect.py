@@ -1,0 +1,57 @@
+"""What a decision changes at the next refresh: how many votes the defended view counts again, or no longer.
+
+The exclusions in force then are the list's entries after the policy `auto-voter/1` has added its own. A decision is
+compared by these before and after it.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy.engine import Connection
+
+from pipeline.store.boards import excluded_votes, exclusion_list
+
+ExclusionTarget = tuple[str, str]
+"""The kind and the target of an exclusion."""
+
+
+@dataclass(frozen=True, slots=True)
+class NextRefresh:
+    """Accepted votes that the defended view counts again at the next refresh, and those that it leaves out."""
+
+    votes_in: int
+    votes_out: int
+
+    def __str__(self) -> str:
+        """A sentence without its beginning and its end, for messages."""
+        if not self.votes_in and not self.votes_out:
+            return "no vote moves into or out of the defended view at the next refresh"
+        moves = ((self.votes_in, "into"), (self.votes_out, "out of"))
+        parts = [f"{n:,} {'vote goes' if n == 1 else 'votes go'} {where}" for n, where in moves if n]
+        return f"{' and '.join(parts)} the defended view at the next refresh"
+
+
+def expected_exclusions(connection: Connection, *, auto_voter: bool) -> frozenset[ExclusionTarget]:
+    """What the next refresh excludes, as the store is now; `auto_voter`: whether the policy is on."""
+    found = {(one.kind, one.target) for one in exclusion_list.read_active(connection)}
+    for action, subject, *_ in exclusion_list.policy_changes(connection) if auto_voter else ():
+        change = found.add if action == "exclude" else found.discard
+        change(("voter", subject))
+    return frozenset(found)
+
+
+def count_change(
+    connection: Connection, before: frozenset[ExclusionTarget], after: frozenset[ExclusionTarget]
+) -> NextRefresh:
+    """Count the votes that move if the expected exclusions are `after` and were `before`."""
+    kept = before & after
+    return NextRefresh(_count(connection, before - after, kept), _count(connection, after - before, kept))
+
+
+def _count(connection: Connection, changed: frozenset[ExclusionTarget], kept: frozenset[ExclusionTarget]) -> int:
+    """The votes of `changed` that no exclusion of `kept` is about."""
+    if not changed:
+        return 0
+    as_entries = [[{"kind": kind, "target": target} for kind, target in sorted(some)] for some in (changed, kept)]
+    votes = excluded_votes.find_excluded(connection, None, as_entries[0])
+    by = excluded_votes.attribute_to_entries(connection, votes, as_entries[1])
+    return sum(entry == len(kept) for entry in by.values())

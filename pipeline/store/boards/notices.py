@@ -1,0 +1,73 @@
+"""Correction notices: dated notes of a named person on a published snapshot.
+
+Laws: a notice is never changed or deleted, which the database enforces; every manifest contains all notices that were
+added before its candidate was rated.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.errors import Usage
+from pipeline.store.boards.snapshots import PublishedSnapshot
+from pipeline.store.db import schema
+from pipeline.vocabulary.time import format_rfc3339
+
+MAX_TEXT = 2_000
+"""Characters of a notice: it becomes part of every manifest."""
+
+_PUBLISHED = ("sequence", "snapshot", "text", "name", "at")
+
+
+def add_notice(connection: Connection, snapshot: PublishedSnapshot, text: str, name: str, now: int) -> dict[str, Any]:
+    """Add a notice to a published snapshot; return it as `list_notices` does.
+
+    Raises:
+        Usage: no text or no name, or a text that is too long or has control characters.
+    """
+    if not text.strip() or not name.strip():
+        raise Usage("expected a text and a name: a notice is not added without both")
+    if len(text) > MAX_TEXT or not text.isprintable():
+        raise Usage(
+            f"expected a text of one line, of at most {MAX_TEXT:,} visible characters, got {len(text):,} characters"
+        )
+    row = {
+        "sequence": snapshot.sequence, "snapshot_id": snapshot.snapshot_id, "text": text, "name": name, "at": now
+    }  # fmt: skip
+    number = connection.execute(schema.notice.insert().returning(schema.notice.c.notice_no), row).scalar_one()
+    return _shown({"notice_no": number, **row})
+
+
+def count_notices(connection: Connection) -> int:
+    """How many notices there are."""
+    return int(connection.scalar(sa.select(sa.func.count()).select_from(schema.notice)) or 0)
+
+
+def list_notices(connection: Connection, snapshot_id: str | None = None) -> list[dict[str, Any]]:
+    """Notices, oldest first: of one snapshot, or of all.
+
+    Returns:
+        Rows of number, sequence, snapshot, text, name, at (RFC 3339).
+    """
+    n = schema.notice.c
+    query = sa.select(schema.notice).order_by(n.notice_no)
+    if snapshot_id is not None:
+        query = query.where(n.snapshot_id == snapshot_id)
+    return [_shown(dict(row)) for row in connection.execute(query).mappings()]
+
+
+def list_published(connection: Connection) -> list[dict[str, Any]]:
+    """All notices as the body of a snapshot and its manifest state them."""
+    return [{name: one[name] for name in _PUBLISHED} for one in list_notices(connection)]
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "number": int(row["notice_no"]),
+        "sequence": row["sequence"],
+        "snapshot": row["snapshot_id"],
+        "text": row["text"],
+        "name": row["name"],
+        "at": format_rfc3339(row["at"]),
+    }
