@@ -16,7 +16,7 @@ export DEBIAN_FRONTEND := noninteractive
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-all test-long test-beside test-peers test-faults nemesis mutants test-stack wheel-verify docs lint bench bench-ratings up status down kafka prometheus faketime chromium clean lock
+.PHONY: help setup demo test test-all test-long test-beside test-peers test-faults nemesis mutants test-stack wheel-verify docs lint bench bench-ratings up status down kafka prometheus faketime chromium nginx clean lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,14 +30,14 @@ demo: setup ## simulated attacks on real pair counts, from votes to a signed sna
 pytest := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 chosen := not stack and not slow and not beside and not peers
 
-test: setup kafka prometheus faketime chromium ## the everyday suite with the real Kafka, PostgreSQL, Airflow, Prometheus and Chromium
+test: setup kafka prometheus faketime chromium nginx ## the everyday suite with the real Kafka, PostgreSQL, Airflow, Prometheus and Chromium
 	$(pytest) -m "$(chosen) and not long" $(if $(COVER),--cov --cov-report= --cov-fail-under=0) $(ARGS)
 
 test-all: ## every test, as CI runs them
 	$(MAKE) test COVER=1
 	$(MAKE) test-long test-faults test-stack
 
-test-long: setup kafka prometheus faketime chromium ## what make test leaves out; in make test-all with the coverage of both
+test-long: setup kafka prometheus faketime chromium nginx ## what make test leaves out; in make test-all with the coverage of both
 	$(pytest) -m "$(chosen) and long" --cov --cov-append --cov-report=term:skip-covered $(if $(ARGS),--cov-fail-under=0) $(ARGS)
 
 test-beside: setup ## what real files in ../shared/data say, which may not be shipped
@@ -94,6 +94,8 @@ prometheus: $(BIN)/prometheus $(BIN)/prometheus-alertmanager ## Prometheus, Aler
 faketime: $(VENV)/faketime/libfaketimeMT.so.1 ## a library that sets a process's clock wrong, for the tests
 
 chromium: $(BIN)/chromium ## Debian's browser, for the tests of the page
+
+nginx: $(BIN)/nginx ## Debian's web server, for the tests of the proxy in deploy/nginx
 
 wheel-verify: setup ## the verifier as a wheel of its own, for readers: dist/leaderboard_verify-….whl
 	$(BIN)/uv build --quiet --wheel --out-dir dist deploy/verifier
@@ -168,7 +170,7 @@ fi; \
 unpacked=$$(mktemp -d) && trap 'rm -rf "$$unpacked"' EXIT && \
 if $(may_install); then apt-get update -qq; fi; \
 if (cd "$$unpacked" && apt-get $(as_root) download -qq $(1) && dpkg-deb -x $(1)_*.deb . && $(or $(3),true)); then \
-	cp $(addprefix "$$unpacked"/usr/bin/,$(2)) $(BIN)/; \
+	for program in $(2); do find "$$unpacked"/usr/*bin -type f -name $$program -exec cp {} $(BIN)/ \;; done; \
 else \
 	$(call go_without,no $(2) and no way to get Debian's package $(1): install it; what needs it WILL BE SKIPPED); \
 fi
@@ -182,6 +184,10 @@ $(BIN)/prometheus: | $(BIN)/python
 templates := usr/share/prometheus/alertmanager
 $(BIN)/prometheus-alertmanager: | $(BIN)/python
 	$(call unpack,prometheus-alertmanager,prometheus-alertmanager amtool,install -D -m 644 -t /$(templates) $(templates)/*.tmpl)
+
+# It needs OpenSSL, PCRE2 and zlib, which every Debian has.
+$(BIN)/nginx: | $(BIN)/python
+	$(call unpack,nginx,nginx)
 
 # A library has no place on PATH; the machine's own is taken if it is there.
 $(VENV)/faketime/libfaketimeMT.so.1: | $(BIN)/python

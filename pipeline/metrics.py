@@ -37,6 +37,10 @@ MAX_MODELS = 500
 # A batch is 250 ms or 5,000 to 20,000 votes; after 10 s the database's own limits have ended it.
 BATCH_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
+# connections: no place; headers: too many or too long; slow_request, slow_reader: too slow in sending, in reading;
+# malformed: no HTTP; rate: too many costly requests or guesses of one client; busy: too many costly requests wait.
+REFUSALS = ("connections", "headers", "slow_request", "slow_reader", "malformed", "rate", "busy")
+
 Labelled = Mapping[tuple[str, ...], float]
 
 
@@ -96,6 +100,35 @@ class WorkerMetrics:
     def revoked(self, source: str, partition: int) -> None:
         """Remove the series of a partition that another worker owns now: its last lag would stay visible."""
         self.partition_lag.remove_by_labels({"source": source, "partition": str(partition)})
+
+
+class ApiMetrics:
+    """Counters of one server of the API and the pages, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        # Responses by the first digit of their status: 2xx, 3xx, 4xx, 5xx.
+        self.responses = Counter(
+            "integrity_api_responses_total", "Responses, by class of status.", ("status",), registry=self.registry
+        )
+        # Requests with a token that is unknown, revoked or expired; guesses beyond the limit included.
+        self.failed_logins = Counter(
+            "integrity_api_failed_logins_total", "Requests with an invalid token.", registry=self.registry
+        )
+        # Connections and requests that were not answered as asked, by the fixed words of REFUSALS.
+        self.refused = Counter(
+            "integrity_api_refused_total", "Connections and requests refused, by reason.", ("reason",),
+            registry=self.registry,
+        )  # fmt: skip
+        # Open connections.
+        self.connections = Gauge("integrity_api_connections", "Open connections.", registry=self.registry)
+        for reason in REFUSALS:
+            self.refused.labels(reason)
+        self._by_status = {digit: self.responses.labels(f"{digit}xx") for digit in range(1, 6)}
+
+    def count_response(self, status: int) -> None:
+        """Count a response."""
+        self._by_status[status // 100].inc()
 
 
 def _gauge(name: str, text: str, *labels: str) -> Any:

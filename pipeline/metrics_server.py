@@ -1,13 +1,18 @@
 """HTTP server of `/metrics` and `/healthz`, in a thread of the process.
 
+It has no login and listens on the loopback unless told otherwise: open its port to Prometheus alone. Connections are
+limited in number and in seconds, so that a client that holds them open costs a few threads and nothing else.
+
 Not handled: several processes behind one port; every worker has its own port.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from socket import SHUT_RDWR, socket
 from socketserver import ThreadingMixIn
-from threading import Thread
+from threading import BoundedSemaphore, Thread, Timer
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -17,10 +22,19 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
 
-class _Handler(WSGIRequestHandler):
-    # Otherwise a client that connects and sends nothing would block a thread for ever.
-    timeout = 10
+# Prometheus needs one; a second one scrapes beside it for a while when it is replaced.
+_CONNECTIONS = 32
+# A scrape takes milliseconds. From the connection to the last byte of the response.
+_SECONDS = 10
+_HEADERS = [
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cache-Control", "no-store"),
+]
 
+
+class _Handler(WSGIRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         """Log nothing: a scrape arrives every 15 s."""
 
@@ -28,8 +42,35 @@ class _Handler(WSGIRequestHandler):
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._places = BoundedSemaphore(_CONNECTIONS)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve in a thread of its own, or hang up if too many are served."""
+        if self._places.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve, for so many seconds at most: a timeout of the socket is only between two bytes."""
+        end = Timer(_SECONDS, _hang_up, (request,))
+        end.daemon = True
+        end.start()
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            end.cancel()
+            self._places.release()
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Ignore a scraper that hangs up. Real faults show in store_up and /healthz."""
+
+
+def _hang_up(request: socket) -> None:
+    with suppress(OSError):  # it has ended meanwhile
+        request.shutdown(SHUT_RDWR)
 
 
 class MetricsServer:
@@ -68,7 +109,10 @@ def serve(
     """
     metrics = make_wsgi_app(registry)
 
-    def app(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+    def app(environ: WSGIEnvironment, begin: StartResponse) -> Iterable[bytes]:
+        def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Callable[[bytes], object]:
+            return begin(status, [*headers, *_HEADERS], *more)
+
         path = environ.get("PATH_INFO")
         if path == "/metrics":
             answer: Iterable[bytes] = metrics(environ, start)

@@ -32,6 +32,7 @@ SERVICES = {
     "airflow": "Airflow",
     "prometheus": "Prometheus",
     "chromium": "Chromium",
+    "nginx": "nginx",
 }
 FIXTURES = {
     "kafka_server": "kafka",
@@ -45,6 +46,7 @@ FIXTURES = {
     "amtool": "prometheus",
     "alertmanager": "prometheus",
     "chromium": "chromium",
+    "nginx": "nginx",
 }
 # The services that no complete run under CI may do without, whatever became of the tests that use them.
 REQUIRED = ("kafka", "postgres")
@@ -150,6 +152,12 @@ def amtool() -> str:
 def chromium() -> str:
     """The path of Debian's Chromium."""
     return _tool("chromium", "chromium")
+
+
+@pytest.fixture(scope="session")
+def nginx() -> str:
+    """The path of Debian's nginx."""
+    return _tool("nginx", "nginx")
 
 
 def _tool(name: str, target: str = "prometheus") -> str:

@@ -1,11 +1,16 @@
 """The HTTP API below /api/v1, and the pages; `app.create_app` makes both.
 
 Laws: a snapshot is named by its digest and never changes, so its responses are immutable and computed once; an error is
-a problem document (RFC 9457), or a page for a browser; a change needs a token, a name and a reason; pages work without
-JavaScript and load nothing from other hosts.
+a problem document (RFC 9457), or a page for a browser; a change needs a token, a name and a reason; no client delays
+another; pages work without JavaScript and load nothing from other hosts.
 
     app.py                 the application: routes, error handlers, middleware
     middleware.py          limit for request bodies, security headers
+    security_headers.py    the headers that every response has
+    server/                the HTTP server below the application, with its limits
+    client_rates.py        who a request comes from, and how many of a kind a client may send
+    costly_work.py         the pool of costly requests
+    login_guard.py         counts invalid tokens, stops guessing
     response_cache.py      caches responses in memory
     change_token.py        a token that changes with the store, for the cache
     cache_policies.py      headers that say how long a response may be cached

@@ -1,16 +1,19 @@
 """The application: routes, error handlers, middleware.
 
 Laws: every response has the security headers; any site may read the API, and no other site can change anything through
-it; pages load nothing from other hosts.
+it; pages load nothing from other hosts; costly requests run in a pool of their own.
 """
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from typing import Any
 
+import anyio
 import anyio.to_thread
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.responses import Response
+from starlette.types import ASGIApp
 
 from pipeline import settings as configuration
 from pipeline.api import (
@@ -24,58 +27,87 @@ from pipeline.api import (
     snapshot_routes,
     status_routes,
 )
-from pipeline.api.cache_policies import NO_STORE
+from pipeline.api.cache_policies import NO_STORE, RENDERED
 from pipeline.api.change_token import ChangeToken
+from pipeline.api.client_rates import ClientRates
+from pipeline.api.costly_work import THREADS as COSTLY_THREADS
+from pipeline.api.costly_work import CostlyWork
 from pipeline.api.error_responses import add_error_handlers
+from pipeline.api.login_guard import LoginGuard
 from pipeline.api.middleware import BodyLimit, ResponseHeaders
 from pipeline.api.openapi_responses import ERROR_RESPONSES
 from pipeline.api.pages.page_templates import PageTemplates
 from pipeline.api.request_params import reject_unknown_params
 from pipeline.api.response_cache import ResponseCache
 from pipeline.api.store_reader import StoreReader
+from pipeline.api.table_responses import json_response
+from pipeline.metrics import ApiMetrics
+from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.read import page_queries
 
-# Each thread uses one connection of the pool, which has six: further threads would only wait for a connection.
-_THREADS = 6
+# Each thread uses one connection of the pool, which has six: further threads would only wait for a connection. One is
+# kept for the change token, on which every cached page waits.
+_THREADS = 6 - COSTLY_THREADS - 1
 
 
-def create_app(store: Store) -> FastAPI:
-    """Return the application with the API and the pages of an open store, which the caller closes."""
+class _Site(FastAPI):
+    """An application inside of the outermost middleware: what an error handler answers passes through it too."""
+
+    outermost: Any = None
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Called once, by the first request."""
+        wrapped: ASGIApp = self.outermost(super().build_middleware_stack())
+        return wrapped
+
+
+def create_app(store: Store, options: Settings | None = None, metrics: ApiMetrics | None = None) -> FastAPI:
+    """Return the application with the API and the pages of an open store, which the caller closes.
+
+    Args:
+        options: the limits by client, and the address for appeals; default: the settings of this process.
+        metrics: the counters of responses and refusals; default: new ones.
+    """
+    options, metrics = options or configuration.load(), metrics or ApiMetrics()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
         yield
 
-    app = FastAPI(
+    app = _Site(
         title="Leaderboard integrity",
         summary="Audited snapshots of a leaderboard: boards, moves and their reasons, alerts, proofs.",
         version=version("leaderboard-integrity"),
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        openapi_url="/api/v1/openapi.json",
+        openapi_url=None,  # FastAPI would render it for every request; see below
         docs_url=None,  # FastAPI's page loads scripts from another host; /api lists the routes
         redoc_url=None,
+        redirect_slashes=False,  # it redirects to the host that the client names
         lifespan=lifespan,
     )
+    app.outermost = lambda inner: ResponseHeaders(inner, metrics.count_response, options.https_days)
     reader = StoreReader(store)
-    changes = ChangeToken(lambda: anyio.to_thread.run_sync(_read_change_token, store))
+    costly = CostlyWork(ClientRates(options.costly_per_minute), metrics)
+    one_thread = anyio.CapacityLimiter(1)
+    changes = ChangeToken(lambda: anyio.to_thread.run_sync(_read_change_token, store, limiter=one_thread))
     api = APIRouter(prefix="/api/v1", responses=ERROR_RESPONSES, dependencies=[Depends(reject_unknown_params)])
-    for module in (
-        snapshot_routes,
-        notice_routes,
-        model_routes,
-        diff_routes,
-        alert_routes,
-        ledger_routes,
-        status_routes,
-    ):
-        api.include_router(module.routes(reader))
+    for plain in (snapshot_routes, notice_routes, alert_routes, status_routes):
+        api.include_router(plain.routes(reader))
+    for mixed in (model_routes, diff_routes, ledger_routes):
+        api.include_router(mixed.routes(reader, costly))
+    app.state.logins = LoginGuard(ClientRates(options.logins_per_minute), metrics)
     api.include_router(operator_routes.routes(reader, changes))
     app.include_router(api)
-    templates = PageTemplates(configuration.load().appeals)
-    app.include_router(pages.routes(reader, templates, app))
+    templates = PageTemplates(options.appeals)
+    app.include_router(pages.routes(reader, templates, costly, app))
     add_error_handlers(app, templates.problem)
+
+    @app.get("/api/v1/openapi.json", include_in_schema=False)
+    def openapi() -> Response:
+        """The description of the API; the cache keeps it."""
+        return json_response(app.openapi(), RENDERED)
 
     @app.get("/empty", include_in_schema=False)
     async def empty() -> Response:
@@ -84,7 +116,6 @@ def create_app(store: Store) -> FastAPI:
 
     app.add_middleware(BodyLimit)
     app.add_middleware(ResponseCache, token=changes, published=page_queries.publication_token)
-    app.add_middleware(ResponseHeaders)
     return app
 
 

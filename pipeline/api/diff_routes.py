@@ -7,6 +7,7 @@ from fastapi.responses import Response
 from sqlalchemy.engine import Connection
 
 from pipeline.api.cache_policies import RENDERED
+from pipeline.api.costly_work import CostlyWork
 from pipeline.api.documents.diff_documents import DiffDocument
 from pipeline.api.move_reasons import move_reason
 from pipeline.api.openapi_responses import TABLE_RESPONSES
@@ -20,20 +21,24 @@ from pipeline.store.boards import voter_labels
 _FIGURES = ("rank", "rating", "lower", "upper", "votes")
 
 
-def routes(reader: StoreReader) -> APIRouter:
+def routes(reader: StoreReader, costly: CostlyWork) -> APIRouter:
     """Return the route."""
     router = APIRouter(tags=["moves"])
 
     @router.get("/diff/{pair}", response_model=DiffDocument, responses=TABLE_RESPONSES)
-    def diff(
+    async def diff(
         request: Request, pair: SnapshotPairParam, view: ViewParam = "defended", table_format: FormatParam = None
     ) -> Response:
         """Every model on both boards: its move, the cause (votes, exclusions, settings), and which models it passed."""
         first, _, second = pair.partition("..")
-        with reader.connect() as connection:
-            document = diff_document(reader, connection, find_diff(reader, connection, first, second, view))
         name = f"moves-{view}-{first[:12]}-{second[:12]}"
-        return table_response(request, table_format, document, name, RENDERED, table_row=_table_row)
+
+        def compare() -> Response:
+            with reader.connect() as connection:
+                document = diff_document(reader, connection, find_diff(reader, connection, first, second, view))
+            return table_response(request, table_format, document, name, RENDERED, table_row=_table_row)
+
+        return await costly.run(request, compare)
 
     return router
 

@@ -1,20 +1,22 @@
 """Turns every exception into a problem document (RFC 9457), or into a page for browsers.
 
 Laws: a mistake of the caller is a 4xx that names the field; a store that does not answer is a 503; a response never
-shows internals such as a stack trace.
+shows internals such as a stack trace; a redirect names a path of this site.
 """
 
 import logging
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from pipeline.errors import BadInput, IntegrityError, Unavailable, UnknownAlert, Usage
 from pipeline.vocabulary.visible_text import json_text
@@ -53,13 +55,20 @@ def add_error_handlers(app: FastAPI, render_page: PageRenderer) -> None:
             "title": HTTPStatus(problem.status).phrase,
             "status": problem.status,
             "detail": problem.detail,
-            "instance": request.url.path,
+            "instance": request.scope["path"],
             **problem.more,
         }
         response = render_page(request, document) if _wants_page(request) else _document_response(document)
         response.status_code = problem.status
         response.headers.update({"cache-control": "no-store", **problem.headers})
         return response
+
+    async def missing(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101  # it is the handler of these
+        shorter = _without_last_slash(request) if error.status_code == HTTPStatus.NOT_FOUND else None
+        if shorter is not None:
+            return RedirectResponse(shorter, HTTPStatus.TEMPORARY_REDIRECT, {"cache-control": "no-store"})
+        return respond(request, _from_http(error))
 
     def handle(kind: type[Exception], convert: Callable[[Any], Problem]) -> None:
         async def handler(request: Request, error: Exception) -> Response:
@@ -68,7 +77,7 @@ def add_error_handlers(app: FastAPI, render_page: PageRenderer) -> None:
         app.add_exception_handler(kind, handler)
 
     handle(Problem, lambda error: error)
-    handle(HTTPException, _from_http)
+    app.add_exception_handler(HTTPException, missing)
     handle(RequestValidationError, _from_validation)
     handle(IntegrityError, _from_integrity_error)
     handle(DBAPIError, _from_database)
@@ -81,7 +90,20 @@ def _document_response(document: dict[str, Any]) -> Response:
 
 
 def _wants_page(request: Request) -> bool:
-    return not request.url.path.startswith("/api/") and "text/html" in request.headers.get("accept", "")
+    return not request.scope["path"].startswith("/api/") and "text/html" in request.headers.get("accept", "")
+
+
+def _without_last_slash(request: Request) -> str | None:
+    """The address without the slashes at its end, if it is one of ours: a path, never the host that a client named."""
+    path = request.scope["path"]
+    shorter = "/" + path.strip("/")
+    if not path.endswith("/") or shorter == "/":
+        return None
+    scope = {**request.scope, "path": shorter}
+    if all(route.matches(scope)[0] is Match.NONE for route in request.app.routes):
+        return None
+    query = request.scope["query_string"].decode("latin-1")
+    return quote(shorter) + (f"?{query}" if query else "")
 
 
 def _from_http(error: HTTPException) -> Problem:

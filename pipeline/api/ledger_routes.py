@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import FileResponse, Response
 
 from pipeline.api.bundle_files import BundleFiles
 from pipeline.api.cache_policies import IMMUTABLE, NO_STORE, UNTIL_PUBLISHED
+from pipeline.api.costly_work import CostlyWork
 from pipeline.api.documents.ledger_documents import (
     ConsistencyProofDocument,
     KeyListDocument,
@@ -36,16 +37,16 @@ SizeParam = Annotated[int, Query(ge=0, le=2**53)]
 TilePath = Annotated[str, Path(pattern=r"^tile/[0-9]{1,2}(/x[0-9]{3}){0,6}/[0-9]{3}(\.p/[0-9]{1,3})?$")]
 
 
-def routes(reader: StoreReader) -> APIRouter:
+def routes(reader: StoreReader, costly: CostlyWork) -> APIRouter:
     """Return the routes, in the order in which OpenAPI lists them."""
     router = APIRouter(tags=["ledger"])
-    _add_snapshot_log_routes(router, reader.store)
+    _add_snapshot_log_routes(router, reader.store, costly)
     _add_vote_log_routes(router, reader.store)
     _add_tile_routes(router, reader.store)
     return router
 
 
-def _add_snapshot_log_routes(router: APIRouter, store: Store) -> None:
+def _add_snapshot_log_routes(router: APIRouter, store: Store, costly: CostlyWork) -> None:
     bundles = BundleFiles(store)
 
     @router.get("/checkpoint", response_class=Response, responses=media_types("text/plain"))
@@ -72,10 +73,10 @@ def _add_snapshot_log_routes(router: APIRouter, store: Store) -> None:
             return json_response(asdict(log_proofs.prove_snapshot(store, snapshot)), UNTIL_PUBLISHED)
 
     @router.get("/snapshots/{snapshot}/bundle", response_class=FileResponse, responses=media_types("application/zip"))
-    def bundle(snapshot: SnapshotParam) -> Response:
+    async def bundle(request: Request, snapshot: SnapshotParam) -> Response:
         """Everything needed to check this snapshot offline, votes included, as a zip for `integrity verify`."""
         with usage_as_problem():
-            file = bundles.get(snapshot)
+            file = await costly.run(request, lambda: bundles.get(snapshot))
         name = f"bundle-{snapshot[:12]}.zip"
         return FileResponse(file, media_type="application/zip", filename=name, headers=NO_STORE)
 

@@ -1,29 +1,14 @@
 """ASGI middleware: a limit for request bodies, and the headers of every response."""
 
+from collections.abc import Callable
+
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pipeline.api.security_headers import OF_PAGES, OF_THE_API, strict_transport
+
 # Longer than any decision of an operator.
 _MAX_BODY = 64 << 10
-
-_SECURITY_HEADERS = (
-    (
-        b"content-security-policy",
-        b"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
-        b"frame-ancestors 'none'",
-    ),
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
-)
-# Any site may read the API; without credentials and allowed methods, none can change anything through it.
-_CROSS_ORIGIN_HEADERS = (
-    (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"ETag, X-Next-Cursor, Content-Disposition"),
-    (b"cross-origin-resource-policy", b"cross-origin"),
-)
 
 
 class BodyLimit:
@@ -48,22 +33,31 @@ class BodyLimit:
 
 
 class ResponseHeaders:
-    """Adds the security headers to every response, and the cross-origin headers to responses of the API."""
+    """Adds the security headers to every response, and the cross-origin headers to responses of the API.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Args:
+        count: called with the status of every response.
+        https_days: for how many days browsers are told to use HTTPS alone, where they do; 0: not told.
+    """
+
+    def __init__(self, app: ASGIApp, count: Callable[[int], None], https_days: int) -> None:
         self._app = app
+        self._count = count
+        self._secured = (strict_transport(https_days),) if https_days else ()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Add the headers to the response."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        is_api = scope["path"].startswith("/api/")
-        added = _SECURITY_HEADERS + _CROSS_ORIGIN_HEADERS if is_api else _SECURITY_HEADERS
+        added = OF_THE_API if scope["path"].startswith("/api/") else OF_PAGES
+        if scope.get("scheme") == "https":
+            added += self._secured
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message["headers"], *added]}
+                self._count(message["status"])
+                message = {**message, "headers": [*message.get("headers", ()), *added]}
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

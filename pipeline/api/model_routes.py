@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from pipeline.api.cache_policies import UNTIL_PUBLISHED
+from pipeline.api.costly_work import CostlyWork
 from pipeline.api.documents.model_documents import HistoryDocument, ModelDocument, ModelListDocument, ProviderDocument
 from pipeline.api.error_responses import not_found
 from pipeline.api.model_summaries import HISTORY_COLUMNS, find_model, list_models, model_history
@@ -27,7 +28,7 @@ from pipeline.api.table_responses import json_response, table_response
 _FIGURES = ("rank", "rating", "lower", "upper", "votes")
 
 
-def routes(reader: StoreReader) -> APIRouter:
+def routes(reader: StoreReader, costly: CostlyWork) -> APIRouter:
     """Return the routes, in the order in which OpenAPI lists them."""
     router = APIRouter(tags=["models"])
 
@@ -52,13 +53,17 @@ def routes(reader: StoreReader) -> APIRouter:
             return json_response(find_model(connection, model), UNTIL_PUBLISHED)
 
     @router.get("/provider", response_model=ProviderDocument)
-    def provider(provider: ProviderParam) -> Response:
+    async def provider(request: Request, provider: ProviderParam) -> Response:
         """A provider's facts: variants, disclosures, shares, removals, claims; each with its source and uncertainty."""
-        with reader.connect() as connection:
-            found = reader.providers(connection).get(provider)
-        if found is None:
-            raise not_found("the name of a provider in the registry", provider)
-        return json_response(found, UNTIL_PUBLISHED)
+
+        def read() -> Response:
+            with reader.connect() as connection:
+                found = reader.providers(connection).get(provider)
+            if found is None:
+                raise not_found("the name of a provider in the registry", provider)
+            return json_response(found, UNTIL_PUBLISHED)
+
+        return await costly.run(request, read)
 
     @router.get("/history", response_model=HistoryDocument, responses=TABLE_RESPONSES)
     def history(

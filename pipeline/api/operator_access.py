@@ -12,6 +12,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.exc import DBAPIError
 
 from pipeline.api.error_responses import Problem
+from pipeline.api.login_guard import LoginGuard
 from pipeline.api.store_reader import StoreReader
 from pipeline.open_store import now
 from pipeline.store.alerting import operator_tokens, operators_log
@@ -53,13 +54,17 @@ def find_token(reader: StoreReader, request: Request, given: str | None) -> Oper
     """Find the valid token of a request.
 
     Raises:
-        Problem: 401; the log has a row.
+        Problem: 401; the log has a row. 429; this client has sent too many invalid tokens.
     """
     found = None
+    logins: LoginGuard = request.app.state.logins
     if given is not None:
+        logins.admit(request)
         with reader.connect() as connection:
             found = operator_tokens.find(connection, given, now())
     if found is None:
+        if given is not None:
+            logins.failed(request)
         _record_refusal(reader, request, _UNKNOWN, operators_log.FAILED_LOGIN)
         raise Problem(401, "expected a valid token, as Authorization: Bearer TOKEN", {"www-authenticate": "Bearer"})
     return found
@@ -93,7 +98,7 @@ def _record_refusal(reader: StoreReader, request: Request, name: str, action: st
     operator = Operator(name, "api", client_address(request))
     try:
         with reader.store.write() as connection:
-            target = f"{request.method} {request.url.path}"[:300]
+            target = f"{request.method} {request.scope['path']}"[:300]
             operators_log.record_refusal(connection, operator, action, target, now())
     except DBAPIError as error:  # the response is the same where the log cannot be written
         _log.error("operators' log: %s not recorded: %s", action, error)

@@ -6,13 +6,15 @@
 3. `no-store`, errors, and responses above 4 MiB are never cached.
 4. Requests with an `authorization` header pass through: their answers are for one operator.
 5. Concurrent requests for one key share one computation.
-6. A cached response has an ETag and is compressed once.
+6. A cached response has an ETag in each encoding and is compressed once, a long one in a thread.
 """
 
 import asyncio
 import gzip
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -29,6 +31,7 @@ BUDGET = 64 << 20
 
 # Smaller than a packet: compressing it saves nothing.
 _WORTH_COMPRESSING = 1_400
+_LONG = 64 << 10
 # A larger bundle or export is not cached.
 _LARGEST = 4 << 20
 
@@ -41,9 +44,10 @@ class CachedResponse:
     """A response, and when it is valid.
 
     Attributes:
-        headers: all headers but content-length and content-encoding.
+        headers: all headers but content-length, content-encoding and etag.
         body: the body, not compressed.
         packed: the body as gzip; None if that saves too little.
+        digest: the digest of the body, of which the ETag of each encoding is made.
         token: the change token for which the response is valid; None: always valid.
         published: whether only the part of the token that a publication changes is compared.
     """
@@ -52,9 +56,13 @@ class CachedResponse:
     headers: tuple[Header, ...]
     body: bytes
     packed: bytes | None
-    etag: bytes
+    digest: bytes
     token: Any
     published: bool = False
+
+    def etag(self, packed: bool) -> bytes:
+        """The ETag of the body as it is, or compressed."""
+        return b'"%s%s"' % (self.digest, b"-gzip" if packed else b"")
 
     @property
     def size(self) -> int:
@@ -128,7 +136,7 @@ class ResponseCache:
         recorder = _Recorder(send, scope["method"] == "HEAD")
         # HEAD is computed as GET; the body is dropped when it is sent.
         await self._app({**scope, "method": "GET"}, receive, recorder)
-        response = recorder.response(*tokens)
+        response = await recorder.response(*tokens)
         if response is None:
             if recorder.uncacheable:
                 self._uncacheable[scope["path"]] = True
@@ -187,31 +195,55 @@ class _Recorder:
         assert self._start is not None  # noqa: S101  # ASGI: the start comes first
         await self._send(self._start)
 
-    def response(self, token: Any, published: Any) -> CachedResponse | None:
+    async def response(self, token: Any, published: Any) -> CachedResponse | None:
         """Return the recorded response, valid for this token (or its published part); None if it was passed through."""
         if self._through or self._start is None:
             return None
         body = b"".join(self._chunks)
-        etag = b'"' + blake2b(body, digest_size=16).hexdigest().encode() + b'"'
         headers = [(name, value) for name, value in self._start["headers"] if name not in _REPLACED_HEADERS]
         vary = dict(self._start["headers"]).get(b"vary")
-        headers += [(b"etag", etag), (b"vary", b"Accept-Encoding" + (b", " + vary if vary else b""))]
-        packed = gzip.compress(body, 6, mtime=0) if len(body) > _WORTH_COMPRESSING else None
-        worth = packed is not None and len(packed) < 0.9 * len(body)
+        headers.append((b"vary", b"Accept-Encoding" + (b", " + vary if vary else b"")))
+        # A long body would keep every other request waiting; for a short one a thread costs more than it saves.
+        digest, packed = await asyncio.to_thread(_pack, body) if len(body) > _LONG else _pack(body)
         status = self._start["status"]
         token = None if self._immutable else published if self._published else token
-        return CachedResponse(status, tuple(headers), body, packed if worth else None, etag, token, self._published)
+        return CachedResponse(status, tuple(headers), body, packed, digest, token, self._published)
+
+
+def _pack(body: bytes) -> tuple[bytes, bytes | None]:
+    """Digest and gzip of a body; None for gzip if it saves too little."""
+    digest = blake2b(body, digest_size=16).hexdigest().encode()
+    packed = gzip.compress(body, 6, mtime=0) if len(body) > _WORTH_COMPRESSING else None
+    return digest, packed if packed is not None and len(packed) < 0.9 * len(body) else None
+
+
+@lru_cache(maxsize=256)
+def _accepts_gzip(accepted: bytes) -> bool:
+    """Whether an Accept-Encoding header names gzip, and not with q=0."""
+    for part in accepted.decode("latin-1").lower().split(","):
+        coding, *parameters = (one.replace(" ", "") for one in part.split(";"))
+        if coding == "gzip":
+            return not any(re.fullmatch(r"q=0(\.0*)?", one) for one in parameters)
+    return False
+
+
+def _is_current(etag: bytes, given: bytes | None) -> bool:
+    """Whether If-None-Match names this ETag; weak ones compare equal."""
+    if given is None:
+        return False
+    return any(one.strip().removeprefix(b"W/") in (etag, b"*") for one in given.split(b","))
 
 
 async def _send(response: CachedResponse, request_headers: dict[bytes, bytes], bodiless: bool, send: Send) -> None:
-    headers = list(response.headers)
-    etags = request_headers.get(b"if-none-match")
-    if etags is not None and (etags.strip() == b"*" or response.etag in etags):
+    packed = response.packed is not None and _accepts_gzip(request_headers.get(b"accept-encoding", b""))
+    etag = response.etag(packed)
+    headers = [*response.headers, (b"etag", etag)]
+    if _is_current(etag, request_headers.get(b"if-none-match")):
         await send({"type": "http.response.start", "status": _NOT_MODIFIED, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
         return
     body = response.body
-    if response.packed is not None and b"gzip" in request_headers.get(b"accept-encoding", b""):
+    if packed and response.packed is not None:
         body = response.packed
         headers.append((b"content-encoding", b"gzip"))
     headers.append((b"content-length", str(len(body)).encode()))

@@ -3,15 +3,16 @@
 import signal
 import socket
 import threading
+from contextlib import ExitStack, closing
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
-from pipeline import jobs
+from pipeline import jobs, settings
 from pipeline.cli.app import StoreOption, app, err, store_url
 from pipeline.errors import Unavailable
-from pipeline.metrics import StoreCollector
+from pipeline.metrics import ApiMetrics, StoreCollector
 from pipeline.metrics_server import serve as serve_metrics
 from pipeline.open_store import existing_store, open_store
 from pipeline.store import Store
@@ -22,41 +23,49 @@ def serve(
     store: StoreOption = None,
     port: Annotated[int, typer.Option(help="Port; 0 picks a free one.")] = 8000,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    metrics_port: Annotated[int | None, typer.Option(help="Serve /metrics and /healthz on this port.")] = None,
+    metrics_host: Annotated[str, typer.Option(help="Address for /metrics and /healthz.")] = "127.0.0.1",
 ) -> None:
-    """Serve the API and the pages until SIGTERM. The voter key is neither read nor needed."""
-    with existing_store(store_url(store), with_key=False) as opened:
-        serve_store(opened, host, port)
+    """Serve the API and the pages until SIGTERM; over HTTPS with INTEGRITY_TLS_CERT and INTEGRITY_TLS_KEY.
+
+    The voter key is neither read nor needed.
+    """
+    metrics = ApiMetrics()
+    with existing_store(store_url(store), with_key=False) as opened, ExitStack() as stack:
+        if metrics_port is not None:
+            stack.enter_context(closing(serve_metrics(metrics.registry, metrics_port, host=metrics_host)))
+        serve_store(opened, host, port, metrics)
 
 
-def serve_store(store: Store, host: str, port: int) -> None:
+def serve_store(store: Store, host: str, port: int, metrics: ApiMetrics | None = None) -> None:
     """Serve the API and the pages of an open store until SIGTERM or SIGINT.
 
     Raises:
         Unavailable: the port is taken.
+        Usage: the certificate or its key cannot be used.
     """
-    import uvicorn  # noqa: PLC0415  # uvicorn and the API are slow to import, and no other command needs them
-
+    # uvicorn and the API are slow to import, and no other command needs them.
     from pipeline.api.app import create_app  # noqa: PLC0415
+    from pipeline.api.client_rates import TrustedProxies  # noqa: PLC0415
+    from pipeline.api.server import http_server  # noqa: PLC0415
+    from pipeline.api.server.http_limits import HttpLimits  # noqa: PLC0415
 
+    options, metrics = settings.load(), metrics or ApiMetrics()
+    tls = http_server.tls_context(options.tls_cert, options.tls_key)
+    limits = HttpLimits(client_connections=options.client_connections)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, port))
-            listener.listen(128)
+            listener.listen(limits.backlog)
         except OSError as error:
             raise Unavailable(f"expected a free port at {host}:{port}, got: {error.strerror}") from error
         address = f"[{host}]" if ":" in host else host
-        err.print(f"serving the board at http://{address}:{listener.getsockname()[1]}/")
-        config = uvicorn.Config(
-            create_app(store), log_config=None, log_level="warning", access_log=False, server_header=False,
-            timeout_keep_alive=15, limit_concurrency=1_000, h11_max_incomplete_event_size=65_536,
-            timeout_graceful_shutdown=5,
-        )  # fmt: skip
-        for number in (signal.SIGTERM, signal.SIGINT):
-            # uvicorn installs its own handlers, and re-raises the signal after a clean shutdown.
-            signal.signal(number, lambda *_: None)
-        uvicorn.Server(config).run(sockets=[listener])
+        scheme = "https" if tls else "http"
+        err.print(f"serving the board at {scheme}://{address}:{listener.getsockname()[1]}/")
+        app = create_app(store, options, metrics)
+        http_server.run(app, listener, metrics, limits, TrustedProxies(options.trusted_networks), tls)
 
 
 @app.command()

@@ -17,7 +17,10 @@ from pipeline.errors import Unavailable
 INTEGRITY = Path(sys.executable).with_name("integrity")
 WORKERS = ("worker-1", "worker-2")
 # Services with a port; the supervisor takes its orders at one.
-PORTS = ("kafka", "postgres", *WORKERS, "exporter", "airflow-api", "prometheus", "alertmanager", "page", "supervisor")
+PORTS = (
+    "kafka", "postgres", *WORKERS, "exporter", "airflow-api", "prometheus", "alertmanager", "page", "page-metrics",
+    "supervisor",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,13 +49,14 @@ class StackServices:
 
     @cached_property
     def prometheus(self) -> PrometheusServer:
-        """The Prometheus server, which scrapes the exporter and both workers and sends alerts to Alertmanager."""
+        """The Prometheus server, which scrapes the exporter, the page and both workers and sends alerts on."""
         ports = self.state.ports
         return PrometheusServer(
             self.directory / "prometheus",
             targets={
                 "exporter:9464": ports["exporter"],
                 **{f"{name}:9465": ports[name] for name in WORKERS},
+                "page:9467": ports["page-metrics"],
                 "alertmanager:9093": ports["alertmanager"],
             },
             seconds=self.scrape,
@@ -122,7 +126,15 @@ class StackServices:
         return [
             self._integrity("monitor", "monitor", "--json"),
             self._integrity("exporter", "exporter", "--port", str(self.state.ports["exporter"])),
-            self._integrity("page", "serve", "--port", str(self.state.ports["page"]), probe="/static/site.css"),
+            self._integrity(
+                "page",
+                "serve",
+                "--port",
+                str(self.state.ports["page"]),
+                "--metrics-port",
+                str(self.state.ports["page-metrics"]),
+                probe="/static/site.css",
+            ),
             Service.from_server(self.alertmanager, "pipeline"),
             Service.from_server(self.prometheus, "pipeline"),
         ]

@@ -27,6 +27,7 @@ _DEFAULT_PORTS = {
     "prometheus": 9090,
     "alertmanager": 9093,
     "page": 8000,
+    "page-metrics": 9467,
 }
 # Other ports are from here: below those of the tests' servers (process.py), so that a test never takes the port of a
 # stopped stack.

@@ -1,5 +1,6 @@
 """Types of settings and messages about bad values, worded alike for every setting."""
 
+import ipaddress
 import math
 import re
 from collections.abc import Mapping
@@ -62,6 +63,15 @@ def _address(text: str) -> str:
     return text
 
 
+def _addresses(text: str) -> str:
+    for one in filter(None, map(str.strip, text.split(","))):
+        try:
+            ipaddress.ip_network(one)
+        except ValueError:
+            raise ValueError("addresses and networks separated by commas, such as 10.0.0.2,10.1.0.0/16") from None
+    return text
+
+
 Topic = Annotated[str, AfterValidator(_topic_name)]
 SecurityProtocol = Annotated[str, _one_of(*SECURITY_PROTOCOLS)]
 SaslMechanism = Annotated[str, _one_of("", *SASL_MECHANISMS)]
@@ -69,6 +79,7 @@ SslMode = Annotated[str, _one_of("", *_SSL_MODES)]
 Address = Annotated[str, AfterValidator(_address)]
 Seed = Annotated[str, AfterValidator(_hexadecimal)]
 Anchor = Annotated[str, AfterValidator(_model_and_points)]
+Proxies = Annotated[str, AfterValidator(_addresses)]
 
 
 def explain(fault: Mapping[str, Any], fields: Mapping[str, FieldInfo]) -> str:

@@ -19,6 +19,7 @@ from pipeline.settings.checks import (
     PREFIX,
     Address,
     Anchor,
+    Proxies,
     SaslMechanism,
     SecurityProtocol,
     Seed,
@@ -93,6 +94,14 @@ class Settings(BaseSettings):
         postgres_sslmode, postgres_sslrootcert, postgres_sslcert, postgres_sslkey, postgres_sslpassword: TLS of a
             PostgreSQL store, by libpq's names; a parameter in the store's URL goes before.
         postgres_password: its password, where the URL has none.
+        trusted_proxies: addresses and networks of proxies, separated by commas, whose X-Forwarded-For and
+            X-Forwarded-Proto `serve` believes; "" for none.
+        tls_cert, tls_key: PEM files of the certificate chain and its key with which `serve` speaks HTTPS; "" for HTTP.
+        https_days: for how many days browsers are told, over HTTPS, to use nothing else (HSTS); 0 for never.
+        client_connections: open connections of one client of `serve`; a trusted proxy has no such limit.
+        costly_per_minute: costly requests (moves, providers, bundles) of one client that `serve` computes; 0 for any
+            number.
+        logins_per_minute: invalid tokens of one client, after which `serve` refuses its tokens; 0 for any number.
         secrets_dir: directory with a file for each setting that is kept there, named as the variable in upper or lower
             case; the file's text is the value. "" for /run/secrets where that exists.
     """
@@ -153,6 +162,13 @@ class Settings(BaseSettings):
     postgres_sslkey: str = ""
     postgres_sslpassword: str = Field(default="", repr=False)
     postgres_password: str = Field(default="", repr=False)
+    trusted_proxies: Proxies = ""
+    tls_cert: str = ""
+    tls_key: str = ""
+    https_days: int = Field(default=365, ge=0, le=3650)
+    client_connections: int = Field(default=100, ge=1, le=100_000)
+    costly_per_minute: int = Field(default=120, ge=0, le=1_000_000)
+    logins_per_minute: int = Field(default=10, ge=0, le=1_000_000)
     secrets_dir: str = ""
 
     @classmethod
@@ -217,6 +233,11 @@ class Settings(BaseSettings):
         """Parameters of libpq for TLS, "" where they are not set."""
         names = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword")
         return {name: getattr(self, f"postgres_{name}") for name in names}
+
+    @property
+    def trusted_networks(self) -> tuple[str, ...]:
+        """The trusted proxies, one text each."""
+        return tuple(filter(None, map(str.strip, self.trusted_proxies.split(","))))
 
     def shaping(self) -> dict[str, Any]:
         """The settings that can change a rating or an alert."""

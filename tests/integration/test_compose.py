@@ -160,6 +160,8 @@ def test_what_is_waited_for_comes(name):
         assert other in SERVICES
         if condition == "service_completed_successfully":
             assert SERVICES[other]["restart"] == "no"
+        elif condition == "service_started":  # the proxy answers 502 until the page is there
+            assert name == "proxy"
         else:
             assert condition == "service_healthy"
             assert "healthcheck" in SERVICES[other]
@@ -228,13 +230,23 @@ def test_prometheus_scrapes_the_services_where_they_listen():
         for job in jobs["scrape_configs"]
     }
     assert targets["integrity-exporter"] == [f"exporter:{option('exporter', '--port')}"]
+    assert targets["integrity-page"] == [f"page:{option('page', '--metrics-port')}"]
     assert targets["integrity-worker"] == [f"{name}:{option(name, '--metrics-port')}" for name in WORKERS]
-    hosts = [option("exporter", "--host"), *(option(name, "--metrics-host") for name in WORKERS)]
+    hosts = [option("exporter", "--host"), *(option(name, "--metrics-host") for name in (*WORKERS, "page"))]
     assert set(hosts) == {"0.0.0.0"}  # noqa: S104 - of a container: what of it others see, `ports` says
     (manager,) = jobs["alerting"]["alertmanagers"]
     (address,) = manager["static_configs"][0]["targets"]
     assert address.split(":")[0] in SERVICES
     assert SERVICES["alertmanager"]["ports"][0].endswith(address.split(":")[1])
+
+
+def test_readers_reach_the_page_through_its_proxy_alone():
+    text = (DEPLOY / "nginx" / "nginx.conf").read_text(encoding="utf-8")
+    assert f"server page:{option('page', '--port')};" in text
+    assert "ports" not in SERVICES["page"]
+    (port,) = SERVICES["proxy"]["ports"]
+    assert f"listen {port.split(':')[-1]};" in text
+    assert SERVICES["page"]["environment"]["INTEGRITY_TRUSTED_PROXIES"]
 
 
 def test_kafka_is_set_as_the_local_broker_is():

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.metrics import StoreCollector, StoreStatus, WorkerMetrics
+from pipeline.metrics import ApiMetrics, StoreCollector, StoreStatus, WorkerMetrics
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PROMETHEUS = DEPLOY / "prometheus"
@@ -103,7 +103,8 @@ def test_every_name_in_an_inhibition_is_a_rule():
 
 @PER_RULE
 def test_a_rule_only_uses_metrics_that_there_are(rule):
-    families = [*StoreCollector(StoreStatus).collect(), *WorkerMetrics().registry.collect()]
+    counted = (WorkerMetrics().registry, ApiMetrics().registry)
+    families = [*StoreCollector(StoreStatus).collect(), *(one for each in counted for one in each.collect())]
     suffixes = {"counter": "_total", "histogram": "_bucket"}
     there = {family.name + suffixes.get(family.type, "") for family in families}
     there |= {each.metadata["name"] for each in StoreStatus.__dataclass_fields__.values()}

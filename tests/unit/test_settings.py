@@ -27,7 +27,12 @@ def other(name: str, folder: Path) -> Any:
     """A value of the setting that is not its default."""
     default = getattr(Settings(), name)
     words = {"kafka_security_protocol": "SSL", "kafka_sasl_mechanism": "PLAIN", "postgres_sslmode": "require"}
-    texts = {"anchor": "ant=1000"} | dict.fromkeys(SECRETS, KEY) | {"secrets_dir": str(folder)} | words
+    texts = (
+        {"anchor": "ant=1000", "trusted_proxies": "10.0.0.2"}
+        | dict.fromkeys(SECRETS, KEY)
+        | {"secrets_dir": str(folder)}
+        | words
+    )
     return texts.get(name, "x") if isinstance(default, str) else OTHER[type(default)](default)
 
 

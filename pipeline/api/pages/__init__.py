@@ -14,6 +14,7 @@ every figure of a picture as text.
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.responses import HTMLResponse
 
+from pipeline.api.costly_work import CostlyWork
 from pipeline.api.pages import alert_pages, board_pages, model_pages, site_pages, verification_pages
 from pipeline.api.pages.page_templates import PageTemplates
 from pipeline.api.request_params import reject_unknown_params
@@ -22,12 +23,14 @@ from pipeline.api.store_reader import StoreReader
 __all__ = ["routes"]
 
 
-def routes(reader: StoreReader, templates: PageTemplates, app: FastAPI) -> APIRouter:
+def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork, app: FastAPI) -> APIRouter:
     """Return the routes of all pages."""
     router = APIRouter(
         include_in_schema=False, default_response_class=HTMLResponse, dependencies=[Depends(reject_unknown_params)]
     )
-    for module in (board_pages, model_pages, alert_pages, verification_pages):
-        router.include_router(module.routes(reader, templates))
-    router.include_router(site_pages.routes(reader, templates, app))
+    for plain in (alert_pages, verification_pages):
+        router.include_router(plain.routes(reader, templates))
+    for mixed in (board_pages, model_pages):
+        router.include_router(mixed.routes(reader, templates, costly))
+    router.include_router(site_pages.routes(reader, templates, costly, app))
     return router

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from itertools import zip_longest
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.engine import Connection
 
 from pipeline.api.cache_policies import RENDERED, UNTIL_PUBLISHED
+from pipeline.api.costly_work import CostlyWork
 from pipeline.api.diff_routes import diff_document, find_diff
 from pipeline.api.error_responses import Problem
 from pipeline.api.pages.page_templates import PAGE_ROWS, IntervalScale, PageTemplates
@@ -33,12 +34,12 @@ WEEK = 7.0
 DaysParam = Annotated[float, Query(ge=0, le=36_600, description="Days before the newest vote.")]
 
 
-def routes(reader: StoreReader, templates: PageTemplates) -> APIRouter:
+def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork) -> APIRouter:
     """Return the routes of these pages."""
     router = APIRouter()
     _add_board_pages(router, reader, templates)
     _add_snapshot_pages(router, reader, templates)
-    _add_diff_pages(router, reader, templates)
+    _add_diff_pages(router, reader, templates, costly)
     return router
 
 
@@ -87,27 +88,35 @@ def _add_snapshot_pages(router: APIRouter, reader: StoreReader, templates: PageT
         )  # fmt: skip
 
 
-def _add_diff_pages(router: APIRouter, reader: StoreReader, templates: PageTemplates) -> None:
+def _add_diff_pages(router: APIRouter, reader: StoreReader, templates: PageTemplates, costly: CostlyWork) -> None:
     @router.get("/changes")
-    def changes(days: DaysParam = WEEK, view: ViewParam = "defended") -> Response:
+    async def changes(request: Request, days: DaysParam = WEEK, view: ViewParam = "defended") -> Response:
         """Moves over a number of days: a redirect to the page of the two snapshots."""
-        with reader.connect() as connection:
-            newest = reader.latest(connection)
-            before = earlier_snapshot(reader, connection, newest, days)
-        if before is None:
-            raise Problem(404, "there is only one snapshot, so no model has moved yet")
-        pair = f"{before.snapshot_id}..{newest.snapshot_id}"
-        return RedirectResponse(f"/diff/{pair}?view={view}", 307, headers=UNTIL_PUBLISHED)
+
+        def find() -> Response:
+            with reader.connect() as connection:
+                newest = reader.latest(connection)
+                before = earlier_snapshot(reader, connection, newest, days)
+            if before is None:
+                raise Problem(404, "there is only one snapshot, so no model has moved yet")
+            pair = f"{before.snapshot_id}..{newest.snapshot_id}"
+            return RedirectResponse(f"/diff/{pair}?view={view}", 307, headers=UNTIL_PUBLISHED)
+
+        return await costly.run(request, find)
 
     @router.get("/diff/{pair}")
-    def diff(pair: SnapshotPairParam, view: ViewParam = "defended") -> Response:
+    async def diff(request: Request, pair: SnapshotPairParam, view: ViewParam = "defended") -> Response:
         first, _, second = pair.partition("..")
-        with reader.connect() as connection:
-            found = find_diff(reader, connection, first, second, view)
-            document = diff_document(reader, connection, found)
-            ends = [reader.data_until(connection, one.log_size) for one in (found.before, found.after)]
-        days = (ends[1] - ends[0]) // DAY if ends[0] is not None and ends[1] is not None else 0
-        return templates.page("diff", RENDERED, diff=document, days=days)
+
+        def compare() -> Response:
+            with reader.connect() as connection:
+                found = find_diff(reader, connection, first, second, view)
+                document = diff_document(reader, connection, found)
+                ends = [reader.data_until(connection, one.log_size) for one in (found.before, found.after)]
+            days = (ends[1] - ends[0]) // DAY if ends[0] is not None and ends[1] is not None else 0
+            return templates.page("diff", RENDERED, diff=document, days=days)
+
+        return await costly.run(request, compare)
 
 
 def _board_values(reader: StoreReader, connection: Connection, found: PublishedSnapshot, by: View) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from pipeline.api.cache_policies import REVALIDATE
+from pipeline.api.costly_work import CostlyWork
 from pipeline.api.error_responses import not_found
 from pipeline.api.model_summaries import REGISTRY_FIELDS, find_model, list_models, model_history
 from pipeline.api.pages.page_templates import IntervalScale, PageTemplates
@@ -17,7 +18,7 @@ from pipeline.store.read import page_queries
 _ALERTS = 20
 
 
-def routes(reader: StoreReader, templates: PageTemplates) -> APIRouter:
+def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork) -> APIRouter:
     """Return the routes of these pages."""
     router = APIRouter()
 
@@ -46,27 +47,31 @@ def routes(reader: StoreReader, templates: PageTemplates) -> APIRouter:
         return templates.page("providers", REVALIDATE, providers=found)
 
     @router.get("/provider")
-    def provider(provider: ProviderParam) -> Response:
-        with reader.connect() as connection:
-            models = list_models(connection)
-            own = [one for one in models if one["provider"] == provider]
-            if not own:
-                raise not_found("the name of a provider in the registry", provider)
-            facts = reader.providers(connection).get(provider)
-            alerts = page_queries.list_alerts(connection, _ALERTS, subject_kind="provider", subject=provider)
-            for one in own:
-                alerts += page_queries.list_alerts(connection, _ALERTS, subject_kind="model", subject=one["model"])
-        total = _counted_votes(models)
-        for one in own:
-            one["share"] = one["defended"]["votes"] / total if one["defended"] and total else 0.0
-        own.sort(key=lambda one: (one["defended"]["rank"] if one["defended"] else 10**9, one["model"]))
-        alerts.sort(key=lambda one: one[0], reverse=True)
-        return templates.page(
-            "provider", REVALIDATE, provider=_provider(provider, models), models=own,
-            alerts=[one for _, one in alerts], facts=facts,
-        )  # fmt: skip
+    async def provider(request: Request, provider: ProviderParam) -> Response:
+        return await costly.run(request, lambda: _provider_page(reader, templates, provider))
 
     return router
+
+
+def _provider_page(reader: StoreReader, templates: PageTemplates, provider: str) -> Response:
+    with reader.connect() as connection:
+        models = list_models(connection)
+        own = [one for one in models if one["provider"] == provider]
+        if not own:
+            raise not_found("the name of a provider in the registry", provider)
+        facts = reader.providers(connection).get(provider)
+        alerts = page_queries.list_alerts(connection, _ALERTS, subject_kind="provider", subject=provider)
+        for one in own:
+            alerts += page_queries.list_alerts(connection, _ALERTS, subject_kind="model", subject=one["model"])
+    total = _counted_votes(models)
+    for one in own:
+        one["share"] = one["defended"]["votes"] / total if one["defended"] and total else 0.0
+    own.sort(key=lambda one: (one["defended"]["rank"] if one["defended"] else 10**9, one["model"]))
+    alerts.sort(key=lambda one: one[0], reverse=True)
+    return templates.page(
+        "provider", REVALIDATE, provider=_provider(provider, models), models=own,
+        alerts=[one for _, one in alerts], facts=facts,
+    )  # fmt: skip
 
 
 def _provider(name: str, models: list[dict[str, Any]]) -> dict[str, Any]:

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
 
 from pipeline.api import charts
 from pipeline.api.cache_policies import RENDERED, UNTIL_PUBLISHED
+from pipeline.api.costly_work import CostlyWork
 from pipeline.api.error_responses import not_found
 from pipeline.api.model_summaries import model_history
 from pipeline.api.pages.page_templates import PageTemplates
@@ -21,7 +22,7 @@ _MEDIA_TYPES = {"site.css": "text/css; charset=utf-8", "icon.svg": _SVG}
 _FILES = {name: (_STATIC / name).read_bytes() for name in _MEDIA_TYPES}
 
 
-def routes(reader: StoreReader, templates: PageTemplates, app: FastAPI) -> APIRouter:
+def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork, app: FastAPI) -> APIRouter:
     """Return the routes of these pages and files."""
     router = APIRouter()
 
@@ -30,21 +31,17 @@ def routes(reader: StoreReader, templates: PageTemplates, app: FastAPI) -> APIRo
         return templates.page("api", UNTIL_PUBLISHED, tags=_addresses(app.openapi()))
 
     @router.get("/charts/{snapshot}/{name}.svg")
-    def chart(
+    async def chart(
+        request: Request,
         snapshot: SnapshotParam,
         name: Literal["rating", "share"],
         model: ModelParam,
         size: Literal["wide", "narrow"] = "wide",
     ) -> Response:
         """A model's history up to a snapshot."""
-        with reader.connect() as connection:
-            newest = reader.snapshot(connection, snapshot).sequence
-            views = {view: model_history(reader, connection, model, view) for view in ("defended", "raw")}
-        defended, raw = ([row for row in views[view] if row["sequence"] <= newest] for view in ("defended", "raw"))
-        if not defended and not raw:
-            raise not_found("a model that the snapshot rates", model)
         width = charts.WIDE if size == "wide" else charts.NARROW
-        svg = charts.rating(defended, raw, width) if name == "rating" else charts.share(defended, width)
+        # A page has up to four: they wait for their turn like other costly requests, and are not counted by client.
+        svg = await costly.run(request, lambda: _draw(reader, snapshot, name, model, width), limited=False)
         return Response(svg, media_type=_SVG, headers=RENDERED)
 
     @router.get("/static/{name}")
@@ -52,6 +49,16 @@ def routes(reader: StoreReader, templates: PageTemplates, app: FastAPI) -> APIRo
         return Response(_FILES[name], media_type=_MEDIA_TYPES[name], headers={"cache-control": "public, max-age=300"})
 
     return router
+
+
+def _draw(reader: StoreReader, snapshot: str, name: str, model: str, width: int) -> bytes:
+    with reader.connect() as connection:
+        newest = reader.snapshot(connection, snapshot).sequence
+        views = {view: model_history(reader, connection, model, view) for view in ("defended", "raw")}
+    defended, raw = ([row for row in views[view] if row["sequence"] <= newest] for view in ("defended", "raw"))
+    if not defended and not raw:
+        raise not_found("a model that the snapshot rates", model)
+    return charts.rating(defended, raw, width) if name == "rating" else charts.share(defended, width)
 
 
 def _addresses(openapi: dict[str, Any]) -> list[tuple[str, list[tuple[str, str, str, bool]]]]:

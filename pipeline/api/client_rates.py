@@ -1,0 +1,74 @@
+"""Who a request comes from, and how many requests of a kind a client may send.
+
+Law: what is remembered is bounded, whatever addresses clients have.
+"""
+
+import ipaddress
+import time
+from collections.abc import Callable, Iterable
+
+from cachetools import LRUCache
+
+# An IPv6 client has a whole network of this size for itself, and changes its address in it at will.
+_OWN_NETWORK = 64
+_CLIENTS = 20_000
+
+
+def client_of(address: str) -> str:
+    """The client behind an address: an IPv4 address, or the /64 network of an IPv6 address."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:  # a Unix socket, or a test
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed, _OWN_NETWORK), strict=False))
+
+
+class TrustedProxies:
+    """The proxies whose word about their clients counts.
+
+    Args:
+        texts: addresses and networks.
+    """
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self.texts = tuple(texts)
+        self._networks = [ipaddress.ip_network(text, strict=False) for text in self.texts]
+
+    def __contains__(self, address: str) -> bool:
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed in network for network in self._networks)
+
+
+class ClientRates:
+    """Counts requests by client: `burst` at once, then `per_minute`.
+
+    The generic cell rate algorithm: a client has one number, the time at which its burst will be whole again.
+
+    Args:
+        per_minute: 0 for no limit.
+        burst: how many at once; default: as many as in a minute.
+        clock: seconds; monotonic.
+    """
+
+    def __init__(self, per_minute: int, burst: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._interval = 60 / per_minute if per_minute else 0.0
+        self._slack = self._interval * (burst or per_minute)
+        self._clock = clock
+        self._whole_at: LRUCache[str, float] = LRUCache(_CLIENTS)
+
+    def seconds_to_wait(self, client: str) -> float:
+        """Seconds until this client may send the next one; 0 if it may now."""
+        whole_at: float = self._whole_at.get(client, 0.0)
+        return max(0.0, whole_at + self._interval - self._slack - self._clock())
+
+    def count(self, client: str) -> None:
+        """Count a request of this client."""
+        if self._interval:
+            self._whole_at[client] = max(self._whole_at.get(client, 0.0), self._clock()) + self._interval

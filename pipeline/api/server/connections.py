@@ -1,0 +1,94 @@
+"""Who is connected: places by client, and the sweep that ends slow connections."""
+
+from collections import defaultdict
+from typing import Protocol
+
+from pipeline.api.client_rates import TrustedProxies, client_of
+from pipeline.api.server.http_limits import HttpLimits
+from pipeline.metrics import ApiMetrics
+
+
+class ServedConnection(Protocol):
+    """What the table needs of a connection."""
+
+    address: str
+
+    def give_up_place(self) -> None:
+        """Close at once: another connection takes the place."""
+
+    def sweep(self, now: float) -> None:
+        """Close if it has been too slow."""
+
+
+class ConnectionTable:
+    """Every open connection; those that wait for their client are in the order in which they began to wait.
+
+    A connection waits from its beginning to the last byte of a request, while its reader does not read, and after its
+    response.
+
+    Args:
+        trusted: proxies, whose connections are of many clients.
+    """
+
+    def __init__(self, limits: HttpLimits, trusted: TrustedProxies, metrics: ApiMetrics) -> None:
+        self.limits = limits
+        self.metrics = metrics
+        self._trusted = trusted
+        self._open: dict[ServedConnection, str] = {}
+        self._count: defaultdict[str, int] = defaultdict(int)
+        # Dictionaries keep the order; their values mean nothing.
+        self._waiting: dict[ServedConnection, None] = {}
+
+    def patience(self, address: str) -> float:
+        """Return the seconds that a reader at this address may take nothing."""
+        return self.limits.proxy_stall_seconds if address in self._trusted else self.limits.stall_seconds
+
+    def admit(self, connection: ServedConnection) -> bool:
+        """Give a new connection a place, that of another one if need be; False if all are answering requests."""
+        address = connection.address
+        client = "" if address in self._trusted else client_of(address)
+        if client and self._count[client] >= self.limits.client_connections:
+            if not self._make_room(client):
+                return False
+        elif len(self._open) >= self.limits.connections and not self._make_room(None):
+            return False
+        self._open[connection] = client
+        self._count[client] += 1
+        self.metrics.connections.set(len(self._open))
+        return True
+
+    def _make_room(self, client: str | None) -> bool:
+        """Close the connection that has waited longest, of this client or of all."""
+        waiting = (one for one in self._waiting if client is None or self._open[one] == client)
+        longest = next(waiting, None)
+        if longest is None:
+            return False
+        self.metrics.refused.labels("connections").inc()
+        self.release(longest)
+        longest.give_up_place()
+        return True
+
+    def release(self, connection: ServedConnection) -> None:
+        """Free the place of a connection; a second call does nothing."""
+        client = self._open.pop(connection, None)
+        if client is None:
+            return
+        self._waiting.pop(connection, None)
+        self._count[client] -= 1
+        if not self._count[client]:
+            del self._count[client]
+        self.metrics.connections.set(len(self._open))
+
+    def wait(self, connection: ServedConnection) -> None:
+        """Note that a connection waits for its client."""
+        if connection in self._open:
+            self._waiting[connection] = None
+
+    def work(self, connection: ServedConnection) -> None:
+        """Note that a connection is answering a request."""
+        self._waiting.pop(connection, None)
+
+    def sweep(self, now: float) -> None:
+        """End what is too slow. Called every second."""
+        for connection in list(self._open):
+            connection.sweep(now)

@@ -1,0 +1,34 @@
+"""Limits of the HTTP server."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class HttpLimits:
+    """Limits by connection and by client.
+
+    Attributes:
+        header_bytes, header_count: of a request, its address included.
+        header_seconds: from the first byte of a request, or from the connection, to the end of its headers.
+        body_seconds: from there to the end of its body.
+        idle_seconds: between two requests of a connection.
+        stall_seconds, stall_bytes: a reader who takes less in this time is cut off.
+        proxy_stall_seconds: the same for a trusted proxy, which takes what its reader takes, in larger pieces.
+        pipelined: requests of one connection that wait for the one before.
+        connections: of all clients.
+        client_connections: of one client; trusted proxies have no such limit.
+        backlog: connections that the kernel accepts before this process does.
+    """
+
+    header_bytes: int = 32 << 10
+    header_count: int = 100
+    header_seconds: float = 10.0
+    body_seconds: float = 20.0
+    idle_seconds: int = 15
+    stall_seconds: float = 20.0
+    proxy_stall_seconds: float = 120.0
+    stall_bytes: int = 16 << 10
+    pipelined: int = 16
+    connections: int = 2_000
+    client_connections: int = 100
+    backlog: int = 2_048
