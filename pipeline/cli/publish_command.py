@@ -26,6 +26,7 @@ _STORE = "The store whose voter key makes the pseudonyms; default: INTEGRITY_STO
 _SHOW_KEY = "Print the entry of INTEGRITY_PUBLISH_KEY for the workers' INTEGRITY_PUBLISHERS, and publish nothing."
 
 
+# Long because each option of a command is a parameter.
 @app.command()
 def publish(
     to: Annotated[str, typer.Option("--to", help="kafka://HOST:PORT,HOST:PORT/TOPIC")] = "",
@@ -63,10 +64,7 @@ def publish(
         if not path.is_file():
             raise Usage(f"expected a file, got {path}")
     problems = create_topics(bootstrap, options, name, partitions or options.partitions, security)
-    if problems and not files:
-        raise BrokerRefused(f"{bootstrap}: {'; '.join(problems)}")
-    for problem in problems:
-        err.print(problem, soft_wrap=True)
+    _tell(problems, bootstrap, files)
     total = {"votes": 0, "registry": 0}
     key = b"" if raw_ids or not files else voter_key(store or options.store)
     pseudonyms = PseudonymCache(partial(pseudonym, key), options.proxy_networks) if key else None
@@ -92,6 +90,13 @@ def publish(
     if raw_ids and files:
         text += "; with raw voter ids, which stay on the topic as long as it keeps its records"
     emit_or_print(as_json, result, text)
+
+
+def _tell(problems: list[str], bootstrap: str, files: list[Path]) -> None:
+    """Name the topics that are not as they should be; that is an error where to make them was all that was asked."""
+    if problems and not files:
+        raise BrokerRefused(f"{bootstrap}: {'; '.join(problems)}")
+    err.lines(problems)
 
 
 def _completed(bar: Progress, task: TaskID, count: int) -> None:

@@ -14,6 +14,7 @@ from functools import partial
 from pipeline.errors import Fenced, OffsetGap, TooManyRejects
 from pipeline.events.chunk import Chunk
 from pipeline.metrics import WorkerMetrics
+from pipeline.open_store import now
 from pipeline.scoring.detector_contracts import VoterDetector
 from pipeline.settings import Settings
 from pipeline.store import Store
@@ -159,9 +160,7 @@ class Worker:
         for lost in self._owned.keys() - set(numbers):
             self.metrics.revoked(self.source.name, lost)
         bounds = self.source.offset_bounds(numbers) if numbers else {}
-        self._owned = self._retry.write(
-            lambda c: claim_partitions(c, self._source_no, bounds, self.owner, _now_microseconds())
-        )
+        self._owned = self._retry.write(lambda c: claim_partitions(c, self._source_no, bounds, self.owner, now()))
         if self._files:
             self._files.begin(self._owned[0].claim.partition_no, self._owned[0].next_offset)
         self._retry.run(self._replay_states)
@@ -211,7 +210,7 @@ class Worker:
         numbers = number_names(decoded.votes, names)
         with self.store.write() as connection:
             return write_batch(
-                connection, chunks, decoded, numbers, self._owned, self._references, self._context, _now_microseconds()
+                connection, chunks, decoded, numbers, self._owned, self._references, self._context, now()
             )
 
     def _finish_batch(self) -> None:
@@ -269,7 +268,7 @@ class Worker:
             end = positions.get(number, 0)
             if end > owned.next_offset:
                 try:
-                    self._retry.write(partial(skip_offsets, owned=owned, end=end, now=_now_microseconds()))
+                    self._retry.write(partial(skip_offsets, owned=owned, end=end, now=now()))
                 except Fenced:
                     self._generation = -1
                     return
@@ -295,10 +294,5 @@ class Worker:
     def _halt(self, error: OffsetGap | TooManyRejects) -> None:
         self._finish_batch()
         self.metrics.halted.set(1)
-        self._retry.write(lambda c: open_halt_alert(c, error, self.source.name, self._owned, _now_microseconds()))
+        self._retry.write(lambda c: open_halt_alert(c, error, self.source.name, self._owned, now()))
         self._outbox.notify()
-
-
-def _now_microseconds() -> int:
-    """Return the wall clock, which is used for display and leases, never for a fate."""
-    return time.time_ns() // 1000
