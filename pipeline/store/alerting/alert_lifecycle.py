@@ -134,7 +134,7 @@ def change_state(
         raise Usage(f"expected an alert that is not resolved, got {alert_id}: `integrity alerts reopen` opens it again")
     values = {"state": state, "snoozed_until": until if state == "snoozed" else None}
     connection.execute(sa.update(schema.alert).where(schema.alert.c.alert_id == alert_id).values(**values))
-    _log(connection, alert_id, now, action, name, reason)
+    _log(connection, alert_id, now, action, name, voter_labels.without_voters(connection, reason))
     return state
 
 

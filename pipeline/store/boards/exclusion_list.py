@@ -69,17 +69,19 @@ def add_entry(
         parse_voter(target)
     if kind == "votes":
         target = str(VoteSelection.parse(target))
+    label = voter_labels.label_of(connection, target, alert_id) if kind == "voter" else None
+    public = reason if label is None else reason.replace(target, label)
     connection.execute(
         schema.exclusion.insert(),
         {
             "action": action,
             "kind": kind,
             "target": target,
-            "reason": reason,
+            "reason": voter_labels.without_voters(connection, public),
             "name": name,
             "at": now,
             "alert_id": alert_id,
-            "label": voter_labels.label_of(connection, target, alert_id) if kind == "voter" else None,
+            "label": label,
         },
     )
 
@@ -137,7 +139,7 @@ def policy_changes(connection: Connection) -> list[tuple[str, str, str, str]]:
                 a.subject_kind == "voter",
                 a.severity == "critical",
                 a.state != "resolved",
-                a.subject != a.label,  # of an erased voter, whose votes are excluded by their ids
+                a.subject.is_distinct_from(a.label),  # of an erased voter, whose votes are excluded by their ids
             )
             .order_by(a.alert_id)
         )
@@ -146,7 +148,9 @@ def policy_changes(connection: Connection) -> list[tuple[str, str, str, str]]:
     dominant = find_dominant_voter(connection)
     shared = None if dominant is None else format_pseudonym(dominant.voter)
     critical.pop(shared, None)
-    last = {target: row for (kind, target), row in _last_entries(connection).items() if kind == "voter"}
+    listed = _last_entries(connection).items()
+    # A label instead of a pseudonym: the voter was erased, and the votes are excluded by their ids.
+    last = {at: row for (kind, at), row in listed if kind == "voter" and not voter_labels.is_label(at)}
     found = []
     for subject, alert_id in sorted(critical.items()):
         before = last.get(subject)
@@ -171,7 +175,7 @@ def has_entry(connection: Connection, kind: str, target: str) -> bool:
 def flagged_voters(connection: Connection) -> list[int]:
     """Return the voters with an alert that is not resolved: their votes train no baseline."""
     a = schema.alert.c
-    named = (a.subject_kind == "voter", a.state != "resolved", a.subject != a.label)
+    named = (a.subject_kind == "voter", a.state != "resolved", a.subject.is_distinct_from(a.label))
     rows = connection.scalars(sa.select(a.subject).where(*named).distinct())
     return sorted(parse_pseudonym(subject) for subject in rows)
 

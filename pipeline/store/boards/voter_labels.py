@@ -16,6 +16,7 @@ from pipeline.events.pseudonym import parse_pseudonym
 from pipeline.store.db import schema
 
 _LABEL = re.compile(r"voter-[0-9a-f]{12}")
+_PSEUDONYM = re.compile(r"(?<![0-9a-f])[0-9a-f]{16}(?![0-9a-f])")
 
 Entry = Mapping[str, str]
 """An exclusion with at least `kind` and `target`."""
@@ -54,6 +55,16 @@ def hide(connection: Connection, text: str, alert_id: str) -> str:
     query = sa.select(a.subject, a.label).where(a.alert_id == alert_id, a.label.is_not(None))
     row = connection.execute(query).one_or_none()
     return text if row is None else text.replace(row.subject, row.label)
+
+
+def without_voters(connection: Connection, text: str) -> str:
+    """Return a text for the public, such as a reason, with the label of each voter whose pseudonym it names."""
+    v, found = schema.vote.c, set(_PSEUDONYM.findall(text))
+    for word in sorted(found):
+        number = parse_pseudonym(word)
+        if connection.scalar(sa.select(v.offset).where(v.voter == number, v.voter != 0).limit(1)) is not None:
+            text = text.replace(word, label_of(connection, word, None))
+    return text
 
 
 def voter_of(connection: Connection, label: str) -> str | None:
