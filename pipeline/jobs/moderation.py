@@ -50,7 +50,7 @@ def change_alert_state(
     state = alert_lifecycle.change_state(connection, alert_id, action, operator.name, reason, now(), until)
     effect = exclusion_effect.count_change(connection, expected, _expected(connection))
     after = {"state": state, "snoozed_until": until, **asdict(effect)}
-    why = voter_labels.hide(connection, reason, alert_id)
+    why = voter_labels.without_voters(connection, voter_labels.hide(connection, reason, alert_id))
     operators_log.record(
         connection, operator, f"alert.{action}", alert_id, now(), reason=why, before=before, after=after
     )
@@ -87,6 +87,7 @@ def change_exclusion(
     why, about = reason, target if alert_id is not None else shown[targets[0]]
     for (_, subject), text in shown.items():
         why = why.replace(subject, text.partition(":")[2])
+    why = voter_labels.without_voters(connection, why)
     operators_log.record(
         connection, operator, f"exclusion.{action}", about, now(), reason=why, before=before, after=after
     )

@@ -9,7 +9,7 @@ from pipeline.ledger import manifest
 from pipeline.ledger.signed_note import Signer
 from pipeline.open_store import existing_store, now
 from pipeline.store.alerting import operators_log
-from pipeline.store.boards import erasure
+from pipeline.store.boards import erasure, voter_labels
 from pipeline.store.db import key_files
 from pipeline.store.log import manifests, retractions
 from pipeline.store.votes import ingest
@@ -25,6 +25,7 @@ def retract(url: str, vote_id: str, reason: str, name: str) -> dict[str, Any]:
         Usage: no such vote, no reason or name, not sealed yet, or already retracted.
     """
     with existing_store(url) as store, store.write() as connection:
+        reason = voter_labels.without_voters(connection, reason)
         leaf = retractions.retract(connection, ingest.expect_stored(connection, vote_id), vote_id, reason, name, now())
         operator, after = operators_log.process_operator(name), {"leaf": leaf}
         operators_log.record(connection, operator, "vote.retract", vote_id, now(), reason=reason, after=after)
