@@ -90,7 +90,7 @@ def _voter_lines(alert: Mapping[str, Any]) -> list[str]:
 
 
 def _opened(alert: Mapping[str, Any]) -> str:
-    """Where an alert opened; the public sees the hour alone."""
+    """Return where an alert opened; the public sees the hour alone."""
     if alert["partition"] is None:
         return f"the alert opened in the hour from {alert['opened_at']}"
     return f"the alert opened at partition {alert['partition']}, offset {alert['offset']}"

@@ -78,7 +78,7 @@ def key_folder(url: str) -> Path:
 
 
 def voter_key(url: str) -> bytes:
-    """The voter key of a store, for a publisher; made where neither a key nor a store is there yet.
+    """Return the voter key of a store, for a publisher; made where neither a key nor a store is there yet.
 
     Raises:
         MissingKey: there is a store, and its key is not here.

@@ -9,7 +9,7 @@ _told: set[Path] = set()
 
 
 def is_open_to_others(path: Path) -> bool:
-    """Whether somebody beside its owner may read or change a file; False for one that is not there."""
+    """Return whether somebody beside its owner may read or change a file; False for one that is not there."""
     try:
         return bool(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
     except OSError:

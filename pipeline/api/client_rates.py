@@ -15,7 +15,7 @@ _CLIENTS = 20_000
 
 
 def client_of(address: str) -> str:
-    """The client behind an address: an IPv4 address, or the /64 network of an IPv6 address."""
+    """Return the client behind an address: an IPv4 address, or the /64 network of an IPv6 address."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:  # a Unix socket, or a test
@@ -64,7 +64,7 @@ class ClientRates:
         self._whole_at: LRUCache[str, float] = LRUCache(_CLIENTS)
 
     def seconds_to_wait(self, client: str) -> float:
-        """Seconds until this client may send the next one; 0 if it may now."""
+        """Return seconds until this client may send the next one; 0 if it may now."""
         whole_at: float = self._whole_at.get(client, 0.0)
         return max(0.0, whole_at + self._interval - self._slack - self._clock())
 

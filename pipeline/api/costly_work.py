@@ -62,7 +62,7 @@ class CostlyWork:
 
 
 def requesting_client(request: Request) -> str:
-    """Who sent a request; behind a trusted proxy, the client that it names."""
+    """Return who sent a request; behind a trusted proxy, the client that it names."""
     return client_of(request.client.host) if request.client else ""
 
 

@@ -124,7 +124,7 @@ def _from_validation(error: RequestValidationError) -> Problem:
 
 
 def _found(fault: dict[str, Any]) -> str:
-    """The value that was given for a parameter; bodies are not repeated, since they may hold a token."""
+    """Return the value that was given for a parameter; bodies are not repeated, since they may hold a token."""
     return f", got {fault['input'][:100]!r}" if fault["loc"][0] == "query" and isinstance(fault["input"], str) else ""
 
 

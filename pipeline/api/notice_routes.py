@@ -12,7 +12,7 @@ from pipeline.store.boards import notices
 
 
 def routes(reader: StoreReader) -> APIRouter:
-    """The routes, in the order in which OpenAPI lists them."""
+    """Return the routes, in the order in which OpenAPI lists them."""
     router = APIRouter(tags=["snapshots"])
 
     @router.get("/notices", response_model=NoticeListDocument)

@@ -28,12 +28,12 @@ CredentialsParam = Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARE
 
 
 def client_address(request: Request) -> str:
-    """The address of the client, as the server has it from the connection or from a proxy that it trusts."""
+    """Return the address of the client, as the server has it from the connection or from a proxy that it trusts."""
     return request.client.host if request.client else _UNKNOWN
 
 
 def require_scopes(reader: StoreReader, *scopes: str) -> Any:
-    """A dependency: the operator of a request whose token has all of these scopes."""
+    """Return a dependency: the operator of a request whose token has all of these scopes."""
 
     def check(request: Request, given: CredentialsParam) -> Operator:
         return authorize(reader, request, find_token(reader, request, given and given.credentials), *scopes)
@@ -42,7 +42,7 @@ def require_scopes(reader: StoreReader, *scopes: str) -> Any:
 
 
 def require_token(reader: StoreReader) -> Any:
-    """A dependency: the valid token of a request, for a route whose scopes depend on what is asked for."""
+    """Return a dependency: the valid token of a request, for a route whose scopes depend on what is asked for."""
 
     def check(request: Request, given: CredentialsParam) -> OperatorToken:
         return find_token(reader, request, given and given.credentials)

@@ -13,7 +13,7 @@ _DECIDING = frozenset({"alerts", "exclusions"})
 
 
 def operator_dependency(reader: StoreReader) -> Any:
-    """A dependency: True with a valid token that may decide about voters, False without any or with another one.
+    """Return a dependency: True with a valid token that may decide about voters, False without any or with another one.
 
     The operators' log has a login, once an hour for each operator and address.
 
@@ -35,5 +35,5 @@ def operator_dependency(reader: StoreReader) -> Any:
 
 
 def policy(operator: bool) -> Mapping[str, str]:
-    """How long an answer may be cached: what an operator sees is for nobody else."""
+    """Return how long an answer may be cached: what an operator sees is for nobody else."""
     return NO_STORE if operator else REVALIDATE

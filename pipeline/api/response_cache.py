@@ -61,7 +61,7 @@ class CachedResponse:
     published: bool = False
 
     def etag(self, packed: bool) -> bytes:
-        """The ETag of the body as it is, or compressed."""
+        """Return the ETag of the body as it is, or compressed."""
         return b'"%s%s"' % (self.digest, b"-gzip" if packed else b"")
 
     @property
@@ -219,7 +219,7 @@ def _pack(body: bytes) -> tuple[bytes, bytes | None]:
 
 @lru_cache(maxsize=256)
 def _accepts_gzip(accepted: bytes) -> bool:
-    """Whether an Accept-Encoding header names gzip, and not with q=0."""
+    """Return whether an Accept-Encoding header names gzip, and not with q=0."""
     for part in accepted.decode("latin-1").lower().split(","):
         coding, *parameters = (one.replace(" ", "") for one in part.split(";"))
         if coding == "gzip":
@@ -228,7 +228,7 @@ def _accepts_gzip(accepted: bytes) -> bool:
 
 
 def _is_current(etag: bytes, given: bytes | None) -> bool:
-    """Whether If-None-Match names this ETag; weak ones compare equal."""
+    """Return whether If-None-Match names this ETag; weak ones compare equal."""
     if given is None:
         return False
     return any(one.strip().removeprefix(b"W/") in (etag, b"*") for one in given.split(b","))

@@ -67,7 +67,7 @@ def refresh(
 
 
 def _dry_run_lines(report: dict[str, Any]) -> list[str]:
-    """What a refresh would do, for people."""
+    """Return what a refresh would do, for people."""
     lines = [
         f"would publish snapshot {report['after'] + 1}: {report['votes_counted']:,} votes counted, "
         f"{report['votes_excluded']:,} excluded, log of {report['log_size']:,}"

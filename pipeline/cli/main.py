@@ -85,7 +85,7 @@ def _known(error: Exception) -> IntegrityError | None:
 
 
 def _is_unicode(word: str) -> bool:
-    """Whether a word of the command line is text: Python keeps bytes that are not UTF-8 as lone surrogates."""
+    """Return whether a word of the command line is text: Python keeps bytes that are not UTF-8 as lone surrogates."""
     return not any("\ud800" <= char <= "\udfff" for char in word)
 
 

@@ -158,7 +158,7 @@ def _store(url: str) -> dict[str, Any]:
 
 
 def _voter_share(connection: Connection) -> list[str]:
-    """The voter with more than a fifth of all votes, if there is one, with its pseudonym."""
+    """Return the voter with more than a fifth of all votes, if there is one, with its pseudonym."""
     found = find_dominant_voter(connection)
     return [] if found is None else [f"voter {format_pseudonym(found.voter)}: {voter_share.describe(found)}"]
 

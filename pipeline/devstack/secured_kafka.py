@@ -69,7 +69,7 @@ class SecuredKafkaServer(KafkaServer):
         return self
 
     def admin(self) -> KafkaAdminClient:
-        """A client with every right."""
+        """Return a client with every right."""
         return KafkaAdminClient(bootstrap_servers=self.bootstrap, bootstrap_timeout_ms=10_000)
 
     def allow(self, user: str, kind: str, name: str, operations: Iterable[str]) -> None:

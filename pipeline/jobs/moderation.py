@@ -111,7 +111,7 @@ def _active(connection: Connection) -> set[ExclusionTarget]:
 
 
 def _kept(connection: Connection, alert_id: str, action: str) -> str:
-    """What to do about exclusions by people that a resolved alert leaves in force."""
+    """Return what to do about exclusions by people that a resolved alert leaves in force."""
     active = exclusion_list.read_active_of_alert(connection, alert_id) if action == "resolve" else []
     by_people = [one for one in active if one.name != exclusion_list.AUTO_VOTER]
     if not by_people:

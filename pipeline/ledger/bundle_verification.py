@@ -49,7 +49,7 @@ class VerifiedBundle:
     witnesses: tuple[str, ...]
 
     def __str__(self) -> str:
-        """The verdict as a sentence."""
+        """Return the verdict as a sentence."""
         of = f"snapshot {self.manifest.sequence} of {self.manifest.board}: {self.manifest.vote_log.size} leaves"
         signed = f"signed by {self.signer.name} {self.signer.key_id.hex()}"
         if self.key_checked:

@@ -40,7 +40,7 @@ class BattleColumns:
     conflicting: int = 0
 
     def __len__(self) -> int:
-        """The number of votes."""
+        """Return the number of votes."""
         return len(self.a)
 
     @property

@@ -240,7 +240,7 @@ class Settings(BaseSettings):
         return tuple(filter(None, map(str.strip, self.trusted_proxies.split(","))))
 
     def shaping(self) -> dict[str, Any]:
-        """The settings that can change a rating or an alert."""
+        """Return the settings that can change a rating or an alert."""
         return {name: getattr(self, name) for name in SHAPING}
 
     def digest(self) -> str:

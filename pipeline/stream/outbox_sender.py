@@ -67,7 +67,7 @@ class OutboxSender:
             self._pending = len(waiting) == _LIMIT
 
     def _closed_topics(self) -> list[str]:
-        """The topics to leave out now; one whose time has come is tried again."""
+        """Return the topics to leave out now; one whose time has come is tried again."""
         return [topic for topic, (until, _) in self._closed.items() if until > time.monotonic()]
 
     def _sent(self, messages: Sequence[Message]) -> bool:

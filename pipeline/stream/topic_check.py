@@ -14,7 +14,7 @@ from pipeline.stream.source.kafka_url import parse_kafka_url
 
 
 def missing_topics(bootstrap: str, settings: Settings, security: Security = PLAINTEXT) -> list[str]:
-    """A sentence for each topic beside the votes that a worker will miss, and what follows from that.
+    """Return a sentence for each topic beside the votes that a worker will miss, and what follows from that.
 
     Raises:
         BrokerUnavailable: no broker answers.
@@ -30,7 +30,7 @@ def missing_topics(bootstrap: str, settings: Settings, security: Security = PLAI
 
 
 def describe(url: str, settings: Settings) -> dict[str, Any]:
-    """What `doctor` says of a cluster: whether we are let in, and what we may do with each topic.
+    """Return what `doctor` says of a cluster: whether we are let in, and what we may do with each topic.
 
     Raises:
         Usage: not a kafka:// URL, or settings of security that contradict each other.

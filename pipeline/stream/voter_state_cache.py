@@ -71,7 +71,7 @@ class VoterStateCache:
         self._batches += 1
 
     def write_due(self) -> bool:
-        """Whether unwritten states should be written with the next batch."""
+        """Return whether unwritten states should be written with the next batch."""
         waited = time.monotonic() - self._since
         full = sum(map(len, self._unwritten.values())) >= self._half
         return self._batches >= _BATCHES or full or waited >= _SECONDS

@@ -275,7 +275,7 @@ class Worker:
                 owned.next_offset = end
 
     def _current_ends(self) -> dict[int, int]:
-        """The end of every partition that has any records."""
+        """Return the end of every partition that has any records."""
         bounds = self.source.offset_bounds(self.source.all_partitions())
         return {number: end for number, (first, end) in bounds.items() if end > first}
 

@@ -78,7 +78,7 @@ def _show(value: Any) -> Any:
 
 
 def _link(address: str) -> str:
-    """The target of a link to a page or a mailbox; "" for any other text, which is shown as it is."""
+    """Return the target of a link to a page or a mailbox; "" for any other text, which is shown as it is."""
     if re.fullmatch(r"https?://[^\s<>\"']+", address):
         return address
     return f"mailto:{address}" if re.fullmatch(r"[^\s<>\"'@:/]+@[^\s<>\"'@:/]+", address) else ""

@@ -45,7 +45,7 @@ def rewrite_database(store: Store) -> bool:
 
 
 def describe(result: dict[str, Any]) -> str:
-    """What was erased and what remains, as text for the person who asked."""
+    """Return what was erased and what remains, as text for the person who asked."""
     lines = [f"erased the voter of {result['erased']} votes"]
     if result.get("unsealed"):
         lines.append(f"{result['unsealed']} votes are not sealed yet and keep their voter: refresh, then erase again")

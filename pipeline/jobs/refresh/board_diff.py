@@ -204,7 +204,7 @@ def _ratings(given: RatingInput, view: str, options: Settings) -> Mapping[str, f
 
 
 def _input(connection: Connection, log_size: int, by: PublishedSnapshot) -> RatingInput:
-    """The votes of a log as a snapshot counts them."""
+    """Return the votes of a log as a snapshot counts them."""
     waiting = by.body.get("unregistered", ())
     fates = counted_fates(by.body)
     return read_rating_input(connection, log_size, by.body["exclusions"], fates=fates, unregistered=waiting)

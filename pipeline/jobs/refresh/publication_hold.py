@@ -38,7 +38,7 @@ def far_moves(before: Rows, after: Rows, top: int, places: int) -> list[dict[str
 
 
 def moves_to_hold(connection: Connection, rows: Rows) -> list[dict[str, Any]]:
-    """The moves from the newest snapshot to these rows of the defended view that the settings hold."""
+    """Return the moves from the newest snapshot to these rows of the defended view that the settings hold."""
     options = configuration.load()
     newest = snapshots.latest(connection)
     if newest is None or not options.hold_places:
@@ -92,6 +92,6 @@ def release(url: str, candidate: str, name: str | None, reason: str) -> str:
 
 
 def describe_move(move: Mapping[str, Any]) -> str:
-    """A move as text: MODEL RANK → RANK."""
+    """Return a move as text: MODEL RANK → RANK."""
     before, after = ("not rated" if move[name] is None else str(move[name]) for name in ("before", "after"))
     return f"{move['model']} {before} → {after}"

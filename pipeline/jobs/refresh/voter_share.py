@@ -35,7 +35,7 @@ def update_alert(connection: Connection, now: int) -> DominantVoter | None:
 
 
 def describe(found: DominantVoter) -> str:
-    """What is wrong and what to do, without the voter."""
+    """Return what is wrong and what to do, without the voter."""
     return (
         f"one voter id has {found.votes:,} of {found.total:,} votes ({found.share:.0%}): most likely many people share "
         "it, so no voter can be told from another. Nothing is excluded because of it. If it is the address of a proxy, "

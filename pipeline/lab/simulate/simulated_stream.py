@@ -62,7 +62,7 @@ class SimulatedStream:
     attack: Int16
 
     def __len__(self) -> int:
-        """The number of votes."""
+        """Return the number of votes."""
         return len(self.cast_at)
 
     @property

@@ -120,7 +120,7 @@ def has_login(connection: Connection, operator: Operator, now: int) -> bool:
 def list_entries(
     connection: Connection, limit: int, before: int | None = None, action: str | None = None, name: str | None = None
 ) -> list[dict[str, Any]]:
-    """Rows, newest first, as they are shown.
+    """Return rows, newest first, as they are shown.
 
     Args:
         limit: how many at most.
@@ -138,7 +138,7 @@ def list_entries(
 
 
 def table_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of `list_entries` with plain values: what changed is JSON text."""
+    """Return a row of `list_entries` with plain values: what changed is JSON text."""
     return {name: _json(row[name]) if name in {"before", "after"} else row[name] for name in TABLE_COLUMNS}
 
 

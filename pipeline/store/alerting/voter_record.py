@@ -48,7 +48,7 @@ def read_record(connection: Connection, subject: str, partition_no: int, evidenc
 
 
 def has_voter(connection: Connection, voter: int) -> bool:
-    """Whether a stored vote has this pseudonym."""
+    """Return whether a stored vote has this pseudonym."""
     v = schema.vote.c
     return connection.scalar(sa.select(v.offset).where(v.voter == voter, v.voter != 0).limit(1)) is not None
 

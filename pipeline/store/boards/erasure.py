@@ -30,7 +30,7 @@ _ERASED_FIELDS = {
 
 
 def voter_positions(connection: Connection, voter: int) -> list[VotePosition]:
-    """The stored votes of a voter, sealed or not."""
+    """Return the stored votes of a voter, sealed or not."""
     v = schema.vote.c
     rows = connection.execute(sa.select(v.partition_no, v.offset).where(v.voter == voter, v.voter != 0))
     return [(int(part), int(offset)) for part, offset in rows]

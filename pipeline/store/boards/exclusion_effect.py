@@ -22,7 +22,7 @@ class NextRefresh:
     votes_out: int
 
     def __str__(self) -> str:
-        """A sentence without its beginning and its end, for messages."""
+        """Return a sentence without its beginning and its end, for messages."""
         if not self.votes_in and not self.votes_out:
             return "no vote moves into or out of the defended view at the next refresh"
         moves = ((self.votes_in, "into"), (self.votes_out, "out of"))
@@ -31,7 +31,7 @@ class NextRefresh:
 
 
 def expected_exclusions(connection: Connection, *, auto_voter: bool) -> frozenset[ExclusionTarget]:
-    """What the next refresh excludes, as the store is now; `auto_voter`: whether the policy is on."""
+    """Return what the next refresh excludes, as the store is now; `auto_voter`: whether the policy is on."""
     found = {(one.kind, one.target) for one in exclusion_list.read_active(connection)}
     for action, subject, *_ in exclusion_list.policy_changes(connection) if auto_voter else ():
         change = found.add if action == "exclude" else found.discard
@@ -48,7 +48,7 @@ def count_change(
 
 
 def _count(connection: Connection, changed: frozenset[ExclusionTarget], kept: frozenset[ExclusionTarget]) -> int:
-    """The votes of `changed` that no exclusion of `kept` is about."""
+    """Return the votes of `changed` that no exclusion of `kept` is about."""
     if not changed:
         return 0
     as_entries = [[{"kind": kind, "target": target} for kind, target in sorted(some)] for some in (changed, kept)]

@@ -87,7 +87,7 @@ def add_entry(
 
 
 def parse_voter(target: str) -> int:
-    """The pseudonym that an exclusion of a voter names.
+    """Return the pseudonym that an exclusion of a voter names.
 
     Raises:
         Usage: it is none.
@@ -129,7 +129,7 @@ def apply_auto_voter(connection: Connection, now: int) -> int:
 
 
 def policy_changes(connection: Connection) -> list[tuple[str, str, str, str]]:
-    """The entries that the policy would add now: action, voter, reason, and the alert that it follows from."""
+    """Return the entries that the policy would add now: action, voter, reason, and the alert that it follows from."""
     a = schema.alert.c
     critical = {
         row.subject: row.alert_id
@@ -166,7 +166,7 @@ def policy_changes(connection: Connection) -> list[tuple[str, str, str, str]]:
 
 
 def has_entry(connection: Connection, kind: str, target: str) -> bool:
-    """Whether the list has an entry about a target."""
+    """Return whether the list has an entry about a target."""
     e = schema.exclusion.c
     found = connection.scalar(sa.select(e.exclusion_no).where(e.kind == kind, e.target == target).limit(1))
     return found is not None

@@ -40,7 +40,7 @@ def add_notice(connection: Connection, snapshot: PublishedSnapshot, text: str, n
 
 
 def count_notices(connection: Connection) -> int:
-    """How many notices there are."""
+    """Return how many notices there are."""
     return int(connection.scalar(sa.select(sa.func.count()).select_from(schema.notice)) or 0)
 
 
@@ -58,7 +58,7 @@ def list_notices(connection: Connection, snapshot_id: str | None = None) -> list
 
 
 def list_published(connection: Connection) -> list[dict[str, Any]]:
-    """All notices as the body of a snapshot and its manifest state them."""
+    """Return all notices as the body of a snapshot and its manifest state them."""
     return [{name: one[name] for name in _PUBLISHED} for one in list_notices(connection)]
 
 

@@ -31,7 +31,7 @@ def hold(connection: Connection, snapshot_id: str, after: int, moves: Moves, now
 
 
 def is_released(connection: Connection, snapshot_id: str) -> bool:
-    """Whether a person has released this candidate."""
+    """Return whether a person has released this candidate."""
     h = schema.publication_hold.c
     query = sa.select(h.released_at).where(h.snapshot_id == snapshot_id, h.released_at.is_not(None))
     return connection.scalar(query) is not None

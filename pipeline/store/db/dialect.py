@@ -109,12 +109,12 @@ def check_encoding(engine: Engine) -> None:
 
 
 def is_read_only(error: DBAPIError) -> bool:
-    """Whether a database refused a statement because it, its file or this transaction is read-only."""
+    """Return whether a database refused a statement because it, its file or this transaction is read-only."""
     return getattr(error.orig, "sqlstate", None) == _READ_ONLY or "readonly database" in str(error.orig)
 
 
 def is_no_database(error: DBAPIError) -> bool:
-    """Whether the file of a store is another kind of file."""
+    """Return whether the file of a store is another kind of file."""
     return "file is not a database" in str(error.orig)
 
 

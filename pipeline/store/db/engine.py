@@ -172,7 +172,7 @@ def _has_key_check(connection: Connection) -> bool:
 
 
 def _read_id(engine: Engine) -> str:
-    """The id of a store that was made before.
+    """Return the id of a store that was made before.
 
     Raises:
         StoreUnavailable: nobody has opened the store with its key yet.

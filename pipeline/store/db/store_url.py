@@ -14,7 +14,7 @@ _EXPECTED = "postgresql://USER@HOST:PORT/DATABASE, sqlite:///FILE or a file"
 
 
 def parse_url(url: str) -> sa.URL:
-    """A store's URL; a bare path is a SQLite file.
+    """Return a store's URL; a bare path is a SQLite file.
 
     Raises:
         Usage: neither SQLite nor PostgreSQL.
@@ -41,7 +41,7 @@ def parse_url(url: str) -> sa.URL:
 
 
 def with_parameters(url: str, parameters: Mapping[str, str], password: str) -> str:
-    """A PostgreSQL URL with parameters and a password that it does not have itself; another URL as it is."""
+    """Return a PostgreSQL URL with parameters and a password that it does not have itself; another URL as it is."""
     parsed = parse_url(url)
     more = {name: value for name, value in parameters.items() if value and name not in parsed.query}
     if parsed.get_backend_name() != "postgresql":
@@ -52,6 +52,6 @@ def with_parameters(url: str, parameters: Mapping[str, str], password: str) -> s
 
 
 def shown_url(url: sa.URL) -> str:
-    """A URL as people may see it."""
+    """Return a URL as people may see it."""
     hidden = {name: "***" for name in _SECRET_PARAMETERS if name in url.query}
     return url.update_query_dict(hidden).render_as_string(hide_password=True)

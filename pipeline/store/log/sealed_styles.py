@@ -55,7 +55,7 @@ class StyledVotes:
     style: Int32
 
     def __len__(self) -> int:
-        """The number of votes."""
+        """Return the number of votes."""
         return len(self.position)
 
     def without(self, positions: Collection[VotePosition]) -> StyledVotes:
@@ -64,7 +64,7 @@ class StyledVotes:
         return self.where(~np.isin(self.position, out))
 
     def where(self, kept: Bool) -> StyledVotes:
-        """The votes of a mask."""
+        """Return the votes of a mask."""
         return StyledVotes(
             self.position[kept], self.model_a[kept], self.model_b[kept], self.outcome[kept], self.style[kept]
         )

@@ -26,11 +26,11 @@ class Source(Protocol):
         ...
 
     def generation(self) -> int:
-        """A counter that grows whenever `assigned_partitions` changes."""
+        """Return a counter that grows whenever `assigned_partitions` changes."""
         ...
 
     def assigned_partitions(self) -> list[int]:
-        """The partitions that this worker may read now."""
+        """Return the partitions that this worker may read now."""
         ...
 
     def offset_bounds(self, partitions: list[int]) -> Mapping[int, tuple[int, int]]:
@@ -50,7 +50,7 @@ class Source(Protocol):
         ...
 
     def all_partitions(self) -> list[int]:
-        """Every partition, assigned to this worker or not."""
+        """Return every partition, assigned to this worker or not."""
         ...
 
     def seek(self, offsets: Mapping[int, int]) -> None:
@@ -66,7 +66,7 @@ class Source(Protocol):
         ...
 
     def positions(self) -> Mapping[int, int]:
-        """The next offset to read of each partition, past gaps at the end of the log."""
+        """Return the next offset to read of each partition, past gaps at the end of the log."""
         ...
 
     def report_committed(self, offsets: Mapping[int, int]) -> None:

@@ -141,11 +141,11 @@ class FileSource:
         return 1
 
     def assigned_partitions(self) -> list[int]:
-        """The only partition, number 0."""
+        """Return the only partition, number 0."""
         return [0]
 
     def all_partitions(self) -> list[int]:
-        """The only partition, number 0."""
+        """Return the only partition, number 0."""
         return [0]
 
     def offset_bounds(self, partitions: list[int]) -> Mapping[int, tuple[int, int]]:
@@ -203,7 +203,7 @@ class FileSource:
         """Do nothing: a file is never reassigned."""
 
     def positions(self) -> Mapping[int, int]:
-        """The next offset to read."""
+        """Return the next offset to read."""
         return {0: self._next}
 
     def report_committed(self, offsets: Mapping[int, int]) -> None:

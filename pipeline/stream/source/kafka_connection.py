@@ -46,7 +46,7 @@ class _Quiet(logging.Filter):
             logging.getLogger(f"kafka.{name}").addFilter(self)
 
     def filter(self, record: logging.LogRecord) -> bool:  # noqa: ARG002 - the library passes it
-        """Whether a line is shown."""
+        """Return whether a line is shown."""
         return not self._connecting
 
     def __enter__(self) -> None:
@@ -108,7 +108,7 @@ class WatchedClient(KafkaNetClient):  # type: ignore[misc]  # the client is not 
         super().__init__(net=net, manager=_WatchedManager(net, **configs))
 
     def failure(self) -> BaseException | None:
-        """The last failure of a broker: a refusal rather than another one, None without any."""
+        """Return the last failure of a broker: a refusal rather than another one, None without any."""
         failures: list[BaseException] = list(self._manager.failures.values())
         refused = [error for error in failures if _refusal(error, self._manager.config)]
         found = refused or failures
@@ -151,7 +151,7 @@ def connect(make: Callable[..., Client], bootstrap: str, security: Security, **o
 
 
 def explained(bootstrap: str, error: BaseException, security: Security) -> BrokerUnavailable:
-    """The error of a connection that failed."""
+    """Return the error of a connection that failed."""
     if why := _refusal(error, security):
         return BrokerRefused(f"Kafka at {bootstrap} does not let us in: {why}")
     if not str(security["security_protocol"]).endswith("SSL") and any(map(_speaks_tls, bootstrap.split(","))):
@@ -163,7 +163,7 @@ def explained(bootstrap: str, error: BaseException, security: Security) -> Broke
 
 
 def broker_error(where: str, error: BaseException) -> Unavailable:
-    """The error of a request that failed: what is refused by an ACL is said as that.
+    """Return the error of a request that failed: what is refused by an ACL is said as that.
 
     Args:
         where: what was asked of whom.
@@ -190,13 +190,13 @@ def _named(error: BaseException) -> str:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """What is inside an error of the library: it wraps errors of the socket and of TLS in two ways."""
+    """Return what is inside an error of the library: it wraps errors of the socket and of TLS in two ways."""
     inner = error.__context__ or next((one for one in error.args if isinstance(one, BaseException)), None)
     return inner if inner is not None and isinstance(error, RetriableError) else error
 
 
 def _refusal(error: BaseException, security: Security) -> str | None:
-    """Why a broker does not let us in, None if it may another time."""
+    """Return why a broker does not let us in, None if it may another time."""
     cause = _cause(error)
     if isinstance(cause, ssl.SSLError):
         return _tls_refusal(cause)
@@ -227,7 +227,7 @@ def _tls_refusal(cause: ssl.SSLError) -> str | None:
 
 
 def _hint(error: BaseException, security: Security) -> str:
-    """The error, and what it mostly means where a connection breaks off."""
+    """Return the error, and what it mostly means where a connection breaks off."""
     cause, protocol = _cause(error), str(security["security_protocol"])
     if protocol.endswith("SSL") and isinstance(cause, ssl.SSLError | ConnectionError):
         return f"the TLS handshake failed: {cause}; is it a port without TLS?"

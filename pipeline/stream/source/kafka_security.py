@@ -46,7 +46,7 @@ class _TokenFile(AbstractTokenProvider):  # type: ignore[misc]  # the client is 
         self._path = path
 
     def token(self) -> str:
-        """The token that the file has now."""
+        """Return the token that the file has now."""
         try:
             found = Path(self._path).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
@@ -58,7 +58,7 @@ class _TokenFile(AbstractTokenProvider):  # type: ignore[misc]  # the client is 
 
 
 def client_security(settings: Settings) -> Security:
-    """Options for every Kafka client of this process.
+    """Return options for every Kafka client of this process.
 
     Raises:
         Usage: settings that contradict each other, or a file that cannot be used.

@@ -120,11 +120,11 @@ class KafkaSource:
         return self._rebalances.generation
 
     def assigned_partitions(self) -> list[int]:
-        """The partitions assigned to this member now."""
+        """Return the partitions assigned to this member now."""
         return sorted(tp.partition for tp in self._consumer.assignment())
 
     def all_partitions(self) -> list[int]:
-        """Every partition of the topic.
+        """Return every partition of the topic.
 
         Raises:
             BrokerUnavailable: the broker does not answer.

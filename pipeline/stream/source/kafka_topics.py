@@ -39,7 +39,7 @@ def topic_access(admin: KafkaAdminClient, topics: Sequence[str]) -> dict[str, Ac
 
 
 def write_problem(found: Access, topic: str) -> str | None:
-    """Why messages for a topic would not arrive, None if they would."""
+    """Return why messages for a topic would not arrive, None if they would."""
     if found is Access.MISSING:
         return f"topic {topic} is missing"
     if not found.may_write:

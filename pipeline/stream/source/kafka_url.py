@@ -21,7 +21,7 @@ def is_kafka_url(text: str) -> bool:
 
 
 def parse_kafka_url(url: str) -> tuple[str, str]:
-    """The servers as HOST:PORT,HOST:PORT, and the topic, which is empty if the URL names none.
+    """Return the servers as HOST:PORT,HOST:PORT, and the topic, which is empty if the URL names none.
 
     Raises:
         Usage: not such a URL.
