@@ -19,6 +19,8 @@ from pipeline.scoring.detector_contracts import VoterDetector
 from pipeline.scoring.fate import assign_fate, window_times
 from pipeline.scoring.signals import AlertSignal
 from pipeline.scoring.window_counter import WindowCounts
+from pipeline.settings import Settings
+from pipeline.store import Store
 from pipeline.store.alerting import alert_lifecycle, outbox
 from pipeline.store.boards import voter_labels
 from pipeline.store.db import dialect
@@ -28,6 +30,7 @@ from pipeline.store.votes.dictionary import NameDictionary, model_names
 from pipeline.stream.decoding import DecodedBatch
 from pipeline.stream.deduplication import Deduplication, deduplicate, write_duplicates
 from pipeline.stream.ingest_tally import IngestTally, tally_batch
+from pipeline.stream.name_quota import apply_name_quota
 from pipeline.stream.owned_partition import OwnedPartition
 from pipeline.stream.reference_cache import ReferenceCache
 from pipeline.stream.topic_messages import Message, alert_message, rejected_vote_message
@@ -70,6 +73,21 @@ def number_names(votes: VoteBatch, names: NameDictionary) -> dict[str, Int32]:
         column: names.numbers("model" if column.startswith("model") else column, getattr(votes, column))
         for column in ("model_a", "model_b", "language", "category", "network")
     }
+
+
+def number_batch(
+    store: Store,
+    context: WriteContext,
+    settings: Settings,
+    chunks: Sequence[Chunk],
+    decoded: DecodedBatch,
+    owned: Mapping[int, OwnedPartition],
+) -> tuple[DecodedBatch, Mapping[str, Int32]]:
+    """Return a batch after `apply_name_quota`, and the numbers of its names."""
+    partition_no = {number: one.claim.partition_no for number, one in owned.items()}
+    quota = settings.new_models_per_hour
+    decoded = apply_name_quota(store, context.names, quota, chunks, decoded, partition_no)
+    return decoded, number_names(decoded.votes, context.names)
 
 
 def write_batch(

@@ -29,7 +29,7 @@ from pipeline.scoring.signals import AlertSignal
 from pipeline.scoring.window_counter import COLUMNS, WindowCounts
 from pipeline.store import Store
 from pipeline.store.alerting import alert_lifecycle, alert_queries, outbox
-from pipeline.store.boards import exclusion_list, snapshots
+from pipeline.store.boards import exclusion_list, reference_codec, snapshots
 from pipeline.store.db import leases, migrate, schema
 from pipeline.store.db.engine import is_transient
 from pipeline.store.read import store_figures
@@ -424,7 +424,7 @@ def test_auto_voter_follows_critical_alerts_and_leaves_what_a_person_decided(sto
 
 
 def reference() -> bytes:
-    return snapshots.pack_reference(Reference(0, np.arange(2), np.zeros(2), np.eye(2), 0.3, (3.0, 7.0)))
+    return reference_codec.pack_reference(Reference(0, np.arange(2), np.zeros(2), np.eye(2), 0.3, (3.0, 7.0)))
 
 
 def candidate(connection: sa.Connection, name: str) -> str:

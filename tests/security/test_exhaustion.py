@@ -13,12 +13,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import sqlalchemy as sa
 
 from pipeline import jobs
 from pipeline.errors import Disconnected
+from pipeline.evidence import Reference
 from pipeline.ledger.bundle_verification import verify_bundle
+from pipeline.ratings import PairCounts, select_rated_models
 from pipeline.store.alerting import alert_queries
-from pipeline.store.boards import snapshots
+from pipeline.store.boards import reference_codec, snapshots
+from pipeline.store.db import schema
 from pipeline.store.read import store_figures, vote_receipts
 from pipeline.store.votes import dictionary, registry_events
 from tests.command import called
@@ -248,6 +252,81 @@ def test_a_flood_of_names_does_not_stop_the_worker_or_the_board(board: Board) ->
     assert set(rows(board)) == set(MODELS)
 
 
+# --- what a snapshot stores -------------------------------------------------------------------------------------------
+
+
+def ring(models: int, pairs: int) -> list[dict[str, Any]]:
+    """Battles of a ring of models, and of random pairs besides; each pair has a win for either side."""
+    rng = np.random.default_rng(7)
+    met = {(at, (at + 1) % models) for at in range(models)}
+    while len(met) < pairs:
+        a, b = rng.integers(0, models, 2).tolist()
+        if a != b and (a, b) not in met and (b, a) not in met:
+            met.add((a, b))
+    return [
+        event(0, vote_id=f"{a} {b} {side}", model_a=f"m{a}", model_b=f"m{b}", winner=side, voter_id=f"v {a}")
+        for a, b in sorted(met)
+        for side in ("model_a", "model_b")
+    ]
+
+
+def stored_bytes(board: Board) -> dict[str, int]:
+    """Bytes of what the newest snapshot stores."""
+    with board.store() as store, store.read() as connection:
+        row = connection.execute(sa.select(schema.snapshot).order_by(schema.snapshot.c.sequence.desc())).first()
+        assert row is not None
+        counts = connection.scalar(sa.select(schema.sealed_total.c.counts))
+        manifest_bytes = len(connection.scalar(sa.select(schema.manifest.c.body).limit(1)) or b"")
+    return {"reference": len(row.reference), "body": len(row.body), "counts": len(counts), "manifest": manifest_bytes}
+
+
+@pytest.mark.long
+def test_a_snapshot_grows_with_the_pairs_that_met(tmp_path: Path) -> None:
+    """A covariance of 1,000 models would take 8 MB; 3,000 pairs of them take less than a hundredth."""
+    sizes = {}
+    for models, pairs in ((500, 3_000), (1_000, 3_000)):
+        options = OPTIONS.model_copy(update={"new_models_per_hour": 10_000})
+        (tmp_path / str(models)).mkdir()
+        with using(options):
+            board = Board(str(tmp_path / f"{models}.db"), tmp_path / str(models), options)
+            board.read(*ring(models, pairs))
+            assert board.refresh()["votes_counted"] == 2 * pairs
+            sizes[models] = stored_bytes(board)
+            assert verify_bundle(board.bundle(), board.trusted()).key_checked
+    assert sizes[1_000]["reference"] < 80_000
+    assert sizes[1_000]["reference"] < 1.5 * sizes[500]["reference"]
+    assert sizes[1_000]["body"] < 20_000
+    assert sizes[1_000]["manifest"] < 500 * 1_000
+
+
+def test_a_sparse_reference_is_exact_for_pairs_that_met_and_careful_for_others() -> None:
+    rng = np.random.default_rng(3)
+    half = rng.normal(size=(80, 80))
+    covariance = half @ half.T / 80
+    pairs = np.array([0, 1, 5], dtype=np.int32), np.array([1, 2, 70], dtype=np.int32)
+    whole = Reference(4, np.arange(80), rng.normal(size=80), covariance, 0.3, (3.0, 7.0))
+    raw = reference_codec.pack_reference(whole, pairs)
+    assert len(raw) < len(reference_codec.pack_reference(whole)) / 10
+    found = reference_codec.unpack_reference(4, raw)
+    assert (found.theta.tolist(), found.tie_prior) == (whole.theta.tolist(), whole.tie_prior)
+    assert np.array_equal(np.diag(found.covariance), np.diag(covariance))
+    for a, b in zip(*pairs, strict=True):
+        assert found.covariance[a, b] == found.covariance[b, a] == covariance[a, b]
+    spread, exact = (np.diag(one)[:, None] + np.diag(one)[None, :] - 2 * one for one in (found.covariance, covariance))
+    assert (spread >= exact - 1e-12).all()
+
+
+def test_invented_names_do_not_fill_the_memory_of_a_refresh() -> None:
+    """A table of all pairs of 40,000 names would take 13 GB."""
+    size = 40_000
+    names = tuple(f"name {at}" for at in range(size))
+    table = np.tile([1, 1, 0, 0], (size // 2, 1))
+    a = np.arange(0, size, 2)
+    counts = PairCounts.from_rows(names, a, a + 1, np.concatenate([table[:1] * size * 2, table[1:]]))
+    rated, unrated = select_rated_models(counts, least_share=0.5)
+    assert (rated.models, len(unrated)) == (names[:2], size - 2)
+
+
 # --- files that unpack to much ----------------------------------------------------------------------------------------
 
 MOST_MEMORY = 300 * 2**20
@@ -271,7 +350,7 @@ def many_rows(folder: Path) -> Path:
 
 
 def giant_name(folder: Path) -> Path:
-    return parquet(folder / "name.parquet", repeated(5_000, model_a="x" * 1_000_000))
+    return parquet(folder / "name.parquet", repeated(600, model_a="x" * 1_000_000))
 
 
 def giant_names(folder: Path) -> Path:
@@ -280,12 +359,12 @@ def giant_names(folder: Path) -> Path:
 
 
 def giant_voter(folder: Path) -> Path:
-    return parquet(folder / "voter.parquet", repeated(20_000, voter_id="v" * 200_000))
+    return parquet(folder / "voter.parquet", repeated(3_000, voter_id="v" * 200_000))
 
 
 def prefixed(folder: Path) -> Path:
-    columns = {name: pa.array([text] * 3_000) for name, text in BATTLE.items()}
-    columns["model_b"] = pa.array(["x" * 200_000] * 3_000)
+    columns = {name: pa.array([text] * 2_500) for name, text in BATTLE.items()}
+    columns["model_b"] = pa.array(["x" * 200_000] * 2_500)
     options = {"use_dictionary": False, "column_encoding": {"model_b": "DELTA_BYTE_ARRAY"}}
     return parquet(folder / "prefix.parquet", columns, **options)
 

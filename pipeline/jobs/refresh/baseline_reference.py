@@ -8,7 +8,7 @@ from pipeline.errors import RatingError
 from pipeline.evidence import Reference
 from pipeline.jobs.refresh.rating_input import RatingInput
 from pipeline.ratings import fit, select_rated_models
-from pipeline.store.boards import snapshots
+from pipeline.store.boards.reference_codec import pack_reference
 
 # The prior of a voter's tie share, as a number of votes, while nothing is known about the voters.
 _TIE_CONCENTRATION = 10.0
@@ -23,7 +23,7 @@ def pack_baseline_reference(given: RatingInput) -> bytes:
         return b""  # new votes get no evidence; the board is rated all the same
     share = float(np.clip(given.baseline.tie_share(), 1e-6, 1 - 1e-6))
     concentration = _tie_concentration(given.tie_moments)
-    return snapshots.pack_reference(
+    return pack_reference(
         Reference(
             0,
             np.array([given.model_no[m] for m in counts.models], dtype=np.int64),
@@ -31,7 +31,8 @@ def pack_baseline_reference(given: RatingInput) -> bytes:
             estimate.covariance,
             share,
             (concentration * share, concentration * (1 - share)),
-        )
+        ),
+        (counts.a, counts.b),
     )
 
 

@@ -90,10 +90,7 @@ def read_rating_input(
     fate = sealed.pairs[:, 3]
     raw = _pairs(labels, axis, sealed.pairs[np.isin(fate, COUNTED)])
     counted = _pairs(labels, axis, sealed.pairs[np.isin(fate, fates)])
-    if unregistered is None:
-        unregistered = find_unregistered(connection, _with_votes(raw))
-        if not raw.without_models(unregistered).total:
-            unregistered = ()  # a registry that knows no two models that met is not yet that of this board
+    unregistered = _waiting_models(connection, raw) if unregistered is None else unregistered
     if left_out is None:
         left_out = excluded_votes.find_votes(connection, log_size, voters, vote_ids, selections, fates=fates)
     out = _pairs(labels, axis, excluded_votes.count_by_pair(left_out))
@@ -128,6 +125,12 @@ def find_unregistered(connection: Connection, names: Iterable[str]) -> tuple[str
     if not state.models:
         return ()
     return tuple(sorted(name for name in names if state.first_name(name) not in state.models))
+
+
+def _waiting_models(connection: Connection, raw: PairCounts) -> tuple[str, ...]:
+    """Return the unregistered models; none while the registry knows no two models that met."""
+    found = find_unregistered(connection, _with_votes(raw))
+    return found if raw.without_models(found).total else ()
 
 
 def _with_votes(counts: PairCounts) -> list[str]:

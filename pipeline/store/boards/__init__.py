@@ -1,6 +1,7 @@
 """Boards, and what decides which votes they count.
 
 snapshots        candidates and published snapshots
+reference_codec  the reference of a snapshot as bytes
 exclusion_list   the dated list of exclusions, and the policy auto-voter/1
 voter_labels     how the public names a voter of an alert or an exclusion
 excluded_votes   the votes that exclusions are about

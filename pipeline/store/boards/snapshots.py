@@ -5,19 +5,18 @@ number, in one transaction. A manifest names the previous manifest; UNIQUE(previ
 """
 
 import hashlib
-import io
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import rfc8785
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.errors import Usage
 from pipeline.evidence import Reference
+from pipeline.store.boards.reference_codec import unpack_reference
 from pipeline.store.db import dialect, schema
 from pipeline.vocabulary.time import format_rfc3339
 
@@ -220,26 +219,6 @@ def read_reference(connection: Connection, sequence: int) -> Reference | None:
     c = schema.snapshot.c
     raw = connection.scalar(sa.select(c.reference).where(c.sequence == sequence))
     return unpack_reference(sequence, bytes(raw)) if raw else None
-
-
-def pack_reference(reference: Reference) -> bytes:
-    """Return a reference as bytes (numpy's npz, nothing pickled)."""
-    buffer = io.BytesIO()
-    np.savez(
-        buffer,
-        model_no=reference.model_no,
-        theta=reference.theta,
-        covariance=reference.covariance,
-        ties=np.array([reference.tie_share, *reference.tie_prior]),
-    )
-    return buffer.getvalue()
-
-
-def unpack_reference(sequence: int, raw: bytes) -> Reference:
-    """Return the reference that `pack_reference` packed."""
-    with np.load(io.BytesIO(raw), allow_pickle=False) as data:
-        share, alpha, beta = data["ties"].tolist()
-        return Reference(sequence, data["model_no"], data["theta"], data["covariance"], share, (alpha, beta))
 
 
 def from_row(row: Mapping[str, Any]) -> PublishedSnapshot:

@@ -1,0 +1,57 @@
+"""The reference of a snapshot as bytes that grow with the pairs of models that met, not with all pairs.
+
+A board of few models keeps the whole covariance. A large one keeps the variances, and the covariance of the pairs that
+met. For two models that never met, the difference gets the largest standard error that their own allow (the sum of
+both), so that a vote between them is weaker evidence and never stronger.
+"""
+
+import io
+from typing import Any
+
+import numpy as np
+
+from pipeline.evidence import Reference
+from pipeline.vocabulary.arrays import Float64, Int32
+
+# Up to so many models the whole covariance is kept (32 KB).
+_SMALL_BOARD = 64
+# Bytes of a covariance, and of one with its pair.
+_CELL, _PAIR = 8, 16
+
+
+def pack_reference(reference: Reference, pairs: tuple[Int32, Int32] | None = None) -> bytes:
+    """Return a reference as bytes (numpy's npz, nothing pickled).
+
+    Args:
+        reference: the reference.
+        pairs: the pairs that met, as two arrays of positions in `theta`; None for all pairs.
+    """
+    size = len(reference.theta)
+    ties = np.array([reference.tie_share, *reference.tie_prior])
+    arrays: dict[str, Any] = {"model_no": reference.model_no, "theta": reference.theta, "ties": ties}
+    if pairs is None or size <= _SMALL_BOARD or len(pairs[0]) * _PAIR >= size**2 * _CELL:
+        arrays["covariance"] = reference.covariance
+    else:
+        first, second = (np.asarray(one, dtype=np.int32) for one in pairs)
+        arrays |= {"pairs": np.stack([first, second]), "of_pairs": reference.covariance[first, second]}
+        arrays["variance"] = np.diag(reference.covariance)
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def unpack_reference(sequence: int, raw: bytes) -> Reference:
+    """Return the reference that `pack_reference` packed."""
+    with np.load(io.BytesIO(raw), allow_pickle=False) as data:
+        share, alpha, beta = data["ties"].tolist()
+        covariance = data["covariance"] if "covariance" in data else _covariance(data)
+        return Reference(sequence, data["model_no"], data["theta"], covariance, share, (alpha, beta))
+
+
+def _covariance(data: Any) -> Float64:
+    variance, (first, second) = data["variance"], data["pairs"]
+    error = np.sqrt(np.maximum(variance, 0))
+    result: Float64 = -np.outer(error, error)
+    np.fill_diagonal(result, variance)
+    result[first, second] = result[second, first] = data["of_pairs"]
+    return result
