@@ -144,14 +144,14 @@ class BrokerUnavailable(Unavailable):
 
 
 class BrokerRefused(BrokerUnavailable):
-    """Kafka answers and does not let us in: a certificate, a login or an ACL; to wait does not help."""
+    """Kafka refuses our certificate, our login or, by an ACL, our request. Waiting does not help."""
 
 
 class TopicUnavailable(BrokerUnavailable):
     """A topic that we write to is missing, or we may not write to it.
 
     Attributes:
-        topic: its name.
+        topic: name of the topic.
     """
 
     def __init__(self, message: str, topic: str) -> None:
@@ -199,7 +199,7 @@ class PublicationHeld(Halted):
     """A candidate moves the top of the board further than the settings let a machine publish.
 
     Attributes:
-        candidate: its id.
+        candidate: id of the candidate.
         moves: rows of model, before, after, places.
     """
 

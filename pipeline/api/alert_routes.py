@@ -69,7 +69,7 @@ def routes(reader: StoreReader) -> APIRouter:
     def alert(alert: AlertParam, operator: bool = is_operator) -> Response:
         """An alert with its evidence, its newest votes and its history.
 
-        Without a token, an alert about a voter names a label that is made for it alone, and no vote.
+        Without a token, an alert about a voter shows a label of this alert instead of the pseudonym, and no vote.
         """
         with reader.connect() as connection:
             found = alert_queries.find_alert(connection, alert)

@@ -52,12 +52,12 @@ _THREADS = 6 - COSTLY_THREADS - 1
 
 
 class _Site(FastAPI):
-    """An application inside of the outermost middleware: what an error handler answers passes through it too."""
+    """An application whose outermost middleware also handles the responses of error handlers."""
 
     outermost: Any = None
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Called once, by the first request."""
+        """Return the application with its middleware; called once, by the first request."""
         wrapped: ASGIApp = self.outermost(super().build_middleware_stack())
         return wrapped
 
@@ -66,8 +66,8 @@ def create_app(store: Store, options: Settings | None = None, metrics: ApiMetric
     """Return the application with the API and the pages of an open store, which the caller closes.
 
     Args:
-        options: the limits by client, and the address for appeals; default: the settings of this process.
-        metrics: the counters of responses and refusals; default: new ones.
+        options: settings with the limits by client and the address for appeals; default: those of this process.
+        metrics: counters of responses and refusals; default: new counters.
     """
     options, metrics = options or configuration.load(), metrics or ApiMetrics()
 
@@ -106,7 +106,7 @@ def create_app(store: Store, options: Settings | None = None, metrics: ApiMetric
 
     @app.get("/api/v1/openapi.json", include_in_schema=False)
     def openapi() -> Response:
-        """The description of the API; the cache keeps it."""
+        """Return the OpenAPI description, which is computed once."""
         return json_response(app.openapi(), RENDERED)
 
     @app.get("/empty", include_in_schema=False)

@@ -77,7 +77,7 @@ def _time(values: Sequence[Row], width: int) -> dict[str, Any]:
 
 
 def _ticks(times: Sequence[datetime], most: int) -> tuple[list[int], str]:
-    """Return times of snapshots, evenly spread, in milliseconds, and a format that gives each another label.
+    """Return times of snapshots, evenly spread, in milliseconds, and a format that gives each its own label.
 
     Ticks that Vega chooses itself would repeat a date where the snapshots are hours apart.
     """

@@ -1,6 +1,6 @@
-"""Who a request comes from, and how many requests of a kind a client may send.
+"""Finds the client of a request, and limits the requests of each kind by client.
 
-Law: what is remembered is bounded, whatever addresses clients have.
+Law: memory is bounded, whatever addresses clients have.
 """
 
 import ipaddress
@@ -28,10 +28,10 @@ def client_of(address: str) -> str:
 
 
 class TrustedProxies:
-    """The proxies whose word about their clients counts.
+    """The proxies whose headers about their clients are trusted.
 
     Args:
-        texts: addresses and networks.
+        texts: addresses and networks of the proxies.
     """
 
     def __init__(self, texts: Iterable[str]) -> None:
@@ -47,14 +47,15 @@ class TrustedProxies:
 
 
 class ClientRates:
-    """Counts requests by client: `burst` at once, then `per_minute`.
+    """Limits requests by client: `burst` requests at once, then `per_minute`.
 
-    The generic cell rate algorithm: a client has one number, the time at which its burst will be whole again.
+    Uses the generic cell rate algorithm: one number for each client, the time at which its full burst is available
+    again.
 
     Args:
-        per_minute: 0 for no limit.
-        burst: how many at once; default: as many as in a minute.
-        clock: seconds; monotonic.
+        per_minute: requests a minute, 0 for no limit.
+        burst: requests at once; default: as many as in a minute.
+        clock: returns seconds; monotonic.
     """
 
     def __init__(self, per_minute: int, burst: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
@@ -64,7 +65,7 @@ class ClientRates:
         self._whole_at: LRUCache[str, float] = LRUCache(_CLIENTS)
 
     def seconds_to_wait(self, client: str) -> float:
-        """Return seconds until this client may send the next one; 0 if it may now."""
+        """Return the seconds until this client may send the next request; 0 if it may send one now."""
         whole_at: float = self._whole_at.get(client, 0.0)
         return max(0.0, whole_at + self._interval - self._slack - self._clock())
 

@@ -1,8 +1,8 @@
-"""Runs costly requests in a small pool of their own, so that they delay nobody else.
+"""Runs costly requests in a small pool of threads, so that they do not delay other requests.
 
-Laws: at most `threads` run, each on a connection of the store's pool that is kept for them; at most `queue` wait, and
-the next one is refused at once (503); a client may ask for so many a minute (429). A response from the cache costs
-nothing and is not counted.
+Laws: at most `threads` requests run, each on a connection reserved for the pool; at most `queue` requests wait, and
+further ones are refused at once (503); each client has a limit a minute (429). Responses from the cache are not
+counted.
 """
 
 import math
@@ -24,12 +24,12 @@ _QUEUE = 16
 
 
 class CostlyWork:
-    """The pool.
+    """The pool of threads for costly requests.
 
     Args:
-        rates: how many a client may ask for.
-        threads: how many run at once.
-        queue: how many wait.
+        rates: limits of the requests of each client.
+        threads: number of requests that run at once.
+        queue: number of requests that wait.
     """
 
     def __init__(self, rates: ClientRates, metrics: ApiMetrics, threads: int = THREADS, queue: int = _QUEUE) -> None:
@@ -40,13 +40,13 @@ class CostlyWork:
         self._taken = 0
 
     async def run(self, request: Request, work: Callable[[], Result], *, limited: bool = True) -> Result:
-        """Run this in a thread of the pool and return its result.
+        """Run `work` in a thread of the pool and return its result.
 
         Args:
-            limited: count it against the rate of the client.
+            limited: whether the request counts against the limit of its client.
 
         Raises:
-            Problem: 429, this client asks too often; 503, too many wait.
+            Problem: 429, this client sends too many requests; 503, too many requests wait.
         """
         if limited:
             refuse_if_too_often(self._rates, request, self._metrics, "costly requests")
@@ -62,7 +62,7 @@ class CostlyWork:
 
 
 def requesting_client(request: Request) -> str:
-    """Return who sent a request; behind a trusted proxy, the client that it names."""
+    """Return the client that sent a request; behind a trusted proxy, the client that the proxy names."""
     return client_of(request.client.host) if request.client else ""
 
 

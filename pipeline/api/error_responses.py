@@ -94,7 +94,7 @@ def _wants_page(request: Request) -> bool:
 
 
 def _without_last_slash(request: Request) -> str | None:
-    """The address without the slashes at its end, if it is one of ours: a path, never the host that a client named."""
+    """Return the path without slashes at its end, if a route has it; never the host that a client named."""
     path = request.scope["path"]
     shorter = "/" + path.strip("/")
     if not path.endswith("/") or shorter == "/":
@@ -124,7 +124,7 @@ def _from_validation(error: RequestValidationError) -> Problem:
 
 
 def _found(fault: dict[str, Any]) -> str:
-    """Return the value that was given for a parameter; bodies are not repeated, since they may hold a token."""
+    """Return the value that was given for a parameter. Bodies are not repeated, since they may contain a token."""
     return f", got {fault['input'][:100]!r}" if fault["loc"][0] == "query" and isinstance(fault["input"], str) else ""
 
 

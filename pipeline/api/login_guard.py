@@ -1,4 +1,4 @@
-"""Counts invalid tokens, and refuses a client that guesses."""
+"""Counts invalid tokens by client, and refuses clients that guess tokens."""
 
 from fastapi import Request
 
@@ -8,17 +8,17 @@ from pipeline.metrics import ApiMetrics
 
 
 class LoginGuard:
-    """A client that has sent too many invalid tokens gets 429 for every token, so that it cannot go on guessing."""
+    """Refuses every token (429) of a client that has sent too many invalid tokens."""
 
     def __init__(self, rates: ClientRates, metrics: ApiMetrics) -> None:
         self._rates = rates
         self._metrics = metrics
 
     def admit(self, request: Request) -> None:
-        """Let a client with a token try it.
+        """Check that the client of a request may send a token.
 
         Raises:
-            Problem: 429.
+            Problem: 429; the client has sent too many invalid tokens.
         """
         refuse_if_too_often(self._rates, request, self._metrics, "invalid tokens")
 

@@ -37,7 +37,7 @@ class ResponseHeaders:
 
     Args:
         count: called with the status of every response.
-        https_days: for how many days browsers are told to use HTTPS alone, where they do; 0: not told.
+        https_days: days for which browsers that use HTTPS must use nothing else (HSTS); 0: no such header.
     """
 
     def __init__(self, app: ASGIApp, count: Callable[[int], None], https_days: int) -> None:

@@ -1,7 +1,7 @@
-"""Who may do what over HTTP: tokens, scopes, and the rows of the operators' log about refused requests.
+"""Checks what a request may do: tokens, scopes, and the rows of the operators' log about refused requests.
 
-Laws: a token allows only what its scopes name, and an action needs the scopes of all that it changes; a request with a
-missing, expired or revoked token gets the same response, without the reason; each refusal is a row of the log.
+Laws: a token allows only what its scopes name, and an action needs the scopes of everything it changes; a request with
+a missing, expired or revoked token gets the same response, without the reason; each refusal is a row of the log.
 """
 
 import logging
@@ -33,7 +33,7 @@ def client_address(request: Request) -> str:
 
 
 def require_scopes(reader: StoreReader, *scopes: str) -> Any:
-    """Return a dependency: the operator of a request whose token has all of these scopes."""
+    """Return a FastAPI dependency that gives the operator of a request whose token has all of these scopes."""
 
     def check(request: Request, given: CredentialsParam) -> Operator:
         return authorize(reader, request, find_token(reader, request, given and given.credentials), *scopes)
@@ -42,7 +42,7 @@ def require_scopes(reader: StoreReader, *scopes: str) -> Any:
 
 
 def require_token(reader: StoreReader) -> Any:
-    """Return a dependency: the valid token of a request, for a route whose scopes depend on what is asked for."""
+    """Return a FastAPI dependency that gives the valid token, for a route whose scopes depend on the request."""
 
     def check(request: Request, given: CredentialsParam) -> OperatorToken:
         return find_token(reader, request, given and given.credentials)
@@ -54,7 +54,7 @@ def find_token(reader: StoreReader, request: Request, given: str | None) -> Oper
     """Find the valid token of a request.
 
     Raises:
-        Problem: 401; the log has a row. 429; this client has sent too many invalid tokens.
+        Problem: 401, which the operators' log records; 429, this client has sent too many invalid tokens.
     """
     found = None
     logins: LoginGuard = request.app.state.logins
@@ -74,7 +74,7 @@ def authorize(reader: StoreReader, request: Request, token: OperatorToken, *scop
     """Return the operator of a token that has all of these scopes.
 
     Raises:
-        Problem: 403; names the scopes, and the log has a row.
+        Problem: 403; names the missing scopes, and the operators' log records it.
     """
     missing = [scope for scope in scopes if scope not in token.scopes]
     if missing:
@@ -85,7 +85,7 @@ def authorize(reader: StoreReader, request: Request, token: OperatorToken, *scop
 
 
 def record_login(reader: StoreReader, request: Request, token: OperatorToken) -> None:
-    """Record that an operator reads with a token, unless the last hour has a login of the same name and address."""
+    """Store a login of an operator who reads with a token, unless the last hour has the same name and address."""
     operator, at = Operator(token.name, "api", client_address(request)), now()
     with reader.connect() as connection:
         known = operators_log.has_login(connection, operator, at)

@@ -1,4 +1,4 @@
-"""Whether a reader is an operator: to a token that may decide about voters, answers name them by pseudonym."""
+"""Decides whether a response may name voters by pseudonym: only to a token that may decide about voters."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,9 +13,9 @@ _DECIDING = frozenset({"alerts", "exclusions"})
 
 
 def operator_dependency(reader: StoreReader) -> Any:
-    """Return a dependency: True with a valid token that may decide about voters, False without any or with another one.
+    """Return a FastAPI dependency that is True if the request has a token that may decide about voters.
 
-    The operators' log has a login, once an hour for each operator and address.
+    The operators' log gets a login, once an hour for each operator and address.
 
     Raises:
         Problem: 401; a token that is unknown, expired or revoked.
@@ -35,5 +35,5 @@ def operator_dependency(reader: StoreReader) -> Any:
 
 
 def policy(operator: bool) -> Mapping[str, str]:
-    """Return how long an answer may be cached: what an operator sees is for nobody else."""
+    """Return the headers about caching: a response for an operator must not be cached for others."""
     return NO_STORE if operator else REVALIDATE

@@ -47,7 +47,7 @@ class CachedResponse:
         headers: all headers but content-length, content-encoding and etag.
         body: the body, not compressed.
         packed: the body as gzip; None if that saves too little.
-        digest: the digest of the body, of which the ETag of each encoding is made.
+        digest: the digest of the body, from which the ETag of each encoding is made.
         token: the change token for which the response is valid; None: always valid.
         published: whether only the part of the token that a publication changes is compared.
     """
@@ -211,7 +211,7 @@ class _Recorder:
 
 
 def _pack(body: bytes) -> tuple[bytes, bytes | None]:
-    """Digest and gzip of a body; None for gzip if it saves too little."""
+    """Return the digest and the gzip of a body; None instead of the gzip if it saves too little."""
     digest = blake2b(body, digest_size=16).hexdigest().encode()
     packed = gzip.compress(body, 6, mtime=0) if len(body) > _WORTH_COMPRESSING else None
     return digest, packed if packed is not None and len(packed) < 0.9 * len(body) else None
@@ -228,7 +228,7 @@ def _accepts_gzip(accepted: bytes) -> bool:
 
 
 def _is_current(etag: bytes, given: bytes | None) -> bool:
-    """Return whether If-None-Match names this ETag; weak ones compare equal."""
+    """Return whether If-None-Match names this ETag; a weak ETag equals the strong one."""
     if given is None:
         return False
     return any(one.strip().removeprefix(b"W/") in (etag, b"*") for one in given.split(b","))

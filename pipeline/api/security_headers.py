@@ -1,4 +1,4 @@
-"""The headers that every response has: those of the application, and those that the server writes by itself."""
+"""The headers of every response, whether the application or the server writes the response."""
 
 Header = tuple[bytes, bytes]
 
@@ -28,5 +28,5 @@ OF_THE_API: tuple[Header, ...] = (
 
 
 def strict_transport(days: int) -> Header:
-    """For responses over TLS: browsers use TLS alone for so many days."""
+    """Return the HSTS header for responses over TLS: browsers use only TLS for so many days."""
     return b"strict-transport-security", b"max-age=%d" % (days * 86_400)

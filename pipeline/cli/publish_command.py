@@ -93,7 +93,7 @@ def publish(
 
 
 def _tell(problems: list[str], bootstrap: str, files: list[Path]) -> None:
-    """Name the topics that are not as they should be; that is an error where to make them was all that was asked."""
+    """Print the problems of topics; raise an error if the command was only asked to create topics."""
     if problems and not files:
         raise BrokerRefused(f"{bootstrap}: {'; '.join(problems)}")
     err.lines(problems)

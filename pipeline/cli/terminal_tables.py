@@ -126,6 +126,6 @@ def alert_table(listed: Sequence[Mapping[str, Any]], width: int = 120) -> Table:
 
 
 def unregistered_models(names: Sequence[str], votes: int) -> str:
-    """Say how many votes wait until the registry knows their models."""
+    """Return a sentence about the votes that wait until the registry knows their models."""
     shown = ", ".join(names[:_UNREGISTERED_SHOWN]) + (", …" if len(names) > _UNREGISTERED_SHOWN else "")
     return f"{votes:,} votes are on {len(names):,} models that the registry does not know, and wait: {shown}"

@@ -15,13 +15,13 @@ _DAYS = dt.timedelta(days=30)
 
 
 class LocalAuthority:
-    """A CA of its own key, made when it is constructed.
+    """A certificate authority with a key of its own, created by the constructor.
 
     Args:
-        directory: for the files; created if missing, closed to others.
+        directory: folder for the files; created if missing, readable by its owner alone.
 
     Attributes:
-        file: the PEM file of its certificate.
+        file: the PEM file of the authority's certificate.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -37,7 +37,7 @@ class LocalAuthority:
         """Return a PEM file of a new key and its certificate.
 
         Args:
-            name: its common name, which is the file's name too.
+            name: common name of the certificate, and name of the file.
             hosts: the names and addresses of a server.
             password: encrypts the key.
         """

@@ -34,7 +34,7 @@ class SecuredKafkaServer(KafkaServer):
     """One broker with TLS and SASL listeners.
 
     Args:
-        directory: as of `KafkaServer`; the certificates are in `tls`.
+        directory: as for `KafkaServer`; the certificates are in its folder `tls`.
         users: passwords by name, for PLAIN and SCRAM.
 
     Attributes:
@@ -50,7 +50,7 @@ class SecuredKafkaServer(KafkaServer):
         self._certificate = self.authority.issue("broker", (LOOPBACK, "localhost"))
 
     def address(self, listener: Listener) -> str:
-        """HOST:PORT of a listener."""
+        """Return HOST:PORT of a listener."""
         return f"{LOOPBACK}:{self._listener_ports[listener]}"
 
     def start(self) -> "SecuredKafkaServer":
@@ -77,7 +77,7 @@ class SecuredKafkaServer(KafkaServer):
 
         Args:
             kind: TOPIC, GROUP or CLUSTER.
-            name: its name, "kafka-cluster" for the cluster.
+            name: name of the resource, "kafka-cluster" for the cluster.
             operations: READ, WRITE, DESCRIBE, CREATE …
         """
         pattern = ResourcePattern(ResourceType[kind], name)

@@ -50,7 +50,7 @@ class Reject:
         position: 0-based position in the decoded list.
         reason: one word, as counted in metrics.
         detail: what was expected and what was found.
-        sha256: of the whole record, so that its producer can find it.
+        sha256: SHA-256 of the whole record, so that its producer can find it.
         sample: the fields of the record that say nothing about a person, or the shape of an unreadable one.
     """
 

@@ -17,7 +17,7 @@ def pseudonym(key: bytes, voter_id: str) -> int:
 
 
 def key_id(key: bytes) -> str:
-    """Return 16 hexadecimal digits that name a voter key, and tell nothing about it."""
+    """Return 16 hexadecimal digits that identify a voter key without revealing it."""
     return hashlib.sha256(b"leaderboard-integrity voter key\0" + key).hexdigest()[:16]
 
 

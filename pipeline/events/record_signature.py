@@ -1,8 +1,8 @@
 """Signatures of the records on a topic: a publisher proves that a record is its own.
 
-A signature covers the topic, what the other headers say about the record, and its value, each with its length in front,
-so that a record cannot be moved to another board or be read in another way. HMAC-SHA-256 needs one secret on both
-sides; with Ed25519 the workers hold public keys only.
+A signature covers the topic, the other headers about the record, and the record's value, each after its length. So a
+record cannot be moved to another board or be read in another way. HMAC-SHA-256 needs one secret on both sides; with
+Ed25519 the workers hold public keys only.
 """
 
 import hmac

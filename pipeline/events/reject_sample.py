@@ -1,7 +1,7 @@
-"""What is kept of a record that is no event: enough to recognise it, and nothing about a person.
+"""Samples of rejected records: enough to recognise a record, and nothing about a person.
 
-Law: a list of fields is kept, all others are dropped, whatever they are called; of a record that cannot be read only
-its shape is kept, with letters and digits replaced.
+Law: only listed fields are kept; a record that cannot be read is kept only as its shape, with letters and digits
+replaced.
 """
 
 import json
@@ -64,7 +64,7 @@ def shape(raw: bytes) -> bytes:
 
 
 def clean_text(text: str, personal: frozenset[str] = frozenset()) -> str:
-    """Return a text without addresses, and without these values."""
+    """Return a text without addresses and without the personal values."""
     for value in personal:
         text = text.replace(value, REMOVED)
     text = _MAIL.sub(REMOVED, _V4.sub(REMOVED, text))
@@ -101,7 +101,7 @@ def _kept_value(name: str, value: Any, personal: frozenset[str], depth: int) -> 
 
 
 def _personal_values(record: dict[str, Any]) -> frozenset[str]:
-    """Return the texts and numbers in fields that are not kept: they are removed wherever else they stand."""
+    """Return the texts and numbers in fields that are not kept, which must be removed from all other texts too."""
     found = (value for name, value in record.items() if name not in KEPT_FIELDS | _HARMLESS)
     texts = (str(value) for value in found if isinstance(value, str | int | float) and not isinstance(value, bool))
     return frozenset(text for text in texts if 4 <= len(text) <= _MAX_TEXT)

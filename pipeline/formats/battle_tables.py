@@ -170,7 +170,7 @@ def _encode_texts(table: pa.Table, name: str) -> tuple[tuple[str, ...], Int32]:
 
 
 def _encode_voters(table: pa.Table, mapping: ColumnMapping) -> tuple[tuple[str, ...], Int32]:
-    """Encode the voters in the one spelling of each; −1 for nobody."""
+    """Return the voters and each vote's position among them, −1 for nobody; each voter has one spelling."""
     names, code = _encode_texts(table, "voter_id")
     found = [find_voter(name, mapping.proxies) for name in names]
     known = sorted({name for name in found if name is not None})

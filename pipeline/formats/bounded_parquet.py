@@ -1,4 +1,4 @@
-"""Reads Parquet files that come from outside in memory that the size of the file bounds.
+"""Reads Parquet files from outside in bounded memory, in proportion to the size of the file.
 
 A row that repeats takes almost no bytes, and a page declares how much it unpacks to, so a file of a thousand bytes can
 ask for gigabytes. The declared sizes are read first. Texts that a column repeats stay codes until a few rows are
@@ -74,7 +74,7 @@ def read_rows(path: Path, columns: Collection[str]) -> Iterator[dict[str, Any]]:
     """Yield the rows of a file, with these columns.
 
     Raises:
-        UnknownFormat: as `open_bounded`.
+        UnknownFormat: as in `open_bounded`.
     """
     file, rows = open_bounded(path, columns)
     try:
@@ -86,7 +86,7 @@ def read_rows(path: Path, columns: Collection[str]) -> Iterator[dict[str, Any]]:
 
 
 def has_long_texts(table: pa.Table, most: int) -> bool:
-    """Return whether a dictionary of the table has a text of more bytes."""
+    """Return whether a dictionary of the table has a text of more than `most` bytes."""
     return any(
         len(chunk.dictionary) and (pc.max(pc.binary_length(chunk.dictionary)).as_py() or 0) > most
         for column in table.columns

@@ -75,7 +75,7 @@ class _Array:
             self._read(_PIECE)
 
     def _next_sign(self, *, skip: bool = False) -> str:
-        """Return the next character that is no space, "" at the end; with `skip`, go on to the one after it."""
+        """Return the next character that is not a space, "" at the end. With `skip`, move past this character."""
         while True:
             while self._at < len(self._text) and self._text[self._at] in _SPACE:
                 self._at += 1
@@ -100,9 +100,9 @@ class _Array:
 
 
 def read_lines(file: BinaryIO) -> Iterator[bytes]:
-    """Yield the lines of a file with their ends; a line that is too large for an event is cut where that shows.
+    """Yield the lines of a file with their ends; a line that is too large for an event is cut.
 
-    The decoder rejects what is left of such a line as too large, and the lines after it are read.
+    The decoder rejects the rest of such a line as too large; later lines are read.
     """
     while line := file.readline(MAX_RECORD):
         if len(line) == MAX_RECORD and not line.endswith(b"\n"):

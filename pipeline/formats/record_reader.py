@@ -93,8 +93,8 @@ def is_registry_event(raw: bytes) -> bool:
 def _identified(records: Iterable[bytes | dict[str, Any]]) -> Iterator[bytes]:
     """Yield the records as bytes, with a derived id for each vote without one. Bytes are passed on unchanged.
 
-    What is larger than an event may be is cut, so that a batch of such records does not fill the memory; it stays
-    something that the decoder rejects.
+    A record that is larger than an event may be is cut, so that a batch of such records does not fill the memory; the
+    decoder still rejects it.
     """
     seen: Counter[str] = Counter()
     for record in records:
@@ -111,7 +111,7 @@ def _identified(records: Iterable[bytes | dict[str, Any]]) -> Iterator[bytes]:
 
 
 def _cut(event: dict[str, Any]) -> dict[str, Any]:
-    """Cut the texts of an event that is too large; one of them is longer than the decoder accepts, and stays so."""
+    """Return an event that is too large with shorter texts, one of which is still longer than the decoder accepts."""
     cut = {name: value[:_MAX_TEXT] if isinstance(value, str) else value for name, value in event.items()}
     return {name: value for name, value in cut.items() if isinstance(value, str | int)}
 

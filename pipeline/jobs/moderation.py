@@ -1,7 +1,7 @@
 """Decisions of people about alerts and votes, for the CLI and the API alike.
 
 Laws: a decision and its row in the operators' log are one transaction; what a decision changes at the next refresh is
-counted and said; what does not exist is not decided about.
+counted and stated; a target that does not exist is refused.
 """
 
 from dataclasses import asdict
@@ -111,7 +111,7 @@ def _active(connection: Connection) -> set[ExclusionTarget]:
 
 
 def _kept(connection: Connection, alert_id: str, action: str) -> str:
-    """Return what to do about exclusions by people that a resolved alert leaves in force."""
+    """Return a sentence about exclusions by people that stay in force after an alert is resolved."""
     active = exclusion_list.read_active_of_alert(connection, alert_id) if action == "resolve" else []
     by_people = [one for one in active if one.name != exclusion_list.AUTO_VOTER]
     if not by_people:

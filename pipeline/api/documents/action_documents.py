@@ -45,14 +45,14 @@ class NoticeRequest(Document):
 
 
 class NextRefreshDocument(Document):
-    """Votes that the defended view counts again at the next refresh, and those that it no longer counts."""
+    """Numbers of votes that the defended view will count again after the next refresh, and will no longer count."""
 
     votes_in: int
     votes_out: int
 
 
 class AlertActionDocument(Document):
-    """The new state of an alert, and what it changes."""
+    """The new state of an alert, and its effect on the next refresh."""
 
     alert: str
     state: str

@@ -28,7 +28,7 @@ class PageTemplates:
     """The templates of `pipeline.api`. Text and its hidden characters are escaped; an undefined name is an error.
 
     Args:
-        appeals: the address for appeals, a page or a mailbox; "" for none.
+        appeals: address of a page or a mailbox for appeals; "" for none.
     """
 
     def __init__(self, appeals: str = "") -> None:

@@ -1,11 +1,11 @@
 """The HTTP server below the application: uvicorn with limits.
 
-Laws: whatever clients send, or do not send, memory and connections are bounded; a client that is slow in sending or
-reading is cut off and delays nobody; a new connection takes the place of one that is doing nothing, so that those who
-hold connections open cannot keep others out; every response has the security headers.
+Laws: whatever clients send, or do not send, memory and connections are bounded; a client that sends or reads too slowly
+is disconnected; a new connection may replace an idle one, so that idle clients cannot keep others out; every response
+has the security headers.
 
     http_limits.py   the limits
-    connections.py   who is connected: places by client, and the sweep over slow ones
+    connections.py   the open connections: limits by client, and the end of slow connections
     protocol.py      one connection: uvicorn's protocol with the limits
     http_server.py   listens, serves, ends; TLS
 """

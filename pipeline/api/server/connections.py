@@ -1,4 +1,4 @@
-"""Who is connected: places by client, and the sweep that ends slow connections."""
+"""The open connections: limits by client, and the sweep that ends slow connections."""
 
 from collections import defaultdict
 from typing import Protocol
@@ -9,25 +9,25 @@ from pipeline.metrics import ApiMetrics
 
 
 class ServedConnection(Protocol):
-    """What the table needs of a connection."""
+    """The methods of a connection that the table calls."""
 
     address: str
 
     def give_up_place(self) -> None:
-        """Close at once: another connection takes the place."""
+        """Close at once, because another connection takes the place."""
 
     def sweep(self, now: float) -> None:
-        """Close if it has been too slow."""
+        """Close the connection if its client has been too slow."""
 
 
 class ConnectionTable:
-    """Every open connection; those that wait for their client are in the order in which they began to wait.
+    """The table of open connections. Connections that wait for their client are in the order of waiting.
 
-    A connection waits from its beginning to the last byte of a request, while its reader does not read, and after its
+    A connection waits for its client until the last byte of a request, while the client does not read, and after the
     response.
 
     Args:
-        trusted: proxies, whose connections are of many clients.
+        trusted: trusted proxies, whose connections serve many clients.
     """
 
     def __init__(self, limits: HttpLimits, trusted: TrustedProxies, metrics: ApiMetrics) -> None:
@@ -44,7 +44,7 @@ class ConnectionTable:
         return self.limits.proxy_stall_seconds if address in self._trusted else self.limits.stall_seconds
 
     def admit(self, connection: ServedConnection) -> bool:
-        """Give a new connection a place, that of another one if need be; False if all are answering requests."""
+        """Admit a new connection, if need be in place of a waiting one; False if all others are answering requests."""
         address = connection.address
         client = "" if address in self._trusted else client_of(address)
         if client and self._count[client] >= self.limits.client_connections:
@@ -58,7 +58,7 @@ class ConnectionTable:
         return True
 
     def _make_room(self, client: str | None) -> bool:
-        """Close the connection that has waited longest, of this client or of all."""
+        """Close the connection that has waited longest, of this client or of all clients."""
         waiting = (one for one in self._waiting if client is None or self._open[one] == client)
         longest = next(waiting, None)
         if longest is None:
@@ -80,15 +80,15 @@ class ConnectionTable:
         self.metrics.connections.set(len(self._open))
 
     def wait(self, connection: ServedConnection) -> None:
-        """Note that a connection waits for its client."""
+        """Mark a connection as waiting for its client."""
         if connection in self._open:
             self._waiting[connection] = None
 
     def work(self, connection: ServedConnection) -> None:
-        """Note that a connection is answering a request."""
+        """Mark a connection as answering a request."""
         self._waiting.pop(connection, None)
 
     def sweep(self, now: float) -> None:
-        """End what is too slow. Called every second."""
+        """End connections that are too slow. Called every second."""
         for connection in list(self._open):
             connection.sweep(now)

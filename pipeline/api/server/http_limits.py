@@ -8,15 +8,15 @@ class HttpLimits:
     """Limits by connection and by client.
 
     Attributes:
-        header_bytes, header_count: of a request, its address included.
-        header_seconds: from the first byte of a request, or from the connection, to the end of its headers.
-        body_seconds: from there to the end of its body.
-        idle_seconds: between two requests of a connection.
-        stall_seconds, stall_bytes: a reader who takes less in this time is cut off.
-        proxy_stall_seconds: the same for a trusted proxy, which takes what its reader takes, in larger pieces.
-        pipelined: requests of one connection that wait for the one before.
-        connections: of all clients.
-        client_connections: of one client; trusted proxies have no such limit.
+        header_bytes, header_count: size and number of a request's headers, its address included.
+        header_seconds: time from the first byte of a request, or from the connection, to the end of the headers.
+        body_seconds: time from the end of the headers to the end of the body.
+        idle_seconds: time between two requests of a connection.
+        stall_seconds, stall_bytes: a client that reads fewer bytes in this time is disconnected.
+        proxy_stall_seconds: this time for a trusted proxy, which reads in larger pieces.
+        pipelined: number of requests of one connection that wait for the previous request.
+        connections: open connections of all clients.
+        client_connections: open connections of one client; trusted proxies have no such limit.
         backlog: connections that the kernel accepts before this process does.
     """
 

@@ -73,7 +73,7 @@ def run(
 
     Args:
         app: an ASGI application.
-        trusted: proxies whose X-Forwarded-For and X-Forwarded-Proto count.
+        trusted: proxies whose X-Forwarded-For and X-Forwarded-Proto are used.
     """
     config = uvicorn.Config(
         app, log_config=None, log_level="warning", access_log=False, server_header=False, ws="none", http="httptools",
@@ -89,10 +89,10 @@ def run(
 
 
 def tls_context(certificate: str, key: str) -> ssl.SSLContext | None:
-    """TLS 1.2 or later with this certificate chain and its key (PEM files); None without a certificate.
+    """Return a context for TLS 1.2 or later with a certificate chain and its key (PEM files); None without both.
 
     Raises:
-        Usage: one without the other, or files that do not fit.
+        Usage: only one of the two files is given, or the files do not fit.
     """
     if not certificate and not key:
         return None
@@ -111,7 +111,7 @@ def tls_context(certificate: str, key: str) -> ssl.SSLContext | None:
 
 
 def _within_open_files(limits: HttpLimits) -> HttpLimits:
-    """Raise the process's limit of open files, or lower the number of connections to it."""
+    """Raise the process's limit of open files; return the limits with as many connections as this allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = limits.connections + _OTHER_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -1,6 +1,6 @@
 """One connection: uvicorn's protocol, with limits in bytes and in time.
 
-Not handled: WebSockets, which nothing here offers.
+Not handled: WebSockets, which no route offers.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ _NEVER = math.inf
 
 
 class _Phase(Enum):
-    """How far the newest request of a connection has been received."""
+    """Which part of a connection's newest request is being received."""
 
     WAITING = 1
     HEAD = 2
@@ -42,10 +42,10 @@ class _TooLarge(Exception):
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """A connection that is closed when its client sends too much, too slowly, or reads too slowly.
+    """A connection that is closed if its client sends too much or too slowly, or reads too slowly.
 
     Attributes:
-        address: of the peer.
+        address: address of the peer.
     """
 
     # As many parameters as uvicorn's own protocol, and the table.
@@ -74,7 +74,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._drained = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a place, or refuse."""
+        """Add the connection to the table, or refuse it."""
         super().connection_made(transport)
         self.address = self.client[0] if self.client else ""
         self._deadline = self.loop.time() + self._limits.header_seconds
@@ -84,7 +84,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "connections", "every connection is in use; try again")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Free the place, and tell the application, also where a later request waits for its response."""
+        """Remove the connection from the table, and inform the application, even if further requests wait."""
         self._table.release(self)
         self._drop_requests()
         super().connection_lost(exc)
@@ -94,14 +94,14 @@ class GuardedProtocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def _drop_requests(self) -> None:
-        """Drop what the application still answers, and do not begin with what waits."""
+        """Drop the request that the application is answering, and the requests that wait."""
         self.pipeline.clear()
         if self._running is not None and not self._running.response_complete:
             self._running.disconnected = True
             self._running.message_event.set()
 
     def data_received(self, data: bytes) -> None:
-        """Parse, within the limits."""
+        """Parse the received bytes, within the limits."""
         if self._refused:
             self._dropped += len(data)
             if self._dropped > _LINGER_BYTES:
@@ -130,13 +130,13 @@ class GuardedProtocol(HttpToolsProtocol):
         self._deadline = self.loop.time() + self._limits.header_seconds
 
     def on_message_begin(self) -> None:
-        """Count the bytes and the seconds of the headers from here."""
+        """Begin to count the bytes and the seconds of the headers."""
         super().on_message_begin()
         if self._phase is not _Phase.HEAD:  # it was sent before the response to the one before
             self._begin_head()
 
     def on_headers_complete(self) -> None:
-        """Check the headers; the body has its own time."""
+        """Check the headers, and begin to count the seconds of the body."""
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if size > self._limits.header_bytes or len(self.headers) > self._limits.header_count:
             raise _TooLarge
@@ -146,7 +146,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """The request is whole: from here on only the reader can be slow."""
+        """Stop the limits of the request, which is complete."""
         self._deadline = _NEVER
         if self.cycle.response_complete:
             self._phase = _Phase.WAITING
@@ -156,7 +156,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request; the body of this one may still be under way."""
+        """Wait for the next request; the body of this request may still be arriving."""
         super().on_response_complete()
         if self.cycle.response_complete and not self.transport.is_closing():
             if self._phase is _Phase.WHOLE:
@@ -164,12 +164,12 @@ class GuardedProtocol(HttpToolsProtocol):
             self._table.wait(self)
 
     def pause_writing(self) -> None:
-        """A reader who does not read gives its place to others first."""
+        """Mark the connection as waiting, since its client does not read."""
         self._table.wait(self)
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        """Note that the reader has taken what was buffered."""
+        """Mark the connection as working: the client has read the buffered bytes."""
         self._drained = True
         if self.cycle is not None and not self.cycle.response_complete:
             self._table.work(self)
@@ -184,7 +184,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def sweep(self, now: float) -> None:
-        """Close if the client was too slow in sending, or is in reading."""
+        """Close the connection if its client sends or reads too slowly."""
         if now >= self._deadline:
             self._time_out()
         unsent = self.transport.get_write_buffer_size()
@@ -196,7 +196,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._cut_off()
 
     def _cut_off(self) -> None:
-        """Close, and drop what the kernel has not sent: it would keep that for minutes."""
+        """Close, and drop the bytes that the kernel has not sent, which it would keep for minutes."""
         self._refused = True
         self._drop_requests()
         wire = self.transport.get_extra_info("socket")
@@ -216,7 +216,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     @property
     def _responding(self) -> bool:
-        """Whether a part of a response has been sent, and not all of it."""
+        """Whether a response has been sent in part."""
         one = self._running
         return bool(self.pipeline) or (one is not None and one.response_started and not one.response_complete)
 

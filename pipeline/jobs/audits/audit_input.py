@@ -145,7 +145,7 @@ class AuditInput:
 
 
 def read_audit_input(connection: Connection, *, voters: bool = True) -> AuditInput:
-    """Read the input of all audits in one transaction; without `voters`, of those that compare no voters."""
+    """Read the input of all audits in one transaction; without `voters`, of the audits that compare no voters."""
     events, _ = registry_events.read_since(connection, 0)
     registry, votes = Registry(events), audit_queries.read_vote_columns(connection, voters=voters)
     newest = [to_microseconds(event.at) for event in events]

@@ -1,4 +1,4 @@
-"""What an erasure leaves: records in Kafka, votes that are not sealed yet, and old pages of the database."""
+"""Finds the data that an erasure leaves: records in Kafka, unsealed votes, and old pages of the database."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from pipeline.store.votes.ingest import VotePosition
 
 
 def records_in_kafka(connection: Connection, positions: Sequence[VotePosition]) -> list[dict[str, Any]]:
-    """Return, for each partition of a topic, how many records of these votes it keeps, and the last one's offset."""
+    """Return, for each partition of a topic, the number of records of these votes and the offset of the last one."""
     sources = arrow_reader.partition_sources(connection)
     found = []
     for part in sorted({part for part, _ in positions}):
@@ -26,7 +26,7 @@ def records_in_kafka(connection: Connection, positions: Sequence[VotePosition]) 
 
 
 def rewrite_database(store: Store) -> bool:
-    """Rewrite a SQLite file, so that no old page holds what was erased; False if another process is using it.
+    """Rewrite a SQLite file, so that no old page contains erased data; False if another process uses the file.
 
     In PostgreSQL this is the work of vacuum.
     """

@@ -1,4 +1,4 @@
-"""Says what a refresh would publish, and writes nothing.
+"""Computes what a refresh would publish, and writes nothing.
 
 Every step runs in one transaction that is rolled back; files go to a temporary folder. While it runs, a SQLite store
 has no other writer, and on PostgreSQL no other refresh seals.
@@ -36,7 +36,7 @@ def dry_run(url: str) -> dict[str, Any]:
 
     Raises:
         BadCounts: the log would be empty.
-        RatingError: as `rate`.
+        RatingError: as in `rate`.
     """
     with existing_store(url) as store, tempfile.TemporaryDirectory() as folder:
         apart = replace(store, files=LedgerFiles(Path(folder)))
@@ -58,7 +58,7 @@ def dry_run(url: str) -> dict[str, Any]:
 
 
 def _evaluate(connection: Connection, store: Store) -> tuple[dict[str, Any], dict[str, Parts]]:
-    """Seal and rate; return the report, and what each suite of expectations is evaluated on."""
+    """Seal and rate; return the report, and the input of each suite of expectations."""
     size = seals.seal(connection, store.files, now()).size
     if not size:
         raise BadCounts("expected votes in the log, got none yet: there is nothing to check or to rate")

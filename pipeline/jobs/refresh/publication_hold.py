@@ -48,10 +48,10 @@ def moves_to_hold(connection: Connection, rows: Rows) -> list[dict[str, Any]]:
 
 
 def expect_no_hold(store: Store, candidate_id: str) -> None:
-    """Hold a candidate that moves the top too far and that nobody has released.
+    """Raise if a candidate moves the top too far and nobody has released it.
 
     Raises:
-        PublicationHeld: it is held; the hold is stored.
+        PublicationHeld: the candidate is held; the hold is stored.
         Usage: no candidate has this id.
     """
     with store.read() as connection:

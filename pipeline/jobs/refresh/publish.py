@@ -16,7 +16,7 @@ def publish(url: str, candidate: str) -> dict[str, Any]:
     snapshot, as `integrity refresh --json` shows it.
 
     Raises:
-        PublicationHeld: it moves the top of the board too far, and nobody has released it.
+        PublicationHeld: the candidate moves the top of the board too far, and nobody has released it.
         MissingKey: the key that signed the previous snapshot is missing.
         Usage: no candidate has this id.
     """

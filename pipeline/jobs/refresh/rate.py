@@ -37,7 +37,7 @@ def rate(url: str, log_size: int) -> str:
 
 
 def rate_log(connection: Connection, store: Store, log_size: int, options: Settings) -> str:
-    """Rate the log at a size in this transaction; as `rate`."""
+    """Rate the log at a size, as `rate`, in the transaction of the caller."""
     voter_share.update_alert(connection, now())
     if options.auto_voter:
         exclusion_list.apply_auto_voter(connection, now())
@@ -85,7 +85,7 @@ def rate_log(connection: Connection, store: Store, log_size: int, options: Setti
 
 
 def _rate(view: str, given: RatingInput, options: Settings) -> Leaderboard:
-    """Rate a view; where exclusions leave nothing to rate, the error names them."""
+    """Return the board of a view; if exclusions leave nothing to rate, the error names them."""
     try:
         return rate_view(given.views[view], options, given.waiting[view])
     except RatingError as error:
@@ -95,7 +95,7 @@ def _rate(view: str, given: RatingInput, options: Settings) -> Leaderboard:
 
 
 def _explain_exclusions(given: RatingInput) -> str:
-    """Name the exclusion that leaves out most votes."""
+    """Return a text that names the exclusion with most votes."""
     total = given.views["raw"].total
     largest, votes = Counter(given.left_out.values()).most_common(1)[0]
     entry = given.exclusions[largest]

@@ -120,7 +120,7 @@ def read_rating_input(
 
 
 def find_unregistered(connection: Connection, names: Iterable[str]) -> tuple[str, ...]:
-    """Return those of the models that the registry does not know now, sorted; none as long as it knows no model."""
+    """Return the models that the registry does not know now, sorted; empty as long as the registry knows no model."""
     state = Registry(registry_events.read_since(connection, 0)[0]).as_of(now())
     if not state.models:
         return ()

@@ -1,7 +1,7 @@
 """Opens the alert `rated_share` when a published board leaves out more votes than INTEGRITY_LEAST_SHARE allows.
 
-A board falls apart when models met only each other. The part with most votes is published all the same, so that nobody
-stops the board with votes between invented models; a person learns what was left out.
+A board falls apart if some models met only each other. The part with most votes is published all the same, so that
+nobody stops the board with votes between invented models; a person learns what was left out.
 """
 
 from sqlalchemy.engine import Connection

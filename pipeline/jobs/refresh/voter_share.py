@@ -1,8 +1,8 @@
 """Reports a voter with more than a fifth of all votes as a fault of the configuration.
 
 Everybody behind one proxy, or a placeholder that a producer writes for an unknown voter, looks like one voter: the
-evidence is then about nobody, and excluding "the voter" would exclude everybody. The policy (`exclusion_list`) never
-does.
+evidence is then about nobody, and excluding "the voter" would exclude everybody, which the policy (`exclusion_list`)
+never does.
 """
 
 from sqlalchemy.engine import Connection
@@ -35,7 +35,7 @@ def update_alert(connection: Connection, now: int) -> DominantVoter | None:
 
 
 def describe(found: DominantVoter) -> str:
-    """Return what is wrong and what to do, without the voter."""
+    """Return a text about the problem and its solution, without the voter."""
     return (
         f"one voter id has {found.votes:,} of {found.total:,} votes ({found.share:.0%}): most likely many people share "
         "it, so no voter can be told from another. Nothing is excluded because of it. If it is the address of a proxy, "
