@@ -1,7 +1,7 @@
 """HTTP server of `/metrics` and `/healthz`, in a thread of the process.
 
-It has no login and listens on the loopback unless told otherwise: open its port to Prometheus alone. Connections are
-limited in number and in seconds, so that a client that holds them open costs a few threads and nothing else.
+It has no login and listens on the loopback by default: open its port to Prometheus alone. The number and the duration
+of connections are limited, so that a client that keeps connections open costs only a few threads.
 
 Not handled: several processes behind one port; every worker has its own port.
 """
@@ -54,7 +54,7 @@ class _Server(ThreadingMixIn, WSGIServer):
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Serve, for so many seconds at most: a timeout of the socket is only between two bytes."""
+        """Serve a connection for a limited time: the timeout of the socket only limits the time between two bytes."""
         end = Timer(_SECONDS, _hang_up, (request,))
         end.daemon = True
         end.start()

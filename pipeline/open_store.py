@@ -34,7 +34,7 @@ def open_store(
         voter_key: used instead of the key in the settings.
         create: make the store if it does not exist; otherwise a missing store is an error.
         worker: bound the time that locks and idle transactions may take.
-        with_key: False: neither read nor need the voter key.
+        with_key: whether to read the voter key, which must then exist.
 
     Raises:
         StoreUnavailable: the database does not answer, or there is no store.
@@ -78,10 +78,10 @@ def key_folder(url: str) -> Path:
 
 
 def voter_key(url: str) -> bytes:
-    """Return the voter key of a store, for a publisher; made where neither a key nor a store is there yet.
+    """Return the voter key of a store, for a publisher. It is created if there is neither a key nor a store yet.
 
     Raises:
-        MissingKey: there is a store, and its key is not here.
+        MissingKey: the store exists, but its key is not here.
     """
     folder = key_folder(url)
     key = configuration.load().key or key_files.read(folder)

@@ -1,4 +1,4 @@
-"""Files with secrets: whether others than their owner can read them."""
+"""Checks whether only the owner can read files with secrets."""
 
 import logging
 import stat
@@ -9,7 +9,7 @@ _told: set[Path] = set()
 
 
 def is_open_to_others(path: Path) -> bool:
-    """Return whether somebody beside its owner may read or change a file; False for one that is not there."""
+    """Return whether anybody but its owner may read or change a file; False for a missing file."""
     try:
         return bool(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
     except OSError:
@@ -17,7 +17,7 @@ def is_open_to_others(path: Path) -> bool:
 
 
 def warn_if_open(path: Path) -> None:
-    """Warn, once in a process, of a file with a secret that others can read."""
+    """Log a warning, once in a process, about a file with a secret that others can read."""
     if path in _told or not is_open_to_others(path):
         return
     _told.add(path)

@@ -121,7 +121,7 @@ def assemble(
 
 
 def file_size(files: BundleFiles, name: str) -> int:
-    """Return the bytes of a file, without reading it where the bundle is on a disk."""
+    """Return the size of a file in bytes, without reading the file if the bundle is on a disk."""
     size = getattr(files, "size", None)
     return len(files[name]) if size is None else int(size(name))
 
@@ -175,7 +175,7 @@ class BundleFolder(BundleFiles):
         return sum(1 for _ in self)
 
     def size(self, name: str) -> int:
-        """Return the bytes of a file without reading it."""
+        """Return the size of a file in bytes, without reading it."""
         return (self._folder / name).stat().st_size
 
     def __getitem__(self, name: str) -> bytes:

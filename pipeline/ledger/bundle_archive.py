@@ -57,7 +57,7 @@ class BundleArchive(BundleFiles):
     """A bundle in a zip, read file by file.
 
     Raises:
-        Refuted: reason `archive` (not a zip as `write` makes it) or `limit` (too many files, or too long a name).
+        Refuted: reason `archive` (`write` would make another zip) or `limit` (too many files, or a name too long).
     """
 
     def __init__(self, path: Path) -> None:
@@ -93,7 +93,7 @@ class BundleArchive(BundleFiles):
                 raise Refuted("archive", str(path), f"expected the end of the file at byte {given.tell() - 1}")
 
     def size(self, name: str) -> int:
-        """Return the bytes of a file without reading it."""
+        """Return the size of a file in bytes, without reading it."""
         return self._packed.getinfo(name).file_size
 
     def __iter__(self) -> Iterator[str]:
@@ -115,7 +115,7 @@ class BundleArchive(BundleFiles):
 
 
 def _require_small_directory(path: Path) -> None:
-    """Refuse a list of files that `zipfile`, which reads it whole, would need much memory for."""
+    """Refuse a list of files that needs much memory, since `zipfile` reads the whole list."""
     with path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - _END.size))

@@ -1,7 +1,7 @@
-"""The signed heads of a bundle: who signed, that the manifests are in the log, and that the log only grew.
+"""Checks the signed heads of a bundle: who signed, that the manifests are in the log, and that the log only grew.
 
-Law: a manifest is parsed after its leaf hash was found in the log under a signed head; `proof.json`, which leads there,
-is bound by nothing else and is small.
+Law: a manifest is parsed only after its leaf hash was found in the log under a signed head. `proof.json`, which is
+needed for that, is not signed and is small.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _SEQUENCE = re.compile(rb',"sequence":([1-9][0-9]{0,15}),"[uv]')
 
 @dataclass(frozen=True, slots=True)
 class SignedHead:
-    """The head of the snapshot log, and what it proves of a bundle.
+    """The head of the snapshot log, and the parts of a bundle that it proves.
 
     Attributes:
         checkpoint: the head.
-        signers: the keys with a valid signature: trusted ones, those that the manifest names, and its witnesses.
+        signers: the keys with a valid signature: trusted keys, keys that the manifest names, and its witnesses.
         manifest: the snapshot.
-        raw: its bytes.
-        previous: the manifest before it.
+        raw: bytes of the manifest.
+        previous: the previous manifest, None for the first.
     """
 
     checkpoint: Checkpoint
@@ -50,7 +50,7 @@ def check_heads(files: BundleFiles, names: set[str], trusted: Sequence[VerifierK
 
     Args:
         files: the bundle.
-        names: its paths.
+        names: paths of its files.
         trusted: keys of the log.
         kept: a checkpoint of the same log that the caller kept.
 
@@ -105,7 +105,7 @@ class _NamedKeys:
 
 
 def _signed_checkpoint(note: SignedNote, where: str, trusted: Sequence[VerifierKey]) -> Checkpoint:
-    """Return the head in a note that a trusted key of its log signed."""
+    """Return the head in a note, after checking that a trusted key of its log signed the note."""
     signers = signed_note.verify(note, dict.fromkeys(trusted), where, strict=False)
     head = signed_note.parse_checkpoint(note, where)
     if not any(key.kind == signed_note.ED25519 and key.name == head.origin for key in signers):
@@ -125,7 +125,7 @@ def _leaves(digests: Sequence[canonical_json.Digest]) -> bytes:
 
 
 def _included_manifest(raw: bytes, proof: BundleProof, head: Checkpoint) -> Manifest:
-    """Return the manifest, parsed after its leaf was found under the head."""
+    """Return the manifest, which is parsed only after its leaf was found under the head."""
     stated = _SEQUENCE.search(raw)
     sequence = head.size if stated is None else int(stated[1])
     _check_in_log(raw, sequence - 1, head, proof.inclusion, MANIFEST)
@@ -200,7 +200,7 @@ def _check_previous(
 def _check_kept(
     data: bytes, head: Checkpoint, proof: BundleProof, keys: Sequence[VerifierKey], has_previous: bool
 ) -> None:
-    """Compare with a head that the caller kept, of any size: the log of the bundle must begin with it."""
+    """Check that the log of the bundle begins with a head, of any size, that the caller kept."""
     kept = _signed_checkpoint(signed_note.parse(data, KEPT), KEPT, keys)
     if kept.origin != head.origin:
         raise Refuted("checkpoint", KEPT, f"expected the log {head.origin}, got {kept.origin}")

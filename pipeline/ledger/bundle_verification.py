@@ -128,7 +128,7 @@ def _check_digests(files: BundleFiles, manifest: Manifest) -> None:
 
 
 def _wrong_digest(name: str, data: bytes, expected: str) -> Refuted:
-    """Build the error of a file that is not the signed one; it is not parsed, so no leaf of it is named."""
+    """Return the error about a file with a wrong digest. The file is not parsed, so no leaf is named."""
     found = sha256_hex(data)
     if b"\r\n" in data and sha256_hex(data.replace(b"\r\n", b"\n")) == expected:
         return Refuted("digest", name, f"expected SHA-256 {expected}, got {found}: a transfer changed LF to CRLF")

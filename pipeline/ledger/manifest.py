@@ -182,9 +182,9 @@ class Manifest:
         witnesses: the keys of witnesses that may sign checkpoints.
         files: SHA-256 of every other file of a bundle, by path.
         coverage: the late rule; None in manifests of earlier versions, which have no such record.
-        unregistered: models that the registry does not know, sorted: no view counts a vote on them until it does.
-        notices: all correction notices so far, oldest first; None where there are none.
-        appeals: where voters and providers appeal; None where the operator names no address.
+        unregistered: models that are not in the registry, sorted: no view counts votes on them until they are.
+        notices: all correction notices so far, oldest first; None if there are none.
+        appeals: address for appeals of voters and providers; None if the operator names no address.
     """
 
     schema: int

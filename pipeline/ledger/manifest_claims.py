@@ -1,6 +1,6 @@
-"""Checks the claims of a manifest that need nothing but the manifest: their form, and that they do not contradict.
+"""Checks the claims of a manifest by themselves: their form, and that they do not contradict each other.
 
-Not handled: what follows from votes (`published_views`).
+Not handled: claims that follow from votes (`published_views`).
 """
 
 import re

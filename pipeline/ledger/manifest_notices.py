@@ -14,10 +14,10 @@ class ManifestNotice:
     """A dated note of a named person on a published snapshot.
 
     Attributes:
-        sequence: of the snapshot.
-        snapshot: its name, the SHA-256 of its body.
-        text, name: what is wrong, and who says so.
-        at: when, RFC 3339.
+        sequence: number of the snapshot.
+        snapshot: name of the snapshot, the SHA-256 of its body.
+        text, name: what is wrong, and the name of the author.
+        at: time of the notice, RFC 3339.
     """
 
     sequence: int

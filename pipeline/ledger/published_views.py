@@ -93,7 +93,7 @@ def check_view(
     Args:
         published: the view.
         counts: the votes that it may count.
-        settings: as published.
+        settings: the published settings.
         where: the view, for messages.
         unregistered: models whose votes wait until the registry knows the model.
 

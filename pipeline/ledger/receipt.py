@@ -89,7 +89,7 @@ def check(receipt: VoteReceipt, keys: Sequence[VerifierKey]) -> Checkpoint:
 
 
 def _check_claims(receipt: VoteReceipt, vote: leaf.VoteLeaf) -> None:
-    """Check that the receipt is of this leaf, and that its views do not contradict the fate."""
+    """Check that the receipt describes this leaf, and that its views do not contradict the fate."""
     if vote.vote != receipt.vote:
         raise Refuted("leaf", "receipt", f"expected the leaf of vote {receipt.vote}, got that of {vote.vote}")
     countable = vote.fate in (FATES[ACCEPTED], FATES[LATE])

@@ -102,7 +102,7 @@ def read(data: bytes, where: str) -> tuple[pa.Table, bytes]:
 
 
 def _read_bounded(data: bytes, where: str) -> pa.Table:
-    """Read a table; texts that a file repeats from a dictionary are not written out before their length is known."""
+    """Return the table in a file. Texts that repeat stay dictionary codes until their total length is known."""
     most = size_limits.most_leaves(data)
     plain, chunks = size_limits.open_parquet(data, where, "segment", most)
     if [(f.name, _value_type(f.type)) for f in plain.schema_arrow] != [(f.name, f.type) for f in _FILE]:
@@ -130,7 +130,7 @@ def _value_type(kind: pa.DataType) -> pa.DataType:
 
 
 def first_wrong_row(hashes: bytes, found: bytes) -> int:
-    """Return the first row whose stored hash is not that of its content."""
+    """Return the first row whose stored hash differs from the hash of its content. None if there is none."""
     return next(
         (at // WIDTH for at in range(0, len(found), WIDTH) if found[at : at + WIDTH] != hashes[at : at + WIDTH]), 0
     )
@@ -149,7 +149,7 @@ def read_excluded(data: bytes, where: str, leaves: int = MAX_LEAVES) -> pa.Table
     Args:
         data: the file.
         where: its path.
-        leaves: of the log.
+        leaves: number of leaves of the log.
 
     Raises:
         Refuted: reason `exclusion`; not a Parquet file with these columns, or leaves repeated or out of order. Reason

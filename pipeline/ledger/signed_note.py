@@ -8,7 +8,7 @@
 
 Laws: signatures are verified over the original bytes, never over a parsed value; base64 has one spelling (the last
 symbol has spare bits that a decoder ignores, so the data is encoded again and compared); a signature by an unknown key
-is ignored, as C2SP asks, unless the caller expects none. A witness signs with a time (C2SP tlog-cosignature).
+is ignored, as C2SP demands, unless the caller is strict. A witness signs with a time (C2SP tlog-cosignature).
 
 A key id has 32 bits and only distinguishes keys. Trust in a key must come from elsewhere.
 """

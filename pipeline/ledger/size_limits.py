@@ -1,4 +1,4 @@
-"""Limits on what a bundle may contain, so that a small one cannot fill the memory of its reader.
+"""Limits for the contents of a bundle, so that a small bundle cannot fill the memory of its reader.
 
 Honest files are far below each limit: a manifest of 10,000 models and 10,000 seals has 5 MB, and a segment unpacks to
 some five times its size, since a third of a leaf are hashes, which do not compress.
@@ -48,9 +48,9 @@ def open_parquet(
     Args:
         data: the file.
         where: its path.
-        reason: of a file that is not Parquet.
-        rows: the most rows that it may have.
-        options: of `pyarrow.parquet.ParquetFile`.
+        reason: reason of the error if the file is not Parquet.
+        rows: the most rows that the file may have.
+        options: options of `pyarrow.parquet.ParquetFile`.
 
     Raises:
         Refuted: with `reason`, or with reason `limit`.
@@ -74,7 +74,7 @@ def open_parquet(
 
 
 def most_leaves(data: bytes) -> int:
-    """Return how many leaves a segment can have: each brings a hash, and equal leaves are refused."""
+    """Return the largest number of leaves that a segment of this size can have: each leaf has its own hash."""
     return len(data) // WIDTH
 
 
@@ -82,8 +82,8 @@ def require_ratable(models: int, votes: int, where: str) -> None:
     """Refuse a board whose fit takes much more memory than its votes.
 
     Args:
-        models: rated models.
-        votes: bytes of the vote log's files.
+        models: number of rated models.
+        votes: size of the vote log's files in bytes.
         where: the view.
 
     Raises:

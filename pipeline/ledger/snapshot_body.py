@@ -1,6 +1,6 @@
 """Checks that the body of a snapshot in a bundle states what the signed manifest states.
 
-Readers of the API see the body; its digest is the id of the snapshot, so it must not tell another story.
+Readers of the API see the body, so it must not contradict the manifest. Its digest is the id of the snapshot.
 """
 
 import json
@@ -16,7 +16,7 @@ from .manifest import Manifest, PublishedView, sha256_hex
 
 
 def check_body(files: BundleFiles, manifest: Manifest) -> None:
-    """Check the body of a snapshot, whose digest is right; bundles from before it was listed have none.
+    """Check the body of a snapshot, whose digest is right already. Earlier bundles have no body.
 
     Raises:
         Refuted: reason `snapshot`, with the field; or `limit`.
@@ -72,7 +72,7 @@ def _rows_digest(view: PublishedView) -> str:
 
 
 def _pairs(stated: dict[str, Any], expected: dict[str, Any], where: str) -> list[tuple[str, Any, Any]]:
-    """Pair what both state, by the place in the body; fields that only one of them has are not compared."""
+    """Return the place in the body, the stated and the expected value of each field that both have."""
     found: list[tuple[str, Any, Any]] = []
     for name, value in expected.items():
         other = stated.get(name)

@@ -1,6 +1,6 @@
 """`leaderboard-verify`: the verifier as a command of its own, for readers who do not install the pipeline.
 
-Exit status 0: verified. 2: usage, which a mistyped path or key is too. 4: not verified; the first fault is on standard
+Exit status 0: verified. 2: usage, for example a mistyped path or key. 4: not verified; the first fault is on standard
 error. 70: an unexpected error. A bundle comes from the operator: its names and texts are printed through `visible`.
 """
 

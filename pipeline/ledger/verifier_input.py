@@ -1,4 +1,4 @@
-"""Reads what the caller of a verifier names: keys, paths, a kept checkpoint.
+"""Reads the arguments of a verifier: keys, paths, a kept checkpoint.
 
 Law: a mistyped path or key is a usage error and never a verdict about the operator.
 """
@@ -48,8 +48,8 @@ def open_path(path: Path) -> BundleFiles:
     """Open the bundle at a path.
 
     Raises:
-        Usage: nothing is there, or something that is no bundle.
-        Refuted: it is a bundle that cannot be right.
+        Usage: the path does not exist, or is not a bundle.
+        Refuted: the bundle cannot be right.
     """
     try:
         if path.is_dir():

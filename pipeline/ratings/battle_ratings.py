@@ -188,7 +188,7 @@ def _bootstrap_intervals(
 ) -> tuple[Fit, RatingIntervals]:
     """Return the fit with the covariance of the bootstrap rounds, and intervals from the rounds' percentiles.
 
-    A model that only tied has the same strength in every round: its interval is the one of its standard error.
+    A model that only tied has the same strength in every round, so its interval comes from its standard error.
     """
     drawn = replace(fitted, covariance=resampled.covariance())
     widened = with_tie_only_variance(drawn, counts, reweight=options.reweight or None)

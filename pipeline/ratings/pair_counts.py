@@ -147,7 +147,7 @@ class PairCounts:
         return _canonical(names, place[self.a[rows]], place[self.b[rows]], self.table()[rows])
 
     def without_models(self, names: Collection[str]) -> PairCounts:
-        """Drop the votes on these models; the axis stays."""
+        """Return the counts without votes on these models; `models` stays the same."""
         if not names:
             return self
         kept = np.array([name not in names for name in self.models], dtype=np.bool_)

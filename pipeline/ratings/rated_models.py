@@ -54,11 +54,11 @@ def select_rated_models(
 
 
 def explain_unregistered(unrated: Iterable[UnratedModel], waiting: Mapping[str, int]) -> tuple[UnratedModel, ...]:
-    """Give models that the registry does not know their reason.
+    """Return the unrated models, with the reason "Not registered …" for those whose votes wait.
 
     Args:
         unrated: models without a rating.
-        waiting: the votes that wait for a model to be registered, by its name.
+        waiting: model that is not registered → its votes, which wait.
     """
     return tuple(
         UnratedModel(one.model, f"Not registered: {_votes(waiting[one.model])} wait until the registry knows it.")
@@ -69,7 +69,7 @@ def explain_unregistered(unrated: Iterable[UnratedModel], waiting: Mapping[str, 
 
 
 def rated_share(counts: PairCounts) -> float:
-    """Return the share of all votes that is among the models that can be rated together.
+    """Return the share of all votes that are between models that can be rated together.
 
     Raises:
         BadCounts: there are no votes.

@@ -1,8 +1,8 @@
 """Standard errors of models that only tied.
 
-A tie between two models of equal strength has the residual 0, so the sandwich gives a model that only tied the standard
-error of those that it tied with, or 0 where all votes are ties. That is the value of the formula and not certainty.
-Such a model gets the variance p(1 − p) of each of its votes as well, as if each tie could have been a win.
+A tie between two models of equal strength has the residual 0. So by the sandwich formula a model that only tied gets
+the standard error of the models that it tied with, or 0 if all votes are ties, which is too small. Such a model gets
+the variance p(1 − p) for each of its votes as well, as if each tie could have been a win.
 
 Law: a model with a decisive vote keeps its votes' own variance.
 """

@@ -57,13 +57,13 @@ def components_of_pairs(models: int, a: Int32, b: Int32, outcome_counts: Int64) 
     """Split the models into strongly connected components, in memory that grows with the pairs.
 
     Args:
-        models: K.
+        models: K, the number of models.
         a: int32[P], first model of each pair.
         b: int32[P], second model.
         outcome_counts: int64[P, 4], wins of a, wins of b, ties, both bad.
 
     Returns:
-        The components as `strong_components` sorts them, and the votes among the members of each.
+        The components, sorted as in `strong_components`, and the number of votes among the members of each.
     """
     none = outcome_counts[:, 2] + outcome_counts[:, 3]
     forth, back = outcome_counts[:, 0] + none > 0, outcome_counts[:, 1] + none > 0

@@ -42,7 +42,7 @@ def _model_and_points(text: str) -> str:
 
 
 def _topic_name(text: str) -> str:
-    """Kafka's own rule: the client would raise a bare ValueError."""
+    """Return a topic name that is valid by Kafka's rule; the client would only raise a bare ValueError."""
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", text) or text in (".", ".."):
         raise ValueError("a topic: 1 to 249 letters, digits, dots, dashes and underscores")
     return text
@@ -93,7 +93,7 @@ def explain(fault: Mapping[str, Any], fields: Mapping[str, FieldInfo]) -> str:
 
 
 def is_secret(name: str, value: str) -> bool:
-    """Return whether a setting's value holds a key or a password."""
+    """Return whether a setting's value contains a key or a password."""
     return bool(value) and shown(name, value) != value
 
 

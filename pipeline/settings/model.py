@@ -218,10 +218,10 @@ class Settings(BaseSettings):
 
     @property
     def proxy_networks(self) -> tuple[Network, ...]:
-        """Networks whose addresses stand for nobody.
+        """The networks whose addresses stand for no single voter.
 
         Raises:
-            Usage: INTEGRITY_PROXIES has a part that is no address.
+            Usage: INTEGRITY_PROXIES has a part that is not an address.
         """
         try:
             return parse_proxies(self.proxies)
@@ -230,13 +230,13 @@ class Settings(BaseSettings):
             raise Usage(f"{PREFIX}PROXIES: expected {expected}, got {self.proxies!r}") from None
 
     def postgres_parameters(self) -> dict[str, str]:
-        """Parameters of libpq for TLS, "" where they are not set."""
+        """The libpq parameters for TLS, "" for parameters that are not set."""
         names = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword")
         return {name: getattr(self, f"postgres_{name}") for name in names}
 
     @property
     def trusted_networks(self) -> tuple[str, ...]:
-        """The trusted proxies, one text each."""
+        """The addresses and networks of the trusted proxies."""
         return tuple(filter(None, map(str.strip, self.trusted_proxies.split(","))))
 
     def shaping(self) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def decode_chunks(
         chunks: polled records, one chunk for each partition.
         partition_no: the source's partition number → the store's number.
         pseudonyms: voter_ids → pseudonyms.
-        screen: what is expected of the records' headers; default: nothing.
+        screen: checks of the records' headers; default: no checks.
     """
     ordered = sorted(chunks, key=lambda chunk: partition_no[chunk.partition])
     lengths = [len(chunk.values) for chunk in ordered]

@@ -85,9 +85,9 @@ def _same_bodies(
 
 
 def _repeats_erased(repeat: tuple[Any, ...], original: tuple[Any, ...]) -> bool:
-    """Return whether a vote repeats a stored one that has no private fields, as after an erasure, in all others.
+    """Return whether a vote equals a stored vote apart from private fields, which an erasure removed.
 
-    An alert would link the id of the vote to its voter again.
+    Such a repeat gives no alert, which would link the id of the vote to its voter again.
     """
     return not any(original[_PRIVATE]) and not original[0] and repeat[_PUBLIC] == original[_PUBLIC]
 

@@ -20,7 +20,7 @@ from pipeline.stream.source.event_source import Source, find_offset_gap
 
 @contextmanager
 def absence_endured() -> Iterator[None]:
-    """Go on when the broker is away, and end when it refuses us: to wait does not help then."""
+    """Continue while the broker does not answer; end if it refuses us, since waiting would not help."""
     try:
         yield
     except BrokerRefused:

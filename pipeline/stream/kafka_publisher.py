@@ -39,7 +39,7 @@ def create_topics(
     All topics get append times from the broker. Votes and registry events are never deleted.
 
     Returns:
-        For each other topic than `topic` that we may not create or write to, a sentence that names it.
+        A sentence for each topic other than `topic` that we may not create or write to.
 
     Raises:
         BrokerUnavailable: no broker answers.
@@ -74,7 +74,7 @@ def _wanted_topics(settings: Settings, topic: str, partitions: int) -> dict[str,
 
 
 def _create(admin: Any, name: str, how: Mapping[str, Any]) -> str | None:
-    """Create one topic; return why not, if an ACL forbids it."""
+    """Create one topic; return the reason if an ACL forbids it."""
     try:
         admin.create_topics({name: how}, wait_for_metadata=True)
     except TopicAlreadyExistsError:
@@ -88,7 +88,7 @@ def create_producer(bootstrap: str, security: Security = PLAINTEXT, **options: A
     """Return a producer whose records are acknowledged by all replicas.
 
     Args:
-        options: of the client, in place of ours.
+        options: options of the client that replace ours.
 
     Raises:
         BrokerUnavailable: no broker answers.
@@ -127,7 +127,7 @@ def publish(
         path: the file.
         topic: the votes topic; registry events go to the registry topic of the settings.
         progress: called with the number of records acknowledged so far.
-        preparer: what a record is sent as; default: as it is.
+        preparer: prepares the records; default: they are sent as they are.
         security: from `client_security`.
 
     Returns:
@@ -182,7 +182,7 @@ def _partition(key: bytes, count: int) -> int:
 
 
 def _headers(record: PreparedRecord, name: str, row: int) -> list[tuple[str, bytes]]:
-    """Return headers of CloudEvents 1.0 in binary mode, with file and row, and our own."""
+    """Return headers of CloudEvents 1.0 in binary mode, with file and row, and our own headers."""
     source = name.encode()
     return [
         ("ce_specversion", b"1.0"),

@@ -1,7 +1,7 @@
 """Delivers outbox messages to their topics on Kafka, within seconds or not at all.
 
-A topic is asked for before anything is sent to it: the client would wait a minute for one that is missing, and the
-worker with it.
+A topic is checked before anything is sent to it: otherwise the client, and so the worker, would wait a minute for a
+missing topic.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ class KafkaSender:
         """Send messages (topic, key, value).
 
         Raises:
-            TopicUnavailable: one of the topics is missing or closed to us; nothing was sent.
+            TopicUnavailable: a topic is missing, or an ACL closes it to us; nothing was sent.
             BrokerUnavailable: not all messages were acknowledged.
         """
         self.expect_topics({topic for topic, _, _ in messages})
@@ -62,8 +62,8 @@ class KafkaSender:
         """Check that messages for topics would arrive.
 
         Raises:
-            TopicUnavailable: the first one that is missing or closed to us.
-            BrokerUnavailable: the broker does not say.
+            TopicUnavailable: a topic is missing or closed to us; names the first.
+            BrokerUnavailable: the broker does not answer.
         """
         wanted = sorted(topics - self._known)
         if not wanted:
@@ -85,7 +85,7 @@ class KafkaSender:
         self._forget()
 
     def _forget(self) -> None:
-        """Drop the client, with messages that it would send later: the outbox has them."""
+        """Drop the client with its unsent messages, which stay in the outbox."""
         client, self._client = self._client, None
         self._known.clear()
         if client is not None:

@@ -1,8 +1,8 @@
 """Rejects votes on new model names beyond a quota for each partition and hour of append time.
 
-Names stay in the dictionary for ever, so somebody who votes on invented names would fill it. A name that the dictionary
-or the registry knows is not new. Counting follows the order of the offsets. The count of a partition is stored in one
-transaction with the names that it admitted, so a batch that is written again finds both.
+Names stay in the dictionary for ever, so an attacker could fill it with votes on invented names. A name that the
+dictionary or the registry knows is not new. Counting follows the order of the offsets. The count of a partition is
+stored in one transaction with the names that it admitted, so a batch that is written again finds both.
 
 Not handled: languages, categories and networks.
 """
@@ -42,7 +42,7 @@ def apply_name_quota(
     """Return a batch in which votes on new names beyond the quota are rejects.
 
     Args:
-        store: has the dictionary, the registry and the counts.
+        store: the store with the dictionary, the registry and the counts.
         names: the dictionary.
         quota: new names of models that each partition may bring in an hour of append time.
         chunks: the polled records.

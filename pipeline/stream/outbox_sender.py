@@ -1,6 +1,6 @@
 """Sends the outbox: messages that were written with batches and that the broker has not acknowledged yet.
 
-Messages for a topic that is missing or closed to us stay, and those for other topics pass them.
+Messages for a topic that is missing or closed to us stay; messages for other topics are sent meanwhile.
 """
 
 import logging
@@ -47,7 +47,7 @@ class OutboxSender:
 
     @property
     def problem(self) -> str:
-        """What keeps messages back, "" for nothing."""
+        """The reason why messages are not sent, "" if there is none."""
         return "; ".join(f"{why}: messages wait in the outbox" for _, why in self._closed.values())
 
     def deliver(self) -> None:
@@ -67,11 +67,11 @@ class OutboxSender:
             self._pending = len(waiting) == _LIMIT
 
     def _closed_topics(self) -> list[str]:
-        """Return the topics to leave out now; one whose time has come is tried again."""
+        """Return the topics to leave out now. A topic is tried again after some time."""
         return [topic for topic, (until, _) in self._closed.items() if until > time.monotonic()]
 
     def _sent(self, messages: Sequence[Message]) -> bool:
-        """Send; False if that failed, after which there is less to send or nothing pending."""
+        """Send the messages; return False if that failed."""
         assert self._send is not None  # noqa: S101 - `deliver` has checked it
         try:
             self._send(messages)

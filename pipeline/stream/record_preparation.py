@@ -1,4 +1,4 @@
-"""What `publish` makes of a record before it is sent: no raw voter id, nothing else about a person, and a signature.
+"""Prepares records for `publish`: removes raw voter ids and everything else about a person, and adds a signature.
 
 A valid vote is sent as its known fields, with the pseudonym of its voter. Of an invalid record only what a reject keeps
 is sent, with the reason in a header, so that the worker counts and names it as it would have. Registry events name no
@@ -27,13 +27,13 @@ _KEY = re.compile(rb'"(voter_id|vote_id)"\s*:\s*"((?:[^"\\]|\\.)+)"')
 
 @dataclass(frozen=True, slots=True)
 class PreparedRecord:
-    """A record as it is sent.
+    """A record in the form in which it is sent.
 
     Attributes:
         is_vote: False for a registry event.
-        value: its bytes.
+        value: bytes of the record.
         key: decides the partition: the pseudonym of the voter, else the id of the vote.
-        event_id: for the header of CloudEvents.
+        event_id: id in the header of CloudEvents.
         marks: (name, value) of our own headers.
     """
 
@@ -50,9 +50,9 @@ class RecordPreparer:
 
     Attributes:
         topic, registry_topic: where votes and registry events are sent.
-        pseudonyms: of the voters; None to send records as they are.
-        voter_key: of the pseudonyms.
-        signer: None to send records unsigned.
+        pseudonyms: voter ids → pseudonyms; None to send records as they are.
+        voter_key: id of the key of the pseudonyms.
+        signer: signs the records; None to send records unsigned.
     """
 
     topic: str
@@ -62,7 +62,7 @@ class RecordPreparer:
     signer: RecordSigner | None = None
 
     def prepare(self, records: Iterable[bytes], name: str) -> Iterator[PreparedRecord]:
-        """Prepare the records of a file, in their order; `name` is that of the file."""
+        """Prepare the records of a file, in their order; `name` is the name of the file."""
         left, row = iter(records), 0
         while chunk := list(islice(left, _CHUNK)):
             registry = [is_registry_event(raw) for raw in chunk]
@@ -75,7 +75,7 @@ class RecordPreparer:
                 row += 1
 
     def _votes(self, raws: Sequence[bytes]) -> list[PreparedRecord | None]:
-        """Prepare votes and what is no vote; None where the record is sent as it is."""
+        """Prepare votes and invalid records; None for a record that is sent as it is."""
         if self.pseudonyms is None:
             return [None] * len(raws)
         votes, positions, rejects = decode_votes(raws)

@@ -1,7 +1,8 @@
-"""Reads what the headers of a record say, before and after it is decoded.
+"""Reads the headers of records, before and after the records are decoded.
 
-A record without the signature of a configured publisher is rejected; one that its publisher found invalid is rejected
-with the publisher's reason; the voter of a record that is marked so is a pseudonym already and never hashed again.
+A record without the signature of a configured publisher is rejected. A record that its publisher found invalid is
+rejected with the publisher's reason. A record may be marked as having a pseudonym as its voter, which is then never
+hashed again.
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ Decoded = tuple[list[Event], list[int], list[Reject]]
 
 @dataclass
 class RecordScreen:
-    """What a worker expects of the headers of its records.
+    """The checks of a worker on the headers of its records.
 
     Attributes:
-        verifier: None if records need no signature.
-        own_key: `pseudonym.key_id` of the store's voter key.
+        verifier: checks signatures; None if records need no signature.
+        own_key: id of the store's voter key (`pseudonym.key_id`).
     """
 
     verifier: RecordVerifier | None = None
@@ -49,7 +50,7 @@ class RecordScreen:
         return cls(verifier_of(source, publishers), key_id(voter_key))
 
     def other_keys(self, marks: Sequence[RecordMarks]) -> list[tuple[int, str]]:
-        """Return position and name of each voter key that is not ours, the first time that a record names it."""
+        """Return each foreign voter key that is named for the first time: position of the record, and id of the key."""
         found = {mark[0] for mark in marks if mark[0] is not None} - self._known_keys - {self.own_key.encode()}
         self._known_keys |= found
         first = (next(at for at, mark in enumerate(marks) if mark[0] == key) for key in found)
@@ -57,12 +58,12 @@ class RecordScreen:
 
 
 def verifier_of(source: str, publishers: str) -> RecordVerifier | None:
-    """Return what checks the signatures of a source's records; None without publishers, and for a file.
+    """Return the verifier of the signatures of a source's records; None without publishers, and for a file.
 
-    A file has no signatures: who starts the worker chose it.
+    A file has no signatures, since the person who starts the worker chose the file.
 
     Args:
-        source: its name, kafka:CLUSTER/TOPIC or file:….
+        source: name of the source, kafka:CLUSTER/TOPIC or file:….
         publishers: INTEGRITY_PUBLISHERS.
     """
     kind, _, place = source.partition(":")
@@ -76,11 +77,11 @@ def decode_marked(
     verifier: RecordVerifier | None,
     decode: Callable[[Sequence[bytes | None]], Decoded[Event]],
 ) -> Decoded[Event]:
-    """Decode records, apart from those whose headers say that they are to be rejected.
+    """Decode records; records whose headers are wrong, or say that they are invalid, become rejects.
 
     Args:
-        marks: of each record; None if none has any.
-        verifier: checks the signatures; None if records need none.
+        marks: our headers of each record; None if no record has any.
+        verifier: checks the signatures; None if records need no signature.
         decode: `decode_votes` or `decode_registry`.
     """
     refused: dict[int, Reject] = {}
@@ -137,7 +138,7 @@ def decode_marked_votes(
 
 @lru_cache(maxsize=200_000)
 def _given(voter_id: str | None) -> int | None:
-    """Return the pseudonym that a record states, 0 for none; None if it is no pseudonym."""
+    """Return the pseudonym that a record states, 0 if it states none, None if its text is not a pseudonym."""
     if voter_id is None:
         return 0
     try:

@@ -53,7 +53,7 @@ class RegistryReader:
             store: the store for the events.
             votes_source: name of the source of votes, whose worker sends the outbox.
             rejected_topic: topic for rejects; None to publish none.
-            verifier: checks the events' signatures; None if they need none.
+            verifier: checks the events' signatures; None if events need no signature.
         """
         self._connect, self._store, self._retry = connect, store, RetryPolicy(store)
         self._votes_source, self._rejected_topic = votes_source, rejected_topic

@@ -1,4 +1,4 @@
-"""Which topics of ours are missing or closed to us, asked before work begins."""
+"""Checks, before work begins, whether topics of the settings are missing or closed to us."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from pipeline.stream.source.kafka_url import parse_kafka_url
 
 
 def missing_topics(bootstrap: str, settings: Settings, security: Security = PLAINTEXT) -> list[str]:
-    """Return a sentence for each topic beside the votes that a worker will miss, and what follows from that.
+    """Return a sentence about each topic that a worker needs and lacks (votes aside), and the consequence.
 
     Raises:
         BrokerUnavailable: no broker answers.
@@ -30,7 +30,7 @@ def missing_topics(bootstrap: str, settings: Settings, security: Security = PLAI
 
 
 def describe(url: str, settings: Settings) -> dict[str, Any]:
-    """Return what `doctor` says of a cluster: whether we are let in, and what we may do with each topic.
+    """Return facts about a cluster for `doctor`: whether our login works, and our access to each topic.
 
     Raises:
         Usage: not a kafka:// URL, or settings of security that contradict each other.

@@ -15,7 +15,7 @@ def alert_message(topic: str, alert_id: str, subject: str, raised: AlertSignal, 
     """Return the message of an alert.
 
     Args:
-        alert_id, subject: of the alert; a voter by the label of the alert.
+        alert_id, subject: id and subject of the alert; a voter by the label of the alert.
         partition: the source's number of the alert's partition, NO_PARTITION for an alert about windows.
     """
     value = {

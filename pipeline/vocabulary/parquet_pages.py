@@ -26,7 +26,7 @@ ReadAt = Callable[[int, int], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What the header of a page declares.
+    """The values that the header of a page declares.
 
     Attributes:
         unpacked: bytes after decompression.
@@ -46,7 +46,7 @@ class ChunkSizes:
     """The sizes of a column within a row group.
 
     Attributes:
-        column: its path.
+        column: path of the column.
         unpacked: bytes of all pages after decompression.
         largest: bytes of the largest page.
         values: number of values of rows.
@@ -70,7 +70,7 @@ def chunk_sizes(metadata: Any, read: ReadAt, wanted: Callable[[str], bool] = lam
     Args:
         metadata: pyarrow's `FileMetaData`.
         read: reads the file.
-        wanted: which columns, by path.
+        wanted: returns whether a column, given by its path, is read.
 
     Raises:
         ValueError: a page header cannot be read, or declares other numbers than the footer.
@@ -127,7 +127,7 @@ def _page(fields: dict[int, Any]) -> Page:
 
 
 def _struct(data: bytes, at: int, depth: int) -> tuple[dict[int, Any], int]:
-    """Return the numbers and structs of a struct by the number of the field, and where it ends."""
+    """Return the fields of a struct that are numbers or structs, by field number, and where the struct ends."""
     if depth > _MAX_NESTING:
         raise ValueError("too deeply nested")
     fields: dict[int, Any] = {}

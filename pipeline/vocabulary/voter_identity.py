@@ -1,8 +1,8 @@
-"""Whom a voter's id names: one spelling for each id, and values that name nobody.
+"""The identity behind a voter's id: one spelling for each id, and values that stand for nobody.
 
 Laws: 3 and 3.0 are one voter, because a table with a missing value stores whole numbers as floats; an address that many
-people share (this machine, a private network, a configured proxy) and a placeholder for a missing value name nobody,
-on every road that a vote can take.
+people share (this machine, a private network, a configured proxy) and a placeholder for a missing value stand for
+nobody, wherever a vote comes from.
 """
 
 import re

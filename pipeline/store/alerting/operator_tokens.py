@@ -80,8 +80,7 @@ def find(connection: Connection, token: str, now: int) -> OperatorToken | None:
 def revoke(connection: Connection, name: str, by: str, reason: str, now: int) -> list[str]:
     """Revoke the valid token of a name.
 
-    Returns:
-        Its scopes.
+    Returns: The scopes of the token.
 
     Raises:
         Usage: no reason, or the name has no valid token.

@@ -1,7 +1,7 @@
 """The operators' log: every decision, login, failed login, token, export and erasure, as one row each.
 
-Laws: a row is written in the transaction of what it records, so that neither is there without the other; rows are
-never changed or deleted, which the database enforces; the operator's name comes from the token or the operating
+Laws: a row is written in the transaction of the action that it records, so that neither exists without the other; rows
+are never changed or deleted, which the database enforces; the operator's name comes from the token or the operating
 system's login, never from the body of a request.
 """
 
@@ -34,12 +34,12 @@ Values = Mapping[str, Any] | None
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """Who acts.
+    """The person or process that acts.
 
     Attributes:
         name: the owner of the token, or the person who runs a command.
-        via: the way in.
-        origin: a client's address, or LOGIN@HOST of a command.
+        via: how the operator reached the store, for example the API or a command.
+        origin: address of the client, or LOGIN@HOST for a command.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Operator:
 
 
 def process_operator(name: str | None = None) -> Operator:
-    """The operator of this process: `name`, else the login; the origin is always the system's login and the host."""
+    """Return the operator of this process: `name`, else the login; the origin is always LOGIN@HOST."""
     try:
         login = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:  # a container with an arbitrary user
@@ -67,15 +67,15 @@ def record(
     before: Values = None,
     after: Values = None,
 ) -> None:
-    """Append a row, in the transaction of what it records.
+    """Append a row, in the transaction of the action that it records.
 
     Args:
-        operator: who does it.
-        action: what, as SUBJECT.VERB: alert.ack, exclusion.exclude, token.add, …
-        target: the id of what it is done to; "" where there is none.
+        operator: the operator who acts.
+        action: SUBJECT.VERB: alert.ack, exclusion.exclude, token.add, …
+        target: id of the alert, vote, token … that the action changes; "" if there is none.
         now: wall clock in microseconds.
-        reason: why, if the action has a reason.
-        before, after: what it changes, as far as rows of the store say.
+        reason: reason of the action, if it has one.
+        before, after: the changed values before and after the action, as in the rows of the store.
     """
     connection.execute(
         schema.operator_log.insert().inline(),  # the number is not read back: a role may append and not read
@@ -94,12 +94,12 @@ def record(
 
 
 def record_export(connection: Connection, what: str, target: str, now: int, after: Values = None) -> None:
-    """Append a row about an export by a command, before it is written."""
+    """Append a row about an export by a command, before the export is written."""
     record(connection, process_operator(), f"export.{what}", target, now, after=after)
 
 
 def record_refusal(connection: Connection, operator: Operator, action: str, target: str, now: int) -> None:
-    """Append a refused request: FAILED_LOGIN, or DENIED for a token without the scope; so many in an hour."""
+    """Append a refused request, FAILED_LOGIN or DENIED (a token without the scope); limited by hour."""
     c = schema.operator_log.c
     recent = sa.select(sa.func.count()).where(c.action.in_((FAILED_LOGIN, DENIED)), c.at > now - HOUR)
     number = int(connection.scalar(recent) or 0)
@@ -120,10 +120,10 @@ def has_login(connection: Connection, operator: Operator, now: int) -> bool:
 def list_entries(
     connection: Connection, limit: int, before: int | None = None, action: str | None = None, name: str | None = None
 ) -> list[dict[str, Any]]:
-    """Return rows, newest first, as they are shown.
+    """Return rows of the log as people see them, newest first.
 
     Args:
-        limit: how many at most.
+        limit: largest number of rows.
         before: only rows with a smaller number.
         action, name: only rows with this action, by this operator.
     """
@@ -138,7 +138,7 @@ def list_entries(
 
 
 def table_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row of `list_entries` with plain values: what changed is JSON text."""
+    """Return a row of `list_entries` with plain values: `before` and `after` are JSON text."""
     return {name: _json(row[name]) if name in {"before", "after"} else row[name] for name in TABLE_COLUMNS}
 
 

@@ -1,8 +1,8 @@
-"""Alerts as the public may see them: what votes did, never who cast them.
+"""Alerts in the form for the public: what the votes did, never who cast them.
 
 Laws: an alert about a voter names a label that is made for it alone, and no vote, offset or exact time of the voter:
 somebody who sends votes under another person's id must learn nothing about that person. Times of votes are hours, as
-in the public log. What is not known to be harmless is left out.
+in the public log. Fields that are not known to be harmless are left out.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ _PRIVATE_EVIDENCE = frozenset({"voter", "voters"})
 
 
 def publish_alert(shown: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an alert of `alert_queries` as the public may see it."""
+    """Return an alert of `alert_queries` in the form for the public."""
     about_voter = shown["subject"]["kind"] == "voter"
     found = _voter_alert(shown) if about_voter else dict(shown)
     found.pop("label", None)

@@ -56,7 +56,7 @@ def has_voter(connection: Connection, voter: int) -> bool:
 def count_selected(connection: Connection, selection: VoteSelection) -> dict[str, int]:
     """Count the votes of a selection and their voters; votes without a voter add no voter.
 
-    A database role that may not read voters gets no number of them.
+    A database role that may not read voters gets no number of voters.
     """
     v = schema.vote.c
     numbers = [sa.func.count().label("votes")]

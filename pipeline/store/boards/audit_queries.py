@@ -49,7 +49,7 @@ _NAMES = tuple(field.name for field in fields(VoteColumns))
 
 
 def read_vote_columns(connection: Connection, *, voters: bool = True) -> VoteColumns:
-    """Read every accepted vote that is sealed; without `voters`, nobody cast it, and the column is not read."""
+    """Return every accepted vote that is sealed. Without `voters` that column is not read, and is 0."""
     nobody = sa.cast(sa.literal(0), sa.BigInteger)
     v, p = schema.vote.c, schema.partition.c
     parts: list[Int64] = []

@@ -1,7 +1,7 @@
-"""Removes what would link an erased vote to its voter: the pseudonym in alerts and exclusions, votes in evidence.
+"""Removes the links between an erased vote and its voter: pseudonyms in alerts and exclusions, votes in evidence.
 
-Law: of an alert about an erased voter its label, figures and history stay, so that the published reason of an exclusion
-still leads to it; nobody can find the voter from them, with the voter key neither.
+Law: the label, figures and history of an alert about an erased voter stay, so that the published reason of an exclusion
+still leads to the alert; nobody can find the voter from them, even with the voter key.
 """
 
 import json
@@ -61,13 +61,13 @@ def forget_votes(connection: Connection, votes: Iterable[VotePosition]) -> None:
 
 
 def overwrite_deleted(connection: Connection) -> None:
-    """Let SQLite overwrite what this transaction deletes; in PostgreSQL a vacuum does, later."""
+    """Make SQLite overwrite the data that this transaction deletes; in PostgreSQL a later vacuum does."""
     if not dialect.has_server(connection):
         connection.exec_driver_sql("PRAGMA secure_delete=ON")
 
 
 def _strip(connection: Connection, alert_id: str) -> None:
-    """Remove from an alert's evidence what names a vote."""
+    """Remove the names of votes from an alert's evidence."""
     a = schema.alert.c
     evidence: Mapping[str, Any] = json.loads(
         connection.scalar(sa.select(a.evidence).where(a.alert_id == alert_id)) or "{}"

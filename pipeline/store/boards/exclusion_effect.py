@@ -1,7 +1,7 @@
-"""What a decision changes at the next refresh: how many votes the defended view counts again, or no longer.
+"""The effect of a decision on the next refresh: how many votes the defended view counts again, or no longer.
 
-The exclusions in force then are the list's entries after the policy `auto-voter/1` has added its own. A decision is
-compared by these before and after it.
+The next refresh uses the list's entries plus those that the policy `auto-voter/1` adds. The effect is the difference
+between these exclusions before and after the decision.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ ExclusionTarget = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class NextRefresh:
-    """Accepted votes that the defended view counts again at the next refresh, and those that it leaves out."""
+    """Numbers of votes that the defended view counts again at the next refresh, and that it leaves out."""
 
     votes_in: int
     votes_out: int
@@ -31,7 +31,7 @@ class NextRefresh:
 
 
 def expected_exclusions(connection: Connection, *, auto_voter: bool) -> frozenset[ExclusionTarget]:
-    """Return what the next refresh excludes, as the store is now; `auto_voter`: whether the policy is on."""
+    """Return the exclusions of the next refresh, as the store is now; `auto_voter`: whether the policy is on."""
     found = {(one.kind, one.target) for one in exclusion_list.read_active(connection)}
     for action, subject, *_ in exclusion_list.policy_changes(connection) if auto_voter else ():
         change = found.add if action == "exclude" else found.discard
@@ -42,7 +42,7 @@ def expected_exclusions(connection: Connection, *, auto_voter: bool) -> frozense
 def count_change(
     connection: Connection, before: frozenset[ExclusionTarget], after: frozenset[ExclusionTarget]
 ) -> NextRefresh:
-    """Count the votes that move if the expected exclusions are `after` and were `before`."""
+    """Return the numbers of votes that change if the expected exclusions change from `before` to `after`."""
     kept = before & after
     return NextRefresh(_count(connection, before - after, kept), _count(connection, after - before, kept))
 

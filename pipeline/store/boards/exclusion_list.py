@@ -30,7 +30,7 @@ class ActiveExclusion:
         kind: one of KINDS.
         target: a voter's pseudonym as shown, a vote id, or the text of a selection of votes.
         reason, name: reason and author of the entry.
-        public: the target as the public may see it: the label of a voter.
+        public: the target in the form for the public: a voter's label instead of the pseudonym.
     """
 
     kind: str
@@ -90,7 +90,7 @@ def parse_voter(target: str) -> int:
     """Return the pseudonym that an exclusion of a voter names.
 
     Raises:
-        Usage: it is none.
+        Usage: the target is not a pseudonym.
     """
     try:
         return parse_pseudonym(target)
@@ -118,7 +118,7 @@ def read_active_of_alert(connection: Connection, alert_id: str) -> list[ActiveEx
 def apply_auto_voter(connection: Connection, now: int) -> int:
     """Apply the policy `auto-voter/1`; return the number of new entries.
 
-    A voter is excluded from a critical alert about the voter until every such alert is resolved: acknowledging,
+    A voter is excluded when a critical alert about the voter opens, until every such alert is resolved: acknowledging,
     snoozing or appealing changes no exclusion. An entry of a person is never changed. A voter with more than a fifth of
     all votes is never excluded.
     """

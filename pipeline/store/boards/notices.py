@@ -40,12 +40,12 @@ def add_notice(connection: Connection, snapshot: PublishedSnapshot, text: str, n
 
 
 def count_notices(connection: Connection) -> int:
-    """Return how many notices there are."""
+    """Return the number of notices."""
     return int(connection.scalar(sa.select(sa.func.count()).select_from(schema.notice)) or 0)
 
 
 def list_notices(connection: Connection, snapshot_id: str | None = None) -> list[dict[str, Any]]:
-    """Notices, oldest first: of one snapshot, or of all.
+    """Return the notices on one snapshot, or on all, oldest first.
 
     Returns:
         Rows of number, sequence, snapshot, text, name, at (RFC 3339).

@@ -23,8 +23,8 @@ def hold(connection: Connection, snapshot_id: str, after: int, moves: Moves, now
     """Hold a candidate, unless it is held already.
 
     Args:
-        after: sequence of the snapshot that it would follow.
-        moves: those that are too far, for people.
+        after: sequence of the snapshot that the candidate would follow.
+        moves: the moves that are too far, for people.
     """
     row = {"snapshot_id": snapshot_id, "after": after, "at": now, "moves": json.dumps(list(moves), ensure_ascii=False)}
     connection.execute(dialect.insert_or_ignore(connection, schema.publication_hold, "snapshot_id").values(row))
@@ -60,7 +60,7 @@ def release(connection: Connection, snapshot_id: str, name: str, reason: str, no
 
 
 def list_open(connection: Connection) -> list[dict[str, Any]]:
-    """Open holds, newest first: snapshot, at (RFC 3339), moves."""
+    """Return the open holds, newest first: snapshot, at (RFC 3339), moves."""
     h = schema.publication_hold.c
     query = (
         sa.select(h.snapshot_id, h.at, h.moves)

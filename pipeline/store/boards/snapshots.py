@@ -172,7 +172,7 @@ def find(connection: Connection, snapshot_id: str | None = None, at: int | None 
 
 
 def _not_found(connection: Connection, snapshot_id: str | None, at: int | None) -> Usage:
-    """Say why `find` found nothing: nothing is published, the id is unknown, or the time is before the first one."""
+    """Return the error of `find`: nothing is published, the id is unknown, or the time is before the first snapshot."""
     known = read_published(connection)
     if not known:
         return Usage("expected a published snapshot, got none: `integrity refresh` publishes one")

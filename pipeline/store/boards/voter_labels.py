@@ -1,8 +1,8 @@
-"""How the public names the voter of an alert or of an exclusion: by a label that is made for that alert alone.
+"""Labels of voters for the public: an alert or exclusion shows a label that is made for this alert alone.
 
 Laws: a label is random, so nobody can derive it from a voter's id or pseudonym, and two alerts about one voter cannot
 be linked; an exclusion has the label of the alert behind it. Snapshots name excluded voters by label; `resolve` finds
-their votes. After the erasure of a voter a label leads nowhere.
+their votes. After the erasure of a voter nobody can resolve the voter's labels.
 """
 
 import re
@@ -23,17 +23,17 @@ Entry = Mapping[str, str]
 
 
 def new_label() -> str:
-    """Make a label."""
+    """Return a new random label."""
     return f"voter-{secrets.token_hex(6)}"
 
 
 def is_label(text: str) -> bool:
-    """Return whether a text is a label and no pseudonym."""
+    """Return whether a text is a label, not a pseudonym."""
     return _LABEL.fullmatch(text) is not None
 
 
 def label_of(connection: Connection, voter: str, alert_id: str | None) -> str:
-    """Return the label for an entry of the list about a voter: of its alert, else of the entry before, else a new one.
+    """Return the label for an entry about a voter: its alert's, else the previous entry's, else a new label.
 
     Args:
         voter: pseudonym as shown.
@@ -76,14 +76,14 @@ def voter_of(connection: Connection, label: str) -> str | None:
 
 
 def public_subjects(connection: Connection, alert_ids: Collection[str]) -> dict[str, str]:
-    """Alert → its subject as the public may see it: a voter by label."""
+    """Return alert → its subject in the form for the public: a voter by label."""
     a = schema.alert.c
     query = sa.select(a.alert_id, sa.func.coalesce(a.label, a.subject)).where(a.alert_id.in_(sorted(alert_ids)))
     return {str(alert_id): str(subject) for alert_id, subject in connection.execute(query)}
 
 
 def resolve(connection: Connection, entries: Iterable[Entry]) -> list[dict[str, str]]:
-    """Return exclusions with voters by pseudonym; a label that leads nowhere stays."""
+    """Return exclusions with voters by pseudonym; a label that cannot be resolved stays."""
     given, e = [dict(entry) for entry in entries], schema.exclusion.c
     labelled = [entry for entry in given if entry["kind"] == "voter" and is_label(entry["target"])]
     if labelled:
@@ -100,7 +100,7 @@ def pseudonyms(targets: Iterable[str]) -> list[int]:
 
 
 def publish(connection: Connection, entries: Iterable[Entry]) -> list[dict[str, str]]:
-    """Return exclusions with voters by label: those of earlier snapshots name the pseudonym."""
+    """Return exclusions with voters by label; exclusions of earlier snapshots name pseudonyms."""
     return [
         {**entry, "target": label_of(connection, entry["target"], None)}
         if entry["kind"] == "voter" and not is_label(entry["target"])

@@ -1,4 +1,4 @@
-"""What a database says of itself, for `doctor`."""
+"""Reads facts about a database, for `doctor`."""
 
 import sqlite3
 

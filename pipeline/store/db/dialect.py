@@ -92,7 +92,7 @@ def database_exists(engine: Engine) -> bool:
 
 
 def check_encoding(engine: Engine) -> None:
-    """Check that the database can hold every name.
+    """Check that the database can store every name.
 
     Raises:
         StoreUnavailable: a PostgreSQL database in another encoding than UTF8.
@@ -114,7 +114,7 @@ def is_read_only(error: DBAPIError) -> bool:
 
 
 def is_no_database(error: DBAPIError) -> bool:
-    """Return whether the file of a store is another kind of file."""
+    """Return whether an error means that the store's file is not a database."""
     return "file is not a database" in str(error.orig)
 
 

@@ -64,7 +64,7 @@ class Store:
             voter_key: the key of the pseudonyms; default: the key file of the store.
             create: create a missing store; otherwise a missing store is an error.
             worker: bound the time that locks and idle transactions may take.
-            with_key: False: neither read nor need the voter key, of a store that is there; nothing is pseudonymised.
+            with_key: whether to read the voter key; without it the store must exist, and nothing can be pseudonymised.
 
         Raises:
             StoreUnavailable: the database does not answer, or there is no store.
@@ -125,7 +125,7 @@ def is_transient(error: DBAPIError) -> bool:
 
 
 def explain(error: DBAPIError, store: str) -> IntegrityError:
-    """Return what a person can act on of an error of the database."""
+    """Return an error of the database as one that says what a person can do."""
     said = str(error.orig).strip()
     if dialect.is_read_only(error):
         return StoreUnavailable(
@@ -172,7 +172,7 @@ def _has_key_check(connection: Connection) -> bool:
 
 
 def _read_id(engine: Engine) -> str:
-    """Return the id of a store that was made before.
+    """Return the id of a store that already exists.
 
     Raises:
         StoreUnavailable: nobody has opened the store with its key yet.

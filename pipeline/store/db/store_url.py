@@ -1,4 +1,4 @@
-"""A store's URL: what it may be, and how it is shown. No message repeats a password."""
+"""Parses and shows the URLs of stores. No message repeats a password."""
 
 from collections.abc import Mapping
 from pathlib import Path

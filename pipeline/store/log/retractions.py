@@ -131,7 +131,7 @@ def read_range(connection: Connection, first: int, end: int) -> list[RetractionR
 
 
 def retracted_positions(connection: Connection, log_size: int | None) -> set[VotePosition]:
-    """Return the positions of votes that are retracted in the log of this size; None: once all are sealed."""
+    """Return the positions of votes retracted in the log of this size; None: after all pending are sealed."""
     r = schema.retraction.c
     query = sa.select(r.partition_no, r.offset)
     rows = connection.execute(query if log_size is None else query.where(r.leaf < log_size))

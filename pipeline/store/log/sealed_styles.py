@@ -64,7 +64,7 @@ class StyledVotes:
         return self.where(~np.isin(self.position, out))
 
     def where(self, kept: Bool) -> StyledVotes:
-        """Return the votes of a mask."""
+        """Return the votes where the mask `kept` is true."""
         return StyledVotes(
             self.position[kept], self.model_a[kept], self.model_b[kept], self.outcome[kept], self.style[kept]
         )

@@ -130,7 +130,7 @@ def list_alerts(
     Args:
         limit: largest number of alerts.
         after: the id of the last alert seen.
-        public: return them as the public may see them (`public_alerts`); `subject` is then the label of a voter.
+        public: return the form for the public (`public_alerts`); `subject` is then the label of a voter.
         wanted: state, severity, detector, subject_kind, subject: only alerts with these values.
     """
     a = schema.alert.c
@@ -170,7 +170,7 @@ def list_exclusions(
     """Return entries of the list of exclusions with a number below `before`, newest first.
 
     Args:
-        public: a voter is named by the label of the entry.
+        public: whether a voter is named by the label of the entry.
     """
     e = schema.exclusion.c
     query = sa.select(schema.exclusion).order_by(e.exclusion_no.desc()).limit(limit)

@@ -36,7 +36,7 @@ class NameDictionary:
         return np.fromiter(map(known.__getitem__, names), dtype=np.int32, count=len(names))
 
     def find_new(self, kind: str, names: set[str]) -> set[str]:
-        """Return those of the names that have no number yet."""
+        """Return the names that have no number yet."""
         known = self._known[kind]
         missing = names - known.keys()
         if missing:
@@ -47,7 +47,7 @@ class NameDictionary:
 
     @staticmethod
     def add_models(connection: Connection, names: Sequence[str]) -> None:
-        """Give models numbers in the caller's transaction."""
+        """Assign numbers to models in the caller's transaction."""
         rows = [{"name": name} for name in names]
         connection.execute(dialect.insert_or_ignore(connection, schema.model, "name"), rows)
 

@@ -1,7 +1,8 @@
 """Finds a voter with more than a fifth of a board's votes: most likely many people under one id.
 
-A small board is counted. On a large one evenly spread votes are looked up, and only the voters that are frequent among
-them are counted: a voter with a fifth of all votes has less than a tenth of 600 with probability below 10⁻⁹.
+On a small board all votes are counted. On a large board only the voters that are frequent in a sample of 600 evenly
+spread votes are counted: a voter with a fifth of all votes has less than a tenth of the sample with probability below
+10⁻⁹.
 """
 
 from collections import Counter
@@ -30,7 +31,7 @@ class DominantVoter:
 
     Attributes:
         voter: pseudonym.
-        votes, total: stored votes of the voter, and of all.
+        votes, total: stored votes of the voter, and of all voters.
     """
 
     voter: int
@@ -39,7 +40,7 @@ class DominantVoter:
 
     @property
     def share(self) -> float:
-        """Of all stored votes."""
+        """The voter's share of all stored votes."""
         return self.votes / self.total
 
 

@@ -66,7 +66,7 @@ def cluster_id(bootstrap: str, topic: str, security: Security = PLAINTEXT) -> st
 
     Raises:
         BrokerUnavailable: no broker answers, or it has no such topic.
-        BrokerRefused: it does not let us in, or not read the topic.
+        BrokerRefused: the broker refuses our login, or reading the topic.
     """
     admin = connect_admin(bootstrap, security)
     try:

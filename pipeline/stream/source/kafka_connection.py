@@ -1,7 +1,7 @@
-"""Makes clients of kafka-python that say why they cannot connect.
+"""Creates clients of kafka-python whose errors say why they cannot connect.
 
-The library tries again until a timeout and then knows no reason. Here the last failure of each broker is kept, and a
-refusal (a certificate, a login) by every broker ends the first connection at once.
+The library tries again until a timeout, and its error then gives no reason. Here the last failure of each broker is
+kept, and a refusal (a certificate, a login) by every broker ends the first connection at once.
 """
 
 import logging
@@ -37,7 +37,7 @@ Client = TypeVar("Client")
 
 
 class _Quiet(logging.Filter):
-    """Drops the library's lines about a first connection: a line for each of many tries, and our error says it once."""
+    """Drops the library's log lines about a first connection, one for each of many tries: our error reports it once."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class _Quiet(logging.Filter):
             logging.getLogger(f"kafka.{name}").addFilter(self)
 
     def filter(self, record: logging.LogRecord) -> bool:  # noqa: ARG002 - the library passes it
-        """Return whether a line is shown."""
+        """Return whether a log line is shown."""
         return not self._connecting
 
     def __enter__(self) -> None:
@@ -69,7 +69,7 @@ class _WatchedManager(KafkaConnectionManager):  # type: ignore[misc]  # the clie
         self.failures: dict[Any, BaseException] = {}
 
     def get_connection(self, node_id: Any, *args: Any, **options: Any) -> Any:
-        """As the library's; raises the refusal where every broker of the URL has refused the first connection."""
+        """As the library's method, but raise the refusal if every broker has refused the first connection."""
         if not self.bootstrapped:
             named = [self.failures.get(broker.node_id) for broker in self.cluster.bootstrap_brokers()]
             refused = [error for error in named if error is not None and _refusal(error, self.config)]
@@ -84,10 +84,10 @@ class _WatchedManager(KafkaConnectionManager):  # type: ignore[misc]  # the clie
         return connection
 
     async def _build_transport(self, node: Any, timeout_at: float | None = None) -> Any:
-        """As the library's, but what a broker says before it hangs up is heard.
+        """As the library's method, but keep the answer that a broker sends before it closes the connection.
 
-        Where an answer and the end of the connection are read at once, the library drops the answer: mostly the one
-        that says why a login failed.
+        If an answer and the end of the connection arrive together, the library drops the answer, which mostly says why
+        a login failed.
         """
         transport = await super()._build_transport(node, timeout_at=timeout_at)
         receive = transport._sock_recv
@@ -108,14 +108,14 @@ class WatchedClient(KafkaNetClient):  # type: ignore[misc]  # the client is not 
         super().__init__(net=net, manager=_WatchedManager(net, **configs))
 
     def failure(self) -> BaseException | None:
-        """Return the last failure of a broker: a refusal rather than another one, None without any."""
+        """Return the last failure of a broker, preferably a refusal; None without failures."""
         failures: list[BaseException] = list(self._manager.failures.values())
         refused = [error for error in failures if _refusal(error, self._manager.config)]
         found = refused or failures
         return found[-1] if found else None
 
     def end(self) -> None:
-        """Close the connections and end the thread: a client that was not made cannot be closed itself."""
+        """Close the connections and end the thread of a client that could not be created."""
         self.close()
         self._net.stop()
 
@@ -131,7 +131,7 @@ def connect(make: Callable[..., Client], bootstrap: str, security: Security, **o
 
     Raises:
         BrokerUnavailable: no broker answers.
-        BrokerRefused: brokers answer and do not let us in.
+        BrokerRefused: brokers answer, but refuse our certificate or login.
     """
     made: list[WatchedClient] = []
 
@@ -151,7 +151,7 @@ def connect(make: Callable[..., Client], bootstrap: str, security: Security, **o
 
 
 def explained(bootstrap: str, error: BaseException, security: Security) -> BrokerUnavailable:
-    """Return the error of a connection that failed."""
+    """Return our error for a connection that failed."""
     if why := _refusal(error, security):
         return BrokerRefused(f"Kafka at {bootstrap} does not let us in: {why}")
     if not str(security["security_protocol"]).endswith("SSL") and any(map(_speaks_tls, bootstrap.split(","))):
@@ -163,11 +163,11 @@ def explained(bootstrap: str, error: BaseException, security: Security) -> Broke
 
 
 def broker_error(where: str, error: BaseException) -> Unavailable:
-    """Return the error of a request that failed: what is refused by an ACL is said as that.
+    """Return our error for a request that failed; a refusal by an ACL is reported as such.
 
     Args:
-        where: what was asked of whom.
-        error: the client's.
+        where: the request and the broker.
+        error: the error of the client.
     """
     if isinstance(error, GroupAuthorizationFailedError):
         return BrokerRefused(f"{where}: no ACL lets us join consumer group {_named(error)} (READ on the group)")
@@ -190,13 +190,13 @@ def _named(error: BaseException) -> str:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """Return what is inside an error of the library: it wraps errors of the socket and of TLS in two ways."""
+    """Return the error that an error of the library wraps; it wraps errors of the socket and of TLS in two ways."""
     inner = error.__context__ or next((one for one in error.args if isinstance(one, BaseException)), None)
     return inner if inner is not None and isinstance(error, RetriableError) else error
 
 
 def _refusal(error: BaseException, security: Security) -> str | None:
-    """Return why a broker does not let us in, None if it may another time."""
+    """Return why a broker refuses us; None for errors that may pass."""
     cause = _cause(error)
     if isinstance(cause, ssl.SSLError):
         return _tls_refusal(cause)
@@ -227,7 +227,7 @@ def _tls_refusal(cause: ssl.SSLError) -> str | None:
 
 
 def _hint(error: BaseException, security: Security) -> str:
-    """Return the error, and what it mostly means where a connection breaks off."""
+    """Return the error as text, with its likely meaning if a connection breaks off."""
     cause, protocol = _cause(error), str(security["security_protocol"])
     if protocol.endswith("SSL") and isinstance(cause, ssl.SSLError | ConnectionError):
         return f"the TLS handshake failed: {cause}; is it a port without TLS?"
@@ -237,7 +237,7 @@ def _hint(error: BaseException, security: Security) -> str:
 
 
 def _speaks_tls(server: str) -> bool:
-    """Ask a port for TLS; no certificate is checked, because nothing is sent."""
+    """Return whether a port speaks TLS. No certificate is checked, because nothing is sent."""
     host, _, port = server.rpartition(":")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE

@@ -30,7 +30,7 @@ class RegistryTopic:
 
         Raises:
             BrokerUnavailable: no broker answers, it has no such topic, or the topic has several partitions.
-            BrokerRefused: it does not let us in, or not read the topic.
+            BrokerRefused: the broker refuses our login, or reading the topic.
         """
         self.name = f"kafka:{cluster_id(bootstrap, topic, security)}/{topic}"
         self._partition = TopicPartition(topic, 0)

@@ -1,6 +1,6 @@
-"""The one place that turns settings into kafka-python's options for TLS and SASL; every client gets them.
+"""Turns settings into kafka-python's options for TLS and SASL, which every client gets.
 
-Laws: a setting that would have no effect is an error, so that nobody talks in the clear who asked for TLS; a file that
+Laws: a setting that would have no effect is an error, so that nobody who set TLS connects without it; a file that
 cannot be used is named before a broker is asked; a password is never shown, not even where the client logs its options.
 """
 
@@ -30,7 +30,7 @@ _TALKATIVE = ("kafka.net.connection", "kafka.protocol.parser")
 
 
 class _Password(str):
-    """A text that does not show itself: clients log their options at DEBUG."""
+    """A text that is hidden when printed, since clients log their options at DEBUG."""
 
     __slots__ = ()
 
@@ -39,14 +39,14 @@ class _Password(str):
 
 
 class _TokenFile(AbstractTokenProvider):  # type: ignore[misc]  # the client is not typed
-    """The token of a file, read at every login."""
+    """A token provider that reads the token from a file at every login."""
 
     def __init__(self, path: str) -> None:
         super().__init__()
         self._path = path
 
     def token(self) -> str:
-        """Return the token that the file has now."""
+        """Return the current token of the file."""
         try:
             found = Path(self._path).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:

@@ -77,7 +77,7 @@ class KafkaSource:
 
         Raises:
             BrokerUnavailable: no broker answers, or it has no such topic.
-            BrokerRefused: it does not let us in, or not read the topic.
+            BrokerRefused: the broker refuses our login, or reading the topic.
         """
         self._bootstrap, self._security, self._topic = bootstrap, security, topic
         self.name = f"kafka:{cluster_id(bootstrap, topic, security)}/{topic}"

@@ -1,4 +1,4 @@
-"""What we may do with topics, asked of the broker in one request instead of found out by waiting."""
+"""Asks the broker, in one request, what we may do with topics."""
 
 from collections.abc import Sequence
 from enum import Flag
@@ -9,7 +9,7 @@ from kafka.errors import KafkaError, TopicAuthorizationFailedError, UnknownTopic
 
 
 class Access(Flag):
-    """What a topic is to us: not there, hidden from us by ACLs, or open for reading, writing or both."""
+    """Our access to a topic: missing, hidden from us by ACLs, or open for reading, writing or both."""
 
     MISSING = 0
     HIDDEN = 1
@@ -18,17 +18,17 @@ class Access(Flag):
 
     @property
     def may_read(self) -> bool:
-        """Whether records can be fetched."""
+        """Whether we may fetch records."""
         return Access.READ in self
 
     @property
     def may_write(self) -> bool:
-        """Whether records can be produced."""
+        """Whether we may produce records."""
         return Access.WRITE in self
 
 
 def topic_access(admin: KafkaAdminClient, topics: Sequence[str]) -> dict[str, Access]:
-    """Ask for each topic.
+    """Return our access to each topic.
 
     Raises:
         kafka.errors.KafkaError: the broker does not answer, or names another error of a topic.

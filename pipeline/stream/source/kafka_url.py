@@ -1,6 +1,6 @@
-"""kafka://HOST:PORT,HOST:PORT…/TOPIC: where a cluster is. How to log in is a matter of settings.
+"""Parses kafka://HOST:PORT,HOST:PORT…/TOPIC, the address of a cluster. Settings say how to log in.
 
-Law: nothing in a URL is dropped; what is not known is an error, which never repeats a password.
+Law: nothing in a URL is ignored; an unknown part is an error, which never repeats a password.
 """
 
 import re
@@ -66,6 +66,6 @@ def _server(text: str, url: str) -> str:
 
 
 def _shown(url: str) -> str:
-    """Without what may be a password: all before an @, and the values of parameters."""
+    """Return a URL without possible passwords: without all before an @, and the values of parameters."""
     hidden = re.sub(r"^([^/]*//)?.*@", r"\1***@", url, flags=re.DOTALL)
     return re.sub(r"=[^&#]*", "=***", hidden) if "?" in hidden else hidden
