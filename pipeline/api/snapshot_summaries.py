@@ -8,6 +8,7 @@ from sqlalchemy.engine import Connection
 from pipeline.api.request_params import VIEWS, View
 from pipeline.api.store_reader import StoreReader
 from pipeline.store.boards.snapshots import PublishedSnapshot
+from pipeline.vocabulary.coverage_notes import coverage_notes
 from pipeline.vocabulary.time import format_rfc3339
 
 _ORDER: tuple[View, ...] = ("defended", "raw", "style")
@@ -23,6 +24,8 @@ def summarize_snapshot(reader: StoreReader, connection: Connection, snapshot: Pu
         "data_until": reader.data_until_text(connection, snapshot.log_size),
         "log_size": snapshot.log_size,
         **{name: body[name] for name in ("votes_counted", "votes_excluded", "votes_flagged")},
+        "coverage": body.get("coverage"),
+        "notes": coverage_notes(body.get("coverage"), body["views"]["raw"]["votes"]),
         "views": sorted(body["views"]),
     }
 

@@ -8,7 +8,7 @@ from pipeline.metrics import StoreStatus
 from pipeline.store import Store
 from pipeline.store.boards import publication_holds, snapshots, verdicts
 from pipeline.store.read import store_figures
-from pipeline.store.votes import closed_windows
+from pipeline.store.votes import arrow_reader, closed_windows, partitions, unchecked_votes
 from pipeline.store.votes.dominant_voter import find_dominant_voter
 from pipeline.vocabulary.fates import FATES
 from pipeline.vocabulary.time import SECOND
@@ -20,7 +20,6 @@ def read_store_status(store: Store) -> StoreStatus:
     """Return the current values of all store metrics."""
     with store.read() as connection:
         places = {(p["source"], str(p["number"])): p for p in store_figures.list_partitions(connection)}
-        lateness = configuration.load().lateness
         fates = store_figures.count_fates(connection)
         newest = snapshots.latest(connection)
         rows = {v: snapshots.read_rows(connection, newest.snapshot_id, v) if newest else [] for v in VIEWS}
@@ -40,12 +39,11 @@ def read_store_status(store: Store) -> StoreStatus:
                 ("quality_gate",): float(gate is False),
             },
             votes={(fate,): float(fates[fate]) for fate in FATES},
+            unchecked_votes=float(unchecked_votes.count_unchecked(connection)),
             rejects={(reason,): float(n) for reason, n in store_figures.count_rejects(connection).items()},
             next_offset={key: float(p["next_offset"]) for key, p in places.items()},
             unsealed_offsets={key: float(p["next_offset"] - p["sealed_offset"]) for key, p in places.items()},
-            watermark={
-                key: (p["event_time"] - lateness) / SECOND for key, p in places.items() if p["event_time"] is not None
-            },
+            watermark=_watermarks(connection),
             monitor_position=_seconds(closed_windows.closed_until(connection)),
             last_ingest=max((p["updated_at"] / SECOND for p in places.values()), default=None),
             refresh_last_success=_seconds(store_figures.get_time(connection, "refresh_last_success")),
@@ -61,6 +59,21 @@ def read_store_status(store: Store) -> StoreStatus:
             rating_points={(r["model"], v): r["rating"] for v in VIEWS for r in rows[v]},
             rating_rank={(r["model"], v): float(r["rank"]) for v in VIEWS for r in rows[v]},
         )
+
+
+def _watermarks(connection: Connection) -> dict[tuple[str, ...], float]:
+    """Return the watermark of each partition; one that is read to its end counts where no other is open."""
+    lateness = configuration.load().lateness
+    names = arrow_reader.partition_sources(connection)
+    known = partitions.read_progress(connection)
+    still_open = [one for one in known if not one.finished]
+    return {
+        (names[one.partition_no][0], str(names[one.partition_no][1])): (
+            one.event_time - (0 if one.finished else lateness)
+        )
+        / SECOND
+        for one in still_open or known
+    }
 
 
 def _open(by_state: dict[tuple[str, ...], int]) -> dict[tuple[str, ...], float]:

@@ -279,10 +279,11 @@ def test_windows_are_closed_without_a_partition_that_has_gone_idle_and_that_is_k
     worked(store, tmp_path, parts=2)
     hour = 3_600_000_000
     now = time.time_ns() // 1000
-    with store.write() as connection:  # as if the second source had been a broker that fell silent yesterday
+    with store.write() as connection:  # as if both were brokers, of which the second fell silent yesterday
         p, s = schema.partition.c, schema.source.c
         last = connection.scalar(sa.select(p.event_time).where(p.partition_no == 2))
         assert last is not None
+        connection.execute(sa.update(schema.source).where(s.source_no == 1).values(name="kafka:other"))
         connection.execute(sa.update(schema.source).where(s.source_no == 2).values(name="kafka:topic"))
         connection.execute(sa.update(schema.partition).where(p.partition_no == 2).values(event_time=last - 24 * hour))
         connection.execute(sa.update(schema.partition).where(p.partition_no == 2).values(updated_at=now - hour))

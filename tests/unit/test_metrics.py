@@ -17,6 +17,7 @@ FULL = StoreStatus(
     alerts_opened={("voter_bias", "critical"): 5, ("traffic", "warning"): 1},
     halts_open={("offset_gap",): 1},
     votes={("accepted",): 100, ("late",): 3},
+    unchecked_votes=12,
     rejects={("bad_json",): 4},
     next_offset={("arena.votes", 0): 107},
     unsealed_offsets={("arena.votes", 0): 7},

@@ -8,6 +8,14 @@ from pipeline.api.documents.base import Document
 from pipeline.api.request_params import View
 
 
+class CoverageDocument(Document):
+    """Late and unchecked votes of a snapshot."""
+
+    late_rule: str = Field(description="By which rule late votes count.")
+    late: int = Field(description="Votes of the raw view that came late.")
+    unchecked: int = Field(description="Votes that were never checked for manipulation.")
+
+
 class SnapshotDocument(Document):
     """A published snapshot. Its name is the SHA-256 of its body in canonical JSON (RFC 8785)."""
 
@@ -21,6 +29,8 @@ class SnapshotDocument(Document):
     votes_counted: int = Field(description="Votes counted in the defended view.")
     votes_excluded: int
     votes_flagged: int = Field(description="Votes under an open alert that are still counted.")
+    coverage: CoverageDocument | None = Field(description="Null for snapshots in which late votes count in raw alone.")
+    notes: list[str] = Field(description="Sentences on late votes and on votes that were never checked.")
     views: list[View]
 
 
