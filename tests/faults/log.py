@@ -38,10 +38,12 @@ class Log:
     Attributes:
         records: place → record.
         bounds: partition → first and next offset.
+        of_file: it was read from files.
     """
 
     records: Mapping[Place, Record]
     bounds: Mapping[int, tuple[int, int]]
+    of_file: bool = False
 
     def places(self) -> dict[str, list[Place]]:
         """Vote id → where it stands."""
@@ -66,11 +68,19 @@ def parsed(value: bytes | None) -> Mapping[str, Any] | None:
     return vote if isinstance(vote, dict) and vote.get("schema") == 1 and "vote_id" in vote else None
 
 
-def file_log(lines: Sequence[bytes]) -> Log:
-    """The log that a file of these lines is: append time is cast time."""
-    votes = [parsed(line) for line in lines]
-    records = {(0, n): Record(microseconds(vote["cast_at"]) if vote else 0, vote) for n, vote in enumerate(votes)}
-    return Log(records, {0: (0, len(lines))})
+def file_log(*readings: Sequence[bytes]) -> Log:
+    """The log that files are, read one after the other: each in the order of time; append time is cast time.
+
+    What is no vote stays behind the record before it.
+    """
+    found: list[Record] = []
+    for lines in readings:
+        votes, before, timed = [parsed(line) for line in lines], 0, []
+        for vote in votes:
+            before = microseconds(vote["cast_at"]) if vote else before
+            timed.append((before, vote))
+        found += [Record(at if vote else 0, vote) for at, vote in sorted(timed, key=lambda one: one[0])]
+    return Log({(0, n): record for n, record in enumerate(found)}, {0: (0, len(found))}, of_file=True)
 
 
 def read_log(bootstrap: str, topic: str) -> Log:

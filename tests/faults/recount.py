@@ -46,21 +46,36 @@ def pairs(log: Log, counted: Set[Place]) -> Counter[tuple[str, str, int]]:
 
 
 def windows(log: Log, fate: Mapping[Place, int]) -> dict[tuple[int, int], Any]:
-    """(partition, start) → accepted, late, and (kind, group, model) → row, of the votes that count."""
+    """(partition, start) → accepted, late, and (kind, group, model) → row, of the votes that count.
+
+    A late vote of a stream is in the window of the newest event time, with its outcome alone.
+    """
     found: dict[tuple[int, int], list[Any]] = {}
+    newest = _newest(log)
     for place, its in fate.items():
         if its == QUARANTINED:
             continue
         record = log.records[place]
-        key = place[0], record.cast_at - record.cast_at % (5 * MINUTE)
-        window = found.setdefault(key, [0, 0, {}])
-        window[its] += 1
-        if its == ACCEPTED:
-            _add(window[2], record)
+        late = its == LATE and not log.of_file
+        at = newest[place] if late else record.cast_at
+        window = found.setdefault((place[0], at - at % (5 * MINUTE)), [0, 0, {}])
+        window[late] += 1
+        _add(window[2], record, late)
     return {key: (accepted, late, rows) for key, (accepted, late, rows) in found.items()}
 
 
-def _add(rows: dict[tuple[int, int, str], Row], record: Record) -> None:
+def _newest(log: Log) -> dict[Place, int]:
+    """The newest event time of the partition at each vote, repeats included."""
+    found: dict[Place, int] = {}
+    mark: dict[int, int] = {}
+    for place, record in log.records.items():
+        if record.vote is not None and record.cast_at <= record.appended_at + 5 * MINUTE:
+            mark[place[0]] = max(mark.get(place[0], -(2**62)), min(record.cast_at, record.appended_at))
+            found[place] = mark[place[0]]
+    return found
+
+
+def _add(rows: dict[tuple[int, int, str], Row], record: Record, late: bool) -> None:
     vote = record.vote
     assert vote is not None
     since = vote.get("voter_since")
@@ -69,8 +84,10 @@ def _add(rows: dict[tuple[int, int, str], Row], record: Record) -> None:
     for which, model in enumerate((vote["model_a"], vote["model_b"])):
         seen, chosen, wins, losses = rows.get((COHORT, cohort, model), (0, 0, 0, 0))
         won, lost = vote["winner"] == OUTCOMES[which], vote["winner"] == OUTCOMES[1 - which]
-        rows[COHORT, cohort, model] = (seen + 1, chosen + (side == which), wins + won, losses + lost)
-    if vote.get("network") is not None:
+        rows[COHORT, cohort, model] = (
+            seen + (not late), chosen + (not late and side == which), wins + won, losses + lost,
+        )  # fmt: skip
+    if vote.get("network") is not None and not late:
         network = int.from_bytes(hashlib.sha256(vote["network"].encode()).digest()[:4], "big")
         rows[TRAFFIC, network, ""] = (rows.get((TRAFFIC, network, ""), (0,))[0] + 1, 0, 0, 0)
 

@@ -48,7 +48,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
             file.writelines(line + b"\n" for line in lines[len(stream.before) :])
         work(path, store)
         refresh(str(store))
-    log, held = file_log(lines), read(str(store), KEY)
+    log, held = file_log(stream.before, lines[len(stream.before) :]), read(str(store), KEY)
     acknowledged = Counter(record.vote["vote_id"] for record in log.records.values() if record.vote)
     case = Case(log, str(store), KEY, acknowledged, held, announced=[key[0] for key in held.tables["alerts"]])
     return Whole(store, case)
@@ -211,7 +211,7 @@ def test_an_acknowledged_vote_that_the_broker_lost_is_found(whole: Whole) -> Non
 def test_a_record_that_nobody_read_is_found(whole: Whole) -> None:
     log, end = whole.case.log, whole.case.log.bounds[0][1]
     vote = {**(log.records[0, 0].vote or {}), "vote_id": "new"}
-    more = Log({**log.records, (0, end): Record(0, vote)}, {0: (0, end + 1)})
+    more = Log({**log.records, (0, end): Record(0, vote)}, {0: (0, end + 1)}, of_file=True)
     assert promises(findings(replace(whole.case, log=more, undisturbed=None))) >= {"C1", "C3"}
 
 

@@ -83,7 +83,7 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Embedded:
         refresh(str(begun))
         with votes.open("ab") as file:
             file.writelines(line + b"\n" for line in stream.after)
-        one = Embedded(votes, begun, file_log([*stream.before, *stream.after]), None, 0)  # type: ignore[arg-type]
+        one = Embedded(votes, begun, file_log(stream.before, stream.after), None, 0)  # type: ignore[arg-type]
         store = one.copy(whole)
         work(votes, store)
         return Embedded(votes, begun, one.log, read(str(store), KEY), store.stat().st_size)
