@@ -163,10 +163,8 @@ class StoreStatus:
     halts_open: Labelled = _gauge("integrity_halts_open", "Halts that wait for a person.", "reason")
     # Stored votes: accepted, late, quarantined.
     votes: Labelled = _counter("integrity_votes_total", "Votes stored, by fate.", "fate")
-    # Accepted and late votes that no snapshot preceded: no detector has evaluated them.
-    unchecked_votes: float | None = _gauge(
-        "integrity_unchecked_votes", "Votes that were never checked for manipulation."
-    )
+    # Accepted and late votes that no snapshot preceded.
+    unchecked_votes: float | None = _gauge("integrity_unchecked_votes", "Votes never checked for manipulation.")
     # Stored rejects.
     rejects: Labelled = _counter("integrity_rejects_total", "Records rejected, by reason.", "reason")
     # The next offset to read of each partition.

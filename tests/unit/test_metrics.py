@@ -33,6 +33,7 @@ FULL = StoreStatus(
     snapshot_votes={("raw",): 103, ("defended",): 98},
     snapshot_excluded_votes=2,
     unrated_models=1,
+    dominant_voter_share=0.3,
     rating_points={("m1", "raw"): 12.5, ("m2", "raw"): -12.5},
     rating_rank={("m1", "raw"): 1, ("m2", "raw"): 2},
 )

@@ -94,9 +94,8 @@ def read_rating_input(
     if left_out is None:
         left_out = excluded_votes.find_votes(connection, log_size, voters, vote_ids, selections, fates=fates)
     out = _pairs(labels, axis, excluded_votes.count_by_pair(left_out))
-    suspects = excluded_votes.find_votes(
-        connection, log_size, flagged, except_ids=vote_ids, except_selections=selections, fates=fates
-    )
+    but = {"except_ids": vote_ids, "except_selections": selections}
+    suspects = excluded_votes.find_votes(connection, log_size, flagged, **but, fates=fates)
     flags = _pairs(labels, axis, excluded_votes.count_by_pair(suspects))
     defended = counted.minus(out)
     entry = excluded_votes.attribute_to_entries(connection, left_out, resolved)
