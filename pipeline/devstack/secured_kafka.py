@@ -14,6 +14,7 @@ from kafka.admin import (
     ACL,
     ACLOperation,
     ACLPermissionType,
+    ACLResourcePatternType,
     ResourcePattern,
     ResourceType,
     ScramMechanism,
@@ -72,15 +73,17 @@ class SecuredKafkaServer(KafkaServer):
         """Return a client with every right."""
         return KafkaAdminClient(bootstrap_servers=self.bootstrap, bootstrap_timeout_ms=10_000)
 
-    def allow(self, user: str, kind: str, name: str, operations: Iterable[str]) -> None:
+    def allow(self, user: str, kind: str, name: str, operations: Iterable[str], *, prefix: bool = False) -> None:
         """Give a user rights on one resource.
 
         Args:
             kind: TOPIC, GROUP or CLUSTER.
             name: name of the resource, "kafka-cluster" for the cluster.
             operations: READ, WRITE, DESCRIBE, CREATE …
+            prefix: the name is the beginning of names.
         """
-        pattern = ResourcePattern(ResourceType[kind], name)
+        how = ACLResourcePatternType.PREFIXED if prefix else ACLResourcePatternType.LITERAL
+        pattern = ResourcePattern(ResourceType[kind], name, how)
         acls = [
             ACL(f"User:{user}", "*", ACLOperation[operation], ACLPermissionType.ALLOW, pattern)
             for operation in operations

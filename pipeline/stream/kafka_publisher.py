@@ -39,7 +39,7 @@ def create_topics(
     All topics get append times from the broker. Votes and registry events are never deleted.
 
     Returns:
-        A sentence for each topic other than `topic` that we may not create or write to.
+        A sentence for each topic other than `topic` that is missing and that we may not create, or that we may not see.
 
     Raises:
         BrokerUnavailable: no broker answers.
@@ -50,7 +50,10 @@ def create_topics(
     admin = connect_admin(bootstrap, security)
     try:
         for name, found in sorted(topic_access(admin, list(wanted)).items()):
-            problem = _create(admin, name, wanted[name]) if found is Access.MISSING else write_problem(found, name)
+            if found is Access.MISSING:
+                problem = _create(admin, name, wanted[name])
+            else:
+                problem = write_problem(found, name) if name == topic else _unseen(found, name)
             if problem and name == topic:
                 raise BrokerRefused(f"{bootstrap}: {problem}")
             problems += [problem] if problem else []
@@ -59,6 +62,10 @@ def create_topics(
     finally:
         admin.close()
     return problems
+
+
+def _unseen(found: Access, name: str) -> str | None:
+    return f"no ACL lets us see topic {name} (DESCRIBE on the topic)" if found is Access.HIDDEN else None
 
 
 def _wanted_topics(settings: Settings, topic: str, partitions: int) -> dict[str, dict[str, Any]]:

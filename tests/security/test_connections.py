@@ -31,6 +31,7 @@ from pipeline.lab.simulate import HonestSpec, simulate_stream
 from tests.command import called
 from tests.security.tls_proxy import TlsProxy
 
+ACL_SCRIPT = Path(__file__).parents[2] / "deploy" / "kafka" / "acls.sh"
 INTEGRITY = Path(sys.executable).with_name("integrity")
 # The bound for every error; most end within two.
 SECONDS = 20.0
@@ -364,6 +365,30 @@ def test_a_topic_that_may_not_be_made_is_named(cluster: Cluster, votes: Path) ->
     for verb in ("publish", "topics"):
         ended = cluster.run(*VERBS[verb](cluster, "login", votes), settings=cluster.login("stranger"))
         expect_refusal(ended, rf"topic {cluster.topics['votes']} is missing, and no ACL lets us create it")
+
+
+def test_the_shipped_acls_are_what_publisher_and_worker_need(cluster: Cluster, votes: Path) -> None:
+    """deploy/kafka/acls.sh, with each rule that it adds given to the broker; the topics are made by the publisher."""
+    tool, log = cluster.folder / "kafka-acls", cluster.folder / "rules"
+    tool.write_text(f'#!/bin/sh\necho "$*" >>{log}\n')
+    tool.chmod(0o755)
+    given = {name.upper(): topic for name, topic in cluster.topics.items()}
+    who = {"PUBLISHER": "User:writer", "WORKER": "User:reader", "READER": "User:stranger"}
+    more = {"BOOTSTRAP": "b:9093", "KAFKA_ACLS": str(tool), "GROUP_PREFIX": cluster.names["INTEGRITY_GROUP"][:-2]}
+    subprocess.run(["bash", str(ACL_SCRIPT)], env=os.environ | given | who | more, check=True)
+    for rule in log.read_text().splitlines():
+        user, operations = re.findall(r"User:(\S+)", rule)[0], re.findall(r"--operation (\S+)", rule)
+        kind, name = re.findall(r"--(topic|group|cluster)(?: ([^- ]\S*))?", rule)[0]
+        names = ["IDEMPOTENT_WRITE" if operation == "IDEMPOTENTWRITE" else operation for operation in operations]
+        cluster.server.allow(user, kind.upper(), name or "kafka-cluster", names, prefix="prefixed" in rule)
+    for words in (("publish", "--to", cluster.url("login")), VERBS["publish"](cluster, "login", votes)):
+        done, _ = cluster.run(*words, settings=cluster.login("writer"))
+        assert (done.returncode, "ACL" in done.stderr) == (0, False), done.stderr
+    send_plainly(cluster, "votes", b"no vote")
+    done, _ = cluster.work("login", cluster.login("reader"))
+    assert (done.returncode, "ACL" in done.stderr) == (0, False), done.stderr
+    assert json.loads(done.stdout)["accepted"] == VOTES
+    assert len(values(cluster, "rejected")) == 1
 
 
 def test_a_worker_that_may_not_write_alerts_says_so_and_reads(cluster: Cluster, votes: Path) -> None:

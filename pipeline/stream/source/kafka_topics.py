@@ -9,12 +9,13 @@ from kafka.errors import KafkaError, TopicAuthorizationFailedError, UnknownTopic
 
 
 class Access(Flag):
-    """Our access to a topic: missing, hidden from us by ACLs, or open for reading, writing or both."""
+    """Our access to a topic: missing, hidden from us by ACLs, or seen, and then open for reading, writing or both."""
 
     MISSING = 0
     HIDDEN = 1
-    READ = 2
-    WRITE = 4
+    SEEN = 2
+    READ = 4
+    WRITE = 8
 
     @property
     def may_read(self) -> bool:
@@ -57,8 +58,8 @@ def _access(described: dict[str, Any]) -> Access:
         raise _named(error, described)
     operations = described.get("authorized_operations")
     if operations is None:
-        return Access.READ | Access.WRITE  # an old broker does not say: the first request will
-    found = Access.HIDDEN
+        return Access.SEEN | Access.READ | Access.WRITE  # an old broker does not say: the first request will
+    found = Access.SEEN
     for flag, name in ((Access.READ, "READ"), (Access.WRITE, "WRITE")):
         if name in operations or "ALL" in operations:
             found |= flag
