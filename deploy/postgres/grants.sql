@@ -99,6 +99,7 @@ GRANT SELECT (snapshot_id, work_key, log_size, body, reference, rated_at, sequen
   ON snapshot TO integrity_read;
 GRANT SELECT (snapshot_id, view, model, rating, lower, upper, rank, rank_best, rank_worst, votes)
   ON snapshot_row TO integrity_read;
+GRANT SELECT (kind, name, snapshot_id, event_no, prepared_at, body) ON prepared TO integrity_read;
 GRANT SELECT (notice_no, sequence, snapshot_id, text, name, at) ON notice TO integrity_read;
 GRANT SELECT (snapshot_id, after, at, moves, released_at, released_by, released_reason)
   ON publication_hold TO integrity_read;
@@ -109,6 +110,8 @@ GRANT UPDATE (sequence, previous, digest, published_at) ON snapshot TO integrity
 GRANT INSERT ON manifest, cosignature TO integrity_publish;
 GRANT INSERT, UPDATE ON meta TO integrity_publish;
 GRANT INSERT ON publication_hold TO integrity_publish;
+-- What it prepares for readers follows from what is stored, and most of it is replaced by the next refresh.
+GRANT INSERT, UPDATE, DELETE ON prepared TO integrity_publish;
 GRANT UPDATE (released_at, released_by, released_reason) ON publication_hold TO integrity_publish;
 
 -- Nobody else changes a vote, not even to forget who cast it: `integrity erase` is run as integrity_migrate.

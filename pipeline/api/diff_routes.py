@@ -16,6 +16,7 @@ from pipeline.api.snapshot_summaries import summarize_snapshot
 from pipeline.api.store_reader import StoreReader
 from pipeline.api.table_responses import table_response
 from pipeline.jobs.refresh.board_diff import BoardDiff, ModelMove, compare_snapshots
+from pipeline.jobs.refresh.prepare_answers import read_moves
 from pipeline.store.boards import voter_labels
 
 _FIGURES = ("rank", "rating", "lower", "upper", "votes")
@@ -44,7 +45,7 @@ def routes(reader: StoreReader, costly: CostlyWork) -> APIRouter:
 
 
 def find_diff(reader: StoreReader, connection: Connection, first: str, second: str, view: str) -> BoardDiff:
-    """Return the comparison of two snapshots, given by their digests.
+    """Return the comparison of two snapshots, given by their digests: as a refresh stored it, else made anew.
 
     Raises:
         Problem: 404; there is no such snapshot, or it has no such view.
@@ -53,7 +54,7 @@ def find_diff(reader: StoreReader, connection: Connection, first: str, second: s
     before, after = (reader.snapshot(connection, one) for one in (first, second))
     for one in (before, after):
         reader.rows(connection, one, view)
-    return compare_snapshots(connection, before, after, view)
+    return read_moves(connection, before, after, view) or compare_snapshots(connection, before, after, view)
 
 
 def diff_document(reader: StoreReader, connection: Connection, found: BoardDiff) -> dict[str, Any]:

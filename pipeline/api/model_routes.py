@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from pipeline.api.cache_policies import UNTIL_PUBLISHED
 from pipeline.api.costly_work import CostlyWork
 from pipeline.api.documents.model_documents import HistoryDocument, ModelDocument, ModelListDocument, ProviderDocument
-from pipeline.api.error_responses import not_found
+from pipeline.api.error_responses import Problem, not_found
 from pipeline.api.model_summaries import HISTORY_COLUMNS, find_model, list_models, model_history
 from pipeline.api.openapi_responses import TABLE_RESPONSES
 from pipeline.api.request_params import (
@@ -58,7 +58,9 @@ def routes(reader: StoreReader, costly: CostlyWork) -> APIRouter:
 
         def read() -> Response:
             with reader.connect() as connection:
-                found = reader.providers(connection).get(provider)
+                found = reader.provider(connection, provider)
+                if found is None and any(one["provider"] == provider for one in list_models(connection)):
+                    raise Problem(404, f"the next refresh computes the facts about {provider!r}: `integrity refresh`")
             if found is None:
                 raise not_found("the name of a provider in the registry", provider)
             return json_response(found, UNTIL_PUBLISHED)

@@ -36,7 +36,7 @@ def require_scopes(reader: StoreReader, *scopes: str) -> Any:
     """Return a FastAPI dependency that gives the operator of a request whose token has all of these scopes."""
 
     def check(request: Request, given: CredentialsParam) -> Operator:
-        return authorize(reader, request, find_token(reader, request, given and given.credentials), *scopes)
+        return authorize(reader, request, find_token(reader, request, given.credentials if given else None), *scopes)
 
     return Depends(check)
 
@@ -45,7 +45,7 @@ def require_token(reader: StoreReader) -> Any:
     """Return a FastAPI dependency that gives the valid token, for a route whose scopes depend on the request."""
 
     def check(request: Request, given: CredentialsParam) -> OperatorToken:
-        return find_token(reader, request, given and given.credentials)
+        return find_token(reader, request, given.credentials if given else None)
 
     return Depends(check)
 

@@ -12,9 +12,8 @@ from sqlalchemy.engine import Connection
 
 from pipeline.api.cache_policies import NO_STORE
 from pipeline.api.error_responses import Problem, not_found
-from pipeline.jobs.audits.provider_page import all_provider_pages
 from pipeline.store import Store
-from pipeline.store.boards import snapshots
+from pipeline.store.boards import prepared_answers, snapshots
 from pipeline.store.boards.snapshots import PublishedSnapshot
 from pipeline.store.read import page_queries
 from pipeline.vocabulary.time import format_rfc3339
@@ -28,8 +27,6 @@ class StoreReader:
     """Reads an open store. All routes and threads share one reader."""
 
     store: Store
-    _facts: tuple[object, dict[str, dict[str, Any]]] = (None, {})
-    _facts_lock: threading.Lock = field(default_factory=threading.Lock)
     _data_until: LRUCache[int, int | None] = field(default_factory=lambda: LRUCache(_CACHED_SIZES))
     _data_until_lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -72,23 +69,10 @@ class StoreReader:
             raise Problem(404, f"snapshot {snapshot.snapshot_id[:12]} has no view {view}: {reason}")
         return snapshots.read_rows(connection, snapshot.snapshot_id, view)
 
-    def providers(self, connection: Connection) -> dict[str, dict[str, Any]]:
-        """Return the facts about every provider, by name; computed once a snapshot, since every audit reads all votes.
-
-        Raises:
-            Problem: 503; another request is still computing these facts.
-        """
-        newest = snapshots.latest(connection)
-        key = (newest.snapshot_id if newest else None, page_queries.change_token(connection)[3])
-        if self._facts[0] != key:
-            if not self._facts_lock.acquire(timeout=20):
-                raise Problem(503, "the audits of this snapshot are still running; try again", {"retry-after": "20"})
-            try:
-                if self._facts[0] != key:
-                    self._facts = (key, all_provider_pages(connection))
-            finally:
-                self._facts_lock.release()
-        return self._facts[1]
+    def provider(self, connection: Connection, name: str) -> dict[str, Any] | None:
+        """Return the facts about a provider as the last refresh stored them, None if it stored none."""
+        found: dict[str, Any] | None = prepared_answers.read(connection, name, "provider")
+        return found
 
     @cachedmethod(
         attrgetter("_data_until"), lambda _self, _connection, log_size: log_size, attrgetter("_data_until_lock")

@@ -34,7 +34,7 @@ from tests.integration.board_of_votes import OPTIONS, Board, event, using
 Rows = dict[str, list[tuple[Any, ...]]]
 
 # What later versions have beside the tables of 0003.
-SINCE_0003 = ("file_reading", "file_records", "operator_log", "publication_hold", "notice")
+SINCE_0003 = ("file_reading", "file_records", "operator_log", "publication_hold", "notice", "prepared")
 # Columns that later versions have.
 COLUMNS_SINCE_0003 = (("alert", "label"), ("exclusion", "label"))
 # What a store of version 0002 has beside the tables of 0003.

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, nullcontext
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -498,3 +498,29 @@ def test_the_proxy_sends_each_header_once_and_its_own_errors_have_them(
         alone.processes[0].wait(20)
         found, headers, _ = parsed(site.ask(ask % b"/"))
         assert (found, headers.keys() >= EVERYWHERE) == (502, True)
+
+
+@pytest.mark.long
+def test_a_request_runs_no_audit_and_answers_from_what_a_refresh_stored(
+    board: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.api import diff_routes
+    from pipeline.jobs.audits import provider_page
+
+    def computed(*_: object, **__: object) -> None:
+        raise AssertionError("a request computes it")
+
+    monkeypatch.setattr(provider_page, "run_audits", computed)
+    monkeypatch.setattr(diff_routes, "compare_snapshots", computed)
+    url, ids = board
+    with closing(open_store(url, voter_key=readable.OPTIONS.key)) as store, TestClient(create_app(store)) as client:
+        for path in (
+            "/provider?provider=Beta",
+            "/api/v1/provider?provider=Beta",
+            *(f"/api/v1/diff/{a}..{b}?view={view}" for a, b in pairwise(ids) for view in ("raw", "defended")),
+            f"/diff/{ids[1]}..{ids[2]}",
+            "/changes",
+        ):
+            assert client.get(path).status_code == 200, path
+        unknown = client.get("/api/v1/provider?provider=nobody")
+    assert (unknown.status_code, "name of a provider" in unknown.json()["detail"]) == (404, True)

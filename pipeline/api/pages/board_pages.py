@@ -1,6 +1,7 @@
 """Pages about the board, snapshots, and moves between snapshots."""
 
 from collections.abc import Mapping
+from functools import partial
 from itertools import zip_longest
 from typing import Annotated, Any
 
@@ -25,12 +26,12 @@ from pipeline.api.request_params import (
 )
 from pipeline.api.snapshot_summaries import join_views, summarize_snapshot
 from pipeline.api.store_reader import StoreReader
+from pipeline.jobs.refresh.prepare_answers import WEEK
 from pipeline.store.boards import notices, snapshots, voter_labels
 from pipeline.store.boards.snapshots import PublishedSnapshot
 from pipeline.store.read import log_proofs, page_queries
 from pipeline.vocabulary.time import DAY
 
-WEEK = 7.0
 DaysParam = Annotated[float, Query(ge=0, le=36_600, description="Days before the newest vote.")]
 
 
@@ -96,7 +97,7 @@ def _add_diff_pages(router: APIRouter, reader: StoreReader, templates: PageTempl
         def find() -> Response:
             with reader.connect() as connection:
                 newest = reader.latest(connection)
-                before = earlier_snapshot(reader, connection, newest, days)
+                before = _earlier(reader, connection, newest, days)
             if before is None:
                 raise Problem(404, "there is only one snapshot, so no model has moved yet")
             pair = f"{before.snapshot_id}..{newest.snapshot_id}"
@@ -124,7 +125,7 @@ def _board_values(reader: StoreReader, connection: Connection, found: PublishedS
     if not rows[by]:
         by = "defended"
     newest = snapshots.newest_sequence(connection) == found.sequence
-    before = earlier_snapshot(reader, connection, found, WEEK)
+    before = _earlier(reader, connection, found, WEEK)
     return {
         "snapshot": summarize_snapshot(reader, connection, found),
         "newest": newest,
@@ -151,16 +152,7 @@ def _defended_ranks(connection: Connection, snapshot: PublishedSnapshot) -> dict
     return {row["model"]: row["rank"] for row in snapshots.read_rows(connection, snapshot.snapshot_id, "defended")}
 
 
-def earlier_snapshot(
+def _earlier(
     reader: StoreReader, connection: Connection, found: PublishedSnapshot, days: float
 ) -> PublishedSnapshot | None:
-    """Return the newest snapshot whose votes end `days` or more before this one's, else the oldest earlier one."""
-    end, before = reader.data_until(connection, found.log_size), found.sequence
-    oldest = None
-    while end is not None and (page := page_queries.list_snapshots(connection, 200, before)):
-        for one in page:
-            oldest, before = one, one.sequence
-            until = reader.data_until(connection, one.log_size)
-            if until is not None and until <= end - days * DAY:
-                return one
-    return oldest
+    return page_queries.earlier_snapshot(connection, found, days, partial(reader.data_until, connection))

@@ -59,7 +59,7 @@ def _provider_page(reader: StoreReader, templates: PageTemplates, provider: str)
         own = [one for one in models if one["provider"] == provider]
         if not own:
             raise not_found("the name of a provider in the registry", provider)
-        facts = reader.providers(connection).get(provider)
+        facts = reader.provider(connection, provider)
         alerts = page_queries.list_alerts(connection, _ALERTS, subject_kind="provider", subject=provider)
         for one in own:
             alerts += page_queries.list_alerts(connection, _ALERTS, subject_kind="model", subject=one["model"])

@@ -18,5 +18,6 @@ manifest_builder.py    the manifest of a snapshot
 share_alert.py         the alert that a board leaves out many votes
 snapshot_signing.py    signs a candidate's manifest and publishes it
 signing_keys.py        the signing keys, and how one key follows another
+prepare_answers.py     what readers ask for and no request should compute
 board_diff.py          why ranks moved between two snapshots
 """

@@ -125,20 +125,25 @@ def compare_snapshots(
     inputs = ((before, before), (before, after), (after, after))
     counted = [_input(connection, log.log_size, by) for log, by in inputs]
     points, reason = _points(before, after, view, counted, old, new)
-    fresh = _counts(counted[2], view).minus(_counts(counted[1], view))
+    fresh = _new_votes(_counts(counted[2], view), _counts(counted[1], view))
     battles = _battles(fresh, old)
     passes = _find_passes(old, new)
     found = []
     for model in old.keys() | new.keys():
         gained, fought = points.get(model, dict.fromkeys(STEPS)), battles.get(model, NewBattles(0, 0, 0, None, None))
         found.append(ModelMove(model, old.get(model), new.get(model), gained, fought, *passes.get(model, ((), ()))))
-    entries = [{_key(e): e for e in one.body["exclusions"]} for one in (before, after)]
-    return BoardDiff(
-        before, after, view, tuple(sorted(found, key=_biggest_rise)),
-        tuple(e for key, e in entries[1].items() if key not in entries[0]),
-        tuple(e for key, e in entries[0].items() if key not in entries[1]),
-        _settings(before, after), fresh.total, reason,
-    )  # fmt: skip
+    excluded, restored, changed = snapshot_differences(before, after)
+    moves = tuple(sorted(found, key=_biggest_rise))
+    return BoardDiff(before, after, view, moves, excluded, restored, changed, fresh.total, reason)
+
+
+def snapshot_differences(
+    before: PublishedSnapshot, after: PublishedSnapshot
+) -> tuple[tuple[Mapping[str, str], ...], tuple[Mapping[str, str], ...], dict[str, tuple[Any, Any]]]:
+    """Return the exclusions that were added, those that were undone, and the settings that differ."""
+    old, new = ({_key(e): e for e in one.body["exclusions"]} for one in (before, after))
+    added = tuple(e for key, e in new.items() if key not in old)
+    return added, tuple(e for key, e in old.items() if key not in new), _settings(before, after)
 
 
 def _points(
@@ -201,6 +206,15 @@ def _ratings(given: RatingInput, view: str, options: Settings) -> Mapping[str, f
     else:
         shown = rate_view(given.views[view], options)
     return dict(zip(shown.models, shown.rating.tolist(), strict=True))
+
+
+def _new_votes(after: PairCounts, before: PairCounts) -> PairCounts:
+    """Return by how much the counts grew; where more votes were retracted than cast, they did not."""
+    size, table = len(after.models), after.table().copy()
+    pairs, known = after.a * size + after.b, before.a * size + before.b
+    both = np.isin(pairs, known)
+    table[both] -= before.table()[np.searchsorted(known, pairs[both])]
+    return PairCounts.from_rows(after.models, after.a, after.b, np.maximum(table, 0))
 
 
 def _input(connection: Connection, log_size: int, by: PublishedSnapshot) -> RatingInput:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from pipeline.jobs.refresh import publication_hold, share_alert, snapshot_signing
+from pipeline.jobs.refresh.prepare_answers import prepare_answers
 from pipeline.jobs.refresh.signing_keys import end_rotation, load_signing_keys
 from pipeline.open_store import existing_store, now
 from pipeline.store.boards import snapshots
@@ -31,6 +32,7 @@ def publish(url: str, candidate: str) -> dict[str, Any]:
             store_figures.set_time(connection, "refresh_last_success", now())
         snapshot_signing.store_head(store, snapshot)
         end_rotation(store, keys)
+        prepare_answers(store)
     return {
         "snapshot": snapshot.snapshot_id,
         "sequence": snapshot.sequence,

@@ -10,6 +10,7 @@ notices          correction notices on published snapshots
 publication_holds candidates that wait for a person
 verdicts         verdicts of the expectation suites
 erased_traces    removes what would link erased votes to their voter
+prepared_answers what a refresh prepares for readers
 audit_queries    reads for audits
 sweep_records    the hypotheses that sweeps submitted
 erasure          erases the private fields of votes

@@ -5,6 +5,7 @@ nothing; no answer grows with the age of the log.
 """
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,6 +17,7 @@ from pipeline.store.boards.snapshots import PublishedSnapshot, from_row
 from pipeline.store.db import schema
 from pipeline.store.log import leaf_index
 from pipeline.vocabulary.fates import QUARANTINED
+from pipeline.vocabulary.time import DAY
 
 # The newest vote is among the last ones of a partition: they come nearly in order of time.
 _LAST_VOTES = 1_000
@@ -24,8 +26,8 @@ _LAST_VOTES = 1_000
 def change_token(connection: Connection) -> tuple[int, ...]:
     """Return numbers that grow when something that readers see has changed.
 
-    The numbers count snapshots, alerts, exclusions, registry events, correction notices, and signatures of witnesses,
-    in this order.
+    The numbers count snapshots, alerts, exclusions, registry events, correction notices, what a refresh prepared, and
+    signatures of witnesses, in this order.
     """
     signed = sa.select(sa.func.count()).select_from(schema.cosignature).scalar_subquery()
     newest = [
@@ -36,6 +38,7 @@ def change_token(connection: Connection) -> tuple[int, ...]:
             schema.exclusion.c.exclusion_no,
             schema.registry_event.c.event_no,
             schema.notice.c.notice_no,
+            schema.prepared.c.prepared_at,
         )
     ]
     return tuple(value or 0 for value in connection.execute(sa.select(*newest, signed)).one())
@@ -44,6 +47,24 @@ def change_token(connection: Connection) -> tuple[int, ...]:
 def publication_token(token: tuple[int, ...]) -> tuple[int, ...]:
     """Return the part of a change token that changes with a publication, a registry event, a notice or a signature."""
     return token[0], *token[3:]
+
+
+def earlier_snapshot(
+    connection: Connection, found: PublishedSnapshot, days: float, newest_vote: Callable[[int], int | None]
+) -> PublishedSnapshot | None:
+    """Return the newest snapshot whose votes end at least `days` before those of `found`, else the oldest.
+
+    Args:
+        newest_vote: returns when the newest vote of a log of a size was cast.
+    """
+    end, before, oldest = newest_vote(found.log_size), found.sequence, None
+    while end is not None and (page := list_snapshots(connection, 200, before)):
+        for one in page:
+            oldest, before = one, one.sequence
+            until = newest_vote(one.log_size)
+            if until is not None and until <= end - days * DAY:
+                return one
+    return oldest
 
 
 def list_snapshots(connection: Connection, limit: int, before: int | None = None) -> list[PublishedSnapshot]:

@@ -15,7 +15,7 @@ operations.py facts about the store, operators' tokens and log, leases, the outb
 
 from pipeline.store.db.schema.alerts import alert, alert_event, exclusion
 from pipeline.store.db.schema.base import metadata
-from pipeline.store.db.schema.boards import notice, publication_hold, snapshot, snapshot_row, verdict
+from pipeline.store.db.schema.boards import notice, prepared, publication_hold, snapshot, snapshot_row, verdict
 from pipeline.store.db.schema.evidence import (
     closed_window,
     detector_state,
@@ -74,6 +74,7 @@ __all__ = [
     "outbox",
     "partition",
     "position",
+    "prepared",
     "publication_hold",
     "registry_event",
     "registry_reject",

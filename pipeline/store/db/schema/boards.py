@@ -31,6 +31,16 @@ snapshot = Table(
     Column("published_at", BigInteger),
 )
 
+# What a refresh prepares for readers, as compressed JSON; `store.boards.prepared_answers` says what is kept.
+prepared = Table(
+    "prepared",
+    metadata,
+    *primary_key(Text, "kind", "name"),
+    Column("snapshot_id", Text, nullable=False),
+    *not_null(BigInteger, "event_no", "prepared_at"),
+    Column("body", LargeBinary, nullable=False),
+)
+
 snapshot_row = Table(
     "snapshot_row",
     metadata,

@@ -1,0 +1,86 @@
+"""The end of a refresh: prepares what readers ask for and no request should compute.
+
+The page of every provider comes from audits that read all votes; moves need the votes of excluded voters, which the
+role of the page may not read.
+"""
+
+import logging
+from typing import Any
+
+import msgspec
+from sqlalchemy.engine import Connection
+
+from pipeline.errors import BadInput, Usage
+from pipeline.jobs.audits.provider_page import all_provider_pages
+from pipeline.jobs.refresh.board_diff import BoardDiff, ModelMove, compare_snapshots, snapshot_differences
+from pipeline.open_store import now
+from pipeline.store import Store
+from pipeline.store.boards import prepared_answers, snapshots
+from pipeline.store.boards.prepared_answers import Kind, moves_name
+from pipeline.store.boards.snapshots import PublishedSnapshot
+from pipeline.store.read import page_queries
+from pipeline.store.votes import registry_events
+
+_log = logging.getLogger("integrity.refresh")
+
+WEEK = 7.0
+"""Days over which the page shows moves by default."""
+
+
+class StoredMoves(msgspec.Struct):
+    """What is stored of a comparison: all that does not follow from the bodies of the two snapshots."""
+
+    moves: tuple[ModelMove, ...]
+    votes: int
+    untold: str
+
+
+def prepare_answers(store: Store) -> None:
+    """Store the answers about the newest snapshot, unless they are there."""
+    with store.read() as connection:
+        newest = snapshots.latest(connection)
+        _, event_no = registry_events.read_since(connection, 0)
+        if newest is None or prepared_answers.is_prepared(connection, newest.snapshot_id, event_no):
+            return
+        pages = all_provider_pages(connection)
+        answers: dict[tuple[Kind, str], Any] = {("provider", name): page for name, page in pages.items()}
+        answers |= _moves(connection, newest)
+        # A board without providers and without a snapshot before has been prepared too.
+        answers["recent_moves", ""] = None
+    with store.write() as connection:
+        prepared_answers.replace(connection, newest.snapshot_id, event_no, answers, now())
+
+
+def read_moves(
+    connection: Connection, before: PublishedSnapshot, after: PublishedSnapshot, view: str
+) -> BoardDiff | None:
+    """Return the stored comparison of two snapshots, None if it was not stored."""
+    name = moves_name(before.snapshot_id, after.snapshot_id, view)
+    stored = prepared_answers.read(connection, name, "moves", "recent_moves")
+    if stored is None:
+        return None
+    found = msgspec.convert(stored, StoredMoves)
+    excluded, restored, settings = snapshot_differences(before, after)
+    return BoardDiff(before, after, view, found.moves, excluded, restored, settings, found.votes, found.untold)
+
+
+def _moves(connection: Connection, newest: PublishedSnapshot) -> dict[tuple[Kind, str], Any]:
+    last = page_queries.list_snapshots(connection, 1, newest.sequence)
+    week = page_queries.earlier_snapshot(
+        connection, newest, WEEK, lambda size: page_queries.newest_vote_time(connection, size)
+    )
+    pairs: dict[str, tuple[Kind, PublishedSnapshot]] = {}
+    if week is not None:
+        pairs[week.snapshot_id] = ("recent_moves", week)
+    pairs |= {one.snapshot_id: ("moves", one) for one in last}
+    found: dict[tuple[Kind, str], Any] = {}
+    for kind, before in pairs.values():
+        for view in newest.body["views"].keys() & before.body["views"].keys():
+            try:
+                diff = compare_snapshots(connection, before, newest, view)
+            except (BadInput, Usage) as error:  # the snapshot is published; a reader who asks is told the same
+                _log.warning("moves in view %s are not stored: %s", view, error)
+                continue
+            stored = StoredMoves(diff.moves, diff.votes, diff.missing_points_reason)
+            found[kind, moves_name(before.snapshot_id, newest.snapshot_id, view)] = msgspec.to_builtins(stored)
+    return found

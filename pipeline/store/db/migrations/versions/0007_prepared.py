@@ -1,0 +1,23 @@
+"""What a refresh prepares for readers: the pages of providers, and the moves since earlier snapshots.
+
+The table is empty until the next refresh.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0007"
+down_revision = "0006"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Create the table."""
+    op.create_table(
+        "prepared",
+        *(sa.Column(name, sa.Text(), primary_key=True) for name in ("kind", "name")),
+        sa.Column("snapshot_id", sa.Text(), nullable=False),
+        *(sa.Column(name, sa.BigInteger(), nullable=False) for name in ("event_no", "prepared_at")),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+    )
