@@ -31,10 +31,12 @@ from pipeline.audits.finding import Finding
 from pipeline.errors import Disconnected
 from pipeline.ratings import POINTS_PER_LOGIT, PairCounts, fit
 from pipeline.ratings.blas_threads import single_blas_thread
-from pipeline.ratings.win_graph import require_strongly_connected
+from pipeline.ratings.win_graph import components_of_pairs, disconnected_error
 from pipeline.vocabulary.arrays import Float64
 
 AUDIT = "graph_health"
+# Components that a finding lists, and models of each.
+_NAMED = 100
 _WEAK = 0.125
 _SHOWN = 6
 
@@ -78,8 +80,11 @@ def graph_health(counts: PairCounts) -> GraphHealth:
         Disconnected: the graph is split; lists the components by name.
         BadCounts, NotConverged: as in `ratings.fit`.
     """
+    # Before any table of all pairs is made: a board may have many names that met nobody else.
+    parts, _ = components_of_pairs(len(counts.models), counts.a, counts.b, counts.table())
+    if len(parts) != 1:
+        raise disconnected_error(parts, counts.models, "expected one strongly connected component")
     W = counts.win_matrix()
-    require_strongly_connected(W, counts.models)
     fitted = fit(counts)
     values, vectors = eigh(fitted.hessian)
     # R = diag + diagᵀ − 2 H⁺, without the null direction of H.
@@ -103,7 +108,7 @@ def graph_findings(counts: PairCounts) -> tuple[Finding, ...]:
         health = graph_health(counts)
     except Disconnected as error:
         what = f"ratings are not comparable: {error}"
-        parts = [list(map(str, part)) for part in error.components]
+        parts = [list(map(str, part[:_NAMED])) for part in error.components[:_NAMED]]
         return (Finding(AUDIT, "board", "board", "split", "critical", what, None, {"components": parts}),)
     if not health.weak:
         return ()

@@ -31,10 +31,22 @@ from tests.integration.board_of_votes import MODELS, OPTIONS, Board, event, usin
 SETTINGS = {"INTEGRITY_VOTER_KEY": OPTIONS.voter_key, "INTEGRITY_ANCHOR": "", "INTEGRITY_STORE": ""}
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return str(tmp_path / "store.db") if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
+
+
 @pytest.fixture
 def board(tmp_path: Path) -> Iterator[Board]:
     with using(OPTIONS):
         yield Board(str(tmp_path / "store.db"), tmp_path)
+
+
+@pytest.fixture
+def each_board(url: str, tmp_path: Path) -> Iterator[Board]:
+    """A board on either database."""
+    with using(OPTIONS):
+        yield Board(url, tmp_path)
 
 
 def submitted(model: str, **more: Any) -> dict[str, Any]:
@@ -76,7 +88,8 @@ def rows(board: Board, view: str = "raw") -> dict[str, int]:
 # --- models that the registry does not know ---------------------------------------------------------------------------
 
 
-def test_votes_on_unregistered_models_wait_until_the_registry_knows_the_model(board: Board) -> None:
+def test_votes_on_unregistered_models_wait_until_the_registry_knows_the_model(each_board: Board) -> None:
+    board = each_board
     board.vote(200)
     battles(board, "ant", "zebra", 40)
     battles(board, "yak", "zebra", 6)
@@ -150,7 +163,8 @@ def alerts(board: Board) -> list[dict[str, Any]]:
         return [one for one in alert_queries.list_alerts(connection) if one["detector"] == "rated_share"]
 
 
-def test_forty_votes_between_invented_models_do_not_stop_publication(board: Board) -> None:
+def test_forty_votes_between_invented_models_do_not_stop_publication(each_board: Board) -> None:
+    board = each_board
     board.vote(100)
     battles(board, "aardvark", "zebra", 40)
     published = board.refresh()
@@ -202,10 +216,10 @@ def names(board: Board) -> set[str]:
 
 
 @pytest.fixture
-def small_quota(tmp_path: Path) -> Iterator[Board]:
+def small_quota(url: str, tmp_path: Path) -> Iterator[Board]:
     options = OPTIONS.model_copy(update={"new_models_per_hour": 20})
     with using(options):
-        yield Board(str(tmp_path / "store.db"), tmp_path, options)
+        yield Board(url, tmp_path, options)
 
 
 def test_votes_on_new_names_beyond_the_quota_are_rejected_and_no_other(small_quota: Board) -> None:
