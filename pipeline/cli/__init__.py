@@ -8,6 +8,7 @@
     lazy_group.py             which module defines which command; loads only that module
     commands.py               the application with all commands loaded
     publish_command.py        publish: battle files to Kafka
+    battle_input.py           reads a battle file for a command, and says how
     ingest_notes.py           sentences about the votes that were read
     stream_options.py         the options of publish and work, the kafka:// URL
     worker_commands.py        work, monitor: read votes, close windows

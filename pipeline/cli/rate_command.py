@@ -14,13 +14,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from pipeline import settings
 from pipeline.cli.app import JsonOption, app, emit, err, out
-from pipeline.cli.ingest_notes import repeat_notes, waiting_notes
+from pipeline.cli.battle_input import MethodOption, SkipBadOption, WinnerIsOption, read_input
 from pipeline.cli.stream_options import ColumnsOption, OutcomesOption
 from pipeline.cli.terminal import DescriptionColumn
 from pipeline.cli.terminal_tables import board_table, coefficient_lines
 from pipeline.errors import Usage
 from pipeline.formats import ColumnMapping
-from pipeline.formats.battle_tables import read_battles
 from pipeline.ratings import Leaderboard, RankSwap
 from pipeline.ratings.battle_ratings import BattleRatings, RatingOptions, rate_battles
 from pipeline.settings import Settings
@@ -34,7 +33,13 @@ _COLUMNS = (
 
 @app.command()
 def rate(
-    file: Annotated[Path, typer.Argument(help="A battle file: .json, .jsonl, .csv, .parquet.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="A battle file (.json, .jsonl, .csv, .tsv, .parquet, or one of them as .gz or .zst), a "
+            "folder or a quoted glob of them, or - for standard input."
+        ),
+    ],
     style: Annotated[bool, typer.Option("--style", help="Control for style; the file must have style counts.")] = False,
     bootstrap: Annotated[int, typer.Option(help="Intervals from this many bootstrap resamples; 0: from the fit.")] = 0,
     by_voter: Annotated[bool, typer.Option("--by-voter", help="Intervals clustered by voter.")] = False,
@@ -54,11 +59,14 @@ def rate(
     ] = None,
     columns: ColumnsOption = "",
     outcomes: OutcomesOption = "",
+    winner_is: WinnerIsOption = "",
+    skip_bad: SkipBadOption = False,
+    method: MethodOption = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Rate a battle file without a store. The first invalid record is an error."""
-    if not file.is_file():
-        raise Usage(f"expected a file, got {file}")
+    """Rate a battle file without a store. The first invalid record is an error unless --skip-bad is given."""
+    if not file.exists() and str(file) != "-" and not any(sign in str(file) for sign in "*?["):
+        raise Usage(f"expected a file, a folder, a glob or -, got {file}")
     for path in save or []:
         if path.suffix not in _WRITERS:
             raise Usage(f"--out: expected a name that ends in {' or '.join(_WRITERS)}, got {path}")
@@ -68,22 +76,20 @@ def rate(
         seed=seed,
     )  # fmt: skip
     _require_compatible(options)
-    waiting: list[str] = []
     with _progress(as_json) as progress:
         with progress("reading", 0) as step:
-            mapping = replace(ColumnMapping.parse(columns, outcomes), proxies=settings.load().proxy_networks)
-            battles = read_battles(file, mapping, step, waiting.append)
-        rated = rate_battles(battles, options, progress)
-    notes = [*repeat_notes(battles.repeated, battles.conflicting), *waiting_notes(file.name, waiting)]
+            mapping = ColumnMapping.parse(columns, outcomes, winner_is)
+            mapping = replace(mapping, proxies=settings.load().proxy_networks)
+            read = read_input(file, mapping, skip_bad=skip_bad, method=method, step=step)
+        rated = rate_battles(read.battles, options, progress)
     rows = _board_rows(rated.board)
     for path in save or []:
         _WRITERS[path.suffix](path, rows)
     if as_json:
-        repeats = {"repeated_ids": battles.repeated, "conflicting_ids": battles.conflicting}
-        emit({**_document(rated, rows, options), **repeats, "notes": notes})
+        emit({**_document(rated, rows, options), **read.document})
     else:
         _print(rated, rows, file.name, options)
-        for note in notes:
+        for note in read.notes:
             out.print(note)
 
 

@@ -1,20 +1,32 @@
 """Readers of public battle files and published leaderboards.
 
 Modules:
-    record_reader     every record of a battle file as one vote event in bytes
+    battle_formats    the formats that are recognised, one module each
+    battle_format     how a format is declared
+    containers        kinds of files, compressed files, folders and globs
+    battle_file       a file with its format, and what of it is not read
     json_pieces       the elements of a JSON array and the lines of a file, in pieces
     bounded_parquet   rows of a Parquet file, in memory that its size bounds
-    field_mapping     one function for each format: a record → the fields of a vote event
+    tables            CSV, TSV and Parquet as records
+    cell_values       single values: text, truth, counts, labels, outcomes
     time_parsing      the times of public files → RFC 3339
+    row_mapping       a record → the fields of a vote event, as its format declares
+    record_reader     every record of a battle file as one vote event in bytes
     battle_records    a battle file as columns, record by record
-    battle_tables     a battle file as columns, by column where it is a plain table
+    piece_reader      pieces of columns of a battle file
+    column_pieces     a piece: Arrow columns or decoded JSON records
+    column_values     columns of values, read as `cell_values` reads single ones
+    column_mapping    pieces → columns of votes, as the format declares
+    battle_tables     a battle file as columns, by column where every row is a plain vote
+    left_out          counts the records that are left out of a rating
     published_boards  tables of published leaderboard snapshots
 
 Laws: record i of a file is event i of the result. A record that cannot be mapped is passed on unchanged, and the
 decoder rejects it with its row. The same records give the same bytes from every kind of file, derived ids included.
 """
 
+from pipeline.formats.battle_file import ColumnMapping
 from pipeline.formats.published_boards import PublishedBoard, read_published_boards
-from pipeline.formats.record_reader import ColumnMapping, is_registry_event, read_records
+from pipeline.formats.record_reader import is_registry_event, read_records
 
 __all__ = ["ColumnMapping", "PublishedBoard", "is_registry_event", "read_published_boards", "read_records"]

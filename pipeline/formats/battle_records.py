@@ -1,12 +1,12 @@
 """Reads a battle file as columns of codes, record by record through the decoder, for a rating without a store.
 
-Laws: the first record that is not a battle is an error with its row; times are not used and may be missing; of records
-with one id the first counts.
+Laws: the first record that is not a battle is an error with its row, or is left out and counted if the caller wants
+that; a battle of a model against itself is left out and counted; times are not used and may be missing; of records with
+one id the first counts.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,8 +15,13 @@ import numpy as np
 from pipeline.errors import BadRecord
 from pipeline.events import decode_votes
 from pipeline.events.decode import Reject
-from pipeline.events.vote import Vote, encode_event
-from pipeline.formats import ColumnMapping, read_records
+from pipeline.events.strict_checks import MAX_BYTES
+from pipeline.events.vote import SCHEMA, Vote, encode_event
+from pipeline.formats.battle_file import BattleFile, Waits
+from pipeline.formats.battle_format import FLAGS, Fields
+from pipeline.formats.left_out import NO_OUTCOME, NO_VOTE, SELF_BATTLE, LeftOut
+from pipeline.formats.record_reader import mapped_records
+from pipeline.formats.row_mapping import SKIPPED
 from pipeline.ratings import STYLE_FEATURES, encode_battles, encode_groups
 from pipeline.ratings.battle_columns import GROUPS, BattleColumns
 from pipeline.vocabulary.arrays import Int64
@@ -24,13 +29,15 @@ from pipeline.vocabulary.voter_identity import find_voter
 
 PLACEHOLDER_TIME = "2000-01-01T00:00:00Z"
 _CHUNK = 20_000
+# Stands for a missing id, and no id is spelled so.
+_NO_ID = "(none)"
 
 
 def read_by_record(
-    path: Path,
-    mapping: ColumnMapping,
+    file: BattleFile,
     step: Callable[[int], None] | None,
-    waits: Callable[[str], None] = lambda _: None,
+    waits: Waits | None = None,
+    left_out: LeftOut | None = None,
 ) -> BattleColumns:
     """Read a battle file record by record; `waits` as in `read_records`.
 
@@ -38,24 +45,28 @@ def read_by_record(
         UnknownFormat: no reader for this file.
         BadRecord: a record that is not a battle, with its row.
     """
-    parts: dict[str, list[Any]] = {
-        name: [] for name in ("vote_id", "model_a", "model_b", "winner", "voter_id", *GROUPS)
-    }
+    left_out = left_out or LeftOut()
+    names = ("vote_id", "model_a", "model_b", "winner", "voter_id", *GROUPS)
+    parts: dict[str, list[Any]] = {name: [] for name in names}
+    flags: dict[str, list[int]] = {name: [] for name in FLAGS}
+    labels: list[int] = []
+    bits: dict[str, int] = {}
     styles: list[Int64] = []
-    records, row = iter(read_records(path, mapping, waits)), 0
-    while chunk := list(islice(records, _CHUNK)):
-        votes = _decoded(path, chunk, row)
-        row += len(chunk)
+    for chunk, rows in _chunks(file, waits, left_out):
+        votes, kept = _decoded(file.containers[0].name, chunk, rows, left_out)
         for name, column in parts.items():
             column.extend(getattr(vote, name) for vote in votes)
         styles.append(_styles(votes))
+        for name, values in flags.items():
+            values.extend(_flag(chunk[i], name) for i in kept)
+        labels.extend(_labels(chunk[i], bits) for i in kept)
         if step is not None:
             step(len(votes))
     models, a, b, outcome = encode_battles(parts["model_a"], parts["model_b"], parts["winner"])
-    voters, voter = encode_groups([find_voter(text, mapping.proxies) for text in parts["voter_id"]], "voter")
+    voters, voter = encode_groups([find_voter(text, file.mapping.proxies) for text in parts["voter_id"]], "voter")
     style = np.concatenate([np.zeros((0, 2, len(STYLE_FEATURES)), dtype=np.int64), *styles])
     places: dict[str, int] = {}
-    identity = np.array([places.setdefault(one, row) for row, one in enumerate(parts["vote_id"])], dtype=np.int64)
+    identity = [-1 if one == _NO_ID else places.setdefault(one, row) for row, one in enumerate(parts["vote_id"])]
     return BattleColumns(
         models=models,
         a=a,
@@ -65,22 +76,53 @@ def read_by_record(
         voter=voter.astype(np.int64),
         groups={name: encode_groups(parts[name], name) for name in GROUPS},
         style=(style[:, 0], style[:, 1]),
-    ).without_repeats(identity)
+        flags={name: np.array(values, dtype=np.int8) for name, values in flags.items() if max(values, default=-1) >= 0},
+        categories=(tuple(bits), np.array(labels if bits else [], dtype=np.int64)),
+    ).without_repeats(np.array(identity, dtype=np.int64))
 
 
-def _decoded(path: Path, chunk: Sequence[bytes], first: int) -> list[Vote]:
-    votes, _, rejects = decode_votes(chunk)
+def _chunks(
+    file: BattleFile, waits: Waits | None, left_out: LeftOut
+) -> Iterator[tuple[list[bytes | Fields], list[int]]]:
+    """Yield some records with their rows, without those that are no votes of the format."""
+    records = enumerate(mapped_records(file, waits))
+    while some := list(islice(records, _CHUNK)):
+        chunk, rows = [], []
+        for row, record in some:
+            if record == SKIPPED:
+                left_out.add(NO_VOTE, row)
+            elif file.form.without_outcome and not isinstance(record, bytes) and record.get("winner") is None:
+                left_out.add(NO_OUTCOME, row)
+            else:
+                chunk.append(record[: MAX_BYTES + 1] if isinstance(record, bytes) else record)
+                rows.append(row)
+        yield chunk, rows
+
+
+def _decoded(
+    name: str, chunk: Sequence[bytes | Fields], rows: Sequence[int], left_out: LeftOut
+) -> tuple[list[Vote], list[int]]:
+    """Return the votes and their positions in the chunk."""
+    raws = [record if isinstance(record, bytes) else _encoded(record) for record in chunk]
+    votes, positions, rejects = decode_votes(raws)
     if not rejects:
-        return votes
+        return votes, positions
     # A battle with a missing or invalid time can be rated: it is decoded again with a placeholder time.
     untimed = {reject.position for reject in rejects if _is_about_time(reject)}
-    votes, _, rejects = decode_votes(
-        [_with_placeholder_time(raw) if position in untimed else raw for position, raw in enumerate(chunk)]
+    votes, positions, rejects = decode_votes(
+        [_with_placeholder_time(raw) if position in untimed else raw for position, raw in enumerate(raws)]
     )
-    if rejects:
-        first_bad = rejects[0]
-        raise BadRecord(path.name, first + first_bad.position, first_bad.reason, first_bad.detail)
-    return votes
+    for reject in rejects:
+        if reject.reason != SELF_BATTLE and not left_out.skip_bad:
+            raise BadRecord(name, rows[reject.position], reject.reason, reject.detail)
+        left_out.add(reject.reason, rows[reject.position], "" if reject.reason == SELF_BATTLE else reject.detail)
+    return votes, positions
+
+
+def _encoded(fields: Fields) -> bytes:
+    """Return a record as an event; an id is not derived, because equal rows of a file are different votes."""
+    event = {key: value for key, value in fields.items() if value is not None}
+    return encode_event({"schema": SCHEMA, "vote_id": _NO_ID, **event})
 
 
 def _is_about_time(reject: Reject) -> bool:
@@ -90,6 +132,16 @@ def _is_about_time(reject: Reject) -> bool:
 def _with_placeholder_time(raw: bytes) -> bytes:
     event: dict[str, Any] = msgspec.json.decode(raw)
     return encode_event({**event, "cast_at": PLACEHOLDER_TIME, "voter_since": None})
+
+
+def _flag(record: bytes | Fields, name: str) -> int:
+    value = None if isinstance(record, bytes) else record.get(name)
+    return -1 if value is None else int(value)
+
+
+def _labels(record: bytes | Fields, bits: dict[str, int]) -> int:
+    found: Sequence[str] = () if isinstance(record, bytes) else record.get("categories") or ()
+    return sum({1 << bits.setdefault(label, len(bits)) for label in found})
 
 
 def _styles(votes: Sequence[Vote]) -> Int64:

@@ -18,7 +18,9 @@ from pipeline.errors import UnknownFormat
 from pipeline.vocabulary.parquet_pages import ChunkSizes, chunk_sizes
 
 _MIB = 1024 * 1024
-_ROWS = 5_000
+PIECE_ROWS = 5_000
+"""Rows to read at a time where no text is repeated outside of a dictionary."""
+
 # So many rows, and so many for every byte of the file: a vote without an id takes some bits of three columns.
 _FREE_ROWS, _ROWS_PER_BYTE = 1_000_000, 4
 # A column of a row group may unpack to so many bytes, and to so many times the file.
@@ -85,13 +87,13 @@ def read_rows(path: Path, columns: Collection[str]) -> Iterator[dict[str, Any]]:
         raise UnknownFormat(f"{path.name}: expected Parquet: {error}") from None
 
 
-def has_long_texts(table: pa.Table, most: int) -> bool:
-    """Return whether a dictionary of the table has a text of more than `most` bytes."""
+def has_long_texts(table: pa.Table | pa.RecordBatch, most: int) -> bool:
+    """Return whether a dictionary of the columns has a text of more bytes."""
     return any(
         len(chunk.dictionary) and (pc.max(pc.binary_length(chunk.dictionary)).as_py() or 0) > most
         for column in table.columns
         if pa.types.is_dictionary(column.type)
-        for chunk in column.chunks
+        for chunk in (column.chunks if isinstance(column, pa.ChunkedArray) else [column])
     )
 
 
@@ -126,7 +128,7 @@ def _rows_at_a_time(chunks: list[ChunkSizes], coded: Collection[str]) -> int:
         for chunk in chunks
         if chunk.prefixed or (chunk.has_dictionary and chunk.column not in coded and "." in chunk.column)
     ]
-    return max(1, min(_ROWS, 8 * _PIECE // max([1, *widest])))
+    return max(1, min(PIECE_ROWS, 8 * _PIECE // max([1, *widest])))
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -5,8 +5,7 @@ An element is passed on as the bytes of the file, because the decoder of events 
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from pipeline.errors import UnknownFormat
 from pipeline.events.strict_checks import MAX_BYTES
@@ -21,20 +20,19 @@ _MARK = b"\xef\xbb\xbf"
 _DECODER = json.JSONDecoder(strict=False)
 
 
-def read_elements(path: Path) -> Iterator[bytes]:
-    """Yield the elements of a JSON array.
+def read_elements(file: IO[bytes], name: str) -> Iterator[bytes]:
+    """Yield the elements of a JSON array; `name` is what messages call the file.
 
     Raises:
         UnknownFormat: no array, or an element that is no JSON, is nested too deeply or is too large, with its number.
     """
-    with path.open("rb") as file:
-        yield from _Array(path.name, file).elements()
+    yield from _Array(name, file).elements()
 
 
 class _Array:
     """An array that is read from a file; the bytes not yet used are kept as text of one character a byte."""
 
-    def __init__(self, name: str, file: BinaryIO) -> None:
+    def __init__(self, name: str, file: IO[bytes]) -> None:
         self._name, self._file = name, file
         self._text, self._at, self._ended = "", 0, False
         self._number = 0
@@ -99,8 +97,8 @@ class _Array:
         return UnknownFormat(f"{self._name}: expected a JSON array of battles; record {place}: {what}")
 
 
-def read_lines(file: BinaryIO) -> Iterator[bytes]:
-    """Yield the lines of a file with their ends; a line that is too large for an event is cut.
+def read_lines(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield the lines of a file with their ends; a line that is too large for an event is cut where that shows.
 
     The decoder rejects the rest of such a line as too large; later lines are read.
     """

@@ -21,6 +21,7 @@ Modules:
     fragility           the fewest votes that swap two models
     voter_influence     the voters whose votes move a rating most
     battle_columns      votes as columns; battle_ratings: every estimate above from one table of votes
+    method              the named rules by which votes are left out of a board
     blas_threads        one BLAS thread for small matrices
 
 Every function returns an estimate of all models or raises. Only `select_rated_models`, and `compute_leaderboard` with

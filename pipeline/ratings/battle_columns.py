@@ -1,11 +1,11 @@
-"""Votes as columns of codes: the input of ratings that need more than pair counts."""
+"""Votes as columns of codes: the input of every rating that pair counts are not enough for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..vocabulary.arrays import Bool, Int32, Int64
+from ..vocabulary.arrays import Bool, Int8, Int32, Int64
 from .pair_counts import PairCounts
 
 GROUPS = ("category", "language")
@@ -18,14 +18,15 @@ class BattleColumns:
 
     Attributes:
         models: K names, sorted.
-        a, b: int32[N], positions of the two models in `models`.
-        outcome: int32[N], position in `OUTCOMES`.
+        a, b, outcome: int32[N] codes.
         voters: names of the voters, sorted.
         voter: int64[N], position in `voters`, −1 where unknown.
-        groups: for each name in GROUPS: its labels, and int32[N] positions among them, −1 without a label.
-        style: for model a and for model b: int64[N, 5] counts in the order of `STYLE_FEATURES`, −1 if unknown.
-        repeated: number of records left out because their id repeats the id of an earlier record.
-        conflicting: number of these records that state another battle.
+        groups: each of GROUPS → its labels, and int32[N] positions among them, −1 where a vote has none.
+        style: for a and for b: int64[N, 5] counts in the order of `STYLE_FEATURES`, −1 where there are none.
+        flags: a property of votes, such as `anonymous`: int8[N], 1 for true, 0 for false, −1 where a vote does not say.
+        categories: labels, and int64[N] with bit k set where a vote has label k; empty if no vote has labels.
+        repeated: records that were left out because their id repeats that of an earlier one.
+        conflicting: those of them that state another battle.
     """
 
     models: tuple[str, ...]
@@ -36,6 +37,8 @@ class BattleColumns:
     voter: Int64
     groups: Mapping[str, tuple[tuple[str, ...], Int32]]
     style: tuple[Int64, Int64]
+    flags: Mapping[str, Int8] = field(default_factory=dict)
+    categories: tuple[tuple[str, ...], Int64] = ((), np.zeros(0, dtype=np.int64))
     repeated: int = 0
     conflicting: int = 0
 
@@ -45,7 +48,7 @@ class BattleColumns:
 
     @property
     def codes(self) -> tuple[Int32, Int32, Int32]:
-        """The columns a, b and outcome: arguments of `fit_style`, `count_groups` and other estimators."""
+        """The columns a, b and outcome, as estimators take them."""
         return self.a, self.b, self.outcome
 
     @property
@@ -60,10 +63,10 @@ class BattleColumns:
         return bool((self.voter != -1).any())
 
     def without_repeats(self, identity: Int64) -> "BattleColumns":
-        """Return the first vote of each id, as a board counts votes.
+        """Return the first vote of each id, as a board counts it.
 
         Args:
-            identity: int64[N], equal for equal ids, −1 for a vote without an id.
+            identity: int64[N], equal for equal ids, −1 for a vote without one.
         """
         known = np.flatnonzero(identity >= 0)
         _, first, group = np.unique(identity[known], return_index=True, return_inverse=True)
@@ -74,22 +77,27 @@ class BattleColumns:
             return self
         body = np.column_stack([self.a, self.b, self.outcome, self.voter])
         conflicting = (body[repeat] != body[earlier[repeat]]).any(axis=1)
-        kept = earlier == np.arange(len(self))
-        used, codes = np.unique(np.stack([self.a[kept], self.b[kept]]), return_inverse=True)
+        kept = self.select(earlier == np.arange(len(self)))
+        return replace(kept, repeated=len(repeat), conflicting=int(conflicting.sum()))
+
+    def select(self, rows: Bool) -> "BattleColumns":
+        """Return the votes of a mask, on the axis of the models that they name."""
+        used, codes = np.unique(np.stack([self.a[rows], self.b[rows]]), return_inverse=True)
         a, b = codes.reshape(2, -1).astype(np.int32)
+        labels, bits = self.categories
         return replace(
             self,
             models=tuple(self.models[code] for code in used.tolist()),
             a=a,
             b=b,
-            outcome=self.outcome[kept],
-            voter=self.voter[kept],
-            groups={name: (labels, codes[kept]) for name, (labels, codes) in self.groups.items()},
-            style=(self.style[0][kept], self.style[1][kept]),
-            repeated=len(repeat),
-            conflicting=int(conflicting.sum()),
+            outcome=self.outcome[rows],
+            voter=self.voter[rows],
+            groups={name: (names, codes[rows]) for name, (names, codes) in self.groups.items()},
+            style=(self.style[0][rows], self.style[1][rows]),
+            flags={name: values[rows] for name, values in self.flags.items()},
+            categories=(labels, bits[rows] if labels else bits),
         )
 
     def pair_counts(self) -> PairCounts:
-        """Return all votes as `PairCounts`."""
+        """Count all votes."""
         return PairCounts.from_codes(self.models, *self.codes)

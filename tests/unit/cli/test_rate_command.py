@@ -41,7 +41,9 @@ def _ratings(found: dict, key: str = "rating") -> np.ndarray:
 
 def test_a_board_as_json() -> None:
     found = document(SMALL)
-    assert set(found) == {"rows", "votes", "gradient_norm", "converged"}
+    how_read = {"format", "unread_columns", "left_out", "method", "repeated_ids", "conflicting_ids", "notes"}
+    assert set(found) == {"rows", "votes", "gradient_norm", "converged"} | how_read
+    assert (found["format"], found["unread_columns"], found["left_out"]) == ("table", [], {})
     assert [set(row) for row in found["rows"]] == [ROW] * 6
     assert (found["votes"], found["converged"]) == (900, True)
     assert found["gradient_norm"] < 1e-8
@@ -123,7 +125,7 @@ def test_a_person_gets_a_table_with_drawn_intervals() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere.csv"], "expected a file, got nowhere.csv"),
+        (["nowhere.csv"], "expected a file, a folder, a glob or -, got nowhere.csv"),
         ([SMALL, "--out", "a.txt"], "--out: expected a name that ends in .csv or .parquet, got a.txt"),
         ([SMALL, "--bootstrap", "1"], "at least 2 rounds, got 1"),
         ([SMALL, "--bootstrap", "9", "--style"], "without --style"),
@@ -159,3 +161,39 @@ def test_a_file_without_the_needed_columns_is_an_error(
     with pytest.raises(SystemExit):
         main()
     assert message in json.loads(capsys.readouterr().out)["message"]
+
+
+def _battles(path: Path, rows: list[dict[str, object]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_a_method_leaves_votes_out_and_says_so(tmp_path: Path) -> None:
+    row = {"model_a": "ant", "model_b": "bee", "winner": "model_a", "judge": "w", "tstamp": 1.7e9, "anony": True}
+    rows = [row, {**row, "winner": "model_b"}, {**row, "anony": False}, {**row, "model_b": "ant"}]
+    path = _battles(tmp_path / "a.jsonl", rows)
+    found = document(path)
+    assert found["votes"] == 2
+    assert found["method"] == {"name": "arena", "left_out": {"not_anonymous": 1}}
+    assert found["left_out"] == {"self_battle": {"records": 1, "first": 3}}
+    assert document(path, "--method", "none")["votes"] == 3
+    mine = tmp_path / "mine.toml"
+    mine.write_text('name = "mine"\n[rules]\nrefusal = true\n')
+    assert document(path, "--method", str(mine))["method"] == {"name": "mine", "left_out": {}}
+
+
+def test_bad_records_are_left_out_when_asked(tmp_path: Path) -> None:
+    row = {"model_a": "ant", "model_b": "bee", "winner": "model_a"}
+    path = _battles(tmp_path / "a.jsonl", [row, {**row, "winner": "draw"}, {**row, "winner": "model_b"}])
+    found = document(path, "--skip-bad")
+    assert found["votes"] == 2
+    assert found["left_out"] == {"unknown_outcome": {"records": 1, "first": 1}}
+
+
+def test_models_without_a_common_battle_are_listed_and_the_others_rated(tmp_path: Path) -> None:
+    row = {"model_a": "ant", "model_b": "bee", "winner": "model_a"}
+    rows = [row, {**row, "winner": "model_b"}, row, {"model_a": "cat", "model_b": "dog", "winner": "tie"}]
+    found = document(_battles(tmp_path / "a.jsonl", rows))
+    assert found["votes"] == 3
+    assert [one["model"] for one in found["rows"]] == ["ant", "bee"]
+    assert any("2 models cannot be compared" in note for note in found["notes"])

@@ -352,8 +352,9 @@ def test_the_same_battle_has_the_same_id_in_every_kind_of_file(tmp_path: Path) -
     ("name", "content", "culprit"),
     [
         ("a.txt", b"", r"\.parquet, got 'a\.txt'"),
-        ("a", b"", r"got 'a'"),
-        ("a.json", b"{}", r"a\.json: expected a JSON array of battles.*got `object`"),
+        ("a", b"", r"a: expected records, got ''"),
+        ("a.json", b"7", r"a\.json: expected a JSON array of battles, or JSON Lines, got '7'"),
+        ("a.json", b'{"foo": 1}', r"a\.json: expected a column for model_a .* got \['foo'\]"),
         ("a.json", b"[{]", r"a\.json: expected a JSON array"),
         ("a.json", b"", r"a\.json: expected a JSON array"),
         ("a.parquet", b"PAR1", r"a\.parquet: expected Parquet"),

@@ -1,0 +1,154 @@
+"""Reads a battle file for a command, and says how it was read and what was left out."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from pipeline.cli.ingest_notes import repeat_notes
+from pipeline.errors import Usage
+from pipeline.formats import ColumnMapping
+from pipeline.formats.battle_file import open_battles
+from pipeline.formats.battle_tables import read_opened
+from pipeline.formats.containers import spool
+from pipeline.formats.left_out import EXPLANATIONS, LeftOut
+from pipeline.ratings import select_rated_models
+from pipeline.ratings.battle_columns import BattleColumns
+from pipeline.ratings.method import ALL_VOTES, SENTENCES, Method, apply_method
+
+MethodOption = Annotated[
+    str, typer.Option(help="A TOML file with the rules by which votes are left out; none: every vote counts.")
+]
+SkipBadOption = Annotated[
+    bool, typer.Option("--skip-bad", help="Leave records out that are no votes, and say how many and why.")
+]
+WinnerIsOption = Annotated[
+    str, typer.Option(help="name: the column of the outcome holds the name of the winning model.")
+]
+
+LEAST_SHARE = 0.5
+"""Least share of the votes that must be among models that can be compared."""
+
+_STANDARD_INPUT = Path("-")
+
+
+@dataclass(frozen=True, slots=True)
+class BattleInput:
+    """The votes of a file, and how they were read.
+
+    Attributes:
+        battles: the votes that count.
+        notes: sentences for people.
+        document: the same for programs.
+    """
+
+    battles: BattleColumns
+    notes: list[str]
+    document: dict[str, Any] = field(default_factory=dict)
+
+
+def read_input(
+    path: Path,
+    mapping: ColumnMapping,
+    *,
+    skip_bad: bool = False,
+    method: str = "",
+    step: Callable[[int], None] | None = None,
+) -> BattleInput:
+    """Read a battle file, and leave out what the method leaves out.
+
+    Args:
+        path: a file, a folder of shards, a glob, or "-" for standard input.
+        mapping: the user's names of columns and outcomes.
+        skip_bad: leave records out that are no votes.
+        method: a TOML file, "none", or "" for the shipped method.
+        step: called with the number of votes read since the last call.
+
+    Raises:
+        UnknownFormat, BadRecord, BadInput: what is wrong with the file, a record, or the method.
+    """
+    rules, left_out = load_method(method), LeftOut(skip_bad)
+    with _named(path) as source:
+        file = open_battles(source, mapping)
+        read = read_opened(file, step, None, left_out)
+    battles, by_rule = apply_method(read, rules)
+    many = f" ({len(file.containers)} files)" if len(file.containers) > 1 else ""
+    battles, apart = _comparable(battles)
+    notes = [f"read as {file.form.name}{many}"]
+    if file.unread:
+        notes.append(f"columns that were not read: {', '.join(file.unread)}")
+    notes += [_left_out_note(reason, count, left_out) for reason, count in left_out.counts.items()]
+    notes += [
+        f"{count:,} votes {SENTENCES[rule]} were left out by the method {rules.name} (--method none counts them)"
+        for rule, count in by_rule.items()
+        if count
+    ]
+    notes += apart
+    notes += repeat_notes(read.repeated, read.conflicting)
+    document = {
+        "format": file.form.name,
+        "unread_columns": list(file.unread),
+        "left_out": {
+            reason: {"records": count, "first": left_out.first[reason][0]} for reason, count in left_out.counts.items()
+        },
+        "method": {"name": rules.name, "left_out": by_rule},
+        "repeated_ids": read.repeated,
+        "conflicting_ids": read.conflicting,
+        "notes": notes,
+    }
+    return BattleInput(battles, notes, document)
+
+
+def _comparable(battles: BattleColumns) -> tuple[BattleColumns, list[str]]:
+    """Return the votes among the largest group of models that can be compared, if they are at least half of all."""
+    if not len(battles):
+        return battles, []
+    rated, apart = select_rated_models(battles.pair_counts(), least_share=LEAST_SHARE)
+    if not apart:
+        return battles, []
+    inside = np.isin(battles.models, rated.models)
+    kept = battles.select(inside[battles.a] & inside[battles.b])
+    others = len(battles) - len(kept)
+    notes = [f"{len(apart)} models cannot be compared with the others; their {others:,} votes are not rated:"]
+    return kept, notes + [f"  {one.model}: {one.reason}" for one in apart]
+
+
+def load_method(given: str) -> Method:
+    """Return a method: of a file, none, or the shipped one.
+
+    Raises:
+        Usage: the file does not exist.
+        BadInput: the file is no method.
+    """
+    if given == "none":
+        return ALL_VOTES
+    if not given:
+        shipped = files("pipeline").joinpath("data/method.toml")
+        return Method.parse(shipped.read_text(encoding="utf-8"), "method.toml")
+    path = Path(given)
+    if not path.is_file():
+        raise Usage(f"--method: expected a file or none, got {given}")
+    return Method.parse(path.read_text(encoding="utf-8"), path.name)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[Path]:
+    if path != _STANDARD_INPUT:
+        yield path
+        return
+    copy = spool()
+    try:
+        yield copy
+    finally:
+        copy.unlink()
+
+
+def _left_out_note(reason: str, count: int, left_out: LeftOut) -> str:
+    row, detail = left_out.first[reason]
+    many = f"{count:,} record{'s were' if count > 1 else ' was'} left out"
+    return f"{many}: {EXPLANATIONS.get(reason, f'{reason}: {detail}')} (the first is record {row})"

@@ -1,0 +1,153 @@
+"""Declares a battle format: which of its columns hold the fields of a vote.
+
+A declaration is data. `row_mapping` applies it to one record, `column_mapping` to a table; both give the same votes.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.vocabulary.outcomes import Outcome
+
+FLAGS = ("anonymous", "refusal", "code", "deduplicated")
+"""The flags of a vote: cast without the models' names in view, answered by a refusal, about code, and left out by the
+publisher's deduplication of frequent prompts."""
+
+Record = Mapping[str, Any]
+Fields = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ValueSource:
+    """Where a value stands: a column, then keys inside of its value.
+
+    Attributes:
+        column: the name of the column.
+        keys: the path from the column's value to the value: keys of maps, numbers of a list's entries; often empty.
+    """
+
+    column: str
+    keys: tuple[str, ...] = ()
+
+
+def at(column: str, *keys: str) -> ValueSource:
+    """Return the source of a column, or of a value nested in it."""
+    return ValueSource(column, keys)
+
+
+@dataclass(frozen=True, slots=True)
+class SpelledOutcome:
+    """One column holds the outcome as a word or a number."""
+
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
+class OneHotOutcome:
+    """One column for each outcome; exactly one of them is true.
+
+    Attributes:
+        columns: each outcome and its column.
+    """
+
+    columns: Mapping[Outcome, str]
+
+
+@dataclass(frozen=True, slots=True)
+class NamedWinner:
+    """One column holds the name of the winning model.
+
+    Attributes:
+        column: the winner's name; another text than the two names is read as in `SpelledOutcome`.
+        tie: a column that is true for a tie, which has no winner; "" if the format has none.
+    """
+
+    column: str
+    tie: str = ""
+
+
+OutcomeRule = SpelledOutcome | OneHotOutcome | NamedWinner
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A property of a vote that is true or false.
+
+    Attributes:
+        source: where its value stands.
+        unless: where a value stands that, if true, makes the flag false.
+    """
+
+    source: ValueSource
+    unless: ValueSource | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BattleFormat:
+    """A format of battle files.
+
+    Attributes:
+        name: what people call it.
+        matches: tells by the names of the columns whether a file has this format.
+        model_a, model_b: the names of the models.
+        outcome: how the outcome is written.
+        spellings: words for outcomes that only this format has → ours.
+        texts: our text field (vote_id, voter_id, session, language, category, network, prompt_hash) → its source.
+        times: cast_at, voter_since → its source.
+        flags: one of FLAGS → its source.
+        turn: the number of the vote in its session, from 1.
+        style: side → our style feature → its source; a map of counts is summed.
+        labels: sources of the vote's categories: a list of labels, or a map of label → true or false.
+        without_outcome: a record without an outcome is no vote of this format, and is left out and counted.
+        also_read: columns that `map_record` reads beside those of the sources.
+        map_record: maps a record that a declaration cannot express; None for a record that is no vote.
+    """
+
+    name: str
+    matches: Callable[[frozenset[str]], bool]
+    model_a: ValueSource
+    model_b: ValueSource
+    outcome: OutcomeRule
+    spellings: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, ValueSource] = field(default_factory=dict)
+    times: Mapping[str, ValueSource] = field(default_factory=dict)
+    flags: Mapping[str, Flag] = field(default_factory=dict)
+    turn: ValueSource | None = None
+    style: Mapping[str, Mapping[str, ValueSource]] = field(default_factory=dict)
+    labels: tuple[ValueSource, ...] = ()
+    without_outcome: bool = False
+    also_read: frozenset[str] = frozenset()
+    map_record: Callable[[Record], Fields | None] | None = None
+
+    def columns(self) -> frozenset[str]:
+        """Return every column that the format reads."""
+        sources: list[ValueSource] = [
+            self.model_a,
+            self.model_b,
+            *self.texts.values(),
+            *self.times.values(),
+            *self.labels,
+        ]
+        sources += [s for flag in self.flags.values() for s in (flag.source, flag.unless) if s is not None]
+        sources += [source for features in self.style.values() for source in features.values()]
+        sources += [self.turn] if self.turn else []
+        return frozenset({source.column for source in sources}) | outcome_columns(self.outcome) | self.also_read
+
+
+def outcome_columns(rule: OutcomeRule) -> frozenset[str]:
+    """Return the columns that an outcome rule reads."""
+    if isinstance(rule, OneHotOutcome):
+        return frozenset(rule.columns.values())
+    named = {rule.column} | ({rule.tie} if isinstance(rule, NamedWinner) and rule.tie else set())
+    return frozenset(named)
+
+
+def has(*names: str) -> Callable[[frozenset[str]], bool]:
+    """Return a rule that is true for a table with all of these columns."""
+    needed = frozenset(names)
+    return needed.issubset
+
+
+def first_match(formats: Iterable[BattleFormat], columns: frozenset[str]) -> BattleFormat | None:
+    """Return the first format whose rule accepts the columns, None if none does."""
+    return next((one for one in formats if one.matches(columns)), None)

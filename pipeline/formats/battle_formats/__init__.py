@@ -1,0 +1,42 @@
+"""The battle formats that are recognised, one module a format: a declaration of its columns.
+
+fastchat_log        FastChat's raw log of conversations and votes
+preference_140k     arena-human-preference-140k
+preference_100k     arena-human-preference-100k
+preference_55k      arena-human-preference-55k
+expert_5k           arena-expert-5k
+search_arena        search-arena-24k
+comparia            compar:IA votes
+mt_bench            MT-bench human judgments
+llmfao              llmfao's comparisons by crowd workers
+fastchat_battles    FastChat battles
+table               any other table, by the usual names of its columns
+conversation_style  sources of style counts that several sets share
+"""
+
+from pipeline.formats.battle_formats import (
+    comparia,
+    expert_5k,
+    fastchat_battles,
+    fastchat_log,
+    llmfao,
+    mt_bench,
+    preference_55k,
+    preference_100k,
+    preference_140k,
+    search_arena,
+)
+
+FORMATS = (
+    fastchat_log.FORMAT,
+    preference_140k.FORMAT,
+    preference_100k.FORMAT,
+    preference_55k.FORMAT,
+    expert_5k.FORMAT,
+    search_arena.FORMAT,
+    comparia.FORMAT,
+    mt_bench.FORMAT,
+    llmfao.FORMAT,
+    fastchat_battles.FORMAT,
+)
+"""In the order in which a file's columns are tried; the first format that matches is used."""

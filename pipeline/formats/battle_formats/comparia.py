@@ -1,0 +1,19 @@
+"""compar:IA votes: the winner is a model's name; no winner and `both_equal` is a tie."""
+
+from pipeline.formats.battle_format import BattleFormat, NamedWinner, at, has
+
+FORMAT = BattleFormat(
+    name="compar:IA votes",
+    matches=has("model_a_name", "model_b_name", "chosen_model_name", "both_equal"),
+    model_a=at("model_a_name"),
+    model_b=at("model_b_name"),
+    outcome=NamedWinner("chosen_model_name", tie="both_equal"),
+    texts={
+        "vote_id": at("id"),
+        "voter_id": at("visitor_id"),
+        "session": at("session_hash"),
+        "category": at("selected_category"),
+    },
+    times={"cast_at": at("timestamp")},
+    turn=at("conv_turns"),
+)

@@ -1,0 +1,24 @@
+"""Style counts of the arena's preference sets: `conv_metadata` holds them for both sides."""
+
+from collections.abc import Mapping
+
+from pipeline.formats.battle_format import ValueSource, at
+
+CONV_METADATA: Mapping[str, Mapping[str, ValueSource]] = {
+    side: {
+        "tokens": at("conv_metadata", f"sum_assistant_{side}_tokens"),
+        "headers": at("conv_metadata", f"header_count_{side}"),
+        "lists": at("conv_metadata", f"list_count_{side}"),
+        "bold": at("conv_metadata", f"bold_count_{side}"),
+    }
+    for side in ("a", "b")
+}
+"""Side → our style feature → its source. Headers, lists and bold are maps of counts; emoji are not counted."""
+
+CATEGORY_TAGS: tuple[ValueSource, ...] = (
+    at("category_tag", "criteria_v0.1"),
+    at("category_tag", "math_v0.1"),
+    at("category_tag", "if_v0.1"),
+    at("category_tag", "creative_writing_v0.1"),
+)
+"""Maps of label → true or false."""

@@ -1,0 +1,78 @@
+"""FastChat's raw log: one JSON object for each action of a user; four types of action are votes.
+
+A vote is anonymous if the public names were hidden ("" or "Model A"); otherwise they must be the models' names. A
+model's name is in its state. A person may vote once for each turn of a conversation.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.formats.battle_format import BattleFormat, Fields, Record, SpelledOutcome, at, has
+from pipeline.formats.time_parsing import to_rfc3339
+
+_OUTCOMES = {"leftvote": "model_a", "rightvote": "model_b", "tievote": "tie", "bothbad_vote": "both_bad"}
+# The page shows a name as "<h3>Model A: NAME</h3>" or "### Model A: NAME".
+_SHOWN = re.compile(r"^(?:<h3>|###)?\s*(?:Model [AB]\s*:)?\s*(.*?)\s*(?:</h3>)?$", re.DOTALL)
+_HIDDEN = frozenset({"", "Model A", "Model B"})
+
+
+def map_record(record: Record) -> Fields | None:
+    """Map one action; None if it is no vote."""
+    winner = _OUTCOMES.get(str(record.get("type")))
+    if winner is None:
+        return None
+    states = record.get("states")
+    first, second = states if isinstance(states, list) and len(states) == 2 else (None, None)
+    shown = [_shown_name(name) for name in record.get("models") or ()]
+    hidden = [_name(first), _name(second)]
+    anonymous = not any(shown)
+    fields: Fields = {
+        "vote_id": _vote_id(first),
+        "cast_at": to_rfc3339(record.get("tstamp"), "tstamp"),
+        "model_a": hidden[0],
+        "model_b": hidden[1],
+        "winner": winner,
+        "voter_id": f"arena_user_{record['ip']}" if record.get("ip") else None,
+        "anonymous": anonymous,
+        "turn": _turn(first),
+    }
+    if not anonymous and shown != hidden:
+        fields["winner"] = f"the names shown are {shown}, those of the states {hidden}"
+    return fields
+
+
+def _shown_name(text: Any) -> str:
+    match = _SHOWN.match(str(text))
+    name = match[1] if match else str(text)
+    return "" if name in _HIDDEN else name
+
+
+def _name(state: Any) -> Any:
+    return state.get("model_name") if isinstance(state, Mapping) else None
+
+
+def _vote_id(state: Any) -> str | None:
+    conversation = state.get("conv_id") if isinstance(state, Mapping) else None
+    return None if not conversation else f"{conversation}#{_turn(state) or 0}"
+
+
+def _turn(state: Any) -> int | None:
+    """Return the number of questions that were answered in a conversation."""
+    if not isinstance(state, Mapping) or not isinstance(state.get("messages"), list):
+        return None
+    offset = state.get("offset")
+    return (len(state["messages"]) - (offset if isinstance(offset, int) else 0)) // 2
+
+
+FORMAT = BattleFormat(
+    name="FastChat log",
+    matches=has("type", "models", "states"),
+    model_a=at("states"),
+    model_b=at("states"),
+    outcome=SpelledOutcome("type"),
+    texts={"voter_id": at("ip")},
+    times={"cast_at": at("tstamp")},
+    also_read=frozenset({"models"}),
+    map_record=map_record,
+)

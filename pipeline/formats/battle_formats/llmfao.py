@@ -1,0 +1,13 @@
+"""llmfao's comparisons by crowd workers; `id` names the pair of answers and repeats, so no column is the vote's id."""
+
+from pipeline.formats.battle_format import BattleFormat, SpelledOutcome, at, has
+
+FORMAT = BattleFormat(
+    name="llmfao comparisons",
+    matches=has("left", "right", "winner", "worker", "model_x", "model_y"),
+    model_a=at("left"),
+    model_b=at("right"),
+    outcome=SpelledOutcome("winner"),
+    spellings={"left": "model_a", "right": "model_b"},
+    texts={"voter_id": at("worker")},
+)

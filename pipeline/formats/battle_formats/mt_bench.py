@@ -1,0 +1,16 @@
+"""MT-bench human judgments: `question_id` names the question and repeats, so no column is the vote's id."""
+
+from pipeline.formats.battle_format import BattleFormat, SpelledOutcome, at, has
+
+_OTHERS = frozenset({"anony", "tstamp", "timestamp", "primary_intent"})
+_has = has("question_id", "model_a", "model_b", "winner", "judge", "turn")
+
+FORMAT = BattleFormat(
+    name="MT-bench human judgments",
+    matches=lambda columns: _has(columns) and columns.isdisjoint(_OTHERS),
+    model_a=at("model_a"),
+    model_b=at("model_b"),
+    outcome=SpelledOutcome("winner"),
+    texts={"voter_id": at("judge")},
+    turn=at("turn"),
+)

@@ -1,0 +1,26 @@
+"""arena-human-preference-100k: FastChat battles with style counts, tags, and a hash of the voter.
+
+The publisher's deduplication leaves out a vote on a prompt of high frequency unless it was sampled.
+"""
+
+from pipeline.formats.battle_format import BattleFormat, Flag, SpelledOutcome, at, has
+from pipeline.formats.battle_formats.conversation_style import CATEGORY_TAGS, CONV_METADATA
+
+FORMAT = BattleFormat(
+    name="arena-human-preference-100k",
+    matches=has("model_a", "model_b", "winner", "judge_hash"),
+    model_a=at("model_a"),
+    model_b=at("model_b"),
+    outcome=SpelledOutcome("winner"),
+    texts={"vote_id": at("question_id"), "voter_id": at("judge_hash"), "language": at("language")},
+    times={"cast_at": at("tstamp")},
+    flags={
+        "anonymous": Flag(at("anony")),
+        "refusal": Flag(at("is_refusal")),
+        "code": Flag(at("is_code")),
+        "deduplicated": Flag(at("dedup_tag", "high_freq"), unless=at("dedup_tag", "sampled")),
+    },
+    turn=at("turn"),
+    style=CONV_METADATA,
+    labels=CATEGORY_TAGS,
+)

@@ -1,0 +1,14 @@
+"""search-arena-24k: the intent is the category; the first of the languages is the language."""
+
+from pipeline.formats.battle_format import BattleFormat, SpelledOutcome, at, has
+
+FORMAT = BattleFormat(
+    name="search-arena-24k",
+    matches=has("model_a", "model_b", "winner", "primary_intent"),
+    model_a=at("model_a"),
+    model_b=at("model_b"),
+    outcome=SpelledOutcome("winner"),
+    texts={"voter_id": at("judge"), "language": at("languages", "0"), "category": at("primary_intent")},
+    times={"cast_at": at("timestamp")},
+    turn=at("turn"),
+)

@@ -1,0 +1,248 @@
+"""Maps pieces of a battle file to columns of codes, as `row_mapping` maps records, a hundred times as fast.
+
+Law: the result is that of the records one by one, or `Undecided` is raised, and then the records decide.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.events import decode_votes
+from pipeline.events.vote import SCHEMA, encode_event
+from pipeline.formats.battle_format import BattleFormat, Flag, NamedWinner, OneHotOutcome, ValueSource, at
+from pipeline.formats.cell_values import OUTCOME_SPELLINGS, outcome_word, truth_value
+from pipeline.formats.column_pieces import Piece, Undecided
+from pipeline.formats.column_values import (
+    count_column,
+    distinct,
+    flag_column,
+    label_column,
+    looked_up,
+    recoded,
+    text_column,
+)
+from pipeline.formats.left_out import NO_OUTCOME, SELF_BATTLE, LeftOut
+from pipeline.ratings import STYLE_FEATURES
+from pipeline.ratings.battle_columns import GROUPS, BattleColumns
+from pipeline.vocabulary.arrays import Bool, Int8, Int64
+from pipeline.vocabulary.outcomes import OUTCOME_CODES
+from pipeline.vocabulary.voter_identity import Network, find_voter
+
+# No outcome, and something that is no outcome.
+_NONE, _UNKNOWN = -1, -2
+_TEXTS = ("vote_id", "voter_id", *GROUPS)
+_MAX_NAME = 200
+
+
+class ColumnMapper:
+    """Collects the votes of pieces."""
+
+    def __init__(
+        self, form: BattleFormat, outcomes: Mapping[str, str], left_out: LeftOut, proxies: Sequence[Network] = ()
+    ) -> None:
+        """Map by a format.
+
+        Args:
+            form: the format of the file.
+            outcomes: as for `row_mapper`.
+            left_out: counts the records that are no votes.
+            proxies: addresses that name nobody.
+
+        Raises:
+            Undecided: a format whose records need a function of their own.
+        """
+        if form.map_record is not None:
+            raise Undecided
+        self._form, self._outcomes, self._left_out = form, outcomes, left_out
+        self._row, self._proxies = 0, proxies
+        self._texts: dict[str, list[pa.DictionaryArray]] = {name: [] for name in ("model_a", "model_b", *_TEXTS)}
+        self._outcome: list[Int8] = []
+        self._flags: dict[str, list[Int8]] = {name: [] for name in form.flags}
+        self._style: dict[str, list[Int64]] = {"a": [], "b": []}
+        self._labels: list[Int64] = []
+        self._bits: dict[str, int] = {}
+
+    def add(self, piece: Piece) -> int:
+        """Add a piece.
+
+        Returns:
+            The number of votes in it.
+
+        Raises:
+            Undecided: a record that only the mapping of single records can read, or explain.
+        """
+        form = self._form
+        names = [text_column(piece.values(source)) for source in (form.model_a, form.model_b)]
+        outcome = self._outcomes_of(piece, *names)
+        against_itself = _equal_texts(*names)
+        is_vote = (outcome != _NONE) & ~against_itself
+        if (outcome == _UNKNOWN).any() or not ((outcome != _NONE).all() or form.without_outcome):
+            raise Undecided
+        if not is_vote.all():
+            self._left_out.add_rows(NO_OUTCOME, self._row + np.flatnonzero(outcome == _NONE))
+            self._left_out.add_rows(SELF_BATTLE, self._row + np.flatnonzero((outcome != _NONE) & against_itself))
+        self._row += len(piece)
+        self._outcome.append(outcome[is_vote])
+        for name, column in zip(("model_a", "model_b"), names, strict=True):
+            self._texts[name].append(_chosen(column, is_vote))
+        texts = {name: text_column(piece.values(form.texts.get(name, at("")))) for name in _TEXTS}
+        for name, column in texts.items():
+            self._texts[name].append(_chosen(column, is_vote))
+        if not (is_vote.all() or _plain(_texts_of([*names, *texts.values()], ~is_vote))):
+            raise Undecided  # a battle of a model against itself may have another fault
+        for name, flag in form.flags.items():
+            self._flags[name].append(_flag(piece, flag)[is_vote])
+        for side, parts in self._style.items():
+            parts.append(_style(piece, form.style.get(side, {}))[is_vote])
+        if form.labels:
+            found = [label_column(piece.values(source), self._bits) for source in form.labels]
+            self._labels.append(np.bitwise_or.reduce(found)[is_vote])
+        return int(np.count_nonzero(is_vote))
+
+    def finish(self) -> BattleColumns:
+        """Return all votes, without those whose id came before.
+
+        Raises:
+            Undecided: a name that the decoder must judge, or a missing one.
+        """
+        outcome = _joined(self._outcome, np.int8).astype(np.int32)
+        left, right = (_unified(self._texts[name]) for name in ("model_a", "model_b"))
+        models = tuple(sorted({name for name in (*left[0], *right[0]) if name is not None}))
+        place = {name: code for code, name in enumerate(models)}
+        a, b = recoded(place, *left), recoded(place, *right)
+        groups = {name: _group(*_unified(self._texts[name])) for name in GROUPS}
+        if (a < 0).any() or (b < 0).any():
+            raise Undecided
+        if not _accepted([*models, *(label for labels, _ in groups.values() for label in labels)]):
+            raise Undecided
+        texts, positions = _unified(self._texts["voter_id"])
+        voters, voter = _group([find_voter(text, self._proxies) for text in texts], positions)
+        if not _plain(voters) and not _accepted(voters):
+            raise Undecided
+        style = tuple(_joined(self._style[side], np.int64).reshape(-1, len(STYLE_FEATURES)) for side in ("a", "b"))
+        identity = _unified(self._texts["vote_id"])[1].astype(np.int64)
+        labels = tuple(sorted(self._bits, key=self._bits.__getitem__))
+        columns = BattleColumns(
+            models=models,
+            a=a,
+            b=b,
+            outcome=outcome,
+            voters=voters,
+            voter=voter.astype(np.int64),
+            groups=groups,
+            style=(style[0], style[1]),
+            flags={name: _joined(parts, np.int8) for name, parts in self._flags.items()},
+            categories=(labels, _joined(self._labels, np.int64)) if labels else ((), np.zeros(0, np.int64)),
+        )
+        return columns.without_repeats(identity)
+
+    def _outcomes_of(self, piece: Piece, model_a: pa.DictionaryArray, model_b: pa.DictionaryArray) -> Int8:
+        rule = self._form.outcome
+        if isinstance(rule, OneHotOutcome):
+            return _one_hot(piece, rule)
+        if isinstance(rule, NamedWinner):
+            return self._named(piece, rule, model_a, model_b)
+        return looked_up(piece.values(at(rule.column)), self._code)
+
+    def _code(self, value: Any) -> int:
+        word = outcome_word(value)
+        if word is None:
+            return _NONE
+        spelled = self._outcomes.get(word, OUTCOME_SPELLINGS.get(word, word))
+        return OUTCOME_CODES.get(spelled, _UNKNOWN)
+
+    def _named(self, piece: Piece, rule: NamedWinner, model_a: pa.DictionaryArray, model_b: pa.DictionaryArray) -> Int8:
+        winner = text_column(piece.values(at(rule.column)))
+        names: dict[str, int] = {}
+        codes = [
+            recoded({t: names.setdefault(t, len(names)) for t in texts if t is not None}, texts, positions)
+            for texts, positions in (distinct(column) for column in (winner, model_a, model_b))
+        ]
+        spelled = looked_up(winner, self._code)
+        result = np.where(codes[0] == codes[1], OUTCOME_CODES["model_a"], spelled)
+        result = np.where((codes[0] == codes[2]) & (codes[0] != codes[1]), OUTCOME_CODES["model_b"], result)
+        absent = np.array([*(text in (None, "") for text in distinct(winner)[0]), True])[distinct(winner)[1]]
+        tied = flag_column(piece.values(at(rule.tie)), truth_value) == 1
+        return np.where(absent, np.where(tied, OUTCOME_CODES["tie"], _NONE), result).astype(np.int8)
+
+
+def _equal_texts(first: pa.DictionaryArray, second: pa.DictionaryArray) -> Bool:
+    """Return bool[n], true where both columns have the same text."""
+    place = {text: code for code, text in enumerate(first.dictionary.to_pylist())}
+    left = pc.fill_null(first.indices, -1).to_numpy(zero_copy_only=False)
+    right = recoded(place, second.dictionary.to_pylist(), distinct(second)[1])
+    return np.asarray((left == right) & (left >= 0))
+
+
+def _one_hot(piece: Piece, rule: OneHotOutcome) -> Int8:
+    given = np.array([flag_column(piece.values(at(column)), truth_value) for column in rule.columns.values()])
+    codes = np.array([OUTCOME_CODES[outcome] for outcome in rule.columns], dtype=np.int8)
+    decided = ((given == 1).sum(axis=0) == 1) & (given >= 0).all(axis=0)
+    nothing = np.where((given < 0).all(axis=0), _NONE, _UNKNOWN)
+    return np.where(decided, codes[(given == 1).argmax(axis=0)], nothing).astype(np.int8)
+
+
+def _flag(piece: Piece, flag: Flag) -> Int8:
+    value = flag_column(piece.values(flag.source), truth_value)
+    if flag.unless is None:
+        return value
+    other = flag_column(piece.values(flag.unless), truth_value)
+    return np.where((value == 1) & (other == 1), 0, value).astype(np.int8)
+
+
+def _style(piece: Piece, features: Mapping[str, ValueSource]) -> Int64:
+    """Return int64[n, 5], −1 without any count; a missing feature is 0 beside others."""
+    counts = np.full((len(piece), len(STYLE_FEATURES)), -1, dtype=np.int64)
+    for feature, source in features.items():
+        counts[:, STYLE_FEATURES.index(feature)] = count_column(piece.values(source))
+    given = counts.max(axis=1, keepdims=True) >= 0
+    return np.where(given, np.maximum(counts, 0), -1)
+
+
+def _chosen(column: pa.DictionaryArray, rows: Bool) -> pa.DictionaryArray:
+    return column if rows.all() else column.filter(pa.array(rows))
+
+
+def _unified(parts: list[pa.DictionaryArray]) -> tuple[list[str | None], npt.NDArray[Any]]:
+    """Return the distinct texts of a column and int32[N] positions among them, −1 for null and for an empty text."""
+    if not parts:
+        return [], np.zeros(0, dtype=np.int32)
+    whole = pa.chunked_array(parts).unify_dictionaries()
+    texts = whole.chunk(0).dictionary.to_pylist()
+    positions = np.concatenate([pc.fill_null(part.indices, -1).to_numpy(zero_copy_only=False) for part in whole.chunks])
+    if "" in texts:
+        positions = np.where(positions == texts.index(""), -1, positions)
+    counts: Int64 = np.bincount(positions + 1, minlength=len(texts) + 1)
+    return [text if uses else None for text, uses in zip(texts, counts[1:].tolist(), strict=True)], positions
+
+
+def _group(texts: list[str | None], positions: npt.NDArray[Any]) -> tuple[tuple[str, ...], npt.NDArray[np.int32]]:
+    labels = tuple(sorted({text for text in texts if text}))
+    return labels, recoded({label: code for code, label in enumerate(labels)}, texts, positions)
+
+
+def _texts_of(columns: list[pa.DictionaryArray], rows: Bool) -> tuple[str, ...]:
+    """Return the texts of some rows."""
+    found = (text for column in columns for text in column.filter(pa.array(rows)).unique().to_pylist())
+    return tuple(text for text in found if text)
+
+
+def _joined(parts: list[Any], kind: type[np.generic]) -> npt.NDArray[Any]:
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=kind)
+
+
+def _plain(names: tuple[str, ...]) -> bool:
+    """Return whether names have only visible ASCII and an accepted length, so that the decoder need not be asked."""
+    text = "".join(names)
+    return text.isascii() and text.isprintable() and max(map(len, names), default=0) <= _MAX_NAME
+
+
+def _accepted(names: list[str] | tuple[str, ...]) -> bool:
+    """Return whether the decoder accepts all of these names as models of a battle."""
+    fields = {"schema": SCHEMA, "vote_id": "x", "cast_at": "2024-01-01T00:00:00Z", "winner": "tie"}
+    votes = [encode_event({**fields, "model_a": name, "model_b": f"{name[:9]} other"}) for name in names]
+    return not decode_votes(votes)[2]

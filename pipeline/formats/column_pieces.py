@@ -1,0 +1,93 @@
+"""A piece of a battle file as columns: from an Arrow batch, or from decoded JSON records."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.formats.battle_format import ValueSource
+from pipeline.formats.cell_values import entry, is_absent, structured
+
+
+class Undecided(Exception):
+    """A piece that only the mapping of single records can read, or explain."""
+
+
+class Piece(Protocol):
+    """Some rows of a table, as columns."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+    def values(self, source: ValueSource) -> pa.Array:
+        """Return the values at a source, nulls where a row has none.
+
+        Raises:
+            Undecided: values of several types, or a value that is not what its keys need.
+        """
+
+
+class ArrowPiece:
+    """Rows of a Parquet or CSV file."""
+
+    def __init__(self, batch: pa.RecordBatch) -> None:
+        self._batch = batch
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return int(self._batch.num_rows)
+
+    def values(self, source: ValueSource) -> pa.Array:
+        """Return a column, or a field nested in it."""
+        if source.column not in self._batch.schema.names:
+            return pa.nulls(len(self))
+        array = self._batch.column(source.column)
+        for depth, key in enumerate(source.keys):
+            if not pa.types.is_struct(array.type):
+                return _array([_nested(value, source.keys[depth:]) for value in array.to_pylist()])
+            if key not in {field.name for field in array.type}:
+                return pa.nulls(len(self))
+            array = pc.struct_field(array, key)
+        return array
+
+
+class RowPiece:
+    """Decoded JSON records."""
+
+    def __init__(self, rows: Sequence[Any], attributes: Mapping[str, str]) -> None:
+        """Take records.
+
+        Args:
+            rows: objects with an attribute for each column.
+            attributes: column → the name of its attribute.
+        """
+        self._rows, self._attributes = rows, attributes
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self._rows)
+
+    def values(self, source: ValueSource) -> pa.Array:
+        """Return the values of a column, or those nested in them."""
+        name = self._attributes.get(source.column)
+        if name is None:
+            return pa.nulls(len(self))
+        values = [getattr(row, name) for row in self._rows]
+        return _array([_nested(value, source.keys) for value in values] if source.keys else values)
+
+
+def _nested(value: Any, keys: Sequence[str]) -> Any:
+    for key in keys:
+        whole = structured(value)
+        if not (is_absent(whole) or isinstance(whole, Mapping | list)):
+            raise Undecided
+        value = entry(whole, key)
+    return value
+
+
+def _array(values: list[Any]) -> pa.Array:
+    try:
+        return pa.array(values)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        raise Undecided from None

@@ -1,0 +1,123 @@
+"""Reads columns of public files as `cell_values` reads single values: the same function, applied to distinct values."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.formats.cell_values import label_values, text_value
+from pipeline.formats.column_pieces import Undecided
+from pipeline.vocabulary.arrays import Int8, Int32, Int64
+
+_MAX_COUNT = 2**31 - 1
+_MAX_LABELS = 63
+
+
+def distinct(array: pa.Array) -> tuple[list[Any], npt.NDArray[Any]]:
+    """Return the distinct values of a column of scalars and int64[n] positions among them, −1 for null.
+
+    Raises:
+        Undecided: a column of lists, maps or times.
+    """
+    if pa.types.is_null(array.type):
+        return [], np.full(len(array), -1, dtype=np.int64)
+    if not pa.types.is_dictionary(array.type):
+        try:
+            array = array.dictionary_encode()
+        except pa.ArrowException:
+            raise Undecided from None
+    indices = array.indices.fill_null(-1) if array.indices.null_count else array.indices
+    return array.dictionary.to_pylist(), indices.to_numpy(zero_copy_only=False)
+
+
+def looked_up(array: pa.Array, read: Callable[[Any], int]) -> Int8:
+    """Return int8[n]: a function of each value, computed once for each distinct one; `read(None)` for null."""
+    values, positions = distinct(array)
+    table = np.array([*(read(value) for value in values), read(None)], dtype=np.int8)
+    result: Int8 = table[positions]
+    return result
+
+
+def text_column(array: pa.Array) -> pa.DictionaryArray:
+    """Return a column of scalars as dictionary-encoded text.
+
+    Raises:
+        Undecided: values that have no plain text, such as maps.
+    """
+    kind = array.type
+    if pa.types.is_dictionary(kind) and pa.types.is_string(kind.value_type):
+        return array.cast(pa.dictionary(pa.int32(), pa.string()))
+    if pa.types.is_string(kind):
+        return array.dictionary_encode()
+    if not (pa.types.is_primitive(kind) or pa.types.is_null(kind) or pa.types.is_large_string(kind)):
+        raise Undecided
+    if pa.types.is_temporal(kind):
+        raise Undecided
+    values, positions = distinct(array)
+    texts = pa.array([text_value(value) for value in values], pa.string())
+    return pa.DictionaryArray.from_arrays(pa.array(positions, pa.int32(), mask=positions < 0), texts)
+
+
+def count_column(array: pa.Array) -> Int64:
+    """Return int64[n] counts, the sum of a map of counts, −1 where there is none.
+
+    Raises:
+        Undecided: a value that is no count.
+    """
+    kind = array.type
+    if pa.types.is_struct(kind):
+        parts = [count_column(pc.struct_field(array, field.name)) for field in kind]
+        total = np.sum([np.maximum(part, 0) for part in parts], axis=0, dtype=np.int64) if parts else 0
+        return np.where(np.asarray(array.is_valid()), total, -1).astype(np.int64)
+    if pa.types.is_dictionary(kind):
+        array = array.cast(kind.value_type)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        array = pc.if_else(pc.equal(array, ""), None, array)
+    if pa.types.is_floating(kind):
+        array = pc.if_else(pc.is_nan(array), None, array)
+    try:
+        counts = pc.fill_null(array.cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
+    except pa.ArrowException:
+        raise Undecided from None
+    given = counts[np.asarray(array.is_valid())]
+    if pa.types.is_boolean(kind) or (len(given) and not 0 <= given.min() <= given.max() <= _MAX_COUNT):
+        raise Undecided
+    return np.asarray(counts, dtype=np.int64)
+
+
+def label_column(array: pa.Array, bits: dict[str, int]) -> Int64:
+    """Return int64[n] with one bit for each label of a row; labels that are new are added to `bits`.
+
+    Raises:
+        Undecided: more than 63 labels.
+    """
+    if pa.types.is_struct(array.type) and all(pa.types.is_boolean(field.type) for field in array.type):
+        found = np.zeros(len(array), dtype=np.int64)
+        for field in array.type:
+            chosen = pc.fill_null(pc.struct_field(array, field.name), False).to_numpy(zero_copy_only=False)
+            if chosen.any():
+                found |= np.where(chosen, _bit(field.name, bits), 0)
+        return found
+    rows = [label_values(value) for value in array.to_pylist()]
+    return np.array([sum({_bit(label, bits) for label in labels}) for labels in rows], dtype=np.int64)
+
+
+def _bit(label: str, bits: dict[str, int]) -> int:
+    if label not in bits and len(bits) >= _MAX_LABELS:
+        raise Undecided
+    return 1 << bits.setdefault(label, len(bits))
+
+
+def flag_column(array: pa.Array, truth: Callable[[Any], bool | None]) -> Int8:
+    """Return int8[n]: 1 for true, 0 for false, −1 where a row does not say."""
+    return looked_up(array, lambda value: -1 if (read := truth(value)) is None else int(read))
+
+
+def recoded(codes: Mapping[str, int], texts: list[str | None], positions: npt.NDArray[Any]) -> Int32:
+    """Return int32[n]: the code of each row's text, −1 for null and for a text without a code."""
+    table = np.array([*(-1 if text is None else codes.get(text, -1) for text in texts), -1], dtype=np.int32)
+    result: Int32 = table[positions]
+    return result

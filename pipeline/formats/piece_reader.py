@@ -1,0 +1,114 @@
+"""Reads battle files in pieces of columns, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import IO, Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.csv as pacsv
+
+from pipeline.errors import UnknownFormat
+from pipeline.formats.battle_file import BattleFile
+from pipeline.formats.bounded_parquet import PIECE_ROWS, has_long_texts, open_bounded, read_headers
+from pipeline.formats.column_pieces import ArrowPiece, Piece, RowPiece, Undecided
+from pipeline.formats.containers import Container
+from pipeline.formats.json_pieces import MAX_RECORD, read_elements
+
+_BLOCK = 8 * 1024 * 1024
+_ROWS = 128 * 1024
+# Bytes of a text from which on a table is read record by record: no name is as long.
+_LONG = 1_000
+
+
+def pieces(file: BattleFile) -> Iterator[Piece]:
+    """Yield the rows of a battle file, in order.
+
+    Raises:
+        Undecided: something that only the reading of single records can read, or explain.
+    """
+    columns = sorted(file.form.columns())
+    for container in file.containers:
+        try:
+            if container.kind == "parquet":
+                yield from _parquet(container, columns)
+            elif container.kind in ("csv", "tsv"):
+                yield from _delimited(container, columns)
+            else:
+                yield from _json(container, columns)
+        except (pa.ArrowException, ValueError, OSError, UnknownFormat, RecursionError):
+            raise Undecided from None
+
+
+def _parquet(container: Container, columns: list[str]) -> Iterator[Piece]:
+    with container.plain_path() as path:
+        names = read_headers(path)
+        if len(set(names)) != len(names):
+            raise Undecided
+        wanted = [name for name in names if name in columns]
+        file, rows = open_bounded(path, wanted)
+        with file:
+            for batch in file.iter_batches(_ROWS if rows == PIECE_ROWS else rows, columns=wanted):
+                if has_long_texts(batch, _LONG):
+                    raise Undecided
+                yield ArrowPiece(batch)
+
+
+def _delimited(container: Container, columns: list[str]) -> Iterator[Piece]:
+    with container.open() as stream:
+        parse = pacsv.ParseOptions(delimiter="," if container.kind == "csv" else "\t", newlines_in_values=True)
+        names = list(_headers(container, parse))
+        if len(set(names)) != len(names):
+            raise Undecided
+        wanted = [name for name in names if name in columns]
+        convert = pacsv.ConvertOptions(
+            include_columns=wanted, column_types=dict.fromkeys(wanted, pa.string()), strings_can_be_null=False
+        )
+        read = pacsv.ReadOptions(block_size=_BLOCK)
+        with pacsv.open_csv(stream, read_options=read, parse_options=parse, convert_options=convert) as batches:
+            for batch in batches:
+                yield ArrowPiece(batch)
+
+
+def _headers(container: Container, parse: pacsv.ParseOptions) -> list[str]:
+    with container.open() as stream, pacsv.open_csv(stream, parse_options=parse) as batches:
+        return list(batches.schema.names)
+
+
+def _json(container: Container, columns: list[str]) -> Iterator[Piece]:
+    attributes = {column: f"c{i}" for i, column in enumerate(columns)}
+    row = msgspec.defstruct(
+        "JsonRow", [(name, Any, None) for name in attributes.values()], rename={v: k for k, v in attributes.items()}
+    )
+    if container.kind == "json lines":
+        decode_lines = msgspec.json.Decoder(row).decode_lines
+        with container.open() as stream:
+            for block in _line_blocks(stream):
+                yield RowPiece(decode_lines(block), attributes)
+        return
+    decode = msgspec.json.Decoder(row).decode
+    rows: list[Any] = []
+    with container.open() as stream:
+        for element in read_elements(stream, container.name):
+            rows.append(decode(element))
+            if len(rows) == _ROWS:
+                yield RowPiece(rows, attributes)
+                rows = []
+    yield RowPiece(rows, attributes)
+
+
+def _line_blocks(stream: IO[bytes]) -> Iterator[bytes]:
+    """Yield whole lines, some megabytes at a time."""
+    rest = b""
+    while block := stream.read(_BLOCK):
+        end = block.rfind(b"\n") + 1
+        if not end:
+            rest += block
+            if len(rest) > MAX_RECORD:
+                raise Undecided
+            continue
+        yield rest + block[:end]
+        rest = block[end:]
+    if rest.strip():
+        yield rest

@@ -1,0 +1,127 @@
+"""Maps one record of a battle file to the fields of a vote event, as its format declares.
+
+A mapping changes names and spellings only: a value that is no outcome, name or time is passed on, and the decoder
+rejects it with its row.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pipeline.formats.battle_format import (
+    BattleFormat,
+    Fields,
+    Flag,
+    NamedWinner,
+    OneHotOutcome,
+    OutcomeRule,
+    Record,
+    ValueSource,
+)
+from pipeline.formats.cell_values import (
+    OUTCOME_SPELLINGS,
+    count_value,
+    is_absent,
+    label_values,
+    outcome_word,
+    structured,
+    text_value,
+    truth_value,
+    value_at,
+)
+from pipeline.formats.time_parsing import to_rfc3339
+from pipeline.vocabulary.voter_identity import find_voter
+
+SKIPPED: Fields = {}
+"""What a record that is no vote of its format is mapped to."""
+
+
+def row_mapper(form: BattleFormat, outcomes: Mapping[str, str]) -> Callable[[Record], Fields]:
+    """Return a function that maps the records of a format.
+
+    Args:
+        form: the format.
+        outcomes: the file's outcomes, as `outcome_word` writes them → ours.
+
+    Returns:
+        A function from a record to the fields of its vote: absent fields are missing or None. SKIPPED for a record that
+        is no vote.
+    """
+    read_outcome = outcome_reader(form.outcome, outcomes)
+
+    def read(record: Record) -> Fields:
+        if form.map_record is not None:
+            mapped = form.map_record(record)
+            if mapped is None:
+                return SKIPPED
+            return mapped | {"voter_id": find_voter(mapped.get("voter_id"))}
+        fields: Fields = {field: text_value(value_at(record, source)) for field, source in form.texts.items()}
+        fields |= {field: to_rfc3339(value_at(record, s), s.column) for field, s in form.times.items()}
+        fields["model_a"], fields["model_b"] = (
+            _name(value_at(record, source)) for source in (form.model_a, form.model_b)
+        )
+        fields["winner"] = read_outcome(record, fields["model_a"], fields["model_b"])
+        fields |= {field: flag_value(record, flag) for field, flag in form.flags.items()}
+        if form.turn is not None:
+            fields["turn"] = count_value(value_at(record, form.turn))
+        for side, features in form.style.items():
+            fields[f"style_{side}"] = _style(record, features)
+        if form.labels:
+            labels = [label for source in form.labels for label in label_values(value_at(record, source))]
+            fields["categories"] = labels or None
+        fields["voter_id"] = find_voter(fields.get("voter_id"))
+        return fields
+
+    return read
+
+
+def outcome_reader(rule: OutcomeRule, outcomes: Mapping[str, str]) -> Callable[[Record, Any, Any], Any]:
+    """Return a function from a record and its two models to the outcome, or to what stands in its place."""
+
+    def spelled(value: Any) -> Any:
+        word = outcome_word(value)
+        return None if word is None else outcomes.get(word, OUTCOME_SPELLINGS.get(word, word))
+
+    def one_hot(record: Record, _a: Any, _b: Any) -> Any:
+        assert isinstance(rule, OneHotOutcome)  # noqa: S101  # chosen below
+        given = {outcome: truth_value(record.get(column)) for outcome, column in rule.columns.items()}
+        chosen = [outcome for outcome, value in given.items() if value]
+        if len(chosen) == 1 and None not in given.values():
+            return chosen[0]
+        return None if all(is_absent(record.get(c)) for c in rule.columns.values()) else f"{chosen} of {list(given)}"
+
+    def named(record: Record, model_a: Any, model_b: Any) -> Any:
+        assert isinstance(rule, NamedWinner)  # noqa: S101  # chosen below
+        value = record.get(rule.column)
+        if is_absent(value):
+            return "tie" if rule.tie and truth_value(record.get(rule.tie)) else None
+        name = text_value(value)
+        return "model_a" if name == model_a else "model_b" if name == model_b else spelled(value)
+
+    if isinstance(rule, OneHotOutcome):
+        return one_hot
+    if isinstance(rule, NamedWinner):
+        return named
+    column = rule.column
+    return lambda record, _a, _b: spelled(record.get(column))
+
+
+def flag_value(record: Record, flag: Flag) -> bool | None:
+    """Return a flag of a record, None if it does not say."""
+    value = truth_value(value_at(record, flag.source))
+    return value if not value or flag.unless is None else not truth_value(value_at(record, flag.unless))
+
+
+def _name(value: Any) -> Any:
+    """Return a model's name; a number as text, as every other column of text; None if it is absent."""
+    return text_value(value) if is_absent(value) or isinstance(value, str | int | float) else value
+
+
+def _style(record: Record, features: Mapping[str, ValueSource]) -> Any:
+    """Return the style counts of an answer, None if none is given; what is no map of counts is passed on."""
+    column = next(iter(features.values())).column
+    whole = structured(record.get(column))
+    if any(source.keys for source in features.values()) and not (is_absent(whole) or isinstance(whole, Mapping)):
+        return whole
+    counts = {feature: count_value(value_at(record, source)) for feature, source in features.items()}
+    given = {feature: count for feature, count in counts.items() if count is not None}
+    return given or None

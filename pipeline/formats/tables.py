@@ -1,0 +1,101 @@
+"""Reads CSV, TSV and Parquet files as records."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import IO, Any
+
+from pipeline.errors import UnknownFormat
+from pipeline.formats.bounded_parquet import read_headers, read_rows
+from pipeline.formats.containers import Container
+
+_DELIMITERS = {"csv": ",", "tsv": "\t"}
+_NO_NEWLINE = "a last line of {} bytes without a newline"
+# A line that follows the last one of a CSV file; no file has it.
+_END = "\x1f(end of file)\x1f"
+# Cells may contain whole prompts; the limit of the csv module is 128 KiB.
+csv.field_size_limit(64 * 1024 * 1024)
+
+
+def headers(container: Container) -> list[str]:
+    """Return the names of a table's columns.
+
+    Raises:
+        UnknownFormat: not a table.
+    """
+    if container.kind == "parquet":
+        with container.plain_path() as path:
+            return read_headers(path)
+    with container.open() as stream, _text(stream) as text:
+        names = next(csv.reader(text, delimiter=_DELIMITERS[container.kind]), [])
+        return [name for name in names if name]
+
+
+def delimited_records(container: Container, waits: Callable[[str], None] | None) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows of a CSV or TSV file that have any cell.
+
+    Raises:
+        UnknownFormat: a line that is no CSV.
+    """
+    with container.open() as stream, _text(stream) as text:
+        rows = csv.DictReader(_whole_lines(text, waits), delimiter=_DELIMITERS[container.kind])
+        try:
+            for row in _whole_rows(rows, waits):
+                yield {key: _printable(cell) for key, cell in row.items() if key}
+        except csv.Error as error:
+            raise UnknownFormat(f"{container.name}, line {rows.line_num}: {error}") from None
+
+
+def parquet_records(container: Container, wanted: Iterable[str]) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows of a Parquet file, with some of its columns.
+
+    Raises:
+        UnknownFormat: no Parquet, or more rows or bytes than a file of its size has.
+    """
+    names = set(wanted)
+    with container.plain_path() as path:
+        yield from read_rows(path, [name for name in read_headers(path) if name in names])
+
+
+def _text(stream: IO[bytes]) -> io.TextIOWrapper:
+    return io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+
+def _whole_lines(text: Iterable[str], waits: Callable[[str], None] | None) -> Iterator[str]:
+    """Yield the lines that have their newline, then one that shows whether the row before it was complete."""
+    for line in text:
+        if not line.endswith(("\n", "\r")):
+            if waits is None:
+                yield f"{line}\n"
+                break
+            waits(_NO_NEWLINE.format(len(line.encode("utf-8", "surrogateescape"))))
+            break
+        yield line
+    yield f"{_END}\n"
+
+
+def _whole_rows(rows: Iterable[dict[str, Any]], waits: Callable[[str], None] | None) -> Iterator[dict[str, Any]]:
+    """Yield the rows that have any cell, without the one of `_END`; a row that holds it has open quotes."""
+    before: dict[str, Any] | None = None
+    for row in rows:
+        if before is not None and any(_is_filled(cell) for cell in before.values()):
+            yield before
+        before = row
+    cells = [cell for cell in before.values() if cell] if before is not None else []
+    if cells and cells != [_END]:
+        if waits is None:
+            raise csv.Error("the quotes of the last row are open")
+        waits("a row whose quotes are open at the end of the file")
+
+
+def _is_filled(cell: object) -> bool:
+    return bool(cell.strip() if isinstance(cell, str) else cell)
+
+
+def _printable(cell: str | None) -> str | None:
+    """Return a cell with invalid UTF-8 as backslash escapes, so that the decoder's error shows the bytes."""
+    if cell is None or not isinstance(cell, str) or cell.isascii():
+        return cell
+    return cell.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -1,0 +1,62 @@
+"""FastChat's raw log: votes by their type, anonymous by the names that were shown."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.events import decode_votes
+from pipeline.formats import read_records
+from pipeline.formats.battle_tables import read_battles
+from pipeline.formats.left_out import LeftOut
+
+
+def action(kind: str, n: int, shown: tuple[str, str] = ("", ""), turns: int = 1) -> dict[str, Any]:
+    states = [
+        {
+            "model_name": name,
+            "conv_id": f"c{n}{side}",
+            "messages": [["user", "hi\nthere"], ["assistant", "yes"]] * turns,
+            "offset": 0,
+        }
+        for side, name in (("a", "ant"), ("b", "bee"))
+    ]
+    return {"tstamp": 1.7e9 + n, "type": kind, "models": list(shown), "states": states, "ip": "198.51.100.7"}
+
+
+ACTIONS = [
+    action("leftvote", 0),
+    action("chat", 1),
+    action("rightvote", 2, ("Model A", "Model B")),
+    action("tievote", 3, ("<h3>Model A: ant</h3>", "### Model B: bee")),
+    action("bothbad_vote", 4, turns=3),
+    action("upvote", 5),
+]
+
+
+def write(path: Path, actions: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(one) + "\n" for one in actions))
+    return path
+
+
+def test_four_types_of_action_are_votes(tmp_path: Path) -> None:
+    path, left_out = write(tmp_path / "2024-05-06-conv.json", ACTIONS), LeftOut()
+    found = read_battles(path, left_out=left_out)
+    assert found.outcome.tolist() == [0, 1, 2, 3]
+    assert found.models == ("ant", "bee")
+    assert found.voters == ("arena_user_198.51.100.7",)
+    assert found.flags["anonymous"].tolist() == [1, 1, 0, 1]
+    assert left_out.counts == {"no_vote": 2}
+    assert left_out.first["no_vote"][0] == 1
+    votes, _, rejects = decode_votes(list(read_records(path)))
+    assert not rejects
+    assert [vote.vote_id for vote in votes] == ["c0a#1", "c2a#1", "c3a#1", "c4a#3"]
+
+
+@pytest.mark.parametrize("shown", [("ant", "cat"), ("bee", "ant")])
+def test_names_shown_that_are_not_those_of_the_states_are_rejected(tmp_path: Path, shown: tuple[str, str]) -> None:
+    path = write(tmp_path / "log.json", [action("leftvote", 0, shown)])
+    _, _, rejects = decode_votes(list(read_records(path)))
+    assert [reject.reason for reject in rejects] == ["unknown_outcome"]
+    assert "names shown" in rejects[0].detail
