@@ -13,7 +13,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>#|~&$]")
 # What renderers link although it has no markup: addresses, mentions, numbers of issues, emoji codes. An empty comment
 # inside it is shown as nothing and ends it, also where a renderer looks for mentions after it has read escapes.
-_LINKED = re.compile(r"(?<=:)(?=//)|(?<=@)|(?<=\bwww)(?=\.)|(?<=#)(?=\d)|(?<=:)(?=\w+:)", re.IGNORECASE)
+_EMOJI = r"(?<=:)(?=(?:[a-z_+-][\w+-]*|100|1234):)"
+_LINKED = re.compile(rf"(?<=:)(?=//)|(?<=@)|(?<=\bwww)(?=\.)|(?<=#)(?=\d)|{_EMOJI}", re.IGNORECASE)
 # What would begin a list, a heading or a rule at the beginning of a line.
 _BLOCK = re.compile(r"^(\s*)([-+=]|\d+(?=[.)]))")
 _NOTHING = "<!-- -->"

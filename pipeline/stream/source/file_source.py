@@ -22,6 +22,7 @@ from pipeline.formats import ColumnMapping, read_records
 from pipeline.store.votes.file_readings import FileReading
 from pipeline.stream.source.file_scan import FileScan, record_times
 from pipeline.stream.source.record_sorter import RecordBlock, RecordSorter
+from pipeline.vocabulary.visible_text import visible
 
 FILES = "file:votes"
 """The name of the source of all files."""
@@ -55,6 +56,7 @@ class FileSource:
         if not path.is_file():
             raise Unavailable(f"expected a battle file, got none at {path}")
         self.path = path
+        self._shown_name = visible(path.name)  # a name may hold bytes that are no text
         self.waits = ""
         self.changed = 0
         self._mapping = mapping
@@ -84,10 +86,10 @@ class FileSource:
         interrupted = [one for one in found if one.next_offset > next_offset]
         self._parts = [_Part(one, RecordSorter()) for one in interrupted]
         first = max([complete, *(one.records for one in interrupted)])
-        named = [one.records for one in known if one.name == self.path.name and one.digest]
+        named = [one.records for one in known if one.name == self._shown_name and one.digest]
         self.changed = max(named, default=0) if first == 0 else 0
         offset = max([next_offset, *(one.next_offset for one in interrupted)])
-        new = _Part(FileReading(0, self.path.name, first, first, b"", offset, offset, _now()), RecordSorter())
+        new = _Part(FileReading(0, self._shown_name, first, first, b"", offset, offset, _now()), RecordSorter())
         if interrupted or start.at != first:
             start = FileScan(self._records())
         new.reading = self._sort(self._parts, new, start, keep)
