@@ -13,7 +13,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # help strings such as kafka://HOST:PORT[/TOPIC] are text, not markup
+    rich_markup_mode=None,  # help strings such as kafka://…[/TOPIC] are text, not markup
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 StoreOption = Annotated[

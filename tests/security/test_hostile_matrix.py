@@ -12,7 +12,7 @@ import json
 import re
 import subprocess
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -73,6 +73,9 @@ ASKED = {
     "sweep": [["--policy", "{word}"], ["--against", "{word}"]],
     "work": [["--source", "{word}"], ["--source", "kafka:{word}"], ["--source", "x", "--columns", "{word}"]],
     "witness keep": [["{word}"]],
+    "notice add": [["{word}", "--text", "{word}"], ["{snapshot}", "--text", "{word}", "--name", "{word}"]],
+    "notice list": [["{word}"]],
+    "operators log": [["--action", "{word}"], ["--operator", "{word}"]],
 }  # fmt: skip
 """What is asked of a verb with each hostile word, beside --store."""
 
@@ -96,6 +99,8 @@ WORDLESS = {
     "bench api", "bench ledger",
 }  # fmt: skip
 DESIGNED = {0, 1, 2, 3, 4}
+# Found, redirected, not found, refused: neither a fault of the program nor a limit that would hide one.
+ANSWERS = {200, 307, 401, 404, 422}
 
 
 @dataclass(frozen=True)
@@ -201,6 +206,15 @@ def test_every_verb_refuses_a_hostile_option() -> None:
             assert "Usage" in answer.stderr
 
 
+def test_what_is_published_of_a_decision_has_no_hidden_character(scene: Scene) -> None:
+    """A reason and an author reach signed bytes, which are shown as they are."""
+    target = f"vote:0 {NAMES[0]}"
+    for word in HIDDEN:
+        for given in (("--name", "x", "--reason", word), ("--name", word, "--reason", "x")):
+            answer = checked("alerts", "exclude", target, *given, "--store", scene.url)
+            assert answer.returncode == 2, (word, answer.stdout)
+
+
 def test_markdown_of_a_provider_has_no_markup_links_or_mentions(scene: Scene) -> None:
     for name in NAMES:
         if name.startswith("-"):
@@ -259,7 +273,7 @@ def asked_routes(app: FastAPI) -> list[Any]:
     return found
 
 
-def addresses(scene: Scene, route: Any) -> Iterator[str]:
+def addresses(scene: Scene, route: Any, words: Sequence[str]) -> Iterator[str]:
     """A route with the store's own ids in its path, and every text parameter of its query as each hostile word."""
     path = str(route.path)
     own = {
@@ -271,7 +285,7 @@ def addresses(scene: Scene, route: Any) -> Iterator[str]:
     assert "{" not in path, f"{path}: the matrix knows no value for it"
     required = {p.alias: "1" for p in route.dependant.query_params if p.field_info.is_required()}
     for parameter in route.dependant.query_params:
-        for word in WORDS:
+        for word in words:
             yield f"{path}?{urlencode({**required, parameter.alias: word})}"
     yield path if not required else f"{path}?{urlencode(required)}"
 
@@ -291,9 +305,9 @@ def test_every_route_answers_hostile_words(scene: Scene, accept: str) -> None:
     app = create_app(scene.store)
     with TestClient(app, raise_server_exceptions=False, follow_redirects=False) as client:
         for route in asked_routes(app):
-            for where in addresses(scene, route):
+            for where in addresses(scene, route, WORDS if accept == "text/html" else WORDS[::3]):
                 answer = client.get(where, headers={"accept": accept})
-                assert answer.status_code < 500, (where, answer.text[:300])
+                assert answer.status_code in ANSWERS, (where, answer.text[:300])
                 for name, value in answer.headers.items():
                     assert visible(value) == value, (where, name)
                 kind = answer.headers.get("content-type", "")
@@ -340,7 +354,7 @@ def test_exports_change_no_name_and_execute_nothing(scene: Scene, path: str, tab
             ] == []
         names = {(row.get("model") or row.get("target") or row["subject_id"]) for row in rows}
         names = {name.removeprefix("'") if name.startswith(("'=", "'+", "'-", "'@")) else name for name in names}
-    expected = {f"{n} {text}" for n, text in enumerate(WORDS)} if "exclusions" in path else set(NAMES)
+    expected = {f"{n} {text}" for n, text in enumerate(NAMES)} if "exclusions" in path else set(NAMES)
     if table_format == "csv":
         expected = {visible(name, lines=True) for name in expected}
     assert expected <= {name for name in names if name}

@@ -16,8 +16,10 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from pipeline.errors import Usage
 from pipeline.store.db import schema
 from pipeline.vocabulary.time import HOUR, format_rfc3339
+from pipeline.vocabulary.visible_text import visible
 
 LOGIN, FAILED_LOGIN, DENIED = "login", "login.failed", "login.denied"
 # Refused requests cost their sender nothing: so many rows an hour, and the last one says that there were more.
@@ -76,7 +78,13 @@ def record(
         now: wall clock in microseconds.
         reason: reason of the action, if it has one.
         before, after: the changed values before and after the action, as in the rows of the store.
+
+    Raises:
+        Usage: a name or a reason with hidden characters; both are published, partly in signed bytes.
     """
+    for what, text in (("name", operator.name), ("reason", reason)):
+        if visible(text) != text:
+            raise Usage(f"{what}: expected one line of visible characters, got {visible(text)[:200]}")
     connection.execute(
         schema.operator_log.insert().inline(),  # the number is not read back: a role may append and not read
         {
