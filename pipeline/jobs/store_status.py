@@ -3,13 +3,13 @@
 from sqlalchemy.engine import Connection
 
 from pipeline import settings as configuration
+from pipeline.jobs.refresh import voter_share
 from pipeline.jobs.refresh.rating_input import VIEWS
 from pipeline.metrics import StoreStatus
 from pipeline.store import Store
 from pipeline.store.boards import publication_holds, snapshots, verdicts
 from pipeline.store.read import store_figures
 from pipeline.store.votes import arrow_reader, closed_windows, partitions, unchecked_votes
-from pipeline.store.votes.dominant_voter import find_dominant_voter
 from pipeline.vocabulary.fates import FATES
 from pipeline.vocabulary.time import SECOND
 
@@ -25,7 +25,7 @@ def read_store_status(store: Store) -> StoreStatus:
         rows = {v: snapshots.read_rows(connection, newest.snapshot_id, v) if newest else [] for v in VIEWS}
         by_state = store_figures.count_alerts_by(connection, "detector", "severity", "state")
         halts = store_figures.count_alerts_by(connection, "detector", "direction", "state")
-        dominant = find_dominant_voter(connection)
+        dominant = voter_share.read_reported(connection)
         gate = verdicts.all_passed(connection)
         return StoreStatus(
             alerts_open=_open(by_state),
