@@ -22,7 +22,7 @@ _SUBJECT, _DIRECTION = "votes", "one voter has more than a fifth of the votes"
 
 
 def update_alert(connection: Connection, now: int) -> DominantVoter | None:
-    """Open the alert if a voter has more than a fifth of all votes and bring its figures up to date; clear it if none has.
+    """Open the alert if a voter has more than a fifth of all votes, or update its figures; clear it if none has.
 
     Args:
         now: wall clock in microseconds.
