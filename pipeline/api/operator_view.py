@@ -36,4 +36,4 @@ def operator_dependency(reader: StoreReader) -> Any:
 
 def policy(operator: bool) -> Mapping[str, str]:
     """Return the headers about caching: a response for an operator must not be cached for others."""
-    return NO_STORE if operator else REVALIDATE
+    return {**(NO_STORE if operator else REVALIDATE), "vary": "Authorization"}

@@ -4,8 +4,9 @@
 2. Other responses that may be cached (`no-cache`): cached until the change token of the store changes. With
    `x-cache-until: published`, until the part of the token changes that a publication changes.
 3. `no-store`, errors, and responses above 4 MiB are never cached.
-4. Requests with an `authorization` header pass through: their answers are for one operator.
-5. Concurrent requests for one key share one computation.
+4. A response to a request with an `authorization` header is never cached: it may be for one operator. Such a request
+   gets a cached response only where that does not vary by `authorization`.
+5. Concurrent requests for one key share one computation, until it is known that its response cannot be cached.
 6. A cached response has an ETag in each encoding and is compressed once, a long one in a thread.
 """
 
@@ -49,6 +50,7 @@ class CachedResponse:
         packed: the body as gzip; None if that saves too little.
         digest: the digest of the body, from which the ETag of each encoding is made.
         token: the change token for which the response is valid; None: always valid.
+        personal: whether operators get another response.
         published: whether only the part of the token that a publication changes is compared.
     """
 
@@ -58,6 +60,7 @@ class CachedResponse:
     packed: bytes | None
     digest: bytes
     token: Any
+    personal: bool = False
     published: bool = False
 
     def etag(self, packed: bool) -> bytes:
@@ -98,14 +101,17 @@ class ResponseCache:
         if scope["type"] != "http" or scope["method"] not in _CACHEABLE_METHODS:
             await self._app(scope, receive, send)
             return
-        if any(name == b"authorization" for name, _ in scope["headers"]):
-            await self._app(scope, receive, send)  # an operator's answer is for nobody else
-            return
         request_headers = {name: value for name, value in scope["headers"] if name in _REQUEST_HEADERS}
         table_format = format_from_accept(request_headers.get(b"accept", b"").decode("latin-1"))
         key = (scope["path"], scope["query_string"], table_format)
         response = self._cached.get(key)
-        if response is None or not await self._valid(response):
+        if response is not None and not await self._valid(response):
+            response = None
+        if b"authorization" in request_headers and (response is None or response.personal):
+            own = _without_body(send) if scope["method"] == "HEAD" else send
+            await self._app({**scope, "method": "GET"}, receive, own)
+            return
+        if response is None:
             response = await self._shared(key, scope, receive, send)
         if response is not None:  # else it has been sent already
             await _send(response, request_headers, scope["method"] == "HEAD", send)
@@ -123,17 +129,25 @@ class ResponseCache:
             return await self._computed(key, scope, receive, send)
         future = self._computing[key] = asyncio.get_running_loop().create_future()
         response = None
+
+        def decided() -> None:
+            """Let those who wait go: the reader of a response that is not cached may be slow."""
+            if not future.done():
+                del self._computing[key]
+                future.set_result(response)
+
         try:
-            response = await self._computed(key, scope, receive, send)
+            response = await self._computed(key, scope, receive, send, decided)
         finally:
-            del self._computing[key]
-            future.set_result(response)
+            decided()
         return response
 
-    async def _computed(self, key: Key, scope: Scope, receive: Receive, send: Send) -> CachedResponse | None:
+    async def _computed(
+        self, key: Key, scope: Scope, receive: Receive, send: Send, uncached: Callable[[], None] = lambda: None
+    ) -> CachedResponse | None:
         # Read before the response is computed, so that a change during the computation makes the response stale.
         tokens = await self._current(), await self._current(True)
-        recorder = _Recorder(send, scope["method"] == "HEAD")
+        recorder = _Recorder(send, scope["method"] == "HEAD", uncached)
         # HEAD is computed as GET; the body is dropped when it is sent.
         await self._app({**scope, "method": "GET"}, receive, recorder)
         response = await recorder.response(*tokens)
@@ -156,8 +170,9 @@ class ResponseCache:
 class _Recorder:
     """Records a response that may be cached; passes any other response through."""
 
-    def __init__(self, send: Send, bodiless: bool) -> None:
+    def __init__(self, send: Send, bodiless: bool, uncached: Callable[[], None]) -> None:
         self._send = send
+        self._uncached = uncached
         self._bodiless = bodiless
         self._start: Message | None = None
         self._chunks: list[bytes] = []
@@ -192,6 +207,7 @@ class _Recorder:
 
     async def _pass_through(self) -> None:
         self._through = True
+        self._uncached()
         assert self._start is not None  # noqa: S101  # ASGI: the start comes first
         await self._send(self._start)
 
@@ -207,7 +223,8 @@ class _Recorder:
         digest, packed = await asyncio.to_thread(_pack, body) if len(body) > _LONG else _pack(body)
         status = self._start["status"]
         token = None if self._immutable else published if self._published else token
-        return CachedResponse(status, tuple(headers), body, packed, digest, token, self._published)
+        personal = vary is not None and b"authorization" in vary.lower()
+        return CachedResponse(status, tuple(headers), body, packed, digest, token, personal, self._published)
 
 
 def _pack(body: bytes) -> tuple[bytes, bytes | None]:
@@ -234,6 +251,13 @@ def _is_current(etag: bytes, given: bytes | None) -> bool:
     return any(one.strip().removeprefix(b"W/") in (etag, b"*") for one in given.split(b","))
 
 
+def _without_body(send: Send) -> Send:
+    async def stripped(message: Message) -> None:
+        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+    return stripped
+
+
 async def _send(response: CachedResponse, request_headers: dict[bytes, bytes], bodiless: bool, send: Send) -> None:
     packed = response.packed is not None and _accepts_gzip(request_headers.get(b"accept-encoding", b""))
     etag = response.etag(packed)
@@ -254,7 +278,7 @@ async def _send(response: CachedResponse, request_headers: dict[bytes, bytes], b
 _NOT_MODIFIED = 304
 _CACHEABLE_STATUSES = frozenset({200, 307})
 _CACHEABLE_METHODS = frozenset({"GET", "HEAD"})
-_REQUEST_HEADERS = frozenset({b"accept", b"accept-encoding", b"if-none-match"})
+_REQUEST_HEADERS = frozenset({b"accept", b"accept-encoding", b"authorization", b"if-none-match"})
 _UNTIL = b"x-cache-until"
 _REPLACED_HEADERS = frozenset({b"content-length", b"etag", b"vary", _UNTIL})
 _MAX_UNCACHEABLE = 10_000

@@ -53,7 +53,7 @@ def table_response(
         table_row: makes rows that all have the same columns, for the formats other than JSON.
     """
     table_format = table_format or format_from_accept(request.headers.get("accept", ""))
-    more = {"vary": "Accept", **headers}
+    more = {**headers, "vary": ", ".join(["Accept", *filter(None, [headers.get("vary")])])}
     if table_format == "json":
         return json_response(document, more)
     if document.get("next"):

@@ -184,3 +184,41 @@ def test_the_budget_evicts_the_oldest() -> None:
         assert made.times == 9
 
     run(scenario)
+
+
+def test_a_token_gets_what_everybody_gets_unless_operators_get_more() -> None:
+    async def scenario() -> None:
+        for vary, calls in ((None, 1), (b"Accept, Authorization", 3)):
+            made = CountingApp("public, max-age=31536000, immutable")
+            made.headers += [(b"vary", vary)] if vary else []
+            app = ResponseCache(made, FakeStore().changes())
+            assert (await request(app, authorization="Bearer guess"))[2] == BODY  # passes through and is not cached
+            assert not app._cached
+            await request(app)
+            for _ in range(2):
+                assert (await request(app, method="HEAD", authorization="Bearer guess"))[0::2] == (200, b"")
+            assert made.times == 1 + calls
+
+    run(scenario)
+
+
+def test_nobody_waits_for_the_slow_reader_of_a_response_that_is_not_cached() -> None:
+    async def scenario() -> None:
+        app = ResponseCache(CountingApp("no-store"), FakeStore().changes())
+        asked, read = asyncio.Event(), asyncio.Event()
+
+        async def slowly(_message: Any) -> None:
+            asked.set()
+            await read.wait()
+
+        async def receive() -> Any:
+            return {"type": "http.request"}
+
+        scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
+        slow = asyncio.create_task(app(scope, receive, slowly))
+        await asked.wait()
+        assert (await asyncio.wait_for(request(app), 5))[2] == BODY
+        read.set()
+        await slow
+
+    run(scenario)
