@@ -54,7 +54,8 @@ def find_diff(reader: StoreReader, connection: Connection, first: str, second: s
     before, after = (reader.snapshot(connection, one) for one in (first, second))
     for one in (before, after):
         reader.rows(connection, one, view)
-    return read_moves(connection, before, after, view) or compare_snapshots(connection, before, after, view)
+    stored = read_moves(connection, before, after, view)
+    return stored or compare_snapshots(connection, reader.store.files, before, after, view)
 
 
 def diff_document(reader: StoreReader, connection: Connection, found: BoardDiff) -> dict[str, Any]:

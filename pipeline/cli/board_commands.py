@@ -132,7 +132,7 @@ def diff(
     """Show which models rose or fell between two snapshots, and why: new votes, exclusions, settings."""
     with existing_store(store_url(store)) as opened, opened.read() as connection:
         pair = snapshots.find(connection, before), snapshots.find(connection, after)
-        found = compare_snapshots(connection, *pair, view)
+        found = compare_snapshots(connection, opened.files, *pair, view)
     if as_json:
         emit(_diff_document(found))
         return

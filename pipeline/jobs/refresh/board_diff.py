@@ -19,10 +19,14 @@ from pipeline.errors import RatingError, Usage
 from pipeline.jobs.refresh.board_rows import rate_view
 from pipeline.jobs.refresh.rating_input import RatingInput, counted_fates, read_rating_input
 from pipeline.jobs.refresh.style_view import rate_style_view
+from pipeline.ledger import segment
 from pipeline.ratings import POINTS_PER_LOGIT, Leaderboard, PairCounts
 from pipeline.settings import Settings
-from pipeline.store.boards import snapshots
+from pipeline.store.boards import excluded_votes, snapshots
 from pipeline.store.boards.snapshots import PublishedSnapshot
+from pipeline.store.db import dialect
+from pipeline.store.db.ledger_files import LedgerFiles
+from pipeline.store.log import leaf_index
 
 STEPS = ("settings", "exclusions", "votes")
 # Settings that a rating of given votes depends on.
@@ -108,9 +112,9 @@ class BoardDiff:
 
 
 def compare_snapshots(
-    connection: Connection, before: PublishedSnapshot, after: PublishedSnapshot, view: str
+    connection: Connection, files: LedgerFiles, before: PublishedSnapshot, after: PublishedSnapshot, view: str
 ) -> BoardDiff:
-    """Compare a view of two snapshots.
+    """Compare a view of two snapshots; `files` are those of the store's ledger.
 
     Raises:
         Usage: `before` is the newer snapshot, or one of the two has no such view.
@@ -123,7 +127,7 @@ def compare_snapshots(
     old = {row["model"]: row for row in snapshots.read_rows(connection, before.snapshot_id, view)}
     new = {row["model"]: row for row in snapshots.read_rows(connection, after.snapshot_id, view)}
     inputs = ((before, before), (before, after), (after, after))
-    counted = [_input(connection, log.log_size, by) for log, by in inputs]
+    counted = [_input(connection, files, log.log_size, by) for log, by in inputs]
     points, reason = _points(before, after, view, counted, old, new)
     fresh = _new_votes(_counts(counted[2], view), _counts(counted[1], view))
     battles = _battles(fresh, old)
@@ -217,11 +221,16 @@ def _new_votes(after: PairCounts, before: PairCounts) -> PairCounts:
     return PairCounts.from_rows(after.models, after.a, after.b, np.maximum(table, 0))
 
 
-def _input(connection: Connection, log_size: int, by: PublishedSnapshot) -> RatingInput:
+def _input(connection: Connection, files: LedgerFiles, log_size: int, by: PublishedSnapshot) -> RatingInput:
     """Return the votes of a log as a snapshot counts them."""
-    waiting = by.body.get("unregistered", ())
-    fates = counted_fates(by.body)
-    return read_rating_input(connection, log_size, by.body["exclusions"], fates=fates, unregistered=waiting)
+    waiting, listed = by.body.get("unregistered", ()), by.body["exclusions"]
+    left_out = None
+    if not dialect.may_read(connection, "vote", "voter"):
+        # Exclusions name voters, whom this database role cannot look up; the snapshot's file names the leaves.
+        leaves = segment.read_excluded(files.get(by.body["excluded"]["sha256"]), by.snapshot_id)["leaf"].to_pylist()
+        places = leaf_index.find_votes(connection, [leaf for leaf in leaves if leaf < log_size])
+        left_out = excluded_votes.read_votes_at(connection, places.values())
+    return read_rating_input(connection, log_size, listed, left_out, counted_fates(by.body), waiting)
 
 
 def _options(snapshot: PublishedSnapshot) -> Settings:

@@ -13,13 +13,16 @@ from pipeline.store.boards.exclusion_list import KINDS
 from pipeline.store.db import dialect, schema
 from pipeline.store.log import leaf_index, retractions
 from pipeline.store.votes.ingest import VotePosition, find_by_vote_id
-from pipeline.store.votes.vote_selections import VoteSelection
+from pipeline.store.votes.vote_selections import VoteSelection, voter_column
 from pipeline.vocabulary.fates import COUNTED
 
 VotesByPosition = dict[VotePosition, Any]
 """Rows of partition_no, offset, voter, model_a, model_b, outcome."""
 
-_COLUMNS = tuple(schema.vote.c[name] for name in ("partition_no", "offset", "voter", "model_a", "model_b", "outcome"))
+
+def _columns(connection: Connection) -> tuple[sa.ColumnElement[Any], ...]:
+    v = schema.vote.c
+    return (v.partition_no, v.offset, voter_column(connection), v.model_a, v.model_b, v.outcome)
 
 
 def find_votes(
@@ -42,7 +45,7 @@ def find_votes(
         except_ids, except_selections: votes to leave out.
         fates: fates of the votes that count.
     """
-    v = schema.vote.c
+    v, columns = schema.vote.c, _columns(connection)
     # Retracted votes are in no count already.
     omitted = find_by_vote_id(connection, except_ids) | retractions.retracted_positions(connection, log_size)
     omitted |= {
@@ -50,10 +53,10 @@ def find_votes(
     }
     found: list[Any] = [row for selection in selections for row in selection.read_votes(connection, fates)]
     for chunk in _chunks(sorted(voters)):
-        found += connection.execute(sa.select(*_COLUMNS).where(v.voter.in_(chunk), v.fate.in_(fates)))
+        found += connection.execute(sa.select(*columns).where(v.voter.in_(chunk), v.fate.in_(fates)))
     for part, offset in find_by_vote_id(connection, vote_ids):
         at = (v.partition_no == part, v.offset == offset, v.fate.in_(fates))
-        found += connection.execute(sa.select(*_COLUMNS).where(*at))
+        found += connection.execute(sa.select(*columns).where(*at))
     ends = None if log_size is None else leaf_index.next_offsets(connection, log_size)
     return {
         (row.partition_no, row.offset): row
@@ -77,14 +80,14 @@ def find_excluded(
 
 def read_votes_at(connection: Connection, positions: Iterable[VotePosition]) -> VotesByPosition:
     """Return the votes at these positions."""
-    v = schema.vote.c
+    v, columns = schema.vote.c, _columns(connection)
     by_part: dict[int, list[int]] = {}
     for part, offset in positions:
         by_part.setdefault(part, []).append(offset)
     rows: list[Any] = []
     for part, offsets in by_part.items():
         for chunk in _chunks(sorted(offsets)):
-            rows += connection.execute(sa.select(*_COLUMNS).where(v.partition_no == part, v.offset.in_(chunk)))
+            rows += connection.execute(sa.select(*columns).where(v.partition_no == part, v.offset.in_(chunk)))
     return {(row.partition_no, row.offset): row for row in rows}
 
 

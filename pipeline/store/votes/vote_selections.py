@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 from pipeline.errors import Usage
 from pipeline.scoring.window import COHORTS
 from pipeline.scoring.window_counter import NEW_ACCOUNT
-from pipeline.store.db import schema
+from pipeline.store.db import dialect, schema
 from pipeline.vocabulary.fates import COUNTED
 from pipeline.vocabulary.time import format_rfc3339, parse_rfc3339
 
@@ -107,8 +107,15 @@ class VoteSelection:
     def read_votes(self, connection: Connection, fates: Sequence[int] = COUNTED) -> list[Any]:
         """Return the selection's votes with these fates: partition_no, offset, voter, model_a, model_b, outcome."""
         v = schema.vote.c
-        columns = (v.partition_no, v.offset, v.voter, v.model_a, v.model_b, v.outcome)
+        columns = (v.partition_no, v.offset, voter_column(connection), v.model_a, v.model_b, v.outcome)
         return list(connection.execute(sa.select(*columns).where(v.fate.in_(fates), *self.conditions())))
+
+
+def voter_column(connection: Connection) -> sa.ColumnElement[Any]:
+    """Return the column with a vote's voter; nobody for a database role that may not read voters."""
+    if dialect.may_read(connection, "vote", "voter"):
+        return schema.vote.c.voter
+    return sa.cast(sa.literal(0), sa.BigInteger).label("voter")
 
 
 def _is_cohort(cohort: str) -> sa.ColumnElement[bool]:
