@@ -176,7 +176,8 @@ ACTIONS: dict[str, tuple[str, set[str]]] = {
     "add a notice": ("INSERT INTO notice (sequence, snapshot_id, text, name, at) VALUES (1, 's', 't', 'n', 1)", RATE),
     "change an alert's state": ("UPDATE public.alert SET state = 'resolved'", RATE | {"ingest"}),
     "exclude": (
-        "INSERT INTO public.exclusion (action, kind, target, reason, name, at) VALUES ('exclude', 'vote', 'v', 'r', 'n', 1)",
+        "INSERT INTO public.exclusion (action, kind, target, reason, name, at) "
+        "VALUES ('exclude', 'vote', 'v', 'r', 'n', 1)",
         RATE,
     ),
     "revoke a token": ("UPDATE token SET revoked_at = 1", RATE),

@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
+import subprocess
+import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +16,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import yaml
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from sqlalchemy.exc import DBAPIError
@@ -203,6 +208,40 @@ def test_other_decisions_about_what_does_not_exist_are_refused(
     done = called(*words, "--store", board.url, settings=SETTINGS)
     assert (done.returncode, says in done.stderr) == (2, True), done.stderr
     assert entries(store) == []
+
+
+# The page works without the voter key.
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("command", "path"), [("serve", "/"), ("exporter", "/metrics")])
+def test_a_server_starts_without_the_voter_key(tmp_path: Path, command: str, path: str) -> None:
+    url = str(tmp_path / "board.db")
+    with using(OPTIONS):
+        made = Board(url, tmp_path)
+        made.vote(VOTES)
+        made.refresh()
+    (tmp_path / "board.db.keys" / "voter.key").unlink(missing_ok=True)
+    started = [str(Path(sys.executable).parent / "integrity"), command, "--store", url, "--port", "0"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("INTEGRITY_")}
+    with subprocess.Popen(started, env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            said = "".join(iter(process.stderr.readline, "")) if process.poll() else process.stderr.readline()
+            address = re.search(r"http://127\.0\.0\.1:\d+", said)
+            assert address, said
+            with urllib.request.urlopen(address[0] + path, timeout=30) as answer:  # noqa: S310  # our own server
+                assert answer.status == 200
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def test_containers_that_only_read_have_no_voter_key() -> None:
+    services = yaml.safe_load((Path(__file__).parents[2] / "deploy" / "compose.yaml").read_text())["services"]
+    for name in ("page", "exporter"):
+        mounted = [one if isinstance(one, str) else one["source"] for one in services[name]["secrets"]]
+        assert "voter_key" not in mounted, name
 
 
 # Scopes.
