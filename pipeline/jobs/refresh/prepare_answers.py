@@ -18,6 +18,7 @@ from pipeline.store import Store
 from pipeline.store.boards import prepared_answers, snapshots
 from pipeline.store.boards.prepared_answers import Kind, moves_name
 from pipeline.store.boards.snapshots import PublishedSnapshot
+from pipeline.store.db.ledger_files import LedgerFiles
 from pipeline.store.read import page_queries
 from pipeline.store.votes import registry_events
 
@@ -44,7 +45,7 @@ def prepare_answers(store: Store) -> None:
             return
         pages = all_provider_pages(connection)
         answers: dict[tuple[Kind, str], Any] = {("provider", name): page for name, page in pages.items()}
-        answers |= _moves(connection, newest)
+        answers |= _moves(connection, store.files, newest)
         # A board without providers and without a snapshot before has been prepared too.
         answers["recent_moves", ""] = None
     with store.write() as connection:
@@ -64,7 +65,7 @@ def read_moves(
     return BoardDiff(before, after, view, found.moves, excluded, restored, settings, found.votes, found.untold)
 
 
-def _moves(connection: Connection, newest: PublishedSnapshot) -> dict[tuple[Kind, str], Any]:
+def _moves(connection: Connection, files: LedgerFiles, newest: PublishedSnapshot) -> dict[tuple[Kind, str], Any]:
     last = page_queries.list_snapshots(connection, 1, newest.sequence)
     week = page_queries.earlier_snapshot(
         connection, newest, WEEK, lambda size: page_queries.newest_vote_time(connection, size)
@@ -77,7 +78,7 @@ def _moves(connection: Connection, newest: PublishedSnapshot) -> dict[tuple[Kind
     for kind, before in pairs.values():
         for view in newest.body["views"].keys() & before.body["views"].keys():
             try:
-                diff = compare_snapshots(connection, before, newest, view)
+                diff = compare_snapshots(connection, files, before, newest, view)
             except (BadInput, Usage) as error:  # the snapshot is published; a reader who asks is told the same
                 _log.warning("moves in view %s are not stored: %s", view, error)
                 continue
