@@ -13,11 +13,10 @@ from pipeline.cli import terminal_tables
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, emit_or_print, err, out, store_url
 from pipeline.errors import IntegrityError
 from pipeline.events.pseudonym import format_pseudonym
-from pipeline.jobs.refresh import voter_share
 from pipeline.jobs.refresh.publication_hold import describe_move
 from pipeline.open_store import existing_store, now, open_store
 from pipeline.settings import PREFIX, SHAPING, Settings, shown
-from pipeline.store.alerting import operators_log
+from pipeline.store.alerting import operators_log, voter_share
 from pipeline.store.boards import publication_holds, snapshots, verdicts
 from pipeline.store.db import database_facts
 from pipeline.store.db.migrate import NEWEST

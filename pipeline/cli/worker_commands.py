@@ -19,12 +19,12 @@ from pipeline.cli.stream_options import ColumnsOption, OutcomesOption, chosen_to
 from pipeline.detectors import VOTER, WINDOW
 from pipeline.errors import Usage
 from pipeline.formats import ColumnMapping
-from pipeline.jobs.refresh import voter_share
 from pipeline.metrics import WorkerMetrics
 from pipeline.metrics_server import serve
 from pipeline.open_store import now, open_store
 from pipeline.settings import Settings
 from pipeline.store import Store
+from pipeline.store.alerting import voter_share
 from pipeline.store.votes import registry_events, unchecked_votes
 from pipeline.stream.gc_tuning import tune_gc
 from pipeline.stream.ingest_tally import IngestTally

@@ -10,7 +10,6 @@ publication_hold.py    holds a candidate that moves the top too far, until a per
 refresh_board.py       all steps in a row
 dry_run.py             what a refresh would publish, without publishing
 rating_input.py        what is rated: counts of each view, exclusions, the baseline
-voter_share.py         reports a voter with more than a fifth of all votes
 board_rows.py          the board of a view, and its published rows
 style_view.py          the view under style control
 baseline_reference.py  the probabilities by which a snapshot evaluates new votes

@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline import settings as configuration
 from pipeline.errors import RatingError
-from pipeline.jobs.refresh import manifest_builder, voter_share
+from pipeline.jobs.refresh import manifest_builder
 from pipeline.jobs.refresh.baseline_reference import pack_baseline_reference
 from pipeline.jobs.refresh.board_rows import board_rows, fit_summary, rate_view
 from pipeline.jobs.refresh.rating_input import VIEWS, RatingInput, find_unregistered, read_rating_input
@@ -18,6 +18,7 @@ from pipeline.open_store import existing_store, now
 from pipeline.ratings import Leaderboard
 from pipeline.settings import Settings
 from pipeline.store import Store
+from pipeline.store.alerting import voter_share
 from pipeline.store.boards import exclusion_list, notices, snapshots, verdicts
 from pipeline.store.log import leaf_index, seals
 from pipeline.store.votes import dictionary, unchecked_votes

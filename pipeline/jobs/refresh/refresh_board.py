@@ -7,8 +7,8 @@ from pipeline.jobs.refresh.publish import publish
 from pipeline.jobs.refresh.quality_gate import check, check_snapshot
 from pipeline.jobs.refresh.rate import rate
 from pipeline.jobs.refresh.seal import seal
-from pipeline.jobs.refresh.voter_share import describe
 from pipeline.open_store import existing_store
+from pipeline.store.alerting.voter_share import describe
 from pipeline.store.boards import verdicts
 from pipeline.store.votes.dominant_voter import find_dominant_voter
 

@@ -144,7 +144,7 @@ def policy_changes(connection: Connection) -> list[tuple[str, str, str, str]]:
             .order_by(a.alert_id)
         )
     }
-    # Most likely many people under one id (`jobs.refresh.voter_share`): a person decides.
+    # Most likely many people under one id (`alerting.voter_share`): a person decides.
     dominant = find_dominant_voter(connection)
     shared = None if dominant is None else format_pseudonym(dominant.voter)
     critical.pop(shared, None)
