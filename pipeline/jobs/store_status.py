@@ -3,10 +3,10 @@
 from sqlalchemy.engine import Connection
 
 from pipeline import settings as configuration
-from pipeline.jobs.refresh import voter_share
 from pipeline.jobs.refresh.rating_input import VIEWS
 from pipeline.metrics import StoreStatus
 from pipeline.store import Store
+from pipeline.store.alerting import voter_share
 from pipeline.store.boards import publication_holds, snapshots, verdicts
 from pipeline.store.read import store_figures
 from pipeline.store.votes import arrow_reader, closed_windows, partitions, unchecked_votes
