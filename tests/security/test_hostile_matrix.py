@@ -11,6 +11,7 @@ import io
 import json
 import re
 import subprocess
+import uuid
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -25,6 +26,7 @@ import pytest
 import typer
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from kafka import KafkaProducer
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -43,7 +45,7 @@ from pipeline.stream.source.kafka_url import parse_kafka_url
 from pipeline.vocabulary.visible_text import visible
 from tests.command import called
 from tests.integration.board_of_votes import using
-from tests.security.hostile import HIDDEN, NAMES, OPTIONS, SETTINGS, WORDS, made, votes
+from tests.security.hostile import FILE, HIDDEN, NAMES, OPTIONS, SETTINGS, WORDS, bad_records, made, votes
 
 pytestmark = pytest.mark.long
 
@@ -438,3 +440,46 @@ def test_files_of_hostile_names_and_contents(tmp_path: Path) -> None:
         assert checked("rate", str(votes_file)).returncode == 2
         assert checked("work", "--source", str(votes_file), "--store", str(tmp_path / "s.db")).returncode == 0
     assert checked("rejects", "--store", str(tmp_path / "s.db")).returncode == 0
+
+
+# --- the other roads: PostgreSQL and Kafka
+
+
+def test_a_postgresql_store_of_hostile_names_is_shown_as_the_file_is(postgres_url: str, tmp_path: Path) -> None:
+    for scene in scene_at(postgres_url, tmp_path):
+        for verb, line in SHOWN.items():
+            words = [{"{snapshot}": scene.snapshot, "{vote}": f"0 {NAMES[0]}"}.get(word, word) for word in line]
+            answer = checked(*words, "--store", scene.url)
+            if verb in {"leaderboard", "alerts", "tokens"}:
+                assert [name for name in NAMES if name not in answer.stdout] == []
+        with TestClient(create_app(scene.store)) as client:
+            for path in ("/", "/providers"):
+                text = Page(client.get(path).text).text
+                assert [name for name in NAMES if name not in text] == [], path
+
+
+def test_headers_and_files_from_kafka_are_shown_as_escapes(kafka_url: str, tmp_path: Path) -> None:
+    topic, store = f"hostile-{uuid.uuid4().hex[:8]}", str(tmp_path / "s.db")
+    file = tmp_path / f"x{FILE}"
+    file.write_text("".join(json.dumps(one) + "\n" for one in [*bad_records(), *votes(2 * len(NAMES))]))
+    published = checked("publish", "--to", kafka_url, str(file), "--topic", topic, "--partitions", "1")
+    assert published.returncode == 0, published.stderr
+    producer = KafkaProducer(bootstrap_servers=kafka_url.removeprefix("kafka://"), acks="all")
+    for header in (*(word.encode() for word in WORDS), b"\xff\xfe\x00", b"", b"\x00" * 600):
+        producer.send(
+            topic, value=b"no vote", key=header or None, headers=[("ce_origin", header), ("\x1b[31m", header)]
+        )
+    producer.flush()
+    producer.close()
+    settings = {"INTEGRITY_MAX_CONSECUTIVE_REJECTS": "100000", "INTEGRITY_MAX_REJECT_RATIO": "1"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        words = ("work", "--source", f"{kafka_url}/{topic}", "--store", store, "--until-end")
+        worked = checked(*words)
+    assert worked.returncode == 0, worked.stderr
+    assert f"accepted {2 * len(NAMES)}" in worked.stderr
+    listed = checked("rejects", "--store", store)
+    assert f"{visible(file.name)}#0" in listed.stdout
+    for word in WORDS:
+        assert visible(word) in listed.stdout
