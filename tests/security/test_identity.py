@@ -342,6 +342,22 @@ def test_with_publishers_unsigned_and_forged_votes_are_rejected_by_reason(
     assert {vote_id for (vote_id,) in query(settings, sa.select(v.vote_id))} == {f"q{at}" for at in range(40)}
 
 
+@pytest.mark.long
+def test_with_publishers_an_unsigned_registry_event_changes_nothing(
+    tmp_path: Path, settings: dict[str, str], topics: dict[str, str]
+) -> None:
+    signing = {**settings, "INTEGRITY_PUBLISH_KEY": f"arena=ed25519:{'1f' * 32}"}
+    event = {"schema": 1, "at": "2026-01-01T00:00:00Z", "type": "model.submitted", "provider": "a", "license": "open"}
+    for number, (by, model) in enumerate(((signing, "alder"), (settings, "birch"))):
+        row = {**event, "event_id": f"e{number}", "model": model, "visibility": "public"}
+        publish(by, topics, write_jsonl(tmp_path / f"registry-{number}.jsonl", [row]))
+    publishers = run(signing, "publish", "--show-key")["publisher"]
+    work({**settings, "INTEGRITY_PUBLISHERS": publishers}, topics)
+    e, r = schema.registry_event.c, schema.registry_reject.c
+    assert query(settings, sa.select(e.event_id)) == [("e0",)]
+    assert query(settings, sa.select(r.reason, r.offset)) == [("unsigned", 1)]
+
+
 def test_the_access_rules_name_every_topic_of_the_settings() -> None:
     text = (Path(__file__).parents[2] / "deploy" / "kafka" / "acls.sh").read_text()
     defaults = Settings()

@@ -72,6 +72,7 @@ def opened(settings: dict[str, str]) -> Iterator[tuple[Store, TestClient]]:
         yield store, client
 
 
+@pytest.mark.long
 def test_two_records_under_a_victims_id_show_nothing_of_the_victim(tmp_path: Path, settings: dict[str, str]) -> None:
     chance = random.Random(1)  # noqa: S311
     victim = [battle(chance, 5_000 + 13 * n, VICTIM) for n in range(15)]
@@ -123,6 +124,7 @@ def test_two_alerts_about_one_voter_cannot_be_linked(tmp_path: Path, settings: d
     assert [one["subject"]["id"] for one in asked] == [label]
 
 
+@pytest.mark.long
 def test_an_exclusion_and_the_manifest_name_the_label_of_the_alert(tmp_path: Path, settings: dict[str, str]) -> None:
     run(settings, "work", "--source", write(tmp_path / "a.jsonl", honest(0, 600)))
     run(settings, "refresh")
@@ -162,6 +164,7 @@ def everybody(judge: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     return rows[:400], rows
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("judge", ["arena_user_172.17.0.1", "10.9.8.7", "None", "nan", "N/A", " "])
 def test_a_board_whose_votes_all_come_from_one_shared_address_is_published(
     judge: str, tmp_path: Path, settings: dict[str, str]
@@ -174,6 +177,7 @@ def test_a_board_whose_votes_all_come_from_one_shared_address_is_published(
     assert run(settings, "refresh")["votes_excluded"] == 0
 
 
+@pytest.mark.long
 def test_a_voter_with_more_than_a_fifth_of_the_votes_is_reported_and_never_excluded(
     tmp_path: Path, settings: dict[str, str]
 ) -> None:
@@ -196,6 +200,7 @@ def test_a_voter_with_more_than_a_fifth_of_the_votes_is_reported_and_never_exclu
     assert states["voter_share"] == "resolved"
 
 
+@pytest.mark.long
 def test_a_refresh_whose_exclusions_leave_nothing_names_them(tmp_path: Path, settings: dict[str, str]) -> None:
     run(settings, "work", "--source", write(tmp_path / "a.jsonl", honest(0, 60)))
     selection = "votes:from=2026-01-01T00:00:00Z,to=2027-01-01T00:00:00Z"
