@@ -211,9 +211,15 @@ def test_a_thousand_marked_voters_leave_no_raw_id_and_no_public_pseudonym(tmp_pa
     for places in (public, bundle, alerts):
         assert found_in(places, known) == []
 
-    erased = run.json("erase", "--voter", FAN)
+    erased = run.json("erase", "--voter", FAN, "--name", "ann", "--reason", "asked for it")
     assert erased["erased"] > 100
     assert sum(one["records"] for one in erased["kafka"]) == erased["erased"]
+    record = next(row for row in run.json("operators", "log") if row["action"] == "voter.erase")
+    assert (record["operator"], record["reason"], record["after"]) == (
+        "ann",
+        "asked for it",
+        {"erased": erased["erased"]},
+    )
     fan = pseudonym(bytes.fromhex(KEY), FAN)
     traces = [format_pseudonym(fan).encode(), fan.to_bytes(8, "big", signed=True)]
     assert found_in(run.stored(), traces) == []
