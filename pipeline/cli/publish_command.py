@@ -9,6 +9,7 @@ from rich.progress import Progress, TaskID
 
 from pipeline import settings
 from pipeline.cli.app import JsonOption, app, emit_or_print, err, out
+from pipeline.cli.ingest_notes import waiting_notes
 from pipeline.cli.stream_options import ColumnsOption, OutcomesOption, chosen_topic, progress_bar
 from pipeline.errors import BrokerRefused, Usage
 from pipeline.events.pseudonym import pseudonym
@@ -69,13 +70,16 @@ def publish(
     key = b"" if raw_ids or not files else voter_key(store or options.store)
     pseudonyms = PseudonymCache(partial(pseudonym, key), options.proxy_networks) if key else None
     preparer = RecordPreparer(name, options.topic_registry, pseudonyms, key, signer)
+    notes: list[str] = []
     with progress_bar(as_json) as bar:
         for path in files:
+            waiting: list[str] = []
             task = bar.add_task(path.name, total=None)
             done = partial(_completed, bar, task)
-            sent = publish_file(path, bootstrap, name, options, mapping, done, preparer, security)
+            sent = publish_file(path, bootstrap, name, options, mapping, done, preparer, security, waiting.append)
             bar.update(task, completed=sum(sent.values()), total=sum(sent.values()))
             total = {kind: total[kind] + count for kind, count in sent.items()}
+            notes += waiting_notes(path.name, waiting)
     result = {
         "voter_ids": "raw" if raw_ids else "pseudonyms",
         "signed": signer is not None,
@@ -83,6 +87,7 @@ def publish(
         "published": total["votes"],
         "registry": total["registry"],
         "files": len(files),
+        "notes": notes,
     }
     text = f"published {total['votes']:,} votes to {name}"
     if total["registry"]:
@@ -90,6 +95,7 @@ def publish(
     if raw_ids and files:
         text += "; with raw voter ids, which stay on the topic as long as it keeps its records"
     emit_or_print(as_json, result, text)
+    err.lines([] if as_json else notes)
 
 
 def _tell(problems: list[str], bootstrap: str, files: list[Path]) -> None:

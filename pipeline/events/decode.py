@@ -195,7 +195,7 @@ def _wrong_schema(raw: bytes) -> tuple[str, str] | None:
 
 def _explain(raw: bytes | None, error: Exception, fields: Container[str]) -> tuple[str, str]:
     """Return reason and detail of a record that the decoder rejected."""
-    if raw is None:
+    if raw is None or not raw.strip():
         return "empty", "expected a JSON object, got no value"
     found = _too_large(raw) or _wrong_schema(raw)
     if found:

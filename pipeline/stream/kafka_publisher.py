@@ -116,6 +116,7 @@ def create_producer(bootstrap: str, security: Security = PLAINTEXT, **options: A
     return connect(KafkaProducer, bootstrap, security, **ours | options)
 
 
+# Many parameters: what is sent, where to, how, and who is told.
 def publish(
     path: Path,
     bootstrap: str,
@@ -125,6 +126,7 @@ def publish(
     progress: Callable[[int], None] = lambda _: None,
     preparer: RecordPreparer | None = None,
     security: Security = PLAINTEXT,
+    waits: Callable[[str], None] = lambda _: None,
 ) -> dict[str, int]:
     """Publish one file.
 
@@ -136,6 +138,7 @@ def publish(
         progress: called with the number of records acknowledged so far.
         preparer: prepares the records; default: they are sent as they are.
         security: from `client_security`.
+        waits: as in `read_records`.
 
     Returns:
         {"votes", "registry"}: records acknowledged, by topic.
@@ -150,7 +153,7 @@ def publish(
     waiting: deque[tuple[int, Any]] = deque()
     try:
         count, name = len(client.partitions_for(topic)), visible(path.name)
-        for row, one in enumerate(preparer.prepare(read_records(path, mapping), name)):
+        for row, one in enumerate(preparer.prepare(read_records(path, mapping, waits), name)):
             kind = "votes" if one.is_vote else "registry"
             destination = topic if one.is_vote else settings.topic_registry
             partition = _partition(one.key, count) if one.is_vote else 0

@@ -326,3 +326,71 @@ def test_when_all_files_are_read_the_monitor_closes_up_to_the_newest_vote_and_sa
         waits = Monitor(store, OPTIONS, "test").explain_waiting()
         assert "file:votes, partition 0" in waits
         assert "60 minutes late" in waits
+
+
+def half(path: Path, rows: Sequence[Row]) -> None:
+    """As a writer leaves it in the middle of the last line."""
+    write_jsonl(path, rows)
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def blank(path: Path, rows: Sequence[Row]) -> None:
+    path.write_text("".join(json.dumps(row) + "\n\n  \n" for row in rows))
+
+
+def future(path: Path, rows: Sequence[Row]) -> None:
+    write_jsonl(path, [*rows[:2], {**rows[2], "tstamp": 2_272_147_200}, *rows[3:]])
+
+
+def unsorted(path: Path, rows: Sequence[Row]) -> None:
+    write_jsonl(path, [rows[n] for n in (7, 2, 11, 0, 5, 9, 1, 10, 3, 8, 4, 6)])
+
+
+def twice(path: Path, rows: Sequence[Row]) -> None:
+    write_jsonl(path, [*rows, rows[1], {**rows[2], "winner": "both_bad"}])
+
+
+# What is written, then the votes that count, and what else is told.
+KINDS: dict[str, tuple[list[Callable[[Path, Sequence[Row]], None]], int, dict[str, int]]] = {
+    "blank_line": ([blank], 12, {"rejected": 0}),
+    "half_written_line": ([half, write_jsonl], 12, {"rejected": 0}),
+    "unsorted_file": ([unsorted], 12, {"rejected": 0, "quarantined": 0}),
+    "one_future_time": ([future], 11, {"quarantined": 1}),
+    "same_id_twice": ([twice], 12, {"duplicate": 2, "conflicting": 1}),
+}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("road", ["file", pytest.param("kafka", marks=pytest.mark.kafka)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_vote_that_can_be_read_counts_on_the_board(
+    request: pytest.FixtureRequest, url: str, tmp_path: Path, kind: str, road: str
+) -> None:
+    settings = {"INTEGRITY_VOTER_KEY": KEY, "INTEGRITY_ANCHOR": "", "INTEGRITY_AUTO_VOTER": "0"}
+    path, topic = tmp_path / "votes.jsonl", f"votes.{kind}.{tmp_path.name[-1]}{len(url)}"
+    writers, counted, told = KINDS[kind]
+    found = Counter[str]()
+    for write in writers:
+        write(path, [battle(n) for n in range(12)])
+        source = str(path)
+        if road == "kafka":
+            source = f"kafka://{request.getfixturevalue('kafka_server').bootstrap}/{topic}"
+            sent = called("publish", str(path), "--to", source, "--json", settings=settings)
+            assert sent.returncode == 0, sent.stderr
+            assert bool(json.loads(sent.stdout)["notes"]) == (write is half)
+        done = called("work", "--source", source, "--store", url, "--until-end", "--json", settings=settings)
+        assert done.returncode == 0, done.stderr
+        read = json.loads(done.stdout)
+        found.update({name: read[name] for name in ("accepted", "late", *told)})
+    assert found["accepted"] + found["late"] == counted
+    assert {name: found[name] for name in told} == told
+    board = json.loads(called("refresh", "--store", url, "--json", settings=settings).stdout)
+    assert board["votes_counted"] == board["votes_raw"] == counted
+    assert board["coverage"]["unchecked"] == counted
+    assert board["coverage"]["late"] == found["late"]
+    shown = called("refresh", "--store", url, settings=settings)
+    assert f"{counted} votes were never checked for manipulation" in " ".join(shown.stderr.split())
+    assert f"{counted} votes were never checked" in " ".join(
+        called("doctor", "--store", url, settings=settings).stdout.split()
+    )
+    assert called("verify", "--store", url, settings=settings).returncode == 0

@@ -56,7 +56,7 @@ def with_raw(n: int, name: str, raw: str) -> bytes:
 # What is sent → why it is no vote.
 POISON: dict[str, tuple[bytes | None, str]] = {
     "no value": (None, "empty"),
-    "no bytes": (b"", "malformed"),
+    "no bytes": (b"", "empty"),
     "bytes": (bytes(range(256)), "bad_utf8"),
     "bad UTF-8 in the voter": (text(1).encode().replace(b"clear-voter", b"clear-voter\xff"), "bad_utf8"),
     "10 MB": (with_raw(2, "category", '"' + "x" * 10_000_000 + '"'), "too_large"),

@@ -94,7 +94,7 @@ def read_rating_input(
     if left_out is None:
         left_out = excluded_votes.find_votes(connection, log_size, voters, vote_ids, selections, fates=fates)
     out = _pairs(labels, axis, excluded_votes.count_by_pair(left_out))
-    but = {"except_ids": vote_ids, "except_selections": selections}
+    but: dict[str, Any] = {"except_ids": vote_ids, "except_selections": selections}
     suspects = excluded_votes.find_votes(connection, log_size, flagged, **but, fates=fates)
     flags = _pairs(labels, axis, excluded_votes.count_by_pair(suspects))
     defended = counted.minus(out)

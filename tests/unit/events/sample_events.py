@@ -69,7 +69,8 @@ def accepted(raw: bytes) -> Vote:
 
 BAD = [
     ("empty", None, "no value"),
-    ("malformed", b"", "truncated"),
+    ("empty", b"", "no value"),
+    ("empty", b" \t ", "no value"),
     ("malformed", b"vote", "byte 0"),
     ("malformed", event()[:-1], "truncated"),
     ("malformed", b"\xef\xbb\xbf" + event(), "byte 0"),
