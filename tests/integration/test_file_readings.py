@@ -150,17 +150,23 @@ def test_a_last_line_without_its_newline_waits_wherever_it_was_cut(tmp_path: Pat
     assert total == {"accepted": 6, "rejected": 0, "duplicate": 0}
 
 
-def test_what_waits_is_named_and_counted_by_work_and_by_rate_alike(tmp_path: Path) -> None:
-    settings = {"INTEGRITY_VOTER_KEY": KEY}
+def test_what_waits_is_named_with_the_next_step(tmp_path: Path) -> None:
     path = tmp_path / "votes.csv"
     write_csv(path, [battle(n) for n in range(7)])
     path.write_bytes(path.read_bytes()[:-9])
-    work = called("work", "--source", str(path), "--store", str(tmp_path / "s.db"), "--json", settings=settings)
-    rate = called("rate", str(path), "--json", settings=settings)
-    for answer in (work, rate):
-        [note] = [one for one in json.loads(answer.stdout)["notes"] if "votes.csv" in one]
-        assert "without a newline" in note
-    assert json.loads(work.stdout)["accepted"] == json.loads(rate.stdout)["votes"] == 6
+    work = called(
+        "work",
+        "--source",
+        str(path),
+        "--store",
+        str(tmp_path / "s.db"),
+        "--json",
+        settings={"INTEGRITY_VOTER_KEY": KEY},
+    )
+    [note] = [one for one in json.loads(work.stdout)["notes"] if "votes.csv" in one]
+    assert "without a newline" in note
+    assert "give the file again" in note
+    assert json.loads(work.stdout)["accepted"] == 6
 
 
 @formats
