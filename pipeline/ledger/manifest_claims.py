@@ -58,8 +58,8 @@ def check_claims(given: Manifest, where: str) -> None:
         _expect(each_once, "unregistered", f"{where}.unregistered", "expected names, each once, sorted")
     check_notice_form(given.notices, given.sequence, f"{where}.notices")
     if given.appeals is not None:
-        good = 0 < len(given.appeals) <= _MAX_ADDRESS and given.appeals.isprintable()
-        _expect(good, "fields", f"{where}.appeals", f"expected one line of 1 to {_MAX_ADDRESS} visible characters")
+        readable = 0 < len(given.appeals) <= _MAX_ADDRESS and given.appeals.isprintable()
+        _expect(readable, "fields", f"{where}.appeals", f"expected one line of 1 to {_MAX_ADDRESS} visible characters")
     for name, view in (("raw", given.views.raw), ("defended", given.views.defended)):
         _check_view(view, f"{where}.views.{name}")
 
