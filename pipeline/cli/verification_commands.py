@@ -4,7 +4,7 @@ Law: `verify BUNDLE` imports nothing of the store; the functions that read a sto
 """
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import typer
 
@@ -82,7 +82,7 @@ def bundle(
             found = snapshots.find(connection, snapshot)
             operators_log.record_export(connection, "bundle", found.snapshot_id, now())
         if to.suffix == ".zip":
-            with to.open("xb") as file:
+            with _new_file(to) as file:
                 snapshot_bundles.write_archive(opened, file, snapshot)
         else:
             _require_empty(to)
@@ -90,6 +90,13 @@ def bundle(
         key = log_proofs.read_keys(opened)[-1]
     text = f"integrity verify {to} --key {key}"
     emit_or_print(as_json, {"bundle": str(to), "key": key}, text, out, soft_wrap=True)
+
+
+def _new_file(path: Path) -> BinaryIO:
+    try:
+        return path.open("xb")
+    except OSError as error:
+        raise Usage(f"--out: {path}: expected a new file: {error.strerror}") from None
 
 
 def _require_empty(folder: Path) -> None:

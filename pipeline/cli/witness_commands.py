@@ -9,6 +9,7 @@ import typer
 from pipeline.cli.app import JsonOption, StoreOption, app, emit, emit_or_print, err, out, store_url
 from pipeline.errors import Refuted
 from pipeline.jobs.custody import witnessing
+from pipeline.ledger import verifier_input
 from pipeline.ledger.witness import HTTP_STATUS
 
 witness = typer.Typer(help="Sign a log's heads as a third party; refuse forks and rollbacks.", no_args_is_help=True)
@@ -46,7 +47,7 @@ def sign(
 
     Exit 4 if it is refused; the message gives the HTTP status of the refusal (C2SP tlog-witness).
     """
-    body = sys.stdin.buffer.read() if request is None else request.read_bytes()
+    body = sys.stdin.buffer.read() if request is None else verifier_input.read_file(request, "REQUEST")
     try:
         line = witnessing.sign_head(folder, body)
     except Refuted as fault:
@@ -71,6 +72,6 @@ def keep(
     as_json: JsonOption = False,
 ) -> None:
     """For the board: store a witness's signature; bundles then contain it."""
-    signed = sys.stdin.buffer.read() if line is None else line.read_bytes()
+    signed = sys.stdin.buffer.read() if line is None else verifier_input.read_file(line, "LINE")
     result = witnessing.add_cosignature(store_url(store), signed)
     emit_or_print(as_json, result, f"snapshot {result['sequence']} is signed by {result['witness']}")

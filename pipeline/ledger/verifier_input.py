@@ -72,7 +72,7 @@ def read_kept(path: Path, option: str = "--checkpoint") -> bytes:
     Raises:
         Usage: no such file, or no checkpoint.
     """
-    data = _read(path, option, size_limits.MAX_SMALL)
+    data = read_file(path, option, size_limits.MAX_SMALL)
     try:
         signed_note.parse_checkpoint(signed_note.parse(data, str(path)), str(path))
     except Refuted as fault:
@@ -87,10 +87,15 @@ def read_receipt(path: Path, option: str = "--receipt") -> VoteReceipt:
         Usage: no such file.
         Refuted: reason `canonical` or `fields`.
     """
-    return receipt.load(_read(path, option, size_limits.MAX_RECEIPT))
+    return receipt.load(read_file(path, option, size_limits.MAX_RECEIPT))
 
 
-def _read(path: Path, option: str, most: int) -> bytes:
+def read_file(path: Path, option: str, most: int = size_limits.MAX_RECEIPT) -> bytes:
+    """Read a file of limited size.
+
+    Raises:
+        Usage: no such file, or a larger one.
+    """
     try:
         size = path.stat().st_size
         if size > most:

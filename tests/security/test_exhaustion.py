@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from pipeline import jobs
-from pipeline.errors import Disconnected
+from pipeline.errors import BadRecord, Disconnected
 from pipeline.evidence import Reference
 from pipeline.ledger.bundle_verification import verify_bundle
 from pipeline.ratings import PairCounts, select_rated_models
@@ -255,6 +255,7 @@ def test_names_that_the_registry_knows_are_not_new(small_quota: Board) -> None:
     assert reasons(board) == {}
 
 
+@pytest.mark.long
 def test_a_flood_of_names_does_not_stop_the_worker_or_the_board(board: Board) -> None:
     """More rejects than a worker bears for any other reason: stopping would be what the flood wants."""
     board.vote(600)
@@ -488,3 +489,11 @@ def test_a_line_that_is_too_long_is_rejected_alone(tmp_path: Path) -> None:
     done = called("work", "--source", str(path), "--store", str(tmp_path / "store.db"), "--json", settings=SETTINGS)
     told = json.loads(done.stdout)
     assert (told["accepted"], told["rejected"]) == (2, 1)
+
+
+def test_a_line_of_a_registry_file_that_is_too_long_is_named(board: Board) -> None:
+    board.vote(1)
+    path = board.folder / "registry.jsonl"
+    path.write_bytes(json.dumps(submitted("ant")).encode() + b"\n" + b"[" * 9_000_000 + b"\n")
+    with board.store() as store, pytest.raises(BadRecord, match="record 1: too_large"):
+        registry_events.load_file(store, path)

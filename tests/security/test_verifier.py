@@ -137,6 +137,7 @@ def many_models() -> Files:
     made.files, made.stated = [sink.getvalue()], [bundle.listed_files(SIGNER.verifier, nobody)]
     told = replace(
         third(), sequence=1, previous=manifest.NO_PREVIOUS, vote_log=head, segments=(file,), exclusions=(),
+        coverage=None,
         views=manifest.PublishedViews(view, view), files=bundle.file_digests(made.stated[0]),
     )  # fmt: skip
     made.manifests = [told.dump()]
@@ -352,3 +353,15 @@ def test_nothing_is_parsed_before_its_digest_is_right(monkeypatch: pytest.Monkey
     called_for.clear()
     assert verify_bundle(operator().bundle(), [SIGNER.verifier])
     assert {"manifest.json", "previous.json", THIRD} <= set(called_for)
+
+
+def test_a_mistyped_file_or_key_of_a_witness_is_a_usage_error(tmp_path: Path) -> None:
+    folder = str(tmp_path / "witness")
+    assert called("witness", "init", folder, "--name", "witness.example", settings={}).returncode == 0
+    for words in (
+        ("witness", "watch", folder, KEY[:-1]),
+        ("witness", "sign", folder, str(tmp_path / "nothing")),
+        ("witness", "keep", str(tmp_path / "nothing"), "--store", str(tmp_path / "store.db")),
+    ):
+        assert called(*words, settings={}).returncode == 2, words
+    assert called("witness", "watch", folder, KEY, settings={}).returncode == 0

@@ -18,6 +18,7 @@ from pipeline.events import Reject, decode_registry
 from pipeline.events import registry_events as events
 from pipeline.events.chunk import Chunk
 from pipeline.events.reject_sample import sample_record
+from pipeline.formats.json_pieces import read_lines
 from pipeline.registry import Registry
 from pipeline.store.db import dialect, schema
 from pipeline.store.db.engine import Store
@@ -36,7 +37,7 @@ def load_file(store: Store, path: Path) -> int:
     """
     rows = []
     with path.open("rb") as lines:
-        for position, line in enumerate(lines):
+        for position, line in enumerate(read_lines(lines)):
             if not line.strip():  # an empty line is no record
                 continue
             found, _, rejects = decode_registry([line])
