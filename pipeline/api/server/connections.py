@@ -40,7 +40,7 @@ class ConnectionTable:
         self._waiting: dict[ServedConnection, None] = {}
 
     def patience(self, address: str) -> float:
-        """Return the seconds that a reader at this address may take nothing."""
+        """Return for how many seconds a client at this address may read nothing."""
         return self.limits.proxy_stall_seconds if address in self._trusted else self.limits.stall_seconds
 
     def admit(self, connection: ServedConnection) -> bool:
