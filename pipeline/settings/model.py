@@ -230,7 +230,7 @@ class Settings(BaseSettings):
             raise Usage(f"{PREFIX}PROXIES: expected {expected}, got {self.proxies!r}") from None
 
     def postgres_parameters(self) -> dict[str, str]:
-        """The libpq parameters for TLS, "" for parameters that are not set."""
+        """Return the libpq parameters for TLS, "" for parameters that are not set."""
         names = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword")
         return {name: getattr(self, f"postgres_{name}") for name in names}
 
