@@ -45,7 +45,7 @@ def routes(reader: StoreReader, costly: CostlyWork) -> APIRouter:
 
 
 def find_diff(reader: StoreReader, connection: Connection, first: str, second: str, view: str) -> BoardDiff:
-    """Return the comparison of two snapshots, given by their digests: as a refresh stored it, else made anew.
+    """Return the comparison of two snapshots, given by their digests: the stored one, else a new one.
 
     Raises:
         Problem: 404; there is no such snapshot, or it has no such view.

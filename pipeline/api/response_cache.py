@@ -131,7 +131,7 @@ class ResponseCache:
         response = None
 
         def decided() -> None:
-            """Let those who wait go: the reader of a response that is not cached may be slow."""
+            """Let waiting requests continue, since the reader of a response that is not cached may be slow."""
             if not future.done():
                 del self._computing[key]
                 future.set_result(response)

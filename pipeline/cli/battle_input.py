@@ -1,4 +1,4 @@
-"""Reads a battle file for a command, and says how it was read and what was left out."""
+"""Reads a battle file for a command, with notes about how it was read and what was left out."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -44,7 +44,7 @@ class BattleInput:
     Attributes:
         battles: the votes that count.
         notes: sentences for people.
-        document: the same for programs.
+        document: the notes as data for programs.
     """
 
     battles: BattleColumns
@@ -65,12 +65,12 @@ def read_input(
     Args:
         path: a file, a folder of shards, a glob, or "-" for standard input.
         mapping: the user's names of columns and outcomes.
-        skip_bad: leave records out that are no votes.
+        skip_bad: whether to leave out records that are not votes.
         method: a TOML file, "none", or "" for the shipped method.
         step: called with the number of votes read since the last call.
 
     Raises:
-        UnknownFormat, BadRecord, BadInput: what is wrong with the file, a record, or the method.
+        UnknownFormat, BadRecord, BadInput: the file, a record, or the method is wrong.
     """
     rules, left_out = load_method(method), LeftOut(skip_bad)
     with _named(path) as source:
@@ -119,11 +119,11 @@ def _comparable(battles: BattleColumns) -> tuple[BattleColumns, list[str]]:
 
 
 def load_method(given: str) -> Method:
-    """Return a method: of a file, none, or the shipped one.
+    """Return the method in a file, the shipped method, or an empty one for "none".
 
     Raises:
         Usage: the file does not exist.
-        BadInput: the file is no method.
+        BadInput: the file is not a method.
     """
     if given == "none":
         return ALL_VOTES

@@ -157,7 +157,7 @@ def _store(url: str) -> dict[str, Any]:
 
 
 def _voter_share(connection: Connection) -> list[str]:
-    """Return what was reported about a voter with more than a fifth of all votes, and who it is, for roles that may."""
+    """Return the report about a voter with more than a fifth of all votes, and the voter if the role may read it."""
     reported = voter_share.read_reported(connection)
     if reported is None:
         return []

@@ -80,7 +80,7 @@ class SecuredKafkaServer(KafkaServer):
             kind: TOPIC, GROUP or CLUSTER.
             name: name of the resource, "kafka-cluster" for the cluster.
             operations: READ, WRITE, DESCRIBE, CREATE …
-            prefix: the name is the beginning of names.
+            prefix: whether `name` is the beginning of the names of several resources.
         """
         how = ACLResourcePatternType.PREFIXED if prefix else ACLResourcePatternType.LITERAL
         pattern = ResourcePattern(ResourceType[kind], name, how)

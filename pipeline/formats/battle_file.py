@@ -1,4 +1,4 @@
-"""A battle file: its files, its format, and what of it is not read."""
+"""A battle file: its files, its format, and the columns that are not read."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class ColumnMapping:
 
     Attributes:
         columns: our field → its header; "" leaves a field out.
-        outcomes: an outcome of the file, as `outcome_word` writes it → ours.
-        winner_is: "name" if the column of the outcome holds the name of the winning model.
+        outcomes: outcome of the file, as `outcome_word` writes it → our outcome.
+        winner_is: "name" if the column of the outcome contains the name of the winning model.
         proxies: addresses that name nobody, for a rating without a store; a worker has its own.
     """
 
@@ -83,7 +83,7 @@ class BattleFile:
 
     @property
     def outcomes(self) -> Mapping[str, str]:
-        """Words for outcomes → ours: those of the format, and the user's."""
+        """Word for an outcome → our outcome, for the words of the format and those of the user."""
         return {**self.form.spellings, **self.mapping.outcomes}
 
     @property
@@ -154,7 +154,7 @@ def _columns(container: Container) -> list[str]:
 
 
 def raw_records(container: Container, waits: Waits | None = None) -> Iterator[bytes]:
-    """Yield the records of a JSON file as they stand; `waits` as in `read_records`."""
+    """Yield the records of a JSON file unchanged; `waits` as in `read_records`."""
     with container.open() as stream:
         if container.kind == "json array":
             yield from read_elements(stream, container.name)
@@ -169,7 +169,7 @@ def raw_records(container: Container, waits: Waits | None = None) -> Iterator[by
 
 
 def decoded(raw: bytes) -> Any:
-    """Return a record, None if it is no JSON. Half a surrogate pair in a text is accepted."""
+    """Return a decoded record, None if it is not JSON. Half a surrogate pair in a text is accepted."""
     try:
         return msgspec.json.decode(raw)
     except (ValueError, RecursionError):

@@ -19,7 +19,7 @@ Fields = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ValueSource:
-    """Where a value stands: a column, then keys inside of its value.
+    """The place of a value: a column, then keys inside the column's value.
 
     Attributes:
         column: the name of the column.
@@ -37,14 +37,14 @@ def at(column: str, *keys: str) -> ValueSource:
 
 @dataclass(frozen=True, slots=True)
 class SpelledOutcome:
-    """One column holds the outcome as a word or a number."""
+    """The outcome is a word or a number in one column."""
 
     column: str
 
 
 @dataclass(frozen=True, slots=True)
 class OneHotOutcome:
-    """One column for each outcome; exactly one of them is true.
+    """Each outcome has a column; exactly one of these is true.
 
     Attributes:
         columns: each outcome and its column.
@@ -55,10 +55,10 @@ class OneHotOutcome:
 
 @dataclass(frozen=True, slots=True)
 class NamedWinner:
-    """One column holds the name of the winning model.
+    """The outcome is the name of the winning model in one column.
 
     Attributes:
-        column: the winner's name; another text than the two names is read as in `SpelledOutcome`.
+        column: column of the winner's name; a text other than the two names is read as in `SpelledOutcome`.
         tie: a column that is true for a tie, which has no winner; "" if the format has none.
     """
 
@@ -74,8 +74,8 @@ class Flag:
     """A property of a vote that is true or false.
 
     Attributes:
-        source: where its value stands.
-        unless: where a value stands that, if true, makes the flag false.
+        source: place of the value.
+        unless: place of a value that, if true, makes the flag false.
     """
 
     source: ValueSource
@@ -87,15 +87,15 @@ class BattleFormat:
     """A format of battle files.
 
     Attributes:
-        name: what people call it.
-        matches: tells by the names of the columns whether a file has this format.
-        model_a, model_b: the names of the models.
-        outcome: how the outcome is written.
-        spellings: words for outcomes that only this format has → ours.
+        name: name of the format for people.
+        matches: returns whether a file with these columns has this format.
+        model_a, model_b: places of the models' names.
+        outcome: how the outcome is read.
+        spellings: word for an outcome that only this format has → our outcome.
         texts: our text field (vote_id, voter_id, session, language, category, network, prompt_hash) → its source.
         times: cast_at, voter_since → its source.
         flags: one of FLAGS → its source.
-        turn: the number of the vote in its session, from 1.
+        turn: place of the number of the vote in its session, from 1.
         style: side → our style feature → its source; a map of counts is summed.
         labels: sources of the vote's categories: a list of labels, or a map of label → true or false.
         without_outcome: a record without an outcome is no vote of this format, and is left out and counted.

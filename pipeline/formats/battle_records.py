@@ -84,7 +84,7 @@ def read_by_record(
 def _chunks(
     file: BattleFile, waits: Waits | None, left_out: LeftOut
 ) -> Iterator[tuple[list[bytes | Fields], list[int]]]:
-    """Yield some records with their rows, without those that are no votes of the format."""
+    """Yield lists of records with their rows, without records that are not votes of the format."""
     records = enumerate(mapped_records(file, waits))
     while some := list(islice(records, _CHUNK)):
         chunk, rows = [], []

@@ -88,7 +88,7 @@ def read_rows(path: Path, columns: Collection[str]) -> Iterator[dict[str, Any]]:
 
 
 def has_long_texts(table: pa.Table | pa.RecordBatch, most: int) -> bool:
-    """Return whether a dictionary of the columns has a text of more bytes."""
+    """Return whether a dictionary of the columns has a text of more than `most` bytes."""
     return any(
         len(chunk.dictionary) and (pc.max(pc.binary_length(chunk.dictionary)).as_py() or 0) > most
         for column in table.columns

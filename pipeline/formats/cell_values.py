@@ -44,7 +44,7 @@ def entry(value: Any, key: str) -> Any:
 
 
 def structured(value: Any) -> Any:
-    """Return the map or list that a text cell holds in JSON or as Python prints it; any other value unchanged."""
+    """Return the map or list in a text cell (JSON, or as Python prints it); any other value unchanged."""
     if not isinstance(value, str) or value[:1] not in ("{", "["):
         return value
     for parse in (json.loads, ast.literal_eval):
@@ -56,7 +56,7 @@ def structured(value: Any) -> Any:
 
 
 def is_absent(value: Any) -> bool:
-    """Return whether a cell holds nothing: null, an empty text, or NaN, which tables write for a missing value."""
+    """Return whether a cell is empty: null, an empty text, or NaN, which tables write for a missing value."""
     return value is None or (isinstance(value, str) and not value) or (isinstance(value, float) and value != value)
 
 

@@ -1,6 +1,6 @@
 """Maps pieces of a battle file to columns of codes, as `row_mapping` maps records, a hundred times as fast.
 
-Law: the result is that of the records one by one, or `Undecided` is raised, and then the records decide.
+Law: the result equals that of mapping record by record, or `Undecided` is raised, so that the caller does that.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,12 +39,12 @@ _MAX_NAME = 200
 
 
 class ColumnMapper:
-    """Collects the votes of pieces."""
+    """Maps pieces to votes as columns, and collects these."""
 
     def __init__(
         self, form: BattleFormat, outcomes: Mapping[str, str], left_out: LeftOut, proxies: Sequence[Network] = ()
     ) -> None:
-        """Map by a format.
+        """Create a mapper for a format.
 
         Args:
             form: the format of the file.
@@ -107,7 +107,7 @@ class ColumnMapper:
         """Return all votes, without those whose id came before.
 
         Raises:
-            Undecided: a name that the decoder must judge, or a missing one.
+            Undecided: a missing name, or a name that the decoder must check.
         """
         outcome = _joined(self._outcome, np.int8).astype(np.int32)
         left, right = (_unified(self._texts[name]) for name in ("model_a", "model_b"))
@@ -226,7 +226,7 @@ def _group(texts: list[str | None], positions: npt.NDArray[Any]) -> tuple[tuple[
 
 
 def _texts_of(columns: list[pa.DictionaryArray], rows: Bool) -> tuple[str, ...]:
-    """Return the texts of some rows."""
+    """Return the texts of the columns in these rows."""
     found = (text for column in columns for text in column.filter(pa.array(rows)).unique().to_pylist())
     return tuple(text for text in found if text)
 

@@ -24,7 +24,7 @@ class Piece(Protocol):
         """Return the values at a source, nulls where a row has none.
 
         Raises:
-            Undecided: values of several types, or a value that is not what its keys need.
+            Undecided: values of several types, or a value that has no such keys.
         """
 
 

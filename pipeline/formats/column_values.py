@@ -112,7 +112,7 @@ def _bit(label: str, bits: dict[str, int]) -> int:
 
 
 def flag_column(array: pa.Array, truth: Callable[[Any], bool | None]) -> Int8:
-    """Return int8[n]: 1 for true, 0 for false, −1 where a row does not say."""
+    """Return int8[n]: 1 for true, 0 for false, −1 if a row has neither."""
     return looked_up(array, lambda value: -1 if (read := truth(value)) is None else int(read))
 
 

@@ -1,6 +1,6 @@
-"""Opens battle files: what kind of container a file is, compressed or not, one file or many.
+"""Opens battle files: one file or many, compressed or not, by the kind of each file.
 
-A kind is told by the content where the suffix leaves a choice: JSON Lines are often named .json.
+The content decides if the suffix leaves a choice: JSON Lines are often named .json.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ _BUFFER = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A file that holds records.
+    """A file with records.
 
     Attributes:
         path: the file.
-        name: what messages call it.
+        name: name of the file in messages.
         kind: how its bytes are read.
         codec: gzip or zstd, "" if it is not compressed.
     """
@@ -71,7 +71,7 @@ class Container:
 
     @contextmanager
     def plain_path(self) -> Iterator[Path]:
-        """Give a file with the uncompressed bytes: itself, or a temporary copy."""
+        """Yield the path of a file with the uncompressed bytes: this file, or a temporary copy."""
         if not self.codec:
             yield self.path
             return
@@ -105,7 +105,7 @@ def _matches(pattern: str) -> list[str]:
 
 
 def inspect(path: Path) -> Container:
-    """Return how a file is read.
+    """Return the container of a file: its kind and its compression.
 
     Raises:
         UnknownFormat: a suffix without a reader, or JSON that is neither an array nor lines.

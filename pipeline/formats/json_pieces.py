@@ -21,7 +21,7 @@ _DECODER = json.JSONDecoder(strict=False)
 
 
 def read_elements(file: IO[bytes], name: str) -> Iterator[bytes]:
-    """Yield the elements of a JSON array; `name` is what messages call the file.
+    """Yield the elements of a JSON array; `name` is the name of the file in messages.
 
     Raises:
         UnknownFormat: no array, or an element that is no JSON, is nested too deeply or is too large, with its number.

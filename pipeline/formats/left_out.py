@@ -18,12 +18,12 @@ EXPLANATIONS = {
 
 @dataclass(slots=True)
 class LeftOut:
-    """Records that are no votes.
+    """The records that are left out because they are not votes.
 
     Attributes:
         skip_bad: leave out whatever the decoder rejects; otherwise its first reject is an error.
         counts: reason → number of records.
-        first: reason → 0-based row and detail of the first of them.
+        first: reason → 0-based row and detail of the first such record.
     """
 
     skip_bad: bool = False
@@ -42,6 +42,6 @@ class LeftOut:
             self.first.setdefault(reason, (int(rows[0]), ""))
 
     def clear(self) -> None:
-        """Forget all of them: the file is read anew."""
+        """Forget all records, since the file is read again."""
         self.counts.clear()
         self.first.clear()

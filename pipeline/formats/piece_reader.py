@@ -26,7 +26,7 @@ def pieces(file: BattleFile) -> Iterator[Piece]:
     """Yield the rows of a battle file, in order.
 
     Raises:
-        Undecided: something that only the reading of single records can read, or explain.
+        Undecided: the file must be read record by record.
     """
     columns = sorted(file.form.columns())
     for container in file.containers:

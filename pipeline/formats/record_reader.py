@@ -1,7 +1,7 @@
 """Reads the records of a battle file as vote events in bytes, in bounded memory.
 
-An empty line is no record. What may be half written at the end of a file is no record yet: a last line without its
-newline, unless it is a complete JSON object, and a row of a CSV file whose quotes are open. The caller is told.
+An empty line is no record. Text at the end of a file that may be half written is not read as a record yet: a last line
+without its newline, unless it is a complete JSON object, and a CSV row whose quotes are open. The caller is informed.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def read_records(path: Path, mapping: ColumnMapping | None = None, waits: Waits 
     Args:
         path: a file, a folder of shards, or a glob.
         mapping: how the table's headers and outcomes translate to ours, if it has its own.
-        waits: called with what stands at the end of a file and is no record yet; None for a complete file, whose last
-            line needs no newline.
+        waits: called with the text at the end of a file that is not a complete record yet; None for a complete file,
+            whose last line needs no newline.
 
     Raises:
         UnknownFormat: no reader for this file, or a file that its reader cannot parse.
@@ -52,7 +52,7 @@ def read_events(file: BattleFile, waits: Waits | None = None) -> Iterator[bytes]
 
 
 def mapped_records(file: BattleFile, waits: Waits | None = None) -> Iterator[bytes | Fields]:
-    """Yield every record: its fields, SKIPPED if it is no vote of the format, or bytes that the decoder must judge."""
+    """Yield for each record its fields, SKIPPED if it is no vote of the format, or bytes for the decoder to check."""
     read = row_mapper(file.form, file.outcomes)
     for container in file.containers:
         if container.kind in ("json array", "json lines"):

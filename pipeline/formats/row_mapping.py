@@ -1,6 +1,6 @@
 """Maps one record of a battle file to the fields of a vote event, as its format declares.
 
-A mapping changes names and spellings only: a value that is no outcome, name or time is passed on, and the decoder
+A mapping changes names and spellings only: a value that is not an outcome, name or time is passed on, and the decoder
 rejects it with its row.
 """
 
@@ -75,7 +75,7 @@ def row_mapper(form: BattleFormat, outcomes: Mapping[str, str]) -> Callable[[Rec
 
 
 def outcome_reader(rule: OutcomeRule, outcomes: Mapping[str, str]) -> Callable[[Record, Any, Any], Any]:
-    """Return a function from a record and its two models to the outcome, or to what stands in its place."""
+    """Return a function from a record and its two models to the outcome, or to the value in its place."""
 
     def spelled(value: Any) -> Any:
         word = outcome_word(value)
@@ -106,7 +106,7 @@ def outcome_reader(rule: OutcomeRule, outcomes: Mapping[str, str]) -> Callable[[
 
 
 def flag_value(record: Record, flag: Flag) -> bool | None:
-    """Return a flag of a record, None if it does not say."""
+    """Return a flag of a record, None if the record does not state it."""
     value = truth_value(value_at(record, flag.source))
     return value if not value or flag.unless is None else not truth_value(value_at(record, flag.unless))
 
@@ -117,7 +117,7 @@ def _name(value: Any) -> Any:
 
 
 def _style(record: Record, features: Mapping[str, ValueSource]) -> Any:
-    """Return the style counts of an answer, None if none is given; what is no map of counts is passed on."""
+    """Return the style counts of an answer, None if there are none; anything but a map of counts is unchanged."""
     column = next(iter(features.values())).column
     whole = structured(record.get(column))
     if any(source.keys for source in features.values()) and not (is_absent(whole) or isinstance(whole, Mapping)):

@@ -18,7 +18,7 @@ _HIDDEN = frozenset({"", "Model A", "Model B"})
 
 
 def map_record(record: Record) -> Fields | None:
-    """Map one action; None if it is no vote."""
+    """Return the vote in one action, None if the action is not a vote."""
     winner = _OUTCOMES.get(str(record.get("type")))
     if winner is None:
         return None
