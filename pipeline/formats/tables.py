@@ -77,7 +77,7 @@ def _whole_lines(text: Iterable[str], waits: Callable[[str], None] | None) -> It
 
 
 def _whole_rows(rows: Iterable[dict[str, Any]], waits: Callable[[str], None] | None) -> Iterator[dict[str, Any]]:
-    """Yield the rows that have any cell, without the one of `_END`; a row that holds it has open quotes."""
+    """Yield the rows with any cell, without the row of `_END`; a row that holds `_END` in a cell has open quotes."""
     before: dict[str, Any] | None = None
     for row in rows:
         if before is not None and any(_is_filled(cell) for cell in before.values()):

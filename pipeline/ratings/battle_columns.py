@@ -18,15 +18,15 @@ class BattleColumns:
 
     Attributes:
         models: K names, sorted.
-        a, b, outcome: int32[N] codes.
+        a, b, outcome: int32[N], positions in `models`, and in `OUTCOMES` for `outcome`.
         voters: names of the voters, sorted.
         voter: int64[N], position in `voters`, −1 where unknown.
         groups: each of GROUPS → its labels, and int32[N] positions among them, −1 where a vote has none.
         style: for a and for b: int64[N, 5] counts in the order of `STYLE_FEATURES`, −1 where there are none.
         flags: a property of votes, such as `anonymous`: int8[N], 1 for true, 0 for false, −1 where a vote does not say.
         categories: labels, and int64[N] with bit k set where a vote has label k; empty if no vote has labels.
-        repeated: records that were left out because their id repeats that of an earlier one.
-        conflicting: those of them that state another battle.
+        repeated: records left out because an earlier record has the same id.
+        conflicting: the repeated records that state another battle than the earlier record.
     """
 
     models: tuple[str, ...]
@@ -81,7 +81,7 @@ class BattleColumns:
         return replace(kept, repeated=len(repeat), conflicting=int(conflicting.sum()))
 
     def select(self, rows: Bool) -> "BattleColumns":
-        """Return the votes of a mask, on the axis of the models that they name."""
+        """Return the votes where `rows` is true; `models` keeps only the models that they name."""
         used, codes = np.unique(np.stack([self.a[rows], self.b[rows]]), return_inverse=True)
         a, b = codes.reshape(2, -1).astype(np.int32)
         labels, bits = self.categories

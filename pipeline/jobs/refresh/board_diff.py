@@ -114,7 +114,7 @@ class BoardDiff:
 def compare_snapshots(
     connection: Connection, files: LedgerFiles, before: PublishedSnapshot, after: PublishedSnapshot, view: str
 ) -> BoardDiff:
-    """Compare a view of two snapshots; `files` are those of the store's ledger.
+    """Compare a view of two snapshots; `files` is the store's ledger.
 
     Raises:
         Usage: `before` is the newer snapshot, or one of the two has no such view.
@@ -213,7 +213,7 @@ def _ratings(given: RatingInput, view: str, options: Settings) -> Mapping[str, f
 
 
 def _new_votes(after: PairCounts, before: PairCounts) -> PairCounts:
-    """Return by how much the counts grew; where more votes were retracted than cast, they did not."""
+    """Return by how much each count grew: 0 where more votes were retracted than cast."""
     size, table = len(after.models), after.table().copy()
     pairs, known = after.a * size + after.b, before.a * size + before.b
     both = np.isin(pairs, known)

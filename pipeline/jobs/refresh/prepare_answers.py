@@ -1,4 +1,4 @@
-"""The end of a refresh: prepares what readers ask for and no request should compute.
+"""Answers that a refresh stores at its end, as they take too long to compute in a request.
 
 The page of every provider comes from audits that read all votes; moves need the votes of excluded voters, which the
 role of the page may not read.
@@ -29,7 +29,7 @@ WEEK = 7.0
 
 
 class StoredMoves(msgspec.Struct):
-    """What is stored of a comparison: all that does not follow from the bodies of the two snapshots."""
+    """The part of a comparison that does not follow from the bodies of the two snapshots."""
 
     moves: tuple[ModelMove, ...]
     votes: int
@@ -37,7 +37,7 @@ class StoredMoves(msgspec.Struct):
 
 
 def prepare_answers(store: Store) -> None:
-    """Store the answers about the newest snapshot, unless they are there."""
+    """Store the answers about the newest snapshot, unless they are stored already."""
     with store.read() as connection:
         newest = snapshots.latest(connection)
         _, event_no = registry_events.read_since(connection, 0)

@@ -45,7 +45,7 @@ class DominantVoter:
 
 
 def find_dominant_voter(connection: Connection) -> DominantVoter | None:
-    """Find the voter with more than MAX_SHARE of all stored votes; None if there is none, or none may be read."""
+    """Return the voter with more than MAX_SHARE of all stored votes; None also if the role may not read voters."""
     if not dialect.may_read(connection, "vote", "voter"):
         return None
     b, v = schema.batch.c, schema.vote.c
