@@ -8,6 +8,7 @@ import logging
 import socket
 import ssl
 import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from kafka.errors import (
     GroupAuthorizationFailedError,
     IllegalSaslStateError,
     KafkaError,
+    KafkaProtocolError,
     RetriableError,
     SaslAuthenticationFailedError,
     TopicAuthorizationFailedError,
@@ -32,6 +34,8 @@ from pipeline.stream.source.kafka_security import Security
 # A live broker answers in milliseconds. A command that is refused must end within seconds.
 CONNECT_MS = 10_000
 _PROBE_SECONDS = 2.0
+# A broker that takes a connection and ends it unasked speaks something else; after this many times (3 s) we say so.
+_BROKEN_OFF = 6
 
 Client = TypeVar("Client")
 
@@ -67,21 +71,31 @@ class _WatchedManager(KafkaConnectionManager):  # type: ignore[misc]  # the clie
     def __init__(self, net: Any, **configs: Any) -> None:
         super().__init__(net, **configs)
         self.failures: dict[Any, BaseException] = {}
+        self._broken_off: Counter[Any] = Counter()
 
     def get_connection(self, node_id: Any, *args: Any, **options: Any) -> Any:
-        """As the library's method, but raise the refusal if every broker has refused the first connection."""
+        """As the library's method, but end where every broker has refused the first connection, or broken it off."""
         if not self.bootstrapped:
-            named = [self.failures.get(broker.node_id) for broker in self.cluster.bootstrap_brokers()]
-            refused = [error for error in named if error is not None and _refusal(error, self.config)]
-            if refused and len(refused) == len(named):
-                raise refused[0]
+            named = [broker.node_id for broker in self.cluster.bootstrap_brokers()]
+            if named and all(map(self._has_refused, named)):
+                raise self.failures[named[0]]
         before = self._conns.get(node_id)
         connection = super().get_connection(node_id, *args, **options)
         if connection is not before:
             connection.init_future.add_callback(lambda _: self.failures.pop(node_id, None))
-            connection.init_future.add_errback(lambda error: self.failures.__setitem__(node_id, error))
-            connection.close_future.add_errback(lambda error: self.failures.__setitem__(node_id, error))
+            connection.init_future.add_errback(lambda error: self._failed(node_id, error))
+            connection.close_future.add_errback(lambda error: self._failed(node_id, error))
         return connection
+
+    def _failed(self, node_id: Any, error: BaseException) -> None:
+        self._broken_off[node_id] += _is_broken_off(error) and self.failures.get(node_id) is not error
+        self.failures[node_id] = error
+
+    def _has_refused(self, node_id: Any) -> bool:
+        error = self.failures.get(node_id)
+        return error is not None and (
+            _refusal(error, self.config) is not None or self._broken_off[node_id] >= _BROKEN_OFF
+        )
 
     async def _build_transport(self, node: Any, timeout_at: float | None = None) -> Any:
         """As the library's method, but keep the answer that a broker sends before it closes the connection.
@@ -154,8 +168,8 @@ def explained(bootstrap: str, error: BaseException, security: Security) -> Broke
     """Return our error for a connection that failed."""
     if why := _refusal(error, security):
         return BrokerRefused(f"Kafka at {bootstrap} does not let us in: {why}")
-    if not str(security["security_protocol"]).endswith("SSL") and any(map(_speaks_tls, bootstrap.split(","))):
-        found = security["security_protocol"]
+    found = str(security["security_protocol"])
+    if not found.endswith("SSL") and _is_broken_off(error) and any(map(_speaks_tls, bootstrap.split(","))):
         return BrokerRefused(
             f"Kafka at {bootstrap} speaks TLS: expected INTEGRITY_KAFKA_SECURITY_PROTOCOL SSL or SASL_SSL, got {found}"
         )
@@ -187,6 +201,13 @@ def broker_error(where: str, error: BaseException) -> Unavailable:
 def _named(error: BaseException) -> str:
     about = error.args[0] if error.args else "?"
     return ", ".join(sorted(map(str, about))) if isinstance(about, set | frozenset | list | tuple) else str(about)
+
+
+def _is_broken_off(error: BaseException) -> bool:
+    """Return whether a broker took a connection, and ended it or said what is no Kafka."""
+    cause = _cause(error)
+    broken = "socket disconnected" in str(error) or isinstance(error, KafkaProtocolError)
+    return broken or isinstance(cause, ssl.SSLError | ConnectionResetError | BrokenPipeError)
 
 
 def _cause(error: BaseException) -> BaseException:
