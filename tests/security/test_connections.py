@@ -10,6 +10,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -317,6 +318,15 @@ def test_a_refusal_ends_at_once_and_names_its_reason(cluster: Cluster, votes: Pa
 def test_a_port_of_another_kind_is_named_in_time(cluster: Cluster, votes: Path, fault: str, verb: str) -> None:
     listener, settings, pattern = SLOW_REFUSALS[fault]
     expect_refusal(cluster.run(*VERBS[verb](cluster, listener, votes), settings=settings(cluster)), pattern)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("protocol", ["PLAINTEXT", "SSL"])
+def test_a_server_that_takes_connections_and_says_nothing_is_not_waited_for(cluster: Cluster, protocol: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"kafka://127.0.0.1:{silent.getsockname()[1]}"
+        ended = cluster.run("publish", "--to", url, settings={f"{P}SECURITY_PROTOCOL": protocol})
+    expect_refusal(ended, "no Kafka broker answers at .*imed out")
 
 
 def test_a_doctor_says_why_it_is_not_let_in(cluster: Cluster) -> None:

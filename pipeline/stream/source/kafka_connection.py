@@ -32,7 +32,7 @@ from pipeline.errors import BrokerRefused, BrokerUnavailable, IntegrityError, Mi
 from pipeline.stream.source.kafka_security import Security
 
 # A live broker answers in milliseconds. A command that is refused must end within seconds.
-CONNECT_MS = 10_000
+CONNECT_MS = 8_000
 _PROBE_SECONDS = 2.0
 # A broker that takes a connection and ends it unasked speaks something else; after this many times (3 s) we say so.
 _BROKEN_OFF = 6
@@ -103,7 +103,9 @@ class _WatchedManager(KafkaConnectionManager):  # type: ignore[misc]  # the clie
         If an answer and the end of the connection arrive together, the library drops the answer, which mostly says why
         a login failed.
         """
-        transport = await super()._build_transport(node, timeout_at=timeout_at)
+        # The library waits for ever for a server that takes the connection and does not answer to TLS.
+        built = self.call_soon(super()._build_transport, node, timeout_at)
+        transport = await self.wait_for(built, CONNECT_MS)
         receive = transport._sock_recv
 
         def first_what_was_said() -> tuple[bytes, Any]:
