@@ -39,10 +39,16 @@ class Terminal(Console):
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=visible(segment.text, lines=True))
 
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print; a text is a line of its own however long it is, so that a search finds what it says."""
+        if all(isinstance(one, str | Text) for one in objects):
+            options.setdefault("soft_wrap", True)
+        super().print(*objects, **options)
+
     def lines(self, texts: Iterable[str]) -> None:
         """Print texts, each as a line of its own, without wrapping."""
         for text in texts:
-            self.print(text, soft_wrap=True)
+            self.print(text)
 
 
 class DescriptionColumn(ProgressColumn):

@@ -90,6 +90,11 @@ def test_a_terminal_shows_hidden_characters_as_escapes(text: str) -> None:
     assert printed(text).count("\n") == 1, "a line break of foreign text began a line"
 
 
+def test_a_long_line_is_one_line() -> None:
+    assert printed("x " * 100) == "x " * 100 + "\n"
+    assert printed(styled("x " * 100, ("y", "red"))) == "x " * 100 + "y\n"
+
+
 def test_what_bypasses_strings_is_escaped_all_the_same() -> None:
     from rich.text import Text
 
@@ -210,16 +215,17 @@ def test_a_usage_error_shows_the_word_as_it_is(text: str) -> None:
     assert visible(action.stderr, lines=True) == action.stderr
 
 
-def test_an_unexpected_error_exits_70(tmp_path: Path) -> None:
+def test_an_unexpected_error_exits_70() -> None:
     program = (
-        "import pipeline.cli.rate_command as c, sys\n"
-        "def fail(*_): raise RuntimeError('\\x1b[31m [/] broken')\n"
-        "c.read_battles = fail\n"
+        "import sys\n"
+        "from pipeline.cli.app import JsonOption, app\n"
         "from pipeline.cli.main import main\n"
-        f"sys.argv = ['integrity', 'rate', {str(tmp_path / 'x.csv')!r}, '--json']\n"
+        "@app.command()\n"
+        "def crash(as_json: JsonOption = False) -> None:\n"
+        "    raise RuntimeError('\\x1b[31m [/] broken')\n"
+        "sys.argv = ['integrity', 'crash', '--json']\n"
         "main()\n"
     )
-    (tmp_path / "x.csv").write_text("model_a,model_b,winner\n")
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False)
     assert run.returncode == CRASHED == 70
     assert "Traceback" in run.stderr
