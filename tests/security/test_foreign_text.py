@@ -215,6 +215,7 @@ def test_a_usage_error_shows_the_word_as_it_is(text: str) -> None:
     assert visible(action.stderr, lines=True) == action.stderr
 
 
+@pytest.mark.long
 def test_an_unexpected_error_exits_70() -> None:
     program = (
         "import sys\n"
