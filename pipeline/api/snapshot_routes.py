@@ -35,6 +35,7 @@ from pipeline.vocabulary.time import parse_iso8601
 
 _PREFIX = Path(pattern="^[0-9a-f]{8,64}$", description="A snapshot's name or digest, or the beginning of it.")
 _AT = Query(max_length=40, description="The board in force at this time (ISO 8601).")
+_COVERAGE = ("late_rule", "late", "unchecked")
 _FIGURES = ("rank", "rating", "lower", "upper", "rank_best", "rank_worst", "votes")
 
 
@@ -64,7 +65,9 @@ def _add_snapshot_routes(router: APIRouter, reader: StoreReader) -> None:
             rows = [summarize_snapshot(reader, connection, one) for one in found[:limit]]
         following = encode_cursor(rows[-1]["sequence"]) if len(found) > limit else None
         document = {"rows": rows, "next": following}
-        return table_response(request, table_format, document, "snapshots", UNTIL_PUBLISHED)
+        return table_response(
+            request, table_format, document, "snapshots", UNTIL_PUBLISHED, table_row=_snapshot_table_row
+        )
 
     @router.get("/snapshots/{snapshot}", response_model=SnapshotDetailDocument, responses=REDIRECT_RESPONSES)
     def snapshot(snapshot: Annotated[str, _PREFIX]) -> Response:
@@ -114,6 +117,11 @@ def _add_board_routes(router: APIRouter, reader: StoreReader) -> None:
         with reader.connect() as connection:
             found = reader.latest(connection) if at is None else _find_at(connection, at)
         return _redirect(f"/api/v1/snapshots/{found.snapshot_id}/leaderboard?view={view}")
+
+
+def _snapshot_table_row(snapshot: dict[str, Any]) -> dict[str, Any]:
+    """Return a snapshot with the same columns as every other snapshot."""
+    return snapshot | {"coverage": snapshot["coverage"] or dict.fromkeys(_COVERAGE)}
 
 
 def _table_row(standing: dict[str, Any]) -> dict[str, Any]:

@@ -22,10 +22,10 @@ from pipeline.vocabulary.visible_text import json_text
 PARQUET = "application/vnd.apache.parquet"
 _CSV = "text/csv; charset=utf-8"
 # Prefixes that `_flatten` puts before a column's name.
-_PREFIXES = ("raw_", "defended_", "style_", "before_", "after_", "battles_")
+_PREFIXES = ("raw_", "defended_", "style_", "before_", "after_", "battles_", "coverage_")
 _INTEGERS = frozenset(
     {"rank", "rank_best", "rank_worst", "votes", "wins", "losses", "places", "sequence", "log_size", "votes_counted",
-     "votes_excluded", "votes_flagged", "partition", "offset", "number", "variants_tested"}
+     "votes_excluded", "votes_flagged", "partition", "offset", "number", "variants_tested", "late", "unchecked"}
 )  # fmt: skip
 _FLOATS = frozenset(
     {"rating", "lower", "upper", "share", "e_value", "score", "expected", "points_settings", "points_exclusions",

@@ -83,7 +83,7 @@ def _registry(folder: Path) -> Path:
     events = [
         {"schema": 1, "event_id": f"r{n}", "at": START.isoformat(), "type": "model.submitted", "model": model,
          "provider": "Acme & Sons" if n < 3 else "Beta", "visibility": "public", "license": "open"}
-        for n, model in enumerate(MODELS[:6])
+        for n, model in enumerate(MODELS)
     ]  # fmt: skip
     file.write_text("".join(json.dumps(event) + "\n" for event in events))
     return file
