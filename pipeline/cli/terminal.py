@@ -107,4 +107,5 @@ def guard_output() -> None:
             stream.reconfigure(errors="backslashreplace")
     handler = logging.StreamHandler()
     handler.setFormatter(_SafeFormatter("%(levelname)s %(name)s: %(message)s"))
+    handler.setLevel(logging.WARNING)  # a library's logger may have a lower level of its own
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
