@@ -56,6 +56,7 @@ def work(
 ) -> None:
     """Read votes from a file or from Kafka, evaluate each and store it. SIGTERM stops it cleanly."""
     options = settings.load()
+    _expect_source(source, topic, options)  # before a store is made for it
     opened = open_store(store or options.store, worker=True)
     if registry_file is not None:
         registry_events.load_file(opened, registry_file)
@@ -113,12 +114,25 @@ def monitor(
     emit_or_print(as_json, {"windows_closed": closed, "waits": waits}, told)
 
 
+def _expect_source(given: str, topic: str | None, options: Settings) -> None:
+    """Check what can be checked without a connection.
+
+    Raises:
+        Usage: a URL that is not understood, or settings of security that contradict each other.
+    """
+    if is_kafka_url(given):
+        chosen_topic(topic, parse_kafka_url(given)[1], options)
+        client_security(options)
+    elif "://" in given:
+        raise Usage(f"expected FILE or {EXPECTED}, got a URL of {given.partition('://')[0]!r}")
+    elif topic:
+        raise Usage(f"expected a source on Kafka with --topic {topic}, got the file {given}")
+
+
 def _source(
     given: str, topic: str | None, store: Store, options: Settings, mapping: ColumnMapping
 ) -> tuple[Source, Send | None]:
     if not is_kafka_url(given):
-        if "://" in given:
-            raise Usage(f"expected FILE or {EXPECTED}, got a URL of {given.partition('://')[0]!r}")
         return FileSource(Path(given), mapping), None
     bootstrap, topic_in_url = parse_kafka_url(given)
     # One consumer group for each store: two stores that read the same topic must each see all of it.

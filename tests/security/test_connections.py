@@ -500,6 +500,7 @@ def test_a_url_that_is_not_understood_is_a_usage_error(url: str, verb: str, vote
     assert "expected kafka://HOST:PORT" in done.stderr
     assert "got " in done.stderr
     assert "Traceback" not in done.stderr
+    assert not (tmp_path / "s.db").exists()
     assert "s3cret" not in done.stderr + done.stdout
 
 
