@@ -94,7 +94,8 @@ class Worker:
         self._writer: BackgroundWriter[BatchResult] = BackgroundWriter(threaded=has_server(self.store.engine))
         self._batch: _PolledBatch | None = None  # being written
         self._outbox = OutboxSender(self.send, self._source_no, self._retry)
-        self._files = FileIntake.of(self.source, self.store, self.owner, self.settings.lease_seconds)
+        stopping, lease = (lambda: self._stopping), self.settings.lease_seconds
+        self._files = FileIntake.of(self.source, self.store, self.owner, lease, stopping)
         self._limit = RejectLimit(self.settings.max_consecutive_rejects, self.settings.max_reject_ratio)
         watched = self.source, self._source_no, self._retry
         self._liveness = Liveness(*watched, self.settings.progress_seconds, self.metrics)
@@ -153,15 +154,15 @@ class Worker:
     def _claim(self) -> None:
         """Claim the partitions of this generation, and seek to the store's offsets."""
         generation = self.source.generation()
-        if self._files:
-            self._files.take_turn()
+        if self._files and not self._files.take_turn():
+            return
         numbers = self.source.assigned_partitions()
         for lost in self._owned.keys() - set(numbers):
             self.metrics.revoked(self.source.name, lost)
         bounds = self.source.offset_bounds(numbers) if numbers else {}
         self._owned = self._retry.write(lambda c: claim_partitions(c, self._source_no, bounds, self.owner, now()))
-        if self._files:
-            self._files.begin(self._owned[0].claim.partition_no, self._owned[0].next_offset)
+        if self._files and not self._files.begin(self._owned[0].claim.partition_no, self._owned[0].next_offset):
+            return
         self._retry.run(self._replay_states)
         check_log_unchanged(self.source, self._retry, self._owned, bounds)
         self.source.seek({number: owned.next_offset for number, owned in self._owned.items()})

@@ -309,6 +309,32 @@ def test_two_processes_read_files_in_turn_and_a_dead_one_holds_nobody_up(url: st
     assert len(stored(url)) == 400
 
 
+@pytest.mark.parametrize("where", ["waiting for its turn", "sorting"])
+def test_a_worker_that_is_asked_to_stop_before_it_stores_anything_stops(tmp_path: Path, where: str) -> None:
+    class Told(FileSource):
+        def prepare(self, *given: Any, **named: Any) -> Any:
+            worker.stop()
+            return super().prepare(*given, **named)
+
+    path = tmp_path / "votes.jsonl"
+    write_jsonl(path, [battle(n) for n in range(20)])
+    with opened(str(tmp_path / "s.db")) as store:
+        if where != "sorting":
+            with store.write() as connection:
+                assert leases.acquire(connection, "files", "elsewhere:1", time.time_ns() // 1000, 600.0)
+        worker = Worker(Told(path), store, OPTIONS, VOTER, "test")
+        thread = threading.Thread(target=lambda: worker.run(until_end=True))
+        thread.start()
+        if where != "sorting":
+            time.sleep(1)
+            worker.stop()
+        thread.join(30)
+        assert not thread.is_alive()
+        with store.read() as connection:
+            assert connection.scalar(sa.select(sa.func.count()).select_from(schema.vote)) == 0
+            assert (leases.holder(connection, "files") is None) == (where == "sorting")
+
+
 def test_when_all_files_are_read_the_monitor_closes_up_to_the_newest_vote_and_says_what_it_waits_for(
     url: str, tmp_path: Path
 ) -> None:
