@@ -97,6 +97,9 @@ def record_login(reader: StoreReader, request: Request, token: OperatorToken) ->
 def _record_refusal(reader: StoreReader, request: Request, name: str, action: str) -> None:
     operator = Operator(name, "api", client_address(request))
     try:
+        with reader.connect() as connection:
+            if not operators_log.takes_refusals(connection, now()):
+                return
         with reader.store.write() as connection:
             target = f"{request.method} {request.scope['path']}"[:300]
             operators_log.record_refusal(connection, operator, action, target, now())

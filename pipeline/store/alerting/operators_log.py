@@ -108,12 +108,22 @@ def record_export(connection: Connection, what: str, target: str, now: int, afte
 
 def record_refusal(connection: Connection, operator: Operator, action: str, target: str, now: int) -> None:
     """Append a refused request, FAILED_LOGIN or DENIED (a token without the scope); limited by hour."""
-    c = schema.operator_log.c
-    recent = sa.select(sa.func.count()).where(c.action.in_((FAILED_LOGIN, DENIED)), c.at > now - HOUR)
-    number = int(connection.scalar(recent) or 0)
+    number = count_refusals(connection, now)
     if number < _MOST_REFUSED:
         last = number == _MOST_REFUSED - 1
         record(connection, operator, action, target, now, reason="further refusals of this hour have no row" * last)
+
+
+def takes_refusals(connection: Connection, now: int) -> bool:
+    """Return whether `record_refusal` would append a row: a refused request must not cost a write for ever."""
+    return count_refusals(connection, now) < _MOST_REFUSED
+
+
+def count_refusals(connection: Connection, now: int) -> int:
+    """Return the number of rows about refused requests in the last hour."""
+    c = schema.operator_log.c
+    recent = sa.select(sa.func.count()).where(c.action.in_((FAILED_LOGIN, DENIED)), c.at > now - HOUR)
+    return int(connection.scalar(recent) or 0)
 
 
 def has_login(connection: Connection, operator: Operator, now: int) -> bool:
