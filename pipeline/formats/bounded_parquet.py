@@ -82,9 +82,25 @@ def read_rows(path: Path, columns: Collection[str]) -> Iterator[dict[str, Any]]:
     try:
         for batch in file.iter_batches(rows, columns=list(columns), use_threads=False):
             for piece in _pieces(batch):
-                yield from piece.to_pylist()
+                yield from _to_rows(piece)
     except (pa.ArrowException, OSError) as error:
         raise UnknownFormat(f"{path.name}: expected Parquet: {error}") from None
+
+
+def _to_rows(piece: pa.RecordBatch) -> list[dict[str, Any]]:
+    """Return the rows of a batch; a time outside Python's calendar is its number as text."""
+    try:
+        return list(piece.to_pylist())
+    except (OverflowError, ValueError):
+        columns = [[_to_value(cell) for cell in column] for column in piece.columns]
+        return [dict(zip(piece.schema.names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _to_value(cell: Any) -> Any:
+    try:
+        return cell.as_py()
+    except (OverflowError, ValueError):
+        return f"{getattr(cell, 'value', 'a value')} as {cell.type}"
 
 
 def has_long_texts(table: pa.Table | pa.RecordBatch, most: int) -> bool:

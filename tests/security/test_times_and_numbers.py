@@ -7,6 +7,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
@@ -87,6 +89,30 @@ def test_a_table_names_its_own_column(tmp_path: Path) -> None:
     file.write_text("model_a,model_b,winner,created_at\nant,bee,tie,06/05/2024 12:53\nant,bee,tie,2024-05-06\n")
     (reject,) = rejects_of(file)
     assert "06/05/2024 12:53 in column created_at" in reject["detail"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "number"),
+    [
+        (pa.timestamp("us"), 2**62),
+        (pa.timestamp("us", tz="UTC"), -(2**62)),
+        (pa.timestamp("ns"), 2**62),
+        (pa.date32(), 2**30),
+        (pa.int64(), 1715000000123456789),
+        (pa.float64(), 1e300),
+        (pa.decimal128(38, 0), 10**37),
+    ],
+    ids=str,
+)
+def test_a_time_of_parquet_that_no_calendar_has_costs_its_own_row(
+    tmp_path: Path, kind: pa.DataType, number: float
+) -> None:
+    file = tmp_path / "votes.parquet"
+    rows: dict[str, Any] = {"model_a": ["ant", "ant"], "model_b": ["bee", "bee"], "winner": ["tie", "tie"]}
+    pq.write_table(pa.table({**rows, "judge": ["u", "v"], "tstamp": pa.array([number, None], type=kind)}), file)
+    first, second = rejects_of(file)
+    assert (first["reason"], second["reason"]) == ("bad_time", "missing_field")
+    assert "in column tstamp" in first["detail"]
 
 
 @pytest.mark.parametrize("unit", [1, 10**3, 10**6])
