@@ -46,9 +46,9 @@ from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.read import page_queries
 
-# Each thread uses one connection of the pool, which has six: further threads would only wait for a connection. One is
-# kept for the change token, on which every cached page waits.
-_THREADS = 6 - COSTLY_THREADS - 1
+# Each thread uses one connection of the pool, which has eight: further threads would only wait for a connection. One
+# is kept for the change token, on which every cached page waits, and one for bundles, which take longest.
+_THREADS = 8 - COSTLY_THREADS - 2
 
 
 class _Site(FastAPI):
@@ -89,14 +89,15 @@ def create_app(store: Store, options: Settings | None = None, metrics: ApiMetric
     )
     app.outermost = lambda inner: ResponseHeaders(inner, metrics.count_response, options.https_days)
     reader = StoreReader(store)
-    costly = CostlyWork(ClientRates(options.costly_per_minute), metrics)
+    rates = ClientRates(options.costly_per_minute)
+    costly, bundling = CostlyWork(rates, metrics), CostlyWork(rates, metrics, threads=1)
     one_thread = anyio.CapacityLimiter(1)
     changes = ChangeToken(lambda: anyio.to_thread.run_sync(_read_change_token, store, limiter=one_thread))
     api = APIRouter(prefix="/api/v1", responses=ERROR_RESPONSES, dependencies=[Depends(reject_unknown_params)])
     for plain in (snapshot_routes, notice_routes, alert_routes, status_routes):
         api.include_router(plain.routes(reader))
-    for mixed in (model_routes, diff_routes, ledger_routes):
-        api.include_router(mixed.routes(reader, costly))
+    for mixed, work in ((model_routes, costly), (diff_routes, costly), (ledger_routes, bundling)):
+        api.include_router(mixed.routes(reader, work))
     app.state.logins = LoginGuard(ClientRates(options.logins_per_minute), metrics)
     api.include_router(operator_routes.routes(reader, changes))
     app.include_router(api)

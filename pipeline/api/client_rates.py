@@ -35,8 +35,15 @@ class TrustedProxies:
     """
 
     def __init__(self, texts: Iterable[str]) -> None:
-        self.texts = tuple(texts)
-        self._networks = [ipaddress.ip_network(text, strict=False) for text in self.texts]
+        networks = [ipaddress.ip_network(text) for text in texts]
+        # A server that listens on IPv6 sees an IPv4 client at such an address.
+        mapped = [
+            ipaddress.ip_network(f"::ffff:{one.network_address}/{96 + one.prefixlen}")
+            for one in networks
+            if one.version == 4
+        ]
+        self._networks = [*networks, *mapped]
+        self.texts = tuple(map(str, self._networks))
 
     def __contains__(self, address: str) -> bool:
         try:

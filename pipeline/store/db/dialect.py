@@ -54,7 +54,7 @@ def create_engine(url: sa.URL, *, worker: bool) -> Engine:
         # Connections are opened on demand and kept: opening one takes as long as a dozen reads of the API.
         # The client speaks UTF-8 whatever the server's encoding is, which is checked after.
         given = {"connect_timeout": 5, "client_encoding": "utf8", **options}
-        engine = sa.create_engine(url, pool_size=6, max_overflow=0, connect_args=given)
+        engine = sa.create_engine(url, pool_size=8, max_overflow=0, connect_args=given)
         sa.event.listen(engine, "connect", lambda connection, _record: array_parameters.register(connection))
     else:
         _make_folder(url)
