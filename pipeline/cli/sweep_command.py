@@ -17,7 +17,9 @@ _MARKS = {True: ("pass", "green"), False: ("FAIL", "red"), None: ("unknown", "ye
 @app.command()
 def sweep(
     store: StoreOption = None,
-    policy: Annotated[Path | None, typer.Option(help="A policy in TOML; default: the five recommendations.")] = None,
+    policy: Annotated[
+        Path | None, typer.Option(help="A policy in TOML; default: the five recommendations of Singh et al. 2025.")
+    ] = None,
     against: Annotated[Path | None, typer.Option(help="Published snapshots of another board, to compare with.")] = None,
     as_json: JsonOption = False,
 ) -> None:

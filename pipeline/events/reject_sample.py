@@ -64,7 +64,7 @@ def shape(raw: bytes) -> bytes:
 
 
 def clean_text(text: str, personal: frozenset[str] = frozenset()) -> str:
-    """Return a text without addresses and without the personal values."""
+    """Return a text in which e-mail addresses, IP addresses and the values in `personal` are replaced by `REMOVED`."""
     for value in personal:
         text = text.replace(value, REMOVED)
     text = _MAIL.sub(REMOVED, _V4.sub(REMOVED, text))

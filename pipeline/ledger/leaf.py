@@ -77,7 +77,7 @@ def parse_vote(entry: bytes, index: int) -> VoteLeaf:
     """Parse the leaf of a vote.
 
     Raises:
-        Refuted: reason `leaf`; the leaf of a retraction, or no leaf.
+        Refuted: reason `leaf`; the entry is the leaf of a retraction, or not a leaf at all.
     """
     where = f"leaf {index}"
     try:

@@ -83,7 +83,10 @@ class VoteLog:
         return int((self._whole("fate")[counted] == LATE).sum())
 
     def counts(self, counted: Bool, also: list[str]) -> PairCounts:
-        """Return the pair counts of the `counted` leaves, with all models in the log and in `also`, sorted."""
+        """Return the pair counts of the leaves that the mask `counted` selects.
+
+        The models are those of the log and of `also` together, sorted by name.
+        """
         names = sorted({*self._models, *also})
         place = {name: at for at, name in enumerate(names)}
         axis = np.array([place[name] for name in self._models], dtype=np.int32)

@@ -156,7 +156,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request; the body of this request may still be arriving."""
+        """Mark the connection as waiting for its next request; the body of the answered one may still be arriving."""
         super().on_response_complete()
         if self.cycle.response_complete and not self.transport.is_closing():
             if self._phase is _Phase.WHOLE:

@@ -85,12 +85,12 @@ class SweepCosts:
 
     @property
     def ratio(self) -> float:
-        """The median seconds of a sweep over those of a read."""
+        """The median time of a sweep divided by the median time of a read."""
         return median(one.seconds for one in self.sweep) / median(one.seconds for one in self.read)
 
     @property
     def ratio_cpu(self) -> float:
-        """The median CPU seconds of a sweep over those of a read, which other load affects less."""
+        """The median CPU seconds of a sweep divided by those of a read, which other load affects less."""
         return median(one.cpu for one in self.sweep) / median(one.cpu for one in self.read)
 
     @property

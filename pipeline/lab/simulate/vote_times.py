@@ -1,7 +1,8 @@
 """Draws vote times: a rate for each hour, and times from these rates.
 
 Rate of an hour = daily sinusoid × weekday × gamma shock of mean 1. The shock makes hourly counts negative binomial with
-r = 1/burstiness: over-dispersed, as real counts are. With Poisson counts tests on rates would look too good.
+r = 1/burstiness: over-dispersed, as real counts are. With Poisson counts, tests on
+rates would look better than they are.
 """
 
 import math

@@ -62,7 +62,7 @@ def read_vote_columns(connection: Connection, *, voters: bool = True) -> VoteCol
 
 
 def read_daily_boards(connection: Connection, view: str) -> list[tuple[int, list[Any]]]:
-    """Return the last snapshot of each day (UTC) that has a view, oldest first.
+    """Return the last snapshot with this view of each UTC day, oldest first.
 
     Returns:
         For each snapshot: when it was published, and rows (model, rating, lower, upper, votes).
@@ -70,7 +70,7 @@ def read_daily_boards(connection: Connection, view: str) -> list[tuple[int, list
     s, r = schema.snapshot.c, schema.snapshot_row.c
     last = (
         sa.select(sa.func.max(s.sequence))
-        .where(s.sequence.is_not(None))
+        .where(s.sequence.is_not(None), s.snapshot_id.in_(sa.select(r.snapshot_id).where(r.view == view)))
         .group_by(s.published_at - s.published_at % DAY)
     )
     query = (

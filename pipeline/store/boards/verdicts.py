@@ -15,7 +15,8 @@ from pipeline.store.votes import dictionary
 from pipeline.vocabulary.fates import FATES
 from pipeline.vocabulary.outcomes import OUTCOMES
 
-# A check reads the votes since the last passed one; the first check of a long history reads the newest ones.
+# A check reads the votes since the last passed one; the first check of a long history reads the newest
+# ones of each partition.
 _MAX_ROWS = 1_000_000
 _WARNING = ("part", "column", "expectation", "observed", "reason")
 
@@ -112,7 +113,10 @@ def add_verdict(connection: Connection, suite: str, log_size: int, success: bool
 
 
 def read_votes(connection: Connection, first: int, end: int) -> dict[str, list[Any]]:
-    """Return the columns of the votes that the log gained from size `first` to size `end`, the last million at most."""
+    """Return as columns the votes by which the log grew from `first` to `end` leaves.
+
+    Of more than a million votes the newest of each partition are returned, so that every partition is checked.
+    """
     s, r, v = schema.segment.c, schema.segment_range.c, schema.vote.c
     ranges = connection.execute(
         sa.select(r.partition_no, sa.func.min(r.first_offset), sa.func.max(r.next_offset))
@@ -121,12 +125,13 @@ def read_votes(connection: Connection, first: int, end: int) -> dict[str, list[A
         .group_by(r.partition_no)
     ).all()
     rows: list[Any] = []
-    for part, low, high in ranges:
+    # The shortest first: what it leaves of its share is for the longer ones.
+    for done, (part, low, high) in enumerate(sorted(ranges, key=lambda row: (row[2] - row[1], row[0]))):
         rows += connection.execute(
             sa.select(v.vote_id, v.model_a, v.model_b, v.outcome, v.fate, v.cast_at, v.appended_at, v.voter)
             .where(v.partition_no == part, v.offset >= low, v.offset < high)
             .order_by(v.offset.desc())
-            .limit(_MAX_ROWS - len(rows))
+            .limit((_MAX_ROWS - len(rows)) // (len(ranges) - done))
         ).all()
     models = dictionary.model_names(connection)
     vote_id, model_a, model_b, outcome, fate, cast_at, appended_at, voter = (

@@ -1,7 +1,7 @@
 """The snapshot log: the manifest of each published snapshot, with the heads signed at its publication.
 
-Laws: rows are appended in the order of the sequence, by the transaction that has the lock of publication; no row
-changes.
+Laws: rows are appended in the order of their sequence numbers, by the transaction that holds the publication lock; no
+row changes.
 """
 
 from collections.abc import Iterator

@@ -1,5 +1,7 @@
 """Queries of the API and its pages: snapshots, a model's history, alerts and exclusions, a page at a time.
 
+The rows of a board: `store.boards.snapshots`.
+
 Laws: a page continues after the last row of the page before (keyset, never OFFSET), so rows published meanwhile move
 nothing; no answer grows with the age of the log.
 """

@@ -185,7 +185,7 @@ def next_offsets(connection: Connection, source_no: int) -> dict[int, int]:
 
 
 def all_next_offsets(connection: Connection) -> dict[int, int]:
-    """Return the store's number of every partition → next offset to read."""
+    """Return for every partition: its number in the store → the next offset to read."""
     p = schema.partition.c
     rows = connection.execute(sa.select(p.partition_no, p.next_offset).order_by(p.partition_no))
     return {int(part): int(offset) for part, offset in rows}
