@@ -184,14 +184,14 @@ def test_one_selection_has_one_text(text: str) -> None:
     [
         ("", "from=TIME"),
         ("from=2024-07-01T00:00:00Z", "from=TIME"),
-        ("from=yesterday,to=today", "from=TIME"),
-        ("from=2024-07-01T00:00:00,to=2024-07-01T01:00:00", "from=TIME"),  # no zone
+        ("from=yesterday,to=today", "a date or time in ISO 8601"),
+        ("from=2024-07-01T00:00:00,to=2024-07-01T01:00:00", "a time with a zone"),  # no zone
         ("from=2024-07-01T01:00:00Z,to=2024-07-01T01:00:00Z", "before"),
         ("from=2024-07-01T00:00:00Z,to=2024-07-01T01:00:00Z,voter=x", "'voter'"),
         ("from=2024-07-01T00:00:00Z,to=2024-07-01T01:00:00Z,cohort=old", "'old'"),
         ("from=2024-07-01T00:00:00Z,to=2024-07-01T01:00:00Z,prompt=xyz", "'xyz'"),
         ("[1, 2]", "from=TIME"),
-        ('{"from": 1, "to": 2}', "from=TIME"),
+        ('{"from": 1, "to": 2}', "a date or time in ISO 8601"),
     ],
 )
 def test_an_invalid_selection_is_refused_with_what_was_expected(text: str, says: str) -> None:
