@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 # Prometheus needs one; a second one scrapes beside it for a while when it is replaced.
-_CONNECTIONS = 32
+_CONNECTIONS = 16
 # A scrape takes milliseconds. From the connection to the last byte of the response.
 _SECONDS = 10
 _HEADERS = [
