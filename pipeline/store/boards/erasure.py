@@ -17,7 +17,9 @@ from pipeline.store.boards import erased_traces, exclusion_list
 from pipeline.store.db import schema
 from pipeline.store.log import leaf_index
 from pipeline.store.votes.ingest import VotePosition
+from pipeline.vocabulary.time import DAY
 
+_STAYS_EXCLUDED = "excluded before an erasure, and still"
 _ERASED_FIELDS = {
     "voter": 0,
     "language": 0,
@@ -47,13 +49,17 @@ def erase_voter(connection: Connection, voter: int, now: int) -> int:
         sa.select(v.partition_no, v.offset, v.vote_id).where(v.voter == voter, v.voter != 0)
     ).all()
     label = format_pseudonym(voter)
-    for one in exclusion_list.read_active(connection):
-        if (one.kind, one.target) == ("voter", label):
-            for row in rows:
-                exclusion_list.add_entry(connection, "exclude", "vote", row.vote_id, one.reason, one.name, now)
+    active = [one for one in exclusion_list.read_active(connection) if (one.kind, one.target) == ("voter", label)]
+    for one in active:
+        for row in rows:
+            exclusion_list.add_entry(connection, "exclude", "vote", row.vote_id, one.reason, one.name, now)
     erased = erase_votes(connection, [(row.partition_no, row.offset) for row in rows])
     connection.execute(sa.delete(schema.voter_state).where(state.voter == voter))
     erased_traces.forget_voter(connection, label, now)
+    for one in active:
+        # What a person decided holds for votes to come: an entry of its own, which leads to no vote and no alert.
+        if one.name != exclusion_list.AUTO_VOTER:
+            exclusion_list.add_entry(connection, "exclude", "voter", label, _STAYS_EXCLUDED, one.name, now - now % DAY)
     return erased
 
 
