@@ -85,7 +85,7 @@ WITHOUT_STORE = {
     "rate": [["{word}"], ["{file}", "--anchor", "{word}"], ["{file}", "--columns", "{word}"]],
     "history": [["{word}"]],
     "publish": [["--to", "{word}"], ["{word}", "--to", "kafka://localhost:1"]],
-    "migrate": [["--store", "postgresql://{word}"], ["--store", "{word}://x"], ["--store", "sqlite:///{word}/x"]],
+    "migrate": [["--store", "postgresql://{word}"], ["--store", "{word}://x"], ["--store", "{folder}/{word}"]],
     "witness init": [["{folder}/w", "--name", "{word}"]],
     "witness watch": [["{folder}/w2", "{word}"]],
     "witness logs": [["{folder}/{word}"]],

@@ -42,7 +42,7 @@ class GuardedServer(uvicorn.Server):
         """Start the application, then listen."""
         await self.lifespan.startup()
         if self.lifespan.should_exit:
-            sys.exit(1)
+            sys.exit(70)  # an unexpected error; 1 is a finding
         loop = asyncio.get_running_loop()
         make = partial(GuardedProtocol, self.config, self.server_state, self.lifespan.state, loop, table=self._table)
         limits = self._table.limits

@@ -80,6 +80,8 @@ class Store:
             key, store_id = _key_and_id(engine, key_folder, voter_key) if with_key else (b"", _read_id(engine))
         except BaseException as error:
             engine.dispose()
+            if isinstance(error, UnicodeError):  # a host such as `..`, which is no name of the internet
+                raise Usage(f"expected a store at a host that has a name, got {parsed.host!r}: {error}") from None
             if not isinstance(error, DBAPIError):
                 raise
             raise explain(error, shown_url(parsed)) from error
