@@ -14,7 +14,7 @@ from pipeline.cli.ingest_notes import repeat_notes
 from pipeline.errors import Usage
 from pipeline.formats import ColumnMapping
 from pipeline.formats.battle_file import open_battles
-from pipeline.formats.battle_tables import read_opened
+from pipeline.formats.battle_tables import read_battles
 from pipeline.formats.containers import spool
 from pipeline.formats.left_out import EXPLANATIONS, LeftOut
 from pipeline.ratings import select_rated_models
@@ -75,7 +75,7 @@ def read_input(
     rules, left_out = load_method(method), LeftOut(skip_bad)
     with _named(path) as source:
         file = open_battles(source, mapping)
-        read = read_opened(file, step, None, left_out)
+        read = read_battles(file, step, None, left_out)
     battles, by_rule = apply_method(read, rules)
     many = f" ({len(file.containers)} files)" if len(file.containers) > 1 else ""
     battles, apart = _comparable(battles)

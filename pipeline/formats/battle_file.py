@@ -74,12 +74,14 @@ class BattleFile:
         form: the format of their records.
         columns: the columns of the first file.
         mapping: names that the user gave.
+        mixed: some of the first records have another format than the file.
     """
 
     containers: tuple[Container, ...]
     form: BattleFormat
     columns: tuple[str, ...]
     mapping: ColumnMapping
+    mixed: bool = False
 
     @property
     def outcomes(self) -> Mapping[str, str]:
@@ -107,19 +109,21 @@ def open_battles(path: Path, mapping: ColumnMapping | None = None) -> BattleFile
     """
     mapping = mapping or ColumnMapping()
     containers = tuple(inspect(one) for one in list_files(path))
-    columns = _columns(containers[0])
+    columns, kinds = _columns(containers[0])
     known = frozenset(columns)
     missing = [column for column in mapping.columns.values() if column and column not in known]
     if missing:
         raise UnknownFormat(f"{containers[0].name}: expected columns {missing}, got {columns}")
-    form = None if mapping.columns or mapping.winner_is else _recognised(known)
+    chosen = not (mapping.columns or mapping.winner_is)
+    form = recognised(known) if chosen else None
     if form is None:
         form = table_format(known, mapping.columns, mapping.rule)
         _require_battle(containers[0], form, columns)
-    return BattleFile(containers, form, tuple(columns), mapping)
+    return BattleFile(containers, form, tuple(columns), mapping, mixed=chosen and len(kinds) > 1)
 
 
-def _recognised(columns: frozenset[str]) -> BattleFormat | None:
+def recognised(columns: frozenset[str]) -> BattleFormat | None:
+    """Return the format with these columns, None for a table that is read by the usual names."""
     if "schema" in columns:
         return replace(table_format(columns, {}), name=OWN, without_outcome=False)
     return first_match(FORMATS, columns)
@@ -143,14 +147,21 @@ def _lacking(container: Container, name: str, columns: list[str]) -> str:
     )
 
 
-def _columns(container: Container) -> list[str]:
+def _columns(container: Container) -> tuple[list[str], set[str]]:
+    """Return the columns of a file and the names of the formats of its first records."""
     if container.kind not in ("json array", "json lines"):
-        return headers(container)
+        return headers(container), set()
     columns: dict[str, None] = {}
+    kinds: dict[frozenset[str], str] = {}
     for raw in islice(raw_records(container), _FIRST_RECORDS):
         record = decoded(raw)
-        columns.update(dict.fromkeys(record if isinstance(record, dict) else ()))
-    return list(columns)
+        if isinstance(record, dict):
+            columns.update(dict.fromkeys(record))
+            names = frozenset(record)
+            if names not in kinds:
+                form = recognised(names)
+                kinds[names] = form.name if form else "table"
+    return list(columns), set(kinds.values())
 
 
 def raw_records(container: Container, waits: Waits | None = None) -> Iterator[bytes]:

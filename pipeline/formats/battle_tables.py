@@ -1,9 +1,8 @@
 """Reads a battle file as columns, by column where every row is a plain vote, else record by record."""
 
 from collections.abc import Callable
-from pathlib import Path
 
-from pipeline.formats.battle_file import OWN, BattleFile, ColumnMapping, Waits, open_battles
+from pipeline.formats.battle_file import OWN, BattleFile, Waits
 from pipeline.formats.battle_records import read_by_record
 from pipeline.formats.column_mapping import ColumnMapper
 from pipeline.formats.column_pieces import Undecided
@@ -13,17 +12,15 @@ from pipeline.ratings.battle_columns import BattleColumns
 
 
 def read_battles(
-    path: Path,
-    mapping: ColumnMapping | None = None,
+    file: BattleFile,
     step: Callable[[int], None] | None = None,
     waits: Waits | None = None,
     left_out: LeftOut | None = None,
 ) -> BattleColumns:
-    """Read a battle file.
+    """Read a recognised battle file.
 
     Args:
-        path: a file, a folder of shards, or a glob.
-        mapping: how the table's headers and outcomes translate to ours, if it has its own.
+        file: the file.
         step: called with the number of votes read since the last call.
         waits: as in `read_records`.
         left_out: counts the records that are no votes.
@@ -32,13 +29,7 @@ def read_battles(
         UnknownFormat: as in `read_records`.
         BadRecord: a record that is not a battle, with its row.
     """
-    return read_opened(open_battles(path, mapping), step, waits, left_out or LeftOut())
-
-
-def read_opened(
-    file: BattleFile, step: Callable[[int], None] | None, waits: Waits | None, left_out: LeftOut
-) -> BattleColumns:
-    """Read a recognised battle file, as `read_battles`."""
+    left_out = left_out or LeftOut()
     found = read_by_column(file, step, left_out)
     if found is not None:
         return found
@@ -50,6 +41,8 @@ def read_by_column(
     file: BattleFile, step: Callable[[int], None] | None = None, left_out: LeftOut | None = None
 ) -> BattleColumns | None:
     """Read a file by column. None if it must be read record by record."""
+    if file.mixed:
+        return None
     if file.form.name == OWN and any(one.kind in ("json array", "json lines") for one in file.containers):
         return None  # the decoder of our own events is strict about duplicate keys
     done = 0

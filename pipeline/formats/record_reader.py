@@ -14,8 +14,18 @@ from typing import Any
 
 from pipeline.events.strict_checks import MAX_BYTES, find_fault
 from pipeline.events.vote import SCHEMA, derive_vote_id, encode_event
-from pipeline.formats.battle_file import OWN, BattleFile, ColumnMapping, Waits, decoded, open_battles, raw_records
+from pipeline.formats.battle_file import (
+    OWN,
+    BattleFile,
+    ColumnMapping,
+    Waits,
+    decoded,
+    open_battles,
+    raw_records,
+    recognised,
+)
 from pipeline.formats.battle_format import Fields, Record
+from pipeline.formats.battle_formats.table import table_format
 from pipeline.formats.containers import Container
 from pipeline.formats.row_mapping import SKIPPED, row_mapper
 from pipeline.formats.tables import delimited_records, parquet_records
@@ -53,7 +63,7 @@ def read_events(file: BattleFile, waits: Waits | None = None) -> Iterator[bytes]
 
 def mapped_records(file: BattleFile, waits: Waits | None = None) -> Iterator[bytes | Fields]:
     """Yield for each record its fields, SKIPPED if it is no vote of the format, or bytes for the decoder to check."""
-    read = row_mapper(file.form, file.outcomes)
+    read = _by_record(file) if file.mixed else row_mapper(file.form, file.outcomes)
     for container in file.containers:
         if container.kind in ("json array", "json lines"):
             for raw in raw_records(container, waits):
@@ -61,6 +71,20 @@ def mapped_records(file: BattleFile, waits: Waits | None = None) -> Iterator[byt
         else:
             for row in _rows(container, file, waits):
                 yield _event(read(row), row)
+
+
+def _by_record(file: BattleFile) -> Callable[[Record], Fields]:
+    """Return a function that maps each record by its own format."""
+    mappers: dict[frozenset[str], Callable[[Record], Fields]] = {}
+
+    def read(record: Record) -> Fields:
+        names = frozenset(record)
+        if names not in mappers:
+            form = recognised(names) or table_format(names, {})
+            mappers[names] = row_mapper(form, {**form.spellings, **file.mapping.outcomes})
+        return mappers[names](record)
+
+    return read
 
 
 def is_registry_event(raw: bytes) -> bool:

@@ -50,8 +50,8 @@ SCHEMA = pa.schema(
 """One row for each leaf. A retraction has `reason` and `retracts`, and nulls in the columns of a vote."""
 
 MAX_TEXT = 200
-VOTE, RETRACTION = "vote", "retraction"
-"""Types of a leaf."""
+VOTE = "vote"
+"""The type of a vote's leaf."""
 _OF_A_VOTE = ("commitment", "fate", "model_a", "model_b", "outcome")
 _OF_A_RETRACTION = ("reason", "retracts")
 _HOUR = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:00:00Z", re.ASCII)

@@ -308,7 +308,9 @@ def test_a_resolved_alert_restores_the_votes_at_the_next_refresh(store: str, sto
 
 
 def test_an_exclusion_by_hand_needs_a_reason_and_is_undone_by_another_entry(store: str, command: Command) -> None:
-    voter = command("pseudonym", "somebody honest", "--store", store)["pseudonym"]
+    with psycopg.connect(native(store)) as connection:
+        (number,) = connection.execute("SELECT voter FROM vote WHERE voter <> 0 ORDER BY cast_at LIMIT 1").fetchone()
+    voter = format_pseudonym(number)
     refused = command("alerts", "exclude", f"voter:{voter}", "--store", store, "--name", "ann", code=2)
     assert "reason" in refused["message"]
     words = (f"voter:{voter}", "--store", store, "--name", "ann", "--reason")

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from pipeline.errors import BadInput
 from pipeline.formats import read_records
+from pipeline.formats.battle_file import open_battles
 from pipeline.formats.battle_tables import read_battles
 
 way, path = sys.argv[1], Path(sys.argv[2])
 read, error = 0, ""
 try:
     if way == "table":
-        read = len(read_battles(path))
+        read = len(read_battles(open_battles(path)))
     else:
         for _ in read_records(path):
             read += 1

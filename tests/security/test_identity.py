@@ -20,6 +20,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from pipeline.events import decode_votes
 from pipeline.formats import ColumnMapping
+from pipeline.formats.battle_file import open_battles
 from pipeline.formats.battle_tables import read_battles
 from pipeline.settings import Settings
 from pipeline.store.db import schema
@@ -112,9 +113,9 @@ def test_a_configured_proxy_is_no_voter(tmp_path: Path, settings: dict[str, str]
 def test_what_many_people_share_is_no_voter_of_a_rating_either(name: str, tmp_path: Path) -> None:
     proxies = parse_proxies("198.51.100.7")
     path = FILES[name](tmp_path / name, [vote(at, judge) for at, judge in enumerate((*NOBODY, "198.51.100.7"))])
-    assert not read_battles(path, ColumnMapping(proxies=proxies)).has_voters
+    assert not read_battles(open_battles(path, ColumnMapping(proxies=proxies))).has_voters
     one = FILES[name](tmp_path / f"one-{name}", [vote(at, judge) for at, judge in enumerate(("3", "3.0", "none"))])
-    assert read_battles(one).voters == ("3",)
+    assert read_battles(open_battles(one)).voters == ("3",)
 
 
 def test_an_address_that_is_no_address_is_a_usage_error(tmp_path: Path, settings: dict[str, str]) -> None:

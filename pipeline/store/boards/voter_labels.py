@@ -67,14 +67,6 @@ def without_voters(connection: Connection, text: str) -> str:
     return text
 
 
-def voter_of(connection: Connection, label: str) -> str | None:
-    """Return the pseudonym behind a label; None if there is none, or if the voter was erased."""
-    a, e = schema.alert.c, schema.exclusion.c
-    found = connection.scalar(sa.select(e.target).where(e.kind == "voter", e.label == label).limit(1))
-    found = found or connection.scalar(sa.select(a.subject).where(a.subject_kind == "voter", a.label == label).limit(1))
-    return None if found is None or is_label(found) else str(found)
-
-
 def public_subjects(connection: Connection, alert_ids: Collection[str]) -> dict[str, str]:
     """Return alert → its subject in the form for the public: a voter by label."""
     a = schema.alert.c

@@ -117,14 +117,14 @@ def test_a_format_gives_the_same_votes_on_every_road(tmp_path: Path, form: str, 
     by_column, by_record = read_by_column(file), read_by_record(file, None)
     assert by_column is not None
     _same(by_column, by_record)
-    _same(by_column, read_battles(_lines(tmp_path / "other.jsonl", written)))
+    _same(by_column, read_battles(open_battles(_lines(tmp_path / "other.jsonl", written))))
     assert list(read_records(path)) == list(read_records(tmp_path / "other.jsonl"))
 
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_format_gives_the_votes_that_were_written(tmp_path: Path, form: str) -> None:
     rows = battles(COUNT)
-    found = read_battles(_lines(tmp_path / "a.jsonl", [FORMATS[form](row) for row in rows]))
+    found = read_battles(open_battles(_lines(tmp_path / "a.jsonl", [FORMATS[form](row) for row in rows])))
     tie = {"both_bad": "tie"} if form in ONE_TIE else {}
     outcomes = ["model_a", "model_b", "tie", "both_bad"]
     assert [
@@ -207,5 +207,5 @@ def test_columns_that_are_not_read_are_named(tmp_path: Path) -> None:
 def test_pairs_without_an_outcome_are_left_out(tmp_path: Path) -> None:
     path = tmp_path / "battled_pairs.csv"
     path.write_text("model_a,model_b,winner\nant,bee,model_a\nant,bee,\nbee,ant,tie(all bad)\n")
-    found = read_battles(path)
+    found = read_battles(open_battles(path))
     assert found.outcome.tolist() == [0, 3]

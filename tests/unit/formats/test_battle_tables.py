@@ -106,7 +106,9 @@ def test_style_comes_from_structs_columns_and_events_alike(tmp_path: Path) -> No
     _csv(tmp_path / "flat.csv", flat)
     event = {"schema": 1, "vote_id": "1", "cast_at": "2024-08-14T00:00:00Z", **nested[0]}
     (tmp_path / "events.jsonl").write_text(json.dumps(event) + "\n")
-    nests, flats, events = (read_battles(tmp_path / name) for name in ("nested.parquet", "flat.csv", "events.jsonl"))
+    nests, flats, events = (
+        read_battles(open_battles(tmp_path / name)) for name in ("nested.parquet", "flat.csv", "events.jsonl")
+    )
     assert read_by_column(open_battles(tmp_path / "nested.parquet")) is not None
     assert read_by_column(open_battles(tmp_path / "flat.csv")) is not None
     assert nests.has_style.tolist() == [True, False]
@@ -114,7 +116,7 @@ def test_style_comes_from_structs_columns_and_events_alike(tmp_path: Path) -> No
         assert (found.style[0][0].tolist(), found.style[1][0].tolist()) == ([9, 1, 0, 2, 0], [3, 1, 0, 2, 0])
     assert nests.style[0][1].tolist() == [-1] * 5
     for name in ("nested.parquet", "flat.csv"):
-        _same(read_battles(tmp_path / name), read_by_record(open_battles(tmp_path / name), None))
+        _same(read_battles(open_battles(tmp_path / name)), read_by_record(open_battles(tmp_path / name), None))
 
 
 def test_mapped_names_and_spellings_are_read_by_column(tmp_path: Path) -> None:
@@ -146,7 +148,7 @@ def test_what_is_no_battle_is_named_with_its_row(tmp_path: Path, rows, place: in
     path = _csv(tmp_path / "a.csv", rows)
     assert read_by_column(open_battles(path, PLAIN)) is None
     with pytest.raises(BadRecord) as caught:
-        read_battles(path)
+        read_battles(open_battles(path))
     assert caught.value.position == place
     assert caught.value.reason == reason
 
@@ -168,44 +170,44 @@ def test_a_battle_of_a_model_against_itself_is_left_out_and_counted(tmp_path: Pa
 def test_a_battle_with_a_missing_or_invalid_time_can_be_rated(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text(json.dumps([_battle(), _battle(tstamp="yesterday"), _battle(tstamp=1.7e9)]))
-    assert len(read_battles(path)) == 3
+    assert len(read_battles(open_battles(path))) == 3
     path.write_text(json.dumps([_battle(), _battle(winner="draw")]))
     with pytest.raises(BadRecord, match="record 1: unknown_outcome"):
-        read_battles(path)
+        read_battles(open_battles(path))
 
 
 def test_progress_counts_every_vote(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text("".join(json.dumps(_battle(tstamp=1.7e9)) + "\n" for _ in range(20_500)))
     steps: list[int] = []
-    assert len(read_battles(path, step=steps.append)) == 20_500
+    assert len(read_battles(open_battles(path), step=steps.append)) == 20_500
     assert sum(steps) == 20_500
     small = ROOT / "tests/golden/small_votes.csv"
-    assert len(read_battles(small, step=steps.append)) == 900
+    assert len(read_battles(open_battles(small), step=steps.append)) == 900
     assert sum(steps) == 21_400
 
 
 def test_a_file_in_no_format_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("x")
     with pytest.raises(UnknownFormat):
-        read_battles(tmp_path / "a.txt")
+        read_battles(open_battles(tmp_path / "a.txt"))
     (tmp_path / "a.parquet").write_text("x")
     with pytest.raises(UnknownFormat):
-        read_battles(tmp_path / "a.parquet")
+        read_battles(open_battles(tmp_path / "a.parquet"))
     (tmp_path / "a.csv").write_text("one,two\n1,2\n")
     with pytest.raises(UnknownFormat, match="column for model_a"):
-        read_battles(tmp_path / "a.csv")
+        read_battles(open_battles(tmp_path / "a.csv"))
 
 
 def test_a_quoted_line_break_and_a_byte_order_mark_are_read(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(b'\xef\xbb\xbfprompt,model_a,model_b,winner\n"two\nlines",ant,bee,tie\nx,bee,ant,model_a\n')
-    found = read_battles(path)
+    found = read_battles(open_battles(path))
     assert found.models == ("ant", "bee")
     _same(found, read_by_record(open_battles(path, PLAIN), None))
 
 
 def test_an_empty_table_has_no_votes(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("model_a,model_b,winner\n")
-    assert len(read_battles(tmp_path / "a.csv")) == 0
-    assert np.array_equal(read_battles(tmp_path / "a.csv").has_style, [])
+    assert len(read_battles(open_battles(tmp_path / "a.csv"))) == 0
+    assert np.array_equal(read_battles(open_battles(tmp_path / "a.csv")).has_style, [])

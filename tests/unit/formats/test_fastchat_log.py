@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.events import decode_votes
 from pipeline.formats import read_records
+from pipeline.formats.battle_file import open_battles
 from pipeline.formats.battle_tables import read_battles
 from pipeline.formats.left_out import LeftOut
 
@@ -42,7 +43,7 @@ def write(path: Path, actions: list[dict[str, Any]]) -> Path:
 
 def test_four_types_of_action_are_votes(tmp_path: Path) -> None:
     path, left_out = write(tmp_path / "2024-05-06-conv.json", ACTIONS), LeftOut()
-    found = read_battles(path, left_out=left_out)
+    found = read_battles(open_battles(path), left_out=left_out)
     assert found.outcome.tolist() == [0, 1, 2, 3]
     assert found.models == ("ant", "bee")
     assert found.voters == ("arena_user_198.51.100.7",)
