@@ -30,7 +30,7 @@ TABLES = {
     "in force": "SELECT p.number, from_offset, sequence FROM in_force JOIN partition p USING (partition_no)",
     "partitions": "SELECT number, 0, next_offset, event_time FROM partition",
     "alerts": 'SELECT alert_id, p.number, "offset", detector, severity, subject_kind, subject, direction, opened_at,'
-    " level, e_value, evidence FROM alert JOIN partition p USING (partition_no)",
+    " level, e_value, evidence FROM alert LEFT JOIN partition p USING (partition_no)",
 }
 _ALWAYS = 1 << 60
 
