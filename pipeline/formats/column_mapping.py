@@ -124,7 +124,7 @@ class ColumnMapper:
         if not _plain(voters) and not _accepted(voters):
             raise Undecided
         style = tuple(_joined(self._style[side], np.int64).reshape(-1, len(STYLE_FEATURES)) for side in ("a", "b"))
-        identity = _unified(self._texts["vote_id"])[1].astype(np.int64)
+        identity = _identity(self._texts["vote_id"])
         labels = tuple(sorted(self._bits, key=self._bits.__getitem__))
         columns = BattleColumns(
             models=models,
@@ -138,7 +138,7 @@ class ColumnMapper:
             flags={name: _joined(parts, np.int8) for name, parts in self._flags.items()},
             categories=(labels, _joined(self._labels, np.int64)) if labels else ((), np.zeros(0, np.int64)),
         )
-        return columns.without_repeats(identity)
+        return columns if identity is None else columns.without_repeats(identity)
 
     def _outcomes_of(self, piece: Piece, model_a: pa.DictionaryArray, model_b: pa.DictionaryArray) -> Int8:
         rule = self._form.outcome
@@ -209,15 +209,37 @@ def _chosen(column: pa.DictionaryArray, rows: Bool) -> pa.DictionaryArray:
 
 def _unified(parts: list[pa.DictionaryArray]) -> tuple[list[str | None], npt.NDArray[Any]]:
     """Return the distinct texts of a column and int32[N] positions among them, −1 for null and for an empty text."""
-    if not parts:
-        return [], np.zeros(0, dtype=np.int32)
-    whole = pa.chunked_array(parts).unify_dictionaries()
-    texts = whole.chunk(0).dictionary.to_pylist()
-    positions = np.concatenate([pc.fill_null(part.indices, -1).to_numpy(zero_copy_only=False) for part in whole.chunks])
-    if "" in texts:
-        positions = np.where(positions == texts.index(""), -1, positions)
+    dictionary, positions = _joined_codes(parts)
+    texts = dictionary.to_pylist()
     counts: Int64 = np.bincount(positions + 1, minlength=len(texts) + 1)
     return [text if uses else None for text, uses in zip(texts, counts[1:].tolist(), strict=True)], positions
+
+
+def _joined_codes(parts: list[pa.DictionaryArray]) -> tuple[pa.StringArray, npt.NDArray[Any]]:
+    """Return the distinct texts of a column and int32[N] positions among them, −1 for null and for an empty text."""
+    if not parts:
+        return pa.array([], pa.string()), np.zeros(0, dtype=np.int32)
+    whole = pa.chunked_array(parts).unify_dictionaries()
+    dictionary = whole.chunk(0).dictionary
+    positions = np.concatenate([pc.fill_null(part.indices, -1).to_numpy(zero_copy_only=False) for part in whole.chunks])
+    empty = pc.index(dictionary, "").as_py()
+    return dictionary, positions if empty < 0 else np.where(positions == empty, -1, positions)
+
+
+def _identity(parts: list[pa.DictionaryArray]) -> Int64 | None:
+    """Return int64[N], equal for equal ids, −1 without one; None if no id repeats.
+
+    Raises:
+        Undecided: an id that the decoder must judge.
+    """
+    dictionary, positions = _joined_codes(parts)
+    longest = pc.max(pc.utf8_length(dictionary)).as_py() or 0
+    if longest > _MAX_NAME or pc.all(pc.ascii_is_printable(dictionary)).as_py() is False:
+        raise Undecided
+    known = np.count_nonzero(positions >= 0)
+    if known == np.count_nonzero(np.bincount(positions + 1, minlength=len(dictionary) + 1)[1:]):
+        return None
+    return positions.astype(np.int64)
 
 
 def _group(texts: list[str | None], positions: npt.NDArray[Any]) -> tuple[tuple[str, ...], npt.NDArray[np.int32]]:

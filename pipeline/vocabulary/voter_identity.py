@@ -75,7 +75,8 @@ def parse_proxies(text: str) -> tuple[Network, ...]:
 
 
 def _is_shared(text: str, proxies: Sequence[Network]) -> bool:
-    if not text or not (text[0].isdigit() or text[0] in "[:abcdef"):
+    # Parsing an address costs ten times the rest, and most ids are none.
+    if ("." not in text and ":" not in text) or not (text[0].isdigit() or text[0] in "[:abcdef"):
         return False
     ported = _WITH_PORT.fullmatch(text)
     if ported:
