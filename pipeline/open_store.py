@@ -40,11 +40,11 @@ def open_store(
         StoreUnavailable: the database does not answer, or there is no store.
         MissingKey: the store was made with a key that is not here.
     """
-    options, keys = configuration.load(), key_folder(url)
+    options = configuration.load()
     return Store.open(
-        with_parameters(url, options.postgres_parameters(), options.postgres_password),
-        key_folder=keys,
-        ledger_folder=Path(options.ledger or keys.with_suffix(".ledger")),
+        complete_url(url),
+        key_folder=key_folder(url),
+        ledger_folder=ledger_folder(url),
         voter_key=(voter_key or options.key) if with_key else None,
         create=create,
         worker=worker,
@@ -64,6 +64,17 @@ def existing_store(url: str, *, with_key: bool = True) -> Iterator[Store]:
         yield store
     finally:
         store.close()
+
+
+def complete_url(url: str) -> str:
+    """Return a store's URL with the parameters and the password that the settings add to it."""
+    options = configuration.load()
+    return with_parameters(url, options.postgres_parameters(), options.postgres_password)
+
+
+def ledger_folder(url: str) -> Path:
+    """Return the folder in which the ledger of a store has a folder, named by the store's id."""
+    return Path(configuration.load().ledger or key_folder(url).with_suffix(".ledger"))
 
 
 def key_folder(url: str) -> Path:

@@ -18,6 +18,7 @@
     ledger_commands.py        audit, retract, erase, rotate-key: what the operator does
     witness_commands.py       witness …
     store_commands.py         migrate, doctor, rejects, pseudonym
+    backup_commands.py        backup, restore
     server_commands.py        serve (API and pages), exporter (metrics)
     token_commands.py         tokens: who may decide over HTTP
     operators_command.py      operators log

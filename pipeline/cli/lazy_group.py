@@ -24,6 +24,7 @@ _COMMANDS = {
     "provider_command": "provider",
     "redteam_command": "redteam",
     "store_commands": "migrate pseudonym rejects doctor",
+    "backup_commands": "backup restore",
     "server_commands": "serve exporter",
     "token_commands": "tokens",
     "operators_command": "operators",

@@ -4,6 +4,7 @@ dag_api.py          what a DAG may import
 refresh/            seal, check, rate, publish: from committed votes to a signed snapshot
 custody/            verification, audit, witnesses, retraction, erasure, key rotation
 audits/             the audits of a sweep, and the page of a provider
+restoration.py      restores a backup of a store
 moderation.py       decisions of people about alerts and votes
 correction_notices.py  notes of people on published snapshots
 detector_replay.py  runs one detector over everything that is stored

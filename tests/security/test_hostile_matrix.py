@@ -71,6 +71,7 @@ ASKED = {
     "pseudonym": [["{word}"]],
     "replay": [["--detector", "{word}"]],
     "verify": [["{word}"]],
+    "backup": [["--out", "{folder}/{word}"], ["--out", "{folder}/{word}.tar"]],
     "bundle": [["--out", "{folder}/b", "--snapshot", "{word}"]],
     "sweep": [["--policy", "{word}"], ["--against", "{word}"]],
     "work": [["--source", "{word}"], ["--source", "kafka:{word}"], ["--source", "x", "--columns", "{word}"]],
@@ -84,6 +85,7 @@ ASKED = {
 WITHOUT_STORE = {
     "rate": [["{word}"], ["{file}", "--anchor", "{word}"], ["{file}", "--columns", "{word}"]],
     "history": [["{word}"]],
+    "restore": [["{word}", "--store", "{folder}/restored"], ["{folder}/no backup", "--store", "{word}"]],
     "publish": [["--to", "{word}"], ["{word}", "--to", "kafka://localhost:1"]],
     "migrate": [["--store", "postgresql://{word}"], ["--store", "{word}://x"], ["--store", "{folder}/{word}"]],
     "witness init": [["{folder}/w", "--name", "{word}"]],

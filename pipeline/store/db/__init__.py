@@ -1,6 +1,7 @@
 """The database and the files beside it.
 
 store_url             a store's URL, and how it is shown
+database_copy         a whole database to a file and back
 database_facts        what a database says of itself
 engine                opens a store: transactions, migration, check of the pseudonym key
 dialect               what differs between SQLite and PostgreSQL

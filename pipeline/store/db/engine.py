@@ -147,7 +147,7 @@ def explain(error: DBAPIError, store: str) -> IntegrityError:
 def _key_and_id(engine: Engine, folder: Path, given: bytes | None) -> tuple[bytes, str]:
     """Return the key of the store's pseudonyms, checked, and the store's id; a new store gets both."""
     with engine.begin() as connection:
-        if not _has_key_check(connection):
+        if read_key_check(connection) is None:
             # A new store: of two processes that make it, one waits. The role that owns the tables makes it.
             dialect.execute_on_server(connection, "LOCK TABLE meta IN EXCLUSIVE MODE")
         known = {row.name: row.value for row in connection.execute(sa.select(schema.meta))}
@@ -159,18 +159,20 @@ def _key_and_id(engine: Engine, folder: Path, given: bytes | None) -> tuple[byte
                 "got none: without it known voters would get new pseudonyms"
             )
         if check is not None:
-            if not hmac.compare_digest(check, _check(key)):
+            if not hmac.compare_digest(check, key_check(key)):
                 raise MissingKey(f"the voter key given is not the one that {shown_url(engine.url)} was made with")
             return key, known["store_id"]
         store_id = secrets.token_hex(8)
-        facts = {"voter_key_check": _check(key), "store_id": store_id}
+        facts = {"voter_key_check": key_check(key), "store_id": store_id}
         connection.execute(schema.meta.insert(), [{"name": name, "value": value} for name, value in facts.items()])
         return key, store_id
 
 
-def _has_key_check(connection: Connection) -> bool:
+def read_key_check(connection: Connection) -> str | None:
+    """Return the check of the voter key that a store was made with, None for a new store."""
     m = schema.meta.c
-    return connection.scalar(sa.select(m.value).where(m.name == "voter_key_check")) is not None
+    found: str | None = connection.scalar(sa.select(m.value).where(m.name == "voter_key_check"))
+    return found
 
 
 def _read_id(engine: Engine) -> str:
@@ -189,5 +191,6 @@ def _read_id(engine: Engine) -> str:
     return found
 
 
-def _check(key: bytes) -> str:
+def key_check(key: bytes) -> str:
+    """Return what a store keeps of its voter key, to recognise it."""
     return hashlib.sha256(b"leaderboard-integrity voter key\0" + key).hexdigest()

@@ -50,8 +50,7 @@ def upgrade(engine: Engine) -> None:
     if found == NEWEST:
         return
     where = shown_url(engine.url)
-    if found not in _UPGRADABLE:
-        raise StoreUnavailable(f"{where}: {_refusal(str(found))}")
+    expect_upgradable(found, where)
     try:
         _run(engine)
     except ProgrammingError as error:
@@ -61,6 +60,16 @@ def upgrade(engine: Engine) -> None:
             f"{where}: expected tables of version {NEWEST}, found {found or 'none'}: `integrity migrate`, as the role "
             "that owns them, brings them up to date"
         ) from error
+
+
+def expect_upgradable(found: str | None, where: str) -> None:
+    """Check that this code can use tables of a version, or bring them up to date.
+
+    Raises:
+        StoreUnavailable: it cannot.
+    """
+    if found not in (*_UPGRADABLE, NEWEST):
+        raise StoreUnavailable(f"{where}: {_refusal(str(found))}")
 
 
 def _refusal(found: str) -> str:

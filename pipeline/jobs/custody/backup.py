@@ -1,0 +1,104 @@
+"""Writes a backup of a store: the database, the files of the ledger that it names, and the keys.
+
+The database is copied first, as one transaction sees it, and the ledger's files after: a file that the database names
+is on the disk before the row is, and is never changed. Hashes of the log are left out, because a restore computes them
+again; and so are signed heads that the copy of the database does not have yet.
+"""
+
+from contextlib import closing
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from pipeline.errors import Refuted
+from pipeline.jobs.custody.backup_files import BackupWriter
+from pipeline.ledger import manifest
+from pipeline.open_store import existing_store, now
+from pipeline.store import Store
+from pipeline.store.alerting import operators_log
+from pipeline.store.db import database_copy, key_files
+from pipeline.store.db.engine import read_key_check
+from pipeline.store.db.migrate import NEWEST
+from pipeline.store.log import manifests, seals
+from pipeline.store.read import store_figures
+from pipeline.vocabulary.time import format_rfc3339
+
+
+def back_up(url: str, to: Path, *, with_keys: bool = True) -> dict[str, Any]:
+    """Write a backup of a store, while workers go on writing; the operators' log gets a row.
+
+    Returns:
+        {"backup", "made_at", "votes", "log_size", "snapshots", "last_snapshot", "files", "bytes", "keys"}
+
+    Raises:
+        Usage: there is something at `to`.
+        Unavailable: PostgreSQL's pg_dump is missing or fails; a file of the ledger is missing.
+        Refuted: a file of the ledger was changed.
+    """
+    with existing_store(url, with_key=False) as store:
+        database_copy.expect_programs(store.engine, "pg_dump")
+        with closing(BackupWriter(to)) as writer:
+            with store.write() as connection:
+                operators_log.record_export(connection, "backup", "", now(), {"keys": with_keys})
+            with store.read() as connection:
+                facts = _describe(connection, store)
+                named = _named_files(connection)
+                database_copy.dump(connection, writer.draft)
+            writer.add(database_copy.FILE_NAMES[facts["database"]], writer.draft, take=True)
+            _add_ledger(writer, store, named, facts["snapshots"])
+            keys = _add_keys(writer, store.key_folder) if with_keys else []
+            writer.finish({**facts, "keys": keys})
+    shown = {name: facts[name] for name in ("made_at", "votes", "log_size", "snapshots", "last_snapshot")}
+    size = sum(one["bytes"] for one in writer.listed.values())
+    return {"backup": str(to), **shown, "files": len(writer.listed), "bytes": size, "keys": keys}
+
+
+def _describe(connection: Connection, store: Store) -> dict[str, Any]:
+    newest = manifests.newest(connection)
+    return {
+        "made_at": format_rfc3339(now()),
+        "program": version("leaderboard-integrity"),
+        "database": store.engine.dialect.name,
+        "tables": NEWEST,
+        "store_id": store.store_id,
+        "voter_key_check": read_key_check(connection),
+        "votes": sum(store_figures.count_fates(connection).values()),
+        "log_size": seals.head(connection)[0],
+        "snapshots": newest.sequence if newest else 0,
+        "last_snapshot": newest.snapshot_id if newest else None,
+    }
+
+
+def _named_files(connection: Connection) -> set[str]:
+    """Return the SHA-256 of every file of the ledger that this database names."""
+    named: set[str] = {one.sha256 for one in seals.segment_files(connection, seals.head(connection)[0])}
+    for one in manifests.read_all(connection):
+        document = manifest.load(one.body)
+        named |= set(document.files.values())  # its segments are those of the log
+    return named
+
+
+def _add_ledger(writer: BackupWriter, store: Store, named: set[str], snapshots: int) -> None:
+    """Add every file of the ledger: those of candidates, which only later snapshots name, belong to it too."""
+    for path in sorted((store.files.folder / "files").glob("*/*")):
+        found = writer.add(f"ledger/files/{path.parent.name}/{path.name}", path)
+        if found != path.name:
+            raise Refuted("digest", str(path), f"expected the SHA-256 of its name, got {found}: run `integrity audit`")
+        named.discard(found)
+    for digest in sorted(named):
+        where = str(store.files.path(digest))
+        raise Refuted("missing", where, "expected this file, which the database names, got none: run `integrity audit`")
+    for path in sorted((store.files.folder / "heads").glob("[0-9]*")):
+        if int(path.name) <= snapshots:
+            writer.add(f"ledger/heads/{path.name}", path)
+
+
+def _add_keys(writer: BackupWriter, folder: Path) -> list[str]:
+    """Add the key files that there are; keys of the environment are none of them."""
+    names = (key_files.VOTER_KEY, key_files.LEDGER_KEY, key_files.PREVIOUS_LEDGER_KEY)
+    found = [name for name in names if (folder / name).exists()]
+    for name in found:
+        writer.add(f"keys/{name}", folder / name)
+    return found

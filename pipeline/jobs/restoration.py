@@ -1,0 +1,119 @@
+"""Restores a backup into an empty place, and verifies it there.
+
+Laws: nothing is written before every file of the backup is checked and the place is known to be empty; the database is
+written last, so that an interrupted restore leaves no store that looks complete.
+"""
+
+import hmac
+import os
+from pathlib import Path
+from typing import Any
+
+from pipeline import settings as configuration
+from pipeline.errors import MissingKey, Usage
+from pipeline.jobs.custody.backup_files import BackupReader, open_backup
+from pipeline.jobs.custody.ledger_verification import verify_ledger
+from pipeline.jobs.rebuild_windows import rebuild_windows
+from pipeline.open_store import complete_url, existing_store, key_folder, ledger_folder, now
+from pipeline.store.alerting import operators_log
+from pipeline.store.db import database_copy, dialect, key_files, migrate
+from pipeline.store.db.engine import key_check
+from pipeline.store.db.ledger_files import LedgerFiles
+from pipeline.store.db.store_url import parse_url, shown_url
+from pipeline.store.log import tile_cache
+from pipeline.store.read import store_figures
+
+_KEYS, _HEADS, _FILES = "keys/", "ledger/heads/", "ledger/files/"
+
+
+def restore(url: str, source: Path) -> dict[str, Any]:
+    """Restore a backup as the store at `url`, and recompute everything it has published; a row tells of it.
+
+    Returns:
+        {"store", "made_at", "snapshots", "last_snapshot", "offsets", "verified"}; "offsets" are those at which workers
+        go on, "verified" is the answer of `verify_ledger`.
+
+    Raises:
+        Usage: no backup, one of the other kind of database, or there is something at `url` already.
+        Refuted: a file of the backup is missing or damaged.
+        MissingKey: the voter key is neither in the backup nor here.
+        StoreUnavailable: this code cannot read tables of that version.
+        VerificationFailed: the backup is of a store whose ledger does not follow from its votes.
+    """
+    engine = dialect.create_engine(parse_url(complete_url(url)), worker=False)
+    try:
+        with open_backup(source) as backup:
+            facts, where = backup.facts, shown_url(engine.url)
+            if facts.get("database") != engine.dialect.name:
+                raise Usage(f"expected a store on {facts.get('database')}, as in the backup, got {where}")
+            migrate.expect_upgradable(facts.get("tables"), str(source))
+            database_copy.expect_empty(engine)
+            database_copy.expect_programs(engine, "pg_restore")
+            ledger = ledger_folder(url) / str(facts["store_id"])
+            _expect_no_files(ledger, "the ledger")
+            _check_keys(backup, url, source)
+            backup.check()
+            _write_files(backup, key_folder(url), LedgerFiles(ledger))
+            with backup.as_file(database_copy.FILE_NAMES[engine.dialect.name]) as copy:
+                database_copy.restore(engine, copy)
+    finally:
+        engine.dispose()
+    return _open_restored(url, facts)
+
+
+def _open_restored(url: str, facts: dict[str, Any]) -> dict[str, Any]:
+    """Bring a restored store up to date, tell of it in its log, and verify it."""
+    shown = {name: facts[name] for name in ("made_at", "snapshots", "last_snapshot")}
+    with existing_store(url) as store:
+        rebuild_windows(store)
+        with store.write() as connection:
+            operators_log.record(connection, operators_log.process_operator(), "store.restore", "", now(), after=shown)
+        with store.read() as connection:
+            tile_cache.repair(connection, store.files)
+            offsets = [
+                {"source": one["source"], "partition": one["number"], "next_offset": one["next_offset"]}
+                for one in store_figures.list_partitions(connection)
+            ]
+    return {"store": store.url, **shown, "offsets": offsets, "verified": verify_ledger(url)}
+
+
+def _check_keys(backup: BackupReader, url: str, source: Path) -> None:
+    """Check that the store will open, and that no other keys are in its place."""
+    folder = key_folder(url)
+    packed = [name for name in backup.listed if name.startswith(_KEYS)]
+    if packed:
+        _expect_no_files(folder, "the keys")
+    key = configuration.load().key
+    if key is None and _KEYS + key_files.VOTER_KEY in packed:
+        key = bytes.fromhex(backup.read(_KEYS + key_files.VOTER_KEY).decode("ascii", "replace").strip())
+    key = key or key_files.read(folder)
+    if key is None:
+        raise MissingKey(
+            f"expected the voter key of the store in {source} in the backup, in INTEGRITY_VOTER_KEY or in {folder}, "
+            "got none: put the key there first"
+        )
+    if not hmac.compare_digest(key_check(key), str(backup.facts.get("voter_key_check"))):
+        raise MissingKey(f"the voter key given is not the one of the store in {source}")
+
+
+def _expect_no_files(folder: Path, what: str) -> None:
+    if folder.exists() and any(folder.iterdir()):
+        raise Usage(
+            f"expected no files of {what} yet in {folder}, got some: a restore overwrites nothing. If they are left of "
+            "an interrupted restore, remove them; if they are newer than the backup, keep them"
+        )
+
+
+def _write_files(backup: BackupReader, keys: Path, ledger: LedgerFiles) -> None:
+    for name in backup.listed:
+        if name.startswith(_FILES):
+            ledger.put(backup.read(name))
+        elif name.startswith(_HEADS):
+            ledger.put_head(int(name.removeprefix(_HEADS)), backup.read(name))
+        elif name.startswith(_KEYS):
+            keys.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path = keys / name.removeprefix(_KEYS)
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(backup.read(name))
+                file.flush()
+                os.fsync(file.fileno())
