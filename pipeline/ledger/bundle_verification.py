@@ -143,7 +143,7 @@ def _check_votes(files: BundleFiles, manifest: Manifest, previous: Manifest | No
     raw, defended, votes_by_exclusion = log.counted(
         excluded, len(manifest.exclusions), late_counts=coverage is not None
     )
-    _check_coverage(coverage, previous, log.count_late(raw), int(raw.sum()))
+    _check_coverage(coverage, previous, log.count_late(raw), log.count_readable())
     for place, (exclusion, votes) in enumerate(zip(manifest.exclusions, votes_by_exclusion, strict=True)):
         if exclusion.votes != votes:
             where = f"{MANIFEST}.exclusions[{place}]"

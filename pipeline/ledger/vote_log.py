@@ -82,6 +82,10 @@ class VoteLog:
         """Return the number of late votes among the `counted` leaves."""
         return int((self._whole("fate")[counted] == LATE).sum())
 
+    def count_readable(self) -> int:
+        """Return the number of accepted and late votes, those that were retracted since included."""
+        return int(np.isin(self._whole("fate"), (ACCEPTED, LATE)).sum())
+
     def counts(self, counted: Bool, also: list[str]) -> PairCounts:
         """Return the pair counts of the leaves that the mask `counted` selects.
 

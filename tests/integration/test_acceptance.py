@@ -204,7 +204,7 @@ def story(
     first, second = folder / "honest.jsonl", folder / "attacked.jsonl"
     lines = list(before.to_bytes())
     one = json.loads(lines[0])
-    bad = [b"not json", json.dumps(one | {"vote_id": "x", "model_b": one["model_a"]}).encode(), b""]
+    bad = [b"not json", json.dumps(one | {"vote_id": "x", "model_b": one["model_a"]}).encode(), b"[]"]
     first.write_bytes(b"\n".join([*lines, *bad, *lines[:40]]) + b"\n")
     second.write_bytes(b"\n".join(after.to_bytes()) + b"\n")
 
