@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import settings as configuration
-from pipeline.errors import MissingKey, Usage
+from pipeline.errors import MissingKey, Refuted, Usage
 from pipeline.jobs.custody.backup_files import BackupReader, open_backup
 from pipeline.jobs.custody.ledger_verification import verify_ledger
 from pipeline.jobs.rebuild_windows import rebuild_windows
@@ -35,7 +35,7 @@ def restore(url: str, source: Path) -> dict[str, Any]:
 
     Raises:
         Usage: no backup, one of the other kind of database, or there is something at `url` already.
-        Refuted: a file of the backup is missing or damaged.
+        Refuted: a file of the backup is missing or damaged, or the ledger's folder here is newer than the backup.
         MissingKey: the voter key is neither in the backup nor here.
         StoreUnavailable: this code cannot read tables of that version.
         VerificationFailed: the backup is of a store whose ledger does not follow from its votes.
@@ -49,11 +49,11 @@ def restore(url: str, source: Path) -> dict[str, Any]:
             migrate.expect_upgradable(facts.get("tables"), str(source))
             database_copy.expect_empty(engine)
             database_copy.expect_programs(engine, "pg_restore")
-            ledger = ledger_folder(url) / str(facts["store_id"])
-            _expect_no_files(ledger, "the ledger")
+            ledger = LedgerFiles(ledger_folder(url) / str(facts["store_id"]))
             _check_keys(backup, url, source)
             backup.check()
-            _write_files(backup, key_folder(url), LedgerFiles(ledger))
+            _check_heads(backup, ledger)
+            _write_files(backup, key_folder(url), ledger)
             with backup.as_file(database_copy.FILE_NAMES[engine.dialect.name]) as copy:
                 database_copy.restore(engine, copy)
     finally:
@@ -82,7 +82,7 @@ def _check_keys(backup: BackupReader, url: str, source: Path) -> None:
     folder = key_folder(url)
     packed = [name for name in backup.listed if name.startswith(_KEYS)]
     if packed:
-        _expect_no_files(folder, "the keys")
+        _expect_no_files(folder)
     key = configuration.load().key
     if key is None and _KEYS + key_files.VOTER_KEY in packed:
         key = bytes.fromhex(backup.read(_KEYS + key_files.VOTER_KEY).decode("ascii", "replace").strip())
@@ -96,15 +96,36 @@ def _check_keys(backup: BackupReader, url: str, source: Path) -> None:
         raise MissingKey(f"the voter key given is not the one of the store in {source}")
 
 
-def _expect_no_files(folder: Path, what: str) -> None:
+def _expect_no_files(folder: Path) -> None:
     if folder.exists() and any(folder.iterdir()):
         raise Usage(
-            f"expected no files of {what} yet in {folder}, got some: a restore overwrites nothing. If they are left of "
-            "an interrupted restore, remove them; if they are newer than the backup, keep them"
+            f"expected no keys yet in {folder}, got some: a restore overwrites nothing. Remove them if an interrupted "
+            "restore left them, else move them"
         )
 
 
+def _check_heads(backup: BackupReader, ledger: LedgerFiles) -> None:
+    """Check that the backup is not older than the ledger's folder, which may have survived on another disk.
+
+    Raises:
+        Refuted: reasons `rollback`, `fork`; the folder has a signed head that the backup does not have.
+    """
+    newest = backup.facts["snapshots"]
+    for sequence, head in ledger.heads().items():
+        where, name = f"{ledger.folder}: head {sequence}", f"{_HEADS}{sequence:09d}"
+        if sequence > newest:
+            raise Refuted(
+                "rollback",
+                where,
+                f"expected a backup with at least {sequence} snapshots, got one with {newest}: a store restored from "
+                "it must publish nothing. Restore a newer backup; to read this one, move the folder away first",
+            )
+        if name in backup.listed and backup.read(name) != head:
+            raise Refuted("fork", where, "expected the head of the backup, got another one: this is another ledger")
+
+
 def _write_files(backup: BackupReader, keys: Path, ledger: LedgerFiles) -> None:
+    ledger.delete_hashes()  # of a folder that survived: those after the backup may be of other leaves
     for name in backup.listed:
         if name.startswith(_FILES):
             ledger.put(backup.read(name))

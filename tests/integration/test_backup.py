@@ -16,6 +16,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
+from pipeline import jobs
 from pipeline.detectors import VOTER
 from pipeline.devstack.postgres import PostgresServer, binary_folder
 from pipeline.open_store import existing_store, open_store
@@ -215,6 +216,18 @@ def test_a_list_that_cannot_be_read_is_refused(made: Path, text: str) -> None:
     assert "backup.json" in integrity("restore", made / "backup", "--store", made / "new.db", expect=4).stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("store_id", "../../elsewhere"), ("store_id", None), ("snapshots", "1"), ("snapshots", -1), ("tables", 7),
+     ("made_at", "now\n"), ("database", "oracle"), ("voter_key_check", ""), ("last_snapshot", 1), ("files", {})],
+)  # fmt: skip
+def test_a_fact_that_cannot_be_is_refused(made: Path, name: str, value: object) -> None:
+    path = made / "backup" / "backup.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), name: value}))
+    assert name in integrity("restore", made / "backup", "--store", made / "new.db", expect=4).stderr
+    assert nothing_restored(made)
+
+
 def test_what_is_no_finished_backup_is_refused(made: Path) -> None:
     (made / "backup" / "backup.json").unlink()
     for source in ("backup", "board.db", "no such folder"):
@@ -228,14 +241,16 @@ def test_a_place_that_is_not_empty_is_refused(made: Path) -> None:
     told = integrity("restore", made / "backup", "--store", made / "board.db", expect=2).stderr
     assert "board.db, got one" in told
     assert (made / "board.db").read_bytes() == before
-    for kind in ("keys", "ledger"):
-        inside = next(path for path in (made / f"board.db.{kind}").rglob("*") if path.is_file())
-        left = made / f"new.db.{kind}" / inside.relative_to(made / f"board.db.{kind}")
+    for kind, inside, status in (("keys", "voter.key", 2), ("ledger", "heads/000000001", 4)):
+        here = next((made / f"board.db.{kind}").glob(f"**/{inside}"))
+        left = made / f"new.db.{kind}" / here.relative_to(made / f"board.db.{kind}")
         left.parent.mkdir(parents=True)
         left.write_text("mine")
-        assert kind in integrity("restore", made / "backup", "--store", made / "new.db", expect=2).stderr
+        told = integrity("restore", made / "backup", "--store", made / "new.db", expect=status).stderr
+        assert f"new.db.{kind}" in told
         assert left.read_text() == "mine"
         shutil.rmtree(made / f"new.db.{kind}")
+        assert nothing_restored(made)
     (made / "file").write_text("mine")
     for out in ("backup", "backup.tar", "file", "file/x", "file/x.tar"):
         integrity("backup", "--out", made / out, "--store", made / "board.db", expect=2)
@@ -278,6 +293,30 @@ def test_the_audit_finds_that_a_restored_store_is_older_than_what_was_published(
     kept = next((made / "board.db.ledger").glob("*/heads/000000002"))  # the ledger's folder is on another disk
     shutil.copy(kept, made / "new.db.ledger" / kept.relative_to(made / "board.db.ledger"))
     assert "rollback" in integrity("audit", "--store", made / "new.db", expect=4).stdout
+
+
+def test_a_ledger_that_survived_refuses_a_backup_from_before_its_last_head(tmp_path: Path) -> None:
+    options = Settings(anchor="", lateness_minutes=60, ledger=str(tmp_path / "other disk"))
+    with using(options):
+        board = Board(str(tmp_path / "board.db"), tmp_path, options)
+        for number in (1, 2):
+            board.vote(VOTES)
+            board.refresh()
+            integrity("backup", "--out", tmp_path / f"backup {number}", "--store", board.url)
+        board.vote(VOTES)
+        jobs.seal(board.url)  # the folder has hashes that no backup has
+        told = integrity("restore", tmp_path / "backup 1", "--store", tmp_path / "new.db", expect=4).stderr
+        assert "at least 2 snapshots, got one with 1" in told
+        assert nothing_restored(tmp_path)
+        restored = Board(str(tmp_path / "new.db"), tmp_path, options)
+        integrity("restore", tmp_path / "backup 2", "--store", restored.url)
+        assert published(restored.url) == (2, 2 * VOTES)
+        restored.votes, restored.files = 4 * VOTES, 9  # other votes than those that were sealed before
+        restored.vote(VOTES)
+        restored.refresh()
+        for verb in ("verify", "audit"):
+            integrity(verb, "--store", restored.url)
+        assert published(restored.url) == (3, 3 * VOTES)
 
 
 def test_tables_of_later_code_are_refused(made: Path) -> None:

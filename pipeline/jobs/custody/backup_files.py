@@ -20,11 +20,22 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from pipeline.errors import Refuted, Usage
+from pipeline.store.db.database_copy import FILE_NAMES
 
 FORMAT, DOCUMENT = "leaderboard-integrity-backup/1", "backup.json"
 _NAMES = re.compile(
     r"database\.(sqlite|pgdump)|ledger/files/[0-9a-f]{2}/[0-9a-f]{64}|ledger/heads/[0-9]{9,18}|keys/[a-z-]{1,40}\.key"
 )
+_FACTS = {
+    "store_id": r"[0-9a-f]{16}",  # a folder's name
+    "database": r"sqlite|postgresql",
+    "tables": r"[0-9]{4}",
+    "made_at": r"[0-9T:.Z+-]{10,40}",
+    "voter_key_check": r"[0-9a-f]{64}",
+    "snapshots": r"[0-9]{1,9}",
+    "last_snapshot": r"[0-9a-f]{64}|None",
+}
+_WHOLE = ("snapshots",)
 _BLOCK, _LARGEST_DOCUMENT = 1 << 20, 1 << 28
 
 
@@ -167,12 +178,23 @@ class BackupReader:
             facts = json.loads(data)
             if facts["format"] != FORMAT:
                 raise Refuted("format", where, f"expected {FORMAT}, got {facts['format']!r}")
+            _check_facts(facts, where)
             for name, one in facts["files"].items():
                 if not _NAMES.fullmatch(name) or set(one) != {"sha256", "bytes"}:
                     raise Refuted("name", where, f"expected names and digests of a backup's files, got {name!r}")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise Refuted("document", where, f"expected the list of the files, got: {error!r}") from None
         return cast("dict[str, Any]", facts)
+
+
+def _check_facts(facts: Mapping[str, Any], where: str) -> None:
+    for name, form in _FACTS.items():
+        value = facts.get(name)
+        kind = int if name in _WHOLE else (str, type(None))
+        if not isinstance(value, kind) or isinstance(value, bool) or not re.fullmatch(form, str(value)):
+            raise Refuted("fact", where, f"{name}: expected a value of the form {form}, got {value!r}")
+    if FILE_NAMES[facts["database"]] not in facts["files"]:
+        raise Refuted("fact", where, "files: expected the database among them, got none")
 
 
 @contextmanager

@@ -112,6 +112,11 @@ class LedgerFiles:
             )
         return found
 
+    def delete_hashes(self) -> None:
+        """Delete the hashes of the log; they are computed again from the segments."""
+        for path in (self.folder / "votes").glob("level-*"):
+            path.unlink(missing_ok=True)
+
     def leaf_count(self) -> int:
         """Return the number of leaf hashes stored."""
         try:
