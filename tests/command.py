@@ -14,6 +14,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
+from pipeline.cli.app import err, out
 from pipeline.cli.main import main
 
 
@@ -23,6 +24,9 @@ def called(*words: str, settings: Mapping[str, str]) -> CompletedProcess[str]:
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed), redirect_stderr(reported):
         for name, value in settings.items():
             patch.setenv(name, value)
+        if "COLUMNS" in settings:  # a console keeps the width that the environment had when it was made
+            for console in (out, err):
+                patch.setattr(console, "_width", int(settings["COLUMNS"]))
         patch.setattr("sys.argv", ["integrity", *words])
         try:
             main()

@@ -171,7 +171,7 @@ def test_poison_is_kept_with_place_reason_and_digest_and_every_good_vote_counts(
     for number, offset, reason, digest, sample, origin in rows:
         sent = places[number, offset]
         assert digest == hashlib.sha256(sent or b"").digest()
-        expected = "empty" if sent is None else reasons[digest] if sent else "malformed"
+        expected = reasons[digest] if sent else "empty"
         assert (reason, origin) == (expected, r"a\0file#1"), (sent or b"")[:300]
         assert len(sample) <= 64 * 1024
     stored = database.execute("SELECT vote_id, fate FROM vote").fetchall()
