@@ -295,6 +295,7 @@ def test_the_audit_finds_that_a_restored_store_is_older_than_what_was_published(
     assert "rollback" in integrity("audit", "--store", made / "new.db", expect=4).stdout
 
 
+@pytest.mark.long
 def test_a_ledger_that_survived_refuses_a_backup_from_before_its_last_head(tmp_path: Path) -> None:
     options = Settings(anchor="", lateness_minutes=60, ledger=str(tmp_path / "other disk"))
     with using(options):

@@ -60,6 +60,7 @@ def newest(board: Board) -> Any:
     return json.loads(called("leaderboard", "--store", board.url, "--json", settings=SETTINGS).stdout)
 
 
+@pytest.mark.long
 def test_a_notice_is_shown_at_once_and_stands_in_every_manifest_from_the_next_on(
     board: Board, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -299,6 +299,7 @@ def test_a_closed_gate_ends_the_run_at_once_and_nothing_is_rated(closed_gate):
     assert run["tries"]["check"] == 1
 
 
+@pytest.mark.long
 def test_a_board_without_votes_skips_the_run_and_leaves_no_verdict(tmp_path, run_dag):
     settings = {"INTEGRITY_STORE": f"sqlite:///{tmp_path / 'board.db'}"}
     integrity(settings, "migrate")

@@ -101,6 +101,7 @@ def page(request: pytest.FixtureRequest, browser: Browser, site: str) -> Iterato
 
 
 @pytest.mark.chromium
+@pytest.mark.long
 def test_every_page_is_accessible_and_fits_its_width(page: Page) -> None:
     axe, wrong = Axe(), {}
     assert page.viewport_size is not None

@@ -49,6 +49,7 @@ def test_the_configuration_and_the_rules_are_valid(promtool):
 
 
 @pytest.mark.parametrize("path", TESTS, ids=[path.stem for path in TESTS])
+@pytest.mark.long
 def test_rules_fire_and_do_not_fire_as_they_should(promtool, path):
     succeeds(promtool, "test", "rules", path)
 

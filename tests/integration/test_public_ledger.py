@@ -654,6 +654,7 @@ def test_a_key_of_the_environment_is_rotated_too(board: Board) -> None:
     verify_bundle(board.bundle(), board.trusted()[1:])
 
 
+@pytest.mark.long
 def test_a_witness_signs_what_grows_and_refuses_what_does_not(board: Board, tmp_path: Path) -> None:
     folder = tmp_path / "witness"
     key = witnessing.create_witness(folder, "witness.example")

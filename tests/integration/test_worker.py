@@ -431,6 +431,7 @@ def test_votes_before_the_first_snapshot_are_evidence_against_nobody_ever(
     assert in_force == [(number, ends[number], 1) for number, _, _ in in_force]
 
 
+@pytest.mark.long
 def test_each_snapshot_is_in_force_from_the_first_batch_that_uses_it(tmp_path: Path, url: str) -> None:
     log = Log(tmp_path)
     for part in range(3):

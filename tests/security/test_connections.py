@@ -160,6 +160,7 @@ def bearer(cluster: Cluster, *, file: Path | str = "", provider: str = "") -> di
 
 
 @pytest.mark.parametrize("way", LOGINS)
+@pytest.mark.long
 def test_every_way_to_log_in_publishes_and_reads(cluster: Cluster, votes: Path, way: str) -> None:
     listener, settings = LOGINS[way]
     given = settings(cluster)
@@ -378,6 +379,7 @@ def test_a_topic_that_may_not_be_made_is_named(cluster: Cluster, votes: Path) ->
         expect_refusal(ended, rf"topic {cluster.topics['votes']} is missing, and no ACL lets us create it")
 
 
+@pytest.mark.long
 def test_the_shipped_acls_are_what_publisher_and_worker_need(cluster: Cluster, votes: Path) -> None:
     """deploy/kafka/acls.sh, with each rule that it adds given to the broker; the topics are made by the publisher."""
     tool, log = cluster.folder / "kafka-acls", cluster.folder / "rules"
@@ -425,6 +427,7 @@ def plain_url(cluster: Cluster) -> str:
     return f"kafka://{cluster.server.bootstrap}/{cluster.topics['votes']}"
 
 
+@pytest.mark.long
 def test_missing_topics_are_named_and_stop_nobody(plain: Cluster, votes: Path) -> None:
     send_plainly(plain, "votes", b"{no vote", *votes.read_bytes().splitlines()[:100])
     given = ("work", "--source", plain_url(plain), "--store", str(plain.store), "--until-end", "--json")

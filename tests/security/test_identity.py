@@ -125,6 +125,7 @@ def test_an_address_that_is_no_address_is_a_usage_error(tmp_path: Path, settings
     assert "INTEGRITY_PROXIES: expected addresses or networks" in done.stderr
 
 
+@pytest.mark.long
 def test_whole_numbers_with_and_without_decimals_are_one_voter_on_every_road(
     tmp_path: Path, settings: dict[str, str]
 ) -> None:

@@ -199,6 +199,7 @@ def test_a_quarantined_vote_of_the_year_9999_moves_nothing_that_is_shown(board: 
     assert newest == parse_rfc3339(event(398)["cast_at"])
 
 
+@pytest.mark.long
 def test_every_page_answers_beside_a_quarantined_vote_of_the_year_9999(board: Board) -> None:
     with board.store() as store, using(board.options):
         for path in ("/", "/snapshots", "/changes", "/model?model=ant", "/providers", "/alerts", "/exclusions"):
@@ -216,6 +217,7 @@ def answered(store: Store, path: str) -> int:
         return client.get(path, headers={"accept": "text/html"}).status_code
 
 
+@pytest.mark.long
 def test_an_empty_store_has_every_page(tmp_path: Path) -> None:
     with using(Board("x", tmp_path).options):
         store = open_store(str(tmp_path / "empty.db"), voter_key=b"k" * 32)

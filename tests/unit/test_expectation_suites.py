@@ -141,6 +141,7 @@ WARNING = [
 
 
 @pytest.mark.parametrize("suite", GOOD)
+@pytest.mark.long
 def test_good_data_passes_without_a_warning(suite):
     verdict = expectation_suites.check(suite, GOOD[suite]())
     assert (verdict.success, verdict.critical_failures, verdict.warnings) == (True, (), ())

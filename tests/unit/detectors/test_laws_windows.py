@@ -131,6 +131,7 @@ def test_the_same_windows_give_the_same_alerts(detector: WindowDetector) -> None
 
 
 @every_detector
+@pytest.mark.long
 def test_everything_that_is_wrong_is_not_missed(detector: WindowDetector) -> None:
     # A detector that never alerts would pass the tests on clean data.
     _, output = whole(detector.name, 4.5, 1, True)
@@ -180,6 +181,7 @@ def test_a_signal_has_a_place_a_level_and_evidence(detector: WindowDetector) -> 
 
 
 @every_detector
+@pytest.mark.long
 def test_a_state_costs_a_bounded_number_of_bytes_a_key(detector: WindowDetector) -> None:
     # 12 models, 4 providers and 300 networks, each with 24 hours, or 52 days, or eight log-ratios of its own.
     early, late = whole(detector.name, 4.5, 1, True)[0], whole(detector.name, 8, 3, False)[0]

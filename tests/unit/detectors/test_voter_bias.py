@@ -143,6 +143,7 @@ def as_components(states: list[bytes], *references: Reference) -> tuple[StateHea
 
 @given(streams, st.integers(0, 3))
 @settings(max_examples=120, deadline=None)
+@pytest.mark.long
 def test_states_and_alerts_are_those_of_a_slow_loop(rows: list[tuple[int, int, int, int]], seed: int) -> None:
     reference = board(seed, size=4)
     slow = [Slow() for _ in range(4)]
@@ -274,6 +275,7 @@ def test_both_kinds_of_tie_are_the_same_evidence() -> None:
     )
 
 
+@pytest.mark.long
 def test_a_state_grows_with_the_models_met_and_not_with_the_votes() -> None:
     reference = board()
     sizes = []

@@ -54,6 +54,7 @@ def test_the_golden_schemas_are_current(name: str) -> None:
 
 @given(any_votes)
 @settings(max_examples=100, deadline=None)
+@pytest.mark.long
 def test_the_schema_accepts_every_vote_that_the_decoder_accepts(vote: Vote) -> None:
     raw = encode_event(vote)
     assert accepted(raw) == vote

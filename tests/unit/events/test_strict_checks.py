@@ -5,6 +5,7 @@ import sys
 import unicodedata
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -84,6 +85,7 @@ written = st.tuples(st.lists(pairs_of, max_size=4), st.sampled_from(["", " ", "\
 
 @given(written)
 @settings(max_examples=400, deadline=None)
+@pytest.mark.long
 def test_a_vote_proved_clean_by_counts_is_accepted_by_a_slow_strict_reader(raw: bytes) -> None:
     vote = msgspec.json.decode(raw, type=Vote)
     if is_provably_clean(raw, vote):
@@ -92,6 +94,7 @@ def test_a_vote_proved_clean_by_counts_is_accepted_by_a_slow_strict_reader(raw: 
 
 @given(written)
 @settings(max_examples=400, deadline=None)
+@pytest.mark.long
 def test_a_vote_is_accepted_exactly_when_a_slow_strict_reader_accepts_it(raw: bytes) -> None:
     try:
         strict(raw)

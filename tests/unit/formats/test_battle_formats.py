@@ -108,6 +108,7 @@ def _labels(found: BattleColumns) -> list[set[str]]:
 
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("container", CONTAINERS)
+@pytest.mark.long
 def test_a_format_gives_the_same_votes_on_every_road(tmp_path: Path, form: str, container: str) -> None:
     rows = battles(COUNT)
     written = [FORMATS[form](row) for row in rows]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -50,6 +51,7 @@ latenesses = st.sampled_from([0, 3 * MINUTE, 60 * MINUTE])
 
 @given(batches, clocks, latenesses)
 @settings(max_examples=300, deadline=None)
+@pytest.mark.long
 def test_fates_and_event_times_are_those_of_a_slow_loop(
     batch: VoteBatch, event_time: dict[int, int | None], lateness: int
 ) -> None:
