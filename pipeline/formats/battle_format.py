@@ -92,10 +92,9 @@ class BattleFormat:
         model_a, model_b: places of the models' names.
         outcome: how the outcome is read.
         spellings: word for an outcome that only this format has → our outcome.
-        texts: our text field (vote_id, voter_id, session, language, category, network, prompt_hash) → its source.
+        texts: our text field (vote_id, voter_id, language, category, network, prompt_hash) → its source.
         times: cast_at, voter_since → its source.
         flags: one of FLAGS → its source.
-        turn: place of the number of the vote in its session, from 1.
         style: side → our style feature → its source; a map of counts is summed.
         labels: sources of the vote's categories: a list of labels, or a map of label → true or false.
         without_outcome: a record without an outcome is no vote of this format, and is left out and counted.
@@ -112,7 +111,6 @@ class BattleFormat:
     texts: Mapping[str, ValueSource] = field(default_factory=dict)
     times: Mapping[str, ValueSource] = field(default_factory=dict)
     flags: Mapping[str, Flag] = field(default_factory=dict)
-    turn: ValueSource | None = None
     style: Mapping[str, Mapping[str, ValueSource]] = field(default_factory=dict)
     labels: tuple[ValueSource, ...] = ()
     without_outcome: bool = False
@@ -130,7 +128,6 @@ class BattleFormat:
         ]
         sources += [s for flag in self.flags.values() for s in (flag.source, flag.unless) if s is not None]
         sources += [source for features in self.style.values() for source in features.values()]
-        sources += [self.turn] if self.turn else []
         return frozenset({source.column for source in sources}) | outcome_columns(self.outcome) | self.also_read
 
 

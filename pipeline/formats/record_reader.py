@@ -24,7 +24,7 @@ from pipeline.formats.battle_file import (
     raw_records,
     recognised,
 )
-from pipeline.formats.battle_format import Fields, Record
+from pipeline.formats.battle_format import FLAGS, Fields, Record
 from pipeline.formats.battle_formats.table import table_format
 from pipeline.formats.containers import Container
 from pipeline.formats.row_mapping import SKIPPED, row_mapper
@@ -32,13 +32,8 @@ from pipeline.formats.tables import delimited_records, parquet_records
 
 # Characters of a text in an event that is too large; the decoder refuses more than 200.
 _MAX_TEXT = 300
-# The fields that ids of votes without one are derived from; fields that were added later do not change an id.
-_IDENTITY = frozenset(
-    {
-        "schema", "cast_at", "model_a", "model_b", "winner", "voter_id", "language", "category", "prompt_hash",
-        "network", "voter_since", "style_a", "style_b",
-    }
-)  # fmt: skip
+# What a file says of a vote and an event does not: it serves the method and the categories of a rating.
+_RATING_ONLY = frozenset({*FLAGS, "categories"})
 
 
 def read_records(path: Path, mapping: ColumnMapping | None = None, waits: Waits | None = None) -> Iterator[bytes]:
@@ -136,11 +131,10 @@ def _identified(records: Iterable[bytes | Fields]) -> Iterator[bytes]:
         if isinstance(record, bytes):
             yield record[: MAX_BYTES + 1]
             continue
-        event = {k: v for k, v in record.items() if v is not None}
+        event = {k: v for k, v in record.items() if v is not None and k not in _RATING_ONLY}
         if "vote_id" not in event:
-            identity = {k: v for k, v in event.items() if k in _IDENTITY}
-            first = derive_vote_id(identity, 0)
-            event["vote_id"] = derive_vote_id(identity, seen[first]) if first in seen else first
+            first = derive_vote_id(event, 0)
+            event["vote_id"] = derive_vote_id(event, seen[first]) if first in seen else first
             seen[first] += 1
         raw = encode_event(event)
         yield raw if len(raw) <= MAX_BYTES else encode_event(_cut(event))

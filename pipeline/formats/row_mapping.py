@@ -61,8 +61,6 @@ def row_mapper(form: BattleFormat, outcomes: Mapping[str, str]) -> Callable[[Rec
         )
         fields["winner"] = read_outcome(record, fields["model_a"], fields["model_b"])
         fields |= {field: flag_value(record, flag) for field, flag in form.flags.items()}
-        if form.turn is not None:
-            fields["turn"] = count_value(value_at(record, form.turn))
         for side, features in form.style.items():
             fields[f"style_{side}"] = _style(record, features)
         if form.labels:

@@ -98,6 +98,10 @@ class BattleColumns:
             categories=(labels, bits[rows] if labels else bits),
         )
 
+    def select_counts(self, rows: Bool) -> PairCounts:
+        """Return the votes of a mask as `PairCounts`, on the axis of all models."""
+        return PairCounts.from_codes(self.models, *(column[rows] for column in self.codes))
+
     def pair_counts(self) -> PairCounts:
         """Count all votes."""
         return PairCounts.from_codes(self.models, *self.codes)

@@ -168,6 +168,12 @@ def _rate_with_style(
 
 def _groups(battles: BattleColumns, options: RatingOptions) -> tuple[GroupLeaderboard, ...]:
     grouped = count_groups(battles.models, *battles.codes, *battles.groups[options.group])
+    labels, bits = battles.categories
+    if options.group == "category" and labels:
+        parts = {label: battles.select_counts((bits >> place) & 1 == 1) for place, label in enumerate(labels)}
+        grouped = replace(
+            grouped, groups={**grouped.groups, **{label: one for label, one in parts.items() if one.total}}
+        )
     boards = rate_groups(grouped, anchor=options.anchor, level=options.level)
     return tuple(replace(group, board=group.board and group.board.rounded()) for group in boards)
 

@@ -11,9 +11,7 @@ FORMAT = BattleFormat(
     texts={
         "vote_id": at("id"),
         "voter_id": at("visitor_id"),
-        "session": at("session_hash"),
         "category": at("selected_category"),
     },
     times={"cast_at": at("timestamp")},
-    turn=at("conv_turns"),
 )

@@ -21,5 +21,4 @@ FORMAT = BattleFormat(
     texts={"vote_id": at("question_id"), "voter_id": at("judge"), "language": at("language")},
     times={"cast_at": at("tstamp")},
     flags={"anonymous": Flag(at("anony"))},
-    turn=at("turn"),
 )

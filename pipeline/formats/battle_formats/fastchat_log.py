@@ -35,7 +35,6 @@ def map_record(record: Record) -> Fields | None:
         "winner": winner,
         "voter_id": f"arena_user_{record['ip']}" if record.get("ip") else None,
         "anonymous": anonymous,
-        "turn": _turn(first),
     }
     if not anonymous and shown != hidden:
         fields["winner"] = f"the names shown are {shown}, those of the states {hidden}"

@@ -12,5 +12,4 @@ FORMAT = BattleFormat(
     model_b=at("model_b"),
     outcome=SpelledOutcome("winner"),
     texts={"voter_id": at("judge")},
-    turn=at("turn"),
 )

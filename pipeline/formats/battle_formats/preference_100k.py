@@ -20,7 +20,6 @@ FORMAT = BattleFormat(
         "code": Flag(at("is_code")),
         "deduplicated": Flag(at("dedup_tag", "high_freq"), unless=at("dedup_tag", "sampled")),
     },
-    turn=at("turn"),
     style=CONV_METADATA,
     labels=CATEGORY_TAGS,
 )

@@ -12,12 +12,10 @@ FORMAT = BattleFormat(
     texts={
         "vote_id": at("id"),
         "voter_id": at("evaluation_session_id"),
-        "session": at("evaluation_session_id"),
         "language": at("language"),
     },
     times={"cast_at": at("timestamp")},
     flags={"code": Flag(at("is_code"))},
-    turn=at("evaluation_order"),
     style=CONV_METADATA,
     labels=CATEGORY_TAGS,
 )

@@ -10,5 +10,4 @@ FORMAT = BattleFormat(
     outcome=SpelledOutcome("winner"),
     texts={"voter_id": at("judge"), "language": at("languages", "0"), "category": at("primary_intent")},
     times={"cast_at": at("timestamp")},
-    turn=at("turn"),
 )

@@ -17,8 +17,6 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "prompt_hash": ("prompt_hash",),
     "network": ("network",),
     "voter_since": ("voter_since",),
-    "session": ("session",),
-    "turn": ("turn",),
     "anonymous": ("anonymous", "anony"),
     "refusal": ("refusal", "is_refusal"),
     "code": ("is_code",),
@@ -26,7 +24,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 }
 """Names of our fields in public tables, most common first. A header is used for one field only."""
 
-_TEXTS = ("vote_id", "voter_id", "session", "language", "category", "network", "prompt_hash")
+_TEXTS = ("vote_id", "voter_id", "language", "category", "network", "prompt_hash")
 _TIMES = ("cast_at", "voter_since")
 _FLAGS = ("anonymous", "refusal", "code", "deduplicated")
 
@@ -56,7 +54,6 @@ def table_format(
         texts={field: found[field] for field in _TEXTS if field in found},
         times={field: found[field] for field in _TIMES if field in found},
         flags={field: Flag(found[field]) for field in _FLAGS if field in found},
-        turn=found.get("turn"),
         style={side: style for side in ("a", "b") if (style := _style(columns, side))},
         labels=(at("categories"),) if "categories" in columns else (),
         without_outcome=True,

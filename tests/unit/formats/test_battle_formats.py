@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.events import decode_votes
+from pipeline.events.vote import VOTE_FIELDS
 from pipeline.formats import ColumnMapping, read_records
 from pipeline.formats.battle_file import open_battles
 from pipeline.formats.battle_records import read_by_record
 from pipeline.formats.battle_tables import read_battles, read_by_column
 from pipeline.ratings.battle_columns import BattleColumns
+from pipeline.ratings.battle_ratings import RatingOptions, rate_battles
 from tests.unit.formats.samples import FORMATS, ONE_TIE, Row, battles
 
 COUNT = 500
@@ -202,7 +205,14 @@ def test_a_winner_may_be_a_name(tmp_path: Path) -> None:
 
 def test_columns_that_are_not_read_are_named(tmp_path: Path) -> None:
     file = open_battles(_lines(tmp_path / "a.jsonl", [FORMATS["compar:IA votes"](row) for row in battles(3)]))
-    assert file.unread == ("conversation_pair_id", "is_unedited_prompt", "country_portal", "conv_useful_a")
+    assert file.unread == (
+        "conversation_pair_id",
+        "session_hash",
+        "conv_turns",
+        "is_unedited_prompt",
+        "country_portal",
+        "conv_useful_a",
+    )
 
 
 def test_pairs_without_an_outcome_are_left_out(tmp_path: Path) -> None:
@@ -210,3 +220,25 @@ def test_pairs_without_an_outcome_are_left_out(tmp_path: Path) -> None:
     path.write_text("model_a,model_b,winner\nant,bee,model_a\nant,bee,\nbee,ant,tie(all bad)\n")
     found = read_battles(open_battles(path))
     assert found.outcome.tolist() == [0, 3]
+
+
+def test_events_hold_what_a_vote_holds_and_nothing_of_a_rating(tmp_path: Path) -> None:
+    rows = [FORMATS["arena-human-preference-140k"](row) for row in battles(20)]
+    events = [json.loads(raw) for raw in read_records(_lines(tmp_path / "a.jsonl", rows))]
+    assert set().union(*events) <= VOTE_FIELDS
+
+
+def test_a_column_that_serves_nothing_is_listed(tmp_path: Path) -> None:
+    row = FORMATS["FastChat battles"](battles(1)[0])
+    assert open_battles(_lines(tmp_path / "a.jsonl", [row])).unread == ("turn", "conversation_a", "conversation_b")
+
+
+def test_a_vote_of_several_categories_counts_in_each(tmp_path: Path) -> None:
+    rows = battles(300)
+    found = read_battles(open_battles(_lines(tmp_path / "a.jsonl", [FORMATS["arena-expert-5k"](row) for row in rows])))
+    rated = rate_battles(found, RatingOptions(group="category"), lambda *_: nullcontext(lambda _: None))
+    votes = {group.label: group.votes for group in rated.groups}
+    assert votes == {
+        "Mathematical": sum(row["math"] for row in rows),
+        "Writing": sum(row["creative"] for row in rows),
+    }
