@@ -59,14 +59,21 @@ def earlier_snapshot(
     Args:
         newest_vote: returns when the newest vote of a log of a size was cast.
     """
-    end, before, oldest = newest_vote(found.log_size), found.sequence, None
-    while end is not None and (page := list_snapshots(connection, 200, before)):
-        for one in page:
-            oldest, before = one, one.sequence
-            until = newest_vote(one.log_size)
-            if until is not None and until <= end - days * DAY:
-                return one
-    return oldest
+    c = schema.snapshot.c
+    end, oldest = newest_vote(found.log_size), connection.scalar(sa.select(sa.func.min(c.sequence)))
+    if end is None or oldest is None or oldest >= found.sequence:
+        return None
+
+    def ends_early(sequence: int) -> bool:
+        until = newest_vote(int(connection.scalar(sa.select(c.log_size).where(c.sequence == sequence)) or 0))
+        return until is None or until <= end - days * DAY
+
+    # A longer log ends no earlier, and sequence numbers have no gaps: a search by halves reads few snapshots.
+    early, late = int(oldest), found.sequence
+    while late - early > 1:
+        middle = (early + late) // 2
+        early, late = (middle, late) if ends_early(middle) else (early, middle)
+    return next(iter(list_snapshots(connection, 1, early + 1)), None)
 
 
 def list_snapshots(connection: Connection, limit: int, before: int | None = None) -> list[PublishedSnapshot]:
