@@ -11,7 +11,7 @@ _MIN_SHARE = 0.005
 
 
 def format_e_value(value: float | None) -> str:
-    """Return an e-value with at most seven digits, or "fact" for None, since facts have no e-value."""
+    """Return an e-value as text: a whole number below 10⁷, else a power of ten such as 2.5·10⁹; "fact" for None."""
     if value is None:
         return "fact"
     if value < _LARGEST_PLAIN:
@@ -21,7 +21,7 @@ def format_e_value(value: float | None) -> str:
 
 
 def summarize(alert: Mapping[str, Any]) -> str:
-    """Return in a few words what happened."""
+    """Return in a few words what an alert says happened, for lists of alerts."""
     evidence = alert["evidence"]
     if "likeliest" in evidence:
         best = evidence["likeliest"][0]
@@ -33,7 +33,7 @@ def summarize(alert: Mapping[str, Any]) -> str:
 
 
 def explain_lines(alert: Mapping[str, Any]) -> list[str]:
-    """Return an alert in whole sentences, one string for each line: its votes, its history, and what to do."""
+    """Return the whole text of an alert, one string per line: evidence, votes, state, history, and what to do."""
     subject = alert["subject"]
     lines = [
         f"{alert['severity'].upper()}  {alert['detector']}  about {subject['kind']} {subject['id']}",
@@ -49,7 +49,7 @@ def explain_lines(alert: Mapping[str, Any]) -> list[str]:
 
 
 def evidence_lines(alert: Mapping[str, Any]) -> list[str]:
-    """Return the lines that say what happened, how unlikely it is, and which votes are concerned."""
+    """Return the text of an alert's evidence, one string per line: what happened, how unlikely, which votes."""
     if "likeliest" in alert["evidence"]:
         return _voter_lines(alert)
     if "window" in alert["evidence"]:

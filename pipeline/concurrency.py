@@ -19,7 +19,7 @@ _END = object()
 
 @contextmanager
 def short_switch_interval() -> Iterator[None]:
-    """Let a waiting thread take the interpreter lock after 0.2 ms instead of 5 ms."""
+    """Within a `with` block, give the interpreter lock to a waiting thread after 0.2 ms instead of 5 ms."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_SECONDS)
     try:
@@ -32,8 +32,8 @@ def run_in_thread(work: Callable[[], Result]) -> Callable[[], Result]:
     """Start `work` in a thread.
 
     Returns:
-        A function that waits for the thread, then returns the result of `work` or raises its error. It may be called
-            repeatedly.
+        A function that waits for the thread, then returns the result of `work` or raises the error of `work`. The
+            function may be called repeatedly.
     """
     future: Future[Result] = Future()
 
@@ -48,14 +48,14 @@ def run_in_thread(work: Callable[[], Result]) -> Callable[[], Result]:
 
 
 def prefetch(items: Generator[Item, None, None], depth: int) -> Generator[Item, None, None]:
-    """Yield the items of a generator that runs ahead in a thread.
+    """Yield the items of a generator, which runs in a thread and computes the next items in advance.
 
     Args:
-        items: the generator; runs in the thread only, and is closed when the caller stops early.
-        depth: the number of items that may wait for the caller.
+        items: the generator. It runs in the thread only, and is closed when the caller stops early.
+        depth: the largest number of computed items that wait for the caller.
 
     Raises:
-        Exception: an error of `items`, after the items before it.
+        Exception: the error that `items` raised, after all items before the error were yielded.
 
     >>> list(prefetch((letter for letter in "abc"), 2))
     ['a', 'b', 'c']

@@ -7,29 +7,29 @@ IntegrityError
 │   └── RatingError             counts that have no Bradley-Terry estimate
 │       ├── BadCounts           negative, NaN, of the wrong shape, or no votes at all
 │       ├── Disconnected        the win graph is not strongly connected (components)
-│       ├── NotConverged        Newton stopped before the gradient did (iterations, gradient_norm)
-│       └── BadFeature          a style feature without a finite coefficient of its own (feature)
-│           ├── Collinear       the models, or other features, already determine it
-│           └── Separated       every vote agrees with it: the likelihood has no maximum
+│       ├── NotConverged        Newton's method ended with a large gradient (iterations, gradient_norm)
+│       └── BadFeature          a style feature has no unique, finite coefficient (feature)
+│           ├── Collinear       the models or other features already determine the feature
+│           └── Separated       no vote contradicts the feature: the likelihood has no maximum
 ├── Usage                       the command or its options are invalid
 ├── UnknownAlert                no alert has this id
 ├── Unavailable                 a service or a required file is missing
 │   ├── StoreUnavailable
 │   ├── BrokerUnavailable       no broker answers, or a topic is missing
-│   │   ├── BrokerRefused       a broker answers and does not let us in: certificate, login, ACL
-│   │   └── TopicUnavailable    a topic that we write to is missing or closed to us (topic)
+│   │   ├── BrokerRefused       a broker answers, but refuses our certificate, login or request
+│   │   └── TopicUnavailable    a topic that we write to is missing, or an ACL forbids writing (topic)
 │   ├── MissingCodec            records are compressed by a codec that is not installed
-│   └── MissingKey              the store exists and its key folder does not
+│   └── MissingKey              the store exists, but its voter key is missing
 ├── Halted                      a limit or a gap stopped the work (runbook)
-│   ├── TooManyRejects          more rejects than a healthy stream has
-│   ├── OffsetGap               the log was truncated, or retention passed our offset
+│   ├── TooManyRejects          too large a share of the records are rejected
+│   ├── OffsetGap               the broker deleted records before the worker read them
 │   ├── QualityGate             a critical expectation failed: nothing is published
-│   └── PublicationHeld         the top of the board moves too far: a person must release it (candidate, moves)
+│   └── PublicationHeld         top models moved too many places: a person must release the candidate (candidate, moves)
 ├── Fenced                      another worker owns the partition: the batch is dropped
 └── VerificationFailed          what is stored does not follow from the votes (what, where)
     └── Refuted                 a check of the public ledger fails (reason, where)
 
-Messages read "expected X, got Y". Places are fields, so that no caller parses a message.
+Messages read "expected X, got Y". Callers read the place of a fault from the error's fields, never from its message.
 """
 
 from collections.abc import Mapping, Sequence
@@ -104,7 +104,7 @@ class NotConverged(RatingError):
 
 
 class BadFeature(RatingError):
-    """A style feature has no finite coefficient of its own.
+    """A style feature has no unique, finite coefficient.
 
     Attributes:
         feature: name of the feature.
@@ -116,11 +116,11 @@ class BadFeature(RatingError):
 
 
 class Collinear(BadFeature):
-    """The models, or the features before it, already determine the feature."""
+    """The models, or the features listed before this one, already determine the feature."""
 
 
 class Separated(BadFeature):
-    """Every vote agrees with the feature, so the likelihood has no maximum (Albert & Anderson 1984)."""
+    """No vote contradicts the feature's effect, so the likelihood has no maximum (Albert & Anderson 1984)."""
 
 
 class Usage(IntegrityError):
@@ -144,11 +144,11 @@ class BrokerUnavailable(Unavailable):
 
 
 class BrokerRefused(BrokerUnavailable):
-    """Kafka refuses our certificate, our login or, by an ACL, our request. Waiting does not help."""
+    """Kafka refuses our certificate, our login, or (by an access rule) our request. Waiting does not help."""
 
 
 class TopicUnavailable(BrokerUnavailable):
-    """A topic that we write to is missing, or we may not write to it.
+    """A topic that we write to is missing, or an access rule forbids us to write to it.
 
     Attributes:
         topic: name of the topic.
@@ -164,7 +164,7 @@ class MissingCodec(Unavailable):
 
 
 class MissingKey(Unavailable):
-    """The store exists, but the key for its pseudonyms is missing."""
+    """The store exists, but the voter key, from which its pseudonyms are computed, is missing."""
 
 
 class Halted(IntegrityError):
@@ -178,13 +178,13 @@ class Halted(IntegrityError):
 
 
 class TooManyRejects(Halted):
-    """A stream has more rejects than a healthy one: the worker stops instead of rejecting a whole topic."""
+    """Too large a share of a source's records are rejected; the worker stops instead of rejecting a whole topic."""
 
     runbook = "too-many-rejects"
 
 
 class OffsetGap(Halted):
-    """Votes were deleted from the log before they were read."""
+    """The broker deleted records of a partition before the worker read them."""
 
     runbook = "offset-gap"
 
@@ -196,11 +196,11 @@ class QualityGate(Halted):
 
 
 class PublicationHeld(Halted):
-    """A candidate moves the top of the board further than the settings let a machine publish.
+    """Top models of a candidate moved more places than the settings allow; a person must release the candidate.
 
     Attributes:
         candidate: id of the candidate.
-        moves: rows of model, before, after, places.
+        moves: one row per moved model: `model`, its place `before` and `after`, and the distance in `places`.
     """
 
     runbook = "publication-held"

@@ -83,10 +83,10 @@ def check_parts(suite: str, frames: Mapping[str, pd.DataFrame]) -> SuiteVerdict:
 
     Args:
         suite: as for `check`.
-        frames: frames by name; the name precedes their failures, "" for a single frame.
+        frames: name → frame. The name is put before each failure of its frame; a single frame may have the name "".
 
     Returns:
-        One verdict. Each row of `results` names its frame as `part`.
+        One verdict over all frames. Each row of `results` also has the name of its frame, as `part`.
     """
     parts = {part: check(suite, frame) for part, frame in frames.items()}
     failures, warned = (

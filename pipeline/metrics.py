@@ -1,13 +1,13 @@
 # ruff: noqa: RUF009 - _gauge() and _counter() are dataclasses.field()
-"""Every Prometheus metric of the project, each with a comment, and the only import of the client library.
+"""Defines every Prometheus metric of the project, each with a comment.
 
 1. One prefix, `integrity_`; base units; counters end in `_total`; times are Unix seconds.
 2. Labels are bounded: fates, reasons, detectors, severities, views, partitions, and models on the board. Never a voter,
    a network or a name from an unchecked event.
-3. The exporter shows the store as of the scrape. When the store cannot be read there are no numbers, only
-   `integrity_exporter_store_up 0`: a stale number looks healthy.
+3. The exporter shows the store as of the scrape. When the store cannot be read, the exporter shows no numbers but
+   `integrity_exporter_store_up 0`, because a stale number would look healthy.
 
-A worker's counters live in its process and restart at 0; the exporter reads counts that the store keeps.
+A worker's counters are in its memory and restart at 0 with the process. The exporter's counters come from the store.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -45,7 +45,7 @@ Labelled = Mapping[tuple[str, ...], float]
 
 
 class WorkerMetrics:
-    """Counters of one worker, in a registry of their own.
+    """Metrics of one worker, in a Prometheus registry of their own.
 
     Args:
         registry: the Prometheus registry of the counters; default: a new one.
@@ -98,12 +98,12 @@ class WorkerMetrics:
             self.votes.labels(fate)
 
     def revoked(self, source: str, partition: int) -> None:
-        """Remove the series of a partition that another worker owns now: its last lag would stay visible."""
+        """Remove the lag of a partition that another worker owns now; otherwise its last value would stay visible."""
         self.partition_lag.remove_by_labels({"source": source, "partition": str(partition)})
 
 
 class ApiMetrics:
-    """Counters of one server of the API and the pages, in a registry of their own."""
+    """Metrics of one server process of the API and the pages, in a Prometheus registry of their own."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -127,7 +127,7 @@ class ApiMetrics:
         self._by_status = {digit: self.responses.labels(f"{digit}xx") for digit in range(1, 6)}
 
     def count_response(self, status: int) -> None:
-        """Count a response."""
+        """Count a response by the first digit of its HTTP status."""
         self._by_status[status // 100].inc()
 
 
@@ -248,7 +248,7 @@ class StoreCollector(Collector):
         return registry
 
     def describe(self) -> Iterable[Metric]:
-        """Return nothing: registration must not wait for the store."""
+        """Return no metrics, so that registering the collector does not read the store."""
         return ()
 
     def collect(self) -> Iterator[Metric]:

@@ -74,7 +74,7 @@ def _hang_up(request: socket) -> None:
 
 
 class MetricsServer:
-    """A running HTTP server.
+    """A running HTTP server of metrics.
 
     Attributes:
         port: the port in use, even if port 0 was requested.
@@ -105,7 +105,8 @@ def serve(
         registry: the Prometheus registry that `/metrics` shows.
         port: 0 chooses a free port.
         host: default loopback, since metrics have no login.
-        health: returns whether the process works, and a sentence; without it `/healthz` always returns 200.
+        health: returns whether the process works, and the text that `/healthz` shows (status 200 or 503). Without
+            `health`, `/healthz` always returns 200.
     """
     metrics = make_wsgi_app(registry)
 

@@ -33,12 +33,12 @@ def open_store(
         url: postgresql://…, sqlite:///FILE, or simply a file.
         voter_key: used instead of the key in the settings.
         create: make the store if it does not exist; otherwise a missing store is an error.
-        worker: bound the time that locks and idle transactions may take.
-        with_key: whether to read the voter key, which must then exist.
+        worker: limit the time that locks and idle transactions may take, as a worker needs.
+        with_key: read the voter key, which an existing store then needs.
 
     Raises:
         StoreUnavailable: the database does not answer, or there is no store.
-        MissingKey: the store was made with a key that is not here.
+        MissingKey: the voter key with which the store was made is missing.
     """
     options = configuration.load()
     return Store.open(
@@ -54,7 +54,11 @@ def open_store(
 
 @contextmanager
 def existing_store(url: str, *, with_key: bool = True) -> Iterator[Store]:
-    """Open an existing store for the duration of a `with` block; `with_key` as for `open_store`.
+    """Open an existing store for the duration of a `with` block.
+
+    Args:
+        url: postgresql://…, sqlite:///FILE, or simply a file.
+        with_key: read the voter key, which must then exist.
 
     Raises:
         StoreUnavailable: the store does not answer, or does not exist.
@@ -73,7 +77,7 @@ def complete_url(url: str) -> str:
 
 
 def ledger_folder(url: str) -> Path:
-    """Return the folder in which the ledger of a store has a folder, named by the store's id."""
+    """Return the folder that contains the ledger of a store, as a subfolder named by the store's id."""
     return Path(configuration.load().ledger or key_folder(url).with_suffix(".ledger"))
 
 
@@ -89,10 +93,12 @@ def key_folder(url: str) -> Path:
 
 
 def voter_key(url: str) -> bytes:
-    """Return the voter key of a store, for a publisher. It is created if there is neither a key nor a store yet.
+    """Return the voter key of a store, from which a publisher computes pseudonyms.
+
+    If neither the key nor the store exists yet, the key is created.
 
     Raises:
-        MissingKey: the store exists, but its key is not here.
+        MissingKey: the store exists, but its voter key is missing.
     """
     folder = key_folder(url)
     key = configuration.load().key or key_files.read(folder)
@@ -108,5 +114,5 @@ def voter_key(url: str) -> bytes:
 
 
 def now() -> int:
-    """Return the wall clock in microseconds since 1970 UTC, for display."""
+    """Return the present time in microseconds since 1970 UTC, for display only."""
     return time.time_ns() // 1000

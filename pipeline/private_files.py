@@ -9,7 +9,7 @@ _told: set[Path] = set()
 
 
 def is_open_to_others(path: Path) -> bool:
-    """Return whether anybody but its owner may read or change a file; False for a missing file."""
+    """Return whether users other than its owner have any permission on a file; False for a missing file."""
     try:
         return bool(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
     except OSError:
@@ -17,7 +17,7 @@ def is_open_to_others(path: Path) -> bool:
 
 
 def warn_if_open(path: Path) -> None:
-    """Log a warning, once in a process, about a file with a secret that others can read."""
+    """Log a warning if other users can read a file with a secret. Each file is warned about once per process."""
     if path in _told or not is_open_to_others(path):
         return
     _told.add(path)

@@ -4,9 +4,9 @@ Laws: the state does not depend on the order of arrival, except for events with 
 in order of arrival; an event changes nothing before its `at`; the first name of a model stays its key; an event that
 contradicts the state so far is not applied and is listed with the reason.
 
-Contradictions: a release of a model, or under a model's name, that was never submitted; a retraction after the release;
-a submission by a second owner; a new name that another model has. Events are applied in order of `at`, so an event may
-arrive before the event that it depends on.
+Contradictions: a release whose model, or whose public model (`as`), was never submitted; a retraction after the
+release; a submission of a model that another provider owns; a new name that another model has. Events are applied in
+order of `at`, so an event may arrive before the event that it depends on.
 
 Not handled: claims about models (`benchmark.*`); the audits read those events.
 """
@@ -38,7 +38,7 @@ class RegisteredModel:
         provider, family, visibility, license, checkpoint_digest: as submitted; None without a submission.
         submitted_at: start of the test.
         released_at: public release.
-        released_as: the registered model that is public, if that is another model.
+        released_as: name of the public model, if the model under test was released as another registered model.
         released_digest: digest of the released checkpoint, as the release states it.
         variants_tested: the disclosed number of variants.
         deprecated_at: end of the sampling.
@@ -76,10 +76,10 @@ class PolicyInForce:
 
     @cached_property
     def appearance(self) -> Mapping[str, float]:
-        """The probability π that a battle includes the model, by model; the probabilities sum to 2.
+        """The probability π that a battle includes a model, for each model; the probabilities sum to 2.
 
-        With weight w, W the sum of weights, p = w/W and S = Σ p/(1−p): π = p(1 + S − p/(1−p)). Empty if fewer than two
-        models have weight, as no battle can be drawn.
+        A model of weight w has π = p(1 + S − p/(1−p)), where p = w/W, W is the sum of all weights, and S = Σ p/(1−p)
+        over all models. The mapping is empty if fewer than two models have a weight above 0: no battle can be drawn.
         """
         drawn = {model: weight for model, weight in self.weights.items() if weight > 0}
         if len(drawn) < 2:
@@ -175,7 +175,7 @@ class Registry:
 
 
 def find_contradiction(state: RegistryState, event: RegistryEvent) -> Contradiction | None:
-    """Return how an event contradicts a state. None if it does not."""
+    """Return how an event contradicts a state, or None if it does not."""
     match event:
         case Submitted():
             owner = state.provider_of(event.model)

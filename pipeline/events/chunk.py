@@ -9,12 +9,12 @@ from pipeline.vocabulary.arrays import Int64
 
 
 class FileRecords(Sequence[str | None]):
-    """The origins of records of a file: "votes.jsonl#17".
+    """The origins of a file's records, such as "votes.jsonl#17", computed when they are read.
 
     Attributes:
         name: name of the file.
-        reading: the store's number of the reading.
-        numbers: int64[n], the record numbers.
+        reading: the number that the store gave to this reading of the file.
+        numbers: int64[n], the number of each record in the file.
     """
 
     def __init__(self, name: str, reading: int, numbers: Int64) -> None:
@@ -44,12 +44,13 @@ class Chunk:
     Attributes:
         partition: the source's number of the partition.
         offsets: int64[n], offset of each record.
-        appended_at: int64[n], append time in microseconds; for a file, when the record was first read.
+        appended_at: int64[n], append time in microseconds; for a file, the time when the record was first read.
         values: n values, None for a record without a value.
-        origins: file and record number of each record, if it comes from a file.
-        next_offset: the next offset to read.
-        of_file: whether the records come from a file: `appended_at` then decides only which votes lie in the future.
-        marks: headers of each record about its voter and its publisher; None if no record has any.
+        origins: file and number of each record in it, None for a record that comes from no file.
+        next_offset: the next offset to read after this chunk.
+        of_file: whether the records come from a file. `appended_at` then only decides which votes are dated in the
+            future.
+        marks: headers of each record about its voter and its publisher; None if no record has such headers.
     """
 
     partition: int

@@ -1,4 +1,4 @@
-"""Decodes bytes into votes or registry events. Every record becomes an event or a reject with a reason; nothing raises.
+"""Decodes bytes into votes or registry events. Every record becomes an event or a reject; none raises an exception.
 
 Not handled: late and future votes (`pipeline.scoring.fate`), repeated ids (`pipeline.stream.deduplication`).
 """
@@ -32,7 +32,7 @@ REASONS = frozenset(
         "wrong_type", "unknown_outcome", "bad_time", "unknown_schema", "self_battle",
     }
 )  # fmt: skip
-"""Reasons of the rejects of `decode_votes`."""
+"""The reasons for which `decode_votes` rejects records."""
 
 # Characters of a wrong value in a message.
 _SHOWN = 160
@@ -47,7 +47,7 @@ class Reject:
     """A record that is not an event.
 
     Attributes:
-        position: 0-based position in the decoded list.
+        position: 0-based position in the list of records that were decoded.
         reason: one word, as counted in metrics.
         detail: what was expected and what was found.
         sha256: SHA-256 of the whole record, so that its producer can find it.
@@ -225,7 +225,14 @@ def _explain_field(raw: bytes, message: str) -> tuple[str, str]:
 
 
 def build_reject(position: int, raw: bytes | None, reason: str, detail: str) -> Reject:
-    """Return the reject of a record, with a sample that names no voter."""
+    """Return the reject of a record, with a sample that names no voter.
+
+    Args:
+        position: 0-based position in the list of records that were decoded.
+        raw: the record, None for a record without a value.
+        reason: one word, as counted in metrics.
+        detail: what was expected and what was found. Personal data are removed from it.
+    """
     raw = raw or b""
     sample = reject_sample.shape(raw) if reason in _UNREADABLE else reject_sample.sample_record(raw)
     detail = reject_sample.clean_detail(raw, detail) if len(raw) <= MAX_BYTES else detail

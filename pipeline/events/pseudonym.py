@@ -10,8 +10,8 @@ from pipeline.vocabulary.voter_identity import spell_voter
 def pseudonym(key: bytes, voter_id: str) -> int:
     """Return the pseudonym of a voter id: the first 64 bits of HMAC-SHA-256, as a signed integer.
 
-    Among 10 million voters two share one with probability 3e-6; without the key nobody can search for such a pair. All
-    spellings of one id (`voter_identity.spell_voter`) have one pseudonym.
+    All spellings of an id (`voter_identity.spell_voter`) give the same pseudonym. Among 10 million voters, two have the
+    same pseudonym with probability 3e-6; without the key nobody can search for two such ids.
     """
     return int.from_bytes(hmac.digest(key, spell_voter(voter_id).encode(), "sha256")[:8], "big", signed=True)
 
@@ -27,10 +27,10 @@ def format_pseudonym(pseudonym: int) -> str:
 
 
 def parse_pseudonym(text: str) -> int:
-    """Return the pseudonym that is written as 16 hexadecimal digits.
+    """Return the pseudonym that a text of 16 hexadecimal digits stands for.
 
     Raises:
-        ValueError: not 16 lower-case hexadecimal digits.
+        ValueError: the text is not 16 lower-case hexadecimal digits.
     """
     if not re.fullmatch("[0-9a-f]{16}", text):
         raise ValueError(f"expected 16 lower-case hexadecimal digits, got {text!r}")

@@ -1,8 +1,8 @@
 """Signatures of the records on a topic: a publisher proves that a record is its own.
 
-A signature covers the topic, the other headers about the record, and the record's value, each after its length. So a
-record cannot be moved to another board or be read in another way. HMAC-SHA-256 needs one secret on both sides; with
-Ed25519 the workers hold public keys only.
+A signature covers the topic, the other headers about the record, and the record's value, each preceded by its length.
+Therefore nobody can move a signed record to another topic or change its headers. With HMAC-SHA-256, publisher and
+workers share a secret; with Ed25519, the workers have public keys only.
 """
 
 import hmac
@@ -18,10 +18,11 @@ from pipeline.errors import Usage
 HMAC, ED25519 = "hmac-sha256", "ed25519"
 
 UNSIGNED, BAD_SIGNATURE = "unsigned", "bad_signature"
-"""Reasons of rejects: no signature of a known publisher, and one that does not fit the record."""
+"""Reasons of rejects: the record has no signature of a known publisher, or its signature does not fit the record."""
 
 RecordMarks = tuple[bytes | None, bytes | None, bytes | None]
-"""Headers of a record: the key of its pseudonym, why its publisher found it invalid, its signature."""
+"""Values of three headers of a record, None for an absent one: the id of the key of its pseudonym, the reason why its
+publisher found it invalid, and its signature."""
 
 NO_MARKS: RecordMarks = (None, None, None)
 
@@ -32,22 +33,36 @@ _EXPECTED = f"NAME={HMAC}:64 hexadecimal digits or NAME={ED25519}:64 hexadecimal
 
 @dataclass(frozen=True, slots=True)
 class RecordSigner:
-    """Signs records under the name of a publisher; `verifier` is its entry among the keys of the workers."""
+    """Signs records under the name of a publisher.
+
+    Attributes:
+        name: name of the publisher.
+        verifier: the publisher's entry in INTEGRITY_PUBLISHERS, with which workers check its signatures.
+    """
 
     name: str
     verifier: str
     _sign: Callable[[bytes], bytes]
 
     def sign(self, topic: str, marks: RecordMarks, value: bytes) -> bytes:
-        """Return the value of the signature header."""
+        """Return the value of a record's signature header: NAME:HEXADECIMAL DIGITS.
+
+        Args:
+            topic: the topic of the record.
+            marks: the headers of the record; the third, the signature, is ignored.
+            value: the value of the record.
+        """
         return f"{self.name}:{self._sign(_message(topic, marks, value)).hex()}".encode()
 
 
 def parse_signer(text: str) -> RecordSigner | None:
-    """Parse the key of a publisher, NAME=SCHEME:DIGITS: an HMAC secret or an Ed25519 seed; None for an empty text.
+    """Parse a publisher's private key, NAME=SCHEME:DIGITS. The digits are an HMAC secret or an Ed25519 seed.
+
+    Returns:
+        The signer, or None for an empty text.
 
     Raises:
-        Usage: another form. The message does not quote the text.
+        Usage: the text has another form. The message does not quote it.
     """
     if not text:
         return None
@@ -61,13 +76,23 @@ def parse_signer(text: str) -> RecordSigner | None:
 
 @dataclass(frozen=True, slots=True)
 class RecordVerifier:
-    """Checks that records of a topic are signed by a known publisher."""
+    """Checks that records of a topic are signed by a known publisher.
+
+    Attributes:
+        topic: the topic of the records.
+        publishers: name of a publisher → function (signature, message) → whether the signature is valid.
+    """
 
     topic: str
     publishers: Mapping[str, Callable[[bytes, bytes], bool]]
 
     def find_fault(self, marks: RecordMarks, value: bytes) -> tuple[str, str] | None:
-        """Return reason and detail if a record has no valid signature."""
+        """Return None if a record has a valid signature, else (reason, detail) of the reject.
+
+        Args:
+            marks: the headers of the record, signature included.
+            value: the value of the record.
+        """
         name, _, digits = (marks[2] or b"").decode("ascii", "replace").partition(":")
         verify = self.publishers.get(name)
         known = ", ".join(sorted(self.publishers))
@@ -85,10 +110,15 @@ class RecordVerifier:
 
 
 def parse_publishers(text: str) -> dict[str, Callable[[bytes, bytes], bool]]:
-    """Parse the keys of all publishers, separated by commas: an HMAC secret or an Ed25519 public key each.
+    """Parse the keys of all publishers, NAME=SCHEME:DIGITS, separated by commas.
+
+    The digits are an HMAC secret or an Ed25519 public key.
+
+    Returns:
+        Name of a publisher → function (signature, message) → whether the signature is valid.
 
     Raises:
-        Usage: another form, or a name twice. The message does not quote the text.
+        Usage: a key has another form, or a name occurs twice. The message does not quote the text.
     """
     found: dict[str, Callable[[bytes, bytes], bool]] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):

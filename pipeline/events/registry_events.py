@@ -32,7 +32,7 @@ class Submitted(Event, frozen=True, tag="model.submitted", kw_only=True):
 
 
 class Released(Event, frozen=True, tag="model.released", kw_only=True):
-    """A model is released to the public. `as_` is the registered name of the public model if it is not `model`."""
+    """A model is released to the public. `as_` names the public model, if that is another registered model."""
 
     model: Name
     as_: Name | None = msgspec.field(default=None, name="as")
@@ -41,7 +41,10 @@ class Released(Event, frozen=True, tag="model.released", kw_only=True):
 
 
 class Renamed(Event, frozen=True, tag="model.renamed", kw_only=True):
-    """A model gets a new name. Votes on `to` from `at` on are counted for `model`, whose first name stays the key."""
+    """A model gets a new name, `to`. From the time `at` on, votes on `to` count for `model`.
+
+    The store and the boards go on using the model's first name as its key.
+    """
 
     model: Name
     to: Name
@@ -65,7 +68,10 @@ class Retracted(Event, frozen=True, tag="model.retracted", kw_only=True):
 
 
 class SamplingPolicy(Event, frozen=True, tag="sampling.policy", kw_only=True):
-    """Weights for drawing models: the first model of a battle in proportion to weight, the second among the others."""
+    """A sampling policy: a weight for each model.
+
+    The first model of a battle is drawn in proportion to weight, the second in the same way among the other models.
+    """
 
     weights: dict[Name, Weight]
 
@@ -98,7 +104,7 @@ RegistryEvent = (
 )
 
 REGISTRY_FIELDS = frozenset({"type"}.union(*(kind.__struct_encode_fields__ for kind in get_args(RegistryEvent))))
-"""The keys of registry events; text of other keys is not read."""
+"""The keys that registry events may have. Other keys of an event are ignored."""
 
 _decoder = msgspec.json.Decoder(RegistryEvent)
 
@@ -107,8 +113,8 @@ def decode_event(raw: bytes) -> RegistryEvent:
     """Decode one registry event.
 
     Raises:
-        msgspec.ValidationError: a wrong field, or another major schema; names the field and what was expected.
-        msgspec.DecodeError: not JSON.
+        msgspec.ValidationError: a field is wrong, or the schema has another major version. The message names the field.
+        msgspec.DecodeError: the bytes are not JSON.
     """
     event: RegistryEvent = _decoder.decode(raw)
     if event.schema != SCHEMA:

@@ -1,7 +1,7 @@
-"""Samples of rejected records: enough to recognise a record, and nothing about a person.
+"""Makes samples of rejected records: enough to recognise a record, and nothing about a person.
 
-Law: only listed fields are kept; a record that cannot be read is kept only as its shape, with letters and digits
-replaced.
+Of a JSON object, only the fields in KEPT_FIELDS are kept. Of any other record only the shape is kept: its bytes with
+letters and digits replaced.
 """
 
 import json
@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from typing import Any
 
 SAMPLE_BYTES = 200
-"""How much of the shape of an unreadable record is kept."""
+"""Largest length of the shape of a record, in bytes."""
 
 KEPT_FIELDS = frozenset(
     {
@@ -24,13 +24,13 @@ KEPT_FIELDS = frozenset(
         "perturbed", "paired_with", "arena_like",
     }
 )  # fmt: skip
-"""Fields of votes and registry events that say nothing about a person; a voter, an address or a text is never kept."""
+"""Fields of votes and registry events that say nothing about a person. Voters, addresses and prompts are not listed."""
 
 # Not kept, but no name of a person either: their values may stand in an explanation.
 _HARMLESS = frozenset({"voter_since", "prompt_hash", "anony", "turn"})
 
 REMOVED = "(removed)"
-"""Stands for what was dropped: in a record with the number of its fields, in a text for an address."""
+"""Replaces removed content in a text. As a key of a sample, its value is the number of removed fields."""
 
 _MAX_BYTES = 64 * 1024
 _MAX_TEXT = 200
@@ -44,7 +44,7 @@ _LETTER, _DIGIT = re.compile(rb"[A-Za-z\x80-\xff]"), re.compile(rb"[0-9]")
 
 
 def sample_record(raw: bytes) -> bytes:
-    """Return the fields of a JSON object that may be kept, as JSON; the shape of anything else."""
+    """Return a sample of a record: of a JSON object its KEPT_FIELDS as JSON, of anything else its `shape`."""
     try:
         value = json.loads(raw) if len(raw) <= _MAX_BYTES else None
     except (ValueError, RecursionError):
@@ -55,7 +55,9 @@ def sample_record(raw: bytes) -> bytes:
 
 
 def shape(raw: bytes) -> bytes:
-    """Return the first bytes of a record with every letter as x and every digit as 0, apart from known field names.
+    """Return the first SAMPLE_BYTES bytes of a record with letters as x and digits as 0.
+
+    Names in KEPT_FIELDS and the words true, false and null stay readable.
 
     >>> shape(b'{"judge": "172.17.0.1", "winner": tie')
     b'{"xxxxx": "000.00.0.0", "winner": xxx'
@@ -64,7 +66,7 @@ def shape(raw: bytes) -> bytes:
 
 
 def clean_text(text: str, personal: frozenset[str] = frozenset()) -> str:
-    """Return a text in which e-mail addresses, IP addresses and the values in `personal` are replaced by `REMOVED`."""
+    """Return a text with e-mail addresses, IP addresses and the texts in `personal` replaced by REMOVED."""
     for value in personal:
         text = text.replace(value, REMOVED)
     text = _MAIL.sub(REMOVED, _V4.sub(REMOVED, text))
@@ -72,7 +74,12 @@ def clean_text(text: str, personal: frozenset[str] = frozenset()) -> str:
 
 
 def clean_detail(raw: bytes, detail: str) -> str:
-    """Return the explanation of a reject without what its record says about a person."""
+    """Return the detail of a reject with everything removed that could identify a person.
+
+    Args:
+        raw: the rejected record; values of its fields outside KEPT_FIELDS are removed from the detail.
+        detail: what was expected and what was found.
+    """
     try:
         value = json.loads(raw)
     except (ValueError, RecursionError):

@@ -1,11 +1,11 @@
-"""Rejects votes that a fast decoder accepts and a strict reader must not.
+"""Finds faults that the fast decoder does not see: duplicate keys, deep nesting, hidden characters.
 
-The decoder (msgspec) accepts duplicate keys (the last one wins), any nesting and any character. Counting characters of
-the raw bytes proves most votes clean. Only the others are checked exactly, which is slow.
+The decoder (msgspec) accepts duplicate keys (the last one wins), any nesting and any character. An exact check is slow.
+Counting the quotes in the raw bytes proves most votes clean, so only the other votes are checked exactly.
 
-The proof: without a backslash every quote is structural, two per key and two per string value. The known fields of the
-decoded vote need a known number of quotes. An unknown key, an explicit null or a duplicate key adds quotes, so an equal
-count proves that the vote has none of these. The keys of a style are optional, so their quotes are not known in
+The proof: without a backslash every quote delimits a key or a string value, two quotes each. The fields of the decoded
+vote need a known number of quotes. An unknown key, an explicit null or a duplicate key adds quotes, so an equal count
+proves that the vote has none of these. The keys of a style are optional, so the number of their quotes is not known in
 advance: a vote with a style is proved clean only if its bytes equal its canonical encoding.
 """
 
@@ -33,7 +33,7 @@ class DuplicateKey(ValueError):
 
 
 def expected_quotes(vote: Vote) -> int:
-    """Return the number of quotes in a vote without styles and without duplicate keys."""
+    """Return the number of quotes in the JSON of a vote that has no style and no duplicate key."""
     quotes = _QUOTES_REQUIRED
     for value in (
         vote.voter_id,
@@ -49,7 +49,12 @@ def expected_quotes(vote: Vote) -> int:
 
 
 def is_provably_clean(raw: bytes, vote: Vote) -> bool:
-    """Return True if the counts prove the bytes clean. False means that `find_fault` must decide."""
+    """Return True if the number of quotes proves the record clean. False means that `find_fault` must decide.
+
+    Args:
+        raw: the record.
+        vote: the vote that the decoder made of it.
+    """
     if vote.style_a is not None or vote.style_b is not None:
         return raw.isascii() and b"\\" not in raw and raw.decode("ascii").isprintable() and raw == encode_event(vote)
     return (
@@ -62,10 +67,10 @@ def is_provably_clean(raw: bytes, vote: Vote) -> bool:
 
 
 def are_all_provably_clean(raws: Sequence[bytes], votes: Sequence[Vote]) -> bool:
-    """Return True if the counts over all records prove each record clean. False means that each must be checked.
+    """Return True if counts over all records prove every record clean. False means that each must be checked alone.
 
-    A record has at least one brace and at least the quotes that its vote needs. If the sums are no larger than the sums
-    of these minimums, no record has more than its minimum.
+    A record has at least one opening brace, and at least the quotes that its vote needs. If all records together have
+    no more braces and quotes than these minimums, then every record has exactly its minimum.
     """
     if max(map(len, raws), default=0) > MAX_BYTES:
         return False
@@ -82,14 +87,14 @@ def are_all_provably_clean(raws: Sequence[bytes], votes: Sequence[Vote]) -> bool
 
 
 def find_fault(raw: bytes, fields: Container[str]) -> tuple[str, str] | None:
-    """Check one JSON text that the decoder accepted, exactly.
+    """Find the first fault of a record by parsing it strictly.
 
     Args:
-        raw: the text of an object.
-        fields: the keys whose content is read. Text of other keys may have any character: it is never used.
+        raw: a JSON object.
+        fields: the keys that are used. Text under other keys may have any character.
 
     Returns:
-        (reason, detail) of the first fault, or None.
+        (reason, detail) of the first fault, or None if the record is clean.
     """
     try:
         value = parse_strictly(raw)
@@ -109,14 +114,17 @@ def parse_strictly(raw: bytes) -> object:
     """Parse JSON without duplicate keys, NaN and infinities.
 
     Raises:
-        ValueError: the text has one of these, or is not JSON.
-        RecursionError: the text is nested very deeply.
+        ValueError: the bytes contain one of these, or are not JSON.
+        RecursionError: the JSON is nested too deeply for the parser.
     """
     return json.loads(raw, object_pairs_hook=_once, parse_constant=_no_constant, parse_float=_finite)
 
 
 def find_hidden_character(text: str) -> str | None:
-    """Return what is wrong with a text that people read, without quoting it; None if nothing is."""
+    """Return the fault of a text with hidden characters or not in Unicode normal form C; None if it has no fault.
+
+    The description of the fault does not quote the text.
+    """
     if text.isascii():
         if text.isprintable():
             return None

@@ -1,7 +1,7 @@
-r"""Reads records that are valid JSON except in text that nobody reads: half a surrogate pair in a prompt or a comment.
+r"""Saves records that the decoder refuses only because of text in fields that nobody reads.
 
-Producers that cut text in the middle of an emoji write `"\ud83d"`, which RFC 8259 permits and a decoder of Unicode text
-refuses. Such a record is read by its known fields alone.
+Programs that cut a prompt or a comment in the middle of an emoji write half a surrogate pair, `"\ud83d"`. RFC 8259
+permits this; a decoder of Unicode text refuses it. Such a record is decoded from its known fields alone.
 """
 
 from collections.abc import Container
@@ -11,11 +11,14 @@ from pipeline.events.vote import encode_event
 
 
 def keep_fields(raw: bytes | None, fields: Container[str]) -> bytes | None:
-    """Return the known fields of an object, encoded anew; None if the fault is not in the text of other fields.
+    """Return a refused record reduced to its known fields, if only the text of other fields is at fault.
 
     Args:
-        raw: a record that the decoder refused.
-        fields: the keys that are read.
+        raw: a record that the decoder refused; None for a record without a value.
+        fields: the keys that are kept.
+
+    Returns:
+        The reduced record as canonical JSON; None if the record has another fault.
     """
     if raw is None or len(raw) > MAX_BYTES or not _has_surrogates(raw) or find_fault(raw, fields):
         return None

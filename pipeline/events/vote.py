@@ -1,7 +1,7 @@
 """The vote event: one outcome of one battle.
 
-Laws: a vote is a value; its canonical record is the same bytes on every machine; a missing id is derived from that
-record, so the same file always gives the same ids.
+Laws: a vote never changes. Its canonical record has the same bytes on every machine. A missing vote id is derived from
+these bytes, so the same file always gives the same ids.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ class Style(msgspec.Struct, frozen=True, gc=False):
 class Vote(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """One outcome of one battle, as published on the topic (schema 1).
 
-    `cast_at` is RFC 3339 with an offset, from 2000 to 2099. Unknown keys are ignored, whatever their text.
+    `cast_at` is a time in RFC 3339 with an offset, from 2000 to 2099. Unknown keys and their content are ignored.
     """
 
     # Has no default, because defaults are omitted and every record must state its schema.
@@ -58,21 +58,21 @@ class Vote(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
 
 
 VOTE_FIELDS = frozenset(Vote.__struct_fields__)
-"""The keys of a vote; text of other keys is not read."""
+"""The keys that a vote may have. Other keys of a record are ignored."""
 
 _encoder = msgspec.json.Encoder(order="sorted")
 
 
 def encode_event(event: msgspec.Struct | dict[str, object]) -> bytes:
-    """Return an event as canonical JSON: sorted keys, no optional field that is absent.
+    """Return an event as canonical JSON: sorted keys, no spaces, absent optional fields left out.
 
-    For the strings and integers of these events this is the form of RFC 8785.
+    For events of strings and integers, the bytes are those of RFC 8785.
     """
     return _encoder.encode(event)
 
 
 def canonical_record(record: dict[str, object]) -> bytes:
-    """Return the bytes that a vote id is derived from: the canonical JSON of the event without its id."""
+    """Return the bytes from which a vote's id is derived: the canonical JSON of the event without its id."""
     return _encoder.encode({k: v for k, v in record.items() if k != "vote_id" and v is not None})
 
 

@@ -1,7 +1,7 @@
 """Votes as numpy columns.
 
-Laws: row i of every column is the same vote; names are strings here (the store turns them into small integers); from
-here on a voter is a pseudonym, and the voter id is gone.
+Laws: row i of every column is the same vote. Names are strings here; the store turns them into small integers. Columns
+contain a voter's pseudonym, never the voter id.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ class VoteBatch:
         offset: offset of the vote in that partition.
         appended_at, cast_at: microseconds since 1970 UTC.
         key: uint64[n, 2], the first 128 bits of SHA-256(vote_id).
-        side: uint8[n], bit 0 of SHA-256(vote_id): the side that a sampling test counts.
+        side: uint8[n], bit 0 of SHA-256(vote_id): the side, a (0) or b (1), whose model a sampling test counts.
         vote_id, model_a, model_b: strings.
         outcome: int8[n], a position in OUTCOMES.
         voter: pseudonym; valid where `has_voter`.
         language, category, network: strings or None.
         prompt: 64 bits of SHA-256(prompt_hash), 0 without a prompt.
-        voter_since: microseconds, or NO_TIME.
+        voter_since: when the voter's account was made, microseconds since 1970 UTC; NO_TIME where unknown.
         style: int32[n, 10]: tokens, headers, lists, bold, emoji of answer a, then of answer b; −1 where absent.
-        of_file: the vote comes from a file.
+        of_file: whether the vote comes from a file.
     """
 
     partition: Int32
@@ -96,7 +96,8 @@ def to_columns(
     Args:
         votes: n votes.
         partition, offset, appended_at: arrays of length n, the place and the append time of each vote.
-        pseudonyms_of: voter ids → pseudonyms, 0 for nobody; the caller caches them, as few voters cast many votes.
+        pseudonyms_of: function from voter ids to their pseudonyms, 0 for None. The caller caches pseudonyms, because
+            few voters cast many votes.
         of_file: bool[n], whether the vote comes from a file; default: no vote does.
     """
     ids = [v.vote_id for v in votes]
@@ -126,7 +127,7 @@ def to_columns(
 
 
 def to_times(times: Sequence[datetime | None]) -> Int64:
-    """Return microseconds since 1970 UTC, NO_TIME for None."""
+    """Return times as int64 microseconds since 1970 UTC, NO_TIME for None."""
     seconds = np.array([0.0 if t is None else t.timestamp() for t in times], dtype=np.float64)
     exact = np.rint(seconds * SECOND).astype(np.int64)
     exact[np.array([t is None for t in times], dtype=np.bool_)] = NO_TIME
@@ -152,7 +153,11 @@ def _styles(votes: Sequence[Vote]) -> Int32:
 
 
 def first_occurrences(key: UInt64) -> Int64:
-    """Return the row of the first occurrence of each id: int64[n] for the ids uint64[n, 2] of a batch."""
+    """Return for each row the first row with the same id, as int64[n].
+
+    Args:
+        key: uint64[n, 2], the ids of a batch.
+    """
     if not len(key):
         return np.zeros(0, dtype=np.int64)
     order = np.lexsort((key[:, 1], key[:, 0]))  # stable: of equal ids the first row comes first

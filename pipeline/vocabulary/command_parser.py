@@ -1,4 +1,4 @@
-"""An argument parser whose messages show hidden characters of the given words as escapes."""
+"""An argument parser whose messages show hidden characters of the command line as escapes."""
 
 import argparse
 from typing import IO, NoReturn
@@ -7,7 +7,7 @@ from .visible_text import visible
 
 
 class CommandParser(argparse.ArgumentParser):
-    """`argparse.ArgumentParser`; usage and errors are printed through `visible`."""
+    """An `argparse.ArgumentParser` that prints its usage and errors through `visible`."""
 
     def error(self, message: str) -> NoReturn:
         """Print the usage and the message to stderr, and exit with status 2."""

@@ -4,11 +4,16 @@ from collections.abc import Mapping
 from typing import Any
 
 LATE_SHARE = 0.01
-"""Share of late votes above which a sentence mentions them."""
+"""Share of late votes above which `late_notes` mentions them."""
 
 
 def late_notes(late: int, counted: int) -> list[str]:
-    """Return a sentence about late votes if they are more than one in a hundred of the counted votes."""
+    """Return a list with one sentence about late votes; an empty list if their share is at most LATE_SHARE.
+
+    Args:
+        late: number of late votes.
+        counted: number of all counted votes, late ones included.
+    """
     if not counted or late <= LATE_SHARE * counted:
         return []
     return [
@@ -18,7 +23,7 @@ def late_notes(late: int, counted: int) -> list[str]:
 
 
 def unchecked_notes(unchecked: int) -> list[str]:
-    """Return a sentence about votes that no detector evaluated."""
+    """Return a list with one sentence about the number of votes that no detector evaluated; empty if there are none."""
     if not unchecked:
         return []
     return [
@@ -28,7 +33,12 @@ def unchecked_notes(unchecked: int) -> list[str]:
 
 
 def coverage_notes(coverage: Mapping[str, Any] | None, raw_votes: int) -> list[str]:
-    """Return sentences about the late and unchecked votes of a snapshot."""
+    """Return the sentences about late and unchecked votes of a snapshot, none to two.
+
+    Args:
+        coverage: numbers of votes by `late` and `unchecked`, from the snapshot's body; None for older snapshots.
+        raw_votes: number of votes in the raw view.
+    """
     if coverage is None:
         return []
     return [*late_notes(coverage["late"], raw_votes), *unchecked_notes(coverage["unchecked"])]

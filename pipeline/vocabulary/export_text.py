@@ -21,9 +21,9 @@ _NOTHING = "<!-- -->"
 
 
 def csv_cell(value: Any) -> Any:
-    """Return a value for a CSV cell: text that a spreadsheet would execute begins with an apostrophe.
+    """Return a value for a CSV cell. Text that a spreadsheet would execute gets an apostrophe in front.
 
-    Numbers are returned unchanged. Hidden characters of text are escapes, line breaks are kept.
+    Hidden characters of text are written as escapes, except line breaks. Numbers are returned unchanged.
 
     >>> csv_cell("=1+2"), csv_cell(-1.5)
     ("'=1+2", -1.5)
@@ -35,7 +35,7 @@ def csv_cell(value: Any) -> Any:
 
 
 def markdown_text(text: str) -> str:
-    r"""Return text that a Markdown renderer shows as it is, without markup, links, mentions and emoji codes.
+    r"""Escape a text so that a Markdown renderer shows it literally: no markup, links, mentions or emoji.
 
     >>> markdown_text("qwen [int4] by @team")
     'qwen \\[int4\\] by @<!-- -->team'

@@ -6,7 +6,7 @@ FATES = ("accepted", "late", "quarantined")
 ACCEPTED, LATE, QUARANTINED = range(len(FATES))
 
 COUNTED = (ACCEPTED, LATE)
-"""Fates of the votes that count, in the raw and in the defended view."""
+"""Fates of the votes that count, both in the raw and in the defended view."""
 
 RECORD_FATES = (*FATES, "duplicate", "rejected")
-"""Fates of every record: a duplicate or a rejected record is no stored vote."""
+"""All fates of a record. Duplicate and rejected records are not stored as votes."""

@@ -5,8 +5,8 @@ parts      the states of several detectors as one state: for each detector a tag
 integers   int64 arrays one after another, compressed
 arrays     named arrays of any type and shape, compressed, with a header that describes them
 
-These bytes are stored: a change of a format needs a migration. A format that only one module uses is in that module:
-`window_codec` and `sealed_styles` (columns, which compress better), `reference_codec` (npz).
+These bytes are stored, so a change of a format needs a migration. A format that only one module uses is defined in that
+module: `window_codec` and `sealed_styles` (columns, which compress better), `reference_codec` (npz).
 """
 
 import json
@@ -29,22 +29,27 @@ _LONG = 255
 
 
 def read_records(dtype: npt.DTypeLike, states: Iterable[bytes]) -> npt.NDArray[Any]:
-    """Return the records in the given bytes, one after another, as a read-only array."""
+    """Return records of a fixed size as one read-only structured array.
+
+    Args:
+        dtype: type of a record.
+        states: bytes of the records; each item holds one or more whole records.
+    """
     return np.frombuffer(b"".join(states), dtype=dtype)
 
 
 def split_records(records: npt.NDArray[np.void]) -> list[bytes]:
-    """Return each record as bytes."""
+    """Return the bytes of each record of a structured array."""
     raw, size = records.tobytes(), records.dtype.itemsize
     return [raw[at : at + size] for at in range(0, len(raw), size)]
 
 
 def pack_parts(parts: Parts, tags: bytes) -> bytes:
-    """Return the parts that are not empty, joined, each after its tag and length.
+    """Join the states of several detectors into one. Each state is preceded by its tag and length.
 
     Args:
-        parts: at most 4 GiB each.
-        tags: the byte that stands for each part.
+        parts: state of each detector, at most 4 GiB. States that are None or empty are left out.
+        tags: one byte for each detector.
     """
     joined = []
     for tag, part in zip(tags, parts, strict=True):
@@ -56,7 +61,11 @@ def pack_parts(parts: Parts, tags: bytes) -> bytes:
 
 
 def unpack_parts(state: bytes, tags: bytes) -> Parts:
-    """Return the part of each tag, None for a tag that the state lacks. Parts of other tags are dropped."""
+    """Split a state that `pack_parts` joined.
+
+    Returns:
+        The state of each tag in `tags`, in this order, None for a missing one. Other tags in the state are ignored.
+    """
     found: list[bytes | None] = [None] * len(tags)
     at, end = 0, len(state)
     while at < end:
@@ -71,17 +80,17 @@ def unpack_parts(state: bytes, tags: bytes) -> Parts:
 
 
 def pack_integers(*arrays: Int64) -> bytes:
-    """Return int64 arrays as bytes; their shapes are not kept."""
+    """Return the values of int64 arrays, one array after another, as compressed bytes; shapes are not kept."""
     return zlib.compress(b"".join(array.astype("<i8").tobytes() for array in arrays), 1)
 
 
 def unpack_integers(raw: bytes) -> Int64:
-    """Return the numbers that `pack_integers` packed, as one array."""
+    """Return the values that `pack_integers` packed, as one array of one dimension."""
     return np.frombuffer(zlib.decompress(raw), dtype="<i8").astype(np.int64)
 
 
 def pack_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
-    """Return named arrays as bytes, sorted by name."""
+    """Return named arrays as compressed bytes that depend neither on the order of the names nor on the machine."""
     ordered = {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
     ordered = {name: a.astype(a.dtype.newbyteorder("<")) for name, a in ordered.items()}
     header = json.dumps({name: [a.dtype.str, list(a.shape)] for name, a in ordered.items()}).encode()
@@ -90,7 +99,7 @@ def pack_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
 
 
 def unpack_arrays(raw: bytes) -> NamedArrays:
-    """Return the arrays that `pack_arrays` packed."""
+    """Return the arrays that `pack_arrays` packed, with their names, types and shapes."""
     body = zlib.decompress(raw)
     (length,) = _HEADER_LENGTH.unpack_from(body)
     at = _HEADER_LENGTH.size + length

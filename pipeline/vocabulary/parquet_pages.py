@@ -1,7 +1,8 @@
 """Sizes that the pages of a Parquet file declare, read before any page is decompressed.
 
-A reader allocates what a page header declares, and a footer may state other numbers than the pages, so a file of some
-hundred bytes can ask for gigabytes. Only the page headers (Thrift's compact protocol) are read here.
+A Parquet reader allocates the memory that a page header declares, so a file of a few hundred bytes can ask for
+gigabytes. The file's footer may state other numbers than the page headers. Only the page headers (Thrift's compact
+protocol) are read here.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 DELTA_BYTE_ARRAY = 7
-"""Number of the encoding in which a text is a prefix of the text before it: a few bytes can stand for many texts."""
+"""Parquet's number of the encoding that stores a text as the length of the prefix that it shares with the text before
+it, and the rest. A few bytes can therefore stand for many long texts."""
 
 # A header has some 30 bytes, and up to two texts of statistics.
 _HEADER_BYTES = 64 * 1024
@@ -21,18 +23,18 @@ _UNPACKED, _PACKED = 2, 3
 _DATA, _DICTIONARY, _DATA_V2 = 5, 7, 8
 
 ReadAt = Callable[[int, int], bytes]
-"""(offset, size) → at most `size` bytes of the file."""
+"""A function (offset, size) → at most `size` bytes of the file, from `offset` on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The values that the header of a page declares.
+    """What the header of a page declares.
 
     Attributes:
-        unpacked: bytes after decompression.
-        values: number of values; 0 for a page that is neither data nor a dictionary.
-        is_data: whether it has values of rows.
-        encoding: number of the encoding.
+        unpacked: bytes of the page after decompression.
+        values: number of values in the page; 0 for a page that is neither a data page nor a dictionary page.
+        is_data: whether it is a data page.
+        encoding: Parquet's number of the encoding.
     """
 
     unpacked: int
@@ -43,15 +45,15 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class ChunkSizes:
-    """The sizes of a column within a row group.
+    """The sizes of one column in one row group, as its page headers declare them.
 
     Attributes:
         column: path of the column.
         unpacked: bytes of all pages after decompression.
-        largest: bytes of the largest page.
-        values: number of values of rows.
-        rows: rows of the row group.
-        prefixed: whether a page has the encoding DELTA_BYTE_ARRAY.
+        largest: bytes of the largest page after decompression.
+        values: number of values in the data pages.
+        rows: number of rows in the row group.
+        prefixed: whether any page has the encoding DELTA_BYTE_ARRAY.
         has_dictionary: whether there is a dictionary page.
     """
 
@@ -65,15 +67,15 @@ class ChunkSizes:
 
 
 def chunk_sizes(metadata: Any, read: ReadAt, wanted: Callable[[str], bool] = lambda _: True) -> Iterator[ChunkSizes]:
-    """Yield the sizes of every column of every row group.
+    """Yield the sizes of each column of each row group that has rows.
 
     Args:
-        metadata: pyarrow's `FileMetaData`.
-        read: reads the file.
-        wanted: returns whether a column, given by its path, is read.
+        metadata: pyarrow's `FileMetaData` of the file.
+        read: reads bytes of the file.
+        wanted: path of a column → whether to read its page headers; default: all columns.
 
     Raises:
-        ValueError: a page header cannot be read, or declares other numbers than the footer.
+        ValueError: a page header cannot be read, or the pages declare another number of values than the footer.
     """
     for group in range(metadata.num_row_groups):
         row_group = metadata.row_group(group)

@@ -6,10 +6,11 @@ SECOND = 1_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
-"""Microseconds of each."""
+"""Microseconds of a day; SECOND, MINUTE and HOUR likewise."""
 
 FIRST_TIME, END_TIME = 946_684_800 * SECOND, 4_102_444_800 * SECOND
-"""Times of votes and registry events are in [2000, 2100) UTC; others are mistakes of units, clocks or placeholders."""
+"""Times of votes and registry events are from 2000 to 2099 UTC. Any other time is a wrong unit, a wrong clock or a
+placeholder."""
 
 NO_TIME = -(2**63)
 """Marks an absent time in an int64 column of microseconds."""
@@ -31,11 +32,11 @@ def from_microseconds(value: int) -> datetime:
 def format_rfc3339(time: int | datetime, timespec: str = "auto") -> str:
     """Return a time as text in UTC, ending in Z.
 
-    Args:
-        time: microseconds since 1970, or an aware datetime.
-        timespec: as in `datetime.isoformat`; "seconds" drops the fraction.
+    A time outside the years 1 to 9999, which old stores may contain, is returned as a number of microseconds.
 
-    A number outside the calendar (years 1 to 9999) is printed as a number: a store of earlier code may have one.
+    Args:
+        time: microseconds since 1970 UTC, or an aware datetime.
+        timespec: as in `datetime.isoformat`; "seconds" drops the fraction.
 
     >>> format_rfc3339(1_718_445_600_000_000)
     '2024-06-15T10:00:00Z'
@@ -48,10 +49,10 @@ def format_rfc3339(time: int | datetime, timespec: str = "auto") -> str:
 
 
 def parse_rfc3339(text: str) -> int:
-    """Return a time with a zone as microseconds since 1970 UTC.
+    """Parse a time with a zone; return microseconds since 1970 UTC.
 
     Raises:
-        ValueError: not a time, a time without a zone, or a time outside the years 1 to 9999 UTC; says which.
+        ValueError: the text is not a time, has no zone, or is outside the years 1 to 9999 UTC.
     """
     time = _parse(text)
     if time.tzinfo is None:
@@ -60,10 +61,10 @@ def parse_rfc3339(text: str) -> int:
 
 
 def parse_iso8601(text: str) -> int:
-    """Return a date or time up to 2099 as microseconds since 1970 UTC; without a zone it is in UTC.
+    """Parse a date or time up to the year 2099; return microseconds since 1970 UTC. Without a zone it is in UTC.
 
     Raises:
-        ValueError: neither a date nor a time, or a later year; says which.
+        ValueError: the text is neither a date nor a time, or its year is after 2099.
     """
     time = _parse(text)
     found = to_microseconds(time if time.tzinfo else time.replace(tzinfo=UTC))

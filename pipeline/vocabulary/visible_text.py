@@ -2,7 +2,7 @@
 
 Names, reasons, file names, headers and messages of other programs may contain characters that control a terminal (ESC),
 that reorder text (bidirectional overrides) or that are invisible (zero width). Everything that prints, renders or logs
-passes foreign text through `visible`; JSON passes through `json_text`, which writes the same value.
+foreign text passes it through `visible`. JSON is written by `json_text`, whose escapes a JSON parser decodes.
 """
 
 import json
@@ -25,8 +25,8 @@ def visible(text: object, *, lines: bool = False) -> str:
     r"""Return a text with every hidden character as an escape.
 
     Args:
-        text: anything; `str` is applied.
-        lines: keep line breaks, for text with line breaks of our own.
+        text: any object; its `str` is used.
+        lines: keep line breaks. Only for text whose line breaks are the project's own.
 
     >>> visible("red \x1b[31m, right to left \u202e, [/bold]")
     'red \\x1b[31m, right to left \\u202e, [/bold]'
@@ -35,10 +35,10 @@ def visible(text: object, *, lines: bool = False) -> str:
 
 
 def json_text(value: Any) -> str:
-    """Return a value as JSON in one line; hidden characters are JSON escapes, so the value is the same.
+    """Return a value as JSON in one line. Hidden characters are written as JSON escapes, so a parser restores them.
 
     Raises:
-        ValueError: the value has a NaN or an infinity.
+        ValueError: the value contains a NaN or an infinity.
     """
     return _HIDDEN.sub(_json_escape, json.dumps(value, ensure_ascii=False, allow_nan=False))
 

@@ -1,8 +1,8 @@
-"""The identity behind a voter's id: one spelling for each id, and values that stand for nobody.
+"""Decides which voter an id stands for: one spelling for each id, and values that stand for nobody.
 
-Laws: 3 and 3.0 are one voter, because a table with a missing value stores whole numbers as floats; an address that many
-people share (this machine, a private network, a configured proxy) and a placeholder for a missing value stand for
-nobody, wherever a vote comes from.
+Two rules hold for votes of every source. The ids 3 and 3.0 are one voter, because a table with a missing value stores
+whole numbers as floats. An address that many people share (this machine, a private network, a configured proxy) and a
+placeholder for a missing value stand for nobody.
 """
 
 import re
@@ -32,7 +32,7 @@ _WITH_PORT = re.compile(r"\[([^\]]+)\](?::\d+)?|(\d+\.\d+\.\d+\.\d+):\d+", re.AS
 
 
 def spell_voter(voter_id: str) -> str:
-    """Return the one spelling of a voter's id: a whole number without its decimals.
+    """Return the standard spelling of a voter's id: a whole number loses its decimals, other ids stay as they are.
 
     >>> spell_voter("3.0"), spell_voter("3.05"), spell_voter("al")
     ('3', '3.05', 'al')
@@ -42,10 +42,11 @@ def spell_voter(voter_id: str) -> str:
 
 
 def names_nobody(voter_id: str, proxies: Sequence[Network] = ()) -> bool:
-    """Return whether a voter's id stands for nobody in particular.
+    """Return whether a voter's id identifies nobody: a placeholder, or an address that many people share.
 
     Args:
-        proxies: more addresses and networks that many people share.
+        voter_id: the id. A prefix such as "arena_user_" before an address is ignored.
+        proxies: addresses and networks of configured proxies, which many people share.
 
     >>> names_nobody("arena_user_172.17.0.1"), names_nobody("NaN"), names_nobody("arena_user_198.51.100.7")
     (True, True, False)
@@ -58,7 +59,7 @@ def names_nobody(voter_id: str, proxies: Sequence[Network] = ()) -> bool:
 
 
 def find_voter(voter_id: str | None, proxies: Sequence[Network] = ()) -> str | None:
-    """Return the one spelling of a voter's id, None for nobody."""
+    """Return the standard spelling of a voter's id; None if there is no id or it identifies nobody."""
     if voter_id is None or names_nobody(voter_id, proxies):
         return None
     return spell_voter(voter_id)
@@ -66,10 +67,10 @@ def find_voter(voter_id: str | None, proxies: Sequence[Network] = ()) -> str | N
 
 @lru_cache(maxsize=8)
 def parse_proxies(text: str) -> tuple[Network, ...]:
-    """Parse addresses and networks, separated by commas.
+    """Parse a list of IP addresses and networks, separated by commas.
 
     Raises:
-        ValueError: a part that is neither.
+        ValueError: an item is neither an address nor a network.
     """
     return tuple(ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
 
