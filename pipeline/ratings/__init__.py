@@ -1,7 +1,7 @@
 """Bradley-Terry ratings from votes: arrays in, frozen results out; no clock, no files, no store.
 
 Modules:
-    validation          input checks; errors name the culprit and its row
+    validation          input checks; an error names the wrong value and its row
     encoding            columns of text → model axis and integer codes
     pair_counts         PairCounts: votes by pair and outcome, the sufficient statistic; pair_sums: sums over pairs
     win_graph           strongly connected components of the win digraph (Ford 1957)
@@ -24,8 +24,8 @@ Modules:
     method              the named rules by which votes are left out of a board
     blas_threads        one BLAS thread for small matrices
 
-Every function returns an estimate of all models or raises. Only `select_rated_models`, and `compute_leaderboard` with
-`least_share`, leave models out, and their results name each of these models.
+Every function returns an estimate of all models or raises an error. Two functions leave models out, and their results
+name each model left out: `select_rated_models`, and `compute_leaderboard` with `least_share`.
 """
 
 from .bootstrap import BootstrapRatings, bootstrap_ratings

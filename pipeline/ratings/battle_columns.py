@@ -1,4 +1,4 @@
-"""Votes as columns of codes: the input of every rating that pair counts are not enough for."""
+"""Votes as columns of codes: the input of ratings that need more of each vote than pair counts hold."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -9,24 +9,28 @@ from ..vocabulary.arrays import Bool, Int8, Int32, Int64
 from .pair_counts import PairCounts
 
 GROUPS = ("category", "language")
-"""The properties of a vote that boards are made for."""
+"""The properties of a vote by which votes are split into group boards."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BattleColumns:
-    """N votes as columns.
+    """N votes as columns, one row for each vote.
 
     Attributes:
-        models: K names, sorted.
-        a, b, outcome: int32[N], positions in `models`, and in `OUTCOMES` for `outcome`.
+        models: names of the K models, sorted.
+        a, b: int32[N], positions of the two models in `models`.
+        outcome: int32[N], position of the outcome in `OUTCOMES`.
         voters: names of the voters, sorted.
-        voter: int64[N], position in `voters`, −1 where unknown.
-        groups: each of GROUPS → its labels, and int32[N] positions among them, −1 where a vote has none.
-        style: for a and for b: int64[N, 5] counts in the order of `STYLE_FEATURES`, −1 where there are none.
-        flags: a property of votes, such as `anonymous`: int8[N], 1 for true, 0 for false, −1 where a vote does not say.
-        categories: labels, and int64[N] with bit k set where a vote has label k; empty if no vote has labels.
-        repeated: records left out because an earlier record has the same id.
-        conflicting: the repeated records that state another battle than the earlier record.
+        voter: int64[N], position of the voter in `voters`, −1 if the voter is unknown.
+        groups: for each name in GROUPS, its sorted labels and int32[N], the position of each vote's label, −1 if the
+            vote has no label.
+        style: two arrays, for the answers of a and of b: int64[N, 5], counts in the order of `STYLE_FEATURES`, −1
+            if the answer has no counts.
+        flags: for each flag, such as `anonymous`, int8[N]: 1 for true, 0 for false, −1 if the vote does not state it.
+        categories: the labels, and int64[N] in which bit k is set if the vote has label k. Both are empty if no vote
+            has labels.
+        repeated: number of records left out because an earlier record has the same id.
+        conflicting: number of repeated records whose battle, outcome or voter differs from the earlier record's.
     """
 
     models: tuple[str, ...]
@@ -48,7 +52,7 @@ class BattleColumns:
 
     @property
     def codes(self) -> tuple[Int32, Int32, Int32]:
-        """The columns a, b and outcome, as estimators take them."""
+        """The columns `a`, `b` and `outcome`, in the order in which the estimators take them."""
         return self.a, self.b, self.outcome
 
     @property
@@ -63,10 +67,10 @@ class BattleColumns:
         return bool((self.voter != -1).any())
 
     def without_repeats(self, identity: Int64) -> "BattleColumns":
-        """Return the first vote of each id, as a board counts it.
+        """Return the votes without those whose id an earlier vote has; set `repeated` and `conflicting`.
 
         Args:
-            identity: int64[N], equal for equal ids, −1 for a vote without one.
+            identity: int64[N], equal numbers for votes with equal ids, −1 for a vote without an id (always kept).
         """
         known = np.flatnonzero(identity >= 0)
         _, first, group = np.unique(identity[known], return_index=True, return_inverse=True)
@@ -81,7 +85,10 @@ class BattleColumns:
         return replace(kept, repeated=len(repeat), conflicting=int(conflicting.sum()))
 
     def select(self, rows: Bool) -> "BattleColumns":
-        """Return the votes where `rows` is true; `models` keeps only the models that they name."""
+        """Return the votes where `rows` (bool[N]) is true.
+
+        Models without a remaining vote are dropped from `models`.
+        """
         used, codes = np.unique(np.stack([self.a[rows], self.b[rows]]), return_inverse=True)
         a, b = codes.reshape(2, -1).astype(np.int32)
         labels, bits = self.categories
@@ -99,9 +106,9 @@ class BattleColumns:
         )
 
     def select_counts(self, rows: Bool) -> PairCounts:
-        """Return the votes of a mask as `PairCounts`, on the axis of all models."""
+        """Count the votes where `rows` (bool[N]) is true. The result's `models` are all models of this table."""
         return PairCounts.from_codes(self.models, *(column[rows] for column in self.codes))
 
     def pair_counts(self) -> PairCounts:
-        """Count all votes."""
+        """Count all votes by pair of models and outcome."""
         return PairCounts.from_codes(self.models, *self.codes)

@@ -1,7 +1,7 @@
 """Computes everything that can be estimated from one table of votes.
 
-Laws: no estimate, no result: an error is raised instead. What was left out is in the result with its number: votes
-without style counts, features that never vary, groups whose votes allow no comparison.
+Laws: votes without an estimate raise an error. The result states what was left out: the number of votes without style
+counts, the features that never vary, and the groups whose votes allow no comparison.
 
 Not handled: reading files (`pipeline.formats.battle_tables`).
 """
@@ -35,17 +35,17 @@ Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatingOptions:
-    """What to compute.
+    """Options of `rate_battles`: what to compute, and how.
 
     Attributes:
-        style: adjust the ratings for the style of the answers.
-        bootstrap: number of rounds; 0 keeps the intervals of the sandwich covariance.
-        by_voter: cluster the covariance by voter.
+        style: whether to adjust the ratings for the style of the answers.
+        bootstrap: number of bootstrap rounds; with 0, intervals come from the sandwich covariance.
+        by_voter: whether to cluster the covariance by voter.
         reweight: weigh each vote of a pair by 1 / max(votes of the pair, reweight); 0 gives every vote the same weight.
         level: coverage of the intervals.
-        anchor: a model, and the points at which this model is shown.
-        group: one of GROUPS, for a board of each group; "" for no group boards.
-        fragility: for this many places from the top, find the fewest votes that swap neighbours; 0 for none.
+        anchor: a model and the rating in points that it is shifted to; None for a mean of 1000 points.
+        group: a name in GROUPS, to compute one board for each of its labels; "" for no group boards.
+        fragility: number of top places for which to find the fewest votes that swap neighbours; 0 for none.
         influence: number of most influential voters to list; 0 for none.
         seed: seed of all random draws.
     """
@@ -71,12 +71,13 @@ class BattleRatings:
         votes: number of votes rated.
         without_style: number of votes left out because an answer has no style counts.
         constant: style features left out because they are equal on both sides of every vote.
-        style: the fit with style coefficients, None unless asked for.
-        resampled: the bootstrap, None unless asked for.
-        groups: one board for each group, empty unless asked for.
-        swaps: the fewest votes that swap #1 and #2, #2 and #3, …; None where no set of votes swaps the two.
-        dethroned: the fewest votes that put another model first.
-        voters: the voters that move a rating most, each as name and influence.
+        style: the fit with style coefficients; None if the options do not ask for style.
+        resampled: the bootstrap; None if the options do not ask for it.
+        groups: one board for each group; empty if the options do not ask for group boards.
+        swaps: the fewest votes that swap #1 and #2, then #2 and #3, and so on; None where no such set was found.
+        dethroned: the fewest votes without which another model is first; None if no such set was found or none was
+            asked for.
+        voters: name and influence of the voters whose votes change a rating most.
     """
 
     board: Leaderboard
@@ -92,7 +93,12 @@ class BattleRatings:
 
 
 def rate_battles(battles: BattleColumns, options: RatingOptions, progress: Progress) -> BattleRatings:
-    """Rate N votes, and compute what else the options ask for.
+    """Rate N votes, and compute everything else that the options ask for.
+
+    Args:
+        battles: the votes.
+        options: what to compute.
+        progress: receives the name and the progress of each step.
 
     Raises:
         BadCounts: the options ask for style and no vote has style counts, or for voters and no vote has a voter.

@@ -1,7 +1,7 @@
-"""One BLAS thread for small matrices.
+"""Limits BLAS to one thread for small matrices.
 
-A Cholesky factor of 129 × 129 takes 0.3 ms, yet BLAS splits it over its threads, which wait for each other on a busy
-machine: a search of 500 fits took 0.5 s with one thread and 4 to 8 s with two.
+A Cholesky factorisation of a 129 × 129 matrix takes 0.3 ms. BLAS splits even that over its threads, and on a busy
+machine the threads wait for each other: a search of 500 fits took 0.5 s with one thread and 4 to 8 s with two.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ def _controller() -> ThreadpoolController:
 
 
 def single_blas_thread(function: Callable[P, T]) -> Callable[P, T]:
-    """Decorate a function to run with one BLAS thread; the limit ends with the call."""
+    """Decorate a function so that BLAS uses one thread during each call of it."""
 
     @wraps(function)
     def limited(*args: P.args, **kwargs: P.kwargs) -> T:

@@ -1,16 +1,17 @@
 """Multinomial bootstrap of the votes.
 
-A cell is a pair of models and an outcome. Each round draws N votes, N the number of all votes, from the cells with the
-observed shares, and fits them exactly (Efron 1979, Annals of Statistics 7). Votes of one cell are exchangeable, so
-drawing cells is drawing votes. A round starts at the fit of all votes and iterates with the information matrix of that
-fit (chord Newton) until the step is below 1e-7 logits (2e-5 points). A round that does not converge in this way is
-fitted by full Newton. One Newton step alone, a common shortcut, is up to 5.4 points off.
+Let N be the number of votes. Each round draws N votes with replacement and fits them exactly (Efron 1979, Annals of
+Statistics 7). Votes of one cell (a pair of models and an outcome) are interchangeable, so a round draws the count of
+each cell from a multinomial distribution with the observed shares. A round starts at the fit of all votes and iterates
+with the information matrix of that fit (chord Newton) until the step is below 1e-7 logits (2e-5 points). A round that
+does not converge in this way is fitted by full Newton. A single Newton step, a common shortcut, is up to 5.4 points
+off.
 
-Laws: the same seed gives the same rounds on every machine; θ of each round has mean zero, so an anchor has an interval
-too; a round without an estimate (for example, a model lost its only win) is drawn again and counted, and more than 5%
-of such rounds are an error that names the models.
+Laws: the same seed gives the same rounds on every machine. The strengths θ of each round have mean zero, so the anchor
+model has an interval too. A round without an estimate (for example, because a model lost its only win) is drawn again
+and counted. If more than 5% of the rounds have no estimate, an error names the models.
 
-Blind spot: votes of one voter count as independent, as in the plain sandwich.
+Blind spot: votes of one voter are treated as independent.
 """
 
 from collections import Counter
@@ -42,7 +43,7 @@ _MAX_DRAWS = 1_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BootstrapRatings:
-    """Ratings of R resamples of the votes.
+    """Strengths of K models, estimated from each of R resamples of the votes.
 
     Attributes:
         theta: float64[R, K], strengths in logits; the mean of each round is zero.
@@ -57,7 +58,7 @@ class BootstrapRatings:
     newton_rounds: int
 
     def percentile_bounds(self, level: float = 0.95) -> tuple[Float64, Float64]:
-        """Return the lower and the upper bound of the percentile interval (Efron 1979), float64[K] each, logits.
+        """Return the lower and the upper bounds of the percentile intervals (Efron 1979): float64[K] each, in logits.
 
         Raises:
             BadCounts: `level` is not between 0 and 1.
@@ -67,7 +68,7 @@ class BootstrapRatings:
         return low, high
 
     def covariance(self) -> Float64:
-        """Return the sample covariance of the rounds, float64[K, K], logits squared; rows sum to zero."""
+        """Return the sample covariance of θ over the rounds: float64[K, K], in logits squared. Its rows sum to zero."""
         result: Float64 = np.cov(self.theta, rowvar=False)
         return result
 
@@ -82,15 +83,15 @@ def bootstrap_ratings(
     reweight: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> BootstrapRatings:
-    """Rate `rounds` resamples of the votes.
+    """Draw `rounds` resamples of the votes and fit each of them.
 
     Args:
         counts: the votes.
         fitted: the fit of these votes, with the same `reweight`.
-        rounds: R. Relative to the standard error, the Monte Carlo error is 7% for a standard error from 100 rounds, and
-            10% for a bound of the 95% interval from 1,000 rounds.
+        rounds: number R of resamples. 100 rounds give a standard error within 7%. 1,000 rounds give a bound of a 95%
+            interval within 10% of the standard error.
         seed: seed of the draws.
-        reweight: as in `fit`; every round uses the weights of the observed counts.
+        reweight: as in `fit`; every round uses the weights computed from the observed counts.
         progress: called with the number of rounds done since the last call.
 
     Raises:

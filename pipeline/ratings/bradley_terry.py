@@ -1,20 +1,21 @@
 """Exact Bradley-Terry ratings from pair counts, with a sandwich covariance.
 
 Model: P(i beats j) = 1 / (1 + exp(θ_j − θ_i)), a tie is half a win for each side (Bradley & Terry 1952, Biometrika 39).
-The estimate is the maximum of the likelihood without a ridge. The covariance is V = H⁺ B H⁺ with the information matrix
-H, its pseudo-inverse H⁺, and B = Σ over votes of (y − p)² (e_i − e_j)(e_i − e_j)ᵀ, where y = 1, ½ or 0 is the score of
-i in the vote, p = P(i beats j), and e_i the unit vector of i (Huber 1967; White 1982, Econometrica 50). V is consistent
-even if ties make the votes less variable than the model. A ridge in H lowers the coverage for models with few votes to
-90.7%.
+The estimate maximises the likelihood without a ridge penalty. The covariance is V = H⁺ B H⁺ (Huber 1967; White 1982,
+Econometrica 50). H is the information matrix, H⁺ its pseudo-inverse, and B = Σ over votes of
+(y − p)² (e_i − e_j)(e_i − e_j)ᵀ. In B, y = 1, ½ or 0 is the score of i in the vote, p = P(i beats j), and e_i is the
+unit vector of i. V is consistent even if ties make the votes less variable than the model assumes. A ridge in H would
+lower the coverage of a 95% interval to 90.7% for models with few votes.
 
-Laws: an unconverged fit is never returned; counts that are not strongly connected are refused (Ford 1957).
+Laws: a fit that did not converge raises an error. Counts whose win digraph is not strongly connected raise an error
+(Ford 1957).
 
-Reweighting (optional): the weight w of a pair multiplies the score of each of its votes, so w enters H and w² enters B.
-`pair_weights` gives 1 / max(votes of the pair, least), a published choice. It is off by default and moves ratings by up
-to 23.8 points.
+Reweighting (optional): each vote of a pair gets the pair's weight w. H then contains w and B contains w². The function
+`pair_weights` computes the published choice w = 1 / max(votes of the pair, least). Reweighting is off by default; it
+moves ratings by up to 23.8 points.
 
-Blind spots: votes of one voter count as independent (see `clustered_sandwich`); two models that only tied have
-residuals 0 and standard error 0, which is the value of the formula and not certainty (see `tie_only_models`).
+Blind spots: votes of one voter are treated as independent (see `clustered_sandwich`). Two models that only tied have
+residuals 0, so the formula gives them standard error 0, although their ratings are uncertain (see `tie_only_models`).
 """
 
 from collections.abc import Sequence
@@ -39,7 +40,7 @@ class Fit:
     Attributes:
         theta: float64[K], strengths in logits.
         covariance: float64[K, K], sandwich covariance of `theta`, logits squared; rows sum to zero.
-        hessian: float64[K, K], the observed information, a Laplacian matrix.
+        hessian: float64[K, K], the observed information: the negative second derivative of the log-likelihood.
         iterations: Newton steps taken.
         gradient_norm: the largest absolute component of the gradient, in votes.
         converged: always true, since an unconverged fit raises.
@@ -57,16 +58,16 @@ def fit(counts: PairCounts, *, reweight: int | None = None, tolerance: float = 1
     """Fit all votes by maximum likelihood; a tie is half a win for each side.
 
     Args:
-        counts: the votes, with a strongly connected win digraph.
-        reweight: None counts every vote alike; a number n gives the votes of each pair the weights
-            `pair_weights(counts, n)`.
-        tolerance: limit of the last step, in logits, and of each model's gradient divided by its battles.
-        max_iterations: Newton steps before giving up.
+        counts: the votes. Their win digraph must be strongly connected.
+        reweight: None gives every vote weight 1; a number n gives each vote the weight `pair_weights(counts, n)`.
+        tolerance: the fit has converged when the last step (in logits) and each model's gradient divided by its number
+            of battles are at most this.
+        max_iterations: number of Newton steps after which `NotConverged` is raised.
 
     Raises:
         BadCounts: fewer than two models, or no votes.
-        Disconnected: no finite estimate exists; lists the components by name.
-        NotConverged: the gradient or the step is still above `tolerance`.
+        Disconnected: no finite estimate exists; the error lists the components by name.
+        NotConverged: the gradient or the step is still above `tolerance` after `max_iterations` steps.
     """
     return fit_matrix(
         counts.decisive_matrix(),
@@ -79,7 +80,7 @@ def fit(counts: PairCounts, *, reweight: int | None = None, tolerance: float = 1
 
 
 def pair_weights(counts: PairCounts, least: int = 50) -> Float64:
-    """Return the weight of each vote of a pair: 1 / max(votes of the pair, least), float64[K, K], symmetric.
+    """Return the weight of each vote of models i and j: 1 / max(votes of the pair, least), float64[K, K], symmetric.
 
     Raises:
         BadCounts: `least` is not a whole number of at least 1.
@@ -92,11 +93,11 @@ def pair_weights(counts: PairCounts, least: int = 50) -> Float64:
 
 
 def fit_decisive(counts: PairCounts, *, tolerance: float = 1e-10, max_iterations: int = 100) -> Fit:
-    """Fit only the decisive votes: θ then models the probability of a win, given that the vote is no tie.
+    """Fit only the decisive votes, so that θ describes the probability of a win in votes that have a winner.
 
     Raises:
-        BadCounts, Disconnected, NotConverged: as in `fit`. A model whose votes are all ties is disconnected here;
-            `select_rated_models(counts.decisive())` leaves that model out.
+        BadCounts, Disconnected, NotConverged: as in `fit`. A model whose votes are all ties is disconnected here. To
+            leave such models out first, pass the counts of `select_rated_models(counts.decisive())`.
     """
     return fit(counts.decisive(), tolerance=tolerance, max_iterations=max_iterations)
 
@@ -114,15 +115,16 @@ def fit_matrix(
     """Fit weighted counts given as matrices.
 
     Args:
-        wins: [K, K], votes for i over j.
-        ties: [K, K], symmetric, votes without a winner. None if `wins` holds decisive votes only. Do not add ties to
-            `wins` as halves: θ would be the same, but the covariance too large.
-        weights: [K, K], symmetric, above 0: the weight of each vote of a pair. Only their ratios matter.
-        names: K names for messages.
+        wins: [K, K], entry (i, j) is the number of votes for model i over model j.
+        ties: [K, K], symmetric, number of votes without a winner; None if there are none. Do not add half of each tie
+            to `wins`: θ would be the same, but the covariance would be too large.
+        weights: [K, K], symmetric, above 0: the weight of each vote of a pair. Only the ratios of weights matter.
+        names: K model names for error messages.
         tolerance, max_iterations: as in `fit`.
 
     Raises:
-        BadCounts: NaN, a negative number or votes of a model against itself, with the pair; or a wrong shape.
+        BadCounts: a matrix has a wrong shape, NaN, a negative number, or votes of a model against itself. The message
+            names the pair.
         Disconnected, NotConverged: as in `fit`.
     """
     decisive = validation.square_matrix(wins, "wins", names)
@@ -143,7 +145,12 @@ def fit_matrix(
 
 
 def sandwich_covariance(hessian: Float64, scatter: Float64) -> Float64 | None:
-    """Return H⁺ B H⁺ of the information H and the scatter B, whose rows sum to 0. None if H is singular in float64."""
+    """Return the covariance H⁺ B H⁺, float64[K, K]; None if the information H is singular in float64.
+
+    Args:
+        hessian: float64[K, K], the information H. Its rows sum to zero.
+        scatter: float64[K, K], the sum B of s sᵀ over votes or clusters, where s is a score vector.
+    """
     half = solve_laplacian(hessian, scatter)
     full = None if half is None else solve_laplacian(hessian, half.T)
     return None if full is None else (full + full.T) / 2

@@ -1,12 +1,15 @@
 """Sandwich covariance clustered by voter, for votes of one voter that are not independent.
 
-V = H⁺ B H⁺ with the information H and B = Σ over voters of s sᵀ, where s = Σ over the voter's votes of w (y − p)(e_a −
-e_b): w is the weight of the vote, y − p its residual, e_a the unit vector of model a (Liang & Zeger 1986, Biometrika
-73; Cameron & Miller 2015, J. Human Resources 50, without their factor G/(G − 1), nearly 1 for many voters G).
+The covariance is V = H⁺ B H⁺, where H is the information matrix and B = Σ over voters of s sᵀ. The score vector of a
+voter is s = Σ over the voter's votes of w (y − p)(e_a − e_b), where w is the weight of the vote, y − p its residual,
+and e_a the unit vector of model a (Liang & Zeger 1986, Biometrika 73; Cameron & Miller 2015, J. Human Resources 50).
+Their factor G/(G − 1) for G voters is left out, since it is nearly 1 for many voters.
 
-Laws: a vote without a voter is a cluster of its own; if no vote has a voter, the result is the plain sandwich.
+Laws: a vote without a voter is a cluster of its own. If no vote has a voter, the result is the sandwich covariance
+without clusters.
 
-Blind spots: with a few dozen voters the variance is too small; one person with many pseudonyms counts as many voters.
+Blind spots: with only a few dozen voters the variance is too small. One person with many pseudonyms counts as many
+voters.
 """
 
 from dataclasses import replace
@@ -39,10 +42,10 @@ def with_clustered_covariance(
 
     Args:
         fitted: the fit of these votes.
-        a, b: N codes of the two models.
-        outcome: N codes, positions in `OUTCOMES`.
+        a, b: the codes of the two models of each of N votes.
+        outcome: the code of each vote's outcome.
         voter: N whole numbers, equal for votes of one voter; −1 for an unknown voter.
-        weights: [K, K], the pair weights of the fit, if any.
+        weights: [K, K], the weight of each vote of a pair, as in the fit; None for weight 1.
 
     Raises:
         BadCounts: columns of different lengths, or a code outside its axis, with its row.
@@ -68,10 +71,10 @@ def with_clustered_covariance(
 
 
 def voter_clusters(voter: npt.NDArray[np.integer[Any]]) -> tuple[Int64, Int64]:
-    """Number the known voters from 0, then each vote without a voter (−1) as a cluster of its own.
+    """Number the clusters: first one for each known voter, then one for each vote without a voter (−1).
 
     Returns:
-        int64[N], the cluster of each vote, and the known voters in the order of their clusters.
+        int64[N], the cluster of each vote, counted from 0; and the known voters in the order of their clusters.
     """
     known = voter != -1
     names, numbers = np.unique(voter[known], return_inverse=True)
@@ -82,7 +85,14 @@ def voter_clusters(voter: npt.NDArray[np.integer[Any]]) -> tuple[Int64, Int64]:
 
 
 def voter_scores(a: Int32, b: Int32, residual: Float64, cluster: Int64, size: int) -> csr_array:
-    """Return the sum of residual · (e_a − e_b) over the votes of each cluster, sparse float64[clusters, K]."""
+    """Sum residual · (e_a − e_b) over the votes of each cluster: sparse float64[clusters, K], one row for each cluster.
+
+    Args:
+        a, b: codes of the two models of each vote.
+        residual: float64[N], the residual of each vote times its weight.
+        cluster: int64[N], the cluster of each vote.
+        size: K, the number of models.
+    """
     rows, columns = np.concatenate([cluster, cluster]), np.concatenate([a, b])
     voters = int(cluster.max()) + 1 if len(cluster) else 0
     return coo_array((np.concatenate([residual, -residual]), (rows, columns)), shape=(voters, size)).tocsr()
@@ -91,7 +101,11 @@ def voter_scores(a: Int32, b: Int32, residual: Float64, cluster: Int64, size: in
 def clustered_scatter(
     a: Int32, b: Int32, residual: Float64, cluster: Int64, size: int, z: Float64 | None = None
 ) -> Float64:
-    """Return Σ s sᵀ over clusters (s: sum of its votes' scores): float64[K, K], or [K + F, K + F] with features z."""
+    """Sum s sᵀ over the clusters, where s is the sum of residual · (e_a − e_b, z) over the votes of a cluster.
+
+    Returns:
+        float64[K, K]; with features z (float64[N, F]) float64[K + F, K + F].
+    """
     scores = voter_scores(a, b, residual, cluster, size)
     models: Float64 = (scores.T @ scores).toarray()
     if z is None:

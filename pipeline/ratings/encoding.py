@@ -1,10 +1,11 @@
 """Encodes columns of text as integer codes.
 
-Laws: an outcome that is not one of the four is an error, never a tie (scoring unknown labels as ties once turned every
-rating into NaN); the model axis is the sorted names, whatever the order of the votes.
+Laws: an outcome that is not one of the four raises an error and is never taken as a tie. (Scoring unknown labels as
+ties once turned every rating into NaN.) The model axis is the sorted names, whatever the order of the votes.
 
-Arrow encodes a column at some 10 ns a value, one thread a column. A column that Arrow refuses (a number among the
-names, half a surrogate pair, a null) is read value by value, with the same result or an error that names the row.
+Arrow encodes a column at about 10 ns a value, with one thread for each column. Arrow refuses columns with a number
+among the names, half a surrogate pair or a null. Such a column is read value by value, with the same result or an error
+that names the row.
 
 Not handled: other spellings of an outcome, such as "tie (bothbad)" (`pipeline.formats`).
 """
@@ -57,7 +58,7 @@ def encode_battles(
         winner: N outcomes, each one of `OUTCOMES`.
 
     Returns:
-        The sorted model names, then int32[N] codes of model a, model b and the outcome.
+        The sorted model names, then three arrays int32[N]: the codes of model a, of model b and of the outcome.
 
     Raises:
         BadCounts: columns of different lengths, a name that is not text, or an unknown outcome; the message
@@ -70,7 +71,7 @@ def encode_battles(
 def encode_columns(
     model_a: Iterable[Any], model_b: Iterable[Any], winner: Iterable[Any]
 ) -> tuple[tuple[str, ...], CodedColumn, CodedColumn, CodedColumn]:
-    """As `encode_battles`, but each column is returned as a `CodedColumn`."""
+    """Encode the columns like `encode_battles`, but return each column of codes as a `CodedColumn`."""
     given = [_sized(column) for column in (model_a, model_b, winner)]
     if len({len(column) for column in given}) != 1:
         lengths = ", ".join(f"{len(c)} {what}" for c, what in zip(given, ("model_a", "model_b", "winner"), strict=True))
@@ -88,7 +89,14 @@ def encode_columns(
 
 
 def encode_groups(column: Iterable[Any], what: str) -> tuple[tuple[str, ...], Int32]:
-    """Return a column's distinct texts, sorted, and each row's position among them, int32[N], −1 for an absent value.
+    """Encode a column of labels.
+
+    Args:
+        column: N labels; a value may be absent.
+        what: name of the column for error messages.
+
+    Returns:
+        The distinct labels, sorted, and int32[N], the position of each row's label, −1 for an absent value.
 
     Raises:
         BadCounts: a value that is neither text nor absent, with its row.

@@ -1,15 +1,17 @@
 """Searches for the fewest votes without which two models swap ranks.
 
-To first order, dropping one vote of models a and b changes θ_i − θ_j by −(y − p)(u_a − u_b): the influence of the vote.
-Here u = H⁺(e_i − e_j), H is the information matrix and y − p the residual of the vote (Cook & Weisberg 1982; Broderick,
-Giordano & Meager 2020, "An automatic finite-sample robustness metric"). Votes of one cell (pair, outcome) have the same
-influence. The search sorts the cells, drops the most influential votes, refits exactly, and bisects to the smallest
-number that swaps the two models. It then sorts again by the influence at that refit and repeats until the number no
-longer falls. One pass is not enough: the votes of a smallest set have the most influence *after* dropping (the
-Karush-Kuhn-Tucker conditions of the relaxation to fractions of votes).
+The influence of a vote of models a and b is the first-order change of θ_i − θ_j when the vote is dropped:
+−(y − p)(u_a − u_b). Here u = H⁺(e_i − e_j), H is the information matrix and y − p the residual of the vote (Cook &
+Weisberg 1982; Broderick, Giordano & Meager 2020, "An automatic finite-sample robustness metric"). All votes of one cell
+(a pair of models and an outcome) have the same influence.
 
-Laws: a number is reported with the votes that were dropped; without these votes an exact refit swaps the two models,
-and the win digraph stays strongly connected.
+The search sorts the cells by influence, drops the most influential votes, refits exactly, and bisects to the smallest
+number of votes that swaps the two models. It then sorts again by the influence at that refit, and repeats until the
+number no longer falls. One pass is not enough: a smallest set consists of the votes with the most influence *after*
+the set is dropped (the Karush-Kuhn-Tucker conditions of the relaxation to fractions of votes).
+
+Laws: a result contains the votes that were dropped. An exact refit without these votes swaps the two models, and the
+win digraph of the other votes is strongly connected.
 
 Blind spot: the number is an upper bound; a smaller set may exist.
 """
@@ -47,9 +49,9 @@ class RankSwap:
         below: the model that is rated higher without the set.
         votes: size of the set.
         share: the size as a share of all votes.
-        dropped: the set, as counts on the axis of all votes.
-        gap: rating of `above` minus rating of `below` with all votes, points, positive.
-        gap_after: rating of `above` minus rating of `below` without the set, points, negative.
+        dropped: the votes of the set, as pair counts with the `models` of all votes.
+        gap: rating of `above` minus rating of `below` with all votes, in points; positive.
+        gap_after: rating of `above` minus rating of `below` without the set, in points; negative.
     """
 
     above: str
@@ -67,14 +69,15 @@ def fewest_votes_to_swap(counts: PairCounts, above: str, below: str, *, fitted: 
 
     Args:
         counts: the votes.
-        above, below: two models, `above` the higher rated.
-        fitted: the fit of the votes, if known.
+        above: the model that is rated higher with all votes.
+        below: the model that is rated lower with all votes.
+        fitted: the fit of the votes; None to compute it here.
 
     Returns:
-        The smallest set found. None if no set was found that swaps the two and keeps all models comparable.
+        The smallest set found; None if no set was found that swaps the two models and keeps all models comparable.
 
     Raises:
-        BadCounts: a model that is not on the axis, or `above` is not rated higher.
+        BadCounts: a model is not in `counts.models`, or `above` is not rated higher.
         Disconnected, NotConverged: as in `fit`.
     """
     places = [_place(counts, name) for name in (above, below)]
@@ -87,7 +90,7 @@ def fewest_votes_to_swap(counts: PairCounts, above: str, below: str, *, fitted: 
 
 @single_blas_thread
 def fewest_votes_to_replace_first(counts: PairCounts, *, fitted: Fit | None = None) -> RankSwap | None:
-    """Search for the fewest votes without which another model is first.
+    """Search for the fewest votes without which another model is rated first.
 
     Returns:
         The smallest swap of the first model with any other model. None if no swap was found.
@@ -144,7 +147,9 @@ def _lower_bound(counts: PairCounts, start: Fit, potential: Float64, gap: float)
 
 
 def neighbour_swaps(counts: PairCounts, top: int, *, fitted: Fit | None = None) -> Iterator[RankSwap | None]:
-    """Yield the fewest votes that swap #1 and #2, #2 and #3, … #top and the next; None where no such set was found.
+    """Yield the fewest votes that swap ranks 1 and 2, then 2 and 3, and so on, up to `top` and `top` + 1.
+
+    None is yielded for two ranks if no set of votes was found that swaps them.
 
     Raises:
         BadCounts: fewer than two models.

@@ -1,9 +1,9 @@
 """Leaderboards by category, language or another property of a vote, from one pass over the votes.
 
-Laws: a vote is counted once in the whole and at most once in a group, so groups and votes without a group add up to the
-whole. A group without an estimate has a reason instead of a board.
+Laws: each vote is counted once in the whole and in at most one group, so the groups and the votes without a group add
+up to the whole. A group without an estimate has a reason instead of a board.
 
-Not handled: a vote in several categories at once.
+Not handled: votes that have several categories at once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,8 @@ class GroupedCounts:
 
     Attributes:
         whole: all votes, including votes without a group.
-        groups: label → votes of the group, on the axis of `whole`, sorted by label; no empty group.
+        groups: label → votes of the group, sorted by label, with the `models` of `whole`. Groups without votes are
+            left out.
     """
 
     whole: PairCounts
@@ -63,12 +64,12 @@ def count_groups(
 
     Args:
         models: K names.
-        a, b, outcome: N codes, as in `PairCounts.from_codes`.
-        labels: names of the groups, each once.
+        a, b, outcome: N codes each, for the two models and the outcome of each vote.
+        labels: names of the groups, without repetition.
         group: N positions in `labels`, −1 for a vote without a group.
 
     Raises:
-        BadCounts: a code outside its axis, with its row; columns of different lengths; or a repeated label.
+        BadCounts: a code is out of range (the message names the row), columns differ in length, or a label is repeated.
     """
     names = validation.model_names(models)
     left, right = validation.codes(a, "a", len(names)), validation.codes(b, "b", len(names))
@@ -93,8 +94,8 @@ def rate_groups(
     """Rate the votes of each group separately.
 
     Args:
-        grouped: the counts.
-        anchor: as in `compute_leaderboard`; a group in which the anchor is not rated has mean 1000.
+        grouped: the counts of the groups.
+        anchor: as in `compute_leaderboard`. In a group where the anchor model is not rated, the mean rating is 1000.
         level: coverage of the intervals.
         least_share: as in `compute_leaderboard`.
 

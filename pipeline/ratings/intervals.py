@@ -1,9 +1,10 @@
 """Points, Wald intervals and marginal rank ranges.
 
-Laws: standard errors and bounds are those of strengths with mean zero. An anchor shifts ratings and bounds afterwards:
-anchoring first makes every other interval wider (median 1.07×, at most 1.40×).
+Laws: standard errors and bounds refer to strengths with mean zero. An anchor shifts ratings and bounds afterwards. (If
+the anchor's strength were fixed first, the other intervals would be wider: 1.07 times at the median, at most 1.40.)
 
-Blind spot: rank ranges from marginal 95% intervals do not have 95% coverage; see `rank_sets`.
+Blind spot: rank ranges that are computed from 95% intervals of single models have less than 95% coverage (`rank_sets`
+has it).
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ from . import validation
 from .bradley_terry import Fit
 
 POINTS_PER_LOGIT = 400 / log(10)
-"""Elo's scale: 400 points are odds of 10 to 1."""
+"""Points for each logit. This is Elo's scale: a difference of 400 points means odds of 10 to 1."""
 MEAN_RATING = 1000.0
 """The mean of a board without an anchor, in points."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RatingIntervals:
-    """Ratings with intervals, in points.
+    """Ratings of K models with intervals, all in points.
 
     Attributes:
-        rating: float64[K].
+        rating: float64[K], the ratings.
         se: float64[K], standard error of a strength when the mean of all strengths is zero.
         lower: float64[K], lower bound of the interval.
         upper: float64[K], upper bound of the interval.
@@ -41,18 +42,18 @@ class RatingIntervals:
     upper: Float64
 
     def shifted(self, points: float) -> RatingIntervals:
-        """Return a copy with points added to ratings and bounds; standard errors stay."""
+        """Return a copy with `points` added to the ratings and bounds. The standard errors are unchanged."""
         return RatingIntervals(self.rating + points, self.se, self.lower + points, self.upper + points)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MarginalRanks:
-    """Ranks of a board, 1 the best, and their ranges from marginal intervals.
+    """Ranks of K models, and rank ranges computed from the interval of each model. Rank 1 is the best.
 
     Attributes:
-        rank: int64[K], 1 + #{j: rating_j > rating_i}; equal ratings share a rank.
-        best: int64[K], 1 + #{j: lower_j > upper_i}.
-        worst: int64[K], 1 + #{j ≠ i: upper_j > lower_i}.
+        rank: int64[K], 1 + number of models with a higher rating; equal ratings share a rank.
+        best: int64[K], 1 + number of models whose lower bound is above the upper bound of this model.
+        worst: int64[K], 1 + number of other models whose upper bound is above the lower bound of this model.
     """
 
     rank: Int64
@@ -61,12 +62,12 @@ class MarginalRanks:
 
 
 def wald_intervals(fit: Fit, *, level: float = 0.95) -> RatingIntervals:
-    """Convert a fit to points: 1000 + θ · 400/ln 10 ± z · SE, with z = Φ⁻¹((1 + level) / 2).
+    """Convert a fit to ratings and Wald intervals in points: (1000 + θ · 400/ln 10) ± z · SE.
 
-    The stated coverage holds in the limit of many votes for each model.
+    z is Φ⁻¹((1 + level) / 2). The intervals reach the stated coverage in the limit of many votes for each model.
 
     Args:
-        fit: θ and covariance in logits.
+        fit: the fit, whose θ and covariance are in logits.
         level: two-sided coverage, between 0 and 1.
 
     Raises:
@@ -79,13 +80,13 @@ def wald_intervals(fit: Fit, *, level: float = 0.95) -> RatingIntervals:
 
 
 def standard_errors(covariance: Float64) -> Float64:
-    """Return the square roots of the diagonal. A variance that rounding made negative counts as 0."""
+    """Return the square roots of the diagonal, float64[K]. A variance that is negative through rounding counts as 0."""
     result: Float64 = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     return result
 
 
 def wald_quantile(level: float) -> float:
-    """Return z = Φ⁻¹((1 + level) / 2), half the width of a two-sided interval in standard errors.
+    """Return z = Φ⁻¹((1 + level) / 2): a two-sided interval of this coverage is the estimate ± z standard errors.
 
     Raises:
         BadCounts: `level` is not between 0 and 1.
@@ -95,7 +96,7 @@ def wald_quantile(level: float) -> float:
 
 
 def marginal_ranks(shown: RatingIntervals) -> MarginalRanks:
-    """Return the ranks and their ranges. The ranges have marginal coverage only."""
+    """Return the ranks and rank ranges of a board. The coverage of a range refers to one model, not to all at once."""
     itself = shown.upper > shown.lower
     return MarginalRanks(
         rank=1 + _above(shown.rating, shown.rating),

@@ -1,6 +1,7 @@
 """The leaderboard: one row for each rated model, best first.
 
-Laws: only `Leaderboard.rounded` rounds; every model has a row or is in `unrated`; ranks come from unrounded numbers.
+Laws: every model has a row or is in `unrated`. Ranks are computed from unrounded ratings; only `Leaderboard.rounded`
+rounds.
 
 Not handled: which votes count (the caller's choice), and names for display.
 """
@@ -26,19 +27,19 @@ _CENT = Decimal("0.01")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Leaderboard:
-    """Ratings as columns of one length, sorted by rating from high to low, then by name.
+    """The rated models as columns with one row for each model, sorted by rating from high to low, then by name.
 
     Attributes:
-        models: the R rated models.
+        models: names of the R rated models.
         rating: float64[R], points.
-        se: float64[R], points, standard errors when the mean of all ratings is fixed.
+        se: float64[R], points, standard errors of the ratings when the mean of all ratings is fixed.
         lower: float64[R], points, lower bound of the interval.
         upper: float64[R], points, upper bound of the interval.
         rank: int64[R], 1 is the best.
-        rank_best: int64[R], as `MarginalRanks.best`.
-        rank_worst: int64[R], as `MarginalRanks.worst`.
-        votes: int64[R], battles counted, ties included.
-        unrated: models without a rating, each with its reason.
+        rank_best: int64[R], best rank of each model's range, see `MarginalRanks.best`.
+        rank_worst: int64[R], worst rank of each model's range, see `MarginalRanks.worst`.
+        votes: int64[R], number of votes on each model, ties included.
+        unrated: models without a rating, each with the reason.
         gradient_norm: the largest absolute component of the gradient of the fit, in votes.
         converged: always true, since an unconverged fit raises.
         iterations: Newton steps of the fit.
@@ -61,11 +62,14 @@ class Leaderboard:
     joint: RankSets | None = None
 
     def shifted(self, points: float) -> Leaderboard:
-        """Return a copy with points added to ratings and bounds; standard errors and ranks stay."""
+        """Return a copy with `points` added to the ratings and bounds. Standard errors and ranks are unchanged."""
         return replace(self, rating=self.rating + points, lower=self.lower + points, upper=self.upper + points)
 
     def rounded(self) -> Leaderboard:
-        """Return a copy with the four columns in points rounded to 0.01, half to even, in decimal arithmetic."""
+        """Return a copy with the four columns in points rounded to 0.01.
+
+        Halves are rounded to even, in decimal arithmetic.
+        """
         return replace(
             self,
             rating=_cents(self.rating),
@@ -85,20 +89,21 @@ def compute_leaderboard(
     joint: bool = False,
     tie_only: bool = True,
 ) -> Leaderboard:
-    """Rate the models and sort them.
+    """Rate the models of one view and sort them by rating.
 
     Args:
-        counts: the votes of one view.
-        anchor: a model, and the points at which it is shown; without an anchor the mean of the rated models is 1000.
+        counts: the votes of the view.
+        anchor: a model and the points that its rating is shifted to; None for a mean of 1000 over the rated models.
         level: coverage of the intervals.
-        least_share: None requires all models to be comparable; else as in `select_rated_models`.
+        least_share: None to require that all models are comparable. With a number, only the models of the largest
+            component are rated, which must have at least this share of the votes.
         reweight: as in `fit`.
-        joint: also compute simultaneous rank sets.
-        tie_only: as in `with_tie_only_variance`; False gives a model that only tied the standard error of the formula.
+        joint: whether to compute simultaneous rank sets too.
+        tie_only: whether to widen the standard errors of models that only tied (`with_tie_only_variance`).
 
     Raises:
-        BadCounts: no votes, fewer than two models, or an anchor that is not rated.
-        Disconnected: no finite estimate, or the largest component has less than `least_share` of the votes.
+        BadCounts: there are no votes or fewer than two models, or the anchor model is not rated.
+        Disconnected: no finite estimate exists, or the largest component has less than `least_share` of the votes.
         NotConverged: as in `fit`.
     """
     rated, unrated = (counts, ()) if least_share is None else select_rated_models(counts, least_share=least_share)
@@ -131,16 +136,16 @@ def assemble_leaderboard(
     """Build the sorted leaderboard from a fit and its intervals.
 
     Args:
-        models: K names, the axis of all other arguments.
+        models: names of the K models, in the order of the arrays in the other arguments.
         fitted: the fit of these models.
-        shown: ratings and intervals in points, before the anchor's shift.
-        votes: int64[K], battles.
+        shown: ratings and intervals in points, before the shift by the anchor.
+        votes: int64[K], number of votes on each model.
         anchor: as in `compute_leaderboard`.
-        unrated: models left out.
-        joint: simultaneous rank sets.
+        unrated: the models that are not rated, with reasons.
+        joint: simultaneous rank sets; None if not computed.
 
     Raises:
-        BadCounts: the anchor is not among the models.
+        BadCounts: the anchor model is not among the models.
     """
     shown = _anchored(models, shown, anchor)
     places = marginal_ranks(shown)

@@ -1,7 +1,7 @@
 """A method: the named rules by which votes are left out of a board.
 
-A rule leaves out the votes whose flag has a value. A vote that several rules name is counted under the first of them.
-A vote that does not say is counted.
+A rule leaves out each vote whose flag has the rule's value. A vote that does not state the flag is kept. A vote that
+several rules leave out is reported under the first of them.
 """
 
 import tomllib
@@ -19,14 +19,14 @@ RULES: Mapping[str, tuple[str, int]] = {
     "refusal": ("refusal", 1),
     "deduplicated": ("deduplicated", 1),
 }
-"""Rule → the flag of a vote, and the value by which it is left out."""
+"""Name of a rule → the flag that the rule tests, and the value (1 true, 0 false) at which a vote is left out."""
 
 SENTENCES: Mapping[str, str] = {
     "not_anonymous": "cast with the models' names in view",
     "refusal": "on an answer that is a refusal",
     "deduplicated": "left out by the publisher's deduplication of frequent prompts",
 }
-"""What a rule leaves out, after "N votes"."""
+"""Name of a rule → the words that describe its votes in messages, as in "12 votes cast with …"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,8 @@ class Method:
     """The rules of a board.
 
     Attributes:
-        name: of the method.
-        rules: names in RULES, in their order there.
+        name: name of the method.
+        rules: the names of its rules, in the order of RULES.
     """
 
     name: str
@@ -43,10 +43,14 @@ class Method:
 
     @classmethod
     def parse(cls, text: str, source: str) -> "Method":
-        """Parse a TOML document: `name`, and `[rules]` with each rule true or false.
+        """Parse a method from a TOML document with a `name` and a table `[rules]` of rule names and true or false.
+
+        Args:
+            text: the TOML document.
+            source: where the document comes from, for error messages.
 
         Raises:
-            BadInput: not TOML, an unknown rule, or a value that is neither true nor false; names the source.
+            BadInput: the text is not TOML, names an unknown rule, or has a value that is neither true nor false.
         """
         try:
             document: dict[str, Any] = tomllib.loads(text)
@@ -65,11 +69,14 @@ class Method:
 
 
 ALL_VOTES = Method("none", ())
-"""Leaves no vote out."""
+"""The method without rules, which leaves no vote out."""
 
 
 def apply_method(battles: BattleColumns, method: Method) -> tuple[BattleColumns, dict[str, int]]:
-    """Return the votes that count, and for each rule the number of votes that it leaves out."""
+    """Return the votes that the method keeps, and rule → number of votes that the rule leaves out.
+
+    A rule is missing from the second result if the votes do not have its flag.
+    """
     counts = np.ones(len(battles), dtype=np.bool_)
     left_out: dict[str, int] = {}
     for rule in method.rules:

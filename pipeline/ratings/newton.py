@@ -1,10 +1,10 @@
 """Damped Newton on the Bradley-Terry likelihood.
 
-With W_ij the wins of i over j, N = W + Wᵀ and p_ij = 1 / (1 + exp(θ_j − θ_i)): gradient g_i = Σ_j (W_ij − N_ij p_ij),
-information H = the Laplacian with weights N_ij p_ij (1 − p_ij).
+Let W_ij be the wins of i over j, N = W + Wᵀ, and p_ij = 1 / (1 + exp(θ_j − θ_i)). The gradient is
+g_i = Σ_j (W_ij − N_ij p_ij). The information H is the Laplacian matrix with weights N_ij p_ij (1 − p_ij).
 
-Laws: the likelihood never decreases; a result is returned only when the step and the gradient are both within
-tolerance, else `NotConverged` is raised. Callers pass a checked W whose win digraph is strongly connected.
+Laws: no step decreases the likelihood. A result is returned when both the step and the gradient are within tolerance;
+otherwise `NotConverged` is raised. Callers must pass a checked W whose win digraph is strongly connected.
 """
 
 import numpy as np
@@ -23,19 +23,19 @@ _ROUNDING = 1e-12
 def maximise(
     W: Float64, tolerance: float, max_iterations: int, start: Float64 | None = None
 ) -> tuple[Float64, int, float]:
-    """Maximise the likelihood from θ = 0, or from `start`.
+    """Find the strengths θ that maximise the likelihood.
 
     Args:
-        W: float64[K, K], wins of i over j, strongly connected.
-        tolerance: limit of the last step, in logits, and of each model's gradient divided by its battles.
-        max_iterations: Newton steps before giving up.
-        start: float64[K], mean zero.
+        W: float64[K, K], wins of i over j. Its win digraph must be strongly connected.
+        tolerance: upper limit of the last step (in logits) and of each model's gradient divided by its battles.
+        max_iterations: number of Newton steps after which `NotConverged` is raised.
+        start: float64[K] with mean zero, the strengths to start from; None to start from zero.
 
     Returns:
-        θ (mean zero), the number of steps, and the largest absolute component of the gradient at θ, in votes.
+        θ (float64[K], mean zero), the number of steps, and the largest absolute component of the gradient in votes.
 
     Raises:
-        NotConverged: no steps left, no step increases the likelihood, or H is singular in float64.
+        NotConverged: `max_iterations` is reached, no step increases the likelihood, or H is singular in float64.
     """
     theta, norm, iteration = np.zeros(len(W)) if start is None else start, float("inf"), 0
     # The rounding of the gradient grows with the votes, so the tolerance is per battle.
@@ -56,20 +56,23 @@ def maximise(
 
 
 def win_probability(theta: Float64) -> Float64:
-    """Return float64[K, K], P(i beats j), accurate near 0 and 1."""
+    """Return float64[K, K], the probability that i beats j, accurate also near 0 and 1."""
     result: Float64 = expit(theta[:, None] - theta[None, :])
     return result
 
 
 def information(W: Float64, theta: Float64) -> Float64:
-    """Return float64[K, K], the weights N_ij p_ij (1 − p_ij) of the information: battles of i and j times p (1 − p)."""
+    """Return float64[K, K], the weights of the information matrix: N_ij p_ij (1 − p_ij), with N_ij votes of i and j."""
     P = win_probability(theta)
     result: Float64 = (W + W.T) * P * P.T
     return result
 
 
 def laplacian(edges: Float64) -> Float64:
-    """Return the Laplacian matrix of a weighted graph, float64[K, K]: −weight off the diagonal, rows sum to zero."""
+    """Return the Laplacian matrix of a weighted graph, float64[K, K].
+
+    Entries off the diagonal are the negative weights. The diagonal makes each row sum to zero.
+    """
     result: Float64 = np.diag(edges.sum(axis=1)) - edges
     return result
 
@@ -77,8 +80,9 @@ def laplacian(edges: Float64) -> Float64:
 def solve_laplacian(hessian: Float64, right: Float64) -> Float64 | None:
     """Solve H x = right, where H is a Laplacian; return None if H + c·11ᵀ is singular in float64.
 
-    H is singular along 1 = (1, …, 1), a shift of all strengths. Adding c·11ᵀ removes that; c is the average curvature
-    of H, which leaves the condition number unchanged. Columns of `right` and x sum to zero.
+    H maps the vector 1 = (1, …, 1) to zero, since a shift of all strengths changes no probability. Adding c·11ᵀ makes
+    the matrix regular. c is the average curvature of H, so that the condition number stays the same. Each column of
+    `right` must sum to zero; each column of x then sums to zero too.
     """
     gauge = np.trace(hessian) / len(hessian) ** 2
     try:

@@ -1,8 +1,8 @@
 """Pair counts: votes by pair of models and outcome, the sufficient statistic of a Bradley-Terry fit.
 
-Laws: sums are exact integers, so any split of the votes merges to the same counts; a tie and a "both bad" are half a
-win for each side (`win_matrix`). Every constructor except the class itself returns a < b, sorted, each pair once, no
-empty pair.
+Laws: counts are exact integers, so votes that are counted in portions and merged give the same result as votes counted
+at once. A tie and a "both bad" are half a win for each side (`win_matrix`). The constructors `from_…` return sorted
+pairs with a < b, each pair once, and no pair without votes.
 
 Not handled: voters, times and style features (`battle_columns`).
 """
@@ -28,20 +28,20 @@ _COLUMNS = ("wins_a", "wins_b", "ties", "both_bad")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PairCounts:
-    """Votes by pair of models and outcome.
+    """The number of votes for each of P pairs of models, by outcome.
 
     Attributes:
-        models: the K model names, the axis of the codes; a model may have no votes.
+        models: names of the K models; a code is a position in this tuple. A model may have no votes.
         a: int32[P], code of the first model of each pair.
-        b: int32[P], code of the second model.
-        wins_a: int64[P], votes for a.
-        wins_b: int64[P], votes for b.
-        ties: int64[P], votes for neither.
-        both_bad: int64[P], votes against both.
+        b: int32[P], code of the second model of each pair.
+        wins_a: int64[P], number of votes for a.
+        wins_b: int64[P], number of votes for b.
+        ties: int64[P], number of votes with the outcome `tie`.
+        both_bad: int64[P], number of votes with the outcome `both_bad`.
 
     Raises:
-        BadCounts: a negative, fractional or missing number, columns of different lengths, a code off the axis, or a
-            model against itself; the message names the pair and the row.
+        BadCounts: a number is negative, fractional or missing, columns differ in length, a code is out of range, or a
+            model is paired with itself. The message names the pair and the row.
     """
 
     models: tuple[str, ...]
@@ -69,16 +69,16 @@ class PairCounts:
     def from_rows(
         cls, models: Sequence[str], a: npt.ArrayLike, b: npt.ArrayLike, outcome_counts: npt.ArrayLike
     ) -> PairCounts:
-        """Build from a table of pairs in any order; a pair may have several rows.
+        """Add up a table of counts whose rows are in any order; a pair may have several rows.
 
         Args:
             models: K names.
-            a: P codes.
-            b: P codes.
-            outcome_counts: [P, 4], columns in the order of `OUTCOMES`.
+            a: code of the first model of each row.
+            b: code of the second model of each row.
+            outcome_counts: [rows, 4], number of votes by outcome, in the order of `OUTCOMES`.
 
         Raises:
-            BadCounts: as for `PairCounts`.
+            BadCounts: for the same reasons as `PairCounts` itself.
         """
         table = np.asarray(outcome_counts)
         if table.ndim != 2 or table.shape[1] != len(OUTCOMES):
@@ -90,10 +90,10 @@ class PairCounts:
     def from_codes(
         cls, models: Sequence[str], a: npt.ArrayLike, b: npt.ArrayLike, outcome: npt.ArrayLike
     ) -> PairCounts:
-        """Count N votes given as integer codes (outcome: an index into `OUTCOMES`).
+        """Count N votes that are given as integer codes of the two models and of the outcome.
 
         Raises:
-            BadCounts: a code off its axis or a model against itself, with its row.
+            BadCounts: a code is out of range or a model meets itself. The message names the row.
         """
         names = validation.model_names(models)
         left, right = validation.codes(a, "a", len(names)), validation.codes(b, "b", len(names))
@@ -105,19 +105,19 @@ class PairCounts:
 
     @classmethod
     def from_labels(cls, model_a: Iterable[Any], model_b: Iterable[Any], winner: Iterable[Any]) -> PairCounts:
-        """Count N votes given as text; the models are the sorted names.
+        """Count N votes that are given as text. The `models` of the result are the sorted names.
 
         Raises:
-            BadCounts: an unknown outcome, a name that is not text, or a model against itself, with its row.
+            BadCounts: an outcome is unknown, a name is not text, or a model meets itself. The message names the row.
         """
         return _counted(*encode_columns(model_a, model_b, winner))
 
     @staticmethod
     def merge(parts: Iterable[PairCounts]) -> PairCounts:
-        """Add up counts that have the same models in the same order.
+        """Add up pair counts that have the same models in the same order.
 
         Raises:
-            BadCounts: no parts, or parts with different models.
+            BadCounts: `parts` is empty or its elements have different models.
         """
         every = list(parts)
         if not every:
@@ -131,14 +131,14 @@ class PairCounts:
         """Return these counts without the votes of `other`, for example all votes without the excluded votes.
 
         Raises:
-            BadCounts: `other` has other models, or more votes of a pair.
+            BadCounts: `other` has different models, or has more votes of a pair and outcome than these counts.
         """
         _same_axis(self, other, "other")
         a, b = np.concatenate([self.a, other.a]), np.concatenate([self.b, other.b])
         return _canonical(self.models, a, b, np.concatenate([self.table(), -other.table()]))
 
     def subset(self, codes: npt.ArrayLike) -> PairCounts:
-        """Return the counts of only the models with these codes, and of the votes between them."""
+        """Return the counts of the votes between the models with these codes. The result has only these models."""
         kept = np.unique(np.asarray(codes, dtype=np.int64))
         place = np.full(len(self.models), -1)
         place[kept] = np.arange(len(kept))
@@ -147,7 +147,7 @@ class PairCounts:
         return _canonical(names, place[self.a[rows]], place[self.b[rows]], self.table()[rows])
 
     def without_models(self, names: Collection[str]) -> PairCounts:
-        """Return the counts without votes on these models; `models` stays the same."""
+        """Return the counts without votes on these models. The models stay in `models`, without votes."""
         if not names:
             return self
         kept = np.array([name not in names for name in self.models], dtype=np.bool_)
@@ -155,30 +155,30 @@ class PairCounts:
         return _canonical(self.models, self.a[rows], self.b[rows], self.table()[rows])
 
     def decisive(self) -> PairCounts:
-        """Return the counts of only the votes that have a winner."""
+        """Return the counts of the decisive votes."""
         none = np.zeros_like(self.ties)
         clear = replace(self, ties=none, both_bad=none)
         return _canonical(clear.models, clear.a, clear.b, clear.table())
 
     def table(self) -> Int64:
-        """Return the votes of each pair, int64[P, 4], columns in the order of `OUTCOMES`."""
+        """Return the number of votes of each pair by outcome: int64[P, 4], columns in the order of `OUTCOMES`."""
         return np.stack([self.wins_a, self.wins_b, self.ties, self.both_bad], axis=1)
 
     def win_matrix(self) -> Float64:
-        """Return float64[K, K]: votes for i over j, plus half of the pair's ties and "both bad" votes."""
+        """Return float64[K, K]: number of votes for i over j, plus half of the pair's ties and "both bad" votes."""
         return self.decisive_matrix() + self.tie_matrix() / 2
 
     def decisive_matrix(self) -> Float64:
-        """Return float64[K, K]: votes for i over j, without ties."""
+        """Return float64[K, K]: number of decisive votes for i over j."""
         return add_to_matrix(len(self.models), (self.a, self.b, self.wins_a), (self.b, self.a, self.wins_b))
 
     def tie_matrix(self) -> Float64:
-        """Return float64[K, K], symmetric: votes between i and j that have no winner."""
+        """Return float64[K, K], symmetric: number of votes between i and j that have no winner."""
         none = self.ties + self.both_bad
         return add_to_matrix(len(self.models), (self.a, self.b, none), (self.b, self.a, none))
 
     def battles_per_model(self) -> Int64:
-        """Return int64[K], battles of each model, ties included."""
+        """Return int64[K], the number of votes on each model, ties included."""
         result = np.zeros(len(self.models), dtype=np.int64)
         votes = self.table().sum(axis=1)
         np.add.at(result, self.a, votes)

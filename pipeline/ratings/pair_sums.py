@@ -1,6 +1,6 @@
-"""Sums over pairs of models, for `pair_counts`: votes → rows by pair → matrices.
+"""Sums that `pair_counts` needs: from votes to one row for each pair, and from rows to matrices.
 
-Law: sums are in int64, so they do not depend on the order of the votes. Inputs are already checked.
+Law: sums are in int64, so they do not depend on the order of the votes. Callers must check the inputs.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +21,12 @@ _VOTES_FOR_THREADS = 200_000
 
 
 def count_by_pair(a: CodedColumn, b: CodedColumn, outcome: CodedColumn, size: int) -> tuple[Int64, Int64]:
-    """Return the keys a·K + b of the ordered pairs that occur in N votes, and their votes by outcome, int64[P, 4]."""
+    """Count N votes by ordered pair (a, b) and outcome.
+
+    Returns:
+        int64[P], the key a·K + b of each ordered pair that occurs, where K is `size`, the number of models; and
+        int64[P, 4], the number of its votes by outcome.
+    """
     cells = size * size * _CELLS
     if cells <= _DENSE_CELLS:
         dense = _dense((a, b, outcome), size).reshape(-1, _CELLS)
@@ -60,7 +65,17 @@ def _dense(columns: tuple[CodedColumn, CodedColumn, CodedColumn], size: int) -> 
 def merge_unordered_pairs(
     a: npt.NDArray[Any], b: npt.NDArray[Any], table: Int64, size: int
 ) -> tuple[Int32, Int32, Int64]:
-    """Sum rows to one row for each unordered pair: a < b (wins swapped where needed), sorted, no empty pair."""
+    """Add up the rows of each unordered pair, so that the pair (b, a) is counted as (a, b) with the wins swapped.
+
+    Args:
+        a, b: codes of the two models of each row.
+        table: int64[rows, 4], number of votes by outcome.
+        size: K, the number of models.
+
+    Returns:
+        The codes a < b (int32[P] each), sorted, and the votes of each pair, int64[P, 4]. Pairs without votes are left
+        out.
+    """
     mirrored = np.where((a > b)[:, None], table[:, [1, 0, 2, 3]], table)
     keys = np.minimum(a, b).astype(np.int64) * size + np.maximum(a, b)
     pairs, row = np.unique(keys, return_inverse=True)
@@ -72,7 +87,7 @@ def merge_unordered_pairs(
 
 
 def add_to_matrix(size: int, *entries: tuple[Int32, Int32, Int64]) -> Float64:
-    """Return float64[K, K] with the votes of each entry added at (row, column)."""
+    """Return float64[size, size], the sum of entries; each entry is three arrays: rows, columns and numbers to add."""
     matrix = np.zeros((size, size))
     for row, column, votes in entries:
         np.add.at(matrix, (row, column), votes)

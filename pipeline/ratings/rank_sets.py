@@ -1,15 +1,16 @@
 """Rank sets with simultaneous coverage: with probability 95% every model's set contains its true rank.
 
-Of 129 marginal 95% intervals about six miss. Here one critical value c serves all pairs: the 95% quantile of the
-maximum over pairs of |d_i − d_j| / SE(θ_i − θ_j), over random draws d from N(0, V), where V is the covariance of the
-strengths θ. Model j is above i if (θ_j − θ_i) / SE > c; the rank set of i is 1 + #{j above i} … K − #{j below i}
-(Mogstad, Romano, Shaikh & Wilhelm 2024, "Inference for Ranks", Review of Economic Studies 91, the one-step version).
+Of 129 intervals that each have 95% coverage, about six miss the true value. Here all pairs of models are compared with
+one critical value c. Let V be the covariance of the strengths θ, and d a random draw from N(0, V). c is the 95%
+quantile, over draws, of the maximum over pairs of |d_i − d_j| / SE(θ_i − θ_j). Model j is above i if
+(θ_j − θ_i) / SE > c. The rank set of i is 1 + #{j above i} … K − #{j below i} (Mogstad, Romano, Shaikh & Wilhelm 2024,
+"Inference for Ranks", Review of Economic Studies 91, the one-step version).
 
-Laws: differences are tested, so the correlation between models is used; the same seed gives the same sets; the order of
-the models changes c only within its Monte Carlo error.
+Laws: the standard error of a difference includes the correlation between the two models. The same seed gives the same
+sets. The order of the models changes c only within its Monte Carlo error.
 
-Blind spots: the coverage is that of a normal θ with this covariance (use a clustered fit where voters are known); a
-pair with SE 0 (all votes are ties) is never separated.
+Blind spots: the coverage assumes a normal θ with covariance V; where voters are known, use a fit that is clustered by
+voter. A pair with SE 0 (all its votes are ties) is never separated.
 """
 
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ class RankSets:
     Attributes:
         best: int64[K], best rank in the set of each model; 1 is the top.
         worst: int64[K], worst rank in the set of each model.
-        critical: c: two models are separated if their difference exceeds c standard errors.
+        critical: two models are separated if their difference exceeds this number of standard errors.
         level: the joint coverage.
     """
 
@@ -48,9 +49,9 @@ def simultaneous_rank_sets(fitted: Fit, *, level: float = 0.95, draws: int = _DR
     """Compute simultaneous rank sets from θ and its covariance.
 
     Args:
-        fitted: θ and covariance.
+        fitted: the fit, of which θ and its covariance are used.
         level: joint coverage, between 0 and 1.
-        draws: number of random draws; 10,000 give the critical value within ±.02.
+        draws: number of random draws; 10,000 draws give the critical value to within ±0.02.
         seed: seed of the draws.
 
     Raises:

@@ -1,8 +1,8 @@
 """Selects the models that can be rated together, and states why the others are not rated.
 
-Law: the strongly connected component with most votes is rated if it has at least `least_share` of all votes, and every
-other model is listed with its reason; below that share nothing is rated. Why: a model that lost its only three votes
-must not block the board (an attacker could add many), but a board that falls apart must not be published.
+Law: the strongly connected component with the most votes is rated if it has at least `least_share` of all votes. Every
+other model is listed with the reason. Below that share nothing is rated. A model that lost its only three votes must
+not block the board, since an attacker could add many such models. But a board that falls apart must not be published.
 
 Not handled: whether the fit converges (`bradley_terry.fit`).
 """
@@ -18,7 +18,9 @@ from .pair_counts import PairCounts
 from .win_graph import components_of_pairs, disconnected_error
 
 PUBLISHED_SHARE = 0.5
-"""A board is published down to this share of its votes, however high the share below which an alert is opened."""
+"""The least share of votes in the rated component with which a board is published. The threshold of the alert about
+this share is a setting of its own.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +38,10 @@ def select_rated_models(
 
     Args:
         counts: all votes of the view.
-        least_share: the least share of all votes that must be between these models.
+        least_share: the least share of all votes that the component must have.
 
     Returns:
-        The counts between the models kept, and the models left out, in the order of `counts.models`.
+        The counts of the models in the component, and the models left out, in the order of `counts.models`.
 
     Raises:
         BadCounts: there are no votes.
@@ -54,11 +56,11 @@ def select_rated_models(
 
 
 def explain_unregistered(unrated: Iterable[UnratedModel], waiting: Mapping[str, int]) -> tuple[UnratedModel, ...]:
-    """Return the unrated models, with the reason "Not registered …" for those whose votes wait.
+    """Return the unrated models, with the reason "Not registered …" for each model that is in `waiting`.
 
     Args:
         unrated: models without a rating.
-        waiting: model that is not registered → its votes, which wait.
+        waiting: name of an unregistered model → number of its votes, which are not counted until it is registered.
     """
     return tuple(
         UnratedModel(one.model, f"Not registered: {_votes(waiting[one.model])} wait until the registry knows it.")
@@ -78,7 +80,7 @@ def rated_share(counts: PairCounts) -> float:
 
 
 def count_rated(counts: PairCounts) -> int:
-    """Return how many models can be rated together, 0 without votes."""
+    """Return how many models can be rated together; 0 if there are no votes."""
     return len(_components(counts)[0][0]) if counts.total else 0
 
 

@@ -5,11 +5,11 @@ import numpy as np
 from ..vocabulary.arrays import Float64, Int32
 
 OUTCOME_SCORES = np.array([1.0, 0.0, 0.5, 0.5])
-"""Score of model a for each outcome, in the order of OUTCOMES."""
+"""Score of model a for each outcome, in the order of `OUTCOMES`: 1 for a win, 0 for a loss, ½ otherwise."""
 
 
 def residuals(theta: Float64, a: Int32, b: Int32, outcome: Int32) -> Float64:
-    """Return y − p of each vote, float64[N]: y is the score of model a (1, ½ or 0), and p = P(a beats b)."""
+    """Return the residual y − p of each vote, float64[N]: y is the score of model a (1, ½ or 0), p is P(a beats b)."""
     # exp overflows above 709; p is 0 in float64 long before.
     p = 1.0 / (1.0 + np.exp(np.minimum(theta[b] - theta[a], 700.0)))
     result: Float64 = OUTCOME_SCORES[outcome] - p

@@ -3,12 +3,14 @@
 Model: logit P(a beats b) = θ_a − θ_b + Σ_f γ_f z_f / sd_f. For each style feature f, s_a and s_b are its counts in the
 two answers, z_f = (s_a − s_b) / (s_a + s_b + 1), and sd_f is the root mean square of z_f over the fitted votes. So γ_f
 is the effect of one standard deviation of the feature, in logits. z is not centred, so that swapping the sides of a
-vote changes nothing; where sides are drawn at random its mean is near 0. The model follows Li, Angelopoulos & Chiang
-2024 ("Does style matter?", LMSYS); the fit is the unpenalised maximum likelihood over all votes. A published ridge
-shrinks γ of length from .1615 to .0143 and moves ratings by up to 35 points.
+vote does not change the fit. Where the sides are assigned at random, the mean of z is near 0.
 
-Laws: an unconverged fit is never returned; a feature that is collinear with the models or other features, or that
-separates the votes, is an error that names the feature.
+The model follows Li, Angelopoulos & Chiang 2024 ("Does style matter?", LMSYS). The fit maximises the likelihood of all
+votes without a penalty. The ridge penalty of a published fit shrinks γ for answer length from 0.1615 to 0.0143 and
+moves ratings by up to 35 points.
+
+Laws: a fit that did not converge raises an error. An error that names the feature is raised for a feature that is
+collinear with the models or with other features, and for a feature that separates the votes.
 
 Not handled: votes without style counts (the caller leaves them out).
 """
@@ -39,11 +41,12 @@ _BLOCK = 65_536
 def style_contrast(
     style_a: Sequence[npt.ArrayLike], style_b: Sequence[npt.ArrayLike], features: Sequence[str] = STYLE_FEATURES
 ) -> Float64:
-    """Return z = (s_a − s_b) / (s_a + s_b + 1) for the counts s_a, s_b of each feature: float64[N, F] in (−1, 1).
+    """Return the style contrasts z = (s_a − s_b) / (s_a + s_b + 1), float64[N, F], each between −1 and 1.
 
     Args:
-        style_a, style_b: F columns of N counts, of the answer of model a and of model b.
-        features: F names.
+        style_a: the counts s_a in the answers of model a: F columns of N numbers.
+        style_b: the counts s_b in the answers of model b: F columns of N numbers.
+        features: F names of the style features, for error messages.
 
     Raises:
         BadCounts: a negative, NaN or infinite count, or a column of another length; names feature, side and row.
@@ -84,9 +87,9 @@ def fit_style(
 
     Args:
         models: K names.
-        a, b, outcome: N codes, as in `PairCounts.from_codes`.
+        a, b, outcome: N codes each, for the two models and the outcome of each vote.
         z: float64[N, F], from `style_contrast`.
-        features: F names.
+        features: names of the F style features.
         voter: N whole numbers, the voter of each vote, −1 if unknown. The covariance is clustered by voter
             (`clustered_sandwich`); without `voter` each vote is a cluster.
         reweight: as in `fit`.

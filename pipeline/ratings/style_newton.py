@@ -1,8 +1,8 @@
 """Newton on the likelihood of ratings and style coefficients.
 
-Laws: a step is halved where it overshoots the maximum along its direction; a fit is returned only when the step and the
-gradient are both within tolerance; a feature that has no finite coefficient raises an error that names the feature.
-Callers pass checked votes with a strongly connected win digraph.
+Laws: a step that overshoots the maximum along its direction is halved. A fit is returned when both the step and the
+gradient are within tolerance; otherwise an error is raised. A feature without a finite coefficient raises an error that
+names the feature. Callers must pass checked votes with a strongly connected win digraph.
 """
 
 from collections.abc import Callable
@@ -31,11 +31,12 @@ class StyleFit:
     """A converged fit with style control.
 
     Attributes:
-        ratings: θ, adjusted for style, with covariance; `ratings.hessian` is the profile information of θ.
-        features: F names.
+        ratings: the strengths θ, adjusted for style, and their covariance. `ratings.hessian` is the information about
+            θ after the coefficients are maximised out (profile information).
+        features: names of the F style features.
         coefficients: float64[F], logits per standard deviation of the feature.
         covariance: float64[F, F], sandwich covariance of the coefficients.
-        scale: float64[F], the standard deviation of each feature, as root mean square over the votes.
+        scale: float64[F], the root mean square of each feature over the votes.
     """
 
     ratings: Fit
@@ -45,7 +46,7 @@ class StyleFit:
     scale: Float64
 
     def coefficient_intervals(self, level: float = 0.95) -> tuple[Float64, Float64]:
-        """Return the lower and the upper bound of each coefficient's Wald interval, float64[F] each.
+        """Return the lower and the upper bounds of the coefficients' Wald intervals, float64[F] each.
 
         Raises:
             BadCounts: `level` is not between 0 and 1.
@@ -58,9 +59,10 @@ ClusterScatter = Callable[[Float64, Float64], Float64]
 
 
 class StyleNewton:
-    """Newton over the strengths θ and the style coefficients γ.
+    """Newton's method for the strengths θ and the style coefficients γ.
 
-    After two passes the factored information is reused while each step is less than a tenth of the last.
+    From the third step on, the factorised information matrix is reused as long as each step is shorter than a tenth of
+    the step before it.
     """
 
     def __init__(self, rows: VoteRows, names: tuple[str, ...], scale: Float64, weight: Float64, size: int) -> None:
@@ -74,15 +76,15 @@ class StyleNewton:
         self._alone: Float64 | None = None
 
     def maximise(self, start: Fit, clusters: ClusterScatter | None = None) -> StyleFit:
-        """Maximise the likelihood from a fit without style.
+        """Maximise the likelihood, starting from a fit without style.
 
-        A step is halved if the slope along it at its end is below −¼ of the slope at its beginning. The likelihood is
-        concave, so this is enough for convergence.
+        Let m be the slope of the likelihood along a step at its beginning. The step is halved if the slope at its end
+        is below −m/4. The likelihood is concave, so this is enough for convergence.
 
         Args:
             start: the fit without style.
-            clusters: function of (θ, γ) that returns Σ s sᵀ over clusters, where s is the sum of the scores of a
-                cluster's votes: float64[K + F, K + F], for unscaled features. Without it every vote is a cluster.
+            clusters: function of (θ, γ) that returns Σ s sᵀ over clusters: float64[K + F, K + F], for unscaled
+                features. s is the sum of the score vectors of a cluster's votes. With None, every vote is a cluster.
 
         Raises:
             Collinear, Separated, NotConverged: as in `fit_style`.

@@ -1,10 +1,10 @@
 """Standard errors of models that only tied.
 
-A tie between two models of equal strength has the residual 0. So by the sandwich formula a model that only tied gets
-the standard error of the models that it tied with, or 0 if all votes are ties, which is too small. Such a model gets
-the variance p(1 − p) for each of its votes as well, as if each tie could have been a win.
+A tie between two models of equal strength has the residual 0, so the sandwich formula understates the standard error of
+a model that only tied: it is that of the models that it tied with, or 0 if all votes are ties. This module adds the
+variance p(1 − p) for each vote of such a model, as if each tie could have been a win.
 
-Law: a model with a decisive vote keeps its votes' own variance.
+Law: nothing is added for the votes between two models that each have a decisive vote.
 """
 
 from dataclasses import replace
@@ -19,12 +19,12 @@ from .pair_counts import PairCounts
 
 @single_blas_thread
 def with_tie_only_variance(fitted: Fit, counts: PairCounts, *, reweight: int | None = None) -> Fit:
-    """Return the fit with the variance of models that only tied; the same fit if each model has a decisive vote.
+    """Return the fit with a larger covariance for models that only tied; the same fit if there is no such model.
 
     Args:
-        fitted: the fit of these counts, with any covariance.
+        fitted: the fit of these counts, with a plain or a clustered covariance.
         counts: the votes.
-        reweight: as in the fit.
+        reweight: the `reweight` of the fit.
     """
     decisive = counts.decisive_matrix()
     only_ties = np.asarray((decisive + decisive.T).sum(axis=1) == 0)

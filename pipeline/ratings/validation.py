@@ -1,7 +1,7 @@
 """Checks of the arrays that ratings are computed from.
 
-Law: a function returns a read-only array of the right type, or raises `BadCounts` with the value and its row. Nothing
-is repaired: a NaN or half a vote is refused, not rounded.
+Law: a function returns a read-only array of the right type, or raises `BadCounts` with the wrong value and its row. No
+value is repaired: NaN and fractions of votes raise an error.
 
 Not handled: whether the counts have an estimate (`win_graph`, `bradley_terry`).
 """
@@ -20,13 +20,13 @@ MOST_VOTES = 2**53
 
 
 def require_level(level: float) -> None:
-    """Raise unless a coverage is between 0 and 1."""
+    """Raise `BadCounts` unless the coverage `level` is between 0 and 1."""
     if not 0 < level < 1:
         raise BadCounts(f"expected a level between 0 and 1, got {level}")
 
 
 def model_names(models: Sequence[str]) -> tuple[str, ...]:
-    """Return the names as a tuple. Each must be a non-empty text and occur once."""
+    """Return the names as a tuple; raise `BadCounts` if a name is empty, not text or repeated."""
     names = tuple(models)
     seen: set[str] = set()
     for code, name in enumerate(names):
@@ -39,7 +39,7 @@ def model_names(models: Sequence[str]) -> tuple[str, ...]:
 
 
 def codes(values: npt.ArrayLike, what: str, size: int) -> Int32:
-    """Return the values as int32[P]. Each must be a code in [0, size)."""
+    """Return the values as int32[P]; raise `BadCounts` unless each is a code in [0, size)."""
     array = whole_numbers(values, what)
     # Minimum and maximum are enough for valid columns, however long.
     if array.size and not 0 <= array.min() <= array.max() < size:
@@ -49,7 +49,7 @@ def codes(values: npt.ArrayLike, what: str, size: int) -> Int32:
 
 
 def counts(values: npt.ArrayLike, what: str, names: Sequence[str], a: Int32, b: Int32) -> Int64:
-    """Return the values as int64[P]. Each must be a whole number of votes, at least 0."""
+    """Return the values as int64[P]; raise `BadCounts` unless each is a whole number of votes, at least 0."""
     array = whole_numbers(values, what)
     if array.shape != a.shape:
         raise BadCounts(f"expected {len(a)} rows of {what}, got shape {array.shape}")
@@ -62,7 +62,7 @@ def counts(values: npt.ArrayLike, what: str, names: Sequence[str], a: Int32, b: 
 
 
 def refuse_self_pairs(a: Int32, b: Int32, names: Sequence[str]) -> None:
-    """Raise for the first row whose two models are the same."""
+    """Raise `BadCounts` for the first row whose two models are the same."""
     same = np.flatnonzero(a == b)
     if same.size:
         row = int(same[0])
@@ -70,7 +70,7 @@ def refuse_self_pairs(a: Int32, b: Int32, names: Sequence[str]) -> None:
 
 
 def square_matrix(values: npt.ArrayLike, what: str, names: Sequence[str | int] | None) -> Float64:
-    """Return the values as float64[K, K]. Entries must be finite and ≥ 0, and the diagonal 0."""
+    """Return the values as float64[K, K]; raise `BadCounts` unless all are finite and ≥ 0, and 0 on the diagonal."""
     try:
         array = np.array(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -89,7 +89,7 @@ def square_matrix(values: npt.ArrayLike, what: str, names: Sequence[str | int] |
 
 
 def whole_numbers(values: npt.ArrayLike, what: str) -> npt.NDArray[Any]:
-    """Return the values as a one-dimensional array. Each must be a whole number; the type of the array stays."""
+    """Return the values as a one-dimensional array of the same type; raise `BadCounts` unless all are whole numbers."""
     array = np.asarray(values)
     if array.ndim != 1:
         raise BadCounts(f"expected {what} to have one dimension, got shape {array.shape}")

@@ -1,10 +1,10 @@
 """Votes sorted by pair, and the sums over them that a fit with features needs.
 
-Laws: sums are over blocks of whole pairs in a fixed order, so the number of threads does not change a result; swapping
-the sides of a vote (models, outcome, sign of z) does not change a result.
+Laws: sums are computed over blocks of whole pairs in a fixed order, so the number of threads does not change a result.
+Swapping the sides of a vote (its models, outcome and the sign of z) does not change a result.
 
-Within a pair θ_a − θ_b is constant, and sums by pair are sums of adjacent rows, five times as fast as adding into a
-table. Blocks of 16,000 votes fit the processor's cache.
+θ_a − θ_b is the same for all votes of a pair. The votes of a pair are adjacent rows, and their sum is computed five
+times as fast as by adding to a table. Blocks of 16,000 votes fit into the processor's cache.
 """
 
 from collections.abc import Iterator
@@ -24,14 +24,14 @@ _CENTRED = np.array([0.5, -0.5, 0.0, 0.0])
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GramBlocks:
-    """The three blocks of Σ u·x xᵀ over votes, where x = (e_a − e_b, z) joins a vote's models a, b and its features z.
+    """The three blocks of the matrix Σ u·x xᵀ over votes, with x = (e_a − e_b, z).
 
-    u is a weight of the vote, e_a the unit vector of model a, and P the number of pairs.
+    u is a weight of the vote, e_a the unit vector of its model a, z its F features, and P the number of pairs.
 
     Attributes:
-        pairs: float64[P], Σ u of each pair.
-        cross: float64[F, P], Σ u z of each pair, with the sign of z for the pair's first model.
-        features: float64[F, F], Σ u z zᵀ.
+        pairs: float64[P], Σ u over the votes of each pair.
+        cross: float64[F, P], Σ u z over the votes of each pair, with z oriented to the pair's first model.
+        features: float64[F, F], Σ u z zᵀ over all votes.
     """
 
     pairs: Float64
@@ -41,15 +41,16 @@ class GramBlocks:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LikelihoodSums:
-    """Derivatives of the log-likelihood at (θ, γ), by pair and feature.
+    """Derivatives of the log-likelihood at (θ, γ), by pair and by feature.
 
-    Of each vote, w is the weight, y the score of the first model (1, ½ or 0), p its expected score, and z the features.
+    For each vote, w is the weight, y the score of the first model (1, ½ or 0), p its expected score, and z the
+    features.
 
     Attributes:
-        pairs: float64[P], Σ w (y − p) of each pair, for its first model.
-        features: float64[F], Σ w (y − p) z.
-        information: `GramBlocks` with u = w p (1 − p), None unless asked for.
-        scatter: `GramBlocks` with u = w² (y − p)², None unless asked for.
+        pairs: float64[P], Σ w (y − p) over the votes of each pair.
+        features: float64[F], Σ w (y − p) z over all votes.
+        information: `GramBlocks` with u = w p (1 − p); None if not computed.
+        scatter: `GramBlocks` with u = w² (y − p)²; None if not computed.
     """
 
     pairs: Float64
@@ -59,10 +60,10 @@ class LikelihoodSums:
 
 
 def required(sums: GramBlocks | None) -> GramBlocks:
-    """Return the given sums, which must not be None.
+    """Return `sums` unchanged, as a value that is not None for the type checker.
 
     Raises:
-        ValueError: the sums are None, since `VoteRows.sums_at` was not asked to compute them.
+        ValueError: `sums` is None, since `VoteRows.sums_at` was not asked to compute it.
     """
     if sums is None:
         raise ValueError("expected blocks that were asked for in `VoteRows.sums_at`, got none")
@@ -109,7 +110,7 @@ class VoteRows:
                 yield slice(first, last), slice(int(edges[first]), int(edges[last]))
 
     def second_moments(self) -> Float64:
-        """Return float64[F], the mean of the squared feature over all votes."""
+        """Return float64[F], the mean square of each feature over all votes."""
         result: Float64 = np.einsum("fn,fn->f", self._z, self._z) / max(self._z.shape[1], 1)
         return result
 
@@ -122,7 +123,8 @@ class VoteRows:
             theta: float64[K], strengths of the models.
             gamma: float64[F], coefficients of the features.
             weight: float64[P], the weight of each vote of a pair.
-            information, scatter: whether to compute this attribute of the result.
+            information: whether to compute the attribute `information` of the result.
+            scatter: whether to compute the attribute `scatter` of the result.
         """
         difference = theta[self.low] - theta[self.high]
 
@@ -169,8 +171,8 @@ class VoteRows:
     def separated_along(self, theta: Float64, gamma: Float64) -> bool:
         """Return whether the direction (θ, γ) predicts no vote wrongly and at least one vote rightly.
 
-        Then the likelihood increases along the direction without bound (Albert & Anderson 1984, "On the existence of
-        maximum likelihood estimates in logistic regression models", Biometrika 71).
+        If so, the likelihood has no maximum, since it keeps increasing along this direction (Albert & Anderson 1984,
+        "On the existence of maximum likelihood estimates in logistic regression models", Biometrika 71).
         """
         difference = theta[self.low] - theta[self.high]
         eta = np.repeat(difference, self.votes) + gamma @ self._z

@@ -1,12 +1,12 @@
 """The influence of each voter on the ratings.
 
-To first order, dropping a voter's votes changes θ by −H⁺ s, where H is the information matrix and s the sum of (y −
-p)(e_a − e_b) over the voter's votes, with y − p the residual and e_a the unit vector of model a (Cook & Weisberg 1982).
-For the voters that are reported, `exact` is the change of an exact refit without their votes.
+To first order, dropping a voter's votes changes θ by −H⁺ s. H is the information matrix, and s is the sum of
+(y − p)(e_a − e_b) over the voter's votes, with the residual y − p and the unit vector e_a of model a (Cook & Weisberg
+1982). For each voter that is reported, the ratings are also refitted exactly without the voter's votes.
 
-Law: votes without a voter are never reported. Sums over voters are one sparse product, without a loop over votes.
+Law: votes without a voter are not reported.
 
-Blind spot: each of many coordinated voters has little influence; detectors look for such groups.
+Blind spot: each of many coordinated voters has little influence. Detectors search for such groups.
 """
 
 from dataclasses import dataclass
@@ -36,11 +36,11 @@ class VoterInfluence:
     """A voter and the model whose rating the voter's votes change most.
 
     Attributes:
-        voter: number of the voter, as given.
-        votes: votes of the voter.
+        voter: number of the voter, as in the argument `voter`.
+        votes: number of the voter's votes.
         model: the model whose rating changes most.
-        points: rating with the voter's votes minus rating without them, to first order.
-        exact: the same difference by an exact refit; None if the other votes have no estimate.
+        points: rating with the voter's votes minus rating without them, in points, to first order.
+        exact: the same difference from an exact refit; None if the votes of the others have no estimate.
     """
 
     voter: int
@@ -64,18 +64,18 @@ def most_influential_voters(
     """Find the voters whose votes change a rating most.
 
     Args:
-        counts: all votes, on the axis of the codes.
-        a, b, outcome: N codes.
+        counts: all votes as pair counts; a code is a position in `counts.models`.
+        a, b, outcome: N codes each, for the two models and the outcome of each vote.
         voter: N whole numbers, equal for votes of one voter; −1 for an unknown voter.
-        top: number of voters, at least 1.
-        fitted: the fit of the votes, if known.
+        top: number of voters to return, at least 1.
+        fitted: the fit of the votes; None to compute it here.
 
     Returns:
-        The voters by influence, descending, then by number.
+        The voters by absolute influence, largest first, then by number.
 
     Raises:
-        BadCounts: columns of different lengths, or a code outside its axis, with its row.
-        Disconnected, NotConverged: as `fit`.
+        BadCounts: columns differ in length, or a code is out of range. The message names the row.
+        Disconnected, NotConverged: as in `fit`.
     """
     size = len(counts.models)
     left, right = validation.codes(a, "a", size), validation.codes(b, "b", size)

@@ -1,9 +1,10 @@
 """Strongly connected components of the win digraph: which models can be compared.
 
-Law: a finite Bradley-Terry estimate exists exactly when the digraph "i won a vote against j" is strongly connected
-(Ford 1957, "Solution of a ranking problem from binary comparisons", Amer. Math. Monthly 64(8)). A tie counts as half a
-win, so a tie is an edge both ways. Components are never rated together: the pseudo-inverse over two components gives a
-plausible standard error of 24 points for an arbitrary order.
+Law: a finite Bradley-Terry estimate exists exactly when the win digraph is strongly connected (Ford 1957, "Solution of
+a ranking problem from binary comparisons", Amer. Math. Monthly 64(8)). The win digraph has an edge from i to j if i won
+a vote against j. A tie counts as half a win for each side, so it is an edge in both directions. Different components
+must not be rated together: their order is arbitrary, yet the pseudo-inverse gives a plausible standard error of 24
+points.
 """
 
 from collections.abc import Sequence
@@ -23,11 +24,11 @@ def strong_components(W: Float64) -> list[Int64]:
     """Split the models into strongly connected components.
 
     Args:
-        W: float64[K, K], wins of i over j, ties half each.
+        W: float64[K, K], wins of i over j, with half a win for each side of a tie.
 
     Returns:
-        The codes of each component, ascending. Components are sorted by votes among their members, then by number of
-        models, both descending, then by their lowest code.
+        One array for each component: the codes of its models, ascending. Components are sorted by number of votes
+        among their members, then by number of models, both descending, then by their lowest code.
     """
     count, label = connected_components(csr_array(np.asarray(W > 0, dtype=np.int8)), directed=True, connection="strong")
     inside = np.where(label[:, None] == label[None, :], W, 0.0).sum(axis=1)
@@ -54,16 +55,16 @@ def _reaches_all(edges: Bool) -> bool:
 
 
 def components_of_pairs(models: int, a: Int32, b: Int32, outcome_counts: Int64) -> tuple[list[Int64], Int64]:
-    """Split the models into strongly connected components, in memory that grows with the pairs.
+    """Split the models into strongly connected components, from pair counts instead of a K × K matrix.
 
     Args:
         models: K, the number of models.
-        a: int32[P], first model of each pair.
-        b: int32[P], second model.
-        outcome_counts: int64[P, 4], wins of a, wins of b, ties, both bad.
+        a: int32[P], code of the first model of each pair.
+        b: int32[P], code of the second model of each pair.
+        outcome_counts: int64[P, 4], number of votes by outcome, in the order of `OUTCOMES`.
 
     Returns:
-        The components, sorted as in `strong_components`, and the number of votes among the members of each.
+        The components, sorted as in `strong_components`, and for each component the number of votes among its models.
     """
     none = outcome_counts[:, 2] + outcome_counts[:, 3]
     forth, back = outcome_counts[:, 0] + none > 0, outcome_counts[:, 1] + none > 0
@@ -80,7 +81,7 @@ def components_of_pairs(models: int, a: Int32, b: Int32, outcome_counts: Int64) 
 
 
 def largest_component(W: Float64) -> tuple[Int64, float]:
-    """Return the codes of the component with most votes among its members, and their share of all votes.
+    """Return the codes of the models in the component with the most votes, and that component's share of all votes.
 
     Raises:
         BadCounts: there are no models or no votes.
@@ -93,7 +94,7 @@ def largest_component(W: Float64) -> tuple[Int64, float]:
 
 
 def require_strongly_connected(W: Float64, names: Sequence[str | int] | None = None) -> None:
-    """Raise unless the win digraph is strongly connected, so that a finite estimate exists.
+    """Raise `Disconnected` unless the win digraph of W is strongly connected, so that a finite estimate exists.
 
     Raises:
         Disconnected: lists the components by name, or by code without names.
@@ -104,7 +105,13 @@ def require_strongly_connected(W: Float64, names: Sequence[str | int] | None = N
 
 
 def disconnected_error(parts: Sequence[Int64], names: Sequence[str | int] | None, expected: str) -> Disconnected:
-    """Build the error that lists the components; its message names the first few."""
+    """Build the error that lists the components. Its message names the first models of each component.
+
+    Args:
+        parts: the codes of each component.
+        names: names of the models; None to list codes.
+        expected: what was expected, as the beginning of the message.
+    """
     labels = range(sum(len(part) for part in parts)) if names is None else names
     named = [[labels[int(code)] for code in part] for part in parts]
     listed = "; ".join(_set_text(part) for part in named[:_SHOWN]) + ("; …" if len(named) > _SHOWN else "")

@@ -1,21 +1,21 @@
 """Selection bias of the best of N variants, and estimates without it.
 
-A provider tests N variants whose true qualities are normal with standard deviation τ around the family mean, scores
-each with standard error s, and releases the best. With E_N the expected maximum of N standard normals, the expected
-score of the best variant, above the family mean, is the sum of
+A provider tests N variants and releases the one with the best score. The true qualities of the variants are normal with
+standard deviation τ around the family mean, and each score has the standard error s. Let E_N be the expected maximum of
+N standard normals. The best score exceeds the family mean, in expectation, by the sum of two parts:
     legitimate gain   E_N τ² / √(s² + τ²)     the selected variant is better
     winner's curse    E_N s² / √(s² + τ²)     its score was lucky
 (order statistics of a normal; Efron 2011, "Tweedie's formula and selection bias", J. Amer. Statist. Assoc. 106). The
-formula explains both sides of a published dispute: +100 points at N = 10 means scores with standard deviation 65,
-nearly all of it τ; "+11 after 50 tests and 3,000 votes" means τ = 0, all of it luck.
+formula explains both sides of a published dispute. A gain of 100 points at N = 10 needs scores with standard deviation
+65, nearly all of it τ. A gain of "+11 after 50 tests and 3,000 votes" fits τ = 0, so it is all luck.
 
-Estimates without the curse, at N = 27, s = 6.3, τ = 0 (bias / root mean square error; uncorrected 12.6 / 13.0):
+Bias / root mean square error of the estimates at N = 27, s = 6.3, τ = 0, in points (uncorrected: 12.6 / 13.0):
     shrink_to_family_mean   all N scores known: empirical Bayes      1.7 / 3.0
     debias_known_n          N, s and τ known: score − curse          0 / 3.2
     without_votes_before    only votes cast after the selection      0 / 6.3
-A conditional maximum-likelihood estimate (truncated normal) has −11 / 23 there and is not offered.
+A conditional maximum-likelihood estimate (truncated normal) has −11 / 23 and is not offered.
 
-Law: all scores are in points; a family of one has no curse.
+Law: all scores are in points. The best of one variant has no winner's curse.
 
 Not handled: which scores are one family (the caller's choice).
 """
@@ -84,11 +84,11 @@ def standard_error(votes: float, tie_share: float = 0.0) -> float:
 
 @dataclass(frozen=True, slots=True)
 class SelectionGain:
-    """The expected score of the best of N variants minus the family mean, in points, as two parts.
+    """The two parts of the expected gain: score of the best of N variants minus the family mean, in points.
 
     Attributes:
-        legitimate: the part that is quality.
-        curse: the part that is luck.
+        legitimate: the part due to better quality.
+        curse: the part due to luck (the winner's curse).
     """
 
     legitimate: float
@@ -96,12 +96,12 @@ class SelectionGain:
 
     @property
     def total(self) -> float:
-        """The sum of both parts, the gain that is observed."""
+        """The sum of both parts: the expected gain in points."""
         return self.legitimate + self.curse
 
 
 def selection_gain(n: int, se: float, tau: float) -> SelectionGain:
-    """Return how far the best of N scores is expected above the family mean.
+    """Return by how much the best of N scores is expected to exceed the family mean.
 
     Args:
         n: number of variants tested.
@@ -143,13 +143,13 @@ def debiased_se(n: int, se: float, tau: float = 0.0) -> float:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShrunkScores:
-    """A family's scores, shrunk towards the family mean by the share of their variance that is error.
+    """The scores of a family of N variants, shrunk towards the family mean by the error's share of their variance.
 
     Attributes:
         scores: float64[N], points.
-        se: float64[N], posterior standard errors.
-        mean: mean of the family.
-        tau: estimated standard deviation of the true qualities.
+        se: float64[N], posterior standard errors, points.
+        mean: mean of the family, points.
+        tau: estimated standard deviation of the true qualities, points.
     """
 
     scores: Float64
@@ -165,8 +165,8 @@ def shrink_to_family_mean(scores: npt.ArrayLike, se: npt.ArrayLike) -> ShrunkSco
     variance − s²). The posterior mean of the best score needs no further correction for the selection.
 
     Args:
-        scores: float64[N], one for each variant, released or not.
-        se: float64[N], standard errors of the scores, above 0; or one number for all.
+        scores: N scores in points, one for each variant, released or not.
+        se: standard errors of the scores in points, above 0: N numbers, or one number for all.
 
     Raises:
         BadCounts: fewer than two scores, a score that is not finite, or an error not above 0, with its position.
@@ -201,11 +201,11 @@ def without_votes_before(counts: PairCounts, before: PairCounts, model: str) -> 
 
     Args:
         counts: all votes.
-        before: the votes up to the selection, on the same axis.
+        before: the votes up to the selection, with the same `models`.
         model: the released model.
 
     Raises:
-        BadCounts: an unknown model, another axis, or votes in `before` that are not in `counts`.
+        BadCounts: the model is unknown, `before` has different `models`, or it has votes that are not in `counts`.
     """
     if model not in counts.models:
         raise BadCounts(f"expected one of {len(counts.models)} models, got {model!r}")
@@ -216,9 +216,17 @@ def without_votes_before(counts: PairCounts, before: PairCounts, model: str) -> 
 
 
 def mismatch_z(tested: float, se_tested: float, released: float, se_released: float, curse: float = 0.0) -> float:
-    """Return the z statistic of "the released model is not the tested one": (tested − released − curse) / √(s₁² + s₂²).
+    """Return the z statistic for the claim that the released model is not the model that was tested.
 
-    s₁ and s₂ are the two standard errors. Identical checkpoints that scored 1069 and 1052 have z = 0.9: no evidence.
+    z = (tested − released − curse) / √(s₁² + s₂²), where s₁ and s₂ are the standard errors of the two scores. For
+    example, identical checkpoints that scored 1069 and 1052 had z = 0.9, which is no evidence.
+
+    Args:
+        tested: score of the tested model, points.
+        se_tested: standard error of `tested`, points.
+        released: score of the released model, points.
+        se_released: standard error of `released`, points.
+        curse: expected winner's curse in `tested`, points.
 
     Raises:
         BadCounts: a negative or infinite standard error, or both 0.
