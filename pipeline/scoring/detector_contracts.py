@@ -54,7 +54,12 @@ class VoterVotes:
         level: int,
         evidence: Mapping[str, Any],
     ) -> AlertSignal:
-        """Return the signal that the evidence about the voter of `row` reached a level at that vote."""
+        """Return the signal that a voter's evidence reached a level at a vote.
+
+        Args:
+            row: the row of the vote, which also gives the voter.
+            detector, direction, severity, e_value, level, evidence: as in `AlertSignal`.
+        """
         return AlertSignal(
             detector=detector,
             subject_kind="voter",
@@ -73,9 +78,12 @@ class VoterVotes:
 class VoterDetector(Protocol):
     """Computes evidence about one voter, vote by vote.
 
-    Laws (tests/unit/detectors/test_laws.py checks them for every detector): states and alerts do not depend on how the
-    votes are split into calls; the state of a voter is bytes and contains everything that the detector remembers; the
-    detector object never changes; a vote on a model that the snapshot lacks is no evidence.
+    Laws (tests/unit/detectors/test_laws.py checks them for every detector):
+
+    1. States and alerts do not depend on how the votes are split into calls.
+    2. The state of a voter is bytes, and contains everything that the detector remembers about the voter.
+    3. The detector object never changes.
+    4. A vote on a model that the snapshot in force does not rate is no evidence.
 
     Attributes:
         name: the name in the detector's alerts.
@@ -92,28 +100,29 @@ class VoterDetector(Protocol):
         reference: Any,
         earlier: Callable[[int], Any] | None = None,
     ) -> tuple[list[bytes], list[AlertSignal]]:
-        """Process new votes.
+        """Update the states of voters with their new votes.
 
         Args:
             votes: new votes of v voters.
-            prior: the state of each voter, None for a new voter.
+            prior: v states before these votes, in the order of `votes.names`; None for a new voter.
             reference: `pipeline.evidence.Reference` of the snapshot in force.
-            earlier: sequence number → reference of an earlier snapshot, for states that refer to such a snapshot.
+            earlier: function from the sequence number of an earlier snapshot to its reference, for states that refer
+                to an earlier snapshot.
 
         Returns:
-            The new state of each voter, and the alerts in order of offset.
+            The v new states, in the order of `votes.names`, and the alerts in order of offset.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class WindowContext:
-    """What a window detector may use besides the votes.
+    """What a window detector may use besides the window.
 
     Attributes:
         registry: the registry as of the window's start.
         steady: whether the sampling policy stayed the same in this window and the window before.
-        false_alarms: tolerated false alarms per detector and month, over all its keys.
+        false_alarms: tolerated number of false alarms of a detector per month, over all its subjects.
         false_share: tolerated share of false alarms among alerts that open together.
     """
 
@@ -130,13 +139,22 @@ WindowState = Mapping[str, npt.NDArray[Any]]
 class WindowDetector(Protocol):
     """Computes evidence about models, providers, networks and the board, window by window.
 
-    Laws (tests/unit/detectors/test_laws_windows.py checks them for every detector): `observe` changes neither the
-    detector nor the state that it receives; a state survives serialization; the same windows give the same alerts; a
-    state has a bounded number of bytes per key.
+    Laws (tests/unit/detectors/test_laws_windows.py checks them for every detector):
+
+    1. `observe` changes neither the detector nor the state that it receives.
+    2. Packing and unpacking a state does not change it.
+    3. The same windows give the same alerts.
+    4. A state has a bounded number of bytes per subject.
     """
 
     name: str
 
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
-        """Return the new state and the signals. Windows come in order of time, each once, empty windows included."""
+        """Return the state after a window, and the signals of the window.
+
+        Args:
+            window: the next window. The caller passes every window once, in order of time, empty windows included.
+            state: the state after the previous window.
+            context: the registry and the settings for this window.
+        """
         ...

@@ -1,8 +1,9 @@
-"""The fate that time gives a vote: accepted, late or quarantined.
+"""Decides the fate of a vote by its times: accepted, late or quarantined.
 
-Laws: no clock; the split of the votes into batches changes no fate; a quarantined vote does not move the watermark.
+Laws: no clock is read. Fates do not depend on how the votes are split into batches. A quarantined vote does not move
+the watermark.
 
-Not decided here: duplicate (`stream.deduplication`), rejected (`events.decode`).
+The fate duplicate is decided by `stream.deduplication`, the fate rejected by `events.decode`.
 """
 
 from collections.abc import Mapping
@@ -15,19 +16,20 @@ from pipeline.vocabulary.fates import LATE, QUARANTINED
 from pipeline.vocabulary.time import MINUTE
 
 MAX_AHEAD = 5 * MINUTE
-"""Microseconds by which `cast_at` may exceed the append time (clocks differ); beyond that a vote is quarantined."""
+"""Microseconds by which `cast_at` may exceed the append time, because clocks differ. Above it a vote is quarantined."""
 
 
 def window_times(batch: VoteBatch, fate: Int8, event_time: Mapping[int, int | None]) -> Int64:
-    """Return the time whose window counts each vote: `cast_at`, and for a late vote its partition's newest event time.
+    """Return for each vote the time that decides in which window it is counted, in microseconds.
 
-    The window of a late vote may be closed; the window of the newest event time is not. Late votes of files keep
-    `cast_at`: a history that is read later is no burst of today.
+    This time is `cast_at`, except for a late vote of a stream: the window of its `cast_at` may be closed, so the newest
+    event time of its partition is used. A late vote of a file keeps `cast_at`: otherwise a history that is read today
+    would look like a burst of votes today.
 
     Args:
         batch: all votes of a batch, in the order (partition, offset).
         fate: fates from `assign_fate`.
-        event_time: newest event time of each partition before the batch.
+        event_time: partition → its newest event time before the batch, None before the first vote.
     """
     times = batch.cast_at.copy()
     for part in np.unique(batch.partition[(fate == LATE) & ~batch.of_file]).tolist():
@@ -42,19 +44,19 @@ def window_times(batch: VoteBatch, fate: Int8, event_time: Mapping[int, int | No
 def assign_fate(
     batch: VoteBatch, event_time: Mapping[int, int | None], lateness: int
 ) -> tuple[Int8, dict[int, int | None]]:
-    """Return the fate of each vote, repeated votes included.
+    """Return the fate of each vote, duplicates included.
 
     A vote is late if it was cast before the watermark of its partition. The watermark at a vote follows from the votes
-    before it, in offset order. Repeated votes move the watermark too: which of two equal votes on different partitions
-    is the repeat depends on the order of arrival, and a fate must not.
+    before it in the partition, duplicates included. Duplicates must count here, because which of two equal votes on
+    different partitions is the duplicate depends on the order of arrival, and fates must not depend on it.
 
     Args:
         batch: votes in the order (partition, offset).
-        event_time: per partition, the largest min(cast_at, appended_at) so far; None before the first vote.
+        event_time: partition → the largest min(cast_at, appended_at) so far; None before the first vote.
         lateness: microseconds by which the watermark trails the event time.
 
     Returns:
-        int8[n] fates, and the new event times.
+        int8[n], a position in FATES for each vote; and `event_time` after the batch.
     """
     fate = np.zeros(len(batch), dtype=np.int8)
     fate[batch.cast_at > batch.appended_at + MAX_AHEAD] = QUARANTINED

@@ -1,7 +1,7 @@
 """Runs the voter detectors over new votes.
 
-Laws: no clock, no database, no network; states and alerts do not depend on how the votes are split into batches; a
-quarantined vote is no evidence, but a late vote is.
+Laws: no clock, no database, no network. States and alerts do not depend on how the votes are split into batches.
+Accepted and late votes are evidence, quarantined votes are not.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,22 +17,22 @@ from pipeline.vocabulary.arrays import Int8, Int64
 from pipeline.vocabulary.fates import QUARANTINED
 
 DetectorStates = tuple[bytes | None, ...]
-"""The state that each detector has of one voter, in the order of the detectors; None where it has none."""
+"""The states of one voter, one per detector in the order of the detectors; None where a detector has no state."""
 
 PriorStates = Callable[[int, Sequence[int]], Sequence[DetectorStates | None]]
-"""(partition, voters) → the states of each voter, None for a new one."""
+"""A function (partition, pseudonyms of voters) → the states of each voter, None for a new voter."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartitionVotes:
-    """Votes of one partition that have a voter, arrays of length n in the order of offsets.
+    """The votes of one partition that have a voter: arrays of length n, in the order of offsets.
 
     Attributes:
-        voter: pseudonym of each vote's voter.
-        offset, at: offset and event time (microseconds).
+        voter: pseudonym of the voter of each vote.
+        offset, at: offset and event time (microseconds since 1970 UTC) of each vote.
         model_a, model_b: the store's numbers of the models.
         outcome: int8[n], a position in OUTCOMES.
-        prompt: 64 bits of each prompt's hash, 0 without a prompt.
+        prompt: 64 bits of the hash of each prompt, 0 without a prompt.
     """
 
     voter: Int64
@@ -46,7 +46,12 @@ class PartitionVotes:
 
 @dataclass(frozen=True, slots=True)
 class DetectorResults:
-    """The new states, by partition and voter; and the alerts."""
+    """What the voter detectors return for a batch.
+
+    Attributes:
+        states: partition → pseudonym of a voter → the voter's new states.
+        alerts: the alerts that open or escalate.
+    """
 
     states: dict[int, dict[int, DetectorStates]]
     alerts: list[AlertSignal]
@@ -64,13 +69,13 @@ def run_detectors(
     """Run the voter detectors over the new votes of a batch.
 
     Args:
-        batch: new votes only, sorted by (partition, offset).
+        batch: votes without duplicates, sorted by (partition, offset).
         models: int64[n, 2], the store's numbers of model a and b.
         fate: int8[n], fate of each vote.
-        prior: reads the states before these votes.
-        reference: reference of the snapshot in force; without a reference no vote is evidence, now or later.
+        prior: reads the states of voters before these votes.
+        reference: reference of the snapshot in force. If it is None, the detectors never evaluate these votes.
         detectors: the detectors to run.
-        earlier: sequence number → reference of an earlier snapshot.
+        earlier: function from the sequence number of an earlier snapshot to its reference.
     """
     if reference is None:
         return DetectorResults({}, [])
@@ -95,7 +100,7 @@ def run_detectors(
 
 
 def visible_voters(batch: VoteBatch, fate: Int8) -> dict[int, list[int]]:
-    """Return the voters whose states `run_detectors` reads: partition → voters, in the order of reading."""
+    """Return the voters whose states `run_detectors` reads: partition → their pseudonyms, in ascending order."""
     visible = _visible(batch, fate)
     partition, voter = batch.partition[visible], batch.voter[visible]
     return {part: np.unique(voter[partition == part]).tolist() for part in np.unique(partition).tolist()}
@@ -109,7 +114,13 @@ def run_detectors_on_partition(
     detectors: Sequence[VoterDetector],
     earlier: Callable[[int], Reference] | None = None,
 ) -> DetectorResults:
-    """Run the voter detectors over votes of one partition, in the order of offsets."""
+    """Run the voter detectors over votes of one partition.
+
+    Args:
+        partition: the store's number of the partition.
+        given: the votes.
+        prior, reference, detectors, earlier: as in `run_detectors`.
+    """
     names, voter = np.unique(given.voter, return_inverse=True)
     order = np.argsort(voter, kind="stable")  # keeps the order of offsets
     votes = VoterVotes(

@@ -20,26 +20,27 @@ MEASURES = (
     "expected_wins",
     "expected_losses",
 )
-"""Counts of a model in a window, one column each; the order is that of the stored counts.
+"""Names of the counts of a model in a window, in the order of the stored columns.
 
-A late vote of a stream counts in the window of its partition's newest event time, with its outcome alone: it is no
-appearance and no chosen side, so detectors of sampling skip it.
+`appearances`: votes on the model. `chosen`: votes whose id chose the model's side (bit 0 of SHA-256(vote_id): 0 for
+side a, 1 for side b). `wins`, `losses`: votes for the model, and against it. `evaluated`: votes whose two models are
+both in the snapshot in force. `evaluated_wins`, `evaluated_losses`: wins and losses in evaluated votes.
+`expected_wins`, `expected_losses`: the number that the snapshot in force expects, in units of 2⁻¹⁰ votes, rounded up.
 
-`chosen`: the model stood on the side that bit 0 of SHA-256(vote_id) names. `evaluated`: both models of the vote are in
-the snapshot in force. Only evaluated votes count in `evaluated_wins` and `evaluated_losses`, and in `expected_wins` and
-`expected_losses`: what the snapshot expects, in 2⁻¹⁰ votes, rounded up."""
+A late vote of a stream counts in the window of its partition's newest event time. It counts neither in `appearances`
+nor in `chosen`, so detectors of sampling do not see it."""
 
 COHORTS = ("unknown", "established", "new")
-"""Age classes of the voter's account; the code of a cohort is its position here."""
+"""The cohorts of voters' accounts. The code of a cohort is its position here."""
 
 
 @dataclass(frozen=True, slots=True)
 class GroupedModelCounts:
-    """Counts of models within groups of votes, r rows.
+    """Counts of models within groups of votes: r rows, one per (group, model).
 
     Attributes:
-        group: what the votes of each row have in common: a cohort, a network or a prompt.
-        model: the model that is counted, by its registered name.
+        group: r names: the cohort, network or prompt that the votes of a row have in common.
+        model: r names: the model that is counted, by its first name in the registry.
         counts: int64[r, 9], in the order of MEASURES.
     """
 
@@ -48,23 +49,23 @@ class GroupedModelCounts:
     counts: Int64
 
     def column(self, measure: str) -> Int64:
-        """Return one measure of each row, int64[r]."""
+        """Return the column of one measure out of MEASURES, int64[r]."""
         return np.asarray(self.counts[:, MEASURES.index(measure)])
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Five minutes of accepted votes of all partitions.
+    """The counts of five minutes, summed over all partitions.
 
     Attributes:
         start, end: microseconds since 1970 UTC.
-        accepted: number of votes that count with every measure.
-        late: number of late votes, which count with their outcome alone.
-        models: every model of the window, sorted.
-        totals: int64[m, 9], counts of each model in the order of MEASURES.
-        cohorts: one row per (cohort, model); the groups are names in COHORTS.
-        networks, prompts: one row per (network, model), and one per (prompt, model).
-        votes_of: number of votes of each network.
+        accepted: number of votes that count in every measure.
+        late: number of late votes, which count in every measure but `appearances` and `chosen`.
+        models: the names of all m models in the window, sorted.
+        totals: int64[m, 9], counts of each model, in the order of MEASURES.
+        cohorts: counts by cohort and model; the groups are names in COHORTS.
+        networks, prompts: counts by network and model, and by prompt and model.
+        votes_of: network → number of its accepted votes.
     """
 
     start: int
@@ -88,7 +89,11 @@ class Window:
         level: int,
         evidence: Mapping[str, Any],
     ) -> AlertSignal:
-        """Return the signal that a subject's evidence reached a level in this window; critical from level 2 on."""
+        """Return the signal that a subject's evidence reached a level in this window.
+
+        The severity is warning at level 1 and critical from level 2 on. The arguments are the attributes of
+        `AlertSignal` of the same name.
+        """
         return AlertSignal(
             detector=detector,
             subject_kind=subject_kind,

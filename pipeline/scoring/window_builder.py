@@ -1,4 +1,4 @@
-"""Builds the window that detectors read: counts of all partitions, with names instead of numbers and hashes."""
+"""Builds the windows that detectors read: sums the counts of all partitions; names replace numbers and hashes."""
 
 from collections.abc import Mapping, Sequence
 
@@ -27,14 +27,15 @@ def build_window(
     networks: Mapping[int, str],
     aliases: Mapping[str, str],
 ) -> Window:
-    """Return a window from its counts in every partition.
+    """Build a window from its counts in each partition.
 
     Args:
         start: start of the window, microseconds since 1970 UTC.
-        parts: counts of the window in each partition; empty for a window without votes.
-        models: the store's number → name.
-        networks: `network_hash` of a name → the name; an unknown hash is shown as hexadecimal digits.
-        aliases: later name of a model → first name, under which its votes are counted.
+        parts: counts of the window, one item per partition; empty for a window without votes.
+        models: the store's number of a model → its name.
+        networks: `network_hash` of a network → its name. A network that is not listed is named by its hash in
+            hexadecimal digits.
+        aliases: later name of a model → its first name, under which its votes are counted.
     """
     if not parts:
         return Window(start, start + WINDOW_WIDTH, 0, 0, (), _EMPTY.counts, _EMPTY, _EMPTY, _EMPTY, {})

@@ -14,10 +14,11 @@ _PARTS = (slice(0, 1), slice(1, 2), slice(2, 3), slice(3, 10), slice(10, 12))
 
 
 def pack_counts(counts: Int64) -> bytes:
-    """Pack int64[rows, 12]: one byte for the layout, then the columns, which compress better than rows.
+    """Pack counts of a window, int64[rows, 12] in the order of COLUMNS.
 
-    Columns of one type are one block: unpacking each column on its own takes 1.2 to 2 times as long. A quiet window is
-    some hundred bytes, for which a zlib state of 32 KB would take too much time.
+    The first byte is the number of the layout, which sets the integer types. The compressed columns follow, because
+    columns compress better than rows. Columns of one type form one block, because unpacking each column on its own
+    takes 1.2 to 2 times as long.
     """
     columns = counts.T
     highest = [int(columns[part].max(initial=0)) for part in _PARTS]
@@ -33,7 +34,7 @@ def _fits(value: int, kind: str) -> bool:
 
 
 def unpack_counts(raw: bytes) -> Int64:
-    """Return the counts that `pack_counts` packed."""
+    """Return the counts that `pack_counts` packed, int64[rows, 12]."""
     body, kinds = zlib.decompress(raw[1:]), _LAYOUTS[int(raw[:1])]
     widths = [np.dtype(kind).itemsize * (part.stop - part.start) for part, kind in zip(_PARTS, kinds, strict=True)]
     rows = len(body) // sum(widths)

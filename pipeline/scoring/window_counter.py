@@ -7,14 +7,15 @@ A window's counts are an int64 array with one row per (kind, group, model):
     kind 2   group: the prompt, 32 bits of its hash       model: each model of a vote
     kind 3   group: the network                           model: 0; `appearances` is the number of votes
 
-and the columns of MEASURES (`pipeline.scoring.window`). Groups are hashes: numbers depend on the order of arrival.
+The columns after these three are MEASURES (`pipeline.scoring.window`). Groups are identified by hashes, because numbers
+would depend on the order of arrival.
 
-A late vote of a stream counts in the window of its partition's newest event time (`fate.window_times`), with its
-outcome alone: whom it met says nothing about the sampling of that time.
+A late vote of a stream counts in the window of its partition's newest event time (`fate.window_times`). It counts
+neither in `appearances` nor in `chosen`, because its models were drawn at an earlier time.
 
-Laws: addition is exact, in any order and grouping. Kinds 1 and 2 have at most MAX_ROWS rows; with more, their hashes
-are shortened to the most bits that give few enough rows. That number of bits depends on the votes alone, since further
-votes never allow more bits: shortening early gives the same as shortening at the end.
+Laws: counts can be added in any order and grouping with the same result. Kinds 1 and 2 have at most MAX_ROWS rows each;
+with more rows, the hashes of the kind are shortened to the most bits that give at most MAX_ROWS rows. Further votes
+never allow more bits, so shortening early gives the same counts as shortening at the end.
 """
 
 import hashlib
@@ -31,30 +32,30 @@ from pipeline.vocabulary.fates import LATE, QUARANTINED
 from pipeline.vocabulary.time import DAY, MINUTE, NO_TIME
 
 WINDOW_WIDTH = 5 * MINUTE
-"""Microseconds of a window."""
+"""Length of a window in microseconds."""
 
 NEW_ACCOUNT = 7 * DAY
-"""Microseconds for which an account counts as new."""
+"""Largest age of a new account at the time of the vote, in microseconds."""
 
 COLUMNS = ("kind", "group", "model", *MEASURES)
 COHORT, NETWORK, PROMPT, TRAFFIC = range(4)
 
 MAX_ROWS = 2_048
-"""Rows of one kind in one window and partition: some 25 KB each, compressed."""
+"""Largest number of rows of one kind in one window and partition; so many rows have about 25 KB when compressed."""
 
 HASH_BITS = (32, 16, 12, 10, 8, 6, 4, 2, 0)
-"""Bits to which hashes are shortened, in this order. The column `kind` stores kind + 4 · position here."""
+"""Numbers of bits to which hashes are shortened, longest first. The column `kind` contains kind + 4 · position here."""
 
 
 @dataclass(frozen=True, slots=True)
 class WindowCounts:
-    """Counts of one window in one partition.
+    """The counts of one window in one partition.
 
     Attributes:
-        start: microseconds since 1970 UTC, a multiple of WINDOW_WIDTH.
+        start: start of the window in microseconds since 1970 UTC, a multiple of WINDOW_WIDTH.
         partition: the store's number of the partition.
-        accepted: number of votes that count with every measure.
-        late: number of votes that count with their outcome alone.
+        accepted: number of votes that count in every measure.
+        late: number of late votes, which count in every measure but `appearances` and `chosen`.
         counts: int64[rows, 12] in the order of COLUMNS, sorted by (kind, group, model).
     """
 
@@ -67,12 +68,13 @@ class WindowCounts:
 
 @dataclass(frozen=True, slots=True)
 class WindowVotes:
-    """Votes to be counted into windows, arrays of length n.
+    """Votes to be counted into windows: arrays of length n.
 
     Attributes:
-        partition, outcome: as in `VoteBatch`.
-        at: the time whose window counts the vote.
-        late: whether the vote was cast before its window: it then counts neither as an appearance nor with its side.
+        partition: the store's number of each vote's partition.
+        outcome: int8[n], a position in OUTCOMES.
+        at: time in microseconds that decides in which window the vote is counted.
+        late: whether the vote is a late vote of a stream, which counts neither in `appearances` nor in `chosen`.
         models: int64[n, 2], the store's numbers of model a and b.
         side: bit 0 of SHA-256(vote_id).
         cohort: a position in COHORTS.
@@ -92,31 +94,38 @@ class WindowVotes:
 
 
 def window_start(time: Int64) -> Int64:
-    """Return the start of the window that contains each time."""
+    """Return the start of the window that contains each time, all in microseconds since 1970 UTC."""
     return time - time % WINDOW_WIDTH
 
 
 def account_cohorts(cast_at: Int64, voter_since: Int64) -> Int64:
-    """Return positions in COHORTS: unknown without a date of the account, new up to NEW_ACCOUNT before the vote."""
+    """Return the cohort of each vote, as a position in COHORTS.
+
+    Args:
+        cast_at: int64[n], when the vote was cast, microseconds since 1970 UTC.
+        voter_since: int64[n], when the voter's account was made, or NO_TIME, which gives the cohort `unknown`.
+    """
     age = np.where(voter_since == NO_TIME, 0, cast_at - voter_since)
     return np.where(voter_since == NO_TIME, 0, np.where(age <= NEW_ACCOUNT, 2, 1))
 
 
 @lru_cache(maxsize=100_000)
 def network_hash(name: str) -> int:
-    """Return the first 32 bits of SHA-256 of a network's name."""
+    """Return the first 32 bits of the SHA-256 of a network's name."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
 
 
 def count_batch(
     batch: VoteBatch, models: Int64, fate: Int8, times: Int64, reference: Reference | None
 ) -> list[WindowCounts]:
-    """Return the counts of a batch's new votes. Quarantined votes belong to no window.
+    """Return the counts of a batch's votes, one item per (window, partition). Quarantined votes are not counted.
 
     Args:
-        times: time of each vote, from `fate.window_times`.
+        batch: votes without duplicates.
         models: int64[n, 2], the store's numbers of model a and b.
-        reference: as in `count_votes`.
+        fate: int8[n], fate of each vote.
+        times: int64[n] from `fate.window_times`.
+        reference: reference of the snapshot in force, None before the first snapshot.
     """
     rows = np.flatnonzero(fate != QUARANTINED)
     networks = [-1 if name is None else network_hash(name) for name in batch.network]
@@ -136,11 +145,12 @@ def count_batch(
 
 
 def count_votes(votes: WindowVotes, reference: Reference | None) -> list[WindowCounts]:
-    """Return the counts of votes per (window, partition).
+    """Return the counts of votes, one item per (window, partition).
 
     Args:
-        votes: n votes.
-        reference: gives the expected wins; None before the first snapshot, when no vote is evaluated.
+        votes: the votes to be counted.
+        reference: reference of the snapshot in force, which gives the expected wins. If it is None, no vote is
+            evaluated.
     """
     if not len(votes.at):
         return []
@@ -157,7 +167,11 @@ def count_votes(votes: WindowVotes, reference: Reference | None) -> list[WindowC
 
 
 def add_counts(*counts: Int64) -> Int64:
-    """Return the sum of the given counts, with one row per (kind, group, model)."""
+    """Add counts of one window. Return int64[rows, 12], one row per (kind, group, model).
+
+    Args:
+        counts: arrays int64[rows, 12] in the order of COLUMNS.
+    """
     return _shortened(_sum(np.concatenate(counts))[1])
 
 

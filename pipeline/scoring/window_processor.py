@@ -1,8 +1,8 @@
 """Runs the window detectors over closed windows.
 
-Laws: every detector reads every window of [first, end) once, in order, empty windows included; of a stretch without
-votes longer than a week only the first week (a stray vote of 1970 would cost millions of windows). The windows that are
-read do not depend on how calls split [first, end).
+Laws: every detector reads every window of [first, end) once, in order, empty windows included. Of a period without
+votes that is longer than a week, only the first week is read; otherwise one stray vote dated decades ago would cost
+millions of windows. The windows that are read do not depend on how calls split [first, end).
 """
 
 import itertools
@@ -18,16 +18,16 @@ from pipeline.scoring.window_counter import WINDOW_WIDTH, WindowCounts
 from pipeline.vocabulary.time import DAY
 
 LONGEST_SILENCE = 7 * DAY
-"""Microseconds without votes after which windows are skipped until the next vote."""
+"""Length of a period without votes, in microseconds, after which windows are skipped until the next vote."""
 
 
 @dataclass(frozen=True)
 class WindowNames:
-    """Names of the numbers and hashes in counts.
+    """The names that belong to the numbers and hashes in counts.
 
     Attributes:
-        models: the store's number of a model → name.
-        networks: `network_hash` of a name → the name.
+        models: the store's number of a model → its name.
+        networks: `network_hash` of a network → its name.
     """
 
     models: Mapping[int, str]
@@ -36,7 +36,12 @@ class WindowNames:
 
 @dataclass(frozen=True)
 class FalseAlarmLimits:
-    """False alarms that the operator tolerates; see `WindowContext`."""
+    """The false alarms that the operator tolerates.
+
+    Attributes:
+        false_alarms: number of false alarms of a detector per month, over all its subjects.
+        false_share: share of false alarms among alerts that open together.
+    """
 
     false_alarms: float = 1.0
     false_share: float = 0.1
@@ -44,7 +49,7 @@ class FalseAlarmLimits:
 
 @dataclass(frozen=True)
 class EvaluatedWindow:
-    """A window and the signals of every detector about it."""
+    """A window, and the signals that all window detectors emitted in it."""
 
     window: Window
     signals: list[Signal]
@@ -53,11 +58,14 @@ class EvaluatedWindow:
 def windows_between(
     parts: Iterable[WindowCounts], first: int, end: int, last_votes: int | None, names: WindowNames, registry: Registry
 ) -> Iterator[Window]:
-    """Yield the windows that start in [first, end), merged over partitions.
+    """Yield the windows that start in [first, end), summed over partitions.
 
     Args:
-        parts: counts of these windows, in the order of start.
+        parts: counts of these windows in each partition, in the order of `start`.
+        first, end: starts of windows, microseconds since 1970 UTC.
         last_votes: start of the last window before `first` with an accepted vote; None if there is none.
+        names: names of models and networks.
+        registry: gives the first names of renamed models.
     """
     grouped = {start: list(group) for start, group in itertools.groupby(parts, key=lambda part: part.start)}
     starts = sorted(grouped)
@@ -85,14 +93,18 @@ def run_window_detectors(
     limits: FalseAlarmLimits,
     emit: Callable[[EvaluatedWindow], None],
 ) -> dict[str, WindowState]:
-    """Run detectors over windows.
+    """Run window detectors over windows.
 
     Args:
-        states: state of each detector, by name; a missing state is empty.
-        emit: called after every window.
+        windows: the windows in order of time.
+        states: name of a detector → its state before the first window. A missing state is empty.
+        registry: gives the state of the registry at the start of each window.
+        detectors: the detectors to run.
+        limits: the false alarms that the operator tolerates.
+        emit: called once for each window, with the window and its signals.
 
     Returns:
-        The states after the last window, by detector name.
+        Name of a detector → its state after the last window.
     """
     after = dict(states)
     for window in windows:
@@ -106,6 +118,6 @@ def run_window_detectors(
 
 
 def window_context(window: Window, registry: Registry, limits: FalseAlarmLimits) -> WindowContext:
-    """Return what detectors may use besides a window."""
+    """Return the context of a window: what detectors may use besides its counts."""
     changes = registry.has_policy_change(window.start - WINDOW_WIDTH + 1, window.end)
     return WindowContext(registry.as_of(window.start), not changes, limits.false_alarms, limits.false_share)
