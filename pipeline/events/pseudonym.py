@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import re
 
-from pipeline.vocabulary.voter_identity import spell_voter
+from pipeline.vocabulary.voter_identity import find_voter, spell_voter
 
 
 def pseudonym(key: bytes, voter_id: str) -> int:
@@ -14,6 +14,15 @@ def pseudonym(key: bytes, voter_id: str) -> int:
     same pseudonym with probability 3e-6; without the key nobody can search for two such ids.
     """
     return int.from_bytes(hmac.digest(key, spell_voter(voter_id).encode(), "sha256")[:8], "big", signed=True)
+
+
+def session_name(session: str | None) -> str | None:
+    """Return the text under which a session is hashed as a voter's id is; None for a session that names nothing.
+
+    No voter's id has its hidden characters, so a session never has the pseudonym of a voter.
+    """
+    named = find_voter(session)
+    return None if named is None else f"\0session\0{named}"
 
 
 def key_id(key: bytes) -> str:

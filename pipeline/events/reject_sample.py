@@ -17,7 +17,8 @@ KEPT_FIELDS = frozenset(
         "schema", "vote_id", "id", "question_id", "battle_id",
         "cast_at", "created_at", "timestamp", "tstamp", "time", "date",
         "model_a", "model_a_name", "left_model", "model_b", "model_b_name", "right_model",
-        "winner", "outcome", "language", "lang", "category", "style_a", "style_b",
+        "winner", "outcome", "language", "lang", "category", "categories", "style_a", "style_b",
+        "anonymous", "anony", "refusal", "is_refusal", "deduplicated", "identity_leak", "turn",
         "tokens", "headers", "lists", "bold", "emoji",
         "event_id", "at", "type", "model", "provider", "visibility", "license", "family", "checkpoint_digest", "as",
         "variants_tested", "to", "reason", "notice_url", "weights", "benchmark", "score", "source", "n", "evaluator",
@@ -27,7 +28,7 @@ KEPT_FIELDS = frozenset(
 """Fields of votes and registry events that say nothing about a person. Voters, addresses and prompts are not listed."""
 
 # Not kept, but no name of a person either: their values may stand in an explanation.
-_HARMLESS = frozenset({"voter_since", "prompt_hash", "anony", "turn"})
+_HARMLESS = frozenset({"voter_since", "prompt_hash"})
 
 REMOVED = "(removed)"
 """Replaces removed content in a text. As a key of a sample, its value is the number of removed fields."""
@@ -102,6 +103,9 @@ def _kept_value(name: str, value: Any, personal: frozenset[str], depth: int) -> 
         return clean_text(value[:_MAX_TEXT], personal)
     if value is None or isinstance(value, bool | int | float):
         return value
+    if isinstance(value, list) and name == "categories":
+        texts = [one for one in value[:_MAX_ITEMS] if isinstance(one, str)]
+        return [clean_text(one[:_MAX_TEXT], personal) for one in texts]
     if isinstance(value, dict) and depth == 1 and name in {"style_a", "style_b"}:
         return _kept(value, personal, depth + 1)
     return REMOVED

@@ -5,7 +5,8 @@ Counting the quotes in the raw bytes proves most votes clean, so only the other 
 
 The proof: without a backslash every quote delimits a key or a string value, two quotes each. The fields of the decoded
 vote need a known number of quotes. An unknown key, an explicit null or a duplicate key adds quotes, so an equal count
-proves that the vote has none of these. The keys of a style are optional, so the number of their quotes is not known in
+proves that the vote has none of these. A flag and a turn add the two quotes of their key, categories two more for each
+of them. The keys of a style are optional, so the number of their quotes is not known in
 advance: a vote with a style is proved clean only if its bytes equal its canonical encoding.
 """
 
@@ -26,6 +27,12 @@ HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 # Two quotes per key and two per string value: schema is a number; vote_id, cast_at, model_a, model_b and winner are
 # strings.
 _QUOTES_REQUIRED = 2 + 5 * 4
+_TEXTS = ("voter_id", "language", "category", "prompt_hash", "network", "voter_since")
+# Fields that few records have: a key without a text, a text, and a list of texts.
+_KEYS = ("anonymous", "refusal", "deduplicated", "identity_leak", "turn")
+_read_texts = attrgetter(*_TEXTS)
+_read_more = attrgetter(*_KEYS, "session", "categories")
+_NO_MORE = (None,) * (len(_KEYS) + 2)
 
 
 class DuplicateKey(ValueError):
@@ -34,18 +41,18 @@ class DuplicateKey(ValueError):
 
 def expected_quotes(vote: Vote) -> int:
     """Return the number of quotes in the JSON of a vote that has no style and no duplicate key."""
-    quotes = _QUOTES_REQUIRED
-    for value in (
-        vote.voter_id,
-        vote.language,
-        vote.category,
-        vote.prompt_hash,
-        vote.network,
-        vote.voter_since,
-    ):
-        if value is not None:
-            quotes += 4
-    return quotes
+    texts = _read_texts(vote)
+    return _QUOTES_REQUIRED + 4 * (len(texts) - texts.count(None)) + _more_quotes(vote)
+
+
+def _more_quotes(vote: Vote) -> int:
+    """Return the number of quotes of the fields that few records have."""
+    more = _read_more(vote)
+    if more == _NO_MORE:
+        return 0
+    *keys, session, categories = more
+    quotes = 2 * (len(keys) - keys.count(None)) + (0 if session is None else 4)
+    return quotes if categories is None else quotes + 2 + 2 * len(categories)
 
 
 def is_provably_clean(raw: bytes, vote: Vote) -> bool:
@@ -70,18 +77,22 @@ def are_all_provably_clean(raws: Sequence[bytes], votes: Sequence[Vote]) -> bool
     """Return True if counts over all records prove every record clean. False means that each must be checked alone.
 
     A record has at least one opening brace, and at least the quotes that its vote needs. If all records together have
-    no more braces and quotes than these minimums, then every record has exactly its minimum.
+    no more braces and quotes than these minimums, then every record has exactly its minimum. Fields that few records
+    have are counted only if there are more quotes than without them.
     """
     if max(map(len, raws), default=0) > MAX_BYTES:
         return False
-    optional = ("voter_id", "language", "category", "prompt_hash", "network", "voter_since")
-    absent = sum(list(map(attrgetter(name), votes)).count(None) for name in optional)
+    absent = sum(list(map(attrgetter(name), votes)).count(None) for name in _TEXTS)
     together = b"".join(raws)
+    quotes, lists = together.count(b'"') - len(votes) * (_QUOTES_REQUIRED + 4 * len(_TEXTS)) + 4 * absent, 0
+    if quotes:
+        quotes -= sum(map(_more_quotes, votes))
+        lists = len(votes) - list(map(attrgetter("categories"), votes)).count(None)
     return (
         together.isascii()
-        and together.count(b'"') == len(votes) * (_QUOTES_REQUIRED + 4 * len(optional)) - 4 * absent
+        and quotes == 0
         and b"\\" not in together
-        and together.count(b"{") + together.count(b"[") == len(votes)
+        and together.count(b"{") + together.count(b"[") == len(votes) + lists
         and together.decode("ascii").isprintable()
     )
 

@@ -21,6 +21,9 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
 VoterId = Annotated[str, msgspec.Meta(max_length=MAX_NAME)]
 Time = Annotated[datetime, msgspec.Meta(tz=True)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+Turn = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+# Published boards have 29 labels.
+Labels = Annotated[tuple[Name, ...], msgspec.Meta(max_length=64)]
 
 
 class Style(msgspec.Struct, frozen=True, gc=False):
@@ -36,7 +39,8 @@ class Style(msgspec.Struct, frozen=True, gc=False):
 class Vote(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """One outcome of one battle, as published on the topic (schema 1).
 
-    `cast_at` is a time in RFC 3339 with an offset, from 2000 to 2099. Unknown keys and their content are ignored.
+    `cast_at` is a time in RFC 3339 with an offset, from 2000 to 2099. Unknown keys and their content are ignored. A
+    flag that is absent is unknown.
     """
 
     # Has no default, because defaults are omitted and every record must state its schema.
@@ -55,10 +59,28 @@ class Vote(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
     voter_since: Time | None = None
     style_a: Style | None = None
     style_b: Style | None = None
+    # False: cast with the names of the models in view.
+    anonymous: bool | None = None
+    # A model refused to answer.
+    refusal: bool | None = None
+    # Left out by the publisher's deduplication of prompts.
+    deduplicated: bool | None = None
+    # The conversation tells which model answers.
+    identity_leak: bool | None = None
+    turn: Turn | None = None
+    # Names a person as much as a voter's id does.
+    session: VoterId | None = None
+    # With `category`, the categories of the vote.
+    categories: Labels | None = None
 
 
 VOTE_FIELDS = frozenset(Vote.__struct_fields__)
 """The keys that a vote may have. Other keys of a record are ignored."""
+
+NOT_IN_IDS = frozenset(
+    {"vote_id", "anonymous", "refusal", "deduplicated", "identity_leak", "turn", "session", "categories"}
+)
+"""Fields that derived ids do not depend on: a table keeps its ids when more of its columns are understood."""
 
 _encoder = msgspec.json.Encoder(order="sorted")
 
@@ -72,8 +94,8 @@ def encode_event(event: msgspec.Struct | dict[str, object]) -> bytes:
 
 
 def canonical_record(record: dict[str, object]) -> bytes:
-    """Return the bytes from which a vote's id is derived: the canonical JSON of the event without its id."""
-    return _encoder.encode({k: v for k, v in record.items() if k != "vote_id" and v is not None})
+    """Return the bytes from which a vote's id is derived: the canonical JSON of the event without NOT_IN_IDS."""
+    return _encoder.encode({k: v for k, v in record.items() if k not in NOT_IN_IDS and v is not None})
 
 
 def derive_vote_id(record: dict[str, object], occurrence: int) -> str:

@@ -7,22 +7,31 @@ contain a voter's pseudonym, never the voter id.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.events.pseudonym import session_name
 from pipeline.events.vote import Vote
 from pipeline.vocabulary.arrays import Bool, Int8, Int32, Int64, UInt8, UInt64
 from pipeline.vocabulary.outcomes import OUTCOME_CODES
 from pipeline.vocabulary.time import NO_TIME, SECOND, to_microseconds
+from pipeline.vocabulary.vote_flags import STATED, flags_of
 
 # Float seconds are not used beyond 2099.
 _EXACT_SECONDS = 4.1e9
 _NOTHING = bytes(32)
+_FLAGS = tuple(STATED)
+# Few votes state these: they are read together, and looked at only where one is stated.
+_read_more = attrgetter(*_FLAGS, "turn", "session", "categories")
+_NO_MORE = (None,) * (len(_FLAGS) + 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +52,10 @@ class VoteBatch:
         voter_since: when the voter's account was made, microseconds since 1970 UTC; NO_TIME where unknown.
         style: int32[n, 10]: tokens, headers, lists, bold, emoji of answer a, then of answer b; −1 where absent.
         of_file: whether the vote comes from a file.
+        flags: bits of `vocabulary.vote_flags`, 0 where nothing is stated.
+        turn: 0 where absent.
+        session: 64-bit keyed hash, as a voter's pseudonym, 0 without a session.
+        categories: all categories of the vote, sorted, as a JSON list; None if it has none besides `category`.
     """
 
     partition: Int32
@@ -64,6 +77,10 @@ class VoteBatch:
     voter_since: Int64
     style: Int32
     of_file: Bool
+    flags: Int32
+    turn: Int32
+    session: Int64
+    categories: list[str | None]
 
     def __len__(self) -> int:
         """Return the number of votes."""
@@ -90,6 +107,7 @@ def to_columns(
     appended_at: Int64,
     pseudonyms_of: Callable[[Sequence[str | None]], Int64],
     of_file: Bool | None = None,
+    session: Int64 | None = None,
 ) -> VoteBatch:
     """Return decoded votes as columns.
 
@@ -99,10 +117,14 @@ def to_columns(
         pseudonyms_of: function from voter ids to their pseudonyms, 0 for None. The caller caches pseudonyms, because
             few voters cast many votes.
         of_file: bool[n], whether the vote comes from a file; default: no vote does.
+        session: hashes of the sessions; default: `pseudonyms_of` makes them.
     """
     ids = [v.vote_id for v in votes]
     voters = [v.voter_id for v in votes]
     heads, voter = _sha256(ids), pseudonyms_of(voters)
+    flags, turn, categories = _more_fields(votes)
+    if session is None:
+        session = hash_sessions(votes, pseudonyms_of)
     return VoteBatch(
         partition=partition,
         offset=offset,
@@ -123,7 +145,49 @@ def to_columns(
         voter_since=to_times([v.voter_since for v in votes]),
         style=_styles(votes),
         of_file=np.zeros(len(votes), dtype=np.bool_) if of_file is None else of_file,
+        flags=flags,
+        turn=turn,
+        session=session,
+        categories=categories,
     )
+
+
+def hash_sessions(votes: Sequence[Vote], pseudonyms_of: Callable[[Sequence[str | None]], Int64]) -> Int64:
+    """Return int64[n], the keyed hash of each vote's session, 0 where there is none."""
+    sessions = [v.session for v in votes]
+    if sessions.count(None) == len(sessions):
+        return np.zeros(len(sessions), dtype=np.int64)
+    return pseudonyms_of([session_name(one) for one in sessions])
+
+
+def _more_fields(votes: Sequence[Vote]) -> tuple[Int32, Int32, list[str | None]]:
+    """Return flags, turns and categories of votes."""
+    flags, turn = np.zeros((2, len(votes)), dtype=np.int32)
+    categories: list[str | None] = [None] * len(votes)
+    for row, more in enumerate(map(_read_more, votes)):
+        if more != _NO_MORE:
+            flags[row] = _flags(more[: len(_FLAGS)])
+            turn[row] = more[-3] or 0
+            categories[row] = category_list(votes[row].category, more[-1])
+    return flags, turn, categories
+
+
+@lru_cache(maxsize=1_000)
+def _flags(stated: tuple[bool | None, ...]) -> int:
+    return flags_of(dict(zip(_FLAGS, stated, strict=True)))
+
+
+@lru_cache(maxsize=100_000)
+def category_list(category: str | None, categories: tuple[str, ...] | None) -> str | None:
+    """Return all categories of a vote as a sorted JSON list, None if there are none besides `category`.
+
+    >>> category_list("maths", ("code", "maths")), category_list("maths", ("maths",))
+    ('["code", "maths"]', None)
+    """
+    labels = {*(categories or ()), *(() if category is None else (category,))}
+    if not labels or labels == {category}:
+        return None
+    return json.dumps(sorted(labels), ensure_ascii=False)
 
 
 def to_times(times: Sequence[datetime | None]) -> Int64:

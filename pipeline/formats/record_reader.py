@@ -24,7 +24,7 @@ from pipeline.formats.battle_file import (
     raw_records,
     recognised,
 )
-from pipeline.formats.battle_format import FLAGS, Fields, Record
+from pipeline.formats.battle_format import Fields, Record
 from pipeline.formats.battle_formats.table import table_format
 from pipeline.formats.containers import Container
 from pipeline.formats.row_mapping import SKIPPED, row_mapper
@@ -32,8 +32,8 @@ from pipeline.formats.tables import delimited_records, parquet_records
 
 # Characters of a text in an event that is too large; the decoder refuses more than 200.
 _MAX_TEXT = 300
-# What a file says of a vote and an event does not: it serves the method and the categories of a rating.
-_RATING_ONLY = frozenset({*FLAGS, "categories"})
+# What a file says of a vote and an event does not: it serves a rating.
+_RATING_ONLY = frozenset({"code"})
 
 
 def read_records(path: Path, mapping: ColumnMapping | None = None, waits: Waits | None = None) -> Iterator[bytes]:

@@ -37,7 +37,7 @@ class DecodedBatch:
 
 
 class PseudonymCache:
-    """voter_ids → pseudonyms, 0 for ids that name nobody, with the results for recent voters cached.
+    """voter_ids, and names of sessions, → pseudonyms, 0 for ids that name nobody; keeps the results for recent ids.
 
     The cache is a dictionary that is emptied when it is full; an LRU cache of cachetools takes 11 instead of 0.5 ms a
     batch.
@@ -87,10 +87,11 @@ def decode_chunks(
     appended = np.concatenate([chunk.appended_at for chunk in ordered])
     screen, marks = screen or RecordScreen(), _marks(ordered)
     values = [value for chunk in ordered for value in chunk.values]
-    votes, positions, rejects, voter = decode_marked_votes(values, marks, screen.verifier, pseudonyms)
+    votes, positions, rejects, voter, session = decode_marked_votes(values, marks, screen.verifier, pseudonyms)
     at = np.array(positions, dtype=np.int64)
     of_file = np.repeat([chunk.of_file for chunk in ordered], lengths).astype(np.bool_)
-    batch = to_columns(votes, partition[at].astype(np.int32), offset[at], appended[at], lambda _: voter, of_file[at])
+    places = partition[at].astype(np.int32), offset[at], appended[at]
+    batch = to_columns(votes, *places, lambda _: voter, of_file[at], session)
     # A file has no append time: it is the cast time, unless that lies in the future of the first reading.
     np.minimum(batch.appended_at, batch.cast_at, out=batch.appended_at, where=batch.of_file)
     many = len(ordered) > 1  # the origins of a file are made when they are asked for

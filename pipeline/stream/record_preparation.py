@@ -1,8 +1,8 @@
 """Prepares records for `publish`: removes raw voter ids and everything else about a person, and adds a signature.
 
-A valid vote is sent as its known fields, with the pseudonym of its voter. Of an invalid record only what a reject keeps
-is sent, with the reason in a header, so that the worker counts and names it as it would have. Registry events name no
-voter and are sent unchanged.
+A valid vote is sent as its known fields, with the pseudonyms of its voter and session. Of an invalid record only what a
+reject keeps is sent, with the reason in a header, so that the worker counts and names it as it would have. Registry
+events name no voter and are sent unchanged.
 """
 
 import hashlib
@@ -16,6 +16,7 @@ import msgspec
 from pipeline.events import Reject, Vote, decode_votes, encode_event
 from pipeline.events.pseudonym import format_pseudonym, key_id
 from pipeline.events.record_signature import NO_MARKS, RecordMarks, RecordSigner
+from pipeline.events.vote_batch import hash_sessions
 from pipeline.formats import is_registry_event
 from pipeline.stream.decoding import PseudonymCache
 from pipeline.stream.source.kafka_client import PSEUDONYM_HEADER, REJECTED_HEADER, SIGNATURE_HEADER
@@ -81,15 +82,17 @@ class RecordPreparer:
         votes, positions, rejects = decode_votes(raws)
         prepared: list[PreparedRecord | None] = [None] * len(raws)
         pseudonyms = self.pseudonyms([vote.voter_id for vote in votes]).tolist()
-        for position, vote, pseudonym in zip(positions, votes, pseudonyms, strict=True):
-            prepared[position] = self._vote(vote, pseudonym)
+        sessions = hash_sessions(votes, self.pseudonyms).tolist()
+        for position, vote, pseudonym, session in zip(positions, votes, pseudonyms, sessions, strict=True):
+            prepared[position] = self._vote(vote, pseudonym, session)
         for reject in rejects:
             prepared[reject.position] = self._rejected(reject)
         return prepared
 
-    def _vote(self, vote: Vote, pseudonym: int) -> PreparedRecord:
+    def _vote(self, vote: Vote, pseudonym: int, session: int) -> PreparedRecord:
         voter = format_pseudonym(pseudonym) if pseudonym else None
-        value = encode_event(msgspec.structs.replace(vote, voter_id=voter))
+        of_session = format_pseudonym(session) if session else None
+        value = encode_event(msgspec.structs.replace(vote, voter_id=voter, session=of_session))
         event_id = vote.vote_id.encode()
         return self._signed(True, value, voter.encode() if voter else event_id, event_id, self._hashed)
 

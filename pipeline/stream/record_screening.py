@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from pipeline.events import Reject, Vote, decode_votes, reject_sample
 from pipeline.events.decode import REASONS
 from pipeline.events.pseudonym import key_id, parse_pseudonym
 from pipeline.events.record_signature import NO_MARKS, RecordMarks, RecordVerifier, parse_publishers
+from pipeline.events.vote_batch import hash_sessions
 from pipeline.vocabulary.arrays import Int64
 
 BAD_PSEUDONYM = "bad_pseudonym"
@@ -29,6 +30,16 @@ _DECLARED = re.compile(rb"([a-z0-9_]{1,40}) ([0-9a-f]{64}) (.*)", re.DOTALL)
 
 Event = TypeVar("Event")
 Decoded = tuple[list[Event], list[int], list[Reject]]
+
+
+class MarkedVotes(NamedTuple):
+    """Decoded votes, their positions, the rejects, and the pseudonyms of each vote's voter and session, 0 for none."""
+
+    votes: list[Vote]
+    positions: list[int]
+    rejects: list[Reject]
+    voter: Int64
+    session: Int64
 
 
 @dataclass
@@ -107,42 +118,54 @@ def decode_marked_votes(
     marks: Sequence[RecordMarks] | None,
     verifier: RecordVerifier | None,
     pseudonyms: Callable[[Sequence[str | None]], Int64],
-) -> tuple[list[Vote], list[int], list[Reject], Int64]:
-    """Decode votes, and return the pseudonyms of their voters with them.
+) -> MarkedVotes:
+    """Decode votes, and return the pseudonyms of their voters and sessions with them.
 
     Args:
         values, marks, verifier: as for `decode_marked`.
-        pseudonyms: voter ids → pseudonyms, 0 for nobody.
+        pseudonyms: voter ids, and names of sessions → pseudonyms, 0 for nobody.
     """
     votes, positions, rejects = decode_marked(values, marks, verifier, decode_votes)
     hashed = np.zeros(len(votes), dtype=np.bool_)
     if marks is not None:
         hashed = np.array([marks[position][0] is not None for position in positions], dtype=np.bool_)
     if not hashed.any():
-        return votes, positions, rejects, pseudonyms([vote.voter_id for vote in votes])
-    given = [_given(vote.voter_id) if is_hashed else 0 for vote, is_hashed in zip(votes, hashed.tolist(), strict=True)]
-    if None in given:
-        wrong = [row for row, voter in enumerate(given) if voter is None]
-        detail = "expected the pseudonym of a voter as its header says, 16 hexadecimal digits, got another text"
-        rejects += [_reject(positions[row], values[positions[row]] or b"", BAD_PSEUDONYM, detail) for row in wrong]
+        voters = pseudonyms([vote.voter_id for vote in votes])
+        return MarkedVotes(votes, positions, rejects, voters, hash_sessions(votes, pseudonyms))
+    given = [
+        (_given(vote.voter_id), _given(vote.session)) if is_hashed else (0, 0)
+        for vote, is_hashed in zip(votes, hashed.tolist(), strict=True)
+    ]
+    wrong = [row for row, both in enumerate(given) if None in both]
+    if wrong:
+        rejects += [
+            _bad_pseudonym(positions[row], values[positions[row]] or b"", given[row][0] is None) for row in wrong
+        ]
         rejects.sort(key=lambda one: one.position)
-        good = [row for row, voter in enumerate(given) if voter is not None]
+        good = [row for row, both in enumerate(given) if None not in both]
         votes, positions, given = ([column[row] for row in good] for column in (votes, positions, given))  # type: ignore[assignment]  # three lists of their own types
         hashed = hashed[good]
-    voter = np.array(given, dtype=np.int64)
+    voter, session = np.array(given, dtype=np.int64).reshape(-1, 2).T.copy()
     if not hashed.all():
         raw = np.flatnonzero(~hashed)
-        voter[raw] = pseudonyms([votes[row].voter_id for row in raw.tolist()])
-    return votes, positions, rejects, voter
+        some = [votes[row] for row in raw.tolist()]
+        voter[raw], session[raw] = pseudonyms([vote.voter_id for vote in some]), hash_sessions(some, pseudonyms)
+    return MarkedVotes(votes, positions, rejects, voter, session)
+
+
+def _bad_pseudonym(position: int, value: bytes, of_voter: bool) -> Reject:
+    what = "the pseudonym of a voter (voter_id)" if of_voter else "the pseudonym of a session (session)"
+    detail = f"expected {what} as its header says, 16 hexadecimal digits, got another text"
+    return _reject(position, value, BAD_PSEUDONYM, detail)
 
 
 @lru_cache(maxsize=200_000)
-def _given(voter_id: str | None) -> int | None:
+def _given(text: str | None) -> int | None:
     """Return the pseudonym that a record states, 0 if it states none, None if its text is not a pseudonym."""
-    if voter_id is None:
+    if text is None:
         return 0
     try:
-        return parse_pseudonym(voter_id) or None
+        return parse_pseudonym(text) or None
     except ValueError:
         return None
 

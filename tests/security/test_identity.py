@@ -150,11 +150,11 @@ PERSONAL = {
     "judge": "arena_user_203.0.113.9", "user": "ann@example.org", "ip": "203.0.113.10", "visitor_id": "visitor-7f3a",
     "user_id": "account-991", "worker": "worker-4471", "client_ip": "2001:4860::77", "email": "bob@example.net",
     "prompt": "my name is Carol", "conversation": [{"role": "user", "content": "call me at 555-0199"}],
-    "conversation_a": {"content": "Dave wrote this"}, "anything_else": "Erin",
+    "conversation_a": {"content": "Dave wrote this"}, "anything_else": "Erin", "session": "session-5b1c",
 }  # fmt: skip
 SECRETS = (
     b"203.0.113", b"ann@", b"visitor-7f3a", b"account-991", b"worker-4471", b"2001:4860", b"bob@", b"Carol",
-    b"555-0199", b"Dave", b"Erin",
+    b"555-0199", b"Dave", b"Erin", b"session-5b1c",
 )  # fmt: skip
 REJECTED: dict[str, bytes] = {
     "an unknown outcome": json.dumps({**OWN, "vote_id": "v1", **PERSONAL, "winner": "203.0.113.9"}).encode(),
@@ -173,6 +173,9 @@ REJECTED: dict[str, bytes] = {
         {**OWN, "vote_id": "of account-991", "user_id": "account-991", "winner": 1}
     ).encode(),
     "a voter of another type": json.dumps({**OWN, "vote_id": "v", "voter_id": {"ip": "203.0.113.9"}}).encode(),
+    "a session in a kept field": json.dumps(
+        {**OWN, "vote_id": "v", "session": "session-5b1c", "categories": ["of session-5b1c"], "turn": 0}
+    ).encode(),
     "a self battle": json.dumps({**OWN, "vote_id": "v", "model_b": "alder", **PERSONAL}).encode(),
 }  # fmt: skip
 
@@ -185,7 +188,7 @@ def test_a_reject_says_nothing_about_a_person_in_the_store_and_on_the_topic(name
     kept = sample + message["detail"].encode()
     for secret in SECRETS:
         assert secret not in kept.replace(b"\0", b""), (name, kept)
-    for field in (b"judge", b"conversation", b"visitor_id", b"user_id", b'"ip"'):
+    for field in (b"judge", b"conversation", b"visitor_id", b'"session"', b"user_id", b'"ip"'):
         assert field not in sample, (name, sample)
 
 
@@ -262,7 +265,10 @@ def test_what_publish_sends_names_no_voter_and_gives_the_votes_of_the_file(
     tmp_path: Path, settings: dict[str, str], topics: dict[str, str]
 ) -> None:
     good = [json.dumps(vote(at, f"arena_user_203.0.113.{at % 40}")).encode() for at in range(200)]
-    own = json.dumps({**OWN, "vote_id": "own", "voter_id": "arena_user_203.0.113.1", "ip": "203.0.113.1"}).encode()
+    more = {"session": "session-5b1c", "turn": 2, "anonymous": False, "categories": ["b", "a"]}
+    own = json.dumps(
+        {**OWN, "vote_id": "own", "voter_id": "arena_user_203.0.113.1", "ip": "203.0.113.1", **more}
+    ).encode()
     lines = [raw for name, raw in REJECTED.items() if name not in ("too large", "a list", "a text")]
     path = tmp_path / "votes.jsonl"
     path.write_bytes(b"\n".join([*good, own, json.dumps(vote(950, "10.0.0.7")).encode(), *lines]) + b"\n")

@@ -40,6 +40,13 @@ FULL = {
     "voter_since": "2024-06-30T12:00:00Z",
     "style_a": STYLE,
     "style_b": {**STYLE, "tokens": 6},
+    "anonymous": True,
+    "refusal": False,
+    "deduplicated": True,
+    "identity_leak": False,
+    "turn": 3,
+    "session": "s-1",
+    "categories": ["maths", "code"],
 }
 
 
@@ -124,6 +131,21 @@ BAD = [
     ("wrong_type", event(style_a={"tokens": -1}), "$.style_a.tokens"),
     ("wrong_type", event(style_a={"tokens": 2**31}), "$.style_a.tokens"),
     ("wrong_type", event(style_b={"bold": 1.5}), "$.style_b.bold"),
+    *[
+        ("wrong_type", event(**{name: value}), f"$.{name}")
+        for name in ("anonymous", "refusal", "deduplicated", "identity_leak")
+        for value in (1, "false", 0.0, [True])
+    ],
+    *[("wrong_type", event(turn=value), "$.turn") for value in (0, -1, 1.5, "2", True, 2**31)],
+    *[("wrong_type", event(session=value), "$.session") for value in (7, ["s"], "s" * (MAX_NAME + 1))],
+    *[
+        ("wrong_type", event(categories=value), "$.categories")
+        for value in ("maths", {"maths": True}, [1], [""], ["a"] * 65)
+    ],
+    ("text", event(categories=["maths", "a\u202eb"]), "U+202E"),
+    ("text", event(session="a\u0000b"), "U+0000"),
+    ("duplicate_key", ending(',"anonymous":true,"anonymous":false'), "'anonymous' twice"),
+    ("duplicate_key", ending(',"categories":["a"],"categories":["b"]'), "'categories' twice"),
     ("self_battle", event(model_b="ant"), "'ant' against itself"),
     ("text", event(model_a="a\u202eb"), "U+202E"),
     ("text", event(model_a="a\u200bb"), "U+200B"),

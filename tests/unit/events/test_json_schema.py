@@ -43,6 +43,13 @@ any_votes = st.builds(
     voter_since=st.none() | times,
     style_a=st.none() | styles,
     style_b=st.none() | styles,
+    anonymous=st.none() | st.booleans(),
+    refusal=st.none() | st.booleans(),
+    deduplicated=st.none() | st.booleans(),
+    identity_leak=st.none() | st.booleans(),
+    turn=st.none() | st.integers(1, 2**31 - 1),
+    session=st.none() | text,
+    categories=st.none() | st.lists(text, max_size=5).map(tuple),
 )
 
 

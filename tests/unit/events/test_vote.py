@@ -16,6 +16,8 @@ from tests.unit.events.sample_events import (
     FULL,
 )
 
+LATER = ("anonymous", "refusal", "deduplicated", "identity_leak", "turn", "session", "categories")
+
 
 def test_the_canonical_bytes_and_the_derived_id_are_golden() -> None:
     golden = (
@@ -30,8 +32,14 @@ def test_the_canonical_bytes_and_the_derived_id_are_golden() -> None:
 
 def test_a_derived_id_is_the_sha_256_of_the_canonical_record_and_its_occurrence() -> None:
     record = {**FULL, "language": None, "model_a": "模型"}
-    kept = {k: v for k, v in record.items() if v is not None and k != "vote_id"}
+    kept = {k: v for k, v in record.items() if v is not None and k not in {"vote_id", *LATER}}
     text = json.dumps(kept, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     for n in (0, 1, 12):
         assert derive_vote_id(record, n) == hashlib.sha256(f"{text}#{n}".encode()).hexdigest()
     assert derive_vote_id(dict(reversed(record.items())), 0) == derive_vote_id(record, 0)
+
+
+def test_ids_do_not_depend_on_fields_that_earlier_versions_did_not_read() -> None:
+    earlier = {k: v for k, v in FULL.items() if k not in LATER}
+    assert len(FULL) - len(earlier) == len(LATER)
+    assert derive_vote_id(dict(FULL), 2) == derive_vote_id(earlier, 2)

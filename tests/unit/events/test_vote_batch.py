@@ -7,6 +7,7 @@ from functools import partial
 
 import msgspec
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +19,15 @@ from pipeline.events.pseudonym import pseudonym
 from pipeline.events.vote_batch import first_occurrences
 from pipeline.stream.decoding import PseudonymCache
 from pipeline.vocabulary.time import NO_TIME, from_microseconds, to_microseconds
+from pipeline.vocabulary.vote_flags import (
+    DEDUPLICATED,
+    IDENTITY_LEAK,
+    NOT_ANONYMOUS,
+    REFUSAL,
+    RULES,
+    STATED,
+    stated_value,
+)
 from tests.unit.events.sample_events import (
     EVENT,
     FULL,
@@ -60,6 +70,46 @@ def test_columns_equal_the_fields_of_the_votes() -> None:
     prompt = int.from_bytes(hashlib.sha256(b"p1").digest()[:8], "big", signed=True)
     assert (batch.prompt.tolist(), batch.network) == ([prompt, 0], ["n1", None])
     assert (batch.offset.tolist(), batch.appended_at.tolist()) == ([0, 1], [5, 6])
+    flags = (NOT_ANONYMOUS << 5) + (REFUSAL << 5) + DEDUPLICATED + (IDENTITY_LEAK << 5)
+    assert (batch.flags.tolist(), batch.turn.tolist()) == ([flags, 0], [3, 0])
+    assert (batch.session.tolist(), batch.categories) == ([name_of("\0session\0s-1"), 0], ['["code", "maths"]', None])
+
+
+@pytest.mark.parametrize("field", STATED)
+def test_flags_say_what_was_stated(field: str) -> None:
+    flags = batch_of(*({**EVENT, field: value} for value in (None, True, False))).flags.tolist()
+    assert [stated_value(one, field) for one in flags] == [None, True, False]
+    assert flags[0] == 0
+    assert sum(one & RULES for one in flags) == {"anonymous": 1, "refusal": 2, "deduplicated": 4}.get(field, 8)
+
+
+def test_the_categories_of_a_vote_are_all_that_it_names() -> None:
+    named = [
+        (None, None),
+        ("b", None),
+        ("b", []),
+        ("b", ["b", "b"]),
+        ("b", ["c", "a", "c"]),
+        (None, ["b"]),
+        (None, ["b", "a"]),
+    ]
+    batch = batch_of(*({**EVENT, "category": one, "categories": several} for one, several in named))
+    assert batch.categories == [None, None, None, None, '["a", "b", "c"]', '["b"]', '["a", "b"]']
+    assert batch.category == [one for one, _ in named]
+
+
+def test_a_session_is_never_a_voter_and_may_be_nobodys() -> None:
+    records = [
+        {**EVENT, "voter_id": "s"},
+        {**EVENT, "session": "s"},
+        {**EVENT, "session": "s"},
+        {**EVENT, "session": "3.0"},
+    ]
+    batch = batch_of(*records, {**EVENT, "session": "3"}, {**EVENT, "session": "none"}, {**EVENT, "session": ""})
+    assert len({batch.voter[0], batch.session[1]}) == 2
+    assert batch.session[1] == batch.session[2] != 0
+    assert batch.session[3] == batch.session[4] != batch.session[1]
+    assert batch.session[5:].tolist() == [0, 0]
 
 
 def test_the_key_and_the_side_follow_the_id_for_many_ids() -> None:

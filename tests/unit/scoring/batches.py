@@ -44,4 +44,8 @@ def batch_of(
         voter_since=np.array(since or [NO_TIME] * n, dtype=np.int64),
         style=np.full((n, 10), -1, dtype=np.int32),
         of_file=np.zeros(n, dtype=np.bool_),
+        flags=np.zeros(n, dtype=np.int32),
+        turn=np.zeros(n, dtype=np.int32),
+        session=np.zeros(n, dtype=np.int64),
+        categories=[None] * n,
     )
