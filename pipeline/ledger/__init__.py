@@ -23,6 +23,7 @@ Modules:
     witness_request      the body of a request to a witness
     witness              cosigns checkpoints that continue the known head
 
-A snapshot is audited if every counted vote is in an append-only log, the log only ever grew, the ratings follow from
-those votes and the stated exclusions, and the operator signed exactly this snapshot.
+A verified snapshot has four properties: every counted vote is in an append-only log; nothing was ever removed from the
+log or changed in it; the ratings follow from the votes and the stated exclusions; the operator signed exactly this
+snapshot.
 """

@@ -11,8 +11,8 @@
     key.txt                 the key that signed; proves nothing by itself
     README.txt              how to check the bundle
 
-Laws: the first five files are bound by proofs and signatures; every other file is listed with its SHA-256 in the
-manifest; an unlisted file is a fault, and so is a link or a device.
+Laws: proofs and signatures cover the first five files. The manifest lists every other file with its SHA-256. A file
+that is not listed is a fault, and so is a link or a device.
 """
 
 from collections.abc import Iterator, Mapping
@@ -61,8 +61,8 @@ class BundleProof:
         inclusion: proof that the manifest is in the log of the checkpoint.
         previous_inclusion: proof that the previous manifest is in the log of the checkpoint.
         consistency: proof that the log of the checkpoint begins with the log of the previous checkpoint.
-        leaves: the leaf hashes of the whole snapshot log, from which the root at every earlier size follows: a reader
-            compares a checkpoint kept at any size. Bundles from before December 2026 have none.
+        leaves: the leaf hashes of the whole snapshot log. The root at every earlier size follows from them, so a reader
+            can compare a checkpoint of any size. Bundles from before December 2026 have none.
     """
 
     inclusion: tuple[Digest, ...]
@@ -72,12 +72,17 @@ class BundleProof:
 
 
 def listed_files(key: VerifierKey, excluded: bytes) -> dict[str, bytes]:
-    """Return the files that the manifest lists in `files`, path → bytes: key, excluded votes, README."""
+    """Return three files of a bundle, path → bytes: the key, the excluded votes and the README.
+
+    Args:
+        key: the operator's public key.
+        excluded: content of `excluded.parquet`.
+    """
     return {KEY: f"{key}\n".encode(), README: _README.encode(), EXCLUDED: excluded}
 
 
 def file_digests(files: BundleFiles) -> dict[str, Digest]:
-    """Return the SHA-256 of each file, for the manifest."""
+    """Return path → SHA-256 of each file, sorted by path, for the manifest."""
     return {name: sha256_hex(data) for name, data in sorted(files.items())}
 
 
@@ -85,9 +90,9 @@ def build_proof(sequence: int, size: int, previous_size: int, node: NodeReader) 
     """Make the proofs of a bundle.
 
     Args:
-        sequence: number of the snapshot; its leaf is sequence − 1.
-        size: leaves of the checkpoint.
-        previous_size: leaves of the previous checkpoint, 0 if there is none.
+        sequence: number of the snapshot; the index of its leaf is sequence − 1.
+        size: number of leaves at the checkpoint.
+        previous_size: number of leaves at the previous checkpoint, 0 if there is none.
         node: reads a node of the snapshot log.
     """
     paths = (
@@ -111,7 +116,7 @@ def assemble(
 
     Args:
         manifest: bytes of the manifest, as in the log.
-        checkpoint: the signed note.
+        checkpoint: the checkpoint of the snapshot log, as a signed note.
         proof: from `build_proof`.
         files: the segments and `listed_files`.
         before: the previous manifest and checkpoint, None for the first snapshot.
@@ -121,7 +126,7 @@ def assemble(
 
 
 def file_size(files: BundleFiles, name: str) -> int:
-    """Return the size of a file in bytes, without reading the file if the bundle is on a disk."""
+    """Return the size of a file in bytes. A file in a folder or a zip is not read for this."""
     size = getattr(files, "size", None)
     return len(files[name]) if size is None else int(size(name))
 
@@ -141,7 +146,7 @@ def write_folder(folder: Path, files: BundleFiles) -> None:
 
 
 class BundleFolder(BundleFiles):
-    """A bundle in a folder, read file by file.
+    """A bundle in a folder, as a mapping of paths to contents. A file is read when it is looked up.
 
     Raises:
         Refuted: reason `missing`; there is no such folder.

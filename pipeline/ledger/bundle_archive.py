@@ -1,7 +1,7 @@
 """Bundles as zip files with reproducible bytes.
 
-Laws: entries are stored without compression, sorted by path, with one fixed time; a zip is refused if `write` would
-make other bytes of its entries, so no data can be hidden between entries.
+Laws: entries are stored without compression, sorted by path, all with the same fixed time. A zip is accepted only if
+`write` makes the same bytes from its entries, so no data can be hidden between entries.
 """
 
 import struct
@@ -26,7 +26,7 @@ _MOST_ENTRY = 46 + 28 + 4 * size_limits.MAX_PATH
 
 
 def write(out: BinaryIO, files: BundleFiles) -> None:
-    """Write a bundle with one file in memory at a time; `out` need not be seekable."""
+    """Write a bundle as a zip to a stream, which need not be seekable. One file at a time is in memory."""
     with zipfile.ZipFile(_ForwardOnly(out.write), "w", zipfile.ZIP_STORED) as packed:  # type: ignore[call-overload]
         for name in sorted(files):
             packed.writestr(_entry(name), files[name])
@@ -54,10 +54,11 @@ def _entry(name: str) -> zipfile.ZipInfo:
 
 
 class BundleArchive(BundleFiles):
-    """A bundle in a zip, read file by file.
+    """A bundle in a zip, as a mapping of paths to contents. A file is read when it is looked up.
 
     Raises:
-        Refuted: reason `archive` (`write` would make another zip) or `limit` (too many files, or a name too long).
+        Refuted: reason `archive` (not the zip that `write` makes from its entries) or `limit` (too many files, or too
+            long a name).
     """
 
     def __init__(self, path: Path) -> None:

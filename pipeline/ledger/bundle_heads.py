@@ -1,7 +1,7 @@
 """Checks the signed heads of a bundle: who signed, that the manifests are in the log, and that the log only grew.
 
-Law: a manifest is parsed only after its leaf hash was found in the log under a signed head. `proof.json`, which is
-needed for that, is not signed and is small.
+Law: a manifest is parsed only after a proof shows that its leaf hash is in the log under a signed head. Only
+`proof.json`, a small file, is parsed unsigned.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .merkle_proofs import check_consistency, check_inclusion
 from .signed_note import Checkpoint, SignedNote, VerifierKey
 
 KEPT = "kept checkpoint"
-"""Where a fault of the caller's own checkpoint is."""
+"""The place that errors name for a fault of the checkpoint that the caller kept."""
 
 # The sequence of a manifest, found without parsing it: in canonical JSON no text contains a quote that is not escaped.
 _SEQUENCE = re.compile(rb',"sequence":([1-9][0-9]{0,15}),"[uv]')
@@ -32,10 +32,10 @@ class SignedHead:
 
     Attributes:
         checkpoint: the head.
-        signers: the keys with a valid signature: trusted keys, keys that the manifest names, and its witnesses.
-        manifest: the snapshot.
+        signers: the keys with a valid signature, among the trusted keys and the keys and witnesses in the manifest.
+        manifest: the manifest of the snapshot.
         raw: bytes of the manifest.
-        previous: the previous manifest, None for the first.
+        previous: the manifest of the previous snapshot, None for the first snapshot.
     """
 
     checkpoint: Checkpoint
@@ -51,8 +51,8 @@ def check_heads(files: BundleFiles, names: set[str], trusted: Sequence[VerifierK
     Args:
         files: the bundle.
         names: paths of its files.
-        trusted: keys of the log.
-        kept: a checkpoint of the same log that the caller kept.
+        trusted: keys of the log, one of which must have signed the head.
+        kept: an earlier checkpoint of the same log, as a signed note that the caller kept; None for no comparison.
 
     Raises:
         Refuted: names the first fault.
@@ -78,7 +78,13 @@ def check_heads(files: BundleFiles, names: set[str], trusted: Sequence[VerifierK
 
 
 def read_file(files: BundleFiles, names: set[str], name: str, most: int) -> bytes:
-    """Return the content of a file of limited size.
+    """Return the content of a file of a bundle.
+
+    Args:
+        files: the bundle.
+        names: paths of its files.
+        name: path of the file.
+        most: largest size in bytes.
 
     Raises:
         Refuted: reason `missing` or `limit`.

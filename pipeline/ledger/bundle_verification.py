@@ -1,14 +1,14 @@
 """Checks a bundle from its files and a key alone, offline.
 
-Laws: the first fault is named and ends the check; a file is hashed before it is parsed; the order follows what is
-signed: signature, inclusion, manifest, growth, files, leaves, counts, ratings.
+Laws: the first fault ends the check and is named. A file is hashed before it is parsed. The order of the checks is:
+signature, inclusion, manifest, growth of the logs, files, leaves, counts, ratings.
 
-Without a key from the caller the verdict is "consistent, signed by the key that the bundle names": whoever replaced the
-bundle could have replaced that key.
+If the caller gives no key, the verdict is only "consistent, signed by the key in the bundle": somebody who replaced the
+bundle could also have replaced that key.
 
 Not checked, since public data cannot show it: why a voter was excluded, what the private fields contain, and whether
-the operator shows everybody the same log. Against a log that differs between readers, witnesses help, and a checkpoint
-that the caller kept (`remembered`).
+the operator shows everybody the same log. Witnesses, and a checkpoint that the caller kept (`remembered`), reveal a log
+that differs between readers.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class VerifiedBundle:
         sha256: SHA-256 of the manifest, the id of the snapshot.
         checkpoint: the head of the snapshot log.
         signer: the key of the log.
-        key_checked: whether the caller gave that key; otherwise only the bundle names it.
-        witnesses: names of the witnesses that signed too.
+        key_checked: whether the caller gave the key `signer`. If not, it comes from the bundle and is not trusted.
+        witnesses: names of the witnesses that signed the checkpoint.
     """
 
     manifest: Manifest
@@ -60,15 +60,15 @@ class VerifiedBundle:
 def verify_bundle(
     files: BundleFiles, keys: Sequence[VerifierKey] = (), remembered: bytes | None = None
 ) -> VerifiedBundle:
-    """Check a bundle.
+    """Check a bundle offline.
 
     Args:
         files: the bundle: a `BundleFolder`, a `BundleArchive`, or a mapping of paths to contents.
-        keys: the operator's keys, from a trusted source; without any, the key in the bundle is used.
-        remembered: a checkpoint of the same log that the caller kept, of any size.
+        keys: the operator's keys, from a trusted source. If there are none, the key in the bundle is used.
+        remembered: an earlier checkpoint of the same log that the caller kept. The log must continue it.
 
     Raises:
-        Refuted: names the first fault; `reason` is one word.
+        Refuted: the first fault; its `reason` is one word.
     """
     names = _list_files(files)
     trusted = tuple(keys) or (_own_key(read_file(files, names, KEY, size_limits.MAX_SMALL)),)

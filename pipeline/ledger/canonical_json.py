@@ -1,7 +1,7 @@
 """Canonical JSON (RFC 8785), and records that have exactly their declared fields.
 
-Laws: bytes that are not the canonical form of their value are refused, so each value has one spelling; a missing field
-and an undeclared field are errors; an optional field with the value None is left out; a digest is 64 lower-case
+Laws: bytes that are not the canonical form of their value are refused, so each value has one spelling. A missing field
+and an undeclared field are errors. An optional field with the value None is left out. A digest is 64 lower-case
 hexadecimal digits.
 
 Not handled: the meaning of fields.
@@ -50,7 +50,7 @@ def _plain(value: Any) -> Any:
 
 
 def to_json(record: Any) -> Any:
-    """Return a record as a JSON value."""
+    """Return a record (a dataclass) as a JSON value of dictionaries, lists, texts and numbers."""
     return json.loads(dump(record))
 
 
@@ -63,8 +63,8 @@ def load(kind: type[T], data: bytes, where: str) -> T:
         where: name of the file, for messages.
 
     Raises:
-        Refuted: reason `limit`, `canonical` (not the canonical form) or `fields` (not the declared fields), with the
-            place.
+        Refuted: reason `limit` (too many values), `canonical` (not the canonical form) or `fields` (not the declared
+            fields); names the place.
     """
     values = 1 + sum(data.count(sign) for sign in (b",", b"[", b"{"))
     if values > _MAX_VALUES:

@@ -4,10 +4,10 @@
      "type":"vote","vote":"…"}                                                       (without the line break)
     {"at":"2024-08-15T07:00:00Z","reason":"…","retracts":1234,"type":"retraction","vote":"…"}
 
-Laws: a leaf is the canonical JSON (RFC 8785) of its row; the time is rounded down to the hour. The voter and all other
-private fields are committed to as SHA-256(blind ‖ private fields), with a blind of 32 random bytes for each vote. Once
-the blind and the private fields are deleted, proofs of the leaf still hold and the private fields cannot be recovered.
-Until then votes are pseudonymous, not anonymous.
+Laws: a leaf is the canonical JSON (RFC 8785) of its row. The time is rounded down to the hour. The field `commitment`
+is SHA-256(blind ‖ private fields): it binds the voter and all other private fields. The blind is 32 random bytes for
+each vote. After the blind and the private fields are deleted, proofs of the leaf still hold, and nobody can recover the
+private fields. Until then votes are pseudonymous, not anonymous.
 
 Rows are Arrow columns; `leaf_encoding` makes their bytes and hashes.
 """
@@ -47,11 +47,12 @@ SCHEMA = pa.schema(
         pa.field("vote", pa.string(), nullable=False),
     ]
 )
-"""One row for each leaf. A retraction has `reason` and `retracts`, and nulls in the columns of a vote."""
+"""Columns of the vote log, one row for each leaf. A vote has null in `reason` and `retracts`. A retraction has values
+in these two columns, in `at` and in `vote`, and null in all others."""
 
 MAX_TEXT = 200
 VOTE = "vote"
-"""The type of a vote's leaf."""
+"""The value of `type` in the leaf of a vote."""
 _OF_A_VOTE = ("commitment", "fate", "model_a", "model_b", "outcome")
 _OF_A_RETRACTION = ("reason", "retracts")
 _HOUR = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:00:00Z", re.ASCII)
@@ -76,8 +77,12 @@ class VoteLeaf:
 def parse_vote(entry: bytes, index: int) -> VoteLeaf:
     """Parse the leaf of a vote.
 
+    Args:
+        entry: bytes of the leaf.
+        index: index of the leaf in the log, for messages.
+
     Raises:
-        Refuted: reason `leaf`; the entry is the leaf of a retraction, or not a leaf at all.
+        Refuted: reason `leaf`; the entry is the leaf of a retraction, or no leaf.
     """
     where = f"leaf {index}"
     try:
@@ -103,16 +108,15 @@ def vote_rows(
     fate: npt.NDArray[np.integer[Any]],
     commitments: bytes,
 ) -> pa.Table:
-    """Return the rows of n votes.
+    """Return n votes as rows of the vote log, a table with SCHEMA.
 
     Args:
-        vote: n ids.
+        vote: n vote ids.
         cast_at: int64[n], microseconds since 1970 UTC; only the hour is stored.
-        model_a: n names, fastest as a dictionary array.
-        model_b: n names.
+        model_a, model_b: n names each; a dictionary array is fastest.
         outcome: n positions in OUTCOMES.
         fate: n positions in FATES.
-        commitments: 32·n bytes.
+        commitments: 32·n bytes, the commitment of each vote.
     """
     size = len(cast_at)
     columns = {
@@ -130,12 +134,12 @@ def vote_rows(
 
 
 def retraction_rows(vote: list[str], at: Int64, retracts: list[int], reason: list[str]) -> pa.Table:
-    """Return the rows of n retractions.
+    """Return n retractions as rows of the vote log, a table with SCHEMA.
 
     Args:
-        vote: n ids of the retracted votes.
-        at: int64[n], microseconds since 1970 UTC.
-        retracts: the leaves of these votes.
+        vote: ids of the n retracted votes.
+        at: int64[n], times of the retractions, microseconds since 1970 UTC; only the hour is stored.
+        retracts: leaf indices of the n retracted votes.
         reason: n texts.
     """
     given = {"at": hour_texts(at), "reason": reason, "retracts": retracts, "vote": vote}
@@ -144,14 +148,16 @@ def retraction_rows(vote: list[str], at: Int64, retracts: list[int], reason: lis
 
 
 def hour_texts(times: Int64) -> pa.DictionaryArray:
-    """Format microseconds since 1970 UTC as the RFC 3339 text of their hour."""
+    """Return times, microseconds since 1970 UTC, rounded down to the hour, as texts in RFC 3339."""
     found, code = unique_codes(times // HOUR)
     texts = [f"{hour}:00:00Z" for hour in found.astype("datetime64[h]").astype(str).tolist()]
     return pa.DictionaryArray.from_arrays(pa.array(code), pa.array(texts, pa.string()))
 
 
 def unique_codes(values: npt.NDArray[np.integer[Any]]) -> tuple[npt.NDArray[np.integer[Any]], Int32]:
-    """Return the sorted distinct values and the position of each value: `np.unique`, without sorting in a small range.
+    """Return the distinct values in ascending order, and for each value its position among them.
+
+    The results are those of `np.unique`. Values in a small range are counted, which is faster than sorting.
 
     >>> unique_codes(np.array([7, 5, 7]))
     (array([5, 7]), array([1, 0, 1], dtype=int32))
@@ -173,7 +179,7 @@ def check(rows: pa.Table, first: int) -> None:
         first: leaf index of the first row.
 
     Raises:
-        Refuted: reason `leaf`; names the first broken rule, and the first leaf that breaks it.
+        Refuted: reason `leaf`; names a broken rule and the first leaf that breaks it.
     """
     is_vote = rows["retracts"].is_null()
     for name in _OF_A_VOTE:

@@ -1,7 +1,7 @@
 """The bytes and hashes of leaves, made by Arrow for many rows at a time.
 
-Law: the bytes of a row are those of `rfc8785.dumps`. A Python loop over a million rows takes longer than hashing them,
-so Arrow joins columns of encoded texts.
+Law: the bytes of a row are those of `rfc8785.dumps`. Arrow joins whole columns of encoded texts, because a Python loop
+over the rows would take longer than hashing them.
 """
 
 from binascii import hexlify
@@ -28,12 +28,12 @@ _MOST_PAIRS = 50_000
 
 
 def entries(rows: pa.Table) -> list[bytes]:
-    """Return the bytes of each leaf."""
+    """Return the bytes of each leaf, its canonical JSON, from rows of `leaf.SCHEMA`."""
     return [entry[1:] for part in _parts(rows) for entry in _prefixed(part)]
 
 
 def hashes(rows: pa.Table) -> bytes:
-    """Return the leaf hashes, 32·n bytes."""
+    """Return the leaf hashes of n rows of `leaf.SCHEMA`, 32·n bytes."""
     return b"".join([_hashes(part) for part in _parts(rows)])
 
 

@@ -1,7 +1,7 @@
 """Manifests: what a snapshot claims, as canonical JSON; a manifest is the leaf of the snapshot log.
 
-Laws: a manifest contains the SHA-256 of the previous one, so the log has one order; every file of a bundle that no
-proof binds is listed by its SHA-256; ratings and intervals are rounded to 0.01 point.
+Laws: a manifest contains the SHA-256 of the previous manifest, so the log has one order. It lists the SHA-256 of every
+file of the bundle that no proof or signature covers. Ratings and intervals are rounded to 0.01 point.
 
 Not handled: whether the claims are true (`bundle_verification`).
 """
@@ -22,12 +22,12 @@ NO_PREVIOUS = Digest("0" * 64)
 JsonScalar = str | int | float | bool | None
 
 LATE_COUNT = "late votes count in raw and defended"
-"""The late rule of `VoteCoverage`."""
+"""The value of `late_rule` in `VoteCoverage`."""
 
 
 @dataclass(frozen=True, slots=True)
 class VoteLogHead:
-    """Size and root of the vote log that a snapshot rates."""
+    """Number of leaves and root of the vote log that a snapshot rates."""
 
     size: int
     root: Digest
@@ -49,7 +49,7 @@ class SegmentFile:
 
 @dataclass(frozen=True, slots=True)
 class ManifestExclusion:
-    """Votes that the defended view does not count, with the reason and the name of the person who decided."""
+    """An exclusion: its kind and target, why and by whom it was decided, and how many votes it excludes."""
 
     kind: str
     target: str
@@ -60,7 +60,10 @@ class ManifestExclusion:
 
 @dataclass(frozen=True, slots=True)
 class BoardRow:
-    """A model's row of a board. Points are rounded to 0.01; intervals are those of ratings with a fixed mean."""
+    """A model's row of a board.
+
+    Ratings are in points, rounded to 0.01. The interval [lower, upper] is of a rating in the mean-zero gauge.
+    """
 
     model: str
     rating: float
@@ -77,9 +80,9 @@ class PublishedView:
     """A board of a snapshot.
 
     Attributes:
-        votes: number of votes counted.
-        counts_sha256: digest of the exact counts (`published_views.counts_digest`).
-        gradient_norm: largest component of the gradient of the fit, in votes.
+        votes: number of counted votes.
+        counts_sha256: digest of the counts of all pairs of models (`published_views.counts_digest`).
+        gradient_norm: largest absolute component of the gradient at the published fit, in votes.
         rows: the rated models, by rank.
         unrated: the models without a rating, by name.
     """
@@ -101,7 +104,7 @@ class PublishedViews:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """The settings that affect ratings or alerts, and the SHA-256 of their canonical JSON."""
+    """The values of all settings that affect ratings or alerts, and the SHA-256 of their canonical JSON."""
 
     sha256: Digest
     values: Mapping[str, JsonScalar]
@@ -109,7 +112,7 @@ class Configuration:
 
 @dataclass(frozen=True, slots=True)
 class CodeVersion:
-    """The version of the code, and the SHA-256 of the lock file of its libraries ("" without a lock file)."""
+    """The version of the code, and the SHA-256 of the lock file of its libraries; "" if there is no lock file."""
 
     version: str
     lock_sha256: str
@@ -117,7 +120,7 @@ class CodeVersion:
 
 @dataclass(frozen=True, slots=True)
 class DataQuality:
-    """The verdict of the data-quality checks ("" if no checks were made)."""
+    """The id and the result of the gate's verdict; the id is "" if no checks were made."""
 
     id: str
     success: bool
@@ -134,7 +137,7 @@ class OpenAlert:
 
 @dataclass(frozen=True, slots=True)
 class SourcePosition:
-    """The next offset to read of a partition of a source."""
+    """How far a partition of a source was read: the next offset to read."""
 
     source: str
     partition: int
@@ -143,14 +146,14 @@ class SourcePosition:
 
 @dataclass(frozen=True, slots=True)
 class VoteCoverage:
-    """The rule by which late votes count, and how many votes are late or were not checked.
+    """The rule by which late votes count, and the numbers of late and unchecked votes.
 
     Attributes:
-        late_rule: LATE_COUNT. A manifest without this record follows the earlier rules: late votes count only in raw,
-            and a model that only tied has the standard error of the formula.
+        late_rule: LATE_COUNT. A manifest without this record follows two earlier rules: late votes count in the raw
+            view only, and the standard error of a model with ties only is that of the general formula.
         late: number of late votes in the raw view.
-        unchecked: number of votes that were read before the first snapshot, so that no detector evaluated them; this is
-            the operator's statement, which the log cannot show.
+        unchecked: number of votes that no detector evaluated, because they were read before the first snapshot. The
+            operator states this number; it does not follow from the log.
     """
 
     late_rule: str
@@ -181,8 +184,9 @@ class Manifest:
             a new key is also signed by the key before it.
         witnesses: the keys of witnesses that may sign checkpoints.
         files: SHA-256 of every other file of a bundle, by path.
-        coverage: the late rule; None in manifests of earlier versions, which have no such record.
-        unregistered: models that are not in the registry, sorted: no view counts votes on them until they are.
+        coverage: the late rule, and numbers of late and unchecked votes; None in manifests of earlier versions.
+        unregistered: models that are not in the registry, sorted. No view counts votes on them before they are
+            registered.
         notices: all correction notices so far, oldest first; None if there are none.
         appeals: address for appeals of voters and providers; None if the operator names no address.
     """
@@ -211,16 +215,16 @@ class Manifest:
 
     @property
     def origin(self) -> str:
-        """The name of the snapshot log."""
+        """The name of the board's snapshot log."""
         return f"{self.board}/snapshots"
 
     @property
     def votes_origin(self) -> str:
-        """The name of the vote log."""
+        """The name of the board's vote log."""
         return f"{self.board}/votes"
 
     def dump(self) -> bytes:
-        """Return the canonical bytes, which are the leaf of the snapshot log."""
+        """Return the manifest as canonical JSON, the bytes of its leaf in the snapshot log."""
         return canonical_json.dump(self)
 
 
@@ -243,5 +247,5 @@ def load(data: bytes, where: str = "manifest.json") -> Manifest:
 
 
 def sha256_hex(data: bytes) -> Digest:
-    """Return SHA-256 as 64 lower-case hexadecimal digits."""
+    """Return the SHA-256 of data as 64 lower-case hexadecimal digits."""
     return Digest(sha256(data).hexdigest())

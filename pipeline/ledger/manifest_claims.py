@@ -1,6 +1,6 @@
-"""Checks the claims of a manifest by themselves: their form, and that they do not contradict each other.
+"""Checks the form of a manifest's claims, and that they do not contradict each other. Only the manifest is needed.
 
-Not handled: claims that follow from votes (`published_views`).
+Whether claims follow from the votes is checked in `published_views`.
 """
 
 import re
@@ -14,7 +14,7 @@ from .manifest_notices import check_notice_form
 from .signed_note import VerifierKey
 
 MAX_NAME = 200
-"""Characters of a name."""
+"""Largest number of characters of a name."""
 
 _MAX_ADDRESS = 300
 
@@ -29,8 +29,13 @@ _LOCK = re.compile(r"([0-9a-f]{64})?", re.ASCII)
 def check_claims(given: Manifest, where: str) -> None:
     """Check the form of a manifest's claims.
 
+    Args:
+        given: the manifest.
+        where: name of its file, for messages.
+
     Raises:
-        Refuted: reason `fields`, `key`, `exclusion`, `alerts`, `unregistered`, `notices` or `watermark`, and the place.
+        Refuted: reason `fields`, `key`, `exclusion`, `alerts`, `unregistered`, `unrated`, `notices` or `watermark`;
+            names the place.
     """
     _expect(bool(_TIME.fullmatch(given.at)), "fields", f"{where}.at", f"expected a time in UTC, got {given.at[:80]!r}")
     _expect(

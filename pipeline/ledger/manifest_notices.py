@@ -15,8 +15,9 @@ class ManifestNotice:
 
     Attributes:
         sequence: number of the snapshot.
-        snapshot: name of the snapshot, the SHA-256 of its body.
-        text, name: what is wrong, and the name of the author.
+        snapshot: id of the snapshot's body, its SHA-256.
+        text: what is wrong.
+        name: name of the author.
         at: time of the notice, RFC 3339.
     """
 
@@ -31,10 +32,15 @@ Notices = tuple[ManifestNotice, ...] | None
 
 
 def check_notice_form(notices: Notices, sequence: int, where: str) -> None:
-    """Check the form of the notices of the manifest with this sequence number.
+    """Check that each notice of a manifest has a text and a name, and refers to an earlier snapshot.
+
+    Args:
+        notices: the notices of the manifest.
+        sequence: number of the manifest's snapshot.
+        where: place of the notices, for messages.
 
     Raises:
-        Refuted: reason `notices`, with the place.
+        Refuted: reason `notices`; names the place.
     """
     if notices == ():
         raise Refuted("notices", where, "expected at least one notice, or no such field")
@@ -45,7 +51,12 @@ def check_notice_form(notices: Notices, sequence: int, where: str) -> None:
 
 
 def check_notices(now: Notices, before: Notices, where: str) -> None:
-    """Check the notices of a manifest against those of the manifest before it.
+    """Check that a manifest begins its notices with all notices of the previous manifest.
+
+    Args:
+        now: the notices of the manifest.
+        before: the notices of the previous manifest.
+        where: place of the notices, for messages.
 
     Raises:
         Refuted: reason `notices`.

@@ -1,9 +1,10 @@
 """Merkle trees of RFC 6962 (RFC 9162, section 2.1): SHA-256, prefix 0x00 for leaves and 0x01 for nodes.
 
-Laws: the root depends on the leaf hashes and their order only, not on how they were appended; nothing is padded, so
-different lists of leaves have different roots.
+Laws: the root depends only on the leaf hashes and their order, not on the calls that appended them. Nothing is padded,
+so different lists of leaves have different roots.
 
-A list of n hashes is 32·n bytes, since a list of a million bytes objects takes longer to make than to hash.
+A list of n hashes is one `bytes` object of length 32·n, because a list of a million `bytes` objects takes longer to
+make than to hash.
 
 Not handled: the content of leaves (`leaf`, `manifest`), and where hashes are stored (`tiles`).
 """
@@ -15,14 +16,14 @@ from struct import Struct
 import numpy as np
 
 WIDTH = 32
-"""Bytes of a hash."""
+"""Length of a hash in bytes."""
 
 _NODE = Struct(f"{1 + 2 * WIDTH}s")
 
 EMPTY_ROOT = sha256(b"").digest()
 
 NodeReader = Callable[[int, int], bytes]
-"""(level, index) → the root of the complete subtree over leaves [index·2^level, (index + 1)·2^level)."""
+"""A function (level, index) → the root of the complete subtree over leaves [index·2^level, (index + 1)·2^level)."""
 
 
 def leaf_hash(entry: bytes) -> bytes:
@@ -31,12 +32,16 @@ def leaf_hash(entry: bytes) -> bytes:
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
-    """Return the hash over the roots of two subtrees."""
+    """Return the hash of a node from the hashes of its two children."""
     return sha256(b"\x01" + left + right).digest()
 
 
 def parent_hashes(level: bytes) -> bytes:
-    """Return the hash of each adjacent pair of hashes. A last hash without a partner is left out."""
+    """Return the hashes of the parents of the complete pairs in a level. A last hash without a partner has no parent.
+
+    Args:
+        level: 32·n bytes, n adjacent hashes of one level.
+    """
     pairs = len(level) // (2 * WIDTH)
     prefixed = np.empty((pairs, 1 + 2 * WIDTH), dtype=np.uint8)
     prefixed[:, 0] = 1
@@ -66,14 +71,18 @@ class Frontier:
 
     @property
     def edge(self) -> tuple[bytes, ...]:
-        """The roots of the complete subtrees of the tree, widest first."""
+        """The hashes that make up the right edge: the roots of the complete subtrees of the tree, largest first."""
         return tuple(peak for peak in reversed(self._peaks) if peak)
 
     def extend(self, hashes: bytes) -> list[tuple[int, bytes]]:
-        """Append n leaf hashes.
+        """Append leaf hashes.
+
+        Args:
+            hashes: 32·n bytes.
 
         Returns:
-            The nodes that became complete, as (index of the first node, hashes) for each level from the leaves up.
+            The nodes that became complete: for each level, from the leaves up, the index of the first new node and the
+            hashes of all new nodes.
         """
         made, first, level = [], self.size, 0
         self.size += len(hashes) // WIDTH
@@ -97,14 +106,14 @@ class Frontier:
 
 
 def root(hashes: bytes) -> bytes:
-    """Return the root of a tree with these leaf hashes."""
+    """Return the root of the tree with the given leaf hashes, 32·n bytes."""
     frontier = Frontier()
     frontier.extend(hashes)
     return frontier.root()
 
 
 class MerkleTree:
-    """All nodes of a tree in memory, 64 bytes for each leaf, for proofs of small logs.
+    """All nodes of a tree in memory, for proofs of small logs. A leaf takes 64 bytes.
 
     Attributes:
         size: number of leaves.

@@ -2,8 +2,8 @@
 
 An inclusion proof shows that a leaf is in a log. A consistency proof shows that a log begins with an older log.
 
-Laws: a proof with one hash too many or too few is refuted; callers pass sizes and indices from signed or remembered
-data, never from the proof; checking shares no code with making.
+Laws: a proof with one hash too many or too few is refuted. Callers take sizes and indices from signed data or from data
+that they kept, never from the proof. The code that checks proofs is independent of the code that makes them.
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ def consistency_path(old: int, new: int, node: NodeReader) -> list[bytes]:
     """Return the proof that a tree of `new` leaves begins with the tree of `old` leaves; empty if old is 0 or new.
 
     Raises:
-        ValueError: not 0 ≤ old ≤ new.
+        ValueError: `old` and `new` do not satisfy 0 ≤ old ≤ new.
     """
     if not 0 <= old <= new:
         raise ValueError(f"expected sizes 0 ≤ old ≤ new, got {old} and {new}")
@@ -55,7 +55,13 @@ def consistency_path(old: int, new: int, node: NodeReader) -> list[bytes]:
 
 
 def subtree_root(low: int, high: int, node: NodeReader) -> bytes:
-    """Return the root over leaves [low, high). `low` must be a multiple of the least power of two ≥ high − low."""
+    """Return the root over leaves [low, high).
+
+    Args:
+        low: a multiple of the smallest power of two ≥ high − low.
+        high: the end, exclusive.
+        node: reads nodes of the tree.
+    """
     root, end = b"", high
     while end > low:
         level = ((end - low) & -(end - low)).bit_length() - 1
@@ -68,7 +74,13 @@ def subtree_root(low: int, high: int, node: NodeReader) -> bytes:
 def check_inclusion(
     leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes, where: str = "leaf"
 ) -> None:
-    """Check that a leaf hash is at `index` of the tree with this size and root.
+    """Check that a leaf is at `index` of the tree with this size and root.
+
+    Args:
+        leaf: the leaf hash.
+        index, size, root: from signed data.
+        path: the inclusion proof, lowest level first.
+        where: place of the proof, for messages.
 
     Raises:
         Refuted: reason `inclusion`.
@@ -97,6 +109,11 @@ def check_consistency(
     old: int, old_root: bytes, new: int, new_root: bytes, path: Sequence[bytes], where: str = "log"
 ) -> None:
     """Check that the tree (new, new_root) begins with the tree (old, old_root).
+
+    Args:
+        old, old_root, new, new_root: sizes and roots from signed data.
+        path: the consistency proof, lowest level first.
+        where: place of the proof, for messages.
 
     Raises:
         Refuted: reason `rollback` (the log shrank), `fork` (one size with two roots) or `consistency`.

@@ -1,8 +1,8 @@
 """Checks that the boards in a manifest follow from the votes.
 
-Laws: counts are compared exactly, by a digest over integers; a published figure may differ from the recomputed figure
-by half of its last digit, plus a small allowance for floating-point differences between machines; a rank is accepted if
-it is right for some ratings within that tolerance.
+Laws: counts are compared exactly, by a digest over integers. A published rating may differ from the recomputed rating
+by half of its last digit, plus a small allowance for floating-point differences between machines. A rank is accepted
+if ratings within this tolerance give it.
 """
 
 import re
@@ -31,7 +31,10 @@ _EARLIER_WORDING = re.compile(r"^None of its (\d+ votes?) is a battle with a rat
 
 
 def counts_digest(counts: PairCounts) -> Digest:
-    """Return SHA-256 of the canonical JSON [[model, model, wins, losses, ties, both bad], …], sorted by names."""
+    """Return the digest of pair counts: SHA-256 of [[model, model, wins, losses, ties, both bad], …] as canonical JSON.
+
+    The two models of a row are sorted by name, and the rows by their models.
+    """
     names = [rfc8785.dumps(name).decode() for name in counts.models]
     rows = []
     for a, b, (wins, losses, *none) in zip(counts.a.tolist(), counts.b.tolist(), counts.table().tolist(), strict=True):
@@ -44,12 +47,12 @@ def counts_digest(counts: PairCounts) -> Digest:
 
 
 def with_digest(values: Mapping[str, JsonScalar]) -> Configuration:
-    """Return the settings as a `Configuration`, with their digest."""
+    """Return settings with their digest, as a `Configuration`."""
     return Configuration(sha256_hex(canonical_json.dump(dict(values))), dict(values))
 
 
 def check_configuration(found: Configuration, where: str) -> None:
-    """Check the digest of the settings, and that those settings that a rating needs are there.
+    """Check the digest of published settings, and that `least_share` and `anchor`, which ratings need, are valid.
 
     Raises:
         Refuted: reason `configuration`.
@@ -67,7 +70,12 @@ def check_configuration(found: Configuration, where: str) -> None:
 
 
 def recompute_leaderboard(counts: PairCounts, settings: Configuration, *, tie_only: bool = True) -> Leaderboard:
-    """Return the leaderboard of these counts under these settings, without rounding.
+    """Compute the leaderboard of pair counts under published settings, without rounding.
+
+    Args:
+        counts: the pair counts of a view.
+        settings: the published settings.
+        tie_only: whether a model with ties only gets the wider standard error; False for manifests of earlier versions.
 
     Raises:
         RatingError: the votes have no estimate.
@@ -92,10 +100,11 @@ def check_view(
 
     Args:
         published: the view.
-        counts: the votes that it may count.
+        counts: pair counts of the leaves that count in the view.
         settings: the published settings.
-        where: the view, for messages.
-        unregistered: models whose votes wait until the registry knows the model.
+        where: name of the view, for messages.
+        unregistered: models that are not in the registry, on which no vote counts yet.
+        tie_only: as in `recompute_leaderboard`.
 
     Raises:
         Refuted: reason `counts`, `gradient`, `unrated`, `rows`, `rating`, `rank` or `rated`, with the model.

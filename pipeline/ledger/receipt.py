@@ -1,8 +1,8 @@
 """Receipts: one vote's leaf, and the proof that the leaf is in the vote log.
 
-Laws: the proof is against a head that the operator signed; the entry is the canonical leaf of a vote, not that of its
-retraction, so the voter can read what was logged. `raw` and `defended` state in which views of the snapshot the vote
-counts. They are claims of the snapshot, which its bundle proves and the receipt alone does not.
+Laws: the operator signed the head to which the proof leads. The receipt contains the whole leaf of the vote, so the
+voter can read what was logged. The fields `raw` and `defended` claim in which views of the snapshot the vote counts;
+the receipt alone does not prove these claims, the bundle of the snapshot does.
 """
 
 from collections.abc import Sequence
@@ -25,13 +25,13 @@ class VoteReceipt:
         vote: id of the vote.
         leaf: index of its leaf in the log.
         entry: the leaf, canonical JSON.
-        size: number of leaves of the log that the proof refers to.
+        size: number of leaves of the log at `checkpoint`.
         path: the inclusion proof, hexadecimal digests, lowest level first.
         checkpoint: the signed head of the vote log.
         snapshot: SHA-256 of the manifest of the snapshot that rates this log.
         raw: whether the vote counts in the raw view.
         defended: whether the vote counts in the defended view.
-        reason: why the vote does not count, "" if it does.
+        reason: why the vote does not count in the defended view, "" if it does.
         tiles_read: number of tiles read for the proof.
     """
 
@@ -49,7 +49,7 @@ class VoteReceipt:
 
 
 def vote_log_key(key: VerifierKey) -> VerifierKey:
-    """Return the public key of a board's snapshot log, renamed to the name of the board's vote log.
+    """Return the key of a board's vote log: the public key of its snapshot log, with the name of the vote log.
 
     Raises:
         Refuted: reason `key`; not the key of a snapshot log.
@@ -68,10 +68,10 @@ def check(receipt: VoteReceipt, keys: Sequence[VerifierKey]) -> Checkpoint:
         keys: keys of the board's snapshot log, from a trusted source.
 
     Returns:
-        The signed head of the log that contains the vote.
+        The signed head of the vote log that contains the vote.
 
     Raises:
-        Refuted: names the first fault.
+        Refuted: the first fault.
     """
     known = [vote_log_key(key) for key in keys]
     parsed = signed_note.parse(receipt.checkpoint.encode(), "checkpoint")

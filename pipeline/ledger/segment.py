@@ -1,6 +1,7 @@
 """Segments: the leaves of one seal as a Parquet file, each with its hash.
 
-Law: proofs are about the rows. The column `leaf_hash` only serves to name the first changed row of a file.
+Law: hashes for proofs are computed from the rows. The stored column `leaf_hash` only serves to name the first changed
+row of a damaged file.
 
 Not handled: the list of segments and their digests (`manifest`).
 """
@@ -23,18 +24,19 @@ _ROWS = pa.schema([*leaf.SCHEMA, _HASH])
 # Digests do not compress.
 _COMPRESSION = {f.name: "none" if f.type == _HASH.type else "zstd" for f in _ROWS}
 GROUP = 131_072
-"""Leaves of a row group."""
+"""Number of leaves in a row group of the Parquet file."""
 MAX_LEAVES = 2**53
-"""Most leaves of a log."""
+"""Largest number of leaves of a log."""
 _FILE = pa.schema(
     [pa.field(f.name, pa.string(), f.nullable) if f.name in leaf.TERMS else f for f in leaf.SCHEMA] + [_HASH]
 )
 
 
 class SegmentWriter:
-    """Writes the file of a segment while its leaves are made.
+    """Writes the file of a segment in several steps.
 
-    Law: with one version of Arrow, the same rows give the same bytes, however they are split over calls of `append`.
+    Law: with the same version of Arrow, the same rows give the same bytes, however they are split into calls of
+    `append`.
     """
 
     def __init__(self, sink: BinaryIO | io.RawIOBase) -> None:
@@ -45,7 +47,12 @@ class SegmentWriter:
         self._buffer = _ROWS.empty_table()
 
     def append(self, rows: pa.Table, hashes: bytes) -> None:
-        """Append leaves and their hashes (32 bytes each)."""
+        """Append n leaves.
+
+        Args:
+            rows: table of n rows with `leaf.SCHEMA`.
+            hashes: their leaf hashes, 32·n bytes.
+        """
         column = pa.FixedSizeBinaryArray.from_buffers(_HASH.type, len(rows), [None, pa.py_buffer(hashes)])
         self._buffer = pa.concat_tables([self._buffer, rows.append_column(_HASH, column)])
         while len(self._buffer) >= GROUP:
@@ -59,7 +66,7 @@ class SegmentWriter:
         self._file.close()
 
     def abort(self) -> None:
-        """Close the writer of a file that will be discarded. Arrow still writes a footer; its errors are ignored."""
+        """Close the writer of a file that will be discarded. Errors are ignored."""
         with suppress(Exception):
             self._file.close()
 
@@ -85,10 +92,18 @@ def _sorted(column: pa.DictionaryArray) -> pa.DictionaryArray:
 
 
 def read(data: bytes, where: str) -> tuple[pa.Table, bytes]:
-    """Return the rows of a file (as `leaf.SCHEMA`) and its column of hashes, 32·n bytes.
+    """Read the file of a segment.
+
+    Args:
+        data: the file.
+        where: its path, for messages.
+
+    Returns:
+        A table of n rows with `leaf.SCHEMA`, and the stored leaf hashes, 32·n bytes. The caller compares the hashes.
 
     Raises:
-        Refuted: reason `segment` (not a Parquet file with these columns) or `limit`, before anything is unpacked.
+        Refuted: reason `segment` (not a Parquet file with these columns), `leaf` (a text is too long) or `limit`. The
+            limits are checked before anything is unpacked.
     """
     table = _read_bounded(data, where)
     for field in _FILE:
@@ -130,30 +145,43 @@ def _value_type(kind: pa.DataType) -> pa.DataType:
 
 
 def first_wrong_row(hashes: bytes, found: bytes) -> int:
-    """Return the first row whose stored hash differs from the hash of its content. None if there is none."""
+    """Return the first row whose stored hash differs from the computed hash.
+
+    Args:
+        hashes: stored hashes, 32·n bytes.
+        found: hashes computed from the rows, 32·n bytes.
+    """
     return next(
         (at // WIDTH for at in range(0, len(found), WIDTH) if found[at : at + WIDTH] != hashes[at : at + WIDTH]), 0
     )
 
 
 def write_excluded(leaves: pa.Array, exclusion: pa.Array) -> bytes:
-    """Return the bytes of `excluded.parquet`: int64 leaf, ascending, and int32 position of the exclusion."""
+    """Return the file `excluded.parquet`, which lists the excluded leaves.
+
+    Args:
+        leaves: indices of the excluded leaves, ascending.
+        exclusion: for each leaf, the position of its exclusion in the manifest.
+    """
     sink = io.BytesIO()
     pq.write_table(pa.table({"leaf": leaves.cast(pa.int64()), "exclusion": exclusion.cast(pa.int32())}), sink)
     return sink.getvalue()
 
 
 def read_excluded(data: bytes, where: str, leaves: int = MAX_LEAVES) -> pa.Table:
-    """Return the rows of a file of excluded votes.
+    """Read the file `excluded.parquet`.
 
     Args:
         data: the file.
-        where: its path.
+        where: its path, for messages.
         leaves: number of leaves of the log.
 
+    Returns:
+        A table with the columns `leaf` (int64, ascending) and `exclusion` (int32, a position in the manifest).
+
     Raises:
-        Refuted: reason `exclusion`; not a Parquet file with these columns, or leaves repeated or out of order. Reason
-            `limit`: more rows than leaves.
+        Refuted: reason `exclusion` (not a Parquet file with these columns, or the leaves are not ascending) or `limit`
+            (more rows than `leaves`).
     """
     file, _ = size_limits.open_parquet(data, where, "exclusion", leaves)
     if [(f.name, f.type) for f in file.schema_arrow] != [("leaf", pa.int64()), ("exclusion", pa.int32())]:

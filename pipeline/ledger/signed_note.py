@@ -6,11 +6,12 @@
     (an empty line)
     — name base64(key id ‖ signature)
 
-Laws: signatures are verified over the original bytes, never over a parsed value; base64 has one spelling (the last
-symbol has spare bits that a decoder ignores, so the data is encoded again and compared); a signature by an unknown key
-is ignored, as C2SP demands, unless the caller is strict. A witness signs with a time (C2SP tlog-cosignature).
+Laws: signatures are verified over the original bytes, never over a parsed value. Each value has one spelling in base64:
+a decoder ignores spare bits of the last symbol, so decoded data are encoded again and compared. A signature by an
+unknown key is ignored, as C2SP demands, unless the caller asks for strictness. A witness signs with a time (C2SP
+tlog-cosignature).
 
-A key id has 32 bits and only distinguishes keys. Trust in a key must come from elsewhere.
+A key id has 32 bits and only tells keys apart. It gives no trust in a key.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ class VerifierKey:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Signer:
-    """A private key with its name. It is never printed and never part of a message.
+    """A private key with its name. The key is never printed and never part of a message.
 
     Attributes:
         name: name of the signer.
@@ -104,7 +105,7 @@ class Signer:
 
     @property
     def verifier(self) -> VerifierKey:
-        """The public key."""
+        """The public key that belongs to this private key."""
         public = Ed25519PrivateKey.from_private_bytes(self.seed).public_key().public_bytes_raw()
         return VerifierKey(self.name, self.kind, public)
 
@@ -113,7 +114,7 @@ class Signer:
 
         Args:
             text: text of the note, which ends in a newline.
-            seconds: time of a witness's signature, seconds since 1970 UTC.
+            seconds: time of the signature, seconds since 1970 UTC; used by witnesses only.
         """
         key = Ed25519PrivateKey.from_private_bytes(self.seed)
         stamp = seconds.to_bytes(8, "big") if self.kind == COSIGNATURE else b""
@@ -136,7 +137,7 @@ class SignedNote:
 
     Attributes:
         text: the signed text, which ends in a newline.
-        signatures: in the order of the lines.
+        signatures: the signatures in the order of their lines, not yet verified.
     """
 
     text: bytes
@@ -153,17 +154,22 @@ class Checkpoint:
 
     @property
     def text(self) -> bytes:
-        """The text that is signed."""
+        """The text of the checkpoint, which is signed: origin, size and root, one line each."""
         return f"{self.origin}\n{self.size}\n{_text64(self.root)}\n".encode()
 
 
 def sign(text: bytes, signers: Iterable[Signer]) -> bytes:
-    """Return a note with a signature line of each signer; a witness's line, with its time, is made by `Signer.sign`."""
+    """Return a note: a text with a signature line of each signer.
+
+    Args:
+        text: the text, which ends in a newline.
+        signers: keys of logs. A witness, which signs with a time, uses `Signer.sign`.
+    """
     return text + b"\n" + b"".join(signer.sign(text) for signer in signers)
 
 
 def parse(note: bytes, where: str) -> SignedNote:
-    """Parse a note.
+    """Parse a note. Signatures are not verified.
 
     Raises:
         Refuted: reason `note`.
@@ -191,14 +197,15 @@ def verify(
     Args:
         note: the note.
         keys: the known keys.
-        where: the file, for messages.
-        strict: refuse a signature by an unknown key instead of ignoring it.
+        where: name of the file, for messages.
+        strict: refuse a note that has a signature by an unknown key, instead of ignoring the signature.
 
     Returns:
         The keys with a valid signature, in the order of the lines.
 
     Raises:
-        Refuted: reason `signature` (invalid, by a known key), `note` (two by one key) or, if strict, `unknown_key`.
+        Refuted: reason `signature` (a known key has an invalid signature), `note` (a key has two signatures) or, if
+            strict, `unknown_key`.
     """
     known = {(key.name, key.key_id): key for key in keys}
     good: list[VerifierKey] = []
@@ -217,7 +224,7 @@ def verify(
 
 
 def parse_checkpoint(note: SignedNote, where: str) -> Checkpoint:
-    """Parse the checkpoint in a note; extension lines are refused, since nothing would check them.
+    """Parse the checkpoint in a note. Extension lines are refused, because nothing would check their content.
 
     Raises:
         Refuted: reason `checkpoint`.
@@ -234,7 +241,7 @@ def parse_checkpoint(note: SignedNote, where: str) -> Checkpoint:
 
 
 def decode64(text: str) -> bytes | None:
-    """Decode standard base64. None for a text that is not the encoding of any bytes."""
+    """Decode standard base64. Return None if the text is not exactly the encoding of some bytes."""
     try:
         data = base64.b64decode(text.encode("ascii"), validate=True)
     except (binascii.Error, UnicodeEncodeError):

@@ -1,7 +1,7 @@
 """Limits for the contents of a bundle, so that a small bundle cannot fill the memory of its reader.
 
 Honest files are far below each limit: a manifest of 10,000 models and 10,000 seals has 5 MB, and a segment unpacks to
-some five times its size, since a third of a leaf are hashes, which do not compress.
+about five times its size, because a third of it are hashes, which do not compress.
 """
 
 from typing import Any
@@ -15,12 +15,12 @@ from .merkle import WIDTH
 
 MAX_FILES = 100_000
 MAX_PATH = 200
-"""Characters of a file's path."""
+"""Largest number of characters of a file's path."""
 MAX_JSON = 16 * 1024 * 1024
-"""Bytes of a manifest and of proof.json."""
+"""Largest number of bytes of a manifest, of proof.json and of a snapshot's body."""
 MAX_RECEIPT = 1024 * 1024
 MAX_SMALL = 64 * 1024
-"""Bytes of a checkpoint and of key.txt."""
+"""Largest number of bytes of a checkpoint and of key.txt."""
 
 _MIB = 1024 * 1024
 # A file may unpack to this many times its size, and to this many bytes besides.
@@ -31,7 +31,12 @@ _MATRICES, _FREE_FIT, _FIT_RATIO = 12, 96 * _MIB, 500
 
 
 def require_size(where: str, size: int, most: int) -> None:
-    """Refuse a file that is larger than its kind can be.
+    """Refuse a file that is larger than `most` bytes.
+
+    Args:
+        where: name of the file, for messages.
+        size: size of the file in bytes.
+        most: largest accepted size in bytes.
 
     Raises:
         Refuted: reason `limit`.
@@ -43,17 +48,20 @@ def require_size(where: str, size: int, most: int) -> None:
 def open_parquet(
     data: bytes, where: str, reason: str, rows: int, **options: Any
 ) -> tuple[pq.ParquetFile, list[ChunkSizes]]:
-    """Open a Parquet file after its declared sizes were checked.
+    """Check the sizes that a Parquet file declares, then open the file.
 
     Args:
         data: the file.
-        where: its path.
+        where: its path, for messages.
         reason: reason of the error if the file is not Parquet.
-        rows: the most rows that the file may have.
+        rows: largest number of rows.
         options: options of `pyarrow.parquet.ParquetFile`.
 
+    Returns:
+        The open file, and the declared sizes of each column in each row group.
+
     Raises:
-        Refuted: with `reason`, or with reason `limit`.
+        Refuted: `reason` (not Parquet) or `limit` (too many rows, or too large when unpacked).
     """
     try:
         file = pq.ParquetFile(pa.BufferReader(data), **options)
@@ -74,17 +82,17 @@ def open_parquet(
 
 
 def most_leaves(data: bytes) -> int:
-    """Return the largest number of leaves that a segment of this size can have: each leaf has its own hash."""
+    """Return the largest number of leaves that a segment file can have: each leaf needs 32 bytes for its hash."""
     return len(data) // WIDTH
 
 
 def require_ratable(models: int, votes: int, where: str) -> None:
-    """Refuse a board whose fit takes much more memory than its votes.
+    """Refuse a board whose rating would take far more memory than is normal for the size of its vote log.
 
     Args:
         models: number of rated models.
         votes: size of the vote log's files in bytes.
-        where: the view.
+        where: name of the view, for messages.
 
     Raises:
         Refuted: reason `limit`.

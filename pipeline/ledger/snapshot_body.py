@@ -1,6 +1,6 @@
 """Checks that the body of a snapshot in a bundle states what the signed manifest states.
 
-Readers of the API see the body, so it must not contradict the manifest. Its digest is the id of the snapshot.
+Readers of the API see the body, so the body must not contradict the manifest.
 """
 
 import json
@@ -16,10 +16,14 @@ from .manifest import Manifest, PublishedView, sha256_hex
 
 
 def check_body(files: BundleFiles, manifest: Manifest) -> None:
-    """Check the body of a snapshot, whose digest is right already. Earlier bundles have no body.
+    """Check that the fields of a snapshot's body agree with the manifest. A bundle of an earlier version has no body.
+
+    Args:
+        files: the bundle. The caller has checked the digest of the body.
+        manifest: the verified manifest.
 
     Raises:
-        Refuted: reason `snapshot`, with the field; or `limit`.
+        Refuted: reason `snapshot`, with the field that differs; or `limit`.
     """
     if SNAPSHOT not in manifest.files:
         return

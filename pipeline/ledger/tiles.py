@@ -1,7 +1,7 @@
 """Tiles: the hashes of a log as immutable files (C2SP tlog-tiles).
 
-Laws: a tile of level L has up to 256 roots of complete subtrees of 2^(8·L) leaves; a tile never changes, since a
-partial tile has its width in its path; a proof reads O(log n) tiles.
+Laws: a tile of level L contains up to 256 roots of complete subtrees of 2^(8·L) leaves. A tile never changes: a partial
+tile has its width in its path. A proof in a log of n leaves reads O(log n) tiles.
 
 Not handled: storage; callers pass a function that reads a tile.
 """
@@ -36,7 +36,10 @@ class Tile:
 
     @property
     def path(self) -> str:
-        """The path `tile/LEVEL/INDEX`, the index in groups of three digits; a partial tile adds `.p/WIDTH`."""
+        """The path of the tile, `tile/LEVEL/INDEX`, with `.p/WIDTH` added for a partial tile.
+
+        INDEX is written in groups of three digits, all but the last after an "x": 1234 is `x001/234`.
+        """
         digits = f"{self.index:03d}"
         digits = digits.zfill(-(-len(digits) // 3) * 3)
         groups = [digits[at : at + 3] for at in range(0, len(digits), 3)]
@@ -45,10 +48,10 @@ class Tile:
 
     @classmethod
     def parse(cls, path: str) -> Tile:
-        """Return the tile of a path.
+        """Parse the path of a tile.
 
         Raises:
-            ValueError: the text is not the path of a tile, or not its only spelling.
+            ValueError: the text is not exactly what `path` of some tile returns.
         """
         found = _PATH.fullmatch(path)
         if found is None:
@@ -64,12 +67,12 @@ ReadTile = Callable[[Tile], bytes]
 
 
 def tile_at_size(level: int, index: int, size: int) -> Tile:
-    """Return the tile (level, index) with the width that it has in a log of `size` leaves."""
+    """Return the tile at (level, index) of a log of `size` leaves, with its width in this log."""
     return Tile(level, index, min(FULL, (size >> (HEIGHT * level)) - index * FULL))
 
 
 class TileReader:
-    """Reads the nodes of a log from its tiles; reads each tile once.
+    """Reads the nodes of a log from its tiles. Each tile is read once and kept in memory.
 
     Attributes:
         size: number of leaves of the log.
@@ -86,7 +89,7 @@ class TileReader:
         """Return the root of the complete subtree over leaves [index·2^level, (index + 1)·2^level).
 
         Raises:
-            ValueError: a tile does not have 32 bytes for each hash of its width.
+            ValueError: a tile does not have the length 32·width.
         """
         below = level % HEIGHT
         first = index << below
@@ -110,10 +113,10 @@ class TileReader:
 
 @dataclass(frozen=True, slots=True)
 class LogGrowth:
-    """The growth of a log.
+    """The new nodes of a log that grew.
 
     Attributes:
-        size: number of leaves before.
+        size: number of leaves before the growth.
         levels: the nodes that became complete, as `Frontier.extend` returns them.
     """
 

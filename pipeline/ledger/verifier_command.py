@@ -1,4 +1,4 @@
-"""`leaderboard-verify`: the verifier as a command of its own, for readers who do not install the pipeline.
+"""The command `leaderboard-verify`, for readers who check a leaderboard without installing the pipeline.
 
 Exit status 0: verified. 2: usage, for example a mistyped path or key. 4: not verified; the first fault is on standard
 error. 70: an unexpected error. A bundle comes from the operator: its names and texts are printed through `visible`.
@@ -23,7 +23,7 @@ _CRASHED = 70
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command and exit with its status."""
+    """Run the command with the given arguments (default: `sys.argv`) and exit with its status."""
     try:
         status = run(sys.argv[1:] if arguments is None else arguments)
     except Exception:

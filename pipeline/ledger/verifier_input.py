@@ -1,6 +1,6 @@
 """Reads the arguments of a verifier: keys, paths, a kept checkpoint.
 
-Law: a mistyped path or key is a usage error and never a verdict about the operator.
+Law: a mistyped path or key is a usage error, never a finding against the operator.
 """
 
 from collections.abc import Iterable
@@ -18,10 +18,14 @@ _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 
 
 def read_keys(texts: Iterable[str], option: str = "--key") -> list[VerifierKey]:
-    """Parse the keys of a log.
+    """Parse public keys of a log.
+
+    Args:
+        texts: the keys.
+        option: the command-line option that gave them, for messages.
 
     Raises:
-        Usage: not a key, or the key of a witness.
+        Usage: a text is not a key, or is the key of a witness.
     """
     found = []
     for text in texts:
@@ -33,10 +37,14 @@ def read_keys(texts: Iterable[str], option: str = "--key") -> list[VerifierKey]:
 
 
 def parse_key(text: str, option: str) -> VerifierKey:
-    """Parse a key that a person typed.
+    """Parse a public key that a person typed.
+
+    Args:
+        text: the key; white space around it is ignored.
+        option: the command-line option that gave it, for messages.
 
     Raises:
-        Usage: not a key; the message names the option.
+        Usage: the text is not a key; the message names the option.
     """
     try:
         return VerifierKey.parse(text.strip(), option)
@@ -48,8 +56,8 @@ def open_path(path: Path) -> BundleFiles:
     """Open the bundle at a path.
 
     Raises:
-        Usage: the path does not exist, or is not a bundle.
-        Refuted: the bundle cannot be right.
+        Usage: the path does not exist, or is neither a folder nor a file of a bundle.
+        Refuted: the path is a bundle, but a faulty one.
     """
     try:
         if path.is_dir():
@@ -70,7 +78,7 @@ def read_kept(path: Path, option: str = "--checkpoint") -> bytes:
     """Read a checkpoint that the caller kept.
 
     Raises:
-        Usage: no such file, or no checkpoint.
+        Usage: the file does not exist, or is not a checkpoint.
     """
     data = read_file(path, option, size_limits.MAX_SMALL)
     try:
@@ -81,20 +89,20 @@ def read_kept(path: Path, option: str = "--checkpoint") -> bytes:
 
 
 def read_receipt(path: Path, option: str = "--receipt") -> VoteReceipt:
-    """Read a receipt.
+    """Read a receipt from a file.
 
     Raises:
-        Usage: no such file.
+        Usage: the file does not exist or is too large.
         Refuted: reason `canonical` or `fields`.
     """
     return receipt.load(read_file(path, option, size_limits.MAX_RECEIPT))
 
 
 def read_file(path: Path, option: str, most: int = size_limits.MAX_RECEIPT) -> bytes:
-    """Read a file of limited size.
+    """Read a file of at most `most` bytes.
 
     Raises:
-        Usage: no such file, or a larger one.
+        Usage: the file does not exist or is larger; the message names the option.
     """
     try:
         size = path.stat().st_size

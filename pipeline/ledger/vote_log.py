@@ -1,8 +1,8 @@
 """The vote log, read segment by segment: its root, and which leaves count in each view.
 
-Laws: raw = accepted and late votes; defended = raw without excluded votes, and also without late votes if the manifest
-follows the earlier late rule; a retracted vote counts in neither; each vote id is in the log once; a retraction names a
-vote by leaf and id, and a vote is retracted at most once.
+Laws: the raw view counts accepted and late votes. The defended view counts the same votes without the excluded ones; if
+the manifest follows the earlier late rule, it also leaves out late votes. A retracted vote counts in no view. Each vote
+id is in the log once. A retraction names its vote by leaf and id, and a vote is retracted at most once.
 """
 
 from typing import Any
@@ -23,10 +23,10 @@ _RETRACTION = -1
 
 
 class VoteLog:
-    """The leaves read so far, in order. Takes some 80 bytes of memory for each vote, most of them for its id.
+    """Collects the leaves of the vote log in order. A vote takes about 80 bytes of memory, most of them for its id.
 
     Attributes:
-        frontier: the Merkle tree so far.
+        frontier: the right edge of the Merkle tree over the leaves so far.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,12 @@ class VoteLog:
         self._retractions: list[tuple[int, int, str]] = []
 
     def extend(self, rows: pa.Table, hashes: bytes) -> None:
-        """Append rows that `leaf.check` accepts, with their hashes."""
+        """Append n leaves.
+
+        Args:
+            rows: table of n rows with `leaf.SCHEMA`, which `leaf.check` has accepted.
+            hashes: their leaf hashes, 32·n bytes.
+        """
         if not len(rows):
             return
         first, rows = self.frontier.size, rows.unify_dictionaries().combine_chunks()
@@ -56,12 +61,15 @@ class VoteLog:
         self._ids.extend(rows["vote"].chunks)
 
     def counted(self, excluded: pa.Table, exclusions: int, *, late_counts: bool = True) -> tuple[Bool, Bool, list[int]]:
-        """Return masks of the leaves that count in the raw and the defended view, and the votes of each exclusion.
+        """Decide which leaves count in each view.
 
         Args:
             excluded: columns leaf and exclusion, from `segment.read_excluded`.
             exclusions: number of exclusions in the manifest.
             late_counts: whether late votes count in the defended view.
+
+        Returns:
+            bool[n] for the raw view, bool[n] for the defended view, and the number of votes of each exclusion.
 
         Raises:
             Refuted: reason `duplicate_vote`, `retraction` or `exclusion`, with the leaf.
@@ -79,17 +87,22 @@ class VoteLog:
         return raw, defended, np.bincount(reason, minlength=exclusions).tolist()
 
     def count_late(self, counted: Bool) -> int:
-        """Return the number of late votes among the `counted` leaves."""
+        """Return the number of late votes among the leaves that the mask `counted`, bool[n], selects."""
         return int((self._whole("fate")[counted] == LATE).sum())
 
     def count_readable(self) -> int:
-        """Return the number of accepted and late votes, those that were retracted since included."""
+        """Return the number of accepted and late votes in the log, including votes that were retracted later."""
         return int(np.isin(self._whole("fate"), (ACCEPTED, LATE)).sum())
 
     def counts(self, counted: Bool, also: list[str]) -> PairCounts:
-        """Return the pair counts of the leaves that the mask `counted` selects.
+        """Return the pair counts of the leaves that a mask selects.
 
-        The models are those of the log and of `also` together, sorted by name.
+        Args:
+            counted: bool[n], the mask.
+            also: names of models that the result must have, even without a vote.
+
+        Returns:
+            Pair counts over the models of the whole log and of `also`, sorted by name.
         """
         names = sorted({*self._models, *also})
         place = {name: at for at, name in enumerate(names)}

@@ -1,6 +1,6 @@
-"""A witness: cosigns checkpoints of a log that continue the last one it signed, and no others (C2SP tlog-witness).
+"""A witness: signs a checkpoint only if it continues the checkpoint that the witness signed last (C2SP tlog-witness).
 
-Laws: a witness knows one head of each log; it signs a new head only with a proof that the new head continues the known
+Laws: a witness knows one head of each log. It signs a new head only with a proof that the new head continues the known
 head. The caller stores the new state before it sends the signature. A third party should run the witness.
 
 Not handled: storage and transport.
@@ -27,12 +27,15 @@ HTTP_STATUS = {
     "inclusion": 422,
     "consistency": 422,
 }
-"""The HTTP status of each reason for a refusal."""
+"""Reason of a refusal → HTTP status of the answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class WatchedLog:
-    """A log that a witness watches, and the newest head that it signed (size 0 before the first)."""
+    """The public key of a log that a witness watches, and the newest head that the witness signed.
+
+    Before the first signature, the head has size 0.
+    """
 
     key: VerifierKey
     head: Checkpoint
@@ -46,17 +49,17 @@ def cosign(
     Args:
         known: the log with the head that the witness signed last; None if the witness does not watch the log.
         checkpoint: the signed note of the new head.
-        old_size: the size that the proof starts from.
-        proof: the consistency proof from `old_size`.
-        witness: the witness's key.
-        seconds: the time, seconds since 1970 UTC.
+        old_size: size of the older head in `proof`.
+        proof: the consistency proof from `old_size` leaves to the new head.
+        witness: the private key of the witness.
+        seconds: time of the signature, seconds since 1970 UTC.
 
     Returns:
         The new state of the log, and the signature line.
 
     Raises:
-        Refuted: `unknown_log`, `stale` (`old_size` is not the known size), `rollback`, `fork`, `consistency`, or a bad
-            note; `HTTP_STATUS` maps the reason.
+        Refuted: reason `unknown_log`, `unsigned`, `stale` (`old_size` is not the size of the known head), `rollback`,
+            `fork`, `consistency`, or a reason of a faulty note. `HTTP_STATUS` has the status of each reason.
     """
     if witness.kind != signed_note.COSIGNATURE:
         raise ValueError("expected the key of a witness")

@@ -1,4 +1,4 @@
-"""The request of a log to a witness: the body of `add-checkpoint` (C2SP tlog-witness).
+"""The request with which a log asks a witness for a signature: the body of `add-checkpoint` (C2SP tlog-witness).
 
     old 7
     base64 of a hash                  (one line for each hash of the consistency proof)
@@ -23,7 +23,7 @@ _MAX_HASHES = 63
 
 @dataclass(frozen=True, slots=True)
 class WitnessRequest:
-    """A new head, and the proof that the new head continues the head of `old` leaves.
+    """A request for a signature: a new head, and the proof that it continues the head of `old` leaves.
 
     Attributes:
         old: number of leaves of the head that the witness knows.
@@ -45,10 +45,10 @@ def _lines(proof: Sequence[bytes]) -> bytes:
 
 
 def load_request(data: bytes) -> WitnessRequest:
-    """Parse a request.
+    """Parse the body of a request.
 
     Raises:
-        Refuted: reason `note`.
+        Refuted: reason `note`; the body has another form.
     """
     head, gap, checkpoint = data.partition(b"\n\n")
     old, *hashes = head.split(b"\n")
