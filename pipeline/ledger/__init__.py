@@ -8,10 +8,12 @@ Modules:
     canonical_json       JSON with one spelling (RFC 8785), and records with exactly their fields
     leaf                 the public leaf of a vote and of a retraction, as Arrow rows; leaf_encoding: bytes and hashes
     segment              the leaves of one seal as Parquet
+    leaf_labels          rules, categories and language of leaves, one file for each segment
     manifest             what a snapshot claims: the leaf of the snapshot log; manifest_notices: its corrections
     manifest_claims      checks of a manifest that need nothing else
     snapshot_body        checks that the body of a snapshot states what its manifest states
     vote_log             the vote log read leaf by leaf: its root, and which leaves count in each view
+    label_verification   checks labels, and the votes that a method leaves out by them
     published_views      checks that published boards follow from the votes
     bundle               the files of a snapshot for readers; bundle_archive: the same as one zip
     bundle_heads         checks the signed heads of a bundle, and that the log continues a kept one

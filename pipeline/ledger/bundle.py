@@ -6,6 +6,7 @@
     previous-checkpoint     the signed head before `checkpoint` (not for the first snapshot)
     proof.json              inclusion of both manifests, consistency of both heads, the leaf hashes of the snapshot log
     votes/….parquet         the vote log, one file for each seal
+    labels/….parquet        rules, categories and language of the leaves of a seal, where they have any
     excluded.parquet        which leaves the defended view does not count
     snapshot.json           the body of the snapshot, which the API shows
     key.txt                 the key that signed; proves nothing by itself
@@ -43,13 +44,14 @@ A snapshot of a leaderboard, with everything needed to check it without asking t
     leaderboard-verify DIRECTORY --key KEY          (or: integrity verify DIRECTORY --key KEY)
 
 checks, offline, that the operator signed it, that it is in the log of snapshots, that both logs were only appended to,
-that the votes are those of the log, and that the ratings follow from the votes and the exclusions in manifest.json.
+that the votes are those of the log, and that the ratings follow from the votes, from the exclusions and the method in
+manifest.json, and from the labels of the votes.
 
 Get KEY from the operator through another channel: key.txt could have been replaced together with the bundle.
 
 The public part of a vote is its id, the two models, the outcome, its fate and the hour. The voter and all other fields
 are committed to as SHA-256(blind + private fields). That is pseudonymous, not anonymous. Public data cannot prove why a
-voter was excluded. It does prove that exactly the listed votes were left out.
+voter was excluded or a vote has its labels. It does prove that exactly the listed votes were left out.
 """
 
 

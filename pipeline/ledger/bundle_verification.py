@@ -19,10 +19,21 @@ from functools import partial
 
 from ..errors import Refuted
 from ..ratings.rated_models import count_rated
-from . import bundle, leaf, leaf_encoding, published_views, segment, signed_note, size_limits, snapshot_body
+from ..vocabulary.arrays import Bool
+from . import (
+    bundle,
+    label_verification,
+    leaf,
+    leaf_encoding,
+    published_views,
+    segment,
+    signed_note,
+    size_limits,
+    snapshot_body,
+)
 from .bundle import EXCLUDED, KEY, MANIFEST, BundleFiles, file_size
 from .bundle_heads import check_heads, read_file
-from .manifest import Manifest, SegmentFile, VoteCoverage, VoteLogHead, sha256_hex
+from .manifest import Manifest, PublishedView, SegmentFile, VoteCoverage, VoteLogHead, sha256_hex
 from .merkle import WIDTH
 from .signed_note import Checkpoint, VerifierKey
 from .vote_log import VoteLog
@@ -140,22 +151,38 @@ def _check_votes(files: BundleFiles, manifest: Manifest, previous: Manifest | No
     published_views.check_configuration(manifest.configuration, f"{MANIFEST}.configuration")
     excluded = segment.read_excluded(files[EXCLUDED], EXCLUDED, log.frontier.size)
     coverage = manifest.coverage
+    labels = label_verification.read_labels(files, manifest, previous, log)
     raw, defended, votes_by_exclusion = log.counted(
-        excluded, len(manifest.exclusions), late_counts=coverage is not None
+        excluded,
+        len(manifest.exclusions),
+        late_counts=coverage is not None,
+        left_out=label_verification.names_left_out(manifest, labels),
     )
+    label_verification.check_left_out(manifest, labels, raw)
     _check_coverage(coverage, previous, log.count_late(raw), log.count_readable())
     for place, (exclusion, votes) in enumerate(zip(manifest.exclusions, votes_by_exclusion, strict=True)):
         if exclusion.votes != votes:
             where = f"{MANIFEST}.exclusions[{place}]"
             raise Refuted("exclusion", where, f"expected {exclusion.votes} excluded votes, {EXCLUDED} has {votes}")
-    unregistered = manifest.unregistered or ()
-    views, paths = manifest.views, [one.path for one in manifest.segments]
-    for name, published, counted in (("raw", views.raw, raw), ("defended", views.defended, defended)):
+    views: list[tuple[str, PublishedView, Bool]] = [
+        ("view raw", manifest.views.raw, raw),
+        ("view defended", manifest.views.defended, defended),
+    ]
+    boards = manifest.boards or {}
+    views += [(f"board {name}", boards[name], defended & labels.selects(name)) for name in sorted(boards)]
+    _check_boards(files, manifest, log, views)
+
+
+def _check_boards(
+    files: BundleFiles, manifest: Manifest, log: VoteLog, views: Sequence[tuple[str, PublishedView, Bool]]
+) -> None:
+    """Check each view or board, given with its name and the mask of its leaves."""
+    unregistered, paths = manifest.unregistered or (), [one.path for one in manifest.segments]
+    for where, published, counted in views:
         counts = log.counts(counted, [model.model for model in published.unrated])
-        size_limits.require_ratable(count_rated(counts), sum(map(partial(file_size, files), paths)), f"view {name}")
-        published_views.check_view(
-            published, counts, manifest.configuration, f"view {name}", unregistered, tie_only=coverage is not None
-        )
+        size_limits.require_ratable(count_rated(counts), sum(map(partial(file_size, files), paths)), where)
+        tie_only = manifest.coverage is not None
+        published_views.check_view(published, counts, manifest.configuration, where, unregistered, tie_only=tie_only)
 
 
 def _check_coverage(coverage: VoteCoverage | None, previous: Manifest | None, late: int, votes: int) -> None:

@@ -162,6 +162,22 @@ class VoteCoverage:
 
 
 @dataclass(frozen=True, slots=True)
+class PublishedMethod:
+    """The rules by which the defended view and the boards leave votes out.
+
+    Attributes:
+        name: of the method.
+        rules: names in `method_rules.RULE_BITS`, in their order there.
+        left_out: rule → the votes of the raw view that it leaves out, each vote under the first rule that names it;
+            the labels in the bundle, the operator's statement, say which.
+    """
+
+    name: str
+    rules: tuple[str, ...]
+    left_out: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """The claims of a snapshot.
 
@@ -189,6 +205,9 @@ class Manifest:
             registered.
         notices: all correction notices so far, oldest first; None if there are none.
         appeals: address for appeals of voters and providers; None if the operator names no address.
+        method: the rules of the defended view; None in manifests of earlier versions, which count every vote.
+        boards: "category/LABEL" or "language/LABEL" → the board of the defended votes with that label; None without
+            boards.
     """
 
     schema: int
@@ -212,6 +231,8 @@ class Manifest:
     unregistered: tuple[str, ...] | None = None
     notices: tuple[ManifestNotice, ...] | None = None
     appeals: str | None = None
+    method: PublishedMethod | None = None
+    boards: Mapping[str, PublishedView] | None = None
 
     @property
     def origin(self) -> str:

@@ -8,13 +8,17 @@ from collections import Counter
 from collections.abc import Iterable
 
 from ..errors import Refuted
-from . import signed_note
-from .manifest import Manifest, PublishedView
+from ..vocabulary.method_rules import RULE_BITS
+from . import leaf_labels, signed_note
+from .manifest import Manifest, PublishedMethod, PublishedView
 from .manifest_notices import check_notice_form
 from .signed_note import VerifierKey
 
 MAX_NAME = 200
 """Largest number of characters of a name."""
+
+MAX_BOARDS = 200
+"""Boards by category and language of a snapshot."""
 
 _MAX_ADDRESS = 300
 
@@ -34,8 +38,8 @@ def check_claims(given: Manifest, where: str) -> None:
         where: name of its file, for messages.
 
     Raises:
-        Refuted: reason `fields`, `key`, `exclusion`, `alerts`, `unregistered`, `unrated`, `notices` or `watermark`;
-            names the place.
+        Refuted: reason `fields`, `key`, `exclusion`, `alerts`, `unregistered`, `unrated`, `notices`, `watermark`,
+            `method` or `boards`; names the place.
     """
     _expect(bool(_TIME.fullmatch(given.at)), "fields", f"{where}.at", f"expected a time in UTC, got {given.at[:80]!r}")
     _expect(
@@ -67,6 +71,30 @@ def check_claims(given: Manifest, where: str) -> None:
         _expect(readable, "fields", f"{where}.appeals", f"expected one line of 1 to {_MAX_ADDRESS} visible characters")
     for name, view in (("raw", given.views.raw), ("defended", given.views.defended)):
         _check_view(view, f"{where}.views.{name}")
+    if given.method is not None:
+        _check_method(given.method, f"{where}.method")
+    if given.boards is not None:
+        _check_boards(given, f"{where}.boards")
+
+
+def _check_method(method: PublishedMethod, where: str) -> None:
+    named = 0 < len(method.name) <= MAX_NAME and method.name.isprintable()
+    _expect(named, "method", f"{where}.name", f"expected one line of 1 to {MAX_NAME} visible characters")
+    ordered = tuple(rule for rule in RULE_BITS if rule in method.rules)
+    _expect(method.rules == ordered, "method", f"{where}.rules", f"expected rules of {', '.join(RULE_BITS)}, in order")
+    counted = method.left_out.keys() == set(method.rules)
+    _expect(counted, "method", f"{where}.left_out", "expected a number for each rule, and for no other")
+
+
+def _check_boards(given: Manifest, where: str) -> None:
+    boards = given.boards or {}
+    _expect(0 < len(boards) <= MAX_BOARDS, "boards", where, f"expected 1 to {MAX_BOARDS} boards, or no such field")
+    _expect(given.method is not None, "boards", where, "expected a method, by whose rules the boards count")
+    for name, view in boards.items():
+        kind, _, text = name.partition("/")
+        good = kind in leaf_labels.KINDS and 0 < len(text) <= leaf_labels.MAX_TEXT
+        _expect(good, "boards", f"{where}.{name[:80]}", f"expected {' or '.join(leaf_labels.KINDS)}, / and a label")
+        _check_view(view, f"{where}.{name}")
 
 
 def _check_view(view: PublishedView, where: str) -> None:

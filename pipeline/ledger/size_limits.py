@@ -4,6 +4,7 @@ Honest files are far below each limit: a manifest of 10,000 models and 10,000 se
 about five times its size, because a third of it are hashes, which do not compress.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -46,7 +47,7 @@ def require_size(where: str, size: int, most: int) -> None:
 
 
 def open_parquet(
-    data: bytes, where: str, reason: str, rows: int, **options: Any
+    data: bytes, where: str, reason: str, rows: int, lists: Mapping[str, int] | None = None, **options: Any
 ) -> tuple[pq.ParquetFile, list[ChunkSizes]]:
     """Check the sizes that a Parquet file declares, then open the file.
 
@@ -55,6 +56,8 @@ def open_parquet(
         where: its path, for messages.
         reason: reason of the error if the file is not Parquet.
         rows: largest number of rows.
+        lists: path of a column of lists → largest mean number of values of a list; any other column has one value in
+            a row.
         options: options of `pyarrow.parquet.ParquetFile`.
 
     Returns:
@@ -76,8 +79,10 @@ def open_parquet(
     if unpacked > most or any(chunk.largest > _MAX_PAGE for chunk in chunks):
         raise Refuted("limit", where, f"{len(data):,} bytes unpack to {unpacked:,}, expected at most {most:,}")
     for chunk in chunks:
-        if chunk.values != chunk.rows or chunk.prefixed:
-            raise Refuted("limit", where, f"expected one value of {chunk.column} in a row, none of them as a prefix")
+        most = (lists or {}).get(chunk.column, 1)
+        if not chunk.rows <= chunk.values <= most * chunk.rows or chunk.prefixed:
+            many = "one value" if most == 1 else f"at most {most} values"
+            raise Refuted("limit", where, f"expected {many} of {chunk.column} in a row, none of them as a prefix")
     return file, chunks
 
 

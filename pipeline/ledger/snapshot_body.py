@@ -36,6 +36,10 @@ def check_body(files: BundleFiles, manifest: Manifest) -> None:
         raise Refuted("snapshot", SNAPSHOT, f"expected JSON in the form of RFC 8785: {error}") from None
     if canonical != raw or not isinstance(body, dict):
         raise Refuted("snapshot", SNAPSHOT, "expected an object in the form of RFC 8785")
+    known, stated_boards = manifest.boards or {}, body.get("boards", {})
+    for name in stated_boards if isinstance(stated_boards, dict) else ():
+        if name not in known:
+            raise Refuted("snapshot", f"{SNAPSHOT}.boards", f"expected boards of the manifest, got {name[:80]!r}")
     for where, stated, expected in _pairs(body, _expected(manifest), SNAPSHOT):
         if stated != expected:
             raise Refuted("snapshot", where, f"the manifest gives {expected!r:.200}, the body {stated!r:.200}")
@@ -43,7 +47,12 @@ def check_body(files: BundleFiles, manifest: Manifest) -> None:
 
 def _expected(manifest: Manifest) -> dict[str, Any]:
     views = {"raw": manifest.views.raw, "defended": manifest.views.defended}
+    boards = manifest.boards or {}
+    more: dict[str, Any] = {}
+    if manifest.method is not None:
+        more["method"] = {**asdict(manifest.method), "rules": list(manifest.method.rules)}
     return {
+        **more,
         "log_size": manifest.vote_log.size,
         "log_root": manifest.vote_log.root,
         "settings": dict(manifest.configuration.values),
@@ -57,7 +66,8 @@ def _expected(manifest: Manifest) -> dict[str, Any]:
         "unregistered": list(manifest.unregistered or ()),
         "notices": [asdict(one) for one in manifest.notices or ()],
         "views": {name: _view(view) for name, view in views.items()},
-        "rows": {name: _rows_digest(view) for name, view in views.items()},
+        "rows": {name: _rows_digest(view) for name, view in (*views.items(), *boards.items())},
+        "boards": {name: _view(view) for name, view in boards.items()},
     }
 
 

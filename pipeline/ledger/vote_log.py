@@ -1,8 +1,9 @@
 """The vote log, read segment by segment: its root, and which leaves count in each view.
 
-Laws: the raw view counts accepted and late votes. The defended view counts the same votes without the excluded ones; if
-the manifest follows the earlier late rule, it also leaves out late votes. A retracted vote counts in no view. Each vote
-id is in the log once. A retraction names its vote by leaf and id, and a vote is retracted at most once.
+Laws: the raw view counts accepted and late votes. The defended view counts the same votes without those that a rule of
+the method leaves out and without the excluded ones; if the manifest follows the earlier late rule, it also leaves out
+late votes. A retracted vote counts in no view. Each vote id is in the log once. A retraction names its vote by leaf and
+id, and a vote is retracted at most once.
 """
 
 from typing import Any
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 
 from ..errors import Refuted
 from ..ratings.pair_counts import PairCounts
-from ..vocabulary.arrays import Bool
+from ..vocabulary.arrays import Bool, Int64
 from ..vocabulary.fates import ACCEPTED, FATES, LATE
 from ..vocabulary.outcomes import OUTCOMES
 from .merkle import Frontier
@@ -60,13 +61,16 @@ class VoteLog:
             self._retractions.append((first + row, rows["retracts"][row].as_py(), rows["vote"][row].as_py()))
         self._ids.extend(rows["vote"].chunks)
 
-    def counted(self, excluded: pa.Table, exclusions: int, *, late_counts: bool = True) -> tuple[Bool, Bool, list[int]]:
+    def counted(
+        self, excluded: pa.Table, exclusions: int, *, late_counts: bool = True, left_out: Bool | None = None
+    ) -> tuple[Bool, Bool, list[int]]:
         """Decide which leaves count in each view.
 
         Args:
             excluded: columns leaf and exclusion, from `segment.read_excluded`.
             exclusions: number of exclusions in the manifest.
             late_counts: whether late votes count in the defended view.
+            left_out: bool[leaves], the leaves that a rule of the method names; None without a method.
 
         Returns:
             bool[n] for the raw view, bool[n] for the defended view, and the number of votes of each exclusion.
@@ -81,10 +85,22 @@ class VoteLog:
         self._apply_retractions(ids, fate, counts)
         raw = counts & ((fate == ACCEPTED) | (fate == LATE))
         defended = raw & (late_counts | (fate == ACCEPTED))
+        if left_out is not None:
+            defended &= ~left_out
         leaves, reason = excluded["leaf"].to_numpy(), excluded["exclusion"].to_numpy()
         _check_excluded(leaves, reason, defended, exclusions)
         defended[leaves] = False
         return raw, defended, np.bincount(reason, minlength=exclusions).tolist()
+
+    def expect_votes(self, leaves: Int64) -> None:
+        """Check that leaves are votes, since a retraction has no label.
+
+        Raises:
+            Refuted: reason `labels`, with the leaf.
+        """
+        wrong = leaves[self._whole("fate")[leaves] == _RETRACTION]
+        if len(wrong):
+            raise Refuted("labels", f"leaf {wrong[0]}", "expected the label of a vote, got that of a retraction")
 
     def count_late(self, counted: Bool) -> int:
         """Return the number of late votes among the leaves that the mask `counted`, bool[n], selects."""
@@ -149,7 +165,7 @@ def _check_excluded(leaves: npt.NDArray[Any], reason: npt.NDArray[Any], defended
         raise Refuted("exclusion", "excluded.parquet", f"expected leaves below {len(defended)}, got {leaves[-1]}")
     for wrong, what in (
         (np.flatnonzero((reason < 0) | (reason >= exclusions)), f"one of {exclusions} exclusions"),
-        (np.flatnonzero(~defended[leaves]), "a counted vote that was not retracted"),
+        (np.flatnonzero(~defended[leaves]), "a counted vote that was not retracted and that no rule leaves out"),
     ):
         if len(wrong):
             raise Refuted("exclusion", f"leaf {leaves[wrong[0]]}", f"expected {what}")

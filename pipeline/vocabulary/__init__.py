@@ -4,6 +4,7 @@ outcomes       the four outcomes of a battle and their codes
 coverage_notes  sentences about late and unchecked votes
 vote_flags     the flags of a vote as bits: what rules of a method may leave out
 fates          accepted, late, quarantined, duplicate, rejected
+method_rules   the rules by which a method leaves votes out, and their bits
 alert_states   the states of an alert
 time           microseconds since 1970 UTC, and their text in RFC 3339
 arrays         aliases of numpy array types

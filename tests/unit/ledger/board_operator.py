@@ -20,6 +20,7 @@ from pipeline.ledger import (
     canonical_json,
     leaf,
     leaf_encoding,
+    leaf_labels,
     manifest,
     merkle,
     published_views,
@@ -31,6 +32,7 @@ from pipeline.ledger.canonical_json import Digest
 from pipeline.ledger.manifest import Manifest
 from pipeline.ledger.vote_log import VoteLog
 from pipeline.ratings import PairCounts
+from pipeline.vocabulary.method_rules import RULE_BITS, rule_mask
 from pipeline.vocabulary.outcomes import OUTCOMES
 from tests.unit.ledger import slow_merkle
 
@@ -105,6 +107,9 @@ class Operator:
         seals: rows and hashes of each segment.
         files: the file of each segment.
         manifests, heads: of each snapshot.
+        labels: first leaf of a segment → the file of its labels.
+        method: rules of the next snapshots; None for a snapshot without a method.
+        boards: boards of the next snapshots.
     """
 
     def __init__(self, signer: signed_note.Signer = SIGNER, *, late_counts: bool = True) -> None:
@@ -115,6 +120,9 @@ class Operator:
         self.manifests: list[bytes] = []
         self.heads: list[bytes] = []
         self.stated: list[dict[str, bytes]] = []
+        self.labels: dict[int, bytes] = {}
+        self.method: tuple[str, ...] | None = None
+        self.boards: tuple[str, ...] = ()
 
     def seal(self, rows: pa.Table) -> None:
         hashes = leaf_encoding.hashes(rows)
@@ -132,6 +140,7 @@ class Operator:
         leaves = sorted(excluded or {})
         given = pa.array(leaves, pa.int64()), pa.array([(excluded or {})[one] for one in leaves], pa.int32())
         stated = bundle.listed_files(self.signer.verifier, excluded_file or segment.write_excluded(*given))
+        stated |= {leaf_labels.path(first): data for first, data in self.labels.items()}
         output = change(self._honest(pa.table(dict(zip(("leaf", "exclusion"), given, strict=True))), reasons, stated))
         self.manifests.append(output.dump())
         self.stated.append(stated)
@@ -157,7 +166,13 @@ class Operator:
         for (rows, hashes), data in zip(self.seals, self.files, strict=True):
             segments.append(manifest.SegmentFile(log.frontier.size, len(rows), manifest.sha256_hex(data)))
             log.extend(rows, hashes)
-        raw, defended, taken = log.counted(excluded, len(reasons), late_counts=self.late_counts)
+        labels = leaf_labels.LogLabels(log.frontier.size)
+        for first, data in self.labels.items():
+            labels.extend(leaf_labels.read(data, leaf_labels.path(first), 0, log.frontier.size))
+        named = (labels.rules & rule_mask(self.method or ())) != 0
+        raw, defended, taken = log.counted(
+            excluded, len(reasons), late_counts=self.late_counts, left_out=named if self.method is not None else None
+        )
         settings = published_views.with_digest(SETTINGS)
         return Manifest(
             schema=manifest.SCHEMA,
@@ -184,7 +199,23 @@ class Operator:
             witnesses=(str(WITNESS.verifier),),
             files=bundle.file_digests(stated),
             coverage=manifest.VoteCoverage(manifest.LATE_COUNT, log.count_late(raw), 120) if self.late_counts else None,
+            method=self._method(labels.rules[raw]),
+            boards={
+                name: published_view(log.counts(defended & labels.selects(name), ["yak"]), settings)
+                for name in self.boards
+            }
+            or None,
         )
+
+    def _method(self, rules: np.ndarray[Any, Any]) -> manifest.PublishedMethod | None:
+        if self.method is None:
+            return None
+        left_out, seen = {}, np.zeros(len(rules), dtype=bool)
+        for rule in self.method:
+            named = (rules & RULE_BITS[rule]) != 0
+            left_out[rule] = int((named & ~seen).sum())
+            seen |= named
+        return manifest.PublishedMethod("arena", self.method, left_out)
 
 
 EXCLUDED = {10: 0, 20: 0, 640: 0, 641: 1}

@@ -1,0 +1,73 @@
+"""Checks the labels of a bundle, and that the method of its manifest leaves out what the labels say.
+
+Laws: labels stay: a file of labels that the previous manifest lists is in this one, unchanged; a label is of a vote of
+the log; each rule leaves out exactly the published number of votes.
+"""
+
+import numpy as np
+
+from ..errors import Refuted
+from ..vocabulary.arrays import Bool
+from ..vocabulary.method_rules import count_by_first_rule, rule_mask
+from . import leaf_labels, size_limits
+from .bundle import MANIFEST, BundleFiles, file_size
+from .leaf_labels import LogLabels
+from .manifest import Manifest
+from .vote_log import VoteLog
+
+_FOLDER = leaf_labels.path(0).partition("/")[0] + "/"
+# Bytes of a file of labels: a row of a leaf has at most this many, its texts are in a dictionary.
+_LEAF_BYTES, _FREE_BYTES = 4 * leaf_labels.MAX_LABELS + 16, 4 * 1024 * 1024
+
+
+def read_labels(files: BundleFiles, manifest: Manifest, previous: Manifest | None, log: VoteLog) -> LogLabels:
+    """Return the labels of all leaves.
+
+    Args:
+        files: the bundle, whose files have the digests in the manifest.
+        manifest: the claims.
+        previous: the claims before, None for the first snapshot.
+        log: the vote log of the manifest.
+
+    Raises:
+        Refuted: reason `labels` or `limit`, with the file or the leaf.
+    """
+    segments = {leaf_labels.path(one.first): one for one in manifest.segments}
+    for name, digest in (previous.files if previous is not None else {}).items():
+        if name.startswith(_FOLDER) and manifest.files.get(name) != digest:
+            raise Refuted("labels", name, "expected the labels of the previous manifest, unchanged")
+    found = LogLabels(log.frontier.size)
+    for name in sorted(manifest.files):
+        if not name.startswith(_FOLDER):
+            continue
+        if name not in segments:
+            raise Refuted("labels", name, "expected labels of a segment: no segment begins with this leaf")
+        one = segments[name]
+        size_limits.require_size(name, file_size(files, name), _FREE_BYTES + _LEAF_BYTES * one.size)
+        table = leaf_labels.read(files[name], name, one.first, one.size)
+        log.expect_votes(table["leaf"].to_numpy())
+        found.extend(table)
+    return found
+
+
+def names_left_out(manifest: Manifest, labels: LogLabels) -> Bool:
+    """Return a mask of the leaves that a rule of the method names."""
+    mask = rule_mask(manifest.method.rules if manifest.method is not None else ())
+    return np.asarray(labels.rules & mask != 0)
+
+
+def check_left_out(manifest: Manifest, labels: LogLabels, raw: Bool) -> None:
+    """Check the number of votes that each rule leaves out; `raw` is the mask of the votes of the raw view.
+
+    Raises:
+        Refuted: reason `method`, with the rule.
+    """
+    if manifest.method is None:
+        return
+    rules = labels.rules[raw].astype(np.int64)
+    found = count_by_first_rule(rules, np.ones(len(rules), dtype=np.int64), manifest.method.rules)
+    for rule, votes in found.items():
+        stated = manifest.method.left_out[rule]
+        if stated != votes:
+            where = f"{MANIFEST}.method.left_out.{rule}"
+            raise Refuted("method", where, f"the labels give {votes} votes, published are {stated}")

@@ -1,0 +1,185 @@
+"""Labels of leaves: the rules that name a vote, its categories and its language, as one Parquet file for each segment.
+
+    leaf        int64, ascending: only leaves that have a label
+    rules       int32, bits of `method_rules.RULE_BITS`
+    categories  list<string>
+    language    string, null where the vote states none
+
+A method and the boards by category and language are applied to leaves by these files. What a file says about a vote is
+the operator's statement: the leaf itself has none of it. A segment without a file has votes without labels.
+
+Law: with one version of Arrow, the same labels give the same bytes.
+"""
+
+import io
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ..errors import Refuted
+from ..vocabulary.arrays import Bool, Int32, Int64
+from ..vocabulary.method_rules import ALL_BITS
+from . import size_limits
+
+KINDS = ("category", "language")
+"""What a board of part of the votes is about."""
+MAX_LABELS = 64
+"""Categories of a vote."""
+MAX_TEXT = 200
+"""Characters of a category or a language."""
+
+_LABEL = pa.list_(pa.field("element", pa.string()))
+SCHEMA = pa.schema(
+    [
+        pa.field("leaf", pa.int64(), nullable=False),
+        pa.field("rules", pa.int32(), nullable=False),
+        pa.field("categories", _LABEL, nullable=False),
+        pa.field("language", pa.string()),
+    ]
+)
+# A larger dictionary is written as plain texts, which Arrow cannot read as codes within lists.
+_DICTIONARY_BYTES = 32 * 1024 * 1024
+_TERM = pa.dictionary(pa.int32(), pa.string())
+_TEXTS = {"categories": "categories.list.element", "language": "language"}
+"""Column of texts → its path in the file."""
+
+
+def path(first: int) -> str:
+    """Return the path in a bundle of the labels of the segment that begins with a leaf."""
+    return f"labels/{first:012d}.parquet"
+
+
+def write(leaf: Int64, rules: Int32, categories: pa.Array, language: pa.Array) -> bytes:
+    """Return the bytes of a file of labels.
+
+    Args:
+        leaf: int64[n], ascending.
+        rules: int32[n], bits of RULE_BITS.
+        categories: n lists of texts; the texts may be dictionary codes.
+        language: n texts or nulls, or their dictionary codes.
+    """
+    given = {
+        "leaf": pa.array(leaf, pa.int64()),
+        "rules": pa.array(rules, pa.int32()),
+        "categories": categories.cast(_LABEL),
+        "language": language.cast(pa.string()),
+    }
+    sink = io.BytesIO()
+    table = pa.table(list(given.values()), schema=SCHEMA)
+    pq.write_table(
+        table,
+        sink,
+        compression="zstd",
+        use_dictionary=list(_TEXTS.values()),
+        dictionary_pagesize_limit=_DICTIONARY_BYTES,
+        store_schema=False,
+    )
+    return sink.getvalue()
+
+
+def read(data: bytes, where: str, first: int, size: int) -> pa.Table:
+    """Return the rows of a file of labels, texts as dictionary codes.
+
+    Args:
+        data: the file.
+        where: its path.
+        first: the first leaf of its segment.
+        size: leaves of the segment.
+
+    Raises:
+        Refuted: reason `labels`: not a Parquet file with these columns, a leaf that is not one of the segment, leaves
+            repeated or out of order, bits of unknown rules, or an empty or long text. Reason `limit`: too many values.
+    """
+    lists = {_TEXTS["categories"]: MAX_LABELS}
+    plain, _ = size_limits.open_parquet(data, where, "labels", size, lists)
+    if [(f.name, f.type) for f in plain.schema_arrow] != [(f.name, f.type) for f in SCHEMA]:
+        names = ", ".join(plain.schema_arrow.names)
+        raise Refuted("labels", where, f"expected columns {', '.join(SCHEMA.names)}, got {names}")
+    file, _ = size_limits.open_parquet(data, where, "labels", size, lists, read_dictionary=list(_TEXTS.values()))
+    try:
+        # One by one: Arrow cannot join the lists of several row groups while their texts are codes.
+        groups = [file.read_row_group(group, use_threads=False) for group in range(file.num_row_groups)]
+        table = pa.concat_tables(groups) if groups else file.schema_arrow.empty_table()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise Refuted("labels", where, f"expected a Parquet file: {error}") from None
+    _check(table, where, first, size)
+    return table
+
+
+def _check(table: pa.Table, where: str, first: int, size: int) -> None:
+    whole = all(table[f.name].null_count == 0 for f in SCHEMA if not f.nullable)
+    texts = _texts(table)
+    if not whole or texts["categories"].null_count:
+        raise Refuted("labels", where, "expected leaf, rules and categories in every row, and no category that is null")
+    leaf = table["leaf"].to_numpy()
+    if len(leaf) and not (leaf[0] >= first and leaf[-1] < first + size and (np.diff(leaf) > 0).all()):
+        wrong = np.flatnonzero((leaf < first) | (leaf >= first + size))
+        shown = f", got leaf {leaf[wrong[0]]}" if len(wrong) else ""
+        raise Refuted("labels", where, f"expected leaves {first} to {first + size - 1}, each once, ascending{shown}")
+    rules = table["rules"].to_numpy()
+    wrong = np.flatnonzero((rules < 0) | (rules & ~np.int32(ALL_BITS) != 0))
+    if len(wrong):
+        raise Refuted("labels", f"leaf {leaf[wrong[0]]}", f"expected bits of known rules, got {rules[wrong[0]]}")
+    for name, column in texts.items():
+        for text in column.dictionary.to_pylist():
+            if text is None or not 0 < len(text) <= MAX_TEXT:
+                raise Refuted("labels", f"{where}, {name}", f"expected texts of 1 to {MAX_TEXT} characters")
+
+
+def _texts(table: pa.Table) -> dict[str, pa.DictionaryArray]:
+    """Return the texts of both columns, those of all lists one after the other."""
+    flat = pa.chunked_array([one.flatten() for one in table["categories"].chunks], _TERM)
+    return {"categories": _coded(flat), "language": _coded(table["language"])}
+
+
+def _coded(column: pa.ChunkedArray) -> pa.DictionaryArray:
+    return column.unify_dictionaries().combine_chunks() if len(column) else pa.array([], _TERM)
+
+
+@dataclass(slots=True)
+class LogLabels:
+    """The labels of the leaves of a log, read file by file.
+
+    Attributes:
+        size: leaves of the log.
+        rules: int32[size], the bits of the rules that name each leaf.
+    """
+
+    size: int
+    rules: Int32 = field(init=False)
+    _leaves: dict[tuple[str, str], list[Int64]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.rules = np.zeros(self.size, dtype=np.int32)
+
+    def extend(self, table: pa.Table) -> None:
+        """Add the rows of a file that `read` returned."""
+        if not len(table):
+            return
+        leaf = table["leaf"].to_numpy()
+        self.rules[leaf] = table["rules"].to_numpy()
+        texts = _texts(table)
+        lengths = pc.list_value_length(table["categories"]).to_numpy()
+        self._add("category", texts["categories"], np.repeat(leaf, lengths))
+        self._add("language", texts["language"], leaf)
+
+    def _add(self, kind: str, texts: pa.DictionaryArray, leaf: Int64) -> None:
+        codes: npt.NDArray[Any] = texts.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        order = np.argsort(codes, kind="stable")
+        starts = np.searchsorted(codes[order], np.arange(len(texts.dictionary) + 1))
+        for text, start, end in zip(texts.dictionary.to_pylist(), starts[:-1], starts[1:], strict=True):
+            if end > start:
+                self._leaves.setdefault((kind, text), []).append(leaf[order[start:end]])
+
+    def selects(self, board: str) -> Bool:
+        """Return a mask of the leaves with a label, which is given as a board's name: "category/coding"."""
+        kind, _, text = board.partition("/")
+        found = np.zeros(self.size, dtype=np.bool_)
+        for leaves in self._leaves.get((kind, text), ()):
+            found[leaves] = True
+        return found

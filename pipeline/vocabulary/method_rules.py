@@ -1,0 +1,54 @@
+"""The named rules of a method, and the bit by which a vote's flags name each.
+
+Law: a vote that several rules name is counted under the first of them, in the order of `RULE_BITS`.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from .arrays import Int64
+
+RULE_BITS: Mapping[str, int] = {
+    "not_anonymous": 1,
+    "refusal": 2,
+    "deduplicated": 4,
+    "identity_leak": 8,
+    "frequent_prompt": 16,
+}
+"""Rule → its bit in the flags of a vote, and in the labels of a leaf."""
+
+SENTENCES: Mapping[str, str] = {
+    "not_anonymous": "cast with the models' names in view",
+    "refusal": "on an answer that is a refusal",
+    "deduplicated": "left out by the publisher's deduplication of frequent prompts",
+    "identity_leak": "on a conversation that gives a model's identity away",
+    "frequent_prompt": "on a frequent prompt, beyond the sample of it that stays",
+}
+"""What a rule leaves out, after "N votes"."""
+
+ALL_BITS = sum(RULE_BITS.values())
+
+
+def rule_mask(rules: Iterable[str]) -> int:
+    """Return the bits of the rules together."""
+    return sum(RULE_BITS[rule] for rule in rules)
+
+
+def count_by_first_rule(flags: Int64, votes: Int64, rules: Iterable[str]) -> dict[str, int]:
+    """Return rule → the votes that it leaves out, each vote under the first rule that names it.
+
+    Args:
+        flags: bits of n groups of votes.
+        votes: the number of votes of each group.
+        rules: names in RULE_BITS.
+
+    >>> import numpy as np
+    >>> count_by_first_rule(np.array([0, 1, 3, 2]), np.array([5, 1, 1, 4]), ["not_anonymous", "refusal"])
+    {'not_anonymous': 2, 'refusal': 4}
+    """
+    found, earlier = {}, 0
+    for rule in RULE_BITS:
+        if rule in set(rules):
+            named = ((flags & RULE_BITS[rule]) != 0) & ((flags & earlier) == 0)
+            found[rule] = int(votes[named].sum())
+            earlier |= RULE_BITS[rule]
+    return found
